@@ -1,0 +1,48 @@
+# The front door for people and for .ci/run: `make help` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types tests vectors bench lock clean
+
+PORT ?= 8700
+STATE ?= state/demo
+VENV := .venv/bin
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+install: .venv/.installed ## make .venv with everything that demo and tests need
+
+.venv/.installed: requirements.lock setup.cfg partner_sdk/setup.cfg .ci/install
+	@.ci/install
+
+demo: install ## run the whole loop on this machine until Ctrl-C (ONCE=1: run it once; PORT=8700; STATE=state/demo)
+	@exec $(VENV)/report-abuse-gateway demo --state $(STATE) --port $(PORT) $(if $(ONCE),--once)
+
+test: install lint types ## lint, types, all tests (installs a browser and a tracer where that is allowed)
+	@.ci/test-tools
+	@$(VENV)/python -m pytest
+
+lint: install ## ruff: lint and format
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+
+types: install ## mypy: strict on partner_sdk and on the vault
+	@$(VENV)/mypy
+
+tests: install ## the tests alone (ARGS="-k receipt" for some)
+	@.ci/test-tools
+	@$(VENV)/python -m pytest $(ARGS)
+
+bench: install ## the figures of docs/performance.md
+	@$(VENV)/python tests/bench/intake.py
+
+vectors: install ## make the wire's test vectors anew (they change: sealing is random)
+	@$(VENV)/python tests/contract/make_vectors.py
+
+lock: install ## resolve the newest libraries into requirements.lock, with hashes, without index addresses
+	@$(VENV)/python -m pip install --quiet uv
+	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --no-annotate --extra desk --extra dev --no-emit-package report-abuse-partner-sdk \
+		-o requirements.lock setup.cfg partner_sdk/setup.cfg
+
+clean: ## remove what was built (not the state folder)
+	@rm -rf .venv build dist *.egg-info partner_sdk/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,49 @@
+"""For online services: submit sealed reports to the agency, verify receipts, open your own digests.
+
+Names load when they are first used (PEP 562): importing the package costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Envelope": "envelope",
+    "IndustryReport": "report",
+    "Partner": "client",
+    "ReportAbuseError": "errors",
+    "SealContext": "envelope",
+    "parse_invitation": "enrolment",
+    "parse_report": "report",
+    "seal": "sealing",
+    "verify_bundle": "keys",
+    "verify_receipt": "intake",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+if TYPE_CHECKING:
+    from partner_sdk.client import Partner as Partner
+    from partner_sdk.enrolment import parse_invitation as parse_invitation
+    from partner_sdk.envelope import Envelope as Envelope
+    from partner_sdk.envelope import SealContext as SealContext
+    from partner_sdk.errors import ReportAbuseError as ReportAbuseError
+    from partner_sdk.intake import verify_receipt as verify_receipt
+    from partner_sdk.keys import verify_bundle as verify_bundle
+    from partner_sdk.report import IndustryReport as IndustryReport
+    from partner_sdk.report import parse_report as parse_report
+    from partner_sdk.sealing import seal as seal
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'partner_sdk' has no attribute {name!r}")
+    return getattr(import_module(f"partner_sdk.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

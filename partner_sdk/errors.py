@@ -1,0 +1,144 @@
+"""Every error that this package raises, and nothing else crosses its border.
+
+```
+ReportAbuseError            .reason: one kebab-case slug a machine can compare
+├── FormatError             bytes from outside that are not the one spelling of WIRE.md
+│   └── EnvelopeError       a sealed box: malformed, too large, unknown version or suite
+├── SealingError            the agency's key is bad or may not seal now
+├── OpeningError            a box does not open: wrong key, altered, other context, bad padding
+├── StatementError          a signed statement: unknown key, bad signature, other kind, other content
+├── KeySetError             key set or pin: stale, expired, not signed by the pinned root
+├── RegisterError           partner register: stale, expired, not signed for this key set
+├── ReportError             a report misses or garbles fields; .faults lists JSON pointers
+├── EnrolmentError          an invitation or an enrolment can not be used
+├── MailboxError            a message is not for us, out of order, or not the agency's
+├── LocalStateError         the partner's own folder is missing, damaged or readable by others
+├── SignatureProfileError   a request is not signed as WIRE.md §7 says
+├── TransportError          no reply: time-out, connection, TLS (safe to retry with the same report id)
+└── ProblemError            the gateway replied with a problem; has .type .title .status .detail .request_id
+    ├── NotAuthorisedError      401
+    ├── ConflictError           409
+    ├── RateLimitedError        429, .retry_after_seconds
+    ├── UnavailableError        5xx, .retry_after_seconds (safe to retry with the same report id)
+    └── RefusedError            any other refusal
+```
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class ReportAbuseError(Exception):
+    """The root of the tree. `reason` is a kebab-case slug; the message is for a person and never echoes a report."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class FormatError(ReportAbuseError):
+    """Bytes from outside are not in their one spelling."""
+
+
+class EnvelopeError(FormatError):
+    """A sealed box is malformed, too large, or of an unknown version or suite."""
+
+
+class SealingError(ReportAbuseError):
+    """Sealing is not possible with this key."""
+
+
+class OpeningError(ReportAbuseError):
+    """A box does not open."""
+
+
+class StatementError(ReportAbuseError):
+    """A signed statement does not verify."""
+
+
+class KeySetError(ReportAbuseError):
+    """A key set or a pin can not be trusted."""
+
+
+class RegisterError(ReportAbuseError):
+    """A partner register can not be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """One fault of one field: `pointer` is an RFC 6901 JSON pointer behind `#`, `detail` says what to do."""
+
+    pointer: str
+    detail: str
+
+
+class ReportError(ReportAbuseError):
+    """A report misses or garbles fields."""
+
+    def __init__(self, message: str, *, reason: str, faults: Sequence[FieldFault] = ()) -> None:
+        super().__init__(message, reason=reason)
+        self.faults = tuple(faults)
+
+
+class EnrolmentError(ReportAbuseError):
+    """An invitation or an enrolment can not be used."""
+
+
+class MailboxError(ReportAbuseError):
+    """A message is not for us, out of order, or not the agency's."""
+
+
+class LocalStateError(ReportAbuseError):
+    """The partner's own folder can not be used."""
+
+
+class SignatureProfileError(ReportAbuseError):
+    """A request is not signed as WIRE.md §7 says; every cause becomes one 401."""
+
+
+class TransportError(ReportAbuseError):
+    """No reply came. Retrying with the same report id is safe."""
+
+
+class ProblemError(ReportAbuseError):
+    """The gateway replied with an RFC 9457 problem."""
+
+    def __init__(
+        self,
+        *,
+        type: str,  # noqa: A002 - the member name of RFC 9457 §3.1.1
+        title: str,
+        status: int,
+        detail: str,
+        request_id: str | None,
+        faults: Sequence[FieldFault] = (),
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(f"{title} ({status}). {detail}".strip(), reason=type.rsplit("/", 1)[-1])
+        self.type = type
+        self.title = title
+        self.status = status
+        self.detail = detail
+        self.request_id = request_id
+        self.faults = tuple(faults)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotAuthorisedError(ProblemError):
+    """401: the request is not signed by a key of the register, for any cause."""
+
+
+class ConflictError(ProblemError):
+    """409: this id is taken by other content."""
+
+
+class RateLimitedError(ProblemError):
+    """429: wait `retry_after_seconds`, then send the same again."""
+
+
+class UnavailableError(ProblemError):
+    """5xx: wait `retry_after_seconds`, then send the same again."""
+
+
+class RefusedError(ProblemError):
+    """Any other refusal: mend the request first."""

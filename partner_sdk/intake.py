@@ -1,0 +1,75 @@
+"""Intake statements: the gateway's signed word that a report is stored, the partner's receipt (WIRE.md §6.2)."""
+
+import hashlib
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from partner_sdk.canonical import parse_base64url, parse_exact, parse_time
+from partner_sdk.errors import StatementError
+from partner_sdk.keys import Environment, KeySet, verify_keys
+from partner_sdk.statements import StatementKind, open_statement, parse_statement, sign_statement
+from partner_sdk.submission import ClearFields
+
+Door = Literal["public", "industry"]
+FIRST_PREVIOUS = "0" * 64  # the first statement of an epoch has no predecessor
+
+
+class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One link of the gateway's chain. Digests are hexadecimal SHA-256; `previous` is that of the statement before."""
+
+    clear: ClearFields
+    door: Door
+    envelope_sha256: str
+    environment: Environment
+    epoch: str
+    instance: str
+    key_set_serial: int
+    placement: str | None
+    previous: str
+    received_at: str
+    reference: str
+    sequence: int
+    submission_sha256: str | None
+
+
+def sign_intake(statement: IntakeStatement, *, receipt_key: Ed25519PrivateKey) -> bytes:
+    """Return the signed bytes that are stored beside the envelope and returned to the sender."""
+    return sign_statement(statement, kind=StatementKind.INTAKE, private_keys=(receipt_key,))
+
+
+def peek_intake(raw: bytes) -> IntakeStatement:
+    """Read an intake statement without believing it (for its time and epoch); raises `FormatError`."""
+    body = parse_base64url(parse_statement(raw).payload)
+    return parse_exact(body, kind=IntakeStatement, max_bytes=len(body))
+
+
+def verify_intake(raw: bytes, *, key_set: KeySet) -> IntakeStatement:
+    """Return the statement if a receipt key that was in force at its `received_at` signed it.
+
+    Works offline with a stored key set: receipt keys stay in it, verify-only, for 6 years. Raises `FormatError` and
+    `StatementError` (also `wrong-environment`).
+    """
+    claimed_at: datetime = parse_time(peek_intake(raw).received_at)
+    statement = open_statement(
+        raw,
+        kind=StatementKind.INTAKE,
+        keys=verify_keys(key_set.receipt_keys, at=claimed_at),
+        payload_type=IntakeStatement,
+    )
+    if not statement.environment == statement.clear.environment == key_set.environment:
+        raise StatementError("The receipt is for another environment.", reason="wrong-environment")
+    return statement
+
+
+def verify_receipt(raw: bytes, *, key_set: KeySet, submission: bytes) -> IntakeStatement:
+    """Return the receipt if it is the gateway's and names this very signed submission; raises as `verify_intake`.
+
+    Reason `receipt-mismatch` for a genuine receipt of something else.
+    """
+    statement = verify_intake(raw, key_set=key_set)
+    if statement.submission_sha256 != hashlib.sha256(submission).hexdigest():
+        raise StatementError("The receipt is for another submission.", reason="receipt-mismatch")
+    return statement

@@ -1,0 +1,163 @@
+"""The one table of problem types (RFC 9457): the gateway answers from it, the client and the pages read it.
+
+`detail` is ours and never echoes what was sent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from partner_sdk.errors import FieldFault
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of refusal. `advice` says what the caller does next; it is also the default `detail`."""
+
+    slug: str
+    status: int
+    title: str
+    advice: str
+    retry_after_seconds: int | None = None
+
+
+MALFORMED_REQUEST = Problem(
+    "malformed-request", 400, "The request can not be read", "Send canonical JSON that fits the description at /v1."
+)
+NOT_CANONICAL = Problem(
+    "not-canonical",
+    400,
+    "A value is not in its one spelling",
+    "Send RFC 8785 JSON: sorted keys, no white space, no duplicate keys; base64url without padding.",
+)
+BODY_NOT_ALLOWED = Problem("body-not-allowed", 400, "This call takes no body", "Send the request without a body.")
+NOT_AUTHORISED = Problem(
+    "not-authorised",
+    401,
+    "The request is not signed by a known key",
+    "Sign it as the wire specification says, with a key of the partner register, less than 300 seconds ago.",
+)
+NOT_FOUND = Problem("not-found", 404, "There is nothing here", "Look at the address and at the id.")
+METHOD_NOT_ALLOWED = Problem(
+    "method-not-allowed", 405, "This address does not take that method", "Use a method that the Allow header names."
+)
+CONFLICTING_REPORT = Problem(
+    "conflicting-report",
+    409,
+    "This report id is taken by another statement",
+    "Send a changed report as a supplement or a correction with an id of its own.",
+)
+CONFLICTING_MESSAGE = Problem(
+    "conflicting-message", 409, "This message id is taken by other bytes", "Give a new message an id of its own."
+)
+STALE_SERIAL = Problem(
+    "stale-serial", 409, "A newer list is already published", "Sign the list again with a higher serial."
+)
+BODY_TOO_LARGE = Problem(
+    "body-too-large", 413, "The request is too large", "Send less; files travel as evidence, not inside the report."
+)
+UNSUPPORTED_MEDIA_TYPE = Problem(
+    "unsupported-media-type", 415, "The content type or encoding is not taken", "Send application/json, unencoded."
+)
+MALFORMED_ENVELOPE = Problem(
+    "malformed-envelope", 422, "The envelope can not be read", "Seal the report again; the envelope is cut or altered."
+)
+ENVELOPE_MISMATCH = Problem(
+    "envelope-mismatch",
+    422,
+    "The envelope is not the one that the statement names",
+    "Sign the SHA-256 of the very envelope that is sent.",
+)
+UNKNOWN_AGENCY_KEY = Problem(
+    "unknown-agency-key",
+    422,
+    "The report is sealed to a key that can not be opened",
+    "Fetch /v1/keys, check it against the pinned root, and seal the report again.",
+)
+STATEMENT_REFUSED = Problem(
+    "statement-refused",
+    422,
+    "The submission statement does not hold",
+    "Sign the statement with the same key as the request, for your own partner name and environment.",
+)
+UNKNOWN_INVITATION = Problem(
+    "unknown-invitation", 422, "The invitation is unknown, used or expired", "Ask the agency for a new invitation."
+)
+REFUSED_LIST = Problem(
+    "refused-list", 422, "The signed list does not hold", "Sign it under the root that this gateway pins."
+)
+RATE_LIMITED = Problem(
+    "rate-limited", 429, "Too many requests", "Wait as Retry-After says, then send the same again.", 30
+)
+INTERNAL_ERROR = Problem(
+    "internal-error",
+    500,
+    "Something went wrong here",
+    "Send the same again later; name the request id if it stays.",
+    30,
+)
+NOT_READY = Problem(
+    "not-ready", 503, "The agency has not published its keys yet", "Wait as Retry-After says, then try again.", 60
+)
+NO_ACTIVE_KEY = Problem(
+    "no-active-key", 503, "There is no key to seal reports to now", "Wait as Retry-After says, then try again.", 60
+)
+STORAGE_UNAVAILABLE = Problem(
+    "storage-unavailable",
+    503,
+    "The report could not be stored",
+    "Nothing was kept. Wait as Retry-After says, then send the same again.",
+    10,
+)
+
+PROBLEMS: tuple[Problem, ...] = (
+    MALFORMED_REQUEST,
+    NOT_CANONICAL,
+    BODY_NOT_ALLOWED,
+    NOT_AUTHORISED,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    CONFLICTING_REPORT,
+    CONFLICTING_MESSAGE,
+    STALE_SERIAL,
+    BODY_TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
+    MALFORMED_ENVELOPE,
+    ENVELOPE_MISMATCH,
+    UNKNOWN_AGENCY_KEY,
+    STATEMENT_REFUSED,
+    UNKNOWN_INVITATION,
+    REFUSED_LIST,
+    RATE_LIMITED,
+    INTERNAL_ERROR,
+    NOT_READY,
+    NO_ACTIVE_KEY,
+    STORAGE_UNAVAILABLE,
+)
+
+_BY_SLUG = {problem.slug: problem for problem in PROBLEMS}
+
+
+def find_problem(type_or_slug: str) -> Problem | None:
+    """Return the row for a slug or for the URI of a problem document, or None."""
+    return _BY_SLUG.get(type_or_slug.rsplit("/", 1)[-1])
+
+
+def make_document(
+    problem: Problem,
+    *,
+    origin: str,
+    request_id: str,
+    detail: str | None = None,
+    faults: Sequence[FieldFault] = (),
+) -> dict[str, object]:
+    """Return the problem document; `detail` replaces the advice and must be our own words."""
+    document: dict[str, object] = {
+        "type": f"{origin}/problems/{problem.slug}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.advice if detail is None else detail,
+        "instance": f"urn:uuid:{request_id}",
+    }
+    if faults:
+        document["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]
+    return document

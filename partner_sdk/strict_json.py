@@ -1,0 +1,36 @@
+"""JSON that a person wrote in a file: any layout, but no duplicate keys and no invented numbers.
+
+What travels on the wire is stricter: see canonical.py.
+"""
+
+import json
+from typing import Any, NoReturn
+
+from partner_sdk.errors import FormatError
+
+
+def parse_json_file(raw: bytes, *, max_bytes: int) -> Any:
+    """Return the value, or raise `FormatError` (`too-large`, `not-utf8`, `malformed`, `duplicate-key`)."""
+    if len(raw) > max_bytes:
+        raise FormatError(f"The file is larger than {max_bytes} bytes.", reason="too-large")
+    try:
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise FormatError("The file is not UTF-8 text.", reason="not-utf8") from None
+    except json.JSONDecodeError as error:
+        raise FormatError(
+            f"The file is not JSON: look at line {error.lineno}, column {error.colno}.", reason="malformed"
+        ) from None
+    except RecursionError:
+        raise FormatError("The JSON is nested too deeply.", reason="malformed") from None
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise FormatError("A field appears twice in one object of the file.", reason="duplicate-key")
+    return found
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise FormatError("NaN and Infinity are not JSON.", reason="malformed")
