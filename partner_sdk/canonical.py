@@ -18,13 +18,16 @@ T = TypeVar("T")
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 def encode(value: object) -> bytes:
     """Return `value` as canonical JSON: RFC 8785 without floats, which no model of the wire has."""
-    return _ENCODER.encode(value)
+    try:
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:
+        raise FormatError("A text holds half of a surrogate pair, which has no UTF-8.", reason="malformed") from None
 
 
 def parse_exact(raw: bytes, *, kind: type[T], max_bytes: int) -> T:

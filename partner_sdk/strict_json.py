@@ -14,15 +14,23 @@ def parse_json_file(raw: bytes, *, max_bytes: int) -> Any:
     if len(raw) > max_bytes:
         raise FormatError(f"The file is larger than {max_bytes} bytes.", reason="too-large")
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
+        if b"\\u" in raw:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError:
         raise FormatError("The file is not UTF-8 text.", reason="not-utf8") from None
     except json.JSONDecodeError as error:
         raise FormatError(
             f"The file is not JSON: look at line {error.lineno}, column {error.colno}.", reason="malformed"
         ) from None
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which only an escape can spell, is no character: it has no UTF-8 to seal.
+        raise FormatError("An escape in the file spells half a character.", reason="malformed") from None
+    except ValueError:
+        raise FormatError("A number in the file has too many digits.", reason="malformed") from None
     except RecursionError:
         raise FormatError("The JSON is nested too deeply.", reason="malformed") from None
+    return value
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""Makes the gateway's app for the roles of one process; a role that is not asked for is not imported.
+
+Never imports the desk.
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from flask import Flask
+from flask.typing import ResponseReturnValue
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from gateway.config import ROLES, GatewayConfig, Role, check_roles, load_config
+from gateway.health import register_health
+from gateway.key_folder import read_cookie_secret
+from gateway.web.logs import configure_logging
+from gateway.web.settings import SettingsError
+from gateway.web.web_app import finish_web_app, make_web_app
+from gateway.wiring import Gateway, make_gateway, put_gateway
+
+STATE_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_STATE"
+ROLES_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_ROLES"
+
+COOKIE_NAME: Final = "journey"
+_API_PATHS: Final = ("/v1", "/feed", "/health")
+_SESSION_LABEL: Final = b"report-abuse session signature v1"
+
+
+def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gateway: Gateway | None = None) -> Flask:
+    """Return the app with exactly these roles; raises `RouteRuleError` when a route states no rule.
+
+    `gateway` takes the place of the parts that would be opened from `state`.
+    """
+    check_roles(roles, environment=config.environment, key="roles")
+    gateway = make_gateway(config, state=state) if gateway is None else gateway
+    app = make_web_app(
+        "gateway",
+        origin=config.origin_for(roles),
+        secret_key=hmac.new(read_cookie_secret(state), _SESSION_LABEL, hashlib.sha256).digest(),
+        surface_of=_surface_of,
+        html_error=_plain_error,
+        cookie_name=COOKIE_NAME,
+    )
+    if config.trusted_proxies:
+        # Only the caller's address is taken from proxies; scheme and host always come from the configured origin.
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # the way that Flask's documentation names
+            app.wsgi_app, x_for=config.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
+        )
+    put_gateway(app, gateway)
+    app.extensions["gateway_roles"] = tuple(roles)
+    gateway.limits.register(app)
+    register_health(app)
+    for role in roles:
+        _register_role(app, gateway, role=role)
+    finish_web_app(app, limits=gateway.limits.names)
+    return app
+
+
+def _register_role(app: Flask, gateway: Gateway, *, role: Role) -> None:
+    # Imported here and not above: the process of one door does not contain the others.
+    if role == "public":
+        from gateway.public import register as register_public
+
+        register_public(app, gateway)
+    elif role == "industry":
+        from gateway.industry import register as register_industry
+
+        register_industry(app, gateway)
+    else:
+        from gateway.feed import register as register_feed
+
+        register_feed(app, gateway)
+
+
+def make_worker_app() -> Flask:
+    """Return the app of one server worker, as the environment variables of its process say."""
+    roles = parse_roles(os.environ.get(ROLES_VARIABLE, ""))
+    state = Path(os.environ[STATE_VARIABLE])
+    configure_logging("+".join(roles))
+    return make_app(load_config(state), roles, state=state)
+
+
+def parse_roles(text: str) -> tuple[Role, ...]:
+    """Return the roles of a text like `public,industry`, or raise `SettingsError`."""
+    by_name: dict[str, Role] = {role: role for role in ROLES}
+    try:
+        return tuple(by_name[name] for name in text.split(","))
+    except KeyError:
+        raise SettingsError(f"Roles are some of {', '.join(ROLES)}, with commas between.", reason="bad-roles") from None
+
+
+def _surface_of(path: str) -> str:
+    is_api = any(path == prefix or path.startswith(f"{prefix}/") for prefix in _API_PATHS)
+    return "api" if is_api else "page"
+
+
+def _plain_error(status: int, request_id: str) -> ResponseReturnValue:
+    """Answer outside the public door, which has kind pages of its own: machines that left their paths see this."""
+    return f'<!doctype html><html lang="en"><title>{status}</title><p>{status}. Request {request_id}.</p></html>'

@@ -1,0 +1,225 @@
+"""The gateway's settings: `gateway.toml` in the state folder, checked once at the start.
+
+Never holds a secret and never accepts a path to a key: the two keys of a gateway lie in its own `keys/` folder.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gateway.key_folder import check_no_foreign_keys
+from gateway.web.settings import SettingsError, check_origin, read_settings
+from partner_sdk.keys import Environment, Pin, parse_pin
+
+CONFIG_FILE = "gateway.toml"
+PIN_FILE = "agency.pin"
+CARD_FILE = "gateway.card"
+DATABASE_FILE = "gateway.sqlite"
+LOCK_FILE = "gateway.lock"
+
+Role = Literal["public", "industry", "feed"]
+ROLES: tuple[Role, ...] = ("public", "industry", "feed")
+
+MAX_WORKERS = 64
+MAX_THREADS = 64
+MAX_TRUSTED_PROXIES = 8
+MAX_BANNER_CHARACTERS = 300
+_INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
+
+
+class ListenerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One address with its roles. Two workers and four threads suit two cores; the feed has one caller."""
+
+    host: str
+    port: int
+    roles: tuple[Role, ...]
+    workers: int = 2
+    threads: int = 4
+
+
+class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where limits are counted, and how many reports a minute one partner may send (P1 has as many again)."""
+
+    storage_uri: str = "memory://"
+    partner_reports_per_minute: int = 1200
+
+
+class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything in `gateway.toml`. `feed_origin` is what the desk signs for; `banner` shows on every page."""
+
+    environment: Environment
+    instance: str
+    public_origin: str
+    feed_origin: str
+    listeners: tuple[ListenerConfig, ...]
+    agency_name: str = "The agency"
+    banner: str = ""
+    lock_timeout_seconds: float = 5.0
+    trusted_proxies: int = 0
+    limits: LimitsConfig = LimitsConfig()
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach the public door over TLS: then the cookie is Secure and HSTS is sent."""
+        return self.public_origin.startswith("https://")
+
+    def origin_for(self, roles: Sequence[Role]) -> str:
+        """Return the origin that callers of a listener with these roles sign and see."""
+        return self.feed_origin if set(roles) == {"feed"} else self.public_origin
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """The files of one gateway."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings."""
+        return self.path / CONFIG_FILE
+
+    @property
+    def pin(self) -> Path:
+        """The agency's root fingerprint and feed key, as the desk made it."""
+        return self.path / PIN_FILE
+
+    @property
+    def card(self) -> Path:
+        """What the desk needs to know of this gateway; holds no secret."""
+        return self.path / CARD_FILE
+
+    @property
+    def database(self) -> Path:
+        """The store of sealed envelopes."""
+        return self.path / DATABASE_FILE
+
+    @property
+    def lock(self) -> Path:
+        """The queue of writers."""
+        return self.path / LOCK_FILE
+
+
+def load_config(state: Path) -> GatewayConfig:
+    """Read and check the settings of the gateway in `state`, or raise.
+
+    Raises `SettingsError` naming the key, or `ForeignKeyError` when a private key lies there that is not its own.
+    """
+    check_no_foreign_keys(state)
+    config = read_settings(state / CONFIG_FILE, kind=GatewayConfig)
+    check_config(config)
+    pin = load_pin(state)
+    if pin.environment != config.environment:
+        raise SettingsError("environment is not the one of agency.pin.", reason="wrong-environment")
+    return config
+
+
+def load_pin(state: Path) -> Pin:
+    """Read the agency's pin, or raise `SettingsError` or `KeySetError`."""
+    try:
+        raw = (state / PIN_FILE).read_bytes()
+    except OSError:
+        raise SettingsError(
+            f"{PIN_FILE} is not in the state folder: `init --pin` puts it there.", reason="no-pin"
+        ) from None
+    return parse_pin(raw)
+
+
+def check_config(config: GatewayConfig) -> None:
+    """Raise `SettingsError`, naming the key, for values that can not work together."""
+    check_origin(config.public_origin, key="public_origin")
+    check_origin(config.feed_origin, key="feed_origin")
+    if config.feed_origin == config.public_origin:
+        raise SettingsError("feed_origin must differ from public_origin: the feed is private.", reason="bad-origin")
+    if not _INSTANCE.fullmatch(config.instance):
+        raise SettingsError("instance must be 1 to 39 of a-z, 0-9 and hyphens.", reason="bad-settings")
+    if not config.agency_name.strip():
+        raise SettingsError("agency_name must not be empty.", reason="bad-settings")
+    if len(config.banner) > MAX_BANNER_CHARACTERS:
+        raise SettingsError(f"banner is longer than {MAX_BANNER_CHARACTERS} characters.", reason="bad-settings")
+    if not 0.1 <= config.lock_timeout_seconds <= 60:
+        raise SettingsError("lock_timeout_seconds must be between 0.1 and 60.", reason="bad-settings")
+    if not 0 <= config.trusted_proxies <= MAX_TRUSTED_PROXIES:
+        raise SettingsError(f"trusted_proxies must be between 0 and {MAX_TRUSTED_PROXIES}.", reason="bad-settings")
+    if config.limits.partner_reports_per_minute < 1:
+        raise SettingsError("limits.partner_reports_per_minute must be at least 1.", reason="bad-settings")
+    _check_listeners(config)
+
+
+def _check_listeners(config: GatewayConfig) -> None:
+    if not config.listeners:
+        raise SettingsError("listeners is empty: nothing would be served.", reason="bad-settings")
+    addresses = set()
+    for number, listener in enumerate(config.listeners):
+        where = f"listeners[{number}]"
+        if not listener.host:
+            raise SettingsError(f"{where}.host must not be empty.", reason="bad-settings")
+        if not 1 <= listener.port <= 65_535:
+            raise SettingsError(f"{where}.port must be between 1 and 65535.", reason="bad-settings")
+        if not 1 <= listener.workers <= MAX_WORKERS or not 1 <= listener.threads <= MAX_THREADS:
+            raise SettingsError(
+                f"{where}.workers must be 1 to {MAX_WORKERS} and {where}.threads 1 to {MAX_THREADS}.",
+                reason="bad-settings",
+            )
+        if (listener.host, listener.port) in addresses:
+            raise SettingsError(f"{where} uses the address of another listener.", reason="bad-settings")
+        addresses.add((listener.host, listener.port))
+        check_roles(listener.roles, environment=config.environment, key=f"{where}.roles")
+
+
+def check_roles(roles: Sequence[Role], *, environment: Environment, key: str) -> None:
+    """Raise `SettingsError` unless one process may have these roles together."""
+    if not roles or len(set(roles)) != len(roles):
+        raise SettingsError(
+            f"{key} must name each role once, and at least one of {', '.join(ROLES)}.", reason="bad-roles"
+        )
+    if "feed" in roles and len(roles) > 1:
+        # The feed is the desk's private door: a process that the internet reaches must not contain it.
+        raise SettingsError(f"{key}: feed must be alone on its listener.", reason="bad-roles")
+    if "public" in roles and environment == "sandbox":
+        raise SettingsError(
+            f"{key}: the public door is refused on a sandbox gateway, so that no child sends a real report to a test. "
+            'Use roles = ["industry"].',
+            reason="public-on-sandbox",
+        )
+
+
+def write_config(path: Path, config: GatewayConfig) -> None:
+    """Write settings as TOML that `load_config` reads back to the same value; never over another file."""
+    lines = [
+        "# Settings of this gateway. Unknown keys are errors. No secret belongs here.",
+        *(
+            f"{key} = {_to_toml(getattr(config, key))}"
+            for key in (
+                "environment",
+                "instance",
+                "public_origin",
+                "feed_origin",
+                "agency_name",
+                "banner",
+                "lock_timeout_seconds",
+                "trusted_proxies",
+            )
+        ),
+        "",
+        "[limits]",
+        *(f"{key} = {_to_toml(getattr(config.limits, key))}" for key in LimitsConfig.__struct_fields__),
+    ]
+    for listener in config.listeners:
+        lines += ["", "[[listeners]]"]
+        lines += [f"{key} = {_to_toml(getattr(listener, key))}" for key in ListenerConfig.__struct_fields__]
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        handle.write("\n".join(lines) + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _to_toml(value: str | float | tuple[str, ...]) -> str:
+    # JSON's spelling of text, numbers and flat lists is TOML's too (TOML 1.0 §String: same escapes, but not \/).
+    return msgspec.json.encode(value).decode("utf-8").replace("\x7f", "\\u007f")

@@ -1,0 +1,107 @@
+"""Walks the public form over HTTP as a browser without script would: reads a page, fills it in, presses the button."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+import requests
+
+MOST_PAGES = 30
+TIMEOUT_SECONDS = 20
+
+Answers = Mapping[str, Sequence[str]]
+
+
+class FormWalkError(Exception):
+    """The form did not lead to its last page; the message names the page by its heading."""
+
+
+@dataclass
+class Page:
+    """What a reader sees of one page: its heading, its reference if it has one, and its first form."""
+
+    heading: str = ""
+    reference: str = ""
+    action: str = ""
+    hidden: list[tuple[str, str]] = field(default_factory=list)
+    fields: dict[str, list[str]] = field(default_factory=dict)
+    buttons: list[tuple[str, str]] = field(default_factory=list)
+
+
+class _PageReader(HTMLParser):
+    """Collects the parts of a page that matter for the walk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.page = Page()
+        self._inside: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.page.action = self.page.action or given.get("action", "")
+        elif tag == "input" and given.get("type") == "hidden":
+            self.page.hidden.append((given["name"], given.get("value", "")))
+        elif tag in {"input", "textarea"} and "name" in given and given.get("tabindex") != "-1":
+            self.page.fields.setdefault(given["name"], []).append(given.get("value", ""))
+        elif tag == "button" and "name" in given:
+            self.page.buttons.append((given["name"], given.get("value", "")))
+        elif tag == "h1":
+            self._inside = "heading"
+        elif "reference" in given.get("class", "").split():
+            self._inside = "reference"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = None
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "heading":
+            self.page.heading += data
+        elif self._inside == "reference":
+            self.page.reference += data.strip()
+
+
+def read_page(text: str) -> Page:
+    """Return what a walk needs to know of a page."""
+    reader = _PageReader()
+    reader.feed(text)
+    return reader.page
+
+
+def _find_way_on(buttons: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Return the button that goes on: the first action of the page; those that change one answer have another name."""
+    return next((button for button in buttons if button[0] == "action"), buttons[0])
+
+
+def walk_form(
+    origin: str,
+    answers: Answers,
+    *,
+    session: requests.Session | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> str:
+    """Fill in the form at `origin` and return the reference on the thank-you page; raise `FormWalkError` otherwise.
+
+    `tell` hears the heading of every page. Answers whose field never comes up are an error: nothing is left unsaid.
+    """
+    with session or requests.Session() as browser:
+        left = dict(answers)
+        response = browser.get(origin + "/", timeout=TIMEOUT_SECONDS)
+        for _ in range(MOST_PAGES):
+            page = read_page(response.text)
+            tell(page.heading)
+            if response.status_code != 200:
+                raise FormWalkError(f"The page {page.heading!r} answered {response.status_code}.")
+            if page.reference:
+                if left:
+                    raise FormWalkError(f"The form never asked for {', '.join(sorted(left))}.")
+                return page.reference
+            if not page.action or not page.buttons:
+                raise FormWalkError(f"The page {page.heading!r} leads nowhere.")
+            data = [*page.hidden]
+            for name in page.fields:
+                data += [(name, value) for value in left.pop(name, ())]
+            data.append(_find_way_on(page.buttons))
+            response = browser.post(urljoin(response.url, page.action), data=data, timeout=TIMEOUT_SECONDS)
+        raise FormWalkError(f"The form did not end within {MOST_PAGES} pages; it stood at {page.heading!r}.")

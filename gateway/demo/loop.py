@@ -1,0 +1,206 @@
+"""The loop of the demonstration, a step a method: what agency, gateway and one partner do, with their own commands.
+
+Everything goes through commands and HTTP, so this file imports neither the desk nor the partner's keys.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.demo.form_walk import Answers, FormWalkError, walk_form
+from gateway.demo.processes import DemoError, Processes, check_ports_are_free
+
+GATEWAY, DESK, PARTNER = "gateway.cli", "gateway.desk.cli", "partner_sdk.cli"
+PARTNER_ID: Final = "example-chat"
+PARTNER_NAME: Final = "Example Chat"
+ASSESSOR: Final = "Alex Assessor"
+MAKER, RELEASER = "Morgan Maker", "Robin Releaser"
+SYNTHETIC_CASES: Final = 400
+BANNER: Final = "Demonstration. Nothing that you type here reaches anyone. In danger? Call 999."
+
+# Mild and made up. Every word is a placeholder for what a child might say.
+ANSWERS: Final[Answers] = {
+    "danger": ("no",),
+    "under_18": ("yes",),
+    "who": ("me",),
+    "age": ("13_15",),
+    "kinds": ("extra_nice", "asked_for_pictures"),
+    "story": ("Someone in a game is very nice to me and asks for pictures. [message]",),
+    "name": ("Sam",),
+    "contact_ways": ("school",),
+    "contact_value": ("Ask for Sam at Example School",),
+}
+CLOSING: Final = (
+    *("--outcome", "used", "--kind", "grooming", "--age-band", "13_15", "--weakness", "open_direct_messages"),
+    *("--assessor", ASSESSOR, "--immediate-risk", "no", "--urgent", "no", "--urgent-dissemination", "no"),
+    *("--best-placed", "harm_reduction"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Four ports in a row."""
+
+    first: int
+
+    @property
+    def gateway(self) -> int:
+        """Public and industry doors."""
+        return self.first
+
+    @property
+    def feed(self) -> int:
+        """Where the desk collects."""
+        return self.first + 1
+
+    @property
+    def desk(self) -> int:
+        """The desk's pages."""
+        return self.first + 2
+
+    @property
+    def service(self) -> int:
+        """The example service."""
+        return self.first + 3
+
+
+class Loop:
+    """One agency, one gateway, one partner, on one machine, under one folder. `tell` hears of pages as they come."""
+
+    def __init__(self, folder: Path, *, port: int, tell: Callable[[str], None] = lambda _: None) -> None:
+        self.folder = folder
+        self.ports = Ports(port)
+        self.gateway_state, self.desk_state, self.partner_state = (
+            folder / name for name in ("gateway", "desk", "partner")
+        )
+        self._tell = tell
+        self._logs = folder / "logs"
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self.processes = Processes(self._logs)
+
+    @property
+    def origin(self) -> str:
+        """Where the public and partners reach the gateway."""
+        return f"http://127.0.0.1:{self.ports.gateway}"
+
+    @property
+    def feed_origin(self) -> str:
+        """Where the desk reaches the feed."""
+        return f"http://127.0.0.1:{self.ports.feed}"
+
+    def make_keys(self) -> str:
+        """Make the desk with its keys, the gateway with that pin, and tell the desk of the gateway's receipt key."""
+        check_ports_are_free(range(self.ports.first, self.ports.first + 4))
+        self.run_desk("init", "--gateway-origin", self.origin, "--feed", self.feed_origin)
+        self.processes.run(
+            GATEWAY, "init", "--state", str(self.gateway_state), "--pin", str(self.desk_state / "agency.pin"),
+            "--origin", self.origin, "--port", str(self.ports.gateway), "--feed-port", str(self.ports.feed),
+            "--agency-name", "The example agency", "--banner", BANNER,
+        )  # fmt: skip
+        self.run_desk("gateway", "add", str(self.gateway_state / "gateway.card"))
+        return "the desk made the agency's keys, the gateway its receipt key"
+
+    def start_gateway(self) -> str:
+        """Start the gateway's listeners."""
+        self.processes.start("gateway", GATEWAY, "serve", "--state", str(self.gateway_state))
+        self.processes.wait_for(f"{self.origin}/health")
+        self.processes.wait_for(f"{self.feed_origin}/health")
+        return f"the gateway serves on {self.ports.gateway}, the feed on {self.ports.feed}"
+
+    def publish(self) -> str:
+        """Publish the first key set and register through the feed."""
+        self.run_desk("publish")
+        return "the desk signed its key set and published it through the feed"
+
+    def start_others(self) -> str:
+        """Start the desk's pages and the example service."""
+        self.processes.start("desk", DESK, "serve", "--state", str(self.desk_state), "--port", str(self.ports.desk))
+        self.processes.start(
+            "service", "gateway.demo.example_service", "--port", str(self.ports.service), "--origin", self.origin
+        )
+        self.processes.wait_for(f"http://127.0.0.1:{self.ports.desk}/health")
+        self.processes.wait_for(f"http://127.0.0.1:{self.ports.service}/")
+        return f"the desk's pages are on {self.ports.desk}, an example service on {self.ports.service}"
+
+    def enrol_partner(self) -> str:
+        """Invite the example partner, let it enrol, and approve it."""
+        invitation = self.folder / "example-chat.invitation"
+        self.run_desk("partner", "invite", PARTNER_NAME, "--partner", PARTNER_ID, "--out", str(invitation))
+        self.run_partner("enrol", str(invitation))
+        self.run_desk("collect")
+        self.run_desk("partner", "approve", PARTNER_ID)
+        return f"{PARTNER_NAME} enrolled by invitation, and the desk approved it"
+
+    def file_public_report(self) -> str:
+        """Walk the real form and return the reference of its thank-you page."""
+        try:
+            return walk_form(self.origin, ANSWERS, tell=self._tell)
+        except FormWalkError as error:
+            raise DemoError(str(error)) from None
+
+    def submit_industry_report(self, file: Path) -> dict[str, Any]:
+        """Submit a report file through the SDK and verify the receipt offline; returns what the command says."""
+        sent: dict[str, Any] = self.run_partner("report", "submit", str(file), "--priority", "P2", "--json")
+        return sent
+
+    def verify_receipt(self, report_id: str) -> bool:
+        """Verify the saved receipt with nothing but what the partner keeps."""
+        file = self.partner_state / "receipts" / f"{report_id}.json"
+        self.run_partner("receipt", "verify", str(file))
+        return True
+
+    def collect(self) -> int:
+        """Let the desk collect; returns how many cases are open."""
+        self.run_desk("collect")
+        return len(self._list_open())
+
+    def open_and_close(self) -> int:
+        """Open, assess and close every open case; returns how many."""
+        cases = self._list_open()
+        for case in cases:
+            self.run_desk("case", "show", case["reference"])
+            reply = ("--reply-recorded", "replied_through_school") if case["reply_owed"] else ()
+            self.run_desk("case", "close", case["reference"], *CLOSING, *reply)
+        return len(cases)
+
+    def publish_digest(self, quarter: str) -> str:
+        """Make synthetic cases of a past quarter, make its digest and release it; returns the digest's id."""
+        self.run_desk(
+            "synthetic", "--partner", PARTNER_ID, "--quarter", quarter, "--count", str(SYNTHETIC_CASES),
+        )  # fmt: skip
+        made = json.loads(
+            self.run_desk(
+                "digest", "make", "--partner", PARTNER_ID, "--quarter", quarter, "--adopted", "--json", actor=MAKER
+            )
+        )
+        self.run_desk("digest", "release", str(made["digest_id"]), actor=RELEASER)
+        return str(made["digest_id"])
+
+    def pull_digest(self, quarter: str) -> dict[str, Any]:
+        """Let the partner pull, verify and open its digest; returns the digest as the command says it."""
+        pulled: dict[str, Any] = self.run_partner("digest", "--quarter", quarter, "--json")
+        return pulled
+
+    def make_start_link(self) -> str:
+        """Return a link that signs a person in at the desk, once."""
+        return self.run_desk("start-link", "--port", str(self.ports.desk)).strip().splitlines()[-1]
+
+    def run_desk(self, *words: str, actor: str = ASSESSOR) -> str:
+        """Run a command of the desk and return what it printed."""
+        return self.processes.run(DESK, *words, "--state", str(self.desk_state), "--as", actor)
+
+    def run_partner(self, *words: str) -> Any:
+        """Run a command of the partner; returns the parsed object with `--json`, else None."""
+        said = self.processes.run(PARTNER, *words, "--state", str(self.partner_state))
+        return json.loads(said) if "--json" in words else None
+
+    def _list_open(self) -> list[dict[str, Any]]:
+        listed: dict[str, Any] = json.loads(self.run_desk("case", "list", "--json"))
+        cases: list[dict[str, Any]] = listed["cases"]
+        return cases
+
+    def stop(self) -> None:
+        """End every process."""
+        self.processes.stop()

@@ -1,0 +1,103 @@
+"""The processes of the demonstration: started in groups of their own, waited for, and none left behind."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import requests
+
+START_SECONDS = 60
+STOP_SECONDS = 15
+COMMAND_SECONDS = 180
+
+
+class DemoError(Exception):
+    """A step failed; the message says which and what was said."""
+
+
+class Processes:
+    """Runs our own commands as a person would, with their words kept in the demonstration's folder."""
+
+    def __init__(self, log_folder: Path) -> None:
+        self._log_folder = log_folder
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._logs: list[IO[bytes]] = []
+
+    def run(self, module: str, *words: str) -> str:
+        """Run a command to its end and return what it printed; raise `DemoError` with its own words if it fails."""
+        command = [sys.executable, "-m", module, *words]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=False, text=True)
+        except subprocess.TimeoutExpired:
+            raise DemoError(f"{module} {words[0]} took longer than {COMMAND_SECONDS} seconds.") from None
+        if done.returncode != 0:
+            raise DemoError(f"{module} {' '.join(words[:2])} ended with {done.returncode}: {_last_words(done.stderr)}")
+        return done.stdout
+
+    def start(self, name: str, module: str, *words: str) -> None:
+        """Start a command that goes on running; its output goes to NAME.log."""
+        log = (self._log_folder / f"{name}.log").open("ab")
+        self._logs.append(log)
+        command = [sys.executable, "-m", module, *words]
+        # A group of its own: Ctrl-C reaches this process first, which then stops the children in order.
+        self._running.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
+
+    def wait_for(self, address: str) -> None:
+        """Wait until an address answers at all (a gateway without keys says 503), or raise `DemoError`."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            for process in self._running:
+                if process.poll() is not None:
+                    raise DemoError(f"A process ended early with {process.returncode}; look in {self._log_folder}.")
+            with contextlib.suppress(requests.RequestException):
+                requests.get(address, timeout=2, allow_redirects=False)
+                return
+            time.sleep(0.1)
+        raise DemoError(f"{address} did not answer within {START_SECONDS} seconds; look in {self._log_folder}.")
+
+    def forget_killed(self) -> None:
+        """Forget processes that something else has killed, so that they can be started again."""
+        for process in self._running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+        self._running = [process for process in self._running if process.poll() is None]
+
+    def stop(self) -> None:
+        """End every process, the newest first: asked, then killed as a group."""
+        for process in reversed(self._running):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in reversed(self._running):
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        for log in self._logs:
+            log.close()
+        self._running.clear()
+        self._logs.clear()
+
+
+def check_ports_are_free(ports: Sequence[int]) -> None:
+    """Raise `DemoError` naming the first port of this machine that something else listens on."""
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                raise DemoError(f"Port {port} is in use. Stop what listens there, or choose another --port.") from None
+
+
+def _last_words(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return " ".join(lines[-3:]) if lines else "it said nothing"

@@ -1,0 +1,153 @@
+"""`report-abuse-gateway demo`: tells each step as it happens, then the addresses, and leaves no process behind."""
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from gateway.demo.loop import PARTNER_ID, Loop
+from gateway.demo.processes import DemoError
+
+MARK: Final = "THIS-IS-A-DEMONSTRATION"
+LAST_PORT: Final = 65535 - 3
+DONE, STEP_FAILED, WRONG_USE = 0, 1, 2
+
+
+def run_demo(words: argparse.Namespace) -> int:
+    """Run the loop as the command line asks; returns the exit code."""
+    say = _make_say(to_error=words.json)
+    try:
+        folder = _take_folder(words.state)
+        _check_port(words.port)
+    except DemoError as error:
+        say(f"report-abuse-gateway demo: {error}")
+        return WRONG_USE
+    signal.signal(signal.SIGTERM, _stop_on_signal)
+    loop = Loop(folder, port=words.port)
+    try:
+        result = run_steps(loop, say)
+        if words.json:
+            sys.stdout.write(json.dumps(result) + "\n")
+            sys.stdout.flush()
+        if not words.once:
+            _tell_addresses(loop, say)
+            signal.pause()
+    except DemoError as error:
+        say(f"failed: {error}")
+        return STEP_FAILED
+    except KeyboardInterrupt:
+        say("stopping")
+    finally:
+        loop.stop()
+    return DONE
+
+
+def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
+    """Run every step in order and return what the whole loop brought; a failing step is named in the `DemoError`."""
+    start = time.monotonic()
+    steps = _Steps(say)
+    quarter = last_closed_quarter(datetime.now(UTC))
+    steps.take("keys", loop.make_keys)
+    steps.take("gateway", loop.start_gateway)
+    steps.take("publish", loop.publish)
+    steps.take("desk and service", loop.start_others)
+    steps.take("enrol", loop.enrol_partner)
+    public = steps.take("public report", loop.file_public_report, "the form thanked, and gave the number {}")
+    example = Path(str(files("partner_sdk") / "examples" / "report.json"))
+    sent = steps.take(
+        "industry report",
+        lambda: loop.submit_industry_report(example),
+        "the SDK sealed, signed and sent it: receipt {}",
+    )
+    verified = steps.take("receipt", lambda: loop.verify_receipt(sent["report_id"]), "the receipt verifies offline")
+    steps.take("collect", loop.collect, "the desk collected and verified {} reports")
+    opened = steps.take("cases", loop.open_and_close, "the desk opened, assessed and closed {} cases")
+    digest_id = steps.take(
+        "digest", lambda: loop.publish_digest(quarter), f"the desk released the digest of {quarter}: {{}}"
+    )
+    pulled = steps.take("pull", lambda: loop.pull_digest(quarter), "the partner pulled, verified and opened it")
+    return {
+        "public_reference": public,
+        "industry_reference": sent["reference"],
+        "digest_id": digest_id,
+        "desk_opened": opened,
+        "receipt_verified": verified,
+        "digest_opened": (pulled["digest"]["partner"], pulled["digest"]["quarter"]) == (PARTNER_ID, quarter),
+        "seconds": round(time.monotonic() - start, 1),
+    }
+
+
+def last_closed_quarter(now: datetime) -> str:
+    """Return the last quarter that has ended, like `2026-Q3`."""
+    quarter = (now.month - 1) // 3
+    return f"{now.year}-Q{quarter}" if quarter else f"{now.year - 1}-Q4"
+
+
+class _Steps:
+    """Names each step, runs it, and says its line as it happens."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def take(self, name: str, step: Callable[[], Any], line: str = "{}") -> Any:
+        try:
+            brought = step()
+        except DemoError as error:
+            raise DemoError(f"step {name!r}: {error}") from None
+        self._say(f"{name:>16}  {line.format(_short(brought))}")
+        return brought
+
+
+def _short(brought: Any) -> str:
+    if isinstance(brought, dict):
+        return str(brought.get("reference", ""))
+    return str(brought)
+
+
+def _check_port(port: int) -> None:
+    if not 1024 <= port <= LAST_PORT:
+        raise DemoError(f"--port is the first of four ports: a number from 1024 to {LAST_PORT}.")
+
+
+def _take_folder(folder: Path) -> Path:
+    """Make the folder, or empty it if an earlier demonstration left it; never touches any other folder."""
+    if folder.exists():
+        if any(folder.iterdir()) and not (folder / MARK).is_file():
+            raise DemoError(f"{folder} is not empty and not a demonstration's. Name another folder with --state.")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / MARK).touch()
+    return folder.resolve()
+
+
+def _tell_addresses(loop: Loop, say: Callable[[str], None]) -> None:
+    ports = loop.ports
+    say("")
+    say(f"the form             {loop.origin}/")
+    say(f"the industry door    {loop.origin}/v1/status")
+    say(f"the feed             {loop.feed_origin}/health")
+    say(f"the desk, one time   {loop.make_start_link()}")
+    say(f"a service's page     http://127.0.0.1:{ports.service}/")
+    say("Ctrl-C ends it.")
+
+
+def _make_say(*, to_error: bool) -> Callable[[str], None]:
+    stream = sys.stderr if to_error else sys.stdout
+
+    def say(line: str) -> None:
+        stream.write(line + "\n")
+        stream.flush()
+
+    return say
+
+
+def _stop_on_signal(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,71 @@
+"""The audit log: who did what, each entry chained to the one before by its hash; entries are only ever added.
+
+Never holds anything that a person wrote: actions, ids and codes only.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, insert, select
+
+from gateway.desk.store.schema import AUDIT
+from partner_sdk.canonical import encode, format_time, to_base64url
+from partner_sdk.errors import ReportAbuseError
+
+FIRST_PREVIOUS: Final = bytes(32)
+_LABEL: Final = "report-abuse desk audit v1"
+
+Detail = Mapping[str, str | int | bool | None]
+
+
+class AuditChainError(ReportAbuseError):
+    """An entry of the audit log was altered, taken out or put in."""
+
+
+def append_entry(
+    connection: Connection, *, at: datetime, actor: str, action: str, subject: str, detail: Detail | None = None
+) -> bytes:
+    """Add one entry in the caller's transaction, so that the deed and its record stand or fall together."""
+    last = connection.execute(select(AUDIT.c.entry_sha256).order_by(AUDIT.c.id.desc()).limit(1)).scalar()
+    previous = FIRST_PREVIOUS if last is None else bytes(last)
+    moment, text = format_time(at), encode(dict(detail or {})).decode()
+    digest = _digest(moment, actor, action, subject, text, previous)
+    connection.execute(
+        insert(AUDIT).values(
+            at=moment,
+            actor=actor,
+            action=action,
+            subject=subject,
+            detail=text,
+            previous_sha256=previous,
+            entry_sha256=digest,
+        )
+    )
+    return digest
+
+
+def check_chain(connection: Connection) -> int:
+    """Return how many entries there are, or raise `AuditChainError` naming the first one that does not fit."""
+    previous, count = FIRST_PREVIOUS, 0
+    for row in _entries(connection):
+        count += 1
+        expected = _digest(row.at, row.actor, row.action, row.subject, row.detail, previous)
+        if row.id != count or bytes(row.previous_sha256) != previous or bytes(row.entry_sha256) != expected:
+            raise AuditChainError(
+                f"The audit log does not fit together at entry {row.id}. Keep a copy of the database and compare it "
+                "with the last backup.",
+                reason="broken-audit-chain",
+            )
+        previous = expected
+    return count
+
+
+def _entries(connection: Connection) -> Iterator[Row[Any]]:
+    yield from connection.execute(select(AUDIT).order_by(AUDIT.c.id))
+
+
+def _digest(at: str, actor: str, action: str, subject: str, detail: str, previous: bytes) -> bytes:
+    entry = [_LABEL, at, actor, action, subject, detail, to_base64url(previous)]
+    return hashlib.sha256(encode(entry)).digest()

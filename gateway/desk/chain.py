@@ -1,0 +1,192 @@
+"""Follows the gateway's chain of intake statements: gaps and forks are alarms, never a reason to lose a report.
+
+A link counts once its intake statement is genuine, whatever else is wrong with its row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, Select, func, insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.store.schema import ALARMS, CHAIN_LINKS
+from partner_sdk.canonical import format_time
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.intake import FIRST_PREVIOUS, IntakeStatement
+
+GAP: Final = "chain-gap"
+FORK: Final = "chain-fork"
+_NO_PREVIOUS: Final = bytes.fromhex(FIRST_PREVIOUS)
+
+
+class AlarmError(ReportAbuseError):
+    """No open alarm has this number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One run of sequence numbers: a gateway begins a new epoch after every restore."""
+
+    instance: str
+    epoch: str
+
+    def name(self, first: int, last: int) -> str:
+        """Return how an alarm names links of this chain."""
+        return f"{self.instance}/{self.epoch}/{first}" + ("" if first == last else f"-{last}")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One genuine intake statement as the chain sees it."""
+
+    chain: Chain
+    sequence: int
+    statement_sha256: bytes
+    previous_sha256: bytes
+
+
+def make_link(intake: IntakeStatement, *, statement_sha256: bytes) -> Link:
+    """Return the link of a genuine statement."""
+    chain = Chain(intake.instance, intake.epoch)
+    return Link(chain, intake.sequence, statement_sha256, bytes.fromhex(intake.previous))
+
+
+def add_links(connection: Connection, links: Sequence[Link], *, now: datetime) -> None:
+    """Enter genuine intake statements, many at once, and raise an alarm where one forks."""
+    for chain in dict.fromkeys(link.chain for link in links):
+        _add_to_chain(connection, chain, [link for link in links if link.chain == chain], now=now)
+
+
+def find_gaps(connection: Connection, *, now: datetime) -> list[str]:
+    """Look for the link before each new one, raise an alarm for every gap, and return the gaps that are open.
+
+    Run it when nothing more waits at the gateway. A link that comes late closes its gap.
+    """
+    unfollowed = connection.execute(select(CHAIN_LINKS).where(CHAIN_LINKS.c.followed.is_(False))).all()
+    for row in unfollowed:
+        chain = Chain(row.instance, row.epoch)
+        # The first of an epoch follows nothing, whatever its number: numbers go on through a restore.
+        if bytes(row.previous_sha256) != _NO_PREVIOUS and not _has_link(connection, chain, row.sequence - 1):
+            lowest = _find_below(connection, chain, row.sequence)
+            first = row.sequence - 1 if lowest is None else lowest + 1
+            raise_alarm(connection, GAP, chain.name(first, row.sequence - 1), now=now)
+    connection.execute(update(CHAIN_LINKS).where(CHAIN_LINKS.c.followed.is_(False)).values(followed=True))
+    _close_filled_gaps(connection, now=now)
+    return list(
+        connection.execute(
+            select(ALARMS.c.subject).where(ALARMS.c.kind == GAP, ALARMS.c.cleared_at.is_(None)).order_by(ALARMS.c.id)
+        ).scalars()
+    )
+
+
+def find_highest(connection: Connection, *, instance: str) -> int:
+    """Return the highest number seen of a gateway, 0 before the first."""
+    highest = select(func.max(CHAIN_LINKS.c.sequence)).where(CHAIN_LINKS.c.instance == instance)
+    return connection.execute(highest).scalar() or 0
+
+
+def raise_alarm(connection: Connection, kind: str, subject: str, *, now: datetime) -> bool:
+    """Enter an alarm for a person to look at; False when this very one was raised before."""
+    known = connection.execute(select(ALARMS.c.id).where(ALARMS.c.kind == kind, ALARMS.c.subject == subject)).first()
+    if known is not None:
+        return False
+    connection.execute(insert(ALARMS).values(kind=kind, subject=subject, raised_at=format_time(now)))
+    return True
+
+
+def clear_alarm(connection: Connection, alarm_id: int, *, actor: str, now: datetime) -> None:
+    """Note who has looked into an alarm; it stays on record. Raises `AlarmError` (`unknown-alarm`)."""
+    changed = connection.execute(
+        update(ALARMS)
+        .where(ALARMS.c.id == alarm_id, ALARMS.c.cleared_at.is_(None))
+        .values(cleared_at=format_time(now), cleared_by=actor)
+    )
+    if changed.rowcount == 0:
+        raise AlarmError("No open alarm has this number. `alarms` lists them.", reason="unknown-alarm")
+    audit.append_entry(connection, at=now, actor=actor, action="clear-alarm", subject=str(alarm_id))
+
+
+def _add_to_chain(connection: Connection, chain: Chain, links: Sequence[Link], *, now: datetime) -> None:
+    known = _read_around(connection, chain, [link.sequence for link in links])
+    fresh: list[Link] = []
+    for link in sorted(links, key=lambda link: link.sequence):
+        seen = known.get(link.sequence)
+        if seen is None:
+            known[link.sequence] = link
+            fresh.append(link)
+        elif seen.statement_sha256 != link.statement_sha256:
+            name = chain.name(link.sequence, link.sequence)
+            raise_alarm(connection, FORK, f"{name} two statements carry this number", now=now)
+    suspect = {sequence for link in fresh for sequence in (link.sequence, link.sequence + 1)}
+    for sequence in sorted(suspect & known.keys()):
+        before = known.get(sequence - 1)
+        expected = before.statement_sha256 if before else _NO_PREVIOUS if sequence == 1 else None
+        if expected is not None and known[sequence].previous_sha256 != expected:
+            name = chain.name(sequence, sequence)
+            raise_alarm(connection, FORK, f"{name} does not follow the statement before it", now=now)
+    if fresh:
+        connection.execute(
+            insert(CHAIN_LINKS),
+            [
+                {
+                    "instance": chain.instance,
+                    "epoch": chain.epoch,
+                    "sequence": link.sequence,
+                    "statement_sha256": link.statement_sha256,
+                    "previous_sha256": link.previous_sha256,
+                    "followed": False,
+                }
+                for link in fresh
+            ],
+        )
+
+
+def _read_around(connection: Connection, chain: Chain, sequences: Sequence[int]) -> dict[int, Link]:
+    wanted = {near for sequence in sequences for near in (sequence - 1, sequence, sequence + 1)}
+    rows = connection.execute(
+        select(CHAIN_LINKS.c.sequence, CHAIN_LINKS.c.statement_sha256, CHAIN_LINKS.c.previous_sha256).where(
+            CHAIN_LINKS.c.instance == chain.instance,
+            CHAIN_LINKS.c.epoch == chain.epoch,
+            CHAIN_LINKS.c.sequence.in_(wanted),
+        )
+    )
+    return {row.sequence: Link(chain, row.sequence, row.statement_sha256, row.previous_sha256) for row in rows}
+
+
+def _has_link(connection: Connection, chain: Chain, sequence: int) -> bool:
+    return connection.execute(_of(chain).where(CHAIN_LINKS.c.sequence == sequence)).first() is not None
+
+
+def _find_below(connection: Connection, chain: Chain, sequence: int) -> int | None:
+    below = _of(chain).where(CHAIN_LINKS.c.sequence < sequence).order_by(CHAIN_LINKS.c.sequence.desc()).limit(1)
+    row = connection.execute(below).first()
+    return None if row is None else row.sequence
+
+
+def _of(chain: Chain) -> Select[tuple[int]]:
+    return select(CHAIN_LINKS.c.sequence).where(
+        CHAIN_LINKS.c.instance == chain.instance, CHAIN_LINKS.c.epoch == chain.epoch
+    )
+
+
+def _close_filled_gaps(connection: Connection, *, now: datetime) -> None:
+    gaps = connection.execute(
+        select(ALARMS.c.id, ALARMS.c.subject).where(ALARMS.c.kind == GAP, ALARMS.c.cleared_at.is_(None))
+    )
+    for gap in gaps.all():
+        instance, epoch, numbers = gap.subject.rsplit("/", 2)
+        first, _, last = numbers.partition("-")
+        low, high = int(first), int(last or first)
+        filled = connection.execute(
+            select(func.count()).where(
+                CHAIN_LINKS.c.instance == instance,
+                CHAIN_LINKS.c.epoch == epoch,
+                CHAIN_LINKS.c.sequence.between(low, high),
+            )
+        ).scalar_one()
+        if filled == high - low + 1:
+            connection.execute(
+                update(ALARMS).where(ALARMS.c.id == gap.id).values(cleared_at=format_time(now), cleared_by="filled")
+            )

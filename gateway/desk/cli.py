@@ -1,0 +1,54 @@
+"""`report-abuse-desk`: makes a desk, publishes its keys, collects, opens and closes cases, answers partners.
+
+Exit codes: 0 done; 1 done, but something waits for a person; 2 wrong use, wrong settings or refused; 3 the gateway did
+not answer, run it again.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.desk import cli_cases, cli_collect, cli_partners, cli_setup
+from gateway.desk.cli_frame import EXIT_CODES, TRY_AGAIN, WRONG_USE, Run, complain
+from gateway.web.process_guard import forbid_core_dumps
+from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
+
+# Rooms with commands of their own; the digest's room is heavy, so its commands import it only when they run.
+ROOMS_WITH_COMMANDS: Final = ("gateway.desk.feedback.cli", "gateway.desk.views.cli")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    # A report that is open in memory must not end in a file of the crash handler.
+    forbid_core_dumps()
+    parsed = make_parser().parse_args(arguments)
+    command: Run = parsed.command
+    try:
+        return command(parsed)
+    except (TransportError, UnavailableError) as error:
+        return complain(f"{error} What was done is kept: run it again.", code=TRY_AGAIN)
+    except ReportAbuseError as error:
+        return complain(str(error), code=WRONG_USE)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser with every command."""
+    parser = argparse.ArgumentParser(
+        prog="report-abuse-desk",
+        description="The desk of the agency: the only holder of the keys that open reports.",
+        epilog=EXIT_CODES,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for room in (cli_setup, cli_collect, cli_partners, cli_cases):
+        room.add_commands(commands)
+    for name in ROOMS_WITH_COMMANDS:
+        if importlib.util.find_spec(name) is not None:
+            importlib.import_module(name).add_commands(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

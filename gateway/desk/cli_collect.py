@@ -1,0 +1,162 @@
+"""Commands that bring in what the gateway holds: collect, and what was set aside."""
+
+import argparse
+from dataclasses import asdict
+
+from sqlalchemy import select
+
+from gateway.desk.chain import clear_alarm
+from gateway.desk.cli_frame import (
+    DONE,
+    LOOK,
+    Commands,
+    add_command,
+    add_group,
+    end_progress,
+    get_actor,
+    print_json,
+    say,
+    show_progress,
+)
+from gateway.desk.collect import Collected, collect_reports, try_again
+from gateway.desk.mailbox_post import post_waiting
+from gateway.desk.partners import collect_enrolments
+from gateway.desk.reconcile import Reconciled, reconcile
+from gateway.desk.set_aside import RESOLUTIONS, list_set_aside, resolve_row
+from gateway.desk.stages import send_stages
+from gateway.desk.store.schema import ALARMS
+from gateway.desk.wiring import open_desk
+
+
+def run_collect(parsed: argparse.Namespace) -> int:
+    """Collect reports and enrolments from the gateway, and send what waits for it.
+
+    What does not verify or open is set aside and kept, and the rest goes on. Exit code 1 says that a row was set aside,
+    a gap of the gateway's chain is open, or --reconcile found a difference.
+    """
+    desk, actor = open_desk(parsed.state), get_actor(parsed)
+    feed = desk.make_feed()
+    collected = collect_reports(desk, feed, actor=actor, progress=show_progress)
+    end_progress()
+    enrolments = collect_enrolments(desk, feed, actor=actor)
+    stages, messages = send_stages(desk), post_waiting(desk, feed)
+    reconciled = reconcile(desk, feed) if parsed.reconcile else None
+    is_well = not (collected.set_aside or collected.gaps) and (reconciled is None or reconciled.is_even)
+    if parsed.json:
+        print_json(
+            {
+                "enrolments_refused": enrolments.refused,
+                "enrolments_waiting": list(enrolments.waiting),
+                "filed": collected.filed,
+                "gaps": collected.gaps,
+                "known": collected.known,
+                "messages_sent": messages,
+                "reconciled": None if reconciled is None else asdict(reconciled),
+                "set_aside": collected.set_aside,
+                "set_aside_reasons": collected.refused,
+                "stages_sent": stages,
+            }
+        )
+        return DONE if is_well else LOOK
+    _tell_collected(collected)
+    for partner in enrolments.waiting:
+        say(f"{partner} has enrolled and waits: report-abuse-desk partner approve --state {parsed.state} {partner}")
+    for reason, count in enrolments.refused.items():
+        say(f"{count} enrolment(s) refused: {reason}.")
+    if reconciled is not None:
+        _tell_reconciled(reconciled)
+    return DONE if is_well else LOOK
+
+
+def run_set_aside_list(parsed: argparse.Namespace) -> int:
+    """List what was set aside, the most urgent first."""
+    with open_desk(parsed.state).store.read() as connection:
+        rows = list_set_aside(connection, with_resolved=parsed.all)
+    if parsed.json:
+        print_json({"set_aside": [asdict(row) for row in rows]})
+        return DONE
+    for row in rows:
+        claim = f"{row.claimed_partner or '?'} {row.claimed_report_id or '?'}"
+        alarm = "ALARM" if row.alarmed else ""
+        say(f"{row.id:5} {row.priority} {alarm:5} {row.reason:24} {row.set_aside_at} claims to be {claim}")
+    if not rows:
+        say("Nothing is set aside.")
+    return DONE
+
+
+def run_set_aside_retry(parsed: argparse.Namespace) -> int:
+    """Judge everything that was set aside once more, with the keys and the register of today."""
+    desk = open_desk(parsed.state)
+    collected = try_again(desk, actor=get_actor(parsed))
+    with desk.store.read() as connection:
+        waiting = len(list_set_aside(connection))
+    if parsed.json:
+        print_json({"filed": collected.filed, "known": collected.known, "waiting": waiting})
+    else:
+        say(f"{collected.filed} filed now, {collected.known} known already, {waiting} still set aside.")
+    return DONE
+
+
+def run_set_aside_resolve(parsed: argparse.Namespace) -> int:
+    """Note how a row that was set aside was dealt with; its bytes stay."""
+    desk = open_desk(parsed.state)
+    with desk.store.write() as connection:
+        resolve_row(connection, parsed.row, resolution=parsed.how, actor=get_actor(parsed), now=desk.clock())
+    if parsed.json:
+        print_json({"resolution": parsed.how, "row": parsed.row})
+    else:
+        say(f"Row {parsed.row} is dealt with: {parsed.how}.")
+    return DONE
+
+
+def run_alarms(parsed: argparse.Namespace) -> int:
+    """List the alarms that nobody has cleared: gaps, forks, forgeries. Exit code 1 when there are any."""
+    desk = open_desk(parsed.state)
+    if parsed.clear is not None:
+        with desk.store.write() as connection:
+            clear_alarm(connection, parsed.clear, actor=get_actor(parsed), now=desk.clock())
+    with desk.store.read() as connection:
+        rows = connection.execute(select(ALARMS).where(ALARMS.c.cleared_at.is_(None)).order_by(ALARMS.c.id)).all()
+    if parsed.json:
+        alarms = [{"id": row.id, "kind": row.kind, "raised_at": row.raised_at, "subject": row.subject} for row in rows]
+        print_json({"alarms": alarms})
+    else:
+        for row in rows:
+            say(f"{row.id:5} {row.raised_at} {row.kind:24} {row.subject}")
+        if not rows:
+            say("No alarm is open.")
+    return LOOK if rows else DONE
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's commands."""
+    collect = add_command(commands, "collect", run=run_collect, example="--reconcile")
+    collect.add_argument("--reconcile", action="store_true", help="compare every link of the chain with the gateway")
+    group = add_group(commands, "set-aside", summary="What did not verify or open.")
+    listed = add_command(group, "list", run=run_set_aside_list, example="--json", group="set-aside")
+    listed.add_argument("--all", action="store_true", help="also what was dealt with")
+    add_command(group, "retry", run=run_set_aside_retry, example="", group="set-aside")
+    resolve = add_command(group, "resolve", run=run_set_aside_resolve, example="3 --how forged", group="set-aside")
+    resolve.add_argument("row", type=int, metavar="NUMBER", help="its number in the list")
+    resolve.add_argument("--how", required=True, choices=RESOLUTIONS, help="what became of it")
+    alarms = add_command(commands, "alarms", run=run_alarms, example="--clear 3")
+    alarms.add_argument("--clear", type=int, metavar="NUMBER", help="note that you have looked into this one")
+
+
+def _tell_collected(collected: Collected) -> None:
+    say(f"{collected.filed} filed, {collected.set_aside} set aside, {collected.known} known already.")
+    for reason, count in sorted(collected.refused.items()):
+        say(f"SET ASIDE: {count} because of {reason}. See `set-aside list`.")
+    for gap in collected.gaps:
+        say(f"GAP: the gateway's chain misses {gap}. Ask its operator what became of it.")
+
+
+def _tell_reconciled(reconciled: Reconciled) -> None:
+    say(f"{reconciled.compared} links compared with the gateway.")
+    for words, sequences in (
+        ("are missing here", reconciled.missing_here),
+        ("are missing at the gateway", reconciled.missing_there),
+        ("differ at the gateway", reconciled.different),
+    ):
+        if sequences:
+            say(f"ALARM: {len(sequences)} {words}: {', '.join(map(str, sequences[:20]))}")

@@ -1,0 +1,92 @@
+"""What every command of the desk shares: its parser, its state folder, how it speaks and which exit code it gives.
+
+Exit codes: 0 done; 1 done, but something waits for a person; 2 wrong use, wrong settings or refused; 3 the gateway did
+not answer, run it again.
+"""
+
+import argparse
+import getpass
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TextIO
+
+DONE: Final = 0
+LOOK: Final = 1
+WRONG_USE: Final = 2
+TRY_AGAIN: Final = 3
+
+EXIT_CODES: Final = (
+    "Exit codes: 0 done; 1 done, but something waits for a person; 2 wrong use, wrong settings or refused; "
+    "3 the gateway did not answer, run it again."
+)
+
+Run = Callable[[argparse.Namespace], int]
+Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+
+def add_command(
+    commands: "Commands[argparse.ArgumentParser]", name: str, *, run: Run, example: str, group: str = ""
+) -> argparse.ArgumentParser:
+    """Add a command with `--state`, `--as`, `--json` and an example; its summary is the docstring of `run`."""
+    summary = (run.__doc__ or "").strip()
+    words = f"{group} {name}".strip()
+    command = commands.add_parser(
+        name,
+        help=summary.partition("\n")[0],
+        description=summary,
+        epilog=f"Example:\n  report-abuse-desk {words} --state DIR {example}".rstrip() + f"\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--state", type=Path, required=True, metavar="DIR", help="the desk's state folder")
+    command.add_argument(
+        "--as", dest="actor", default=None, metavar="NAME", help="who does it, for the audit log (default: your login)"
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object for machines")
+    command.set_defaults(command=run)
+    return command
+
+
+def add_group(
+    commands: "Commands[argparse.ArgumentParser]", name: str, *, summary: str
+) -> "Commands[argparse.ArgumentParser]":
+    """Add a word that has commands of its own, such as `partner`."""
+    group = commands.add_parser(name, help=summary, description=summary, epilog=EXIT_CODES)
+    return group.add_subparsers(required=True, metavar="COMMAND")
+
+
+def get_actor(parsed: argparse.Namespace) -> str:
+    """Return who runs the command."""
+    return str(parsed.actor or getpass.getuser())
+
+
+def say(text: str, *, to: TextIO | None = None) -> None:
+    """Print one line."""
+    stream = sys.stdout if to is None else to
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
+def print_json(value: object) -> None:
+    """Print one JSON object."""
+    say(json.dumps(value, sort_keys=True))
+
+
+def complain(text: str, *, code: int) -> int:
+    """Print what went wrong and what to do, and return the exit code."""
+    say(f"report-abuse-desk: {text}", to=sys.stderr)
+    return code
+
+
+def show_progress(done: int) -> None:
+    """Show a running count, on a terminal only."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{done} collected")
+        sys.stderr.flush()
+
+
+def end_progress() -> None:
+    """Leave the line of the running count."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")

@@ -1,0 +1,90 @@
+"""The desk's settings (``desk.toml``) and where its files are. Never holds a secret: keys are files of their own."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from gateway.web.settings import check_origin, read_settings
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.keys import Environment
+
+
+class DeskConfigError(ReportAbuseError):
+    """There is no desk in the folder that was named."""
+
+
+class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`desk.toml`. The environment belongs to the desk: it is no option of any other command and has no default."""
+
+    environment: Environment
+    gateway_origin: str
+    feed_url: str
+    agency_name: str = "The agency"
+
+
+@dataclass(frozen=True, slots=True)
+class DeskPaths:
+    """The files of one desk folder."""
+
+    state: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings."""
+        return self.state / "desk.toml"
+
+    @property
+    def pin(self) -> Path:
+        """What the gateway pins: it goes to the gateway's operator."""
+        return self.state / "agency.pin"
+
+    @property
+    def delegation(self) -> Path:
+        """The root's signed word for the key-set key: public, needed at each publication."""
+        return self.state / "delegation.json"
+
+    @property
+    def root(self) -> Path:
+        """The root keys: only `init` and a change of keys need them, so this folder may be kept offline."""
+        return self.state / "root"
+
+    @property
+    def keys(self) -> Path:
+        """The keys of every day."""
+        return self.state / "keys"
+
+    @property
+    def database(self) -> Path:
+        """What was collected, and what the desk did."""
+        return self.state / "desk.sqlite"
+
+    def sealing_key(self, quarter: str) -> Path:
+        """The private sealing key of one quarter, such as `2026-Q4`."""
+        return self.keys / f"sealing-{quarter}.key"
+
+
+def load_config(paths: DeskPaths) -> DeskConfig:
+    """Read `desk.toml`, or raise `DeskConfigError` (`no-desk`) or `SettingsError` naming what to mend."""
+    if not paths.config.is_file():
+        raise DeskConfigError(
+            f"There is no desk in {paths.state}. Run `report-abuse-desk init --state {paths.state} ...` first.",
+            reason="no-desk",
+        )
+    config = read_settings(paths.config, kind=DeskConfig)
+    check_config(config)
+    return config
+
+
+def check_config(config: DeskConfig) -> None:
+    """Raise `SettingsError` when an address is not one the desk may use: https, or http on this machine."""
+    check_origin(config.gateway_origin, key="gateway_origin")
+    check_origin(config.feed_url, key="feed_url")
+
+
+def encode_config(config: DeskConfig) -> str:
+    """Return the text of `desk.toml`."""
+    # A JSON string is a TOML basic string, so that no value can break out of its line.
+    lines = (f"{name} = {json.dumps(getattr(config, name))}" for name in config.__struct_fields__)
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,107 @@
+"""Speaks with the gateway's feed: signed requests, strict replies, no redirect; the desk always calls, never listens.
+
+Never believes a reply: what it says is judged by the statements inside (row_checks.py).
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, TypeVar
+
+import requests
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.desk.feed_messages import (
+    Acknowledgement,
+    AcknowledgementPost,
+    AcknowledgementReply,
+    EnrolmentAckPost,
+    EnrolmentPage,
+    FeedStatus,
+    InvitationHash,
+    InvitationPost,
+    MailboxPost,
+    MailboxPostItem,
+    ReconciliationPage,
+    ReportPage,
+    StageItem,
+    StagePost,
+)
+from partner_sdk import __version__
+from partner_sdk.canonical import encode, parse_exact
+from partner_sdk.transport import MAX_REPLY_BYTES, Timeouts, Transport
+
+USER_AGENT: Final = f"report-abuse-desk/{__version__}"
+TIMEOUTS: Final = Timeouts(connect_seconds=5.0, read_seconds=30.0, total_seconds=120.0)
+
+T = TypeVar("T")
+
+
+class FeedClient:
+    """One desk's connection to its gateway. Raises `TransportError`, `ProblemError` and `FormatError`; every call may
+    be repeated.
+    """
+
+    def __init__(
+        self,
+        *,
+        origin: str,
+        private_key: Ed25519PrivateKey,
+        clock: Callable[[], datetime],
+        session: requests.Session | None = None,
+    ) -> None:
+        self._transport = Transport(
+            origin, private_key=private_key, session=session, clock=clock, timeouts=TIMEOUTS, user_agent=USER_AGENT
+        )
+
+    def get_status(self) -> FeedStatus:
+        """Return where the gateway's chain stands and which lists it serves."""
+        return self._get("/feed/status", kind=FeedStatus)
+
+    def get_reports(self, *, limit: int) -> ReportPage:
+        """Return the oldest reports that are not acknowledged."""
+        return self._get(f"/feed/reports?limit={limit}", kind=ReportPage)
+
+    def get_reconciliation(self, *, after: int) -> ReconciliationPage:
+        """Return the links of the gateway's chain behind a sequence number."""
+        return self._get(f"/feed/reconciliation?after={after}", kind=ReconciliationPage)
+
+    def get_enrolments(self) -> EnrolmentPage:
+        """Return the sealed enrolments that are not acknowledged."""
+        return self._get("/feed/enrolments", kind=EnrolmentPage)
+
+    def post_acknowledgements(self, rows: tuple[Acknowledgement, ...]) -> int:
+        """Say which rows are durable here; return how many the gateway knows."""
+        if not rows:
+            return 0
+        reply = self._send("POST", "/feed/acknowledgements", encode(AcknowledgementPost(acknowledged=rows)))
+        return parse_exact(reply, kind=AcknowledgementReply, max_bytes=MAX_REPLY_BYTES).acknowledged
+
+    def put_keys(self, bundle: bytes) -> None:
+        """Publish the key set."""
+        self._send("PUT", "/feed/keys", bundle)
+
+    def put_register(self, register: bytes) -> None:
+        """Publish the partner register."""
+        self._send("PUT", "/feed/register", register)
+
+    def post_invitations(self, invitations: tuple[InvitationHash, ...]) -> None:
+        """Let the gateway know the hashes of open invitations."""
+        self._send("POST", "/feed/invitations", encode(InvitationPost(invitations=invitations)))
+
+    def post_enrolment_acks(self, ids: tuple[str, ...]) -> None:
+        """Say which enrolments are durable here."""
+        self._send("POST", "/feed/enrolment-acks", encode(EnrolmentAckPost(ids=ids)))
+
+    def post_mailbox(self, item: MailboxPostItem) -> None:
+        """Put one sealed message into a partner's mailbox; the same message again is harmless."""
+        self._send("POST", "/feed/mailbox", encode(MailboxPost(messages=(item,))))
+
+    def post_stages(self, items: tuple[StageItem, ...]) -> None:
+        """Say how far partners' reports are."""
+        self._send("POST", "/feed/stages", encode(StagePost(stages=items)))
+
+    def _get(self, path: str, *, kind: type[T]) -> T:
+        return parse_exact(self._transport.send("GET", path).body, kind=kind, max_bytes=MAX_REPLY_BYTES)
+
+    def _send(self, method: str, path: str, body: bytes) -> bytes:
+        return self._transport.send(method, path, body=body).body

@@ -1,0 +1,1 @@
+"""Feedback to partners: what is counted, what it costs, the noise, and the published digest."""

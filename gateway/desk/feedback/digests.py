@@ -1,0 +1,216 @@
+"""Makes, rejects and releases the digest of one partner and one closed quarter.
+
+The order is the guarantee: freeze whom it counts, commit the spend, draw once, store the draw, then build, then show.
+Never draws twice: after a crash between spend and draw the table is spent, empty and refused.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.desk.audit import append_entry
+from gateway.desk.feedback import noise
+from gateway.desk.feedback.clusters import count_own_reports, freeze_clusters
+from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD
+from gateway.desk.feedback.ledger import commit_spend, find_spends
+from gateway.desk.feedback.payload import build_body
+from gateway.desk.feedback.records import (
+    DigestRecord,
+    Workings,
+    add_draw,
+    add_record,
+    find_record,
+    finish_record,
+    get_record,
+    make_digest_id,
+    mark_rejected,
+    mark_released,
+)
+from gateway.desk.feedback.tables import Table, count_table, make_tables
+from gateway.desk.quarters import Quarter, check_closed, parse_quarter
+from gateway.desk.store import DeskStore
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.keys import Environment
+
+Clock = Callable[[], datetime]
+Post = Callable[[str, bytes], str]
+"""Posts a digest's bytes to a partner's mailbox and returns the message id; the same bytes again, the same id."""
+
+
+class DigestError(ReportAbuseError):
+    """A digest can not be made, shown or released as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class DigestOrder:
+    """What a person decides before a digest is made."""
+
+    partner: str
+    quarter: Quarter
+    environment: Environment
+    made_by: str
+    adopted: bool = False
+    placements: tuple[tuple[str, str], ...] = ()
+    threshold: int = DEFAULT_THRESHOLD
+    accept_lost: bool = False
+
+
+def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock) -> DigestRecord:
+    """Return the digest of the order: the stored one when it exists, else a new one at the cost of its budget.
+
+    Raises `QuarterError` while the quarter runs, `LedgerError` over budget, `DigestError` when a draw was lost.
+    """
+    check_closed(order.quarter, now=clock())
+    record = _freeze(store, order, now=clock())
+    if record.state != "drawing":
+        return record
+    tables = make_tables(record.workings.placements)
+    lost = _draw_missing(store, record, tables, clock=clock)
+    if lost and not order.accept_lost:
+        raise DigestError(
+            f"The budget of {', '.join(lost)} is spent, but its noise was never stored: the desk was stopped between "
+            "the two, or another command is drawing it this moment. It is never drawn again. Wait a minute and try "
+            "again; if this stays, make the digest without it (--without-lost).",
+            reason="draw-lost",
+        )
+    return _finish(store, record.digest_id, order, tables, lost=lost, now=clock())
+
+
+def reject_digest(store: DeskStore, digest_id: str, *, by: str, now: datetime) -> DigestRecord:
+    """Note that a preview was rejected. Its budget stays spent and the quarter gets no other digest."""
+    with store.write() as connection:
+        record = get_record(connection, digest_id)
+        if record.state != "made":
+            raise DigestError("Only a digest that waits for release can be rejected.", reason="not-waiting")
+        mark_rejected(connection, digest_id)
+        append_entry(connection, at=now, actor=by, action="digest-rejected", subject=digest_id)
+        return get_record(connection, digest_id)
+
+
+def release_digest(store: DeskStore, digest_id: str, *, by: str, post: Post, now: datetime) -> DigestRecord:
+    """Post a digest to its partner's mailbox, or return the record when that was done before.
+
+    Raises `DigestError` unless a second person does it: whoever made a digest does not release it.
+    """
+    with store.read() as connection:
+        record = get_record(connection, digest_id)
+    if record.state == "released":
+        return record
+    check_release(record, by=by)
+    message_id = post(record.partner, get_body(record))
+    with store.write() as connection:
+        mark_released(connection, digest_id, by=by.strip(), message_id=message_id, now=now)
+        append_entry(
+            connection,
+            at=now,
+            actor=by.strip(),
+            action="digest-released",
+            subject=digest_id,
+            detail={"message": message_id},
+        )
+        return get_record(connection, digest_id)
+
+
+def get_body(record: DigestRecord) -> bytes:
+    """Return the published bytes, or raise `DigestError` saying why there are none."""
+    if record.body is not None:
+        return record.body
+    if record.state == "not-eligible":
+        raise DigestError(
+            "The partner is not eligible: it has not adopted the button and has too few incidents. No digest was "
+            "built; what was drawn stays spent.",
+            reason="not-eligible",
+        )
+    raise DigestError("This digest is not made yet. Run `digest make` again.", reason="not-made")
+
+
+def check_release(record: DigestRecord, *, by: str) -> None:
+    """Raise `DigestError` unless this person may release this digest now."""
+    if record.state != "made":
+        raise DigestError(
+            f"This digest is {record.state.replace('-', ' ')}; it can not be released.", reason="not-waiting"
+        )
+    if not by.strip():
+        raise DigestError("A digest is released by somebody: give a name.", reason="no-name")
+    if by.strip().casefold() == record.made_by.strip().casefold():
+        raise DigestError(
+            f"{record.made_by} made this digest. A second person reads it and releases it.", reason="same-person"
+        )
+
+
+def _freeze(store: DeskStore, order: DigestOrder, *, now: datetime) -> DigestRecord:
+    if not order.made_by.strip():
+        raise DigestError("A digest is made by somebody: give a name.", reason="no-name")
+    digest_id = make_digest_id(partner=order.partner, quarter=order.quarter)
+    with store.write() as connection:
+        record = find_record(connection, digest_id)
+        if record is not None:
+            return record
+        clusters, synthetic = freeze_clusters(connection, partner=order.partner, quarter=order.quarter)
+        workings = Workings(
+            adopted=order.adopted,
+            placements=list(order.placements),
+            synthetic=synthetic,
+            own_reports=count_own_reports(connection, partner=order.partner, quarter=order.quarter),
+            clusters=clusters,
+            draws={},
+            digest=None,
+        )
+        append_entry(connection, at=now, actor=order.made_by, action="digest-frozen", subject=digest_id)
+        return add_record(
+            connection,
+            partner=order.partner,
+            quarter=order.quarter,
+            by=order.made_by.strip(),
+            now=now,
+            workings=workings,
+        )
+
+
+def _draw_missing(store: DeskStore, record: DigestRecord, tables: Sequence[Table], *, clock: Clock) -> list[str]:
+    """Pay for, draw and store every table that is not drawn yet; return the names of those whose draw was lost."""
+    quarter = parse_quarter(record.quarter)
+    with store.read() as connection:
+        spends = find_spends(connection, partner=record.partner, quarter=quarter)
+    lost = []
+    for table in tables:
+        if table.name in record.workings.draws:
+            continue
+        if table.name in spends:
+            lost.append(table.name)
+            continue
+        _draw_once(store, record, table, quarter=quarter, now=clock())
+    return lost
+
+
+def _draw_once(store: DeskStore, record: DigestRecord, table: Table, *, quarter: Quarter, now: datetime) -> None:
+    cost = noise.get_cost_micro(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
+    commit_spend(store, partner=record.partner, quarter=quarter, table=table.name, micro_epsilon=cost, now=now)
+    # From here to the store of the draw a crash loses the table, and that is meant: noise is never drawn twice.
+    counts = count_table(table, record.workings.clusters)
+    draw = noise.draw(counts, sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
+    with store.write() as connection:
+        add_draw(connection, record.digest_id, table=table.name, draw=draw)
+
+
+def _finish(
+    store: DeskStore, digest_id: str, order: DigestOrder, tables: Sequence[Table], *, lost: list[str], now: datetime
+) -> DigestRecord:
+    with store.write() as connection:
+        record = get_record(connection, digest_id)
+        spends = find_spends(connection, partner=record.partner, quarter=order.quarter)
+        before = find_record(connection, make_digest_id(partner=record.partner, quarter=order.quarter.previous()))
+        body = build_body(
+            record,
+            tables,
+            environment=order.environment,
+            quarter=order.quarter,
+            spent_micro=sum(spends.values()),
+            lost=lost,
+            threshold=order.threshold,
+            before=before.body if before is not None and before.state == "released" else None,
+            now=now,
+        )
+        finish_record(connection, digest_id, body=body, now=now)
+        append_entry(connection, at=now, actor=order.made_by, action="digest-made", subject=digest_id)
+        return get_record(connection, digest_id)

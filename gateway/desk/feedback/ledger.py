@@ -1,0 +1,63 @@
+"""The privacy ledger: what each partner's quarter has spent, in whole micro-epsilon.
+
+A spend is committed before anything is sampled, is never taken back, and is made once per table: a second draw of the
+same table would cost again, so it is refused. The table's own trigger makes rows append-only.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from gateway.desk.feedback.tables import BUDGET_MICRO
+from gateway.desk.quarters import Quarter
+from gateway.desk.store import DeskStore
+from gateway.desk.store.schema import LEDGER
+from partner_sdk.canonical import format_time
+from partner_sdk.errors import ReportAbuseError
+
+
+class LedgerError(ReportAbuseError):
+    """A spend is refused: the table is paid for already, or the budget of the quarter would be exceeded."""
+
+
+def find_spends(connection: Connection, *, partner: str, quarter: Quarter) -> dict[str, int]:
+    """Return what each table of one partner's quarter has cost, in micro-epsilon."""
+    rows = connection.execute(
+        select(LEDGER.c.table_name, LEDGER.c.micro_epsilon)
+        .where(LEDGER.c.partner == partner, LEDGER.c.quarter == quarter.name)
+        .order_by(LEDGER.c.id)
+    )
+    return {row.table_name: row.micro_epsilon for row in rows}
+
+
+def commit_spend(
+    store: DeskStore, *, partner: str, quarter: Quarter, table: str, micro_epsilon: int, now: datetime
+) -> None:
+    """Write one spend durably, or raise `LedgerError`. Only after this returns may the table be sampled."""
+    with store.write() as connection:
+        spends = find_spends(connection, partner=partner, quarter=quarter)
+        check_spend(spends, table=table, micro_epsilon=micro_epsilon)
+        connection.execute(
+            insert(LEDGER).values(
+                partner=partner,
+                quarter=quarter.name,
+                table_name=table,
+                micro_epsilon=micro_epsilon,
+                committed_at=format_time(now),
+            )
+        )
+
+
+def check_spend(spends: dict[str, int], *, table: str, micro_epsilon: int) -> None:
+    """Raise `LedgerError` unless this spend is new, above zero, and stays within the budget."""
+    if micro_epsilon < 1:
+        raise LedgerError("A draw always costs something.", reason="no-spend")
+    if table in spends:
+        raise LedgerError(f"The table {table} is drawn already and is never drawn again.", reason="spent-already")
+    spent = sum(spends.values())
+    if spent + micro_epsilon > BUDGET_MICRO:
+        raise LedgerError(
+            f"The table {table} would cost {micro_epsilon} micro-epsilon, and {BUDGET_MICRO - spent} of {BUDGET_MICRO} "
+            "are left for this partner and quarter. Nothing was drawn.",
+            reason="over-budget",
+        )

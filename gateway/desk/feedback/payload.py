@@ -1,0 +1,119 @@
+"""Builds the published bytes of a digest from its draws: consistency, intervals, ranks, trends, advice.
+
+Reads noise only. The one exact number is how many reports the partner sent itself, which it knows already.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from gateway.desk.feedback import noise
+from gateway.desk.feedback.advice import find_table, make_recommendations, make_trends
+from gateway.desk.feedback.consistency import Consistent, make_consistent
+from gateway.desk.feedback.eligibility import is_eligible
+from gateway.desk.feedback.intervals import CERTAINTY_PERMILLE, get_reach, make_interval
+from gateway.desk.feedback.records import DigestRecord
+from gateway.desk.feedback.tables import TOTAL, Table
+from gateway.desk.quarters import Quarter
+from partner_sdk.canonical import format_time
+from partner_sdk.digest import (
+    DIGEST_VERSION,
+    Digest,
+    DigestCell,
+    DigestTable,
+    encode_digest,
+    make_cell,
+    make_exact_cell,
+    parse_digest,
+)
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.keys import Environment
+
+
+class NothingDrawnError(ReportAbuseError):
+    """Every table that adds up to the total was lost: there is nothing left to publish."""
+
+
+def build_body(
+    record: DigestRecord,
+    tables: Sequence[Table],
+    *,
+    environment: Environment,
+    quarter: Quarter,
+    spent_micro: int,
+    lost: Sequence[str],
+    threshold: int,
+    before: bytes | None,
+    now: datetime,
+) -> bytes | None:
+    """Return the bytes to publish, or None when the noisy total makes the partner not eligible."""
+    draws = record.workings.draws
+    if not any(table.is_partition and table.name in draws for table in tables):
+        raise NothingDrawnError(
+            "Every table of this quarter was lost before it was stored. It has no digest.", reason="nothing-drawn"
+        )
+    consistent = make_consistent(tables, draws)
+    if not is_eligible(adopted=record.workings.adopted, noisy_total=consistent.total, threshold=threshold):
+        return None
+    total = _make_total(tables, draws, consistent)
+    shown = [_make_table(table, draws[table.name], consistent) for table in tables if _is_shown(table, draws)]
+    shown.append(_make_own_reports(record.workings.own_reports))
+    weaknesses = find_table(shown, "weakness")
+    digest = Digest(
+        digest_version=DIGEST_VERSION,
+        partner=record.partner,
+        environment=environment,
+        quarter=quarter.name,
+        first_day=quarter.first_day.isoformat(),
+        last_day=quarter.last_day.isoformat(),
+        made_at=format_time(now),
+        synthetic=record.workings.synthetic,
+        epsilon_micro=spent_micro,
+        interval_permille=CERTAINTY_PERMILLE,
+        total=total,
+        tables=shown,
+        missing_tables=[table.title for table in tables if table.name in lost],
+        trends=make_trends(
+            total=total,
+            kinds=find_table(shown, "kind"),
+            before=None if before is None else parse_digest(before),
+        ),
+        recommendations=make_recommendations(weaknesses) if weaknesses else [],
+    )
+    return encode_digest(digest)
+
+
+def _is_shown(table: Table, draws: Mapping[str, Sequence[int]]) -> bool:
+    return table.name != TOTAL and table.name in draws
+
+
+def _make_table(table: Table, draw: Sequence[int], consistent: Consistent) -> DigestTable:
+    scale = noise.get_scale(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
+    cells = []
+    for (label, title), drawn, value in zip(table.labels, draw, consistent.values[table.name], strict=True):
+        interval = make_interval(draws=(drawn,), published=value, scale=scale)
+        cells.append(make_cell(label, title=title, value=value, low=interval.low, high=interval.high))
+    if not table.is_partition:
+        # Ranked by the noisy values, which are all that this function has.
+        order = sorted(range(len(cells)), key=lambda place: -consistent.values[table.name][place])
+        cells = [cells[place] for place in order]
+    return DigestTable(table.name, table.title, False, table.epsilon_micro, table.sensitivity, cells)
+
+
+def _make_total(tables: Sequence[Table], draws: Mapping[str, Sequence[int]], consistent: Consistent) -> DigestCell:
+    """Return the total with the interval of the partition whose noise is least: a choice that no data has a part in."""
+    best: tuple[int, Sequence[int], float] | None = None
+    for table in tables:
+        if table.is_partition and table.name in draws:
+            scale = noise.get_scale(sensitivity=table.sensitivity, epsilon_micro=table.epsilon_micro)
+            reach = get_reach(scale=scale, cells=len(table.labels))
+            if best is None or reach < best[0]:
+                best = reach, draws[table.name], scale
+    if best is None:
+        raise NothingDrawnError("There is no table to take the total from.", reason="nothing-drawn")
+    interval = make_interval(draws=best[1], published=consistent.total, scale=best[2])
+    return make_cell(TOTAL, title="All incidents", value=consistent.total, low=interval.low, high=interval.high)
+
+
+def _make_own_reports(count: int) -> DigestTable:
+    cell = make_exact_cell("industry", title="Reports that you sent", value=count)
+    return DigestTable("door", "Your own reports to the industry door", True, 0, 1, [cell])

@@ -1,0 +1,156 @@
+"""The one record of a digest: which clusters were frozen, what was drawn, and the published bytes.
+
+Each part is written once. Never holds anything that a person wrote, and never leaves the desk: only the published
+bytes inside it do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from sqlalchemy import Connection, Row, insert, select, update
+
+from gateway.desk.feedback.tables import CountedCluster
+from gateway.desk.quarters import Quarter
+from gateway.desk.store.schema import DIGESTS
+from partner_sdk import canonical
+from partner_sdk.errors import ReportAbuseError
+
+MAX_RECORD_BYTES = 256 * 1024 * 1024
+
+State = Literal["drawing", "made", "not-eligible", "rejected", "released"]
+
+
+class DigestRecordError(ReportAbuseError):
+    """A digest is absent, or a part of it that is written once was to be written again."""
+
+
+class Workings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a digest is made from. `digest` is the published bytes, or null before they are made or if none are."""
+
+    adopted: bool
+    placements: list[tuple[str, str]]
+    synthetic: bool
+    own_reports: int
+    clusters: list[CountedCluster]
+    draws: dict[str, list[int]]
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DigestRecord:
+    """One row of the desk's table of digests."""
+
+    digest_id: str
+    partner: str
+    quarter: str
+    state: State
+    made_at: str
+    made_by: str
+    released_at: str | None
+    released_by: str | None
+    message_id: str | None
+    workings: Workings
+
+    @property
+    def body(self) -> bytes | None:
+        """The published bytes, the same for ever; None while there are none."""
+        return None if self.workings.digest is None else self.workings.digest.encode("utf-8")
+
+
+def make_digest_id(*, partner: str, quarter: Quarter) -> str:
+    """Return the name of the one digest that a partner's quarter can have."""
+    return f"{quarter.name}.{partner}"
+
+
+def find_record(connection: Connection, digest_id: str) -> DigestRecord | None:
+    """Return a digest's record, or None."""
+    row = connection.execute(select(DIGESTS).where(DIGESTS.c.digest_id == digest_id)).first()
+    return None if row is None else _read(row)
+
+
+def get_record(connection: Connection, digest_id: str) -> DigestRecord:
+    """Return a digest's record, or raise `DigestRecordError`."""
+    record = find_record(connection, digest_id)
+    if record is None:
+        raise DigestRecordError(
+            "There is no digest of that name. `digest list` shows the ones that exist.", reason="unknown-digest"
+        )
+    return record
+
+
+def list_records(connection: Connection, *, partner: str | None = None) -> list[DigestRecord]:
+    """Return the records, newest quarter first."""
+    query = select(DIGESTS).order_by(DIGESTS.c.quarter.desc(), DIGESTS.c.partner)
+    if partner is not None:
+        query = query.where(DIGESTS.c.partner == partner)
+    return [_read(row) for row in connection.execute(query)]
+
+
+def add_record(
+    connection: Connection, *, partner: str, quarter: Quarter, by: str, now: datetime, workings: Workings
+) -> DigestRecord:
+    """Freeze what a digest is made from."""
+    digest_id = make_digest_id(partner=partner, quarter=quarter)
+    connection.execute(
+        insert(DIGESTS).values(
+            digest_id=digest_id,
+            partner=partner,
+            quarter=quarter.name,
+            payload=canonical.encode(workings),
+            state="drawing",
+            made_at=canonical.format_time(now),
+            made_by=by,
+        )
+    )
+    return get_record(connection, digest_id)
+
+
+def add_draw(connection: Connection, digest_id: str, *, table: str, draw: list[int]) -> None:
+    """Store one draw; raise `DigestRecordError` when there is one already or the digest is past drawing."""
+    record = get_record(connection, digest_id)
+    if record.state != "drawing" or table in record.workings.draws:
+        raise DigestRecordError(
+            f"The draw of {table} came too late to be stored; it is thrown away unseen.", reason="drawn-already"
+        )
+    draws = record.workings.draws | {table: draw}
+    _write(connection, digest_id, {"payload": canonical.encode(msgspec.structs.replace(record.workings, draws=draws))})
+
+
+def finish_record(connection: Connection, digest_id: str, *, body: bytes | None, now: datetime) -> None:
+    """Store the published bytes, or that the partner is not eligible; raise `DigestRecordError` the second time."""
+    record = get_record(connection, digest_id)
+    if record.state != "drawing":
+        raise DigestRecordError("This digest is made already.", reason="made-already")
+    workings = msgspec.structs.replace(record.workings, digest=None if body is None else body.decode("utf-8"))
+    state: State = "not-eligible" if body is None else "made"
+    changes = {"payload": canonical.encode(workings), "state": state, "made_at": canonical.format_time(now)}
+    _write(connection, digest_id, changes)
+
+
+def mark_rejected(connection: Connection, digest_id: str) -> None:
+    """Note that a person rejected the preview; the spend stays."""
+    _write(connection, digest_id, {"state": "rejected"})
+
+
+def mark_released(connection: Connection, digest_id: str, *, by: str, message_id: str, now: datetime) -> None:
+    """Note who released the digest and as which message."""
+    changes = {
+        "state": "released",
+        "released_by": by,
+        "released_at": canonical.format_time(now),
+        "message_id": message_id,
+    }
+    _write(connection, digest_id, changes)
+
+
+def _write(connection: Connection, digest_id: str, changes: Mapping[str, object]) -> None:
+    connection.execute(update(DIGESTS).where(DIGESTS.c.digest_id == digest_id).values(changes))
+
+
+def _read(row: Row[tuple[object, ...]]) -> DigestRecord:
+    values = dict(row._mapping)
+    workings = canonical.parse_exact(bytes(values.pop("payload")), kind=Workings, max_bytes=MAX_RECORD_BYTES)
+    return DigestRecord(**values, workings=workings)

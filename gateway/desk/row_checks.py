@@ -1,0 +1,210 @@
+"""Judges one row of the feed: believes the signed statements, the desk's own register and the sealed content alone.
+
+Never drops a row and never believes what only the gateway says: a row is verified, or refused with a reason.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from gateway.desk.feed_messages import ReportRow
+from gateway.desk.vault import Vault
+from partner_sdk.canonical import encode, parse_base64url, parse_exact
+from partner_sdk.envelope import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
+from partner_sdk.intake import IntakeStatement, verify_intake
+from partner_sdk.keys import KeySet
+from partner_sdk.public_report import PublicReport, parse_public_report
+from partner_sdk.report import SealedIndustryReport, parse_sealed_report
+from partner_sdk.submission import (
+    PUBLIC_SENDER,
+    ClearFields,
+    check_clear_fields,
+    clear_fields_of,
+    open_submission,
+    report_context,
+)
+
+MAX_ROW_BYTES: Final = MAX_ENVELOPE_BYTES * 2
+# The most urgent first. A row that nobody can vouch for is treated as the most urgent.
+PRIORITIES: Final = ("P1", "P2", "P3")
+# Every reason of this table is one that an honest gateway and an honest partner never cause.
+ALARMING_REASONS: Final = frozenset(
+    {
+        "no-intake-statement",
+        "intake-not-genuine",
+        "envelope-mismatch",
+        "door-mismatch",
+        "submission-mismatch",
+        "submission-not-genuine",
+        "clear-fields-mismatch",
+        "duplicate-report-id",
+        "wrong-environment",
+    }
+)
+
+_SHA256_HEX: Final = re.compile(r"[0-9a-f]{64}")
+
+SealedContent = PublicReport | SealedIndustryReport
+
+
+class RowRefusedError(ReportAbuseError):
+    """A row does not verify or does not open; `intake` is set where the intake statement itself is genuine."""
+
+    def __init__(
+        self, message: str, *, reason: str, priority: str = PRIORITIES[0], intake: IntakeStatement | None = None
+    ) -> None:
+        super().__init__(message, reason=reason)
+        self.priority = priority
+        self.intake = intake
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """What rows are judged by: the desk's own key set, its own register, and the vault."""
+
+    key_set: KeySet
+    submission_keys: Mapping[str, Mapping[str, bytes]]  # partner -> key id -> raw public key, former keys too
+    vault: Vault
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRow:
+    """A row whose statements hold and whose envelope opens. `content` is in memory only."""
+
+    intake: IntakeStatement
+    intake_raw: bytes
+    submission_raw: bytes | None
+    envelope_raw: bytes
+    content: SealedContent
+
+    @property
+    def intake_sha256(self) -> bytes:
+        """The digest that acknowledgements and the chain name."""
+        return hashlib.sha256(self.intake_raw).digest()
+
+
+def check_row(raw: bytes, *, believed: Believed) -> VerifiedRow:
+    """Return the row verified and opened, or raise `RowRefusedError`."""
+    row = _parse_row(raw)
+    intake_raw = encode(row.intake)
+    submission_raw = None if row.submission is None else encode(row.submission)
+    intake = _check_intake(intake_raw, believed=believed)
+    clear = intake.clear
+    try:
+        envelope_raw = _read_envelope(row.envelope, intake=intake)
+        _check_door(intake, submission_raw=submission_raw)
+        check_clear_fields(clear)
+        if submission_raw is not None:
+            _check_submission(submission_raw, intake=intake, envelope_raw=envelope_raw, believed=believed)
+        content = _open_content(envelope_raw, clear=clear, believed=believed)
+        _check_content(content, intake=intake)
+    except RowRefusedError as error:
+        error.intake = intake  # the chain has seen this link, whatever else is wrong
+        raise
+    except (FormatError, OpeningError) as error:
+        reason = error.reason if isinstance(error, OpeningError) else "malformed"
+        raise RowRefusedError(str(error), reason=reason, intake=intake) from None
+    return VerifiedRow(
+        intake=intake,
+        intake_raw=intake_raw,
+        submission_raw=submission_raw,
+        envelope_raw=envelope_raw,
+        content=content,
+    )
+
+
+def _parse_row(raw: bytes) -> ReportRow:
+    try:
+        return parse_exact(raw, kind=ReportRow, max_bytes=MAX_ROW_BYTES)
+    except FormatError as error:
+        if _lacks_intake(raw):
+            raise RowRefusedError("The row has no intake statement.", reason="no-intake-statement") from None
+        raise RowRefusedError(f"The row can not be read: {error}", reason="malformed") from None
+
+
+def _lacks_intake(raw: bytes) -> bool:
+    try:
+        row = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return bytes(row.get("intake", b"null")) in {b"null", b'""'}
+
+
+def _check_intake(raw: bytes, *, believed: Believed) -> IntakeStatement:
+    try:
+        intake = verify_intake(raw, key_set=believed.key_set)
+    except StatementError as error:
+        reason = "wrong-environment" if error.reason == "wrong-environment" else "intake-not-genuine"
+        raise RowRefusedError(f"The intake statement is not genuine: {error}", reason=reason) from None
+    except FormatError as error:
+        raise RowRefusedError(f"The intake statement can not be read: {error}", reason="malformed") from None
+    if intake.sequence < 1 or not all(_SHA256_HEX.fullmatch(one) for one in (intake.previous, intake.envelope_sha256)):
+        raise RowRefusedError("The intake statement is genuine, but misspelled.", reason="malformed")
+    return intake
+
+
+def _read_envelope(text: str, *, intake: IntakeStatement) -> bytes:
+    raw = parse_base64url(text, max_bytes=MAX_ENVELOPE_BYTES)
+    if hashlib.sha256(raw).hexdigest() != intake.envelope_sha256:
+        raise RowRefusedError("The envelope is not the one that was taken in.", reason="envelope-mismatch")
+    return raw
+
+
+def _check_door(intake: IntakeStatement, *, submission_raw: bytes | None) -> None:
+    # A gateway that calls a partner's report public would strip its proof of origin, and the other way round.
+    is_public = intake.door == "public"
+    if (
+        is_public != (intake.clear.partner == PUBLIC_SENDER)
+        or is_public != (submission_raw is None)
+        or is_public != (intake.submission_sha256 is None)
+    ):
+        raise RowRefusedError("The row does not fit the door that it names.", reason="door-mismatch")
+
+
+def _check_submission(raw: bytes, *, intake: IntakeStatement, envelope_raw: bytes, believed: Believed) -> None:
+    if hashlib.sha256(raw).hexdigest() != intake.submission_sha256:
+        raise RowRefusedError("The submission is not the one that was taken in.", reason="submission-mismatch")
+    keys = believed.submission_keys.get(intake.clear.partner, {})
+    try:
+        submission = open_submission(raw, keys=keys, envelope=envelope_raw)
+    except StatementError as error:
+        raise RowRefusedError(
+            f"The submission is not the partner's: {error}", reason="submission-not-genuine"
+        ) from None
+    _check_same(clear_fields_of(submission), intake.clear, whose="submission")
+
+
+def _open_content(envelope_raw: bytes, *, clear: ClearFields, believed: Believed) -> SealedContent:
+    plain = believed.vault.open_report(Envelope.parse(envelope_raw), context=report_context(clear))
+    try:
+        return parse_public_report(plain) if clear.partner == PUBLIC_SENDER else parse_sealed_report(plain)
+    except FormatError:
+        raise RowRefusedError(
+            "The envelope opens, but its content is not a report of a known form.", reason="unreadable-content"
+        ) from None
+
+
+def _check_content(content: SealedContent, *, intake: IntakeStatement) -> None:
+    _check_same(content.clear, intake.clear, whose="sealed report")
+    if isinstance(content, PublicReport) and content.placement != intake.placement:
+        raise RowRefusedError(
+            "The place of the button differs between the sealed report and the intake statement.",
+            reason="clear-fields-mismatch",
+            priority=content.clear.priority,
+        )
+
+
+def _check_same(inner: ClearFields, outer: ClearFields, *, whose: str) -> None:
+    if inner == outer:
+        return
+    names = [name for name in ClearFields.__struct_fields__ if getattr(inner, name) != getattr(outer, name)]
+    raise RowRefusedError(
+        f"The {whose} and the intake statement differ in: {', '.join(names)}.",
+        reason="clear-fields-mismatch",
+        priority=min(inner.priority, outer.priority),
+    )

@@ -1,0 +1,136 @@
+"""Marked, made-up cases of a past quarter, so that a digest can be tried without anybody's report.
+
+Never makes, opens or fakes an envelope: a synthetic case has no report behind it and says what it is in its id, its
+reference and its assessor. The seed fixes the data; the noise over it is never seeded.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, insert, select
+
+from gateway.desk import audit
+from gateway.desk.quarters import Quarter, check_closed
+from gateway.desk.store.schema import CASES
+from gateway.desk.wiring import Desk
+from partner_sdk.canonical import format_time
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.submission import PUBLIC_SENDER
+
+MOST_CASES = 10_000
+ASSESSOR = "SYNTHETIC"
+
+# Shares in hundredths. Kinds as feedback.md has them; the rest is our own guess, and only needs to be uneven.
+KIND_SHARES = {
+    "grooming": 34,
+    "sexual_talk": 20,
+    "coercion_blackmail": 20,
+    "meet_offline": 12,
+    "sexual_acts_live": 9,
+    "risk_behaviour": 5,
+}
+AGE_SHARES = {"12_or_under": 22, "13_15": 48, "16_17": 18, "18_plus": 2, "unknown": 10}
+OUTCOME_SHARES = {"used": 46, "actioned": 22, "needs_more": 14, "out_of_remit": 10, "duplicate": 8}
+WEAKNESS_SHARES = {
+    "open_direct_messages": 30,
+    "weak_age_check": 20,
+    "off_platform_move": 16,
+    "slow_response": 12,
+    "no_block_tool": 8,
+    "hidden_report_route": 6,
+    "live_stream_unmoderated": 5,
+    "stranger_recommendation": 3,
+}
+# One case in twelve is about an incident that an earlier case is about: such a cluster counts once.
+_SHARED_CLUSTERS = 12
+
+
+class SyntheticError(ReportAbuseError):
+    """Synthetic cases can not be made as asked."""
+
+
+def make_synthetic_cases(desk: Desk, *, partner: str, quarter: Quarter, count: int, seed: int, actor: str) -> int:
+    """File marked closed cases about a partner in a past quarter and return how many are new.
+
+    The same order again adds nothing. Raises `QuarterError` for a quarter that runs, `SyntheticError` for a count
+    outside 1 to 10,000.
+    """
+    now = desk.clock()
+    check_closed(quarter, now=now)
+    if not 1 <= count <= MOST_CASES:
+        raise SyntheticError(f"Between 1 and {MOST_CASES} synthetic cases can be made at once.", reason="bad-count")
+    with desk.store.write() as connection:
+        known = _find_known(connection)
+        made = list(_make_cases(desk.config.environment, partner, quarter, count=count, seed=seed))
+        new = [case for case in made if case["case_id"] not in known]
+        if new:
+            connection.execute(insert(CASES), new)
+        audit.append_entry(
+            connection,
+            at=now,
+            actor=actor,
+            action="make-synthetic-cases",
+            subject=f"{quarter.name}.{partner}",
+            detail={"count": len(new), "seed": seed},
+        )
+    return len(new)
+
+
+def _make_cases(
+    environment: str, partner: str, quarter: Quarter, *, count: int, seed: int
+) -> Iterator[dict[str, object]]:
+    # Not for secrets: the same seed gives the same cases on every machine.
+    source = random.Random(f"{seed}/{partner}/{quarter.name}")  # noqa: S311 - data, no secret
+    clusters: list[str] = []
+    for number in range(1, count + 1):
+        name = f"synthetic-{quarter.name}-{partner}-{seed}-{number:05d}"
+        shares_cluster = bool(clusters) and source.randrange(_SHARED_CLUSTERS) == 0
+        cluster = source.choice(clusters) if shares_cluster else name
+        if not shares_cluster:
+            clusters.append(name)
+        received_at, closed_at = _choose_times(source, quarter)
+        weaknesses = _choose_weaknesses(source)
+        yield {
+            "case_id": name,
+            "environment": environment,
+            "partner": PUBLIC_SENDER,
+            "provider": partner,
+            "report_id": name,
+            "reference": f"SYNTHETIC-{quarter.name}-{number:05d}",
+            "door": "public",  # never "industry": a partner's own reports are counted exactly, and it sent none
+            "placement": partner,
+            "priority": "P3",
+            "received_at": format_time(received_at),
+            "collected_at": format_time(received_at),
+            "closed_at": format_time(closed_at),
+            "danger": False,
+            "reply_owed": False,
+            "assessor": ASSESSOR,
+            "kind": _choose(source, KIND_SHARES),
+            "age_band": _choose(source, AGE_SHARES),
+            "outcome": _choose(source, OUTCOME_SHARES),
+            "weakness_1": weaknesses[0] if weaknesses else None,
+            "weakness_2": weaknesses[1] if len(weaknesses) > 1 else None,
+            "cluster_id": cluster,
+            "synthetic": True,
+        }
+
+
+def _choose(source: random.Random, shares: dict[str, int]) -> str:
+    return source.choices(list(shares), weights=list(shares.values()))[0]
+
+
+def _choose_weaknesses(source: random.Random) -> Sequence[str]:
+    wanted = source.choices((0, 1, 2), weights=(25, 50, 25))[0]
+    return tuple(dict.fromkeys(_choose(source, WEAKNESS_SHARES) for _ in range(wanted)))
+
+
+def _choose_times(source: random.Random, quarter: Quarter) -> tuple[datetime, datetime]:
+    last = quarter.ends_at - timedelta(seconds=1)
+    received_at = quarter.starts_at + (last - quarter.starts_at) * source.random()
+    return received_at, min(last, received_at + timedelta(days=source.randrange(1, 15)))
+
+
+def _find_known(connection: Connection) -> set[str]:
+    return set(connection.execute(select(CASES.c.case_id).where(CASES.c.synthetic.is_(True))).scalars())

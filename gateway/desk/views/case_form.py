@@ -1,0 +1,87 @@
+"""Reads the two forms of a case, reply and closing, and says in words what is missing.
+
+The rules of closing live in `gateway/desk/cases.py`; this file only knows which question was left blank.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from werkzeug.datastructures import MultiDict
+
+from gateway.desk.cases import Assessment, Closing
+from gateway.desk.feedback.tables import MOST_WEAKNESSES
+from gateway.desk.views.words import ASSESSMENT
+
+Form = MultiDict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing to mend: which question, and what to do about it."""
+
+    field: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the form holds, so that a page that comes back has lost nothing."""
+
+    single: dict[str, str]
+    weaknesses: tuple[str, ...]
+
+
+_QUESTIONS = (
+    *((name, f"Answer “{question}” with yes or no.") for name, question in ASSESSMENT),
+    ("best_placed", "Say who is best placed to act."),
+    ("kind", "Choose the main kind of report."),
+    ("age_band", "Choose the age of the child, or “Not known”."),
+    ("outcome", "Choose the outcome."),
+    ("assessor", "Give the name of the person who assessed this."),
+)
+_OPTIONAL = ("cluster", "release_outcome")
+
+
+def read_answers(form: Form, *, person: str) -> Answers:
+    """Return the answers as they stand in the form; before the first post the assessor is who is signed in."""
+    names = [name for name, _ in _QUESTIONS] + list(_OPTIONAL)
+    single = {name: form.get(name, "").strip() for name in names}
+    if "assessor" not in form:
+        single["assessor"] = person
+    return Answers(single, tuple(form.getlist("weakness")))
+
+
+def find_faults(answers: Answers) -> list[Fault]:
+    """Return what is missing, in the order of the form."""
+    faults = [Fault(name, words) for name, words in _QUESTIONS if not answers.single[name]]
+    if len(answers.weaknesses) > MOST_WEAKNESSES:
+        faults.append(Fault("weakness", "Choose two weaknesses at most: the two that mattered most."))
+    return faults
+
+
+def make_closing(answers: Answers) -> Closing:
+    """Return the closing that complete answers ask for."""
+    single = answers.single
+    return Closing(
+        assessment=Assessment(
+            assessor=single["assessor"],
+            immediate_risk=single["immediate_risk"],
+            urgent=single["urgent"],
+            urgent_dissemination=single["urgent_dissemination"],
+            best_placed=single["best_placed"],
+        ),
+        outcome=single["outcome"],
+        kind=single["kind"],
+        age_band=single["age_band"],
+        weaknesses=answers.weaknesses,
+        cluster_id=single["cluster"] or None,
+    )
+
+
+def find_reply_faults(code: str, reason: str) -> Sequence[Fault]:
+    """Return what is missing in the record of a reply."""
+    if not code:
+        return [Fault("code", "Say how the person was answered.")]
+    if code == "no_safe_contact" and not reason.strip():
+        return [Fault("reason", "Say why there is no safe way to reply.")]
+    return []

@@ -1,0 +1,144 @@
+"""The pages of the digests: make one, preview it exactly as the partner will see it, release or reject it.
+
+The rules (one draw, one budget, two people) live in `gateway/desk/feedback/digests.py`.
+"""
+
+from http import HTTPStatus
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from gateway.desk.feedback import digests, posting
+from gateway.desk.feedback.ledger import find_spends
+from gateway.desk.feedback.records import DigestRecord, DigestRecordError, get_record, list_records
+from gateway.desk.feedback.tables import BUDGET_MICRO
+from gateway.desk.quarters import get_last_closed_quarter, parse_quarter
+from gateway.desk.store.schema import PARTNERS
+from gateway.desk.views.context import get_desk, get_name, show_page
+from gateway.web.problem_pages import not_found
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.digest import format_epsilon, format_interval, format_interval_share, parse_digest, render_table
+from partner_sdk.errors import ReportAbuseError
+
+blueprint = Blueprint("digests", __name__, template_folder="templates")
+FORM_BYTES = 4096
+QUARTERS_OFFERED = 6
+
+
+@blueprint.get("/digests")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def list_all() -> ResponseReturnValue:
+    """Show the digests and the form that makes one."""
+    return _show_list()
+
+
+@blueprint.post("/digests")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_make() -> ResponseReturnValue:
+    """Make the digest of a partner and a closed quarter, or come to the one that exists."""
+    desk, form = get_desk(), request.form
+    partner = form.get("partner", "")
+    if partner not in _list_partners():
+        return _show_list(fault="Choose the partner that the digest is for.")
+    try:
+        record = digests.make_digest(
+            desk.store,
+            digests.DigestOrder(
+                partner=partner,
+                quarter=parse_quarter(form.get("quarter", "")),
+                environment=desk.config.environment,
+                made_by=get_name(),
+                adopted=form.get("adopted") == "yes",
+                accept_lost=form.get("without_lost") == "yes",
+            ),
+            clock=desk.clock,
+        )
+    except ReportAbuseError as error:
+        return _show_list(fault=str(error), is_lost=error.reason == "draw-lost")
+    return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.get("/digests/<digest_id>")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def show_digest(digest_id: str) -> ResponseReturnValue:
+    """Show a digest exactly as its partner will see it, and what it cost."""
+    return _show(_get(digest_id))
+
+
+@blueprint.post("/digests/<digest_id>/release")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_release(digest_id: str) -> ResponseReturnValue:
+    """Release a digest to its partner's mailbox; a second person does it."""
+    record = _get(digest_id)
+    try:
+        posting.release_to_mailbox(get_desk(), record.digest_id, by=get_name())
+    except ReportAbuseError as error:
+        return _show(record, fault=str(error))
+    return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/digests/<digest_id>/reject")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_reject(digest_id: str) -> ResponseReturnValue:
+    """Reject a preview; its budget stays spent."""
+    desk, record = get_desk(), _get(digest_id)
+    try:
+        digests.reject_digest(desk.store, record.digest_id, by=get_name(), now=desk.clock())
+    except ReportAbuseError as error:
+        return _show(record, fault=str(error))
+    return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
+
+
+def _get(digest_id: str) -> DigestRecord:
+    with get_desk().store.read() as connection:
+        try:
+            return get_record(connection, digest_id)
+        except DigestRecordError:
+            not_found()
+
+
+def _list_partners() -> dict[str, str]:
+    with get_desk().store.read() as connection:
+        rows = connection.execute(select(PARTNERS.c.partner, PARTNERS.c.name).order_by(PARTNERS.c.partner)).all()
+    return {row.partner: row.name for row in rows}
+
+
+def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseReturnValue:
+    desk = get_desk()
+    with desk.store.read() as connection:
+        records = list_records(connection)
+    quarter = get_last_closed_quarter(desk.clock())
+    quarters = [quarter]
+    for _ in range(QUARTERS_OFFERED - 1):
+        quarters.append(quarters[-1].previous())
+    return show_page(
+        "digests.html",
+        status=HTTPStatus.CONFLICT if fault else HTTPStatus.OK,
+        records=records,
+        partners=_list_partners(),
+        quarters=quarters,
+        chosen=request.form,
+        fault=fault,
+        is_lost=is_lost,
+    )
+
+
+def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnValue:
+    with get_desk().store.read() as connection:
+        spends = find_spends(connection, partner=record.partner, quarter=parse_quarter(record.quarter))
+    digest = None if record.body is None else parse_digest(record.body)
+    return show_page(
+        "digest.html",
+        status=HTTPStatus.CONFLICT if fault else HTTPStatus.OK,
+        record=record,
+        digest=digest,
+        text=None if digest is None else render_table(digest),
+        certainty=None if digest is None else format_interval_share(digest.interval_permille),
+        spent=format_epsilon(sum(spends.values())),
+        budget=format_epsilon(BUDGET_MICRO),
+        format_epsilon=format_epsilon,
+        format_interval=format_interval,
+        is_maker=record.made_by.casefold() == get_name().casefold(),
+        fault=fault,
+    )

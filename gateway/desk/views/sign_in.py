@@ -1,0 +1,58 @@
+"""Sign in by a start link, sign out, the style sheet, and whether the process is up."""
+
+from http import HTTPStatus
+from pathlib import Path
+
+from flask import Blueprint, Response, redirect, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.views.context import get_desk, show_page, sign_in, sign_out
+from gateway.desk.views.start_links import StartLinkError, find_link_folder, use_start_link
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.canonical import encode
+
+blueprint = Blueprint("sign_in", __name__, template_folder="templates")
+STYLE_FILE = Path(__file__).parent / "static" / "desk.css"
+FORM_BYTES = 4096
+
+
+@blueprint.get("/start/<secret>")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def show_start(secret: str) -> ResponseReturnValue:
+    """Show the button that uses the link: a program that only looks at addresses must not use it up."""
+    return show_page("start.html", secret=secret)
+
+
+@blueprint.post("/start/<secret>")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_start(secret: str) -> ResponseReturnValue:
+    """Use the link."""
+    desk = get_desk()
+    try:
+        name = use_start_link(find_link_folder(desk.paths.state), secret, now=desk.clock())
+    except StartLinkError as error:
+        return show_page("signed_out.html", status=HTTPStatus.UNAUTHORIZED, fault=str(error))
+    sign_in(name, now=desk.clock())
+    return redirect(url_for("cases.list_all"), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/sign-out")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_sign_out() -> ResponseReturnValue:
+    """End the session."""
+    sign_out()
+    return show_page("signed_out.html", fault="You are signed out.")
+
+
+@blueprint.get("/desk.css")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
+def get_style() -> Response:
+    """Give the one style sheet."""
+    return Response(STYLE_FILE.read_bytes(), content_type="text/css; charset=utf-8")
+
+
+@blueprint.get("/health")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="api")
+def get_health() -> Response:
+    """Say that the process answers."""
+    return Response(encode({"role": "desk", "status": "ok"}), content_type="application/json")

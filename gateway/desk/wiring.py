@@ -1,0 +1,81 @@
+"""The desk as one value: settings, files, store, clock, randomness and the feed, handed to every deed."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import requests
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.desk.config import DeskConfig, DeskPaths, load_config
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.store import DeskStore, open_store
+from gateway.desk.vault import Vault, load_vault
+from partner_sdk.canonical import make_report_id
+from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, read_key_file
+
+Clock = Callable[[], datetime]
+Random = Callable[[int], bytes]
+
+
+def utc_now() -> datetime:
+    """Return the time of this machine."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One desk. `session` is what carries the feed's requests; tests hand in one without a socket."""
+
+    config: DeskConfig
+    paths: DeskPaths
+    store: DeskStore
+    clock: Clock
+    random: Random
+    session: requests.Session
+
+    def read_key(self, role: KeyRole) -> KeyFile:
+        """Return one key file of every day, such as `keys/register.key`. Raises `LocalStateError`."""
+        return read_key_file(self.paths.keys / f"{role.value}.key", role=role)
+
+    def load_private_key(self, role: KeyRole) -> Ed25519PrivateKey:
+        """Return the private half of one signing key of every day. Raises `LocalStateError`."""
+        return load_signing_key(self.read_key(role))
+
+    def load_vault(self) -> Vault:
+        """Return the vault with every sealing key that this desk still holds."""
+        return load_vault(self.paths.keys)
+
+    def make_feed(self) -> FeedClient:
+        """Return a client of the gateway's feed, signing with the feed key."""
+        return FeedClient(
+            origin=self.config.feed_url,
+            private_key=self.load_private_key(KeyRole.FEED),
+            clock=self.clock,
+            session=self.session,
+        )
+
+    def make_id(self) -> str:
+        """Return a new id that sorts by time (UUIDv7)."""
+        return make_report_id(self.clock(), self.random(10))
+
+
+def open_desk(
+    state: Path,
+    *,
+    clock: Clock = utc_now,
+    random: Random = secrets.token_bytes,
+    session: requests.Session | None = None,
+) -> Desk:
+    """Open the desk of a state folder. Raises `DeskConfigError` or `DeskStoreError` saying what to do."""
+    paths = DeskPaths(state)
+    return Desk(
+        config=load_config(paths),
+        paths=paths,
+        store=open_store(paths.database),
+        clock=clock,
+        random=random,
+        session=session or requests.Session(),
+    )

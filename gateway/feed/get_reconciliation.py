@@ -1,0 +1,30 @@
+"""`GET /feed/reconciliation`: every link of the chain of intake statements by its digest, acknowledged or not."""
+
+from flask import Response
+
+from gateway.feed.desk_request import get_desk_request, get_number
+from gateway.json_answer import answer_json
+from gateway.store.collection import list_links
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+
+MAX_LINKS = 1000
+MAX_SEQUENCE = 2**62
+
+
+@rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def get_reconciliation() -> Response:
+    """Answer with the links behind the sequence `after`, in order; `more` says that others follow."""
+    gateway = get_desk_request().gateway
+    after = get_number("after", default=0, least=0, most=MAX_SEQUENCE)
+    with gateway.store.read() as connection:
+        links, more = list_links(connection, after=after, limit=MAX_LINKS)
+    statements = [
+        {
+            "intake_sha256": link.intake_sha256.hex(),
+            "partner": link.partner,
+            "report_id": link.report_id,
+            "sequence": link.sequence,
+        }
+        for link in links
+    ]
+    return answer_json({"more": more, "statements": statements})

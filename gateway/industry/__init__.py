@@ -1,0 +1,39 @@
+"""The industry door: online services submit sealed reports over `/v1` and fetch what is theirs.
+
+Never opens an envelope, and never believes a key that the agency's register does not name.
+"""
+
+from flask import Blueprint, Flask
+
+from gateway.industry.get_keys import get_keys
+from gateway.industry.get_mailbox import get_mailbox
+from gateway.industry.get_report import get_report
+from gateway.industry.get_schema import get_schema
+from gateway.industry.get_status import get_status
+from gateway.industry.post_enrol import post_enrol
+from gateway.industry.post_mailbox_ack import post_mailbox_ack
+from gateway.industry.post_report import post_report
+from gateway.refusals import register_refusals
+from gateway.signed_request import check_path
+from gateway.wiring import Gateway
+
+ROUTES = (
+    ("GET", "/v1/status", get_status),
+    ("GET", "/v1/keys", get_keys),
+    ("GET", "/v1/schema/report.json", get_schema),
+    ("POST", "/v1/enrol", post_enrol),
+    ("POST", "/v1/reports", post_report),
+    ("GET", "/v1/reports/<report_id>", get_report),
+    ("GET", "/v1/mailbox", get_mailbox),
+    ("POST", "/v1/mailbox/<message_id>/ack", post_mailbox_ack),
+)
+
+
+def register(app: Flask, gateway: Gateway) -> None:
+    """Add the routes of `/v1` to an app; views find the gateway in the app."""
+    blueprint = Blueprint("industry", __name__)
+    blueprint.before_request(check_path)
+    register_refusals(blueprint)
+    for method, path, view in ROUTES:
+        blueprint.add_url_rule(path, view_func=view, methods=[method])
+    app.register_blueprint(blueprint)

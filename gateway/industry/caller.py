@@ -1,0 +1,62 @@
+"""Who is calling: the partner whose key of the register signed this request.
+
+Never believes a key from anywhere but the register that the agency signed.
+"""
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from gateway.key_state import AcceptedKeys
+from gateway.refusals import NotReadyError
+from gateway.signed_request import check_signature, parse_public_key
+from gateway.wiring import Gateway, get_gateway
+from partner_sdk.errors import SignatureProfileError
+from partner_sdk.register import RegisterEntry
+from partner_sdk.signature_profile import SignatureClaim
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A partner, known by the signature over the headers of its request; the body is not checked yet."""
+
+    gateway: Gateway
+    entry: RegisterEntry
+    claim: SignatureClaim
+
+    @property
+    def partner(self) -> str:
+        """The partner's id."""
+        return self.entry.partner
+
+    @property
+    def submission_keys(self) -> dict[str, bytes]:
+        """The one key that may sign for this caller now: the one that signed the request."""
+        return {self.entry.key_id: parse_public_key(self.entry.submission_key)}
+
+
+def get_caller() -> Caller:
+    """Return the active partner that signed this request.
+
+    Raises `SignatureProfileError` for every cause alike, `NotReadyError` before the first key set.
+    """
+    gateway = get_gateway(current_app)
+    keys = get_accepted_keys(gateway)
+
+    def find_key(key_id: str) -> bytes | None:
+        found = keys.find_partner(key_id)
+        return None if found is None else parse_public_key(found.submission_key)
+
+    claim = check_signature(origin=gateway.config.public_origin, find_key=find_key, now=gateway.clock())
+    entry = keys.find_partner(claim.key_id)
+    if entry is None:
+        raise SignatureProfileError("The key is not known here.", reason="unknown-key")
+    return Caller(gateway=gateway, entry=entry, claim=claim)
+
+
+def get_accepted_keys(gateway: Gateway) -> AcceptedKeys:
+    """Return what the agency has published, or raise `NotReadyError`."""
+    keys = gateway.key_state.find_keys()
+    if keys is None:
+        raise NotReadyError("The agency has not published its keys yet.", reason="no-key-set")
+    return keys

@@ -1,0 +1,39 @@
+"""`GET /v1/mailbox`: the sealed messages that wait for the calling partner.
+
+Never shows one partner's message to another, and never forgets one that was not acknowledged.
+"""
+
+from collections.abc import Iterator
+
+from flask import Response
+
+from gateway.industry.caller import get_caller
+from gateway.json_answer import answer_json
+from gateway.store.mailbox import WaitingMessage, list_messages
+from gateway.web.rules import CsrfRule, Login, rule
+from partner_sdk.canonical import to_base64url
+from partner_sdk.mailbox_message import MailboxItem, MailboxList
+
+# The rest comes after these are acknowledged. A partner need not take more than this at once into its memory.
+MAX_MESSAGES = 50
+ANSWER_BYTES = 16 * 1024 * 1024
+
+
+@rule(login=Login.PARTNER, limit="partner-read", csrf=CsrfRule.NO_POST, body_bytes=0)
+def get_mailbox() -> Response:
+    """Answer with the oldest messages first."""
+    caller = get_caller()
+    caller.gateway.limits.check("partner-read", subject=caller.partner)
+    with caller.gateway.store.read() as connection:
+        waiting = list_messages(connection, partner=caller.partner, limit=MAX_MESSAGES)
+    return answer_json(MailboxList(messages=tuple(_fill_answer(waiting))))
+
+
+def _fill_answer(waiting: list[WaitingMessage]) -> Iterator[MailboxItem]:
+    """Yield messages until the answer is full, and one in any case."""
+    held_bytes = 0
+    for message in waiting:
+        held_bytes += len(message.envelope)
+        if held_bytes > ANSWER_BYTES and message is not waiting[0]:
+            return
+        yield MailboxItem(envelope=to_base64url(message.envelope), message_id=message.message_id)

@@ -1,0 +1,21 @@
+"""`GET /v1/schema/report.json`: the JSON Schema of the report that a partner fills in before it is sealed."""
+
+from functools import lru_cache
+
+from flask import Response
+
+from gateway.json_answer import answer_bytes
+from gateway.web.rules import CsrfRule, Login, rule
+from partner_sdk.canonical import encode
+from partner_sdk.report import report_schema
+
+
+@rule(login=Login.OPEN, limit="open-read", csrf=CsrfRule.NO_POST, body_bytes=0)
+def get_schema() -> Response:
+    """Answer anybody."""
+    return answer_bytes(_encode_schema())
+
+
+@lru_cache(maxsize=1)
+def _encode_schema() -> bytes:
+    return encode(report_schema())

@@ -1,0 +1,64 @@
+"""`POST /v1/enrol`: keeps one sealed answer to an invitation until the desk collects it.
+
+Never reads the answer, and never tells more about an invitation than that this box can not answer one.
+"""
+
+from http import HTTPStatus
+
+from flask import Response, current_app, request
+
+from gateway.industry.caller import get_accepted_keys
+from gateway.intake import UnknownSealingKeyError
+from gateway.json_answer import answer_json
+from gateway.refusals import UnknownInvitationError
+from gateway.store.enrolments import add_enrolment
+from gateway.store.invitations import find_invitation
+from gateway.web.rules import CsrfRule, Login, rule
+from gateway.wiring import Gateway, get_gateway
+from partner_sdk.canonical import make_report_id, parse_base64url, parse_exact
+from partner_sdk.enrolment import MAX_ENROLMENT_BYTES, EnrolmentPost
+from partner_sdk.envelope import Envelope
+
+SHA256_BYTES = 32
+ID_RANDOM_BYTES = 10
+# The box is in base64url inside the body, with a hash beside it.
+MAX_BODY_BYTES = 2 * MAX_ENROLMENT_BYTES
+
+
+@rule(login=Login.OPEN, limit="enrol", csrf=CsrfRule.SIGNED, body_bytes=MAX_BODY_BYTES)
+def post_enrol() -> Response:
+    """Answer 202 once the box is stored. The same box again is no fault; another box for a used invitation is."""
+    gateway = get_gateway(current_app)
+    post = parse_exact(request.get_data(cache=False), kind=EnrolmentPost, max_bytes=MAX_BODY_BYTES)
+    hashed = parse_base64url(post.secret_sha256, length=SHA256_BYTES)
+    envelope = parse_base64url(post.envelope, max_bytes=MAX_ENROLMENT_BYTES)
+    check_sealing_key(gateway, Envelope.parse(envelope, max_bytes=MAX_ENROLMENT_BYTES))
+    check_invitation(gateway, hashed)
+    now = gateway.clock()
+    with gateway.store.write() as connection:
+        add_enrolment(
+            connection,
+            enrolment_id=make_report_id(now, gateway.random(ID_RANDOM_BYTES)),
+            secret_sha256=hashed,
+            envelope=envelope,
+            now=now,
+        )
+    return answer_json({"status": "waiting"}, status=HTTPStatus.ACCEPTED)
+
+
+def check_sealing_key(gateway: Gateway, envelope: Envelope) -> None:
+    """Raise `UnknownSealingKeyError` unless the agency can open the box."""
+    keys = get_accepted_keys(gateway)
+    if keys.find_accepted_sealing_key(envelope.key_id, now=gateway.clock()) is None:
+        raise UnknownSealingKeyError("The box is sealed to a key that is not in use.")
+
+
+def check_invitation(gateway: Gateway, secret_sha256: bytes) -> None:
+    """Raise `UnknownInvitationError` unless the invitation is known and has not expired.
+
+    Read before the write, so that guessing does not stand in the queue of reports.
+    """
+    with gateway.store.read() as connection:
+        found = find_invitation(connection, secret_sha256=secret_sha256, now=gateway.clock())
+    if found is None:
+        raise UnknownInvitationError("No open invitation has this secret.", reason="unknown-invitation")

@@ -1,0 +1,32 @@
+"""`POST /v1/mailbox/{id}/ack`: the partner has saved a message, and it need not be kept for it any longer."""
+
+import msgspec
+from flask import Response
+
+from gateway.industry.caller import get_caller
+from gateway.json_answer import answer_json
+from gateway.refusals import UnknownItemError
+from gateway.signed_request import read_signed_body
+from gateway.store.mailbox import acknowledge_message
+from gateway.web.rules import CsrfRule, Login, rule
+from partner_sdk.canonical import parse_exact
+
+MAX_BODY_BYTES = 64
+
+
+class EmptyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`{}`: there is nothing to say, and a body that is signed."""
+
+
+@rule(login=Login.PARTNER, limit="partner-read", csrf=CsrfRule.SIGNED, body_bytes=MAX_BODY_BYTES)
+def post_mailbox_ack(message_id: str) -> Response:
+    """Answer 200, also when it was acknowledged before; 404 for everything that is not this partner's."""
+    caller = get_caller()
+    parse_exact(read_signed_body(caller.claim), kind=EmptyBody, max_bytes=MAX_BODY_BYTES)
+    caller.gateway.limits.check("partner-read", subject=caller.partner)
+    gateway = caller.gateway
+    with gateway.store.write() as connection:
+        known = acknowledge_message(connection, partner=caller.partner, message_id=message_id, now=gateway.clock())
+    if not known:
+        raise UnknownItemError("This partner has no message with this id.", reason="unknown-message")
+    return answer_json({})

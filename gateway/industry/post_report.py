@@ -1,0 +1,66 @@
+"""`POST /v1/reports`: takes one sealed report with the partner's signed statement, and answers with the receipt.
+
+Never opens the envelope, and never answers before both are durable (gateway/intake.py).
+"""
+
+import hashlib
+from http import HTTPStatus
+
+from flask import Response
+
+from gateway.industry.caller import Caller, get_caller
+from gateway.intake import NewReport
+from gateway.json_answer import answer_bytes
+from gateway.signed_request import read_signed_body
+from gateway.web.rules import CsrfRule, Login, rule
+from partner_sdk.canonical import encode, parse_base64url, parse_exact
+from partner_sdk.envelope import MAX_ENVELOPE_BYTES
+from partner_sdk.errors import FormatError, StatementError
+from partner_sdk.submission import (
+    MAX_REPORT_BODY_BYTES,
+    ReportPost,
+    SubmissionStatement,
+    clear_fields_of,
+    open_submission,
+)
+
+
+@rule(login=Login.PARTNER, limit="partner-report", csrf=CsrfRule.SIGNED, body_bytes=MAX_REPORT_BODY_BYTES)
+def post_report() -> Response:
+    """Answer 201 with the receipt of a new report, 200 with the stored receipt of the same report again."""
+    caller = get_caller()
+    post = parse_exact(read_signed_body(caller.claim), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
+    submission = encode(post.statement)
+    statement = get_submission(caller, submission)
+    caller.gateway.limits.check(find_limit(statement), subject=caller.partner)
+    envelope = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
+    check_envelope(statement, envelope)
+    accepted = caller.gateway.intake.accept(
+        NewReport(door="industry", envelope=envelope, submission=submission, clear=clear_fields_of(statement))
+    )
+    return answer_bytes(accepted.receipt, status=HTTPStatus.CREATED if accepted.is_new else HTTPStatus.OK)
+
+
+def get_submission(caller: Caller, raw: bytes) -> SubmissionStatement:
+    """Return the statement if the caller signed it with the key of this request, for itself.
+
+    Raises `StatementError` for every cause alike.
+    """
+    try:
+        statement = open_submission(raw, keys=caller.submission_keys)
+    except FormatError as error:
+        raise StatementError("The statement can not be read.", reason=error.reason) from None
+    if (statement.partner, statement.environment) != (caller.partner, caller.entry.environment):
+        raise StatementError("The statement is for another partner or environment.", reason="wrong-partner")
+    return statement
+
+
+def find_limit(statement: SubmissionStatement) -> str:
+    """Return the limit that counts this report: a flood of others must not stop a P1."""
+    return "partner-report-p1" if statement.priority == "P1" else "partner-report"
+
+
+def check_envelope(statement: SubmissionStatement, envelope: bytes) -> None:
+    """Raise `StatementError` (`envelope-mismatch`) unless the statement names these very bytes."""
+    if hashlib.sha256(envelope).hexdigest() != statement.envelope_sha256:
+        raise StatementError("The statement names another envelope.", reason="envelope-mismatch")

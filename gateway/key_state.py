@@ -1,0 +1,184 @@
+"""What the agency's root has signed, as this gateway believes it now: key set and partner register.
+
+Never takes a key from anywhere else: every document is verified against the pin when it comes in and again when a
+process loads it from the database, which someone may have altered by hand.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from gateway.store import Store
+from gateway.store.published import (
+    PublishedVersion,
+    find_document,
+    find_version,
+    list_versions,
+    look_at_versions,
+    put_document,
+)
+from partner_sdk.canonical import to_base64url
+from partner_sdk.errors import KeySetError, RegisterError
+from partner_sdk.keys import KeySet, Pin, SealingKey, accepts_envelope, find_active_sealing_key, verify_bundle
+from partner_sdk.register import PartnerRegister, RegisterEntry, verify_register
+
+RETRY_AFTER = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedKeys:
+    """One consistent state: the key set, the bytes that `GET /v1/keys` serves, and the register if there is one."""
+
+    key_set: KeySet
+    bundle: bytes
+    register: PartnerRegister | None
+    partners: Mapping[str, RegisterEntry] = field(repr=False)  # by the id of the submission key; active ones only
+
+    def find_partner(self, key_id: str) -> RegisterEntry | None:
+        """Return the active partner whose submission key has this id."""
+        return self.partners.get(key_id)
+
+    def find_active_sealing_key(self, *, now: datetime) -> SealingKey | None:
+        """Return the key to seal with now: until its own `seal_until`, even when the whole set has expired."""
+        return find_active_sealing_key(self.key_set, now=now)
+
+    def find_accepted_sealing_key(self, key_id: bytes, *, now: datetime) -> SealingKey | None:
+        """Return the sealing key of an envelope if it is still taken: until 7 days before its `open_until`."""
+        wanted = to_base64url(key_id)
+        for key in self.key_set.sealing_keys:
+            if key.key_id == wanted:
+                return key if accepts_envelope(key, now=now) else None
+        return None
+
+    def has_receipt_key(self, key_id: str) -> bool:
+        """Return whether the desk has published this gateway's receipt key, so that others can check its receipts."""
+        return any(key.key_id == key_id for key in self.key_set.receipt_keys)
+
+
+class KeyState:
+    """The accepted keys, the same in every worker from the moment that the feed's transaction is committed."""
+
+    def __init__(self, store: Store, *, pin: Pin, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._pin = pin
+        self._clock = clock
+        self._loading = threading.Lock()
+        self._versions: tuple[PublishedVersion, ...] | None = None
+        self._keys: AcceptedKeys | None = None
+        self._loaded_at: datetime | None = None
+        self.load_fault: str | None = None  # reason slug of a stored document that was refused, for `doctor`
+
+    @property
+    def environment(self) -> str:
+        """The one environment that this gateway serves."""
+        return self._pin.environment
+
+    def find_keys(self) -> AcceptedKeys | None:
+        """Return what is accepted now, or None before the first key set.
+
+        Costs one read of two short rows; signatures are checked only when those rows have changed. Raises
+        StorageUnavailableError.
+        """
+        versions = look_at_versions(self._store)
+        if versions == self._versions and not self._is_retry_due():
+            return self._keys
+        with self._loading:
+            self._load()
+        return self._keys
+
+    def accept_key_set(self, raw: bytes) -> int:
+        """Verify a key-set bundle against the pin, store it, and return its serial. Safe to repeat.
+
+        Raises KeySetError (`stale-serial`, `forked-serial`, `bad-signature`, `expired`, ...), StorageUnavailableError.
+        """
+        now = self._clock()
+        with self._store.write() as connection:
+            stored = find_version(connection, name="key-set")
+            key_set = verify_bundle(
+                raw,
+                pin=self._pin,
+                now=now,
+                highest_serial=None if stored is None else stored.serial,
+                highest_sha256=None if stored is None else stored.document_sha256,
+            )
+            put_document(connection, name="key-set", serial=key_set.serial, document=raw, now=now)
+        return key_set.serial
+
+    def accept_register(self, raw: bytes) -> int:
+        """Verify a partner register against the accepted key set, store it, and return its serial. Safe to repeat.
+
+        Raises RegisterError (also `no-key-set` before the first key set), StorageUnavailableError.
+        """
+        now = self._clock()
+        keys = self.find_keys()
+        if keys is None:
+            raise RegisterError("A register can not be checked before there is a key set.", reason="no-key-set")
+        with self._store.write() as connection:
+            stored = find_version(connection, name="register")
+            register = verify_register(
+                raw,
+                key_set=keys.key_set,
+                now=now,
+                highest_serial=None if stored is None else stored.serial,
+                highest_sha256=None if stored is None else stored.document_sha256,
+            )
+            put_document(connection, name="register", serial=register.serial, document=raw, now=now)
+        return register.serial
+
+    def _is_retry_due(self) -> bool:
+        # A machine that starts before its clock is set refuses good documents: look again, but not at every request.
+        if self.load_fault is None or self._loaded_at is None:
+            return False
+        return abs(self._clock() - self._loaded_at) >= RETRY_AFTER
+
+    def _load(self) -> None:
+        with self._store.read() as connection:
+            versions = list_versions(connection)
+            if versions == self._versions and not self._is_retry_due():
+                return  # another thread was faster
+            bundle = find_document(connection, name="key-set")
+            register = find_document(connection, name="register")
+        self.load_fault, self._loaded_at = None, self._clock()
+        keys = self._verify_stored(bundle, register)
+        # The keys come first: a thread that sees the new versions must never go on with the old keys.
+        self._keys, self._versions = keys, versions
+
+    def _verify_stored(self, bundle: bytes | None, register_raw: bytes | None) -> AcceptedKeys | None:
+        """Verify what lies in the database; a refused document leaves the former state of this process in force."""
+        if bundle is None:
+            return self._keys
+        now = self._clock()
+        former = self._keys
+        try:
+            # Expired is accepted here: a stale list must not stop a child (WIRE.md §5.4).
+            key_set = verify_bundle(
+                bundle,
+                pin=self._pin,
+                now=now,
+                highest_serial=former.key_set.serial if former else None,
+                allow_expired=True,
+            )
+        except KeySetError as error:
+            self.load_fault = error.reason
+            return former
+        register = former.register if former else None
+        try:
+            if register_raw is not None:
+                register = verify_register(
+                    register_raw,
+                    key_set=key_set,
+                    now=now,
+                    highest_serial=register.serial if register else None,
+                    allow_expired=True,
+                )
+        except RegisterError as error:
+            self.load_fault = error.reason
+        return AcceptedKeys(
+            key_set=key_set,
+            bundle=bundle,
+            register=register,
+            partners={entry.key_id: entry for entry in register.partners if entry.state == "active"}
+            if register
+            else {},
+        )

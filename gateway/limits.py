@@ -1,0 +1,247 @@
+"""How much one network or one partner may ask for in a while, counted by Flask-Limiter.
+
+Never refuses a child's Send: at the public door a limit only says "over", and the door flags or shows a page that
+slows down. Never fails with its store: when that is down, each worker counts in its own memory.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, cast
+
+from flask import Flask, Response, current_app, g, request
+from flask_limiter import Limiter, RateLimitExceeded
+from limits.errors import ConfigurationError
+
+from gateway.limit_store import SCHEME
+from gateway.network_bucket import TIERS, BucketHasher, Tier
+from gateway.web.problem_pages import RequestRefusedError
+from gateway.web.rules import find_current_rule
+from gateway.web.settings import SettingsError
+from partner_sdk.problems import RATE_LIMITED
+
+MEMORY_URI = "memory://"
+
+
+class Effect(Enum):
+    """What happens when a limit is over."""
+
+    FLAG = "the door is told, and goes on"
+    REFUSE = "429"
+
+
+class Subject(Enum):
+    """Whom a limit counts."""
+
+    NETWORK = "a network: /24, or /64, /56 and /48"
+    PARTNER = "a partner, after its signature was checked"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """One limit: so many in a window for one subject. A wider IPv6 network gets several times as many."""
+
+    name: str
+    quota: int
+    window_seconds: int
+    subject: Subject
+    effect: Effect
+    reason: str
+
+
+_WIDER: Mapping[Tier, int] = {"/24": 1, "/64": 1, "/56": 4, "/48": 16}
+
+
+def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
+    """Return the table of limits; a school, with hundreds of children, is one network."""
+    reports = partner_reports_per_minute
+    network, partner = Subject.NETWORK, Subject.PARTNER
+    flag, refuse = Effect.FLAG, Effect.REFUSE
+    return (
+        LimitRow("public-start", 300, 600, network, flag, "new drafts cost storage"),
+        LimitRow("public-step", 3000, 600, network, flag, "a class of thirty walks fourteen screens at once"),
+        LimitRow("public-send", 60, 600, network, flag, "a flood of reports is marked for the desk, never dropped"),
+        LimitRow("open-read", 600, 60, network, refuse, "keys, schema and status are public and cheap"),
+        LimitRow("enrol", 20, 600, network, refuse, "an enrolment is stored before anyone can check it"),
+        LimitRow("partner-report", reports, 60, partner, refuse, "one partner's fault must not fill the disk"),
+        LimitRow("partner-report-p1", reports, 60, partner, refuse, "a flood of P3 must not stop a P1"),
+        LimitRow("partner-read", 1200, 60, partner, refuse, "polling"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """What a count found: `is_over` when this request is beyond the quota."""
+
+    name: str
+    is_over: bool
+    quota: int
+    window_seconds: int
+    remaining: int
+    reset_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    row: LimitRow
+    count: Callable[[], None]
+
+
+class Limits:
+    """The limits of one app."""
+
+    def __init__(
+        self, *, rows: tuple[LimitRow, ...], storage_uri: str, hasher: BucketHasher, clock: Callable[[], float]
+    ) -> None:
+        self._hasher = hasher
+        self._clock = clock
+        self.limiter = Limiter(
+            self._get_subject_key,
+            storage_uri=f"{SCHEME}://" if storage_uri == MEMORY_URI else storage_uri,
+            storage_options=_storage_options(storage_uri),
+            strategy="fixed-window",
+            headers_enabled=False,
+            swallow_errors=False,
+            in_memory_fallback_enabled=True,
+        )
+        self._counters = {row.name: _Counter(row=row, count=self._make_counter(row)) for row in rows}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that a route's rule may state."""
+        return frozenset(self._counters)
+
+    def register(self, app: Flask) -> None:
+        """Count the routes of `app` whose rule names a network limit that refuses; send RateLimit headers.
+
+        Raises `SettingsError` for a store that can not be used.
+        """
+        try:
+            self.limiter.init_app(app)
+        except ConfigurationError:
+            # The library's message repeats the address, which may hold a password.
+            raise SettingsError(
+                "limits.storage_uri names a store that is not known or whose client library is not installed.",
+                reason="bad-settings",
+            ) from None
+        app.before_request(self._check_route)
+        app.after_request(_add_rate_limit_headers)
+
+    def limit_state(self, name: str, *, subject: str | None = None) -> LimitState:
+        """Count this request under a limit and say whether it is over; never refuses.
+
+        `subject` is the partner for a limit that counts partners. Raises `KeyError` for an unknown name.
+        """
+        counter = self._counters[name]
+        g.limit_subject = _partner_subject(counter.row, subject=subject)
+        try:
+            counter.count()
+            is_over = False
+        except RateLimitExceeded:
+            is_over = True
+        return self._make_state(counter.row, is_over=is_over)
+
+    def check(self, name: str, *, subject: str | None = None) -> None:
+        """Count this request under a limit and raise `RequestRefusedError` (429) when it is over."""
+        state = self.limit_state(name, subject=subject)
+        g.limit_states = [*g.get("limit_states", ()), state]
+        if state.is_over:
+            raise RequestRefusedError(RATE_LIMITED, retry_after_seconds=state.reset_seconds)
+
+    def _check_route(self) -> None:
+        stated = find_current_rule(current_app)
+        counter = self._counters.get(stated.limit) if stated is not None else None
+        if counter is None or counter.row.subject is not Subject.NETWORK or counter.row.effect is not Effect.REFUSE:
+            return
+        self.check(counter.row.name)
+
+    def _make_state(self, row: LimitRow, *, is_over: bool) -> LimitState:
+        remaining, reset_seconds = row.quota, row.window_seconds
+        for limit in self.limiter.current_limits:
+            try:
+                reset_at, left = limit.window
+            except Exception:  # noqa: BLE001 - the store's errors are the driver's own; figures are not worth a failure
+                reset_at, left = self._clock() + row.window_seconds, 0
+            remaining = min(remaining, left)
+            reset_seconds = min(reset_seconds, max(1, int(reset_at - self._clock()) + 1))
+        return LimitState(
+            name=row.name,
+            is_over=is_over,
+            quota=row.quota,
+            window_seconds=row.window_seconds,
+            remaining=0 if is_over else remaining,
+            reset_seconds=reset_seconds,
+        )
+
+    def _make_counter(self, row: LimitRow) -> Callable[[], None]:
+        counter: Callable[[], None] = _CountedStep(row.name)
+        if row.subject is Subject.PARTNER:
+            text = f"{row.quota} per {row.window_seconds} second"
+            return self._limit(text, scope=row.name, key_func=self._get_subject_key, exempt_when=None)(counter)
+        for tier in TIERS:
+            text = f"{row.quota * _WIDER[tier]} per {row.window_seconds} second"
+            key = _NetworkKey(self._hasher, tier)
+            counter = self._limit(text, scope=f"{row.name}{tier}", key_func=key, exempt_when=key.is_absent)(counter)
+        return counter
+
+    def _limit(
+        self, text: str, *, scope: str, key_func: Callable[[], str], exempt_when: Callable[[], bool] | None
+    ) -> Callable[[Callable[[], None]], Callable[[], None]]:
+        decorate: Any = self.limiter.shared_limit(text, scope=scope, key_func=key_func, exempt_when=exempt_when)
+        return cast("Callable[[Callable[[], None]], Callable[[], None]]", decorate)
+
+    def _get_subject_key(self) -> str:
+        return self._hasher.hash_text(g.limit_subject)
+
+
+class _CountedStep:
+    """What Flask-Limiter wraps: a named step that does nothing, so that each limit is found by its own name.
+
+    Its context manager finds a limit by file and line instead, which two threads at once would confuse.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.__module__ = __name__
+        self.__name__ = name
+        self.__qualname__ = f"count {name}"
+
+    def __call__(self) -> None:
+        return None
+
+
+class _NetworkKey:
+    """The key of one tier of the caller's network. The address is the socket's peer, or what the proxy count says."""
+
+    def __init__(self, hasher: BucketHasher, tier: Tier) -> None:
+        self._hasher = hasher
+        self._tier = tier
+
+    def __call__(self) -> str:
+        return self._hasher.hash_network(request.remote_addr, tier=self._tier) or ""
+
+    def is_absent(self) -> bool:
+        return self._hasher.hash_network(request.remote_addr, tier=self._tier) is None
+
+
+def _partner_subject(row: LimitRow, *, subject: str | None) -> str:
+    if (row.subject is Subject.PARTNER) != (subject is not None):
+        raise ValueError(f"The limit {row.name} counts {row.subject.value}.")
+    return f"partner {subject}"
+
+
+def _add_rate_limit_headers(response: Response) -> Response:
+    # draft-ietf-httpapi-ratelimit-headers: quota and window as policy, what is left as state.
+    states: list[LimitState] = g.get("limit_states", [])
+    if states:
+        policy = ", ".join(f'"{state.name}";q={state.quota};w={state.window_seconds}' for state in states)
+        response.headers["RateLimit-Policy"] = policy
+        left = ", ".join(f'"{state.name}";r={state.remaining};t={state.reset_seconds}' for state in states)
+        response.headers["RateLimit"] = left
+    return response
+
+
+def _storage_options(storage_uri: str) -> dict[str, str | int]:
+    # A store that hangs must not hang a door: give up after a second and count in memory.
+    if storage_uri.startswith(("redis", "valkey")):
+        return {"socket_connect_timeout": 1, "socket_timeout": 1}
+    return {}

@@ -1,0 +1,70 @@
+"""Turns a network address into keyed hashes of its network, and forgets it: what the limits count by.
+
+Never keeps, logs or stores an address; the key of the hash is new every day and lives only in process memory.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+Tier = Literal["/24", "/64", "/56", "/48"]
+
+_V4_TIERS: tuple[Tier, ...] = ("/24",)
+_V6_TIERS: tuple[Tier, ...] = ("/64", "/56", "/48")
+TIERS: tuple[Tier, ...] = (*_V4_TIERS, *_V6_TIERS)
+_LABEL = b"report-abuse limit key v1|"
+_HASH_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _DailyKey:
+    day: date
+    key: bytes
+
+
+class BucketHasher:
+    """Hashes networks and partner names under a key made from the cookie secret and the UTC date.
+
+    Several workers agree without talking, and nobody who reads the limiter's store alone can try addresses.
+    """
+
+    def __init__(self, secret: bytes, *, clock: Callable[[], datetime]) -> None:
+        self._secret = secret
+        self._clock = clock
+        self._daily = self._make_key(clock().date())
+
+    def hash_network(self, address: str | None, *, tier: Tier) -> str | None:
+        """Return the hash of one tier of an address's network, or None when the address has no such tier."""
+        network = find_network(address, tier=tier)
+        return None if network is None else self.hash_text(network)
+
+    def hash_text(self, text: str) -> str:
+        """Return today's keyed hash of a text."""
+        return hmac.new(self._get_key(), text.encode("utf-8"), hashlib.sha256).hexdigest()[: 2 * _HASH_BYTES]
+
+    def _get_key(self) -> bytes:
+        today = self._clock().date()
+        if self._daily.day != today:
+            self._daily = self._make_key(today)
+        return self._daily.key
+
+    def _make_key(self, day: date) -> _DailyKey:
+        message = _LABEL + day.isoformat().encode("ascii")
+        return _DailyKey(day=day, key=hmac.new(self._secret, message, hashlib.sha256).digest())
+
+
+def find_network(address: str | None, *, tier: Tier) -> str | None:
+    """Return the network of an address at one tier as text, or None; what is no address shares one /24 bucket."""
+    try:
+        parsed = ipaddress.ip_address((address or "").split("%", 1)[0])
+    except ValueError:
+        return "unknown" if tier == "/24" else None
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    if tier not in (_V4_TIERS if parsed.version == 4 else _V6_TIERS):
+        return None
+    return str(ipaddress.ip_network(f"{parsed}{tier}", strict=False))

@@ -1,0 +1,143 @@
+"""Makes the state folder of a new gateway: its two keys, settings, empty store and card for the desk.
+
+Never leaves half a gateway: what fails takes back what it wrote.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gateway.config import (
+    GatewayConfig,
+    ListenerConfig,
+    Role,
+    StateFolder,
+    check_config,
+    load_config,
+    write_config,
+)
+from gateway.key_folder import make_keys
+from gateway.store.creation import make_store
+from gateway.web.settings import SettingsError
+from partner_sdk.canonical import encode, format_time
+from partner_sdk.key_files import KeyFile
+from partner_sdk.keys import Environment, parse_pin
+
+MAX_PIN_FILE_BYTES = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewGateway:
+    """What `init` was asked for. The environment comes from the pin: it is no option and has no default."""
+
+    state: Path
+    pin_file: Path
+    origin: str
+    host: str
+    port: int
+    feed_port: int
+    instance: str
+    agency_name: str
+    banner: str
+
+
+class GatewayCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`gateway.card`: what the desk adds to its key set. No secret."""
+
+    environment: Environment
+    instance: str
+    origin: str
+    receipt_key: dict[Literal["key_id", "public_key"], str]
+    type: Literal["report-abuse/gateway-card"] = "report-abuse/gateway-card"
+
+
+def create_gateway(asked: NewGateway, *, clock: Callable[[], datetime]) -> GatewayCard:
+    """Make the gateway and return its card; raises `SettingsError`, `KeySetError` or `LocalStateError`."""
+    if asked.state.exists() and any(asked.state.iterdir()):
+        raise SettingsError(f"{asked.state} is not empty; a new gateway needs an empty folder.", reason="state-exists")
+    try:
+        raw_pin = asked.pin_file.read_bytes()[: MAX_PIN_FILE_BYTES + 1]
+    except OSError:
+        raise SettingsError(f"The pin {asked.pin_file} is not there or can not be read.", reason="no-pin") from None
+    config = _make_config(asked, environment=parse_pin(raw_pin).environment)
+    check_config(config)
+    is_new = not asked.state.exists()
+    asked.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        return _fill(asked.state, config=config, raw_pin=raw_pin, now=clock())
+    except BaseException:
+        _take_back(asked.state, is_new=is_new)
+        raise
+
+
+def _make_config(asked: NewGateway, *, environment: Environment) -> GatewayConfig:
+    # On a sandbox there is no public door: a child must not meet a test.
+    doors: tuple[Role, ...] = ("public", "industry") if environment == "live" else ("industry",)
+    host = f"[{asked.host}]" if ":" in asked.host else asked.host
+    return GatewayConfig(
+        environment=environment,
+        instance=asked.instance,
+        public_origin=asked.origin,
+        feed_origin=f"http://{host}:{asked.feed_port}",
+        agency_name=asked.agency_name,
+        banner=asked.banner,
+        listeners=(
+            ListenerConfig(host=asked.host, port=asked.port, roles=doors),
+            ListenerConfig(host=asked.host, port=asked.feed_port, roles=("feed",), workers=1, threads=2),
+        ),
+    )
+
+
+def _fill(state: Path, *, config: GatewayConfig, raw_pin: bytes, now: datetime) -> GatewayCard:
+    folder = StateFolder(state)
+    folder.path.chmod(0o700)
+    receipt = make_keys(state, environment=config.environment, created_at=format_time(now))
+    _write(folder.pin, raw_pin)
+    make_store(
+        folder.database,
+        lock_path=folder.lock,
+        name=config.instance,
+        epoch=str(uuid.uuid4()),
+        now=now,
+        lock_timeout_seconds=config.lock_timeout_seconds,
+    ).close()
+    card = _make_card(config, receipt=receipt)
+    _write(folder.card, encode(card) + b"\n")
+    write_config(folder.config, config)
+    load_config(state)
+    return card
+
+
+def _make_card(config: GatewayConfig, *, receipt: KeyFile) -> GatewayCard:
+    return GatewayCard(
+        environment=config.environment,
+        instance=config.instance,
+        origin=config.public_origin,
+        receipt_key={"key_id": receipt.key_id, "public_key": receipt.public_key},
+    )
+
+
+def _write(path: Path, raw: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(raw)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _take_back(state: Path, *, is_new: bool) -> None:
+    # The folder was empty before, so all that is in it is ours.
+    for path in state.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    if is_new:
+        state.rmdir()

@@ -1,0 +1,86 @@
+"""The public door: the form that a frightened child on a shared old phone can use.
+
+Works without script and without a second try: what is typed is either stored sealed, or still on the page.
+"""
+
+from collections.abc import Callable, Mapping
+
+from flask import Blueprint, Flask
+from flask.typing import ResponseReturnValue
+
+from gateway.button import register as register_button
+from gateway.public.assets import load_assets
+from gateway.public.door import EXTENSION, PublicDoor, get_door
+from gateway.public.journey import CHECK, SCREENS, START, THANKS
+from gateway.public.leave import leave
+from gateway.public.promises import load_promises
+from gateway.public.signposts import load_signposts
+from gateway.public.views.check import post_check, show_check
+from gateway.public.views.files import show_file
+from gateway.public.views.screens import post_screen, show_screen
+from gateway.public.views.sides import SIDE_PATHS, post_side, show_side
+from gateway.public.views.start import post_start, show_start
+from gateway.public.views.thanks import show_thanks
+from gateway.public.views.unusual import answer_csrf_failure, make_error_page
+from gateway.public.wording import load_wording
+from gateway.web.csrf import on_csrf_failure
+from gateway.web.problem_pages import use_html_error
+from gateway.wiring import Gateway
+
+BLUEPRINT = "public"
+View = Callable[..., ResponseReturnValue]
+# Screens with views of their own; all others ask something and share one pair.
+VIEWS: Mapping[str, tuple[View | None, View | None]] = {
+    START: (None, None),
+    CHECK: (show_check, post_check),
+    THANKS: (show_thanks, None),
+}
+
+
+def register(app: Flask, gateway: Gateway) -> None:
+    """Add the public door to an app."""
+    app.extensions[EXTENSION] = PublicDoor(
+        store=gateway.store,
+        intake=gateway.intake,
+        key_state=gateway.key_state,
+        limits=gateway.limits,
+        clock=gateway.clock,
+        random=gateway.random,
+        words=load_wording("en"),
+        signposts=load_signposts(),
+        promises=load_promises(),
+        assets=load_assets(),
+        agency_name=gateway.config.agency_name,
+        banner=gateway.config.banner,
+    )
+    app.register_blueprint(make_blueprint())
+    register_button(app)
+    on_csrf_failure(app, blueprint=BLUEPRINT, answer=answer_csrf_failure)
+    # Where there is a public door, every error outside the machines' paths gets its kind page.
+    use_html_error(app, make_error_page)
+
+
+def make_blueprint() -> Blueprint:
+    """Make the routes from the journey's table: one path for each screen, numbers only."""
+    door = Blueprint(BLUEPRINT, __name__, template_folder="templates")
+    door.add_app_template_global(find_file_path, "asset")
+    door.add_url_rule("/", "show_start", show_start, methods=["GET"])
+    door.add_url_rule("/", "post_start", post_start, methods=["POST"])
+    for screen in SCREENS:
+        show, post = VIEWS.get(screen.name, (show_screen, post_screen))
+        path, place = f"/{screen.path}", {"name": screen.name}
+        if show is not None:
+            door.add_url_rule(path, f"show_{screen.name}", show, methods=["GET"], defaults=place)
+        if post is not None:
+            door.add_url_rule(path, f"post_{screen.name}", post, methods=["POST"], defaults=place)
+    for side, path in SIDE_PATHS.items():
+        door.add_url_rule(f"/{path}", f"show_{side}", show_side, methods=["GET"], defaults={"side": side})
+        door.add_url_rule(f"/{path}", f"post_{side}", post_side, methods=["POST"], defaults={"side": side})
+    door.add_url_rule("/leave", "leave", leave, methods=["GET"])
+    door.add_url_rule("/s/<name>", "show_file", show_file, methods=["GET"])
+    return door
+
+
+def find_file_path(name: str) -> str:
+    """Return the address of one of the door's files, for the templates."""
+    return get_door().assets[name].path

@@ -1,0 +1,44 @@
+"""What the public door's views need, gathered once at the start and kept in `app.extensions`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import current_app
+
+from gateway.intake import Intake
+from gateway.key_state import KeyState
+from gateway.limits import Limits
+from gateway.public.assets import Asset
+from gateway.public.promises import Promises
+from gateway.public.signposts import Signpost
+from gateway.public.wording import Wording
+from gateway.store import Store
+
+EXTENSION = "public_door"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicDoor:
+    """The door's words, helpers, files, and the gateway behind it."""
+
+    store: Store
+    intake: Intake
+    key_state: KeyState
+    limits: Limits
+    clock: Callable[[], datetime]
+    random: Callable[[int], bytes]
+    words: Wording
+    signposts: Mapping[str, Signpost]
+    promises: Promises
+    assets: Mapping[str, Asset]
+    agency_name: str
+    banner: str
+
+
+def get_door() -> PublicDoor:
+    """Return the door of the app that answers this request."""
+    door = current_app.extensions[EXTENSION]
+    if not isinstance(door, PublicDoor):
+        raise TypeError("app.extensions['public_door'] was replaced.")
+    return door

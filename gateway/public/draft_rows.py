@@ -1,0 +1,60 @@
+"""Drafts in the store: find, save and wipe one person's row; only sealed boxes pass."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from gateway.public.door import PublicDoor
+from gateway.public.drafts import (
+    IDLE_SECONDS,
+    NONCE_BYTES,
+    Draft,
+    DraftUnreadableError,
+    JourneyKeys,
+    open_draft,
+    seal_draft,
+)
+from gateway.store.drafts import delete_draft, find_draft, put_draft
+
+NO_VERSION = 0  # what a form carries before anything was saved
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedDraft:
+    """A draft and the version that the next save must build on."""
+
+    draft: Draft
+    version: int
+
+
+def find_opened_draft(door: PublicDoor, keys: JourneyKeys) -> OpenedDraft | None:
+    """Find and open the row of a journey. Raises StorageUnavailableError."""
+    with door.store.read() as connection:
+        row = find_draft(connection, draft_id=keys.draft_id, now=door.clock())
+    if row is None:
+        return None
+    try:
+        return OpenedDraft(open_draft(row.box, keys=keys, version=row.version), row.version)
+    except DraftUnreadableError:
+        # Somebody altered the database: to the person it is a draft that is gone.
+        return None
+
+
+def save_draft(door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: int) -> bool:
+    """Save a draft over `version`; False when another tab was faster. Raises StorageUnavailableError."""
+    with door.store.write() as connection:
+        return write_draft(connection, door, keys, draft, version=version)
+
+
+def write_draft(connection: Connection, door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: int) -> bool:
+    """Save a draft inside a transaction that others share (Send)."""
+    box = seal_draft(draft, keys=keys, version=version + 1, nonce=door.random(NONCE_BYTES))
+    expires_at = door.clock() + timedelta(seconds=IDLE_SECONDS)
+    return put_draft(connection, draft_id=keys.draft_id, version=version + 1, box=box, expires_at=expires_at)
+
+
+def wipe_draft(door: PublicDoor, keys: JourneyKeys) -> None:
+    """Delete the row of a journey now. Raises StorageUnavailableError."""
+    with door.store.write() as connection:
+        delete_draft(connection, draft_id=keys.draft_id)

@@ -1,0 +1,179 @@
+"""Send: a draft becomes a sealed report, exactly once, or nothing happens at all.
+
+The report id was made with the draft, so it is the submit token: the same id can not be stored twice. The record
+that is left ("sent") replaces the draft in the transaction that stores the envelope: there is no moment in which one
+exists without the other. Never returns before both are durable, and never keeps a word of what was sent.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+from sqlalchemy import Connection
+
+from gateway.intake import Accepted, NewReport, NoActiveKeyError
+from gateway.public.door import PublicDoor
+from gateway.public.draft_rows import OpenedDraft, write_draft
+from gateway.public.drafts import Draft, JourneyKeys, Sent, make_text_mac
+from gateway.public.journey import SCREENS, Answers, find_priority, is_owed_an_answer
+from partner_sdk.canonical import format_time, make_report_id
+from partner_sdk.public_report import PublicReport, SafeContact, encode_public_report
+from partner_sdk.sealing import seal
+from partner_sdk.submission import PUBLIC_SENDER, ClearFields, report_context
+
+REPORT_ID_RANDOM_BYTES = 10
+PLACEMENT = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")  # a Code of the public report
+LANGUAGES: Mapping[str, Literal["en", "cy"]] = {"en": "en", "cy": "cy"}
+
+
+class DraftMovedError(Exception):
+    """Another tab saved or sent this draft first: nothing was stored by this one."""
+
+
+def make_submit_token(door: PublicDoor) -> str:
+    """Make the id under which a draft will be sent."""
+    return make_report_id(door.clock(), door.random(REPORT_ID_RANDOM_BYTES))
+
+
+def send_draft(
+    door: PublicDoor, keys: JourneyKeys, opened: OpenedDraft, answers: Answers, *, signals: Sequence[str]
+) -> Sent:
+    """Seal and store what was answered; return the record that is left.
+
+    Raises NoActiveKeyError and other IntakeError, SealingError, FormatError, StorageUnavailableError (nothing is
+    stored, the draft stays as it was), DraftMovedError and ConflictingReportError (another tab was faster).
+    """
+    accepted_keys = door.key_state.find_keys()
+    sealing_key = None if accepted_keys is None else accepted_keys.find_active_sealing_key(now=door.clock())
+    if accepted_keys is None or sealing_key is None:
+        raise NoActiveKeyError("The agency has no key to seal to now.")
+    draft = opened.draft
+    clear = make_clear_fields(draft, answers, environment=accepted_keys.key_set.environment)
+    placement = check_placement(draft.placement, {entry.partner for entry in accepted_keys.partners.values()})
+    report = make_public_report(
+        draft,
+        answers,
+        clear=clear,
+        placement=placement,
+        signals=signals,
+        submitted_at=format_time(door.clock()),
+        copy_version=door.words.version,
+    )
+    envelope = seal(encode_public_report(report), key=sealing_key, context=report_context(clear)).to_bytes()
+    left: list[Sent] = []
+
+    def leave_sent_record(connection: Connection, accepted: Accepted) -> None:
+        sent = make_sent(draft, answers, keys=keys, reference=accepted.reference, sent_at=format_time(door.clock()))
+        remaining = Draft(
+            report_id=make_submit_token(door), started_at=draft.started_at, language=draft.language, sent=sent
+        )
+        if not write_draft(connection, door, keys, remaining, version=opened.version):
+            raise DraftMovedError("another tab saved this draft first")
+        left.append(sent)
+
+    door.intake.accept(
+        NewReport(
+            door="public",
+            envelope=envelope,
+            submission=None,
+            clear=clear,
+            placement=placement,
+            extra_write=leave_sent_record,
+        )
+    )
+    if not left:
+        raise DraftMovedError("this report was stored before")
+    return left[0]
+
+
+def make_clear_fields(draft: Draft, answers: Answers, *, environment: Literal["live", "sandbox"]) -> ClearFields:
+    """Make what the gateway may know: a first report, or a supplement that names the reference of the first."""
+    return ClearFields(
+        earlier_reference=None if draft.sent is None else draft.sent.reference,
+        environment=environment,
+        evidence_ids=(),
+        kind="initial" if draft.sent is None else "supplement",
+        partner=PUBLIC_SENDER,
+        priority=find_priority(answers),
+        report_id=draft.report_id,
+        schema_version="1",
+    )
+
+
+def make_public_report(
+    draft: Draft,
+    answers: Answers,
+    *,
+    clear: ClearFields,
+    placement: str | None,
+    signals: Sequence[str],
+    submitted_at: str,
+    copy_version: str,
+) -> PublicReport:
+    """Put the answers into the report, letter for letter; what was skipped is empty text."""
+
+    def one(name: str) -> str:
+        return "".join(answers.get(name, ())[:1])
+
+    called = one("called")
+    return PublicReport(
+        age_band=one("age"),
+        clear=clear,
+        contact=SafeContact(
+            may_say_who_we_are=one("say_who_we_are"),
+            safe_word=one("safe_word"),
+            times=one("contact_times"),
+            value=one("contact_value"),
+            ways=tuple(answers.get("contact_ways", ())),
+            who_must_not_know=one("do_not_contact"),
+            who_sees=one("who_sees"),
+        ),
+        copy_version=copy_version,
+        danger=one("danger"),
+        kinds=tuple(answers.get("kinds", ())),
+        language=LANGUAGES[draft.language],
+        name=one("name"),
+        placement=placement,
+        schema_version="1",
+        signals=(*signals, *([f"danger-{called}"] if called else [])),
+        story=one("story"),
+        submitted_at=submitted_at,
+        under_18=one("under_18"),
+        who=one("who"),
+    )
+
+
+def make_sent(draft: Draft, answers: Answers, *, keys: JourneyKeys, reference: str, sent_at: str) -> Sent:
+    """Make the record that is left after Send; a supplement keeps the number that the person was given first."""
+    text_mac = make_text_mac(answers, keys=keys)
+    screen_macs = {
+        screen.name: make_text_mac({field.name: answers.get(field.name, ()) for field in screen.fields}, keys=keys)
+        for screen in SCREENS
+        if screen.fields
+    }
+    if draft.sent is None:
+        return Sent(
+            report_ids=[draft.report_id],
+            reference=reference,
+            is_owed_an_answer=is_owed_an_answer(answers),
+            sent_at=sent_at,
+            text_macs=[text_mac],
+            screen_macs=screen_macs,
+        )
+    return msgspec.structs.replace(
+        draft.sent,
+        report_ids=[*draft.sent.report_ids, draft.report_id],
+        text_macs=[*draft.sent.text_macs, text_mac],
+    )
+
+
+def check_placement(placement: str | None, partners: set[str]) -> str | None:
+    """Return the placement of a link if its partner is enrolled; an unknown one is dropped, never refused.
+
+    A placement is a partner's id, or that and a place behind a hyphen or an underscore.
+    """
+    if placement is None or not PLACEMENT.fullmatch(placement):
+        return None
+    is_known = any(placement == one or placement.startswith((f"{one}-", f"{one}_")) for one in partners)
+    return placement if is_known else None

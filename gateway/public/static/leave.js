@@ -1,0 +1,43 @@
+// A second layer for leaving in a hurry. Everything works without it; the link /leave does the wiping.
+(function () {
+  "use strict";
+  var taps = 0, last = 0;
+
+  function go(event) {
+    if (event) event.preventDefault();
+    document.documentElement.className = "gone";
+    document.title = "";
+    Array.prototype.forEach.call(document.forms, function (form) {
+      form.reset();
+      Array.prototype.forEach.call(form.elements, function (part) {
+        if (part.type === "checkbox" || part.type === "radio") part.checked = false;
+        else if (part.type !== "submit") part.value = "";
+      });
+    });
+    location.replace("/leave");
+  }
+
+  document.addEventListener("click", function (event) {
+    var link = event.target.closest && event.target.closest("a[href='/leave']");
+    if (link && !event.ctrlKey && !event.metaKey) go(event);
+  });
+
+  document.addEventListener("keyup", function (event) {
+    if (event.key !== "Shift") { taps = 0; return; }
+    var now = Date.now();
+    taps = now - last < 1500 ? taps + 1 : 1;
+    last = now;
+    if (taps === 3) go();
+  });
+
+  // A page that comes back from the browser's memory must not show words to the next person: the blank start instead.
+  window.addEventListener("pageshow", function (event) {
+    if (event.persisted) {
+      document.documentElement.className = "gone";
+      location.replace("/");
+    }
+  });
+
+  var faults = document.getElementById("faults");
+  if (faults) faults.focus();
+})();

@@ -1,0 +1,53 @@
+"""Makes the page that shows everything before Send; its form carries what it shows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.public.door import PublicDoor
+from gateway.public.journey import CHECK, SCREENS, Answers, Screen, list_path
+from gateway.public.pages import list_rows, make_form, render_page
+from gateway.public.visit import Visit
+
+
+def render_check(
+    door: PublicDoor,
+    visit: Visit,
+    answers: Answers,
+    *,
+    version: int,
+    is_addition: bool = False,
+    notice: Mapping[str, Any] | None = None,
+    again: bool = False,
+) -> str:
+    """Render the check page; an addition after Send shows only what is new."""
+    words = door.words.screen(CHECK)
+    addition = door.words.screen("check_more")
+    on_path = list_path(answers)
+    screens = [screen for screen in SCREENS if screen in on_path]
+    return render_page(
+        door,
+        "check.html",
+        title=addition["title"] if is_addition else words["title"],
+        lead=addition["lead"] if is_addition else words["lead"],
+        form=make_form(visit.keys, version, words=answers, again=again),
+        groups=list_groups(door, answers, screens=SCREENS if is_addition else screens, only_given=is_addition),
+        can_change=not is_addition,
+        who_heading=words["who_heading"],
+        who=[] if is_addition else words["who"],
+        send=words["again"] if notice and not again else words["send"],
+        skip=addition["skip"] if is_addition else None,
+        notice=notice,
+    )
+
+
+def list_groups(
+    door: PublicDoor, answers: Answers, *, screens: Sequence[Screen], only_given: bool
+) -> list[Mapping[str, Any]]:
+    """List the answers screen by screen, so that each screen has one button to change it."""
+    groups: list[Mapping[str, Any]] = []
+    for screen in screens:
+        rows = list_rows(door, answers, screens=(screen,))
+        rows = [row for row in rows if row.texts] if only_given else rows
+        if rows:
+            groups.append({"path": screen.path, "label": rows[0].label, "rows": rows})
+    return groups

@@ -1,0 +1,22 @@
+"""Limits at the public door: they flag, and slow down by a page that can be posted again. They never drop."""
+
+from gateway.public.door import PublicDoor
+from gateway.public.visit import has_waited, remember_wait
+
+LIMITED_SIGNAL = "limited"
+
+
+def is_asked_to_wait(door: PublicDoor, name: str) -> bool:
+    """Count this request; say whether its sender is over the limit and has not waited yet."""
+    if not door.limits.limit_state(name).is_over:
+        return False
+    now_seconds = int(door.clock().timestamp())
+    if has_waited(now_seconds):
+        return False
+    remember_wait(now_seconds)
+    return True
+
+
+def list_limit_signals(door: PublicDoor, name: str) -> list[str]:
+    """Count this request; list the signal for the desk when its sender is over the limit."""
+    return [LIMITED_SIGNAL] if door.limits.limit_state(name).is_over else []

@@ -1,0 +1,182 @@
+"""The screens that ask: shown only inside a journey; each post saves, then leads on or back."""
+
+from collections.abc import Mapping
+
+import msgspec
+from flask import redirect, request
+from flask.typing import ResponseReturnValue
+
+from gateway.public.door import PublicDoor, get_door
+from gateway.public.draft_rows import NO_VERSION, OpenedDraft, find_opened_draft, save_draft
+from gateway.public.drafts import Draft, is_known_mac, make_text_mac
+from gateway.public.forms import find_faults, find_too_long, merge, read_screen
+from gateway.public.journey import CHECK, SCREEN_BY_NAME, THANKS, Answers, Screen, find_next, find_previous
+from gateway.public.pages import make_form, make_notice, render_screen
+from gateway.public.send import make_submit_token
+from gateway.public.views.limits import is_asked_to_wait
+from gateway.public.views.start import FORM_BODY_BYTES, SEE_OTHER
+from gateway.public.views.unusual import answer_expired, answer_stale
+from gateway.public.visit import (
+    Visit,
+    find_placement,
+    find_visit,
+    go_to_place,
+    is_inside,
+    is_own_form,
+    posted_version,
+)
+from gateway.public.words_field import find_words
+from gateway.store import StorageUnavailableError
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.canonical import format_time
+
+HONEYPOT_FIELD = "website"
+HONEYPOT_SIGNAL = "honeypot"
+
+
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def show_screen(name: str) -> ResponseReturnValue:
+    """Show a screen with what was typed, but only inside the journey; from outside the start is shown."""
+    door, screen, visit = get_door(), SCREEN_BY_NAME[name], find_visit()
+    if visit is None or not is_inside(name):
+        return redirect("/", SEE_OTHER)
+    try:
+        opened = find_opened_draft(door, visit.keys)
+    except StorageUnavailableError:
+        return render_screen(
+            door, screen, {}, make_form(visit.keys, NO_VERSION), notice=make_notice(door, "not_stored")
+        ), 503
+    if opened is None:
+        return render_screen(door, screen, {}, make_form(visit.keys, NO_VERSION))
+    return render_screen(door, screen, opened.draft.answers, make_form(visit.keys, opened.version))
+
+
+@rule(login=Login.OPEN, limit="public-step", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES)
+def post_screen(name: str) -> ResponseReturnValue:
+    """Save what one screen asked, and lead on. Whatever goes wrong, the words stay on the page."""
+    door, screen, visit = get_door(), SCREEN_BY_NAME[name], find_visit()
+    posted = read_posted(screen)
+    if visit is None or not is_own_form(visit):
+        return answer_expired(door, posted)
+    try:
+        return _answer_post(door, screen, visit, posted)
+    except StorageUnavailableError:
+        form = make_form(visit.keys, posted_version())
+        return render_screen(door, screen, posted, form, notice=make_notice(door, "not_stored")), 503
+
+
+def read_posted(screen: Screen) -> dict[str, list[str]]:
+    """Read the screen's fields, or, from the page that shows two texts, the ones that were typed there before."""
+    kept = find_words(request.form.get("words")) if request.form.get("action") == "keep_typed" else None
+    if kept is None:
+        return read_screen(screen, request.form)
+    return {field.name: kept.get(field.name, []) for field in screen.fields}
+
+
+def _answer_post(
+    door: PublicDoor, screen: Screen, visit: Visit, posted: Mapping[str, list[str]]
+) -> ResponseReturnValue:
+    opened = find_opened_draft(door, visit.keys)
+    version = posted_version()
+    if opened is None and version != NO_VERSION:
+        return answer_expired(door, posted)
+    if is_asked_to_wait(door, "public-step"):
+        form = make_form(visit.keys, version)
+        return render_screen(door, screen, posted, form, notice=make_notice(door, "slow")), 429
+    if opened is not None and opened.draft.sent is not None:
+        return _answer_after_sent(door, screen, visit, opened, posted)
+    if opened is None:
+        opened = OpenedDraft(make_draft(door, visit), NO_VERSION)
+    elif request.form.get("action") == "keep_saved":
+        return _lead(find_next(screen, opened.draft.answers))
+    elif version != opened.version and not _is_same(screen, opened.draft.answers, posted):
+        return answer_stale(door, screen, visit, opened, posted)
+    return _save_and_lead(door, screen, visit, opened, posted)
+
+
+def _save_and_lead(
+    door: PublicDoor, screen: Screen, visit: Visit, opened: OpenedDraft, posted: Mapping[str, list[str]]
+) -> ResponseReturnValue:
+    action = request.form.get("action", "continue")
+    answers = merge(opened.draft.answers, posted)
+    faults = (find_too_long if action in {"back", "no_name"} else find_faults)(screen, answers)
+    if faults:
+        form = make_form(visit.keys, opened.version)
+        return render_screen(door, screen, answers, form, faults=faults)
+    signals = add_honeypot_signal(opened.draft.signals)
+    draft = msgspec.structs.replace(opened.draft, answers=answers, signals=signals)
+    following = find_previous(screen, answers) if action == "back" else find_following(screen, draft)
+    if following.name == CHECK:
+        draft = msgspec.structs.replace(draft, has_seen_check=True)
+    if (draft != opened.draft or opened.version == NO_VERSION) and not save_draft(
+        door, visit.keys, draft, version=opened.version
+    ):
+        moved = find_opened_draft(door, visit.keys)
+        if moved is None:
+            return answer_expired(door, posted)
+        if moved.draft.sent is not None:
+            return _answer_after_sent(door, screen, visit, moved, posted)
+        return answer_stale(door, screen, visit, moved, posted)
+    if action == "no_name":
+        go_to_place("no_name")
+        return redirect("/1b", SEE_OTHER)
+    return _lead(following)
+
+
+def _answer_after_sent(
+    door: PublicDoor, screen: Screen, visit: Visit, opened: OpenedDraft, posted: Mapping[str, list[str]]
+) -> ResponseReturnValue:
+    """A page from before Send was posted again: the same words lead to the thank-you page, new ones are offered."""
+    sent = opened.draft.sent
+    if sent is None:
+        raise ValueError("the draft was not sent")
+    mac = make_text_mac(posted, keys=visit.keys)
+    is_known = is_known_mac(mac, [sent.screen_macs.get(screen.name, b"")])
+    if is_known or not any(posted.values()):
+        return _lead(SCREEN_BY_NAME[THANKS])
+    faults = find_too_long(screen, merge({}, posted))
+    if faults:
+        return render_screen(door, screen, posted, make_form(visit.keys, opened.version), faults=faults)
+    draft = msgspec.structs.replace(opened.draft, answers=merge(opened.draft.answers, posted))
+    if draft != opened.draft and not save_draft(door, visit.keys, draft, version=opened.version):
+        return answer_stale(door, screen, visit, opened, posted)
+    return _lead(SCREEN_BY_NAME[CHECK])
+
+
+def make_draft(door: PublicDoor, visit: Visit) -> Draft:
+    """Make the empty draft of a journey, with its submit token."""
+    return Draft(
+        report_id=make_submit_token(door),
+        started_at=format_time(door.clock()),
+        language=door.words.language,
+        placement=find_placement(),
+    )
+
+
+def find_following(screen: Screen, draft: Draft) -> Screen:
+    """Find the next screen; after a change from the check page, what is answered already is not asked again."""
+    following = find_next(screen, draft.answers)
+    while draft.has_seen_check and following.fields and is_settled(following, draft.answers):
+        following = find_next(following, draft.answers)
+    return following
+
+
+def is_settled(screen: Screen, answers: Answers) -> bool:
+    """Say whether a screen needs nothing more; one that only offers choices must have been seen."""
+    is_seen = all(answers.get(field.name) for field in screen.fields if field.kind == "choice")
+    return is_seen and not find_faults(screen, answers)
+
+
+def add_honeypot_signal(signals: list[str]) -> list[str]:
+    """Add the signal that a field which no person sees was filled in; the report goes on as any other."""
+    is_filled = bool(request.form.get(HONEYPOT_FIELD))
+    return [*signals, HONEYPOT_SIGNAL] if is_filled and HONEYPOT_SIGNAL not in signals else signals
+
+
+def _is_same(screen: Screen, answers: Answers, posted: Mapping[str, list[str]]) -> bool:
+    return all(list(answers.get(field.name, ())) == posted[field.name] for field in screen.fields)
+
+
+def _lead(following: Screen) -> ResponseReturnValue:
+    go_to_place(following.name)
+    return redirect(f"/{following.path}", SEE_OTHER)

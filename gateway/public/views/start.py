@@ -1,0 +1,90 @@
+"""The first page: what this is, and the way in. It holds no words of anybody."""
+
+from contextlib import suppress
+
+from flask import redirect, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the package ships no types
+
+from gateway.public.door import PublicDoor, get_door
+from gateway.public.draft_rows import NO_VERSION, find_opened_draft, wipe_draft
+from gateway.public.journey import SCREEN_BY_NAME, START
+from gateway.public.pages import FormState, make_form, make_notice, render_message, render_page
+from gateway.public.send import PLACEMENT
+from gateway.public.views.limits import is_asked_to_wait
+from gateway.public.visit import Visit, find_visit, go_to_place, is_inside, is_own_form, remember_placement, start_visit
+from gateway.store import StorageUnavailableError
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+
+FORM_BODY_BYTES = 256 * 1024
+SEE_OTHER = 303
+
+
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def show_start() -> ResponseReturnValue:
+    """Show the first page; a link of a button may say where it stands."""
+    door = get_door()
+    if not is_open(door):
+        return answer_not_ready(door)
+    placement = request.args.get("from", "")
+    remember_placement(placement if PLACEMENT.fullmatch(placement) else None)
+    visit = find_visit()
+    if visit is not None and is_inside(START):
+        return render_start(door, make_form(visit.keys, _find_version(door, visit)))
+    return render_start(door, make_blank_form())
+
+
+@rule(login=Login.OPEN, limit="public-start", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES)
+def post_start() -> ResponseReturnValue:
+    """Begin a blank journey, or go on with the one that the form belongs to."""
+    door = get_door()
+    if not is_open(door):
+        return answer_not_ready(door)
+    if is_asked_to_wait(door, "public-start"):
+        return render_start(door, make_blank_form(), notice_page="slow"), 429
+    visit = find_visit()
+    if visit is None or not is_own_form(visit):
+        if visit is not None:
+            # Without its secret the old row can not be read; when it can not be deleted now, its expiry does it.
+            with suppress(StorageUnavailableError):
+                wipe_draft(door, visit.keys)
+        start_visit(door)
+    first = SCREEN_BY_NAME[SCREEN_BY_NAME[START].goes_to]
+    go_to_place(first.name)
+    return redirect(f"/{first.path}", SEE_OTHER)
+
+
+def is_open(door: PublicDoor) -> bool:
+    """Say whether a report could be sealed and stored now: nobody shall write it all and then find out."""
+    try:
+        keys = door.key_state.find_keys()
+    except StorageUnavailableError:
+        return False
+    return keys is not None and keys.find_active_sealing_key(now=door.clock()) is not None
+
+
+def answer_not_ready(door: PublicDoor) -> ResponseReturnValue:
+    words = door.words.page("not_ready")
+    return render_message(door, "not_ready", go_on=words["retry"]), 503, {"Retry-After": "60"}
+
+
+def make_blank_form() -> FormState:
+    return FormState(generate_csrf(), "", NO_VERSION)
+
+
+def render_start(door: PublicDoor, form: FormState, *, notice_page: str | None = None) -> str:
+    words = door.words.screen(START)
+    return render_page(
+        door,
+        "start.html",
+        title=words["title"],
+        screen=words,
+        form=form,
+        run_by=words["run_by"].format(agency=door.agency_name),
+        notice=None if notice_page is None else make_notice(door, notice_page),
+    )
+
+
+def _find_version(door: PublicDoor, visit: Visit) -> int:
+    opened = find_opened_draft(door, visit.keys)
+    return NO_VERSION if opened is None else opened.version

@@ -1,0 +1,109 @@
+"""What a person sees when something went another way: two tabs, a long pause, a failed token, an error.
+
+Never a bare error page, and never a page without the words that were typed and someone to call.
+"""
+
+from collections.abc import Mapping
+
+from flask import request
+from flask.typing import ResponseReturnValue
+
+from gateway.public.door import PublicDoor, get_door
+from gateway.public.draft_rows import NO_VERSION, OpenedDraft
+from gateway.public.forms import read_screen
+from gateway.public.journey import CHECK, SCREEN_BY_NAME, SCREENS, START, Answers, Screen
+from gateway.public.pages import (
+    Row,
+    list_rows,
+    make_form,
+    make_notice,
+    render_message,
+    render_page,
+    render_screen,
+)
+from gateway.public.views.check_page import render_check
+from gateway.public.views.start import make_blank_form, render_start
+from gateway.public.visit import Visit, find_visit, has_cookie, is_own_form, posted_version, start_visit
+from gateway.public.words_field import find_words
+
+KIND_PAGES: Mapping[int, str] = {404: "not_found", 405: "not_found", 413: "too_big", 415: "files"}
+BAD_REQUEST, SERVER_ERROR = 400, 500
+
+
+def answer_expired(door: PublicDoor, posted: Answers) -> ResponseReturnValue:
+    """Say that the draft was wiped after an hour, and show what this page still holds."""
+    return render_message(door, "expired", go_on=door.words.page("expired")["start"], typed=list_rows(door, posted))
+
+
+def answer_stale(
+    door: PublicDoor, screen: Screen, visit: Visit, opened: OpenedDraft, posted: Answers
+) -> ResponseReturnValue:
+    """Show both texts of two tabs; nothing is overwritten before the person picks."""
+    words = door.words.page("stale")
+    screens = SCREENS if screen.name == CHECK else (screen,)
+    saved_rows = list_rows(door, opened.draft.answers, screens=screens)
+    typed_rows = list_rows(door, posted, screens=screens)
+    return render_page(
+        door,
+        "stale.html",
+        title=words["title"],
+        lead=words["lead"],
+        action=f"/{screen.path}",
+        form=make_form(visit.keys, opened.version, words=posted),
+        rows=[
+            {"label": saved.label, "saved": saved.texts, "typed": typed.texts}
+            for saved, typed in zip(saved_rows, typed_rows, strict=True)
+            if saved.texts != typed.texts
+        ],
+        saved_heading=words["saved"],
+        typed_heading=words["typed"],
+        keep_saved=words["keep_saved"],
+        keep_typed=words["keep_typed"],
+    )
+
+
+def answer_csrf_failure() -> ResponseReturnValue:
+    """Show the page again with its words and a new token; a second time without any cookie: the phone numbers."""
+    door = get_door()
+    name = str((request.view_args or {}).get("name", ""))
+    if name not in SCREEN_BY_NAME:
+        if has_cookie():
+            return render_start(door, make_blank_form(), notice_page="again"), BAD_REQUEST
+        return _answer_no_cookies(door, {}), BAD_REQUEST
+    posted = _read_all_posted(SCREEN_BY_NAME[name])
+    visit = find_visit()
+    if visit is None:
+        if request.form.get("again") and not has_cookie():
+            return _answer_no_cookies(door, posted), BAD_REQUEST
+        visit = start_visit(door)
+    version = posted_version() if is_own_form(visit) else NO_VERSION
+    notice = make_notice(door, "again")
+    if name == CHECK:
+        return render_check(door, visit, posted, version=version, notice=notice, again=True), BAD_REQUEST
+    form = make_form(visit.keys, version, again=True)
+    return render_screen(door, SCREEN_BY_NAME[name], posted, form, notice=notice), BAD_REQUEST
+
+
+def make_error_page(status: int, request_id: str) -> ResponseReturnValue:
+    """Make the kind page for a status; after a fault of ours it still shows what was typed."""
+    door = get_door()
+    is_lost_post = status >= SERVER_ERROR and request.method == "POST"
+    fault_page = "not_stored" if is_lost_post else "not_ready"
+    page = KIND_PAGES.get(status, fault_page if status >= SERVER_ERROR else "not_found")
+    typed: list[Row] = []
+    if is_lost_post:
+        screen = SCREEN_BY_NAME.get(str((request.view_args or {}).get("name", START)))
+        typed = [] if screen is None else list_rows(door, _read_all_posted(screen))
+    return render_message(door, page, go_on=door.words.page("not_found")["start"], typed=typed), status
+
+
+def _answer_no_cookies(door: PublicDoor, posted: Answers) -> str:
+    return render_message(
+        door, "no_cookies", go_on=door.words.page("no_cookies")["retry"], typed=list_rows(door, posted)
+    )
+
+
+def _read_all_posted(screen: Screen) -> Answers:
+    if screen.name == CHECK:
+        return find_words(request.form.get("words")) or {}
+    return read_screen(screen, request.form)

@@ -1,0 +1,127 @@
+"""From what can go wrong to the problem that the caller gets: the one table of the industry door and the feed.
+
+Never echoes what was sent: a decoder's text may name a field or a value of the sender, so only its place is kept.
+"""
+
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from flask import Blueprint, Response
+
+from gateway.intake import (
+    ConflictingReportError,
+    EnvelopeMismatchError,
+    NoActiveKeyError,
+    UnknownSealingKeyError,
+    WrongDoorError,
+    WrongEnvironmentError,
+)
+from gateway.store import StorageUnavailableError
+from gateway.store.enrolments import ConflictingEnrolmentError
+from gateway.store.invitations import ConflictingInvitationError
+from gateway.store.mailbox import ConflictingMessageError
+from gateway.web.logs import log_failure
+from gateway.web.problem_pages import make_problem_response
+from partner_sdk import problems
+from partner_sdk.errors import (
+    EnvelopeError,
+    FieldFault,
+    FormatError,
+    KeySetError,
+    RegisterError,
+    ReportAbuseError,
+    SignatureProfileError,
+    StatementError,
+)
+from partner_sdk.problems import Problem
+
+
+class NotReadyError(ReportAbuseError):
+    """The agency has not published its keys yet, so no caller can be known."""
+
+
+class UnknownInvitationError(ReportAbuseError):
+    """No open invitation has this secret."""
+
+
+class UnknownItemError(ReportAbuseError):
+    """The caller has nothing under this id."""
+
+
+ANY = ""
+# The kind of error, the reason that it carries (ANY for the rest), the problem. The nearest class decides.
+TABLE: tuple[tuple[type[Exception], str, Problem], ...] = (
+    (SignatureProfileError, ANY, problems.NOT_AUTHORISED),
+    (FormatError, "too-large", problems.BODY_TOO_LARGE),
+    (FormatError, "not-canonical", problems.NOT_CANONICAL),
+    (FormatError, ANY, problems.MALFORMED_REQUEST),
+    (EnvelopeError, "too-large", problems.BODY_TOO_LARGE),
+    (EnvelopeError, ANY, problems.MALFORMED_ENVELOPE),
+    (StatementError, "envelope-mismatch", problems.ENVELOPE_MISMATCH),
+    (StatementError, ANY, problems.STATEMENT_REFUSED),
+    (NotReadyError, ANY, problems.NOT_READY),
+    (UnknownInvitationError, ANY, problems.UNKNOWN_INVITATION),
+    (UnknownItemError, ANY, problems.NOT_FOUND),
+    (NoActiveKeyError, ANY, problems.NO_ACTIVE_KEY),
+    (UnknownSealingKeyError, ANY, problems.UNKNOWN_AGENCY_KEY),
+    (ConflictingReportError, ANY, problems.CONFLICTING_REPORT),
+    (EnvelopeMismatchError, ANY, problems.ENVELOPE_MISMATCH),
+    (WrongEnvironmentError, ANY, problems.STATEMENT_REFUSED),
+    (WrongDoorError, ANY, problems.STATEMENT_REFUSED),
+    (ConflictingMessageError, ANY, problems.CONFLICTING_MESSAGE),
+    (ConflictingInvitationError, ANY, problems.CONFLICTING_MESSAGE),
+    # An invitation is for one box: for any other it is used.
+    (ConflictingEnrolmentError, ANY, problems.UNKNOWN_INVITATION),
+    (KeySetError, "stale-serial", problems.STALE_SERIAL),
+    (KeySetError, "forked-serial", problems.STALE_SERIAL),
+    (KeySetError, ANY, problems.REFUSED_LIST),
+    (RegisterError, "stale-serial", problems.STALE_SERIAL),
+    (RegisterError, "forked-serial", problems.STALE_SERIAL),
+    (RegisterError, "no-key-set", problems.NOT_READY),
+    (RegisterError, ANY, problems.REFUSED_LIST),
+    (StorageUnavailableError, ANY, problems.STORAGE_UNAVAILABLE),
+)
+_PROBLEMS = {(kind, reason): problem for kind, reason, problem in TABLE}
+
+_PLACE = re.compile(r" - at `\$([^`]*)`$")
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+
+
+def register_refusals(blueprint: Blueprint) -> None:
+    """Answer the errors of the table inside this blueprint; what is no error of ours stays the app's."""
+    for kind in dict.fromkeys(kind for kind, _reason, _problem in TABLE):
+        blueprint.register_error_handler(kind, answer_refusal)
+
+
+def answer_refusal(error: Exception) -> Response:
+    """Return the problem document of an error of the table."""
+    problem = get_problem(error)
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log_failure(error, event=problem.slug)
+    return make_problem_response(problem, faults=tuple(_find_faults(error)))
+
+
+def get_problem(error: Exception) -> Problem:
+    """Return the row of an error; raises `KeyError` for one that the table does not know."""
+    reason = getattr(error, "reason", ANY)
+    for kind in type(error).__mro__:
+        found = _PROBLEMS.get((kind, reason)) or _PROBLEMS.get((kind, ANY))
+        if found is not None:
+            return found
+    raise KeyError(type(error).__name__)
+
+
+def _find_faults(error: Exception) -> Iterator[FieldFault]:
+    """Yield the place of a fault in the body, where the decoder named one."""
+    if type(error) is not FormatError or error.reason != "malformed":
+        return
+    said = str(error)
+    place = _PLACE.search(said)
+    pointer = "#" + "".join(f"/{name or index}" for name, index in _STEP.findall(place[1] if place else ""))
+    missing = _MISSING.search(said)
+    if missing:
+        yield FieldFault(f"{pointer}/{missing[1]}", "Add this field; it must be there.")
+    elif place:
+        yield FieldFault(pointer, "This does not fit the description of the call.")

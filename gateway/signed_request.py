@@ -1,0 +1,105 @@
+"""Authentication of a request, the same at the industry door and the feed: first the headers, then the body.
+
+Never reads a byte of a body before the signature over its digest has been checked, and never says which check failed.
+Knows no register: each door says whose keys it believes.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import lru_cache
+
+from flask import request
+
+from gateway.web.problem_pages import RequestRefusedError
+from partner_sdk import problems
+from partner_sdk.canonical import parse_base64url
+from partner_sdk.errors import SignatureProfileError
+from partner_sdk.signature_profile import (
+    CONTENT_TYPE,
+    SignatureClaim,
+    check_claim,
+    check_content_digest,
+    parse_signature_headers,
+)
+from partner_sdk.statements import PUBLIC_KEY_BYTES
+
+KeyFinder = Callable[[str], bytes | None]
+"""Returns the raw public key of a key id that may sign here now, or None."""
+
+# RFC 3986 §2.3: what nobody on the way may spell in another way. Servers hand over the path decoded.
+_UNRESERVED_PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
+# Checked in the place of a key that is not known, so that the time of an answer does not tell who is: the base point of
+# the curve (RFC 8032 §5.1). What it verifies is refused all the same.
+_STAND_IN_KEY = bytes.fromhex("58" + "66" * 31)
+
+
+def has_signature() -> bool:
+    """Return whether the caller of an open address wants to be known: then the signature must hold."""
+    environ = request.environ
+    return "HTTP_SIGNATURE" in environ or "HTTP_SIGNATURE_INPUT" in environ
+
+
+def check_signature(*, origin: str, find_key: KeyFinder, now: datetime) -> SignatureClaim:
+    """Check the headers of this request and return what they claim, now believed.
+
+    Raises `SignatureProfileError` for whatever is wrong with the signature, and refuses a body of another type.
+    """
+    if request.environ.get("CONTENT_TYPE") not in (None, "", CONTENT_TYPE):
+        raise RequestRefusedError(problems.UNSUPPORTED_MEDIA_TYPE)
+    claim = parse_signature_headers(_read_headers(request.environ))
+    public_key = find_key(claim.key_id)
+    check_claim(
+        claim,
+        method=request.method,
+        target_uri=make_target_uri(request.environ, origin=origin),
+        has_body=request.method in {"POST", "PUT"},
+        public_key=_STAND_IN_KEY if public_key is None else public_key,
+        now=now,
+    )
+    if public_key is None:
+        raise SignatureProfileError("The key is not known here.", reason="unknown-key")
+    return claim
+
+
+def read_signed_body(claim: SignatureClaim) -> bytes:
+    """Read the body, within the limit of its route, and return it if it is the one that was signed."""
+    body = request.get_data(cache=False)
+    check_content_digest(claim, body)
+    return body
+
+
+def make_target_uri(environ: Mapping[str, object], *, origin: str) -> str:
+    """Return what the caller must have signed as `@target-uri`: never built from `Host` or a forwarded header."""
+    query = environ.get("QUERY_STRING")
+    return f"{origin}{environ['PATH_INFO']}?{query}" if query else f"{origin}{environ['PATH_INFO']}"
+
+
+def check_path() -> None:
+    """Refuse a path with `%` or anything else that could be spelled in two ways.
+
+    Servers that hand over the raw path are believed about it; for all others the decoded path must need no encoding.
+    """
+    environ = request.environ
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
+    path = raw.partition("?")[0]
+    if not _UNRESERVED_PATH.fullmatch(path) or not _UNRESERVED_PATH.fullmatch(environ["PATH_INFO"]):
+        raise RequestRefusedError(
+            problems.MALFORMED_REQUEST, detail="Use unreserved characters alone in the path, and no percent sign."
+        )
+
+
+@lru_cache(maxsize=4096)
+def parse_public_key(text: str) -> bytes:
+    """Return the raw bytes of a public key of a signed list; the list was checked when it was accepted."""
+    return parse_base64url(text, length=PUBLIC_KEY_BYTES)
+
+
+def _read_headers(environ: Mapping[str, str]) -> dict[str, str]:
+    # WSGI servers join a header that comes twice by a comma, which the profile refuses.
+    return {
+        "content-type": environ.get("CONTENT_TYPE", ""),
+        "content-digest": environ.get("HTTP_CONTENT_DIGEST", ""),
+        "signature": environ.get("HTTP_SIGNATURE", ""),
+        "signature-input": environ.get("HTTP_SIGNATURE_INPUT", ""),
+    }

@@ -1,0 +1,173 @@
+"""Reports as the desk collects them: what waits, what is acknowledged, what may be deleted after that.
+
+Never deletes an envelope that the desk has not acknowledged, and never a digest or a statement.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, LargeBinary, Table, bindparam, case, cast, func, select, update
+
+from gateway.store.instants import to_epoch_seconds
+from gateway.store.reports import STAGE_RECEIVED
+from gateway.store.schema import mailbox, reports
+from gateway.store.store import Store
+
+STAGE_COLLECTED = "collected"
+STAGE_OPENED = "opened"
+ANSWER_BYTES = 16 * 1024 * 1024  # a page of envelopes is held in memory while it is sent
+DELETE_BATCH = 200  # no long transaction: a child's report must not wait for housekeeping
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingReport:
+    """A report that the desk has not acknowledged."""
+
+    sequence: int
+    partner: str
+    report_id: str
+    intake: bytes
+    submission: bytes | None
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLink:
+    """One link for reconciliation: which report stands at a sequence, and the digest of its statement."""
+
+    sequence: int
+    partner: str
+    report_id: str
+    intake_sha256: bytes
+
+
+# SQLite keeps whatever type a hand puts into a column: cast, so that one altered row can not stop all collection. The
+# desk then sees its bytes and sets it aside.
+_WAITING = (
+    select(
+        reports.c.sequence,
+        reports.c.partner,
+        reports.c.report_id,
+        cast(reports.c.intake, LargeBinary).label("intake"),
+        cast(reports.c.submission, LargeBinary).label("submission"),
+        cast(func.coalesce(reports.c.envelope, b""), LargeBinary).label("envelope"),
+    )
+    .where(reports.c.acknowledged_at.is_(None))
+    .order_by(reports.c.sequence)
+)
+_COUNT_WAITING = select(func.count()).select_from(reports).where(reports.c.acknowledged_at.is_(None))
+_LINKS = (
+    select(reports.c.sequence, reports.c.partner, reports.c.report_id, cast(reports.c.intake_sha256, LargeBinary))
+    .where(reports.c.sequence > bindparam("after"))
+    .order_by(reports.c.sequence)
+    .limit(bindparam("limit"))
+)
+_SAME_REPORT = (
+    reports.c.report_id == bindparam("wanted_id"),
+    reports.c.partner == bindparam("wanted_partner"),
+)
+_FIND_STATEMENT = select(cast(reports.c.intake, LargeBinary)).where(*_SAME_REPORT)
+_ACKNOWLEDGE = (
+    update(reports)
+    .where(*_SAME_REPORT, reports.c.acknowledged_at.is_(None))
+    .values(
+        acknowledged_at=bindparam("now"),
+        # The desk may have told of the opening first.
+        stage=case((reports.c.stage == STAGE_RECEIVED, STAGE_COLLECTED), else_=reports.c.stage),
+    )
+)
+_SET_STAGE = update(reports).where(*_SAME_REPORT).values(stage=bindparam("new_stage"), outcome=bindparam("new_outcome"))
+_FIND_STAGE = select(reports.c.stage, reports.c.outcome).where(*_SAME_REPORT)
+_STAGES = (STAGE_RECEIVED, STAGE_COLLECTED, STAGE_OPENED)
+
+
+def list_waiting(
+    connection: Connection, *, limit: int, max_bytes: int = ANSWER_BYTES
+) -> tuple[list[WaitingReport], bool]:
+    """Return the oldest waiting reports and whether more wait: at most `limit`, and about `max_bytes` of envelopes."""
+    found: list[WaitingReport] = []
+    held_bytes = 0
+    result = connection.execute(_WAITING.limit(limit + 1))
+    try:
+        while (row := result.fetchone()) is not None:
+            if len(found) == limit or held_bytes >= max_bytes:
+                return found, True
+            found.append(WaitingReport(*row))
+            held_bytes += len(row.envelope)
+    finally:
+        result.close()
+    return found, False
+
+
+def count_waiting(connection: Connection) -> int:
+    """Return how many reports the desk has not acknowledged."""
+    return connection.execute(_COUNT_WAITING).scalar_one()
+
+
+def list_links(connection: Connection, *, after: int, limit: int) -> tuple[list[ChainLink], bool]:
+    """Return the links behind sequence `after`, oldest first, and whether more follow."""
+    rows = connection.execute(_LINKS, {"after": after, "limit": limit + 1}).all()
+    return [ChainLink(*row) for row in rows[:limit]], len(rows) > limit
+
+
+def acknowledge_report(
+    connection: Connection, *, partner: str, report_id: str, intake_sha256: bytes, now: datetime
+) -> bool:
+    """Note that the desk holds this very statement's report; False when there is no such row. Safe to repeat.
+
+    The digest is compared with that of the stored bytes, not with the column beside them: a row whose column was
+    altered by hand would else wait for ever.
+    """
+    wanted = {"wanted_id": report_id, "wanted_partner": partner}
+    held = connection.execute(_FIND_STATEMENT, wanted).scalar_one_or_none()
+    if held is None or hashlib.sha256(held).digest() != intake_sha256:
+        return False
+    connection.execute(_ACKNOWLEDGE, {**wanted, "now": to_epoch_seconds(now)})
+    return True
+
+
+def set_stage(connection: Connection, *, partner: str, report_id: str, stage: str, outcome: str | None) -> bool:
+    """Move a report forward to `stage`, with its outcome once there is one; False when there is no such report.
+
+    A message of the desk that comes late never moves a report back or takes an outcome away.
+    """
+    wanted = {"wanted_id": report_id, "wanted_partner": partner}
+    found = connection.execute(_FIND_STAGE, wanted).first()
+    if found is None:
+        return False
+    furthest = max(stage, found.stage, key=_STAGES.index)
+    connection.execute(_SET_STAGE, {**wanted, "new_stage": furthest, "new_outcome": outcome or found.outcome})
+    return True
+
+
+def delete_collected(store: Store, *, before: datetime) -> int:
+    """Delete the envelopes that were acknowledged before `before`; digests and statements stay. Return how many.
+
+    Sealed messages that their partner acknowledged go the same way. Deleted bytes are overwritten in the database
+    (secure_delete) and the write-ahead log, which still holds them, is emptied.
+    """
+    deleted = sum(_delete_envelopes(store, table=table, before=before) for table in (reports, mailbox))
+    if deleted:
+        store.truncate_log()
+    return deleted
+
+
+def _delete_envelopes(store: Store, *, table: Table, before: datetime) -> int:
+    key = next(iter(table.primary_key))
+    collected = (
+        select(key)
+        .where(table.c.acknowledged_at < to_epoch_seconds(before), table.c.envelope.is_not(None))
+        .where(table.c.acknowledged_at.is_not(None))  # names the partial index
+        .order_by(table.c.acknowledged_at)
+        .limit(DELETE_BATCH)
+    )
+    deleted = 0
+    while True:
+        with store.write() as connection:
+            batch = connection.execute(
+                update(table).where(key.in_(collected.scalar_subquery())).values(envelope=None)
+            ).rowcount
+        deleted += batch
+        if batch < DELETE_BATCH:
+            return deleted

@@ -1,0 +1,82 @@
+"""Makes a new database file, and brings an old one up to the schema of this release.
+
+Never run by a door: `init` and `serve` run it once, before the first worker starts.
+"""
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from gateway.store.engine import make_sqlite_engine
+from gateway.store.instance import find_instance, put_instance
+from gateway.store.store import DEFAULT_LOCK_TIMEOUT_SECONDS, Store, open_store
+from gateway.store.writer_lock import WriterLock
+
+
+def make_store(
+    path: Path,
+    *,
+    lock_path: Path,
+    name: str,
+    epoch: str,
+    now: datetime,
+    lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS,
+) -> Store:
+    """Create the database file if it is missing, migrate it, give it its instance name and first epoch, and open it.
+
+    An existing file keeps the name and epoch that it has.
+    """
+    _make_file(path)
+    migrate_store(path, lock_path=lock_path, lock_timeout_seconds=lock_timeout_seconds)
+    store = open_store(path, lock_path=lock_path, lock_timeout_seconds=lock_timeout_seconds)
+    with store.write() as connection:
+        if find_instance(connection) is None:
+            put_instance(connection, name=name, epoch=epoch, now=now)
+    _sync_folder(path.parent)
+    return store
+
+
+def begin_epoch(store: Store, *, epoch: str, now: datetime) -> None:
+    """Begin a new epoch of the chain: to be run after every restore, before the gateway serves again."""
+    with store.write() as connection:
+        found = find_instance(connection)
+        if found is None:
+            raise LookupError("The database has no instance yet.")
+        put_instance(connection, name=found.name, epoch=epoch, now=now)
+
+
+def migrate_store(path: Path, *, lock_path: Path, lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> None:
+    """Bring an existing file to the newest schema, one process at a time."""
+    engine = make_sqlite_engine(path, busy_timeout_seconds=lock_timeout_seconds)
+    lock = WriterLock(lock_path, timeout_seconds=lock_timeout_seconds)
+    with lock.hold(), engine.connect() as connection:
+        run_migrations(connection)
+    lock.close()
+
+
+def run_migrations(connection: Connection, *, revision: str = "head") -> None:
+    """Run the migrations on an open connection, all in one transaction."""
+    # Alembic is 60 ms of import that a door never needs.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _make_file(path: Path) -> None:
+    # SQLite gives its log and index files the mode of the database file.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new file's name durable as well."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

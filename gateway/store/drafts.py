@@ -1,0 +1,75 @@
+"""Boxes of half-filled forms, sealed under a key that only the person's cookie holds.
+
+Never keeps one past its expiry, and never lets a stale tab overwrite a newer one.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from gateway.store.instants import to_epoch_seconds
+from gateway.store.schema import drafts
+from gateway.store.store import Store
+
+FIRST_VERSION = 1
+SWEEP_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A box and the version that the next write must build on."""
+
+    version: int
+    box: bytes
+
+
+_SAME = drafts.c.draft_id == bindparam("wanted_id")
+_FIND = select(drafts.c.version, drafts.c.box).where(_SAME, drafts.c.expires_at > bindparam("now"))
+_EXISTS = select(drafts.c.version).where(_SAME)
+_REPLACE = (
+    update(drafts)
+    .where(_SAME, drafts.c.version == bindparam("new_version") - 1)
+    .values(version=bindparam("new_version"), box=bindparam("new_box"), expires_at=bindparam("new_expiry"))
+)
+_DELETE = delete(drafts).where(_SAME)
+
+
+def find_draft(connection: Connection, *, draft_id: bytes, now: datetime) -> Draft | None:
+    """Return the draft unless it has expired."""
+    row = connection.execute(_FIND, {"wanted_id": draft_id, "now": to_epoch_seconds(now)}).first()
+    return None if row is None else Draft(*row)
+
+
+def put_draft(connection: Connection, *, draft_id: bytes, version: int, box: bytes, expires_at: datetime) -> bool:
+    """Store `version` of a draft: version 1 where there is none, else exactly one above the stored version.
+
+    Returns False, and changes nothing, when another tab was faster.
+    """
+    expiry = to_epoch_seconds(expires_at)
+    if version != FIRST_VERSION:
+        new = {"new_version": version, "new_box": box, "new_expiry": expiry}
+        return connection.execute(_REPLACE, {"wanted_id": draft_id, **new}).rowcount == 1
+    if connection.execute(_EXISTS, {"wanted_id": draft_id}).first() is not None:
+        return False
+    row = {"draft_id": draft_id, "version": version, "box": box, "expires_at": expiry}
+    connection.execute(insert(drafts), row)
+    return True
+
+
+def delete_draft(connection: Connection, *, draft_id: bytes) -> bool:
+    """Delete a draft at once; False when there was none."""
+    return connection.execute(_DELETE, {"wanted_id": draft_id}).rowcount == 1
+
+
+def sweep_drafts(store: Store, *, now: datetime) -> int:
+    """Delete every expired draft, in short transactions; return how many."""
+    expired = select(drafts.c.draft_id).where(drafts.c.expires_at <= to_epoch_seconds(now)).limit(SWEEP_BATCH)
+    statement = delete(drafts).where(drafts.c.draft_id.in_(expired.scalar_subquery()))
+    swept = 0
+    while True:
+        with store.write() as connection:
+            batch = connection.execute(statement).rowcount
+        swept += batch
+        if batch < SWEEP_BATCH:
+            return swept

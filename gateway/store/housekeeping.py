@@ -1,0 +1,31 @@
+"""What the store forgets, and when: expired drafts at once, collected envelopes after 30 days.
+
+Never touches what the desk has not acknowledged.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway.store.collection import delete_collected
+from gateway.store.drafts import sweep_drafts
+from gateway.store.store import Store
+
+KEEP_COLLECTED = timedelta(days=30)  # long enough for a desk to notice that it lost something
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How much one round has deleted."""
+
+    drafts: int
+    envelopes: int
+
+
+def clean_store(store: Store, *, now: datetime) -> Forgotten:
+    """Delete what has had its time; safe to run at any moment and from any process.
+
+    Raises StorageUnavailableError; the next round goes on where this one stopped.
+    """
+    return Forgotten(
+        drafts=sweep_drafts(store, now=now), envelopes=delete_collected(store, before=now - KEEP_COLLECTED)
+    )

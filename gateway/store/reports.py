@@ -1,0 +1,145 @@
+"""Reports as the two doors write and read them; the desk's side of the same rows is in `collection`.
+
+Never opens an envelope and never changes one that is stored.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func, insert, select
+
+from gateway.store.instants import to_epoch_seconds
+from gateway.store.prepared import PreparedStatement
+from gateway.store.schema import instance, reports
+
+STAGE_RECEIVED = "received"
+
+
+@dataclass(frozen=True, slots=True)
+class NextPlace:
+    """The place in the chain that the next report takes, and which gateway's chain it is.
+
+    `previous_sha256` is that of the statement before, None for the first one of an epoch.
+    """
+
+    instance: str
+    epoch: str
+    sequence: int
+    previous_sha256: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRow:
+    """A report about to be stored."""
+
+    sequence: int
+    epoch: str
+    report_id: str
+    partner: str
+    environment: str
+    door: str
+    reference: str
+    kind: str
+    priority: str
+    placement: str | None
+    received_at: datetime
+    envelope: bytes
+    envelope_sha256: bytes
+    submission: bytes | None
+    submission_sha256: bytes | None
+    intake: bytes
+    intake_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReport:
+    """What a sender may learn of a stored report, and the digests that tell a repeat from a conflict."""
+
+    reference: str
+    stage: str
+    outcome: str | None
+    envelope_sha256: bytes
+    submission_sha256: bytes | None
+    intake: bytes
+
+
+_every_report = reports.alias()
+_NEWEST = select(func.max(_every_report.c.sequence)).scalar_subquery()  # read from the end of the key, not by counting
+_PLACE = PreparedStatement(
+    select(
+        instance.c.name, instance.c.epoch, reports.c.sequence, reports.c.epoch.label("head"), reports.c.intake_sha256
+    ).select_from(instance.join(reports, reports.c.sequence == _NEWEST, isouter=True))
+)
+_FIND = PreparedStatement(
+    select(
+        reports.c.reference,
+        reports.c.stage,
+        reports.c.outcome,
+        reports.c.envelope_sha256,
+        reports.c.submission_sha256,
+        reports.c.intake,
+    ).where(
+        reports.c.report_id == bindparam("report_id"),
+        reports.c.partner == bindparam("partner"),
+        reports.c.environment == bindparam("environment"),
+    )
+)
+_IS_TAKEN = PreparedStatement(select(reports.c.sequence).where(reports.c.reference == bindparam("reference")))
+_WRITTEN_LATER = {"acknowledged_at", "outcome"}
+_INSERT = PreparedStatement(
+    insert(reports).values({c.name: bindparam(c.name) for c in reports.c if c.name not in _WRITTEN_LATER})
+)
+
+
+def find_next_place(connection: Connection) -> NextPlace | None:
+    """Return the next place in the chain, or None in a database that has no instance yet.
+
+    Only the holder of the writer lock may use it, in the same transaction. The numbers go on through an epoch's end,
+    so that one database never gives a number twice.
+    """
+    row = _PLACE.run(connection, {}).fetchone()
+    if row is None:
+        return None
+    name, epoch, sequence, head_epoch, head_sha256 = row
+    if sequence is None:
+        return NextPlace(name, epoch, 1, None)
+    return NextPlace(name, epoch, sequence + 1, head_sha256 if head_epoch == epoch else None)
+
+
+def find_report(connection: Connection, *, partner: str, environment: str, report_id: str) -> StoredReport | None:
+    """Return one sender's report; another sender's report with the same id is not found."""
+    key = {"report_id": report_id, "partner": partner, "environment": environment}
+    row = _FIND.run(connection, key).fetchone()
+    return None if row is None else StoredReport(*row)
+
+
+def is_reference_taken(connection: Connection, *, reference: str) -> bool:
+    """Return whether a report has this reference already."""
+    return _IS_TAKEN.run(connection, {"reference": reference}).fetchone() is not None
+
+
+def insert_report(connection: Connection, *, row: NewRow) -> None:
+    """Store a report at stage `received`."""
+    _INSERT.run(
+        connection,
+        {
+            "sequence": row.sequence,
+            "epoch": row.epoch,
+            "report_id": row.report_id,
+            "partner": row.partner,
+            "environment": row.environment,
+            "door": row.door,
+            "reference": row.reference,
+            "kind": row.kind,
+            "priority": row.priority,
+            "placement": row.placement,
+            "received_at": to_epoch_seconds(row.received_at),
+            "stage": STAGE_RECEIVED,
+            "envelope": row.envelope,
+            "envelope_sha256": row.envelope_sha256,
+            "submission": row.submission,
+            "submission_sha256": row.submission_sha256,
+            "intake": row.intake,
+            "intake_sha256": row.intake_sha256,
+        },
+    )

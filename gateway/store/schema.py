@@ -1,0 +1,136 @@
+"""The gateway's tables: ciphertext, signed bytes and the least routing data.
+
+Never a column for words of a report, a contact detail, an address or a device.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+SCHEMA_REVISION = "0001"  # the newest file in migrations/versions; a test compares
+
+# SQLite makes a key its row number only when the type is exactly INTEGER.
+BigKey = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+# Blobs come last: SQLite walks a row's overflow pages only for the columns that a query names.
+reports = Table(
+    "reports",
+    metadata,
+    Column("sequence", BigKey, primary_key=True, autoincrement=False),
+    Column("epoch", String(36), nullable=False),
+    Column("report_id", String(36), nullable=False),
+    Column("partner", String(64), nullable=False),
+    Column("environment", String(7), nullable=False),
+    Column("door", String(8), nullable=False),
+    Column("reference", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("priority", String(8), nullable=False),
+    Column("placement", String(128)),
+    Column("received_at", BigInteger, nullable=False),
+    Column("acknowledged_at", BigInteger),
+    Column("stage", String(9), nullable=False),
+    Column("outcome", String(32)),
+    Column("envelope_sha256", LargeBinary(32), nullable=False),
+    Column("submission_sha256", LargeBinary(32)),
+    Column("intake_sha256", LargeBinary(32), nullable=False),
+    Column("intake", LargeBinary, nullable=False),
+    Column("submission", LargeBinary),
+    Column("envelope", LargeBinary),  # null once delete_collected has taken it
+    # report_id leads: it is time-ordered, so the index grows at its end.
+    UniqueConstraint("report_id", "partner", "environment"),
+    UniqueConstraint("reference"),
+    CheckConstraint("door IN ('public', 'industry')", name="door"),
+    CheckConstraint("environment IN ('live', 'sandbox')", name="environment"),
+    CheckConstraint("stage IN ('received', 'collected', 'opened')", name="stage"),
+    CheckConstraint("envelope IS NOT NULL OR acknowledged_at IS NOT NULL", name="kept_until_acknowledged"),
+)
+_WAITING = text("acknowledged_at IS NULL")
+_COLLECTED = text("acknowledged_at IS NOT NULL AND envelope IS NOT NULL")
+Index("ix_reports_waiting", reports.c.sequence, sqlite_where=_WAITING, postgresql_where=_WAITING)
+Index("ix_reports_collected", reports.c.acknowledged_at, sqlite_where=_COLLECTED, postgresql_where=_COLLECTED)
+
+mailbox = Table(
+    "mailbox",
+    metadata,
+    Column("position", BigKey, primary_key=True),
+    Column("message_id", String(36), nullable=False),
+    Column("partner", String(64), nullable=False),
+    Column("posted_at", BigInteger, nullable=False),
+    Column("acknowledged_at", BigInteger),
+    Column("envelope_sha256", LargeBinary(32), nullable=False),
+    Column("envelope", LargeBinary),  # null once delete_collected has taken it
+    UniqueConstraint("message_id"),
+    CheckConstraint("envelope IS NOT NULL OR acknowledged_at IS NOT NULL", name="kept_until_acknowledged"),
+)
+Index("ix_mailbox_waiting", mailbox.c.partner, mailbox.c.position, sqlite_where=_WAITING, postgresql_where=_WAITING)
+Index("ix_mailbox_collected", mailbox.c.acknowledged_at, sqlite_where=_COLLECTED, postgresql_where=_COLLECTED)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("secret_sha256", LargeBinary(32), primary_key=True),
+    Column("partner", String(64), nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+enrolments = Table(
+    "enrolments",
+    metadata,
+    Column("enrolment_id", String(36), primary_key=True),
+    Column("secret_sha256", LargeBinary(32), nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("acknowledged_at", BigInteger),
+    Column("envelope_sha256", LargeBinary(32), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    UniqueConstraint("secret_sha256"),
+)
+
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("draft_id", LargeBinary(32), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("box", LargeBinary, nullable=False),
+)
+Index("ix_drafts_expires_at", drafts.c.expires_at)
+
+published = Table(
+    "published",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("serial", BigInteger, nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("document_sha256", LargeBinary(32), nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    CheckConstraint("name IN ('key-set', 'register')", name="name"),
+)
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(64), nullable=False),
+    Column("epoch", String(36), nullable=False),
+    Column("began_at", BigInteger, nullable=False),
+    CheckConstraint("position = 1", name="one_row"),
+)

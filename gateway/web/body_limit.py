@@ -1,0 +1,44 @@
+"""The body of a request: how large, in which media type, and never encoded or multipart.
+
+Judged by headers and the route's rule before anything reads a byte. Bodies stay in memory: no file is ever written.
+"""
+
+from http import HTTPStatus
+
+from flask import Flask, abort, current_app, request
+
+from gateway.web.problem_pages import RequestRefusedError
+from gateway.web.rules import SAFE_METHODS, find_current_rule
+from partner_sdk import problems
+
+
+def apply_body_limits(app: Flask) -> None:
+    """Hold every request to the body rule of its route; a request without a route may not send one at all."""
+    # Flask's own ceiling for whatever reads a body outside a route.
+    app.config["MAX_CONTENT_LENGTH"] = 0
+    app.config["MAX_FORM_MEMORY_SIZE"] = 0
+    app.before_request(_check_body)
+
+
+def _check_body() -> None:
+    stated = find_current_rule(current_app)
+    if stated is None:
+        return
+    is_safe = request.method in SAFE_METHODS
+    limit = 0 if is_safe else stated.body_bytes
+    # Werkzeug holds to these while it reads.
+    request.max_content_length = limit
+    request.max_form_memory_size = limit
+    if is_safe:
+        if request.content_length or "Transfer-Encoding" in request.headers:
+            raise RequestRefusedError(problems.BODY_NOT_ALLOWED)
+        return
+    if "Transfer-Encoding" in request.headers:
+        # Werkzeug cuts a body without a length at the limit, and says nothing: half a story would look whole.
+        abort(HTTPStatus.LENGTH_REQUIRED)
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise RequestRefusedError(problems.UNSUPPORTED_MEDIA_TYPE)
+    if request.content_length is not None and request.content_length > limit:
+        raise RequestRefusedError(problems.BODY_TOO_LARGE)
+    if (request.content_length or request.mimetype) and request.mimetype != stated.body_media_type:
+        raise RequestRefusedError(problems.UNSUPPORTED_MEDIA_TYPE)

@@ -1,0 +1,90 @@
+"""Refuses posts that another site forged: a token bound to the session (Flask-WTF), and no foreign origin.
+
+Never off. No time limit on the token and no strict Referer check: both refuse children who did nothing wrong
+(a slow typist; a school proxy that strips the header). What is present and foreign is refused instead.
+"""
+
+from collections.abc import Callable
+
+from flask import Flask, current_app, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError, CSRFProtect  # type: ignore[import-untyped]  # the package ships no types
+from werkzeug.exceptions import BadRequest, HTTPException
+
+from gateway.web.problem_pages import answer_http_error
+from gateway.web.rules import SAFE_METHODS, CsrfRule, find_current_rule
+
+CsrfFailure = Callable[[], ResponseReturnValue]
+"""Answers a post without a good token; the public door shows the page again with the words and a new token."""
+
+_EXTENSION = "csrf_failures"
+
+
+class ForeignOriginError(BadRequest):
+    """The browser said that another site made this post."""
+
+    description = "The post came from another site."
+
+
+class _Csrf:
+    """The check of one app; kept in `app.extensions`."""
+
+    def __init__(self, *, origin: str, protect: CSRFProtect) -> None:
+        self.origin = origin
+        self.protect = protect
+        self.failures: dict[str, CsrfFailure] = {}
+
+
+def apply_csrf(app: Flask, *, origin: str) -> None:
+    """Check every unsafe request of `app` whose route is not exempt by its rule; `origin` is the app's own."""
+    app.config["WTF_CSRF_TIME_LIMIT"] = None
+    app.config["WTF_CSRF_SSL_STRICT"] = False
+    # The check runs below, by the rules of the routes; Flask-WTF's own hook knows only its own exemptions.
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    app.extensions[_EXTENSION] = _Csrf(origin=origin, protect=CSRFProtect(app))
+    app.before_request(_check_post)
+    app.register_error_handler(CSRFError, _answer_failure)
+    app.register_error_handler(ForeignOriginError, _answer_foreign_post)
+
+
+def on_csrf_failure(app: Flask, *, blueprint: str, answer: CsrfFailure) -> None:
+    """Let a blueprint answer its own failed posts; the default is its error page with status 400."""
+    _csrf(app).failures[blueprint] = answer
+
+
+def check_origin_headers(*, own_origin: str) -> None:
+    """Raise `ForeignOriginError` when Origin or Sec-Fetch-Site is present and foreign; absent is no offence."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None and site not in {"same-origin", "none"}:
+        raise ForeignOriginError()
+    origin = request.headers.get("Origin")
+    # "null" names no site: some settings send it for a page's own post, and the token still has to be right.
+    if origin not in {None, "null", own_origin}:
+        raise ForeignOriginError()
+
+
+def _csrf(app: Flask) -> _Csrf:
+    csrf = app.extensions[_EXTENSION]
+    if not isinstance(csrf, _Csrf):
+        raise TypeError("app.extensions['csrf_failures'] was replaced.")
+    return csrf
+
+
+def _check_post() -> None:
+    if request.method in SAFE_METHODS or request.endpoint is None:
+        return
+    stated = find_current_rule(current_app)
+    if stated is not None and stated.csrf is CsrfRule.SIGNED:
+        return
+    csrf = _csrf(current_app)
+    check_origin_headers(own_origin=csrf.origin)
+    csrf.protect.protect()
+
+
+def _answer_failure(error: HTTPException) -> ResponseReturnValue:
+    return _csrf(current_app).failures.get(request.blueprint or "", lambda: answer_http_error(error))()
+
+
+def _answer_foreign_post(error: HTTPException) -> ResponseReturnValue:
+    # Never shown again by the door: the words are those of another site, not of the person.
+    return answer_http_error(error)

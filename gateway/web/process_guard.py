@@ -1,0 +1,31 @@
+"""What each server process does to itself first: die with its parent, and leave no core dump. Linux only."""
+
+import ctypes
+import os
+import resource
+import signal
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class OrphanedError(Exception):
+    """The parent ended before this process could tie itself to it."""
+
+
+def forbid_core_dumps() -> None:
+    """Set the core size to 0, for this process and its children: memory holds words of reports."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Have the kernel send SIGKILL to this process when its parent ends, however that happens.
+
+    The signal goes out when the *thread* that started this process ends (prctl(2)). Raises `OrphanedError` when the
+    parent is gone already.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    # Between fork and prctl the parent may have died: then no signal would ever come.
+    if os.getppid() != parent_pid:
+        raise OrphanedError("The parent process is gone.")

@@ -1,0 +1,128 @@
+"""The rule of each route: who may call it, what limits it, how forged posts are refused, how much body it takes.
+
+An app in which one route states no rule does not start.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+from flask import Flask, request
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+NO_LIMIT = "none"
+
+_ATTRIBUTE = "route_rule"
+_EXTENSION = "route_rules"
+
+
+class Login(Enum):
+    """Who may call a route."""
+
+    OPEN = "anyone"
+    PARTNER = "a partner, by a signed request"
+    DESK = "the desk, by a signed request"
+    STAFF = "a member of the desk's staff, by a session"
+
+
+class CsrfRule(Enum):
+    """How a route refuses a post that another site forged."""
+
+    NO_POST = "there is nothing to forge: only safe methods"
+    TOKEN = "a token bound to the session, and no foreign origin"  # noqa: S105 - says what is asked, is no secret
+    SIGNED = "exempt: no cookie is read, each request is signed or sealed by its sender"
+
+
+class RouteRuleError(Exception):
+    """A route states no rule, or one that contradicts itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """What one route allows. `limit` names a row of the app's limits, or `none`; `surface` picks the headers."""
+
+    login: Login
+    limit: str
+    csrf: CsrfRule
+    body_bytes: int
+    media_type: str = ""
+    surface: str = ""
+
+    @property
+    def body_media_type(self) -> str:
+        """The one media type of a body: a form where a token is asked, JSON where the request is signed."""
+        if self.media_type:
+            return self.media_type
+        return "application/x-www-form-urlencoded" if self.csrf is CsrfRule.TOKEN else "application/json"
+
+
+def rule(
+    *, login: Login, limit: str, csrf: CsrfRule, body_bytes: int, media_type: str = "", surface: str = ""
+) -> Callable[[View], View]:
+    """State the rule of a view function; put it below the route decorator."""
+    stated = RouteRule(
+        login=login, limit=limit, csrf=csrf, body_bytes=body_bytes, media_type=media_type, surface=surface
+    )
+
+    def state(view: View) -> View:
+        setattr(view, _ATTRIBUTE, stated)
+        return view
+
+    return state
+
+
+def set_rule(app: Flask, *, endpoint: str, stated: RouteRule) -> None:
+    """State the rule of an endpoint whose view is not ours, such as a blueprint's static files."""
+    app.extensions.setdefault(_EXTENSION, {})[endpoint] = stated
+
+
+def find_rule(app: Flask, endpoint: str | None) -> RouteRule | None:
+    """Return the rule of an endpoint, or None when there is no such endpoint or it states none."""
+    if endpoint is None:
+        return None
+    stated = app.extensions.get(_EXTENSION, {}).get(endpoint)
+    if stated is None:
+        stated = getattr(app.view_functions.get(endpoint), _ATTRIBUTE, None)
+    return stated if isinstance(stated, RouteRule) else None
+
+
+def find_current_rule(app: Flask) -> RouteRule | None:
+    """Return the rule of the request that is being answered, or None when it met no route."""
+    return find_rule(app, request.endpoint)
+
+
+def check_every_route_has_a_rule(app: Flask, *, limits: Collection[str]) -> None:
+    """Raise `RouteRuleError` naming every route without a sound rule; `limits` are the names of the app's limits."""
+    faults = []
+    for route in app.url_map.iter_rules():
+        stated = find_rule(app, route.endpoint)
+        methods = (route.methods or set()) - SAFE_METHODS
+        if stated is None:
+            faults.append(f"{route.rule} ({route.endpoint}) states no rule")
+            continue
+        faults += [f"{route.rule} ({route.endpoint}) {fault}" for fault in _faults(stated, has_post=bool(methods))]
+        if stated.limit != NO_LIMIT and stated.limit not in limits:
+            faults.append(f"{route.rule} ({route.endpoint}) names an unknown limit")
+        if route.rule != "/" and route.rule.endswith("/"):
+            # Werkzeug would redirect the spelling without it to an address built from the Host header.
+            faults.append(f"{route.rule} ({route.endpoint}) ends in a slash")
+    if faults:
+        raise RouteRuleError("; ".join(sorted(faults)))
+
+
+def _faults(stated: RouteRule, *, has_post: bool) -> list[str]:
+    faults = []
+    if has_post and stated.csrf is CsrfRule.NO_POST:
+        faults.append("takes unsafe methods but states no rule against forged posts")
+    if has_post and stated.body_bytes < 1:
+        faults.append("takes unsafe methods but no body limit above 0")
+    if not has_post and stated.csrf is not CsrfRule.NO_POST:
+        faults.append("takes only safe methods but states a rule for posts")
+    if not has_post and stated.body_bytes:
+        faults.append("takes only safe methods but allows a body")
+    if stated.login is Login.STAFF and stated.csrf is CsrfRule.SIGNED:
+        faults.append("is exempt from the token although it trusts a session")
+    return faults

@@ -1,0 +1,311 @@
+"""Starts, watches and stops the server processes of a command: each listener is a process group of its own.
+
+Leaves no process behind: stopping ends the whole group, and if this process is killed, the kernel kills the rest.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Final
+
+import msgspec
+
+from gateway.web.logs import log_event
+from gateway.web.server_spec import SPEC_VARIABLE, ServerSpec
+
+POLL_SECONDS: Final = 0.05
+PORT_WAIT_SECONDS: Final = 3.0
+READY_TIMEOUT_SECONDS: Final = 30.0
+# granian gives its workers 10 seconds for the requests that they are answering.
+STOP_TIMEOUT_SECONDS: Final = 12.0
+RESTART_WINDOW_SECONDS: Final = 60.0
+MAX_RESTARTS_IN_WINDOW: Final = 5
+
+
+class ServingError(Exception):
+    """A server can not be started, or does not stay up; the message is for the person at the command line."""
+
+
+class PortInUseError(ServingError):
+    """Another process listens on the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An address and the app factory (`module:function`) behind it. `environment` is added to the process's own."""
+
+    name: str
+    target: str
+    host: str
+    port: int
+    workers: int = 1
+    threads: int = 4
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """The address as it stands in a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class ServerProcess:
+    """One running listener."""
+
+    def __init__(self, listener: Listener, process: subprocess.Popen[bytes]) -> None:
+        self.listener = listener
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """The master's process id, which is also the id of its process group."""
+        return self._process.pid
+
+    def find_exit_code(self) -> int | None:
+        """Return how the master ended, or None while it runs."""
+        return self._process.poll()
+
+    def ask_to_stop(self) -> None:
+        """Ask the master to let its workers finish; what does not is killed by `end`."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def end(self, *, deadline: float) -> None:
+        """Wait for the master until `deadline` (monotonic), then kill what is left of its group."""
+        try:
+            self._process.wait(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log_event("server-killed", listener=self.listener.address)
+        while _has_living_member(self.pid):
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            time.sleep(POLL_SECONDS / 5)
+        self._process.wait()
+
+
+def start_server(listener: Listener, *, port_patience_seconds: float = PORT_WAIT_SECONDS) -> ServerProcess:
+    """Start one listener as a process group; raises `PortInUseError` when something listens there already.
+
+    Call it from a thread that lives as long as the server shall: its end is the end of the server.
+    """
+    check_port_is_free(listener, patience_seconds=port_patience_seconds)
+    spec = ServerSpec(
+        name=listener.name,
+        target=listener.target,
+        host=listener.host,
+        port=listener.port,
+        workers=listener.workers,
+        threads=listener.threads,
+        parent_pid=os.getpid(),
+    )
+    environment = {
+        **os.environ,
+        **listener.environment,
+        SPEC_VARIABLE: msgspec.json.encode(spec).decode("utf-8"),
+        # The child imports the same code as we do, also when it is not installed.
+        "PYTHONPATH": os.pathsep.join(filter(None, (_code_folder(), os.environ.get("PYTHONPATH", "")))),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway.web.server_process"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+    )
+    return ServerProcess(listener, process)
+
+
+def check_port_is_free(listener: Listener, *, patience_seconds: float = PORT_WAIT_SECONDS) -> None:
+    """Raise `PortInUseError` unless the address can be had alone.
+
+    granian's sockets share a port with any others of the same user (SO_REUSEPORT), so that a second start would
+    quietly join the first; a plain bind does not share. Waits a moment, for servers that are just being killed.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            _bind_alone(listener)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise PortInUseError(
+                    f"Can not listen on {listener.address}: {os.strerror(error.errno or 0)}. Is a gateway or another "
+                    "program running there? Stop it, or choose another port."
+                ) from None
+            time.sleep(POLL_SECONDS)
+        else:
+            return
+
+
+class ServerGroup:
+    """The listeners of one command, started and stopped together; a listener that dies is started again."""
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = tuple(listeners)
+        self._servers: list[ServerProcess] = []
+        self._claims: list[socket.socket] = []
+        self._restarts: list[float] = []
+
+    def __enter__(self) -> "ServerGroup":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The masters' process ids, in the order of the listeners."""
+        return tuple(server.pid for server in self._servers)
+
+    def start(
+        self,
+        *,
+        ready_timeout_seconds: float = READY_TIMEOUT_SECONDS,
+        port_patience_seconds: float = PORT_WAIT_SECONDS,
+    ) -> None:
+        """Start every listener and return when each answers; on failure stop all and raise `ServingError`."""
+        try:
+            for listener in self._listeners:
+                self._claims.append(_claim(listener, patience_seconds=port_patience_seconds))
+            for listener in self._listeners:
+                self._servers.append(start_server(listener, port_patience_seconds=port_patience_seconds))
+            for server in self._servers:
+                _wait_until_ready(server, timeout_seconds=ready_timeout_seconds)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop every listener; afterwards no process of them exists. Safe to repeat."""
+        for server in self._servers:
+            server.ask_to_stop()
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        for server in self._servers:
+            server.end(deadline=deadline)
+        self._servers.clear()
+        while self._claims:
+            self._claims.pop().close()
+
+    def check(self) -> None:
+        """Start again whatever has died; raises `ServingError` when that happens too often."""
+        for position, server in enumerate(self._servers):
+            code = server.find_exit_code()
+            if code is None:
+                continue
+            log_event("server-died", listener=server.listener.address, exit_code=code)
+            server.end(deadline=0.0)
+            self._note_restart()
+            self._servers[position] = start_server(server.listener)
+
+    def run(self, *, on_ready: Callable[[], None] | None = None) -> int:
+        """Serve until SIGTERM or SIGINT, then stop all and return the exit code. Only for the main thread."""
+        with _stop_signals() as is_asked_to_stop:
+            try:
+                self.start()
+                if on_ready is not None and not is_asked_to_stop.is_set():
+                    on_ready()
+                while not is_asked_to_stop.wait(POLL_SECONDS * 4):
+                    self.check()
+            finally:
+                self.stop()
+        return 0
+
+    def _note_restart(self) -> None:
+        now = time.monotonic()
+        self._restarts = [moment for moment in self._restarts if now - moment < RESTART_WINDOW_SECONDS]
+        if len(self._restarts) >= MAX_RESTARTS_IN_WINDOW:
+            raise ServingError("A server died again and again; everything is stopped. The log says where.")
+        self._restarts.append(now)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    event = threading.Event()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        event.set()
+
+    former = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield event
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _wait_until_ready(server: ServerProcess, *, timeout_seconds: float) -> None:
+    listener = server.listener
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        if server.find_exit_code() is not None:
+            raise ServingError(f"The server on {listener.address} ended while it started. The log says where.")
+        try:
+            # A worker opens its socket only after its app is made, and nobody else can have it: see `_claim`.
+            with socket.create_connection((_reach(listener.host), listener.port), timeout=1):
+                return
+        except OSError:
+            time.sleep(POLL_SECONDS)
+    raise ServingError(f"The server on {listener.address} did not start in {timeout_seconds:.0f} seconds.")
+
+
+def _claim(listener: Listener, *, patience_seconds: float) -> socket.socket:
+    """Take the address for this command, so that two commands that start at once do not share its port.
+
+    An abstract Unix socket: one holder, inside the same network namespace as the port, gone with the process.
+    """
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            claim.bind(f"\0report-abuse-listener {listener.address}")
+        except OSError:
+            if time.monotonic() > deadline:
+                claim.close()
+                raise PortInUseError(
+                    f"Another command serves {listener.address} already. Stop it, or choose another port."
+                ) from None
+            time.sleep(POLL_SECONDS)
+        else:
+            return claim
+
+
+def _bind_alone(listener: Listener) -> None:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # Past connections in TIME_WAIT do not count; a socket that listens still does.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((listener.host, listener.port))
+        probe.listen(1)
+
+
+def _reach(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+def _has_living_member(group: int) -> bool:
+    """Return whether a process of this group still runs; a dead one that nobody has collected does not count."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            # proc_pid_stat(5): after the name in brackets come state, parent, process group.
+            state, _parent, process_group = (entry / "stat").read_text("latin-1").rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(process_group) == group and state not in {"Z", "X"}:
+            return True
+    return False
+
+
+def _code_folder() -> str:
+    return str(Path(__file__).resolve().parents[2])

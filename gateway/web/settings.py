@@ -1,0 +1,83 @@
+"""Reads a TOML settings file strictly: an unknown or ill-typed key is an error that names it.
+
+Never holds a secret: keys are files of their own.
+"""
+
+import ipaddress
+import re
+import tomllib
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from partner_sdk.errors import ReportAbuseError
+
+T = TypeVar("T")
+
+MAX_SETTINGS_BYTES = 65_536
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\]")
+
+
+class SettingsError(ReportAbuseError):
+    """A settings file can not be used; the message names the file and the key, never a value."""
+
+
+def read_settings(path: Path, *, kind: type[T]) -> T:
+    """Read `path` into the Struct `kind`, or raise `SettingsError`.
+
+    `kind` must forbid unknown fields. Reasons: `no-settings`, `bad-settings`.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        raise SettingsError(
+            f"The settings file {path} is not there or can not be read.", reason="no-settings"
+        ) from None
+    if len(raw) > MAX_SETTINGS_BYTES:
+        raise SettingsError(f"{path} is larger than {MAX_SETTINGS_BYTES} bytes.", reason="bad-settings")
+    try:
+        values = tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8 text.", reason="bad-settings") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}", reason="bad-settings") from None
+    try:
+        return msgspec.convert(values, type=kind, strict=True)
+    except msgspec.ValidationError as error:
+        # msgspec names the key and the type that was expected, never the value that stood there.
+        raise SettingsError(f"{path}: {error}", reason="bad-settings") from None
+
+
+def check_origin(origin: str, *, key: str) -> None:
+    """Raise `SettingsError` unless `origin` is one bare origin: https anywhere, http only on loopback."""
+    parts = urlsplit(origin)
+    host = parts.netloc.rsplit(":", 1)[0] if not parts.netloc.endswith("]") else parts.netloc
+    if (
+        parts.scheme not in {"http", "https"}
+        or not _HOST.fullmatch(host)
+        or origin != f"{parts.scheme}://{parts.netloc}"
+    ):
+        raise SettingsError(
+            f"{key} must look like https://report.example, in lower case and with nothing after the host or port.",
+            reason="bad-origin",
+        )
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise SettingsError(f"{key} names a port that does not exist.", reason="bad-origin")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise SettingsError(f"{key} must be https: http is only for a loopback address.", reason="origin-not-https")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,94 @@
+"""Puts the parts of one gateway together: what every door is given.
+
+Never holds a key that opens anything.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flask import Flask
+
+from gateway.config import GatewayConfig, StateFolder, load_config, load_pin
+from gateway.intake import Intake
+from gateway.key_folder import read_cookie_secret, read_receipt_key
+from gateway.key_state import KeyState
+from gateway.limits import Limits, make_rows
+from gateway.network_bucket import BucketHasher
+from gateway.receipts import ReceiptSigner
+from gateway.store import Store, open_store
+from partner_sdk.key_files import load_signing_key
+from partner_sdk.keys import Pin
+
+Clock = Callable[[], datetime]
+Random = Callable[[int], bytes]
+
+_EXTENSION = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The parts that the doors share; `clock` gives aware UTC, `random` gives so many secret random bytes."""
+
+    config: GatewayConfig
+    pin: Pin
+    store: Store
+    key_state: KeyState
+    intake: Intake
+    limits: Limits
+    clock: Clock
+    random: Random
+    receipt_key_id: str
+
+
+def utc_now() -> datetime:
+    """Return the time, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+def make_gateway(
+    config: GatewayConfig, *, state: Path, clock: Clock = utc_now, random: Random = secrets.token_bytes
+) -> Gateway:
+    """Open the parts of the gateway whose state folder is `state`."""
+    folder = StateFolder(state)
+    pin = load_pin(state)
+    store = open_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
+    key_state = KeyState(store, pin=pin, clock=clock)
+    signer = ReceiptSigner(load_signing_key(read_receipt_key(state)), random=random)
+    limits = Limits(
+        rows=make_rows(partner_reports_per_minute=config.limits.partner_reports_per_minute),
+        storage_uri=config.limits.storage_uri,
+        hasher=BucketHasher(read_cookie_secret(state), clock=clock),
+        clock=lambda: clock().timestamp(),
+    )
+    return Gateway(
+        config=config,
+        pin=pin,
+        store=store,
+        key_state=key_state,
+        intake=Intake(store, key_state=key_state, signer=signer, clock=clock),
+        limits=limits,
+        clock=clock,
+        random=random,
+        receipt_key_id=signer.key_id,
+    )
+
+
+def load_gateway(state: Path) -> Gateway:
+    """Read and check the settings in `state` and open its gateway."""
+    return make_gateway(load_config(state), state=state)
+
+
+def put_gateway(app: Flask, gateway: Gateway) -> None:
+    """Keep the gateway where views find it."""
+    app.extensions[_EXTENSION] = gateway
+
+
+def get_gateway(app: Flask) -> Gateway:
+    """Return the gateway of an app."""
+    gateway = app.extensions[_EXTENSION]
+    if not isinstance(gateway, Gateway):
+        raise TypeError("app.extensions['gateway'] was replaced.")
+    return gateway

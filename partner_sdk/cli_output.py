@@ -1,0 +1,65 @@
+"""What the command line writes: each line names the environment, so that a rehearsal is never taken for a report."""
+
+import csv
+import io
+import json
+import sys
+from typing import IO, Any
+
+from partner_sdk.keys import Environment
+
+NOT_A_REPORT = "NOT A REPORT"
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_NOT_DELIVERED = 3
+EXIT_ALARM = 4
+EXIT_CODES = """exit codes:
+  0  done
+  1  failed; the reason is on standard error
+  2  wrong usage
+  3  not delivered: the report is sealed and saved, `report submit --resume` sends it again
+  4  alarm: a receipt does not hold, or something is wrong with the mailbox"""
+
+
+class Speaker:
+    """Writes lines for one environment; results to standard output, everything else to standard error."""
+
+    def __init__(self, environment: Environment, *, out: IO[str] | None = None, err: IO[str] | None = None) -> None:
+        self.environment = environment
+        self._out = sys.stdout if out is None else out
+        self._err = sys.stderr if err is None else err
+
+    @property
+    def label(self) -> str:
+        """The mark in front of each line."""
+        return "[live]" if self.environment == "live" else f"[{self.environment}: {NOT_A_REPORT}]"
+
+    def say(self, text: str) -> None:
+        """Write a result, each of its lines marked."""
+        self._write(self._out, text)
+
+    def warn(self, text: str) -> None:
+        """Write to standard error, each line marked."""
+        self._write(self._err, text)
+
+    def say_json(self, fields: dict[str, Any]) -> None:
+        """Write one JSON object that names the environment."""
+        marked = {"environment": self.environment, "not_a_report": self.environment != "live", **fields}
+        self._out.write(json.dumps(marked, indent=2) + "\n")
+        self._out.flush()
+
+    def say_csv(self, text: str) -> None:
+        """Write CSV with the environment as its first column."""
+        rows = list(csv.reader(io.StringIO(text)))
+        writer = csv.writer(self._out, lineterminator="\n")
+        name = self.environment if self.environment == "live" else f"{self.environment}: {NOT_A_REPORT}"
+        for place, row in enumerate(rows):
+            writer.writerow(["environment" if place == 0 else name, *row])
+        self._out.flush()
+
+    def _write(self, stream: IO[str], text: str) -> None:
+        for line in text.splitlines():
+            stream.write(f"{self.label} {line}".rstrip() + "\n")
+        stream.flush()

@@ -1,0 +1,83 @@
+"""Writes files of the partner's own folder so that they are whole, on disk, and readable by their owner alone."""
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from partner_sdk.errors import LocalStateError
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only its owner can enter; an existing one must already be so."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        raise LocalStateError(f"The folder {folder} can not be made.", reason="no-state") from None
+    check_private_folder(folder)
+
+
+def check_private_folder(folder: Path) -> None:
+    """Raise `LocalStateError` (`no-state`, `open-to-others`) unless only the owner can enter `folder`."""
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        raise LocalStateError(f"There is no folder {folder}: enrol first.", reason="no-state") from None
+    if not stat.S_ISDIR(mode):
+        raise LocalStateError(f"{folder} is not a folder.", reason="no-state")
+    if stat.S_IMODE(mode) & 0o077:
+        raise LocalStateError(f"Others can enter {folder}: run chmod 700 on it.", reason="open-to-others")
+
+
+def write_durably(path: Path, raw: bytes) -> None:
+    """Replace `path` by `raw` (0600): after a crash the file holds the old bytes or the new, never a part.
+
+    On return the bytes and the name are on disk. Raises `LocalStateError` (`not-saved`).
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(raw)
+            handle.flush()
+            os.fsync(handle.fileno())
+        beside.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise LocalStateError(f"{path} could not be saved: {error.strerror}.", reason="not-saved") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names of a folder on disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def find_bytes(path: Path) -> bytes | None:
+    """Return what a file holds, or None if there is none; raises `LocalStateError` (`unreadable`)."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LocalStateError(f"{path} can not be read: {error.strerror}.", reason="unreadable") from None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock against other processes of this machine (released when a process dies)."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise LocalStateError(f"{folder} can not be locked: {error.strerror}.", reason="not-saved") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,15 @@
+"""Fixtures of the desk's tests."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.desk.desk_loop import Loop, make_loop
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Loop:
+    """A desk and a gateway that know each other, with everything published and one approved partner."""
+    loop = make_loop(tmp_path)
+    loop.enrol()
+    return loop

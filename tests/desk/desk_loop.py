@@ -1,0 +1,221 @@
+"""A desk and a real gateway in one process, put together by the bootstrap of protocol.md, without a socket."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flask import Flask
+from sqlalchemy import Connection
+
+from gateway.app import make_app
+from gateway.config import StateFolder, load_config
+from gateway.desk.bootstrap import add_gateway, make_desk, parse_gateway_card
+from gateway.desk.collect import Collected, collect_reports
+from gateway.desk.config import DeskConfig, DeskPaths
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.partners import approve_partner, collect_enrolments, invite_partner, publish_invitations
+from gateway.desk.publication import make_key_set, publish
+from gateway.desk.wiring import Desk, open_desk
+from gateway.intake import Accepted, NewReport
+from gateway.new_gateway import NewGateway, create_gateway
+from gateway.wiring import Gateway, make_gateway
+from partner_sdk.canonical import parse_base64url
+from partner_sdk.enrolment import EnrolmentPost, Invitation, seal_enrolment
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.keys import Environment, SealingKey, find_active_sealing_key
+from partner_sdk.public_report import PublicReport, SafeContact, encode_public_report
+from partner_sdk.sealing import seal
+from partner_sdk.submission import PUBLIC_SENDER, ClearFields, report_context
+from tests.builders import (
+    NOW,
+    PUBLIC_ORIGIN,
+    Door,
+    Partner,
+    SealedReport,
+    StillClock,
+    make_clear_fields,
+    seal_report,
+)
+from tests.wsgi_transport import WsgiTransport
+
+FEED_PORT = 8701
+FEED_ORIGIN = f"http://127.0.0.1:{FEED_PORT}"
+ACTOR = "test-analyst"
+
+
+@dataclass
+class Loop:
+    """Both sides, and what went over the feed."""
+
+    folder: Path
+    desk: Desk
+    gateway: Gateway
+    feed_app: Flask
+    transport: WsgiTransport
+    clock: StillClock
+    partner: Partner = field(default_factory=Partner)
+
+    def publish(self) -> None:
+        """Publish key set and register."""
+        publish(self.desk, actor=ACTOR)
+
+    def collect(self) -> Collected:
+        """Collect once."""
+        return collect_reports(self.desk, self.desk.make_feed(), actor=ACTOR)
+
+    def make_feed(self, kind: type[FeedClient]) -> FeedClient:
+        """Return a client of the feed that a test has changed."""
+        return kind(
+            origin=self.desk.config.feed_url,
+            private_key=self.desk.load_private_key(KeyRole.FEED),
+            clock=self.clock,
+            session=self.desk.session,
+        )
+
+    def sealing_key(self) -> SealingKey:
+        """Return the key that everybody seals to now."""
+        with self.desk.store.read() as connection:
+            key = find_active_sealing_key(make_key_set(connection, desk=self.desk, now=self.clock()), now=self.clock())
+        assert key is not None
+        return key
+
+    def enrol(self, *, approve: bool = True, partner: Partner | None = None) -> Invitation:
+        """Invite a partner, let it answer, and approve it."""
+        partner = partner or self.partner
+        feed = self.desk.make_feed()
+        invitation = invite_partner(
+            self.desk, partner=partner.partner, name="Example Chat", origin=PUBLIC_ORIGIN, actor=ACTOR
+        )
+        publish_invitations(self.desk, feed)
+        self.answer(invitation, partner=partner)
+        collect_enrolments(self.desk, feed, actor=ACTOR)
+        if approve:
+            approve_partner(self.desk, partner=partner.partner, actor=ACTOR)
+            self.publish()
+        return invitation
+
+    def answer(self, invitation: Invitation, *, partner: Partner, context_key: Ed25519PrivateKey | None = None) -> None:
+        """Post a partner's enrolment through the real industry door."""
+        post = seal_enrolment(
+            invitation,
+            submission_key=partner.submission_key,
+            context_key=context_key or load_signing_key(partner.key(KeyRole.CONTEXT)),
+            mailbox_key=parse_base64url(partner.key(KeyRole.MAILBOX).public_key),
+            agency_key=self.sealing_key(),
+        )
+        self.post_enrolment(post)
+
+    def post_enrolment(self, post: EnrolmentPost) -> None:
+        """Post a sealed enrolment through the industry door."""
+        app = make_app(self.gateway.config, ("industry",), state=self.folder / "gateway", gateway=self.gateway)
+        answer = Door(app, PUBLIC_ORIGIN, self.clock).post("/v1/enrol", post)
+        assert answer.status_code == 202, answer.get_data(as_text=True)
+
+    def send_industry(self, sealed: SealedReport | None = None, **changes: Any) -> Accepted:
+        """Take in a partner's report."""
+        sealed = sealed or seal_report(self.partner, key=self.sealing_key(), **changes)
+        return self.gateway.intake.accept(
+            NewReport(door="industry", envelope=sealed.envelope, submission=sealed.statement, clear=sealed.clear)
+        )
+
+    def send_public(self, *, placement: str | None = None, **changes: Any) -> Accepted:
+        """Take in a report of the public; `changes` are its answers."""
+        report = make_public_report(placement=placement, **changes)
+        return self.gateway.intake.accept(
+            NewReport(
+                door="public",
+                envelope=seal_public(report, key=self.sealing_key()),
+                submission=None,
+                clear=report.clear,
+                placement=placement,
+            )
+        )
+
+    def gateway_sql(self, statement: str, *values: Any) -> None:
+        """Change the gateway's database by hand, as somebody with its disk could."""
+        with self.gateway.store.write() as connection:
+            connection.exec_driver_sql(statement, values)
+
+    def count(self, table: str) -> int:
+        """Return how many rows a table of the desk has."""
+        with self.desk.store.read() as connection:
+            return count_rows(connection, table)
+
+
+def count_rows(connection: Connection, table: str) -> int:
+    """Return how many rows a table has."""
+    return int(connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one())  # noqa: S608 - our own name
+
+
+def make_public_report(
+    *, placement: str | None = None, clear: ClearFields | None = None, **changes: Any
+) -> PublicReport:
+    """Return a mild report of the public."""
+    values: dict[str, Any] = {
+        "age_band": "13_15",
+        "clear": clear or make_clear_fields(PUBLIC_SENDER, priority="P3"),
+        "contact": SafeContact(
+            may_say_who_we_are="no",
+            safe_word="blue door",
+            times="after school",
+            value="Mx Example, form tutor",
+            ways=("school",),
+            who_must_not_know="",
+            who_sees="not_sure",
+        ),
+        "copy_version": "1",
+        "danger": "no",
+        "kinds": ("extra_nice",),
+        "language": "en",
+        "name": "Sam",
+        "placement": placement,
+        "schema_version": "1",
+        "signals": (),
+        "story": "Somebody in a game asks me every day how old I am.",
+        "submitted_at": "2026-11-25T08:30:00Z",
+        "under_18": "yes",
+        "who": "me",
+        **changes,
+    }
+    return PublicReport(**values)
+
+
+def seal_public(report: PublicReport, *, key: SealingKey, clear: ClearFields | None = None) -> bytes:
+    """Seal a report of the public as the form does."""
+    return seal(encode_public_report(report), key=key, context=report_context(clear or report.clear)).to_bytes()
+
+
+def make_loop(folder: Path, *, environment: Environment = "live", add_card: bool = True) -> Loop:
+    """Make desk and gateway in the order of protocol.md, and publish."""
+    clock = StillClock(NOW)
+    desk_state, gateway_state = folder / "desk", folder / "gateway"
+    config = DeskConfig(environment=environment, gateway_origin=PUBLIC_ORIGIN, feed_url=FEED_ORIGIN)
+    make_desk(desk_state, config=config, now=clock(), random=os.urandom, actor=ACTOR)
+    create_gateway(
+        NewGateway(
+            state=gateway_state,
+            pin_file=DeskPaths(desk_state).pin,
+            origin=PUBLIC_ORIGIN,
+            host="127.0.0.1",
+            port=FEED_PORT - 1,
+            feed_port=FEED_PORT,
+            instance="gateway-1",
+            agency_name="The agency",
+            banner="",
+        ),
+        clock=clock,
+    )
+    gateway = make_gateway(load_config(gateway_state), state=gateway_state, clock=clock)
+    feed_app = make_app(gateway.config, ("feed",), state=gateway_state, gateway=gateway)
+    transport = WsgiTransport(feed_app, https=False)
+    session = requests.Session()
+    session.mount(FEED_ORIGIN, transport)
+    desk = open_desk(desk_state, clock=clock, session=session)
+    loop = Loop(folder, desk, gateway, feed_app, transport, clock)
+    if add_card:
+        add_gateway(desk, parse_gateway_card(StateFolder(gateway_state).card.read_bytes()), actor=ACTOR)
+        loop.publish()
+    return loop

@@ -1,0 +1,88 @@
+"""Cases and orders for the tests of the digest: mild, made up, and as small as the rule under test needs."""
+
+import itertools
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert
+
+from gateway.desk.feedback.digests import DigestOrder
+from gateway.desk.feedback.tables import CountedCluster
+from gateway.desk.quarters import Quarter
+from gateway.desk.store import DeskStore, open_store
+from gateway.desk.store.schema import CASES
+
+QUARTER = Quarter(2026, 3)
+NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+PARTNER = "example-chat"
+_NUMBERS = itertools.count(1)
+
+
+def clock() -> datetime:
+    return NOW
+
+
+def make_store(folder: Path) -> DeskStore:
+    return open_store(folder / "desk.sqlite", create=True)
+
+
+def add_case(store: DeskStore, **changes: Any) -> str:
+    """Add one closed case about the example partner and return its id."""
+    number = next(_NUMBERS)
+    values: dict[str, Any] = {
+        "case_id": f"case-{number:06d}",
+        "environment": "live",
+        "partner": "public",
+        "provider": PARTNER,
+        "report_id": f"report-{number:06d}",
+        "reference": f"ref-{number:06d}",
+        "door": "public",
+        "placement": None,
+        "priority": "P3",
+        "received_at": "2026-08-01T08:00:00Z",
+        "collected_at": "2026-08-01T09:00:00Z",
+        "opened_at": "2026-08-01T10:00:00Z",
+        "closed_at": "2026-08-02T08:00:00Z",
+        "danger": False,
+        "reply_owed": False,
+        "kind": "grooming",
+        "age_band": "13_15",
+        "outcome": "used",
+        "weakness_1": "open_direct_messages",
+        "cluster_id": None,
+        "synthetic": False,
+    }
+    values |= changes
+    with store.write() as connection:
+        connection.execute(insert(CASES).values(values))
+    return str(values["case_id"])
+
+
+def add_cases(store: DeskStore, count: int, **changes: Any) -> None:
+    for _ in range(count):
+        add_case(store, **changes)
+
+
+def make_order(**changes: Any) -> DigestOrder:
+    values: dict[str, Any] = {
+        "partner": PARTNER,
+        "quarter": QUARTER,
+        "environment": "live",
+        "made_by": "Maker One",
+        "adopted": True,
+    }
+    return DigestOrder(**(values | changes))
+
+
+def make_cluster(name: str, **changes: Any) -> CountedCluster:
+    values: dict[str, Any] = {
+        "cluster_id": name,
+        "case_id": f"case-of-{name}",
+        "kind": "grooming",
+        "age_band": "13_15",
+        "placement": "profile",
+        "outcome": "used",
+        "weaknesses": ("open_direct_messages", "slow_response"),
+    }
+    return CountedCluster(**(values | changes))

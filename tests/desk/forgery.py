@@ -1,0 +1,47 @@
+"""What somebody with the gateway's disk, or even with its receipt key, could do to its rows; and what the desk saw."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from gateway.desk.set_aside import list_set_aside
+from gateway.desk.store.schema import ALARMS
+from gateway.key_folder import read_receipt_key
+from partner_sdk.intake import IntakeStatement, peek_intake, sign_intake
+from partner_sdk.key_files import load_signing_key
+from tests.desk.desk_loop import Loop
+
+
+def alarms(loop: Loop) -> list[tuple[str, str]]:
+    with loop.desk.store.read() as connection:
+        rows = connection.execute(ALARMS.select().where(ALARMS.c.cleared_at.is_(None)).order_by(ALARMS.c.id))
+        return [(row.kind, row.subject) for row in rows]
+
+
+def set_aside(loop: Loop) -> list[tuple[str, str, bool]]:
+    with loop.desk.store.read() as connection:
+        return [(row.reason, row.priority, row.alarmed) for row in list_set_aside(connection)]
+
+
+def waiting_at_gateway(loop: Loop) -> int:
+    return loop.desk.make_feed().get_status().unacknowledged
+
+
+def newest_statement(loop: Loop) -> IntakeStatement:
+    with loop.gateway.store.read() as connection:
+        raw = connection.exec_driver_sql("SELECT intake FROM reports ORDER BY sequence DESC LIMIT 1").scalar_one()
+    return peek_intake(bytes(raw))
+
+
+def resign_newest(loop: Loop, **changes: Any) -> None:
+    """Replace the newest intake statement by another genuine one: what only the receipt key can do."""
+    newest = newest_statement(loop)
+    statement = msgspec.structs.replace(newest, **changes)
+    raw = sign_intake(statement, receipt_key=load_signing_key(read_receipt_key(loop.folder / "gateway")))
+    loop.gateway_sql(
+        "UPDATE reports SET intake = ?, intake_sha256 = ? WHERE sequence = ?",
+        raw,
+        hashlib.sha256(raw).digest(),
+        newest.sequence,
+    )

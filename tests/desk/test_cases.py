@@ -1,0 +1,272 @@
+"""Cases: queued by risk, opened by a named person, closed only with an assessment and with the reply that is owed."""
+
+import dataclasses
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.desk.case_codes import NO_SAFE_CONTACT, WEAKNESSES
+from gateway.desk.cases import (
+    Assessment,
+    CaseError,
+    CaseRow,
+    Closing,
+    close_case,
+    get_case,
+    list_cases,
+    open_case,
+    record_reply,
+)
+from gateway.desk.stages import send_stages
+from gateway.desk.store.schema import AUDIT, CASES
+from partner_sdk.errors import OpeningError
+from partner_sdk.report import SealedIndustryReport
+from tests.builders import make_industry_report
+from tests.desk.desk_loop import ACTOR, Loop
+
+ASSESSMENT = Assessment(
+    assessor="A. Analyst", immediate_risk="no", urgent="no", urgent_dissemination="no", best_placed="harm_reduction"
+)
+CLOSING = Closing(assessment=ASSESSMENT, outcome="used", kind="grooming", age_band="13_15", weaknesses=WEAKNESSES[:2])
+
+
+def collected(loop: Loop, *, door: str = "public", **changes: Any) -> str:
+    """Send a report, collect it, and return its reference."""
+    accepted = loop.send_public(**changes) if door == "public" else loop.send_industry(**changes)
+    assert loop.collect().filed == 1
+    return accepted.reference
+
+
+def get(loop: Loop, reference: str) -> CaseRow:
+    with loop.desk.store.read() as connection:
+        return get_case(connection, reference)
+
+
+def close(loop: Loop, reference: str, closing: Closing = CLOSING, **settings: Any) -> CaseRow:
+    return close_case(loop.desk, reference, closing, actor=ACTOR, **settings)
+
+
+def stage_at_gateway(loop: Loop, reference: str) -> tuple[str, str | None]:
+    with loop.gateway.store.read() as connection:
+        row = connection.exec_driver_sql("SELECT stage, outcome FROM reports WHERE reference = ?", (reference,)).one()
+    return row.stage, row.outcome
+
+
+def test_report_opens_to_what_was_written(loop: Loop) -> None:
+    public = open_case(loop.desk, collected(loop, story="Hello \N{SNOWMAN}"), actor=ACTOR)
+    assert public.content.story == "Hello \N{SNOWMAN}"  # type: ignore[union-attr]  # a report of the public
+    industry = open_case(loop.desk, collected(loop, door="industry"), actor=ACTOR)
+    assert isinstance(industry.content, SealedIndustryReport)
+    assert industry.content.report == make_industry_report()
+
+
+def test_case_can_be_named_by_reference_or_case_id(loop: Loop) -> None:
+    reference = collected(loop)
+    assert get(loop, get(loop, reference).case_id).reference == reference
+    with pytest.raises(CaseError) as caught:
+        get(loop, "K7QF-2M9TX-4")
+    assert caught.value.reason == "unknown-case"
+
+
+def test_queue_is_by_risk_then_by_clock_never_by_arrival(loop: Loop) -> None:
+    later = collected(loop, door="industry", priority="P3")
+    loop.clock.advance(minutes=1)
+    urgent = collected(loop, door="industry", priority="P1")
+    loop.clock.advance(minutes=1)
+    danger = collected(loop, danger="yes")
+    loop.clock.advance(minutes=1)
+    last = collected(loop, door="industry", priority="P3")
+    with loop.desk.store.read() as connection:
+        assert [case.reference for case in list_cases(connection)] == [danger, urgent, later, last]
+
+
+def test_first_opening_is_noted_and_told_to_the_partner_after_it_was_collected(loop: Loop) -> None:
+    reference = collected(loop, door="industry")
+    assert stage_at_gateway(loop, reference) == ("collected", None)
+    first = open_case(loop.desk, reference, actor=ACTOR).case.opened_at
+    loop.clock.advance(hours=1)
+    assert open_case(loop.desk, reference, actor="second-analyst").case.opened_at == first
+    assert send_stages(loop.desk) == 1
+    assert send_stages(loop.desk) == 0
+    assert stage_at_gateway(loop, reference) == ("opened", None)
+    with loop.desk.store.read() as connection:
+        entries = connection.execute(AUDIT.select().where(AUDIT.c.action == "open-case")).all()
+    assert [entry.actor for entry in entries] == [ACTOR, "second-analyst"]
+
+
+def test_nothing_is_told_about_a_report_of_the_public(loop: Loop) -> None:
+    open_case(loop.desk, collected(loop, under_18="no"), actor=ACTOR)
+    assert send_stages(loop.desk) == 0
+    assert loop.count("stages") == 0
+
+
+def test_closing_keeps_the_assessment_and_what_digests_count(loop: Loop) -> None:
+    reference = collected(loop, under_18="no", placement="example-chat")
+    open_case(loop.desk, reference, actor=ACTOR)
+    closed = close(loop, reference)
+    assert closed.closed_at == "2026-11-25T08:30:00Z"
+    assert (closed.kind, closed.age_band, closed.outcome) == ("grooming", "13_15", "used")
+    assert (closed.weakness_1, closed.weakness_2) == WEAKNESSES[:2]
+    assert (closed.assessor, closed.immediate_risk, closed.best_placed) == ("A. Analyst", "no", "harm_reduction")
+    assert closed.provider == "example-chat"
+    with loop.desk.store.read() as connection:
+        assert list_cases(connection) == []
+        assert list_cases(connection, state="closed") == [closed]
+
+
+def test_case_that_nobody_has_read_does_not_close(loop: Loop) -> None:
+    reference = collected(loop, under_18="no")
+    with pytest.raises(CaseError) as caught:
+        close(loop, reference)
+    assert caught.value.reason == "not-opened"
+
+
+def test_closed_case_does_not_close_again(loop: Loop) -> None:
+    reference = collected(loop, under_18="no")
+    open_case(loop.desk, reference, actor=ACTOR)
+    close(loop, reference)
+    with pytest.raises(CaseError) as caught:
+        close(loop, reference)
+    assert caught.value.reason == "already-closed"
+
+
+@pytest.mark.parametrize("under_18", ["yes", "rather_not_say", ""])
+def test_child_is_owed_a_reply_before_the_case_closes(loop: Loop, under_18: str) -> None:
+    reference = collected(loop, under_18=under_18)
+    open_case(loop.desk, reference, actor=ACTOR)
+    assert get(loop, reference).reply_owed
+    with pytest.raises(CaseError) as caught:
+        close(loop, reference)
+    assert caught.value.reason == "reply-owed"
+    assert get(loop, reference).closed_at is None
+    record_reply(loop.desk, reference, code="replied_through_school", reason=None, actor=ACTOR)
+    assert close(loop, reference).reply_code == "replied_through_school"
+
+
+@pytest.mark.parametrize("door", ["public", "industry"])
+def test_no_reply_is_owed_to_a_grown_up_or_a_partner(loop: Loop, door: str) -> None:
+    changes = {"under_18": "no"} if door == "public" else {}
+    reference = collected(loop, door=door, **changes)
+    open_case(loop.desk, reference, actor=ACTOR)
+    assert not get(loop, reference).reply_owed
+    assert close(loop, reference).closed_at is not None
+
+
+def test_no_safe_contact_stands_for_a_reply_only_with_a_reason(loop: Loop) -> None:
+    reference = collected(loop)
+    for reason in (None, "", "  ", "x" * 301):
+        with pytest.raises(CaseError):
+            record_reply(loop.desk, reference, code=NO_SAFE_CONTACT, reason=reason, actor=ACTOR)
+    with pytest.raises(CaseError):
+        record_reply(loop.desk, reference, code="telepathy", reason="x", actor=ACTOR)
+    assert get(loop, reference).reply_code is None
+    recorded = record_reply(loop.desk, reference, code=NO_SAFE_CONTACT, reason="phone is shared", actor=ACTOR)
+    assert (recorded.reply_code, recorded.reply_reason) == (NO_SAFE_CONTACT, "phone is shared")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("assessor", " ", "no-assessor"),
+        ("immediate_risk", "", "bad-code"),
+        ("urgent", "maybe", "bad-code"),
+        ("urgent_dissemination", "", "bad-code"),
+        ("best_placed", "me", "bad-code"),
+        ("outcome", "closed", "bad-code"),
+        ("kind", "", "bad-code"),
+        ("age_band", "12", "bad-code"),
+        ("weaknesses", WEAKNESSES[:3], "bad-code"),
+        ("weaknesses", (WEAKNESSES[0], WEAKNESSES[0]), "bad-code"),
+        ("weaknesses", ("laziness",), "bad-code"),
+    ],
+)
+def test_case_does_not_close_while_an_answer_is_missing(loop: Loop, field: str, value: Any, reason: str) -> None:
+    reference = collected(loop, under_18="no")
+    open_case(loop.desk, reference, actor=ACTOR)
+    if field in {one.name for one in dataclasses.fields(Assessment)}:
+        changed = dataclasses.replace(CLOSING, assessment=dataclasses.replace(ASSESSMENT, **{field: value}))
+    else:
+        changed = dataclasses.replace(CLOSING, **{field: value})
+    with pytest.raises(CaseError) as caught:
+        close(loop, reference, changed)
+    assert caught.value.reason == reason
+    assert get(loop, reference).closed_at is None
+
+
+def test_outcome_is_told_only_when_it_is_released(loop: Loop) -> None:
+    quiet, told = collected(loop, door="industry"), collected(loop, door="industry")
+    for reference, release in ((quiet, False), (told, True)):
+        open_case(loop.desk, reference, actor=ACTOR)
+        close(loop, reference, release_outcome=release)
+    send_stages(loop.desk)
+    assert stage_at_gateway(loop, quiet) == ("opened", None)
+    assert stage_at_gateway(loop, told) == ("opened", "used")
+
+
+def test_duplicate_of_somebody_elses_report_is_told_as_used(loop: Loop) -> None:
+    other = collected(loop, under_18="no")
+    first, second = collected(loop, door="industry"), collected(loop, door="industry")
+    duplicate = dataclasses.replace(CLOSING, outcome="duplicate", cluster_id=other)
+    for reference in (other, first, second):
+        open_case(loop.desk, reference, actor=ACTOR)
+    close(loop, first, duplicate, release_outcome=True)
+    close(loop, second, duplicate, release_outcome=True)
+    send_stages(loop.desk)
+    assert stage_at_gateway(loop, first) == ("opened", "used")
+    assert stage_at_gateway(loop, second) == ("opened", "duplicate")
+    assert get(loop, first).cluster_id == get(loop, other).cluster_id
+
+
+def test_supplement_joins_the_cluster_of_the_senders_own_report_alone(loop: Loop) -> None:
+    own, public = collected(loop, door="industry"), collected(loop)
+    supplement = collected(loop, door="industry", kind="supplement", earlier_reference=own)
+    stranger = collected(loop, door="industry", kind="supplement", earlier_reference=public)
+    assert get(loop, supplement).cluster_id == get(loop, own).cluster_id
+    assert get(loop, stranger).cluster_id == get(loop, stranger).case_id
+
+
+@pytest.mark.parametrize(
+    ("placement", "provider"),
+    [
+        ("example-chat", "example-chat"),
+        ("example-chat_profile", "example-chat"),
+        ("example-chat-profile", "example-chat"),
+        ("example-chatter", None),
+        ("nobody", None),
+        (None, None),
+    ],
+)
+def test_public_report_is_about_the_partner_whose_button_it_was(
+    loop: Loop, placement: str | None, provider: str | None
+) -> None:
+    assert get(loop, collected(loop, placement=placement)).provider == provider
+
+
+def test_child_at_risk_in_an_industry_report_is_danger(loop: Loop) -> None:
+    example = make_industry_report()
+    children = (msgspec.structs.replace(example.children[0], at_risk_now="yes"),)
+    from tests.builders import seal_report
+
+    sealed = seal_report(loop.partner, key=loop.sealing_key(), report=make_industry_report(children=children))
+    accepted = loop.send_industry(sealed)
+    loop.collect()
+    assert get(loop, accepted.reference).danger
+
+
+def test_synthetic_case_has_no_report_to_read(loop: Loop) -> None:
+    reference = collected(loop)
+    with loop.desk.store.write() as connection:
+        connection.execute(CASES.update().values(report_id="synthetic-1", synthetic=True))
+    with pytest.raises(CaseError) as caught:
+        open_case(loop.desk, reference, actor=ACTOR)
+    assert caught.value.reason == "synthetic"
+
+
+def test_case_whose_key_is_gone_stays_unopened(loop: Loop) -> None:
+    reference = collected(loop)
+    loop.desk.paths.sealing_key("2026-Q4").unlink()
+    with pytest.raises(OpeningError) as caught:
+        open_case(loop.desk, reference, actor=ACTOR)
+    assert caught.value.reason == "unknown-key"
+    assert get(loop, reference).opened_at is None

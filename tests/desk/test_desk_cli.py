@@ -1,0 +1,259 @@
+"""`report-abuse-desk`: the words, the JSON and the exit codes, against a gateway over real HTTP on loopback."""
+
+import argparse
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.serving import make_server
+
+from gateway.app import make_app
+from gateway.config import StateFolder, load_config
+from gateway.desk.cli import main, make_parser
+from gateway.desk.cli_frame import DONE, LOOK, TRY_AGAIN, WRONG_USE
+from gateway.desk.wiring import open_desk
+from gateway.new_gateway import NewGateway, create_gateway
+from gateway.wiring import make_gateway, utc_now
+from partner_sdk.enrolment import parse_invitation
+from tests.builders import PUBLIC_ORIGIN, Partner, StillClock
+from tests.desk.desk_loop import Loop
+from tests.wsgi_transport import WsgiTransport
+
+CLOSING = [
+    *("--outcome", "used", "--kind", "grooming", "--age-band", "13_15", "--weakness", "weak_age_check"),
+    *("--assessor", "A. Analyst", "--immediate-risk", "no", "--urgent", "no", "--urgent-dissemination", "no"),
+    *("--best-placed", "operations"),
+]
+
+
+@dataclass
+class Said:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Return the one JSON object on standard output."""
+        return json.loads(self.out)
+
+
+@dataclass
+class Terminal:
+    """Runs commands on one desk folder."""
+
+    state: Path
+    capture: pytest.CaptureFixture[str]
+
+    def run(self, *words: str) -> Said:
+        self.capture.readouterr()
+        code = main([*words, "--state", str(self.state)])
+        out, err = self.capture.readouterr()
+        return Said(code, out, err)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(tmp_path / "desk", capsys)
+
+
+@pytest.fixture
+def feed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def desk(terminal: Terminal, feed_port: int) -> Terminal:
+    """A desk that was just made."""
+    made = terminal.run(
+        "init", "--gateway-origin", PUBLIC_ORIGIN, "--feed", f"http://127.0.0.1:{feed_port}", "--as", "test"
+    )
+    assert made.code == DONE, made.err
+    return terminal
+
+
+@pytest.fixture
+def loop(desk: Terminal, feed_port: int, tmp_path: Path) -> Iterator[Loop]:
+    """A gateway that answers on a socket, with the desk's pin."""
+    state = tmp_path / "gateway"
+    create_gateway(
+        NewGateway(
+            state=state,
+            pin_file=desk.state / "agency.pin",
+            origin=PUBLIC_ORIGIN,
+            host="127.0.0.1",
+            port=feed_port - 1,
+            feed_port=feed_port,
+            instance="gateway-1",
+            agency_name="The agency",
+            banner="",
+        ),
+        clock=utc_now,
+    )
+    gateway = make_gateway(load_config(state), state=state)
+    app = make_app(gateway.config, ("feed",), state=state, gateway=gateway)
+    server = make_server("127.0.0.1", feed_port, app)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    clock = StillClock(utc_now())
+    yield Loop(tmp_path, open_desk(desk.state), gateway, app, WsgiTransport(app), clock)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def publish(desk: Terminal, loop: Loop) -> None:
+    assert desk.run("gateway", "add", str(StateFolder(loop.folder / "gateway").card)).code == DONE
+    published = desk.run("publish", "--json")
+    assert published.json == {"invitations": 0, "key_set_serial": 1, "register_serial": 1}
+
+
+def enrol(desk: Terminal, loop: Loop) -> None:
+    out = loop.folder / "example-chat.invitation"
+    invited = desk.run("partner", "invite", "Example Chat", "--partner", "example-chat", "--out", str(out), "--json")
+    assert (invited.code, invited.json["partner"], invited.json["environment"]) == (DONE, "example-chat", "live")
+    loop.answer(parse_invitation(out.read_bytes()), partner=Partner())
+    assert desk.run("collect", "--json").json["enrolments_waiting"] == ["example-chat"]
+    assert desk.run("partner", "approve", "example-chat", "--json").json["register_serial"] == 2
+
+
+def test_whole_loop_by_commands(desk: Terminal, loop: Loop) -> None:
+    publish(desk, loop)
+    enrol(desk, loop)
+    reference = loop.send_public(story="Hello from the form").reference
+    loop.send_industry(created_at=utc_now())
+    collected = desk.run("collect", "--reconcile", "--json")
+    assert (collected.code, collected.json["filed"], collected.json["set_aside"]) == (DONE, 2, 0)
+    assert collected.json["reconciled"]["compared"] == 2
+    listed = desk.run("case", "list", "--json").json["cases"]
+    assert {case["door"] for case in listed} == {"public", "industry"}
+    assert desk.run("case", "show", reference, "--json").json["report"]["story"] == "Hello from the form"
+    refused = desk.run("case", "close", reference, *CLOSING)
+    assert (refused.code, "--reply-recorded" in refused.err) == (WRONG_USE, True)
+    closed = desk.run("case", "close", reference, *CLOSING, "--reply-recorded", "replied_by_call", "--json")
+    assert (closed.code, closed.json["case"]["outcome"]) == (DONE, "used")
+    assert [partner["state"] for partner in desk.run("partner", "list", "--json").json["partners"]] == ["active"]
+    assert desk.run("audit", "check", "--json").json["entries"] >= 10
+    assert desk.run("alarms").code == DONE
+    assert desk.run("doctor", "--json").json["well"] is True
+
+
+def test_set_aside_row_makes_exit_code_1_and_is_listed(desk: Terminal, loop: Loop) -> None:
+    publish(desk, loop)
+    loop.send_public()
+    loop.gateway_sql("UPDATE reports SET envelope = x'00'")
+    collected = desk.run("collect")
+    assert collected.code == LOOK
+    assert "SET ASIDE: 1 because of envelope-mismatch" in collected.out
+    (row,) = desk.run("set-aside", "list", "--json").json["set_aside"]
+    assert (row["reason"], row["priority"], row["alarmed"]) == ("envelope-mismatch", "P1", True)
+    assert desk.run("set-aside", "retry", "--json").json == {"filed": 0, "known": 0, "waiting": 1}
+    alarms = desk.run("alarms", "--json")
+    assert (alarms.code, [one["kind"] for one in alarms.json["alarms"]]) == (LOOK, ["envelope-mismatch"])
+    assert desk.run("alarms", "--clear", "1").code == DONE
+    assert desk.run("alarms", "--clear", "1").code == WRONG_USE
+    assert desk.run("set-aside", "resolve", "1", "--how", "forged").code == DONE
+    assert desk.run("set-aside", "list", "--json").json == {"set_aside": []}
+    (kept,) = desk.run("set-aside", "list", "--all", "--json").json["set_aside"]
+    assert kept["resolution"] == "forged"
+
+
+def test_gateway_that_does_not_answer_makes_exit_code_3_and_keeps_the_work(desk: Terminal, tmp_path: Path) -> None:
+    assert desk.run("collect").code == TRY_AGAIN
+    out = tmp_path / "example-chat.invitation"
+    invited = desk.run("partner", "invite", "Example Chat", "--partner", "example-chat", "--out", str(out))
+    assert invited.code == TRY_AGAIN
+    assert out.is_file()
+    assert "publish" in invited.err
+    assert [row["state"] for row in desk.run("partner", "list", "--json").json["partners"]] == ["invited"]
+
+
+def test_doctor_says_what_is_missing(desk: Terminal) -> None:
+    found = desk.run("doctor", "--json")
+    assert found.code == LOOK
+    verdicts = {(one["name"], one["verdict"]) for one in found.json["findings"]}
+    assert {("keys", "good"), ("audit", "good"), ("lists", "fault"), ("gateway", "fault")} <= verdicts
+    for path in (desk.state / "keys").glob("sealing-*.key"):
+        path.unlink()
+    desk.state.chmod(0o755)
+    faults = {one["name"] for one in desk.run("doctor", "--json").json["findings"] if one["verdict"] == "fault"}
+    assert {"folder", "keys"} <= faults
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("publish",), "gateway add"),
+        (("gateway", "add", "nowhere.card"), "not there"),
+        (("partner", "approve", "example-chat"), "collect"),
+        (("case", "show", "K7QF-2M9TX-4"), "case list"),
+        (("init", "--gateway-origin", PUBLIC_ORIGIN, "--feed", "https://feed.example"), "not empty"),
+    ],
+)
+def test_wrong_use_says_what_to_do(desk: Terminal, words: tuple[str, ...], expected: str) -> None:
+    said = desk.run(*words)
+    assert said.code == WRONG_USE
+    assert said.err.startswith("report-abuse-desk: ")
+    assert expected in said.err
+    assert said.out == ""
+
+
+def test_command_on_an_empty_folder_says_to_init(terminal: Terminal) -> None:
+    said = terminal.run("collect")
+    assert (said.code, "report-abuse-desk init" in said.err) == (WRONG_USE, True)
+
+
+def test_init_refuses_a_feed_without_tls_beyond_this_machine(terminal: Terminal) -> None:
+    said = terminal.run("init", "--gateway-origin", PUBLIC_ORIGIN, "--feed", "http://feed.example")
+    assert (said.code, "feed_url" in said.err) == (WRONG_USE, True)
+    assert not terminal.state.exists()
+
+
+def test_report_can_not_move_the_readers_cursor(desk: Terminal, loop: Loop) -> None:
+    publish(desk, loop)
+    reference = loop.send_public(story="one\x1b[2Jtwo\x07\nthree").reference
+    desk.run("collect")
+    shown = desk.run("case", "show", reference).out
+    assert "two" in shown
+    assert not set(shown) & {"\x1b", "\x07"}
+
+
+def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        yield parser
+    for group in groups:
+        for inner in group.choices.values():
+            yield from leaves(inner)
+
+
+def test_every_command_has_a_summary_an_example_json_and_its_exit_codes() -> None:
+    commands = list(leaves(make_parser()))
+    assert len(commands) >= 20
+    for command in commands:
+        text = command.format_help()
+        assert "Example:" in text, command.prog
+        assert "Exit codes:" in text, command.prog
+        assert "--json" in text, command.prog
+        assert (command.description or "").strip(), command.prog
+
+
+def test_key_rotation_is_done_by_publish_alone(desk: Terminal, loop: Loop) -> None:
+    publish(desk, loop)
+    assert len(list((desk.state / "keys").glob("sealing-*.key"))) == 2
+    assert desk.run("publish", "--json").json["key_set_serial"] == 1
+
+
+def test_no_progress_is_shown_away_from_a_terminal(desk: Terminal, loop: Loop) -> None:
+    publish(desk, loop)
+    loop.send_public()
+    assert desk.run("collect").err == ""

@@ -1,0 +1,57 @@
+"""The desk's pages as a real process: the command's own link signs in, and nothing of it outlives the command."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import requests
+
+from gateway.desk.wiring import utc_now
+from tests.desk.view_builders import Clock, make_test_desk
+
+ROOT = Path(__file__).parents[2]
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_command_serves_signs_in_and_ends(tmp_path: Path) -> None:
+    clock = Clock()
+    clock.now = utc_now()
+    desk = make_test_desk(tmp_path / "desk", clock)
+    port = find_free_port()
+    words = ["serve", "--state", str(desk.paths.state), "--port", str(port), "--name", "A. Analyst", "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway.desk.cli", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            address = json.loads(process.stdout.readline())["address"]
+            with requests.Session() as session:
+                assert session.get(f"http://127.0.0.1:{port}/", timeout=10).status_code == 401
+                page = session.get(address, timeout=10).text
+                token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+                assert token is not None
+                queue = session.post(address, data={"csrf_token": token[1]}, timeout=10)
+                assert queue.status_code == 200
+                assert "Nothing waits." in queue.text
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert address.rsplit("/", 1)[1] not in log  # the log names routes, never addresses
+    assert '"route":"/start/<secret>"' in log
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0

@@ -1,0 +1,164 @@
+"""The desk's database: durable, migrated, append-only where it must be; and the audit chain in it."""
+
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import IntegrityError
+
+from gateway.desk.audit import AuditChainError, append_entry, check_chain
+from gateway.desk.store import DeskStore, DeskStoreError, engine, open_store
+from gateway.desk.store.schema import APPEND_ONLY, METADATA
+from tests.builders import NOW
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DeskStore:
+    return open_store(tmp_path / "desk.sqlite", create=True)
+
+
+def append(store: DeskStore, *subjects: str) -> None:
+    with store.write() as connection:
+        for subject in subjects:
+            append_entry(connection, at=NOW, actor="test", action="try", subject=subject, detail={"count": 1})
+
+
+def test_migrations_make_exactly_the_tables_of_the_schema(store: DeskStore) -> None:
+    with store.read() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, METADATA) == []
+        assert context.get_current_revision() == engine.HEAD_REVISION
+    assert len(METADATA.tables) >= 15
+
+
+def test_head_revision_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(config).get_heads() == [engine.HEAD_REVISION]
+
+
+def test_commits_are_synced_and_deleted_bytes_overwritten(store: DeskStore) -> None:
+    wanted = {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "temp_store": 2, "foreign_keys": 1}
+    with store.read() as connection:
+        found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in wanted}
+    assert found == wanted
+
+
+def test_database_is_closed_to_others(store: DeskStore, tmp_path: Path) -> None:
+    append(store, "one")
+    with store.read():
+        files = list(tmp_path.iterdir())
+        assert {path.name for path in files} == {"desk.sqlite", "desk.sqlite-wal", "desk.sqlite-shm"}
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+def test_missing_existing_and_newer_databases_are_told_apart(store: DeskStore, tmp_path: Path) -> None:
+    with pytest.raises(DeskStoreError) as missing:
+        open_store(tmp_path / "other.sqlite")
+    assert missing.value.reason == "no-store"
+    with pytest.raises(DeskStoreError) as existing:
+        open_store(tmp_path / "desk.sqlite", create=True)
+    assert existing.value.reason == "store-exists"
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(DeskStoreError) as newer:
+        open_store(tmp_path / "desk.sqlite")
+    assert newer.value.reason == "newer-store"
+
+
+def test_full_disk_is_said_and_nothing_is_half_written(store: DeskStore) -> None:
+    def write_too_much() -> None:
+        with store.write() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")
+            for number in range(2000):
+                append_entry(connection, at=NOW, actor="test", action="x" * 900, subject=str(number))
+
+    with pytest.raises(DeskStoreError) as caught:
+        write_too_much()
+    assert caught.value.reason == "store-unavailable"
+    with store.read() as connection:
+        assert check_chain(connection) == 0
+
+
+def test_locked_database_is_said_after_the_time_out(
+    store: DeskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = sqlite3.connect(tmp_path / "desk.sqlite", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.05)
+    impatient = open_store(tmp_path / "desk.sqlite")
+    with pytest.raises(DeskStoreError) as caught:
+        append(impatient, "one")
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert caught.value.reason == "store-unavailable"
+    append(store, "two")
+
+
+def test_errors_never_show_what_was_to_be_stored(store: DeskStore) -> None:
+    marker = "Quetzalcoatlus"
+    with pytest.raises(IntegrityError) as caught, store.write() as connection:
+        connection.exec_driver_sql("INSERT INTO audit (at) VALUES (?)", (marker,))
+    assert marker not in str(caught.value)
+
+
+@pytest.mark.parametrize("verb", ["UPDATE", "DELETE"])
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_rows_of_audit_and_ledger_are_only_ever_added(store: DeskStore, table: str, verb: str) -> None:
+    append(store, "one")
+    with store.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO ledger (partner, quarter, table_name, micro_epsilon, committed_at) "
+            "VALUES ('a', 'b', 'c', 1, 'd')"
+        )
+    statement = f"UPDATE {table} SET id = id + 1" if verb == "UPDATE" else f"DELETE FROM {table}"  # noqa: S608 - our own names
+    with pytest.raises(IntegrityError, match="append-only"), store.write() as connection:
+        connection.exec_driver_sql(statement)
+
+
+def test_audit_chain_is_whole_as_written(store: DeskStore) -> None:
+    append(store, "one", "two")
+    append(store, "three")
+    with store.read() as connection:
+        assert check_chain(connection) == 3
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET actor = 'somebody else' WHERE id = 2",
+        "UPDATE audit SET detail = '{}' WHERE id = 2",
+        "DELETE FROM audit WHERE id = 2",
+        "DELETE FROM audit WHERE id = 1",
+        "UPDATE audit SET id = 9 WHERE id = 3",
+        "UPDATE audit SET entry_sha256 = zeroblob(32) WHERE id = 3",
+        "UPDATE audit SET previous_sha256 = zeroblob(32) WHERE id = 3",
+        "INSERT INTO audit SELECT 4, at, actor, action, subject, detail, previous_sha256, x'00' FROM audit LIMIT 1",
+    ],
+)
+def test_altered_audit_log_is_noticed(store: DeskStore, statement: str) -> None:
+    append(store, "one", "two", "three")
+    with store.write() as connection:
+        # Somebody with the disk takes the triggers off first.
+        for name in ("audit_no_update", "audit_no_delete"):
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        connection.exec_driver_sql(statement)
+    with store.read() as connection, pytest.raises(AuditChainError):
+        check_chain(connection)
+
+
+def test_deed_that_fails_leaves_no_entry(store: DeskStore) -> None:
+    def fail(connection: Any) -> None:
+        append_entry(connection, at=NOW, actor="test", action="try", subject="one")
+        raise LookupError("the deed failed")
+
+    with pytest.raises(LookupError), store.write() as connection:
+        fail(connection)
+    with store.read() as connection:
+        assert check_chain(connection) == 0

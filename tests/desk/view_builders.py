@@ -1,0 +1,197 @@
+"""A whole desk in a folder, cases with really sealed reports, and a browser without a socket."""
+
+import hashlib
+import re
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flask.testing import FlaskClient
+from sqlalchemy import insert, select
+from werkzeug.test import TestResponse
+
+from gateway.desk.app import make_desk_app
+from gateway.desk.bootstrap import make_desk
+from gateway.desk.config import DeskConfig
+from gateway.desk.store.schema import CASES, PARTNERS, REPORTS, SEALING_KEYS
+from gateway.desk.views.start_links import make_start_link
+from gateway.desk.wiring import Desk, open_desk
+from partner_sdk.canonical import format_time, parse_time
+from partner_sdk.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
+from partner_sdk.keys import make_sealing_key
+from partner_sdk.public_report import PublicReport, SafeContact, encode_public_report
+from partner_sdk.sealing import seal
+from partner_sdk.submission import ClearFields, report_context
+from tests.desk.digest_builders import PARTNER
+
+ORIGIN = "http://127.0.0.1:8003"
+_TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def make_test_desk(folder: Path, clock: Clock) -> Desk:
+    config = DeskConfig(environment="live", gateway_origin="http://127.0.0.1:8000", feed_url="http://127.0.0.1:8001")
+    make_desk(folder, config=config, now=clock(), random=secrets.token_bytes, actor="test")
+    desk = open_desk(folder, clock=clock)
+    with desk.store.write() as connection:
+        connection.execute(
+            insert(PARTNERS).values(
+                partner=PARTNER,
+                name="Example Chat",
+                environment="live",
+                state="active",
+                key_id="key-of-example",
+                submission_key=bytes(32),
+                context_key=bytes(32),
+                mailbox_key=bytes(1216),
+                approved_at=format_time(clock()),
+                approved_by="test",
+            )
+        )
+    return desk
+
+
+def add_sealed_case(desk: Desk, *, marker: str, under_18: str = "no", **changes: Any) -> str:
+    """File a case with a report of the public, sealed to this desk, whose every text holds the marker."""
+    clear = ClearFields(
+        earlier_reference=None,
+        environment="live",
+        evidence_ids=(),
+        kind="initial",
+        partner="public",
+        priority="P2",
+        report_id=desk.make_id(),
+        schema_version="1",
+    )
+    report = PublicReport(
+        age_band="13_15",
+        clear=clear,
+        contact=SafeContact(
+            may_say_who_we_are="yes",
+            safe_word=f"word {marker}",
+            times=f"after four {marker}",
+            value=f"0000 {marker}",
+            ways=("call",),
+            who_must_not_know=f"nobody {marker}",
+            who_sees="me",
+        ),
+        copy_version="1",
+        danger="no",
+        kinds=("grooming",),
+        language="en",
+        name=f"Sam {marker}",
+        placement=None,
+        schema_version="1",
+        signals=(),
+        story=f"Someone asks me to write elsewhere.\n{marker}",
+        submitted_at=format_time(desk.clock()),
+        under_18=under_18,
+        who="me",
+    )
+    case_id, moment = desk.make_id(), format_time(desk.clock())
+    common = {
+        "environment": "live",
+        "partner": "public",
+        "report_id": clear.report_id,
+        "reference": f"REF-{case_id[-6:].upper()}",
+        "door": "public",
+        "priority": "P2",
+        "received_at": moment,
+        "collected_at": moment,
+    }
+    with desk.store.write() as connection:
+        row = connection.execute(select(SEALING_KEYS).where(SEALING_KEYS.c.quarter == "2026-Q4")).one()
+        key = make_sealing_key(
+            bytes(row.public_key),
+            not_before=parse_time(row.not_before),
+            seal_until=parse_time(row.seal_until),
+            open_until=parse_time(row.open_until),
+            state="active",
+        )
+        envelope = seal(encode_public_report(report), key=key, context=report_context(clear)).to_bytes()
+        reference = str(common["reference"])
+        intake = IntakeStatement(
+            clear=clear,
+            door="public",
+            envelope_sha256=hashlib.sha256(envelope).hexdigest(),
+            environment="live",
+            epoch="epoch",
+            instance="gateway-test",
+            key_set_serial=1,
+            placement=None,
+            previous=FIRST_PREVIOUS,
+            received_at=moment,
+            reference=reference,
+            sequence=1,
+            submission_sha256=None,
+        )
+        connection.execute(
+            insert(REPORTS).values(
+                **common,
+                kind="initial",
+                schema_version="1",
+                instance="gateway-test",
+                epoch="epoch",
+                sequence=1,
+                intake_sha256=case_id.encode()[-32:],
+                envelope_sha256=bytes(32),
+                intake=sign_intake(intake, receipt_key=Ed25519PrivateKey.generate()),
+                envelope=envelope,
+            )
+        )
+        values = {
+            **common,
+            "case_id": case_id,
+            "provider": PARTNER,
+            "danger": False,
+            "reply_owed": under_18 != "no",
+            "cluster_id": case_id,
+            "synthetic": False,
+        }
+        connection.execute(insert(CASES).values(values | changes))
+    return case_id
+
+
+class Browser:
+    """A person's browser at the desk: keeps cookies, fills in forms with the token of the page it has seen."""
+
+    def __init__(self, desk: Desk, *, secret_key: bytes = b"k" * 32) -> None:
+        self.desk = desk
+        self.client: FlaskClient = make_desk_app(desk, origin=ORIGIN, secret_key=secret_key).test_client()
+        self.token = ""
+
+    def get(self, path: str, *, base_url: str = ORIGIN) -> TestResponse:
+        response = self.client.get(path, base_url=base_url)
+        found = _TOKEN.search(response.get_data(as_text=True))
+        self.token = found[1] if found else self.token
+        return response
+
+    def post(
+        self, path: str, *, token: str | None = None, headers: dict[str, str] | None = None, **fields: Any
+    ) -> TestResponse:
+        data = {"csrf_token": self.token if token is None else token, **fields}
+        return self.client.post(path, base_url=ORIGIN, data=data, headers=headers or {})
+
+    def make_link(self, name: str) -> str:
+        secret = make_start_link(
+            self.desk.paths.state / "start-links", name=name, now=self.desk.clock(), random=self.desk.random
+        )
+        return f"/start/{secret}"
+
+    def sign_in(self, name: str = "A. Assessor") -> "Browser":
+        link = self.make_link(name)
+        self.get(link)
+        assert self.post(link).status_code == 303
+        assert self.get("/").status_code == 200
+        return self

@@ -1,0 +1,65 @@
+"""Looks at real processes for the serving tests: who lives, in which group, with which limits, on which port."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PATIENCE_SECONDS = 15.0
+
+
+def find_free_port() -> int:
+    """Return a port of loopback that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], *, patience_seconds: float = PATIENCE_SECONDS) -> bool:
+    """Wait for a condition and return whether it came true."""
+    deadline = time.monotonic() + patience_seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
+
+
+def find_living(**wanted: int) -> set[int]:
+    """Return the processes that are no zombies and whose `parent`, `group` or `session` are as wanted."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            words = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        numbers = {"parent": int(words[1]), "group": int(words[2]), "session": int(words[3])}
+        if words[0] not in "ZX" and all(numbers[name] == value for name, value in wanted.items()):
+            found.add(int(entry.name))
+    return found
+
+
+def is_listening(port: int) -> bool:
+    """Return whether something takes connections on a port of loopback."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def read_core_limit(pid: int) -> list[str]:
+    """Return the soft and hard limit on the size of a core dump."""
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith("Max core file size")]
+    return line.split()[4:6]
+
+
+def is_gone(pid: int) -> bool:
+    """Return whether a process has ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"

@@ -1,0 +1,102 @@
+"""A gateway with a public door, the people at it, and ways to break what lies behind it."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
+
+from gateway.config import LimitsConfig
+from gateway.public.drafts import Draft, make_journey_keys, open_draft
+from gateway.wiring import Gateway
+from partner_sdk.canonical import parse_base64url
+from partner_sdk.key_files import KeyRole
+from partner_sdk.public_report import PublicReport
+from tests.builders import DAY, NOW, House, Partner, make_house, sealing_key_of
+from tests.gateway.public_person import Person, open_public_reports
+
+
+@dataclass
+class PublicHouse:
+    """A live gateway whose process has the public and the industry door."""
+
+    house: House
+    gateway: Gateway
+    app: Flask
+    serial: int = field(default=1)
+
+    def person(self, *, keeps_cookies: bool = True) -> Person:
+        """Return a new person with a new browser."""
+        return Person(self.app, keeps_cookies=keeps_cookies)
+
+    def reports(self) -> list[PublicReport]:
+        """Open all stored reports with the agency's key."""
+        return open_public_reports(self.house, self.gateway)
+
+    def drafts_of(self, person: Person) -> list[Draft]:
+        """Open the rows of the drafts table that belong to a person's cookie."""
+        keys = make_journey_keys(self.secret_of(person))
+        rows = self.house.rows("drafts")
+        return [open_draft(row[3], keys=keys, version=row[1]) for row in rows if row[0] == keys.draft_id]
+
+    def session_of(self, person: Person) -> dict[str, object]:
+        """Read a person's cookie with the gateway's own key."""
+        cookie = person.client.get_cookie(self.app.config["SESSION_COOKIE_NAME"], domain="report.example")
+        serializer = SecureCookieSessionInterface().get_signing_serializer(self.app)
+        assert serializer is not None
+        return {} if cookie is None else dict(serializer.loads(cookie.value))
+
+    def secret_of(self, person: Person) -> bytes:
+        """Return the secret in a person's cookie."""
+        return parse_base64url(str(self.session_of(person)["journey"]))
+
+    def wait_for_no_drafts(self) -> bool:
+        """Wait a few seconds until the last draft is gone; return whether it is."""
+        for _ in range(100):
+            if not self.house.rows("drafts"):
+                return True
+            time.sleep(0.05)
+        return False
+
+    @contextmanager
+    def broken(self, fault: str) -> Iterator[None]:
+        """Take something away that Send needs, and give it back: the key, the lock, or the database file."""
+        if fault == "no-key":
+            retired = sealing_key_of(
+                self.house.agency.key(KeyRole.SEALING), seal_until=NOW - DAY / 2, open_until=NOW + 3 * DAY
+            )
+            self._publish(sealing_keys=(retired,))
+            yield
+            self._publish()
+        elif fault == "locked":
+            other = sqlite3.connect(self.house.state / "gateway.sqlite", isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+            other.close()
+        elif fault == "missing":
+            path = self.house.state / "gateway.sqlite"
+            aside = path.with_suffix(".aside")
+            path.rename(aside)
+            yield
+            aside.rename(path)
+        else:
+            raise ValueError(fault)
+
+    def _publish(self, **key_set: object) -> None:
+        self.serial += 1
+        self.house.publish(Partner().entry(), serial=self.serial, **key_set)
+
+
+def make_public_house(folder: Path, *, limits: LimitsConfig | None = None, **settings: object) -> PublicHouse:
+    """Make the gateway, publish its keys and one partner, and open its doors."""
+    house = make_house(folder / "gateway", roles=("public", "industry"), limits=limits)
+    house.config = msgspec.structs.replace(house.config, **settings)
+    house.publish(Partner().entry())
+    gateway = house.open_gateway()
+    return PublicHouse(house, gateway, house.open_app("public", "industry", gateway=gateway))

@@ -1,0 +1,40 @@
+"""What the serving tests serve: WSGI apps that say which process they are in. Imported by the server processes."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from tests.gateway.web_builders import make_test_app
+
+Start = Callable[..., Any]
+SLOW_SECONDS = 1.5
+
+
+def make_app() -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
+    """Return an app that answers with its process id; `/slow` takes a while, `/crash` ends the process."""
+    return answer
+
+
+def answer(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    """Answer one request."""
+    if environ["PATH_INFO"] == "/slow":
+        Path(os.environ["SERVING_TEST_MARK"]).touch()
+        time.sleep(SLOW_SECONDS)
+    if environ["PATH_INFO"] == "/crash":
+        os._exit(9)
+    start("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+
+
+def make_web() -> Flask:
+    """Return the small web app of the other tests."""
+    return make_test_app()
+
+
+def fail() -> Flask:
+    """Fail as an app with a bad setting does."""
+    raise RuntimeError("words that belong in no log")

@@ -1,0 +1,81 @@
+"""Builders for the tests of store and intake: stores on real files, reports whose content does not matter."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.intake import NewReport
+from gateway.store import Store
+from gateway.store.creation import make_store
+from gateway.wiring import Gateway, make_gateway
+from partner_sdk.submission import PUBLIC_SENDER
+from tests.builders import NOW, Agency, House, Partner, make_box, make_clear_fields, sign_for_envelope
+
+ROOT = Path(__file__).parents[2]
+PATIENT_SECONDS = 60.0  # for tests in which nobody may run out of time
+
+
+def new_store(folder: Path, *, lock_timeout_seconds: float = PATIENT_SECONDS) -> Store:
+    """Make the store of a state folder, or open the one that is there."""
+    return make_store(
+        folder / "gateway.sqlite",
+        lock_path=folder / "gateway.lock",
+        name="gateway-test",
+        epoch="epoch-one",
+        now=NOW,
+        lock_timeout_seconds=lock_timeout_seconds,
+    )
+
+
+def open_patient(house: House) -> Gateway:
+    """Open a gateway whose writers wait as long as it takes."""
+    config = msgspec.structs.replace(house.config, lock_timeout_seconds=PATIENT_SECONDS)
+    return make_gateway(config, state=house.state, clock=house.clock)
+
+
+def new_industry_report(partner: Partner, *, envelope: bytes | None = None, **changes: Any) -> NewReport:
+    """Make a report as the industry door hands it over: signed by the partner, the box full of noise."""
+    envelope = make_box(Agency().sealing_key) if envelope is None else envelope
+    clear = make_clear_fields(partner.partner, **changes)
+    submission = sign_for_envelope(clear, envelope, private_key=partner.submission_key)
+    return NewReport(door="industry", envelope=envelope, submission=submission, clear=clear)
+
+
+def new_public_report(*, envelope: bytes | None = None, **settings: Any) -> NewReport:
+    """Make a report as the public door hands it over."""
+    return NewReport(
+        door="public",
+        envelope=make_box(Agency().sealing_key) if envelope is None else envelope,
+        submission=None,
+        clear=make_clear_fields(PUBLIC_SENDER, priority="P3"),
+        **settings,
+    )
+
+
+def open_raw(path: Path) -> sqlite3.Connection:
+    """Open a database past our code, as an operator or an intruder would."""
+    return sqlite3.connect(path, isolation_level=None, timeout=0.1)
+
+
+def start_process(module: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start one of the test processes of this folder with its output on a pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", f"tests.gateway.{module}", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def finish_process(process: subprocess.Popen[str]) -> list[str]:
+    """Wait for a test process to end well and return its lines."""
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return output.split()

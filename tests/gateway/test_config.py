@@ -1,0 +1,250 @@
+"""Settings are strict, and a gateway with a private key that is not its own does not start."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config import (
+    GatewayConfig,
+    LimitsConfig,
+    ListenerConfig,
+    check_config,
+    load_config,
+    write_config,
+)
+from gateway.key_folder import ForeignKeyError
+from gateway.web.settings import SettingsError, check_origin
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.key_files import KeyRole, write_key_file
+from tests.builders import Agency, House, make_house, make_key
+
+FOREIGN_ROLES = [role for role in KeyRole if role not in {KeyRole.RECEIPT, KeyRole.COOKIE}]
+PEM = b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return make_house(tmp_path / "gateway")
+
+
+def make_config(**changes: object) -> GatewayConfig:
+    fields: dict[str, object] = {
+        "environment": "live",
+        "instance": "gateway-1",
+        "public_origin": "https://report.example",
+        "feed_origin": "https://feed.example",
+        "listeners": (ListenerConfig(host="127.0.0.1", port=8080, roles=("public", "industry")),),
+        **changes,
+    }
+    return GatewayConfig(**fields)  # type: ignore[arg-type]  # tests name values of the wrong kind too
+
+
+def add_line(house: House, line: str, *, at_top: bool = False) -> None:
+    path = house.state / "gateway.toml"
+    text = path.read_text()
+    path.write_text(f"{line}\n{text}" if at_top else f"{text}\n{line}\n")
+
+
+def test_written_settings_read_back_the_same(tmp_path: Path) -> None:
+    house = make_house(tmp_path / "gateway")
+    odd = make_config(
+        instance="gateway-test",
+        agency_name='The "Agency" \\ Ŵŷ\x7f',
+        banner="This is a demonstration.\nNothing reaches anyone.",
+        lock_timeout_seconds=0.25,
+        trusted_proxies=2,
+        limits=LimitsConfig(storage_uri="redis://limits.example:6379/0", partner_reports_per_minute=7),
+        listeners=(
+            ListenerConfig(host="::1", port=1, roles=("public", "industry"), workers=3, threads=9),
+            ListenerConfig(host="127.0.0.1", port=2, roles=("feed",)),
+        ),
+    )
+    (house.state / "gateway.toml").unlink()
+    write_config(house.state / "gateway.toml", odd)
+    assert load_config(house.state) == odd
+    with pytest.raises(FileExistsError):
+        write_config(house.state / "gateway.toml", odd)
+
+
+@pytest.mark.parametrize(
+    ("line", "at_top", "name"),
+    [
+        ("colour = 1", True, "colour"),
+        ("[limits_of_growth]", False, "limits_of_growth"),
+        ("private_key = 'x'", True, "private_key"),
+        ("debug = true", False, "debug"),  # lands in the last listener
+    ],
+)
+def test_unknown_key_is_an_error_that_names_it(house: House, line: str, at_top: bool, name: str) -> None:
+    add_line(house, line, at_top=at_top)
+    with pytest.raises(SettingsError, match=name):
+        load_config(house.state)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ('environment = "live"', 'environment = "test"', "environment"),
+        ("trusted_proxies = 0", 'trusted_proxies = "0"', "trusted_proxies"),
+        ("trusted_proxies = 0", "trusted_proxies = 9", "trusted_proxies"),
+        ("lock_timeout_seconds = 0.2", "lock_timeout_seconds = 0", "lock_timeout_seconds"),
+        ("port = 8700", "port = 0", "port"),
+        ("port = 8700", "port = 8700.5", "port"),
+        ("workers = 2", "workers = 0", "workers"),
+        ('roles = ["industry"]', 'roles = ["desk"]', "roles"),
+        ('roles = ["industry"]', "roles = []", "roles"),
+        ('roles = ["industry"]', 'roles = ["industry","industry"]', "roles"),
+        ('roles = ["industry"]', 'roles = ["industry","feed"]', "feed must be alone"),
+        ('instance = "gateway-test"', 'instance = "Gateway Test"', "instance"),
+        ('agency_name = "The agency"', 'agency_name = " "', "agency_name"),
+        ("partner_reports_per_minute = 1200", "partner_reports_per_minute = 0", "partner_reports_per_minute"),
+        ('public_origin = "https://report.example"', "", "public_origin"),
+    ],
+)
+def test_value_that_can_not_work_is_an_error_that_names_its_key(house: House, old: str, new: str, name: str) -> None:
+    path = house.state / "gateway.toml"
+    assert path.read_text().count(old) == 1
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(SettingsError, match=name):
+        load_config(house.state)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"environment = ", b"\xff\xfe", b"x = 1\n" * 20_000],
+    ids=["not TOML", "not UTF-8", "too large"],
+)
+def test_unreadable_settings_are_an_error(house: House, raw: bytes) -> None:
+    (house.state / "gateway.toml").write_bytes(raw)
+    with pytest.raises(SettingsError):
+        load_config(house.state)
+
+
+def test_missing_settings_or_pin_are_an_error(house: House) -> None:
+    (house.state / "agency.pin").unlink()
+    with pytest.raises(SettingsError, match=r"agency\.pin"):
+        load_config(house.state)
+    (house.state / "gateway.toml").unlink()
+    with pytest.raises(SettingsError, match=r"gateway\.toml"):
+        load_config(house.state)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://report.example",
+        "https://report.example:8443",
+        "http://127.0.0.1:8080",
+        "http://localhost:8080",
+        "http://[::1]:8080",
+    ],
+)
+def test_origin_is_https_or_on_loopback(origin: str) -> None:
+    check_origin(origin, key="public_origin")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://report.example",
+        "http://192.168.1.5:8080",
+        "http://127.0.0.1.evil.example",
+        "https://report.example/",
+        "https://report.example/path",
+        "https://report.example?x",
+        "https://user@report.example",
+        "https://Report.example",
+        "https://",
+        "https://report.example:0",
+        "https://report.example:99999",
+        "https://report.example:x",
+        "ftp://report.example",
+        "report.example",
+        "",
+    ],
+)
+def test_other_origin_is_refused(origin: str) -> None:
+    with pytest.raises(SettingsError, match="public_origin"):
+        check_origin(origin, key="public_origin")
+
+
+def test_feed_and_public_door_may_not_share_an_origin() -> None:
+    with pytest.raises(SettingsError, match="feed_origin"):
+        check_config(make_config(feed_origin="https://report.example"))
+
+
+def test_two_listeners_may_not_share_an_address() -> None:
+    listener = ListenerConfig(host="127.0.0.1", port=8080, roles=("industry",))
+    with pytest.raises(SettingsError, match=r"listeners\[1\]"):
+        check_config(make_config(listeners=(listener, listener)))
+
+
+def test_public_door_is_refused_on_a_sandbox() -> None:
+    with pytest.raises(SettingsError, match="public door is refused on a sandbox"):
+        check_config(make_config(environment="sandbox"))
+    check_config(
+        make_config(environment="sandbox", listeners=(ListenerConfig(host="127.0.0.1", port=1, roles=("industry",)),))
+    )
+
+
+def test_environment_must_be_the_one_of_the_pin(house: House) -> None:
+    sandbox = make_house(house.state.parent / "sandbox", agency=Agency(environment="sandbox"))
+    (house.state / "agency.pin").write_bytes((sandbox.state / "agency.pin").read_bytes())
+    with pytest.raises(SettingsError, match="environment"):
+        load_config(house.state)
+
+
+def test_there_are_foreign_roles_to_refuse() -> None:
+    assert len(FOREIGN_ROLES) == 10
+    assert KeyRole.SEALING in FOREIGN_ROLES
+
+
+@pytest.mark.parametrize("role", FOREIGN_ROLES, ids=lambda role: role.value)
+@pytest.mark.parametrize("place", ["keys/other.key", "other.txt", "deep/down/here"])
+def test_gateway_with_a_private_key_that_is_not_its_own_is_refused(house: House, role: KeyRole, place: str) -> None:
+    path = house.state / place
+    write_key_file(path, make_key(role, name="agency"))
+    with pytest.raises(ForeignKeyError, match=f"private {role.value} key does not belong here"):
+        load_config(house.state)
+
+
+def test_sealing_key_in_the_place_of_the_receipt_key_is_refused(house: House) -> None:
+    path = house.state / "keys" / "receipt.key"
+    path.unlink()
+    write_key_file(path, make_key(KeyRole.SEALING, name="agency"))
+    with pytest.raises(ForeignKeyError, match="private sealing key does not belong here"):
+        load_config(house.state)
+
+
+@pytest.mark.parametrize(
+    ("place", "raw"),
+    [
+        ("keys/tls.pem", PEM),
+        ("tls.pem", PEM),
+        ("age.txt", b"AGE-SECRET-KEY-1QQQ\n"),
+        ("keys/notes.txt", b"hello"),
+        ("keys/damaged.key", b'{"type":"report-abuse/private-sealing-key","secret":"'),
+    ],
+)
+def test_other_private_key_or_unknown_file_among_the_keys_is_refused(house: House, place: str, raw: bytes) -> None:
+    (house.state / place).write_bytes(raw)
+    with pytest.raises(ForeignKeyError, match="belong"):
+        load_config(house.state)
+
+
+def test_key_reached_by_a_link_is_refused(house: House) -> None:
+    elsewhere = house.state.parent / "elsewhere.key"
+    write_key_file(elsewhere, make_key(KeyRole.SEALING, name="agency"))
+    (house.state / "link").symlink_to(elsewhere)
+    with pytest.raises(ForeignKeyError):
+        load_config(house.state)
+
+
+def test_own_keys_and_plain_files_are_no_reason_to_refuse(house: House) -> None:
+    (house.state / "notes.txt").write_text("The agency's number is in the safe.")
+    assert load_config(house.state) == house.config
+
+
+def test_every_refusal_is_an_error_of_the_house() -> None:
+    assert issubclass(ForeignKeyError, ReportAbuseError)
+    assert issubclass(SettingsError, ReportAbuseError)

@@ -1,0 +1,106 @@
+import os
+
+import pytest
+
+from gateway.public.drafts import (
+    NONCE_BYTES,
+    PADDED_SIZES,
+    SECRET_BYTES,
+    Draft,
+    DraftUnreadableError,
+    is_known_mac,
+    make_journey_keys,
+    make_text_mac,
+    open_draft,
+    seal_draft,
+)
+from gateway.public.journey import FIELD_BY_NAME
+
+KEYS = make_journey_keys(b"\x01" * SECRET_BYTES)
+OTHER_KEYS = make_journey_keys(b"\x02" * SECRET_BYTES)
+MARKER = "a quiet marker"
+
+
+def make_draft(**answers: list[str]) -> Draft:
+    return Draft(
+        report_id="01a211d3-7340-7810-9952-93b9f80e146c",
+        started_at="2026-11-25T08:30:00Z",
+        language="en",
+        answers=answers,
+    )
+
+
+def box_of(draft: Draft, *, version: int = 1) -> bytes:
+    return seal_draft(draft, keys=KEYS, version=version, nonce=os.urandom(NONCE_BYTES))
+
+
+def test_draft_comes_back_letter_for_letter():
+    draft = make_draft(story=["\r\n two lines \r\n\x00\x07 end "], kinds=["not_sure"])
+    assert open_draft(box_of(draft), keys=KEYS, version=1) == draft
+
+
+@pytest.mark.parametrize("words", ["", "x", "a few words", "w" * 2000])
+def test_draft_has_the_same_size_whatever_short_text_it_holds(words: str):
+    assert len(box_of(make_draft(story=[words]))) == len(box_of(make_draft()))
+
+
+def test_long_stories_of_all_lengths_have_one_size():
+    sizes = {len(box_of(make_draft(story=[character * 5000]))) for character in ("\U0001f642", "é" * 2)}
+    assert sizes == {PADDED_SIZES[1] + NONCE_BYTES + 16}
+
+
+def test_largest_possible_draft_fits():
+    fullest = {
+        name: ["\U0001f642" * field.max_characters] for name, field in FIELD_BY_NAME.items() if not field.options
+    }
+    fullest |= {name: list(field.options) for name, field in FIELD_BY_NAME.items() if field.options}
+    assert len(box_of(make_draft(**fullest))) == PADDED_SIZES[1] + NONCE_BYTES + 16
+
+
+def test_box_holds_no_word_that_was_typed():
+    box = box_of(make_draft(story=[MARKER], name=[MARKER]))
+    assert MARKER.encode() not in box
+
+
+def test_draft_does_not_open_with_another_cookie():
+    with pytest.raises(DraftUnreadableError):
+        open_draft(box_of(make_draft()), keys=OTHER_KEYS, version=1)
+
+
+def test_draft_does_not_open_as_another_version():
+    with pytest.raises(DraftUnreadableError):
+        open_draft(box_of(make_draft(), version=1), keys=KEYS, version=2)
+
+
+@pytest.mark.parametrize("position", [0, NONCE_BYTES, -1])
+def test_draft_does_not_open_after_one_bit_was_changed(position: int):
+    box = bytearray(box_of(make_draft()))
+    box[position] ^= 1
+    with pytest.raises(DraftUnreadableError):
+        open_draft(bytes(box), keys=KEYS, version=1)
+
+
+@pytest.mark.parametrize("box", [b"", b"x", b"x" * NONCE_BYTES, b"x" * 40])
+def test_rubbish_in_the_row_is_one_error(box: bytes):
+    with pytest.raises(DraftUnreadableError):
+        open_draft(box, keys=KEYS, version=1)
+
+
+def test_two_boxes_of_the_same_draft_differ():
+    assert box_of(make_draft()) != box_of(make_draft())
+
+
+def test_row_id_and_form_token_do_not_tell_the_secret():
+    secret = b"\x01" * SECRET_BYTES
+    assert secret not in KEYS.draft_id
+    assert KEYS.form_token != OTHER_KEYS.form_token
+    assert len({KEYS.draft_id, KEYS.box_key, KEYS.mac_key}) == 3
+
+
+def test_text_mac_needs_the_key_and_knows_the_same_text_again():
+    answers = {"name": ["Sam"], "story": []}
+    mac = make_text_mac(answers, keys=KEYS)
+    assert mac == make_text_mac({"name": ["Sam"]}, keys=KEYS)
+    assert is_known_mac(mac, [b"", mac])
+    assert not is_known_mac(mac, [make_text_mac(answers, keys=OTHER_KEYS)])
+    assert not is_known_mac(mac, [make_text_mac({"name": ["sam"]}, keys=KEYS)])

@@ -1,0 +1,199 @@
+"""What the desk pulls from the feed: reports until they are acknowledged, the chain, enrolments."""
+
+import hashlib
+
+import msgspec
+import pytest
+
+from gateway.feed.get_reports import MAX_REPORTS
+from gateway.store.enrolments import add_enrolment
+from partner_sdk import problems
+from partner_sdk.canonical import encode, make_report_id, to_base64url
+from partner_sdk.envelope import Envelope
+from partner_sdk.intake import peek_intake
+from tests.builders import FEED_ORIGIN, NOW, Door, House, Partner, SealedReport, make_box, seal_report
+from tests.problem_shape import check_problem
+
+
+def submit(house: House, partner: Partner, *, count: int) -> list[tuple[SealedReport, bytes]]:
+    """Submit reports at the industry door and return each with its receipt."""
+    industry = house.open_industry(partner)
+    reports = [seal_report(partner, key=house.agency.sealing_key) for _ in range(count)]
+    taken = [(report, industry.post("/v1/reports", report.body)) for report in reports]
+    assert [answer.status_code for _, answer in taken] == [201] * count
+    return [(report, answer.data) for report, answer in taken]
+
+
+def row_of(report: SealedReport, receipt: bytes) -> bytes:
+    return b'{"envelope":"%s","intake":%s,"submission":%s}' % (
+        to_base64url(report.envelope).encode(),
+        receipt,
+        report.statement,
+    )
+
+
+def acknowledgement_of(report: SealedReport, receipt: bytes) -> dict[str, str]:
+    return {
+        "intake_sha256": hashlib.sha256(receipt).hexdigest(),
+        "partner": report.clear.partner,
+        "report_id": report.clear.report_id,
+    }
+
+
+def test_waiting_reports_are_served_byte_for_byte_in_order(house: House, feed: Door, partner: Partner):
+    first, second = submit(house, partner, count=2)
+
+    answer = feed.get("/feed/reports")
+
+    assert answer.status_code == 200
+    assert answer.data == b'{"more":false,"reports":[%s,%s]}' % (row_of(*first), row_of(*second))
+
+
+def test_page_is_as_long_as_asked_and_says_that_more_wait(house: House, feed: Door, partner: Partner):
+    first, *_others = submit(house, partner, count=3)
+
+    assert feed.get("/feed/reports?limit=1").data == b'{"more":true,"reports":[%s]}' % row_of(*first)
+    assert feed.get("/feed/reports?limit=3").json["more"] is False
+
+
+@pytest.mark.parametrize("query", ["limit=0", f"limit={MAX_REPORTS + 1}", "limit=x", "limit=01", "limit=1&limit=2"])
+def test_limit_of_a_page_is_checked(query: str, feed: Door):
+    check_problem(feed.get(f"/feed/reports?{query}"), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
+
+
+def test_reports_come_again_until_they_are_acknowledged(house: House, feed: Door, partner: Partner):
+    taken = submit(house, partner, count=2)
+    assert feed.get("/feed/reports").json == feed.get("/feed/reports").json
+
+    for known in (1, 1):
+        answer = feed.post("/feed/acknowledgements", {"acknowledged": [acknowledgement_of(*taken[0])]})
+        assert (answer.status_code, answer.json) == (200, {"acknowledged": known})
+
+    assert feed.get("/feed/reports").data == b'{"more":false,"reports":[%s]}' % row_of(*taken[1])
+    assert house.open_industry(partner).get(f"/v1/reports/{taken[0][0].clear.report_id}").json["stage"] == "collected"
+
+
+def test_acknowledgement_of_another_statement_acknowledges_nothing(house: House, feed: Door, partner: Partner):
+    ((report, receipt),) = submit(house, partner, count=1)
+    wrong = [
+        acknowledgement_of(report, receipt + b" "),
+        {**acknowledgement_of(report, receipt), "partner": "second-service"},
+        {**acknowledgement_of(report, receipt), "report_id": make_report_id(NOW, bytes(10))},
+    ]
+
+    assert feed.post("/feed/acknowledgements", {"acknowledged": wrong}).json == {"acknowledged": 0}
+    assert len(feed.get("/feed/reports").json["reports"]) == 1
+
+
+@pytest.mark.parametrize("digest", ["", "AB" * 32, "ab" * 31, "zz" * 32])
+def test_acknowledgement_with_a_misspelled_digest_is_refused(digest: str, feed: Door):
+    row = {"intake_sha256": digest, "partner": "example-chat", "report_id": make_report_id(NOW, bytes(10))}
+
+    answer = feed.post("/feed/acknowledgements", {"acknowledged": [row]})
+
+    check_problem(answer, problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
+
+
+ALTERATIONS = {
+    "intake": "UPDATE reports SET intake = X'7b22ff' WHERE sequence = 1",
+    "submission": "UPDATE reports SET submission = X'7b22ff' WHERE sequence = 1",
+}
+
+
+@pytest.mark.parametrize("column", ALTERATIONS)
+def test_row_altered_by_hand_is_handed_on_and_does_not_hide_the_others(
+    column: str, house: House, feed: Door, partner: Partner
+):
+    submit(house, partner, count=1)
+    intact = submit(house, partner, count=1)[0]
+    with house.open_gateway().store.write() as connection:
+        connection.exec_driver_sql(ALTERATIONS[column])
+
+    page = msgspec.json.decode(feed.get("/feed/reports").data, type=dict[str, msgspec.Raw])
+    altered, other = msgspec.json.decode(page["reports"], type=list[msgspec.Raw])
+
+    assert msgspec.json.decode(altered)[column] == to_base64url(b'{"\xff')
+    assert bytes(other) == row_of(*intact)
+
+
+def test_status_says_where_the_chain_stands(house: House, feed: Door, partner: Partner):
+    empty = {
+        "environment": "live",
+        "epoch": "epoch-of-tests",
+        "instance": "gateway-test",
+        "key_set_serial": 1,
+        "register_serial": 1,
+        "sequence": 0,
+        "unacknowledged": 0,
+    }
+    assert feed.get("/feed/status").json == empty
+
+    taken = submit(house, partner, count=2)
+    feed.post("/feed/acknowledgements", {"acknowledged": [acknowledgement_of(*taken[0])]})
+
+    assert feed.get("/feed/status").json == {**empty, "sequence": 2, "unacknowledged": 1}
+
+
+def test_reconciliation_lists_every_link_acknowledged_or_not(house: House, feed: Door, partner: Partner):
+    taken = submit(house, partner, count=3)
+    feed.post("/feed/acknowledgements", {"acknowledged": [acknowledgement_of(*taken[1])]})
+    links = [
+        {**acknowledgement_of(report, receipt), "sequence": peek_intake(receipt).sequence} for report, receipt in taken
+    ]
+
+    assert feed.get("/feed/reconciliation").json == {"more": False, "statements": links}
+    assert feed.get("/feed/reconciliation?after=2").json == {"more": False, "statements": links[2:]}
+    assert feed.get("/feed/reconciliation?after=3").json == {"more": False, "statements": []}
+    check_problem(feed.get("/feed/reconciliation?after=-1"), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
+
+
+def test_stage_and_outcome_reach_the_partner_and_never_go_back(house: House, feed: Door, partner: Partner):
+    ((report, _receipt),) = submit(house, partner, count=1)
+    item = {"partner": partner.partner, "report_id": report.clear.report_id}
+    path = f"/v1/reports/{report.clear.report_id}"
+    industry = house.open_industry(partner)
+
+    assert feed.post("/feed/stages", {"stages": [{**item, "outcome": "used", "stage": "opened"}]}).json == {
+        "updated": 1
+    }
+    assert feed.post("/feed/stages", {"stages": [{**item, "outcome": None, "stage": "collected"}]}).json == {
+        "updated": 1
+    }
+
+    answer = industry.get(path).json
+    assert (answer["stage"], answer["outcome"]) == ("opened", "used")
+    unknown = {"partner": "nobody", "report_id": report.clear.report_id, "outcome": None, "stage": "opened"}
+    assert feed.post("/feed/stages", {"stages": [unknown]}).json == {"updated": 0}
+
+
+@pytest.mark.parametrize("change", [{"stage": "received"}, {"stage": "lost"}, {"outcome": "Some words."}])
+def test_stage_takes_codes_only(change: dict, feed: Door):
+    item = {"outcome": None, "partner": "example-chat", "report_id": "x", "stage": "opened", **change}
+
+    check_problem(feed.post("/feed/stages", {"stages": [item]}), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
+
+
+def test_enrolments_wait_until_they_are_acknowledged(house: House, feed: Door):
+    envelope = make_box(house.agency.sealing_key)
+    enrolment_id = make_report_id(NOW, bytes(10))
+    with house.open_gateway().store.write() as connection:
+        add_enrolment(connection, enrolment_id=enrolment_id, secret_sha256=b"\x01" * 32, envelope=envelope, now=NOW)
+    row = {
+        "envelope": to_base64url(envelope),
+        "id": enrolment_id,
+        "received_at": "2026-11-25T08:30:00Z",
+        "secret_sha256": to_base64url(b"\x01" * 32),
+    }
+
+    assert feed.get("/feed/enrolments").data == encode({"enrolments": [row]})
+    for known in (1, 1):
+        assert feed.post("/feed/enrolment-acks", {"ids": [enrolment_id, "unknown"]}).json == {"acknowledged": known}
+    assert feed.get("/feed/enrolments").json == {"enrolments": []}
+
+
+def test_feed_serves_the_very_envelope_that_was_posted(house: House, feed: Door, partner: Partner):
+    ((report, _receipt),) = submit(house, partner, count=1)
+    (row,) = feed.get("/feed/reports").json["reports"]
+
+    assert Envelope.parse(report.envelope).to_bytes() == report.envelope
+    assert row["envelope"] == to_base64url(report.envelope)

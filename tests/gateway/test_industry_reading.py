@@ -1,0 +1,256 @@
+"""What partners and others may read at `/v1`, and what every wrong call gets."""
+
+import hashlib
+
+import pytest
+
+from gateway.store.collection import set_stage
+from gateway.store.mailbox import post_message
+from partner_sdk import problems
+from partner_sdk.canonical import encode, make_report_id, to_base64url
+from partner_sdk.intake import peek_intake
+from partner_sdk.keys import verify_bundle
+from partner_sdk.report import report_schema
+from tests.builders import NOW, Agency, Door, House, Partner, make_box, make_house, seal_report, sign_request
+from tests.problem_shape import check_problem
+
+OTHER = Partner("second-service")
+MESSAGE_ID = make_report_id(NOW, bytes(10))
+
+
+@pytest.fixture
+def other(house: House, partner: Partner, industry: Door) -> Door:
+    """The same app, called by a second partner."""
+    house.publish(partner.entry(), OTHER.entry(), serial=2)
+    return Door(industry.app, industry.origin, house.clock, OTHER.submission_key)
+
+
+def put_message(house: House, recipient: Partner, *, message_id: str = MESSAGE_ID) -> bytes:
+    envelope = make_box(recipient.entry().mailbox_key)
+    with house.open_gateway().store.write() as connection:
+        post_message(connection, partner=recipient.partner, message_id=message_id, envelope=envelope, now=NOW)
+    return envelope
+
+
+def test_status_is_open_and_names_no_caller(house: House):
+    answer = house.open_industry().get("/v1/status")
+
+    assert (answer.status_code, answer.json) == (200, {"caller": None, "environment": "live", "ready": True})
+
+
+def test_status_tells_a_signed_caller_who_it_is(industry: Door, partner: Partner):
+    assert industry.get("/v1/status").json["caller"] == {
+        "environment": "live",
+        "key_id": partner.entry().key_id,
+        "partner": "example-chat",
+    }
+
+
+def test_status_refuses_a_signature_that_does_not_hold(house: House, industry: Door):
+    stranger = house.open_industry(Partner("stranger"))
+
+    check_problem(stranger.get("/v1/status"), problems.NOT_AUTHORISED)
+    check_problem(industry.get("/v1/status", headers={"Signature": "sig1=:AAAA:"}), problems.NOT_AUTHORISED)
+
+
+def test_keys_are_served_byte_for_byte_with_a_tag(house: House, partner: Partner):
+    raw = house.agency.bundle(serial=7)
+    house.open_gateway().key_state.accept_key_set(raw)
+    door = house.open_industry()
+
+    answer = door.get("/v1/keys")
+
+    assert (answer.status_code, answer.data, answer.content_type) == (200, raw, "application/json")
+    assert answer.headers["ETag"] == f'"{hashlib.sha256(raw).hexdigest()}"'
+    assert verify_bundle(answer.data, pin=house.agency.pin(), now=NOW).serial == 7
+    unchanged = door.get("/v1/keys", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (unchanged.status_code, unchanged.data) == (304, b"")
+    assert door.get("/v1/keys", headers={"If-None-Match": '"older"'}).status_code == 200
+
+
+def test_schema_is_that_of_the_sdk(house: House):
+    answer = house.open_industry().get("/v1/schema/report.json")
+
+    assert (answer.status_code, answer.data) == (200, encode(report_schema()))
+
+
+def test_own_report_shows_receipt_stage_and_outcome(house: House, industry: Door, partner: Partner):
+    report = seal_report(partner, key=house.agency.sealing_key)
+    receipt = industry.post("/v1/reports", report.body).data
+    path = f"/v1/reports/{report.clear.report_id}"
+
+    first = industry.get(path)
+    with house.open_gateway().store.write() as connection:
+        set_stage(
+            connection,
+            partner=partner.partner,
+            report_id=report.clear.report_id,
+            stage="opened",
+            outcome="actioned",
+        )
+    second = industry.get(path)
+
+    assert first.data == b'{"outcome":null,"receipt":%s,"stage":"received"}' % receipt
+    assert second.data == b'{"outcome":"actioned","receipt":%s,"stage":"opened"}' % receipt
+
+
+def test_report_of_somebody_else_is_like_none(house: House, industry: Door, other: Door, partner: Partner):
+    report = seal_report(partner, key=house.agency.sealing_key)
+    assert industry.post("/v1/reports", report.body).status_code == 201
+
+    documents = []
+    for path in (report.clear.report_id, make_report_id(NOW, bytes(10)), "no-such-id"):
+        documents.append(check_problem(other.get(f"/v1/reports/{path}"), problems.NOT_FOUND))
+        del documents[-1]["instance"]
+
+    assert documents[0] == documents[1] == documents[2]
+
+
+def test_public_report_is_not_found_by_a_partner(house: House, industry: Door, partner: Partner):
+    report = seal_report(partner, key=house.agency.sealing_key)
+    industry.post("/v1/reports", report.body)
+    with house.open_gateway().store.write() as connection:
+        connection.exec_driver_sql("UPDATE reports SET partner = 'public', door = 'public'")
+
+    check_problem(industry.get(f"/v1/reports/{report.clear.report_id}"), problems.NOT_FOUND)
+
+
+def test_mailbox_holds_own_messages_until_they_are_acknowledged(house: House, industry: Door, partner: Partner):
+    assert industry.get("/v1/mailbox").data == b'{"messages":[]}'
+    envelope = put_message(house, partner)
+    item = {"envelope": to_base64url(envelope), "message_id": MESSAGE_ID}
+
+    assert industry.get("/v1/mailbox").json == {"messages": [item]}
+    assert industry.get("/v1/mailbox").json == {"messages": [item]}
+    for _ in range(2):
+        acknowledged = industry.post(f"/v1/mailbox/{MESSAGE_ID}/ack", {})
+        assert (acknowledged.status_code, acknowledged.data) == (200, b"{}")
+    assert industry.get("/v1/mailbox").json == {"messages": []}
+
+
+def test_mailbox_of_somebody_else_is_neither_shown_nor_acknowledged(
+    house: House, industry: Door, other: Door, partner: Partner
+):
+    put_message(house, partner)
+
+    assert other.get("/v1/mailbox").json == {"messages": []}
+    check_problem(other.post(f"/v1/mailbox/{MESSAGE_ID}/ack", {}), problems.NOT_FOUND)
+    assert len(industry.get("/v1/mailbox").json["messages"]) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"{ }", b'{"a":1}', b"[]", b"null", b"{}" + b" " * 100])
+def test_acknowledgement_takes_only_the_empty_object(body: bytes, house: House, industry: Door, partner: Partner):
+    put_message(house, partner)
+
+    assert industry.post(f"/v1/mailbox/{MESSAGE_ID}/ack", body).status_code in {400, 413}
+    assert len(industry.get("/v1/mailbox").json["messages"]) == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/mailbox", f"/v1/reports/{MESSAGE_ID}"])
+def test_reading_needs_a_signature(path: str, house: House):
+    check_problem(house.open_industry().get(path), problems.NOT_AUTHORISED)
+
+
+@pytest.mark.parametrize("path", ["/v1/mailbox", "/v1/status", "/v1/keys", "/v1/schema/report.json"])
+def test_body_on_a_get_is_refused(path: str, industry: Door):
+    check_problem(industry.send("GET", path, body=b"{}"), problems.BODY_NOT_ALLOWED)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/st%61tus", "/v1/reports/%30", "/v1/reports/caf\u00e9", "/v1/reports/a%2fb", "/v1/reports/a'b"]
+)
+def test_path_that_needs_encoding_is_refused(path: str, industry: Door):
+    answer = industry.get(path)
+
+    assert answer.status_code in {400, 404}
+    if answer.status_code == 400:
+        check_problem(answer, problems.MALFORMED_REQUEST)
+
+
+def test_percent_sign_in_a_path_is_refused_though_the_server_decodes_it(industry: Door):
+    check_problem(industry.get("/v1/st%61tus"), problems.MALFORMED_REQUEST)
+    check_problem(industry.get("/v1/reports/%30"), problems.MALFORMED_REQUEST)
+
+
+def test_query_is_part_of_what_is_signed(house: House, industry: Door, partner: Partner):
+    assert industry.get("/v1/mailbox?limit=1").status_code == 200
+    headers = sign_request("GET", industry.origin + "/v1/mailbox", body=None, private_key=partner.submission_key)
+
+    check_problem(house.open_industry().get("/v1/mailbox?limit=1", headers=headers), problems.NOT_AUTHORISED)
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/v1//status", "/v1/status/", "/v1/reports/a/b/c"])
+def test_unknown_address_is_a_problem(path: str, industry: Door):
+    check_problem(industry.get(path), problems.NOT_FOUND)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/reports", "POST"),
+        ("GET", "/v1/reports", "POST"),
+        ("POST", "/v1/status", "GET"),
+        ("PUT", "/v1/keys", "GET"),
+        ("GET", f"/v1/mailbox/{MESSAGE_ID}/ack", "POST"),
+    ],
+)
+def test_wrong_method_is_a_problem_that_names_the_right_one(method: str, path: str, allowed: str, industry: Door):
+    answer = industry.send(method, path)
+
+    check_problem(answer, problems.METHOD_NOT_ALLOWED)
+    assert allowed in answer.headers["Allow"].split(", ")
+
+
+def test_nothing_of_the_feed_is_in_the_industry_process(industry: Door):
+    check_problem(industry.get("/feed/status"), problems.NOT_FOUND)
+
+
+def test_everything_answers_503_before_the_first_key_set_except_status(tmp_path, partner: Partner):
+    house = make_house(tmp_path / "new")
+    industry = house.open_industry(partner)
+    report = seal_report(partner, key=house.agency.sealing_key)
+    answers = [
+        industry.get("/v1/keys"),
+        industry.get("/v1/mailbox"),
+        industry.get("/v1/status"),
+        industry.post("/v1/reports", report.body),
+    ]
+
+    for answer in answers:
+        check_problem(answer, problems.NOT_READY)
+    assert house.open_industry().get("/v1/status").json == {"caller": None, "environment": "live", "ready": False}
+    assert house.rows("reports") == []
+
+
+def test_sandbox_shows_in_status_receipt_and_reference(tmp_path):
+    partner = Partner("example-chat", environment="sandbox")
+    house = make_house(tmp_path / "sandbox", agency=Agency(environment="sandbox"))
+    house.publish(partner.entry())
+    industry = house.open_industry(partner)
+
+    answer = industry.post("/v1/reports", seal_report(partner, key=house.agency.sealing_key).body)
+
+    assert industry.get("/v1/status").json["environment"] == "sandbox"
+    assert answer.status_code == 201
+    receipt = peek_intake(answer.data)
+    assert (receipt.environment, receipt.reference[:5]) == ("sandbox", "TEST-")
+
+
+def test_mailbox_of_large_messages_comes_in_parts(house: House, industry: Door, partner: Partner):
+    ids = [make_report_id(NOW, bytes([number]) * 10) for number in range(1, 7)]
+    with house.open_gateway().store.write() as connection:
+        for message_id in ids:
+            post_message(
+                connection,
+                partner=partner.partner,
+                message_id=message_id,
+                envelope=make_box(partner.entry().mailbox_key, size=4 * 1024 * 1024),
+                now=NOW,
+            )
+
+    first = [item["message_id"] for item in industry.get("/v1/mailbox").json["messages"]]
+    for message_id in first:
+        industry.post(f"/v1/mailbox/{message_id}/ack", {})
+    second = [item["message_id"] for item in industry.get("/v1/mailbox").json["messages"]]
+
+    assert (len(first), first + second) == (3, ids)

@@ -1,0 +1,117 @@
+"""Migrations: an empty file brought up is exactly the schema that the code uses, and says so."""
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+import gateway.store
+from gateway.store.creation import begin_epoch, make_store, migrate_store, run_migrations
+from gateway.store.instance import find_instance
+from gateway.store.schema import SCHEMA_REVISION, metadata
+from tests.builders import NOW, House, Partner
+from tests.gateway.store_builders import new_industry_report, new_store
+
+OBJECTS = "SELECT name, type, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name != 'alembic_version'"
+TABLES = {"reports", "mailbox", "invitations", "enrolments", "drafts", "published", "instance"}
+
+
+def describe(connection: Connection) -> dict[str, tuple[str, frozenset[str]]]:
+    """Return each object with its SQL cut into clauses: their order may differ, nothing else."""
+    found = {}
+    for name, kind, sql in connection.exec_driver_sql(OBJECTS):
+        clauses = frozenset(line.strip().rstrip(",") for line in sql.replace("\t", " ").splitlines() if line.strip())
+        found[name] = (kind, clauses)
+    return found
+
+
+def test_an_empty_file_brought_up_equals_the_metadata(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    with store.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        migrated = describe(connection)
+    fresh = create_engine("sqlite://")
+    with fresh.begin() as connection:
+        metadata.create_all(connection)
+        # Alembic's comparison looks at neither CHECKs nor the WHERE of an index: compare the SQL as well.
+        assert migrated == describe(connection)
+    fresh.dispose()
+    assert set(migrated) >= TABLES
+    assert set(metadata.tables) == TABLES
+    assert len(migrated) == len(TABLES) + 5
+
+
+def test_the_revision_in_the_code_is_the_newest_migration() -> None:
+    config = Config()
+    folder = Path(gateway.store.__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder))
+    script = ScriptDirectory.from_config(config)
+    assert script.get_heads() == [SCHEMA_REVISION]
+    assert len(list((folder / "versions").glob("0*.py"))) == len(list(script.walk_revisions())) == 1
+
+
+def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    with store.read() as connection:
+        before = describe(connection)
+    migrate_store(store.path, lock_path=tmp_path / "gateway.lock")
+    with store.read() as connection:
+        assert describe(connection) == before
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.sqlite"
+    engine = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None})
+    with engine.connect() as connection:
+        # The last statement of the migration meets a table that is there already.
+        connection.exec_driver_sql("CREATE TABLE instance (stranger INTEGER)")
+        connection.commit()
+        before = connection.exec_driver_sql("SELECT name FROM sqlite_master").all()
+        connection.rollback()
+        with pytest.raises(Exception, match="already exists"):
+            run_migrations(connection)
+        connection.rollback()
+        assert connection.exec_driver_sql("SELECT name FROM sqlite_master").all() == before
+    engine.dispose()
+
+
+def test_every_table_and_index_can_be_made_by_postgresql_too() -> None:
+    texts = [str(CreateTable(table).compile(dialect=postgresql.dialect())) for table in metadata.sorted_tables]  # type: ignore[no-untyped-call]
+    indexes = [
+        str(CreateIndex(index).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+        for table in metadata.sorted_tables
+        for index in table.indexes
+    ]
+    assert len(texts) == len(TABLES)
+    assert len(indexes) == 5
+    assert sum("BYTEA" in text for text in texts) == 6
+    assert sum("WHERE acknowledged_at IS" in text for text in indexes) == 4
+
+
+def test_a_store_that_is_there_keeps_its_name_and_epoch(tmp_path: Path) -> None:
+    new_store(tmp_path).close()
+    store = make_store(
+        tmp_path / "gateway.sqlite", lock_path=tmp_path / "gateway.lock", name="other", epoch="other", now=NOW
+    )
+    with store.read() as connection:
+        found = find_instance(connection)
+    assert found is not None
+    assert (found.name, found.epoch) == ("gateway-test", "epoch-one")
+
+
+def test_a_new_epoch_keeps_the_name_and_the_reports(house: House, partner: Partner) -> None:
+    gateway = house.open_gateway()
+    gateway.intake.accept(new_industry_report(partner))
+    begin_epoch(gateway.store, epoch="epoch-after-restore", now=NOW)
+    with gateway.store.read() as connection:
+        found = find_instance(connection)
+        assert connection.exec_driver_sql("SELECT epoch FROM reports").scalars().all() == ["epoch-of-tests"]
+    assert found is not None
+    assert (found.name, found.epoch) == ("gateway-test", "epoch-after-restore")

@@ -1,0 +1,75 @@
+"""Mailbox messages as the desk makes them, good ones and bad ones."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.store.mailbox import post_message
+from partner_sdk.canonical import format_time, make_report_id, parse_base64url, to_base64url
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.mailbox_message import (
+    FIRST_PREVIOUS,
+    MailboxItem,
+    MailboxMessage,
+    mailbox_context,
+    message_sha256,
+    sign_message,
+)
+from partner_sdk.sealing import seal
+from tests.builders import NOW, Agency, House, Partner, sealing_key_of
+
+
+@dataclass(frozen=True)
+class Post:
+    """A message: its signed bytes, and its row of `GET /v1/mailbox`."""
+
+    signed: bytes
+    item: MailboxItem
+
+
+def make_post(place: int, previous: str = FIRST_PREVIOUS, *, agency: Agency | None = None, **changes: Any) -> Post:
+    """Make message number `place`.
+
+    `changes` are its signed fields; `signed_by` and `sealed_to` replace the keys, `context` the sealed context.
+    """
+    agency = agency or Agency()
+    partner = Partner(environment=agency.environment)
+    outer_id = make_report_id(NOW, place.to_bytes(10, "big"))
+    settings: dict[str, Any] = {
+        "body": to_base64url(b'{"text":"hello"}'),
+        "environment": agency.environment,
+        "issued_at": format_time(NOW),
+        "kind": "welcome",
+        "message_id": outer_id,
+        "number": place,
+        "previous": previous,
+        "recipient": partner.partner,
+    }
+    key = changes.pop("signed_by", None) or load_signing_key(agency.key(KeyRole.MAILBOX_SIGNING))
+    sealed_to: Partner = changes.pop("sealed_to", partner)
+    outer = {"environment": agency.environment, "partner": partner.partner, "message_id": outer_id}
+    context = mailbox_context(**{**outer, **changes.pop("context", {})})
+    signed = sign_message(MailboxMessage(**{**settings, **changes}), mailbox_signing_key=key)
+    box = seal(signed, key=sealing_key_of(sealed_to.key(KeyRole.MAILBOX)), context=context)
+    return Post(signed=signed, item=MailboxItem(envelope=to_base64url(box.to_bytes()), message_id=outer_id))
+
+
+def make_chain(count: int, **changes: Any) -> list[Post]:
+    """Make messages 1 to `count`, each over the hash of the one before."""
+    posts: list[Post] = []
+    for number in range(1, count + 1):
+        previous = message_sha256(posts[-1].signed) if posts else FIRST_PREVIOUS
+        posts.append(make_post(number, previous, **changes))
+    return posts
+
+
+def post_to(house: House, *posts: Post) -> None:
+    """Put messages for the example partner into a gateway's mailbox, as the feed does."""
+    with house.open_gateway().store.write() as connection:
+        for post in posts:
+            post_message(
+                connection,
+                partner=Partner().partner,
+                message_id=post.item.message_id,
+                envelope=parse_base64url(post.item.envelope),
+                now=NOW,
+            )

@@ -1,0 +1,127 @@
+"""A partner's folder with known keys, and a gateway that answers from a script."""
+
+import io
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+
+from partner_sdk.digest import Digest, DigestAdvice, DigestTable, make_cell, make_exact_cell
+from partner_sdk.enrolment import Invitation
+from partner_sdk.key_files import write_key_file
+from partner_sdk.partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.transport import make_session
+from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Partner
+
+Answer = tuple[int, Mapping[str, str], bytes] | BaseException
+
+
+class ScriptedGateway(BaseAdapter):
+    """Gives the answers in turn, and keeps what was asked and with which settings."""
+
+    def __init__(self, *answers: Answer) -> None:
+        super().__init__()
+        self.answers = deque(answers)
+        self.requests: list[requests.PreparedRequest] = []
+        self.settings: list[dict[str, Any]] = []
+
+    def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
+        """Give the next answer."""
+        self.requests.append(request)
+        self.settings.append(settings)
+        answer = self.answers.popleft()
+        if isinstance(answer, BaseException):
+            raise answer
+        response = requests.Response()
+        response.status_code = answer[0]
+        response.headers = CaseInsensitiveDict(answer[1])
+        response.raw = io.BytesIO(answer[2])
+        response.url = request.url or ""
+        response.request = request
+        return response
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def check_used(self, times: int) -> None:
+        """Assert that exactly so many requests came and no answer is left."""
+        assert len(self.requests) == times
+        assert not self.answers
+
+
+def session_for(adapter: BaseAdapter, origin: str = PUBLIC_ORIGIN) -> requests.Session:
+    """Return a session of the SDK that speaks with this adapter."""
+    session = make_session()
+    session.mount(origin, adapter)
+    return session
+
+
+def make_invitation(agency: Agency, service: Partner, **changes: Any) -> Invitation:
+    """Return an invitation; its secret is 32 zero bytes."""
+    settings = {
+        "environment": agency.environment,
+        "expires_at": "2026-12-24T00:00:00Z",
+        "name": "Example Chat",
+        "origin": PUBLIC_ORIGIN,
+        "partner": service.partner,
+        "root_fingerprint": agency.pin().root_fingerprint,
+        "secret": "A" * 43,
+        **changes,
+    }
+    return Invitation(**settings)
+
+
+def make_state(folder: Path, *, agency: Agency | None = None, partner: Partner | None = None) -> PartnerState:
+    """Make the folder of a partner whose keys are those of tests/builders.py."""
+    agency, partner = agency or Agency(), partner or Partner()
+    (folder / "keys").mkdir(mode=0o700, parents=True)
+    folder.chmod(0o700)
+    for role in PARTNER_ROLES:
+        write_key_file(folder / "keys" / f"{role.value}.key", partner.key(role))
+    return PartnerState.create(folder, invitation=make_invitation(agency, partner), now=NOW)
+
+
+def make_digest(**changes: Any) -> Digest:
+    """Return a small digest of made-up cases."""
+    settings: dict[str, Any] = {
+        "digest_version": "1",
+        "environment": "live",
+        "epsilon_micro": 400_000,
+        "first_day": "2026-07-01",
+        "interval_permille": 950,
+        "last_day": "2026-09-30",
+        "made_at": "2026-11-25T08:30:00Z",
+        "missing_tables": [],
+        "partner": "example-chat",
+        "quarter": "2026-Q3",
+        "recommendations": [
+            DigestAdvice(rank=1, label="x", weakness="Open direct messages", change="Close them by default.")
+        ],
+        "synthetic": True,
+        "tables": [
+            DigestTable(
+                name="kind",
+                title="What happened",
+                exact=False,
+                epsilon_micro=400_000,
+                sensitivity=1,
+                cells=[make_cell("grooming", title="Grooming", value=12, low=7, high=17)],
+            ),
+            DigestTable(
+                name="own",
+                title="Your own reports",
+                exact=True,
+                epsilon_micro=0,
+                sensitivity=0,
+                cells=[make_exact_cell("sent", title="Sent", value=3)],
+            ),
+        ],
+        "total": make_cell("total", title="Cases", value=12, low=7, high=17),
+        "trends": [],
+        **changes,
+    }
+    return Digest(**settings)

@@ -1,0 +1,195 @@
+"""One spelling for every value: what parses prints back identically."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from partner_sdk.canonical import (
+    check_report_id,
+    encode,
+    format_time,
+    make_report_id,
+    parse_base64url,
+    parse_exact,
+    parse_time,
+    to_base64url,
+)
+from partner_sdk.errors import FormatError
+
+NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
+
+
+class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model with two fields."""
+
+    b: int
+    a: str
+
+
+def reason_of(raw: bytes, *, max_bytes: int = 100) -> str:
+    with pytest.raises(FormatError) as caught:
+        parse_exact(raw, kind=Pair, max_bytes=max_bytes)
+    return caught.value.reason
+
+
+def test_canonical_json_is_read() -> None:
+    assert parse_exact(b'{"a":"x","b":1}', kind=Pair, max_bytes=15) == Pair(a="x", b=1)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b'{"b":1,"a":"x"}', "not-canonical"),
+        (b'{"a":"x", "b":1}', "not-canonical"),
+        (b'{"a":"x","b":1}\n', "not-canonical"),
+        (b'{"a":"y","a":"x","b":1}', "not-canonical"),
+        (b'{"a":"\\u0078","b":1}', "not-canonical"),
+        (b'{"a":"\\/","b":1}', "not-canonical"),
+        (b'{"a":"x","b":1,"c":2}', "malformed"),
+        (b'{"a":"x"}', "malformed"),
+        (b'{"a":"x","b":1.5}', "malformed"),
+        (b'{"a":"x","b":"1"}', "malformed"),
+        (b'{"a":"\xff","b":1}', "malformed"),
+        (b"", "malformed"),
+        (b"[]", "malformed"),
+        (b"\xef\xbb\xbf{}", "malformed"),
+    ],
+)
+def test_other_spelling_is_refused(raw: bytes, reason: str) -> None:
+    assert reason_of(raw) == reason
+
+
+@pytest.mark.parametrize("number", [b"1.0", b"1e0", b"01", b"-0", b"1E2"])
+def test_other_spelling_of_a_number_is_refused(number: bytes) -> None:
+    assert reason_of(b'{"a":"x","b":' + number + b"}") in {"malformed", "not-canonical"}
+
+
+def test_size_limit_is_exact() -> None:
+    raw = b'{"a":"x","b":1}'
+    assert parse_exact(raw, kind=Pair, max_bytes=len(raw))
+    assert reason_of(raw, max_bytes=len(raw) - 1) == "too-large"
+
+
+def test_deep_nesting_is_malformed_and_does_not_crash() -> None:
+    assert reason_of(b"[" * 100_000, max_bytes=200_000) == "malformed"
+
+
+def test_fault_does_not_repeat_what_was_sent() -> None:
+    with pytest.raises(FormatError) as caught:
+        parse_exact(b'{"a":"x","b":"synthetic-marker"}', kind=Pair, max_bytes=100)
+    assert "synthetic-marker" not in str(caught.value)
+
+
+@given(st.text(), st.integers(-(2**53), 2**53))
+def test_every_value_prints_back_identically(text: str, number: int) -> None:
+    try:
+        raw = encode(Pair(a=text, b=number))
+    except FormatError:  # a lone surrogate has no UTF-8
+        return
+    assert encode(parse_exact(raw, kind=Pair, max_bytes=len(raw))) == raw
+
+
+def test_half_a_surrogate_pair_is_not_written() -> None:
+    with pytest.raises(FormatError):
+        encode(Pair(a="\ud800", b=1))
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_give_a_value_or_a_format_error(raw: bytes) -> None:
+    try:
+        value = parse_exact(raw, kind=Pair, max_bytes=100)
+    except FormatError:
+        return
+    assert encode(value) == raw
+
+
+@given(st.binary(max_size=80))
+def test_base64url_prints_back_identically(raw: bytes) -> None:
+    assert parse_base64url(to_base64url(raw)) == raw
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_base64url_or_a_format_error(text: str) -> None:
+    try:
+        raw = parse_base64url(text)
+    except FormatError:
+        return
+    assert to_base64url(raw) == text
+
+
+@pytest.mark.parametrize("text", ["AA==", "AB", "A", "A+", "A/", "AA\n", "A A", "AÄ", "AA=", "AAA\x00"])
+def test_other_spelling_of_base64url_is_refused(text: str) -> None:
+    with pytest.raises(FormatError):
+        parse_base64url(text)
+
+
+def test_length_and_size_of_base64url_are_exact() -> None:
+    assert parse_base64url("AAAA", length=3, max_bytes=3) == bytes(3)
+    for settings in ({"length": 4}, {"length": 2}, {"max_bytes": 2}):
+        with pytest.raises(FormatError):
+            parse_base64url("AAAA", **settings)
+
+
+@given(st.datetimes(min_value=datetime(1000, 1, 2), max_value=datetime(9999, 12, 30)))  # noqa: DTZ001 - Hypothesis asks so
+def test_time_prints_back_identically(moment: datetime) -> None:
+    moment = moment.replace(microsecond=0, tzinfo=UTC)
+    assert parse_time(format_time(moment)) == moment
+
+
+def test_time_is_written_in_utc() -> None:
+    assert format_time(datetime(2026, 11, 25, 9, 30, tzinfo=timezone(timedelta(hours=1)))) == "2026-11-25T08:30:00Z"
+    with pytest.raises(FormatError):
+        format_time(datetime(2026, 11, 25))  # noqa: DTZ001 - the missing zone is what is tested
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-25T08:30:00+00:00",
+        "2026-11-25T08:30:00.0Z",
+        "2026-11-25 08:30:00Z",
+        "2026-11-25T08:30:00z",
+        "2026-11-25T24:00:00Z",
+        "2026-02-29T08:30:00Z",
+        "2026-11-25T08:30:60Z",
+        "٢026-11-25T08:30:00Z",
+        "",
+    ],
+)
+def test_other_spelling_of_a_time_is_refused(text: str) -> None:
+    with pytest.raises(FormatError):
+        parse_time(text)
+
+
+@given(st.datetimes(min_value=datetime(1970, 1, 2)), st.binary(min_size=10, max_size=10))  # noqa: DTZ001 - as above
+def test_report_id_is_a_uuid7_that_sorts_by_time(moment: datetime, random: bytes) -> None:
+    moment = moment.replace(tzinfo=UTC)
+    text = make_report_id(moment, random)
+    check_report_id(text)
+    assert int(text.replace("-", "")[:12], 16) == int(moment.timestamp() * 1000)
+
+
+@pytest.mark.parametrize("size", [0, 9, 11])
+def test_report_id_takes_ten_random_bytes(size: int) -> None:
+    with pytest.raises(FormatError):
+        make_report_id(NOW, bytes(size))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "01A211D3-7340-7FF3-B7D7-B412BE473E63",
+        "01a211d3-7340-4ff3-b7d7-b412be473e63",
+        "01a211d3-7340-7ff3-c7d7-b412be473e63",
+        "01a211d373407ff3b7d7b412be473e63",
+        "01a211d3-7340-7ff3-b7d7-b412be473e63\n",
+        "../../etc/passwd",
+    ],
+)
+def test_other_spelling_of_an_id_is_refused(text: str) -> None:
+    with pytest.raises(FormatError):
+        check_report_id(text)

@@ -1,0 +1,154 @@
+"""The digest on the wire: one spelling, no contradiction, and views that hide what is not shown."""
+
+import csv
+import io
+
+import msgspec
+import pytest
+
+from partner_sdk.canonical import encode
+from partner_sdk.digest import (
+    Digest,
+    DigestAdvice,
+    DigestTable,
+    DigestTrend,
+    encode_digest,
+    format_epsilon,
+    format_interval_share,
+    make_cell,
+    make_exact_cell,
+    parse_digest,
+    render_csv,
+    render_json,
+    render_table,
+)
+from partner_sdk.errors import FormatError
+
+
+def make_digest(**changes: object) -> Digest:
+    kinds = [
+        make_cell("grooming", title="Grooming", value=34, low=27, high=41),
+        make_cell("meet_offline", title="Asked to meet in person", value=3, low=0, high=9),
+    ]
+    values: dict[str, object] = {
+        "digest_version": "1",
+        "partner": "example-chat",
+        "environment": "live",
+        "quarter": "2026-Q3",
+        "first_day": "2026-07-01",
+        "last_day": "2026-09-30",
+        "made_at": "2026-11-25T08:30:00Z",
+        "synthetic": False,
+        "epsilon_micro": 900_000,
+        "interval_permille": 950,
+        "total": make_cell("total", title="All incidents", value=37, low=20, high=50),
+        "tables": [
+            DigestTable("kind", "Main kind of report", False, 400_000, 1, kinds),
+            DigestTable("door", "Your own", True, 0, 1, [make_exact_cell("industry", title="You sent", value=2)]),
+        ],
+        "missing_tables": [],
+        "trends": [DigestTrend("total", "All incidents", "unclear", "no clear change")],
+        "recommendations": [DigestAdvice(1, "no_block_tool", "No good way to block", "Put block beside report.")],
+    }
+    return Digest(**(values | changes))  # type: ignore[arg-type]  # the values are typed one by one above
+
+
+def test_what_is_encoded_parses_back_to_the_same_bytes() -> None:
+    raw = encode_digest(make_digest())
+    assert encode_digest(parse_digest(raw)) == raw
+    assert b"." not in raw.replace(b"report.", b"").replace(b"by.", b"")  # no float anywhere
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda raw: raw + b" ", "not-canonical"),
+        (lambda raw: raw[:-1], "malformed"),
+        (lambda raw: raw.replace(b'"synthetic":false', b'"synthetic":null'), "malformed"),
+        (lambda raw: raw.replace(b'"synthetic":false', b'"synthetic":false,"extra":1'), "malformed"),
+        (lambda raw: raw.replace(b'"value":34', b'"value":34.0'), "malformed"),
+        (lambda raw: raw.replace(b'"digest_version":"1"', b'"digest_version":"2"'), "unknown-version"),
+        (lambda raw: raw + b" " * 262_144, "too-large"),
+    ],
+)
+def test_bytes_that_are_not_a_digest_are_refused(change, reason: str) -> None:
+    raw = encode_digest(make_digest())
+    with pytest.raises(FormatError) as caught:
+        parse_digest(change(raw))
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {"value": 3, "shown": "3"},  # a small value in the clear
+        {"value": None, "shown": "3"},
+        {"value": None, "low": 2},
+        {"value": None, "high": 1},
+        {"value": 34, "shown": "35"},
+        {"value": 34, "shown": "34", "low": 35, "high": 40},
+        {"value": -1, "shown": "-1"},
+    ],
+)
+def test_a_cell_that_contradicts_itself_is_refused(cell: dict[str, object]) -> None:
+    good = make_cell("grooming", title="Grooming", value=2, low=0, high=9)
+    bad = msgspec.structs.replace(good, **cell)
+    table = DigestTable("kind", "Main kind", False, 400_000, 1, [bad])
+    with pytest.raises(FormatError) as caught:
+        parse_digest(encode(make_digest(tables=[table])))
+    assert caught.value.reason == "bad-digest"
+
+
+def test_a_cost_that_does_not_cover_the_tables_is_refused() -> None:
+    with pytest.raises(FormatError):
+        encode_digest(make_digest(epsilon_micro=399_999))
+    with pytest.raises(FormatError):
+        encode_digest(make_digest(tables=[DigestTable("door", "Your own", True, 1, 1, [])]))
+
+
+def test_a_value_under_five_is_in_no_view() -> None:
+    cell = make_cell("x", title="X", value=4, low=1, high=2)
+    assert (cell.value, cell.shown, cell.low, cell.high) == (None, "fewer than 5", 0, 4)
+    assert make_cell("x", title="X", value=5, low=1, high=9).value == 5
+    digest = make_digest()
+    line = next(line for line in render_table(digest).splitlines() if "Asked to meet" in line)
+    assert line.split("  ")[-2:] == ["fewer than 5", "0 to 9"]
+    rows = {row["label"]: row for row in csv.DictReader(io.StringIO(render_csv(digest)))}
+    assert (rows["meet_offline"]["value"], rows["meet_offline"]["shown"]) == ("", "fewer than 5")
+    assert '"value": 3,' not in render_json(digest)
+
+
+def test_every_number_of_the_text_has_its_interval() -> None:
+    text = render_table(make_digest())
+    for words in ("27 to 41", "0 to 9", "20 to 50", "exact", "0.9 of at most 1.0", "95 % certainty"):
+        assert words in text
+    assert "1. No good way to block" in text
+    assert "no clear change" in text
+
+
+def test_a_synthetic_digest_is_marked_in_text_table_and_json() -> None:
+    digest = make_digest(synthetic=True)
+    assert "SYNTHETIC" in render_table(digest)
+    assert '"synthetic": true' in render_json(digest)
+    rows = list(csv.DictReader(io.StringIO(render_csv(digest))))
+    assert len(rows) == 4
+    assert {row["synthetic"] for row in rows} == {"yes"}
+
+
+def test_a_lost_table_is_named() -> None:
+    assert "Age of the child" in render_table(make_digest(missing_tables=["Age of the child"]))
+
+
+def test_json_view_is_the_same_digest() -> None:
+    assert msgspec.json.decode(render_json(make_digest()), type=Digest) == make_digest()
+
+
+def test_costs_and_shares_are_written_for_people() -> None:
+    assert [format_epsilon(micro) for micro in (0, 1, 60_000, 400_000, 1_000_000)] == [
+        "0.0",
+        "0.000001",
+        "0.06",
+        "0.4",
+        "1.0",
+    ]
+    assert [format_interval_share(permille) for permille in (950, 975)] == ["95", "97.5"]

@@ -1,0 +1,65 @@
+"""`import partner_sdk` costs next to nothing: names load when they are used."""
+
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import partner_sdk
+
+REPOSITORY = Path(__file__).parents[2]
+BARE = "import msgspec, cryptography.hazmat.primitives.hpke"
+ROUNDS = 15
+MOST_SECONDS = 0.050
+HEAVY = ("requests", "urllib3", "http_message_signatures", "flask", "sqlalchemy", "gateway")
+
+
+def run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60, cwd=REPOSITORY
+    )
+    return done.stdout
+
+
+def measure(code: str) -> float:
+    clock = f"from time import perf_counter as t\na = t()\n{code}\nprint(t() - a)"
+    return float(run(clock))
+
+
+def test_import_adds_at_most_50_ms_to_msgspec_and_hpke() -> None:
+    measure(BARE)
+    measure(f"{BARE}, partner_sdk")
+    bare, ours = [], []
+    for _ in range(ROUNDS):  # in turn, so that a busy moment of the machine meets both
+        bare.append(measure(BARE))
+        ours.append(measure(f"{BARE}, partner_sdk"))
+    assert statistics.median(ours) - statistics.median(bare) <= MOST_SECONDS
+
+
+def test_import_loads_no_module_of_the_package_and_no_library() -> None:
+    loaded = run("import sys, partner_sdk\nprint(*sorted(sys.modules))").split()
+    assert "partner_sdk" in loaded
+    assert [name for name in loaded if name.startswith("partner_sdk.")] == []
+    assert [name for name in loaded if name.split(".")[0] in (*HEAVY, "msgspec", "cryptography")] == []
+
+
+@pytest.mark.parametrize("module", ["signature_profile", "keys", "sealing", "submission", "intake", "problems"])
+def test_core_that_the_gateway_imports_loads_no_client(module: str) -> None:
+    loaded = run(f"import sys, partner_sdk.{module}\nprint(*sorted(sys.modules))").split()
+    assert f"partner_sdk.{module}" in loaded
+    assert [name for name in loaded if name.split(".")[0] in HEAVY] == []
+
+
+def test_every_public_name_loads_from_its_module() -> None:
+    names = [name for name in partner_sdk.__all__ if name != "__version__"]
+    assert len(names) >= 10
+    for name in names:
+        assert getattr(partner_sdk, name).__name__ == name
+    assert set(partner_sdk.__all__) <= set(dir(partner_sdk))
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        partner_sdk.nothing  # noqa: B018 - the access is what is tested

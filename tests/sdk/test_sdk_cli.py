@@ -1,0 +1,383 @@
+"""`report-abuse-partner`: exit codes that mean something, the environment on every line, the emergency words."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+from requests.adapters import BaseAdapter
+
+from gateway.store.invitations import put_invitation
+from partner_sdk.canonical import encode, to_base64url
+from partner_sdk.cli import main
+from partner_sdk.cli_output import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, NOT_A_REPORT, Speaker
+from partner_sdk.cli_reports import EMERGENCY
+from partner_sdk.cli_surroundings import Surroundings
+from partner_sdk.enrolment import secret_sha256
+from partner_sdk.mailbox_message import FIRST_PREVIOUS, message_sha256
+from tests.builders import DAY, EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, Agency, House, Partner, StillClock, make_house
+from tests.sdk.mailbox_builders import Post, make_post, post_to
+from tests.sdk.sdk_builders import ScriptedGateway, make_digest, make_invitation, make_state, session_for
+from tests.wsgi_transport import WsgiTransport
+
+REPORT = str(EXAMPLE_REPORT)
+DOWN = [TimeoutError()] * 30
+
+
+class Terminal:
+    """A command line with a state folder, and what it wrote."""
+
+    def __init__(self, folder: Path, adapter: BaseAdapter, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self.adapter = adapter
+        self.capsys = capsys
+        self.out = ""
+        self.err = ""
+
+    def run(self, *words: str) -> int:
+        surroundings = Surroundings(
+            clock=StillClock(),
+            open_session=lambda: session_for(self.adapter),
+            sleep=lambda _: None,
+            environ={"REPORT_ABUSE_PARTNER_STATE": str(self.folder)},
+        )
+        code = main(words, surroundings=surroundings)
+        self.out, self.err = self.capsys.readouterr()
+        return code
+
+    def json(self) -> dict[str, object]:
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+
+class OneFailure(BaseAdapter):
+    """Loses the first report, and passes everything else on."""
+
+    def __init__(self, adapter: BaseAdapter) -> None:
+        super().__init__()
+        self.adapter = adapter
+        self.is_used = False
+
+    def send(self, request: requests.PreparedRequest, **settings: object) -> requests.Response:  # type: ignore[override]
+        if request.path_url == "/v1/reports" and not self.is_used:
+            self.is_used = True
+            raise TimeoutError
+        return self.adapter.send(request, **settings)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> House:
+    house = make_house(tmp_path / "sandbox-gateway", agency=Agency(environment="sandbox"))
+    house.publish(Partner(environment="sandbox").entry())
+    return house
+
+
+@pytest.fixture
+def line(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    make_state(tmp_path / "partner", agency=house.agency)
+    return Terminal(tmp_path / "partner", WsgiTransport(house.open_app("industry")), capsys)
+
+
+@pytest.fixture
+def rehearsal(sandbox: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    make_state(tmp_path / "partner", agency=sandbox.agency, partner=Partner(environment="sandbox"))
+    return Terminal(tmp_path / "partner", WsgiTransport(sandbox.open_app("industry")), capsys)
+
+
+@pytest.fixture
+def broken_line(line: Terminal) -> Terminal:
+    """The key set is known, and then nothing answers any more."""
+    assert line.run("doctor") == 0
+    return Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
+
+
+def test_submit_delivers_and_names_reference_and_receipt(line: Terminal) -> None:
+    assert line.run("report", "submit", REPORT, "--priority", "P2", "--json") == 0
+    said = line.json()
+    assert said["delivered"] is True
+    assert said["environment"] == "live"
+    assert said["not_a_report"] is False
+    assert Path(str(said["receipt_file"])).is_file()
+    assert line.run("receipt", "verify", str(said["receipt_file"])) == 0
+    assert str(said["reference"]) in line.out
+    assert line.run("report", "status", str(said["report_id"])) == 0
+    assert "received" in line.out
+    assert line.run("report", "list") == 0
+    assert str(said["reference"]) in line.out
+
+
+def test_every_line_says_not_a_report_in_the_sandbox(rehearsal: Terminal, sandbox: House) -> None:
+    post_to(sandbox, make_sandbox_digest())
+    commands = [
+        ("report", "submit", REPORT, "--priority", "P1"),
+        ("report", "list"),
+        ("report", "submit", "--resume"),
+        ("inbox",),
+        ("inbox", "--all"),
+        ("inbox", "--show", "1"),
+        ("digest",),
+        ("digest", "--offline", "--csv"),
+        ("doctor",),
+    ]
+    for words in commands:
+        assert rehearsal.run(*words) == 0, words
+        lines = [one for one in (rehearsal.out + rehearsal.err).splitlines() if not one.startswith("environment,")]
+        assert lines, words
+        assert all(NOT_A_REPORT in one for one in lines), words
+    for words in (("report", "list", "--json"), ("digest", "--json"), ("doctor", "--json"), ("inbox", "--json")):
+        assert rehearsal.run(*words) == 0
+        assert rehearsal.json()["not_a_report"] is True
+        assert rehearsal.json()["environment"] == "sandbox"
+
+
+def test_no_line_says_not_a_report_when_live(line: Terminal) -> None:
+    assert line.run("report", "submit", REPORT, "--priority", "P3") == 0
+    assert NOT_A_REPORT not in line.out + line.err
+    assert all(one.startswith("[live] ") for one in line.out.splitlines())
+
+
+def test_reference_of_the_sandbox_says_test(rehearsal: Terminal) -> None:
+    assert rehearsal.run("report", "submit", REPORT, "--priority", "P1", "--json") == 0
+    assert str(rehearsal.json()["reference"]).startswith("TEST-")
+
+
+def test_p1_that_is_not_delivered_prints_the_emergency_words_and_stays(broken_line: Terminal, line: Terminal) -> None:
+    assert broken_line.run("report", "submit", REPORT, "--priority", "P1") == EXIT_NOT_DELIVERED
+    assert EMERGENCY in broken_line.err
+    assert "call 999" in EMERGENCY
+    assert "NOT DELIVERED" in broken_line.err
+    assert broken_line.run("report", "list") == 0
+    assert "NOT DELIVERED" in broken_line.out
+    assert broken_line.run("report", "submit", "--resume") == EXIT_NOT_DELIVERED
+    assert EMERGENCY in broken_line.err
+    assert line.run("report", "submit", "--resume") == 0
+    assert "Delivered. Reference" in line.out
+    assert line.run("report", "submit", "--resume") == 0
+    assert "Nothing waits" in line.out
+
+
+def test_emergency_words_come_with_the_first_wait_for_a_p1(line: Terminal) -> None:
+    slow = Terminal(line.folder, OneFailure(line.adapter), line.capsys)
+    assert slow.run("report", "submit", REPORT, "--priority", "P1") == 0
+    assert slow.err.count(EMERGENCY) == 1
+    slow = Terminal(line.folder, OneFailure(line.adapter), line.capsys)
+    assert slow.run("report", "submit", REPORT, "--priority", "P3") == 0
+    assert "Trying again" in slow.err
+    assert EMERGENCY not in slow.err
+
+
+def test_emergency_words_come_when_a_p1_is_stopped_by_hand(line: Terminal) -> None:
+    stopped = Terminal(line.folder, ScriptedGateway(KeyboardInterrupt()), line.capsys)  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run("report", "submit", REPORT, "--priority", "P1")
+    assert EMERGENCY in line.capsys.readouterr().err
+
+
+def test_p2_that_is_not_delivered_prints_no_emergency_words(broken_line: Terminal) -> None:
+    assert broken_line.run("report", "submit", REPORT, "--priority", "P2", "--json") == EXIT_NOT_DELIVERED
+    assert "999" not in broken_line.err
+    assert broken_line.json()["delivered"] is False
+
+
+@pytest.mark.parametrize("content", ["{}", "not json", None])
+def test_p1_that_can_not_be_read_prints_the_emergency_words(
+    line: Terminal, tmp_path: Path, content: str | None
+) -> None:
+    file = tmp_path / "report.json"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    assert line.run("report", "submit", str(file), "--priority", "P1") == EXIT_FAILED
+    assert EMERGENCY in line.err
+    assert line.out == ""
+
+
+def test_p1_from_a_folder_without_enrolment_prints_the_emergency_words(line: Terminal, tmp_path: Path) -> None:
+    line.folder = tmp_path / "none"
+    assert line.run("report", "submit", REPORT, "--priority", "P1") == EXIT_FAILED
+    assert EMERGENCY in line.err
+
+
+def test_fault_of_a_report_names_the_field_and_not_its_words(line: Terminal, tmp_path: Path) -> None:
+    report = json.loads(EXAMPLE_REPORT.read_text(encoding="utf-8"))
+    report["category"] = "synthetic-marker"
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(report), encoding="utf-8")
+    assert line.run("report", "submit", str(file), "--priority", "P2") == EXIT_FAILED
+    assert "#/category" in line.err
+    assert "synthetic-marker" not in line.err
+
+
+def test_report_is_read_from_standard_input(line: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Input:
+        buffer = io.BytesIO(EXAMPLE_REPORT.read_bytes())
+
+    monkeypatch.setattr(sys, "stdin", Input)
+    assert line.run("report", "submit", "-", "--priority", "P2") == 0
+
+
+def test_altered_receipt_is_an_alarm(line: Terminal, tmp_path: Path) -> None:
+    line.run("report", "submit", REPORT, "--priority", "P2", "--json")
+    raw = Path(str(line.json()["receipt_file"])).read_bytes()
+    file = tmp_path / "receipt.json"
+    file.write_bytes(raw.replace(b'"sig":"', b'"sig":"A', 1)[:-1])
+    assert line.run("receipt", "verify", str(file)) == EXIT_ALARM
+    assert "does NOT hold" in line.err
+    assert line.run("receipt", "verify", str(file), "--json") == EXIT_ALARM
+    assert line.json()["verified"] is False
+
+
+def test_receipt_verifies_offline(line: Terminal) -> None:
+    line.run("report", "submit", REPORT, "--priority", "P2", "--json")
+    offline = Terminal(line.folder, ScriptedGateway(), line.capsys)
+    assert offline.run("receipt", "verify", str(line.json()["receipt_file"])) == 0
+    assert "The receipt holds" in offline.out
+
+
+def test_discarded_report_is_gone(broken_line: Terminal) -> None:
+    broken_line.run("report", "submit", REPORT, "--priority", "P3", "--json")
+    report_id = str(broken_line.json()["report_id"])
+    assert broken_line.run("report", "discard", report_id) == 0
+    assert broken_line.run("report", "discard", report_id) == EXIT_FAILED
+    assert "[live]" in broken_line.err
+
+
+def make_sandbox_digest() -> Post:
+    body = to_base64url(encode(make_digest(environment="sandbox")))
+    return make_post(1, body=body, kind="digest", agency=Agency(environment="sandbox"))
+
+
+def test_digest_comes_as_table_json_and_csv(line: Terminal, house: House) -> None:
+    assert line.run("digest") == EXIT_FAILED
+    assert "No digest has come yet" in line.err
+    post_to(house, make_post(1, body=to_base64url(encode(make_digest())), kind="digest"))
+    assert line.run("digest") == 0
+    assert "Digest of 2026-Q3 for example-chat" in line.out
+    assert line.run("digest", "--json") == 0
+    assert line.json()["digest"] == json.loads(encode(make_digest()))
+    assert line.run("digest", "--csv") == 0
+    rows = list(csv.DictReader(io.StringIO(line.out)))
+    assert [(row["environment"], row["label"], row["value"]) for row in rows] == [
+        ("live", "total", "12"),
+        ("live", "grooming", "12"),
+        ("live", "sent", "3"),
+    ]
+    assert line.run("digest", "--quarter", "2020-Q1") == EXIT_FAILED
+
+
+def test_digest_that_was_fetched_is_shown_while_the_gateway_is_down(line: Terminal, house: House) -> None:
+    post_to(house, make_post(1, body=to_base64url(encode(make_digest())), kind="digest"))
+    assert line.run("inbox") == 0
+    assert "digest" in line.out
+    down = Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
+    assert down.run("digest") == 0
+    assert "Only what was fetched before" in down.err
+
+
+def test_gap_in_the_mailbox_is_an_alarm(line: Terminal, house: House) -> None:
+    first = make_post(1)
+    post_to(house, first, make_post(3, previous="ab" * 32))
+    assert line.run("inbox", "--json") == EXIT_ALARM
+    said = line.json()
+    assert [alarm["reason"] for alarm in said["alarms"]] == ["gap"]  # type: ignore[index,attr-defined]
+    assert "ALARM (gap)" in line.err
+    assert message_sha256(first.signed) != FIRST_PREVIOUS
+
+
+def test_empty_inbox_says_so(line: Terminal) -> None:
+    assert line.run("inbox") == 0
+    assert "No new messages" in line.out
+    assert line.run("inbox", "--show", "5") == EXIT_FAILED
+
+
+def test_enrol_makes_the_folder_and_names_what_to_compare(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with house.open_gateway().store.write() as connection:
+        put_invitation(connection, secret_sha256=secret_sha256(bytes(32)), partner="new-chat", expires_at=NOW + 7 * DAY)
+    invitation = make_invitation(house.agency, Partner(partner="new-chat"))
+    file = tmp_path / "invitation.json"
+    file.write_bytes(encode(invitation) + b"\n")
+    line = Terminal(tmp_path / "new", WsgiTransport(house.open_app("industry")), capsys)
+    assert line.run("enrol", str(file)) == 0
+    assert invitation.root_fingerprint in line.out
+    assert "submission key id" in line.out
+    assert invitation.secret not in line.out + line.err
+    assert line.run("doctor") == EXIT_FAILED
+    assert "not approved yet" in line.out
+    assert line.run("enrol", str(file), "--json") == 0
+    assert line.json()["partner"] == "new-chat"
+
+
+def test_bad_invitation_fails_without_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "invitation.json"
+    file.write_bytes(b"{}")
+    line = Terminal(tmp_path / "new", ScriptedGateway(), capsys)
+    assert line.run("enrol", str(file)) == EXIT_FAILED
+    assert "bad-invitation" in line.err
+    assert not line.folder.exists()
+
+
+def test_doctor_fails_when_the_gateway_does_not_answer(broken_line: Terminal) -> None:
+    assert broken_line.run("doctor") == EXIT_FAILED
+    assert f"{PUBLIC_ORIGIN}: " in broken_line.out
+    assert "FAIL" in broken_line.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("report",), ("report", "submit"), ("report", "submit", "x"), ("report", "submit", "x", "--priority", "P4")],
+)
+def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+HELP = [
+    (),
+    ("enrol",),
+    ("report", "submit"),
+    ("report", "list"),
+    ("report", "status"),
+    ("report", "discard"),
+    ("receipt", "verify"),
+    ("inbox",),
+    ("digest",),
+    ("doctor",),
+]
+
+
+@pytest.mark.parametrize("words", HELP, ids=" ".join)
+def test_help_has_an_example_and_the_exit_codes(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*words, "--help"])
+    assert caught.value.code == 0
+    said = capsys.readouterr().out
+    assert f"report-abuse-partner {' '.join(words)}" in said
+    assert "example:" in said
+    assert "exit codes:" in said
+
+
+def test_installed_command_answers() -> None:
+    command = Path(sys.executable).parent / "report-abuse-partner"
+    done = subprocess.run([str(command), "--version"], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "0.1.0"
+
+
+def test_speaker_marks_every_line_of_a_text() -> None:
+    out = io.StringIO()
+    Speaker("sandbox", out=out, err=out).say("one\n\ntwo")
+    assert out.getvalue().splitlines() == [
+        "[sandbox: NOT A REPORT] one",
+        "[sandbox: NOT A REPORT]",
+        "[sandbox: NOT A REPORT] two",
+    ]

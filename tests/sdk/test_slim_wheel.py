@@ -1,0 +1,117 @@
+"""The SDK's own wheel: alone with its four libraries and theirs, every module of it imports."""
+
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+REPOSITORY = Path(__file__).parents[2]
+SOURCE = REPOSITORY / "partner_sdk"
+DECLARED = {"cryptography", "http-message-signatures", "msgspec", "requests"}
+FOREIGN = {"flask", "sqlalchemy", "gateway", "alembic", "werkzeug", "opendp", "pytest", "requests_http_signature"}
+
+# Imports every module of the package, and prints where each came from and which foreign ones are there.
+PROBE = """
+import importlib, pkgutil, sys
+import partner_sdk
+names = [module.name for module in pkgutil.walk_packages(partner_sdk.__path__, "partner_sdk.")]
+for name in names:
+    importlib.import_module(name)
+print(partner_sdk.__file__)
+print(len(names))
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def needed_distributions() -> set[str]:
+    """Return the declared libraries and what they need on this Python, as their own metadata says; no extras."""
+    found: set[str] = set()
+    waiting = set(DECLARED)
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        requirements = [Requirement(line) for line in importlib.metadata.requires(name) or []]
+        needed = {normal(one.name) for one in requirements if one.marker is None or one.marker.evaluate({"extra": ""})}
+        waiting |= needed - found
+    return found
+
+
+def copy_distribution(name: str, target: Path) -> int:
+    """Copy the installed files of one distribution into a folder that holds nothing else."""
+    count = 0
+    for file in importlib.metadata.files(name) or []:
+        source = Path(str(file.locate()))
+        if ".." in file.parts or not source.is_file():
+            continue
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target / file)
+        count += 1
+    return count
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # A copy of the source, so that the build leaves nothing in the repository.
+    source = tmp_path_factory.mktemp("source") / "partner_sdk"
+    shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build"))
+    target = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
+    command += ["--no-deps", "--no-build-isolation", "--no-index", "-w", str(target), str(source)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    (built,) = target.glob("*.whl")
+    return built
+
+
+def test_wheel_has_its_name_and_declares_four_libraries(wheel: Path) -> None:
+    assert wheel.name == "report_abuse_partner_sdk-0.1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [one for one in archive.namelist() if one.endswith(".dist-info/METADATA")]
+        metadata = archive.read(name).decode("utf-8")
+    lines = [line.removeprefix("Requires-Dist: ") for line in metadata.splitlines() if line.startswith("Requires-Dist")]
+    assert {normal(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in lines} == DECLARED
+
+
+def test_wheel_holds_every_module_the_specification_and_the_examples(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    modules = {f"partner_sdk/{path.name}" for path in SOURCE.glob("*.py")}
+    assert len(modules) >= 30
+    assert modules <= names
+    assert {"partner_sdk/WIRE.md", "partner_sdk/py.typed", "partner_sdk/examples/report.json"} <= names
+    vectors = {f"partner_sdk/vectors/{path.name}" for path in (SOURCE / "vectors").glob("*.json")}
+    assert vectors
+    assert vectors <= names
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"partner_sdk", "report_abuse_partner_sdk-0.1.0.dist-info"}
+
+
+def test_wheel_needs_nothing_but_its_libraries(wheel: Path, tmp_path: Path) -> None:
+    target = tmp_path / "only"
+    target.mkdir()
+    distributions = needed_distributions()
+    assert distributions >= DECLARED
+    assert not distributions & {"flask", "sqlalchemy", "werkzeug"}
+    for name in distributions:
+        assert copy_distribution(name, target) >= 3
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target)
+    # -I -S: no site-packages, no user folder, no current folder; only what was put into the target.
+    probe = f"import sys\nsys.path.insert(0, {str(target)!r})\n{PROBE}"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", probe], capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    place, count, loaded = done.stdout.splitlines()
+    assert place.startswith(str(target))
+    assert int(count) >= 30
+    assert not FOREIGN & set(loaded.split())

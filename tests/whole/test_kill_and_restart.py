@@ -1,0 +1,174 @@
+"""What was acknowledged survives `kill -9` of every process of the gateway, at any moment; nothing is stored twice."""
+
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import requests
+
+from gateway.demo.form_walk import FormWalkError, walk_form
+from gateway.demo.loop import ANSWERS, Loop
+from partner_sdk.client import Partner as SdkPartner
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.keys import find_active_sealing_key
+from tests.builders import Partner, SealedReport, seal_report, sign_request
+
+KILLS = 20
+SENDERS = 3
+REPORTS_IN_TRACE = 10
+
+
+class Senders:
+    """Threads that send reports through both doors and note every acknowledgement; they try again what was not."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.acknowledged: set[str] = set()
+        self.thanked: list[str] = []
+        self.stopping = threading.Event()
+        partner = SdkPartner.open(loop.partner_state)
+        key = find_active_sealing_key(partner.refresh_key_set(), now=datetime.now(UTC))
+        assert key is not None
+        self.key = key
+        self.private_key = load_signing_key(partner.state.read_key(KeyRole.SUBMISSION))
+        self.threads = [threading.Thread(target=self._send_reports) for _ in range(SENDERS)]
+        self.threads.append(threading.Thread(target=self._fill_forms))
+
+    def _send_reports(self) -> None:
+        while not self.stopping.is_set():
+            sealed = self.make_report()
+            while not self.send(sealed) and not self.stopping.is_set():
+                time.sleep(0.01)
+
+    def make_report(self) -> SealedReport:
+        """Return a new sealed report."""
+        now = datetime.now(UTC)
+        return seal_report(Partner(), key=self.key, signed_by=self.private_key, created_at=now, priority="P1")
+
+    def send(self, sealed: SealedReport) -> bool:
+        """Send it once; return whether it was acknowledged."""
+        url = f"{self.loop.origin}/v1/reports"
+        headers = sign_request("POST", url, body=sealed.body, private_key=self.private_key, created=datetime.now(UTC))
+        with contextlib.suppress(requests.RequestException):
+            answer = requests.post(url, data=sealed.body, headers=headers, timeout=10)
+            if answer.status_code in (200, 201):
+                self.acknowledged.add(sealed.clear.report_id)
+                return True
+            assert answer.status_code in (429, 503), answer.text
+        return False
+
+    def _fill_forms(self) -> None:
+        while not self.stopping.is_set():
+            with contextlib.suppress(requests.RequestException, FormWalkError):
+                self.thanked.append(walk_form(self.loop.origin, ANSWERS))
+
+    def __enter__(self) -> "Senders":
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def members_of_the_gateway(loop: Loop) -> list[int]:
+    """Return the command and all its servers and workers."""
+    mine = str(loop.gateway_state).encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal() and mine in (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
+def stored(loop: Loop) -> tuple[list[str], list[str]]:
+    """Return report ids of partners and references of the public door, as stored."""
+    database = sqlite3.connect(loop.gateway_state / "gateway.sqlite")
+    rows = database.execute("SELECT door, report_id, reference FROM reports").fetchall()
+    database.close()
+    return [r[1] for r in rows if r[0] == "industry"], [r[2] for r in rows if r[0] == "public"]
+
+
+def test_every_acknowledged_report_is_there_after_twenty_kills_and_none_twice(loop: Loop) -> None:
+    source = random.Random(20261125)
+    with Senders(loop) as senders:
+        for _ in range(KILLS):
+            time.sleep(source.uniform(0.1, 0.7))
+            members = members_of_the_gateway(loop)
+            assert len(members) >= 3
+            for pid in members:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            loop.processes.forget_killed()
+            loop.start_gateway()
+        time.sleep(1)
+    report_ids, references = stored(loop)
+    assert len(senders.acknowledged) >= KILLS
+    assert len(senders.thanked) >= 3
+    assert senders.acknowledged <= set(report_ids)
+    assert set(senders.thanked) <= set(references)
+    assert [name for name, count in Counter(report_ids + references).items() if count > 1] == []
+    assert loop.collect() == len(report_ids) + len(references)
+    loop.run_desk("collect", "--reconcile")
+
+
+def test_write_ahead_log_is_synced_before_the_answer_is_written(loop: Loop, tmp_path: Path) -> None:
+    """A kill can not show a missing sync, because the page cache survives it: the system calls must.
+
+    One sender at a time, so that every page of the log in the trace belongs to the next answer.
+    """
+    senders = Senders(loop)
+    workers = [pid for pid in members_of_the_gateway(loop) if has_open(pid, "gateway.sqlite-wal")]
+    assert len(workers) >= 1
+    trace = tmp_path / "trace"
+    calls = "fdatasync,fsync,sendto,sendmsg,write,writev,pwrite64"
+    pids = [argument for pid in workers for argument in ("-p", str(pid))]
+    with subprocess.Popen(
+        ["strace", "-f", "-tt", "-y", "-s", "16", "-e", f"trace={calls}", "-o", str(trace), *pids],
+        stderr=subprocess.DEVNULL,
+    ) as tracer:
+        try:
+            time.sleep(1.5)
+            for _ in range(REPORTS_IN_TRACE):
+                assert senders.send(senders.make_report())
+            walk_form(loop.origin, ANSWERS)
+        finally:
+            tracer.send_signal(signal.SIGINT)
+    answers = synced_answers(trace.read_text(errors="replace").splitlines())
+    writing = [is_synced for pages, is_synced in answers if pages]
+    # Nine posts of the form write to the log as well: its drafts, and the report with Send.
+    assert len(writing) >= REPORTS_IN_TRACE + 9, "the trace missed answers"
+    assert all(writing), f"{writing.count(False)} of {len(writing)} answers went out before the log was synced"
+
+
+def has_open(pid: int, name: str) -> bool:
+    with contextlib.suppress(OSError):
+        return any(link.readlink().name == name for link in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
+def synced_answers(lines: list[str]) -> list[tuple[int, bool]]:
+    """Return for each answer to a post how many pages of the log were written for it, and whether all were synced."""
+    unsynced, pages, answers = False, 0, []
+    for line in lines:
+        if "-wal>" in line and "pwrite64(" in line:
+            unsynced, pages = True, pages + 1
+        elif "-wal>" in line and ("fdatasync(" in line or "fsync(" in line):
+            unsynced = "unfinished" in line
+        elif "fdatasync resumed" in line or "fsync resumed" in line:
+            unsynced = False
+        elif '"HTTP/1.1 201' in line or '"HTTP/1.1 303' in line:
+            answers.append((pages, not unsynced))
+            pages = 0
+    return answers
