@@ -169,13 +169,13 @@ class Intake:
         self._signer = signer
         self._clock = clock
 
-    def accept(self, report: NewReport) -> Accepted:
+    def accept(self, report: NewReport, *, keys: AcceptedKeys | None = None) -> Accepted:
         """Take a report and return its receipt once both are durable.
 
-        The same report again gives the stored receipt. Raises IntakeError, FormatError or StorageUnavailableError;
-        then nothing is stored.
+        `keys` are those that the door has judged this request by, if it has. The same report again gives the stored
+        receipt. Raises IntakeError, FormatError or StorageUnavailableError; then nothing is stored.
         """
-        candidate = self._make_candidate(report)
+        candidate = self._make_candidate(report, keys=keys or self._key_state.find_keys())
         try:
             for check in CHECKS:
                 check(candidate)
@@ -205,8 +205,7 @@ class Intake:
             return None
         return ReceiptView(receipt=stored.intake, stage=stored.stage, outcome=stored.outcome)
 
-    def _make_candidate(self, report: NewReport) -> Candidate:
-        keys = self._key_state.find_keys()
+    def _make_candidate(self, report: NewReport, *, keys: AcceptedKeys | None) -> Candidate:
         if keys is None:
             raise NoActiveKeyError("The agency has not published its keys yet.")
         return Candidate(

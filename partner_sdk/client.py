@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -255,7 +256,7 @@ class Partner:
             reply = self.transport.send("GET", "/v1/mailbox", max_bytes=MAX_REPLY_BYTES)
             items = parse_exact(reply.body, kind=MailboxList, max_bytes=MAX_REPLY_BYTES).messages
             acknowledged: list[str] = []
-            delivery = mailbox.receive(items, acknowledge=lambda one: self._acknowledge(one, acknowledged))  # noqa: B023
+            delivery = mailbox.receive(items, acknowledge=partial(self._acknowledge, acknowledged))
             messages += delivery.messages
             # A gap may close in a later round; what is wrong with a message stays.
             alarms = {place: alarm for place, alarm in alarms.items() if alarm.reason != "gap"}
@@ -341,7 +342,7 @@ class Partner:
             for report_id in self.state.list_undelivered()
         ]
 
-    def _acknowledge(self, message_id: str, acknowledged: list[str]) -> None:
+    def _acknowledge(self, acknowledged: list[str], message_id: str) -> None:
         check_report_id(message_id)
         self.transport.send("POST", f"/v1/mailbox/{message_id}/ack", body=b"{}", max_bytes=MAX_SMALL_REPLY_BYTES)
         acknowledged.append(message_id)

@@ -24,6 +24,8 @@ from partner_sdk.canonical import format_time
 
 PAGE_ROWS: Final = 200
 STUCK: Final = "feed-stuck"
+# The gateway's own columns no longer fit the statement beside them: somebody changed the row.
+NOT_TAKEN: Final = "acknowledgement-not-taken"
 
 Progress = Callable[[int], None]
 
@@ -63,12 +65,14 @@ def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progr
         rows = [bytes(row) for row in page.reports]
         fresh, claims = take_rows(desk, rows, believed=believed, actor=actor, collected=collected)
         taken = feed.post_acknowledgements(claims)
+        if taken < len(claims):
+            _note(desk, NOT_TAKEN, status)
         if progress is not None:
             progress(collected.filed + collected.set_aside)
         if not page.more:
             break
         if not fresh and not taken:
-            _note_stuck(desk, status)
+            _note(desk, STUCK, status)
             break
     _check_chains(desk, status, collected=collected)
     return collected
@@ -257,6 +261,6 @@ def _check_chains(desk: Desk, status: FeedStatus, *, collected: Collected) -> No
         collected.gaps = find_gaps(connection, now=now)
 
 
-def _note_stuck(desk: Desk, status: FeedStatus) -> None:
+def _note(desk: Desk, kind: str, status: FeedStatus) -> None:
     with desk.store.write() as connection:
-        raise_alarm(connection, STUCK, f"{status.instance}/{status.epoch}", now=desk.clock())
+        raise_alarm(connection, kind, f"{status.instance}/{status.epoch}", now=desk.clock())

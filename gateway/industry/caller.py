@@ -21,6 +21,7 @@ class Caller:
     """A partner, known by the signature over the headers of its request; the body is not checked yet."""
 
     gateway: Gateway
+    keys: AcceptedKeys
     entry: RegisterEntry
     claim: SignatureClaim
 
@@ -51,7 +52,7 @@ def get_caller() -> Caller:
     entry = keys.find_partner(claim.key_id)
     if entry is None:
         raise SignatureProfileError("The key is not known here.", reason="unknown-key")
-    return Caller(gateway=gateway, entry=entry, claim=claim)
+    return Caller(gateway=gateway, keys=keys, entry=entry, claim=claim)
 
 
 def get_accepted_keys(gateway: Gateway) -> AcceptedKeys:

@@ -36,7 +36,8 @@ def post_report() -> Response:
     envelope = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
     check_envelope(statement, envelope)
     accepted = caller.gateway.intake.accept(
-        NewReport(door="industry", envelope=envelope, submission=submission, clear=clear_fields_of(statement))
+        NewReport(door="industry", envelope=envelope, submission=submission, clear=clear_fields_of(statement)),
+        keys=caller.keys,
     )
     return answer_bytes(accepted.receipt, status=HTTPStatus.CREATED if accepted.is_new else HTTPStatus.OK)
 

@@ -7,7 +7,8 @@ Never has static files, debug pages or sessions of its own; a room registers its
 from collections.abc import Collection, Sequence
 from types import TracebackType
 
-from flask import Flask
+from flask import Flask, Request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from gateway.web.body_limit import apply_body_limits
 from gateway.web.csrf import apply_csrf
@@ -16,6 +17,19 @@ from gateway.web.logs import apply_access_log, log_failure
 from gateway.web.problem_pages import API_PREFIXES, HtmlError, register_problems
 from gateway.web.request_id import apply_request_ids
 from gateway.web.rules import check_every_route_has_a_rule
+
+
+class PageSessions(SecureCookieSessionInterface):
+    """Opens a session for pages only: machines sign each request, and under their paths there is none to read."""
+
+    def __init__(self, *, api_prefixes: Sequence[str]) -> None:
+        self._api_prefixes = tuple(api_prefixes)
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of a page, or one that refuses to be written. The route is not known yet here."""
+        if request.path.startswith(self._api_prefixes):
+            return self.make_null_session(app)
+        return super().open_session(app, request)
 
 
 class WebApp(Flask):
@@ -46,6 +60,7 @@ def make_web_app(
     `cookie_name` gets the `__Host-` prefix where `origin` is https; the cookie lasts until the browser closes.
     """
     app = WebApp(name, static_folder=None, template_folder=None)
+    app.session_interface = PageSessions(api_prefixes=api_prefixes)
     is_https = origin.startswith("https://")
     app.config.update(
         SECRET_KEY=secret_key,

@@ -113,7 +113,7 @@ def test_lost_reply_is_repeated_and_stored_once(client: Client, house: House, wi
             raise TimeoutError
         return response
 
-    wire.send = lose_first  # type: ignore[method-assign]
+    wire.send = lose_first
     receipt = client.submit(RAW, priority="P1")
     assert lost == ["/v1/reports"]
     assert client.state.find_receipt(receipt.report_id) == receipt.raw

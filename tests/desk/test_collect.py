@@ -144,6 +144,16 @@ def test_row_altered_by_hand_is_set_aside_with_its_reason_and_the_rest_goes_on(l
     assert loop.collect().set_aside == 0
 
 
+def test_row_whose_columns_were_changed_is_judged_by_its_statement_and_reported(loop: Loop) -> None:
+    loop.send_industry(priority="P3")
+    loop.gateway_sql("UPDATE reports SET partner = 'other-chat', priority = 'P1'")
+    assert loop.collect().filed == 1
+    with loop.desk.store.read() as connection:
+        (case,) = list_cases(connection)
+    assert (case.partner, case.priority) == ("example-chat", "P3")
+    assert [kind for kind, _ in alarms(loop)] == ["acknowledgement-not-taken"]
+
+
 def test_statement_with_a_forged_signature_is_set_aside(loop: Loop) -> None:
     loop.send_industry()
     forger = load_signing_key(make_key(KeyRole.RECEIPT, name="forger"))

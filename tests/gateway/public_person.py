@@ -43,6 +43,7 @@ class FormParser(HTMLParser):
         self.title = ""
         self.is_in_title = False
         self.area: str | None = None
+        self.areas: list[str] = []
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attributes}
@@ -51,6 +52,7 @@ class FormParser(HTMLParser):
             self.is_in_title = True
         elif tag == "textarea":
             self.area = given["name"]
+            self.areas.append(self.area)
             self.fields.add(self.area, "")
         elif tag == "input" and (kind not in {"radio", "checkbox"} or "checked" in given):
             self.fields.add(given["name"], given.get("value", ""))
@@ -72,9 +74,10 @@ def read_form(answer: TestResponse) -> MultiDict[str, str]:
     """Return what the page's form would post if nothing were changed."""
     parser = FormParser()
     parser.feed(answer.get_data(as_text=True))
-    for name, value in list(parser.fields.items()):
-        if value.startswith("\n"):
-            parser.fields[name] = value[1:]  # HTML drops the first line break of a textarea
+    for name in parser.areas:
+        # HTML drops the first line break of a textarea, whichever way it is spelled.
+        value = parser.fields[name]
+        parser.fields[name] = value[2:] if value.startswith("\r\n") else value.removeprefix("\n")
     return parser.fields
 
 

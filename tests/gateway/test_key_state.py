@@ -84,7 +84,7 @@ def test_a_key_set_that_may_not_be_believed_changes_nothing(
         key_state.accept_key_set(raw(agency))
     assert refused.value.reason == reason
     assert serials(key_state) == (5, None)
-    assert key_state.find_keys().bundle == agency.bundle(serial=5)  # type: ignore[union-attr]
+    assert key_state.find_keys().bundle == agency.bundle(serial=5)
 
 
 def swap_signature(agency: Agency) -> bytes:

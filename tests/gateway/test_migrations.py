@@ -83,9 +83,9 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> Non
 
 
 def test_every_table_and_index_can_be_made_by_postgresql_too() -> None:
-    texts = [str(CreateTable(table).compile(dialect=postgresql.dialect())) for table in metadata.sorted_tables]  # type: ignore[no-untyped-call]
+    texts = [str(CreateTable(table).compile(dialect=postgresql.dialect())) for table in metadata.sorted_tables]
     indexes = [
-        str(CreateIndex(index).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+        str(CreateIndex(index).compile(dialect=postgresql.dialect()))
         for table in metadata.sorted_tables
         for index in table.indexes
     ]

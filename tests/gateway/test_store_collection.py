@@ -109,7 +109,7 @@ def test_an_acknowledgement_of_other_bytes_or_another_partner_changes_nothing(
         link = list_links(connection, after=0, limit=1)[0][0]
         for changed in ({"intake_sha256": bytes(32)}, {"partner": "someone-else"}, {"report_id": "other"}):
             wanted = {"partner": link.partner, "report_id": link.report_id, "intake_sha256": link.intake_sha256}
-            assert not acknowledge_report(connection, **{**wanted, **changed}, now=NOW)  # type: ignore[arg-type]
+            assert not acknowledge_report(connection, **{**wanted, **changed}, now=NOW)
         assert count_waiting(connection) == 1
 
 

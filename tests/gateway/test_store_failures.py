@@ -73,7 +73,7 @@ def test_a_full_disk_stores_neither_report_nor_draft(house: House) -> None:
 
 
 def put_sent(connection: object) -> None:
-    assert put_draft(connection, draft_id=DRAFT, version=1, box=b"sent", expires_at=NOW + DAY)  # type: ignore[arg-type]
+    assert put_draft(connection, draft_id=DRAFT, version=1, box=b"sent", expires_at=NOW + DAY)
 
 
 def test_a_write_that_the_system_cuts_short_loses_nothing_that_was_promised(house: House) -> None:

@@ -80,8 +80,8 @@ def test_an_invitation_holds_until_its_expiry_and_for_one_partner(store: Store) 
 def test_an_invitation_is_answered_once(store: Store) -> None:
     with store.write() as connection:
         first = {"secret_sha256": SECRET, "envelope": b"box", "now": NOW}
-        assert add_enrolment(connection, enrolment_id="e-1", **first)  # type: ignore[arg-type]
-        assert not add_enrolment(connection, enrolment_id="e-2", **first)  # type: ignore[arg-type]
+        assert add_enrolment(connection, enrolment_id="e-1", **first)
+        assert not add_enrolment(connection, enrolment_id="e-2", **first)
         with pytest.raises(ConflictingEnrolmentError):
             add_enrolment(connection, enrolment_id="e-3", secret_sha256=SECRET, envelope=b"other", now=NOW)
         found = list_enrolments(connection, limit=10)

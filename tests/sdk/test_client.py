@@ -180,7 +180,7 @@ def test_resume_sends_p1_first_and_goes_on_after_a_refusal(tmp_path: Path) -> No
     make_state(tmp_path / "p")
     sealer = open_client(tmp_path / "p", ScriptedGateway(KEYS))
     for priority in ("P3", "P1", "P2"):
-        sealer.seal_report(make_industry_report(), priority=priority)  # type: ignore[arg-type]
+        sealer.seal_report(make_industry_report(), priority=priority)
     gateway = ReceivingGateway((422, {}, b""))
     attempts = open_client(tmp_path / "p", gateway).resume()
     assert [(one.priority, one.receipt is None) for one in attempts] == [("P1", True), ("P2", False), ("P3", False)]
@@ -250,7 +250,7 @@ def test_faulty_report_is_refused_before_anything_is_fetched_or_saved(tmp_path: 
 def test_priority_that_does_not_exist_is_refused_before_sealing(tmp_path: Path) -> None:
     client = open_client(tmp_path / "p", ScriptedGateway())
     with pytest.raises(FormatError):
-        client.submit(RAW, priority="P9")  # type: ignore[arg-type]
+        client.submit(RAW, priority="P9")
     assert client.state.list_undelivered() == []
 
 

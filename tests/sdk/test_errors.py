@@ -136,7 +136,7 @@ def test_drawing_names_every_error_under_its_parent() -> None:
             depth = len(found[1]) // 4
             path[depth:] = [found[2]]
             drawn[found[2]] = path[depth - 1] if depth else "Exception"
-    assert drawn == {name: error.__base__.__name__ for name, error in TREE.items()}  # type: ignore[union-attr]
+    assert drawn == {name: error.__base__.__name__ for name, error in TREE.items()}
 
 
 def test_reason_and_message_are_kept() -> None:

@@ -46,7 +46,7 @@ def make_delegation(agency: Agency = AGENCY, *, signed_by: Ed25519PrivateKey | N
         **changes,
     }
     key = signed_by or load(KeyRole.ROOT, agency)
-    return sign_statement(Delegation(**settings), kind=StatementKind.DELEGATION, private_keys=(key,))  # type: ignore[arg-type]
+    return sign_statement(Delegation(**settings), kind=StatementKind.DELEGATION, private_keys=(key,))
 
 
 def make_bundle(delegation: bytes, *, key: Ed25519PrivateKey | None = None, change: bytes | None = None, **fields):

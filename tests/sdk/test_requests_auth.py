@@ -73,7 +73,7 @@ def test_created_is_the_time_of_the_given_clock() -> None:
 
 def test_body_of_text_is_refused() -> None:
     with pytest.raises(SignatureProfileError) as caught:
-        signed(body="{}")  # type: ignore[arg-type]
+        signed(body="{}")
     assert caught.value.reason == "unsignable-body"
 
 

@@ -63,11 +63,11 @@ class OneFailure(BaseAdapter):
         self.adapter = adapter
         self.is_used = False
 
-    def send(self, request: requests.PreparedRequest, **settings: object) -> requests.Response:  # type: ignore[override]
+    def send(self, request: requests.PreparedRequest, **settings: object) -> requests.Response:
         if request.path_url == "/v1/reports" and not self.is_used:
             self.is_used = True
             raise TimeoutError
-        return self.adapter.send(request, **settings)  # type: ignore[arg-type]
+        return self.adapter.send(request, **settings)
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -175,7 +175,7 @@ def test_emergency_words_come_with_the_first_wait_for_a_p1(line: Terminal) -> No
 
 
 def test_emergency_words_come_when_a_p1_is_stopped_by_hand(line: Terminal) -> None:
-    stopped = Terminal(line.folder, ScriptedGateway(KeyboardInterrupt()), line.capsys)  # type: ignore[arg-type]
+    stopped = Terminal(line.folder, ScriptedGateway(KeyboardInterrupt()), line.capsys)
     with pytest.raises(KeyboardInterrupt):
         stopped.run("report", "submit", REPORT, "--priority", "P1")
     assert EMERGENCY in line.capsys.readouterr().err
@@ -286,7 +286,7 @@ def test_gap_in_the_mailbox_is_an_alarm(line: Terminal, house: House) -> None:
     post_to(house, first, make_post(3, previous="ab" * 32))
     assert line.run("inbox", "--json") == EXIT_ALARM
     said = line.json()
-    assert [alarm["reason"] for alarm in said["alarms"]] == ["gap"]  # type: ignore[index,attr-defined]
+    assert [alarm["reason"] for alarm in said["alarms"]] == ["gap"]
     assert "ALARM (gap)" in line.err
     assert message_sha256(first.signed) != FIRST_PREVIOUS
 

@@ -26,7 +26,7 @@ OK = (200, {}, b"{}")
 
 def make_transport(gateway: ScriptedGateway, **settings: object) -> Transport:
     defaults = {"private_key": Partner().submission_key, "session": session_for(gateway), "clock": StillClock()}
-    return Transport(PUBLIC_ORIGIN, **{**defaults, **settings})  # type: ignore[arg-type]
+    return Transport(PUBLIC_ORIGIN, **{**defaults, **settings})
 
 
 def created_of(request: requests.PreparedRequest) -> int:
