@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 a fault was found or a server did not stay up; 2 the comma
 import argparse
 import json
 import sys
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Final, TextIO
 from gateway.app import ROLES_VARIABLE, STATE_VARIABLE, parse_roles
 from gateway.config import GatewayConfig, ListenerConfig, Role, StateFolder, load_config
 from gateway.doctor import examine
+from gateway.housekeeping import housekeeping
 from gateway.key_folder import read_cookie_secret, read_receipt_key
 from gateway.new_gateway import NewGateway, create_gateway
-from gateway.store.creation import migrate_store
+from gateway.store import StorageUnavailableError, Store, open_store
+from gateway.store.creation import begin_epoch, migrate_store
 from gateway.web.logs import configure_logging, log_failure
 from gateway.web.process_guard import forbid_core_dumps
 from gateway.web.serving import Listener, ServerGroup, ServingError
@@ -71,7 +74,7 @@ def run_init(parsed: argparse.Namespace) -> int:
                 "feed_origin": config.feed_origin,
                 "instance": card.instance,
                 "origin": card.origin,
-                "receipt_key_id": card.receipt_key["key_id"],
+                "receipt_key_id": card.receipt_key.key_id,
                 "state": str(folder.path),
             }
         )
@@ -93,7 +96,25 @@ def run_serve(parsed: argparse.Namespace) -> int:
     configure_logging("serve")
     _migrate(parsed.state, config=config)
     group = ServerGroup([make_listener(listener, state=parsed.state) for listener in chosen])
-    return group.run(on_ready=lambda: _print_addresses(chosen, config=config, as_json=parsed.json))
+    with housekeeping(_open_store(parsed.state, config=config), clock=utc_now):
+        return group.run(on_ready=lambda: _print_addresses(chosen, config=config, as_json=parsed.json))
+
+
+def run_restored(parsed: argparse.Namespace) -> int:
+    """Begin a new epoch of receipts; run it after every restore of the database, before the gateway serves again."""
+    store = _open_store(parsed.state, config=load_config(parsed.state))
+    epoch = str(uuid.uuid4())
+    try:
+        begin_epoch(store, epoch=epoch, now=utc_now())
+    except StorageUnavailableError as error:
+        return _complain(f"The database can not be used ({error.reason}); `doctor` says more.", FAULT)
+    finally:
+        store.close()
+    if parsed.json:
+        _print_json({"epoch": epoch})
+    else:
+        _say(f"Epoch {epoch} begins. The desk will name what the restored database lacks: collect --reconcile.")
+    return DONE
 
 
 def run_doctor(parsed: argparse.Namespace) -> int:
@@ -137,6 +158,11 @@ def make_listener(listener: ListenerConfig, *, state: Path) -> Listener:
     )
 
 
+def _open_store(state: Path, *, config: GatewayConfig) -> Store:
+    folder = StateFolder(state)
+    return open_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
+
+
 def _migrate(state: Path, *, config: GatewayConfig) -> None:
     folder = StateFolder(state)
     if not folder.database.exists():
@@ -178,6 +204,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_init(commands)
     _add_serve(commands)
     _add_doctor(commands)
+    _add_restored(commands)
     _add_demo(commands)
     return parser
 
@@ -238,9 +265,15 @@ def _add_doctor(commands: "Commands[argparse.ArgumentParser]") -> None:
     _add_json(command)
 
 
+def _add_restored(commands: "Commands[argparse.ArgumentParser]") -> None:
+    command = _add(commands, "restored", run=run_restored, example="--state /var/lib/report-abuse")
+    _add_state(command)
+    _add_json(command)
+
+
 def _add_demo(commands: "Commands[argparse.ArgumentParser]") -> None:
     command = _add(commands, "demo", run=run_demo_command, example="--once --json --state /tmp/demo --port 8080")
-    command.add_argument("--state", type=Path, default=None, metavar="DIR", help="where everything is written")
+    command.add_argument("--state", type=Path, required=True, metavar="DIR", help="where everything is written")
     command.add_argument("--port", type=_port, default=DEFAULT_PORT, help="first of four ports (default: %(default)s)")
     command.add_argument("--once", action="store_true", help="run the loop once and end")
     _add_json(command)

@@ -10,9 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
-
-import msgspec
 
 from gateway.config import (
     GatewayConfig,
@@ -27,6 +24,7 @@ from gateway.key_folder import make_keys
 from gateway.store.creation import make_store
 from gateway.web.settings import SettingsError
 from partner_sdk.canonical import encode, format_time
+from partner_sdk.gateway_card import GatewayCard, ReceiptKey
 from partner_sdk.key_files import KeyFile
 from partner_sdk.keys import Environment, parse_pin
 
@@ -46,16 +44,6 @@ class NewGateway:
     instance: str
     agency_name: str
     banner: str
-
-
-class GatewayCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`gateway.card`: what the desk adds to its key set. No secret."""
-
-    environment: Environment
-    instance: str
-    origin: str
-    receipt_key: dict[Literal["key_id", "public_key"], str]
-    type: Literal["report-abuse/gateway-card"] = "report-abuse/gateway-card"
 
 
 def create_gateway(asked: NewGateway, *, clock: Callable[[], datetime]) -> GatewayCard:
@@ -120,7 +108,7 @@ def _make_card(config: GatewayConfig, *, receipt: KeyFile) -> GatewayCard:
         environment=config.environment,
         instance=config.instance,
         origin=config.public_origin,
-        receipt_key={"key_id": receipt.key_id, "public_key": receipt.public_key},
+        receipt_key=ReceiptKey(key_id=receipt.key_id, public_key=receipt.public_key),
     )
 
 

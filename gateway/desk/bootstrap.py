@@ -8,9 +8,8 @@ import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
 from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
@@ -20,13 +19,13 @@ from gateway.desk.quarters import get_quarter_of
 from gateway.desk.store import open_store
 from gateway.desk.store.schema import VERIFY_KEYS
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import encode, format_time, parse_base64url, parse_exact
-from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.canonical import encode, format_time, parse_base64url
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.gateway_card import GatewayCard
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, write_key_file
-from partner_sdk.keys import Delegation, Environment, Pin, fingerprint_of
+from partner_sdk.keys import Delegation, Pin, fingerprint_of
 from partner_sdk.statements import PUBLIC_KEY_BYTES, StatementKind, key_id_of, sign_statement
 
-MAX_CARD_BYTES: Final = 4096
 DELEGATION_LIFETIME: Final = timedelta(days=730)
 SIGNING_KEY_USE: Final = timedelta(days=730)
 # Receipts and messages are evidence: their keys are believed for six years after use (protocol.md, Keys).
@@ -40,23 +39,6 @@ _ROOT_ROLES: Final = (KeyRole.ROOT, KeyRole.NEXT_ROOT)
 
 class BootstrapError(ReportAbuseError):
     """A desk can not be made here, or a card is not one."""
-
-
-class ReceiptKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The public half of a gateway's receipt key."""
-
-    key_id: str
-    public_key: str
-
-
-class GatewayCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`gateway.card`: who the gateway is, and the public key that checks its receipts. No secret."""
-
-    environment: Environment
-    instance: str
-    origin: str
-    receipt_key: ReceiptKey
-    type: Literal["report-abuse/gateway-card"] = "report-abuse/gateway-card"
 
 
 def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], actor: str) -> Pin:
@@ -82,18 +64,6 @@ def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callabl
         raise
     _sync_folder(state.parent)
     return pin
-
-
-def parse_gateway_card(raw: bytes) -> GatewayCard:
-    """Read a card, or raise `BootstrapError` (`bad-card`)."""
-    try:
-        card = parse_exact(raw.rstrip(b"\n"), kind=GatewayCard, max_bytes=MAX_CARD_BYTES)
-        public_key = parse_base64url(card.receipt_key.public_key, length=PUBLIC_KEY_BYTES)
-    except FormatError as error:
-        raise BootstrapError(f"This is not a gateway.card file: {error}", reason="bad-card") from None
-    if card.receipt_key.key_id != key_id_of(public_key):
-        raise BootstrapError("The card's key does not have the id that it claims.", reason="bad-card")
-    return card
 
 
 def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:

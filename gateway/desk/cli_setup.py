@@ -6,13 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gateway.desk import audit
-from gateway.desk.bootstrap import MAX_CARD_BYTES, BootstrapError, add_gateway, make_desk, parse_gateway_card
+from gateway.desk.bootstrap import BootstrapError, add_gateway, make_desk
 from gateway.desk.cli_frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.doctor import examine
 from gateway.desk.partners import publish_invitations
 from gateway.desk.publication import Publication, publish
 from gateway.desk.wiring import open_desk, utc_now
+from partner_sdk.gateway_card import MAX_CARD_BYTES, parse_gateway_card
 
 
 def run_init(parsed: argparse.Namespace) -> int:

@@ -14,13 +14,13 @@ from gateway.desk import audit
 from gateway.desk.cases import file_cases
 from gateway.desk.chain import GAP, Chain, Link, add_links, find_gaps, find_highest, make_link, raise_alarm
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.feed_messages import Acknowledgement, FeedStatus
 from gateway.desk.publication import make_key_set
 from gateway.desk.row_checks import Believed, RowRefusedError, VerifiedRow, check_row
 from gateway.desk.set_aside import find_claim, keep_row, list_waiting_bytes, resolve_row
 from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS, REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import format_time
+from partner_sdk.feed_messages import Acknowledgement, FeedStatus
 
 PAGE_ROWS: Final = 200
 STUCK: Final = "feed-stuck"
@@ -51,40 +51,39 @@ class _Judged:
 
 
 def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None = None) -> Collected:
-    """Take every row that the gateway still holds for us.
+    """Take every row that the gateway still holds for us, in one pass from the first.
 
+    Rows that can not be acknowledged are passed by, and come again at the next run: they never hold up the rest.
     Raises what the feed client raises; what was stored until then stays, and the next run goes on from there.
     """
     collected = Collected()
     believed = load_believed(desk)
     status = feed.get_status()
-    while True:
-        page = feed.get_reports(limit=PAGE_ROWS)
+    after, more = 0, True
+    while more:
+        page = feed.get_reports(limit=PAGE_ROWS, after=after)
         if not page.reports:
             break
         rows = [bytes(row) for row in page.reports]
-        fresh, claims = take_rows(desk, rows, believed=believed, actor=actor, collected=collected)
+        claims = take_rows(desk, rows, believed=believed, actor=actor, collected=collected)
         taken = feed.post_acknowledgements(claims)
         if taken < len(claims):
             _note(desk, NOT_TAKEN, status)
         if progress is not None:
             progress(collected.filed + collected.set_aside)
-        if not page.more:
-            break
-        if not fresh and not taken:
+        if page.last <= after:
+            # The gateway leads us in a circle: what it holds behind this point is not shown to us.
             _note(desk, STUCK, status)
             break
+        after, more = page.last, page.more
     _check_chains(desk, status, collected=collected)
     return collected
 
 
 def take_rows(
     desk: Desk, rows: Sequence[bytes], *, believed: Believed, actor: str, collected: Collected
-) -> tuple[int, tuple[Acknowledgement, ...]]:
-    """Judge rows and store every one of them in one durable transaction.
-
-    Returns how many were new, and what may be acknowledged now.
-    """
+) -> tuple[Acknowledgement, ...]:
+    """Judge rows, store every one of them in one durable transaction, and return what may be acknowledged now."""
     judged = [_judge(raw, believed=believed) for raw in rows]
     now = desk.clock()
     with desk.store.write() as connection:
@@ -105,7 +104,7 @@ def take_rows(
     collected.filed += len(verified)
     collected.set_aside += kept
     collected.known += known
-    return len(verified) + kept, _claims(judged)
+    return _claims(judged)
 
 
 def try_again(desk: Desk, *, actor: str) -> Collected:

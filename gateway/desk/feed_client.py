@@ -10,7 +10,9 @@ from typing import Final, TypeVar
 import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.desk.feed_messages import (
+from partner_sdk import __version__
+from partner_sdk.canonical import encode, parse_exact
+from partner_sdk.feed_messages import (
     Acknowledgement,
     AcknowledgementPost,
     AcknowledgementReply,
@@ -26,8 +28,6 @@ from gateway.desk.feed_messages import (
     StageItem,
     StagePost,
 )
-from partner_sdk import __version__
-from partner_sdk.canonical import encode, parse_exact
 from partner_sdk.transport import MAX_REPLY_BYTES, Timeouts, Transport
 
 USER_AGENT: Final = f"report-abuse-desk/{__version__}"
@@ -57,9 +57,9 @@ class FeedClient:
         """Return where the gateway's chain stands and which lists it serves."""
         return self._get("/feed/status", kind=FeedStatus)
 
-    def get_reports(self, *, limit: int) -> ReportPage:
-        """Return the oldest reports that are not acknowledged."""
-        return self._get(f"/feed/reports?limit={limit}", kind=ReportPage)
+    def get_reports(self, *, limit: int, after: int = 0) -> ReportPage:
+        """Return the oldest reports behind a sequence number that are not acknowledged."""
+        return self._get(f"/feed/reports?after={after}&limit={limit}", kind=ReportPage)
 
     def get_reconciliation(self, *, after: int) -> ReconciliationPage:
         """Return the links of the gateway's chain behind a sequence number."""

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.feed_messages import MailboxPostItem
 from gateway.desk.partners import get_partner
 from gateway.desk.publication import make_mailbox_key
 from gateway.desk.store.schema import MAILBOX_MESSAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.feed_messages import MailboxPostItem
 from partner_sdk.key_files import KeyRole
 from partner_sdk.mailbox_message import (
     FIRST_PREVIOUS,

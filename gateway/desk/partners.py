@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.feed_messages import EnrolmentRow, InvitationHash
 from gateway.desk.store.schema import ENROLMENTS, FORMER_PARTNER_KEYS, INVITATIONS, PARTNERS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
@@ -28,6 +27,7 @@ from partner_sdk.enrolment import (
 )
 from partner_sdk.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError, ReportAbuseError
+from partner_sdk.feed_messages import EnrolmentRow, InvitationHash
 from partner_sdk.keys import parse_pin
 from partner_sdk.statements import PUBLIC_KEY_BYTES, key_id_of
 from partner_sdk.submission import check_partner_id

@@ -11,11 +11,11 @@ from typing import Final
 
 import msgspec
 
-from gateway.desk.feed_messages import ReportRow
 from gateway.desk.vault import Vault
 from partner_sdk.canonical import encode, parse_base64url, parse_exact
 from partner_sdk.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
+from partner_sdk.feed_messages import ReportRow
 from partner_sdk.intake import IntakeStatement, verify_intake
 from partner_sdk.keys import KeySet
 from partner_sdk.public_report import PublicReport, parse_public_report

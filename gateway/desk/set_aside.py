@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.chain import raise_alarm
-from gateway.desk.feed_messages import Acknowledgement, ReportRow
 from gateway.desk.row_checks import ALARMING_REASONS, MAX_ROW_BYTES, RowRefusedError
 from gateway.desk.store.schema import SET_ASIDE
 from partner_sdk.canonical import encode, format_time, parse_exact
 from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.feed_messages import Acknowledgement, ReportRow
 from partner_sdk.intake import peek_intake
 
 # What a person may say became of a row; "filed" and "known" are said by trying again.

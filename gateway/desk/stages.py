@@ -8,10 +8,10 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from gateway.desk.feed_messages import StageItem
 from gateway.desk.store.schema import STAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import format_time
+from partner_sdk.feed_messages import StageItem
 from partner_sdk.submission import PUBLIC_SENDER
 
 OPENED: Final = "opened"

@@ -19,6 +19,7 @@ from partner_sdk.statements import key_id_of
 
 T = TypeVar("T")
 
+MAX_SEQUENCE = 2**62
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 

@@ -2,13 +2,12 @@
 
 from flask import Response
 
-from gateway.feed.desk_request import get_desk_request, get_number
+from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request, get_number
 from gateway.json_answer import answer_json
 from gateway.store.collection import list_links
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 MAX_LINKS = 1000
-MAX_SEQUENCE = 2**62
 
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)

@@ -6,7 +6,7 @@ Never opens one, and never leaves one out: a row that was altered by hand goes a
 import msgspec
 from flask import Response
 
-from gateway.feed.desk_request import get_desk_request, get_number
+from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request, get_number
 from gateway.json_answer import answer_json
 from gateway.store.collection import WaitingReport, list_waiting
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -19,12 +19,14 @@ MAX_REPORTS = 200
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def get_reports() -> Response:
-    """Answer with at most `limit` reports; `more` says that others wait behind them."""
+    """Answer with at most `limit` reports behind sequence `after`; `more` says that others wait behind them."""
     gateway = get_desk_request().gateway
     limit = get_number("limit", default=MAX_REPORTS, least=1, most=MAX_REPORTS)
+    after = get_number("after", default=0, least=0, most=MAX_SEQUENCE)
     with gateway.store.read() as connection:
-        waiting, more = list_waiting(connection, limit=limit)
-    return answer_json({"more": more, "reports": [describe_report(report) for report in waiting]})
+        waiting, more = list_waiting(connection, limit=limit, after=after)
+    last = waiting[-1].sequence if waiting else after
+    return answer_json({"last": last, "more": more, "reports": [describe_report(report) for report in waiting]})
 
 
 def describe_report(report: WaitingReport) -> dict[str, object]:

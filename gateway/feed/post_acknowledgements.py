@@ -8,11 +8,11 @@ import re
 from flask import Response
 
 from gateway.feed.desk_request import get_desk_request
-from gateway.feed.messages import MAX_ROWS_BODY_BYTES, AcknowledgementPost
 from gateway.json_answer import answer_json
 from gateway.store.collection import acknowledge_report
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError
+from partner_sdk.feed_messages import MAX_ROWS_BODY_BYTES, AcknowledgementPost
 
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 

@@ -6,12 +6,12 @@ Never opens one, and never replaces one: the same id with other bytes is refused
 from flask import Response
 
 from gateway.feed.desk_request import get_desk_request
-from gateway.feed.messages import MAX_MAILBOX_BODY_BYTES, MailboxPost, MailboxPostItem
 from gateway.json_answer import answer_json
 from gateway.store.mailbox import post_message
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.canonical import check_report_id, parse_base64url
 from partner_sdk.envelope import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.feed_messages import MAX_MAILBOX_BODY_BYTES, MailboxPost, MailboxPostItem
 from partner_sdk.submission import check_partner_id
 
 

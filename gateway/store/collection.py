@@ -53,7 +53,7 @@ _WAITING = (
         cast(reports.c.submission, LargeBinary).label("submission"),
         cast(func.coalesce(reports.c.envelope, b""), LargeBinary).label("envelope"),
     )
-    .where(reports.c.acknowledged_at.is_(None))
+    .where(reports.c.acknowledged_at.is_(None), reports.c.sequence > bindparam("after"))
     .order_by(reports.c.sequence)
 )
 _COUNT_WAITING = select(func.count()).select_from(reports).where(reports.c.acknowledged_at.is_(None))
@@ -83,12 +83,15 @@ _STAGES = (STAGE_RECEIVED, STAGE_COLLECTED, STAGE_OPENED)
 
 
 def list_waiting(
-    connection: Connection, *, limit: int, max_bytes: int = ANSWER_BYTES
+    connection: Connection, *, limit: int, after: int = 0, max_bytes: int = ANSWER_BYTES
 ) -> tuple[list[WaitingReport], bool]:
-    """Return the oldest waiting reports and whether more wait: at most `limit`, and about `max_bytes` of envelopes."""
+    """Return the oldest waiting reports behind sequence `after`, and whether more wait.
+
+    At most `limit`, and about `max_bytes` of envelopes.
+    """
     found: list[WaitingReport] = []
     held_bytes = 0
-    result = connection.execute(_WAITING.limit(limit + 1))
+    result = connection.execute(_WAITING.limit(limit + 1), {"after": after})
     try:
         while (row := result.fetchone()) is not None:
             if len(found) == limit or held_bytes >= max_bytes:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from gateway.app import make_app
 from gateway.config import StateFolder, load_config
-from gateway.desk.bootstrap import add_gateway, make_desk, parse_gateway_card
+from gateway.desk.bootstrap import add_gateway, make_desk
 from gateway.desk.collect import Collected, collect_reports
 from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.feed_client import FeedClient
@@ -24,6 +24,7 @@ from gateway.new_gateway import NewGateway, create_gateway
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.canonical import parse_base64url
 from partner_sdk.enrolment import EnrolmentPost, Invitation, seal_enrolment
+from partner_sdk.gateway_card import parse_gateway_card
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.keys import Environment, SealingKey, find_active_sealing_key
 from partner_sdk.public_report import PublicReport, SafeContact, encode_public_report

@@ -9,13 +9,14 @@ import msgspec
 import pytest
 
 from gateway.config import StateFolder
-from gateway.desk.bootstrap import BootstrapError, add_gateway, make_desk, parse_gateway_card
+from gateway.desk.bootstrap import BootstrapError, add_gateway, make_desk
 from gateway.desk.config import DeskConfig, DeskConfigError, DeskPaths, load_config
 from gateway.desk.publication import PublicationError, publish
 from gateway.desk.wiring import open_desk
 from gateway.web.settings import SettingsError
 from partner_sdk.canonical import encode
 from partner_sdk.errors import KeySetError, LocalStateError, NotAuthorisedError
+from partner_sdk.gateway_card import parse_gateway_card
 from partner_sdk.key_files import KeyRole, read_key_file
 from partner_sdk.keys import find_active_sealing_key, parse_pin, verify_bundle
 from tests.builders import NOW, PUBLIC_ORIGIN, Partner
@@ -138,7 +139,7 @@ def test_card_of_another_environment_origin_or_key_is_refused(tmp_path: Path) ->
             add_gateway(loop.desk, changed, actor=ACTOR)
         assert caught.value.reason == reason
     for wrong in (b"{}", raw[:-2], raw.replace(b'"instance"', b'"surprise"'), _with_other_key_id(raw)):
-        with pytest.raises(BootstrapError) as caught:
+        with pytest.raises(KeySetError) as caught:
             parse_gateway_card(wrong)
         assert caught.value.reason == "bad-card"
     assert add_gateway(loop.desk, card, actor=ACTOR) is False

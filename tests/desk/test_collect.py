@@ -76,10 +76,10 @@ def test_more_than_one_page_is_collected(loop: Loop) -> None:
     class SmallPages(FeedClient):
         """The same client, asking for less."""
 
-        def get_reports(self, *, limit: int) -> Any:
+        def get_reports(self, *, limit: int, after: int = 0) -> Any:
             nonlocal asked
             asked += 1
-            return super().get_reports(limit=2)
+            return super().get_reports(limit=2, after=after)
 
     feed = loop.make_feed(SmallPages)
     assert collect_reports(loop.desk, feed, actor=ACTOR).filed == 5
@@ -306,11 +306,51 @@ def test_row_json_in_another_spelling_is_set_aside(loop: Loop) -> None:
     class OtherSpelling(FeedClient):
         """A gateway that adds a space."""
 
-        def get_reports(self, *, limit: int) -> Any:
-            page = super().get_reports(limit=limit)
+        def get_reports(self, *, limit: int, after: int = 0) -> Any:
+            page = super().get_reports(limit=limit, after=after)
             rows = tuple(msgspec.Raw(bytes(row).replace(b'"envelope":', b'"envelope": ')) for row in page.reports)
             return msgspec.structs.replace(page, reports=rows)
 
     feed = loop.make_feed(OtherSpelling)
     collect_reports(loop.desk, feed, actor=ACTOR)
     assert set_aside(loop) == [("malformed", "P1", False)]
+
+
+def test_rows_that_can_not_be_acknowledged_do_not_hold_up_the_rest(loop: Loop) -> None:
+    for _ in range(3):
+        loop.send_public()
+    with loop.gateway.store.write() as connection:
+        # Not even bytes: a statement that can not be read names nothing that could be acknowledged.
+        connection.exec_driver_sql(
+            "UPDATE reports SET intake = 'a text where a statement was: ' || sequence, envelope = 7"
+        )
+    accepted = loop.send_industry()
+
+    class SmallPages(FeedClient):
+        """The same client, asking for less."""
+
+        def get_reports(self, *, limit: int, after: int = 0) -> Any:
+            return super().get_reports(limit=2, after=after)
+
+    collected = collect_reports(loop.desk, loop.make_feed(SmallPages), actor=ACTOR)
+    assert (collected.filed, collected.set_aside) == (1, 3)
+    assert open_case(loop.desk, accepted.reference, actor=ACTOR).case.partner == loop.partner.partner
+
+
+def test_gateway_that_leads_in_a_circle_is_left_with_an_alarm(loop: Loop) -> None:
+    for _ in range(3):
+        loop.send_public()
+
+    class Circle(FeedClient):
+        """A gateway that shows the first page for ever."""
+
+        first: Any = None
+
+        def get_reports(self, *, limit: int, after: int = 0) -> Any:
+            self.first = self.first or super().get_reports(limit=1)
+            return self.first
+
+    collect_reports(loop.desk, loop.make_feed(Circle), actor=ACTOR)
+    with loop.desk.store.read() as connection:
+        kinds = [kind for (kind,) in connection.exec_driver_sql("SELECT kind FROM alarms")]
+    assert "feed-stuck" in kinds

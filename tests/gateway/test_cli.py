@@ -17,9 +17,9 @@ import requests
 from gateway.cli import DONE, FAULT, WRONG_USE, choose_listeners, main, make_listener
 from gateway.config import ListenerConfig, load_config, write_config
 from gateway.doctor import examine
-from gateway.new_gateway import GatewayCard
 from gateway.web.serving import ServingError
 from partner_sdk.canonical import encode, parse_exact
+from partner_sdk.gateway_card import GatewayCard, ReceiptKey
 from partner_sdk.key_files import KeyRole, read_key_file, write_key_file
 from tests.builders import Agency, House, make_house, make_key
 from tests.gateway.process_watch import find_free_port, find_living, is_gone, is_listening, wait_until
@@ -107,7 +107,7 @@ def test_card_names_the_receipt_key_and_holds_no_secret(tmp_path: Path, pin: Pat
     card = parse_exact(raw.rstrip(b"\n"), kind=GatewayCard, max_bytes=4096)
     receipt = read_key_file(state / "keys" / "receipt.key", role=KeyRole.RECEIPT)
     cookie = read_key_file(state / "keys" / "cookie.key", role=KeyRole.COOKIE)
-    assert card.receipt_key == {"key_id": receipt.key_id, "public_key": receipt.public_key}
+    assert card.receipt_key == ReceiptKey(key_id=receipt.key_id, public_key=receipt.public_key)
     assert (card.environment, card.instance, card.origin) == ("live", "gateway-1", ORIGIN)
     assert receipt.secret.encode() not in raw
     assert cookie.secret.encode() not in raw

@@ -6,15 +6,7 @@ import sys
 import msgspec
 import pytest
 
-from gateway.desk import feed_messages
-from gateway.feed import ROUTES, messages
-from gateway.feed.messages import (
-    AcknowledgementPost,
-    EnrolmentAckPost,
-    InvitationPost,
-    MailboxPost,
-    StagePost,
-)
+from gateway.feed import ROUTES
 from partner_sdk import problems
 from partner_sdk.canonical import encode
 from tests.builders import FEED_ORIGIN, PUBLIC_ORIGIN, Agency, Door, House, Partner, sign_request
@@ -86,16 +78,6 @@ def test_unknown_address_and_wrong_method_are_problems(feed: Door):
 
 def test_body_on_a_get_is_refused(feed: Door):
     check_problem(feed.send("GET", "/feed/status", body=b"{}"), problems.BODY_NOT_ALLOWED, origin=FEED_ORIGIN)
-
-
-def test_desk_and_gateway_spell_the_same_messages():
-    """The desk may not import the gateway's rooms, so each side has its own models: they must agree field by field."""
-    for kind in (AcknowledgementPost, EnrolmentAckPost, InvitationPost, MailboxPost, StagePost):
-        ours, theirs = msgspec.structs.fields(kind), msgspec.structs.fields(getattr(feed_messages, kind.__name__))
-        assert [field.encode_name for field in ours] == [field.encode_name for field in theirs]
-    rows = {"AcknowledgementPost": "Acknowledgement", "MailboxPost": "MailboxPostItem", "StagePost": "StageItem"}
-    for name in (*rows.values(), "InvitationHash"):
-        assert getattr(messages, name).__struct_fields__ == getattr(feed_messages, name).__struct_fields__
 
 
 def test_industry_process_does_not_load_the_feed(house: House):
