@@ -34,6 +34,8 @@ tests: install ## the tests alone (ARGS="-k receipt" for some)
 
 bench: install ## the figures of docs/performance.md
 	@$(VENV)/python tests/bench/intake.py
+	@$(VENV)/python tests/bench/journey.py
+	@$(VENV)/python tests/bench/desk.py
 
 vectors: install ## make the wire's test vectors anew (they change: sealing is random)
 	@$(VENV)/python tests/contract/make_vectors.py

@@ -24,8 +24,6 @@ PAGE = """<!doctype html>
 <p class="said">Robin42: Hello! Nice game yesterday.</p>
 <p class="said">You: Thanks. Good night.</p>
 <aside aria-label="Get help">
-<p>Has someone online made you feel scared, or done something sexual? You can tell people whose job is to help.
-If you are in danger now, call 999.</p>
 {snippet}
 </aside>
 </main>
@@ -37,6 +35,7 @@ STYLE = """body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; color: #1d243
 header { padding: 1rem; color: #fff; background: #33415c }
 main { max-width: 34rem; margin: 0 auto; padding: 1rem }
 .said { padding: .6rem 1rem; border-radius: 1rem; background: #fff }
+aside a { display: inline-flex; gap: .6rem; align-items: center; font-weight: 600 }
 aside { margin-top: 2rem; padding: 1rem; border: 1px solid #b9c3d6; border-radius: .5rem; background: #fff }
 """
 

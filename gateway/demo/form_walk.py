@@ -78,16 +78,18 @@ def walk_form(
     origin: str,
     answers: Answers,
     *,
+    entry: str = "/",
     session: requests.Session | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Fill in the form at `origin` and return the reference on the thank-you page; raise `FormWalkError` otherwise.
 
-    `tell` hears the heading of every page. Answers whose field never comes up are an error: nothing is left unsaid.
+    `entry` is the link of a button, or the plain start. `tell` hears the heading of every page. Answers whose field
+    never comes up are an error: nothing is left unsaid.
     """
     with session or requests.Session() as browser:
         left = dict(answers)
-        response = browser.get(origin + "/", timeout=TIMEOUT_SECONDS)
+        response = browser.get(origin + entry, timeout=TIMEOUT_SECONDS)
         for _ in range(MOST_PAGES):
             page = read_page(response.text)
             tell(page.heading)

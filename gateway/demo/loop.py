@@ -134,9 +134,9 @@ class Loop:
         return f"{PARTNER_NAME} enrolled by invitation, and the desk approved it"
 
     def file_public_report(self) -> str:
-        """Walk the real form and return the reference of its thank-you page."""
+        """Walk the real form, from the example service's button on, and return the reference of its last page."""
         try:
-            return walk_form(self.origin, ANSWERS, tell=self._tell)
+            return walk_form(self.origin, ANSWERS, entry=f"/?from={PARTNER_ID}", tell=self._tell)
         except FormWalkError as error:
             raise DemoError(str(error)) from None
 
