@@ -42,9 +42,10 @@ vectors: install ## make the wire's test vectors anew (they change: sealing is r
 
 lock: install ## resolve the newest libraries into requirements.lock, with hashes, without index addresses
 	@$(VENV)/python -m pip install --quiet uv
+	@$(VENV)/python -m pip wheel --quiet --no-deps --no-build-isolation -w .venv/wheels ./partner_sdk
 	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --no-annotate --extra desk --extra dev --no-emit-package report-abuse-partner-sdk \
-		-o requirements.lock setup.cfg partner_sdk/setup.cfg
+		--no-emit-find-links --no-header --no-annotate --extra desk --extra dev --find-links .venv/wheels \
+		--no-emit-package report-abuse-partner-sdk -o requirements.lock setup.cfg
 
 clean: ## remove what was built (not the state folder)
-	@rm -rf .venv build dist *.egg-info partner_sdk/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv build dist *.egg-info partner_sdk/build partner_sdk/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

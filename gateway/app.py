@@ -18,6 +18,7 @@ from gateway.config import ROLES, GatewayConfig, Role, check_roles, load_config
 from gateway.health import register_health
 from gateway.key_folder import read_cookie_secret
 from gateway.web.logs import configure_logging
+from gateway.web.problem_pages import API_PREFIXES
 from gateway.web.settings import SettingsError
 from gateway.web.web_app import finish_web_app, make_web_app
 from gateway.wiring import Gateway, make_gateway, put_gateway
@@ -26,7 +27,7 @@ STATE_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_STATE"
 ROLES_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_ROLES"
 
 COOKIE_NAME: Final = "journey"
-_API_PATHS: Final = ("/v1", "/feed", "/health")
+_API_PATHS: Final = (*API_PREFIXES, "/health")
 _SESSION_LABEL: Final = b"report-abuse session signature v1"
 
 

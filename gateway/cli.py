@@ -58,6 +58,8 @@ def run_init(parsed: argparse.Namespace) -> int:
             host=parsed.host,
             port=parsed.port,
             feed_port=parsed.port + 1 if parsed.feed_port is None else parsed.feed_port,
+            feed_origin=parsed.feed_origin,
+            trusted_proxies=parsed.trusted_proxies,
             instance=parsed.instance,
             agency_name=parsed.agency_name,
             banner=parsed.banner,
@@ -113,7 +115,7 @@ def run_restored(parsed: argparse.Namespace) -> int:
     if parsed.json:
         _print_json({"epoch": epoch})
     else:
-        _say(f"Epoch {epoch} begins. The desk will name what the restored database lacks: collect --reconcile.")
+        _say(f"Epoch {epoch} begins. Run `report-abuse-desk collect` next: the desk says that the epoch is new.")
     return DONE
 
 
@@ -244,6 +246,10 @@ def _add_init(commands: "Commands[argparse.ArgumentParser]") -> None:
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     command.add_argument("--port", type=_port, default=DEFAULT_PORT, help="port of the doors (default: %(default)s)")
     command.add_argument("--feed-port", type=_port, default=None, help="port of the desk's door (default: port + 1)")
+    command.add_argument("--feed-origin", metavar="URL", help="where the desk reaches it (default: the feed's port)")
+    command.add_argument(
+        "--trusted-proxies", type=int, default=0, metavar="N", help="proxies in front that can be believed (default: 0)"
+    )
     command.add_argument("--instance", default="gateway-1", metavar="NAME", help="its name (default: %(default)s)")
     command.add_argument("--agency-name", default="The agency", metavar="NAME", help="shown to the public")
     command.add_argument("--banner", default="", metavar="TEXT", help="a line on every page of the form")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -23,12 +23,13 @@ DATABASE_FILE = "gateway.sqlite"
 LOCK_FILE = "gateway.lock"
 
 Role = Literal["public", "industry", "feed"]
-ROLES: tuple[Role, ...] = ("public", "industry", "feed")
+ROLES: tuple[Role, ...] = get_args(Role)
 
 MAX_WORKERS = 64
 MAX_THREADS = 64
 MAX_TRUSTED_PROXIES = 8
 MAX_BANNER_CHARACTERS = 300
+MAX_DRAFTS = 10_000_000
 _INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
 
 
@@ -50,7 +51,11 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything in `gateway.toml`. `feed_origin` is what the desk signs for; `banner` shows on every page."""
+    """Everything in `gateway.toml`. `feed_origin` is what the desk signs for; `banner` shows on every page.
+
+    `drafts_max_rows` is how many half-filled forms are kept at once, at 8 KiB each, 64 KiB for a long story. At the
+    ceiling nobody can start a new form; what was started can be finished and sent.
+    """
 
     environment: Environment
     instance: str
@@ -61,12 +66,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     banner: str = ""
     lock_timeout_seconds: float = 5.0
     trusted_proxies: int = 0
+    drafts_max_rows: int = 20_000
     limits: LimitsConfig = LimitsConfig()
-
-    @property
-    def is_https(self) -> bool:
-        """Whether people reach the public door over TLS: then the cookie is Secure and HSTS is sent."""
-        return self.public_origin.startswith("https://")
 
     def origin_for(self, roles: Sequence[Role]) -> str:
         """Return the origin that callers of a listener with these roles sign and see."""
@@ -146,6 +147,8 @@ def check_config(config: GatewayConfig) -> None:
         raise SettingsError("lock_timeout_seconds must be between 0.1 and 60.", reason="bad-settings")
     if not 0 <= config.trusted_proxies <= MAX_TRUSTED_PROXIES:
         raise SettingsError(f"trusted_proxies must be between 0 and {MAX_TRUSTED_PROXIES}.", reason="bad-settings")
+    if not 1 <= config.drafts_max_rows <= MAX_DRAFTS:
+        raise SettingsError(f"drafts_max_rows must be between 1 and {MAX_DRAFTS}.", reason="bad-settings")
     if config.limits.partner_reports_per_minute < 1:
         raise SettingsError("limits.partner_reports_per_minute must be at least 1.", reason="bad-settings")
     _check_listeners(config)
@@ -204,6 +207,7 @@ def write_config(path: Path, config: GatewayConfig) -> None:
                 "banner",
                 "lock_timeout_seconds",
                 "trusted_proxies",
+                "drafts_max_rows",
             )
         ),
         "",

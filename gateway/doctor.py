@@ -16,9 +16,7 @@ from gateway.store.instance import find_instance
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.canonical import parse_time
 from partner_sdk.errors import ReportAbuseError
-
-# The key set lives 90 days and is signed anew each day: 60 left means that a month of signing did not arrive.
-KEY_SET_ALARM = timedelta(days=60)
+from partner_sdk.keys import ALARM_BEFORE_EXPIRY
 
 Verdict = Literal["ok", "warning", "fault"]
 
@@ -80,7 +78,7 @@ def _look_at_keys(gateway: Gateway) -> Iterator[Finding]:
     detail = f"Serial {keys.key_set.serial}, {max(0, left.days)} days left."
     if left <= timedelta(0):
         yield Finding("key set", "fault", f"{detail} Partners refuse it: publish at the desk.")
-    elif left < KEY_SET_ALARM:
+    elif left < ALARM_BEFORE_EXPIRY:
         yield Finding("key set", "warning", f"{detail} It is signed anew each day: look at the desk's publishing.")
     else:
         yield Finding("key set", "ok", detail)

@@ -1,6 +1,7 @@
 """Turns a network address into keyed hashes of its network, and forgets it: what the limits count by.
 
-Never keeps, logs or stores an address; the key of the hash is new every day and lives only in process memory.
+Never keeps, logs or stores an address. The key of the hash is new every day, made from the cookie secret, and is never
+stored: whoever has the limiter's store alone can not try addresses.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ class _DailyKey:
 class BucketHasher:
     """Hashes networks and partner names under a key made from the cookie secret and the UTC date.
 
-    Several workers agree without talking, and nobody who reads the limiter's store alone can try addresses.
+    Several workers agree without talking (HMAC, RFC 2104).
     """
 
     def __init__(self, secret: bytes, *, clock: Callable[[], datetime]) -> None:

@@ -44,6 +44,8 @@ class NewGateway:
     instance: str
     agency_name: str
     banner: str
+    feed_origin: str | None = None
+    trusted_proxies: int = 0
 
 
 def create_gateway(asked: NewGateway, *, clock: Callable[[], datetime]) -> GatewayCard:
@@ -73,7 +75,8 @@ def _make_config(asked: NewGateway, *, environment: Environment) -> GatewayConfi
         environment=environment,
         instance=asked.instance,
         public_origin=asked.origin,
-        feed_origin=f"http://{host}:{asked.feed_port}",
+        feed_origin=f"http://{host}:{asked.feed_port}" if asked.feed_origin is None else asked.feed_origin,
+        trusted_proxies=asked.trusted_proxies,
         agency_name=asked.agency_name,
         banner=asked.banner,
         listeners=(

@@ -65,7 +65,7 @@ def check_signature(*, origin: str, find_key: KeyFinder, now: datetime) -> Signa
 def read_signed_body(claim: SignatureClaim) -> bytes:
     """Read the body, within the limit of its route, and return it if it is the one that was signed."""
     body = request.get_data(cache=False)
-    check_content_digest(claim, body)
+    check_content_digest(claim, body=body)
     return body
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from gateway.config import GatewayConfig, StateFolder, load_config, load_pin
+from gateway.config import GatewayConfig, StateFolder, load_pin
 from gateway.intake import Intake
 from gateway.key_folder import read_cookie_secret, read_receipt_key
 from gateway.key_state import KeyState
@@ -74,11 +74,6 @@ def make_gateway(
         random=random,
         receipt_key_id=signer.key_id,
     )
-
-
-def load_gateway(state: Path) -> Gateway:
-    """Read and check the settings in `state` and open its gateway."""
-    return make_gateway(load_config(state), state=state)
 
 
 def put_gateway(app: Flask, gateway: Gateway) -> None:

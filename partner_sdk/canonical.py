@@ -13,8 +13,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from partner_sdk.errors import FormatError
+from partner_sdk.misfit import describe_misfit
 
 T = TypeVar("T")
+
+REPORT_ID_RANDOM_BYTES = 10
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}
@@ -45,8 +48,8 @@ def parse_exact(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
         value: T = decoder.decode(raw)
         again = _ENCODER.encode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        # msgspec's text names the field and the type that was expected, never the value that came.
-        raise FormatError(f"The JSON does not fit its model: {error}", reason="malformed") from None
+        said = describe_misfit(error, kind=kind)
+        raise FormatError(f"The JSON does not fit its model: {said}", reason="malformed") from None
     if again != raw:
         raise FormatError(
             "The JSON is not canonical (RFC 8785: sorted keys, no white space, no duplicate keys).",
@@ -98,8 +101,8 @@ def parse_time(text: str) -> datetime:
 
 def make_report_id(moment: datetime, random: bytes) -> str:
     """Return a UUIDv7 (RFC 9562 §5.7) from a time and 10 random bytes: sorts by time, guesses nothing."""
-    if len(random) != 10:
-        raise FormatError("A report id takes 10 random bytes.", reason="wrong-length")
+    if len(random) != REPORT_ID_RANDOM_BYTES:
+        raise FormatError(f"A report id takes {REPORT_ID_RANDOM_BYTES} random bytes.", reason="wrong-length")
     milliseconds = int(moment.timestamp() * 1000)
     number = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(random, "big")
     number = number & ~(0xF << 76) | 0x7 << 76

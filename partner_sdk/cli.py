@@ -34,11 +34,11 @@ def main(arguments: Sequence[str] | None = None, *, surroundings: Surroundings =
     try:
         code = _run(args, surroundings=surroundings)
     except ReportAbuseError as error:
-        sys.stderr.write(f"{_label(Path(args.state))}{error} ({error.reason})\n")
+        _open_speaker(Path(args.state)).warn(f"{error} ({error.reason})")
     finally:
         # Whatever stopped it, Ctrl-C included.
         if code != EXIT_DONE and is_p1(args):
-            sys.stderr.write(f"{_label(Path(args.state))}{EMERGENCY}\n")
+            _open_speaker(Path(args.state)).warn(EMERGENCY)
     return code
 
 
@@ -173,11 +173,11 @@ def _add(
     )
 
 
-def _label(folder: Path) -> str:
+def _open_speaker(folder: Path) -> Speaker:
     try:
-        return Speaker(PartnerState.open(folder).profile.environment).label + " "
+        return Speaker(PartnerState.open(folder).profile.environment)
     except ReportAbuseError:
-        return ""
+        return Speaker(None)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""What the command line writes: each line names the environment, so that a rehearsal is never taken for a report."""
+"""What the command line writes: each line names the environment, so that a rehearsal is never taken for a report.
+
+Never writes a character that steers a terminal: whatever came from outside passes `make_printable` here.
+"""
 
 import csv
 import io
@@ -12,7 +15,7 @@ NOT_A_REPORT = "NOT A REPORT"
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
-EXIT_USAGE = 2
+EXIT_USAGE = 2  # argparse's own
 EXIT_NOT_DELIVERED = 3
 EXIT_ALARM = 4
 EXIT_CODES = """exit codes:
@@ -24,9 +27,14 @@ EXIT_CODES = """exit codes:
 
 
 class Speaker:
-    """Writes lines for one environment; results to standard output, everything else to standard error."""
+    """Writes lines for one environment; results to standard output, everything else to standard error.
 
-    def __init__(self, environment: Environment, *, out: IO[str] | None = None, err: IO[str] | None = None) -> None:
+    Without an environment (no folder was found) lines have no mark.
+    """
+
+    def __init__(
+        self, environment: Environment | None, *, out: IO[str] | None = None, err: IO[str] | None = None
+    ) -> None:
         self.environment = environment
         self._out = sys.stdout if out is None else out
         self._err = sys.stderr if err is None else err
@@ -34,6 +42,8 @@ class Speaker:
     @property
     def label(self) -> str:
         """The mark in front of each line."""
+        if self.environment is None:
+            return ""
         return "[live]" if self.environment == "live" else f"[{self.environment}: {NOT_A_REPORT}]"
 
     def say(self, text: str) -> None:
@@ -47,7 +57,8 @@ class Speaker:
     def say_json(self, fields: dict[str, Any]) -> None:
         """Write one JSON object that names the environment."""
         marked = {"environment": self.environment, "not_a_report": self.environment != "live", **fields}
-        self._out.write(json.dumps(marked, indent=2) + "\n")
+        # Escapes every character that is no printable ASCII.
+        self._out.write(json.dumps(marked, indent=2, ensure_ascii=True) + "\n")
         self._out.flush()
 
     def say_csv(self, text: str) -> None:
@@ -56,10 +67,15 @@ class Speaker:
         writer = csv.writer(self._out, lineterminator="\n")
         name = self.environment if self.environment == "live" else f"{self.environment}: {NOT_A_REPORT}"
         for place, row in enumerate(rows):
-            writer.writerow(["environment" if place == 0 else name, *row])
+            writer.writerow(["environment" if place == 0 else name, *(make_printable(cell) for cell in row)])
         self._out.flush()
 
     def _write(self, stream: IO[str], text: str) -> None:
         for line in text.splitlines():
-            stream.write(f"{self.label} {line}".rstrip() + "\n")
+            stream.write(f"{self.label} {make_printable(line)}".strip() + "\n")
         stream.flush()
+
+
+def make_printable(text: str) -> str:
+    """Return one line with a question mark for each character that is not printable: controls, direction marks."""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -16,6 +16,7 @@ from pathlib import Path
 import requests
 
 from partner_sdk.canonical import (
+    REPORT_ID_RANDOM_BYTES,
     check_report_id,
     encode,
     format_time,
@@ -60,7 +61,6 @@ from partner_sdk.transport import MAX_REPLY_BYTES, Transport
 KEY_SET_KEPT_FOR = timedelta(minutes=10)
 MAX_SMALL_REPLY_BYTES = 64 * 1024
 MAX_MAILBOX_ROUNDS = 200
-REPORT_ID_RANDOM_BYTES = 10
 DEFAULT_POLICY = RetryPolicy()
 
 
@@ -241,8 +241,9 @@ class Partner:
         saved = self.state.find_submission(report_id)
         if saved is None:
             raise StatementError("This receipt is for a report that was not sent from here.", reason="receipt-mismatch")
-        key_set = self.state.read_key_set(now=self._clock(), allow_expired=True)
-        return check_receipt(raw, post=saved[1], key_set=key_set)
+        now = self._clock()
+        key_set = self.state.read_key_set(now=now, allow_expired=True)
+        return check_receipt(raw, post=saved[1], key_set=key_set, now=now)
 
     # Mailbox
 
@@ -329,12 +330,12 @@ class Partner:
     def _check_new_receipt(self, raw: bytes, *, post: ReportPost) -> Receipt:
         now = self._clock()
         try:
-            return check_receipt(raw, post=post, key_set=self.state.read_key_set(now=now, allow_expired=True))
+            return check_receipt(raw, post=post, key_set=self.state.read_key_set(now=now, allow_expired=True), now=now)
         except StatementError as error:
             if error.reason != "unknown-key":
                 raise
         # A receipt key younger than our key set: look once more.
-        return check_receipt(raw, post=post, key_set=self.refresh_key_set())
+        return check_receipt(raw, post=post, key_set=self.refresh_key_set(), now=now)
 
     def _undelivered(self) -> list[tuple[Priority, str]]:
         return [

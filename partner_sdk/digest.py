@@ -110,24 +110,24 @@ def check_digest(digest: Digest) -> None:
     """Raise `FormatError` when figures contradict each other or the version is unknown."""
     if digest.digest_version != DIGEST_VERSION:
         raise FormatError("This digest is of a version that this SDK does not read.", reason="unknown-version")
-    _check_cell(digest.total, exact=False)
-    for table in digest.tables:
+    _check_cell(digest.total, exact=False, place="The total")
+    for number, table in enumerate(digest.tables, start=1):
         if table.exact and table.epsilon_micro:
-            raise FormatError(f"The table {table.name} is exact and names a privacy cost.", reason="bad-digest")
-        for cell in table.cells:
-            _check_cell(cell, exact=table.exact)
+            raise FormatError(f"Table {number} is exact and names a privacy cost.", reason="bad-digest")
+        for row, cell in enumerate(table.cells, start=1):
+            _check_cell(cell, exact=table.exact, place=f"Cell {row} of table {number}")
     if digest.epsilon_micro < sum(table.epsilon_micro for table in digest.tables):
         raise FormatError("The tables cost more than the digest says.", reason="bad-digest")
 
 
-def _check_cell(cell: DigestCell, *, exact: bool) -> None:
+def _check_cell(cell: DigestCell, *, exact: bool, place: str) -> None:
     if cell.value is None:
         good = not exact and cell.low == 0 and cell.high >= SMALLEST_SHOWN - 1 and cell.shown == FEWER_THAN_SHOWN
     else:
         smallest = 0 if exact else SMALLEST_SHOWN
         good = smallest <= cell.value and 0 <= cell.low <= cell.value <= cell.high and cell.shown == str(cell.value)
     if not good:
-        raise FormatError(f"The cell {cell.label} contradicts itself.", reason="bad-digest")
+        raise FormatError(f"{place} contradicts itself.", reason="bad-digest")
 
 
 def format_interval(cell: DigestCell, *, exact: bool = False) -> str:

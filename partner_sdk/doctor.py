@@ -12,7 +12,7 @@ from partner_sdk.errors import LocalStateError, NotAuthorisedError, ReportAbuseE
 from partner_sdk.keys import ALARM_BEFORE_EXPIRY, KeySet, find_active_sealing_key
 from partner_sdk.mailbox import find_gap
 from partner_sdk.partner_state import PARTNER_ROLES
-from partner_sdk.transport import CLOCK_TOLERANCE_SECONDS
+from partner_sdk.transport import CLOCK_TOLERANCE_SECONDS, MAX_CLOCK_CORRECTION_SECONDS
 
 Outcome = Literal["ok", "look", "fail"]
 
@@ -93,6 +93,10 @@ def _clock(partner: Partner) -> Iterator[Finding]:
     difference = partner.transport.clock_difference_seconds
     if difference is None:
         yield Finding("clock", "look", "no reply named the time, so this clock could not be compared")
+    elif abs(difference) > MAX_CLOCK_CORRECTION_SECONDS:
+        way = "behind" if difference > 0 else "ahead of"
+        days = "more than a day, which is not corrected: set the clock of this machine, or tell the agency"
+        yield Finding("clock", "fail", f"this machine is {abs(difference)} seconds {way} the gateway, {days}")
     elif abs(difference) >= CLOCK_TOLERANCE_SECONDS:
         way = "behind" if difference > 0 else "ahead of"
         corrected = "; requests are signed with the corrected time" if partner.transport.clock_offset_seconds else ""

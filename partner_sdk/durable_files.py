@@ -1,4 +1,4 @@
-"""Writes files of the partner's own folder so that they are whole, on disk, and readable by their owner alone."""
+"""Writes files so that they are whole, on disk, and readable by their owner alone."""
 
 import fcntl
 import os

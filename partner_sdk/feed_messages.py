@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from partner_sdk.intake import EPOCH_PATTERN, INSTANCE_PATTERN, MAX_SEQUENCE
 from partner_sdk.statements import SignedStatement
 
 MAX_ROWS = 1000
@@ -17,6 +18,8 @@ MAX_ROWS_BODY_BYTES = 512 * 1024
 MAX_MAILBOX_BODY_BYTES = 8 * 1024 * 1024
 
 Rows = Meta(max_length=MAX_ROWS)
+# The feed is not believed: a number that no database holds, or a name with a control character, ends the call.
+Sequence = Annotated[int, Meta(ge=0, le=MAX_SEQUENCE)]
 Outcome = Annotated[str, Meta(pattern="^[a-z_]{1,32}$")]
 
 
@@ -24,11 +27,11 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """`GET /feed/status`: where the gateway's chain stands, which lists it serves, how many reports wait."""
 
     environment: str
-    epoch: str
-    instance: str
+    epoch: Annotated[str, Meta(pattern=rf"^{EPOCH_PATTERN}\Z")]
+    instance: Annotated[str, Meta(pattern=rf"^{INSTANCE_PATTERN}\Z")]
     key_set_serial: int | None
     register_serial: int | None
-    sequence: int
+    sequence: Sequence
     unacknowledged: int
 
 
@@ -39,7 +42,7 @@ class ReportPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     every run starts at 0, so that nothing is passed over for good.
     """
 
-    last: int
+    last: Sequence
     more: bool
     reports: tuple[msgspec.Raw, ...]
 
@@ -139,10 +142,10 @@ class StagePost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class ReconciliationRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the gateway says it took in: one link of its chain."""
 
-    intake_sha256: str
+    intake_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     partner: str
     report_id: str
-    sequence: int
+    sequence: Sequence
 
 
 class ReconciliationPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,6 +15,12 @@ from partner_sdk.submission import ClearFields
 
 Door = Literal["public", "industry"]
 FIRST_PREVIOUS = "0" * 64  # the first statement of an epoch has no predecessor
+MAX_SEQUENCE = 2**62
+# How a gateway is named and how its epochs and the places of its button are: nothing that a terminal or a list of names
+# would read as something else (WIRE.md §6.2). With fullmatch.
+INSTANCE_PATTERN = "[a-z0-9][a-z0-9-]{0,38}"
+EPOCH_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+PLACEMENT_PATTERN = "[a-z0-9][a-z0-9_-]{0,39}"
 
 
 class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,8 +52,8 @@ def peek_intake(raw: bytes) -> IntakeStatement:
     return parse_exact(body, kind=IntakeStatement, max_bytes=len(body))
 
 
-def verify_intake(raw: bytes, *, key_set: KeySet) -> IntakeStatement:
-    """Return the statement if a receipt key that was in force at its `received_at` signed it.
+def verify_intake(raw: bytes, *, key_set: KeySet, now: datetime) -> IntakeStatement:
+    """Return the statement if a receipt key signed it that was in use at its `received_at` and is believed `now`.
 
     Works offline with a stored key set: receipt keys stay in it, verify-only, for 6 years. Raises `FormatError` and
     `StatementError` (also `wrong-environment`).
@@ -56,7 +62,7 @@ def verify_intake(raw: bytes, *, key_set: KeySet) -> IntakeStatement:
     statement = open_statement(
         raw,
         kind=StatementKind.INTAKE,
-        keys=verify_keys(key_set.receipt_keys, at=claimed_at),
+        keys=verify_keys(key_set.receipt_keys, signed_at=claimed_at, now=now),
         payload_type=IntakeStatement,
     )
     if not statement.environment == statement.clear.environment == key_set.environment:
@@ -64,12 +70,12 @@ def verify_intake(raw: bytes, *, key_set: KeySet) -> IntakeStatement:
     return statement
 
 
-def verify_receipt(raw: bytes, *, key_set: KeySet, submission: bytes) -> IntakeStatement:
+def verify_receipt(raw: bytes, *, key_set: KeySet, submission: bytes, now: datetime) -> IntakeStatement:
     """Return the receipt if it is the gateway's and names this very signed submission; raises as `verify_intake`.
 
     Reason `receipt-mismatch` for a genuine receipt of something else.
     """
-    statement = verify_intake(raw, key_set=key_set)
+    statement = verify_intake(raw, key_set=key_set, now=now)
     if statement.submission_sha256 != hashlib.sha256(submission).hexdigest():
         raise StatementError("The receipt is for another submission.", reason="receipt-mismatch")
     return statement

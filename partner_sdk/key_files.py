@@ -150,7 +150,7 @@ def xwing_public_bytes(seed: bytes) -> bytes:
 
 
 def _expand(seed: bytes) -> bytes:
-    # SHAKE256 to 96 bytes: 64 for ML-KEM's d and z, 32 for X25519.
+    # draft-connolly-cfrg-xwing-kem §5.2, SHAKE256 to 96 bytes: 64 for ML-KEM's d and z, 32 for X25519.
     shake = Hash(SHAKE256(96))
     shake.update(seed)
     return shake.finalize()

@@ -11,7 +11,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk.canonical import encode, format_time, parse_base64url, parse_exact, parse_time, to_base64url
-from partner_sdk.envelope import SUITE_BYTES, SUITE_NAME
+from partner_sdk.envelope import KEY_ID_BYTES, SUITE_BYTES, SUITE_NAME
 from partner_sdk.errors import FormatError, KeySetError, StatementError
 from partner_sdk.statements import (
     MAX_LIST_BYTES,
@@ -29,6 +29,7 @@ SealingState = Literal["pending", "active", "retired", "destroyed"]
 
 XWING_PUBLIC_KEY_BYTES = 1216  # ML-KEM-768 encapsulation key (1184), then X25519 (32)
 KEY_SET_LIFETIME = timedelta(days=90)
+# Signed anew each day: 60 days left means that a month of signing did not arrive.
 ALARM_BEFORE_EXPIRY = timedelta(days=60)
 ACCEPT_UNTIL_BEFORE_OPEN_END = timedelta(days=7)
 MAX_PIN_BYTES = 4096
@@ -47,7 +48,10 @@ class SealingKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class VerifyKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A public Ed25519 key with one role: it signs until `use_until` and is believed until `verify_until`."""
+    """A public Ed25519 key with one role.
+
+    What it signs until `use_until` is believed until `verify_until`; what it signs later never is (WIRE.md §5.4).
+    """
 
     key_id: str
     public_key: str
@@ -108,7 +112,7 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 def fingerprint_of(root_key: bytes) -> str:
-    """Return the fingerprint of a root key: its SHA-256, hexadecimal, for people to compare."""
+    """Return the fingerprint of a root key: its SHA-256, hexadecimal, for people to compare (WIRE.md §5.2)."""
     return hashlib.sha256(root_key).hexdigest()
 
 
@@ -121,8 +125,11 @@ def parse_pin(raw: bytes) -> Pin:
 
 
 def sealing_key_id(public_key: bytes) -> bytes:
-    """Return the first 8 bytes of SHA-256(suite || public key): one id can not name a key under two suites."""
-    return hashlib.sha256(SUITE_BYTES + public_key).digest()[:8]
+    """Return the first 8 bytes of SHA-256(suite || public key): one id can not name a key under two suites.
+
+    WIRE.md §3.1.
+    """
+    return hashlib.sha256(SUITE_BYTES + public_key).digest()[:KEY_ID_BYTES]
 
 
 def sign_bundle(
@@ -152,7 +159,8 @@ def verify_bundle(
 
     `highest_serial` and `highest_sha256` are those of the newest bundle seen so far. Raises `KeySetError`:
     `malformed`, `wrong-environment`, `wrong-root`, `bad-signature`, `stale-serial`, `forked-serial`, `expired`,
-    `bad-key`. `allow_expired` is for the public door only: a stale list must not stop a child (WIRE.md §5.4).
+    `bad-key`. `allow_expired` is for checking receipts, which outlive a key set, and for the public door: a stale list
+    must not stop a child (WIRE.md §5.4).
     """
     try:
         bundle = parse_exact(raw, kind=KeySetBundle, max_bytes=MAX_LIST_BYTES)
@@ -194,19 +202,22 @@ def accepts_envelope(key: SealingKey, *, now: datetime) -> bool:
     return key.state in {"active", "retired"} and now < parse_time(key.open_until) - ACCEPT_UNTIL_BEFORE_OPEN_END
 
 
-def verify_keys(keys: tuple[VerifyKey, ...], *, at: datetime) -> dict[str, bytes]:
-    """Return key id to raw public key for the keys that are believed at `at`."""
+def verify_keys(keys: tuple[VerifyKey, ...], *, signed_at: datetime, now: datetime) -> dict[str, bytes]:
+    """Return key id to raw public key for the keys that could sign at `signed_at` and are believed `now`.
+
+    Where a statement names no time that counts, as a register, `signed_at` is now too.
+    """
     return {
         key.key_id: parse_base64url(key.public_key, length=PUBLIC_KEY_BYTES)
         for key in keys
-        if _within(at, key.not_before, key.verify_until)
+        if _within(signed_at, key.not_before, key.use_until) and now < parse_time(key.verify_until)
     }
 
 
 def make_sealing_key(
     public_key: bytes, *, not_before: datetime, seal_until: datetime, open_until: datetime, state: SealingState
 ) -> SealingKey:
-    """Build the public entry of an X-Wing key (1216 raw bytes)."""
+    """Return the public entry of an X-Wing key (1216 raw bytes)."""
     return SealingKey(
         key_id=to_base64url(sealing_key_id(public_key)),
         suite=SUITE_NAME,
@@ -241,15 +252,15 @@ def _trusted_root(bundle: KeySetBundle, *, pin: Pin) -> bytes:
 def _check_keys(key_set: KeySet) -> None:
     for sealing in key_set.sealing_keys:
         raw = parse_base64url(sealing.public_key, length=XWING_PUBLIC_KEY_BYTES)
-        if parse_base64url(sealing.key_id, length=8) != sealing_key_id(raw) or sealing.suite != SUITE_NAME:
+        if parse_base64url(sealing.key_id, length=KEY_ID_BYTES) != sealing_key_id(raw) or sealing.suite != SUITE_NAME:
             raise KeySetError("A sealing key does not have the id or the suite that it claims.", reason="bad-key")
         if not parse_time(sealing.not_before) <= parse_time(sealing.seal_until) <= parse_time(sealing.open_until):
             raise KeySetError("The times of a sealing key are out of order.", reason="bad-key")
     for verify in (*key_set.receipt_keys, *key_set.mailbox_keys, *key_set.register_keys):
         if verify.key_id != key_id_of(parse_base64url(verify.public_key, length=PUBLIC_KEY_BYTES)):
             raise KeySetError("A signing key does not have the id that it claims.", reason="bad-key")
-        for moment in (verify.not_before, verify.use_until, verify.verify_until):
-            parse_time(moment)
+        if not parse_time(verify.not_before) <= parse_time(verify.use_until) <= parse_time(verify.verify_until):
+            raise KeySetError("The times of a signing key are out of order.", reason="bad-key")
     ids = [key.key_id for role in _roles(key_set) for key in role]
     if len(ids) != len(set(ids)):
         raise KeySetError("One key appears in two roles.", reason="bad-key")

@@ -5,17 +5,17 @@ hash of the message before. A bad message is set aside with an alarm and never h
 what is on disk. The gateway never imports this file.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
-from partner_sdk.canonical import parse_base64url
+from partner_sdk.canonical import check_report_id, parse_base64url, parse_time
 from partner_sdk.durable_files import locked
 from partner_sdk.envelope import KEY_ID_BYTES, Envelope
-from partner_sdk.errors import MailboxError, OpeningError, ReportAbuseError
+from partner_sdk.errors import FormatError, MailboxError, OpeningError, ReportAbuseError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_xwing_private_key
 from partner_sdk.keys import KeySet, verify_keys
 from partner_sdk.mailbox_message import (
@@ -66,7 +66,7 @@ class Mailbox:
 
     def __init__(self, state: PartnerState, *, key_set: KeySet, now: datetime) -> None:
         self._state = state
-        self._verify_keys = verify_keys(key_set.mailbox_keys, at=now)
+        self._signers, self._now = key_set.mailbox_keys, now
         key_file = state.read_key(KeyRole.MAILBOX)
         self._key_id = parse_base64url(key_file.key_id, length=KEY_ID_BYTES)
         self._private_key = _load(key_file)
@@ -78,6 +78,11 @@ class Mailbox:
         fresh: list[OpenedMessage] = []
         to_acknowledge: list[str] = []
         for item in items:
+            try:
+                check_report_id(item.message_id)
+            except FormatError as error:  # no id: nothing of it is told
+                alarms.append(MailboxAlarm(reason="bad-message-id", text=str(error)))
+                continue
             try:
                 opened.append(self._open(item))
             except ReportAbuseError as error:
@@ -115,13 +120,15 @@ class Mailbox:
                 "The message does not open: it is not for this mailbox.", reason="does-not-open"
             ) from None
         signed = unpad(padded, purpose=context.purpose, sender=context.sender)
-        message = self._check(signed, keys=self._verify_keys)
+        message = self._check(signed)
         if message.message_id != item.message_id:
             raise MailboxError("The message carries another id inside than outside.", reason="wrong-message-id")
         return OpenedMessage(message=message, signed=signed)
 
-    def _check(self, signed: bytes, *, keys: Mapping[str, bytes]) -> MailboxMessage:
-        message = open_message(signed, keys=keys)
+    def _check(self, signed: bytes) -> MailboxMessage:
+        # Only a key that was in use when the message says it was issued (WIRE.md §5.4).
+        issued_at = parse_time(peek_message(signed).issued_at)
+        message = open_message(signed, keys=verify_keys(self._signers, signed_at=issued_at, now=self._now))
         profile = self._state.profile
         if message.recipient != profile.partner:
             raise MailboxError("The message is addressed to another partner.", reason="wrong-recipient")

@@ -18,9 +18,8 @@ from partner_sdk.errors import (
     RefusedError,
     UnavailableError,
 )
-from partner_sdk.problems import find_problem
+from partner_sdk.problems import MEDIA_TYPE, find_problem
 
-MEDIA_TYPE = "application/problem+json"
 MAX_TEXT = 500
 MAX_FAULTS = 100
 MAX_RETRY_AFTER_SECONDS = 24 * 3600

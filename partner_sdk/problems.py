@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from partner_sdk.errors import FieldFault
 
+MEDIA_TYPE = "application/problem+json"
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -1,6 +1,7 @@
 """Checks a receipt against the very post that it answers; works offline."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from partner_sdk.canonical import encode, parse_base64url, parse_exact
 from partner_sdk.errors import StatementError
@@ -33,9 +34,9 @@ def submission_of(post: ReportPost) -> SubmissionStatement:
     return parse_exact(body, kind=SubmissionStatement, max_bytes=len(body))
 
 
-def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet) -> Receipt:
+def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetime) -> Receipt:
     """Return the receipt if the gateway signed it for this very post; raises `FormatError`, `StatementError`."""
-    statement = verify_receipt(raw, key_set=key_set, submission=encode(post.statement))
+    statement = verify_receipt(raw, key_set=key_set, submission=encode(post.statement), now=now)
     submission = submission_of(post)
     said = (statement.clear, statement.envelope_sha256)
     if said != (clear_fields_of(submission), submission.envelope_sha256):

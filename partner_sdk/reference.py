@@ -37,6 +37,12 @@ def parse_reference(text: str) -> str:
     return spelled
 
 
+def get_reference_environment(reference: str) -> str:
+    """Return the environment that a reference in its one spelling names."""
+    # A live one may begin with the letters TEST too: it has one part less.
+    return "sandbox" if reference.count("-") > _spell("live", "0" * _SYMBOLS).count("-") else "live"
+
+
 def _spell(environment: str, symbols: str) -> str:
     spelled = f"{symbols[:4]}-{symbols[4:]}-{_check_symbol(symbols)}"
     return f"{_SANDBOX_PREFIX}-{spelled}" if environment == "sandbox" else spelled

@@ -66,7 +66,8 @@ def verify_register(
         register = open_statement(
             raw,
             kind=StatementKind.REGISTER,
-            keys=verify_keys(key_set.register_keys, at=now),
+            # Signed anew each day: a register needs a key whose use has not ended (WIRE.md §5.4).
+            keys=verify_keys(key_set.register_keys, signed_at=now, now=now),
             payload_type=PartnerRegister,
             max_bytes=MAX_LIST_BYTES,
         )

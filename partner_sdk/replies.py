@@ -1,10 +1,11 @@
-"""What the gateway answers to signed questions, beside receipts and messages; read strictly (WIRE.md §7)."""
+"""What the gateway answers to signed questions, beside receipts and messages; read strictly (WIRE.md §10)."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
+from partner_sdk.feed_messages import Outcome
 from partner_sdk.keys import Environment
 from partner_sdk.statements import SignedStatement
 
@@ -30,7 +31,7 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `GET /v1/reports/{id}`."""
 
-    outcome: str | None
+    outcome: Outcome | None
     receipt: SignedStatement
     stage: Stage
 

@@ -1,6 +1,6 @@
 """The industry report: what a trust-and-safety team says, before it is sealed.
 
-This version holds the fields that must be there; `fields.md` of the product lists the rest. Never seen by the gateway.
+This version holds the fields that must be there. Never seen by the gateway.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Sends again what is safe to send again, with growing and random waits.
 
-It stands above the signing: every try is signed afresh over the same body (WIRE.md §7.4).
+It stands above the signing: every try is signed afresh over the same body (WIRE.md §6.1).
 """
 
 from collections.abc import Callable

@@ -93,6 +93,7 @@ def check_claim(
         raise SignatureProfileError("The signature and the body do not go together.", reason="body-not-covered")
     base = signature_base(claim, method=method, target_uri=target_uri)
     try:
+        # RFC 9421 §3.3.6: Ed25519 over the signature base.
         Ed25519PublicKey.from_public_bytes(public_key).verify(claim.signature, base)
     except (InvalidSignature, ValueError):
         raise SignatureProfileError("The signature does not hold.", reason="bad-signature") from None
@@ -115,7 +116,7 @@ def content_digest(body: bytes) -> str:
     return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode('ascii')}:"
 
 
-def check_content_digest(claim: SignatureClaim, body: bytes) -> None:
+def check_content_digest(claim: SignatureClaim, *, body: bytes) -> None:
     """Raise `SignatureProfileError` (`wrong-digest`) unless the signed digest is that of `body`."""
     if claim.content_digest != content_digest(body):
         raise SignatureProfileError("The body is not the one that was signed.", reason="wrong-digest")

@@ -54,7 +54,7 @@ class SignedStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def key_id_of(public_key: bytes) -> str:
-    """Return the id of an Ed25519 public key: the first 8 bytes of its SHA-256, base64url."""
+    """Return the id of an Ed25519 public key: the first 8 bytes of its SHA-256, base64url (WIRE.md §4)."""
     return to_base64url(hashlib.sha256(public_key).digest()[:KEY_ID_BYTES])
 
 
@@ -127,6 +127,7 @@ def _find_key(key_id: str, keys: Mapping[str, bytes]) -> bytes:
 
 def _verify(signature: bytes, message: bytes, *, public_key: bytes) -> None:
     try:
+        # RFC 8032 §5.1.7, over DSSE's pre-authentication encoding.
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except InvalidSignature:
         raise StatementError("The signature of the statement does not hold.", reason="bad-signature") from None

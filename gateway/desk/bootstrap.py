@@ -4,6 +4,7 @@ Never writes over a desk that exists, and never leaves half a one: the folder is
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from gateway.desk.wiring import Desk
 from partner_sdk.canonical import encode, format_time, parse_base64url
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.gateway_card import GatewayCard
+from partner_sdk.intake import INSTANCE_PATTERN
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, write_key_file
 from partner_sdk.keys import Delegation, Pin, fingerprint_of
 from partner_sdk.statements import PUBLIC_KEY_BYTES, StatementKind, key_id_of, sign_statement
@@ -69,7 +71,8 @@ def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callabl
 def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
     """Believe the receipts of this gateway from now on; False when it was known. Takes effect for others at `publish`.
 
-    Raises `BootstrapError` (`wrong-environment`, `wrong-origin`).
+    Its receipt key speaks for this one instance and no other. Raises `BootstrapError` (`wrong-environment`,
+    `wrong-origin`, `bad-instance`, `key-in-use`).
     """
     if card.environment != desk.config.environment:
         raise BootstrapError(
@@ -81,12 +84,20 @@ def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
             f"This card is of a gateway at {card.origin}; desk.toml says {desk.config.gateway_origin}.",
             reason="wrong-origin",
         )
+    if not re.fullmatch(INSTANCE_PATTERN, card.instance):
+        raise BootstrapError("The name on this card is no name of a gateway.", reason="bad-instance")
     public_key = parse_base64url(card.receipt_key.public_key, length=PUBLIC_KEY_BYTES)
     key_id, now = key_id_of(public_key), desk.clock()
     with desk.store.write() as connection:
-        if connection.execute(select(VERIFY_KEYS.c.role).where(VERIFY_KEYS.c.key_id == key_id)).first() is not None:
+        known = connection.execute(select(VERIFY_KEYS).where(VERIFY_KEYS.c.key_id == key_id)).first()
+        if known is not None and known.instance == card.instance:
             return False
-        add_verify_key(connection, RECEIPT_ROLE, public_key, now=now)
+        if known is not None:
+            raise BootstrapError(
+                "The key of this card is known already, but not as this gateway's: make the gateway a key of its own.",
+                reason="key-in-use",
+            )
+        add_verify_key(connection, RECEIPT_ROLE, public_key, now=now, instance=card.instance)
         audit.append_entry(
             connection,
             at=now,
@@ -98,8 +109,10 @@ def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
     return True
 
 
-def add_verify_key(connection: Connection, role: str, public_key: bytes, *, now: datetime) -> None:
-    """Enter a public signing key with its times."""
+def add_verify_key(
+    connection: Connection, role: str, public_key: bytes, *, now: datetime, instance: str | None = None
+) -> None:
+    """Enter a public signing key with its times; a receipt key also with the gateway that it speaks for."""
     use_until = now + SIGNING_KEY_USE
     connection.execute(
         insert(VERIFY_KEYS).values(
@@ -110,6 +123,7 @@ def add_verify_key(connection: Connection, role: str, public_key: bytes, *, now:
             not_before=format_time(now - CLOCK_ALLOWANCE),
             use_until=format_time(use_until),
             verify_until=format_time(use_until + VERIFY_AFTER_USE),
+            instance=instance,
         )
     )
 

@@ -101,8 +101,10 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """What closing asks for. `cluster_id` is the id or reference of another case about the same person or
-    incident, which this one is joined to."""
+    """What closing asks for.
+
+    `cluster_id` is the id or reference of another case about the same person or incident, which this one is joined to.
+    """
 
     assessment: Assessment
     outcome: str
@@ -124,7 +126,7 @@ def file_cases(connection: Connection, rows: Sequence[VerifiedRow], *, case_ids:
 
 
 def list_cases(connection: Connection, *, state: CaseState = "open") -> list[CaseRow]:
-    """Return cases by risk, then by clock: danger first, then priority, then the oldest (desk.md, Queue)."""
+    """Return cases by risk, then by clock: danger first, then priority, then the oldest."""
     query: Select[Any] = select(CASES).order_by(
         case((CASES.c.danger, 0), else_=1), CASES.c.priority, CASES.c.received_at, CASES.c.case_id
     )
@@ -278,7 +280,7 @@ def _check_code(name: str, code: str, codes: tuple[str, ...]) -> None:
 
 
 def _released_outcome(connection: Connection, closed: CaseRow) -> str | None:
-    # "Duplicate" of somebody else's report would tell one provider about another (R49, feedback.md).
+    # "Duplicate" of somebody else's report would tell one provider about another (R49).
     if closed.outcome != "duplicate":
         return closed.outcome
     own_earlier = connection.execute(

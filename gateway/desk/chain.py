@@ -3,7 +3,8 @@
 A link counts once its intake statement is genuine, whatever else is wrong with its row.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,10 +15,15 @@ from gateway.desk import audit
 from gateway.desk.store.schema import ALARMS, CHAIN_LINKS
 from partner_sdk.canonical import format_time
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.intake import FIRST_PREVIOUS, IntakeStatement
+from partner_sdk.intake import EPOCH_PATTERN, FIRST_PREVIOUS, INSTANCE_PATTERN, IntakeStatement
 
 GAP: Final = "chain-gap"
 FORK: Final = "chain-fork"
+NEW_EPOCH: Final = "new-epoch"
+# A number that some epoch of the gateway has and the desk has not: which one, nobody but the gateway knows.
+ANY_EPOCH: Final = "*"
+# Only what `Chain.name` makes of names that row_checks.py lets pass.
+_GAP_NAME: Final = re.compile(rf"({INSTANCE_PATTERN})/({EPOCH_PATTERN}|\*)/([0-9]+)(?:-([0-9]+))?")
 _NO_PREVIOUS: Final = bytes.fromhex(FIRST_PREVIOUS)
 
 
@@ -27,7 +33,7 @@ class AlarmError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """One run of sequence numbers: a gateway begins a new epoch after every restore."""
+    """One run of sequence numbers: a gateway begins a new epoch after every restore, and its numbers go on."""
 
     instance: str
     epoch: str
@@ -56,7 +62,20 @@ def make_link(intake: IntakeStatement, *, statement_sha256: bytes) -> Link:
 def add_links(connection: Connection, links: Sequence[Link], *, now: datetime) -> None:
     """Enter genuine intake statements, many at once, and raise an alarm where one forks."""
     for chain in dict.fromkeys(link.chain for link in links):
+        note_epoch(connection, chain, now=now)
         _add_to_chain(connection, chain, [link for link in links if link.chain == chain], now=now)
+
+
+def note_epoch(connection: Connection, chain: Chain, *, now: datetime) -> bool:
+    """Raise the alarm of a new epoch of a gateway that the desk knows already; a person clears it.
+
+    Run it before the first link of the epoch is entered. The first epoch of a new gateway is no alarm: a person has
+    added its card.
+    """
+    of_instance = select(CHAIN_LINKS.c.sequence).where(CHAIN_LINKS.c.instance == chain.instance).limit(1)
+    if connection.execute(of_instance).first() is None or connection.execute(_of(chain).limit(1)).first() is not None:
+        return False
+    return raise_alarm(connection, NEW_EPOCH, f"{chain.instance}/{chain.epoch}", now=now)
 
 
 def find_gaps(connection: Connection, *, now: datetime) -> list[str]:
@@ -66,19 +85,17 @@ def find_gaps(connection: Connection, *, now: datetime) -> list[str]:
     """
     unfollowed = connection.execute(select(CHAIN_LINKS).where(CHAIN_LINKS.c.followed.is_(False))).all()
     for row in unfollowed:
-        chain = Chain(row.instance, row.epoch)
-        # The first of an epoch follows nothing, whatever its number: numbers go on through a restore.
-        if bytes(row.previous_sha256) != _NO_PREVIOUS and not _has_link(connection, chain, row.sequence - 1):
-            lowest = _find_below(connection, chain, row.sequence)
-            first = row.sequence - 1 if lowest is None else lowest + 1
-            raise_alarm(connection, GAP, chain.name(first, row.sequence - 1), now=now)
+        is_first = bytes(row.previous_sha256) == _NO_PREVIOUS
+        _check_before(connection, Chain(row.instance, row.epoch), row.sequence, is_first=is_first, now=now)
     connection.execute(update(CHAIN_LINKS).where(CHAIN_LINKS.c.followed.is_(False)).values(followed=True))
     _close_filled_gaps(connection, now=now)
-    return list(
-        connection.execute(
-            select(ALARMS.c.subject).where(ALARMS.c.kind == GAP, ALARMS.c.cleared_at.is_(None)).order_by(ALARMS.c.id)
-        ).scalars()
-    )
+    return list_open(connection, GAP)
+
+
+def list_open(connection: Connection, kind: str) -> list[str]:
+    """Return what the open alarms of a kind are about, the oldest first."""
+    query = select(ALARMS.c.subject).where(ALARMS.c.kind == kind, ALARMS.c.cleared_at.is_(None)).order_by(ALARMS.c.id)
+    return list(connection.execute(query).scalars())
 
 
 def find_highest(connection: Connection, *, instance: str) -> int:
@@ -126,6 +143,7 @@ def _add_to_chain(connection: Connection, chain: Chain, links: Sequence[Link], *
         if expected is not None and known[sequence].previous_sha256 != expected:
             name = chain.name(sequence, sequence)
             raise_alarm(connection, FORK, f"{name} does not follow the statement before it", now=now)
+    _check_firsts(connection, chain, fresh, known=known.keys(), now=now)
     if fresh:
         connection.execute(
             insert(CHAIN_LINKS),
@@ -141,6 +159,51 @@ def _add_to_chain(connection: Connection, chain: Chain, links: Sequence[Link], *
                 for link in fresh
             ],
         )
+
+
+def _check_firsts(
+    connection: Connection, chain: Chain, fresh: Sequence[Link], *, known: Collection[int], now: datetime
+) -> None:
+    """Raise an alarm for each link that says it follows nothing while the chain has a lower number (WIRE.md §6.2)."""
+    if not fresh:
+        return
+    stored = connection.execute(
+        select(func.min(CHAIN_LINKS.c.sequence)).where(
+            CHAIN_LINKS.c.instance == chain.instance, CHAIN_LINKS.c.epoch == chain.epoch
+        )
+    ).scalar()
+    firsts = {link.sequence for link in fresh if link.previous_sha256 == _NO_PREVIOUS}
+    lowest = min(link.sequence for link in fresh)
+    if stored is not None and lowest < stored:
+        # What was the first until now may be none.
+        former = connection.execute(_of(chain).where(CHAIN_LINKS.c.previous_sha256 == _NO_PREVIOUS))
+        firsts.update(row.sequence for row in former)
+    elif stored is not None:
+        lowest = stored
+    for sequence in sorted(firsts):
+        # Where the very number before is known, "does not follow" is raised already.
+        if sequence > lowest and sequence - 1 not in known:
+            name = chain.name(sequence, sequence)
+            raise_alarm(connection, FORK, f"{name} says that it is the first of its epoch", now=now)
+
+
+def _check_before(connection: Connection, chain: Chain, sequence: int, *, is_first: bool, now: datetime) -> None:
+    """Raise an alarm for the numbers below a link that nothing accounts for."""
+    if _has_link(connection, chain, sequence - 1):
+        return
+    below = _find_below(connection, chain, sequence)
+    if below is not None:
+        raise_alarm(connection, GAP, chain.name(below + 1, sequence - 1), now=now)
+        return
+    reached = sequence - 1
+    if not is_first:
+        # It names one before it, in its own epoch.
+        raise_alarm(connection, GAP, chain.name(reached, reached), now=now)
+        reached -= 1
+    # Numbers go on through a restore: an epoch begins right behind a number that the desk holds, or is the very first.
+    highest = _find_below(connection, Chain(chain.instance, ANY_EPOCH), sequence) or 0
+    if highest < reached:
+        raise_alarm(connection, GAP, Chain(chain.instance, ANY_EPOCH).name(highest + 1, reached), now=now)
 
 
 def _read_around(connection: Connection, chain: Chain, sequences: Sequence[int]) -> dict[int, Link]:
@@ -166,9 +229,8 @@ def _find_below(connection: Connection, chain: Chain, sequence: int) -> int | No
 
 
 def _of(chain: Chain) -> Select[tuple[int]]:
-    return select(CHAIN_LINKS.c.sequence).where(
-        CHAIN_LINKS.c.instance == chain.instance, CHAIN_LINKS.c.epoch == chain.epoch
-    )
+    links = select(CHAIN_LINKS.c.sequence).where(CHAIN_LINKS.c.instance == chain.instance)
+    return links if chain.epoch == ANY_EPOCH else links.where(CHAIN_LINKS.c.epoch == chain.epoch)
 
 
 def _close_filled_gaps(connection: Connection, *, now: datetime) -> None:
@@ -176,16 +238,13 @@ def _close_filled_gaps(connection: Connection, *, now: datetime) -> None:
         select(ALARMS.c.id, ALARMS.c.subject).where(ALARMS.c.kind == GAP, ALARMS.c.cleared_at.is_(None))
     )
     for gap in gaps.all():
-        instance, epoch, numbers = gap.subject.rsplit("/", 2)
-        first, _, last = numbers.partition("-")
+        named = _GAP_NAME.fullmatch(gap.subject)
+        if named is None:
+            continue  # a person clears it
+        instance, epoch, first, last = named.groups()
         low, high = int(first), int(last or first)
-        filled = connection.execute(
-            select(func.count()).where(
-                CHAIN_LINKS.c.instance == instance,
-                CHAIN_LINKS.c.epoch == epoch,
-                CHAIN_LINKS.c.sequence.between(low, high),
-            )
-        ).scalar_one()
+        numbers = _of(Chain(instance, epoch)).where(CHAIN_LINKS.c.sequence.between(low, high)).distinct().subquery()
+        filled = connection.execute(select(func.count()).select_from(numbers)).scalar_one()
         if filled == high - low + 1:
             connection.execute(
                 update(ALARMS).where(ALARMS.c.id == gap.id).values(cleared_at=format_time(now), cleared_by="filled")

@@ -1,18 +1,15 @@
-"""`report-abuse-desk`: makes a desk, publishes its keys, collects, opens and closes cases, answers partners.
-
-Exit codes: 0 done; 1 done, but something waits for a person; 2 wrong use, wrong settings or refused; 3 the gateway did
-not answer, run it again.
-"""
+"""`report-abuse-desk`: makes a desk, publishes its keys, collects, opens and closes cases, answers partners."""
 
 import argparse
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
 
 from gateway.desk import cli_cases, cli_collect, cli_partners, cli_setup
-from gateway.desk.cli_frame import EXIT_CODES, TRY_AGAIN, WRONG_USE, Run, complain
+from gateway.desk.cli_frame import DONE, EXIT_CODES, TRY_AGAIN, WRONG_USE, Run, complain
 from gateway.web.process_guard import forbid_core_dumps
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 
@@ -28,6 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Run = parsed.command
     try:
         return command(parsed)
+    except BrokenPipeError:
+        # Whoever reads has seen enough (`| head`); nothing more is written, not even at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except (TransportError, UnavailableError) as error:
         return complain(f"{error} What was done is kept: run it again.", code=TRY_AGAIN)
     except ReportAbuseError as error:

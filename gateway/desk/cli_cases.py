@@ -26,7 +26,7 @@ from gateway.desk.cases import (
     open_case,
     record_reply,
 )
-from gateway.desk.cli_frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.cli_frame import DONE, Commands, add_command, add_group, get_actor, print_json, say, say_lines
 from gateway.desk.wiring import open_desk
 
 
@@ -53,7 +53,8 @@ def run_show(parsed: argparse.Namespace) -> int:
         return DONE
     say(_line(opened.case))
     for name, value in _flatten(content):
-        say(f"{name}: {value}")
+        # Lines of a text are set in: none of them can pass for a field of the report.
+        say_lines(f"{name}: {value}".replace("\n", "\n    "))
     return DONE
 
 
@@ -144,6 +145,4 @@ def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         for place, inner in enumerate(value):
             yield from _flatten(inner, f"{name}[{place}]")
     elif value not in (None, ""):
-        # A terminal obeys control characters: a report must not move the reader's cursor or clear the screen.
-        text = str(value)
-        yield name, "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
+        yield name, str(value)

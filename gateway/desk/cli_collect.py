@@ -32,7 +32,7 @@ def run_collect(parsed: argparse.Namespace) -> int:
     """Collect reports and enrolments from the gateway, and send what waits for it.
 
     What does not verify or open is set aside and kept, and the rest goes on. Exit code 1 says that a row was set aside,
-    a gap of the gateway's chain is open, or --reconcile found a difference.
+    a gap or a new epoch of the gateway's chain is open, or --reconcile found a difference.
     """
     desk, actor = open_desk(parsed.state), get_actor(parsed)
     feed = desk.make_feed()
@@ -41,7 +41,9 @@ def run_collect(parsed: argparse.Namespace) -> int:
     enrolments = collect_enrolments(desk, feed, actor=actor)
     stages, messages = send_stages(desk), post_waiting(desk, feed)
     reconciled = reconcile(desk, feed) if parsed.reconcile else None
-    is_well = not (collected.set_aside or collected.gaps) and (reconciled is None or reconciled.is_even)
+    is_well = not (collected.set_aside or collected.gaps or collected.new_epochs) and (
+        reconciled is None or reconciled.is_even
+    )
     if parsed.json:
         print_json(
             {
@@ -51,6 +53,7 @@ def run_collect(parsed: argparse.Namespace) -> int:
                 "gaps": collected.gaps,
                 "known": collected.known,
                 "messages_sent": messages,
+                "new_epochs": collected.new_epochs,
                 "reconciled": None if reconciled is None else asdict(reconciled),
                 "set_aside": collected.set_aside,
                 "set_aside_reasons": collected.refused,
@@ -85,9 +88,13 @@ def run_set_aside_list(parsed: argparse.Namespace) -> int:
 
 
 def run_set_aside_retry(parsed: argparse.Namespace) -> int:
-    """Judge everything that was set aside once more, with the keys and the register of today."""
+    """Judge everything that was set aside once more, with the keys and the register of today.
+
+    A row whose partner's key had ended stays, until the partner has confirmed by another way that it sent it: then
+    --accept-ended-key files it.
+    """
     desk = open_desk(parsed.state)
-    collected = try_again(desk, actor=get_actor(parsed))
+    collected = try_again(desk, actor=get_actor(parsed), accept_ended_key=parsed.accept_ended_key)
     with desk.store.read() as connection:
         waiting = len(list_set_aside(connection))
     if parsed.json:
@@ -135,7 +142,10 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     group = add_group(commands, "set-aside", summary="What did not verify or open.")
     listed = add_command(group, "list", run=run_set_aside_list, example="--json", group="set-aside")
     listed.add_argument("--all", action="store_true", help="also what was dealt with")
-    add_command(group, "retry", run=run_set_aside_retry, example="", group="set-aside")
+    retry = add_command(group, "retry", run=run_set_aside_retry, example="", group="set-aside")
+    retry.add_argument(
+        "--accept-ended-key", type=int, metavar="NUMBER", help="file this row though its partner's key had ended"
+    )
     resolve = add_command(group, "resolve", run=run_set_aside_resolve, example="3 --how forged", group="set-aside")
     resolve.add_argument("row", type=int, metavar="NUMBER", help="its number in the list")
     resolve.add_argument("--how", required=True, choices=RESOLUTIONS, help="what became of it")
@@ -149,10 +159,14 @@ def _tell_collected(collected: Collected) -> None:
         say(f"SET ASIDE: {count} because of {reason}. See `set-aside list`.")
     for gap in collected.gaps:
         say(f"GAP: the gateway's chain misses {gap}. Ask its operator what became of it.")
+    for epoch in collected.new_epochs:
+        say(f"NEW EPOCH: {epoch}. Was the gateway restored? If its operator says so, clear it: `alarms --clear`.")
 
 
 def _tell_reconciled(reconciled: Reconciled) -> None:
     say(f"{reconciled.compared} links compared with the gateway.")
+    if not reconciled.is_whole:
+        say("ALARM: the gateway's list of links does not end; what is behind was not compared.")
     for words, sequences in (
         ("are missing here", reconciled.missing_here),
         ("are missing at the gateway", reconciled.missing_there),

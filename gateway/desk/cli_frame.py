@@ -1,13 +1,10 @@
-"""What every command of the desk shares: its parser, its state folder, how it speaks and which exit code it gives.
-
-Exit codes: 0 done; 1 done, but something waits for a person; 2 wrong use, wrong settings or refused; 3 the gateway did
-not answer, run it again.
-"""
+"""What every command of the desk shares: its parser, its state folder, how it speaks and which exit code it gives."""
 
 import argparse
 import getpass
 import json
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TextIO
@@ -62,10 +59,20 @@ def get_actor(parsed: argparse.Namespace) -> str:
 
 
 def say(text: str, *, to: TextIO | None = None) -> None:
-    """Print one line."""
+    """Print one line, whatever is in it: a terminal obeys control characters, and a line end would forge a line."""
     stream = sys.stdout if to is None else to
-    stream.write(f"{text}\n")
+    stream.write("".join(one if _is_shown(one) else "\N{REPLACEMENT CHARACTER}" for one in text) + "\n")
     stream.flush()
+
+
+def say_lines(text: str) -> None:
+    """Print text that has lines of its own, such as a table."""
+    for line in text.split("\n"):
+        say(line)
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
 def print_json(value: object) -> None:

@@ -1,4 +1,4 @@
-"""The desk's settings (``desk.toml``) and where its files are. Never holds a secret: keys are files of their own."""
+"""The desk's settings (`desk.toml`) and where its files are. Never holds a secret: keys are files of their own."""
 
 import json
 from dataclasses import dataclass

@@ -9,9 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gateway.desk import audit
+from gateway.desk.chain import raise_alarm
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.schema import ENROLMENTS, FORMER_PARTNER_KEYS, INVITATIONS, PARTNERS
 from gateway.desk.vault import Vault
@@ -34,6 +35,9 @@ from partner_sdk.submission import check_partner_id
 
 INVITATION_LIFETIME: Final = timedelta(days=14)
 MAX_NAME_CHARACTERS: Final = 100
+MOST_AT_ONCE: Final = 200
+MOST_REFUSED: Final = 1_000
+ENROLMENTS_ENDLESS: Final = "enrolments-endless"
 
 
 class PartnerError(ReportAbuseError):
@@ -60,7 +64,7 @@ class EnrolmentsTaken:
 
 
 def invite_partner(desk: Desk, *, partner: str, name: str, origin: str, actor: str) -> Invitation:
-    """Make an invitation, note its hash and publish it. Raises `PartnerError`, and what the feed client raises.
+    """Make an invitation and note its hash; `publish_invitations` tells the gateway. Raises `PartnerError`.
 
     The invitation holds the secret and is returned only here: it is stored nowhere at the desk.
     """
@@ -133,13 +137,16 @@ def write_invitation(path: Path, invitation: Invitation) -> None:
 
 
 def collect_enrolments(desk: Desk, feed: FeedClient, *, actor: str) -> EnrolmentsTaken:
-    """Open and check the enrolments at the feed, store every one, then acknowledge them."""
+    """Open and check the enrolments at the feed, store every one, then acknowledge them.
+
+    One run refuses so many and no more: behind that is a feed without end, and an alarm.
+    """
     waiting: list[str] = []
     refused: dict[str, int] = {}
     vault = desk.load_vault()
     while rows := feed.get_enrolments().enrolments:
         fresh = 0
-        for row in rows:
+        for row in rows[:MOST_AT_ONCE]:
             with desk.store.write() as connection:
                 outcome = _take_enrolment(connection, desk, row, vault=vault, actor=actor)
             if outcome is None:
@@ -150,8 +157,13 @@ def collect_enrolments(desk: Desk, feed: FeedClient, *, actor: str) -> Enrolment
                 waiting.append(partner)
             else:
                 refused[reason] = refused.get(reason, 0) + 1
-        feed.post_enrolment_acks(tuple(row.id for row in rows))
+        feed.post_enrolment_acks(tuple(row.id for row in rows[:MOST_AT_ONCE]))
         if not fresh:
+            break
+        if sum(refused.values()) >= MOST_REFUSED:
+            now = desk.clock()
+            with desk.store.write() as connection:
+                raise_alarm(connection, ENROLMENTS_ENDLESS, f"refused on {now:%Y-%m-%d}", now=now)
             break
     return EnrolmentsTaken(waiting=tuple(waiting), refused=refused)
 
@@ -214,10 +226,19 @@ def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
 
 
 def suspend_partner(desk: Desk, *, partner: str, actor: str) -> None:
-    """Stop taking new reports of a partner; `publish` makes it count. Raises `PartnerError` (`unknown-partner`)."""
+    """Stop taking new reports of a partner; `publish` makes it count at the gateway.
+
+    The desk itself sets aside what it first sees under this key later than a grace (row_checks.py). Raises
+    `PartnerError` (`unknown-partner`).
+    """
     now = desk.clock()
     with desk.store.write() as connection:
-        changed = connection.execute(update(PARTNERS).where(PARTNERS.c.partner == partner).values(state="suspended"))
+        changed = connection.execute(
+            update(PARTNERS)
+            .where(PARTNERS.c.partner == partner)
+            # Said twice, the first time counts: a stolen key does not begin anew.
+            .values(state="suspended", suspended_at=func.coalesce(PARTNERS.c.suspended_at, format_time(now)))
+        )
         if changed.rowcount == 0:
             raise PartnerError(f"There is no partner {partner}.", reason="unknown-partner")
         audit.append_entry(connection, at=now, actor=actor, action="suspend-partner", subject=partner)
@@ -331,12 +352,15 @@ def _key_columns(keys: EnrolmentKeys) -> dict[str, object]:
 
 
 def _retire_keys(connection: Connection, partner: str, *, at: str) -> None:
-    """Keep the keys that an enrolled partner signed with until now: what they signed stays provable."""
+    """Keep the keys that an enrolled partner signed with until now, with their end: what is filed stays provable."""
     former: Sequence[Row[Any]] = connection.execute(select(PARTNERS).where(PARTNERS.c.partner == partner)).all()
     for row in former:
         connection.execute(
             insert(FORMER_PARTNER_KEYS).values(
-                key_id=row.key_id, partner=row.partner, submission_key=row.submission_key, replaced_at=at
+                key_id=row.key_id,
+                partner=row.partner,
+                submission_key=row.submission_key,
+                ended_at=row.suspended_at or at,
             )
         )
     connection.execute(delete(PARTNERS).where(PARTNERS.c.partner == partner))

@@ -30,7 +30,7 @@ RESIGN_AFTER: Final = timedelta(days=1)
 REGISTER_LIFETIME: Final = KEY_SET_LIFETIME
 # A new quarter's key is used from the first publication in the quarter: the old one seals on until then.
 SEAL_GRACE: Final = timedelta(days=30)
-# Content lives a year (requirements.md, SI 2026/268); a case may be opened until then.
+# Content lives a year (SI 2026/268); a case may be opened until then.
 OPEN_AFTER_SEAL: Final = timedelta(days=400)
 
 ListT = TypeVar("ListT", KeySet, PartnerRegister)

@@ -40,10 +40,12 @@ class Quarter:
 
     @property
     def first_day(self) -> date:
+        """The first day, for people."""
         return self.starts_at.date()
 
     @property
     def last_day(self) -> date:
+        """The last day, for people."""
         return (self.ends_at - timedelta(days=1)).date()
 
     def has(self, moment: datetime) -> bool:
@@ -51,9 +53,11 @@ class Quarter:
         return self.starts_at <= moment < self.ends_at
 
     def next(self) -> "Quarter":
+        """Return the quarter after this one."""
         return Quarter(self.year + 1, 1) if self.number == 4 else Quarter(self.year, self.number + 1)
 
     def previous(self) -> "Quarter":
+        """Return the quarter before this one."""
         return Quarter(self.year - 1, 4) if self.number == 1 else Quarter(self.year, self.number - 1)
 
 

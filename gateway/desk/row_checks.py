@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -16,10 +17,19 @@ from partner_sdk.canonical import encode, parse_base64url, parse_exact
 from partner_sdk.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.feed_messages import ReportRow
-from partner_sdk.intake import IntakeStatement, verify_intake
+from partner_sdk.intake import (
+    EPOCH_PATTERN,
+    INSTANCE_PATTERN,
+    MAX_SEQUENCE,
+    PLACEMENT_PATTERN,
+    IntakeStatement,
+    verify_intake,
+)
 from partner_sdk.keys import KeySet
 from partner_sdk.public_report import PublicReport, parse_public_report
+from partner_sdk.reference import get_reference_environment, parse_reference
 from partner_sdk.report import SealedIndustryReport, parse_sealed_report
+from partner_sdk.statements import parse_statement
 from partner_sdk.submission import (
     PUBLIC_SENDER,
     ClearFields,
@@ -32,6 +42,7 @@ from partner_sdk.submission import (
 MAX_ROW_BYTES: Final = MAX_ENVELOPE_BYTES * 2
 # The most urgent first. A row that nobody can vouch for is treated as the most urgent.
 PRIORITIES: Final = ("P1", "P2", "P3")
+KEY_ENDED: Final = "key-ended"
 # Every reason of this table is one that an honest gateway and an honest partner never cause.
 ALARMING_REASONS: Final = frozenset(
     {
@@ -44,10 +55,20 @@ ALARMING_REASONS: Final = frozenset(
         "clear-fields-mismatch",
         "duplicate-report-id",
         "wrong-environment",
+        "intake-misspelled",
+        "wrong-instance",
+        "duplicate-reference",
+        KEY_ENDED,
     }
 )
+# After a partner's key was suspended or replaced, what was accepted before still comes in: a gateway that was down over
+# a long weekend. Counted from when this desk first saw a row: the times in a row are its sender's own.
+KEY_ENDED_GRACE: Final = timedelta(days=4)
 
 _SHA256_HEX: Final = re.compile(r"[0-9a-f]{64}")
+_INSTANCE: Final = re.compile(INSTANCE_PATTERN)
+_EPOCH: Final = re.compile(EPOCH_PATTERN)
+_PLACEMENT: Final = re.compile(PLACEMENT_PATTERN)
 
 SealedContent = PublicReport | SealedIndustryReport
 
@@ -64,11 +85,24 @@ class RowRefusedError(ReportAbuseError):
 
 
 @dataclass(frozen=True, slots=True)
+class PartnerKey:
+    """A partner's submission key; `ended_at` is when it was suspended or replaced."""
+
+    public_key: bytes
+    ended_at: datetime | None = None
+
+    def covers(self, seen_at: datetime) -> bool:
+        """Return whether a row that the desk first saw then may be filed under this key."""
+        return self.ended_at is None or seen_at < self.ended_at + KEY_ENDED_GRACE
+
+
+@dataclass(frozen=True, slots=True)
 class Believed:
     """What rows are judged by: the desk's own key set, its own register, and the vault."""
 
     key_set: KeySet
-    submission_keys: Mapping[str, Mapping[str, bytes]]  # partner -> key id -> raw public key, former keys too
+    instances: Mapping[str, str]  # receipt key id -> the one gateway that it speaks for
+    submission_keys: Mapping[str, Mapping[str, PartnerKey]]  # partner -> key id -> key, former ones too
     vault: Vault
 
 
@@ -88,19 +122,26 @@ class VerifiedRow:
         return hashlib.sha256(self.intake_raw).digest()
 
 
-def check_row(raw: bytes, *, believed: Believed) -> VerifiedRow:
-    """Return the row verified and opened, or raise `RowRefusedError`."""
+def check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetime | None = None) -> VerifiedRow:
+    """Return the row verified and opened, or raise `RowRefusedError`.
+
+    `seen_at` is when this desk first saw the row, if not now; no time that the row itself names stands in for it.
+    """
     row = _parse_row(raw)
     intake_raw = encode(row.intake)
     submission_raw = None if row.submission is None else encode(row.submission)
-    intake = _check_intake(intake_raw, believed=believed)
+    intake = _check_intake(intake_raw, believed=believed, now=now)
+    _check_place(intake, key_id=row.intake.signatures[0].keyid, believed=believed)
     clear = intake.clear
     try:
+        _check_names(intake)
         envelope_raw = _read_envelope(row.envelope, intake=intake)
         _check_door(intake, submission_raw=submission_raw)
         check_clear_fields(clear)
         if submission_raw is not None:
-            _check_submission(submission_raw, intake=intake, envelope_raw=envelope_raw, believed=believed)
+            _check_submission(
+                submission_raw, intake=intake, envelope_raw=envelope_raw, believed=believed, seen_at=seen_at or now
+            )
         content = _open_content(envelope_raw, clear=clear, believed=believed)
         _check_content(content, intake=intake)
     except RowRefusedError as error:
@@ -135,17 +176,41 @@ def _lacks_intake(raw: bytes) -> bool:
     return bytes(row.get("intake", b"null")) in {b"null", b'""'}
 
 
-def _check_intake(raw: bytes, *, believed: Believed) -> IntakeStatement:
+def _check_intake(raw: bytes, *, believed: Believed, now: datetime) -> IntakeStatement:
     try:
-        intake = verify_intake(raw, key_set=believed.key_set)
+        return verify_intake(raw, key_set=believed.key_set, now=now)
     except StatementError as error:
         reason = "wrong-environment" if error.reason == "wrong-environment" else "intake-not-genuine"
         raise RowRefusedError(f"The intake statement is not genuine: {error}", reason=reason) from None
     except FormatError as error:
         raise RowRefusedError(f"The intake statement can not be read: {error}", reason="malformed") from None
-    if intake.sequence < 1 or not all(_SHA256_HEX.fullmatch(one) for one in (intake.previous, intake.envelope_sha256)):
-        raise RowRefusedError("The intake statement is genuine, but misspelled.", reason="malformed")
-    return intake
+
+
+def _check_place(intake: IntakeStatement, *, key_id: str, believed: Believed) -> None:
+    """Raise unless the statement has a place in a chain: without one, its link is not entered at all."""
+    if not (
+        1 <= intake.sequence <= MAX_SEQUENCE
+        and _INSTANCE.fullmatch(intake.instance)
+        and _EPOCH.fullmatch(intake.epoch)
+        and all(_SHA256_HEX.fullmatch(one) for one in (intake.previous, intake.envelope_sha256))
+    ):
+        raise RowRefusedError("The intake statement is genuine, but misspelled.", reason="intake-misspelled")
+    if believed.instances.get(key_id) != intake.instance:
+        raise RowRefusedError(
+            "The intake statement is signed by another gateway's key than it names.", reason="wrong-instance"
+        )
+
+
+def _check_names(intake: IntakeStatement) -> None:
+    # People type and read these, and lists are searched by them: only the one spelling of each.
+    try:
+        spelled = parse_reference(intake.reference)
+    except FormatError:
+        spelled = None
+    if spelled != intake.reference or get_reference_environment(spelled) != intake.environment:
+        raise RowRefusedError("The reference is not spelled as references are.", reason="intake-misspelled")
+    if intake.placement is not None and not _PLACEMENT.fullmatch(intake.placement):
+        raise RowRefusedError("The place of the button is not spelled as places are.", reason="intake-misspelled")
 
 
 def _read_envelope(text: str, *, intake: IntakeStatement) -> bytes:
@@ -162,21 +227,32 @@ def _check_door(intake: IntakeStatement, *, submission_raw: bytes | None) -> Non
         is_public != (intake.clear.partner == PUBLIC_SENDER)
         or is_public != (submission_raw is None)
         or is_public != (intake.submission_sha256 is None)
+        or (not is_public and intake.placement is not None)  # a partner's report has no button behind it
     ):
         raise RowRefusedError("The row does not fit the door that it names.", reason="door-mismatch")
 
 
-def _check_submission(raw: bytes, *, intake: IntakeStatement, envelope_raw: bytes, believed: Believed) -> None:
+def _check_submission(
+    raw: bytes, *, intake: IntakeStatement, envelope_raw: bytes, believed: Believed, seen_at: datetime
+) -> None:
     if hashlib.sha256(raw).hexdigest() != intake.submission_sha256:
         raise RowRefusedError("The submission is not the one that was taken in.", reason="submission-mismatch")
     keys = believed.submission_keys.get(intake.clear.partner, {})
+    raw_keys = {key_id: key.public_key for key_id, key in keys.items()}
     try:
-        submission = open_submission(raw, keys=keys, envelope=envelope_raw)
+        submission = open_submission(raw, keys=raw_keys, envelope=envelope_raw)
     except StatementError as error:
         raise RowRefusedError(
             f"The submission is not the partner's: {error}", reason="submission-not-genuine"
         ) from None
     _check_same(clear_fields_of(submission), intake.clear, whose="submission")
+    (signature,) = parse_statement(raw).signatures
+    if not keys[signature.keyid].covers(seen_at):
+        raise RowRefusedError(
+            "The submission is signed with a key that had ended before this desk saw it.",
+            reason=KEY_ENDED,
+            priority=intake.clear.priority,
+        )
 
 
 def _open_content(envelope_raw: bytes, *, clear: ClearFields, believed: Believed) -> SealedContent:

@@ -20,7 +20,7 @@ from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.feed_messages import Acknowledgement, ReportRow
 from partner_sdk.intake import peek_intake
 
-# What a person may say became of a row; "filed" and "known" are said by trying again.
+# What a person may say became of a row; "filed", "filed-by-word", "known" are said by trying again.
 RESOLUTIONS: Final = ("forged", "sender-told", "police-told", "lost")
 
 
@@ -96,12 +96,14 @@ def list_set_aside(connection: Connection, *, with_resolved: bool = False) -> li
     return [_to_row(row) for row in connection.execute(query)]
 
 
-def list_waiting_bytes(connection: Connection) -> Sequence[tuple[int, bytes]]:
-    """Return the rows that wait, byte for byte, to be judged again."""
+def list_waiting_bytes(connection: Connection) -> Sequence[tuple[int, bytes, str]]:
+    """Return the rows that wait, byte for byte, to be judged again, and when this desk first saw each."""
     rows = connection.execute(
-        select(SET_ASIDE.c.id, SET_ASIDE.c.row).where(SET_ASIDE.c.resolved_at.is_(None)).order_by(SET_ASIDE.c.id)
+        select(SET_ASIDE.c.id, SET_ASIDE.c.row, SET_ASIDE.c.set_aside_at)
+        .where(SET_ASIDE.c.resolved_at.is_(None))
+        .order_by(SET_ASIDE.c.id)
     )
-    return [(row.id, bytes(row.row)) for row in rows]
+    return [(row.id, bytes(row.row), row.set_aside_at) for row in rows]
 
 
 def resolve_row(connection: Connection, row_id: int, *, resolution: str, actor: str, now: datetime) -> None:

@@ -21,7 +21,7 @@ from partner_sdk.submission import PUBLIC_SENDER
 MOST_CASES = 10_000
 ASSESSOR = "SYNTHETIC"
 
-# Shares in hundredths. Kinds as feedback.md has them; the rest is our own guess, and only needs to be uneven.
+# Shares in hundredths. A guess of our own: they only need to be uneven.
 KIND_SHARES = {
     "grooming": 34,
     "sexual_talk": 20,

@@ -29,7 +29,7 @@ class Vault:
 
     def __init__(self, key_files: Iterable[KeyFile]) -> None:
         self._suite = make_suite()
-        # Loading a key costs more than opening a box: each is expanded once (X-Wing §5.2) and kept.
+        # Loading a key costs more than opening a box: each is expanded once and kept (see `load_xwing_private_key`).
         self._private_keys = MappingProxyType(
             {
                 parse_base64url(key_file.key_id, length=KEY_ID_BYTES): _load(key_file)

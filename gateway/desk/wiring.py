@@ -13,8 +13,9 @@ from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.vault import Vault, load_vault
-from partner_sdk.canonical import make_report_id
+from partner_sdk.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, read_key_file
+from partner_sdk.transport import make_session
 
 Clock = Callable[[], datetime]
 Random = Callable[[int], bytes]
@@ -27,7 +28,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One desk. `session` is what carries the feed's requests; tests hand in one without a socket."""
+    """One desk. `session` is what carries the feed's requests."""
 
     config: DeskConfig
     paths: DeskPaths
@@ -59,7 +60,7 @@ class Desk:
 
     def make_id(self) -> str:
         """Return a new id that sorts by time (UUIDv7)."""
-        return make_report_id(self.clock(), self.random(10))
+        return make_report_id(self.clock(), self.random(REPORT_ID_RANDOM_BYTES))
 
 
 def open_desk(
@@ -77,5 +78,5 @@ def open_desk(
         store=open_store(paths.database),
         clock=clock,
         random=random,
-        session=session or requests.Session(),
+        session=session or make_session(),
     )

@@ -10,6 +10,7 @@ from gateway.json_answer import answer_json
 from gateway.store.enrolments import list_enrolments
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.canonical import format_time, to_base64url
+from partner_sdk.feed_messages import EnrolmentPage, EnrolmentRow
 
 MAX_ENROLMENTS = 100
 
@@ -20,13 +21,13 @@ def get_enrolments() -> Response:
     gateway = get_desk_request().gateway
     with gateway.store.read() as connection:
         waiting = list_enrolments(connection, limit=MAX_ENROLMENTS)
-    rows = [
-        {
-            "envelope": to_base64url(enrolment.envelope),
-            "id": enrolment.enrolment_id,
-            "received_at": format_time(enrolment.received_at),
-            "secret_sha256": to_base64url(enrolment.secret_sha256),
-        }
+    rows = tuple(
+        EnrolmentRow(
+            envelope=to_base64url(enrolment.envelope),
+            id=enrolment.enrolment_id,
+            received_at=format_time(enrolment.received_at),
+            secret_sha256=to_base64url(enrolment.secret_sha256),
+        )
         for enrolment in waiting
-    ]
-    return answer_json({"enrolments": rows})
+    )
+    return answer_json(EnrolmentPage(enrolments=rows))

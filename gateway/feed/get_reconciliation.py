@@ -6,6 +6,7 @@ from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request, get_number
 from gateway.json_answer import answer_json
 from gateway.store.collection import list_links
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.feed_messages import ReconciliationPage, ReconciliationRow
 
 MAX_LINKS = 1000
 
@@ -17,13 +18,13 @@ def get_reconciliation() -> Response:
     after = get_number("after", default=0, least=0, most=MAX_SEQUENCE)
     with gateway.store.read() as connection:
         links, more = list_links(connection, after=after, limit=MAX_LINKS)
-    statements = [
-        {
-            "intake_sha256": link.intake_sha256.hex(),
-            "partner": link.partner,
-            "report_id": link.report_id,
-            "sequence": link.sequence,
-        }
+    statements = tuple(
+        ReconciliationRow(
+            intake_sha256=link.intake_sha256.hex(),
+            partner=link.partner,
+            report_id=link.report_id,
+            sequence=link.sequence,
+        )
         for link in links
-    ]
-    return answer_json({"more": more, "statements": statements})
+    )
+    return answer_json(ReconciliationPage(more=more, statements=statements))

@@ -9,6 +9,7 @@ from gateway.store.collection import count_waiting
 from gateway.store.published import list_versions
 from gateway.store.reports import find_next_place
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.feed_messages import FeedStatus
 
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
@@ -22,13 +23,13 @@ def get_status() -> Response:
     if place is None:
         raise StorageUnavailableError("The database has no instance name yet.", reason="schema")
     return answer_json(
-        {
-            "environment": gateway.config.environment,
-            "epoch": place.epoch,
-            "instance": place.instance,
-            "key_set_serial": serials.get("key-set"),
-            "register_serial": serials.get("register"),
-            "sequence": place.sequence - 1,
-            "unacknowledged": waiting,
-        }
+        FeedStatus(
+            environment=gateway.config.environment,
+            epoch=place.epoch,
+            instance=place.instance,
+            key_set_serial=serials.get("key-set"),
+            register_serial=serials.get("register"),
+            sequence=place.sequence - 1,
+            unacknowledged=waiting,
+        )
     )

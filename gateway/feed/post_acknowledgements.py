@@ -12,7 +12,7 @@ from gateway.json_answer import answer_json
 from gateway.store.collection import acknowledge_report
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError
-from partner_sdk.feed_messages import MAX_ROWS_BODY_BYTES, AcknowledgementPost
+from partner_sdk.feed_messages import MAX_ROWS_BODY_BYTES, AcknowledgementPost, AcknowledgementReply
 
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -29,7 +29,7 @@ def post_acknowledgements() -> Response:
             acknowledge_report(connection, partner=row.partner, report_id=row.report_id, intake_sha256=digest, now=now)
             for row, digest in zip(post.acknowledged, digests, strict=True)
         )
-    return answer_json({"acknowledged": known})
+    return answer_json(AcknowledgementReply(acknowledged=known))
 
 
 def parse_sha256(text: str) -> bytes:

@@ -15,12 +15,11 @@ from gateway.store.enrolments import add_enrolment
 from gateway.store.invitations import find_invitation
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import Gateway, get_gateway
-from partner_sdk.canonical import make_report_id, parse_base64url, parse_exact
+from partner_sdk.canonical import REPORT_ID_RANDOM_BYTES, make_report_id, parse_base64url, parse_exact
 from partner_sdk.enrolment import MAX_ENROLMENT_BYTES, EnrolmentPost
 from partner_sdk.envelope import Envelope
 
 SHA256_BYTES = 32
-ID_RANDOM_BYTES = 10
 # The box is in base64url inside the body, with a hash beside it.
 MAX_BODY_BYTES = 2 * MAX_ENROLMENT_BYTES
 
@@ -33,12 +32,12 @@ def post_enrol() -> Response:
     hashed = parse_base64url(post.secret_sha256, length=SHA256_BYTES)
     envelope = parse_base64url(post.envelope, max_bytes=MAX_ENROLMENT_BYTES)
     check_sealing_key(gateway, Envelope.parse(envelope, max_bytes=MAX_ENROLMENT_BYTES))
-    check_invitation(gateway, hashed)
+    check_invitation(gateway, secret_sha256=hashed)
     now = gateway.clock()
     with gateway.store.write() as connection:
         add_enrolment(
             connection,
-            enrolment_id=make_report_id(now, gateway.random(ID_RANDOM_BYTES)),
+            enrolment_id=make_report_id(now, gateway.random(REPORT_ID_RANDOM_BYTES)),
             secret_sha256=hashed,
             envelope=envelope,
             now=now,
@@ -53,7 +52,7 @@ def check_sealing_key(gateway: Gateway, envelope: Envelope) -> None:
         raise UnknownSealingKeyError("The box is sealed to a key that is not in use.")
 
 
-def check_invitation(gateway: Gateway, secret_sha256: bytes) -> None:
+def check_invitation(gateway: Gateway, *, secret_sha256: bytes) -> None:
     """Raise `UnknownInvitationError` unless the invitation is known and has not expired.
 
     Read before the write, so that guessing does not stand in the queue of reports.

@@ -31,10 +31,10 @@ def post_report() -> Response:
     caller = get_caller()
     post = parse_exact(read_signed_body(caller.claim), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
     submission = encode(post.statement)
-    statement = get_submission(caller, submission)
-    caller.gateway.limits.check(find_limit(statement), subject=caller.partner)
+    statement = get_submission(caller, raw=submission)
+    caller.gateway.limits.check(get_limit_name(statement), subject=caller.partner)
     envelope = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
-    check_envelope(statement, envelope)
+    check_envelope(statement, envelope=envelope)
     accepted = caller.gateway.intake.accept(
         NewReport(door="industry", envelope=envelope, submission=submission, clear=clear_fields_of(statement)),
         keys=caller.keys,
@@ -42,7 +42,7 @@ def post_report() -> Response:
     return answer_bytes(accepted.receipt, status=HTTPStatus.CREATED if accepted.is_new else HTTPStatus.OK)
 
 
-def get_submission(caller: Caller, raw: bytes) -> SubmissionStatement:
+def get_submission(caller: Caller, *, raw: bytes) -> SubmissionStatement:
     """Return the statement if the caller signed it with the key of this request, for itself.
 
     Raises `StatementError` for every cause alike.
@@ -56,12 +56,12 @@ def get_submission(caller: Caller, raw: bytes) -> SubmissionStatement:
     return statement
 
 
-def find_limit(statement: SubmissionStatement) -> str:
-    """Return the limit that counts this report: a flood of others must not stop a P1."""
+def get_limit_name(statement: SubmissionStatement) -> str:
+    """Return the name of the limit that counts this report: a flood of others must not stop a P1."""
     return "partner-report-p1" if statement.priority == "P1" else "partner-report"
 
 
-def check_envelope(statement: SubmissionStatement, envelope: bytes) -> None:
+def check_envelope(statement: SubmissionStatement, *, envelope: bytes) -> None:
     """Raise `StatementError` (`envelope-mismatch`) unless the statement names these very bytes."""
     if hashlib.sha256(envelope).hexdigest() != statement.envelope_sha256:
         raise StatementError("The statement names another envelope.", reason="envelope-mismatch")

@@ -22,6 +22,7 @@ from gateway.public.views.sides import SIDE_PATHS, post_side, show_side
 from gateway.public.views.start import post_start, show_start
 from gateway.public.views.thanks import show_thanks
 from gateway.public.views.unusual import answer_csrf_failure, make_error_page
+from gateway.public.visit_state import make_state_key
 from gateway.public.wording import load_wording
 from gateway.web.csrf import on_csrf_failure
 from gateway.web.problem_pages import use_html_error
@@ -52,6 +53,8 @@ def register(app: Flask, gateway: Gateway) -> None:
         assets=load_assets(),
         agency_name=gateway.config.agency_name,
         banner=gateway.config.banner,
+        state_key=make_state_key(app.config["SECRET_KEY"]),
+        drafts_max_rows=gateway.config.drafts_max_rows,
     )
     app.register_blueprint(make_blueprint())
     register_button(app)
@@ -63,7 +66,7 @@ def register(app: Flask, gateway: Gateway) -> None:
 def make_blueprint() -> Blueprint:
     """Make the routes from the journey's table: one path for each screen, numbers only."""
     door = Blueprint(BLUEPRINT, __name__, template_folder="templates")
-    door.add_app_template_global(find_file_path, "asset")
+    door.add_app_template_global(get_file_path, "asset")
     door.add_url_rule("/", "show_start", show_start, methods=["GET"])
     door.add_url_rule("/", "post_start", post_start, methods=["POST"])
     for screen in SCREENS:
@@ -81,6 +84,6 @@ def make_blueprint() -> Blueprint:
     return door
 
 
-def find_file_path(name: str) -> str:
+def get_file_path(name: str) -> str:
     """Return the address of one of the door's files, for the templates."""
     return get_door().assets[name].path

@@ -34,6 +34,8 @@ class PublicDoor:
     assets: Mapping[str, Asset]
     agency_name: str
     banner: str
+    state_key: bytes
+    drafts_max_rows: int
 
 
 def get_door() -> PublicDoor:

@@ -15,9 +15,13 @@ from gateway.public.drafts import (
     open_draft,
     seal_draft,
 )
-from gateway.store.drafts import delete_draft, find_draft, put_draft
+from gateway.store.drafts import delete_draft, find_draft, has_rows, put_draft
 
 NO_VERSION = 0  # what a form carries before anything was saved
+
+
+class TooManyDraftsError(Exception):
+    """The ceiling of drafts is reached: nothing new is kept, so that a flood can not fill the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,13 @@ def find_opened_draft(door: PublicDoor, keys: JourneyKeys) -> OpenedDraft | None
 
 
 def save_draft(door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: int) -> bool:
-    """Save a draft over `version`; False when another tab was faster. Raises StorageUnavailableError."""
+    """Save a draft over `version`; False when another tab was faster.
+
+    Raises StorageUnavailableError, and TooManyDraftsError for a new one; Send writes its record whatever the number.
+    """
     with door.store.write() as connection:
+        if version == NO_VERSION and has_rows(connection, number=door.drafts_max_rows):
+            raise TooManyDraftsError("there are as many drafts as the settings allow")
         return write_draft(connection, door, keys, draft, version=version)
 
 

@@ -101,7 +101,8 @@ def make_text_mac(answers: Mapping[str, Sequence[str]], *, keys: JourneyKeys) ->
     return hmac.digest(keys.mac_key, text, "sha256")
 
 
-def is_known_mac(mac: bytes, known: Sequence[bytes]) -> bool:
+def is_known_mac(mac: bytes, *, known: Sequence[bytes]) -> bool:
+    """Say whether one of `known` is this digest."""
     return any(hmac.compare_digest(mac, one) for one in known)
 
 
@@ -110,4 +111,5 @@ def _bind(keys: JourneyKeys, version: int) -> bytes:
 
 
 def _derive(secret: bytes, info: bytes, length: int) -> bytes:
+    # RFC 5869 §2.2: without a salt, because the secret is random and as long as the hash.
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)

@@ -43,6 +43,7 @@ class Branch:
     unless: tuple[str, tuple[str, ...]] | None = None
 
     def fits(self, answers: Answers) -> bool:
+        """Return whether these answers lead this way."""
         given = answers.get(self.field, ())
         if not given or (self.only and not set(given) <= set(self.any_of)):
             return False
@@ -71,7 +72,7 @@ class KindOption:
     priority: Literal["P1", "P2", "P3"]
 
 
-# Annex A codes as in requirements.md, part 7. Where the paper has no line of its own, the nearest one is taken:
+# The codes of Annex A. Where the paper has no line of its own, the nearest one is taken:
 # asking for pictures is how grooming goes on (A2); touching is a sexual act between child and adult (A5).
 KIND_OPTIONS = (
     KindOption("extra_nice", "grooming", "P3"),
@@ -306,7 +307,6 @@ SCREENS = (
 
 SCREEN_BY_NAME: Mapping[str, Screen] = {screen.name: screen for screen in SCREENS}
 FIELD_BY_NAME: Mapping[str, Field] = {field.name: field for screen in SCREENS for field in screen.fields}
-KIND_BY_CODE: Mapping[str, KindOption] = {option.code: option for option in KIND_OPTIONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,8 +327,8 @@ PRIORITY_RULES = (
 )
 
 
-def find_next(screen: Screen, answers: Answers) -> Screen:
-    """Find the screen that follows, given what has been answered."""
+def get_next(screen: Screen, answers: Answers) -> Screen:
+    """Return the screen that follows, given what has been answered."""
     for branch in screen.branches:
         if branch.fits(answers):
             return SCREEN_BY_NAME[branch.go]
@@ -339,21 +339,21 @@ def list_path(answers: Answers) -> tuple[Screen, ...]:
     """List the screens from the start to the check, as the answers lead."""
     path = [SCREEN_BY_NAME[START]]
     while path[-1].name != CHECK:
-        path.append(find_next(path[-1], answers))
+        path.append(get_next(path[-1], answers))
     return tuple(path)
 
 
-def find_previous(screen: Screen, answers: Answers) -> Screen:
-    """Find the screen before; a screen that the answers no longer lead to goes back to the start of the path."""
+def get_previous(screen: Screen, answers: Answers) -> Screen:
+    """Return the screen before; a screen that the answers no longer lead to goes back to the start of the path."""
     path = list_path(answers)
     for before, after in pairwise(path):
         if after is screen:
             return before
-    return next((s for s in reversed(path) if find_next(s, answers) is screen or s.goes_to == screen.goes_to), path[0])
+    return next((s for s in reversed(path) if get_next(s, answers) is screen or s.goes_to == screen.goes_to), path[0])
 
 
-def find_priority(answers: Answers) -> Literal["P1", "P2", "P3"]:
-    """Find the priority that the answers give; what no rule names is P3."""
+def get_priority(answers: Answers) -> Literal["P1", "P2", "P3"]:
+    """Return the priority that the answers give; what no rule names is P3."""
     for rule in PRIORITY_RULES:
         if set(answers.get(rule.field, ())) & set(rule.any_of):
             return rule.priority
@@ -366,4 +366,5 @@ def is_owed_an_answer(answers: Answers) -> bool:
 
 
 def is_about_self(answers: Answers) -> bool:
+    """Say whether the person tells about themselves."""
     return tuple(answers.get("who", ())) == ("me",)

@@ -30,6 +30,8 @@ class FormState:
 
 @dataclass(frozen=True, slots=True)
 class OptionView:
+    """One option of a field, as a template draws it."""
+
     code: str
     label: str
     target: str
@@ -38,6 +40,8 @@ class OptionView:
 
 @dataclass(frozen=True, slots=True)
 class FieldView:
+    """One field with what was answered, as a template draws it."""
+
     name: str
     kind: str
     label: str
@@ -57,6 +61,7 @@ class Row:
 
 
 def make_form(keys: JourneyKeys, version: int, *, words: Answers | None = None, again: bool = False) -> FormState:
+    """Make the hidden fields; `words` goes along where the page shows more than its own fields hold."""
     packed = "" if words is None else pack_words(words)
     return FormState(generate_csrf(), keys.form_token, version, packed, again)
 

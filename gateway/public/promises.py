@@ -18,10 +18,11 @@ class Promises(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decided_by: str
     checked_on: date
 
-    def find_reply_day(self, sent_at: datetime) -> date:
-        """Find the last day on which an answer is due."""
+    def get_reply_day(self, sent_at: datetime) -> date:
+        """Return the last day on which an answer is due."""
         return sent_at.date() + timedelta(days=self.child_reply_days)
 
 
 def load_promises(path: Path = PROMISES_FILE) -> Promises:
+    """Load the promises; an unknown key or a missing date is an error at the start, not on a child's page."""
     return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Promises)

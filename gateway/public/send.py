@@ -16,13 +16,12 @@ from gateway.intake import Accepted, NewReport, NoActiveKeyError
 from gateway.public.door import PublicDoor
 from gateway.public.draft_rows import OpenedDraft, write_draft
 from gateway.public.drafts import Draft, JourneyKeys, Sent, make_text_mac
-from gateway.public.journey import SCREENS, Answers, find_priority, is_owed_an_answer
-from partner_sdk.canonical import format_time, make_report_id
+from gateway.public.journey import SCREENS, Answers, get_priority, is_owed_an_answer
+from partner_sdk.canonical import REPORT_ID_RANDOM_BYTES, format_time, make_report_id
 from partner_sdk.public_report import PublicReport, SafeContact, encode_public_report
 from partner_sdk.sealing import seal
 from partner_sdk.submission import PUBLIC_SENDER, ClearFields, report_context
 
-REPORT_ID_RANDOM_BYTES = 10
 PLACEMENT = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")  # a Code of the public report
 LANGUAGES: Mapping[str, Literal["en", "cy"]] = {"en": "en", "cy": "cy"}
 
@@ -32,8 +31,9 @@ class DraftMovedError(Exception):
 
 
 def make_submit_token(door: PublicDoor) -> str:
-    """Make the id under which a draft will be sent."""
-    return make_report_id(door.clock(), door.random(REPORT_ID_RANDOM_BYTES))
+    """Make the id under which a draft will be sent; its time is the day alone, so that it tells no one's typing time."""
+    midnight = door.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+    return make_report_id(midnight, door.random(REPORT_ID_RANDOM_BYTES))
 
 
 def send_draft(
@@ -95,7 +95,7 @@ def make_clear_fields(draft: Draft, answers: Answers, *, environment: Literal["l
         evidence_ids=(),
         kind="initial" if draft.sent is None else "supplement",
         partner=PUBLIC_SENDER,
-        priority=find_priority(answers),
+        priority=get_priority(answers),
         report_id=draft.report_id,
         schema_version="1",
     )

@@ -7,15 +7,18 @@ import hmac
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import msgspec
 from flask import current_app, request, session
 
-from gateway.public.door import PublicDoor
+from gateway.public.door import PublicDoor, get_door
 from gateway.public.draft_rows import NO_VERSION
 from gateway.public.drafts import SECRET_BYTES, JourneyKeys, make_journey_keys
+from gateway.public.visit_state import NONCE_BYTES, VisitState, find_state, seal_state
 from partner_sdk.canonical import parse_base64url, to_base64url
 from partner_sdk.errors import FormatError
 
-_SECRET, _PLACE, _FRESH, _STARTED, _PLACEMENT, _SLOW = "journey", "place", "fresh", "started", "placement", "slow"
+_SECRET, _STATE = "journey", "state"
+FRESH_SECONDS = 30  # a redirect is followed at once; whoever comes later comes from outside
 SLOW_SECONDS = 3  # how long someone over a limit waits, and then goes on for a while
 SLOW_LASTS_SECONDS = 120
 
@@ -29,9 +32,14 @@ class Visit:
 
 
 def start_visit(door: PublicDoor) -> Visit:
-    """Begin a journey with a new secret; what an older one left can not be read any more."""
-    session[_SECRET] = to_base64url(door.random(SECRET_BYTES))
-    session[_STARTED] = int(door.clock().timestamp())
+    """Begin a journey with a new secret; what an older one left can not be read any more.
+
+    Who had to wait gets the secret that was drawn for the wait: that cookie starts one journey, not many.
+    """
+    state = _get_state()
+    secret = door.random(SECRET_BYTES) if state.next_secret is None else state.next_secret
+    session[_SECRET] = to_base64url(secret)
+    _put_state(started_at=_now_seconds(), next_secret=None)
     visit = find_visit()
     if visit is None:
         raise RuntimeError("A session that was just written can not be read.")
@@ -44,7 +52,7 @@ def find_visit() -> Visit | None:
         secret = parse_base64url(str(session.get(_SECRET, "")), length=SECRET_BYTES)
     except FormatError:
         return None
-    return Visit(keys=make_journey_keys(secret), started_at=int(session.get(_STARTED, 0)))
+    return Visit(keys=make_journey_keys(secret), started_at=_get_state().started_at)
 
 
 def is_own_form(visit: Visit) -> bool:
@@ -59,17 +67,26 @@ def posted_version() -> int:
 
 
 def go_to_place(name: str) -> None:
-    """Remember where a post leads: the next page may show what was typed, once, without further proof."""
-    session[_PLACE] = name
-    session[_FRESH] = True
+    """Remember where a post leads: the next page may show what was typed, once, if it is asked for at once."""
+    _put_state(place=name, led_at=_now_seconds())
 
 
 def is_inside(name: str) -> bool:
     """Say whether this page follows a post of the same journey: the redirect itself, or a reload of its page."""
-    if session.get(_PLACE) != name:
+    state = _get_state()
+    if state.place != name:
         return False
-    is_fresh = bool(session.pop(_FRESH, False))
-    return is_fresh or _is_reload()
+    if not _is_redirect(state):
+        return _is_reload()
+    _put_state(led_at=0)
+    return True
+
+
+def _is_redirect(state: VisitState) -> bool:
+    # A page of another site, or a typed address, may come in the place of the redirect that was never followed.
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return False
+    return abs(_now_seconds() - state.led_at) <= FRESH_SECONDS
 
 
 def _is_reload() -> bool:
@@ -80,22 +97,28 @@ def _is_reload() -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"
-    return is_own_referrer(request.headers.get("Referer"))
+    return find_referrer_host() == request.host
 
 
-def is_own_referrer(referrer: str | None) -> bool:
-    """Say whether a Referer names this very host; scheme and port travel in the same text."""
-    return bool(referrer) and urlsplit(referrer or "").netloc == request.host
+def find_referrer_host() -> str | None:
+    """Find the host and port that the Referer names; None when there is none, or none that can be read."""
+    try:
+        return urlsplit(request.headers.get("Referer", "")).netloc or None
+    except ValueError:
+        return None
 
 
 def remember_placement(placement: str | None) -> None:
+    """Remember which button led here, if one did; every cookie has a state, so that having one tells nothing."""
     if placement:
-        session[_PLACEMENT] = placement
+        _put_state(placement=placement)
+    elif _STATE not in session:
+        _put_state()
 
 
 def find_placement() -> str | None:
-    placement = session.get(_PLACEMENT)
-    return placement if isinstance(placement, str) else None
+    """Find the button that led here."""
+    return _get_state().placement
 
 
 def has_cookie() -> bool:
@@ -103,11 +126,32 @@ def has_cookie() -> bool:
     return current_app.config["SESSION_COOKIE_NAME"] in request.cookies
 
 
-def has_waited(now_seconds: int) -> bool:
-    """Say whether someone over a limit has seen the page that asks to wait, and did."""
-    waited = now_seconds - int(session.get(_SLOW, 0))
-    return SLOW_SECONDS <= waited <= SLOW_LASTS_SECONDS
+def has_waited(*, for_new_journey: bool) -> bool:
+    """Say whether someone over a limit has seen the page that asks to wait, and did; each new journey has its wait."""
+    state = _get_state()
+    if for_new_journey and state.next_secret is None:
+        return False
+    return SLOW_SECONDS <= _now_seconds() - state.waited_from <= SLOW_LASTS_SECONDS
 
 
-def remember_wait(now_seconds: int) -> None:
-    session[_SLOW] = now_seconds
+def remember_wait(door: PublicDoor) -> None:
+    """Remember when the page that asks to wait was shown, and draw the one journey that may be started after it."""
+    _put_state(waited_from=_now_seconds(), next_secret=door.random(SECRET_BYTES))
+
+
+def _get_state() -> VisitState:
+    try:
+        box = parse_base64url(str(session.get(_STATE, "")))
+    except FormatError:
+        return VisitState()
+    return find_state(box, key=get_door().state_key) or VisitState()
+
+
+def _put_state(**changed: str | int | bytes | None) -> None:
+    door = get_door()
+    state = msgspec.structs.replace(_get_state(), **changed)
+    session[_STATE] = to_base64url(seal_state(state, key=door.state_key, nonce=door.random(NONCE_BYTES)))
+
+
+def _now_seconds() -> int:
+    return int(get_door().clock().timestamp())

@@ -12,6 +12,7 @@ from partner_sdk.errors import FormatError
 
 
 def pack_words(answers: Answers) -> str:
+    """Return answers as the text of the hidden field."""
     return to_base64url(msgspec.json.encode({name: list(values) for name, values in answers.items()}))
 
 

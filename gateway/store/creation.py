@@ -13,6 +13,7 @@ from gateway.store.engine import make_sqlite_engine
 from gateway.store.instance import find_instance, put_instance
 from gateway.store.store import DEFAULT_LOCK_TIMEOUT_SECONDS, Store, open_store
 from gateway.store.writer_lock import WriterLock
+from partner_sdk.durable_files import sync_folder
 
 
 def make_store(
@@ -34,7 +35,7 @@ def make_store(
     with store.write() as connection:
         if find_instance(connection) is None:
             put_instance(connection, name=name, epoch=epoch, now=now)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return store
 
 
@@ -71,12 +72,3 @@ def run_migrations(connection: Connection, *, revision: str = "head") -> None:
 def _make_file(path: Path) -> None:
     # SQLite gives its log and index files the mode of the database file.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new file's name durable as well."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,7 @@ Never keeps one past its expiry, and never lets a stale tab overwrite a newer on
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from gateway.store.instants import to_epoch_seconds
 from gateway.store.schema import drafts
@@ -32,6 +32,7 @@ _REPLACE = (
     .where(_SAME, drafts.c.version == bindparam("new_version") - 1)
     .values(version=bindparam("new_version"), box=bindparam("new_box"), expires_at=bindparam("new_expiry"))
 )
+_COUNT_UP_TO = select(func.count()).select_from(select(drafts.c.expires_at).limit(bindparam("number")).subquery())
 _DELETE = delete(drafts).where(_SAME)
 
 
@@ -55,6 +56,11 @@ def put_draft(connection: Connection, *, draft_id: bytes, version: int, box: byt
     row = {"draft_id": draft_id, "version": version, "box": box, "expires_at": expiry}
     connection.execute(insert(drafts), row)
     return True
+
+
+def has_rows(connection: Connection, *, number: int) -> bool:
+    """Return whether there are at least `number` drafts, expired ones that wait for the sweep included."""
+    return connection.execute(_COUNT_UP_TO, {"number": number}).scalar_one() >= number
 
 
 def delete_draft(connection: Connection, *, draft_id: bytes) -> bool:

@@ -56,6 +56,6 @@ def find_driver_reason(error: BaseException | None) -> FailureReason | None:
     return None if code is None else REASON_OF_SQLITE_CODE.get(code & 0xFF)
 
 
-def find_system_reason(error: OSError) -> FailureReason:
+def get_system_reason(error: OSError) -> FailureReason:
     """Return the reason for a failed system call on one of the store's own files."""
     return REASON_OF_ERRNO.get(error.errno or 0, "broken")

@@ -13,11 +13,12 @@ from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from gateway.store.engine import begin_read, begin_write, make_sqlite_engine
-from gateway.store.failures import find_driver_reason, find_system_reason, make_storage_error
+from gateway.store.failures import find_driver_reason, get_system_reason, make_storage_error
 from gateway.store.schema import SCHEMA_REVISION
 from gateway.store.writer_lock import WriterLock
 
 DEFAULT_LOCK_TIMEOUT_SECONDS = 5.0
+TRUNCATE_WAIT_MILLISECONDS = 200
 
 _READ_REVISION = select(text("version_num")).select_from(text("alembic_version"))
 
@@ -82,14 +83,24 @@ class Store:
         with self.write():
             pass
 
+    def has_log(self) -> bool:
+        """Return whether the write-ahead log holds anything."""
+        try:
+            return os.stat(f"{self.path}-wal").st_size > 0  # noqa: PTH116 - the name is not a path's suffix
+        except FileNotFoundError:
+            return False
+
     def truncate_log(self) -> bool:
         """Move the write-ahead log into the database and empty it; return False when a reader was in the way.
 
-        Until then the log may still hold bytes that were deleted.
+        Until then the log may still hold bytes that were deleted. Waits for a reader only for a moment: all writers wait.
         """
         with self._lock.hold(), self._connected(self._idle_writers) as connection:
             try:
+                patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {min(patience, TRUNCATE_WAIT_MILLISECONDS)}")
                 busy, _pages, _moved = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience}")
                 connection.rollback()
             except self._driver_errors as error:
                 _abandon(connection)
@@ -144,7 +155,7 @@ class Store:
         try:
             found = os.stat(self.path)  # noqa: PTH116 - on the way of every commit, and several times as fast as Path
         except OSError as error:
-            raise make_storage_error(find_system_reason(error)) from error
+            raise make_storage_error(get_system_reason(error)) from error
         return (found.st_dev, found.st_ino)
 
     def _open(self) -> Connection:

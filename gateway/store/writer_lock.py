@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.store.failures import find_system_reason, make_storage_error
+from gateway.store.failures import get_system_reason, make_storage_error
 
 FIRST_PAUSE_SECONDS = 0.0001  # a durable commit takes about 0.4 ms: the first looks come sooner than that
 LONGEST_PAUSE_SECONDS = 0.001
@@ -116,7 +116,7 @@ class WriterLock:
             finally:
                 fcntl.flock(next_in_line, fcntl.LOCK_UN)
         except OSError as error:
-            raise make_storage_error(find_system_reason(error)) from error
+            raise make_storage_error(get_system_reason(error)) from error
         return lock
 
 

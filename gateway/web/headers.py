@@ -43,7 +43,7 @@ HEADERS: tuple[HeaderRow, ...] = (
         _HTML,
         "Referrer-Policy",
         "same-origin",
-        "other sites do not learn that someone was here; no-referrer would break every post over https (facts.md)",
+        "other sites do not learn that someone was here; no-referrer would break every post over https",
     ),
     HeaderRow(
         ("asset", "api", "button"),
@@ -94,7 +94,7 @@ HEADERS: tuple[HeaderRow, ...] = (
         ("page", "api", "desk"),
         "Cache-Control",
         "no-store",
-        "typed words must not come back from a cache or from Back after leaving (form.md: no-cache was not enough)",
+        "typed words must not come back from a cache or from Back after leaving (in Firefox no-cache was not enough)",
     ),
     HeaderRow(
         ("asset", "button"),

@@ -15,9 +15,10 @@ from pathlib import PurePath
 from types import TracebackType
 
 import msgspec
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 
 from gateway.web.request_id import get_elapsed_milliseconds, get_request_id
+from gateway.web.rules import find_current_rule
 
 LOG_FIELDS: Mapping[str, str] = {
     "time": "when, UTC, in seconds",
@@ -25,7 +26,7 @@ LOG_FIELDS: Mapping[str, str] = {
     "event": "what happened: a word of ours",
     "process_role": "which process: a word of ours",
     "method": "one of the known HTTP methods, or OTHER",
-    "route": "the rule of the route as the code spells it, or unmatched; never the path that was asked for",
+    "route": "the route as the code spells it, the neutral word of its rule, or unmatched; never the path asked for",
     "status": "the answer's status",
     "duration_ms": "how long the answer took",
     "request_id": "made by us, also in the answer",
@@ -139,7 +140,10 @@ def _log_answer(response: Response) -> Response:
 
 
 def _route() -> str:
-    return request.url_rule.rule if request.url_rule is not None else "unmatched"
+    if request.url_rule is None:
+        return "unmatched"
+    stated = find_current_rule(current_app)
+    return (stated.log_word if stated is not None else "") or request.url_rule.rule
 
 
 def _clean(text: str) -> str:

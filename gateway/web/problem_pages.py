@@ -20,7 +20,6 @@ from partner_sdk.errors import FieldFault
 from partner_sdk.problems import Problem
 
 API_PREFIXES = ("/v1", "/feed")
-PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 _EXTENSION = "problem_pages"
 _BY_STATUS = {
@@ -66,7 +65,6 @@ class _ProblemPages:
         self.origin = origin
         self.api_prefixes = tuple(prefix.rstrip("/") for prefix in api_prefixes)
         self.html_error = html_error
-        self.by_error: dict[type[Exception], Problem] = {}
 
     def is_api_path(self, path: str) -> bool:
         """Return whether a path belongs to machines."""
@@ -89,13 +87,6 @@ def use_html_error(app: Flask, html_error: HtmlError) -> None:
     _pages(app).html_error = html_error
 
 
-def map_errors(app: Flask, table: Mapping[type[Exception], Problem]) -> None:
-    """Add a door's rows to the one table from domain errors to problems; elsewhere they become the door's page."""
-    for kind, problem in table.items():
-        _pages(app).by_error[kind] = problem
-        app.register_error_handler(kind, _answer_mapped_error)
-
-
 def make_problem_response(
     problem: Problem,
     *,
@@ -109,9 +100,9 @@ def make_problem_response(
         problem, origin=_pages(current_app).origin, request_id=get_request_id(), detail=detail, faults=faults
     )
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        # style.md: a server fault says title and request id, and nothing about itself.
+        # A server fault says title and request id, and nothing about itself.
         document.pop("detail", None)
-    response = Response(encode(document), status=problem.status, content_type=PROBLEM_MEDIA_TYPE)
+    response = Response(encode(document), status=problem.status, content_type=problems.MEDIA_TYPE)
     seconds = problem.retry_after_seconds if retry_after_seconds is None else retry_after_seconds
     if seconds is not None:
         response.headers["Retry-After"] = str(seconds)
@@ -154,14 +145,6 @@ def _answer_refusal(error: RequestRefusedError) -> ResponseReturnValue:
             headers=error.headers,
         )
     return _html(error.problem.status, retry_after_seconds=error.problem.retry_after_seconds)
-
-
-def _answer_mapped_error(error: Exception) -> ResponseReturnValue:
-    table = _pages(current_app).by_error
-    problem = next(table[kind] for kind in type(error).__mro__ if kind in table)
-    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log_failure(error, event=problem.slug)
-    return _answer_refusal(RequestRefusedError(problem))
 
 
 def answer_http_error(error: HTTPException) -> ResponseReturnValue:
@@ -213,4 +196,4 @@ def _make_blank_problem(status: int) -> Response:
         "status": status,
         "instance": f"urn:uuid:{get_request_id()}",
     }
-    return Response(encode(document), status=status, content_type=PROBLEM_MEDIA_TYPE)
+    return Response(encode(document), status=status, content_type=problems.MEDIA_TYPE)

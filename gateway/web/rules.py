@@ -16,7 +16,6 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 NO_LIMIT = "none"
 
 _ATTRIBUTE = "route_rule"
-_EXTENSION = "route_rules"
 
 
 class Login(Enum):
@@ -42,7 +41,10 @@ class RouteRuleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """What one route allows. `limit` names a row of the app's limits, or `none`; `surface` picks the headers."""
+    """What one route allows. `limit` names a row of the app's limits, or `none`; `surface` picks the headers.
+
+    `log_word` stands in the log for a route whose path would tell what a person answered.
+    """
 
     login: Login
     limit: str
@@ -50,6 +52,7 @@ class RouteRule:
     body_bytes: int
     media_type: str = ""
     surface: str = ""
+    log_word: str = ""
 
     @property
     def body_media_type(self) -> str:
@@ -60,11 +63,24 @@ class RouteRule:
 
 
 def rule(
-    *, login: Login, limit: str, csrf: CsrfRule, body_bytes: int, media_type: str = "", surface: str = ""
+    *,
+    login: Login,
+    limit: str,
+    csrf: CsrfRule,
+    body_bytes: int,
+    media_type: str = "",
+    surface: str = "",
+    log_word: str = "",
 ) -> Callable[[View], View]:
     """State the rule of a view function; put it below the route decorator."""
     stated = RouteRule(
-        login=login, limit=limit, csrf=csrf, body_bytes=body_bytes, media_type=media_type, surface=surface
+        login=login,
+        limit=limit,
+        csrf=csrf,
+        body_bytes=body_bytes,
+        media_type=media_type,
+        surface=surface,
+        log_word=log_word,
     )
 
     def state(view: View) -> View:
@@ -74,18 +90,11 @@ def rule(
     return state
 
 
-def set_rule(app: Flask, *, endpoint: str, stated: RouteRule) -> None:
-    """State the rule of an endpoint whose view is not ours, such as a blueprint's static files."""
-    app.extensions.setdefault(_EXTENSION, {})[endpoint] = stated
-
-
 def find_rule(app: Flask, endpoint: str | None) -> RouteRule | None:
     """Return the rule of an endpoint, or None when there is no such endpoint or it states none."""
     if endpoint is None:
         return None
-    stated = app.extensions.get(_EXTENSION, {}).get(endpoint)
-    if stated is None:
-        stated = getattr(app.view_functions.get(endpoint), _ATTRIBUTE, None)
+    stated = getattr(app.view_functions.get(endpoint), _ATTRIBUTE, None)
     return stated if isinstance(stated, RouteRule) else None
 
 

@@ -1,7 +1,7 @@
 """One listener's process: granian over a WSGI app factory, its workers tied to it, tied itself to who started it.
 
 Started as `python -m gateway.web.server_process` by `serving.py`; never by hand. granian measured 1.4 times gunicorn's
-threads, but its workers outlive a killed master and go on serving (facts.md): hence the guards.
+threads, but its workers outlive a killed master and go on serving: hence the guards.
 """
 
 import importlib

@@ -19,6 +19,8 @@ T = TypeVar("T")
 MAX_SETTINGS_BYTES = 65_536
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\]")
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
 
 class SettingsError(ReportAbuseError):
     """A settings file can not be used; the message names the file and the key, never a value."""
@@ -69,6 +71,9 @@ def check_origin(origin: str, *, key: str) -> None:
         port = 0
     if port == 0:
         raise SettingsError(f"{key} names a port that does not exist.", reason="bad-origin")
+    if port == _DEFAULT_PORTS[parts.scheme]:
+        # What is signed is the address as it is spelled: browsers and clients leave the usual port out.
+        raise SettingsError(f"{key} must leave out the port that its scheme has anyway.", reason="bad-origin")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise SettingsError(f"{key} must be https: http is only for a loopback address.", reason="origin-not-https")
 

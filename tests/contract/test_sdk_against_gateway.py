@@ -185,7 +185,9 @@ def test_message_for_another_key_is_not_acknowledged(client: Client, house: Hous
         assert delivery.messages == ()
 
 
-@pytest.mark.parametrize("wrong", [timedelta(hours=-7), timedelta(minutes=-6), timedelta(minutes=2), timedelta(days=3)])
+@pytest.mark.parametrize(
+    "wrong", [timedelta(hours=-7), timedelta(minutes=-6), timedelta(minutes=2), timedelta(hours=23)]
+)
 def test_report_gets_through_with_a_wrong_clock(
     house: House, wire: WsgiTransport, tmp_path: Path, wrong: timedelta
 ) -> None:
@@ -197,6 +199,17 @@ def test_report_gets_through_with_a_wrong_clock(
     assert client.transport.clock_offset_seconds == -int(wrong.total_seconds())
     client.status()
     assert len(wire.requests) == 4
+
+
+def test_clock_that_is_days_off_is_not_corrected(house: House, wire: WsgiTransport, tmp_path: Path) -> None:
+    make_state(tmp_path / "partner", agency=house.agency)
+    client = open_client(tmp_path / "partner", wire, StillClock(NOW + timedelta(days=3)))
+    with pytest.raises(NotAuthorisedError):
+        client.submit(RAW, priority="P1")
+    assert client.transport.clock_offset_seconds == 0
+    (finding,) = [one for one in examine(client, now=NOW, environ={}) if one.name == "clock"]
+    assert finding.outcome == "fail"
+    assert "259200 seconds ahead of the gateway, more than a day, which is not corrected" in finding.text
 
 
 def test_doctor_names_a_wrong_clock_and_says_that_it_is_corrected(

@@ -120,6 +120,6 @@ def test_request_gives_its_expected_result(case: dict[str, Any]) -> None:
             now=datetime.fromtimestamp(case.get("now", file["now"]), tz=UTC),
         )
         if body is not None:
-            check_content_digest(claim, body.encode())
+            check_content_digest(claim, body=body.encode())
 
     assert result_of(read) == case["expect"]

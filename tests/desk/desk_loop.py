@@ -1,4 +1,4 @@
-"""A desk and a real gateway in one process, put together by the bootstrap of protocol.md, without a socket."""
+"""A desk and a real gateway in one process, put together by the bootstrap of WIRE.md §5.6, without a socket."""
 
 import os
 from dataclasses import dataclass, field
@@ -190,7 +190,7 @@ def seal_public(report: PublicReport, *, key: SealingKey, clear: ClearFields | N
 
 
 def make_loop(folder: Path, *, environment: Environment = "live", add_card: bool = True) -> Loop:
-    """Make desk and gateway in the order of protocol.md, and publish."""
+    """Make desk and gateway in the order of WIRE.md §5.6, and publish."""
     clock = StillClock(NOW)
     desk_state, gateway_state = folder / "desk", folder / "gateway"
     config = DeskConfig(environment=environment, gateway_origin=PUBLIC_ORIGIN, feed_url=FEED_ORIGIN)

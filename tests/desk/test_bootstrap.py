@@ -1,4 +1,4 @@
-"""Making a desk, taking a gateway's card, publishing: the order of protocol.md, against a real gateway."""
+"""Making a desk, taking a gateway's card, publishing: the order of WIRE.md §5.6, against a real gateway."""
 
 import os
 import stat
@@ -150,6 +150,14 @@ def _with_other_key_id(raw: bytes) -> bytes:
     return encode(
         msgspec.structs.replace(card, receipt_key=msgspec.structs.replace(card.receipt_key, key_id="AAAAAAAAAAA"))
     )
+
+
+@pytest.mark.parametrize(("instance", "reason"), [("gateway-2", "key-in-use"), ("a/b", "bad-instance")])
+def test_receipt_key_speaks_for_the_gateway_of_its_card_alone(loop: Loop, instance: str, reason: str) -> None:
+    card = parse_gateway_card(StateFolder(loop.folder / "gateway").card.read_bytes())
+    with pytest.raises(BootstrapError) as caught:
+        add_gateway(loop.desk, msgspec.structs.replace(card, instance=instance), actor=ACTOR)
+    assert caught.value.reason == reason
 
 
 def test_publishing_again_keeps_the_serial_until_something_changes_or_a_day_has_passed(tmp_path: Path) -> None:

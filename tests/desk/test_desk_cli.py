@@ -3,6 +3,8 @@
 import argparse
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from werkzeug.serving import make_server
 from gateway.app import make_app
 from gateway.config import StateFolder, load_config
 from gateway.desk.cli import main, make_parser
-from gateway.desk.cli_frame import DONE, LOOK, TRY_AGAIN, WRONG_USE
+from gateway.desk.cli_frame import DONE, LOOK, TRY_AGAIN, WRONG_USE, say, say_lines
 from gateway.desk.wiring import open_desk
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.wiring import make_gateway, utc_now
@@ -227,6 +229,37 @@ def test_report_can_not_move_the_readers_cursor(desk: Terminal, loop: Loop) -> N
     assert not set(shown) & {"\x1b", "\x07"}
 
 
+def test_a_story_can_not_pass_for_a_field_of_the_report(desk: Terminal, loop: Loop) -> None:
+    publish(desk, loop)
+    reference = loop.send_public(story="one\ndanger: no\rname: Nobody").reference
+    desk.run("collect")
+    lines = desk.run("case", "show", reference).out.splitlines()
+    assert "    danger: no\N{REPLACEMENT CHARACTER}name: Nobody" in lines
+    assert len([line for line in lines if line.startswith("danger: ")]) == 1
+
+
+def test_no_line_of_any_command_holds_a_control_character(capsys: pytest.CaptureFixture[str]) -> None:
+    say("one\x1b[2J\ntwo\x07\u202ethree four\N{NO-BREAK SPACE}five")
+    say_lines("one\ntwo\r")
+    bad = "\N{REPLACEMENT CHARACTER}"
+    assert capsys.readouterr().out == (
+        f"one{bad}[2J{bad}two{bad}{bad}three four\N{NO-BREAK SPACE}five\none\ntwo{bad}\n"
+    )
+
+
+def test_new_epoch_waits_for_a_person(desk: Terminal, loop: Loop) -> None:
+    publish(desk, loop)
+    loop.send_public()
+    assert desk.run("collect").code == DONE
+    epoch = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+    loop.gateway_sql("UPDATE instance SET epoch = ?", epoch)
+    loop.send_public()
+    said = desk.run("collect")
+    assert (said.code, f"NEW EPOCH: gateway-1/{epoch}" in said.out) == (LOOK, True)
+    assert desk.run("alarms", "--clear", "1").code == DONE
+    assert desk.run("collect", "--json").json["new_epochs"] == []
+
+
 def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     if not groups:
@@ -257,3 +290,9 @@ def test_no_progress_is_shown_away_from_a_terminal(desk: Terminal, loop: Loop) -
     publish(desk, loop)
     loop.send_public()
     assert desk.run("collect").err == ""
+
+
+def test_reader_that_closes_the_pipe_early_gets_no_traceback(desk: Terminal) -> None:
+    command = f"{sys.executable} -m gateway.desk.cli doctor --state {desk.state} | true"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

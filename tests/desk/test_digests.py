@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.feedback import noise
+from gateway.desk.feedback import digests, noise
 from gateway.desk.feedback.clusters import freeze_clusters
 from gateway.desk.feedback.digests import DigestError, get_body, make_digest, reject_digest, release_digest
 from gateway.desk.feedback.ledger import find_spends
@@ -222,7 +222,30 @@ def test_rejecting_a_preview_keeps_the_spend_and_ends_the_quarter(store: DeskSto
         release_digest(store, DIGEST_ID, by="Second Two", post=Mailbox().post, now=NOW)
 
 
-@pytest.mark.parametrize("by", ["Maker One", " maker one ", "", "  "])
+def test_threshold_is_decided_once_even_when_the_making_was_stopped(
+    store: DeskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_cases(store, 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(digests, "build_body", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            make_digest(store, make_order(adopted=False, threshold=100_000), clock=clock)
+    # Whoever looks at the noise and asks again with another threshold gets the same answer.
+    assert make_digest(store, make_order(adopted=False, threshold=-100_000), clock=clock).state == "not-eligible"
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        "Maker One",
+        " maker one ",
+        "Maker  One",
+        "Maker\N{NO-BREAK SPACE}One",
+        "\N{FULLWIDTH LATIN CAPITAL LETTER M}AKER\tone",
+        "",
+        "  ",
+    ],
+)
 def test_a_release_needs_a_second_name(store: DeskStore, by: str) -> None:
     make_digest(store, make_order(), clock=clock)
     mailbox = Mailbox()

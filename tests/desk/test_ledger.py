@@ -94,6 +94,8 @@ def test_a_table_is_paid_for_once(store: DeskStore) -> None:
 def test_another_partner_and_another_quarter_have_budgets_of_their_own(store: DeskStore) -> None:
     for partner, quarter in ((PARTNER, QUARTER), (PARTNER, QUARTER.next()), ("other", QUARTER)):
         commit_spend(store, partner=partner, quarter=quarter, table="kind", micro_epsilon=1_000_000, now=NOW)
+        with store.read() as connection:
+            assert find_spends(connection, partner=partner, quarter=quarter) == {"kind": 1_000_000}
 
 
 @pytest.mark.parametrize("change", [update(LEDGER).values(micro_epsilon=1), delete(LEDGER)])

@@ -64,7 +64,7 @@ def open_by_hand(raw: bytes, message_id: str, *, partner: Partner) -> bytes:
 def check_signed(loop: Loop, signed: bytes) -> MailboxMessage:
     with loop.desk.store.read() as connection:
         key_set = make_key_set(connection, desk=loop.desk, now=loop.clock())
-    return open_message(signed, keys=verify_keys(key_set.mailbox_keys, at=loop.clock()))
+    return open_message(signed, keys=verify_keys(key_set.mailbox_keys, signed_at=loop.clock(), now=loop.clock()))
 
 
 def test_partner_opens_a_message_that_the_agency_signed_for_it(loop: Loop) -> None:

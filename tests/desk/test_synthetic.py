@@ -67,8 +67,10 @@ def test_the_same_seed_gives_the_same_cases_and_adds_none(desk: Desk) -> None:
 
 
 def test_all_of_it_lies_in_the_quarter(desk: Desk) -> None:
-    make(desk)
-    for case in read_cases(desk):
+    made = make(desk)
+    cases = read_cases(desk)
+    assert len(cases) == made == 400
+    for case in cases:
         assert "2026-07-01T00:00:00Z" <= str(case["received_at"]) <= str(case["closed_at"]) < "2026-10-01T00:00:00Z"
 
 

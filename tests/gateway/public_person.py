@@ -19,7 +19,7 @@ from partner_sdk.sealing import make_suite
 from partner_sdk.submission import report_context
 from tests.builders import PUBLIC_ORIGIN, House
 
-# Every answer of the shortest path: 8 answers, as form.md counts them.
+# Every answer of the shortest path: 8 answers.
 SHORT_STORY = "Someone asked me for my address."
 SHORT_ANSWERS: dict[str, dict[str, str | list[str]]] = {
     "/3": {"danger": "no"},

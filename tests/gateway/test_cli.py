@@ -300,3 +300,10 @@ def test_doctor_finds_a_missing_database_and_an_open_folder(house: House) -> Non
     assert find_verdicts(house)["folder"] == "warning"
     (house.state / "gateway.sqlite").unlink()
     assert find_verdicts(house)["store"] == "fault"
+
+
+def test_init_takes_the_feeds_origin_and_the_proxies_in_front(tmp_path: Path, pin: Path) -> None:
+    state = tmp_path / "state"
+    assert init(state, pin, "--feed-origin", "https://feed.report.example", "--trusted-proxies", "1") == DONE
+    config = load_config(state)
+    assert (config.feed_origin, config.trusted_proxies) == ("https://feed.report.example", 1)

@@ -16,6 +16,7 @@ from gateway.key_folder import ForeignKeyError
 from gateway.web.settings import SettingsError, check_origin
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import KeyRole, write_key_file
+from partner_sdk.transport import check_origin as check_origin_of_a_client
 from tests.builders import Agency, House, make_house, make_key
 
 FOREIGN_ROLES = [role for role in KeyRole if role not in {KeyRole.RECEIPT, KeyRole.COOKIE}]
@@ -53,6 +54,7 @@ def test_written_settings_read_back_the_same(tmp_path: Path) -> None:
         banner="This is a demonstration.\nNothing reaches anyone.",
         lock_timeout_seconds=0.25,
         trusted_proxies=2,
+        drafts_max_rows=17,
         limits=LimitsConfig(storage_uri="redis://limits.example:6379/0", partner_reports_per_minute=7),
         listeners=(
             ListenerConfig(host="::1", port=1, roles=("public", "industry"), workers=3, threads=9),
@@ -88,6 +90,7 @@ def test_unknown_key_is_an_error_that_names_it(house: House, line: str, at_top: 
         ("trusted_proxies = 0", 'trusted_proxies = "0"', "trusted_proxies"),
         ("trusted_proxies = 0", "trusted_proxies = 9", "trusted_proxies"),
         ("lock_timeout_seconds = 0.2", "lock_timeout_seconds = 0", "lock_timeout_seconds"),
+        ("drafts_max_rows = 20000", "drafts_max_rows = 0", "drafts_max_rows"),
         ("port = 8700", "port = 0", "port"),
         ("port = 8700", "port = 8700.5", "port"),
         ("workers = 2", "workers = 0", "workers"),
@@ -141,6 +144,8 @@ def test_missing_settings_or_pin_are_an_error(house: House) -> None:
 )
 def test_origin_is_https_or_on_loopback(origin: str) -> None:
     check_origin(origin, key="public_origin")
+    # A partner's client must be able to speak with every gateway that can be set up.
+    check_origin_of_a_client(origin)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +161,8 @@ def test_origin_is_https_or_on_loopback(origin: str) -> None:
         "https://Report.example",
         "https://",
         "https://report.example:0",
+        "https://report.example:443",
+        "http://127.0.0.1:80",
         "https://report.example:99999",
         "https://report.example:x",
         "ftp://report.example",

@@ -101,6 +101,6 @@ def test_text_mac_needs_the_key_and_knows_the_same_text_again():
     answers = {"name": ["Sam"], "story": []}
     mac = make_text_mac(answers, keys=KEYS)
     assert mac == make_text_mac({"name": ["Sam"]}, keys=KEYS)
-    assert is_known_mac(mac, [b"", mac])
-    assert not is_known_mac(mac, [make_text_mac(answers, keys=OTHER_KEYS)])
-    assert not is_known_mac(mac, [make_text_mac({"name": ["sam"]}, keys=KEYS)])
+    assert is_known_mac(mac, known=[b"", mac])
+    assert not is_known_mac(mac, known=[make_text_mac(answers, keys=OTHER_KEYS)])
+    assert not is_known_mac(mac, known=[make_text_mac({"name": ["sam"]}, keys=KEYS)])

@@ -22,7 +22,7 @@ def test_report_is_stored_and_answered_with_a_receipt_that_verifies(house: House
     response = industry.post("/v1/reports", report.body)
 
     assert (response.status_code, response.content_type) == (201, "application/json")
-    receipt = verify_receipt(response.data, key_set=key_set_of(house), submission=report.statement)
+    receipt = verify_receipt(response.data, key_set=key_set_of(house), submission=report.statement, now=NOW)
     assert (receipt.clear, receipt.door, receipt.sequence) == (report.clear, "industry", 1)
     assert receipt.envelope_sha256 == hashlib.sha256(report.envelope).hexdigest()
     with house.open_gateway().store.read() as connection:

@@ -56,7 +56,7 @@ def gateway(house: House) -> Iterator[Gateway]:
 def open_receipt(gateway: Gateway, receipt: bytes) -> IntakeStatement:
     keys = gateway.key_state.find_keys()
     assert keys is not None
-    return verify_intake(receipt, key_set=keys.key_set)
+    return verify_intake(receipt, key_set=keys.key_set, now=NOW)
 
 
 def stored_rows(gateway: Gateway) -> int:
@@ -74,7 +74,7 @@ def test_a_partners_receipt_verifies_offline_and_names_its_submission(gateway: G
     keys = gateway.key_state.find_keys()
     assert keys is not None
     assert report.submission is not None
-    statement = verify_receipt(accepted.receipt, key_set=keys.key_set, submission=report.submission)
+    statement = verify_receipt(accepted.receipt, key_set=keys.key_set, submission=report.submission, now=NOW)
     assert statement == IntakeStatement(
         clear=report.clear,
         door="industry",

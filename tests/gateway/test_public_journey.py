@@ -13,9 +13,9 @@ from gateway.public.journey import (
     SCREENS,
     START,
     UNDER_AGE_LINE,
-    find_next,
-    find_previous,
-    find_priority,
+    get_next,
+    get_previous,
+    get_priority,
     is_owed_an_answer,
     list_path,
 )
@@ -87,7 +87,7 @@ def test_every_annex_a_kind_can_be_told_and_every_option_has_one():
     ],
 )
 def test_priority_follows_the_table(answers: dict[str, list[str]], priority: str):
-    assert find_priority(answers) == priority
+    assert get_priority(answers) == priority
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_priority_follows_the_table(answers: dict[str, list[str]], priority: str
     ],
 )
 def test_answer_leads_to_its_screen(screen: str, answers: dict[str, list[str]], leads_to: str):
-    assert find_next(SCREEN_BY_NAME[screen], answers).name == leads_to
+    assert get_next(SCREEN_BY_NAME[screen], answers).name == leads_to
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_back_is_the_way_that_one_came(answers: dict[str, list[str]]):
     assert path[0].name == START
     assert path[-1].name == CHECK
     for before, after in pairwise(path):
-        assert find_previous(after, answers) is before
+        assert get_previous(after, answers) is before
 
 
 def test_shortest_path_needs_eight_answers_and_no_story():

@@ -208,6 +208,8 @@ def test_too_large_a_post_gets_a_kind_page_and_touches_no_disk(public: PublicHou
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a body went to a file")
 
+    # Werkzeug has taken the class under a name of its own: patched in `tempfile` alone, this would refuse nothing.
+    monkeypatch.setattr("werkzeug.formparser.SpooledTemporaryFile", refuse)
     monkeypatch.setattr("tempfile.SpooledTemporaryFile", refuse)
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     person = public.person().start()

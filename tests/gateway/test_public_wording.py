@@ -1,4 +1,4 @@
-"""Words for a child: short sentences, easy words, no blame. Flesch-Kincaid is computed here (facts.md: textstat)."""
+"""Words for a child: short sentences, easy words, no blame. Flesch-Kincaid is computed here."""
 
 import re
 from collections.abc import Iterator

@@ -40,9 +40,9 @@ def test_a_statement_verifies_with_the_published_receipt_key_and_no_other() -> N
     agency, statement = Agency(), make_statement()
     raw = make_signer().sign(statement)
     published = agency.key_set(receipt_keys=(verify_key_of(agency.key(KeyRole.RECEIPT)),))
-    assert verify_intake(raw, key_set=published) == statement
+    assert verify_intake(raw, key_set=published, now=NOW) == statement
     with pytest.raises(StatementError):
-        verify_intake(raw, key_set=agency.key_set(receipt_keys=(verify_key_of(agency.key(KeyRole.FEED)),)))
+        verify_intake(raw, key_set=agency.key_set(receipt_keys=(verify_key_of(agency.key(KeyRole.FEED)),)), now=NOW)
 
 
 def test_the_key_id_is_that_of_the_card() -> None:

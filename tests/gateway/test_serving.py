@@ -171,7 +171,7 @@ def test_second_start_does_not_join_the_first() -> None:
 
 
 def test_start_does_not_join_a_server_that_no_command_holds() -> None:
-    # As after a SIGKILL without the guards: granian's sockets would share the port (facts.md).
+    # As after a SIGKILL without the guards: granian's sockets would share the port.
     listener = make_listener()
     with lone_server(listener):
         first = get(listener)

@@ -16,7 +16,7 @@ from gateway.store.collection import list_links, list_waiting
 from gateway.store.writer_lock import WriterLock
 from gateway.wiring import Gateway
 from partner_sdk.intake import FIRST_PREVIOUS, peek_intake, verify_intake
-from tests.builders import House, Partner
+from tests.builders import NOW, House, Partner
 from tests.gateway.store_builders import (
     finish_process,
     new_industry_report,
@@ -36,7 +36,7 @@ def check_chain(gateway: Gateway, *, promised: Iterable[str]) -> int:
     previous = FIRST_PREVIOUS
     stored = []
     for place, row in enumerate(found, start=1):
-        statement = verify_intake(row.intake, key_set=keys.key_set)
+        statement = verify_intake(row.intake, key_set=keys.key_set, now=NOW)
         assert (row.sequence, statement.sequence) == (place, place)
         assert statement.previous == previous
         assert statement.envelope_sha256 == hashlib.sha256(row.envelope).hexdigest()

@@ -33,7 +33,7 @@ def test_every_surface_starts_from_none_and_every_row_says_why() -> None:
 
 
 def test_page_with_a_form_sends_its_referrer_to_itself_only() -> None:
-    # no-referrer together with a strict check would refuse every post over https (facts.md).
+    # no-referrer together with a strict check would refuse every post over https.
     assert call(make_test_app(), "GET", "/3").headers["Referrer-Policy"] == "same-origin"
 
 

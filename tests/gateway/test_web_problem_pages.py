@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from gateway.web.problem_pages import map_errors, use_html_error
-from partner_sdk.problems import PROBLEMS, STORAGE_UNAVAILABLE, Problem
+from gateway.web.problem_pages import use_html_error
+from partner_sdk.problems import PROBLEMS, Problem
 from tests.gateway.web_builders import JSON_BYTES, MARKER, ORIGIN, call, make_test_app
 
 TOO_LARGE = {"data": b"x" * (JSON_BYTES + 1), "content_type": "application/json"}
@@ -98,25 +98,6 @@ def test_error_page_that_fails_still_ends_in_an_answer_of_ours(app: Flask) -> No
     answer = call(app, "GET", "/nothing")
     assert answer.status_code == 404
     assert answer.get_data(as_text=True) == f"404. {answer.headers['X-Request-Id']}"
-
-
-class _FullError(Exception):
-    """Stands for a domain error."""
-
-
-class _VeryFullError(_FullError):
-    """Stands for its special case."""
-
-
-def test_mapped_error_gets_its_row_also_as_a_subclass() -> None:
-    app = make_test_app()
-    map_errors(app, {_FullError: STORAGE_UNAVAILABLE})
-    app.view_functions["machines.crash"] = fail_very_full
-    check_problem(call(app, "GET", "/v1/crash"), slug="storage-unavailable", status=503)
-
-
-def fail_very_full() -> str:
-    raise _VeryFullError(MARKER)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.slug)

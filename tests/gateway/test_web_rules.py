@@ -13,22 +13,20 @@ from gateway.web.rules import (
     check_every_route_has_a_rule,
     find_rule,
     rule,
-    set_rule,
 )
 
 GET_RULE = RouteRule(login=Login.OPEN, limit="none", csrf=CsrfRule.NO_POST, body_bytes=0)
 POST_RULE = RouteRule(login=Login.OPEN, limit="none", csrf=CsrfRule.TOKEN, body_bytes=10)
 
 
-def view() -> str:
-    return "x"
-
-
 def make_app(route: str, *, stated: RouteRule | None, methods: tuple[str, ...] = ("GET",)) -> Flask:
+    def view() -> str:
+        return "x"
+
+    if stated is not None:
+        rule(**{name: getattr(stated, name) for name in RouteRule.__slots__})(view)
     app = Flask("rules-test", static_folder=None)
     app.add_url_rule(route, endpoint="thing", view_func=view, methods=list(methods))
-    if stated is not None:
-        set_rule(app, endpoint="thing", stated=stated)
     return app
 
 

@@ -8,7 +8,8 @@ from tests.house.sources import files, module_of
 MAY_DECRYPT_A_BOX = {"gateway.desk.vault", "partner_sdk.mailbox"}
 MAY_ENCRYPT_A_BOX = {"partner_sdk.sealing"}
 # Symmetric drafts: opened under a key that only the person's session cookie holds.
-MAY_DECRYPT_A_DRAFT = {"gateway.public.drafts"}
+# A visit's state in that cookie: no word of a report, sealed against whoever reads the cookie.
+MAY_DECRYPT_A_DRAFT = {"gateway.public.drafts", "gateway.public.visit_state"}
 
 
 def attribute_uses(path: Path, name: str) -> bool:

@@ -60,7 +60,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "pin": parse_pin,
     "key file": lambda raw: parse_key_file(raw, name="x"),
     "submission": lambda raw: open_submission(raw, keys={}),
-    "intake": lambda raw: verify_intake(raw, key_set=KEY_SET),
+    "intake": lambda raw: verify_intake(raw, key_set=KEY_SET, now=NOW),
     "intake unbelieved": peek_intake,
     "message": lambda raw: open_message(raw, keys={}),
     "message unbelieved": peek_message,

@@ -40,26 +40,34 @@ def sign(**changes: object) -> bytes:
 
 def refused(raw: bytes, **settings: object) -> str:
     with pytest.raises((StatementError, FormatError)) as caught:
-        verify_intake(raw, **{"key_set": KEY_SET, **settings})
+        verify_intake(raw, **{"key_set": KEY_SET, "now": NOW, **settings})
     return caught.value.reason
 
 
 def test_receipt_verifies_for_its_submission() -> None:
-    assert verify_receipt(sign(), key_set=KEY_SET, submission=REPORT.statement) == STATEMENT
+    assert verify_receipt(sign(), key_set=KEY_SET, submission=REPORT.statement, now=NOW) == STATEMENT
     assert peek_intake(sign()) == STATEMENT
 
 
 @pytest.mark.parametrize("changes", [{"submission_sha256": "0" * 64}, {"submission_sha256": None}])
 def test_receipt_of_another_submission_is_a_mismatch(changes: dict[str, object]) -> None:
     with pytest.raises(StatementError) as caught:
-        verify_receipt(sign(**changes), key_set=KEY_SET, submission=REPORT.statement)
+        verify_receipt(sign(**changes), key_set=KEY_SET, submission=REPORT.statement, now=NOW)
     assert caught.value.reason == "receipt-mismatch"
 
 
 def test_key_counts_for_the_time_that_the_receipt_names() -> None:
     assert refused(sign(received_at=format_time(NOW - 2 * DAY))) == "unknown-key"
-    assert refused(sign(received_at=format_time(NOW + 2500 * DAY))) == "unknown-key"
-    assert verify_intake(sign(received_at=format_time(NOW + 2400 * DAY)), key_set=KEY_SET)
+    assert verify_intake(sign(received_at=format_time(NOW + 399 * DAY)), key_set=KEY_SET, now=NOW + 399 * DAY)
+
+
+def test_key_whose_use_has_ended_gives_no_new_receipts() -> None:
+    assert refused(sign(received_at=format_time(NOW + 400 * DAY)), now=NOW + 400 * DAY) == "unknown-key"
+
+
+def test_receipt_of_a_key_that_is_no_longer_used_holds_until_nobody_believes_the_key() -> None:
+    assert verify_intake(sign(), key_set=KEY_SET, now=NOW + 2499 * DAY)
+    assert refused(sign(), now=NOW + 2500 * DAY) == "unknown-key"
 
 
 def test_key_of_another_role_is_refused() -> None:

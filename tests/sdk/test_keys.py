@@ -251,10 +251,23 @@ def test_boxes_are_taken_until_seven_days_before_the_key_ends(state: str, days: 
 def test_signing_key_is_believed_within_its_time() -> None:
     entry = verify_key_of(AGENCY.key(KeyRole.FEED))
     raw = raw_public_key(AGENCY.key(KeyRole.FEED))
-    assert verify_keys((entry,), at=NOW) == {entry.key_id: raw}
-    assert verify_keys((entry,), at=NOW - 2 * DAY) == {}
-    assert verify_keys((entry,), at=NOW + 2500 * DAY) == {}
-    assert verify_keys((entry,), at=NOW + 2499 * DAY) != {}
+    assert verify_keys((entry,), signed_at=NOW, now=NOW) == {entry.key_id: raw}
+    assert verify_keys((entry,), signed_at=NOW - 2 * DAY, now=NOW) == {}
+    assert verify_keys((entry,), signed_at=NOW, now=NOW + 2500 * DAY) == {}
+    assert verify_keys((entry,), signed_at=NOW, now=NOW + 2499 * DAY) != {}
+
+
+def test_signing_key_signs_until_its_use_ends_and_no_longer() -> None:
+    entry = verify_key_of(AGENCY.key(KeyRole.FEED))
+    assert verify_keys((entry,), signed_at=NOW + 399 * DAY, now=NOW + 2000 * DAY) != {}
+    assert verify_keys((entry,), signed_at=NOW + 400 * DAY, now=NOW + 400 * DAY) == {}
+
+
+@pytest.mark.parametrize("changes", [{"use_until": NOW - 2 * DAY}, {"verify_until": NOW + 399 * DAY}])
+def test_times_of_a_signing_key_are_in_order(changes: dict[str, datetime]) -> None:
+    entry = verify_key_of(AGENCY.key(KeyRole.REGISTER))
+    entry = msgspec.structs.replace(entry, **{name: format_time(moment) for name, moment in changes.items()})
+    assert refused(AGENCY.bundle(register_keys=(entry,))) == "bad-key"
 
 
 def test_pin_is_read_and_anything_else_refused() -> None:

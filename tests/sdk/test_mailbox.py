@@ -1,12 +1,13 @@
 """The partner's mailbox: only the agency's words, in order, saved before they are acknowledged."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from partner_sdk import partner_state
-from partner_sdk.canonical import encode, make_report_id, to_base64url
+from partner_sdk.canonical import encode, format_time, make_report_id, to_base64url
 from partner_sdk.errors import LocalStateError, MailboxError, TransportError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.mailbox import Delivery, Mailbox, find_gap, read_message
@@ -15,7 +16,7 @@ from partner_sdk.mailbox_message import (
     message_sha256,
 )
 from partner_sdk.partner_state import PartnerState
-from tests.builders import NOW, Agency, Partner, make_key
+from tests.builders import DAY, NOW, Agency, Partner, make_key
 from tests.sdk.mailbox_builders import Post, make_chain, make_post
 from tests.sdk.sdk_builders import make_state
 
@@ -28,10 +29,11 @@ class Reader:
 
     state: PartnerState
     acknowledged: list[str] = field(default_factory=list)
+    now: datetime = NOW
 
     def receive(self, *posts: Post) -> Delivery:
         self.acknowledged.clear()
-        mailbox = Mailbox(self.state, key_set=AGENCY.key_set(), now=NOW)
+        mailbox = Mailbox(self.state, key_set=AGENCY.key_set(), now=self.now)
         return mailbox.receive([post.item for post in posts], acknowledge=self.acknowledged.append)
 
 
@@ -53,6 +55,15 @@ def test_message_is_opened_saved_and_acknowledged(reader: Reader) -> None:
     assert reader.state.find_message(1) == post.signed
     assert read_message(reader.state, 1) == delivery.messages[0]
     assert reader.state.read_position().sha256 == message_sha256(post.signed)
+
+
+def test_message_is_judged_by_the_key_that_was_in_use_when_it_was_issued(reader: Reader) -> None:
+    reader.now = NOW + 500 * DAY
+    (old,) = make_chain(1)
+    late = make_post(2, message_sha256(old.signed), issued_at=format_time(NOW + 400 * DAY))
+    delivery = reader.receive(old, late)
+    assert [one.message.number for one in delivery.messages] == [1]
+    assert reasons(delivery) == ["unknown-key"]
 
 
 def test_messages_come_in_order_whatever_the_order_of_the_list(reader: Reader) -> None:
@@ -195,6 +206,18 @@ def test_row_that_is_no_box_is_set_aside(reader: Reader, envelope: str) -> None:
     delivery = reader.receive(post)
     assert len(delivery.alarms) == 1
     assert reader.acknowledged == []
+
+
+@pytest.mark.parametrize(
+    "outer_id", ["", "\x1b[1A\x1b[2K No new messages.", "7", "019AB3C5-0000-7000-8000-000000000000"]
+)
+def test_row_without_an_id_is_set_aside_and_its_words_are_not_repeated(reader: Reader, outer_id: str) -> None:
+    post = make_post(1)
+    bad = Post(signed=b"", item=MailboxItem(envelope=post.item.envelope, message_id=outer_id))
+    delivery = reader.receive(bad, post)
+    assert [(alarm.reason, alarm.message_id) for alarm in delivery.alarms] == [("bad-message-id", None)]
+    assert "No new" not in delivery.alarms[0].text
+    assert len(delivery.messages) == 1
 
 
 def test_altered_box_does_not_open(reader: Reader) -> None:

@@ -27,6 +27,19 @@ def refused(raw: bytes, *, now: datetime = NOW, **settings: object) -> str:
     return caught.value.reason
 
 
+def test_register_key_is_needed_in_use() -> None:
+    register = PartnerRegister(
+        environment="live",
+        expires_at=format_time(NOW + 500 * DAY),
+        issued_at=format_time(NOW),
+        partners=(CHAT,),
+        serial=1,
+    )
+    raw = sign_register(register, register_key=load_signing_key(AGENCY.key(KeyRole.REGISTER)))
+    assert verify_register(raw, key_set=KEY_SET, now=NOW + 399 * DAY)
+    assert refused(raw, now=NOW + 400 * DAY) == "bad-signature"
+
+
 def test_register_of_the_desk_is_returned_whole() -> None:
     register = verify_register(RAW, key_set=KEY_SET, now=NOW)
     assert register.partners == (CHAT, GAME)

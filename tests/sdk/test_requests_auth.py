@@ -40,7 +40,7 @@ def test_signed_request_passes_the_strict_profile(method: str, url: str, body: b
     check_claim(claim, method=method, target_uri=url, has_body=body is not None, public_key=public_bytes(KEY), now=NOW)
     assert claim.covers_body is (body is not None)
     if body is not None:
-        check_content_digest(claim, body)
+        check_content_digest(claim, body=body)
 
 
 def test_signature_names_method_address_type_digest_and_parameters_in_the_one_order() -> None:

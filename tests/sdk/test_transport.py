@@ -2,6 +2,7 @@
 
 import ssl
 import time
+from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tests.builders import DAY, NOW, PUBLIC_ORIGIN, Partner, StillClock
 from tests.sdk.sdk_builders import ScriptedGateway, session_for
 
 OK = (200, {}, b"{}")
+POOL = urllib3.HTTPConnectionPool("report.example")
 
 
 def make_transport(gateway: ScriptedGateway, **settings: object) -> Transport:
@@ -108,6 +110,7 @@ def test_redirect_is_refused_and_not_followed() -> None:
         (requests.exceptions.SSLError(), "tls"),
         (requests.exceptions.ProxyError(), "proxy"),
         (requests.exceptions.ChunkedEncodingError(), "connection"),
+        (requests.ConnectionError(urllib3.exceptions.ReadTimeoutError(POOL, "/", "late")), "timeout"),
         (requests.exceptions.InvalidURL(), "connection"),
         (urllib3.exceptions.ProtocolError(), "connection"),
         (ssl.SSLError(), "connection"),
@@ -140,6 +143,16 @@ def test_reply_that_drips_too_long_is_a_timeout(monkeypatch: pytest.MonkeyPatch)
     assert caught.value.reason == "timeout"
 
 
+def test_second_try_is_within_the_same_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(0, 1000, 25))
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    gateway = ScriptedGateway((401, {"Date": format_datetime(NOW - DAY, usegmt=True)}, b""))
+    with pytest.raises(TransportError) as caught:
+        make_transport(gateway, timeouts=Timeouts(total_seconds=45)).send("GET", "/v1/status")
+    assert caught.value.reason == "timeout"
+    gateway.check_used(1)
+
+
 def test_clock_is_corrected_from_date_once_when_refused() -> None:
     server_now = NOW - DAY
     refused = (401, {"Date": format_datetime(server_now, usegmt=True)}, b"")
@@ -161,6 +174,8 @@ def test_clock_is_corrected_from_date_once_when_refused() -> None:
     [
         {},
         {"Date": format_datetime(NOW, usegmt=True)},
+        {"Date": format_datetime(NOW - DAY - timedelta(seconds=1), usegmt=True)},
+        {"Date": format_datetime(NOW + DAY + timedelta(seconds=1), usegmt=True)},
         {"Date": "yesterday"},
         {"Date": "Wed, 25 Nov 2026 08:30:00"},
         {"Date": "Wed, 25 Nov 999999 08:30:00 GMT"},
@@ -168,8 +183,10 @@ def test_clock_is_corrected_from_date_once_when_refused() -> None:
 )
 def test_refusal_is_final_when_the_clock_does_not_explain_it(headers: dict[str, str]) -> None:
     gateway = ScriptedGateway((401, headers, b""))
+    transport = make_transport(gateway)
     with pytest.raises(NotAuthorisedError):
-        make_transport(gateway).send("GET", "/v1/status")
+        transport.send("GET", "/v1/status")
+    assert transport.clock_offset_seconds == 0
     gateway.check_used(1)
 
 

@@ -90,7 +90,7 @@ def test_signature_holds_over_what_arrives(seen: Seen, transport: Transport) -> 
             now=NOW,
         )
         if body:
-            check_content_digest(claim, body)
+            check_content_digest(claim, body=body)
 
 
 def test_cookie_is_not_kept(seen: Seen, transport: Transport) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from gateway.desk.cli_frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.cli_frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say, say_lines
 from gateway.desk.feedback.digests import DigestOrder, get_body, make_digest, reject_digest
 from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD
 from gateway.desk.feedback.ledger import find_spends
@@ -47,9 +47,9 @@ def run_show(parsed: argparse.Namespace) -> int:
     with desk.store.read() as connection:
         digest = parse_digest(get_body(get_record(connection, parsed.digest)))
     if parsed.json:
-        say(render_json(digest).rstrip("\n"))
+        say_lines(render_json(digest).rstrip("\n"))
     else:
-        say((render_csv(digest) if parsed.csv else render_table(digest)).rstrip("\n"))
+        say_lines((render_csv(digest) if parsed.csv else render_table(digest)).rstrip("\n"))
     return DONE
 
 

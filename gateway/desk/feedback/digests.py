@@ -4,6 +4,7 @@ The order is the guarantee: freeze whom it counts, commit the spend, draw once, 
 Never draws twice: after a crash between spend and draw the table is spent, empty and refused.
 """
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,7 +91,8 @@ def reject_digest(store: DeskStore, digest_id: str, *, by: str, now: datetime) -
 def release_digest(store: DeskStore, digest_id: str, *, by: str, post: Post, now: datetime) -> DigestRecord:
     """Post a digest to its partner's mailbox, or return the record when that was done before.
 
-    Raises `DigestError` unless a second person does it: whoever made a digest does not release it.
+    Raises `DigestError` unless a second person does it: whoever made a digest does not release it. The rule compares
+    the names that were given: it keeps an honest person from a slip, not one who signs as somebody else.
     """
     with store.read() as connection:
         record = get_record(connection, digest_id)
@@ -132,10 +134,23 @@ def check_release(record: DigestRecord, *, by: str) -> None:
         )
     if not by.strip():
         raise DigestError("A digest is released by somebody: give a name.", reason="no-name")
-    if by.strip().casefold() == record.made_by.strip().casefold():
+    if is_same_person(by, record.made_by):
         raise DigestError(
             f"{record.made_by} made this digest. A second person reads it and releases it.", reason="same-person"
         )
+
+
+def is_same_person(one: str, other: str) -> bool:
+    """Return whether two names are one but for case, spacing and compatible spellings (NFKC).
+
+    Letters of other alphabets that look alike stay different.
+    """
+    return _squeeze_name(one) == _squeeze_name(other)
+
+
+def _squeeze_name(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def _freeze(store: DeskStore, order: DigestOrder, *, now: datetime) -> DigestRecord:
@@ -149,6 +164,7 @@ def _freeze(store: DeskStore, order: DigestOrder, *, now: datetime) -> DigestRec
         clusters, synthetic = freeze_clusters(connection, partner=order.partner, quarter=order.quarter)
         workings = Workings(
             adopted=order.adopted,
+            threshold=order.threshold,
             placements=list(order.placements),
             synthetic=synthetic,
             own_reports=count_own_reports(connection, partner=order.partner, quarter=order.quarter),
@@ -207,7 +223,6 @@ def _finish(
             quarter=order.quarter,
             spent_micro=sum(spends.values()),
             lost=lost,
-            threshold=order.threshold,
             before=before.body if before is not None and before.state == "released" else None,
             now=now,
         )

@@ -41,7 +41,6 @@ def build_body(
     quarter: Quarter,
     spent_micro: int,
     lost: Sequence[str],
-    threshold: int,
     before: bytes | None,
     now: datetime,
 ) -> bytes | None:
@@ -52,7 +51,8 @@ def build_body(
             "Every table of this quarter was lost before it was stored. It has no digest.", reason="nothing-drawn"
         )
     consistent = make_consistent(tables, draws)
-    if not is_eligible(adopted=record.workings.adopted, noisy_total=consistent.total, threshold=threshold):
+    workings = record.workings
+    if not is_eligible(adopted=workings.adopted, noisy_total=consistent.total, threshold=workings.threshold):
         return None
     total = _make_total(tables, draws, consistent)
     shown = [_make_table(table, draws[table.name], consistent) for table in tables if _is_shown(table, draws)]

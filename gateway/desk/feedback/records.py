@@ -31,6 +31,7 @@ class Workings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a digest is made from. `digest` is the published bytes, or null before they are made or if none are."""
 
     adopted: bool
+    threshold: int
     placements: list[tuple[str, str]]
     synthetic: bool
     own_reports: int

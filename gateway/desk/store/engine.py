@@ -21,7 +21,7 @@ BUSY_TIMEOUT_SECONDS: Final = 20
 
 _PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",  # acknowledging is allowed only after our own fsync (protocol.md, Feed)
+    "PRAGMA synchronous = FULL",  # acknowledging is allowed only after our own fsync (docs/decisions/0003)
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",
     "PRAGMA temp_store = MEMORY",  # nothing readable reaches a disk on the way

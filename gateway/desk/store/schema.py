@@ -1,6 +1,6 @@
 """The tables of the desk's database, as SQLAlchemy Core; the migrations make them.
 
-Times are text in the one spelling of the wire (``2026-11-25T00:06:49Z``), so they sort as they stand. Digests of
+Times are text in the one spelling of the wire (`2026-11-25T00:06:49Z`), so they sort as they stand. Digests of
 bytes are 32-byte blobs. Never a column for anything that a person wrote: that stays inside its envelope.
 """
 
@@ -43,7 +43,7 @@ REPORTS: Final = Table(
     Column("priority", Text, nullable=False),
     Column("earlier_reference", Text),
     Column("schema_version", Text, nullable=False),
-    Column("reference", Text, nullable=False),
+    Column("reference", Text, nullable=False, unique=True),
     Column("instance", Text, nullable=False),
     Column("epoch", Text, nullable=False),
     Column("sequence", Integer, nullable=False),
@@ -157,16 +157,17 @@ PARTNERS: Final = Table(
     Column("mailbox_key", LargeBinary, nullable=False),
     Column("approved_at", Text, nullable=False),
     Column("approved_by", Text, nullable=False),
+    Column("suspended_at", Text),  # when its key ended; nothing new is believed from it, after a grace
 )
 
-# Keys that a partner signed with before: statements already made under them still verify.
+# Keys that a partner signed with before: statements that the desk saw before they ended still verify.
 FORMER_PARTNER_KEYS: Final = Table(
     "former_partner_keys",
     METADATA,
     Column("key_id", Text, primary_key=True),
     Column("partner", Text, nullable=False),
     Column("submission_key", LargeBinary, nullable=False),
-    Column("replaced_at", Text, nullable=False),
+    Column("ended_at", Text, nullable=False),  # when it was replaced, or suspended before that
 )
 
 INVITATIONS: Final = Table(
@@ -223,6 +224,7 @@ VERIFY_KEYS: Final = Table(
     Column("not_before", Text, nullable=False),
     Column("use_until", Text, nullable=False),
     Column("verify_until", Text, nullable=False),
+    Column("instance", Text),  # of a receipt key: the one gateway that it speaks for
 )
 
 # Key sets and registers as signed: the bytes, so that the same serial never has two spellings.

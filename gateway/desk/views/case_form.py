@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from werkzeug.datastructures import MultiDict
 
+from gateway.desk.case_codes import MOST_WEAKNESSES, NO_SAFE_CONTACT
 from gateway.desk.cases import Assessment, Closing
-from gateway.desk.feedback.tables import MOST_WEAKNESSES
 from gateway.desk.views.words import ASSESSMENT
 
 Form = MultiDict[str, str]
@@ -82,6 +82,6 @@ def find_reply_faults(code: str, reason: str) -> Sequence[Fault]:
     """Return what is missing in the record of a reply."""
     if not code:
         return [Fault("code", "Say how the person was answered.")]
-    if code == "no_safe_contact" and not reason.strip():
+    if code == NO_SAFE_CONTACT and not reason.strip():
         return [Fault("reason", "Say why there is no safe way to reply.")]
     return []

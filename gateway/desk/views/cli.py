@@ -4,7 +4,7 @@ import argparse
 from typing import Final
 
 from gateway.desk.cli_frame import DONE, WRONG_USE, Commands, add_command, complain, get_actor, print_json, say
-from gateway.desk.views.start_links import LIFETIME, find_link_folder, make_start_link
+from gateway.desk.views.start_links import LIFETIME, get_link_folder, make_start_link
 from gateway.desk.wiring import Desk, open_desk
 
 HOST: Final = "127.0.0.1"
@@ -44,7 +44,7 @@ def run_start_link(parsed: argparse.Namespace) -> int:
 
 def make_start_address(desk: Desk, *, name: str, port: int) -> str:
     """Return a new one-time address for a person, where the pages are served on this port."""
-    secret = make_start_link(find_link_folder(desk.paths.state), name=name, now=desk.clock(), random=desk.random)
+    secret = make_start_link(get_link_folder(desk.paths.state), name=name, now=desk.clock(), random=desk.random)
     return f"{_make_origin(port)}/start/{secret}"
 
 

@@ -139,6 +139,6 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
         budget=format_epsilon(BUDGET_MICRO),
         format_epsilon=format_epsilon,
         format_interval=format_interval,
-        is_maker=record.made_by.casefold() == get_name().casefold(),
+        is_maker=digests.is_same_person(record.made_by, get_name()),
         fault=fault,
     )

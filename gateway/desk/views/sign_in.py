@@ -7,7 +7,7 @@ from flask import Blueprint, Response, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.views.context import get_desk, show_page, sign_in, sign_out
-from gateway.desk.views.start_links import StartLinkError, find_link_folder, use_start_link
+from gateway.desk.views.start_links import StartLinkError, get_link_folder, use_start_link
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.canonical import encode
 
@@ -29,7 +29,7 @@ def post_start(secret: str) -> ResponseReturnValue:
     """Use the link."""
     desk = get_desk()
     try:
-        name = use_start_link(find_link_folder(desk.paths.state), secret, now=desk.clock())
+        name = use_start_link(get_link_folder(desk.paths.state), secret, now=desk.clock())
     except StartLinkError as error:
         return show_page("signed_out.html", status=HTTPStatus.UNAUTHORIZED, fault=str(error))
     sign_in(name, now=desk.clock())

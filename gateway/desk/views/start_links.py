@@ -31,7 +31,7 @@ class StartLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires_at: str
 
 
-def find_link_folder(state: Path) -> Path:
+def get_link_folder(state: Path) -> Path:
     """Return the folder of a desk's links."""
     return state / "start-links"
 

@@ -11,13 +11,13 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.draft_rows import NO_VERSION, OpenedDraft, find_opened_draft, save_draft
 from gateway.public.drafts import Sent, is_known_mac, make_text_mac
 from gateway.public.forms import find_faults, find_incomplete
-from gateway.public.journey import CHECK, SCREEN_BY_NAME, SCREENS, THANKS, Answers, find_previous
+from gateway.public.journey import CHECK, SCREEN_BY_NAME, SCREENS, THANKS, Answers, get_previous
 from gateway.public.pages import make_form, make_notice, render_message, render_screen
 from gateway.public.send import DraftMovedError, make_submit_token, send_draft
 from gateway.public.views.check_page import render_check
 from gateway.public.views.limits import list_limit_signals
 from gateway.public.views.screens import add_honeypot_signal, make_draft
-from gateway.public.views.start import FORM_BODY_BYTES, SEE_OTHER
+from gateway.public.views.start import FORM_BODY_BYTES, LOG_WORD, SEE_OTHER
 from gateway.public.views.unusual import answer_expired, answer_stale
 from gateway.public.visit import Visit, find_visit, go_to_place, is_inside, is_own_form, posted_version
 from gateway.public.words_field import find_words
@@ -32,7 +32,7 @@ RETRY_AFTER = {"Retry-After": "60"}
 TRIES = 3  # another tab may be faster; each try looks again at what it left
 
 
-@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_check(name: str) -> ResponseReturnValue:
     """Show everything that was answered, with a way to change each."""
     door, visit = get_door(), find_visit()
@@ -48,7 +48,7 @@ def show_check(name: str) -> ResponseReturnValue:
     return render_check(door, visit, opened.draft.answers, version=opened.version, is_addition=is_addition)
 
 
-@rule(login=Login.OPEN, limit="public-send", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES)
+@rule(login=Login.OPEN, limit="public-send", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
 def post_check(name: str) -> ResponseReturnValue:
     """Send, go back, or change one answer. Whatever fails, the words stay on the page."""
     door, visit = get_door(), find_visit()
@@ -89,7 +89,7 @@ def _answer_check(door: PublicDoor, visit: Visit, shown: dict[str, list[str]] | 
     if "change" in request.form:
         return _lead_to_change(request.form["change"])
     if action == "back":
-        return _lead(find_previous(SCREEN_BY_NAME[CHECK], opened.draft.answers).name)
+        return _lead(get_previous(SCREEN_BY_NAME[CHECK], opened.draft.answers).name)
     return _answer_send(door, visit, opened)
 
 
@@ -107,7 +107,7 @@ def _answer_sent_before(
     door: PublicDoor, visit: Visit, opened: OpenedDraft, sent: Sent, shown: Mapping[str, list[str]] | None
 ) -> ResponseReturnValue:
     """Send was pressed again: the same words, the same thank-you page; other words become a linked supplement."""
-    is_same = not shown or is_known_mac(make_text_mac(shown, keys=visit.keys), sent.text_macs)
+    is_same = not shown or is_known_mac(make_text_mac(shown, keys=visit.keys), known=sent.text_macs)
     if not is_same and request.form.get("action") == "send":
         if opened.draft.report_id in sent.report_ids:
             opened = OpenedDraft(

@@ -6,14 +6,13 @@ from gateway.public.visit import has_waited, remember_wait
 LIMITED_SIGNAL = "limited"
 
 
-def is_asked_to_wait(door: PublicDoor, name: str) -> bool:
+def is_asked_to_wait(door: PublicDoor, name: str, *, for_new_journey: bool = False) -> bool:
     """Count this request; say whether its sender is over the limit and has not waited yet."""
     if not door.limits.limit_state(name).is_over:
         return False
-    now_seconds = int(door.clock().timestamp())
-    if has_waited(now_seconds):
+    if has_waited(for_new_journey=for_new_journey):
         return False
-    remember_wait(now_seconds)
+    remember_wait(door)
     return True
 
 

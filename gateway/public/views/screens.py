@@ -7,14 +7,14 @@ from flask import redirect, request
 from flask.typing import ResponseReturnValue
 
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.draft_rows import NO_VERSION, OpenedDraft, find_opened_draft, save_draft
+from gateway.public.draft_rows import NO_VERSION, OpenedDraft, TooManyDraftsError, find_opened_draft, save_draft
 from gateway.public.drafts import Draft, is_known_mac, make_text_mac
 from gateway.public.forms import find_faults, find_too_long, merge, read_screen
-from gateway.public.journey import CHECK, SCREEN_BY_NAME, THANKS, Answers, Screen, find_next, find_previous
+from gateway.public.journey import CHECK, SCREEN_BY_NAME, THANKS, Answers, Screen, get_next, get_previous
 from gateway.public.pages import make_form, make_notice, render_screen
 from gateway.public.send import make_submit_token
 from gateway.public.views.limits import is_asked_to_wait
-from gateway.public.views.start import FORM_BODY_BYTES, SEE_OTHER
+from gateway.public.views.start import FORM_BODY_BYTES, LOG_WORD, SEE_OTHER
 from gateway.public.views.unusual import answer_expired, answer_stale
 from gateway.public.visit import (
     Visit,
@@ -34,7 +34,7 @@ HONEYPOT_FIELD = "website"
 HONEYPOT_SIGNAL = "honeypot"
 
 
-@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_screen(name: str) -> ResponseReturnValue:
     """Show a screen with what was typed, but only inside the journey; from outside the start is shown."""
     door, screen, visit = get_door(), SCREEN_BY_NAME[name], find_visit()
@@ -51,7 +51,7 @@ def show_screen(name: str) -> ResponseReturnValue:
     return render_screen(door, screen, opened.draft.answers, make_form(visit.keys, opened.version))
 
 
-@rule(login=Login.OPEN, limit="public-step", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES)
+@rule(login=Login.OPEN, limit="public-step", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
 def post_screen(name: str) -> ResponseReturnValue:
     """Save what one screen asked, and lead on. Whatever goes wrong, the words stay on the page."""
     door, screen, visit = get_door(), SCREEN_BY_NAME[name], find_visit()
@@ -63,6 +63,10 @@ def post_screen(name: str) -> ResponseReturnValue:
     except StorageUnavailableError:
         form = make_form(visit.keys, posted_version())
         return render_screen(door, screen, posted, form, notice=make_notice(door, "not_stored")), 503
+    except TooManyDraftsError:
+        form = make_form(visit.keys, posted_version())
+        notice = make_notice(door, "not_ready")
+        return render_screen(door, screen, posted, form, notice=notice), 503, {"Retry-After": "60"}
 
 
 def read_posted(screen: Screen) -> dict[str, list[str]]:
@@ -88,7 +92,7 @@ def _answer_post(
     if opened is None:
         opened = OpenedDraft(make_draft(door, visit), NO_VERSION)
     elif request.form.get("action") == "keep_saved":
-        return _lead(find_next(screen, opened.draft.answers))
+        return _lead(get_next(screen, opened.draft.answers))
     elif version != opened.version and not _is_same(screen, opened.draft.answers, posted):
         return answer_stale(door, screen, visit, opened, posted)
     return _save_and_lead(door, screen, visit, opened, posted)
@@ -105,7 +109,7 @@ def _save_and_lead(
         return render_screen(door, screen, answers, form, faults=faults)
     signals = add_honeypot_signal(opened.draft.signals)
     draft = msgspec.structs.replace(opened.draft, answers=answers, signals=signals)
-    following = find_previous(screen, answers) if action == "back" else find_following(screen, draft)
+    following = get_previous(screen, answers) if action == "back" else get_following(screen, draft)
     if following.name == CHECK:
         draft = msgspec.structs.replace(draft, has_seen_check=True)
     if (draft != opened.draft or opened.version == NO_VERSION) and not save_draft(
@@ -131,7 +135,7 @@ def _answer_after_sent(
     if sent is None:
         raise ValueError("the draft was not sent")
     mac = make_text_mac(posted, keys=visit.keys)
-    is_known = is_known_mac(mac, [sent.screen_macs.get(screen.name, b"")])
+    is_known = is_known_mac(mac, known=[sent.screen_macs.get(screen.name, b"")])
     if is_known or not any(posted.values()):
         return _lead(SCREEN_BY_NAME[THANKS])
     faults = find_too_long(screen, merge({}, posted))
@@ -153,11 +157,11 @@ def make_draft(door: PublicDoor, visit: Visit) -> Draft:
     )
 
 
-def find_following(screen: Screen, draft: Draft) -> Screen:
-    """Find the next screen; after a change from the check page, what is answered already is not asked again."""
-    following = find_next(screen, draft.answers)
+def get_following(screen: Screen, draft: Draft) -> Screen:
+    """Return the next screen; after a change from the check page, what is answered already is not asked again."""
+    following = get_next(screen, draft.answers)
     while draft.has_seen_check and following.fields and is_settled(following, draft.answers):
-        following = find_next(following, draft.answers)
+        following = get_next(following, draft.answers)
     return following
 
 

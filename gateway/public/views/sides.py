@@ -7,7 +7,7 @@ from gateway.public.door import get_door
 from gateway.public.draft_rows import NO_VERSION
 from gateway.public.journey import SCREEN_BY_NAME
 from gateway.public.pages import list_posts, make_form, render_page
-from gateway.public.views.start import FORM_BODY_BYTES, SEE_OTHER
+from gateway.public.views.start import FORM_BODY_BYTES, LOG_WORD, SEE_OTHER
 from gateway.public.visit import find_visit, go_to_place, is_inside, is_own_form
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
@@ -15,7 +15,7 @@ SIDE_PATHS = {"talk": "1a", "no_name": "1b", "pictures": "1c"}
 RETURNS_TO = {"no_name": "name"}  # the screen whose button leads to the side page
 
 
-@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_side(side: str) -> ResponseReturnValue:
     """Show a side page; it never shows anything that was typed."""
     door, visit = get_door(), find_visit()
@@ -34,7 +34,7 @@ def show_side(side: str) -> ResponseReturnValue:
     )
 
 
-@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES)
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
 def post_side(side: str) -> ResponseReturnValue:
     """Go back to the screen that the journey was on."""
     visit = find_visit()

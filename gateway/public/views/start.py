@@ -14,13 +14,15 @@ from gateway.public.send import PLACEMENT
 from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.visit import Visit, find_visit, go_to_place, is_inside, is_own_form, remember_placement, start_visit
 from gateway.store import StorageUnavailableError
+from gateway.store.drafts import has_rows
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 FORM_BODY_BYTES = 256 * 1024
 SEE_OTHER = 303
+LOG_WORD = "journey"  # all screens and side pages are one: the path from one to the next tells answers
 
 
-@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_start() -> ResponseReturnValue:
     """Show the first page; a link of a button may say where it stands."""
     door = get_door()
@@ -34,16 +36,19 @@ def show_start() -> ResponseReturnValue:
     return render_start(door, make_blank_form())
 
 
-@rule(login=Login.OPEN, limit="public-start", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES)
+@rule(login=Login.OPEN, limit="public-start", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
 def post_start() -> ResponseReturnValue:
     """Begin a blank journey, or go on with the one that the form belongs to."""
     door = get_door()
     if not is_open(door):
         return answer_not_ready(door)
-    if is_asked_to_wait(door, "public-start"):
-        return render_start(door, make_blank_form(), notice_page="slow"), 429
     visit = find_visit()
-    if visit is None or not is_own_form(visit):
+    is_new = visit is None or not is_own_form(visit)
+    if is_asked_to_wait(door, "public-start", for_new_journey=is_new):
+        return render_start(door, make_blank_form(), notice_page="slow"), 429
+    if is_new:
+        if has_too_many_drafts(door):
+            return answer_not_ready(door)
         if visit is not None:
             # Without its secret the old row can not be read; when it can not be deleted now, its expiry does it.
             with suppress(StorageUnavailableError):
@@ -63,16 +68,28 @@ def is_open(door: PublicDoor) -> bool:
     return keys is not None and keys.find_active_sealing_key(now=door.clock()) is not None
 
 
+def has_too_many_drafts(door: PublicDoor) -> bool:
+    """Say whether no new draft would be taken now, or none can be: the first answer would be the last."""
+    try:
+        with door.store.read() as connection:
+            return has_rows(connection, number=door.drafts_max_rows)
+    except StorageUnavailableError:
+        return True
+
+
 def answer_not_ready(door: PublicDoor) -> ResponseReturnValue:
+    """Say kindly that nothing can be taken now, with the people who can help."""
     words = door.words.page("not_ready")
     return render_message(door, "not_ready", go_on=words["retry"]), 503, {"Retry-After": "60"}
 
 
 def make_blank_form() -> FormState:
+    """Make the hidden fields of a form that belongs to no journey yet."""
     return FormState(generate_csrf(), "", NO_VERSION)
 
 
 def render_start(door: PublicDoor, form: FormState, *, notice_page: str | None = None) -> str:
+    """Render the first page, with a notice above it where `notice_page` names one."""
     words = door.words.screen(START)
     return render_page(
         door,

@@ -10,14 +10,14 @@ from gateway.public.draft_rows import find_opened_draft
 from gateway.public.drafts import Sent
 from gateway.public.journey import THANKS
 from gateway.public.pages import render_message, render_page
-from gateway.public.views.start import SEE_OTHER
+from gateway.public.views.start import LOG_WORD, SEE_OTHER
 from gateway.public.visit import find_visit, is_inside
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.canonical import parse_time
 
 
-@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_thanks(name: str) -> ResponseReturnValue:
     """Say that it was stored, who reads it and when, and what to do until then."""
     door, visit = get_door(), find_visit()
@@ -34,6 +34,7 @@ def show_thanks(name: str) -> ResponseReturnValue:
 
 
 def render_thanks(door: PublicDoor, sent: Sent) -> str:
+    """Render the thank-you page from the record that Send left."""
     words = door.words.screen(THANKS)
     is_child = sent.is_owed_an_answer
     help_names = {
@@ -59,6 +60,6 @@ def render_thanks(door: PublicDoor, sent: Sent) -> str:
 
 def say_day(door: PublicDoor, sent_at: datetime) -> str:
     """Say the last day for an answer as a child would: the day's name, its number and the month."""
-    day = door.promises.find_reply_day(sent_at)
+    day = door.promises.get_reply_day(sent_at)
     names = door.words.table["days"]
     return f"{names['week'][day.weekday()]} {day.day} {names['month'][day.month - 1]}"

@@ -25,22 +25,28 @@ class Wording:
     table: Mapping[str, Any]
 
     def screen(self, name: str) -> Mapping[str, Any]:
+        """Return the words of a screen of the journey."""
         return self._get("screen", name)
 
     def page(self, name: str) -> Mapping[str, Any]:
+        """Return the words of a page outside the journey, such as `expired`."""
         return self._get("page", name)
 
     def common(self) -> Mapping[str, str]:
+        """Return the words that stand on every page."""
         return self._get("common")
 
     def field(self, screen: str, name: str) -> Mapping[str, Any]:
+        """Return the words of one field."""
         return self._get("screen", screen, "field", name)
 
     def label(self, screen: str, name: str, *, about_other: bool) -> str:
+        """Return what a field asks, of the person or about another one."""
         words = self.field(screen, name)
         return str(words.get("label_other", words["label"]) if about_other else words["label"])
 
     def option(self, screen: str, name: str, code: str, *, about_other: bool) -> str:
+        """Return the words of one option, of the person or about another one."""
         words = self.field(screen, name)
         if about_other and code in words.get("options_other", {}):
             return str(words["options_other"][code])

@@ -126,7 +126,7 @@ def upgrade() -> None:
         sa.Column("key_id", sa.Text(), nullable=False),
         sa.Column("partner", sa.Text(), nullable=False),
         sa.Column("submission_key", sa.LargeBinary(), nullable=False),
-        sa.Column("replaced_at", sa.Text(), nullable=False),
+        sa.Column("ended_at", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("key_id", name=op.f("pk_former_partner_keys")),
     )
     op.create_table(
@@ -178,6 +178,7 @@ def upgrade() -> None:
         sa.Column("mailbox_key", sa.LargeBinary(), nullable=False),
         sa.Column("approved_at", sa.Text(), nullable=False),
         sa.Column("approved_by", sa.Text(), nullable=False),
+        sa.Column("suspended_at", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("partner", name=op.f("pk_partners")),
         sa.UniqueConstraint("key_id", name=op.f("uq_partners_key_id")),
     )
@@ -218,6 +219,7 @@ def upgrade() -> None:
             "environment", "partner", "report_id", name=op.f("uq_reports_environment_partner_report_id")
         ),
         sa.UniqueConstraint("intake_sha256", name=op.f("uq_reports_intake_sha256")),
+        sa.UniqueConstraint("reference", name=op.f("uq_reports_reference")),
     )
     op.create_table(
         "sealing_keys",
@@ -266,6 +268,7 @@ def upgrade() -> None:
         sa.Column("not_before", sa.Text(), nullable=False),
         sa.Column("use_until", sa.Text(), nullable=False),
         sa.Column("verify_until", sa.Text(), nullable=False),
+        sa.Column("instance", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("role", "key_id", name=op.f("pk_verify_keys")),
     )
     # ### end Alembic commands ###

@@ -1,0 +1,126 @@
+"""Where a report's time goes: the industry door called in this process as a server calls it, under cProfile.
+
+    python -m tests.bench.door_profile
+
+No socket and one thread; standard error goes to the null device, as a log does. Not a test.
+"""
+
+import cProfile
+import os
+import pstats
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import Any, Final
+
+from werkzeug.test import EnvironBuilder
+
+from gateway.config import LimitsConfig
+from gateway.web.logs import configure_logging
+from tests.builders import Door, House, Partner, make_house, seal_report, sign_request
+
+WARM, PLAIN, ROUNDS, PROFILED = 300, 1000, 5, 3000
+# What to read off the profile: a row's name, and the functions whose time it sums, by file and name.
+ROWS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "SQLite commit (durable)": (("~", "<method 'commit' of 'sqlite3.Connection' objects>"),),
+    "other SQL statements": (("~", "<method 'execute' of 'sqlite3.Cursor' objects>"),),
+    "two Ed25519 verifications": (
+        ("~", "<method 'verify' of 'cryptography.hazmat.bindings._rust.openssl.ed25519.Ed25519PublicKey' objects>"),
+    ),
+    "receipt signature": (
+        ("~", "<method 'sign' of 'cryptography.hazmat.bindings._rust.openssl.ed25519.Ed25519PrivateKey' objects>"),
+    ),
+    "log line": (("logs.py", "_log_answer"),),
+    "limiter": (("limits.py", "check"),),
+    "keys still the newest?": (("key_state.py", "find_keys"),),
+    "header table": (("headers.py", "_add_headers"),),
+    "body rule": (("body_limit.py", "_check_body"),),
+    "everything": (("door_profile.py", "call"),),
+}
+
+
+def make_environs(house: House, door: Door, partner: Partner, count: int) -> list[dict[str, Any]]:
+    """Seal, sign and spell out `count` different submissions as WSGI environments."""
+    made = []
+    for _ in range(count):
+        body = seal_report(partner, key=house.agency.sealing_key).body
+        url = f"{door.origin}/v1/reports"
+        signed = sign_request("POST", url, body=body, private_key=partner.submission_key, created=house.clock())
+        builder = EnvironBuilder("/v1/reports", base_url=door.origin, method="POST", data=body, headers=signed)
+        made.append(builder.get_environ())
+    return made
+
+
+def make_call(door: Door) -> Callable[[dict[str, Any]], None]:
+    """Return a function that has one environment answered; it ends the run when that is not a 201."""
+
+    def start(status: str, _headers: list[tuple[str, str]], _error: object = None) -> Callable[[bytes], None]:
+        if not status.startswith("201"):
+            raise SystemExit(f"Not every request was answered with 201: {status}")
+        return lambda _: None
+
+    def call(environ: dict[str, Any]) -> None:
+        b"".join(door.app(environ, start))
+
+    return call
+
+
+def profile(folder: Path) -> tuple[list[tuple[float, float]], pstats.Stats]:
+    """Return wall and CPU microseconds a report of each plain round, and the profile of one more."""
+    house, partner = make_house(folder, limits=LimitsConfig(partner_reports_per_minute=10**7)), Partner()
+    house.publish(partner.entry())
+    door = house.open_industry(partner)
+    configure_logging("industry")
+    call = make_call(door)
+    for environ in make_environs(house, door, partner, WARM):
+        call(environ)
+    rounds = []
+    for _ in range(ROUNDS):
+        environs = make_environs(house, door, partner, PLAIN)
+        wall, cpu = time.perf_counter(), time.process_time()
+        for environ in environs:
+            call(environ)
+        rounds.append(((time.perf_counter() - wall) * 1e6 / PLAIN, (time.process_time() - cpu) * 1e6 / PLAIN))
+    environs = make_environs(house, door, partner, PROFILED)
+    profiler = cProfile.Profile()
+    profiler.enable()
+    for environ in environs:
+        call(environ)
+    profiler.disable()
+    return rounds, pstats.Stats(profiler)
+
+
+def read_rows(stats: pstats.Stats) -> dict[str, float]:
+    """Return microseconds a report, called functions included, of each row; a row that nothing fits ends the run."""
+    found: dict[str, float] = {}
+    for name, wanted in ROWS.items():
+        entries: dict[Any, Any] = stats.stats  # type: ignore[attr-defined] # the library's stubs leave it out
+        fits = [entry[3] for key, entry in entries.items() if (Path(key[0]).name, key[2]) in wanted]
+        if not fits:
+            raise SystemExit(f"Nothing in the profile fits the row {name!r}.")
+        found[name] = sum(fits) * 1e6 / PROFILED
+    return found
+
+
+def main() -> int:
+    """Print the table."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        redirect_stderr(nowhere),
+    ):
+        rounds, stats = profile(Path(folder) / "gateway")
+    wall, cpu = sorted(rounds)[ROUNDS // 2]
+    sys.stdout.write(
+        f"{'without the profiler, wall':30} {wall:7.0f} us\n{'without the profiler, CPU':30} {cpu:7.0f} us\n"
+    )
+    for name, microseconds in read_rows(stats).items():
+        sys.stdout.write(f"{name:30} {microseconds:7.0f} us\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""A feed that never ends, or leads in a circle: one run takes so much, raises one alarm and is over."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.desk import collect, partners, reconcile
+from gateway.desk.feed_client import FeedClient
+from partner_sdk.canonical import encode, parse_exact
+from partner_sdk.errors import FormatError
+from partner_sdk.feed_messages import (
+    EnrolmentPage,
+    EnrolmentRow,
+    FeedStatus,
+    ReconciliationPage,
+    ReconciliationRow,
+    ReportPage,
+)
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.forgery import alarms
+
+# A run that ignores its bound ends here, and the test fails.
+FAR_TOO_MANY = 60
+
+
+class TooFarError(Exception):
+    """The desk went on and on."""
+
+
+class Endless(FeedClient):
+    """A gateway that always has one more."""
+
+    asked = 0
+
+    def count(self) -> int:
+        self.asked += 1
+        if self.asked > FAR_TOO_MANY:
+            raise TooFarError
+        return self.asked
+
+    def get_reports(self, *, limit: int, after: int = 0) -> ReportPage:
+        rows = (msgspec.Raw(b'{"intake":%d}' % self.count()),)
+        return ReportPage(last=after + 1, more=True, reports=rows)
+
+    def get_enrolments(self) -> EnrolmentPage:
+        row = EnrolmentRow(envelope="AA", id=f"id-{self.count()}", received_at="", secret_sha256="none")
+        return EnrolmentPage(enrolments=(row,))
+
+    def post_enrolment_acks(self, ids: tuple[str, ...]) -> None:
+        """Take no notice."""
+
+    def get_reconciliation(self, *, after: int) -> ReconciliationPage:
+        self.count()
+        return make_links(after + 1)
+
+
+def make_links(*sequences: int) -> ReconciliationPage:
+    rows = (
+        ReconciliationRow(intake_sha256="0" * 64, partner="public", report_id="x", sequence=one) for one in sequences
+    )
+    return ReconciliationPage(more=True, statements=tuple(rows))
+
+
+@pytest.mark.parametrize("bound", ["MOST_PAGES", "MOST_SET_ASIDE", "MOST_SET_ASIDE_BYTES"])
+def test_endless_reports_are_left_after_a_bound_with_one_alarm(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(collect, bound, 20)
+    feed = loop.make_feed(Endless)
+    collected = collect.collect_reports(loop.desk, feed, actor=ACTOR)
+    assert 0 < collected.set_aside <= 20
+    assert [kind for kind, _ in alarms(loop)] == [collect.ENDLESS]
+
+
+def test_endless_enrolments_are_left_after_a_bound_with_one_alarm(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partners, "MOST_REFUSED", 20)
+    taken = partners.collect_enrolments(loop.desk, loop.make_feed(Endless), actor=ACTOR)
+    assert taken.refused == {"unknown-invitation": 20}
+    assert [kind for kind, _ in alarms(loop)] == [partners.ENROLMENTS_ENDLESS]
+
+
+@pytest.mark.parametrize("bound", ["MOST_PAGES", "MOST_LINKS"])
+def test_endless_reconciliation_is_left_after_a_bound(loop: Loop, monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
+    monkeypatch.setattr(reconcile, bound, 20)
+    result = reconcile.reconcile(loop.desk, loop.make_feed(Endless))
+    assert (result.is_whole, result.is_even) == (False, False)
+    assert [kind for kind, _ in alarms(loop)] == [reconcile.ENDLESS, reconcile.MISSING_HERE]
+
+
+def test_reconciliation_that_goes_in_a_circle_is_left(loop: Loop) -> None:
+    loop.send_public()
+    loop.collect()
+
+    class Circle(Endless):
+        """A gateway that shows one page for ever."""
+
+        def get_reconciliation(self, *, after: int) -> ReconciliationPage:
+            self.count()
+            return make_links(7, 5)
+
+    result = reconcile.reconcile(loop.desk, loop.make_feed(Circle))
+    assert (result.is_whole, result.missing_here, result.missing_there) == (False, [5, 7], [1])
+
+
+def test_differences_without_number_raise_a_bounded_number_of_alarms(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "MOST_ALARMS", 3)
+
+    class Scattered(FeedClient):
+        """A gateway that names many numbers that the desk has not."""
+
+        def get_reconciliation(self, *, after: int) -> ReconciliationPage:
+            return msgspec.structs.replace(make_links(1, 2, 4, 6, 8, 10), more=False)
+
+    assert reconcile.reconcile(loop.desk, loop.make_feed(Scattered)).missing_here == [1, 2, 4, 6, 8, 10]
+    assert [subject.rpartition("/")[2] for _, subject in alarms(loop)] == ["1-2", "4", "6-10"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"sequence": 2**63}, {"sequence": -1}, {"instance": "a\x1b[2J"}, {"epoch": "x/1"}, {"epoch": "e\n"}]
+)
+def test_status_that_no_gateway_has_is_refused(loop: Loop, changes: dict[str, Any]) -> None:
+    status = loop.desk.make_feed().get_status()
+    assert parse_exact(encode(status), kind=FeedStatus, max_bytes=1000) == status
+    with pytest.raises(FormatError):
+        parse_exact(encode(msgspec.structs.replace(status, **changes)), kind=FeedStatus, max_bytes=1000)

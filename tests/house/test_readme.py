@@ -1,0 +1,185 @@
+"""README and docs say only what is there: commands, make targets, settings, limits, log fields and links.
+
+The addresses of the README are asked in a running loop: tests/whole/test_readme_addresses.py.
+"""
+
+import argparse
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gateway.cli import _make_parser as make_gateway_parser
+from gateway.config import GatewayConfig, LimitsConfig, ListenerConfig
+from gateway.desk.cli import make_parser as make_desk_parser
+from gateway.desk.config import DeskConfig
+from gateway.limits import Effect, Subject, make_rows
+from gateway.web.logs import LOG_FIELDS
+from partner_sdk.cli import make_parser as make_partner_parser
+from tests.house.sources import ROOT
+
+README = ROOT / "README.md"
+RUNNING = ROOT / "docs" / "running.md"
+PARSERS = {
+    "report-abuse-gateway": make_gateway_parser,
+    "report-abuse-desk": make_desk_parser,
+    "report-abuse-partner": lambda: make_partner_parser({}),
+}
+# What else a fenced block may run, and nothing beyond.
+OTHER_PROGRAMS = {"cp", "chmod", "export", "rm", "sqlite3"}
+COMMAND = re.compile(r"\b(report-abuse-(?:gateway|desk|partner))((?: [a-z][a-z-]+)*)")
+SETTINGS = {
+    "### Top level": GatewayConfig,
+    "### `[limits]`": LimitsConfig,
+    "### `[[listeners]]`": ListenerConfig,
+    "## desk.toml": DeskConfig,
+}
+
+
+def read_documents() -> dict[Path, str]:
+    paths = [README, ROOT / "partner_sdk" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    assert len(paths) >= 12
+    return {path: path.read_text(encoding="utf-8") for path in paths}
+
+
+def find_shell_lines() -> Iterator[list[str]]:
+    for text in read_documents().values():
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            yield from (shlex.split(line) for line in block.splitlines() if line.strip())
+
+
+def find_subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def read_section(text: str, heading: str) -> str:
+    _, found, rest = text.partition(f"\n{heading}\n")
+    assert found, heading
+    return re.split(r"^#", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def read_table(section: str) -> list[list[str]]:
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_every_line_of_a_shell_block_can_be_run() -> None:
+    lines = list(find_shell_lines())
+    assert len(lines) >= 40
+    for program, *words in lines:
+        if program in PARSERS:
+            # Wrong words end in SystemExit, with the reason on standard error.
+            PARSERS[program]().parse_args(words)
+        elif program == "make":
+            assert all(is_make_target(word) for word in words if "=" not in word), words
+        elif program == ".venv/bin/python":
+            place = Path(*words[1].split(".")).with_suffix(".py") if words[0] == "-m" else Path(words[0])
+            assert (ROOT / place).is_file(), place
+        elif program == "pip":
+            assert words == ["install", "./partner_sdk"]
+        else:
+            assert program in OTHER_PROGRAMS, program
+
+
+def test_every_command_that_is_named_has_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    named = {
+        (program, tuple(words.split()))
+        for text in read_documents().values()
+        for code in re.findall(r"`([^`\n]+)`", text)
+        for program, words in COMMAND.findall(code)
+    }
+    assert {program for program, _ in named} == set(PARSERS)
+    assert len(named) >= 12
+    for program, words in sorted(named):
+        parser = PARSERS[program]()
+        for word in words:
+            choices = find_subparsers(parser)
+            if not choices:
+                break  # what follows is an argument of the command, not a command
+            assert word in choices, (program, *words)
+            parser = choices[word]
+        with pytest.raises(SystemExit) as ended:
+            parser.parse_args(["--help"])
+        assert ended.value.code == 0
+    assert "usage: report-abuse-" in capsys.readouterr().out
+
+
+def is_make_target(name: str) -> bool:
+    done = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", name], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.returncode == 0 and "Nothing to be done" not in done.stdout
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    texts = "\n".join(read_documents().values())
+    named = set(re.findall(r"`make ([a-z]+)", texts)) | set(re.findall(r"^make ([a-z]+)", texts, re.MULTILINE))
+    assert {"demo", "test", "install", "help", "bench"} <= named
+    declared = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert named <= declared
+    assert not is_make_target("no-such-target")
+
+
+def test_demo_takes_the_variables_that_the_readme_names() -> None:
+    dry = subprocess.run(
+        ["make", "--dry-run", "demo", "ONCE=1", "PORT=9000", "STATE=folder"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for word in ("--once", "--port 9000", "--state folder"):
+        assert word in dry
+    assert {"ONCE=1", "PORT=9000", "STATE=folder"} <= set(re.findall(r"[A-Z]+=\w+", README.read_text(encoding="utf-8")))
+
+
+def test_every_relative_link_resolves() -> None:
+    count = 0
+    for path, text in read_documents().items():
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if re.match(r"[a-z]+:", target):
+                continue
+            count += 1
+            name, _, anchor = target.partition("#")
+            linked = path if not name else (path.parent / name).resolve()
+            assert linked.exists(), f"{path}: {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+                anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+                assert anchor in anchors, f"{path}: {target}"
+    assert count >= 25
+
+
+@pytest.mark.parametrize(("heading", "kind"), list(SETTINGS.items()))
+def test_settings_that_are_documented_are_those_of_the_code(heading: str, kind: type[msgspec.Struct]) -> None:
+    rows = read_table(read_section(RUNNING.read_text(encoding="utf-8"), heading))
+    documented = {name.strip("`"): default.strip("`") for name, default, _ in rows}
+    wanted = {}
+    for field in msgspec.structs.fields(kind):
+        if field.name in {"listeners", "limits"}:
+            continue  # these have a table of their own
+        wanted[field.name] = "none" if field.required else msgspec.json.encode(field.default).decode()
+    assert documented == wanted
+    assert len(rows) == len(documented) >= 2
+
+
+def test_limits_that_are_documented_are_those_of_the_code() -> None:
+    rows = read_table(read_section(RUNNING.read_text(encoding="utf-8"), "## Limits"))
+    documented = {name.strip("`"): (int(quota), int(window), counts) for name, quota, window, counts, _ in rows}
+    refusing = {name.strip("`") for name, *_, over in rows if over.startswith("429")}
+    limits = make_rows(partner_reports_per_minute=LimitsConfig().partner_reports_per_minute)
+    words = {Subject.NETWORK: "network", Subject.PARTNER: "partner"}
+    assert documented == {row.name: (row.quota, row.window_seconds, words[row.subject]) for row in limits}
+    assert refusing == {row.name for row in limits if row.effect is Effect.REFUSE}
+
+
+def test_log_fields_that_are_documented_are_those_of_the_code() -> None:
+    section = read_section(RUNNING.read_text(encoding="utf-8"), "## Logs")
+    assert re.findall(r"`([a-z_]+)`", section) == list(LOG_FIELDS)

@@ -1,0 +1,95 @@
+"""The threat model names a file and a test for each mitigation, and both exist; its parts stand in their order."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from tests.house.sources import ROOT
+
+MODEL = ROOT / "docs" / "threat-model.md"
+LEAST_MITIGATIONS = 60
+LEAST_FOR_EACH_ATTACKER = 5
+PARTS = ("Assets", "Boundaries", "What is trusted", "Attackers", "What is not protected")
+ATTACKERS = (
+    "A curious host page",
+    "A malicious partner",
+    "A stolen gateway disk",
+    "A malicious gateway operator",
+    "A live compromised gateway",
+    "Someone sharing the child's device",
+    "A network observer",
+    "A desk insider",
+)
+# Said plainly, whatever else is said: words that the last part must hold.
+ADMITTED = (
+    "while they are typed",
+    "host name",
+    "expired",
+    "only names",
+    "Traffic",
+    "can not be acknowledged",
+    "restore",
+)
+
+
+def read_model() -> str:
+    return MODEL.read_text(encoding="utf-8")
+
+
+def read_section(title: str, *, level: int) -> str:
+    mark = "#" * level
+    found = re.search(
+        rf"^{mark} {re.escape(title)}\n(.*?)(?=^#{{1,{level}}} |\Z)", read_model(), re.DOTALL | re.MULTILINE
+    )
+    assert found is not None, title
+    return found.group(1)
+
+
+def read_mitigations(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield what is done, by which file, held by which test, of each row of the tables."""
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| ") and len(cells) == 4 and cells[0] != "Threat":
+            yield cells[1], cells[2], cells[3]
+
+
+@cache
+def find_tests(name: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+def test_parts_and_attackers_stand_in_their_order() -> None:
+    assert tuple(re.findall(r"^## (.*)$", read_model(), re.MULTILINE)) == PARTS
+    assert tuple(re.findall(r"^### (.*)$", read_section("Attackers", level=2), re.MULTILINE)) == ATTACKERS
+
+
+def test_every_mitigation_names_a_file_that_exists() -> None:
+    rows = list(read_mitigations(read_model()))
+    assert len(rows) >= LEAST_MITIGATIONS
+    for mitigation, file, _ in rows:
+        assert mitigation
+        assert re.fullmatch(r"`(gateway|partner_sdk|widget)/[\w./-]+`", file), file
+        assert (ROOT / file.strip("`")).is_file(), file
+
+
+def test_every_mitigation_names_a_test_that_exists() -> None:
+    rows = list(read_mitigations(read_model()))
+    assert len(rows) >= LEAST_MITIGATIONS
+    for _, _, test in rows:
+        file, _, function = test.strip("`").partition("::")
+        assert re.fullmatch(r"tests/[\w/]+/test_\w+\.py", file), test
+        assert function.startswith("test_"), test
+        assert function in find_tests(file), test
+
+
+def test_each_attacker_has_mitigations() -> None:
+    counts = {attacker: len(list(read_mitigations(read_section(attacker, level=3)))) for attacker in ATTACKERS}
+    assert {attacker: count for attacker, count in counts.items() if count < LEAST_FOR_EACH_ATTACKER} == {}
+    assert sum(counts.values()) == len(list(read_mitigations(read_model())))
+
+
+def test_what_is_not_protected_is_said() -> None:
+    admitted = read_section("What is not protected", level=2)
+    assert [word for word in ADMITTED if word not in admitted] == []
