@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.key_folder import check_no_foreign_keys
 from gateway.web.settings import SettingsError, check_origin, read_settings
+from partner_sdk.intake import INSTANCE_PATTERN
 from partner_sdk.keys import Environment, Pin, parse_pin
 
 CONFIG_FILE = "gateway.toml"
@@ -30,7 +31,7 @@ MAX_THREADS = 64
 MAX_TRUSTED_PROXIES = 8
 MAX_BANNER_CHARACTERS = 300
 MAX_DRAFTS = 10_000_000
-_INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
+_INSTANCE = re.compile(INSTANCE_PATTERN)
 
 
 class ListenerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,7 +1,7 @@
 """Turns a network address into keyed hashes of its network, and forgets it: what the limits count by.
 
-Never keeps, logs or stores an address. The key of the hash is new every day, made from the cookie secret, and is never
-stored: whoever has the limiter's store alone can not try addresses.
+Never keeps, logs or stores an address. The key of the hash is new every day, but made from the cookie secret, which is
+on the disk: whoever has the limiter's store alone can not try addresses; whoever has that key too can, for any day.
 """
 
 import hashlib

@@ -29,6 +29,7 @@ from partner_sdk.canonical import format_time
 from partner_sdk.envelope import Envelope
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.intake import peek_intake
+from partner_sdk.placement import find_owner
 from partner_sdk.public_report import PublicReport, parse_public_report
 from partner_sdk.report import parse_sealed_report
 from partner_sdk.submission import PUBLIC_SENDER, ClearFields, report_context
@@ -331,10 +332,7 @@ def _is_in_danger(content: SealedContent) -> bool:
 def _find_provider(row: VerifiedRow, *, partners: frozenset[str]) -> str | None:
     if row.intake.clear.partner != PUBLIC_SENDER:
         return row.intake.clear.partner
-    # A placement is a partner's id, or that and a place behind `-` or `_`. Ids hold hyphens: the longest one counts.
-    placement = row.intake.placement or ""
-    owners = [one for one in partners if placement == one or placement.startswith((f"{one}-", f"{one}_"))]
-    return max(owners, key=len, default=None)
+    return find_owner(row.intake.placement, partners=partners)
 
 
 def _find_cluster(connection: Connection, clear: ClearFields) -> str | None:

@@ -5,7 +5,6 @@ that is left ("sent") replaces the draft in the transaction that stores the enve
 exists without the other. Never returns before both are durable, and never keeps a word of what was sent.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -18,11 +17,11 @@ from gateway.public.draft_rows import OpenedDraft, write_draft
 from gateway.public.drafts import Draft, JourneyKeys, Sent, make_text_mac
 from gateway.public.journey import SCREENS, Answers, get_priority, is_owed_an_answer
 from partner_sdk.canonical import REPORT_ID_RANDOM_BYTES, format_time, make_report_id
+from partner_sdk.placement import find_owner
 from partner_sdk.public_report import PublicReport, SafeContact, encode_public_report
 from partner_sdk.sealing import seal
 from partner_sdk.submission import PUBLIC_SENDER, ClearFields, report_context
 
-PLACEMENT = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")  # a Code of the public report
 LANGUAGES: Mapping[str, Literal["en", "cy"]] = {"en": "en", "cy": "cy"}
 
 
@@ -31,7 +30,7 @@ class DraftMovedError(Exception):
 
 
 def make_submit_token(door: PublicDoor) -> str:
-    """Make the id under which a draft will be sent; its time is the day alone, so that it tells no one's typing time."""
+    """Make the id under which a draft will be sent; its time is only the day, so that it tells no pace of typing."""
     midnight = door.clock().replace(hour=0, minute=0, second=0, microsecond=0)
     return make_report_id(midnight, door.random(REPORT_ID_RANDOM_BYTES))
 
@@ -50,7 +49,9 @@ def send_draft(
         raise NoActiveKeyError("The agency has no key to seal to now.")
     draft = opened.draft
     clear = make_clear_fields(draft, answers, environment=accepted_keys.key_set.environment)
-    placement = check_placement(draft.placement, {entry.partner for entry in accepted_keys.partners.values()})
+    partners = {entry.partner for entry in accepted_keys.partners.values()}
+    # An unknown placement opens the form all the same, and is dropped here.
+    placement = None if find_owner(draft.placement, partners=partners) is None else draft.placement
     report = make_public_report(
         draft,
         answers,
@@ -166,14 +167,3 @@ def make_sent(draft: Draft, answers: Answers, *, keys: JourneyKeys, reference: s
         report_ids=[*draft.sent.report_ids, draft.report_id],
         text_macs=[*draft.sent.text_macs, text_mac],
     )
-
-
-def check_placement(placement: str | None, partners: set[str]) -> str | None:
-    """Return the placement of a link if its partner is enrolled; an unknown one is dropped, never refused.
-
-    A placement is a partner's id, or that and a place behind a hyphen or an underscore.
-    """
-    if placement is None or not PLACEMENT.fullmatch(placement):
-        return None
-    is_known = any(placement == one or placement.startswith((f"{one}-", f"{one}_")) for one in partners)
-    return placement if is_known else None

@@ -93,7 +93,8 @@ class Store:
     def truncate_log(self) -> bool:
         """Move the write-ahead log into the database and empty it; return False when a reader was in the way.
 
-        Until then the log may still hold bytes that were deleted. Waits for a reader only for a moment: all writers wait.
+        Until then the log may still hold bytes that were deleted. Waits for a reader for a moment only, because all
+        writers wait meanwhile.
         """
         with self._lock.hold(), self._connected(self._idle_writers) as connection:
             try:

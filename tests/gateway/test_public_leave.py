@@ -1,5 +1,6 @@
 """Leaving in a hurry: one link wipes and goes; a foreign page or a prefetch can not wipe."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -46,6 +47,28 @@ def test_leave_from_elsewhere_only_goes_on(public: PublicHouse, headers: dict[st
     assert "Clear-Site-Data" not in answer.headers
     assert "Set-Cookie" not in answer.headers
     assert len(public.drafts_of(person)) == 1
+
+
+@pytest.mark.parametrize("referrer", ["http://[", "https://[::1", "http://a]b/"])
+def test_leave_with_a_referer_that_can_not_be_read_wipes_and_goes(public: PublicHouse, referrer: str):
+    person = person_with_words(public)
+    answer = person.get("/leave", Referer=referrer)
+    assert (answer.status_code, answer.location) == (303, "https://www.bbc.co.uk/weather#")
+    assert "__Host-journey=;" in answer.headers["Set-Cookie"]
+    assert public.wait_for_no_drafts()
+
+
+@pytest.mark.parametrize("broken", ["find_visit", "find_referrer_host"])
+def test_leave_leaves_whatever_breaks(public: PublicHouse, monkeypatch: pytest.MonkeyPatch, broken: str):
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("broken")
+
+    person = person_with_words(public)
+    # By its full name: the room's `leave` is the view.
+    monkeypatch.setattr(sys.modules["gateway.public.leave"], broken, fail)
+    answer = person.get("/leave")
+    assert (answer.status_code, answer.location) == (303, "https://www.bbc.co.uk/weather#")
+    assert "__Host-journey=;" in answer.headers["Set-Cookie"]
 
 
 def test_leave_never_names_the_cache(public: PublicHouse):

@@ -59,6 +59,70 @@ def test_start_over_the_limit_waits_too(public: PublicHouse, monkeypatch: pytest
     assert person.path == "/3"
 
 
+@pytest.mark.parametrize("waits_at", ["/", "/4"])
+def test_cookie_that_waited_starts_one_journey_however_often_it_is_posted(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch, waits_at: str
+):
+    person = public.person()
+    person.get("/")
+    start_form = person.fill({}, "start")
+    if waits_at == "/4":
+        person.press("start")
+        person.walk_to("/4")
+    put_over(public, monkeypatch, "public-start", "public-step")
+    person.press()
+    assert person.page.status_code == 429
+    public.house.clock.advance(seconds=5)
+    cookies, former = dict(person.client._cookies), {row[0] for row in public.house.rows("drafts")}
+    made = set()
+    for _ in range(4):
+        other = public.person()
+        other.client._cookies.update(cookies)
+        other.post("/", start_form)
+        assert other.path == "/3"
+        other.press(danger="no")
+        made |= {row[0] for row in public.house.rows("drafts")} - former
+        # The journey that it leads to starts no further one without another wait.
+        other.post("/", start_form)
+        assert other.page.status_code == 429
+    assert len(made) == 1
+
+
+def test_start_is_refused_kindly_when_there_are_too_many_drafts(tmp_path: Path):
+    public = make_public_house(tmp_path, drafts_max_rows=2)
+    first = public.person().start().walk_to("/14", p9={"story": MARKER})
+    waiting = public.person().start()  # before its first answer
+    public.person().start().walk_to("/4")
+    late = public.person()
+    late.get("/")
+    late.press("start")
+    assert (late.page.status_code, read_title(late.page)) == (503, "The form is not open right now")
+    assert "Retry-After" in late.page.headers
+    waiting.press(danger="yes")
+    assert waiting.page.status_code == 503
+    assert read_form(waiting.page)["danger"] == "yes"
+    for person in (late, waiting):
+        assert "The form is not open right now" in person.text()
+        for number in ("tel:999", "tel:08001111"):
+            assert number in person.text()
+    assert len(public.house.rows("drafts")) == 2
+    first.send()
+    assert read_title(first.page) == "We have got what you sent"
+    first.get("/leave")
+    waiting.press()
+    assert waiting.path == "/3a"
+
+
+def test_words_that_lost_their_cookie_are_sent_whatever_the_number_of_drafts(tmp_path: Path):
+    public = make_public_house(tmp_path, drafts_max_rows=1)
+    form = public.person().start().walk_to("/14", p9={"story": MARKER}).fill({}, "send")
+    fresh = public.person()
+    fresh.post("/14", form)
+    fresh.post("/14", fresh.fill({}, "send"))
+    assert read_title(fresh.page) == "We have got what you sent"
+    assert public.reports()[0].story == MARKER
+
+
 def test_real_limit_counts_starts_of_one_network(public: PublicHouse):
     statuses = []
     for _ in range(302):

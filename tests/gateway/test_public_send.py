@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 
 from gateway.intake import Accepted, Intake, NewReport
 from gateway.public.journey import FIELD_BY_NAME
-from gateway.public.send import check_placement
 from gateway.store.reports import NewRow, insert_report
 from partner_sdk.canonical import encode
 from partner_sdk.padding import PUBLIC_ENVELOPE_BYTES, PUBLIC_PADDED_BYTES
@@ -282,8 +281,9 @@ def test_link_of_an_enrolled_partner_is_told_and_an_unknown_one_is_dropped(publi
 
 
 @pytest.mark.parametrize("placement", ["", "example-chatter", "EXAMPLE-CHAT", "example-chat-" + "x" * 40, "-x"])
-def test_placement_that_is_not_agreed_is_dropped(placement: str):
-    assert check_placement(placement, {"example-chat"}) is None
+def test_placement_that_is_not_agreed_is_dropped(placement: str, public: PublicHouse):
+    public.person().start(f"/?from={placement}").walk_to("/14").send()
+    assert [report.placement for report in public.reports()] == [None]
 
 
 def test_half_empty_report_can_not_be_sent_by_jumping_to_the_end(public: PublicHouse):

@@ -79,6 +79,35 @@ def test_coming_back_from_outside_is_blank(public: PublicHouse, headers: dict[st
     assert (answer.status_code, answer.location) == (303, "/")
 
 
+@pytest.mark.parametrize(
+    ("seconds", "headers"),
+    [
+        (0, {"Sec_Fetch_Site": "cross-site", "Referer": "https://elsewhere.example/"}),
+        (0, {"Sec_Fetch_Site": "same-site"}),
+        (0, {"Sec_Fetch_Site": "none"}),
+        (31, {"Sec_Fetch_Site": "same-origin"}),
+        (31, {}),
+    ],
+)
+def test_redirect_that_was_not_followed_opens_nothing_from_outside_or_later(
+    public: PublicHouse, seconds: int, headers: dict[str, str]
+):
+    person = person_with_words(public)
+    person.client.post("/11", base_url=PUBLIC_ORIGIN, data=person.fill({"name": "Sam"}, "back"))
+    public.house.clock.advance(seconds=seconds)
+    answer = person.get("/9", **headers)
+    assert (answer.status_code, answer.location) == (303, "/")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Sec_Fetch_Site": "same-origin"}])
+def test_redirect_that_is_followed_slowly_still_shows_the_words(public: PublicHouse, headers: dict[str, str]):
+    person = person_with_words(public)
+    person.client.post("/11", base_url=PUBLIC_ORIGIN, data=person.fill({"name": "Sam"}, "back"))
+    public.house.clock.advance(seconds=25)
+    person.get("/9", **headers)
+    assert MARKER in person.text()
+
+
 def test_start_from_outside_begins_a_blank_journey_and_wipes_the_old_one(public: PublicHouse):
     person = person_with_words(public)
     old_secret = public.secret_of(person)

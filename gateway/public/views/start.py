@@ -10,12 +10,12 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.draft_rows import NO_VERSION, find_opened_draft, wipe_draft
 from gateway.public.journey import SCREEN_BY_NAME, START
 from gateway.public.pages import FormState, make_form, make_notice, render_message, render_page
-from gateway.public.send import PLACEMENT
 from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.visit import Visit, find_visit, go_to_place, is_inside, is_own_form, remember_placement, start_visit
 from gateway.store import StorageUnavailableError
 from gateway.store.drafts import has_rows
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.placement import is_placement
 
 FORM_BODY_BYTES = 256 * 1024
 SEE_OTHER = 303
@@ -29,7 +29,7 @@ def show_start() -> ResponseReturnValue:
     if not is_open(door):
         return answer_not_ready(door)
     placement = request.args.get("from", "")
-    remember_placement(placement if PLACEMENT.fullmatch(placement) else None)
+    remember_placement(placement if is_placement(placement) else None)
     visit = find_visit()
     if visit is not None and is_inside(START):
         return render_start(door, make_form(visit.keys, _find_version(door, visit)))
