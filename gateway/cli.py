@@ -22,6 +22,7 @@ from gateway.store import StorageUnavailableError, Store, open_store
 from gateway.store.creation import begin_epoch, migrate_store
 from gateway.web.logs import configure_logging, log_failure
 from gateway.web.process_guard import forbid_core_dumps
+from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.serving import Listener, ServerGroup, ServingError
 from gateway.wiring import utc_now
 from partner_sdk.errors import ReportAbuseError
@@ -32,6 +33,7 @@ WRONG_USE: Final = 2
 
 WORKER_APP: Final = "gateway.app:make_worker_app"
 DEFAULT_PORT: Final = 8080
+DEMO_PORT: Final = 8700
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,7 +99,8 @@ def run_serve(parsed: argparse.Namespace) -> int:
     chosen = choose_listeners(config, roles=wanted)
     configure_logging("serve")
     _migrate(parsed.state, config=config)
-    group = ServerGroup([make_listener(listener, state=parsed.state) for listener in chosen])
+    seconds = config.body_timeout_seconds
+    group = ServerGroup([make_listener(one, state=parsed.state, body_seconds=seconds) for one in chosen])
     with housekeeping(_open_store(parsed.state, config=config), clock=utc_now):
         return group.run(on_ready=lambda: _print_addresses(chosen, config=config, as_json=parsed.json))
 
@@ -147,7 +150,7 @@ def choose_listeners(config: GatewayConfig, *, roles: Sequence[Role] | None) -> 
     return chosen
 
 
-def make_listener(listener: ListenerConfig, *, state: Path) -> Listener:
+def make_listener(listener: ListenerConfig, *, state: Path, body_seconds: float = DEFAULT_BODY_SECONDS) -> Listener:
     """Return how one configured listener is served."""
     return Listener(
         name="+".join(listener.roles),
@@ -156,6 +159,7 @@ def make_listener(listener: ListenerConfig, *, state: Path) -> Listener:
         port=listener.port,
         workers=listener.workers,
         threads=listener.threads,
+        body_seconds=body_seconds,
         environment={STATE_VARIABLE: str(state.resolve()), ROLES_VARIABLE: ",".join(listener.roles)},
     )
 
@@ -278,9 +282,9 @@ def _add_restored(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _add_demo(commands: "Commands[argparse.ArgumentParser]") -> None:
-    command = _add(commands, "demo", run=run_demo_command, example="--once --json --state /tmp/demo --port 8080")
+    command = _add(commands, "demo", run=run_demo_command, example="--once --json --state /tmp/demo --port 8700")
     command.add_argument("--state", type=Path, required=True, metavar="DIR", help="where everything is written")
-    command.add_argument("--port", type=_port, default=DEFAULT_PORT, help="first of four ports (default: %(default)s)")
+    command.add_argument("--port", type=_port, default=DEMO_PORT, help="first of four ports (default: %(default)s)")
     command.add_argument("--once", action="store_true", help="run the loop once and end")
     _add_json(command)
 
@@ -294,7 +298,7 @@ def _add_json(command: argparse.ArgumentParser) -> None:
 
 
 def _port(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if not 1 <= number <= 65_534:
         raise argparse.ArgumentTypeError("a port is a number from 1 to 65534")
     return number

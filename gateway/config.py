@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import msgspec
 
 from gateway.key_folder import check_no_foreign_keys
+from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.settings import SettingsError, check_origin, read_settings
 from partner_sdk.intake import INSTANCE_PATTERN
 from partner_sdk.keys import Environment, Pin, parse_pin
@@ -66,6 +67,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     agency_name: str = "The agency"
     banner: str = ""
     lock_timeout_seconds: float = 5.0
+    body_timeout_seconds: float = DEFAULT_BODY_SECONDS
     trusted_proxies: int = 0
     drafts_max_rows: int = 20_000
     limits: LimitsConfig = LimitsConfig()
@@ -146,6 +148,8 @@ def check_config(config: GatewayConfig) -> None:
         raise SettingsError(f"banner is longer than {MAX_BANNER_CHARACTERS} characters.", reason="bad-settings")
     if not 0.1 <= config.lock_timeout_seconds <= 60:
         raise SettingsError("lock_timeout_seconds must be between 0.1 and 60.", reason="bad-settings")
+    if not 1 <= config.body_timeout_seconds <= 300:
+        raise SettingsError("body_timeout_seconds must be between 1 and 300.", reason="bad-settings")
     if not 0 <= config.trusted_proxies <= MAX_TRUSTED_PROXIES:
         raise SettingsError(f"trusted_proxies must be between 0 and {MAX_TRUSTED_PROXIES}.", reason="bad-settings")
     if not 1 <= config.drafts_max_rows <= MAX_DRAFTS:
@@ -207,6 +211,7 @@ def write_config(path: Path, config: GatewayConfig) -> None:
                 "agency_name",
                 "banner",
                 "lock_timeout_seconds",
+                "body_timeout_seconds",
                 "trusted_proxies",
                 "drafts_max_rows",
             )

@@ -32,6 +32,11 @@ class Finding:
 
 def examine(state: Path, *, clock: Callable[[], datetime]) -> tuple[Finding, ...]:
     """Return every finding; later looks are left out when an earlier fault makes them senseless."""
+    if not StateFolder(state).config.is_file():
+        # Said before anything else: in another party's folder, advice about its files would do harm.
+        return (
+            Finding("settings", "fault", f"There is no gateway in {state}. `report-abuse-gateway init` makes one."),
+        )
     try:
         config = load_config(state)
         gateway = make_gateway(config, state=state, clock=clock)

@@ -1,12 +1,14 @@
 """`report-abuse-partner`: the SDK for people and scripts. Reads arguments, calls client.py, maps errors to exits."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
 from partner_sdk import __version__
+from partner_sdk.cli_advice import describe
 from partner_sdk.cli_mailbox import run_digest, run_inbox
 from partner_sdk.cli_output import EXIT_CODES, EXIT_DONE, EXIT_FAILED, Speaker
 from partner_sdk.cli_reports import EMERGENCY, run_discard, run_list, run_status, run_submit, run_verify
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None, *, surroundings: Surroundings =
     try:
         code = _run(args, surroundings=surroundings)
     except ReportAbuseError as error:
-        _open_speaker(Path(args.state)).warn(f"{error} ({error.reason})")
+        _open_speaker(Path(args.state)).warn(describe(error))
     finally:
         # Whatever stopped it, Ctrl-C included.
         if code != EXIT_DONE and is_p1(args):
@@ -150,7 +152,7 @@ def _add_mailbox(
     inbox.add_argument("--show", metavar="NUMBER", type=int, help="show one saved message")
     inbox.set_defaults(command=run_inbox)
     digest = _add(commands, "digest", "show your newest digest", "digest --quarter 2026-Q3 --csv", shared)
-    digest.add_argument("--quarter", help="the digest of this quarter instead of the newest")
+    digest.add_argument("--quarter", type=_quarter, help="the digest of this quarter instead of the newest")
     digest.add_argument("--csv", action="store_true", help="one line per number")
     digest.add_argument("--offline", action="store_true", help="do not look into the mailbox first")
     digest.set_defaults(command=run_digest)
@@ -171,6 +173,12 @@ def _add(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[shared],
     )
+
+
+def _quarter(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{4}-Q[1-4]", text):
+        raise argparse.ArgumentTypeError("A quarter looks like 2026-Q3.")
+    return text
 
 
 def _open_speaker(folder: Path) -> Speaker:

@@ -4,9 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from partner_sdk.cli_advice import describe
 from partner_sdk.cli_output import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
 from partner_sdk.client import Attempt, Partner
 from partner_sdk.errors import FormatError, LocalStateError, ProblemError, ReportAbuseError, ReportError, StatementError
+from partner_sdk.intake import peek_intake
 from partner_sdk.receipt_check import Receipt
 from partner_sdk.report import MAX_REPORT_BYTES, parse_report
 
@@ -77,6 +79,13 @@ def run_verify(partner: Partner, speaker: Speaker, args: argparse.Namespace) -> 
     """Verify a receipt file offline."""
     raw = read_input(args.file, max_bytes=MAX_RECEIPT_BYTES).rstrip(b"\n")
     try:
+        peek_intake(raw)
+    except FormatError:
+        speaker.warn("This is not a receipt file (not-a-receipt)")
+        if args.json:
+            speaker.say_json({"reason": "not-a-receipt", "verified": False})
+        return EXIT_FAILED
+    try:
         receipt = partner.check_receipt(raw)
     except (FormatError, StatementError) as error:
         speaker.warn(f"The receipt does NOT hold: {error} ({error.reason})")
@@ -131,7 +140,7 @@ def _say_receipt(partner: Partner, speaker: Speaker, receipt: Receipt) -> None:
 
 
 def _say_fault(speaker: Speaker, error: ReportAbuseError) -> None:
-    speaker.warn(f"{error} ({error.reason})")
+    speaker.warn(describe(error))
     for fault in error.faults if isinstance(error, (ReportError, ProblemError)) else ():
         speaker.warn(f"  {fault.pointer}: {fault.detail}")
     if isinstance(error, ProblemError) and error.request_id:

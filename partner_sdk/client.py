@@ -175,6 +175,11 @@ class Partner:
         )
         raw_clear = encode(clear)
         parse_exact(raw_clear, kind=ClearFields, max_bytes=len(raw_clear))  # a wrong priority or kind, before sealing
+        if kind != "initial" and earlier_reference is None:
+            raise FormatError(
+                f"A {kind} needs an earlier reference (--earlier-reference) to your own report.",
+                reason="no-earlier-reference",
+            )
         key = self._get_sealing_key()
         plaintext = encode_sealed_report(SealedIndustryReport(clear=clear, report=report))
         envelope = seal(plaintext, key=key, context=report_context(clear))

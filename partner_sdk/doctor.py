@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from partner_sdk.canonical import parse_time
+from partner_sdk.cli_advice import describe
 from partner_sdk.client import Partner
 from partner_sdk.errors import LocalStateError, NotAuthorisedError, ReportAbuseError
 from partner_sdk.keys import ALARM_BEFORE_EXPIRY, KeySet, find_active_sealing_key
@@ -55,7 +56,7 @@ def _key_set(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     try:
         key_set = partner.refresh_key_set()
     except ReportAbuseError as error:
-        yield Finding("key set", "fail", f"{partner.profile.origin}: {error} ({error.reason})")
+        yield Finding("key set", "fail", f"{partner.profile.origin}: {describe(error)}")
         return
     until = f"serial {key_set.serial}, in force until {key_set.expires_at}"
     if parse_time(key_set.expires_at) - now < ALARM_BEFORE_EXPIRY:

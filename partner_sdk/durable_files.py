@@ -19,14 +19,19 @@ def make_private_folder(folder: Path) -> None:
     check_private_folder(folder)
 
 
-def check_private_folder(folder: Path) -> None:
-    """Raise `LocalStateError` (`no-state`, `open-to-others`) unless only the owner can enter `folder`."""
+def check_private_folder(folder: Path, *, marker: str | None = None) -> None:
+    """Raise `LocalStateError` (`no-state`, `open-to-others`) unless only the owner can enter `folder`.
+
+    Without the file `marker` it is not ours: nobody is told to change its mode.
+    """
     try:
         mode = folder.stat().st_mode
     except OSError:
         raise LocalStateError(f"There is no folder {folder}: enrol first.", reason="no-state") from None
     if not stat.S_ISDIR(mode):
         raise LocalStateError(f"{folder} is not a folder.", reason="no-state")
+    if marker is not None and find_bytes(folder / marker) is None:
+        raise LocalStateError(f"{folder}: no partner folder here; enrol first.", reason="no-state")
     if stat.S_IMODE(mode) & 0o077:
         raise LocalStateError(f"Others can enter {folder}: run chmod 700 on it.", reason="open-to-others")
 

@@ -13,10 +13,10 @@ import requests
 
 from partner_sdk.canonical import encode, parse_base64url, parse_time, to_base64url
 from partner_sdk.enrolment import SECRET_BYTES, EnrolmentPost, Invitation, seal_enrolment, secret_sha256
-from partner_sdk.errors import EnrolmentError, SealingError
+from partner_sdk.errors import EnrolmentError, RefusedError, SealingError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.keys import XWING_PUBLIC_KEY_BYTES, KeySet, Pin, find_active_sealing_key, verify_bundle
-from partner_sdk.partner_state import PARTNER_ROLES, PartnerProfile, PartnerState
+from partner_sdk.partner_state import PARTNER_ROLES, PartnerProfile, PartnerState, make_already_enrolled
 from partner_sdk.requests_auth import read_clock
 from partner_sdk.statements import MAX_LIST_BYTES
 from partner_sdk.transport import Transport
@@ -42,7 +42,9 @@ def enrol(
 ) -> Enrolled:
     """Check the key set, make the folder and the keys, and post the box; the agency then approves.
 
-    The same call with the same invitation is safe after any failure: keys and box are made once. Raises
+    The same call with the same invitation is safe after any failure: keys and box are made once. Another invitation
+    needs another folder, since the old keys may have leaked. If the gateway refuses the invitation at the first post,
+    the folder goes again. Raises
     `EnrolmentError` (`expired-invitation`), `KeySetError` (`wrong-root` and others), `LocalStateError`,
     `TransportError`, `ProblemError`.
     """
@@ -59,14 +61,22 @@ def enrol(
             root_fingerprint=invitation.root_fingerprint,
         )
         verify_bundle(bundle, pin=pin, now=now)  # before anything is made here
+        is_new = not PartnerState.is_in(folder)
         state = PartnerState.create(folder, invitation=invitation, now=now)
         key_set = state.accept_key_set(bundle, now=now)
         post = state.find_enrolment()
-        # A second invitation after the first one ran out: same keys, new secret.
-        if post is None or post.secret_sha256 != _hashed_secret(invitation):
+        if post is not None and post.secret_sha256 != _hashed_secret(invitation):
+            raise make_already_enrolled()
+        if post is None:
             post = _seal(invitation, state, key_set=key_set, now=now)
             state.save_enrolment(post)
-        transport.send("POST", "/v1/enrol", body=encode(post), is_signed=False, max_bytes=MAX_REPLY_BYTES)
+        try:
+            transport.send("POST", "/v1/enrol", body=encode(post), is_signed=False, max_bytes=MAX_REPLY_BYTES)
+        except RefusedError as error:
+            # Only keys that were never posted before: an earlier post may have been stored, and approved since.
+            if is_new and error.reason == "unknown-invitation":
+                state.remove_refused()
+            raise
     finally:
         transport.close()
     return Enrolled(profile=state.profile, key_ids={role.value: state.read_key(role).key_id for role in PARTNER_ROLES})

@@ -17,6 +17,8 @@ Never holds the partner register: which partners exist is not this partner's bus
 
 import hashlib
 import re
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +50,8 @@ MAX_MESSAGE_NUMBER = 99_999_999
 
 T = TypeVar("T")
 
+_MARKER = "partner.json"  # written last: a folder that has it is ours
+_FOLDERS = ("keys", "submissions", "receipts", "mailbox")
 _MESSAGE_NAME = re.compile(r"([0-9]{8})\.json")
 
 
@@ -83,10 +87,8 @@ class PartnerState:
     @classmethod
     def open(cls, folder: Path) -> "PartnerState":
         """Open the folder of an enrolled partner, or raise `LocalStateError`."""
-        check_private_folder(folder)
-        raw = find_bytes(folder / "partner.json")
-        if raw is None:
-            raise LocalStateError(f"{folder} holds no enrolment: enrol first.", reason="no-state")
+        check_private_folder(folder, marker=_MARKER)
+        raw = find_bytes(folder / _MARKER) or b""
         try:
             profile = parse_exact(raw, kind=PartnerProfile, max_bytes=MAX_PROFILE_BYTES)
         except FormatError:
@@ -98,8 +100,10 @@ class PartnerState:
         """Make the folder and the three keys for an invitation.
 
         Again with the same invitation, after a crash or a lost reply, it goes on with the keys that are there; with
-        another one it raises `LocalStateError` (`already-enrolled`).
+        another one it raises `LocalStateError` (`already-enrolled`). It refuses a folder of somebody else's
+        (`not-our-folder`).
         """
+        _check_usable(folder)
         make_private_folder(folder)
         profile = PartnerProfile(
             enrolled_at=format_time(now),
@@ -115,14 +119,12 @@ class PartnerState:
             ),
         )
         with locked(folder):
-            if (folder / "partner.json").exists():
+            if cls.is_in(folder):
                 state = cls.open(folder)
                 if msgspec.structs.replace(profile, enrolled_at=state.profile.enrolled_at) != state.profile:
-                    raise LocalStateError(
-                        f"{folder} belongs to another enrolment: choose a new folder.", reason="already-enrolled"
-                    )
+                    raise make_already_enrolled()
                 return state
-            for name in ("keys", "submissions", "receipts", "mailbox"):
+            for name in _FOLDERS:
                 make_private_folder(folder / name)
             for role in PARTNER_ROLES:
                 path = folder / "keys" / f"{role.value}.key"
@@ -133,8 +135,26 @@ class PartnerState:
             state = cls(folder=folder, profile=profile)
             for role in PARTNER_ROLES:  # also those that an interrupted run left behind
                 state.read_key(role)
-            write_durably(folder / "partner.json", encode(profile))
+            write_durably(folder / _MARKER, encode(profile))
         return state
+
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Return whether `folder` is a partner's folder."""
+        return find_bytes(folder / _MARKER) is not None
+
+    def remove_refused(self) -> None:
+        """Take away what enrolment made here, when the gateway refused the first post of these keys for good."""
+        for name in ("enrolment.json", "key-set.json", _MARKER):  # the marker after the box: see `_check_usable`
+            (self.folder / name).unlink(missing_ok=True)
+        for role in PARTNER_ROLES:
+            (self.folder / "keys" / f"{role.value}.key").unlink(missing_ok=True)
+        for name in _FOLDERS:
+            with suppress(OSError):  # what is not empty is not of this enrolment
+                (self.folder / name).rmdir()
+        (self.folder / "lock").unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def read_key(self, role: KeyRole) -> KeyFile:
         """Return one of the three keys, or raise `LocalStateError`."""
@@ -269,3 +289,33 @@ class PartnerState:
             return parse_exact(raw, kind=kind, max_bytes=max_bytes)
         except FormatError:
             raise LocalStateError(f"{name} in {self.folder} is damaged.", reason="damaged-state") from None
+
+
+def make_already_enrolled() -> LocalStateError:
+    """Return the error for an invitation that comes to a folder of another one: keys are never used twice."""
+    return LocalStateError(
+        "This folder belongs to an earlier enrolment; answer with a new --state folder.", reason="already-enrolled"
+    )
+
+
+def _check_usable(folder: Path) -> None:
+    """Raise `LocalStateError` unless `folder` is ours, left by an interrupted run, private and empty, or not there."""
+    try:
+        names = {path.name for path in folder.iterdir()}
+        mode = folder.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise LocalStateError(f"{folder} can not be used: {error.strerror}.", reason="no-state") from None
+    if _MARKER in names:
+        return
+    left = {name for name in names if name in {*_FOLDERS, "lock"} or name.startswith(f".{_MARKER}.")}
+    if names != left:
+        raise LocalStateError(
+            f"{folder} holds something else: answer with a new --state folder.", reason="not-our-folder"
+        )
+    if stat.S_IMODE(mode) & 0o077:
+        raise LocalStateError(
+            f"Others can enter {folder}: answer with a --state folder that is not there yet; enrol makes it.",
+            reason="open-to-others",
+        )

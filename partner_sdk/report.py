@@ -184,7 +184,11 @@ def _fault(error: msgspec.ValidationError) -> FieldFault:
     if named and named["what"] == "missing required":
         return FieldFault(f"{pointer}/{named['name']}", "Add this field; it must be there.")
     if named:
-        return FieldFault(pointer, "Take out the field that the model does not know; see the schema at /v1.")
+        return FieldFault(
+            pointer,
+            f"Take out the field directly under {pointer} that the schema does not know; "
+            "see GET /v1/schema/report.json.",
+        )
     if said.startswith("Invalid enum value"):
         # The value itself is part of a report and is not repeated.
         return FieldFault(pointer, "Use one of the values that the schema lists for this field.")

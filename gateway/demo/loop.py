@@ -76,9 +76,7 @@ class Loop:
             folder / name for name in ("gateway", "desk", "partner")
         )
         self._tell = tell
-        self._logs = folder / "logs"
-        self._logs.mkdir(parents=True, exist_ok=True)
-        self.processes = Processes(self._logs)
+        self.processes = Processes(folder / "logs")
 
     @property
     def origin(self) -> str:

@@ -43,6 +43,7 @@ class Processes:
 
     def start(self, name: str, module: str, *words: str) -> None:
         """Start a command that goes on running; its output goes to NAME.log."""
+        self._log_folder.mkdir(parents=True, exist_ok=True)
         log = (self._log_folder / f"{name}.log").open("ab")
         self._logs.append(log)
         command = [sys.executable, "-m", module, *words]

@@ -1,7 +1,9 @@
 """`report-abuse-gateway demo`: tells each step as it happens, then the addresses, and leaves no process behind."""
 
 import argparse
+import fcntl
 import json
+import os
 import shutil
 import signal
 import sys
@@ -14,7 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from gateway.demo.loop import PARTNER_ID, Loop
-from gateway.demo.processes import DemoError
+from gateway.demo.processes import DemoError, check_ports_are_free
 
 MARK: Final = "THIS-IS-A-DEMONSTRATION"
 LAST_PORT: Final = 65535 - 3
@@ -25,13 +27,19 @@ def run_demo(words: argparse.Namespace) -> int:
     """Run the loop as the command line asks; returns the exit code."""
     say = _make_say(to_error=words.json)
     try:
-        folder = _take_folder(words.state)
         _check_port(words.port)
+        folder = _claim_folder(words.state)
     except DemoError as error:
         say(f"report-abuse-gateway demo: {error}")
         return WRONG_USE
     signal.signal(signal.SIGTERM, _stop_on_signal)
     loop = Loop(folder, port=words.port)
+    try:
+        check_ports_are_free(range(words.port, words.port + 4))
+    except DemoError as error:
+        say(f"failed: step 'keys': {error}")
+        return STEP_FAILED
+    _empty_folder(folder)
     try:
         result = run_steps(loop, say)
         if words.json:
@@ -117,15 +125,31 @@ def _check_port(port: int) -> None:
         raise DemoError(f"--port is the first of four ports: a number from 1024 to {LAST_PORT}.")
 
 
-def _take_folder(folder: Path) -> Path:
-    """Make the folder, or empty it if an earlier demonstration left it; never touches any other folder."""
-    if folder.exists():
-        if any(folder.iterdir()) and not (folder / MARK).is_file():
+def _claim_folder(folder: Path) -> Path:
+    """Take the folder for this process alone, as long as it lives; never one that is not a demonstration's."""
+    try:
+        if folder.exists() and any(folder.iterdir()) and not (folder / MARK).is_file():
             raise DemoError(f"{folder} is not empty and not a demonstration's. Name another folder with --state.")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, mode=0o700)
-    (folder / MARK).touch()
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        claim = os.open(folder / MARK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise DemoError(f"{folder} can not be used ({error.strerror}). Name another folder with --state.") from None
+    try:
+        # Held until the process ends: a second demonstration must not empty the folder of a running one.
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(claim)
+        raise DemoError(f"A demonstration runs in {folder}. Stop it, or name another folder with --state.") from None
     return folder.resolve()
+
+
+def _empty_folder(folder: Path) -> None:
+    """Remove what an earlier demonstration left."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != MARK:
+            entry.unlink()
 
 
 def _tell_addresses(loop: Loop, say: Callable[[str], None]) -> None:

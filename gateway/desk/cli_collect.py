@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import asdict
+from typing import Final
 
 from sqlalchemy import select
 
@@ -27,12 +28,21 @@ from gateway.desk.stages import send_stages
 from gateway.desk.store.schema import ALARMS
 from gateway.desk.wiring import open_desk
 
+WHAT_TO_DO: Final = {
+    "key-in-use": "the partner answered with the keys of an earlier enrolment; it must enrol into a new folder, "
+    "with a new invitation",
+    "invitation-used": "this invitation was answered before; ask the partner whether both answers are its own",
+    "invitation-expired": "the partner answered after the invitation's last day; write it a new one",
+    "unknown-invitation": "this desk never wrote that invitation; ask the gateway's operator where it came from",
+}
+WHAT_ELSE_TO_DO: Final = "the answer did not pass the checks; write the partner a new invitation"
+
 
 def run_collect(parsed: argparse.Namespace) -> int:
     """Collect reports and enrolments from the gateway, and send what waits for it.
 
     What does not verify or open is set aside and kept, and the rest goes on. Exit code 1 says that a row was set aside,
-    a gap or a new epoch of the gateway's chain is open, or --reconcile found a difference.
+    an enrolment was refused, a gap or a new epoch of the gateway's chain is open, or --reconcile found a difference.
     """
     desk, actor = open_desk(parsed.state), get_actor(parsed)
     feed = desk.make_feed()
@@ -41,13 +51,16 @@ def run_collect(parsed: argparse.Namespace) -> int:
     enrolments = collect_enrolments(desk, feed, actor=actor)
     stages, messages = send_stages(desk), post_waiting(desk, feed)
     reconciled = reconcile(desk, feed) if parsed.reconcile else None
-    is_well = not (collected.set_aside or collected.gaps or collected.new_epochs) and (
+    is_well = not (collected.set_aside or collected.gaps or collected.new_epochs or enrolments.refused) and (
         reconciled is None or reconciled.is_even
     )
     if parsed.json:
         print_json(
             {
-                "enrolments_refused": enrolments.refused,
+                "enrolments_refused": [
+                    {"count": count, "partner": partner, "reason": reason}
+                    for (partner, reason), count in enrolments.refused.items()
+                ],
                 "enrolments_waiting": list(enrolments.waiting),
                 "filed": collected.filed,
                 "gaps": collected.gaps,
@@ -64,8 +77,8 @@ def run_collect(parsed: argparse.Namespace) -> int:
     _tell_collected(collected)
     for partner in enrolments.waiting:
         say(f"{partner} has enrolled and waits: report-abuse-desk partner approve --state {parsed.state} {partner}")
-    for reason, count in enrolments.refused.items():
-        say(f"{count} enrolment(s) refused: {reason}.")
+    for (partner, reason), count in enrolments.refused.items():
+        say(f"REFUSED: {count} enrolment(s) of {partner}. {reason}: {WHAT_TO_DO.get(reason, WHAT_ELSE_TO_DO)}.")
     if reconciled is not None:
         _tell_reconciled(reconciled)
     return DONE if is_well else LOOK

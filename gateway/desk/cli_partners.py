@@ -69,7 +69,8 @@ def run_list(parsed: argparse.Namespace) -> int:
         print_json({"partners": [asdict(row) for row in rows]})
         return DONE
     for row in rows:
-        say(f"{row.state:10} {row.partner:24} {row.key_id or '-':12} {row.since}  {row.name}")
+        key = f"submission key {row.key_id}" if row.key_id else "-"
+        say(f"{row.state:10} {row.partner:24} {key:31} {row.since}  {row.name}")
     if not rows:
         say("There is no partner yet. `partner invite` makes the first one.")
     return DONE

@@ -57,10 +57,10 @@ class PartnerRow:
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentsTaken:
-    """What one look at the feed brought: partners that wait for approval, and refusals by reason."""
+    """What one look at the feed brought: partners that wait for approval, and refusals by partner and reason."""
 
     waiting: tuple[str, ...]
-    refused: dict[str, int]
+    refused: dict[tuple[str, str], int]
 
 
 def invite_partner(desk: Desk, *, partner: str, name: str, origin: str, actor: str) -> Invitation:
@@ -132,7 +132,8 @@ def write_invitation(path: Path, invitation: Invitation) -> None:
         path.write_bytes(encode(invitation) + b"\n")
     except OSError as error:
         raise PartnerError(
-            f"The invitation can not be written to {path} ({error.strerror}).", reason="file-not-written"
+            f"The invitation can not be written to {path} ({error.strerror}): name another --out.",
+            reason="file-not-written",
         ) from None
 
 
@@ -142,7 +143,7 @@ def collect_enrolments(desk: Desk, feed: FeedClient, *, actor: str) -> Enrolment
     One run refuses so many and no more: behind that is a feed without end, and an alarm.
     """
     waiting: list[str] = []
-    refused: dict[str, int] = {}
+    refused: dict[tuple[str, str], int] = {}
     vault = desk.load_vault()
     while rows := feed.get_enrolments().enrolments:
         fresh = 0
@@ -156,7 +157,7 @@ def collect_enrolments(desk: Desk, feed: FeedClient, *, actor: str) -> Enrolment
             if reason is None:
                 waiting.append(partner)
             else:
-                refused[reason] = refused.get(reason, 0) + 1
+                refused[partner, reason] = refused.get((partner, reason), 0) + 1
         feed.post_enrolment_acks(tuple(row.id for row in rows[:MOST_AT_ONCE]))
         if not fresh:
             break

@@ -4,12 +4,16 @@ Judged by headers and the route's rule before anything reads a byte. Bodies stay
 """
 
 from http import HTTPStatus
+from typing import Final
 
 from flask import Flask, abort, current_app, request
 
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.rules import SAFE_METHODS, find_current_rule
 from partner_sdk import problems
+
+REFUSED: Final = "report_abuse.refused"
+"""In the environ: the status with which the server refuses this request; 400, 408 or 503."""
 
 
 def apply_body_limits(app: Flask) -> None:
@@ -21,6 +25,11 @@ def apply_body_limits(app: Flask) -> None:
 
 
 def _check_body() -> None:
+    refused = request.environ.get(REFUSED)
+    if refused == HTTPStatus.SERVICE_UNAVAILABLE:
+        raise RequestRefusedError(problems.STORAGE_UNAVAILABLE)
+    if refused is not None:
+        abort(refused)
     stated = find_current_rule(current_app)
     if stated is None:
         return

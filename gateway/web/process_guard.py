@@ -1,5 +1,6 @@
-"""What each server process does to itself first: die with its parent, and leave no core dump. Linux only."""
+"""What each server process does to itself first: die with its parent, no core dump, open files enough. Linux only."""
 
+import atexit
 import ctypes
 import os
 import resource
@@ -15,6 +16,22 @@ class OrphanedError(Exception):
 def forbid_core_dumps() -> None:
     """Set the core size to 0, for this process and its children: memory holds words of reports."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def allow_open_files(count: int) -> None:
+    """Raise the soft limit of open files to `count`, or as far as the hard limit lets us; inherited by children."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def end_without_teardown() -> None:
+    """Have this process end at once where Python would take itself apart.
+
+    The server's own threads still call into Python then, and that aborts the process (seen with granian 2.8.7).
+    """
+    atexit.register(os._exit, 0)
 
 
 def die_with_parent(parent_pid: int) -> None:

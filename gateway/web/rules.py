@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from flask import Flask, request
+from werkzeug.exceptions import HTTPException
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -101,6 +102,18 @@ def find_rule(app: Flask, endpoint: str | None) -> RouteRule | None:
 def find_current_rule(app: Flask) -> RouteRule | None:
     """Return the rule of the request that is being answered, or None when it met no route."""
     return find_rule(app, request.endpoint)
+
+
+def find_body_ceiling(app: Flask, *, method: str, path: str) -> int:
+    """Return how many bytes the body of a request may have; 0 where no route, or none with a rule, takes one."""
+    if method in SAFE_METHODS:
+        return 0
+    try:
+        endpoint, _values = app.url_map.bind("").match(path, method=method)
+    except HTTPException:
+        return 0
+    stated = find_rule(app, endpoint)
+    return 0 if stated is None else stated.body_bytes
 
 
 def check_every_route_has_a_rule(app: Flask, *, limits: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""One listener's process: granian over a WSGI app factory, its workers tied to it, tied itself to who started it.
+"""One listener's process: granian and a bridge to a WSGI app; workers tied to it, itself tied to who started it.
 
 Started as `python -m gateway.web.server_process` by `serving.py`; never by hand. granian measured 1.4 times gunicorn's
 threads, but its workers outlive a killed master and go on serving: hence the guards.
@@ -14,35 +14,49 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
-from granian.constants import HTTPModes, Interfaces
+from flask import Flask
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from granian.server import Server
 
 from gateway.web.logs import AllowListFormatter, catch_stray_exceptions, configure_logging, log_failure
-from gateway.web.process_guard import die_with_parent, forbid_core_dumps
+from gateway.web.process_guard import allow_open_files, die_with_parent, end_without_teardown, forbid_core_dumps
+from gateway.web.rules import find_body_ceiling
 from gateway.web.server_spec import SPEC_VARIABLE, ServerSpec
+from gateway.web.wsgi_bridge import BodyCeiling, WsgiBridge
 
 WORKER_STOP_SECONDS: Final = 10
 APP_FAILED_EXIT: Final = 3
+# An idle connection costs some kilobytes and no thread; granian's own ceiling, 1024 for all workers, is soon full.
+MAX_CONNECTIONS: Final = 2048
 
 
-def load_worker_app(target: str, master_pid: int, name: str) -> Callable[..., Any]:
-    """Return the WSGI app of one worker, which from now on dies with its master."""
+def load_worker_app(spec: ServerSpec, master_pid: int) -> WsgiBridge:
+    """Return the app of one worker, which from now on dies with its master."""
     die_with_parent(master_pid)
     catch_stray_exceptions()
-    configure_logging(name)
-    module, _, factory = target.partition(":")
+    configure_logging(spec.name)
+    module, _, factory = spec.target.partition(":")
     try:
         app: Callable[..., Any] = getattr(importlib.import_module(module), factory)()
     except Exception as error:  # noqa: BLE001 - whatever it is: say where, then end instead of serving nothing
         log_failure(error, event="app-failed")
         sys.exit(APP_FAILED_EXIT)
-    return app
+    end_without_teardown()
+    return WsgiBridge(app, body_ceiling=make_body_ceiling(app), threads=spec.threads, body_seconds=spec.body_seconds)
+
+
+def make_body_ceiling(app: Callable[..., Any]) -> BodyCeiling:
+    """Return how much body an app takes where: as the rules of its routes say. An app without rules takes none."""
+    if not isinstance(app, Flask):
+        return lambda _method, _path: 0
+    return lambda method, path: find_body_ceiling(app, method=method, path=path)
 
 
 def run() -> None:
     """Serve until a signal comes."""
     forbid_core_dumps()
+    allow_open_files(2 * MAX_CONNECTIONS)
     spec = msgspec.json.decode(os.environ.pop(SPEC_VARIABLE), type=ServerSpec)
     die_with_parent(spec.parent_pid)
     catch_stray_exceptions()
@@ -53,9 +67,11 @@ def run() -> None:
         spec.target,
         address=spec.host,
         port=spec.port,
-        interface=Interfaces.WSGI,
+        # Not RSGI: it hands over neither the raw path nor header values outside ASCII.
+        interface=Interfaces.ASGINL,
+        loop=Loops.asyncio,
         workers=spec.workers,
-        blocking_threads=spec.threads,
+        backpressure=MAX_CONNECTIONS,
         http=HTTPModes.http1,
         websockets=False,
         log_access=False,
@@ -64,7 +80,7 @@ def run() -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=WORKER_STOP_SECONDS,
     )
-    loader = partial(load_worker_app, spec.target, os.getpid(), spec.name)
+    loader = partial(load_worker_app, spec, os.getpid())
     server.serve(target_loader=loader, wrap_loader=False)
 
 

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 SPEC_VARIABLE: Final = "REPORT_ABUSE_SERVER_SPEC"
+DEFAULT_BODY_SECONDS: Final = 20.0
 
 
 class ServerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -16,4 +17,5 @@ class ServerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     port: int
     workers: int
     threads: int
+    body_seconds: float
     parent_pid: int

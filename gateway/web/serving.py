@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from gateway.web.logs import log_event
-from gateway.web.server_spec import SPEC_VARIABLE, ServerSpec
+from gateway.web.server_spec import DEFAULT_BODY_SECONDS, SPEC_VARIABLE, ServerSpec
 
 POLL_SECONDS: Final = 0.05
 PORT_WAIT_SECONDS: Final = 3.0
@@ -41,7 +41,10 @@ class PortInUseError(ServingError):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An address and the app factory (`module:function`) behind it. `environment` is added to the process's own."""
+    """An address and the app factory (`module:function`) behind it. `environment` is added to the process's own.
+
+    A body has `body_seconds` to come whole.
+    """
 
     name: str
     target: str
@@ -49,6 +52,7 @@ class Listener:
     port: int
     workers: int = 1
     threads: int = 4
+    body_seconds: float = DEFAULT_BODY_SECONDS
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -105,6 +109,7 @@ def start_server(listener: Listener, *, port_patience_seconds: float = PORT_WAIT
         port=listener.port,
         workers=listener.workers,
         threads=listener.threads,
+        body_seconds=listener.body_seconds,
         parent_pid=os.getpid(),
     )
     environment = {

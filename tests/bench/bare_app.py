@@ -9,6 +9,8 @@ from sqlalchemy import text
 
 from gateway.store import open_store
 from gateway.store.creation import make_store
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.submission import MAX_REPORT_BODY_BYTES
 
 STATE_VARIABLE = "REPORT_ABUSE_BENCH_STATE"
 ADD_ROW = text("INSERT INTO bench_rows (body) VALUES (:body)")
@@ -34,6 +36,7 @@ def make_bare_app() -> Flask:
     return app
 
 
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_REPORT_BODY_BYTES)
 def post_row() -> Response:
     """Store the body as one row, durably."""
     body = request.get_data(cache=False)

@@ -149,6 +149,23 @@ def test_whole_loop_by_commands(desk: Terminal, loop: Loop) -> None:
     assert desk.run("doctor", "--json").json["well"] is True
 
 
+def test_enrolment_with_earlier_keys_names_the_partner_and_what_to_do(desk: Terminal, loop: Loop) -> None:
+    publish(desk, loop)
+    enrol(desk, loop)
+    assert "submission key " in desk.run("partner", "list").out
+    for name in ("second", "third"):
+        out = loop.folder / f"{name}.invitation"
+        desk.run("partner", "invite", "Example Chat", "--partner", "example-chat", "--out", str(out))
+        loop.answer(parse_invitation(out.read_bytes()), partner=Partner())
+        said = desk.run("collect", *(("--json",) if name == "third" else ()))
+        assert said.code == LOOK
+        if name == "second":
+            assert "enrolment(s) of example-chat. key-in-use: the partner answered with the keys of" in said.out
+            assert "it must enrol into a new folder" in said.out
+    assert said.json["enrolments_refused"] == [{"count": 1, "partner": "example-chat", "reason": "key-in-use"}]
+    assert desk.run("collect").code == DONE  # told once: what was refused is kept and acknowledged
+
+
 def test_set_aside_row_makes_exit_code_1_and_is_listed(desk: Terminal, loop: Loop) -> None:
     publish(desk, loop)
     loop.send_public()

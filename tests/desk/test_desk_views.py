@@ -104,6 +104,7 @@ def test_a_link_signs_in_once(desk: Desk) -> None:
     refused = second.post(link)
     assert refused.status_code == 401
     assert "used already" in refused.text
+    assert "start-link --state FOLDER --port 8003 --name" in refused.text  # the port that serves
     assert second.get("/").status_code == 401
 
 

@@ -58,7 +58,7 @@ def run_json(state: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> di
 def make(state: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     order = ["--partner", PARTNER, "--quarter", QUARTER]
     assert run_json(state, "synthetic", *order, "--count", "120", capsys=capsys)["added"] == 120
-    return run_json(state, "digest", "make", *order, "--by", "Maker One", capsys=capsys)
+    return run_json(state, "digest", "make", *order, "--adopted", "--by", "Maker One", capsys=capsys)
 
 
 def read_messages(state: Path) -> list[bytes]:
@@ -130,14 +130,26 @@ def test_few_incidents_and_no_button_is_said_with_exit_code_one(
     code, out, _ = run(state, *words, capsys=capsys)
     assert code == 1
     assert "not eligible" in out
+    today = utc_now().date().isoformat()
+    code, out, _ = run(state, *words[:-2], "--adopted", capsys=capsys)  # asked again with the other limb
+    assert code == 1
+    assert f"decided on {today} without --adopted; this can not be changed" in out
+
+
+def test_a_digest_is_made_for_a_stated_reason_only(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(state, "digest", "make", "--partner", PARTNER, "--quarter", QUARTER, capsys=capsys)
+    assert (code, out) == (2, "")
+    assert "--adopted" in err
+    assert "--threshold N" in err
+    assert run_json(state, "digest", "list", capsys=capsys) == {"digests": []}
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["digest", "make", "--partner", "nobody", "--quarter", QUARTER], "partner"),
-        (["digest", "make", "--partner", PARTNER, "--quarter", "2025-Q5"], "2026-Q3"),
-        (["digest", "make", "--partner", PARTNER, "--quarter", "2099-Q1"], "runs until"),
+        (["digest", "make", "--partner", PARTNER, "--quarter", "2025-Q5", "--adopted"], "2026-Q3"),
+        (["digest", "make", "--partner", PARTNER, "--quarter", "2099-Q1", "--adopted"], "runs until"),
         (["digest", "show", "nothing"], "no digest of that name"),
         (["synthetic", "--partner", PARTNER, "--quarter", QUARTER, "--count", "0"], "Between 1 and"),
     ],

@@ -1,5 +1,6 @@
 """The digest: who is counted, that it is made once, and that two people stand behind what leaves the house."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from gateway.desk.feedback import digests, noise
 from gateway.desk.feedback.clusters import freeze_clusters
 from gateway.desk.feedback.digests import DigestError, get_body, make_digest, reject_digest, release_digest
+from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD, is_eligible
 from gateway.desk.feedback.ledger import find_spends
 from gateway.desk.feedback.records import find_record, list_records, make_digest_id
+from gateway.desk.feedback.tables import make_tables
 from gateway.desk.quarters import Quarter, QuarterError
 from gateway.desk.store import DeskStore
 from partner_sdk.digest import Digest, parse_digest
@@ -190,7 +193,7 @@ def test_a_trend_is_told_against_a_released_digest_only(store: DeskStore) -> Non
 
 @pytest.mark.usefixtures("no_noise")
 @pytest.mark.parametrize(
-    ("count", "adopted", "state"), [(19, False, "not-eligible"), (20, False, "made"), (0, True, "made")]
+    ("count", "adopted", "state"), [(59, False, "not-eligible"), (60, False, "made"), (0, True, "made")]
 )
 def test_a_digest_needs_the_button_or_many_incidents(store: DeskStore, count: int, adopted: bool, state: str) -> None:
     add_cases(store, count)
@@ -202,6 +205,36 @@ def test_a_digest_needs_the_button_or_many_incidents(store: DeskStore, count: in
         assert caught.value.reason == "not-eligible"
         with store.read() as connection:
             assert sum(find_spends(connection, partner=PARTNER, quarter=QUARTER).values()) == 900_000
+
+
+@pytest.mark.parametrize(("drawn", "state"), [(59, "not-eligible"), (60, "made")])
+def test_eligibility_is_judged_on_the_total_as_it_was_drawn(
+    store: DeskStore, monkeypatch: pytest.MonkeyPatch, drawn: int, state: str
+) -> None:
+    """The other tables draw 500 in each cell or none: least squares would say otherwise both times."""
+    other = 500 if state == "not-eligible" else 0
+
+    def draw(counts, *, sensitivity, epsilon_micro):
+        return [drawn] if epsilon_micro == 60_000 else [other] * len(counts)
+
+    monkeypatch.setattr(noise, "draw", draw)
+    assert make_digest(store, make_order(adopted=False), clock=clock).state == state
+
+
+def test_a_partner_without_incidents_is_hardly_ever_eligible() -> None:
+    """40,000 draws of a total of none: 1.4 % reach the threshold, by the tail that eligibility.py states.
+
+    Off by 5 standard errors by chance: below 6e-7.
+    """
+    total = next(table for table in make_tables(()) if table.name == "total")
+    times, decay = 40_000, math.exp(-total.epsilon_micro / 1_000_000)
+    expected = decay**DEFAULT_THRESHOLD / (1 + decay)
+    assert round(expected, 3) == 0.014
+    assert round(decay**20 / (1 + decay), 3) == 0.155
+    draws = noise.draw([0] * times, sensitivity=total.sensitivity, epsilon_micro=total.epsilon_micro)
+    found = sum(is_eligible(adopted=False, drawn_total=one) for one in draws) / times
+    assert abs(found - expected) <= 5 * math.sqrt(expected * (1 - expected) / times)
+    assert not is_eligible(adopted=False, drawn_total=None)
 
 
 def test_agreed_placements_are_the_labels_whatever_the_cases_say(store: DeskStore) -> None:

@@ -76,7 +76,7 @@ def test_endless_reports_are_left_after_a_bound_with_one_alarm(
 def test_endless_enrolments_are_left_after_a_bound_with_one_alarm(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partners, "MOST_REFUSED", 20)
     taken = partners.collect_enrolments(loop.desk, loop.make_feed(Endless), actor=ACTOR)
-    assert taken.refused == {"unknown-invitation": 20}
+    assert taken.refused == {("unknown", "unknown-invitation"): 20}
     assert [kind for kind, _ in alarms(loop)] == [partners.ENROLMENTS_ENDLESS]
 
 

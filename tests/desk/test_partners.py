@@ -103,6 +103,7 @@ def test_invitation_file_is_closed_to_others_and_never_written_over(loop: Loop, 
     with pytest.raises(PartnerError) as caught:
         write_invitation(path, invitation)
     assert caught.value.reason == "file-not-written"
+    assert "name another --out" in str(caught.value)
 
 
 def test_invitation_that_the_gateway_did_not_hear_of_goes_out_later(loop: Loop) -> None:
@@ -127,7 +128,7 @@ def test_secret_is_good_for_one_enrolment(loop: Loop) -> None:
     # A gateway that hands over another box under the same hash.
     loop.gateway_sql("DELETE FROM enrolments")
     loop.answer(invitation, partner=Partner("other-chat"))
-    assert take(loop) == EnrolmentsTaken(waiting=(), refused={"invitation-used": 1})
+    assert take(loop) == EnrolmentsTaken(waiting=(), refused={("example-chat", "invitation-used"): 1})
     assert states(loop) == [("example-chat", "waiting")]
 
 
@@ -135,7 +136,7 @@ def test_expired_invitation_is_refused(loop: Loop) -> None:
     invitation = invite(loop)
     loop.answer(invitation, partner=loop.partner)
     loop.clock.advance(days=14)
-    assert take(loop).refused == {"invitation-expired": 1}
+    assert take(loop).refused == {("example-chat", "invitation-expired"): 1}
 
 
 def test_invitation_that_this_desk_never_made_is_refused(loop: Loop) -> None:
@@ -144,14 +145,14 @@ def test_invitation_that_this_desk_never_made_is_refused(loop: Loop) -> None:
     hashed = secret_sha256(bytes(32))
     loop.gateway_sql("INSERT INTO invitations VALUES (?, 'example-chat', 4102444800)", hashed)
     loop.post_enrolment(post)
-    assert take(loop).refused == {"unknown-invitation": 1}
+    assert take(loop).refused == {("unknown", "unknown-invitation"): 1}
 
 
 def test_box_for_another_partner_does_not_open(loop: Loop) -> None:
     invitation = invite(loop)
     post = make_post(loop, msgspec.structs.replace(invitation, partner="other-chat"))
     loop.post_enrolment(post)
-    assert take(loop).refused == {"does-not-open": 1}
+    assert take(loop).refused == {("example-chat", "does-not-open"): 1}
 
 
 def test_keys_that_are_not_signed_by_themselves_are_refused(loop: Loop) -> None:
@@ -166,7 +167,7 @@ def test_keys_that_are_not_signed_by_themselves_are_refused(loop: Loop) -> None:
     )
     envelope = seal(encode(mixed), key=loop.sealing_key(), context=context)
     loop.post_enrolment(EnrolmentPost(envelope=to_base64url(envelope.to_bytes()), secret_sha256=good.secret_sha256))
-    assert take(loop).refused == {"bad-signature": 1}
+    assert take(loop).refused == {("example-chat", "bad-signature"): 1}
     with pytest.raises(PartnerError) as caught:
         approve_partner(loop.desk, partner="example-chat", actor=ACTOR)
     assert caught.value.reason == "nothing-to-approve"
@@ -180,7 +181,7 @@ def _open_box(loop: Loop, post: EnrolmentPost, context: SealContext) -> Enrolmen
 def test_key_of_another_partner_is_refused(loop: Loop) -> None:
     loop.enrol()
     loop.answer(invite(loop, "copy-chat"), partner=loop.partner)
-    assert take(loop).refused == {"key-in-use": 1}
+    assert take(loop).refused == {("copy-chat", "key-in-use"): 1}
 
 
 def test_refused_enrolment_is_kept_and_acknowledged(loop: Loop) -> None:

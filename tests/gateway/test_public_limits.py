@@ -106,6 +106,8 @@ def test_start_is_refused_kindly_when_there_are_too_many_drafts(tmp_path: Path):
         for number in ("tel:999", "tel:08001111"):
             assert number in person.text()
     assert len(public.house.rows("drafts")) == 2
+    first.press("", change="9")
+    first.press(story=f"{MARKER} And more.")
     first.send()
     assert read_title(first.page) == "We have got what you sent"
     first.get("/leave")

@@ -1,5 +1,6 @@
 """The partner's half of enrolment: the agency is checked first, keys and box are made once."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -17,15 +18,24 @@ from partner_sdk.enrolment import (
     secret_sha256,
 )
 from partner_sdk.envelope import Envelope
-from partner_sdk.errors import EnrolmentError, KeySetError, LocalStateError, SealingError, UnavailableError
+from partner_sdk.errors import (
+    EnrolmentError,
+    KeySetError,
+    LocalStateError,
+    RefusedError,
+    SealingError,
+    UnavailableError,
+)
 from partner_sdk.key_files import KeyRole
 from partner_sdk.partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.problems import MEDIA_TYPE, UNKNOWN_INVITATION
 from tests.builders import DAY, NOW, Agency, Partner, StillClock
 from tests.sdk.sdk_builders import Answer, ScriptedGateway, make_invitation, session_for
 
 AGENCY = Agency()
 INVITATION = make_invitation(AGENCY, Partner())
 WAITING: Answer = (202, {}, b'{"status":"waiting"}')
+REFUSED: Answer = (422, {"Content-Type": MEDIA_TYPE}, encode({"type": UNKNOWN_INVITATION.slug}))
 KEYS: Answer = (200, {}, AGENCY.bundle())
 
 
@@ -82,14 +92,67 @@ def test_lost_reply_is_repeated_with_the_same_keys_and_bytes(tmp_path: Path) -> 
     assert gateway.requests[1].body == gateway.requests[3].body
 
 
-def test_second_invitation_is_answered_with_the_same_keys_and_its_own_secret(tmp_path: Path) -> None:
-    gateway = ScriptedGateway(KEYS, WAITING, KEYS, WAITING)
+def test_second_invitation_needs_a_new_folder_since_old_keys_may_have_leaked(tmp_path: Path) -> None:
+    gateway = ScriptedGateway(KEYS, WAITING, KEYS, KEYS, WAITING)
     first = run(tmp_path / "p", gateway)
-    second = run(tmp_path / "p", gateway, make_invitation(AGENCY, Partner(), secret="B" * 42 + "A"))
-    gateway.check_used(4)
-    assert second.key_ids == first.key_ids
-    posts = [msgspec.json.decode(gateway.requests[place].body, type=EnrolmentPost) for place in (1, 3)]
-    assert posts[0].secret_sha256 != posts[1].secret_sha256
+    second = make_invitation(AGENCY, Partner(), secret="B" * 42 + "A")
+    box = (tmp_path / "p" / "enrolment.json").read_bytes()
+    with pytest.raises(LocalStateError) as caught:
+        run(tmp_path / "p", gateway, second)
+    assert caught.value.reason == "already-enrolled"
+    assert str(caught.value) == "This folder belongs to an earlier enrolment; answer with a new --state folder."
+    assert (tmp_path / "p" / "enrolment.json").read_bytes() == box
+    made = run(tmp_path / "q", gateway, second)
+    gateway.check_used(5)
+    assert not set(made.key_ids.values()) & set(first.key_ids.values())
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_refused_invitation_leaves_no_folder_that_looks_enrolled(tmp_path: Path, is_there: bool) -> None:
+    if is_there:
+        (tmp_path / "p").mkdir(mode=0o700)
+    with pytest.raises(RefusedError):
+        run(tmp_path / "p", ScriptedGateway(KEYS, REFUSED))
+    assert not (tmp_path / "p").exists()
+    run(tmp_path / "p", ScriptedGateway(KEYS, WAITING), make_invitation(AGENCY, Partner(), secret="B" * 42 + "A"))
+
+
+@pytest.mark.parametrize("first", [WAITING, (503, {}, b"")])
+def test_refusal_after_an_earlier_post_keeps_the_keys(tmp_path: Path, first: Answer) -> None:
+    """The earlier post may have been stored, and approved since: then these keys are in use."""
+    with suppress(UnavailableError):
+        run(tmp_path / "p", ScriptedGateway(KEYS, first))
+    before = {path: path.read_bytes() for path in (tmp_path / "p").rglob("*") if path.is_file()}
+    with pytest.raises(RefusedError):
+        run(tmp_path / "p", ScriptedGateway(KEYS, REFUSED))
+    assert len(before) >= 6
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_refusal_of_something_before_the_gateway_keeps_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError):
+        run(tmp_path / "p", ScriptedGateway(KEYS, (403, {}, b"")))
+    assert PartnerState.open(tmp_path / "p")
+
+
+def test_folder_of_something_else_is_refused_and_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir(mode=0o755)
+    (tmp_path / "photos" / "cat.txt").write_bytes(b"cat")
+    with pytest.raises(LocalStateError) as caught:
+        run(tmp_path / "photos", ScriptedGateway(KEYS))
+    assert caught.value.reason == "not-our-folder"
+    assert "chmod" not in str(caught.value)
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["cat.txt"]
+
+
+def test_empty_folder_that_others_can_enter_is_refused_without_advice_to_change_it(tmp_path: Path) -> None:
+    (tmp_path / "mount").mkdir()
+    (tmp_path / "mount").chmod(0o755)
+    with pytest.raises(LocalStateError) as caught:
+        run(tmp_path / "mount", ScriptedGateway(KEYS))
+    assert caught.value.reason == "open-to-others"
+    assert "chmod" not in str(caught.value)
+    assert list((tmp_path / "mount").iterdir()) == []
 
 
 def test_expired_invitation_is_refused_before_anything_is_sent(tmp_path: Path) -> None:

@@ -60,6 +60,16 @@ def test_folder_that_others_can_enter_is_refused(state: PartnerState) -> None:
     assert reason_of(caught) == "open-to-others"
 
 
+def test_folder_of_something_else_is_never_said_to_need_another_mode(tmp_path: Path) -> None:
+    (tmp_path / "usr").mkdir()
+    (tmp_path / "usr").chmod(0o755)
+    with pytest.raises(LocalStateError) as caught:
+        PartnerState.open(tmp_path / "usr")
+    assert reason_of(caught) == "no-state"
+    assert "no partner folder here; enrol first" in str(caught.value)
+    assert "chmod" not in str(caught.value)
+
+
 def test_key_that_others_can_read_is_refused(state: PartnerState) -> None:
     (state.folder / "keys" / "submission.key").chmod(0o644)
     with pytest.raises(LocalStateError) as caught:

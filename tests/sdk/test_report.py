@@ -89,6 +89,12 @@ def test_fault_is_named_by_its_pointer_and_the_value_is_not_repeated(path: str, 
     assert MARKER not in fault.detail
 
 
+def test_unknown_field_is_placed_under_its_parent_and_the_schema_is_named() -> None:
+    (fault,) = faults_of(changed("incident/unknown", MARKER))
+    assert "directly under #/incident " in fault.detail
+    assert "GET /v1/schema/report.json" in fault.detail
+
+
 @pytest.mark.parametrize("priority", ["P1", "P2"])
 def test_priority_asks_for_its_reason(priority: str) -> None:
     raw = encode(make_industry_report(priority_reason=None))

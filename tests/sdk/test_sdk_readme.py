@@ -101,6 +101,10 @@ def test_folder_is_described_file_by_file(tmp_path: Path, house: House) -> None:
     assert NOW
 
 
+def test_leaked_key_needs_a_new_folder() -> None:
+    assert "A new invitation needs a new `--state` folder" in README.split("If a key may have leaked")[1]
+
+
 def test_links_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert len(links) >= 2

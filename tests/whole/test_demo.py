@@ -1,5 +1,6 @@
 """`report-abuse-gateway demo` as a newcomer runs it: from an empty home and another folder; nothing is left behind."""
 
+import fcntl
 import json
 import os
 import re
@@ -222,3 +223,15 @@ def test_without_once_it_runs_until_a_signal_tells_addresses_and_leaves_no_proce
 def test_command_of_the_readme_is_the_one_that_is_tested_here() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "report-abuse-gateway demo --state $(STATE) --port $(PORT)" in makefile
+
+
+def test_second_demonstration_leaves_the_folder_of_a_running_one_alone(newcomer: Newcomer, tmp_path: Path) -> None:
+    state = tmp_path / "demo"
+    (state / "desk").mkdir(parents=True)
+    other = Newcomer(home=newcomer.home, here=newcomer.here, state=state, port=find_free_ports())
+    with (state / "THIS-IS-A-DEMONSTRATION").open("w") as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        done = other.run("--once", "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "A demonstration runs in" in done.stderr
+    assert (state / "desk").is_dir()

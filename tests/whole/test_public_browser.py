@@ -78,8 +78,9 @@ def serve_elsewhere() -> Iterator[str]:
         server.server_close()
 
 
-def go_on(page: Page) -> None:
-    page.click("button[value=continue]")
+def go_on(page: Page, button: str = "button[value=continue]") -> None:
+    with page.expect_navigation():  # a click alone returns while the old page may still go
+        page.click(button)
 
 
 def walk_to_story(page: Page, url: str) -> None:
@@ -219,11 +220,11 @@ def list_stops(page: Page, url: str) -> Iterator[str]:
         page.goto(url + path)
         yield path
     page.goto(url)
-    page.click("button[value=start]")
+    go_on(page, "button[value=start]")
     for target, path in (("#danger-yes", "/3"), ("[value=called]", "/3a"), ("#under_18-yes", "/4"), ("#who-me", "/4b")):
         yield path
         if path == "/3a":
-            page.click(target)
+            go_on(page, target)
             continue
         go_on(page)
         yield f"{path} error"
@@ -253,7 +254,7 @@ def list_stops(page: Page, url: str) -> Iterator[str]:
     yield "/12b"
     go_on(page)
     yield "/14"
-    page.click("button[value=send]")
+    go_on(page, "button[value=send]")
     yield "/15"
 
 

@@ -3,7 +3,7 @@
 import argparse
 
 from gateway.desk.cli_frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say, say_lines
-from gateway.desk.feedback.digests import DigestOrder, get_body, make_digest, reject_digest
+from gateway.desk.feedback.digests import DigestError, DigestOrder, get_body, make_digest, reject_digest
 from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD
 from gateway.desk.feedback.ledger import find_spends
 from gateway.desk.feedback.posting import release_to_mailbox
@@ -25,7 +25,7 @@ def run_make(parsed: argparse.Namespace) -> int:
         environment=desk.config.environment,
         made_by=_get_name(parsed),
         adopted=parsed.adopted,
-        threshold=parsed.threshold,
+        threshold=_get_threshold(parsed),
         accept_lost=parsed.without_lost,
     )
     record = make_digest(desk.store, order, clock=desk.clock)
@@ -33,7 +33,8 @@ def run_make(parsed: argparse.Namespace) -> int:
         print_json(_describe(desk, record))
     elif record.state == "not-eligible":
         say(
-            f"{record.partner} is not eligible for {record.quarter}: no button, and too few incidents by a noisy count."
+            f"{record.partner} is not eligible for {record.quarter}: no button, and too few incidents by a noisy "
+            f"count. This was decided on {record.made_at[:10]} without --adopted; this can not be changed."
         )
     else:
         say(f"{record.digest_id} is {record.state}. Privacy cost {format_epsilon(_get_spent(desk, record))} of 1.0.")
@@ -113,7 +114,7 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
         group,
         "make",
         run=run_make,
-        example='--partner example-chat --quarter 2026-Q3 --by "A. Analyst"',
+        example='--partner example-chat --quarter 2026-Q3 --adopted --by "A. Analyst"',
         group="digest",
     )
     _add_partner_and_quarter(make)
@@ -122,9 +123,9 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     make.add_argument(
         "--threshold",
         type=int,
-        default=DEFAULT_THRESHOLD,
         metavar="N",
-        help=f"without the button, this many incidents make it eligible (default: {DEFAULT_THRESHOLD})",
+        help="without the button, this many incidents by a noisy count make it eligible; "
+        f"{DEFAULT_THRESHOLD} or more, as the noise alone often reaches less",
     )
     make.add_argument("--without-lost", action="store_true", help="go on without a table whose noise was lost")
     show = add_command(group, "show", run=run_show, example="2026-Q3.example-chat", group="digest")
@@ -166,6 +167,17 @@ def _read_quarter(desk: Desk, parsed: argparse.Namespace) -> Quarter:
 def _check_partner(desk: Desk, partner: str) -> None:
     with desk.store.read() as connection:
         get_partner(connection, partner)
+
+
+def _get_threshold(parsed: argparse.Namespace) -> int:
+    # What is decided here is decided for good, so neither limb is ever a default.
+    if parsed.threshold is None and not parsed.adopted:
+        raise DigestError(
+            "Say why the partner gets a digest, as this is decided once: --adopted if it carries the button, or "
+            f"--threshold N for how many incidents it needs without ({DEFAULT_THRESHOLD} or more).",
+            reason="no-limb",
+        )
+    return DEFAULT_THRESHOLD if parsed.threshold is None else int(parsed.threshold)
 
 
 def _get_name(parsed: argparse.Namespace) -> str:

@@ -44,16 +44,17 @@ def build_body(
     before: bytes | None,
     now: datetime,
 ) -> bytes | None:
-    """Return the bytes to publish, or None when the noisy total makes the partner not eligible."""
+    """Return the bytes to publish, or None when the total as it was drawn makes the partner not eligible."""
     draws = record.workings.draws
     if not any(table.is_partition and table.name in draws for table in tables):
         raise NothingDrawnError(
             "Every table of this quarter was lost before it was stored. It has no digest.", reason="nothing-drawn"
         )
-    consistent = make_consistent(tables, draws)
     workings = record.workings
-    if not is_eligible(adopted=workings.adopted, noisy_total=consistent.total, threshold=workings.threshold):
+    drawn_total = draws[TOTAL][0] if TOTAL in draws else None
+    if not is_eligible(adopted=workings.adopted, drawn_total=drawn_total, threshold=workings.threshold):
         return None
+    consistent = make_consistent(tables, draws)
     total = _make_total(tables, draws, consistent)
     shown = [_make_table(table, draws[table.name], consistent) for table in tables if _is_shown(table, draws)]
     shown.append(_make_own_reports(record.workings.own_reports))

@@ -6,6 +6,7 @@ Holds the login rule: a route of staff answers nobody without a session that has
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 from flask import Flask, current_app, make_response, render_template, request, session
 from flask.typing import ResponseReturnValue
@@ -22,6 +23,7 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     """Give an app its desk, the login rule, the check of the host name and the words that every page needs."""
     app.extensions[_EXTENSION] = desk
     app.config["DESK_HOST"] = origin.partition("://")[2]
+    app.config["DESK_PORT"] = urlsplit(origin).port
     app.before_request(_check_host)
     app.before_request(_check_login)
     app.context_processor(_page_words)
@@ -93,6 +95,7 @@ def _page_words() -> dict[str, object]:
     age = timedelta(seconds=desk.clock().timestamp() - session.get("since", 0)) if name else timedelta()
     return {
         "agency_name": desk.config.agency_name,
+        "desk_port": current_app.config["DESK_PORT"],
         "environment": desk.config.environment,
         "person": name,
         "is_break_due": age >= BREAK_AFTER,

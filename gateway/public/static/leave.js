@@ -38,6 +38,10 @@
     }
   });
 
+  // Without this script nothing listens to the keys, so nothing is said about them.
+  var keys = document.getElementById("leave-keys");
+  if (keys) keys.hidden = false;
+
   var faults = document.getElementById("faults");
   if (faults) faults.focus();
 })();

@@ -26,7 +26,13 @@ from gateway.public.views.start import make_blank_form, render_start
 from gateway.public.visit import Visit, find_visit, has_cookie, is_own_form, posted_version, start_visit
 from gateway.public.words_field import find_words
 
-KIND_PAGES: Mapping[int, str] = {404: "not_found", 405: "not_found", 413: "too_big", 415: "files"}
+KIND_PAGES: Mapping[int, str] = {
+    404: "not_found",
+    405: "not_found",
+    408: "not_stored",
+    413: "too_big",
+    415: "files",
+}
 BAD_REQUEST, SERVER_ERROR = 400, 500
 
 

@@ -1,0 +1,96 @@
+"""Reads the body of a request while no thread waits for it: whole, within a deadline, within a ceiling for all bodies.
+
+Never reads a body of which the caller has not said the length, and never keeps more than is held for it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Final
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Gives the next piece of a body (ASGI 3.0, `http.request`), or says that the caller is gone."""
+
+# Forms and ordinary reports are small. They have room of their own: large bodies, whose senders nobody knows before
+# they are read, can not take it.
+SMALL_BODY_BYTES: Final = 256 * 1024
+ROOM_BYTES: Final = 64 * 1024 * 1024
+
+
+class BodyNotReadError(Exception):
+    """The body did not come whole; `status` says why."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+
+
+class Room:
+    """How many bytes of bodies one process may hold at once. Only for the event loop's thread."""
+
+    def __init__(self, capacity: int) -> None:
+        self._free = capacity
+
+    def take(self, count: int) -> bool:
+        """Take so many bytes; returns False, and takes nothing, when there are not as many."""
+        if count > self._free:
+            return False
+        self._free -= count
+        return True
+
+    def give_back(self, count: int) -> None:
+        """Give back what was taken."""
+        self._free += count
+
+
+class HeldBody:
+    """The bytes that came of one body. What was taken for them is given back at the end of the `with` block."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def __enter__(self) -> "HeldBody":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._room.give_back(self._size)
+
+    async def read(self, receive: Receive, *, length: int, seconds: float) -> bytes:
+        """Return the body; raises `BodyNotReadError`: 408 when slow, 503 when there is no room, 400 when it is cut.
+
+        What counts is what came, not what was announced: announcing costs a caller nothing.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while self._size < length:
+                    self._keep(await receive())
+        except TimeoutError:
+            raise BodyNotReadError(HTTPStatus.REQUEST_TIMEOUT) from None
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+    def _keep(self, message: Mapping[str, Any]) -> None:
+        part = message.get("body", b"")
+        if not part:
+            # The caller left, or closed its side, in the middle.
+            raise BodyNotReadError(HTTPStatus.BAD_REQUEST)
+        if not self._room.take(len(part)):
+            raise BodyNotReadError(HTTPStatus.SERVICE_UNAVAILABLE)
+        self._size += len(part)
+        self._parts.append(part)
+
+
+class BodyReader:
+    """The rooms and the deadline of one server process."""
+
+    def __init__(self, *, seconds: float, room_bytes: int = ROOM_BYTES) -> None:
+        self.seconds = seconds
+        self._small, self._large = Room(room_bytes), Room(room_bytes)
+
+    def hold(self, length: int) -> HeldBody:
+        """Return where a body of this length is kept."""
+        return HeldBody(self._small if length <= SMALL_BODY_BYTES else self._large)

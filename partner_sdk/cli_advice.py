@@ -1,0 +1,20 @@
+"""What a person does next after an error: words that the command line adds to those of the library."""
+
+from partner_sdk.errors import KeySetError, NotAuthorisedError, ReportAbuseError
+
+NOT_KNOWN = (
+    "The gateway does not know your key: not approved yet, or suspended. "
+    "Call the agency; then `report submit --resume`. `doctor` shows more."
+)
+_KEY_SET_ADVICE = {
+    "wrong-root": " Do not go on. Phone the agency and compare the fingerprint.",
+    "wrong-environment": " Ask the agency for a new invitation.",
+}
+
+
+def describe(error: ReportAbuseError) -> str:
+    """Return the error in words, with what to do where more than the error is known."""
+    if isinstance(error, NotAuthorisedError):
+        return f"{NOT_KNOWN} ({error.reason})"
+    advice = _KEY_SET_ADVICE.get(error.reason, "") if isinstance(error, KeySetError) else ""
+    return f"{error}{advice} ({error.reason})"

@@ -1,0 +1,89 @@
+"""What the command line says to a newcomer: what to do next, and nothing that leads astray."""
+
+from pathlib import Path
+
+import pytest
+
+from partner_sdk.canonical import encode
+from partner_sdk.cli import main
+from partner_sdk.cli_advice import NOT_KNOWN, describe
+from partner_sdk.cli_output import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED
+from partner_sdk.cli_reports import EMERGENCY
+from partner_sdk.errors import KeySetError, MailboxError
+from tests.builders import EXAMPLE_REPORT, PUBLIC_ORIGIN, Agency, House, Partner
+from tests.sdk.sdk_builders import ScriptedGateway, make_invitation, make_state
+from tests.sdk.test_sdk_cli import Terminal
+from tests.wsgi_transport import WsgiTransport
+
+REPORT = str(EXAMPLE_REPORT)
+
+
+@pytest.fixture
+def line(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    make_state(tmp_path / "partner", agency=house.agency)
+    return Terminal(tmp_path / "partner", WsgiTransport(house.open_app("industry")), capsys)
+
+
+def test_partner_that_is_not_known_is_told_to_call_and_to_send_again(line: Terminal, house: House) -> None:
+    house.publish(Partner().entry(state="suspended"), serial=2)
+    assert line.run("report", "submit", REPORT, "--priority", "P2") == EXIT_NOT_DELIVERED
+    assert NOT_KNOWN in line.err
+    assert line.run("report", "submit", "--resume") == EXIT_NOT_DELIVERED
+    assert NOT_KNOWN in line.err
+    assert line.run("inbox") == EXIT_FAILED
+    assert NOT_KNOWN in line.err
+    assert NOT_KNOWN.endswith("Call the agency; then `report submit --resume`. `doctor` shows more.")
+
+
+@pytest.mark.parametrize("raw", [b"", b"cat", b"{}", EXAMPLE_REPORT.read_bytes()])
+def test_file_that_is_no_receipt_is_no_alarm(line: Terminal, tmp_path: Path, raw: bytes) -> None:
+    (tmp_path / "file").write_bytes(raw)
+    assert line.run("receipt", "verify", str(tmp_path / "file"), "--json") == EXIT_FAILED
+    assert "This is not a receipt file" in line.err
+    assert "does NOT hold" not in line.err
+    assert line.json()["verified"] is False
+
+
+def test_receipt_of_another_folder_is_still_an_alarm(line: Terminal, house: House, tmp_path: Path) -> None:
+    assert line.run("report", "submit", REPORT, "--priority", "P2", "--json") == 0
+    receipt = str(line.json()["receipt_file"])
+    make_state(tmp_path / "other", agency=house.agency)
+    line.folder = tmp_path / "other"
+    assert line.run("receipt", "verify", receipt) == EXIT_ALARM
+    assert "does NOT hold" in line.err
+
+
+def test_impostor_is_answered_with_a_call_to_the_agency(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "invitation.json").write_bytes(encode(make_invitation(Agency(), Partner())))
+    gateway = ScriptedGateway((200, {}, Agency(name="impostor").bundle()))
+    line = Terminal(tmp_path / "new", gateway, capsys)
+    assert line.run("enrol", str(tmp_path / "invitation.json")) == EXIT_FAILED
+    assert "Do not go on. Phone the agency and compare the fingerprint." in line.err
+
+
+def test_key_set_of_another_environment_asks_for_a_new_invitation() -> None:
+    advice = "Ask the agency for a new invitation."
+    assert advice in describe(KeySetError("The key set is for another environment.", reason="wrong-environment"))
+    assert advice not in describe(MailboxError("The message is for another one.", reason="wrong-environment"))
+
+
+def test_lost_connection_names_the_address(line: Terminal) -> None:
+    down = Terminal(line.folder, ScriptedGateway(OSError()), line.capsys)
+    assert down.run("inbox") == EXIT_FAILED
+    assert f"There is no connection to the gateway at {PUBLIC_ORIGIN}." in down.err
+
+
+@pytest.mark.parametrize("kind", ["supplement", "correction", "retraction", "response"])
+def test_later_kind_without_an_earlier_reference_is_refused_with_words(line: Terminal, kind: str) -> None:
+    assert line.run("report", "submit", REPORT, "--priority", "P1", "--kind", kind) == EXIT_FAILED
+    assert f"A {kind} needs an earlier reference (--earlier-reference)" in line.err
+    assert EMERGENCY in line.err
+    assert list((line.folder / "submissions").iterdir()) == []
+
+
+@pytest.mark.parametrize("quarter", ["foo", "2026-Q5", "2026Q3", "2026-Q3 "])
+def test_quarter_is_shown_how_it_looks(quarter: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["digest", "--quarter", quarter])
+    assert caught.value.code == 2
+    assert "A quarter looks like 2026-Q3." in capsys.readouterr().err
