@@ -57,9 +57,16 @@ def new_public_report(*, envelope: bytes | None = None, **settings: Any) -> NewR
     )
 
 
+class RawDatabase(sqlite3.Connection):
+    """Closes itself when a test is done with it; Python 3.13 warns of a database that nobody closed."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def open_raw(path: Path) -> sqlite3.Connection:
     """Open a database past our code, as an operator or an intruder would."""
-    return sqlite3.connect(path, isolation_level=None, timeout=0.1)
+    return sqlite3.connect(path, isolation_level=None, timeout=0.1, factory=RawDatabase)
 
 
 def start_process(module: str, *arguments: str) -> subprocess.Popen[str]:
