@@ -19,6 +19,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from granian.server import Server
 
+from gateway.web.body_reader import BodyReader
 from gateway.web.logs import AllowListFormatter, catch_stray_exceptions, configure_logging, log_failure
 from gateway.web.process_guard import allow_open_files, die_with_parent, end_without_teardown, forbid_core_dumps
 from gateway.web.rules import find_body_ceiling
@@ -43,7 +44,8 @@ def load_worker_app(spec: ServerSpec, master_pid: int) -> WsgiBridge:
         log_failure(error, event="app-failed")
         sys.exit(APP_FAILED_EXIT)
     end_without_teardown()
-    return WsgiBridge(app, body_ceiling=make_body_ceiling(app), threads=spec.threads, body_seconds=spec.body_seconds)
+    bodies = BodyReader(seconds=spec.body_seconds)
+    return WsgiBridge(app, body_ceiling=make_body_ceiling(app), bodies=bodies, threads=spec.threads)
 
 
 def make_body_ceiling(app: Callable[..., Any]) -> BodyCeiling:

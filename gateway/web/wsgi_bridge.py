@@ -37,10 +37,10 @@ class Answer:
 class WsgiBridge:
     """The app of one server process, as the server calls it (ASGI 3.0, HTTP alone)."""
 
-    def __init__(self, app: WsgiApp, *, body_ceiling: BodyCeiling, threads: int, body_seconds: float) -> None:
+    def __init__(self, app: WsgiApp, *, body_ceiling: BodyCeiling, bodies: BodyReader, threads: int) -> None:
         self._app = app
         self._body_ceiling = body_ceiling
-        self._bodies = BodyReader(seconds=body_seconds)
+        self._bodies = bodies
         self._threads = RequestThreads(threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
