@@ -5,8 +5,7 @@ that is left ("sent") replaces the draft in the transaction that stores the enve
 exists without the other. Never returns before both are durable, and never keeps a word of what was sent.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import Connection
@@ -15,14 +14,13 @@ from gateway.intake import Accepted, NewReport, NoActiveKeyError
 from gateway.public.door import PublicDoor
 from gateway.public.draft_rows import OpenedDraft, write_draft
 from gateway.public.drafts import Draft, JourneyKeys, Sent, make_text_mac
-from gateway.public.journey import SCREENS, Answers, get_priority, is_owed_an_answer
+from gateway.public.journey import SCREENS, Answers, is_owed_an_answer
+from gateway.public.sealed_answers import make_clear_fields, make_public_report
 from partner_sdk.canonical import REPORT_ID_RANDOM_BYTES, format_time, make_report_id
 from partner_sdk.placement import find_owner
-from partner_sdk.public_report import PublicReport, SafeContact, encode_public_report
+from partner_sdk.public_report import encode_public_report
 from partner_sdk.sealing import seal
-from partner_sdk.submission import PUBLIC_SENDER, ClearFields, report_context
-
-LANGUAGES: Mapping[str, Literal["en", "cy"]] = {"en": "en", "cy": "cy"}
+from partner_sdk.submission import report_context
 
 
 class DraftMovedError(Exception):
@@ -58,8 +56,11 @@ def send_draft(
         clear=clear,
         placement=placement,
         signals=signals,
+        signposted=(),
         submitted_at=format_time(door.clock()),
         copy_version=door.words.version,
+        reply_by=None,
+        reply_key=None,
     )
     envelope = seal(encode_public_report(report), key=sealing_key, context=report_context(clear)).to_bytes()
     left: list[Sent] = []
@@ -86,63 +87,6 @@ def send_draft(
     if not left:
         raise DraftMovedError("this report was stored before")
     return left[0]
-
-
-def make_clear_fields(draft: Draft, answers: Answers, *, environment: Literal["live", "sandbox"]) -> ClearFields:
-    """Make what the gateway may know: a first report, or a supplement that names the reference of the first."""
-    return ClearFields(
-        earlier_reference=None if draft.sent is None else draft.sent.reference,
-        environment=environment,
-        evidence_ids=(),
-        kind="initial" if draft.sent is None else "supplement",
-        partner=PUBLIC_SENDER,
-        priority=get_priority(answers),
-        report_id=draft.report_id,
-        schema_version="1",
-    )
-
-
-def make_public_report(
-    draft: Draft,
-    answers: Answers,
-    *,
-    clear: ClearFields,
-    placement: str | None,
-    signals: Sequence[str],
-    submitted_at: str,
-    copy_version: str,
-) -> PublicReport:
-    """Put the answers into the report, letter for letter; what was skipped is empty text."""
-
-    def one(name: str) -> str:
-        return "".join(answers.get(name, ())[:1])
-
-    called = one("called")
-    return PublicReport(
-        age_band=one("age"),
-        clear=clear,
-        contact=SafeContact(
-            may_say_who_we_are=one("say_who_we_are"),
-            safe_word=one("safe_word"),
-            times=one("contact_times"),
-            value=one("contact_value"),
-            ways=tuple(answers.get("contact_ways", ())),
-            who_must_not_know=one("do_not_contact"),
-            who_sees=one("who_sees"),
-        ),
-        copy_version=copy_version,
-        danger=one("danger"),
-        kinds=tuple(answers.get("kinds", ())),
-        language=LANGUAGES[draft.language],
-        name=one("name"),
-        placement=placement,
-        schema_version="1",
-        signals=(*signals, *([f"danger-{called}"] if called else [])),
-        story=one("story"),
-        submitted_at=submitted_at,
-        under_18=one("under_18"),
-        who=one("who"),
-    )
 
 
 def make_sent(draft: Draft, answers: Answers, *, keys: JourneyKeys, reference: str, sent_at: str) -> Sent:

@@ -27,7 +27,7 @@ from partner_sdk.enrolment import EnrolmentPost, Invitation, seal_enrolment
 from partner_sdk.gateway_card import parse_gateway_card
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.keys import Environment, SealingKey, find_active_sealing_key
-from partner_sdk.public_report import PublicReport, SafeContact, encode_public_report
+from partner_sdk.public_report import PublicReport, encode_public_report
 from partner_sdk.sealing import seal
 from partner_sdk.submission import PUBLIC_SENDER, ClearFields, report_context
 from tests.builders import (
@@ -40,6 +40,8 @@ from tests.builders import (
     make_clear_fields,
     seal_report,
 )
+from tests.public_report_builders import make_contact
+from tests.public_report_builders import make_public_report as make_blank_report
 from tests.wsgi_transport import WsgiTransport
 
 FEED_PORT = 8701
@@ -158,30 +160,24 @@ def make_public_report(
     values: dict[str, Any] = {
         "age_band": "13_15",
         "clear": clear or make_clear_fields(PUBLIC_SENDER, priority="P3"),
-        "contact": SafeContact(
+        "contact": make_contact(
             may_say_who_we_are="no",
             safe_word="blue door",
             times="after school",
-            value="Mx Example, form tutor",
+            school="Mx Example, form tutor",
             ways=("school",),
-            who_must_not_know="",
             who_sees="not_sure",
         ),
-        "copy_version": "1",
         "danger": "no",
         "kinds": ("extra_nice",),
-        "language": "en",
         "name": "Sam",
         "placement": placement,
-        "schema_version": "1",
-        "signals": (),
         "story": "Somebody in a game asks me every day how old I am.",
-        "submitted_at": "2026-11-25T08:30:00Z",
         "under_18": "yes",
         "who": "me",
         **changes,
     }
-    return PublicReport(**values)
+    return make_blank_report(**values)
 
 
 def seal_public(report: PublicReport, *, key: SealingKey, clear: ClearFields | None = None) -> bytes:

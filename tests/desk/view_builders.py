@@ -21,10 +21,11 @@ from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.canonical import format_time, parse_time
 from partner_sdk.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
 from partner_sdk.keys import make_sealing_key
-from partner_sdk.public_report import PublicReport, SafeContact, encode_public_report
+from partner_sdk.public_report import encode_public_report
 from partner_sdk.sealing import seal
 from partner_sdk.submission import ClearFields, report_context
 from tests.desk.digest_builders import PARTNER
+from tests.public_report_builders import make_contact, make_public_report
 
 ORIGIN = "http://127.0.0.1:8003"
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
@@ -74,31 +75,27 @@ def add_sealed_case(desk: Desk, *, marker: str, under_18: str = "no", **changes:
         report_id=desk.make_id(),
         schema_version="1",
     )
-    report = PublicReport(
-        age_band="13_15",
-        clear=clear,
-        contact=SafeContact(
+    values: dict[str, Any] = {
+        "age_band": "13_15",
+        "clear": clear,
+        "contact": make_contact(
             may_say_who_we_are="yes",
+            phone=f"0000 {marker}",
             safe_word=f"word {marker}",
             times=f"after four {marker}",
-            value=f"0000 {marker}",
             ways=("call",),
             who_must_not_know=f"nobody {marker}",
-            who_sees="me",
+            who_sees="yes",
         ),
-        copy_version="1",
-        danger="no",
-        kinds=("grooming",),
-        language="en",
-        name=f"Sam {marker}",
-        placement=None,
-        schema_version="1",
-        signals=(),
-        story=f"Someone asks me to write elsewhere.\n{marker}",
-        submitted_at=format_time(desk.clock()),
-        under_18=under_18,
-        who="me",
-    )
+        "danger": "no",
+        "kinds": ("grooming",),
+        "name": f"Sam {marker}",
+        "story": f"Someone asks me to write elsewhere.\n{marker}",
+        "submitted_at": format_time(desk.clock()),
+        "under_18": under_18,
+        "who": "me",
+    }
+    report = make_public_report(**values)
     case_id, moment = desk.make_id(), format_time(desk.clock())
     common = {
         "environment": "live",

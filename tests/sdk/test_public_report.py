@@ -1,5 +1,7 @@
 """The public report: everything at its maximum still fits the one size that is stored."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -11,48 +13,52 @@ from partner_sdk.public_report import (
     BLOCK_MAX,
     LINE_MAX,
     LIST_MAX,
+    SHORT_MAX,
     STORY_MAX,
+    Block,
+    Codes,
+    Line,
     PublicReport,
-    SafeContact,
+    Short,
+    Story,
     encode_public_report,
     parse_public_report,
 )
+from partner_sdk.submission import ClearFields
 from tests.builders import make_clear_fields
 
 CODE = "a" * 40
 # JSON spells a control character in six bytes: nothing that can be typed grows more.
 WORST = "\x01"
+BOUNDS = {Short: SHORT_MAX, Line: LINE_MAX, Block: BLOCK_MAX, Story: STORY_MAX}
 
 
 def make_report(text: str = "", *, code: str = "", **changes: object) -> PublicReport:
-    contact = SafeContact(
-        may_say_who_we_are=code,
-        safe_word=text * LINE_MAX,
-        times=text * LINE_MAX,
-        value=text * LINE_MAX,
-        ways=(code,) * LIST_MAX,
-        who_must_not_know=text * BLOCK_MAX,
-        who_sees=code,
-    )
-    settings = {
-        "age_band": code,
+    """Fill every field of every part to its bound, whatever fields there are."""
+    worst = _fill(PublicReport, text, code=code) | {
         "clear": make_clear_fields("public"),
-        "contact": contact,
-        "copy_version": code,
-        "danger": code,
-        "kinds": (code,) * LIST_MAX,
         "language": "en",
-        "name": text * LINE_MAX,
-        "placement": code,
+        "reply_by": "2026-11-27",
+        "reply_key": "A" * 1622,
         "schema_version": "1",
-        "signals": (code,) * LIST_MAX,
-        "story": text * STORY_MAX,
         "submitted_at": "2026-11-25T08:30:00Z",
-        "under_18": code,
-        "who": code,
-        **changes,
     }
-    return PublicReport(**settings)
+    return PublicReport(**{**worst, **changes})
+
+
+def _fill(kind: type[msgspec.Struct], text: str, *, code: str) -> dict[str, Any]:
+    filled: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):
+        bound = BOUNDS.get(field.type)
+        if bound is not None:
+            filled[field.name] = text * bound
+        elif field.type is Codes:
+            filled[field.name] = (code,) * LIST_MAX
+        elif isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            filled[field.name] = None if field.type is ClearFields else field.type(**_fill(field.type, text, code=code))
+        else:
+            filled[field.name] = code
+    return filled
 
 
 @pytest.mark.parametrize("character", ["", "x", "\u00e9", "\u20ac", "\U0001f600", '"', "\\", WORST])

@@ -1,0 +1,49 @@
+"""Public reports for tests: everything left blank, and what a test changes."""
+
+from typing import Any
+
+from partner_sdk.public_report import ChildDetails, KnownPerson, Meeting, PublicReport, SafeContact
+from tests.builders import make_clear_fields
+
+
+def make_contact(**changes: Any) -> SafeContact:
+    """Return a contact block with nothing in it but the changes."""
+    blank = {name: "" for name in SafeContact.__struct_fields__} | {"access_needs": (), "ways": ()}
+    return SafeContact(**{**blank, **changes})
+
+
+def make_known_person(**changes: Any) -> KnownPerson:
+    """Return what is known of a person: nothing but the changes."""
+    return KnownPerson(**{**{name: "" for name in KnownPerson.__struct_fields__}, "knows": (), **changes})
+
+
+def make_child_details(**changes: Any) -> ChildDetails:
+    """Return what an adult added about a child: nothing but the changes."""
+    return ChildDetails(**{**{name: "" for name in ChildDetails.__struct_fields__}, "already_told": (), **changes})
+
+
+def make_public_report(**changes: Any) -> PublicReport:
+    """Return a report in which every question was skipped, with the changes."""
+    blank: dict[str, Any] = dict.fromkeys(PublicReport.__struct_fields__, "")
+    return PublicReport(
+        **{
+            **blank,
+            "child": make_child_details(),
+            "clear": make_clear_fields("public"),
+            "contact": make_contact(),
+            "copy_version": "en-1",
+            "kinds": (),
+            "language": "en",
+            "meeting": Meeting(place="", when=""),
+            "person": make_known_person(),
+            "placement": None,
+            "reply_by": None,
+            "reply_key": None,
+            "schema_version": "1",
+            "signals": (),
+            "signposted": (),
+            "submitted_at": "2026-11-25T08:30:00Z",
+            "told": (),
+            **changes,
+        }
+    )
