@@ -24,7 +24,10 @@ from gateway.store.reports import (
 )
 from partner_sdk.canonical import format_time, parse_base64url, parse_exact
 from partner_sdk.envelope import Envelope
+from partner_sdk.errors import FormatError
 from partner_sdk.intake import FIRST_PREVIOUS, Door, IntakeStatement
+from partner_sdk.keys import Environment
+from partner_sdk.reference import get_reference_environment, parse_reference
 from partner_sdk.statements import MAX_STATEMENT_BYTES, parse_statement
 from partner_sdk.submission import PUBLIC_SENDER, ClearFields, SubmissionStatement, check_clear_fields, clear_fields_of
 
@@ -59,11 +62,16 @@ class WrongDoorError(IntakeError):
     """The sender does not belong at this door."""
 
 
+class ReferenceTakenError(IntakeError):
+    """The reference that the door proposes was given to another report meanwhile: draw another one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewReport:
     """A report at a door. `submission` is the partner's signed statement, whose signature the door has checked.
 
-    `extra_write` runs in the same transaction as a report that is new, so that both are stored or neither.
+    `reference` is one that the door has drawn before it sealed; without it the intake draws one. `extra_write` runs in
+    the same transaction as a report that is new, so that both are stored or neither.
     """
 
     door: Door
@@ -71,6 +79,7 @@ class NewReport:
     submission: bytes | None
     clear: ClearFields
     placement: str | None = None
+    reference: str | None = None
     extra_write: "Callable[[Connection, Accepted], None] | None" = None
 
 
@@ -122,6 +131,17 @@ def check_environment(candidate: Candidate) -> None:
         raise WrongEnvironmentError("The report is for another environment.")
 
 
+def check_proposed_reference(candidate: Candidate) -> None:
+    """Raise FormatError unless a reference that the door proposes is in its one spelling, and of this environment."""
+    proposed = candidate.report.reference
+    if proposed is None:
+        return
+    if parse_reference(proposed) != proposed:
+        raise FormatError("A reference is not in its one spelling.", reason="bad-reference")
+    if get_reference_environment(proposed) != candidate.report.clear.environment:
+        raise WrongEnvironmentError("The reference is of another environment.")
+
+
 def check_submission(candidate: Candidate) -> None:
     """Raise EnvelopeMismatchError unless the signed statement names this envelope and these clear fields."""
     raw = candidate.report.submission
@@ -153,6 +173,7 @@ CHECKS: tuple[Callable[[Candidate], None], ...] = (
     check_door,
     check_fields,
     check_environment,
+    check_proposed_reference,
     check_submission,
     check_sealing_key,
 )
@@ -194,6 +215,14 @@ class Intake:
             if report.extra_write is not None:
                 report.extra_write(connection, accepted)
         return accepted
+
+    def draw_reference(self) -> str:
+        """Draw a reference that no report has now, for a door that needs it before it seals.
+
+        Raises StorageUnavailableError. It is not reserved: `accept` raises ReferenceTakenError if somebody was faster.
+        """
+        with self._store.read() as connection:
+            return self._draw_free_reference(connection, self._key_state.environment)
 
     def find_receipt(self, *, partner: str, report_id: str) -> ReceiptView | None:
         """Return the receipt and stage of a sender's own report, or None."""
@@ -262,14 +291,21 @@ class Intake:
             placement=report.placement,
             previous=FIRST_PREVIOUS if place.previous_sha256 is None else place.previous_sha256.hex(),
             received_at=format_time(now),
-            reference=self._draw_free_reference(connection, candidate),
+            reference=self._get_reference(connection, report),
             sequence=place.sequence,
             submission_sha256=None if candidate.submission_sha256 is None else candidate.submission_sha256.hex(),
         )
 
-    def _draw_free_reference(self, connection: Connection, candidate: Candidate) -> str:
+    def _get_reference(self, connection: Connection, report: NewReport) -> str:
+        if report.reference is None:
+            return self._draw_free_reference(connection, report.clear.environment)
+        if is_reference_taken(connection, reference=report.reference):
+            raise ReferenceTakenError("Another report has this reference.")
+        return report.reference
+
+    def _draw_free_reference(self, connection: Connection, environment: Environment) -> str:
         for _ in range(REFERENCE_DRAWS):
-            reference = self._signer.draw_reference(candidate.report.clear.environment)
+            reference = self._signer.draw_reference(environment)
             if not is_reference_taken(connection, reference=reference):
                 return reference
         raise StorageUnavailableError(

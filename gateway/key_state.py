@@ -20,7 +20,15 @@ from gateway.store.published import (
 )
 from partner_sdk.canonical import to_base64url
 from partner_sdk.errors import KeySetError, RegisterError
-from partner_sdk.keys import KeySet, Pin, SealingKey, accepts_envelope, find_active_sealing_key, verify_bundle
+from partner_sdk.keys import (
+    Environment,
+    KeySet,
+    Pin,
+    SealingKey,
+    accepts_envelope,
+    find_active_sealing_key,
+    verify_bundle,
+)
 from partner_sdk.register import PartnerRegister, RegisterEntry, verify_register
 
 RETRY_AFTER = timedelta(seconds=30)
@@ -70,7 +78,7 @@ class KeyState:
         self.load_fault: str | None = None  # reason slug of a stored document that was refused, for `doctor`
 
     @property
-    def environment(self) -> str:
+    def environment(self) -> Environment:
         """The one environment that this gateway serves."""
         return self._pin.environment
 

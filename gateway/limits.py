@@ -1,7 +1,8 @@
-"""How much one network or one partner may ask for in a while, counted by Flask-Limiter.
+"""How much one network, partner or reference may ask for in a while, counted by Flask-Limiter.
 
-Never refuses a child's Send: at the public door a limit only says "over", and the door flags or shows a page that
-slows down. Never fails with its store: when that is down, each worker counts in its own memory.
+Never keeps a name or a number: only keyed hashes. Never refuses a child's Send: at the public door a limit only says
+"over", and the door flags or shows a page that slows down. Never fails with its store: when that is down, each worker
+counts in its own memory.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,6 +39,7 @@ class Subject(Enum):
 
     NETWORK = "a network: /24, or /64, /56 and /48"
     PARTNER = "a partner, after its signature was checked"
+    REFERENCE = "a report, by the reference that somebody returns with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,14 @@ _WIDER: Mapping[Tier, int] = {"/24": 1, "/64": 1, "/56": 4, "/48": 16}
 def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
     """Return the table of limits; a school, with hundreds of children, is one network."""
     reports = partner_reports_per_minute
-    network, partner = Subject.NETWORK, Subject.PARTNER
+    network, partner, reference = Subject.NETWORK, Subject.PARTNER, Subject.REFERENCE
     flag, refuse = Effect.FLAG, Effect.REFUSE
     return (
         LimitRow("public-start", 300, 600, network, flag, "new drafts cost storage"),
         LimitRow("public-step", 3000, 600, network, flag, "a class of thirty walks fourteen screens at once"),
         LimitRow("public-send", 60, 600, network, flag, "a flood of reports is marked for the desk, never dropped"),
+        LimitRow("public-return", 60, 600, network, flag, "who tries many references waits; a school may return too"),
+        LimitRow("come-back", 5, 3600, reference, flag, "four words are guessed by trying; the door says one sentence"),
         LimitRow("open-read", 600, 60, network, refuse, "keys, schema and status are public and cheap"),
         LimitRow("enrol", 20, 600, network, refuse, "an enrolment is stored before anyone can check it"),
         LimitRow("partner-report", reports, 60, partner, refuse, "one partner's fault must not fill the disk"),
@@ -139,13 +143,13 @@ class Limits:
     def limit_state(self, name: str, *, subject: str | None = None) -> LimitState:
         """Count this request under a limit and say whether it is over; never refuses.
 
-        `subject` is the partner for a limit that counts partners. Raises `KeyError` for an unknown name.
+        `subject` is the partner or the reference for a limit that counts those. Raises `KeyError` for an unknown name.
         """
         counter = self._counters[name]
-        g.limit_subject = _partner_subject(counter.row, subject=subject)
-        if counter.row.subject is Subject.PARTNER and self.limiter.limiter is self._strategy:
+        g.limit_subject = _name_subject(counter.row, subject=subject)
+        if counter.row.subject is not Subject.NETWORK and self.limiter.limiter is self._strategy:
             try:
-                return self._count_partner(counter.row)
+                return self._count_named(counter.row)
             except Exception as error:  # noqa: BLE001 - whatever the store's driver raises: the library falls back below
                 log_failure(error)
         try:
@@ -155,8 +159,8 @@ class Limits:
             is_over = True
         return self._make_state(counter.row, is_over=is_over)
 
-    def _count_partner(self, row: LimitRow) -> LimitState:
-        """Count a partner's request with the library's strategy itself, while its store is up.
+    def _count_named(self, row: LimitRow) -> LimitState:
+        """Count a request of a partner or for a reference with the library's strategy itself, while its store is up.
 
         The library's way through a decorated function looks at routes, blueprints and exemptions first, which cost more
         than the rest of a report's checks together.
@@ -208,7 +212,7 @@ class Limits:
 
     def _make_counter(self, row: LimitRow) -> Callable[[], None]:
         counter: Callable[[], None] = _CountedStep(row.name)
-        if row.subject is Subject.PARTNER:
+        if row.subject is not Subject.NETWORK:
             text = f"{row.quota} per {row.window_seconds} second"
             return self._limit(text, scope=row.name, key_func=self._get_subject_key, exempt_when=None)(counter)
         for tier in TIERS:
@@ -256,10 +260,10 @@ class _NetworkKey:
         return self._hasher.hash_network(request.remote_addr, tier=self._tier) is None
 
 
-def _partner_subject(row: LimitRow, *, subject: str | None) -> str:
-    if (row.subject is Subject.PARTNER) != (subject is not None):
+def _name_subject(row: LimitRow, *, subject: str | None) -> str:
+    if (row.subject is not Subject.NETWORK) != (subject is not None):
         raise ValueError(f"The limit {row.name} counts {row.subject.value}.")
-    return f"partner {subject}"
+    return f"{row.subject.name.lower()} {subject}"
 
 
 def _add_rate_limit_headers(response: Response) -> Response:

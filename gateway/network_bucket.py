@@ -68,4 +68,6 @@ def find_network(address: str | None, *, tier: Tier) -> str | None:
         parsed = parsed.ipv4_mapped
     if tier not in (_V4_TIERS if parsed.version == 4 else _V6_TIERS):
         return None
-    return str(ipaddress.ip_network(f"{parsed}{tier}", strict=False))
+    # From the number, not from text: every request comes by here once for each tier.
+    kind = ipaddress.IPv4Network if parsed.version == 4 else ipaddress.IPv6Network
+    return str(kind((int(parsed), int(tier[1:])), strict=False))

@@ -13,6 +13,7 @@ from gateway.intake import (
     ConflictingReportError,
     EnvelopeMismatchError,
     NoActiveKeyError,
+    ReferenceTakenError,
     UnknownSealingKeyError,
     WrongDoorError,
     WrongEnvironmentError,
@@ -21,6 +22,7 @@ from gateway.store import StorageUnavailableError
 from gateway.store.enrolments import ConflictingEnrolmentError
 from gateway.store.invitations import ConflictingInvitationError
 from gateway.store.mailbox import ConflictingMessageError
+from gateway.store.replies import ConflictingReplyError
 from gateway.web.logs import log_failure
 from gateway.web.problem_pages import make_problem_response
 from partner_sdk import problems
@@ -66,10 +68,12 @@ TABLE: tuple[tuple[type[Exception], str, Problem], ...] = (
     (NoActiveKeyError, ANY, problems.NO_ACTIVE_KEY),
     (UnknownSealingKeyError, ANY, problems.UNKNOWN_AGENCY_KEY),
     (ConflictingReportError, ANY, problems.CONFLICTING_REPORT),
+    (ReferenceTakenError, ANY, problems.CONFLICTING_REPORT),
     (EnvelopeMismatchError, ANY, problems.ENVELOPE_MISMATCH),
     (WrongEnvironmentError, ANY, problems.STATEMENT_REFUSED),
     (WrongDoorError, ANY, problems.STATEMENT_REFUSED),
     (ConflictingMessageError, ANY, problems.CONFLICTING_MESSAGE),
+    (ConflictingReplyError, ANY, problems.CONFLICTING_MESSAGE),
     (ConflictingInvitationError, ANY, problems.CONFLICTING_MESSAGE),
     # An invitation is for one box: for any other it is used.
     (ConflictingEnrolmentError, ANY, problems.UNKNOWN_INVITATION),

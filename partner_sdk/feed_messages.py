@@ -16,6 +16,9 @@ MAX_ROWS = 1000
 MAX_ROWS_BODY_BYTES = 512 * 1024
 # A message of at most 1 MiB, sealed, padded and in base64url; the desk sends large ones one by one.
 MAX_MAILBOX_BODY_BYTES = 8 * 1024 * 1024
+# Two hundred boxes of at most 17 KiB, in base64url.
+MAX_REPLIES = 200
+MAX_REPLIES_BODY_BYTES = 5 * 1024 * 1024
 
 Rows = Meta(max_length=MAX_ROWS)
 # The feed is not believed: a number that no database holds, or a name with a control character, ends the call.
@@ -122,6 +125,26 @@ class MailboxPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """`POST /feed/mailbox`."""
 
     messages: Annotated[tuple[MailboxPostItem, ...], Rows]
+
+
+class ReplyPostItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One sealed message to the return code that belongs to a reference."""
+
+    envelope: str
+    message_id: str
+    reference: str
+
+
+class ReplyPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /feed/replies`."""
+
+    replies: Annotated[tuple[ReplyPostItem, ...], Meta(max_length=MAX_REPLIES)]
+
+
+class ReplyPostReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many of the messages are new at the gateway; the others are there already, byte for byte."""
+
+    stored: int
 
 
 class StageItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

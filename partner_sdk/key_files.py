@@ -40,9 +40,11 @@ class KeyRole(Enum):
     SUBMISSION = "submission"
     CONTEXT = "context"
     MAILBOX = "mailbox"
+    ADDRESS_MAC = "address-mac"
 
 
 _XWING_ROLES = frozenset({KeyRole.SEALING, KeyRole.MAILBOX})
+_RANDOM_ROLES = frozenset({KeyRole.COOKIE, KeyRole.ADDRESS_MAC})
 
 
 class KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,12 +64,12 @@ class KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def new_key(role: KeyRole, *, environment: Environment, created_at: str, seed: bytes | None = None) -> KeyFile:
-    """Make a key for a role: X-Wing for `sealing` and `mailbox`, random bytes for `cookie`, else Ed25519."""
+    """Make a key for a role: X-Wing for `sealing` and `mailbox`, random bytes for the symmetric ones, else Ed25519."""
     seed = secrets.token_bytes(SEED_BYTES) if seed is None else seed
     if role in _XWING_ROLES:
         public = xwing_public_bytes(seed)
         key_id = to_base64url(sealing_key_id(public))
-    elif role is KeyRole.COOKIE:
+    elif role in _RANDOM_ROLES:
         public, key_id = b"", ""
     else:
         public = public_bytes(Ed25519PrivateKey.from_private_bytes(seed))

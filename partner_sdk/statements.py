@@ -36,6 +36,8 @@ class StatementKind(Enum):
     INTAKE = "application/vnd.report-abuse.intake.v1+json"
     MAILBOX_MESSAGE = "application/vnd.report-abuse.mailbox-message.v1+json"
     ENROLMENT = "application/vnd.report-abuse.enrolment.v1+json"
+    REPLY = "application/vnd.report-abuse.reply.v1+json"
+    PAGE = "application/vnd.report-abuse.page.v1+json"
 
 
 class StatementSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

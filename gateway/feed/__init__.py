@@ -13,6 +13,7 @@ from gateway.feed.post_acknowledgements import post_acknowledgements
 from gateway.feed.post_enrolment_acks import post_enrolment_acks
 from gateway.feed.post_invitations import post_invitations
 from gateway.feed.post_mailbox import post_mailbox
+from gateway.feed.post_replies import post_replies
 from gateway.feed.post_stages import post_stages
 from gateway.feed.put_keys import put_keys
 from gateway.feed.put_register import put_register
@@ -32,6 +33,7 @@ ROUTES = (
     ("POST", "/feed/mailbox", post_mailbox),
     ("GET", "/feed/reconciliation", get_reconciliation),
     ("POST", "/feed/stages", post_stages),
+    ("POST", "/feed/replies", post_replies),
 )
 
 

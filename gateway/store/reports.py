@@ -85,6 +85,7 @@ _FIND = PreparedStatement(
     )
 )
 _IS_TAKEN = PreparedStatement(select(reports.c.sequence).where(reports.c.reference == bindparam("reference")))
+_STAGE = select(reports.c.stage).where(reports.c.reference == bindparam("reference"))
 _WRITTEN_LATER = {"acknowledged_at", "outcome"}
 _INSERT = PreparedStatement(
     insert(reports).values({c.name: bindparam(c.name) for c in reports.c if c.name not in _WRITTEN_LATER})
@@ -116,6 +117,11 @@ def find_report(connection: Connection, *, partner: str, environment: str, repor
 def is_reference_taken(connection: Connection, *, reference: str) -> bool:
     """Return whether a report has this reference already."""
     return _IS_TAKEN.run(connection, {"reference": reference}).fetchone() is not None
+
+
+def find_stage(connection: Connection, *, reference: str) -> str | None:
+    """Return how far the report with this reference is: `received`, `collected` or `opened`."""
+    return connection.execute(_STAGE, {"reference": reference}).scalar_one_or_none()
 
 
 def insert_report(connection: Connection, *, row: NewRow) -> None:

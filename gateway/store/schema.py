@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION = "0001"  # the newest file in migrations/versions; a test compares
+SCHEMA_REVISION = "0002"  # the newest file in migrations/versions; a test compares
 
 # SQLite makes a key its row number only when the type is exactly INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
@@ -133,4 +133,34 @@ instance = Table(
     Column("epoch", String(36), nullable=False),
     Column("began_at", BigInteger, nullable=False),
     CheckConstraint("position = 1", name="one_row"),
+)
+
+# What the four words of a return code open: boxes under a key that is stored nowhere.
+return_places = Table(
+    "return_places",
+    metadata,
+    Column("reference", String(32), primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("box", LargeBinary, nullable=False),
+)
+Index("ix_return_places_expires_at", return_places.c.expires_at)
+
+replies = Table(
+    "replies",
+    metadata,
+    Column("message_id", String(36), primary_key=True),
+    Column("reference", String(32), nullable=False),
+    Column("posted_at", BigInteger, nullable=False),
+    Column("envelope_sha256", LargeBinary(32), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+)
+Index("ix_replies_reference", replies.c.reference)
+
+# How often something happened in a week, and nothing about whom.
+counts = Table(
+    "counts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("week", String(10), primary_key=True),
+    Column("number", Integer, nullable=False),
 )

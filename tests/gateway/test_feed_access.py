@@ -63,6 +63,7 @@ def test_bodies_are_canonical_or_refused(path: str, feed: Door):
         ("/feed/enrolment-acks", "ids"),
         ("/feed/mailbox", "messages"),
         ("/feed/stages", "stages"),
+        ("/feed/replies", "replies"),
     ],
 )
 def test_empty_lists_are_no_fault(path: str, field: str, feed: Door):

@@ -18,6 +18,7 @@ from gateway.intake import (
     IntakeError,
     NewReport,
     NoActiveKeyError,
+    ReferenceTakenError,
     UnknownSealingKeyError,
     WrongDoorError,
     WrongEnvironmentError,
@@ -203,6 +204,7 @@ REFUSALS = [
     (lambda report: change(report, submission=b"{}"), FormatError),
     (cut_envelope, EnvelopeError),
     (unknown_key, UnknownSealingKeyError),
+    (lambda report: change(report, reference="TEST-C5H6-6S35C-3"), WrongEnvironmentError),
 ]
 
 
@@ -221,7 +223,7 @@ def test_every_check_has_a_report_that_it_refuses(
     gateway: Gateway, partner: Partner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without any one of the checks at least one of the refusals above is stored or fails otherwise."""
-    assert len(CHECKS) == 5
+    assert len(CHECKS) == 6
     for left_out in CHECKS:
         monkeypatch.setattr("gateway.intake.CHECKS", tuple(check for check in CHECKS if check is not left_out))
         outcomes = [outcome(gateway, spoil(new_industry_report(partner))) for spoil, _error in REFUSALS]
@@ -349,6 +351,7 @@ def test_every_refusal_of_the_intake_is_an_intake_error() -> None:
         EnvelopeMismatchError,
         WrongEnvironmentError,
         WrongDoorError,
+        ReferenceTakenError,
     )
     assert set(named) == set(IntakeError.__subclasses__())
 

@@ -137,8 +137,11 @@ def test_public_limit_says_over_and_never_refuses() -> None:
 
 def test_no_public_limit_is_one_that_refuses() -> None:
     rows = [row for row in make_rows(partner_reports_per_minute=1) if row.name.startswith("public-")]
-    assert len(rows) == 3
+    assert len(rows) == 4
     assert all(row.effect is Effect.FLAG for row in rows)
+    (come_back,) = [row for row in make_rows(partner_reports_per_minute=1) if row.subject is Subject.REFERENCE]
+    assert (come_back.name, come_back.quota, come_back.window_seconds) == ("come-back", 5, 3600)
+    assert come_back.effect is Effect.FLAG
 
 
 def test_p1_has_its_own_bucket_and_each_partner_too() -> None:
@@ -157,6 +160,8 @@ def test_limit_must_be_asked_for_the_subject_that_it_counts() -> None:
             get_limits().limit_state("partner-report")
         with pytest.raises(ValueError, match="counts"):
             get_limits().limit_state("public-send", subject="one")
+        with pytest.raises(ValueError, match="counts"):
+            get_limits().limit_state("come-back")
         with pytest.raises(KeyError):
             get_limits().limit_state("no-such-limit")
 
@@ -288,6 +293,6 @@ def test_unknown_store_is_an_error_that_does_not_repeat_its_password() -> None:
 
 def test_every_limit_says_why_and_has_a_quota() -> None:
     rows = make_rows(partner_reports_per_minute=1200)
-    assert len({row.name for row in rows}) == len(rows) == 8
+    assert len({row.name for row in rows}) == len(rows) == 10
     assert all(row.quota > 0 and row.window_seconds > 0 and row.reason for row in rows)
     assert {row.subject for row in rows} == set(Subject)

@@ -19,7 +19,9 @@ from tests.builders import NOW, House, Partner
 from tests.gateway.store_builders import new_industry_report, new_store
 
 OBJECTS = "SELECT name, type, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name != 'alembic_version'"
-TABLES = {"reports", "mailbox", "invitations", "enrolments", "drafts", "published", "instance"}
+FIRST_TABLES = {"reports", "mailbox", "invitations", "enrolments", "drafts", "published", "instance"}
+TABLES = FIRST_TABLES | {"return_places", "replies", "counts"}
+INDEXES = 7
 
 
 def describe(connection: Connection) -> dict[str, tuple[str, frozenset[str]]]:
@@ -45,7 +47,7 @@ def test_an_empty_file_brought_up_equals_the_metadata(tmp_path: Path) -> None:
     fresh.dispose()
     assert set(migrated) >= TABLES
     assert set(metadata.tables) == TABLES
-    assert len(migrated) == len(TABLES) + 5
+    assert len(migrated) == len(TABLES) + INDEXES
 
 
 def test_the_revision_in_the_code_is_the_newest_migration() -> None:
@@ -54,7 +56,7 @@ def test_the_revision_in_the_code_is_the_newest_migration() -> None:
     config.set_main_option("script_location", str(folder))
     script = ScriptDirectory.from_config(config)
     assert script.get_heads() == [SCHEMA_REVISION]
-    assert len(list((folder / "versions").glob("0*.py"))) == len(list(script.walk_revisions())) == 1
+    assert len(list((folder / "versions").glob("0*.py"))) == len(list(script.walk_revisions())) == 2
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
@@ -64,6 +66,22 @@ def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
     migrate_store(store.path, lock_path=tmp_path / "gateway.lock")
     with store.read() as connection:
         assert describe(connection) == before
+
+
+def test_a_file_of_the_first_release_is_brought_up_and_keeps_its_rows(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'gateway.sqlite'}", connect_args={"isolation_level": None})
+    with engine.connect() as connection:
+        run_migrations(connection, revision="0001")
+        found = {name for name, (kind, _) in describe(connection).items() if kind == "table"}
+        assert found == FIRST_TABLES
+        connection.exec_driver_sql("INSERT INTO drafts VALUES (x'01', 1, 2, x'03')")
+        connection.commit()
+    engine.dispose()
+    migrate_store(tmp_path / "gateway.sqlite", lock_path=tmp_path / "gateway.lock")
+    store = new_store(tmp_path)
+    with store.read() as connection:
+        assert set(describe(connection)) >= TABLES
+        assert connection.exec_driver_sql("SELECT * FROM drafts").all() == [(b"\x01", 1, 2, b"\x03")]
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
@@ -90,8 +108,8 @@ def test_every_table_and_index_can_be_made_by_postgresql_too() -> None:
         for index in table.indexes
     ]
     assert len(texts) == len(TABLES)
-    assert len(indexes) == 5
-    assert sum("BYTEA" in text for text in texts) == 6
+    assert len(indexes) == INDEXES
+    assert sum("BYTEA" in text for text in texts) == 8
     assert sum("WHERE acknowledged_at IS" in text for text in indexes) == 4
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from gateway import intake
 from gateway.refusals import TABLE, _find_faults, get_problem
-from gateway.store import enrolments, failures, invitations, mailbox
+from gateway.store import enrolments, failures, invitations, mailbox, replies
 from partner_sdk import errors, problems
 from partner_sdk.canonical import parse_exact
 from partner_sdk.errors import FormatError
@@ -34,7 +34,8 @@ def errors_of(module: object) -> list[type[Exception]]:
 
 
 def test_every_error_of_intake_and_store_has_a_problem():
-    kinds = [kind for module in (intake, enrolments, failures, invitations, mailbox) for kind in errors_of(module)]
+    rooms = (intake, enrolments, failures, invitations, mailbox, replies)
+    kinds = [kind for module in rooms for kind in errors_of(module)]
     kinds.remove(intake.IntakeError)
     listed = {kind for kind, _reason, _problem in TABLE}
 

@@ -152,8 +152,8 @@ def test_an_envelope_goes_30_days_after_its_acknowledgement_and_its_statement_st
     receipt = gateway.intake.accept(report).receipt
     acknowledge_all(gateway.store)
     send(gateway, partner, number=1)
-    assert clean_store(gateway.store, now=NOW + KEEP_COLLECTED) == Forgotten(drafts=0, envelopes=0)
-    assert clean_store(gateway.store, now=NOW + KEEP_COLLECTED + timedelta(seconds=1)) == Forgotten(0, 1)
+    assert clean_store(gateway.store, now=NOW + KEEP_COLLECTED) == Forgotten(drafts=0, envelopes=0, places=0)
+    assert clean_store(gateway.store, now=NOW + KEEP_COLLECTED + timedelta(seconds=1)) == Forgotten(0, 1, 0)
     rows = open_raw(gateway.store.path).execute(
         "SELECT envelope IS NULL, length(envelope_sha256), submission IS NULL FROM reports ORDER BY sequence"
     )

@@ -76,7 +76,7 @@ def test_the_sweep_takes_every_expired_draft_and_no_other(store: Store) -> None:
     assert sweep_drafts(store, now=NOW) == SWEEP_BATCH + 7
     assert store.look("SELECT count(*) FROM drafts") == [(1,)]
     assert find(store) == Draft(version=1, box=b"young")
-    assert clean_store(store, now=NOW + HOUR) == Forgotten(drafts=1, envelopes=0)
+    assert clean_store(store, now=NOW + HOUR) == Forgotten(drafts=1, envelopes=0, places=0)
 
 
 def test_a_deleted_draft_is_gone_at_once(store: Store) -> None:

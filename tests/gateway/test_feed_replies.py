@@ -1,0 +1,89 @@
+"""What the desk posts for return codes: sealed boxes that are stored once, and only where somebody can return."""
+
+import pytest
+
+from gateway.store.return_places import put_return_place
+from partner_sdk import problems
+from partner_sdk.canonical import make_report_id, to_base64url
+from partner_sdk.feed_messages import MAX_REPLIES, MAX_REPLIES_BODY_BYTES
+from partner_sdk.problems import Problem
+from partner_sdk.reply_message import MAX_REPLY_ENVELOPE_BYTES
+from tests.builders import DAY, FEED_ORIGIN, NOW, Door, House, make_box
+from tests.problem_shape import check_problem
+
+MESSAGE_ID = make_report_id(NOW, bytes(10))
+REFERENCE, OTHER = "C5H6-6S35C-3", "0000-00000-H"
+
+
+def refused(answer, problem: Problem) -> None:
+    check_problem(answer, problem, origin=FEED_ORIGIN)
+
+
+@pytest.fixture
+def box(house: House) -> bytes:
+    """A box, and places for two references."""
+    with house.open_gateway().store.write() as connection:
+        for reference in (REFERENCE, OTHER):
+            put_return_place(connection, reference=reference, box=b"place", expires_at=NOW + DAY)
+    return make_box(house.agency.sealing_key)
+
+
+def reply(box: bytes, **changes: str) -> dict[str, str]:
+    return {"envelope": to_base64url(box), "message_id": MESSAGE_ID, "reference": REFERENCE, **changes}
+
+
+def test_reply_is_stored_once_however_often_it_is_posted(house: House, feed: Door, box: bytes):
+    answers = [feed.post("/feed/replies", {"replies": [reply(box)]}).json for _ in range(2)]
+
+    assert answers == [{"stored": 1}, {"stored": 0}]
+    ((message_id, reference, posted_at, _digest, envelope),) = house.rows("replies")
+    assert (message_id, reference, posted_at, envelope) == (MESSAGE_ID, REFERENCE, int(NOW.timestamp()), box)
+
+
+def test_reply_to_a_reference_that_is_not_known_is_no_fault_and_not_kept(house: House, feed: Door):
+    answer = feed.post("/feed/replies", {"replies": [reply(make_box(house.agency.sealing_key))]})
+
+    assert (answer.status_code, answer.json) == (200, {"stored": 0})
+    assert house.rows("replies") == []
+
+
+def test_same_id_with_other_bytes_or_another_reference_is_a_conflict_and_nothing_is_stored(
+    house: House, feed: Door, box: bytes
+):
+    feed.post("/feed/replies", {"replies": [reply(box)]})
+    before = house.rows("replies")
+    new = reply(box, message_id=make_report_id(NOW, b"\x01" * 10))
+
+    for conflicting in (reply(box + b"\0"), reply(box, reference=OTHER)):
+        refused(feed.post("/feed/replies", {"replies": [new, conflicting]}), problems.CONFLICTING_MESSAGE)
+
+    assert house.rows("replies") == before
+
+
+def test_reply_that_is_not_in_its_one_spelling_is_refused(house: House, feed: Door, box: bytes):
+    refused(feed.post("/feed/replies", {"replies": [reply(b"cut")]}), problems.MALFORMED_ENVELOPE)
+    for change in (
+        {"message_id": "x"},
+        {"reference": "c5h66s35c3"},
+        {"reference": "C5H6-6S35C-4"},
+        {"envelope": "="},
+        {"partner": "example-chat"},
+    ):
+        answer = feed.post("/feed/replies", {"replies": [reply(box, **change)]})
+        assert answer.status_code in {400, 422}, change
+    assert house.rows("replies") == []
+
+
+def test_boxes_and_lists_have_a_size(house: House, feed: Door, box: bytes):
+    largest = make_box(house.agency.sealing_key, size=16 * 1024)
+    assert len(largest) == MAX_REPLY_ENVELOPE_BYTES
+    too_large = make_box(house.agency.sealing_key, size=16 * 1024 + 1)
+    refused(feed.post("/feed/replies", {"replies": [reply(too_large)]}), problems.BODY_TOO_LARGE)
+
+    def many(number: int) -> dict[str, list[dict[str, str]]]:
+        ids = [make_report_id(NOW, one.to_bytes(10, "big")) for one in range(number)]
+        return {"replies": [reply(largest, message_id=one) for one in ids]}
+
+    refused(feed.post("/feed/replies", many(MAX_REPLIES + 1)), problems.MALFORMED_REQUEST)
+    assert feed.post("/feed/replies", many(MAX_REPLIES)).json == {"stored": MAX_REPLIES}
+    assert MAX_REPLIES * (MAX_REPLY_ENVELOPE_BYTES * 4 // 3 + 200) < MAX_REPLIES_BODY_BYTES

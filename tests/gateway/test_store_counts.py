@@ -1,0 +1,36 @@
+"""Counts by week: numbers and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.store import Store
+from gateway.store.counts import Count, add_count, list_counts
+from tests.gateway.store_builders import new_store
+
+
+def test_counts_add_up_by_name_and_week(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    for name, week in (("sent", "2026-W48"), ("sent", "2026-W48"), ("sent", "2026-W49"), ("left", "2026-W48")):
+        with store.write() as connection:
+            add_count(connection, name=name, week=week)
+    with store.read() as connection:
+        assert list_counts(connection) == [
+            Count("left", "2026-W48", 1),
+            Count("sent", "2026-W48", 2),
+            Count("sent", "2026-W49", 1),
+        ]
+
+
+def count_and_fail(store: Store) -> None:
+    with store.write() as connection:
+        add_count(connection, name="sent", week="2026-W48")
+        raise LookupError("what was counted did not happen")
+
+
+def test_count_goes_with_the_transaction_that_it_is_part_of(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    with pytest.raises(LookupError):
+        count_and_fail(store)
+    with store.read() as connection:
+        assert list_counts(connection) == []

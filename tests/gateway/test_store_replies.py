@@ -1,0 +1,124 @@
+"""Return places and the replies that wait for them: kept apart by reference, and gone together."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.store import Store
+from gateway.store.housekeeping import clean_store
+from gateway.store.replies import ConflictingReplyError, list_replies, post_reply
+from gateway.store.return_places import (
+    extend_return_place,
+    find_return_place,
+    has_return_place,
+    put_return_place,
+    sweep_return_places,
+)
+from partner_sdk.canonical import make_report_id
+from tests.builders import DAY, NOW
+from tests.gateway.store_builders import new_store
+
+ONE, OTHER = "C5H6-6S35C-3", "0000-00000-H"
+
+
+def message_id(number: int) -> str:
+    return make_report_id(NOW, number.to_bytes(10, "big"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with a place for one reference."""
+    store = new_store(tmp_path)
+    with store.write() as connection:
+        put_return_place(connection, reference=ONE, box=b"box", expires_at=NOW + DAY)
+    return store
+
+
+def post(store: Store, number: int, *, reference: str = ONE, envelope: bytes = b"sealed", minutes: int = 0) -> bool:
+    with store.write() as connection:
+        return post_reply(
+            connection,
+            reference=reference,
+            message_id=message_id(number),
+            envelope=envelope,
+            now=NOW + timedelta(minutes=minutes),
+        )
+
+
+def waiting(store: Store, reference: str = ONE) -> list[str]:
+    with store.read() as connection:
+        return [reply.message_id for reply in list_replies(connection, reference=reference, limit=2)]
+
+
+def test_place_is_found_until_it_expires(store: Store) -> None:
+    with store.read() as connection:
+        assert find_return_place(connection, reference=ONE, now=NOW) == b"box"
+        assert find_return_place(connection, reference=ONE, now=NOW + DAY) is None
+        assert find_return_place(connection, reference=OTHER, now=NOW) is None
+
+
+def test_place_is_extended_and_never_shortened(store: Store) -> None:
+    with store.write() as connection:
+        assert extend_return_place(connection, reference=ONE, expires_at=NOW + 3 * DAY)
+        assert not extend_return_place(connection, reference=ONE, expires_at=NOW)
+        assert not extend_return_place(connection, reference=OTHER, expires_at=NOW + DAY)
+        assert find_return_place(connection, reference=ONE, now=NOW + 2 * DAY) == b"box"
+
+
+def test_replies_are_listed_newest_first_and_as_many_as_asked_for(store: Store) -> None:
+    assert [post(store, number, minutes=number) for number in (1, 3, 2)] == [True] * 3
+    assert waiting(store) == [message_id(3), message_id(2)]
+    with store.read() as connection:
+        (newest, _) = list_replies(connection, reference=ONE, limit=2)
+    assert (newest.envelope, newest.posted_at) == (b"sealed", NOW + timedelta(minutes=3))
+
+
+def test_same_reply_again_is_stored_once_and_another_under_its_id_is_refused(store: Store) -> None:
+    assert post(store, 1)
+    assert not post(store, 1)
+    with pytest.raises(ConflictingReplyError):
+        post(store, 1, envelope=b"other bytes")
+    with pytest.raises(ConflictingReplyError):
+        post(store, 1, reference=OTHER)
+    assert waiting(store) == [message_id(1)]
+
+
+def test_reply_to_which_nobody_can_return_is_not_kept(store: Store) -> None:
+    assert not post(store, 1, reference=OTHER)
+    assert waiting(store, OTHER) == []
+
+
+def test_place_goes_with_its_replies_and_leaves_the_others(store: Store) -> None:
+    with store.write() as connection:
+        put_return_place(connection, reference=OTHER, box=b"other", expires_at=NOW + 2 * DAY)
+    post(store, 1)
+    post(store, 2, reference=OTHER)
+    assert sweep_return_places(store, now=NOW) == 0
+    assert clean_store(store, now=NOW + DAY).places == 1
+    assert (waiting(store), waiting(store, OTHER)) == ([], [message_id(2)])
+    with store.read() as connection:
+        assert not has_return_place(connection, reference=ONE)
+        assert has_return_place(connection, reference=OTHER)
+
+
+def test_more_places_than_one_transaction_takes_are_swept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.store.return_places.SWEEP_BATCH", 2)
+    with store.write() as connection:
+        for number in range(4):
+            put_return_place(connection, reference=f"place-{number}", box=b"box", expires_at=NOW)
+    assert sweep_return_places(store, now=NOW + DAY) == 5
+
+
+def test_swept_boxes_are_in_no_file(store: Store, tmp_path: Path) -> None:
+    marker = b"box-of-a-place-that-has-had-its-time"
+    with store.write() as connection:
+        put_return_place(connection, reference=OTHER, box=marker, expires_at=NOW)
+    post(store, 1, envelope=marker[::-1])
+
+    def found() -> list[Path]:
+        return [path for path in tmp_path.iterdir() if marker in path.read_bytes() or marker[::-1] in path.read_bytes()]
+
+    assert found()
+    clean_store(store, now=NOW + DAY)
+    assert found() == []

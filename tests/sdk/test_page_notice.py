@@ -1,0 +1,56 @@
+"""The page: what a receiver believes and what it refuses."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from partner_sdk.canonical import format_time
+from partner_sdk.errors import FormatError, StatementError
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.page_notice import PageNotice, open_page, sign_page
+from tests.builders import NOW, make_key, raw_public_key
+
+KEY = make_key(KeyRole.MAILBOX_SIGNING, name="agency")
+OTHER = make_key(KeyRole.MAILBOX_SIGNING, name="other")
+KEYS = {KEY.key_id: raw_public_key(KEY)}
+
+
+def make_page(*, key: Any = KEY, **changes: Any) -> bytes:
+    values = {
+        "count": 2,
+        "environment": "live",
+        "first_at": format_time(NOW),
+        "issued_at": format_time(NOW),
+        "target": "desk",
+        **changes,
+    }
+    return sign_page(PageNotice(**values), private_key=load_signing_key(key))
+
+
+def opened(raw: bytes, **changes: Any) -> PageNotice:
+    return open_page(raw, **{"keys": KEYS, "environment": "live", "target": "desk", "now": NOW, **changes})
+
+
+def test_genuine_page_opens() -> None:
+    assert (opened(make_page()).count, opened(make_page(), now=NOW + timedelta(hours=1)).target) == (2, "desk")
+
+
+@pytest.mark.parametrize(
+    ("raw", "changes", "reason"),
+    [
+        (make_page(key=OTHER), {}, "unknown-key"),
+        (make_page(environment="sandbox"), {}, "wrong-environment"),
+        (make_page(target="out_of_hours"), {}, "wrong-target"),
+        (make_page(), {"now": NOW + timedelta(hours=1, seconds=1)}, "stale"),
+        (make_page(), {"now": NOW - timedelta(minutes=5, seconds=1)}, "stale"),
+        (make_page(count=0), {}, "malformed"),
+        (make_page(first_at="yesterday"), {}, "malformed"),
+        (make_page() + b" ", {}, "not-canonical"),
+        (b"x" * 5000, {}, "too-large"),
+    ],
+)
+def test_anything_else_is_refused_with_its_reason(raw: bytes, changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises((StatementError, FormatError)) as caught:
+        opened(raw, **changes)
+    assert caught.value.reason == reason
