@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 
 from gateway.desk.config import DeskConfigError
-from gateway.desk.views import cases, digests, sign_in
+from gateway.desk.views import cases, digests, post, replies, sign_in
 from gateway.desk.views.context import bind_desk, show_error
 from gateway.desk.views.words import title_of
 from gateway.desk.wiring import Desk, open_desk
@@ -41,7 +41,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     )
     app.jinja_env.filters["title_of"] = title_of
     bind_desk(app, desk, origin=origin)
-    for blueprint in (sign_in.blueprint, cases.blueprint, digests.blueprint):
+    for blueprint in (sign_in.blueprint, cases.blueprint, replies.blueprint, post.blueprint, digests.blueprint):
         app.register_blueprint(blueprint)
     finish_web_app(app, limits=())
     return app

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.desk import cli_cases, cli_collect, cli_partners, cli_setup
-from gateway.desk.cli_frame import DONE, EXIT_CODES, TRY_AGAIN, WRONG_USE, Run, complain
+from gateway.desk.commands import case, collecting, figures, partner, post, setup, stale_data
+from gateway.desk.commands.frame import DONE, EXIT_CODES, TRY_AGAIN, WRONG_USE, Run, complain
 from gateway.web.process_guard import forbid_core_dumps
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 
@@ -43,8 +43,8 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for room in (cli_setup, cli_collect, cli_partners, cli_cases):
-        room.add_commands(commands)
+    for subject in (setup, collecting, partner, case, figures, stale_data, post):
+        subject.add_commands(commands)
     for name in ROOMS_WITH_COMMANDS:
         if importlib.util.find_spec(name) is not None:
             importlib.import_module(name).add_commands(commands)

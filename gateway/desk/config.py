@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.desk.post_room.post_settings import PagerConfig, PostRoomConfig, check_post_settings
 from gateway.web.settings import check_origin, read_settings
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.keys import Environment
@@ -22,6 +23,8 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     gateway_origin: str
     feed_url: str
     agency_name: str = "The agency"
+    post_room: PostRoomConfig = PostRoomConfig()
+    pager: PagerConfig = PagerConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,22 @@ def load_config(paths: DeskPaths) -> DeskConfig:
 
 
 def check_config(config: DeskConfig) -> None:
-    """Raise `SettingsError` when an address is not one the desk may use: https, or http on this machine."""
+    """Raise `SettingsError` when an address is not one the desk may use, or settings do not fit one another."""
     check_origin(config.gateway_origin, key="gateway_origin")
     check_origin(config.feed_url, key="feed_url")
+    check_post_settings(config.post_room, pager=config.pager)
 
 
 def encode_config(config: DeskConfig) -> str:
     """Return the text of `desk.toml`."""
-    # A JSON string is a TOML basic string, so that no value can break out of its line.
-    lines = (f"{name} = {json.dumps(getattr(config, name))}" for name in config.__struct_fields__)
+    values = {name: getattr(config, name) for name in config.__struct_fields__}
+    tables = {name: value for name, value in values.items() if isinstance(value, msgspec.Struct)}
+    lines = [_line(name, value) for name, value in values.items() if name not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(_line(key, getattr(table, key)) for key in table.__struct_fields__)]
     return "\n".join(lines) + "\n"
+
+
+def _line(name: str, value: object) -> str:
+    # A JSON string is a TOML basic string, so that no value can break out of its line; so are numbers and lists.
+    return f"{name} = {json.dumps(value)}"

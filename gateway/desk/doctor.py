@@ -10,7 +10,11 @@ from sqlalchemy import func, select
 
 from gateway.desk import audit
 from gateway.desk.config import DeskPaths
-from gateway.desk.publication import find_newest
+from gateway.desk.keyring.publication import find_newest
+from gateway.desk.paging.hours import load_hours
+from gateway.desk.paging.pages import find_pager_warnings
+from gateway.desk.post_room.queue import count_open
+from gateway.desk.post_room.sending import check_post_room
 from gateway.desk.store.schema import ALARMS, SEALING_KEYS, SET_ASIDE
 from gateway.desk.wiring import Clock, Desk, open_desk
 from partner_sdk.canonical import parse_base64url, parse_exact, parse_time
@@ -23,6 +27,7 @@ Verdict = Literal["good", "note", "fault"]
 
 _DAILY_ROLES: Final = (KeyRole.KEY_SET, KeyRole.REGISTER, KeyRole.FEED, KeyRole.MAILBOX_SIGNING)
 _SIGN_AFTER: Final = timedelta(days=2)
+_HOLIDAYS_AHEAD: Final = timedelta(days=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,36 @@ def _look_at_work(desk: Desk) -> Iterator[tuple[Verdict, str]]:
         yield "good", "No alarm is open and nothing is set aside."
 
 
+def _look_at_post(desk: Desk) -> Iterator[tuple[Verdict, str]]:
+    faults = check_post_room(desk)
+    for fault in faults:
+        yield "fault", f"The post room can not send. {fault}: look at [post_room] in desk.toml."
+    with desk.store.read() as connection:
+        waiting = count_open(connection)
+    if desk.config.post_room.notes == "off":
+        yield "note", f"Short notes are off, and {waiting} wait: set post_room.notes in desk.toml."
+    elif not faults:
+        yield "good", f"The post room can send; {waiting} notes wait."
+
+
+def _look_at_pager(desk: Desk) -> Iterator[tuple[Verdict, str]]:
+    warnings = find_pager_warnings(desk)
+    # Nobody's life hangs on a sandbox.
+    verdict: Verdict = "fault" if desk.config.environment == "live" else "note"
+    for warning in warnings:
+        yield verdict, warning
+    if not warnings:
+        yield "good", "Somebody is paged in the desk's hours and out of them."
+
+
+def _look_at_hours(desk: Desk) -> Iterator[tuple[Verdict, str]]:
+    left = load_hours().bank_holidays.known_until - desk.clock().date()
+    if left < _HOLIDAYS_AHEAD:
+        yield "fault", f"Bank holidays are known for {left.days} more days only: add the new list to hours.toml."
+    else:
+        yield "good", f"Bank holidays are known for {left.days} more days."
+
+
 _LOOKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[tuple[Verdict, str]]]], ...]] = (
     ("keys", _look_at_keys),
     ("audit", _look_at_audit),
@@ -134,4 +169,7 @@ _LOOKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[tuple[Verdict, str]]]],
     ("delegation", _look_at_delegation),
     ("gateway", _look_at_gateway),
     ("work", _look_at_work),
+    ("post", _look_at_post),
+    ("pager", _look_at_pager),
+    ("hours", _look_at_hours),
 )

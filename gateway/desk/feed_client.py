@@ -24,6 +24,9 @@ from partner_sdk.feed_messages import (
     MailboxPost,
     MailboxPostItem,
     ReconciliationPage,
+    ReplyPost,
+    ReplyPostItem,
+    ReplyPostReply,
     ReportPage,
     StageItem,
     StagePost,
@@ -95,6 +98,11 @@ class FeedClient:
     def post_mailbox(self, item: MailboxPostItem) -> None:
         """Put one sealed message into a partner's mailbox; the same message again is harmless."""
         self._send("POST", "/feed/mailbox", encode(MailboxPost(messages=(item,))))
+
+    def post_replies(self, items: tuple[ReplyPostItem, ...]) -> int:
+        """Leave sealed messages for whoever comes back with a return code; return how many are new to the gateway."""
+        reply = self._send("POST", "/feed/replies", encode(ReplyPost(replies=items)))
+        return parse_exact(reply, kind=ReplyPostReply, max_bytes=MAX_REPLY_BYTES).stored
 
     def post_stages(self, items: tuple[StageItem, ...]) -> None:
         """Say how far partners' reports are."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
-from gateway.desk.quarters import Quarter, check_closed
+from gateway.desk.keyring.quarters import Quarter, check_closed
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import format_time

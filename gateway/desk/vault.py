@@ -1,4 +1,4 @@
-"""The vault: the only place that opens a report, a context or an enrolment.
+"""The vault: the only place that opens a report, a context or an enrolment, and the desk's own copies of replies.
 
 Never writes what it opened, never logs it, and never opens a box in another context than the one that its signed
 statements name. The private keys stay inside; callers hand in a sealed box and get bytes.
@@ -18,6 +18,7 @@ from partner_sdk.errors import OpeningError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_xwing_private_key, read_key_file
 from partner_sdk.padding import unpad
 from partner_sdk.sealing import make_suite
+from partner_sdk.submission import AGENCY
 
 SEALING_KEY_FILES: Final = "sealing-*.key"
 
@@ -54,6 +55,16 @@ class Vault:
     def open_enrolment(self, envelope: Envelope, *, context: SealContext) -> bytes:
         """Return the plain bytes of an enrolment; raises as `open_report`."""
         return self._open(envelope, context=context, purpose="enrol")
+
+    def open_reply_copy(self, envelope: Envelope, *, context: SealContext) -> bytes:
+        """Return the signed bytes of a reply that this desk wrote; raises as `open_report`.
+
+        Only the desk's own copy is addressed to the agency. The child's is addressed to a reference and sealed to a
+        return code: no key in here opens it.
+        """
+        if context.recipient != AGENCY:
+            raise OpeningError("Only the desk's own copy of a reply opens here.", reason="wrong-recipient")
+        return self._open(envelope, context=context, purpose="reply")
 
     def _open(self, envelope: Envelope, *, context: SealContext, purpose: str) -> bytes:
         if context.purpose != purpose:

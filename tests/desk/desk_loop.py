@@ -12,12 +12,12 @@ from sqlalchemy import Connection
 
 from gateway.app import make_app
 from gateway.config import StateFolder, load_config
-from gateway.desk.bootstrap import add_gateway, make_desk
-from gateway.desk.collect import Collected, collect_reports
+from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.partners import approve_partner, collect_enrolments, invite_partner, publish_invitations
-from gateway.desk.publication import make_key_set, publish
+from gateway.desk.keyring.bootstrap import add_gateway, make_desk
+from gateway.desk.keyring.publication import make_key_set, publish
+from gateway.desk.partnership.partners import approve_partner, collect_enrolments, invite_partner, publish_invitations
 from gateway.desk.wiring import Desk, open_desk
 from gateway.intake import Accepted, NewReport
 from gateway.new_gateway import NewGateway, create_gateway

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from gateway.desk.feedback.digests import DigestOrder
 from gateway.desk.feedback.tables import CountedCluster
-from gateway.desk.quarters import Quarter
+from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.schema import CASES
 

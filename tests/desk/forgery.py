@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.desk.set_aside import list_set_aside
+from gateway.desk.collection.set_aside import list_set_aside
 from gateway.desk.store.schema import ALARMS
 from gateway.key_folder import read_receipt_key
 from partner_sdk.intake import IntakeStatement, peek_intake, sign_intake

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from gateway.config import StateFolder
-from gateway.desk.bootstrap import BootstrapError, add_gateway, make_desk
 from gateway.desk.config import DeskConfig, DeskConfigError, DeskPaths, load_config
-from gateway.desk.publication import PublicationError, publish
+from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, make_desk
+from gateway.desk.keyring.publication import PublicationError, publish
 from gateway.desk.wiring import open_desk
 from gateway.web.settings import SettingsError
 from partner_sdk.canonical import encode

@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.desk.chain import FORK, GAP, NEW_EPOCH, clear_alarm
-from gateway.desk.collect import collect_reports
+from gateway.desk.collection.chain import FORK, GAP, NEW_EPOCH, clear_alarm
+from gateway.desk.collection.collect import collect_reports
+from gateway.desk.collection.reconcile import reconcile
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.reconcile import reconcile
 from partner_sdk.intake import FIRST_PREVIOUS
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms, resign_newest, set_aside

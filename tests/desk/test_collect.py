@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from gateway.desk.cases import list_cases, open_case
-from gateway.desk.collect import Collected, collect_reports, try_again
+from gateway.desk.casework.cases import list_cases, open_case
+from gateway.desk.collection.collect import Collected, collect_reports, try_again
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.schema import REPORTS, SET_ASIDE
 from gateway.intake import NewReport

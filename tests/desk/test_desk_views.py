@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk import case_codes
 from gateway.desk.app import make_desk_app
-from gateway.desk.cases import get_case
+from gateway.desk.casework import case_codes
+from gateway.desk.casework.cases import get_case
 from gateway.desk.config import DeskConfigError
 from gateway.desk.feedback import posting
 from gateway.desk.feedback.records import get_record, make_digest_id
@@ -258,7 +258,7 @@ def test_a_second_closing_changes_nothing(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER)
     browser.post(f"/cases/{case_id}/read")
     browser.post(f"/cases/{case_id}/close", **ANSWERS)
-    response = browser.post(f"/cases/{case_id}/close", **(ANSWERS | {"outcome": "out_of_remit"}))
+    response = browser.post(f"/cases/{case_id}/close", **(ANSWERS | {"outcome": "actioned"}))
     assert words.CASE_FAULTS["already-closed"] in response.text
     with desk.store.read() as connection:
         assert get_case(connection, case_id).outcome == "used"

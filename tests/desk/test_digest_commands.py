@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from gateway.desk.cli import main
 from gateway.desk.feedback import posting
-from gateway.desk.mailbox_post import write_message
+from gateway.desk.partnership.mailbox_post import write_message
 from gateway.desk.store.schema import MAILBOX_MESSAGES, PARTNERS
 from gateway.desk.wiring import Desk, open_desk, utc_now
 from partner_sdk.canonical import format_time, parse_base64url

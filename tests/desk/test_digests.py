@@ -12,7 +12,7 @@ from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD, is_eligible
 from gateway.desk.feedback.ledger import find_spends
 from gateway.desk.feedback.records import find_record, list_records, make_digest_id
 from gateway.desk.feedback.tables import make_tables
-from gateway.desk.quarters import Quarter, QuarterError
+from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.store import DeskStore
 from partner_sdk.digest import Digest, parse_digest
 from tests.desk.digest_builders import NOW, PARTNER, QUARTER, add_case, add_cases, clock, make_order, make_store

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases import list_cases
-from gateway.desk.collect import try_again
-from gateway.desk.partners import approve_partner, suspend_partner
-from gateway.desk.row_checks import KEY_ENDED_GRACE
+from gateway.desk.casework.cases import list_cases
+from gateway.desk.collection.collect import try_again
+from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
+from gateway.desk.partnership.partners import approve_partner, suspend_partner
 from gateway.desk.store.schema import FORMER_PARTNER_KEYS
 from partner_sdk.canonical import format_time
 from tests.builders import DAY, NOW, seal_report

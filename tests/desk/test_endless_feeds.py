@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk import collect, partners, reconcile
+from gateway.desk.collection import collect, reconcile
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.partnership import partners
 from partner_sdk.canonical import encode, parse_exact
 from partner_sdk.errors import FormatError
 from partner_sdk.feed_messages import (

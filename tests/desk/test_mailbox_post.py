@@ -8,9 +8,9 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from gateway.desk.mailbox_post import list_messages, post_message, post_waiting
-from gateway.desk.partners import PartnerError
-from gateway.desk.publication import make_key_set
+from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.partnership.mailbox_post import list_messages, post_message, post_waiting
+from gateway.desk.partnership.partners import PartnerError
 from gateway.desk.store.schema import MAILBOX_MESSAGES
 from partner_sdk.canonical import encode, parse_base64url, to_base64url
 from partner_sdk.envelope import Envelope

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.desk.partners import (
+from gateway.desk.partnership.partners import (
     EnrolmentsTaken,
     PartnerError,
     approve_partner,

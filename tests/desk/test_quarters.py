@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.quarters import (
+from gateway.desk.keyring.quarters import (
     Quarter,
     QuarterError,
     check_closed,

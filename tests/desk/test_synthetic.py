@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from gateway.desk import case_codes, synthetic
-from gateway.desk.cases import CaseError, list_cases, open_case
+from gateway.desk import synthetic
+from gateway.desk.casework import case_codes
+from gateway.desk.casework.cases import CaseError, list_cases, open_case
 from gateway.desk.feedback.digests import make_digest
-from gateway.desk.quarters import Quarter, QuarterError
+from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.store.schema import CASES, REPORTS, STAGES
 from gateway.desk.synthetic import SyntheticError, make_synthetic_cases
 from gateway.desk.wiring import Desk

@@ -1,4 +1,4 @@
-"""The vault opens its three purposes, in the very context that was sealed, and nothing else."""
+"""The vault opens its four kinds of box, in the very context that was sealed, and nothing else."""
 
 import os
 from pathlib import Path
@@ -58,7 +58,12 @@ def test_context_and_enrolment_have_doors_of_their_own() -> None:
 
 
 def test_door_refuses_every_other_purpose() -> None:
-    doors = {"report": VAULT.open_report, "context": VAULT.open_context, "enrol": VAULT.open_enrolment}
+    doors = {
+        "report": VAULT.open_report,
+        "context": VAULT.open_context,
+        "enrol": VAULT.open_enrolment,
+        "reply": VAULT.open_reply_copy,
+    }
     tried = 0
     for purpose in ("report", "context", "enrol", "mailbox", "reply"):
         context = with_context(purpose=purpose)
@@ -69,7 +74,16 @@ def test_door_refuses_every_other_purpose() -> None:
                     door(envelope, context=context)
                 assert caught.value.reason == "wrong-purpose"
                 tried += 1
-    assert tried == 12
+    assert tried == 16
+
+
+def test_only_a_reply_that_is_addressed_to_the_agency_opens() -> None:
+    own = with_context(purpose="reply", sender="agency", kind="copy")
+    assert VAULT.open_reply_copy(seal(b"plain", key=KEY, context=own), context=own) == b"plain"
+    childs = msgspec.structs.replace(own, recipient="K7QF-2M9TX-4")
+    with pytest.raises(OpeningError) as caught:
+        VAULT.open_reply_copy(seal(b"plain", key=KEY, context=childs), context=childs)
+    assert caught.value.reason == "wrong-recipient"
 
 
 @pytest.mark.parametrize("field", sorted(OTHER))

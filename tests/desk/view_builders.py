@@ -13,16 +13,21 @@ from sqlalchemy import insert, select
 from werkzeug.test import TestResponse
 
 from gateway.desk.app import make_desk_app
-from gateway.desk.bootstrap import make_desk
 from gateway.desk.config import DeskConfig
+from gateway.desk.keyring.bootstrap import make_desk
 from gateway.desk.store.schema import CASES, PARTNERS, REPORTS, SEALING_KEYS
 from gateway.desk.views.start_links import make_start_link
 from gateway.desk.wiring import Desk, open_desk
-from partner_sdk.canonical import format_time, parse_time
+from partner_sdk.canonical import format_time, parse_time, to_base64url
+from partner_sdk.envelope import Envelope
 from partner_sdk.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
+from partner_sdk.key_files import load_xwing_private_key, xwing_public_bytes
 from partner_sdk.keys import make_sealing_key
+from partner_sdk.padding import unpad
 from partner_sdk.public_report import encode_public_report
-from partner_sdk.sealing import seal
+from partner_sdk.reference import make_reference
+from partner_sdk.reply_message import reply_context
+from partner_sdk.sealing import make_suite, seal
 from partner_sdk.submission import ClearFields, report_context
 from tests.desk.digest_builders import PARTNER
 from tests.public_report_builders import make_contact, make_public_report
@@ -63,8 +68,31 @@ def make_test_desk(folder: Path, clock: Clock) -> Desk:
     return desk
 
 
-def add_sealed_case(desk: Desk, *, marker: str, under_18: str = "no", **changes: Any) -> str:
-    """File a case with a report of the public, sealed to this desk, whose every text holds the marker."""
+def make_code_seed(words: str) -> bytes:
+    """Return the seed of a return code; the real one is derived slowly, and no test here needs that."""
+    return hashlib.sha256(words.encode()).digest()
+
+
+def make_code_key(seed: bytes) -> str:
+    """Return the public half of a return code, as a report carries it."""
+    return to_base64url(xwing_public_bytes(seed))
+
+
+def open_by_code(raw: bytes, *, seed: bytes, reference: str, message_id: str) -> bytes:
+    """Open the box of a reply as whoever comes back does; the gateway's own code is another room's."""
+    envelope = Envelope.parse(raw)
+    context = reply_context(environment="live", reference=reference, message_id=message_id)
+    padded = make_suite().decrypt(envelope.box, load_xwing_private_key(seed), info=context.info(key_id=envelope.key_id))
+    return unpad(padded, purpose="reply", sender="agency")
+
+
+def add_sealed_case(
+    desk: Desk, *, marker: str, under_18: str = "no", report: dict[str, Any] | None = None, **changes: Any
+) -> str:
+    """File a case with a report of the public, sealed to this desk, whose every text holds the marker.
+
+    `report` changes its answers, `changes` the columns of the case.
+    """
     clear = ClearFields(
         earlier_reference=None,
         environment="live",
@@ -94,14 +122,15 @@ def add_sealed_case(desk: Desk, *, marker: str, under_18: str = "no", **changes:
         "submitted_at": format_time(desk.clock()),
         "under_18": under_18,
         "who": "me",
+        **(report or {}),
     }
-    report = make_public_report(**values)
+    answered = make_public_report(**values)
     case_id, moment = desk.make_id(), format_time(desk.clock())
     common = {
         "environment": "live",
         "partner": "public",
         "report_id": clear.report_id,
-        "reference": f"REF-{case_id[-6:].upper()}",
+        "reference": make_reference("live", random=desk.random(6)),
         "door": "public",
         "priority": "P2",
         "received_at": moment,
@@ -116,7 +145,7 @@ def add_sealed_case(desk: Desk, *, marker: str, under_18: str = "no", **changes:
             open_until=parse_time(row.open_until),
             state="active",
         )
-        envelope = seal(encode_public_report(report), key=key, context=report_context(clear)).to_bytes()
+        envelope = seal(encode_public_report(answered), key=key, context=report_context(clear)).to_bytes()
         reference = str(common["reference"])
         intake = IntakeStatement(
             clear=clear,
@@ -155,6 +184,12 @@ def add_sealed_case(desk: Desk, *, marker: str, under_18: str = "no", **changes:
             "reply_owed": under_18 != "no",
             "cluster_id": case_id,
             "synthetic": False,
+            "reply_by": answered.reply_by,
+            "region": answered.region or None,
+            "country": answered.country or None,
+            "has_reply_key": answered.reply_key is not None,
+            "flagged": any(not signal.startswith("danger-") for signal in answered.signals),
+            "meeting_soon": answered.meeting.when in {"today", "next_days"},
         }
         connection.execute(insert(CASES).values(values | changes))
     return case_id

@@ -2,14 +2,24 @@
 
 import argparse
 
-from gateway.desk.cli_frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say, say_lines
+from gateway.desk.commands.frame import (
+    DONE,
+    LOOK,
+    Commands,
+    add_command,
+    add_group,
+    get_actor,
+    print_json,
+    say,
+    say_lines,
+)
 from gateway.desk.feedback.digests import DigestError, DigestOrder, get_body, make_digest, reject_digest
 from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD
 from gateway.desk.feedback.ledger import find_spends
 from gateway.desk.feedback.posting import release_to_mailbox
 from gateway.desk.feedback.records import DigestRecord, get_record, list_records
-from gateway.desk.partners import get_partner
-from gateway.desk.quarters import Quarter, get_last_closed_quarter, parse_quarter
+from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_quarter
+from gateway.desk.partnership.partners import get_partner
 from gateway.desk.synthetic import make_synthetic_cases
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.digest import format_epsilon, parse_digest, render_csv, render_json, render_table

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, func, select
 
 from gateway.desk.feedback.records import list_records
 from gateway.desk.feedback.tables import NOT_STATED, CountedCluster
-from gateway.desk.quarters import Quarter
+from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store.schema import CASES
 from partner_sdk.canonical import format_time
 

@@ -28,7 +28,7 @@ from gateway.desk.feedback.records import (
     mark_released,
 )
 from gateway.desk.feedback.tables import Table, count_table, make_tables
-from gateway.desk.quarters import Quarter, check_closed, parse_quarter
+from gateway.desk.keyring.quarters import Quarter, check_closed, parse_quarter
 from gateway.desk.store import DeskStore
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.keys import Environment

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from gateway.desk.feedback.tables import BUDGET_MICRO
-from gateway.desk.quarters import Quarter
+from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store import DeskStore
 from gateway.desk.store.schema import LEDGER
 from partner_sdk.canonical import format_time

@@ -13,7 +13,7 @@ from gateway.desk.feedback.eligibility import is_eligible
 from gateway.desk.feedback.intervals import CERTAINTY_PERMILLE, get_reach, make_interval
 from gateway.desk.feedback.records import DigestRecord
 from gateway.desk.feedback.tables import TOTAL, Table
-from gateway.desk.quarters import Quarter
+from gateway.desk.keyring.quarters import Quarter
 from partner_sdk.canonical import format_time
 from partner_sdk.digest import (
     DIGEST_VERSION,

@@ -2,7 +2,7 @@
 
 from gateway.desk.feedback.digests import release_digest
 from gateway.desk.feedback.records import DigestRecord
-from gateway.desk.mailbox_post import post_waiting, write_message
+from gateway.desk.partnership.mailbox_post import post_waiting, write_message
 from gateway.desk.wiring import Desk
 
 

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk.feedback.tables import CountedCluster
-from gateway.desk.quarters import Quarter
+from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store.schema import DIGESTS
 from partner_sdk import canonical
 from partner_sdk.errors import ReportAbuseError

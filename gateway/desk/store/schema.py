@@ -138,6 +138,14 @@ CASES: Final = Table(
     Column("weakness_2", Text),
     Column("cluster_id", Text),
     Column("synthetic", Boolean, nullable=False),
+    # More that only the report says: the day promised, where the child is, and whether a reply can be sealed to a code.
+    Column("reply_by", Text),
+    Column("region", Text),
+    Column("country", Text),
+    Column("has_reply_key", Boolean, nullable=False, server_default=text("0")),
+    Column("flagged", Boolean, nullable=False, server_default=text("0")),
+    Column("redirected_to", Text),
+    Column("meeting_soon", Boolean, nullable=False, server_default=text("0")),
     UniqueConstraint("environment", "partner", "report_id"),
     CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name="weakness_order"),
     Index(None, "provider", "closed_at"),
@@ -262,6 +270,58 @@ STAGES: Final = Table(
     Column("outcome", Text),
     Column("queued_at", Text, nullable=False),
     Column("sent_at", Text),
+)
+
+# Answers to a person who reported, sealed to the return code. What the desk wrote is sealed a second time, to its own
+# key, for the next person who works on the case; a note that says only "read" has no second box.
+REPLY_MESSAGES: Final = Table(
+    "reply_messages",
+    METADATA,
+    Column("message_id", Text, primary_key=True),
+    Column("case_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # reply, read
+    Column("reference", Text, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("desk_copy", LargeBinary),
+    Column("written_at", Text, nullable=False),
+    Column("written_by", Text, nullable=False),
+    Column("posted_at", Text),
+    Index(None, "case_id"),
+)
+
+# Short notes to be sent. Never an address: it is read from the envelope when the note is sent.
+OUTGOING_POST: Final = Table(
+    "outgoing_post",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("case_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # acknowledgement
+    Column("channel", Text, nullable=False),  # email, sms
+    Column("language", Text, nullable=False),
+    Column("state", Text, nullable=False),  # waiting, held, sent, given_up
+    Column("tries", Integer, nullable=False),
+    Column("next_try_at", Text, nullable=False),
+    Column("queued_at", Text, nullable=False),
+    Column("sent_at", Text),
+    # A keyed hash of the address, kept for the one day in which no second note may go there.
+    Column("address_mac", LargeBinary),
+    Column("last_error", Text),  # a code of ours, never a server's words: those quote addresses
+    UniqueConstraint("case_id", "kind"),
+    Index(None, "state", "next_try_at"),
+)
+
+# Notices to whoever is on duty that something urgent came in; the row says how many, never what.
+PAGES: Final = Table(
+    "pages",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("target", Text, nullable=False),  # desk, out_of_hours
+    Column("count", Integer, nullable=False),
+    Column("first_at", Text, nullable=False),
+    Column("sent_at", Text),
+    Column("tries", Integer, nullable=False),
+    Column("next_try_at", Text, nullable=False),
+    Column("last_error", Text),
 )
 
 # The budget of the digests: spent before anything is sampled. Rows are only ever added (a trigger holds it).

@@ -1,15 +1,14 @@
-"""Reads the two forms of a case, reply and closing, and says in words what is missing.
+"""Reads the answers that close a case, and says in words what is missing.
 
-The rules of closing live in `gateway/desk/cases.py`; this file only knows which question was left blank.
+The rules of closing live in `gateway/desk/casework/closing.py`; this file only knows which question was left blank.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from werkzeug.datastructures import MultiDict
 
-from gateway.desk.case_codes import MOST_WEAKNESSES, NO_SAFE_CONTACT
-from gateway.desk.cases import Assessment, Closing
+from gateway.desk.casework.case_codes import MOST_WEAKNESSES, OUT_OF_REMIT
+from gateway.desk.casework.closing import Assessment, Closing
 from gateway.desk.views.words import ASSESSMENT
 
 Form = MultiDict[str, str]
@@ -39,7 +38,7 @@ _QUESTIONS = (
     ("outcome", "Choose the outcome."),
     ("assessor", "Give the name of the person who assessed this."),
 )
-_OPTIONAL = ("cluster", "release_outcome")
+_OPTIONAL = ("cluster", "redirected_to", "release_outcome")
 
 
 def read_answers(form: Form, *, person: str) -> Answers:
@@ -54,6 +53,8 @@ def read_answers(form: Form, *, person: str) -> Answers:
 def find_faults(answers: Answers) -> list[Fault]:
     """Return what is missing, in the order of the form."""
     faults = [Fault(name, words) for name, words in _QUESTIONS if not answers.single[name]]
+    if answers.single["outcome"] == OUT_OF_REMIT and not answers.single["redirected_to"]:
+        faults.append(Fault("redirected_to", "Say where they were sent, because this is out of remit."))
     if len(answers.weaknesses) > MOST_WEAKNESSES:
         faults.append(Fault("weakness", "Choose two weaknesses at most: the two that mattered most."))
     return faults
@@ -75,13 +76,6 @@ def make_closing(answers: Answers) -> Closing:
         age_band=single["age_band"],
         weaknesses=answers.weaknesses,
         cluster_id=single["cluster"] or None,
+        # A place that is still chosen from before the outcome was changed is no answer.
+        redirected_to=(single["redirected_to"] or None) if single["outcome"] == OUT_OF_REMIT else None,
     )
-
-
-def find_reply_faults(code: str, reason: str) -> Sequence[Fault]:
-    """Return what is missing in the record of a reply."""
-    if not code:
-        return [Fault("code", "Say how the person was answered.")]
-    if code == NO_SAFE_CONTACT and not reason.strip():
-        return [Fault("reason", "Say why there is no safe way to reply.")]
-    return []

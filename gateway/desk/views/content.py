@@ -8,11 +8,29 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.desk.row_checks import SealedContent
+from gateway.desk.collection.row_checks import SealedContent
 
 _WORDS = {
     "story": "In their own words",
     "narrative": "What happened",
+    "still": "Is it still going on?",
+    "feels": "How they feel",
+    "told": "Whom they have told",
+    "when": "When it happened",
+    "pictures": "About pictures",
+    "region": "Where they live",
+    "reporter_age_band": "Age of the person reporting",
+    "near": "Do they live there, or see the phone?",
+    "in_real_life": "Do they know them in real life?",
+    "knows": "What they know of the child",
+    "already_told": "Who has been told already",
+    "child_knows": "Does the child know of this report?",
+    "is_with_you": "Is the child with them now?",
+    "may_send_note": "May a short note be sent?",
+    "signals": "Marks of the form",
+    "signposted": "Helpers that were shown on the way",
+    "reply_by": "Day that was promised",
+    "reply_key": "Key of the return code",
     "under_18": "Is the person reporting under 18?",
     "who": "Who this is about",
     "age_band": "Age of the child",
@@ -30,6 +48,12 @@ _WORDS = {
 }
 # What the reader wants first; what the machine added comes last.
 _LAST = "Particulars"
+_ADDED = frozenset(
+    {
+        *("schema_version", "copy_version", "submitted_at", "language"),
+        *("placement", "reply_by", "reply_key", "signals", "signposted"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +103,7 @@ def _find_group(path: tuple[str, ...]) -> str:
     inner = path[1:] if path[0] == "report" else path
     if inner[-1] in {"story", "narrative"}:
         return "What was said"
-    if inner[0] == "clear" or inner[-1] in {"schema_version", "copy_version", "submitted_at", "language"}:
+    if inner[0] == "clear" or inner[-1] in _ADDED:
         return _LAST
     return _make_title(inner[0]) if len(inner) > 1 else "Answers"
 

@@ -13,7 +13,7 @@ from gateway.desk.feedback import digests, posting
 from gateway.desk.feedback.ledger import find_spends
 from gateway.desk.feedback.records import DigestRecord, DigestRecordError, get_record, list_records
 from gateway.desk.feedback.tables import BUDGET_MICRO
-from gateway.desk.quarters import get_last_closed_quarter, parse_quarter
+from gateway.desk.keyring.quarters import get_last_closed_quarter, parse_quarter
 from gateway.desk.store.schema import PARTNERS
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.web.problem_pages import not_found

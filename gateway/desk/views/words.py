@@ -18,7 +18,19 @@ REPLIES = (
     ("replied_by_email", "Sent an e-mail"),
     ("replied_through_adult", "Through an adult they trust"),
     ("replied_through_school", "Through their school"),
+    ("replied_by_return_code", "Through the return code alone"),
     ("no_safe_contact", "There is no safe way to reply"),
+)
+REDIRECTS = (
+    ("school_and_app", "Their school and the app"),
+    ("childline", "Childline"),
+    ("report_harmful_content", "Report Harmful Content"),
+    ("app_own_help", "The app's own help"),
+    ("iwf", "Internet Watch Foundation"),
+    ("police_not_urgent", "Police, not urgent: 101"),
+    ("revenge_porn_helpline", "Revenge Porn Helpline"),
+    ("other_country", "A body in the country where they live"),
+    ("other", "Somebody else"),
 )
 ASSESSMENT = (
     ("immediate_risk", "Is a child at immediate risk?"),
@@ -35,19 +47,53 @@ STATES = (
     ("not-eligible", "Not eligible"),
 )
 
-_TITLES = dict((*YES_NO, *BEST_PLACED, *REPLIES, *KINDS, *AGE_BANDS, *OUTCOMES, *WEAKNESSES, *DOORS, *STATES))
-
 # What a case form says when the rules of cases.py refuse; their own words are for the command line.
 CASE_FAULTS = {
     "already-closed": "This case is closed already. Nothing was changed.",
     "not-opened": "Nobody has read this report yet. Open it before you assess it.",
     "reply-owed": "A reply is owed to the person who reported. Record the reply below before you close the case.",
-    "reason-missing": "Say why there is no safe way to reply.",
+    "no-redirect": "Say where they were sent, because this is out of remit.",
     "no-assessor": "Give the name of the person who assessed this.",
     "bad-code": "One of the answers is not on the list. Choose it again.",
     "unknown-case": "There is no case with that id or reference.",
     "synthetic": "This is a made-up case. There is no report behind it to read.",
 }
+
+# The same for a reply: which field, and what to do about it.
+REPLY_FAULTS = {
+    "no-text": ("reply_text", "Write the reply first."),
+    "unprintable": ("reply_text", "The text holds signs that no page can show. Take them out."),
+    "reason-missing": ("reason", "Say why there is no safe way to reply."),
+    "return-code-reason-missing": ("counts_reason", "Say why the return code alone is the right way."),
+    "reason-too-long": ("reason", "Make the reason shorter: 300 characters at most."),
+    "no-sealed-reply": ("code", "No reply was written to the return code yet. Write it first."),
+    "no-reply-key": ("reply_text", "This report has no return code. Answer in another way and record it."),
+    "not-opened": ("report", "Nobody has read this report yet. Open it first."),
+    "no-sealing-key": ("reply_text", "No sealing key of the desk is active. Run “report-abuse-desk publish”."),
+}
+REGIONS = (
+    ("england", "England"),
+    ("scotland", "Scotland"),
+    ("wales", "Wales"),
+    ("northern_ireland", "Northern Ireland"),
+    ("not_uk", "Not in the UK"),
+    ("not_sure", "They are not sure"),
+)
+CHANNELS = (("email", "E-mail"), ("sms", "Text message"))
+POST_STATES = (
+    ("waiting", "Waits"),
+    ("held", "Held until tomorrow"),
+    ("sent", "Sent"),
+    ("given_up", "Given up"),
+)
+PAGE_TARGETS = (("desk", "The desk"), ("out_of_hours", "The out-of-hours body"))
+
+_TITLES = dict(
+    (
+        *(*YES_NO, *BEST_PLACED, *REPLIES, *REDIRECTS, *KINDS, *AGE_BANDS, *OUTCOMES, *WEAKNESSES, *DOORS, *STATES),
+        *(*REGIONS, *CHANNELS, *POST_STATES, *PAGE_TARGETS),
+    )
+)
 
 
 def title_of(code: str | None) -> str:

@@ -1,0 +1,227 @@
+"""Answering and closing: the reply that is owed, the assessment of a named person, and what digests are made of.
+
+Never closes by itself, and never before a child who is owed a reply has had one.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, select, update
+
+from gateway.desk import audit
+from gateway.desk.casework.case_codes import (
+    AGE_BANDS,
+    BEST_PLACED,
+    KINDS,
+    MOST_WEAKNESSES,
+    NO_SAFE_CONTACT,
+    OUT_OF_REMIT,
+    OUTCOMES,
+    REDIRECTS,
+    REPLIED_BY_RETURN_CODE,
+    REPLY_CODES,
+    WEAKNESSES,
+    YES_NO,
+)
+from gateway.desk.casework.cases import CaseError, CaseRow, get_case
+from gateway.desk.partnership import stages
+from gateway.desk.store.schema import CASES, REPLY_MESSAGES
+from gateway.desk.wiring import Desk
+from partner_sdk.canonical import format_time
+
+MAX_REASON_CHARACTERS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The four explicit answers and who gave them (R15, R16)."""
+
+    assessor: str
+    immediate_risk: str
+    urgent: str
+    urgent_dissemination: str
+    best_placed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What closing asks for.
+
+    `cluster_id` is the id or reference of another case about the same person or incident, which this one is joined to.
+    `redirected_to` is where somebody was sent whose report is out of remit (R7), and is given then and only then.
+    """
+
+    assessment: Assessment
+    outcome: str
+    kind: str
+    age_band: str
+    weaknesses: tuple[str, ...] = ()
+    cluster_id: str | None = None
+    redirected_to: str | None = None
+
+
+def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, actor: str) -> CaseRow:
+    """Record that the person reporting was answered, and how; or why an answer would do harm.
+
+    Raises `CaseError` (`unknown-case`, `bad-code`, `reason-missing`, `return-code-reason-missing`, `no-sealed-reply`).
+    """
+    reason = check_reply_record(code, reason)
+    now = desk.clock()
+    with desk.store.write() as connection:
+        found = get_case(connection, wanted)
+        if code == REPLIED_BY_RETURN_CODE and not _has_sealed_reply(connection, found):
+            raise CaseError("No reply was written to the return code of this report.", reason="no-sealed-reply")
+        note_reply(connection, found, code=code, reason=reason, actor=actor, now=now)
+        return get_case(connection, found.case_id)
+
+
+def check_reply_record(code: str, reason: str | None) -> str | None:
+    """Return the reason without the spaces around it, or raise `CaseError` for what `record_reply` would refuse."""
+    _check_code("reply", code, REPLY_CODES)
+    reason = (reason or "").strip() or None
+    if code == NO_SAFE_CONTACT and reason is None:
+        raise CaseError("Say why there is no safe way to reply: --reply-reason.", reason="reason-missing")
+    if code == REPLIED_BY_RETURN_CODE and reason is None:
+        # It waits for somebody who may never come back: a person says why it is enough.
+        raise CaseError(
+            "Say why the return code alone is the right way: --reply-reason.", reason="return-code-reason-missing"
+        )
+    if reason is not None and len(reason) > MAX_REASON_CHARACTERS:
+        raise CaseError(f"A reason has at most {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
+    return reason
+
+
+def note_reply(
+    connection: Connection, found: CaseRow, *, code: str, reason: str | None, actor: str, now: datetime
+) -> None:
+    """Enter the reply that is owed, in the caller's transaction; `check_reply_record` has passed it."""
+    connection.execute(
+        update(CASES)
+        .where(CASES.c.case_id == found.case_id)
+        .values(reply_code=code, reply_reason=reason, reply_recorded_at=format_time(now))
+    )
+    audit.append_entry(
+        connection, at=now, actor=actor, action="record-reply", subject=found.case_id, detail={"code": code}
+    )
+
+
+def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release_outcome: bool = False) -> CaseRow:
+    """Close a case with its assessment. `release_outcome` tells the partner whose own report it is.
+
+    Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`, `bad-code`, `no-assessor`, `no-redirect`,
+    `reply-owed`.
+    """
+    check_closing(closing)
+    now = desk.clock()
+    with desk.store.write() as connection:
+        found = get_case(connection, wanted)
+        _check_may_close(found)
+        joined = found if closing.cluster_id is None else get_case(connection, closing.cluster_id)
+        first, second = (*closing.weaknesses, None, None)[:2]
+        connection.execute(
+            update(CASES)
+            .where(CASES.c.case_id == found.case_id)
+            .values(
+                closed_at=format_time(now),
+                assessor=closing.assessment.assessor.strip(),
+                immediate_risk=closing.assessment.immediate_risk,
+                urgent=closing.assessment.urgent,
+                urgent_dissemination=closing.assessment.urgent_dissemination,
+                best_placed=closing.assessment.best_placed,
+                kind=closing.kind,
+                age_band=closing.age_band,
+                outcome=closing.outcome,
+                weakness_1=first,
+                weakness_2=second,
+                cluster_id=joined.cluster_id or joined.case_id,
+                redirected_to=closing.redirected_to,
+            )
+        )
+        closed = get_case(connection, found.case_id)
+        if release_outcome:
+            outcome = _released_outcome(connection, closed)
+            stages.queue_stage(connection, partner=found.partner, report_id=found.report_id, outcome=outcome, now=now)
+        audit.append_entry(
+            connection,
+            at=now,
+            actor=actor,
+            action="close-case",
+            subject=found.case_id,
+            detail={
+                "outcome": closing.outcome,
+                "redirected_to": closing.redirected_to,
+                "released": release_outcome,
+            },
+        )
+        return closed
+
+
+def check_closing(closing: Closing) -> None:
+    """Raise `CaseError` for an answer that is missing or is no code of the list."""
+    if not closing.assessment.assessor.strip():
+        raise CaseError("Name the person who assessed this: --assessor.", reason="no-assessor")
+    for name in ("immediate_risk", "urgent", "urgent_dissemination"):
+        _check_code(name, getattr(closing.assessment, name), YES_NO)
+    _check_code("best_placed", closing.assessment.best_placed, BEST_PLACED)
+    _check_code("outcome", closing.outcome, OUTCOMES)
+    _check_code("kind", closing.kind, KINDS)
+    _check_code("age_band", closing.age_band, AGE_BANDS)
+    for weakness in closing.weaknesses:
+        _check_code("weakness", weakness, WEAKNESSES)
+    if len(closing.weaknesses) > MOST_WEAKNESSES or len(set(closing.weaknesses)) != len(closing.weaknesses):
+        raise CaseError(f"At most {MOST_WEAKNESSES} weaknesses, each once.", reason="bad-code")
+    _check_redirect(closing)
+
+
+def _check_redirect(closing: Closing) -> None:
+    if closing.outcome == OUT_OF_REMIT and closing.redirected_to is None:
+        raise CaseError("Say where this person was sent: --redirected-to.", reason="no-redirect")
+    if closing.redirected_to is None:
+        return
+    _check_code("redirected_to", closing.redirected_to, REDIRECTS)
+    if closing.outcome != OUT_OF_REMIT:
+        raise CaseError(f"Only the outcome {OUT_OF_REMIT} sends somebody elsewhere.", reason="bad-code")
+
+
+def _has_sealed_reply(connection: Connection, found: CaseRow) -> bool:
+    return (
+        connection.execute(
+            select(REPLY_MESSAGES.c.message_id).where(
+                REPLY_MESSAGES.c.case_id == found.case_id, REPLY_MESSAGES.c.kind == "reply"
+            )
+        ).first()
+        is not None
+    )
+
+
+def _check_may_close(found: CaseRow) -> None:
+    if found.closed_at is not None:
+        raise CaseError("This case is closed already.", reason="already-closed")
+    if found.opened_at is None:
+        raise CaseError("Nobody has read this report yet: open it first (`case show`).", reason="not-opened")
+    if found.reply_owed and found.reply_code is None:
+        raise CaseError(
+            "A child is owed a reply first (R23). Record it with --reply-recorded, or why it would do harm with "
+            f"--reply-recorded {NO_SAFE_CONTACT} --reply-reason.",
+            reason="reply-owed",
+        )
+
+
+def _check_code(name: str, code: str, codes: tuple[str, ...]) -> None:
+    if code not in codes:
+        raise CaseError(f"{name} must be one of: {', '.join(codes)}.", reason="bad-code")
+
+
+def _released_outcome(connection: Connection, closed: CaseRow) -> str | None:
+    # "Duplicate" of somebody else's report would tell one provider about another (R49).
+    if closed.outcome != "duplicate":
+        return closed.outcome
+    own_earlier = connection.execute(
+        select(CASES.c.case_id).where(
+            CASES.c.partner == closed.partner,
+            CASES.c.cluster_id == closed.cluster_id,
+            CASES.c.case_id != closed.case_id,
+        )
+    ).first()
+    return "duplicate" if own_earlier is not None else "used"

@@ -1,0 +1,61 @@
+"""The day by which a person was told that they would hear from us, and whether it has passed.
+
+The day is one of the United Kingdom: it was printed on a page there, and it ends at midnight there.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from gateway.desk.casework.cases import CaseRow
+from partner_sdk.canonical import parse_time
+
+UK: Final = ZoneInfo("Europe/London")
+# Not from the locale: the desk reads English, and a server's locale may be any.
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+def get_uk_day(moment: datetime) -> date:
+    """Return the day that it is in the United Kingdom."""
+    return moment.astimezone(UK).date()
+
+
+def get_uk_day_of(text: str) -> date:
+    """Return the day in the United Kingdom of a time as the desk stores it."""
+    return get_uk_day(parse_time(text))
+
+
+def is_waiting(case: CaseRow) -> bool:
+    """Return whether a reply is owed and none is recorded."""
+    return case.reply_owed and case.reply_code is None and case.closed_at is None
+
+
+def find_promised_day(case: CaseRow) -> date | None:
+    """Return the day that the person was told, or None where no day was named."""
+    return None if case.reply_by is None else date.fromisoformat(case.reply_by)
+
+
+def count_days_late(case: CaseRow, *, today: date) -> int:
+    """Return by how many days a reply that is still owed is late; 0 when it is not."""
+    promised = find_promised_day(case)
+    return 0 if promised is None or not is_waiting(case) else max(0, (today - promised).days)
+
+
+def count_overdue(cases: Iterable[CaseRow], *, today: date) -> int:
+    """Return how many replies are late."""
+    return sum(count_days_late(case, today=today) > 0 for case in cases)
+
+
+def spell_day(day: date) -> str:
+    """Return a day as the page for the person spells it, such as Friday 27 November."""
+    return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+
+
+def spell_lateness(days: int) -> str:
+    """Return in words how late a reply is."""
+    return "1 day late" if days == 1 else f"{days} days late"

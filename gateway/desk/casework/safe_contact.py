@@ -1,0 +1,57 @@
+"""Judges from a report which ways to the person are open, and what whoever answers must be warned of first.
+
+Never decides to contact anybody: it says what the person asked for, and what speaks against a way.
+"""
+
+from enum import Enum
+from typing import Final
+
+from partner_sdk.public_report import PublicReport, SafeContact
+
+# The line that goes with each way; a way without one can not be used.
+_LINE_OF: Final = {"call": "phone", "text": "phone", "email": "email", "adult": "adult", "school": "school"}
+WRITTEN_WAYS: Final = frozenset({"text", "email"})
+YOUNGEST: Final = "12_or_under"
+_YES: Final = "yes"
+_NO: Final = "no"
+
+
+class ContactWarning(Enum):
+    """What whoever answers must know before anything else, the most important first."""
+
+    NEAR = "near"
+    MAYBE_NEAR = "maybe-near"
+    YOUNG = "young"
+    SEEN = "seen"
+    DOUBTED = "doubted"
+    NO_WAY = "no-way"
+
+
+def list_open_ways(report: PublicReport) -> tuple[str, ...]:
+    """Return the ways that the person picked, that have a line, and that whoever lives there can not read."""
+    return tuple(way for way in report.contact.ways if get_line(report.contact, way) and not is_barred(report, way))
+
+
+def is_barred(report: PublicReport, way: str) -> bool:
+    """Return whether a way would put words where the person that the report is about can read them."""
+    return way in WRITTEN_WAYS and report.person.near == _YES
+
+
+def get_line(contact: SafeContact, way: str) -> str:
+    """Return the number, address or name that goes with a way; empty where there is none."""
+    name = _LINE_OF.get(way)
+    return "" if name is None else str(getattr(contact, name)).strip()
+
+
+def list_warnings(report: PublicReport, *, is_flagged: bool = False) -> tuple[ContactWarning, ...]:
+    """Return what to know before anybody is contacted. What was not said counts as the more careful answer."""
+    contact, near = report.contact, report.person.near
+    said = {
+        ContactWarning.NEAR: near == _YES,
+        ContactWarning.MAYBE_NEAR: near not in {"", _YES, _NO},
+        ContactWarning.YOUNG: YOUNGEST in {report.reporter_age_band, report.age_band},
+        ContactWarning.SEEN: contact.who_sees != _NO,
+        ContactWarning.DOUBTED: is_flagged,
+        ContactWarning.NO_WAY: not list_open_ways(report),
+    }
+    return tuple(warning for warning in ContactWarning if said[warning])

@@ -1,0 +1,355 @@
+"""Collects from the feed: judges each row, stores it durably, and only then acknowledges it.
+
+Never acknowledges what is not on this desk's own disk, and never lets one bad row hold up the next. An acknowledgement
+means "held here, byte for byte": a row that was set aside is acknowledged too, because its bytes are kept.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, insert, select
+
+from gateway.desk import audit
+from gateway.desk.collection.chain import (
+    GAP,
+    NEW_EPOCH,
+    Chain,
+    Link,
+    add_links,
+    find_gaps,
+    find_highest,
+    list_open,
+    make_link,
+    note_epoch,
+    raise_alarm,
+)
+from gateway.desk.collection.filing import file_cases
+from gateway.desk.collection.row_checks import KEY_ENDED, Believed, PartnerKey, RowRefusedError, VerifiedRow, check_row
+from gateway.desk.collection.set_aside import find_claim, keep_row, list_waiting_bytes, resolve_row
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS, REPORTS, VERIFY_KEYS
+from gateway.desk.wiring import Desk
+from partner_sdk.canonical import format_time, parse_time
+from partner_sdk.feed_messages import Acknowledgement, FeedStatus
+
+PAGE_ROWS: Final = 200
+STUCK: Final = "feed-stuck"
+# A feed that would not end, or would fill this disk: one run takes so much and no more, and says so once.
+ENDLESS: Final = "feed-endless"
+MOST_PAGES: Final = 10_000
+MOST_SET_ASIDE: Final = 2_000
+MOST_SET_ASIDE_BYTES: Final = 512 * 1024 * 1024
+# The gateway's clock is so far ahead that its key's end means nothing: the report is filed, and somebody asks.
+AHEAD: Final = "received-in-the-future"
+MOST_AHEAD: Final = timedelta(days=1)
+UNKNOWN_INSTANCE: Final = "unknown-gateway"
+# The gateway's own columns no longer fit the statement beside them: somebody changed the row.
+NOT_TAKEN: Final = "acknowledgement-not-taken"
+
+# A row that counts as seen before any key ended.
+ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
+
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Collected:
+    """What one run did; counts of rows, and the gaps and new epochs of the chain that nobody has cleared."""
+
+    filed: int = 0
+    set_aside: int = 0
+    set_aside_bytes: int = 0
+    known: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    gaps: list[str] = field(default_factory=list)
+    new_epochs: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One row of a page: verified, or refused."""
+
+    raw: bytes
+    verified: VerifiedRow | None
+    refused: RowRefusedError | None
+
+
+def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None = None) -> Collected:
+    """Take every row that the gateway still holds for us, in one pass from the first.
+
+    Rows that can not be acknowledged are passed by, and come again at the next run: they never hold up the rest. A feed
+    without end is left with an alarm.
+    Raises what the feed client raises; what was stored until then stays, and the next run goes on from there.
+    """
+    collected = Collected()
+    believed = load_believed(desk)
+    status = feed.get_status()
+    after, more, pages = 0, True, 0
+    while more:
+        page = feed.get_reports(limit=PAGE_ROWS, after=after)
+        if not page.reports:
+            break
+        rows = [bytes(row) for row in page.reports]
+        claims = take_rows(desk, rows, believed=believed, actor=actor, collected=collected)
+        taken = feed.post_acknowledgements(claims)
+        if taken < len(claims):
+            _note(desk, NOT_TAKEN, status)
+        if progress is not None:
+            progress(collected.filed + collected.set_aside)
+        if page.last <= after:
+            # The gateway leads us in a circle: what it holds behind this point is not shown to us.
+            _note(desk, STUCK, status)
+            break
+        after, more, pages = page.last, page.more, pages + 1
+        if more and _is_enough(collected, pages=pages):
+            _note(desk, ENDLESS, status)
+            break
+    _check_chains(desk, status, collected=collected)
+    return collected
+
+
+def take_rows(
+    desk: Desk, rows: Sequence[bytes], *, believed: Believed, actor: str, collected: Collected
+) -> tuple[Acknowledgement, ...]:
+    """Judge rows, store every one of them in one durable transaction, and return what may be acknowledged now."""
+    now = desk.clock()
+    judged = [_judge(raw, believed=believed, now=now) for raw in rows]
+    with desk.store.write() as connection:
+        refused, filed = _part_filed(connection, [one for one in judged if one.refused is not None])
+        collected.known += filed
+        verified, known, clashing = _sort_out(connection, [one for one in judged if one.verified is not None])
+        kept = _store_refused(connection, [*refused, *clashing], desk=desk, actor=actor, collected=collected)
+        _store_verified(connection, verified, desk=desk)
+        add_links(connection, _links(judged), now=now)
+        _note_ahead(connection, judged, now=now)
+        if verified or kept:
+            audit.append_entry(
+                connection,
+                at=now,
+                actor=actor,
+                action="collect",
+                subject="feed",
+                detail={"filed": len(verified), "set_aside": kept},
+            )
+    collected.filed += len(verified)
+    collected.set_aside += kept
+    collected.known += known
+    return _claims(judged)
+
+
+def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Collected:
+    """Judge everything that was set aside once more, with the keys and the register of today.
+
+    `accept_ended_key` is the number of one row whose partner has confirmed that it sent it, though its key had ended.
+    """
+    collected = Collected()
+    believed = load_believed(desk)
+    with desk.store.read() as connection:
+        waiting = list_waiting_bytes(connection)
+    for row_id, raw, seen_at in waiting:
+        is_accepted = row_id == accept_ended_key
+        judged = _judge(
+            raw, believed=believed, now=desk.clock(), seen_at=ALWAYS if is_accepted else parse_time(seen_at)
+        )
+        if judged.verified is None:
+            continue
+        with desk.store.write() as connection:
+            verified, known, clashing = _sort_out(connection, [judged])
+            if clashing:
+                continue
+            _store_verified(connection, verified, desk=desk)
+            add_links(connection, _links([judged]), now=desk.clock())
+            resolution = "known" if not verified else "filed-by-word" if is_accepted else "filed"
+            resolve_row(connection, row_id, resolution=resolution, actor=actor, now=desk.clock())
+        collected.filed += len(verified)
+        collected.known += known
+    return collected
+
+
+def load_believed(desk: Desk) -> Believed:
+    """Return what rows are judged by: this desk's own key set and register, never what the gateway serves."""
+    with desk.store.read() as connection:
+        key_set = make_key_set(connection, desk=desk, now=desk.clock())
+        receipt_keys = select(VERIFY_KEYS.c.key_id, VERIFY_KEYS.c.instance).where(VERIFY_KEYS.c.instance.is_not(None))
+        instances = {row.key_id: str(row.instance) for row in connection.execute(receipt_keys)}
+        keys: dict[str, dict[str, PartnerKey]] = {}
+        for table, end in ((FORMER_PARTNER_KEYS, FORMER_PARTNER_KEYS.c.ended_at), (PARTNERS, PARTNERS.c.suspended_at)):
+            columns = (table.c.partner, table.c.key_id, table.c.submission_key, end.label("end"))
+            for row in connection.execute(select(*columns)):
+                ended_at = None if row.end is None else parse_time(row.end)
+                keys.setdefault(row.partner, {})[row.key_id] = PartnerKey(bytes(row.submission_key), ended_at)
+    return Believed(key_set=key_set, instances=instances, submission_keys=keys, vault=desk.load_vault())
+
+
+def _judge(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetime | None = None) -> _Judged:
+    try:
+        return _Judged(raw, check_row(raw, believed=believed, now=now, seen_at=seen_at), None)
+    except RowRefusedError as refused:
+        return _Judged(raw, None, refused)
+
+
+def _part_filed(connection: Connection, refused: Sequence[_Judged]) -> tuple[list[_Judged], int]:
+    """Leave out rows that were filed before their partner's key ended and come again: what is filed stays provable."""
+    wanted: list[_Judged] = []
+    for one in refused:
+        if one.refused is not None and one.refused.reason == KEY_ENDED and (claim := find_claim(one.raw)):
+            held = select(REPORTS.c.id).where(REPORTS.c.intake_sha256 == bytes.fromhex(claim.intake_sha256))
+            if connection.execute(held).first() is not None:
+                continue
+        wanted.append(one)
+    return wanted, len(refused) - len(wanted)
+
+
+def _sort_out(connection: Connection, judged: Sequence[_Judged]) -> tuple[list[VerifiedRow], int, list[_Judged]]:
+    """Part verified rows into new ones, how many are stored already, and those under a taken id or reference."""
+    references = {one.verified.intake.reference for one in judged if one.verified is not None}
+    named = set(connection.execute(select(REPORTS.c.reference).where(REPORTS.c.reference.in_(references))).scalars())
+    ids = {one.verified.intake.clear.report_id for one in judged if one.verified is not None}
+    taken: dict[tuple[str, str], bytes] = {
+        (row.partner, row.report_id): bytes(row.intake_sha256)
+        for row in connection.execute(
+            select(REPORTS.c.partner, REPORTS.c.report_id, REPORTS.c.intake_sha256).where(REPORTS.c.report_id.in_(ids))
+        )
+    }
+    fresh: list[VerifiedRow] = []
+    clashing: list[_Judged] = []
+    known = 0
+    for one in judged:
+        if one.verified is None:
+            continue
+        clear = one.verified.intake.clear
+        holder = taken.get((clear.partner, clear.report_id))
+        if holder is None and one.verified.intake.reference in named:
+            refused = RowRefusedError(
+                "Another report has this reference already.", reason="duplicate-reference", priority=clear.priority
+            )
+            clashing.append(_Judged(one.raw, None, refused))
+        elif holder is None:
+            taken[clear.partner, clear.report_id] = one.verified.intake_sha256
+            named.add(one.verified.intake.reference)
+            fresh.append(one.verified)
+        elif holder == one.verified.intake_sha256:
+            known += 1
+        else:
+            refused = RowRefusedError(
+                "Another report has this id already.", reason="duplicate-report-id", priority=clear.priority
+            )
+            clashing.append(_Judged(one.raw, None, refused))
+    return fresh, known, clashing
+
+
+def _store_refused(
+    connection: Connection, judged: Sequence[_Judged], *, desk: Desk, actor: str, collected: Collected
+) -> int:
+    kept = 0
+    for one in judged:
+        if one.refused is None:
+            continue
+        if keep_row(connection, one.raw, one.refused, actor=actor, now=desk.clock()):
+            kept += 1
+            collected.set_aside_bytes += len(one.raw)
+            collected.refused[one.refused.reason] = collected.refused.get(one.refused.reason, 0) + 1
+        else:
+            collected.known += 1
+    return kept
+
+
+def _store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk: Desk) -> None:
+    now = desk.clock()
+    if rows:
+        connection.execute(insert(REPORTS), [_report_values(row, collected_at=format_time(now)) for row in rows])
+        file_cases(connection, rows, case_ids=[desk.make_id() for _ in rows], now=now)
+
+
+def _report_values(row: VerifiedRow, *, collected_at: str) -> Mapping[str, object]:
+    intake, clear = row.intake, row.intake.clear
+    return {
+        "environment": clear.environment,
+        "partner": clear.partner,
+        "report_id": clear.report_id,
+        "door": intake.door,
+        "kind": clear.kind,
+        "priority": clear.priority,
+        "earlier_reference": clear.earlier_reference,
+        "schema_version": clear.schema_version,
+        "reference": intake.reference,
+        "instance": intake.instance,
+        "epoch": intake.epoch,
+        "sequence": intake.sequence,
+        "received_at": intake.received_at,
+        "collected_at": collected_at,
+        "intake_sha256": row.intake_sha256,
+        "envelope_sha256": bytes.fromhex(intake.envelope_sha256),
+        "intake": row.intake_raw,
+        "submission": row.submission_raw,
+        "envelope": row.envelope_raw,
+    }
+
+
+def _links(judged: Sequence[_Judged]) -> list[Link]:
+    """Return a link for every genuine intake statement, also where the rest of its row was refused."""
+    links = []
+    for one in judged:
+        if one.verified is not None:
+            links.append(make_link(one.verified.intake, statement_sha256=one.verified.intake_sha256))
+        elif one.refused is not None and one.refused.intake is not None and (claim := find_claim(one.raw)):
+            links.append(make_link(one.refused.intake, statement_sha256=bytes.fromhex(claim.intake_sha256)))
+    return links
+
+
+def _claims(judged: Sequence[_Judged]) -> tuple[Acknowledgement, ...]:
+    # A row without a statement can not be named: it stays at the gateway and is refused again each time.
+    return tuple(claim for claim in map(_claim, judged) if claim is not None)
+
+
+def _claim(one: _Judged) -> Acknowledgement | None:
+    if one.verified is None:
+        return find_claim(one.raw)
+    clear = one.verified.intake.clear
+    return Acknowledgement(
+        intake_sha256=one.verified.intake_sha256.hex(), partner=clear.partner, report_id=clear.report_id
+    )
+
+
+def _check_chains(desk: Desk, status: FeedStatus, *, collected: Collected) -> None:
+    now = desk.clock()
+    chain = Chain(status.instance, status.epoch)
+    with desk.store.write() as connection:
+        carded = select(VERIFY_KEYS.c.key_id).where(VERIFY_KEYS.c.instance == status.instance)
+        if connection.execute(carded).first() is None:
+            raise_alarm(connection, UNKNOWN_INSTANCE, status.instance, now=now)
+        note_epoch(connection, chain, now=now)
+        highest = find_highest(connection, instance=status.instance)
+        if highest < status.sequence:
+            raise_alarm(connection, GAP, chain.name(highest + 1, status.sequence), now=now)
+        collected.gaps = find_gaps(connection, now=now)
+        collected.new_epochs = list_open(connection, NEW_EPOCH)
+
+
+def _is_enough(collected: Collected, *, pages: int) -> bool:
+    return (
+        pages >= MOST_PAGES
+        or collected.set_aside >= MOST_SET_ASIDE
+        or collected.set_aside_bytes >= MOST_SET_ASIDE_BYTES
+    )
+
+
+def _note_ahead(connection: Connection, judged: Sequence[_Judged], *, now: datetime) -> None:
+    for one in judged:
+        intake = one.verified.intake if one.verified is not None else one.refused.intake if one.refused else None
+        if intake is not None and parse_time(intake.received_at) > now + MOST_AHEAD:
+            raise_alarm(connection, AHEAD, _today(intake.instance, intake.epoch, now=now), now=now)
+
+
+def _note(desk: Desk, kind: str, status: FeedStatus) -> None:
+    with desk.store.write() as connection:
+        now = desk.clock()
+        raise_alarm(connection, kind, _today(status.instance, status.epoch, now=now), now=now)
+
+
+def _today(instance: str, epoch: str, *, now: datetime) -> str:
+    # Once a day: an alarm that somebody has cleared is raised anew while its cause goes on.
+    return f"{instance}/{epoch} on {now:%Y-%m-%d}"

@@ -1,0 +1,102 @@
+"""Files each verified report as a case, in the transaction that stores the report.
+
+Never keeps what the report says: the case gets codes, days and yes or no; the words stay in the envelope.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, insert, select
+
+from gateway.desk.collection.report_flags import is_flagged
+from gateway.desk.collection.row_checks import PRIORITIES, SealedContent, VerifiedRow
+from gateway.desk.paging.pages import queue_page
+from gateway.desk.post_room.queue import queue_notes
+from gateway.desk.store.schema import CASES, PARTNERS
+from partner_sdk.canonical import format_time
+from partner_sdk.placement import find_owner
+from partner_sdk.public_report import PublicReport
+from partner_sdk.submission import PUBLIC_SENDER, ClearFields
+
+# Who gets an answer: everyone who did not say that they are grown up (R3, R23).
+_GROWN_UP: Final = "no"
+_SOON: Final = frozenset({"today", "next_days"})
+
+
+def file_cases(connection: Connection, rows: Sequence[VerifiedRow], *, case_ids: Sequence[str], now: datetime) -> None:
+    """Make a case for each verified report, and queue its note and its page, in the transaction that stores them."""
+    partners = _list_partner_ids(connection)
+    values: list[Mapping[str, object]] = []
+    clusters: dict[tuple[str, str], str] = {}
+    for row, case_id in zip(rows, case_ids, strict=True):
+        clear = row.intake.clear
+        # A supplement may come in the same batch as the report that it belongs to, before either is in the table.
+        cluster = clusters.get((clear.partner, clear.earlier_reference or "")) or _find_cluster(connection, clear)
+        clusters[clear.partner, row.intake.reference] = cluster or case_id
+        values.append(_make_case(row, case_id=case_id, cluster=cluster or case_id, partners=partners, now=now))
+    if not values:
+        return
+    connection.execute(insert(CASES), values)
+    reports = zip(case_ids, (row.content for row in rows), strict=True)
+    queue_notes(connection, {case: report for case, report in reports if isinstance(report, PublicReport)}, now=now)
+    queue_page(connection, count=sum(map(_is_urgent, values)), now=now)
+
+
+def _make_case(
+    row: VerifiedRow, *, case_id: str, cluster: str, partners: frozenset[str], now: datetime
+) -> Mapping[str, object]:
+    clear, content = row.intake.clear, row.content
+    public = content if isinstance(content, PublicReport) else None
+    return {
+        "case_id": case_id,
+        "environment": clear.environment,
+        "partner": clear.partner,
+        "provider": _find_provider(row, partners=partners),
+        "report_id": clear.report_id,
+        "reference": row.intake.reference,
+        "door": row.intake.door,
+        "placement": row.intake.placement,
+        "priority": clear.priority,
+        "received_at": row.intake.received_at,
+        "collected_at": format_time(now),
+        "danger": _is_in_danger(content),
+        "reply_owed": public is not None and public.under_18 != _GROWN_UP,
+        "cluster_id": cluster,
+        "synthetic": False,
+        "reply_by": None if public is None else public.reply_by,
+        "region": (public.region or None) if public is not None else None,
+        "country": (public.country or None) if public is not None else None,
+        "has_reply_key": public is not None and public.reply_key is not None,
+        "flagged": public is not None and is_flagged(public),
+        "meeting_soon": public is not None and public.meeting.when in _SOON,
+    }
+
+
+def _is_urgent(case: Mapping[str, object]) -> bool:
+    return case["priority"] == PRIORITIES[0] or bool(case["danger"] or case["meeting_soon"])
+
+
+def _is_in_danger(content: SealedContent) -> bool:
+    if isinstance(content, PublicReport):
+        return content.danger == "yes"
+    return any(child.at_risk_now == "yes" for child in content.report.children)
+
+
+def _find_provider(row: VerifiedRow, *, partners: frozenset[str]) -> str | None:
+    if row.intake.clear.partner != PUBLIC_SENDER:
+        return row.intake.clear.partner
+    return find_owner(row.intake.placement, partners=partners)
+
+
+def _find_cluster(connection: Connection, clear: ClearFields) -> str | None:
+    # A supplement belongs to the sender's own earlier report, never to anyone else's.
+    if clear.earlier_reference is None:
+        return None
+    return connection.execute(
+        select(CASES.c.cluster_id).where(CASES.c.partner == clear.partner, CASES.c.reference == clear.earlier_reference)
+    ).scalar()
+
+
+def _list_partner_ids(connection: Connection) -> frozenset[str]:
+    return frozenset(connection.execute(select(PARTNERS.c.partner)).scalars())

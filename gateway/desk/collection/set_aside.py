@@ -1,0 +1,143 @@
+"""What did not verify or open: kept byte for byte with its reason, looked at first, tried again, never dropped.
+
+Acknowledging such a row to the gateway says "the desk holds these bytes", never "these bytes are good".
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.collection.chain import raise_alarm
+from gateway.desk.collection.row_checks import ALARMING_REASONS, MAX_ROW_BYTES, RowRefusedError
+from gateway.desk.store.schema import SET_ASIDE
+from partner_sdk.canonical import encode, format_time, parse_exact
+from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.feed_messages import Acknowledgement, ReportRow
+from partner_sdk.intake import peek_intake
+
+# What a person may say became of a row; "filed", "filed-by-word", "known" are said by trying again.
+RESOLUTIONS: Final = ("forged", "sender-told", "police-told", "lost")
+
+
+class SetAsideError(ReportAbuseError):
+    """There is no such row, or it was dealt with already."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsideRow:
+    """A row that waits for a person. What it claims is not believed; it only helps to find it."""
+
+    id: int
+    row_sha256: str
+    reason: str
+    alarmed: bool
+    priority: str
+    claimed_partner: str | None
+    claimed_report_id: str | None
+    set_aside_at: str
+    resolved_at: str | None
+    resolution: str | None
+
+
+def keep_row(connection: Connection, raw: bytes, refused: RowRefusedError, *, actor: str, now: datetime) -> bool:
+    """Keep a refused row with its reason; False when these very bytes are kept already."""
+    row_sha256 = hashlib.sha256(raw).digest()
+    if connection.execute(select(SET_ASIDE.c.id).where(SET_ASIDE.c.row_sha256 == row_sha256)).first() is not None:
+        return False
+    claim = find_claim(raw)
+    connection.execute(
+        insert(SET_ASIDE).values(
+            row_sha256=row_sha256,
+            reason=refused.reason,
+            alarmed=refused.reason in ALARMING_REASONS,
+            priority=refused.priority,
+            claimed_partner=claim.partner if claim else None,
+            claimed_report_id=claim.report_id if claim else None,
+            intake_sha256=bytes.fromhex(claim.intake_sha256) if claim else None,
+            row=raw,
+            set_aside_at=format_time(now),
+        )
+    )
+    if refused.reason in ALARMING_REASONS:
+        raise_alarm(connection, refused.reason, row_sha256.hex(), now=now)
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="set-aside",
+        subject=row_sha256.hex(),
+        detail={"reason": refused.reason, "priority": refused.priority},
+    )
+    return True
+
+
+def find_claim(raw: bytes) -> Acknowledgement | None:
+    """Return what would acknowledge a row, as the row itself claims it; None where it carries no statement."""
+    try:
+        intake_raw = encode(parse_exact(raw, kind=ReportRow, max_bytes=MAX_ROW_BYTES).intake)
+        clear = peek_intake(intake_raw).clear
+    except FormatError:
+        return None
+    return Acknowledgement(
+        intake_sha256=hashlib.sha256(intake_raw).hexdigest(), partner=clear.partner, report_id=clear.report_id
+    )
+
+
+def list_set_aside(connection: Connection, *, with_resolved: bool = False) -> list[SetAsideRow]:
+    """Return what waits, alarmed rows first, then by priority and age."""
+    query = select(SET_ASIDE).order_by(SET_ASIDE.c.alarmed.desc(), SET_ASIDE.c.priority, SET_ASIDE.c.id)
+    if not with_resolved:
+        query = query.where(SET_ASIDE.c.resolved_at.is_(None))
+    return [_to_row(row) for row in connection.execute(query)]
+
+
+def list_waiting_bytes(connection: Connection) -> Sequence[tuple[int, bytes, str]]:
+    """Return the rows that wait, byte for byte, to be judged again, and when this desk first saw each."""
+    rows = connection.execute(
+        select(SET_ASIDE.c.id, SET_ASIDE.c.row, SET_ASIDE.c.set_aside_at)
+        .where(SET_ASIDE.c.resolved_at.is_(None))
+        .order_by(SET_ASIDE.c.id)
+    )
+    return [(row.id, bytes(row.row), row.set_aside_at) for row in rows]
+
+
+def resolve_row(connection: Connection, row_id: int, *, resolution: str, actor: str, now: datetime) -> None:
+    """Note how a row was dealt with; its bytes stay. Raises `SetAsideError` (`unknown-row`)."""
+    row = connection.execute(
+        select(SET_ASIDE.c.row_sha256, SET_ASIDE.c.resolved_at).where(SET_ASIDE.c.id == row_id)
+    ).first()
+    if row is None or row.resolved_at is not None:
+        raise SetAsideError(
+            "No row with this number waits. `set-aside list` shows those that do.", reason="unknown-row"
+        )
+    connection.execute(
+        update(SET_ASIDE).where(SET_ASIDE.c.id == row_id).values(resolved_at=format_time(now), resolution=resolution)
+    )
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="resolve-set-aside",
+        subject=bytes(row.row_sha256).hex(),
+        detail={"resolution": resolution},
+    )
+
+
+def _to_row(row: Row[Any]) -> SetAsideRow:
+    return SetAsideRow(
+        id=row.id,
+        row_sha256=bytes(row.row_sha256).hex(),
+        reason=row.reason,
+        alarmed=row.alarmed,
+        priority=row.priority,
+        claimed_partner=row.claimed_partner,
+        claimed_report_id=row.claimed_report_id,
+        set_aside_at=row.set_aside_at,
+        resolved_at=row.resolved_at,
+        resolution=row.resolution,
+    )

@@ -1,0 +1,1 @@
+"""The commands of `report-abuse-desk`, one file a subject."""

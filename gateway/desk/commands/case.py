@@ -1,0 +1,150 @@
+"""Commands about cases: list, show, reply, close."""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from gateway.desk.casework.case_codes import (
+    AGE_BANDS,
+    BEST_PLACED,
+    KINDS,
+    OUTCOMES,
+    REDIRECTS,
+    REPLY_CODES,
+    WEAKNESSES,
+    YES_NO,
+)
+from gateway.desk.casework.cases import CaseRow, list_cases, open_case
+from gateway.desk.casework.closing import Assessment, Closing, check_closing, close_case, record_reply
+from gateway.desk.casework.promised_days import count_days_late, get_uk_day, spell_lateness
+from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say, say_lines
+from gateway.desk.wiring import open_desk
+
+
+def run_list(parsed: argparse.Namespace) -> int:
+    """List open cases by risk, then by clock; nothing is opened."""
+    desk = open_desk(parsed.state)
+    today = get_uk_day(desk.clock())
+    with desk.store.read() as connection:
+        cases = list_cases(connection, state="all" if parsed.all else "open")
+    if parsed.json:
+        print_json({"cases": [asdict(case) for case in cases]})
+        return DONE
+    for case in cases:
+        say(_line(case, days_late=count_days_late(case, today=today)))
+    if not cases:
+        say("No case is open.")
+    return DONE
+
+
+def run_show(parsed: argparse.Namespace) -> int:
+    """Open the report of a case and print it for you to read; that you did is noted in the audit log."""
+    opened = open_case(open_desk(parsed.state), parsed.case, actor=get_actor(parsed))
+    content = msgspec.to_builtins(opened.content)
+    if parsed.json:
+        print_json({"case": asdict(opened.case), "report": content})
+        return DONE
+    say(_line(opened.case))
+    for name, value in _flatten(content):
+        # Lines of a text are set in: none of them can pass for a field of the report.
+        say_lines(f"{name}: {value}".replace("\n", "\n    "))
+    return DONE
+
+
+def run_close(parsed: argparse.Namespace) -> int:
+    """Close a case with its assessment. A child who is owed a reply must have one first (--reply-recorded)."""
+    desk, actor = open_desk(parsed.state), get_actor(parsed)
+    closing = Closing(
+        assessment=Assessment(
+            assessor=parsed.assessor,
+            immediate_risk=parsed.immediate_risk,
+            urgent=parsed.urgent,
+            urgent_dissemination=parsed.urgent_dissemination,
+            best_placed=parsed.best_placed,
+        ),
+        outcome=parsed.outcome,
+        kind=parsed.kind,
+        age_band=parsed.age_band,
+        weaknesses=tuple(parsed.weakness),
+        cluster_id=parsed.same_as,
+        redirected_to=parsed.redirected_to,
+    )
+    check_closing(closing)
+    if parsed.reply_recorded is not None:
+        record_reply(desk, parsed.case, code=parsed.reply_recorded, reason=parsed.reply_reason, actor=actor)
+    closed = close_case(desk, parsed.case, closing, actor=actor, release_outcome=parsed.release_outcome)
+    if parsed.json:
+        print_json({"case": asdict(closed)})
+    else:
+        say(f"{closed.reference} is closed: {closed.outcome}.")
+    return DONE
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's commands."""
+    group = add_group(commands, "case", summary="Cases: list, read, close.")
+    listed = add_command(group, "list", run=run_list, example="--json", group="case")
+    listed.add_argument("--all", action="store_true", help="also cases that are closed")
+    show = add_command(group, "show", run=run_show, example="K7QF-2M9TX-4", group="case")
+    show.add_argument("case", metavar="CASE", help="its reference or case id")
+    close = add_command(
+        group,
+        "close",
+        run=run_close,
+        example="K7QF-2M9TX-4 --outcome used --kind grooming --age-band 13_15 --weakness open_direct_messages "
+        '--assessor "A. Analyst" --immediate-risk no --urgent no --urgent-dissemination no '
+        "--best-placed harm_reduction --reply-recorded replied_by_call",
+        group="case",
+    )
+    close.add_argument("case", metavar="CASE", help="its reference or case id")
+    close.add_argument("--outcome", required=True, choices=OUTCOMES)
+    close.add_argument("--kind", required=True, choices=KINDS)
+    close.add_argument("--age-band", required=True, choices=AGE_BANDS, help="of the child")
+    close.add_argument(
+        "--weakness", action="append", default=[], choices=WEAKNESSES, help="what made it possible; at most two"
+    )
+    close.add_argument("--assessor", required=True, metavar="NAME", help="the person who assessed it")
+    close.add_argument("--immediate-risk", required=True, choices=YES_NO, help="is a child at immediate risk?")
+    close.add_argument("--urgent", required=True, choices=YES_NO, help="is it urgent?")
+    close.add_argument(
+        "--urgent-dissemination", required=True, choices=YES_NO, help="must police or child protection know at once?"
+    )
+    close.add_argument("--best-placed", required=True, choices=BEST_PLACED, help="who is best placed to act?")
+    close.add_argument("--redirected-to", choices=REDIRECTS, help="with --outcome out_of_remit: where they were sent")
+    close.add_argument("--same-as", metavar="CASE", help="another case about the same person or incident")
+    close.add_argument("--reply-recorded", choices=REPLY_CODES, help="how the person reporting was answered")
+    close.add_argument("--reply-reason", metavar="TEXT", help="why no other reply is safe; no details of the report")
+    close.add_argument("--release-outcome", action="store_true", help="tell the partner whose own report it is")
+
+
+def _line(case: CaseRow, *, days_late: int = 0) -> str:
+    marks = [
+        word
+        for word, is_set in (
+            ("DANGER", case.danger),
+            ("MEETING SOON", case.meeting_soon),
+            (f"REPLY {spell_lateness(days_late).upper()}", days_late > 0),
+            ("REPLY OWED", case.reply_owed and case.reply_code is None and not days_late),
+            ("FLAGGED", case.flagged),
+            ("OUTSIDE THE UK", case.region == "not_uk"),
+            ("SYNTHETIC", case.synthetic),
+            ("NOT A REPORT", case.environment == "sandbox"),
+            ("closed", case.closed_at is not None),
+        )
+        if is_set
+    ]
+    return f"{case.priority} {case.reference:18} {case.received_at} {case.door:9} {case.partner:20} {', '.join(marks)}"
+
+
+def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flatten(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _flatten(inner, f"{name}[{place}]")
+    elif value not in (None, ""):
+        yield name, str(value)

@@ -1,0 +1,270 @@
+"""Commands that bring in what the gateway holds: collect, and what was set aside."""
+
+import argparse
+import sys
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from sqlalchemy import select
+
+from gateway.desk.collection.chain import clear_alarm
+from gateway.desk.collection.collect import Collected, collect_reports, try_again
+from gateway.desk.collection.reconcile import Reconciled, reconcile
+from gateway.desk.collection.set_aside import RESOLUTIONS, list_set_aside, resolve_row
+from gateway.desk.commands.frame import (
+    DONE,
+    LOOK,
+    TRY_AGAIN,
+    Commands,
+    add_command,
+    add_group,
+    complain,
+    end_progress,
+    get_actor,
+    print_json,
+    say,
+    show_progress,
+)
+from gateway.desk.commands.keep_going import keep_going, stop_on_signal
+from gateway.desk.commands.post import send_what_waits
+from gateway.desk.partnership.mailbox_post import post_waiting
+from gateway.desk.partnership.partners import EnrolmentsTaken, collect_enrolments
+from gateway.desk.partnership.stages import send_stages
+from gateway.desk.replying.reply_post import send_replies
+from gateway.desk.store import DeskStoreError
+from gateway.desk.store.schema import ALARMS
+from gateway.desk.wiring import Desk, open_desk
+from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
+
+# An urgent report must not lie at the gateway for longer than anyone would call soon.
+LONGEST_PAUSE_SECONDS: Final = 3600
+
+WHAT_TO_DO: Final = {
+    "key-in-use": "the partner answered with the keys of an earlier enrolment; it must enrol into a new folder, "
+    "with a new invitation",
+    "invitation-used": "this invitation was answered before; ask the partner whether both answers are its own",
+    "invitation-expired": "the partner answered after the invitation's last day; write it a new one",
+    "unknown-invitation": "this desk never wrote that invitation; ask the gateway's operator where it came from",
+}
+WHAT_ELSE_TO_DO: Final = "the answer did not pass the checks; write the partner a new invitation"
+
+
+def run_collect(parsed: argparse.Namespace) -> int:
+    """Collect reports and enrolments from the gateway, and send what waits: for it, for partners, notes and pages.
+
+    What does not verify or open is set aside and kept, and the rest goes on. Exit code 1 says that a row was set aside,
+    an enrolment was refused, a gap or a new epoch of the gateway's chain is open, --reconcile found a difference, or a
+    note or an urgent page did not go out. With --every it goes on until it is stopped (SIGTERM), as paging needs.
+    """
+    if parsed.every is None:
+        return _collect_once(parsed)
+    with stop_on_signal() as stop:
+        return keep_going(lambda: _collect_or_complain(parsed), every_seconds=parsed.every, stop=stop)
+
+
+def _collect_or_complain(parsed: argparse.Namespace) -> int:
+    try:
+        return _collect_once(parsed)
+    except (TransportError, UnavailableError) as error:
+        return complain(f"{error} The next round tries again.", code=TRY_AGAIN)
+    except DeskStoreError as error:
+        # Locked by another command, or a full disk: the next round may find it mended, and what was done is kept.
+        return complain(f"{error} The next round tries again.", code=LOOK)
+
+
+def _collect_once(parsed: argparse.Namespace) -> int:
+    desk, actor = open_desk(parsed.state), get_actor(parsed)
+    try:
+        taken = _take(desk, parsed, actor=actor)
+    except ReportAbuseError:
+        # A gateway that does not answer must not keep back the page or the notes of what is here already.
+        send_what_waits(desk).tell(to=sys.stderr)
+        raise
+    sent = send_what_waits(desk)
+    is_well = taken.is_well and sent.is_well
+    if parsed.json:
+        print_json(taken.as_json() | sent.as_json())
+    else:
+        taken.tell(parsed)
+        sent.tell()
+    return DONE if is_well else LOOK
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What one run brought in and sent back to the gateway."""
+
+    collected: Collected
+    enrolments: EnrolmentsTaken
+    stages: int
+    messages: int
+    replies: int
+    reconciled: Reconciled | None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing of it waits for a person."""
+        collected = self.collected
+        return not (collected.set_aside or collected.gaps or collected.new_epochs or self.enrolments.refused) and (
+            self.reconciled is None or self.reconciled.is_even
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Return counts, names and codes."""
+        collected, enrolments = self.collected, self.enrolments
+        return {
+            "enrolments_refused": [
+                {"count": count, "partner": partner, "reason": reason}
+                for (partner, reason), count in enrolments.refused.items()
+            ],
+            "enrolments_waiting": list(enrolments.waiting),
+            "filed": collected.filed,
+            "gaps": collected.gaps,
+            "known": collected.known,
+            "messages_sent": self.messages,
+            "new_epochs": collected.new_epochs,
+            "replies_sent": self.replies,
+            "reconciled": None if self.reconciled is None else asdict(self.reconciled),
+            "set_aside": collected.set_aside,
+            "set_aside_reasons": collected.refused,
+            "stages_sent": self.stages,
+        }
+
+    def tell(self, parsed: argparse.Namespace) -> None:
+        """Print what came, and what a person has to look at."""
+        _tell_collected(self.collected)
+        for partner in self.enrolments.waiting:
+            say(f"{partner} has enrolled and waits: report-abuse-desk partner approve --state {parsed.state} {partner}")
+        for (partner, reason), count in self.enrolments.refused.items():
+            say(f"REFUSED: {count} enrolment(s) of {partner}. {reason}: {WHAT_TO_DO.get(reason, WHAT_ELSE_TO_DO)}.")
+        if self.reconciled is not None:
+            _tell_reconciled(self.reconciled)
+
+
+def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str) -> _Taken:
+    feed = desk.make_feed()
+    collected = collect_reports(desk, feed, actor=actor, progress=show_progress)
+    end_progress()
+    return _Taken(
+        collected=collected,
+        enrolments=collect_enrolments(desk, feed, actor=actor),
+        stages=send_stages(desk),
+        messages=post_waiting(desk, feed),
+        replies=send_replies(desk, feed),
+        reconciled=reconcile(desk, feed) if parsed.reconcile else None,
+    )
+
+
+def run_set_aside_list(parsed: argparse.Namespace) -> int:
+    """List what was set aside, the most urgent first."""
+    with open_desk(parsed.state).store.read() as connection:
+        rows = list_set_aside(connection, with_resolved=parsed.all)
+    if parsed.json:
+        print_json({"set_aside": [asdict(row) for row in rows]})
+        return DONE
+    for row in rows:
+        claim = f"{row.claimed_partner or '?'} {row.claimed_report_id or '?'}"
+        alarm = "ALARM" if row.alarmed else ""
+        say(f"{row.id:5} {row.priority} {alarm:5} {row.reason:24} {row.set_aside_at} claims to be {claim}")
+    if not rows:
+        say("Nothing is set aside.")
+    return DONE
+
+
+def run_set_aside_retry(parsed: argparse.Namespace) -> int:
+    """Judge everything that was set aside once more, with the keys and the register of today.
+
+    A row whose partner's key had ended stays, until the partner has confirmed by another way that it sent it: then
+    --accept-ended-key files it.
+    """
+    desk = open_desk(parsed.state)
+    collected = try_again(desk, actor=get_actor(parsed), accept_ended_key=parsed.accept_ended_key)
+    with desk.store.read() as connection:
+        waiting = len(list_set_aside(connection))
+    if parsed.json:
+        print_json({"filed": collected.filed, "known": collected.known, "waiting": waiting})
+    else:
+        say(f"{collected.filed} filed now, {collected.known} known already, {waiting} still set aside.")
+    return DONE
+
+
+def run_set_aside_resolve(parsed: argparse.Namespace) -> int:
+    """Note how a row that was set aside was dealt with; its bytes stay."""
+    desk = open_desk(parsed.state)
+    with desk.store.write() as connection:
+        resolve_row(connection, parsed.row, resolution=parsed.how, actor=get_actor(parsed), now=desk.clock())
+    if parsed.json:
+        print_json({"resolution": parsed.how, "row": parsed.row})
+    else:
+        say(f"Row {parsed.row} is dealt with: {parsed.how}.")
+    return DONE
+
+
+def run_alarms(parsed: argparse.Namespace) -> int:
+    """List the alarms that nobody has cleared: gaps, forks, forgeries. Exit code 1 when there are any."""
+    desk = open_desk(parsed.state)
+    if parsed.clear is not None:
+        with desk.store.write() as connection:
+            clear_alarm(connection, parsed.clear, actor=get_actor(parsed), now=desk.clock())
+    with desk.store.read() as connection:
+        rows = connection.execute(select(ALARMS).where(ALARMS.c.cleared_at.is_(None)).order_by(ALARMS.c.id)).all()
+    if parsed.json:
+        alarms = [{"id": row.id, "kind": row.kind, "raised_at": row.raised_at, "subject": row.subject} for row in rows]
+        print_json({"alarms": alarms})
+    else:
+        for row in rows:
+            say(f"{row.id:5} {row.raised_at} {row.kind:24} {row.subject}")
+        if not rows:
+            say("No alarm is open.")
+    return LOOK if rows else DONE
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's commands."""
+    collect = add_command(commands, "collect", run=run_collect, example="--every 60")
+    collect.add_argument("--reconcile", action="store_true", help="compare every link of the chain with the gateway")
+    collect.add_argument(
+        "--every", type=_parse_seconds, metavar="SECONDS", help="go on collecting, with so long a pause, until stopped"
+    )
+    group = add_group(commands, "set-aside", summary="What did not verify or open.")
+    listed = add_command(group, "list", run=run_set_aside_list, example="--json", group="set-aside")
+    listed.add_argument("--all", action="store_true", help="also what was dealt with")
+    retry = add_command(group, "retry", run=run_set_aside_retry, example="", group="set-aside")
+    retry.add_argument(
+        "--accept-ended-key", type=int, metavar="NUMBER", help="file this row though its partner's key had ended"
+    )
+    resolve = add_command(group, "resolve", run=run_set_aside_resolve, example="3 --how forged", group="set-aside")
+    resolve.add_argument("row", type=int, metavar="NUMBER", help="its number in the list")
+    resolve.add_argument("--how", required=True, choices=RESOLUTIONS, help="what became of it")
+    alarms = add_command(commands, "alarms", run=run_alarms, example="--clear 3")
+    alarms.add_argument("--clear", type=int, metavar="NUMBER", help="note that you have looked into this one")
+
+
+def _parse_seconds(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= LONGEST_PAUSE_SECONDS:
+        raise argparse.ArgumentTypeError(f"between 1 and {LONGEST_PAUSE_SECONDS} seconds")
+    return seconds
+
+
+def _tell_collected(collected: Collected) -> None:
+    say(f"{collected.filed} filed, {collected.set_aside} set aside, {collected.known} known already.")
+    for reason, count in sorted(collected.refused.items()):
+        say(f"SET ASIDE: {count} because of {reason}. See `set-aside list`.")
+    for gap in collected.gaps:
+        say(f"GAP: the gateway's chain misses {gap}. Ask its operator what became of it.")
+    for epoch in collected.new_epochs:
+        say(f"NEW EPOCH: {epoch}. Was the gateway restored? If its operator says so, clear it: `alarms --clear`.")
+
+
+def _tell_reconciled(reconciled: Reconciled) -> None:
+    say(f"{reconciled.compared} links compared with the gateway.")
+    if not reconciled.is_whole:
+        say("ALARM: the gateway's list of links does not end; what is behind was not compared.")
+    for words, sequences in (
+        ("are missing here", reconciled.missing_here),
+        ("are missing at the gateway", reconciled.missing_there),
+        ("differ at the gateway", reconciled.different),
+    ):
+        if sequences:
+            say(f"ALARM: {len(sequences)} {words}: {', '.join(map(str, sequences[:20]))}")

@@ -1,0 +1,132 @@
+"""Commands that make a desk and keep it in order: init, gateway add, publish, doctor, audit."""
+
+import argparse
+import secrets
+from dataclasses import asdict
+from pathlib import Path
+
+from gateway.desk import audit
+from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.config import DeskConfig, DeskPaths
+from gateway.desk.doctor import examine
+from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, make_desk
+from gateway.desk.keyring.publication import Publication, publish
+from gateway.desk.partnership.partners import publish_invitations
+from gateway.desk.wiring import open_desk, utc_now
+from partner_sdk.gateway_card import MAX_CARD_BYTES, parse_gateway_card
+
+
+def run_init(parsed: argparse.Namespace) -> int:
+    """Make a desk with all its keys, and agency.pin for the gateway."""
+    config = DeskConfig(
+        environment=parsed.environment,
+        gateway_origin=parsed.gateway_origin,
+        feed_url=parsed.feed,
+        agency_name=parsed.agency_name,
+    )
+    pin = make_desk(parsed.state, config=config, now=utc_now(), random=secrets.token_bytes, actor=get_actor(parsed))
+    paths = DeskPaths(parsed.state)
+    if parsed.json:
+        print_json(
+            {
+                "environment": pin.environment,
+                "pin": str(paths.pin),
+                "root_fingerprint": pin.root_fingerprint,
+                "state": str(paths.state),
+            }
+        )
+        return DONE
+    say(f"Made the {pin.environment} desk in {paths.state}.")
+    say(f"Root fingerprint: {pin.root_fingerprint}")
+    say(f"Give {paths.pin} to the gateway (report-abuse-gateway init --pin); it holds no secret.")
+    say(f"Then: report-abuse-desk gateway add --state {paths.state} gateway.card")
+    say(f"Keep a copy of {paths.root} offline and take it from this machine: only a change of keys needs it.")
+    return DONE
+
+
+def run_gateway_add(parsed: argparse.Namespace) -> int:
+    """Believe the receipts of a gateway from now on, by its gateway.card."""
+    try:
+        with parsed.card.open("rb") as handle:
+            raw = handle.read(MAX_CARD_BYTES + 1)
+    except OSError:
+        raise BootstrapError(f"{parsed.card} is not there or can not be read.", reason="no-card") from None
+    card = parse_gateway_card(raw)
+    is_new = add_gateway(open_desk(parsed.state), card, actor=get_actor(parsed))
+    if parsed.json:
+        print_json({"instance": card.instance, "is_new": is_new, "receipt_key_id": card.receipt_key.key_id})
+        return DONE
+    say(f"Gateway {card.instance} is {'added' if is_new else 'known already'}; its receipts are believed.")
+    say(f"Then: report-abuse-desk publish --state {parsed.state}")
+    return DONE
+
+
+def run_publish(parsed: argparse.Namespace) -> int:
+    """Sign key set and register where they changed or are a day old, and publish them through the feed.
+
+    Run it every day: the key set expires 90 days after it was signed.
+    """
+    desk = open_desk(parsed.state)
+    published = publish(desk, actor=get_actor(parsed))
+    invitations = publish_invitations(desk, desk.make_feed())
+    if parsed.json:
+        print_json(
+            {
+                "invitations": invitations,
+                "key_set_serial": published.key_set.serial,
+                "register_serial": published.register.serial,
+            }
+        )
+        return DONE
+    say(f"Key set: {_describe(published.key_set)}. Register: {_describe(published.register)}.")
+    return DONE
+
+
+def run_doctor(parsed: argparse.Namespace) -> int:
+    """Say what is right with this desk and what is not."""
+    findings = examine(parsed.state, clock=utc_now)
+    is_well = all(finding.verdict != "fault" for finding in findings)
+    if parsed.json:
+        print_json({"findings": [asdict(finding) for finding in findings], "well": is_well})
+    else:
+        for finding in findings:
+            say(f"{finding.verdict:8} {finding.name:12} {finding.detail}")
+    return DONE if is_well else LOOK
+
+
+def run_audit_check(parsed: argparse.Namespace) -> int:
+    """Check that no entry of the audit log was altered, taken out or put in."""
+    with open_desk(parsed.state).store.read() as connection:
+        count = audit.check_chain(connection)
+    if parsed.json:
+        print_json({"entries": count, "whole": True})
+    else:
+        say(f"The audit log is whole: {count} entries.")
+    return DONE
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's commands."""
+    init = add_command(
+        commands,
+        "init",
+        run=run_init,
+        example="--gateway-origin https://report.example --feed https://feed.report.example",
+    )
+    init.add_argument("--gateway-origin", required=True, metavar="URL", help="where the public and partners reach it")
+    init.add_argument("--feed", required=True, metavar="URL", help="the gateway's feed, as this desk reaches it")
+    init.add_argument(
+        "--environment", choices=("live", "sandbox"), default="live", help="for good (default: %(default)s)"
+    )
+    init.add_argument("--agency-name", default="The agency", metavar="NAME", help="shown on the desk's pages")
+    gateway = add_group(commands, "gateway", summary="Gateways whose receipts this desk believes.")
+    card = add_command(gateway, "add", run=run_gateway_add, example="gateway.card", group="gateway")
+    card.add_argument("card", type=Path, metavar="CARD", help="gateway.card, as the gateway made it")
+    add_command(commands, "publish", run=run_publish, example="")
+    add_command(commands, "doctor", run=run_doctor, example="--json")
+    audit_group = add_group(commands, "audit", summary="The log of who did what.")
+    add_command(audit_group, "check", run=run_audit_check, example="", group="audit")
+
+
+def _describe(publication: Publication) -> str:
+    return f"serial {publication.serial}, {'newly signed' if publication.is_new else 'unchanged'}"

@@ -1,0 +1,39 @@
+"""`report-abuse-desk stale-data`: lists the dated facts of the desk that were checked too long ago. Needs no state."""
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from gateway.desk.commands.frame import EXIT_CODES, Commands
+from gateway.desk.wiring import utc_now
+from gateway.web.signposts import SIGNPOSTS_FILE
+from gateway.web.stale_command import add_stale_options, print_stale
+
+_DESK: Final = Path(__file__).parents[1]
+# One line a file; a test fails for a dated file that is in no list.
+DATED_FILES: Final = (
+    SIGNPOSTS_FILE,
+    _DESK / "paging" / "hours.toml",
+    _DESK / "replying" / "reply_templates_en.toml",
+    _DESK / "replying" / "reply_templates_cy.toml",
+    _DESK / "post_room" / "notes.toml",
+)
+
+
+def run_stale_data(parsed: argparse.Namespace) -> int:
+    """List facts that were checked too long ago (bodies, numbers, hours, notes); gives 1 when there are any."""
+    return print_stale(DATED_FILES, today=utc_now().date(), days=parsed.days, as_json=parsed.json)
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's command."""
+    summary = (run_stale_data.__doc__ or "").strip()
+    command = commands.add_parser(
+        "stale-data",
+        help=summary,
+        description=summary,
+        epilog=f"Example:\n  report-abuse-desk stale-data --days 90 --json\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_stale_options(command)
+    command.set_defaults(command=run_stale_data)

@@ -1,0 +1,177 @@
+"""Makes a desk: its keys, its settings and the pin for the gateway; takes the gateway's card (protocol.md, Bootstrap).
+
+Never writes over a desk that exists, and never leaves half a one: the folder is made aside and put in place at the end.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, insert, select
+
+from gateway.desk import audit
+from gateway.desk.config import DeskConfig, DeskPaths, check_config, encode_config
+from gateway.desk.keyring.publication import add_sealing_key
+from gateway.desk.keyring.quarters import get_quarter_of
+from gateway.desk.store import open_store
+from gateway.desk.store.schema import VERIFY_KEYS
+from gateway.desk.wiring import Desk
+from partner_sdk.canonical import encode, format_time, parse_base64url
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.gateway_card import GatewayCard
+from partner_sdk.intake import INSTANCE_PATTERN
+from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, write_key_file
+from partner_sdk.keys import Delegation, Pin, fingerprint_of
+from partner_sdk.statements import PUBLIC_KEY_BYTES, StatementKind, key_id_of, sign_statement
+
+DELEGATION_LIFETIME: Final = timedelta(days=730)
+SIGNING_KEY_USE: Final = timedelta(days=730)
+# Receipts and messages are evidence: their keys are believed for six years after use (protocol.md, Keys).
+VERIFY_AFTER_USE: Final = timedelta(days=6 * 365 + 2)
+CLOCK_ALLOWANCE: Final = timedelta(days=1)
+RECEIPT_ROLE: Final = "receipt"
+
+_DAILY_ROLES: Final = (KeyRole.KEY_SET, KeyRole.REGISTER, KeyRole.FEED, KeyRole.MAILBOX_SIGNING)
+_ROOT_ROLES: Final = (KeyRole.ROOT, KeyRole.NEXT_ROOT)
+
+
+class BootstrapError(ReportAbuseError):
+    """A desk can not be made here, or a card is not one."""
+
+
+def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], actor: str) -> Pin:
+    """Make the folder of a new desk with every key, and return what the gateway has to pin.
+
+    Raises `BootstrapError` (`desk-exists`) when there is something in the folder already.
+    """
+    check_config(config)
+    state = state.resolve()
+    if state.exists() and (not state.is_dir() or any(state.iterdir())):
+        raise BootstrapError(f"{state} is not empty: a desk is made in a folder of its own.", reason="desk-exists")
+    state.parent.mkdir(parents=True, exist_ok=True)
+    making = state.with_name(f".{state.name}.making")
+    # What a run that was killed left has sealed and signed nothing: it was never at its place.
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(mode=0o700)
+    try:
+        pin = _fill(DeskPaths(making), config=config, now=now, random=random, actor=actor)
+        _sync_folder(making)
+        making.replace(state)
+    except BaseException:
+        shutil.rmtree(making)  # private keys that nobody will use do not stay
+        raise
+    _sync_folder(state.parent)
+    return pin
+
+
+def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
+    """Believe the receipts of this gateway from now on; False when it was known. Takes effect for others at `publish`.
+
+    Its receipt key speaks for this one instance and no other. Raises `BootstrapError` (`wrong-environment`,
+    `wrong-origin`, `bad-instance`, `key-in-use`).
+    """
+    if card.environment != desk.config.environment:
+        raise BootstrapError(
+            f"This card is of a {card.environment} gateway; this desk is {desk.config.environment}.",
+            reason="wrong-environment",
+        )
+    if card.origin != desk.config.gateway_origin:
+        raise BootstrapError(
+            f"This card is of a gateway at {card.origin}; desk.toml says {desk.config.gateway_origin}.",
+            reason="wrong-origin",
+        )
+    if not re.fullmatch(INSTANCE_PATTERN, card.instance):
+        raise BootstrapError("The name on this card is no name of a gateway.", reason="bad-instance")
+    public_key = parse_base64url(card.receipt_key.public_key, length=PUBLIC_KEY_BYTES)
+    key_id, now = key_id_of(public_key), desk.clock()
+    with desk.store.write() as connection:
+        known = connection.execute(select(VERIFY_KEYS).where(VERIFY_KEYS.c.key_id == key_id)).first()
+        if known is not None and known.instance == card.instance:
+            return False
+        if known is not None:
+            raise BootstrapError(
+                "The key of this card is known already, but not as this gateway's: make the gateway a key of its own.",
+                reason="key-in-use",
+            )
+        add_verify_key(connection, RECEIPT_ROLE, public_key, now=now, instance=card.instance)
+        audit.append_entry(
+            connection,
+            at=now,
+            actor=actor,
+            action="add-gateway",
+            subject=card.instance,
+            detail={"receipt_key_id": key_id},
+        )
+    return True
+
+
+def add_verify_key(
+    connection: Connection, role: str, public_key: bytes, *, now: datetime, instance: str | None = None
+) -> None:
+    """Enter a public signing key with its times; a receipt key also with the gateway that it speaks for."""
+    use_until = now + SIGNING_KEY_USE
+    connection.execute(
+        insert(VERIFY_KEYS).values(
+            role=role,
+            key_id=key_id_of(public_key),
+            public_key=public_key,
+            # A gateway's or partner's clock may run a little behind ours.
+            not_before=format_time(now - CLOCK_ALLOWANCE),
+            use_until=format_time(use_until),
+            verify_until=format_time(use_until + VERIFY_AFTER_USE),
+            instance=instance,
+        )
+    )
+
+
+def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], actor: str) -> Pin:
+    def make(role: KeyRole, path: Path) -> KeyFile:
+        key_file = new_key(role, environment=config.environment, created_at=format_time(now), seed=random(32))
+        write_key_file(path, key_file)
+        return key_file
+
+    root, next_root = (make(role, paths.root / f"{role.value}.key") for role in _ROOT_ROLES)
+    daily = {role: make(role, paths.keys / f"{role.value}.key") for role in _DAILY_ROLES}
+    paths.delegation.write_bytes(_delegate(root, daily[KeyRole.KEY_SET], now=now))
+    store = open_store(paths.database, create=True)
+    this_quarter = get_quarter_of(now)
+    with store.write() as connection:
+        for quarter in (this_quarter, this_quarter.next()):
+            add_sealing_key(connection, make(KeyRole.SEALING, paths.sealing_key(quarter.name)), quarter=quarter)
+        for role in (KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING):
+            add_verify_key(connection, role.value, parse_base64url(daily[role].public_key), now=now)
+        audit.append_entry(connection, at=now, actor=actor, action="make-desk", subject=config.environment)
+    store.close()
+    pin = Pin(
+        environment=config.environment,
+        feed_key=daily[KeyRole.FEED].public_key,
+        next_root_fingerprint=fingerprint_of(parse_base64url(next_root.public_key)),
+        root_fingerprint=fingerprint_of(parse_base64url(root.public_key)),
+    )
+    paths.pin.write_bytes(encode(pin) + b"\n")
+    paths.config.write_text(encode_config(config), encoding="utf-8")
+    return pin
+
+
+def _delegate(root: KeyFile, key_set: KeyFile, *, now: datetime) -> bytes:
+    delegation = Delegation(
+        environment=root.environment,
+        root_key=root.public_key,
+        key_set_key=key_set.public_key,
+        not_before=format_time(now - CLOCK_ALLOWANCE),
+        not_after=format_time(now + DELEGATION_LIFETIME),
+    )
+    return sign_statement(delegation, kind=StatementKind.DELEGATION, private_keys=(load_signing_key(root),))
+
+
+def _sync_folder(folder: Path) -> None:
+    # A rename is on the disk only when the folder is (fsync(2), NOTES).
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

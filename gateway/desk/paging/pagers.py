@@ -1,0 +1,83 @@
+"""Carries a signed page to whoever is on duty: posted to an address, or as a mail with the notice attached.
+
+Never adds anything to the notice but words that say the same: how many, and since when.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from typing import Protocol
+
+import requests
+
+from gateway.desk.post_room.carriers import DeliveryError, MailCarrier, make_mail_carrier
+from gateway.desk.post_room.notes import make_mail
+from gateway.desk.post_room.post_settings import MAILTO, OFF
+from gateway.desk.post_room.posting import post_json
+from gateway.desk.wiring import Desk
+from partner_sdk.page_notice import PageNotice, PageTarget
+
+PAGE_FILE_NAME = "page.json"
+
+
+class Pager(Protocol):
+    """Takes one signed notice, or raises `DeliveryError`."""
+
+    def send(self, signed: bytes, *, notice: PageNotice) -> None:
+        """Hand the notice over."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPager:
+    """An address that takes the signed bytes as they are."""
+
+    url: str
+    session: requests.Session
+
+    def send(self, signed: bytes, *, notice: PageNotice) -> None:
+        """Post the signed bytes, or raise `DeliveryError`."""
+        post_json(self.session, self.url, body=signed)
+
+
+@dataclass(frozen=True, slots=True)
+class MailPager:
+    """A mailbox that somebody on duty is woken by."""
+
+    to: str
+    sender: Address
+    carrier: MailCarrier
+    now: datetime
+    random: bytes
+
+    def send(self, signed: bytes, *, notice: PageNotice) -> None:
+        """Send a mail that says how many and since when, or raise `DeliveryError`."""
+        words = "1 urgent item" if notice.count == 1 else f"{notice.count} urgent items"
+        mail = make_mail(
+            self.to,
+            sender=self.sender,
+            subject=f"{words} at the desk",
+            body=f"{words} at the desk since {notice.first_at} ({notice.environment}). Open the desk's list.\n",
+            now=self.now,
+            random=self.random,
+        )
+        mail.add_attachment(signed, maintype="application", subtype="json", filename=PAGE_FILE_NAME)
+        self.carrier.send(mail)
+
+
+def find_pager(desk: Desk, target: PageTarget) -> Pager | None:
+    """Return the pager that `desk.toml` names for a target, or None for `off`. Raises `LocalStateError`."""
+    address: str = getattr(desk.config.pager, target)
+    if address == OFF:
+        return None
+    if not address.startswith(MAILTO):
+        return WebhookPager(address, desk.session)
+    carrier = make_mail_carrier(desk.config.post_room)
+    if carrier is None:
+        raise DeliveryError(reason="no-mail")
+    return MailPager(
+        to=address.removeprefix(MAILTO),
+        sender=Address(display_name=desk.config.post_room.mail_name, addr_spec=desk.config.post_room.mail_from),
+        carrier=carrier,
+        now=desk.clock(),
+        random=desk.random(16),
+    )

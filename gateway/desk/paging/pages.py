@@ -1,0 +1,173 @@
+"""Pages whoever is on duty when something urgent was filed: one notice in five minutes, tried until it is taken (R21).
+
+Never says what came in: a notice has a count and times. Never silent: a page that can not go out is said by each run.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, get_args
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.paging.hours import get_target_on_duty
+from gateway.desk.paging.pagers import Pager, find_pager
+from gateway.desk.post_room.back_off import find_wait
+from gateway.desk.post_room.carriers import DeliveryError
+from gateway.desk.store.schema import PAGES
+from gateway.desk.wiring import Desk
+from partner_sdk.canonical import format_time, parse_time
+from partner_sdk.errors import LocalStateError
+from partner_sdk.key_files import KeyRole
+from partner_sdk.page_notice import PageNotice, PageTarget, sign_page
+
+COALESCED: Final = timedelta(minutes=5)
+LONGEST_WAIT: Final = timedelta(minutes=15)
+# For so long nobody else sends a page that is being sent; a run that was killed leaves it to the next one.
+_LEASE: Final = timedelta(minutes=2)
+_NO_PAGER: Final = "no-pager"
+
+
+@dataclass(slots=True)
+class Paged:
+    """What one run did. `waiting` counts urgent reports of which nobody has been told.
+
+    `is_stuck` says that it was tried and did not work; `warnings` are lines for a person.
+    """
+
+    sent: int = 0
+    waiting: int = 0
+    is_stuck: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+def queue_page(connection: Connection, *, count: int, now: datetime) -> None:
+    """Note in the caller's transaction that so many urgent reports were filed; what waits already is added to."""
+    if count < 1:
+        return
+    waiting = _find_waiting(connection)
+    if waiting is not None:
+        connection.execute(update(PAGES).where(PAGES.c.id == waiting.id).values(count=PAGES.c.count + count))
+        return
+    _add_page(connection, get_target_on_duty(now), count=count, first_at=format_time(now), now=now)
+
+
+def send_pages(desk: Desk) -> Paged:
+    """Send the page that waits, if it is due, to whoever is on duty now. Never raises for a pager that fails."""
+    paged = Paged(warnings=find_pager_warnings(desk))
+    now = desk.clock()
+    with desk.store.write() as connection:
+        row = _claim(connection, desk=desk, now=now)
+    if row is not None:
+        _send(desk, row, paged=paged)
+    with desk.store.read() as connection:
+        waiting = _find_waiting(connection)
+    if waiting is not None:
+        paged.waiting = _count_of(waiting)
+        if waiting.last_error is not None:
+            paged.is_stuck = True
+            paged.warnings.append(
+                f"PAGE NOT DELIVERED: {paged.waiting} urgent since {waiting.first_at}, {waiting.tries} tries, "
+                f"{waiting.last_error}. Tell whoever is on duty yourself."
+            )
+    return paged
+
+
+def find_pager_warnings(desk: Desk) -> list[str]:
+    """Return a line for each pager that `desk.toml` leaves off."""
+    times = {"desk": "in the desk's hours", "out_of_hours": "out of hours"}
+    return [
+        f"NO PAGER {words}: nobody is told of urgent reports then. Set pager.{target} in desk.toml."
+        for target, words in times.items()
+        if getattr(desk.config.pager, target) == "off"
+    ]
+
+
+def _claim(connection: Connection, *, desk: Desk, now: datetime) -> Row[Any] | None:
+    """Take the waiting page for this run, addressed to who is on duty now; None when there is none, or it must wait."""
+    row = _find_waiting(connection)
+    if row is None or parse_time(row.next_try_at) > now:
+        return None
+    target = _choose_target(desk, now)
+    if target is None:
+        connection.execute(update(PAGES).where(PAGES.c.id == row.id).values(last_error=_NO_PAGER))
+        return None
+    last_at = _find_last_sent(connection, target)
+    if last_at is not None and now < last_at + COALESCED:
+        return None
+    connection.execute(
+        update(PAGES)
+        .where(PAGES.c.id == row.id)
+        .values(target=target, tries=row.tries + 1, next_try_at=format_time(now + _LEASE))
+    )
+    return connection.execute(select(PAGES).where(PAGES.c.id == row.id)).one()
+
+
+def _choose_target(desk: Desk, now: datetime) -> PageTarget | None:
+    # A pager that is off must not silence the other one: somebody is better than nobody, and each run says so.
+    on_duty = get_target_on_duty(now)
+    targets: list[PageTarget] = sorted(get_args(PageTarget), key=lambda target: target != on_duty)
+    return next((target for target in targets if getattr(desk.config.pager, target) != "off"), None)
+
+
+def _send(desk: Desk, row: Row[Any], *, paged: Paged) -> None:
+    now = desk.clock()
+    notice = PageNotice(
+        count=_count_of(row),
+        environment=desk.config.environment,
+        first_at=row.first_at,
+        issued_at=format_time(now),
+        target=row.target,
+    )
+    try:
+        pager = _get_pager(desk, row.target)
+        pager.send(sign_page(notice, private_key=desk.load_private_key(KeyRole.MAILBOX_SIGNING)), notice=notice)
+    except (DeliveryError, LocalStateError) as error:
+        wait = find_wait(row.tries, random=desk.random, longest=LONGEST_WAIT)
+        with desk.store.write() as connection:
+            connection.execute(
+                update(PAGES)
+                .where(PAGES.c.id == row.id)
+                .values(next_try_at=format_time(now + wait), last_error=error.reason)
+            )
+        return
+    with desk.store.write() as connection:
+        held = int(connection.execute(select(PAGES.c.count).where(PAGES.c.id == row.id)).scalar_one())
+        connection.execute(
+            update(PAGES)
+            .where(PAGES.c.id == row.id)
+            .values(sent_at=format_time(now), count=notice.count, last_error=None)
+        )
+        if held > notice.count:
+            # Filed while we were sending: the next notice tells of them.
+            _add_page(connection, row.target, count=held - notice.count, first_at=notice.issued_at, now=now)
+        audit.append_entry(
+            connection, at=now, actor="pager", action="send-page", subject=row.target, detail={"count": notice.count}
+        )
+    paged.sent += 1
+
+
+def _get_pager(desk: Desk, target: PageTarget) -> Pager:
+    pager = find_pager(desk, target)
+    if pager is None:
+        raise DeliveryError(reason=_NO_PAGER)
+    return pager
+
+
+def _add_page(connection: Connection, target: str, *, count: int, first_at: str, now: datetime) -> None:
+    connection.execute(
+        insert(PAGES).values(target=target, count=count, first_at=first_at, tries=0, next_try_at=format_time(now))
+    )
+
+
+def _count_of(row: Row[Any]) -> int:
+    return int(row._mapping["count"])  # `row.count` is the method of a tuple
+
+
+def _find_waiting(connection: Connection) -> Row[Any] | None:
+    return connection.execute(select(PAGES).where(PAGES.c.sent_at.is_(None)).order_by(PAGES.c.id).limit(1)).first()
+
+
+def _find_last_sent(connection: Connection, target: str) -> datetime | None:
+    last = connection.execute(select(func.max(PAGES.c.sent_at)).where(PAGES.c.target == target)).scalar()
+    return None if last is None else parse_time(last)

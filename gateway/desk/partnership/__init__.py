@@ -1,0 +1,1 @@
+"""Partners: enrolment and register, messages to their mailboxes, stages of their own reports."""

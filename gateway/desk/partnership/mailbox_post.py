@@ -1,0 +1,172 @@
+"""Posts messages to partners' mailboxes: signed first, numbered and chained, then sealed, stored, and only then sent.
+
+Never signs one number twice and never signs the same content twice: asking again gives the message that exists.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.keyring.publication import make_mailbox_key
+from gateway.desk.partnership.partners import get_partner
+from gateway.desk.store.schema import MAILBOX_MESSAGES
+from gateway.desk.wiring import Desk
+from partner_sdk.canonical import format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.feed_messages import MailboxPostItem
+from partner_sdk.key_files import KeyRole
+from partner_sdk.mailbox_message import (
+    FIRST_PREVIOUS,
+    MailboxMessage,
+    MessageKind,
+    mailbox_context,
+    message_sha256,
+    peek_message,
+    sign_message,
+)
+from partner_sdk.sealing import seal
+
+_MOST_AT_ONCE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PostedMessage:
+    """One message of a partner's mailbox. `posted_at` is None until the gateway has taken it."""
+
+    partner: str
+    message_id: str
+    number: int
+    kind: str
+    issued_at: str
+    posted_at: str | None
+
+
+def post_message(desk: Desk, *, partner: str, kind: MessageKind, body: bytes, actor: str) -> str:
+    """Send a message (`body` is canonical JSON) and return its id; the same kind and body again is the same message.
+
+    Raises `PartnerError`, `LocalStateError` for the signing key, and what the feed client raises: the message is
+    stored then, and goes out with the next `post_waiting`.
+    """
+    message = write_message(desk, partner=partner, kind=kind, body=body, actor=actor)
+    post_waiting(desk, desk.make_feed())
+    return message.message_id
+
+
+def write_message(desk: Desk, *, partner: str, kind: MessageKind, body: bytes, actor: str) -> PostedMessage:
+    """Sign, seal and store a message without sending it."""
+    private_key = desk.load_private_key(KeyRole.MAILBOX_SIGNING)
+    now = desk.clock()
+    with desk.store.write() as connection:
+        existing = _find_same(connection, partner=partner, kind=kind, body=body)
+        if existing is not None:
+            return existing
+        recipient = get_partner(connection, partner)
+        last = connection.execute(
+            select(MAILBOX_MESSAGES.c.number, MAILBOX_MESSAGES.c.signed)
+            .where(MAILBOX_MESSAGES.c.partner == partner)
+            .order_by(MAILBOX_MESSAGES.c.number.desc())
+            .limit(1)
+        ).first()
+        message = MailboxMessage(
+            body=to_base64url(body),
+            environment=desk.config.environment,
+            issued_at=format_time(now),
+            kind=kind,
+            message_id=desk.make_id(),
+            number=1 if last is None else last.number + 1,
+            previous=FIRST_PREVIOUS if last is None else message_sha256(bytes(last.signed)),
+            recipient=partner,
+        )
+        signed = sign_message(message, mailbox_signing_key=private_key)
+        connection.execute(
+            insert(MAILBOX_MESSAGES).values(
+                partner=partner,
+                number=message.number,
+                message_id=message.message_id,
+                kind=kind,
+                signed=signed,
+                envelope=_seal(signed, message=message, recipient=recipient),
+                issued_at=message.issued_at,
+            )
+        )
+        audit.append_entry(
+            connection,
+            at=now,
+            actor=actor,
+            action="write-message",
+            subject=partner,
+            detail={"kind": kind, "message_id": message.message_id, "number": message.number},
+        )
+        return _get_message(connection, message.message_id)
+
+
+def post_waiting(desk: Desk, feed: FeedClient) -> int:
+    """Send every stored message that the gateway has not taken, in order, and return how many."""
+    sent = 0
+    while True:
+        with desk.store.read() as connection:
+            waiting = connection.execute(
+                select(MAILBOX_MESSAGES)
+                .where(MAILBOX_MESSAGES.c.posted_at.is_(None))
+                .order_by(MAILBOX_MESSAGES.c.issued_at, MAILBOX_MESSAGES.c.number)
+                .limit(_MOST_AT_ONCE)
+            ).all()
+        if not waiting:
+            return sent
+        for row in waiting:
+            # One by one: a message may be a megabyte, and what was taken stays taken when the next one fails.
+            feed.post_mailbox(
+                MailboxPostItem(
+                    partner=row.partner, message_id=row.message_id, envelope=to_base64url(bytes(row.envelope))
+                )
+            )
+            with desk.store.write() as connection:
+                connection.execute(
+                    update(MAILBOX_MESSAGES)
+                    .where(MAILBOX_MESSAGES.c.message_id == row.message_id)
+                    .values(posted_at=format_time(desk.clock()))
+                )
+            sent += 1
+
+
+def list_messages(connection: Connection, *, partner: str | None = None) -> list[PostedMessage]:
+    """Return the messages of one partner or of all, oldest first."""
+    query = select(MAILBOX_MESSAGES).order_by(MAILBOX_MESSAGES.c.issued_at, MAILBOX_MESSAGES.c.number)
+    if partner is not None:
+        query = query.where(MAILBOX_MESSAGES.c.partner == partner)
+    return [_to_message(row) for row in connection.execute(query)]
+
+
+def _seal(signed: bytes, *, message: MailboxMessage, recipient: Row[Any]) -> bytes:
+    key = make_mailbox_key(bytes(recipient.mailbox_key), approved_at=parse_time(recipient.approved_at))
+    context = mailbox_context(environment=message.environment, partner=message.recipient, message_id=message.message_id)
+    return seal(signed, key=key, context=context).to_bytes()
+
+
+def _find_same(connection: Connection, *, partner: str, kind: str, body: bytes) -> PostedMessage | None:
+    rows = connection.execute(
+        select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.partner == partner, MAILBOX_MESSAGES.c.kind == kind)
+    )
+    for row in rows:
+        if parse_base64url(peek_message(bytes(row.signed)).body) == body:
+            return _to_message(row)
+    return None
+
+
+def _get_message(connection: Connection, message_id: str) -> PostedMessage:
+    return _to_message(
+        connection.execute(select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == message_id)).one()
+    )
+
+
+def _to_message(row: Row[Any]) -> PostedMessage:
+    return PostedMessage(
+        partner=row.partner,
+        message_id=row.message_id,
+        number=row.number,
+        kind=row.kind,
+        issued_at=row.issued_at,
+        posted_at=row.posted_at,
+    )

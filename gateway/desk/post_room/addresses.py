@@ -1,0 +1,81 @@
+"""Reads e-mail addresses and mobile numbers that people typed, strictly, into one spelling each; and their keyed hash.
+
+Never asks anybody whether an address exists, and never lets one carry more than one recipient or a line of its own.
+"""
+
+import hashlib
+import hmac
+import re
+from typing import Final
+
+MAX_EMAIL_CHARACTERS: Final = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
+ADDRESS_MAC_BYTES: Final = 32
+
+# RFC 5321 Dot-string without quoting: what needs quotes is no address that a person types into a form.
+_LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_MAX_LOCAL_CHARACTERS: Final = 64
+_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_TOP_LABEL: Final = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{1,58}[a-z0-9]")
+# Python's codec is IDNA 2003; these characters mean another domain, or none, under IDNA 2008 (RFC 5894 §7.2).
+_TWO_MEANINGS: Final = frozenset("ßς\u200c\u200d")
+
+_BETWEEN_DIGITS: Final = re.compile(r"[ \u00a0().\-\u2010-\u2013]")
+_MOST_TYPED: Final = 40
+# Ofcom's numbering plan: 071-075 and 077-079 are mobiles, 07624 those of the Isle of Man; 070 and 076 are not.
+_UK_MOBILE: Final = re.compile(r"44(?:7[1-57-9][0-9]{8}|7624[0-9]{6})")
+_INTERNATIONAL: Final = re.compile(r"[1-9][0-9]{7,14}")  # ITU-T E.164: at most 15 digits
+
+_MAC_LABEL: Final = b"report-abuse desk address v1\x00"
+
+
+def find_email_address(typed: str) -> str | None:
+    """Return one plain ASCII address (its domain in lower case, IDNA), or None if the text is anything else."""
+    text = typed.strip(" \u00a0")
+    local, at, domain = text.partition("@")
+    if not at or len(local) > _MAX_LOCAL_CHARACTERS or not _LOCAL.fullmatch(local):
+        return None
+    ascii_domain = _find_domain(domain)
+    if ascii_domain is None or len(local) + 1 + len(ascii_domain) > MAX_EMAIL_CHARACTERS:
+        return None
+    return f"{local}@{ascii_domain}"
+
+
+def find_mobile_number(typed: str) -> str | None:
+    """Return a mobile number as `+447700900123`, or None. A number without a country is one of the UK."""
+    if len(typed) > _MOST_TYPED:
+        return None
+    text = _BETWEEN_DIGITS.sub("", typed.strip().replace("(0)", "", 1))
+    has_country = text.startswith(("+", "00"))
+    digits = text.removeprefix("+").removeprefix("00") if has_country else text
+    if not digits.isascii() or not digits.isdigit():
+        return None
+    if not has_country:
+        if not digits.startswith("0"):
+            return None
+        digits = "44" + digits[1:]
+    if digits.startswith("44"):
+        return f"+{digits}" if _UK_MOBILE.fullmatch(digits) else None
+    return f"+{digits}" if _INTERNATIONAL.fullmatch(digits) else None
+
+
+def make_address_mac(address: str, *, key: bytes) -> bytes:
+    """Return a keyed hash by which two notes to one person are noticed, and nothing is read.
+
+    Letter case and what follows a plus sign lead into the same mailbox: they are left out.
+    """
+    local, at, domain = address.lower().partition("@")
+    same = f"{local.split('+')[0]}@{domain}" if at else address
+    return hmac.new(key, _MAC_LABEL + same.encode("ascii"), hashlib.sha256).digest()
+
+
+def _find_domain(domain: str) -> str | None:
+    if _TWO_MEANINGS & set(domain):
+        return None
+    try:
+        name = domain.lower().encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return None
+    labels = name.split(".")
+    if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels[:-1]):
+        return None
+    return name if _TOP_LABEL.fullmatch(labels[-1]) else None

@@ -1,0 +1,53 @@
+"""Decides whether a person gets the short note that their report came in, and by which channel (R22).
+
+Never in doubt: only who asked for it, picked that way themselves, and is alone with the phone or the mailbox.
+"""
+
+from typing import Final, Literal
+
+from gateway.desk.collection.report_flags import is_flagged
+from gateway.desk.post_room.addresses import find_email_address, find_mobile_number
+from partner_sdk.public_report import PublicReport
+
+Channel = Literal["email", "sms"]
+NoteKind = Literal["promised", "if_needed"]
+
+_TOO_YOUNG: Final = "12_or_under"
+# Who said that they are grown up is answered if there is need; everybody else was promised an answer (R3, R23).
+_GROWN_UP: Final = "no"
+
+
+def find_note_channel(report: PublicReport) -> Channel | None:
+    """Return how to send the note, or None where none may go.
+
+    A band of 12 or under on either side is enough: the form says so to the youngest, and their phones are often shared.
+    """
+    contact = report.contact
+    may_be_sent = (
+        contact.may_send_note == "yes"
+        and contact.who_sees == "no"
+        and report.person.near != "yes"
+        and _TOO_YOUNG not in {report.age_band, report.reporter_age_band}
+        and report.clear.kind == "initial"
+        and not is_flagged(report)
+    )
+    if not may_be_sent:
+        return None
+    return next((channel for channel in _CHANNELS if find_address(report, channel=channel) is not None), None)
+
+
+def find_address(report: PublicReport, *, channel: Channel) -> str | None:
+    """Return the address that the person gave for this channel in its one spelling, or None."""
+    contact = report.contact
+    if channel == "email":
+        return find_email_address(contact.email) if "email" in contact.ways else None
+    return find_mobile_number(contact.phone) if "text" in contact.ways else None
+
+
+def get_note_kind(report: PublicReport) -> NoteKind:
+    """Return whether the note may say that we will answer, or only that we will if there is need."""
+    return "if_needed" if report.under_18 == _GROWN_UP else "promised"
+
+
+# A mailbox first: a text message stands on the locked screen of a phone.
+_CHANNELS: Final[tuple[Channel, ...]] = ("email", "sms")

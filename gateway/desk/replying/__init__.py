@@ -1,0 +1,1 @@
+"""Replies to the people who report: written, sealed to their return code, posted."""

@@ -1,0 +1,160 @@
+"""Draws the page of a case: safe contact first, then the report, the reply, and the assessment.
+
+What was said is on the page only in the answer to the post that opened it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+
+from flask import request
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.casework.cases import CaseError, CaseRow, OpenedCase, find_earlier, get_case, open_case
+from gateway.desk.casework.promised_days import (
+    count_days_late,
+    find_promised_day,
+    get_uk_day,
+    is_waiting,
+    spell_day,
+    spell_lateness,
+)
+from gateway.desk.casework.safe_contact import list_open_ways
+from gateway.desk.post_room.queue import list_post
+from gateway.desk.replying.replies import ReplyCopy, open_copies
+from gateway.desk.replying.reply_post import list_written
+from gateway.desk.replying.reply_templates import list_templates
+from gateway.desk.views import words
+from gateway.desk.views.case_form import Answers, Fault, read_answers
+from gateway.desk.views.contact import ContactBlock, make_contact_block
+from gateway.desk.views.content import Section, make_sections
+from gateway.desk.views.context import get_desk, get_name, show_page
+from gateway.desk.views.countries import find_country_name
+from gateway.desk.views.reply_form import COUNTS, Preview, ReplyAnswers, read_reply
+from gateway.web.problem_pages import not_found
+from partner_sdk.errors import FormatError, LocalStateError, OpeningError
+from partner_sdk.public_report import PublicReport
+from partner_sdk.reply_message import MAX_BODY_CHARACTERS
+
+# A reply of 4,000 characters of which each is four bytes, percent-encoded, and more than is allowed: it comes back.
+FORM_BYTES = 131_072
+
+
+@dataclass(frozen=True, slots=True)
+class PageState:
+    """What a page shows beside the case: faults to mend, answers given so far, and a reply to look at.
+
+    `template` is the code of a text that is put behind what is written already: nothing is written over.
+    """
+
+    faults: Sequence[Fault] = ()
+    answers: Answers | None = None
+    reply: ReplyAnswers | None = None
+    preview: Preview | None = None
+    template: str = ""
+    status: int = HTTPStatus.OK
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """Everything of the page that comes out of envelopes."""
+
+    contact: ContactBlock | None
+    sections: Sequence[Section]
+    copies: Sequence[ReplyCopy]
+    report: PublicReport | None
+
+
+def get_case_or_404(case_id: str) -> CaseRow:
+    """Return the case of this address, or answer that there is nothing."""
+    with get_desk().store.read() as connection:
+        try:
+            return get_case(connection, case_id)
+        except CaseError:
+            not_found()
+
+
+def show_closed_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
+    """Draw the page of a case without its report."""
+    return _show(case, state, _Content(None, (), (), None))
+
+
+def show_opened_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
+    """Open the report of a case, note who does, and draw the page with it; what does not open is said."""
+    try:
+        opened = open_case(get_desk(), case.case_id, actor=get_name())
+        content = _lay_out(opened)
+    except CaseError as error:
+        return _refuse(case, state, words.CASE_FAULTS.get(error.reason, str(error)))
+    except (OpeningError, FormatError, LocalStateError) as error:
+        return _refuse(case, state, str(error))
+    return _show(opened.case, _add_template(state, content.report), content)
+
+
+def _add_template(state: PageState, report: PublicReport | None) -> PageState:
+    if not state.template or state.reply is None or report is None:
+        return state
+    found = next((one for one in list_templates(report) if one.code == state.template), None)
+    if found is None:
+        fault = Fault("reply_text", "There is no template of that name for this report. Choose one from the list.")
+        return replace(state, faults=(*state.faults, fault), status=HTTPStatus.CONFLICT)
+    written = state.reply.reply_text
+    text = f"{written}\n\n{found.text}" if written else found.text
+    return replace(state, reply=replace(state.reply, reply_text=text))
+
+
+def _refuse(case: CaseRow, state: PageState, said: str) -> ResponseReturnValue:
+    faults = (*state.faults, Fault("report", said))
+    return show_closed_page(case, replace(state, faults=faults, preview=None, status=HTTPStatus.CONFLICT))
+
+
+def _lay_out(opened: OpenedCase) -> _Content:
+    report = opened.content if isinstance(opened.content, PublicReport) else None
+    return _Content(
+        contact=None if report is None else make_contact_block(report, is_flagged=opened.case.flagged),
+        sections=make_sections(opened.content),
+        copies=open_copies(get_desk(), opened.case, actor=get_name()),
+        report=report,
+    )
+
+
+def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnValue:
+    desk = get_desk()
+    answers = state.answers or read_answers(request.form, person=get_name())
+    with desk.store.read() as connection:
+        written = list_written(connection, case_id=case.case_id)
+        earlier = find_earlier(connection, case)
+        notes = list_post(connection, case_id=case.case_id, with_done=True)
+    promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
+    report = content.report
+    can_write = case.has_reply_key and not case.synthetic
+    return show_page(
+        "case.html",
+        status=state.status,
+        case=case,
+        contact=content.contact,
+        sections=content.sections,
+        copies=content.copies,
+        written=[one for one in written if one.kind == "reply"],
+        earlier=earlier,
+        is_read_noted=any(one.kind == "read" for one in written),
+        notes=notes,
+        promised_day=None if promised is None else spell_day(promised),
+        lateness=spell_lateness(days_late) if days_late else "",
+        is_reply_waiting=is_waiting(case),
+        is_abroad=case.region == "not_uk",
+        country=find_country_name(case.country),
+        can_write=can_write,
+        has_other_way=report is not None and bool(list_open_ways(report)),
+        templates=list_templates(report) if report is not None and can_write else (),
+        is_welsh=report is not None and report.language == "cy",
+        most_characters=MAX_BODY_CHARACTERS,
+        counts_options=COUNTS,
+        preview=state.preview,
+        faults=state.faults,
+        faulty={fault.field for fault in state.faults},
+        answers=answers.single,
+        chosen_weaknesses=answers.weaknesses,
+        reply=state.reply or read_reply(request.form),
+        words=words,
+    )

@@ -1,0 +1,149 @@
+"""Lays out how to reach a person safely, in plain words: what comes first on the page of an opened report.
+
+Never leaves out a line that the person wrote, and never changes a character of it; the page escapes it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.desk.casework.safe_contact import ContactWarning, get_line, is_barred, list_warnings
+from partner_sdk.public_report import PublicReport
+
+_WARNINGS: Final = {
+    ContactWarning.NEAR: (
+        "Whoever this is about lives there or sees the phone. Never text and never e-mail.",
+        "Reach the child through an adult they named or their school, away from home.",
+    ),
+    ContactWarning.MAYBE_NEAR: (
+        "Whoever this is about may live there or see the phone.",
+        "Do not text or e-mail before a person has made sure.",
+    ),
+    ContactWarning.YOUNG: (
+        "12 or under: a person first.",
+        "No text and no e-mail as the first thing. Speak to an adult they trust, their school or the child.",
+    ),
+    ContactWarning.SEEN: ("Somebody else may see their phone or e-mails.", "Say and write nothing of why we call."),
+    ContactWarning.DOUBTED: (
+        "Flagged: the form doubts who typed this.",
+        "It was very fast, came with many others, or filled in what no person sees. It may still be a child.",
+    ),
+    ContactWarning.NO_WAY: (
+        "No way that they picked can be used safely.",
+        "Write to the return code, or ask the safeguarding adviser.",
+    ),
+}
+_WAYS: Final = {
+    "call": "Call",
+    "text": "Text",
+    "email": "E-mail",
+    "adult": "Through an adult they trust",
+    "school": "At school",
+}
+_WHO_SEES: Final = {"yes": "Yes", "no": "No, only they do", "not_sure": "They are not sure: count it as yes"}
+_SAY_WHO: Final = {"yes": "Yes", "no": "No", "not_sure": "They are not sure: count it as no"}
+_NOTE: Final = {"yes": "Yes, they asked for one", "no": "No"}
+_LANGUAGES: Final = {"en": "English", "cy": "Welsh", "other": "Another language"}
+_NEEDS: Final = {
+    "bsl": "British Sign Language",
+    "relay_uk": "Relay UK",
+    "easy_read": "Easy read",
+    "adult_helper": "An adult helps them",
+}
+_CALLED: Final = {
+    "danger-called": "They said that they called 999.",
+    "danger-cannot_call": "They said that they can not call 999.",
+    "danger-carry_on": "They were told to call 999, and went on to the form.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ContactWay:
+    """One way that the person picked or gave a line for; `is_barred` ways must not be used."""
+
+    title: str
+    line: str
+    is_picked: bool
+    is_barred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContactFact:
+    """One more thing to know; `text` is empty where nothing was said, and `unsaid` says what to take it for."""
+
+    title: str
+    text: str
+    unsaid: str
+    is_typed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContactBlock:
+    """What stands first when a report is open."""
+
+    danger: tuple[str, ...]
+    warnings: tuple[tuple[str, str], ...]
+    must_not_know: str
+    ways: tuple[ContactWay, ...]
+    facts: tuple[ContactFact, ...]
+
+
+def make_contact_block(report: PublicReport, *, is_flagged: bool) -> ContactBlock:
+    """Return the block of one report."""
+    contact = report.contact
+    danger = tuple(_CALLED[signal] for signal in report.signals if signal in _CALLED)
+    if report.meeting.when in {"today", "next_days"}:
+        when = "today" if report.meeting.when == "today" else "in the next days"
+        danger = (*danger, f"Somebody wants to meet {when}.")
+    return ContactBlock(
+        danger=danger,
+        warnings=tuple(_WARNINGS[warning] for warning in list_warnings(report, is_flagged=is_flagged)),
+        must_not_know=contact.who_must_not_know,
+        ways=tuple(_make_ways(report)),
+        facts=(
+            ContactFact("What to call them", report.name, "They gave no name", is_typed=True),
+            ContactFact(
+                "Does anyone else see their phone or e-mails?",
+                _spell(_WHO_SEES, contact.who_sees),
+                "They did not say: count it as yes",
+            ),
+            ContactFact(
+                "May we say who we are?",
+                _spell(_SAY_WHO, contact.may_say_who_we_are),
+                "They did not say: count it as no",
+            ),
+            ContactFact("Safe word", contact.safe_word, "None: we can not prove that it is us", is_typed=True),
+            ContactFact("When", contact.times, "They did not say: ask first whether it is a good time", is_typed=True),
+            ContactFact("Language", _spell_language(report), "They did not say"),
+            ContactFact(
+                "Access needs", "; ".join(_spell(_NEEDS, need) for need in contact.access_needs), "None that they named"
+            ),
+            ContactFact("May a short note be sent?", _spell(_NOTE, contact.may_send_note), "They were not asked: no"),
+        ),
+    )
+
+
+def _make_ways(report: PublicReport) -> list[ContactWay]:
+    contact = report.contact
+    picked = [way for way in contact.ways if way in _WAYS]
+    # A line that goes with no way they picked is shown all the same, and said to be such.
+    others = [way for way in _WAYS if way not in picked and get_line(contact, way)]
+    if "call" in picked or "text" in picked:
+        others = [way for way in others if way not in {"call", "text"}]  # one number: it is shown once already
+    elif "call" in others and "text" in others:
+        others.remove("text")
+    return [
+        ContactWay(_WAYS[way], get_line(contact, way), way in picked, is_barred(report, way))
+        for way in (*picked, *others)
+    ]
+
+
+def _spell_language(report: PublicReport) -> str:
+    contact = report.contact
+    spoken = _spell(_LANGUAGES, contact.call_language)
+    if contact.other_language:
+        spoken = f"{spoken}: {contact.other_language}" if spoken else contact.other_language
+    return spoken or f"They filled in the form in {_LANGUAGES[report.language]}"
+
+
+def _spell(titles: dict[str, str], code: str) -> str:
+    return titles.get(code, code.replace("_", " "))

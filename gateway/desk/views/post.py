@@ -1,0 +1,88 @@
+"""The page of what goes out: short notes, pages to whoever is on duty, and replies to return codes, by state.
+
+Never shows an address and never shows what was written.
+"""
+
+import re
+from collections import Counter
+from http import HTTPStatus
+
+from flask import Blueprint, redirect, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection, func, select
+
+from gateway.desk.post_room.post_retry import PostRetryError, retry_note
+from gateway.desk.post_room.queue import GIVE_UP_AFTER, list_post
+from gateway.desk.store.schema import CASES, PAGES, REPLY_MESSAGES
+from gateway.desk.views.context import get_desk, get_name, show_page
+from gateway.web.problem_pages import not_found
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.canonical import format_time
+
+blueprint = Blueprint("post", __name__, template_folder="templates")
+FORM_BYTES = 4096
+MOST_LISTED = 200
+_NUMBER = re.compile(r"[0-9]{1,15}")
+# What a person has to do something about comes first.
+_STATES = ("given_up", "waiting", "held", "sent")
+
+
+@blueprint.get("/post")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def list_all() -> ResponseReturnValue:
+    """Show what waits, what was given up and what went out."""
+    return _show()
+
+
+@blueprint.post("/post/<note_id>/retry")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_retry(note_id: str) -> ResponseReturnValue:
+    """Put a note that was given up back into the queue."""
+    if not _NUMBER.fullmatch(note_id):
+        not_found()
+    try:
+        retry_note(get_desk(), int(note_id), actor=get_name())
+    except PostRetryError as error:
+        return _show(fault=str(error))
+    return redirect(url_for("post.list_all"), HTTPStatus.SEE_OTHER)
+
+
+def _show(*, fault: str | None = None) -> ResponseReturnValue:
+    desk = get_desk()
+    now = desk.clock()
+    with desk.store.read() as connection:
+        notes = list_post(connection, with_done=True)
+        pages = connection.execute(select(PAGES).order_by(PAGES.c.id.desc()).limit(MOST_LISTED)).all()
+        replies = connection.execute(
+            select(REPLY_MESSAGES.c.case_id, REPLY_MESSAGES.c.kind, REPLY_MESSAGES.c.written_at)
+            .where(REPLY_MESSAGES.c.posted_at.is_(None))
+            .order_by(REPLY_MESSAGES.c.written_at)
+            .limit(MOST_LISTED)
+        ).all()
+        posted = connection.execute(
+            select(func.count()).select_from(REPLY_MESSAGES).where(REPLY_MESSAGES.c.posted_at.is_not(None))
+        ).scalar_one()
+        references = _find_references(
+            connection, {note.case_id for note in notes} | {reply.case_id for reply in replies}
+        )
+    notes.sort(key=lambda note: _STATES.index(note.state) if note.state in _STATES else len(_STATES))
+    return show_page(
+        "post.html",
+        status=HTTPStatus.CONFLICT if fault else HTTPStatus.OK,
+        fault=fault,
+        notes=notes[:MOST_LISTED],
+        hidden=max(0, len(notes) - MOST_LISTED),
+        counts=Counter(note.state for note in notes),
+        # A given up note may be tried again only while it still says the right thing.
+        oldest_retried=format_time(now - GIVE_UP_AFTER),
+        pages=pages,
+        pages_waiting=sum(page.sent_at is None for page in pages),
+        replies=replies,
+        posted_count=posted,
+        references=references,
+    )
+
+
+def _find_references(connection: Connection, case_ids: set[str]) -> dict[str, str]:
+    rows = connection.execute(select(CASES.c.case_id, CASES.c.reference).where(CASES.c.case_id.in_(case_ids)))
+    return {row.case_id: row.reference for row in rows}

@@ -1,0 +1,116 @@
+"""Real servers on loopback for the post room's tests: a mail server, and one that takes posts."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from aiosmtpd.controller import Controller
+
+
+@dataclass
+class Mailbox:
+    """What the mail server took, and what it says to the next recipient and the next mail."""
+
+    taken: list[tuple[list[str], bytes]] = field(default_factory=list)
+    recipient_answer: str = "250 OK"
+    data_answer: str = "250 OK"
+    port: int = 0
+
+    @property
+    def mails(self) -> list[EmailMessage]:
+        """The mails, parsed."""
+        return [message_from_bytes(raw, policy=default) for _, raw in self.taken]  # type: ignore[misc] - the policy makes this class
+
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        """Answer a recipient, quoting the address as servers do."""
+        if self.recipient_answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+            return self.recipient_answer
+        return f"{self.recipient_answer} <{address}>"
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        """Keep a mail, or refuse it."""
+        if self.data_answer.startswith("250"):
+            self.taken.append((list(envelope.rcpt_tos), bytes(envelope.content)))
+            return self.data_answer
+        return f"{self.data_answer} <{envelope.rcpt_tos[0]}>"
+
+
+@contextmanager
+def run_mail_server(**settings: Any) -> Iterator[Mailbox]:
+    """Run a mail server on loopback; `settings` go to aiosmtpd."""
+    mailbox = Mailbox()
+    controller = _AnyPort(mailbox, hostname="127.0.0.1", port=0, **settings)
+    controller.start()
+    mailbox.port = controller.server.sockets[0].getsockname()[1]
+    try:
+        yield mailbox
+    finally:
+        controller.stop()
+
+
+class _AnyPort(Controller):
+    """A controller on a port that the system chooses."""
+
+    def _trigger_server(self) -> None:
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+@dataclass
+class Posts:
+    """What was posted, and the status of the next answer."""
+
+    taken: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    status: int = 204
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        """Where to post to."""
+        return f"http://127.0.0.1:{self.port}/page"
+
+
+@contextmanager
+def run_receiver() -> Iterator[Posts]:
+    """Run a server on loopback that takes posts."""
+    posts = Posts()
+
+    class Receiver(BaseHTTPRequestHandler):
+        """Answers with the status that the test wants."""
+
+        def do_POST(self) -> None:
+            """Keep what came."""
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            posts.taken.append((dict(self.headers.items()), body))
+            self.send_response(posts.status)
+            if posts.status == 302:
+                self.send_header("Location", posts.url)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            """Note whoever follows a redirect."""
+            posts.taken.append((dict(self.headers.items()), b""))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    posts.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield posts
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,55 @@
+"""A desk whose post room is on, and reports that ask for a note."""
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from gateway.desk.config import check_config
+from gateway.desk.post_room.post_settings import PagerConfig, PostRoomConfig
+from gateway.desk.store.schema import OUTGOING_POST, PAGES
+from gateway.desk.wiring import Desk
+from tests.desk.desk_loop import Loop
+from tests.public_report_builders import make_contact
+
+ADDRESS = "quetzal.sam@mail.example"
+NUMBER = "+447700900123"
+FROM = "hello@team.example"
+
+
+def set_post_room(loop: Loop, *, pager: PagerConfig | None = None, **changes: Any) -> Desk:
+    """Give the loop's desk a post room and return the desk."""
+    post_room = PostRoomConfig(**{"notes": "on", "mail_from": FROM, "mail_name": "The team", **changes})
+    config = msgspec.structs.replace(loop.desk.config, post_room=post_room, pager=pager or PagerConfig())
+    check_config(config)
+    loop.desk = replace(loop.desk, config=config)
+    return loop.desk
+
+
+def set_mail_server(loop: Loop, port: int, *, pager: PagerConfig | None = None, **changes: Any) -> Desk:
+    """Give the loop's desk the mail server on loopback."""
+    server = {"mail": "smtp", "smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}
+    return set_post_room(loop, pager=pager, **{**server, **changes})
+
+
+def make_asking_contact(**changes: Any) -> Any:
+    """Return a contact block that asks for a note by mail."""
+    return make_contact(**{"may_send_note": "yes", "who_sees": "no", "ways": ("email",), "email": ADDRESS, **changes})
+
+
+def send_asking(loop: Loop, *, contact: dict[str, Any] | None = None, **changes: Any) -> str:
+    """Take in a report that asks for a note and return its reference."""
+    return loop.send_public(contact=make_asking_contact(**(contact or {})), **changes).reference
+
+
+def list_notes(desk: Desk) -> list[dict[str, Any]]:
+    """Return every row of the queue of notes."""
+    with desk.store.read() as connection:
+        return [dict(row._mapping) for row in connection.execute(select(OUTGOING_POST).order_by(OUTGOING_POST.c.id))]
+
+
+def list_pages(desk: Desk) -> list[dict[str, Any]]:
+    """Return every page."""
+    with desk.store.read() as connection:
+        return [dict(row._mapping) for row in connection.execute(select(PAGES).order_by(PAGES.c.id))]

@@ -1,0 +1,211 @@
+"""Carriers: TLS or nothing, a code for every failure, secrets from files, settings that fit one another."""
+
+import ssl
+from dataclasses import dataclass
+from datetime import timedelta
+from email.message import EmailMessage
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from gateway.desk.config import DeskConfig, DeskPaths, check_config, encode_config, load_config
+from gateway.desk.post_room.carriers import (
+    DeliveryError,
+    SmtpCarrier,
+    SmtpLogin,
+    make_mail_carrier,
+    read_secret_lines,
+)
+from gateway.desk.post_room.post_settings import PagerConfig, PostRoomConfig
+from gateway.web.settings import SettingsError
+from gateway.wiring import utc_now
+from partner_sdk.errors import LocalStateError
+from tests.desk.mail_server import run_mail_server
+
+HOST = "127.0.0.1"
+
+
+@dataclass
+class Certificate:
+    """A certificate of 127.0.0.1 that nobody vouches for, and what trusts it."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    key = generate_private_key(SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(utc_now() - timedelta(days=1))
+        .not_valid_after(utc_now() + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(HOST))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "certificate.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(made.public_bytes(Encoding.PEM) + private)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(file)
+    return Certificate(server, ssl.create_default_context(cafile=str(file)))
+
+
+def make_mail() -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Message-ID"] = "hello@team.example", "sam@mail.example", "<one@team.example>"
+    mail.set_content("Hello.\n")
+    return mail
+
+
+def refused(port: int, **settings: Any) -> str:
+    wanted = {"security": "none", "helo_name": "team.example", "timeout_seconds": 3.0, **settings}
+    with pytest.raises(DeliveryError) as caught:
+        SmtpCarrier(wanted.pop("host", HOST), port=port, **wanted).send(make_mail())
+    assert "sam" not in str(caught.value)
+    return caught.value.reason
+
+
+def test_mail_goes_through_starttls(certificate: Certificate) -> None:
+    with run_mail_server(tls_context=certificate.server, require_starttls=True) as mailbox:
+        carrier = SmtpCarrier(
+            HOST, port=mailbox.port, security="starttls", helo_name="team.example", context=certificate.client
+        )
+        carrier.check()
+        assert mailbox.taken == []
+        carrier.send(make_mail())
+        assert len(mailbox.taken) == 1
+        assert refused(mailbox.port, security="starttls") == "tls"  # nobody of this machine's list vouches for it
+    assert len(mailbox.taken) == 1
+
+
+def test_server_without_starttls_gets_nothing() -> None:
+    with run_mail_server() as mailbox:
+        assert refused(mailbox.port, security="starttls") == "no-tls"
+        assert refused(mailbox.port, security="tls") == "tls"
+    assert mailbox.taken == []
+
+
+def test_mail_without_tls_stays_on_this_machine() -> None:
+    assert refused(25, host="mail.example") == "no-tls"
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"recipient_answer": "550 unknown"}, "address-refused"),
+        ({"recipient_answer": "450 later"}, "address-delayed"),
+        ({"data_answer": "554 no"}, "mail-refused"),
+    ],
+)
+def test_what_a_server_says_becomes_a_code(answers: dict[str, str], reason: str) -> None:
+    with run_mail_server() as mailbox:
+        for name, answer in answers.items():
+            setattr(mailbox, name, answer)
+        assert refused(mailbox.port) == reason
+
+
+def test_login_that_is_not_offered_is_a_code() -> None:
+    login = SmtpLogin("team", "secret word")
+    assert "secret" not in repr(login)
+    with run_mail_server() as mailbox:
+        assert refused(mailbox.port, login=login) == "no-tls"
+
+
+def test_secret_file_is_closed_to_others_and_holds_its_lines(tmp_path: Path) -> None:
+    file = tmp_path / "login"
+    with pytest.raises(LocalStateError) as missing:
+        read_secret_lines(file, count=2)
+    file.write_text("team\nsecret word\n", encoding="utf-8")
+    file.chmod(0o644)
+    with pytest.raises(LocalStateError) as opened:
+        read_secret_lines(file, count=2)
+    file.chmod(0o600)
+    with pytest.raises(LocalStateError) as wrong:
+        read_secret_lines(file, count=1)
+    reasons = [caught.value.reason for caught in (missing, opened, wrong)]
+    assert reasons == ["no-secret-file", "open-to-others", "bad-secret-file"]
+    assert read_secret_lines(file, count=2) == ["team", "secret word"]
+
+
+def make_config(post_room: dict[str, Any], pager: dict[str, str]) -> DeskConfig:
+    return DeskConfig(
+        environment="live",
+        gateway_origin="https://report.example",
+        feed_url="https://feed.report.example",
+        post_room=PostRoomConfig(**post_room),
+        pager=PagerConfig(**pager),
+    )
+
+
+MAIL = {"mail": "smtp", "mail_from": "hello@team.example", "smtp_host": "mail.team.example"}
+SMS = {"sms": "webhook", "sms_sender": "Hello Team", "sms_url": "https://sms.example/send"}
+
+
+def test_settings_are_read_as_they_are_written(tmp_path: Path) -> None:
+    config = make_config(
+        {**MAIL, **SMS, "notes": "on", "mail_name": 'The "team" = [x]', "sms_country_codes": ("44", "353")},
+        {"desk": "https://pager.example/desk?key=1", "out_of_hours": "mailto:duty@other.example"},
+    )
+    paths = DeskPaths(tmp_path)
+    paths.config.write_text(encode_config(config), encoding="utf-8")
+    assert load_config(paths) == config
+
+
+def test_settings_from_before_the_post_room_still_read(tmp_path: Path) -> None:
+    paths = DeskPaths(tmp_path)
+    paths.config.write_text(
+        'environment = "live"\ngateway_origin = "https://report.example"\nfeed_url = "https://feed.report.example"\n',
+        encoding="utf-8",
+    )
+    config = load_config(paths)
+    assert (config.post_room.notes, config.post_room.mail, config.pager.desk) == ("off", "off", "off")
+    assert make_mail_carrier(config.post_room) is None
+
+
+@pytest.mark.parametrize(
+    ("post_room", "pager", "key"),
+    [
+        ({**MAIL, "mail_from": "no address"}, {}, "post_room.mail_from"),
+        ({**MAIL, "mail_from": "hello@Team.example"}, {}, "post_room.mail_from"),
+        ({**MAIL, "mail_name": "a\r\nBcc: b@c.example"}, {}, "post_room.mail_name"),
+        ({**MAIL, "smtp_host": ""}, {}, "post_room.smtp_host"),
+        ({**MAIL, "smtp_port": 0}, {}, "post_room.smtp_host"),
+        ({**MAIL, "smtp_security": "none"}, {}, "post_room.smtp_security"),
+        ({**SMS, "sms_sender": "Hello Team 12"}, {}, "post_room.sms_sender"),
+        ({**SMS, "sms_sender": ""}, {}, "post_room.sms_sender"),
+        ({**SMS, "sms_url": "http://sms.example/send"}, {}, "post_room.sms_url"),
+        ({**SMS, "sms_url": "https://name:word@sms.example/send"}, {}, "post_room.sms_url"),
+        ({**SMS, "sms_country_codes": ("+44",)}, {}, "post_room.sms_country_codes"),
+        ({**SMS, "sms_country_codes": ()}, {}, "post_room.sms_country_codes"),
+        ({"sms": "folder", "sms_sender": "Team"}, {}, "post_room.folder"),
+        ({}, {"desk": "ftp://pager.example"}, "pager.desk"),
+        ({}, {"out_of_hours": "http://pager.example"}, "pager.out_of_hours"),
+        ({}, {"desk": "mailto:duty@other.example"}, "pager.desk"),
+        (MAIL, {"desk": "mailto:duty@other.example?subject=x"}, "pager.desk"),
+    ],
+)
+def test_setting_that_does_not_fit_is_named(post_room: dict[str, Any], pager: dict[str, str], key: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        check_config(make_config(post_room, pager))
+    assert str(caught.value).startswith(key)
+
+
+def test_no_secret_has_a_place_in_the_settings() -> None:
+    names = {field.name for kind in (PostRoomConfig, PagerConfig) for field in msgspec.structs.fields(kind)}
+    assert len(names) >= 14
+    assert [name for name in names if ("login" in name or "token" in name) and not name.endswith("_file")] == []
+    assert not any("password" in name for name in names)

@@ -1,0 +1,242 @@
+"""Writing a reply on the page: begun from a template, looked at, sent once; nothing that was typed is ever lost."""
+
+import html
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from werkzeug.datastructures import MultiDict
+
+from gateway.desk.casework.cases import get_case
+from gateway.desk.replying.reply_templates import LANGUAGES, list_templates, load_texts
+from gateway.desk.store.schema import REPLY_MESSAGES
+from gateway.desk.views.reply_form import make_draft, make_mark, read_reply
+from gateway.desk.wiring import Desk
+from partner_sdk.reply_message import MAX_BODY_CHARACTERS
+from tests.desk.view_builders import (
+    Browser,
+    Clock,
+    add_sealed_case,
+    make_code_key,
+    make_code_seed,
+    make_test_desk,
+)
+from tests.public_report_builders import make_contact, make_public_report
+
+MARKER = "MARKER-<i>&\"'é\N{SNOWMAN}"
+KEY = make_code_key(make_code_seed("lamp"))
+NOT_THE_REPLY = {"counts": "no", "counts_reason": ""}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: Clock) -> Desk:
+    return make_test_desk(tmp_path / "desk", clock)
+
+
+@pytest.fixture
+def browser(desk: Desk) -> Browser:
+    return Browser(desk).sign_in()
+
+
+@pytest.fixture
+def case_id(desk: Desk, browser: Browser) -> str:
+    case_id = add_sealed_case(
+        desk, marker="", under_18="yes", report={"reply_key": KEY, "reply_by": "2026-11-27", "kinds": ("extra_nice",)}
+    )
+    browser.get(f"/cases/{case_id}")
+    browser.post(f"/cases/{case_id}/read")
+    return case_id
+
+
+def post(browser: Browser, case_id: str, step: str, **fields: Any) -> Any:
+    return browser.post(f"/cases/{case_id}/reply/{step}", **fields)
+
+
+def get_typed(page: str) -> str:
+    found = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", page, re.DOTALL)
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def get_hidden(page: str) -> dict[str, str]:
+    return dict(re.findall(r'<input type="hidden" name="(mark|message_id)" form="case-form" value="([^"]+)">', page))
+
+
+def count_replies(desk: Desk) -> int:
+    with desk.store.read() as connection:
+        return len(connection.execute(select(REPLY_MESSAGES).where(REPLY_MESSAGES.c.kind == "reply")).all())
+
+
+def test_reply_is_looked_at_before_it_is_sent(desk: Desk, browser: Browser, case_id: str) -> None:
+    text = f"Hello.\n{MARKER}"
+    seen = post(browser, case_id, "preview", reply_text=text, **NOT_THE_REPLY)
+    assert seen.status_code == 200
+    assert count_replies(desk) == 0
+    shown = re.search(r'id="preview".*?<p class="reply-words">(.*?)</p>', seen.text, re.DOTALL)
+    assert shown is not None
+    assert html.unescape(shown[1]) == text
+    assert MARKER not in seen.text  # escaped: no word becomes markup
+    sent = post(browser, case_id, "send", reply_text=text, **NOT_THE_REPLY, **get_hidden(seen.text))
+    assert sent.status_code == 303
+    assert count_replies(desk) == 1
+    after = browser.get(f"/cases/{case_id}").text
+    assert MARKER not in html.unescape(after)
+    assert "goes with the next collection" in after
+    assert MARKER in html.unescape(browser.post(f"/cases/{case_id}/read").text)
+
+
+def test_second_press_of_send_writes_nothing_more(desk: Desk, browser: Browser, case_id: str) -> None:
+    hidden = get_hidden(post(browser, case_id, "preview", reply_text="Hello.", **NOT_THE_REPLY).text)
+    for _ in range(2):
+        assert post(browser, case_id, "send", reply_text="Hello.", **NOT_THE_REPLY, **hidden).status_code == 303
+    assert count_replies(desk) == 1
+
+
+@pytest.mark.parametrize("changed", [{"reply_text": "Hello. More."}, {"counts": "yes"}, {"mark": ""}])
+def test_words_that_nobody_looked_at_are_not_sent(
+    desk: Desk, browser: Browser, case_id: str, changed: dict[str, str]
+) -> None:
+    fields = {"reply_text": "Hello.", "counts": "no", "counts_reason": "phone is shared"}
+    hidden = get_hidden(post(browser, case_id, "preview", **fields).text)
+    refused = post(browser, case_id, "send", **{**fields, **hidden, **changed})
+    assert refused.status_code == 409
+    assert "Look at it once more" in refused.text
+    assert get_typed(refused.text) == changed.get("reply_text", "Hello.")
+    assert count_replies(desk) == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"reply_text": "", "counts": "no"}, "Write the reply first."),
+        ({"reply_text": "Hello."}, "Say whether this is the reply that they were promised."),
+        ({"reply_text": "Hello.", "counts": "yes"}, "Say why the return code alone is the right way."),
+        ({"reply_text": "Hello.", "counts": "yes", "counts_reason": "x" * 301}, "300 characters at most"),
+        ({"reply_text": "x" * (MAX_BODY_CHARACTERS + 7), "counts": "no"}, "This one has 4,007: take 7 away."),
+        ({"reply_text": "\N{GRINNING FACE}" * MAX_BODY_CHARACTERS, "counts": "no"}, "Take some of it away."),
+    ],
+)
+@pytest.mark.parametrize("step", ["preview", "send"])
+def test_what_is_missing_is_said_and_no_word_is_lost(
+    desk: Desk, browser: Browser, case_id: str, fields: dict[str, str], said: str, step: str
+) -> None:
+    assessment = {"urgent": "yes", "kind": "sexual_talk", "weakness": ["no_block_tool"], "cluster": "K7QF"}
+    if step == "send":
+        fields = {**fields, "mark": make_mark(make_draft(read_reply(MultiDict(fields))))}
+    refused = post(browser, case_id, step, **fields, **assessment)
+    assert refused.status_code == 409
+    assert said in html.unescape(refused.text)
+    assert get_typed(refused.text) == fields["reply_text"]
+    assert re.search(r'name="urgent" form="case-form" value="yes" checked', refused.text)
+    assert '<option value="sexual_talk" selected>' in refused.text
+    assert re.search(r'value="no_block_tool" checked', refused.text)
+    assert 'value="K7QF"' in refused.text
+    assert 'id="contact"' in refused.text  # the report is still open
+    assert count_replies(desk) == 0
+
+
+def test_reply_that_counts_is_recorded_with_its_reason(desk: Desk, browser: Browser, case_id: str) -> None:
+    fields = {"reply_text": "Hello.", "counts": "yes", "counts_reason": "phone is shared"}
+    seen = post(browser, case_id, "preview", **fields)
+    assert "It counts as the reply that they were promised. Because: phone is shared" in seen.text
+    post(browser, case_id, "send", **fields, **get_hidden(seen.text))
+    with desk.store.read() as connection:
+        assert get_case(connection, case_id).reply_code == "replied_by_return_code"
+    page = browser.get(f"/cases/{case_id}").text
+    assert "Through the return code alone" in page
+    assert "phone is shared" in page
+
+
+def test_template_is_put_behind_what_is_written(browser: Browser, case_id: str) -> None:
+    page = post(browser, case_id, "start", reply_text=f"Mine. {MARKER}", template="we_have_read_it").text
+    text = next(one.text for one in load_texts("en").template if one.code == "we_have_read_it").strip()
+    assert get_typed(page) == f"Mine. {MARKER}\n\n{text}"
+    refused = post(browser, case_id, "start", reply_text="Mine.", template="no-such-template")
+    assert refused.status_code == 409
+    assert get_typed(refused.text) == "Mine."
+
+
+def test_templates_follow_kind_age_and_who_reads_them() -> None:
+    child = list_templates(make_public_report(under_18="yes", kinds=("threatens_to_share",), age_band="13_15"))
+    adult = list_templates(make_public_report(under_18="no", kinds=("threatens_to_share",), age_band="13_15"))
+    assert child[0].code == adult[0].code == "full"
+    assert child[0].text != adult[0].text
+    assert "advice-threatens_to_share" in {one.code for one in child}
+    assert "advice-threatens_to_share" not in {one.code for one in list_templates(make_public_report(kinds=()))}
+    assert not {one.code for one in adult} & {"we_have_read_it", "may_we_call"}
+    for one in (*child, *adult):
+        assert 0 < len(one.text) <= MAX_BODY_CHARACTERS
+        assert "{" not in one.text
+
+
+def test_templates_speak_the_language_of_the_form() -> None:
+    english, welsh = (
+        list_templates(make_public_report(under_18="yes", kinds=("on_camera",), language=language))
+        for language in LANGUAGES
+    )
+    assert [one.code for one in english] == [one.code for one in welsh]
+    assert not {one.text for one in english} & {one.text for one in welsh}
+
+
+def test_words_of_the_templates_are_kind() -> None:
+    banned = re.compile(
+        r"\b(please|sorry|valid|invalid|forbidden|illegal|oops|you forgot|victim|abuse|suspect)\b", re.I
+    )
+    files = [load_texts(language) for language in LANGUAGES]
+    texts = [one.text for file in files for one in file.template]
+    texts += [part for file in files for frame in file.full.values() for part in (frame.opening, frame.closing)]
+    assert len(texts) >= 20
+    assert [text for text in texts if banned.search(text)] == []
+    sentences = [one for text in texts for one in re.split(r"[.?!:]\s", text)]
+    assert max(len(sentence.split()) for sentence in sentences) <= 15
+
+
+def test_report_without_a_code_offers_no_such_reply(desk: Desk, browser: Browser) -> None:
+    case_id = add_sealed_case(desk, marker="", under_18="yes")
+    page = browser.post(f"/cases/{case_id}/read").text
+    assert "Write to the return code" not in page
+    refused = post(browser, case_id, "preview", reply_text="Hello.", **NOT_THE_REPLY)
+    assert refused.status_code == 409
+    assert "This report has no return code" in refused.text
+
+
+def test_reply_may_be_written_after_the_case_was_closed(desk: Desk, browser: Browser) -> None:
+    report = {"reply_key": KEY, "contact": make_contact(ways=("call",), phone="0000")}
+    case_id = add_sealed_case(desk, marker="", report=report, closed_at="2026-11-25T10:00:00Z")
+    browser.post(f"/cases/{case_id}/read")
+    seen = post(browser, case_id, "preview", reply_text="Hello again.")
+    assert seen.status_code == 200
+    assert post(browser, case_id, "send", reply_text="Hello again.", **get_hidden(seen.text)).status_code == 303
+    assert count_replies(desk) == 1
+
+
+def test_promised_day_is_said_and_when_it_has_passed(desk: Desk, browser: Browser, clock: Clock, case_id: str) -> None:
+    assert "Told: an answer by Friday 27 November." in browser.get(f"/cases/{case_id}").text
+    assert "days late" not in browser.get("/").text
+    clock.now += timedelta(days=2, hours=14, minutes=29)  # Friday, 23:59 in the United Kingdom
+    browser.sign_in()
+    assert " late" not in browser.get(f"/cases/{case_id}").text
+    clock.now += timedelta(minutes=1)
+    assert "It is 1 day late." in browser.get(f"/cases/{case_id}").text
+    queue = browser.get("/").text
+    assert "Reply 1 day late" in queue
+    assert re.search(r"<b>1</b> of them overdue", queue)
+    assert case_id in browser.get("/?state=overdue").text
+
+
+def test_late_replies_do_not_change_the_order_of_the_queue(desk: Desk, browser: Browser) -> None:
+    late = add_sealed_case(desk, marker="", under_18="yes", report={"reply_by": "2026-11-20"})
+    danger = add_sealed_case(desk, marker="", under_18="yes", danger=True, priority="P1")
+    page = browser.get("/").text
+    assert page.index(danger) < page.index(late)
+    assert danger not in browser.get("/?state=overdue").text
+    browser.post(f"/cases/{late}/reply", code="replied_by_call")
+    assert re.search(r"<b>0</b> of them overdue", browser.get("/").text)

@@ -1,0 +1,86 @@
+"""Filing: what a case takes over from its report, and desks from before that took less."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import select
+
+from gateway.desk.casework.cases import get_case
+from gateway.desk.store import engine, open_store
+from gateway.desk.store.schema import CASES
+from partner_sdk.public_report import Meeting
+from tests.desk.desk_loop import Loop
+
+
+def file_one(loop: Loop, **changes: Any) -> dict[str, Any]:
+    reference = loop.send_public(**changes).reference
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        get_case(connection, reference)
+        row = connection.execute(select(CASES).where(CASES.c.reference == reference)).one()
+        return dict(row._mapping)
+
+
+def test_case_takes_over_what_it_is_answered_by(loop: Loop) -> None:
+    case = file_one(loop, reply_by="2026-12-02", region="wales", country="uk", reply_key="A" * 1622)
+    assert (case["reply_by"], case["region"], case["country"]) == ("2026-12-02", "wales", "uk")
+    assert (case["has_reply_key"], case["redirected_to"]) == (True, None)
+
+
+def test_what_was_skipped_is_nothing(loop: Loop) -> None:
+    case = file_one(loop)
+    assert [case[name] for name in ("reply_by", "region", "country", "redirected_to")] == [None] * 4
+    assert [case[name] for name in ("has_reply_key", "flagged", "meeting_soon")] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("signals", "flagged"),
+    [((), False), (("danger-called",), False), (("fast",), True), (("danger-went-on", "honeypot"), True)],
+)
+def test_doubt_about_who_typed_is_a_flag_and_the_word_about_999_is_none(
+    loop: Loop, signals: tuple[str, ...], flagged: bool
+) -> None:
+    assert file_one(loop, signals=signals)["flagged"] is flagged
+
+
+@pytest.mark.parametrize(
+    ("when", "soon"), [("today", True), ("next_days", True), ("later", False), ("no_day", False), ("", False)]
+)
+def test_meeting_is_soon_today_and_in_the_next_days(loop: Loop, when: str, soon: bool) -> None:
+    case = file_one(loop, meeting=Meeting(place="", when=when))
+    assert (case["meeting_soon"], case["danger"]) == (soon, False)
+
+
+def test_partners_case_has_none_of_it(loop: Loop) -> None:
+    loop.send_industry()
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        row = connection.execute(select(CASES)).one()
+    assert (row.has_reply_key, row.flagged, row.meeting_soon, row.region) == (False, False, False, None)
+
+
+def test_desk_from_before_gets_the_columns_and_keeps_its_cases(tmp_path: Path) -> None:
+    path = tmp_path / "desk.sqlite"
+    path.touch(mode=0o600)
+    old = engine.DeskStore(engine._make_engine(path))
+    config = Config()
+    config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+    with old.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO cases (case_id, environment, partner, report_id, reference, door, priority, received_at, "
+            "collected_at, danger, reply_owed, synthetic) VALUES ('one', 'live', 'public', 'r', 'K7QF-2M9TX-4', "
+            "'public', 'P3', '2026-11-01T08:00:00Z', '2026-11-01T09:00:00Z', 0, 1, 0)"
+        )
+    old.close()
+    store = open_store(path)
+    with store.read() as connection:
+        case = get_case(connection, "K7QF-2M9TX-4")
+        assert (case.has_reply_key, case.flagged, case.meeting_soon, case.reply_by) == (False, False, False, None)
+        for table in ("reply_messages", "outgoing_post", "pages"):
+            assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() == 0  # noqa: S608 - our own names
+    store.close()

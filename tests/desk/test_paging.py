@@ -1,0 +1,229 @@
+"""Paging: who is told, how often, with what; and that a page which can not go out is never silent."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.paging.pages import Paged, find_pager_warnings, send_pages
+from gateway.desk.post_room.post_settings import PagerConfig
+from partner_sdk.canonical import format_time, parse_base64url, parse_time
+from partner_sdk.page_notice import PageNotice, open_page
+from partner_sdk.public_report import Meeting
+from tests.builders import NOW, make_clear_fields
+from tests.desk.desk_loop import Loop
+from tests.desk.mail_server import Posts, run_mail_server, run_receiver
+from tests.desk.post_builders import list_pages, set_mail_server, set_post_room
+
+IN_HOURS = NOW.replace(hour=12, minute=0, second=0)
+SATURDAY = datetime(2026, 11, 28, 23, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def desk_pager() -> Iterator[Posts]:
+    with run_receiver() as posts:
+        yield posts
+
+
+@pytest.fixture
+def other_pager() -> Iterator[Posts]:
+    with run_receiver() as posts:
+        yield posts
+
+
+def set_pagers(loop: Loop, desk_pager: Posts, other_pager: Posts, *, now: datetime = IN_HOURS) -> None:
+    loop.clock.now = now
+    set_post_room(loop, notes="off", pager=PagerConfig(desk=desk_pager.url, out_of_hours=other_pager.url))
+
+
+def file_urgent(loop: Loop, count: int = 1) -> None:
+    for _ in range(count):
+        loop.send_public(clear=make_clear_fields("public", priority="P1"), danger="yes")
+    loop.collect()
+
+
+def open_with_key_set(loop: Loop, raw: bytes, *, target: Any = "desk") -> PageNotice:
+    with loop.desk.store.read() as connection:
+        key_set = make_key_set(connection, desk=loop.desk, now=loop.clock())
+    keys = {key.key_id: parse_base64url(key.public_key) for key in key_set.mailbox_keys}
+    return open_page(raw, keys=keys, environment="live", target=target, now=loop.clock())
+
+
+def test_urgent_report_pages_the_desk_in_its_hours_with_a_signed_count(
+    loop: Loop, desk_pager: Posts, other_pager: Posts
+) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    file_urgent(loop)
+    assert send_pages(loop.desk) == Paged(sent=1)
+    assert send_pages(loop.desk) == Paged()
+    ((headers, body),) = desk_pager.taken
+    assert headers["Content-Type"] == "application/json"
+    moment = format_time(IN_HOURS)
+    assert open_with_key_set(loop, body) == PageNotice(
+        count=1, environment="live", first_at=moment, issued_at=moment, target="desk"
+    )
+    assert other_pager.taken == []
+
+
+def test_other_times_page_the_other_body(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
+    set_pagers(loop, desk_pager, other_pager, now=SATURDAY)
+    file_urgent(loop)
+    send_pages(loop.desk)
+    assert desk_pager.taken == []
+    ((_, body),) = other_pager.taken
+    assert open_with_key_set(loop, body, target="out_of_hours").target == "out_of_hours"
+
+
+def test_page_that_waits_goes_to_whoever_is_on_duty_when_it_is_sent(
+    loop: Loop, desk_pager: Posts, other_pager: Posts
+) -> None:
+    set_pagers(loop, desk_pager, other_pager, now=IN_HOURS.replace(hour=16, minute=59))
+    desk_pager.status = 503
+    file_urgent(loop)
+    assert send_pages(loop.desk).is_stuck
+    loop.clock.advance(minutes=3)
+    assert send_pages(loop.desk).sent == 1
+    assert (len(desk_pager.taken), len(other_pager.taken)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pages"),
+    [
+        ({"clear": make_clear_fields("public", priority="P1")}, 1),
+        ({"danger": "yes"}, 1),
+        ({"meeting": Meeting(place="", when="today")}, 1),
+        ({"meeting": Meeting(place="", when="next_days")}, 1),
+        ({"meeting": Meeting(place="", when="later")}, 0),
+        ({"danger": "not_sure"}, 0),
+        ({}, 0),
+    ],
+)
+def test_priority_danger_and_a_meeting_soon_are_urgent(loop: Loop, changes: dict[str, Any], pages: int) -> None:
+    loop.send_public(**changes)
+    loop.collect()
+    assert len(list_pages(loop.desk)) == pages
+
+
+def test_partners_urgent_report_pages_too(loop: Loop) -> None:
+    loop.send_industry(priority="P1")
+    loop.collect()
+    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+
+
+def test_five_minutes_hold_one_notice_with_the_count(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    file_urgent(loop, 2)
+    assert send_pages(loop.desk).sent == 1
+    loop.clock.advance(minutes=1)
+    file_urgent(loop)
+    loop.clock.advance(minutes=1)
+    file_urgent(loop, 2)
+    assert send_pages(loop.desk) == Paged(waiting=3)
+    loop.clock.advance(minutes=3)
+    assert send_pages(loop.desk) == Paged(sent=1)
+    counts = [open_with_key_set(loop, body) for _, body in desk_pager.taken]
+    assert [(notice.count, notice.first_at) for notice in counts] == [
+        (2, format_time(IN_HOURS)),
+        (3, format_time(IN_HOURS + timedelta(minutes=1))),
+    ]
+
+
+def test_pager_that_does_not_take_it_is_tried_until_it_does(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    loop.desk = replace(loop.desk, random=lambda count: bytes(count))
+    desk_pager.status = 500
+    file_urgent(loop)
+    waits = []
+    for tries in range(1, 8):
+        paged = send_pages(loop.desk)
+        assert (paged.sent, paged.waiting, paged.is_stuck) == (0, 1, True)
+        assert paged.warnings[-1].startswith(f"PAGE NOT DELIVERED: 1 urgent since {format_time(IN_HOURS)}, {tries} t")
+        next_try_at = parse_time(list_pages(loop.desk)[0]["next_try_at"])
+        waits.append((next_try_at - loop.clock()).total_seconds() / 60)
+        loop.clock.now = next_try_at
+    assert waits == [1, 2, 4, 8, 15, 15, 15]
+    desk_pager.status = 200
+    assert send_pages(loop.desk) == Paged(sent=1)
+    assert len(desk_pager.taken) == 8
+
+
+def test_run_that_dies_while_it_sends_leaves_the_page_to_the_next(
+    loop: Loop, desk_pager: Posts, other_pager: Posts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    file_urgent(loop)
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.desk.paging.pages.sign_page", die)
+        with pytest.raises(KeyboardInterrupt):
+            send_pages(loop.desk)
+    assert send_pages(loop.desk).sent == 0
+    loop.clock.advance(minutes=2)
+    assert send_pages(loop.desk).sent == 1
+
+
+def test_report_filed_while_a_page_is_sent_is_told_of_next(
+    loop: Loop, desk_pager: Posts, other_pager: Posts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    file_urgent(loop)
+    from gateway.desk.paging import pages as paging
+
+    sign = paging.sign_page
+
+    def file_another_first(*given: Any, **named: Any) -> bytes:
+        file_urgent(loop)
+        return sign(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(paging, "sign_page", file_another_first)
+        assert send_pages(loop.desk).sent == 1
+    loop.clock.advance(minutes=5)
+    assert send_pages(loop.desk) == Paged(sent=1)
+    assert [page["count"] for page in list_pages(loop.desk)] == [1, 1]
+
+
+def test_pager_that_is_off_is_said_each_time_and_the_other_one_is_paged(loop: Loop, desk_pager: Posts) -> None:
+    loop.clock.now = SATURDAY
+    assert [warning.split(":")[0] for warning in find_pager_warnings(loop.desk)] == [
+        "NO PAGER in the desk's hours",
+        "NO PAGER out of hours",
+    ]
+    file_urgent(loop)
+    paged = send_pages(loop.desk)
+    assert (paged.sent, paged.waiting, paged.is_stuck, len(paged.warnings)) == (0, 1, True, 3)
+    set_post_room(loop, notes="off", pager=PagerConfig(desk=desk_pager.url))
+    paged = send_pages(loop.desk)
+    assert (paged.sent, len(paged.warnings)) == (1, 1)
+    assert open_with_key_set(loop, desk_pager.taken[0][1], target="desk").count == 1
+
+
+def test_mail_pager_carries_the_notice_and_says_no_more(loop: Loop) -> None:
+    loop.clock.now = IN_HOURS
+    with run_mail_server() as mailbox:
+        set_mail_server(loop, mailbox.port, notes="off", pager=PagerConfig(desk="mailto:duty@team.example"))
+        reference = loop.send_public(danger="yes", name="Quetzal").reference
+        loop.collect()
+        assert send_pages(loop.desk).sent == 1
+    (mail,) = mailbox.mails
+    assert (mail["To"], mail["Subject"]) == ("duty@team.example", "1 urgent item at the desk")
+    (attached,) = mail.iter_attachments()
+    assert attached.get_filename() == "page.json"
+    assert open_with_key_set(loop, attached.get_content()).count == 1
+    raw = mailbox.taken[0][1].decode()
+    assert reference not in raw
+    assert "Quetzal" not in raw
+
+
+def test_notice_says_nothing_but_count_and_times(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    file_urgent(loop)
+    send_pages(loop.desk)
+    assert set(PageNotice.__struct_fields__) == {"count", "environment", "first_at", "issued_at", "target"}
+    assert len(desk_pager.taken[0][1]) < 600

@@ -1,0 +1,202 @@
+"""`post send`, `post list`, and a `collect` that keeps going: words, JSON, exit codes and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from werkzeug.serving import make_server
+
+from gateway.desk.cli import main
+from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN
+from gateway.desk.commands.keep_going import keep_going
+from gateway.desk.config import encode_config
+from gateway.desk.post_room.post_settings import PagerConfig, PostRoomConfig
+from gateway.wiring import utc_now
+from tests.desk.desk_loop import FEED_PORT, Loop, make_loop
+from tests.desk.mail_server import run_receiver
+from tests.desk.post_builders import FROM, send_asking
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Loop:
+    """A desk and a gateway at the time of this machine: commands have no other clock."""
+    loop = make_loop(tmp_path)
+    loop.clock.now = utc_now()
+    loop.publish()
+    return loop
+
+
+@pytest.fixture
+def served(loop: Loop) -> Iterator[Loop]:
+    """The same with the feed on its socket."""
+    server = make_server("127.0.0.1", FEED_PORT, loop.feed_app)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield loop
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def set_up(loop: Loop, *, pager: str = "off", **post_room: Any) -> None:
+    wanted = {"notes": "on", "mail": "folder", "mail_from": FROM, "folder": str(loop.folder / "out"), **post_room}
+    config = msgspec.structs.replace(
+        loop.desk.config, post_room=PostRoomConfig(**wanted), pager=PagerConfig(desk=pager, out_of_hours=pager)
+    )
+    loop.desk.paths.config.write_text(encode_config(config), encoding="utf-8")
+
+
+def run(loop: Loop, *words: str) -> int:
+    return main([*words, "--state", str(loop.desk.paths.state)])
+
+
+def test_collect_sends_notes_at_its_end(served: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(served, pager="https://pager.example")
+    send_asking(served)
+    assert run(served, "collect", "--json") == DONE
+    said = json.loads(capsys.readouterr().out)
+    assert said["notes"] == {"given_up": 0, "held": 0, "open": 0, "problems": {}, "sent": 1}
+    assert said["pages"] == {"is_stuck": False, "sent": 0, "waiting": 0, "warnings": []}
+    assert len(list((served.folder / "out").glob("*.eml"))) == 1
+
+
+def test_collect_pages_and_says_when_nobody_can_be_paged(served: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(served)
+    assert run(served, "collect") == DONE
+    assert capsys.readouterr().out.count("NO PAGER") == 2
+    served.send_public(danger="yes")
+    assert run(served, "collect") == LOOK
+    assert "PAGE NOT DELIVERED: 1 urgent" in capsys.readouterr().out
+    with run_receiver() as posts:
+        set_up(served, pager=posts.url)
+        assert run(served, "post", "send") == DONE
+        assert len(posts.taken) == 1
+    assert "1 page sent" in capsys.readouterr().out
+
+
+def test_gateway_that_is_away_does_not_keep_back_page_and_notes(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    send_asking(loop, danger="yes")
+    loop.collect()
+    with run_receiver() as posts:
+        set_up(loop, pager=posts.url)
+        assert run(loop, "collect", "--json") == TRY_AGAIN
+        assert len(posts.taken) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "1 notes sent" in said.err
+
+
+def test_list_shows_cases_and_codes_but_no_address(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    send_asking(loop)
+    loop.collect()
+    assert run(loop, "post", "list") == DONE
+    out = capsys.readouterr().out
+    assert " waiting  email " in out
+    assert "@" not in out
+    set_up(loop)
+    assert run(loop, "post", "send", "--json") == DONE
+    assert json.loads(capsys.readouterr().out)["notes"]["sent"] == 1
+    assert run(loop, "post", "list") == DONE
+    assert capsys.readouterr().out == "No note waits.\n"
+    assert run(loop, "post", "list", "--all", "--json") == DONE
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert (note["state"], note["channel"], "address_mac" in note) == ("sent", "email", False)
+
+
+def test_carrier_that_fails_makes_exit_code_1_and_a_fault_of_the_doctor(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send_asking(loop)
+    loop.collect()
+    (loop.folder / "file").touch()
+    set_up(loop, folder=str(loop.folder / "file" / "below"))
+    assert run(loop, "post", "send") == LOOK
+    assert "NOTE NOT SENT: 1 because of folder." in capsys.readouterr().out
+    run(loop, "doctor", "--json")
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert [one["verdict"] for one in findings if one["name"] == "post"] == ["fault"]
+
+
+def test_secret_file_that_is_missing_keeps_back_notes_and_no_page(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send_asking(loop, danger="yes")
+    loop.collect()
+    with run_receiver() as posts:
+        set_up(loop, pager=posts.url, mail="smtp", smtp_host="mail.example", smtp_login_file="/no/such/file")
+        assert run(loop, "post", "send") == LOOK
+        assert len(posts.taken) == 1
+    assert "NOTE NOT SENT: 1 because of no-secret-file." in capsys.readouterr().out
+
+
+def test_doctor_tells_a_post_room_that_works(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(loop, pager="https://pager.example")
+    run(loop, "doctor", "--json")
+    verdicts = {one["name"]: one["verdict"] for one in json.loads(capsys.readouterr().out)["findings"]}
+    assert (verdicts["post"], verdicts["pager"], verdicts["hours"]) == ("good", "good", "good")
+
+
+def test_work_is_repeated_until_it_is_asked_to_stop() -> None:
+    stop, done = threading.Event(), []
+
+    def work() -> int:
+        done.append(1)
+        if len(done) == 3:
+            stop.set()
+        return len(done)
+
+    assert keep_going(work, every_seconds=0.001, stop=stop) == 3
+
+
+@pytest.mark.parametrize("seconds", ["0", "0.5", "3601", "-1", "nan", "soon"])
+def test_pause_is_between_a_second_and_an_hour(loop: Loop, capsys: pytest.CaptureFixture[str], seconds: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(loop, "collect", f"--every={seconds}")
+    assert ended.value.code == 2
+    assert "--every" in capsys.readouterr().err
+
+
+def test_collect_goes_on_through_a_gateway_that_is_away_and_ends_cleanly_when_asked(loop: Loop) -> None:
+    with run_receiver() as posts:
+        set_up(loop, pager=posts.url)
+        command = [sys.executable, "-m", "gateway.desk.cli", "collect", "--every", "1", "--json"]
+        process = subprocess.Popen(
+            [*command, "--state", str(loop.desk.paths.state)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        try:
+            assert process.stderr is not None
+            while "tries again" not in process.stderr.readline():
+                pass
+            send_asking(loop, danger="yes")
+            server = make_server("127.0.0.1", FEED_PORT, loop.feed_app)
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            deadline = time.monotonic() + 30
+            while not posts.taken and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            out, _ = process.communicate(timeout=30)
+            server.shutdown()
+            thread.join()
+            server.server_close()
+        finally:
+            process.kill()
+            process.wait()
+    assert process.returncode == DONE
+    assert len(posts.taken) == 1
+    rounds = [json.loads(line) for line in out.splitlines()]
+    assert sum(one["filed"] for one in rounds) == 1
+    assert sum(one["notes"]["sent"] for one in rounds) == 1

@@ -1,0 +1,132 @@
+"""The page of what goes out: states, counts and what to do; no address, no word, and a retry only while it helps."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select
+
+from gateway.desk.casework.cases import open_case
+from gateway.desk.replying.replies import ReplyDraft, write_reply
+from gateway.desk.store.schema import AUDIT, OUTGOING_POST, PAGES
+from gateway.desk.wiring import Desk
+from partner_sdk.canonical import format_time
+from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_code_key, make_code_seed, make_test_desk
+
+MARKER = "MARKER-\N{SNOWMAN}"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: Clock) -> Desk:
+    return make_test_desk(tmp_path / "desk", clock)
+
+
+@pytest.fixture
+def browser(desk: Desk) -> Browser:
+    return Browser(desk).sign_in()
+
+
+def add_note(desk: Desk, *, state: str, age: timedelta = timedelta(hours=1)) -> int:
+    case_id = add_sealed_case(desk, marker=MARKER, under_18="yes")
+    moment = format_time(desk.clock() - age)
+    with desk.store.write() as connection:
+        done = connection.execute(
+            insert(OUTGOING_POST).values(
+                case_id=case_id,
+                kind="acknowledgement",
+                channel="email",
+                language="en",
+                state=state,
+                tries=3,
+                next_try_at=moment,
+                queued_at=moment,
+                last_error="mail-refused" if state == "given_up" else None,
+            )
+        )
+    return int(done.inserted_primary_key[0])
+
+
+def get_note(desk: Desk, note_id: int) -> tuple[str, int, str | None]:
+    with desk.store.read() as connection:
+        row = connection.execute(select(OUTGOING_POST).where(OUTGOING_POST.c.id == note_id)).one()
+    return row.state, row.tries, row.last_error
+
+
+def test_states_are_counted_and_what_was_given_up_comes_first(desk: Desk, browser: Browser) -> None:
+    for state in ("sent", "waiting", "held", "given_up"):
+        add_note(desk, state=state)
+    page = browser.get("/post").text
+    for said in ("<b>1</b> note given up", "<b>2</b> notes wait", "Given up", "Held until tomorrow", "mail-refused"):
+        assert said in page
+    assert page.index(">Given up<") < page.index(">Waits<") < page.index(">Sent<")
+    assert MARKER not in page
+
+
+def test_pages_and_replies_that_wait_are_shown_without_a_word(desk: Desk, browser: Browser) -> None:
+    moment = format_time(desk.clock())
+    with desk.store.write() as connection:
+        for target, sent_at in (("desk", None), ("out_of_hours", moment)):
+            connection.execute(
+                insert(PAGES).values(
+                    target=target, count=2, first_at=moment, sent_at=sent_at, tries=1, next_try_at=moment
+                )
+            )
+    report = {"reply_key": make_code_key(make_code_seed("lamp"))}
+    case_id = add_sealed_case(desk, marker=MARKER, under_18="yes", report=report)
+    open_case(desk, case_id, actor="test")
+    write_reply(desk, case_id, ReplyDraft(f"Hello. {MARKER}", is_the_reply=False), actor="test")
+    page = browser.get("/post").text
+    for said in (
+        "<b>1</b> page waits",
+        "<b>2</b> for return codes wait",
+        "Not sent",
+        "A reply",
+        "a person has read it",
+    ):
+        assert said in page
+    assert MARKER not in page
+
+
+def test_given_up_note_is_tried_again_and_that_is_noted(desk: Desk, browser: Browser) -> None:
+    note_id = add_note(desk, state="given_up")
+    assert f"/post/{note_id}/retry" in browser.get("/post").text
+    assert browser.post(f"/post/{note_id}/retry").status_code == 303
+    assert get_note(desk, note_id) == ("waiting", 0, None)
+    with desk.store.read() as connection:
+        assert connection.execute(select(AUDIT.c.actor).where(AUDIT.c.action == "retry-note")).scalar() == "A. Assessor"
+
+
+def test_old_note_is_not_tried_again(desk: Desk, browser: Browser) -> None:
+    note_id = add_note(desk, state="given_up", age=timedelta(days=3))
+    assert f"/post/{note_id}/retry" not in browser.get("/post").text
+    refused = browser.post(f"/post/{note_id}/retry")
+    assert refused.status_code == 409
+    assert "Answer the person in the way that they picked" in refused.text
+    assert get_note(desk, note_id)[0] == "given_up"
+
+
+def test_note_that_was_sent_or_is_none_is_not_tried_again(desk: Desk, browser: Browser) -> None:
+    browser.get("/post")
+    sent = add_note(desk, state="sent")
+    assert browser.post(f"/post/{sent}/retry").status_code == 409
+    assert browser.post("/post/999999/retry").status_code == 409
+    assert browser.post("/post/nothing/retry").status_code == 404
+    assert get_note(desk, sent)[0] == "sent"
+
+
+def test_empty_post_room_says_so(browser: Browser) -> None:
+    page = browser.get("/post").text
+    assert "No note was queued yet" in page
+    assert "Nobody was paged yet" in page
+
+
+def test_case_says_what_became_of_its_note(desk: Desk, browser: Browser) -> None:
+    note_id = add_note(desk, state="given_up")
+    with desk.store.read() as connection:
+        case_id = connection.execute(select(OUTGOING_POST.c.case_id).where(OUTGOING_POST.c.id == note_id)).scalar()
+    assert "(e-mail): given up" in browser.get(f"/cases/{case_id}").text

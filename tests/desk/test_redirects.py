@@ -1,0 +1,127 @@
+"""Out of remit is no dead end: closing names where somebody was sent (R7), and what the IWF handles goes there (R6)."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from gateway.desk.casework.case_codes import OUTCOMES, REDIRECTS
+from gateway.desk.casework.cases import CaseError, get_case, open_case
+from gateway.desk.casework.closing import Assessment, Closing, close_case
+from gateway.desk.cli import main
+from gateway.desk.store.schema import AUDIT
+from gateway.desk.views import words
+from gateway.desk.wiring import Desk
+from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_test_desk
+
+ASSESSMENT = Assessment(
+    assessor="A. Analyst", immediate_risk="no", urgent="no", urgent_dissemination="no", best_placed="nobody"
+)
+CLOSING = Closing(assessment=ASSESSMENT, outcome="out_of_remit", kind="something_else", age_band="13_15")
+ANSWERS = {
+    "immediate_risk": "no",
+    "urgent": "no",
+    "urgent_dissemination": "no",
+    "best_placed": "nobody",
+    "kind": "something_else",
+    "age_band": "13_15",
+    "outcome": "out_of_remit",
+    "assessor": "A. Analyst",
+}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return make_test_desk(tmp_path / "desk", Clock())
+
+
+@pytest.fixture
+def browser(desk: Desk) -> Browser:
+    return Browser(desk).sign_in()
+
+
+def add_opened(desk: Desk, **report: Any) -> str:
+    case_id = add_sealed_case(desk, marker="", report=report)
+    return open_case(desk, case_id, actor="test").case.case_id
+
+
+def close(desk: Desk, case_id: str, **changes: Any) -> None:
+    close_case(desk, case_id, dataclasses.replace(CLOSING, **changes), actor="test")
+
+
+@pytest.mark.parametrize("redirect", REDIRECTS)
+def test_out_of_remit_closes_with_each_destination_and_that_is_noted(desk: Desk, redirect: str) -> None:
+    case_id = add_opened(desk)
+    close(desk, case_id, redirected_to=redirect)
+    with desk.store.read() as connection:
+        assert get_case(connection, case_id).redirected_to == redirect
+        noted = connection.execute(select(AUDIT.c.detail).where(AUDIT.c.action == "close-case")).scalar_one()
+    assert f'"redirected_to":"{redirect}"' in noted
+
+
+def test_out_of_remit_without_a_destination_does_not_close(desk: Desk) -> None:
+    case_id = add_opened(desk)
+    with pytest.raises(CaseError) as caught:
+        close(desk, case_id)
+    assert caught.value.reason == "no-redirect"
+    with desk.store.read() as connection:
+        assert get_case(connection, case_id).closed_at is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "redirect"), [("out_of_remit", "the moon"), *((one, "childline") for one in OUTCOMES[:3])]
+)
+def test_a_destination_is_one_of_the_list_and_goes_with_out_of_remit_alone(
+    desk: Desk, outcome: str, redirect: str
+) -> None:
+    case_id = add_opened(desk)
+    with pytest.raises(CaseError) as caught:
+        close(desk, case_id, outcome=outcome, redirected_to=redirect)
+    assert caught.value.reason == "bad-code"
+
+
+def test_report_of_content_alone_closes_with_the_iwf_as_best_placed(desk: Desk) -> None:
+    case_id = add_opened(desk, kinds=("saw_picture",), pictures="website", signposted=("iwf",))
+    assessment = dataclasses.replace(ASSESSMENT, best_placed="iwf")
+    close(desk, case_id, assessment=assessment, redirected_to="iwf")
+    with desk.store.read() as connection:
+        closed = get_case(connection, case_id)
+    assert (closed.best_placed, closed.redirected_to, closed.outcome) == ("iwf", "iwf", "out_of_remit")
+
+
+def test_page_asks_where_they_were_sent_and_keeps_every_answer(desk: Desk, browser: Browser) -> None:
+    case_id = add_opened(desk)
+    browser.get(f"/cases/{case_id}")
+    refused = browser.post(f"/cases/{case_id}/close", **ANSWERS)
+    assert refused.status_code == 409
+    assert "Say where they were sent" in refused.text
+    assert '<option value="out_of_remit" selected>' in refused.text
+    assert browser.post(f"/cases/{case_id}/close", **ANSWERS, redirected_to="school_and_app").status_code == 303
+    page = browser.get(f"/cases/{case_id}").text
+    assert re.search(r"<dt>Sent to</dt><dd>Their school and the app</dd>", page)
+
+
+def test_destination_that_is_left_over_from_another_outcome_is_no_answer(desk: Desk, browser: Browser) -> None:
+    case_id = add_opened(desk)
+    browser.get(f"/cases/{case_id}")
+    answers = {**ANSWERS, "outcome": "used", "redirected_to": "childline"}
+    assert browser.post(f"/cases/{case_id}/close", **answers).status_code == 303
+    with desk.store.read() as connection:
+        assert get_case(connection, case_id).redirected_to is None
+
+
+def test_every_destination_has_words() -> None:
+    assert tuple(code for code, _ in words.REDIRECTS) == REDIRECTS
+
+
+def test_command_line_closes_with_a_destination(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    case_id = add_opened(desk)
+    command = ["case", "close", case_id, "--state", str(desk.paths.state), "--outcome", "out_of_remit"]
+    command += ["--kind", "something_else", "--age-band", "13_15", "--assessor", "A. Analyst", "--immediate-risk", "no"]
+    command += ["--urgent", "no", "--urgent-dissemination", "no", "--best-placed", "nobody"]
+    assert main(command) == 2
+    assert "--redirected-to" in capsys.readouterr().err
+    assert main([*command, "--redirected-to", "childline"]) == 0

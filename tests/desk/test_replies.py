@@ -1,0 +1,276 @@
+"""Replies to a return code: signed, sealed twice, stored, sent once; and never the reply that is owed by themselves."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from gateway.desk.casework.case_codes import REPLIED_BY_RETURN_CODE
+from gateway.desk.casework.cases import CaseError, CaseRow, get_case, open_case
+from gateway.desk.casework.closing import record_reply
+from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.replying.replies import (
+    MOST_BODY_BYTES,
+    NO_OTHER_WAY,
+    ReplyDraft,
+    ReplyError,
+    open_copies,
+    write_reply,
+)
+from gateway.desk.replying.reply_post import READ, REPLY, list_written, send_replies
+from gateway.desk.store.schema import AUDIT, REPLY_MESSAGES
+from gateway.desk.wiring import Desk
+from partner_sdk.canonical import parse_base64url
+from partner_sdk.envelope import Envelope
+from partner_sdk.errors import OpeningError
+from partner_sdk.feed_messages import ReplyPostItem
+from partner_sdk.keys import verify_keys
+from partner_sdk.reply_message import MAX_BODY_CHARACTERS, ReplyMessage, open_reply, reply_context
+from tests.desk.view_builders import (
+    Clock,
+    add_sealed_case,
+    make_code_key,
+    make_code_seed,
+    make_test_desk,
+    open_by_code,
+)
+from tests.public_report_builders import make_contact, make_known_person
+
+MARKER = "MARKER-\N{SNOWMAN}-reply"
+SEED = make_code_seed("lamp river coat seven")
+KEY = make_code_key(SEED)
+ACTOR = "test-analyst"
+NOT_THE_REPLY = ReplyDraft(f"Hello.\r\n{MARKER}\r\n", is_the_reply=False)
+
+
+class Feed:
+    """A gateway that takes what it is given; `is_deaf` makes it answer nothing."""
+
+    def __init__(self) -> None:
+        self.taken: list[ReplyPostItem] = []
+        self.is_deaf = False
+
+    def post_replies(self, items: tuple[ReplyPostItem, ...]) -> int:
+        if self.is_deaf:
+            raise ConnectionError
+        self.taken += items
+        return len(items)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: Clock) -> Desk:
+    return make_test_desk(tmp_path / "desk", clock)
+
+
+def add_opened(desk: Desk, **report: Any) -> CaseRow:
+    case_id = add_sealed_case(desk, marker="", under_18="yes", report={"reply_key": KEY, **report})
+    return open_case(desk, case_id, actor=ACTOR).case
+
+
+def list_rows(desk: Desk, *, kind: str) -> list[Any]:
+    with desk.store.read() as connection:
+        return list(connection.execute(select(REPLY_MESSAGES).where(REPLY_MESSAGES.c.kind == kind)))
+
+
+def get(desk: Desk, case: CaseRow) -> CaseRow:
+    with desk.store.read() as connection:
+        return get_case(connection, case.case_id)
+
+
+def believe(desk: Desk, signed: bytes) -> ReplyMessage:
+    with desk.store.read() as connection:
+        keys = make_key_set(connection, desk=desk, now=desk.clock()).mailbox_keys
+    return open_reply(signed, keys=verify_keys(keys, signed_at=desk.clock(), now=desk.clock()))
+
+
+def test_reply_opens_with_the_private_key_of_the_code_and_is_signed_by_the_agency(desk: Desk) -> None:
+    case = add_opened(desk)
+    message_id = write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
+    (row,) = list_rows(desk, kind=REPLY)
+    signed = open_by_code(bytes(row.envelope), seed=SEED, reference=case.reference, message_id=message_id)
+    message = believe(desk, signed)
+    assert message.body == f"Hello.\n{MARKER}"
+    assert (message.kind, message.reference, message.message_id) == ("reply", case.reference, message_id)
+
+
+def test_no_file_of_the_desk_holds_a_word_of_a_reply(desk: Desk) -> None:
+    case = add_opened(desk)
+    write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
+    open_copies(desk, case, actor=ACTOR)
+    files = [path for path in desk.paths.state.rglob("*") if path.is_file()]
+    assert len(files) >= 8
+    for needle in (MARKER.encode(), MARKER[:10].encode()):
+        assert [path for path in files if needle in path.read_bytes()] == []
+
+
+def test_next_analyst_reads_what_was_written_and_that_is_noted(desk: Desk) -> None:
+    case = add_opened(desk)
+    write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
+    (copy,) = open_copies(desk, case, actor="second-analyst")
+    assert (copy.text, copy.written_by, copy.posted_at) == (f"Hello.\n{MARKER}", ACTOR, None)
+    with desk.store.read() as connection:
+        noted = connection.execute(select(AUDIT).where(AUDIT.c.action == "read-replies")).one()
+    assert (noted.actor, noted.subject) == ("second-analyst", case.case_id)
+
+
+def test_box_of_the_child_never_opens_in_the_vault(desk: Desk) -> None:
+    case = add_opened(desk)
+    message_id = write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
+    (row,) = list_rows(desk, kind=REPLY)
+    context = reply_context(environment="live", reference=case.reference, message_id=message_id)
+    with pytest.raises(OpeningError) as caught:
+        desk.load_vault().open_reply_copy(Envelope.parse(bytes(row.envelope)), context=context)
+    assert caught.value.reason == "wrong-recipient"
+
+
+def test_copy_that_was_exchanged_is_said_not_to_open(desk: Desk, clock: Clock) -> None:
+    case = add_opened(desk)
+    write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
+    clock.now += timedelta(minutes=1)
+    write_reply(desk, case.case_id, ReplyDraft("Another.", is_the_reply=False), actor=ACTOR)
+    first, second = sorted(list_rows(desk, kind=REPLY), key=lambda row: row.written_at)
+    with desk.store.write() as connection:
+        connection.execute(
+            update(REPLY_MESSAGES)
+            .where(REPLY_MESSAGES.c.message_id == first.message_id)
+            .values(desk_copy=second.desk_copy)
+        )
+    assert [copy.text for copy in open_copies(desk, case, actor=ACTOR)] == [None, "Another."]
+
+
+def test_reply_without_a_return_code_or_an_open_report_is_refused(desk: Desk) -> None:
+    without = open_case(desk, add_sealed_case(desk, marker="", under_18="yes"), actor=ACTOR).case
+    unread = add_sealed_case(desk, marker="", under_18="yes", report={"reply_key": KEY})
+    for wanted, reason in ((without.case_id, "no-reply-key"), (unread, "not-opened")):
+        with pytest.raises(ReplyError) as caught:
+            write_reply(desk, wanted, NOT_THE_REPLY, actor=ACTOR)
+        assert caught.value.reason == reason
+    assert list_rows(desk, kind=REPLY) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no-text"),
+        (" \r\n\t ", "no-text"),
+        ("x" * (MAX_BODY_CHARACTERS + 1), "too-long"),
+        ("\N{GRINNING FACE}" * MAX_BODY_CHARACTERS, "too-long"),  # so many bytes that the box has no room
+        ("bell \a", "unprintable"),
+    ],
+)
+def test_text_that_can_not_be_sent_is_refused_and_nothing_is_stored(desk: Desk, text: str, reason: str) -> None:
+    case = add_opened(desk)
+    with pytest.raises(ReplyError) as caught:
+        write_reply(desk, case.case_id, ReplyDraft(text, is_the_reply=False), actor=ACTOR)
+    assert caught.value.reason == reason
+    assert list_rows(desk, kind=REPLY) == []
+
+
+@pytest.mark.parametrize("text", ["é" * MAX_BODY_CHARACTERS, "\N{SNOWMAN}" * ((MOST_BODY_BYTES - 2) // 3)])
+def test_longest_reply_is_sealed(desk: Desk, text: str) -> None:
+    case = add_opened(desk)
+    write_reply(desk, case.case_id, ReplyDraft(text, is_the_reply=False), actor=ACTOR)
+    assert open_copies(desk, case, actor=ACTOR)[0].text == text
+
+
+def test_same_message_id_again_is_the_same_reply(desk: Desk) -> None:
+    case = add_opened(desk)
+    message_id = desk.make_id()
+    for _ in range(2):
+        assert write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR, message_id=message_id) == message_id
+    assert len(list_rows(desk, kind=REPLY)) == 1
+
+
+def test_sealed_reply_is_not_the_one_that_is_owed_unless_a_person_says_so_and_why(desk: Desk) -> None:
+    case = add_opened(desk)
+    write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
+    assert get(desk, case).reply_code is None
+    with pytest.raises(CaseError) as caught:
+        write_reply(desk, case.case_id, ReplyDraft("Hello.", is_the_reply=True), actor=ACTOR)
+    assert caught.value.reason == "return-code-reason-missing"
+    assert len(list_rows(desk, kind=REPLY)) == 1
+    write_reply(desk, case.case_id, ReplyDraft("Hello.", is_the_reply=True, reason="phone is shared"), actor=ACTOR)
+    answered = get(desk, case)
+    assert (answered.reply_code, answered.reply_reason) == (REPLIED_BY_RETURN_CODE, "phone is shared")
+
+
+@pytest.mark.parametrize(
+    ("ways", "line", "near"), [(("text", "email"), "0000", "yes"), (("call",), "", "no"), ((), "0000", "no")]
+)
+def test_no_reason_is_asked_where_no_other_way_is_safe(desk: Desk, ways: tuple[str, ...], line: str, near: str) -> None:
+    contact = make_contact(ways=ways, phone=line, email=line)
+    case = add_opened(desk, contact=contact, person=make_known_person(near=near))
+    write_reply(desk, case.case_id, ReplyDraft("Hello.", is_the_reply=True), actor=ACTOR)
+    assert get(desk, case).reply_reason == NO_OTHER_WAY
+
+
+def test_return_code_is_recorded_only_where_something_was_written_to_it(desk: Desk) -> None:
+    case = add_opened(desk)
+    for reason, expected in (("", "return-code-reason-missing"), ("phone is shared", "no-sealed-reply")):
+        with pytest.raises(CaseError) as caught:
+            record_reply(desk, case.case_id, code=REPLIED_BY_RETURN_CODE, reason=reason, actor=ACTOR)
+        assert caught.value.reason == expected
+    write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
+    record_reply(desk, case.case_id, code=REPLIED_BY_RETURN_CODE, reason="phone is shared", actor=ACTOR)
+    assert get(desk, case).reply_code == REPLIED_BY_RETURN_CODE
+
+
+def test_that_a_person_has_read_it_is_written_once(desk: Desk) -> None:
+    case = add_opened(desk)
+    open_case(desk, case.case_id, actor="second-analyst")
+    (row,) = list_rows(desk, kind=READ)
+    signed = open_by_code(bytes(row.envelope), seed=SEED, reference=case.reference, message_id=row.message_id)
+    message = believe(desk, signed)
+    assert (message.kind, message.body) == ("read", "")
+    assert row.desk_copy is None
+    open_case(desk, add_sealed_case(desk, marker="", under_18="yes"), actor=ACTOR)
+    assert len(list_rows(desk, kind=READ)) == 1
+
+
+def test_report_opens_though_its_code_is_no_key(desk: Desk) -> None:
+    case = add_opened(desk, reply_key="_" * 1622)
+    assert case.opened_at is not None
+    assert list_rows(desk, kind=READ) == []
+    with desk.store.read() as connection:
+        noted = connection.execute(select(AUDIT).where(AUDIT.c.action == "no-read-note")).all()
+    assert len(noted) == 1
+
+
+def test_what_waits_is_sent_once_and_stays_when_nobody_answers(desk: Desk, clock: Clock) -> None:
+    case, feed = add_opened(desk), Feed()
+    clock.now += timedelta(minutes=1)
+    message_id = write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
+    feed.is_deaf = True
+    with pytest.raises(ConnectionError):
+        send_replies(desk, feed)  # type: ignore[arg-type]  # all that is used of a feed
+    feed.is_deaf = False
+    assert send_replies(desk, feed) == 2  # type: ignore[arg-type]  # all that is used of a feed
+    assert send_replies(desk, feed) == 0  # type: ignore[arg-type]  # all that is used of a feed
+    (row,) = list_rows(desk, kind=REPLY)
+    assert [item.message_id for item in feed.taken][-1] == message_id
+    assert {item.reference for item in feed.taken} == {case.reference}
+    assert parse_base64url(feed.taken[-1].envelope) == bytes(row.envelope)
+    with desk.store.read() as connection:
+        assert all(one.posted_at for one in list_written(connection, case_id=case.case_id))
+
+
+def test_many_replies_go_in_handfuls(desk: Desk) -> None:
+    feed = Feed()
+    values = {"case_id": "c", "kind": READ, "reference": "r", "envelope": b"e", "written_at": "t", "written_by": "a"}
+    with desk.store.write() as connection:
+        connection.execute(insert(REPLY_MESSAGES), [{**values, "message_id": f"m-{n:03}"} for n in range(120)])
+    assert send_replies(desk, feed) == 120  # type: ignore[arg-type]  # all that is used of a feed
+    assert [item.message_id for item in feed.taken] == [f"m-{n:03}" for n in range(120)]
+
+
+def test_desk_without_its_signing_key_still_opens_reports(desk: Desk) -> None:
+    (desk.paths.keys / "mailbox-signing.key").unlink()
+    assert add_opened(desk).opened_at is not None
+    assert list_rows(desk, kind=READ) == []

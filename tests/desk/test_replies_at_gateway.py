@@ -1,0 +1,84 @@
+"""A reply on its whole way to the gateway: sent with a collection, once, and sealed for the code alone."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gateway.desk.casework.cases import open_case
+from gateway.desk.replying.replies import ReplyDraft, write_reply
+from gateway.desk.replying.reply_post import send_replies
+from gateway.store.return_places import put_return_place
+from partner_sdk.canonical import to_base64url
+from partner_sdk.errors import ConflictError
+from partner_sdk.feed_messages import ReplyPostItem
+from tests.builders import make_clear_fields
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.view_builders import make_code_key, make_code_seed, open_by_code
+
+SEED = make_code_seed("lamp river coat seven")
+MARKER = "MARKER-\N{SNOWMAN}-reply"
+
+
+def write(loop: Loop) -> tuple[str, str]:
+    """Collect a report with a code, open it, answer it, and return its reference and the reply's id."""
+    reference = loop.send_public(reply_key=make_code_key(SEED)).reference
+    with loop.gateway.store.write() as connection:
+        put_return_place(connection, reference=reference, box=b"box", expires_at=loop.clock() + timedelta(days=180))
+    loop.collect()
+    open_case(loop.desk, reference, actor=ACTOR)
+    loop.clock.advance(minutes=1)
+    return reference, write_reply(loop.desk, reference, ReplyDraft(MARKER, is_the_reply=False), actor=ACTOR)
+
+
+def rows_at_gateway(loop: Loop) -> list[Any]:
+    with loop.gateway.store.read() as connection:
+        return connection.exec_driver_sql("SELECT message_id, reference, envelope FROM replies").all()
+
+
+def test_reply_and_note_lie_at_the_gateway_for_the_code_alone(loop: Loop) -> None:
+    reference, message_id = write(loop)
+    assert send_replies(loop.desk, loop.desk.make_feed()) == 2
+    assert send_replies(loop.desk, loop.desk.make_feed()) == 0
+    rows = {row.message_id: row for row in rows_at_gateway(loop)}
+    assert len(rows) == 2
+    assert {row.reference for row in rows.values()} == {reference}
+    signed = open_by_code(bytes(rows[message_id].envelope), seed=SEED, reference=reference, message_id=message_id)
+    assert MARKER.encode() not in bytes(rows[message_id].envelope)
+    assert b'"payloadType":"application/vnd.report-abuse.reply.v1+json"' in signed
+
+
+def test_reply_to_what_was_added_later_waits_where_the_person_comes_back(loop: Loop) -> None:
+    reference, _ = write(loop)
+    clear = make_clear_fields("public", kind="supplement", earlier_reference=reference)
+    added = loop.send_public(reply_key=make_code_key(SEED), clear=clear).reference
+    loop.collect()
+    send_replies(loop.desk, loop.desk.make_feed())
+    open_case(loop.desk, added, actor=ACTOR)
+    assert send_replies(loop.desk, loop.desk.make_feed()) == 0  # no note of reading: the first report may be unread
+    message_id = write_reply(loop.desk, added, ReplyDraft(MARKER, is_the_reply=False), actor=ACTOR)
+    assert send_replies(loop.desk, loop.desk.make_feed()) == 1
+    row = next(row for row in rows_at_gateway(loop) if row.message_id == message_id)
+    assert row.reference == reference
+    assert open_by_code(bytes(row.envelope), seed=SEED, reference=reference, message_id=message_id)
+
+
+def test_reply_that_was_taken_but_not_noted_is_taken_again(loop: Loop) -> None:
+    write(loop)
+    send_replies(loop.desk, loop.desk.make_feed())
+    with loop.desk.store.write() as connection:
+        connection.exec_driver_sql("UPDATE reply_messages SET posted_at = NULL")
+    assert send_replies(loop.desk, loop.desk.make_feed()) == 2
+    assert len(rows_at_gateway(loop)) == 2
+
+
+def test_other_bytes_under_the_same_id_are_refused(loop: Loop) -> None:
+    reference, message_id = write(loop)
+    send_replies(loop.desk, loop.desk.make_feed())
+    other = ReplyPostItem(envelope=_get_envelope(loop, but=message_id), message_id=message_id, reference=reference)
+    with pytest.raises(ConflictError):
+        loop.desk.make_feed().post_replies((other,))
+
+
+def _get_envelope(loop: Loop, *, but: str) -> str:
+    return next(to_base64url(bytes(row.envelope)) for row in rows_at_gateway(loop) if row.message_id != but)

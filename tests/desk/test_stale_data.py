@@ -1,0 +1,38 @@
+"""`report-abuse-desk stale-data`: the desk's dated facts that were checked too long ago."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+import gateway.desk.commands.stale_data
+from gateway.desk.cli import main
+
+
+def test_command_gives_1_and_names_each_stale_entry(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gateway.desk.commands.stale_data, "utc_now", lambda: datetime(2026, 11, 25, tzinfo=UTC))
+    assert main(["stale-data"]) == 0
+    assert "0 of" in capsys.readouterr().out
+    monkeypatch.setattr(gateway.desk.commands.stale_data, "utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
+    assert main(["stale-data", "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["days"] == 180
+    assert len(answer["stale"]) == answer["entries"] >= 20
+    assert {row["file"] for row in answer["stale"]} == {
+        "gateway/desk/paging/hours.toml",
+        "gateway/desk/post_room/notes.toml",
+        "gateway/desk/replying/reply_templates_cy.toml",
+        "gateway/desk/replying/reply_templates_en.toml",
+        "gateway/web/data/signposts.toml",
+    }
+    assert main(["stale-data", "--days", "180"]) == 1
+    assert "gateway/desk/paging/hours.toml  bank_holidays  " in capsys.readouterr().out
+
+
+def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["stale-data", "--help"])
+    assert ended.value.code == 0
+    assert "report-abuse-desk stale-data --days" in capsys.readouterr().out

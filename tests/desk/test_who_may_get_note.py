@@ -1,0 +1,181 @@
+"""Who gets a short note: every limb of the rule alone says no; and how typed addresses are read."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.desk.post_room.addresses import find_email_address, find_mobile_number, make_address_mac
+from gateway.desk.post_room.who_may_get_note import find_note_channel, get_note_kind
+from partner_sdk.public_report import PublicReport
+from tests.builders import make_clear_fields
+from tests.public_report_builders import make_contact, make_known_person, make_public_report
+
+ASKED = {"may_send_note": "yes", "who_sees": "no", "ways": ("email",), "email": "sam@mail.example"}
+
+
+def make_report(*, contact: dict[str, Any] | None = None, **changes: Any) -> PublicReport:
+    wanted = {"age_band": "13_15", "reporter_age_band": "13_15", "under_18": "yes", **changes}
+    return make_public_report(contact=make_contact(**{**ASKED, **(contact or {})}), **wanted)
+
+
+def test_note_goes_to_who_asked_and_is_alone_with_the_mailbox() -> None:
+    assert find_note_channel(make_report()) == "email"
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        {"may_send_note": ""},
+        {"may_send_note": "no"},
+        {"may_send_note": "not_sure"},
+        {"who_sees": ""},
+        {"who_sees": "yes"},
+        {"who_sees": "not_sure"},
+        {"ways": ()},
+        {"ways": ("call", "adult", "school")},
+        {"email": ""},
+        {"email": "no address"},
+        {"ways": ("text",)},
+        {"ways": ("text",), "phone": "ask my friend"},
+        {"ways": ("call",), "phone": "07700 900123"},
+    ],
+)
+def test_contact_that_is_not_safe_and_asked_for_gets_no_note(contact: dict[str, Any]) -> None:
+    assert find_note_channel(make_report(contact=contact)) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"age_band": "12_or_under"},
+        {"reporter_age_band": "12_or_under"},
+        {"age_band": "12_or_under", "reporter_age_band": "", "under_18": "no"},
+        {"person": make_known_person(near="yes")},
+        {"signals": ("honeypot",)},
+        {"signals": ("fast",)},
+        {"signals": ("danger-went-on", "limited")},
+        {"clear": make_clear_fields("public", kind="supplement", earlier_reference="K7QF-2M9TX-4")},
+    ],
+)
+def test_each_other_limb_alone_says_no(changes: dict[str, Any]) -> None:
+    assert find_note_channel(make_report(**changes)) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"signals": ("danger-went-on",)},
+        {"person": make_known_person(near="no")},
+        {"age_band": "", "reporter_age_band": ""},
+        {"age_band": "16_17"},
+    ],
+)
+def test_what_is_no_reason_does_not_stop_the_note(changes: dict[str, Any]) -> None:
+    assert find_note_channel(make_report(**changes)) == "email"
+
+
+def test_mailbox_comes_before_the_locked_screen_of_a_phone() -> None:
+    both = {"ways": ("text", "email"), "phone": "07700 900123"}
+    assert find_note_channel(make_report(contact=both)) == "email"
+    assert find_note_channel(make_report(contact={**both, "email": "at home"})) == "sms"
+    assert find_note_channel(make_report(contact={**both, "ways": ("text",)})) == "sms"
+
+
+@pytest.mark.parametrize(("under_18", "note"), [("yes", "promised"), ("", "promised"), ("no", "if_needed")])
+def test_answer_is_promised_to_everybody_who_is_not_grown_up(under_18: str, note: str) -> None:
+    assert get_note_kind(make_report(under_18=under_18)) == note
+
+
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        ("sam@mail.example", "sam@mail.example"),
+        ("  Sam.Taylor+form@Mail.EXAMPLE ", "Sam.Taylor+form@mail.example"),
+        ("sam@bücher.example", "sam@xn--bcher-kva.example"),
+        ("o'neil@mail.example", "o'neil@mail.example"),
+        ("", None),
+        ("sam", None),
+        ("sam@", None),
+        ("@mail.example", None),
+        ("sam@mail", None),
+        ("sam@localhost", None),
+        ("sam@192.0.2.1", None),
+        ("sam@[192.0.2.1]", None),
+        ("sam@mail.example, kim@mail.example", None),
+        ("sam@mail.example;kim@mail.example", None),
+        ("sam@mail.example\nBcc: kim@mail.example", None),
+        ("sam@mail.example\r\n", None),
+        ("sam\x00@mail.example", None),
+        ("Sam <sam@mail.example>", None),
+        ('"sam kim"@mail.example', None),
+        ("sam@kim@mail.example", None),
+        ("sam..taylor@mail.example", None),
+        (".sam@mail.example", None),
+        ("sam@-mail.example", None),
+        ("sam@mail..example", None),
+        ("sam@mail.example.", None),
+        ("zoë@mail.example", None),
+        ("sam@straße.example", None),
+        ("sam@mail.ex%61mple", None),
+        ("a" * 65 + "@mail.example", None),
+        ("sam@" + ".".join(["a" * 63] * 4) + ".example", None),
+    ],
+)
+def test_email_address_is_one_plain_address_or_none(typed: str, address: str | None) -> None:
+    assert find_email_address(typed) == address
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [
+        ("07700 900123", "+447700900123"),
+        ("(07700) 900-123", "+447700900123"),
+        ("+44 7700 900123", "+447700900123"),
+        ("+44 (0)7700 900123", "+447700900123"),
+        ("0044 7700.900123", "+447700900123"),
+        ("07624 900123", "+447624900123"),
+        ("+353 20 910 1234", "+353209101234"),
+        ("+1 202 555 0100", "+12025550100"),
+        ("", None),
+        ("call me", None),
+        ("020 7946 0000", None),
+        ("+44 20 7946 0000", None),
+        ("07000 900123", None),
+        ("07600 900123", None),
+        ("7700 900123", None),
+        ("07700 90012", None),
+        ("07700 9001234", None),
+        ("07700 900123 or 07700 900124", None),
+        ("07700 900123 after 5", None),
+        ("999", None),
+        ("+0 7700 900123", None),
+        ("++447700900123", None),
+        ("٠٧٧٠٠ ٩٠٠١٢٣", None),
+        ("07700\n900123", None),
+    ],
+)
+def test_mobile_number_is_one_number_or_none(typed: str, number: str | None) -> None:
+    assert find_mobile_number(typed) == number
+
+
+@given(st.text(max_size=60))
+def test_nothing_typed_gives_a_line_a_second_address_or_an_error(typed: str) -> None:
+    found = find_email_address(f"{typed}@mail.example"), find_email_address(f"sam@{typed}.example")
+    for address in found:
+        assert address is None or (address.isascii() and address.isprintable() and address.count("@") == 1)
+        assert address is None or not set(address) & set(' ,;<>"\\()[]:')
+    number = find_mobile_number(typed)
+    assert number is None or (number[0] == "+" and number[1:].isdigit() and 9 <= len(number) <= 16)
+
+
+def test_hash_is_the_same_for_one_mailbox_and_needs_its_key() -> None:
+    key = b"k" * 32
+    same = {
+        make_address_mac(text, key=key) for text in ("sam@mail.example", "SAM+two@mail.example", "Sam@mail.example")
+    }
+    assert len(same) == 1
+    assert make_address_mac("kim@mail.example", key=key) not in same
+    assert make_address_mac("sam@mail.example", key=b"l" * 32) not in same
+    assert make_address_mac("+447700900123", key=key) != make_address_mac("+447700900124", key=key)
