@@ -1,0 +1,157 @@
+"""The advice library: there is advice for every kind, most special first, in words that a child can read."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gateway.web.advice import AGE_BANDS, KINDS, Advice, AdviceLibrary, fill_sentences, find_advice, load_advice
+from gateway.web.settings import SettingsError, read_settings
+from gateway.web.signposts import load_signposts
+from tests.reading_level import (
+    HIGHEST_GRADE,
+    MOST_WORDS_IN_A_SENTENCE,
+    PROSE_WORDS,
+    find_banned,
+    find_long_words,
+    grade_of,
+    sentences_of,
+    words_of,
+)
+
+LIBRARY = load_advice("en")
+READERS = [("child", True), ("adult", False)]
+GENERAL_OF_A_CHILD = [
+    "not_your_fault",
+    "call_999_if_worse",
+    "tell_an_adult",
+    "keep_messages",
+    "block",
+    "do_not_pay",
+    "do_not_look",
+]
+LONG_WORDS_ALLOWED = {"anything", "camera", "something"}
+
+
+def find_codes(*kinds: str, age_band: str | None = "13_15", is_child: bool = True, limit: int = 99) -> list[str]:
+    found = find_advice(LIBRARY, kinds=kinds, age_band=age_band, is_child=is_child, limit=limit)
+    return [advice.code for advice in found]
+
+
+def make_advice(code: str, **fields: object) -> Advice:
+    plain = Advice(code=code, audience="child", order=10, sentences=("Tell a grown-up.",))
+    return msgspec.structs.replace(plain, **fields)
+
+
+def test_codes_of_the_form_are_those_of_the_library() -> None:
+    assert len(KINDS) == 14
+    assert len(AGE_BANDS) == 5
+    codes = [advice.code for advice in LIBRARY.advice]
+    assert len(codes) == len(set(codes)) > 40
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("audience", "is_child"), READERS)
+@pytest.mark.parametrize("age_band", [*AGE_BANDS, None])
+def test_every_kind_has_advice_of_its_own(kind: str, audience: str, is_child: bool, age_band: str | None) -> None:
+    found = find_advice(LIBRARY, kinds=[kind], age_band=age_band, is_child=is_child, limit=99)
+    assert kind in found[0].kinds
+    assert {advice.audience for advice in found} == {audience}
+    assert sum(advice.is_general for advice in found) == 7
+
+
+def test_general_advice_of_a_child_is_what_it_must_be() -> None:
+    assert find_codes() == GENERAL_OF_A_CHILD
+
+
+@pytest.mark.parametrize("limit", [0, 1, 7, 8, 9, 99])
+def test_limit_never_cuts_general_advice(limit: int) -> None:
+    found = find_codes("threatens_to_share", "on_camera", limit=limit)
+    assert found[-7:] == GENERAL_OF_A_CHILD
+    assert len(found) == max(7, min(limit, 10))
+
+
+def test_most_special_comes_first_then_order_then_code() -> None:
+    entries = (
+        make_advice("general"),
+        make_advice("age", ages=("13_15",)),
+        make_advice("late", kinds=("bullying",), order=20),
+        make_advice("b", kinds=("bullying",)),
+        make_advice("a", kinds=("bullying",)),
+        make_advice("both", kinds=("bullying",), ages=("13_15",), order=99),
+        make_advice("other_age", kinds=("bullying",), ages=("16_17",)),
+        make_advice("other_kind", kinds=("on_camera",)),
+    )
+    expected = ["both", "a", "b", "late", "age", "general"]
+    for order in (entries, entries[::-1]):
+        library = AdviceLibrary(version="1", language="en", advice=order)
+        found = find_advice(library, kinds=["bullying", "no_such_kind"], age_band="13_15", is_child=True, limit=99)
+        assert [advice.code for advice in found] == expected
+
+
+def test_same_question_has_the_same_answer_whatever_the_order_of_its_kinds() -> None:
+    assert find_codes("wants_to_meet", "extra_nice") == find_codes("extra_nice", "wants_to_meet")
+
+
+def test_help_for_nudes_follows_the_age() -> None:
+    assert "nude_of_you" in find_codes("threatens_to_share", age_band="12_or_under")
+    assert "nude_of_you" not in find_codes("threatens_to_share", age_band="18_plus")
+    assert "adult_nude_of_you" in find_codes("threatens_to_share", age_band="18_plus", is_child=False)
+    assert "adult_nude_of_child" in find_codes("threatens_to_share", age_band="13_15", is_child=False)
+
+
+@pytest.mark.parametrize("advice", LIBRARY.advice, ids=lambda advice: advice.code)
+def test_words_are_short_and_kind(advice: Advice) -> None:
+    for text in advice.sentences:
+        for sentence in sentences_of(text):
+            assert len(words_of(sentence)) <= MOST_WORDS_IN_A_SENTENCE, sentence
+        assert not find_banned(text), text
+        assert find_long_words(text) <= LONG_WORDS_ALLOWED, text
+        assert set(re.findall(r"\d{3,}", text)) <= {"999"}, text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("audience", "is_child"), READERS)
+def test_what_a_person_reads_is_easy(kind: str, audience: str, is_child: bool) -> None:
+    found = find_advice(LIBRARY, kinds=[kind], age_band="13_15", is_child=is_child, limit=99)
+    text = " ".join(sentence for advice in found for sentence in advice.sentences)
+    assert len(words_of(text)) >= PROSE_WORDS
+    assert grade_of(text) <= HIGHEST_GRADE, audience
+
+
+def test_placeholders_are_filled_with_the_names_of_signposts() -> None:
+    names = {key: post.name for key, post in load_signposts().items()}
+    filled = [sentence for advice in LIBRARY.advice for sentence in fill_sentences(advice, names=names)]
+    assert "You can talk to Childline at any time." in filled
+    assert not [sentence for sentence in filled if "{" in sentence]
+
+
+def test_body_that_nobody_named_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        fill_sentences(make_advice("a", sentences=("Talk to {nobody}.",)), names={})
+
+
+def test_language_without_a_file_is_an_error() -> None:
+    with pytest.raises(SettingsError):
+        load_advice("xx")
+
+
+@pytest.mark.parametrize(
+    "line", ['kinds = ["flying"]', 'ages = ["19"]', 'audience = "cat"', "sentences = []", 'news = "x"', 'order = "1"']
+)
+def test_loader_is_strict(tmp_path: Path, line: str) -> None:
+    lines = {
+        "code": 'code = "a"',
+        "audience": 'audience = "child"',
+        "order": "order = 1",
+        "sentences": 'sentences = ["Tell a grown-up."]',
+    }
+    head = 'version = "1"\nlanguage = "en"\n[[advice]]\n'
+    path = tmp_path / "en.toml"
+    path.write_text(head + "\n".join(lines.values()), "utf-8")
+    assert read_settings(path, kind=AdviceLibrary).advice[0].code == "a"
+    lines[line.split(" ", maxsplit=1)[0]] = line
+    path.write_text(head + "\n".join(lines.values()), "utf-8")
+    with pytest.raises(SettingsError):
+        read_settings(path, kind=AdviceLibrary)

@@ -1,0 +1,34 @@
+"""Every file with dated facts is in the list of a `stale-data` command, and no entry lacks its day or its source."""
+
+import re
+from datetime import date
+from pathlib import Path
+
+import gateway.cli_stale
+import gateway.desk.commands.stale_data
+from gateway.web.dated_data import read_facts
+from tests.house.sources import ROOT, files
+
+DATED_FILES = {*gateway.cli_stale.DATED_FILES, *gateway.desk.commands.stale_data.DATED_FILES}
+
+
+def test_every_dated_file_is_in_a_list() -> None:
+    dated = {
+        path for path in files(".toml", below=("gateway",)) if re.search("^checked_on", path.read_text("utf-8"), re.M)
+    }
+    assert len(dated) == 7
+    assert dated == {path.resolve() for path in DATED_FILES}
+
+
+def test_every_entry_of_every_dated_file_has_a_day_and_a_source() -> None:
+    count = 0
+    for path in DATED_FILES:
+        facts = read_facts(path)
+        assert facts, path
+        for fact in facts:
+            count += 1
+            assert date(2026, 1, 1) < fact.checked_on <= date(2030, 1, 1), fact
+            assert fact.source.strip(), fact
+            assert not Path(fact.file).is_absolute()
+            assert (ROOT / fact.file).is_file()
+    assert count > 45
