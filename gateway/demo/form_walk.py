@@ -43,13 +43,13 @@ class _PageReader(HTMLParser):
             self.page.action = self.page.action or given.get("action", "")
         elif tag == "input" and given.get("type") == "hidden":
             self.page.hidden.append((given["name"], given.get("value", "")))
-        elif tag in {"input", "textarea"} and "name" in given and given.get("tabindex") != "-1":
+        elif tag in {"input", "textarea", "select"} and "name" in given and given.get("tabindex") != "-1":
             self.page.fields.setdefault(given["name"], []).append(given.get("value", ""))
         elif tag == "button" and "name" in given:
             self.page.buttons.append((given["name"], given.get("value", "")))
         elif tag == "h1":
             self._inside = "heading"
-        elif "reference" in given.get("class", "").split():
+        elif "reference" in given.get("class", "").split() and not self.page.reference:
             self._inside = "reference"
 
     def handle_endtag(self, tag: str) -> None:
@@ -69,8 +69,12 @@ def read_page(text: str) -> Page:
     return reader.page
 
 
-def _find_way_on(buttons: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """Return the button that goes on: the first action of the page; those that change one answer have another name."""
+def _find_way_on(buttons: Sequence[tuple[str, str]], left: dict[str, Sequence[str]]) -> tuple[str, str]:
+    """Return the button that goes on: one that is an answer itself, or else the first action of the page."""
+    for name, value in buttons:
+        if value in left.get(name, ()):
+            del left[name]
+            return name, value
     return next((button for button in buttons if button[0] == "action"), buttons[0])
 
 
@@ -104,6 +108,6 @@ def walk_form(
             data = [*page.hidden]
             for name in page.fields:
                 data += [(name, value) for value in left.pop(name, ())]
-            data.append(_find_way_on(page.buttons))
+            data.append(_find_way_on(page.buttons, left))
             response = browser.post(urljoin(response.url, page.action), data=data, timeout=TIMEOUT_SECONDS)
         raise FormWalkError(f"The form did not end within {MOST_PAGES} pages; it stood at {page.heading!r}.")

@@ -26,12 +26,26 @@ ANSWERS: Final[Answers] = {
     "under_18": ("yes",),
     "who": ("me",),
     "age": ("13_15",),
-    "kinds": ("extra_nice", "asked_for_pictures"),
+    "region": ("england",),
+    "kinds": ("extra_nice",),
     "story": ("Someone in a game is very nice to me and asks for pictures. [message]",),
     "name": ("Sam",),
     "contact_ways": ("school",),
-    "contact_value": ("Ask for Sam at Example School",),
+    "school": ("Ask for Sam at Example School",),
 }
+POST_ROOM: Final = """[post_room]
+notes = "on"
+mail = "folder"
+mail_from = "hello@team.example"
+mail_name = "The team"
+sms = "folder"
+sms_sender = "The team"
+"""
+PAGER: Final = """
+[pager]
+desk = "mailto:day@team.example"
+out_of_hours = "mailto:night@team.example"
+"""
 CLOSING: Final = (
     *("--outcome", "used", "--kind", "grooming", "--age-band", "13_15", "--weakness", "open_direct_messages"),
     *("--assessor", ASSESSOR, "--immediate-risk", "no", "--urgent", "no", "--urgent-dissemination", "no"),
@@ -92,6 +106,7 @@ class Loop:
         """Make the desk with its keys, the gateway with that pin, and tell the desk of the gateway's receipt key."""
         check_ports_are_free(range(self.ports.first, self.ports.first + 4))
         self.run_desk("init", "--gateway-origin", self.origin, "--feed", self.feed_origin)
+        self._write_to_a_folder()
         self.processes.run(
             GATEWAY, "init", "--state", str(self.gateway_state), "--pin", str(self.desk_state / "agency.pin"),
             "--origin", self.origin, "--port", str(self.ports.gateway), "--feed-port", str(self.ports.feed),
@@ -99,6 +114,13 @@ class Loop:
         )  # fmt: skip
         self.run_desk("gateway", "add", str(self.gateway_state / "gateway.card"))
         return "the desk made the agency's keys, the gateway its receipt key"
+
+    def _write_to_a_folder(self) -> None:
+        """Let the desk write its notes and pages into a folder: a demonstration writes to nobody."""
+        settings = self.desk_state / "desk.toml"
+        before, _, _ = settings.read_text(encoding="utf-8").partition("\n[post_room]\n")
+        folder = json.dumps(str((self.folder / "sent-notes").resolve()))  # a JSON string is a TOML string
+        settings.write_text(f"{before}\n{POST_ROOM}folder = {folder}\n{PAGER}", encoding="utf-8")
 
     def start_gateway(self) -> str:
         """Start the gateway's listeners."""

@@ -10,10 +10,14 @@ from gateway.intake import Intake
 from gateway.key_state import KeyState
 from gateway.limits import Limits
 from gateway.public.assets import Asset
+from gateway.public.countries import Country
+from gateway.public.languages import get_language
 from gateway.public.promises import Promises
-from gateway.public.signposts import Signpost
+from gateway.public.return_code import ReturnCodes
 from gateway.public.wording import Wording
 from gateway.store import Store
+from gateway.web.advice import AdviceLibrary
+from gateway.web.signposts import Signpost
 
 EXTENSION = "public_door"
 
@@ -28,14 +32,24 @@ class PublicDoor:
     limits: Limits
     clock: Callable[[], datetime]
     random: Callable[[int], bytes]
-    words: Wording
+    wordings: Mapping[str, Wording]
     signposts: Mapping[str, Signpost]
+    countries: Mapping[str, Country]
     promises: Promises
+    advice: Mapping[str, AdviceLibrary]
+    return_codes: ReturnCodes
     assets: Mapping[str, Asset]
     agency_name: str
     banner: str
     state_key: bytes
     drafts_max_rows: int
+    is_practice: bool
+    campaigns: frozenset[str]
+
+    @property
+    def words(self) -> Wording:
+        """The words in the language of this request."""
+        return self.wordings[get_language()]
 
 
 def get_door() -> PublicDoor:

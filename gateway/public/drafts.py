@@ -33,7 +33,13 @@ class DraftUnreadableError(Exception):
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """What is left of a draft after Send: enough for the same thank-you page, and no word of the report."""
+    """What is left of a draft after Send: enough for the same thank-you page, and no word of the report.
+
+    `reply_by` is the very day that was sealed and is shown. `return_words` are the four words, None where there are
+    none or the person has come back with them; `reply_key` is their public half, for what is sent after the first.
+    `advice` names the entries of the advice library that fit; `has_told` is set by the one tap on how the form was.
+    `country` is the code whose emergency number the page shows; empty in the UK.
+    """
 
     report_ids: list[str]
     reference: str
@@ -41,10 +47,26 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: str
     text_macs: list[bytes]
     screen_macs: dict[str, bytes]
+    reply_by: str | None = None
+    return_words: str | None = None
+    reply_key: str | None = None
+    advice: list[str] = []
+    has_told: bool = False
+    country: str = ""
+
+
+class Returned(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who came back with reference and words: the seed of the code, for as long as they look."""
+
+    reference: str
+    seed: bytes
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """What was typed so far. `report_id` is the submit token: made once, so that Send can only count once."""
+    """What was typed so far. `report_id` is the submit token: made once, so that Send can only count once.
+
+    `gone_past` names the screens that the person has gone on from: after the check page only these are passed over.
+    """
 
     report_id: str
     started_at: str
@@ -53,7 +75,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     answers: dict[str, list[str]] = {}
     signals: list[str] = []
     has_seen_check: bool = False
+    gone_past: list[str] = []
     sent: Sent | None = None
+    returned: Returned | None = None
 
 
 @dataclass(frozen=True, slots=True)

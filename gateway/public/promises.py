@@ -17,6 +17,7 @@ class Promises(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     child_reply_days: int
     decided_by: str
     checked_on: date
+    accessibility_checked_on: date
 
     def get_reply_day(self, sent_at: datetime) -> date:
         """Return the last day on which an answer is due."""

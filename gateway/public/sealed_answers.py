@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from gateway.public.drafts import Draft
-from gateway.public.journey import Answers, get_priority, is_about_self
+from gateway.public.journey import Answers, get_priority, is_about_other, is_grown_up
+from gateway.public.journey.who_screens import GROWN_UP
 from partner_sdk.public_report import ChildDetails, KnownPerson, Meeting, PublicReport, SafeContact
 from partner_sdk.submission import PUBLIC_SENDER, ClearFields
 
@@ -44,9 +45,9 @@ def make_public_report(
     """Put the answers into the report; `reply_by` is the day that the person is told, `reply_key` the return code's."""
     one, many = _Reader(answers).one, _Reader(answers).many
     called = one("called")
-    about_self = is_about_self(answers)
+    own_age = GROWN_UP if is_grown_up(answers) else one("age")
     return PublicReport(
-        age_band=one("age") if about_self else one("their_age"),
+        age_band=one("their_age") if is_about_other(answers) else own_age,
         child=_make_child(_Reader(answers)),
         clear=clear,
         contact=_make_contact(_Reader(answers)),
@@ -64,7 +65,7 @@ def make_public_report(
         region=one("region"),
         reply_by=reply_by,
         reply_key=reply_key,
-        reporter_age_band=one("age"),
+        reporter_age_band=own_age,
         schema_version="1",
         signals=(*signals, *([f"danger-{called}"] if called else [])),
         signposted=tuple(signposted),
@@ -72,10 +73,15 @@ def make_public_report(
         story=one("story"),
         submitted_at=submitted_at,
         told=many("told"),
-        under_18=one("under_18"),
+        under_18=one("under_18") or _find_age_said_before(draft),
         when=one("when"),
         who=one("who"),
     )
+
+
+def _find_age_said_before(draft: Draft) -> str:
+    """Find what was said at the first Send: who was grown up then is so when they add something."""
+    return "no" if draft.sent is not None and not draft.sent.is_owed_an_answer else ""
 
 
 class _Reader:

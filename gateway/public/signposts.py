@@ -1,26 +1,5 @@
-"""Reads the bodies, numbers and addresses that pages may name from `signposts.toml`, strictly."""
+"""The signposts under the public door's own name; the desk reads the same dated file (`gateway/web/signposts.py`)."""
 
-import tomllib
-from collections.abc import Mapping
-from datetime import date
-from pathlib import Path
+from gateway.web.signposts import SIGNPOSTS_FILE, Signpost, load_signposts
 
-import msgspec
-
-SIGNPOSTS_FILE = Path(__file__).with_name("signposts.toml")
-
-
-class Signpost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One body that can help; every entry says when and against what it was checked."""
-
-    name: str
-    checked_on: date
-    source: str
-    phone: str | None = None
-    phone_link: str | None = None
-    url: str | None = None
-
-
-def load_signposts(path: Path = SIGNPOSTS_FILE) -> Mapping[str, Signpost]:
-    """Load every signpost; an unknown key or a missing date is an error at the start, not on a child's page."""
-    return msgspec.convert(tomllib.loads(path.read_text("utf-8")), dict[str, Signpost])
+__all__ = ["SIGNPOSTS_FILE", "Signpost", "load_signposts"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import msgspec
-from flask import current_app, request, session
+from flask import current_app, g, request, session
 
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.draft_rows import NO_VERSION
@@ -139,7 +139,36 @@ def remember_wait(door: PublicDoor) -> None:
     _put_state(waited_from=_now_seconds(), next_secret=door.random(SECRET_BYTES))
 
 
+def remember_language(language: str) -> None:
+    """Remember the language that the person picked, also on the way out of a journey and into the next."""
+    _put_state(language=language)
+
+
+def find_language() -> str:
+    """Find the language that was picked; empty when none was."""
+    return _get_state().language
+
+
+def remember_return(name: str) -> None:
+    """Remember the screen that a side page leads back to."""
+    _put_state(returns_to=name)
+
+
+def find_return() -> str:
+    """Find the screen that a side page leads back to; empty when there is none."""
+    return _get_state().returns_to
+
+
 def _get_state() -> VisitState:
+    # Opened once a request: a page asks for it half a dozen times.
+    state: VisitState | None = g.get(_STATE)
+    if state is None:
+        state = _open_state()
+        setattr(g, _STATE, state)
+    return state
+
+
+def _open_state() -> VisitState:
     try:
         box = parse_base64url(str(session.get(_STATE, "")))
     except FormatError:
@@ -150,6 +179,7 @@ def _get_state() -> VisitState:
 def _put_state(**changed: str | int | bytes | None) -> None:
     door = get_door()
     state = msgspec.structs.replace(_get_state(), **changed)
+    setattr(g, _STATE, state)
     session[_STATE] = to_base64url(seal_state(state, key=door.state_key, nonce=door.random(NONCE_BYTES)))
 
 

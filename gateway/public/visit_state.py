@@ -25,7 +25,7 @@ class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Where a visit stands. Times are whole seconds; 0 is never.
 
     `next_secret` is the one journey that a person who waited may start: however often the cookie is posted again, it
-    is the same journey and the same draft.
+    is the same journey and the same draft. `returns_to` is the screen that a side page leads back to.
     """
 
     place: str = ""
@@ -34,6 +34,8 @@ class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     placement: str | None = None
     waited_from: int = 0
     next_secret: bytes | None = None
+    language: str = ""
+    returns_to: str = ""
 
 
 def make_state_key(secret_key: bytes) -> bytes:

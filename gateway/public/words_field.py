@@ -6,6 +6,7 @@ anything typed: unknown fields and options are dropped, texts that are too long 
 
 import msgspec
 
+from gateway.public.forms import is_readable
 from gateway.public.journey import FIELD_BY_NAME, Answers
 from partner_sdk.canonical import parse_base64url, to_base64url
 from partner_sdk.errors import FormatError
@@ -25,10 +26,5 @@ def find_words(packed: str | None) -> dict[str, list[str]] | None:
     except (FormatError, msgspec.DecodeError):
         return None
     words = {name: values for name, values in loose.items() if name in FIELD_BY_NAME and values}
-    for name, values in words.items():
-        field = FIELD_BY_NAME[name]
-        if field.options and not set(values) <= set(field.options):
-            return None
-        if not field.options and (len(values) != 1 or len(values[0]) > field.max_characters):
-            return None
-    return words
+    are_readable = all(is_readable(FIELD_BY_NAME[name], values) for name, values in words.items())
+    return words if are_readable else None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # tests/ is a folder of this checkout, not a package
 
-from gateway.desk.collect import Collected, load_believed, take_rows
+from gateway.desk.collection.collect import Collected, load_believed, take_rows
 from gateway.desk.vault import Vault
 from gateway.feed.get_reports import describe_report
 from gateway.store.collection import list_waiting

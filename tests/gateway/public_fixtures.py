@@ -30,9 +30,9 @@ class PublicHouse:
     app: Flask
     serial: int = field(default=1)
 
-    def person(self, *, keeps_cookies: bool = True) -> Person:
+    def person(self, *, keeps_cookies: bool = True, language: str = "") -> Person:
         """Return a new person with a new browser."""
-        return Person(self.app, keeps_cookies=keeps_cookies)
+        return Person(self.app, keeps_cookies=keeps_cookies, language=language)
 
     def reports(self) -> list[PublicReport]:
         """Open all stored reports with the agency's key."""

@@ -1,5 +1,6 @@
 """A person at the public door, without script: reads pages, fills forms, presses buttons, keeps cookies."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,19 +20,25 @@ from partner_sdk.sealing import make_suite
 from partner_sdk.submission import report_context
 from tests.builders import PUBLIC_ORIGIN, House
 
-# Every answer of the shortest path: 8 answers.
+# What the shortest path is answered with here; the pages that need no answer are passed by.
 SHORT_STORY = "Someone asked me for my address."
 SHORT_ANSWERS: dict[str, dict[str, str | list[str]]] = {
+    "/2": {},
     "/3": {"danger": "no"},
     "/4": {"under_18": "yes"},
     "/4b": {"who": "me"},
     "/5": {"age": "13_15"},
+    "/6": {"region": "england"},
     "/7": {"kinds": ["extra_nice"]},
     "/9": {"story": SHORT_STORY},
+    "/10": {},
     "/11": {"name": "Sam"},
-    "/12": {"contact_ways": ["school"], "contact_value": "Ms Example"},
-    "/12b": {},
+    "/12": {"contact_ways": ["school"], "school": "Ms Example"},
+    "/12a": {},
+    "/13": {},
 }
+# Buttons that stand in the place of Continue, or beside it: a browser posts the one that was pressed.
+NAMED_BUTTONS = ("called", "more_person", "more_safe")
 
 
 class FormParser(HTMLParser):
@@ -44,6 +51,7 @@ class FormParser(HTMLParser):
         self.is_in_title = False
         self.area: str | None = None
         self.areas: list[str] = []
+        self.select = ""
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attributes}
@@ -54,6 +62,10 @@ class FormParser(HTMLParser):
             self.area = given["name"]
             self.areas.append(self.area)
             self.fields.add(self.area, "")
+        elif tag == "option" and "selected" in given:
+            self.fields.add(self.select, given["value"])
+        elif tag == "select":
+            self.select = given["name"]
         elif tag == "input" and (kind not in {"radio", "checkbox"} or "checked" in given):
             self.fields.add(given["name"], given.get("value", ""))
 
@@ -95,6 +107,7 @@ class Person:
     app: Flask
     origin: str = PUBLIC_ORIGIN
     keeps_cookies: bool = True
+    language: str = ""  # what the browser asks for
     client: Client = field(init=False)
     page: TestResponse = field(init=False)
     path: str = "/"
@@ -104,26 +117,29 @@ class Person:
 
     def get(self, path: str, **headers: str) -> TestResponse:
         """Type an address, or follow a link if `headers` say so; redirects are followed by hand."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = self.client.get(path, base_url=self.origin, headers=sent)
+        answer = self.client.get(path, base_url=self.origin, headers=self._make_headers(headers))
         self.page, self.path = answer, path
         return answer
 
     def post(self, path: str, data: MultiDict[str, str], **headers: str) -> TestResponse:
-        """Post a form and follow its redirect inside the site, as a browser does."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = self.client.post(path, base_url=self.origin, data=data, headers=sent)
+        """Post a form and follow its redirects inside the site, as a browser does."""
+        answer = self.client.post(path, base_url=self.origin, data=data, headers=self._make_headers(headers))
         self.page, self.path = answer, path
-        if answer.status_code == 303 and answer.location.startswith("/"):
-            self.get(answer.location)
+        while self.page.status_code == 303 and self.page.location.startswith("/"):
+            self.get(self.page.location)
         return answer
+
+    def _make_headers(self, headers: dict[str, str]) -> dict[str, str]:
+        asked = {"Accept-Language": self.language} if self.language else {}
+        return asked | {name.replace("_", "-"): value for name, value in headers.items()}
 
     def fill(self, typed: dict[str, str | list[str]], action: str = "continue") -> MultiDict[str, str]:
         """Return this page's form with some fields changed."""
         form = read_form(self.page)
         for name, value in typed.items():
             form.setlist(name, [value] if isinstance(value, str) else value)
-        form.setlist("action", [action])
+        if action != "continue" or not set(typed) & set(NAMED_BUTTONS):
+            form.setlist("action", [action])
         return form
 
     def press(self, action: str = "continue", **typed: str | list[str]) -> TestResponse:
@@ -135,17 +151,26 @@ class Person:
         self.get(path)
         assert self.page.status_code == 200, self.page.get_data(as_text=True)
         self.press("start")
-        assert self.path == "/3"
+        assert self.path == "/2"
         return self
 
-    def walk_to(self, path: str, **changed: dict[str, str | list[str]]) -> "Person":
+    def walk_to(
+        self,
+        path: str,
+        way: Mapping[str, dict[str, str | list[str]]] = SHORT_ANSWERS,
+        **changed: dict[str, str | list[str]],
+    ) -> "Person":
         """Answer screen after screen until the page at `path`; `changed` names answers by screen (`p9=...`)."""
-        for _ in range(20):
+        for _ in range(30):
             if self.path == path:
                 return self
-            answers = changed.get(f"p{self.path[1:]}", SHORT_ANSWERS.get(self.path, {}))
-            self.press(**answers)
+            self.press(**changed.get(f"p{self.path[1:]}", way.get(self.path, {})))
         raise AssertionError(f"never came to {path}, stands at {self.path}")
+
+    def walk_to_next(self, **answers: str | list[str]) -> "Person":
+        """Answer the page that is shown, as the shortest path does unless `answers` say otherwise."""
+        self.press(**(answers or SHORT_ANSWERS.get(self.path, {})))
+        return self
 
     def send(self) -> "Person":
         """Press Send on the check page."""

@@ -24,7 +24,7 @@ from partner_sdk.key_files import KeyRole, read_key_file, write_key_file
 from tests.builders import Agency, House, make_house, make_key
 from tests.gateway.process_watch import find_free_port, find_living, is_gone, is_listening, wait_until
 
-COMMANDS = ("init", "serve", "doctor", "demo")
+COMMANDS = ("init", "serve", "doctor", "stale-data", "demo")
 ORIGIN = "https://report.example"
 
 
@@ -113,11 +113,14 @@ def test_card_names_the_receipt_key_and_holds_no_secret(tmp_path: Path, pin: Pat
     assert cookie.secret.encode() not in raw
 
 
-def test_init_on_a_sandbox_has_no_public_door(tmp_path: Path) -> None:
+def test_init_on_a_sandbox_has_the_practice_form(tmp_path: Path) -> None:
     pin = tmp_path / "agency.pin"
     pin.write_bytes(encode(Agency(environment="sandbox").pin()))
     assert init(tmp_path / "state", pin) == DONE
-    assert [listener.roles for listener in load_config(tmp_path / "state").listeners] == [("industry",), ("feed",)]
+    assert [listener.roles for listener in load_config(tmp_path / "state").listeners] == [
+        ("public", "industry"),
+        ("feed",),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from gateway.config import (
     write_config,
 )
 from gateway.key_folder import ForeignKeyError
-from gateway.web.settings import SettingsError, check_origin
+from gateway.web.settings import SettingsError, check_origin, read_settings
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import KeyRole, write_key_file
 from partner_sdk.transport import check_origin as check_origin_of_a_client
@@ -186,12 +186,20 @@ def test_two_listeners_may_not_share_an_address() -> None:
         check_config(make_config(listeners=(listener, listener)))
 
 
-def test_public_door_is_refused_on_a_sandbox() -> None:
-    with pytest.raises(SettingsError, match="public door is refused on a sandbox"):
-        check_config(make_config(environment="sandbox"))
-    check_config(
-        make_config(environment="sandbox", listeners=(ListenerConfig(host="127.0.0.1", port=1, roles=("industry",)),))
-    )
+def test_public_door_of_a_sandbox_is_the_practice_form() -> None:
+    check_config(make_config(environment="sandbox"))
+
+
+@pytest.mark.parametrize("word", ["", "Summer", "a b", "-a", "x" * 33, "caf\u00e9"])
+def test_campaign_that_is_not_a_plain_word_is_refused(word: str) -> None:
+    with pytest.raises(SettingsError, match="campaigns must be"):
+        check_config(make_config(campaigns=("safer-internet-day", word)))
+
+
+def test_campaigns_survive_the_settings_file(tmp_path: Path) -> None:
+    config = make_config(campaigns=("safer-internet-day", "school-talk-2026"))
+    write_config(tmp_path / "gateway.toml", config)
+    assert read_settings(tmp_path / "gateway.toml", kind=GatewayConfig) == config
 
 
 def test_environment_must_be_the_one_of_the_pin(house: House) -> None:
@@ -202,7 +210,7 @@ def test_environment_must_be_the_one_of_the_pin(house: House) -> None:
 
 
 def test_there_are_foreign_roles_to_refuse() -> None:
-    assert len(FOREIGN_ROLES) == 10
+    assert len(FOREIGN_ROLES) == 11
     assert KeyRole.SEALING in FOREIGN_ROLES
 
 

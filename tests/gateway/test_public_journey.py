@@ -1,117 +1,169 @@
-"""The journey's table: where answers lead, what they are called at the desk, and that every word for it exists."""
+"""The journey's table: where every answer leads, that no page is a dead end, and that the way back is the way one came.
 
-from itertools import pairwise
+What answers are called at the desk is in test_public_kinds.py; the words are in test_public_wording.py.
+"""
+
+from itertools import pairwise, product
 
 import pytest
 
-from gateway.public.forms import find_incomplete
+from gateway.public.forms import find_faults, find_incomplete
 from gateway.public.journey import (
     CHECK,
     FIELD_BY_NAME,
-    KIND_OPTIONS,
     SCREEN_BY_NAME,
     SCREENS,
     START,
-    UNDER_AGE_LINE,
-    get_next,
+    THANKS,
+    Answers,
+    Screen,
     get_previous,
-    get_priority,
+    is_about_other,
     is_owed_an_answer,
+    keep_on_path,
     list_path,
+    list_signposted,
 )
-from gateway.public.wording import load_wording
-from partner_sdk.public_report import LIST_MAX
+from gateway.public.journey.who_screens import GROWN_UP, UNDER_AGE_LINE
+from tests.gateway.public_person import SHORT_ANSWERS
+from tests.gateway.public_walks import ALL_WAYS, LONG_WAY, flatten
 
-WORDS = load_wording("en")
-ANNEX_A = {
-    "meet_offline",
-    "grooming",
-    "coercion_blackmail",
-    "sexual_talk",
-    "sexual_acts_live",
-    "risk_behaviour",
-    "something_else",
-}
-SHORTEST = {
+SHORT = flatten(SHORT_ANSWERS)
+SHORT_NAMES = [
+    *("start", "safe_now", "danger", "under_18", "who", "age", "region", "kind"),
+    *("story", "person", "name", "reach", "safe", "who_will_know", "check"),
+]
+# form.md: danger, under 18, age, where, what it is about, name, a way to be reached (with what belongs to it), Send.
+EIGHT = {
     "danger": ["no"],
     "under_18": ["yes"],
-    "who": ["me"],
     "age": ["13_15"],
+    "region": ["england"],
     "kinds": ["not_sure"],
     "name": ["Sam"],
     "contact_ways": ["school"],
-    "contact_value": ["Ms Example"],
+    "school": ["Ms Example"],
 }
 
 
+def go(**changes: str | list[str]) -> dict[str, list[str]]:
+    """Return the answers of the short way with some changed; empty text leaves one blank."""
+    changed = {name: [value] if isinstance(value, str) else value for name, value in changes.items()}
+    return {name: values for name, values in {**SHORT, **changed}.items() if values != [""]}
+
+
+def names_of(answers: Answers) -> list[str]:
+    return [screen.name for screen in list_path(answers)]
+
+
+def put_in(after: str, *names: str, without: str = "") -> list[str]:
+    """Return the short way with more pages after one of it."""
+    place = SHORT_NAMES.index(after) + 1
+    return [name for name in (*SHORT_NAMES[:place], *names, *SHORT_NAMES[place:]) if name not in without.split()]
+
+
+BRANCHES = [
+    (go(), SHORT_NAMES),
+    (go(danger="not_sure"), SHORT_NAMES),
+    (go(danger="yes"), put_in("danger", "danger_help")),
+    (go(under_18="rather_not_say"), SHORT_NAMES),
+    (go(who=""), SHORT_NAMES),
+    (go(who="friend", their_age="13_15"), put_in("age", "their_age")),
+    (go(who="another_child", their_age="13_15"), put_in("age", "their_age")),
+    (go(who="not_sure", their_age="rather_not_say"), put_in("age", "their_age")),
+    (go(age="18_plus"), put_in("age", "grown_up")),
+    (go(who="friend", age="18_plus", their_age="13_15"), put_in("age", "their_age")),
+    (go(who="friend", their_age="18_plus"), put_in("age", "their_age", "grown_up")),
+    # An adult is not asked for an age: it is known.
+    (go(under_18="no"), put_in("age", "grown_up", without="age")),
+    (go(under_18="no", who=""), put_in("age", "grown_up", without="age")),
+    (go(under_18="no", who="another_child", their_age="16_17"), put_in("age", "their_age", without="age")),
+    (
+        go(under_18="no", who="another_child", their_age="18_plus"),
+        put_in("age", "their_age", "grown_up", without="age"),
+    ),
+    *((go(region=region), SHORT_NAMES) for region in ("wales", "scotland", "northern_ireland", "not_sure")),
+    (go(region="not_uk", country="us"), put_in("region", "country", "abroad")),
+    (go(region="not_uk", country=""), put_in("region", "country", "abroad")),
+    (go(kinds=""), SHORT_NAMES),
+    (go(kinds="bullying"), put_in("kind", "other_worries")),
+    (go(kinds="account_hacked"), put_in("kind", "other_worries")),
+    (go(kinds=["bullying", "account_hacked"]), put_in("kind", "other_worries")),
+    # Sexual stuff too: it is in remit, and nothing stands in the way (R7).
+    (go(kinds=["bullying", "sexual_talk"]), SHORT_NAMES),
+    (go(kinds=["bullying", "not_sure"]), SHORT_NAMES),
+    (go(kinds=["bullying", "saw_picture"]), put_in("kind", "pictures")),
+    (go(kinds="wants_to_meet"), put_in("kind", "meet")),
+    (go(kinds=["wants_to_meet", "bullying"]), put_in("kind", "meet")),
+    (go(kinds=["wants_to_meet", "on_camera"]), put_in("kind", "meet", "pictures")),
+    *(
+        (go(kinds=kind), put_in("kind", "pictures"))
+        for kind in ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
+    ),
+    (go(kinds="shared_things", pictures="me"), put_in("kind", "pictures", "pictures_me")),
+    (go(kinds="shared_things", pictures="someone_else"), put_in("kind", "pictures", "pictures_other")),
+    (go(kinds="saw_picture", pictures="website"), put_in("kind", "pictures", "pictures_website")),
+    (go(kinds="saw_picture", pictures="none"), put_in("kind", "pictures")),
+    (go(kinds="saw_picture", pictures="not_sure"), put_in("kind", "pictures")),
+    (
+        go(kinds="threatens_to_share", pictures="me", under_18="no"),
+        [
+            *put_in("age", "grown_up", without="age")[:7],
+            *("kind", "pictures", "pictures_grown_up"),
+            *SHORT_NAMES[SHORT_NAMES.index("story") :],
+        ],
+    ),
+    (go(more_person="yes"), put_in("person", "person_more")),
+    (go(more_person="yes", feels="scared"), put_in("person", "person_more")),
+    (go(more_person="yes", feels="hurting"), put_in("person", "person_more", "not_alone")),
+    (go(more_safe="yes"), put_in("safe", "safe_more")),
+]
+
+
+@pytest.mark.parametrize(("answers", "names"), BRANCHES)
+def test_answers_lead_past_the_screens_that_the_table_says(answers: dict[str, list[str]], names: list[str]):
+    assert names_of(answers) == names
+
+
 @pytest.mark.parametrize(
-    ("option", "kind"),
-    [
-        ("extra_nice", "grooming"),
-        ("shared_things", "risk_behaviour"),
-        ("sexual_talk", "sexual_talk"),
-        ("asked_for_pictures", "grooming"),
-        ("on_camera", "sexual_acts_live"),
-        ("wants_to_meet", "meet_offline"),
-        ("meeting_soon", "meet_offline"),
-        ("threatens_to_share", "coercion_blackmail"),
-        ("made_to_do_things", "coercion_blackmail"),
-        ("touched_or_hurt", "sexual_acts_live"),
-        ("bullying", "something_else"),
-        ("account_hacked", "something_else"),
-        ("something_else", "something_else"),
-        ("not_sure", "something_else"),
-    ],
+    ("who", "more"), [("child_i_look_after", ["about_child"]), ("child_i_work_with", ["about_child", "about_work"])]
 )
-def test_kind_option_has_its_annex_a_kind(option: str, kind: str):
-    assert {one.code: one.annex_a for one in KIND_OPTIONS}[option] == kind
+@pytest.mark.parametrize("feels", ["", "hurting"])
+@pytest.mark.parametrize("more_person", ["", "yes"])
+@pytest.mark.parametrize("under_18", ["yes", "no"])
+def test_who_looks_after_a_child_is_asked_about_it_last(
+    who: str, more: list[str], feels: str, more_person: str, under_18: str
+):
+    names = names_of(go(who=who, their_age="13_15", under_18=under_18, more_person=more_person, feels=feels))
+    between = names[names.index("person") + 1 : names.index("name")]
+    asides = ["person_more", *(["not_alone"] if feels else [])] if more_person else []
+    assert between == [*asides, *more]
 
 
-def test_every_annex_a_kind_can_be_told_and_every_option_has_one():
-    assert {option.annex_a for option in KIND_OPTIONS} == ANNEX_A
-    assert len(KIND_OPTIONS) == 14
-    assert len(KIND_OPTIONS) <= LIST_MAX
+def test_every_screen_is_reached_by_some_answers():
+    reached = {name for answers, _ in BRANCHES for name in names_of(answers)}
+    reached |= {name for way in ALL_WAYS for name in names_of(flatten(way))}
+    assert {screen.name for screen in SCREENS} - reached == {THANKS}
+    assert len(SCREENS) > 30
 
 
-@pytest.mark.parametrize(
-    ("answers", "priority"),
-    [
-        ({"danger": ["yes"]}, "P1"),
-        ({"danger": ["no"], "kinds": ["meeting_soon"]}, "P1"),
-        ({"danger": ["not_sure"]}, "P2"),
-        ({"danger": ["no"], "kinds": ["threatens_to_share"]}, "P2"),
-        ({"danger": ["no"], "kinds": ["wants_to_meet"]}, "P2"),
-        ({"danger": ["no"], "age": ["12_or_under"]}, "P2"),
-        ({"danger": ["no"], "kinds": ["extra_nice"], "age": ["13_15"]}, "P3"),
-        ({}, "P3"),
-    ],
-)
-def test_priority_follows_the_table(answers: dict[str, list[str]], priority: str):
-    assert get_priority(answers) == priority
+def test_no_screen_is_a_dead_end_whatever_was_answered():
+    leads = {field.name for screen in SCREENS for branch in screen.branches for field in _fields_of(branch.when)}
+    assert len(leads) > 9
+    for screen in SCREENS:
+        assert screen.goes_to in SCREEN_BY_NAME
+        assert all(branch.go in SCREEN_BY_NAME for branch in screen.branches)
+    few = [FIELD_BY_NAME[name] for name in ("danger", "under_18", "who", "age", "their_age", "region")]
+    for values in product(*[("", *field.options) for field in few]):
+        answers = {field.name: [value] for field, value in zip(few, values, strict=True) if value}
+        assert names_of(answers)[-1] == CHECK  # a circle would never come here
 
 
-@pytest.mark.parametrize(
-    ("screen", "answers", "leads_to"),
-    [
-        ("danger", {"danger": ["yes"]}, "danger_help"),
-        ("danger", {"danger": ["not_sure"]}, "under_18"),
-        ("danger", {"danger": ["no"]}, "under_18"),
-        ("age", {"age": ["18_plus"], "who": ["me"]}, "grown_up"),
-        ("age", {"age": ["18_plus"], "who": ["friend"]}, "kind"),
-        ("age", {"age": ["16_17"], "who": ["me"]}, "kind"),
-        ("kind", {"kinds": ["bullying"]}, "other_worries"),
-        ("kind", {"kinds": ["bullying", "account_hacked"]}, "other_worries"),
-        ("kind", {"kinds": ["bullying", "sexual_talk"]}, "story"),
-        ("kind", {}, "story"),
-    ],
-)
-def test_answer_leads_to_its_screen(screen: str, answers: dict[str, list[str]], leads_to: str):
-    assert get_next(SCREEN_BY_NAME[screen], answers).name == leads_to
+def _fields_of(conditions: tuple) -> list:
+    return [FIELD_BY_NAME[condition.field] for condition in conditions]
 
 
-@pytest.mark.parametrize(
-    "answers", [SHORTEST, {**SHORTEST, "danger": ["yes"], "age": ["18_plus"], "kinds": ["bullying"]}]
-)
+@pytest.mark.parametrize("answers", [answers for answers, _ in BRANCHES] + [flatten(way) for way in ALL_WAYS])
 def test_back_is_the_way_that_one_came(answers: dict[str, list[str]]):
     path = list_path(answers)
     assert path[0].name == START
@@ -120,18 +172,110 @@ def test_back_is_the_way_that_one_came(answers: dict[str, list[str]]):
         assert get_previous(after, answers) is before
 
 
-def test_shortest_path_needs_eight_answers_and_no_story():
-    assert find_incomplete(SHORTEST) is None
-    for name in SHORTEST:
-        without = {key: value for key, value in SHORTEST.items() if key != name}
-        missing = find_incomplete(without)
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
+@pytest.mark.parametrize("answers", [{}, SHORT, flatten(LONG_WAY)])
+def test_back_from_a_screen_that_is_off_the_path_leads_to_one_on_it(screen: Screen, answers: dict[str, list[str]]):
+    assert get_previous(screen, answers) in list_path(answers)
+    assert get_previous(screen, answers) is not screen or screen.name == START
+
+
+def test_shortest_path_has_the_eight_answers_and_all_else_may_be_blank():
+    assert names_of(EIGHT) == SHORT_NAMES
+    assert find_incomplete(EIGHT) is None
+    # The way to be reached and what belongs to it are one answer, and Send is the eighth.
+    assert len(EIGHT) - 1 + len(["send"]) == 8
+    for name in EIGHT:
+        missing = find_incomplete({key: values for key, values in EIGHT.items() if key != name})
         assert missing is not None, name
 
 
-def test_a_story_is_enough_without_a_ticked_box():
-    answers = {**SHORTEST, "story": ["It was him."]}
-    del answers["kinds"]
-    assert find_incomplete(answers) is None
+@pytest.mark.parametrize("answers", [answers for answers, _ in BRANCHES] + [flatten(way) for way in ALL_WAYS])
+def test_nothing_is_needed_on_any_way_but_the_few(answers: dict[str, list[str]]):
+    needed = {*EIGHT, "their_age"} | {"adult", "phone", "email"}
+    kept = {name: values for name, values in answers.items() if name in needed or name in _WAYFINDING}
+    assert names_of(kept) == names_of(answers)
+    assert find_incomplete({**kept, "story": ["A few words."]}) is None
+
+
+# What only decides the way: blank leads another way, and is fine there.
+_WAYFINDING = ("who", "country", "pictures", "more_person", "feels", "more_safe")
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_enough"),
+    [
+        (go(story=""), True),
+        (go(kinds=""), True),
+        (go(kinds="", story=""), False),
+        (go(kinds="", story=" \r\n\t"), False),
+    ],
+)
+def test_story_or_one_box_is_enough(answers: dict[str, list[str]], *, is_enough: bool):
+    missing = find_incomplete(answers)
+    assert (missing is None) is is_enough
+    assert is_enough or missing is SCREEN_BY_NAME["story"]
+
+
+@pytest.mark.parametrize(
+    ("way", "detail"),
+    [("adult", "adult"), ("school", "school"), ("call", "phone"), ("text", "phone"), ("email", "email")],
+)
+def test_only_the_detail_of_the_picked_way_is_needed(way: str, detail: str):
+    reach = SCREEN_BY_NAME["reach"]
+    assert [fault.field.name for fault in find_faults(reach, {"contact_ways": [way]})] == [detail]
+    assert find_faults(reach, {"contact_ways": [way], detail: ["Here"]}) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_shown"),
+    [
+        ({"contact_ways": ["text"]}, True),
+        ({"contact_ways": ["call", "email"]}, True),
+        ({"contact_ways": ["text"], "near": ["not_sure"]}, True),
+        ({"contact_ways": ["call", "school", "adult"]}, False),
+        ({"contact_ways": ["text"], "age": ["12_or_under"]}, False),
+        ({"contact_ways": ["text"], "near": ["yes"]}, False),
+    ],
+)
+def test_short_note_is_offered_only_where_it_is_safe(changed: dict[str, list[str]], *, is_shown: bool):
+    field, answers = FIELD_BY_NAME["may_send_note"], {**SHORT, **changed, "may_send_note": ["yes"]}
+    assert field.is_shown(answers) is is_shown
+    assert ("may_send_note" in keep_on_path(answers)) is is_shown
+
+
+def test_answers_that_are_off_the_path_are_not_kept():
+    full = flatten(LONG_WAY)
+    assert keep_on_path(full) == full
+    turned = {**full, "danger": ["no"], "who": ["me"], "region": ["wales"], "kinds": ["extra_nice"]}
+    gone = {"called", "their_age", "country", "meet_when", "meet_place", "pictures", "already_told", "child_name"}
+    assert not gone & set(keep_on_path(turned))
+    assert {"story", "name", "person_age", "safe_word"} <= set(keep_on_path(turned))
+    assert keep_on_path({**SHORT, "unknown": ["x"], "story": []}) == {
+        name: values for name, values in SHORT.items() if name != "story"
+    }
+
+
+@pytest.mark.parametrize(
+    ("answers", "codes"),
+    [
+        (go(), ()),
+        (go(danger="yes"), ("emergency",)),
+        (go(kinds="saw_picture", pictures="website"), ("iwf",)),
+        (go(kinds="shared_things", pictures="me"), ("report_remove",)),
+        (go(kinds="bullying"), ("childline", "report_harmful_content")),
+        (go(region="not_uk"), ("abroad",)),
+        (go(more_person="yes", feels="hurting"), ("childline", "samaritans")),
+    ],
+)
+def test_helpers_that_the_answers_led_past_are_told(answers: dict[str, list[str]], codes: tuple[str, ...]):
+    assert list_signposted(answers) == codes
+
+
+def test_each_helper_is_told_once():
+    answers = go(kinds="threatens_to_share", pictures="me", under_18="no")
+    codes = list_signposted(answers)
+    assert len(codes) == len(set(codes))
+    assert "stopncii" in codes
 
 
 @pytest.mark.parametrize(("answer", "is_owed"), [("yes", True), ("rather_not_say", True), ("no", False)])
@@ -140,41 +284,31 @@ def test_only_a_no_makes_an_adult_of_the_person(answer: str, *, is_owed: bool):
     assert is_owed_an_answer({})
 
 
-def test_age_line_is_eighteen_and_the_bands_meet_there():
+@pytest.mark.parametrize(
+    ("band", "is_child"),
+    [("12_or_under", True), ("13_15", True), ("16_17", True), ("18_plus", False), ("rather_not_say", True)],
+)
+@pytest.mark.parametrize("field", ["age", "their_age"])
+def test_age_line_is_between_seventeen_and_eighteen(field: str, band: str, *, is_child: bool):
     assert UNDER_AGE_LINE == 18
-    assert "16_17" in FIELD_BY_NAME["age"].options
-    assert "18_plus" in FIELD_BY_NAME["age"].options
+    assert f"{UNDER_AGE_LINE}_plus" == GROWN_UP
+    answers = go(age=band) if field == "age" else go(who="friend", their_age=band)
+    assert ("grown_up" in names_of(answers)) is not is_child
 
 
-def test_every_field_says_why_who_uses_it_and_what_if_it_is_blank():
-    assert len(FIELD_BY_NAME) == 15
-    for field in FIELD_BY_NAME.values():
-        assert field.why, field.name
-        assert field.who_uses, field.name
-        assert field.what_if_blank, field.name
+def test_age_of_who_types_and_of_the_child_are_kept_apart():
+    answers = go(who="friend", age="18_plus", their_age="12_or_under")
+    assert is_about_other(answers)
+    assert (keep_on_path(answers)["age"], keep_on_path(answers)["their_age"]) == (["18_plus"], ["12_or_under"])
+    assert not is_about_other(go())
+    assert not is_about_other(go(who=""))
 
 
-def test_every_question_with_options_has_a_way_not_to_know():
-    unknowing = {"not_sure", "rather_not_say"}
-    asked = [field for field in FIELD_BY_NAME.values() if field.kind in {"radios"}]
-    assert len(asked) == 6
-    for field in asked:
-        assert unknowing & set(field.options), field.name
-
-
-def test_every_screen_field_and_option_has_words():
-    seen = 0
-    for screen in SCREENS:
-        assert WORDS.screen(screen.name)["title"]
-        for field in screen.fields:
-            assert WORDS.label(screen.name, field.name, about_other=False)
-            assert WORDS.field(screen.name, field.name)["summary"]
-            if field.required or field.name == "story":
-                assert WORDS.field(screen.name, field.name)["blank"]
-            for option in field.options:
-                assert WORDS.option(screen.name, field.name, option, about_other=True)
-                seen += 1
-    assert seen > 40
+def test_help_comes_before_any_question_about_the_person():
+    # R5: safety first. The danger page is the first that asks, and the 999 page follows at once.
+    asked = [screen.name for screen in list_path(go(danger="yes")) if screen.fields]
+    assert asked[:2] == ["danger", "danger_help"]
+    assert asked.index("name") > asked.index("story")
 
 
 def test_paths_are_neutral_and_different():

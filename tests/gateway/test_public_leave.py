@@ -13,7 +13,7 @@ MARKER = "These are my own words."
 
 
 def person_with_words(public: PublicHouse) -> Person:
-    return public.person().start().walk_to("/11", p9={"story": MARKER})
+    return public.person().start().walk_to("/10", p9={"story": MARKER})
 
 
 @pytest.mark.parametrize("headers", [{"Sec_Fetch_Site": "same-origin"}, {}])
@@ -25,7 +25,7 @@ def test_leave_wipes_the_draft_and_the_cookie_and_goes_to_the_weather(public: Pu
     assert answer.headers["Cache-Control"] == "no-store"
     assert "__Host-journey=;" in answer.headers["Set-Cookie"]
     assert public.house.rows("drafts") == []
-    person.get("/11")
+    person.get("/10")
     assert person.page.location == "/"
 
 

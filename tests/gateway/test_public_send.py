@@ -1,28 +1,79 @@
 """Send: what was typed arrives letter for letter, once, or not at all."""
 
 import threading
+from collections.abc import Callable
+from operator import attrgetter
 
 import msgspec
 import pytest
 from sqlalchemy import Connection
 
 from gateway.intake import Accepted, Intake, NewReport
-from gateway.public.journey import FIELD_BY_NAME
+from gateway.public.journey import FIELD_BY_NAME, TYPED
 from gateway.store.reports import NewRow, insert_report
 from partner_sdk.canonical import encode
 from partner_sdk.padding import PUBLIC_ENVELOPE_BYTES, PUBLIC_PADDED_BYTES
-from partner_sdk.public_report import SafeContact
 from tests.builders import House
 from tests.gateway.public_fixtures import PublicHouse
-from tests.gateway.public_person import (
-    SHORT_STORY,
-    Person,
-    list_files,
-    read_title,
-)
+from tests.gateway.public_person import SHORT_STORY, Person, list_files, read_title
+from tests.gateway.public_walks import LONG_WAY, ScreenAnswers
 
 THANKS = "We have got what you sent"
-FREE_TEXTS = ("story", "name", "contact_value", "contact_times", "safe_word", "do_not_contact")
+# Each free text of the form, and where it stands in the report.
+FREE_TEXTS = {
+    "adult": "contact.adult",
+    "child_birth": "child.birth",
+    "child_name": "child.name",
+    "child_place": "child.place",
+    "child_school": "child.school",
+    "contact_times": "contact.times",
+    "do_not_contact": "contact.who_must_not_know",
+    "email": "contact.email",
+    "how_met": "person.how_met",
+    "meet_place": "meeting.place",
+    "name": "name",
+    "organisation": "child.organisation",
+    "other_language": "contact.other_language",
+    "other_reference": "child.other_reference",
+    "person_age": "person.age",
+    "person_app": "person.app",
+    "person_handle": "person.handle",
+    "person_names": "person.names",
+    "phone": "contact.phone",
+    "relationship": "child.relationship",
+    "role": "child.role",
+    "safe_word": "contact.safe_word",
+    "school": "contact.school",
+    "story": "story",
+}
+CHOICES = {
+    "access_needs": "contact.access_needs",
+    "already_told": "child.already_told",
+    "call_language": "contact.call_language",
+    "child_knows": "child.child_knows",
+    "contact_ways": "contact.ways",
+    "country": "country",
+    "danger": "danger",
+    "feels": "feels",
+    "in_real_life": "person.in_real_life",
+    "is_with_you": "child.is_with_you",
+    "kinds": "kinds",
+    "knows": "person.knows",
+    "may_send_note": "contact.may_send_note",
+    "meet_when": "meeting.when",
+    "near": "person.near",
+    "pictures": "pictures",
+    "region": "region",
+    "say_who_we_are": "contact.may_say_who_we_are",
+    "still": "still",
+    "their_age": "age_band",
+    "told": "told",
+    "under_18": "under_18",
+    "when": "when",
+    "who": "who",
+    "who_sees": "contact.who_sees",
+}
+TYPED_NAMES = sorted(name for name, field in FIELD_BY_NAME.items() if field.kind in TYPED)
 
 
 def count_reports(house: House) -> int:
@@ -47,32 +98,46 @@ def test_shortest_report_is_stored_and_thanked(public: PublicHouse):
     assert read_reference(person) in str(public.house.rows("reports")[0])
 
 
-def test_every_free_text_arrives_letter_for_letter(public: PublicHouse):
-    marks = {
-        name: f' <b>&amp; "{name}" \\ \t é \U0001f642 \u202e\u200b' + ("\r\n\r\n" if name == "story" else "") + " end "
-        for name in FREE_TEXTS
+def change_texts(way: ScreenAnswers, make: Callable[[str], str]) -> ScreenAnswers:
+    """Return a way with other free texts."""
+    return {
+        path: {name: make(name) if name in TYPED_NAMES else value for name, value in answers.items()}
+        for path, answers in way.items()
     }
-    person = public.person().start()
-    person.walk_to(
-        "/14",
-        p9={"story": "\r\n" + marks["story"]},
-        p11={"name": marks["name"]},
-        p12={"contact_ways": ["call", "text"], "contact_value": marks["contact_value"]},
-        p12b={name: marks[name] for name in ("contact_times", "safe_word", "do_not_contact")}
-        | {"say_who_we_are": "no", "who_sees": "yes"},
-    ).send()
+
+
+def test_every_free_text_is_known_here_and_typed_on_the_long_way():
+    typed = {name for answers in LONG_WAY.values() for name in answers if name in TYPED_NAMES}
+    assert sorted(typed) == sorted(FREE_TEXTS) == TYPED_NAMES
+    asked = {name for name, field in FIELD_BY_NAME.items() if field.kind != "more"}
+    # `age` is the band of who types, and `called` a signal: each has its own test below.
+    assert asked == {*FREE_TEXTS, *CHOICES, "age", "called"}
+
+
+def test_every_free_text_arrives_letter_for_letter(public: PublicHouse):
+    def mark(name: str) -> str:
+        return f' <b>&amp; "{name}" \\ \t é \U0001f642 \u202e\u200b' + ("\r\n\r\n" if name == "story" else "") + " end "
+
+    way = change_texts(LONG_WAY, mark)
+    way["/9"] = {**way["/9"], "story": "\r\n" + mark("story")}
+    public.person().start().walk_to("/14", way).send()
     (report,) = public.reports()
-    assert report.story == "\r\n" + marks["story"]
-    assert report.name == marks["name"]
-    assert report.contact == SafeContact(
-        may_say_who_we_are="no",
-        safe_word=marks["safe_word"],
-        times=marks["contact_times"],
-        value=marks["contact_value"],
-        ways=("call", "text"),
-        who_must_not_know=marks["do_not_contact"],
-        who_sees="yes",
-    )
+    for name, place in FREE_TEXTS.items():
+        expected = "\r\n" + mark(name) if name == "story" else mark(name)
+        assert attrgetter(place)(report) == expected, name
+
+
+def test_every_choice_arrives(public: PublicHouse):
+    person = public.person().start()
+    public.house.clock.advance(minutes=5)
+    person.walk_to("/14", LONG_WAY).send()
+    (report,) = public.reports()
+    picked = {name: value for answers in LONG_WAY.values() for name, value in answers.items()}
+    for name, place in CHOICES.items():
+        value = picked[name]
+        assert attrgetter(place)(report) == (value if isinstance(value, str) else tuple(value)), name
+    assert report.reporter_age_band == "16_17"
+    assert report.signals == ("danger-called",)
 
 
 def test_no_word_is_in_any_file_or_cookie_of_the_gateway(public: PublicHouse):
@@ -101,26 +166,27 @@ def test_one_word_and_five_thousand_emoji_have_one_size(public: PublicHouse):
 
 def test_all_fields_at_their_most_fit_the_one_size_even_as_control_characters(public: PublicHouse):
     worst = "\x01"  # JSON spells it in six bytes
-    answers = {name: worst * field.max_characters for name, field in FIELD_BY_NAME.items() if not field.options}
-    assert sorted(answers) == sorted(FREE_TEXTS)
-    person = public.person().start()
-    person.walk_to(
-        "/14",
-        p9={"story": answers["story"]},
-        p7={"kinds": list(FIELD_BY_NAME["kinds"].options)},
-        p11={"name": worst * 199 + "n"},
-        p12={"contact_ways": list(FIELD_BY_NAME["contact_ways"].options), "contact_value": worst * 199 + "v"},
-        p12b={name: answers[name] for name in ("contact_times", "safe_word", "do_not_contact")},
-    ).send()
+
+    def fill(name: str) -> str:
+        # A visible letter at the end: what is needed counts as blank when it is nothing but control characters.
+        return worst * (FIELD_BY_NAME[name].max_characters - 1) + "n"
+
+    way = change_texts(LONG_WAY, fill)
+    for path, answers in way.items():
+        for name, value in answers.items():
+            if isinstance(value, list):
+                way[path] = {**way[path], name: list(FIELD_BY_NAME[name].options)}
+    person = public.person().start().walk_to("/14", way).send()
     assert read_title(person.page) == THANKS
     (report,) = public.reports()
     assert len(report.story) == 5000
     assert len(encode(report)) < PUBLIC_PADDED_BYTES - 4
     # And with every other field of the report at the most that its model takes.
     most_codes = ["x" * 40] * 16
-    fullest = msgspec.structs.replace(
-        report, signals=tuple(most_codes), kinds=tuple(most_codes), placement="x" * 40, copy_version="x" * 40
-    )
+    many = dict.fromkeys(("signals", "kinds", "signposted", "told"), tuple(most_codes))
+    one = dict.fromkeys(("placement", "copy_version", "country", "region", "feels", "still", "when"), "x" * 40)
+    reply = {"reply_by": "2026-11-27", "reply_key": "x" * 1622}
+    fullest = msgspec.structs.replace(report, **many, **one, **reply)
     assert len(encode(fullest)) < PUBLIC_PADDED_BYTES - 4
 
 
@@ -248,7 +314,12 @@ def test_a_fault_in_the_middle_of_storing_leaves_nothing(public: PublicHouse, mo
     [
         ({"p3": {"danger": "yes"}}, "P1"),
         ({"p3": {"danger": "not_sure"}}, "P2"),
-        ({"p7": {"kinds": ["meeting_soon"]}}, "P1"),
+        ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {"meet_when": "today"}}, "P1"),
+        ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {"meet_when": "next_days"}}, "P1"),
+        ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {"meet_when": "later"}}, "P2"),
+        ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {}}, "P2"),
+        ({"p5": {"age": "12_or_under"}}, "P2"),
+        ({}, "P3"),
     ],
 )
 def test_priority_is_in_the_clear_and_in_the_seal(public: PublicHouse, changed: dict, priority: str):

@@ -1,146 +1,210 @@
-"""Words for a child: short sentences, easy words, no blame. Flesch-Kincaid is computed here."""
+"""Words for a child: short sentences, easy words, no blame, and none missing in any voice or language.
+
+The figures of each page are in docs/reading-age.md. Welsh has no such formula: see test_public_wording_cy.py.
+"""
 
 import re
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
 import pytest
 
+from gateway.public.countries import load_countries
+from gateway.public.journey import FIELD_BY_NAME, SCREENS, Field, Screen
 from gateway.public.promises import load_promises
-from gateway.public.signposts import load_signposts
-from gateway.public.wording import WordingError, load_wording
+from gateway.public.side_pages import ABOUT_PAGES, SIDE_PATHS
+from gateway.public.voice import make_voice
+from gateway.public.wording import LANGUAGES, WordingError, find_words, load_wording
+from gateway.web.signposts import load_signposts
+from tests.gateway.reading_table import (
+    COMMAND,
+    ENDINGS,
+    TABLE,
+    VOICES,
+    Page,
+    list_advice,
+    list_pages,
+    make_table,
+    walk,
+)
+from tests.reading_level import (
+    HIGHEST_GRADE,
+    MOST_WORDS_IN_A_SENTENCE,
+    PROSE_WORDS,
+    find_banned,
+    find_long_words,
+    grade_of,
+    sentences_of,
+    textstat,
+    words_of,
+)
 
 WORDS = load_wording("en")
-MOST_WORDS_IN_A_SENTENCE = 15
-HIGHEST_GRADE = 4.0
-PROSE_WORDS = 30
-BANNED = ("please", "sorry", "valid", "invalid", "forbidden", "illegal", "oops", "you forgot", "victim", "abuse")
-BODIES = ("Childline", "NSPCC", "IWF", "Crimestoppers", "Fearless", "Report Remove", "{agency}", "BSL")
-# Words of three or more syllables that a ten-year-old uses, and names of days and months.
+TEXTS = list(walk(WORDS.table))
+PAGES = [*list_pages(WORDS), *list_advice("en")]
+# Words that our own count or textstat's gives three syllables or more, and that a ten-year-old uses; and names.
 LONG_WORDS_ALLOWED = {
+    "accessibility",  # the name by which people look for that page
+    "already",
     "another",
     "anything",
+    "bullying",
     "camera",
-    "december",
-    "february",
-    "january",
-    "november",
-    "october",
+    "computer",
+    "continue",
+    "everyone",
+    "history",  # the name of that menu on a phone
+    "internet",
+    "ireland",
+    "nobody",
     "safety",
-    "saturday",
-    "september",
+    "sexual",
     "something",
-    "wednesday",
+    "whoever",
 }
+FIRST_WORDS_OF_FAULTS = {"Pick", "Type", "Give"}
 
 
-def walk(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Give every text of the wording file with where it stands."""
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            if key not in {"key", "version", "language"}:
-                yield from walk(inner, f"{path}.{key}")
-    else:
-        for inner in value:
-            yield from walk(inner, path)
-
-
-TEXTS = list(walk(WORDS.table))
-
-
-def sentences_of(text: str) -> list[str]:
-    masked = text
-    for body in BODIES:
-        masked = masked.replace(body, "Bob")
-    masked = re.sub(r"\{\w+\}", "Bob", masked)
-    return [part for part in re.split(r"(?<=[.?!:])\s+", masked) if re.search(r"\w", part)]
-
-
-def words_of(text: str) -> list[str]:
-    return re.findall(r"[A-Za-z][A-Za-z']*|\d+", text)
-
-
-def count_syllables(word: str) -> int:
-    """Count vowel groups, without a silent e; numbers count one, as a child reads them on a dial."""
-    plain = re.sub(r"[^a-z]", "", word.lower())
-    if not plain:
-        return 1
-    groups = len(re.findall(r"[aeiouy]+", plain))
-    if plain.endswith("e") and not plain.endswith(("le", "ee")) and groups > 1:
-        groups -= 1
-    if plain.endswith(("ed", "es")) and not plain.endswith(("ted", "ded", "ses", "ches", "shes")) and groups > 1:
-        groups -= 1
-    return max(groups, 1)
-
-
-def grade_of(text: str) -> float:
-    """Return the Flesch-Kincaid grade (Kincaid et al. 1975)."""
-    sentences = sentences_of(text)
-    words = [word for sentence in sentences for word in words_of(sentence)]
-    syllables = sum(count_syllables(word) for word in words)
-    return 0.39 * len(words) / len(sentences) + 11.8 * syllables / len(words) - 15.59
+def find_all_long_words(text: str) -> set[str]:
+    """Return the words that are long by our own count or by textstat's: neither is right about every word."""
+    masked = " ".join(sentences_of(text))
+    return find_long_words(text) | {word.lower() for word in words_of(masked) if textstat.syllable_count(word) >= 3}
 
 
 def test_the_formula_says_what_it_should():
     assert grade_of("The cat sat on the mat. It was fat.") < 1
     assert grade_of("Institutional accountability necessitates comprehensive documentation procedures.") > 20
+    assert grade_of("Call 999. It has 3 digits.") < 4  # textstat 0.7.7 fails on digits
+    assert grade_of("Tell Report Harmful Content.") == grade_of("Tell Bob.")  # a name is not a child's fault
 
 
-@pytest.mark.parametrize("name", sorted(WORDS.table["screen"]) + sorted(WORDS.table["page"]))
-def test_page_is_easy_to_read(name: str):
-    part = WORDS.table["screen"].get(name) or WORDS.table["page"][name]
-    text = " ".join(
-        text if text.endswith((".", "?", "!")) else f"{text}." for _, text in walk(part) if len(words_of(text)) > 3
-    )
-    if len(words_of(text)) >= PROSE_WORDS:
-        assert grade_of(text) <= HIGHEST_GRADE, (name, round(grade_of(text), 2))
-    assert text
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.name}-{page.voice}")
+def test_page_is_easy_to_read(page: Page):
+    assert page.texts
+    if page.words >= PROSE_WORDS:
+        assert page.grade is not None
+        assert page.grade <= HIGHEST_GRADE, f"{page.name} ({page.voice}): grade {page.grade}. {page.prose}"
+    assert page.longest <= MOST_WORDS_IN_A_SENTENCE, f"{page.name} ({page.voice}): {page.longest} words"
 
 
-def test_no_sentence_is_long():
-    assert len(TEXTS) > 200
+def test_most_pages_have_enough_prose_to_be_measured():
+    measured = [page for page in PAGES if page.words >= PROSE_WORDS]
+    assert len(measured) > 60
+    assert len(measured) > 0.7 * len(PAGES)
+
+
+def test_table_of_reading_ages_is_that_of_the_words():
+    assert TABLE.read_text(encoding="utf-8") == make_table(), f"The words changed. Renew the table: {COMMAND}"
+
+
+def test_no_sentence_is_long_anywhere():
+    assert len(TEXTS) > 500
     long = [
         (path, sentence)
         for path, text in TEXTS
         for sentence in sentences_of(text)
         if len(words_of(sentence)) > MOST_WORDS_IN_A_SENTENCE
     ]
-    assert not long
+    assert long == []
 
 
-def test_no_long_word_is_used_that_is_not_allowed():
-    found = {
-        word.lower()
-        for _, text in TEXTS
-        for sentence in sentences_of(text)
-        for word in words_of(sentence)
-        if count_syllables(word) >= 3
-    }
-    assert found - LONG_WORDS_ALLOWED == set()
+def test_no_long_word_is_used_that_is_not_allowed_and_none_is_allowed_in_vain():
+    found = {word for _, text in TEXTS for word in find_all_long_words(text)}
+    assert found == LONG_WORDS_ALLOWED
 
 
-@pytest.mark.parametrize("word", BANNED)
-def test_banned_word_is_nowhere(word: str):
-    assert not [path for path, text in TEXTS if re.search(rf"\b{word}\b", text, re.IGNORECASE)]
+def test_no_text_holds_a_banned_word():
+    assert find_banned("You forgot it, sorry. Not valid.") == ["sorry", "valid", "you forgot"]
+    assert [(path, find_banned(text)) for path, text in TEXTS if find_banned(text)] == []
 
 
 def test_error_words_never_blame_and_say_what_to_do():
-    blanks = [text for path, text in TEXTS if path.endswith(".blank")]
-    assert len(blanks) == 8
-    assert all(text.split()[0] in {"Pick", "Type", "Give"} for text in blanks)
+    faults = [text for path, text in TEXTS if ".blank" in path]
+    assert len(faults) >= 12
+    assert {text.split()[0] for text in faults} <= FIRST_WORDS_OF_FAULTS
+
+
+def test_contact_faults_offer_another_way():
+    # form.md: contact errors must be fixable by another route.
+    reach = WORDS.table["screen"]["reach"]["field"]
+    assert "pick Through an adult I trust" in reach["contact_ways"]["blank"]
+    for name in ("adult", "school", "phone", "email"):
+        assert "pick a way that works" in reach[name]["blank"], name
 
 
 def test_no_telephone_number_but_999_stands_in_the_words():
-    numbers = {number for _, text in TEXTS for number in re.findall(r"\d{3,}", text)}
-    assert numbers <= {"999"}
+    for language in LANGUAGES:
+        texts = [text for _, text in walk(load_wording(language).table)]
+        assert {number for text in texts for number in re.findall(r"\d{3,}", text)} <= {"999"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
+def test_every_word_of_a_screen_exists_in_every_voice(screen: Screen, language: str):
+    words = load_wording(language)
+    for answers in VOICES.values():
+        voice = make_voice(answers)
+        assert find_words(words.screen(screen.name), "title", voice=voice)
+        for field in screen.fields:
+            found = words.field(screen.name, field.name)
+            if field.kind != "more":
+                assert find_words(found, "label", voice=voice), field.name
+                assert find_words(found, "summary", voice=voice), field.name
+            if field.required or (field.goes_with and field.is_needed_with) or field.name == "story":
+                assert find_words(found, "blank", voice=voice), field.name
+            for option in field.options:
+                assert words.option(screen.name, field.name, option, voice=voice), (field.name, option)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_side_page_has_words_and_its_link(language: str):
+    words = load_wording(language)
+    for side in SIDE_PATHS:
+        assert words.screen(side)["title"], side
+        assert words.screen(side)["lead"], side
+    assert set(words.table["about"]) == set(ABOUT_PAGES)
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
+def test_no_words_are_left_of_a_field_option_or_voice_that_is_no_more(screen: Screen):
+    fields: dict[str, Any] = WORDS.screen(screen.name).get("field", {})
+    assert set(fields) == {field.name for field in screen.fields}
+    for name, found in fields.items():
+        for key in found:
+            plain = next((key.removesuffix(ending) for ending in ENDINGS if key.endswith(ending)), key)
+            assert plain in {"label", "hint", "summary", "blank", "options"}, (name, key)
+            if plain == "options":
+                assert set(found[key]) <= set(FIELD_BY_NAME[name].options), (name, key)
+
+
+@pytest.mark.parametrize(
+    "field", [field for field in FIELD_BY_NAME.values() if "not_sure" in field.options], ids=lambda field: field.name
+)
+def test_not_knowing_is_said_in_plain_words(field: Field):
+    screen = next(screen for screen in SCREENS if field in screen.fields)
+    assert WORDS.option(screen.name, field.name, "not_sure") in {"I'm not sure", "I don't know"}
 
 
 def test_missing_word_is_an_error():
     with pytest.raises(WordingError):
         WORDS.screen("nothing")
+    with pytest.raises(WordingError):
+        WORDS.option("danger", "danger", "perhaps")
+
+
+def test_start_says_what_must_be_known_before_anything_is_written():
+    # form.md, screen 1; R1: also what was not online; R38: beside the service's own way to report.
+    told = " ".join(text for _, text in walk(WORDS.screen("start")))
+    for words in (
+        "You are not in trouble",
+        "A real person from our team will read",
+        "You can stop at any time",
+        "what to call you, and a safe way to reach you",
+        "We may have to tell others",
+        "not online",
+        "You can tell the app or the game as well",
+    ):
+        assert words in told, words
 
 
 def test_every_signpost_says_when_and_against_what_it_was_checked():
@@ -152,19 +216,35 @@ def test_every_signpost_says_when_and_against_what_it_was_checked():
         assert post.phone or post.url, key
         assert (post.phone is None) == (post.phone_link is None), key
         if post.phone and post.phone_link:
-            assert post.phone_link == "tel:" + post.phone.replace(" ", ""), key
+            assert re.fullmatch(r"(tel|sms):\d+", post.phone_link), key
+            assert post.phone_link.split(":")[1] == post.phone.replace(" ", ""), key
 
 
-def test_every_signpost_that_the_words_name_exists():
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_signpost_that_the_words_or_the_table_name_exists(language: str):
     signposts = load_signposts()
     named = {
         entry["key"]
         for part in ("screen", "page")
-        for page in WORDS.table[part].values()
-        for entry in page.get("signposts", ())
+        for page in load_wording(language).table[part].values()
+        for key, entries in page.items()
+        if key.startswith("signposts")
+        for entry in entries
     }
-    assert len(named) > 5
+    assert len(named) > 10
     assert named <= set(signposts)
+    shown = {code for screen in SCREENS for code in screen.shows}
+    assert shown - set(signposts) == {"abroad"}  # the country's own helpers, from its own file
+    assert len(load_countries()) > 10
+
+
+@pytest.mark.parametrize("screen", [screen for screen in SCREENS if screen.shows], ids=lambda screen: screen.name)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_helpers_that_the_desk_is_told_of_are_those_on_the_page(screen: Screen, language: str):
+    if screen.shows == ("abroad",):
+        return
+    words = load_wording(language).screen(screen.name)
+    assert set(screen.shows) <= {entry["key"] for entry in words["signposts"]}
 
 
 def test_promises_say_who_decided_them():

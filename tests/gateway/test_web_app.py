@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from gateway.app import make_app, parse_roles
+from gateway.app import parse_roles
 from gateway.config import Role
 from gateway.web.rules import RouteRuleError, find_rule
 from gateway.web.settings import SettingsError
-from tests.builders import Agency, House, make_house
+from tests.builders import House, make_house
 from tests.gateway.web_builders import LogCatcher
 
 ROLES: tuple[Role, ...] = ("public", "industry", "feed")
@@ -61,12 +61,6 @@ def test_app_with_a_route_without_a_rule_does_not_start(house: House, monkeypatc
 def test_roles_that_may_not_share_a_process_are_refused(house: House, roles: tuple[Role, ...]) -> None:
     with pytest.raises(SettingsError):
         house.open_app(*roles)
-
-
-def test_public_door_on_a_sandbox_is_refused(tmp_path: Path) -> None:
-    house = make_house(tmp_path / "sandbox", agency=Agency(environment="sandbox"))
-    with pytest.raises(SettingsError, match="sandbox"):
-        make_app(house.config, ("public",), state=house.state)
 
 
 def test_roles_are_read_from_text() -> None:

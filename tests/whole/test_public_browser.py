@@ -10,12 +10,17 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from gateway.public.journey import SCREENS
+from gateway.public.side_pages import SIDE_PATHS
+from gateway.public.wording import LANGUAGES
 from tests.gateway.public_person import open_public_reports
+from tests.whole.browser_walk import BACK, SEND, START, go_on, list_stops, walk_browser_to
 from tests.whole.public_server import PublicServer, open_chromium, serve_public
 
 MARKER = "My very own words"
 STORY = f"{MARKER}.\nA second line, with \U0001f642 and <b>.\n\nThe end. "
 WEATHER = "https://www.bbc.co.uk/**"
+LANGUAGES_TO_RUN = pytest.mark.parametrize("language", LANGUAGES)
 WAYS_TO_RUN = pytest.mark.parametrize("has_script", [False, True], ids=["no-script", "script"])
 TARGETS = """() => [...document.querySelectorAll('main a, main button, nav a, header a, .pick, .box')]
   .map(part => [part.innerText || part.id || part.name, part.getBoundingClientRect()])
@@ -36,9 +41,13 @@ def server(tmp_path: Path) -> Iterator[PublicServer]:
         yield server
 
 
-def open_phone(browser: Browser, *, has_script: bool, width: int = 320, plays_weather: bool = False) -> Page:
+def open_phone(
+    browser: Browser, *, has_script: bool, width: int = 320, plays_weather: bool = False, language: str = "en"
+) -> Page:
     """Open a new profile on a small screen. Playing a site turns the browser's cache off: only where it is needed."""
-    context = browser.new_context(java_script_enabled=has_script, viewport={"width": width, "height": 640})
+    context = browser.new_context(
+        java_script_enabled=has_script, viewport={"width": width, "height": 640}, locale=language
+    )
     page = context.new_page()
     if plays_weather:
         page.route(WEATHER, answer_as_another_site)
@@ -78,18 +87,11 @@ def serve_elsewhere() -> Iterator[str]:
         server.server_close()
 
 
-def go_on(page: Page, button: str = "button[value=continue]") -> None:
-    with page.expect_navigation():  # a click alone returns while the old page may still go
-        page.click(button)
-
-
 def walk_to_story(page: Page, url: str) -> None:
     """Walk from the button's link to the story."""
     page.goto(f"{url}/?from=example-chat")
-    page.click("button[value=start]")
-    for target in ("#danger-no", "#under_18-yes", "#who-me", "#age-13_15", "#kinds-extra_nice"):
-        page.check(target)
-        go_on(page)
+    go_on(page, START)
+    walk_browser_to(page, url, "/9")
     expect(page).to_have_title("What happened?")
 
 
@@ -98,14 +100,12 @@ def walk_to_check(page: Page, url: str) -> None:
     walk_to_story(page, url)
     page.fill("#story", STORY)
     go_on(page)
-    page.fill("#name", "Sam")
-    go_on(page)
-    page.check("#contact_ways-school")
-    page.fill("#contact_value", "Ms Example")
-    go_on(page)
+    walk_browser_to(page, url, "/12a")
     page.check("#say_who_we_are-no")
+    go_on(page, "main button[name=more_safe]")
     page.fill("#safe_word", "pancake")
     go_on(page)
+    walk_browser_to(page, url, "/14")
     expect(page).to_have_title("Check what you wrote")
 
 
@@ -116,11 +116,11 @@ def test_whole_journey_arrives_as_it_was_typed(browser: Browser, server: PublicS
     page.on("console", lambda message: faults.append(message.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
     walk_to_check(page, server.url)
-    page.click("button[value=send]")
+    go_on(page, SEND)
     expect(page).to_have_title("We have got what you sent")
     (report,) = open_public_reports(server.house, server.gateway)
     assert report.story == STORY.replace("\n", "\r\n")  # how every browser sends a line break
-    assert (report.name, report.contact.value, report.contact.safe_word) == ("Sam", "Ms Example", "pancake")
+    assert (report.name, report.contact.school, report.contact.safe_word) == ("Sam", "Ms Example", "pancake")
     assert report.placement == "example-chat"
     assert faults == []
     page.context.close()
@@ -137,7 +137,7 @@ def test_leaving_wipes_and_back_twice_shows_no_word(browser: Browser, server: Pu
     walk_to_story(page, server.url)
     page.fill("#story", STORY)
     go_on(page)
-    page.click("button[value=back]")
+    go_on(page, BACK)
     expect(page.locator("#story")).to_have_value(STORY)
     leave(page)
     assert server.house.rows("drafts") == []
@@ -173,7 +173,7 @@ def test_back_from_another_site_shows_the_blank_start(browser: Browser, server: 
     walk_to_story(page, server.url)
     page.fill("#story", STORY)
     go_on(page)
-    page.click("button[value=back]")
+    go_on(page, BACK)
     expect(page.locator("#story")).to_have_value(STORY)
     with serve_elsewhere() as elsewhere:
         page.goto(elsewhere)
@@ -207,76 +207,60 @@ def test_error_summary_has_the_focus_without_script(browser: Browser, server: Pu
     for has_script in (False, True):
         page = open_phone(browser, has_script=has_script)
         page.goto(server.url)
-        page.click("button[value=start]")
+        go_on(page, START)
+        walk_browser_to(page, server.url, "/3")
         go_on(page)
         expect(page).to_have_title("Error: Is someone in danger right now?")
         expect(page.locator("#faults")).to_be_focused()
         page.context.close()
 
 
-def list_stops(page: Page, url: str) -> Iterator[str]:
-    """Stop at every page, errors and side pages too."""
-    for path in ("/", "/1a", "/1b", "/1c", "/nothing"):
-        page.goto(url + path)
-        yield path
-    page.goto(url)
-    go_on(page, "button[value=start]")
-    for target, path in (("#danger-yes", "/3"), ("[value=called]", "/3a"), ("#under_18-yes", "/4"), ("#who-me", "/4b")):
-        yield path
-        if path == "/3a":
-            go_on(page, target)
-            continue
-        go_on(page)
-        yield f"{path} error"
-        page.check(target)
-        go_on(page)
-    page.check("#age-18_plus")
-    go_on(page)
-    yield "/5a"
-    go_on(page)
-    page.check("#kinds-bullying")
-    yield "/7"
-    go_on(page)
-    yield "/7a"
-    go_on(page)
-    yield "/9"
-    page.fill("#story", STORY)
-    go_on(page)
-    go_on(page)
-    yield "/11 error"
-    page.fill("#name", "Sam")
-    go_on(page)
-    go_on(page)
-    yield "/12 error"
-    page.check("#contact_ways-adult")
-    page.fill("#contact_value", "My aunt")
-    go_on(page)
-    yield "/12b"
-    go_on(page)
-    yield "/14"
-    go_on(page, "button[value=send]")
-    yield "/15"
-
-
-def test_every_page_passes_axe_and_has_large_targets_on_a_small_phone(browser: Browser, server: PublicServer):
-    page = open_phone(browser, has_script=True)
+@LANGUAGES_TO_RUN
+def test_every_page_passes_axe_and_has_large_targets_on_a_small_phone(
+    browser: Browser, server: PublicServer, language: str
+):
+    page = open_phone(browser, has_script=True, language=language)
     axe = Axe()
     seen = 0
     for stop in list_stops(page, server.url):
+        assert page.locator("html").get_attribute("lang") == language, stop
         found = axe.run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
         assert found.violations_count == 0, (stop, found.generate_report())
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, stop
         assert page.evaluate(TARGETS) == [], stop
         seen += 1
-    assert seen == 21
+    assert seen > len(SCREENS) + len(SIDE_PATHS)
     page.context.close()
 
 
-def test_pages_hold_at_twice_the_text_size(browser: Browser, server: PublicServer):
-    page = open_phone(browser, has_script=True, width=640)
+@LANGUAGES_TO_RUN
+def test_pages_hold_at_twice_the_text_size(browser: Browser, server: PublicServer, language: str):
+    page = open_phone(browser, has_script=True, width=640, language=language)
     for stop in list_stops(page, server.url):
         page.evaluate("document.documentElement.style.fontSize = '225%'")
         assert page.evaluate("document.documentElement.scrollWidth") <= 640, stop
+    page.context.close()
+
+
+def test_enter_in_a_field_goes_on_and_keeps_the_language(browser: Browser, server: PublicServer):
+    page = open_phone(browser, has_script=False)
+    page.goto(server.url)
+    go_on(page, START)
+    walk_browser_to(page, server.url, "/11")
+    page.fill("#name", "Sam")
+    with page.expect_navigation():
+        page.press("#name", "Enter")
+    expect(page).to_have_title("How can we reach you?")
+    page.context.close()
+
+
+def test_toggle_keeps_the_words_in_a_real_browser(browser: Browser, server: PublicServer):
+    page = open_phone(browser, has_script=False)
+    walk_to_story(page, server.url)
+    page.fill("#story", STORY)
+    go_on(page, "button.tongue")
+    assert page.locator("html").get_attribute("lang") == "cy"
+    expect(page.locator("#story")).to_have_value(STORY)
     page.context.close()
 
 
@@ -288,6 +272,9 @@ def test_keyboard_alone_reaches_send(browser: Browser, server: PublicServer):
     assert page.locator(":focus").inner_text() == "Skip to the main words"
     page.keyboard.press("Enter")
     press_until(page, "Start")
+    page.keyboard.press("Enter")
+    expect(page).to_have_title("Is it safe to do this now?")
+    press_until(page, "It is safe. Go on.")
     page.keyboard.press("Enter")
     expect(page).to_have_title("Is someone in danger right now?")
     page.focus("#danger-yes")

@@ -11,16 +11,17 @@ import requests
 
 from gateway.demo.form_walk import walk_form
 from gateway.demo.loop import ANSWERS, Loop
+from gateway.public.journey import FIELD_BY_NAME, TYPED
 from partner_sdk.padding import PUBLIC_ENVELOPE_BYTES
 from tests.builders import EXAMPLE_REPORT
+from tests.gateway.public_walks import LONG_WAY, flatten
 
 MARKER = "Zq7-Marker-ŵ😀"
-MARKED_FIELDS = ("story", "name", "contact_value", "contact_times", "safe_word", "do_not_contact")
+# The longest way through the form, with the marker in everything that is typed.
+MARKED_FIELDS = [name for name in flatten(LONG_WAY) if FIELD_BY_NAME[name].kind in TYPED]
 PUBLIC_ANSWERS: dict[str, tuple[str, ...]] = {
-    **{name: tuple(value) for name, value in ANSWERS.items()},
+    **{name: tuple(value) for name, value in flatten(LONG_WAY).items()},
     **{name: (f"{MARKER} {name}\r\n line 2" if name == "story" else f"{MARKER} {name}",) for name in MARKED_FIELDS},
-    "who_sees": ("yes",),
-    "say_who_we_are": ("no",),
 }
 
 
@@ -97,6 +98,7 @@ def circle(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, An
 
 def test_every_typed_answer_comes_out_at_the_desk_byte_for_byte(circle: dict[str, Any]) -> None:
     texts = set(texts_of(circle["public"]))
+    assert len(MARKED_FIELDS) == 24
     for name in MARKED_FIELDS:
         assert PUBLIC_ANSWERS[name][0] in texts, name
 

@@ -42,6 +42,7 @@
   var keys = document.getElementById("leave-keys");
   if (keys) keys.hidden = false;
 
+  // Browsers that do not know `autofocus` on a list of faults.
   var faults = document.getElementById("faults");
-  if (faults) faults.focus();
+  if (faults && !("autofocus" in faults)) faults.focus();
 })();

@@ -11,15 +11,27 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.draft_rows import NO_VERSION, OpenedDraft, find_opened_draft, save_draft
 from gateway.public.drafts import Sent, is_known_mac, make_text_mac
 from gateway.public.forms import find_faults, find_incomplete
-from gateway.public.journey import CHECK, SCREEN_BY_NAME, SCREENS, THANKS, Answers, get_previous
-from gateway.public.pages import make_form, make_notice, render_message, render_screen
+from gateway.public.journey import CHECK, SCREEN_BY_NAME, SCREENS, THANKS, Answers, get_previous, keep_on_path
+from gateway.public.languages import get_other_language
+from gateway.public.pages import make_form, make_notice, render_message
+from gateway.public.practice import practise_send
+from gateway.public.screen_pages import render_screen
 from gateway.public.send import DraftMovedError, make_submit_token, send_draft
 from gateway.public.views.check_page import render_check
 from gateway.public.views.limits import list_limit_signals
 from gateway.public.views.screens import add_honeypot_signal, make_draft
+from gateway.public.views.sides import find_wanted_side, lead_to_side
 from gateway.public.views.start import FORM_BODY_BYTES, LOG_WORD, SEE_OTHER
 from gateway.public.views.unusual import answer_expired, answer_stale
-from gateway.public.visit import Visit, find_visit, go_to_place, is_inside, is_own_form, posted_version
+from gateway.public.visit import (
+    Visit,
+    find_visit,
+    go_to_place,
+    is_inside,
+    is_own_form,
+    posted_version,
+    remember_language,
+)
 from gateway.public.words_field import find_words
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -45,7 +57,8 @@ def show_check(name: str) -> ResponseReturnValue:
     if opened is None:
         return redirect("/", SEE_OTHER)
     is_addition = opened.draft.sent is not None
-    return render_check(door, visit, opened.draft.answers, version=opened.version, is_addition=is_addition)
+    answers = opened.draft.answers if is_addition else keep_on_path(opened.draft.answers)
+    return render_check(door, visit, answers, version=opened.version, is_addition=is_addition)
 
 
 @rule(login=Login.OPEN, limit="public-send", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
@@ -67,6 +80,8 @@ def post_check(name: str) -> ResponseReturnValue:
 
 
 def _answer_check(door: PublicDoor, visit: Visit, shown: dict[str, list[str]] | None) -> ResponseReturnValue:
+    if request.form.get("action") == "language":
+        remember_language(get_other_language())
     opened = find_opened_draft(door, visit.keys)
     if opened is None and shown and posted_version() == NO_VERSION:
         # The cookie was lost on the way here; the page itself has kept every word.
@@ -76,30 +91,49 @@ def _answer_check(door: PublicDoor, visit: Visit, shown: dict[str, list[str]] | 
     sent = opened.draft.sent
     if sent is not None:
         return _answer_sent_before(door, visit, opened, sent, shown)
+    if request.form.get("action") == "keep_saved":
+        return _lead(CHECK)
+    if shown is not None and shown != keep_on_path(opened.draft.answers):
+        return _answer_other_words(door, visit, opened, shown)
+    return _answer_button(door, visit, opened)
+
+
+def _answer_other_words(
+    door: PublicDoor, visit: Visit, opened: OpenedDraft, shown: dict[str, list[str]]
+) -> ResponseReturnValue:
+    """Another tab saved other words than this page shows: the person picks, nothing is overwritten."""
+    if request.form.get("action") != "keep_typed":
+        return answer_stale(door, SCREEN_BY_NAME[CHECK], visit, opened, shown)
+    draft = msgspec.structs.replace(opened.draft, answers=shown)
+    if not save_draft(door, visit.keys, draft, version=opened.version):
+        raise DraftMovedError("another tab saved this draft first")
+    return _lead(CHECK)
+
+
+def _answer_button(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
     action = request.form.get("action", "")
-    if action == "keep_saved":
-        return _lead(CHECK)
-    if shown is not None and shown != opened.draft.answers:
-        if action != "keep_typed":
-            return answer_stale(door, SCREEN_BY_NAME[CHECK], visit, opened, shown)
-        draft = msgspec.structs.replace(opened.draft, answers=shown)
-        if not save_draft(door, visit.keys, draft, version=opened.version):
-            raise DraftMovedError("another tab saved this draft first")
-        return _lead(CHECK)
+    side = find_wanted_side(action)
+    if side is not None:
+        return lead_to_side(side, from_screen=CHECK)
     if "change" in request.form:
         return _lead_to_change(request.form["change"])
+    if action == "language":
+        return _lead(CHECK)
     if action == "back":
         return _lead(get_previous(SCREEN_BY_NAME[CHECK], opened.draft.answers).name)
     return _answer_send(door, visit, opened)
 
 
 def _answer_send(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
-    answers = opened.draft.answers
+    answers = keep_on_path(opened.draft.answers)
     incomplete = find_incomplete(answers)
     if incomplete is not None:
         form = make_form(visit.keys, opened.version)
         return render_screen(door, incomplete, answers, form, faults=find_faults(incomplete, answers))
-    send_draft(door, visit.keys, opened, answers, signals=_list_signals(door, visit, opened))
+    if door.is_practice:
+        practise_send(door, visit.keys, opened, answers)
+    else:
+        send_draft(door, visit.keys, opened, answers, signals=_list_signals(door, visit, opened))
     return _lead(THANKS)
 
 
@@ -108,7 +142,9 @@ def _answer_sent_before(
 ) -> ResponseReturnValue:
     """Send was pressed again: the same words, the same thank-you page; other words become a linked supplement."""
     is_same = not shown or is_known_mac(make_text_mac(shown, keys=visit.keys), known=sent.text_macs)
-    if not is_same and request.form.get("action") == "send":
+    if request.form.get("action") == "language":
+        return _lead(CHECK if shown and not is_same else THANKS)
+    if not is_same and request.form.get("action") == "send" and not door.is_practice:
         if opened.draft.report_id in sent.report_ids:
             opened = OpenedDraft(
                 msgspec.structs.replace(opened.draft, report_id=make_submit_token(door)), opened.version

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.public.door import PublicDoor
-from gateway.public.journey import CHECK, SCREENS, Answers, Screen, list_path
-from gateway.public.pages import list_rows, make_form, render_page
+from gateway.public.journey import CHECK, SCREEN_BY_NAME, SCREENS, Answers, Screen, list_path
+from gateway.public.pages import make_form, render_page
+from gateway.public.rows import list_rows
 from gateway.public.visit import Visit
+from gateway.public.voice import make_voice
+from gateway.public.wording import find_words
 
 
 def render_check(
@@ -21,19 +24,22 @@ def render_check(
 ) -> str:
     """Render the check page; an addition after Send shows only what is new."""
     words = door.words.screen(CHECK)
+    voice = make_voice(answers)
     addition = door.words.screen("check_more")
     on_path = list_path(answers)
     screens = [screen for screen in SCREENS if screen in on_path]
     return render_page(
         door,
         "check.html",
-        title=addition["title"] if is_addition else words["title"],
-        lead=addition["lead"] if is_addition else words["lead"],
+        answers=answers,
         form=make_form(visit.keys, version, words=answers, again=again),
+        ways="buttons",
+        default_action="send",
+        title=addition["title"] if is_addition else find_words(words, "title", voice=voice),
+        lead=addition["lead"] if is_addition else find_words(words, "lead", voice=voice),
+        action=f"/{SCREEN_BY_NAME[CHECK].path}",
         groups=list_groups(door, answers, screens=SCREENS if is_addition else screens, only_given=is_addition),
         can_change=not is_addition,
-        who_heading=words["who_heading"],
-        who=[] if is_addition else words["who"],
         send=words["again"] if notice and not again else words["send"],
         skip=addition["skip"] if is_addition else None,
         notice=notice,

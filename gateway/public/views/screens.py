@@ -8,12 +8,16 @@ from flask.typing import ResponseReturnValue
 
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.draft_rows import NO_VERSION, OpenedDraft, TooManyDraftsError, find_opened_draft, save_draft
-from gateway.public.drafts import Draft, is_known_mac, make_text_mac
+from gateway.public.drafts import IDLE_SECONDS, Draft, is_known_mac, make_text_mac
 from gateway.public.forms import find_faults, find_too_long, merge, read_screen
 from gateway.public.journey import CHECK, SCREEN_BY_NAME, THANKS, Answers, Screen, get_next, get_previous
-from gateway.public.pages import make_form, make_notice, render_screen
+from gateway.public.languages import get_language, get_other_language
+from gateway.public.pages import make_form, make_notice
+from gateway.public.screen_pages import render_screen
 from gateway.public.send import make_submit_token
+from gateway.public.service_name import find_service_name
 from gateway.public.views.limits import is_asked_to_wait
+from gateway.public.views.sides import find_wanted_side, lead_to_side
 from gateway.public.views.start import FORM_BODY_BYTES, LOG_WORD, SEE_OTHER
 from gateway.public.views.unusual import answer_expired, answer_stale
 from gateway.public.visit import (
@@ -24,6 +28,7 @@ from gateway.public.visit import (
     is_inside,
     is_own_form,
     posted_version,
+    remember_language,
 )
 from gateway.public.words_field import find_words
 from gateway.store import StorageUnavailableError
@@ -32,6 +37,7 @@ from partner_sdk.canonical import format_time
 
 HONEYPOT_FIELD = "website"
 HONEYPOT_SIGNAL = "honeypot"
+ASIDE = ("back", "language")  # nothing is asked of a person who does not go on
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
@@ -46,9 +52,13 @@ def show_screen(name: str) -> ResponseReturnValue:
         return render_screen(
             door, screen, {}, make_form(visit.keys, NO_VERSION), notice=make_notice(door, "not_stored")
         ), 503
+    if opened is None and door.clock().timestamp() - visit.started_at > IDLE_SECONDS:
+        return answer_expired(door, {})
     if opened is None:
         return render_screen(door, screen, {}, make_form(visit.keys, NO_VERSION))
-    return render_screen(door, screen, opened.draft.answers, make_form(visit.keys, opened.version))
+    service = find_service_name(door, opened.draft.placement) if any(field.prefill for field in screen.fields) else ""
+    form = make_form(visit.keys, opened.version)
+    return render_screen(door, screen, opened.draft.answers, form, service=service)
 
 
 @rule(login=Login.OPEN, limit="public-step", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
@@ -102,29 +112,32 @@ def _save_and_lead(
     door: PublicDoor, screen: Screen, visit: Visit, opened: OpenedDraft, posted: Mapping[str, list[str]]
 ) -> ResponseReturnValue:
     action = request.form.get("action", "continue")
-    answers = merge(opened.draft.answers, posted)
-    faults = (find_too_long if action in {"back", "no_name"} else find_faults)(screen, answers)
+    answers = merge(opened.draft.answers, posted, screen=screen)
+    is_on = action not in ASIDE and find_wanted_side(action) is None
+    faults = (find_faults if is_on else find_too_long)(screen, answers)
     if faults:
         form = make_form(visit.keys, opened.version)
         return render_screen(door, screen, answers, form, faults=faults)
+    if action == "language":
+        remember_language(get_other_language())
+    language = get_other_language() if action == "language" else get_language()
     signals = add_honeypot_signal(opened.draft.signals)
-    draft = msgspec.structs.replace(opened.draft, answers=answers, signals=signals)
-    following = get_previous(screen, answers) if action == "back" else get_following(screen, draft)
+    draft = msgspec.structs.replace(opened.draft, answers=answers, signals=signals, language=language)
+    if is_on and screen.name not in draft.gone_past:
+        draft = msgspec.structs.replace(draft, gone_past=[*draft.gone_past, screen.name])
+    following = find_following(action, screen, draft)
     if following.name == CHECK:
         draft = msgspec.structs.replace(draft, has_seen_check=True)
-    if (draft != opened.draft or opened.version == NO_VERSION) and not save_draft(
-        door, visit.keys, draft, version=opened.version
-    ):
+    is_changed = draft != opened.draft if opened.version != NO_VERSION else bool(screen.fields)
+    if is_changed and not save_draft(door, visit.keys, draft, version=opened.version):
         moved = find_opened_draft(door, visit.keys)
         if moved is None:
             return answer_expired(door, posted)
         if moved.draft.sent is not None:
             return _answer_after_sent(door, screen, visit, moved, posted)
         return answer_stale(door, screen, visit, moved, posted)
-    if action == "no_name":
-        go_to_place("no_name")
-        return redirect("/1b", SEE_OTHER)
-    return _lead(following)
+    side = find_wanted_side(action)
+    return _lead(following) if side is None else lead_to_side(side, from_screen=screen.name)
 
 
 def _answer_after_sent(
@@ -141,7 +154,7 @@ def _answer_after_sent(
     faults = find_too_long(screen, merge({}, posted))
     if faults:
         return render_screen(door, screen, posted, make_form(visit.keys, opened.version), faults=faults)
-    draft = msgspec.structs.replace(opened.draft, answers=merge(opened.draft.answers, posted))
+    draft = msgspec.structs.replace(opened.draft, answers=merge(opened.draft.answers, posted, screen=screen))
     if draft != opened.draft and not save_draft(door, visit.keys, draft, version=opened.version):
         return answer_stale(door, screen, visit, opened, posted)
     return _lead(SCREEN_BY_NAME[CHECK])
@@ -152,15 +165,29 @@ def make_draft(door: PublicDoor, visit: Visit) -> Draft:
     return Draft(
         report_id=make_submit_token(door),
         started_at=format_time(door.clock()),
-        language=door.words.language,
+        language=get_language(),
         placement=find_placement(),
     )
 
 
+def find_following(action: str, screen: Screen, draft: Draft) -> Screen:
+    """Find where a button leads: on, back, or to the same screen in the other language."""
+    if action == "language":
+        return screen
+    if action == "back":
+        return get_previous(screen, draft.answers)
+    return get_following(screen, draft)
+
+
 def get_following(screen: Screen, draft: Draft) -> Screen:
-    """Return the next screen; after a change from the check page, what is answered already is not asked again."""
+    """Return the next screen; after a change from the check page, what was gone past already is not shown again.
+
+    What is new on the path is shown even where nothing is needed there, and so is the page that a button asks for.
+    """
     following = get_next(screen, draft.answers)
-    while draft.has_seen_check and following.fields and is_settled(following, draft.answers):
+    if any(request.form.get(field.name) for field in screen.fields if field.kind == "more"):
+        return following
+    while draft.has_seen_check and following.name in draft.gone_past and is_settled(following, draft.answers):
         following = get_next(following, draft.answers)
     return following
 

@@ -9,9 +9,22 @@ from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the 
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.draft_rows import NO_VERSION, find_opened_draft, wipe_draft
 from gateway.public.journey import SCREEN_BY_NAME, START
+from gateway.public.language_choice import find_asked_language
+from gateway.public.languages import get_other_language
 from gateway.public.pages import FormState, make_form, make_notice, render_message, render_page
+from gateway.public.side_pages import SIDE_PATHS
+from gateway.public.tallies import count_campaign
 from gateway.public.views.limits import is_asked_to_wait
-from gateway.public.visit import Visit, find_visit, go_to_place, is_inside, is_own_form, remember_placement, start_visit
+from gateway.public.visit import (
+    Visit,
+    find_visit,
+    go_to_place,
+    is_inside,
+    is_own_form,
+    remember_language,
+    remember_placement,
+    start_visit,
+)
 from gateway.store import StorageUnavailableError
 from gateway.store.drafts import has_rows
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -28,6 +41,10 @@ def show_start() -> ResponseReturnValue:
     door = get_door()
     if not is_open(door):
         return answer_not_ready(door)
+    count_campaign(door)
+    asked = find_asked_language()
+    if asked is not None:
+        remember_language(asked)
     placement = request.args.get("from", "")
     remember_placement(placement if is_placement(placement) else None)
     visit = find_visit()
@@ -43,6 +60,10 @@ def post_start() -> ResponseReturnValue:
     if not is_open(door):
         return answer_not_ready(door)
     visit = find_visit()
+    if request.form.get("action") == "language":
+        remember_language(get_other_language())
+        go_to_place(START)
+        return redirect("/", SEE_OTHER)
     is_new = visit is None or not is_own_form(visit)
     if is_asked_to_wait(door, "public-start", for_new_journey=is_new):
         return render_start(door, make_blank_form(), notice_page="slow"), 429
@@ -61,6 +82,8 @@ def post_start() -> ResponseReturnValue:
 
 def is_open(door: PublicDoor) -> bool:
     """Say whether a report could be sealed and stored now: nobody shall write it all and then find out."""
+    if door.is_practice:
+        return True  # nothing is sealed there, and nothing is sent
     try:
         keys = door.key_state.find_keys()
     except StorageUnavailableError:
@@ -94,9 +117,12 @@ def render_start(door: PublicDoor, form: FormState, *, notice_page: str | None =
     return render_page(
         door,
         "start.html",
+        form=form,
+        ways="buttons",
+        default_action="start",
         title=words["title"],
         screen=words,
-        form=form,
+        side_paths=SIDE_PATHS,
         run_by=words["run_by"].format(agency=door.agency_name),
         notice=None if notice_page is None else make_notice(door, notice_page),
     )

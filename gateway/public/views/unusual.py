@@ -4,6 +4,7 @@ Never a bare error page, and never a page without the words that were typed and 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flask import request
 from flask.typing import ResponseReturnValue
@@ -12,16 +13,11 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.draft_rows import NO_VERSION, OpenedDraft
 from gateway.public.forms import read_screen
 from gateway.public.journey import CHECK, SCREEN_BY_NAME, SCREENS, START, Answers, Screen
-from gateway.public.pages import (
-    Row,
-    list_rows,
-    make_form,
-    make_notice,
-    render_message,
-    render_page,
-    render_screen,
-)
+from gateway.public.pages import make_form, make_notice, render_message, render_page
+from gateway.public.rows import Row, list_rows
+from gateway.public.screen_pages import render_screen
 from gateway.public.views.check_page import render_check
+from gateway.public.views.come_back import COME_BACK_PATH, read_typed, render_come_back
 from gateway.public.views.start import make_blank_form, render_start
 from gateway.public.visit import Visit, find_visit, has_cookie, is_own_form, posted_version, start_visit
 from gateway.public.words_field import find_words
@@ -47,15 +43,15 @@ def answer_stale(
     """Show both texts of two tabs; nothing is overwritten before the person picks."""
     words = door.words.page("stale")
     screens = SCREENS if screen.name == CHECK else (screen,)
-    saved_rows = list_rows(door, opened.draft.answers, screens=screens)
-    typed_rows = list_rows(door, posted, screens=screens)
+    saved_rows = list_rows(door, opened.draft.answers, screens=screens, only_asked=False)
+    typed_rows = list_rows(door, posted, screens=screens, only_asked=False)
     return render_page(
         door,
         "stale.html",
+        form=make_form(visit.keys, opened.version, words=posted),
         title=words["title"],
         lead=words["lead"],
         action=f"/{screen.path}",
-        form=make_form(visit.keys, opened.version, words=posted),
         rows=[
             {"label": saved.label, "saved": saved.texts, "typed": typed.texts}
             for saved, typed in zip(saved_rows, typed_rows, strict=True)
@@ -72,6 +68,9 @@ def answer_csrf_failure() -> ResponseReturnValue:
     """Show the page again with its words and a new token; a second time without any cookie: the phone numbers."""
     door = get_door()
     name = str((request.view_args or {}).get("name", ""))
+    if request.path == COME_BACK_PATH and (has_cookie() or not request.form.get("again")):
+        form = replace(make_blank_form(), again=True)
+        return render_come_back(door, read_typed(), form, notice_page="again"), BAD_REQUEST
     if name not in SCREEN_BY_NAME:
         if has_cookie():
             return render_start(door, make_blank_form(), notice_page="again"), BAD_REQUEST

@@ -1,19 +1,24 @@
-"""The words of the public door: one file per language, read once at the start.
+"""The words of the public door: one folder per language, read once at the start.
 
-Never holds a telephone number or an address except 999: those come from `signposts.toml`, with the day of the check.
+Never holds a telephone number or an address except 999: those come from dated data, with the day of the check.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 WORDING_FOLDER = Path(__file__).parent
+LANGUAGES: Final = ("en", "cy")
+
+# Endings of keys to look for, the most special one first: `title_parent`, then `title_other`, then `title`.
+Voice = Sequence[str]
+PLAIN_VOICE: Final = ("",)
 
 
 class WordingError(ValueError):
-    """A word that a page needs is not in the file of its language."""
+    """A word that a page needs is not in the files of its language, or stands in two of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,7 @@ class Wording:
     table: Mapping[str, Any]
 
     def screen(self, name: str) -> Mapping[str, Any]:
-        """Return the words of a screen of the journey."""
+        """Return the words of a screen of the journey or of a side page."""
         return self._get("screen", name)
 
     def page(self, name: str) -> Mapping[str, Any]:
@@ -40,17 +45,13 @@ class Wording:
         """Return the words of one field."""
         return self._get("screen", screen, "field", name)
 
-    def label(self, screen: str, name: str, *, about_other: bool) -> str:
-        """Return what a field asks, of the person or about another one."""
+    def option(self, screen: str, name: str, code: str, *, voice: Voice = PLAIN_VOICE) -> str:
+        """Return the words of one option, in the voice that fits the person. Raises `WordingError`."""
         words = self.field(screen, name)
-        return str(words.get("label_other", words["label"]) if about_other else words["label"])
-
-    def option(self, screen: str, name: str, code: str, *, about_other: bool) -> str:
-        """Return the words of one option, of the person or about another one."""
-        words = self.field(screen, name)
-        if about_other and code in words.get("options_other", {}):
-            return str(words["options_other"][code])
-        return str(words["options"][code])
+        for ending in voice:
+            if code in words.get(f"options{ending}", {}):
+                return str(words[f"options{ending}"][code])
+        raise WordingError(f"no words for the option {code} of {name} in {self.language}")
 
     def _get(self, *keys: str) -> Mapping[str, Any]:
         found: Any = self.table
@@ -61,7 +62,26 @@ class Wording:
         return found  # type: ignore[no-any-return]  # TOML is read as Any; the wording test walks every key
 
 
+def find_words(words: Mapping[str, Any], key: str, *, voice: Voice = PLAIN_VOICE) -> Any:
+    """Return the words under a key in the first ending of the voice that has some; None when there are none."""
+    return next((words[key + ending] for ending in voice if key + ending in words), None)
+
+
 def load_wording(language: str) -> Wording:
-    """Load the words of one language; a language without a file is an error at the start."""
-    table = tomllib.loads((WORDING_FOLDER / f"{language}.toml").read_text("utf-8"))
-    return Wording(language=table["language"], version=table["version"], table=table)
+    """Load the words of one language; a missing file or a table that stands twice is an error at the start."""
+    table: dict[str, Any] = {}
+    for path in sorted((WORDING_FOLDER / language).glob("*.toml")):
+        _add(table, tomllib.loads(path.read_text("utf-8")), where=path.name)
+    if table.get("language") != language:
+        raise WordingError(f"no words in the language {language}")
+    return Wording(language=language, version=table["version"], table=table)
+
+
+def _add(table: dict[str, Any], more: Mapping[str, Any], *, where: str) -> None:
+    for key, value in more.items():
+        if key in {"screen", "page"}:
+            _add(table.setdefault(key, {}), value, where=where)
+        elif key in table:
+            raise WordingError(f"{key} stands in {where} and in another file")
+        else:
+            table[key] = value

@@ -1,0 +1,103 @@
+"""The journey as data: every screen, its fields and where each answer leads.
+
+One table, read by the views, the checks, the summary and the tests. The words that a person sees are in `wording/`.
+Screen numbers are those of the specification of the form; a letter marks a page that only some people see.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from gateway.public.journey.kinds import KIND_OPTIONS, PRIORITY_RULES
+from gateway.public.journey.reach_screens import REACH_SCREENS
+from gateway.public.journey.shapes import TYPED, Answers, Field, Priority, Screen
+from gateway.public.journey.story_screens import STORY_SCREENS
+from gateway.public.journey.who_screens import ABOUT_OTHERS, WHO_SCREENS
+
+__all__ = [
+    "CHECK",
+    "FIELD_BY_NAME",
+    "KIND_OPTIONS",
+    "SCREENS",
+    "SCREEN_BY_NAME",
+    "START",
+    "THANKS",
+    "TYPED",
+    "Answers",
+    "Field",
+    "Priority",
+    "Screen",
+    "get_next",
+    "get_previous",
+    "get_priority",
+    "is_about_other",
+    "is_grown_up",
+    "is_owed_an_answer",
+    "keep_on_path",
+    "list_path",
+    "list_signposted",
+]
+
+START, CHECK, THANKS = "start", "check", "thanks"
+
+SCREENS = (*WHO_SCREENS, *STORY_SCREENS, *REACH_SCREENS)
+SCREEN_BY_NAME: Mapping[str, Screen] = {screen.name: screen for screen in SCREENS}
+FIELD_BY_NAME: Mapping[str, Field] = {field.name: field for screen in SCREENS for field in screen.fields}
+
+
+def get_next(screen: Screen, answers: Answers) -> Screen:
+    """Return the screen that follows, given what has been answered."""
+    for branch in screen.branches:
+        if branch.fits(answers):
+            return SCREEN_BY_NAME[branch.go]
+    return SCREEN_BY_NAME[screen.goes_to]
+
+
+def list_path(answers: Answers) -> tuple[Screen, ...]:
+    """List the screens from the start to the check, as the answers lead."""
+    path = [SCREEN_BY_NAME[START]]
+    while path[-1].name != CHECK:
+        path.append(get_next(path[-1], answers))
+    return tuple(path)
+
+
+def get_previous(screen: Screen, answers: Answers) -> Screen:
+    """Return the screen before; a screen that the answers no longer lead to goes back to the start of the path."""
+    path = list_path(answers)
+    for before, after in pairwise(path):
+        if after is screen:
+            return before
+    return next((s for s in reversed(path) if get_next(s, answers) is screen or s.goes_to == screen.goes_to), path[0])
+
+
+def keep_on_path(answers: Answers) -> dict[str, list[str]]:
+    """Keep the answers to what these very answers lead to: what is shown before Send is what is sent."""
+    asked = {field.name for screen in list_path(answers) for field in screen.fields if field.is_shown(answers)}
+    return {name: list(values) for name, values in answers.items() if name in asked and values}
+
+
+def list_signposted(answers: Answers) -> tuple[str, ...]:
+    """List the helpers that these answers led past, each once (R6, R7)."""
+    return tuple(dict.fromkeys(code for screen in list_path(answers) for code in screen.shows))
+
+
+def get_priority(answers: Answers) -> Priority:
+    """Return the priority that the answers give; what no rule names is P3."""
+    for rule in PRIORITY_RULES:
+        if rule.when.fits(answers):
+            return rule.priority
+    return "P3"
+
+
+def is_owed_an_answer(answers: Answers) -> bool:
+    """Say whether the person counts as a child: 'rather not say' and no answer do (R23)."""
+    return not is_grown_up(answers)
+
+
+def is_grown_up(answers: Answers) -> bool:
+    """Say whether the person said that they are 18 or over."""
+    return tuple(answers.get("under_18", ())) == ("no",)
+
+
+def is_about_other(answers: Answers) -> bool:
+    """Say whether the report is about another child; nothing said means about oneself."""
+    return bool(set(answers.get("who", ())) & set(ABOUT_OTHERS))

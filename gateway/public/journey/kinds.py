@@ -1,0 +1,35 @@
+"""What a report can be about: the child's options, their Annex A kind, and the priority that they give."""
+
+from gateway.public.journey.shapes import Given, KindOption, PriorityRule
+
+# The codes of Annex A. Where the paper has no line of its own, the nearest one is taken:
+# asking for pictures is how grooming goes on (A2); touching is a sexual act between child and adult (A5).
+KIND_OPTIONS = (
+    KindOption("extra_nice", "grooming", "P3"),
+    KindOption("sexual_talk", "sexual_talk", "P3"),
+    KindOption("asked_for_pictures", "grooming", "P2"),
+    KindOption("on_camera", "sexual_acts_live", "P2"),
+    KindOption("wants_to_meet", "meet_offline", "P2"),
+    KindOption("threatens_to_share", "coercion_blackmail", "P2"),
+    KindOption("made_to_do_things", "coercion_blackmail", "P2"),
+    KindOption("touched_or_hurt", "sexual_acts_live", "P2"),
+    KindOption("shared_things", "risk_behaviour", "P3"),
+    KindOption("saw_picture", "something_else", "P3"),
+    KindOption("bullying", "something_else", "P3"),
+    KindOption("account_hacked", "something_else", "P3"),
+    KindOption("something_else", "something_else", "P3"),
+    KindOption("not_sure", "something_else", "P3"),
+)
+OTHER_WORRIES = ("bullying", "account_hacked")  # out of remit (R7), unless something else is ticked too
+ABOUT_PICTURES = ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
+CONTENT = ("saw_picture",)  # the IWF's remit (R6) when it is a website and nothing else is ticked
+MEETS_SOON = ("today", "next_days")
+
+PRIORITY_RULES = (
+    PriorityRule(Given("danger", ("yes",)), "P1"),
+    PriorityRule(Given("meet_when", MEETS_SOON), "P1"),
+    PriorityRule(Given("danger", ("not_sure",)), "P2"),
+    PriorityRule(Given("kinds", tuple(option.code for option in KIND_OPTIONS if option.priority == "P2")), "P2"),
+    PriorityRule(Given("age", ("12_or_under",)), "P2"),
+    PriorityRule(Given("their_age", ("12_or_under",)), "P2"),
+)

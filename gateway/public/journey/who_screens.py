@@ -1,0 +1,156 @@
+"""The first screens: is it safe, is someone in danger, who is this about, how old, and where."""
+
+from gateway.public.journey.shapes import Branch, Field, Given, Screen
+from partner_sdk.public_report import SHORT_MAX
+
+UNDER_AGE_LINE = 18  # R3: a child is anyone under 18; `18_plus` below is this line
+YES_NO_UNSURE = ("yes", "no", "not_sure")
+AGES = ("12_or_under", "13_15", "16_17", f"{UNDER_AGE_LINE}_plus", "rather_not_say")
+GROWN_UP = AGES[3]
+REGIONS = ("england", "wales", "scotland", "northern_ireland", "not_uk", "not_sure")
+ABOUT_OTHERS = ("friend", "child_i_look_after", "child_i_work_with", "another_child", "not_sure")
+SHORT = SHORT_MAX
+
+WHO_SCREENS = (
+    Screen("start", "", "safe_now"),
+    Screen("safe_now", "2", "danger"),
+    Screen(
+        "danger",
+        "3",
+        "under_18",
+        fields=(
+            Field(
+                "danger",
+                "radios",
+                why="decides whether 999 comes before any form (R5, R24)",
+                who_uses="the person who reads first, to put urgent reports on top",
+                what_if_blank="asked again: it is the one question that can not wait",
+                options=YES_NO_UNSURE,
+                required=True,
+            ),
+        ),
+        branches=(Branch("danger_help", (Given("danger", ("yes",)),)),),
+    ),
+    Screen(
+        "danger_help",
+        "3a",
+        "under_18",
+        fields=(
+            Field(
+                "called",
+                "choice",
+                why="says whether the police already know",
+                who_uses="the person who reads first",
+                what_if_blank="nothing: every button carries on",
+                options=("called", "cannot_call", "carry_on"),
+            ),
+        ),
+        shows=("emergency",),
+    ),
+    Screen(
+        "under_18",
+        "4",
+        "who",
+        fields=(
+            Field(
+                "under_18",
+                "radios",
+                why="chooses the words and the helpline, and decides who is owed an answer (R23, R26)",
+                who_uses="the person who answers",
+                what_if_blank="asked again; rather not say counts as yes",
+                options=("yes", "no", "rather_not_say"),
+                required=True,
+            ),
+        ),
+    ),
+    Screen(
+        "who",
+        "4b",
+        "age",
+        fields=(
+            Field(
+                "who",
+                "radios",
+                why="a report may be about another child (R12)",
+                who_uses="the person who reads, and the next pages, for their words",
+                what_if_blank="the next pages speak to the person",
+                options=("me", *ABOUT_OTHERS),
+            ),
+        ),
+        branches=(
+            Branch("their_age", (Given("under_18", ("no",)), Given("who", ABOUT_OTHERS))),
+            Branch("grown_up", (Given("under_18", ("no",)),)),
+        ),
+    ),
+    Screen(
+        "age",
+        "5",
+        "region",
+        fields=(
+            Field(
+                "age",
+                "radios",
+                why="chooses the words and the help; the law differs by age",
+                who_uses="the person who assesses the risk",
+                what_if_blank="asked again; rather not say is an answer, and no birthday is asked",
+                options=AGES,
+                required=True,
+            ),
+        ),
+        branches=(
+            Branch("their_age", (Given("who", ABOUT_OTHERS),)),
+            Branch("grown_up", (Given("age", (GROWN_UP,)),)),
+        ),
+    ),
+    Screen(
+        "their_age",
+        "5b",
+        "region",
+        fields=(
+            Field(
+                "their_age",
+                "radios",
+                why="a younger child is at more risk (R3: kept apart from the age of who reports)",
+                who_uses="the person who assesses the risk",
+                what_if_blank="asked again; not knowing is an answer",
+                options=AGES,
+                required=True,
+            ),
+        ),
+        branches=(Branch("grown_up", (Given("their_age", (GROWN_UP,)),)),),
+    ),
+    Screen("grown_up", "5a", "region", shows=("police_not_urgent", "revenge_porn_helpline")),
+    Screen(
+        "region",
+        "6",
+        "kind",
+        fields=(
+            Field(
+                "region",
+                "radios",
+                why="each part of the country has its own police and its own helpers",
+                who_uses="the person who decides who is best placed to act (R18)",
+                what_if_blank="asked again; not sure is an answer",
+                options=REGIONS,
+                required=True,
+            ),
+        ),
+        branches=(Branch("country", (Given("region", ("not_uk",)),)),),
+    ),
+    Screen(
+        "country",
+        "6a",
+        "abroad",
+        fields=(
+            Field(
+                "country",
+                "select",
+                why="names the police and the emergency number of that country (R24, R29)",
+                who_uses="the person who decides which country's police to tell",
+                what_if_blank="the next page names help for any country",
+                max_characters=SHORT,
+            ),
+        ),
+    ),
+    Screen("abroad", "6b", "kind", shows=("abroad",)),
+)

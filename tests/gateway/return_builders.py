@@ -1,0 +1,92 @@
+"""People who send and come back, and a desk that answers them: what the tests of the return code share."""
+
+import re
+from typing import Any
+
+from gateway.public import return_code
+from gateway.public.return_code import DerivationQueue
+from partner_sdk.canonical import make_report_id, to_base64url
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.public_report import PublicReport
+from partner_sdk.reply_message import ReplyMessage, make_reply_key, reply_context, sign_reply
+from partner_sdk.sealing import seal
+from tests.builders import NOW
+from tests.gateway.public_fixtures import PublicHouse
+from tests.gateway.public_person import Person, read_title
+
+THANKS = "We have got what you sent"
+REFUSED = "Look at both once more."
+ASKED, SHOWN = "Come back to what you sent", "What you sent"
+ANSWER = "Quiet-Answer-Marker: you did the right thing."
+WRONG_WORDS = "lemon kite otter zebra"
+UNKNOWN_REFERENCE = "C5H6-6S35C-3"
+
+
+def send(public: PublicHouse, **changed: dict[str, str | list[str]]) -> tuple[Person, str, str]:
+    """Send the shortest report; return the person, the number and the four words of the thank-you page."""
+    person = public.person().start().walk_to("/14", **changed).send()
+    assert read_title(person.page) == THANKS
+    reference, words = read_numbers(person)
+    return person, reference, words
+
+
+def come_back(public: PublicHouse, reference: str, words: str) -> Person:
+    """Type both into a new browser."""
+    person = public.person()
+    person.get("/16")
+    assert read_title(person.page) == ASKED
+    person.press(reference=reference, words_typed=words)
+    return person
+
+
+def post_reply(public: PublicHouse, report: PublicReport, reference: str, **changes: Any) -> bytes:
+    """Sign and seal a message as the desk does, and post it through the feed; return the box."""
+    signing_key = changes.pop("signing_key", load_signing_key(public.house.agency.key(KeyRole.MAILBOX_SIGNING)))
+    number = len(public.house.rows("replies"))
+    message = ReplyMessage(
+        **{
+            "body": ANSWER,
+            "environment": "live",
+            "issued_at": "2026-11-25T09:00:00Z",
+            "kind": "reply",
+            "message_id": make_report_id(NOW, number.to_bytes(10, "big")),
+            "reference": reference,
+            **changes,
+        }
+    )
+    assert report.reply_key is not None
+    context = reply_context(environment="live", reference=reference, message_id=message.message_id)
+    signed = sign_reply(message, mailbox_signing_key=signing_key)
+    box = seal(signed, key=make_reply_key(report.reply_key), context=context).to_bytes()
+    item = {"envelope": to_base64url(box), "message_id": message.message_id, "reference": reference}
+    assert public.house.open_feed().post("/feed/replies", {"replies": [item]}).json == {"stored": 1}
+    return box
+
+
+def shape_of(person: Person, *typed: str) -> str:
+    """Return a page without its tokens and without what was typed."""
+    text = re.sub(r'value="[^"]*"', "", person.text())
+    assert all(re.sub(r'value="[^"]*"', "", one) == one for one in typed)
+    return text
+
+
+class full:  # noqa: N801 - reads as a word in a with statement
+    """A queue in which every place is taken."""
+
+    def __init__(self, queue: DerivationQueue) -> None:
+        self.places = queue._places
+        self.taken = 0
+
+    def __enter__(self) -> None:
+        while self.places.acquire(blocking=False):
+            self.taken += 1
+        assert self.taken == return_code.MOST_WAITING + 1
+
+    def __exit__(self, *_error: object) -> None:
+        for _ in range(self.taken):
+            self.places.release()
+
+
+def read_numbers(person: Person) -> list[str]:
+    """Return the number and the four words that the thank-you page shows."""
+    return re.findall(r'<p class="reference[^>]*>([^<]+)<', person.text())

@@ -1,0 +1,55 @@
+"""The thank-you page and the advice library: what fits, danger first, and every code there is in both languages."""
+
+import html
+from pathlib import Path
+
+import pytest
+
+from gateway.public.advice_shown import FIRST, LEFT_OUT, list_advice_codes
+from gateway.public.door import PublicDoor
+from gateway.public.journey import KIND_OPTIONS
+from gateway.web.advice import KINDS, load_advice
+from tests.gateway.public_fixtures import make_public_house
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> PublicDoor:
+    found = make_public_house(tmp_path).app.extensions["public_door"]
+    assert isinstance(found, PublicDoor)
+    return found
+
+
+def test_library_and_form_know_the_same_kinds():
+    assert set(KINDS) == {option.code for option in KIND_OPTIONS}
+
+
+def test_codes_that_are_named_here_are_in_the_library():
+    codes = {advice.code for advice in load_advice("en").advice}
+    assert codes >= LEFT_OUT | FIRST
+    assert codes == {advice.code for advice in load_advice("cy").advice}
+
+
+@pytest.mark.parametrize("under_18", ["yes", "no", "rather_not_say"])
+def test_danger_comes_first_and_the_list_is_short(door: PublicDoor, under_18: str):
+    answers = {"under_18": [under_18], "kinds": [option.code for option in KIND_OPTIONS], "age": ["13_15"]}
+    codes = list_advice_codes(door, answers)
+    assert codes[0] in FIRST
+    assert 4 <= len(codes) <= 6
+    assert not set(codes) & LEFT_OUT
+
+
+def test_kind_has_its_own_advice(door: PublicDoor):
+    answers = {"under_18": ["yes"], "kinds": ["threatens_to_share"], "age": ["13_15"]}
+    assert "threatens_to_share" in list_advice_codes(door, answers)
+    assert "threatens_to_share" not in list_advice_codes(door, answers | {"kinds": ["extra_nice"]})
+
+
+def test_advice_stands_on_the_page_in_its_language(tmp_path: Path):
+    public = make_public_house(tmp_path)
+    person = public.person().start().walk_to("/14").send()
+    english = person.text()
+    assert "If things get worse, call 999." in english
+    person.press("language")
+    assert (person.path, "If things get worse, call 999." in person.text()) == ("/15", False)
+    welsh = {advice.code: advice for advice in load_advice("cy").advice}
+    assert welsh["call_999_if_worse"].sentences[0] in html.unescape(person.text())

@@ -1,0 +1,120 @@
+"""The code at Send and afterwards: sent also without one, and what is added later belongs to the first report."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from gateway.intake import Accepted, Intake, NewReport, ReferenceTakenError
+from gateway.public.way_back import RETURN_DAYS
+from tests.builders import NOW
+from tests.gateway.public_fixtures import PublicHouse
+from tests.gateway.public_person import read_title
+from tests.gateway.return_builders import THANKS, come_back, full, read_numbers, send
+
+
+def test_full_queue_at_send_sends_without_a_code(public: PublicHouse):
+    person = public.person().start().walk_to("/14")
+    with full(public.app.extensions["public_door"].return_codes.queue):
+        person.send()
+    assert read_title(person.page) == THANKS
+    assert len(re.findall(r'<p class="reference', person.text())) == 1
+    assert "four words" not in person.text()
+    (report,) = public.reports()
+    assert report.reply_key is None
+    assert report.reply_by is not None
+    assert public.house.rows("return_places") == []
+
+
+def test_reference_that_is_given_away_meanwhile_is_drawn_again_with_a_code_of_its_own(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    person = public.person().start().walk_to("/14")
+    accept, proposed = Intake.accept, []
+
+    def accept_at_the_second_try(intake: Intake, report: NewReport) -> Accepted:
+        proposed.append(report.reference)
+        if len(proposed) == 1:
+            raise ReferenceTakenError("given away")
+        return accept(intake, report)
+
+    monkeypatch.setattr(Intake, "accept", accept_at_the_second_try)
+    person.send()
+    reference, words = read_numbers(person)
+    assert reference == proposed[1] != proposed[0]
+    assert come_back(public, reference, words).path == "/17"
+
+
+def test_send_that_never_gets_a_reference_keeps_the_words_on_the_page(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    person = public.person().start().walk_to("/14", p9={"story": "Keep these words."})
+
+    def refuse(_intake: Intake, _report: NewReport) -> Accepted:
+        raise ReferenceTakenError("given away")
+
+    monkeypatch.setattr(Intake, "accept", refuse)
+    person.send()
+    assert person.page.status_code == 503
+    assert "Keep these words." in person.text()
+
+
+def test_adding_more_is_a_supplement_that_names_the_first_reference(public: PublicHouse):
+    _, reference, words = send(public)
+    public.house.clock.advance(days=2)
+    person = come_back(public, reference, words)
+    person.press("add")
+    assert person.path == "/9"
+    person.press(story="There is more.")
+    assert read_title(person.page) == "Add this to what you sent"
+    person.send()
+    assert (read_title(person.page), reference in person.text()) == (THANKS, True)
+    assert "four words" not in person.text()
+    first, second = public.reports()
+    assert (second.clear.kind, second.clear.earlier_reference) == ("supplement", reference)
+    assert second.story == "There is more."
+    assert second.reply_key == first.reply_key
+    assert first.reply_by is not None
+    assert second.reply_by is not None
+    assert second.reply_by > first.reply_by
+    # The way back is kept for as long again.
+    ((_, expires_at, _),) = public.house.rows("return_places")
+    assert expires_at == int((NOW + timedelta(days=2 + RETURN_DAYS)).timestamp())
+    assert come_back(public, reference, words).path == "/17"
+
+
+def test_adding_more_by_a_grown_up_promises_no_day(public: PublicHouse):
+    _, reference, words = send(public, p4={"under_18": "no"})
+    person = come_back(public, reference, words)
+    person.press("add")
+    person.press(story="There is more.")
+    person.send()
+    assert [report.reply_by for report in public.reports()] == [None, None]
+    assert [report.under_18 for report in public.reports()] == ["no", "no"]  # else the desk would owe an answer
+    assert "If we need to know more" in person.text()
+
+
+def test_supplement_in_the_same_visit_keeps_words_and_key(public: PublicHouse):
+    person = public.person().start().walk_to("/9")
+    story_form = person.fill({"story": "The first words."})
+    person.post("/9", story_form)
+    person.walk_to("/14").send()
+    shown = read_numbers(person)
+    story_form["story"] = "The first words. And more."
+    person.post("/9", story_form)
+    person.send()
+    assert read_numbers(person) == shown
+    first, second = public.reports()
+    assert first.reply_key == second.reply_key is not None
+    assert len(public.house.rows("return_places")) == 1
+
+
+def test_send_pressed_twice_shows_the_same_words(public: PublicHouse):
+    person = public.person().start().walk_to("/14")
+    form = person.fill({}, "send")
+    shown = []
+    for _ in range(2):
+        person.post("/14", form)
+        shown.append(read_numbers(person))
+    assert shown[0] == shown[1]
+    assert len(public.house.rows("return_places")) == 1

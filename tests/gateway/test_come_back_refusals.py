@@ -1,0 +1,239 @@
+"""With the number or the words alone nobody learns anything: one sentence, one status, and nothing in any file."""
+
+import re
+
+import pytest
+
+from gateway.limits import LimitState
+from gateway.public import return_code
+from gateway.public.way_back import RETURN_DAYS
+from gateway.store.housekeeping import clean_store
+from partner_sdk.canonical import parse_base64url, to_base64url
+from partner_sdk.key_files import load_xwing_private_key
+from partner_sdk.sealing import make_suite
+from tests.gateway.public_fixtures import PublicHouse
+from tests.gateway.public_person import list_files, read_title
+from tests.gateway.return_builders import (
+    ANSWER,
+    ASKED,
+    REFUSED,
+    UNKNOWN_REFERENCE,
+    WRONG_WORDS,
+    come_back,
+    full,
+    post_reply,
+    send,
+    shape_of,
+)
+from tests.gateway.web_builders import LogCatcher
+
+
+def count_derivations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note each time that the costly step is paid for."""
+    paid: list[str] = []
+    derive = return_code.derive_seed
+
+    def note(code: str, *, reference: str) -> bytes:
+        paid.append(reference)
+        return derive(code, reference=reference)
+
+    monkeypatch.setattr(return_code, "derive_seed", note)
+    return paid
+
+
+def make_refusals(public: PublicHouse) -> dict[str, tuple[str, str]]:
+    _, reference, words = send(public)
+    _, other_reference, _ = send(public)
+    first, *rest = words.split()
+    return {
+        "wrong words": (reference, WRONG_WORDS),
+        "one word wrong": (reference, " ".join([("lemon" if first != "lemon" else "kite"), *rest])),
+        "other order": (reference, " ".join([*rest, first])),
+        "words of another": (other_reference, words),
+        "unknown reference": (UNKNOWN_REFERENCE, words),
+        "sandbox reference": (f"TEST-{UNKNOWN_REFERENCE}", words),
+        "no reference": ("", words),
+        "not a reference": ("hello", words),
+        "no words": (reference, ""),
+        "three words": (reference, " ".join(rest)),
+        "unknown words": (reference, "qwe rty uio pas"),
+    }
+
+
+def test_everything_that_is_wrong_shows_one_sentence_with_one_status(public: PublicHouse):
+    refusals = make_refusals(public)
+    pages = set()
+    for name, typed in refusals.items():
+        person = come_back(public, *typed)
+        assert REFUSED in person.text(), name
+        assert read_title(person.page) == f"Error: {ASKED}", name
+        pages.add((person.page.status_code, person.path, shape_of(person)))
+    assert len(refusals) == 11
+    assert {status for status, _, _ in pages} == {200}
+    assert len(pages) == 1
+
+
+def test_what_was_typed_stays_on_the_page(public: PublicHouse):
+    person = come_back(public, "k7qf <b>", "Blue, kite")
+    assert 'value="k7qf &lt;b&gt;"' in person.text()
+    assert 'value="Blue, kite"' in person.text()
+
+
+def test_expired_place_shows_the_same_sentence_and_is_swept_with_its_replies(public: PublicHouse):
+    _, reference, words = send(public)
+    post_reply(public, public.reports()[0], reference)
+    wrong = shape_of(come_back(public, reference, WRONG_WORDS))
+    public.house.clock.advance(days=RETURN_DAYS - 1)
+    assert come_back(public, reference, words).path == "/17"
+    public.house.clock.advance(days=1)
+    assert shape_of(come_back(public, reference, words)) == wrong
+    assert clean_store(public.gateway.store, now=public.house.clock()).places == 1
+    assert (public.house.rows("return_places"), public.house.rows("replies")) == ([], [])
+    assert shape_of(come_back(public, reference, words)) == wrong
+
+
+def test_sixth_try_in_an_hour_shows_the_same_sentence_even_with_the_right_words(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    _, reference, words = send(public)
+    _, other_reference, other_words = send(public)
+    paid = count_derivations(monkeypatch)
+    wrong = {shape_of(come_back(public, reference, WRONG_WORDS)) for _ in range(5)}
+    assert shape_of(come_back(public, reference, words)) in wrong
+    assert len(wrong) == 1
+    assert paid == [reference] * 5
+    # Another reference has its own tries.
+    assert come_back(public, other_reference, other_words).path == "/17"
+
+
+def test_costly_step_is_paid_only_behind_the_lookup(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    _, reference, words = send(public)
+    paid = count_derivations(monkeypatch)
+    for typed in ((UNKNOWN_REFERENCE, words), ("", words), (reference, "qwe rty uio pas"), (reference, "")):
+        come_back(public, *typed)
+    assert paid == []
+    come_back(public, reference, words)
+    assert paid == [reference]
+
+
+def test_full_queue_shows_the_same_sentence_to_who_returns(public: PublicHouse):
+    _, reference, words = send(public)
+    wrong = shape_of(come_back(public, reference, WRONG_WORDS))
+    queue = public.app.extensions["public_door"].return_codes.queue
+    with full(queue):
+        assert shape_of(come_back(public, reference, words)) == wrong
+    assert come_back(public, reference, words).path == "/17"
+
+
+def test_storage_that_is_down_is_said_and_what_was_typed_stays(public: PublicHouse):
+    _, reference, words = send(public)
+    person = public.person()
+    person.get("/16")
+    form = person.fill({"reference": reference, "words_typed": words})
+    with public.broken("missing"):
+        person.post("/16", form)
+        assert person.page.status_code == 503
+        assert f'value="{words}"' in person.text()
+        assert REFUSED not in person.text()
+
+
+def test_full_table_of_drafts_is_said(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    _, reference, words = send(public)
+    monkeypatch.setattr("gateway.public.draft_rows.has_rows", lambda _connection, *, number: number > 0)
+    person = come_back(public, reference, words)
+    assert person.page.status_code == 503
+    assert "tel:" in person.text()
+
+
+def test_neither_words_nor_replies_are_in_any_file_log_or_cookie(public: PublicHouse):
+    with LogCatcher() as log:
+        _, reference, words = send(public)
+        post_reply(public, public.reports()[0], reference)
+        person = come_back(public, reference, words)
+        assert ANSWER in person.text()
+        person.get("/17")
+    session = str(public.session_of(person))
+    files = list_files(public.house.state)
+    assert len(files) > 4
+    for secret in (words, words.replace(" ", ""), ANSWER, public.drafts_of(person)[0].returned.seed):
+        raw = secret if isinstance(secret, bytes) else secret.encode()
+        assert not [path for path in files if raw in path.read_bytes()]
+        assert to_base64url(raw) not in session
+        assert str(secret) not in log.text
+    assert reference not in log.text
+    assert {line["route"] for line in log.lines if line["event"] == "request"} <= {"journey", "/feed/replies"}
+
+
+def test_whole_database_and_settings_without_words_open_neither_place_nor_reply(public: PublicHouse):
+    _, reference, _ = send(public)
+    box = post_reply(public, public.reports()[0], reference)
+    ((_, _, place),) = public.house.rows("return_places")
+    keys = list((public.house.state / "keys").iterdir())
+    assert len(keys) == 2
+    secrets = {
+        parse_base64url(found)
+        for path in (*keys, public.house.state / "gateway.toml")
+        if path.exists()
+        for found in re.findall(r"[A-Za-z0-9_-]{43}", path.read_text())
+        if len(found) == 43 and found[-1] in "AEIMQUYcgkosw048"
+    }
+    assert len(secrets) >= 2
+    for secret in secrets:
+        for raw in (box, place):
+            with pytest.raises(Exception, match=r"^$"):  # InvalidTag has no text
+                make_suite().decrypt(raw[15:], load_xwing_private_key(secret))
+
+
+def test_report_of_another_person_does_not_hold_the_same_key(public: PublicHouse):
+    for _ in range(2):
+        send(public)
+    first, second = public.reports()
+    assert first.reply_key != second.reply_key
+
+
+def test_network_over_its_limit_waits_a_few_seconds_and_keeps_what_it_typed(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    _, reference, words = send(public)
+    count = public.gateway.limits.limit_state
+
+    def over(name: str, *, subject: str | None = None) -> LimitState:
+        return LimitState(name, True, 1, 600, 0, 600) if name == "public-return" else count(name, subject=subject)
+
+    monkeypatch.setattr(public.gateway.limits, "limit_state", over)
+    person = come_back(public, reference, words)
+    assert person.page.status_code == 429
+    assert f'value="{words}"' in person.text()
+    public.house.clock.advance(seconds=5)
+    person.press()
+    assert person.path == "/17"
+
+
+def test_failed_token_shows_the_page_again_with_what_was_typed(public: PublicHouse):
+    _, reference, words = send(public)
+    person = public.person()
+    person.get("/16")
+    form = person.fill({"reference": reference, "words_typed": words, "csrf_token": "spoiled"})
+    person.post("/16", form)
+    assert person.page.status_code == 400
+    person.press()
+    assert person.path == "/17"
+
+
+def test_browser_without_cookies_is_told_with_phone_numbers(public: PublicHouse):
+    person = public.person(keeps_cookies=False)
+    person.get("/16")
+    person.press(reference=UNKNOWN_REFERENCE, words_typed=WRONG_WORDS)
+    assert person.page.status_code == 400
+    person.press()
+    assert read_title(person.page) == "This phone blocks something we need"
+    assert "tel:" in person.text()
+
+
+def test_tries_are_counted_by_a_keyed_hash_and_never_by_the_reference(public: PublicHouse):
+    _, reference, _ = send(public)
+    come_back(public, reference, WRONG_WORDS)
+    keys = " ".join(public.gateway.limits.limiter.storage.keys)
+    assert "come-back" in keys
+    assert reference not in keys
+    assert reference.replace("-", "") not in keys

@@ -1,0 +1,237 @@
+"""The return code: a list of easy words, the key that they give, and the queue that bounds what it costs."""
+
+import hashlib
+import hmac
+import re
+import threading
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from gateway.public.return_code import (
+    CODE_WORDS,
+    WORD_COUNT,
+    DerivationQueue,
+    ReturnCodes,
+    ReturnWordsError,
+    derive_seed,
+    draw_code,
+    find_code,
+    load_return_words,
+    make_reply_public_key,
+    make_return_codes,
+)
+from partner_sdk.canonical import parse_base64url
+from partner_sdk.key_files import load_xwing_private_key
+
+WORDS = load_return_words()
+CODE, REFERENCE = "blue kite otter lemon", "K7QF-2M9TX-D"
+# Made once with the steps of WIRE.md §9.2 and kept: codes that were given out must open for ever.
+SEED_OF_CODE = "a86dc39f1654b33e9c3ba23e831a7685be5184cdda1974cc9bb044ea75b70a60"
+
+
+def test_list_has_2048_different_words_of_three_to_six_small_letters() -> None:
+    assert len(WORDS) == len(set(WORDS)) == WORD_COUNT == 2048
+    assert list(WORDS) == sorted(WORDS)
+    assert [word for word in WORDS if not re.fullmatch("[a-z]{3,6}", word)] == []
+
+
+def test_no_word_is_another_ones_plural() -> None:
+    known = set(WORDS)
+    plurals = [(one, many) for one in WORDS for many in (f"{one}s", f"{one}es", f"{one[:-1]}ies") if many in known]
+    assert plurals == []
+
+
+# Both would be heard alike; a test can not know all pairs, but these are those that nine-year-olds meet.
+SOUND_ALIKE = """
+    sea see, meet meat, pair pear, flower flour, son sun, night knight, bear bare, deer dear, hair hare, mail male,
+    sail sale, tail tale, week weak, wood would, write right, blue blew, red read, road rode, rose rows, sew sow,
+    stair stare, steal steel, two too, wait weight, way weigh, wear where, whole hole, one won, eye pie, four for,
+    hour our, here hear, by buy, knew new, nose knows, peace piece, plane plain, poor pour, rain reign, ring wring,
+    root route, scene seen, sauce source, caught court, paw poor, saw sore, brake break, berry bury, board bored,
+    ceiling sealing, cell sell, creak creek, dew due, fair fare, feet feat, fir fur, heel heal, horse hoarse, key quay,
+    knot not, lane lain, maid made, moose mousse, muscle mussel, pail pale, peel peal, pole poll, sole soul, tea tee,
+    toe tow, waist waste, which witch, whale wail, yolk yoke, farther father, panda pander, tuna tuner, currant current
+"""
+
+
+def test_no_two_words_sound_alike() -> None:
+    known = set(WORDS)
+    pairs = [pair.split() for pair in SOUND_ALIKE.split(",")]
+    assert len(pairs) >= 75
+    assert [pair for pair in pairs if set(pair) <= known] == []
+
+
+UNKIND = """
+    abuse alone bad bed bang beat belt bite blade bleed blood body boy breast bum burn child choke cry cut dad
+    dead death devil die dirty drown drug evil fat fear fight fire force gay ghost girl grab grave groom gun
+    hang hate hell hit hurt idiot jail kill kiss knife lick lips love mum naked nude pain pants poison police
+    pill prison punch rape sad scar scare scream secret sex shame shoot shot sick sin skin slap slave smack
+    snake strip stupid suck tear threat tie tied touch trap ugly victim weapon whip witch wound wrong
+"""
+
+
+def test_no_word_is_rude_or_frightening() -> None:
+    unkind = UNKIND.split()
+    assert len(unkind) > 90
+    assert set(unkind) & set(WORDS) == {"belt"}  # of a coat
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["one two three", "\n".join(WORDS[:-1]), "\n".join((*WORDS[:-1], WORDS[0])), "\n".join((*WORDS[:-1], "Two-part"))],
+)
+def test_list_that_is_not_what_codes_are_drawn_from_is_an_error_at_the_start(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text(text, "ascii")
+    with pytest.raises(ReturnWordsError):
+        load_return_words(path)
+
+
+def test_code_is_four_words_of_the_list_and_every_word_comes_alike() -> None:
+    first, last = bytes(8), b"\xff" * 8
+    assert draw_code(WORDS, random=lambda _: first) == " ".join([WORDS[0]] * CODE_WORDS)
+    assert draw_code(WORDS, random=lambda _: last) == " ".join([WORDS[-1]] * CODE_WORDS)
+    assert draw_code(WORDS, random=lambda _: bytes(range(8))) == " ".join(
+        (WORDS[0x0001], WORDS[0x0203], WORDS[0x0405], WORDS[0x0607])
+    )
+    drawn = [int.from_bytes(number.to_bytes(2, "big"), "big") % WORD_COUNT for number in range(65536)]
+    assert {drawn.count(number) for number in (0, 1, 1024, 2047)} == {32}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "lemon kite otter zebra",
+        "Lemon Kite Otter Zebra",
+        "LEMON, KITE, OTTER, ZEBRA.",
+        "  lemon\tkite\r\notter   zebra ",
+        "1. lemon 2. kite 3. otter 4. zebra",
+        "lemon-kite-otter-zebra",
+    ],
+)
+def test_typed_words_are_forgiven_their_spelling_aids(typed: str) -> None:
+    assert find_code(typed, words=WORDS) == "lemon kite otter zebra"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", "lemon", "lemon kite otter", "lemon kite otter zebra lemon", "lemon kite otter zebrra", "\x00", "é" * 999,
+     "x" * 500 + " lemon kite otter zebra", "lemonkiteotterzebra"],
+)  # fmt: skip
+def test_what_can_be_no_code_is_none_and_costs_nothing(typed: str) -> None:
+    assert find_code(typed, words=WORDS) is None
+
+
+def test_seed_is_what_the_wire_says_step_by_step() -> None:
+    salt = hashlib.sha256(b"report-abuse return code salt v1" + b"K7QF-2M9TX-D").digest()
+    raw = Argon2id(salt=salt, length=32, iterations=3, lanes=1, memory_cost=65536).derive(b"blue kite otter lemon")
+    # RFC 5869 by hand: extract under 32 zero bytes, one block of expand.
+    extracted = hmac.new(bytes(32), raw, "sha256").digest()
+    expected = hmac.new(extracted, b"report-abuse return code seed v1\x01", "sha256").digest()
+    assert derive_seed(CODE, reference=REFERENCE) == expected
+    assert expected.hex() == SEED_OF_CODE
+
+
+def test_seed_hangs_on_every_word_and_on_the_reference() -> None:
+    seeds = {
+        derive_seed(code, reference=reference)
+        for code, reference in (
+            (CODE, REFERENCE),
+            ("blue kite otter lemons", REFERENCE),
+            ("kite blue otter lemon", REFERENCE),
+            (CODE, "C5H6-6S35C-3"),
+        )
+    }
+    assert len(seeds) == 4
+
+
+def test_public_half_is_that_of_the_private_key() -> None:
+    seed = bytes(range(32))
+    public = load_xwing_private_key(seed).public_key()
+    raw = parse_base64url(make_reply_public_key(seed), length=1216)
+    assert raw
+    assert type(public).__name__ == "MLKEM768X25519PublicKey"
+
+
+def test_one_derivation_runs_at_a_time() -> None:
+    queue = DerivationQueue(most_waiting=3, wait_seconds=10)
+    running, most, guard = 0, 0, threading.Lock()
+
+    def work() -> str:
+        nonlocal running, most
+        with guard:
+            running += 1
+            most = max(most, running)
+        threading.Event().wait(0.01)
+        with guard:
+            running -= 1
+        return "done"
+
+    found: list[str | None] = []
+    threads = [threading.Thread(target=lambda: found.append(queue.run(work))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (found, most) == (["done"] * 4, 1)
+
+
+def hold(queue: DerivationQueue) -> tuple[threading.Thread, threading.Event]:
+    """Keep the queue's one place at work until the event is set."""
+    started, release = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        started.set()
+        return release.wait(30)
+
+    thread = threading.Thread(target=queue.run, args=(work,))
+    thread.start()
+    assert started.wait(30)
+    return thread, release
+
+
+def test_full_queue_says_so_at_once() -> None:
+    queue = DerivationQueue(most_waiting=0, wait_seconds=30)
+    thread, release = hold(queue)
+    late = threading.Timer(5, release.set)  # who waits gets its turn then, and fails the test
+    late.start()
+    assert queue.run(lambda: "never") is None
+    late.cancel()
+    release.set()
+    thread.join()
+    assert queue.run(lambda: "now") == "now"
+
+
+def test_wait_is_bounded() -> None:
+    queue = DerivationQueue(most_waiting=1, wait_seconds=0.05)
+    thread, release = hold(queue)
+    assert queue.run(lambda: "never") is None
+    release.set()
+    thread.join()
+    assert queue.run(lambda: "now") == "now"
+
+
+def test_work_that_fails_gives_its_place_back() -> None:
+    queue = DerivationQueue(most_waiting=0, wait_seconds=1)
+
+    def fail() -> None:
+        raise MemoryError("no 64 MiB")
+
+    for _ in range(3):
+        with pytest.raises(MemoryError):
+            queue.run(fail)
+    assert queue.run(lambda: "now") == "now"
+
+
+def test_codes_of_a_process_give_the_seed_or_none_when_the_queue_is_full() -> None:
+    codes = make_return_codes()
+    code = codes.draw(random=lambda number: bytes(range(number)))
+    assert codes.find_code(code.upper()) == code
+    assert codes.find_seed(code, reference=REFERENCE) == derive_seed(code, reference=REFERENCE)
+    full = ReturnCodes(words=codes.words, queue=DerivationQueue(most_waiting=0))
+    thread, release = hold(full.queue)
+    assert full.find_seed(code, reference=REFERENCE) is None
+    release.set()
+    thread.join()

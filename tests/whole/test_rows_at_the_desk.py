@@ -1,0 +1,114 @@
+"""The rows of requirements.md from the real form to the desk's case: seven people, one desk, one process."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from gateway.app import make_app
+from gateway.desk.store.schema import CASES
+from tests.desk.desk_loop import Loop, make_loop
+from tests.gateway.public_person import Person
+from tests.gateway.public_walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERSEAS, UNDER_18, URGENT, ScreenAnswers
+
+WAYS: dict[str, ScreenAnswers] = {
+    "under 18": UNDER_18,
+    "adult": ADULT,
+    "content only": CONTENT_ONLY,
+    "bullying only": BULLYING_ONLY,
+    "overseas": OVERSEAS,
+    "urgent": URGENT,
+}
+PLAIN = {
+    "priority": "P3",
+    "danger": False,
+    "reply_owed": True,
+    "reply_by": "2026-11-27",
+    "region": "england",
+    "country": None,
+    "meeting_soon": False,
+    "flagged": False,
+    "has_reply_key": True,
+    "redirected_to": None,
+    "door": "public",
+}
+EXPECTED: dict[str, dict[str, Any]] = {
+    "under 18": PLAIN,
+    "adult": PLAIN | {"reply_owed": False, "reply_by": None},
+    "content only": PLAIN,
+    "bullying only": PLAIN,
+    "overseas": PLAIN | {"region": "not_uk", "country": "us"},
+    "urgent": PLAIN | {"priority": "P1", "danger": True, "meeting_soon": True},
+}
+
+
+def make_person(loop: Loop) -> Person:
+    app = make_app(loop.gateway.config, ("public",), state=loop.folder / "gateway", gateway=loop.gateway)
+    return Person(app)
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Each way walked through the form, and then everything collected at the desk."""
+    loop = make_loop(Path(tmp_path_factory.mktemp("rows")))
+    references = {}
+    for name, way in WAYS.items():
+        person = make_person(loop).start()
+        loop.clock.advance(minutes=2)  # a person takes a while; whoever does not is flagged
+        person.walk_to("/14", way).send()
+        references[name] = person.text().split('class="reference" translate="no">')[1].split("<")[0]
+    # The seventh wants to give no name: the form hands over, and nothing comes to the desk (R25).
+    nameless = make_person(loop).start().walk_to("/11")
+    nameless.press("see:no_name")
+    assert "Crimestoppers" in nameless.text()
+    nameless.get("/leave", Sec_Fetch_Site="same-origin")
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        rows = {row.reference: dict(row._mapping) for row in connection.execute(select(CASES))}
+    assert len(rows) == len(WAYS)
+    return {name: rows[reference] for name, reference in references.items()}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_case_says_what_its_row_needs(cases: dict[str, dict[str, Any]], name: str) -> None:
+    case = cases[name]
+    assert {column: case[column] for column in PLAIN} == EXPECTED[name]
+
+
+def test_urgent_case_is_the_only_one_above_the_others(cases: dict[str, dict[str, Any]]) -> None:
+    assert [name for name, case in cases.items() if case["priority"] == "P1"] == ["urgent"]
+
+
+def test_report_that_was_filled_in_too_fast_is_flagged_and_still_a_case(tmp_path: Path) -> None:
+    loop = make_loop(tmp_path)
+    person = make_person(loop).start().walk_to("/14")
+    person.send()
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        (case,) = connection.execute(select(CASES)).all()
+    assert (case.flagged, case.reply_owed) == (True, True)
+
+
+@pytest.mark.parametrize("collects_between", [False, True], ids=["at once", "one by one"])
+@pytest.mark.parametrize(("way", "is_owed"), [(UNDER_18, True), (ADULT, False)], ids=["child", "adult"])
+def test_what_is_added_after_send_is_owed_an_answer_as_the_report_was(
+    tmp_path: Path, way: ScreenAnswers, *, is_owed: bool, collects_between: bool
+) -> None:
+    loop = make_loop(tmp_path)
+    person = make_person(loop).start().walk_to("/9", way)
+    story = person.fill({"story": "The first words."})
+    person.post("/9", story)
+    person.walk_to("/14", way).send()
+    if collects_between:
+        loop.collect()
+    story["story"] = "And more."
+    person.post("/9", story)
+    person.send()
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        rows = connection.execute(select(CASES).order_by(CASES.c.received_at)).all()
+    assert len(rows) == 2
+    assert len({row.cluster_id for row in rows}) == 1
+    assert [row.reply_owed for row in rows] == [is_owed] * 2
+    assert [row.reply_by is not None for row in rows] == [is_owed] * 2
