@@ -88,4 +88,4 @@ def test_link_of_the_snippet_opens_the_form(app: Flask):
     assert address is not None
     person = Person(app)
     person.start(address[1].removeprefix(PUBLIC_ORIGIN))
-    assert person.path == "/3"
+    assert person.path == "/2"
