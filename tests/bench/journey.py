@@ -1,15 +1,21 @@
 """Figures of the public door: whole journeys through the short form, with its real pages, redirects, cookies and Send.
 
 Run `python tests/bench/journey.py` (`--json` for one object). What counts is server CPU: the walker's own is left out,
-so rates by the clock say little.
+so rates by the clock say little. Each window of whole journeys has one beside it that stops before Send, and the key
+of a return code is stretched here as often: together they say where the time goes.
 """
 
 import argparse
 import json
+import secrets
 import statistics
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +25,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # tests/ is a fold
 
 from gateway.demo.form_walk import walk_form
 from gateway.demo.loop import ANSWERS, Loop
+from gateway.public.return_code import make_return_codes
+from gateway.public.wording import load_wording
 from tests.bench.process_times import cpu_seconds_of_group, find_listener_group
 
 WALKERS = 4
+CHECK_HEADING = load_wording("en").screen("check")["title"]
 TARGET_JOURNEYS, TARGET_REQUESTS = 25, 500
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one journey of a window took."""
+
+    cpu_seconds: float
+    requests: float
 
 
 class CountingSession(requests.Session):
@@ -44,13 +61,41 @@ def walk_once(origin: str) -> int:
     return session.requests_sent
 
 
-def run_window(loop: Loop, *, group: int, journeys: int) -> dict[str, float]:
-    """Walk `journeys` journeys, a few at once; returns journeys and requests per server-CPU-second."""
+class BeforeSendError(Exception):
+    """The walk has come to the page with the Send button."""
+
+
+def walk_to_check(origin: str) -> int:
+    """Walk one journey up to the check page and return how many requests it took."""
+    session = CountingSession()
+
+    def stop_at_check(heading: str) -> None:
+        if heading == CHECK_HEADING:
+            raise BeforeSendError
+
+    with suppress(BeforeSendError):
+        walk_form(origin, ANSWERS, session=session, tell=stop_at_check)
+        raise SystemExit("A walk never came to the check page.")
+    return session.requests_sent
+
+
+def run_window(walk: Callable[[str], int], loop: Loop, *, group: int, journeys: int) -> Window:
+    """Walk `journeys` journeys, a few at once; returns server-CPU-seconds and requests for one journey."""
     before = cpu_seconds_of_group(group)
     with ThreadPoolExecutor(WALKERS) as pool:
-        sent = sum(pool.map(walk_once, [loop.origin] * journeys))
-    used = cpu_seconds_of_group(group) - before
-    return {"journeys": journeys / used, "requests": sent / used, "requests_per_journey": sent / journeys}
+        sent = sum(pool.map(walk, [loop.origin] * journeys))
+    return Window((cpu_seconds_of_group(group) - before) / journeys, sent / journeys)
+
+
+def measure_stretching(times: int = 5) -> float:
+    """Return the CPU-seconds that one key of a return code takes on this machine, now."""
+    codes = make_return_codes()
+    code = codes.draw(random=secrets.token_bytes)
+    start = time.process_time()
+    for _ in range(times):
+        if codes.find_seed(code, reference="K7QF-2M9TX-D") is None:
+            raise SystemExit("The queue of return codes was full.")
+    return (time.process_time() - start) / times
 
 
 def run(folder: Path, *, port: int, windows: int, journeys: int) -> dict[str, Any]:
@@ -61,16 +106,31 @@ def run(folder: Path, *, port: int, windows: int, journeys: int) -> dict[str, An
         loop.start_gateway()
         loop.publish()
         group = find_listener_group(loop.ports.gateway)
-        run_window(loop, group=group, journeys=WALKERS)  # warms up
-        figures = [run_window(loop, group=group, journeys=journeys) for _ in range(windows)]
+        run_window(walk_once, loop, group=group, journeys=WALKERS)  # warms up
+        whole, before_send, stretching = [], [], []
+        for _ in range(windows):
+            whole.append(run_window(walk_once, loop, group=group, journeys=journeys))
+            before_send.append(run_window(walk_to_check, loop, group=group, journeys=journeys))
+            stretching.append(measure_stretching())
     finally:
         loop.stop()
-    by_journey = sorted(figure["journeys"] for figure in figures)
+    rates = sorted(1 / window.cpu_seconds for window in whole)
+    pages = statistics.median(window.cpu_seconds for window in before_send)
+    all_of_it = statistics.median(window.cpu_seconds for window in whole)
+    code = statistics.median(stretching)
     result: dict[str, Any] = {
-        "journeys_per_cpu_second": round(statistics.median(by_journey), 1),
-        "journeys_interval": [round(by_journey[0], 1), round(by_journey[-1], 1)],
-        "requests_per_cpu_second": round(statistics.median(figure["requests"] for figure in figures), 1),
-        "requests_per_journey": figures[0]["requests_per_journey"],
+        "journeys_per_cpu_second": round(statistics.median(rates), 1),
+        "journeys_interval": [round(rates[0], 1), round(rates[-1], 1)],
+        "requests_per_cpu_second": round(whole[0].requests / all_of_it, 1),
+        "requests_per_journey": whole[0].requests,
+        "milliseconds_of_cpu": {
+            "a whole journey": round(1000 * all_of_it, 1),
+            "its pages before Send": round(1000 * pages, 1),
+            "the key of the return code (Argon2id, 64 MiB, t=3)": round(1000 * code, 1),
+            "Send without that key, and the thank-you page": round(1000 * (all_of_it - pages - code), 1),
+        },
+        "requests_per_cpu_second_before_send": round(before_send[0].requests / pages, 1),
+        "journeys_per_cpu_second_but_for_the_key": round(1 / (all_of_it - code), 1),
         "windows": windows,
     }
     result["meets"] = {
