@@ -19,10 +19,12 @@ class FormWalkError(Exception):
 
 @dataclass
 class Page:
-    """What a reader sees of one page: its heading, its reference if it has one, and its first form."""
+    """What a reader sees of one page: its heading, reference and return code if it has them, texts, and first form."""
 
     heading: str = ""
     reference: str = ""
+    words: str = ""
+    said: list[str] = field(default_factory=list)
     action: str = ""
     hidden: list[tuple[str, str]] = field(default_factory=list)
     fields: dict[str, list[str]] = field(default_factory=dict)
@@ -49,8 +51,12 @@ class _PageReader(HTMLParser):
             self.page.buttons.append((given["name"], given.get("value", "")))
         elif tag == "h1":
             self._inside = "heading"
-        elif "reference" in given.get("class", "").split() and not self.page.reference:
+        elif "words" in given.get("class", "").split():
+            self._inside = "words"
+        elif "reference" in given.get("class", "").split():
             self._inside = "reference"
+        elif "said" in given.get("class", "").split():
+            self._inside = "said"
 
     def handle_endtag(self, tag: str) -> None:
         self._inside = None
@@ -60,6 +66,10 @@ class _PageReader(HTMLParser):
             self.page.heading += data
         elif self._inside == "reference":
             self.page.reference += data.strip()
+        elif self._inside == "words":
+            self.page.words += data.strip()
+        elif self._inside == "said":
+            self.page.said.append(data)
 
 
 def read_page(text: str) -> Page:
@@ -86,7 +96,19 @@ def walk_form(
     session: requests.Session | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> str:
-    """Fill in the form at `origin` and return the reference on the thank-you page; raise `FormWalkError` otherwise.
+    """Fill in the form at `origin` and return the reference on the thank-you page; as `walk_to_thanks`."""
+    return walk_to_thanks(origin, answers, entry=entry, session=session, tell=tell).reference
+
+
+def walk_to_thanks(
+    origin: str,
+    answers: Answers,
+    *,
+    entry: str = "/",
+    session: requests.Session | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Page:
+    """Fill in the form at `origin` and return the thank-you page; raise `FormWalkError` otherwise.
 
     `entry` is the link of a button, or the plain start. `tell` hears the heading of every page. Answers whose field
     never comes up are an error: nothing is left unsaid.
@@ -102,7 +124,7 @@ def walk_form(
             if page.reference:
                 if left:
                     raise FormWalkError(f"The form never asked for {', '.join(sorted(left))}.")
-                return page.reference
+                return page
             if not page.action or not page.buttons:
                 raise FormWalkError(f"The page {page.heading!r} leads nowhere.")
             data = [*page.hidden]
@@ -111,3 +133,15 @@ def walk_form(
             data.append(_find_way_on(page.buttons, left))
             response = browser.post(urljoin(response.url, page.action), data=data, timeout=TIMEOUT_SECONDS)
         raise FormWalkError(f"The form did not end within {MOST_PAGES} pages; it stood at {page.heading!r}.")
+
+
+def read_replies(origin: str, *, reference: str, words: str) -> list[str]:
+    """Come back with number and words in a new browser and return the texts that wait; raise `FormWalkError`."""
+    with requests.Session() as browser:
+        page = read_page(browser.get(f"{origin}/16", timeout=TIMEOUT_SECONDS).text)
+        data = [*page.hidden, ("reference", reference), ("words_typed", words), ("action", "continue")]
+        answer = browser.post(urljoin(origin, page.action), data=data, timeout=TIMEOUT_SECONDS)
+        found = read_page(answer.text)
+    if found.reference != reference:
+        raise FormWalkError(f"The number and the words led to {found.heading!r}.")
+    return found.said

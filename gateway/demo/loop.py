@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.demo.form_walk import Answers, FormWalkError, walk_form
+from gateway.demo.form_walk import Answers, FormWalkError, read_replies, walk_to_thanks
 from gateway.demo.processes import DemoError, Processes, check_ports_are_free
 
 GATEWAY, DESK, PARTNER = "gateway.cli", "gateway.desk.cli", "partner_sdk.cli"
@@ -46,6 +46,7 @@ PAGER: Final = """
 desk = "mailto:day@team.example"
 out_of_hours = "mailto:night@team.example"
 """
+REPLY: Final = "Hello Sam. Thank you for telling us. We will call your school today. [message]"
 CLOSING: Final = (
     *("--outcome", "used", "--kind", "grooming", "--age-band", "13_15", "--weakness", "open_direct_messages"),
     *("--assessor", ASSESSOR, "--immediate-risk", "no", "--urgent", "no", "--urgent-dissemination", "no"),
@@ -90,6 +91,7 @@ class Loop:
             folder / name for name in ("gateway", "desk", "partner")
         )
         self._tell = tell
+        self.return_words = ""
         self.processes = Processes(folder / "logs")
 
     @property
@@ -156,9 +158,26 @@ class Loop:
     def file_public_report(self) -> str:
         """Walk the real form, from the example service's button on, and return the reference of its last page."""
         try:
-            return walk_form(self.origin, ANSWERS, entry=f"/?from={PARTNER_ID}", tell=self._tell)
+            thanks = walk_to_thanks(self.origin, ANSWERS, entry=f"/?from={PARTNER_ID}", tell=self._tell)
         except FormWalkError as error:
             raise DemoError(str(error)) from None
+        self.return_words = thanks.words
+        return thanks.reference
+
+    def reply_to_child(self, reference: str) -> str:
+        """Let the desk read and answer, and the person come back with number and words; returns what they read."""
+        text = self.folder / "reply.txt"
+        text.write_text(REPLY, encoding="utf-8")
+        self.run_desk("case", "show", reference)
+        self.run_desk("case", "reply", reference, "--text-file", str(text))
+        self.run_desk("collect")
+        try:
+            said = read_replies(self.origin, reference=reference, words=self.return_words)
+        except FormWalkError as error:
+            raise DemoError(str(error)) from None
+        if said != [REPLY]:
+            raise DemoError("The person who came back does not see what the desk wrote.")
+        return said[0]
 
     def submit_industry_report(self, file: Path) -> dict[str, Any]:
         """Submit a report file through the SDK and verify the receipt offline; returns what the command says."""

@@ -23,6 +23,7 @@ from tests.whole.conftest import find_free_ports
 RUN_SECONDS, STEP_SECONDS = 240, 120
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "public_reference": str,
+    "reply_read": bool,
     "industry_reference": str,
     "digest_id": str,
     "desk_opened": int,
@@ -114,6 +115,7 @@ def test_json_names_what_the_loop_brought(first: subprocess.CompletedProcess[str
     assert re.fullmatch(r"20\d\d-Q[1-4]\.example-chat", result["digest_id"])
     assert (type(result["desk_opened"]), result["desk_opened"]) == (int, 2)
     assert result["receipt_verified"] is True
+    assert result["reply_read"] is True
     assert result["digest_opened"] is True
     assert 0 < result["seconds"] < RUN_SECONDS
 

@@ -1,0 +1,84 @@
+"""The way back: a child sends, the desk reads and answers, the child comes back with its words, and adds more."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from gateway.app import make_app
+from gateway.desk.casework.cases import open_case
+from gateway.desk.replying.replies import ReplyDraft, write_reply
+from gateway.desk.replying.reply_post import send_replies
+from gateway.desk.store.schema import CASES
+from tests.desk.desk_loop import ACTOR, Loop, make_loop
+from tests.gateway.public_person import Person, list_files
+from tests.gateway.return_builders import read_numbers
+
+ANSWER = "Reply-Marker: you did the right thing. Ask for Alex when you call."
+STORY = "Story-Marker: more happened."
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Loop:
+    return make_loop(tmp_path)
+
+
+def make_person(loop: Loop) -> Person:
+    return Person(make_app(loop.gateway.config, ("public",), state=loop.folder / "gateway", gateway=loop.gateway))
+
+
+def send(loop: Loop) -> tuple[str, str]:
+    person = make_person(loop).start()
+    loop.clock.advance(minutes=2)
+    return read_numbers(person.walk_to("/14").send())
+
+
+def come_back(loop: Loop, reference: str, words: str) -> Person:
+    person = make_person(loop)
+    person.get("/16")
+    person.press(reference=reference, words_typed=words)
+    assert person.path == "/17"
+    return person
+
+
+def test_stage_and_answer_reach_the_child_step_by_step(loop: Loop) -> None:
+    reference, words = send(loop)
+    assert "We have got it. Our team will read it." in come_back(loop, reference, words).text()
+    loop.collect()
+    assert "It is with our team." in come_back(loop, reference, words).text()
+    open_case(loop.desk, reference, actor=ACTOR)
+    send_replies(loop.desk, loop.desk.make_feed())
+    assert "Someone from our team has read it." in come_back(loop, reference, words).text()
+    write_reply(loop.desk, reference, ReplyDraft(ANSWER, is_the_reply=False), actor=ACTOR)
+    assert ANSWER not in come_back(loop, reference, words).text()
+    send_replies(loop.desk, loop.desk.make_feed())
+    assert ANSWER in come_back(loop, reference, words).text()
+
+
+def test_answer_can_be_read_on_no_disk(loop: Loop) -> None:
+    reference, words = send(loop)
+    loop.collect()
+    open_case(loop.desk, reference, actor=ACTOR)
+    write_reply(loop.desk, reference, ReplyDraft(ANSWER, is_the_reply=False), actor=ACTOR)
+    send_replies(loop.desk, loop.desk.make_feed())
+    come_back(loop, reference, words)
+    files = list_files(loop.folder)
+    assert len(files) >= 10
+    assert [path for path in files if b"Reply-Marker" in path.read_bytes()] == []
+
+
+def test_what_is_added_later_joins_the_first_case(loop: Loop) -> None:
+    reference, words = send(loop)
+    loop.collect()
+    person = come_back(loop, reference, words)
+    person.press("add")
+    loop.clock.advance(minutes=1)
+    person.press(story=STORY)
+    person.send()
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        cases = connection.execute(select(CASES)).all()
+    assert len(cases) == 2
+    assert len({case.cluster_id for case in cases}) == 1
+    added = next(case for case in cases if case.reference != reference)
+    assert open_case(loop.desk, added.reference, actor=ACTOR).content.story == STORY
