@@ -37,8 +37,8 @@ bench: install ## the figures of docs/performance.md
 	@$(VENV)/python tests/bench/journey.py
 	@$(VENV)/python tests/bench/desk.py
 
-vectors: install ## make the wire's test vectors anew (they change: sealing is random)
-	@$(VENV)/python tests/contract/make_vectors.py
+vectors: install ## make the test vectors of the wire anew (NAMES="page reply" for some; sealed boxes change)
+	@$(VENV)/python -m tests.contract.make_vectors $(NAMES)
 
 lock: install ## resolve the newest libraries into requirements.lock, with hashes, without index addresses
 	@$(VENV)/python -m pip install --quiet uv

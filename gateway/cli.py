@@ -17,6 +17,7 @@ from gateway.cli_counts import run_counts
 from gateway.cli_stale import run_stale_data
 from gateway.config import GatewayConfig, ListenerConfig, Role, StateFolder, load_config
 from gateway.doctor import examine
+from gateway.guidance.stale_command import add_stale_options
 from gateway.housekeeping import housekeeping
 from gateway.key_folder import read_cookie_secret, read_receipt_key
 from gateway.new_gateway import NewGateway, create_gateway
@@ -26,7 +27,6 @@ from gateway.web.logs import configure_logging, log_failure
 from gateway.web.process_guard import forbid_core_dumps
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.serving import Listener, ServerGroup, ServingError
-from gateway.web.stale_command import add_stale_options
 from gateway.wiring import utc_now
 from partner_sdk.errors import ReportAbuseError
 

@@ -1,22 +1,22 @@
 """`report-abuse-gateway stale-data`: lists the dated facts of the public form that were checked too long ago.
 
-Each file is strict where it is loaded; here only its days are read, so the command needs no state and no web stack.
+Each file is strict where it is loaded; here only its days are read, so the command needs no state.
 """
 
 import argparse
 from pathlib import Path
 from typing import Final
 
-from gateway.web.signposts import SIGNPOSTS_FILE
-from gateway.web.stale_command import print_stale
+from gateway.guidance.signposts import SIGNPOSTS_FILE
+from gateway.guidance.stale_command import print_stale
 from gateway.wiring import utc_now
 
-_PUBLIC: Final = Path(__file__).parent / "public"
+_FACTS: Final = Path(__file__).parent / "public" / "facts"
 # One line a file; a test fails for a dated file that is in no list.
 DATED_FILES: Final = (
     SIGNPOSTS_FILE,
-    _PUBLIC / "data" / "countries.toml",
-    _PUBLIC / "promises.toml",
+    _FACTS / "countries.toml",
+    _FACTS / "promises.toml",
 )
 
 

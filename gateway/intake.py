@@ -24,10 +24,9 @@ from gateway.store.reports import (
 )
 from partner_sdk.canonical import format_time, parse_base64url, parse_exact
 from partner_sdk.envelope import Envelope
-from partner_sdk.errors import FormatError
 from partner_sdk.intake import FIRST_PREVIOUS, Door, IntakeStatement
 from partner_sdk.keys import Environment
-from partner_sdk.reference import get_reference_environment, parse_reference
+from partner_sdk.reference import check_reference, get_reference_environment
 from partner_sdk.statements import MAX_STATEMENT_BYTES, parse_statement
 from partner_sdk.submission import PUBLIC_SENDER, ClearFields, SubmissionStatement, check_clear_fields, clear_fields_of
 
@@ -132,18 +131,20 @@ def check_environment(candidate: Candidate) -> None:
 
 
 def check_proposed_reference(candidate: Candidate) -> None:
-    """Raise FormatError unless a reference that the door proposes is in its one spelling, and of this environment."""
+    """Raise FormatError for a proposed reference in another spelling, WrongEnvironmentError for one of elsewhere."""
     proposed = candidate.report.reference
     if proposed is None:
         return
-    if parse_reference(proposed) != proposed:
-        raise FormatError("A reference is not in its one spelling.", reason="bad-reference")
+    check_reference(proposed)
     if get_reference_environment(proposed) != candidate.report.clear.environment:
         raise WrongEnvironmentError("The reference is of another environment.")
 
 
 def check_submission(candidate: Candidate) -> None:
-    """Raise EnvelopeMismatchError unless the signed statement names this envelope and these clear fields."""
+    """Raise EnvelopeMismatchError unless the signed statement names this envelope and these clear fields.
+
+    Its signature is the door's to check. FormatError if it can not be read.
+    """
     raw = candidate.report.submission
     if raw is None:
         return
@@ -156,10 +157,10 @@ def check_submission(candidate: Candidate) -> None:
 
 
 def check_sealing_key(candidate: Candidate) -> None:
-    """Raise UnknownSealingKeyError unless the agency can open the envelope; EnvelopeError if it is none.
+    """Raise UnknownSealingKeyError unless the agency will be able to open the envelope; EnvelopeError if it is none.
 
-    Any key is taken until 7 days before its `open_until`, also when no key is active: what the agency can open is
-    not refused. NoActiveKeyError when a sender could not do better, because there is no key to seal to.
+    Active and retired keys are taken until 7 days before their `open_until`, also when no key can be sealed to any
+    more. NoActiveKeyError when a sender could not do better, because there is no key to seal to.
     """
     key_id = Envelope.parse(candidate.report.envelope).key_id
     if candidate.keys.find_accepted_sealing_key(key_id, now=candidate.now) is not None:
@@ -194,7 +195,8 @@ class Intake:
         """Take a report and return its receipt once both are durable.
 
         `keys` are those that the door has judged this request by, if it has. The same report again gives the stored
-        receipt. Raises IntakeError, FormatError or StorageUnavailableError; then nothing is stored.
+        receipt. Raises IntakeError, FormatError or StorageUnavailableError, and what `extra_write` raises; then
+        nothing is stored.
         """
         candidate = self._make_candidate(report, keys=keys or self._key_state.find_keys())
         try:
@@ -319,9 +321,10 @@ def _find_stored(connection: Connection, report: NewReport) -> StoredReport | No
 
 
 def _repeat(stored: StoredReport, candidate: Candidate) -> Accepted:
-    """Return the stored receipt if this is the same report again.
+    """Return the stored receipt if this is the same report again; raises ConflictingReportError.
 
-    A partner's report is the same if its whole signed statement is; a public one, which has none, if its envelope is.
+    A partner's report is the same if its whole signed statement is, and so the envelope that it names; a public one,
+    which has none, if its envelope is.
     """
     same = (stored.envelope_sha256, stored.submission_sha256)
     if same != (candidate.envelope_sha256, candidate.submission_sha256):

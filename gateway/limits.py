@@ -17,7 +17,7 @@ from limits.errors import ConfigurationError
 from limits.strategies import RateLimiter
 
 from gateway.limit_store import SCHEME
-from gateway.network_bucket import TIERS, BucketHasher, Tier
+from gateway.network_bucket import TIERS, BucketHasher, Tier, find_network
 from gateway.web.logs import log_failure
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.rules import find_current_rule
@@ -40,6 +40,8 @@ class Subject(Enum):
     NETWORK = "a network: /24, or /64, /56 and /48"
     PARTNER = "a partner, after its signature was checked"
     REFERENCE = "a report, by the reference that somebody returns with"
+    REFERENCE_HERE = "a report, by its reference, and the network that asks for it"
+    WAIT = "one wait: the random mark of a page that asked to wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,21 @@ _WIDER: Mapping[Tier, int] = {"/24": 1, "/64": 1, "/56": 4, "/48": 16}
 def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
     """Return the table of limits; a school, with hundreds of children, is one network."""
     reports = partner_reports_per_minute
-    network, partner, reference = Subject.NETWORK, Subject.PARTNER, Subject.REFERENCE
+    network, partner = Subject.NETWORK, Subject.PARTNER
     flag, refuse = Effect.FLAG, Effect.REFUSE
     return (
         LimitRow("public-start", 300, 600, network, flag, "new drafts cost storage"),
         LimitRow("public-step", 3000, 600, network, flag, "a class of thirty walks fourteen screens at once"),
         LimitRow("public-send", 60, 600, network, flag, "a flood of reports is marked for the desk, never dropped"),
         LimitRow("public-return", 60, 600, network, flag, "who tries many references waits; a school may return too"),
-        LimitRow("come-back", 5, 3600, reference, flag, "four words are guessed by trying; the door says one sentence"),
+        LimitRow(
+            "public-campaign", 30, 600, network, flag, "each count is a write; who follows one link on and on waits"
+        ),
+        LimitRow(
+            "public-wait", 1, 600, Subject.WAIT, flag, "who waited goes on once: the cookie of a wait can be copied"
+        ),
+        LimitRow("come-back", 5, 3600, Subject.REFERENCE_HERE, flag, "four words are guessed by trying; see 0017"),
+        LimitRow("come-back-all", 30, 3600, Subject.REFERENCE, flag, "the same from many networks; see 0017"),
         LimitRow("open-read", 600, 60, network, refuse, "keys, schema and status are public and cheap"),
         LimitRow("enrol", 20, 600, network, refuse, "an enrolment is stored before anyone can check it"),
         LimitRow("partner-report", reports, 60, partner, refuse, "one partner's fault must not fill the disk"),
@@ -143,7 +152,8 @@ class Limits:
     def limit_state(self, name: str, *, subject: str | None = None) -> LimitState:
         """Count this request under a limit and say whether it is over; never refuses.
 
-        `subject` is the partner or the reference for a limit that counts those. Raises `KeyError` for an unknown name.
+        `subject` is the partner, the reference or the mark for a limit that counts those. Raises `KeyError` for an
+        unknown name.
         """
         counter = self._counters[name]
         g.limit_subject = _name_subject(counter.row, subject=subject)
@@ -159,13 +169,27 @@ class Limits:
             is_over = True
         return self._make_state(counter.row, is_over=is_over)
 
+    def is_spent(self, name: str, *, subject: str) -> bool:
+        """Say whether nothing is left of a limit that counts a subject; counts nothing itself while its store is up.
+
+        While the store is down each call counts, because the library's own memory is reached by counting alone.
+        """
+        row = self._counters[name].row
+        g.limit_subject = _name_subject(row, subject=subject)
+        if self.limiter.limiter is self._strategy:
+            try:
+                return not self.limiter.limiter.test(_make_item(row), self._get_subject_key())
+            except Exception as error:  # noqa: BLE001 - whatever the store's driver raises: counting falls back
+                log_failure(error)
+        return self.limit_state(name, subject=subject).is_over
+
     def _count_named(self, row: LimitRow) -> LimitState:
         """Count a request of a partner or for a reference with the library's strategy itself, while its store is up.
 
         The library's way through a decorated function looks at routes, blueprints and exemptions first, which cost more
         than the rest of a report's checks together.
         """
-        item = RateLimitItemPerSecond(row.quota, row.window_seconds, namespace=row.name)
+        item = _make_item(row)
         strategy, key = self.limiter.limiter, self._get_subject_key()
         is_over = not strategy.hit(item, key)
         reset_at, left = strategy.get_window_stats(item, key)
@@ -260,10 +284,18 @@ class _NetworkKey:
         return self._hasher.hash_network(request.remote_addr, tier=self._tier) is None
 
 
+def _make_item(row: LimitRow) -> RateLimitItemPerSecond:
+    return RateLimitItemPerSecond(row.quota, row.window_seconds, namespace=row.name)
+
+
 def _name_subject(row: LimitRow, *, subject: str | None) -> str:
     if (row.subject is not Subject.NETWORK) != (subject is not None):
         raise ValueError(f"The limit {row.name} counts {row.subject.value}.")
-    return f"{row.subject.name.lower()} {subject}"
+    named = f"{row.subject.name.lower()} {subject}"
+    if row.subject is not Subject.REFERENCE_HERE:
+        return named
+    networks = (find_network(request.remote_addr, tier=tier) for tier in TIERS)
+    return f"{named} {next(network for network in networks if network is not None)}"
 
 
 def _add_rate_limit_headers(response: Response) -> Response:

@@ -1,6 +1,6 @@
 """Receipts: the sayable reference and the signed intake statement of a stored report.
 
-Never signs the same intake twice: the signed bytes are stored and given out again.
+Signs a report once it is about to be stored; whoever asks later gets the stored bytes, never another signature.
 """
 
 from collections.abc import Callable

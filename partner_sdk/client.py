@@ -221,7 +221,10 @@ class Partner:
         return attempts
 
     def get_progress(self, report_id: str) -> ReportProgress:
-        """Ask how far an own report is; raises `RefusedError` (`not-found`) for any other."""
+        """Ask how far an own report is, and save its receipt once more; raises `RefusedError` for any other.
+
+        Raises `StatementError` for one that was not sent from this folder, or if the receipt does not hold.
+        """
         check_report_id(report_id)
         reply = self.transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_SMALL_REPLY_BYTES)
         progress = parse_exact(reply.body, kind=Progress, max_bytes=MAX_SMALL_REPLY_BYTES)

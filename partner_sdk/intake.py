@@ -16,15 +16,19 @@ from partner_sdk.submission import ClearFields
 Door = Literal["public", "industry"]
 FIRST_PREVIOUS = "0" * 64  # the first statement of an epoch has no predecessor
 MAX_SEQUENCE = 2**62
-# How a gateway is named and how its epochs and the places of its button are: nothing that a terminal or a list of names
-# would read as something else (WIRE.md §6.2). With fullmatch.
+# How a gateway, its epochs and the places of its button are named: nothing that a terminal or a list of names would
+# read as something else (WIRE.md §6.2). For the whole text: with fullmatch, or between ^ and \Z.
 INSTANCE_PATTERN = "[a-z0-9][a-z0-9-]{0,38}"
 EPOCH_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 PLACEMENT_PATTERN = "[a-z0-9][a-z0-9_-]{0,39}"
 
 
 class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One link of the gateway's chain. Digests are hexadecimal SHA-256; `previous` is that of the statement before."""
+    """One link of the gateway's chain. Digests are hexadecimal SHA-256.
+
+    `previous` is that of the signed statement before, or `FIRST_PREVIOUS` for the first of an epoch.
+    `submission_sha256` is null at the public door, `placement` at the industry door.
+    """
 
     clear: ClearFields
     door: Door
@@ -42,12 +46,12 @@ class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 def sign_intake(statement: IntakeStatement, *, receipt_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed bytes that are stored beside the envelope and returned to the sender."""
+    """Return the signed bytes that are stored beside the envelope; a partner gets them as its receipt."""
     return sign_statement(statement, kind=StatementKind.INTAKE, private_keys=(receipt_key,))
 
 
 def peek_intake(raw: bytes) -> IntakeStatement:
-    """Read an intake statement without believing it (for its time and epoch); raises `FormatError`."""
+    """Read an intake statement without believing it, for the time that names its key; raises `FormatError`."""
     body = parse_base64url(parse_statement(raw).payload)
     return parse_exact(body, kind=IntakeStatement, max_bytes=len(body))
 
@@ -55,8 +59,8 @@ def peek_intake(raw: bytes) -> IntakeStatement:
 def verify_intake(raw: bytes, *, key_set: KeySet, now: datetime) -> IntakeStatement:
     """Return the statement if a receipt key signed it that was in use at its `received_at` and is believed `now`.
 
-    Works offline with a stored key set: receipt keys stay in it, verify-only, for 6 years. Raises `FormatError` and
-    `StatementError` (also `wrong-environment`).
+    Works offline with a stored key set, also with one that has expired. The spelling of its names and its place in the
+    chain are not judged here: that is the desk's. Raises `FormatError` and `StatementError` (also `wrong-environment`).
     """
     claimed_at: datetime = parse_time(peek_intake(raw).received_at)
     statement = open_statement(
@@ -71,9 +75,10 @@ def verify_intake(raw: bytes, *, key_set: KeySet, now: datetime) -> IntakeStatem
 
 
 def verify_receipt(raw: bytes, *, key_set: KeySet, submission: bytes, now: datetime) -> IntakeStatement:
-    """Return the receipt if it is the gateway's and names this very signed submission; raises as `verify_intake`.
+    """Return the receipt if it is the gateway's and names this very signed submission (its DSSE bytes).
 
-    Reason `receipt-mismatch` for a genuine receipt of something else.
+    Raises as `verify_intake`, and `StatementError` (`receipt-mismatch`) for a genuine receipt of something else. The
+    clear fields of both are not compared: `receipt_check.check_receipt` does that.
     """
     statement = verify_intake(raw, key_set=key_set, now=now)
     if statement.submission_sha256 != hashlib.sha256(submission).hexdigest():

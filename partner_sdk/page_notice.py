@@ -11,10 +11,10 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
-from partner_sdk.canonical import parse_time
+from partner_sdk.canonical import parse_base64url, parse_exact, parse_time
 from partner_sdk.errors import StatementError
 from partner_sdk.keys import Environment
-from partner_sdk.statements import StatementKind, open_statement, sign_statement
+from partner_sdk.statements import StatementKind, open_statement, parse_statement, sign_statement
 
 MAX_PAGE_BYTES = 4096
 MAX_AGE = timedelta(hours=1)
@@ -38,11 +38,18 @@ def sign_page(notice: PageNotice, *, private_key: Ed25519PrivateKey) -> bytes:
     return sign_statement(notice, kind=StatementKind.PAGE, private_keys=(private_key,))
 
 
+def peek_page(raw: bytes) -> PageNotice:
+    """Read a notice without believing it (for its time); raises `FormatError`."""
+    body = parse_base64url(parse_statement(raw, max_bytes=MAX_PAGE_BYTES).payload)
+    return parse_exact(body, kind=PageNotice, max_bytes=len(body))
+
+
 def open_page(
     raw: bytes, *, keys: Mapping[str, bytes], environment: Environment, target: PageTarget, now: datetime
 ) -> PageNotice:
-    """Return a notice that is genuine, fresh and for this target. `keys` are the mailbox-signing keys in use now.
+    """Return a notice that is genuine, fresh and for this target.
 
+    `keys` are the mailbox-signing keys that were in use at the `issued_at` that `peek_page` reads (WIRE.md §5.4).
     Raises `FormatError`, or `StatementError`: those of `open_statement`, `wrong-environment`, `wrong-target`, `stale`.
     """
     notice = open_statement(raw, kind=StatementKind.PAGE, keys=keys, payload_type=PageNotice, max_bytes=MAX_PAGE_BYTES)

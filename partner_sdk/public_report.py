@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from partner_sdk.canonical import encode, parse_exact
 from partner_sdk.padding import PUBLIC_PADDED_BYTES
+from partner_sdk.public_codes import Language
 from partner_sdk.submission import ClearFields
 
 # Characters, not bytes. All fields at their maximum must fit the one padded size even when every character is a
@@ -104,7 +105,7 @@ class PublicReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     danger: Code
     feels: Code
     kinds: Codes
-    language: Literal["en", "cy"]
+    language: Language
     meeting: Meeting
     name: Line
     person: KnownPerson

@@ -37,6 +37,12 @@ def parse_reference(text: str) -> str:
     return spelled
 
 
+def check_reference(reference: str) -> None:
+    """Raise `FormatError` (`bad-reference`) unless a reference is in its one spelling."""
+    if parse_reference(reference) != reference:
+        raise FormatError("A reference is not in its one spelling.", reason="bad-reference")
+
+
 def get_reference_environment(reference: str) -> str:
     """Return the environment that a reference in its one spelling names."""
     # A live one may begin with the letters TEST too: it has one part less.

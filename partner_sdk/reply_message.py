@@ -16,7 +16,7 @@ from partner_sdk.envelope import OVERHEAD_BYTES, SealContext
 from partner_sdk.errors import FormatError, SealingError
 from partner_sdk.keys import XWING_PUBLIC_KEY_BYTES, Environment, SealingKey, make_sealing_key
 from partner_sdk.padding import STEPPED_UP_TO_BYTES
-from partner_sdk.reference import get_reference_environment, parse_reference
+from partner_sdk.reference import check_reference, get_reference_environment
 from partner_sdk.statements import StatementKind, open_statement, parse_statement, sign_statement
 from partner_sdk.submission import AGENCY, SCHEMA_VERSION
 
@@ -79,12 +79,6 @@ def check_reply(message: ReplyMessage) -> None:
         raise FormatError(f"A reply has at most {MAX_BODY_CHARACTERS} characters.", reason="too-large")
     if bool(message.body) != (message.kind == "reply"):
         raise FormatError("A reply has a text; the note that a report was read has none.", reason="malformed")
-
-
-def check_reference(reference: str) -> None:
-    """Raise `FormatError` (`bad-reference`) unless a reference is in its one spelling."""
-    if parse_reference(reference) != reference:
-        raise FormatError("A reference is not in its one spelling.", reason="bad-reference")
 
 
 def make_reply_key(public_key: str) -> SealingKey:

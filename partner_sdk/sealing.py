@@ -36,7 +36,7 @@ def seal(plaintext: bytes, *, key: SealingKey, context: SealContext) -> Envelope
 
 @lru_cache(maxsize=1)
 def make_suite() -> Suite:
-    """Return the one suite of the wire: MLKEM768-X25519 (X-Wing), HKDF-SHA256, AES-256-GCM (WIRE.md §3.2)."""
+    """Return the one suite of the wire: MLKEM768-X25519 (X-Wing), HKDF-SHA256, AES-256-GCM (WIRE.md §1)."""
     return Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 

@@ -12,7 +12,7 @@ from partner_sdk.canonical import check_report_id, parse_time
 from partner_sdk.envelope import SealContext
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.keys import Environment
-from partner_sdk.reference import parse_reference
+from partner_sdk.reference import check_reference
 from partner_sdk.statements import SignedStatement, StatementKind, open_statement, sign_statement
 
 PUBLIC_SENDER = "public"
@@ -66,8 +66,8 @@ def check_clear_fields(fields: ClearFields) -> None:
     if fields.partner != PUBLIC_SENDER:
         check_partner_id(fields.partner)
     check_report_id(fields.report_id)
-    if fields.earlier_reference is not None and parse_reference(fields.earlier_reference) != fields.earlier_reference:
-        raise FormatError("An earlier reference is not in its one spelling.", reason="not-canonical")
+    if fields.earlier_reference is not None:
+        check_reference(fields.earlier_reference)
     if len(fields.evidence_ids) > MAX_EVIDENCE_IDS or len(set(fields.evidence_ids)) != len(fields.evidence_ids):
         raise FormatError("Evidence ids must be at most 1,000 and all different.", reason="malformed")
     for evidence_id in fields.evidence_ids:

@@ -123,10 +123,10 @@ class Transport:
     ) -> Reply:
         """Send one request, signed afresh, and return a 2xx reply.
 
-        Raises `TransportError` when no reply came, else `ProblemError`. After a 401 it compares this machine's clock
-        with the reply's `Date`; if they differ, by a day at most, it corrects the time of its signatures once and sends
-        once more. The correction never touches the judgement of key sets: who forges `Date` must not revive an expired
-        one.
+        Raises `TransportError` when no reply came, `FormatError` for one that is too large, else `ProblemError`. After
+        a 401 it compares this machine's clock with the reply's `Date`; if they differ, by a day at most, it corrects
+        the time of its signatures once and sends once more. The correction never touches the judgement of key sets:
+        who forges `Date` must not revive an expired one.
         """
         deadline = time.monotonic() + self._timeouts.total_seconds
         try:

@@ -169,7 +169,7 @@ class Loop:
         text = self.folder / "reply.txt"
         text.write_text(REPLY, encoding="utf-8")
         self.run_desk("case", "show", reference)
-        self.run_desk("case", "reply", reference, "--text-file", str(text))
+        self.run_desk("case", "reply", reference, "--text-file", str(text), "--yes")
         self.run_desk("collect")
         try:
             said = read_replies(self.origin, reference=reference, words=self.return_words)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 
 from gateway.desk.config import DeskConfigError
+from gateway.desk.starting import check_release
 from gateway.desk.views import cases, digests, post, replies, sign_in
 from gateway.desk.views.context import bind_desk, show_error
 from gateway.desk.views.words import title_of
@@ -50,6 +51,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
 def make_served_app() -> Flask:
     """Return the app for the server process, from the state folder and the origin in its environment."""
     configure_logging("desk")
+    check_release()
     # A key that lives as long as the process: a restart signs everybody out, and no key lies on a disk.
     return make_desk_app(
         open_desk(Path(os.environ[STATE_VARIABLE])),

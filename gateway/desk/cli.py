@@ -1,20 +1,15 @@
 """`report-abuse-desk`: makes a desk, publishes its keys, collects, opens and closes cases, answers partners."""
 
 import argparse
-import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final
 
-from gateway.desk.commands import case, collecting, figures, partner, post, setup, stale_data
+from gateway.desk.commands import case, collecting, digest, figures, pages, partner, post, setup, stale_data
 from gateway.desk.commands.frame import DONE, EXIT_CODES, TRY_AGAIN, WRONG_USE, Run, complain
+from gateway.desk.starting import check_release
 from gateway.web.process_guard import forbid_core_dumps
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
-
-# Rooms with commands of their own; the digest's room is heavy, so its commands import it only when they run.
-ROOMS_WITH_COMMANDS: Final = ("gateway.desk.feedback.cli", "gateway.desk.views.cli")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = make_parser().parse_args(arguments)
     command: Run = parsed.command
     try:
+        check_release()
         return command(parsed)
     except BrokenPipeError:
         # Whoever reads has seen enough (`| head`); nothing more is written, not even at the end of the process.
@@ -43,11 +39,8 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for subject in (setup, collecting, partner, case, figures, stale_data, post):
+    for subject in (setup, collecting, partner, case, figures, stale_data, post, digest, pages):
         subject.add_commands(commands)
-    for name in ROOMS_WITH_COMMANDS:
-        if importlib.util.find_spec(name) is not None:
-            importlib.import_module(name).add_commands(commands)
     return parser
 
 

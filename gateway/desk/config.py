@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.desk.post_room.post_settings import PagerConfig, PostRoomConfig, check_post_settings
+from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig, check_post_settings
 from gateway.web.settings import check_origin, read_settings
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.keys import Environment

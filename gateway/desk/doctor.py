@@ -9,13 +9,14 @@ from typing import Final, Literal
 from sqlalchemy import func, select
 
 from gateway.desk import audit
+from gateway.desk.alarms import count_alarms
 from gateway.desk.config import DeskPaths
 from gateway.desk.keyring.publication import find_newest
 from gateway.desk.paging.hours import load_hours
-from gateway.desk.paging.pages import find_pager_warnings
+from gateway.desk.paging.pages import list_pager_warnings
 from gateway.desk.post_room.queue import count_open
 from gateway.desk.post_room.sending import check_post_room
-from gateway.desk.store.schema import ALARMS, SEALING_KEYS, SET_ASIDE
+from gateway.desk.store.schema import SEALING_KEYS, SET_ASIDE
 from gateway.desk.wiring import Clock, Desk, open_desk
 from partner_sdk.canonical import parse_base64url, parse_exact, parse_time
 from partner_sdk.errors import ReportAbuseError
@@ -120,9 +121,7 @@ def _look_at_gateway(desk: Desk) -> Iterator[tuple[Verdict, str]]:
 
 def _look_at_work(desk: Desk) -> Iterator[tuple[Verdict, str]]:
     with desk.store.read() as connection:
-        alarms = connection.execute(
-            select(func.count()).select_from(ALARMS).where(ALARMS.c.cleared_at.is_(None))
-        ).scalar_one()
+        alarms = count_alarms(connection)
         aside = connection.execute(
             select(func.count()).select_from(SET_ASIDE).where(SET_ASIDE.c.resolved_at.is_(None))
         ).scalar_one()
@@ -145,7 +144,7 @@ def _look_at_post(desk: Desk) -> Iterator[tuple[Verdict, str]]:
 
 
 def _look_at_pager(desk: Desk) -> Iterator[tuple[Verdict, str]]:
-    warnings = find_pager_warnings(desk)
+    warnings = list_pager_warnings(desk)
     # Nobody's life hangs on a sandbox.
     verdict: Verdict = "fault" if desk.config.environment == "live" else "note"
     for warning in warnings:

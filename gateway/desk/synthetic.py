@@ -61,7 +61,7 @@ def make_synthetic_cases(desk: Desk, *, partner: str, quarter: Quarter, count: i
     if not 1 <= count <= MOST_CASES:
         raise SyntheticError(f"Between 1 and {MOST_CASES} synthetic cases can be made at once.", reason="bad-count")
     with desk.store.write() as connection:
-        known = _find_known(connection)
+        known = _list_known(connection)
         made = list(_make_cases(desk.config.environment, partner, quarter, count=count, seed=seed))
         new = [case for case in made if case["case_id"] not in known]
         if new:
@@ -132,5 +132,5 @@ def _choose_times(source: random.Random, quarter: Quarter) -> tuple[datetime, da
     return received_at, min(last, received_at + timedelta(days=source.randrange(1, 15)))
 
 
-def _find_known(connection: Connection) -> set[str]:
+def _list_known(connection: Connection) -> set[str]:
     return set(connection.execute(select(CASES.c.case_id).where(CASES.c.synthetic.is_(True))).scalars())

@@ -9,31 +9,34 @@ from flask import Blueprint, Flask
 from flask.typing import ResponseReturnValue
 
 from gateway.button import register as register_button
-from gateway.public.assets import load_assets
-from gateway.public.countries import load_countries
+from gateway.guidance.advice import load_advice
+from gateway.guidance.signposts import load_signposts
+from gateway.public.actions import Action
+from gateway.public.assets import FILES_PATH, load_assets
 from gateway.public.door import EXTENSION, PublicDoor, get_door
+from gateway.public.facts.countries import load_countries
+from gateway.public.facts.promises import load_promises
 from gateway.public.journey import CHECK, SCREENS, START, THANKS
-from gateway.public.language_choice import apply_languages
-from gateway.public.leave import leave
-from gateway.public.promises import load_promises
-from gateway.public.return_code import make_return_codes
-from gateway.public.side_pages import SIDE_PATHS
+from gateway.public.journey.places import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
+from gateway.public.returning.return_code import make_return_codes
+from gateway.public.returning.way_back import WaysBack
 from gateway.public.views.check import post_check, show_check
-from gateway.public.views.come_back import COME_BACK_PATH, REPLIES_PATH, post_come_back, show_come_back
+from gateway.public.views.come_back import post_come_back, show_come_back
 from gateway.public.views.files import show_file
-from gateway.public.views.replies_page import post_replies, show_replies
+from gateway.public.views.leave import leave
+from gateway.public.views.replies import post_replies, show_replies
 from gateway.public.views.screens import post_screen, show_screen
 from gateway.public.views.sides import post_side, show_side
 from gateway.public.views.start import post_start, show_start
 from gateway.public.views.thanks import post_thanks, show_thanks
 from gateway.public.views.unusual import answer_csrf_failure, make_error_page
-from gateway.public.visit_state import make_state_key
-from gateway.public.wording import LANGUAGES, load_wording
-from gateway.web.advice import load_advice
+from gateway.public.visiting.language_choice import apply_languages
+from gateway.public.visiting.visit_state import make_state_key
+from gateway.public.wording import load_wordings
 from gateway.web.csrf import on_csrf_failure
 from gateway.web.problem_pages import use_html_error
-from gateway.web.signposts import load_signposts
 from gateway.wiring import Gateway
+from partner_sdk.public_codes import LANGUAGES
 
 BLUEPRINT = "public"
 View = Callable[..., ResponseReturnValue]
@@ -54,12 +57,19 @@ def register(app: Flask, gateway: Gateway) -> None:
         limits=gateway.limits,
         clock=gateway.clock,
         random=gateway.random,
-        wordings={language: load_wording(language) for language in LANGUAGES},
+        wordings=load_wordings(),
         signposts=load_signposts(),
         countries=load_countries(),
         promises=load_promises(),
         advice={language: load_advice(language) for language in LANGUAGES},
-        return_codes=make_return_codes(),
+        ways_back=WaysBack(
+            store=gateway.store,
+            limits=gateway.limits,
+            key_state=gateway.key_state,
+            clock=gateway.clock,
+            random=gateway.random,
+            codes=make_return_codes(),
+        ),
         assets=load_assets(),
         agency_name=gateway.config.agency_name,
         banner=gateway.config.banner,
@@ -80,24 +90,26 @@ def make_blueprint() -> Blueprint:
     """Make the routes from the journey's table: one path for each screen, numbers only."""
     door = Blueprint(BLUEPRINT, __name__, template_folder="templates")
     door.add_app_template_global(get_file_path, "asset")
-    door.add_url_rule("/", "show_start", show_start, methods=["GET"])
-    door.add_url_rule("/", "post_start", post_start, methods=["POST"])
+    door.add_app_template_global(get_path, "path_of")
+    door.app_context_processor(lambda: {"Action": Action})
+    door.add_url_rule(get_path(START), "show_start", show_start, methods=["GET"])
+    door.add_url_rule(get_path(START), "post_start", post_start, methods=["POST"])
     for screen in SCREENS:
         show, post = VIEWS.get(screen.name, (show_screen, post_screen))
-        path, place = f"/{screen.path}", {"name": screen.name}
+        path, place = get_path(screen.name), {"name": screen.name}
         if show is not None:
             door.add_url_rule(path, f"show_{screen.name}", show, methods=["GET"], defaults=place)
         if post is not None:
             door.add_url_rule(path, f"post_{screen.name}", post, methods=["POST"], defaults=place)
-    for side, path in SIDE_PATHS.items():
-        door.add_url_rule(f"/{path}", f"show_{side}", show_side, methods=["GET"], defaults={"side": side})
-        door.add_url_rule(f"/{path}", f"post_{side}", post_side, methods=["POST"], defaults={"side": side})
-    door.add_url_rule(COME_BACK_PATH, "show_come_back", show_come_back, methods=["GET"])
-    door.add_url_rule(COME_BACK_PATH, "post_come_back", post_come_back, methods=["POST"])
-    door.add_url_rule(REPLIES_PATH, "show_replies", show_replies, methods=["GET"])
-    door.add_url_rule(REPLIES_PATH, "post_replies", post_replies, methods=["POST"])
-    door.add_url_rule("/leave", "leave", leave, methods=["GET"])
-    door.add_url_rule("/s/<name>", "show_file", show_file, methods=["GET"])
+    for side in SIDE_PATHS:
+        door.add_url_rule(get_path(side), f"show_{side}", show_side, methods=["GET"], defaults={"side": side})
+        door.add_url_rule(get_path(side), f"post_{side}", post_side, methods=["POST"], defaults={"side": side})
+    door.add_url_rule(get_path(COME_BACK), "show_come_back", show_come_back, methods=["GET"])
+    door.add_url_rule(get_path(COME_BACK), "post_come_back", post_come_back, methods=["POST"])
+    door.add_url_rule(get_path(REPLIES), "show_replies", show_replies, methods=["GET"])
+    door.add_url_rule(get_path(REPLIES), "post_replies", post_replies, methods=["POST"])
+    door.add_url_rule(get_path(LEAVE), "leave", leave, methods=["GET"])
+    door.add_url_rule(f"{FILES_PATH}<name>", "show_file", show_file, methods=["GET"])
     return door
 
 

@@ -9,14 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask import Response, request
-from flask.typing import ResponseReturnValue
-
-from gateway.web.problem_pages import not_found
-
 STATIC_FOLDER = Path(__file__).parent / "static"
 MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-ONE_YEAR_SECONDS = 31_536_000
+FILES_PATH = "/s/"
 HASH_CHARACTERS = 10
 
 
@@ -35,26 +30,17 @@ def load_assets(folder: Path = STATIC_FOLDER) -> Mapping[str, Asset]:
     return {path.name: _load(path) for path in sorted(folder.iterdir())}
 
 
+def find_asset(assets: Mapping[str, Asset], *, name: str) -> Asset | None:
+    """Find the file whose address ends in this name."""
+    return next((one for one in assets.values() if one.path == f"{FILES_PATH}{name}"), None)
+
+
 def _load(path: Path) -> Asset:
     plain = path.read_bytes()
     digest = hashlib.sha256(plain).hexdigest()[:HASH_CHARACTERS]
     return Asset(
-        path=f"/s/{path.stem}.{digest}{path.suffix}",
+        path=f"{FILES_PATH}{path.stem}.{digest}{path.suffix}",
         media_type=MEDIA_TYPES[path.suffix],
         plain=plain,
         compressed=gzip.compress(plain, 9, mtime=0),
     )
-
-
-def make_asset_response(assets: Mapping[str, Asset], *, name: str) -> ResponseReturnValue:
-    """Answer with the file of this name, or 404."""
-    asset = next((one for one in assets.values() if one.path == f"/s/{name}"), None)
-    if asset is None:
-        not_found()
-    is_compressed = "gzip" in request.headers.get("Accept-Encoding", "")
-    response = Response(asset.compressed if is_compressed else asset.plain, content_type=asset.media_type)
-    if is_compressed:
-        response.headers["Content-Encoding"] = "gzip"
-    response.headers["Vary"] = "Accept-Encoding"
-    response.headers["Cache-Control"] = f"public, max-age={ONE_YEAR_SECONDS}, immutable"
-    return response

@@ -6,18 +6,19 @@ from datetime import datetime
 
 from flask import current_app
 
+from gateway.guidance.advice import AdviceLibrary
+from gateway.guidance.signposts import Signpost
 from gateway.intake import Intake
 from gateway.key_state import KeyState
 from gateway.limits import Limits
 from gateway.public.assets import Asset
-from gateway.public.countries import Country
-from gateway.public.languages import get_language
-from gateway.public.promises import Promises
-from gateway.public.return_code import ReturnCodes
+from gateway.public.facts.countries import Country
+from gateway.public.facts.promises import Promises
+from gateway.public.returning.way_back import WaysBack
 from gateway.public.wording import Wording
+from gateway.public.wording.languages import get_language
 from gateway.store import Store
-from gateway.web.advice import AdviceLibrary
-from gateway.web.signposts import Signpost
+from partner_sdk.public_codes import Language
 
 EXTENSION = "public_door"
 
@@ -32,12 +33,12 @@ class PublicDoor:
     limits: Limits
     clock: Callable[[], datetime]
     random: Callable[[int], bytes]
-    wordings: Mapping[str, Wording]
+    wordings: Mapping[Language, Wording]
     signposts: Mapping[str, Signpost]
     countries: Mapping[str, Country]
     promises: Promises
-    advice: Mapping[str, AdviceLibrary]
-    return_codes: ReturnCodes
+    advice: Mapping[Language, AdviceLibrary]
+    ways_back: WaysBack
     assets: Mapping[str, Asset]
     agency_name: str
     banner: str

@@ -1,26 +1,21 @@
 """Counts without a trace: how often a campaign's link was followed, and how the form was to fill in.
 
-Never keeps who, when or from where: a word, a week and a number. Never keeps a page waiting for a busy disk.
+Never keeps who, when or from where: a word, a week and a number. Never counts in practice, where nothing is kept.
+Never keeps a page waiting for a busy disk.
 """
 
 from datetime import datetime
-from typing import Final, Literal
 
-from flask import request
-
+from gateway.public.actions import Opinion
 from gateway.public.door import PublicDoor
 from gateway.store import StorageUnavailableError
 from gateway.store.counts import add_count
 from gateway.web.logs import log_failure
 
-Opinion = Literal["yes", "partly", "no"]
-OPINIONS: Final[tuple[Opinion, ...]] = ("yes", "partly", "no")
 
-
-def count_campaign(door: PublicDoor) -> None:
+def count_campaign(door: PublicDoor, word: str) -> None:
     """Count a link that carries one of the agency's own words (R31); any other word is dropped, never stored."""
-    word = request.args.get("c", "")
-    if word in door.campaigns and "prefetch" not in request.headers.get("Sec-Purpose", ""):
+    if word in door.campaigns:
         _count(door, f"campaign:{word}")
 
 
@@ -36,6 +31,8 @@ def say_week(now: datetime) -> str:
 
 
 def _count(door: PublicDoor, name: str) -> None:
+    if door.is_practice:
+        return
     try:
         with door.store.write() as connection:
             add_count(connection, name=name, week=say_week(door.clock()))

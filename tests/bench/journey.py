@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # tests/ is a fold
 
 from gateway.demo.form_walk import walk_form
 from gateway.demo.loop import ANSWERS, Loop
-from gateway.public.return_code import make_return_codes
+from gateway.public.returning.return_code import make_return_codes
 from gateway.public.wording import load_wording
 from tests.bench.process_times import cpu_seconds_of_group, find_listener_group
 

@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
-from partner_sdk import envelope, padding, signature_profile
+from gateway.public.journey import FIELD_BY_NAME
+from gateway.public.returning import return_code
+from partner_sdk import envelope, padding, public_codes, reply_message, signature_profile
 from partner_sdk.keys import XWING_PUBLIC_KEY_BYTES
 from partner_sdk.signature_profile import COVERED_WITH_BODY
 from partner_sdk.statements import StatementKind
+from tests.contract.vector_files import FILES
 
 TEXT = (Path(__file__).resolve().parents[2] / "partner_sdk" / "WIRE.md").read_text(encoding="utf-8")
 
@@ -42,3 +45,51 @@ def test_signature_example_of_the_document_is_in_the_profile() -> None:
     }
     assert covered in headers["signature-input"]
     assert signature_profile.parse_signature_headers(headers).covers_body
+
+
+def read_section(number: str) -> str:
+    (section,) = re.findall(rf"^#+ {re.escape(number)} .*?(?=^#|\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    return section
+
+
+def test_codes_of_public_reports_are_those_that_form_and_desk_use() -> None:
+    rows = re.findall(r"^\| (`.*?`) \| (`.*?`) \|", read_section("6.4"), re.MULTILINE)
+    table = {field: tuple(re.findall("`(.*?)`", codes)) for field, codes in rows}
+    assert table == {
+        "`language`": public_codes.LANGUAGES,
+        "`under_18`": (public_codes.YES, public_codes.IS_NOT_UNDER_18, public_codes.RATHER_NOT_SAY),
+        "`age_band`, `reporter_age_band`": public_codes.AGE_BANDS,
+        "`region`": public_codes.REGIONS,
+        "`meeting.when`": public_codes.MEETING_TIMES,
+        "`contact.ways`": public_codes.CONTACT_WAYS,
+        "`signals`": (
+            public_codes.HONEYPOT_SIGNAL,
+            public_codes.FAST_SIGNAL,
+            public_codes.LIMITED_SIGNAL,
+            public_codes.DANGER_PREFIX,
+        ),
+    }
+
+
+def test_form_asks_in_the_codes_of_the_document() -> None:
+    options = {name: field.options for name, field in FIELD_BY_NAME.items()}
+    assert options["under_18"] == (public_codes.YES, public_codes.IS_NOT_UNDER_18, public_codes.RATHER_NOT_SAY)
+    assert options["age"] == options["their_age"] == public_codes.AGE_BANDS
+    assert options["region"] == public_codes.REGIONS
+    assert options["meet_when"] == public_codes.MEETING_TIMES
+    assert options["contact_ways"] == public_codes.CONTACT_WAYS
+
+
+def test_return_code_of_the_document_is_that_of_the_code() -> None:
+    section = read_section("9.2")
+    assert f"list of {return_code.WORD_COUNT:,}" in section
+    assert f"memory {return_code.MEMORY_KIB:,} KiB, passes {return_code.PASSES}, lanes {return_code.LANES}" in section
+    for label in (return_code._SALT_LABEL, return_code._SEED_LABEL):
+        assert f'"{label.decode()}"' in section
+    assert f"at most {reply_message.MAX_BODY_CHARACTERS:,} characters" in section
+    assert re.search(rf"at\s+most {reply_message.MAX_SIGNED_BYTES:,}", section)
+
+
+def test_every_vector_file_is_in_the_document_and_no_other() -> None:
+    assert re.findall(r"^\| `vectors/([a-z-]+)\.json` \|", read_section("12"), re.MULTILINE) != []
+    assert set(re.findall(r"`vectors/([a-z-]+)\.json`", TEXT)) == set(FILES)

@@ -15,9 +15,10 @@ from aiosmtpd.controller import Controller
 
 @dataclass
 class Mailbox:
-    """What the mail server took, and what it says to the next recipient and the next mail."""
+    """What the mail server took, and what it says to the next sender, the next recipient and the next mail."""
 
     taken: list[tuple[list[str], bytes]] = field(default_factory=list)
+    sender_answer: str = "250 OK"
     recipient_answer: str = "250 OK"
     data_answer: str = "250 OK"
     port: int = 0
@@ -26,6 +27,11 @@ class Mailbox:
     def mails(self) -> list[EmailMessage]:
         """The mails, parsed."""
         return [message_from_bytes(raw, policy=default) for _, raw in self.taken]  # type: ignore[misc] - the policy makes this class
+
+    async def handle_MAIL(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        """Answer a sender."""
+        envelope.mail_from = address
+        return self.sender_answer
 
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802 - aiosmtpd's name
         """Answer a recipient, quoting the address as servers do."""

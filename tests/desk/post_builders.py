@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
+from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig
 from gateway.desk.config import check_config
-from gateway.desk.post_room.post_settings import PagerConfig, PostRoomConfig
 from gateway.desk.store.schema import OUTGOING_POST, PAGES
 from gateway.desk.wiring import Desk
 from tests.desk.desk_loop import Loop

@@ -16,15 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from gateway.desk.carrying.delivery import DeliveryError
+from gateway.desk.carrying.mail_carriers import SmtpCarrier, SmtpLogin, make_mail_carrier
+from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig
+from gateway.desk.carrying.secret_files import read_secret_lines
 from gateway.desk.config import DeskConfig, DeskPaths, check_config, encode_config, load_config
-from gateway.desk.post_room.carriers import (
-    DeliveryError,
-    SmtpCarrier,
-    SmtpLogin,
-    make_mail_carrier,
-    read_secret_lines,
-)
-from gateway.desk.post_room.post_settings import PagerConfig, PostRoomConfig
 from gateway.web.settings import SettingsError
 from gateway.wiring import utc_now
 from partner_sdk.errors import LocalStateError
@@ -109,6 +105,7 @@ def test_mail_without_tls_stays_on_this_machine() -> None:
         ({"recipient_answer": "550 unknown"}, "address-refused"),
         ({"recipient_answer": "450 later"}, "address-delayed"),
         ({"data_answer": "554 no"}, "mail-refused"),
+        ({"sender_answer": "550 not from you"}, "sender-refused"),
     ],
 )
 def test_what_a_server_says_becomes_a_code(answers: dict[str, str], reason: str) -> None:

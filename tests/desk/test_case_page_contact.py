@@ -9,7 +9,7 @@ import pytest
 
 from gateway.desk.casework.safe_contact import ContactWarning, list_open_ways, list_warnings
 from gateway.desk.views import contact as contact_words
-from gateway.desk.views.countries import find_country_name
+from gateway.desk.views.countries import spell_country
 from gateway.desk.wiring import Desk
 from partner_sdk.public_report import Meeting, SafeContact
 from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_test_desk
@@ -169,7 +169,7 @@ def test_country_is_named_and_only_suggested(desk: Desk, browser: Browser) -> No
     ("code", "name"), [(None, ""), ("", ""), ("ke", "Kenya"), ("other", "another country"), ("zz-zz", "zz-zz")]
 )
 def test_every_code_of_a_country_has_a_name(code: str | None, name: str) -> None:
-    assert find_country_name(code) == name
+    assert spell_country(code) == name
 
 
 def test_page_of_a_partners_report_has_no_such_block(desk: Desk, browser: Browser) -> None:

@@ -2,7 +2,7 @@
 
 import html
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
 from gateway.desk.casework.cases import get_case
-from gateway.desk.replying.reply_templates import LANGUAGES, list_templates, load_texts
+from gateway.desk.replying.reply_templates import list_templates, load_texts
+from gateway.desk.signoffs import WELSH_READER, Check, Signoffs
 from gateway.desk.store.schema import REPLY_MESSAGES
 from gateway.desk.views.reply_form import make_draft, make_mark, read_reply
 from gateway.desk.wiring import Desk
+from partner_sdk.public_codes import LANGUAGES
 from partner_sdk.reply_message import MAX_BODY_CHARACTERS
 from tests.desk.view_builders import (
     Browser,
@@ -197,6 +199,28 @@ def test_words_of_the_templates_are_kind() -> None:
     assert [text for text in texts if banned.search(text)] == []
     sentences = [one for text in texts for one in re.split(r"[.?!:]\s", text)]
     assert max(len(sentence.split()) for sentence in sentences) <= 15
+
+
+def test_welsh_texts_say_that_no_welsh_speaker_has_checked_them_until_one_has(
+    desk: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "not yet checked by a Welsh speaker"
+    english, welsh = (
+        add_sealed_case(desk, marker="", report={"reply_key": KEY, "language": language}) for language in LANGUAGES
+    )
+    assert said not in browser.post(f"/cases/{english}/read").text
+    assert said in browser.post(f"/cases/{welsh}/read").text
+    checked = Check(
+        words="replies",
+        version=load_texts("cy").version,
+        who=WELSH_READER,
+        state="done",
+        noted_on=date(2026, 11, 25),
+        by="A. Reader",
+        done_on=date(2026, 12, 1),
+    )
+    monkeypatch.setattr("gateway.desk.signoffs.load_signoffs", lambda: Signoffs((checked,)))
+    assert said not in browser.post(f"/cases/{welsh}/read").text
 
 
 def test_report_without_a_code_offers_no_such_reply(desk: Desk, browser: Browser) -> None:

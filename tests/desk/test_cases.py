@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.desk.casework.answering import record_reply
 from gateway.desk.casework.case_codes import NO_SAFE_CONTACT, WEAKNESSES
-from gateway.desk.casework.cases import CaseError, CaseRow, get_case, list_cases, open_case
-from gateway.desk.casework.closing import Assessment, Closing, close_case, record_reply
+from gateway.desk.casework.cases import CaseError, CaseRow, get_case, list_cases
+from gateway.desk.casework.closing import Assessment, Closing, close_case
+from gateway.desk.casework.opening import open_case
 from gateway.desk.partnership.stages import send_stages
 from gateway.desk.store.schema import AUDIT, CASES
 from partner_sdk.errors import OpeningError

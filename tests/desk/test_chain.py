@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.desk.collection.chain import FORK, GAP, NEW_EPOCH, clear_alarm
+from gateway.desk.alarms import clear_alarm
+from gateway.desk.collection.chain import FORK, GAP, NEW_EPOCH
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.collection.reconcile import reconcile
 from gateway.desk.feed_client import FeedClient

@@ -9,7 +9,7 @@ from gateway.desk.feedback import digests, noise
 from gateway.desk.feedback.clusters import freeze_clusters
 from gateway.desk.feedback.digests import DigestError, get_body, make_digest, reject_digest, release_digest
 from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD, is_eligible
-from gateway.desk.feedback.ledger import find_spends
+from gateway.desk.feedback.ledger import get_spends
 from gateway.desk.feedback.records import find_record, list_records, make_digest_id
 from gateway.desk.feedback.tables import make_tables
 from gateway.desk.keyring.quarters import Quarter, QuarterError
@@ -74,7 +74,7 @@ def test_a_running_quarter_has_no_digest_and_spends_nothing(store: DeskStore) ->
         make_digest(store, make_order(quarter=Quarter(2026, 4)), clock=clock)
     with store.read() as connection:
         assert list_records(connection) == []
-        assert find_spends(connection, partner=PARTNER, quarter=Quarter(2026, 4)) == {}
+        assert get_spends(connection, partner=PARTNER, quarter=Quarter(2026, 4)) == {}
 
 
 @pytest.mark.usefixtures("no_noise")
@@ -204,7 +204,7 @@ def test_a_digest_needs_the_button_or_many_incidents(store: DeskStore, count: in
             get_body(record)
         assert caught.value.reason == "not-eligible"
         with store.read() as connection:
-            assert sum(find_spends(connection, partner=PARTNER, quarter=QUARTER).values()) == 900_000
+            assert sum(get_spends(connection, partner=PARTNER, quarter=QUARTER).values()) == 900_000
 
 
 @pytest.mark.parametrize(("drawn", "state"), [(59, "not-eligible"), (60, "made")])
@@ -248,7 +248,7 @@ def test_rejecting_a_preview_keeps_the_spend_and_ends_the_quarter(store: DeskSto
     body = get_body(make_digest(store, make_order(), clock=clock))
     reject_digest(store, DIGEST_ID, by="Second Two", now=NOW)
     with store.read() as connection:
-        assert sum(find_spends(connection, partner=PARTNER, quarter=QUARTER).values()) == 900_000
+        assert sum(get_spends(connection, partner=PARTNER, quarter=QUARTER).values()) == 900_000
     again = make_digest(store, make_order(), clock=clock)
     assert (again.state, again.body) == ("rejected", body)
     with pytest.raises(DigestError):

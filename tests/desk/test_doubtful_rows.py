@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.desk.casework.cases import list_cases
@@ -10,9 +11,10 @@ from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
 from gateway.desk.partnership.partners import approve_partner, suspend_partner
 from gateway.desk.store.schema import FORMER_PARTNER_KEYS
 from partner_sdk.canonical import format_time
-from tests.builders import DAY, NOW, seal_report
+from tests.builders import DAY, NOW, make_clear_fields, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms, newest_statement, resign_newest, set_aside
+from tests.desk.post_builders import list_pages
 
 HOUR = DAY / 24
 
@@ -42,6 +44,29 @@ def test_genuine_statement_that_is_misspelled_is_set_aside_and_the_rest_goes_on(
     resign_newest(loop, **changes)
     assert loop.collect().filed == 1
     assert set_aside(loop) == [("intake-misspelled", "P1", True)]
+
+
+def test_row_that_claims_the_highest_priority_and_is_set_aside_pages_once(loop: Loop) -> None:
+    loop.send_public(clear=make_clear_fields("public", priority="P1"))
+    resign_newest(loop, placement="rival app\n")
+    assert loop.collect().set_aside == 1
+    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    loop.collect()
+    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+
+
+def test_row_whose_sealed_priority_the_gateway_lowered_pages_all_the_same(loop: Loop) -> None:
+    loop.send_industry(priority="P1")
+    resign_newest(loop, clear=msgspec.structs.replace(newest_statement(loop).clear, priority="P3"))
+    assert loop.collect().set_aside == 1
+    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+
+
+def test_other_rows_that_are_set_aside_page_nobody(loop: Loop) -> None:
+    loop.send_public()
+    resign_newest(loop, placement="rival app\n")
+    assert loop.collect().set_aside == 1
+    assert list_pages(loop.desk) == []
 
 
 def test_reference_of_another_report_is_set_aside(loop: Loop) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.desk.feedback import noise
 from gateway.desk.feedback.digests import DigestError, make_digest
-from gateway.desk.feedback.ledger import LedgerError, check_spend, commit_spend, find_spends
+from gateway.desk.feedback.ledger import LedgerError, check_spend, commit_spend, get_spends
 from gateway.desk.feedback.tables import BUDGET_MICRO
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.schema import LEDGER
@@ -53,7 +53,7 @@ def test_a_spend_is_on_the_disk_before_its_table_is_sampled(
     def draw(counts, *, sensitivity, epsilon_micro):
         # Another connection reads only what is committed.
         with open_store(tmp_path / "desk.sqlite").read() as connection:
-            spends = find_spends(connection, partner=PARTNER, quarter=QUARTER)
+            spends = get_spends(connection, partner=PARTNER, quarter=QUARTER)
         seen.append(list(spends.values())[-1] == epsilon_micro)
         return real(counts, sensitivity=sensitivity, epsilon_micro=epsilon_micro)
 
@@ -73,7 +73,7 @@ def test_a_spend_over_the_budget_is_refused_and_nothing_is_drawn(
     assert caught.value.reason == "over-budget"
     assert drawn == [60_000]  # the eligibility test still fitted; the table of kinds did not
     with store.read() as connection:
-        assert sum(find_spends(connection, partner=PARTNER, quarter=QUARTER).values()) <= BUDGET_MICRO
+        assert sum(get_spends(connection, partner=PARTNER, quarter=QUARTER).values()) <= BUDGET_MICRO
 
 
 def test_the_last_micro_epsilon_may_be_spent_and_not_one_more() -> None:
@@ -95,7 +95,7 @@ def test_another_partner_and_another_quarter_have_budgets_of_their_own(store: De
     for partner, quarter in ((PARTNER, QUARTER), (PARTNER, QUARTER.next()), ("other", QUARTER)):
         commit_spend(store, partner=partner, quarter=quarter, table="kind", micro_epsilon=1_000_000, now=NOW)
         with store.read() as connection:
-            assert find_spends(connection, partner=partner, quarter=quarter) == {"kind": 1_000_000}
+            assert get_spends(connection, partner=partner, quarter=quarter) == {"kind": 1_000_000}
 
 
 @pytest.mark.parametrize("change", [update(LEDGER).values(micro_epsilon=1), delete(LEDGER)])
@@ -138,5 +138,5 @@ def test_a_failed_draw_keeps_its_spend(store: DeskStore, monkeypatch: pytest.Mon
     with pytest.raises(MemoryError):
         make_digest(store, make_order(), clock=clock)
     with store.read() as connection:
-        assert find_spends(connection, partner=PARTNER, quarter=QUARTER) == {"total": 60_000}
+        assert get_spends(connection, partner=PARTNER, quarter=QUARTER) == {"total": 60_000}
         assert connection.execute(text("SELECT state FROM digests")).scalar_one() == "drawing"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from gateway.desk.carrying.post_settings import PagerConfig
 from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.paging.pages import Paged, find_pager_warnings, send_pages
-from gateway.desk.post_room.post_settings import PagerConfig
+from gateway.desk.paging.pages import Paged, list_pager_warnings, send_pages
 from partner_sdk.canonical import format_time, parse_base64url, parse_time
 from partner_sdk.page_notice import PageNotice, open_page
 from partner_sdk.public_report import Meeting
@@ -191,7 +191,7 @@ def test_report_filed_while_a_page_is_sent_is_told_of_next(
 
 def test_pager_that_is_off_is_said_each_time_and_the_other_one_is_paged(loop: Loop, desk_pager: Posts) -> None:
     loop.clock.now = SATURDAY
-    assert [warning.split(":")[0] for warning in find_pager_warnings(loop.desk)] == [
+    assert [warning.split(":")[0] for warning in list_pager_warnings(loop.desk)] == [
         "NO PAGER in the desk's hours",
         "NO PAGER out of hours",
     ]

@@ -15,11 +15,11 @@ import msgspec
 import pytest
 from werkzeug.serving import make_server
 
+from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig
 from gateway.desk.cli import main
 from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN
 from gateway.desk.commands.keep_going import keep_going
 from gateway.desk.config import encode_config
-from gateway.desk.post_room.post_settings import PagerConfig, PostRoomConfig
 from gateway.wiring import utc_now
 from tests.desk.desk_loop import FEED_PORT, Loop, make_loop
 from tests.desk.mail_server import run_receiver

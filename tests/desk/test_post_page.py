@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
-from gateway.desk.casework.cases import open_case
+from gateway.desk.casework.opening import open_case
 from gateway.desk.replying.replies import ReplyDraft, write_reply
 from gateway.desk.store.schema import AUDIT, OUTGOING_POST, PAGES
 from gateway.desk.wiring import Desk

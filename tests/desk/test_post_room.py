@@ -10,7 +10,7 @@ import pytest
 
 from gateway.desk.post_room import sending
 from gateway.desk.post_room.sending import Posted, check_post_room, send_due
-from gateway.desk.store.schema import METADATA
+from gateway.desk.store.schema import METADATA, OUTGOING_POST
 from partner_sdk.canonical import format_time, parse_time
 from partner_sdk.key_files import KeyRole
 from tests.builders import NOW
@@ -124,6 +124,31 @@ def test_server_that_is_busy_is_tried_again_ever_later_and_given_up_after_three_
     assert timedelta(days=3) < loop.clock() - NOW < timedelta(days=3, hours=6)
     assert posted == Posted(given_up=1, problems={"mail-refused": 1})
     assert (row["state"], row["last_error"], row["address_mac"]) == ("given_up", "mail-refused", None)
+    assert mailbox.taken == []
+
+
+def test_server_that_refuses_our_sender_is_asked_once_in_a_run_and_the_other_note_loses_no_try(
+    loop: Loop, mailbox: Mailbox
+) -> None:
+    desk = set_mail_server(loop, mailbox.port)
+    mailbox.sender_answer = "550 not from you"
+    send_asking(loop)
+    send_asking(loop, contact={"email": "kim@mail.example"})
+    loop.collect()
+    assert send_due(desk) == Posted(open=2, problems={"sender-refused": 1})
+    assert sorted(row["tries"] for row in list_notes(desk)) == [0, 1]
+
+
+def test_note_of_a_channel_that_nothing_carries_is_given_up_and_never_counts_as_sent(
+    loop: Loop, mailbox: Mailbox
+) -> None:
+    desk = set_mail_server(loop, mailbox.port)
+    send_asking(loop)
+    loop.collect()
+    with desk.store.write() as connection:
+        connection.execute(OUTGOING_POST.update().values(channel="letter"))
+    assert send_due(desk) == Posted(given_up=1, problems={"unknown-channel": 1})
+    assert list_notes(desk)[0]["last_error"] == "unknown-channel"
     assert mailbox.taken == []
 
 

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.casework.case_codes import OUTCOMES, REDIRECTS
-from gateway.desk.casework.cases import CaseError, get_case, open_case
+from gateway.desk.casework.cases import CaseError, get_case
 from gateway.desk.casework.closing import Assessment, Closing, close_case
+from gateway.desk.casework.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.views import words

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
+from gateway.desk.casework.answering import record_reply
 from gateway.desk.casework.case_codes import REPLIED_BY_RETURN_CODE
-from gateway.desk.casework.cases import CaseError, CaseRow, get_case, open_case
-from gateway.desk.casework.closing import record_reply
+from gateway.desk.casework.cases import CaseError, CaseRow, get_case
+from gateway.desk.casework.opening import open_case
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.replying.replies import (
     MOST_BODY_BYTES,
@@ -19,7 +20,8 @@ from gateway.desk.replying.replies import (
     open_copies,
     write_reply,
 )
-from gateway.desk.replying.reply_post import READ, REPLY, list_written, send_replies
+from gateway.desk.return_post.messages import READ, REPLY, list_written
+from gateway.desk.return_post.sending import send_replies
 from gateway.desk.store.schema import AUDIT, REPLY_MESSAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import parse_base64url

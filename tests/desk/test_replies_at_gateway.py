@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.casework.cases import open_case
+from gateway.desk.casework.opening import open_case
 from gateway.desk.replying.replies import ReplyDraft, write_reply
-from gateway.desk.replying.reply_post import send_replies
+from gateway.desk.return_post.sending import send_replies
 from gateway.store.return_places import put_return_place
 from partner_sdk.canonical import to_base64url
 from partner_sdk.errors import ConflictError

@@ -1,14 +1,18 @@
-"""`report-abuse-desk case reply`: a text from a file or standard input, sealed to the return code, or a clear error."""
+"""`report-abuse-desk case reply`: shown, asked about, and sealed to the return code; or a clear error."""
 
 import io
+import json
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from gateway.desk.casework.cases import get_case, open_case
+from gateway.desk.casework.cases import get_case
+from gateway.desk.casework.opening import open_case
 from gateway.desk.cli import main
-from gateway.desk.replying.reply_post import list_written
+from gateway.desk.return_post.messages import list_written
+from gateway.desk.store.schema import AUDIT
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.view_builders import make_code_key, make_code_seed
 
@@ -41,24 +45,85 @@ def texts_written(loop: Loop, reference: str) -> int:
         return sum(one.kind == "reply" for one in list_written(connection, case_id=case_id))
 
 
-def test_reply_from_a_file_is_sealed_and_waits(
-    loop: Loop, reference: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def answer(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
+
+
+def count_openings(loop: Loop) -> int:
+    with loop.desk.store.read() as connection:
+        rows = connection.execute(select(AUDIT.c.id).where(AUDIT.c.action == "open-case", AUDIT.c.actor == ACTOR))
+        return len(rows.all())
+
+
+def test_reply_is_shown_with_its_reference_and_sent_after_a_yes(
+    loop: Loop, reference: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    answer(monkeypatch, "yes\n")
     assert run(loop, reference, "--text-file", write(tmp_path, TEXT.encode())) == 0
     said = capsys.readouterr()
+    assert f"To the return code of {reference}" in said.err
+    assert TEXT in said.err
+    assert "It does not count as the reply that is owed." in said.err
     assert "`collect` takes it along" in said.out
-    assert "Hello" not in said.out + said.err
     assert texts_written(loop, reference) == 1
 
 
-def test_reply_from_standard_input(loop: Loop, reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
-    assert run(loop, reference, "--text-file", "-", "--is-the-reply", "--reason", "no other way was given") == 0
+@pytest.mark.parametrize("typed", ["", "\n", "no\n", "y\n", "yes please\n"])
+def test_anything_but_yes_sends_nothing(
+    loop: Loop, reference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    answer(monkeypatch, typed)
+    assert run(loop, reference, "--text-file", write(tmp_path, TEXT.encode())) == 2
+    assert texts_written(loop, reference) == 0
+
+
+def test_yes_on_the_command_line_sends_without_asking_and_shows_all_the_same(
+    loop: Loop, reference: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, "")
+    assert run(loop, reference, "--text-file", write(tmp_path, TEXT.encode()), "--yes", "--json") == 0
+    said = capsys.readouterr()
+    assert TEXT in said.err
+    assert "Send it?" not in said.err
+    assert list(json.loads(said.out)) == ["message_id"]
+
+
+def test_opening_the_report_for_a_reply_is_in_the_audit_log_also_when_nothing_is_sent(
+    loop: Loop, reference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = count_openings(loop)
+    answer(monkeypatch, "no\n")
+    run(loop, reference, "--text-file", write(tmp_path, TEXT.encode()))
+    assert count_openings(loop) == before + 1
+
+
+def test_report_that_nobody_has_read_is_not_opened_by_a_reply(
+    loop: Loop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unread = loop.send_public(reply_key=make_code_key(SEED)).reference
+    loop.collect()
+    assert run(loop, unread, "--text-file", write(tmp_path, TEXT.encode()), "--yes") == 2
+    assert "Nobody has read this report yet" in capsys.readouterr().err
+    assert count_openings(loop) == 0
+
+
+def test_reply_from_standard_input_needs_yes_on_the_command_line(
+    loop: Loop, reference: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (reference, "--text-file", "-", "--is-the-reply", "--reason", "no other way was given")
+    answer(monkeypatch, TEXT)
+    assert run(loop, *words) == 2
+    assert "add --yes" in capsys.readouterr().err
+    assert texts_written(loop, reference) == 0
+    assert run(loop, *words, "--yes") == 0
+    assert "It counts as the reply that is owed. Because: no other way was given" in capsys.readouterr().err
     with loop.desk.store.read() as connection:
         assert get_case(connection, reference).reply_code == "replied_by_return_code"
 
 
-@pytest.mark.parametrize(("text", "words"), [(b"", "nothing written"), (b"\xff\xfe", "not UTF-8"), (b"x" * 4001, "4,000")])
+@pytest.mark.parametrize(
+    ("text", "words"), [(b"", "nothing written"), (b"\xff\xfe", "not UTF-8"), (b"x" * 4001, "4,000")]
+)
 def test_text_that_can_not_be_sent_says_what_to_change(
     loop: Loop, reference: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: bytes, words: str
 ) -> None:

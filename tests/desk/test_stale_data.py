@@ -13,8 +13,10 @@ def test_command_gives_1_and_names_each_stale_entry(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(gateway.desk.commands.stale_data, "utc_now", lambda: datetime(2026, 11, 25, tzinfo=UTC))
-    assert main(["stale-data"]) == 0
-    assert "0 of" in capsys.readouterr().out
+    assert main(["stale-data", "--json"]) == 1
+    owed = json.loads(capsys.readouterr().out)["stale"]
+    assert [row["key"] for row in owed] == ["childline_bsl"]
+    assert owed[0]["to_prove"]
     monkeypatch.setattr(gateway.desk.commands.stale_data, "utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
     assert main(["stale-data", "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
@@ -25,7 +27,7 @@ def test_command_gives_1_and_names_each_stale_entry(
         "gateway/desk/post_room/notes.toml",
         "gateway/desk/replying/reply_templates_cy.toml",
         "gateway/desk/replying/reply_templates_en.toml",
-        "gateway/web/data/signposts.toml",
+        "gateway/guidance/data/signposts.toml",
     }
     assert main(["stale-data", "--days", "180"]) == 1
     assert "gateway/desk/paging/hours.toml  bank_holidays  " in capsys.readouterr().out

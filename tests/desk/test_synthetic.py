@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 
 from gateway.desk import synthetic
 from gateway.desk.casework import case_codes
-from gateway.desk.casework.cases import CaseError, list_cases, open_case
+from gateway.desk.casework.cases import CaseError, list_cases
+from gateway.desk.casework.opening import open_case
 from gateway.desk.feedback.digests import make_digest
 from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.store.schema import CASES, REPORTS, STAGES

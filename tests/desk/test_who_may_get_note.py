@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.post_room.addresses import find_email_address, find_mobile_number, make_address_mac
+from gateway.desk.carrying.addresses import find_email_address, find_mobile_number, make_address_mac
 from gateway.desk.post_room.who_may_get_note import find_note_channel, get_note_kind
 from partner_sdk.public_report import PublicReport
 from tests.builders import make_clear_fields

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
 from gateway.config import LimitsConfig
-from gateway.public.drafts import Draft, make_journey_keys, open_draft
+from gateway.public.visiting.drafts import Draft, make_journey_keys, open_draft
 from gateway.wiring import Gateway
 from partner_sdk.canonical import parse_base64url
 from partner_sdk.key_files import KeyRole

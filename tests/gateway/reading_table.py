@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.public.voice import make_voice
-from gateway.public.wording import Wording, find_words, load_wording
-from gateway.web.advice import KINDS, find_advice, load_advice
+from gateway.guidance.advice import KINDS, list_fitting_advice, load_advice
+from gateway.public.wording import Wording, find_in_voice, load_wording
+from gateway.public.wording.voice import make_voice
 from tests.reading_level import PROSE_WORDS, grade_of, sentences_of, words_of
 
 TABLE = Path(__file__).parents[2] / "docs" / "reading-age.md"
@@ -102,7 +102,11 @@ def list_advice(language: str) -> list[Page]:
         Page(f"advice: {kind}", audience, tuple(sentence for advice in found for sentence in advice.sentences))
         for kind in KINDS
         for audience in ("child", "adult")
-        if (found := find_advice(library, kinds=[kind], age_band="13_15", is_child=audience == "child", limit=99))
+        if (
+            found := list_fitting_advice(
+                library, kinds=[kind], age_band="13_15", is_child=audience == "child", limit=99
+            )
+        )
     ]
 
 
@@ -131,7 +135,7 @@ def _speak(words: Mapping[str, Any], voice: tuple[str, ...]) -> dict[str, Any]:
                 for code in words["options"]
             }
         elif plain not in spoken:
-            found = find_words(words, plain, voice=voice)
+            found = find_in_voice(words, plain, voice=voice)
             spoken |= {} if found is None else {plain: found}
     return spoken
 

@@ -6,9 +6,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.web.advice import AGE_BANDS, KINDS, Advice, AdviceLibrary, fill_sentences, find_advice, load_advice
+from gateway.guidance.advice import (
+    AGE_BANDS,
+    KINDS,
+    Advice,
+    AdviceLibrary,
+    fill_sentences,
+    list_fitting_advice,
+    load_advice,
+)
+from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import SettingsError, read_settings
-from gateway.web.signposts import load_signposts
 from tests.reading_level import (
     HIGHEST_GRADE,
     MOST_WORDS_IN_A_SENTENCE,
@@ -35,7 +43,7 @@ LONG_WORDS_ALLOWED = {"anything", "camera", "something"}
 
 
 def find_codes(*kinds: str, age_band: str | None = "13_15", is_child: bool = True, limit: int = 99) -> list[str]:
-    found = find_advice(LIBRARY, kinds=kinds, age_band=age_band, is_child=is_child, limit=limit)
+    found = list_fitting_advice(LIBRARY, kinds=kinds, age_band=age_band, is_child=is_child, limit=limit)
     return [advice.code for advice in found]
 
 
@@ -55,7 +63,7 @@ def test_codes_of_the_form_are_those_of_the_library() -> None:
 @pytest.mark.parametrize(("audience", "is_child"), READERS)
 @pytest.mark.parametrize("age_band", [*AGE_BANDS, None])
 def test_every_kind_has_advice_of_its_own(kind: str, audience: str, is_child: bool, age_band: str | None) -> None:
-    found = find_advice(LIBRARY, kinds=[kind], age_band=age_band, is_child=is_child, limit=99)
+    found = list_fitting_advice(LIBRARY, kinds=[kind], age_band=age_band, is_child=is_child, limit=99)
     assert kind in found[0].kinds
     assert {advice.audience for advice in found} == {audience}
     assert sum(advice.is_general for advice in found) == 7
@@ -86,7 +94,9 @@ def test_most_special_comes_first_then_order_then_code() -> None:
     expected = ["both", "a", "b", "late", "age", "general"]
     for order in (entries, entries[::-1]):
         library = AdviceLibrary(version="1", language="en", advice=order)
-        found = find_advice(library, kinds=["bullying", "no_such_kind"], age_band="13_15", is_child=True, limit=99)
+        found = list_fitting_advice(
+            library, kinds=["bullying", "no_such_kind"], age_band="13_15", is_child=True, limit=99
+        )
         assert [advice.code for advice in found] == expected
 
 
@@ -114,7 +124,7 @@ def test_words_are_short_and_kind(advice: Advice) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("audience", "is_child"), READERS)
 def test_what_a_person_reads_is_easy(kind: str, audience: str, is_child: bool) -> None:
-    found = find_advice(LIBRARY, kinds=[kind], age_band="13_15", is_child=is_child, limit=99)
+    found = list_fitting_advice(LIBRARY, kinds=[kind], age_band="13_15", is_child=is_child, limit=99)
     text = " ".join(sentence for advice in found for sentence in advice.sentences)
     assert len(words_of(text)) >= PROSE_WORDS
     assert grade_of(text) <= HIGHEST_GRADE, audience

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.public.advice_shown import FIRST, LEFT_OUT, list_advice_codes
+from gateway.guidance.advice import KINDS, load_advice
 from gateway.public.door import PublicDoor
 from gateway.public.journey import KIND_OPTIONS
-from gateway.web.advice import KINDS, load_advice
+from gateway.public.sending.advice_shown import FIRST, LEFT_OUT, list_advice_codes
 from tests.gateway.public_fixtures import make_public_house
 
 
@@ -29,19 +29,19 @@ def test_codes_that_are_named_here_are_in_the_library():
     assert codes == {advice.code for advice in load_advice("cy").advice}
 
 
-@pytest.mark.parametrize("under_18", ["yes", "no", "rather_not_say"])
-def test_danger_comes_first_and_the_list_is_short(door: PublicDoor, under_18: str):
-    answers = {"under_18": [under_18], "kinds": [option.code for option in KIND_OPTIONS], "age": ["13_15"]}
-    codes = list_advice_codes(door, answers)
+@pytest.mark.parametrize("is_child", [True, False])
+def test_danger_comes_first_and_the_list_is_short(door: PublicDoor, *, is_child: bool):
+    answers = {"kinds": [option.code for option in KIND_OPTIONS], "age": ["13_15"]}
+    codes = list_advice_codes(door, answers, is_child=is_child)
     assert codes[0] in FIRST
     assert 4 <= len(codes) <= 6
     assert not set(codes) & LEFT_OUT
 
 
 def test_kind_has_its_own_advice(door: PublicDoor):
-    answers = {"under_18": ["yes"], "kinds": ["threatens_to_share"], "age": ["13_15"]}
-    assert "threatens_to_share" in list_advice_codes(door, answers)
-    assert "threatens_to_share" not in list_advice_codes(door, answers | {"kinds": ["extra_nice"]})
+    answers = {"kinds": ["threatens_to_share"], "age": ["13_15"]}
+    assert "threatens_to_share" in list_advice_codes(door, answers, is_child=True)
+    assert "threatens_to_share" not in list_advice_codes(door, answers | {"kinds": ["extra_nice"]}, is_child=True)
 
 
 def test_advice_stands_on_the_page_in_its_language(tmp_path: Path):

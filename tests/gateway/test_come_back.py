@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.public.return_code import load_return_words
+from gateway.public.returning.return_code import load_return_words
 from partner_sdk.canonical import make_report_id, to_base64url
 from partner_sdk.key_files import KeyRole, load_signing_key
 from tests.builders import NOW, Agency

@@ -6,16 +6,18 @@ from datetime import timedelta
 import pytest
 
 from gateway.intake import Accepted, Intake, NewReport, ReferenceTakenError
-from gateway.public.way_back import RETURN_DAYS
+from gateway.public.returning.way_back import RETURN_DAYS
 from tests.builders import NOW
 from tests.gateway.public_fixtures import PublicHouse
-from tests.gateway.public_person import read_title
+from tests.gateway.public_person import Person, read_title
 from tests.gateway.return_builders import THANKS, come_back, full, read_numbers, send
+
+START_AGAIN = "Start again, and tell us your number."
 
 
 def test_full_queue_at_send_sends_without_a_code(public: PublicHouse):
     person = public.person().start().walk_to("/14")
-    with full(public.app.extensions["public_door"].return_codes.queue):
+    with full(public.app.extensions["public_door"].ways_back.codes.queue):
         person.send()
     assert read_title(person.page) == THANKS
     assert len(re.findall(r'<p class="reference', person.text())) == 1
@@ -81,6 +83,60 @@ def test_adding_more_is_a_supplement_that_names_the_first_reference(public: Publ
     ((_, expires_at, _),) = public.house.rows("return_places")
     assert expires_at == int((NOW + timedelta(days=2 + RETURN_DAYS)).timestamp())
     assert come_back(public, reference, words).path == "/17"
+
+
+def add_more(public: PublicHouse, reference: str, words: str) -> Person:
+    """Come back, add a sentence and send it; return the person at the thank-you page."""
+    person = come_back(public, reference, words)
+    person.press("add")
+    person.press(story="There is more.")
+    person.send()
+    assert read_title(person.page) == THANKS
+    return person
+
+
+@pytest.mark.parametrize(
+    ("answer", "advice"), [("yes", "If things get worse, call 999."), ("no", "If a child is in danger, call 999.")]
+)
+def test_thank_you_page_after_adding_more_advises_what_holds_for_who_reads_it(
+    public: PublicHouse, answer: str, advice: str
+):
+    _, reference, words = send(public, p4={"under_18": answer})
+    person = add_more(public, reference, words)
+    until_then = person.text().split("<h2>Until then</h2>")[1].split("</ul>")[0]
+    assert until_then.count("<li>") >= 3
+    assert advice in until_then
+
+
+def test_supplement_in_the_same_visit_keeps_the_advice_that_was_given_first(public: PublicHouse):
+    person = public.person().start().walk_to("/9", p7={"kinds": ["threatens_to_share"]})
+    story_form = person.fill({"story": "The first words."})
+    person.post("/9", story_form)
+    person.walk_to("/14").send()
+    (draft,) = public.drafts_of(person)
+    assert draft.sent is not None
+    assert "threatens_to_share" in draft.sent.advice
+    story_form["story"] = "The first words. And more."
+    person.post("/9", story_form)
+    person.send()
+    (later,) = public.drafts_of(person)
+    assert later.sent is not None
+    assert (len(later.sent.report_ids), later.sent.advice) == (2, draft.sent.advice)
+
+
+def test_who_has_a_return_code_is_shown_the_way_back_and_never_told_to_start_again(public: PublicHouse):
+    person, reference, words = send(public)
+    for page in (person, add_more(public, reference, words)):
+        assert START_AGAIN not in page.text()
+        assert '<a href="/16">Come back to what you sent</a>' in page.text()
+
+
+def test_who_has_no_return_code_is_told_to_start_again_with_the_number(public: PublicHouse):
+    person = public.person().start().walk_to("/14")
+    with full(public.app.extensions["public_door"].ways_back.codes.queue):
+        person.send()
+    assert START_AGAIN in person.text()
+    assert 'href="/16"' not in person.text()
 
 
 def test_adding_more_by_a_grown_up_promises_no_day(public: PublicHouse):

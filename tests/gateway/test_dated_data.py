@@ -9,9 +9,17 @@ import pytest
 
 import gateway.cli_stale
 from gateway.cli import main as run_gateway
-from gateway.web.dated_data import WHOLE_FILE, DatedFact, Source, list_stale, read_dated_file, read_facts
+from gateway.guidance.dated_data import (
+    WHOLE_FILE,
+    DatedFact,
+    Source,
+    list_stale,
+    make_line,
+    read_dated_file,
+    read_facts,
+)
+from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import SettingsError
-from gateway.web.signposts import load_signposts
 
 TODAY = date(2026, 11, 25)
 
@@ -91,22 +99,29 @@ def test_oldest_comes_first_and_a_day_yet_to_come_is_stale_too() -> None:
     assert list_stale([tomorrow, old, older], today=TODAY) == (older, old, tomorrow)
 
 
+def test_entry_with_something_to_prove_is_listed_whatever_its_day(tmp_path: Path) -> None:
+    text = '[body]\nname = "A body"\nto_prove = "The number."\nchecked_on = 2026-11-25\nsource = "https://a.example"'
+    (fact,) = read_facts(write(tmp_path, text))
+    assert list_stale([fact], today=TODAY) == (fact,)
+    assert make_line(fact).endswith("https://a.example  to prove: The number.")
+
+
 def test_command_gives_1_and_names_each_stale_entry(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(gateway.cli_stale, "utc_now", lambda: datetime(2026, 11, 25, tzinfo=UTC))
-    assert run_gateway(["stale-data"]) == 0
-    assert "0 of" in capsys.readouterr().out
+    assert run_gateway(["stale-data", "--json"]) == 1
+    owed = json.loads(capsys.readouterr().out)["stale"]
+    assert len(owed) == 13
+    assert all(row["to_prove"] for row in owed)  # on the day of the check nothing else is listed
     monkeypatch.setattr(gateway.cli_stale, "utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
     assert run_gateway(["stale-data", "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["days"] == 180
     assert len(answer["stale"]) == answer["entries"] >= 40
-    assert all(set(row) == {"checked_on", "file", "key", "source"} for row in answer["stale"])
-    assert run_gateway(["stale-data", "--days", "99999"]) == 0
-    capsys.readouterr()
+    assert all(set(row) == {"checked_on", "file", "key", "source", "to_prove"} for row in answer["stale"])
     assert run_gateway(["stale-data", "--days", "180"]) == 1
-    assert "gateway/web/data/signposts.toml  childline  https://" in capsys.readouterr().out
+    assert "gateway/guidance/data/signposts.toml  childline  https://" in capsys.readouterr().out
 
 
 def test_command_refuses_an_undated_file(

@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from gateway.public.drafts import (
+from gateway.public.journey import FIELD_BY_NAME
+from gateway.public.visiting.drafts import (
     NONCE_BYTES,
     PADDED_SIZES,
     SECRET_BYTES,
@@ -14,7 +15,6 @@ from gateway.public.drafts import (
     open_draft,
     seal_draft,
 )
-from gateway.public.journey import FIELD_BY_NAME
 
 KEYS = make_journey_keys(b"\x01" * SECRET_BYTES)
 OTHER_KEYS = make_journey_keys(b"\x02" * SECRET_BYTES)

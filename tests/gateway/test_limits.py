@@ -44,6 +44,12 @@ class BrokenStorage(MemoryStorage):
             raise ConnectionError("the store is down")
         return super().incr(key, expiry, amount)
 
+    def get(self, key: str) -> int:
+        """Fail, or read."""
+        if type(self).is_down:
+            raise ConnectionError("the store is down")
+        return super().get(key)
+
     def check(self) -> bool:
         """Say whether it is up."""
         return not type(self).is_down
@@ -137,11 +143,52 @@ def test_public_limit_says_over_and_never_refuses() -> None:
 
 def test_no_public_limit_is_one_that_refuses() -> None:
     rows = [row for row in make_rows(partner_reports_per_minute=1) if row.name.startswith("public-")]
-    assert len(rows) == 4
+    assert len(rows) == 6
     assert all(row.effect is Effect.FLAG for row in rows)
-    (come_back,) = [row for row in make_rows(partner_reports_per_minute=1) if row.subject is Subject.REFERENCE]
-    assert (come_back.name, come_back.quota, come_back.window_seconds) == ("come-back", 5, 3600)
-    assert come_back.effect is Effect.FLAG
+
+
+def test_wrong_words_are_counted_for_each_reference_from_one_network_and_from_all() -> None:
+    rows = {row.subject: row for row in make_rows(partner_reports_per_minute=1)}
+    here, everywhere = rows[Subject.REFERENCE_HERE], rows[Subject.REFERENCE]
+    assert (here.name, here.quota, here.window_seconds) == ("come-back", 5, 3600)
+    assert (everywhere.name, everywhere.quota, everywhere.window_seconds) == ("come-back-all", 30, 3600)
+    assert {here.effect, everywhere.effect} == {Effect.FLAG}
+
+
+def count_tries(app: Flask, name: str, *, address: str, times: int) -> list[bool]:
+    """Count wrong words for one reference from one address; say each time whether it was over."""
+    environ = {"REMOTE_ADDR": address}
+    with app.test_request_context("/flagged", environ_overrides=environ):
+        return [app.extensions["limits-under-test"].limit_state(name, subject="K7QF").is_over for _ in range(times)]
+
+
+def is_spent(app: Flask, name: str, *, address: str) -> bool:
+    """Ask, without counting, whether anything is left for one reference from one address."""
+    with app.test_request_context("/flagged", environ_overrides={"REMOTE_ADDR": address}):
+        spent: bool = app.extensions["limits-under-test"].is_spent(name, subject="K7QF")
+        return spent
+
+
+def test_asking_whether_a_limit_is_spent_counts_nothing() -> None:
+    app = make_app()
+    assert not any(is_spent(app, "come-back", address=ADDRESS) for _ in range(20))
+    assert count_tries(app, "come-back", address=ADDRESS, times=6) == [False] * 5 + [True]
+    assert is_spent(app, "come-back", address=ADDRESS)
+
+
+def test_tries_from_one_network_take_nothing_from_another_until_all_are_spent() -> None:
+    app = make_app()
+    count_tries(app, "come-back", address=ADDRESS, times=6)
+    assert not is_spent(app, "come-back", address="198.51.100.9")
+    assert not is_spent(app, "come-back", address="2001:db8::1")
+    count_tries(app, "come-back-all", address=ADDRESS, times=30)
+    assert is_spent(app, "come-back-all", address="198.51.100.9")
+
+
+def test_limit_whose_store_is_down_is_counted_by_asking() -> None:
+    BrokenStorage.is_down = True
+    app = make_app(storage_uri="broken://")
+    assert [is_spent(app, "come-back", address=ADDRESS) for _ in range(6)] == [False] * 5 + [True]
 
 
 def test_p1_has_its_own_bucket_and_each_partner_too() -> None:
@@ -293,6 +340,6 @@ def test_unknown_store_is_an_error_that_does_not_repeat_its_password() -> None:
 
 def test_every_limit_says_why_and_has_a_quota() -> None:
     rows = make_rows(partner_reports_per_minute=1200)
-    assert len({row.name for row in rows}) == len(rows) == 10
+    assert len({row.name for row in rows}) == len(rows) == 13
     assert all(row.quota > 0 and row.window_seconds > 0 and row.reason for row in rows)
     assert {row.subject for row in rows} == set(Subject)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
 from gateway.public.journey import FIELD_BY_NAME, SCREENS
-from gateway.public.side_pages import SIDE_PATHS
-from gateway.public.words_field import pack_words
+from gateway.public.journey.places import SIDE_PATHS
+from gateway.public.visiting.words_field import pack_answers
 from partner_sdk.canonical import to_base64url
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
@@ -197,9 +197,9 @@ TAMPERED_WORDS = [
     to_base64url(b'{"story":"text"}'),
     to_base64url(b'{"story":["' + b"\\ud800" + b'"]}'),
     to_base64url(b'{"nothing":["x"],"__class__":["x"]}'),
-    pack_words({"story": ["x" * 5001]}),
-    pack_words({"region": ["atlantis"]}),
-    pack_words({"danger": ["yes", "no", "not_sure"]}),
+    pack_answers({"story": ["x" * 5001]}),
+    pack_answers({"region": ["atlantis"]}),
+    pack_answers({"danger": ["yes", "no", "not_sure"]}),
     "A" * 200_000,
 ]
 

@@ -7,7 +7,6 @@ from itertools import pairwise, product
 
 import pytest
 
-from gateway.public.forms import find_faults, find_incomplete
 from gateway.public.journey import (
     CHECK,
     FIELD_BY_NAME,
@@ -24,7 +23,9 @@ from gateway.public.journey import (
     list_path,
     list_signposted,
 )
-from gateway.public.journey.who_screens import GROWN_UP, UNDER_AGE_LINE
+from gateway.public.journey.places import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
+from gateway.public.visiting.forms import find_incomplete, list_faults
+from partner_sdk.public_codes import ADULT_BAND, UNDER_AGE_LINE
 from tests.gateway.public_person import SHORT_ANSWERS
 from tests.gateway.public_walks import ALL_WAYS, LONG_WAY, flatten
 
@@ -222,8 +223,8 @@ def test_story_or_one_box_is_enough(answers: dict[str, list[str]], *, is_enough:
 )
 def test_only_the_detail_of_the_picked_way_is_needed(way: str, detail: str):
     reach = SCREEN_BY_NAME["reach"]
-    assert [fault.field.name for fault in find_faults(reach, {"contact_ways": [way]})] == [detail]
-    assert find_faults(reach, {"contact_ways": [way], detail: ["Here"]}) == []
+    assert [fault.field.name for fault in list_faults(reach, {"contact_ways": [way]})] == [detail]
+    assert list_faults(reach, {"contact_ways": [way], detail: ["Here"]}) == []
 
 
 @pytest.mark.parametrize(
@@ -234,6 +235,9 @@ def test_only_the_detail_of_the_picked_way_is_needed(way: str, detail: str):
         ({"contact_ways": ["text"], "near": ["not_sure"]}, True),
         ({"contact_ways": ["call", "school", "adult"]}, False),
         ({"contact_ways": ["text"], "age": ["12_or_under"]}, False),
+        ({"contact_ways": ["text"], "who": ["friend"], "their_age": ["13_15"]}, True),
+        ({"contact_ways": ["text"], "who": ["friend"], "their_age": ["12_or_under"]}, False),
+        ({"contact_ways": ["email"], "under_18": ["no"], "who": ["friend"], "their_age": ["12_or_under"]}, False),
         ({"contact_ways": ["text"], "near": ["yes"]}, False),
     ],
 )
@@ -291,7 +295,7 @@ def test_only_a_no_makes_an_adult_of_the_person(answer: str, *, is_owed: bool):
 @pytest.mark.parametrize("field", ["age", "their_age"])
 def test_age_line_is_between_seventeen_and_eighteen(field: str, band: str, *, is_child: bool):
     assert UNDER_AGE_LINE == 18
-    assert f"{UNDER_AGE_LINE}_plus" == GROWN_UP
+    assert ADULT_BAND == "18_plus"
     answers = go(age=band) if field == "age" else go(who="friend", their_age=band)
     assert ("grown_up" in names_of(answers)) is not is_child
 
@@ -309,6 +313,11 @@ def test_help_comes_before_any_question_about_the_person():
     asked = [screen.name for screen in list_path(go(danger="yes")) if screen.fields]
     assert asked[:2] == ["danger", "danger_help"]
     assert asked.index("name") > asked.index("story")
+
+
+def test_every_place_has_a_name_and_a_path_of_its_own():
+    names = [*(screen.name for screen in SCREENS), *SIDE_PATHS, COME_BACK, REPLIES, LEAVE]
+    assert len(set(names)) == len(names) == len({get_path(name) for name in names})
 
 
 def test_paths_are_neutral_and_different():

@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
+from gateway.guidance.advice import KINDS
 from gateway.public.journey import FIELD_BY_NAME, KIND_OPTIONS, TYPED, Field, get_priority
-from gateway.web.advice import KINDS
 from partner_sdk.public_report import LIST_MAX
 from partner_sdk.submission import ClearFields
 
@@ -52,7 +52,7 @@ def test_table_of_kinds_is_complete_and_each_has_its_annex_a_kind():
 
 
 def test_every_annex_a_kind_can_be_told():
-    told = set(ANNEX_A.values()) - {"something_else"}
+    told = {option.annex_a for option in KIND_OPTIONS} - {"something_else"}
     assert told == {
         *("meet_offline", "grooming", "coercion_blackmail", "sexual_talk", "sexual_acts_live", "risk_behaviour"),
     }

@@ -10,8 +10,8 @@ from werkzeug.test import TestResponse
 
 import gateway.public
 from gateway.public.journey import SCREENS
-from gateway.public.side_pages import SIDE_PATHS
-from gateway.public.wording import LANGUAGES
+from gateway.public.journey.places import SIDE_PATHS
+from partner_sdk.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
 from tests.gateway.public_person import SHORT_ANSWERS, Person, read_title

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from gateway.public import BLUEPRINT
 from gateway.public.journey import SCREENS, list_path
-from gateway.public.side_pages import SIDE_PATHS
-from gateway.public.visit_state import VisitState, find_state, make_state_key, seal_state
+from gateway.public.journey.places import SIDE_PATHS
+from gateway.public.visiting.visit_state import VisitState, find_state, make_state_key, seal_state
 from gateway.store.housekeeping import clean_store
 from gateway.web.rules import find_rule
 from tests.gateway.public_fixtures import PublicHouse

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from gateway.guidance.signposts import load_signposts
 from gateway.public.journey import FIELD_BY_NAME, list_path
-from gateway.public.side_pages import ABOUT_PAGES, SIDE_PATHS
+from gateway.public.journey.places import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.wording import load_wording
-from gateway.web.signposts import load_signposts
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import Person, read_form, read_title

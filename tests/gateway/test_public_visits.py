@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.public.drafts import make_journey_keys
 from gateway.public.journey import SCREENS
+from gateway.public.visiting.drafts import make_journey_keys
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import Person, read_form, read_title

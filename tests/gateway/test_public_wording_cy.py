@@ -9,8 +9,9 @@ from datetime import date
 
 import pytest
 
-from gateway.public.wording import LANGUAGES, WORDING_FOLDER, load_wording
-from gateway.web.advice import load_advice
+from gateway.guidance.advice import load_advice
+from gateway.public.wording import WORDING_FOLDER, load_wording
+from partner_sdk.public_codes import LANGUAGES
 from tests.gateway.welsh_words import drop_voice, end_sentence, get_lix, is_code, walk, words_of
 from tests.reading_level import MOST_WORDS_IN_A_SENTENCE, PROSE_WORDS, sentences_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gateway.cli_stale
 import gateway.desk.commands.stale_data
-from gateway.web.dated_data import read_facts
+from gateway.guidance.dated_data import read_facts
 from tests.house.sources import ROOT, files
 
 DATED_FILES = {*gateway.cli_stale.DATED_FILES, *gateway.desk.commands.stale_data.DATED_FILES}

@@ -1,11 +1,17 @@
-"""One job a file: at most 400 lines, and no file is a drawer."""
+"""One job a file: at most 400 lines, no file is a drawer, and none was left behind by an editor or a patch."""
 
+import os
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
-from tests.house.sources import ROOT, files
+import pytest
+
+from tests.house.sources import LEFT_OUT, ROOT, files
 
 MOST_LINES = 400
 DRAWER_ROOMS = {"util", "utils", "helper", "helpers", "common", "misc", "manager"}
+LEFTOVER = re.compile(r".*(\.orig|\.rej|\.bak|\.swp|~)|\.DS_Store|Thumbs\.db")
 DRAWERS = re.compile(r"(utils?|helpers?|common|misc|manager|handlers?\d*)\.\w+")
 
 
@@ -27,3 +33,35 @@ def test_every_module_says_what_it_is_for() -> None:
     sources = files(".py")
     assert len(sources) >= 80
     assert [str(path) for path in sources if not path.read_text(encoding="utf-8").startswith('"""')] == []
+
+
+def list_everything(root: Path) -> Iterator[Path]:
+    """List every file below a folder, hidden ones too, but what tools make anew."""
+    for folder, below, names in os.walk(root):
+        below[:] = [name for name in below if name not in LEFT_OUT | {".git"}]
+        yield from (Path(folder, name) for name in names)
+
+
+def find_leftovers(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in list_everything(root) if LEFTOVER.fullmatch(path.name))
+
+
+def test_no_file_was_left_behind() -> None:
+    assert len(list(list_everything(ROOT))) >= 500
+    assert find_leftovers(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["a.py.orig", "a.py.rej", "a.py~", "~", ".DS_Store", "docs/deep/.b.md.swp", ".ci/run.bak", "Thumbs.db"]
+)
+def test_leftover_is_found_wherever_it_lies(name: str, tmp_path: Path) -> None:
+    for kept in ("a.py", "origin.orig.md", "docs/deep/DS_Store", ".git/a.orig", ".venv/a.rej"):
+        make_file(tmp_path / kept)
+    assert find_leftovers(tmp_path) == []
+    make_file(tmp_path / name)
+    assert find_leftovers(tmp_path) == [name]
+
+
+def make_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("", encoding="utf-8")

@@ -30,11 +30,20 @@ def test_gateway_never_imports_the_desk() -> None:
     assert wrong == []
 
 
-def test_desk_imports_of_the_gateway_only_web() -> None:
+def test_guidance_imports_of_the_gateway_only_web() -> None:
+    wrong = [
+        a
+        for a in arrows("gateway.guidance", 5)
+        if starts(a[1], "gateway") and not starts(a[1], "gateway.web", "gateway.guidance")
+    ]
+    assert [a for a in wrong if a[1] != "gateway"] == []
+
+
+def test_desk_imports_of_the_gateway_only_web_and_guidance() -> None:
     wrong = [
         a
         for a in arrows("gateway.desk", 20)
-        if starts(a[1], "gateway") and not starts(a[1], "gateway.web", "gateway.desk")
+        if starts(a[1], "gateway") and not starts(a[1], "gateway.web", "gateway.guidance", "gateway.desk")
     ]
     assert [a for a in wrong if a[1] != "gateway"] == []
 
@@ -63,3 +72,87 @@ def test_intake_and_store_know_no_flask() -> None:
 def test_opendp_is_imported_by_the_noise_alone() -> None:
     found = {module_of(path) for path in files(".py") for name in imports_of(path) if starts(name, "opendp")}
     assert found == {"gateway.desk.feedback.noise"}
+
+
+# The rooms and files of the public door, from the ground up: each may import only what stands before it.
+PUBLIC_ORDER = (
+    *("journey", "facts", "returning", "wording", "assets", "actions", "door", "tallies"),
+    *("visiting", "sending", "pages", "views"),
+)
+
+
+def public_room(name: str) -> str:
+    return name.removeprefix("gateway.public.").partition(".")[0]
+
+
+def test_rooms_of_the_public_door_import_only_what_lies_below_them() -> None:
+    inside = [a for a in arrows("gateway.public", 40) if starts(a[1], "gateway.public") and a[1] != "gateway.public"]
+    rooms = {(public_room(a), public_room(b)) for a, b in inside if a != "gateway.public"}
+    assert {room for arrow in rooms for room in arrow} == set(PUBLIC_ORDER)
+    assert [a for a in rooms if PUBLIC_ORDER.index(a[0]) < PUBLIC_ORDER.index(a[1])] == []
+
+
+def test_table_of_the_journey_returning_and_sending_know_no_flask() -> None:
+    rooms = tuple(f"gateway.public.{room}" for room in ("journey", "facts", "returning", "sending"))
+    found = [(module, name) for room in rooms for module, name in arrows(room, 2)]
+    assert [arrow for arrow in found if starts(arrow[1], *FLASK_FAMILY)] == []
+
+
+# The rooms of the desk, the lowest first: each imports only rooms that stand before it, so no cycle can come back.
+DESK_ROOMS = (
+    "signoffs",
+    "carrying",
+    "store",
+    "vault",
+    "feed_client",
+    "audit",
+    "alarms",
+    "config",
+    "wiring",
+    "keyring",
+    "paging",
+    "post_room",
+    "collection",
+    "partnership",
+    "return_post",
+    "synthetic",
+    "feedback",
+    "casework",
+    "replying",
+    "starting",
+    "doctor",
+    "views",
+    "app",
+    "commands",
+    "cli",
+)
+
+
+def find_desk_room(name: str) -> str | None:
+    parts = name.split(".")
+    return parts[2] if parts[:2] == ["gateway", "desk"] and len(parts) > 2 else None
+
+
+def test_rooms_of_the_desk_import_only_rooms_below_them() -> None:
+    found = arrows("gateway.desk", 90)
+    rooms = {room for importer, _ in found if (room := find_desk_room(importer))}
+    assert rooms == set(DESK_ROOMS)
+    wrong = [
+        (importer, name)
+        for importer, name in found
+        if (room := find_desk_room(importer))
+        and (other := find_desk_room(name)) in rooms
+        and DESK_ROOMS.index(other) > DESK_ROOMS.index(room)
+    ]
+    assert wrong == []
+
+
+def test_pages_and_commands_of_the_desk_ask_the_rooms_below_and_hold_no_sql() -> None:
+    found = [*arrows("gateway.desk.views", 12), *arrows("gateway.desk.commands", 10), *arrows("gateway.desk.app", 1)]
+    assert [a for a in found if starts(a[1], "sqlalchemy", "gateway.desk.store.schema")] == []
+
+
+def test_no_flask_below_the_desks_pages() -> None:
+    found = [a for a in arrows("gateway.desk", 90) if not starts(a[0], "gateway.desk.views", "gateway.desk.app")]
+    assert len(found) >= 500
+    assert [a for a in found if starts(a[1], *FLASK_FAMILY)] == []

@@ -15,9 +15,9 @@ import pytest
 
 from gateway.cli import _make_parser as make_gateway_parser
 from gateway.config import GatewayConfig, LimitsConfig, ListenerConfig
+from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig
 from gateway.desk.cli import make_parser as make_desk_parser
 from gateway.desk.config import DeskConfig
-from gateway.desk.post_room.post_settings import PagerConfig, PostRoomConfig
 from gateway.limits import Effect, Subject, make_rows
 from gateway.web.logs import LOG_FIELDS
 from partner_sdk.cli import make_parser as make_partner_parser
@@ -181,7 +181,13 @@ def test_limits_that_are_documented_are_those_of_the_code() -> None:
     documented = {name.strip("`"): (int(quota), int(window), counts) for name, quota, window, counts, _ in rows}
     refusing = {name.strip("`") for name, *_, over in rows if over.startswith("429")}
     limits = make_rows(partner_reports_per_minute=LimitsConfig().partner_reports_per_minute)
-    words = {Subject.NETWORK: "network", Subject.PARTNER: "partner", Subject.REFERENCE: "reference"}
+    words = {
+        Subject.NETWORK: "network",
+        Subject.PARTNER: "partner",
+        Subject.REFERENCE: "reference",
+        Subject.REFERENCE_HERE: "reference, from one network",
+        Subject.WAIT: "wait",
+    }
     assert documented == {row.name: (row.quota, row.window_seconds, words[row.subject]) for row in limits}
     assert refusing == {row.name for row in limits if row.effect is Effect.REFUSE}
 

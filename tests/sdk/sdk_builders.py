@@ -76,7 +76,7 @@ def make_invitation(agency: Agency, service: Partner, **changes: Any) -> Invitat
 
 
 def make_state(folder: Path, *, agency: Agency | None = None, partner: Partner | None = None) -> PartnerState:
-    """Make the folder of a partner whose keys are those of tests/builders.py."""
+    """Make the folder of a partner whose keys are those of tests/builders/parties.py."""
     agency, partner = agency or Agency(), partner or Partner()
     (folder / "keys").mkdir(mode=0o700, parents=True)
     folder.chmod(0o700)

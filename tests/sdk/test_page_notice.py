@@ -8,7 +8,7 @@ import pytest
 from partner_sdk.canonical import format_time
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.page_notice import PageNotice, open_page, sign_page
+from partner_sdk.page_notice import PageNotice, open_page, peek_page, sign_page
 from tests.builders import NOW, make_key, raw_public_key
 
 KEY = make_key(KeyRole.MAILBOX_SIGNING, name="agency")
@@ -54,3 +54,11 @@ def test_anything_else_is_refused_with_its_reason(raw: bytes, changes: dict[str,
     with pytest.raises((StatementError, FormatError)) as caught:
         opened(raw, **changes)
     assert caught.value.reason == reason
+
+
+def test_page_can_be_peeked_at_before_its_key_is_known() -> None:
+    raw = make_page(key=OTHER)
+    assert peek_page(raw).issued_at == format_time(NOW)
+    for broken in (raw[:-1], raw + b" ", b"x" * 5000):
+        with pytest.raises(FormatError):
+            peek_page(broken)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError
-from partner_sdk.reference import RANDOM_BYTES, make_reference, parse_reference
+from partner_sdk.reference import RANDOM_BYTES, check_reference, make_reference, parse_reference
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 RANDOM = st.binary(min_size=RANDOM_BYTES, max_size=RANDOM_BYTES)
@@ -77,3 +77,17 @@ def test_any_text_is_a_reference_or_a_format_error(text: str) -> None:
 def test_other_amount_of_randomness_is_refused(size: int) -> None:
     with pytest.raises(FormatError):
         make_reference("live", random=bytes(size))
+
+
+@given(ENVIRONMENTS, RANDOM)
+def test_reference_in_its_one_spelling_passes_the_check(environment: str, random: bytes) -> None:
+    check_reference(make_reference(environment, random=random))
+
+
+@pytest.mark.parametrize(
+    "text", ["k7qf-2m9tx-d", "K7QF2M9TXD", " K7QF-2M9TX-D", "K7QF-2M9TX-D\n", "K7QF-2M9TX-4", "x", ""]
+)
+def test_reference_in_another_spelling_fails_the_check(text: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        check_reference(text)
+    assert caught.value.reason == "bad-reference"

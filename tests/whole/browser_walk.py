@@ -1,17 +1,70 @@
-"""Walks the form in a real browser, as somebody with a finger would: ticks, types and presses what is on the page."""
+"""Walks the form in a real browser, as somebody with a finger would, and looks at each page with axe and a ruler."""
 
 from collections.abc import Iterator, Mapping
 
-from playwright.sync_api import Page
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
 
-from gateway.public.journey import FIELD_BY_NAME
-from gateway.public.side_pages import SIDE_PATHS
+from gateway.public.journey import FIELD_BY_NAME, SCREENS, TYPED
 from tests.gateway.public_person import NAMED_BUTTONS, SHORT_ANSWERS
-from tests.gateway.public_walks import ALL_WAYS, LONG_WAY, ScreenAnswers
+from tests.gateway.public_walks import ADULT, GROWN_UP_PICTURE, LONG_WAY, ON_A_WEBSITE, ScreenAnswers
 
 # Only the button that people see: the one that Enter presses stands before it, unseen.
 CONTINUE, START, SEND, BACK = (f"main button[value={value}]" for value in ("continue", "start", "send", "back"))
-ASKED_AGAIN = ("/3", "/4", "/5", "/5b", "/6", "/11", "/12")  # what can not be left blank
+LANGUAGE = "button.tongue"
+SCREEN_BY_PATH = {f"/{screen.path}": screen for screen in SCREENS}
+REFERENCE = ".reference"  # the number and the four words of the thank-you page
+
+# The shortest way of a child: seven answers and Send.
+SHORTEST: ScreenAnswers = {path: SHORT_ANSWERS[path] for path in ("/3", "/4", "/5", "/6", "/7", "/11", "/12")}
+# With these every branch of the table is walked.
+TOLD_LATER: ScreenAnswers = SHORT_ANSWERS | {
+    "/5": {"age": "18_plus"},
+    "/7": {"kinds": ["wants_to_meet"]},
+    "/10": {"more_person": "yes"},
+}
+FRIEND: ScreenAnswers = SHORT_ANSWERS | {
+    "/4b": {"who": "friend"},
+    "/5b": {"their_age": "18_plus"},
+    "/7": {"kinds": ["asked_for_pictures"]},
+    "/10": {"more_person": "yes"},
+    "/10a": {"feels": "hurting"},
+}
+BULLIED: ScreenAnswers = ADULT | {"/7": {"kinds": ["bullying"]}}
+CARER: ScreenAnswers = ADULT | {
+    "/7": {"kinds": ["shared_things"]},
+    "/8": {"pictures": "someone_else"},
+    "/10": {"more_person": "yes"},
+}
+EVERY_WAY = (LONG_WAY, SHORTEST, ON_A_WEBSITE, GROWN_UP_PICTURE, TOLD_LATER, FRIEND, BULLIED, CARER)
+
+AXE_SCRIPT = Axe().axe_script
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+AXE_CONTRAST = {"type": "rule", "values": ["color-contrast"]}
+# A page that has scrolled to its list of faults lies half under the row that stays: that is no small target.
+AXE_FAULTS = """async rules => {
+  scrollTo(0, 0);
+  const found = await axe.run(document, {runOnly: rules, resultTypes: ['violations']});
+  return found.violations.flatMap(one => one.nodes.map(node => `${one.id}: ${node.html} ${node.failureSummary}`));
+}"""
+TWICE_THE_TEXT = "225%"  # the look's own size is 112.5 %
+# What stands out of the screen: unseen helps of the page are cut to one pixel, and skip links wait outside.
+SIDEWAYS = """() => [document.documentElement.scrollWidth > innerWidth ? 'the page' : '',
+  ...[...document.querySelectorAll('body *')].filter(part => !part.closest('.unseen, .trap, .skip, svg'))
+  .filter(part => part.getBoundingClientRect().right > innerWidth + 0.5)
+  .map(part => `${part.tagName} ${part.className} ${part.innerText}`)].filter(name => name)"""
+TARGETS = """() => [...document.querySelectorAll('main a, main button, nav a, header a, .pick, .box')]
+  .map(part => [part.innerText || part.id || part.name, part.getBoundingClientRect()])
+  .filter(([, box]) => box.width > 2 && (box.height < 43.5 || box.width < 43.5)).map(([name]) => name)"""
+# With forced colours only borders and underlines tell a button from words.
+UNMARKED = """() => [...document.querySelectorAll('button, .button, .leave, .pick, .box, .help a, .call, .ways a')]
+  .filter(part => part.getBoundingClientRect().width > 2)
+  .filter(part => {
+    const look = getComputedStyle(part);
+    const bordered = parseFloat(look.borderTopWidth) > 0 && look.borderTopStyle !== 'none'
+      && look.borderTopColor !== look.backgroundColor;
+    return look.color === look.backgroundColor || !(bordered || look.textDecorationLine.includes('underline'));
+  }).map(part => part.innerText || part.id)"""
 
 
 def go_on(page: Page, button: str = CONTINUE) -> None:
@@ -33,12 +86,28 @@ def fill_page(page: Page, answers: Mapping[str, str | list[str]]) -> str:
             page.select_option(f"#{name}", value)
         else:
             page.fill(f"#{name}", "".join(value))
+    if not answers and page.locator("main button[name=called]").count():
+        return "main button[name=called]"
     return button
 
 
 def path_of(page: Page, url: str) -> str:
     """Return the path of the open page."""
     return page.url.removeprefix(url)
+
+
+def start(page: Page, url: str) -> None:
+    """Come from outside and press Start."""
+    page.goto(url)
+    go_on(page, START)
+
+
+def open_second_tab(page: Page, button: str, *, address: str) -> Page:
+    """Press a button so that the page it leads to, at `address`, comes in a second tab; the first one stays."""
+    with page.context.expect_page() as opened:
+        page.click(button, modifiers=["Control"])
+    opened.value.wait_for_url(address)
+    return opened.value
 
 
 def walk_browser_to(page: Page, url: str, path: str, way: ScreenAnswers = SHORT_ANSWERS) -> None:
@@ -50,24 +119,72 @@ def walk_browser_to(page: Page, url: str, path: str, way: ScreenAnswers = SHORT_
     raise AssertionError(f"never came to {path}, stands at {page.url}")
 
 
-def list_stops(page: Page, url: str) -> Iterator[str]:
-    """Stop at every page: side pages, every screen of every way, and what is said where something is missing."""
-    for path in ("/", "/16", "/nothing", *(f"/{side}" for side in SIDE_PATHS.values())):
-        page.goto(url + path)
+def send(page: Page, url: str, way: ScreenAnswers = SHORT_ANSWERS) -> list[str]:
+    """Walk a whole way and send; return the number and the four words that are shown."""
+    start(page, url)
+    walk_browser_to(page, url, "/14", way)
+    go_on(page, SEND)
+    return page.locator(REFERENCE).all_inner_texts()
+
+
+def come_back(page: Page, url: str, reference: str, words: str) -> None:
+    """Type number and words into the page that asks for them."""
+    page.goto(f"{url}/16")
+    page.fill("#reference", reference)
+    page.fill("#words_typed", words)
+    go_on(page)
+
+
+def walk_way(page: Page, url: str, way: ScreenAnswers) -> Iterator[str]:
+    """Walk a whole way and send; stop at every page before it is filled in, and at the thank-you page."""
+    start(page, url)
+    for _ in range(40):
+        path = path_of(page, url)
         yield path
-    seen: set[str] = set()
-    for way in ALL_WAYS:
-        page.goto(url)
-        go_on(page, START)
-        while (path := path_of(page, url)) != "/14":
-            if path not in seen:
-                seen.add(path)
-                yield path
-                if path in ASKED_AGAIN:
-                    go_on(page)
-                    yield f"{path} error"
-            go_on(page, fill_page(page, way.get(path, {})))
-        if way is LONG_WAY:
-            yield "/14"
-            go_on(page, SEND)
-            yield "/15"
+        if path == "/15":
+            return
+        go_on(page, SEND if path == "/14" else fill_page(page, way.get(path, {})))
+    raise AssertionError(f"the way has no end, stands at {page.url}")
+
+
+def list_refused(page: Page, path: str) -> Iterator[str]:
+    """Stop at what is said on a screen where answers are missing, and where texts are too long; then empty it."""
+    asked = SCREEN_BY_PATH[path].fields
+    for code in (f"#{field.goes_with.field}-{field.goes_with.any_of[0]}" for field in asked if field.goes_with):
+        if not page.is_checked(code):
+            page.check(code)
+    if any(field.required or (field.goes_with and field.is_needed_with) for field in asked):
+        yield from _press_and_see_faults(page, f"{path} blank")
+    texts = [field for field in asked if field.kind in TYPED and page.locator(f"#{field.name}").is_visible()]
+    for field in texts:
+        page.fill(f"#{field.name}", "x " * (field.max_characters // 2) + "xx")
+    if texts:
+        yield from _press_and_see_faults(page, f"{path} too long")
+    for field in texts:
+        page.fill(f"#{field.name}", "")
+    for picked in page.eval_on_selector_all("[type=checkbox]:checked", "boxes => boxes.map(box => box.id)"):
+        page.uncheck(f"#{picked}")
+
+
+def _press_and_see_faults(page: Page, stop: str) -> Iterator[str]:
+    go_on(page)
+    expect(page.locator("#faults")).to_be_focused()
+    yield stop
+
+
+def list_page_faults(page: Page, *, language: str) -> list[str]:
+    """List what is wrong with the open page for eyes, fingers and readers: light and dark, small and large, forced."""
+    faults = [] if page.get_attribute("html", "lang") == language else ["language"]
+    faults += [f"small target: {name}" for name in page.evaluate(TARGETS)]
+    faults += [f"sideways: {name}" for name in page.evaluate(SIDEWAYS)]
+    page.evaluate(AXE_SCRIPT)
+    faults += page.evaluate(AXE_FAULTS, AXE_TAGS)
+    page.emulate_media(color_scheme="dark")
+    faults += [f"dark: {name}" for name in page.evaluate(AXE_FAULTS, AXE_CONTRAST)]
+    page.emulate_media(color_scheme="light", forced_colors="active")
+    faults += [f"forced colours: {name}" for name in page.evaluate(UNMARKED)]
+    page.emulate_media(forced_colors="none")
+    page.evaluate("size => document.documentElement.style.fontSize = size", TWICE_THE_TEXT)
+    faults += [f"sideways with large text: {name}" for name in page.evaluate(SIDEWAYS)]
+    page.evaluate("document.documentElement.style.fontSize = ''")
+    return faults

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from gateway.demo.loop import Loop
+from tests.whole.public_server import PublicServer, open_chromium, serve_public
 
 _FIRST_PORTS = itertools.count(21000, 10)
 
@@ -41,3 +43,17 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         yield loop
     finally:
         loop.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, started once for a file: while it runs, nothing else in this process can run a loop of events."""
+    with open_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[PublicServer]:
+    """A public door on a port of this machine."""
+    with serve_public(tmp_path) as server:
+        yield server

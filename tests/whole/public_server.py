@@ -1,19 +1,24 @@
-"""The public door on a real port of this machine, with a gateway behind it, for a real browser."""
+"""The public door on a real port of this machine, with a gateway behind it, and real browsers that come to it."""
 
 import shutil
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
-from playwright.sync_api import Browser, sync_playwright
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Request, Response, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from gateway.public.door import EXTENSION
 from gateway.wiring import Gateway
-from tests.builders import House, Partner, make_house
+from partner_sdk.key_files import Environment
+from tests.builders import Agency, House, Partner, make_house
+from tests.gateway.public_fixtures import PublicHouse
 
 CHROMIUM_SETTINGS = (
     "--no-sandbox",
@@ -24,6 +29,11 @@ CHROMIUM_SETTINGS = (
     "--no-first-run",
 )
 INSTALL_LINE = "No Chromium here. Install it with: apt-get install chromium"
+# What Playwright turns off, and what every phone has: pages that come back as they were left.
+HIDDEN_SETTING = "--disable-back-forward-cache"
+ELSEWHERE = "<!doctype html><html lang=en><link rel=icon href=data:,><title>Elsewhere</title><p>Sunny."
+POLICY_PARTS = ("default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'", "trusted-types 'none'")
+POLL_SECONDS = 0.02  # how soon a server notices that it shall end
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -33,32 +43,79 @@ class QuietHandler(WSGIRequestHandler):
         """Drop the line."""
 
 
+class ElsewhereHandler(BaseHTTPRequestHandler):
+    """Another site on this machine."""
+
+    def do_GET(self) -> None:
+        """Answer with a page."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(ELSEWHERE.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Drop the line."""
+
+
 @dataclass(frozen=True)
 class PublicServer:
-    """A running door: `url` is its origin."""
+    """A running door: `url` is its origin, `elsewhere` the site to which it leaves."""
 
-    house: House
-    gateway: Gateway
+    public: PublicHouse
     url: str
+    elsewhere: str
+
+    @property
+    def house(self) -> House:
+        """Return the state behind the door."""
+        return self.public.house
+
+    @property
+    def gateway(self) -> Gateway:
+        """Return the gateway behind the door."""
+        return self.public.gateway
 
 
 @contextmanager
-def serve_public(folder: Path) -> Iterator[PublicServer]:
-    """Serve the public and the industry door of a new gateway on a free port."""
+def serve_public(folder: Path, *, environment: Environment = "live") -> Iterator[PublicServer]:
+    """Serve the public and the industry door of a new gateway on a free port; a sandbox's is for practice."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    house = make_house(folder / "gateway", roles=("public", "industry"))
+    house = make_house(folder / "gateway", agency=Agency(environment=environment), roles=("public", "industry"))
     house.config = msgspec.structs.replace(house.config, public_origin=url, agency_name="Example Child Safety Agency")
-    house.publish(Partner().entry())
+    house.publish(Partner(environment=environment).entry())
     gateway = house.open_gateway()
     app = house.open_app("public", "industry", gateway=gateway)
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=QuietHandler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    with serve_elsewhere() as elsewhere, run_server(server):
+        leave_to(app, elsewhere)
+        yield PublicServer(PublicHouse(house, gateway, app), url, elsewhere)
+
+
+def leave_to(app: Flask, url: str) -> None:
+    """Put another site of this machine in the place of the weather: what is played in the browser has no cache."""
+    door = app.extensions[EXTENSION]
+    weather = msgspec.structs.replace(door.signposts["weather"], url=url)
+    app.extensions[EXTENSION] = replace(door, signposts={**door.signposts, "weather": weather})
+
+
+@contextmanager
+def serve_elsewhere() -> Iterator[str]:
+    """Serve another site; give its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ElsewhereHandler)
+    with run_server(server):
+        yield f"http://localhost:{server.server_port}/"
+
+
+@contextmanager
+def run_server(server: ThreadingHTTPServer | object) -> Iterator[None]:
+    """Run a server in a thread until the block ends."""
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
     thread.start()
     try:
-        yield PublicServer(house, gateway, url)
+        yield
     finally:
         server.shutdown()
         thread.join()
@@ -67,12 +124,61 @@ def serve_public(folder: Path) -> Iterator[PublicServer]:
 
 @contextmanager
 def open_chromium() -> Iterator[Browser]:
-    """Start Chromium with a new profile; fails with the line that installs it."""
+    """Start Chromium with a new profile."""
+    with sync_playwright() as playwright, closing(launch_chromium(playwright.chromium)) as browser:
+        yield browser
+
+
+def launch_chromium(kind: BrowserType, *, remembers_pages: bool = True) -> Browser:
+    """Start one more Chromium; fails with the line that installs it."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     assert path is not None, INSTALL_LINE
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_SETTINGS))
-        try:
-            yield browser
-        finally:
-            browser.close()
+    hidden = [HIDDEN_SETTING] if remembers_pages else []
+    return kind.launch(executable_path=path, args=list(CHROMIUM_SETTINGS), ignore_default_args=hidden)
+
+
+@dataclass
+class Phone:
+    """One new profile with one page, and a note of all that it asked for and complained about."""
+
+    context: BrowserContext
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    policies: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.context.on("request", self._note_request)
+        self.context.on("response", self._note_response)
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def check_silence(self, origin: str) -> None:
+        """Check that nothing was asked of anybody else, nothing was complained about, and each page had the policy."""
+        assert [asked for asked in self.requests if not asked.startswith(f"{origin}/")] == []
+        assert self.complaints == []
+        (policy,) = self.policies
+        assert [part for part in POLICY_PARTS if part not in policy] == []
+        assert "unsafe" not in policy
+
+    def _note_request(self, request: Request) -> None:
+        self.requests.append(request.url)
+
+    def _note_response(self, response: Response) -> None:
+        if response.request.is_navigation_request():
+            self.policies.add(response.headers.get("content-security-policy", ""))
+
+
+@contextmanager
+def open_phone(browser: Browser, *, has_script: bool, width: int = 320, language: str = "en") -> Iterator[Phone]:
+    """Open a new profile on a small screen."""
+    context = browser.new_context(
+        java_script_enabled=has_script,
+        viewport={"width": width, "height": 640},
+        locale=language,
+        reduced_motion="reduce",  # a colour on its way to another one is no colour to measure
+    )
+    try:
+        yield Phone(context, context.new_page())
+    finally:
+        context.close()

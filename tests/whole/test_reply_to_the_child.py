@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import select
 
 from gateway.app import make_app
-from gateway.desk.casework.cases import open_case
+from gateway.desk.casework.opening import open_case
 from gateway.desk.replying.replies import ReplyDraft, write_reply
-from gateway.desk.replying.reply_post import send_replies
+from gateway.desk.return_post.sending import send_replies
 from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 from tests.gateway.public_person import Person, list_files

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.app import make_app
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASES, OUTGOING_POST
 from tests.desk.desk_loop import Loop, make_loop
 from tests.gateway.public_person import Person
 from tests.gateway.public_walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERSEAS, UNDER_18, URGENT, ScreenAnswers
@@ -112,3 +112,32 @@ def test_what_is_added_after_send_is_owed_an_answer_as_the_report_was(
     assert len({row.cluster_id for row in rows}) == 1
     assert [row.reply_owed for row in rows] == [is_owed] * 2
     assert [row.reply_by is not None for row in rows] == [is_owed] * 2
+
+
+ASKS_FOR_A_NOTE: ScreenAnswers = UNDER_18 | {
+    "/12": {"contact_ways": ["email"], "email": "sam@child.example"},
+    "/12a": {"who_sees": "no", "may_send_note": "yes"},
+}
+
+
+@pytest.mark.parametrize(
+    ("ages", "notes"),
+    [
+        ({"/5": {"age": "13_15"}}, 1),
+        ({"/5": {"age": "12_or_under"}}, 0),
+        ({"/4b": {"who": "friend"}, "/5": {"age": "13_15"}, "/5b": {"their_age": "13_15"}}, 1),
+        ({"/4b": {"who": "friend"}, "/5": {"age": "13_15"}, "/5b": {"their_age": "12_or_under"}}, 0),
+        ({"/4b": {"who": "friend"}, "/5": {"age": "12_or_under"}, "/5b": {"their_age": "13_15"}}, 0),
+    ],
+    ids=["own 13 to 15", "own 12 or under", "friend 13 to 15", "friend 12 or under", "own 12 or under for a friend"],
+)
+def test_note_is_queued_unless_12_or_under_was_said_on_either_side(
+    tmp_path: Path, ages: ScreenAnswers, notes: int
+) -> None:
+    loop = make_loop(tmp_path)
+    person = make_person(loop).start()
+    loop.clock.advance(minutes=2)
+    person.walk_to("/14", ASKS_FOR_A_NOTE | ages).send()
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        assert len(connection.execute(select(OUTGOING_POST)).all()) == notes

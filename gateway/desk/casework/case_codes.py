@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from gateway.desk.casework.cases import CaseError
 from gateway.desk.feedback import tables
 
 KINDS: Final = tuple(code for code, _ in tables.KINDS)
@@ -48,3 +49,9 @@ REDIRECTS: Final = (
     "other_country",
     "other",
 )
+
+
+def check_code(name: str, code: str, codes: tuple[str, ...]) -> None:
+    """Raise `CaseError` (`bad-code`) for a code that is not of its list."""
+    if code not in codes:
+        raise CaseError(f"{name} must be one of: {', '.join(codes)}.", reason="bad-code")

@@ -1,11 +1,9 @@
-"""Answering and closing: the reply that is owed, the assessment of a named person, and what digests are made of.
+"""Closes a case: with the assessment of a named person, and what digests are made of.
 
-Never closes by itself, and never before a child who is owed a reply has had one.
+Never closes by itself, and never before a child who is owed a reply has had one, or it is said why none is safe.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
 
 from sqlalchemy import Connection, select, update
 
@@ -19,18 +17,15 @@ from gateway.desk.casework.case_codes import (
     OUT_OF_REMIT,
     OUTCOMES,
     REDIRECTS,
-    REPLIED_BY_RETURN_CODE,
-    REPLY_CODES,
     WEAKNESSES,
     YES_NO,
+    check_code,
 )
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.partnership import stages
-from gateway.desk.store.schema import CASES, REPLY_MESSAGES
+from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import format_time
-
-MAX_REASON_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,51 +54,6 @@ class Closing:
     weaknesses: tuple[str, ...] = ()
     cluster_id: str | None = None
     redirected_to: str | None = None
-
-
-def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, actor: str) -> CaseRow:
-    """Record that the person reporting was answered, and how; or why an answer would do harm.
-
-    Raises `CaseError` (`unknown-case`, `bad-code`, `reason-missing`, `return-code-reason-missing`, `no-sealed-reply`).
-    """
-    reason = check_reply_record(code, reason)
-    now = desk.clock()
-    with desk.store.write() as connection:
-        found = get_case(connection, wanted)
-        if code == REPLIED_BY_RETURN_CODE and not _has_sealed_reply(connection, found):
-            raise CaseError("No reply was written to the return code of this report.", reason="no-sealed-reply")
-        note_reply(connection, found, code=code, reason=reason, actor=actor, now=now)
-        return get_case(connection, found.case_id)
-
-
-def check_reply_record(code: str, reason: str | None) -> str | None:
-    """Return the reason without the spaces around it, or raise `CaseError` for what `record_reply` would refuse."""
-    _check_code("reply", code, REPLY_CODES)
-    reason = (reason or "").strip() or None
-    if code == NO_SAFE_CONTACT and reason is None:
-        raise CaseError("Say why there is no safe way to reply: --reply-reason.", reason="reason-missing")
-    if code == REPLIED_BY_RETURN_CODE and reason is None:
-        # It waits for somebody who may never come back: a person says why it is enough.
-        raise CaseError(
-            "Say why the return code alone is the right way: --reply-reason.", reason="return-code-reason-missing"
-        )
-    if reason is not None and len(reason) > MAX_REASON_CHARACTERS:
-        raise CaseError(f"A reason has at most {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
-    return reason
-
-
-def note_reply(
-    connection: Connection, found: CaseRow, *, code: str, reason: str | None, actor: str, now: datetime
-) -> None:
-    """Enter the reply that is owed, in the caller's transaction; `check_reply_record` has passed it."""
-    connection.execute(
-        update(CASES)
-        .where(CASES.c.case_id == found.case_id)
-        .values(reply_code=code, reply_reason=reason, reply_recorded_at=format_time(now))
-    )
-    audit.append_entry(
-        connection, at=now, actor=actor, action="record-reply", subject=found.case_id, detail={"code": code}
-    )
 
 
 def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release_outcome: bool = False) -> CaseRow:
@@ -162,13 +112,13 @@ def check_closing(closing: Closing) -> None:
     if not closing.assessment.assessor.strip():
         raise CaseError("Name the person who assessed this: --assessor.", reason="no-assessor")
     for name in ("immediate_risk", "urgent", "urgent_dissemination"):
-        _check_code(name, getattr(closing.assessment, name), YES_NO)
-    _check_code("best_placed", closing.assessment.best_placed, BEST_PLACED)
-    _check_code("outcome", closing.outcome, OUTCOMES)
-    _check_code("kind", closing.kind, KINDS)
-    _check_code("age_band", closing.age_band, AGE_BANDS)
+        check_code(name, getattr(closing.assessment, name), YES_NO)
+    check_code("best_placed", closing.assessment.best_placed, BEST_PLACED)
+    check_code("outcome", closing.outcome, OUTCOMES)
+    check_code("kind", closing.kind, KINDS)
+    check_code("age_band", closing.age_band, AGE_BANDS)
     for weakness in closing.weaknesses:
-        _check_code("weakness", weakness, WEAKNESSES)
+        check_code("weakness", weakness, WEAKNESSES)
     if len(closing.weaknesses) > MOST_WEAKNESSES or len(set(closing.weaknesses)) != len(closing.weaknesses):
         raise CaseError(f"At most {MOST_WEAKNESSES} weaknesses, each once.", reason="bad-code")
     _check_redirect(closing)
@@ -179,20 +129,9 @@ def _check_redirect(closing: Closing) -> None:
         raise CaseError("Say where this person was sent: --redirected-to.", reason="no-redirect")
     if closing.redirected_to is None:
         return
-    _check_code("redirected_to", closing.redirected_to, REDIRECTS)
+    check_code("redirected_to", closing.redirected_to, REDIRECTS)
     if closing.outcome != OUT_OF_REMIT:
         raise CaseError(f"Only the outcome {OUT_OF_REMIT} sends somebody elsewhere.", reason="bad-code")
-
-
-def _has_sealed_reply(connection: Connection, found: CaseRow) -> bool:
-    return (
-        connection.execute(
-            select(REPLY_MESSAGES.c.message_id).where(
-                REPLY_MESSAGES.c.case_id == found.case_id, REPLY_MESSAGES.c.kind == "reply"
-            )
-        ).first()
-        is not None
-    )
 
 
 def _check_may_close(found: CaseRow) -> None:
@@ -206,11 +145,6 @@ def _check_may_close(found: CaseRow) -> None:
             f"--reply-recorded {NO_SAFE_CONTACT} --reply-reason.",
             reason="reply-owed",
         )
-
-
-def _check_code(name: str, code: str, codes: tuple[str, ...]) -> None:
-    if code not in codes:
-        raise CaseError(f"{name} must be one of: {', '.join(codes)}.", reason="bad-code")
 
 
 def _released_outcome(connection: Connection, closed: CaseRow) -> str | None:

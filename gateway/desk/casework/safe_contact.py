@@ -6,14 +6,12 @@ Never decides to contact anybody: it says what the person asked for, and what sp
 from enum import Enum
 from typing import Final
 
+from partner_sdk.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, NO, YES, YOUNGEST_BAND
 from partner_sdk.public_report import PublicReport, SafeContact
 
 # The line that goes with each way; a way without one can not be used.
-_LINE_OF: Final = {"call": "phone", "text": "phone", "email": "email", "adult": "adult", "school": "school"}
-WRITTEN_WAYS: Final = frozenset({"text", "email"})
-YOUNGEST: Final = "12_or_under"
-_YES: Final = "yes"
-_NO: Final = "no"
+_LINE_OF: Final = {BY_CALL: "phone", BY_TEXT: "phone", BY_EMAIL: "email", BY_ADULT: "adult", BY_SCHOOL: "school"}
+WRITTEN_WAYS: Final = frozenset({BY_TEXT, BY_EMAIL})
 
 
 class ContactWarning(Enum):
@@ -34,7 +32,7 @@ def list_open_ways(report: PublicReport) -> tuple[str, ...]:
 
 def is_barred(report: PublicReport, way: str) -> bool:
     """Return whether a way would put words where the person that the report is about can read them."""
-    return way in WRITTEN_WAYS and report.person.near == _YES
+    return way in WRITTEN_WAYS and report.person.near == YES
 
 
 def get_line(contact: SafeContact, way: str) -> str:
@@ -47,10 +45,10 @@ def list_warnings(report: PublicReport, *, is_flagged: bool = False) -> tuple[Co
     """Return what to know before anybody is contacted. What was not said counts as the more careful answer."""
     contact, near = report.contact, report.person.near
     said = {
-        ContactWarning.NEAR: near == _YES,
-        ContactWarning.MAYBE_NEAR: near not in {"", _YES, _NO},
-        ContactWarning.YOUNG: YOUNGEST in {report.reporter_age_band, report.age_band},
-        ContactWarning.SEEN: contact.who_sees != _NO,
+        ContactWarning.NEAR: near == YES,
+        ContactWarning.MAYBE_NEAR: near not in {"", YES, NO},
+        ContactWarning.YOUNG: YOUNGEST_BAND in {report.reporter_age_band, report.age_band},
+        ContactWarning.SEEN: contact.who_sees != NO,
         ContactWarning.DOUBTED: is_flagged,
         ContactWarning.NO_WAY: not list_open_ways(report),
     }

@@ -11,10 +11,9 @@ from typing import Final
 
 from sqlalchemy import Connection, Select, func, insert, select, update
 
-from gateway.desk import audit
+from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.store.schema import ALARMS, CHAIN_LINKS
 from partner_sdk.canonical import format_time
-from partner_sdk.errors import ReportAbuseError
 from partner_sdk.intake import EPOCH_PATTERN, FIRST_PREVIOUS, INSTANCE_PATTERN, IntakeStatement
 
 GAP: Final = "chain-gap"
@@ -25,10 +24,6 @@ ANY_EPOCH: Final = "*"
 # Only what `Chain.name` makes of names that row_checks.py lets pass.
 _GAP_NAME: Final = re.compile(rf"({INSTANCE_PATTERN})/({EPOCH_PATTERN}|\*)/([0-9]+)(?:-([0-9]+))?")
 _NO_PREVIOUS: Final = bytes.fromhex(FIRST_PREVIOUS)
-
-
-class AlarmError(ReportAbuseError):
-    """No open alarm has this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +73,7 @@ def note_epoch(connection: Connection, chain: Chain, *, now: datetime) -> bool:
     return raise_alarm(connection, NEW_EPOCH, f"{chain.instance}/{chain.epoch}", now=now)
 
 
-def find_gaps(connection: Connection, *, now: datetime) -> list[str]:
+def list_gaps(connection: Connection, *, now: datetime) -> list[str]:
     """Look for the link before each new one, raise an alarm for every gap, and return the gaps that are open.
 
     Run it when nothing more waits at the gateway. A link that comes late closes its gap.
@@ -89,40 +84,13 @@ def find_gaps(connection: Connection, *, now: datetime) -> list[str]:
         _check_before(connection, Chain(row.instance, row.epoch), row.sequence, is_first=is_first, now=now)
     connection.execute(update(CHAIN_LINKS).where(CHAIN_LINKS.c.followed.is_(False)).values(followed=True))
     _close_filled_gaps(connection, now=now)
-    return list_open(connection, GAP)
+    return list_subjects(connection, GAP)
 
 
-def list_open(connection: Connection, kind: str) -> list[str]:
-    """Return what the open alarms of a kind are about, the oldest first."""
-    query = select(ALARMS.c.subject).where(ALARMS.c.kind == kind, ALARMS.c.cleared_at.is_(None)).order_by(ALARMS.c.id)
-    return list(connection.execute(query).scalars())
-
-
-def find_highest(connection: Connection, *, instance: str) -> int:
+def get_highest(connection: Connection, *, instance: str) -> int:
     """Return the highest number seen of a gateway, 0 before the first."""
     highest = select(func.max(CHAIN_LINKS.c.sequence)).where(CHAIN_LINKS.c.instance == instance)
     return connection.execute(highest).scalar() or 0
-
-
-def raise_alarm(connection: Connection, kind: str, subject: str, *, now: datetime) -> bool:
-    """Enter an alarm for a person to look at; False when this very one was raised before."""
-    known = connection.execute(select(ALARMS.c.id).where(ALARMS.c.kind == kind, ALARMS.c.subject == subject)).first()
-    if known is not None:
-        return False
-    connection.execute(insert(ALARMS).values(kind=kind, subject=subject, raised_at=format_time(now)))
-    return True
-
-
-def clear_alarm(connection: Connection, alarm_id: int, *, actor: str, now: datetime) -> None:
-    """Note who has looked into an alarm; it stays on record. Raises `AlarmError` (`unknown-alarm`)."""
-    changed = connection.execute(
-        update(ALARMS)
-        .where(ALARMS.c.id == alarm_id, ALARMS.c.cleared_at.is_(None))
-        .values(cleared_at=format_time(now), cleared_by=actor)
-    )
-    if changed.rowcount == 0:
-        raise AlarmError("No open alarm has this number. `alarms` lists them.", reason="unknown-alarm")
-    audit.append_entry(connection, at=now, actor=actor, action="clear-alarm", subject=str(alarm_id))
 
 
 def _add_to_chain(connection: Connection, chain: Chain, links: Sequence[Link], *, now: datetime) -> None:

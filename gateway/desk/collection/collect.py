@@ -12,24 +12,24 @@ from typing import Final
 from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
+from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.collection.chain import (
     GAP,
     NEW_EPOCH,
     Chain,
     Link,
     add_links,
-    find_gaps,
-    find_highest,
-    list_open,
+    get_highest,
+    list_gaps,
     make_link,
     note_epoch,
-    raise_alarm,
 )
 from gateway.desk.collection.filing import file_cases
 from gateway.desk.collection.row_checks import KEY_ENDED, Believed, PartnerKey, RowRefusedError, VerifiedRow, check_row
-from gateway.desk.collection.set_aside import find_claim, keep_row, list_waiting_bytes, resolve_row
+from gateway.desk.collection.set_aside import find_claim, is_claimed_urgent, keep_row, list_waiting_bytes, resolve_row
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.paging.pages import queue_page
 from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS, REPORTS, VERIFY_KEYS
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import format_time, parse_time
@@ -244,16 +244,18 @@ def _sort_out(connection: Connection, judged: Sequence[_Judged]) -> tuple[list[V
 def _store_refused(
     connection: Connection, judged: Sequence[_Judged], *, desk: Desk, actor: str, collected: Collected
 ) -> int:
-    kept = 0
+    kept = urgent = 0
     for one in judged:
         if one.refused is None:
             continue
         if keep_row(connection, one.raw, one.refused, actor=actor, now=desk.clock()):
             kept += 1
+            urgent += is_claimed_urgent(one.raw, one.refused)
             collected.set_aside_bytes += len(one.raw)
             collected.refused[one.refused.reason] = collected.refused.get(one.refused.reason, 0) + 1
         else:
             collected.known += 1
+    queue_page(connection, count=urgent, now=desk.clock())
     return kept
 
 
@@ -322,11 +324,11 @@ def _check_chains(desk: Desk, status: FeedStatus, *, collected: Collected) -> No
         if connection.execute(carded).first() is None:
             raise_alarm(connection, UNKNOWN_INSTANCE, status.instance, now=now)
         note_epoch(connection, chain, now=now)
-        highest = find_highest(connection, instance=status.instance)
+        highest = get_highest(connection, instance=status.instance)
         if highest < status.sequence:
             raise_alarm(connection, GAP, chain.name(highest + 1, status.sequence), now=now)
-        collected.gaps = find_gaps(connection, now=now)
-        collected.new_epochs = list_open(connection, NEW_EPOCH)
+        collected.gaps = list_gaps(connection, now=now)
+        collected.new_epochs = list_subjects(connection, NEW_EPOCH)
 
 
 def _is_enough(collected: Collected, *, pages: int) -> bool:

@@ -5,23 +5,18 @@ Never keeps what the report says: the case gets codes, days and yes or no; the w
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
-from gateway.desk.collection.report_flags import is_flagged
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent, VerifiedRow
 from gateway.desk.paging.pages import queue_page
 from gateway.desk.post_room.queue import queue_notes
 from gateway.desk.store.schema import CASES, PARTNERS
 from partner_sdk.canonical import format_time
 from partner_sdk.placement import find_owner
+from partner_sdk.public_codes import MEETS_SOON, YES, is_flagged, is_from_grown_up
 from partner_sdk.public_report import PublicReport
 from partner_sdk.submission import PUBLIC_SENDER, ClearFields
-
-# Who gets an answer: everyone who did not say that they are grown up (R3, R23).
-_GROWN_UP: Final = "no"
-_SOON: Final = frozenset({"today", "next_days"})
 
 
 def file_cases(connection: Connection, rows: Sequence[VerifiedRow], *, case_ids: Sequence[str], now: datetime) -> None:
@@ -61,7 +56,7 @@ def _make_case(
         "received_at": row.intake.received_at,
         "collected_at": format_time(now),
         "danger": _is_in_danger(content),
-        "reply_owed": public is not None and public.under_18 != _GROWN_UP,
+        "reply_owed": public is not None and not is_from_grown_up(public),
         "cluster_id": cluster,
         "synthetic": False,
         "reply_by": None if public is None else public.reply_by,
@@ -69,7 +64,7 @@ def _make_case(
         "country": (public.country or None) if public is not None else None,
         "has_reply_key": public is not None and public.reply_key is not None,
         "flagged": public is not None and is_flagged(public),
-        "meeting_soon": public is not None and public.meeting.when in _SOON,
+        "meeting_soon": public is not None and public.meeting.when in MEETS_SOON,
     }
 
 
@@ -79,7 +74,7 @@ def _is_urgent(case: Mapping[str, object]) -> bool:
 
 def _is_in_danger(content: SealedContent) -> bool:
     if isinstance(content, PublicReport):
-        return content.danger == "yes"
+        return content.danger == YES
     return any(child.at_risk_now == "yes" for child in content.report.children)
 
 

@@ -8,7 +8,8 @@ from typing import Final
 
 from sqlalchemy import select
 
-from gateway.desk.collection.chain import Chain, raise_alarm
+from gateway.desk.alarms import raise_alarm
+from gateway.desk.collection.chain import Chain
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.schema import CHAIN_LINKS
 from gateway.desk.wiring import Desk
@@ -72,12 +73,12 @@ def reconcile(desk: Desk, feed: FeedClient) -> Reconciled:
             (MISSING_THERE, result.missing_there),
             (DIFFERENT, result.different),
         ):
-            for first, last in _find_runs(sequences, most=MOST_ALARMS):
+            for first, last in _list_runs(sequences, most=MOST_ALARMS):
                 raise_alarm(connection, kind, chain.name(first, last), now=now)
     return result
 
 
-def _find_runs(sequences: list[int], *, most: int) -> list[tuple[int, int]]:
+def _list_runs(sequences: list[int], *, most: int) -> list[tuple[int, int]]:
     """Return first and last of each run of numbers; all that is behind the run `most` goes into that one."""
     runs: list[tuple[int, int]] = []
     for sequence in sequences:

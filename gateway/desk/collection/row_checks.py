@@ -74,13 +74,17 @@ SealedContent = PublicReport | SealedIndustryReport
 
 
 class RowRefusedError(ReportAbuseError):
-    """A row does not verify or does not open; `intake` is set where the intake statement itself is genuine."""
+    """A row does not verify or does not open; `intake` is set where the intake statement itself is genuine.
+
+    `stated_priority` is None where nobody vouches for one: `priority` is then the most urgent.
+    """
 
     def __init__(
-        self, message: str, *, reason: str, priority: str = PRIORITIES[0], intake: IntakeStatement | None = None
+        self, message: str, *, reason: str, priority: str | None = None, intake: IntakeStatement | None = None
     ) -> None:
         super().__init__(message, reason=reason)
-        self.priority = priority
+        self.stated_priority = priority
+        self.priority = priority or PRIORITIES[0]
         self.intake = intake
 
 

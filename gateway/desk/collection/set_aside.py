@@ -12,13 +12,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.collection.chain import raise_alarm
-from gateway.desk.collection.row_checks import ALARMING_REASONS, MAX_ROW_BYTES, RowRefusedError
+from gateway.desk.alarms import raise_alarm
+from gateway.desk.collection.row_checks import ALARMING_REASONS, MAX_ROW_BYTES, PRIORITIES, RowRefusedError
 from gateway.desk.store.schema import SET_ASIDE
 from partner_sdk.canonical import encode, format_time, parse_exact
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.feed_messages import Acknowledgement, ReportRow
 from partner_sdk.intake import peek_intake
+from partner_sdk.submission import ClearFields
 
 # What a person may say became of a row; "filed", "filed-by-word", "known" are said by trying again.
 RESOLUTIONS: Final = ("forged", "sender-told", "police-told", "lost")
@@ -78,14 +79,22 @@ def keep_row(connection: Connection, raw: bytes, refused: RowRefusedError, *, ac
 
 def find_claim(raw: bytes) -> Acknowledgement | None:
     """Return what would acknowledge a row, as the row itself claims it; None where it carries no statement."""
-    try:
-        intake_raw = encode(parse_exact(raw, kind=ReportRow, max_bytes=MAX_ROW_BYTES).intake)
-        clear = peek_intake(intake_raw).clear
-    except FormatError:
+    claimed = _find_claimed(raw)
+    if claimed is None:
         return None
+    intake_raw, clear = claimed
     return Acknowledgement(
         intake_sha256=hashlib.sha256(intake_raw).hexdigest(), partner=clear.partner, report_id=clear.report_id
     )
+
+
+def is_claimed_urgent(raw: bytes, refused: RowRefusedError) -> bool:
+    """Return whether a row claims the highest priority, in the clear or in what it seals: then a person looks at once.
+
+    A row that claims none is listed with the most urgent, but pages nobody.
+    """
+    claimed = _find_claimed(raw)
+    return PRIORITIES[0] in {refused.stated_priority, None if claimed is None else claimed[1].priority}
 
 
 def list_set_aside(connection: Connection, *, with_resolved: bool = False) -> list[SetAsideRow]:
@@ -126,6 +135,14 @@ def resolve_row(connection: Connection, row_id: int, *, resolution: str, actor: 
         subject=bytes(row.row_sha256).hex(),
         detail={"resolution": resolution},
     )
+
+
+def _find_claimed(raw: bytes) -> tuple[bytes, ClearFields] | None:
+    try:
+        intake_raw = encode(parse_exact(raw, kind=ReportRow, max_bytes=MAX_ROW_BYTES).intake)
+        return intake_raw, peek_intake(intake_raw).clear
+    except FormatError:
+        return None
 
 
 def _to_row(row: Row[Any]) -> SetAsideRow:

@@ -1,14 +1,13 @@
-"""Commands about cases: list, show, reply, close."""
+"""Commands about cases: list, show, close; what writes a reply is in case_reply.py."""
 
 import argparse
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from gateway.desk.casework.answering import record_reply
 from gateway.desk.casework.case_codes import (
     AGE_BANDS,
     BEST_PLACED,
@@ -19,12 +18,14 @@ from gateway.desk.casework.case_codes import (
     WEAKNESSES,
     YES_NO,
 )
-from gateway.desk.casework.cases import CaseRow, list_cases, open_case
-from gateway.desk.casework.closing import Assessment, Closing, check_closing, close_case, record_reply
+from gateway.desk.casework.cases import CaseRow, list_cases
+from gateway.desk.casework.closing import Assessment, Closing, check_closing, close_case
+from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.promised_days import count_days_late, get_uk_day, spell_lateness
+from gateway.desk.commands import case_reply
 from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say, say_lines
-from gateway.desk.replying.replies import ReplyDraft, ReplyError, write_reply
 from gateway.desk.wiring import open_desk
+from partner_sdk.public_codes import NOT_UK
 
 
 def run_list(parsed: argparse.Namespace) -> int:
@@ -55,30 +56,6 @@ def run_show(parsed: argparse.Namespace) -> int:
         # Lines of a text are set in: none of them can pass for a field of the report.
         say_lines(f"{name}: {value}".replace("\n", "\n    "))
     return DONE
-
-
-def run_reply(parsed: argparse.Namespace) -> int:
-    """Seal a reply to the return code of a report; it goes out with the next `collect`. Read the report first."""
-    desk, actor = open_desk(parsed.state), get_actor(parsed)
-    draft = ReplyDraft(read_text(parsed.text_file), is_the_reply=parsed.is_the_reply, reason=parsed.reason or "")
-    message_id = write_reply(desk, parsed.case, draft, actor=actor)
-    if parsed.json:
-        print_json({"message_id": message_id})
-    else:
-        say(f"The reply is sealed and waits: {message_id}. `collect` takes it along.")
-    return DONE
-
-
-def read_text(path: Path) -> str:
-    """Read a reply from a file or, for `-`, from standard input. Raises `ReplyError` (`no-file`, `not-text`)."""
-    try:
-        raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    except OSError:
-        raise ReplyError(f"{path} can not be read.", reason="no-file") from None
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ReplyError(f"{path} is not UTF-8 text.", reason="not-text") from None
 
 
 def run_close(parsed: argparse.Namespace) -> int:
@@ -112,18 +89,12 @@ def run_close(parsed: argparse.Namespace) -> int:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "case", summary="Cases: list, read, close.")
+    group = add_group(commands, "case", summary="Cases: list, read, answer, close.")
     listed = add_command(group, "list", run=run_list, example="--json", group="case")
     listed.add_argument("--all", action="store_true", help="also cases that are closed")
     show = add_command(group, "show", run=run_show, example="K7QF-2M9TX-4", group="case")
     show.add_argument("case", metavar="CASE", help="its reference or case id")
-    reply = add_command(group, "reply", run=run_reply, example="K7QF-2M9TX-4 --text-file reply.txt", group="case")
-    reply.add_argument("case", metavar="CASE", help="its reference or case id")
-    reply.add_argument(
-        "--text-file", required=True, type=Path, metavar="FILE", help="what to say, in plain text; - reads it from here"
-    )
-    reply.add_argument("--is-the-reply", action="store_true", help="this is the reply that is owed")
-    reply.add_argument("--reason", metavar="TEXT", help="with --is-the-reply: why no other safe way is taken")
+    case_reply.add_command_to(group)
     close = add_command(
         group,
         "close",
@@ -163,7 +134,7 @@ def _line(case: CaseRow, *, days_late: int = 0) -> str:
             (f"REPLY {spell_lateness(days_late).upper()}", days_late > 0),
             ("REPLY OWED", case.reply_owed and case.reply_code is None and not days_late),
             ("FLAGGED", case.flagged),
-            ("OUTSIDE THE UK", case.region == "not_uk"),
+            ("OUTSIDE THE UK", case.region == NOT_UK),
             ("SYNTHETIC", case.synthetic),
             ("NOT A REPORT", case.environment == "sandbox"),
             ("closed", case.closed_at is not None),

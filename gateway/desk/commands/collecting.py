@@ -5,9 +5,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from sqlalchemy import select
-
-from gateway.desk.collection.chain import clear_alarm
+from gateway.desk.alarms import clear_alarm, list_alarms
 from gateway.desk.collection.collect import Collected, collect_reports, try_again
 from gateway.desk.collection.reconcile import Reconciled, reconcile
 from gateway.desk.collection.set_aside import RESOLUTIONS, list_set_aside, resolve_row
@@ -30,9 +28,8 @@ from gateway.desk.commands.post import send_what_waits
 from gateway.desk.partnership.mailbox_post import post_waiting
 from gateway.desk.partnership.partners import EnrolmentsTaken, collect_enrolments
 from gateway.desk.partnership.stages import send_stages
-from gateway.desk.replying.reply_post import send_replies
+from gateway.desk.return_post.sending import send_replies
 from gateway.desk.store import DeskStoreError
-from gateway.desk.store.schema import ALARMS
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 
@@ -207,16 +204,15 @@ def run_alarms(parsed: argparse.Namespace) -> int:
         with desk.store.write() as connection:
             clear_alarm(connection, parsed.clear, actor=get_actor(parsed), now=desk.clock())
     with desk.store.read() as connection:
-        rows = connection.execute(select(ALARMS).where(ALARMS.c.cleared_at.is_(None)).order_by(ALARMS.c.id)).all()
+        alarms = list_alarms(connection)
     if parsed.json:
-        alarms = [{"id": row.id, "kind": row.kind, "raised_at": row.raised_at, "subject": row.subject} for row in rows]
-        print_json({"alarms": alarms})
+        print_json({"alarms": [asdict(alarm) for alarm in alarms]})
     else:
-        for row in rows:
-            say(f"{row.id:5} {row.raised_at} {row.kind:24} {row.subject}")
-        if not rows:
+        for alarm in alarms:
+            say(f"{alarm.id:5} {alarm.raised_at} {alarm.kind:24} {alarm.subject}")
+        if not alarms:
             say("No alarm is open.")
-    return LOOK if rows else DONE
+    return LOOK if alarms else DONE
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:

@@ -65,10 +65,10 @@ def say(text: str, *, to: TextIO | None = None) -> None:
     stream.flush()
 
 
-def say_lines(text: str) -> None:
+def say_lines(text: str, *, to: TextIO | None = None) -> None:
     """Print text that has lines of its own, such as a table."""
     for line in text.split("\n"):
-        say(line)
+        say(line, to=to)
 
 
 def _is_shown(character: str) -> bool:

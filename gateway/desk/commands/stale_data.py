@@ -6,8 +6,8 @@ from typing import Final
 
 from gateway.desk.commands.frame import EXIT_CODES, Commands
 from gateway.desk.wiring import utc_now
-from gateway.web.signposts import SIGNPOSTS_FILE
-from gateway.web.stale_command import add_stale_options, print_stale
+from gateway.guidance.signposts import SIGNPOSTS_FILE
+from gateway.guidance.stale_command import add_stale_options, print_stale
 
 _DESK: Final = Path(__file__).parents[1]
 # One line a file; a test fails for a dated file that is in no list.
@@ -21,7 +21,7 @@ DATED_FILES: Final = (
 
 
 def run_stale_data(parsed: argparse.Namespace) -> int:
-    """List facts that were checked too long ago (bodies, numbers, hours, notes); gives 1 when there are any."""
+    """List facts that were checked too long ago (bodies, numbers, hours, words to send); gives 1 when there are any."""
     return print_stale(DATED_FILES, today=utc_now().date(), days=parsed.days, as_json=parsed.json)
 
 

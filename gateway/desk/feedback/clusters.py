@@ -22,7 +22,7 @@ _MOST_AT_ONCE: Final = 500
 
 def freeze_clusters(connection: Connection, *, partner: str, quarter: Quarter) -> tuple[list[CountedCluster], bool]:
     """Return the representatives, earliest closed first, and whether one of them is synthetic."""
-    spent = _find_spent(connection, partner=partner, quarter=quarter)
+    spent = _list_spent(connection, partner=partner, quarter=quarter)
     starts_at, ends_at = format_time(quarter.starts_at), format_time(quarter.ends_at)
     about = and_(CASES.c.provider == partner, CASES.c.closed_at.is_not(None))
     earlier = select(_CLUSTER).where(about, CASES.c.closed_at < starts_at)
@@ -65,7 +65,7 @@ def count_own_reports(connection: Connection, *, partner: str, quarter: Quarter)
     return count
 
 
-def _find_spent(connection: Connection, *, partner: str, quarter: Quarter) -> set[str]:
+def _list_spent(connection: Connection, *, partner: str, quarter: Quarter) -> set[str]:
     """Return the clusters that another quarter has counted: by the name they had then, and by the one they have now."""
     others = [record for record in list_records(connection, partner=partner) if record.quarter != quarter.name]
     counted = [one for record in others for one in record.workings.clusters]

@@ -27,7 +27,7 @@ def make_consistent(tables: Sequence[Table], noisy: Mapping[str, Sequence[int]])
     """
     drawn = [table for table in tables if table.name in noisy]
     partitions = [table for table in drawn if table.is_partition]
-    total = _find_total(partitions, noisy)
+    total = _get_total(partitions, noisy)
     values: dict[str, list[int]] = {}
     for table in drawn:
         draws = noisy[table.name]
@@ -40,11 +40,11 @@ def make_consistent(tables: Sequence[Table], noisy: Mapping[str, Sequence[int]])
 
 def project(values: Sequence[int], *, total: int) -> list[Fraction]:
     """Return the nearest point (least squares) with no negative part and with that sum."""
-    shift = _find_shift(values, total)
+    shift = _get_shift(values, total)
     return [max(Fraction(0), value + shift) for value in values]
 
 
-def _find_shift(values: Sequence[int], total: int) -> Fraction:
+def _get_shift(values: Sequence[int], total: int) -> Fraction:
     """Return the one number that, added to all values and cut at zero, makes them sum to `total` (Held et al. 1974)."""
     running = 0
     shift = Fraction(0)
@@ -57,7 +57,7 @@ def _find_shift(values: Sequence[int], total: int) -> Fraction:
     return shift
 
 
-def _find_total(partitions: Sequence[Table], noisy: Mapping[str, Sequence[int]]) -> int:
+def _get_total(partitions: Sequence[Table], noisy: Mapping[str, Sequence[int]]) -> int:
     """Return the whole total with the least weighted squared distance, by halving: the distance is convex in it."""
     low, high = 0, max([0, *(sum(max(0, value) for value in noisy[table.name]) for table in partitions)]) + 1
     while low < high:

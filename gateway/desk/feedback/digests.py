@@ -13,7 +13,7 @@ from gateway.desk.audit import append_entry
 from gateway.desk.feedback import noise
 from gateway.desk.feedback.clusters import count_own_reports, freeze_clusters
 from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD
-from gateway.desk.feedback.ledger import commit_spend, find_spends
+from gateway.desk.feedback.ledger import commit_spend, get_spends
 from gateway.desk.feedback.payload import build_body
 from gateway.desk.feedback.records import (
     DigestRecord,
@@ -187,7 +187,7 @@ def _draw_missing(store: DeskStore, record: DigestRecord, tables: Sequence[Table
     """Pay for, draw and store every table that is not drawn yet; return the names of those whose draw was lost."""
     quarter = parse_quarter(record.quarter)
     with store.read() as connection:
-        spends = find_spends(connection, partner=record.partner, quarter=quarter)
+        spends = get_spends(connection, partner=record.partner, quarter=quarter)
     lost = []
     for table in tables:
         if table.name in record.workings.draws:
@@ -214,7 +214,7 @@ def _finish(
 ) -> DigestRecord:
     with store.write() as connection:
         record = get_record(connection, digest_id)
-        spends = find_spends(connection, partner=record.partner, quarter=order.quarter)
+        spends = get_spends(connection, partner=record.partner, quarter=order.quarter)
         before = find_record(connection, make_digest_id(partner=record.partner, quarter=order.quarter.previous()))
         body = build_body(
             record,

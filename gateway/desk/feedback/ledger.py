@@ -20,7 +20,7 @@ class LedgerError(ReportAbuseError):
     """A spend is refused: the table is paid for already, or the budget of the quarter would be exceeded."""
 
 
-def find_spends(connection: Connection, *, partner: str, quarter: Quarter) -> dict[str, int]:
+def get_spends(connection: Connection, *, partner: str, quarter: Quarter) -> dict[str, int]:
     """Return what each table of one partner's quarter has cost, in micro-epsilon."""
     rows = connection.execute(
         select(LEDGER.c.table_name, LEDGER.c.micro_epsilon)
@@ -35,7 +35,7 @@ def commit_spend(
 ) -> None:
     """Write one spend durably, or raise `LedgerError`. Only after this returns may the table be sampled."""
     with store.write() as connection:
-        spends = find_spends(connection, partner=partner, quarter=quarter)
+        spends = get_spends(connection, partner=partner, quarter=quarter)
         check_spend(spends, table=table, micro_epsilon=micro_epsilon)
         connection.execute(
             insert(LEDGER).values(

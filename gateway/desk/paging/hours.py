@@ -1,6 +1,5 @@
 """The desk's hours, in UK time with bank holidays, and who is on duty at a moment (R21)."""
 
-import tomllib
 from datetime import date, datetime, time
 from functools import cache
 from pathlib import Path
@@ -9,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from gateway.web.settings import read_settings
 from partner_sdk.page_notice import PageTarget
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -72,8 +72,8 @@ class Hours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @cache
 def load_hours() -> Hours:
-    """Return the hours of this release."""
-    return msgspec.convert(tomllib.loads(_HOURS_FILE.read_text(encoding="utf-8")), type=Hours, strict=True)
+    """Return the hours of this release. Raises `SettingsError`."""
+    return read_settings(_HOURS_FILE, kind=Hours)
 
 
 def is_in_hours(now: datetime, *, hours: Hours | None = None) -> bool:

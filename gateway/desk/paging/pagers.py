@@ -1,6 +1,6 @@
 """Carries a signed page to whoever is on duty: posted to an address, or as a mail with the notice attached.
 
-Never adds anything to the notice but words that say the same: how many, and since when.
+Never says what came in: around the notice, a mail has words for its count, its time and its environment alone.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ from typing import Protocol
 
 import requests
 
-from gateway.desk.post_room.carriers import DeliveryError, MailCarrier, make_mail_carrier
-from gateway.desk.post_room.notes import make_mail
-from gateway.desk.post_room.post_settings import MAILTO, OFF
-from gateway.desk.post_room.posting import post_json
+from gateway.desk.carrying.delivery import DeliveryError
+from gateway.desk.carrying.mail_carriers import MailCarrier, make_mail_carrier
+from gateway.desk.carrying.mails import make_mail
+from gateway.desk.carrying.post_settings import MAILTO, OFF
+from gateway.desk.carrying.posting import post_json
 from gateway.desk.wiring import Desk
 from partner_sdk.page_notice import PageNotice, PageTarget
 
@@ -36,7 +37,7 @@ class WebhookPager:
 
     def send(self, signed: bytes, *, notice: PageNotice) -> None:
         """Post the signed bytes, or raise `DeliveryError`."""
-        post_json(self.session, self.url, body=signed)
+        post_json(self.session, url=self.url, body=signed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,10 @@ class MailPager:
 
 
 def find_pager(desk: Desk, target: PageTarget) -> Pager | None:
-    """Return the pager that `desk.toml` names for a target, or None for `off`. Raises `LocalStateError`."""
+    """Return the pager that `desk.toml` names for a target, or None for `off`.
+
+    Raises `DeliveryError` (`no-mail`), and `LocalStateError` for the file of the mail server's login.
+    """
     address: str = getattr(desk.config.pager, target)
     if address == OFF:
         return None

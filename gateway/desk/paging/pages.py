@@ -10,10 +10,10 @@ from typing import Any, Final, get_args
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from gateway.desk import audit
+from gateway.desk.carrying.back_off import get_wait
+from gateway.desk.carrying.delivery import DeliveryError
 from gateway.desk.paging.hours import get_target_on_duty
 from gateway.desk.paging.pagers import Pager, find_pager
-from gateway.desk.post_room.back_off import find_wait
-from gateway.desk.post_room.carriers import DeliveryError
 from gateway.desk.store.schema import PAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import format_time, parse_time
@@ -26,6 +26,20 @@ LONGEST_WAIT: Final = timedelta(minutes=15)
 # For so long nobody else sends a page that is being sent; a run that was killed leaves it to the next one.
 _LEASE: Final = timedelta(minutes=2)
 _NO_PAGER: Final = "no-pager"
+
+
+@dataclass(frozen=True, slots=True)
+class PageRow:
+    """One page as lists show it: to whom, how many, and when."""
+
+    id: int
+    target: str
+    count: int
+    first_at: str
+    sent_at: str | None
+    tries: int
+    next_try_at: str
+    last_error: str | None
 
 
 @dataclass(slots=True)
@@ -54,7 +68,7 @@ def queue_page(connection: Connection, *, count: int, now: datetime) -> None:
 
 def send_pages(desk: Desk) -> Paged:
     """Send the page that waits, if it is due, to whoever is on duty now. Never raises for a pager that fails."""
-    paged = Paged(warnings=find_pager_warnings(desk))
+    paged = Paged(warnings=list_pager_warnings(desk))
     now = desk.clock()
     with desk.store.write() as connection:
         row = _claim(connection, desk=desk, now=now)
@@ -73,7 +87,14 @@ def send_pages(desk: Desk) -> Paged:
     return paged
 
 
-def find_pager_warnings(desk: Desk) -> list[str]:
+def list_pages(connection: Connection, *, most: int) -> list[PageRow]:
+    """Return the newest pages, the newest first."""
+    columns = [PAGES.c[name] for name in PageRow.__dataclass_fields__]
+    rows = connection.execute(select(*columns).order_by(PAGES.c.id.desc()).limit(most))
+    return [PageRow(**row._mapping) for row in rows]
+
+
+def list_pager_warnings(desk: Desk) -> list[str]:
     """Return a line for each pager that `desk.toml` leaves off."""
     times = {"desk": "in the desk's hours", "out_of_hours": "out of hours"}
     return [
@@ -123,7 +144,7 @@ def _send(desk: Desk, row: Row[Any], *, paged: Paged) -> None:
         pager = _get_pager(desk, row.target)
         pager.send(sign_page(notice, private_key=desk.load_private_key(KeyRole.MAILBOX_SIGNING)), notice=notice)
     except (DeliveryError, LocalStateError) as error:
-        wait = find_wait(row.tries, random=desk.random, longest=LONGEST_WAIT)
+        wait = get_wait(row.tries, random=desk.random, longest=LONGEST_WAIT)
         with desk.store.write() as connection:
             connection.execute(
                 update(PAGES)

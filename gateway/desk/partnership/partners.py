@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.collection.chain import raise_alarm
+from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.schema import ENROLMENTS, FORMER_PARTNER_KEYS, INVITATIONS, PARTNERS
 from gateway.desk.vault import Vault
@@ -262,6 +262,12 @@ def list_partners(connection: Connection) -> list[PartnerRow]:
         *(PartnerRow(one.partner, one.name, "waiting", one.key_id, one.received_at) for one in waiting),
         *(PartnerRow(one.partner, one.name, "invited", None, one.made_at) for one in invited),
     ]
+
+
+def get_partner_names(connection: Connection) -> dict[str, str]:
+    """Return the names of registered partners by their short names, in order."""
+    rows = connection.execute(select(PARTNERS.c.partner, PARTNERS.c.name).order_by(PARTNERS.c.partner))
+    return {row.partner: row.name for row in rows}
 
 
 def get_partner(connection: Connection, partner: str) -> Row[Any]:

@@ -1,4 +1,5 @@
-"""The post room: short notes to people who asked for one, sent by the desk after their report was opened (R22).
+"""The post room: short notes that a report came in, to people who asked for one (R22).
 
-Never stores an address and never writes what a report says: a note can be read by anyone who holds the phone.
+Sent by itself once the report is filed, before anybody has read it. Never stores an address and never writes what a
+report says: a note can be read by anyone who holds the phone.
 """

@@ -14,13 +14,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select, update
 
 from gateway.desk import audit
+from gateway.desk.carrying.addresses import make_address_mac
+from gateway.desk.carrying.back_off import get_wait
+from gateway.desk.carrying.delivery import CARRIER_FAULTS, DeliveryError
+from gateway.desk.carrying.mail_carriers import MailCarrier, make_mail_carrier
+from gateway.desk.carrying.text_messages import SmsProvider, is_country_open, make_sms_provider
 from gateway.desk.post_room.address_key import load_address_key
-from gateway.desk.post_room.addresses import make_address_mac
-from gateway.desk.post_room.back_off import find_wait
-from gateway.desk.post_room.carriers import CARRIER_FAULTS, DeliveryError, MailCarrier, make_mail_carrier
 from gateway.desk.post_room.notes import make_note_mail, make_note_text
 from gateway.desk.post_room.queue import GIVE_UP_AFTER, OPEN_STATES, count_open
-from gateway.desk.post_room.text_messages import SmsProvider, is_country_open, make_sms_provider
 from gateway.desk.post_room.who_may_get_note import NoteKind, find_address, get_note_kind
 from gateway.desk.store.schema import CASES, OUTGOING_POST, REPORTS
 from gateway.desk.vault import Vault
@@ -117,11 +118,11 @@ def _send_all(desk: Desk, posted: Posted) -> None:
 def _send_one(room: _Room, row: Row[Any], *, posted: Posted) -> None:
     if room.failed.get(row.channel) is not None:
         return  # the carrier does not answer: the rest waits for another run and has lost no try
-    if (room.mail if row.channel == "email" else room.sms) is None:
-        _note(room, row, last_error="channel-off")
-        _count(posted, "channel-off")
-        return
     try:
+        if _find_carrier(room, row.channel) is None:
+            _note(room, row, last_error="channel-off")
+            _count(posted, "channel-off")
+            return
         letter = _make_letter(room, row)
     except _NoLetterError as error:
         _finish(room, row, posted=posted, code=error.code)
@@ -136,11 +137,22 @@ def _send_one(room: _Room, row: Row[Any], *, posted: Posted) -> None:
             return
         if error.reason in CARRIER_FAULTS:
             room.failed[row.channel] = error.reason
-        wait = find_wait(row.tries + 1, random=room.desk.random)
+        wait = get_wait(row.tries + 1, random=room.desk.random)
         _note(room, row, last_error=error.reason, next_try_at=format_time(room.desk.clock() + wait))
         _count(posted, error.reason)
         return
     _finish(room, row, posted=posted, code=None)
+
+
+def _find_carrier(room: _Room, channel: str) -> MailCarrier | SmsProvider | None:
+    """Return what carries notes of this channel, or None where the settings leave it off."""
+    match channel:
+        case "email":
+            return room.mail
+        case "sms":
+            return room.sms
+        case _:
+            raise _NoLetterError("unknown-channel")
 
 
 def _make_letter(room: _Room, row: Row[Any]) -> _Letter:
@@ -211,19 +223,23 @@ def _carry(room: _Room, row: Row[Any], *, letter: _Letter) -> None:
     desk, post_room = room.desk, room.desk.config.post_room
     # The same in every try, so that a second copy can be known as one; under the key it names no case.
     message_id = sha256(room.key + f"{row.id} {row.queued_at}".encode()).hexdigest()[:32]
-    if row.channel == "sms" and room.sms is not None:
-        text = make_note_text(row.language, note=letter.note)
-        room.sms.send(letter.to, text=text, message_id=message_id)
-    elif room.mail is not None:
-        mail = make_note_mail(
-            letter.to,
-            sender=Address(display_name=post_room.mail_name, addr_spec=post_room.mail_from),
-            language=row.language,
-            note=letter.note,
-            now=desk.clock(),
-            random=bytes.fromhex(message_id),
-        )
-        room.mail.send(mail)
+    match row.channel:
+        case "email" if room.mail is not None:
+            mail = make_note_mail(
+                letter.to,
+                sender=Address(display_name=post_room.mail_name, addr_spec=post_room.mail_from),
+                language=row.language,
+                note=letter.note,
+                now=desk.clock(),
+                random=bytes.fromhex(message_id),
+            )
+            room.mail.send(mail)
+        case "sms" if room.sms is not None:
+            text = make_note_text(row.language, note=letter.note)
+            room.sms.send(letter.to, text=text, message_id=message_id)
+        case _:
+            # Noted as sent, it would be lost without a word.
+            raise ValueError(f"Nothing carries a note by {row.channel}.")
 
 
 def _finish(room: _Room, row: Row[Any], *, posted: Posted, code: str | None) -> None:

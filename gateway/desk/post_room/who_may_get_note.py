@@ -5,16 +5,12 @@ Never in doubt: only who asked for it, picked that way themselves, and is alone 
 
 from typing import Final, Literal
 
-from gateway.desk.collection.report_flags import is_flagged
-from gateway.desk.post_room.addresses import find_email_address, find_mobile_number
+from gateway.desk.carrying.addresses import find_email_address, find_mobile_number
+from partner_sdk.public_codes import NO, YES, YOUNGEST_BAND, is_flagged, is_from_grown_up
 from partner_sdk.public_report import PublicReport
 
 Channel = Literal["email", "sms"]
 NoteKind = Literal["promised", "if_needed"]
-
-_TOO_YOUNG: Final = "12_or_under"
-# Who said that they are grown up is answered if there is need; everybody else was promised an answer (R3, R23).
-_GROWN_UP: Final = "no"
 
 
 def find_note_channel(report: PublicReport) -> Channel | None:
@@ -24,10 +20,10 @@ def find_note_channel(report: PublicReport) -> Channel | None:
     """
     contact = report.contact
     may_be_sent = (
-        contact.may_send_note == "yes"
-        and contact.who_sees == "no"
-        and report.person.near != "yes"
-        and _TOO_YOUNG not in {report.age_band, report.reporter_age_band}
+        contact.may_send_note == YES
+        and contact.who_sees == NO
+        and report.person.near != YES
+        and YOUNGEST_BAND not in {report.age_band, report.reporter_age_band}
         and report.clear.kind == "initial"
         and not is_flagged(report)
     )
@@ -46,7 +42,8 @@ def find_address(report: PublicReport, *, channel: Channel) -> str | None:
 
 def get_note_kind(report: PublicReport) -> NoteKind:
     """Return whether the note may say that we will answer, or only that we will if there is need."""
-    return "if_needed" if report.under_18 == _GROWN_UP else "promised"
+    # Who said that they are grown up is answered if there is need; everybody else was promised an answer (R3, R23).
+    return "if_needed" if is_from_grown_up(report) else "promised"
 
 
 # A mailbox first: a text message stands on the locked screen of a phone.

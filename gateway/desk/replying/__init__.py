@@ -1,1 +1,1 @@
-"""Replies to the people who report: written, sealed to their return code, posted."""
+"""Replies to the people who report: what to begin with, what is checked, and writing them to the return code."""

@@ -11,12 +11,13 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from gateway.desk import audit
+from gateway.desk.casework.answering import check_reply_record, note_reply
 from gateway.desk.casework.case_codes import REPLIED_BY_RETURN_CODE
-from gateway.desk.casework.cases import CaseRow, find_recipient, get_case, open_report
-from gateway.desk.casework.closing import check_reply_record, note_reply
+from gateway.desk.casework.cases import CaseRow, get_case
+from gateway.desk.casework.opening import find_recipient, open_report
 from gateway.desk.casework.safe_contact import list_open_ways
 from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.replying.reply_post import REPLY, Recipient, copy_context, store_message
+from gateway.desk.return_post.messages import REPLY, Recipient, copy_context, store_message
 from gateway.desk.store.schema import REPLY_MESSAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import encode, parse_time
@@ -68,10 +69,11 @@ class ReplyCopy:
 def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, message_id: str | None = None) -> str:
     """Seal a reply to the return code of a report, store it to be sent, and return its message id.
 
-    The same `message_id` again (from `Desk.make_id`) is the same reply: nothing is written twice.
+    The same `message_id` again (from `Desk.make_id`) is the same reply, whatever it says: nothing is written twice.
 
     Raises `ReplyError` (`no-text`, `too-long`, `unprintable`, `not-opened`, `no-reply-key`), `CaseError`
-    (`return-code-reason-missing`, `reason-too-long`), and what the vault, the keys and the sealing raise.
+    (`unknown-case`, `synthetic`, `return-code-reason-missing`, `reason-too-long`), and what the vault, the keys and the
+    sealing raise.
     """
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
@@ -97,7 +99,10 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
 
 
 def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft) -> CheckedReply:
-    """Return what would be sealed, or raise as `write_reply`; opens the report, and stores nothing."""
+    """Return what would be sealed, or raise as `write_reply`; stores nothing.
+
+    Opens the report without noting who does: whoever calls this has that to do.
+    """
     text = clean_text(draft.text)
     if found.opened_at is None:
         raise ReplyError("Nobody has read this report yet: open it first.", reason="not-opened")

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
-from gateway.web.advice import Advice, AdviceLibrary, Audience, fill_sentences, find_advice, load_advice
+from gateway.desk.signoffs import WELSH_READER, is_checked
+from gateway.guidance.advice import Advice, AdviceLibrary, Audience, fill_sentences, list_fitting_advice, load_advice
+from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import read_settings
-from gateway.web.signposts import load_signposts
+from partner_sdk.public_codes import WELSH, Language, is_from_grown_up
 from partner_sdk.public_report import PublicReport
 
 TEMPLATES_FOLDER: Final = Path(__file__).parent
-LANGUAGES: Final = ("en", "cy")
 FULL: Final = "full"
 ADVICE_PREFIX: Final = "advice-"
 _MOST_ADVICE: Final = 9
-_GROWN_UP: Final = "no"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class TemplateFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`reply_templates_<language>.toml`; `version` says which words were offered."""
 
     version: str
-    language: Literal["en", "cy"]
+    language: Language
     checked_on: date
     decided_by: str
     full: Mapping[Audience, Frame]
@@ -63,10 +63,10 @@ class TemplateFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
     """Return what fits a report, in its language: a whole reply first, then short ones, then single advice."""
-    texts, library, names = _load_all(report.language)
-    is_child = report.under_18 != _GROWN_UP
+    texts, library, names = load_library(report.language)
+    is_child = not is_from_grown_up(report)
     audience: Audience = "child" if is_child else "adult"
-    advice = find_advice(
+    advice = list_fitting_advice(
         library, kinds=report.kinds, age_band=report.age_band or None, is_child=is_child, limit=_MOST_ADVICE
     )
     frame = texts.full[audience]
@@ -86,13 +86,22 @@ def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
     )
 
 
+def needs_welsh_reader(report: PublicReport) -> bool:
+    """Return whether the texts for this report are in Welsh that no Welsh reader has checked yet."""
+    if report.language != WELSH:
+        return False
+    return not is_checked("replies", version=load_texts(WELSH).version, who=WELSH_READER)
+
+
+@cache
 def load_texts(language: str) -> TemplateFile:
     """Load the file of a language. Raises `SettingsError`: an unknown key, a missing day or a missing audience."""
     return read_settings(TEMPLATES_FOLDER / f"reply_templates_{language}.toml", kind=TemplateFile)
 
 
 @cache
-def _load_all(language: str) -> tuple[TemplateFile, AdviceLibrary, Mapping[str, str]]:
+def load_library(language: str) -> tuple[TemplateFile, AdviceLibrary, Mapping[str, str]]:
+    """Load the texts of a language, the advice that is put into them, and the names in it. Raises `SettingsError`."""
     # Names with the way to reach them: a reply is read where no page of ours stands beside it.
     names = {}
     for key, signpost in load_signposts().items():

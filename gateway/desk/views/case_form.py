@@ -50,7 +50,7 @@ def read_answers(form: Form, *, person: str) -> Answers:
     return Answers(single, tuple(form.getlist("weakness")))
 
 
-def find_faults(answers: Answers) -> list[Fault]:
+def list_faults(answers: Answers) -> list[Fault]:
     """Return what is missing, in the order of the form."""
     faults = [Fault(name, words) for name, words in _QUESTIONS if not answers.single[name]]
     if answers.single["outcome"] == OUT_OF_REMIT and not answers.single["redirected_to"]:

@@ -10,7 +10,8 @@ from http import HTTPStatus
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.casework.cases import CaseError, CaseRow, OpenedCase, find_earlier, get_case, open_case
+from gateway.desk.casework.cases import CaseError, CaseRow, find_earlier, get_case
+from gateway.desk.casework.opening import OpenedCase, open_case
 from gateway.desk.casework.promised_days import (
     count_days_late,
     find_promised_day,
@@ -22,17 +23,18 @@ from gateway.desk.casework.promised_days import (
 from gateway.desk.casework.safe_contact import list_open_ways
 from gateway.desk.post_room.queue import list_post
 from gateway.desk.replying.replies import ReplyCopy, open_copies
-from gateway.desk.replying.reply_post import list_written
-from gateway.desk.replying.reply_templates import list_templates
+from gateway.desk.replying.reply_templates import list_templates, needs_welsh_reader
+from gateway.desk.return_post.messages import list_written
 from gateway.desk.views import words
 from gateway.desk.views.case_form import Answers, Fault, read_answers
 from gateway.desk.views.contact import ContactBlock, make_contact_block
 from gateway.desk.views.content import Section, make_sections
 from gateway.desk.views.context import get_desk, get_name, show_page
-from gateway.desk.views.countries import find_country_name
+from gateway.desk.views.countries import spell_country
 from gateway.desk.views.reply_form import COUNTS, Preview, ReplyAnswers, read_reply
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
+from partner_sdk.public_codes import NOT_UK, WELSH
 from partner_sdk.public_report import PublicReport
 from partner_sdk.reply_message import MAX_BODY_CHARACTERS
 
@@ -142,12 +144,13 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         promised_day=None if promised is None else spell_day(promised),
         lateness=spell_lateness(days_late) if days_late else "",
         is_reply_waiting=is_waiting(case),
-        is_abroad=case.region == "not_uk",
-        country=find_country_name(case.country),
+        is_abroad=case.region == NOT_UK,
+        country=spell_country(case.country),
         can_write=can_write,
         has_other_way=report is not None and bool(list_open_ways(report)),
         templates=list_templates(report) if report is not None and can_write else (),
-        is_welsh=report is not None and report.language == "cy",
+        is_welsh=report is not None and report.language == WELSH,
+        is_welsh_unchecked=report is not None and needs_welsh_reader(report),
         most_characters=MAX_BODY_CHARACTERS,
         counts_options=COUNTS,
         preview=state.preview,

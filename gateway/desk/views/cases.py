@@ -7,8 +7,8 @@ from http import HTTPStatus
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import func, select
 
+from gateway.desk.alarms import count_alarms
 from gateway.desk.casework.cases import CaseError, CaseState, list_cases
 from gateway.desk.casework.closing import close_case
 from gateway.desk.casework.promised_days import (
@@ -20,9 +20,8 @@ from gateway.desk.casework.promised_days import (
     spell_day,
     spell_lateness,
 )
-from gateway.desk.store.schema import ALARMS
 from gateway.desk.views import words
-from gateway.desk.views.case_form import Fault, find_faults, make_closing, read_answers
+from gateway.desk.views.case_form import Fault, list_faults, make_closing, read_answers
 from gateway.desk.views.case_page import (
     FORM_BYTES,
     PageState,
@@ -48,9 +47,7 @@ def list_all() -> ResponseReturnValue:
     with desk.store.read() as connection:
         found = list_cases(connection, state=_STATES[shown])
         waiting = found if _STATES[shown] == "open" else list_cases(connection, state="open")
-        alarms = connection.execute(
-            select(func.count()).select_from(ALARMS).where(ALARMS.c.cleared_at.is_(None))
-        ).scalar_one()
+        alarms = count_alarms(connection)
     if shown == OVERDUE:
         found = [case for case in found if count_days_late(case, today=today)]
     listed = found[:MOST_LISTED]
@@ -92,7 +89,7 @@ def post_close(case_id: str) -> ResponseReturnValue:
     """Close a case with its assessment; what is missing comes back in words, with every answer kept."""
     case = get_case_or_404(case_id)
     answers = read_answers(request.form, person=get_name())
-    faults = find_faults(answers)
+    faults = list_faults(answers)
     if not faults:
         try:
             close_case(

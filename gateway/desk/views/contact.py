@@ -7,6 +7,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.desk.casework.safe_contact import ContactWarning, get_line, is_barred, list_warnings
+from partner_sdk.public_codes import (
+    BY_ADULT,
+    BY_CALL,
+    BY_EMAIL,
+    BY_SCHOOL,
+    BY_TEXT,
+    DANGER_PREFIX,
+    ENGLISH,
+    MEETS_SOON,
+    NO,
+    NOT_SURE,
+    WELSH,
+    YES,
+)
 from partner_sdk.public_report import PublicReport
 
 _WARNINGS: Final = {
@@ -33,16 +47,17 @@ _WARNINGS: Final = {
     ),
 }
 _WAYS: Final = {
-    "call": "Call",
-    "text": "Text",
-    "email": "E-mail",
-    "adult": "Through an adult they trust",
-    "school": "At school",
+    BY_CALL: "Call",
+    BY_TEXT: "Text",
+    BY_EMAIL: "E-mail",
+    BY_ADULT: "Through an adult they trust",
+    BY_SCHOOL: "At school",
 }
-_WHO_SEES: Final = {"yes": "Yes", "no": "No, only they do", "not_sure": "They are not sure: count it as yes"}
-_SAY_WHO: Final = {"yes": "Yes", "no": "No", "not_sure": "They are not sure: count it as no"}
-_NOTE: Final = {"yes": "Yes, they asked for one", "no": "No"}
-_LANGUAGES: Final = {"en": "English", "cy": "Welsh", "other": "Another language"}
+_WHO_SEES: Final = {YES: "Yes", NO: "No, only they do", NOT_SURE: "They are not sure: count it as yes"}
+_SAY_WHO: Final = {YES: "Yes", NO: "No", NOT_SURE: "They are not sure: count it as no"}
+_NOTE: Final = {YES: "Yes, they asked for one", NO: "No"}
+_LANGUAGES: Final = {ENGLISH: "English", WELSH: "Welsh", "other": "Another language"}
+_MEETS: Final = dict(zip(MEETS_SOON, ("today", "in the next days"), strict=True))
 _NEEDS: Final = {
     "bsl": "British Sign Language",
     "relay_uk": "Relay UK",
@@ -50,9 +65,9 @@ _NEEDS: Final = {
     "adult_helper": "An adult helps them",
 }
 _CALLED: Final = {
-    "danger-called": "They said that they called 999.",
-    "danger-cannot_call": "They said that they can not call 999.",
-    "danger-carry_on": "They were told to call 999, and went on to the form.",
+    f"{DANGER_PREFIX}called": "They said that they called 999.",
+    f"{DANGER_PREFIX}cannot_call": "They said that they can not call 999.",
+    f"{DANGER_PREFIX}carry_on": "They were told to call 999, and went on to the form.",
 }
 
 
@@ -91,9 +106,8 @@ def make_contact_block(report: PublicReport, *, is_flagged: bool) -> ContactBloc
     """Return the block of one report."""
     contact = report.contact
     danger = tuple(_CALLED[signal] for signal in report.signals if signal in _CALLED)
-    if report.meeting.when in {"today", "next_days"}:
-        when = "today" if report.meeting.when == "today" else "in the next days"
-        danger = (*danger, f"Somebody wants to meet {when}.")
+    if report.meeting.when in _MEETS:
+        danger = (*danger, f"Somebody wants to meet {_MEETS[report.meeting.when]}.")
     return ContactBlock(
         danger=danger,
         warnings=tuple(_WARNINGS[warning] for warning in list_warnings(report, is_flagged=is_flagged)),
@@ -127,10 +141,10 @@ def _make_ways(report: PublicReport) -> list[ContactWay]:
     picked = [way for way in contact.ways if way in _WAYS]
     # A line that goes with no way they picked is shown all the same, and said to be such.
     others = [way for way in _WAYS if way not in picked and get_line(contact, way)]
-    if "call" in picked or "text" in picked:
-        others = [way for way in others if way not in {"call", "text"}]  # one number: it is shown once already
-    elif "call" in others and "text" in others:
-        others.remove("text")
+    if BY_CALL in picked or BY_TEXT in picked:
+        others = [way for way in others if way not in {BY_CALL, BY_TEXT}]  # one number: it is shown once already
+    elif BY_CALL in others and BY_TEXT in others:
+        others.remove(BY_TEXT)
     return [
         ContactWay(_WAYS[way], get_line(contact, way), way in picked, is_barred(report, way))
         for way in (*picked, *others)

@@ -3,49 +3,15 @@
 Never leaves a field out and never changes a character of what was written; the page escapes it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from gateway.desk.collection.row_checks import SealedContent
+from gateway.desk.views.report_words import INDUSTRY_WORDS, PUBLIC_WORDS
+from partner_sdk.public_report import PublicReport
 
-_WORDS = {
-    "story": "In their own words",
-    "narrative": "What happened",
-    "still": "Is it still going on?",
-    "feels": "How they feel",
-    "told": "Whom they have told",
-    "when": "When it happened",
-    "pictures": "About pictures",
-    "region": "Where they live",
-    "reporter_age_band": "Age of the person reporting",
-    "near": "Do they live there, or see the phone?",
-    "in_real_life": "Do they know them in real life?",
-    "knows": "What they know of the child",
-    "already_told": "Who has been told already",
-    "child_knows": "Does the child know of this report?",
-    "is_with_you": "Is the child with them now?",
-    "may_send_note": "May a short note be sent?",
-    "signals": "Marks of the form",
-    "signposted": "Helpers that were shown on the way",
-    "reply_by": "Day that was promised",
-    "reply_key": "Key of the return code",
-    "under_18": "Is the person reporting under 18?",
-    "who": "Who this is about",
-    "age_band": "Age of the child",
-    "kinds": "What is happening",
-    "danger": "In danger now?",
-    "name": "What to call them",
-    "ways": "How to reach them",
-    "value": "Where to reach them",
-    "times": "When it is safe",
-    "who_sees": "Who else sees messages there",
-    "who_must_not_know": "Who must not know",
-    "may_say_who_we_are": "May we say who we are?",
-    "safe_word": "Safe word",
-    "copy_version": "Version of the form",
-}
 # What the reader wants first; what the machine added comes last.
 _LAST = "Particulars"
 _ADDED = frozenset(
@@ -75,10 +41,11 @@ class Section:
 
 def make_sections(content: SealedContent) -> list[Section]:
     """Return the sections of a public or an industry report."""
-    built = msgspec.to_builtins(content)
+    words = PUBLIC_WORDS if isinstance(content, PublicReport) else INDUSTRY_WORDS
     groups: dict[str, list[Line]] = {"What was said": []}
-    for path, value in _flatten(built, ()):
-        groups.setdefault(_find_group(path), []).append(_make_line(path, value))
+    for path, value in _flatten(msgspec.to_builtins(content), ()):
+        inner = path[1:] if path[0] == "report" else path
+        groups.setdefault(_get_group(inner), []).append(_make_line(inner, value, words=words))
     last = groups.pop(_LAST, [])
     sections = [Section(title, tuple(lines)) for title, lines in groups.items() if lines]
     return [*sections, Section(_LAST, tuple(last))] if last else sections
@@ -99,21 +66,15 @@ def _flatten(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
         yield path, "" if value is None else str(value)
 
 
-def _find_group(path: tuple[str, ...]) -> str:
-    inner = path[1:] if path[0] == "report" else path
-    if inner[-1] in {"story", "narrative"}:
+def _get_group(path: tuple[str, ...]) -> str:
+    if path[-1] in {"story", "narrative"}:
         return "What was said"
-    if inner[0] == "clear" or inner[-1] in _ADDED:
+    if path[0] == "clear" or path[-1] in _ADDED:
         return _LAST
-    return _make_title(inner[0]) if len(inner) > 1 else "Answers"
+    return path[0].capitalize() if len(path) > 1 else "Answers"
 
 
-def _make_line(path: tuple[str, ...], text: str) -> Line:
-    inner = [part for part in path if part != "report"]
-    numbers = [part for part in inner if part.isdigit()]
-    title = _WORDS.get(inner[-1], _make_title(inner[-1]))
+def _make_line(path: tuple[str, ...], text: str, *, words: Mapping[str, str]) -> Line:
+    numbers = [part for part in path if part.isdigit()]
+    title = words[".".join(part for part in path if not part.isdigit())]
     return Line(f"{title} ({', '.join(numbers)})" if numbers else title, text, len(text) > 80 or "\n" in text)
-
-
-def _make_title(name: str) -> str:
-    return name.replace("_", " ").capitalize()

@@ -10,7 +10,7 @@ _OTHER: Final = "other"
 
 
 @lru_cache(maxsize=300)
-def find_country_name(code: str | None) -> str:
+def spell_country(code: str | None) -> str:
     """Return the English name of a country; empty for none, and the code itself for one that nobody knows."""
     if not code:
         return ""

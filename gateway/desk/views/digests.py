@@ -7,14 +7,13 @@ from http import HTTPStatus
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
 from gateway.desk.feedback import digests, posting
-from gateway.desk.feedback.ledger import find_spends
+from gateway.desk.feedback.ledger import get_spends
 from gateway.desk.feedback.records import DigestRecord, DigestRecordError, get_record, list_records
 from gateway.desk.feedback.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import get_last_closed_quarter, parse_quarter
-from gateway.desk.store.schema import PARTNERS
+from gateway.desk.partnership.partners import get_partner_names
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -39,7 +38,7 @@ def post_make() -> ResponseReturnValue:
     """Make the digest of a partner and a closed quarter, or come to the one that exists."""
     desk, form = get_desk(), request.form
     partner = form.get("partner", "")
-    if partner not in _list_partners():
+    if partner not in _get_partners():
         return _show_list(fault="Choose the partner that the digest is for.")
     try:
         record = digests.make_digest(
@@ -98,10 +97,9 @@ def _get(digest_id: str) -> DigestRecord:
             not_found()
 
 
-def _list_partners() -> dict[str, str]:
+def _get_partners() -> dict[str, str]:
     with get_desk().store.read() as connection:
-        rows = connection.execute(select(PARTNERS.c.partner, PARTNERS.c.name).order_by(PARTNERS.c.partner)).all()
-    return {row.partner: row.name for row in rows}
+        return get_partner_names(connection)
 
 
 def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseReturnValue:
@@ -116,7 +114,7 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
         "digests.html",
         status=HTTPStatus.CONFLICT if fault else HTTPStatus.OK,
         records=records,
-        partners=_list_partners(),
+        partners=_get_partners(),
         quarters=quarters,
         chosen=request.form,
         fault=fault,
@@ -126,7 +124,7 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
 
 def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnValue:
     with get_desk().store.read() as connection:
-        spends = find_spends(connection, partner=record.partner, quarter=parse_quarter(record.quarter))
+        spends = get_spends(connection, partner=record.partner, quarter=parse_quarter(record.quarter))
     digest = None if record.body is None else parse_digest(record.body)
     return show_page(
         "digest.html",

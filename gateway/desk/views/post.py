@@ -9,11 +9,12 @@ from http import HTTPStatus
 
 from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection, func, select
 
+from gateway.desk.casework.cases import get_references
+from gateway.desk.paging.pages import list_pages
 from gateway.desk.post_room.post_retry import PostRetryError, retry_note
 from gateway.desk.post_room.queue import GIVE_UP_AFTER, list_post
-from gateway.desk.store.schema import CASES, PAGES, REPLY_MESSAGES
+from gateway.desk.return_post.messages import count_posted, list_waiting
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -52,19 +53,10 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
     now = desk.clock()
     with desk.store.read() as connection:
         notes = list_post(connection, with_done=True)
-        pages = connection.execute(select(PAGES).order_by(PAGES.c.id.desc()).limit(MOST_LISTED)).all()
-        replies = connection.execute(
-            select(REPLY_MESSAGES.c.case_id, REPLY_MESSAGES.c.kind, REPLY_MESSAGES.c.written_at)
-            .where(REPLY_MESSAGES.c.posted_at.is_(None))
-            .order_by(REPLY_MESSAGES.c.written_at)
-            .limit(MOST_LISTED)
-        ).all()
-        posted = connection.execute(
-            select(func.count()).select_from(REPLY_MESSAGES).where(REPLY_MESSAGES.c.posted_at.is_not(None))
-        ).scalar_one()
-        references = _find_references(
-            connection, {note.case_id for note in notes} | {reply.case_id for reply in replies}
-        )
+        pages = list_pages(connection, most=MOST_LISTED)
+        replies = list_waiting(connection, most=MOST_LISTED)
+        posted = count_posted(connection)
+        references = get_references(connection, {note.case_id for note in notes} | {reply.case_id for reply in replies})
     notes.sort(key=lambda note: _STATES.index(note.state) if note.state in _STATES else len(_STATES))
     return show_page(
         "post.html",
@@ -81,8 +73,3 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         posted_count=posted,
         references=references,
     )
-
-
-def _find_references(connection: Connection, case_ids: set[str]) -> dict[str, str]:
-    rows = connection.execute(select(CASES.c.case_id, CASES.c.reference).where(CASES.c.case_id.in_(case_ids)))
-    return {row.case_id: row.reference for row in rows}

@@ -1,6 +1,6 @@
 """The routes of a reply: begin from a template, look at it, send it to the return code, or record another way.
 
-A reply is written with the report open: safe contact stands above it. Nothing is sent that was not looked at first.
+A reply is written with the report open: safe contact stands above it. What is sent must carry the mark of its preview.
 """
 
 from http import HTTPStatus
@@ -8,8 +8,8 @@ from http import HTTPStatus
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.casework.answering import record_reply
 from gateway.desk.casework.cases import CaseRow
-from gateway.desk.casework.closing import record_reply
 from gateway.desk.replying.replies import check_draft, write_reply
 from gateway.desk.views.case_form import Fault
 from gateway.desk.views.case_page import (
@@ -24,8 +24,8 @@ from gateway.desk.views.reply_form import (
     Preview,
     ReplyAnswers,
     fault_of,
-    find_record_faults,
-    find_reply_faults,
+    list_record_faults,
+    list_reply_faults,
     make_draft,
     make_mark,
     read_reply,
@@ -50,7 +50,7 @@ def post_start(case_id: str) -> ResponseReturnValue:
 def post_preview(case_id: str) -> ResponseReturnValue:
     """Show a reply as the person will see it; nothing is sent."""
     case, reply = get_case_or_404(case_id), read_reply(request.form)
-    faults = find_reply_faults(case, reply)
+    faults = list_reply_faults(case, reply)
     if not faults:
         try:
             check_draft(get_desk(), case, make_draft(reply))
@@ -66,7 +66,7 @@ def post_preview(case_id: str) -> ResponseReturnValue:
 def post_send(case_id: str) -> ResponseReturnValue:
     """Seal a reply that was looked at; the next collection takes it to the gateway."""
     case, reply = get_case_or_404(case_id), read_reply(request.form)
-    faults = find_reply_faults(case, reply)
+    faults = list_reply_faults(case, reply)
     if faults:
         return _show_again(case, reply, *faults)
     if request.form.get("mark", "") != make_mark(make_draft(reply)):
@@ -87,7 +87,7 @@ def post_send(case_id: str) -> ResponseReturnValue:
 def post_record(case_id: str) -> ResponseReturnValue:
     """Record how the person who reported was answered."""
     case, reply = get_case_or_404(case_id), read_reply(request.form)
-    faults = find_record_faults(reply)
+    faults = list_record_faults(reply)
     if not faults:
         try:
             record_reply(get_desk(), case.case_id, code=reply.code, reason=reply.reason, actor=get_name())

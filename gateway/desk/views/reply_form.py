@@ -68,7 +68,7 @@ def make_mark(draft: ReplyDraft) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
-def find_reply_faults(case: CaseRow, answers: ReplyAnswers) -> list[Fault]:
+def list_reply_faults(case: CaseRow, answers: ReplyAnswers) -> list[Fault]:
     """Return what is missing in a reply before it is looked at."""
     faults = []
     try:
@@ -80,7 +80,7 @@ def find_reply_faults(case: CaseRow, answers: ReplyAnswers) -> list[Fault]:
     return faults
 
 
-def find_record_faults(answers: ReplyAnswers) -> list[Fault]:
+def list_record_faults(answers: ReplyAnswers) -> list[Fault]:
     """Return what is missing in the record of a reply that was given."""
     return [] if answers.code else [Fault("code", "Say how the person was answered.")]
 

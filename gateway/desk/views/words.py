@@ -1,6 +1,7 @@
-"""The words for the codes of a case, in the order in which a form shows them."""
+"""The words for the codes of cases, post and digests, in the order in which a form shows them; and for each refusal."""
 
 from gateway.desk.feedback import tables
+from partner_sdk.public_codes import NOT_SURE, NOT_UK
 
 YES_NO = (("yes", "Yes"), ("no", "No"))
 BEST_PLACED = (
@@ -47,7 +48,7 @@ STATES = (
     ("not-eligible", "Not eligible"),
 )
 
-# What a case form says when the rules of cases.py refuse; their own words are for the command line.
+# What a case form says when the rules of casework refuse; their own words are for the command line.
 CASE_FAULTS = {
     "already-closed": "This case is closed already. Nothing was changed.",
     "not-opened": "Nobody has read this report yet. Open it before you assess it.",
@@ -76,8 +77,8 @@ REGIONS = (
     ("scotland", "Scotland"),
     ("wales", "Wales"),
     ("northern_ireland", "Northern Ireland"),
-    ("not_uk", "Not in the UK"),
-    ("not_sure", "They are not sure"),
+    (NOT_UK, "Not in the UK"),
+    (NOT_SURE, "They are not sure"),
 )
 CHANNELS = (("email", "E-mail"), ("sms", "Text message"))
 POST_STATES = (

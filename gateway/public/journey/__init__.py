@@ -9,9 +9,10 @@ from itertools import pairwise
 
 from gateway.public.journey.kinds import KIND_OPTIONS, PRIORITY_RULES
 from gateway.public.journey.reach_screens import REACH_SCREENS
-from gateway.public.journey.shapes import TYPED, Answers, Field, Priority, Screen
+from gateway.public.journey.shapes import TYPED, Answers, Field, Priority, Screen, get_one
 from gateway.public.journey.story_screens import STORY_SCREENS
 from gateway.public.journey.who_screens import ABOUT_OTHERS, WHO_SCREENS
+from partner_sdk.public_codes import IS_NOT_UNDER_18, NOT_UK
 
 __all__ = [
     "CHECK",
@@ -20,13 +21,16 @@ __all__ = [
     "SCREENS",
     "SCREEN_BY_NAME",
     "START",
+    "STORY",
     "THANKS",
     "TYPED",
     "Answers",
     "Field",
     "Priority",
     "Screen",
+    "get_country",
     "get_next",
+    "get_one",
     "get_previous",
     "get_priority",
     "is_about_other",
@@ -37,7 +41,7 @@ __all__ = [
     "list_signposted",
 ]
 
-START, CHECK, THANKS = "start", "check", "thanks"
+START, STORY, CHECK, THANKS = "start", "story", "check", "thanks"
 
 SCREENS = (*WHO_SCREENS, *STORY_SCREENS, *REACH_SCREENS)
 SCREEN_BY_NAME: Mapping[str, Screen] = {screen.name: screen for screen in SCREENS}
@@ -95,7 +99,15 @@ def is_owed_an_answer(answers: Answers) -> bool:
 
 def is_grown_up(answers: Answers) -> bool:
     """Say whether the person said that they are 18 or over."""
-    return tuple(answers.get("under_18", ())) == ("no",)
+    return get_one(answers, "under_18") == IS_NOT_UNDER_18
+
+
+def get_country(answers: Answers) -> str:
+    """Return the code of the country whose numbers fit; empty in the UK.
+
+    Who went back and picked a place in the UK has left the country's page, and its numbers too.
+    """
+    return get_one(answers, "country") if get_one(answers, "region") == NOT_UK else ""
 
 
 def is_about_other(answers: Answers) -> bool:

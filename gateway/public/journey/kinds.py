@@ -1,6 +1,7 @@
 """What a report can be about: the child's options, their Annex A kind, and the priority that they give."""
 
 from gateway.public.journey.shapes import Given, KindOption, PriorityRule
+from partner_sdk.public_codes import MEETS_SOON, NOT_SURE, YES, YOUNGEST_BAND
 
 # The codes of Annex A. Where the paper has no line of its own, the nearest one is taken:
 # asking for pictures is how grooming goes on (A2); touching is a sexual act between child and adult (A5).
@@ -22,14 +23,12 @@ KIND_OPTIONS = (
 )
 OTHER_WORRIES = ("bullying", "account_hacked")  # out of remit (R7), unless something else is ticked too
 ABOUT_PICTURES = ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
-CONTENT = ("saw_picture",)  # the IWF's remit (R6) when it is a website and nothing else is ticked
-MEETS_SOON = ("today", "next_days")
 
 PRIORITY_RULES = (
-    PriorityRule(Given("danger", ("yes",)), "P1"),
+    PriorityRule(Given("danger", (YES,)), "P1"),
     PriorityRule(Given("meet_when", MEETS_SOON), "P1"),
-    PriorityRule(Given("danger", ("not_sure",)), "P2"),
+    PriorityRule(Given("danger", (NOT_SURE,)), "P2"),
     PriorityRule(Given("kinds", tuple(option.code for option in KIND_OPTIONS if option.priority == "P2")), "P2"),
-    PriorityRule(Given("age", ("12_or_under",)), "P2"),
-    PriorityRule(Given("their_age", ("12_or_under",)), "P2"),
+    PriorityRule(Given("age", (YOUNGEST_BAND,)), "P2"),
+    PriorityRule(Given("their_age", (YOUNGEST_BAND,)), "P2"),
 )

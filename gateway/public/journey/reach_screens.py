@@ -2,9 +2,19 @@
 
 from gateway.public.journey.shapes import Branch, Field, Given, NotGiven, Screen
 from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
+from partner_sdk.public_codes import (
+    BY_ADULT,
+    BY_CALL,
+    BY_EMAIL,
+    BY_SCHOOL,
+    BY_TEXT,
+    CONTACT_WAYS,
+    LANGUAGES,
+    NO,
+    YES,
+    YOUNGEST_BAND,
+)
 from partner_sdk.public_report import BLOCK_MAX
-
-CONTACT_WAYS = ("adult", "school", "call", "text", "email")
 
 REACH_SCREENS = (
     Screen(
@@ -42,7 +52,7 @@ REACH_SCREENS = (
                 why="who the adult is, and how to reach them",
                 who_uses="the person who answers",
                 what_if_blank="asked again where an adult was picked",
-                goes_with=Given("contact_ways", ("adult",)),
+                goes_with=Given("contact_ways", (BY_ADULT,)),
             ),
             Field(
                 "school",
@@ -50,7 +60,7 @@ REACH_SCREENS = (
                 why="which school, and whom to ask for",
                 who_uses="the person who answers",
                 what_if_blank="asked again where the school was picked",
-                goes_with=Given("contact_ways", ("school",)),
+                goes_with=Given("contact_ways", (BY_SCHOOL,)),
             ),
             Field(
                 "phone",
@@ -59,7 +69,7 @@ REACH_SCREENS = (
                 who_uses="the person who answers",
                 what_if_blank="asked again where a call or a text was picked",
                 max_characters=SHORT,
-                goes_with=Given("contact_ways", ("call", "text")),
+                goes_with=Given("contact_ways", (BY_CALL, BY_TEXT)),
             ),
             Field(
                 "email",
@@ -67,7 +77,7 @@ REACH_SCREENS = (
                 why="the address to write to",
                 who_uses="the person who answers",
                 what_if_blank="asked again where email was picked",
-                goes_with=Given("contact_ways", ("email",)),
+                goes_with=Given("contact_ways", (BY_EMAIL,)),
             ),
         ),
     ),
@@ -106,12 +116,13 @@ REACH_SCREENS = (
                 why="a short note that it came in goes out only where it is safe (R22)",
                 who_uses="the post room, which sends it",
                 what_if_blank="counts as no: nothing is sent by itself",
-                options=("yes", "no"),
-                # Never offered to the youngest, nor where somebody near may see it: a person answers first.
+                options=(YES, NO),
+                # Never offered by or about the youngest, nor where somebody near may see it: a person answers first.
                 shown_if=(
-                    Given("contact_ways", ("text", "email")),
-                    NotGiven("age", ("12_or_under",)),
-                    NotGiven("near", ("yes",)),
+                    Given("contact_ways", (BY_TEXT, BY_EMAIL)),
+                    NotGiven("age", (YOUNGEST_BAND,)),
+                    NotGiven("their_age", (YOUNGEST_BAND,)),
+                    NotGiven("near", (YES,)),
                 ),
             ),
             Field(
@@ -120,10 +131,10 @@ REACH_SCREENS = (
                 why="whoever needs more can say it; nobody has to see the page",
                 who_uses="the form",
                 what_if_blank="the page is left out",
-                options=("yes",),
+                options=(YES,),
             ),
         ),
-        branches=(Branch("safe_more", (Given("more_safe", ("yes",)),)),),
+        branches=(Branch("safe_more", (Given("more_safe", (YES,)),)),),
     ),
     Screen(
         "safe_more",
@@ -152,7 +163,7 @@ REACH_SCREENS = (
                 why="the language of the answer",
                 who_uses="the person who answers",
                 what_if_blank="the language of the form",
-                options=("en", "cy", "other"),
+                options=(*LANGUAGES, "other"),
             ),
             Field(
                 "other_language",

@@ -13,6 +13,11 @@ FieldKind = Literal["radios", "checkboxes", "select", "text", "textarea", "choic
 TYPED: tuple[FieldKind, ...] = ("text", "textarea")
 
 
+def get_one(answers: Answers, name: str) -> str:
+    """Return the one answer to a field; empty where nothing was given."""
+    return "".join(answers.get(name, ())[:1])
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """Holds when the answer to a field is one of `any_of`; with `only`, when it is nothing else."""

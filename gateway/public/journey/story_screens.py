@@ -3,6 +3,7 @@
 from gateway.public.journey.kinds import ABOUT_PICTURES, KIND_OPTIONS, OTHER_WORRIES
 from gateway.public.journey.shapes import Branch, Field, Given, Screen
 from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
+from partner_sdk.public_codes import IS_NOT_UNDER_18, MEETING_TIMES, NOT_SURE, RATHER_NOT_SAY, YES
 from partner_sdk.public_report import STORY_MAX
 
 CARERS = ("child_i_look_after", "child_i_work_with")
@@ -42,7 +43,7 @@ STORY_SCREENS = (
                 why="a meeting soon can not wait (P1)",
                 who_uses="the person who reads first",
                 what_if_blank="not known",
-                options=("today", "next_days", "later", "no_day", "not_sure"),
+                options=MEETING_TIMES,
             ),
             Field(
                 "meet_place",
@@ -65,11 +66,11 @@ STORY_SCREENS = (
                 why="names who can take a picture down; no picture is ever asked for",
                 who_uses="the next page, and the person who reads",
                 what_if_blank="not known",
-                options=("me", "someone_else", "website", "none", "not_sure"),
+                options=("me", "someone_else", "website", "none", NOT_SURE),
             ),
         ),
         branches=(
-            Branch("pictures_grown_up", (Given("pictures", ("me",)), Given("under_18", ("no",)))),
+            Branch("pictures_grown_up", (Given("pictures", ("me",)), Given("under_18", (IS_NOT_UNDER_18,)))),
             Branch("pictures_me", (Given("pictures", ("me",)),)),
             Branch("pictures_website", (Given("pictures", ("website",)),)),
             Branch("pictures_other", (Given("pictures", ("someone_else",)),)),
@@ -98,7 +99,7 @@ STORY_SCREENS = (
                 why="what is fresh can still be found at the service",
                 who_uses="the person who reads",
                 what_if_blank="not known",
-                options=("today", "this_week", "longer_ago", "not_sure"),
+                options=("today", "this_week", "longer_ago", NOT_SURE),
             ),
         ),
     ),
@@ -144,10 +145,10 @@ STORY_SCREENS = (
                 why="whoever knows more can say it; nobody has to see the page",
                 who_uses="the form",
                 what_if_blank="the page is left out",
-                options=("yes",),
+                options=(YES,),
             ),
         ),
-        branches=(Branch("person_more", (Given("more_person", ("yes",)),)), _TO_CHILD),
+        branches=(Branch("person_more", (Given("more_person", (YES,)),)), _TO_CHILD),
     ),
     Screen(
         "person_more",
@@ -207,7 +208,7 @@ STORY_SCREENS = (
                 why="a child who may hurt themselves needs someone to talk to now",
                 who_uses="the safeguarding adviser",
                 what_if_blank="not known",
-                options=("all_right", "scared", "hurting", "rather_not_say"),
+                options=("all_right", "scared", "hurting", RATHER_NOT_SAY),
             ),
         ),
         branches=(Branch("not_alone", (Given("feels", ("hurting",)),)), _TO_CHILD),

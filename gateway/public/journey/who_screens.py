@@ -1,14 +1,21 @@
 """The first screens: is it safe, is someone in danger, who is this about, how old, and where."""
 
 from gateway.public.journey.shapes import Branch, Field, Given, Screen
+from partner_sdk.public_codes import (
+    ADULT_BAND,
+    AGE_BANDS,
+    IS_NOT_UNDER_18,
+    NO,
+    NOT_SURE,
+    NOT_UK,
+    RATHER_NOT_SAY,
+    REGIONS,
+    YES,
+)
 from partner_sdk.public_report import SHORT_MAX
 
-UNDER_AGE_LINE = 18  # R3: a child is anyone under 18; `18_plus` below is this line
-YES_NO_UNSURE = ("yes", "no", "not_sure")
-AGES = ("12_or_under", "13_15", "16_17", f"{UNDER_AGE_LINE}_plus", "rather_not_say")
-GROWN_UP = AGES[3]
-REGIONS = ("england", "wales", "scotland", "northern_ireland", "not_uk", "not_sure")
-ABOUT_OTHERS = ("friend", "child_i_look_after", "child_i_work_with", "another_child", "not_sure")
+YES_NO_UNSURE = (YES, NO, NOT_SURE)
+ABOUT_OTHERS = ("friend", "child_i_look_after", "child_i_work_with", "another_child", NOT_SURE)
 SHORT = SHORT_MAX
 
 WHO_SCREENS = (
@@ -29,7 +36,7 @@ WHO_SCREENS = (
                 required=True,
             ),
         ),
-        branches=(Branch("danger_help", (Given("danger", ("yes",)),)),),
+        branches=(Branch("danger_help", (Given("danger", (YES,)),)),),
     ),
     Screen(
         "danger_help",
@@ -58,7 +65,7 @@ WHO_SCREENS = (
                 why="chooses the words and the helpline, and decides who is owed an answer (R23, R26)",
                 who_uses="the person who answers",
                 what_if_blank="asked again; rather not say counts as yes",
-                options=("yes", "no", "rather_not_say"),
+                options=(YES, IS_NOT_UNDER_18, RATHER_NOT_SAY),
                 required=True,
             ),
         ),
@@ -78,8 +85,8 @@ WHO_SCREENS = (
             ),
         ),
         branches=(
-            Branch("their_age", (Given("under_18", ("no",)), Given("who", ABOUT_OTHERS))),
-            Branch("grown_up", (Given("under_18", ("no",)),)),
+            Branch("their_age", (Given("under_18", (IS_NOT_UNDER_18,)), Given("who", ABOUT_OTHERS))),
+            Branch("grown_up", (Given("under_18", (IS_NOT_UNDER_18,)),)),
         ),
     ),
     Screen(
@@ -93,13 +100,13 @@ WHO_SCREENS = (
                 why="chooses the words and the help; the law differs by age",
                 who_uses="the person who assesses the risk",
                 what_if_blank="asked again; rather not say is an answer, and no birthday is asked",
-                options=AGES,
+                options=AGE_BANDS,
                 required=True,
             ),
         ),
         branches=(
             Branch("their_age", (Given("who", ABOUT_OTHERS),)),
-            Branch("grown_up", (Given("age", (GROWN_UP,)),)),
+            Branch("grown_up", (Given("age", (ADULT_BAND,)),)),
         ),
     ),
     Screen(
@@ -113,11 +120,11 @@ WHO_SCREENS = (
                 why="a younger child is at more risk (R3: kept apart from the age of who reports)",
                 who_uses="the person who assesses the risk",
                 what_if_blank="asked again; not knowing is an answer",
-                options=AGES,
+                options=AGE_BANDS,
                 required=True,
             ),
         ),
-        branches=(Branch("grown_up", (Given("their_age", (GROWN_UP,)),)),),
+        branches=(Branch("grown_up", (Given("their_age", (ADULT_BAND,)),)),),
     ),
     Screen("grown_up", "5a", "region", shows=("police_not_urgent", "revenge_porn_helpline")),
     Screen(
@@ -135,7 +142,7 @@ WHO_SCREENS = (
                 required=True,
             ),
         ),
-        branches=(Branch("country", (Given("region", ("not_uk",)),)),),
+        branches=(Branch("country", (Given("region", (NOT_UK,)),)),),
     ),
     Screen(
         "country",

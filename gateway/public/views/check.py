@@ -3,44 +3,50 @@
 from collections.abc import Mapping
 
 import msgspec
-from flask import redirect, request
+from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.intake import ConflictingReportError, IntakeError
+from gateway.public.actions import Action, find_wanted_side
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.draft_rows import NO_VERSION, OpenedDraft, find_opened_draft, save_draft
-from gateway.public.drafts import Sent, is_known_mac, make_text_mac
-from gateway.public.forms import find_faults, find_incomplete
 from gateway.public.journey import CHECK, SCREEN_BY_NAME, SCREENS, THANKS, Answers, get_previous, keep_on_path
-from gateway.public.languages import get_other_language
-from gateway.public.pages import make_form, make_notice, render_message
-from gateway.public.practice import practise_send
-from gateway.public.screen_pages import render_screen
-from gateway.public.send import DraftMovedError, make_submit_token, send_draft
-from gateway.public.views.check_page import render_check
+from gateway.public.pages.check_page import render_check
+from gateway.public.pages.frame import make_form
+from gateway.public.pages.messages import make_notice
+from gateway.public.pages.screen_page import render_screen
+from gateway.public.sending.practice import practise_send
+from gateway.public.sending.send import DraftMovedError, send_draft
+from gateway.public.views.frame import (
+    FORM_BODY_BYTES,
+    LOG_WORD,
+    answer_later,
+    answer_not_ready,
+    lead_to,
+    read_action,
+    switch_language,
+    turn_away,
+)
 from gateway.public.views.limits import list_limit_signals
 from gateway.public.views.screens import add_honeypot_signal, make_draft
-from gateway.public.views.sides import find_wanted_side, lead_to_side
-from gateway.public.views.start import FORM_BODY_BYTES, LOG_WORD, SEE_OTHER
+from gateway.public.views.sides import lead_to_side
 from gateway.public.views.unusual import answer_expired, answer_stale
-from gateway.public.visit import (
+from gateway.public.visiting.draft_rows import NO_VERSION, OpenedDraft, find_opened_draft, make_submit_token, save_draft
+from gateway.public.visiting.drafts import Sent, is_known_mac, make_text_mac
+from gateway.public.visiting.forms import find_incomplete, list_faults
+from gateway.public.visiting.visit import (
     Visit,
     find_visit,
-    go_to_place,
+    get_posted_version,
     is_inside,
     is_own_form,
-    posted_version,
-    remember_language,
 )
-from gateway.public.words_field import find_words
+from gateway.public.visiting.words_field import find_packed_answers
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, SealingError
+from partner_sdk.public_codes import FAST_SIGNAL
 
 FAST_SECONDS = 10  # nobody answers eight questions in less; a signal for the desk, nothing more
-FAST_SIGNAL = "fast"
-UNAVAILABLE = 503
-RETRY_AFTER = {"Retry-After": "60"}
 TRIES = 3  # another tab may be faster; each try looks again at what it left
 
 
@@ -49,13 +55,13 @@ def show_check(name: str) -> ResponseReturnValue:
     """Show everything that was answered, with a way to change each."""
     door, visit = get_door(), find_visit()
     if visit is None or not is_inside(name):
-        return redirect("/", SEE_OTHER)
+        return turn_away()
     try:
         opened = find_opened_draft(door, visit.keys)
     except StorageUnavailableError:
-        return render_message(door, "not_ready", go_on=None), UNAVAILABLE, RETRY_AFTER
+        return answer_not_ready(door, may_start=False)
     if opened is None:
-        return redirect("/", SEE_OTHER)
+        return turn_away()
     is_addition = opened.draft.sent is not None
     answers = opened.draft.answers if is_addition else keep_on_path(opened.draft.answers)
     return render_check(door, visit, answers, version=opened.version, is_addition=is_addition)
@@ -65,7 +71,7 @@ def show_check(name: str) -> ResponseReturnValue:
 def post_check(name: str) -> ResponseReturnValue:
     """Send, go back, or change one answer. Whatever fails, the words stay on the page."""
     door, visit = get_door(), find_visit()
-    shown = find_words(request.form.get("words"))
+    shown = find_packed_answers(request.form.get("words"))
     if visit is None or not is_own_form(visit):
         return answer_expired(door, shown or {})
     try:
@@ -80,10 +86,10 @@ def post_check(name: str) -> ResponseReturnValue:
 
 
 def _answer_check(door: PublicDoor, visit: Visit, shown: dict[str, list[str]] | None) -> ResponseReturnValue:
-    if request.form.get("action") == "language":
-        remember_language(get_other_language())
+    if read_action() == Action.LANGUAGE:
+        switch_language()
     opened = find_opened_draft(door, visit.keys)
-    if opened is None and shown and posted_version() == NO_VERSION:
+    if opened is None and shown and get_posted_version() == NO_VERSION:
         # The cookie was lost on the way here; the page itself has kept every word.
         opened = OpenedDraft(msgspec.structs.replace(make_draft(door, visit), answers=shown), NO_VERSION)
     if opened is None:
@@ -91,8 +97,8 @@ def _answer_check(door: PublicDoor, visit: Visit, shown: dict[str, list[str]] | 
     sent = opened.draft.sent
     if sent is not None:
         return _answer_sent_before(door, visit, opened, sent, shown)
-    if request.form.get("action") == "keep_saved":
-        return _lead(CHECK)
+    if read_action() == Action.KEEP_SAVED:
+        return lead_to(CHECK)
     if shown is not None and shown != keep_on_path(opened.draft.answers):
         return _answer_other_words(door, visit, opened, shown)
     return _answer_button(door, visit, opened)
@@ -102,25 +108,25 @@ def _answer_other_words(
     door: PublicDoor, visit: Visit, opened: OpenedDraft, shown: dict[str, list[str]]
 ) -> ResponseReturnValue:
     """Another tab saved other words than this page shows: the person picks, nothing is overwritten."""
-    if request.form.get("action") != "keep_typed":
+    if read_action() != Action.KEEP_TYPED:
         return answer_stale(door, SCREEN_BY_NAME[CHECK], visit, opened, shown)
     draft = msgspec.structs.replace(opened.draft, answers=shown)
     if not save_draft(door, visit.keys, draft, version=opened.version):
         raise DraftMovedError("another tab saved this draft first")
-    return _lead(CHECK)
+    return lead_to(CHECK)
 
 
 def _answer_button(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
-    action = request.form.get("action", "")
+    action = read_action()
     side = find_wanted_side(action)
     if side is not None:
         return lead_to_side(side, from_screen=CHECK)
     if "change" in request.form:
         return _lead_to_change(request.form["change"])
-    if action == "language":
-        return _lead(CHECK)
-    if action == "back":
-        return _lead(get_previous(SCREEN_BY_NAME[CHECK], opened.draft.answers).name)
+    if action == Action.LANGUAGE:
+        return lead_to(CHECK)
+    if action == Action.BACK:
+        return lead_to(get_previous(SCREEN_BY_NAME[CHECK], opened.draft.answers).name)
     return _answer_send(door, visit, opened)
 
 
@@ -129,12 +135,12 @@ def _answer_send(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> Respons
     incomplete = find_incomplete(answers)
     if incomplete is not None:
         form = make_form(visit.keys, opened.version)
-        return render_screen(door, incomplete, answers, form, faults=find_faults(incomplete, answers))
+        return render_screen(door, incomplete, answers, form, faults=list_faults(incomplete, answers))
     if door.is_practice:
         practise_send(door, visit.keys, opened, answers)
     else:
         send_draft(door, visit.keys, opened, answers, signals=_list_signals(door, visit, opened))
-    return _lead(THANKS)
+    return lead_to(THANKS)
 
 
 def _answer_sent_before(
@@ -142,22 +148,22 @@ def _answer_sent_before(
 ) -> ResponseReturnValue:
     """Send was pressed again: the same words, the same thank-you page; other words become a linked supplement."""
     is_same = not shown or is_known_mac(make_text_mac(shown, keys=visit.keys), known=sent.text_macs)
-    if request.form.get("action") == "language":
-        return _lead(CHECK if shown and not is_same else THANKS)
-    if not is_same and request.form.get("action") == "send" and not door.is_practice:
+    if read_action() == Action.LANGUAGE:
+        return lead_to(CHECK if shown and not is_same else THANKS)
+    if not is_same and read_action() == Action.SEND and not door.is_practice:
         if opened.draft.report_id in sent.report_ids:
             opened = OpenedDraft(
                 msgspec.structs.replace(opened.draft, report_id=make_submit_token(door)), opened.version
             )
         send_draft(door, visit.keys, opened, shown or {}, signals=_list_signals(door, visit, opened))
-    return _lead(THANKS)
+    return lead_to(THANKS)
 
 
 def _answer_not_stored(door: PublicDoor, visit: Visit, shown: Answers | None) -> ResponseReturnValue:
     words = door.words.page("not_stored")
     notice = make_notice(door, "not_stored", extra=[words["keep"]])
-    page = render_check(door, visit, shown or {}, version=posted_version(), notice=notice)
-    return page, UNAVAILABLE, RETRY_AFTER
+    page = render_check(door, visit, shown or {}, version=get_posted_version(), notice=notice)
+    return answer_later(page)
 
 
 def _list_signals(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> list[str]:
@@ -166,11 +172,6 @@ def _list_signals(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> list[s
     return [*signals, FAST_SIGNAL] if opened.draft.sent is None and seconds < FAST_SECONDS else signals
 
 
-def _lead(name: str) -> ResponseReturnValue:
-    go_to_place(name)
-    return redirect(f"/{SCREEN_BY_NAME[name].path}", SEE_OTHER)
-
-
 def _lead_to_change(path: str) -> ResponseReturnValue:
     screen = next((one for one in SCREENS if one.path == path and one.fields), SCREEN_BY_NAME[CHECK])
-    return _lead(screen.name)
+    return lead_to(screen.name)

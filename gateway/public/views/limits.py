@@ -1,9 +1,8 @@
 """Limits at the public door: they flag, and slow down by a page that can be posted again. They never drop."""
 
 from gateway.public.door import PublicDoor
-from gateway.public.visit import has_waited, remember_wait
-
-LIMITED_SIGNAL = "limited"
+from gateway.public.visiting.visit import has_waited, remember_wait
+from partner_sdk.public_codes import LIMITED_SIGNAL
 
 
 def is_asked_to_wait(door: PublicDoor, name: str, *, for_new_journey: bool = False) -> bool:

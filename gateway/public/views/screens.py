@@ -3,41 +3,56 @@
 from collections.abc import Mapping
 
 import msgspec
-from flask import redirect, request
+from flask import request
 from flask.typing import ResponseReturnValue
 
+from gateway.public.actions import Action, find_wanted_side
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.draft_rows import NO_VERSION, OpenedDraft, TooManyDraftsError, find_opened_draft, save_draft
-from gateway.public.drafts import IDLE_SECONDS, Draft, is_known_mac, make_text_mac
-from gateway.public.forms import find_faults, find_too_long, merge, read_screen
 from gateway.public.journey import CHECK, SCREEN_BY_NAME, THANKS, Answers, Screen, get_next, get_previous
-from gateway.public.languages import get_language, get_other_language
-from gateway.public.pages import make_form, make_notice
-from gateway.public.screen_pages import render_screen
-from gateway.public.send import make_submit_token
-from gateway.public.service_name import find_service_name
+from gateway.public.pages.frame import make_form
+from gateway.public.pages.messages import make_notice
+from gateway.public.pages.screen_page import render_screen
+from gateway.public.views.frame import (
+    FORM_BODY_BYTES,
+    LOG_WORD,
+    TOO_MANY_REQUESTS,
+    answer_later,
+    lead_to,
+    read_action,
+    switch_language,
+    turn_away,
+)
 from gateway.public.views.limits import is_asked_to_wait
-from gateway.public.views.sides import find_wanted_side, lead_to_side
-from gateway.public.views.start import FORM_BODY_BYTES, LOG_WORD, SEE_OTHER
+from gateway.public.views.sides import lead_to_side
 from gateway.public.views.unusual import answer_expired, answer_stale
-from gateway.public.visit import (
+from gateway.public.visiting.draft_rows import (
+    NO_VERSION,
+    OpenedDraft,
+    TooManyDraftsError,
+    find_opened_draft,
+    make_submit_token,
+    save_draft,
+)
+from gateway.public.visiting.drafts import IDLE_SECONDS, Draft, is_known_mac, make_text_mac
+from gateway.public.visiting.forms import list_faults, list_too_long, merge, read_screen
+from gateway.public.visiting.service_name import find_service_name
+from gateway.public.visiting.visit import (
     Visit,
     find_placement,
     find_visit,
-    go_to_place,
+    get_posted_version,
     is_inside,
     is_own_form,
-    posted_version,
-    remember_language,
 )
-from gateway.public.words_field import find_words
+from gateway.public.visiting.words_field import find_packed_answers
+from gateway.public.wording.languages import get_language, get_other_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.canonical import format_time
+from partner_sdk.public_codes import HONEYPOT_SIGNAL
 
 HONEYPOT_FIELD = "website"
-HONEYPOT_SIGNAL = "honeypot"
-ASIDE = ("back", "language")  # nothing is asked of a person who does not go on
+ASIDE = (Action.BACK, Action.LANGUAGE)  # nothing is asked of a person who does not go on
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
@@ -45,20 +60,19 @@ def show_screen(name: str) -> ResponseReturnValue:
     """Show a screen with what was typed, but only inside the journey; from outside the start is shown."""
     door, screen, visit = get_door(), SCREEN_BY_NAME[name], find_visit()
     if visit is None or not is_inside(name):
-        return redirect("/", SEE_OTHER)
+        return turn_away()
     try:
         opened = find_opened_draft(door, visit.keys)
     except StorageUnavailableError:
-        return render_screen(
-            door, screen, {}, make_form(visit.keys, NO_VERSION), notice=make_notice(door, "not_stored")
-        ), 503
+        return _answer_again_later(door, screen, visit, {}, "not_stored")
     if opened is None and door.clock().timestamp() - visit.started_at > IDLE_SECONDS:
         return answer_expired(door, {})
     if opened is None:
         return render_screen(door, screen, {}, make_form(visit.keys, NO_VERSION))
-    service = find_service_name(door, opened.draft.placement) if any(field.prefill for field in screen.fields) else ""
+    is_prefilled = any(field.prefill for field in screen.fields)
+    service = find_service_name(door, opened.draft.placement) if is_prefilled else None
     form = make_form(visit.keys, opened.version)
-    return render_screen(door, screen, opened.draft.answers, form, service=service)
+    return render_screen(door, screen, opened.draft.answers, form, service=service or "")
 
 
 @rule(login=Login.OPEN, limit="public-step", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
@@ -71,17 +85,22 @@ def post_screen(name: str) -> ResponseReturnValue:
     try:
         return _answer_post(door, screen, visit, posted)
     except StorageUnavailableError:
-        form = make_form(visit.keys, posted_version())
-        return render_screen(door, screen, posted, form, notice=make_notice(door, "not_stored")), 503
+        return _answer_again_later(door, screen, visit, posted, "not_stored")
     except TooManyDraftsError:
-        form = make_form(visit.keys, posted_version())
-        notice = make_notice(door, "not_ready")
-        return render_screen(door, screen, posted, form, notice=notice), 503, {"Retry-After": "60"}
+        return _answer_again_later(door, screen, visit, posted, "not_ready")
+
+
+def _answer_again_later(
+    door: PublicDoor, screen: Screen, visit: Visit, posted: Answers, page: str
+) -> ResponseReturnValue:
+    """Show the screen with its words and a notice: nothing was kept, and the same button can be pressed again."""
+    form = make_form(visit.keys, get_posted_version())
+    return answer_later(render_screen(door, screen, posted, form, notice=make_notice(door, page)))
 
 
 def read_posted(screen: Screen) -> dict[str, list[str]]:
     """Read the screen's fields, or, from the page that shows two texts, the ones that were typed there before."""
-    kept = find_words(request.form.get("words")) if request.form.get("action") == "keep_typed" else None
+    kept = find_packed_answers(request.form.get("words")) if read_action() == Action.KEEP_TYPED else None
     if kept is None:
         return read_screen(screen, request.form)
     return {field.name: kept.get(field.name, []) for field in screen.fields}
@@ -91,18 +110,18 @@ def _answer_post(
     door: PublicDoor, screen: Screen, visit: Visit, posted: Mapping[str, list[str]]
 ) -> ResponseReturnValue:
     opened = find_opened_draft(door, visit.keys)
-    version = posted_version()
+    version = get_posted_version()
     if opened is None and version != NO_VERSION:
         return answer_expired(door, posted)
     if is_asked_to_wait(door, "public-step"):
         form = make_form(visit.keys, version)
-        return render_screen(door, screen, posted, form, notice=make_notice(door, "slow")), 429
+        return render_screen(door, screen, posted, form, notice=make_notice(door, "slow")), TOO_MANY_REQUESTS
     if opened is not None and opened.draft.sent is not None:
         return _answer_after_sent(door, screen, visit, opened, posted)
     if opened is None:
         opened = OpenedDraft(make_draft(door, visit), NO_VERSION)
-    elif request.form.get("action") == "keep_saved":
-        return _lead(get_next(screen, opened.draft.answers))
+    elif read_action() == Action.KEEP_SAVED:
+        return lead_to(get_next(screen, opened.draft.answers).name)
     elif version != opened.version and not _is_same(screen, opened.draft.answers, posted):
         return answer_stale(door, screen, visit, opened, posted)
     return _save_and_lead(door, screen, visit, opened, posted)
@@ -111,21 +130,21 @@ def _answer_post(
 def _save_and_lead(
     door: PublicDoor, screen: Screen, visit: Visit, opened: OpenedDraft, posted: Mapping[str, list[str]]
 ) -> ResponseReturnValue:
-    action = request.form.get("action", "continue")
+    action = read_action(Action.CONTINUE)
     answers = merge(opened.draft.answers, posted, screen=screen)
     is_on = action not in ASIDE and find_wanted_side(action) is None
-    faults = (find_faults if is_on else find_too_long)(screen, answers)
+    faults = (list_faults if is_on else list_too_long)(screen, answers)
     if faults:
         form = make_form(visit.keys, opened.version)
         return render_screen(door, screen, answers, form, faults=faults)
-    if action == "language":
-        remember_language(get_other_language())
-    language = get_other_language() if action == "language" else get_language()
+    if action == Action.LANGUAGE:
+        switch_language()
+    language = get_other_language() if action == Action.LANGUAGE else get_language()
     signals = add_honeypot_signal(opened.draft.signals)
     draft = msgspec.structs.replace(opened.draft, answers=answers, signals=signals, language=language)
     if is_on and screen.name not in draft.gone_past:
         draft = msgspec.structs.replace(draft, gone_past=[*draft.gone_past, screen.name])
-    following = find_following(action, screen, draft)
+    following = get_destination(action, screen, draft)
     if following.name == CHECK:
         draft = msgspec.structs.replace(draft, has_seen_check=True)
     is_changed = draft != opened.draft if opened.version != NO_VERSION else bool(screen.fields)
@@ -137,7 +156,7 @@ def _save_and_lead(
             return _answer_after_sent(door, screen, visit, moved, posted)
         return answer_stale(door, screen, visit, moved, posted)
     side = find_wanted_side(action)
-    return _lead(following) if side is None else lead_to_side(side, from_screen=screen.name)
+    return lead_to(following.name) if side is None else lead_to_side(side, from_screen=screen.name)
 
 
 def _answer_after_sent(
@@ -149,15 +168,15 @@ def _answer_after_sent(
         raise ValueError("the draft was not sent")
     mac = make_text_mac(posted, keys=visit.keys)
     is_known = is_known_mac(mac, known=[sent.screen_macs.get(screen.name, b"")])
-    if is_known or not any(posted.values()):
-        return _lead(SCREEN_BY_NAME[THANKS])
-    faults = find_too_long(screen, merge({}, posted))
+    if is_known or not any(posted.values()) or door.is_practice:
+        return lead_to(THANKS)
+    faults = list_too_long(screen, merge({}, posted))
     if faults:
         return render_screen(door, screen, posted, make_form(visit.keys, opened.version), faults=faults)
     draft = msgspec.structs.replace(opened.draft, answers=merge(opened.draft.answers, posted, screen=screen))
     if draft != opened.draft and not save_draft(door, visit.keys, draft, version=opened.version):
         return answer_stale(door, screen, visit, opened, posted)
-    return _lead(SCREEN_BY_NAME[CHECK])
+    return lead_to(CHECK)
 
 
 def make_draft(door: PublicDoor, visit: Visit) -> Draft:
@@ -170,11 +189,11 @@ def make_draft(door: PublicDoor, visit: Visit) -> Draft:
     )
 
 
-def find_following(action: str, screen: Screen, draft: Draft) -> Screen:
-    """Find where a button leads: on, back, or to the same screen in the other language."""
-    if action == "language":
+def get_destination(action: str, screen: Screen, draft: Draft) -> Screen:
+    """Return where a button leads: on, back, or to the same screen in the other language."""
+    if action == Action.LANGUAGE:
         return screen
-    if action == "back":
+    if action == Action.BACK:
         return get_previous(screen, draft.answers)
     return get_following(screen, draft)
 
@@ -195,7 +214,7 @@ def get_following(screen: Screen, draft: Draft) -> Screen:
 def is_settled(screen: Screen, answers: Answers) -> bool:
     """Say whether a screen needs nothing more; one that only offers choices must have been seen."""
     is_seen = all(answers.get(field.name) for field in screen.fields if field.kind == "choice")
-    return is_seen and not find_faults(screen, answers)
+    return is_seen and not list_faults(screen, answers)
 
 
 def add_honeypot_signal(signals: list[str]) -> list[str]:
@@ -206,8 +225,3 @@ def add_honeypot_signal(signals: list[str]) -> list[str]:
 
 def _is_same(screen: Screen, answers: Answers, posted: Mapping[str, list[str]]) -> bool:
     return all(list(answers.get(field.name, ())) == posted[field.name] for field in screen.fields)
-
-
-def _lead(following: Screen) -> ResponseReturnValue:
-    go_to_place(following.name)
-    return redirect(f"/{following.path}", SEE_OTHER)

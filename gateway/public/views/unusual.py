@@ -10,17 +10,21 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.draft_rows import NO_VERSION, OpenedDraft
-from gateway.public.forms import read_screen
-from gateway.public.journey import CHECK, SCREEN_BY_NAME, SCREENS, START, Answers, Screen
-from gateway.public.pages import make_form, make_notice, render_message, render_page
-from gateway.public.rows import Row, list_rows
-from gateway.public.screen_pages import render_screen
-from gateway.public.views.check_page import render_check
-from gateway.public.views.come_back import COME_BACK_PATH, read_typed, render_come_back
-from gateway.public.views.start import make_blank_form, render_start
-from gateway.public.visit import Visit, find_visit, has_cookie, is_own_form, posted_version, start_visit
-from gateway.public.words_field import find_words
+from gateway.public.journey import CHECK, SCREEN_BY_NAME, START, Answers, Screen
+from gateway.public.journey.places import COME_BACK, get_path
+from gateway.public.pages.check_page import render_check
+from gateway.public.pages.come_back_page import render_come_back
+from gateway.public.pages.frame import make_blank_form, make_form
+from gateway.public.pages.messages import make_notice, render_message
+from gateway.public.pages.rows import Row, list_rows
+from gateway.public.pages.screen_page import render_screen
+from gateway.public.pages.stale_page import render_stale
+from gateway.public.pages.start_page import render_start
+from gateway.public.views.come_back import read_typed
+from gateway.public.visiting.draft_rows import NO_VERSION, OpenedDraft
+from gateway.public.visiting.forms import read_screen
+from gateway.public.visiting.visit import Visit, find_visit, get_posted_version, has_cookie, is_own_form, start_visit
+from gateway.public.visiting.words_field import find_packed_answers
 
 KIND_PAGES: Mapping[int, str] = {
     404: "not_found",
@@ -41,34 +45,15 @@ def answer_stale(
     door: PublicDoor, screen: Screen, visit: Visit, opened: OpenedDraft, posted: Answers
 ) -> ResponseReturnValue:
     """Show both texts of two tabs; nothing is overwritten before the person picks."""
-    words = door.words.page("stale")
-    screens = SCREENS if screen.name == CHECK else (screen,)
-    saved_rows = list_rows(door, opened.draft.answers, screens=screens, only_asked=False)
-    typed_rows = list_rows(door, posted, screens=screens, only_asked=False)
-    return render_page(
-        door,
-        "stale.html",
-        form=make_form(visit.keys, opened.version, words=posted),
-        title=words["title"],
-        lead=words["lead"],
-        action=f"/{screen.path}",
-        rows=[
-            {"label": saved.label, "saved": saved.texts, "typed": typed.texts}
-            for saved, typed in zip(saved_rows, typed_rows, strict=True)
-            if saved.texts != typed.texts
-        ],
-        saved_heading=words["saved"],
-        typed_heading=words["typed"],
-        keep_saved=words["keep_saved"],
-        keep_typed=words["keep_typed"],
-    )
+    form = make_form(visit.keys, opened.version, words=posted)
+    return render_stale(door, screen, form, saved=opened.draft.answers, typed=posted)
 
 
 def answer_csrf_failure() -> ResponseReturnValue:
     """Show the page again with its words and a new token; a second time without any cookie: the phone numbers."""
     door = get_door()
     name = str((request.view_args or {}).get("name", ""))
-    if request.path == COME_BACK_PATH and (has_cookie() or not request.form.get("again")):
+    if request.path == get_path(COME_BACK) and (has_cookie() or not request.form.get("again")):
         form = replace(make_blank_form(), again=True)
         return render_come_back(door, read_typed(), form, notice_page="again"), BAD_REQUEST
     if name not in SCREEN_BY_NAME:
@@ -81,7 +66,7 @@ def answer_csrf_failure() -> ResponseReturnValue:
         if request.form.get("again") and not has_cookie():
             return _answer_no_cookies(door, posted), BAD_REQUEST
         visit = start_visit(door)
-    version = posted_version() if is_own_form(visit) else NO_VERSION
+    version = get_posted_version() if is_own_form(visit) else NO_VERSION
     notice = make_notice(door, "again")
     if name == CHECK:
         return render_check(door, visit, posted, version=version, notice=notice, again=True), BAD_REQUEST
@@ -110,5 +95,5 @@ def _answer_no_cookies(door: PublicDoor, posted: Answers) -> str:
 
 def _read_all_posted(screen: Screen) -> Answers:
     if screen.name == CHECK:
-        return find_words(request.form.get("words")) or {}
+        return find_packed_answers(request.form.get("words")) or {}
     return read_screen(screen, request.form)

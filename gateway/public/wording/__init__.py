@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from partner_sdk.public_codes import LANGUAGES, Language
+
 WORDING_FOLDER = Path(__file__).parent
-LANGUAGES: Final = ("en", "cy")
 
 # Endings of keys to look for, the most special one first: `title_parent`, then `title_other`, then `title`.
 Voice = Sequence[str]
@@ -25,7 +26,7 @@ class WordingError(ValueError):
 class Wording:
     """Everything said in one language."""
 
-    language: str
+    language: Language
     version: str
     table: Mapping[str, Any]
 
@@ -62,12 +63,17 @@ class Wording:
         return found  # type: ignore[no-any-return]  # TOML is read as Any; the wording test walks every key
 
 
-def find_words(words: Mapping[str, Any], key: str, *, voice: Voice = PLAIN_VOICE) -> Any:
+def find_in_voice(words: Mapping[str, Any], key: str, *, voice: Voice = PLAIN_VOICE) -> Any:
     """Return the words under a key in the first ending of the voice that has some; None when there are none."""
     return next((words[key + ending] for ending in voice if key + ending in words), None)
 
 
-def load_wording(language: str) -> Wording:
+def load_wordings() -> Mapping[Language, Wording]:
+    """Load the words of every language."""
+    return {language: load_wording(language) for language in LANGUAGES}
+
+
+def load_wording(language: Language) -> Wording:
     """Load the words of one language; a missing file or a table that stands twice is an error at the start."""
     table: dict[str, Any] = {}
     for path in sorted((WORDING_FOLDER / language).glob("*.toml")):

@@ -1,0 +1,215 @@
+"""Commands about digests: make, show, release, reject, list; and synthetic cases to try them on."""
+
+import argparse
+
+from gateway.desk.commands.frame import (
+    DONE,
+    LOOK,
+    Commands,
+    add_command,
+    add_group,
+    get_actor,
+    print_json,
+    say,
+    say_lines,
+)
+from gateway.desk.feedback.digests import DigestError, DigestOrder, get_body, make_digest, reject_digest
+from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD
+from gateway.desk.feedback.ledger import get_spends
+from gateway.desk.feedback.posting import release_to_mailbox
+from gateway.desk.feedback.records import DigestRecord, get_record, list_records
+from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_quarter
+from gateway.desk.partnership.partners import get_partner
+from gateway.desk.synthetic import make_synthetic_cases
+from gateway.desk.wiring import Desk, open_desk
+from partner_sdk.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
+
+
+def run_make(parsed: argparse.Namespace) -> int:
+    """Make the digest of one partner and one closed quarter, or give the one that exists; spends its budget once."""
+    desk = open_desk(parsed.state)
+    _check_partner(desk, parsed.partner)
+    order = DigestOrder(
+        partner=parsed.partner,
+        quarter=_read_quarter(desk, parsed),
+        environment=desk.config.environment,
+        made_by=_get_name(parsed),
+        adopted=parsed.adopted,
+        threshold=_get_threshold(parsed),
+        accept_lost=parsed.without_lost,
+    )
+    record = make_digest(desk.store, order, clock=desk.clock)
+    if parsed.json:
+        print_json(_describe(desk, record))
+    elif record.state == "not-eligible":
+        say(
+            f"{record.partner} is not eligible for {record.quarter}: no button, and too few incidents by a noisy "
+            f"count. This was decided on {record.made_at[:10]} without --adopted; this can not be changed."
+        )
+    else:
+        say(f"{record.digest_id} is {record.state}. Privacy cost {format_epsilon(_get_spent(desk, record))} of 1.0.")
+        say(f"Read it: report-abuse-desk digest show {record.digest_id}; a second person releases it.")
+    return LOOK if record.state == "not-eligible" else DONE
+
+
+def run_show(parsed: argparse.Namespace) -> int:
+    """Show a digest exactly as its partner will see it."""
+    desk = open_desk(parsed.state)
+    with desk.store.read() as connection:
+        digest = parse_digest(get_body(get_record(connection, parsed.digest)))
+    if parsed.json:
+        say_lines(render_json(digest).rstrip("\n"))
+    else:
+        say_lines((render_csv(digest) if parsed.csv else render_table(digest)).rstrip("\n"))
+    return DONE
+
+
+def run_release(parsed: argparse.Namespace) -> int:
+    """Release a digest into its partner's mailbox. Whoever made it does not release it."""
+    desk = open_desk(parsed.state)
+    record = release_to_mailbox(desk, parsed.digest, by=_get_name(parsed))
+    if parsed.json:
+        print_json(_describe(desk, record))
+    else:
+        say(f"{record.digest_id} is released by {record.released_by}: message {record.message_id}.")
+    return DONE
+
+
+def run_reject(parsed: argparse.Namespace) -> int:
+    """Reject a digest that waits for release. Its budget stays spent and the quarter gets no other digest."""
+    desk = open_desk(parsed.state)
+    record = reject_digest(desk.store, parsed.digest, by=_get_name(parsed), now=desk.clock())
+    if parsed.json:
+        print_json(_describe(desk, record))
+    else:
+        say(f"{record.digest_id} is rejected. Its budget stays spent.")
+    return DONE
+
+
+def run_list(parsed: argparse.Namespace) -> int:
+    """List the digests, newest quarter first."""
+    desk = open_desk(parsed.state)
+    with desk.store.read() as connection:
+        records = list_records(connection, partner=parsed.partner)
+    if parsed.json:
+        print_json({"digests": [_describe(desk, record) for record in records]})
+        return DONE
+    for record in records:
+        mark = "  SYNTHETIC" if record.workings.synthetic else ""
+        say(f"{record.digest_id:32} {record.state:13} made by {record.made_by}{mark}")
+    if not records:
+        say("There is no digest yet.")
+    return DONE
+
+
+def run_synthetic(parsed: argparse.Namespace) -> int:
+    """File marked, made-up, closed cases about a partner in a past quarter. They have no report behind them."""
+    desk = open_desk(parsed.state)
+    _check_partner(desk, parsed.partner)
+    quarter = _read_quarter(desk, parsed)
+    added = make_synthetic_cases(
+        desk, partner=parsed.partner, quarter=quarter, count=parsed.count, seed=parsed.seed, actor=get_actor(parsed)
+    )
+    if parsed.json:
+        print_json({"added": added, "partner": parsed.partner, "quarter": quarter.name, "synthetic": True})
+    else:
+        say(f"{added} SYNTHETIC cases about {parsed.partner} in {quarter.name}.")
+    return DONE
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's commands."""
+    group = add_group(commands, "digest", summary="Digests: make, show, release, list.")
+    make = add_command(
+        group,
+        "make",
+        run=run_make,
+        example='--partner example-chat --quarter 2026-Q3 --adopted --by "A. Analyst"',
+        group="digest",
+    )
+    _add_partner_and_quarter(make)
+    make.add_argument("--by", metavar="NAME", help="who makes it (default: as --as)")
+    make.add_argument("--adopted", action="store_true", help="the partner carries the button, so it is eligible")
+    make.add_argument(
+        "--threshold",
+        type=int,
+        metavar="N",
+        help="without the button, this many incidents by a noisy count make it eligible; "
+        f"{DEFAULT_THRESHOLD} or more, as the noise alone often reaches less",
+    )
+    make.add_argument("--without-lost", action="store_true", help="go on without a table whose noise was lost")
+    show = add_command(group, "show", run=run_show, example="2026-Q3.example-chat", group="digest")
+    _add_digest(show)
+    show.add_argument("--csv", action="store_true", help="one line for each number")
+    release = add_command(
+        group, "release", run=run_release, example='2026-Q3.example-chat --by "B. Supervisor"', group="digest"
+    )
+    _add_digest(release)
+    release.add_argument("--by", metavar="NAME", help="who releases it: not who made it (default: as --as)")
+    reject = add_command(
+        group, "reject", run=run_reject, example='2026-Q3.example-chat --by "B. Supervisor"', group="digest"
+    )
+    _add_digest(reject)
+    reject.add_argument("--by", metavar="NAME", help="who rejects it (default: as --as)")
+    listed = add_command(group, "list", run=run_list, example="--json", group="digest")
+    listed.add_argument("--partner", metavar="PARTNER", help="only this partner's")
+    synthetic = add_command(
+        commands, "synthetic", run=run_synthetic, example="--partner example-chat --quarter 2026-Q3 --count 240"
+    )
+    _add_partner_and_quarter(synthetic)
+    synthetic.add_argument("--count", type=int, default=240, metavar="N", help="how many (default: 240)")
+    synthetic.add_argument("--seed", type=int, default=1, metavar="N", help="the same seed gives the same cases")
+
+
+def _add_digest(command: argparse.ArgumentParser) -> None:
+    command.add_argument("digest", metavar="DIGEST", help="its name, such as 2026-Q3.example-chat")
+
+
+def _add_partner_and_quarter(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--partner", required=True, metavar="PARTNER", help="the partner's short name")
+    command.add_argument("--quarter", metavar="2026-Q3", help="a quarter that has ended (default: the last one)")
+
+
+def _read_quarter(desk: Desk, parsed: argparse.Namespace) -> Quarter:
+    return get_last_closed_quarter(desk.clock()) if parsed.quarter is None else parse_quarter(parsed.quarter)
+
+
+def _check_partner(desk: Desk, partner: str) -> None:
+    with desk.store.read() as connection:
+        get_partner(connection, partner)
+
+
+def _get_threshold(parsed: argparse.Namespace) -> int:
+    # What is decided here is decided for good, so neither limb is ever a default.
+    if parsed.threshold is None and not parsed.adopted:
+        raise DigestError(
+            "Say why the partner gets a digest, as this is decided once: --adopted if it carries the button, or "
+            f"--threshold N for how many incidents it needs without ({DEFAULT_THRESHOLD} or more).",
+            reason="no-limb",
+        )
+    return DEFAULT_THRESHOLD if parsed.threshold is None else int(parsed.threshold)
+
+
+def _get_name(parsed: argparse.Namespace) -> str:
+    return str(parsed.by or get_actor(parsed))
+
+
+def _get_spent(desk: Desk, record: DigestRecord) -> int:
+    with desk.store.read() as connection:
+        spends = get_spends(connection, partner=record.partner, quarter=parse_quarter(record.quarter))
+    return sum(spends.values())
+
+
+def _describe(desk: Desk, record: DigestRecord) -> dict[str, object]:
+    return {
+        "digest_id": record.digest_id,
+        "partner": record.partner,
+        "quarter": record.quarter,
+        "state": record.state,
+        "synthetic": record.workings.synthetic,
+        "epsilon_micro": _get_spent(desk, record),
+        "made_at": record.made_at,
+        "made_by": record.made_by,
+        "released_by": record.released_by,
+        "message_id": record.message_id,
+    }

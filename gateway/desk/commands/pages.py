@@ -1,0 +1,73 @@
+"""Commands about the desk's pages: serve them on this machine, and make a start link for a person."""
+
+import argparse
+from typing import Final
+
+from gateway.desk.commands.frame import DONE, WRONG_USE, Commands, add_command, complain, get_actor, print_json, say
+from gateway.desk.views.start_links import LIFETIME, get_link_folder, make_start_link
+from gateway.desk.wiring import Desk, open_desk
+
+HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 8702
+
+
+def run_serve(parsed: argparse.Namespace) -> int:
+    """Serve the desk's pages on this machine until Ctrl-C, and print a start link for you."""
+    # The web stack is loaded by the command that serves, not by every command of the desk.
+    from gateway.desk.app import ORIGIN_VARIABLE, STATE_VARIABLE
+    from gateway.web.logs import configure_logging
+    from gateway.web.serving import Listener, ServerGroup, ServingError
+
+    desk = open_desk(parsed.state)
+    configure_logging("desk-command")
+    listener = Listener(
+        name="desk",
+        target="gateway.desk.app:make_served_app",
+        host=HOST,
+        port=parsed.port,
+        environment={
+            STATE_VARIABLE: str(parsed.state.resolve()),
+            ORIGIN_VARIABLE: _make_origin(parsed.port),
+        },
+    )
+    try:
+        return ServerGroup([listener]).run(on_ready=lambda: _print_link(desk, parsed))
+    except ServingError as error:
+        return complain(str(error), code=WRONG_USE)
+
+
+def run_start_link(parsed: argparse.Namespace) -> int:
+    """Print an address that signs one person in to the desk's pages, once, within ten minutes."""
+    _print_link(open_desk(parsed.state), parsed)
+    return DONE
+
+
+def make_start_address(desk: Desk, *, name: str, port: int) -> str:
+    """Return a new one-time address for a person, where the pages are served on this port."""
+    secret = make_start_link(get_link_folder(desk.paths.state), name=name, now=desk.clock(), random=desk.random)
+    return f"{_make_origin(port)}/start/{secret}"
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's commands."""
+    serve = add_command(commands, "serve", run=run_serve, example=f'--port {DEFAULT_PORT} --name "A. Analyst"')
+    link = add_command(commands, "start-link", run=run_start_link, example=f'--port {DEFAULT_PORT} --name "A. Analyst"')
+    for command in (serve, link):
+        command.add_argument(
+            "--port", type=int, default=DEFAULT_PORT, metavar="N", help=f"on {HOST} (default: {DEFAULT_PORT})"
+        )
+        command.add_argument("--name", metavar="NAME", help="whom the link signs in (default: as --as)")
+
+
+def _print_link(desk: Desk, parsed: argparse.Namespace) -> None:
+    name = str(parsed.name or get_actor(parsed))
+    address = make_start_address(desk, name=name, port=parsed.port)
+    minutes = int(LIFETIME.total_seconds() // 60)
+    if parsed.json:
+        print_json({"address": address, "name": name, "minutes": minutes})
+    else:
+        say(f"{address}  (signs in {name}, once, within {minutes} minutes)")
+
+
+def _make_origin(port: int) -> str:
+    return f"http://{HOST}:{port}"

@@ -1,0 +1,183 @@
+"""Writes to a return code: signed first, then sealed to the code, and stored until it is sent to the gateway.
+
+Never keeps what was written where it can be read: one box is the child's, the other opens in the desk's vault alone.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from gateway.desk import audit
+from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.store.schema import REPLY_MESSAGES
+from gateway.desk.wiring import Desk
+from partner_sdk.canonical import format_time
+from partner_sdk.envelope import SealContext
+from partner_sdk.errors import FormatError, LocalStateError, SealingError
+from partner_sdk.key_files import KeyRole
+from partner_sdk.keys import SealingKey, find_active_sealing_key
+from partner_sdk.reply_message import ReplyKind, ReplyMessage, make_reply_key, reply_context, sign_reply
+from partner_sdk.sealing import seal
+from partner_sdk.submission import AGENCY, SCHEMA_VERSION
+
+REPLY: Final = "reply"
+READ: Final = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who is written to: a case, its reference, and the public half of its return code."""
+
+    case_id: str
+    reference: str
+    reply_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenReply:
+    """One message to a return code. `posted_at` is None until the gateway has taken it."""
+
+    message_id: str
+    case_id: str
+    kind: str
+    written_at: str
+    written_by: str
+    posted_at: str | None
+
+
+def store_message(
+    desk: Desk,
+    connection: Connection,
+    to: Recipient,
+    *,
+    kind: ReplyKind,
+    body: str,
+    actor: str,
+    now: datetime,
+    message_id: str | None = None,
+) -> str:
+    """Sign, seal and store a message in the caller's transaction and return its id; nothing is sent.
+
+    Raises `LocalStateError` for the signing key, `SealingError` for a return code's key that is none, `FormatError`
+    for a text that does not fit its box.
+    """
+    message = ReplyMessage(
+        body=body,
+        environment=desk.config.environment,
+        issued_at=format_time(now),
+        kind=kind,
+        message_id=message_id or desk.make_id(),
+        reference=to.reference,
+    )
+    signed = sign_reply(message, mailbox_signing_key=desk.load_private_key(KeyRole.MAILBOX_SIGNING))
+    context = reply_context(environment=message.environment, reference=message.reference, message_id=message.message_id)
+    connection.execute(
+        insert(REPLY_MESSAGES).values(
+            message_id=message.message_id,
+            case_id=to.case_id,
+            kind=kind,
+            reference=to.reference,
+            envelope=seal(signed, key=make_reply_key(to.reply_key), context=context).to_bytes(),
+            desk_copy=_seal_copy(desk, connection, signed, message_id=message.message_id) if kind == REPLY else None,
+            written_at=message.issued_at,
+            written_by=actor,
+        )
+    )
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="write-to-return-code",
+        subject=to.case_id,
+        detail={"kind": kind, "message_id": message.message_id},
+    )
+    return message.message_id
+
+
+def queue_read_note(desk: Desk, connection: Connection, to: Recipient, *, actor: str, now: datetime) -> bool:
+    """Note in the caller's transaction that a person has read the report, for whoever comes back with the code.
+
+    False when no note could be made: a report must open all the same, so that is only noted in the audit log.
+    """
+    try:
+        store_message(desk, connection, to, kind=READ, body="", actor=actor, now=now)
+    except (LocalStateError, SealingError, FormatError) as error:
+        detail = {"reason": error.reason}
+        audit.append_entry(connection, at=now, actor=actor, action="no-read-note", subject=to.case_id, detail=detail)
+        return False
+    return True
+
+
+def list_written(connection: Connection, *, case_id: str) -> list[WrittenReply]:
+    """Return what was written to the return code of a case, the oldest first; nothing of it is opened."""
+    rows = connection.execute(
+        select(REPLY_MESSAGES)
+        .where(REPLY_MESSAGES.c.case_id == case_id)
+        .order_by(REPLY_MESSAGES.c.written_at, REPLY_MESSAGES.c.message_id)
+    )
+    return [_to_written(row) for row in rows]
+
+
+def has_reply(connection: Connection, *, case_id: str) -> bool:
+    """Return whether a reply was written to the return code of a case, sent or not."""
+    written = select(REPLY_MESSAGES.c.message_id).where(
+        REPLY_MESSAGES.c.case_id == case_id, REPLY_MESSAGES.c.kind == REPLY
+    )
+    return connection.execute(written).first() is not None
+
+
+def list_waiting(connection: Connection, *, most: int) -> list[WrittenReply]:
+    """Return what the gateway has not taken yet, the oldest first; nothing of it is opened."""
+    rows = connection.execute(
+        select(REPLY_MESSAGES)
+        .where(REPLY_MESSAGES.c.posted_at.is_(None))
+        .order_by(REPLY_MESSAGES.c.written_at, REPLY_MESSAGES.c.message_id)
+        .limit(most)
+    )
+    return [_to_written(row) for row in rows]
+
+
+def count_posted(connection: Connection) -> int:
+    """Return how many messages the gateway has taken."""
+    query = select(func.count()).select_from(REPLY_MESSAGES).where(REPLY_MESSAGES.c.posted_at.is_not(None))
+    return int(connection.execute(query).scalar_one())
+
+
+def copy_context(*, environment: str, message_id: str) -> SealContext:
+    """Return the context of the desk's own copy: addressed to the agency, so that no child's box ever passes for it."""
+    return SealContext(
+        environment=environment,
+        purpose="reply",
+        sender=AGENCY,
+        recipient=AGENCY,
+        id=message_id,
+        kind="copy",
+        priority="none",
+        schema_version=SCHEMA_VERSION,
+    )
+
+
+def _seal_copy(desk: Desk, connection: Connection, signed: bytes, *, message_id: str) -> bytes:
+    context = copy_context(environment=desk.config.environment, message_id=message_id)
+    return seal(signed, key=_get_own_key(desk, connection), context=context).to_bytes()
+
+
+def _get_own_key(desk: Desk, connection: Connection) -> SealingKey:
+    now = desk.clock()
+    key = find_active_sealing_key(make_key_set(connection, desk=desk, now=now), now=now)
+    if key is None:
+        raise LocalStateError("No sealing key of this desk is active. Run `publish`.", reason="no-sealing-key")
+    return key
+
+
+def _to_written(row: Row[Any]) -> WrittenReply:
+    return WrittenReply(
+        message_id=row.message_id,
+        case_id=row.case_id,
+        kind=row.kind,
+        written_at=row.written_at,
+        written_by=row.written_by,
+        posted_at=row.posted_at,
+    )

@@ -1,0 +1,29 @@
+"""Loads every file of the release that the desk works by, before it does anything else.
+
+Never leaves a slip in one of them to be found in the night by the first report that needs it.
+"""
+
+from gateway.desk.paging.hours import load_hours
+from gateway.desk.post_room.notes import load_note_words
+from gateway.desk.replying.reply_templates import load_library
+from gateway.desk.signoffs import load_signoffs
+from gateway.web.settings import SettingsError
+from partner_sdk.public_codes import LANGUAGES
+
+
+def check_release() -> None:
+    """Load hours, notes, texts for replies with their advice, and sign-offs.
+
+    Raises `SettingsError` naming the file and the key, and saying what to do.
+    """
+    try:
+        load_hours()
+        load_note_words()
+        load_signoffs()
+        for language in LANGUAGES:
+            load_library(language)
+    except SettingsError as error:
+        raise SettingsError(
+            f"{error} The file is a part of the release: mend this key, or install the release again.",
+            reason=error.reason,
+        ) from None

@@ -1,0 +1,95 @@
+"""One advice library, keyed by kind of report, for the form's pages, the thank-you page and the desk's replies (R27).
+
+Never holds a telephone number but 999: names of bodies are placeholders such as `{childline}`, which the caller fills.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal, get_args
+
+import msgspec
+from msgspec import Meta
+
+from gateway.web.settings import read_settings
+from partner_sdk.public_codes import AGE_BANDS, Language
+
+ADVICE_FOLDER: Final = Path(__file__).parent
+
+Kind = Literal[
+    "extra_nice",
+    "shared_things",
+    "sexual_talk",
+    "asked_for_pictures",
+    "on_camera",
+    "wants_to_meet",
+    "threatens_to_share",
+    "made_to_do_things",
+    "touched_or_hurt",
+    "saw_picture",
+    "bullying",
+    "account_hacked",
+    "something_else",
+    "not_sure",
+]
+Audience = Literal["child", "adult"]
+KINDS: Final[tuple[str, ...]] = get_args(Kind)
+AgeBand = Annotated[str, Meta(pattern=f"^({'|'.join(AGE_BANDS)})$")]
+
+Sentence = Annotated[str, Meta(min_length=8, pattern="[.?!]$")]
+
+
+class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A few sentences that go together. No `kinds` or no `ages` means all of them; lower `order` comes first."""
+
+    code: str
+    audience: Audience
+    order: int
+    sentences: Annotated[tuple[Sentence, ...], Meta(min_length=1, max_length=5)]
+    kinds: tuple[Kind, ...] = ()
+    ages: tuple[AgeBand, ...] = ()
+
+    @property
+    def is_general(self) -> bool:
+        """Return whether it is for every kind and every age."""
+        return not self.kinds and not self.ages
+
+
+class AdviceLibrary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All advice in one language; `version` says which words somebody was shown."""
+
+    version: str
+    language: Language
+    advice: Annotated[tuple[Advice, ...], Meta(min_length=1)]
+
+
+def load_advice(language: str) -> AdviceLibrary:
+    """Load the library of one language. Raises `SettingsError`: no file, an unknown kind, an unknown key."""
+    return read_settings(ADVICE_FOLDER / f"{language}.toml", kind=AdviceLibrary)
+
+
+def list_fitting_advice(
+    library: AdviceLibrary, *, kinds: Iterable[str], age_band: str | None, is_child: bool, limit: int
+) -> tuple[Advice, ...]:
+    """Return what fits, most special first; `limit` cuts the special ones only, the general ones always come.
+
+    `kinds` and `age_band` are the form's option codes; codes that the library does not know are passed over. `is_child`
+    says who reads it. The same question always has the same answer.
+    """
+    wanted = frozenset(kinds)
+    audience: Audience = "child" if is_child else "adult"
+    fitting = [
+        advice
+        for advice in library.advice
+        if advice.audience == audience
+        and (not advice.kinds or wanted.intersection(advice.kinds))
+        and (not advice.ages or age_band in advice.ages)
+    ]
+    fitting.sort(key=lambda advice: (not advice.kinds, not advice.ages, advice.order, advice.code))
+    general = [advice for advice in fitting if advice.is_general]
+    special = [advice for advice in fitting if not advice.is_general]
+    return (*special[: max(limit - len(general), 0)], *general)
+
+
+def fill_sentences(advice: Advice, *, names: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the sentences with the names of bodies put in; `names` has one for each key of the signposts."""
+    return tuple(sentence.format_map(names) for sentence in advice.sentences)

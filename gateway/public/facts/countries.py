@@ -1,0 +1,104 @@
+"""Reads where a child outside the UK reports, calls and talks from `countries.toml`, strictly (R24).
+
+Never names the Virtual Global Taskforce as a place to report: the NCA says that its contact is none.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gateway.guidance.dated_data import Source
+from gateway.web.settings import SettingsError, read_settings
+from partner_sdk.public_codes import WELSH
+
+COUNTRIES_FILE: Final = Path(__file__).with_name("countries.toml")
+# The entry for every country that has none of its own.
+OTHER: Final = "other"
+_MARKS: Final = {ord(mark): None for mark in " .-"}  # what stands between digits for the eye only
+
+PostKind = Literal["emergency", "report", "talk"]
+Code = Annotated[str, Meta(pattern=f"^([a-z]{{2}}|{OTHER})$")]
+Name = Annotated[str, Meta(min_length=2)]
+Number = Annotated[str, Meta(pattern=r"^\+?[0-9][0-9 .-]*$")]
+Address = Annotated[str, Meta(pattern="^https://")]
+
+
+class TalkTo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The helpline to which a child of that country can talk."""
+
+    name: Name
+    source: Source
+    phone: Number | None = None
+    url: Address | None = None
+
+
+class Country(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One country. `source` is for the place to report, `emergency_source` for the number of the police.
+
+    `code` is ISO 3166-1 alpha-2 in lower case, or `OTHER`; `languages` (ISO 639-1)
+    are those that the place to report speaks.
+    """
+
+    code: Code
+    name_en: Name
+    name_cy: Name
+    emergency: Number
+    emergency_source: Source
+    agency: Name
+    languages: Annotated[tuple[str, ...], Meta(min_length=1)]
+    vgt_member: bool
+    checked_on: date
+    source: Source
+    url: Address | None = None
+    phone: Number | None = None
+    talk: TalkTo | None = None
+    to_prove: str | None = None
+
+    def say_name(self, language: str) -> str:
+        """Return the country's name in Welsh or else in English."""
+        return self.name_cy if language == WELSH else self.name_en
+
+    def list_posts(self) -> tuple[tuple[PostKind, Mapping[str, str | None]], ...]:
+        """Return who helps there, in the order of need, each as pages show a signpost.
+
+        The emergency number has no name of its own: the page's words say whose it is.
+        """
+        posts: list[tuple[PostKind, Mapping[str, str | None]]] = [
+            ("emergency", _make_post("", phone=self.emergency, url=None)),
+            ("report", _make_post(self.agency, phone=self.phone, url=self.url)),
+        ]
+        if self.talk is not None:
+            posts.append(("talk", _make_post(self.talk.name, phone=self.talk.phone, url=self.talk.url)))
+        return tuple(posts)
+
+
+def load_countries(path: Path = COUNTRIES_FILE) -> Mapping[str, Country]:
+    """Load every country by its code, by English name with `OTHER` last.
+
+    Raises `SettingsError` for an unknown key, for an entry without its day or a source, and where `OTHER` is missing.
+    """
+    tables = read_settings(path, kind=dict[str, dict[str, Any]])
+    if OTHER not in tables:
+        raise SettingsError(f"{path}: there is no entry {OTHER}.", reason="bad-settings")
+    countries = [_make_country(code, values, path=path) for code, values in tables.items()]
+    countries.sort(key=lambda country: (country.code == OTHER, country.name_en))
+    return {country.code: country for country in countries}
+
+
+def _make_country(code: str, values: Mapping[str, Any], *, path: Path) -> Country:
+    try:
+        country = msgspec.convert({"code": code, **values}, type=Country, strict=True)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{path}: {code}: {error}", reason="bad-settings") from None
+    if country.url is None and country.phone is None:
+        raise SettingsError(f"{path}: {code} has neither url nor phone.", reason="bad-settings")
+    return country
+
+
+def _make_post(name: str, *, phone: str | None, url: str | None) -> Mapping[str, str | None]:
+    link = None if phone is None else f"tel:{phone.translate(_MARKS)}"
+    return {"name": name, "phone": phone, "phone_link": link, "url": url}

@@ -1,0 +1,36 @@
+"""Kind messages: pages and notices that tell something went another way, always with someone to call."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.public.door import PublicDoor
+from gateway.public.pages.frame import render_page
+from gateway.public.pages.posts import list_posts
+from gateway.public.pages.rows import Row
+
+
+def render_message(door: PublicDoor, page: str, *, go_on: str | None = None, typed: Sequence[Row] = ()) -> str:
+    """Render a page that tells something went another way, with the people who can help, and what was typed."""
+    words = door.words.page(page)
+    phones = door.words.page("phones")
+    return render_page(
+        door,
+        "message.html",
+        title=words["title"],
+        lead=words["lead"],
+        posts=list_posts(door, phones["signposts"]),
+        posts_heading=phones["heading"],
+        typed_note=words.get("typed", door.words.page("expired")["typed"]),
+        rows=[row for row in typed if row.texts],
+        go_on=go_on,
+    )
+
+
+def make_notice(door: PublicDoor, page: str, *, extra: Sequence[str] = ()) -> Mapping[str, Any]:
+    """Make the box above a form that is shown again; with the phone numbers."""
+    words = door.words.page(page)
+    return {
+        "title": words["title"],
+        "lead": [*words["lead"], *extra],
+        "posts": list_posts(door, door.words.page("phones")["signposts"]) if page != "again" else [],
+    }

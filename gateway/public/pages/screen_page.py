@@ -1,0 +1,167 @@
+"""Makes the pages that ask: a screen's words in the right voice, its fields with what was answered, and its faults."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.public.actions import Action, make_see_action
+from gateway.public.door import PublicDoor
+from gateway.public.facts.countries import OTHER
+from gateway.public.journey import Answers, Field, Screen, get_country, get_one, is_grown_up
+from gateway.public.journey.places import get_path
+from gateway.public.pages.frame import FormState, render_page
+from gateway.public.pages.posts import list_posts
+from gateway.public.pages.rows import say_answer
+from gateway.public.visiting.forms import Fault
+from gateway.public.wording import Voice, find_in_voice
+from gateway.public.wording.voice import make_voice
+from partner_sdk.public_codes import YOUNGEST_BAND
+
+_PARTS = ("title", "points", "note", "after", "why", "card_heading", "card", "keys")
+_TEMPLATES = {"safe_now": "safe_now.html"}
+
+
+@dataclass(frozen=True, slots=True)
+class OptionView:
+    """One option of a field, as a template draws it; `extra` is the field that tells more about it."""
+
+    code: str
+    label: str
+    target: str
+    is_picked: bool
+    extra: "FieldView | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """One field with what was answered, as a template draws it."""
+
+    name: str
+    kind: str
+    label: str
+    hint: str
+    options: tuple[OptionView, ...]
+    value: str
+    fault: str
+
+
+def render_screen(
+    door: PublicDoor,
+    screen: Screen,
+    answers: Answers,
+    form: FormState,
+    *,
+    faults: Sequence[Fault] = (),
+    notice: Mapping[str, Any] | None = None,
+    service: str = "",
+) -> str:
+    """Render a screen with its answers, its faults, or a notice above it; `service` is where the button stood."""
+    words, voice = door.words.screen(screen.name), make_voice(answers)
+    fault_texts = {fault.field.name: _say_fault(door, screen, fault, voice=voice) for fault in faults}
+    asked = [field for field in screen.fields if field.is_shown(answers)]
+    drawn = [field for field in asked if field.kind not in {"choice", "more"} and field.goes_with is None]
+    views = {
+        field.name: _view(door, screen, field, answers, fault_texts.get(field.name, ""), service=service)
+        for field in asked
+        if field.kind not in {"choice", "more"}
+    }
+    return render_page(
+        door,
+        _TEMPLATES.get(screen.name, "screen.html"),
+        country=get_country(answers),
+        is_grown_up=is_grown_up(answers),
+        form=form,
+        ways="buttons",
+        default_action=Action.CONTINUE,
+        form_path=get_path(screen.name),
+        lead=_list_lead(words, answers, voice=voice),
+        posts=_list_posts(door, screen, words, answers, voice=voice),
+        posts_heading=words.get("other_heading"),
+        side_links=[
+            {"action": make_see_action(link["side"]), "text": link["text"]} for link in words.get("side_links", ())
+        ],
+        go_on=words.get("carry_on"),
+        has_faults=bool(faults),
+        faults=[{"target": _make_target(fault.field), "text": fault_texts[fault.field.name]} for fault in faults],
+        notice=notice,
+        screen_fields=[_with_extras(views[field.name], asked, views) for field in drawn],
+        choices=_list_buttons(door, screen, asked, "choice", voice=voice),
+        more=_list_buttons(door, screen, asked, "more", voice=voice),
+        **{part: find_in_voice(words, part, voice=voice) for part in _PARTS},
+    )
+
+
+def _list_lead(words: Mapping[str, Any], answers: Answers, *, voice: Voice) -> list[str]:
+    lead = list(find_in_voice(words, "lead", voice=voice) or ())
+    is_young = get_one(answers, "age") == YOUNGEST_BAND and not is_grown_up(answers)
+    return [*lead, *words.get("lead_young", ())] if is_young else lead
+
+
+def _list_posts(
+    door: PublicDoor, screen: Screen, words: Mapping[str, Any], answers: Answers, *, voice: Voice
+) -> list[Mapping[str, str | None]]:
+    if screen.shows != ("abroad",):
+        return list_posts(door, find_in_voice(words, "signposts", voice=voice) or ())
+    country = door.countries.get(get_one(answers, "country"), door.countries[OTHER])
+    return [
+        {"text": words["post_anywhere" if country.code == OTHER else "post"][kind], **post}
+        for kind, post in country.list_posts()
+    ]
+
+
+def _list_buttons(
+    door: PublicDoor, screen: Screen, fields: Sequence[Field], kind: str, *, voice: Voice
+) -> list[Mapping[str, str]]:
+    return [
+        {"name": field.name, "code": code, "label": door.words.option(screen.name, field.name, code, voice=voice)}
+        for field in fields
+        if field.kind == kind
+        for code in field.options
+    ]
+
+
+def _with_extras(view: FieldView, fields: Sequence[Field], views: Mapping[str, FieldView]) -> FieldView:
+    """Put the fields that tell more about an option under the last option that they tell about."""
+    extras = {
+        [option.code for option in view.options if option.code in field.goes_with.any_of][-1]: views[field.name]
+        for field in fields
+        if field.goes_with is not None and field.goes_with.field == view.name
+    }
+    if not extras:
+        return view
+    options = tuple(
+        OptionView(option.code, option.label, option.target, option.is_picked, extras.get(option.code))
+        for option in view.options
+    )
+    return FieldView(view.name, view.kind, view.label, view.hint, options, view.value, view.fault)
+
+
+def _say_fault(door: PublicDoor, screen: Screen, fault: Fault, *, voice: Voice) -> str:
+    if fault.kind == "too_long":
+        return str(door.words.table["errors"]["too_long"]).format(limit=f"{fault.field.max_characters:,}")
+    return str(find_in_voice(door.words.field(screen.name, fault.field.name), "blank", voice=voice))
+
+
+def _make_target(field: Field) -> str:
+    """Make the id of the element that a link in the error summary leads to: the field, or its first option."""
+    return f"{field.name}-{field.options[0]}" if field.options else field.name
+
+
+def _view(door: PublicDoor, screen: Screen, field: Field, answers: Answers, fault: str, *, service: str) -> FieldView:
+    voice = make_voice(answers)
+    words = door.words.field(screen.name, field.name)
+    given = list(answers.get(field.name, ()))
+    codes = tuple(door.countries) if field.kind == "select" else field.options
+    value = "".join(given) or (service if field.prefill == "service" else "")
+    return FieldView(
+        name=field.name,
+        kind=field.kind,
+        label=str(find_in_voice(words, "label", voice=voice)),
+        hint=str(find_in_voice(words, "hint", voice=voice) or ""),
+        options=tuple(
+            OptionView(code, say_answer(door, screen, field, code, voice=voice), f"{field.name}-{code}", code in given)
+            for code in codes
+        ),
+        value="" if codes else value,
+        fault=fault,
+    )

@@ -1,0 +1,35 @@
+"""Makes the side pages: other ways to get help, and what this site is. None ever shows anything that was typed."""
+
+from collections.abc import Mapping, Sequence
+
+from gateway.public.door import PublicDoor
+from gateway.public.journey.places import get_path
+from gateway.public.pages.frame import FormState, render_page
+from gateway.public.pages.posts import list_posts
+from gateway.public.wording.languages import say_day
+
+
+def render_side(door: PublicDoor, side: str, form: FormState | None) -> str:
+    """Render a side page; with the form of a journey it leads back into it, without one to the first page."""
+    words = door.words.screen(side)
+    names = {"agency": door.agency_name, "day": say_day(door.promises.accessibility_checked_on)}
+    return render_page(
+        door,
+        "side.html",
+        form=form,
+        ways="links" if form is None else "buttons",
+        title=words["title"],
+        lead=_fill_in(words["lead"], names),
+        sections=[
+            {"heading": section["heading"], "sentences": _fill_in(section["sentences"], names)}
+            for section in words.get("sections", ())
+        ],
+        posts=list_posts(door, words.get("signposts", ())),
+        after=words.get("after", words.get("note", "")).format(**names),
+        form_path=get_path(side),
+        go_back=words.get("back", door.words.common()["back"]),
+    )
+
+
+def _fill_in(sentences: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    return [sentence.format(**names) for sentence in sentences]

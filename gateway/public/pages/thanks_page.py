@@ -1,0 +1,59 @@
+"""Makes the thank-you page from the record that Send left; in practice it says that nothing was sent."""
+
+from datetime import date
+
+from gateway.public.actions import OPINIONS, make_opinion_action
+from gateway.public.door import PublicDoor
+from gateway.public.journey import THANKS
+from gateway.public.journey.places import get_path
+from gateway.public.pages.frame import FormState, get_emergency_number, render_page
+from gateway.public.sending.advice_shown import say_advice
+from gateway.public.visiting.drafts import Sent
+from gateway.public.wording import PLAIN_VOICE, find_in_voice
+from gateway.public.wording.languages import say_day
+from gateway.public.wording.voice import GROWN_UP_VOICE
+from partner_sdk.canonical import parse_time
+
+
+def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
+    """Render the thank-you page."""
+    is_child = sent.is_owed_an_answer
+    said = door.words.screen(THANKS)
+    words = {key: find_in_voice(said, key, voice=PLAIN_VOICE if is_child else GROWN_UP_VOICE) for key in said}
+    help_names = {
+        "childline_name": door.signposts["childline"].name,
+        "childline_phone": door.signposts["childline"].phone,
+        "nspcc_name": door.signposts["nspcc"].name,
+        "nspcc_phone": door.signposts["nspcc"].phone,
+    }
+    read_by = door.words.common()[f"read_{door.promises.read_within}"]
+    reply_by = say_day(_get_promised_day(door, sent))
+    is_asked = not sent.has_told and not door.is_practice  # in practice nothing is counted, so nothing is asked
+    return render_page(
+        door,
+        "thanks.html",
+        country=sent.country,
+        is_grown_up=not is_child,
+        form=form,
+        ways="buttons",
+        form_path=get_path(THANKS),
+        opinions=[(make_opinion_action(one), words["ok"][one]) for one in OPINIONS] if is_asked else [],
+        has_told=sent.has_told,
+        advice=say_advice(door, sent.advice, emergency=get_emergency_number(door, sent.country)),
+        title=words["title"],
+        screen=words,
+        brave=words["brave" if is_child else "brave_adult"],
+        reference=sent.reference,
+        return_words=sent.return_words,
+        has_way_back=sent.reply_key is not None,
+        read=words["read"].format(read_by=read_by),
+        reply=words["reply_child" if is_child else "reply_adult"].format(reply_by=reply_by),
+        talk=words["talk" if is_child else "talk_adult"].format(**help_names),
+    )
+
+
+def _get_promised_day(door: PublicDoor, sent: Sent) -> date:
+    """Return the day that was sealed in the report; a record without one gives the same day anew."""
+    if sent.reply_by is None:
+        return door.promises.get_reply_day(parse_time(sent.sent_at))
+    return date.fromisoformat(sent.reply_by)

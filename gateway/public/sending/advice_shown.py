@@ -1,0 +1,46 @@
+"""What the thank-you page advises: entries of the one advice library that fit the answers (R27).
+
+Keeps the codes of entries only, so that the same page can be shown again in either language.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.guidance.advice import fill_sentences, list_fitting_advice
+from gateway.public.door import PublicDoor
+from gateway.public.journey import Answers, get_one, is_about_other
+from gateway.public.wording.languages import DEFAULT_LANGUAGE, get_language
+
+UK_EMERGENCY: Final = "999"  # the one number that stands in the library's words
+MOST_SPECIAL: Final = 2  # what fits the kind; more than that and nobody reads what holds for everyone
+# The page says the first two in words of its own, larger; not to pay is said where somebody threatens.
+LEFT_OUT: Final = frozenset(
+    {
+        *("not_your_fault", "tell_an_adult", "do_not_pay"),
+        *("adult_not_their_fault", "adult_talk", "adult_do_not_pay"),
+    }
+)
+FIRST: Final = frozenset({"call_999_if_worse", "adult_call_999"})
+
+
+def list_advice_codes(door: PublicDoor, answers: Answers, *, is_child: bool) -> list[str]:
+    """List the entries for these answers, danger first and then the most special; `is_child` says who reads them."""
+    library = door.advice[DEFAULT_LANGUAGE]
+    general = sum(one.is_general for one in library.advice if one.audience == ("child" if is_child else "adult"))
+    found = list_fitting_advice(
+        library,
+        kinds=answers.get("kinds", ()),
+        age_band=get_one(answers, "their_age" if is_about_other(answers) else "age"),
+        is_child=is_child,
+        limit=general + MOST_SPECIAL,
+    )
+    codes = [advice.code for advice in found if advice.code not in LEFT_OUT]
+    return sorted(codes, key=lambda code: code not in FIRST)  # danger first; the rest as it stands
+
+
+def say_advice(door: PublicDoor, codes: Sequence[str], *, emergency: str) -> list[str]:
+    """Say the entries in the language of this request, each as one text; `emergency` is the country's number."""
+    library = {advice.code: advice for advice in door.advice[get_language()].advice}
+    names = {key: post.say_name(get_language()) for key, post in door.signposts.items()}
+    texts = [" ".join(fill_sentences(library[code], names=names)) for code in codes if code in library]
+    return [text.replace(UK_EMERGENCY, emergency) for text in texts]

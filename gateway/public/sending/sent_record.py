@@ -1,0 +1,68 @@
+"""The record that is left after Send: all that the thank-you page needs, and no word of what was sent."""
+
+import msgspec
+
+from gateway.public.door import PublicDoor
+from gateway.public.journey import SCREENS, Answers, get_country, is_owed_an_answer
+from gateway.public.returning.way_back import WayBack
+from gateway.public.sending.advice_shown import list_advice_codes
+from gateway.public.visiting.drafts import Draft, JourneyKeys, Sent, make_text_mac
+
+
+def find_reply_by(door: PublicDoor, draft: Draft, answers: Answers) -> str | None:
+    """Find the day of the promise that this Send makes: what is sent later promises anew to whom the first did."""
+    return door.promises.get_reply_day(door.clock()).isoformat() if _is_owed(draft, answers) else None
+
+
+def make_sent(
+    door: PublicDoor,
+    draft: Draft,
+    answers: Answers,
+    *,
+    keys: JourneyKeys,
+    reference: str,
+    sent_at: str,
+    reply_by: str | None,
+    way_back: WayBack | None = None,
+) -> Sent:
+    """Make the record; a supplement keeps the number, the words and the advice that were given first.
+
+    Who came back with the words was given advice in another visit: they get what holds for what they add.
+    """
+    text_mac = make_text_mac(answers, keys=keys)
+    advice = list_advice_codes(door, answers, is_child=_is_owed(draft, answers))
+    if draft.sent is not None:
+        return msgspec.structs.replace(
+            draft.sent,
+            report_ids=[*draft.sent.report_ids, draft.report_id],
+            text_macs=[*draft.sent.text_macs, text_mac],
+            reply_by=reply_by,
+            advice=draft.sent.advice or advice,
+        )
+    screen_macs = {
+        screen.name: make_text_mac({field.name: answers.get(field.name, ()) for field in screen.fields}, keys=keys)
+        for screen in SCREENS
+        if screen.fields
+    }
+    return Sent(
+        report_ids=[draft.report_id],
+        reference=reference,
+        is_owed_an_answer=is_owed_an_answer(answers),
+        sent_at=sent_at,
+        text_macs=[text_mac],
+        screen_macs=screen_macs,
+        reply_by=reply_by,
+        return_words=None if way_back is None else way_back.words,
+        reply_key=None if way_back is None else way_back.reply_key,
+        advice=advice,
+        country=get_country(answers),
+    )
+
+
+def make_remaining_draft(draft: Draft, sent: Sent, *, report_id: str) -> Draft:
+    """Make what takes the place of a draft that was sent: the record, and a new submit token for what is added."""
+    return Draft(report_id=report_id, started_at=draft.started_at, language=draft.language, sent=sent)
+
+
+def _is_owed(draft: Draft, answers: Answers) -> bool:
+    return is_owed_an_answer(answers) if draft.sent is None else draft.sent.is_owed_an_answer

@@ -1,0 +1,81 @@
+"""Drafts in the store: find, save and wipe one person's row, and the id it is sent under; only sealed boxes pass."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from gateway.public.door import PublicDoor
+from gateway.public.visiting.drafts import (
+    IDLE_SECONDS,
+    NONCE_BYTES,
+    Draft,
+    DraftUnreadableError,
+    JourneyKeys,
+    open_draft,
+    seal_draft,
+)
+from gateway.store import StorageUnavailableError
+from gateway.store.drafts import delete_draft, find_draft, has_rows, put_draft
+from partner_sdk.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
+
+NO_VERSION = 0  # what a form carries before anything was saved
+
+
+class TooManyDraftsError(Exception):
+    """The ceiling of drafts is reached: nothing new is kept, so that a flood can not fill the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedDraft:
+    """A draft and the version that the next save must build on."""
+
+    draft: Draft
+    version: int
+
+
+def make_submit_token(door: PublicDoor) -> str:
+    """Make the id under which a draft will be sent; its time is only the day, so that it tells no pace of typing."""
+    midnight = door.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+    return make_report_id(midnight, door.random(REPORT_ID_RANDOM_BYTES))
+
+
+def find_opened_draft(door: PublicDoor, keys: JourneyKeys) -> OpenedDraft | None:
+    """Find and open the row of a journey. Raises StorageUnavailableError."""
+    with door.store.read() as connection:
+        row = find_draft(connection, draft_id=keys.draft_id, now=door.clock())
+    if row is None:
+        return None
+    try:
+        return OpenedDraft(open_draft(row.box, keys=keys, version=row.version), row.version)
+    except DraftUnreadableError:
+        # Somebody altered the database: to the person it is a draft that is gone.
+        return None
+
+
+def save_draft(door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: int) -> bool:
+    """Save a draft over `version`; False when another tab was faster.
+
+    Raises StorageUnavailableError, and TooManyDraftsError for a new one; Send writes its record whatever the number.
+    """
+    with door.store.write() as connection:
+        if version == NO_VERSION and has_rows(connection, number=door.drafts_max_rows):
+            raise TooManyDraftsError("there are as many drafts as the settings allow")
+        return write_draft(connection, door, keys, draft, version=version)
+
+
+def write_draft(connection: Connection, door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: int) -> bool:
+    """Save a draft inside a transaction that others share (Send)."""
+    box = seal_draft(draft, keys=keys, version=version + 1, nonce=door.random(NONCE_BYTES))
+    expires_at = door.clock() + timedelta(seconds=IDLE_SECONDS)
+    return put_draft(connection, draft_id=keys.draft_id, version=version + 1, box=box, expires_at=expires_at)
+
+
+def wipe_draft(door: PublicDoor, keys: JourneyKeys) -> None:
+    """Delete the row of a journey; when the store can not do it now, its expiry does.
+
+    Either way nobody can read it any more once its secret is out of the cookie.
+    """
+    with suppress(StorageUnavailableError), door.store.write() as connection:
+        delete_draft(connection, draft_id=keys.draft_id)

@@ -1,0 +1,194 @@
+"""One person's visit as the session cookie knows it: a secret, a place, and no word that was typed.
+
+Entering from outside is always blank: a page shows what was typed only right after a post of the same journey.
+"""
+
+import hmac
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import msgspec
+from flask import current_app, g, request, session
+
+from gateway.public.door import PublicDoor, get_door
+from gateway.public.visiting.draft_rows import NO_VERSION
+from gateway.public.visiting.drafts import SECRET_BYTES, JourneyKeys, make_journey_keys
+from gateway.public.visiting.visit_state import NONCE_BYTES, VisitState, find_state, seal_state
+from partner_sdk.canonical import parse_base64url, to_base64url
+from partner_sdk.errors import FormatError
+from partner_sdk.public_codes import LANGUAGES, Language
+
+_SECRET, _STATE = "journey", "state"
+FRESH_SECONDS = 30  # a redirect is followed at once; whoever comes later comes from outside
+SLOW_SECONDS = 3  # how long someone over a limit waits, and then goes on for a while
+SLOW_LASTS_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """The journey that this cookie belongs to."""
+
+    keys: JourneyKeys
+    started_at: int
+
+
+def start_visit(door: PublicDoor) -> Visit:
+    """Begin a journey with a new secret; what an older one left can not be read any more.
+
+    Who had to wait gets the secret that was drawn for the wait: that cookie starts one journey, not many.
+    """
+    state = _get_state()
+    secret = door.random(SECRET_BYTES) if state.next_secret is None else state.next_secret
+    session[_SECRET] = to_base64url(secret)
+    _put_state(started_at=_now_seconds(), next_secret=None)
+    visit = find_visit()
+    if visit is None:
+        raise RuntimeError("A session that was just written can not be read.")
+    return visit
+
+
+def find_visit() -> Visit | None:
+    """Find the journey of this cookie, if it has one."""
+    try:
+        secret = parse_base64url(str(session.get(_SECRET, "")), length=SECRET_BYTES)
+    except FormatError:
+        return None
+    return Visit(keys=make_journey_keys(secret), started_at=_get_state().started_at)
+
+
+def is_own_form(visit: Visit) -> bool:
+    """Say whether the posted form was made in this very journey."""
+    return hmac.compare_digest(request.form.get("journey", "").encode(), visit.keys.form_token.encode())
+
+
+def get_posted_version() -> int:
+    """Return the draft version that the posted form was made from."""
+    text = request.form.get("version", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else NO_VERSION
+
+
+def go_to_place(name: str) -> None:
+    """Remember where a post leads: the next page may show what was typed, once, if it is asked for at once."""
+    _put_state(place=name, led_at=_now_seconds())
+
+
+def is_inside(name: str) -> bool:
+    """Say whether this page follows a post of the same journey: the redirect itself, or a reload of its page."""
+    state = _get_state()
+    if state.place != name:
+        return False
+    if not _is_redirect(state):
+        return _is_reload()
+    _put_state(led_at=0)
+    return True
+
+
+def _is_redirect(state: VisitState) -> bool:
+    # A page of another site, or a typed address, may come in the place of the redirect that was never followed.
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return False
+    return abs(_now_seconds() - state.led_at) <= FRESH_SECONDS
+
+
+def _is_reload() -> bool:
+    # A reload shows what the open page shows already. Back from another site has the same Sec-Fetch-Site and
+    # Referer (measured in Chromium 156), but only a reload asks with max-age=0.
+    if request.headers.get("Cache-Control") != "max-age=0":
+        return False
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    return find_referrer_host() == request.host
+
+
+def find_referrer_host() -> str | None:
+    """Find the host and port that the Referer names; None when there is none, or none that can be read."""
+    try:
+        return urlsplit(request.headers.get("Referer", "")).netloc or None
+    except ValueError:
+        return None
+
+
+def remember_placement(placement: str | None) -> None:
+    """Remember which button led here, if one did; every cookie has a state, so that having one tells nothing."""
+    if placement:
+        _put_state(placement=placement)
+    elif _STATE not in session:
+        _put_state()
+
+
+def find_placement() -> str | None:
+    """Find the button that led here."""
+    return _get_state().placement
+
+
+def is_prefetch() -> bool:
+    """Say whether a browser asks for a page that nobody has opened yet."""
+    return "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))
+
+
+def has_cookie() -> bool:
+    """Say whether the browser sent our session cookie at all."""
+    return current_app.config["SESSION_COOKIE_NAME"] in request.cookies
+
+
+def has_waited(*, for_new_journey: bool) -> bool:
+    """Say whether someone over a limit has seen the page that asks to wait, and did; each new journey has its wait."""
+    state = _get_state()
+    if for_new_journey and state.next_secret is None:
+        return False
+    return SLOW_SECONDS <= _now_seconds() - state.waited_from <= SLOW_LASTS_SECONDS
+
+
+def remember_wait(door: PublicDoor) -> None:
+    """Remember when the page that asks to wait was shown, and draw the one journey that may be started after it."""
+    _put_state(waited_from=_now_seconds(), next_secret=door.random(SECRET_BYTES))
+
+
+def remember_language(language: Language) -> None:
+    """Remember the language that the person picked, also on the way out of a journey and into the next."""
+    _put_state(language=language)
+
+
+def find_picked_language() -> Language | None:
+    """Find the language that was picked."""
+    picked = _get_state().language
+    return next((one for one in LANGUAGES if one == picked), None)
+
+
+def remember_return(name: str) -> None:
+    """Remember the screen that a side page leads back to."""
+    _put_state(returns_to=name)
+
+
+def find_return() -> str | None:
+    """Find the screen that a side page leads back to."""
+    return _get_state().returns_to or None
+
+
+def _get_state() -> VisitState:
+    # Opened once a request: a page asks for it half a dozen times.
+    state: VisitState | None = g.get(_STATE)
+    if state is None:
+        state = _open_state()
+        setattr(g, _STATE, state)
+    return state
+
+
+def _open_state() -> VisitState:
+    try:
+        box = parse_base64url(str(session.get(_STATE, "")))
+    except FormatError:
+        return VisitState()
+    return find_state(box, key=get_door().state_key) or VisitState()
+
+
+def _put_state(**changed: str | int | bytes | None) -> None:
+    door = get_door()
+    state = msgspec.structs.replace(_get_state(), **changed)
+    setattr(g, _STATE, state)
+    session[_STATE] = to_base64url(seal_state(state, key=door.state_key, nonce=door.random(NONCE_BYTES)))
+
+
+def _now_seconds() -> int:
+    return int(get_door().clock().timestamp())

@@ -1,0 +1,113 @@
+"""Where a journey's time goes: the public door called in this process as a server calls it, under cProfile.
+
+    python -m tests.bench.journey_profile
+
+No socket and one thread; the walker's own time is left out. Not a test.
+"""
+
+import cProfile
+import os
+import pstats
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.web.logs import configure_logging
+from tests.gateway.public_fixtures import PublicHouse, make_public_house
+
+WARM, PLAIN, ROUNDS, PROFILED = 4, 20, 5, 40
+# What to read off the profile: a row's name, and the functions whose time it sums, by file and name.
+ROWS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "key of the return code (Argon2id)": (("return_code.py", "derive_seed"),),
+    "SQLite commits": (("~", "<method 'commit' of 'sqlite3.Connection' objects>"),),
+    "other SQL statements": (("~", "<method 'execute' of 'sqlite3.Cursor' objects>"),),
+    "templates": (("environment.py", "render"),),
+    "session cookie, read and signed": (("sessions.py", "open_session"), ("sessions.py", "save_session")),
+    "limiter": (("limits.py", "limit_state"),),
+    "forgery check": (("csrf.py", "_check_post"),),
+    "log line": (("logs.py", "_log_answer"),),
+    "sealing": (("sealing.py", "seal"),),
+    "everything": (("journey_profile.py", "answer"),),
+}
+
+
+class TimedDoor:
+    """A WSGI app that counts its requests and its CPU time, and profiles them while it is told to."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self.app = app
+        self.requests = 0
+        self.cpu_seconds = 0.0
+        self.profiler = cProfile.Profile()
+        self.is_profiled = False
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        self.requests += 1
+        before = time.process_time()
+        if self.is_profiled:
+            self.profiler.enable()
+        try:
+            return self.answer(environ, start)
+        finally:
+            self.profiler.disable()
+            self.cpu_seconds += time.process_time() - before
+
+    def answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        """Have the app answer, wholly."""
+        return [b"".join(self.app(environ, start))]
+
+
+def walk(door: TimedDoor, house: PublicHouse, times: int) -> None:
+    """Walk `times` whole journeys through the door, each with a new cookie jar."""
+    for _ in range(times):
+        thanks = house.person().start().walk_to("/14").send()
+        if thanks.path != "/15":
+            raise SystemExit(f"A walk ended at {thanks.path}.")
+
+
+def read_rows(stats: pstats.Stats) -> dict[str, float]:
+    """Return milliseconds a journey, called functions included, of each row; a row that nothing fits ends the run."""
+    found: dict[str, float] = {}
+    for name, wanted in ROWS.items():
+        entries: dict[Any, Any] = stats.stats  # type: ignore[attr-defined] # the library's stubs leave it out
+        fits = [entry[3] for key, entry in entries.items() if (Path(key[0]).name, key[2]) in wanted]
+        if not fits:
+            raise SystemExit(f"Nothing in the profile fits the row {name!r}.")
+        found[name] = sum(fits) * 1000 / PROFILED
+    return found
+
+
+def main() -> int:
+    """Print the table."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        redirect_stderr(nowhere),
+    ):
+        house = make_public_house(Path(folder))
+        configure_logging("public")
+        door = TimedDoor(house.app.wsgi_app)
+        house.app.wsgi_app = door  # type: ignore[method-assign]  # Flask's own way to wrap an app
+        walk(door, house, WARM)
+        rounds = []
+        for _ in range(ROUNDS):
+            before, asked = door.cpu_seconds, door.requests
+            walk(door, house, PLAIN)
+            rounds.append((door.cpu_seconds - before) * 1000 / PLAIN)
+        asked = (door.requests - asked) // PLAIN
+        door.is_profiled = True
+        walk(door, house, PROFILED)
+    sys.stdout.write(f"{sorted(rounds)[ROUNDS // 2]:.1f} ms of CPU a journey of {asked} requests\n\n")
+    sys.stdout.write("Under the profiler, milliseconds a journey by the clock:\n")
+    for name, milliseconds in read_rows(pstats.Stats(door.profiler)).items():
+        sys.stdout.write(f"{name:36} {milliseconds:7.2f}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""An agency and its partners, with all their keys: from fixed seeds, so the same in every run."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from partner_sdk.canonical import format_time, parse_base64url
+from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key
+from partner_sdk.keys import (
+    Delegation,
+    Environment,
+    KeySet,
+    Pin,
+    SealingKey,
+    VerifyKey,
+    fingerprint_of,
+    make_sealing_key,
+    sign_bundle,
+)
+from partner_sdk.register import PartnerRegister, RegisterEntry, sign_register
+from partner_sdk.statements import StatementKind, sign_statement
+from tests.builders.clock import DAY, NOW
+
+
+def make_key(role: KeyRole, *, name: str, environment: Environment = "live") -> KeyFile:
+    """Make the key of this name: the same one in every run."""
+    seed = hashlib.sha256(f"{role.value} {name} {environment}".encode()).digest()
+    return new_key(role, environment=environment, created_at=format_time(NOW), seed=seed)
+
+
+def raw_public_key(key_file: KeyFile) -> bytes:
+    """Return the public half of a key file."""
+    return parse_base64url(key_file.public_key)
+
+
+def verify_key_of(key_file: KeyFile) -> VerifyKey:
+    """Return the public entry of a signing key that is in force."""
+    return VerifyKey(
+        key_id=key_file.key_id,
+        public_key=key_file.public_key,
+        not_before=format_time(NOW - DAY),
+        use_until=format_time(NOW + 400 * DAY),
+        verify_until=format_time(NOW + 2500 * DAY),
+    )
+
+
+def sealing_key_of(key_file: KeyFile, **changes: Any) -> SealingKey:
+    """Return the public entry of a sealing key: active, sealing for 90 days and opening for 400."""
+    settings = {
+        "not_before": NOW - DAY,
+        "seal_until": NOW + 90 * DAY,
+        "open_until": NOW + 400 * DAY,
+        "state": "active",
+        **changes,
+    }
+    return make_sealing_key(raw_public_key(key_file), **settings)
+
+
+@dataclass(frozen=True)
+class Partner:
+    """An online service with its keys."""
+
+    partner: str = "example-chat"
+    environment: Environment = "live"
+
+    def key(self, role: KeyRole) -> KeyFile:
+        """Return one of the partner's keys."""
+        return make_key(role, name=self.partner, environment=self.environment)
+
+    @property
+    def submission_key(self) -> Ed25519PrivateKey:
+        """Return the key that signs its requests and submissions."""
+        return load_signing_key(self.key(KeyRole.SUBMISSION))
+
+    def entry(self, *, state: str = "active") -> RegisterEntry:
+        """Return its line in the register."""
+        submission = self.key(KeyRole.SUBMISSION)
+        return RegisterEntry(
+            context_key=self.key(KeyRole.CONTEXT).public_key,
+            environment=self.environment,
+            key_id=submission.key_id,
+            mailbox_key=sealing_key_of(self.key(KeyRole.MAILBOX)),
+            name=self.partner.replace("-", " ").title(),
+            partner=self.partner,
+            state=state,  # type: ignore[arg-type]  # tests name states that a register does not have
+            submission_key=submission.public_key,
+        )
+
+
+@dataclass(frozen=True)
+class Agency:
+    """An agency: its keys by role, and everything that they sign."""
+
+    environment: Environment = "live"
+    name: str = "agency"
+
+    def key(self, role: KeyRole) -> KeyFile:
+        """Return one of the agency's keys."""
+        return make_key(role, name=self.name, environment=self.environment)
+
+    @property
+    def sealing_key(self) -> SealingKey:
+        """Return the entry of the sealing key that is active."""
+        return self.other_sealing_key(self.name)
+
+    def other_sealing_key(self, name: str, **changes: Any) -> SealingKey:
+        """Return the entry of a sealing key of this name."""
+        return sealing_key_of(make_key(KeyRole.SEALING, name=name, environment=self.environment), **changes)
+
+    @property
+    def feed_key(self) -> Ed25519PrivateKey:
+        """Return the key that signs the desk's requests."""
+        return load_signing_key(self.key(KeyRole.FEED))
+
+    def pin(self) -> Pin:
+        """Return what a gateway pins."""
+        return Pin(
+            environment=self.environment,
+            feed_key=self.key(KeyRole.FEED).public_key,
+            next_root_fingerprint=fingerprint_of(raw_public_key(self.key(KeyRole.NEXT_ROOT))),
+            root_fingerprint=fingerprint_of(raw_public_key(self.key(KeyRole.ROOT))),
+        )
+
+    def key_set(self, **changes: Any) -> KeySet:
+        """Return a key set; `receipt_keys` name no gateway unless they are given."""
+        settings: dict[str, Any] = {
+            "environment": self.environment,
+            "serial": 1,
+            "issued_at": format_time(NOW),
+            "expires_at": format_time(NOW + 90 * DAY),
+            "sealing_keys": (self.sealing_key,),
+            "receipt_keys": (),
+            "mailbox_keys": (verify_key_of(self.key(KeyRole.MAILBOX_SIGNING)),),
+            "register_keys": (verify_key_of(self.key(KeyRole.REGISTER)),),
+            **changes,
+        }
+        return KeySet(**settings)
+
+    def bundle(self, **changes: Any) -> bytes:
+        """Sign a key set and return the bundle."""
+        delegation = Delegation(
+            environment=self.environment,
+            root_key=self.key(KeyRole.ROOT).public_key,
+            key_set_key=self.key(KeyRole.KEY_SET).public_key,
+            not_before=format_time(NOW - DAY),
+            not_after=format_time(NOW + 700 * DAY),
+        )
+        root_key = load_signing_key(self.key(KeyRole.ROOT))
+        return sign_bundle(
+            key_set=self.key_set(**changes),
+            delegation=sign_statement(delegation, kind=StatementKind.DELEGATION, private_keys=(root_key,)),
+            key_set_key=load_signing_key(self.key(KeyRole.KEY_SET)),
+        )
+
+    def register(self, *entries: RegisterEntry, serial: int = 1) -> bytes:
+        """Sign a register of partners."""
+        register = PartnerRegister(
+            environment=self.environment,
+            expires_at=format_time(NOW + 90 * DAY),
+            issued_at=format_time(NOW),
+            partners=entries,
+            serial=serial,
+        )
+        return sign_register(register, register_key=load_signing_key(self.key(KeyRole.REGISTER)))

@@ -1,0 +1,112 @@
+"""Files of the release are loaded at the start, with a message that says what to do; and whose eye words wait for."""
+
+import tomllib
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.desk.cli import main
+from gateway.desk.paging import hours
+from gateway.desk.post_room import notes
+from gateway.desk.replying.reply_templates import load_texts
+from gateway.desk.signoffs import SIGNOFFS_FILE, WELSH_READER, Check, Signoffs, is_checked, load_signoffs
+from gateway.desk.starting import check_release
+from gateway.web.settings import SettingsError
+from partner_sdk.public_codes import LANGUAGES, WELSH
+from tests.desk.desk_loop import Loop
+
+
+@pytest.fixture
+def nothing_loaded() -> Iterator[None]:
+    """Forget what was loaded, before and after."""
+    loaders = (hours.load_hours, notes.load_note_words)
+    for load in loaders:
+        load.cache_clear()
+    yield
+    for load in loaders:
+        load.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+@pytest.mark.parametrize(
+    ("room", "name", "file", "key"),
+    [(hours, "_HOURS_FILE", "hours.toml", "opens"), (notes, "_NOTES_FILE", "notes.toml", "subject")],
+)
+def test_slip_in_a_file_of_the_release_stops_every_command_at_the_start_and_says_what_to_do(
+    loop: Loop,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    room: Any,
+    name: str,
+    file: str,
+    key: str,
+) -> None:
+    broken = tmp_path / file
+    broken.write_text(getattr(room, name).read_text("utf-8").replace(f"{key} =", f"{key}_ =", 1), encoding="utf-8")
+    monkeypatch.setattr(room, name, broken)
+    assert main(["case", "list", "--state", str(loop.desk.paths.state)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert file in said.err
+    assert f"{key}_" in said.err
+    assert "mend this key, or install the release again" in said.err
+
+
+def test_release_as_it_is_loads() -> None:
+    check_release()
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+def test_file_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hours, "_HOURS_FILE", tmp_path / "hours.toml")
+    with pytest.raises(SettingsError) as caught:
+        check_release()
+    assert caught.value.reason == "no-settings"
+    assert "install the release again" in str(caught.value)
+
+
+def test_every_version_of_the_desks_words_has_its_checks_listed() -> None:
+    wanted = {("replies", load_texts(language).version, "safeguarding staff") for language in LANGUAGES}
+    wanted.add(("replies", load_texts(WELSH).version, WELSH_READER))
+    wanted.add(("notes", notes.load_note_words().version, WELSH_READER))
+    listed = [(one.words, one.version, one.who) for one in load_signoffs().check]
+    assert wanted <= set(listed)
+    assert len(set(listed)) == len(listed)
+
+
+def test_check_is_owed_until_a_name_and_a_day_stand_with_it() -> None:
+    checks = tomllib.loads(SIGNOFFS_FILE.read_text("utf-8"))["check"]
+    assert len(checks) >= 4
+    for one in checks:
+        assert (one["state"] == "done") == ("by" in one) == ("done_on" in one), one
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, True),
+        ({"state": "owed"}, False),
+        ({"by": " "}, False),
+        ({"done_on": None}, False),
+        ({"version": "cy-0"}, False),
+        ({"words": "notes"}, False),
+        ({"who": "safeguarding staff"}, False),
+    ],
+)
+def test_words_count_as_checked_for_that_version_and_that_reader_only(changes: dict[str, Any], said: bool) -> None:
+    made = {
+        "words": "replies",
+        "version": "cy-1",
+        "who": WELSH_READER,
+        "state": "done",
+        "noted_on": date(2026, 11, 25),
+        "by": "A. Reader",
+        "done_on": date(2026, 12, 1),
+        **changes,
+    }
+    signoffs = Signoffs((Check(**made),))
+    assert is_checked("replies", version="cy-1", who=WELSH_READER, signoffs=signoffs) is said

@@ -1,0 +1,23 @@
+"""The wheel takes all that the gateway needs: each folder with code is a package, each other file has a pattern."""
+
+import configparser
+
+from tests.house.sources import LEFT_OUT, ROOT
+
+GATEWAY = ROOT / "gateway"
+FILES = sorted(path for path in GATEWAY.rglob("*") if path.is_file() and not LEFT_OUT & set(path.parts))
+
+
+def test_every_file_that_is_no_code_has_a_pattern_in_the_settings_of_the_package() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg", encoding="utf-8")
+    patterns = settings["options.package_data"]["gateway"].split()
+    data = [path for path in FILES if path.suffix != ".py"]
+    assert len(data) > 60
+    assert [str(path) for path in data if f"**/*{path.suffix}" not in patterns] == []
+
+
+def test_every_folder_with_code_is_a_package() -> None:
+    folders = {path.parent for path in FILES if path.suffix == ".py"}
+    assert len(folders) > 20
+    assert [str(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []

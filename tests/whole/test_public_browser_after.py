@@ -1,0 +1,115 @@
+"""After Send, in a real browser: the one tap, coming back, replies and more words, and the whole form as practice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from gateway.public.sending.practice import PRACTICE_REFERENCE
+from partner_sdk.public_codes import LANGUAGES
+from tests.gateway.public_walks import ADULT
+from tests.gateway.return_builders import ANSWER, WRONG_WORDS, post_reply
+from tests.whole.browser_walk import REFERENCE, SEND, SHORTEST, come_back, go_on, list_page_faults, send, walk_way
+from tests.whole.public_server import PublicServer, open_phone, serve_public
+
+LANGUAGES_TO_RUN = pytest.mark.parametrize("language", LANGUAGES)
+WAYS_TO_RUN = pytest.mark.parametrize("has_script", [False, True], ids=["no-script", "script"])
+MORE = "More happened by the clock."
+
+
+@pytest.fixture
+def practice(tmp_path: Path) -> Iterator[PublicServer]:
+    """The door of a sandbox."""
+    with serve_public(tmp_path, environment="sandbox") as server:
+        yield server
+
+
+def check_page(page: Page, path: str, language: str) -> None:
+    """Check that this page is open, and right for everyone."""
+    assert page.url.endswith(path)
+    assert list_page_faults(page, language=language) == [], path
+
+
+@LANGUAGES_TO_RUN
+def test_thank_you_page_takes_one_tap_and_is_right_for_everyone(browser: Browser, server: PublicServer, language: str):
+    with open_phone(browser, has_script=True, language=language) as phone:
+        send(phone.page, server.url, ADULT)
+        check_page(phone.page, "/15", language)
+        taps = phone.page.locator("button[value^='ok:']")
+        assert taps.count() >= 2
+        with phone.page.expect_navigation():
+            taps.first.click()
+        expect(phone.page.get_by_role("status")).to_be_visible()
+        assert taps.count() == 0
+        assert phone.page.locator(REFERENCE).count() == 2
+        check_page(phone.page, "/15", language)
+
+
+@LANGUAGES_TO_RUN
+def test_way_back_is_right_for_everyone_from_the_refusal_to_what_was_added(
+    browser: Browser, server: PublicServer, language: str
+):
+    with open_phone(browser, has_script=True, language=language) as phone:
+        page = phone.page
+        reference, words = send(page, server.url)
+        (report,) = server.public.reports()
+        page.click("main a[href='/16']")
+        check_page(page, "/16", language)
+        come_back(page, server.url, reference, WRONG_WORDS)
+        expect(page.locator("#faults")).to_be_focused()
+        check_page(page, "/16", language)
+        come_back(page, server.url, reference, words)
+        check_page(page, "/17", language)
+        post_reply(server.public, report, reference)
+        come_back(page, server.url, reference, words)
+        expect(page.get_by_text(ANSWER)).to_be_visible()
+        check_page(page, "/17", language)
+        go_on(page, "main button[value=add]")
+        check_page(page, "/9", language)
+        page.fill("#story", MORE)
+        go_on(page)
+        check_page(page, "/14", language)
+        go_on(page, SEND)
+        check_page(page, "/15", language)
+        assert page.locator(REFERENCE).first.inner_text() == reference
+        phone.check_silence(server.url)
+    assert [one.story for one in server.public.reports()][1:] == [MORE]
+
+
+@WAYS_TO_RUN
+def test_person_comes_back_adds_and_is_answered(browser: Browser, server: PublicServer, *, has_script: bool):
+    with open_phone(browser, has_script=has_script) as phone:
+        reference, words = send(phone.page, server.url)
+    (report,) = server.public.reports()
+    post_reply(server.public, report, reference)
+    with open_phone(browser, has_script=has_script) as phone:
+        page = phone.page
+        come_back(page, server.url, reference.lower(), words.upper())
+        expect(page.get_by_text(ANSWER)).to_be_visible()
+        go_on(page, "main button[value=add]")
+        page.fill("#story", MORE)
+        go_on(page)
+        go_on(page, SEND)
+        assert page.url == f"{server.url}/15"
+        assert page.locator(REFERENCE).first.inner_text() == reference
+        page.goto(f"{server.url}/17")
+        assert page.url == f"{server.url}/16"
+        assert page.input_value("#reference") == ""
+        assert ANSWER not in page.content()
+
+
+@LANGUAGES_TO_RUN
+def test_every_page_of_practice_says_so_and_is_right_for_everyone(
+    browser: Browser, practice: PublicServer, language: str
+):
+    banner = practice.public.app.extensions["public_door"].wordings[language].common()["practice"]
+    with open_phone(browser, has_script=True, language=language) as phone:
+        page = phone.page
+        for path in walk_way(page, practice.url, SHORTEST):
+            expect(page.locator(".banner")).to_have_text(banner)
+            if path in {"/3", "/12", "/14", "/15"}:
+                check_page(page, path, language)
+        assert page.locator(REFERENCE).first.inner_text() == PRACTICE_REFERENCE
+        phone.check_silence(practice.url)
+    assert practice.house.rows("reports") == []

@@ -1,0 +1,210 @@
+"""Leaving in a hurry, in a real browser with its caches on: nothing typed comes back, and nothing stays behind."""
+
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, expect
+
+from tests.gateway.return_builders import ANSWER, post_reply
+from tests.whole.browser_walk import BACK, come_back, go_on, send, start, walk_browser_to
+from tests.whole.public_server import Phone, PublicServer, launch_chromium, open_phone
+
+MARKER = "My very own words"
+WAYS_TO_RUN = pytest.mark.parametrize("has_script", [False, True], ids=["no-script", "script"])
+# What a person sees or could read out of a field, and what a script of another hand could find.
+WORDS = """() => [document.documentElement.outerHTML,
+  ...[...document.querySelectorAll('input, textarea')].map(part => part.value)].join(' ')"""
+
+COMES_FROM_MEMORY = "dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))"
+LEAVES = "document.getElementById('leave').click()"
+# What a page shows and holds when its script has run, and before the browser went anywhere.
+SEEN_AT_ONCE = """() => {
+  %s;
+  return [getComputedStyle(document.body).display, document.title,
+    [...document.querySelectorAll('textarea, input:not([type=radio], [type=checkbox])')]
+      .map(field => field.value).join('')];
+}"""
+
+
+def open_story(page: Page, server: PublicServer) -> list[str]:
+    """Stand before a story that was saved once, and typed on."""
+    start(page, server.url)
+    walk_browser_to(page, server.url, "/9")
+    page.fill("#story", MARKER)
+    go_on(page)
+    go_on(page, BACK)
+    expect(page.locator("#story")).to_have_value(MARKER)
+    page.fill("#story", f"{MARKER} and more")
+    return [MARKER]
+
+
+def open_contact(page: Page, server: PublicServer) -> list[str]:
+    """Stand before the page that asks how to be reached, typed and not sent."""
+    start(page, server.url)
+    walk_browser_to(page, server.url, "/12")
+    page.check("#contact_ways-school")
+    page.fill("#school", MARKER)
+    return [MARKER]
+
+
+def open_check(page: Page, server: PublicServer) -> list[str]:
+    """Stand before everything that was typed."""
+    start(page, server.url)
+    walk_browser_to(page, server.url, "/9")
+    page.fill("#story", MARKER)
+    go_on(page)
+    walk_browser_to(page, server.url, "/14")
+    expect(page.get_by_text(MARKER)).to_be_visible()
+    return [MARKER, "Ms Example"]
+
+
+def open_thanks(page: Page, server: PublicServer) -> list[str]:
+    """Stand before the number and the four words."""
+    return send(page, server.url)
+
+
+def open_come_back(page: Page, server: PublicServer) -> list[str]:
+    """Stand before the page that asks for both, refused once and typed again."""
+    come_back(page, server.url, "C5H6-6S35C-3", MARKER)
+    page.fill("#words_typed", MARKER)
+    return [MARKER, "C5H6-6S35C-3"]
+
+
+def open_replies(page: Page, server: PublicServer) -> list[str]:
+    """Stand before an answer."""
+    reference, words = send(page, server.url)
+    (report,) = server.public.reports()
+    post_reply(server.public, report, reference)
+    come_back(page, server.url, reference, words)
+    expect(page.get_by_text(ANSWER)).to_be_visible()
+    return [reference, words, ANSWER]
+
+
+Opening = Callable[[Page, PublicServer], list[str]]
+OPENINGS: tuple[Opening, ...] = (open_story, open_contact, open_check, open_thanks, open_come_back, open_replies)
+OPENINGS_TO_RUN = pytest.mark.parametrize("open_page", OPENINGS, ids=lambda opening: opening.__name__)
+
+
+def check_gone(phone: Phone, server: PublicServer, words: list[str]) -> None:
+    """Check that the phone is elsewhere and has nothing left, and that Back shows no word, however often."""
+    page = phone.page
+    expect(page).to_have_title("Elsewhere")
+    assert page.url.startswith(server.elsewhere)
+    assert phone.context.cookies() == []
+    assert server.public.wait_for_no_drafts()
+    for _ in range(2):
+        press_back(page)
+        shown = page.evaluate(WORDS)
+        assert [word for word in words if word in shown] == [], page.url
+    page.reload()
+    assert [word for word in words if word in page.evaluate(WORDS)] == []
+
+
+def press_back(page: Page) -> None:
+    """Press Back. Where a form was answered without a redirect, the browser shows its own page, which asks first."""
+    try:
+        page.go_back()
+    except Error as asked:
+        assert "ERR_CACHE_MISS" in str(asked)  # noqa: PT017 - only this one may happen, and need not
+        page.wait_for_url("chrome-error://**")
+
+
+@OPENINGS_TO_RUN
+@WAYS_TO_RUN
+def test_no_word_comes_back_and_no_row_stays_after_leaving(
+    browser: Browser, server: PublicServer, open_page: Opening, *, has_script: bool
+):
+    with open_phone(browser, has_script=has_script) as phone:
+        words = open_page(phone.page, server)
+        phone.page.click("#leave")
+        check_gone(phone, server, words)
+
+
+@pytest.mark.parametrize("open_page", [open_thanks, open_replies], ids=lambda opening: opening.__name__)
+@WAYS_TO_RUN
+def test_wiping_at_the_end_leaves_as_well(
+    browser: Browser, server: PublicServer, open_page: Opening, *, has_script: bool
+):
+    with open_phone(browser, has_script=has_script) as phone:
+        words = open_page(phone.page, server)
+        phone.page.click("main a[href='/leave']")
+        check_gone(phone, server, words)
+
+
+@pytest.mark.parametrize("open_page", [open_story, open_check, open_come_back], ids=lambda one: one.__name__)
+def test_shift_three_times_leaves(browser: Browser, server: PublicServer, open_page: Opening):
+    with open_phone(browser, has_script=True) as phone:
+        words = open_page(phone.page, server)
+        for _ in range(3):
+            phone.page.keyboard.press("Shift")
+        check_gone(phone, server, words)
+
+
+def test_shift_twice_and_a_letter_types_on(browser: Browser, server: PublicServer):
+    with open_phone(browser, has_script=True) as phone:
+        open_story(phone.page, server)
+        phone.page.focus("#story")
+        for key in ("Shift", "Shift", "a", "Shift"):
+            phone.page.keyboard.press(key)
+        expect(phone.page.locator("#story")).to_have_value(f"{MARKER} and morea")
+
+
+def go_elsewhere_and_back(phone: Phone, server: PublicServer) -> None:
+    """Type another address, without leaving, and press Back: the blank start must stand there."""
+    words = open_story(phone.page, server)
+    phone.page.goto(server.elsewhere)
+    phone.page.go_back()
+    expect(phone.page).to_have_title("You can tell us here")
+    assert [word for word in words if word in phone.page.evaluate(WORDS)] == []
+
+
+def test_back_from_another_site_shows_the_blank_start_where_pages_are_remembered(
+    browser: Browser, server: PublicServer
+):
+    with open_phone(browser, has_script=True) as phone:
+        go_elsewhere_and_back(phone, server)
+
+
+@WAYS_TO_RUN
+def test_back_from_another_site_shows_the_blank_start_where_the_server_is_asked(
+    browser: Browser, server: PublicServer, *, has_script: bool
+):
+    # Without script nothing that a server says keeps Chromium from remembering a page that was not left by our link.
+    with (
+        closing(launch_chromium(browser.browser_type, remembers_pages=False)) as forgetful,
+        open_phone(forgetful, has_script=has_script) as phone,
+    ):
+        go_elsewhere_and_back(phone, server)
+
+
+def test_page_from_the_memory_of_the_browser_is_blank_at_once_and_then_the_start(
+    browser: Browser, server: PublicServer
+):
+    with open_phone(browser, has_script=True) as phone:
+        words = open_story(phone.page, server)
+        assert phone.page.evaluate(SEEN_AT_ONCE % COMES_FROM_MEMORY)[0] == "none"
+        expect(phone.page).to_have_title("You can tell us here")
+        assert [word for word in words if word in phone.page.evaluate(WORDS)] == []
+
+
+def test_page_is_blank_and_empty_before_anything_is_asked_of_the_server(browser: Browser, server: PublicServer):
+    with open_phone(browser, has_script=True) as phone:
+        words = open_story(phone.page, server)
+        assert phone.page.evaluate(SEEN_AT_ONCE % LEAVES) == ["none", "", ""]
+        check_gone(phone, server, words)
+
+
+@WAYS_TO_RUN
+def test_way_out_is_one_redirect_that_clears_all_but_the_cache(
+    browser: Browser, server: PublicServer, *, has_script: bool
+):
+    with open_phone(browser, has_script=has_script) as phone:
+        open_story(phone.page, server)
+        with phone.page.expect_response(f"{server.url}/leave") as left:
+            phone.page.click("#leave")
+        headers = left.value.all_headers()
+        assert (left.value.status, headers["location"]) == (303, f"{server.elsewhere}#")
+        assert headers["clear-site-data"] == '"cookies", "storage"'
+        assert headers["cache-control"] == "no-store"
+        expect(phone.page).to_have_title("Elsewhere")

@@ -1,0 +1,172 @@
+"""What a browser shows when something went another way: right for everyone, with the words that were typed."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from gateway.limits import LimitState
+from partner_sdk.public_codes import LANGUAGES
+from tests.whole.browser_walk import CONTINUE, SEND, go_on, list_page_faults, open_second_tab, start, walk_browser_to
+from tests.whole.public_server import Phone, PublicServer, open_phone
+
+LANGUAGES_TO_RUN = pytest.mark.parametrize("language", LANGUAGES)
+MARKER = "My very own words"
+Check = Callable[[str], None]
+
+
+@pytest.fixture
+def look(browser: Browser, server: PublicServer, language: str) -> Iterator[tuple[Phone, Check]]:
+    """A phone on which the first page was started, and a check of the page that it shows."""
+    words = server.public.app.extensions["public_door"].wordings[language]
+
+    with open_phone(browser, has_script=True, language=language) as phone:
+
+        def check(page: str) -> None:
+            assert list_page_faults(phone.page, language=language) == [], page
+            said = phone.page.inner_text("body")
+            assert words.page(page)["title"] in said
+            assert "999" in said
+
+        # A second tab asks in the browser's own language once, so the language is picked, as a person would.
+        start(phone.page, f"{server.url}/?lang={language}")
+        yield phone, check
+
+
+def tell_story(page: Page, server: PublicServer) -> None:
+    """Type a story that was not saved yet."""
+    walk_browser_to(page, server.url, "/9")
+    page.fill("#story", MARKER)
+
+
+@LANGUAGES_TO_RUN
+def test_page_that_is_not_here_and_what_is_too_much(server: PublicServer, look: tuple[Phone, Check]):
+    phone, check = look
+    tell_story(phone.page, server)
+    phone.page.evaluate("document.querySelector('form').enctype = 'multipart/form-data'")
+    go_on(phone.page)
+    check("files")
+    phone.page.goto(f"{server.url}/nothing")
+    check("not_found")
+    start(phone.page, server.url)
+    tell_story(phone.page, server)
+    phone.page.fill("#story", MARKER * 20_000)
+    go_on(phone.page)
+    check("too_big")
+
+
+@LANGUAGES_TO_RUN
+def test_words_are_shown_after_an_hour_away(server: PublicServer, look: tuple[Phone, Check]):
+    phone, check = look
+    tell_story(phone.page, server)
+    server.house.clock.advance(hours=2)
+    go_on(phone.page)
+    expect(phone.page.get_by_text(MARKER)).to_be_visible()
+    check("expired")
+
+
+@LANGUAGES_TO_RUN
+def test_two_tabs_show_both_texts(server: PublicServer, look: tuple[Phone, Check]):
+    phone, check = look
+    walk_browser_to(phone.page, server.url, "/7")
+    phone.page.check("#kinds-extra_nice")
+    other = open_second_tab(phone.page, CONTINUE, address=f"{server.url}/9")
+    go_on(phone.page)
+    other.fill("#story", "What the other tab said.")
+    go_on(other)
+    walk_browser_to(other, server.url, "/14")
+    phone.page.fill("#story", MARKER)
+    go_on(phone.page)
+    for said in (MARKER, "What the other tab said."):
+        expect(phone.page.get_by_text(said)).to_be_visible()
+    check("stale")
+    go_on(phone.page, "main button[value=keep_typed]")
+    go_on(other, SEND)
+    for said in (MARKER, "What the other tab said."):
+        expect(other.get_by_text(said)).to_be_visible()
+
+
+def be_over(name: str, *, subject: str | None = None) -> LimitState:
+    """Say of every limit that this network is over it."""
+    return LimitState(name, True, 1, 600, 0, 600)
+
+
+@LANGUAGES_TO_RUN
+def test_limit_waits_with_the_words(server: PublicServer, look: tuple[Phone, Check], monkeypatch: pytest.MonkeyPatch):
+    phone, check = look
+    tell_story(phone.page, server)
+    monkeypatch.setattr(server.gateway.limits, "limit_state", be_over)
+    go_on(phone.page)
+    expect(phone.page.locator("#story")).to_have_value(MARKER)
+    check("slow")
+    server.house.clock.advance(seconds=5)
+    go_on(phone.page)
+    assert phone.page.url == f"{server.url}/10"
+    phone.context.clear_cookies()
+    phone.page.goto(f"{server.url}/16")
+    phone.page.fill("#words_typed", MARKER)
+    go_on(phone.page)
+    expect(phone.page.locator("#words_typed")).to_have_value(MARKER)
+    check("slow")
+    phone.context.clear_cookies()
+    start(phone.page, server.url)
+    check("slow")
+
+
+@LANGUAGES_TO_RUN
+def test_lost_cookie_asks_for_the_button_again_and_no_cookie_gives_numbers(
+    server: PublicServer, look: tuple[Phone, Check]
+):
+    phone, check = look
+    tell_story(phone.page, server)
+    phone.context.clear_cookies()
+    go_on(phone.page)
+    expect(phone.page.locator("#story")).to_have_value(MARKER)
+    check("again")
+    phone.context.clear_cookies()
+    go_on(phone.page)
+    expect(phone.page.get_by_text(MARKER)).to_be_visible()
+    check("no_cookies")
+    phone.page.goto(f"{server.url}/16")
+    phone.context.clear_cookies()
+    go_on(phone.page)
+    check("again")
+    phone.page.goto(server.url)
+    phone.context.clear_cookies()
+    go_on(phone.page, "main button[value=start]")
+    check("no_cookies")
+
+
+@LANGUAGES_TO_RUN
+def test_what_can_not_be_sealed_or_stored_stays_on_the_page(server: PublicServer, look: tuple[Phone, Check]):
+    phone, check = look
+    tell_story(phone.page, server)
+    with server.public.broken("missing"):
+        go_on(phone.page)
+        expect(phone.page.locator("#story")).to_have_value(MARKER)
+        check("not_stored")
+    go_on(phone.page)
+    walk_browser_to(phone.page, server.url, "/14")
+    with server.public.broken("no-key"):
+        go_on(phone.page, SEND)
+        expect(phone.page.get_by_text(MARKER)).to_be_visible()
+        check("not_stored")
+        assert server.public.reports() == []
+    go_on(phone.page, "main .actions >> nth=0 >> button[value=send]")
+    with server.public.broken("missing"):
+        phone.page.reload()
+        check("thanks_later")
+    assert [report.story for report in server.public.reports()] == [MARKER]
+
+
+@LANGUAGES_TO_RUN
+def test_form_that_can_not_be_taken_is_not_open(server: PublicServer, look: tuple[Phone, Check]):
+    phone, check = look
+    with server.public.broken("no-key"):
+        phone.page.goto(server.url)
+        check("not_ready")
+    with server.public.broken("missing"):
+        phone.page.goto(f"{server.url}/16")
+        phone.page.fill("#reference", "C5H6-6S35C-3")
+        go_on(phone.page)
+        check("not_ready")
