@@ -17,9 +17,9 @@ install: .venv/.installed ## make .venv with everything that demo and tests need
 demo: install ## run the whole loop on this machine until Ctrl-C (ONCE=1: run it once; PORT=8700; STATE=state/demo)
 	@exec $(VENV)/report-abuse-gateway demo --state $(STATE) --port $(PORT) $(if $(ONCE),--once)
 
-test: install lint types ## lint, types, all tests (installs a browser and a tracer where that is allowed)
+test: install lint types ## lint, types, all tests, a file to each core (installs a browser and a tracer where that is allowed)
 	@.ci/test-tools
-	@$(VENV)/python -m pytest
+	@$(VENV)/python -m pytest -n auto --dist loadfile
 
 lint: install ## ruff: lint and format
 	@$(VENV)/ruff check .

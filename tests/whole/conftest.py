@@ -1,6 +1,7 @@
 """A whole agency, gateway and partner as real processes, made once for the tests that only read or add to it."""
 
 import itertools
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ from playwright.sync_api import Browser
 from gateway.demo.loop import Loop
 from tests.whole.public_server import PublicServer, open_chromium, serve_public
 
-_FIRST_PORTS = itertools.count(21000, 10)
+# Each worker of a run in parallel (gw0, gw1, ...) looks in a thousand ports of its own.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_FIRST_PORTS = itertools.count(21000 + 1000 * _WORKER, 10)
 
 
 def find_free_ports() -> int:
