@@ -31,6 +31,7 @@ MAX_WORKERS = 64
 MAX_THREADS = 64
 MAX_TRUSTED_PROXIES = 8
 MAX_BANNER_CHARACTERS = 300
+MAX_CONTACT_CHARACTERS = 200
 MAX_DRAFTS = 10_000_000
 MAX_CAMPAIGNS = 200
 _CAMPAIGN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -57,6 +58,9 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything in `gateway.toml`. `feed_origin` is what the desk signs for; `banner` shows on every page.
 
+    `agency_contact` is where people ask for what is kept about them: an e-mail or postal address, on the page that says
+    who sees what. Empty: that page names the form.
+
     `drafts_max_rows` is how many half-filled forms are kept at once, at 8 KiB each, 64 KiB for a long story. At the
     ceiling nobody can start a new form; what was started can be finished and sent. `campaigns` are the words that a
     link may carry as `?c=`: how often each was followed is counted, and nothing else is kept of it (R31).
@@ -68,6 +72,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     feed_origin: str
     listeners: tuple[ListenerConfig, ...]
     agency_name: str = "The agency"
+    agency_contact: str = ""
     banner: str = ""
     lock_timeout_seconds: float = 5.0
     body_timeout_seconds: float = DEFAULT_BODY_SECONDS
@@ -146,10 +151,7 @@ def check_config(config: GatewayConfig) -> None:
         raise SettingsError("feed_origin must differ from public_origin: the feed is private.", reason="bad-origin")
     if not _INSTANCE.fullmatch(config.instance):
         raise SettingsError("instance must be 1 to 39 of a-z, 0-9 and hyphens.", reason="bad-settings")
-    if not config.agency_name.strip():
-        raise SettingsError("agency_name must not be empty.", reason="bad-settings")
-    if len(config.banner) > MAX_BANNER_CHARACTERS:
-        raise SettingsError(f"banner is longer than {MAX_BANNER_CHARACTERS} characters.", reason="bad-settings")
+    _check_shown_texts(config)
     if not 0.1 <= config.lock_timeout_seconds <= 60:
         raise SettingsError("lock_timeout_seconds must be between 0.1 and 60.", reason="bad-settings")
     if not 1 <= config.body_timeout_seconds <= 300:
@@ -162,6 +164,14 @@ def check_config(config: GatewayConfig) -> None:
         raise SettingsError("limits.partner_reports_per_minute must be at least 1.", reason="bad-settings")
     _check_campaigns(config.campaigns)
     _check_listeners(config)
+
+
+def _check_shown_texts(config: GatewayConfig) -> None:
+    if not config.agency_name.strip():
+        raise SettingsError("agency_name must not be empty.", reason="bad-settings")
+    for key, most in (("banner", MAX_BANNER_CHARACTERS), ("agency_contact", MAX_CONTACT_CHARACTERS)):
+        if len(getattr(config, key)) > most:
+            raise SettingsError(f"{key} is longer than {most} characters.", reason="bad-settings")
 
 
 def _check_campaigns(campaigns: Sequence[str]) -> None:
@@ -216,6 +226,7 @@ def write_config(path: Path, config: GatewayConfig) -> None:
                 "public_origin",
                 "feed_origin",
                 "agency_name",
+                "agency_contact",
                 "banner",
                 "lock_timeout_seconds",
                 "body_timeout_seconds",

@@ -23,6 +23,7 @@ MAX_REPLIES_BODY_BYTES = 5 * 1024 * 1024
 Rows = Meta(max_length=MAX_ROWS)
 # The feed is not believed: a number that no database holds, or a name with a control character, ends the call.
 Sequence = Annotated[int, Meta(ge=0, le=MAX_SEQUENCE)]
+ReplyResult = Literal["stored", "known", "no-place"]
 Outcome = Annotated[str, Meta(pattern="^[a-z_]{1,32}$")]
 
 
@@ -142,9 +143,13 @@ class ReplyPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ReplyPostReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many of the messages are new at the gateway; the others are there already, byte for byte."""
+    """What became of each message, in the order in which they were posted.
 
-    stored: int
+    `stored` now, `known` already, byte for byte, or `no-place`: nobody can come back to that reference (any more), and
+    nothing was kept.
+    """
+
+    results: Annotated[tuple[ReplyResult, ...], Meta(max_length=MAX_REPLIES)]
 
 
 class StageItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from gateway.desk.commands import case, collecting, digest, figures, pages, partner, post, setup, stale_data
-from gateway.desk.commands.frame import DONE, EXIT_CODES, TRY_AGAIN, WRONG_USE, Run, complain
+from gateway.desk.commands.frame import DONE, EXIT_CODES, LOOK, TRY_AGAIN, WRONG_USE, Run, complain
 from gateway.desk.starting import check_release
+from gateway.desk.unexpected import describe_unexpected
 from gateway.web.process_guard import forbid_core_dumps
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 
@@ -29,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(f"{error} What was done is kept: run it again.", code=TRY_AGAIN)
     except ReportAbuseError as error:
         return complain(str(error), code=WRONG_USE)
+    except Exception as error:  # noqa: BLE001 - a traceback would print its message, which may be a report's words
+        return complain(
+            f"This release has a fault: {describe_unexpected(error)}. What was done before is kept; tell its makers.",
+            code=LOOK,
+        )
 
 
 def make_parser() -> argparse.ArgumentParser:

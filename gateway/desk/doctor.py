@@ -9,13 +9,14 @@ from typing import Final, Literal
 from sqlalchemy import func, select
 
 from gateway.desk import audit
-from gateway.desk.alarms import count_alarms
+from gateway.desk.alarms import count_alarms, list_subjects
 from gateway.desk.config import DeskPaths
 from gateway.desk.keyring.publication import find_newest
 from gateway.desk.paging.hours import load_hours
 from gateway.desk.paging.pages import list_pager_warnings
 from gateway.desk.post_room.queue import count_open
 from gateway.desk.post_room.sending import check_post_room
+from gateway.desk.return_post.sending import NO_PLACE
 from gateway.desk.store.schema import SEALING_KEYS, SET_ASIDE
 from gateway.desk.wiring import Clock, Desk, open_desk
 from partner_sdk.canonical import parse_base64url, parse_exact, parse_time
@@ -24,7 +25,7 @@ from partner_sdk.key_files import KeyRole
 from partner_sdk.keys import ALARM_BEFORE_EXPIRY, KEY_SET_LIFETIME, Delegation
 from partner_sdk.statements import parse_statement
 
-Verdict = Literal["good", "note", "fault"]
+Verdict = Literal["ok", "warning", "fault"]
 
 _DAILY_ROLES: Final = (KeyRole.KEY_SET, KeyRole.REGISTER, KeyRole.FEED, KeyRole.MAILBOX_SIGNING)
 _SIGN_AFTER: Final = timedelta(days=2)
@@ -58,7 +59,7 @@ def examine(state: Path, *, clock: Clock) -> list[Finding]:
 def _examine_folder(paths: DeskPaths) -> Finding:
     if paths.state.stat().st_mode & 0o077:
         return Finding("folder", "fault", f"Others can enter {paths.state}: run chmod 700 on it.")
-    return Finding("folder", "good", f"{paths.state} is closed to others.")
+    return Finding("folder", "ok", f"{paths.state} is closed to others.")
 
 
 def _look_at_keys(desk: Desk) -> Iterator[tuple[Verdict, str]]:
@@ -71,14 +72,14 @@ def _look_at_keys(desk: Desk) -> Iterator[tuple[Verdict, str]]:
     if lost:
         yield "fault", f"The sealing key of {', '.join(lost)} is missing: restore it, or its reports stay closed."
     else:
-        yield "good", f"{len(_DAILY_ROLES)} signing keys and {len(held)} sealing keys are in place."
+        yield "ok", f"{len(_DAILY_ROLES)} signing keys and {len(held)} sealing keys are in place."
     if desk.paths.root.is_dir():
-        yield "note", f"The root keys lie in {desk.paths.root}: keep them offline."
+        yield "warning", f"The root keys lie in {desk.paths.root}: keep them offline."
 
 
 def _look_at_audit(desk: Desk) -> Iterator[tuple[Verdict, str]]:
     with desk.store.read() as connection:
-        yield "good", f"The audit log is whole: {audit.check_chain(connection)} entries."
+        yield "ok", f"The audit log is whole: {audit.check_chain(connection)} entries."
 
 
 def _look_at_lists(desk: Desk) -> Iterator[tuple[Verdict, str]]:
@@ -94,11 +95,11 @@ def _look_at_lists(desk: Desk) -> Iterator[tuple[Verdict, str]]:
             yield "fault", f"The {kind} list was signed {age.days} days ago and expires after 90: run publish now."
         elif newest.published_at is None or age > _SIGN_AFTER:
             yield (
-                "note",
+                "warning",
                 f"The {kind} list, serial {newest.serial}, is {age.days} days old or unpublished: run publish.",
             )
         else:
-            yield "good", f"The {kind} list, serial {newest.serial}, is published."
+            yield "ok", f"The {kind} list, serial {newest.serial}, is published."
 
 
 def _look_at_delegation(desk: Desk) -> Iterator[tuple[Verdict, str]]:
@@ -108,7 +109,7 @@ def _look_at_delegation(desk: Desk) -> Iterator[tuple[Verdict, str]]:
         yield "fault", f"{desk.paths.delegation} is missing: restore it."
         return
     left = parse_time(parse_exact(payload, kind=Delegation, max_bytes=len(payload)).not_after) - desk.clock()
-    verdict: Verdict = "good" if left > ALARM_BEFORE_EXPIRY else "fault"
+    verdict: Verdict = "ok" if left > ALARM_BEFORE_EXPIRY else "fault"
     yield verdict, f"The root's word for the key-set key holds for {left.days} more days."
 
 
@@ -116,7 +117,7 @@ def _look_at_gateway(desk: Desk) -> Iterator[tuple[Verdict, str]]:
     status = desk.make_feed().get_status()
     if status.environment != desk.config.environment:
         yield "fault", f"The gateway at {desk.config.feed_url} is {status.environment}."
-    yield "good", f"Gateway {status.instance} answers; {status.unacknowledged} reports wait there."
+    yield "ok", f"Gateway {status.instance} answers; {status.unacknowledged} reports wait there."
 
 
 def _look_at_work(desk: Desk) -> Iterator[tuple[Verdict, str]]:
@@ -126,9 +127,9 @@ def _look_at_work(desk: Desk) -> Iterator[tuple[Verdict, str]]:
             select(func.count()).select_from(SET_ASIDE).where(SET_ASIDE.c.resolved_at.is_(None))
         ).scalar_one()
     if alarms or aside:
-        yield "note", f"{alarms} alarms are open and {aside} rows are set aside: see `alarms` and `set-aside list`."
+        yield "warning", f"{alarms} alarms are open and {aside} rows are set aside: see `alarms` and `set-aside list`."
     else:
-        yield "good", "No alarm is open and nothing is set aside."
+        yield "ok", "No alarm is open and nothing is set aside."
 
 
 def _look_at_post(desk: Desk) -> Iterator[tuple[Verdict, str]]:
@@ -137,20 +138,23 @@ def _look_at_post(desk: Desk) -> Iterator[tuple[Verdict, str]]:
         yield "fault", f"The post room can not send. {fault}: look at [post_room] in desk.toml."
     with desk.store.read() as connection:
         waiting = count_open(connection)
+        without_place = len(list_subjects(connection, NO_PLACE))
+    if without_place:
+        yield "warning", f"{without_place} replies found no place at the gateway: answer in another way. See `alarms`."
     if desk.config.post_room.notes == "off":
-        yield "note", f"Short notes are off, and {waiting} wait: set post_room.notes in desk.toml."
+        yield "warning", f"Short notes are off, and {waiting} wait: set post_room.notes in desk.toml."
     elif not faults:
-        yield "good", f"The post room can send; {waiting} notes wait."
+        yield "ok", f"The post room can send; {waiting} notes wait."
 
 
 def _look_at_pager(desk: Desk) -> Iterator[tuple[Verdict, str]]:
     warnings = list_pager_warnings(desk)
     # Nobody's life hangs on a sandbox.
-    verdict: Verdict = "fault" if desk.config.environment == "live" else "note"
+    verdict: Verdict = "fault" if desk.config.environment == "live" else "warning"
     for warning in warnings:
         yield verdict, warning
     if not warnings:
-        yield "good", "Somebody is paged in the desk's hours and out of them."
+        yield "ok", "Somebody is paged in the desk's hours and out of them."
 
 
 def _look_at_hours(desk: Desk) -> Iterator[tuple[Verdict, str]]:
@@ -158,7 +162,7 @@ def _look_at_hours(desk: Desk) -> Iterator[tuple[Verdict, str]]:
     if left < _HOLIDAYS_AHEAD:
         yield "fault", f"Bank holidays are known for {left.days} more days only: add the new list to hours.toml."
     else:
-        yield "good", f"Bank holidays are known for {left.days} more days."
+        yield "ok", f"Bank holidays are known for {left.days} more days."
 
 
 _LOOKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[tuple[Verdict, str]]]], ...]] = (

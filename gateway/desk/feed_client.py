@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk import __version__
 from partner_sdk.canonical import encode, parse_exact
+from partner_sdk.errors import FormatError
 from partner_sdk.feed_messages import (
     Acknowledgement,
     AcknowledgementPost,
@@ -27,6 +28,7 @@ from partner_sdk.feed_messages import (
     ReplyPost,
     ReplyPostItem,
     ReplyPostReply,
+    ReplyResult,
     ReportPage,
     StageItem,
     StagePost,
@@ -99,10 +101,13 @@ class FeedClient:
         """Put one sealed message into a partner's mailbox; the same message again is harmless."""
         self._send("POST", "/feed/mailbox", encode(MailboxPost(messages=(item,))))
 
-    def post_replies(self, items: tuple[ReplyPostItem, ...]) -> int:
-        """Leave sealed messages for whoever comes back with a return code; return how many are new to the gateway."""
+    def post_replies(self, items: tuple[ReplyPostItem, ...]) -> tuple[ReplyResult, ...]:
+        """Leave sealed messages for whoever comes back with a return code; return what became of each, in order."""
         reply = self._send("POST", "/feed/replies", encode(ReplyPost(replies=items)))
-        return parse_exact(reply, kind=ReplyPostReply, max_bytes=MAX_REPLY_BYTES).stored
+        results = parse_exact(reply, kind=ReplyPostReply, max_bytes=MAX_REPLY_BYTES).results
+        if len(results) != len(items):
+            raise FormatError("The answer does not say of each message what became of it.", reason="malformed")
+        return results
 
     def post_stages(self, items: tuple[StageItem, ...]) -> None:
         """Say how far partners' reports are."""

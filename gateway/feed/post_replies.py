@@ -1,7 +1,7 @@
 """`POST /feed/replies`: sealed messages to return codes, kept for whoever comes back with the four words.
 
 Never opens one, and never replaces one: the same id with other bytes is refused. A reference that is not known here is
-no fault: its place may have had its time.
+no fault of the desk's: its place has had its time, and the answer says so.
 """
 
 from flask import Response
@@ -19,17 +19,17 @@ from partner_sdk.reply_message import MAX_REPLY_ENVELOPE_BYTES
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_REPLIES_BODY_BYTES)
 def post_replies() -> Response:
-    """Answer with how many are new; all are stored, or none."""
+    """Answer what became of each, in order; in a conflict none is stored."""
     desk = get_desk_request()
     post = desk.parse_body(ReplyPost, max_bytes=MAX_REPLIES_BODY_BYTES)
     rows = [(item, parse_envelope(item)) for item in post.replies]
     now = desk.gateway.clock()
     with desk.gateway.store.write() as connection:
-        stored = sum(
+        results = tuple(
             post_reply(connection, reference=item.reference, message_id=item.message_id, envelope=envelope, now=now)
             for item, envelope in rows
         )
-    return answer_json(ReplyPostReply(stored=stored))
+    return answer_json(ReplyPostReply(results=results))
 
 
 def parse_envelope(item: ReplyPostItem) -> bytes:

@@ -72,6 +72,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         ),
         assets=load_assets(),
         agency_name=gateway.config.agency_name,
+        agency_contact=gateway.config.agency_contact.strip(),
         banner=gateway.config.banner,
         state_key=make_state_key(app.config["SECRET_KEY"]),
         drafts_max_rows=gateway.config.drafts_max_rows,

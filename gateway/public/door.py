@@ -41,6 +41,7 @@ class PublicDoor:
     ways_back: WaysBack
     assets: Mapping[str, Asset]
     agency_name: str
+    agency_contact: str
     banner: str
     state_key: bytes
     drafts_max_rows: int

@@ -14,8 +14,11 @@ from gateway.web.logs import log_failure
 
 
 def count_campaign(door: PublicDoor, word: str) -> None:
-    """Count a link that carries one of the agency's own words (R31); any other word is dropped, never stored."""
-    if word in door.campaigns:
+    """Count a link that carries one of the agency's own words (R31); any other word is dropped, never stored.
+
+    A network over its limit is not counted any more: each count is a write, and writers stand in one line with Send.
+    """
+    if word in door.campaigns and not door.is_practice and not door.limits.limit_state("public-campaign").is_over:
         _count(door, f"campaign:{word}")
 
 

@@ -1,10 +1,16 @@
 """Boxes of half-filled forms, sealed under a key that only the person's cookie holds.
 
 Never keeps one past its expiry, and never lets a stale tab overwrite a newer one.
+
+The ceiling counts what is being written. What Send leaves and what was opened with a return code are kept apart: a
+flood of them closes the form to nobody. They are bounded all the same, an hour each: a record of Send stands beside a
+stored report, which is several times as large, and one of who returned beside a derivation, of which a process makes
+some five a second.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -12,6 +18,8 @@ from gateway.store.instants import to_epoch_seconds
 from gateway.store.schema import drafts
 from gateway.store.store import Store
 
+# What a row is: a form that is being written, the record that Send left, or what a return code opened.
+Kind = Literal["writing", "sent", "returned"]
 FIRST_VERSION = 1
 SWEEP_BATCH = 500
 
@@ -30,9 +38,16 @@ _EXISTS = select(drafts.c.version).where(_SAME)
 _REPLACE = (
     update(drafts)
     .where(_SAME, drafts.c.version == bindparam("new_version") - 1)
-    .values(version=bindparam("new_version"), box=bindparam("new_box"), expires_at=bindparam("new_expiry"))
+    .values(
+        version=bindparam("new_version"),
+        box=bindparam("new_box"),
+        expires_at=bindparam("new_expiry"),
+        kind=bindparam("new_kind"),
+    )
 )
-_COUNT_UP_TO = select(func.count()).select_from(select(drafts.c.expires_at).limit(bindparam("number")).subquery())
+_COUNT_UP_TO = select(func.count()).select_from(
+    select(drafts.c.kind).where(drafts.c.kind == "writing").limit(bindparam("number")).subquery()
+)
 _DELETE = delete(drafts).where(_SAME)
 
 
@@ -42,24 +57,26 @@ def find_draft(connection: Connection, *, draft_id: bytes, now: datetime) -> Dra
     return None if row is None else Draft(*row)
 
 
-def put_draft(connection: Connection, *, draft_id: bytes, version: int, box: bytes, expires_at: datetime) -> bool:
+def put_draft(
+    connection: Connection, *, draft_id: bytes, version: int, box: bytes, expires_at: datetime, kind: Kind = "writing"
+) -> bool:
     """Store `version` of a draft: version 1 where there is none, else exactly one above the stored version.
 
     Returns False, and changes nothing, when another tab was faster.
     """
     expiry = to_epoch_seconds(expires_at)
     if version != FIRST_VERSION:
-        new = {"new_version": version, "new_box": box, "new_expiry": expiry}
+        new = {"new_version": version, "new_box": box, "new_expiry": expiry, "new_kind": kind}
         return connection.execute(_REPLACE, {"wanted_id": draft_id, **new}).rowcount == 1
     if connection.execute(_EXISTS, {"wanted_id": draft_id}).first() is not None:
         return False
-    row = {"draft_id": draft_id, "version": version, "box": box, "expires_at": expiry}
+    row = {"draft_id": draft_id, "version": version, "box": box, "expires_at": expiry, "kind": kind}
     connection.execute(insert(drafts), row)
     return True
 
 
 def has_rows(connection: Connection, *, number: int) -> bool:
-    """Return whether there are at least `number` drafts, expired ones that wait for the sweep included."""
+    """Return whether at least `number` drafts are being written, expired ones that wait for the sweep included."""
     return connection.execute(_COUNT_UP_TO, {"number": number}).scalar_one() >= number
 
 

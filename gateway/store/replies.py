@@ -1,6 +1,6 @@
 """Sealed replies of the desk that wait for whoever returns with the four words.
 
-Never keeps one for a reference to which nobody can return: those are taken from the desk and dropped.
+Never keeps one for a reference to which nobody can return: the desk is told so.
 """
 
 import hashlib
@@ -10,8 +10,9 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, insert, select
 
 from gateway.store.instants import from_epoch_seconds, to_epoch_seconds
-from gateway.store.return_places import has_return_place
+from gateway.store.return_places import find_return_place
 from gateway.store.schema import replies
+from partner_sdk.feed_messages import ReplyResult
 
 
 class ConflictingReplyError(Exception):
@@ -36,8 +37,10 @@ _LIST = (
 )
 
 
-def post_reply(connection: Connection, *, reference: str, message_id: str, envelope: bytes, now: datetime) -> bool:
-    """Store a reply; False when this very reply is stored already, or nobody can return to its reference.
+def post_reply(
+    connection: Connection, *, reference: str, message_id: str, envelope: bytes, now: datetime
+) -> ReplyResult:
+    """Store a reply and return `stored`; `known` when this very reply is there, `no-place` when nobody can return.
 
     Raises ConflictingReplyError.
     """
@@ -46,9 +49,9 @@ def post_reply(connection: Connection, *, reference: str, message_id: str, envel
     if found is not None:
         if (found.reference, bytes(found.envelope_sha256)) != (reference, digest):
             raise ConflictingReplyError("This message id is taken by another reply.")
-        return False
-    if not has_return_place(connection, reference=reference):
-        return False
+        return "known"
+    if find_return_place(connection, reference=reference, now=now) is None:
+        return "no-place"
     connection.execute(
         insert(replies),
         {
@@ -59,7 +62,7 @@ def post_reply(connection: Connection, *, reference: str, message_id: str, envel
             "envelope": envelope,
         },
     )
-    return True
+    return "stored"
 
 
 def list_replies(connection: Connection, *, reference: str, limit: int) -> list[StoredReply]:

@@ -15,7 +15,6 @@ SWEEP_BATCH = 200
 
 _SAME = return_places.c.reference == bindparam("wanted")
 _FIND = select(return_places.c.box).where(_SAME, return_places.c.expires_at > bindparam("now"))
-_EXISTS = select(return_places.c.expires_at).where(_SAME)
 _EXTEND = (
     update(return_places)
     .where(_SAME, return_places.c.expires_at < bindparam("new_expiry"))
@@ -34,11 +33,6 @@ def find_return_place(connection: Connection, *, reference: str, now: datetime) 
     """Return the box of a place that has not expired."""
     found = connection.execute(_FIND, {"wanted": reference, "now": to_epoch_seconds(now)}).first()
     return None if found is None else bytes(found.box)
-
-
-def has_return_place(connection: Connection, *, reference: str) -> bool:
-    """Return whether there is a place, expired or not."""
-    return connection.execute(_EXISTS, {"wanted": reference}).first() is not None
 
 
 def extend_return_place(connection: Connection, *, reference: str, expires_at: datetime) -> bool:

@@ -111,8 +111,11 @@ drafts = Table(
     Column("version", Integer, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("box", LargeBinary, nullable=False),
+    Column("kind", String(8), nullable=False),
+    CheckConstraint("kind IN ('writing', 'sent', 'returned')", name="kind"),
 )
 Index("ix_drafts_expires_at", drafts.c.expires_at)
+Index("ix_drafts_kind", drafts.c.kind)
 
 published = Table(
     "published",

@@ -11,7 +11,7 @@ from gateway.desk.config import check_config
 from gateway.desk.store.schema import OUTGOING_POST, PAGES
 from gateway.desk.wiring import Desk
 from tests.desk.desk_loop import Loop
-from tests.public_report_builders import make_contact
+from tests.public_report_builders import make_contact, make_known_person
 
 ADDRESS = "quetzal.sam@mail.example"
 NUMBER = "+447700900123"
@@ -40,7 +40,8 @@ def make_asking_contact(**changes: Any) -> Any:
 
 def send_asking(loop: Loop, *, contact: dict[str, Any] | None = None, **changes: Any) -> str:
     """Take in a report that asks for a note and return its reference."""
-    return loop.send_public(contact=make_asking_contact(**(contact or {})), **changes).reference
+    said = {"person": make_known_person(near="no"), "age_band": "13_15", "reporter_age_band": "13_15", **changes}
+    return loop.send_public(contact=make_asking_contact(**(contact or {})), **said).reference
 
 
 def list_notes(desk: Desk) -> list[dict[str, Any]]:

@@ -160,7 +160,7 @@ def test_a_way_needs_the_line_that_goes_with_it() -> None:
 def test_country_is_named_and_only_suggested(desk: Desk, browser: Browser) -> None:
     page = read(browser, desk, region="not_uk", country="fr")
     assert "Outside the UK" in page
-    assert "They live in France, not in the UK. Think of “Police overseas”" in page
+    assert "Where they live: France, not in the UK. Think of “Police overseas”" in page
     assert re.search(r'name="best_placed"[^>]*checked', page) is None
     assert "Think of “Police overseas”" not in read(browser, desk, region="wales")
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from gateway.wiring import make_gateway, utc_now
 from partner_sdk.enrolment import parse_invitation
 from tests.builders import PUBLIC_ORIGIN, Partner, StillClock
 from tests.desk.desk_loop import Loop
+from tests.public_report_builders import make_contact, make_known_person
 from tests.wsgi_transport import WsgiTransport
 
 CLOSING = [
@@ -202,7 +204,7 @@ def test_doctor_says_what_is_missing(desk: Terminal) -> None:
     found = desk.run("doctor", "--json")
     assert found.code == LOOK
     verdicts = {(one["name"], one["verdict"]) for one in found.json["findings"]}
-    assert {("keys", "good"), ("audit", "good"), ("lists", "fault"), ("gateway", "fault")} <= verdicts
+    assert {("keys", "ok"), ("audit", "ok"), ("lists", "fault"), ("gateway", "fault")} <= verdicts
     for path in (desk.state / "keys").glob("sealing-*.key"):
         path.unlink()
     desk.state.chmod(0o755)
@@ -250,11 +252,56 @@ def test_report_can_not_move_the_readers_cursor(desk: Terminal, loop: Loop) -> N
 
 def test_a_story_can_not_pass_for_a_field_of_the_report(desk: Terminal, loop: Loop) -> None:
     publish(desk, loop)
-    reference = loop.send_public(story="one\ndanger: no\rname: Nobody").reference
+    reference = loop.send_public(story="one\nIs someone in danger now?: yes\rname: Nobody").reference
     desk.run("collect")
     lines = desk.run("case", "show", reference).out.splitlines()
-    assert "    danger: no\N{REPLACEMENT CHARACTER}name: Nobody" in lines
-    assert len([line for line in lines if line.startswith("danger: ")]) == 1
+    assert "    Is someone in danger now?: yes\N{REPLACEMENT CHARACTER}name: Nobody" in lines
+    assert [line for line in lines if line.startswith("Is someone in danger now?")] == ["Is someone in danger now?: no"]
+
+
+def test_how_to_reach_the_person_is_printed_before_what_was_said_and_the_key_of_the_code_never(
+    desk: Terminal, loop: Loop
+) -> None:
+    publish(desk, loop)
+    key = "K" * 1622
+    contact = make_contact(who_must_not_know="my\nuncle", ways=("text",), phone="07700 900123")
+    person = make_known_person(near="yes")
+    reference = loop.send_public(reply_key=key, contact=contact, person=person, story="A story.").reference
+    desk.run("collect")
+    said = desk.run("case", "show", reference).out
+    assert key not in said
+    lines = said.splitlines()
+    order = [
+        "BEFORE YOU CONTACT ANYBODY",
+        "WE MUST NOT CONTACT: my",
+        "    uncle",
+        "DO NOT USE: Text: 07700 900123",
+        "WHAT WAS SAID",
+        "In their own words: A story.",
+    ]
+    places = [lines.index(line) for line in order]
+    assert places == sorted(places)
+    assert "Never text and never e-mail." in said[: said.index("WHAT WAS SAID")]
+
+
+def test_list_of_cases_names_its_columns(desk: Terminal, loop: Loop) -> None:
+    publish(desk, loop)
+    reference = loop.send_public().reference
+    desk.run("collect")
+    header, line = desk.run("case", "list").out.splitlines()
+    for name, value in {"PRIO": "P3", "CASE": reference, "CAME BY": "public", "ABOUT": "-", "MARKS": "REPLY"}.items():
+        assert line[header.index(name) :].startswith(value)
+
+
+def test_summaries_name_every_command_of_their_group(capsys: pytest.CaptureFixture[str]) -> None:
+    for group in ("case", "digest"):
+        with pytest.raises(SystemExit):
+            make_parser().parse_args([group, "--help"])
+        said = capsys.readouterr().out
+        summary = said.splitlines()[2]
+        commands = re.findall(r"^    (\w+) ", said, re.MULTILINE)
+        assert len(commands) >= 4
+        assert set(commands) == set(re.findall(r"\w+", summary.partition(": ")[2]))
 
 
 def test_no_line_of_any_command_holds_a_control_character(capsys: pytest.CaptureFixture[str]) -> None:

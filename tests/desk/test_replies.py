@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from gateway.desk.casework.answering import record_reply
-from gateway.desk.casework.case_codes import REPLIED_BY_RETURN_CODE
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.keyring.publication import make_key_set
@@ -20,14 +19,14 @@ from gateway.desk.replying.replies import (
     open_copies,
     write_reply,
 )
-from gateway.desk.return_post.messages import READ, REPLY, list_written
+from gateway.desk.return_post.messages import READ, REPLIED_BY_RETURN_CODE, REPLY, list_written
 from gateway.desk.return_post.sending import send_replies
 from gateway.desk.store.schema import AUDIT, REPLY_MESSAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import parse_base64url
 from partner_sdk.envelope import Envelope
 from partner_sdk.errors import OpeningError
-from partner_sdk.feed_messages import ReplyPostItem
+from partner_sdk.feed_messages import ReplyPostItem, ReplyResult
 from partner_sdk.keys import verify_keys
 from partner_sdk.reply_message import MAX_BODY_CHARACTERS, ReplyMessage, open_reply, reply_context
 from tests.desk.view_builders import (
@@ -54,11 +53,11 @@ class Feed:
         self.taken: list[ReplyPostItem] = []
         self.is_deaf = False
 
-    def post_replies(self, items: tuple[ReplyPostItem, ...]) -> int:
+    def post_replies(self, items: tuple[ReplyPostItem, ...]) -> tuple[ReplyResult, ...]:
         if self.is_deaf:
             raise ConnectionError
         self.taken += items
-        return len(items)
+        return ("stored",) * len(items)
 
 
 @pytest.fixture

@@ -5,8 +5,13 @@ from typing import Any
 
 import pytest
 
+from gateway.desk.alarms import list_alarms
+from gateway.desk.casework.answering import record_reply
+from gateway.desk.casework.cases import CaseError, get_case
 from gateway.desk.casework.opening import open_case
-from gateway.desk.replying.replies import ReplyDraft, write_reply
+from gateway.desk.doctor import examine
+from gateway.desk.replying.replies import ReplyDraft, ReplyError, write_reply
+from gateway.desk.return_post.messages import list_waiting, list_written
 from gateway.desk.return_post.sending import send_replies
 from gateway.store.return_places import put_return_place
 from partner_sdk.canonical import to_base64url
@@ -14,13 +19,13 @@ from partner_sdk.errors import ConflictError
 from partner_sdk.feed_messages import ReplyPostItem
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.view_builders import make_code_key, make_code_seed, open_by_code
+from tests.desk.view_builders import Browser, make_code_key, make_code_seed, open_by_code
 
 SEED = make_code_seed("lamp river coat seven")
 MARKER = "MARKER-\N{SNOWMAN}-reply"
 
 
-def write(loop: Loop) -> tuple[str, str]:
+def write(loop: Loop, *, is_the_reply: bool = False) -> tuple[str, str]:
     """Collect a report with a code, open it, answer it, and return its reference and the reply's id."""
     reference = loop.send_public(reply_key=make_code_key(SEED)).reference
     with loop.gateway.store.write() as connection:
@@ -28,7 +33,8 @@ def write(loop: Loop) -> tuple[str, str]:
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
     loop.clock.advance(minutes=1)
-    return reference, write_reply(loop.desk, reference, ReplyDraft(MARKER, is_the_reply=False), actor=ACTOR)
+    draft = ReplyDraft(MARKER, is_the_reply=is_the_reply, reason="the phone is shared")
+    return reference, write_reply(loop.desk, reference, draft, actor=ACTOR)
 
 
 def rows_at_gateway(loop: Loop) -> list[Any]:
@@ -82,3 +88,50 @@ def test_other_bytes_under_the_same_id_are_refused(loop: Loop) -> None:
 
 def _get_envelope(loop: Loop, *, but: str) -> str:
     return next(to_base64url(bytes(row.envelope)) for row in rows_at_gateway(loop) if row.message_id != but)
+
+
+def get_state(loop: Loop, reference: str) -> tuple[Any, ...]:
+    with loop.desk.store.read() as connection:
+        case = get_case(connection, reference)
+        (reply,) = [one for one in list_written(connection, case_id=case.case_id) if one.kind == "reply"]
+        alarms = [one.kind for one in list_alarms(connection)]
+    return case.reply_code, reply.posted_at is not None, reply.no_place_at is not None, alarms
+
+
+@pytest.mark.parametrize("gone", ["expired", "restored"])
+def test_reply_that_the_gateway_has_no_place_for_is_owed_again_and_is_said(loop: Loop, gone: str) -> None:
+    reference, _ = write(loop, is_the_reply=True)
+    assert get_state(loop, reference) == ("replied_by_return_code", False, False, [])
+    if gone == "expired":
+        loop.clock.advance(days=180)
+        loop.publish()
+    else:
+        loop.gateway_sql("DELETE FROM return_places")
+    assert send_replies(loop.desk, loop.desk.make_feed()) == 0
+    assert get_state(loop, reference) == (None, False, True, ["reply-without-place"])
+    assert rows_at_gateway(loop) == []
+    assert send_replies(loop.desk, loop.desk.make_feed()) == 0  # not sent again
+    with loop.desk.store.read() as connection:
+        assert list_waiting(connection, most=9) == []
+    browser = Browser(loop.desk).sign_in()
+    page = browser.get("/post").text
+    assert "had no place for these" in page
+    assert reference in page
+    found = {(one.name, one.detail) for one in examine(loop.desk.paths.state, clock=loop.clock)}
+    assert any(name == "post" and "1 replies found no place at the gateway" in detail for name, detail in found)
+    with pytest.raises(ReplyError) as again:
+        write_reply(loop.desk, reference, ReplyDraft("Again.", is_the_reply=False), actor=ACTOR)
+    with pytest.raises(CaseError) as recorded:
+        record_reply(loop.desk, reference, code="replied_by_return_code", reason="x", actor=ACTOR)
+    assert (again.value.reason, recorded.value.reason) == ("no-place", "no-sealed-reply")
+    with loop.desk.store.read() as connection:
+        case_id = get_case(connection, reference).case_id
+    assert "Nobody can come back to this return code any more." in browser.get(f"/cases/{case_id}").text
+
+
+def test_reply_without_a_place_leaves_another_answer_as_it_is(loop: Loop) -> None:
+    reference, _ = write(loop)
+    record_reply(loop.desk, reference, code="replied_by_call", reason=None, actor=ACTOR)
+    loop.gateway_sql("DELETE FROM return_places")
+    send_replies(loop.desk, loop.desk.make_feed())
+    assert get_state(loop, reference) == ("replied_by_call", False, True, ["reply-without-place"])

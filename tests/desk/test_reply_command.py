@@ -15,6 +15,7 @@ from gateway.desk.return_post.messages import list_written
 from gateway.desk.store.schema import AUDIT
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.view_builders import make_code_key, make_code_seed
+from tests.public_report_builders import make_contact, make_known_person
 
 SEED = make_code_seed("lamp river coat seven")
 TEXT = "Hello. We have read what you wrote. [message]"
@@ -135,3 +136,20 @@ def test_text_that_can_not_be_sent_says_what_to_change(
 def test_file_that_is_not_there_is_named(loop: Loop, reference: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(loop, reference, "--text-file", "no-such-file.txt") == 2
     assert "no-such-file.txt can not be read" in capsys.readouterr().err
+
+
+def test_how_to_reach_the_person_is_printed_before_the_question(
+    loop: Loop, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contact = make_contact(who_must_not_know="my uncle", ways=("text",), phone="07700 900123")
+    person = make_known_person(near="yes")
+    sent = loop.send_public(reply_key=make_code_key(SEED), contact=contact, person=person).reference
+    loop.collect()
+    open_case(loop.desk, sent, actor=ACTOR)
+    answer(monkeypatch, "no\n")
+    run(loop, sent, "--text-file", write(tmp_path, TEXT.encode()))
+    said = capsys.readouterr().err
+    places = [
+        said.index(one) for one in ("WE MUST NOT CONTACT: my uncle", "DO NOT USE: Text", TEXT, "Send it? Type yes:")
+    ]
+    assert places == sorted(places)

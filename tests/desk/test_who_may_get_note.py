@@ -1,22 +1,32 @@
 """Who gets a short note: every limb of the rule alone says no; and how typed addresses are read."""
 
+from email.headerregistry import Address
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.carrying.addresses import find_email_address, find_mobile_number, make_address_mac
+from gateway.desk.carrying.addresses import (
+    find_email_address,
+    find_mobile_number,
+    make_address_mac,
+    make_domain_mac,
+)
+from gateway.desk.carrying.mails import make_mail
+from gateway.desk.carrying.post_settings import PostRoomConfig
+from gateway.desk.carrying.text_messages import is_country_open
 from gateway.desk.post_room.who_may_get_note import find_note_channel, get_note_kind
 from partner_sdk.public_report import PublicReport
-from tests.builders import make_clear_fields
+from tests.builders import NOW, make_clear_fields
 from tests.public_report_builders import make_contact, make_known_person, make_public_report
 
 ASKED = {"may_send_note": "yes", "who_sees": "no", "ways": ("email",), "email": "sam@mail.example"}
 
 
 def make_report(*, contact: dict[str, Any] | None = None, **changes: Any) -> PublicReport:
-    wanted = {"age_band": "13_15", "reporter_age_band": "13_15", "under_18": "yes", **changes}
+    said = {"age_band": "13_15", "reporter_age_band": "13_15", "person": make_known_person(near="no")}
+    wanted: dict[str, Any] = {**said, "under_18": "yes", **changes}
     return make_public_report(contact=make_contact(**{**ASKED, **(contact or {})}), **wanted)
 
 
@@ -52,7 +62,15 @@ def test_contact_that_is_not_safe_and_asked_for_gets_no_note(contact: dict[str, 
         {"age_band": "12_or_under"},
         {"reporter_age_band": "12_or_under"},
         {"age_band": "12_or_under", "reporter_age_band": "", "under_18": "no"},
+        {"age_band": "", "reporter_age_band": ""},
+        {"age_band": ""},
+        {"age_band": "not_sure"},
+        {"age_band": "rather_not_say"},
+        {"reporter_age_band": ""},
+        {"reporter_age_band": "rather_not_say"},
         {"person": make_known_person(near="yes")},
+        {"person": make_known_person(near="not_sure")},
+        {"person": make_known_person(near="")},
         {"signals": ("honeypot",)},
         {"signals": ("fast",)},
         {"signals": ("danger-went-on", "limited")},
@@ -67,9 +85,8 @@ def test_each_other_limb_alone_says_no(changes: dict[str, Any]) -> None:
     "changes",
     [
         {"signals": ("danger-went-on",)},
-        {"person": make_known_person(near="no")},
-        {"age_band": "", "reporter_age_band": ""},
         {"age_band": "16_17"},
+        {"age_band": "13_15", "reporter_age_band": "18_plus", "under_18": "no"},
     ],
 )
 def test_what_is_no_reason_does_not_stop_the_note(changes: dict[str, Any]) -> None:
@@ -95,6 +112,10 @@ def test_answer_is_promised_to_everybody_who_is_not_grown_up(under_18: str, note
         ("  Sam.Taylor+form@Mail.EXAMPLE ", "Sam.Taylor+form@mail.example"),
         ("sam@bücher.example", "sam@xn--bcher-kva.example"),
         ("o'neil@mail.example", "o'neil@mail.example"),
+        ("a=b?c@mail.example", "a=b?c@mail.example"),
+        ("=?utf-8?q?a?=@mail.example", None),
+        ("=?iso-8859-1?q?kim=40other.example=3e=00?=sam@mail.example", None),
+        ("sam=?utf-8?b?YQ==?=@mail.example", None),
         ("", None),
         ("sam", None),
         ("sam@", None),
@@ -179,3 +200,50 @@ def test_hash_is_the_same_for_one_mailbox_and_needs_its_key() -> None:
     assert make_address_mac("kim@mail.example", key=key) not in same
     assert make_address_mac("sam@mail.example", key=b"l" * 32) not in same
     assert make_address_mac("+447700900123", key=key) != make_address_mac("+447700900124", key=key)
+
+
+def test_dots_and_the_second_name_of_one_provider_are_one_mailbox_and_elsewhere_they_are_not() -> None:
+    key = b"k" * 32
+    typed = ("sam.kim@gmail.com", "s.amkim@gmail.com", "SamKim+x@googlemail.com")
+    assert len({make_address_mac(text, key=key) for text in typed}) == 1
+    assert len({make_domain_mac(text, key=key) for text in typed}) == 1
+    assert make_address_mac("sam.kim@mail.example", key=key) != make_address_mac("samkim@mail.example", key=key)
+    assert make_domain_mac("sam@mail.example", key=key) != make_domain_mac("sam@post.example", key=key)
+    assert make_domain_mac("+447700900123", key=key) is None
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=64))
+def test_address_that_may_be_written_to_can_be_put_into_a_mail(local: str) -> None:
+    address = find_email_address(f"{local}@mail.example")
+    if address is not None:
+        mail = make_mail(
+            address, sender=Address(addr_spec="a@b.example"), subject="s", body="b", now=NOW, random=bytes(16)
+        )
+        assert f"To: {address}\r\n".encode() in mail.as_bytes()
+
+
+@pytest.mark.parametrize(
+    ("typed", "codes", "is_open"),
+    [
+        ("07700 900123", ("44",), True),
+        ("07911 200123", ("44",), True),
+        ("07797 712345", ("44",), False),
+        ("07700 312345", ("44",), False),
+        ("07829 712345", ("44",), False),
+        ("07937 712345", ("44",), False),
+        ("07781 123456", ("44",), False),
+        ("07839 123456", ("44",), False),
+        ("07911 123456", ("44",), False),
+        ("07624 312345", ("44",), False),
+        ("07924 312345", ("44",), False),
+        ("07797 712345", ("44", "447797"), True),
+        ("07781 123456", ("44", "447797"), False),
+        ("+353 20 910 1234", ("44",), False),
+        ("+1 202 555 0100", ("44", "1202"), True),
+        ("+1 876 555 0100", ("44", "1202"), False),
+    ],
+)
+def test_text_message_goes_only_where_the_settings_say(typed: str, codes: tuple[str, ...], *, is_open: bool) -> None:
+    number = find_mobile_number(typed)
+    assert number is not None
+    assert is_country_open(number, post_room=PostRoomConfig(sms_country_codes=codes)) is is_open

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.guidance.advice import KINDS, list_fitting_advice, load_advice
+from gateway.guidance.advice import AUDIENCES, KINDS, list_fitting_advice, load_advice
 from gateway.public.wording import Wording, find_in_voice, load_wording
 from gateway.public.wording.voice import make_voice
 from tests.reading_level import PROSE_WORDS, grade_of, sentences_of, words_of
@@ -22,7 +22,7 @@ VOICES: Mapping[str, Mapping[str, list[str]]] = {
     for about in ("me", "friend", "another_child", "child_i_look_after", "child_i_work_with")
 }
 NO_WORDS = {"key", "side", "version", "language"}  # what stands in the files and is never read by a person
-ENDINGS = ("_friend", "_other", "_parent", "_work", "_adult")
+ENDINGS = ("_friend", "_other", "_parent", "_work", "_self", "_adult")
 BARE_LABEL_WORDS = 3  # on a bare label the formula says nothing
 
 HEAD = f"""# Reading age
@@ -96,18 +96,16 @@ def list_pages(wording: Wording) -> list[Page]:
 
 
 def list_advice(language: str) -> list[Page]:
-    """List what the advice library says about each kind, to a child and to an adult."""
+    """List what the advice library says about each kind, to each reader; who reads the same for all is listed once."""
     library = load_advice(language)
-    return [
-        Page(f"advice: {kind}", audience, tuple(sentence for advice in found for sentence in advice.sentences))
-        for kind in KINDS
-        for audience in ("child", "adult")
-        if (
-            found := list_fitting_advice(
-                library, kinds=[kind], age_band="13_15", is_child=audience == "child", limit=99
-            )
-        )
-    ]
+    pages: list[Page] = []
+    for kind in KINDS:
+        for audience in AUDIENCES:
+            found = list_fitting_advice(library, kinds=[kind], age_band="13_15", audience=audience, limit=99)
+            texts = tuple(sentence for advice in found for sentence in advice.sentences)
+            if not any((page.voice, page.texts) == (audience, texts) for page in pages):
+                pages.append(Page(f"advice: {kind}", audience, texts))
+    return pages
 
 
 def make_table(language: str = "en") -> str:

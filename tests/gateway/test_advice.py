@@ -8,10 +8,13 @@ import pytest
 
 from gateway.guidance.advice import (
     AGE_BANDS,
+    AUDIENCES,
     KINDS,
     Advice,
     AdviceLibrary,
+    Audience,
     fill_sentences,
+    get_audience,
     list_fitting_advice,
     load_advice,
 )
@@ -29,7 +32,9 @@ from tests.reading_level import (
 )
 
 LIBRARY = load_advice("en")
-READERS = [("child", True), ("adult", False)]
+# Readers for whom every kind has words of its own; an adult at work, or about their own childhood, needs fewer.
+EVERY_KIND: tuple[Audience, ...] = ("child", "friend", "adult")
+GENERAL = {"child": 7, "friend": 6, "adult": 7, "professional": 5, "adult_self": 5}
 GENERAL_OF_A_CHILD = [
     "not_your_fault",
     "call_999_if_worse",
@@ -42,8 +47,8 @@ GENERAL_OF_A_CHILD = [
 LONG_WORDS_ALLOWED = {"anything", "camera", "something"}
 
 
-def find_codes(*kinds: str, age_band: str | None = "13_15", is_child: bool = True, limit: int = 99) -> list[str]:
-    found = list_fitting_advice(LIBRARY, kinds=kinds, age_band=age_band, is_child=is_child, limit=limit)
+def find_codes(*kinds: str, age_band: str | None = "13_15", audience: Audience = "child", limit: int = 99) -> list[str]:
+    found = list_fitting_advice(LIBRARY, kinds=kinds, age_band=age_band, audience=audience, limit=limit)
     return [advice.code for advice in found]
 
 
@@ -60,13 +65,57 @@ def test_codes_of_the_form_are_those_of_the_library() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("audience", "is_child"), READERS)
+@pytest.mark.parametrize("audience", AUDIENCES)
 @pytest.mark.parametrize("age_band", [*AGE_BANDS, None])
-def test_every_kind_has_advice_of_its_own(kind: str, audience: str, is_child: bool, age_band: str | None) -> None:
-    found = list_fitting_advice(LIBRARY, kinds=[kind], age_band=age_band, is_child=is_child, limit=99)
-    assert kind in found[0].kinds
-    assert {advice.audience for advice in found} == {audience}
-    assert sum(advice.is_general for advice in found) == 7
+def test_every_kind_has_advice_of_its_own(kind: str, audience: Audience, age_band: str | None) -> None:
+    found = list_fitting_advice(LIBRARY, kinds=[kind], age_band=age_band, audience=audience, limit=99)
+    assert audience not in EVERY_KIND or kind in found[0].kinds
+    assert all(audience in {advice.audience, *advice.also} for advice in found)
+    assert sum(advice.is_general for advice in found) == GENERAL[audience]
+
+
+@pytest.mark.parametrize(
+    ("is_grown_up", "who", "audience"),
+    [
+        (False, "me", "child"),
+        (False, "", "child"),
+        (False, "friend", "friend"),
+        (False, "another_child", "friend"),
+        (False, "child_i_work_with", "friend"),
+        (False, "not_sure", "friend"),
+        (True, "me", "adult_self"),
+        (True, "", "adult"),
+        (True, "friend", "adult"),
+        (True, "child_i_look_after", "adult"),
+        (True, "child_i_work_with", "professional"),
+    ],
+)
+def test_reader_follows_from_age_and_whom_it_is_about(is_grown_up: bool, who: str, audience: str) -> None:
+    assert get_audience(is_grown_up=is_grown_up, who=who) == audience
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_but_a_child_about_itself_is_told_what_they_should_do_as_one(kind: str) -> None:
+    for audience in AUDIENCES:
+        found = list_fitting_advice(LIBRARY, kinds=[kind], age_band="13_15", audience=audience, limit=99)
+        text = " ".join(sentence for advice in found for sentence in advice.sentences)
+        if audience in {"friend", "adult", "professional"}:
+            assert not re.search("nude of you|you said yes|If you sent|camera off. You can end", text), audience
+        if audience in {"child", "adult_self"}:
+            assert "the child" not in text, audience
+
+
+def test_adult_about_their_own_childhood_is_sent_to_who_listens_to_adults() -> None:
+    text = str([advice.sentences for advice in LIBRARY.advice if advice.audience == "adult_self"])
+    assert "{samaritans}" in text
+    assert not re.search("{(childline|nspcc|report_remove)}", text)
+
+
+def test_adult_at_work_is_told_to_keep_to_their_procedure_and_gets_no_more() -> None:
+    found = find_codes(*KINDS, audience="professional")
+    assert found[0] == "adult_call_999"
+    assert {"professional_procedure", "professional_do_not_ask", "professional_do_not_copy"} <= set(found)
+    assert len(found) == 5
 
 
 def test_general_advice_of_a_child_is_what_it_must_be() -> None:
@@ -95,7 +144,7 @@ def test_most_special_comes_first_then_order_then_code() -> None:
     for order in (entries, entries[::-1]):
         library = AdviceLibrary(version="1", language="en", advice=order)
         found = list_fitting_advice(
-            library, kinds=["bullying", "no_such_kind"], age_band="13_15", is_child=True, limit=99
+            library, kinds=["bullying", "no_such_kind"], age_band="13_15", audience="child", limit=99
         )
         assert [advice.code for advice in found] == expected
 
@@ -107,8 +156,8 @@ def test_same_question_has_the_same_answer_whatever_the_order_of_its_kinds() -> 
 def test_help_for_nudes_follows_the_age() -> None:
     assert "nude_of_you" in find_codes("threatens_to_share", age_band="12_or_under")
     assert "nude_of_you" not in find_codes("threatens_to_share", age_band="18_plus")
-    assert "adult_nude_of_you" in find_codes("threatens_to_share", age_band="18_plus", is_child=False)
-    assert "adult_nude_of_child" in find_codes("threatens_to_share", age_band="13_15", is_child=False)
+    assert "adult_nude_of_you" in find_codes("threatens_to_share", age_band="18_plus", audience="adult")
+    assert "adult_nude_of_child" in find_codes("threatens_to_share", age_band="13_15", audience="adult")
 
 
 @pytest.mark.parametrize("advice", LIBRARY.advice, ids=lambda advice: advice.code)
@@ -122,9 +171,9 @@ def test_words_are_short_and_kind(advice: Advice) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("audience", "is_child"), READERS)
-def test_what_a_person_reads_is_easy(kind: str, audience: str, is_child: bool) -> None:
-    found = list_fitting_advice(LIBRARY, kinds=[kind], age_band="13_15", is_child=is_child, limit=99)
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_what_a_person_reads_is_easy(kind: str, audience: Audience) -> None:
+    found = list_fitting_advice(LIBRARY, kinds=[kind], age_band="13_15", audience=audience, limit=99)
     text = " ".join(sentence for advice in found for sentence in advice.sentences)
     assert len(words_of(text)) >= PROSE_WORDS
     assert grade_of(text) <= HIGHEST_GRADE, audience

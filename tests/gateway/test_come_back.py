@@ -11,7 +11,7 @@ from partner_sdk.key_files import KeyRole, load_signing_key
 from tests.builders import NOW, Agency
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import read_title
-from tests.gateway.return_builders import ANSWER, SHOWN, come_back, post_reply, send
+from tests.gateway.return_builders import ANSWER, SHOWN, WRONG_WORDS, come_back, post_reply, send, shape_of
 from tests.gateway.web_builders import LogCatcher
 
 
@@ -87,6 +87,8 @@ def test_replies_stand_newest_first_and_as_text_only(public: PublicHouse):
     assert text.index("The second.") < text.index("&lt;b&gt;The first.&lt;/b&gt;\nhttps://example.org")
     assert 'https://example.org"' not in text
     assert "Wednesday 25 November" in text
+    assert "We have answered you." in text
+    assert "We said we will answer you" not in text
 
 
 def test_reply_of_another_signer_or_for_another_reference_is_left_out_and_hides_no_other(public: PublicHouse):
@@ -98,7 +100,7 @@ def test_reply_of_another_signer_or_for_another_reference_is_left_out_and_hides_
     _, other_reference, _ = send(public)
     box = post_reply(public, report, other_reference, body="For somebody else.")
     item = {"envelope": to_base64url(box), "message_id": make_report_id(NOW, b"9" * 10), "reference": reference}
-    assert public.house.open_feed().post("/feed/replies", {"replies": [item]}).json == {"stored": 1}
+    assert public.house.open_feed().post("/feed/replies", {"replies": [item]}).json == {"results": ["stored"]}
     post_reply(public, report, reference)
     with LogCatcher() as log:
         text = come_back(public, reference, words).text()
@@ -150,14 +152,29 @@ def test_page_in_the_other_language_stays_inside(public: PublicHouse):
     assert ANSWER in person.text()
 
 
-def test_coming_back_ends_a_form_that_was_begun_in_this_browser(public: PublicHouse):
+def test_coming_back_ends_a_form_that_was_begun_in_this_browser_and_said_so_before(public: PublicHouse):
     _, reference, words = send(public)
     person = public.person().start().walk_to("/11")
-    before = len(public.house.rows("drafts"))
+    before, old_tab = len(public.house.rows("drafts")), person.fill({"name": "Old-Tab-Marker"})
     person.get("/16")
-    person.press(reference=reference, words_typed=words)
+    assert "Did you start to tell us something? Send it first." in person.text()
+    person.press(reference=reference, words_typed=WRONG_WORDS)
+    assert len(public.drafts_of(person)) == 1  # nothing is wiped by wrong words
+    person.press(words_typed=words)
     assert person.path == "/17"
     assert len(public.house.rows("drafts")) == before
+    person.post("/11", old_tab)
+    assert read_title(person.page) == "This page is an old one"
+    assert "Old-Tab-Marker" in person.text()
+
+
+def test_page_to_come_back_is_the_same_for_who_has_begun_a_form_and_who_has_not(public: PublicHouse):
+    person = public.person().start().walk_to("/11")
+    pages = []
+    for one in (person, public.person()):
+        one.get("/16")
+        pages.append(shape_of(one))
+    assert pages[0] == pages[1]
 
 
 def test_language_on_the_way_back_keeps_both_fields(public: PublicHouse):

@@ -17,7 +17,7 @@ START_AGAIN = "Start again, and tell us your number."
 
 def test_full_queue_at_send_sends_without_a_code(public: PublicHouse):
     person = public.person().start().walk_to("/14")
-    with full(public.app.extensions["public_door"].ways_back.codes.queue):
+    with full(public, queue="to_send"):
         person.send()
     assert read_title(person.page) == THANKS
     assert len(re.findall(r'<p class="reference', person.text())) == 1
@@ -66,6 +66,8 @@ def test_adding_more_is_a_supplement_that_names_the_first_reference(public: Publ
     public.house.clock.advance(days=2)
     person = come_back(public, reference, words)
     person.press("add")
+    assert person.path == "/3"
+    person.press(danger="no")
     assert person.path == "/9"
     person.press(story="There is more.")
     assert read_title(person.page) == "Add this to what you sent"
@@ -89,6 +91,7 @@ def add_more(public: PublicHouse, reference: str, words: str) -> Person:
     """Come back, add a sentence and send it; return the person at the thank-you page."""
     person = come_back(public, reference, words)
     person.press("add")
+    person.press(danger="no")
     person.press(story="There is more.")
     person.send()
     assert read_title(person.page) == THANKS
@@ -133,7 +136,7 @@ def test_who_has_a_return_code_is_shown_the_way_back_and_never_told_to_start_aga
 
 def test_who_has_no_return_code_is_told_to_start_again_with_the_number(public: PublicHouse):
     person = public.person().start().walk_to("/14")
-    with full(public.app.extensions["public_door"].ways_back.codes.queue):
+    with full(public, queue="to_send"):
         person.send()
     assert START_AGAIN in person.text()
     assert 'href="/16"' not in person.text()
@@ -143,6 +146,7 @@ def test_adding_more_by_a_grown_up_promises_no_day(public: PublicHouse):
     _, reference, words = send(public, p4={"under_18": "no"})
     person = come_back(public, reference, words)
     person.press("add")
+    person.press(danger="no")
     person.press(story="There is more.")
     person.send()
     assert [report.reply_by for report in public.reports()] == [None, None]
@@ -174,3 +178,71 @@ def test_send_pressed_twice_shows_the_same_words(public: PublicHouse):
         shown.append(read_numbers(person))
     assert shown[0] == shown[1]
     assert len(public.house.rows("return_places")) == 1
+
+
+def test_danger_comes_first_in_what_is_added_and_decides_how_soon_it_is_read(public: PublicHouse):
+    _, reference, words = send(public)
+    person = come_back(public, reference, words)
+    person.press("add")
+    person.press(danger="yes")
+    assert person.path == "/3a"
+    person.press(called="cannot_call")
+    assert person.path == "/9"
+    person.press()  # who is in danger need not say more
+    assert read_title(person.page) == "Add this to what you sent"
+    person.send()
+    assert read_title(person.page) == THANKS
+    second = public.reports()[1]
+    assert (second.clear.kind, second.clear.priority, second.danger) == ("supplement", "P1", "yes")
+    assert second.signals == ("danger-cannot_call",)
+
+
+def test_what_is_added_without_danger_needs_a_few_words(public: PublicHouse):
+    _, reference, words = send(public)
+    person = come_back(public, reference, words)
+    person.press("add")
+    person.press()
+    assert (person.path, person.text().count("Error")) != ("/9", 0)
+    assert read_title(person.page).startswith("Error:")
+    person.press(danger="no")
+    person.press()
+    assert read_title(person.page).startswith("Error:")
+    assert len(public.reports()) == 1
+
+
+def test_back_from_what_is_added_leads_to_the_replies_and_keeps_what_was_typed(public: PublicHouse):
+    _, reference, words = send(public)
+    person = come_back(public, reference, words)
+    person.press("add")
+    person.press(danger="not_sure")
+    person.press(story="There is more.")
+    assert person.path == "/14"
+    form = person.fill({}, "back")
+    person.post("/14", form)
+    assert person.path == "/9"
+    person.press("language")
+    assert (person.path, "There is more." in person.text()) == ("/9", True)
+    person.press("back")
+    assert person.path == "/3"
+    person.press("back")
+    assert person.path == "/17"
+    person.press("add")
+    person.press()
+    assert (person.path, "There is more." in person.text()) == ("/9", True)
+    person.press("see:privacy")
+    assert person.path == "/1f"
+    person.press("return")
+    assert person.path == "/9"
+
+
+def test_page_of_an_addition_that_was_sent_leads_to_its_thank_you_page(public: PublicHouse):
+    _, reference, words = send(public)
+    person = come_back(public, reference, words)
+    person.press("add")
+    person.press(danger="no")
+    story_form = person.fill({"story": "There is more."})
+    person.post("/9", story_form)
+    person.send()
+    person.post("/9", story_form)
+    assert read_title(person.page) == THANKS
+    assert len(public.reports()) == 2

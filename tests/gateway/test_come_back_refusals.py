@@ -1,6 +1,7 @@
 """With the number or the words alone nobody learns anything: one sentence, one status, and nothing in any file."""
 
 import re
+from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -15,7 +16,7 @@ from partner_sdk.key_files import load_xwing_private_key
 from partner_sdk.reply_message import place_context, reply_context
 from partner_sdk.sealing import make_suite
 from tests.builders import NOW
-from tests.gateway.public_fixtures import PublicHouse
+from tests.gateway.public_fixtures import PublicHouse, make_public_house
 from tests.gateway.public_person import list_files, read_title
 from tests.gateway.return_builders import (
     ANSWER,
@@ -63,9 +64,7 @@ def make_refusals(public: PublicHouse) -> dict[str, tuple[str, str]]:
         "words of another": (other_reference, words),
         "unknown reference": (UNKNOWN_REFERENCE, words),
         "sandbox reference": (f"TEST-{UNKNOWN_REFERENCE}", words),
-        "no reference": ("", words),
         "not a reference": ("hello", words),
-        "no words": (reference, ""),
         "three words": (reference, " ".join(rest)),
         "unknown words": (reference, "qwe rty uio pas"),
     }
@@ -79,7 +78,7 @@ def test_everything_that_is_wrong_shows_one_sentence_with_one_status(public: Pub
         assert REFUSED in person.text(), name
         assert read_title(person.page) == f"Error: {ASKED}", name
         pages.add((person.page.status_code, person.path, shape_of(person)))
-    assert len(refusals) == 11
+    assert len(refusals) == 9
     assert {status for status, _, _ in pages} == {200}
     assert len(pages) == 1
 
@@ -127,13 +126,67 @@ def test_costly_step_is_paid_only_behind_the_lookup(public: PublicHouse, monkeyp
     assert paid == [reference]
 
 
-def test_full_queue_shows_the_same_sentence_to_who_returns(public: PublicHouse):
+@pytest.mark.parametrize("known", [True, False])
+def test_full_queue_is_said_before_the_reference_is_looked_up_and_counts_no_try(public: PublicHouse, known: bool):
     _, reference, words = send(public)
-    wrong = shape_of(come_back(public, reference, WRONG_WORDS))
-    queue = public.app.extensions["public_door"].ways_back.codes.queue
-    with full(queue):
-        assert shape_of(come_back(public, reference, words)) == wrong
+    with full(public, queue="to_return"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gateway.public.returning.way_back.find_return_place", None)  # a lookup would fail
+        for _ in range(6):
+            person = come_back(public, reference if known else UNKNOWN_REFERENCE, words)
+            assert (person.page.status_code, person.page.headers["Retry-After"]) == (503, "60")
+            assert "Wait a minute" in person.text()
+            assert f'value="{words}"' in person.text()
+            assert "tel:" in person.text()
     assert come_back(public, reference, words).path == "/17"
+
+
+def test_flood_of_sends_leaves_the_way_back_free(public: PublicHouse):
+    _, reference, words = send(public)
+    with full(public, queue="to_send"):
+        assert come_back(public, reference, words).path == "/17"
+
+
+def test_right_words_are_never_a_try_too_many(public: PublicHouse):
+    _, reference, words = send(public)
+    assert [come_back(public, reference, words).path for _ in range(7)] == ["/17"] * 7
+
+
+@pytest.mark.parametrize("no_code", ["lemon", "qwe rty uio pas", "lemon kite otter zebra lemon"])
+def test_words_that_can_be_no_code_are_not_counted(public: PublicHouse, no_code: str):
+    _, reference, words = send(public)
+    for _ in range(6):
+        assert REFUSED in come_back(public, reference, no_code).text()
+    assert come_back(public, reference, words).path == "/17"
+
+
+def test_wrong_words_from_another_network_leave_five_tries_here(public: PublicHouse):
+    _, reference, words = send(public)
+    for _ in range(6):
+        come_back(public, reference, WRONG_WORDS, address="203.0.113.9")
+    assert REFUSED in come_back(public, reference, words, address="203.0.113.9").text()
+    assert come_back(public, reference, words).path == "/17"
+
+
+def test_thirty_wrong_tries_from_all_networks_together_are_the_end(
+    public: PublicHouse,
+):
+    _, reference, words = send(public)
+    for network in range(6):
+        for _ in range(5):
+            come_back(public, reference, WRONG_WORDS, address=f"203.0.{network}.9")
+    assert REFUSED in come_back(public, reference, words).text()
+
+
+@pytest.mark.parametrize(("reference", "words", "target"), [("", "", "reference"), ("K7QF", "", "words_typed")])
+def test_field_that_was_left_empty_is_said_without_a_lookup(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch, reference: str, words: str, target: str
+):
+    monkeypatch.setattr("gateway.public.returning.way_back.find_return_place", None)
+    person = come_back(public, reference, words)
+    assert person.page.status_code == 200
+    assert person.text().count("Type both your number and your four words.") == 2
+    assert f'href="#{target}"' in person.text()
+    assert REFUSED not in person.text()
 
 
 def test_storage_that_is_down_is_said_and_what_was_typed_stays(public: PublicHouse):
@@ -148,12 +201,15 @@ def test_storage_that_is_down_is_said_and_what_was_typed_stays(public: PublicHou
         assert REFUSED not in person.text()
 
 
-def test_full_table_of_drafts_is_said(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+def test_full_table_of_drafts_lets_in_who_has_the_words(tmp_path: Path):
+    public = make_public_house(tmp_path, drafts_max_rows=1)
     _, reference, words = send(public)
-    monkeypatch.setattr("gateway.public.visiting.draft_rows.has_rows", lambda _connection, *, number: number > 0)
-    person = come_back(public, reference, words)
-    assert person.page.status_code == 503
-    assert "tel:" in person.text()
+    public.person().start().walk_to("/4")
+    late = public.person()
+    late.get("/")
+    late.press("start")
+    assert late.page.status_code == 503
+    assert come_back(public, reference, words).path == "/17"
 
 
 def test_neither_words_nor_replies_are_in_any_file_log_or_cookie(public: PublicHouse):

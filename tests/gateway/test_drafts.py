@@ -8,6 +8,7 @@ from gateway.public.visiting.drafts import (
     PADDED_SIZES,
     SECRET_BYTES,
     Draft,
+    DraftTooBigError,
     DraftUnreadableError,
     is_known_mac,
     make_journey_keys,
@@ -104,3 +105,8 @@ def test_text_mac_needs_the_key_and_knows_the_same_text_again():
     assert is_known_mac(mac, known=[b"", mac])
     assert not is_known_mac(mac, known=[make_text_mac(answers, keys=OTHER_KEYS)])
     assert not is_known_mac(mac, known=[make_text_mac({"name": ["sam"]}, keys=KEYS)])
+
+
+def test_draft_that_does_not_fit_is_an_error_of_its_own() -> None:
+    with pytest.raises(DraftTooBigError):
+        box_of(make_draft(story=["x" * PADDED_SIZES[1]]))

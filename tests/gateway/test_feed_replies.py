@@ -7,6 +7,7 @@ from partner_sdk import problems
 from partner_sdk.canonical import make_report_id, to_base64url
 from partner_sdk.feed_messages import MAX_REPLIES, MAX_REPLIES_BODY_BYTES
 from partner_sdk.problems import Problem
+from partner_sdk.reference import make_reference
 from partner_sdk.reply_message import MAX_REPLY_ENVELOPE_BYTES
 from tests.builders import DAY, FEED_ORIGIN, NOW, Door, House, make_box
 from tests.problem_shape import check_problem
@@ -35,16 +36,26 @@ def reply(box: bytes, **changes: str) -> dict[str, str]:
 def test_reply_is_stored_once_however_often_it_is_posted(house: House, feed: Door, box: bytes):
     answers = [feed.post("/feed/replies", {"replies": [reply(box)]}).json for _ in range(2)]
 
-    assert answers == [{"stored": 1}, {"stored": 0}]
+    assert answers == [{"results": ["stored"]}, {"results": ["known"]}]
     ((message_id, reference, posted_at, _digest, envelope),) = house.rows("replies")
     assert (message_id, reference, posted_at, envelope) == (MESSAGE_ID, REFERENCE, int(NOW.timestamp()), box)
 
 
-def test_reply_to_a_reference_that_is_not_known_is_no_fault_and_not_kept(house: House, feed: Door):
+def test_reply_to_a_reference_that_is_not_known_is_not_kept_and_the_desk_is_told(house: House, feed: Door):
     answer = feed.post("/feed/replies", {"replies": [reply(make_box(house.agency.sealing_key))]})
 
-    assert (answer.status_code, answer.json) == (200, {"stored": 0})
+    assert (answer.status_code, answer.json) == (200, {"results": ["no-place"]})
     assert house.rows("replies") == []
+
+
+def test_answer_says_of_each_message_in_order_what_became_of_it(house: House, feed: Door, box: bytes):
+    feed.post("/feed/replies", {"replies": [reply(box)]})
+    new, lost = (reply(box, message_id=make_report_id(NOW, bytes([one]) * 10)) for one in (1, 2))
+    lost["reference"] = make_reference("live", random=bytes([1]) * 6)
+    answer = feed.post("/feed/replies", {"replies": [lost, new, reply(box)]})
+
+    assert answer.data == b'{"results":["no-place","stored","known"]}'
+    assert len(house.rows("replies")) == 2
 
 
 def test_same_id_with_other_bytes_or_another_reference_is_a_conflict_and_nothing_is_stored(
@@ -85,5 +96,5 @@ def test_boxes_and_lists_have_a_size(house: House, feed: Door, box: bytes):
         return {"replies": [reply(largest, message_id=one) for one in ids]}
 
     refused(feed.post("/feed/replies", many(MAX_REPLIES + 1)), problems.MALFORMED_REQUEST)
-    assert feed.post("/feed/replies", many(MAX_REPLIES)).json == {"stored": MAX_REPLIES}
+    assert feed.post("/feed/replies", many(MAX_REPLIES)).json == {"results": ["stored"] * MAX_REPLIES}
     assert MAX_REPLIES * (MAX_REPLY_ENVELOPE_BYTES * 4 // 3 + 200) < MAX_REPLIES_BODY_BYTES

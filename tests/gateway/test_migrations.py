@@ -21,7 +21,7 @@ from tests.gateway.store_builders import new_industry_report, new_store
 OBJECTS = "SELECT name, type, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name != 'alembic_version'"
 FIRST_TABLES = {"reports", "mailbox", "invitations", "enrolments", "drafts", "published", "instance"}
 TABLES = FIRST_TABLES | {"return_places", "replies", "counts"}
-INDEXES = 7
+INDEXES = 8
 
 
 def describe(connection: Connection) -> dict[str, tuple[str, frozenset[str]]]:
@@ -81,7 +81,7 @@ def test_a_file_of_the_first_release_is_brought_up_and_keeps_its_rows(tmp_path: 
     store = new_store(tmp_path)
     with store.read() as connection:
         assert set(describe(connection)) >= TABLES
-        assert connection.exec_driver_sql("SELECT * FROM drafts").all() == [(b"\x01", 1, 2, b"\x03")]
+        assert connection.exec_driver_sql("SELECT * FROM drafts").all() == [(b"\x01", 1, 2, b"\x03", "writing")]
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:

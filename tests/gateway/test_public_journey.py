@@ -232,17 +232,20 @@ def test_only_the_detail_of_the_picked_way_is_needed(way: str, detail: str):
     [
         ({"contact_ways": ["text"]}, True),
         ({"contact_ways": ["call", "email"]}, True),
-        ({"contact_ways": ["text"], "near": ["not_sure"]}, True),
+        ({"contact_ways": ["text"], "near": ["not_sure"]}, False),
+        ({"contact_ways": ["text"], "near": []}, False),
         ({"contact_ways": ["call", "school", "adult"]}, False),
         ({"contact_ways": ["text"], "age": ["12_or_under"]}, False),
+        ({"contact_ways": ["text"], "age": ["rather_not_say"]}, False),
         ({"contact_ways": ["text"], "who": ["friend"], "their_age": ["13_15"]}, True),
         ({"contact_ways": ["text"], "who": ["friend"], "their_age": ["12_or_under"]}, False),
+        ({"contact_ways": ["text"], "who": ["friend"], "their_age": ["rather_not_say"]}, False),
         ({"contact_ways": ["email"], "under_18": ["no"], "who": ["friend"], "their_age": ["12_or_under"]}, False),
         ({"contact_ways": ["text"], "near": ["yes"]}, False),
     ],
 )
 def test_short_note_is_offered_only_where_it_is_safe(changed: dict[str, list[str]], *, is_shown: bool):
-    field, answers = FIELD_BY_NAME["may_send_note"], {**SHORT, **changed, "may_send_note": ["yes"]}
+    field, answers = FIELD_BY_NAME["may_send_note"], {**SHORT, "near": ["no"], **changed, "may_send_note": ["yes"]}
     assert field.is_shown(answers) is is_shown
     assert ("may_send_note" in keep_on_path(answers)) is is_shown
 

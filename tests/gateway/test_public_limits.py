@@ -1,14 +1,21 @@
 """Limits at the public door flag and slow down; they never drop a report, and never fail with their store."""
 
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from limits.storage import MemoryStorage
+from werkzeug.datastructures import MultiDict
 
 from gateway.config import LimitsConfig
 from gateway.limits import LimitState
+from gateway.public.returning.return_code import DerivationQueue
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
-from tests.gateway.public_person import read_form, read_title
+from tests.gateway.public_person import Person, read_form, read_title
+from tests.gateway.return_builders import read_numbers
 
 MARKER = "These are my own words."
 
@@ -16,19 +23,124 @@ MARKER = "These are my own words."
 def put_over(public: PublicHouse, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let the named limits answer that this network is over."""
 
+    count = public.gateway.limits.limit_state
+
     def state(name: str, *, subject: str | None = None) -> LimitState:
-        return LimitState(name, name in names, 1, 600, 0, 600)
+        return LimitState(name, True, 1, 600, 0, 600) if name in names else count(name, subject=subject)
 
     monkeypatch.setattr(public.gateway.limits, "limit_state", state)
 
 
-def test_send_over_the_limit_is_flagged_and_stored(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
-    person = public.person().start().walk_to("/14")
+def test_send_over_the_limit_waits_with_its_words_and_is_then_flagged_and_stored(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    person = public.person().start().walk_to("/14", p9={"story": MARKER})
     public.house.clock.advance(minutes=5)
     put_over(public, monkeypatch, "public-send")
+    for _ in range(2):  # the second was pressed at once
+        person.send()
+        assert (person.page.status_code, person.path) == (429, "/14")
+        assert "Wait a few seconds" in person.text()
+        assert MARKER in person.text()
+    assert public.reports() == []
+    public.house.clock.advance(seconds=5)
     person.send()
     assert read_title(person.page) == "We have got what you sent"
     assert public.reports()[0].signals == ("limited",)
+
+
+def test_more_words_after_send_wait_too_over_the_limit(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    person = public.person().start().walk_to("/9")
+    story_form = person.fill({"story": "The first words."})
+    person.post("/9", story_form)
+    person.walk_to("/14").send()
+    put_over(public, monkeypatch, "public-send")
+    story_form["story"] = MARKER
+    person.post("/9", story_form)
+    person.send()
+    assert (person.page.status_code, len(public.reports())) == (429, 1)
+    public.house.clock.advance(seconds=5)
+    person.send()
+    assert [report.story for report in public.reports()] == ["The first words.", MARKER]
+
+
+@pytest.mark.parametrize(("is_over", "numbers"), [(True, 1), (False, 2)])
+def test_send_over_the_limit_has_no_words_while_another_code_is_made(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch, is_over: bool, numbers: int
+):
+    person = public.person().start().walk_to("/14")
+    if is_over:
+        put_over(public, monkeypatch, "public-send")
+        person.send()
+        public.house.clock.advance(seconds=5)
+    queue = public.app.extensions["public_door"].ways_back.codes.to_send
+    with at_work(queue, seconds=0.5):
+        person.send()
+    assert read_title(person.page) == "We have got what you sent"
+    assert len(read_numbers(person)) == numbers
+
+
+def test_send_over_the_limit_has_its_words_while_no_other_code_is_made(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    person = public.person().start().walk_to("/14")
+    put_over(public, monkeypatch, "public-send")
+    person.send()
+    public.house.clock.advance(seconds=5)
+    person.send()
+    assert len(read_numbers(person)) == 2
+
+
+@contextmanager
+def at_work(queue: DerivationQueue, *, seconds: float) -> Iterator[None]:
+    """Let somebody else have the turn for a while."""
+    has_begun = threading.Event()
+
+    def work() -> None:
+        with queue.turn():
+            has_begun.set()
+            time.sleep(seconds)
+
+    other = threading.Thread(target=work)
+    other.start()
+    assert has_begun.wait(10)
+    yield
+    other.join()
+
+
+def press_without_cookie(public: PublicHouse, path: str, form: MultiDict[str, str]) -> Person:
+    """Post a form into a browser that has no cookie yet, as after its cookies were wiped."""
+    person = public.person()
+    person.post(path, form)
+    return person
+
+
+@pytest.mark.parametrize("path", ["/9", "/14"])
+def test_page_that_lost_its_cookie_counts_as_a_start_and_waits_over_the_limit(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch, path: str
+):
+    former = public.person().start().walk_to(path, p9={"story": MARKER})
+    form = former.fill({"story": MARKER} if path == "/9" else {}, "continue" if path == "/9" else "send")
+    put_over(public, monkeypatch, "public-start")
+    person = press_without_cookie(public, path, form)
+    action = form["action"]
+    assert (person.page.status_code, "Wait a few seconds" in person.text()) == (429, True)
+    person.press(action)
+    assert person.page.status_code == 429  # pressed at once
+    assert "journey" not in public.session_of(person)
+    public.house.clock.advance(seconds=5)
+    person.press(action)
+    assert "Press the button one more time" in person.text()
+    assert MARKER in person.text()
+    person.press(action)
+    assert person.path == ("/10" if path == "/9" else "/15")
+
+
+def test_page_that_lost_its_cookie_is_counted_like_a_start(public: PublicHouse):
+    form = public.person().start().walk_to("/14").fill({}, "send")
+    statuses = [press_without_cookie(public, "/14", form).page.status_code for _ in range(301)]
+    assert statuses[:299] == [400] * 299
+    assert statuses[300] == 429
 
 
 def test_step_over_the_limit_waits_a_few_seconds_with_its_words(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
@@ -59,34 +171,74 @@ def test_start_over_the_limit_waits_too(public: PublicHouse, monkeypatch: pytest
     assert person.path == "/2"
 
 
-@pytest.mark.parametrize("waits_at", ["/", "/4"])
-def test_cookie_that_waited_starts_one_journey_however_often_it_is_posted(
-    public: PublicHouse, monkeypatch: pytest.MonkeyPatch, waits_at: str
+def copy_browser(public: PublicHouse, person: Person) -> Person:
+    """Return another browser with a person's cookies, which shows the same page."""
+    other = public.person()
+    other.client._cookies.update(person.client._cookies)
+    other.page, other.path = person.page, person.path
+    return other
+
+
+def test_wait_starts_one_journey_however_often_its_cookie_is_posted(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
 ):
     person = public.person()
     person.get("/")
-    start_form = person.fill({}, "start")
-    if waits_at == "/4":
-        person.press("start")
-        person.walk_to("/4")
-    put_over(public, monkeypatch, "public-start", "public-step")
-    person.press()
+    put_over(public, monkeypatch, "public-start")
+    person.press("start")
     assert person.page.status_code == 429
     public.house.clock.advance(seconds=5)
-    cookies, former = dict(person.client._cookies), {row[0] for row in public.house.rows("drafts")}
-    made = set()
-    for _ in range(4):
-        other = public.person()
-        other.client._cookies.update(cookies)
-        other.post("/", start_form)
-        assert other.path == "/2"
-        other.press()
-        other.press(danger="no")
-        made |= {row[0] for row in public.house.rows("drafts")} - former
-        # The journey that it leads to starts no further one without another wait.
-        other.post("/", start_form)
+    copies = [copy_browser(public, person) for _ in range(4)]
+    for one in copies:
+        one.press("start")
+    assert [one.path for one in copies] == ["/2", "/", "/", "/"]
+    assert [one.page.status_code for one in copies] == [200, 429, 429, 429]
+
+
+def test_cookie_that_was_copied_while_it_waited_does_not_know_the_journey_that_follows(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    stranger = public.person()
+    stranger.get("/")
+    with pytest.MonkeyPatch.context() as patch:
+        put_over(public, patch, "public-start")
+        stranger.press("start")
+    public.house.clock.advance(seconds=5)
+    child = copy_browser(public, stranger)
+    for one in (child, stranger):
+        one.press("start")
+        assert one.path == "/2"
+    assert public.secret_of(child) != public.secret_of(stranger)
+
+
+def test_wait_at_a_step_lets_that_journey_walk_on_and_nothing_else(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    person = public.person().start().walk_to("/4")
+    put_over(public, monkeypatch, "public-step", "public-start", "public-return", "public-send")
+    person.press(under_18="yes")
+    public.house.clock.advance(seconds=5)
+    person.press()
+    assert person.walk_to("/14").path == "/14"
+    person.send()
+    assert person.page.status_code == 429
+    for path, action in (("/", "start"), ("/16", "continue")):
+        other = copy_browser(public, person)
+        other.get(path)
+        other.press(action)
         assert other.page.status_code == 429
-    assert len(made) == 1
+
+
+def test_each_wait_lets_one_try_to_come_back_through(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    person = public.person()
+    person.get("/16")
+    put_over(public, monkeypatch, "public-return")
+    statuses = []
+    for _ in range(3):
+        person.press(reference="C5H6-6S35C-3", words_typed="lemon kite otter zebra")
+        statuses.append(person.page.status_code)
+        public.house.clock.advance(seconds=5)
+    assert statuses == [429, 200, 429]
 
 
 def test_start_is_refused_kindly_when_there_are_too_many_drafts(tmp_path: Path):
@@ -124,6 +276,14 @@ def test_words_that_lost_their_cookie_are_sent_whatever_the_number_of_drafts(tmp
     fresh.post("/14", fresh.fill({}, "send"))
     assert read_title(fresh.page) == "We have got what you sent"
     assert public.reports()[0].story == MARKER
+
+
+def test_records_of_what_was_sent_close_the_form_to_nobody(tmp_path: Path):
+    public = make_public_house(tmp_path, drafts_max_rows=2)
+    for _ in range(3):
+        public.person().start().walk_to("/14").send()
+    assert {row[4] for row in public.house.rows("drafts")} == {"sent"}
+    assert public.person().start().walk_to("/4").path == "/4"
 
 
 def test_real_limit_counts_starts_of_one_network(public: PublicHouse):

@@ -15,7 +15,7 @@ from partner_sdk.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
 from tests.gateway.public_person import SHORT_ANSWERS, Person, read_title
-from tests.gateway.public_walks import ALL_WAYS, ScreenAnswers
+from tests.gateway.public_walks import ADULT, ALL_WAYS, ScreenAnswers
 
 FIRST_PAGE_BYTES = 14_000
 LATER_PAGE_BYTES = 8_000
@@ -28,7 +28,7 @@ NOT_NEUTRAL = re.compile(
 )
 ERROR = re.compile("^(Error|Gwall): ")
 # The numbers of the help bar, for everyone: other tests have who is told other ones.
-HELP_LINKS = re.compile(r'href="tel:(999|911)"'), re.compile(r'href="tel:(08001111|08088005000)"')
+HELP_LINKS = re.compile(r'href="tel:(999|911)"'), re.compile(r'href="tel:(08001111|08088005000|116123)"')
 
 
 def walk_all_pages(public: PublicHouse, language: str = "en") -> dict[str, str]:
@@ -310,10 +310,48 @@ def test_child_is_told_by_when_an_answer_comes(public: PublicHouse, answer: str)
 
 
 def test_adult_is_told_that_we_ask_if_we_need_more(public: PublicHouse):
-    text = thanks_of(public, "no")
+    person = public.person().start().walk_to("/14", ADULT).send()
+    text = person.text()
     assert "If we need to know more" in text
     assert "We will answer you by" not in text
     assert "0808 800 5000" in text
+    assert "Thank you for telling us. You did the right thing." in text
+    assert "not in trouble" not in text
+
+
+def test_other_sites_open_beside_the_form_and_the_page_says_so_once(pages: dict[str, str]):
+    outside = 0
+    for path, text in pages.items():
+        links = re.findall(r'<a class="call" href="https://[^>]*>', text)
+        assert all('target="_blank" rel="noopener noreferrer"' in link for link in links), path
+        lists = [part.split("</ul>")[0] for part in text.split('<ul class="posts">')[1:]]
+        with_sites = sum('href="https://' in part for part in lists)
+        assert len(re.findall("A link opens a new page|Mae dolen yn agor tudalen newydd", text)) == with_sites, path
+        outside += len(links)
+    assert outside > 10
+
+
+def test_who_falls_out_of_the_form_is_told_why_it_is_blank_once(public: PublicHouse):
+    said = "You left the form. It is blank now, to keep you safe."
+    person = public.person()
+    person.get("/")
+    assert said not in person.text()
+    person.start().walk_to("/9", p9={"story": "Quiet words"})
+    person.get("/7", Sec_Fetch_Site="none")
+    assert person.page.location == "/"
+    person.get("/", Sec_Fetch_Site="none")
+    assert said in person.text()
+    assert "Quiet words" not in person.text()
+    person.get("/")
+    assert said not in person.text()
+
+
+def test_who_has_no_journey_is_not_told_that_they_left_one(public: PublicHouse):
+    person = public.person()
+    person.get("/")
+    person.get("/7")
+    person.get("/")
+    assert "You left the form" not in person.text()
 
 
 @pytest.mark.parametrize(

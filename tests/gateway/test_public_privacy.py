@@ -101,7 +101,8 @@ def test_state_of_another_gateway_or_an_altered_one_is_none():
         started_at=2**33,
         placement="x" * 40,
         waited_from=2**33,
-        next_secret=bytes(32),
+        wait_mark=bytes(16),
+        walks_mark=bytes(16),
     )
     box = seal_state(fullest, key=key, nonce=bytes(12))
     assert find_state(box, key=key) == fullest

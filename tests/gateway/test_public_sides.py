@@ -1,6 +1,7 @@
 """Side pages: open to all, never with a typed word; from the middle of the form they save it and lead back into it."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from gateway.public.journey import FIELD_BY_NAME, list_path
 from gateway.public.journey.places import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.wording import load_wording
 from tests.builders import PUBLIC_ORIGIN
-from tests.gateway.public_fixtures import PublicHouse
+from tests.gateway.public_fixtures import PublicHouse, make_public_house
 from tests.gateway.public_person import Person, read_form, read_title
 from tests.gateway.public_walks import LONG_WAY, flatten
 
@@ -220,3 +221,13 @@ def test_there_are_no_other_side_pages(public: PublicHouse):
         person.get(path)
         assert person.page.status_code == 404, path
         assert "tel:999" in person.text()
+
+
+def test_who_sees_my_words_says_where_to_ask(tmp_path: Path):
+    person = make_public_house(tmp_path / "with", agency_contact="Example Agency, 1 Example Road").person()
+    person.get("/1f")
+    assert "To ask, write to Example Agency, 1 Example Road." in person.text()
+    person = make_public_house(tmp_path / "without").person()
+    person.get("/1f")
+    assert "To ask, tell us in the form." in person.text()
+    assert "Your school does not, unless you pick it." in person.text()

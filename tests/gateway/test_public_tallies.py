@@ -94,3 +94,11 @@ def test_tap_from_another_site_or_visit_counts_nothing(public: PublicHouse):
     form = person.fill({}, "ok:yes")
     public.person().post("/15", form)
     assert counts_of(public) == {}
+
+
+def test_who_follows_a_link_on_and_on_is_counted_no_more(public: PublicHouse):
+    for _ in range(40):
+        person = public.person()
+        person.get("/?c=poster")
+        assert person.page.status_code == 200
+    assert counts_of(public) == {("campaign:poster", WEEK): 30}

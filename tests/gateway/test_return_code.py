@@ -5,16 +5,17 @@ import hmac
 import re
 import threading
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from gateway.public.returning.return_code import (
-    CODE_WORDS,
     WORD_COUNT,
     DerivationQueue,
-    ReturnCodes,
+    QueueFullError,
     ReturnWordsError,
     derive_seed,
     draw_code,
@@ -96,16 +97,35 @@ def test_list_that_is_not_what_codes_are_drawn_from_is_an_error_at_the_start(tmp
 
 
 def test_code_is_four_words_of_the_list_and_every_word_comes_alike() -> None:
-    first, last = bytes(8), b"\xff" * 8
-    assert draw_code(WORDS, random=lambda _: first) == " ".join([WORDS[0]] * CODE_WORDS)
-    assert draw_code(WORDS, random=lambda _: last) == " ".join([WORDS[-1]] * CODE_WORDS)
+    assert draw_code(WORDS, random=lambda _: b"\xff\xff\x00\x00\xff\xfe\x00\x01") == " ".join(
+        (WORDS[-1], WORDS[0], WORDS[-2], WORDS[1])
+    )
     assert draw_code(WORDS, random=lambda _: bytes(range(8))) == " ".join(
         (WORDS[0x0001], WORDS[0x0203], WORDS[0x0405], WORDS[0x0607])
     )
-    # Every pair of bytes once, as the first of a code: each word comes 32 times.
-    drawn = Counter(draw_code(WORDS, random=lambda _, n=n: n.to_bytes(2, "big") * 4).split()[0] for n in range(65536))
-    assert set(drawn) == set(WORDS)
-    assert set(drawn.values()) == {32}
+    # Every pair of bytes once, as the first of a code: each word that is none of the others comes 32 times.
+    drawn = Counter(draw_code(WORDS, random=make_source(n.to_bytes(2, "big") + REST)).split()[0] for n in range(65536))
+    assert {drawn[word] for word in WORDS if word not in FALLBACK} == {32}
+
+
+REST = bytes.fromhex("000000010002")
+FALLBACK = (WORDS[3], WORDS[0], WORDS[1], WORDS[2])
+
+
+def make_source(first: bytes) -> Callable[[int], bytes]:
+    """Make a source that gives `first` once, and then what makes four different words."""
+    left = [first]
+    return lambda _: left.pop() if left else bytes.fromhex("0003000000010002")
+
+
+def test_draw_with_a_word_twice_is_thrown_away_whole() -> None:
+    for repeated in ("0005000500060007", "0005000600070005", "0005080500060007"):  # 0x0805 is the same word as 0x0005
+        assert draw_code(WORDS, random=make_source(bytes.fromhex(repeated))) == " ".join(FALLBACK)
+
+
+def test_source_that_only_repeats_itself_gives_no_code() -> None:
+    with pytest.raises(ReturnWordsError):
+        draw_code(WORDS, random=bytes)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +198,12 @@ def test_one_derivation_runs_at_a_time() -> None:
         return "done"
 
     found: list[str | None] = []
-    threads = [threading.Thread(target=lambda: found.append(queue.run(work))) for _ in range(4)]
+
+    def take_turn() -> None:
+        with queue.turn():
+            found.append(work())
+
+    threads = [threading.Thread(target=take_turn) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -190,56 +215,68 @@ def hold(queue: DerivationQueue) -> tuple[threading.Thread, threading.Event]:
     """Keep the queue's one place at work until the event is set."""
     started, release = threading.Event(), threading.Event()
 
-    def work() -> bool:
-        started.set()
-        return release.wait(30)
+    def work() -> None:
+        with queue.turn():
+            started.set()
+            release.wait(30)
 
-    thread = threading.Thread(target=queue.run, args=(work,))
+    thread = threading.Thread(target=work)
     thread.start()
     assert started.wait(30)
     return thread, release
 
 
-def test_full_queue_says_so_at_once() -> None:
-    queue = DerivationQueue(most_waiting=0, wait_seconds=30)
+def has_turn(queue: DerivationQueue, *, may_wait: bool = True) -> bool:
+    """Say whether the queue gives a turn."""
+    with suppress(QueueFullError), queue.turn(may_wait=may_wait):
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("most_waiting", "may_wait"), [(0, True), (2, False)])
+def test_queue_that_is_full_or_not_idle_says_so_at_once(most_waiting: int, may_wait: bool) -> None:
+    queue = DerivationQueue(most_waiting=most_waiting, wait_seconds=30)
     thread, release = hold(queue)
     late = threading.Timer(5, release.set)  # who waits gets its turn then, and fails the test
     late.start()
-    assert queue.run(lambda: "never") is None
+    assert not has_turn(queue, may_wait=may_wait)
     late.cancel()
     release.set()
     thread.join()
-    assert queue.run(lambda: "now") == "now"
+    assert has_turn(queue, may_wait=may_wait)
 
 
 def test_wait_is_bounded() -> None:
     queue = DerivationQueue(most_waiting=1, wait_seconds=0.05)
     thread, release = hold(queue)
-    assert queue.run(lambda: "never") is None
+    assert not has_turn(queue)
     release.set()
     thread.join()
-    assert queue.run(lambda: "now") == "now"
+    assert has_turn(queue)
 
 
 def test_work_that_fails_gives_its_place_back() -> None:
     queue = DerivationQueue(most_waiting=0, wait_seconds=1)
-
-    def fail() -> None:
-        raise MemoryError("no 64 MiB")
-
     for _ in range(3):
-        with pytest.raises(MemoryError):
-            queue.run(fail)
-    assert queue.run(lambda: "now") == "now"
+        with pytest.raises(MemoryError), queue.turn():
+            raise MemoryError("no 64 MiB")
+    assert has_turn(queue)
 
 
-def test_codes_of_a_process_give_the_seed_or_none_when_the_queue_is_full() -> None:
+def test_codes_of_a_process_have_a_queue_to_send_and_one_to_return() -> None:
     codes = make_return_codes()
     code = codes.draw(random=lambda number: bytes(range(number)))
     assert codes.find_code(code.upper()) == code
-    assert codes.find_seed(code, reference=REFERENCE) == derive_seed(code, reference=REFERENCE)
-    full = ReturnCodes(words=codes.words, queue=DerivationQueue(most_waiting=0))
-    thread, release = hold(full.queue)
-    assert full.find_seed(code, reference=REFERENCE) is None
+    thread, release = hold(codes.to_send)
+    assert not has_turn(codes.to_send, may_wait=False)
+    assert has_turn(codes.to_return)
     release.set()
     thread.join()
+
+
+def test_both_queues_leave_one_of_four_threads_free() -> None:
+    codes, taken = make_return_codes(), 0
+    for queue in (codes.to_send, codes.to_return):
+        while queue._places.acquire(blocking=False):
+            taken += 1
+    assert taken == 3

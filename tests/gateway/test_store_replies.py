@@ -11,7 +11,6 @@ from gateway.store.replies import ConflictingReplyError, list_replies, post_repl
 from gateway.store.return_places import (
     extend_return_place,
     find_return_place,
-    has_return_place,
     put_return_place,
     sweep_return_places,
 )
@@ -35,7 +34,7 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def post(store: Store, number: int, *, reference: str = ONE, envelope: bytes = b"sealed", minutes: int = 0) -> bool:
+def post(store: Store, number: int, *, reference: str = ONE, envelope: bytes = b"sealed", minutes: int = 0) -> str:
     with store.write() as connection:
         return post_reply(
             connection,
@@ -67,7 +66,7 @@ def test_place_is_extended_and_never_shortened(store: Store) -> None:
 
 
 def test_replies_are_listed_newest_first_and_as_many_as_asked_for(store: Store) -> None:
-    assert [post(store, number, minutes=number) for number in (1, 3, 2)] == [True] * 3
+    assert [post(store, number, minutes=number) for number in (1, 3, 2)] == ["stored"] * 3
     assert waiting(store) == [message_id(3), message_id(2)]
     with store.read() as connection:
         (newest, _) = list_replies(connection, reference=ONE, limit=2)
@@ -75,8 +74,8 @@ def test_replies_are_listed_newest_first_and_as_many_as_asked_for(store: Store) 
 
 
 def test_same_reply_again_is_stored_once_and_another_under_its_id_is_refused(store: Store) -> None:
-    assert post(store, 1)
-    assert not post(store, 1)
+    assert post(store, 1) == "stored"
+    assert post(store, 1) == "known"
     with pytest.raises(ConflictingReplyError):
         post(store, 1, envelope=b"other bytes")
     with pytest.raises(ConflictingReplyError):
@@ -85,8 +84,13 @@ def test_same_reply_again_is_stored_once_and_another_under_its_id_is_refused(sto
 
 
 def test_reply_to_which_nobody_can_return_is_not_kept(store: Store) -> None:
-    assert not post(store, 1, reference=OTHER)
+    assert post(store, 1, reference=OTHER) == "no-place"
     assert waiting(store, OTHER) == []
+
+
+def test_place_that_has_expired_and_is_not_swept_yet_takes_no_reply(store: Store) -> None:
+    assert post(store, 1, minutes=24 * 60) == "no-place"
+    assert waiting(store) == []
 
 
 def test_place_goes_with_its_replies_and_leaves_the_others(store: Store) -> None:
@@ -98,8 +102,8 @@ def test_place_goes_with_its_replies_and_leaves_the_others(store: Store) -> None
     assert clean_store(store, now=NOW + DAY).places == 1
     assert (waiting(store), waiting(store, OTHER)) == ([], [message_id(2)])
     with store.read() as connection:
-        assert not has_return_place(connection, reference=ONE)
-        assert has_return_place(connection, reference=OTHER)
+        assert find_return_place(connection, reference=ONE, now=NOW) is None
+        assert find_return_place(connection, reference=OTHER, now=NOW) == b"other"
 
 
 def test_more_places_than_one_transaction_takes_are_swept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from tests.reading_level import sentences_of
 
 LONG_WORD_LETTERS = 6
-ENDINGS = ("_adult", "_parent", "_work", "_friend", "_other")
+ENDINGS = ("_adult", "_parent", "_work", "_self", "_friend", "_other")
 
 
 def walk(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

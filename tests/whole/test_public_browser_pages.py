@@ -11,11 +11,18 @@ from tests.whole.browser_walk import (
     EVERY_WAY,
     SHORTEST,
     SIDEWAYS,
+    go_on,
     list_page_faults,
     list_refused,
+    start,
+    walk_browser_to,
     walk_way,
 )
 from tests.whole.public_server import PublicServer, open_phone
+
+# Where the top that stays ends, and where what a link of a refusal leads to begins.
+SHOWN = """() => [document.querySelector('.top').getBoundingClientRect().bottom,
+  document.querySelector(location.hash).closest('.field').querySelector('.label').getBoundingClientRect().top]"""
 
 LANGUAGES_TO_RUN = pytest.mark.parametrize("language", LANGUAGES)
 PATHS = {f"/{screen.path}" for screen in SCREENS} - {"/"}
@@ -105,6 +112,24 @@ def test_every_side_page_is_right_for_everyone(browser: Browser, server: PublicS
         for path in paths:
             phone.page.goto(server.url + path)
             assert list_page_faults(phone.page, language=language) == [], path
+
+
+@LANGUAGES_TO_RUN
+def test_link_of_a_refusal_shows_the_label_and_the_words_below_the_top_of_a_small_screen(
+    browser: Browser, server: PublicServer, language: str
+):
+    with open_phone(browser, has_script=True, width=320, language=language) as phone:
+        page = phone.page
+        start(page, server.url)
+        walk_browser_to(page, server.url, "/12")
+        for way in ("call", "email"):
+            page.check(f"#contact_ways-{way}")
+        go_on(page)
+        for field in ("phone", "email"):
+            page.click(f"#faults a[href='#{field}']")
+            top, label = page.evaluate(SHOWN)
+            assert 50 < top < 75, "the top is one row"
+            assert top <= label, field
 
 
 def test_page_of_a_problem_of_machines_is_right_for_everyone(browser: Browser, server: PublicServer):

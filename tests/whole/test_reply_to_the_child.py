@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from gateway.app import make_app
+from gateway.desk.casework.additions import is_proven
+from gateway.desk.casework.cases import to_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.replying.replies import ReplyDraft, write_reply
 from gateway.desk.return_post.sending import send_replies
@@ -73,6 +75,7 @@ def test_what_is_added_later_joins_the_first_case(loop: Loop) -> None:
     person = come_back(loop, reference, words)
     person.press("add")
     loop.clock.advance(minutes=1)
+    person.press(danger="no")
     person.press(story=STORY)
     person.send()
     loop.collect()
@@ -82,3 +85,10 @@ def test_what_is_added_later_joins_the_first_case(loop: Loop) -> None:
     assert len({case.cluster_id for case in cases}) == 1
     added = next(case for case in cases if case.reference != reference)
     assert open_case(loop.desk, added.reference, actor=ACTOR).content.story == STORY
+    # Who came back with the words is proven to be who sent the first report, and is answered through the same code.
+    first = next(case for case in cases if case.reference == reference)
+    assert is_proven(to_case(added), earlier=to_case(first))
+    open_case(loop.desk, reference, actor=ACTOR)
+    write_reply(loop.desk, added.reference, ReplyDraft(ANSWER, is_the_reply=False), actor=ACTOR)
+    send_replies(loop.desk, loop.desk.make_feed())
+    assert ANSWER in come_back(loop, reference, words).text()

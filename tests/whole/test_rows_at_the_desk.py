@@ -7,6 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from gateway.app import make_app
+from gateway.desk.casework.additions import is_proven
+from gateway.desk.casework.cases import to_case
 from gateway.desk.store.schema import CASES, OUTGOING_POST
 from tests.desk.desk_loop import Loop, make_loop
 from tests.gateway.public_person import Person
@@ -112,9 +114,13 @@ def test_what_is_added_after_send_is_owed_an_answer_as_the_report_was(
     assert len({row.cluster_id for row in rows}) == 1
     assert [row.reply_owed for row in rows] == [is_owed] * 2
     assert [row.reply_by is not None for row in rows] == [is_owed] * 2
+    # Who sends again on the same journey holds the same return code: it is the same person.
+    first, added = sorted(map(to_case, rows), key=lambda case: case.adds_to is not None)
+    assert (added.adds_to, is_proven(added, earlier=first)) == (first.reference, True)
 
 
 ASKS_FOR_A_NOTE: ScreenAnswers = UNDER_18 | {
+    "/10": {"near": "no"},
     "/12": {"contact_ways": ["email"], "email": "sam@child.example"},
     "/12a": {"who_sees": "no", "may_send_note": "yes"},
 }
@@ -124,14 +130,26 @@ ASKS_FOR_A_NOTE: ScreenAnswers = UNDER_18 | {
     ("ages", "notes"),
     [
         ({"/5": {"age": "13_15"}}, 1),
+        ({"/5": {"age": "rather_not_say"}}, 0),
+        ({"/5": {"age": "13_15"}, "/10": {"near": "not_sure"}}, 0),
+        ({"/5": {"age": "13_15"}, "/10": {}}, 0),
         ({"/5": {"age": "12_or_under"}}, 0),
         ({"/4b": {"who": "friend"}, "/5": {"age": "13_15"}, "/5b": {"their_age": "13_15"}}, 1),
         ({"/4b": {"who": "friend"}, "/5": {"age": "13_15"}, "/5b": {"their_age": "12_or_under"}}, 0),
         ({"/4b": {"who": "friend"}, "/5": {"age": "12_or_under"}, "/5b": {"their_age": "13_15"}}, 0),
     ],
-    ids=["own 13 to 15", "own 12 or under", "friend 13 to 15", "friend 12 or under", "own 12 or under for a friend"],
+    ids=[
+        "own 13 to 15",
+        "own not said",
+        "not sure who is near",
+        "near left blank",
+        "own 12 or under",
+        "friend 13 to 15",
+        "friend 12 or under",
+        "own 12 or under for a friend",
+    ],
 )
-def test_note_is_queued_unless_12_or_under_was_said_on_either_side(
+def test_note_is_queued_only_above_12_on_both_sides_and_where_the_person_is_not_near(
     tmp_path: Path, ages: ScreenAnswers, notes: int
 ) -> None:
     loop = make_loop(tmp_path)

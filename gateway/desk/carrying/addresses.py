@@ -6,6 +6,9 @@ Never asks anybody whether an address exists, and never lets one carry more than
 import hashlib
 import hmac
 import re
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
 from typing import Final
 
 MAX_EMAIL_CHARACTERS: Final = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
@@ -19,6 +22,9 @@ _TOP_LABEL: Final = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{1,58}[a-z0-9]")
 # Python's codec is IDNA 2003; these characters mean another domain, or none, under IDNA 2008 (RFC 5894 §7.2).
 _TWO_MEANINGS: Final = frozenset("ßς\u200c\u200d")
 
+# Two names of one provider, which does not look at dots before the @ (support.google.com/mail/answer/7436150).
+_GOOGLE: Final = frozenset({"gmail.com", "googlemail.com"})
+
 _BETWEEN_DIGITS: Final = re.compile(r"[ \u00a0().\-\u2010-\u2013]")
 _MOST_TYPED: Final = 40
 # Ofcom's numbering plan: 071-075 and 077-079 are mobiles, 07624 those of the Isle of Man; 070 and 076 are not.
@@ -26,18 +32,21 @@ _UK_MOBILE: Final = re.compile(r"44(?:7[1-57-9][0-9]{8}|7624[0-9]{6})")
 _INTERNATIONAL: Final = re.compile(r"[1-9][0-9]{7,14}")  # ITU-T E.164: at most 15 digits
 
 _MAC_LABEL: Final = b"report-abuse desk address v1\x00"
+_DOMAIN_LABEL: Final = b"report-abuse desk domain v1\x00"
 
 
 def find_email_address(typed: str) -> str | None:
     """Return one plain ASCII address (its domain in lower case, IDNA), or None if the text is anything else."""
     text = typed.strip(" \u00a0")
     local, at, domain = text.partition("@")
-    if not at or len(local) > _MAX_LOCAL_CHARACTERS or not _LOCAL.fullmatch(local):
+    # An encoded word (RFC 2047 §2) is no address to whoever reads the header: it may stand for anything.
+    if not at or len(local) > _MAX_LOCAL_CHARACTERS or "=?" in local or not _LOCAL.fullmatch(local):
         return None
     ascii_domain = _find_domain(domain)
     if ascii_domain is None or len(local) + 1 + len(ascii_domain) > MAX_EMAIL_CHARACTERS:
         return None
-    return f"{local}@{ascii_domain}"
+    address = f"{local}@{ascii_domain}"
+    return address if _fits_a_header(address) else None
 
 
 def find_mobile_number(typed: str) -> str | None:
@@ -61,11 +70,34 @@ def find_mobile_number(typed: str) -> str | None:
 def make_address_mac(address: str, *, key: bytes) -> bytes:
     """Return a keyed hash by which two notes to one person are noticed, and nothing is read.
 
-    Letter case and what follows a plus sign lead into the same mailbox: they are left out.
+    Letter case and what follows a plus sign lead into the same mailbox, and at one provider dots and a second name of
+    its own do: they are left out. The note itself goes to the address as it was typed.
     """
     local, at, domain = address.lower().partition("@")
-    same = f"{local.split('+')[0]}@{domain}" if at else address
+    local = local.split("+")[0]
+    if domain in _GOOGLE:
+        local, domain = local.replace(".", ""), "gmail.com"
+    same = f"{local}@{domain}" if at else address
     return hmac.new(key, _MAC_LABEL + same.encode("ascii"), hashlib.sha256).digest()
+
+
+def make_domain_mac(address: str, *, key: bytes) -> bytes | None:
+    """Return a keyed hash of a mail address's domain, by which notes to it are counted; None for a number."""
+    _, at, domain = address.lower().partition("@")
+    same = "gmail.com" if domain in _GOOGLE else domain
+    return hmac.new(key, _DOMAIN_LABEL + same.encode("ascii"), hashlib.sha256).digest() if at else None
+
+
+def _fits_a_header(address: str) -> bool:
+    # The library that writes the mail reads addresses by grammar of its own: what it refuses, or reads otherwise, can
+    # not be written to. Any error counts: nothing typed may end a run.
+    try:
+        mail = EmailMessage(policy=SMTP)
+        mail["To"] = Address(addr_spec=address)
+        (read,) = mail["To"].addresses
+    except Exception:  # noqa: BLE001 - the grammar's own errors have no common class
+        return False
+    return str(read.addr_spec) == address
 
 
 def _find_domain(domain: str) -> str | None:

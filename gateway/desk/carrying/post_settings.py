@@ -15,7 +15,12 @@ MAILTO: Final = "mailto:"
 MOST_SENDER_CHARACTERS: Final = 11  # a sender that is a word has at most 11 characters (3GPP TS 23.040 §9.1.2.5)
 
 _SENDER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ]*[A-Za-z0-9])?")
-_COUNTRY_CODE: Final = re.compile(r"[1-9][0-9]{0,2}")
+# A country code, or more of a number's beginning, for a part of a country.
+_COUNTRY_CODE: Final = re.compile(r"[1-9][0-9]{0,6}")
+# +1 is the United States and Canada, and also twenty countries of the Caribbean with prices of their own: whoever
+# opens it names the area codes behind it.
+_SHARED_CODE: Final = "1"
+_SHORTEST_SHARED: Final = 4
 
 
 class PostRoomConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +39,11 @@ class PostRoomConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     sms_url: str = ""
     sms_token_file: str = ""
     sms_country_codes: tuple[str, ...] = ("44",)
+    # A text message costs money, and whoever fills in the form says where it goes: so many in a day, to all together.
+    sms_most_a_day: int = 200
+    # One note a day to a mailbox is no limit for who owns a domain. The large providers need room: most
+    # mailboxes are at one of a few.
+    mail_most_a_day_per_domain: int = 200
     folder: str = ""
 
 
@@ -46,6 +56,9 @@ class PagerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def check_post_settings(post_room: PostRoomConfig, *, pager: PagerConfig) -> None:
     """Raise `SettingsError` (`bad-settings`) naming the first key that does not fit the others."""
+    for name in ("sms_most_a_day", "mail_most_a_day_per_domain"):
+        if getattr(post_room, name) < 1:
+            raise _bad(f"post_room.{name}", "must be 1 or more")
     if post_room.mail != OFF:
         _check_mail(post_room)
     if post_room.sms != OFF:
@@ -86,6 +99,11 @@ def _check_sms(post_room: PostRoomConfig) -> None:
         raise _bad("post_room.sms_sender", f"must be 1 to {MOST_SENDER_CHARACTERS} letters, digits and spaces")
     if not post_room.sms_country_codes or not all(map(_COUNTRY_CODE.fullmatch, post_room.sms_country_codes)):
         raise _bad("post_room.sms_country_codes", 'must list country codes such as "44"')
+    if any(code.startswith(_SHARED_CODE) and len(code) < _SHORTEST_SHARED for code in post_room.sms_country_codes):
+        raise _bad(
+            "post_room.sms_country_codes",
+            'must not open all of "1", which many countries share: list 1 with an area code, such as "1202"',
+        )
     if post_room.sms == "webhook" and not is_safe_url(post_room.sms_url):
         raise _bad("post_room.sms_url", "must be an https address")
 

@@ -3,9 +3,10 @@
 Never sends to a country that the settings do not list: strangers' numbers abroad can be made to cost money.
 """
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import requests
 
@@ -14,6 +15,15 @@ from gateway.desk.carrying.post_settings import PostRoomConfig
 from gateway.desk.carrying.posting import post_json
 from gateway.desk.carrying.secret_files import read_secret_lines
 from partner_sdk.canonical import encode
+
+# Jersey, Guernsey and the Isle of Man share +44, and a text message there costs many times that of one in the UK. The
+# ranges are those of Ofcom's numbering plan, as libphonenumber spells them for JE, GG and IM (25 November 2026).
+_UK: Final = "44"
+_CROWN_DEPENDENCIES: Final = re.compile(
+    r"\+447(?:(?:50|82)9\d|937\d|700[378]|797\d"  # Jersey
+    r"|781\d|839\d|911[17]"  # Guernsey
+    r"|4576|[59]24\d|624\d)\d{5}"  # Isle of Man
+)
 
 
 class SmsProvider(Protocol):
@@ -62,5 +72,11 @@ def make_sms_provider(post_room: PostRoomConfig, *, session: requests.Session) -
 
 
 def is_country_open(number: str, *, post_room: PostRoomConfig) -> bool:
-    """Return whether the settings let a text message go to the country of this number."""
-    return number.startswith(tuple(f"+{code}" for code in post_room.sms_country_codes))
+    """Return whether the settings let a text message go to the country of this number.
+
+    A number of Jersey, Guernsey or the Isle of Man needs an entry of its own, such as 447797: 44 alone is not enough.
+    """
+    codes = post_room.sms_country_codes
+    if _CROWN_DEPENDENCIES.fullmatch(number):
+        codes = tuple(code for code in codes if code != _UK)
+    return number.startswith(tuple(f"+{code}" for code in codes))

@@ -4,6 +4,7 @@ from typing import Final
 
 from gateway.desk.casework.cases import CaseError
 from gateway.desk.feedback import tables
+from gateway.desk.return_post.messages import REPLIED_BY_RETURN_CODE
 
 KINDS: Final = tuple(code for code, _ in tables.KINDS)
 AGE_BANDS: Final = tuple(code for code, _ in tables.AGE_BANDS)
@@ -24,14 +25,13 @@ BEST_PLACED: Final = (
 )
 # How the reply that is owed was given; the last one needs a reason and stands for a reply that would do harm (R23).
 NO_SAFE_CONTACT: Final = "no_safe_contact"
-# A sealed reply waits for someone who may never come back: it is the reply that is owed only where a person says why.
-REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
 REPLY_CODES: Final = (
     "replied_by_call",
     "replied_by_text",
     "replied_by_email",
     "replied_through_adult",
     "replied_through_school",
+    # A sealed reply waits for someone who may never come back: it is the one that is owed only where a person says why.
     REPLIED_BY_RETURN_CODE,
     NO_SAFE_CONTACT,
 )

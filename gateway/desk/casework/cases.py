@@ -1,4 +1,4 @@
-"""Cases as lists show them: found, listed by risk, and what each adds to; codes and times only.
+"""Cases as lists show them: found, and listed by risk; codes and times only.
 
 Never opens a report: that is opening.py.
 """
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, case, select
 
-from gateway.desk.store.schema import CASES, REPORTS
+from gateway.desk.store.schema import CASES
 from partner_sdk.errors import ReportAbuseError
 
 CaseState = Literal["open", "closed", "all"]
@@ -60,6 +60,8 @@ class CaseRow:
     flagged: bool
     redirected_to: str | None
     meeting_soon: bool
+    adds_to: str | None
+    reply_key_sha256: str | None
 
 
 def list_cases(connection: Connection, *, state: CaseState = "open") -> list[CaseRow]:
@@ -69,7 +71,7 @@ def list_cases(connection: Connection, *, state: CaseState = "open") -> list[Cas
     )
     if state != "all":
         query = query.where(CASES.c.closed_at.is_(None) if state == "open" else CASES.c.closed_at.is_not(None))
-    return [_to_case(row) for row in connection.execute(query)]
+    return [to_case(row) for row in connection.execute(query)]
 
 
 def get_case(connection: Connection, wanted: str) -> CaseRow:
@@ -79,24 +81,20 @@ def get_case(connection: Connection, wanted: str) -> CaseRow:
         raise CaseError(
             "There is no case with this id or reference. `case list --all` shows them.", reason="unknown-case"
         )
-    return _to_case(row)
+    return to_case(row)
 
 
-def find_earlier(connection: Connection, found: CaseRow) -> CaseRow | None:
-    """Return the case that a supplement adds to, or None: its sender's own alone."""
-    reference = connection.execute(
-        select(REPORTS.c.earlier_reference).where(
-            REPORTS.c.environment == found.environment,
-            REPORTS.c.partner == found.partner,
-            REPORTS.c.report_id == found.report_id,
+def find_firsts(connection: Connection, cases: Collection[CaseRow]) -> dict[str, str]:
+    """Return, by the case id of each addition among these, the case id of the report of the same sender it adds to."""
+    wanted = {case.adds_to for case in cases if case.adds_to is not None}
+    rows = connection.execute(
+        select(CASES.c.environment, CASES.c.partner, CASES.c.reference, CASES.c.case_id).where(
+            CASES.c.reference.in_(wanted)
         )
-    ).scalar()
-    if reference is None:
-        return None
-    row = connection.execute(
-        select(CASES).where(CASES.c.partner == found.partner, CASES.c.reference == reference)
-    ).first()
-    return None if row is None else _to_case(row)
+    )
+    known = {(row.environment, row.partner, row.reference): row.case_id for row in rows}
+    found = {case.case_id: known.get((case.environment, case.partner, case.adds_to)) for case in cases}
+    return {case_id: first for case_id, first in found.items() if first is not None}
 
 
 def get_references(connection: Connection, case_ids: Collection[str]) -> dict[str, str]:
@@ -105,5 +103,6 @@ def get_references(connection: Connection, case_ids: Collection[str]) -> dict[st
     return {row.case_id: row.reference for row in rows}
 
 
-def _to_case(row: Row[Any]) -> CaseRow:
+def to_case(row: Row[Any]) -> CaseRow:
+    """Return one row of the table as lists show it."""
     return CaseRow(**row._mapping)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 
 from gateway.desk import audit
+from gateway.desk.casework.additions import find_earlier, is_proven
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.partnership import stages
@@ -16,6 +17,7 @@ from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import format_time
 from partner_sdk.envelope import Envelope
+from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.intake import peek_intake
 from partner_sdk.public_report import PublicReport, parse_public_report
 from partner_sdk.report import parse_sealed_report
@@ -28,6 +30,15 @@ class OpenedCase:
 
     case: CaseRow
     content: SealedContent
+
+
+@dataclass(frozen=True, slots=True)
+class FirstReport:
+    """The report that an addition adds to. `content` is None where nobody has read it yet, or it does not open."""
+
+    case: CaseRow
+    content: PublicReport | None
+    is_proven: bool
 
 
 def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
@@ -48,9 +59,9 @@ def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
         audit.append_entry(connection, at=now, actor=actor, action="open-case", subject=found.case_id)
         if first_time:
             stages.queue_stage(connection, partner=found.partner, report_id=found.report_id, outcome=None, now=now)
-            recipient = find_recipient(found, content)
             # That an addition was read says nothing about the report that it adds to.
-            if recipient is not None and recipient.reference == found.reference:
+            recipient = find_recipient(found, content) if found.adds_to is None else None
+            if recipient is not None:
                 queue_read_note(desk, connection, recipient, actor=actor, now=now)
         return OpenedCase(case=get_case(connection, found.case_id), content=content)
 
@@ -75,12 +86,42 @@ def open_report(desk: Desk, found: CaseRow) -> SealedContent:
     return parse_public_report(plain) if report.partner == PUBLIC_SENDER else parse_sealed_report(plain)
 
 
-def find_recipient(found: CaseRow, content: SealedContent) -> Recipient | None:
+def find_first_report(desk: Desk, found: CaseRow, *, actor: str | None) -> FirstReport | None:
+    """Return the report that an addition of the public adds to, with its content if somebody has read it before.
+
+    How to reach the person safely is in there. That `actor` opened it for that is noted; without one, whoever calls
+    this has that to do. None for what adds to nothing that is known here.
+    """
+    with desk.store.read() as connection:
+        earlier = find_earlier(connection, found)
+    if earlier is None or earlier.partner != PUBLIC_SENDER:
+        return None
+    content = None if earlier.opened_at is None else _find_content(desk, earlier)
+    if content is not None and actor is not None:
+        with desk.store.write() as connection:
+            audit.append_entry(connection, at=desk.clock(), actor=actor, action="open-case", subject=earlier.case_id)
+    return FirstReport(earlier, content, is_proven(found, earlier=earlier))
+
+
+def find_recipient(found: CaseRow, content: SealedContent, *, first: FirstReport | None = None) -> Recipient | None:
     """Return who is written to through the return code, or None where the report has none.
 
     What was added later carries the code of the first report: the person comes back with the first one's reference.
+    An addition that is not proven to be theirs has no recipient: its key may be anybody's (docs/decisions/0016).
     """
     if not isinstance(content, PublicReport) or content.reply_key is None:
         return None
-    reference = content.clear.earlier_reference or found.reference
+    reference = found.reference
+    if found.adds_to is not None:
+        if first is None or not first.is_proven:
+            return None
+        reference = first.case.reference
     return Recipient(case_id=found.case_id, reference=reference, reply_key=content.reply_key)
+
+
+def _find_content(desk: Desk, found: CaseRow) -> PublicReport | None:
+    try:
+        content = open_report(desk, found)
+    except (OpeningError, FormatError):
+        return None  # its key is gone with the reports of its time
+    return content if isinstance(content, PublicReport) else None

@@ -25,9 +25,19 @@ class ContactWarning(Enum):
     NO_WAY = "no-way"
 
 
-def list_open_ways(report: PublicReport) -> tuple[str, ...]:
-    """Return the ways that the person picked, that have a line, and that whoever lives there can not read."""
-    return tuple(way for way in report.contact.ways if get_line(report.contact, way) and not is_barred(report, way))
+def list_open_ways(*reports: PublicReport) -> tuple[str, ...]:
+    """Return the ways that the person picked, that have a line, and that whoever lives there can not read.
+
+    Of a report and what was added to it: what one of them bars is barred in both.
+    """
+    ways = [way for report in reports for way in report.contact.ways if get_line(report.contact, way)]
+    return tuple(way for way in dict.fromkeys(ways) if not any(is_barred(report, way) for report in reports))
+
+
+def says_how_to_reach(report: PublicReport) -> bool:
+    """Return whether anything of the contact block was filled in; what is added later mostly leaves all of it blank."""
+    contact = report.contact
+    return any(getattr(contact, name) for name in contact.__struct_fields__) or bool(report.name or report.person.near)
 
 
 def is_barred(report: PublicReport, way: str) -> bool:

@@ -3,7 +3,9 @@
 Never keeps what the report says: the case gets codes, days and yes or no; the words stay in the envelope.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
@@ -19,17 +21,26 @@ from partner_sdk.public_report import PublicReport
 from partner_sdk.submission import PUBLIC_SENDER, ClearFields
 
 
+@dataclass(frozen=True, slots=True)
+class _First:
+    """What an addition takes over from the report that it adds to."""
+
+    cluster: str
+    priority: str
+
+
 def file_cases(connection: Connection, rows: Sequence[VerifiedRow], *, case_ids: Sequence[str], now: datetime) -> None:
     """Make a case for each verified report, and queue its note and its page, in the transaction that stores them."""
     partners = _list_partner_ids(connection)
     values: list[Mapping[str, object]] = []
-    clusters: dict[tuple[str, str], str] = {}
+    firsts: dict[tuple[str, str], _First] = {}
     for row, case_id in zip(rows, case_ids, strict=True):
         clear = row.intake.clear
         # A supplement may come in the same batch as the report that it belongs to, before either is in the table.
-        cluster = clusters.get((clear.partner, clear.earlier_reference or "")) or _find_cluster(connection, clear)
-        clusters[clear.partner, row.intake.reference] = cluster or case_id
-        values.append(_make_case(row, case_id=case_id, cluster=cluster or case_id, partners=partners, now=now))
+        first = firsts.get((clear.partner, clear.earlier_reference or "")) or _find_first(connection, clear)
+        case = _make_case(row, case_id=case_id, first=first, partners=partners, now=now)
+        firsts[clear.partner, row.intake.reference] = _First(str(case["cluster_id"]), str(case["priority"]))
+        values.append(case)
     if not values:
         return
     connection.execute(insert(CASES), values)
@@ -39,7 +50,7 @@ def file_cases(connection: Connection, rows: Sequence[VerifiedRow], *, case_ids:
 
 
 def _make_case(
-    row: VerifiedRow, *, case_id: str, cluster: str, partners: frozenset[str], now: datetime
+    row: VerifiedRow, *, case_id: str, first: _First | None, partners: frozenset[str], now: datetime
 ) -> Mapping[str, object]:
     clear, content = row.intake.clear, row.content
     public = content if isinstance(content, PublicReport) else None
@@ -52,12 +63,13 @@ def _make_case(
         "reference": row.intake.reference,
         "door": row.intake.door,
         "placement": row.intake.placement,
-        "priority": clear.priority,
+        # Who adds two words to an urgent report has not become less urgent.
+        "priority": clear.priority if first is None else min(clear.priority, first.priority, key=PRIORITIES.index),
         "received_at": row.intake.received_at,
         "collected_at": format_time(now),
         "danger": _is_in_danger(content),
         "reply_owed": public is not None and not is_from_grown_up(public),
-        "cluster_id": cluster,
+        "cluster_id": case_id if first is None else first.cluster,
         "synthetic": False,
         "reply_by": None if public is None else public.reply_by,
         "region": (public.region or None) if public is not None else None,
@@ -65,6 +77,8 @@ def _make_case(
         "has_reply_key": public is not None and public.reply_key is not None,
         "flagged": public is not None and is_flagged(public),
         "meeting_soon": public is not None and public.meeting.when in MEETS_SOON,
+        "adds_to": clear.earlier_reference,
+        "reply_key_sha256": None if public is None else _hash_reply_key(public.reply_key),
     }
 
 
@@ -84,13 +98,23 @@ def _find_provider(row: VerifiedRow, *, partners: frozenset[str]) -> str | None:
     return find_owner(row.intake.placement, partners=partners)
 
 
-def _find_cluster(connection: Connection, clear: ClearFields) -> str | None:
+def _hash_reply_key(reply_key: str | None) -> str | None:
+    # A hash of a public key tells nothing: it is there to be compared (docs/decisions/0016).
+    return None if reply_key is None else hashlib.sha256(reply_key.encode()).hexdigest()
+
+
+def _find_first(connection: Connection, clear: ClearFields) -> _First | None:
     # A supplement belongs to the sender's own earlier report, never to anyone else's.
     if clear.earlier_reference is None:
         return None
-    return connection.execute(
-        select(CASES.c.cluster_id).where(CASES.c.partner == clear.partner, CASES.c.reference == clear.earlier_reference)
-    ).scalar()
+    row = connection.execute(
+        select(CASES.c.case_id, CASES.c.cluster_id, CASES.c.priority).where(
+            CASES.c.environment == clear.environment,
+            CASES.c.partner == clear.partner,
+            CASES.c.reference == clear.earlier_reference,
+        )
+    ).first()
+    return None if row is None else _First(row.cluster_id or row.case_id, row.priority)
 
 
 def _list_partner_ids(connection: Connection) -> frozenset[str]:

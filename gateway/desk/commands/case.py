@@ -1,9 +1,8 @@
 """Commands about cases: list, show, close; what writes a reply is in case_reply.py."""
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Final
 
 import msgspec
 
@@ -23,9 +22,15 @@ from gateway.desk.casework.closing import Assessment, Closing, check_closing, cl
 from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.promised_days import count_days_late, get_uk_day, spell_lateness
 from gateway.desk.commands import case_reply
-from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say, say_lines
+from gateway.desk.commands.contact_lines import say_contact, say_typed
+from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.views.content import make_sections
+from gateway.desk.views.report_words import PUBLIC_WORDS
 from gateway.desk.wiring import open_desk
 from partner_sdk.public_codes import NOT_UK
+
+_COLUMNS: Final = "{:4} {:18} {:20} {:9} {:20} {}"
+_HEADER: Final = _COLUMNS.format("PRIO", "CASE", "RECEIVED (UTC)", "CAME BY", "ABOUT", "MARKS")
 
 
 def run_list(parsed: argparse.Namespace) -> int:
@@ -37,6 +42,8 @@ def run_list(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print_json({"cases": [asdict(case) for case in cases]})
         return DONE
+    if cases:
+        say(_HEADER)
     for case in cases:
         say(_line(case, days_late=count_days_late(case, today=today)))
     if not cases:
@@ -46,15 +53,21 @@ def run_list(parsed: argparse.Namespace) -> int:
 
 def run_show(parsed: argparse.Namespace) -> int:
     """Open the report of a case and print it for you to read; that you did is noted in the audit log."""
-    opened = open_case(open_desk(parsed.state), parsed.case, actor=get_actor(parsed))
-    content = msgspec.to_builtins(opened.content)
+    desk, actor = open_desk(parsed.state), get_actor(parsed)
+    opened = open_case(desk, parsed.case, actor=actor)
     if parsed.json:
-        print_json({"case": asdict(opened.case), "report": content})
+        print_json({"case": asdict(opened.case), "report": msgspec.to_builtins(opened.content)})
         return DONE
+    say(_HEADER)
     say(_line(opened.case))
-    for name, value in _flatten(content):
-        # Lines of a text are set in: none of them can pass for a field of the report.
-        say_lines(f"{name}: {value}".replace("\n", "\n    "))
+    say_contact(desk, opened, actor=actor)
+    for section in make_sections(opened.content):
+        say("")
+        say(section.title.upper())
+        for line in section.lines:
+            # The key of the return code is 1,600 letters that nobody reads.
+            if line.text and line.title != PUBLIC_WORDS["reply_key"]:
+                say_typed(line.title, line.text)
     return DONE
 
 
@@ -89,7 +102,7 @@ def run_close(parsed: argparse.Namespace) -> int:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "case", summary="Cases: list, read, answer, close.")
+    group = add_group(commands, "case", summary="Cases: list, show, reply, close.")
     listed = add_command(group, "list", run=run_list, example="--json", group="case")
     listed.add_argument("--all", action="store_true", help="also cases that are closed")
     show = add_command(group, "show", run=run_show, example="K7QF-2M9TX-4", group="case")
@@ -137,19 +150,10 @@ def _line(case: CaseRow, *, days_late: int = 0) -> str:
             ("OUTSIDE THE UK", case.region == NOT_UK),
             ("SYNTHETIC", case.synthetic),
             ("NOT A REPORT", case.environment == "sandbox"),
+            (f"ADDS TO {case.adds_to}", case.adds_to is not None),
             ("closed", case.closed_at is not None),
         )
         if is_set
     ]
-    return f"{case.priority} {case.reference:18} {case.received_at} {case.door:9} {case.partner:20} {', '.join(marks)}"
-
-
-def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flatten(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list | tuple):
-        for place, inner in enumerate(value):
-            yield from _flatten(inner, f"{name}[{place}]")
-    elif value not in (None, ""):
-        yield name, str(value)
+    columns = (case.priority, case.reference, case.received_at, case.door, case.provider or "-")
+    return _COLUMNS.format(*columns, ", ".join(marks)).rstrip()

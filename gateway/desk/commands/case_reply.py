@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gateway.desk.casework.cases import CaseRow, get_case
 from gateway.desk.casework.opening import open_case
+from gateway.desk.commands.contact_lines import say_contact
 from gateway.desk.commands.frame import (
     DONE,
     WRONG_USE,
@@ -38,9 +39,12 @@ def run_reply(parsed: argparse.Namespace) -> int:
     clean_text(draft.text)  # for words that can not be sent nothing is opened
     with desk.store.read() as connection:
         found = get_case(connection, parsed.case)
-    if found.opened_at is not None:
-        open_case(desk, found.case_id, actor=actor)  # as on the page: each step of a reply is a reading (decision 0016)
+    # As on the page: each step of a reply is a reading (decision 0016), and how to reach the person stands above it.
+    opened = None if found.opened_at is None else open_case(desk, found.case_id, actor=actor)
     checked = check_draft(desk, found, draft)
+    if opened is not None:
+        say_contact(desk, opened, actor=actor, to=sys.stderr)
+        say("", to=sys.stderr)
     _show(found, checked, is_counted=draft.is_the_reply and found.reply_owed and found.reply_code is None)
     if not parsed.yes and not _is_confirmed():
         return complain("Nothing was sent.", code=WRONG_USE)

@@ -2,8 +2,9 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from gateway.desk.alarms import clear_alarm, list_alarms
 from gateway.desk.collection.collect import Collected, collect_reports, try_again
@@ -25,16 +26,21 @@ from gateway.desk.commands.frame import (
 )
 from gateway.desk.commands.keep_going import keep_going, stop_on_signal
 from gateway.desk.commands.post import send_what_waits
+from gateway.desk.config import DeskPaths, load_config
 from gateway.desk.partnership.mailbox_post import post_waiting
 from gateway.desk.partnership.partners import EnrolmentsTaken, collect_enrolments
 from gateway.desk.partnership.stages import send_stages
 from gateway.desk.return_post.sending import send_replies
-from gateway.desk.store import DeskStoreError
+from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 
+T = TypeVar("T")
+
 # An urgent report must not lie at the gateway for longer than anyone would call soon.
 LONGEST_PAUSE_SECONDS: Final = 3600
+
+NO_ENROLMENTS: Final = EnrolmentsTaken((), {})
 
 WHAT_TO_DO: Final = {
     "key-in-use": "the partner answered with the keys of an earlier enrolment; it must enrol into a new folder, "
@@ -51,10 +57,12 @@ def run_collect(parsed: argparse.Namespace) -> int:
 
     What does not verify or open is set aside and kept, and the rest goes on. Exit code 1 says that a row was set aside,
     an enrolment was refused, a gap or a new epoch of the gateway's chain is open, --reconcile found a difference, or a
-    note or an urgent page did not go out. With --every it goes on until it is stopped (SIGTERM), as paging needs.
+    note or an urgent page did not go out. With --every it goes on until it is stopped (SIGTERM), whatever one round
+    brings, as paging needs.
     """
     if parsed.every is None:
         return _collect_once(parsed)
+    load_config(DeskPaths(parsed.state))  # what is wrong before the first round is said at once, and ends it
     with stop_on_signal() as stop:
         return keep_going(lambda: _collect_or_complain(parsed), every_seconds=parsed.every, stop=stop)
 
@@ -64,20 +72,23 @@ def _collect_or_complain(parsed: argparse.Namespace) -> int:
         return _collect_once(parsed)
     except (TransportError, UnavailableError) as error:
         return complain(f"{error} The next round tries again.", code=TRY_AGAIN)
-    except DeskStoreError as error:
-        # Locked by another command, or a full disk: the next round may find it mended, and what was done is kept.
+    except ReportAbuseError as error:
+        # A locked database, a full disk, or an answer of the gateway that makes no sense: the next round may find it
+        # mended, what was done is kept, and whatever the gateway says, it can not keep this desk from paging.
         return complain(f"{error} The next round tries again.", code=LOOK)
+    except Exception as error:  # noqa: BLE001 - a slip of ours must not end what pages; its words may be a report's
+        return complain(f"Unexpected: {describe_unexpected(error)}. The next round tries again.", code=LOOK)
 
 
 def _collect_once(parsed: argparse.Namespace) -> int:
     desk, actor = open_desk(parsed.state), get_actor(parsed)
-    try:
-        taken = _take(desk, parsed, actor=actor)
-    except ReportAbuseError:
-        # A gateway that does not answer must not keep back the page or the notes of what is here already.
-        send_what_waits(desk).tell(to=sys.stderr)
-        raise
+    steps = _Steps()
+    taken = _take(desk, parsed, actor=actor, steps=steps)
+    # A gateway that does not answer must not keep back the page or the notes of what is here already.
     sent = send_what_waits(desk)
+    if steps.error is not None:
+        sent.tell(to=sys.stderr)
+        raise steps.error
     is_well = taken.is_well and sent.is_well
     if parsed.json:
         print_json(taken.as_json() | sent.as_json())
@@ -85,6 +96,28 @@ def _collect_once(parsed: argparse.Namespace) -> int:
         taken.tell(parsed)
         sent.tell()
     return DONE if is_well else LOOK
+
+
+@dataclass(slots=True)
+class _Steps:
+    """The steps of one run. One that fails keeps back no other, but where the gateway does not answer at all."""
+
+    error: Exception | None = None
+    is_silent: bool = False
+
+    def take(self, step: Callable[[], T], *, otherwise: T) -> T:
+        """Return what a step brought, or `otherwise`; its error is kept for the end, and a second one is said."""
+        if self.is_silent:
+            return otherwise
+        try:
+            return step()
+        except Exception as error:  # noqa: BLE001 - raised again at the end of the run
+            self.is_silent = isinstance(error, TransportError | UnavailableError)
+            if self.error is None:
+                self.error = error
+            else:
+                complain(str(error) if isinstance(error, ReportAbuseError) else describe_unexpected(error), code=LOOK)
+            return otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +171,21 @@ class _Taken:
             _tell_reconciled(self.reconciled)
 
 
-def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str) -> _Taken:
-    feed = desk.make_feed()
-    collected = collect_reports(desk, feed, actor=actor, progress=show_progress)
+def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) -> _Taken:
+    feed = steps.take(desk.make_feed, otherwise=None)
+    if feed is None:
+        return _Taken(Collected(), NO_ENROLMENTS, stages=0, messages=0, replies=0, reconciled=None)
+    collected = steps.take(
+        lambda: collect_reports(desk, feed, actor=actor, progress=show_progress), otherwise=Collected()
+    )
     end_progress()
     return _Taken(
         collected=collected,
-        enrolments=collect_enrolments(desk, feed, actor=actor),
-        stages=send_stages(desk),
-        messages=post_waiting(desk, feed),
-        replies=send_replies(desk, feed),
-        reconciled=reconcile(desk, feed) if parsed.reconcile else None,
+        enrolments=steps.take(lambda: collect_enrolments(desk, feed, actor=actor), otherwise=NO_ENROLMENTS),
+        stages=steps.take(lambda: send_stages(desk), otherwise=0),
+        messages=steps.take(lambda: post_waiting(desk, feed), otherwise=0),
+        replies=steps.take(lambda: send_replies(desk, feed), otherwise=0),
+        reconciled=steps.take(lambda: reconcile(desk, feed), otherwise=None) if parsed.reconcile else None,
     )
 
 

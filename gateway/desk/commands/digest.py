@@ -119,7 +119,7 @@ def run_synthetic(parsed: argparse.Namespace) -> int:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "digest", summary="Digests: make, show, release, list.")
+    group = add_group(commands, "digest", summary="Digests: make, show, release, reject, list.")
     make = add_command(
         group,
         "make",

@@ -8,8 +8,9 @@ from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_g
 from gateway.desk.paging.pages import Paged, send_pages
 from gateway.desk.post_room.queue import list_post
 from gateway.desk.post_room.sending import Posted, send_due
+from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.wiring import Desk, open_desk
-from partner_sdk.errors import LocalStateError
+from partner_sdk.errors import LocalStateError, ReportAbuseError
 
 
 def run_post_send(parsed: argparse.Namespace) -> int:
@@ -68,19 +69,31 @@ class SentOut:
 
 
 def send_what_waits(desk: Desk) -> SentOut:
-    """Page first, then send the notes. A key or secret file that can not be read is a problem's code, not an end."""
-    paged = send_pages(desk)
+    """Page first, then send the notes. A key or secret file that can not be read is a problem's code, not an end.
+
+    Neither is what nobody expected: it is told by its type, and the other goes on.
+    """
+    try:
+        paged = send_pages(desk)
+    except ReportAbuseError:
+        raise
+    except Exception as error:  # noqa: BLE001 - its words may be a report's
+        paged = Paged(is_stuck=True, warnings=[f"PAGE NOT DELIVERED: unexpected, {describe_unexpected(error)}."])
     try:
         posted = send_due(desk)
     except LocalStateError as error:
         # `collect --every` must not end over a note: it pages.
         posted = Posted(problems={error.reason: 1})
+    except ReportAbuseError:
+        raise
+    except Exception as error:  # noqa: BLE001 - its words may be a report's
+        posted = Posted(problems={f"unexpected, {describe_unexpected(error)}": 1})
     return SentOut(posted, paged=paged)
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "post", summary="The short notes to people who asked for one.")
+    group = add_group(commands, "post", summary="The short notes to people who asked for one: send, list.")
     add_command(group, "send", run=run_post_send, example="--json", group="post")
     listed = add_command(group, "list", run=run_post_list, example="--all", group="post")
     listed.add_argument("--all", action="store_true", help="also what was sent or given up")

@@ -4,9 +4,10 @@ Never stores, prints or logs an address, nor what a server said about it. A note
 after: a run that is killed in between leaves one that is sent once more, never one that is lost (decision 0011).
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from email.headerregistry import Address
 from hashlib import sha256
 from typing import Any, Final
@@ -14,30 +15,34 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select, update
 
 from gateway.desk import audit
-from gateway.desk.carrying.addresses import make_address_mac
+from gateway.desk.alarms import raise_alarm
+from gateway.desk.carrying.addresses import make_address_mac, make_domain_mac
 from gateway.desk.carrying.back_off import get_wait
 from gateway.desk.carrying.delivery import CARRIER_FAULTS, DeliveryError
 from gateway.desk.carrying.mail_carriers import MailCarrier, make_mail_carrier
 from gateway.desk.carrying.text_messages import SmsProvider, is_country_open, make_sms_provider
 from gateway.desk.post_room.address_key import load_address_key
+from gateway.desk.post_room.daily_limits import LEASE, ONE_DAY, SMS_FULL, Macs, find_room
 from gateway.desk.post_room.notes import make_note_mail, make_note_text
-from gateway.desk.post_room.queue import GIVE_UP_AFTER, OPEN_STATES, count_open
+from gateway.desk.post_room.queue import GIVE_UP_AFTER, OPEN_STATES, count_open, forget_done
 from gateway.desk.post_room.who_may_get_note import NoteKind, find_address, get_note_kind
+from gateway.desk.store import DeskStoreError
 from gateway.desk.store.schema import CASES, OUTGOING_POST, REPORTS
+from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time, parse_time
+from partner_sdk.canonical import format_time
 from partner_sdk.envelope import Envelope
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.intake import peek_intake
 from partner_sdk.public_report import parse_public_report
 from partner_sdk.submission import report_context
 
-ONE_DAY: Final = timedelta(days=1)
+_log = logging.getLogger(__name__)
+
 ACTOR: Final = "post-room"
 MOST_AT_ONCE: Final = 500
-# While a note is being sent no other run takes it; longer than any carrier takes, shorter than anyone's patience.
-_LEASE: Final = timedelta(minutes=10)
+UNEXPECTED: Final = "unexpected"
 
 
 @dataclass(slots=True)
@@ -58,6 +63,7 @@ class _Letter:
     to: str = field(repr=False)
     note: NoteKind
     mac: bytes
+    domain_mac: bytes | None
 
 
 class _NoLetterError(Exception):
@@ -87,6 +93,7 @@ def send_due(desk: Desk) -> Posted:
     with desk.store.write() as connection:
         _forget_addresses(connection, now=now)
         _give_up_late(connection, posted, now=now)
+        forget_done(connection, now=now)
     if desk.config.post_room.notes == "on":
         _send_all(desk, posted)
     with desk.store.read() as connection:
@@ -112,7 +119,15 @@ def _send_all(desk: Desk, posted: Posted) -> None:
         sms=make_sms_provider(desk.config.post_room, session=desk.session),
     )
     for row in due:
-        _send_one(room, row, posted=posted)
+        try:
+            _send_one(room, row, posted=posted)
+        except DeskStoreError:
+            raise  # locked or full: the next run finds the note as it is
+        except Exception as error:  # noqa: BLE001 - see below
+            # Anything may have been typed: one note must not keep back the others, nor end the run that pages. The
+            # error's words may be those of the report, so only its type is told.
+            _log.error("A note was given up: %s", describe_unexpected(error))
+            _finish(room, row, posted=posted, code=UNEXPECTED)
 
 
 def _send_one(room: _Room, row: Row[Any], *, posted: Posted) -> None:
@@ -127,7 +142,7 @@ def _send_one(room: _Room, row: Row[Any], *, posted: Posted) -> None:
     except _NoLetterError as error:
         _finish(room, row, posted=posted, code=error.code)
         return
-    if not _reserve(room, row, mac=letter.mac, posted=posted):
+    if not _reserve(room, row, letter=letter, posted=posted):
         return
     try:
         _carry(room, row, letter=letter)
@@ -180,11 +195,16 @@ def _make_letter(room: _Room, row: Row[Any]) -> _Letter:
         raise _NoLetterError("no-address")
     if row.channel == "sms" and not is_country_open(address, post_room=room.desk.config.post_room):
         raise _NoLetterError("country-off")
-    return _Letter(to=address, note=get_note_kind(report), mac=make_address_mac(address, key=room.key))
+    return _Letter(
+        to=address,
+        note=get_note_kind(report),
+        mac=make_address_mac(address, key=room.key),
+        domain_mac=make_domain_mac(address, key=room.key),
+    )
 
 
-def _reserve(room: _Room, row: Row[Any], *, mac: bytes, posted: Posted) -> bool:
-    """Take the note for this run; False when another run has it, or the address has had, or may get, one today."""
+def _reserve(room: _Room, row: Row[Any], *, letter: _Letter, posted: Posted) -> bool:
+    """Take the note for this run; False when another run has it, or there is no room for it today."""
     now = room.desk.clock()
     with room.desk.store.write() as connection:
         mine = (OUTGOING_POST.c.id == row.id) & (OUTGOING_POST.c.next_try_at == row.next_try_at)
@@ -193,30 +213,24 @@ def _reserve(room: _Room, row: Row[Any], *, mac: bytes, posted: Posted) -> bool:
             is None
         ):
             return False
-        free_at = _find_free_at(connection, row.id, mac=mac, now=now)
+        macs = Macs(letter.mac, letter.domain_mac)
+        free_at, code = find_room(connection, row, macs=macs, post_room=room.desk.config.post_room, now=now)
         if free_at is not None:
+            values = {"state": "held", "next_try_at": format_time(free_at), "last_error": code}
             connection.execute(
-                update(OUTGOING_POST)
-                .where(mine)
-                .values(state="held", next_try_at=format_time(free_at), address_mac=None)
+                update(OUTGOING_POST).where(mine).values(values | {"address_mac": None, "domain_mac": None})
             )
             posted.held += 1
+            if code == SMS_FULL:
+                raise_alarm(connection, SMS_FULL, f"{now:%Y-%m-%d}", now=now)
             return False
+        values = {"state": "waiting", "next_try_at": format_time(now + LEASE), "last_error": None}
         connection.execute(
             update(OUTGOING_POST)
             .where(mine)
-            .values(state="waiting", tries=row.tries + 1, next_try_at=format_time(now + _LEASE), address_mac=mac)
+            .values(values | {"tries": row.tries + 1, "address_mac": letter.mac, "domain_mac": letter.domain_mac})
         )
         return True
-
-
-def _find_free_at(connection: Connection, row_id: int, *, mac: bytes, now: datetime) -> datetime | None:
-    """Return when this address may have a note again, or None for now. A note on its way counts as well."""
-    same = (OUTGOING_POST.c.address_mac == mac) & (OUTGOING_POST.c.id != row_id)
-    others = connection.execute(select(OUTGOING_POST).where(same)).all()
-    times = [parse_time(other.sent_at) + ONE_DAY for other in others if other.state == "sent"]
-    times += [parse_time(other.next_try_at) + _LEASE for other in others if other.state in OPEN_STATES]
-    return max((moment for moment in times if moment > now), default=None)
 
 
 def _carry(room: _Room, row: Row[Any], *, letter: _Letter) -> None:
@@ -247,7 +261,7 @@ def _finish(room: _Room, row: Row[Any], *, posted: Posted, code: str | None) -> 
     now = room.desk.clock()
     state = "sent" if code is None else "given_up"
     values: dict[str, object] = {"state": state, "last_error": code}
-    values |= {"sent_at": format_time(now)} if code is None else {"address_mac": None}
+    values |= {"sent_at": format_time(now)} if code is None else {"address_mac": None, "domain_mac": None}
     with room.desk.store.write() as connection:
         connection.execute(update(OUTGOING_POST).where(OUTGOING_POST.c.id == row.id).values(values))
         _append(connection, row, state=state, code=code, now=now)
@@ -270,7 +284,7 @@ def _give_up_late(connection: Connection, posted: Posted, *, now: datetime) -> N
         connection.execute(
             update(OUTGOING_POST)
             .where(OUTGOING_POST.c.id == row.id)
-            .values(state="given_up", last_error=code, address_mac=None)
+            .values(state="given_up", last_error=code, address_mac=None, domain_mac=None)
         )
         _append(connection, row, state="given_up", code=code, now=now)
         posted.given_up += 1
@@ -281,7 +295,9 @@ def _forget_addresses(connection: Connection, *, now: datetime) -> None:
     # The keyed hash has one use: the day in which no second note may go there.
     old = (OUTGOING_POST.c.state == "sent") & (OUTGOING_POST.c.sent_at <= format_time(now - ONE_DAY))
     connection.execute(
-        update(OUTGOING_POST).where(old, OUTGOING_POST.c.address_mac.is_not(None)).values(address_mac=None)
+        update(OUTGOING_POST)
+        .where(old, OUTGOING_POST.c.address_mac.is_not(None))
+        .values(address_mac=None, domain_mac=None)
     )
 
 

@@ -6,24 +6,27 @@ Never in doubt: only who asked for it, picked that way themselves, and is alone 
 from typing import Final, Literal
 
 from gateway.desk.carrying.addresses import find_email_address, find_mobile_number
-from partner_sdk.public_codes import NO, YES, YOUNGEST_BAND, is_flagged, is_from_grown_up
+from partner_sdk.public_codes import AGE_BANDS, NO, RATHER_NOT_SAY, YES, YOUNGEST_BAND, is_flagged, is_from_grown_up
 from partner_sdk.public_report import PublicReport
 
 Channel = Literal["email", "sms"]
 NoteKind = Literal["promised", "if_needed"]
+# Said, and above 12: an age that was left blank may be any.
+_OLD_ENOUGH: Final = frozenset(AGE_BANDS) - {YOUNGEST_BAND, RATHER_NOT_SAY}
 
 
 def find_note_channel(report: PublicReport) -> Channel | None:
     """Return how to send the note, or None where none may go.
 
-    A band of 12 or under on either side is enough: the form says so to the youngest, and their phones are often shared.
+    Both who reports and the child must have said an age above 12: the form says so to the youngest, and their phones
+    are often shared. And that whoever it is about is not near must be said: left blank, nothing goes by itself.
     """
     contact = report.contact
     may_be_sent = (
         contact.may_send_note == YES
         and contact.who_sees == NO
-        and report.person.near != YES
-        and YOUNGEST_BAND not in {report.age_band, report.reporter_age_band}
+        and report.person.near == NO
+        and {report.age_band, report.reporter_age_band} <= _OLD_ENOUGH
         and report.clear.kind == "initial"
         and not is_flagged(report)
     )

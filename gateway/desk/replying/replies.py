@@ -5,6 +5,7 @@ counts only where a person of the desk says so, and says why wherever another sa
 """
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,12 +13,18 @@ from sqlalchemy import Connection, select
 
 from gateway.desk import audit
 from gateway.desk.casework.answering import check_reply_record, note_reply
-from gateway.desk.casework.case_codes import REPLIED_BY_RETURN_CODE
 from gateway.desk.casework.cases import CaseRow, get_case
-from gateway.desk.casework.opening import find_recipient, open_report
+from gateway.desk.casework.opening import find_first_report, find_recipient, open_report
 from gateway.desk.casework.safe_contact import list_open_ways
 from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.return_post.messages import REPLY, Recipient, copy_context, store_message
+from gateway.desk.return_post.messages import (
+    REPLIED_BY_RETURN_CODE,
+    REPLY,
+    Recipient,
+    copy_context,
+    has_no_place,
+    store_message,
+)
 from gateway.desk.store.schema import REPLY_MESSAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import encode, parse_time
@@ -64,6 +71,7 @@ class ReplyCopy:
     written_at: str
     written_by: str
     posted_at: str | None
+    no_place_at: str | None
 
 
 def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, message_id: str | None = None) -> str:
@@ -71,9 +79,9 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
 
     The same `message_id` again (from `Desk.make_id`) is the same reply, whatever it says: nothing is written twice.
 
-    Raises `ReplyError` (`no-text`, `too-long`, `unprintable`, `not-opened`, `no-reply-key`), `CaseError`
-    (`unknown-case`, `synthetic`, `return-code-reason-missing`, `reason-too-long`), and what the vault, the keys and the
-    sealing raise.
+    Raises `ReplyError` (`no-text`, `too-long`, `unprintable`, `not-opened`, `first-not-opened`, `not-proven`,
+    `no-reply-key`, `no-place`), `CaseError` (`unknown-case`, `synthetic`, `return-code-reason-missing`,
+    `reason-too-long`), and what the vault, the keys and the sealing raise.
     """
     with desk.store.read() as connection:
         found = get_case(connection, wanted)
@@ -101,16 +109,34 @@ def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, messa
 def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft) -> CheckedReply:
     """Return what would be sealed, or raise as `write_reply`; stores nothing.
 
-    Opens the report without noting who does: whoever calls this has that to do.
+    Opens the report, and the first report of an addition, without noting who does: whoever calls this has that to do.
     """
     text = clean_text(draft.text)
     if found.opened_at is None:
         raise ReplyError("Nobody has read this report yet: open it first.", reason="not-opened")
     content = open_report(desk, found)
-    recipient = find_recipient(found, content)
-    if recipient is None or not isinstance(content, PublicReport):
+    if not isinstance(content, PublicReport) or content.reply_key is None:
         raise ReplyError("This report has no return code: answer in another way.", reason="no-reply-key")
-    return CheckedReply(text, recipient, _check_reason(draft, content) if draft.is_the_reply else None)
+    first = find_first_report(desk, found, actor=None)
+    recipient = find_recipient(found, content, first=first)
+    if recipient is None:
+        raise ReplyError(
+            f"This is not proven to come from who sent {found.adds_to}: nothing is sealed to its key. Write there.",
+            reason="not-proven",
+        )
+    if first is not None and first.case.opened_at is None:
+        raise ReplyError(
+            f"Nobody has read {first.case.reference} yet, which this adds to: open that first. How to reach the person "
+            "safely is in there.",
+            reason="first-not-opened",
+        )
+    with desk.store.read() as connection:
+        if has_no_place(connection, reference=recipient.reference):
+            raise ReplyError(
+                "The gateway has no place for this return code any more: answer in another way.", reason="no-place"
+            )
+    reports = [content] if first is None or first.content is None else [first.content, content]
+    return CheckedReply(text, recipient, _check_reason(draft, reports) if draft.is_the_reply else None)
 
 
 def clean_text(text: str) -> str:
@@ -135,10 +161,10 @@ def normalise(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
-def _check_reason(draft: ReplyDraft, report: PublicReport) -> str | None:
+def _check_reason(draft: ReplyDraft, reports: Sequence[PublicReport]) -> str | None:
     # Where another safe way is open, only a person can say why the code alone is enough.
     reason = draft.reason.strip()
-    if not reason and not list_open_ways(report):
+    if not reason and not list_open_ways(*reports):
         reason = NO_OTHER_WAY
     return check_reply_record(REPLIED_BY_RETURN_CODE, reason)
 
@@ -165,7 +191,7 @@ def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:
             text = open_reply(signed, keys=keys).body
         except (OpeningError, StatementError, FormatError):
             text = None  # its key is gone with the reports of its time, or the row was changed
-        copies.append(ReplyCopy(text, row.written_at, row.written_by, row.posted_at))
+        copies.append(ReplyCopy(text, row.written_at, row.written_by, row.posted_at, row.no_place_at))
     with desk.store.write() as connection:
         audit.append_entry(connection, at=now, actor=actor, action="read-replies", subject=found.case_id)
     return copies

@@ -67,7 +67,7 @@ def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
     is_child = not is_from_grown_up(report)
     audience: Audience = "child" if is_child else "adult"
     advice = list_fitting_advice(
-        library, kinds=report.kinds, age_band=report.age_band or None, is_child=is_child, limit=_MOST_ADVICE
+        library, kinds=report.kinds, age_band=report.age_band or None, audience=audience, limit=_MOST_ADVICE
     )
     frame = texts.full[audience]
     pieces = [" ".join(fill_sentences(one, names=names)) for one in advice]

@@ -24,6 +24,8 @@ from partner_sdk.submission import AGENCY, SCHEMA_VERSION
 
 REPLY: Final = "reply"
 READ: Final = "read"
+# How a reply that is owed was given, where a sealed one is enough (case_codes.py has the others).
+REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,10 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class WrittenReply:
-    """One message to a return code. `posted_at` is None until the gateway has taken it."""
+    """One message to a return code. `posted_at` is None until the gateway has taken it.
+
+    `no_place_at` is when the gateway said that nobody can come back to it: it was not kept, and is not sent again.
+    """
 
     message_id: str
     case_id: str
@@ -45,6 +50,7 @@ class WrittenReply:
     written_at: str
     written_by: str
     posted_at: str | None
+    no_place_at: str | None
 
 
 def store_message(
@@ -121,18 +127,26 @@ def list_written(connection: Connection, *, case_id: str) -> list[WrittenReply]:
 
 
 def has_reply(connection: Connection, *, case_id: str) -> bool:
-    """Return whether a reply was written to the return code of a case, sent or not."""
+    """Return whether a reply was written to the return code of a case, sent or not; one without a place is none."""
     written = select(REPLY_MESSAGES.c.message_id).where(
-        REPLY_MESSAGES.c.case_id == case_id, REPLY_MESSAGES.c.kind == REPLY
+        REPLY_MESSAGES.c.case_id == case_id, REPLY_MESSAGES.c.kind == REPLY, REPLY_MESSAGES.c.no_place_at.is_(None)
     )
     return connection.execute(written).first() is not None
+
+
+def has_no_place(connection: Connection, *, reference: str) -> bool:
+    """Return whether the gateway has said that nobody can come back to this reference any more."""
+    lost = select(REPLY_MESSAGES.c.message_id).where(
+        REPLY_MESSAGES.c.reference == reference, REPLY_MESSAGES.c.no_place_at.is_not(None)
+    )
+    return connection.execute(lost).first() is not None
 
 
 def list_waiting(connection: Connection, *, most: int) -> list[WrittenReply]:
     """Return what the gateway has not taken yet, the oldest first; nothing of it is opened."""
     rows = connection.execute(
         select(REPLY_MESSAGES)
-        .where(REPLY_MESSAGES.c.posted_at.is_(None))
+        .where(REPLY_MESSAGES.c.posted_at.is_(None), REPLY_MESSAGES.c.no_place_at.is_(None))
         .order_by(REPLY_MESSAGES.c.written_at, REPLY_MESSAGES.c.message_id)
         .limit(most)
     )
@@ -143,6 +157,17 @@ def count_posted(connection: Connection) -> int:
     """Return how many messages the gateway has taken."""
     query = select(func.count()).select_from(REPLY_MESSAGES).where(REPLY_MESSAGES.c.posted_at.is_not(None))
     return int(connection.execute(query).scalar_one())
+
+
+def list_without_place(connection: Connection, *, most: int) -> list[WrittenReply]:
+    """Return the replies that the gateway had no place for, the newest first."""
+    rows = connection.execute(
+        select(REPLY_MESSAGES)
+        .where(REPLY_MESSAGES.c.kind == REPLY, REPLY_MESSAGES.c.no_place_at.is_not(None))
+        .order_by(REPLY_MESSAGES.c.no_place_at.desc(), REPLY_MESSAGES.c.message_id.desc())
+        .limit(most)
+    )
+    return [_to_written(row) for row in rows]
 
 
 def copy_context(*, environment: str, message_id: str) -> SealContext:
@@ -180,4 +205,5 @@ def _to_written(row: Row[Any]) -> WrittenReply:
         written_at=row.written_at,
         written_by=row.written_by,
         posted_at=row.posted_at,
+        no_place_at=row.no_place_at,
     )

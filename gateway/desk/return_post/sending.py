@@ -1,20 +1,30 @@
-"""Sends the gateway what was written to return codes: sealed boxes, the oldest first. Never opens one."""
+"""Sends the gateway what was written to return codes: sealed boxes, the oldest first. Never opens one.
 
-from typing import Final
+Never counts as given what the gateway has no place for: that reply is owed again, and an alarm says so.
+"""
 
-from sqlalchemy import select, update
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
 
+from sqlalchemy import Connection, Row, select, update
+
+from gateway.desk import audit
+from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.store.schema import REPLY_MESSAGES
+from gateway.desk.return_post.messages import REPLIED_BY_RETURN_CODE, REPLY, has_reply
+from gateway.desk.store.schema import CASES, REPLY_MESSAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.canonical import format_time, to_base64url
-from partner_sdk.feed_messages import ReplyPostItem
+from partner_sdk.feed_messages import ReplyPostItem, ReplyResult
 
+NO_PLACE: Final = "reply-without-place"
+ACTOR: Final = "return-post"
 _MOST_AT_ONCE: Final = 50
 
 
 def send_replies(desk: Desk, feed: FeedClient) -> int:
-    """Send every message that the gateway has not taken, the oldest first, and return how many.
+    """Send every message that the gateway has not taken, the oldest first, and return how many it has now.
 
     Raises what the feed client raises; what was taken until then stays taken.
     """
@@ -23,14 +33,14 @@ def send_replies(desk: Desk, feed: FeedClient) -> int:
         with desk.store.read() as connection:
             waiting = connection.execute(
                 select(REPLY_MESSAGES)
-                .where(REPLY_MESSAGES.c.posted_at.is_(None))
+                .where(REPLY_MESSAGES.c.posted_at.is_(None), REPLY_MESSAGES.c.no_place_at.is_(None))
                 .order_by(REPLY_MESSAGES.c.written_at, REPLY_MESSAGES.c.message_id)
                 .limit(_MOST_AT_ONCE)
             ).all()
         if not waiting:
             return sent
-        # The same message again is harmless, so a whole handful is marked when the gateway has taken all of it.
-        feed.post_replies(
+        # The same message again is harmless, so a whole handful is marked when the gateway has answered for all of it.
+        results = feed.post_replies(
             tuple(
                 ReplyPostItem(
                     envelope=to_base64url(bytes(row.envelope)), message_id=row.message_id, reference=row.reference
@@ -38,11 +48,35 @@ def send_replies(desk: Desk, feed: FeedClient) -> int:
                 for row in waiting
             )
         )
-        posted = [row.message_id for row in waiting]
-        with desk.store.write() as connection:
-            connection.execute(
-                update(REPLY_MESSAGES)
-                .where(REPLY_MESSAGES.c.message_id.in_(posted))
-                .values(posted_at=format_time(desk.clock()))
-            )
-        sent += len(waiting)
+        sent += _note_results(desk, waiting, results)
+
+
+def _note_results(desk: Desk, rows: Sequence[Row[Any]], results: Sequence[ReplyResult]) -> int:
+    now = desk.clock()
+    taken = [row.message_id for row, result in zip(rows, results, strict=True) if result != "no-place"]
+    lost = [row for row, result in zip(rows, results, strict=True) if result == "no-place"]
+    with desk.store.write() as connection:
+        for ids, values in (
+            (taken, {"posted_at": format_time(now)}),
+            ([row.message_id for row in lost], {"no_place_at": format_time(now)}),
+        ):
+            connection.execute(update(REPLY_MESSAGES).where(REPLY_MESSAGES.c.message_id.in_(ids)).values(values))
+        for row in lost:
+            if row.kind == REPLY:
+                _reopen(connection, row, now=now)
+    return len(taken)
+
+
+def _reopen(connection: Connection, row: Row[Any], *, now: datetime) -> None:
+    """Let a reply be owed again that nobody can read; a closed case stays closed, and the alarm names it."""
+    raise_alarm(connection, NO_PLACE, f"{row.reference} {row.message_id}", now=now)
+    audit.append_entry(
+        connection, at=now, actor=ACTOR, action="no-place", subject=row.case_id, detail={"message_id": row.message_id}
+    )
+    if has_reply(connection, case_id=row.case_id):
+        return
+    connection.execute(
+        update(CASES)
+        .where(CASES.c.case_id == row.case_id, CASES.c.reply_code == REPLIED_BY_RETURN_CODE)
+        .values(reply_code=None, reply_reason=None, reply_recorded_at=None)
+    )

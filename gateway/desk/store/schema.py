@@ -146,10 +146,15 @@ CASES: Final = Table(
     Column("flagged", Boolean, nullable=False, server_default=text("0")),
     Column("redirected_to", Text),
     Column("meeting_soon", Boolean, nullable=False, server_default=text("0")),
+    # What was added later: the reference that it names, and the hash of its return code's key, which is sealed in both
+    # reports. One key in both is the proof that one person sent them (docs/decisions/0016).
+    Column("adds_to", Text),
+    Column("reply_key_sha256", Text),
     UniqueConstraint("environment", "partner", "report_id"),
     CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name="weakness_order"),
     Index(None, "provider", "closed_at"),
     Index(None, "closed_at", "received_at"),
+    Index(None, "adds_to"),
 )
 
 PARTNERS: Final = Table(
@@ -286,6 +291,8 @@ REPLY_MESSAGES: Final = Table(
     Column("written_at", Text, nullable=False),
     Column("written_by", Text, nullable=False),
     Column("posted_at", Text),
+    # The gateway has no place for it: nobody can come back and read it.
+    Column("no_place_at", Text),
     Index(None, "case_id"),
 )
 
@@ -305,6 +312,7 @@ OUTGOING_POST: Final = Table(
     Column("sent_at", Text),
     # A keyed hash of the address, kept for the one day in which no second note may go there.
     Column("address_mac", LargeBinary),
+    Column("domain_mac", LargeBinary),  # the same of a mail address's domain
     Column("last_error", Text),  # a code of ours, never a server's words: those quote addresses
     UniqueConstraint("case_id", "kind"),
     Index(None, "state", "next_try_at"),

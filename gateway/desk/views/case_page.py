@@ -10,8 +10,9 @@ from http import HTTPStatus
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.casework.cases import CaseError, CaseRow, find_earlier, get_case
-from gateway.desk.casework.opening import OpenedCase, open_case
+from gateway.desk.casework.additions import find_earlier, is_proven, list_additions
+from gateway.desk.casework.cases import CaseError, CaseRow, get_case
+from gateway.desk.casework.opening import OpenedCase, find_first_report, open_case
 from gateway.desk.casework.promised_days import (
     count_days_late,
     find_promised_day,
@@ -27,7 +28,7 @@ from gateway.desk.replying.reply_templates import list_templates, needs_welsh_re
 from gateway.desk.return_post.messages import list_written
 from gateway.desk.views import words
 from gateway.desk.views.case_form import Answers, Fault, read_answers
-from gateway.desk.views.contact import ContactBlock, make_contact_block
+from gateway.desk.views.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.views.content import Section, make_sections
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.desk.views.countries import spell_country
@@ -61,10 +62,12 @@ class PageState:
 class _Content:
     """Everything of the page that comes out of envelopes."""
 
-    contact: ContactBlock | None
+    contacts: Sequence[ContactBlock]
     sections: Sequence[Section]
     copies: Sequence[ReplyCopy]
     report: PublicReport | None
+    # With the first report of an addition, where that could be opened: together they say which ways are open.
+    reports: Sequence[PublicReport] = ()
 
 
 def get_case_or_404(case_id: str) -> CaseRow:
@@ -78,7 +81,7 @@ def get_case_or_404(case_id: str) -> CaseRow:
 
 def show_closed_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
     """Draw the page of a case without its report."""
-    return _show(case, state, _Content(None, (), (), None))
+    return _show(case, state, _Content((), (), (), None))
 
 
 def show_opened_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
@@ -111,12 +114,15 @@ def _refuse(case: CaseRow, state: PageState, said: str) -> ResponseReturnValue:
 
 
 def _lay_out(opened: OpenedCase) -> _Content:
-    report = opened.content if isinstance(opened.content, PublicReport) else None
+    desk, report = get_desk(), opened.content if isinstance(opened.content, PublicReport) else None
+    first = None if report is None else find_first_report(desk, opened.case, actor=get_name())
+    both = (report, None if first is None else first.content)
     return _Content(
-        contact=None if report is None else make_contact_block(report, is_flagged=opened.case.flagged),
+        contacts=() if report is None else make_contact_blocks(opened.case, report, first=first),
         sections=make_sections(opened.content),
-        copies=open_copies(get_desk(), opened.case, actor=get_name()),
+        copies=open_copies(desk, opened.case, actor=get_name()),
         report=report,
+        reports=tuple(one for one in both if one is not None),
     )
 
 
@@ -126,19 +132,30 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
     with desk.store.read() as connection:
         written = list_written(connection, case_id=case.case_id)
         earlier = find_earlier(connection, case)
+        additions = list_additions(connection, case)
         notes = list_post(connection, case_id=case.case_id, with_done=True)
     promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
     report = content.report
-    can_write = case.has_reply_key and not case.synthetic
+    is_same_person = is_proven(case, earlier=earlier)
+    can_write = (
+        case.has_reply_key
+        and not case.synthetic
+        and is_same_person
+        and (earlier is None or earlier.opened_at is not None)
+        and not any(one.no_place_at for one in written)
+    )
     return show_page(
         "case.html",
         status=state.status,
         case=case,
-        contact=content.contact,
+        contacts=content.contacts,
+        doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person),
         sections=content.sections,
         copies=content.copies,
         written=[one for one in written if one.kind == "reply"],
         earlier=earlier,
+        additions=additions,
+        is_place_lost=any(one.no_place_at for one in written),
         is_read_noted=any(one.kind == "read" for one in written),
         notes=notes,
         promised_day=None if promised is None else spell_day(promised),
@@ -147,7 +164,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         is_abroad=case.region == NOT_UK,
         country=spell_country(case.country),
         can_write=can_write,
-        has_other_way=report is not None and bool(list_open_ways(report)),
+        has_other_way=bool(list_open_ways(*content.reports)),
         templates=list_templates(report) if report is not None and can_write else (),
         is_welsh=report is not None and report.language == WELSH,
         is_welsh_unchecked=report is not None and needs_welsh_reader(report),

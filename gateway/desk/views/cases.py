@@ -3,13 +3,14 @@
 Content is shown only in the answer to the post that opened it, and never stored.
 """
 
+import re
 from http import HTTPStatus
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.alarms import count_alarms
-from gateway.desk.casework.cases import CaseError, CaseState, list_cases
+from gateway.desk.casework.cases import CaseError, CaseState, find_firsts, list_cases
 from gateway.desk.casework.closing import close_case
 from gateway.desk.casework.promised_days import (
     count_days_late,
@@ -33,7 +34,8 @@ from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 blueprint = Blueprint("cases", __name__, template_folder="templates")
-MOST_LISTED = 500
+MOST_LISTED = 100
+_NUMBER = re.compile(r"[0-9]{1,6}")
 OVERDUE = "overdue"
 _STATES: dict[str, CaseState] = {"open": "open", OVERDUE: "open", "closed": "closed", "all": "all"}
 
@@ -50,7 +52,11 @@ def list_all() -> ResponseReturnValue:
         alarms = count_alarms(connection)
     if shown == OVERDUE:
         found = [case for case in found if count_days_late(case, today=today)]
-    listed = found[:MOST_LISTED]
+    pages = max(1, -(-len(found) // MOST_LISTED))
+    page = min(_read_page(request.args.get("page", "")), pages)
+    listed = found[(page - 1) * MOST_LISTED : page * MOST_LISTED]
+    with desk.store.read() as connection:
+        firsts = find_firsts(connection, listed)
     return show_page(
         "cases.html",
         cases=listed,
@@ -59,7 +65,10 @@ def list_all() -> ResponseReturnValue:
         spell_day=spell_day,
         spell_lateness=spell_lateness,
         today=today,
-        hidden=max(0, len(found) - MOST_LISTED),
+        firsts=firsts,
+        page=page,
+        pages=pages,
+        found_count=len(found),
         state=shown,
         open_count=len(waiting),
         danger_count=sum(case.danger for case in waiting),
@@ -104,6 +113,10 @@ def post_close(case_id: str) -> ResponseReturnValue:
     if faults:
         return show_closed_page(case, PageState(faults, answers, status=HTTPStatus.CONFLICT))
     return redirect(url_for("cases.show_case", case_id=case.case_id), HTTPStatus.SEE_OTHER)
+
+
+def _read_page(text: str) -> int:
+    return max(1, int(text)) if _NUMBER.fullmatch(text) else 1
 
 
 def _fault_of(error: CaseError) -> Fault:

@@ -3,10 +3,19 @@
 Never leaves out a line that the person wrote, and never changes a character of it; the page escapes it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.desk.casework.safe_contact import ContactWarning, get_line, is_barred, list_warnings
+from gateway.desk.casework.cases import CaseRow
+from gateway.desk.casework.opening import FirstReport
+from gateway.desk.casework.safe_contact import (
+    ContactWarning,
+    get_line,
+    is_barred,
+    list_warnings,
+    says_how_to_reach,
+)
 from partner_sdk.public_codes import (
     BY_ADULT,
     BY_CALL,
@@ -91,10 +100,17 @@ class ContactFact:
     is_typed: bool = False
 
 
+_TITLE: Final = "Before you contact anybody"
+_NOT_THEIRS: Final = ("Do not use what stands here.", "It is not proven to come from the same person.")
+# What an addition leaves blank says nothing: the first report has said it.
+_ONLY_IF_SAID: Final = frozenset({ContactWarning.SEEN, ContactWarning.NO_WAY})
+
+
 @dataclass(frozen=True, slots=True)
 class ContactBlock:
-    """What stands first when a report is open."""
+    """How to reach the person, as one report says it."""
 
+    title: str
     danger: tuple[str, ...]
     warnings: tuple[tuple[str, str], ...]
     must_not_know: str
@@ -102,41 +118,96 @@ class ContactBlock:
     facts: tuple[ContactFact, ...]
 
 
-def make_contact_block(report: PublicReport, *, is_flagged: bool) -> ContactBlock:
-    """Return the block of one report."""
+def list_doubts(found: CaseRow, *, earlier: CaseRow | None, is_proven: bool) -> list[tuple[str, str]]:
+    """Return what speaks against an addition, or must be read before it; empty for a first report."""
+    if found.adds_to is None:
+        return []
+    doubts = []
+    if not is_proven:
+        doubts.append(
+            (
+                "Not proven to be the same person.",
+                f"This names {found.adds_to}, but not with its return code: it may be anybody's. Answer there only.",
+            )
+        )
+    if earlier is None:
+        doubts.append((f"{found.adds_to} is not at this desk.", "How to reach the person safely is in there."))
+    elif earlier.opened_at is None:
+        doubts.append((f"Contact is in {earlier.reference}: open that first.", "This only adds to it."))
+    return doubts
+
+
+def make_contact_blocks(found: CaseRow, report: PublicReport, *, first: FirstReport | None) -> list[ContactBlock]:
+    """Return the block of a report; of an addition that of the first report, and then what the addition itself says."""
+    if found.adds_to is None:
+        return [make_contact_block(report, is_flagged=found.flagged)]
+    blocks = []
+    if first is not None and first.content is not None:
+        title = f"{_TITLE}: from {first.case.reference}"
+        blocks.append(make_contact_block(first.content, title=title, is_flagged=first.case.flagged))
+    reports = [report] if first is None or first.content is None else [first.content, report]
+    own = make_contact_block(
+        report, title="What was added says", is_flagged=found.flagged, barred_by=reports, is_addition=True
+    )
+    if says_how_to_reach(report) or own.danger or own.warnings:
+        is_theirs = first is not None and first.is_proven
+        blocks.append(own if is_theirs else replace(own, warnings=(_NOT_THEIRS, *own.warnings)))
+    return blocks
+
+
+def make_contact_block(
+    report: PublicReport,
+    *,
+    is_flagged: bool,
+    title: str = _TITLE,
+    barred_by: Sequence[PublicReport] = (),
+    is_addition: bool = False,
+) -> ContactBlock:
+    """Return the block of one report. What an addition leaves blank is left out: it was said before.
+
+    `barred_by` are the reports that may bar a way: this one alone, if nothing else is said.
+    """
     contact = report.contact
     danger = tuple(_CALLED[signal] for signal in report.signals if signal in _CALLED)
     if report.meeting.when in _MEETS:
         danger = (*danger, f"Somebody wants to meet {_MEETS[report.meeting.when]}.")
+    warnings = list_warnings(report, is_flagged=is_flagged)
+    facts = _list_facts(report)
     return ContactBlock(
+        title=title,
         danger=danger,
-        warnings=tuple(_WARNINGS[warning] for warning in list_warnings(report, is_flagged=is_flagged)),
+        warnings=tuple(_WARNINGS[one] for one in warnings if not (is_addition and one in _ONLY_IF_SAID)),
         must_not_know=contact.who_must_not_know,
-        ways=tuple(_make_ways(report)),
-        facts=(
-            ContactFact("What to call them", report.name, "They gave no name", is_typed=True),
-            ContactFact(
-                "Does anyone else see their phone or e-mails?",
-                _spell(_WHO_SEES, contact.who_sees),
-                "They did not say: count it as yes",
-            ),
-            ContactFact(
-                "May we say who we are?",
-                _spell(_SAY_WHO, contact.may_say_who_we_are),
-                "They did not say: count it as no",
-            ),
-            ContactFact("Safe word", contact.safe_word, "None: we can not prove that it is us", is_typed=True),
-            ContactFact("When", contact.times, "They did not say: ask first whether it is a good time", is_typed=True),
-            ContactFact("Language", _spell_language(report), "They did not say"),
-            ContactFact(
-                "Access needs", "; ".join(_spell(_NEEDS, need) for need in contact.access_needs), "None that they named"
-            ),
-            ContactFact("May a short note be sent?", _spell(_NOTE, contact.may_send_note), "They were not asked: no"),
-        ),
+        ways=tuple(_make_ways(report, barred_by=barred_by or (report,))),
+        facts=tuple(fact for fact in facts if fact.text) if is_addition else facts,
     )
 
 
-def _make_ways(report: PublicReport) -> list[ContactWay]:
+def _list_facts(report: PublicReport) -> tuple[ContactFact, ...]:
+    contact = report.contact
+    return (
+        ContactFact("What to call them", report.name, "They gave no name", is_typed=True),
+        ContactFact(
+            "Does anyone else see their phone or e-mails?",
+            _spell(_WHO_SEES, contact.who_sees),
+            "They did not say: count it as yes",
+        ),
+        ContactFact(
+            "May we say who we are?",
+            _spell(_SAY_WHO, contact.may_say_who_we_are),
+            "They did not say: count it as no",
+        ),
+        ContactFact("Safe word", contact.safe_word, "None: we can not prove that it is us", is_typed=True),
+        ContactFact("When", contact.times, "They did not say: ask first whether it is a good time", is_typed=True),
+        ContactFact("Language", _spell_language(report), "They did not say"),
+        ContactFact(
+            "Access needs", "; ".join(_spell(_NEEDS, need) for need in contact.access_needs), "None that they named"
+        ),
+        ContactFact("May a short note be sent?", _spell(_NOTE, contact.may_send_note), "They were not asked: no"),
+    )
+
+
+def _make_ways(report: PublicReport, *, barred_by: Sequence[PublicReport]) -> list[ContactWay]:
     contact = report.contact
     picked = [way for way in contact.ways if way in _WAYS]
     # A line that goes with no way they picked is shown all the same, and said to be such.
@@ -146,7 +217,7 @@ def _make_ways(report: PublicReport) -> list[ContactWay]:
     elif BY_CALL in others and BY_TEXT in others:
         others.remove(BY_TEXT)
     return [
-        ContactWay(_WAYS[way], get_line(contact, way), way in picked, is_barred(report, way))
+        ContactWay(_WAYS[way], get_line(contact, way), way in picked, any(is_barred(one, way) for one in barred_by))
         for way in (*picked, *others)
     ]
 

@@ -4,7 +4,6 @@ Never shows an address and never shows what was written.
 """
 
 import re
-from collections import Counter
 from http import HTTPStatus
 
 from flask import Blueprint, redirect, url_for
@@ -13,8 +12,8 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.casework.cases import get_references
 from gateway.desk.paging.pages import list_pages
 from gateway.desk.post_room.post_retry import PostRetryError, retry_note
-from gateway.desk.post_room.queue import GIVE_UP_AFTER, list_post
-from gateway.desk.return_post.messages import count_posted, list_waiting
+from gateway.desk.post_room.queue import GIVE_UP_AFTER, count_by_state, list_newest
+from gateway.desk.return_post.messages import count_posted, list_waiting, list_without_place
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -24,8 +23,6 @@ blueprint = Blueprint("post", __name__, template_folder="templates")
 FORM_BYTES = 4096
 MOST_LISTED = 200
 _NUMBER = re.compile(r"[0-9]{1,15}")
-# What a person has to do something about comes first.
-_STATES = ("given_up", "waiting", "held", "sent")
 
 
 @blueprint.get("/post")
@@ -52,24 +49,27 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
     desk = get_desk()
     now = desk.clock()
     with desk.store.read() as connection:
-        notes = list_post(connection, with_done=True)
+        notes = list_newest(connection, most=MOST_LISTED)
+        counts = count_by_state(connection)
         pages = list_pages(connection, most=MOST_LISTED)
         replies = list_waiting(connection, most=MOST_LISTED)
+        without_place = list_without_place(connection, most=MOST_LISTED)
         posted = count_posted(connection)
-        references = get_references(connection, {note.case_id for note in notes} | {reply.case_id for reply in replies})
-    notes.sort(key=lambda note: _STATES.index(note.state) if note.state in _STATES else len(_STATES))
+        shown = {note.case_id for note in notes} | {reply.case_id for reply in (*replies, *without_place)}
+        references = get_references(connection, shown)
     return show_page(
         "post.html",
         status=HTTPStatus.CONFLICT if fault else HTTPStatus.OK,
         fault=fault,
-        notes=notes[:MOST_LISTED],
-        hidden=max(0, len(notes) - MOST_LISTED),
-        counts=Counter(note.state for note in notes),
+        notes=notes,
+        hidden=max(0, sum(counts.values()) - len(notes)),
+        counts=counts,
         # A given up note may be tried again only while it still says the right thing.
         oldest_retried=format_time(now - GIVE_UP_AFTER),
         pages=pages,
         pages_waiting=sum(page.sent_at is None for page in pages),
         replies=replies,
+        without_place=without_place,
         posted_count=posted,
         references=references,
     )

@@ -70,6 +70,15 @@ REPLY_FAULTS = {
     "no-sealed-reply": ("code", "No reply was written to the return code yet. Write it first."),
     "no-reply-key": ("reply_text", "This report has no return code. Answer in another way and record it."),
     "not-opened": ("report", "Nobody has read this report yet. Open it first."),
+    "first-not-opened": (
+        "report",
+        "Nobody has read the report that this adds to. Open that first: how to reach them safely is in there.",
+    ),
+    "not-proven": (
+        "reply_text",
+        "This is not proven to come from the same person. Nothing is sealed to its key: write from the first report.",
+    ),
+    "no-place": ("reply_text", "The gateway has no place for this return code any more. Answer in another way."),
     "no-sealing-key": ("reply_text", "No sealing key of the desk is active. Run “report-abuse-desk publish”."),
 }
 REGIONS = (

@@ -31,7 +31,9 @@ Kind = Literal[
     "something_else",
     "not_sure",
 ]
-Audience = Literal["child", "adult"]
+# A child about itself, a child about another; an adult about a child, at work with it, or about their own childhood.
+Audience = Literal["child", "friend", "adult", "professional", "adult_self"]
+AUDIENCES: Final[tuple[Audience, ...]] = get_args(Audience)
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 AgeBand = Annotated[str, Meta(pattern=f"^({'|'.join(AGE_BANDS)})$")]
 
@@ -39,7 +41,10 @@ Sentence = Annotated[str, Meta(min_length=8, pattern="[.?!]$")]
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A few sentences that go together. No `kinds` or no `ages` means all of them; lower `order` comes first."""
+    """A few sentences that go together. No `kinds` or no `ages` means all of them; lower `order` comes first.
+
+    `also` names who else reads the very same words.
+    """
 
     code: str
     audience: Audience
@@ -47,11 +52,16 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sentences: Annotated[tuple[Sentence, ...], Meta(min_length=1, max_length=5)]
     kinds: tuple[Kind, ...] = ()
     ages: tuple[AgeBand, ...] = ()
+    also: tuple[Audience, ...] = ()
 
     @property
     def is_general(self) -> bool:
         """Return whether it is for every kind and every age."""
         return not self.kinds and not self.ages
+
+    def is_for(self, audience: Audience) -> bool:
+        """Return whether these are words for this reader."""
+        return audience == self.audience or audience in self.also
 
 
 class AdviceLibrary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,20 +77,28 @@ def load_advice(language: str) -> AdviceLibrary:
     return read_settings(ADVICE_FOLDER / f"{language}.toml", kind=AdviceLibrary)
 
 
+def get_audience(*, is_grown_up: bool, who: str) -> Audience:
+    """Return who reads, by the form's answer to whom it is about; an adult who left that blank reads about a child."""
+    if not is_grown_up:
+        return "child" if who in {"", "me"} else "friend"
+    if who == "me":
+        return "adult_self"
+    return "professional" if who == "child_i_work_with" else "adult"
+
+
 def list_fitting_advice(
-    library: AdviceLibrary, *, kinds: Iterable[str], age_band: str | None, is_child: bool, limit: int
+    library: AdviceLibrary, *, kinds: Iterable[str], age_band: str | None, audience: Audience, limit: int
 ) -> tuple[Advice, ...]:
     """Return what fits, most special first; `limit` cuts the special ones only, the general ones always come.
 
-    `kinds` and `age_band` are the form's option codes; codes that the library does not know are passed over. `is_child`
-    says who reads it. The same question always has the same answer.
+    `kinds` and `age_band` are the form's option codes; codes that the library does not know are passed over. The same
+    question always has the same answer.
     """
     wanted = frozenset(kinds)
-    audience: Audience = "child" if is_child else "adult"
     fitting = [
         advice
         for advice in library.advice
-        if advice.audience == audience
+        if advice.is_for(audience)
         and (not advice.kinds or wanted.intersection(advice.kinds))
         and (not advice.ages or age_band in advice.ages)
     ]

@@ -7,6 +7,7 @@ Screen numbers are those of the specification of the form; a letter marks a page
 from collections.abc import Mapping
 from itertools import pairwise
 
+from gateway.guidance.advice import Audience, get_audience
 from gateway.public.journey.kinds import KIND_OPTIONS, PRIORITY_RULES
 from gateway.public.journey.reach_screens import REACH_SCREENS
 from gateway.public.journey.shapes import TYPED, Answers, Field, Priority, Screen, get_one
@@ -33,6 +34,7 @@ __all__ = [
     "get_one",
     "get_previous",
     "get_priority",
+    "get_reader",
     "is_about_other",
     "is_grown_up",
     "is_owed_an_answer",
@@ -100,6 +102,11 @@ def is_owed_an_answer(answers: Answers) -> bool:
 def is_grown_up(answers: Answers) -> bool:
     """Say whether the person said that they are 18 or over."""
     return get_one(answers, "under_18") == IS_NOT_UNDER_18
+
+
+def get_reader(answers: Answers) -> Audience:
+    """Return to whom the pages speak."""
+    return get_audience(is_grown_up=is_grown_up(answers), who=get_one(answers, "who"))
 
 
 def get_country(answers: Answers) -> str:

@@ -11,6 +11,7 @@ from partner_sdk.public_codes import (
     CONTACT_WAYS,
     LANGUAGES,
     NO,
+    RATHER_NOT_SAY,
     YES,
     YOUNGEST_BAND,
 )
@@ -93,6 +94,7 @@ REACH_SCREENS = (
                 who_uses="the person who answers",
                 what_if_blank="counts as yes: the person who answers says nothing of why they call",
                 options=YES_NO_UNSURE,
+                shown_if=(Given("contact_ways", (BY_CALL, BY_TEXT, BY_EMAIL)),),
             ),
             Field(
                 "say_who_we_are",
@@ -101,6 +103,7 @@ REACH_SCREENS = (
                 who_uses="the person who answers",
                 what_if_blank="counts as no",
                 options=YES_NO_UNSURE,
+                shown_if=(Given("contact_ways", (BY_CALL, BY_ADULT)),),
             ),
             Field(
                 "contact_times",
@@ -117,12 +120,13 @@ REACH_SCREENS = (
                 who_uses="the post room, which sends it",
                 what_if_blank="counts as no: nothing is sent by itself",
                 options=(YES, NO),
-                # Never offered by or about the youngest, nor where somebody near may see it: a person answers first.
+                # Offered only where the desk would send it: never by or about the youngest or an age that was not said
+                # (each age is needed where it is asked), and only where it was said that the person is not near.
                 shown_if=(
                     Given("contact_ways", (BY_TEXT, BY_EMAIL)),
-                    NotGiven("age", (YOUNGEST_BAND,)),
-                    NotGiven("their_age", (YOUNGEST_BAND,)),
-                    NotGiven("near", (YES,)),
+                    NotGiven("age", (YOUNGEST_BAND, RATHER_NOT_SAY)),
+                    NotGiven("their_age", (YOUNGEST_BAND, RATHER_NOT_SAY)),
+                    Given("near", (NO,)),
                 ),
             ),
             Field(

@@ -5,10 +5,10 @@ from typing import Any
 
 from gateway.public.actions import Action
 from gateway.public.door import PublicDoor
-from gateway.public.journey import CHECK, SCREENS, Answers, Screen, get_country, is_grown_up, list_path
+from gateway.public.journey import CHECK, SCREENS, Answers, Screen, get_country, get_reader, list_path
 from gateway.public.journey.places import get_path
-from gateway.public.pages.frame import make_form, render_page
-from gateway.public.pages.rows import list_rows
+from gateway.public.pages.frame import make_form, make_waiting_form, render_page
+from gateway.public.pages.rows import Row, list_rows
 from gateway.public.visiting.visit import Visit
 from gateway.public.wording import find_in_voice
 from gateway.public.wording.voice import make_voice
@@ -16,7 +16,7 @@ from gateway.public.wording.voice import make_voice
 
 def render_check(
     door: PublicDoor,
-    visit: Visit,
+    visit: Visit | None,
     answers: Answers,
     *,
     version: int,
@@ -24,18 +24,22 @@ def render_check(
     notice: Mapping[str, Any] | None = None,
     again: bool = False,
 ) -> str:
-    """Render the check page; an addition after Send shows only what is new."""
+    """Render the check page; an addition after Send shows only what is new. Without a visit its form waits for one."""
     words = door.words.screen(CHECK)
     voice = make_voice(answers)
     addition = door.words.screen("check_more")
     on_path = list_path(answers)
     screens = [screen for screen in SCREENS if screen in on_path]
+    if visit is None:
+        form = make_waiting_form(words=answers)
+    else:
+        form = make_form(visit.keys, version, words=answers, again=again)
     return render_page(
         door,
         "check.html",
         country=get_country(answers),
-        is_grown_up=is_grown_up(answers),
-        form=make_form(visit.keys, version, words=answers, again=again),
+        reader=get_reader(answers),
+        form=form,
         ways="buttons",
         default_action=Action.SEND,
         title=addition["title"] if is_addition else find_in_voice(words, "title", voice=voice),
@@ -52,11 +56,17 @@ def render_check(
 def list_groups(
     door: PublicDoor, answers: Answers, *, screens: Sequence[Screen], only_given: bool
 ) -> list[Mapping[str, Any]]:
-    """List the answers screen by screen, so that each screen has one button to change it."""
+    """List the answers screen by screen, so that each screen has one button to change it.
+
+    A screen that was left blank is one line: what it asks, and that nothing was given.
+    """
     groups: list[Mapping[str, Any]] = []
     for screen in screens:
         rows = list_rows(door, answers, screens=(screen,))
         rows = [row for row in rows if row.texts] if only_given else rows
+        if len(rows) > 1 and not any(row.texts for row in rows):
+            title = find_in_voice(door.words.screen(screen.name), "title", voice=make_voice(answers))
+            rows = [Row(str(title), screen.path, ())]
         if rows:
             groups.append({"path": screen.path, "label": rows[0].label, "rows": rows})
     return groups

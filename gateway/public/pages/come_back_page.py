@@ -1,6 +1,7 @@
 """Makes the page that asks for the number and the four words, with one sentence for all that can be wrong."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from gateway.public.actions import Action
 from gateway.public.door import PublicDoor
@@ -18,9 +19,14 @@ class Typed:
 
 
 def render_come_back(
-    door: PublicDoor, typed: Typed, form: FormState, *, is_refused: bool = False, notice_page: str | None = None
+    door: PublicDoor,
+    typed: Typed,
+    form: FormState,
+    *,
+    fault: Literal["blank", "refused"] | None = None,
+    notice_page: str | None = None,
 ) -> str:
-    """Render the page that asks for both; `is_refused` adds the one sentence."""
+    """Render the page that asks for both; `fault` adds that one was left out, or the one sentence for all the rest."""
     words = door.words.page(COME_BACK)
     return render_page(
         door,
@@ -31,7 +37,12 @@ def render_come_back(
         title=words["title"],
         page=words,
         typed=typed,
-        has_faults=is_refused,
-        faults=[{"target": "reference", "text": words["refused"]}] if is_refused else [],
+        has_faults=fault is not None,
+        faults=[] if fault is None else [{"target": _find_target(typed), "text": words[fault]}],
         notice=None if notice_page is None else make_notice(door, notice_page),
     )
+
+
+def _find_target(typed: Typed) -> str:
+    """Find the field that a link in the error summary leads to: the first, or the one that was left out."""
+    return "words_typed" if typed.reference and not typed.words else "reference"

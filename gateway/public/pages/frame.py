@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 from flask import render_template
 from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the package ships no types
 
+from gateway.guidance.advice import Audience
 from gateway.public.actions import make_see_action
 from gateway.public.door import PublicDoor
 from gateway.public.journey import Answers
@@ -17,6 +19,16 @@ from gateway.public.visiting.words_field import pack_answers
 from gateway.public.wording.languages import get_other_language
 
 Ways = Literal["buttons", "links", "none"]
+# Who listens to whom in the UK: keys of the signposts.
+_TALK: Final[Mapping[Audience, str]] = MappingProxyType(
+    {
+        "child": "childline",
+        "friend": "childline",
+        "adult": "nspcc",
+        "professional": "nspcc",
+        "adult_self": "samaritans",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,14 @@ def make_form(keys: JourneyKeys, version: int, *, words: Answers | None = None, 
     return FormState(generate_csrf(), keys.form_token, version, packed, again)
 
 
+def make_waiting_form(*, words: Answers | None = None) -> FormState:
+    """Make the hidden fields of a form that waits for its journey.
+
+    It has no token, so that it is taken up again as one whose token failed, and gets its journey then.
+    """
+    return FormState("", "", NO_VERSION, "" if words is None else pack_answers(words), again=True)
+
+
 def make_blank_form() -> FormState:
     """Make the hidden fields of a form that belongs to no journey yet."""
     return FormState(generate_csrf(), "", NO_VERSION)
@@ -46,7 +66,7 @@ def render_page(
     template: str,
     *,
     country: str = "",
-    is_grown_up: bool = False,
+    reader: Audience = "child",
     form: FormState | None = None,
     ways: Ways = "none",
     default_action: str = "",
@@ -54,7 +74,7 @@ def render_page(
 ) -> str:
     """Render a template with what every page has.
 
-    The help bar has the emergency number of `country` (a code; empty in the UK), and the line for a child or an adult.
+    The help bar has the emergency number of `country` (a code; empty in the UK), and the line that fits `reader`.
     `ways` says what the language and the side pages are: buttons of the page's form, so that nothing typed is lost,
     or links. `default_action` is what the Enter key does in such a form.
     """
@@ -65,7 +85,7 @@ def render_page(
         signposts=door.signposts,
         banner=door.banner,
         is_practice=door.is_practice,
-        help_bar=make_help_bar(door, country=country, is_grown_up=is_grown_up),
+        help_bar=make_help_bar(door, country=country, reader=reader),
         other_language=get_other_language(),
         form=form,
         ways=ways,
@@ -75,19 +95,35 @@ def render_page(
     )
 
 
-def make_help_bar(door: PublicDoor, *, country: str, is_grown_up: bool) -> Mapping[str, str | None]:
+def make_help_bar(door: PublicDoor, *, country: str, reader: Audience) -> Mapping[str, str | None]:
     """Make the two numbers that stand on every page: the country's emergency number, and someone to talk to."""
-    common = door.words.common()
     emergency = door.signposts["emergency"]
     number = get_emergency_number(door, country)
-    talk = door.signposts["nspcc" if is_grown_up else "childline"]
+    there = find_talk_there(door, country, reader=reader)
+    key = _TALK[reader]
     return {
         "emergency": number,
         "emergency_link": emergency.phone_link if number == emergency.phone else f"tel:{number}",
-        "talk": common["help_talk_adult" if is_grown_up else "help_talk"],
-        "talk_phone": talk.phone,
-        "talk_link": talk.phone_link,
+        **(
+            _make_talk(door, key, door.signposts[key].phone, door.signposts[key].phone_link)
+            if there is None or there["phone"] is None
+            else _make_talk(door, "there", there["phone"], there["phone_link"])
+        ),
     }
+
+
+def find_talk_there(door: PublicDoor, country: str, *, reader: Audience) -> Mapping[str, str | None] | None:
+    """Find the helpline of the country that a child lives in; None in the UK, and where the country names none.
+
+    Only for a child about itself: else the country is that of the one whom it is about, not of who reads this.
+    """
+    if reader != "child" or country not in door.countries:
+        return None
+    return dict(door.countries[country].list_posts()).get("talk")
+
+
+def _make_talk(door: PublicDoor, words: str, phone: str | None, link: str | None) -> Mapping[str, str | None]:
+    return {"talk": door.words.common()[f"help_talk_{words}"], "talk_phone": phone, "talk_link": link}
 
 
 def get_emergency_number(door: PublicDoor, country: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from gateway.public.door import PublicDoor
+from gateway.public.facts.countries import OTHER, PostKind
 from gateway.public.wording.languages import get_language
 
 
@@ -20,3 +21,10 @@ def list_posts(door: PublicDoor, entries: Sequence[Mapping[str, str]]) -> list[M
         }
         for entry in entries
     ]
+
+
+def list_posts_abroad(door: PublicDoor, code: str, *, kind: PostKind | None = None) -> list[Mapping[str, str | None]]:
+    """List who helps in a country, or only its helper of one kind; a code that is not in the data is any country."""
+    country = door.countries.get(code, door.countries[OTHER])
+    said = door.words.screen("abroad")["post_anywhere" if country.code == OTHER else "post"]
+    return [{"text": said[one], **post} for one, post in country.list_posts() if kind in {None, one}]

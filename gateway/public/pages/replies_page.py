@@ -11,9 +11,14 @@ from partner_sdk.canonical import parse_time
 
 
 def render_replies(door: PublicDoor, found: FoundPlace, form: FormState) -> str:
-    """Render the page; a message that only says that the report was read is told as the stage."""
+    """Render the page; a message that only says that the report was read is told as the stage.
+
+    Where an answer stands on the page, the stage says so, and no promise of one is made any more.
+    """
     words, place = door.words.page(REPLIES), found.place
     promised = None if place.reply_by is None else say_day(date.fromisoformat(place.reply_by))
+    promise = words["no_promise"] if promised is None else words["promise"].format(day=promised)
+    replies = [one for one in found.messages if one.kind == "reply"]
     return render_page(
         door,
         "replies.html",
@@ -22,11 +27,10 @@ def render_replies(door: PublicDoor, found: FoundPlace, form: FormState) -> str:
         title=words["title"],
         page=words,
         reference=place.reference,
-        stage=words[f"stage_{found.stage}"],
-        promise=words["no_promise"] if promised is None else words["promise"].format(day=promised),
+        stage=words["stage_answered" if replies else f"stage_{found.stage}"],
+        promise="" if replies else promise,
         replies=[
             {"day": words["written"].format(day=say_day(parse_time(one.issued_at).date())), "text": one.body}
-            for one in found.messages
-            if one.kind == "reply"
+            for one in replies
         ],
     )

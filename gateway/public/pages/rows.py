@@ -23,7 +23,10 @@ class Row:
 def list_rows(
     door: PublicDoor, answers: Answers, *, screens: Sequence[Screen] = SCREENS, only_asked: bool = True
 ) -> list[Row]:
-    """List the answers of the given screens, in the order of the journey; `only_asked` leaves out what is not shown."""
+    """List the answers of the given screens, in the order of the journey.
+
+    `only_asked` leaves out what is not asked: with its conditions, or with the option that it would tell more about.
+    """
     voice = make_voice(answers)
     return [
         Row(
@@ -33,8 +36,14 @@ def list_rows(
         )
         for screen in screens
         for field in screen.fields
-        if field.kind != "more" and (not only_asked or field.is_shown(answers))
+        if field.kind != "more" and (not only_asked or _is_asked(field, answers))
     ]
+
+
+def _is_asked(field: Field, answers: Answers) -> bool:
+    # What was typed for an option that was taken away again goes along: it must be seen, and can be changed.
+    is_apart = field.goes_with is not None and not field.goes_with.fits(answers) and not answers.get(field.name)
+    return field.is_shown(answers) and not is_apart
 
 
 def say_answer(door: PublicDoor, screen: Screen, field: Field, value: str, *, voice: Sequence[str]) -> str:

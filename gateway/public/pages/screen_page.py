@@ -6,19 +6,21 @@ from typing import Any
 
 from gateway.public.actions import Action, make_see_action
 from gateway.public.door import PublicDoor
-from gateway.public.facts.countries import OTHER
-from gateway.public.journey import Answers, Field, Screen, get_country, get_one, is_grown_up
+from gateway.public.facts.countries import OTHER, PostKind
+from gateway.public.journey import Answers, Field, Screen, get_country, get_one, get_reader, is_grown_up
 from gateway.public.journey.places import get_path
-from gateway.public.pages.frame import FormState, render_page
-from gateway.public.pages.posts import list_posts
+from gateway.public.pages.frame import FormState, find_talk_there, get_emergency_number, render_page
+from gateway.public.pages.posts import list_posts, list_posts_abroad
 from gateway.public.pages.rows import say_answer
 from gateway.public.visiting.forms import Fault
 from gateway.public.wording import Voice, find_in_voice
 from gateway.public.wording.voice import make_voice
 from partner_sdk.public_codes import YOUNGEST_BAND
 
-_PARTS = ("title", "points", "note", "after", "why", "card_heading", "card", "keys")
-_TEMPLATES = {"safe_now": "safe_now.html"}
+_PARTS = ("title", "after", "why", "card_heading", "card", "keys")
+_TEMPLATES = {"safe_now": "safe_now.html", "danger_help": "danger_help.html"}
+# Screens whose helpers are those of the UK: who is elsewhere sees one of that country above them.
+_FIRST_ABROAD: Mapping[str, PostKind] = {"not_alone": "talk", "pictures_me": "report", "pictures_other": "report"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,15 @@ def render_screen(
         for field in asked
         if field.kind not in {"choice", "more"}
     }
+    numbers = {
+        "emergency": get_emergency_number(door, get_country(answers)),
+        "anywhere": door.countries[OTHER].emergency,
+    }
     return render_page(
         door,
         _TEMPLATES.get(screen.name, "screen.html"),
         country=get_country(answers),
-        is_grown_up=is_grown_up(answers),
+        reader=get_reader(answers),
         form=form,
         ways="buttons",
         default_action=Action.CONTINUE,
@@ -84,11 +90,19 @@ def render_screen(
         has_faults=bool(faults),
         faults=[{"target": _make_target(fault.field), "text": fault_texts[fault.field.name]} for fault in faults],
         notice=notice,
+        asks_one=_asks_one(screen),
         screen_fields=[_with_extras(views[field.name], asked, views) for field in drawn],
         choices=_list_buttons(door, screen, asked, "choice", voice=voice),
         more=_list_buttons(door, screen, asked, "more", voice=voice),
+        points=[point.format(**numbers) for point in find_in_voice(words, "points", voice=voice) or ()],
+        note=str(find_in_voice(words, "note", voice=voice) or "").format(**numbers),
         **{part: find_in_voice(words, part, voice=voice) for part in _PARTS},
     )
+
+
+def _asks_one(screen: Screen) -> bool:
+    """Say whether the title asks what the one field asks; where others are only left out this time, it does not."""
+    return sum(field.kind not in {"choice", "more"} and field.goes_with is None for field in screen.fields) == 1
 
 
 def _list_lead(words: Mapping[str, Any], answers: Answers, *, voice: Voice) -> list[str]:
@@ -101,12 +115,18 @@ def _list_posts(
     door: PublicDoor, screen: Screen, words: Mapping[str, Any], answers: Answers, *, voice: Voice
 ) -> list[Mapping[str, str | None]]:
     if screen.shows != ("abroad",):
-        return list_posts(door, find_in_voice(words, "signposts", voice=voice) or ())
-    country = door.countries.get(get_one(answers, "country"), door.countries[OTHER])
-    return [
-        {"text": words["post_anywhere" if country.code == OTHER else "post"][kind], **post}
-        for kind, post in country.list_posts()
-    ]
+        posts = list_posts(door, find_in_voice(words, "signposts", voice=voice) or ())
+        return [*_list_posts_there(door, screen, answers), *posts]
+    return list_posts_abroad(door, get_one(answers, "country"))
+
+
+def _list_posts_there(door: PublicDoor, screen: Screen, answers: Answers) -> list[Mapping[str, str | None]]:
+    kind, country = _FIRST_ABROAD.get(screen.name), get_country(answers)
+    if not country or kind is None:
+        return []
+    if kind == "talk" and find_talk_there(door, country, reader=get_reader(answers)) is None:
+        return []
+    return list_posts_abroad(door, country, kind=kind)
 
 
 def _list_buttons(

@@ -1,6 +1,7 @@
 """Makes the side pages: other ways to get help, and what this site is. None ever shows anything that was typed."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gateway.public.door import PublicDoor
 from gateway.public.journey.places import get_path
@@ -12,7 +13,11 @@ from gateway.public.wording.languages import say_day
 def render_side(door: PublicDoor, side: str, form: FormState | None) -> str:
     """Render a side page; with the form of a journey it leads back into it, without one to the first page."""
     words = door.words.screen(side)
-    names = {"agency": door.agency_name, "day": say_day(door.promises.accessibility_checked_on)}
+    names = {
+        "agency": door.agency_name,
+        "day": say_day(door.promises.accessibility_checked_on),
+        "ask": _say_how_to_ask(door, words),
+    }
     return render_page(
         door,
         "side.html",
@@ -21,7 +26,11 @@ def render_side(door: PublicDoor, side: str, form: FormState | None) -> str:
         title=words["title"],
         lead=_fill_in(words["lead"], names),
         sections=[
-            {"heading": section["heading"], "sentences": _fill_in(section["sentences"], names)}
+            {
+                "heading": section["heading"],
+                "sentences": _fill_in(section["sentences"], names),
+                "leave_keys": section.get("keys"),
+            }
             for section in words.get("sections", ())
         ],
         posts=list_posts(door, words.get("signposts", ())),
@@ -33,3 +42,9 @@ def render_side(door: PublicDoor, side: str, form: FormState | None) -> str:
 
 def _fill_in(sentences: Sequence[str], names: Mapping[str, str]) -> list[str]:
     return [sentence.format(**names) for sentence in sentences]
+
+
+def _say_how_to_ask(door: PublicDoor, words: Mapping[str, Any]) -> str:
+    if door.agency_contact:
+        return str(words.get("ask_contact", "")).format(contact=door.agency_contact)
+    return str(words.get("ask_here", ""))

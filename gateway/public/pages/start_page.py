@@ -7,8 +7,11 @@ from gateway.public.pages.frame import FormState, render_page
 from gateway.public.pages.messages import make_notice
 
 
-def render_start(door: PublicDoor, form: FormState, *, notice_page: str | None = None) -> str:
-    """Render the first page, with a notice above it where `notice_page` names one."""
+def render_start(door: PublicDoor, form: FormState, *, notice_page: str | None = None, has_left: bool = False) -> str:
+    """Render the first page, with a notice above it where `notice_page` names one.
+
+    `has_left` says to somebody who fell out of the form why it is blank.
+    """
     words = door.words.screen(START)
     return render_page(
         door,
@@ -18,6 +21,7 @@ def render_start(door: PublicDoor, form: FormState, *, notice_page: str | None =
         default_action=Action.START,
         title=words["title"],
         screen=words,
+        has_left=has_left,
         run_by=words["run_by"].format(agency=door.agency_name),
         notice=None if notice_page is None else make_notice(door, notice_page),
     )

@@ -6,34 +6,39 @@ from gateway.public.actions import OPINIONS, make_opinion_action
 from gateway.public.door import PublicDoor
 from gateway.public.journey import THANKS
 from gateway.public.journey.places import get_path
-from gateway.public.pages.frame import FormState, get_emergency_number, render_page
+from gateway.public.pages.frame import FormState, find_talk_there, get_emergency_number, render_page
+from gateway.public.pages.posts import list_posts_abroad
 from gateway.public.sending.advice_shown import say_advice
 from gateway.public.visiting.drafts import Sent
-from gateway.public.wording import PLAIN_VOICE, find_in_voice
+from gateway.public.wording import find_in_voice
 from gateway.public.wording.languages import say_day
-from gateway.public.wording.voice import GROWN_UP_VOICE
+from gateway.public.wording.voice import make_reader_voice
 from partner_sdk.canonical import parse_time
 
 
 def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
     """Render the thank-you page."""
     is_child = sent.is_owed_an_answer
+    reader = sent.reader or ("child" if is_child else "adult")
     said = door.words.screen(THANKS)
-    words = {key: find_in_voice(said, key, voice=PLAIN_VOICE if is_child else GROWN_UP_VOICE) for key in said}
+    words = {key: find_in_voice(said, key, voice=make_reader_voice(reader)) for key in said}
     help_names = {
         "childline_name": door.signposts["childline"].name,
         "childline_phone": door.signposts["childline"].phone,
         "nspcc_name": door.signposts["nspcc"].name,
         "nspcc_phone": door.signposts["nspcc"].phone,
+        "samaritans_name": door.signposts["samaritans"].name,
+        "samaritans_phone": door.signposts["samaritans"].phone,
     }
     read_by = door.words.common()[f"read_{door.promises.read_within}"]
     reply_by = say_day(_get_promised_day(door, sent))
+    has_talk_there = find_talk_there(door, sent.country, reader=reader) is not None
     is_asked = not sent.has_told and not door.is_practice  # in practice nothing is counted, so nothing is asked
     return render_page(
         door,
         "thanks.html",
         country=sent.country,
-        is_grown_up=not is_child,
+        reader=reader,
         form=form,
         ways="buttons",
         form_path=get_path(THANKS),
@@ -42,13 +47,14 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         advice=say_advice(door, sent.advice, emergency=get_emergency_number(door, sent.country)),
         title=words["title"],
         screen=words,
-        brave=words["brave" if is_child else "brave_adult"],
+        brave=words["brave"],
         reference=sent.reference,
         return_words=sent.return_words,
         has_way_back=sent.reply_key is not None,
         read=words["read"].format(read_by=read_by),
         reply=words["reply_child" if is_child else "reply_adult"].format(reply_by=reply_by),
-        talk=words["talk" if is_child else "talk_adult"].format(**help_names),
+        talk="" if has_talk_there else words["talk"].format(**help_names),
+        talk_posts=list_posts_abroad(door, sent.country, kind="talk") if has_talk_there else [],
     )
 
 

@@ -1,16 +1,18 @@
 """The return code: four common words from which the key for replies is made, and nothing else (WIRE.md §9.2).
 
 Never stored: not the words, not the seed, not the private key. Who has the reference and the words makes them anew; who
-has the database and the settings would have to try 2**44 codes, at a fifth of a second of one core each.
+has the database and the settings would have to try 2048 x 2047 x 2046 x 2045 codes, a little less than 2**44, at a
+fifth of a second of one core each.
 """
 
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -19,29 +21,33 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from partner_sdk.canonical import to_base64url
 from partner_sdk.key_files import SEED_BYTES, xwing_public_bytes
 
-T = TypeVar("T")
-
 WORDS_FILE = Path(__file__).with_name("return_words.txt")
 WORD_COUNT: Final = 2048
 CODE_WORDS: Final = 4
 MAX_TYPED_CHARACTERS: Final = 200
+MOST_DRAWS: Final = 100  # one draw in 341 has a word twice: a hundred in a row come from a source that is stuck
 
-# RFC 9106 §4, second recommended setting: 64 MiB and three passes; one lane, because the queue lets one run at a time.
+# RFC 9106 §4, second recommended setting: 64 MiB and three passes; one lane, because each queue lets one run at a time.
 MEMORY_KIB: Final = 64 * 1024
 PASSES: Final = 3
 LANES: Final = 1
 _SALT_LABEL = b"report-abuse return code salt v1"
 _SEED_LABEL = b"report-abuse return code seed v1"
 
-# A worker has four threads: with one at work and two waiting, one is always left for everybody else.
-MOST_WAITING: Final = 2
+# A worker has four threads: Send holds two of them at most, who returns one, and one is left for everybody else.
+MOST_WAITING_TO_SEND: Final = 1
+MOST_WAITING_TO_RETURN: Final = 0
 WAIT_SECONDS: Final = 2.0
 
 _WORD = re.compile(r"[a-z]+")
 
 
 class ReturnWordsError(ValueError):
-    """The list of words is not what codes are drawn from."""
+    """The list of words, or the source of chance, is not what codes are drawn from."""
+
+
+class QueueFullError(Exception):
+    """Too many wait for the costly step, or the turn did not come in time."""
 
 
 def load_return_words(path: Path = WORDS_FILE) -> tuple[str, ...]:
@@ -53,11 +59,18 @@ def load_return_words(path: Path = WORDS_FILE) -> tuple[str, ...]:
 
 
 def draw_code(words: Sequence[str], *, random: Callable[[int], bytes]) -> str:
-    """Draw four words, joined as they are said and as they are made into a key: one space between."""
-    drawn = random(2 * CODE_WORDS)
-    # 2,048 divides 65,536: two random bytes give every word alike.
-    numbers = (int.from_bytes(drawn[place : place + 2], "big") % WORD_COUNT for place in range(0, len(drawn), 2))
-    return " ".join(words[number] for number in numbers)
+    """Draw four different words, joined as they are said and as they are made into a key: one space between.
+
+    A word that stands there twice looks like a fault, so such a draw is thrown away whole: all others stay alike.
+    Raises ReturnWordsError when the source only gives such.
+    """
+    for _ in range(MOST_DRAWS):
+        drawn = random(2 * CODE_WORDS)
+        # 2,048 divides 65,536: two random bytes give every word alike.
+        numbers = [int.from_bytes(drawn[place : place + 2], "big") % WORD_COUNT for place in range(0, len(drawn), 2)]
+        if len(set(numbers)) == CODE_WORDS:
+            return " ".join(words[number] for number in numbers)
+    raise ReturnWordsError("The source of chance repeats itself.")
 
 
 def find_code(typed: str, *, words: Sequence[str]) -> str | None:
@@ -87,20 +100,25 @@ class DerivationQueue:
 
     __slots__ = ("_places", "_turn", "_wait_seconds")
 
-    def __init__(self, *, most_waiting: int = MOST_WAITING, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(self, *, most_waiting: int, wait_seconds: float = WAIT_SECONDS) -> None:
         self._places = threading.BoundedSemaphore(most_waiting + 1)
         self._turn = threading.Lock()
         self._wait_seconds = wait_seconds
 
-    def run(self, work: Callable[[], T]) -> T | None:
-        """Run `work` when its turn comes; None at once when the queue is full, or when the turn does not come."""
+    @contextmanager
+    def turn(self, *, may_wait: bool = True) -> Iterator[None]:
+        """Hold the turn for as long as the block runs.
+
+        Raises QueueFullError at once when the queue is full, or is not idle and nobody `may_wait`; and when the turn
+        does not come in time.
+        """
         if not self._places.acquire(blocking=False):
-            return None
+            raise QueueFullError("every place in the queue is taken")
         try:
-            if not self._turn.acquire(timeout=self._wait_seconds):
-                return None
+            if not self._turn.acquire(timeout=self._wait_seconds if may_wait else 0):
+                raise QueueFullError("the turn did not come in time")
             try:
-                return work()
+                yield
             finally:
                 self._turn.release()
         finally:
@@ -109,10 +127,11 @@ class DerivationQueue:
 
 @dataclass(frozen=True, slots=True)
 class ReturnCodes:
-    """The list of words and the queue of one process."""
+    """The list of words of one process, and its two queues: a flood of Sends leaves the way back free."""
 
     words: tuple[str, ...]
-    queue: DerivationQueue
+    to_send: DerivationQueue
+    to_return: DerivationQueue
 
     def draw(self, *, random: Callable[[int], bytes]) -> str:
         """Draw a new code."""
@@ -122,11 +141,11 @@ class ReturnCodes:
         """Find the code in what a person typed."""
         return find_code(typed, words=self.words)
 
-    def find_seed(self, code: str, *, reference: str) -> bytes | None:
-        """Make the seed of a code; None when too many wait for theirs."""
-        return self.queue.run(lambda: derive_seed(code, reference=reference))
-
 
 def make_return_codes() -> ReturnCodes:
-    """Load the words and open the queue: once in a process."""
-    return ReturnCodes(words=load_return_words(), queue=DerivationQueue())
+    """Load the words and open the queues: once in a process."""
+    return ReturnCodes(
+        words=load_return_words(),
+        to_send=DerivationQueue(most_waiting=MOST_WAITING_TO_SEND),
+        to_return=DerivationQueue(most_waiting=MOST_WAITING_TO_RETURN),
+    )

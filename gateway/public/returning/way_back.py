@@ -1,7 +1,7 @@
 """The way back to a report: made at Send, and opened for whoever returns with the reference and the four words.
 
 Never stands in the way of Send: when too many codes are being made, the report goes without one. Never says why nothing
-was found: wrong, unknown, expired and tried too often are all None.
+was found: wrong, unknown, expired and tried too often are all None. How tries are counted: docs/decisions/0017.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from gateway.key_state import KeyState
 from gateway.limits import Limits
+from gateway.public.returning import return_code
 from gateway.public.returning.places import Returned, ReturnPlace
 from gateway.public.returning.replies import open_place, open_replies, seal_place
-from gateway.public.returning.return_code import ReturnCodes, make_reply_public_key
+from gateway.public.returning.return_code import QueueFullError, ReturnCodes, make_reply_public_key
 from gateway.store import Store
 from gateway.store.collection import STAGE_OPENED
 from gateway.store.replies import list_replies
@@ -27,6 +28,7 @@ from partner_sdk.reply_message import ReplyMessage
 
 RETURN_DAYS: Final = 180
 MOST_SHOWN: Final = 50
+TRY_LIMITS: Final = ("come-back", "come-back-all")
 STAGE_READ: Final = "read"  # said only to who returns: the store knows that a report was opened, not that it was read
 
 
@@ -59,14 +61,17 @@ class WaysBack:
     random: Callable[[int], bytes]
     codes: ReturnCodes
 
-    def find_new(self, place: ReturnPlace) -> WayBack | None:
+    def find_new(self, place: ReturnPlace, *, may_wait: bool = True) -> WayBack | None:
         """Make the way back to a reference that was drawn; None when the queue is full. Raises SealingError.
 
-        To be called outside of any transaction: others would wait for the costly step.
+        Without `may_wait` it is None as soon as anybody else is at it. To be called outside of any transaction:
+        others would wait for the costly step.
         """
         words = self.codes.draw(random=self.random)
-        seed = self.codes.find_seed(words, reference=place.reference)
-        if seed is None:
+        try:
+            with self.codes.to_send.turn(may_wait=may_wait):
+                seed = return_code.derive_seed(words, reference=place.reference)
+        except QueueFullError:
             return None
         reply_key = make_reply_public_key(seed)
         return WayBack(words=words, reply_key=reply_key, box=seal_place(place, reply_key=reply_key))
@@ -80,24 +85,29 @@ class WaysBack:
         extend_return_place(connection, reference=reference, expires_at=self._get_expiry())
 
     def find_returned(self, *, typed_reference: str, typed_words: str) -> Returned | None:
-        """Find the one who comes back: the reference first, then the limit of tries, and only then the costly step.
+        """Find the one who comes back: the turn first, then the reference, the limits of tries, and the costly step.
 
-        Raises StorageUnavailableError.
+        Only words that could be a code and are wrong count as a try. The turn comes before the lookup, so that a full
+        queue tells nothing of a reference. Raises QueueFullError and StorageUnavailableError.
         """
+        with self.codes.to_return.turn():
+            return self._find_returned(typed_reference, self.codes.find_code(typed_words))
+
+    def _find_returned(self, typed_reference: str, code: str | None) -> Returned | None:
         try:
             reference = parse_reference(typed_reference)
         except FormatError:
             return None
         with self.store.read() as connection:
             box = find_return_place(connection, reference=reference, now=self.clock())
-        if box is None or self.limits.limit_state("come-back", subject=reference).is_over:
+        if box is None or code is None or any(self.limits.is_spent(name, subject=reference) for name in TRY_LIMITS):
             return None
-        code = self.codes.find_code(typed_words)
-        seed = None if code is None else self.codes.find_seed(code, reference=reference)
-        if seed is None:
-            return None
-        returned = Returned(reference=reference, seed=seed)
-        return None if self._find_opened(box, returned) is None else returned
+        returned = Returned(reference=reference, seed=return_code.derive_seed(code, reference=reference))
+        if self._find_opened(box, returned) is not None:
+            return returned
+        for name in TRY_LIMITS:
+            self.limits.limit_state(name, subject=reference)
+        return None
 
     def find_place(self, returned: Returned) -> FoundPlace | None:
         """Open the place of somebody who came back, with what waits there; None when it has had its time.

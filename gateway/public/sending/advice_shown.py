@@ -6,9 +6,9 @@ Keeps the codes of entries only, so that the same page can be shown again in eit
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.guidance.advice import fill_sentences, list_fitting_advice
+from gateway.guidance.advice import Audience, fill_sentences, list_fitting_advice
 from gateway.public.door import PublicDoor
-from gateway.public.journey import Answers, get_one, is_about_other
+from gateway.public.journey import Answers, get_country, get_one, is_about_other
 from gateway.public.wording.languages import DEFAULT_LANGUAGE, get_language
 
 UK_EMERGENCY: Final = "999"  # the one number that stands in the library's words
@@ -18,23 +18,27 @@ LEFT_OUT: Final = frozenset(
     {
         *("not_your_fault", "tell_an_adult", "do_not_pay"),
         *("adult_not_their_fault", "adult_talk", "adult_do_not_pay"),
+        *("friend_not_their_fault", "friend_talk", "self_talk"),
     }
 )
-FIRST: Final = frozenset({"call_999_if_worse", "adult_call_999"})
+# Report Remove is for who lives in the UK; the page about pictures names who helps in another country.
+UK_ONLY: Final = frozenset({"nude_of_you", "friend_nude", "adult_nude_of_child"})
+FIRST: Final = frozenset({"call_999_if_worse", "friend_call_999", "adult_call_999", "self_call_999"})
 
 
-def list_advice_codes(door: PublicDoor, answers: Answers, *, is_child: bool) -> list[str]:
-    """List the entries for these answers, danger first and then the most special; `is_child` says who reads them."""
+def list_advice_codes(door: PublicDoor, answers: Answers, *, audience: Audience) -> list[str]:
+    """List the entries for these answers, danger first and then the most special; `audience` says who reads them."""
     library = door.advice[DEFAULT_LANGUAGE]
-    general = sum(one.is_general for one in library.advice if one.audience == ("child" if is_child else "adult"))
+    general = sum(one.is_general for one in library.advice if one.is_for(audience))
     found = list_fitting_advice(
         library,
         kinds=answers.get("kinds", ()),
         age_band=get_one(answers, "their_age" if is_about_other(answers) else "age"),
-        is_child=is_child,
+        audience=audience,
         limit=general + MOST_SPECIAL,
     )
-    codes = [advice.code for advice in found if advice.code not in LEFT_OUT]
+    left_out = LEFT_OUT | UK_ONLY if get_country(answers) else LEFT_OUT
+    codes = [advice.code for advice in found if advice.code not in left_out]
     return sorted(codes, key=lambda code: code not in FIRST)  # danger first; the rest as it stands
 
 

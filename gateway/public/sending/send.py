@@ -23,7 +23,7 @@ from gateway.public.visiting.drafts import Draft, JourneyKeys, Sent
 from gateway.public.wording.languages import get_language
 from partner_sdk.canonical import format_time
 from partner_sdk.placement import find_owner
-from partner_sdk.public_report import encode_public_report
+from partner_sdk.public_report import encode_public_report, parse_public_report
 from partner_sdk.sealing import seal
 from partner_sdk.submission import report_context
 
@@ -35,23 +35,36 @@ class DraftMovedError(Exception):
 
 
 def send_draft(
-    door: PublicDoor, keys: JourneyKeys, opened: OpenedDraft, answers: Answers, *, signals: Sequence[str]
+    door: PublicDoor,
+    keys: JourneyKeys,
+    opened: OpenedDraft,
+    answers: Answers,
+    *,
+    signals: Sequence[str],
+    may_wait: bool = True,
 ) -> Sent:
     """Seal and store what was answered; return the record that is left.
 
-    Raises NoActiveKeyError and other IntakeError, SealingError, FormatError, StorageUnavailableError (nothing is
-    stored, the draft stays as it was), DraftMovedError and ConflictingReportError (another tab was faster).
+    Without `may_wait` there is no return code while another is being made. Raises NoActiveKeyError and other
+    IntakeError, SealingError, FormatError, StorageUnavailableError, DraftTooBigError (nothing is stored, the draft
+    stays as it was), DraftMovedError and ConflictingReportError (another tab was faster).
     """
     for _ in range(REFERENCE_TRIES):
         try:
-            return _send_once(door, keys, opened, answers, signals=signals)
+            return _send_once(door, keys, opened, answers, signals=signals, may_wait=may_wait)
         except ReferenceTakenError:
             continue  # another report was given this reference between drawing and storing it
     raise ReferenceTakenError("Every reference that was drawn was given away at once.")
 
 
 def _send_once(
-    door: PublicDoor, keys: JourneyKeys, opened: OpenedDraft, answers: Answers, *, signals: Sequence[str]
+    door: PublicDoor,
+    keys: JourneyKeys,
+    opened: OpenedDraft,
+    answers: Answers,
+    *,
+    signals: Sequence[str],
+    may_wait: bool,
 ) -> Sent:
     accepted_keys = door.key_state.find_keys()
     sealing_key = None if accepted_keys is None else accepted_keys.find_active_sealing_key(now=door.clock())
@@ -65,7 +78,7 @@ def _send_once(
     # An unknown placement opens the form all the same, and is dropped here.
     placement = None if find_owner(draft.placement, partners=partners) is None else draft.placement
     reply_by = find_reply_by(door, draft, answers)
-    reference, way_back = _open_way_back(door, draft, sent_at=sent_at, reply_by=reply_by)
+    reference, way_back = _open_way_back(door, draft, sent_at=sent_at, reply_by=reply_by, may_wait=may_wait)
     earlier_key = None if draft.sent is None else draft.sent.reply_key
     report = make_public_report(
         draft,
@@ -79,7 +92,9 @@ def _send_once(
         reply_by=reply_by,
         reply_key=earlier_key if way_back is None else way_back.reply_key,
     )
-    envelope = seal(encode_public_report(report), key=sealing_key, context=report_context(clear)).to_bytes()
+    raw = encode_public_report(report)
+    parse_public_report(raw)  # what the desk could not read is not thanked for: it stays on the page
+    envelope = seal(raw, key=sealing_key, context=report_context(clear)).to_bytes()
     left: list[Sent] = []
 
     def leave_sent_record(connection: Connection, accepted: Accepted) -> None:
@@ -119,7 +134,7 @@ def _send_once(
 
 
 def _open_way_back(
-    door: PublicDoor, draft: Draft, *, sent_at: str, reply_by: str | None
+    door: PublicDoor, draft: Draft, *, sent_at: str, reply_by: str | None, may_wait: bool
 ) -> tuple[str | None, WayBack | None]:
     """Draw the reference of a first report and make the way back to it; what is sent later keeps the first one's."""
     if draft.sent is not None:
@@ -132,4 +147,4 @@ def _open_way_back(
         reply_by=reply_by,
         sent_at=sent_at,
     )
-    return reference, door.ways_back.find_new(place)
+    return reference, door.ways_back.find_new(place, may_wait=may_wait)

@@ -2,8 +2,9 @@
 
 import msgspec
 
+from gateway.guidance.advice import Audience, get_audience
 from gateway.public.door import PublicDoor
-from gateway.public.journey import SCREENS, Answers, get_country, is_owed_an_answer
+from gateway.public.journey import SCREENS, Answers, get_country, get_one, is_owed_an_answer
 from gateway.public.returning.way_back import WayBack
 from gateway.public.sending.advice_shown import list_advice_codes
 from gateway.public.visiting.drafts import Draft, JourneyKeys, Sent, make_text_mac
@@ -30,20 +31,22 @@ def make_sent(
     Who came back with the words was given advice in another visit: they get what holds for what they add.
     """
     text_mac = make_text_mac(answers, keys=keys)
-    advice = list_advice_codes(door, answers, is_child=_is_owed(draft, answers))
-    if draft.sent is not None:
-        return msgspec.structs.replace(
-            draft.sent,
-            report_ids=[*draft.sent.report_ids, draft.report_id],
-            text_macs=[*draft.sent.text_macs, text_mac],
-            reply_by=reply_by,
-            advice=draft.sent.advice or advice,
-        )
+    reader = _get_reader(draft, answers)
+    advice = list_advice_codes(door, answers, audience=reader)
     screen_macs = {
         screen.name: make_text_mac({field.name: answers.get(field.name, ()) for field in screen.fields}, keys=keys)
         for screen in SCREENS
         if screen.fields
     }
+    if draft.sent is not None:
+        return msgspec.structs.replace(
+            draft.sent,
+            report_ids=[*draft.sent.report_ids, draft.report_id],
+            text_macs=[*draft.sent.text_macs, text_mac],
+            screen_macs=draft.sent.screen_macs or screen_macs,
+            reply_by=reply_by,
+            advice=draft.sent.advice or advice,
+        )
     return Sent(
         report_ids=[draft.report_id],
         reference=reference,
@@ -56,6 +59,7 @@ def make_sent(
         reply_key=None if way_back is None else way_back.reply_key,
         advice=advice,
         country=get_country(answers),
+        reader=reader,
     )
 
 
@@ -66,3 +70,10 @@ def make_remaining_draft(draft: Draft, sent: Sent, *, report_id: str) -> Draft:
 
 def _is_owed(draft: Draft, answers: Answers) -> bool:
     return is_owed_an_answer(answers) if draft.sent is None else draft.sent.is_owed_an_answer
+
+
+def _get_reader(draft: Draft, answers: Answers) -> Audience:
+    # What is added after Send asks nobody again who they are: the record of the first report knows it.
+    if draft.sent is not None and draft.sent.reader is not None:
+        return draft.sent.reader
+    return get_audience(is_grown_up=not _is_owed(draft, answers), who=get_one(answers, "who"))

@@ -9,29 +9,32 @@ from flask.typing import ResponseReturnValue
 from gateway.intake import ConflictingReportError, IntakeError
 from gateway.public.actions import Action, find_wanted_side
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.journey import CHECK, SCREEN_BY_NAME, SCREENS, THANKS, Answers, get_previous, keep_on_path
+from gateway.public.journey import CHECK, SCREEN_BY_NAME, SCREENS, STORY, THANKS, Answers, get_previous, keep_on_path
 from gateway.public.pages.check_page import render_check
 from gateway.public.pages.frame import make_form
 from gateway.public.pages.messages import make_notice
 from gateway.public.pages.screen_page import render_screen
+from gateway.public.sending.addition import is_being_added
 from gateway.public.sending.practice import practise_send
 from gateway.public.sending.send import DraftMovedError, send_draft
 from gateway.public.views.frame import (
     FORM_BODY_BYTES,
     LOG_WORD,
+    TOO_MANY_REQUESTS,
     answer_later,
     answer_not_ready,
+    lead_out,
     lead_to,
     read_action,
     switch_language,
     turn_away,
 )
-from gateway.public.views.limits import list_limit_signals
+from gateway.public.views.limits import is_held_up
 from gateway.public.views.screens import add_honeypot_signal, make_draft
 from gateway.public.views.sides import lead_to_side
-from gateway.public.views.unusual import answer_expired, answer_stale
+from gateway.public.views.unusual import answer_expired, answer_stale, answer_too_big
 from gateway.public.visiting.draft_rows import NO_VERSION, OpenedDraft, find_opened_draft, make_submit_token, save_draft
-from gateway.public.visiting.drafts import Sent, is_known_mac, make_text_mac
+from gateway.public.visiting.drafts import DraftTooBigError, Sent, is_known_mac, make_text_mac
 from gateway.public.visiting.forms import find_incomplete, list_faults
 from gateway.public.visiting.visit import (
     Visit,
@@ -44,7 +47,7 @@ from gateway.public.visiting.words_field import find_packed_answers
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, SealingError
-from partner_sdk.public_codes import FAST_SIGNAL
+from partner_sdk.public_codes import FAST_SIGNAL, LIMITED_SIGNAL
 
 FAST_SECONDS = 10  # nobody answers eight questions in less; a signal for the desk, nothing more
 TRIES = 3  # another tab may be faster; each try looks again at what it left
@@ -54,8 +57,10 @@ TRIES = 3  # another tab may be faster; each try looks again at what it left
 def show_check(name: str) -> ResponseReturnValue:
     """Show everything that was answered, with a way to change each."""
     door, visit = get_door(), find_visit()
-    if visit is None or not is_inside(name):
+    if visit is None:
         return turn_away()
+    if not is_inside(name):
+        return lead_out()
     try:
         opened = find_opened_draft(door, visit.keys)
     except StorageUnavailableError:
@@ -73,7 +78,7 @@ def post_check(name: str) -> ResponseReturnValue:
     door, visit = get_door(), find_visit()
     shown = find_packed_answers(request.form.get("words"))
     if visit is None or not is_own_form(visit):
-        return answer_expired(door, shown or {})
+        return answer_expired(door, shown or {}, visit=visit)
     try:
         for _ in range(TRIES):
             try:
@@ -83,6 +88,8 @@ def post_check(name: str) -> ResponseReturnValue:
         return _answer_not_stored(door, visit, shown)
     except (StorageUnavailableError, IntakeError, SealingError, FormatError):
         return _answer_not_stored(door, visit, shown)
+    except DraftTooBigError:
+        return answer_too_big(door, shown or {})
 
 
 def _answer_check(door: PublicDoor, visit: Visit, shown: dict[str, list[str]] | None) -> ResponseReturnValue:
@@ -138,8 +145,19 @@ def _answer_send(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> Respons
         return render_screen(door, incomplete, answers, form, faults=list_faults(incomplete, answers))
     if door.is_practice:
         practise_send(door, visit.keys, opened, answers)
-    else:
-        send_draft(door, visit.keys, opened, answers, signals=_list_signals(door, visit, opened))
+        return lead_to(THANKS)
+    return _send(door, visit, opened, answers)
+
+
+def _send(door: PublicDoor, visit: Visit, opened: OpenedDraft, answers: Answers) -> ResponseReturnValue:
+    """Store it. Over the limit the page that asks to wait comes first, and after the wait it is stored and marked."""
+    is_over = door.limits.limit_state("public-send").is_over
+    if is_over and is_held_up(door):
+        is_addition, notice = opened.draft.sent is not None, make_notice(door, "slow")
+        page = render_check(door, visit, answers, version=opened.version, is_addition=is_addition, notice=notice)
+        return page, TOO_MANY_REQUESTS
+    signals = _list_signals(door, visit, opened, is_over=is_over)
+    send_draft(door, visit.keys, opened, answers, signals=signals, may_wait=not is_over)
     return lead_to(THANKS)
 
 
@@ -150,12 +168,17 @@ def _answer_sent_before(
     is_same = not shown or is_known_mac(make_text_mac(shown, keys=visit.keys), known=sent.text_macs)
     if read_action() == Action.LANGUAGE:
         return lead_to(CHECK if shown and not is_same else THANKS)
+    side = find_wanted_side(read_action())
+    if side is not None and not is_same:
+        return lead_to_side(side, from_screen=CHECK)
+    if read_action() == Action.BACK and is_being_added(opened.draft):
+        return lead_to(STORY)
     if not is_same and read_action() == Action.SEND and not door.is_practice:
         if opened.draft.report_id in sent.report_ids:
             opened = OpenedDraft(
                 msgspec.structs.replace(opened.draft, report_id=make_submit_token(door)), opened.version
             )
-        send_draft(door, visit.keys, opened, shown or {}, signals=_list_signals(door, visit, opened))
+        return _send(door, visit, opened, shown or {})
     return lead_to(THANKS)
 
 
@@ -166,8 +189,8 @@ def _answer_not_stored(door: PublicDoor, visit: Visit, shown: Answers | None) ->
     return answer_later(page)
 
 
-def _list_signals(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> list[str]:
-    signals = [*add_honeypot_signal(opened.draft.signals), *list_limit_signals(door, "public-send")]
+def _list_signals(door: PublicDoor, visit: Visit, opened: OpenedDraft, *, is_over: bool) -> list[str]:
+    signals = [*add_honeypot_signal(opened.draft.signals), *([LIMITED_SIGNAL] if is_over else [])]
     seconds = door.clock().timestamp() - visit.started_at
     return [*signals, FAST_SIGNAL] if opened.draft.sent is None and seconds < FAST_SECONDS else signals
 

@@ -1,6 +1,7 @@
 """Coming back: asks for the reference and the four words, and leads in who has both.
 
-Never says which of the two was wrong, whether there is such a reference, or that somebody tried too often.
+Never says which of the two was wrong, whether there is such a reference, or that somebody tried too often. Says that a
+form which was begun in this browser is wiped, to everybody: else the page would tell the next person that there is one.
 """
 
 from flask import request
@@ -12,24 +13,18 @@ from gateway.public.journey.places import REPLIES
 from gateway.public.pages.come_back_page import Typed, render_come_back
 from gateway.public.pages.frame import make_blank_form
 from gateway.public.returning.places import Returned
+from gateway.public.returning.return_code import QueueFullError
 from gateway.public.views.frame import (
     LOG_WORD,
     SMALL_BODY_BYTES,
     TOO_MANY_REQUESTS,
     answer_later,
-    answer_not_ready,
     lead_to,
     read_action,
     switch_language,
 )
 from gateway.public.views.limits import is_asked_to_wait
-from gateway.public.visiting.draft_rows import (
-    NO_VERSION,
-    TooManyDraftsError,
-    make_submit_token,
-    save_draft,
-    wipe_draft,
-)
+from gateway.public.visiting.draft_rows import NO_VERSION, make_submit_token, save_draft, wipe_draft
 from gateway.public.visiting.drafts import Draft
 from gateway.public.visiting.language_choice import remember_asked_language
 from gateway.public.visiting.visit import find_visit, start_visit
@@ -58,15 +53,17 @@ def post_come_back() -> ResponseReturnValue:
         return render_come_back(door, typed, make_blank_form())
     if is_asked_to_wait(door, "public-return"):
         return render_come_back(door, typed, make_blank_form(), notice_page="slow"), TOO_MANY_REQUESTS
+    if not typed.reference.strip() or not typed.words.strip():
+        return render_come_back(door, typed, make_blank_form(), fault="blank")
     try:
         returned = door.ways_back.find_returned(typed_reference=typed.reference, typed_words=typed.words)
         if returned is None:
-            return render_come_back(door, typed, make_blank_form(), is_refused=True)
+            return render_come_back(door, typed, make_blank_form(), fault="refused")
         return _lead_in(door, returned)
     except StorageUnavailableError:
         return answer_later(render_come_back(door, typed, make_blank_form(), notice_page="not_ready"))
-    except TooManyDraftsError:
-        return answer_not_ready(door)
+    except QueueFullError:
+        return answer_later(render_come_back(door, typed, make_blank_form(), notice_page="busy"))
 
 
 def read_typed() -> Typed:
@@ -80,8 +77,6 @@ def read_typed() -> Typed:
 def _lead_in(door: PublicDoor, returned: Returned) -> ResponseReturnValue:
     """Begin a visit of its own. The seed is kept like a draft: under the cookie's key, for an hour, gone on leaving."""
     former = find_visit()
-    if former is not None:
-        wipe_draft(door, former.keys)
     visit = start_visit(door)
     draft = Draft(
         report_id=make_submit_token(door),
@@ -90,4 +85,6 @@ def _lead_in(door: PublicDoor, returned: Returned) -> ResponseReturnValue:
         returned=returned,
     )
     save_draft(door, visit.keys, draft, version=NO_VERSION)
+    if former is not None:
+        wipe_draft(door, former.keys)
     return lead_to(REPLIES)

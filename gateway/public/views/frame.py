@@ -11,7 +11,7 @@ from gateway.public.door import PublicDoor
 from gateway.public.journey import START
 from gateway.public.journey.places import get_path
 from gateway.public.pages.messages import render_message
-from gateway.public.visiting.visit import go_to_place, remember_language
+from gateway.public.visiting.visit import go_to_place, remember_language, remember_left
 from gateway.public.wording.languages import get_other_language
 
 FORM_BODY_BYTES = 256 * 1024
@@ -38,6 +38,12 @@ def lead_to(place: str) -> ResponseReturnValue:
 def turn_away(place: str = START) -> ResponseReturnValue:
     """Lead somebody who comes from outside to a page that shows nothing of what was typed."""
     return redirect(get_path(place), SEE_OTHER)
+
+
+def lead_out() -> ResponseReturnValue:
+    """Lead somebody who asks from outside for a page of their journey to the first page, which says why it is blank."""
+    remember_left()
+    return turn_away()
 
 
 def answer_later(page: str, *, retry_seconds: int = RETRY_SECONDS) -> ResponseReturnValue:

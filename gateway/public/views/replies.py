@@ -7,11 +7,10 @@ from flask.typing import ResponseReturnValue
 
 from gateway.public.actions import Action
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.journey import STORY
 from gateway.public.journey.places import COME_BACK, REPLIES
 from gateway.public.pages.frame import make_form
 from gateway.public.pages.replies_page import render_replies
-from gateway.public.sending.addition import make_addition
+from gateway.public.sending.addition import DANGER, is_being_added, make_addition
 from gateway.public.views.frame import (
     LOG_WORD,
     SMALL_BODY_BYTES,
@@ -61,14 +60,16 @@ def post_replies() -> ResponseReturnValue:
 
 
 def _begin_addition(door: PublicDoor, visit: Visit) -> ResponseReturnValue:
-    """Put a draft for what is added in the place of what was kept, and lead to its one field."""
+    """Put a draft for what is added in the place of what was kept, and lead to its first question."""
     opened = find_opened_draft(door, visit.keys)
     if opened is None or opened.draft.returned is None:
         return turn_away(COME_BACK)
     found = door.ways_back.find_place(opened.draft.returned)
     if found is None:
         return turn_away(COME_BACK)
+    if is_being_added(opened.draft):
+        return lead_to(DANGER)  # who went back to the replies has begun already
     addition = make_addition(door, opened.draft.returned, found.place)
     if not save_draft(door, visit.keys, addition, version=opened.version):
         return turn_away(COME_BACK)
-    return lead_to(STORY)
+    return lead_to(DANGER)

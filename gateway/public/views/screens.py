@@ -12,11 +12,19 @@ from gateway.public.journey import CHECK, SCREEN_BY_NAME, THANKS, Answers, Scree
 from gateway.public.pages.frame import make_form
 from gateway.public.pages.messages import make_notice
 from gateway.public.pages.screen_page import render_screen
+from gateway.public.sending.addition import (
+    ADDITION_SCREENS,
+    get_place_after,
+    get_place_before,
+    is_being_added,
+    list_addition_faults,
+)
 from gateway.public.views.frame import (
     FORM_BODY_BYTES,
     LOG_WORD,
     TOO_MANY_REQUESTS,
     answer_later,
+    lead_out,
     lead_to,
     read_action,
     switch_language,
@@ -24,7 +32,7 @@ from gateway.public.views.frame import (
 )
 from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.views.sides import lead_to_side
-from gateway.public.views.unusual import answer_expired, answer_stale
+from gateway.public.views.unusual import answer_expired, answer_stale, answer_too_big
 from gateway.public.visiting.draft_rows import (
     NO_VERSION,
     OpenedDraft,
@@ -33,7 +41,7 @@ from gateway.public.visiting.draft_rows import (
     make_submit_token,
     save_draft,
 )
-from gateway.public.visiting.drafts import IDLE_SECONDS, Draft, is_known_mac, make_text_mac
+from gateway.public.visiting.drafts import IDLE_SECONDS, Draft, DraftTooBigError, is_known_mac, make_text_mac
 from gateway.public.visiting.forms import list_faults, list_too_long, merge, read_screen
 from gateway.public.visiting.service_name import find_service_name
 from gateway.public.visiting.visit import (
@@ -59,8 +67,10 @@ ASIDE = (Action.BACK, Action.LANGUAGE)  # nothing is asked of a person who does 
 def show_screen(name: str) -> ResponseReturnValue:
     """Show a screen with what was typed, but only inside the journey; from outside the start is shown."""
     door, screen, visit = get_door(), SCREEN_BY_NAME[name], find_visit()
-    if visit is None or not is_inside(name):
+    if visit is None:
         return turn_away()
+    if not is_inside(name):
+        return lead_out()
     try:
         opened = find_opened_draft(door, visit.keys)
     except StorageUnavailableError:
@@ -81,13 +91,15 @@ def post_screen(name: str) -> ResponseReturnValue:
     door, screen, visit = get_door(), SCREEN_BY_NAME[name], find_visit()
     posted = read_posted(screen)
     if visit is None or not is_own_form(visit):
-        return answer_expired(door, posted)
+        return answer_expired(door, posted, visit=visit)
     try:
         return _answer_post(door, screen, visit, posted)
     except StorageUnavailableError:
         return _answer_again_later(door, screen, visit, posted, "not_stored")
     except TooManyDraftsError:
         return _answer_again_later(door, screen, visit, posted, "not_ready")
+    except DraftTooBigError:
+        return answer_too_big(door, posted)
 
 
 def _answer_again_later(
@@ -113,15 +125,17 @@ def _answer_post(
     version = get_posted_version()
     if opened is None and version != NO_VERSION:
         return answer_expired(door, posted)
-    if is_asked_to_wait(door, "public-step"):
+    if is_asked_to_wait(door, "public-step", walker=visit.keys):
         form = make_form(visit.keys, version)
         return render_screen(door, screen, posted, form, notice=make_notice(door, "slow")), TOO_MANY_REQUESTS
-    if opened is not None and opened.draft.sent is not None:
+    is_added = opened is not None and is_being_added(opened.draft) and screen.name in ADDITION_SCREENS
+    if opened is not None and opened.draft.sent is not None and not is_added:
         return _answer_after_sent(door, screen, visit, opened, posted)
     if opened is None:
         opened = OpenedDraft(make_draft(door, visit), NO_VERSION)
     elif read_action() == Action.KEEP_SAVED:
-        return lead_to(get_next(screen, opened.draft.answers).name)
+        answers = opened.draft.answers
+        return lead_to(get_place_after(screen, answers) if is_added else get_next(screen, answers).name)
     elif version != opened.version and not _is_same(screen, opened.draft.answers, posted):
         return answer_stale(door, screen, visit, opened, posted)
     return _save_and_lead(door, screen, visit, opened, posted)
@@ -133,7 +147,8 @@ def _save_and_lead(
     action = read_action(Action.CONTINUE)
     answers = merge(opened.draft.answers, posted, screen=screen)
     is_on = action not in ASIDE and find_wanted_side(action) is None
-    faults = (list_faults if is_on else list_too_long)(screen, answers)
+    list_needed = list_addition_faults if is_being_added(opened.draft) else list_faults
+    faults = (list_needed if is_on else list_too_long)(screen, answers)
     if faults:
         form = make_form(visit.keys, opened.version)
         return render_screen(door, screen, answers, form, faults=faults)
@@ -145,18 +160,18 @@ def _save_and_lead(
     if is_on and screen.name not in draft.gone_past:
         draft = msgspec.structs.replace(draft, gone_past=[*draft.gone_past, screen.name])
     following = get_destination(action, screen, draft)
-    if following.name == CHECK:
+    if following == CHECK:
         draft = msgspec.structs.replace(draft, has_seen_check=True)
     is_changed = draft != opened.draft if opened.version != NO_VERSION else bool(screen.fields)
     if is_changed and not save_draft(door, visit.keys, draft, version=opened.version):
         moved = find_opened_draft(door, visit.keys)
         if moved is None:
             return answer_expired(door, posted)
-        if moved.draft.sent is not None:
+        if moved.draft.sent is not None and not is_being_added(moved.draft):
             return _answer_after_sent(door, screen, visit, moved, posted)
         return answer_stale(door, screen, visit, moved, posted)
     side = find_wanted_side(action)
-    return lead_to(following.name) if side is None else lead_to_side(side, from_screen=screen.name)
+    return lead_to(following) if side is None else lead_to_side(side, from_screen=screen.name)
 
 
 def _answer_after_sent(
@@ -189,13 +204,15 @@ def make_draft(door: PublicDoor, visit: Visit) -> Draft:
     )
 
 
-def get_destination(action: str, screen: Screen, draft: Draft) -> Screen:
+def get_destination(action: str, screen: Screen, draft: Draft) -> str:
     """Return where a button leads: on, back, or to the same screen in the other language."""
     if action == Action.LANGUAGE:
-        return screen
+        return screen.name
+    if is_being_added(draft):
+        return (get_place_before if action == Action.BACK else get_place_after)(screen, draft.answers)
     if action == Action.BACK:
-        return get_previous(screen, draft.answers)
-    return get_following(screen, draft)
+        return get_previous(screen, draft.answers).name
+    return get_following(screen, draft).name
 
 
 def get_following(screen: Screen, draft: Draft) -> Screen:

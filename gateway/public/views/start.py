@@ -27,6 +27,7 @@ from gateway.public.visiting.visit import (
     is_inside,
     is_own_form,
     is_prefetch,
+    pop_left,
     remember_placement,
     start_visit,
 )
@@ -47,10 +48,10 @@ def show_start() -> ResponseReturnValue:
     remember_asked_language()
     placement = request.args.get("from", "")
     remember_placement(placement if is_placement(placement) else None)
-    visit = find_visit()
+    visit, has_left = find_visit(), pop_left()
     if visit is not None and is_inside(START):
-        return render_start(door, make_form(visit.keys, _get_version(door, visit)))
-    return render_start(door, make_blank_form())
+        return render_start(door, make_form(visit.keys, _get_version(door, visit)), has_left=has_left)
+    return render_start(door, make_blank_form(), has_left=has_left)
 
 
 @rule(login=Login.OPEN, limit="public-start", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
@@ -64,7 +65,8 @@ def post_start() -> ResponseReturnValue:
         switch_language()
         return lead_to(START)
     is_new = visit is None or not is_own_form(visit)
-    if is_asked_to_wait(door, "public-start", for_new_journey=is_new):
+    # Who goes on with a journey of their own begins none: only a new one uses up a wait.
+    if is_asked_to_wait(door, "public-start", walker=None if visit is None or is_new else visit.keys):
         return render_start(door, make_blank_form(), notice_page="slow"), TOO_MANY_REQUESTS
     if is_new:
         if has_too_many_drafts(door):

@@ -14,13 +14,15 @@ from gateway.public.journey import CHECK, SCREEN_BY_NAME, START, Answers, Screen
 from gateway.public.journey.places import COME_BACK, get_path
 from gateway.public.pages.check_page import render_check
 from gateway.public.pages.come_back_page import render_come_back
-from gateway.public.pages.frame import make_blank_form, make_form
+from gateway.public.pages.frame import make_blank_form, make_form, make_waiting_form
 from gateway.public.pages.messages import make_notice, render_message
 from gateway.public.pages.rows import Row, list_rows
 from gateway.public.pages.screen_page import render_screen
 from gateway.public.pages.stale_page import render_stale
 from gateway.public.pages.start_page import render_start
 from gateway.public.views.come_back import read_typed
+from gateway.public.views.frame import TOO_MANY_REQUESTS
+from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.visiting.draft_rows import NO_VERSION, OpenedDraft
 from gateway.public.visiting.forms import read_screen
 from gateway.public.visiting.visit import Visit, find_visit, get_posted_version, has_cookie, is_own_form, start_visit
@@ -33,12 +35,22 @@ KIND_PAGES: Mapping[int, str] = {
     413: "too_big",
     415: "files",
 }
-BAD_REQUEST, SERVER_ERROR = 400, 500
+BAD_REQUEST, TOO_BIG, SERVER_ERROR = 400, 413, 500
 
 
-def answer_expired(door: PublicDoor, posted: Answers) -> ResponseReturnValue:
-    """Say that the draft was wiped after an hour, and show what this page still holds."""
-    return render_message(door, "expired", go_on=door.words.page("expired")["start"], typed=list_rows(door, posted))
+def answer_expired(door: PublicDoor, posted: Answers, *, visit: Visit | None = None) -> ResponseReturnValue:
+    """Say that the draft was wiped, and show what this page still holds.
+
+    With a `visit` something else was begun in this browser since; without one an hour has passed.
+    """
+    is_replaced = visit is not None and not is_own_form(visit)
+    page = "replaced" if is_replaced else "expired"
+    return render_message(door, page, go_on=door.words.page("expired")["start"], typed=list_rows(door, posted))
+
+
+def answer_too_big(door: PublicDoor, posted: Answers) -> ResponseReturnValue:
+    """Say that it was too much at once, and show what this page holds."""
+    return render_message(door, "too_big", typed=list_rows(door, posted)), TOO_BIG
 
 
 def answer_stale(
@@ -65,6 +77,8 @@ def answer_csrf_failure() -> ResponseReturnValue:
     if visit is None:
         if request.form.get("again") and not has_cookie():
             return _answer_no_cookies(door, posted), BAD_REQUEST
+        if is_asked_to_wait(door, "public-start"):
+            return _ask_to_wait(door, name, posted), TOO_MANY_REQUESTS
         visit = start_visit(door)
     version = get_posted_version() if is_own_form(visit) else NO_VERSION
     notice = make_notice(door, "again")
@@ -85,6 +99,14 @@ def make_error_page(status: int, request_id: str) -> ResponseReturnValue:
         screen = SCREEN_BY_NAME.get(str((request.view_args or {}).get("name", START)))
         typed = [] if screen is None else list_rows(door, _read_all_posted(screen))
     return render_message(door, page, go_on=door.words.page("not_found")["start"], typed=typed), status
+
+
+def _ask_to_wait(door: PublicDoor, name: str, posted: Answers) -> str:
+    """Show the page with its words once more; the journey that it needs begins when it is posted after the wait."""
+    notice = make_notice(door, "slow")
+    if name == CHECK:
+        return render_check(door, None, posted, version=NO_VERSION, notice=notice)
+    return render_screen(door, SCREEN_BY_NAME[name], posted, make_waiting_form(), notice=notice)
 
 
 def _answer_no_cookies(door: PublicDoor, posted: Answers) -> str:

@@ -17,14 +17,14 @@ from gateway.public.visiting.drafts import (
     seal_draft,
 )
 from gateway.store import StorageUnavailableError
-from gateway.store.drafts import delete_draft, find_draft, has_rows, put_draft
+from gateway.store.drafts import Kind, delete_draft, find_draft, has_rows, put_draft
 from partner_sdk.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 
 NO_VERSION = 0  # what a form carries before anything was saved
 
 
 class TooManyDraftsError(Exception):
-    """The ceiling of drafts is reached: nothing new is kept, so that a flood can not fill the disk."""
+    """The ceiling of drafts is reached: nothing new is begun, so that a flood can not fill the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,12 @@ def find_opened_draft(door: PublicDoor, keys: JourneyKeys) -> OpenedDraft | None
 def save_draft(door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: int) -> bool:
     """Save a draft over `version`; False when another tab was faster.
 
-    Raises StorageUnavailableError, and TooManyDraftsError for a new one; Send writes its record whatever the number.
+    Raises StorageUnavailableError, DraftTooBigError, and TooManyDraftsError for a new one that is being written: who
+    came back with the words is let in, and Send writes its record, whatever the number.
     """
+    is_new = version == NO_VERSION and get_kind(draft) == "writing"
     with door.store.write() as connection:
-        if version == NO_VERSION and has_rows(connection, number=door.drafts_max_rows):
+        if is_new and has_rows(connection, number=door.drafts_max_rows):
             raise TooManyDraftsError("there are as many drafts as the settings allow")
         return write_draft(connection, door, keys, draft, version=version)
 
@@ -69,7 +71,21 @@ def write_draft(connection: Connection, door: PublicDoor, keys: JourneyKeys, dra
     """Save a draft inside a transaction that others share (Send)."""
     box = seal_draft(draft, keys=keys, version=version + 1, nonce=door.random(NONCE_BYTES))
     expires_at = door.clock() + timedelta(seconds=IDLE_SECONDS)
-    return put_draft(connection, draft_id=keys.draft_id, version=version + 1, box=box, expires_at=expires_at)
+    return put_draft(
+        connection,
+        draft_id=keys.draft_id,
+        version=version + 1,
+        box=box,
+        expires_at=expires_at,
+        kind=get_kind(draft),
+    )
+
+
+def get_kind(draft: Draft) -> Kind:
+    """Return what a row is, for the ceiling; what is added to a report that was sent stays with its record."""
+    if draft.sent is not None:
+        return "sent"
+    return "writing" if draft.returned is None else "returned"
 
 
 def wipe_draft(door: PublicDoor, keys: JourneyKeys) -> None:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from gateway.guidance.advice import Audience
 from gateway.public.returning.places import Returned
 from partner_sdk.public_codes import Language
 
@@ -35,13 +36,18 @@ class DraftUnreadableError(Exception):
     """The row is not this person's draft, or it was altered."""
 
 
+class DraftTooBigError(Exception):
+    """More than the larger of the two sizes holds; the checks of the form let nothing as long pass."""
+
+
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """What is left of a draft after Send: enough for the same thank-you page, and no word of the report.
 
     `reply_by` is the very day that was sealed and is shown. `return_words` are the four words, None where there are
     none or the person has come back with them; `reply_key` is their public half, for what is sent after the first.
     `advice` names the entries of the advice library that fit; `has_told` is set by the one tap on how the form was.
-    `country` is the code whose emergency number the page shows; empty in the UK.
+    `country` is the code whose emergency number the page shows; empty in the UK. `reader` says to whom the page speaks;
+    None in an addition of who came back, where it is not known.
     """
 
     report_ids: list[str]
@@ -56,6 +62,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     advice: list[str] = []
     has_told: bool = False
     country: str = ""
+    reader: Audience | None = None
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,10 +104,15 @@ def make_journey_keys(secret: bytes) -> JourneyKeys:
 
 
 def seal_draft(draft: Draft, *, keys: JourneyKeys, version: int, nonce: bytes) -> bytes:
-    """Encrypt a draft with AES-256-GCM (SP 800-38D); row and version are bound, so that rows can not be exchanged."""
+    """Encrypt a draft with AES-256-GCM (SP 800-38D); row and version are bound, so that rows can not be exchanged.
+
+    Raises DraftTooBigError.
+    """
     plain = msgspec.msgpack.encode(draft)
     needed = _LENGTH.size + len(plain)
-    size = next(size for size in PADDED_SIZES if size >= needed)
+    size = next((size for size in PADDED_SIZES if size >= needed), None)
+    if size is None:
+        raise DraftTooBigError("the draft does not fit the larger size")
     padded = _LENGTH.pack(len(plain)) + plain + bytes(size - needed)
     return nonce + AESGCM(keys.box_key).encrypt(nonce, padded, _bind(keys, version))
 

@@ -45,7 +45,8 @@ def is_readable(field: Field, values: list[str]) -> bool:
         return len(values) == 1 and len(values[0]) <= field.max_characters
     if field.kind == "select":
         return len(values) == 1 and _SELECTED.fullmatch(values[0]) is not None
-    return set(values) <= set(field.options)
+    most = len(field.options) if field.kind == "checkboxes" else 1
+    return len(values) <= most and len(set(values)) == len(values) and set(values) <= set(field.options)
 
 
 def merge(answers: Answers, posted: Mapping[str, list[str]], *, screen: Screen | None = None) -> dict[str, list[str]]:

@@ -20,8 +20,9 @@ from partner_sdk.public_codes import LANGUAGES, Language
 
 _SECRET, _STATE = "journey", "state"
 FRESH_SECONDS = 30  # a redirect is followed at once; whoever comes later comes from outside
-SLOW_SECONDS = 3  # how long someone over a limit waits, and then goes on for a while
-SLOW_LASTS_SECONDS = 120
+SLOW_SECONDS = 3  # how long someone over a limit waits
+SLOW_LASTS_SECONDS = 120  # for how long a wait is good, and for how long a journey that waited at a step walks on
+MARK_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,10 @@ class Visit:
 def start_visit(door: PublicDoor) -> Visit:
     """Begin a journey with a new secret; what an older one left can not be read any more.
 
-    Who had to wait gets the secret that was drawn for the wait: that cookie starts one journey, not many.
+    The secret is drawn here and nowhere else: a cookie that was copied before knows nothing of it.
     """
-    state = _get_state()
-    secret = door.random(SECRET_BYTES) if state.next_secret is None else state.next_secret
-    session[_SECRET] = to_base64url(secret)
-    _put_state(started_at=_now_seconds(), next_secret=None)
+    session[_SECRET] = to_base64url(door.random(SECRET_BYTES))
+    _put_state(started_at=_now_seconds(), wait_mark=b"", walks_until=0, walks_mark=b"")
     visit = find_visit()
     if visit is None:
         raise RuntimeError("A session that was just written can not be read.")
@@ -132,17 +131,48 @@ def has_cookie() -> bool:
     return current_app.config["SESSION_COOKIE_NAME"] in request.cookies
 
 
-def has_waited(*, for_new_journey: bool) -> bool:
-    """Say whether someone over a limit has seen the page that asks to wait, and did; each new journey has its wait."""
+def find_wait_mark() -> str | None:
+    """Find the mark of a wait that this cookie has waited for: it lets one request through."""
     state = _get_state()
-    if for_new_journey and state.next_secret is None:
-        return False
-    return SLOW_SECONDS <= _now_seconds() - state.waited_from <= SLOW_LASTS_SECONDS
+    has_waited = SLOW_SECONDS <= _now_seconds() - state.waited_from <= SLOW_LASTS_SECONDS
+    return state.wait_mark.hex() if state.wait_mark and has_waited else None
 
 
 def remember_wait(door: PublicDoor) -> None:
-    """Remember when the page that asks to wait was shown, and draw the one journey that may be started after it."""
-    _put_state(waited_from=_now_seconds(), next_secret=door.random(SECRET_BYTES))
+    """Remember when the page that asks to wait was shown, and draw the mark that is good for one request after it."""
+    _put_state(waited_from=_now_seconds(), wait_mark=door.random(MARK_BYTES))
+
+
+def forget_wait(*, walks_on: JourneyKeys | None = None) -> None:
+    """Forget a wait that was used. At a step, the journey `walks_on` for a while: nobody waits at every screen."""
+    if walks_on is None:
+        _put_state(wait_mark=b"")
+    else:
+        until = _now_seconds() + SLOW_LASTS_SECONDS
+        _put_state(wait_mark=b"", walks_until=until, walks_mark=_mark_journey(walks_on))
+
+
+def is_walking_on(keys: JourneyKeys) -> bool:
+    """Say whether this very journey waited at a step a short while ago."""
+    state = _get_state()
+    return _now_seconds() <= state.walks_until and hmac.compare_digest(state.walks_mark, _mark_journey(keys))
+
+
+def _mark_journey(keys: JourneyKeys) -> bytes:
+    return keys.draft_id[:MARK_BYTES]
+
+
+def remember_left() -> None:
+    """Remember that a page of a journey was asked for from outside, as the Back of a phone does."""
+    _put_state(left_at=_now_seconds())
+
+
+def pop_left() -> bool:
+    """Say whether somebody was just led out of the form, once."""
+    left_at = _get_state().left_at
+    if left_at:
+        _put_state(left_at=0)
+    return bool(left_at) and abs(_now_seconds() - left_at) <= FRESH_SECONDS
 
 
 def remember_language(language: Language) -> None:

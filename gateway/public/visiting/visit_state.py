@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 # SP 800-38D §8.3: one key takes 2**32 random nonces; a journey uses some thirty.
 NONCE_BYTES = 12
-PADDED_BYTES = 256  # the longest place and placement and a secret need about half of it
+PADDED_BYTES = 256  # the longest place and placement and two marks need about half of it
 
 _KEY_LABEL = b"report-abuse visit state key v1"
 _BOX_LABEL = b"report-abuse visit state v1"
@@ -24,9 +24,10 @@ _LENGTH = struct.Struct(">H")
 class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Where a visit stands. Times are whole seconds; 0 is never.
 
-    `next_secret` is the one journey that a person who waited may start: however often the cookie is posted again, it
-    is the same journey and the same draft. `language` is the one that was picked, and `returns_to` the
-    screen that a side page leads back to; empty is none.
+    `wait_mark` is the random mark of a wait since `waited_from`: it lets one request through, also when the cookie was
+    copied. `walks_mark` names the one journey whose steps go on until `walks_until`, because it waited at one of them.
+    `language` is the one that was picked, and `returns_to` the screen that a side page leads back to; empty is none.
+    `left_at` is when the form was asked for from outside: the first page then says why it is blank.
     """
 
     place: str = ""
@@ -34,9 +35,12 @@ class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     started_at: int = 0
     placement: str | None = None
     waited_from: int = 0
-    next_secret: bytes | None = None
+    wait_mark: bytes = b""
+    walks_until: int = 0
+    walks_mark: bytes = b""
     language: str = ""
     returns_to: str = ""
+    left_at: int = 0
 
 
 def make_state_key(secret_key: bytes) -> bytes:

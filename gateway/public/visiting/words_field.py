@@ -1,7 +1,8 @@
 """The hidden field in which the check page carries what it shows, so that no failure can lose it.
 
 Base64url of JSON, because a browser changes line breaks in a plain hidden field. What comes back is judged like
-anything typed: an unknown field is dropped, an unknown option or a text that is too long makes it worthless.
+anything typed: an unknown field is dropped; an unknown option, one that stands there twice, two answers where one can
+be given, or a text that is too long makes it worthless.
 """
 
 import msgspec

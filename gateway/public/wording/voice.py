@@ -1,4 +1,4 @@
-"""The voice in which pages speak: to the child itself, about a friend, to a parent, to someone at work, to a grown-up.
+"""The voice in which pages speak: to the child, about a friend, to a parent, to someone at work, to another grown-up.
 
 Never changes what is asked: only its words.
 """
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from gateway.public.journey import Answers, get_one, is_grown_up
+from gateway.guidance.advice import Audience
+from gateway.public.journey import Answers, get_one, get_reader
 from gateway.public.wording import Voice
 from partner_sdk.public_codes import NOT_SURE
 
@@ -20,9 +21,22 @@ _ENDINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "child_i_work_with": ("_work", "_parent", "_other"),
     }
 )
-GROWN_UP_VOICE: Final[Voice] = ("_adult", "")
+_GROWN_UP: Final[Voice] = ("_adult",)
+_OF_OWN_CHILDHOOD: Final[Voice] = ("_self", "_adult")
 
 
 def make_voice(answers: Answers) -> Voice:
     """Return the endings of the wording's keys to look for, the most special one first."""
-    return (*_ENDINGS.get(get_one(answers, "who"), ()), *(("_adult",) if is_grown_up(answers) else ()), "")
+    about = _ENDINGS.get(get_one(answers, "who"), ())
+    return (*about, *_list_grown_up_endings(get_reader(answers)), "")
+
+
+def make_reader_voice(reader: Audience) -> Voice:
+    """Return the endings for a page that knows who reads it, and no answer any more."""
+    return (*_list_grown_up_endings(reader), "")
+
+
+def _list_grown_up_endings(reader: Audience) -> Voice:
+    if reader in {"child", "friend"}:
+        return ()
+    return _OF_OWN_CHILDHOOD if reader == "adult_self" else _GROWN_UP

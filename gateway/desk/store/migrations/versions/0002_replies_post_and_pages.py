@@ -8,16 +8,22 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_TEXTS = ("reply_by", "region", "country", "redirected_to")
+_TEXTS = ("reply_by", "region", "country", "redirected_to", "adds_to", "reply_key_sha256")
 _FLAGS = ("has_reply_key", "flagged", "meeting_soon")
 
 
 def upgrade() -> None:
-    """Add the tables and the columns; cases from before have none of what the columns say."""
+    """Add the tables and the columns; cases from before have none of what the columns say, but what they add to."""
     for name in _TEXTS:
         op.add_column("cases", sa.Column(name, sa.Text(), nullable=True))
     for name in _FLAGS:
         op.add_column("cases", sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.text("0")))
+    op.create_index(op.f("ix_cases_adds_to"), "cases", ["adds_to"])
+    op.execute(
+        "UPDATE cases SET adds_to = (SELECT earlier_reference FROM reports "
+        "WHERE reports.environment = cases.environment "
+        "AND reports.partner = cases.partner AND reports.report_id = cases.report_id)"
+    )
     op.create_table(
         "reply_messages",
         sa.Column("message_id", sa.Text(), nullable=False),
@@ -29,6 +35,7 @@ def upgrade() -> None:
         sa.Column("written_at", sa.Text(), nullable=False),
         sa.Column("written_by", sa.Text(), nullable=False),
         sa.Column("posted_at", sa.Text(), nullable=True),
+        sa.Column("no_place_at", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("message_id", name=op.f("pk_reply_messages")),
     )
     op.create_index(op.f("ix_reply_messages_case_id"), "reply_messages", ["case_id"])
@@ -45,6 +52,7 @@ def upgrade() -> None:
         sa.Column("queued_at", sa.Text(), nullable=False),
         sa.Column("sent_at", sa.Text(), nullable=True),
         sa.Column("address_mac", sa.LargeBinary(), nullable=True),
+        sa.Column("domain_mac", sa.LargeBinary(), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outgoing_post")),
         sa.UniqueConstraint("case_id", "kind", name=op.f("uq_outgoing_post_case_id_kind")),

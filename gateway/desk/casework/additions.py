@@ -1,0 +1,57 @@
+"""What was added to a report later: which case it adds to, and whether the same person is proven to have sent it.
+
+Never believes that an addition is the first person's because it names their reference: whoever runs the gateway knows
+every reference. The key of the return code is sealed in both reports, and only who sent the first can repeat it.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from gateway.desk.casework.cases import CaseRow, to_case
+from gateway.desk.store.schema import CASES
+from partner_sdk.submission import PUBLIC_SENDER
+
+
+def find_earlier(connection: Connection, found: CaseRow) -> CaseRow | None:
+    """Return the case that an addition adds to, or None: its sender's own alone."""
+    if found.adds_to is None:
+        return None
+    row = connection.execute(
+        select(CASES).where(
+            CASES.c.environment == found.environment,
+            CASES.c.partner == found.partner,
+            CASES.c.reference == found.adds_to,
+        )
+    ).first()
+    return None if row is None else to_case(row)
+
+
+def list_additions(connection: Connection, found: CaseRow) -> Sequence[CaseRow]:
+    """Return the cases that add to this one, the oldest first."""
+    rows = connection.execute(
+        select(CASES)
+        .where(
+            CASES.c.environment == found.environment,
+            CASES.c.partner == found.partner,
+            CASES.c.adds_to == found.reference,
+        )
+        .order_by(CASES.c.received_at, CASES.c.case_id)
+    )
+    return [to_case(row) for row in rows]
+
+
+def is_proven(found: CaseRow, *, earlier: CaseRow | None) -> bool:
+    """Return whether a case is a first report, or an addition of whoever sent the first one.
+
+    A partner signs what it adds. An addition of the public must hold the key of the first report's return code, and the
+    first one must be known here and be no addition itself: else a chain of forged ones would prove the last.
+    """
+    if found.adds_to is None or found.partner != PUBLIC_SENDER:
+        return True
+    return (
+        earlier is not None
+        and earlier.adds_to is None
+        and found.reply_key_sha256 is not None
+        and found.reply_key_sha256 == earlier.reply_key_sha256
+    )

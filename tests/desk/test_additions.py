@@ -1,0 +1,195 @@
+"""What is added later: never less urgent, linked, with the first report's safe contact, and proven or said not to."""
+
+from typing import Any
+
+import pytest
+
+from gateway.desk.casework.additions import find_earlier, is_proven
+from gateway.desk.casework.cases import CaseRow, get_case
+from gateway.desk.casework.opening import open_case
+from gateway.desk.replying.replies import ReplyDraft, ReplyError, write_reply
+from tests.builders import make_clear_fields
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.view_builders import Browser, make_code_key, make_code_seed
+from tests.public_report_builders import make_contact, make_known_person
+
+KEY = make_code_key(make_code_seed("lamp river coat seven"))
+OTHER_KEY = make_code_key(make_code_seed("of somebody else"))
+ORIGIN = "http://127.0.0.1:8003"
+BLANK: dict[str, Any] = {"contact": make_contact(), "name": "", "danger": "", "age_band": ""}
+REPLY = ReplyDraft("A teacher you named will speak to you.", is_the_reply=False)
+
+
+def send_first(loop: Loop, *, priority: str = "P1", **changes: Any) -> str:
+    contact = make_contact(
+        who_must_not_know="my uncle", ways=("email", "school"), email="a@b.example", school="Mx Kite"
+    )
+    said = {"contact": contact, "name": "Robin", "reply_key": KEY, **changes}
+    return loop.send_public(clear=make_clear_fields("public", priority=priority), **said).reference
+
+
+def add(loop: Loop, reference: str, *, priority: str = "P3", **changes: Any) -> str:
+    clear = make_clear_fields("public", kind="supplement", earlier_reference=reference, priority=priority)
+    return loop.send_public(clear=clear, **{**BLANK, "reply_key": KEY, **changes}).reference
+
+
+def get(loop: Loop, reference: str) -> CaseRow:
+    with loop.desk.store.read() as connection:
+        return get_case(connection, reference)
+
+
+def is_theirs(loop: Loop, reference: str) -> bool:
+    found = get(loop, reference)
+    with loop.desk.store.read() as connection:
+        return is_proven(found, earlier=find_earlier(connection, found))
+
+
+@pytest.fixture
+def browser(loop: Loop) -> Browser:
+    return Browser(loop.desk).sign_in()
+
+
+def read(browser: Browser, case: CaseRow) -> str:
+    browser.get(f"/cases/{case.case_id}")
+    return browser.post(f"/cases/{case.case_id}/read").text
+
+
+@pytest.mark.parametrize("collects_between", [False, True], ids=["one batch", "two batches"])
+@pytest.mark.parametrize(
+    ("first", "added", "filed"), [("P1", "P3", "P1"), ("P2", "P3", "P2"), ("P3", "P1", "P1"), ("P3", "P3", "P3")]
+)
+def test_addition_is_as_urgent_as_the_more_urgent_of_both(
+    loop: Loop, first: str, added: str, filed: str, *, collects_between: bool
+) -> None:
+    reference = send_first(loop, priority=first)
+    if collects_between:
+        loop.collect()
+    second, third = add(loop, reference, priority=added), add(loop, reference)
+    loop.collect()
+    assert get(loop, second).priority == filed
+    assert get(loop, third).priority == first
+    assert get(loop, reference).priority == first
+
+
+def test_list_and_pages_link_an_addition_and_its_first_report_both_ways(loop: Loop, browser: Browser) -> None:
+    reference = send_first(loop)
+    added = add(loop, reference)
+    loop.collect()
+    first, second = get(loop, reference), get(loop, added)
+    assert f'adds to <a href="/cases/{first.case_id}">{reference}</a>' in browser.get("/").text
+    assert f'Adds to <a href="/cases/{first.case_id}">{reference}</a>' in browser.get(f"/cases/{second.case_id}").text
+    assert f'Added to: <a href="/cases/{second.case_id}">{added}</a>' in browser.get(f"/cases/{first.case_id}").text
+
+
+def test_page_of_an_addition_shows_how_the_first_report_says_to_reach_the_person(loop: Loop, browser: Browser) -> None:
+    reference = send_first(loop, person=make_known_person(near="yes"))
+    added = add(loop, reference)
+    loop.collect()
+    open_case(loop.desk, reference, actor=ACTOR)
+    page = read(browser, get(loop, added))
+    for said in (
+        f"Before you contact anybody: from {reference}",
+        "We must not contact",
+        "my uncle",
+        "Robin",
+        "Mx Kite",
+    ):
+        assert said in page
+    assert "Never text and never e-mail." in page
+    assert "They picked none" not in page
+    assert "They gave no name" not in page
+    assert page.index("We must not contact") < page.index("In their own words")
+
+
+def test_addition_to_a_report_that_nobody_has_read_says_where_the_contact_is(loop: Loop, browser: Browser) -> None:
+    reference = send_first(loop)
+    added = add(loop, reference)
+    loop.collect()
+    page = read(browser, get(loop, added))
+    assert f"Contact is in {reference}: open that first." in page
+    for absent in ("They picked none", "They gave no name", "my uncle", "Not proven"):
+        assert absent not in page
+    with pytest.raises(ReplyError) as refused:
+        write_reply(loop.desk, added, REPLY, actor=ACTOR)
+    assert refused.value.reason == "first-not-opened"
+
+
+def test_way_that_the_first_report_bars_is_barred_in_what_was_added(loop: Loop, browser: Browser) -> None:
+    reference = send_first(
+        loop, person=make_known_person(near="yes"), contact=make_contact(ways=("school",), school="M")
+    )
+    added = add(loop, reference, contact=make_contact(ways=("email",), email="new@b.example"))
+    loop.collect()
+    open_case(loop.desk, reference, actor=ACTOR)
+    page = read(browser, get(loop, added))
+    assert "Do not use" in page[page.index("What was added says") : page.index("new@b.example") + 200]
+
+
+def test_sealed_reply_to_an_addition_counts_only_with_a_reason_where_the_first_report_names_a_way(loop: Loop) -> None:
+    reference = send_first(loop)
+    added = add(loop, reference)
+    loop.collect()
+    for one in (reference, added):
+        open_case(loop.desk, one, actor=ACTOR)
+    with pytest.raises(Exception, match="return code alone"):
+        write_reply(loop.desk, added, ReplyDraft("Hello.", is_the_reply=True), actor=ACTOR)
+
+
+@pytest.mark.parametrize(("first", "second", "proven"), [(KEY, KEY, True), (KEY, OTHER_KEY, False)])
+def test_key_of_the_return_code_proves_the_same_person(
+    loop: Loop, browser: Browser, first: str, second: str, *, proven: bool
+) -> None:
+    reference = send_first(loop, reply_key=first)
+    added = add(loop, reference, reply_key=second)
+    loop.collect()
+    assert is_theirs(loop, added) is proven
+    assert ("Not proven to be the same person." in browser.get(f"/cases/{get(loop, added).case_id}").text) is not proven
+
+
+@pytest.mark.parametrize(("first", "second"), [(None, KEY), (KEY, None), (None, None)])
+def test_addition_without_a_key_to_compare_is_not_proven(loop: Loop, first: str | None, second: str | None) -> None:
+    reference = send_first(loop, reply_key=first)
+    added = add(loop, reference, reply_key=second)
+    loop.collect()
+    assert is_theirs(loop, reference)
+    assert not is_theirs(loop, added)
+
+
+def test_addition_to_a_report_that_is_not_here_is_not_proven(loop: Loop, browser: Browser) -> None:
+    added = add(loop, "C5H6-6S35C-3")
+    loop.collect()
+    assert not is_theirs(loop, added)
+    assert "C5H6-6S35C-3 is not at this desk." in browser.get(f"/cases/{get(loop, added).case_id}").text
+
+
+def test_forged_addition_gets_no_reply_and_its_contact_carries_a_warning(loop: Loop, browser: Browser) -> None:
+    reference = send_first(loop)
+    forged = add(loop, reference, reply_key=OTHER_KEY, contact=make_contact(ways=("email",), email="eve@b.example"))
+    # Another one that names the forged one: its key is the same, and proves nothing.
+    chained = add(loop, forged, reply_key=OTHER_KEY)
+    loop.collect()
+    for one in (reference, forged, chained):
+        open_case(loop.desk, one, actor=ACTOR)
+    for one in (forged, chained):
+        assert not is_theirs(loop, one)
+        with pytest.raises(ReplyError) as refused:
+            write_reply(loop.desk, one, REPLY, actor=ACTOR)
+        assert refused.value.reason == "not-proven"
+    assert loop.count("reply_messages") == 1  # that the first report was read
+    page = read(browser, get(loop, forged))
+    assert page.index("my uncle") < page.index("Do not use what stands here.") < page.index("eve@b.example")
+    assert "Look at it before it goes" not in page
+
+
+def test_partners_addition_is_proven_by_its_signature(loop: Loop) -> None:
+    first = loop.send_industry().reference
+    loop.collect()
+    added = loop.send_industry(kind="supplement", earlier_reference=first).reference
+    loop.collect()
+    assert (get(loop, added).adds_to, is_theirs(loop, added)) == (first, True)
+
+
+def test_nothing_that_can_be_read_is_kept_of_the_key(loop: Loop) -> None:
+    send_first(loop)
+    loop.collect()
+    assert KEY.encode() not in loop.desk.paths.database.read_bytes()
