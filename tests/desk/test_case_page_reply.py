@@ -179,6 +179,24 @@ def test_templates_follow_kind_age_and_who_reads_them() -> None:
         assert "{" not in one.text
 
 
+def test_advice_of_a_reply_is_for_who_reads_it() -> None:
+    def whole(**given: str) -> str:
+        return list_templates(make_public_report(kinds=("touched_or_hurt",), **given))[0].text
+
+    texts = {
+        whole(under_18=under_18, who=who)
+        for under_18, who in (
+            ("yes", "me"),
+            ("yes", "friend"),
+            ("no", "me"),
+            ("no", "child_i_look_after"),
+            ("no", "child_i_work_with"),
+        )
+    }
+    assert len(texts) == 5
+    assert "The child" not in whole(under_18="no", who="me")
+
+
 def test_templates_speak_the_language_of_the_form() -> None:
     english, welsh = (
         list_templates(make_public_report(under_18="yes", kinds=("on_camera",), language=language))

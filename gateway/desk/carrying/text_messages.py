@@ -17,7 +17,7 @@ from gateway.desk.carrying.secret_files import read_secret_lines
 from partner_sdk.canonical import encode
 
 # Jersey, Guernsey and the Isle of Man share +44, and a text message there costs many times that of one in the UK. The
-# ranges are those of Ofcom's numbering plan, as libphonenumber spells them for JE, GG and IM (25 November 2026).
+# ranges are those of Ofcom's numbering plan, as libphonenumber 9.0.43 has them for JE, GG and IM, or wider.
 _UK: Final = "44"
 _CROWN_DEPENDENCIES: Final = re.compile(
     r"\+447(?:(?:50|82)9\d|937\d|700[378]|797\d"  # Jersey

@@ -13,7 +13,15 @@ from typing import Final
 import msgspec
 
 from gateway.desk.signoffs import WELSH_READER, is_checked
-from gateway.guidance.advice import Advice, AdviceLibrary, Audience, fill_sentences, list_fitting_advice, load_advice
+from gateway.guidance.advice import (
+    Advice,
+    AdviceLibrary,
+    Audience,
+    fill_sentences,
+    get_audience,
+    list_fitting_advice,
+    load_advice,
+)
 from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import read_settings
 from partner_sdk.public_codes import WELSH, Language, is_from_grown_up
@@ -64,10 +72,15 @@ class TemplateFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
     """Return what fits a report, in its language: a whole reply first, then short ones, then single advice."""
     texts, library, names = load_library(report.language)
-    is_child = not is_from_grown_up(report)
-    audience: Audience = "child" if is_child else "adult"
+    is_grown_up = is_from_grown_up(report)
+    # Frames and short texts speak to a child or an adult; advice also knows friends, people at work and adult selves.
+    audience: Audience = "adult" if is_grown_up else "child"
     advice = list_fitting_advice(
-        library, kinds=report.kinds, age_band=report.age_band or None, audience=audience, limit=_MOST_ADVICE
+        library,
+        kinds=report.kinds,
+        age_band=report.age_band or None,
+        audience=get_audience(is_grown_up=is_grown_up, who=report.who),
+        limit=_MOST_ADVICE,
     )
     frame = texts.full[audience]
     pieces = [" ".join(fill_sentences(one, names=names)) for one in advice]
