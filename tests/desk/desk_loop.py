@@ -44,7 +44,8 @@ from tests.public_report_builders import make_contact
 from tests.public_report_builders import make_public_report as make_blank_report
 from tests.wsgi_transport import WsgiTransport
 
-FEED_PORT = 8701
+# Each worker of a run in parallel (gw0, gw1, ...) has a port of its own, beside those of a demonstration that runs.
+FEED_PORT = 18701 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 FEED_ORIGIN = f"http://127.0.0.1:{FEED_PORT}"
 ACTOR = "test-analyst"
 

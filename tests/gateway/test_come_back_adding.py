@@ -246,3 +246,17 @@ def test_page_of_an_addition_that_was_sent_leads_to_its_thank_you_page(public: P
     person.post("/9", story_form)
     assert read_title(person.page) == THANKS
     assert len(public.reports()) == 2
+
+
+@pytest.mark.parametrize("words_field", ["", "not what the page held"])
+def test_what_is_added_is_sent_though_the_words_of_the_page_were_lost_on_the_way(public: PublicHouse, words_field: str):
+    _, reference, words = send(public)
+    person = come_back(public, reference, words)
+    person.press("add")
+    person.press(danger="no")
+    person.press(story="There is more.")
+    form = person.fill({}, "send")
+    form.setlist("words", [words_field])
+    person.post("/14", form)
+    assert read_title(person.page) == THANKS
+    assert [report.story for report in public.reports()][1:] == ["There is more."]

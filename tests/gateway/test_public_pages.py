@@ -346,6 +346,14 @@ def test_who_falls_out_of_the_form_is_told_why_it_is_blank_once(public: PublicHo
     assert said not in person.text()
 
 
+def test_nobody_is_told_of_a_form_that_was_begun_longer_ago_than_a_draft_lives(public: PublicHouse):
+    person = public.person().start().walk_to("/9")
+    public.house.clock.advance(minutes=61)
+    person.get("/7", Sec_Fetch_Site="none")
+    person.get("/", Sec_Fetch_Site="none")
+    assert "You left the form" not in person.text()
+
+
 def test_who_has_no_journey_is_not_told_that_they_left_one(public: PublicHouse):
     person = public.person()
     person.get("/")

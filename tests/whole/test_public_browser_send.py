@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.gateway.public_person import SHORT_ANSWERS
 from tests.whole.browser_walk import CONTINUE, REFERENCE, SEND, go_on, open_second_tab, path_of, start, walk_browser_to
 from tests.whole.public_server import PublicServer, open_phone
 
@@ -32,7 +33,8 @@ def test_whole_journey_arrives_as_it_was_typed(browser: Browser, server: PublicS
         walk_browser_to(page, server.url, "/9")
         page.fill("#story", STORY)
         go_on(page)
-        walk_browser_to(page, server.url, "/12a")
+        by_adult = {"/12": {"contact_ways": ["school", "adult"], "school": "Ms Example", "adult": "My aunt"}}
+        walk_browser_to(page, server.url, "/12a", SHORT_ANSWERS | by_adult)
         page.check("#say_who_we_are-no")
         go_on(page, "main button[name=more_safe]")
         page.fill("#safe_word", "pancake")

@@ -165,6 +165,9 @@ def _answer_sent_before(
     door: PublicDoor, visit: Visit, opened: OpenedDraft, sent: Sent, shown: Mapping[str, list[str]] | None
 ) -> ResponseReturnValue:
     """Send was pressed again: the same words, the same thank-you page; other words become a linked supplement."""
+    if not shown and is_being_added(opened.draft):
+        # A page whose words did not come along whole: what is being added is in the draft, and nothing of it was sent.
+        shown = dict(opened.draft.answers)
     is_same = not shown or is_known_mac(make_text_mac(shown, keys=visit.keys), known=sent.text_macs)
     if read_action() == Action.LANGUAGE:
         return lead_to(CHECK if shown and not is_same else THANKS)

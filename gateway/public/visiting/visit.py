@@ -12,7 +12,7 @@ from flask import current_app, g, request, session
 
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.visiting.draft_rows import NO_VERSION
-from gateway.public.visiting.drafts import SECRET_BYTES, JourneyKeys, make_journey_keys
+from gateway.public.visiting.drafts import IDLE_SECONDS, SECRET_BYTES, JourneyKeys, make_journey_keys
 from gateway.public.visiting.visit_state import NONCE_BYTES, VisitState, find_state, seal_state
 from partner_sdk.canonical import parse_base64url, to_base64url
 from partner_sdk.errors import FormatError
@@ -163,8 +163,13 @@ def _mark_journey(keys: JourneyKeys) -> bytes:
 
 
 def remember_left() -> None:
-    """Remember that a page of a journey was asked for from outside, as the Back of a phone does."""
-    _put_state(left_at=_now_seconds())
+    """Remember that a page of a journey was asked for from outside, as the Back of a phone does.
+
+    Only while a draft of it could still be there: later, the line would only tell the next person that there was one.
+    """
+    state = _get_state()
+    if _now_seconds() - state.started_at <= IDLE_SECONDS:
+        _put_state(left_at=_now_seconds())
 
 
 def pop_left() -> bool:
