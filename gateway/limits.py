@@ -69,9 +69,7 @@ def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
         LimitRow("public-step", 3000, 600, network, flag, "a class of thirty walks fourteen screens at once"),
         LimitRow("public-send", 60, 600, network, flag, "a flood of reports is marked for the desk, never dropped"),
         LimitRow("public-return", 60, 600, network, flag, "who tries many references waits; a school may return too"),
-        LimitRow(
-            "public-campaign", 30, 600, network, flag, "each count is a write; who follows one link on and on waits"
-        ),
+        LimitRow("public-campaign", 30, 600, network, flag, "each count is a write; more are not counted"),
         LimitRow(
             "public-wait", 1, 600, Subject.WAIT, flag, "who waited goes on once: the cookie of a wait can be copied"
         ),
@@ -184,7 +182,7 @@ class Limits:
         return self.limit_state(name, subject=subject).is_over
 
     def _count_named(self, row: LimitRow) -> LimitState:
-        """Count a request of a partner or for a reference with the library's strategy itself, while its store is up.
+        """Count a named subject (partner, reference, wait) with the library's strategy itself, while its store is up.
 
         The library's way through a decorated function looks at routes, blueprints and exemptions first, which cost more
         than the rest of a report's checks together.

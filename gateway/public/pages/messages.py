@@ -26,11 +26,12 @@ def render_message(door: PublicDoor, page: str, *, go_on: str | None = None, typ
     )
 
 
-def make_notice(door: PublicDoor, page: str, *, extra: Sequence[str] = ()) -> Mapping[str, Any]:
-    """Make the box above a form that is shown again; with the phone numbers."""
+def make_notice(door: PublicDoor, page: str, *, extra: Sequence[str] = (), has_words: bool = True) -> Mapping[str, Any]:
+    """Make the box above a form that is shown again; with the phone numbers. The first page has no words to keep."""
     words = door.words.page(page)
+    kept = [words["words"]] if has_words and "words" in words else []
     return {
         "title": words["title"],
-        "lead": [*words["lead"], *extra],
+        "lead": [*kept, *words["lead"], *extra],
         "posts": list_posts(door, door.words.page("phones")["signposts"]) if page != "again" else [],
     }

@@ -23,5 +23,5 @@ def render_start(door: PublicDoor, form: FormState, *, notice_page: str | None =
         screen=words,
         has_left=has_left,
         run_by=words["run_by"].format(agency=door.agency_name),
-        notice=None if notice_page is None else make_notice(door, notice_page),
+        notice=None if notice_page is None else make_notice(door, notice_page, has_words=False),
     )

@@ -96,7 +96,7 @@ def make_reply_public_key(seed: bytes) -> str:
 
 
 class DerivationQueue:
-    """One derivation at a time in this process, a few that wait, and a bounded wait (docs/decisions/0010)."""
+    """One derivation at a time, as many that wait as the queue is made for, and not for long (docs/decisions/0010)."""
 
     __slots__ = ("_places", "_turn", "_wait_seconds")
 

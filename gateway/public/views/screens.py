@@ -24,6 +24,7 @@ from gateway.public.views.frame import (
     LOG_WORD,
     TOO_MANY_REQUESTS,
     answer_later,
+    answer_not_ready,
     lead_out,
     lead_to,
     read_action,
@@ -74,7 +75,7 @@ def show_screen(name: str) -> ResponseReturnValue:
     try:
         opened = find_opened_draft(door, visit.keys)
     except StorageUnavailableError:
-        return _answer_again_later(door, screen, visit, {}, "not_stored")
+        return answer_not_ready(door, may_start=False)
     if opened is None and door.clock().timestamp() - visit.started_at > IDLE_SECONDS:
         return answer_expired(door, {})
     if opened is None:
