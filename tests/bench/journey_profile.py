@@ -63,9 +63,12 @@ class TimedDoor:
 
 
 def walk(door: TimedDoor, house: PublicHouse, times: int) -> None:
-    """Walk `times` whole journeys through the door, each with a new cookie jar."""
+    """Walk `times` whole journeys through the door, each with a new cookie jar and from a network of its own."""
     for _ in range(times):
-        thanks = house.person().start().walk_to("/14").send()
+        person = house.person()
+        # From one network, Send would ask to wait after sixty.
+        person.client.environ_base["REMOTE_ADDR"] = f"10.{door.requests >> 8 & 255}.{door.requests & 255}.1"
+        thanks = person.start().walk_to("/14").send()
         if thanks.path != "/15":
             raise SystemExit(f"A walk ended at {thanks.path}.")
 
