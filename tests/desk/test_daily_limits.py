@@ -39,6 +39,8 @@ def test_domain_gets_so_many_notes_a_day_and_the_rest_waits_until_there_is_room(
     loop.collect()
     assert send_due(desk) == Posted(sent=3, held=2, open=2)
     assert {row["last_error"] for row in list_notes(desk) if row["state"] == "held"} == {"domain-full"}
+    with desk.store.read() as connection:
+        assert connection.execute(select(ALARMS.c.kind)).scalars().all() == ["domain-full"]
     loop.clock.advance(days=1)
     assert send_due(desk) == Posted(sent=2)
     assert all(row["domain_mac"] is None for row in list_notes(desk)[:2])

@@ -69,6 +69,15 @@ def test_reply_to_what_was_added_later_waits_where_the_person_comes_back(loop: L
     assert open_by_code(bytes(row.envelope), seed=SEED, reference=reference, message_id=message_id)
 
 
+def test_note_of_reading_that_found_no_place_is_an_alarm_too(loop: Loop) -> None:
+    reference = loop.send_public(reply_key=make_code_key(SEED)).reference
+    loop.collect()
+    open_case(loop.desk, reference, actor=ACTOR)
+    assert send_replies(loop.desk, loop.desk.make_feed()) == 0
+    with loop.desk.store.read() as connection:
+        assert [(one.kind, one.subject) for one in list_alarms(connection)] == [("reply-without-place", reference)]
+
+
 def test_reply_that_was_taken_but_not_noted_is_taken_again(loop: Loop) -> None:
     write(loop)
     send_replies(loop.desk, loop.desk.make_feed())

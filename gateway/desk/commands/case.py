@@ -22,7 +22,7 @@ from gateway.desk.casework.closing import Assessment, Closing, check_closing, cl
 from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.promised_days import count_days_late, get_uk_day, spell_lateness
 from gateway.desk.commands import case_reply
-from gateway.desk.commands.contact_lines import say_contact, say_typed
+from gateway.desk.commands.contact_lines import list_said_doubts, say_contact, say_typed
 from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.views.content import make_sections
 from gateway.desk.views.report_words import PUBLIC_WORDS
@@ -56,7 +56,8 @@ def run_show(parsed: argparse.Namespace) -> int:
     desk, actor = open_desk(parsed.state), get_actor(parsed)
     opened = open_case(desk, parsed.case, actor=actor)
     if parsed.json:
-        print_json({"case": asdict(opened.case), "report": msgspec.to_builtins(opened.content)})
+        doubts = list_said_doubts(desk, opened, actor=actor)
+        print_json({"case": asdict(opened.case), "doubts": doubts, "report": msgspec.to_builtins(opened.content)})
         return DONE
     say(_HEADER)
     say(_line(opened.case))

@@ -12,6 +12,16 @@ from gateway.desk.wiring import Desk
 from partner_sdk.public_report import PublicReport
 
 
+def list_said_doubts(desk: Desk, opened: OpenedCase, *, actor: str) -> list[str]:
+    """List what speaks against an addition, for machines; the first report is opened for it, which is noted."""
+    if not isinstance(opened.content, PublicReport):
+        return []
+    first = find_first_report(desk, opened.case, actor=actor)
+    is_proven = first is not None and first.is_proven
+    doubts = list_doubts(opened.case, earlier=None if first is None else first.case, is_proven=is_proven)
+    return [f"{head} {rest}" for head, rest in doubts]
+
+
 def say_contact(desk: Desk, opened: OpenedCase, *, actor: str, to: TextIO | None = None) -> None:
     """Print what speaks against an addition, and whom and how to contact; nothing for a partner's report."""
     if not isinstance(opened.content, PublicReport):

@@ -22,7 +22,7 @@ from gateway.desk.carrying.delivery import CARRIER_FAULTS, DeliveryError
 from gateway.desk.carrying.mail_carriers import MailCarrier, make_mail_carrier
 from gateway.desk.carrying.text_messages import SmsProvider, is_country_open, make_sms_provider
 from gateway.desk.post_room.address_key import load_address_key
-from gateway.desk.post_room.daily_limits import LEASE, ONE_DAY, SMS_FULL, Macs, find_room
+from gateway.desk.post_room.daily_limits import DOMAIN_FULL, LEASE, ONE_DAY, SMS_FULL, Macs, find_room
 from gateway.desk.post_room.notes import make_note_mail, make_note_text
 from gateway.desk.post_room.queue import GIVE_UP_AFTER, OPEN_STATES, count_open, forget_done
 from gateway.desk.post_room.who_may_get_note import NoteKind, find_address, get_note_kind
@@ -221,8 +221,8 @@ def _reserve(room: _Room, row: Row[Any], *, letter: _Letter, posted: Posted) -> 
                 update(OUTGOING_POST).where(mine).values(values | {"address_mac": None, "domain_mac": None})
             )
             posted.held += 1
-            if code == SMS_FULL:
-                raise_alarm(connection, SMS_FULL, f"{now:%Y-%m-%d}", now=now)
+            if code in {SMS_FULL, DOMAIN_FULL}:
+                raise_alarm(connection, code, f"{now:%Y-%m-%d}", now=now)
             return False
         values = {"state": "waiting", "next_try_at": format_time(now + LEASE), "last_error": None}
         connection.execute(

@@ -62,14 +62,15 @@ def _note_results(desk: Desk, rows: Sequence[Row[Any]], results: Sequence[ReplyR
         ):
             connection.execute(update(REPLY_MESSAGES).where(REPLY_MESSAGES.c.message_id.in_(ids)).values(values))
         for row in lost:
+            # Also for the note that somebody has read it: nothing more can be written to this reference now.
+            raise_alarm(connection, NO_PLACE, row.reference, now=now)
             if row.kind == REPLY:
                 _reopen(connection, row, now=now)
     return len(taken)
 
 
 def _reopen(connection: Connection, row: Row[Any], *, now: datetime) -> None:
-    """Let a reply be owed again that nobody can read; a closed case stays closed, and the alarm names it."""
-    raise_alarm(connection, NO_PLACE, f"{row.reference} {row.message_id}", now=now)
+    """Let a reply be owed again that nobody can read; a closed case stays closed."""
     audit.append_entry(
         connection, at=now, actor=ACTOR, action="no-place", subject=row.case_id, detail={"message_id": row.message_id}
     )
