@@ -36,6 +36,7 @@ bench: install ## the figures of docs/performance.md
 	@$(VENV)/python tests/bench/intake.py
 	@$(VENV)/python tests/bench/journey.py
 	@$(VENV)/python tests/bench/desk.py
+	@$(VENV)/python tests/bench/report.py
 
 vectors: install ## make the test vectors of the wire anew (NAMES="page reply" for some; sealed boxes change)
 	@$(VENV)/python -m tests.contract.make_vectors $(NAMES)

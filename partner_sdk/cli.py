@@ -11,7 +11,7 @@ from partner_sdk import __version__
 from partner_sdk.cli_advice import describe
 from partner_sdk.cli_mailbox import run_digest, run_inbox
 from partner_sdk.cli_output import EXIT_CODES, EXIT_DONE, EXIT_FAILED, Speaker
-from partner_sdk.cli_reports import EMERGENCY, run_discard, run_list, run_status, run_submit, run_verify
+from partner_sdk.cli_reports import EMERGENCY, run_discard, run_list, run_preview, run_status, run_submit, run_verify
 from partner_sdk.cli_service import run_doctor, run_enrol
 from partner_sdk.cli_surroundings import Surroundings
 from partner_sdk.client import Partner
@@ -48,6 +48,9 @@ def _run(args: argparse.Namespace, *, surroundings: Surroundings) -> int:
     if args.command is run_enrol:
         code: int = run_enrol(args, surroundings=surroundings)
         return code
+    if args.command is run_preview:
+        shown: int = run_preview(_open_speaker(Path(args.state)), args)
+        return shown
     return run_for_partner(args.command, args, surroundings=surroundings)
 
 
@@ -123,6 +126,18 @@ def _add_report(
     submit.add_argument("--earlier-reference", metavar="REFERENCE", help="your own report that this one belongs to")
     submit.add_argument("--resume", action="store_true", help="send again everything that has no receipt yet")
     submit.set_defaults(command=run_submit)
+    preview = _add(
+        actions,
+        "preview",
+        "show what would be sealed, and what is missing",
+        "report preview report.json --priority P2",
+        shared,
+    )
+    preview.add_argument("file", metavar="FILE", help="the report as JSON (- for standard input)")
+    preview.add_argument("--priority", choices=get_args(Priority), required=True, help="P1: a child is at risk now")
+    preview.add_argument("--kind", choices=get_args(ReportKind), default="initial")
+    preview.add_argument("--earlier-reference", metavar="REFERENCE", help="your own report that this one belongs to")
+    preview.set_defaults(command=run_preview)
     listed = _add(actions, "list", "list receipts and what waits for one", "report list", shared)
     listed.set_defaults(command=run_list)
     for name, text, command in (

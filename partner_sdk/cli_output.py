@@ -72,7 +72,8 @@ class Speaker:
 
     def _write(self, stream: IO[str], text: str) -> None:
         for line in text.splitlines():
-            stream.write(f"{self.label} {make_printable(line)}".strip() + "\n")
+            text_of_line = make_printable(line).rstrip()
+            stream.write((f"{self.label} {text_of_line}".rstrip() if self.label else text_of_line) + "\n")
         stream.flush()
 
 

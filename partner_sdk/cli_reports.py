@@ -6,11 +6,12 @@ from pathlib import Path
 
 from partner_sdk.cli_advice import describe
 from partner_sdk.cli_output import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
-from partner_sdk.client import Attempt, Partner
+from partner_sdk.client import Attempt, Partner, check_earlier_reference
 from partner_sdk.errors import FormatError, LocalStateError, ProblemError, ReportAbuseError, ReportError, StatementError
 from partner_sdk.intake import peek_intake
 from partner_sdk.receipt_check import Receipt
-from partner_sdk.report import MAX_REPORT_BYTES, parse_report
+from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
+from partner_sdk.report.preview import list_preview_fields, make_preview, spell_preview
 
 # Said whenever a P1 does not get through, by cli.py: a sealed report in an outbox protects nobody.
 EMERGENCY = "If a child is in danger now, call 999. Do not wait for this command."
@@ -23,7 +24,7 @@ def run_submit(partner: Partner, speaker: Speaker, args: argparse.Namespace) -> 
         return _resume(partner, speaker, as_json=args.json)
     report_id = None
     try:
-        report = parse_report(read_input(args.file, max_bytes=MAX_REPORT_BYTES), priority=args.priority)
+        report = _read_report(args)
         report_id = partner.seal_report(
             report, priority=args.priority, kind=args.kind, earlier_reference=args.earlier_reference
         )
@@ -39,6 +40,24 @@ def run_submit(partner: Partner, speaker: Speaker, args: argparse.Namespace) -> 
         speaker.say_json({"delivered": True, **_fields(partner, receipt)})
     else:
         _say_receipt(partner, speaker, receipt)
+    return EXIT_DONE
+
+
+def run_preview(speaker: Speaker, args: argparse.Namespace) -> int:
+    """Show what would be sealed; needs neither a folder nor a network."""
+    try:
+        report = _read_report(args)
+    except ReportAbuseError as error:
+        _say_fault(speaker, error)
+        if args.json:
+            faults = error.faults if isinstance(error, ReportError) else ()
+            speaker.say_json({"faults": {one.pointer: one.detail for one in faults}, "reason": error.reason})
+        return EXIT_FAILED
+    preview = make_preview(report, priority=args.priority, kind=args.kind, earlier_reference=args.earlier_reference)
+    if args.json:
+        speaker.say_json(list_preview_fields(preview))
+    else:
+        speaker.say(spell_preview(preview))
     return EXIT_DONE
 
 
@@ -109,6 +128,11 @@ def read_input(name: str, *, max_bytes: int) -> bytes:
             return handle.read(max_bytes + 1)
     except OSError as error:
         raise LocalStateError(f"{name} can not be read: {error.strerror}.", reason="no-such-file") from None
+
+
+def _read_report(args: argparse.Namespace) -> IndustryReport:
+    check_earlier_reference(args.earlier_reference, kind=args.kind)
+    return parse_report(read_input(args.file, max_bytes=MAX_REPORT_BYTES), priority=args.priority, kind=args.kind)
 
 
 def _resume(partner: Partner, speaker: Speaker, *, as_json: bool) -> int:

@@ -42,7 +42,7 @@ from partner_sdk.mailbox_message import MailboxList
 from partner_sdk.partner_state import PartnerProfile, PartnerState
 from partner_sdk.receipt_check import Receipt, check_receipt, submission_of
 from partner_sdk.replies import Progress, ReportProgress, ServiceStatus
-from partner_sdk.report import IndustryReport, SealedIndustryReport, encode_sealed_report, parse_report
+from partner_sdk.report import IndustryReport, encode_sealed_report, make_sealed_report, parse_report
 from partner_sdk.requests_auth import read_clock
 from partner_sdk.retrying import RetryPolicy, send_patiently
 from partner_sdk.sealing import seal
@@ -146,7 +146,8 @@ class Partner:
         Raises `ReportError` before anything is saved. When sending fails (`TransportError`, `ProblemError`) or the
         receipt does not hold (`StatementError`), the sealed report stays in the folder and `resume` sends it again.
         """
-        checked = parse_report(report if isinstance(report, bytes) else encode(report), priority=priority)
+        raw = report if isinstance(report, bytes) else encode(report)
+        checked = parse_report(raw, priority=priority, kind=kind)
         report_id = self.seal_report(
             checked, priority=priority, kind=kind, earlier_reference=earlier_reference, evidence_ids=evidence_ids
         )
@@ -175,13 +176,9 @@ class Partner:
         )
         raw_clear = encode(clear)
         parse_exact(raw_clear, kind=ClearFields, max_bytes=len(raw_clear))  # a wrong priority or kind, before sealing
-        if kind != "initial" and earlier_reference is None:
-            raise FormatError(
-                f"A {kind} needs an earlier reference (--earlier-reference) to your own report.",
-                reason="no-earlier-reference",
-            )
+        check_earlier_reference(earlier_reference, kind=kind)
         key = self._get_sealing_key()
-        plaintext = encode_sealed_report(SealedIndustryReport(clear=clear, report=report))
+        plaintext = encode_sealed_report(make_sealed_report(report, clear=clear))
         envelope = seal(plaintext, key=key, context=report_context(clear))
         statement = SubmissionStatement(
             **{name: getattr(clear, name) for name in ClearFields.__struct_fields__},
@@ -355,3 +352,12 @@ class Partner:
         check_report_id(message_id)
         self.transport.send("POST", f"/v1/mailbox/{message_id}/ack", body=b"{}", max_bytes=MAX_SMALL_REPLY_BYTES)
         acknowledged.append(message_id)
+
+
+def check_earlier_reference(reference: str | None, *, kind: ReportKind) -> None:
+    """Raise `FormatError` if a report of this kind belongs to an earlier one and does not say to which."""
+    if kind != "initial" and reference is None:
+        raise FormatError(
+            f"A {kind} needs an earlier reference (--earlier-reference) to your own report.",
+            reason="no-earlier-reference",
+        )

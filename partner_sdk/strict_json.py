@@ -4,7 +4,7 @@ What travels on the wire is stricter: see canonical.py.
 """
 
 import json
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from partner_sdk.errors import FormatError
 
@@ -14,7 +14,7 @@ def parse_json_file(raw: bytes, *, max_bytes: int) -> Any:
     if len(raw) > max_bytes:
         raise FormatError(f"The file is larger than {max_bytes} bytes.", reason="too-large")
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
+        value = _DECODER.decode(raw.decode("utf-8"))
         if b"\\u" in raw:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError:
@@ -42,3 +42,6 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(_: str) -> NoReturn:
     raise FormatError("NaN and Infinity are not JSON.", reason="malformed")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)

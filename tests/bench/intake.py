@@ -25,7 +25,7 @@ from partner_sdk.canonical import encode, make_report_id, to_base64url
 from partner_sdk.client import Partner
 from partner_sdk.key_files import KeyRole, load_signing_key, read_key_file
 from partner_sdk.keys import SealingKey, find_active_sealing_key
-from partner_sdk.report import SealedIndustryReport, encode_sealed_report, parse_report
+from partner_sdk.report import encode_sealed_report, make_sealed_report, parse_report
 from partner_sdk.sealing import seal
 from partner_sdk.statements import parse_statement
 from partner_sdk.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
@@ -70,7 +70,7 @@ def make_http_requests(partner_state: Path, origin: str, key: SealingKey, count:
             report_id=make_report_id(now, os.urandom(10)),
             schema_version="1",
         )
-        sealed = SealedIndustryReport(clear=clear, report=report)
+        sealed = make_sealed_report(report, clear=clear)
         envelope = seal(encode_sealed_report(sealed), key=key, context=report_context(clear)).to_bytes()
         statement = SubmissionStatement(
             **{name: getattr(clear, name) for name in ClearFields.__struct_fields__},

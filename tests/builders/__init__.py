@@ -9,6 +9,7 @@ from tests.builders.house import FEED_ORIGIN, PUBLIC_ORIGIN, House, make_house
 from tests.builders.parties import Agency, Partner, make_key, raw_public_key, sealing_key_of, verify_key_of
 from tests.builders.reports import (
     EXAMPLE_REPORT,
+    FULL_REPORT,
     SealedReport,
     make_box,
     make_clear_fields,
@@ -21,6 +22,7 @@ __all__ = [
     "DAY",
     "EXAMPLE_REPORT",
     "FEED_ORIGIN",
+    "FULL_REPORT",
     "NOW",
     "PUBLIC_ORIGIN",
     "Agency",

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from partner_sdk.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
 from partner_sdk.envelope import Envelope
 from partner_sdk.keys import SealingKey
-from partner_sdk.report import IndustryReport, SealedIndustryReport, encode_sealed_report
+from partner_sdk.report import IndustryReport, encode_sealed_report, make_sealed_report
 from partner_sdk.sealing import seal
 from partner_sdk.statements import parse_statement
 from partner_sdk.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
@@ -21,6 +21,7 @@ from tests.builders.clock import NOW
 from tests.builders.parties import Partner
 
 EXAMPLE_REPORT = Path(__file__).parents[2] / "partner_sdk" / "examples" / "report.json"
+FULL_REPORT = EXAMPLE_REPORT.with_name("full-report.json")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def seal_report(
     """Seal and sign a report as the SDK does; `changes` are clear fields, `signed_by` replaces the partner's key."""
     changes = {"environment": sender.environment, **changes}
     clear = make_clear_fields(changes.pop("partner", sender.partner), **changes)
-    sealed = SealedIndustryReport(clear=clear, report=make_industry_report() if report is None else report)
+    sealed = make_sealed_report(make_industry_report() if report is None else report, clear=clear)
     envelope = seal(encode_sealed_report(sealed), key=key, context=report_context(clear)).to_bytes()
     statement = sign_for_envelope(
         clear, envelope, private_key=signed_by or sender.submission_key, created_at=created_at

@@ -14,8 +14,8 @@ from gateway.desk.casework.opening import open_case
 from gateway.desk.partnership.stages import send_stages
 from gateway.desk.store.schema import AUDIT, CASES
 from partner_sdk.errors import OpeningError
-from partner_sdk.report import SealedIndustryReport
-from tests.builders import make_industry_report
+from partner_sdk.report import NotHeld, SealedIndustryReport
+from tests.builders import make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 
 ASSESSMENT = Assessment(
@@ -239,12 +239,20 @@ def test_public_report_is_about_the_partner_whose_button_it_was(
 def test_child_at_risk_in_an_industry_report_is_danger(loop: Loop) -> None:
     example = make_industry_report()
     children = (msgspec.structs.replace(example.children[0], at_risk_now="yes"),)
-    from tests.builders import seal_report
-
     sealed = seal_report(loop.partner, key=loop.sealing_key(), report=make_industry_report(children=children))
     accepted = loop.send_industry(sealed)
     loop.collect()
     assert get(loop, accepted.reference).danger
+
+
+@pytest.mark.parametrize("signs", [("self_harm",), ("other", "meeting_soon"), ("lives_with_child",), ()])
+def test_sign_of_harm_that_is_near_is_danger_whatever_is_known_of_the_child(loop: Loop, signs: tuple[Any, ...]) -> None:
+    example = make_industry_report()
+    incident = msgspec.structs.replace(example.incident, harm_signs=signs)
+    report = make_industry_report(incident=incident, children=NotHeld(not_held="not_yet_known"))
+    accepted = loop.send_industry(seal_report(loop.partner, key=loop.sealing_key(), report=report))
+    loop.collect()
+    assert get(loop, accepted.reference).danger is bool({"self_harm", "meeting_soon"} & set(signs))
 
 
 def test_synthetic_case_has_no_report_to_read(loop: Loop) -> None:

@@ -1,7 +1,8 @@
 """The industry report: what must be there, named by JSON pointers, and nothing echoed."""
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -13,16 +14,19 @@ from partner_sdk.errors import FieldFault, FormatError, ReportError
 from partner_sdk.report import (
     MAX_REPORT_BYTES,
     IndustryReport,
-    SealedIndustryReport,
     encode_sealed_report,
+    make_sealed_report,
+    measure_completeness,
     parse_report,
     parse_sealed_report,
     report_schema,
 )
-from tests.builders import EXAMPLE_REPORT, make_clear_fields, make_industry_report
+from partner_sdk.submission import Priority, ReportKind
+from tests.builders import EXAMPLE_REPORT, FULL_REPORT, make_clear_fields, make_industry_report
 
 EXAMPLE = json.loads(EXAMPLE_REPORT.read_bytes())
 MARKER = "synthetic-marker"
+CASES = {"change_reason", "answers_request"}
 
 
 def changed(path: str, value: Any) -> bytes:
@@ -41,16 +45,17 @@ def changed(path: str, value: Any) -> bytes:
     return json.dumps(report).encode()
 
 
-def faults_of(raw: bytes, priority: str = "P2") -> tuple[FieldFault, ...]:
+def faults_of(raw: bytes, priority: Priority = "P2", kind: ReportKind = "initial") -> tuple[FieldFault, ...]:
     with pytest.raises(ReportError) as caught:
-        parse_report(raw, priority=priority)
+        parse_report(raw, priority=priority, kind=kind)
     assert MARKER not in str(caught.value)
     return caught.value.faults
 
 
-def test_example_is_a_report_in_every_priority() -> None:
-    for priority in ("P1", "P2", "P3"):
-        assert parse_report(EXAMPLE_REPORT.read_bytes(), priority=priority) == make_industry_report()
+@pytest.mark.parametrize("priority", get_args(Priority))
+def test_example_is_a_report_in_every_priority(priority: Priority) -> None:
+    assert parse_report(EXAMPLE_REPORT.read_bytes(), priority=priority) == make_industry_report()
+    assert parse_report(FULL_REPORT.read_bytes(), priority=priority) != make_industry_report()
 
 
 def leaves(schema: dict[str, Any]) -> list[str]:
@@ -58,7 +63,7 @@ def leaves(schema: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("field", leaves(report_schema()))
-def test_every_field_must_be_there_and_its_absence_is_named(field: str) -> None:
+def test_every_must_has_to_be_there_and_its_absence_is_named(field: str) -> None:
     (fault,) = faults_of(changed(field, None))
     assert fault.pointer == f"#/{field}"
     assert "Add this field" in fault.detail
@@ -96,7 +101,7 @@ def test_unknown_field_is_placed_under_its_parent_and_the_schema_is_named() -> N
 
 
 @pytest.mark.parametrize("priority", ["P1", "P2"])
-def test_priority_asks_for_its_reason(priority: str) -> None:
+def test_priority_asks_for_its_reason(priority: Priority) -> None:
     raw = encode(make_industry_report(priority_reason=None))
     (fault,) = faults_of(raw, priority)
     assert fault.pointer == "#/priority_reason"
@@ -106,6 +111,7 @@ def test_priority_asks_for_its_reason(priority: str) -> None:
 def make_file(copy_kept_until: str) -> dict[str, Any]:
     return {
         "copy_kept_until": copy_kept_until,
+        "evidence_id": None,
         "exif_viewed_by_staff": False,
         "file_id": "f1",
         "part_digests": [],
@@ -168,10 +174,43 @@ def test_any_value_in_any_field_gives_a_report_or_a_report_error(field: str, val
 
 
 def test_sealed_report_prints_back_identically() -> None:
-    sealed = SealedIndustryReport(clear=make_clear_fields("example-chat"), report=make_industry_report())
-    raw = encode_sealed_report(sealed)
-    assert parse_sealed_report(raw) == sealed
-    assert encode_sealed_report(parse_sealed_report(raw)) == raw
+    for file in (EXAMPLE_REPORT, FULL_REPORT):
+        report = parse_report(file.read_bytes(), priority="P2")
+        sealed = make_sealed_report(report, clear=make_clear_fields("example-chat"))
+        raw = encode_sealed_report(sealed)
+        assert parse_sealed_report(raw) == sealed
+        assert encode_sealed_report(parse_sealed_report(raw)) == raw
+
+
+def test_sealed_report_carries_how_complete_it_is() -> None:
+    sealed = make_sealed_report(make_industry_report(), clear=make_clear_fields("example-chat"))
+    assert sealed.completeness == measure_completeness(make_industry_report())
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        {"completeness": None},
+        {"report": {**EXAMPLE, "suspects": [], "children": [], "uk_link": None}},
+        {"report": {**EXAMPLE, "files": [], "police": {"not_held": "unknown"}}},
+    ],
+)
+def test_sealed_report_of_another_program_may_spell_out_what_is_empty(spelled: dict[str, Any]) -> None:
+    clear = msgspec.to_builtins(make_clear_fields("example-chat"))
+    raw = encode({"clear": clear, "report": EXAMPLE, **spelled})
+    assert parse_sealed_report(raw).completeness is None
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda raw: raw.replace(b'":', b'": ', 1), lambda raw: raw.replace(b":13", b":1.3e1")]
+)
+def test_sealed_report_that_is_not_canonical_is_refused(spoil: Callable[[bytes], bytes]) -> None:
+    children = ({"at_risk_now": "no", "age": 13},)
+    report = parse_report(json.dumps({**EXAMPLE, "children": children}).encode(), priority="P2")
+    raw = encode_sealed_report(make_sealed_report(report, clear=make_clear_fields("example-chat")))
+    assert spoil(raw) != raw
+    with pytest.raises(FormatError):
+        parse_sealed_report(spoil(raw))
 
 
 @given(st.binary(max_size=60))
@@ -183,7 +222,7 @@ def test_any_bytes_are_no_sealed_report(raw: bytes) -> None:
 def test_words_are_kept_as_they_were_typed() -> None:
     words = "Zeile 1\n\tline 2 \u2028 \U0001f600 \x01 e\u0301 \u202e"
     report = make_industry_report(incident=msgspec.structs.replace(make_industry_report().incident, narrative=words))
-    sealed = SealedIndustryReport(clear=make_clear_fields("example-chat"), report=report)
+    sealed = make_sealed_report(report, clear=make_clear_fields("example-chat"))
     assert parse_sealed_report(encode_sealed_report(sealed)).report.incident.narrative == words
 
 
@@ -194,5 +233,6 @@ def test_pair_of_escapes_is_one_character() -> None:
 
 def test_schema_describes_every_field_of_the_model() -> None:
     definitions = report_schema()["$defs"]
-    assert set(definitions["IndustryReport"]["properties"]) == set(IndustryReport.__struct_fields__) == set(EXAMPLE)
+    assert set(definitions["IndustryReport"]["properties"]) == set(IndustryReport.__struct_fields__)
+    assert set(json.loads(FULL_REPORT.read_bytes())) | CASES == set(IndustryReport.__struct_fields__)
     assert all(one["additionalProperties"] is False for one in definitions.values())

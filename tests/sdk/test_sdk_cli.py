@@ -19,7 +19,17 @@ from partner_sdk.cli_reports import EMERGENCY
 from partner_sdk.cli_surroundings import Surroundings
 from partner_sdk.enrolment import secret_sha256
 from partner_sdk.mailbox_message import FIRST_PREVIOUS, message_sha256
-from tests.builders import DAY, EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, Agency, House, Partner, StillClock, make_house
+from tests.builders import (
+    DAY,
+    EXAMPLE_REPORT,
+    NOW,
+    PUBLIC_ORIGIN,
+    Agency,
+    House,
+    Partner,
+    StillClock,
+    make_house,
+)
 from tests.sdk.mailbox_builders import Post, make_post, post_to
 from tests.sdk.sdk_builders import ScriptedGateway, make_digest, make_invitation, make_state, session_for
 from tests.wsgi_transport import WsgiTransport
@@ -347,6 +357,7 @@ HELP = [
     (),
     ("enrol",),
     ("report", "submit"),
+    ("report", "preview"),
     ("report", "list"),
     ("report", "status"),
     ("report", "discard"),

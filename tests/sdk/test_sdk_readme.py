@@ -32,6 +32,7 @@ def test_every_command_is_shown() -> None:
     assert shown == {
         "run_enrol",
         "run_doctor",
+        "run_preview",
         "run_submit",
         "run_list",
         "run_status",

@@ -84,10 +84,13 @@ def test_wheel_has_its_name_and_declares_four_libraries(wheel: Path) -> None:
 def test_wheel_holds_every_module_the_specification_and_the_examples(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    modules = {f"partner_sdk/{path.name}" for path in SOURCE.glob("*.py")}
-    assert len(modules) >= 30
+    modules = {
+        f"partner_sdk/{path.relative_to(SOURCE)}" for path in [*SOURCE.glob("*.py"), *SOURCE.glob("report/*.py")]
+    }
+    assert len(modules) >= 40
     assert modules <= names
     assert {"partner_sdk/WIRE.md", "partner_sdk/py.typed", "partner_sdk/examples/report.json"} <= names
+    assert "partner_sdk/examples/full-report.json" in names
     vectors = {f"partner_sdk/vectors/{path.name}" for path in (SOURCE / "vectors").glob("*.json")}
     assert vectors
     assert vectors <= names

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
@@ -18,7 +19,11 @@ from partner_sdk.canonical import format_time
 from partner_sdk.placement import find_owner
 from partner_sdk.public_codes import MEETS_SOON, YES, is_flagged, is_from_grown_up
 from partner_sdk.public_report import PublicReport
+from partner_sdk.report import list_given
 from partner_sdk.submission import PUBLIC_SENDER, ClearFields
+
+# What a partner says of harm that is near, whatever it says of the child.
+_SIGNS_OF_DANGER: Final = frozenset({"threat_to_life", "self_harm", "meeting_soon", "ongoing_abuse"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,8 @@ def _is_urgent(case: Mapping[str, object]) -> bool:
 def _is_in_danger(content: SealedContent) -> bool:
     if isinstance(content, PublicReport):
         return content.danger == YES
-    return any(child.at_risk_now == "yes" for child in content.report.children)
+    children, signs = list_given(content.report.children), list_given(content.report.incident.harm_signs)
+    return any(child.at_risk_now == YES for child in children) or not _SIGNS_OF_DANGER.isdisjoint(signs)
 
 
 def _find_provider(row: VerifiedRow, *, partners: frozenset[str]) -> str | None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import msgspec
 
 from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.views.report_words import INDUSTRY_WORDS, PUBLIC_WORDS
+from gateway.desk.views.report_words import PUBLIC_WORDS, get_industry_words
 from partner_sdk.public_report import PublicReport
+from partner_sdk.report import SealedIndustryReport, measure_completeness
 
 # What the reader wants first; what the machine added comes last.
 _LAST = "Particulars"
@@ -41,8 +42,10 @@ class Section:
 
 def make_sections(content: SealedContent) -> list[Section]:
     """Return the sections of a public or an industry report."""
-    words = PUBLIC_WORDS if isinstance(content, PublicReport) else INDUSTRY_WORDS
+    words = PUBLIC_WORDS if isinstance(content, PublicReport) else get_industry_words()
     groups: dict[str, list[Line]] = {"What was said": []}
+    if isinstance(content, SealedIndustryReport):
+        content, groups["Completeness"] = _count_anew(content)
     for path, value in _flatten(msgspec.to_builtins(content), ()):
         inner = path[1:] if path[0] == "report" else path
         groups.setdefault(_get_group(inner), []).append(_make_line(inner, value, words=words))
@@ -51,8 +54,18 @@ def make_sections(content: SealedContent) -> list[Section]:
     return [*sections, Section(_LAST, tuple(last))] if last else sections
 
 
+def _count_anew(content: SealedIndustryReport) -> tuple[SealedIndustryReport, list[Line]]:
+    # The sender's count is its own word; what the desk counts stands in the report that is shown.
+    counted, said = measure_completeness(content.report), content.completeness
+    differs = said is not None and said != counted
+    note = [Line("The sender's program counted otherwise", f"{said.score} of 100", False)] if said and differs else []
+    return msgspec.structs.replace(content, completeness=counted), note
+
+
 def _flatten(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value.keys() == {"not_held"}:
+        yield path, f"Not held: {value['not_held'].replace('_', ' ')}"
+    elif isinstance(value, dict):
         for name, part in value.items():
             yield from _flatten(part, (*path, name))
     elif isinstance(value, list | tuple) and any(isinstance(part, dict) for part in value):
@@ -69,7 +82,7 @@ def _flatten(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
 def _get_group(path: tuple[str, ...]) -> str:
     if path[-1] in {"story", "narrative"}:
         return "What was said"
-    if path[0] == "clear" or path[-1] in _ADDED:
+    if path[0] == "clear" or (len(path) == 1 and path[0] in _ADDED):
         return _LAST
     return path[0].capitalize() if len(path) > 1 else "Answers"
 

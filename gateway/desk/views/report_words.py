@@ -4,7 +4,10 @@ Never chosen by the last part of a path: the name of a friend is not that of who
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
+
+from partner_sdk.report.outline import Field, list_fields
 
 _CLEAR: Final = {
     "clear.earlier_reference": "Adds to",
@@ -81,34 +84,26 @@ PUBLIC_WORDS: Final[Mapping[str, str]] = {
     "who": "Who this is about",
 }
 
-# Of lists, the number of each entry stands behind its words.
-INDUSTRY_WORDS: Final[Mapping[str, str]] = {
-    **_CLEAR,
-    "category": "Kind of abuse",
-    "children": "Children",
-    "children.at_risk_now": "Is the child at risk now?",
-    "discovered_by": "How it was found",
-    "files": "Files",
-    "files.copy_kept_until": "The service keeps a copy until",
-    "files.exif_viewed_by_staff": "Did their staff look at the file's own data?",
-    "files.file_id": "Id of the file",
-    "files.part_digests": "Digests of its parts",
-    "files.relevance": "Reported itself, or beside it",
-    "files.viewed_by_staff": "Did their staff look at the file?",
-    "incident.happened_at": "When it happened",
-    "incident.medium": "Where it happened",
-    "incident.narrative": "What happened",
-    "incident.time_meaning": "What that time means",
-    "priority_reason": "Why it is urgent",
-    "reporter.declaration": "Declaration that the law asks for",
-    "reporter.organisation": "Organisation",
-    "reporter.sector": "Sector",
-    "reporter.service": "Service",
-    "reporter.submitter_email": "E-mail address of who submits",
-    "reporter.submitter_name": "Name of who submits",
-    "reporter.submitter_telephone": "Telephone of who submits",
-    "schema_version": "Version of the format",
-    "sub_label": "Label beside it",
-    "suspects": "People it is about",
-    "suspects.service_user_id": "Id at the service",
-}
+
+@cache
+def get_industry_words() -> Mapping[str, str]:
+    """Return the words of an industry report: the model's own, behind the names of what the field belongs to.
+
+    Of lists, the number of each entry stands behind its words.
+    """
+    return {
+        **_CLEAR,
+        "completeness.missing": "Completeness: Not said, the most useful first",
+        "completeness.score": "Completeness: How complete, of 100",
+        **{_get_path(field): _make_words(field) for field in list_fields() if field.part is None or field.is_list},
+    }
+
+
+def _get_path(field: Field) -> str:
+    return field.pattern.strip("/").replace("/", ".")
+
+
+def _make_words(field: Field) -> str:
+    *parents, _ = _get_path(field).replace("_", " ").split(".")
+    words = field.description.removesuffix(".")
+    return f"{', '.join(parents).capitalize()}: {words}" if parents else words

@@ -1,0 +1,28 @@
+"""The industry report: its model, its checks, how complete it is, and what is sealed. Never seen by the gateway."""
+
+from partner_sdk.report.completeness import measure_completeness
+from partner_sdk.report.model import Completeness, IndustryReport, SealedIndustryReport
+from partner_sdk.report.reading import (
+    MAX_REPORT_BYTES,
+    encode_sealed_report,
+    make_sealed_report,
+    parse_report,
+    parse_sealed_report,
+    report_schema,
+)
+from partner_sdk.report.values import NotHeld, list_given
+
+__all__ = [
+    "MAX_REPORT_BYTES",
+    "Completeness",
+    "IndustryReport",
+    "NotHeld",
+    "SealedIndustryReport",
+    "encode_sealed_report",
+    "list_given",
+    "make_sealed_report",
+    "measure_completeness",
+    "parse_report",
+    "parse_sealed_report",
+    "report_schema",
+]

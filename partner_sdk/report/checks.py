@@ -1,0 +1,105 @@
+"""What a model alone can not say: which fields a kind or a priority asks for, real days, and names that must be there.
+
+Every fault names its JSON pointer and says what to do; it never repeats what the report says.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from functools import cache
+
+from msgspec import inspect
+
+from partner_sdk.errors import FieldFault, FormatError
+from partner_sdk.reference import check_reference
+from partner_sdk.report.model import IndustryReport
+from partner_sdk.report.outline import Field, Trail, find_value_type, follow, make_trail
+from partner_sdk.report.values import DAY, MOMENT, list_given
+from partner_sdk.submission import Priority, ReportKind
+
+_NO_SUCH_DAY = "Name a day that exists."
+_WHOLE_DAY = len("2011-05-30")
+
+
+def list_faults(report: IndustryReport, *, priority: Priority, kind: ReportKind) -> list[FieldFault]:
+    """List what is missing or contradicts itself; an empty list is a good report."""
+    return [
+        *_list_missing(report, priority=priority, kind=kind),
+        *_list_false_days(report),
+        *_list_false_references(report),
+        *_list_unknown_files(report),
+        *_list_messages_out_of_order(report),
+    ]
+
+
+def _list_missing(report: IndustryReport, *, priority: Priority, kind: ReportKind) -> Iterator[FieldFault]:
+    if priority in {"P1", "P2"} and report.priority_reason is None:
+        yield FieldFault("#/priority_reason", f"Say in a sentence why this is {priority}.")
+    if kind in {"correction", "retraction"} and report.change_reason is None:
+        yield FieldFault("#/change_reason", f"Say in a sentence why this is a {kind}.")
+    if kind == "response" and report.answers_request is None:
+        yield FieldFault("#/answers_request", "Name the request that this answers, as it stands in the message.")
+
+
+@cache
+def _get_day_trail() -> Trail:
+    return make_trail(lambda field: _pattern_of(field) in {MOMENT, DAY})
+
+
+def _pattern_of(field: Field) -> str | None:
+    kind = find_value_type(field.type)
+    return kind.pattern if isinstance(kind, inspect.StrType) else None
+
+
+def _list_false_days(report: IndustryReport) -> Iterator[FieldFault]:
+    # The patterns of the model let 31 February through.
+    for visited in follow(_get_day_trail(), report):
+        text = visited.value
+        if not isinstance(text, str):
+            continue
+        try:
+            if len(text) > _WHOLE_DAY:
+                datetime.fromisoformat(text)
+            elif len(text) == _WHOLE_DAY:
+                date.fromisoformat(text)
+        except ValueError:
+            yield FieldFault(visited.pointer, _NO_SUCH_DAY)
+
+
+def _list_false_references(report: IndustryReport) -> Iterator[FieldFault]:
+    for place, reference in enumerate(list_given(report.linked_reports)):
+        try:
+            check_reference(reference)
+        except FormatError:
+            yield FieldFault(f"#/linked_reports/{place}", "Give a reference as it stands in the receipt.")
+
+
+def _list_unknown_files(report: IndustryReport) -> Iterator[FieldFault]:
+    known: set[str] = set()
+    for place, file in enumerate(list_given(report.files)):
+        if file.file_id in known:
+            yield FieldFault(f"#/files/{place}/file_id", "Give each file an id of its own.")
+        known.add(file.file_id)
+    for pointer, file_id in _list_named_files(report):
+        if isinstance(file_id, str) and file_id not in known:
+            yield FieldFault(pointer, "Name a file that is listed under #/files, or take this out.")
+
+
+def _list_named_files(report: IndustryReport) -> Iterator[tuple[str, object]]:
+    for place, suspect in enumerate(list_given(report.suspects)):
+        yield f"#/suspects/{place}/avatar_file_id", suspect.avatar_file_id
+    for thread, conversation in enumerate(list_given(report.conversations)):
+        for place, message in enumerate(conversation.messages):
+            yield f"#/conversations/{thread}/messages/{place}/file_id", message.file_id
+
+
+def _list_messages_out_of_order(report: IndustryReport) -> Iterator[FieldFault]:
+    for thread, conversation in enumerate(list_given(report.conversations)):
+        latest = ""
+        for place, message in enumerate(conversation.messages):
+            if not isinstance(message.sent_at, str):
+                continue
+            if message.sent_at < latest:
+                pointer = f"#/conversations/{thread}/messages/{place}/sent_at"
+                yield FieldFault(pointer, "List the messages of a thread in the order in which they were sent.")
+                break
+            latest = message.sent_at

@@ -1,0 +1,179 @@
+"""The outline of the model: every field with what the model says of it, and the way through a report along it.
+
+One outline for checks, completeness, preview, messages and docs/fields.md: what is said of a field is written once.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import inspect
+
+from partner_sdk.report.model import IndustryReport
+from partner_sdk.report.values import ASKED_BY, NEEDED, NEEDED_WHEN, Asker, Needed, NotHeld
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the model. `pattern` is its JSON pointer without the places in lists, `when` a condition."""
+
+    name: str
+    pattern: str
+    needed: Needed
+    when: str
+    asked_by: tuple[Asker, ...]
+    description: str
+    type: inspect.Type
+    is_list: bool
+    part: "Part | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The fields of one object, in the order of the model."""
+
+    title: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """A way through reports to some fields only; the others are passed by."""
+
+    stops: tuple[tuple[str, Field, bool, "Trail | None"], ...]
+
+
+class Visited(NamedTuple):  # a third of the cost of a frozen dataclass, some hundred times for each report
+    """One field of one report: its object, the JSON pointer of that object (RFC 6901 §6), and the value."""
+
+    field: Field
+    owner: Any
+    owner_pointer: str
+    value: Any
+
+    @property
+    def pointer(self) -> str:
+        """The JSON pointer of the field, as a URI fragment."""
+        return f"{self.owner_pointer}/{self.field.name}"
+
+
+@cache
+def get_outline() -> Part:
+    """Return the outline of the report; raises `TypeError` for a field that does not say how much it is needed."""
+    return _outline_part(inspect.type_info(IndustryReport), pattern="")
+
+
+def list_fields(part: Part | None = None) -> Iterator[Field]:
+    """Yield every field of the model, each object's after the field that holds it."""
+    for field in (part or get_outline()).fields:
+        yield field
+        if field.part is not None:
+            yield from list_fields(field.part)
+
+
+def find_field(pointer: str) -> Field:
+    """Return the field that a JSON pointer of a report names; raises `KeyError` for one that the model has not."""
+    steps = pointer.removeprefix("#/").split("/")
+    return _list_by_pattern()["".join(f"/{step}" for step in steps if not step.isdigit())]
+
+
+@cache
+def _list_by_pattern() -> dict[str, Field]:
+    return {field.pattern: field for field in list_fields()}
+
+
+def is_answered(value: Any) -> bool:
+    """Say whether there is a value, or a reason why there is none."""
+    return value is not None and not (value.__class__ is tuple and not value)
+
+
+def make_trail(wanted: Callable[[Field], bool], *, part: Part | None = None) -> Trail:
+    """Return the way to the fields that are wanted, wherever they stand."""
+    stops = []
+    for field in (part or get_outline()).fields:
+        below = make_trail(wanted, part=field.part) if field.part is not None else None
+        if below is not None and not below.stops:
+            below = None
+        is_wanted = wanted(field)
+        if is_wanted or below is not None:
+            stops.append((field.name, field, is_wanted, below))
+    return Trail(tuple(stops))
+
+
+def follow(trail: Trail, report: IndustryReport) -> list[Visited]:
+    """List the wanted fields of a report in the order of the model, those without a value too."""
+    found: list[Visited] = []
+    _follow(trail, report, "#", found)
+    return found
+
+
+def _follow(trail: Trail, owner: Any, pointer: str, found: list[Visited]) -> None:
+    # Every report passes here on its way out: no pointer is spelled before somebody asks for it.
+    for name, field, is_wanted, below in trail.stops:
+        value = getattr(owner, name)
+        if is_wanted:
+            found.append(Visited(field, owner, pointer, value))
+        if below is None or not value or value.__class__ is NotHeld:
+            continue
+        if field.is_list:
+            for place, item in enumerate(value):
+                _follow(below, item, f"{pointer}/{name}/{place}", found)
+        else:
+            _follow(below, value, f"{pointer}/{name}", found)
+
+
+def _outline_part(kind: inspect.Type, *, pattern: str) -> Part:
+    if not isinstance(kind, inspect.StructType):
+        raise TypeError(f"{pattern} is no object of the model.")
+    return Part(kind.cls.__name__, tuple(_outline_field(field, pattern=pattern) for field in kind.fields))
+
+
+def _outline_field(field: inspect.Field, *, pattern: str) -> Field:
+    here = f"{pattern}/{field.encode_name}"
+    said = field.type.extra_json_schema if isinstance(field.type, inspect.Metadata) else None
+    if not said or NEEDED not in said:
+        raise TypeError(f"{here} does not say how much it is needed.")
+    bare = find_value_type(field.type)
+    is_list = isinstance(bare, inspect.VarTupleType)
+    inner = bare.item_type if isinstance(bare, inspect.VarTupleType) else bare
+    return Field(
+        name=field.encode_name,
+        pattern=here,
+        needed=said[NEEDED],
+        when=said.get(NEEDED_WHEN, ""),
+        asked_by=tuple(said[ASKED_BY]),
+        description=said["description"],
+        type=field.type,
+        is_list=is_list,
+        part=_outline_part(inner, pattern=here) if isinstance(inner, inspect.StructType) else None,
+    )
+
+
+def find_value_type(kind: inspect.Type) -> inspect.Type:
+    """Return what a field holds when it holds a value: neither `not_held` nor null."""
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    if not isinstance(kind, inspect.UnionType):
+        return kind
+    return next(one for one in kind.types if not is_not_held(one) and not isinstance(one, inspect.NoneType))
+
+
+def may_be_not_held(kind: inspect.Type) -> bool:
+    """Say whether a field may give a reason instead of a value."""
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    return isinstance(kind, inspect.UnionType) and any(map(is_not_held, kind.types))
+
+
+def may_be_null(kind: inspect.Type) -> bool:
+    """Say whether a field may be null."""
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    return isinstance(kind, inspect.UnionType) and any(isinstance(one, inspect.NoneType) for one in kind.types)
+
+
+def is_not_held(kind: inspect.Type) -> bool:
+    """Say whether a type is the object that says why there is no value."""
+    return isinstance(kind, inspect.StructType) and issubclass(kind.cls, msgspec.Struct) and kind.cls is NotHeld
