@@ -10,8 +10,7 @@ import msgspec
 from msgspec import inspect
 
 from partner_sdk.errors import FieldFault
-from partner_sdk.report.model import IndustryReport
-from partner_sdk.report.outline import find_value_type, is_not_held
+from partner_sdk.report.outline import find_value_type, get_report_type, is_not_held
 from partner_sdk.report.type_words import describe_type
 from partner_sdk.report.values import NotHeld
 
@@ -40,7 +39,7 @@ def make_fault(error: msgspec.ValidationError) -> FieldFault:
 
 
 def _find_type(steps: list[tuple[str | None, str | None]]) -> inspect.Type:
-    kind: inspect.Type = inspect.type_info(IndustryReport)
+    kind = get_report_type()
     for name, _index in steps:
         bare = inspect.type_info(NotHeld) if name == "not_held" else find_value_type(kind)
         if isinstance(bare, inspect.StructType):

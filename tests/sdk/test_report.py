@@ -21,6 +21,7 @@ from partner_sdk.report import (
     parse_sealed_report,
     report_schema,
 )
+from partner_sdk.report.outline import get_report_type
 from partner_sdk.submission import Priority, ReportKind
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, make_clear_fields, make_industry_report
 
@@ -236,3 +237,9 @@ def test_schema_describes_every_field_of_the_model() -> None:
     assert set(definitions["IndustryReport"]["properties"]) == set(IndustryReport.__struct_fields__)
     assert set(json.loads(FULL_REPORT.read_bytes())) | CASES == set(IndustryReport.__struct_fields__)
     assert all(one["additionalProperties"] is False for one in definitions.values())
+
+
+def test_type_of_the_report_is_worked_out_once_for_all_faults() -> None:
+    assert get_report_type() is get_report_type()
+    (fault,) = faults_of(b"[]")
+    assert fault == FieldFault("#", "Give an object.")
