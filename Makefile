@@ -19,7 +19,8 @@ demo: install ## run the whole loop on this machine until Ctrl-C (ONCE=1: run it
 
 test: install lint types ## lint, types, all tests, a file to each core (installs a browser and a tracer where that is allowed)
 	@.ci/test-tools
-	@$(VENV)/python -m pytest -n auto --dist loadfile
+	@# In the order of tests/conftest.py, which begins with what takes longest, so that no core is left with it at the end.
+	@$(VENV)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: install ## ruff: lint and format
 	@$(VENV)/ruff check .
