@@ -30,7 +30,7 @@ MEMORY_URI = "memory://"
 class Effect(Enum):
     """What happens when a limit is over."""
 
-    FLAG = "the door is told, and goes on"
+    FLAG = "the door is told, and decides"
     REFUSE = "429"
 
 

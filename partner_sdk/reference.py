@@ -11,7 +11,7 @@ _SANDBOX_PREFIX = "TEST"
 
 
 def make_reference(environment: str, *, random: bytes) -> str:
-    """Return a reference like `K7QF-2M9TX-4` from 6 random bytes (45 bits are used)."""
+    """Return a reference like `K7QF-2M9TX-D` from 6 random bytes (45 bits are used)."""
     if len(random) != RANDOM_BYTES:
         raise FormatError("A reference takes 6 random bytes.", reason="wrong-length")
     number = int.from_bytes(random, "big") >> 3
@@ -30,7 +30,7 @@ def parse_reference(text: str) -> str:
     body = squeezed.removeprefix(_SANDBOX_PREFIX) if environment == "sandbox" else squeezed
     body = body.translate(_MISREAD)
     if len(body) != _SYMBOLS + 1 or any(symbol not in _ALPHABET for symbol in body):
-        raise FormatError("A reference has ten letters and digits, like K7QF-2M9TX-4.", reason="bad-reference")
+        raise FormatError("A reference has ten letters and digits, like K7QF-2M9TX-D.", reason="bad-reference")
     spelled = _spell(environment, body[:_SYMBOLS])
     if spelled[-1] != body[-1]:
         raise FormatError("This reference has a slip in it: look at it once more.", reason="bad-reference")

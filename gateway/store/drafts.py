@@ -3,9 +3,9 @@
 Never keeps one past its expiry, and never lets a stale tab overwrite a newer one.
 
 The ceiling counts what is being written. What Send leaves and what was opened with a return code are kept apart: a
-flood of them closes the form to nobody. They are bounded all the same, an hour each: a record of Send stands beside a
-stored report, which is several times as large, and one of who returned beside a derivation, of which a process makes
-some five a second.
+flood of them closes the form to nobody. Each ends an hour after its last use. What makes a new one costs more than it
+does: a record of Send stands beside a stored report, and one of who returned beside a derivation, of which a process
+makes some five a second. Nothing but the limit on steps bounds how many are kept alive by being used again.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ import pstats
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any, Final
@@ -20,11 +20,11 @@ from werkzeug.test import EnvironBuilder
 
 from gateway.config import LimitsConfig
 from gateway.web.logs import configure_logging
+from tests.bench.profile_rows import Rows, read_rows
 from tests.builders import Door, House, Partner, make_house, seal_report, sign_request
 
 WARM, PLAIN, ROUNDS, PROFILED = 300, 1000, 5, 3000
-# What to read off the profile: a row's name, and the functions whose time it sums, by file and name.
-ROWS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+ROWS: Final[Rows] = {
     "SQLite commit (durable)": (("~", "<method 'commit' of 'sqlite3.Connection' objects>"),),
     "other SQL statements": (("~", "<method 'execute' of 'sqlite3.Cursor' objects>"),),
     "two Ed25519 verifications": (
@@ -93,18 +93,6 @@ def profile(folder: Path) -> tuple[list[tuple[float, float]], pstats.Stats]:
     return rounds, pstats.Stats(profiler)
 
 
-def read_rows(stats: pstats.Stats) -> dict[str, float]:
-    """Return microseconds a report, called functions included, of each row; a row that nothing fits ends the run."""
-    found: dict[str, float] = {}
-    for name, wanted in ROWS.items():
-        entries: dict[Any, Any] = stats.stats  # type: ignore[attr-defined] # the library's stubs leave it out
-        fits = [entry[3] for key, entry in entries.items() if (Path(key[0]).name, key[2]) in wanted]
-        if not fits:
-            raise SystemExit(f"Nothing in the profile fits the row {name!r}.")
-        found[name] = sum(fits) * 1e6 / PROFILED
-    return found
-
-
 def main() -> int:
     """Print the table."""
     with (
@@ -117,7 +105,7 @@ def main() -> int:
     sys.stdout.write(
         f"{'without the profiler, wall':30} {wall:7.0f} us\n{'without the profiler, CPU':30} {cpu:7.0f} us\n"
     )
-    for name, microseconds in read_rows(stats).items():
+    for name, microseconds in read_rows(stats, ROWS, calls=PROFILED).items():
         sys.stdout.write(f"{name:30} {microseconds:7.0f} us\n")
     return 0
 

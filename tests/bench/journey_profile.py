@@ -11,17 +11,17 @@ import pstats
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.web.logs import configure_logging
+from tests.bench.profile_rows import Rows, read_rows
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
 
 WARM, PLAIN, ROUNDS, PROFILED = 4, 20, 5, 40
-# What to read off the profile: a row's name, and the functions whose time it sums, by file and name.
-ROWS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+ROWS: Final[Rows] = {
     "key of the return code (Argon2id)": (("return_code.py", "derive_seed"),),
     "SQLite commits": (("~", "<method 'commit' of 'sqlite3.Connection' objects>"),),
     "other SQL statements": (("~", "<method 'execute' of 'sqlite3.Cursor' objects>"),),
@@ -73,18 +73,6 @@ def walk(door: TimedDoor, house: PublicHouse, times: int) -> None:
             raise SystemExit(f"A walk ended at {thanks.path}.")
 
 
-def read_rows(stats: pstats.Stats) -> dict[str, float]:
-    """Return milliseconds a journey, called functions included, of each row; a row that nothing fits ends the run."""
-    found: dict[str, float] = {}
-    for name, wanted in ROWS.items():
-        entries: dict[Any, Any] = stats.stats  # type: ignore[attr-defined] # the library's stubs leave it out
-        fits = [entry[3] for key, entry in entries.items() if (Path(key[0]).name, key[2]) in wanted]
-        if not fits:
-            raise SystemExit(f"Nothing in the profile fits the row {name!r}.")
-        found[name] = sum(fits) * 1000 / PROFILED
-    return found
-
-
 def main() -> int:
     """Print the table."""
     with (
@@ -107,8 +95,8 @@ def main() -> int:
         walk(door, house, PROFILED)
     sys.stdout.write(f"{sorted(rounds)[ROUNDS // 2]:.1f} ms of CPU a journey of {asked} requests\n\n")
     sys.stdout.write("Under the profiler, milliseconds a journey by the clock:\n")
-    for name, milliseconds in read_rows(pstats.Stats(door.profiler)).items():
-        sys.stdout.write(f"{name:36} {milliseconds:7.2f}\n")
+    for name, microseconds in read_rows(pstats.Stats(door.profiler), ROWS, calls=PROFILED).items():
+        sys.stdout.write(f"{name:36} {microseconds / 1000:7.2f}\n")
     return 0
 
 

@@ -155,6 +155,19 @@ def test_addition_without_a_key_to_compare_is_not_proven(loop: Loop, first: str 
     assert not is_theirs(loop, added)
 
 
+def test_addition_to_a_report_that_got_no_code_is_to_be_checked_and_not_thrown_away(
+    loop: Loop, browser: Browser
+) -> None:
+    reference = send_first(loop, reply_key=None)
+    added = add(loop, reference, reply_key=None, contact=make_contact(ways=("email",), email="kim@b.example"))
+    loop.collect()
+    open_case(loop.desk, reference, actor=ACTOR)
+    page = read(browser, get(loop, added))
+    said = page.index("Check this with the person first, in a way that the first report names.")
+    assert page.index("Nothing can prove that it is the same person.") < said < page.index("kim@b.example")
+    assert "Do not use what stands here." not in page
+
+
 def test_addition_to_a_report_that_is_not_here_is_not_proven(loop: Loop, browser: Browser) -> None:
     added = add(loop, "C5H6-6S35C-3")
     loop.collect()

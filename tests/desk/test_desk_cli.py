@@ -23,7 +23,7 @@ from gateway.desk.wiring import open_desk
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.wiring import make_gateway, utc_now
 from partner_sdk.enrolment import parse_invitation
-from tests.builders import PUBLIC_ORIGIN, Partner, StillClock
+from tests.builders import PUBLIC_ORIGIN, Partner, StillClock, make_clear_fields
 from tests.desk.desk_loop import Loop
 from tests.public_report_builders import make_contact, make_known_person
 from tests.wsgi_transport import WsgiTransport
@@ -257,6 +257,17 @@ def test_a_story_can_not_pass_for_a_field_of_the_report(desk: Terminal, loop: Lo
     lines = desk.run("case", "show", reference).out.splitlines()
     assert "    Is someone in danger now?: yes\N{REPLACEMENT CHARACTER}name: Nobody" in lines
     assert [line for line in lines if line.startswith("Is someone in danger now?")] == ["Is someone in danger now?: no"]
+
+
+def test_machines_are_told_what_speaks_against_an_addition(desk: Terminal, loop: Loop) -> None:
+    publish(desk, loop)
+    reference = loop.send_public(reply_key="K" * 1622).reference
+    clear = make_clear_fields("public", kind="supplement", earlier_reference=reference)
+    added = loop.send_public(clear=clear, reply_key="L" * 1622).reference
+    desk.run("collect")
+    assert desk.run("case", "show", reference, "--json").json["doubts"] == []
+    (doubt,) = desk.run("case", "show", added, "--json").json["doubts"]
+    assert doubt.startswith(f"Not proven to be the same person. This names {reference},")
 
 
 def test_how_to_reach_the_person_is_printed_before_what_was_said_and_the_key_of_the_code_never(

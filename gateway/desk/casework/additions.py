@@ -41,6 +41,14 @@ def list_additions(connection: Connection, found: CaseRow) -> Sequence[CaseRow]:
     return [to_case(row) for row in rows]
 
 
+def has_nothing_to_repeat(earlier: CaseRow | None) -> bool:
+    """Return whether a first report was sent without a return code, so that nobody can prove to have sent it.
+
+    A person can have added to it all the same, in the same visit; so can whoever runs the gateway.
+    """
+    return earlier is not None and earlier.adds_to is None and earlier.reply_key_sha256 is None
+
+
 def is_proven(found: CaseRow, *, earlier: CaseRow | None) -> bool:
     """Return whether a case is a first report, or an addition of whoever sent the first one.
 

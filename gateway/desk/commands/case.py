@@ -106,14 +106,14 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     group = add_group(commands, "case", summary="Cases: list, show, reply, close.")
     listed = add_command(group, "list", run=run_list, example="--json", group="case")
     listed.add_argument("--all", action="store_true", help="also cases that are closed")
-    show = add_command(group, "show", run=run_show, example="K7QF-2M9TX-4", group="case")
+    show = add_command(group, "show", run=run_show, example="K7QF-2M9TX-D", group="case")
     show.add_argument("case", metavar="CASE", help="its reference or case id")
     case_reply.add_command_to(group)
     close = add_command(
         group,
         "close",
         run=run_close,
-        example="K7QF-2M9TX-4 --outcome used --kind grooming --age-band 13_15 --weakness open_direct_messages "
+        example="K7QF-2M9TX-D --outcome used --kind grooming --age-band 13_15 --weakness open_direct_messages "
         '--assessor "A. Analyst" --immediate-risk no --urgent no --urgent-dissemination no '
         "--best-placed harm_reduction --reply-recorded replied_by_call",
         group="case",

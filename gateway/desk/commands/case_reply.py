@@ -70,7 +70,7 @@ def read_text(path: Path) -> str:
 
 def add_command_to(group: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's command to the group `case`."""
-    reply = add_command(group, "reply", run=run_reply, example="K7QF-2M9TX-4 --text-file reply.txt", group="case")
+    reply = add_command(group, "reply", run=run_reply, example="K7QF-2M9TX-D --text-file reply.txt", group="case")
     reply.add_argument("case", metavar="CASE", help="its reference or case id")
     reply.add_argument(
         "--text-file", required=True, type=Path, metavar="FILE", help="what to say, in plain text; - reads it from here"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from gateway.desk.casework.additions import has_nothing_to_repeat
 from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.opening import FirstReport
 from gateway.desk.casework.safe_contact import (
@@ -102,6 +103,10 @@ class ContactFact:
 
 _TITLE: Final = "Before you contact anybody"
 _NOT_THEIRS: Final = ("Do not use what stands here.", "It is not proven to come from the same person.")
+_CHECK_FIRST: Final = (
+    "Check this with the person first, in a way that the first report names.",
+    "Nothing can prove it.",
+)
 # What an addition leaves blank says nothing: the first report has said it.
 _ONLY_IF_SAID: Final = frozenset({ContactWarning.SEEN, ContactWarning.NO_WAY})
 
@@ -123,7 +128,14 @@ def list_doubts(found: CaseRow, *, earlier: CaseRow | None, is_proven: bool) -> 
     if found.adds_to is None:
         return []
     doubts = []
-    if not is_proven:
+    if not is_proven and has_nothing_to_repeat(earlier):
+        doubts.append(
+            (
+                "Nothing can prove that it is the same person.",
+                f"{found.adds_to} was sent without a return code. Check this with them in a way that it names.",
+            )
+        )
+    elif not is_proven:
         doubts.append(
             (
                 "Not proven to be the same person.",
@@ -150,9 +162,14 @@ def make_contact_blocks(found: CaseRow, report: PublicReport, *, first: FirstRep
         report, title="What was added says", is_flagged=found.flagged, barred_by=reports, is_addition=True
     )
     if says_how_to_reach(report) or own.danger or own.warnings:
-        is_theirs = first is not None and first.is_proven
-        blocks.append(own if is_theirs else replace(own, warnings=(_NOT_THEIRS, *own.warnings)))
+        blocks.append(replace(own, warnings=(*_list_doubts_of_contact(first), *own.warnings)))
     return blocks
+
+
+def _list_doubts_of_contact(first: FirstReport | None) -> tuple[tuple[str, str], ...]:
+    if first is not None and first.is_proven:
+        return ()
+    return (_CHECK_FIRST if first is not None and has_nothing_to_repeat(first.case) else _NOT_THEIRS,)
 
 
 def make_contact_block(
