@@ -14,9 +14,9 @@ from gateway.config import GatewayConfig, StateFolder, load_config
 from gateway.store import StorageUnavailableError
 from gateway.store.instance import find_instance
 from gateway.wiring import Gateway, make_gateway
-from partner_sdk.canonical import parse_time
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.keys import ALARM_BEFORE_EXPIRY
+from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
 
 Verdict = Literal["ok", "warning", "fault"]
 

@@ -12,7 +12,7 @@ from gateway.store import StorageUnavailableError
 from gateway.web.logs import log_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.wiring import Gateway, get_gateway
-from partner_sdk.canonical import encode
+from partner_sdk.wire.canonical import encode
 
 RETRY_SECONDS = 10
 

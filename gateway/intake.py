@@ -22,13 +22,19 @@ from gateway.store.reports import (
     insert_report,
     is_reference_taken,
 )
-from partner_sdk.canonical import format_time, parse_base64url, parse_exact
-from partner_sdk.envelope import Envelope
-from partner_sdk.intake import FIRST_PREVIOUS, Door, IntakeStatement
-from partner_sdk.keys import Environment
-from partner_sdk.reference import check_reference, get_reference_environment
-from partner_sdk.statements import MAX_STATEMENT_BYTES, parse_statement
-from partner_sdk.submission import PUBLIC_SENDER, ClearFields, SubmissionStatement, check_clear_fields, clear_fields_of
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.intake import FIRST_PREVIOUS, Door, IntakeStatement
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.reference import check_reference, get_reference_environment
+from partner_sdk.wire.statements import MAX_STATEMENT_BYTES, parse_statement
+from partner_sdk.wire.submission import (
+    PUBLIC_SENDER,
+    ClearFields,
+    SubmissionStatement,
+    check_clear_fields,
+    clear_fields_of,
+)
 
 REFERENCE_DRAWS = 8  # 45 random bits: with a million reports a second draw is needed once in 35 million
 

@@ -4,8 +4,8 @@ from http import HTTPStatus
 
 from flask import Response
 
-from partner_sdk.canonical import encode
-from partner_sdk.signature_profile import CONTENT_TYPE
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.signature_profile import CONTENT_TYPE
 
 
 def answer_bytes(raw: bytes, *, status: HTTPStatus = HTTPStatus.OK) -> Response:

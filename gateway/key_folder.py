@@ -6,7 +6,6 @@ Never reads a key that opens anything: a gateway that finds one does not start.
 import os
 from pathlib import Path
 
-from partner_sdk.canonical import parse_base64url
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.key_files import (
     MAX_KEY_FILE_BYTES,
@@ -19,7 +18,8 @@ from partner_sdk.key_files import (
     read_key_file,
     write_key_file,
 )
-from partner_sdk.keys import Environment
+from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.keys import Environment
 
 RECEIPT_KEY = "receipt.key"
 COOKIE_KEY = "cookie.key"

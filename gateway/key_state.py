@@ -18,9 +18,9 @@ from gateway.store.published import (
     look_at_versions,
     put_document,
 )
-from partner_sdk.canonical import to_base64url
 from partner_sdk.errors import KeySetError, RegisterError
-from partner_sdk.keys import (
+from partner_sdk.wire.canonical import to_base64url
+from partner_sdk.wire.keys import (
     Environment,
     KeySet,
     Pin,
@@ -29,7 +29,7 @@ from partner_sdk.keys import (
     find_active_sealing_key,
     verify_bundle,
 )
-from partner_sdk.register import PartnerRegister, RegisterEntry, verify_register
+from partner_sdk.wire.register import PartnerRegister, RegisterEntry, verify_register
 
 RETRY_AFTER = timedelta(seconds=30)
 

@@ -22,7 +22,7 @@ from gateway.web.logs import log_failure
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.rules import find_current_rule
 from gateway.web.settings import SettingsError
-from partner_sdk.problems import RATE_LIMITED
+from partner_sdk.wire.problems import RATE_LIMITED
 
 MEMORY_URI = "memory://"
 

@@ -23,10 +23,10 @@ from gateway.config import (
 from gateway.key_folder import make_keys
 from gateway.store.creation import make_store
 from gateway.web.settings import SettingsError
-from partner_sdk.canonical import encode, format_time
-from partner_sdk.gateway_card import GatewayCard, ReceiptKey
 from partner_sdk.key_files import KeyFile
-from partner_sdk.keys import Environment, parse_pin
+from partner_sdk.wire.canonical import encode, format_time
+from partner_sdk.wire.gateway_card import GatewayCard, ReceiptKey
+from partner_sdk.wire.keys import Environment, parse_pin
 
 MAX_PIN_FILE_BYTES = 8192
 

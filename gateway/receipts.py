@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from partner_sdk.intake import IntakeStatement, sign_intake
-from partner_sdk.keys import Environment
-from partner_sdk.reference import RANDOM_BYTES, make_reference
-from partner_sdk.statements import key_id_of, public_bytes
+from partner_sdk.wire.intake import IntakeStatement, sign_intake
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
+from partner_sdk.wire.statements import key_id_of, public_bytes
 
 
 class ReceiptSigner:

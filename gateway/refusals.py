@@ -25,7 +25,6 @@ from gateway.store.mailbox import ConflictingMessageError
 from gateway.store.replies import ConflictingReplyError
 from gateway.web.logs import log_failure
 from gateway.web.problem_pages import make_problem_response
-from partner_sdk import problems
 from partner_sdk.errors import (
     EnvelopeError,
     FieldFault,
@@ -36,7 +35,8 @@ from partner_sdk.errors import (
     SignatureProfileError,
     StatementError,
 )
-from partner_sdk.problems import Problem
+from partner_sdk.wire import problems
+from partner_sdk.wire.problems import Problem
 
 
 class NotReadyError(ReportAbuseError):

@@ -12,17 +12,17 @@ from functools import lru_cache
 from flask import request
 
 from gateway.web.problem_pages import RequestRefusedError
-from partner_sdk import problems
-from partner_sdk.canonical import parse_base64url
 from partner_sdk.errors import SignatureProfileError
-from partner_sdk.signature_profile import (
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.signature_profile import (
     CONTENT_TYPE,
     SignatureClaim,
     check_claim,
     check_content_digest,
     parse_signature_headers,
 )
-from partner_sdk.statements import PUBLIC_KEY_BYTES
+from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
 
 KeyFinder = Callable[[str], bytes | None]
 """Returns the raw public key of a key id that may sign here now, or None."""

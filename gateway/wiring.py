@@ -20,7 +20,7 @@ from gateway.network_bucket import BucketHasher
 from gateway.receipts import ReceiptSigner
 from gateway.store import Store, open_store
 from partner_sdk.key_files import load_signing_key
-from partner_sdk.keys import Pin
+from partner_sdk.wire.keys import Pin
 
 Clock = Callable[[], datetime]
 Random = Callable[[int], bytes]

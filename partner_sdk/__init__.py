@@ -9,31 +9,31 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Envelope": "envelope",
+    "Envelope": "wire.envelope",
     "IndustryReport": "report",
-    "Partner": "client",
+    "Partner": "client.partner",
     "ReportAbuseError": "errors",
-    "SealContext": "envelope",
-    "parse_invitation": "enrolment",
+    "SealContext": "wire.envelope",
+    "parse_invitation": "wire.enrolment",
     "parse_report": "report",
-    "seal": "sealing",
-    "verify_bundle": "keys",
-    "verify_receipt": "intake",
+    "seal": "wire.sealing",
+    "verify_bundle": "wire.keys",
+    "verify_receipt": "wire.intake",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:
-    from partner_sdk.client import Partner as Partner
-    from partner_sdk.enrolment import parse_invitation as parse_invitation
-    from partner_sdk.envelope import Envelope as Envelope
-    from partner_sdk.envelope import SealContext as SealContext
+    from partner_sdk.client.partner import Partner as Partner
     from partner_sdk.errors import ReportAbuseError as ReportAbuseError
-    from partner_sdk.intake import verify_receipt as verify_receipt
-    from partner_sdk.keys import verify_bundle as verify_bundle
     from partner_sdk.report import IndustryReport as IndustryReport
     from partner_sdk.report import parse_report as parse_report
-    from partner_sdk.sealing import seal as seal
+    from partner_sdk.wire.enrolment import parse_invitation as parse_invitation
+    from partner_sdk.wire.envelope import Envelope as Envelope
+    from partner_sdk.wire.envelope import SealContext as SealContext
+    from partner_sdk.wire.intake import verify_receipt as verify_receipt
+    from partner_sdk.wire.keys import verify_bundle as verify_bundle
+    from partner_sdk.wire.sealing import seal as seal
 
 
 def __getattr__(name: str) -> Any:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from partner_sdk.canonical import parse_time
-from partner_sdk.cli_advice import describe
-from partner_sdk.client import Partner
+from partner_sdk.client.advice import describe
+from partner_sdk.client.mailbox import find_gap
+from partner_sdk.client.partner import Partner
+from partner_sdk.client.partner_state import PARTNER_ROLES
+from partner_sdk.client.transport import CLOCK_TOLERANCE_SECONDS, MAX_CLOCK_CORRECTION_SECONDS
 from partner_sdk.errors import LocalStateError, NotAuthorisedError, ReportAbuseError
-from partner_sdk.keys import ALARM_BEFORE_EXPIRY, KeySet, find_active_sealing_key
-from partner_sdk.mailbox import find_gap
-from partner_sdk.partner_state import PARTNER_ROLES
-from partner_sdk.transport import CLOCK_TOLERANCE_SECONDS, MAX_CLOCK_CORRECTION_SECONDS
+from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KeySet, find_active_sealing_key
 
 Outcome = Literal["ok", "look", "fail"]
 

@@ -5,7 +5,7 @@ import re
 import msgspec
 from werkzeug.test import TestResponse
 
-from partner_sdk.problems import Problem
+from partner_sdk.wire.problems import Problem
 
 _INSTANCE = re.compile(r"urn:uuid:[0-9a-f-]{36}")
 

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.store.schema import ALARMS
-from partner_sdk.canonical import format_time
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import format_time
 
 
 class AlarmError(ReportAbuseError):

@@ -11,8 +11,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select
 
 from gateway.desk.store.schema import AUDIT
-from partner_sdk.canonical import encode, format_time, to_base64url
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import encode, format_time, to_base64url
 
 FIRST_PREVIOUS: Final = bytes(32)
 _LABEL: Final = "report-abuse desk audit v1"

@@ -9,7 +9,7 @@ import msgspec
 from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig, check_post_settings
 from gateway.web.settings import check_origin, read_settings
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.keys import Environment
+from partner_sdk.wire.keys import Environment
 
 
 class DeskConfigError(ReportAbuseError):

@@ -19,11 +19,11 @@ from gateway.desk.post_room.sending import check_post_room
 from gateway.desk.return_post.sending import NO_PLACE
 from gateway.desk.store.schema import SEALING_KEYS, SET_ASIDE
 from gateway.desk.wiring import Clock, Desk, open_desk
-from partner_sdk.canonical import parse_base64url, parse_exact, parse_time
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.keys import ALARM_BEFORE_EXPIRY, KEY_SET_LIFETIME, Delegation
-from partner_sdk.statements import parse_statement
+from partner_sdk.wire.canonical import parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KEY_SET_LIFETIME, Delegation
+from partner_sdk.wire.statements import parse_statement
 
 Verdict = Literal["ok", "warning", "fault"]
 

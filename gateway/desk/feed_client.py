@@ -11,9 +11,10 @@ import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk import __version__
-from partner_sdk.canonical import encode, parse_exact
+from partner_sdk.client.transport import MAX_REPLY_BYTES, Timeouts, Transport
 from partner_sdk.errors import FormatError
-from partner_sdk.feed_messages import (
+from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.feed_messages import (
     Acknowledgement,
     AcknowledgementPost,
     AcknowledgementReply,
@@ -33,7 +34,6 @@ from partner_sdk.feed_messages import (
     StageItem,
     StagePost,
 )
-from partner_sdk.transport import MAX_REPLY_BYTES, Timeouts, Transport
 
 USER_AGENT: Final = f"report-abuse-desk/{__version__}"
 TIMEOUTS: Final = Timeouts(connect_seconds=5.0, read_seconds=30.0, total_seconds=120.0)

@@ -8,7 +8,7 @@ from gateway.desk.post_room.notes import load_note_words
 from gateway.desk.replying.reply_templates import load_library
 from gateway.desk.signoffs import load_signoffs
 from gateway.web.settings import SettingsError
-from partner_sdk.public_codes import LANGUAGES
+from partner_sdk.wire.public_codes import LANGUAGES
 
 
 def check_release() -> None:

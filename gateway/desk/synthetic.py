@@ -14,9 +14,9 @@ from gateway.desk import audit
 from gateway.desk.keyring.quarters import Quarter, check_closed
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.submission import PUBLIC_SENDER
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.submission import PUBLIC_SENDER
 
 MOST_CASES = 10_000
 ASSESSOR = "SYNTHETIC"

@@ -13,9 +13,9 @@ from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.vault import Vault, load_vault
-from partner_sdk.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
+from partner_sdk.client.transport import make_session
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, read_key_file
-from partner_sdk.transport import make_session
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 
 Clock = Callable[[], datetime]
 Random = Callable[[int], bytes]

@@ -11,11 +11,11 @@ from flask import current_app, request
 
 from gateway.signed_request import check_signature, parse_public_key, read_signed_body
 from gateway.wiring import Gateway, get_gateway
-from partner_sdk.canonical import parse_exact
 from partner_sdk.errors import FormatError
-from partner_sdk.keys import Pin
-from partner_sdk.signature_profile import SignatureClaim
-from partner_sdk.statements import key_id_of
+from partner_sdk.wire.canonical import parse_exact
+from partner_sdk.wire.keys import Pin
+from partner_sdk.wire.signature_profile import SignatureClaim
+from partner_sdk.wire.statements import key_id_of
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from gateway.feed.desk_request import get_desk_request
 from gateway.json_answer import answer_json
 from gateway.store.enrolments import list_enrolments
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.canonical import format_time, to_base64url
-from partner_sdk.feed_messages import EnrolmentPage, EnrolmentRow
+from partner_sdk.wire.canonical import format_time, to_base64url
+from partner_sdk.wire.feed_messages import EnrolmentPage, EnrolmentRow
 
 MAX_ENROLMENTS = 100
 

@@ -6,7 +6,7 @@ from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request, get_number
 from gateway.json_answer import answer_json
 from gateway.store.collection import list_links
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.feed_messages import ReconciliationPage, ReconciliationRow
+from partner_sdk.wire.feed_messages import ReconciliationPage, ReconciliationRow
 
 MAX_LINKS = 1000
 

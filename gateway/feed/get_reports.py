@@ -10,9 +10,9 @@ from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request, get_number
 from gateway.json_answer import answer_json
 from gateway.store.collection import WaitingReport, list_waiting
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.canonical import to_base64url
 from partner_sdk.errors import FormatError
-from partner_sdk.statements import parse_statement
+from partner_sdk.wire.canonical import to_base64url
+from partner_sdk.wire.statements import parse_statement
 
 MAX_REPORTS = 200
 

@@ -9,7 +9,7 @@ from gateway.store.collection import count_waiting
 from gateway.store.published import list_versions
 from gateway.store.reports import find_next_place
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.feed_messages import FeedStatus
+from partner_sdk.wire.feed_messages import FeedStatus
 
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)

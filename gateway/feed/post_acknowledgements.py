@@ -12,7 +12,7 @@ from gateway.json_answer import answer_json
 from gateway.store.collection import acknowledge_report
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError
-from partner_sdk.feed_messages import MAX_ROWS_BODY_BYTES, AcknowledgementPost, AcknowledgementReply
+from partner_sdk.wire.feed_messages import MAX_ROWS_BODY_BYTES, AcknowledgementPost, AcknowledgementReply
 
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 

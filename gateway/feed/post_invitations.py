@@ -6,9 +6,9 @@ from gateway.feed.desk_request import get_desk_request
 from gateway.json_answer import answer_json
 from gateway.store.invitations import put_invitation
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.canonical import parse_base64url, parse_time
-from partner_sdk.feed_messages import MAX_ROWS_BODY_BYTES, InvitationPost
-from partner_sdk.submission import check_partner_id
+from partner_sdk.wire.canonical import parse_base64url, parse_time
+from partner_sdk.wire.feed_messages import MAX_ROWS_BODY_BYTES, InvitationPost
+from partner_sdk.wire.submission import check_partner_id
 
 SHA256_BYTES = 32
 

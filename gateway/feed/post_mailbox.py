@@ -9,10 +9,10 @@ from gateway.feed.desk_request import get_desk_request
 from gateway.json_answer import answer_json
 from gateway.store.mailbox import post_message
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.canonical import check_report_id, parse_base64url
-from partner_sdk.envelope import MAX_ENVELOPE_BYTES, Envelope
-from partner_sdk.feed_messages import MAX_MAILBOX_BODY_BYTES, MailboxPost, MailboxPostItem
-from partner_sdk.submission import check_partner_id
+from partner_sdk.wire.canonical import check_report_id, parse_base64url
+from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.wire.feed_messages import MAX_MAILBOX_BODY_BYTES, MailboxPost, MailboxPostItem
+from partner_sdk.wire.submission import check_partner_id
 
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_MAILBOX_BODY_BYTES)

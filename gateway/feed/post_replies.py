@@ -10,11 +10,11 @@ from gateway.feed.desk_request import get_desk_request
 from gateway.json_answer import answer_json
 from gateway.store.replies import post_reply
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.canonical import check_report_id, parse_base64url
-from partner_sdk.envelope import Envelope
-from partner_sdk.feed_messages import MAX_REPLIES_BODY_BYTES, ReplyPost, ReplyPostItem, ReplyPostReply
-from partner_sdk.reference import check_reference
-from partner_sdk.reply_message import MAX_REPLY_ENVELOPE_BYTES
+from partner_sdk.wire.canonical import check_report_id, parse_base64url
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.feed_messages import MAX_REPLIES_BODY_BYTES, ReplyPost, ReplyPostItem, ReplyPostReply
+from partner_sdk.wire.reference import check_reference
+from partner_sdk.wire.reply_message import MAX_REPLY_ENVELOPE_BYTES
 
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_REPLIES_BODY_BYTES)

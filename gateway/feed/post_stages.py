@@ -6,7 +6,7 @@ from gateway.feed.desk_request import get_desk_request
 from gateway.json_answer import answer_json
 from gateway.store.collection import set_stage
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.feed_messages import MAX_ROWS_BODY_BYTES, StagePost
+from partner_sdk.wire.feed_messages import MAX_ROWS_BODY_BYTES, StagePost
 
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_ROWS_BODY_BYTES)

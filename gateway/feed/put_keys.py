@@ -8,7 +8,7 @@ from flask import Response
 from gateway.feed.desk_request import get_desk_request
 from gateway.json_answer import answer_json
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.statements import MAX_LIST_BYTES
+from partner_sdk.wire.statements import MAX_LIST_BYTES
 
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=MAX_LIST_BYTES)

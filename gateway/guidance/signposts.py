@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from gateway.guidance.dated_data import Source, read_dated_file
-from partner_sdk.public_codes import WELSH
+from partner_sdk.wire.public_codes import WELSH
 
 SIGNPOSTS_FILE: Final = Path(__file__).parent / "data" / "signposts.toml"
 

@@ -12,8 +12,8 @@ from gateway.refusals import NotReadyError
 from gateway.signed_request import check_signature, parse_public_key
 from gateway.wiring import Gateway, get_gateway
 from partner_sdk.errors import SignatureProfileError
-from partner_sdk.register import RegisterEntry
-from partner_sdk.signature_profile import SignatureClaim
+from partner_sdk.wire.register import RegisterEntry
+from partner_sdk.wire.signature_profile import SignatureClaim
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from gateway.industry.caller import get_caller
 from gateway.json_answer import answer_json
 from gateway.store.mailbox import WaitingMessage, list_messages
 from gateway.web.rules import CsrfRule, Login, rule
-from partner_sdk.canonical import to_base64url
-from partner_sdk.mailbox_message import MailboxItem, MailboxList
+from partner_sdk.wire.canonical import to_base64url
+from partner_sdk.wire.mailbox_message import MailboxItem, MailboxList
 
 # The rest comes after these are acknowledged. A partner need not take more than this at once into its memory.
 MAX_MESSAGES = 50

@@ -6,8 +6,8 @@ from flask import Response
 
 from gateway.json_answer import answer_bytes
 from gateway.web.rules import CsrfRule, Login, rule
-from partner_sdk.canonical import encode
 from partner_sdk.report import report_schema
+from partner_sdk.wire.canonical import encode
 
 
 @rule(login=Login.OPEN, limit="open-read", csrf=CsrfRule.NO_POST, body_bytes=0)

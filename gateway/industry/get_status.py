@@ -7,7 +7,7 @@ from gateway.json_answer import answer_json
 from gateway.signed_request import has_signature
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import get_gateway
-from partner_sdk.replies import ServiceCaller, ServiceStatus
+from partner_sdk.wire.replies import ServiceCaller, ServiceStatus
 
 
 @rule(login=Login.OPEN, limit="open-read", csrf=CsrfRule.NO_POST, body_bytes=0)

@@ -15,9 +15,9 @@ from gateway.store.enrolments import add_enrolment
 from gateway.store.invitations import find_invitation
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import Gateway, get_gateway
-from partner_sdk.canonical import REPORT_ID_RANDOM_BYTES, make_report_id, parse_base64url, parse_exact
-from partner_sdk.enrolment import MAX_ENROLMENT_BYTES, EnrolmentPost
-from partner_sdk.envelope import Envelope
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id, parse_base64url, parse_exact
+from partner_sdk.wire.enrolment import MAX_ENROLMENT_BYTES, EnrolmentPost
+from partner_sdk.wire.envelope import Envelope
 
 SHA256_BYTES = 32
 # The box is in base64url inside the body, with a hash beside it.

@@ -9,7 +9,7 @@ from gateway.refusals import UnknownItemError
 from gateway.signed_request import read_signed_body
 from gateway.store.mailbox import acknowledge_message
 from gateway.web.rules import CsrfRule, Login, rule
-from partner_sdk.canonical import parse_exact
+from partner_sdk.wire.canonical import parse_exact
 
 MAX_BODY_BYTES = 64
 

@@ -13,10 +13,10 @@ from gateway.intake import NewReport
 from gateway.json_answer import answer_bytes
 from gateway.signed_request import read_signed_body
 from gateway.web.rules import CsrfRule, Login, rule
-from partner_sdk.canonical import encode, parse_base64url, parse_exact
-from partner_sdk.envelope import MAX_ENVELOPE_BYTES
 from partner_sdk.errors import FormatError, StatementError
-from partner_sdk.submission import (
+from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
+from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
+from partner_sdk.wire.submission import (
     MAX_REPORT_BODY_BYTES,
     ReportPost,
     SubmissionStatement,

@@ -36,7 +36,7 @@ from gateway.public.wording import load_wordings
 from gateway.web.csrf import on_csrf_failure
 from gateway.web.problem_pages import use_html_error
 from gateway.wiring import Gateway
-from partner_sdk.public_codes import LANGUAGES
+from partner_sdk.wire.public_codes import LANGUAGES
 
 BLUEPRINT = "public"
 View = Callable[..., ResponseReturnValue]

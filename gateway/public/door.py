@@ -18,7 +18,7 @@ from gateway.public.returning.way_back import WaysBack
 from gateway.public.wording import Wording
 from gateway.public.wording.languages import get_language
 from gateway.store import Store
-from partner_sdk.public_codes import Language
+from partner_sdk.wire.public_codes import Language
 
 EXTENSION = "public_door"
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from gateway.store.instants import from_epoch_seconds, to_epoch_seconds
 from gateway.store.return_places import find_return_place
 from gateway.store.schema import replies
-from partner_sdk.feed_messages import ReplyResult
+from partner_sdk.wire.feed_messages import ReplyResult
 
 
 class ConflictingReplyError(Exception):

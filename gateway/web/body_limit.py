@@ -10,7 +10,7 @@ from flask import Flask, abort, current_app, request
 
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.rules import SAFE_METHODS, find_current_rule
-from partner_sdk import problems
+from partner_sdk.wire import problems
 
 REFUSED: Final = "report_abuse.refused"
 """In the environ: the status with which the server refuses this request; 400, 408 or 503."""

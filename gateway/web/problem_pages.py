@@ -14,10 +14,10 @@ from werkzeug.exceptions import HTTPException
 from gateway.web.logs import log_failure
 from gateway.web.request_id import get_request_id
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk import problems
-from partner_sdk.canonical import encode
 from partner_sdk.errors import FieldFault
-from partner_sdk.problems import Problem
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.problems import Problem
 
 API_PREFIXES = ("/v1", "/feed")
 

@@ -10,11 +10,11 @@ from functools import cache
 from msgspec import inspect
 
 from partner_sdk.errors import FieldFault, FormatError
-from partner_sdk.reference import check_reference
 from partner_sdk.report.model import IndustryReport
 from partner_sdk.report.outline import Field, Trail, find_value_type, follow, make_trail
 from partner_sdk.report.values import DAY, MOMENT, list_given
-from partner_sdk.submission import Priority, ReportKind
+from partner_sdk.wire.reference import check_reference
+from partner_sdk.wire.submission import Priority, ReportKind
 
 _NO_SUCH_DAY = "Name a day that exists."
 _WHOLE_DAY = len("2011-05-30")

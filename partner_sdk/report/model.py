@@ -27,7 +27,8 @@ from partner_sdk.report.values import (
     must_in_some_cases,
     should,
 )
-from partner_sdk.submission import ClearFields
+from partner_sdk.wire.evidence import EvidenceReference
+from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, ClearFields
 
 Category = Literal[
     "meet_offline", "grooming", "coercion_blackmail", "sexual_talk", "sexual_acts_live", "risk_behaviour"
@@ -95,3 +96,4 @@ class SealedIndustryReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     clear: ClearFields
     report: IndustryReport
     completeness: Completeness | None = None
+    evidence: Annotated[tuple[EvidenceReference, ...], Meta(max_length=MAX_EVIDENCE_IDS)] = ()

@@ -13,7 +13,7 @@ from partner_sdk.report.completeness import measure_completeness
 from partner_sdk.report.model import Completeness, IndustryReport
 from partner_sdk.report.outline import Field, Part, find_field, get_outline, is_answered
 from partner_sdk.report.values import NotHeld
-from partner_sdk.submission import Priority, ReportKind
+from partner_sdk.wire.submission import Priority, ReportKind
 
 _INDENT: Final = "  "
 

@@ -4,16 +4,16 @@ from typing import Any
 
 import msgspec
 
-from partner_sdk.canonical import encode, parse_exact
 from partner_sdk.errors import FormatError, ReportError
-from partner_sdk.misfit import describe_misfit
-from partner_sdk.padding import MAX_PADDED_BYTES
 from partner_sdk.report.checks import list_faults
 from partner_sdk.report.completeness import measure_completeness
 from partner_sdk.report.misfits import make_fault
 from partner_sdk.report.model import IndustryReport, SealedIndustryReport
-from partner_sdk.strict_json import parse_json_file
-from partner_sdk.submission import ClearFields, Priority, ReportKind
+from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.misfit import describe_misfit
+from partner_sdk.wire.padding import MAX_PADDED_BYTES
+from partner_sdk.wire.strict_json import parse_json_file
+from partner_sdk.wire.submission import ClearFields, Priority, ReportKind
 
 MAX_REPORT_BYTES = 1024 * 1024
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from gateway.store import open_store
 from gateway.store.creation import make_store
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.submission import MAX_REPORT_BODY_BYTES
+from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 
 STATE_VARIABLE = "REPORT_ABUSE_BENCH_STATE"
 ADD_ROW = text("INSERT INTO bench_rows (body) VALUES (:body)")

@@ -18,10 +18,10 @@ from gateway.desk.collection.collect import Collected, load_believed, take_rows
 from gateway.desk.vault import Vault
 from gateway.feed.get_reports import describe_report
 from gateway.store.collection import list_waiting
-from partner_sdk.canonical import encode
-from partner_sdk.envelope import Envelope, SealContext
 from partner_sdk.key_files import KeyRole
-from partner_sdk.sealing import seal
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.envelope import Envelope, SealContext
+from partner_sdk.wire.sealing import seal
 from tests.builders import make_key, sealing_key_of
 from tests.desk.desk_loop import ACTOR, make_loop
 

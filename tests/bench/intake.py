@@ -21,14 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # tests/ is a fold
 
 from gateway.demo.loop import Loop
 from gateway.web.serving import Listener, ServerGroup
-from partner_sdk.canonical import encode, make_report_id, to_base64url
-from partner_sdk.client import Partner
+from partner_sdk.client.partner import Partner
 from partner_sdk.key_files import KeyRole, load_signing_key, read_key_file
-from partner_sdk.keys import SealingKey, find_active_sealing_key
 from partner_sdk.report import encode_sealed_report, make_sealed_report, parse_report
-from partner_sdk.sealing import seal
-from partner_sdk.statements import parse_statement
-from partner_sdk.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
+from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
+from partner_sdk.wire.keys import SealingKey, find_active_sealing_key
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
 from tests.bench.bare_app import STATE_VARIABLE, make_rows_table
 from tests.bench.load import write_requests
 from tests.bench.process_times import cpu_seconds_of_group, find_listener_group

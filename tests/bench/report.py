@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # tests/ is a fold
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from partner_sdk.canonical import encode, format_time, make_report_id, to_base64url
-from partner_sdk.keys import SealingKey
 from partner_sdk.report import encode_sealed_report, make_sealed_report, measure_completeness, parse_report
-from partner_sdk.sealing import seal
-from partner_sdk.statements import parse_statement
-from partner_sdk.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
+from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
+from partner_sdk.wire.keys import SealingKey
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
 from tests.builders import FULL_REPORT, Agency, Partner, make_clear_fields
 
 TARGET_PER_SECOND = 1500

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from partner_sdk.canonical import encode
-from partner_sdk.signature_profile import CONTENT_TYPE, content_digest
-from partner_sdk.statements import key_id_of, public_bytes
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.signature_profile import CONTENT_TYPE, content_digest
+from partner_sdk.wire.statements import key_id_of, public_bytes
 from tests.builders.clock import NOW, StillClock
 
 _nonces = itertools.count()

@@ -12,9 +12,9 @@ from gateway.config import GatewayConfig, LimitsConfig, ListenerConfig, Role, St
 from gateway.key_folder import make_keys
 from gateway.store.creation import make_store
 from gateway.wiring import Gateway, make_gateway
-from partner_sdk.canonical import encode, format_time
 from partner_sdk.key_files import KeyFile
-from partner_sdk.register import RegisterEntry
+from partner_sdk.wire.canonical import encode, format_time
+from partner_sdk.wire.register import RegisterEntry
 from tests.builders.clock import NOW, StillClock
 from tests.builders.doors import Door
 from tests.builders.parties import Agency, Partner, verify_key_of

@@ -6,9 +6,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from partner_sdk.canonical import format_time, parse_base64url
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key
-from partner_sdk.keys import (
+from partner_sdk.wire.canonical import format_time, parse_base64url
+from partner_sdk.wire.keys import (
     Delegation,
     Environment,
     KeySet,
@@ -19,8 +19,8 @@ from partner_sdk.keys import (
     make_sealing_key,
     sign_bundle,
 )
-from partner_sdk.register import PartnerRegister, RegisterEntry, sign_register
-from partner_sdk.statements import StatementKind, sign_statement
+from partner_sdk.wire.register import PartnerRegister, RegisterEntry, sign_register
+from partner_sdk.wire.statements import StatementKind, sign_statement
 from tests.builders.clock import DAY, NOW
 
 

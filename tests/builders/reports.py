@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from partner_sdk.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
-from partner_sdk.envelope import Envelope
-from partner_sdk.keys import SealingKey
 from partner_sdk.report import IndustryReport, encode_sealed_report, make_sealed_report
-from partner_sdk.sealing import seal
-from partner_sdk.statements import parse_statement
-from partner_sdk.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
+from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.keys import SealingKey
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
 from tests.builders.clock import NOW
 from tests.builders.parties import Partner
 

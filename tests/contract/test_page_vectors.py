@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from partner_sdk.canonical import encode, parse_base64url, parse_time, to_base64url
-from partner_sdk.page_notice import open_page, peek_page
+from partner_sdk.wire.canonical import encode, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.page_notice import open_page, peek_page
 from tests.contract.vector_files import FILES, bytes_of, cases_of, known_keys_of, result_of
 
 FILE = FILES["page"]

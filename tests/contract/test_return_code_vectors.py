@@ -15,11 +15,11 @@ from gateway.public.returning import return_code
 from gateway.public.returning.places import ReturnPlace
 from gateway.public.returning.replies import _open_one, open_place
 from gateway.store.replies import StoredReply
-from partner_sdk.canonical import encode, parse_base64url, parse_time
-from partner_sdk.envelope import SealContext
-from partner_sdk.keys import Environment
-from partner_sdk.reply_message import MAX_REPLY_ENVELOPE_BYTES, make_reply_key, open_reply, peek_reply
-from partner_sdk.sealing import seal
+from partner_sdk.wire.canonical import encode, parse_base64url, parse_time
+from partner_sdk.wire.envelope import SealContext
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.reply_message import MAX_REPLY_ENVELOPE_BYTES, make_reply_key, open_reply, peek_reply
+from partner_sdk.wire.sealing import seal
 from tests.contract.vector_files import FILES, bytes_of, cases_of, known_keys_of, mailbox_keys_of, result_of
 
 WORDS = return_code.load_return_words()

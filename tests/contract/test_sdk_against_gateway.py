@@ -10,20 +10,20 @@ import pytest
 
 from gateway.desk.vault import Vault
 from gateway.store.invitations import put_invitation
-from partner_sdk.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
-from partner_sdk.client import Partner as Client
+from partner_sdk.client.enrol import enrol
+from partner_sdk.client.partner import Partner as Client
+from partner_sdk.client.receipt_check import submission_of
 from partner_sdk.doctor import examine
-from partner_sdk.enrol import enrol
-from partner_sdk.enrolment import check_enrolment, enrolment_context, secret_sha256
-from partner_sdk.envelope import Envelope
 from partner_sdk.errors import NotAuthorisedError, RefusedError, TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.mailbox_message import message_sha256
-from partner_sdk.receipt_check import submission_of
-from partner_sdk.register import RegisterEntry
 from partner_sdk.report import parse_sealed_report
-from partner_sdk.statements import key_id_of
-from partner_sdk.submission import report_context
+from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
+from partner_sdk.wire.enrolment import check_enrolment, enrolment_context, secret_sha256
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.mailbox_message import message_sha256
+from partner_sdk.wire.register import RegisterEntry
+from partner_sdk.wire.statements import key_id_of
+from partner_sdk.wire.submission import report_context
 from tests.builders import (
     DAY,
     EXAMPLE_REPORT,

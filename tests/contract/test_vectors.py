@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from gateway.desk.vault import Vault
-from partner_sdk.canonical import encode, parse_base64url, parse_time
-from partner_sdk.envelope import MAX_ENVELOPE_BYTES, Envelope, SealContext
 from partner_sdk.key_files import KeyRole, new_key
-from partner_sdk.keys import parse_pin, verify_bundle
-from partner_sdk.signature_profile import check_claim, check_content_digest, parse_signature_headers
-from partner_sdk.submission import open_submission
+from partner_sdk.wire.canonical import encode, parse_base64url, parse_time
+from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope, SealContext
+from partner_sdk.wire.keys import parse_pin, verify_bundle
+from partner_sdk.wire.signature_profile import check_claim, check_content_digest, parse_signature_headers
+from partner_sdk.wire.submission import open_submission
 from tests.contract import make_vectors
 from tests.contract.make_vectors import FIXED, MAKERS, print_file
 from tests.contract.vector_files import EXPECTED_COUNTS, FILES, FOLDER, cases_of, result_of

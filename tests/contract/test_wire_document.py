@@ -5,10 +5,10 @@ from pathlib import Path
 
 from gateway.public.journey import FIELD_BY_NAME
 from gateway.public.returning import return_code
-from partner_sdk import envelope, padding, public_codes, reply_message, signature_profile
-from partner_sdk.keys import XWING_PUBLIC_KEY_BYTES
-from partner_sdk.signature_profile import COVERED_WITH_BODY
-from partner_sdk.statements import StatementKind
+from partner_sdk.wire import envelope, padding, public_codes, reply_message, signature_profile
+from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES
+from partner_sdk.wire.signature_profile import COVERED_WITH_BODY
+from partner_sdk.wire.statements import StatementKind
 from tests.contract.vector_files import FILES
 
 TEXT = (Path(__file__).resolve().parents[2] / "partner_sdk" / "WIRE.md").read_text(encoding="utf-8")

@@ -22,14 +22,14 @@ from gateway.desk.wiring import Desk, open_desk
 from gateway.intake import Accepted, NewReport
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.wiring import Gateway, make_gateway
-from partner_sdk.canonical import parse_base64url
-from partner_sdk.enrolment import EnrolmentPost, Invitation, seal_enrolment
-from partner_sdk.gateway_card import parse_gateway_card
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.keys import Environment, SealingKey, find_active_sealing_key
-from partner_sdk.public_report import PublicReport, encode_public_report
-from partner_sdk.sealing import seal
-from partner_sdk.submission import PUBLIC_SENDER, ClearFields, report_context
+from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, seal_enrolment
+from partner_sdk.wire.gateway_card import parse_gateway_card
+from partner_sdk.wire.keys import Environment, SealingKey, find_active_sealing_key
+from partner_sdk.wire.public_report import PublicReport, encode_public_report
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, report_context
 from tests.builders import (
     NOW,
     PUBLIC_ORIGIN,

@@ -11,7 +11,7 @@ from gateway.desk.casework.safe_contact import ContactWarning, list_open_ways, l
 from gateway.desk.views import contact as contact_words
 from gateway.desk.views.countries import spell_country
 from gateway.desk.wiring import Desk
-from partner_sdk.public_report import Meeting, SafeContact
+from partner_sdk.wire.public_report import Meeting, SafeContact
 from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_test_desk
 from tests.public_report_builders import make_contact, make_known_person, make_public_report
 

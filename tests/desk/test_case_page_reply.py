@@ -16,8 +16,8 @@ from gateway.desk.signoffs import WELSH_READER, Check, Signoffs
 from gateway.desk.store.schema import REPLY_MESSAGES
 from gateway.desk.views.reply_form import make_draft, make_mark, read_reply
 from gateway.desk.wiring import Desk
-from partner_sdk.public_codes import LANGUAGES
-from partner_sdk.reply_message import MAX_BODY_CHARACTERS
+from partner_sdk.wire.public_codes import LANGUAGES
+from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 from tests.desk.view_builders import (
     Browser,
     Clock,

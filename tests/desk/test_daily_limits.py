@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from gateway.desk.post_room.queue import count_by_state, list_newest
 from gateway.desk.post_room.sending import Posted, send_due
 from gateway.desk.store.schema import ALARMS, OUTGOING_POST
-from partner_sdk.canonical import format_time
+from partner_sdk.wire.canonical import format_time
 from tests.builders import DAY
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Mailbox, run_mail_server

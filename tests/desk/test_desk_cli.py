@@ -22,7 +22,7 @@ from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN, WRONG_USE, say, s
 from gateway.desk.wiring import open_desk
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.wiring import make_gateway, utc_now
-from partner_sdk.enrolment import parse_invitation
+from partner_sdk.wire.enrolment import parse_invitation
 from tests.builders import PUBLIC_ORIGIN, Partner, StillClock, make_clear_fields
 from tests.desk.desk_loop import Loop
 from tests.public_report_builders import make_contact, make_known_person

@@ -11,11 +11,11 @@ from gateway.desk.feedback import posting
 from gateway.desk.partnership.mailbox_post import write_message
 from gateway.desk.store.schema import MAILBOX_MESSAGES, PARTNERS
 from gateway.desk.wiring import Desk, open_desk, utc_now
-from partner_sdk.canonical import format_time, parse_base64url
-from partner_sdk.digest import parse_digest
 from partner_sdk.errors import TransportError
 from partner_sdk.key_files import KeyRole, new_key
-from partner_sdk.mailbox_message import peek_message
+from partner_sdk.wire.canonical import format_time, parse_base64url
+from partner_sdk.wire.digest import parse_digest
+from partner_sdk.wire.mailbox_message import peek_message
 from tests.desk.digest_builders import PARTNER
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 

@@ -14,7 +14,7 @@ from gateway.desk.feedback.records import find_record, list_records, make_digest
 from gateway.desk.feedback.tables import make_tables
 from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.store import DeskStore
-from partner_sdk.digest import Digest, parse_digest
+from partner_sdk.wire.digest import Digest, parse_digest
 from tests.desk.digest_builders import NOW, PARTNER, QUARTER, add_case, add_cases, clock, make_order, make_store
 
 DIGEST_ID = make_digest_id(partner=PARTNER, quarter=QUARTER)

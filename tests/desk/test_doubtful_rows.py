@@ -10,7 +10,7 @@ from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
 from gateway.desk.partnership.partners import approve_partner, suspend_partner
 from gateway.desk.store.schema import FORMER_PARTNER_KEYS
-from partner_sdk.canonical import format_time
+from partner_sdk.wire.canonical import format_time
 from tests.builders import DAY, NOW, make_clear_fields, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms, newest_statement, resign_newest, set_aside

@@ -8,9 +8,9 @@ import pytest
 from gateway.desk.collection import collect, reconcile
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.partnership import partners
-from partner_sdk.canonical import encode, parse_exact
 from partner_sdk.errors import FormatError
-from partner_sdk.feed_messages import (
+from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.feed_messages import (
     EnrolmentPage,
     EnrolmentRow,
     FeedStatus,

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from gateway.desk import feed_client
+from partner_sdk.client.transport import Timeouts, make_session
 from partner_sdk.errors import TransportError
-from partner_sdk.transport import Timeouts, make_session
 from tests.builders import Partner, StillClock
 from tests.slow_server import BEGINNINGS, slow_server
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from gateway.desk.casework.cases import get_case
 from gateway.desk.store import engine, open_store
 from gateway.desk.store.schema import CASES
-from partner_sdk.public_report import Meeting
+from partner_sdk.wire.public_report import Meeting
 from tests.desk.desk_loop import Loop
 
 

@@ -15,7 +15,7 @@ from gateway.desk.feedback.ledger import LedgerError, check_spend, commit_spend,
 from gateway.desk.feedback.tables import BUDGET_MICRO
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.schema import LEDGER
-from partner_sdk.digest import parse_digest
+from partner_sdk.wire.digest import parse_digest
 from tests.desk.digest_builders import NOW, PARTNER, QUARTER, add_cases, clock, make_order, make_store
 
 ROOT = Path(__file__).parents[2]

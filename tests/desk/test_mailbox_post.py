@@ -12,13 +12,13 @@ from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.partnership.mailbox_post import list_messages, post_message, post_waiting
 from gateway.desk.partnership.partners import PartnerError
 from gateway.desk.store.schema import MAILBOX_MESSAGES
-from partner_sdk.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.envelope import Envelope
 from partner_sdk.errors import LocalStateError, StatementError, TransportError
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
-from partner_sdk.keys import verify_keys
-from partner_sdk.mailbox_message import FIRST_PREVIOUS, MailboxMessage, message_sha256, open_message
-from partner_sdk.statements import SignedStatement
+from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.keys import verify_keys
+from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, MailboxMessage, message_sha256, open_message
+from partner_sdk.wire.statements import SignedStatement
 from tests.builders import Partner
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.wsgi_transport import WsgiTransport

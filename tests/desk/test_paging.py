@@ -10,9 +10,9 @@ import pytest
 from gateway.desk.carrying.post_settings import PagerConfig
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.paging.pages import Paged, list_pager_warnings, send_pages
-from partner_sdk.canonical import format_time, parse_base64url, parse_time
-from partner_sdk.page_notice import PageNotice, open_page
-from partner_sdk.public_report import Meeting
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
+from partner_sdk.wire.page_notice import PageNotice, open_page
+from partner_sdk.wire.public_report import Meeting
 from tests.builders import NOW, make_clear_fields
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Posts, run_mail_server, run_receiver

@@ -18,8 +18,9 @@ from gateway.desk.partnership.partners import (
     write_invitation,
 )
 from gateway.desk.store.schema import ENROLMENTS, INVITATIONS
-from partner_sdk.canonical import encode, parse_base64url, parse_exact, to_base64url
-from partner_sdk.enrolment import (
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
+from partner_sdk.wire.enrolment import (
     EnrolmentBox,
     EnrolmentPost,
     Invitation,
@@ -28,9 +29,8 @@ from partner_sdk.enrolment import (
     seal_enrolment,
     secret_sha256,
 )
-from partner_sdk.envelope import Envelope, SealContext
-from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.sealing import seal
+from partner_sdk.wire.envelope import Envelope, SealContext
+from partner_sdk.wire.sealing import seal
 from tests.builders import PUBLIC_ORIGIN, Partner, raw_public_key
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 

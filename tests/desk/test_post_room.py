@@ -11,8 +11,8 @@ import pytest
 from gateway.desk.post_room import sending
 from gateway.desk.post_room.sending import Posted, check_post_room, send_due
 from gateway.desk.store.schema import METADATA, OUTGOING_POST
-from partner_sdk.canonical import format_time, parse_time
 from partner_sdk.key_files import KeyRole
+from partner_sdk.wire.canonical import format_time, parse_time
 from tests.builders import NOW
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Mailbox, run_mail_server, run_receiver

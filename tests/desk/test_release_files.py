@@ -15,7 +15,7 @@ from gateway.desk.replying.reply_templates import load_texts
 from gateway.desk.signoffs import SIGNOFFS_FILE, WELSH_READER, Check, Signoffs, is_checked, load_signoffs
 from gateway.desk.starting import check_release
 from gateway.web.settings import SettingsError
-from partner_sdk.public_codes import LANGUAGES, WELSH
+from partner_sdk.wire.public_codes import LANGUAGES, WELSH
 from tests.desk.desk_loop import Loop
 
 

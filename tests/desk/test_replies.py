@@ -23,12 +23,12 @@ from gateway.desk.return_post.messages import READ, REPLIED_BY_RETURN_CODE, REPL
 from gateway.desk.return_post.sending import send_replies
 from gateway.desk.store.schema import AUDIT, REPLY_MESSAGES
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import parse_base64url
-from partner_sdk.envelope import Envelope
 from partner_sdk.errors import OpeningError
-from partner_sdk.feed_messages import ReplyPostItem, ReplyResult
-from partner_sdk.keys import verify_keys
-from partner_sdk.reply_message import MAX_BODY_CHARACTERS, ReplyMessage, open_reply, reply_context
+from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.feed_messages import ReplyPostItem, ReplyResult
+from partner_sdk.wire.keys import verify_keys
+from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, ReplyMessage, open_reply, reply_context
 from tests.desk.view_builders import (
     Clock,
     add_sealed_case,

@@ -14,9 +14,9 @@ from gateway.desk.replying.replies import ReplyDraft, ReplyError, write_reply
 from gateway.desk.return_post.messages import list_waiting, list_written
 from gateway.desk.return_post.sending import send_replies
 from gateway.store.return_places import put_return_place
-from partner_sdk.canonical import to_base64url
 from partner_sdk.errors import ConflictError
-from partner_sdk.feed_messages import ReplyPostItem
+from partner_sdk.wire.canonical import to_base64url
+from partner_sdk.wire.feed_messages import ReplyPostItem
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed, open_by_code

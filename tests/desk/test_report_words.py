@@ -11,10 +11,10 @@ from gateway.desk.views import words
 from gateway.desk.views.contact import make_contact_block
 from gateway.desk.views.content import make_sections
 from gateway.desk.views.report_words import PUBLIC_WORDS, get_industry_words
-from partner_sdk.public_codes import CONTACT_WAYS, MEETS_SOON, REGIONS
-from partner_sdk.public_report import Meeting, PublicReport
 from partner_sdk.report import Completeness, SealedIndustryReport, make_sealed_report, parse_report
 from partner_sdk.report.outline import is_not_held
+from partner_sdk.wire.public_codes import CONTACT_WAYS, MEETS_SOON, REGIONS
+from partner_sdk.wire.public_report import Meeting, PublicReport
 from tests.builders import FULL_REPORT, make_clear_fields, make_industry_report
 from tests.public_report_builders import make_child_details, make_contact, make_known_person, make_public_report
 

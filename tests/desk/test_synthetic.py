@@ -15,7 +15,7 @@ from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.store.schema import CASES, REPORTS, STAGES
 from gateway.desk.synthetic import SyntheticError, make_synthetic_cases
 from gateway.desk.wiring import Desk
-from partner_sdk.digest import parse_digest, render_csv, render_table
+from partner_sdk.wire.digest import parse_digest, render_csv, render_table
 from tests.desk.digest_builders import PARTNER, QUARTER, make_order
 from tests.desk.view_builders import Clock, make_test_desk
 

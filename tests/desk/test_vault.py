@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.desk.vault import Vault, load_vault
-from partner_sdk.canonical import parse_base64url
-from partner_sdk.envelope import ENC_BYTES, Envelope, SealContext
 from partner_sdk.errors import LocalStateError, OpeningError
 from partner_sdk.key_files import KeyRole, load_xwing_private_key, write_key_file
-from partner_sdk.sealing import seal
+from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.envelope import ENC_BYTES, Envelope, SealContext
+from partner_sdk.wire.sealing import seal
 from tests.builders import make_key, sealing_key_of
 
 KEY_FILE = make_key(KeyRole.SEALING, name="vault")

@@ -17,7 +17,7 @@ from gateway.desk.carrying.mails import make_mail
 from gateway.desk.carrying.post_settings import PostRoomConfig
 from gateway.desk.carrying.text_messages import is_country_open
 from gateway.desk.post_room.who_may_get_note import find_note_channel, get_note_kind
-from partner_sdk.public_report import PublicReport
+from partner_sdk.wire.public_report import PublicReport
 from tests.builders import NOW, make_clear_fields
 from tests.public_report_builders import make_contact, make_known_person, make_public_report
 

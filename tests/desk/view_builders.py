@@ -18,17 +18,17 @@ from gateway.desk.keyring.bootstrap import make_desk
 from gateway.desk.store.schema import CASES, PARTNERS, REPORTS, SEALING_KEYS
 from gateway.desk.views.start_links import make_start_link
 from gateway.desk.wiring import Desk, open_desk
-from partner_sdk.canonical import format_time, parse_time, to_base64url
-from partner_sdk.envelope import Envelope
-from partner_sdk.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
 from partner_sdk.key_files import load_xwing_private_key, xwing_public_bytes
-from partner_sdk.keys import make_sealing_key
-from partner_sdk.padding import unpad
-from partner_sdk.public_report import encode_public_report
-from partner_sdk.reference import make_reference
-from partner_sdk.reply_message import reply_context
-from partner_sdk.sealing import make_suite, seal
-from partner_sdk.submission import ClearFields, report_context
+from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
+from partner_sdk.wire.keys import make_sealing_key
+from partner_sdk.wire.padding import unpad
+from partner_sdk.wire.public_report import encode_public_report
+from partner_sdk.wire.reference import make_reference
+from partner_sdk.wire.reply_message import reply_context
+from partner_sdk.wire.sealing import make_suite, seal
+from partner_sdk.wire.submission import ClearFields, report_context
 from tests.desk.digest_builders import PARTNER
 from tests.public_report_builders import make_contact, make_public_report
 

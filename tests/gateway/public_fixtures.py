@@ -14,9 +14,9 @@ from flask.sessions import SecureCookieSessionInterface
 from gateway.config import LimitsConfig
 from gateway.public.visiting.drafts import Draft, make_journey_keys, open_draft
 from gateway.wiring import Gateway
-from partner_sdk.canonical import parse_base64url
 from partner_sdk.key_files import KeyRole
-from partner_sdk.public_report import PublicReport
+from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.public_report import PublicReport
 from tests.builders import DAY, NOW, House, Partner, make_house, sealing_key_of
 from tests.gateway.public_person import Person, open_public_reports
 

@@ -10,14 +10,14 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import Client, TestResponse
 
 from gateway.wiring import Gateway
-from partner_sdk.canonical import parse_base64url
-from partner_sdk.envelope import Envelope
-from partner_sdk.intake import peek_intake
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
-from partner_sdk.padding import unpad
-from partner_sdk.public_report import PublicReport, parse_public_report
-from partner_sdk.sealing import make_suite
-from partner_sdk.submission import report_context
+from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.padding import unpad
+from partner_sdk.wire.public_report import PublicReport, parse_public_report
+from partner_sdk.wire.sealing import make_suite
+from partner_sdk.wire.submission import report_context
 from tests.builders import PUBLIC_ORIGIN, House
 
 # What the shortest path is answered with here; the pages that need no answer are passed by.

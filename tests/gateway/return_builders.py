@@ -4,11 +4,11 @@ import re
 from typing import Any, Literal
 
 from gateway.public.returning.return_code import DerivationQueue
-from partner_sdk.canonical import make_report_id, to_base64url
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.public_report import PublicReport
-from partner_sdk.reply_message import ReplyMessage, make_reply_key, reply_context, sign_reply
-from partner_sdk.sealing import seal
+from partner_sdk.wire.canonical import make_report_id, to_base64url
+from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.reply_message import ReplyMessage, make_reply_key, reply_context, sign_reply
+from partner_sdk.wire.sealing import seal
 from tests.builders import NOW
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import Person, read_title

@@ -13,7 +13,7 @@ from gateway.intake import NewReport
 from gateway.store import Store
 from gateway.store.creation import make_store
 from gateway.wiring import Gateway, make_gateway
-from partner_sdk.submission import PUBLIC_SENDER
+from partner_sdk.wire.submission import PUBLIC_SENDER
 from tests.builders import NOW, Agency, House, Partner, make_box, make_clear_fields, sign_for_envelope
 
 ROOT = Path(__file__).parents[2]

@@ -18,9 +18,9 @@ from gateway.cli import DONE, FAULT, WRONG_USE, choose_listeners, main, make_lis
 from gateway.config import ListenerConfig, load_config, write_config
 from gateway.doctor import examine
 from gateway.web.serving import ServingError
-from partner_sdk.canonical import encode, parse_exact
-from partner_sdk.gateway_card import GatewayCard, ReceiptKey
 from partner_sdk.key_files import KeyRole, read_key_file, write_key_file
+from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.gateway_card import GatewayCard, ReceiptKey
 from tests.builders import Agency, House, make_house, make_key
 from tests.gateway.process_watch import find_free_port, find_living, is_gone, is_listening, wait_until
 

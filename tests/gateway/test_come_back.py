@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from gateway.public.returning.return_code import load_return_words
-from partner_sdk.canonical import make_report_id, to_base64url
 from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.canonical import make_report_id, to_base64url
 from tests.builders import NOW, Agency
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import read_title

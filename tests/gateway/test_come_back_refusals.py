@@ -10,11 +10,11 @@ from gateway.limits import LimitState
 from gateway.public.returning import return_code
 from gateway.public.returning.way_back import RETURN_DAYS
 from gateway.store.housekeeping import clean_store
-from partner_sdk.canonical import make_report_id, parse_base64url, to_base64url
-from partner_sdk.envelope import Envelope, SealContext
 from partner_sdk.key_files import load_xwing_private_key
-from partner_sdk.reply_message import place_context, reply_context
-from partner_sdk.sealing import make_suite
+from partner_sdk.wire.canonical import make_report_id, parse_base64url, to_base64url
+from partner_sdk.wire.envelope import Envelope, SealContext
+from partner_sdk.wire.reply_message import place_context, reply_context
+from partner_sdk.wire.sealing import make_suite
 from tests.builders import NOW
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
 from tests.gateway.public_person import list_files, read_title

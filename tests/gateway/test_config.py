@@ -14,9 +14,9 @@ from gateway.config import (
 )
 from gateway.key_folder import ForeignKeyError
 from gateway.web.settings import SettingsError, check_origin, read_settings
+from partner_sdk.client.transport import check_origin as check_origin_of_a_client
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import KeyRole, write_key_file
-from partner_sdk.transport import check_origin as check_origin_of_a_client
 from tests.builders import Agency, House, make_house, make_key
 
 FOREIGN_ROLES = [role for role in KeyRole if role not in {KeyRole.RECEIPT, KeyRole.COOKIE}]

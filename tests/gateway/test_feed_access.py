@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from gateway.feed import ROUTES
-from partner_sdk import problems
-from partner_sdk.canonical import encode
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import encode
 from tests.builders import FEED_ORIGIN, PUBLIC_ORIGIN, Agency, Door, House, Partner, sign_request
 from tests.problem_shape import check_problem
 

@@ -7,10 +7,10 @@ import pytest
 
 from gateway.feed.get_reports import MAX_REPORTS
 from gateway.store.enrolments import add_enrolment
-from partner_sdk import problems
-from partner_sdk.canonical import encode, make_report_id, to_base64url
-from partner_sdk.envelope import Envelope
-from partner_sdk.intake import peek_intake
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.intake import peek_intake
 from tests.builders import FEED_ORIGIN, NOW, Door, House, Partner, SealedReport, make_box, seal_report
 from tests.problem_shape import check_problem
 

@@ -3,12 +3,12 @@
 import pytest
 
 from gateway.store.return_places import put_return_place
-from partner_sdk import problems
-from partner_sdk.canonical import make_report_id, to_base64url
-from partner_sdk.feed_messages import MAX_REPLIES, MAX_REPLIES_BODY_BYTES
-from partner_sdk.problems import Problem
-from partner_sdk.reference import make_reference
-from partner_sdk.reply_message import MAX_REPLY_ENVELOPE_BYTES
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import make_report_id, to_base64url
+from partner_sdk.wire.feed_messages import MAX_REPLIES, MAX_REPLIES_BODY_BYTES
+from partner_sdk.wire.problems import Problem
+from partner_sdk.wire.reference import make_reference
+from partner_sdk.wire.reply_message import MAX_REPLY_ENVELOPE_BYTES
 from tests.builders import DAY, FEED_ORIGIN, NOW, Door, House, make_box
 from tests.problem_shape import check_problem
 

@@ -7,12 +7,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.industry.post_enrol import MAX_BODY_BYTES
 from gateway.store.invitations import put_invitation
-from partner_sdk import problems
-from partner_sdk.canonical import encode, format_time, parse_base64url, to_base64url
-from partner_sdk.enrolment import MAX_ENROLMENT_BYTES, EnrolmentPost, Invitation, seal_enrolment, secret_sha256
 from partner_sdk.key_files import KeyRole
-from partner_sdk.keys import SealingKey
-from partner_sdk.problems import Problem
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
+from partner_sdk.wire.enrolment import MAX_ENROLMENT_BYTES, EnrolmentPost, Invitation, seal_enrolment, secret_sha256
+from partner_sdk.wire.keys import SealingKey
+from partner_sdk.wire.problems import Problem
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Door, House, Partner, make_box, make_house, raw_public_key
 from tests.problem_shape import check_problem
 

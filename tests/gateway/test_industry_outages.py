@@ -9,7 +9,7 @@ from limits.storage import MemoryStorage
 
 from gateway.config import LimitsConfig
 from gateway.wiring import Gateway
-from partner_sdk import problems
+from partner_sdk.wire import problems
 from tests.builders import Door, House, Partner, SealedReport, make_house, seal_report
 from tests.problem_shape import check_problem
 

@@ -6,11 +6,11 @@ import pytest
 
 from gateway.store.collection import set_stage
 from gateway.store.mailbox import post_message
-from partner_sdk import problems
-from partner_sdk.canonical import encode, make_report_id, to_base64url
-from partner_sdk.intake import peek_intake
-from partner_sdk.keys import verify_bundle
 from partner_sdk.report import report_schema
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
+from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.keys import verify_bundle
 from tests.builders import NOW, Agency, Door, House, Partner, make_box, make_house, seal_report, sign_request
 from tests.problem_shape import check_problem
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from partner_sdk import problems
-from partner_sdk.canonical import encode, to_base64url
-from partner_sdk.problems import Problem
-from partner_sdk.statements import StatementKind, parse_statement, sign_statement
-from partner_sdk.submission import MAX_REPORT_BODY_BYTES, ReportPost
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import encode, to_base64url
+from partner_sdk.wire.problems import Problem
+from partner_sdk.wire.statements import StatementKind, parse_statement, sign_statement
+from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost
 from tests.builders import Agency, Door, House, Partner, SealedReport, seal_report, sign_for_envelope, sign_request
 from tests.problem_shape import check_problem
 

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 import requests
 
+from partner_sdk.client.transport import Transport
 from partner_sdk.errors import ConflictError, NotAuthorisedError, RefusedError
-from partner_sdk.replies import ServiceStatus
-from partner_sdk.transport import Transport
+from partner_sdk.wire.replies import ServiceStatus
 from tests.builders import PUBLIC_ORIGIN, House, Partner, seal_report
 from tests.wsgi_transport import WsgiTransport
 

@@ -11,10 +11,10 @@ import pytest
 import gateway.key_state
 from gateway.key_state import RETRY_AFTER, KeyState
 from gateway.store import Store
-from partner_sdk.canonical import format_time, parse_base64url
 from partner_sdk.errors import KeySetError, RegisterError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.keys import SealingKey
+from partner_sdk.wire.canonical import format_time, parse_base64url
+from partner_sdk.wire.keys import SealingKey
 from tests.builders import DAY, NOW, Agency, Partner, StillClock, verify_key_of
 from tests.gateway.store_builders import new_store, open_raw
 
@@ -91,8 +91,8 @@ def swap_signature(agency: Agency) -> bytes:
     """Return a bundle whose key set carries the signature of another key set."""
     import msgspec
 
-    from partner_sdk.canonical import encode
-    from partner_sdk.keys import KeySetBundle
+    from partner_sdk.wire.canonical import encode
+    from partner_sdk.wire.keys import KeySetBundle
 
     wanted = msgspec.json.decode(agency.bundle(serial=7), type=KeySetBundle)
     other = msgspec.json.decode(agency.bundle(serial=6), type=KeySetBundle)

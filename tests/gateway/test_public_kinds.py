@@ -6,8 +6,8 @@ import pytest
 
 from gateway.guidance.advice import KINDS
 from gateway.public.journey import FIELD_BY_NAME, KIND_OPTIONS, TYPED, Field, get_priority
-from partner_sdk.public_report import LIST_MAX
-from partner_sdk.submission import ClearFields
+from partner_sdk.wire.public_report import LIST_MAX
+from partner_sdk.wire.submission import ClearFields
 
 # requirements.md, table 7, with the way on that the paper leaves open.
 ANNEX_A = {

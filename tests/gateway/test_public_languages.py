@@ -7,7 +7,7 @@ import pytest
 from gateway.public.journey import FIELD_BY_NAME, TYPED, list_path
 from gateway.public.journey.places import SIDE_PATHS
 from gateway.public.wording import load_wording
-from partner_sdk.public_codes import LANGUAGES
+from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import SHORT_ANSWERS, Person, read_form, read_title
 from tests.gateway.public_walks import LONG_WAY, flatten

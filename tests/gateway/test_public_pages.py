@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 import gateway.public
 from gateway.public.journey import SCREENS
 from gateway.public.journey.places import SIDE_PATHS
-from partner_sdk.public_codes import LANGUAGES
+from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
 from tests.gateway.public_person import SHORT_ANSWERS, Person, read_title

@@ -6,7 +6,7 @@ What the desk makes of them is in tests/whole/test_rows_at_the_desk.py.
 import pytest
 
 from gateway.guidance.signposts import load_signposts
-from partner_sdk.public_report import PublicReport
+from partner_sdk.wire.public_report import PublicReport
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import Person, read_title
 from tests.gateway.public_walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERSEAS, UNDER_18, URGENT, ScreenAnswers

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import gateway.public
 from gateway.public.journey import FIELD_BY_NAME, SCREENS
-from partner_sdk.public_codes import LANGUAGES
+from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import Person

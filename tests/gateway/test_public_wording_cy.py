@@ -11,7 +11,7 @@ import pytest
 
 from gateway.guidance.advice import AUDIENCES, load_advice
 from gateway.public.wording import WORDING_FOLDER, load_wording
-from partner_sdk.public_codes import LANGUAGES
+from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.welsh_words import drop_voice, end_sentence, get_lix, is_code, walk, words_of
 from tests.reading_level import MOST_WORDS_IN_A_SENTENCE, PROSE_WORDS, sentences_of
 

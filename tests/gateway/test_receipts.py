@@ -7,10 +7,10 @@ import pytest
 
 from gateway.receipts import ReceiptSigner
 from partner_sdk.errors import StatementError
-from partner_sdk.intake import FIRST_PREVIOUS, IntakeStatement, verify_intake
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.keys import Environment
-from partner_sdk.reference import parse_reference
+from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, verify_intake
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.reference import parse_reference
 from tests.builders import NOW, Agency, make_clear_fields, verify_key_of
 
 

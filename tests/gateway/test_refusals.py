@@ -7,10 +7,11 @@ import pytest
 from gateway import intake
 from gateway.refusals import TABLE, _find_faults, get_problem
 from gateway.store import enrolments, failures, invitations, mailbox, replies
-from partner_sdk import errors, problems
-from partner_sdk.canonical import parse_exact
+from partner_sdk import errors
 from partner_sdk.errors import FormatError
-from partner_sdk.submission import ReportPost
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import parse_exact
+from partner_sdk.wire.submission import ReportPost
 
 # Errors that no door of the gateway can meet: they belong to the partner's side or are a problem already.
 ELSEWHERE = {

@@ -24,11 +24,11 @@ from gateway.public.returning.return_code import (
     make_reply_public_key,
     make_return_codes,
 )
-from partner_sdk.canonical import make_report_id
 from partner_sdk.key_files import load_xwing_private_key
-from partner_sdk.padding import unpad
-from partner_sdk.reply_message import make_reply_key, reply_context
-from partner_sdk.sealing import make_suite, seal
+from partner_sdk.wire.canonical import make_report_id
+from partner_sdk.wire.padding import unpad
+from partner_sdk.wire.reply_message import make_reply_key, reply_context
+from partner_sdk.wire.sealing import make_suite, seal
 from tests.builders import NOW
 
 WORDS = load_return_words()

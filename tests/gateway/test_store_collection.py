@@ -22,8 +22,8 @@ from gateway.store.collection import (
 from gateway.store.housekeeping import KEEP_COLLECTED, Forgotten, clean_store
 from gateway.store.mailbox import acknowledge_message, post_message
 from gateway.wiring import Gateway
-from partner_sdk.canonical import parse_base64url
-from partner_sdk.envelope import Envelope
+from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.envelope import Envelope
 from tests.builders import DAY, NOW, Agency, House, Partner
 from tests.gateway.store_builders import new_industry_report, open_raw
 

@@ -14,7 +14,7 @@ from gateway.store.return_places import (
     put_return_place,
     sweep_return_places,
 )
-from partner_sdk.canonical import make_report_id
+from partner_sdk.wire.canonical import make_report_id
 from tests.builders import DAY, NOW
 from tests.gateway.store_builders import new_store
 

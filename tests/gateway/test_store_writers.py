@@ -15,7 +15,7 @@ from gateway.store import StorageUnavailableError
 from gateway.store.collection import list_links, list_waiting
 from gateway.store.writer_lock import WriterLock
 from gateway.wiring import Gateway
-from partner_sdk.intake import FIRST_PREVIOUS, peek_intake, verify_intake
+from partner_sdk.wire.intake import FIRST_PREVIOUS, peek_intake, verify_intake
 from tests.builders import NOW, House, Partner
 from tests.gateway.store_builders import (
     finish_process,

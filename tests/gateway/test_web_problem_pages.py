@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from gateway.web.problem_pages import use_html_error
-from partner_sdk.problems import PROBLEMS, Problem
+from partner_sdk.wire.problems import PROBLEMS, Problem
 from tests.gateway.web_builders import JSON_BYTES, MARKER, ORIGIN, call, make_test_app
 
 TOO_LARGE = {"data": b"x" * (JSON_BYTES + 1), "content_type": "application/json"}

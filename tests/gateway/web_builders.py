@@ -15,8 +15,8 @@ from gateway.web.logs import AllowListFormatter
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.web.web_app import WebApp, finish_web_app, make_web_app
-from partner_sdk import problems
 from partner_sdk.errors import FieldFault
+from partner_sdk.wire import problems
 
 ORIGIN = "https://report.example"
 FORM_BYTES = 2_000

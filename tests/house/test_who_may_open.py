@@ -12,8 +12,8 @@ from tests.house.sources import files, module_of
 
 # What a return code opens, for who has typed its words: the gateway itself could not (docs/decisions/0010).
 MAY_DECRYPT_A_REPLY = {"gateway.public.returning.replies"}
-MAY_DECRYPT_A_BOX = {"gateway.desk.vault", "partner_sdk.mailbox"} | MAY_DECRYPT_A_REPLY
-MAY_ENCRYPT_A_BOX = {"partner_sdk.sealing"}
+MAY_DECRYPT_A_BOX = {"gateway.desk.vault", "partner_sdk.client.mailbox"} | MAY_DECRYPT_A_REPLY
+MAY_ENCRYPT_A_BOX = {"partner_sdk.wire.sealing"}
 # Symmetric drafts: opened under a key that only the person's session cookie holds.
 # A visit's state in that cookie: no word of a report, sealed against whoever reads the cookie.
 MAY_DECRYPT_A_DRAFT = {"gateway.public.visiting.drafts", "gateway.public.visiting.visit_state"}
@@ -69,7 +69,7 @@ def test_only_sealing_and_the_drafts_encrypt() -> None:
 
 
 def test_only_the_vault_takes_purpose_report_context_or_enrol_when_it_opens() -> None:
-    for module in ("partner_sdk.mailbox", *MAY_DECRYPT_A_REPLY):
+    for module in ("partner_sdk.client.mailbox", *MAY_DECRYPT_A_REPLY):
         assert not texts_of(module) & {"report", "context", "enrol"}
         assert not EVERYWHERE[module] & {"report_context", "enrolment_context"}
         assert contexts_built_in(module) == 0
@@ -112,13 +112,13 @@ def count_calls(source: str, name: str) -> int:
 @pytest.mark.parametrize(
     "way",
     [
-        "from partner_sdk.reply_message import place_context",
-        "from partner_sdk.reply_message import place_context as somewhere",
-        "import partner_sdk.reply_message\npartner_sdk.reply_message.place_context(environment='live', reference='x')",
-        "from partner_sdk import reply_message as letters\nletters.place_context",
-        "def open_it():\n    from partner_sdk.reply_message import place_context",
-        "import importlib\ngetattr(importlib.import_module('partner_sdk.reply_message'), 'place_context')",
-        "import partner_sdk.reply_message as letters\nvars(letters)['place_context']",
+        "from partner_sdk.wire.reply_message import place_context",
+        "from partner_sdk.wire.reply_message import place_context as somewhere",
+        "import partner_sdk.wire.reply_message\npartner_sdk.wire.reply_message.place_context(environment='live')",
+        "from partner_sdk.wire import reply_message as letters\nletters.place_context",
+        "def open_it():\n    from partner_sdk.wire.reply_message import place_context",
+        "import importlib\ngetattr(importlib.import_module('partner_sdk.wire.reply_message'), 'place_context')",
+        "import partner_sdk.wire.reply_message as letters\nvars(letters)['place_context']",
     ],
 )
 def test_search_finds_a_name_however_a_file_comes_by_it(way: str) -> None:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.store.mailbox import post_message
-from partner_sdk.canonical import format_time, make_report_id, parse_base64url, to_base64url
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.mailbox_message import (
+from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
+from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
     MailboxItem,
     MailboxMessage,
@@ -14,7 +14,7 @@ from partner_sdk.mailbox_message import (
     message_sha256,
     sign_message,
 )
-from partner_sdk.sealing import seal
+from partner_sdk.wire.sealing import seal
 from tests.builders import NOW, Agency, House, Partner, sealing_key_of
 
 

@@ -10,11 +10,11 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
-from partner_sdk.digest import Digest, DigestAdvice, DigestTable, make_cell, make_exact_cell
-from partner_sdk.enrolment import Invitation
+from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.client.transport import make_session
 from partner_sdk.key_files import write_key_file
-from partner_sdk.partner_state import PARTNER_ROLES, PartnerState
-from partner_sdk.transport import make_session
+from partner_sdk.wire.digest import Digest, DigestAdvice, DigestTable, make_cell, make_exact_cell
+from partner_sdk.wire.enrolment import Invitation
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Partner
 
 Answer = tuple[int, Mapping[str, str], bytes] | BaseException

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk.canonical import (
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import (
     check_report_id,
     encode,
     format_time,
@@ -17,7 +18,6 @@ from partner_sdk.canonical import (
     parse_time,
     to_base64url,
 )
-from partner_sdk.errors import FormatError
 
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.canonical import encode
 from partner_sdk.cli import main
-from partner_sdk.cli_advice import NOT_KNOWN, describe
-from partner_sdk.cli_output import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED
-from partner_sdk.cli_reports import EMERGENCY
+from partner_sdk.client.advice import NOT_KNOWN, describe
+from partner_sdk.commands.frame import EMERGENCY
+from partner_sdk.commands.output import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED
 from partner_sdk.errors import KeySetError, MailboxError
+from partner_sdk.wire.canonical import encode
 from tests.builders import EXAMPLE_REPORT, PUBLIC_ORIGIN, Agency, House, Partner
 from tests.sdk.sdk_builders import ScriptedGateway, make_invitation, make_state
 from tests.sdk.test_sdk_cli import Terminal

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from partner_sdk.canonical import encode
 from partner_sdk.cli import main
-from partner_sdk.cli_output import Speaker
-from partner_sdk.cli_surroundings import Surroundings
+from partner_sdk.commands.output import Speaker
+from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.errors import LocalStateError
+from partner_sdk.wire.canonical import encode
 from tests.builders import Agency, StillClock
 from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
 

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from gateway.desk.vault import Vault
-from partner_sdk.canonical import encode, format_time, parse_base64url, to_base64url
-from partner_sdk.client import Partner as Client
-from partner_sdk.envelope import Envelope
+from partner_sdk.client.mailbox import OpenedMessage
+from partner_sdk.client.partner import Partner as Client
+from partner_sdk.client.receipt_check import submission_of
 from partner_sdk.errors import (
     ConflictError,
     FormatError,
@@ -24,13 +24,13 @@ from partner_sdk.errors import (
     TransportError,
     UnavailableError,
 )
-from partner_sdk.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.mailbox import OpenedMessage
-from partner_sdk.mailbox_message import MailboxMessage
-from partner_sdk.receipt_check import submission_of
 from partner_sdk.report import parse_sealed_report
-from partner_sdk.submission import ReportPost, clear_fields_of, open_submission, report_context
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
+from partner_sdk.wire.mailbox_message import MailboxMessage
+from partner_sdk.wire.submission import ReportPost, clear_fields_of, open_submission, report_context
 from tests.builders import (
     DAY,
     EXAMPLE_REPORT,

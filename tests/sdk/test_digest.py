@@ -6,8 +6,9 @@ import io
 import msgspec
 import pytest
 
-from partner_sdk.canonical import encode
-from partner_sdk.digest import (
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.digest import (
     Digest,
     DigestAdvice,
     DigestTable,
@@ -22,7 +23,6 @@ from partner_sdk.digest import (
     render_json,
     render_table,
 )
-from partner_sdk.errors import FormatError
 
 
 def make_digest(**changes: object) -> Digest:

@@ -7,17 +7,8 @@ import msgspec
 import pytest
 
 from gateway.desk.vault import Vault
-from partner_sdk.canonical import encode, parse_base64url, to_base64url
-from partner_sdk.enrol import enrol
-from partner_sdk.enrolment import (
-    EnrolmentPost,
-    Invitation,
-    check_enrolment,
-    enrolment_context,
-    parse_invitation,
-    secret_sha256,
-)
-from partner_sdk.envelope import Envelope
+from partner_sdk.client.enrol import enrol
+from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.errors import (
     EnrolmentError,
     KeySetError,
@@ -27,8 +18,17 @@ from partner_sdk.errors import (
     UnavailableError,
 )
 from partner_sdk.key_files import KeyRole
-from partner_sdk.partner_state import PARTNER_ROLES, PartnerState
-from partner_sdk.problems import MEDIA_TYPE, UNKNOWN_INVITATION
+from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
+from partner_sdk.wire.enrolment import (
+    EnrolmentPost,
+    Invitation,
+    check_enrolment,
+    enrolment_context,
+    parse_invitation,
+    secret_sha256,
+)
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.problems import MEDIA_TYPE, UNKNOWN_INVITATION
 from tests.builders import DAY, NOW, Agency, Partner, StillClock
 from tests.sdk.sdk_builders import Answer, ScriptedGateway, make_invitation, session_for
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk.envelope import (
+from partner_sdk.errors import EnvelopeError
+from partner_sdk.wire.envelope import (
     HEADER_BYTES,
     MAX_ENVELOPE_BYTES,
     OVERHEAD_BYTES,
     Envelope,
     SealContext,
 )
-from partner_sdk.errors import EnvelopeError
 
 GOOD = bytes([1]) + b"keykeyid" + struct.pack(">HHH", 0x647A, 1, 2) + bytes(1120 + 16 + 5)
 CONTEXT = SealContext(

@@ -50,14 +50,17 @@ def test_import_loads_no_module_of_the_package_and_no_library() -> None:
     ["signature_profile", "keys", "sealing", "submission", "intake", "problems", "reply_message", "public_report"],
 )
 def test_core_that_the_gateway_imports_loads_no_client(module: str) -> None:
-    loaded = run(f"import sys, partner_sdk.{module}\nprint(*sorted(sys.modules))").split()
-    assert f"partner_sdk.{module}" in loaded
+    loaded = run(f"import sys, partner_sdk.wire.{module}\nprint(*sorted(sys.modules))").split()
+    assert f"partner_sdk.wire.{module}" in loaded
     assert [name for name in loaded if name.split(".")[0] in HEAVY] == []
 
 
 def test_codes_of_the_public_report_load_nothing_else_of_the_package() -> None:
-    loaded = run("import sys, partner_sdk.public_codes\nprint(*sorted(sys.modules))").split()
-    assert {name for name in loaded if name.startswith("partner_sdk.")} == {"partner_sdk.public_codes"}
+    loaded = run("import sys, partner_sdk.wire.public_codes\nprint(*sorted(sys.modules))").split()
+    assert {name for name in loaded if name.startswith("partner_sdk.")} == {
+        "partner_sdk.wire",
+        "partner_sdk.wire.public_codes",
+    }
     assert [name for name in loaded if name.split(".")[0] in (*HEAVY, "msgspec", "cryptography")] == []
 
 

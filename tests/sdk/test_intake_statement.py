@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk.canonical import format_time
 from partner_sdk.errors import FormatError, StatementError
-from partner_sdk.intake import FIRST_PREVIOUS, IntakeStatement, peek_intake, sign_intake, verify_intake, verify_receipt
 from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.intake import (
+    FIRST_PREVIOUS,
+    IntakeStatement,
+    peek_intake,
+    sign_intake,
+    verify_intake,
+    verify_receipt,
+)
 from tests.builders import DAY, NOW, Agency, Partner, make_key, seal_report, verify_key_of
 
 AGENCY = Agency()

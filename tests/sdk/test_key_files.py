@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk.canonical import encode, parse_base64url, to_base64url
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import (
     KeyFile,
@@ -25,8 +24,9 @@ from partner_sdk.key_files import (
     write_key_file,
     xwing_public_bytes,
 )
-from partner_sdk.keys import sealing_key_id
-from partner_sdk.statements import key_id_of, public_bytes
+from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
+from partner_sdk.wire.keys import sealing_key_id
+from partner_sdk.wire.statements import key_id_of, public_bytes
 
 CREATED_AT = "2026-11-25T08:30:00Z"
 SEED = bytes(range(32))

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk.canonical import encode, format_time, to_base64url
 from partner_sdk.errors import KeySetError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.keys import (
+from partner_sdk.wire.canonical import encode, format_time, to_base64url
+from partner_sdk.wire.keys import (
     Delegation,
     KeySet,
     KeySetBundle,
@@ -25,7 +25,7 @@ from partner_sdk.keys import (
     verify_bundle,
     verify_keys,
 )
-from partner_sdk.statements import StatementKind, parse_statement, sign_statement
+from partner_sdk.wire.statements import StatementKind, parse_statement, sign_statement
 from tests.builders import DAY, NOW, Agency, raw_public_key, sealing_key_of, verify_key_of
 
 AGENCY = Agency()

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk import partner_state
-from partner_sdk.canonical import encode, format_time, make_report_id, to_base64url
+from partner_sdk.client import partner_state
+from partner_sdk.client.mailbox import Delivery, Mailbox, find_gap, read_message
+from partner_sdk.client.partner_state import PartnerState
 from partner_sdk.errors import LocalStateError, MailboxError, TransportError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.mailbox import Delivery, Mailbox, find_gap, read_message
-from partner_sdk.mailbox_message import (
+from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
+from partner_sdk.wire.mailbox_message import (
     MailboxItem,
     message_sha256,
 )
-from partner_sdk.partner_state import PartnerState
 from tests.builders import DAY, NOW, Agency, Partner, make_key
 from tests.sdk.mailbox_builders import Post, make_chain, make_post
 from tests.sdk.sdk_builders import make_state

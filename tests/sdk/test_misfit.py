@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 import pytest
 
-from partner_sdk.canonical import parse_exact
 from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import parse_exact
 
 MARKER = "Marker\x1b[2J"
 

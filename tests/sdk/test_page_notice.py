@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from partner_sdk.canonical import format_time
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.page_notice import PageNotice, open_page, peek_page, sign_page
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.page_notice import PageNotice, open_page, peek_page, sign_page
 from tests.builders import NOW, make_key, raw_public_key
 
 KEY = make_key(KeyRole.MAILBOX_SIGNING, name="agency")

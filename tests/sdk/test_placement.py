@@ -2,7 +2,7 @@
 
 import pytest
 
-from partner_sdk.placement import find_owner
+from partner_sdk.wire.placement import find_owner
 
 PARTNERS = ("example", "example-chat")
 

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from partner_sdk.canonical import encode
 from partner_sdk.report import make_sealed_report, measure_completeness, parse_report
 from partner_sdk.report.preview import list_preview_fields, make_preview, spell_preview
+from partner_sdk.wire.canonical import encode
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, make_clear_fields
 
 THIN = parse_report(EXAMPLE_REPORT.read_bytes(), priority="P2")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.canonical import encode
 from partner_sdk.cli import main
-from partner_sdk.cli_output import EXIT_DONE, EXIT_FAILED
-from partner_sdk.cli_reports import EMERGENCY
+from partner_sdk.commands.frame import EMERGENCY
+from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED
 from partner_sdk.report import parse_report
+from partner_sdk.wire.canonical import encode
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, Agency, Partner
 from tests.sdk.sdk_builders import ScriptedGateway, make_state
 from tests.sdk.test_sdk_cli import Terminal

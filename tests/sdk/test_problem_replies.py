@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk.canonical import encode
+from partner_sdk.client.problem_replies import make_problem_error
 from partner_sdk.errors import (
     ConflictError,
     FieldFault,
@@ -14,8 +14,8 @@ from partner_sdk.errors import (
     RefusedError,
     UnavailableError,
 )
-from partner_sdk.problem_replies import make_problem_error
-from partner_sdk.problems import MEDIA_TYPE, PROBLEMS, Problem, make_document
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.problems import MEDIA_TYPE, PROBLEMS, Problem, make_document
 
 REQUEST_ID = "01a211d3-7340-7ff3-b7d7-b412be473e63"
 CLASSES = {401: NotAuthorisedError, 409: ConflictError, 429: RateLimitedError}

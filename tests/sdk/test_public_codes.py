@@ -4,9 +4,9 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from partner_sdk import public_codes
 from partner_sdk.errors import FormatError
-from partner_sdk.public_codes import (
+from partner_sdk.wire import public_codes
+from partner_sdk.wire.public_codes import (
     ADULT_BAND,
     AGE_BANDS,
     CONTACT_WAYS,
@@ -26,7 +26,7 @@ from partner_sdk.public_codes import (
     is_flagged,
     is_from_grown_up,
 )
-from partner_sdk.public_report import LIST_MAX, Meeting, PublicReport, encode_public_report, parse_public_report
+from partner_sdk.wire.public_report import LIST_MAX, Meeting, PublicReport, encode_public_report, parse_public_report
 from tests.public_report_builders import make_contact, make_public_report
 
 

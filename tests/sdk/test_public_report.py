@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError
-from partner_sdk.padding import PUBLIC_PADDED_BYTES, pad
-from partner_sdk.public_report import (
+from partner_sdk.wire.padding import PUBLIC_PADDED_BYTES, pad
+from partner_sdk.wire.public_report import (
     BLOCK_MAX,
     LINE_MAX,
     LIST_MAX,
@@ -24,7 +24,7 @@ from partner_sdk.public_report import (
     encode_public_report,
     parse_public_report,
 )
-from partner_sdk.submission import ClearFields
+from partner_sdk.wire.submission import ClearFields
 from tests.builders import make_clear_fields
 
 CODE = "a" * 40

@@ -16,9 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from partner_sdk.client.punctual import PunctualAdapter
+from partner_sdk.client.transport import Timeouts, Transport
 from partner_sdk.errors import FormatError, TransportError
-from partner_sdk.punctual import PunctualAdapter
-from partner_sdk.transport import Timeouts, Transport
 from tests.slow_server import BEGINNINGS, slow_server
 
 TOTAL_SECONDS = 0.6

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from partner_sdk.canonical import encode, make_report_id, parse_base64url, to_base64url
-from partner_sdk.envelope import Envelope
 from partner_sdk.errors import FormatError, SealingError, StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key, load_xwing_private_key, xwing_public_bytes
-from partner_sdk.padding import unpad
-from partner_sdk.reply_message import (
+from partner_sdk.wire.canonical import encode, make_report_id, parse_base64url, to_base64url
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.padding import unpad
+from partner_sdk.wire.reply_message import (
     MAX_BODY_CHARACTERS,
     MAX_REPLY_ENVELOPE_BYTES,
     MAX_SIGNED_BYTES,
@@ -22,8 +22,8 @@ from partner_sdk.reply_message import (
     reply_context,
     sign_reply,
 )
-from partner_sdk.sealing import make_suite, seal
-from partner_sdk.statements import StatementKind, key_id_of, public_bytes, sign_statement
+from partner_sdk.wire.sealing import make_suite, seal
+from partner_sdk.wire.statements import StatementKind, key_id_of, public_bytes, sign_statement
 from tests.builders import NOW, Agency
 
 AGENCY = Agency()

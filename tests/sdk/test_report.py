@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk.canonical import encode
 from partner_sdk.errors import FieldFault, FormatError, ReportError
 from partner_sdk.report import (
     MAX_REPORT_BYTES,
@@ -22,7 +21,8 @@ from partner_sdk.report import (
     report_schema,
 )
 from partner_sdk.report.outline import get_report_type
-from partner_sdk.submission import Priority, ReportKind
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.submission import Priority, ReportKind
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, make_clear_fields, make_industry_report
 
 EXAMPLE = json.loads(EXAMPLE_REPORT.read_bytes())

@@ -20,7 +20,7 @@ from partner_sdk.report.model import Category
 from partner_sdk.report.outline import Field, list_fields
 from partner_sdk.report.reporter import DiscoveredBy, Sector
 from partner_sdk.report.values import NotHeldReason
-from partner_sdk.submission import Priority, ReportKind
+from partner_sdk.wire.submission import Priority, ReportKind
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT
 
 THIN: dict[str, Any] = json.loads(EXAMPLE_REPORT.read_bytes())

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 import requests
 
+from partner_sdk.client.requests_auth import SignedRequestAuth
 from partner_sdk.errors import SignatureProfileError
-from partner_sdk.requests_auth import SignedRequestAuth
-from partner_sdk.signature_profile import check_claim, check_content_digest, parse_signature_headers
-from partner_sdk.statements import public_bytes
+from partner_sdk.wire.signature_profile import check_claim, check_content_digest, parse_signature_headers
+from partner_sdk.wire.statements import public_bytes
 from tests.builders import NOW, Partner, StillClock
 
 URL = "https://report.example/v1/reports"

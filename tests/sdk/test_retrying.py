@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from partner_sdk.client.problem_replies import make_problem_error
+from partner_sdk.client.retrying import RetryPolicy, send_patiently
 from partner_sdk.errors import ConflictError, ReportAbuseError, TransportError
-from partner_sdk.problem_replies import make_problem_error
-from partner_sdk.retrying import RetryPolicy, send_patiently
 
 NO_REPLY = TransportError("no", reason="timeout")
 

@@ -12,13 +12,13 @@ import requests
 from requests.adapters import BaseAdapter
 
 from gateway.store.invitations import put_invitation
-from partner_sdk.canonical import encode, to_base64url
 from partner_sdk.cli import main
-from partner_sdk.cli_output import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, NOT_A_REPORT, Speaker
-from partner_sdk.cli_reports import EMERGENCY
-from partner_sdk.cli_surroundings import Surroundings
-from partner_sdk.enrolment import secret_sha256
-from partner_sdk.mailbox_message import FIRST_PREVIOUS, message_sha256
+from partner_sdk.commands.frame import EMERGENCY
+from partner_sdk.commands.output import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, NOT_A_REPORT, Speaker
+from partner_sdk.commands.surroundings import Surroundings
+from partner_sdk.wire.canonical import encode, to_base64url
+from partner_sdk.wire.enrolment import secret_sha256
+from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, message_sha256
 from tests.builders import (
     DAY,
     EXAMPLE_REPORT,

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk import cli_output
 from partner_sdk.cli import make_parser
-from partner_sdk.cli_reports import EMERGENCY
-from partner_sdk.client import Partner as Client
-from partner_sdk.mailbox_message import FIRST_PREVIOUS
-from partner_sdk.partner_state import MailboxPosition
+from partner_sdk.client.partner import Partner as Client
+from partner_sdk.client.partner_state import MailboxPosition
+from partner_sdk.commands import output as cli_output
+from partner_sdk.commands.frame import EMERGENCY
+from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS
 from tests.builders import EXAMPLE_REPORT, NOW, House
 from tests.sdk.sdk_builders import make_state, session_for
 from tests.wsgi_transport import WsgiTransport

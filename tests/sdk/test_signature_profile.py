@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partner_sdk.errors import SignatureProfileError
-from partner_sdk.signature_profile import (
+from partner_sdk.wire.signature_profile import (
     COVERED_WITH_BODY,
     COVERED_WITHOUT_BODY,
     LABEL,
@@ -29,7 +29,7 @@ from partner_sdk.signature_profile import (
     content_digest,
     parse_signature_headers,
 )
-from partner_sdk.statements import key_id_of, public_bytes
+from partner_sdk.wire.statements import key_id_of, public_bytes
 from tests.builders import sign_request
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

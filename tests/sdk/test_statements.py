@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk.canonical import encode, to_base64url
 from partner_sdk.errors import FormatError, StatementError
-from partner_sdk.statements import (
+from partner_sdk.wire.canonical import encode, to_base64url
+from partner_sdk.wire.statements import (
     MAX_STATEMENT_BYTES,
     SignedStatement,
     StatementKind,

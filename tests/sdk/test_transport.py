@@ -10,6 +10,7 @@ import pytest
 import requests
 import urllib3
 
+from partner_sdk.client.transport import USER_AGENT, Timeouts, Transport, check_origin
 from partner_sdk.errors import (
     FormatError,
     LocalStateError,
@@ -18,7 +19,6 @@ from partner_sdk.errors import (
     ReportAbuseError,
     TransportError,
 )
-from partner_sdk.transport import USER_AGENT, Timeouts, Transport, check_origin
 from tests.builders import DAY, NOW, PUBLIC_ORIGIN, Partner, StillClock
 from tests.sdk.sdk_builders import ScriptedGateway, session_for
 

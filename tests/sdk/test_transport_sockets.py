@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from partner_sdk.client.transport import Timeouts, Transport
 from partner_sdk.errors import RefusedError, TransportError
-from partner_sdk.signature_profile import check_claim, check_content_digest, parse_signature_headers
-from partner_sdk.statements import public_bytes
-from partner_sdk.transport import Timeouts, Transport
+from partner_sdk.wire.signature_profile import check_claim, check_content_digest, parse_signature_headers
+from partner_sdk.wire.statements import public_bytes
 from tests.builders import NOW, Partner, StillClock
 
 KEY = Partner().submission_key

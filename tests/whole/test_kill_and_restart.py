@@ -16,9 +16,9 @@ import requests
 
 from gateway.demo.form_walk import FormWalkError, walk_form
 from gateway.demo.loop import ANSWERS, Loop
-from partner_sdk.client import Partner as SdkPartner
+from partner_sdk.client.partner import Partner as SdkPartner
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.keys import find_active_sealing_key
+from partner_sdk.wire.keys import find_active_sealing_key
 from tests.builders import Partner, SealedReport, seal_report, sign_request
 
 KILLS = 20

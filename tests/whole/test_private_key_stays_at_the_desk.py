@@ -29,7 +29,7 @@ for roles, paths in ((("public", "industry"), ("/", "/v1/status")), (("feed",), 
 wrong = [name for name in sys.modules if "desk" in name.split(".")[:2] or name.startswith("gateway.desk")]
 print("loaded:", wrong)
 assert not wrong
-assert "partner_sdk.mailbox" not in sys.modules
+assert "partner_sdk.client.mailbox" not in sys.modules
 """
 
 
@@ -81,9 +81,9 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.public.visiting import drafts
-from partner_sdk.canonical import parse_base64url
+from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.key_files import parse_key_file, load_xwing_private_key
-from partner_sdk.sealing import make_suite
+from partner_sdk.wire.sealing import make_suite
 
 state, marker = Path(sys.argv[1]), sys.argv[2].encode()
 secrets = [parse_base64url(parse_key_file(path.read_bytes(), name="").secret) for path in (state / "keys").iterdir()]

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, expect
 
-from partner_sdk.public_codes import LANGUAGES
+from partner_sdk.wire.public_codes import LANGUAGES
 from tests.whole.browser_walk import BACK, LANGUAGE, go_on, list_page_faults, path_of, start, walk_browser_to
 from tests.whole.public_server import PublicServer, open_phone
 

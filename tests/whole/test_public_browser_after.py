@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gateway.public.sending.practice import PRACTICE_REFERENCE
-from partner_sdk.public_codes import LANGUAGES
+from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.public_walks import ADULT
 from tests.gateway.return_builders import ANSWER, WRONG_WORDS, post_reply
 from tests.whole.browser_walk import REFERENCE, SEND, SHORTEST, come_back, go_on, list_page_faults, send, walk_way

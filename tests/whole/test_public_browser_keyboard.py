@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from partner_sdk.public_codes import LANGUAGES
+from partner_sdk.wire.public_codes import LANGUAGES
 from tests.whole.browser_walk import SHORTEST, path_of, start, walk_browser_to
 from tests.whole.public_server import PublicServer, open_phone
 

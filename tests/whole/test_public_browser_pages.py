@@ -5,7 +5,7 @@ from playwright.sync_api import Browser
 
 from gateway.public.journey import SCREEN_BY_NAME, SCREENS
 from gateway.public.journey.places import SIDE_PATHS
-from partner_sdk.public_codes import LANGUAGES
+from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.public_person import open_public_reports
 from tests.whole.browser_walk import (
     EVERY_WAY,

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gateway.limits import LimitState
-from partner_sdk.public_codes import LANGUAGES
+from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.return_builders import full
 from tests.whole.browser_walk import CONTINUE, SEND, go_on, list_page_faults, open_second_tab, start, walk_browser_to
 from tests.whole.public_server import Phone, PublicServer, open_phone

@@ -14,7 +14,7 @@ from gateway.desk.carrying.message_folder import write_message
 from gateway.desk.carrying.post_settings import PostRoomConfig
 from gateway.desk.carrying.posting import post_json
 from gateway.desk.carrying.secret_files import read_secret_lines
-from partner_sdk.canonical import encode
+from partner_sdk.wire.canonical import encode
 
 # Jersey, Guernsey and the Isle of Man share +44, and a text message there costs many times that of one in the UK. The
 # ranges are those of Ofcom's numbering plan, as libphonenumber 9.0.43 has them for JE, GG and IM, or wider.

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from gateway.desk.casework.cases import CaseRow, to_case
 from gateway.desk.store.schema import CASES
-from partner_sdk.submission import PUBLIC_SENDER
+from partner_sdk.wire.submission import PUBLIC_SENDER
 
 
 def find_earlier(connection: Connection, found: CaseRow) -> CaseRow | None:

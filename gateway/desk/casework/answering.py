@@ -14,7 +14,7 @@ from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.return_post.messages import REPLIED_BY_RETURN_CODE, has_reply
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time
+from partner_sdk.wire.canonical import format_time
 
 MAX_REASON_CHARACTERS: Final = 300
 

@@ -25,7 +25,7 @@ from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.partnership import stages
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time
+from partner_sdk.wire.canonical import format_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from datetime import date
 from gateway.desk.casework.case_codes import NO_SAFE_CONTACT
 from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.promised_days import find_promised_day, get_uk_day_of
-from partner_sdk.canonical import parse_time
+from partner_sdk.wire.canonical import parse_time
 
 
 @dataclass(frozen=True, slots=True)

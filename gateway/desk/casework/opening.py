@@ -15,13 +15,13 @@ from gateway.desk.partnership import stages
 from gateway.desk.return_post.messages import Recipient, queue_read_note
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time
-from partner_sdk.envelope import Envelope
 from partner_sdk.errors import FormatError, OpeningError
-from partner_sdk.intake import peek_intake
-from partner_sdk.public_report import PublicReport, parse_public_report
 from partner_sdk.report import parse_sealed_report
-from partner_sdk.submission import PUBLIC_SENDER, report_context
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.public_report import PublicReport, parse_public_report
+from partner_sdk.wire.submission import PUBLIC_SENDER, report_context
 
 
 @dataclass(frozen=True, slots=True)

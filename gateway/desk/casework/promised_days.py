@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from gateway.desk.casework.cases import CaseRow
-from partner_sdk.canonical import parse_time
+from partner_sdk.wire.canonical import parse_time
 
 UK: Final = ZoneInfo("Europe/London")
 # Not from the locale: the desk reads English, and a server's locale may be any.

@@ -6,8 +6,8 @@ Never decides to contact anybody: it says what the person asked for, and what sp
 from enum import Enum
 from typing import Final
 
-from partner_sdk.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, NO, YES, YOUNGEST_BAND
-from partner_sdk.public_report import PublicReport, SafeContact
+from partner_sdk.wire.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, NO, YES, YOUNGEST_BAND
+from partner_sdk.wire.public_report import PublicReport, SafeContact
 
 # The line that goes with each way; a way without one can not be used.
 _LINE_OF: Final = {BY_CALL: "phone", BY_TEXT: "phone", BY_EMAIL: "email", BY_ADULT: "adult", BY_SCHOOL: "school"}

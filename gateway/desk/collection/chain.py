@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Select, func, insert, select, update
 
 from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.store.schema import ALARMS, CHAIN_LINKS
-from partner_sdk.canonical import format_time
-from partner_sdk.intake import EPOCH_PATTERN, FIRST_PREVIOUS, INSTANCE_PATTERN, IntakeStatement
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.intake import EPOCH_PATTERN, FIRST_PREVIOUS, INSTANCE_PATTERN, IntakeStatement
 
 GAP: Final = "chain-gap"
 FORK: Final = "chain-fork"

@@ -32,8 +32,8 @@ from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.paging.pages import queue_page
 from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS, REPORTS, VERIFY_KEYS
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time, parse_time
-from partner_sdk.feed_messages import Acknowledgement, FeedStatus
+from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.feed_messages import Acknowledgement, FeedStatus
 
 PAGE_ROWS: Final = 200
 STUCK: Final = "feed-stuck"

@@ -15,12 +15,12 @@ from gateway.desk.collection.row_checks import PRIORITIES, SealedContent, Verifi
 from gateway.desk.paging.pages import queue_page
 from gateway.desk.post_room.queue import queue_notes
 from gateway.desk.store.schema import CASES, PARTNERS
-from partner_sdk.canonical import format_time
-from partner_sdk.placement import find_owner
-from partner_sdk.public_codes import MEETS_SOON, YES, is_flagged, is_from_grown_up
-from partner_sdk.public_report import PublicReport
 from partner_sdk.report import list_given
-from partner_sdk.submission import PUBLIC_SENDER, ClearFields
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.placement import find_owner
+from partner_sdk.wire.public_codes import MEETS_SOON, YES, is_flagged, is_from_grown_up
+from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
 # What a partner says of harm that is near, whatever it says of the child.
 _SIGNS_OF_DANGER: Final = frozenset({"threat_to_life", "self_harm", "meeting_soon", "ongoing_abuse"})

@@ -13,11 +13,12 @@ from typing import Final
 import msgspec
 
 from gateway.desk.vault import Vault
-from partner_sdk.canonical import encode, parse_base64url, parse_exact
-from partner_sdk.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
-from partner_sdk.feed_messages import ReportRow
-from partner_sdk.intake import (
+from partner_sdk.report import SealedIndustryReport, parse_sealed_report
+from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
+from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.wire.feed_messages import ReportRow
+from partner_sdk.wire.intake import (
     EPOCH_PATTERN,
     INSTANCE_PATTERN,
     MAX_SEQUENCE,
@@ -25,12 +26,11 @@ from partner_sdk.intake import (
     IntakeStatement,
     verify_intake,
 )
-from partner_sdk.keys import KeySet
-from partner_sdk.public_report import PublicReport, parse_public_report
-from partner_sdk.reference import get_reference_environment, parse_reference
-from partner_sdk.report import SealedIndustryReport, parse_sealed_report
-from partner_sdk.statements import parse_statement
-from partner_sdk.submission import (
+from partner_sdk.wire.keys import KeySet
+from partner_sdk.wire.public_report import PublicReport, parse_public_report
+from partner_sdk.wire.reference import get_reference_environment, parse_reference
+from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.submission import (
     PUBLIC_SENDER,
     ClearFields,
     check_clear_fields,

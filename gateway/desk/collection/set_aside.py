@@ -15,11 +15,11 @@ from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.row_checks import ALARMING_REASONS, MAX_ROW_BYTES, PRIORITIES, RowRefusedError
 from gateway.desk.store.schema import SET_ASIDE
-from partner_sdk.canonical import encode, format_time, parse_exact
 from partner_sdk.errors import FormatError, ReportAbuseError
-from partner_sdk.feed_messages import Acknowledgement, ReportRow
-from partner_sdk.intake import peek_intake
-from partner_sdk.submission import ClearFields
+from partner_sdk.wire.canonical import encode, format_time, parse_exact
+from partner_sdk.wire.feed_messages import Acknowledgement, ReportRow
+from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.submission import ClearFields
 
 # What a person may say became of a row; "filed", "filed-by-word", "known" are said by trying again.
 RESOLUTIONS: Final = ("forged", "sender-told", "police-told", "lost")

@@ -27,7 +27,7 @@ from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, 
 from gateway.desk.views.content import make_sections
 from gateway.desk.views.report_words import PUBLIC_WORDS
 from gateway.desk.wiring import open_desk
-from partner_sdk.public_codes import NOT_UK
+from partner_sdk.wire.public_codes import NOT_UK
 
 _COLUMNS: Final = "{:4} {:18} {:20} {:9} {:20} {}"
 _HEADER: Final = _COLUMNS.format("PRIO", "CASE", "RECEIVED (UTC)", "CAME BY", "ABOUT", "MARKS")

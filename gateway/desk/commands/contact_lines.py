@@ -9,7 +9,7 @@ from gateway.desk.casework.opening import OpenedCase, find_first_report
 from gateway.desk.commands.frame import say, say_lines
 from gateway.desk.views.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.wiring import Desk
-from partner_sdk.public_report import PublicReport
+from partner_sdk.wire.public_report import PublicReport
 
 
 def list_said_doubts(desk: Desk, opened: OpenedCase, *, actor: str) -> list[str]:

@@ -22,7 +22,7 @@ from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, pars
 from gateway.desk.partnership.partners import get_partner
 from gateway.desk.synthetic import make_synthetic_cases
 from gateway.desk.wiring import Desk, open_desk
-from partner_sdk.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
+from partner_sdk.wire.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
 
 
 def run_make(parsed: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, make_des
 from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.partnership.partners import publish_invitations
 from gateway.desk.wiring import open_desk, utc_now
-from partner_sdk.gateway_card import MAX_CARD_BYTES, parse_gateway_card
+from partner_sdk.wire.gateway_card import MAX_CARD_BYTES, parse_gateway_card
 
 
 def run_init(parsed: argparse.Namespace) -> int:

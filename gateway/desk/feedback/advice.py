@@ -5,7 +5,7 @@ Never reads a count without noise: a rank or a trend taken from the true figures
 
 from collections.abc import Sequence
 
-from partner_sdk.digest import Digest, DigestAdvice, DigestCell, DigestTable, DigestTrend
+from partner_sdk.wire.digest import Digest, DigestAdvice, DigestCell, DigestTable, DigestTrend
 
 MOST_RECOMMENDATIONS = 3
 

@@ -13,7 +13,7 @@ from gateway.desk.feedback.records import list_records
 from gateway.desk.feedback.tables import NOT_STATED, CountedCluster
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store.schema import CASES
-from partner_sdk.canonical import format_time
+from partner_sdk.wire.canonical import format_time
 
 # A case without a cluster is a cluster of its own.
 _CLUSTER: Final = func.coalesce(CASES.c.cluster_id, CASES.c.case_id)

@@ -31,7 +31,7 @@ from gateway.desk.feedback.tables import Table, count_table, make_tables
 from gateway.desk.keyring.quarters import Quarter, check_closed, parse_quarter
 from gateway.desk.store import DeskStore
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.keys import Environment
+from partner_sdk.wire.keys import Environment
 
 Clock = Callable[[], datetime]
 Post = Callable[[str, bytes], str]

@@ -12,8 +12,8 @@ from gateway.desk.feedback.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store import DeskStore
 from gateway.desk.store.schema import LEDGER
-from partner_sdk.canonical import format_time
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import format_time
 
 
 class LedgerError(ReportAbuseError):

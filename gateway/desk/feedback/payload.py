@@ -14,8 +14,9 @@ from gateway.desk.feedback.intervals import CERTAINTY_PERMILLE, get_reach, make_
 from gateway.desk.feedback.records import DigestRecord
 from gateway.desk.feedback.tables import TOTAL, Table
 from gateway.desk.keyring.quarters import Quarter
-from partner_sdk.canonical import format_time
-from partner_sdk.digest import (
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.digest import (
     DIGEST_VERSION,
     Digest,
     DigestCell,
@@ -25,8 +26,7 @@ from partner_sdk.digest import (
     make_exact_cell,
     parse_digest,
 )
-from partner_sdk.errors import ReportAbuseError
-from partner_sdk.keys import Environment
+from partner_sdk.wire.keys import Environment
 
 
 class NothingDrawnError(ReportAbuseError):

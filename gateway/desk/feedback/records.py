@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Row, insert, select, update
 from gateway.desk.feedback.tables import CountedCluster
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store.schema import DIGESTS
-from partner_sdk import canonical
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire import canonical
 
 MAX_RECORD_BYTES = 256 * 1024 * 1024
 

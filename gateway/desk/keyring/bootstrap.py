@@ -20,13 +20,13 @@ from gateway.desk.keyring.quarters import get_quarter_of
 from gateway.desk.store import open_store
 from gateway.desk.store.schema import VERIFY_KEYS
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import encode, format_time, parse_base64url
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.gateway_card import GatewayCard
-from partner_sdk.intake import INSTANCE_PATTERN
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, write_key_file
-from partner_sdk.keys import Delegation, Pin, fingerprint_of
-from partner_sdk.statements import PUBLIC_KEY_BYTES, StatementKind, key_id_of, sign_statement
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url
+from partner_sdk.wire.gateway_card import GatewayCard
+from partner_sdk.wire.intake import INSTANCE_PATTERN
+from partner_sdk.wire.keys import Delegation, Pin, fingerprint_of
+from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, StatementKind, key_id_of, sign_statement
 
 DELEGATION_LIFETIME: Final = timedelta(days=730)
 SIGNING_KEY_USE: Final = timedelta(days=730)

@@ -16,13 +16,13 @@ from gateway.desk import audit
 from gateway.desk.keyring.quarters import Quarter, get_quarter_of
 from gateway.desk.store.schema import PARTNERS, PUBLICATIONS, SEALING_KEYS, VERIFY_KEYS
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import encode, format_time, parse_base64url, parse_time, to_base64url
-from partner_sdk.enrolment import mailbox_key_id
-from partner_sdk.envelope import SUITE_NAME
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, read_key_file, write_key_file
-from partner_sdk.keys import KEY_SET_LIFETIME, KeySet, SealingKey, SealingState, VerifyKey, sign_bundle
-from partner_sdk.register import PartnerRegister, RegisterEntry, sign_register
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.enrolment import mailbox_key_id
+from partner_sdk.wire.envelope import SUITE_NAME
+from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, SealingKey, SealingState, VerifyKey, sign_bundle
+from partner_sdk.wire.register import PartnerRegister, RegisterEntry, sign_register
 
 PublicationKind = Literal["keys", "register"]
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from gateway.web.settings import read_settings
-from partner_sdk.page_notice import PageTarget
+from partner_sdk.wire.page_notice import PageTarget
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 Nation = Literal["england-and-wales", "scotland", "northern-ireland"]

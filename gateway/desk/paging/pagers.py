@@ -16,7 +16,7 @@ from gateway.desk.carrying.mails import make_mail
 from gateway.desk.carrying.post_settings import MAILTO, OFF
 from gateway.desk.carrying.posting import post_json
 from gateway.desk.wiring import Desk
-from partner_sdk.page_notice import PageNotice, PageTarget
+from partner_sdk.wire.page_notice import PageNotice, PageTarget
 
 PAGE_FILE_NAME = "page.json"
 

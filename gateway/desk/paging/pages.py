@@ -16,10 +16,10 @@ from gateway.desk.paging.hours import get_target_on_duty
 from gateway.desk.paging.pagers import Pager, find_pager
 from gateway.desk.store.schema import PAGES
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time, parse_time
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.page_notice import PageNotice, PageTarget, sign_page
+from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.page_notice import PageNotice, PageTarget, sign_page
 
 COALESCED: Final = timedelta(minutes=5)
 LONGEST_WAIT: Final = timedelta(minutes=15)

@@ -14,10 +14,10 @@ from gateway.desk.keyring.publication import make_mailbox_key
 from gateway.desk.partnership.partners import get_partner
 from gateway.desk.store.schema import MAILBOX_MESSAGES
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time, parse_base64url, parse_time, to_base64url
-from partner_sdk.feed_messages import MailboxPostItem
 from partner_sdk.key_files import KeyRole
-from partner_sdk.mailbox_message import (
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.feed_messages import MailboxPostItem
+from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
     MailboxMessage,
     MessageKind,
@@ -26,7 +26,7 @@ from partner_sdk.mailbox_message import (
     peek_message,
     sign_message,
 )
-from partner_sdk.sealing import seal
+from partner_sdk.wire.sealing import seal
 
 _MOST_AT_ONCE: Final = 100
 

@@ -17,8 +17,9 @@ from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.schema import ENROLMENTS, FORMER_PARTNER_KEYS, INVITATIONS, PARTNERS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import encode, format_time, parse_base64url, parse_time, to_base64url
-from partner_sdk.enrolment import (
+from partner_sdk.errors import EnrolmentError, FormatError, OpeningError, ReportAbuseError
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.enrolment import (
     SECRET_BYTES,
     EnrolmentKeys,
     Invitation,
@@ -26,12 +27,11 @@ from partner_sdk.enrolment import (
     enrolment_context,
     secret_sha256,
 )
-from partner_sdk.envelope import MAX_ENVELOPE_BYTES, Envelope
-from partner_sdk.errors import EnrolmentError, FormatError, OpeningError, ReportAbuseError
-from partner_sdk.feed_messages import EnrolmentRow, InvitationHash
-from partner_sdk.keys import parse_pin
-from partner_sdk.statements import PUBLIC_KEY_BYTES, key_id_of
-from partner_sdk.submission import check_partner_id
+from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.wire.feed_messages import EnrolmentRow, InvitationHash
+from partner_sdk.wire.keys import parse_pin
+from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
+from partner_sdk.wire.submission import check_partner_id
 
 INVITATION_LIFETIME: Final = timedelta(days=14)
 MAX_NAME_CHARACTERS: Final = 100

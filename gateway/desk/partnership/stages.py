@@ -10,9 +10,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.desk.store.schema import STAGES
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time
-from partner_sdk.feed_messages import StageItem
-from partner_sdk.submission import PUBLIC_SENDER
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.feed_messages import StageItem
+from partner_sdk.wire.submission import PUBLIC_SENDER
 
 OPENED: Final = "opened"
 _MOST_AT_ONCE: Final = 200

@@ -4,8 +4,8 @@ Losing it costs no more than one second note on that day.
 """
 
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time, parse_base64url
 from partner_sdk.key_files import SEED_BYTES, KeyRole, new_key, read_key_file, write_key_file
+from partner_sdk.wire.canonical import format_time, parse_base64url
 
 
 def load_address_key(desk: Desk) -> bytes:

@@ -15,7 +15,7 @@ import msgspec
 from gateway.desk.carrying.mails import make_mail
 from gateway.desk.post_room.who_may_get_note import NoteKind
 from gateway.web.settings import read_settings
-from partner_sdk.public_codes import WELSH
+from partner_sdk.wire.public_codes import WELSH
 
 _NOTES_FILE: Final = Path(__file__).with_name("notes.toml")
 

@@ -9,8 +9,8 @@ from gateway.desk import audit
 from gateway.desk.post_room.queue import GIVE_UP_AFTER
 from gateway.desk.store.schema import OUTGOING_POST
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time, parse_time
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import format_time, parse_time
 
 
 class PostRetryError(ReportAbuseError):

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, case, delete, func, insert, select
 
 from gateway.desk.post_room.who_may_get_note import find_note_channel
 from gateway.desk.store.schema import OUTGOING_POST
-from partner_sdk.canonical import format_time
-from partner_sdk.public_report import PublicReport
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.public_report import PublicReport
 
 PostState = Literal["waiting", "held", "sent", "given_up"]
 

@@ -31,12 +31,12 @@ from gateway.desk.store.schema import CASES, OUTGOING_POST, REPORTS
 from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time
-from partner_sdk.envelope import Envelope
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
-from partner_sdk.intake import peek_intake
-from partner_sdk.public_report import parse_public_report
-from partner_sdk.submission import report_context
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.public_report import parse_public_report
+from partner_sdk.wire.submission import report_context
 
 _log = logging.getLogger(__name__)
 

@@ -6,8 +6,16 @@ Never in doubt: only who asked for it, picked that way themselves, and is alone 
 from typing import Final, Literal
 
 from gateway.desk.carrying.addresses import find_email_address, find_mobile_number
-from partner_sdk.public_codes import AGE_BANDS, NO, RATHER_NOT_SAY, YES, YOUNGEST_BAND, is_flagged, is_from_grown_up
-from partner_sdk.public_report import PublicReport
+from partner_sdk.wire.public_codes import (
+    AGE_BANDS,
+    NO,
+    RATHER_NOT_SAY,
+    YES,
+    YOUNGEST_BAND,
+    is_flagged,
+    is_from_grown_up,
+)
+from partner_sdk.wire.public_report import PublicReport
 
 Channel = Literal["email", "sms"]
 NoteKind = Literal["promised", "if_needed"]

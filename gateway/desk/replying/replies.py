@@ -27,12 +27,12 @@ from gateway.desk.return_post.messages import (
 )
 from gateway.desk.store.schema import REPLY_MESSAGES
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import encode, parse_time
-from partner_sdk.envelope import Envelope
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
-from partner_sdk.keys import verify_keys
-from partner_sdk.public_report import PublicReport
-from partner_sdk.reply_message import MAX_BODY_CHARACTERS, open_reply
+from partner_sdk.wire.canonical import encode, parse_time
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.keys import verify_keys
+from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, open_reply
 
 # Kept where the analyst gives no other: the reason stands in the case for whoever reads it later.
 NO_OTHER_WAY: Final = "The report names no other way that is safe."

@@ -13,14 +13,14 @@ from gateway.desk import audit
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.store.schema import REPLY_MESSAGES
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time
-from partner_sdk.envelope import SealContext
 from partner_sdk.errors import FormatError, LocalStateError, SealingError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.keys import SealingKey, find_active_sealing_key
-from partner_sdk.reply_message import ReplyKind, ReplyMessage, make_reply_key, reply_context, sign_reply
-from partner_sdk.sealing import seal
-from partner_sdk.submission import AGENCY, SCHEMA_VERSION
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.envelope import SealContext
+from partner_sdk.wire.keys import SealingKey, find_active_sealing_key
+from partner_sdk.wire.reply_message import ReplyKind, ReplyMessage, make_reply_key, reply_context, sign_reply
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
 
 REPLY: Final = "reply"
 READ: Final = "read"

@@ -15,8 +15,8 @@ from gateway.desk.feed_client import FeedClient
 from gateway.desk.return_post.messages import REPLIED_BY_RETURN_CODE, REPLY, has_reply
 from gateway.desk.store.schema import CASES, REPLY_MESSAGES
 from gateway.desk.wiring import Desk
-from partner_sdk.canonical import format_time, to_base64url
-from partner_sdk.feed_messages import ReplyPostItem, ReplyResult
+from partner_sdk.wire.canonical import format_time, to_base64url
+from partner_sdk.wire.feed_messages import ReplyPostItem, ReplyResult
 
 NO_PLACE: Final = "reply-without-place"
 ACTOR: Final = "return-post"

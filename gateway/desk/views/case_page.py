@@ -35,9 +35,9 @@ from gateway.desk.views.countries import spell_country
 from gateway.desk.views.reply_form import COUNTS, Preview, ReplyAnswers, read_reply
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
-from partner_sdk.public_codes import NOT_UK, WELSH
-from partner_sdk.public_report import PublicReport
-from partner_sdk.reply_message import MAX_BODY_CHARACTERS
+from partner_sdk.wire.public_codes import NOT_UK, WELSH
+from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 
 # A reply of 4,000 characters of which each is four bytes, percent-encoded, and more than is allowed: it comes back.
 FORM_BYTES = 131_072

@@ -17,7 +17,7 @@ from gateway.desk.casework.safe_contact import (
     list_warnings,
     says_how_to_reach,
 )
-from partner_sdk.public_codes import (
+from partner_sdk.wire.public_codes import (
     BY_ADULT,
     BY_CALL,
     BY_EMAIL,
@@ -31,7 +31,7 @@ from partner_sdk.public_codes import (
     WELSH,
     YES,
 )
-from partner_sdk.public_report import PublicReport
+from partner_sdk.wire.public_report import PublicReport
 
 _WARNINGS: Final = {
     ContactWarning.NEAR: (

@@ -10,8 +10,8 @@ import msgspec
 
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.views.report_words import PUBLIC_WORDS, get_industry_words
-from partner_sdk.public_report import PublicReport
 from partner_sdk.report import SealedIndustryReport, measure_completeness
+from partner_sdk.wire.public_report import PublicReport
 
 # What the reader wants first; what the machine added comes last.
 _LAST = "Particulars"

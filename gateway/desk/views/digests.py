@@ -17,8 +17,8 @@ from gateway.desk.partnership.partners import get_partner_names
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.digest import format_epsilon, format_interval, format_interval_share, parse_digest, render_table
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.digest import format_epsilon, format_interval, format_interval_share, parse_digest, render_table
 
 blueprint = Blueprint("digests", __name__, template_folder="templates")
 FORM_BYTES = 4096

@@ -17,7 +17,7 @@ from gateway.desk.return_post.messages import count_posted, list_waiting, list_w
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.canonical import format_time
+from partner_sdk.wire.canonical import format_time
 
 blueprint = Blueprint("post", __name__, template_folder="templates")
 FORM_BYTES = 4096

@@ -31,8 +31,8 @@ from gateway.desk.views.reply_form import (
     read_reply,
 )
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.canonical import check_report_id
 from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.wire.canonical import check_report_id
 
 blueprint = Blueprint("replies", __name__, template_folder="templates")
 

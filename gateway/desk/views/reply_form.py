@@ -15,7 +15,7 @@ from gateway.desk.return_post.messages import REPLIED_BY_RETURN_CODE
 from gateway.desk.views import words
 from gateway.desk.views.case_form import Fault
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.reply_message import MAX_BODY_CHARACTERS
+from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 
 Form = MultiDict[str, str]
 COUNTS = (

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.views.context import get_desk, show_page, sign_in, sign_out
 from gateway.desk.views.start_links import StartLinkError, get_link_folder, use_start_link
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.canonical import encode
+from partner_sdk.wire.canonical import encode
 
 blueprint = Blueprint("sign_in", __name__, template_folder="templates")
 STYLE_FILE = Path(__file__).parent / "static" / "desk.css"

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from partner_sdk.canonical import encode, format_time, parse_exact, parse_time, to_base64url
 from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time, to_base64url
 
 LIFETIME: Final = timedelta(minutes=10)
 MAX_NAME_CHARACTERS: Final = 80

@@ -1,7 +1,7 @@
 """The words for the codes of cases, post and digests, in the order in which a form shows them; and for each refusal."""
 
 from gateway.desk.feedback import tables
-from partner_sdk.public_codes import NOT_SURE, NOT_UK
+from partner_sdk.wire.public_codes import NOT_SURE, NOT_UK
 
 YES_NO = (("yes", "Yes"), ("no", "No"))
 BEST_PLACED = (

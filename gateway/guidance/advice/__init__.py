@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.web.settings import read_settings
-from partner_sdk.public_codes import AGE_BANDS, Language
+from partner_sdk.wire.public_codes import AGE_BANDS, Language
 
 ADVICE_FOLDER: Final = Path(__file__).parent
 

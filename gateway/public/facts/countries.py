@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import SettingsError, read_settings
-from partner_sdk.public_codes import WELSH
+from partner_sdk.wire.public_codes import WELSH
 
 COUNTRIES_FILE: Final = Path(__file__).with_name("countries.toml")
 # The entry for every country that has none of its own.

@@ -13,7 +13,7 @@ from gateway.public.journey.reach_screens import REACH_SCREENS
 from gateway.public.journey.shapes import TYPED, Answers, Field, Priority, Screen, get_one
 from gateway.public.journey.story_screens import STORY_SCREENS
 from gateway.public.journey.who_screens import ABOUT_OTHERS, WHO_SCREENS
-from partner_sdk.public_codes import IS_NOT_UNDER_18, NOT_UK
+from partner_sdk.wire.public_codes import IS_NOT_UNDER_18, NOT_UK
 
 __all__ = [
     "CHECK",

@@ -1,7 +1,7 @@
 """What a report can be about: the child's options, their Annex A kind, and the priority that they give."""
 
 from gateway.public.journey.shapes import Given, KindOption, PriorityRule
-from partner_sdk.public_codes import MEETS_SOON, NOT_SURE, YES, YOUNGEST_BAND
+from partner_sdk.wire.public_codes import MEETS_SOON, NOT_SURE, YES, YOUNGEST_BAND
 
 # The codes of Annex A. Where the paper has no line of its own, the nearest one is taken:
 # asking for pictures is how grooming goes on (A2); touching is a sexual act between child and adult (A5).

@@ -2,7 +2,7 @@
 
 from gateway.public.journey.shapes import Branch, Field, Given, NotGiven, Screen
 from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
-from partner_sdk.public_codes import (
+from partner_sdk.wire.public_codes import (
     BY_ADULT,
     BY_CALL,
     BY_EMAIL,
@@ -15,7 +15,7 @@ from partner_sdk.public_codes import (
     YES,
     YOUNGEST_BAND,
 )
-from partner_sdk.public_report import BLOCK_MAX
+from partner_sdk.wire.public_report import BLOCK_MAX
 
 REACH_SCREENS = (
     Screen(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from partner_sdk.public_report import LINE_MAX
+from partner_sdk.wire.public_report import LINE_MAX
 
 Answers = Mapping[str, Sequence[str]]
 Priority = Literal["P1", "P2", "P3"]

@@ -3,8 +3,8 @@
 from gateway.public.journey.kinds import ABOUT_PICTURES, KIND_OPTIONS, OTHER_WORRIES
 from gateway.public.journey.shapes import Branch, Field, Given, Screen
 from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
-from partner_sdk.public_codes import IS_NOT_UNDER_18, MEETING_TIMES, NOT_SURE, RATHER_NOT_SAY, YES
-from partner_sdk.public_report import STORY_MAX
+from partner_sdk.wire.public_codes import IS_NOT_UNDER_18, MEETING_TIMES, NOT_SURE, RATHER_NOT_SAY, YES
+from partner_sdk.wire.public_report import STORY_MAX
 
 CARERS = ("child_i_look_after", "child_i_work_with")
 _TO_PICTURES = Branch("pictures", (Given("kinds", ABOUT_PICTURES),))

@@ -1,7 +1,7 @@
 """The first screens: is it safe, is someone in danger, who is this about, how old, and where."""
 
 from gateway.public.journey.shapes import Branch, Field, Given, Screen
-from partner_sdk.public_codes import (
+from partner_sdk.wire.public_codes import (
     ADULT_BAND,
     AGE_BANDS,
     IS_NOT_UNDER_18,
@@ -12,7 +12,7 @@ from partner_sdk.public_codes import (
     REGIONS,
     YES,
 )
-from partner_sdk.public_report import SHORT_MAX
+from partner_sdk.wire.public_report import SHORT_MAX
 
 YES_NO_UNSURE = (YES, NO, NOT_SURE)
 ABOUT_OTHERS = ("friend", "child_i_look_after", "child_i_work_with", "another_child", NOT_SURE)

@@ -7,7 +7,7 @@ from gateway.public.journey.places import REPLIES
 from gateway.public.pages.frame import FormState, render_page
 from gateway.public.returning.way_back import FoundPlace
 from gateway.public.wording.languages import say_day
-from partner_sdk.canonical import parse_time
+from partner_sdk.wire.canonical import parse_time
 
 
 def render_replies(door: PublicDoor, found: FoundPlace, form: FormState) -> str:

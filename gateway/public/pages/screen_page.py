@@ -15,7 +15,7 @@ from gateway.public.pages.rows import say_answer
 from gateway.public.visiting.forms import Fault
 from gateway.public.wording import Voice, find_in_voice
 from gateway.public.wording.voice import make_voice
-from partner_sdk.public_codes import YOUNGEST_BAND
+from partner_sdk.wire.public_codes import YOUNGEST_BAND
 
 _PARTS = ("title", "after", "why", "card_heading", "card", "keys")
 _TEMPLATES = {"safe_now": "safe_now.html", "danger_help": "danger_help.html"}

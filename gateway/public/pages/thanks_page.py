@@ -13,7 +13,7 @@ from gateway.public.visiting.drafts import Sent
 from gateway.public.wording import find_in_voice
 from gateway.public.wording.languages import say_day
 from gateway.public.wording.voice import make_reader_voice
-from partner_sdk.canonical import parse_time
+from partner_sdk.wire.canonical import parse_time
 
 
 def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:

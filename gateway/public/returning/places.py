@@ -5,8 +5,8 @@ The place lies in the store, sealed to the four words; who returned is kept like
 
 import msgspec
 
-from partner_sdk.keys import Environment
-from partner_sdk.public_codes import Language
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.public_codes import Language
 
 
 class ReturnPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

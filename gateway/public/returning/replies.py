@@ -13,13 +13,13 @@ from cryptography.exceptions import InvalidTag
 from gateway.public.returning.places import ReturnPlace
 from gateway.store.replies import StoredReply
 from gateway.web.logs import log_failure
-from partner_sdk.canonical import encode, parse_exact, parse_time
-from partner_sdk.envelope import Envelope, SealContext
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.key_files import load_xwing_private_key
-from partner_sdk.keys import Environment, VerifyKey, verify_keys
-from partner_sdk.padding import unpad
-from partner_sdk.reply_message import (
+from partner_sdk.wire.canonical import encode, parse_exact, parse_time
+from partner_sdk.wire.envelope import Envelope, SealContext
+from partner_sdk.wire.keys import Environment, VerifyKey, verify_keys
+from partner_sdk.wire.padding import unpad
+from partner_sdk.wire.reply_message import (
     MAX_REPLY_ENVELOPE_BYTES,
     ReplyMessage,
     make_reply_key,
@@ -28,7 +28,7 @@ from partner_sdk.reply_message import (
     place_context,
     reply_context,
 )
-from partner_sdk.sealing import make_suite, seal
+from partner_sdk.wire.sealing import make_suite, seal
 
 MAX_PLACE_BYTES = 1024
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from partner_sdk.canonical import to_base64url
 from partner_sdk.key_files import SEED_BYTES, xwing_public_bytes
+from partner_sdk.wire.canonical import to_base64url
 
 WORDS_FILE = Path(__file__).with_name("return_words.txt")
 WORD_COUNT: Final = 2048

@@ -23,8 +23,8 @@ from gateway.store.replies import list_replies
 from gateway.store.reports import STAGE_RECEIVED, find_stage
 from gateway.store.return_places import extend_return_place, find_return_place, put_return_place
 from partner_sdk.errors import FormatError, ReportAbuseError
-from partner_sdk.reference import parse_reference
-from partner_sdk.reply_message import ReplyMessage
+from partner_sdk.wire.reference import parse_reference
+from partner_sdk.wire.reply_message import ReplyMessage
 
 RETURN_DAYS: Final = 180
 MOST_SHOWN: Final = 50

@@ -15,8 +15,8 @@ from gateway.public.returning.return_code import make_reply_public_key
 from gateway.public.visiting.draft_rows import make_submit_token
 from gateway.public.visiting.drafts import Draft, Sent
 from gateway.public.visiting.forms import Fault, list_faults
-from partner_sdk.canonical import format_time
-from partner_sdk.public_codes import NOT_SURE, YES
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.public_codes import NOT_SURE, YES
 
 DANGER: Final = "danger"
 _DANGER_HELP: Final = "danger_help"

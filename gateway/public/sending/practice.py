@@ -9,7 +9,7 @@ from gateway.public.sending.send import DraftMovedError
 from gateway.public.sending.sent_record import find_reply_by, make_remaining_draft, make_sent
 from gateway.public.visiting.draft_rows import OpenedDraft, make_submit_token, write_draft
 from gateway.public.visiting.drafts import JourneyKeys, Sent
-from partner_sdk.canonical import format_time
+from partner_sdk.wire.canonical import format_time
 
 PRACTICE_REFERENCE = "TEST-PRACTICE"
 

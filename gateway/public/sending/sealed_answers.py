@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from gateway.public.journey import Answers, get_one, get_priority, is_about_other, is_grown_up
 from gateway.public.visiting.drafts import Draft
-from partner_sdk.keys import Environment
-from partner_sdk.public_codes import ADULT_BAND, DANGER_PREFIX, IS_NOT_UNDER_18
-from partner_sdk.public_report import ChildDetails, KnownPerson, Meeting, PublicReport, SafeContact
-from partner_sdk.submission import PUBLIC_SENDER, ClearFields
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.public_codes import ADULT_BAND, DANGER_PREFIX, IS_NOT_UNDER_18
+from partner_sdk.wire.public_report import ChildDetails, KnownPerson, Meeting, PublicReport, SafeContact
+from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
 
 def make_clear_fields(draft: Draft, answers: Answers, *, environment: Environment) -> ClearFields:

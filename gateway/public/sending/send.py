@@ -21,11 +21,11 @@ from gateway.public.sending.sent_record import find_reply_by, make_remaining_dra
 from gateway.public.visiting.draft_rows import OpenedDraft, make_submit_token, write_draft
 from gateway.public.visiting.drafts import Draft, JourneyKeys, Sent
 from gateway.public.wording.languages import get_language
-from partner_sdk.canonical import format_time
-from partner_sdk.placement import find_owner
-from partner_sdk.public_report import encode_public_report, parse_public_report
-from partner_sdk.sealing import seal
-from partner_sdk.submission import report_context
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.placement import find_owner
+from partner_sdk.wire.public_report import encode_public_report, parse_public_report
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.submission import report_context
 
 REFERENCE_TRIES = 3  # 45 random bits: one is enough, except when somebody is faster by a hair
 

@@ -47,7 +47,7 @@ from gateway.public.visiting.words_field import find_packed_answers
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, SealingError
-from partner_sdk.public_codes import FAST_SIGNAL, LIMITED_SIGNAL
+from partner_sdk.wire.public_codes import FAST_SIGNAL, LIMITED_SIGNAL
 
 FAST_SECONDS = 10  # nobody answers eight questions in less; a signal for the desk, nothing more
 TRIES = 3  # another tab may be faster; each try looks again at what it left

@@ -31,7 +31,7 @@ from gateway.public.visiting.visit import find_visit, start_visit
 from gateway.public.wording.languages import refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.canonical import format_time
+from partner_sdk.wire.canonical import format_time
 
 MAX_SHOWN_CHARACTERS = 200
 

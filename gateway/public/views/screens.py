@@ -57,8 +57,8 @@ from gateway.public.visiting.words_field import find_packed_answers
 from gateway.public.wording.languages import get_language, get_other_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.canonical import format_time
-from partner_sdk.public_codes import HONEYPOT_SIGNAL
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.public_codes import HONEYPOT_SIGNAL
 
 HONEYPOT_FIELD = "website"
 ASIDE = (Action.BACK, Action.LANGUAGE)  # nothing is asked of a person who does not go on

@@ -34,7 +34,7 @@ from gateway.public.visiting.visit import (
 from gateway.store import StorageUnavailableError
 from gateway.store.drafts import has_rows
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.placement import is_placement
+from partner_sdk.wire.placement import is_placement
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)

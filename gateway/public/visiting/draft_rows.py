@@ -18,7 +18,7 @@ from gateway.public.visiting.drafts import (
 )
 from gateway.store import StorageUnavailableError
 from gateway.store.drafts import Kind, delete_draft, find_draft, has_rows, put_draft
-from partner_sdk.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 
 NO_VERSION = 0  # what a form carries before anything was saved
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.guidance.advice import Audience
 from gateway.public.returning.places import Returned
-from partner_sdk.public_codes import Language
+from partner_sdk.wire.public_codes import Language
 
 SECRET_BYTES = 32
 NONCE_BYTES = 12  # SP 800-38D §8.2.2: random 96-bit nonces; a journey writes its key's row some dozens of times

@@ -9,7 +9,7 @@ from flask_babel import Babel  # type: ignore[import-untyped]  # the package shi
 
 from gateway.public.visiting.visit import find_picked_language, remember_language
 from gateway.public.wording.languages import DEFAULT_LANGUAGE
-from partner_sdk.public_codes import LANGUAGES, Language
+from partner_sdk.wire.public_codes import LANGUAGES, Language
 
 
 def apply_languages(app: Flask) -> None:

@@ -2,7 +2,7 @@
 
 from gateway.public.door import PublicDoor
 from gateway.store import StorageUnavailableError
-from partner_sdk.placement import find_owner
+from partner_sdk.wire.placement import find_owner
 
 
 def find_service_name(door: PublicDoor, placement: str | None) -> str | None:

@@ -14,9 +14,9 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.visiting.draft_rows import NO_VERSION
 from gateway.public.visiting.drafts import IDLE_SECONDS, SECRET_BYTES, JourneyKeys, make_journey_keys
 from gateway.public.visiting.visit_state import NONCE_BYTES, VisitState, find_state, seal_state
-from partner_sdk.canonical import parse_base64url, to_base64url
 from partner_sdk.errors import FormatError
-from partner_sdk.public_codes import LANGUAGES, Language
+from partner_sdk.wire.canonical import parse_base64url, to_base64url
+from partner_sdk.wire.public_codes import LANGUAGES, Language
 
 _SECRET, _STATE = "journey", "state"
 FRESH_SECONDS = 30  # a redirect is followed at once; whoever comes later comes from outside

@@ -9,8 +9,8 @@ import msgspec
 
 from gateway.public.journey import FIELD_BY_NAME, Answers
 from gateway.public.visiting.forms import is_readable
-from partner_sdk.canonical import parse_base64url, to_base64url
 from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import parse_base64url, to_base64url
 
 
 def pack_answers(answers: Answers) -> str:

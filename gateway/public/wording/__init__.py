@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from partner_sdk.public_codes import LANGUAGES, Language
+from partner_sdk.wire.public_codes import LANGUAGES, Language
 
 WORDING_FOLDER = Path(__file__).parent
 

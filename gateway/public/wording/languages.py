@@ -6,7 +6,7 @@ from typing import Final
 from flask import g
 from flask_babel import format_date, get_locale, refresh  # type: ignore[import-untyped]  # the package ships no types
 
-from partner_sdk.public_codes import ENGLISH, LANGUAGES, WELSH, Language
+from partner_sdk.wire.public_codes import ENGLISH, LANGUAGES, WELSH, Language
 
 DEFAULT_LANGUAGE: Final = ENGLISH
 _LANGUAGE = "public_language"

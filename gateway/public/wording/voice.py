@@ -10,7 +10,7 @@ from typing import Final
 from gateway.guidance.advice import Audience
 from gateway.public.journey import Answers, get_one, get_reader
 from gateway.public.wording import Voice
-from partner_sdk.public_codes import NOT_SURE
+from partner_sdk.wire.public_codes import NOT_SURE
 
 _ENDINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {

@@ -7,9 +7,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from partner_sdk.canonical import encode, format_time, to_base64url
 from partner_sdk.key_files import xwing_public_bytes
-from partner_sdk.keys import (
+from partner_sdk.wire.canonical import encode, format_time, to_base64url
+from partner_sdk.wire.keys import (
     Delegation,
     KeySet,
     Pin,
@@ -19,7 +19,7 @@ from partner_sdk.keys import (
     make_sealing_key,
     sign_bundle,
 )
-from partner_sdk.statements import StatementKind, key_id_of, public_bytes, sign_statement
+from partner_sdk.wire.statements import StatementKind, key_id_of, public_bytes, sign_statement
 from tests.contract.vector_makers.seeds import NOW, seed_for, signing_key
 
 

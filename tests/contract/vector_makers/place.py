@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from gateway.public.returning.return_code import derive_seed, make_reply_public_key
-from partner_sdk.canonical import encode, format_time, to_base64url
-from partner_sdk.envelope import Envelope
-from partner_sdk.reply_message import place_context, reply_context
+from partner_sdk.wire.canonical import encode, format_time, to_base64url
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.reply_message import place_context, reply_context
 from tests.contract.vector_makers.boxes import make_other_box, seal_padded, seal_text
 from tests.contract.vector_makers.return_code import CODE, REFERENCE
 from tests.contract.vector_makers.seeds import NOW, REPORT_ID, seed_for

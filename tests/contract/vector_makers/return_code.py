@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from gateway.public.returning.return_code import derive_seed, load_return_words, make_reply_public_key
-from partner_sdk.canonical import parse_base64url
+from partner_sdk.wire.canonical import parse_base64url
 from tests.contract.vector_makers.other_library import ask_other_library
 
 REFERENCE = "K7QF-2M9TX-D"

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from partner_sdk.canonical import encode, format_time, parse_base64url, to_base64url
-from partner_sdk.statements import (
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
+from partner_sdk.wire.statements import (
     SignedStatement,
     StatementKind,
     key_id_of,
@@ -12,7 +12,7 @@ from partner_sdk.statements import (
     public_bytes,
     sign_statement,
 )
-from partner_sdk.submission import SubmissionStatement
+from partner_sdk.wire.submission import SubmissionStatement
 from tests.contract.vector_makers.seeds import NOW, REPORT_ID, signing_key
 
 

@@ -1,0 +1,200 @@
+"""Opens this partner's own mailbox: the only opener in the SDK, for the one purpose `mailbox` (WIRE.md §9).
+
+A message counts only if the agency signed it, for this partner and environment, under the next number and over the
+hash of the message before. A bad message is set aside with an alarm and never hides the good ones. Acknowledges only
+what is on disk. The gateway never imports this file.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+
+from partner_sdk.client.partner_state import MAX_MESSAGE_NUMBER, MailboxPosition, PartnerState
+from partner_sdk.durable_files import locked
+from partner_sdk.errors import FormatError, MailboxError, OpeningError, ReportAbuseError
+from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_xwing_private_key
+from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_time
+from partner_sdk.wire.envelope import KEY_ID_BYTES, Envelope
+from partner_sdk.wire.keys import KeySet, verify_keys
+from partner_sdk.wire.mailbox_message import (
+    MailboxItem,
+    MailboxMessage,
+    mailbox_context,
+    message_sha256,
+    open_message,
+    peek_message,
+)
+from partner_sdk.wire.padding import unpad
+from partner_sdk.wire.sealing import make_suite
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMessage:
+    """A message that was checked and saved."""
+
+    message: MailboxMessage
+    signed: bytes
+
+    @property
+    def body(self) -> bytes:
+        """The canonical JSON of the message, its shape given by `message.kind`."""
+        return parse_base64url(self.message.body)
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxAlarm:
+    """Something about the mailbox that a person must look at; tell the agency by another way than this service."""
+
+    reason: str
+    text: str
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one look into the mailbox brought: new messages, already saved, and alarms."""
+
+    messages: tuple[OpenedMessage, ...]
+    alarms: tuple[MailboxAlarm, ...]
+
+
+class Mailbox:
+    """Opens and keeps messages for one partner, under the keys of one verified key set."""
+
+    def __init__(self, state: PartnerState, *, key_set: KeySet, now: datetime) -> None:
+        self._state = state
+        self._signers, self._now = key_set.mailbox_keys, now
+        key_file = state.read_key(KeyRole.MAILBOX)
+        self._key_id = parse_base64url(key_file.key_id, length=KEY_ID_BYTES)
+        self._private_key = _load(key_file)
+
+    def receive(self, items: Iterable[MailboxItem], *, acknowledge: Callable[[str], None]) -> Delivery:
+        """Open, check and save `items`, then acknowledge what is saved; never raises for what a message holds."""
+        opened: list[OpenedMessage] = []
+        alarms: list[MailboxAlarm] = []
+        fresh: list[OpenedMessage] = []
+        to_acknowledge: list[str] = []
+        for item in items:
+            try:
+                check_report_id(item.message_id)
+            except FormatError as error:  # no id: nothing of it is told
+                alarms.append(MailboxAlarm(reason="bad-message-id", text=str(error)))
+                continue
+            try:
+                opened.append(self._open(item))
+            except ReportAbuseError as error:
+                alarms.append(MailboxAlarm(reason=error.reason, text=str(error), message_id=item.message_id))
+        with locked(self._state.folder):
+            for one in sorted(opened, key=lambda one: one.message.number):
+                try:
+                    if self._keep(one):
+                        fresh.append(one)
+                except MailboxError as error:
+                    alarms.append(MailboxAlarm(reason=error.reason, text=str(error), message_id=one.message.message_id))
+                else:
+                    to_acknowledge.append(one.message.message_id)
+            self._advance()
+            alarms += find_gap(self._state)
+        for message_id in to_acknowledge:
+            try:
+                acknowledge(message_id)
+            except ReportAbuseError as error:
+                text = f"A message is saved but could not be acknowledged; it will come again. {error}"
+                alarms.append(MailboxAlarm(reason="not-acknowledged", text=text, message_id=message_id))
+        return Delivery(messages=tuple(fresh), alarms=tuple(alarms))
+
+    def _open(self, item: MailboxItem) -> OpenedMessage:
+        profile = self._state.profile
+        envelope = Envelope.parse(parse_base64url(item.envelope))
+        context = mailbox_context(environment=profile.environment, partner=profile.partner, message_id=item.message_id)
+        if envelope.key_id != self._key_id:
+            raise OpeningError("The message is sealed to another key than this partner's.", reason="wrong-key")
+        try:
+            # RFC 9180 §5.1: base mode; all context is in `info`, because the library has no `aad` argument.
+            padded = make_suite().decrypt(envelope.box, self._private_key, info=context.info(key_id=self._key_id))
+        except (InvalidTag, ValueError):
+            raise OpeningError(
+                "The message does not open: it is not for this mailbox.", reason="does-not-open"
+            ) from None
+        signed = unpad(padded, purpose=context.purpose, sender=context.sender)
+        message = self._check(signed)
+        if message.message_id != item.message_id:
+            raise MailboxError("The message carries another id inside than outside.", reason="wrong-message-id")
+        return OpenedMessage(message=message, signed=signed)
+
+    def _check(self, signed: bytes) -> MailboxMessage:
+        # Only a key that was in use when the message says it was issued (WIRE.md §5.4).
+        issued_at = parse_time(peek_message(signed).issued_at)
+        message = open_message(signed, keys=verify_keys(self._signers, signed_at=issued_at, now=self._now))
+        profile = self._state.profile
+        if message.recipient != profile.partner:
+            raise MailboxError("The message is addressed to another partner.", reason="wrong-recipient")
+        if message.environment != profile.environment:
+            raise MailboxError("The message is for another environment.", reason="wrong-environment")
+        if not 1 <= message.number < MAX_MESSAGE_NUMBER:
+            raise MailboxError("The message has no number that can be.", reason="bad-number")
+        return message
+
+    def _keep(self, opened: OpenedMessage) -> bool:
+        """Save a message durably and return whether it is new; raises `MailboxError` if the chain does not hold."""
+        number, digest = opened.message.number, message_sha256(opened.signed)
+        position = self._state.read_position()
+        kept = self._state.find_message(number)
+        known_digest = position.sha256 if kept is None and number == position.number else None
+        if kept is not None:
+            known_digest = message_sha256(kept)
+        if known_digest is not None and known_digest != digest:
+            raise MailboxError("Two different messages carry the same number.", reason="number-reused")
+        if number <= position.number or kept is not None:
+            return False
+        before = self._digest_of(number - 1, position)
+        if before is not None and before != opened.message.previous:
+            raise MailboxError("The message does not follow the one before it.", reason="broken-chain")
+        after = self._state.find_message(number + 1)
+        if after is not None and peek_message(after).previous != digest:
+            raise MailboxError("The message after this one follows another message.", reason="broken-chain")
+        self._state.save_message(number, opened.signed)
+        return True
+
+    def _digest_of(self, number: int, position: MailboxPosition) -> str | None:
+        if number == position.number:
+            return position.sha256
+        kept = self._state.find_message(number)
+        return None if kept is None else message_sha256(kept)
+
+    def _advance(self) -> None:
+        position = self._state.read_position()
+        reached = position
+        while (following := self._state.find_message(reached.number + 1)) is not None:
+            reached = MailboxPosition(number=reached.number + 1, sha256=message_sha256(following))
+        if reached != position:
+            self._state.save_position(reached)
+
+
+def find_gap(state: PartnerState) -> list[MailboxAlarm]:
+    """Return the alarm for messages that must exist, because later ones are here, and never came."""
+    reached = state.read_position().number
+    ahead = {number for number in state.list_messages() if number > reached}
+    if not ahead:
+        return []
+    last = max(ahead)
+    count = last - reached - len(ahead)
+    while last in ahead:
+        last -= 1
+    named = str(last) if count == 1 else f"{reached + 1} to {last}"
+    return [MailboxAlarm(reason="gap", text=f"{count} message(s) never came: number {named}.")]
+
+
+def read_message(state: PartnerState, number: int) -> OpenedMessage:
+    """Return a message that was checked when it was saved; raises `MailboxError` (`no-such-message`)."""
+    signed = state.find_message(number)
+    if signed is None:
+        raise MailboxError("There is no message with this number.", reason="no-such-message")
+    return OpenedMessage(message=peek_message(signed), signed=signed)
+
+
+def _load(key_file: KeyFile) -> MLKEM768X25519PrivateKey:
+    return load_xwing_private_key(parse_base64url(key_file.secret, length=SEED_BYTES))

@@ -1,0 +1,363 @@
+"""`Partner`: what an online service calls to submit reports, keep receipts and read its mailbox.
+
+Everything is kept in the partner's own folder (partner_state.py). A report is sealed and saved before it is sent, and
+it counts as delivered only when a receipt for these very bytes was verified and saved. For one thread at a time.
+"""
+
+import random
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import requests
+
+from partner_sdk.client.mailbox import Delivery, Mailbox, MailboxAlarm, OpenedMessage, read_message
+from partner_sdk.client.partner_state import PartnerProfile, PartnerState
+from partner_sdk.client.receipt_check import Receipt, check_receipt, submission_of
+from partner_sdk.client.requests_auth import read_clock
+from partner_sdk.client.retrying import RetryPolicy, send_patiently
+from partner_sdk.client.transport import MAX_REPLY_BYTES, Transport
+from partner_sdk.errors import (
+    FormatError,
+    KeySetError,
+    MailboxError,
+    ProblemError,
+    ReportAbuseError,
+    SealingError,
+    StatementError,
+    TransportError,
+)
+from partner_sdk.report import IndustryReport, encode_sealed_report, make_sealed_report, parse_report
+from partner_sdk.wire.canonical import (
+    REPORT_ID_RANDOM_BYTES,
+    check_report_id,
+    encode,
+    format_time,
+    make_report_id,
+    parse_exact,
+    to_base64url,
+)
+from partner_sdk.wire.digest import Digest, parse_digest
+from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.keys import KeySet, SealingKey, find_active_sealing_key
+from partner_sdk.wire.mailbox_message import MailboxList
+from partner_sdk.wire.replies import Progress, ReportProgress, ServiceStatus
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.statements import MAX_LIST_BYTES, MAX_STATEMENT_BYTES, parse_statement
+from partner_sdk.wire.submission import (
+    ClearFields,
+    Priority,
+    ReportKind,
+    ReportPost,
+    SubmissionStatement,
+    report_context,
+    sign_submission,
+)
+
+KEY_SET_KEPT_FOR = timedelta(minutes=10)
+MAX_SMALL_REPLY_BYTES = 64 * 1024
+MAX_MAILBOX_ROUNDS = 200
+DEFAULT_POLICY = RetryPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of one report that had been waiting: a receipt, or the error that stopped it."""
+
+    report_id: str
+    priority: Priority
+    receipt: Receipt | None
+    error: ReportAbuseError | None
+
+
+class Partner:
+    """One enrolled service. Open it with `Partner.open`."""
+
+    def __init__(
+        self,
+        state: PartnerState,
+        *,
+        transport: Transport,
+        clock: Callable[[], datetime] = read_clock,
+        policy: RetryPolicy = DEFAULT_POLICY,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        notify: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.state = state
+        self.transport = transport
+        self._clock = clock
+        self._policy = policy
+        self._sleep = sleep
+        self._jitter = jitter
+        self._random_bytes = random_bytes
+        self._notify = notify
+        self._fetched_at: datetime | None = None
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        ca_file: Path | None = None,
+        session: requests.Session | None = None,
+        clock: Callable[[], datetime] = read_clock,
+        policy: RetryPolicy = DEFAULT_POLICY,
+        sleep: Callable[[float], None] = time.sleep,
+        notify: Callable[[str], None] = lambda _: None,
+    ) -> "Partner":
+        """Open the folder of an enrolled partner. `notify` gets a line when something waits or looks odd.
+
+        Environment and address come from the folder: neither is a parameter. Raises `LocalStateError`.
+        """
+        state = PartnerState.open(folder)
+        transport = Transport(
+            state.profile.origin,
+            private_key=state.load_submission_key(),
+            ca_file=ca_file,
+            session=session,
+            clock=clock,
+        )
+        return cls(state, transport=transport, clock=clock, policy=policy, sleep=sleep, notify=notify)
+
+    @property
+    def profile(self) -> PartnerProfile:
+        """Who this is, and in which environment."""
+        return self.state.profile
+
+    # Reports
+
+    def submit(
+        self,
+        report: bytes | IndustryReport,
+        *,
+        priority: Priority,
+        kind: ReportKind = "initial",
+        earlier_reference: str | None = None,
+        evidence_ids: tuple[str, ...] = (),
+    ) -> Receipt:
+        """Seal, save and send a report (JSON bytes or the model), and return its verified receipt.
+
+        Raises `ReportError` before anything is saved. When sending fails (`TransportError`, `ProblemError`) or the
+        receipt does not hold (`StatementError`), the sealed report stays in the folder and `resume` sends it again.
+        """
+        raw = report if isinstance(report, bytes) else encode(report)
+        checked = parse_report(raw, priority=priority, kind=kind)
+        report_id = self.seal_report(
+            checked, priority=priority, kind=kind, earlier_reference=earlier_reference, evidence_ids=evidence_ids
+        )
+        return self.deliver(report_id)
+
+    def seal_report(
+        self,
+        report: IndustryReport,
+        *,
+        priority: Priority,
+        kind: ReportKind = "initial",
+        earlier_reference: str | None = None,
+        evidence_ids: tuple[str, ...] = (),
+    ) -> str:
+        """Seal, sign and save a report without sending it; return its id for `deliver`."""
+        now = self._clock()
+        clear = ClearFields(
+            earlier_reference=earlier_reference,
+            environment=self.profile.environment,
+            evidence_ids=evidence_ids,
+            kind=kind,
+            partner=self.profile.partner,
+            priority=priority,
+            report_id=make_report_id(now, self._random_bytes(REPORT_ID_RANDOM_BYTES)),
+            schema_version="1",
+        )
+        raw_clear = encode(clear)
+        parse_exact(raw_clear, kind=ClearFields, max_bytes=len(raw_clear))  # a wrong priority or kind, before sealing
+        check_earlier_reference(earlier_reference, kind=kind)
+        key = self._get_sealing_key()
+        plaintext = encode_sealed_report(make_sealed_report(report, clear=clear))
+        envelope = seal(plaintext, key=key, context=report_context(clear))
+        statement = SubmissionStatement(
+            **{name: getattr(clear, name) for name in ClearFields.__struct_fields__},
+            created_at=format_time(now),
+            envelope_sha256=envelope.sha256().hex(),
+        )
+        signed = sign_submission(statement, submission_key=self.state.load_submission_key())
+        body = encode(ReportPost(envelope=to_base64url(envelope.to_bytes()), statement=parse_statement(signed)))
+        self.state.save_submission(clear.report_id, body)
+        return clear.report_id
+
+    def deliver(self, report_id: str) -> Receipt:
+        """Send a saved submission until it is stored or `policy` gives up; save and return the verified receipt."""
+        body, post = self._get_submission(report_id)
+        reply = send_patiently(
+            lambda: self.transport.send("POST", "/v1/reports", body=body, max_bytes=MAX_STATEMENT_BYTES),
+            policy=self._policy,
+            sleep=self._sleep,
+            jitter=self._jitter,
+            on_wait=lambda seconds, error: self._notify(f"{error} Trying again in {seconds:.1f} seconds."),
+        )
+        receipt = self._check_new_receipt(reply.body, post=post)
+        self.state.save_receipt(report_id, receipt.raw)
+        return receipt
+
+    def resume(self) -> list[Attempt]:
+        """Send every sealed report that has no receipt yet, P1 first; one that fails does not stop the others."""
+        attempts = []
+        for priority, report_id in sorted(self._undelivered()):
+            receipt: Receipt | None = None
+            failure: ReportAbuseError | None = None
+            try:
+                receipt = self.deliver(report_id)
+            except ReportAbuseError as error:
+                failure = error
+            attempts.append(Attempt(report_id=report_id, priority=priority, receipt=receipt, error=failure))
+        return attempts
+
+    def get_progress(self, report_id: str) -> ReportProgress:
+        """Ask how far an own report is, and save its receipt once more; raises `RefusedError` for any other.
+
+        Raises `StatementError` for one that was not sent from this folder, or if the receipt does not hold.
+        """
+        check_report_id(report_id)
+        reply = self.transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_SMALL_REPLY_BYTES)
+        progress = parse_exact(reply.body, kind=Progress, max_bytes=MAX_SMALL_REPLY_BYTES)
+        _, post = self._get_submission(report_id)
+        receipt = self._check_new_receipt(encode(progress.receipt), post=post)
+        self.state.save_receipt(report_id, receipt.raw)
+        return ReportProgress(report_id=report_id, stage=progress.stage, outcome=progress.outcome)
+
+    # Receipts
+
+    def receipts(self) -> list[Receipt]:
+        """Return the saved receipts, oldest first, without any network."""
+        found = ((report_id, self.state.find_receipt(report_id)) for report_id in self.state.list_receipts())
+        return [Receipt(statement=peek_intake(raw), raw=raw) for _, raw in found if raw is not None]
+
+    def check_receipt(self, raw: bytes) -> Receipt:
+        """Verify a receipt offline against the saved key set and the saved submission.
+
+        Raises `FormatError` and `StatementError` (`receipt-mismatch` if it is for nothing that was sent from here).
+        """
+        report_id = peek_intake(raw).clear.report_id
+        saved = self.state.find_submission(report_id)
+        if saved is None:
+            raise StatementError("This receipt is for a report that was not sent from here.", reason="receipt-mismatch")
+        now = self._clock()
+        key_set = self.state.read_key_set(now=now, allow_expired=True)
+        return check_receipt(raw, post=saved[1], key_set=key_set, now=now)
+
+    # Mailbox
+
+    def collect_mailbox(self) -> Delivery:
+        """Fetch, open, check, save and acknowledge what waits; return new messages and alarms."""
+        now = self._clock()
+        mailbox = Mailbox(self.state, key_set=self._get_key_set(), now=now)
+        messages: list[OpenedMessage] = []
+        alarms: dict[tuple[str, str | None], MailboxAlarm] = {}
+        for _ in range(MAX_MAILBOX_ROUNDS):  # the gateway answers with some at a time, the oldest first
+            reply = self.transport.send("GET", "/v1/mailbox", max_bytes=MAX_REPLY_BYTES)
+            items = parse_exact(reply.body, kind=MailboxList, max_bytes=MAX_REPLY_BYTES).messages
+            acknowledged: list[str] = []
+            delivery = mailbox.receive(items, acknowledge=partial(self._acknowledge, acknowledged))
+            messages += delivery.messages
+            # A gap may close in a later round; what is wrong with a message stays.
+            alarms = {place: alarm for place, alarm in alarms.items() if alarm.reason != "gap"}
+            alarms |= {(alarm.reason, alarm.message_id): alarm for alarm in delivery.alarms}
+            if not acknowledged:
+                break
+        return Delivery(messages=tuple(messages), alarms=tuple(alarms.values()))
+
+    def messages(self) -> list[OpenedMessage]:
+        """Return every message that was saved, in order, without any network."""
+        return [read_message(self.state, number) for number in self.state.list_messages()]
+
+    def digests(self) -> list[Digest]:
+        """Return every digest that was saved, oldest first; raises `MailboxError` for one that is not ours."""
+        return [self.read_digest(one) for one in self.messages() if one.message.kind == "digest"]
+
+    def read_digest(self, opened: OpenedMessage) -> Digest:
+        """Return the digest that a message of kind `digest` carries; raises `MailboxError`, `FormatError`."""
+        digest = parse_digest(opened.body)
+        if (digest.partner, digest.environment) != (self.profile.partner, self.profile.environment):
+            raise MailboxError("The digest is for another partner or environment.", reason="wrong-recipient")
+        return digest
+
+    # Keys and status
+
+    def status(self) -> ServiceStatus:
+        """Ask the gateway whom it takes us for; raises `NotAuthorisedError` while the agency has not approved us."""
+        reply = self.transport.send("GET", "/v1/status", max_bytes=MAX_SMALL_REPLY_BYTES)
+        return parse_exact(reply.body, kind=ServiceStatus, max_bytes=MAX_SMALL_REPLY_BYTES)
+
+    def refresh_key_set(self) -> KeySet:
+        """Fetch the key set, check it against the pinned root and the newest one seen, save and return it."""
+        reply = self.transport.send("GET", "/v1/keys", is_signed=False, max_bytes=MAX_LIST_BYTES)
+        now = self._clock()
+        key_set = self.state.accept_key_set(reply.body, now=now)
+        self._fetched_at = now
+        return key_set
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.transport.close()
+
+    def _get_key_set(self) -> KeySet:
+        """Return a key set in force: fetched lately, fetched now, or, with a word about it, the newest one saved."""
+        now = self._clock()
+        if self._fetched_at is not None and abs(now - self._fetched_at) < KEY_SET_KEPT_FOR:
+            return self.state.read_key_set(now=now)
+        try:
+            return self.refresh_key_set()
+        except (TransportError, ProblemError, KeySetError, FormatError) as error:
+            try:
+                kept = self.state.read_key_set(now=now)
+            except ReportAbuseError:
+                raise error from None
+            self._notify(f"The key set could not be renewed; the saved one (serial {kept.serial}) is used. {error}")
+            return kept
+
+    def _get_sealing_key(self) -> SealingKey:
+        key = find_active_sealing_key(self._get_key_set(), now=self._clock())
+        if key is None:
+            raise SealingError("The agency has no key to seal reports to now.", reason="no-active-key")
+        return key
+
+    def _get_submission(self, report_id: str) -> tuple[bytes, ReportPost]:
+        saved = self.state.find_submission(report_id)
+        if saved is None:
+            raise StatementError("There is no submission with this id here.", reason="no-such-submission")
+        return saved
+
+    def _check_new_receipt(self, raw: bytes, *, post: ReportPost) -> Receipt:
+        now = self._clock()
+        try:
+            return check_receipt(raw, post=post, key_set=self.state.read_key_set(now=now, allow_expired=True), now=now)
+        except StatementError as error:
+            if error.reason != "unknown-key":
+                raise
+        # A receipt key younger than our key set: look once more.
+        return check_receipt(raw, post=post, key_set=self.refresh_key_set(), now=now)
+
+    def _undelivered(self) -> list[tuple[Priority, str]]:
+        return [
+            (submission_of(self._get_submission(report_id)[1]).priority, report_id)
+            for report_id in self.state.list_undelivered()
+        ]
+
+    def _acknowledge(self, acknowledged: list[str], message_id: str) -> None:
+        check_report_id(message_id)
+        self.transport.send("POST", f"/v1/mailbox/{message_id}/ack", body=b"{}", max_bytes=MAX_SMALL_REPLY_BYTES)
+        acknowledged.append(message_id)
+
+
+def check_earlier_reference(reference: str | None, *, kind: ReportKind) -> None:
+    """Raise `FormatError` if a report of this kind belongs to an earlier one and does not say to which."""
+    if kind != "initial" and reference is None:
+        raise FormatError(
+            f"A {kind} needs an earlier reference (--earlier-reference) to your own report.",
+            reason="no-earlier-reference",
+        )

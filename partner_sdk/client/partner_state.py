@@ -1,0 +1,321 @@
+"""The partner's own folder: who it is, its keys, the newest key set, sealed submissions, receipts, opened messages.
+
+```
+partner.json           partner, environment, origin, pin; written once at enrolment
+enrolment.json         the sealed enrolment, so that a retry posts the same bytes
+keys/*.key             three private keys, 0600
+key-set.json           the newest key set seen, as received
+submissions/ID.json    bodies of POST /v1/reports, sealed: a retry sends the same bytes, and nobody here can open them
+receipts/ID.json       receipts, as received
+mailbox/NUMBER.json    opened messages, still signed
+mailbox/position       up to where the chain of messages is unbroken
+lock                   empty; held while the key set or the mailbox changes
+```
+
+Never holds the partner register: which partners exist is not this partner's business.
+"""
+
+import hashlib
+import re
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from partner_sdk.durable_files import (
+    check_private_folder,
+    find_bytes,
+    locked,
+    make_private_folder,
+    sync_folder,
+    write_durably,
+)
+from partner_sdk.errors import FormatError, LocalStateError
+from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
+from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_exact
+from partner_sdk.wire.enrolment import EnrolmentPost, Invitation
+from partner_sdk.wire.keys import Environment, KeySet, Pin, verify_bundle
+from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS
+from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost
+
+PARTNER_ROLES = (KeyRole.SUBMISSION, KeyRole.CONTEXT, KeyRole.MAILBOX)
+MAX_PROFILE_BYTES = 8192
+MAX_ENROLMENT_POST_BYTES = 64 * 1024
+MAX_MESSAGE_NUMBER = 99_999_999
+
+T = TypeVar("T")
+
+_MARKER = "partner.json"  # written last: a folder that has it is ours
+_FOLDERS = ("keys", "submissions", "receipts", "mailbox")
+_MESSAGE_NAME = re.compile(r"([0-9]{8})\.json")
+
+
+class PartnerProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What enrolment settled for good: the environment belongs to it and is never a parameter afterwards."""
+
+    enrolled_at: str
+    environment: Environment
+    name: str
+    origin: str
+    partner: str
+    pin: Pin
+    type: Literal["report-abuse/partner"] = "report-abuse/partner"
+
+
+class MailboxPosition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The last message of the unbroken chain: its number and the SHA-256 of its signed bytes."""
+
+    number: int
+    sha256: str
+
+
+FIRST_POSITION = MailboxPosition(number=0, sha256=FIRST_PREVIOUS)
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerState:
+    """An opened folder. Values are read from disk each time, so two processes see the same."""
+
+    folder: Path
+    profile: PartnerProfile
+
+    @classmethod
+    def open(cls, folder: Path) -> "PartnerState":
+        """Open the folder of an enrolled partner, or raise `LocalStateError`."""
+        check_private_folder(folder, marker=_MARKER)
+        raw = find_bytes(folder / _MARKER) or b""
+        try:
+            profile = parse_exact(raw, kind=PartnerProfile, max_bytes=MAX_PROFILE_BYTES)
+        except FormatError:
+            raise LocalStateError(f"{folder}/partner.json is damaged.", reason="damaged-state") from None
+        return cls(folder=folder, profile=profile)
+
+    @classmethod
+    def create(cls, folder: Path, *, invitation: Invitation, now: datetime) -> "PartnerState":
+        """Make the folder and the three keys for an invitation.
+
+        Again with the same invitation, after a crash or a lost reply, it goes on with the keys that are there; with
+        another one it raises `LocalStateError` (`already-enrolled`). It refuses a folder of somebody else's
+        (`not-our-folder`).
+        """
+        _check_usable(folder)
+        make_private_folder(folder)
+        profile = PartnerProfile(
+            enrolled_at=format_time(now),
+            environment=invitation.environment,
+            name=invitation.name,
+            origin=invitation.origin,
+            partner=invitation.partner,
+            pin=Pin(
+                environment=invitation.environment,
+                feed_key=None,
+                next_root_fingerprint=None,
+                root_fingerprint=invitation.root_fingerprint,
+            ),
+        )
+        with locked(folder):
+            if cls.is_in(folder):
+                state = cls.open(folder)
+                if msgspec.structs.replace(profile, enrolled_at=state.profile.enrolled_at) != state.profile:
+                    raise make_already_enrolled()
+                return state
+            for name in _FOLDERS:
+                make_private_folder(folder / name)
+            for role in PARTNER_ROLES:
+                path = folder / "keys" / f"{role.value}.key"
+                if not path.exists():
+                    made = new_key(role, environment=invitation.environment, created_at=format_time(now))
+                    write_key_file(path, made)
+            sync_folder(folder / "keys")
+            state = cls(folder=folder, profile=profile)
+            for role in PARTNER_ROLES:  # also those that an interrupted run left behind
+                state.read_key(role)
+            write_durably(folder / _MARKER, encode(profile))
+        return state
+
+    @staticmethod
+    def is_in(folder: Path) -> bool:
+        """Return whether `folder` is a partner's folder."""
+        return find_bytes(folder / _MARKER) is not None
+
+    def remove_refused(self) -> None:
+        """Take away what enrolment made here, when the gateway refused the first post of these keys for good."""
+        for name in ("enrolment.json", "key-set.json", _MARKER):  # the marker after the box: see `_check_usable`
+            (self.folder / name).unlink(missing_ok=True)
+        for role in PARTNER_ROLES:
+            (self.folder / "keys" / f"{role.value}.key").unlink(missing_ok=True)
+        for name in _FOLDERS:
+            with suppress(OSError):  # what is not empty is not of this enrolment
+                (self.folder / name).rmdir()
+        (self.folder / "lock").unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()
+
+    def read_key(self, role: KeyRole) -> KeyFile:
+        """Return one of the three keys, or raise `LocalStateError`."""
+        key_file = read_key_file(self.folder / "keys" / f"{role.value}.key", role=role)
+        if key_file.environment != self.profile.environment:
+            raise LocalStateError(f"The {role.value} key belongs to another environment.", reason="wrong-key-role")
+        return key_file
+
+    def load_submission_key(self) -> Ed25519PrivateKey:
+        """Return the key that signs requests and submission statements."""
+        return load_signing_key(self.read_key(KeyRole.SUBMISSION))
+
+    # Key set
+
+    def read_key_set(self, *, now: datetime, allow_expired: bool = False) -> KeySet:
+        """Return the newest key set seen, checked again against the pin; raises `KeySetError`, `LocalStateError`."""
+        raw = find_bytes(self.folder / "key-set.json")
+        if raw is None:
+            raise LocalStateError("No key set has been fetched yet.", reason="no-key-set")
+        return verify_bundle(raw, pin=self.profile.pin, now=now, allow_expired=allow_expired)
+
+    def accept_key_set(self, raw: bytes, *, now: datetime) -> KeySet:
+        """Check a fetched key set against the pin and the newest one seen, save it, return it; raises `KeySetError`."""
+        with locked(self.folder):
+            kept = find_bytes(self.folder / "key-set.json")
+            highest, digest = None, None
+            if kept is not None:
+                highest = verify_bundle(kept, pin=self.profile.pin, now=now, allow_expired=True).serial
+                digest = hashlib.sha256(kept).digest()
+            key_set = verify_bundle(raw, pin=self.profile.pin, now=now, highest_serial=highest, highest_sha256=digest)
+            if raw != kept:
+                write_durably(self.folder / "key-set.json", raw)
+        return key_set
+
+    # Enrolment
+
+    def find_enrolment(self) -> EnrolmentPost | None:
+        """Return the sealed enrolment that was made before, or None."""
+        raw = find_bytes(self.folder / "enrolment.json")
+        return None if raw is None else self._parse(raw, EnrolmentPost, MAX_ENROLMENT_POST_BYTES, "enrolment.json")
+
+    def save_enrolment(self, post: EnrolmentPost) -> None:
+        """Keep the sealed enrolment before it is posted."""
+        write_durably(self.folder / "enrolment.json", encode(post))
+
+    # Submissions and receipts
+
+    def save_submission(self, report_id: str, body: bytes) -> None:
+        """Keep a sealed submission before it is sent; never over another one."""
+        path = self._path("submissions", report_id)
+        if path.exists():
+            raise LocalStateError("There is a submission with this id already.", reason="id-taken")
+        write_durably(path, body)
+
+    def find_submission(self, report_id: str) -> tuple[bytes, ReportPost] | None:
+        """Return the saved body and what it says, or None."""
+        path = self._path("submissions", report_id)
+        raw = find_bytes(path)
+        return None if raw is None else (raw, self._parse(raw, ReportPost, MAX_REPORT_BODY_BYTES, path.name))
+
+    def discard_submission(self, report_id: str) -> None:
+        """Delete a submission that has no receipt; raises `LocalStateError` (`no-such-submission`, `has-receipt`)."""
+        if self.find_receipt(report_id) is not None:
+            raise LocalStateError("This report was delivered; its submission proves it.", reason="has-receipt")
+        try:
+            self._path("submissions", report_id).unlink()
+        except FileNotFoundError:
+            raise LocalStateError("There is no submission with this id.", reason="no-such-submission") from None
+        sync_folder(self.folder / "submissions")
+
+    def save_receipt(self, report_id: str, raw: bytes) -> None:
+        """Keep a receipt, verified before; never over a different one."""
+        path = self._path("receipts", report_id)
+        kept = find_bytes(path)
+        if kept is not None and kept != raw:
+            raise LocalStateError("There is another receipt for this report already.", reason="id-taken")
+        if kept is None:
+            write_durably(path, raw)
+
+    def find_receipt(self, report_id: str) -> bytes | None:
+        """Return the receipt of a report as received, or None."""
+        return find_bytes(self._path("receipts", report_id))
+
+    def list_receipts(self) -> list[str]:
+        """Return the report ids that have a receipt, oldest first (UUIDv7 sorts by time)."""
+        return sorted(path.stem for path in (self.folder / "receipts").glob("[0-9a-f]*.json"))
+
+    def list_undelivered(self) -> list[str]:
+        """Return the report ids that were sealed and have no receipt, oldest first."""
+        sealed = {path.stem for path in (self.folder / "submissions").glob("[0-9a-f]*.json")}
+        return sorted(sealed - set(self.list_receipts()))
+
+    # Mailbox
+
+    def read_position(self) -> MailboxPosition:
+        """Return up to where the chain of messages is unbroken."""
+        raw = find_bytes(self.folder / "mailbox" / "position")
+        return FIRST_POSITION if raw is None else self._parse(raw, MailboxPosition, MAX_PROFILE_BYTES, "position")
+
+    def save_position(self, position: MailboxPosition) -> None:
+        """Move the position on."""
+        write_durably(self.folder / "mailbox" / "position", encode(position))
+
+    def save_message(self, number: int, signed: bytes) -> None:
+        """Keep an opened message durably under its number; never over a different one."""
+        kept = self.find_message(number)
+        if kept is not None and kept != signed:
+            raise LocalStateError("There is another message with this number already.", reason="id-taken")
+        if kept is None:
+            write_durably(self._message_path(number), signed)
+
+    def find_message(self, number: int) -> bytes | None:
+        """Return the signed bytes of a message, or None."""
+        return find_bytes(self._message_path(number))
+
+    def list_messages(self) -> list[int]:
+        """Return the numbers of the messages that are kept, in order."""
+        names = (_MESSAGE_NAME.fullmatch(path.name) for path in (self.folder / "mailbox").iterdir())
+        return sorted(int(name[1]) for name in names if name)
+
+    def _message_path(self, number: int) -> Path:
+        if not 1 <= number <= MAX_MESSAGE_NUMBER:
+            raise FormatError("A message number is out of range.", reason="malformed")
+        return self.folder / "mailbox" / f"{number:08d}.json"
+
+    def _path(self, kind: str, report_id: str) -> Path:
+        check_report_id(report_id)  # a file name is never built from anything else
+        return self.folder / kind / f"{report_id}.json"
+
+    def _parse(self, raw: bytes, kind: type[T], max_bytes: int, name: str) -> T:
+        try:
+            return parse_exact(raw, kind=kind, max_bytes=max_bytes)
+        except FormatError:
+            raise LocalStateError(f"{name} in {self.folder} is damaged.", reason="damaged-state") from None
+
+
+def make_already_enrolled() -> LocalStateError:
+    """Return the error for an invitation that comes to a folder of another one: keys are never used twice."""
+    return LocalStateError(
+        "This folder belongs to an earlier enrolment; answer with a new --state folder.", reason="already-enrolled"
+    )
+
+
+def _check_usable(folder: Path) -> None:
+    """Raise `LocalStateError` unless `folder` is ours, left by an interrupted run, private and empty, or not there."""
+    try:
+        names = {path.name for path in folder.iterdir()}
+        mode = folder.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise LocalStateError(f"{folder} can not be used: {error.strerror}.", reason="no-state") from None
+    if _MARKER in names:
+        return
+    left = {name for name in names if name in {*_FOLDERS, "lock"} or name.startswith(f".{_MARKER}.")}
+    if names != left:
+        raise LocalStateError(
+            f"{folder} holds something else: answer with a new --state folder.", reason="not-our-folder"
+        )
+    if stat.S_IMODE(mode) & 0o077:
+        raise LocalStateError(
+            f"Others can enter {folder}: answer with a --state folder that is not there yet; enrol makes it.",
+            reason="open-to-others",
+        )

@@ -1,0 +1,44 @@
+"""Checks a receipt against the very post that it answers; works offline."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from partner_sdk.errors import StatementError
+from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
+from partner_sdk.wire.intake import IntakeStatement, verify_receipt
+from partner_sdk.wire.keys import KeySet
+from partner_sdk.wire.submission import ReportPost, SubmissionStatement, clear_fields_of
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The gateway's signed word that a report is stored. `raw` is what counts: keep it as it is."""
+
+    statement: IntakeStatement
+    raw: bytes
+
+    @property
+    def reference(self) -> str:
+        """The reference to say aloud or to quote."""
+        return self.statement.reference
+
+    @property
+    def report_id(self) -> str:
+        """The id of the report."""
+        return self.statement.clear.report_id
+
+
+def submission_of(post: ReportPost) -> SubmissionStatement:
+    """Read the submission statement of an own, saved post."""
+    body = parse_base64url(post.statement.payload)
+    return parse_exact(body, kind=SubmissionStatement, max_bytes=len(body))
+
+
+def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetime) -> Receipt:
+    """Return the receipt if the gateway signed it for this very post; raises `FormatError`, `StatementError`."""
+    statement = verify_receipt(raw, key_set=key_set, submission=encode(post.statement), now=now)
+    submission = submission_of(post)
+    said = (statement.clear, statement.envelope_sha256)
+    if said != (clear_fields_of(submission), submission.envelope_sha256):
+        raise StatementError("The receipt says something else than the submission.", reason="receipt-mismatch")
+    return Receipt(statement=statement, raw=raw)

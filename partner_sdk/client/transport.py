@@ -1,0 +1,250 @@
+"""One exchange with the gateway: sends a request, returns the reply or raises an error of errors.py.
+
+Nothing of `requests` or `urllib3` crosses this border, no redirect is followed, no cookie is kept. Never retries: what
+may be sent again is decided above the signing (retrying.py). One deadline holds for everything (punctual.py).
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+
+import requests
+import urllib3
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from requests.adapters import HTTPAdapter
+
+from partner_sdk import __version__
+from partner_sdk.client.problem_replies import make_problem_error
+from partner_sdk.client.punctual import PunctualAdapter, deadline_at
+from partner_sdk.client.requests_auth import SignedRequestAuth, UnsignedRequestAuth, read_clock
+from partner_sdk.errors import FormatError, LocalStateError, NotAuthorisedError, ProblemError, TransportError
+from partner_sdk.wire.signature_profile import CONTENT_TYPE
+
+USER_AGENT = f"report-abuse-partner-sdk/{__version__}"
+MAX_REPLY_BYTES = 32 * 1024 * 1024
+# Less can not be the reason for a 401: the gateway allows 60 seconds (WIRE.md §7).
+CLOCK_TOLERANCE_SECONDS = 30
+# More is no clock that runs wrong: whoever forges `Date` would collect signatures for any year it likes.
+MAX_CLOCK_CORRECTION_SECONDS = 24 * 3600
+
+_CHUNK_BYTES = 64 * 1024
+# One spelling, as the gateway's own: it signs over the address that it is configured with.
+_ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[::1\])(?::([1-9][0-9]{0,4}))?")
+_LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+(?:\?[A-Za-z0-9._~=&-]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long one call may take: to connect, between two reads, and altogether, however slowly bytes come."""
+
+    connect_seconds: float = 5.0
+    read_seconds: float = 30.0
+    total_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply that is not an error."""
+
+    status: int
+    body: bytes
+
+
+def check_origin(origin: str) -> None:
+    """Raise `FormatError` (`bad-origin`) unless `origin` is `https://host[:port]`, or http on loopback."""
+    found = _ORIGIN.fullmatch(origin)
+    if found is None or found[3] == _DEFAULT_PORTS[found[1]]:
+        raise FormatError(
+            "The gateway's address must be spelled like https://reports.example.org, in lower case, without a path.",
+            reason="bad-origin",
+        )
+    if found[1] == "http" and not _LOOPBACK.fullmatch(found[2]):
+        raise FormatError("Without https only this machine itself is spoken to.", reason="bad-origin")
+
+
+def make_session() -> requests.Session:
+    """Return a session that keeps no cookie; proxies stay as this machine's environment has them."""
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for scheme in _DEFAULT_PORTS:
+        session.mount(f"{scheme}://", PunctualAdapter())
+    return session
+
+
+class Transport:
+    """Speaks with one origin, signing with one key. For one thread at a time, as `requests` is.
+
+    `ca_file` is given with every request: set on the session only, REQUESTS_CA_BUNDLE would silently replace it. On a
+    session of the caller's own, the plain adapter of `requests` is replaced for this origin: it keeps no deadline.
+    """
+
+    def __init__(
+        self,
+        origin: str,
+        *,
+        private_key: Ed25519PrivateKey | None = None,
+        ca_file: Path | None = None,
+        session: requests.Session | None = None,
+        clock: Callable[[], datetime] = read_clock,
+        timeouts: Timeouts = Timeouts(),
+        user_agent: str = USER_AGENT,
+    ) -> None:
+        check_origin(origin)
+        if ca_file is not None and not ca_file.is_file():
+            raise LocalStateError(f"There is no certificate file at {ca_file}.", reason="no-ca-file")
+        self.origin = origin
+        self.clock_offset_seconds = 0
+        self.clock_difference_seconds: int | None = None
+        self._session = make_session() if session is None else session
+        if type(self._session.get_adapter(origin)) is HTTPAdapter:
+            self._session.mount(origin, PunctualAdapter())
+        self._verify: bool | str = True if ca_file is None else str(ca_file)
+        self._clock = clock
+        self._timeouts = timeouts
+        self._user_agent = user_agent
+        self._is_clock_corrected = False
+        self._signed = None if private_key is None else SignedRequestAuth(private_key, clock=self._corrected_clock)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        is_signed: bool = True,
+        max_bytes: int = MAX_REPLY_BYTES,
+    ) -> Reply:
+        """Send one request, signed afresh, and return a 2xx reply.
+
+        Raises `TransportError` when no reply came, `FormatError` for one that is too large, else `ProblemError`. After
+        a 401 it compares this machine's clock with the reply's `Date`; if they differ, by a day at most, it corrects
+        the time of its signatures once and sends once more. The correction never touches the judgement of key sets:
+        who forges `Date` must not revive an expired one.
+        """
+        deadline = time.monotonic() + self._timeouts.total_seconds
+        try:
+            return self._exchange(method, path, body=body, is_signed=is_signed, max_bytes=max_bytes, deadline=deadline)
+        except NotAuthorisedError:
+            if not is_signed or not self._correct_clock():
+                raise
+        return self._exchange(method, path, body=body, is_signed=is_signed, max_bytes=max_bytes, deadline=deadline)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _exchange(
+        self, method: str, path: str, *, body: bytes | None, is_signed: bool, max_bytes: int, deadline: float
+    ) -> Reply:
+        if not _PATH.fullmatch(path):
+            raise FormatError("A path holds unreserved characters only.", reason="bad-path")
+        try:
+            with deadline_at(deadline):
+                response = self._send_prepared(
+                    method, self.origin + path, body=body, is_signed=is_signed, deadline=deadline
+                )
+                with response:
+                    received = self._read(response, max_bytes=max_bytes, deadline=deadline)
+        except requests.Timeout:
+            raise _make_timeout() from None
+        except requests.exceptions.SSLError:
+            raise TransportError(
+                "The gateway's certificate is not trusted here; a private authority needs --ca-file.", reason="tls"
+            ) from None
+        except requests.exceptions.ProxyError:
+            raise TransportError("The proxy of this machine's environment does not answer.", reason="proxy") from None
+        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:  # RequestException is an OSError
+            # `requests` calls a time-out in the body, and while it sends, a lost connection.
+            if time.monotonic() >= deadline or _is_read_timeout(error):
+                raise _make_timeout() from None
+            raise TransportError(
+                f"There is no connection to the gateway at {self.origin}.", reason="connection"
+            ) from None
+        self._note_date(response.headers.get("Date"))
+        if 200 <= response.status_code < 300:
+            return Reply(status=response.status_code, body=received)
+        raise self._problem(response, received)
+
+    def _send_prepared(
+        self, method: str, url: str, *, body: bytes | None, is_signed: bool, deadline: float
+    ) -> requests.Response:
+        if is_signed and self._signed is None:
+            raise LocalStateError("This call must be signed, and there is no key.", reason="no-key")
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": self._user_agent}
+        if body is not None:
+            headers["Content-Type"] = CONTENT_TYPE
+        auth = self._signed if is_signed else UnsignedRequestAuth()
+        request = self._session.prepare_request(requests.Request(method, url, data=body, headers=headers, auth=auth))
+        if request.url != url:
+            raise FormatError("The address can not be sent as it is spelled.", reason="bad-origin")
+        request.hooks["response"].append(_forget_location)
+        settings = self._session.merge_environment_settings(url, {}, True, self._verify, None)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise _make_timeout()
+        return self._session.send(
+            request,
+            allow_redirects=False,
+            timeout=(min(self._timeouts.connect_seconds, left), min(self._timeouts.read_seconds, left)),
+            **settings,
+        )
+
+    def _read(self, response: requests.Response, *, max_bytes: int, deadline: float) -> bytes:
+        received = bytearray()
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            received += chunk
+            if len(received) > max_bytes:
+                raise FormatError("The reply is larger than it may be.", reason="too-large")
+            if time.monotonic() > deadline:
+                raise _make_timeout()
+        return bytes(received)
+
+    def _problem(self, response: requests.Response, received: bytes) -> ProblemError:
+        return make_problem_error(
+            response.status_code,
+            received,
+            media_type=response.headers.get("Content-Type", ""),
+            retry_after=response.headers.get("Retry-After"),
+        )
+
+    def _corrected_clock(self) -> datetime:
+        return self._clock() + timedelta(seconds=self.clock_offset_seconds)
+
+    def _note_date(self, date: str | None) -> None:
+        if date is None:
+            return
+        try:
+            server = parsedate_to_datetime(date)
+            self.clock_difference_seconds = round((server - self._clock()).total_seconds())
+        except (TypeError, ValueError, OverflowError):  # not a date, or one without a time zone
+            return
+
+    def _correct_clock(self) -> bool:
+        difference = self.clock_difference_seconds
+        if self._is_clock_corrected or difference is None:
+            return False
+        if not CLOCK_TOLERANCE_SECONDS <= abs(difference) <= MAX_CLOCK_CORRECTION_SECONDS:
+            return False
+        self._is_clock_corrected = True
+        self.clock_offset_seconds = difference
+        return True
+
+
+def _make_timeout() -> TransportError:
+    return TransportError("The gateway did not answer in time.", reason="timeout")
+
+
+def _is_read_timeout(error: Exception) -> bool:
+    return any(isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in (error, *error.args))
+
+
+def _forget_location(response: requests.Response, **_: object) -> None:
+    # For a redirect that is not followed, `requests` would read the whole body, of any size, before we see it.
+    response.headers.pop("Location", None)

@@ -1,0 +1,1 @@
+"""What `report-abuse-partner` does, command by command; `cli.py` reads the arguments."""

@@ -1,0 +1,39 @@
+"""How receipts, faults and tries are told, in lines for a person and in fields for a machine."""
+
+from pathlib import Path
+
+from partner_sdk.client.advice import describe
+from partner_sdk.client.partner import Partner
+from partner_sdk.client.receipt_check import Receipt
+from partner_sdk.commands.output import Speaker
+from partner_sdk.errors import ProblemError, ReportAbuseError, ReportError
+
+
+def say_receipt(partner: Partner, speaker: Speaker, receipt: Receipt) -> None:
+    """Say that a report is delivered, and where its receipt lies."""
+    speaker.say(f"Delivered. Reference {receipt.reference}, received {receipt.statement.received_at}.")
+    speaker.say(f"Report {receipt.report_id}; receipt in {_receipt_file(partner, receipt)}")
+
+
+def say_fault(speaker: Speaker, error: ReportAbuseError) -> None:
+    """Say what stopped a command, field by field where the error names fields."""
+    speaker.warn(describe(error))
+    for fault in error.faults if isinstance(error, (ReportError, ProblemError)) else ():
+        speaker.warn(f"  {fault.pointer}: {fault.detail}")
+    if isinstance(error, ProblemError) and error.request_id:
+        speaker.warn(f"  request id {error.request_id}")
+
+
+def list_receipt_fields(partner: Partner, receipt: Receipt) -> dict[str, str]:
+    """Return a receipt for JSON."""
+    return {
+        "priority": receipt.statement.clear.priority,
+        "receipt_file": str(_receipt_file(partner, receipt)),
+        "received_at": receipt.statement.received_at,
+        "reference": receipt.reference,
+        "report_id": receipt.report_id,
+    }
+
+
+def _receipt_file(partner: Partner, receipt: Receipt) -> Path:
+    return partner.state.folder / "receipts" / f"{receipt.report_id}.json"

@@ -1,0 +1,92 @@
+"""What every command shares: how it is declared, what it is given when it runs, and how it reads a file."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from partner_sdk.client.partner import Partner
+from partner_sdk.commands.output import EXIT_CODES, Speaker
+from partner_sdk.commands.surroundings import Surroundings
+from partner_sdk.errors import LocalStateError
+
+# Said whenever a P1 does not get through, by cli.py: a sealed report in an outbox protects nobody.
+EMERGENCY: Final = "If a child is in danger now, call 999. Do not wait for this command."
+
+Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One run of a command: its arguments, how it speaks, and what it uses of the machine."""
+
+    args: argparse.Namespace
+    speaker: Speaker
+    surroundings: Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerCall(Call):
+    """One run of a command that works in the folder of an enrolled partner."""
+
+    partner: Partner
+
+
+RunAlone = Callable[[Call], int]
+RunForPartner = Callable[[PartnerCall], int]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandGroup:
+    """Where commands are added: the top, or a word such as `report`. `shared` holds the options of every command."""
+
+    commands: "Commands[argparse.ArgumentParser]"
+    shared: argparse.ArgumentParser
+    words: str = ""
+
+    def add_group(self, name: str, *, summary: str) -> "CommandGroup":
+        """Add a word that has commands of its own."""
+        parser = self.commands.add_parser(name, help=summary, description=f"{_capital(summary)}.")
+        actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+        return CommandGroup(commands=actions, shared=self.shared, words=f"{self.words}{name} ")
+
+    def add(self, name: str, *, run: RunForPartner, summary: str, example: str) -> argparse.ArgumentParser:
+        """Add a command of an enrolled partner; `example` is what follows its name."""
+        return self._add(name, summary=summary, example=example, run=run, needs_partner=True)
+
+    def add_alone(self, name: str, *, run: RunAlone, summary: str, example: str) -> argparse.ArgumentParser:
+        """Add a command that needs no folder of an enrolled partner."""
+        return self._add(name, summary=summary, example=example, run=run, needs_partner=False)
+
+    def _add(
+        self, name: str, *, summary: str, example: str, run: RunForPartner | RunAlone, needs_partner: bool
+    ) -> argparse.ArgumentParser:
+        line = f"report-abuse-partner {self.words}{name} {example}".rstrip()
+        command = self.commands.add_parser(
+            name,
+            help=summary,
+            description=f"{_capital(summary)}.",
+            epilog=f"example:\n  {line}\n\n{EXIT_CODES}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[self.shared],
+        )
+        command.set_defaults(command=run, needs_partner=needs_partner)
+        return command
+
+
+def read_input(name: str, *, max_bytes: int) -> bytes:
+    """Return what a file holds (`-` is standard input), or raise `LocalStateError` (`no-such-file`)."""
+    try:
+        if name == "-":
+            return sys.stdin.buffer.read(max_bytes + 1)
+        with Path(name).open("rb") as handle:
+            return handle.read(max_bytes + 1)
+    except OSError as error:
+        reason = "no-such-file"
+        raise LocalStateError(f"{name} can not be read: {error.strerror}.", reason=reason) from None
+
+
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"

@@ -1,0 +1,95 @@
+"""The commands about reports of this folder: preview, list, status, discard."""
+
+import argparse
+from typing import get_args
+
+from partner_sdk.client.partner import check_earlier_reference
+from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault
+from partner_sdk.commands.frame import Call, CommandGroup, PartnerCall, read_input
+from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED
+from partner_sdk.errors import ReportAbuseError, ReportError
+from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
+from partner_sdk.report.preview import list_preview_fields, make_preview, spell_preview
+from partner_sdk.wire.submission import Priority, ReportKind
+
+
+def run_preview(call: Call) -> int:
+    """Show what would be sealed; needs neither a folder nor a network."""
+    speaker, args = call.speaker, call.args
+    try:
+        report = read_report(args)
+    except ReportAbuseError as error:
+        say_fault(speaker, error)
+        if args.json:
+            faults = error.faults if isinstance(error, ReportError) else ()
+            speaker.say_json({"faults": {one.pointer: one.detail for one in faults}, "reason": error.reason})
+        return EXIT_FAILED
+    preview = make_preview(report, priority=args.priority, kind=args.kind, earlier_reference=args.earlier_reference)
+    if args.json:
+        speaker.say_json(list_preview_fields(preview))
+    else:
+        speaker.say(spell_preview(preview))
+    return EXIT_DONE
+
+
+def run_list(call: PartnerCall) -> int:
+    """List the receipts, and what waits for one."""
+    partner, speaker, args = call.partner, call.speaker, call.args
+    receipts, waiting = partner.receipts(), partner.state.list_undelivered()
+    if args.json:
+        speaker.say_json({"receipts": [list_receipt_fields(partner, one) for one in receipts], "undelivered": waiting})
+        return EXIT_DONE
+    for one in receipts:
+        clear = one.statement.clear
+        speaker.say(f"{one.reference}  {clear.priority}  {one.statement.received_at}  {one.report_id}")
+    for report_id in waiting:
+        speaker.say(f"NOT DELIVERED  {report_id}")
+    if not receipts and not waiting:
+        speaker.say("Nothing was submitted from this folder yet.")
+    return EXIT_DONE
+
+
+def run_status(call: PartnerCall) -> int:
+    """Ask how far a report is."""
+    partner, speaker, args = call.partner, call.speaker, call.args
+    progress = partner.get_progress(args.report_id)
+    if args.json:
+        speaker.say_json({"outcome": progress.outcome, "report_id": progress.report_id, "stage": progress.stage})
+    else:
+        speaker.say(f"{progress.report_id}: {progress.stage}; outcome: {progress.outcome or 'not released yet'}")
+    return EXIT_DONE
+
+
+def run_discard(call: PartnerCall) -> int:
+    """Drop a sealed report that the gateway refuses for good."""
+    partner, speaker, args = call.partner, call.speaker, call.args
+    partner.state.discard_submission(args.report_id)
+    speaker.say(f"Report {args.report_id} was never delivered and is gone from this folder.")
+    return EXIT_DONE
+
+
+def read_report(args: argparse.Namespace) -> IndustryReport:
+    """Read the report that the arguments name, and check what goes with it; raises `ReportAbuseError`."""
+    check_earlier_reference(args.earlier_reference, kind=args.kind)
+    return parse_report(read_input(args.file, max_bytes=MAX_REPORT_BYTES), priority=args.priority, kind=args.kind)
+
+
+def add_commands(report: CommandGroup) -> None:
+    """Add this file's commands to the group `report`."""
+    preview = report.add_alone(
+        "preview",
+        run=run_preview,
+        summary="show what would be sealed, and what is missing",
+        example="report.json --priority P2",
+    )
+    preview.add_argument("file", metavar="FILE", help="the report as JSON (- for standard input)")
+    preview.add_argument("--priority", choices=get_args(Priority), required=True, help="P1: a child is at risk now")
+    preview.add_argument("--kind", choices=get_args(ReportKind), default="initial")
+    preview.add_argument("--earlier-reference", metavar="REFERENCE", help="your own report that this one belongs to")
+    report.add("list", run=run_list, summary="list receipts and what waits for one", example="")
+    for name, summary, run in (
+        ("status", "ask how far a report is", run_status),
+        ("discard", "drop a sealed report that was never delivered", run_discard),
+    ):
+        action = report.add(name, run=run, summary=summary, example="019ab3c5-...")
+        action.add_argument("report_id", metavar="REPORT_ID")

@@ -1,0 +1,60 @@
+"""The commands `enrol` and `doctor`."""
+
+from pathlib import Path
+
+from partner_sdk.client.enrol import enrol
+from partner_sdk.commands.frame import Call, CommandGroup, PartnerCall, read_input
+from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, Speaker
+from partner_sdk.doctor import examine
+from partner_sdk.wire.enrolment import MAX_INVITATION_BYTES, parse_invitation
+
+_WORDS = {"ok": "ok  ", "look": "LOOK", "fail": "FAIL"}
+
+
+def run_enrol(call: Call) -> int:
+    """Answer an invitation: the environment is the invitation's."""
+    args, surroundings = call.args, call.surroundings
+    invitation = parse_invitation(read_input(args.invitation, max_bytes=MAX_INVITATION_BYTES))
+    speaker = Speaker(invitation.environment)
+    made = enrol(
+        invitation,
+        folder=Path(args.state),
+        ca_file=args.ca_file,
+        session=surroundings.open_session(),
+        clock=surroundings.clock,
+    )
+    if args.json:
+        speaker.say_json({"key_ids": made.key_ids, "partner": made.profile.partner, "status": "waiting"})
+        return EXIT_DONE
+    speaker.say(f"Enrolled as {made.profile.partner} at {made.profile.origin}; folder {args.state}.")
+    speaker.say(f"Root fingerprint {invitation.root_fingerprint}")
+    for role, key_id in made.key_ids.items():
+        speaker.say(f"{role} key id {key_id}")
+    speaker.say("Read these to the agency by phone; once it has approved you, `doctor` says so.")
+    speaker.say(f"Delete {args.invitation}: its secret is used up.")
+    return EXIT_DONE
+
+
+def run_doctor(call: PartnerCall) -> int:
+    """Say what works and what does not."""
+    partner, speaker, args, surroundings = call.partner, call.speaker, call.args, call.surroundings
+    findings = []
+    for finding in examine(partner, now=surroundings.clock(), environ=surroundings.environ):
+        findings.append(finding)
+        if not args.json:
+            speaker.say(f"{_WORDS[finding.outcome]}  {finding.name}: {finding.text}")
+    if args.json:
+        rows = [{"name": one.name, "outcome": one.outcome, "text": one.text} for one in findings]
+        speaker.say_json({"findings": rows})
+    return EXIT_FAILED if any(finding.outcome == "fail" for finding in findings) else EXIT_DONE
+
+
+def add_commands(top: CommandGroup) -> None:
+    """Add this file's commands."""
+    enrol_command = top.add_alone(
+        "enrol", run=run_enrol, summary="answer the agency's invitation", example="invitation.json"
+    )
+    enrol_command.add_argument(
+        "invitation", metavar="INVITATION", help="the file that the agency handed over (- for input)"
+    )
+    top.add("doctor", run=run_doctor, summary="say what works and what does not", example="")

@@ -1,0 +1,117 @@
+"""The one spelling of JSON, base64url, times and ids on the wire (WIRE.md §2).
+
+Never lenient: what parses here prints back byte for byte. Python's own base64 decoder skips junk and msgspec keeps
+the last of two equal keys, so every value is encoded again after decoding and compared.
+"""
+
+import base64
+import binascii
+import re
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.misfit import describe_misfit
+
+T = TypeVar("T")
+
+REPORT_ID_RANDOM_BYTES = 10
+
+_ENCODER = msgspec.json.Encoder(order="sorted")
+_DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def encode(value: object) -> bytes:
+    """Return `value` as canonical JSON: RFC 8785 without floats, which no model of the wire has."""
+    try:
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:
+        raise FormatError("A text holds half of a surrogate pair, which has no UTF-8.", reason="malformed") from None
+
+
+def parse_exact(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
+    """Decode canonical JSON into `kind`, or raise `FormatError` (`too-large`, `malformed`, `not-canonical`).
+
+    Unknown fields are refused by the models themselves; duplicate keys, white space, key order and escapes by
+    comparing with the canonical spelling.
+    """
+    if len(raw) > max_bytes:
+        raise FormatError(f"The JSON is larger than {max_bytes} bytes.", reason="too-large")
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
+    try:
+        value: T = decoder.decode(raw)
+        again = _ENCODER.encode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        said = describe_misfit(error, kind=kind)
+        raise FormatError(f"The JSON does not fit its model: {said}", reason="malformed") from None
+    if again != raw:
+        raise FormatError(
+            "The JSON is not canonical (RFC 8785: sorted keys, no white space, no duplicate keys).",
+            reason="not-canonical",
+        )
+    return value
+
+
+def to_base64url(raw: bytes) -> str:
+    """Return unpadded base64url (RFC 4648 §5)."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def parse_base64url(text: str, *, length: int | None = None, max_bytes: int | None = None) -> bytes:
+    """Return the bytes of canonical unpadded base64url, or raise `FormatError`.
+
+    `length` asks for exactly so many bytes, `max_bytes` for at most so many.
+    """
+    if max_bytes is not None and len(text) > (max_bytes * 4 + 2) // 3:
+        raise FormatError(f"A base64url value is larger than {max_bytes} bytes.", reason="too-large")
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        raise FormatError("A value is not base64url.", reason="malformed") from None
+    # The decoder skips characters outside its alphabet and ignores stray low bits: compare with the one spelling.
+    if to_base64url(raw) != text:
+        raise FormatError("A base64url value is not in its unpadded canonical spelling.", reason="not-canonical")
+    if length is not None and len(raw) != length:
+        raise FormatError(f"A value must have {length} bytes.", reason="wrong-length")
+    return raw
+
+
+def format_time(moment: datetime) -> str:
+    """Return an aware time as RFC 3339 UTC in whole seconds, the only spelling of a time on the wire."""
+    if moment.tzinfo is None:
+        raise FormatError("A time on the wire needs a time zone.", reason="malformed")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> datetime:
+    """Return the aware UTC time of `2026-11-25T08:30:00Z`, or raise `FormatError`."""
+    if not _TIME.fullmatch(text):
+        raise FormatError("A time must be spelled like 2026-11-25T08:30:00Z.", reason="malformed")
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise FormatError("A time names a day or an hour that does not exist.", reason="malformed") from None
+
+
+def make_report_id(moment: datetime, random: bytes) -> str:
+    """Return a UUIDv7 (RFC 9562 §5.7) from a time and 10 random bytes: sorts by time, guesses nothing."""
+    if len(random) != REPORT_ID_RANDOM_BYTES:
+        raise FormatError(f"A report id takes {REPORT_ID_RANDOM_BYTES} random bytes.", reason="wrong-length")
+    milliseconds = int(moment.timestamp() * 1000)
+    number = (milliseconds & (1 << 48) - 1) << 80 | int.from_bytes(random, "big")
+    number = number & ~(0xF << 76) | 0x7 << 76
+    number = number & ~(0x3 << 62) | 0x2 << 62
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def check_report_id(text: str) -> None:
+    """Raise `FormatError` unless `text` is a UUIDv7 in lower case."""
+    if not _UUID7.fullmatch(text):
+        raise FormatError("An id must be a UUIDv7 in lower case with hyphens.", reason="malformed")

@@ -1,0 +1,86 @@
+"""Intake statements: the gateway's signed word that a report is stored, the partner's receipt (WIRE.md §6.2)."""
+
+import hashlib
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from partner_sdk.errors import StatementError
+from partner_sdk.wire.canonical import parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.keys import Environment, KeySet, verify_keys
+from partner_sdk.wire.statements import StatementKind, open_statement, parse_statement, sign_statement
+from partner_sdk.wire.submission import ClearFields
+
+Door = Literal["public", "industry"]
+FIRST_PREVIOUS = "0" * 64  # the first statement of an epoch has no predecessor
+MAX_SEQUENCE = 2**62
+# How a gateway, its epochs and the places of its button are named: nothing that a terminal or a list of names would
+# read as something else (WIRE.md §6.2). For the whole text: with fullmatch, or between ^ and \Z.
+INSTANCE_PATTERN = "[a-z0-9][a-z0-9-]{0,38}"
+EPOCH_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+PLACEMENT_PATTERN = "[a-z0-9][a-z0-9_-]{0,39}"
+
+
+class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One link of the gateway's chain. Digests are hexadecimal SHA-256.
+
+    `previous` is that of the signed statement before, or `FIRST_PREVIOUS` for the first of an epoch.
+    `submission_sha256` is null at the public door, `placement` at the industry door.
+    """
+
+    clear: ClearFields
+    door: Door
+    envelope_sha256: str
+    environment: Environment
+    epoch: str
+    instance: str
+    key_set_serial: int
+    placement: str | None
+    previous: str
+    received_at: str
+    reference: str
+    sequence: int
+    submission_sha256: str | None
+
+
+def sign_intake(statement: IntakeStatement, *, receipt_key: Ed25519PrivateKey) -> bytes:
+    """Return the signed bytes that are stored beside the envelope; a partner gets them as its receipt."""
+    return sign_statement(statement, kind=StatementKind.INTAKE, private_keys=(receipt_key,))
+
+
+def peek_intake(raw: bytes) -> IntakeStatement:
+    """Read an intake statement without believing it, for the time that names its key; raises `FormatError`."""
+    body = parse_base64url(parse_statement(raw).payload)
+    return parse_exact(body, kind=IntakeStatement, max_bytes=len(body))
+
+
+def verify_intake(raw: bytes, *, key_set: KeySet, now: datetime) -> IntakeStatement:
+    """Return the statement if a receipt key signed it that was in use at its `received_at` and is believed `now`.
+
+    Works offline with a stored key set, also with one that has expired. The spelling of its names and its place in the
+    chain are not judged here: that is the desk's. Raises `FormatError` and `StatementError` (also `wrong-environment`).
+    """
+    claimed_at: datetime = parse_time(peek_intake(raw).received_at)
+    statement = open_statement(
+        raw,
+        kind=StatementKind.INTAKE,
+        keys=verify_keys(key_set.receipt_keys, signed_at=claimed_at, now=now),
+        payload_type=IntakeStatement,
+    )
+    if not statement.environment == statement.clear.environment == key_set.environment:
+        raise StatementError("The receipt is for another environment.", reason="wrong-environment")
+    return statement
+
+
+def verify_receipt(raw: bytes, *, key_set: KeySet, submission: bytes, now: datetime) -> IntakeStatement:
+    """Return the receipt if it is the gateway's and names this very signed submission (its DSSE bytes).
+
+    Raises as `verify_intake`, and `StatementError` (`receipt-mismatch`) for a genuine receipt of something else. The
+    clear fields of both are not compared: `receipt_check.check_receipt` does that.
+    """
+    statement = verify_intake(raw, key_set=key_set, now=now)
+    if statement.submission_sha256 != hashlib.sha256(submission).hexdigest():
+        raise StatementError("The receipt is for another submission.", reason="receipt-mismatch")
+    return statement

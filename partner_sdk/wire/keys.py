@@ -1,0 +1,278 @@
+"""The agency's key set: what the pinned root stands for, which key seals now, which checks a receipt (WIRE.md §5).
+
+Never holds a private key.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from partner_sdk.errors import FormatError, KeySetError, StatementError
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact, parse_time, to_base64url
+from partner_sdk.wire.envelope import KEY_ID_BYTES, SUITE_BYTES, SUITE_NAME
+from partner_sdk.wire.statements import (
+    MAX_LIST_BYTES,
+    PUBLIC_KEY_BYTES,
+    SignedStatement,
+    StatementKind,
+    check_statement,
+    key_id_of,
+    parse_statement,
+    sign_statement,
+)
+
+Environment = Literal["live", "sandbox"]
+SealingState = Literal["pending", "active", "retired", "destroyed"]
+
+XWING_PUBLIC_KEY_BYTES = 1216  # ML-KEM-768 encapsulation key (1184), then X25519 (32)
+KEY_SET_LIFETIME = timedelta(days=90)
+# Signed anew each day: 60 days left means that a month of signing did not arrive.
+ALARM_BEFORE_EXPIRY = timedelta(days=60)
+ACCEPT_UNTIL_BEFORE_OPEN_END = timedelta(days=7)
+MAX_PIN_BYTES = 4096
+
+
+class SealingKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A public X-Wing key of the agency (or of a partner's mailbox); times as on the wire."""
+
+    key_id: str
+    suite: str
+    public_key: str
+    not_before: str
+    seal_until: str
+    open_until: str
+    state: SealingState
+
+
+class VerifyKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A public Ed25519 key with one role.
+
+    What it signs until `use_until` is believed until `verify_until`; what it signs later never is (WIRE.md §5.4).
+    """
+
+    key_id: str
+    public_key: str
+    not_before: str
+    use_until: str
+    verify_until: str
+
+
+class KeySet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every public key of the agency for one environment."""
+
+    environment: Environment
+    serial: int
+    issued_at: str
+    expires_at: str
+    sealing_keys: tuple[SealingKey, ...]
+    receipt_keys: tuple[VerifyKey, ...]
+    mailbox_keys: tuple[VerifyKey, ...]
+    register_keys: tuple[VerifyKey, ...]
+
+
+class Delegation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The root's word that one key signs key sets for one environment."""
+
+    environment: Environment
+    root_key: str
+    key_set_key: str
+    not_before: str
+    not_after: str
+
+
+class RootChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The step from one root to the next, signed by both in this order."""
+
+    environment: Environment
+    old_root_key: str
+    new_root_key: str
+    next_root_fingerprint: str
+    changed_at: str
+
+
+class KeySetBundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `GET /v1/keys` answers: the chain from a pinned root to the key set."""
+
+    delegation: SignedStatement
+    key_set: SignedStatement
+    root_change: SignedStatement | None
+
+
+class Pin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`agency.pin`: fingerprints (SHA-256 of the raw key, hexadecimal) and the feed's public key. No secret."""
+
+    environment: Environment
+    feed_key: str | None
+    next_root_fingerprint: str | None
+    root_fingerprint: str
+    type: Literal["report-abuse/agency-pin"] = "report-abuse/agency-pin"
+
+
+def fingerprint_of(root_key: bytes) -> str:
+    """Return the fingerprint of a root key: its SHA-256, hexadecimal, for people to compare (WIRE.md §5.2)."""
+    return hashlib.sha256(root_key).hexdigest()
+
+
+def parse_pin(raw: bytes) -> Pin:
+    """Read `agency.pin`, or raise `KeySetError` (`bad-pin`)."""
+    try:
+        return parse_exact(raw.rstrip(b"\n"), kind=Pin, max_bytes=MAX_PIN_BYTES)
+    except FormatError as error:
+        raise KeySetError(f"This is not an agency.pin file: {error}", reason="bad-pin") from None
+
+
+def sealing_key_id(public_key: bytes) -> bytes:
+    """Return the first 8 bytes of SHA-256(suite || public key): one id can not name a key under two suites.
+
+    WIRE.md §3.1.
+    """
+    return hashlib.sha256(SUITE_BYTES + public_key).digest()[:KEY_ID_BYTES]
+
+
+def sign_bundle(
+    *, key_set: KeySet, delegation: bytes, key_set_key: Ed25519PrivateKey, root_change: bytes | None = None
+) -> bytes:
+    """Return the bytes of a key-set bundle; `delegation` and `root_change` are statements signed beforehand."""
+    signed = sign_statement(key_set, kind=StatementKind.KEY_SET, private_keys=(key_set_key,))
+    return encode(
+        KeySetBundle(
+            delegation=parse_statement(delegation),
+            key_set=parse_statement(signed, max_bytes=MAX_LIST_BYTES),
+            root_change=None if root_change is None else parse_statement(root_change),
+        )
+    )
+
+
+def verify_bundle(
+    raw: bytes,
+    *,
+    pin: Pin,
+    now: datetime,
+    highest_serial: int | None = None,
+    highest_sha256: bytes | None = None,
+    allow_expired: bool = False,
+) -> KeySet:
+    """Return the key set if an unbroken chain leads to it from the pinned root.
+
+    `highest_serial` and `highest_sha256` are those of the newest bundle seen so far. Raises `KeySetError`:
+    `malformed`, `wrong-environment`, `wrong-root`, `bad-signature`, `stale-serial`, `forked-serial`, `expired`,
+    `bad-key`. `allow_expired` is for checking receipts, which outlive a key set, and for the public door: a stale list
+    must not stop a child (WIRE.md §5.4).
+    """
+    try:
+        bundle = parse_exact(raw, kind=KeySetBundle, max_bytes=MAX_LIST_BYTES)
+        root_key = _trusted_root(bundle, pin=pin)
+        delegation = check_statement(
+            bundle.delegation, kind=StatementKind.DELEGATION, signers=(root_key,), payload_type=Delegation
+        )
+        key_set_key = parse_base64url(delegation.key_set_key, length=PUBLIC_KEY_BYTES)
+        key_set = check_statement(
+            bundle.key_set, kind=StatementKind.KEY_SET, signers=(key_set_key,), payload_type=KeySet
+        )
+        _check_keys(key_set)
+        expired = not _within(now, delegation.not_before, delegation.not_after) or now >= parse_time(key_set.expires_at)
+    except StatementError as error:
+        raise KeySetError("The key set is not signed by the pinned root.", reason=_cause(error.reason)) from None
+    except FormatError as error:
+        raise KeySetError(f"The key set can not be read: {error}", reason="malformed") from None
+    if not pin.environment == delegation.environment == key_set.environment:
+        raise KeySetError("The key set is for another environment.", reason="wrong-environment")
+    if highest_serial is not None and key_set.serial < highest_serial:
+        raise KeySetError("A newer key set has been seen already.", reason="stale-serial")
+    if key_set.serial == highest_serial and highest_sha256 not in (None, hashlib.sha256(raw).digest()):
+        raise KeySetError("Two different key sets carry the same serial.", reason="forked-serial")
+    if expired and not allow_expired:
+        raise KeySetError("The key set has expired; the agency must publish a new one.", reason="expired")
+    return key_set
+
+
+def find_active_sealing_key(key_set: KeySet, *, now: datetime) -> SealingKey | None:
+    """Return the key to seal with now (the newest active one), or None."""
+    usable = [
+        key for key in key_set.sealing_keys if key.state == "active" and _within(now, key.not_before, key.seal_until)
+    ]
+    return max(usable, key=lambda key: key.not_before, default=None)
+
+
+def accepts_envelope(key: SealingKey, *, now: datetime) -> bool:
+    """Return whether the gateway still takes a box for this key: until 7 days before it can not be opened any more."""
+    return key.state in {"active", "retired"} and now < parse_time(key.open_until) - ACCEPT_UNTIL_BEFORE_OPEN_END
+
+
+def verify_keys(keys: tuple[VerifyKey, ...], *, signed_at: datetime, now: datetime) -> dict[str, bytes]:
+    """Return key id to raw public key for the keys that could sign at `signed_at` and are believed `now`.
+
+    Where a statement names no time that counts, as a register, `signed_at` is now too.
+    """
+    return {
+        key.key_id: parse_base64url(key.public_key, length=PUBLIC_KEY_BYTES)
+        for key in keys
+        if _within(signed_at, key.not_before, key.use_until) and now < parse_time(key.verify_until)
+    }
+
+
+def make_sealing_key(
+    public_key: bytes, *, not_before: datetime, seal_until: datetime, open_until: datetime, state: SealingState
+) -> SealingKey:
+    """Return the public entry of an X-Wing key (1216 raw bytes)."""
+    return SealingKey(
+        key_id=to_base64url(sealing_key_id(public_key)),
+        suite=SUITE_NAME,
+        public_key=to_base64url(public_key),
+        not_before=format_time(not_before),
+        seal_until=format_time(seal_until),
+        open_until=format_time(open_until),
+        state=state,
+    )
+
+
+def _trusted_root(bundle: KeySetBundle, *, pin: Pin) -> bytes:
+    claimed = parse_exact(parse_base64url(bundle.delegation.payload), kind=Delegation, max_bytes=MAX_PIN_BYTES).root_key
+    root_key = parse_base64url(claimed, length=PUBLIC_KEY_BYTES)
+    if fingerprint_of(root_key) == pin.root_fingerprint:
+        return root_key
+    if bundle.root_change is None or fingerprint_of(root_key) != pin.next_root_fingerprint:
+        raise KeySetError("The key set comes from a root that is not pinned here.", reason="wrong-root")
+    change = parse_exact(parse_base64url(bundle.root_change.payload), kind=RootChange, max_bytes=MAX_PIN_BYTES)
+    old_root = parse_base64url(change.old_root_key, length=PUBLIC_KEY_BYTES)
+    new_root = parse_base64url(change.new_root_key, length=PUBLIC_KEY_BYTES)
+    if fingerprint_of(old_root) != pin.root_fingerprint or new_root != root_key:
+        raise KeySetError("The change of root does not lead from the pinned root to this one.", reason="wrong-root")
+    if change.environment != pin.environment:
+        raise KeySetError("The change of root is for another environment.", reason="wrong-environment")
+    check_statement(
+        bundle.root_change, kind=StatementKind.ROOT_CHANGE, signers=(old_root, new_root), payload_type=RootChange
+    )
+    return root_key
+
+
+def _check_keys(key_set: KeySet) -> None:
+    for sealing in key_set.sealing_keys:
+        raw = parse_base64url(sealing.public_key, length=XWING_PUBLIC_KEY_BYTES)
+        if parse_base64url(sealing.key_id, length=KEY_ID_BYTES) != sealing_key_id(raw) or sealing.suite != SUITE_NAME:
+            raise KeySetError("A sealing key does not have the id or the suite that it claims.", reason="bad-key")
+        if not parse_time(sealing.not_before) <= parse_time(sealing.seal_until) <= parse_time(sealing.open_until):
+            raise KeySetError("The times of a sealing key are out of order.", reason="bad-key")
+    for verify in (*key_set.receipt_keys, *key_set.mailbox_keys, *key_set.register_keys):
+        if verify.key_id != key_id_of(parse_base64url(verify.public_key, length=PUBLIC_KEY_BYTES)):
+            raise KeySetError("A signing key does not have the id that it claims.", reason="bad-key")
+        if not parse_time(verify.not_before) <= parse_time(verify.use_until) <= parse_time(verify.verify_until):
+            raise KeySetError("The times of a signing key are out of order.", reason="bad-key")
+    ids = [key.key_id for role in _roles(key_set) for key in role]
+    if len(ids) != len(set(ids)):
+        raise KeySetError("One key appears in two roles.", reason="bad-key")
+
+
+def _roles(key_set: KeySet) -> tuple[tuple[SealingKey | VerifyKey, ...], ...]:
+    return (key_set.sealing_keys, key_set.receipt_keys, key_set.mailbox_keys, key_set.register_keys)
+
+
+def _within(moment: datetime, start: str, end: str) -> bool:
+    return parse_time(start) <= moment < parse_time(end)
+
+
+def _cause(reason: str) -> str:
+    return "malformed" if reason in {"wrong-kind", "wrong-signature-count"} else "bad-signature"

@@ -1,0 +1,102 @@
+"""Mailbox messages: signed by the agency first, then sealed to one partner (WIRE.md §9).
+
+Immutable means the signed inner bytes: after a re-enrolment the same bytes may be sealed to a new key.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.envelope import SealContext
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.statements import (
+    SignedStatement,
+    StatementKind,
+    open_statement,
+    parse_statement,
+    sign_statement,
+)
+from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
+
+MAX_MESSAGE_BYTES = 1024 * 1024
+FIRST_PREVIOUS = "0" * 64
+
+MessageKind = Literal["digest", "outcome", "information-request", "terms-referral", "alert", "overview", "welcome"]
+
+
+class MailboxMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One message to one partner.
+
+    `number` counts up from 1 per partner; `previous` is the SHA-256 (hexadecimal) of the signed bytes of the message
+    before. `body` is canonical JSON in base64url, its shape given by `kind`.
+    """
+
+    body: str
+    environment: Environment
+    issued_at: str
+    kind: MessageKind
+    message_id: str
+    number: int
+    previous: str
+    recipient: str
+
+
+class MailboxItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of `GET /v1/mailbox`."""
+
+    envelope: str
+    message_id: str
+
+
+class MailboxList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `GET /v1/mailbox`."""
+
+    messages: tuple[MailboxItem, ...]
+
+
+def sign_message(message: MailboxMessage, *, mailbox_signing_key: Ed25519PrivateKey) -> bytes:
+    """Return the signed inner bytes."""
+    check_report_id(message.message_id)
+    parse_time(message.issued_at)
+    return sign_statement(message, kind=StatementKind.MAILBOX_MESSAGE, private_keys=(mailbox_signing_key,))
+
+
+def open_message(raw: bytes, *, keys: Mapping[str, bytes]) -> MailboxMessage:
+    """Return the message if a mailbox-signing key signed it; raises `FormatError` and `StatementError`."""
+    return open_statement(
+        raw,
+        kind=StatementKind.MAILBOX_MESSAGE,
+        keys=keys,
+        payload_type=MailboxMessage,
+        max_bytes=MAX_MESSAGE_BYTES,
+    )
+
+
+def peek_message(raw: bytes) -> MailboxMessage:
+    """Read a message without believing it (for its time); raises `FormatError`."""
+    statement: SignedStatement = parse_statement(raw, max_bytes=MAX_MESSAGE_BYTES)
+    body = parse_base64url(statement.payload)
+    return parse_exact(body, kind=MailboxMessage, max_bytes=len(body))
+
+
+def message_sha256(signed: bytes) -> str:
+    """Return what the next message names as its `previous`."""
+    return hashlib.sha256(signed).hexdigest()
+
+
+def mailbox_context(*, environment: str, partner: str, message_id: str) -> SealContext:
+    """Return the context of a mailbox box: the kind of message stays inside."""
+    return SealContext(
+        environment=environment,
+        purpose="mailbox",
+        sender=AGENCY,
+        recipient=partner,
+        id=message_id,
+        kind="message",
+        priority="none",
+        schema_version=SCHEMA_VERSION,
+    )

@@ -1,0 +1,64 @@
+"""The page: a signed notice that something urgent came in, for whoever is on duty (WIRE.md §9.1).
+
+Never says what came in, from whom, or under which reference: whoever holds a pager need not be told.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Meta
+
+from partner_sdk.errors import StatementError
+from partner_sdk.wire.canonical import parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.statements import StatementKind, open_statement, parse_statement, sign_statement
+
+MAX_PAGE_BYTES = 4096
+MAX_AGE = timedelta(hours=1)
+MAX_AHEAD = timedelta(minutes=5)
+
+PageTarget = Literal["desk", "out_of_hours"]
+
+
+class PageNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many urgent reports came in since when; times as on the wire."""
+
+    count: Annotated[int, Meta(ge=1, le=1_000_000)]
+    environment: Environment
+    first_at: str
+    issued_at: str
+    target: PageTarget
+
+
+def sign_page(notice: PageNotice, *, private_key: Ed25519PrivateKey) -> bytes:
+    """Return the signed bytes of a notice."""
+    return sign_statement(notice, kind=StatementKind.PAGE, private_keys=(private_key,))
+
+
+def peek_page(raw: bytes) -> PageNotice:
+    """Read a notice without believing it (for its time); raises `FormatError`."""
+    body = parse_base64url(parse_statement(raw, max_bytes=MAX_PAGE_BYTES).payload)
+    return parse_exact(body, kind=PageNotice, max_bytes=len(body))
+
+
+def open_page(
+    raw: bytes, *, keys: Mapping[str, bytes], environment: Environment, target: PageTarget, now: datetime
+) -> PageNotice:
+    """Return a notice that is genuine, fresh and for this target.
+
+    `keys` are the mailbox-signing keys that were in use at the `issued_at` that `peek_page` reads (WIRE.md §5.4).
+    Raises `FormatError`, or `StatementError`: those of `open_statement`, `wrong-environment`, `wrong-target`, `stale`.
+    """
+    notice = open_statement(raw, kind=StatementKind.PAGE, keys=keys, payload_type=PageNotice, max_bytes=MAX_PAGE_BYTES)
+    issued_at = parse_time(notice.issued_at)
+    parse_time(notice.first_at)
+    if notice.environment != environment:
+        raise StatementError("The page is of another environment.", reason="wrong-environment")
+    if notice.target != target:
+        raise StatementError("The page is for somebody else.", reason="wrong-target")
+    if not now - MAX_AGE <= issued_at <= now + MAX_AHEAD:
+        raise StatementError("The page is too old, or from a clock that is ahead.", reason="stale")
+    return notice

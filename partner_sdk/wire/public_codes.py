@@ -1,0 +1,58 @@
+"""The codes of the public report that form and desk both act on, each written once; all else is in the form's table.
+
+Never changed, only added to: reports that hold a code are opened for years (WIRE.md §6.4).
+"""
+
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+if TYPE_CHECKING:  # the report's own types are made of these codes
+    from partner_sdk.wire.public_report import PublicReport
+
+Language = Literal["en", "cy"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+ENGLISH: Final[Language] = "en"
+WELSH: Final[Language] = "cy"
+
+YES: Final = "yes"
+NO: Final = "no"
+NOT_SURE: Final = "not_sure"
+RATHER_NOT_SAY: Final = "rather_not_say"
+
+UNDER_AGE_LINE: Final = 18  # R3: a child is anyone under 18; the one place where the age line is written
+IS_NOT_UNDER_18: Final = NO  # to "Are you under 18?"; every other answer, and none, counts as a child (R3, R23)
+YOUNGEST_BAND: Final = "12_or_under"
+ADULT_BAND: Final = f"{UNDER_AGE_LINE}_plus"
+AGE_BANDS: Final = (YOUNGEST_BAND, "13_15", "16_17", ADULT_BAND, RATHER_NOT_SAY)
+
+NOT_UK: Final = "not_uk"
+REGIONS: Final = ("england", "wales", "scotland", "northern_ireland", NOT_UK, NOT_SURE)
+
+MEETS_SOON: Final = ("today", "next_days")
+MEETING_TIMES: Final = (*MEETS_SOON, "later", "no_day", NOT_SURE)
+
+# Ways to reach the person: the agency itself uses the last three.
+BY_ADULT: Final = "adult"
+BY_SCHOOL: Final = "school"
+BY_CALL: Final = "call"
+BY_TEXT: Final = "text"
+BY_EMAIL: Final = "email"
+CONTACT_WAYS: Final = (BY_ADULT, BY_SCHOOL, BY_CALL, BY_TEXT, BY_EMAIL)
+
+# Signals: what the form noticed. All flag a report but those that say what became of the call to 999.
+DANGER_PREFIX: Final = "danger-"
+HONEYPOT_SIGNAL: Final = "honeypot"
+FAST_SIGNAL: Final = "fast"
+LIMITED_SIGNAL: Final = "limited"
+
+
+def is_from_grown_up(report: "PublicReport") -> bool:
+    """Return whether the person reporting said that they are 18 or over."""
+    return report.under_18 == IS_NOT_UNDER_18
+
+
+def is_flagged(report: "PublicReport") -> bool:
+    """Return whether the form doubts who typed: filled by a script, too fast, or over the limits.
+
+    A flagged report is taken, filed and read like any other. A code that is not known here flags too.
+    """
+    return any(not signal.startswith(DANGER_PREFIX) for signal in report.signals)

@@ -1,0 +1,114 @@
+"""The partner register: the partner keys that the desk has approved; no other source is believed (WIRE.md §5.5)."""
+
+import hashlib
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from partner_sdk.errors import FormatError, RegisterError, StatementError
+from partner_sdk.wire.canonical import parse_base64url, parse_time
+from partner_sdk.wire.keys import Environment, KeySet, SealingKey, sealing_key_id, verify_keys
+from partner_sdk.wire.statements import (
+    MAX_LIST_BYTES,
+    PUBLIC_KEY_BYTES,
+    StatementKind,
+    key_id_of,
+    open_statement,
+    sign_statement,
+)
+
+
+class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One approved partner: `key_id` is that of its submission key; `mailbox_key` is an X-Wing public key."""
+
+    context_key: str
+    environment: Environment
+    key_id: str
+    mailbox_key: SealingKey
+    name: str
+    partner: str
+    state: Literal["active", "suspended"]
+    submission_key: str
+
+
+class PartnerRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every partner of one environment."""
+
+    environment: Environment
+    expires_at: str
+    issued_at: str
+    partners: tuple[RegisterEntry, ...]
+    serial: int
+
+
+def sign_register(register: PartnerRegister, *, register_key: Ed25519PrivateKey) -> bytes:
+    """Return the signed bytes that the feed publishes."""
+    return sign_statement(register, kind=StatementKind.REGISTER, private_keys=(register_key,))
+
+
+def verify_register(
+    raw: bytes,
+    *,
+    key_set: KeySet,
+    now: datetime,
+    highest_serial: int | None = None,
+    highest_sha256: bytes | None = None,
+    allow_expired: bool = False,
+) -> PartnerRegister:
+    """Return the register if a register key of `key_set` signed it.
+
+    Raises `RegisterError`: `malformed`, `bad-signature`, `wrong-environment`, `stale-serial`, `forked-serial`,
+    `expired`, `bad-key`.
+    """
+    try:
+        register = open_statement(
+            raw,
+            kind=StatementKind.REGISTER,
+            # Signed anew each day: a register needs a key whose use has not ended (WIRE.md §5.4).
+            keys=verify_keys(key_set.register_keys, signed_at=now, now=now),
+            payload_type=PartnerRegister,
+            max_bytes=MAX_LIST_BYTES,
+        )
+        expired = now >= parse_time(register.expires_at)
+        for entry in register.partners:
+            _check_entry(entry, environment=register.environment)
+    except StatementError:
+        raise RegisterError("The register is not signed for this key set.", reason="bad-signature") from None
+    except FormatError as error:
+        raise RegisterError(f"The register can not be read: {error}", reason="malformed") from None
+    if register.environment != key_set.environment:
+        raise RegisterError("The register is for another environment.", reason="wrong-environment")
+    if len({entry.partner for entry in register.partners}) != len(register.partners):
+        raise RegisterError("The register names a partner twice.", reason="bad-key")
+    if len({entry.key_id for entry in register.partners}) != len(register.partners):
+        raise RegisterError("The register names a key twice.", reason="bad-key")
+    if highest_serial is not None and register.serial < highest_serial:
+        raise RegisterError("A newer register has been seen already.", reason="stale-serial")
+    if register.serial == highest_serial and highest_sha256 not in (None, hashlib.sha256(raw).digest()):
+        raise RegisterError("Two different registers carry the same serial.", reason="forked-serial")
+    if expired and not allow_expired:
+        raise RegisterError("The register has expired; the agency must publish a new one.", reason="expired")
+    return register
+
+
+def submission_keys(register: PartnerRegister, *, partner: str) -> dict[str, bytes]:
+    """Return key id to raw key for one partner, suspended or not: what it signed stays provable."""
+    return {
+        entry.key_id: parse_base64url(entry.submission_key, length=PUBLIC_KEY_BYTES)
+        for entry in register.partners
+        if entry.partner == partner
+    }
+
+
+def _check_entry(entry: RegisterEntry, *, environment: str) -> None:
+    submission_key = parse_base64url(entry.submission_key, length=PUBLIC_KEY_BYTES)
+    parse_base64url(entry.context_key, length=PUBLIC_KEY_BYTES)
+    mailbox = parse_base64url(entry.mailbox_key.public_key)
+    if entry.key_id != key_id_of(submission_key):
+        raise RegisterError("A partner's key does not have the id that it claims.", reason="bad-key")
+    if parse_base64url(entry.mailbox_key.key_id) != sealing_key_id(mailbox):
+        raise RegisterError("A partner's mailbox key does not have the id that it claims.", reason="bad-key")
+    if entry.environment != environment:
+        raise RegisterError("A partner belongs to another environment.", reason="wrong-environment")
