@@ -15,6 +15,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from gateway.config import ROLES, GatewayConfig, Role, check_roles, load_config
+from gateway.environment_header import apply_environment_header
 from gateway.health import register_health
 from gateway.key_folder import read_cookie_secret
 from gateway.web.logs import configure_logging
@@ -54,6 +55,7 @@ def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gatew
     put_gateway(app, gateway)
     app.extensions["gateway_roles"] = tuple(roles)
     gateway.limits.register(app)
+    apply_environment_header(app, environment=config.environment)
     register_health(app)
     for role in roles:
         _register_role(app, gateway, role=role)

@@ -14,13 +14,16 @@ from typing import Final, TextIO
 
 from gateway.app import ROLES_VARIABLE, STATE_VARIABLE, parse_roles
 from gateway.cli_counts import run_counts
+from gateway.cli_keys import run_pin, run_rotate_receipt_key
 from gateway.cli_stale import run_stale_data
-from gateway.config import GatewayConfig, ListenerConfig, Role, StateFolder, load_config
+from gateway.config import GatewayConfig, ListenerConfig, Role, StateFolder, load_config, load_pin
 from gateway.doctor import examine
+from gateway.evidence.local_blobs import LocalBlobs
 from gateway.guidance.stale_command import add_stale_options
 from gateway.housekeeping import housekeeping
 from gateway.key_folder import read_cookie_secret, read_receipt_key
 from gateway.new_gateway import NewGateway, create_gateway
+from gateway.receipt_key_change import finish_receipt_key_change
 from gateway.store import StorageUnavailableError, Store, open_store
 from gateway.store.creation import begin_epoch, migrate_store
 from gateway.web.logs import configure_logging, log_failure
@@ -102,9 +105,11 @@ def run_serve(parsed: argparse.Namespace) -> int:
     chosen = choose_listeners(config, roles=wanted)
     configure_logging("serve")
     _migrate(parsed.state, config=config)
+    _settle_receipt_key(parsed.state, config=config)
     seconds = config.body_timeout_seconds
     group = ServerGroup([make_listener(one, state=parsed.state, body_seconds=seconds) for one in chosen])
-    with housekeeping(_open_store(parsed.state, config=config), clock=utc_now):
+    blobs = LocalBlobs(StateFolder(parsed.state).evidence)
+    with housekeeping(_open_store(parsed.state, config=config), blobs=blobs, clock=utc_now):
         return group.run(on_ready=lambda: _print_addresses(chosen, config=config, as_json=parsed.json))
 
 
@@ -184,6 +189,16 @@ def _migrate(state: Path, *, config: GatewayConfig) -> None:
         _say("The database can not be used: `doctor` says more. The doors answer 503 until it can.", to=sys.stderr)
 
 
+def _settle_receipt_key(state: Path, *, config: GatewayConfig) -> None:
+    store = _open_store(state, config=config)
+    try:
+        finish_receipt_key_change(state, store=store, pin=load_pin(state), clock=utc_now)
+    except StorageUnavailableError as error:
+        log_failure(error, event="receipt-key-not-settled")  # the doors answer 503; the next start looks again
+    finally:
+        store.close()
+
+
 def _print_addresses(chosen: Sequence[ListenerConfig], *, config: GatewayConfig, as_json: bool) -> None:
     rows = [
         {
@@ -215,6 +230,7 @@ def _make_parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_restored(commands)
     _add_counts(commands)
+    _add_keys(commands)
     add_stale_options(_add(commands, "stale-data", run=run_stale_data, example="--days 90 --json"))
     _add_demo(commands)
     return parser
@@ -290,6 +306,15 @@ def _add_counts(commands: "Commands[argparse.ArgumentParser]") -> None:
     command = _add(commands, "counts", run=run_counts, example="--state /var/lib/report-abuse --json")
     _add_state(command)
     _add_json(command)
+
+
+def _add_keys(commands: "Commands[argparse.ArgumentParser]") -> None:
+    rotate = _add(commands, "rotate-receipt-key", run=run_rotate_receipt_key, example="--state /var/lib/report-abuse")
+    pin = _add(commands, "pin", run=run_pin, example="--state /var/lib/report-abuse next.pin")
+    pin.add_argument("pin", type=Path, metavar="PIN", help="the pin as the desk made it")
+    for command in (rotate, pin):
+        _add_state(command)
+        _add_json(command)
 
 
 def _add_demo(commands: "Commands[argparse.ArgumentParser]") -> None:

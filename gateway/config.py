@@ -23,6 +23,7 @@ PIN_FILE = "agency.pin"
 CARD_FILE = "gateway.card"
 DATABASE_FILE = "gateway.sqlite"
 LOCK_FILE = "gateway.lock"
+EVIDENCE_FOLDER = "evidence"
 
 Role = Literal["public", "industry", "feed"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -34,6 +35,8 @@ MAX_BANNER_CHARACTERS = 300
 MAX_CONTACT_CHARACTERS = 200
 MAX_DRAFTS = 10_000_000
 MAX_CAMPAIGNS = 200
+MAX_PARTNER_GIB = 1_000_000
+LEAST_FREE_PERCENT = 5
 _CAMPAIGN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _INSTANCE = re.compile(INSTANCE_PATTERN)
 
@@ -53,6 +56,16 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     storage_uri: str = "memory://"
     partner_reports_per_minute: int = 1200
+
+
+class EvidenceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many GiB of sealed evidence one partner may hold here, and the percentage of the disk that stays free of it.
+
+    One file has up to 10 GiB, and is held until 30 days after the desk has it.
+    """
+
+    partner_gib: int = 200
+    least_free_percent: int = 20
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,6 +93,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     drafts_max_rows: int = 20_000
     campaigns: tuple[str, ...] = ()
     limits: LimitsConfig = LimitsConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
 
     def origin_for(self, roles: Sequence[Role]) -> str:
         """Return the origin that callers of a listener with these roles sign and see."""
@@ -117,13 +131,18 @@ class StateFolder:
         """The queue of writers."""
         return self.path / LOCK_FILE
 
+    @property
+    def evidence(self) -> Path:
+        """The sealed parts of evidence; may be a disk of its own."""
+        return self.path / EVIDENCE_FOLDER
+
 
 def load_config(state: Path) -> GatewayConfig:
     """Read and check the settings of the gateway in `state`, or raise.
 
     Raises `SettingsError` naming the key, or `ForeignKeyError` when a private key lies there that is not its own.
     """
-    check_no_foreign_keys(state)
+    check_no_foreign_keys(state, left_out=EVIDENCE_FOLDER)
     config = read_settings(state / CONFIG_FILE, kind=GatewayConfig)
     check_config(config)
     pin = load_pin(state)
@@ -162,6 +181,13 @@ def check_config(config: GatewayConfig) -> None:
         raise SettingsError(f"drafts_max_rows must be between 1 and {MAX_DRAFTS}.", reason="bad-settings")
     if config.limits.partner_reports_per_minute < 1:
         raise SettingsError("limits.partner_reports_per_minute must be at least 1.", reason="bad-settings")
+    if not 1 <= config.evidence.partner_gib <= MAX_PARTNER_GIB:
+        raise SettingsError(f"evidence.partner_gib must be between 1 and {MAX_PARTNER_GIB}.", reason="bad-settings")
+    if not LEAST_FREE_PERCENT <= config.evidence.least_free_percent <= 90:
+        raise SettingsError(
+            f"evidence.least_free_percent must be between {LEAST_FREE_PERCENT} and 90: reports need room.",
+            reason="bad-settings",
+        )
     _check_campaigns(config.campaigns)
     _check_listeners(config)
 
@@ -238,6 +264,9 @@ def write_config(path: Path, config: GatewayConfig) -> None:
         "",
         "[limits]",
         *(f"{key} = {_to_toml(getattr(config.limits, key))}" for key in LimitsConfig.__struct_fields__),
+        "",
+        "[evidence]",
+        *(f"{key} = {_to_toml(getattr(config.evidence, key))}" for key in EvidenceConfig.__struct_fields__),
     ]
     for listener in config.listeners:
         lines += ["", "[[listeners]]"]

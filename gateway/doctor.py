@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.config import GatewayConfig, StateFolder, load_config
+from gateway.evidence.local_blobs import FreeShare, measure_free_share
+from gateway.key_folder import find_next_receipt_key
+from gateway.receipt_key_change import NEXT_CARD_FILE
 from gateway.store import StorageUnavailableError
+from gateway.store.evidence_collection import count_evidence
 from gateway.store.instance import find_instance
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
+
+WARN_ABOVE_LEAST = 0.05  # of the disk, above the share at which evidence is refused
 
 Verdict = Literal["ok", "warning", "fault"]
 
@@ -30,7 +36,9 @@ class Finding:
     detail: str
 
 
-def examine(state: Path, *, clock: Callable[[], datetime]) -> tuple[Finding, ...]:
+def examine(
+    state: Path, *, clock: Callable[[], datetime], measure: FreeShare = measure_free_share
+) -> tuple[Finding, ...]:
     """Return every finding; later looks are left out when an earlier fault makes them senseless."""
     if not StateFolder(state).config.is_file():
         # Said before anything else: in another party's folder, advice about its files would do harm.
@@ -39,13 +47,13 @@ def examine(state: Path, *, clock: Callable[[], datetime]) -> tuple[Finding, ...
         )
     try:
         config = load_config(state)
-        gateway = make_gateway(config, state=state, clock=clock)
+        gateway = make_gateway(config, state=state, clock=clock, measure=measure)
     except ReportAbuseError as error:
         return (Finding("settings", "fault", str(error)),)
     return (
         Finding("settings", "ok", f"{config.environment} gateway {config.instance} at {config.public_origin}"),
         _look_at_folder(state),
-        *_look_at_store(gateway, config=config),
+        *_look_at_store(gateway, config=config, state=state),
     )
 
 
@@ -56,7 +64,7 @@ def _look_at_folder(state: Path) -> Finding:
     return Finding("folder", "ok", f"Only its owner can enter; the database is {StateFolder(state).database.name}.")
 
 
-def _look_at_store(gateway: Gateway, *, config: GatewayConfig) -> Iterator[Finding]:
+def _look_at_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> Iterator[Finding]:
     try:
         gateway.store.check()
         with gateway.store.read() as connection:
@@ -68,7 +76,26 @@ def _look_at_store(gateway: Gateway, *, config: GatewayConfig) -> Iterator[Findi
         yield Finding("store", "fault", "The database belongs to another instance than gateway.toml names.")
         return
     yield Finding("store", "ok", "Readable and writable.")
+    yield _look_at_evidence(gateway, folder=StateFolder(state).evidence)
     yield from _look_at_keys(gateway)
+    yield from _look_at_next_receipt_key(gateway, state=state)
+
+
+def _look_at_evidence(gateway: Gateway, *, folder: Path) -> Finding:
+    if folder.exists() and stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        return Finding("evidence", "warning", f"Others can enter {folder}: run chmod 700 on it.")
+    try:
+        free, least = gateway.evidence.blobs.measure_free_share(), gateway.evidence.limits.least_free_share
+        with gateway.store.read() as connection:
+            waiting, held_bytes = count_evidence(connection)
+    except StorageUnavailableError as error:
+        return Finding("evidence", "fault", f"The folder {folder} can not be used ({error.reason}).")
+    detail = f"{waiting} wait for the desk, {held_bytes / 1024**3:.1f} GiB are kept, {free:.0%} of the disk is free."
+    if free < least:
+        return Finding("evidence", "fault", f"{detail} Below {least:.0%} evidence is refused; reports are taken.")
+    if free < least + WARN_ABOVE_LEAST:
+        return Finding("evidence", "warning", f"{detail} Below {least:.0%} evidence is refused: make room.")
+    return Finding("evidence", "ok", detail)
 
 
 def _look_at_keys(gateway: Gateway) -> Iterator[Finding]:
@@ -99,3 +126,14 @@ def _look_at_keys(gateway: Gateway) -> Iterator[Finding]:
         yield Finding("register", "warning", "No partner register yet: no partner can report.")
     else:
         yield Finding("register", "ok", f"Serial {keys.register.serial}, {len(keys.register.partners)} partners.")
+
+
+def _look_at_next_receipt_key(gateway: Gateway, *, state: Path) -> Iterator[Finding]:
+    following = find_next_receipt_key(state)
+    if following is None:
+        return
+    keys = gateway.key_state.find_keys()
+    if keys is not None and keys.has_receipt_key(following.key_id):
+        yield Finding("next receipt key", "warning", "The agency has published it: start the gateway anew to use it.")
+    else:
+        yield Finding("next receipt key", "warning", f"It waits: give {state / NEXT_CARD_FILE} to the desk.")

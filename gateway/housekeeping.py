@@ -1,37 +1,68 @@
-"""Runs the store's clean-up beside the servers: drafts that have had their hour, envelopes 30 days after collection.
+"""Runs the clean-up beside the servers: drafts after their hour, envelopes 30 days after collection, swept evidence.
 
-Never stops serving: a round that the storage refuses is logged, and the next one goes on.
+Never stops serving: a step that fails is logged, and the next round goes on.
 """
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.store import StorageUnavailableError, Store
+from gateway.evidence.blobs import Blobs
+from gateway.evidence.sweeping import sweep_evidence, sweep_unnamed
+from gateway.store import Store
 from gateway.store.housekeeping import clean_store
 from gateway.web.logs import log_failure
 
 ROUND_SECONDS: Final = 60.0
+# Looking for bytes that no row names reads every folder of evidence.
+UNNAMED_EVERY: Final = timedelta(hours=1)
+
+
+class Rounds:
+    """The rounds of one process."""
+
+    def __init__(self, store: Store, *, blobs: Blobs, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._clock = clock
+        self._looked_at: datetime | None = None
+
+    def run(self) -> None:
+        """Clean once; a step that fails is logged, and keeps nothing else from being cleaned."""
+        for step in (self._clean_store, self._sweep_evidence, self._sweep_unnamed):
+            try:
+                step(self._clock())
+            except Exception as error:  # noqa: BLE001 - a row altered by hand must not end all cleaning
+                log_failure(error, event="housekeeping-failed")
+
+    def _clean_store(self, now: datetime) -> None:
+        clean_store(self._store, now=now)
+
+    def _sweep_evidence(self, now: datetime) -> None:
+        sweep_evidence(self._store, blobs=self._blobs, now=now)
+
+    def _sweep_unnamed(self, now: datetime) -> None:
+        if self._looked_at is None or now - self._looked_at >= UNNAMED_EVERY:
+            sweep_unnamed(self._store, blobs=self._blobs, now=now)
+            self._looked_at = now
 
 
 @contextmanager
 def housekeeping(
-    store: Store, *, clock: Callable[[], datetime], round_seconds: float = ROUND_SECONDS
+    store: Store, *, blobs: Blobs, clock: Callable[[], datetime], round_seconds: float = ROUND_SECONDS
 ) -> Iterator[threading.Event]:
-    """Clean `store` at once and then every `round_seconds`, in a thread, until the block ends.
+    """Clean `store` and `blobs` at once and then every `round_seconds`, in a thread, until the block ends.
 
     Yields an event that is set after each round.
     """
     stopping, done = threading.Event(), threading.Event()
+    rounds = Rounds(store, blobs=blobs, clock=clock)
 
     def run() -> None:
         while not stopping.is_set():
-            try:
-                clean_store(store, now=clock())
-            except StorageUnavailableError as error:
-                log_failure(error, event="housekeeping-failed")
+            rounds.run()
             done.set()
             stopping.wait(round_seconds)
 

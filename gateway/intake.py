@@ -85,7 +85,7 @@ class NewReport:
     clear: ClearFields
     placement: str | None = None
     reference: str | None = None
-    extra_write: "Callable[[Connection, Accepted], None] | None" = None
+    extra_write: "ExtraWrite | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,10 @@ class Accepted:
     receipt: bytes
     reference: str
     is_new: bool
+
+
+ExtraWrite = Callable[[Connection, Accepted], None]
+"""Writes more in the transaction of a report that is new."""
 
 
 @dataclass(frozen=True, slots=True)

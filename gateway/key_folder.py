@@ -3,6 +3,7 @@
 Never reads a key that opens anything: a gateway that finds one does not start.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.keys import Environment
 
 RECEIPT_KEY = "receipt.key"
+NEXT_RECEIPT_KEY = "receipt.next.key"
 COOKIE_KEY = "cookie.key"
 KEY_FOLDER = "keys"
 
@@ -34,12 +36,15 @@ class ForeignKeyError(ReportAbuseError):
     """The state folder holds a private key that a gateway must not have."""
 
 
-def check_no_foreign_keys(state: Path) -> None:
+def check_no_foreign_keys(state: Path, *, left_out: str = "") -> None:
     """Raise `ForeignKeyError` when any file under `state` is a private key that is not the gateway's own.
 
-    Key files are small, so larger files (the database) are not read.
+    Key files are small, so larger files (the database) are not read. `left_out` is the folder in `state` whose files
+    hold what partners sent: whatever they write there, it must not stop the gateway.
     """
-    for folder, _names, files in os.walk(state):
+    for folder, names, files in os.walk(state):
+        if Path(folder) == state and left_out in names:
+            names.remove(left_out)
         for name in sorted(files):
             path = Path(folder) / name
             try:
@@ -92,6 +97,29 @@ def make_keys(state: Path, *, environment: Environment, created_at: str) -> KeyF
 def read_receipt_key(state: Path) -> KeyFile:
     """Read the key that signs intake statements."""
     return read_key_file(state / KEY_FOLDER / RECEIPT_KEY, role=KeyRole.RECEIPT)
+
+
+def make_next_receipt_key(state: Path, *, environment: Environment, created_at: str) -> KeyFile:
+    """Make the successor of the receipt key, or return the one that waits already."""
+    path = state / KEY_FOLDER / NEXT_RECEIPT_KEY
+    if path.exists():
+        return read_key_file(path, role=KeyRole.RECEIPT)
+    key_file = new_key(KeyRole.RECEIPT, environment=environment, created_at=created_at)
+    write_key_file(path, key_file)
+    return key_file
+
+
+def find_next_receipt_key(state: Path) -> KeyFile | None:
+    """Return the receipt key that waits for the agency to publish it, or None."""
+    path = state / KEY_FOLDER / NEXT_RECEIPT_KEY
+    return read_key_file(path, role=KeyRole.RECEIPT) if path.exists() else None
+
+
+def use_next_receipt_key(state: Path) -> None:
+    """Put the key that waits in the place of the receipt key; harmless where another process was faster."""
+    folder = state / KEY_FOLDER
+    with contextlib.suppress(FileNotFoundError):
+        (folder / NEXT_RECEIPT_KEY).replace(folder / RECEIPT_KEY)
 
 
 def read_cookie_secret(state: Path) -> bytes:

@@ -5,7 +5,7 @@ Never keeps a name or a number: only keyed hashes. Never refuses a child's Send:
 counts in its own memory.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
@@ -18,6 +18,7 @@ from limits.strategies import RateLimiter
 
 from gateway.limit_store import SCHEME
 from gateway.network_bucket import TIERS, BucketHasher, Tier, find_network
+from gateway.web.body_limit import REFUSED
 from gateway.web.logs import log_failure
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.rules import find_current_rule
@@ -80,6 +81,9 @@ def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
         LimitRow("partner-report", reports, 60, partner, refuse, "one partner's fault must not fill the disk"),
         LimitRow("partner-report-p1", reports, 60, partner, refuse, "a flood of P3 must not stop a P1"),
         LimitRow("partner-read", 1200, 60, partner, refuse, "polling"),
+        LimitRow("partner-part", 6000, 60, partner, refuse, "800 MiB a second; smaller parts cost a sync each"),
+        LimitRow("partner-evidence", 1200, 60, partner, refuse, "what is here, what is complete"),
+        LimitRow("partner-account", 30, 3600, partner, refuse, "a change of keys or people is for a person to read"),
     )
 
 
@@ -126,8 +130,15 @@ class Limits:
         """The names that a route's rule may state."""
         return frozenset(self._counters)
 
+    @property
+    def rows(self) -> Mapping[str, LimitRow]:
+        """Every limit by its name."""
+        return {name: counter.row for name, counter in self._counters.items()}
+
     def register(self, app: Flask) -> None:
         """Count the routes of `app` whose rule names a network limit that refuses; send RateLimit headers.
+
+        Call it when the app has its own hooks: what a hook refuses by the rule of a route is counted too.
 
         Raises `SettingsError` for a store that can not be used.
         """
@@ -144,8 +155,9 @@ class Limits:
         # decorated route and no header to add, and costs a tenth of a report.
         app.before_request_funcs[None], app.after_request_funcs[None] = before, after
         self._strategy = self.limiter.limiter
-        app.before_request(self._check_route)
-        app.after_request(_add_rate_limit_headers)
+        # Second, behind the id of the request and before whatever may refuse it: a refusal costs as much as an answer.
+        app.before_request_funcs[None].insert(1, self._check_route)
+        app.after_request(self._add_headers)
 
     def limit_state(self, name: str, *, subject: str | None = None) -> LimitState:
         """Count this request under a limit and say whether it is over; never refuses.
@@ -197,8 +209,12 @@ class Limits:
             quota=row.quota,
             window_seconds=row.window_seconds,
             remaining=0 if is_over else left,
-            reset_seconds=min(row.window_seconds, max(1, int(reset_at - self._clock()) + 1)),
+            reset_seconds=self._count_seconds_to(reset_at, row=row),
         )
+
+    def name_caller(self, subject: str) -> None:
+        """Say whose request this is, once that is known: a refusal before it is counted tells how much is left, too."""
+        g.limit_caller = subject
 
     def check(self, name: str, *, subject: str | None = None) -> None:
         """Count this request under a limit and raise `RequestRefusedError` (429) when it is over."""
@@ -208,11 +224,52 @@ class Limits:
             raise RequestRefusedError(RATE_LIMITED, retry_after_seconds=state.reset_seconds)
 
     def _check_route(self) -> None:
+        if REFUSED in request.environ:
+            # The server has refused it already, and its word stands.
+            return
         stated = find_current_rule(current_app)
         counter = self._counters.get(stated.limit) if stated is not None else None
         if counter is None or counter.row.subject is not Subject.NETWORK or counter.row.effect is not Effect.REFUSE:
             return
         self.check(counter.row.name)
+
+    def _add_headers(self, response: Response) -> Response:
+        states: list[LimitState] = g.get("limit_states", [])
+        if states:
+            set_headers(response, policies=states, states=states)
+            return response
+        stated = find_current_rule(current_app)
+        rows = [self._counters[name].row for name in stated.limits if name in self._counters] if stated else []
+        refusing = [row for row in rows if row.effect is Effect.REFUSE]
+        if refusing:
+            set_headers(response, policies=refusing, states=self._look(refusing))
+        return response
+
+    def _look(self, rows: list[LimitRow]) -> list[LimitState]:
+        """Return how much is left of limits that did not count this request; none where that is not known."""
+        subject = g.get("limit_caller")
+        if subject is None or self.limiter.limiter is not self._strategy:
+            return []
+        try:
+            return [self._read_state(row, subject=subject) for row in rows if row.subject is Subject.PARTNER]
+        except Exception as error:  # noqa: BLE001 - the store's errors are the driver's own; figures are not worth a failure
+            log_failure(error)
+            return []
+
+    def _read_state(self, row: LimitRow, *, subject: str) -> LimitState:
+        g.limit_subject = _name_subject(row, subject=subject)
+        reset_at, left = self.limiter.limiter.get_window_stats(_make_item(row), self._get_subject_key())
+        return LimitState(
+            name=row.name,
+            is_over=False,
+            quota=row.quota,
+            window_seconds=row.window_seconds,
+            remaining=left,
+            reset_seconds=self._count_seconds_to(reset_at, row=row),
+        )
+
+    def _count_seconds_to(self, reset_at: float, *, row: LimitRow) -> int:
+        return min(row.window_seconds, max(1, int(reset_at - self._clock()) + 1))
 
     def _make_state(self, row: LimitRow, *, is_over: bool) -> LimitState:
         remaining, reset_seconds = row.quota, row.window_seconds
@@ -296,15 +353,13 @@ def _name_subject(row: LimitRow, *, subject: str | None) -> str:
     return f"{named} {next(network for network in networks if network is not None)}"
 
 
-def _add_rate_limit_headers(response: Response) -> Response:
-    # draft-ietf-httpapi-ratelimit-headers: quota and window as policy, what is left as state.
-    states: list[LimitState] = g.get("limit_states", [])
+def set_headers(response: Response, *, policies: Sequence[LimitRow | LimitState], states: Sequence[LimitState]) -> None:
+    """Say quota and window as policy, and what is left as state (draft-ietf-httpapi-ratelimit-headers-10)."""
+    policy = ", ".join(f'"{one.name}";q={one.quota};w={one.window_seconds}' for one in policies)
+    response.headers["RateLimit-Policy"] = policy
     if states:
-        policy = ", ".join(f'"{state.name}";q={state.quota};w={state.window_seconds}' for state in states)
-        response.headers["RateLimit-Policy"] = policy
         left = ", ".join(f'"{state.name}";r={state.remaining};t={state.reset_seconds}' for state in states)
         response.headers["RateLimit"] = left
-    return response
 
 
 def _storage_options(storage_uri: str) -> dict[str, str | int]:

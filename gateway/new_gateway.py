@@ -90,6 +90,7 @@ def _fill(state: Path, *, config: GatewayConfig, raw_pin: bytes, now: datetime) 
     folder = StateFolder(state)
     folder.path.chmod(0o700)
     receipt = make_keys(state, environment=config.environment, created_at=format_time(now))
+    folder.evidence.mkdir(mode=0o700)
     _write(folder.pin, raw_pin)
     make_store(
         folder.database,

@@ -3,12 +3,12 @@
 Never echoes what was sent: a decoder's text may name a field or a value of the sender, so only its place is kept.
 """
 
-import re
 from collections.abc import Iterator
 from http import HTTPStatus
 
 from flask import Blueprint, Response
 
+from gateway.evidence.keeper import EvidencePausedError, EvidenceQuotaError, IncompleteEvidenceError
 from gateway.intake import (
     ConflictingReportError,
     EnvelopeMismatchError,
@@ -19,7 +19,9 @@ from gateway.intake import (
     WrongEnvironmentError,
 )
 from gateway.store import StorageUnavailableError
+from gateway.store.account_changes import ConflictingChangeError
 from gateway.store.enrolments import ConflictingEnrolmentError
+from gateway.store.evidence import ConflictingEvidenceError
 from gateway.store.invitations import ConflictingInvitationError
 from gateway.store.mailbox import ConflictingMessageError
 from gateway.store.replies import ConflictingReplyError
@@ -36,6 +38,7 @@ from partner_sdk.errors import (
     StatementError,
 )
 from partner_sdk.wire import problems
+from partner_sdk.wire.misfit import list_misfit_faults
 from partner_sdk.wire.problems import Problem
 
 
@@ -74,6 +77,7 @@ TABLE: tuple[tuple[type[Exception], str, Problem], ...] = (
     (WrongDoorError, ANY, problems.STATEMENT_REFUSED),
     (ConflictingMessageError, ANY, problems.CONFLICTING_MESSAGE),
     (ConflictingReplyError, ANY, problems.CONFLICTING_MESSAGE),
+    (ConflictingChangeError, ANY, problems.CONFLICTING_MESSAGE),
     (ConflictingInvitationError, ANY, problems.CONFLICTING_MESSAGE),
     # An invitation is for one box: for any other it is used.
     (ConflictingEnrolmentError, ANY, problems.UNKNOWN_INVITATION),
@@ -84,13 +88,13 @@ TABLE: tuple[tuple[type[Exception], str, Problem], ...] = (
     (RegisterError, "forked-serial", problems.STALE_SERIAL),
     (RegisterError, "no-key-set", problems.NOT_READY),
     (RegisterError, ANY, problems.REFUSED_LIST),
+    (ConflictingEvidenceError, ANY, problems.CONFLICTING_EVIDENCE),
+    (EvidenceQuotaError, ANY, problems.EVIDENCE_QUOTA),
+    (EvidencePausedError, ANY, problems.EVIDENCE_PAUSED),
+    (IncompleteEvidenceError, ANY, problems.INCOMPLETE_EVIDENCE),
     (StorageUnavailableError, ANY, problems.STORAGE_UNAVAILABLE),
 )
 _PROBLEMS = {(kind, reason): problem for kind, reason, problem in TABLE}
-
-_PLACE = re.compile(r" - at `\$([^`]*)`$")
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
-_MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 
 def register_refusals(blueprint: Blueprint) -> None:
@@ -118,14 +122,10 @@ def get_problem(error: Exception) -> Problem:
 
 
 def _find_faults(error: Exception) -> Iterator[FieldFault]:
-    """Yield the place of a fault in the body, where the decoder named one."""
+    """Yield the places of faults: those of the evidence, or the one that the decoder of a body named."""
+    if isinstance(error, IncompleteEvidenceError):
+        yield from error.faults
+        return
     if type(error) is not FormatError or error.reason != "malformed":
         return
-    said = str(error)
-    place = _PLACE.search(said)
-    pointer = "#" + "".join(f"/{name or index}" for name, index in _STEP.findall(place[1] if place else ""))
-    missing = _MISSING.search(said)
-    if missing:
-        yield FieldFault(f"{pointer}/{missing[1]}", "Add this field; it must be there.")
-    elif place:
-        yield FieldFault(pointer, "This does not fit the description of the call.")
+    yield from list_misfit_faults(str(error))

@@ -4,14 +4,17 @@ Never reads a byte of a body before the signature over its digest has been check
 Knows no register: each door says whose keys it believes.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
+from typing import Final
 
-from flask import request
+from flask import current_app, request
 
 from gateway.web.problem_pages import RequestRefusedError
+from gateway.web.rules import find_current_rule
 from partner_sdk.errors import SignatureProfileError
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import parse_base64url
@@ -23,6 +26,9 @@ from partner_sdk.wire.signature_profile import (
     parse_signature_headers,
 )
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
+
+# Larger than any piece that the server reads from a connection (granian: 408 KiB), so that none is cut.
+PIECE_BYTES: Final = 1024 * 1024
 
 KeyFinder = Callable[[str], bytes | None]
 """Returns the raw public key of a key id that may sign here now, or None."""
@@ -43,11 +49,13 @@ def has_signature() -> bool:
 def check_signature(*, origin: str, find_key: KeyFinder, now: datetime) -> SignatureClaim:
     """Check the headers of this request and return what they claim, now believed.
 
-    Raises `SignatureProfileError` for whatever is wrong with the signature, and refuses a body of another type.
+    Raises `SignatureProfileError` for whatever is wrong with the signature, and refuses a body of another type than the
+    rule of the route names.
     """
-    if request.environ.get("CONTENT_TYPE") not in (None, "", CONTENT_TYPE):
+    content_type = _get_content_type()
+    if request.environ.get("CONTENT_TYPE") not in (None, "", content_type):
         raise RequestRefusedError(problems.UNSUPPORTED_MEDIA_TYPE)
-    claim = parse_signature_headers(_read_headers(request.environ))
+    claim = parse_signature_headers(_read_headers(request.environ), content_type=content_type)
     public_key = find_key(claim.key_id)
     check_claim(
         claim,
@@ -67,6 +75,26 @@ def read_signed_body(claim: SignatureClaim) -> bytes:
     body = request.get_data(cache=False)
     check_content_digest(claim, body=body)
     return body
+
+
+def copy_signed_body(claim: SignatureClaim, *, write: Callable[[bytes], object]) -> None:
+    """Hand the body to `write` piece by piece, as it is hashed: once, and without a copy of the whole.
+
+    Raises `SignatureProfileError` (`wrong-digest`) at the end unless it is the one that was signed: what was written
+    must count for nothing before this returns. The length was held to the rule of the route before.
+    """
+    stream, left = request.environ["wsgi.input"], request.content_length or 0
+    hashed = hashlib.sha256()
+    while left:
+        # Not through Werkzeug's stream: it copies each piece three times.
+        piece = stream.read(min(left, PIECE_BYTES))
+        if not piece:
+            break
+        left -= len(piece)
+        hashed.update(piece)
+        write(piece)
+    if left or claim.body_sha256 != hashed.digest():
+        raise SignatureProfileError("The body is not the one that was signed.", reason="wrong-digest")
 
 
 def make_target_uri(environ: Mapping[str, object], *, origin: str) -> str:
@@ -93,6 +121,12 @@ def check_path() -> None:
 def parse_public_key(text: str) -> bytes:
     """Return the raw bytes of a public key of a signed list; the list was checked when it was accepted."""
     return parse_base64url(text, length=PUBLIC_KEY_BYTES)
+
+
+def _get_content_type() -> str:
+    """Return the one media type of this route; routes without a rule take no body."""
+    stated = find_current_rule(current_app)
+    return CONTENT_TYPE if stated is None else stated.body_media_type
 
 
 def _read_headers(environ: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from flask import Flask
 
 from gateway.config import GatewayConfig, StateFolder, load_pin
+from gateway.evidence.keeper import EvidenceKeeper, EvidenceLimits
+from gateway.evidence.local_blobs import FreeShare, LocalBlobs, measure_free_share
 from gateway.intake import Intake
 from gateway.key_folder import read_cookie_secret, read_receipt_key
 from gateway.key_state import KeyState
@@ -25,6 +27,8 @@ from partner_sdk.wire.keys import Pin
 Clock = Callable[[], datetime]
 Random = Callable[[int], bytes]
 
+BYTES_IN_GIB = 1024**3
+
 _EXTENSION = "gateway"
 
 
@@ -37,6 +41,7 @@ class Gateway:
     store: Store
     key_state: KeyState
     intake: Intake
+    evidence: EvidenceKeeper
     limits: Limits
     clock: Clock
     random: Random
@@ -49,9 +54,14 @@ def utc_now() -> datetime:
 
 
 def make_gateway(
-    config: GatewayConfig, *, state: Path, clock: Clock = utc_now, random: Random = secrets.token_bytes
+    config: GatewayConfig,
+    *,
+    state: Path,
+    clock: Clock = utc_now,
+    random: Random = secrets.token_bytes,
+    measure: FreeShare = measure_free_share,
 ) -> Gateway:
-    """Open the parts of the gateway whose state folder is `state`."""
+    """Open the parts of the gateway whose state folder is `state`; `measure` says which share of a disk is free."""
     folder = StateFolder(state)
     pin = load_pin(state)
     store = open_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
@@ -69,10 +79,21 @@ def make_gateway(
         store=store,
         key_state=key_state,
         intake=Intake(store, key_state=key_state, signer=signer, clock=clock),
+        evidence=EvidenceKeeper(
+            store, blobs=LocalBlobs(folder.evidence, measure=measure), limits=read_evidence_limits(config), clock=clock
+        ),
         limits=limits,
         clock=clock,
         random=random,
         receipt_key_id=signer.key_id,
+    )
+
+
+def read_evidence_limits(config: GatewayConfig) -> EvidenceLimits:
+    """Return how much evidence is taken, as the settings say."""
+    return EvidenceLimits(
+        partner_bytes=config.evidence.partner_gib * BYTES_IN_GIB,
+        least_free_share=config.evidence.least_free_percent / 100,
     )
 
 

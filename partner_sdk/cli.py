@@ -9,7 +9,20 @@ from partner_sdk import __version__
 from partner_sdk.client.advice import describe
 from partner_sdk.client.partner import Partner
 from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.commands import mailbox, receipts, reports, service, submit
+from partner_sdk.commands import (
+    account,
+    evidence,
+    export,
+    information_requests,
+    keys,
+    mailbox,
+    new_report,
+    receipts,
+    reports,
+    service,
+    spool,
+    submit,
+)
 from partner_sdk.commands.frame import EMERGENCY, Call, CommandGroup, PartnerCall
 from partner_sdk.commands.output import EXIT_CODES, EXIT_DONE, EXIT_FAILED, Speaker
 from partner_sdk.commands.surroundings import Surroundings
@@ -26,6 +39,10 @@ def main(arguments: Sequence[str] | None = None, *, surroundings: Surroundings =
     args = parser.parse_args(arguments)
     if args.command is submit.run_submit and not args.resume and (args.file is None or args.priority is None):
         parser.error("report submit takes FILE and --priority, or --resume")
+    if args.command is submit.run_submit and args.resume and args.to_file is not None:
+        parser.error("--resume sends to the gateway; `spool write` makes a file of a report that waits")
+    if args.command is submit.run_submit and args.evidence and (args.resume or args.to_file is not None):
+        parser.error("--evidence goes through the gateway, with a report: not with --resume, not with --to-file")
     code = EXIT_FAILED
     try:
         code = _run(args, surroundings=surroundings)
@@ -70,8 +87,10 @@ def run_for_partner(args: argparse.Namespace, *, surroundings: Surroundings) -> 
 
 
 def is_p1(args: argparse.Namespace) -> bool:
-    """Return whether this command is to deliver a report about a child at risk now."""
-    return getattr(args, "priority", None) == "P1"
+    """Return whether this command is to deliver a report about a child at risk now, or found one that waits."""
+    if getattr(args, "is_delivered", False):  # only its files wait
+        return False
+    return getattr(args, "priority", None) == "P1" or getattr(args, "is_p1_waiting", False)
 
 
 def make_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -96,10 +115,17 @@ def make_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         commands=parser.add_subparsers(title="commands", required=True, metavar="COMMAND"), shared=shared
     )
     report = top.add_group("report", summary="submit reports and follow them")
+    new_report.add_commands(report)
     submit.add_commands(report)
     reports.add_commands(report)
+    export.add_commands(report)
+    spool.add_commands(top)
+    evidence.add_commands(top)
     receipts.add_commands(top)
     mailbox.add_commands(top)
+    information_requests.add_commands(top)
+    keys.add_commands(top)
+    account.add_commands(top)
     service.add_commands(top)
     return parser
 

@@ -1,5 +1,6 @@
 """Writes files so that they are whole, on disk, and readable by their owner alone."""
 
+import errno
 import fcntl
 import os
 import stat
@@ -55,6 +56,29 @@ def write_durably(path: Path, raw: bytes) -> None:
         raise LocalStateError(f"{path} could not be saved: {error.strerror}.", reason="not-saved") from None
 
 
+def write_new_durably(path: Path, raw: bytes) -> None:
+    """Write a file that is not there yet (0600); never over another one, nor through a link.
+
+    On return the bytes and the name are on disk; what fails leaves no file. Raises `LocalStateError` (`file-exists`,
+    `not-saved`). No file beside it and no hard link: it may lie on a memory stick.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise LocalStateError(f"{path} is there already: name a new file.", reason="file-exists") from None
+    except OSError as error:
+        raise LocalStateError(f"{path} could not be saved: {error.strerror}.", reason="not-saved") from None
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(raw)
+            handle.flush()
+            os.fsync(handle.fileno())
+        sync_folder(path.parent)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise LocalStateError(f"{path} could not be saved: {error.strerror}.", reason="not-saved") from None
+
+
 def sync_folder(folder: Path) -> None:
     """Put the names of a folder on disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -85,4 +109,42 @@ def locked(folder: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the name of a file against other processes and threads, whatever becomes of the file meanwhile.
+
+    A file beside it, `.NAME.lock`, is locked while it is held, and goes again. One that a killed process left is locked
+    by nobody. Never hold the same name twice in one thread: it would wait for itself. On a full disk nothing is held.
+    """
+    beside = path.with_name(f".{path.name}.lock")
+    try:
+        descriptor = _lock_name(beside)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise LocalStateError(f"{path} can not be locked: {error.strerror}.", reason="not-saved") from None
+        yield  # a report that goes out twice is stored once; one that does not go out protects nobody
+        return
+    try:
+        yield
+    finally:
+        beside.unlink(missing_ok=True)  # while it is locked: who waited for it looks again
+        os.close(descriptor)
+
+
+def _lock_name(beside: Path) -> int:
+    while True:
+        descriptor = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                if os.fstat(descriptor).st_ino == beside.stat().st_ino:
+                    return descriptor
+            except FileNotFoundError:
+                pass  # who held it before took it away
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)

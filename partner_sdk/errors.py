@@ -13,6 +13,7 @@ ReportAbuseError            .reason: one kebab-case slug a machine can compare
 ├── EnrolmentError          an invitation or an enrolment can not be used
 ├── MailboxError            a message is not for us, out of order, or not the agency's
 ├── LocalStateError         the partner's own folder is missing, damaged or readable by others
+├── EvidenceError           a file can not be handed over: missing, too large, changed while it was read
 ├── SignatureProfileError   a request is not signed as WIRE.md §7 says
 ├── TransportError          no reply: time-out, connection, TLS (safe to retry with the same report id)
 └── ProblemError            the gateway replied with a problem; has .type .title .status .detail .request_id
@@ -90,6 +91,10 @@ class MailboxError(ReportAbuseError):
 
 class LocalStateError(ReportAbuseError):
     """The partner's own folder can not be used."""
+
+
+class EvidenceError(ReportAbuseError):
+    """A file can not be handed over as evidence."""
 
 
 class SignatureProfileError(ReportAbuseError):

@@ -21,9 +21,7 @@ def partner() -> Partner:
 @pytest.fixture
 def house(tmp_path: Path, partner: Partner) -> House:
     """A gateway that knows one partner and has everything published."""
-    house = make_house(tmp_path / "gateway")
-    house.publish(partner.entry())
-    return house
+    return make_house(tmp_path / "gateway", partners=(partner,))
 
 
 @pytest.fixture

@@ -37,7 +37,9 @@ class WsgiTransport(BaseAdapter):
         """Run one request through the app and return its answer."""
         self.requests.append(request)
         parts = urlsplit(request.url or "")
-        body = request.body.encode() if isinstance(request.body, str) else request.body
+        body: object = request.body.encode() if isinstance(request.body, str) else request.body
+        if isinstance(body, memoryview):  # a part of evidence: the caller uses the buffer again
+            body = bytes(body)
         builder = EnvironBuilder(
             method=request.method or "GET",
             path=str(parts.path) or "/",

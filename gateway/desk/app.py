@@ -12,7 +12,7 @@ from flask import Flask
 
 from gateway.desk.config import DeskConfigError
 from gateway.desk.starting import check_release
-from gateway.desk.views import cases, digests, post, replies, sign_in
+from gateway.desk.views import cases, digests, evidence, partner_questions, post, replies, sign_in
 from gateway.desk.views.context import bind_desk, show_error
 from gateway.desk.views.words import title_of
 from gateway.desk.wiring import Desk, open_desk
@@ -42,8 +42,8 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     )
     app.jinja_env.filters["title_of"] = title_of
     bind_desk(app, desk, origin=origin)
-    for blueprint in (sign_in.blueprint, cases.blueprint, replies.blueprint, post.blueprint, digests.blueprint):
-        app.register_blueprint(blueprint)
+    for room in (sign_in, cases, evidence, replies, partner_questions, post, digests):
+        app.register_blueprint(room.blueprint)
     finish_web_app(app, limits=())
     return app
 

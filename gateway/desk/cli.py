@@ -4,13 +4,32 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
-from gateway.desk.commands import case, collecting, digest, figures, pages, partner, post, setup, stale_data
+from gateway.desk.commands import (
+    case,
+    collecting,
+    digest,
+    evidence,
+    figures,
+    importing,
+    keys,
+    pages,
+    partner,
+    post,
+    setup,
+    stale_data,
+)
 from gateway.desk.commands.frame import DONE, EXIT_CODES, LOOK, TRY_AGAIN, WRONG_USE, Run, complain
 from gateway.desk.starting import check_release
 from gateway.desk.unexpected import describe_unexpected
 from gateway.web.process_guard import forbid_core_dumps
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
+
+_SUBJECTS: Final = (
+    *(setup, keys, collecting, importing, evidence, partner),
+    *(case, figures, stale_data, post, digest, pages),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +64,7 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for subject in (setup, collecting, partner, case, figures, stale_data, post, digest, pages):
+    for subject in _SUBJECTS:
         subject.add_commands(commands)
     return parser
 

@@ -44,9 +44,19 @@ class DeskPaths:
         return self.state / "agency.pin"
 
     @property
+    def next_pin(self) -> Path:
+        """The pin with a feed key that waits: it goes to the gateway's operator too."""
+        return self.state / "next.pin"
+
+    @property
     def delegation(self) -> Path:
         """The root's signed word for the key-set key: public, needed at each publication."""
         return self.state / "delegation.json"
+
+    @property
+    def root_change(self) -> Path:
+        """The step from the root before to the present one, signed by both; not there before the first."""
+        return self.state / "root-change.json"
 
     @property
     def root(self) -> Path:
@@ -62,6 +72,11 @@ class DeskPaths:
     def database(self) -> Path:
         """What was collected, and what the desk did."""
         return self.state / "desk.sqlite"
+
+    @property
+    def evidence(self) -> Path:
+        """What partners handed over, still sealed."""
+        return self.state / "evidence"
 
     def sealing_key(self, quarter: str) -> Path:
         """The private sealing key of one quarter, such as `2026-Q4`."""

@@ -14,6 +14,8 @@ from gateway.desk.config import DeskPaths
 from gateway.desk.keyring.publication import find_newest
 from gateway.desk.paging.hours import load_hours
 from gateway.desk.paging.pages import list_pager_warnings
+from gateway.desk.partnership.account_changes import count_waiting
+from gateway.desk.partnership.registrations import list_incomplete, list_old_keys
 from gateway.desk.post_room.queue import count_open
 from gateway.desk.post_room.sending import check_post_room
 from gateway.desk.return_post.sending import NO_PLACE
@@ -132,6 +134,25 @@ def _look_at_work(desk: Desk) -> Iterator[tuple[Verdict, str]]:
         yield "ok", "No alarm is open and nothing is set aside."
 
 
+def _look_at_partners(desk: Desk) -> Iterator[tuple[Verdict, str]]:
+    found = False
+    with desk.store.read() as connection:
+        waiting = count_waiting(connection)
+        old = list_old_keys(connection, now=desk.clock())
+        gaps = list_incomplete(connection)
+    if waiting:
+        found = True
+        yield "warning", f"{waiting} account changes of partners wait: see `partner changes`."
+    for partner in old:
+        found = True
+        yield "warning", f"The keys of {partner} are more than a year old: ask it to run `keys rotate`."
+    for partner, missing in gaps:
+        found = True
+        yield "warning", f"The registration of {partner} lacks: {', '.join(missing).replace('_', ' ')}."
+    if not found:
+        yield "ok", "No partner waits, and no key of one is old."
+
+
 def _look_at_post(desk: Desk) -> Iterator[tuple[Verdict, str]]:
     faults = check_post_room(desk)
     for fault in faults:
@@ -172,6 +193,7 @@ _LOOKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[tuple[Verdict, str]]]],
     ("delegation", _look_at_delegation),
     ("gateway", _look_at_gateway),
     ("work", _look_at_work),
+    ("partners", _look_at_partners),
     ("post", _look_at_post),
     ("pager", _look_at_pager),
     ("hours", _look_at_hours),

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from partner_sdk import __version__
 from partner_sdk.client.transport import MAX_REPLY_BYTES, Timeouts, Transport
 from partner_sdk.errors import FormatError
+from partner_sdk.wire.account import AccountChangeAck, AccountChangeAckPost, AccountChangePage
 from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.evidence import PART_BYTES, EvidenceAck, EvidenceAckPost, EvidencePage
 from partner_sdk.wire.feed_messages import (
     Acknowledgement,
     AcknowledgementPost,
@@ -97,6 +99,14 @@ class FeedClient:
         """Say which enrolments are durable here."""
         self._send("POST", "/feed/enrolment-acks", encode(EnrolmentAckPost(ids=ids)))
 
+    def get_account_changes(self) -> AccountChangePage:
+        """Return the sealed changes of partners' accounts that are not acknowledged."""
+        return self._get("/feed/account-changes", kind=AccountChangePage)
+
+    def post_account_change_acks(self, changes: tuple[AccountChangeAck, ...]) -> None:
+        """Say which of these changes are durable here."""
+        self._send("POST", "/feed/account-change-acks", encode(AccountChangeAckPost(acknowledged=changes)))
+
     def post_mailbox(self, item: MailboxPostItem) -> None:
         """Put one sealed message into a partner's mailbox; the same message again is harmless."""
         self._send("POST", "/feed/mailbox", encode(MailboxPost(messages=(item,))))
@@ -112,6 +122,22 @@ class FeedClient:
     def post_stages(self, items: tuple[StageItem, ...]) -> None:
         """Say how far partners' reports are."""
         self._send("POST", "/feed/stages", encode(StagePost(stages=items)))
+
+    def get_evidence(self, *, after: str) -> EvidencePage:
+        """Return the evidence that waits behind an evidence id (`""` for the first), the oldest id first."""
+        return self._get(f"/feed/evidence?after={after}" if after else "/feed/evidence", kind=EvidencePage)
+
+    def get_evidence_part(self, *, partner: str, evidence_id: str, part: int) -> bytes:
+        """Return the sealed bytes of one part, whatever they are: the caller checks them."""
+        path = f"/feed/evidence/{partner}/{evidence_id}/{part}"
+        return self._transport.send("GET", path, max_bytes=PART_BYTES).body
+
+    def post_evidence_acks(self, rows: tuple[EvidenceAck, ...]) -> int:
+        """Say which evidence is whole on this desk's disk; return how many of it the gateway knows."""
+        if not rows:
+            return 0
+        reply = self._send("POST", "/feed/evidence-acks", encode(EvidenceAckPost(acknowledged=rows)))
+        return parse_exact(reply, kind=AcknowledgementReply, max_bytes=MAX_REPLY_BYTES).acknowledged
 
     def _get(self, path: str, *, kind: type[T]) -> T:
         return parse_exact(self._transport.send("GET", path).body, kind=kind, max_bytes=MAX_REPLY_BYTES)

@@ -66,6 +66,15 @@ class Vault:
             raise OpeningError("Only the desk's own copy of a reply opens here.", reason="wrong-recipient")
         return self._open(envelope, context=context, purpose="reply")
 
+    def open_message_copy(self, envelope: Envelope, *, context: SealContext) -> bytes:
+        """Return the signed bytes of a question that this desk put to a partner; raises as `open_report`.
+
+        As with replies, only the desk's own copy is addressed to the agency.
+        """
+        if context.recipient != AGENCY:
+            raise OpeningError("Only the desk's own copy of a message opens here.", reason="wrong-recipient")
+        return self._open(envelope, context=context, purpose="mailbox")
+
     def _open(self, envelope: Envelope, *, context: SealContext, purpose: str) -> bytes:
         if context.purpose != purpose:
             raise OpeningError(f"This door of the vault opens boxes of purpose {purpose!r}.", reason="wrong-purpose")

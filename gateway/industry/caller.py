@@ -12,7 +12,7 @@ from gateway.refusals import NotReadyError
 from gateway.signed_request import check_signature, parse_public_key
 from gateway.wiring import Gateway, get_gateway
 from partner_sdk.errors import SignatureProfileError
-from partner_sdk.wire.register import RegisterEntry
+from partner_sdk.wire.register import RegisterEntry, list_former_keys
 from partner_sdk.wire.signature_profile import SignatureClaim
 
 
@@ -32,8 +32,16 @@ class Caller:
 
     @property
     def submission_keys(self) -> dict[str, bytes]:
-        """The one key that may sign for this caller now: the one that signed the request."""
-        return {self.entry.key_id: parse_public_key(self.entry.submission_key)}
+        """The keys that a statement of this caller may be signed with now.
+
+        The one that signed the request, and those that the partner has rotated out lately: what it sealed before lies
+        in its spool, signed. A former key signs no request, and a key that the agency has ended is not among them.
+        """
+        keys = {self.entry.key_id: parse_public_key(self.entry.submission_key)}
+        if self.entry.former_keys:
+            former = list_former_keys(self.entry, now=self.gateway.clock())
+            keys |= {key.key_id: parse_public_key(key.submission_key) for key in former}
+        return keys
 
 
 def get_caller() -> Caller:
@@ -52,6 +60,7 @@ def get_caller() -> Caller:
     entry = keys.find_partner(claim.key_id)
     if entry is None:
         raise SignatureProfileError("The key is not known here.", reason="unknown-key")
+    gateway.limits.name_caller(entry.partner)
     return Caller(gateway=gateway, keys=keys, entry=entry, claim=claim)
 
 

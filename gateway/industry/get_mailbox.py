@@ -4,9 +4,11 @@ Never shows one partner's message to another, and never forgets one that was not
 """
 
 from collections.abc import Iterator
+from http import HTTPStatus
 
 from flask import Response
 
+from gateway.description.call import Answer, Call, describe
 from gateway.industry.caller import get_caller
 from gateway.json_answer import answer_json
 from gateway.store.mailbox import WaitingMessage, list_messages
@@ -20,6 +22,17 @@ ANSWER_BYTES = 16 * 1024 * 1024
 
 
 @rule(login=Login.PARTNER, limit="partner-read", csrf=CsrfRule.NO_POST, body_bytes=0)
+@describe(
+    Call(
+        group="Mailbox",
+        summary="Fetch the messages of the agency",
+        purpose=(
+            "Sealed messages to you that you have not acknowledged, the oldest first, at most 50 at once. Save them, "
+            "acknowledge them, and ask again until none is left."
+        ),
+        answers=(Answer(HTTPStatus.OK, "The messages that wait.", MailboxList),),
+    )
+)
 def get_mailbox() -> Response:
     """Answer with the oldest messages first."""
     caller = get_caller()

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from flask import Response, current_app, request
 
+from gateway.description.call import Answer, Call, describe
 from gateway.industry.caller import get_accepted_keys
 from gateway.intake import UnknownSealingKeyError
 from gateway.json_answer import answer_json
@@ -15,16 +16,35 @@ from gateway.store.enrolments import add_enrolment
 from gateway.store.invitations import find_invitation
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import Gateway, get_gateway
+from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id, parse_base64url, parse_exact
-from partner_sdk.wire.enrolment import MAX_ENROLMENT_BYTES, EnrolmentPost
+from partner_sdk.wire.enrolment import MAX_ENROLMENT_BYTES, SHA256_BYTES, EnrolmentPost
 from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.replies import WaitingReply
 
-SHA256_BYTES = 32
 # The box is in base64url inside the body, with a hash beside it.
 MAX_BODY_BYTES = 2 * MAX_ENROLMENT_BYTES
 
 
 @rule(login=Login.OPEN, limit="enrol", csrf=CsrfRule.SIGNED, body_bytes=MAX_BODY_BYTES)
+@describe(
+    Call(
+        group="Enrolment",
+        summary="Answer an invitation",
+        purpose=(
+            "Sends your new public keys to the agency in a box that only the agency opens. Once it has approved them, "
+            "your requests are known. The same box again is no fault; an invitation takes one box."
+        ),
+        body=EnrolmentPost,
+        answers=(Answer(HTTPStatus.ACCEPTED, "The box is kept for the agency, which decides.", WaitingReply),),
+        problems=(
+            problems.MALFORMED_ENVELOPE,
+            problems.UNKNOWN_AGENCY_KEY,
+            problems.UNKNOWN_INVITATION,
+            problems.NOT_READY,
+        ),
+    )
+)
 def post_enrol() -> Response:
     """Answer 202 once the box is stored. The same box again is no fault; another box for a used invitation is."""
     gateway = get_gateway(current_app)
@@ -42,7 +62,7 @@ def post_enrol() -> Response:
             envelope=envelope,
             now=now,
         )
-    return answer_json({"status": "waiting"}, status=HTTPStatus.ACCEPTED)
+    return answer_json(WaitingReply(), status=HTTPStatus.ACCEPTED)
 
 
 def check_sealing_key(gateway: Gateway, envelope: Envelope) -> None:

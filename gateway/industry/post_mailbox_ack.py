@@ -1,8 +1,11 @@
 """`POST /v1/mailbox/{id}/ack`: the partner has saved a message, and it need not be kept for it any longer."""
 
+from http import HTTPStatus
+
 import msgspec
 from flask import Response
 
+from gateway.description.call import Answer, Call, describe
 from gateway.industry.caller import get_caller
 from gateway.json_answer import answer_json
 from gateway.refusals import UnknownItemError
@@ -10,6 +13,7 @@ from gateway.signed_request import read_signed_body
 from gateway.store.mailbox import acknowledge_message
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.wire.canonical import parse_exact
+from partner_sdk.wire.field_types import MessageId
 
 MAX_BODY_BYTES = 64
 
@@ -19,6 +23,16 @@ class EmptyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @rule(login=Login.PARTNER, limit="partner-read", csrf=CsrfRule.SIGNED, body_bytes=MAX_BODY_BYTES)
+@describe(
+    Call(
+        group="Mailbox",
+        summary="Say that you have saved a message",
+        purpose="The gateway need not keep it for you any longer. Acknowledged before is no fault.",
+        body=EmptyBody,
+        path={"message_id": MessageId},
+        answers=(Answer(HTTPStatus.OK, "It is not kept any longer.", EmptyBody),),
+    )
+)
 def post_mailbox_ack(message_id: str) -> Response:
     """Answer 200, also when it was acknowledged before; 404 for everything that is not this partner's."""
     caller = get_caller()

@@ -8,14 +8,19 @@ from http import HTTPStatus
 
 from flask import Response
 
+from gateway.description.call import Answer, Call, describe
 from gateway.industry.caller import Caller, get_caller
+from gateway.industry.evidence_lock import make_evidence_lock
 from gateway.intake import NewReport
 from gateway.json_answer import answer_bytes
 from gateway.signed_request import read_signed_body
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, StatementError
+from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
+from partner_sdk.wire.intake import IntakeStatement
+from partner_sdk.wire.statements import SignedStatement
 from partner_sdk.wire.submission import (
     MAX_REPORT_BODY_BYTES,
     ReportPost,
@@ -25,7 +30,38 @@ from partner_sdk.wire.submission import (
 )
 
 
-@rule(login=Login.PARTNER, limit="partner-report", csrf=CsrfRule.SIGNED, body_bytes=MAX_REPORT_BODY_BYTES)
+@rule(
+    login=Login.PARTNER,
+    limit="partner-report",
+    other_limits=("partner-report-p1",),
+    csrf=CsrfRule.SIGNED,
+    body_bytes=MAX_REPORT_BODY_BYTES,
+)
+@describe(
+    Call(
+        group="Reports",
+        summary="Send a sealed report",
+        purpose=(
+            "Stores one sealed report with your signed statement, and answers with a receipt that proves it. Answered "
+            "means stored. Not answered, or 429 or 503: send the very same body again, signed afresh. A P1 is counted "
+            "apart, so no flood of others stops it."
+        ),
+        body=ReportPost,
+        signed={"statement": SubmissionStatement},
+        answers=(
+            Answer(HTTPStatus.CREATED, "The receipt of a new report.", SignedStatement, signed=IntakeStatement),
+            Answer(HTTPStatus.OK, "The same report again: the same receipt.", SignedStatement, signed=IntakeStatement),
+        ),
+        problems=(
+            problems.CONFLICTING_REPORT,
+            problems.MALFORMED_ENVELOPE,
+            problems.ENVELOPE_MISMATCH,
+            problems.UNKNOWN_AGENCY_KEY,
+            problems.STATEMENT_REFUSED,
+            problems.NO_ACTIVE_KEY,
+        ),
+    )
+)
 def post_report() -> Response:
     """Answer 201 with the receipt of a new report, 200 with the stored receipt of the same report again."""
     caller = get_caller()
@@ -36,14 +72,20 @@ def post_report() -> Response:
     envelope = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
     check_envelope(statement, envelope=envelope)
     accepted = caller.gateway.intake.accept(
-        NewReport(door="industry", envelope=envelope, submission=submission, clear=clear_fields_of(statement)),
+        NewReport(
+            door="industry",
+            envelope=envelope,
+            submission=submission,
+            clear=clear_fields_of(statement),
+            extra_write=make_evidence_lock(caller, statement=statement),
+        ),
         keys=caller.keys,
     )
     return answer_bytes(accepted.receipt, status=HTTPStatus.CREATED if accepted.is_new else HTTPStatus.OK)
 
 
 def get_submission(caller: Caller, *, raw: bytes) -> SubmissionStatement:
-    """Return the statement if the caller signed it with the key of this request, for itself.
+    """Return the statement if the caller signed it, with the key of this request or a former one, for itself.
 
     Raises `StatementError` for every cause alike.
     """

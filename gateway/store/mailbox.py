@@ -38,15 +38,35 @@ _ACKNOWLEDGE = (
     .values(acknowledged_at=func.coalesce(mailbox.c.acknowledged_at, bindparam("now")))
 )
 
+_REPLACE = (
+    update(mailbox)
+    .where(mailbox.c.message_id == bindparam("wanted_id"))
+    .values(envelope_sha256=bindparam("new_sha256"), envelope=bindparam("new_envelope"), acknowledged_at=None)
+)
 
-def post_message(connection: Connection, *, partner: str, message_id: str, envelope: bytes, now: datetime) -> bool:
-    """Store a message; False when this very message is stored already. Raises ConflictingMessageError."""
+
+def post_message(
+    connection: Connection,
+    *,
+    partner: str,
+    message_id: str,
+    envelope: bytes,
+    now: datetime,
+    replaces: tuple[bytes, ...] = (),
+) -> bool:
+    """Store a message; False when this very message is stored already. Raises ConflictingMessageError.
+
+    `replaces` are digests of envelopes that the message may have had before: it then waits again, in its place.
+    """
     digest = hashlib.sha256(envelope).digest()
     found = connection.execute(_FIND, {"message_id": message_id}).first()
     if found is not None:
-        if (found.partner, found.envelope_sha256) != (partner, digest):
+        if (found.partner, found.envelope_sha256) == (partner, digest):
+            return False
+        if found.partner != partner or found.envelope_sha256 not in replaces:
             raise ConflictingMessageError("This message id is taken by another message.")
-        return False
+        connection.execute(_REPLACE, {"wanted_id": message_id, "new_sha256": digest, "new_envelope": envelope})
+        return True
     connection.execute(
         insert(mailbox),
         {

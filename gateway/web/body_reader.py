@@ -4,6 +4,8 @@ Never reads a body of which the caller has not said the length, and never keeps 
 """
 
 import asyncio
+import io
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from types import TracebackType
@@ -15,6 +17,8 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 # Forms and ordinary reports are small. They have room of their own: large bodies, whose senders nobody knows before
 # they are read, can not take it.
 SMALL_BODY_BYTES: Final = 256 * 1024
+# No report is larger. Routes that take more take parts of files, which have a third room: they keep no report out.
+REPORT_BODY_BYTES: Final = 7 * 1024 * 1024
 ROOM_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -44,12 +48,52 @@ class Room:
         self._free += count
 
 
+def takes_parts(ceiling: int) -> bool:
+    """Return whether a route whose bodies have at most so many bytes takes parts of files."""
+    return ceiling > REPORT_BODY_BYTES
+
+
+class BodyStream(io.RawIOBase):
+    """A body that is there, as the pieces that came (`wsgi.input`, PEP 3333): not joined, each gone once it is read."""
+
+    def __init__(self, pieces: deque[bytes]) -> None:
+        self._pieces = pieces
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return the next bytes, at most `size`: a piece that fits, as it is. Without `size`, all that is left."""
+        if size is None or size < 0:
+            return self.readall()
+        if not size or not self._pieces:
+            return b""
+        piece = self._pieces.popleft()
+        if len(piece) > size:
+            self._pieces.appendleft(piece[size:])
+            return piece[:size]
+        return piece
+
+    def readall(self) -> bytes:
+        """Return what is left."""
+        left = b"".join(self._pieces)
+        self._pieces.clear()
+        return left
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, and return how much of it."""
+        piece = self.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
 class HeldBody:
     """The bytes that came of one body. What was taken for them is given back at the end of the `with` block."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self._parts: list[bytes] = []
+        self._pieces: deque[bytes] = deque()
         self._size = 0
 
     def __enter__(self) -> "HeldBody":
@@ -60,7 +104,7 @@ class HeldBody:
     ) -> None:
         self._room.give_back(self._size)
 
-    async def read(self, receive: Receive, *, length: int, seconds: float) -> bytes:
+    async def read(self, receive: Receive, *, length: int, seconds: float) -> BodyStream:
         """Return the body; raises `BodyNotReadError`: 408 when slow, 503 when there is no room, 400 when it is cut.
 
         What counts is what came, not what was announced: announcing costs a caller nothing.
@@ -71,17 +115,17 @@ class HeldBody:
                     self._keep(await receive())
         except TimeoutError:
             raise BodyNotReadError(HTTPStatus.REQUEST_TIMEOUT) from None
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        return BodyStream(self._pieces)
 
     def _keep(self, message: Mapping[str, Any]) -> None:
-        part = message.get("body", b"")
-        if not part:
+        piece = message.get("body", b"")
+        if not piece:
             # The caller left, or closed its side, in the middle.
             raise BodyNotReadError(HTTPStatus.BAD_REQUEST)
-        if not self._room.take(len(part)):
+        if not self._room.take(len(piece)):
             raise BodyNotReadError(HTTPStatus.SERVICE_UNAVAILABLE)
-        self._size += len(part)
-        self._parts.append(part)
+        self._size += len(piece)
+        self._pieces.append(piece)
 
 
 class BodyReader:
@@ -89,8 +133,10 @@ class BodyReader:
 
     def __init__(self, *, seconds: float, room_bytes: int = ROOM_BYTES) -> None:
         self.seconds = seconds
-        self._small, self._large = Room(room_bytes), Room(room_bytes)
+        self._small, self._large, self._parts = Room(room_bytes), Room(room_bytes), Room(room_bytes)
 
-    def hold(self, length: int) -> HeldBody:
-        """Return where a body of this length is kept."""
+    def hold(self, length: int, *, ceiling: int) -> HeldBody:
+        """Return where a body of this length is kept; `ceiling` is what its route takes at most."""
+        if takes_parts(ceiling):
+            return HeldBody(self._parts)
         return HeldBody(self._small if length <= SMALL_BODY_BYTES else self._large)

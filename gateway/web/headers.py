@@ -25,13 +25,24 @@ class HeaderRow:
 _ALL = SURFACES
 _HTML = ("page", "desk")
 
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
 HEADERS: tuple[HeaderRow, ...] = (
     HeaderRow(
-        _HTML,
+        ("page",),
         "Content-Security-Policy",
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+        _PAGE_POLICY,
         "nothing loads, runs or is sent anywhere except our own files; no page frames us; no text becomes script",
+    ),
+    HeaderRow(
+        ("desk",),
+        "Content-Security-Policy",
+        _PAGE_POLICY,
+        "as for pages; a file of evidence that the desk hands over says a stricter one: it runs in no origin at all",
+        may_replace=True,
     ),
     HeaderRow(
         ("asset", "api", "button"),

@@ -44,6 +44,7 @@ class RouteRuleError(Exception):
 class RouteRule:
     """What one route allows. `limit` names a row of the app's limits, or `none`; `surface` picks the headers.
 
+    `other_limits` names the rows that may count a request in its place: what the body says decides.
     `log_word` stands in the log for a route whose path would tell what a person answered.
     """
 
@@ -54,6 +55,12 @@ class RouteRule:
     media_type: str = ""
     surface: str = ""
     log_word: str = ""
+    other_limits: tuple[str, ...] = ()
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """The names of every limit that may count a request, the usual one first."""
+        return (self.limit, *self.other_limits)
 
     @property
     def body_media_type(self) -> str:
@@ -72,6 +79,7 @@ def rule(
     media_type: str = "",
     surface: str = "",
     log_word: str = "",
+    other_limits: tuple[str, ...] = (),
 ) -> Callable[[View], View]:
     """State the rule of a view function; put it below the route decorator."""
     stated = RouteRule(
@@ -82,6 +90,7 @@ def rule(
         media_type=media_type,
         surface=surface,
         log_word=log_word,
+        other_limits=other_limits,
     )
 
     def state(view: View) -> View:
@@ -126,7 +135,7 @@ def check_every_route_has_a_rule(app: Flask, *, limits: Collection[str]) -> None
             faults.append(f"{route.rule} ({route.endpoint}) states no rule")
             continue
         faults += [f"{route.rule} ({route.endpoint}) {fault}" for fault in _faults(stated, has_post=bool(methods))]
-        if stated.limit != NO_LIMIT and stated.limit not in limits:
+        if any(name != NO_LIMIT and name not in limits for name in stated.limits):
             faults.append(f"{route.rule} ({route.endpoint}) names an unknown limit")
         if route.rule != "/" and route.rule.endswith("/"):
             # Werkzeug would redirect the spelling without it to an address built from the Host header.

@@ -4,14 +4,15 @@ A thread is taken only for a request that is there to its last byte, and is free
 a caller that sends slowly nor one that reads slowly holds one. Why: docs/decisions/0009.
 """
 
-import io
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 from gateway.web.body_limit import REFUSED
-from gateway.web.body_reader import BodyNotReadError, BodyReader, Receive
+from gateway.web.body_reader import BodyNotReadError, BodyReader, Receive, takes_parts
 from gateway.web.logs import log_failure
 from gateway.web.request_threads import RequestThreads
 from gateway.web.wsgi_environ import AmbiguousHeadersError, Scope, make_environ
@@ -42,6 +43,8 @@ class WsgiBridge:
         self._body_ceiling = body_ceiling
         self._bodies = bodies
         self._threads = RequestThreads(threads)
+        # A part of a file waits for the disk. Forms and reports must find a thread meanwhile.
+        self._part_turns = asyncio.Semaphore(max(1, threads // 2))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -52,19 +55,23 @@ class WsgiBridge:
             return
         length = int(environ.get("CONTENT_LENGTH") or 0)
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ
-        if is_chunked or (length and length > self._body_ceiling(environ["REQUEST_METHOD"], scope["path"])):
+        ceiling = self._body_ceiling(environ["REQUEST_METHOD"], scope["path"]) if length else 0
+        if is_chunked or length > ceiling:
             # The app refuses it by the rule of its route, in its own words. It finds no byte to read.
             await self._threads.run(lambda: _send(self._ask(environ), send, closes=True))
             return
-        with self._bodies.hold(length) as held:
+        with self._bodies.hold(length, ceiling=ceiling) as held:
             if length:
                 try:
-                    body = await held.read(receive, length=length, seconds=self._bodies.seconds)
+                    environ["wsgi.input"] = await held.read(receive, length=length, seconds=self._bodies.seconds)
                 except BodyNotReadError as error:
                     await self._refuse(environ, send, status=error.status)
                     return
-                environ["wsgi.input"] = io.BytesIO(body)
-            await self._threads.run(lambda: _send(self._ask(environ), send))
+            async with self._turn(ceiling):
+                await self._threads.run(lambda: _send(self._ask(environ), send))
+
+    def _turn(self, ceiling: int) -> AbstractAsyncContextManager[object]:
+        return self._part_turns if takes_parts(ceiling) else nullcontext()
 
     async def _refuse(self, environ: Environ, send: Send, *, status: HTTPStatus) -> None:
         """Let the app say in its own words that the request is refused; what it says counts only with this status."""

@@ -4,7 +4,7 @@ from partner_sdk.errors import KeySetError, NotAuthorisedError, ReportAbuseError
 
 NOT_KNOWN = (
     "The gateway does not know your key: not approved yet, or suspended. "
-    "Call the agency; then `report submit --resume`. `doctor` shows more."
+    "Call the agency; then `spool flush`. `doctor` shows more."
 )
 _KEY_SET_ADVICE = {
     "wrong-root": " Do not go on. Phone the agency and compare the fingerprint.",

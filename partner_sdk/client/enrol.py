@@ -11,14 +11,27 @@ from pathlib import Path
 
 import requests
 
+from partner_sdk.client.own_account import (
+    check_same_registration,
+    remove_sent_registration,
+    sign_enrolled_registration,
+)
 from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerProfile, PartnerState, make_already_enrolled
 from partner_sdk.client.requests_auth import read_clock
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import EnrolmentError, RefusedError, SealingError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time, to_base64url
-from partner_sdk.wire.enrolment import SECRET_BYTES, EnrolmentPost, Invitation, seal_enrolment, secret_sha256
-from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, KeySet, Pin, find_active_sealing_key, verify_bundle
+from partner_sdk.wire.enrolment import (
+    SECRET_BYTES,
+    EnrolmentPost,
+    Invitation,
+    make_partner_pin,
+    seal_enrolment,
+    secret_sha256,
+)
+from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, KeySet, find_active_sealing_key, verify_bundle
+from partner_sdk.wire.registration import Registration
 from partner_sdk.wire.statements import MAX_LIST_BYTES
 
 MAX_REPLY_BYTES = 64 * 1024
@@ -39,8 +52,11 @@ def enrol(
     ca_file: Path | None = None,
     session: requests.Session | None = None,
     clock: Callable[[], datetime] = read_clock,
+    registration: Registration | None = None,
 ) -> Enrolled:
     """Check the key set, make the folder and the keys, and post the box; the agency then approves.
+
+    `registration` goes along inside the box, so that whoever approves sees who is responsible.
 
     The same call with the same invitation is safe after any failure: keys and box are made once. Another invitation
     needs another folder, since the old keys may have leaked. If the gateway refuses the invitation at the first post,
@@ -54,13 +70,7 @@ def enrol(
     transport = Transport(invitation.origin, ca_file=ca_file, session=session, clock=clock)
     try:
         bundle = transport.send("GET", "/v1/keys", is_signed=False, max_bytes=MAX_LIST_BYTES).body
-        pin = Pin(
-            environment=invitation.environment,
-            feed_key=None,
-            next_root_fingerprint=None,
-            root_fingerprint=invitation.root_fingerprint,
-        )
-        verify_bundle(bundle, pin=pin, now=now)  # before anything is made here
+        verify_bundle(bundle, pin=make_partner_pin(invitation), now=now)  # before anything is made here
         is_new = not PartnerState.is_in(folder)
         state = PartnerState.create(folder, invitation=invitation, now=now)
         key_set = state.accept_key_set(bundle, now=now)
@@ -68,13 +78,16 @@ def enrol(
         if post is not None and post.secret_sha256 != _hashed_secret(invitation):
             raise make_already_enrolled()
         if post is None:
-            post = _seal(invitation, state, key_set=key_set, now=now)
+            post = _seal(invitation, state, key_set=key_set, now=now, registration=registration)
             state.save_enrolment(post)
+        elif registration is not None:
+            check_same_registration(state, registration)
         try:
             transport.send("POST", "/v1/enrol", body=encode(post), is_signed=False, max_bytes=MAX_REPLY_BYTES)
         except RefusedError as error:
             # Only keys that were never posted before: an earlier post may have been stored, and approved since.
             if is_new and error.reason == "unknown-invitation":
+                remove_sent_registration(state)
                 state.remove_refused()
             raise
     finally:
@@ -86,7 +99,14 @@ def _hashed_secret(invitation: Invitation) -> str:
     return to_base64url(secret_sha256(parse_base64url(invitation.secret, length=SECRET_BYTES)))
 
 
-def _seal(invitation: Invitation, state: PartnerState, *, key_set: KeySet, now: datetime) -> EnrolmentPost:
+def _seal(
+    invitation: Invitation,
+    state: PartnerState,
+    *,
+    key_set: KeySet,
+    now: datetime,
+    registration: Registration | None,
+) -> EnrolmentPost:
     agency_key = find_active_sealing_key(key_set, now=now)
     if agency_key is None:
         raise SealingError("The agency has no key to seal to now.", reason="no-active-key")
@@ -97,4 +117,5 @@ def _seal(invitation: Invitation, state: PartnerState, *, key_set: KeySet, now: 
         context_key=load_signing_key(state.read_key(KeyRole.CONTEXT)),
         mailbox_key=parse_base64url(mailbox.public_key, length=XWING_PUBLIC_KEY_BYTES),
         agency_key=agency_key,
+        registration=None if registration is None else sign_enrolled_registration(state, registration, now=now),
     )

@@ -13,9 +13,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from partner_sdk.client.partner_state import MAX_MESSAGE_NUMBER, MailboxPosition, PartnerState
+from partner_sdk.client.pending_keys import list_mailbox_keys
 from partner_sdk.durable_files import locked
 from partner_sdk.errors import FormatError, MailboxError, OpeningError, ReportAbuseError
-from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_xwing_private_key
+from partner_sdk.key_files import SEED_BYTES, KeyFile, load_xwing_private_key
 from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_time
 from partner_sdk.wire.envelope import KEY_ID_BYTES, Envelope
 from partner_sdk.wire.keys import KeySet, verify_keys
@@ -67,9 +68,11 @@ class Mailbox:
     def __init__(self, state: PartnerState, *, key_set: KeySet, now: datetime) -> None:
         self._state = state
         self._signers, self._now = key_set.mailbox_keys, now
-        key_file = state.read_key(KeyRole.MAILBOX)
-        self._key_id = parse_base64url(key_file.key_id, length=KEY_ID_BYTES)
-        self._private_key = _load(key_file)
+        # A message may be sealed to the key of before a rotation, or to the one that this partner is about to use.
+        self._private_keys = {
+            parse_base64url(key_file.key_id, length=KEY_ID_BYTES): _load(key_file)
+            for key_file in list_mailbox_keys(state)
+        }
 
     def receive(self, items: Iterable[MailboxItem], *, acknowledge: Callable[[str], None]) -> Delivery:
         """Open, check and save `items`, then acknowledge what is saved; never raises for what a message holds."""
@@ -110,11 +113,12 @@ class Mailbox:
         profile = self._state.profile
         envelope = Envelope.parse(parse_base64url(item.envelope))
         context = mailbox_context(environment=profile.environment, partner=profile.partner, message_id=item.message_id)
-        if envelope.key_id != self._key_id:
+        private_key = self._private_keys.get(envelope.key_id)
+        if private_key is None:
             raise OpeningError("The message is sealed to another key than this partner's.", reason="wrong-key")
         try:
             # RFC 9180 §5.1: base mode; all context is in `info`, because the library has no `aad` argument.
-            padded = make_suite().decrypt(envelope.box, self._private_key, info=context.info(key_id=self._key_id))
+            padded = make_suite().decrypt(envelope.box, private_key, info=context.info(key_id=envelope.key_id))
         except (InvalidTag, ValueError):
             raise OpeningError(
                 "The message does not open: it is not for this mailbox.", reason="does-not-open"

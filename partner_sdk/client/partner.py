@@ -7,19 +7,29 @@ it counts as delivered only when a receipt for these very bytes was verified and
 import random
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import overload
 
 import requests
 
+from partner_sdk.client.evidence_handover import HandedOver, ReportToSend, hand_over, resume_evidence
+from partner_sdk.client.evidence_sending import EvidenceRoom, OnProgress, ignore_progress
+from partner_sdk.client.evidence_upload import Line
+from partner_sdk.client.information_requests import note_answer
+from partner_sdk.client.key_renewal import find_newer_key
 from partner_sdk.client.mailbox import Delivery, Mailbox, MailboxAlarm, OpenedMessage, read_message
 from partner_sdk.client.partner_state import PartnerProfile, PartnerState
-from partner_sdk.client.receipt_check import Receipt, check_receipt, submission_of
+from partner_sdk.client.pending_keys import finish_switch
+from partner_sdk.client.receipt_check import Receipt, check_receipt
+from partner_sdk.client.report_sealing import make_report_body
 from partner_sdk.client.requests_auth import read_clock
 from partner_sdk.client.retrying import RetryPolicy, send_patiently
+from partner_sdk.client.signing_again import send_submission
+from partner_sdk.client.spool import Attempt, flush
 from partner_sdk.client.transport import MAX_REPLY_BYTES, Transport
 from partner_sdk.errors import (
     FormatError,
@@ -31,47 +41,27 @@ from partner_sdk.errors import (
     StatementError,
     TransportError,
 )
-from partner_sdk.report import IndustryReport, encode_sealed_report, make_sealed_report, parse_report
+from partner_sdk.report import IndustryReport, parse_report
 from partner_sdk.wire.canonical import (
     REPORT_ID_RANDOM_BYTES,
     check_report_id,
     encode,
-    format_time,
     make_report_id,
     parse_exact,
-    to_base64url,
 )
 from partner_sdk.wire.digest import Digest, parse_digest
+from partner_sdk.wire.evidence import SECRET_BYTES, EvidenceReference
 from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.keys import KeySet, SealingKey, find_active_sealing_key
 from partner_sdk.wire.mailbox_message import MailboxList
 from partner_sdk.wire.replies import Progress, ReportProgress, ServiceStatus
-from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import MAX_LIST_BYTES, MAX_STATEMENT_BYTES, parse_statement
-from partner_sdk.wire.submission import (
-    ClearFields,
-    Priority,
-    ReportKind,
-    ReportPost,
-    SubmissionStatement,
-    report_context,
-    sign_submission,
-)
+from partner_sdk.wire.statements import MAX_LIST_BYTES
+from partner_sdk.wire.submission import ClearFields, Priority, ReportKind, ReportPost
 
 KEY_SET_KEPT_FOR = timedelta(minutes=10)
 MAX_SMALL_REPLY_BYTES = 64 * 1024
 MAX_MAILBOX_ROUNDS = 200
 DEFAULT_POLICY = RetryPolicy()
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What became of one report that had been waiting: a receipt, or the error that stopped it."""
-
-    report_id: str
-    priority: Priority
-    receipt: Receipt | None
-    error: ReportAbuseError | None
 
 
 class Partner:
@@ -116,12 +106,14 @@ class Partner:
         Environment and address come from the folder: neither is a parameter. Raises `LocalStateError`.
         """
         state = PartnerState.open(folder)
+        finish_switch(state)
         transport = Transport(
             state.profile.origin,
             private_key=state.load_submission_key(),
             ca_file=ca_file,
             session=session,
             clock=clock,
+            find_newer_key=partial(find_newer_key, state),
         )
         return cls(state, transport=transport, clock=clock, policy=policy, sleep=sleep, notify=notify)
 
@@ -132,6 +124,29 @@ class Partner:
 
     # Reports
 
+    @overload
+    def submit(
+        self,
+        report: bytes | IndustryReport,
+        *,
+        priority: Priority,
+        kind: ReportKind = ...,
+        earlier_reference: str | None = ...,
+    ) -> Receipt: ...
+
+    @overload
+    def submit(
+        self,
+        report: bytes | IndustryReport,
+        *,
+        priority: Priority,
+        kind: ReportKind = ...,
+        earlier_reference: str | None = ...,
+        evidence: Mapping[str, Path],
+        on_progress: OnProgress = ...,
+        on_receipt: Callable[[Receipt], None] = ...,
+    ) -> HandedOver: ...
+
     def submit(
         self,
         report: bytes | IndustryReport,
@@ -139,19 +154,31 @@ class Partner:
         priority: Priority,
         kind: ReportKind = "initial",
         earlier_reference: str | None = None,
-        evidence_ids: tuple[str, ...] = (),
-    ) -> Receipt:
+        evidence: Mapping[str, Path] | None = None,
+        on_progress: OnProgress = ignore_progress,
+        on_receipt: Callable[[Receipt], None] = lambda _: None,
+    ) -> Receipt | HandedOver:
         """Seal, save and send a report (JSON bytes or the model), and return its verified receipt.
 
-        Raises `ReportError` before anything is saved. When sending fails (`TransportError`, `ProblemError`) or the
-        receipt does not hold (`StatementError`), the sealed report stays in the folder and `resume` sends it again.
+        `evidence` names a file for each `file_id` that is handed over; then the result is a `HandedOver`: the receipt,
+        and which files still wait. Raises `ReportError` and `EvidenceError` before anything is saved. When sending
+        fails (`TransportError`, `ProblemError`) or the receipt does not hold (`StatementError`), the sealed report
+        stays in the folder and `resume` sends it again, then `resume_evidence` its files.
         """
         raw = report if isinstance(report, bytes) else encode(report)
         checked = parse_report(raw, priority=priority, kind=kind)
-        report_id = self.seal_report(
-            checked, priority=priority, kind=kind, earlier_reference=earlier_reference, evidence_ids=evidence_ids
+        if evidence is not None:
+            check_earlier_reference(earlier_reference, kind=kind)
+            sent = ReportToSend(checked, priority=priority, kind=kind, earlier_reference=earlier_reference)
+            room = self.make_evidence_room()
+            return hand_over(room, sent, files=evidence, on_progress=on_progress, on_receipt=on_receipt)
+        return self.deliver(
+            self.seal_report(checked, priority=priority, kind=kind, earlier_reference=earlier_reference)
         )
-        return self.deliver(report_id)
+
+    def resume_evidence(self, *, on_progress: OnProgress = ignore_progress) -> list[HandedOver]:
+        """Go on with the files of every report that is delivered; what the gateway holds is not sent again."""
+        return resume_evidence(self.make_evidence_room(), on_progress=on_progress)
 
     def seal_report(
         self,
@@ -160,62 +187,59 @@ class Partner:
         priority: Priority,
         kind: ReportKind = "initial",
         earlier_reference: str | None = None,
-        evidence_ids: tuple[str, ...] = (),
+        evidence: tuple[EvidenceReference, ...] = (),
+        report_id: str | None = None,
     ) -> str:
-        """Seal, sign and save a report without sending it; return its id for `deliver`."""
-        now = self._clock()
+        """Seal, sign and save a report without sending it; return its id for `deliver` (a new one by default)."""
         clear = ClearFields(
             earlier_reference=earlier_reference,
             environment=self.profile.environment,
-            evidence_ids=evidence_ids,
+            evidence_ids=tuple(one.evidence_id for one in evidence),
             kind=kind,
             partner=self.profile.partner,
             priority=priority,
-            report_id=make_report_id(now, self._random_bytes(REPORT_ID_RANDOM_BYTES)),
+            report_id=self._make_id() if report_id is None else report_id,
             schema_version="1",
         )
         raw_clear = encode(clear)
         parse_exact(raw_clear, kind=ClearFields, max_bytes=len(raw_clear))  # a wrong priority or kind, before sealing
         check_earlier_reference(earlier_reference, kind=kind)
-        key = self._get_sealing_key()
-        plaintext = encode_sealed_report(make_sealed_report(report, clear=clear))
-        envelope = seal(plaintext, key=key, context=report_context(clear))
-        statement = SubmissionStatement(
-            **{name: getattr(clear, name) for name in ClearFields.__struct_fields__},
-            created_at=format_time(now),
-            envelope_sha256=envelope.sha256().hex(),
+        body = make_report_body(
+            report,
+            clear=clear,
+            evidence=evidence,
+            key=self._get_sealing_key(),
+            submission_key=self.state.load_submission_key(),
+            now=self._clock(),
         )
-        signed = sign_submission(statement, submission_key=self.state.load_submission_key())
-        body = encode(ReportPost(envelope=to_base64url(envelope.to_bytes()), statement=parse_statement(signed)))
+        note_answer(self.state, clear.report_id, report=report, kind=kind)
         self.state.save_submission(clear.report_id, body)
         return clear.report_id
 
-    def deliver(self, report_id: str) -> Receipt:
-        """Send a saved submission until it is stored or `policy` gives up; save and return the verified receipt."""
-        body, post = self._get_submission(report_id)
-        reply = send_patiently(
-            lambda: self.transport.send("POST", "/v1/reports", body=body, max_bytes=MAX_STATEMENT_BYTES),
-            policy=self._policy,
-            sleep=self._sleep,
-            jitter=self._jitter,
-            on_wait=lambda seconds, error: self._notify(f"{error} Trying again in {seconds:.1f} seconds."),
-        )
-        receipt = self._check_new_receipt(reply.body, post=post)
-        self.state.save_receipt(report_id, receipt.raw)
+    def deliver(self, report_id: str, *, is_patient: bool = True) -> Receipt:
+        """Send a saved submission until it is stored or `policy` gives up; save and return the verified receipt.
+
+        Without patience it is sent once. What has its receipt, from another process too, is not sent again.
+        """
+        with self.state.holding_submission(report_id):
+            self._get_submission(report_id)
+            kept = self.state.find_receipt(report_id)
+            if kept is not None:
+                return Receipt(statement=peek_intake(kept), raw=kept)
+            reply = send_patiently(
+                lambda: send_submission(self.state, self.transport, report_id),
+                policy=self._policy if is_patient else replace(self._policy, tries=1),
+                sleep=self._sleep,
+                jitter=self._jitter,
+                on_wait=lambda seconds, error: self._notify(f"{error} Trying again in {seconds:.1f} seconds."),
+            )
+            receipt = self._check_new_receipt(reply.body, post=self._get_submission(report_id)[1])
+            self.state.save_receipt(report_id, receipt.raw)
         return receipt
 
     def resume(self) -> list[Attempt]:
         """Send every sealed report that has no receipt yet, P1 first; one that fails does not stop the others."""
-        attempts = []
-        for priority, report_id in sorted(self._undelivered()):
-            receipt: Receipt | None = None
-            failure: ReportAbuseError | None = None
-            try:
-                receipt = self.deliver(report_id)
-            except ReportAbuseError as error:
-                failure = error
-            attempts.append(Attempt(report_id=report_id, priority=priority, receipt=receipt, error=failure))
-        return attempts
+        return list(flush(self.state, deliver=self.deliver))
 
     def get_progress(self, report_id: str) -> ReportProgress:
         """Ask how far an own report is, and save its receipt once more; raises `RefusedError` for any other.
@@ -301,9 +325,24 @@ class Partner:
         self._fetched_at = now
         return key_set
 
+    def make_evidence_room(self) -> EvidenceRoom:
+        """Return what the evidence modules use of this partner."""
+        return EvidenceRoom(
+            state=self.state,
+            line=Line(self.transport, policy=self._policy, sleep=self._sleep, jitter=self._jitter, notify=self._notify),
+            seal=self.seal_report,
+            deliver=self.deliver,
+            make_id=self._make_id,
+            make_secret=lambda: self._random_bytes(SECRET_BYTES),
+            clock=self._clock,
+        )
+
     def close(self) -> None:
         """Close the connections."""
         self.transport.close()
+
+    def _make_id(self) -> str:
+        return make_report_id(self._clock(), self._random_bytes(REPORT_ID_RANDOM_BYTES))
 
     def _get_key_set(self) -> KeySet:
         """Return a key set in force: fetched lately, fetched now, or, with a word about it, the newest one saved."""
@@ -341,12 +380,6 @@ class Partner:
                 raise
         # A receipt key younger than our key set: look once more.
         return check_receipt(raw, post=post, key_set=self.refresh_key_set(), now=now)
-
-    def _undelivered(self) -> list[tuple[Priority, str]]:
-        return [
-            (submission_of(self._get_submission(report_id)[1]).priority, report_id)
-            for report_id in self.state.list_undelivered()
-        ]
 
     def _acknowledge(self, acknowledged: list[str], message_id: str) -> None:
         check_report_id(message_id)

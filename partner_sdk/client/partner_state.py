@@ -3,10 +3,12 @@
 ```
 partner.json           partner, environment, origin, pin; written once at enrolment
 enrolment.json         the sealed enrolment, so that a retry posts the same bytes
-keys/*.key             three private keys, 0600
+keys/*.key             three private keys, 0600; keys/pending and keys/former: see pending_keys.py
 key-set.json           the newest key set seen, as received
 submissions/ID.json    bodies of POST /v1/reports, sealed: a retry sends the same bytes, and nobody here can open them
 receipts/ID.json       receipts, as received
+desk-receipts/ID.json  receipts of the desk, for reports that went there as a file
+evidence/ID.json       what a report hands over, and its secret until that is done (evidence_journal.py)
 mailbox/NUMBER.json    opened messages, still signed
 mailbox/position       up to where the chain of messages is unbroken
 lock                   empty; held while the key set or the mailbox changes
@@ -18,7 +20,8 @@ Never holds the partner register: which partners exist is not this partner's bus
 import hashlib
 import re
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +33,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from partner_sdk.durable_files import (
     check_private_folder,
     find_bytes,
+    held,
     locked,
     make_private_folder,
     sync_folder,
@@ -38,14 +42,14 @@ from partner_sdk.durable_files import (
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
 from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_exact
-from partner_sdk.wire.enrolment import EnrolmentPost, Invitation
-from partner_sdk.wire.keys import Environment, KeySet, Pin, verify_bundle
+from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, make_partner_pin
+from partner_sdk.wire.keys import Environment, KeySet, Pin, follow_root, verify_bundle
 from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost
 
 PARTNER_ROLES = (KeyRole.SUBMISSION, KeyRole.CONTEXT, KeyRole.MAILBOX)
 MAX_PROFILE_BYTES = 8192
-MAX_ENROLMENT_POST_BYTES = 64 * 1024
+MAX_ENROLMENT_POST_BYTES = 128 * 1024
 MAX_MESSAGE_NUMBER = 99_999_999
 
 T = TypeVar("T")
@@ -111,12 +115,7 @@ class PartnerState:
             name=invitation.name,
             origin=invitation.origin,
             partner=invitation.partner,
-            pin=Pin(
-                environment=invitation.environment,
-                feed_key=None,
-                next_root_fingerprint=None,
-                root_fingerprint=invitation.root_fingerprint,
-            ),
+            pin=make_partner_pin(invitation),
         )
         with locked(folder):
             if cls.is_in(folder):
@@ -174,7 +173,7 @@ class PartnerState:
         raw = find_bytes(self.folder / "key-set.json")
         if raw is None:
             raise LocalStateError("No key set has been fetched yet.", reason="no-key-set")
-        return verify_bundle(raw, pin=self.profile.pin, now=now, allow_expired=allow_expired)
+        return verify_bundle(raw, pin=self.read_pin(), now=now, allow_expired=allow_expired)
 
     def accept_key_set(self, raw: bytes, *, now: datetime) -> KeySet:
         """Check a fetched key set against the pin and the newest one seen, save it, return it; raises `KeySetError`."""
@@ -182,12 +181,21 @@ class PartnerState:
             kept = find_bytes(self.folder / "key-set.json")
             highest, digest = None, None
             if kept is not None:
-                highest = verify_bundle(kept, pin=self.profile.pin, now=now, allow_expired=True).serial
+                highest = verify_bundle(kept, pin=self.read_pin(), now=now, allow_expired=True).serial
                 digest = hashlib.sha256(kept).digest()
-            key_set = verify_bundle(raw, pin=self.profile.pin, now=now, highest_serial=highest, highest_sha256=digest)
+            key_set = verify_bundle(raw, pin=self.read_pin(), now=now, highest_serial=highest, highest_sha256=digest)
             if raw != kept:
                 write_durably(self.folder / "key-set.json", raw)
+            # Behind the key set: whoever stops between the two follows again from the pin of before.
+            followed = follow_root(raw, pin=self.read_pin())
+            if followed != self.read_pin():
+                write_durably(self.folder / "pin.json", encode(followed))
         return key_set
+
+    def read_pin(self) -> Pin:
+        """Return the root that is pinned: that of the invitation, or the one that it led to since."""
+        raw = find_bytes(self.folder / "pin.json")
+        return self.profile.pin if raw is None else self._parse(raw, Pin, MAX_PROFILE_BYTES, "pin.json")
 
     # Enrolment
 
@@ -209,20 +217,34 @@ class PartnerState:
             raise LocalStateError("There is a submission with this id already.", reason="id-taken")
         write_durably(path, body)
 
+    def replace_submission(self, report_id: str, body: bytes) -> None:
+        """Keep the same submission under a newer signature; the caller holds it (`holding_submission`)."""
+        write_durably(self._path("submissions", report_id), body)
+
     def find_submission(self, report_id: str) -> tuple[bytes, ReportPost] | None:
         """Return the saved body and what it says, or None."""
         path = self._path("submissions", report_id)
         raw = find_bytes(path)
         return None if raw is None else (raw, self._parse(raw, ReportPost, MAX_REPORT_BODY_BYTES, path.name))
 
+    @contextmanager
+    def holding_submission(self, report_id: str) -> Iterator[None]:
+        """Hold a saved submission against other processes (and threads), so that one at a time sends or discards it.
+
+        Waits for whoever holds it; then look again whether it is still there and still without a receipt.
+        """
+        with held(self._path("submissions", report_id)):
+            yield
+
     def discard_submission(self, report_id: str) -> None:
         """Delete a submission that has no receipt; raises `LocalStateError` (`no-such-submission`, `has-receipt`)."""
-        if self.find_receipt(report_id) is not None:
-            raise LocalStateError("This report was delivered; its submission proves it.", reason="has-receipt")
-        try:
-            self._path("submissions", report_id).unlink()
-        except FileNotFoundError:
-            raise LocalStateError("There is no submission with this id.", reason="no-such-submission") from None
+        with self.holding_submission(report_id):
+            if self.find_receipt(report_id) is not None or self.find_desk_receipt(report_id) is not None:
+                raise LocalStateError("This report was delivered; its submission proves it.", reason="has-receipt")
+            try:
+                self._path("submissions", report_id).unlink()
+            except FileNotFoundError:
+                raise LocalStateError("There is no submission with this id.", reason="no-such-submission") from None
         sync_folder(self.folder / "submissions")
 
     def save_receipt(self, report_id: str, raw: bytes) -> None:
@@ -242,10 +264,26 @@ class PartnerState:
         """Return the report ids that have a receipt, oldest first (UUIDv7 sorts by time)."""
         return sorted(path.stem for path in (self.folder / "receipts").glob("[0-9a-f]*.json"))
 
+    def save_desk_receipt(self, report_id: str, raw: bytes) -> None:
+        """Keep a receipt of the desk, verified before, for a report that went by file; never over a different one."""
+        path = self._path("desk-receipts", report_id)
+        make_private_folder(path.parent)
+        if find_bytes(path) not in (None, raw):
+            raise LocalStateError("There is another receipt for this report already.", reason="id-taken")
+        write_durably(path, raw)
+
+    def find_desk_receipt(self, report_id: str) -> bytes | None:
+        """Return the desk's receipt of a report that went by file, or None."""
+        return find_bytes(self._path("desk-receipts", report_id))
+
+    def list_desk_receipts(self) -> list[str]:
+        """Return the report ids that have a receipt of the desk, oldest first."""
+        return sorted(path.stem for path in (self.folder / "desk-receipts").glob("[0-9a-f]*.json"))
+
     def list_undelivered(self) -> list[str]:
-        """Return the report ids that were sealed and have no receipt, oldest first."""
+        """Return the report ids that were sealed and have no receipt, of the gateway or the desk, oldest first."""
         sealed = {path.stem for path in (self.folder / "submissions").glob("[0-9a-f]*.json")}
-        return sorted(sealed - set(self.list_receipts()))
+        return sorted(sealed - set(self.list_receipts()) - set(self.list_desk_receipts()))
 
     # Mailbox
 

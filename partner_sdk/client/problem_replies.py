@@ -5,6 +5,7 @@ damaged document still becomes the right class, by its status.
 """
 
 import re
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -29,8 +30,10 @@ _REQUEST_ID = re.compile(r"urn:uuid:([0-9a-f-]{36})")
 _UNKNOWN_TYPE = "about:blank"  # RFC 9457 §4.2.1: no more is known than the status
 
 
-def make_problem_error(status: int, raw: bytes, *, media_type: str, retry_after: str | None) -> ProblemError:
-    """Return the error for a reply that is not 2xx; never fails, whatever the body holds."""
+def make_problem_error(
+    status: int, raw: bytes, *, media_type: str, retry_after: str | None, date: str | None = None
+) -> ProblemError:
+    """Return the error for a reply that is not 2xx; never fails, whatever the body holds. `date` is its `Date`."""
     document = _read_document(raw) if media_type.split(";")[0].strip().lower() == MEDIA_TYPE else {}
     uri = _text(document.get("type")) or _UNKNOWN_TYPE
     known = find_problem(uri)
@@ -45,7 +48,7 @@ def make_problem_error(status: int, raw: bytes, *, media_type: str, retry_after:
         detail=detail,
         request_id=_request_id(document.get("instance")),
         faults=_faults(document.get("errors")),
-        retry_after_seconds=_retry_after(retry_after),
+        retry_after_seconds=_retry_after(retry_after, date=date),
     )
 
 
@@ -87,8 +90,15 @@ def _faults(value: object) -> list[FieldFault]:
     return [FieldFault(pointer=_text(row.get("pointer")), detail=_text(row.get("detail"))) for row in rows]
 
 
-def _retry_after(value: str | None) -> int | None:
-    # Only the form in seconds: a date would need the very clock that may be wrong (RFC 9110 §10.2.3 allows both).
-    if value is None or not _SECONDS.fullmatch(value.strip()):
+def _retry_after(value: str | None, *, date: str | None) -> int | None:
+    # RFC 9110 §10.2.3 allows seconds and a date. The date is compared with that of the reply: this machine's own clock
+    # may be wrong.
+    if value is None:
         return None
-    return min(int(value.strip()), MAX_RETRY_AFTER_SECONDS)
+    if _SECONDS.fullmatch(value.strip()):
+        return min(int(value.strip()), MAX_RETRY_AFTER_SECONDS)
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(date or "")
+    except (TypeError, ValueError, OverflowError):  # not a date, or only one of the two has a time zone
+        return None
+    return min(max(0, round(wait.total_seconds())), MAX_RETRY_AFTER_SECONDS)

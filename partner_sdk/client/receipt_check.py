@@ -5,6 +5,7 @@ from datetime import datetime
 
 from partner_sdk.errors import StatementError
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
+from partner_sdk.wire.desk_receipt import DeskReceiptStatement, verify_desk_receipt
 from partner_sdk.wire.intake import IntakeStatement, verify_receipt
 from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.submission import ReportPost, SubmissionStatement, clear_fields_of
@@ -28,6 +29,24 @@ class Receipt:
         return self.statement.clear.report_id
 
 
+@dataclass(frozen=True, slots=True)
+class DeskReceipt:
+    """The agency's signed word that a report which came as a file is at its desk. `raw` is what counts."""
+
+    statement: DeskReceiptStatement
+    raw: bytes
+
+    @property
+    def reference(self) -> str:
+        """The reference to say aloud or to quote."""
+        return self.statement.reference
+
+    @property
+    def report_id(self) -> str:
+        """The id of the report."""
+        return self.statement.clear.report_id
+
+
 def submission_of(post: ReportPost) -> SubmissionStatement:
     """Read the submission statement of an own, saved post."""
     body = parse_base64url(post.statement.payload)
@@ -37,8 +56,19 @@ def submission_of(post: ReportPost) -> SubmissionStatement:
 def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetime) -> Receipt:
     """Return the receipt if the gateway signed it for this very post; raises `FormatError`, `StatementError`."""
     statement = verify_receipt(raw, key_set=key_set, submission=encode(post.statement), now=now)
+    _check_same(statement, post)
+    return Receipt(statement=statement, raw=raw)
+
+
+def check_desk_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetime) -> DeskReceipt:
+    """Return the receipt if the desk signed it for this very post; raises `FormatError`, `StatementError`."""
+    statement = verify_desk_receipt(raw, key_set=key_set, submission=encode(post.statement), now=now)
+    _check_same(statement, post)
+    return DeskReceipt(statement=statement, raw=raw)
+
+
+def _check_same(statement: IntakeStatement | DeskReceiptStatement, post: ReportPost) -> None:
     submission = submission_of(post)
     said = (statement.clear, statement.envelope_sha256)
     if said != (clear_fields_of(submission), submission.envelope_sha256):
         raise StatementError("The receipt says something else than the submission.", reason="receipt-mismatch")
-    return Receipt(statement=statement, raw=raw)

@@ -3,6 +3,7 @@
 It stands above the signing: every try is signed afresh over the same body (WIRE.md §6.1).
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,7 +18,7 @@ RETRIED_ERRORS = (TransportError, UnavailableError, RateLimitedError)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often, and how long altogether, one call waits before it gives up."""
+    """How often one call is tried, and within how long altogether: tries and waits."""
 
     tries: int = 5
     first_wait_seconds: float = 0.5
@@ -32,19 +33,21 @@ def send_patiently(
     sleep: Callable[[float], None],
     jitter: Callable[[], float],
     on_wait: Callable[[float, ReportAbuseError], None],
+    count_seconds: Callable[[], float] = time.monotonic,
 ) -> T:
     """Return what `send` returns; on a passing failure wait and call it again, within `policy`.
 
     `jitter` gives a number from 0 to 1: the wait is that share of a span that doubles (so that many partners do not
-    come back at one moment), and never less than the gateway's `Retry-After`. Raises the last error.
+    come back at one moment), and never less than the gateway's `Retry-After`. No try begins once `patience_seconds`
+    have passed since the first; the last one may take as long as a call may (transport.py). Raises the last error.
     """
-    waited = 0.0
+    begun, waited = count_seconds(), 0.0
     for attempt in range(1, policy.tries):
         try:
             return send()
         except RETRIED_ERRORS as error:
             wait = _wait_seconds(error, attempt=attempt, policy=policy, share=jitter())
-            if waited + wait > policy.patience_seconds:
+            if max(waited, count_seconds() - begun) + wait > policy.patience_seconds:
                 raise
             on_wait(wait, error)
         sleep(wait)

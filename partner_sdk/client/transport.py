@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
+from typing import Any
 
 import requests
 import urllib3
@@ -21,9 +22,9 @@ from requests.adapters import HTTPAdapter
 from partner_sdk import __version__
 from partner_sdk.client.problem_replies import make_problem_error
 from partner_sdk.client.punctual import PunctualAdapter, deadline_at
-from partner_sdk.client.requests_auth import SignedRequestAuth, UnsignedRequestAuth, read_clock
+from partner_sdk.client.requests_auth import PartBody, SignedRequestAuth, UnsignedRequestAuth, read_clock
 from partner_sdk.errors import FormatError, LocalStateError, NotAuthorisedError, ProblemError, TransportError
-from partner_sdk.wire.signature_profile import CONTENT_TYPE
+from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE, content_digest_of
 
 USER_AGENT = f"report-abuse-partner-sdk/{__version__}"
 MAX_REPLY_BYTES = 32 * 1024 * 1024
@@ -95,6 +96,7 @@ class Transport:
         clock: Callable[[], datetime] = read_clock,
         timeouts: Timeouts = Timeouts(),
         user_agent: str = USER_AGENT,
+        find_newer_key: "Callable[[Transport], Ed25519PrivateKey | None]" = lambda _: None,
     ) -> None:
         check_origin(origin)
         if ca_file is not None and not ca_file.is_file():
@@ -109,15 +111,26 @@ class Transport:
         self._clock = clock
         self._timeouts = timeouts
         self._user_agent = user_agent
+        self._private_key = private_key
         self._is_clock_corrected = False
-        self._signed = None if private_key is None else SignedRequestAuth(private_key, clock=self._corrected_clock)
+        self._find_newer_key = find_newer_key
+        self._signed = None if private_key is None else self._make_auth(private_key)
+
+    @property
+    def key_id(self) -> str | None:
+        """The id of the key that signs."""
+        return None if self._signed is None else self._signed.key_id
+
+    def use_key(self, private_key: Ed25519PrivateKey) -> None:
+        """Sign with another key from now on."""
+        self._private_key, self._signed = private_key, self._make_auth(private_key)
 
     def send(
         self,
         method: str,
         path: str,
         *,
-        body: bytes | None = None,
+        body: bytes | PartBody | None = None,
         is_signed: bool = True,
         max_bytes: int = MAX_REPLY_BYTES,
     ) -> Reply:
@@ -126,8 +139,60 @@ class Transport:
         Raises `TransportError` when no reply came, `FormatError` for one that is too large, else `ProblemError`. After
         a 401 it compares this machine's clock with the reply's `Date`; if they differ, by a day at most, it corrects
         the time of its signatures once and sends once more. The correction never touches the judgement of key sets:
-        who forges `Date` must not revive an expired one.
+        who forges `Date` must not revive an expired one. After another 401 it looks for a newer key (key_renewal.py),
+        and sends once more with that.
         """
+        try:
+            return self._send_on_time(method, path, body=body, is_signed=is_signed, max_bytes=max_bytes)
+        except NotAuthorisedError:
+            newer = self._find_newer_key(self) if is_signed else None
+            if newer is None:
+                raise
+            self.use_key(newer)
+        return self._send_on_time(method, path, body=body, is_signed=is_signed, max_bytes=max_bytes)
+
+    def send_as(self, private_key: Ed25519PrivateKey, method: str, path: str, *, max_bytes: int) -> Reply:
+        """Send one request without a body, signed with another key this once; raises as `send`."""
+        own = self._signed
+        self._signed = self._make_auth(private_key)
+        try:
+            return self._send_on_time(method, path, body=None, is_signed=True, max_bytes=max_bytes)
+        finally:
+            self._signed = own
+
+    def open_beside(self, *, timeouts: Timeouts) -> "Transport":
+        """Return a transport like this one for another thread; `close` of this one closes its connections too.
+
+        A session of `requests` is for one thread; the pools of connections that it sends through are for many.
+        """
+        session = make_session()
+        session.adapters = self._session.adapters
+        for name in ("headers", "proxies", "trust_env", "verify", "cert", "params", "hooks"):
+            setattr(session, name, getattr(self._session, name))
+        beside = Transport(
+            self.origin,
+            private_key=self._private_key,
+            ca_file=Path(self._verify) if isinstance(self._verify, str) else None,
+            session=session,
+            clock=self._clock,
+            timeouts=timeouts,
+            user_agent=self._user_agent,
+            find_newer_key=self._find_newer_key,
+        )
+        beside.clock_offset_seconds, beside._is_clock_corrected = self.clock_offset_seconds, self._is_clock_corrected
+        return beside
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _make_auth(self, private_key: Ed25519PrivateKey) -> SignedRequestAuth:
+        return SignedRequestAuth(private_key, clock=self._corrected_clock)
+
+    def _send_on_time(
+        self, method: str, path: str, *, body: bytes | PartBody | None, is_signed: bool, max_bytes: int
+    ) -> Reply:
+        """Send once, and once more after a correction of the clock."""
         deadline = time.monotonic() + self._timeouts.total_seconds
         try:
             return self._exchange(method, path, body=body, is_signed=is_signed, max_bytes=max_bytes, deadline=deadline)
@@ -136,12 +201,15 @@ class Transport:
                 raise
         return self._exchange(method, path, body=body, is_signed=is_signed, max_bytes=max_bytes, deadline=deadline)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._session.close()
-
     def _exchange(
-        self, method: str, path: str, *, body: bytes | None, is_signed: bool, max_bytes: int, deadline: float
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | PartBody | None,
+        is_signed: bool,
+        max_bytes: int,
+        deadline: float,
     ) -> Reply:
         if not _PATH.fullmatch(path):
             raise FormatError("A path holds unreserved characters only.", reason="bad-path")
@@ -173,15 +241,21 @@ class Transport:
         raise self._problem(response, received)
 
     def _send_prepared(
-        self, method: str, url: str, *, body: bytes | None, is_signed: bool, deadline: float
+        self, method: str, url: str, *, body: bytes | PartBody | None, is_signed: bool, deadline: float
     ) -> requests.Response:
         if is_signed and self._signed is None:
             raise LocalStateError("This call must be signed, and there is no key.", reason="no-key")
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": self._user_agent}
-        if body is not None:
-            headers["Content-Type"] = CONTENT_TYPE
+        content: bytes | memoryview | None = None
+        if isinstance(body, PartBody):
+            content = body.content
+            headers |= {"Content-Digest": content_digest_of(body.sha256), "Content-Type": PART_CONTENT_TYPE}
+        elif body is not None:
+            content, headers["Content-Type"] = body, CONTENT_TYPE
         auth = self._signed if is_signed else UnsignedRequestAuth()
-        request = self._session.prepare_request(requests.Request(method, url, data=body, headers=headers, auth=auth))
+        made: Any = requests.Request(method, url, headers=headers, auth=auth)
+        made.data = content if content is not None else []  # whose types do not know that a memoryview is sent as it is
+        request = self._session.prepare_request(made)
         if request.url != url:
             raise FormatError("The address can not be sent as it is spelled.", reason="bad-origin")
         request.hooks["response"].append(_forget_location)
@@ -212,6 +286,7 @@ class Transport:
             received,
             media_type=response.headers.get("Content-Type", ""),
             retry_after=response.headers.get("Retry-After"),
+            date=response.headers.get("Date"),
         )
 
     def _corrected_clock(self) -> datetime:

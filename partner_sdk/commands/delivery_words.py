@@ -4,12 +4,12 @@ from pathlib import Path
 
 from partner_sdk.client.advice import describe
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.receipt_check import Receipt
+from partner_sdk.client.receipt_check import DeskReceipt, Receipt
 from partner_sdk.commands.output import Speaker
 from partner_sdk.errors import ProblemError, ReportAbuseError, ReportError
 
 
-def say_receipt(partner: Partner, speaker: Speaker, receipt: Receipt) -> None:
+def say_receipt(partner: Partner, speaker: Speaker, receipt: Receipt | DeskReceipt) -> None:
     """Say that a report is delivered, and where its receipt lies."""
     speaker.say(f"Delivered. Reference {receipt.reference}, received {receipt.statement.received_at}.")
     speaker.say(f"Report {receipt.report_id}; receipt in {_receipt_file(partner, receipt)}")
@@ -24,7 +24,7 @@ def say_fault(speaker: Speaker, error: ReportAbuseError) -> None:
         speaker.warn(f"  request id {error.request_id}")
 
 
-def list_receipt_fields(partner: Partner, receipt: Receipt) -> dict[str, str]:
+def list_receipt_fields(partner: Partner, receipt: Receipt | DeskReceipt) -> dict[str, str]:
     """Return a receipt for JSON."""
     return {
         "priority": receipt.statement.clear.priority,
@@ -32,8 +32,10 @@ def list_receipt_fields(partner: Partner, receipt: Receipt) -> dict[str, str]:
         "received_at": receipt.statement.received_at,
         "reference": receipt.reference,
         "report_id": receipt.report_id,
+        "signed_by": "desk" if isinstance(receipt, DeskReceipt) else "gateway",
     }
 
 
-def _receipt_file(partner: Partner, receipt: Receipt) -> Path:
-    return partner.state.folder / "receipts" / f"{receipt.report_id}.json"
+def _receipt_file(partner: Partner, receipt: Receipt | DeskReceipt) -> Path:
+    kept_in = "desk-receipts" if isinstance(receipt, DeskReceipt) else "receipts"
+    return partner.state.folder / kept_in / f"{receipt.report_id}.json"

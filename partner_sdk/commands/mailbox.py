@@ -6,6 +6,7 @@ import re
 
 from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_message
 from partner_sdk.commands.frame import CommandGroup, PartnerCall
+from partner_sdk.commands.message_words import find_words
 from partner_sdk.commands.output import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, Speaker
 from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.wire.digest import render_csv, render_json, render_table
@@ -20,7 +21,7 @@ def run_inbox(call: PartnerCall) -> int:
             speaker.say_json({**_fields(opened), "body": json.loads(opened.body)})
         else:
             speaker.say(_line(opened))
-            speaker.say(json.dumps(json.loads(opened.body), indent=2))
+            speaker.say(find_words(opened) or json.dumps(json.loads(opened.body), indent=2))
         return EXIT_DONE
     delivery = partner.collect_mailbox()
     listed = partner.messages() if args.all else list(delivery.messages)
@@ -41,13 +42,7 @@ def run_inbox(call: PartnerCall) -> int:
 def run_digest(call: PartnerCall) -> int:
     """Show the newest digest, or the one of a quarter, after a look into the mailbox."""
     partner, speaker, args = call.partner, call.speaker, call.args
-    alarms: tuple[MailboxAlarm, ...] = ()
-    if not args.offline:
-        try:
-            alarms = partner.collect_mailbox().alarms
-        except (TransportError, UnavailableError) as error:
-            speaker.warn(f"Only what was fetched before is shown. {error}")
-    _warn(speaker, alarms)
+    alarms = () if args.offline else look_into_mailbox(call)
     found = [digest for digest in partner.digests() if args.quarter in (None, digest.quarter)]
     if not found:
         speaker.warn("No digest has come for that quarter." if args.quarter else "No digest has come yet.")
@@ -59,6 +54,17 @@ def run_digest(call: PartnerCall) -> int:
     else:
         speaker.say(render_table(found[-1]))
     return EXIT_ALARM if alarms else EXIT_DONE
+
+
+def look_into_mailbox(call: PartnerCall) -> tuple[MailboxAlarm, ...]:
+    """Fetch and save what waits, and tell of alarms; while the gateway is down, what was saved before has to do."""
+    alarms: tuple[MailboxAlarm, ...] = ()
+    try:
+        alarms = call.partner.collect_mailbox().alarms
+    except (TransportError, UnavailableError) as error:
+        call.speaker.warn(f"Only what was fetched before is shown. {error}")
+    _warn(call.speaker, alarms)
+    return alarms
 
 
 def _warn(speaker: Speaker, alarms: tuple[MailboxAlarm, ...]) -> None:

@@ -22,7 +22,7 @@ EXIT_CODES = """exit codes:
   0  done
   1  failed; the reason is on standard error
   2  wrong usage
-  3  not delivered: the report is sealed and saved, `report submit --resume` sends it again
+  3  not delivered whole: the report, or its evidence, is saved; `spool flush` sends it
   4  alarm: a receipt does not hold, or something is wrong with the mailbox"""
 
 
@@ -54,11 +54,21 @@ class Speaker:
         """Write to standard error, each line marked."""
         self._write(self._err, text)
 
+    def say_progress(self, text: str) -> None:
+        """Write where a long command is, for whoever watches it: on a terminal only, whole lines for screen readers."""
+        if self._err.isatty():
+            self.warn(text)
+
     def say_json(self, fields: dict[str, Any]) -> None:
         """Write one JSON object that names the environment."""
         marked = {"environment": self.environment, "not_a_report": self.environment != "live", **fields}
         # Escapes every character that is no printable ASCII.
         self._out.write(json.dumps(marked, indent=2, ensure_ascii=True) + "\n")
+        self._out.flush()
+
+    def say_document(self, text: str) -> None:
+        """Write a document for another program, without marks: it is ASCII, and its own format escapes the rest."""
+        self._out.write(text.encode("ascii", "backslashreplace").decode("ascii"))
         self._out.flush()
 
     def say_csv(self, text: str) -> None:

@@ -3,13 +3,16 @@
 import argparse
 from typing import get_args
 
+from partner_sdk.client.by_file import list_desk_receipts
 from partner_sdk.client.partner import check_earlier_reference
+from partner_sdk.client.receipt_check import DeskReceipt, Receipt
 from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault
 from partner_sdk.commands.frame import Call, CommandGroup, PartnerCall, read_input
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED
 from partner_sdk.errors import ReportAbuseError, ReportError
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
 from partner_sdk.report.preview import list_preview_fields, make_preview, spell_preview
+from partner_sdk.wire.questions import spell_outcome
 from partner_sdk.wire.submission import Priority, ReportKind
 
 
@@ -35,13 +38,15 @@ def run_preview(call: Call) -> int:
 def run_list(call: PartnerCall) -> int:
     """List the receipts, and what waits for one."""
     partner, speaker, args = call.partner, call.speaker, call.args
-    receipts, waiting = partner.receipts(), partner.state.list_undelivered()
+    receipts: list[Receipt | DeskReceipt] = [*partner.receipts(), *list_desk_receipts(partner.state)]
+    waiting = partner.state.list_undelivered()
     if args.json:
         speaker.say_json({"receipts": [list_receipt_fields(partner, one) for one in receipts], "undelivered": waiting})
         return EXIT_DONE
     for one in receipts:
         clear = one.statement.clear
-        speaker.say(f"{one.reference}  {clear.priority}  {one.statement.received_at}  {one.report_id}")
+        by_desk = "  (receipt of the desk)" if isinstance(one, DeskReceipt) else ""
+        speaker.say(f"{one.reference}  {clear.priority}  {one.statement.received_at}  {one.report_id}{by_desk}")
     for report_id in waiting:
         speaker.say(f"NOT DELIVERED  {report_id}")
     if not receipts and not waiting:
@@ -56,7 +61,8 @@ def run_status(call: PartnerCall) -> int:
     if args.json:
         speaker.say_json({"outcome": progress.outcome, "report_id": progress.report_id, "stage": progress.stage})
     else:
-        speaker.say(f"{progress.report_id}: {progress.stage}; outcome: {progress.outcome or 'not released yet'}")
+        outcome = "not released yet" if progress.outcome is None else spell_outcome(progress.outcome)
+        speaker.say(f"{progress.report_id}: {progress.stage}; outcome: {outcome}")
     return EXIT_DONE
 
 

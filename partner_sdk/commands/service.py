@@ -3,9 +3,12 @@
 from pathlib import Path
 
 from partner_sdk.client.enrol import enrol
+from partner_sdk.commands.account import read_registration
+from partner_sdk.commands.delivery_words import say_fault
 from partner_sdk.commands.frame import Call, CommandGroup, PartnerCall, read_input
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, Speaker
 from partner_sdk.doctor import examine
+from partner_sdk.errors import ReportError
 from partner_sdk.wire.enrolment import MAX_INVITATION_BYTES, parse_invitation
 
 _WORDS = {"ok": "ok  ", "look": "LOOK", "fail": "FAIL"}
@@ -16,12 +19,18 @@ def run_enrol(call: Call) -> int:
     args, surroundings = call.args, call.surroundings
     invitation = parse_invitation(read_input(args.invitation, max_bytes=MAX_INVITATION_BYTES))
     speaker = Speaker(invitation.environment)
+    try:
+        registration = None if args.registration is None else read_registration(args.registration)
+    except ReportError as error:
+        say_fault(speaker, error)
+        return EXIT_FAILED
     made = enrol(
         invitation,
         folder=Path(args.state),
         ca_file=args.ca_file,
         session=surroundings.open_session(),
         clock=surroundings.clock,
+        registration=registration,
     )
     if args.json:
         speaker.say_json({"key_ids": made.key_ids, "partner": made.profile.partner, "status": "waiting"})
@@ -43,8 +52,10 @@ def run_doctor(call: PartnerCall) -> int:
         findings.append(finding)
         if not args.json:
             speaker.say(f"{_WORDS[finding.outcome]}  {finding.name}: {finding.text}")
+            if finding.mend:
+                speaker.say(f"      What to do: {finding.mend}")
     if args.json:
-        rows = [{"name": one.name, "outcome": one.outcome, "text": one.text} for one in findings]
+        rows = [{"mend": one.mend, "name": one.name, "outcome": one.outcome, "text": one.text} for one in findings]
         speaker.say_json({"findings": rows})
     return EXIT_FAILED if any(finding.outcome == "fail" for finding in findings) else EXIT_DONE
 
@@ -57,4 +68,7 @@ def add_commands(top: CommandGroup) -> None:
     enrol_command.add_argument(
         "invitation", metavar="INVITATION", help="the file that the agency handed over (- for input)"
     )
-    top.add("doctor", run=run_doctor, summary="say what works and what does not", example="")
+    enrol_command.add_argument(
+        "--registration", metavar="FILE", help="who is responsible here, sealed along (see account template)"
+    )
+    top.add("doctor", run=run_doctor, summary="say what is wrong and how to mend it", example="")

@@ -1,13 +1,16 @@
-"""The command `report submit`: one report, or everything that waits for a receipt."""
+"""The command `report submit`: one report, to the gateway or to a file, or everything that waits for a receipt."""
 
+from pathlib import Path
 from typing import get_args
 
-from partner_sdk.client.partner import Attempt, Partner
+from partner_sdk.client.by_file import check_free
 from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault, say_receipt
-from partner_sdk.commands.frame import EMERGENCY, CommandGroup, PartnerCall
-from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
+from partner_sdk.commands.evidence import PAIR, collect_files, parse_pair, submit_with_evidence
+from partner_sdk.commands.frame import CommandGroup, PartnerCall
+from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED
 from partner_sdk.commands.reports import read_report
-from partner_sdk.errors import ReportAbuseError
+from partner_sdk.commands.spool import run_flush, write_for_travel
+from partner_sdk.errors import KeySetError, ProblemError, ReportAbuseError, TransportError
 from partner_sdk.wire.submission import Priority, ReportKind
 
 
@@ -15,18 +18,26 @@ def run_submit(call: PartnerCall) -> int:
     """Submit one file, or with `--resume` everything that waits."""
     partner, speaker, args = call.partner, call.speaker, call.args
     if args.resume:
-        return _resume(partner, speaker, as_json=args.json)
+        return run_flush(call)
     report_id = None
     try:
+        if args.to_file is not None:
+            check_free(Path(args.to_file))
         report = read_report(args)
+        if args.evidence:
+            return submit_with_evidence(call, report, files=collect_files(args.evidence))
         report_id = partner.seal_report(
             report, priority=args.priority, kind=args.kind, earlier_reference=args.earlier_reference
         )
+        if args.to_file is not None:
+            return write_for_travel(call, report_id, Path(args.to_file))
         receipt = partner.deliver(report_id)
     except ReportAbuseError as error:
         say_fault(speaker, error)
-        if report_id is not None:
-            speaker.warn(f"NOT DELIVERED. Report {report_id} is sealed and saved: report submit --resume sends it.")
+        if report_id is None:
+            _say_not_sealed(call, error)
+        else:
+            speaker.warn(f"NOT DELIVERED. Report {report_id} is sealed and saved: spool flush sends it.")
         if args.json:
             speaker.say_json({"delivered": False, "reason": error.reason, "report_id": report_id})
         return EXIT_FAILED if report_id is None else EXIT_NOT_DELIVERED
@@ -47,26 +58,17 @@ def add_commands(report: CommandGroup) -> None:
     submit.add_argument("--kind", choices=get_args(ReportKind), default="initial")
     submit.add_argument("--earlier-reference", metavar="REFERENCE", help="your own report that this one belongs to")
     submit.add_argument("--resume", action="store_true", help="send again everything that has no receipt yet")
+    submit.add_argument(
+        "--evidence", metavar=PAIR, action="append", type=parse_pair, help="hand over a file that the report lists"
+    )
+    submit.add_argument(
+        "--to-file",
+        metavar="OUT",
+        help="do not send: write the sealed report to a new file, which may travel by any way to the desk",
+    )
 
 
-def _resume(partner: Partner, speaker: Speaker, *, as_json: bool) -> int:
-    attempts = partner.resume()
-    for attempt in attempts:
-        _say_attempt(partner, speaker, attempt, as_json=as_json)
-    failed = [attempt for attempt in attempts if attempt.error is not None]
-    if any(attempt.priority == "P1" for attempt in failed):
-        speaker.warn(EMERGENCY)
-    if as_json:
-        delivered = [list_receipt_fields(partner, one.receipt) for one in attempts if one.receipt is not None]
-        speaker.say_json({"delivered": delivered, "undelivered": [one.report_id for one in failed]})
-    elif not attempts:
-        speaker.say("Nothing waits: every sealed report has its receipt.")
-    return EXIT_NOT_DELIVERED if failed else EXIT_DONE
-
-
-def _say_attempt(partner: Partner, speaker: Speaker, attempt: Attempt, *, as_json: bool) -> None:
-    if attempt.error is not None:
-        speaker.warn(f"NOT DELIVERED: report {attempt.report_id}, {attempt.priority}")
-        say_fault(speaker, attempt.error)
-    elif attempt.receipt is not None and not as_json:
-        say_receipt(partner, speaker, attempt.receipt)
+def _say_not_sealed(call: PartnerCall, error: ReportAbuseError) -> None:
+    if call.args.to_file is not None and isinstance(error, (TransportError, ProblemError, KeySetError)):
+        call.speaker.warn("Nothing was sealed: no key set in force is saved here, and none could be fetched.")
+        call.speaker.warn("Ask the agency for another way now. Once the gateway answers, `doctor` saves a key set.")

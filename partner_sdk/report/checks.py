@@ -31,13 +31,22 @@ def list_faults(report: IndustryReport, *, priority: Priority, kind: ReportKind)
     ]
 
 
+def list_asked_fields(*, priority: Priority, kind: ReportKind) -> dict[str, str]:
+    """Return the fields that this priority and kind ask for besides the musts, each with what to do."""
+    asked = {}
+    if priority in {"P1", "P2"}:
+        asked["priority_reason"] = f"Say in a sentence why this is {priority}."
+    if kind in {"correction", "retraction"}:
+        asked["change_reason"] = f"Say in a sentence why this is a {kind}."
+    if kind == "response":
+        asked["answers_request"] = "Name the request that this answers, as it stands in the message."
+    return asked
+
+
 def _list_missing(report: IndustryReport, *, priority: Priority, kind: ReportKind) -> Iterator[FieldFault]:
-    if priority in {"P1", "P2"} and report.priority_reason is None:
-        yield FieldFault("#/priority_reason", f"Say in a sentence why this is {priority}.")
-    if kind in {"correction", "retraction"} and report.change_reason is None:
-        yield FieldFault("#/change_reason", f"Say in a sentence why this is a {kind}.")
-    if kind == "response" and report.answers_request is None:
-        yield FieldFault("#/answers_request", "Name the request that this answers, as it stands in the message.")
+    for name, words in list_asked_fields(priority=priority, kind=kind).items():
+        if getattr(report, name) is None:
+            yield FieldFault(f"#/{name}", words)
 
 
 @cache

@@ -50,9 +50,15 @@ MOST_USEFUL: Final[tuple[str, ...]] = (
     "/countries",
 )
 
+
+def counts_where_given(_: Any, __: IndustryReport) -> bool:
+    """Say for a field that it is never missing; what is given counts."""
+    return False
+
+
 # Where one answer makes another question idle. Each gets the object that holds the field, and the report.
 APPLIES: Final[Mapping[str, Callable[[Any, IndustryReport], bool]]] = {
-    "/children/age": lambda _, __: False,  # it counts where it is given; asked for is the band
+    "/children/age": counts_where_given,  # asked for is the band
     "/children/age_band": lambda child, _: not isinstance(child.age, int),
     "/children/emails/verified_at": lambda email, _: email.is_verified == "yes",
     "/children/phones/calling_code": lambda phone, _: not phone.number.startswith("+"),

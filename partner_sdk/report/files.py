@@ -1,17 +1,14 @@
-"""Files that the service keeps or hands over as evidence. A report never carries a file: it names sealed blobs."""
+"""Files that the service keeps or hands over as evidence. A report never carries a file: it describes it."""
 
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
 
 from partner_sdk.report.values import (
     NCMEC,
     UK,
     Address,
     Count,
-    Digest,
-    EvidenceId,
     Moment,
     NotHeld,
     Port,
@@ -22,8 +19,6 @@ from partner_sdk.report.values import (
     must,
     should,
 )
-
-MAX_PARTS = 1280  # 10 GiB in parts of 8 MiB
 
 HashType = Literal["md5", "sha1", "sha256", "pdq", "tmk", "photodna", "other"]
 FileTag = Literal[
@@ -40,7 +35,6 @@ FileTag = Literal[
 ]
 Relevance = Literal["reported", "supplemental"]
 IndustryClass = Literal["A1", "A2", "B1", "B2"]
-PartDigests = Annotated[tuple[Digest, ...], Meta(max_length=MAX_PARTS)]
 
 
 class FileHash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -51,15 +45,13 @@ class FileHash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ReportedFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A file that the service keeps or hands over as evidence."""
+    """A file that the service keeps or hands over as evidence; what opens the sealed copy is added at sealing."""
 
     file_id: Annotated[Short, must("Id of the file in this report.")]
     relevance: Annotated[Relevance, must("Reported itself, or beside it.", NCMEC)]
     viewed_by_staff: Annotated[bool, must("Whether a person of the service viewed it.", NCMEC)]
     exif_viewed_by_staff: Annotated[bool, must("Whether they viewed its EXIF data.", NCMEC)]
     copy_kept_until: Annotated[Moment | None, must("Until when a copy is kept, null for none.", UK)]
-    evidence_id: Annotated[EvidenceId | None, must("Id of the sealed blob, null where none is handed over.")]
-    part_digests: Annotated[PartDigests, must("Digests of the parts of the sealed blob.")]
     name: Annotated[Short | NotHeld | None, should("Name as it was uploaded.", NCMEC)] = None
     size_bytes: Annotated[Count | NotHeld | None, should("Size in bytes.")] = None
     media_type: Annotated[Short | NotHeld | None, should("Media type, like image/png.")] = None

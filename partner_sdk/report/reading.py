@@ -10,6 +10,7 @@ from partner_sdk.report.completeness import measure_completeness
 from partner_sdk.report.misfits import make_fault
 from partner_sdk.report.model import IndustryReport, SealedIndustryReport
 from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.misfit import describe_misfit
 from partner_sdk.wire.padding import MAX_PADDED_BYTES
 from partner_sdk.wire.strict_json import parse_json_file
@@ -36,9 +37,13 @@ def parse_report(raw: bytes, *, priority: Priority, kind: ReportKind = "initial"
     return report
 
 
-def make_sealed_report(report: IndustryReport, *, clear: ClearFields) -> SealedIndustryReport:
-    """Return what to seal: the report, how complete it is, and the clear fields again."""
-    return SealedIndustryReport(clear=clear, completeness=measure_completeness(report), report=report)
+def make_sealed_report(
+    report: IndustryReport, *, clear: ClearFields, evidence: tuple[EvidenceReference, ...] = ()
+) -> SealedIndustryReport:
+    """Return what to seal: the report, how complete it is, what opens its evidence, and the clear fields again."""
+    return SealedIndustryReport(
+        clear=clear, completeness=measure_completeness(report), evidence=evidence, report=report
+    )
 
 
 def encode_sealed_report(report: SealedIndustryReport) -> bytes:

@@ -16,8 +16,6 @@ _PATTERNS: Final = {
     values.AMOUNT: 'a decimal in quotes like "20.50"',
     values.DEGREES: 'degrees in quotes like "51.5074"',
     values.CALLING_CODE: "a calling code like +44",
-    values.SHA256: "a SHA-256 of 64 hexadecimal digits in lower case",
-    values.UUID7: "a UUIDv7 in lower case with hyphens",
 }
 NOT_HELD_WORDS: Final = 'or {"not_held": reason}'
 

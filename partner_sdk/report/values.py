@@ -19,8 +19,6 @@ CURRENCY: Final = r"^[A-Z]{3}(?!\n)$"
 AMOUNT: Final = r"^[0-9]{1,15}(\.[0-9]{1,4})?(?!\n)$"
 DEGREES: Final = r"^-?[0-9]{1,3}(\.[0-9]{1,8})?(?!\n)$"
 CALLING_CODE: Final = r"^\+[1-9][0-9]{0,2}(?!\n)$"
-SHA256: Final = r"^[0-9a-f]{64}(?!\n)$"
-UUID7: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?!\n)$"
 
 Short = Annotated[str, Meta(min_length=1, max_length=300)]
 Text = Annotated[str, Meta(min_length=1, max_length=3000)]
@@ -37,8 +35,6 @@ Age = Annotated[int, Meta(ge=0, le=120)]
 Currency = Annotated[str, Meta(pattern=CURRENCY)]  # ISO 4217
 Amount = Annotated[str, Meta(pattern=AMOUNT)]  # a decimal as text: the wire has no floats
 Degrees = Annotated[str, Meta(pattern=DEGREES)]
-Digest = Annotated[str, Meta(pattern=SHA256)]
-EvidenceId = Annotated[str, Meta(pattern=UUID7)]
 YesNoUnknown = Literal["yes", "no", "unknown"]
 NotHeldReason = Literal[
     "none_exists",  # we looked: there is none

@@ -5,15 +5,17 @@ The gateway can neither read nor replace the box: it knows only a hash of the in
 
 import hashlib
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk.errors import EnrolmentError, FormatError, StatementError
+from partner_sdk.wire.account import MAX_ACCOUNT_STATEMENT_BYTES
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, parse_time, to_base64url
 from partner_sdk.wire.envelope import Envelope, SealContext
-from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, Environment, SealingKey, sealing_key_id
+from partner_sdk.wire.field_types import base64url_of
+from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, Environment, Pin, SealingKey, sealing_key_id
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.statements import (
     PUBLIC_KEY_BYTES,
@@ -27,8 +29,10 @@ from partner_sdk.wire.statements import (
 from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION, check_partner_id
 
 SECRET_BYTES = 32
+SHA256_BYTES = 32
 MAX_INVITATION_BYTES = 8192
-MAX_ENROLMENT_BYTES = 16 * 1024
+# Keys and, where the partner sends it along, a registration of at most 24 KiB, signed and sealed.
+MAX_ENROLMENT_BYTES = 64 * 1024
 _SECRET_LABEL = b"report-abuse invitation v1\0"
 
 
@@ -40,6 +44,7 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     name: str
     origin: str
     partner: str
+    next_root_fingerprint: str | None
     root_fingerprint: str
     secret: str
     type: Literal["report-abuse/invitation"] = "report-abuse/invitation"
@@ -60,18 +65,38 @@ class EnrolmentKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     submission_key: str
 
 
-class EnrolmentBox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The inside of the box: the secret itself, and the keys signed by themselves (submission key, context key)."""
+class EnrolmentBox(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The inside of the box: the secret itself, and the keys signed by themselves (submission key, context key).
+
+    `registration` is an account change signed by the new submission key (account.py), left out where there is none.
+    """
 
     keys: SignedStatement
     secret: str
+    registration: SignedStatement | None = None
 
 
 class EnrolmentPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /v1/enrol`."""
 
-    envelope: str
-    secret_sha256: str
+    envelope: Annotated[
+        str,
+        base64url_of("The sealed answer to the invitation.", "AQAAAAAAAAAA", most_bytes=MAX_ENROLMENT_BYTES),
+    ]
+    secret_sha256: Annotated[
+        str,
+        base64url_of("The labelled SHA-256 of the invitation's secret.", "A" * 43, exact_bytes=SHA256_BYTES),
+    ]
+
+
+def make_partner_pin(invitation: Invitation) -> Pin:
+    """Return what a partner pins: the root that the agency named, and the one that may follow it. No feed."""
+    return Pin(
+        environment=invitation.environment,
+        feed_key=None,
+        next_root_fingerprint=invitation.next_root_fingerprint,
+        root_fingerprint=invitation.root_fingerprint,
+    )
 
 
 def secret_sha256(secret: bytes) -> bytes:
@@ -112,8 +137,12 @@ def seal_enrolment(
     context_key: Ed25519PrivateKey,
     mailbox_key: bytes,
     agency_key: SealingKey,
+    registration: bytes | None = None,
 ) -> EnrolmentPost:
-    """Return the body of `POST /v1/enrol`; `mailbox_key` is the X-Wing public key (1216 raw bytes)."""
+    """Return the body of `POST /v1/enrol`; `mailbox_key` is the X-Wing public key (1216 raw bytes).
+
+    `registration` is a signed account change with the registration of this partner.
+    """
     secret = parse_base64url(invitation.secret, length=SECRET_BYTES)
     hashed = to_base64url(secret_sha256(secret))
     keys = EnrolmentKeys(
@@ -125,7 +154,13 @@ def seal_enrolment(
         submission_key=to_base64url(public_bytes(submission_key)),
     )
     signed = sign_statement(keys, kind=StatementKind.ENROLMENT, private_keys=(submission_key, context_key))
-    box = EnrolmentBox(keys=parse_statement(signed), secret=invitation.secret)
+    box = EnrolmentBox(
+        keys=parse_statement(signed),
+        registration=(
+            None if registration is None else parse_statement(registration, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES)
+        ),
+        secret=invitation.secret,
+    )
     context = enrolment_context(environment=invitation.environment, partner=invitation.partner, hashed_secret=hashed)
     envelope: Envelope = seal(encode(box), key=agency_key, context=context)
     return EnrolmentPost(envelope=to_base64url(envelope.to_bytes()), secret_sha256=hashed)
@@ -158,6 +193,12 @@ def check_enrolment(raw: bytes, *, environment: str, invited: Mapping[str, str])
     if signers[0] == signers[1]:
         raise EnrolmentError("A key has one role: two different signing keys are needed.", reason="bad-key")
     return keys
+
+
+def find_enrolled_registration(raw: bytes) -> bytes | None:
+    """Return the signed account change in an opened box, still to be checked, or None; raises `FormatError`."""
+    box = parse_exact(raw, kind=EnrolmentBox, max_bytes=MAX_ENROLMENT_BYTES)
+    return None if box.registration is None else encode(box.registration)
 
 
 def mailbox_key_id(public_key: bytes) -> str:

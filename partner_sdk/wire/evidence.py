@@ -31,7 +31,14 @@ MAX_STATE_BYTES: Final = 256 * 1024
 _KEY_INFO: Final = b"report-abuse evidence key v1"
 _DIGEST_LABEL: Final = b"report-abuse evidence v1\0"
 
-Sha256Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Sha256Hex = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9a-f]{64}\Z",
+        description="A SHA-256 in 64 lower-case hexadecimal digits.",
+        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    ),
+]
 PlainSize = Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
 
 
@@ -50,8 +57,8 @@ MAX_SEALED_BYTES: Final = count_sealed_bytes(MAX_FILE_BYTES)
 MAX_PARTS: Final = -(-MAX_SEALED_BYTES // PART_BYTES)
 LEAST_SEALED_BYTES: Final = PADDED_TO_BYTES + TAG_BYTES
 
-SealedSize = Annotated[int, Meta(ge=LEAST_SEALED_BYTES, le=MAX_SEALED_BYTES)]
-PartNumber = Annotated[int, Meta(ge=0, lt=MAX_PARTS)]
+SealedSize = Annotated[int, Meta(ge=LEAST_SEALED_BYTES, le=MAX_SEALED_BYTES, description="How many sealed bytes.")]
+PartNumber = Annotated[int, Meta(ge=0, lt=MAX_PARTS, description="The number of a part, from 0.")]
 
 
 class EvidenceReference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,14 +87,14 @@ class EvidenceState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """`GET /v1/evidence/{id}`: which parts are there, in order, and the digest once it is complete."""
 
     digest: Sha256Hex | None
-    parts: tuple[StoredPart, ...]
+    parts: Annotated[tuple[StoredPart, ...], Meta(description="What is here, by number.")]
 
 
 class CompletePost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`POST /v1/evidence/{id}/complete`: how many parts and sealed bytes there are, and the digest over them."""
 
     digest: Sha256Hex
-    parts: Annotated[int, Meta(ge=1, le=MAX_PARTS)]
+    parts: Annotated[int, Meta(ge=1, le=MAX_PARTS, description="How many parts there are.")]
     size_bytes: SealedSize
 
 

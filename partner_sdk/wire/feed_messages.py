@@ -20,7 +20,11 @@ MAX_MAILBOX_BODY_BYTES = 8 * 1024 * 1024
 MAX_REPLIES = 200
 MAX_REPLIES_BODY_BYTES = 5 * 1024 * 1024
 
+# A partner that lost its keys so often is spoken with, not sealed to.
+MAX_REPLACED = 20
+
 Rows = Meta(max_length=MAX_ROWS)
+Sha256Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 # The feed is not believed: a number that no database holds, or a name with a control character, ends the call.
 Sequence = Annotated[int, Meta(ge=0, le=MAX_SEQUENCE)]
 ReplyResult = Literal["stored", "known", "no-place"]
@@ -114,12 +118,17 @@ class EnrolmentAckPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     ids: Annotated[tuple[str, ...], Rows]
 
 
-class MailboxPostItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One sealed message for one partner."""
+class MailboxPostItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One sealed message for one partner.
+
+    `replaces` holds the SHA-256 of each envelope that the same message may have had before, sealed to keys that its
+    partner has lost: the message then waits again.
+    """
 
     envelope: str
     message_id: str
     partner: str
+    replaces: Annotated[tuple[Sha256Hex, ...], Meta(max_length=MAX_REPLACED)] = ()
 
 
 class MailboxPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

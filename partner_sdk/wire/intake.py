@@ -2,13 +2,15 @@
 
 import hashlib
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Meta
 
 from partner_sdk.errors import StatementError
 from partner_sdk.wire.canonical import parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.field_types import Reference, Sha256Digits, WireTime
 from partner_sdk.wire.keys import Environment, KeySet, verify_keys
 from partner_sdk.wire.statements import StatementKind, open_statement, parse_statement, sign_statement
 from partner_sdk.wire.submission import ClearFields
@@ -32,17 +34,17 @@ class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     clear: ClearFields
     door: Door
-    envelope_sha256: str
+    envelope_sha256: Sha256Digits
     environment: Environment
-    epoch: str
-    instance: str
-    key_set_serial: int
-    placement: str | None
-    previous: str
-    received_at: str
-    reference: str
-    sequence: int
-    submission_sha256: str | None
+    epoch: Annotated[str, Meta(description="New after every restore of the gateway.")]
+    instance: Annotated[str, Meta(description="The gateway's own name.")]
+    key_set_serial: Annotated[int, Meta(description="Which key set was in force.")]
+    placement: Annotated[str, Meta(description="Where the button stood; null at the industry door.")] | None
+    previous: Sha256Digits
+    received_at: WireTime
+    reference: Reference
+    sequence: Annotated[int, Meta(description="The number of the statement, counting up.")]
+    submission_sha256: Sha256Digits | None
 
 
 def sign_intake(statement: IntakeStatement, *, receipt_key: Ed25519PrivateKey) -> bytes:

@@ -189,6 +189,21 @@ def verify_bundle(
     return key_set
 
 
+def follow_root(raw: bytes, *, pin: Pin) -> Pin:
+    """Return the pin to go on with after `raw` was verified: a change of root is followed once, to the root it names.
+
+    Raises `KeySetError` and `StatementError` as `verify_bundle` does.
+    """
+    bundle = parse_exact(raw, kind=KeySetBundle, max_bytes=MAX_LIST_BYTES)
+    fingerprint = fingerprint_of(_trusted_root(bundle, pin=pin))
+    if fingerprint == pin.root_fingerprint or bundle.root_change is None:
+        return pin
+    change = parse_exact(parse_base64url(bundle.root_change.payload), kind=RootChange, max_bytes=MAX_PIN_BYTES)
+    return msgspec.structs.replace(
+        pin, next_root_fingerprint=change.next_root_fingerprint, root_fingerprint=fingerprint
+    )
+
+
 def find_active_sealing_key(key_set: KeySet, *, now: datetime) -> SealingKey | None:
     """Return the key to seal with now (the newest active one), or None."""
     usable = [

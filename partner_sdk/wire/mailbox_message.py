@@ -5,13 +5,15 @@ Immutable means the signed inner bytes: after a re-enrolment the same bytes may 
 
 import hashlib
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Meta
 
 from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time
 from partner_sdk.wire.envelope import SealContext
+from partner_sdk.wire.field_types import MessageId, base64url_of
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.statements import (
     SignedStatement,
@@ -48,14 +50,14 @@ class MailboxMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class MailboxItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of `GET /v1/mailbox`."""
 
-    envelope: str
-    message_id: str
+    envelope: Annotated[str, base64url_of("The message, sealed to the partner's mailbox key.", "AQAAAAAAAAAA")]
+    message_id: MessageId
 
 
 class MailboxList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `GET /v1/mailbox`."""
 
-    messages: tuple[MailboxItem, ...]
+    messages: Annotated[tuple[MailboxItem, ...], Meta(description="The oldest first.")]
 
 
 def sign_message(message: MailboxMessage, *, mailbox_signing_key: Ed25519PrivateKey) -> bytes:

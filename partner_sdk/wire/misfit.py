@@ -4,14 +4,18 @@ Never says a word that came from outside: a place is made of numbers and of name
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-# The form that gateway/refusals.py reads: "Object missing required field `name` - at `$.list[0]`".
+from partner_sdk.errors import FieldFault
+
+# The form that `list_misfit_faults` reads: "Object missing required field `name` - at `$.list[0]`".
 _PLACE = re.compile(r" - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`\Z")
 _STEP = re.compile(r"\.(\w+)")
+_NAME_OR_PLACE = re.compile(r"\.(\w+)|\[(\d+)\]")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 # What msgspec begins with, and what we say.
 _SAYINGS = (
@@ -36,6 +40,17 @@ def describe_misfit(error: Exception, *, kind: Any) -> str:
     if place and names.issuperset(_STEP.findall(place[1])):
         said += f" - at `${place[1]}`"
     return said
+
+
+def list_misfit_faults(said: str) -> Iterator[FieldFault]:
+    """Yield the fault that a reason of `describe_misfit` names a place for: what a refusal tells in `errors`."""
+    place = _PLACE.search(said)
+    pointer = "#" + "".join(f"/{name or index}" for name, index in _NAME_OR_PLACE.findall(place[1] if place else ""))
+    missing = _MISSING.search(said)
+    if missing:
+        yield FieldFault(f"{pointer}/{missing[1]}", "Add this field; it must be there.")
+    elif place:
+        yield FieldFault(pointer, "This does not fit the description of the call.")
 
 
 @cache

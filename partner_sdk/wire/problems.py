@@ -38,6 +38,12 @@ NOT_AUTHORISED = Problem(
     "The request is not signed by a known key",
     "Sign it as the wire specification says, with a key of the partner register, less than 300 seconds ago.",
 )
+EVIDENCE_QUOTA = Problem(
+    "evidence-quota",
+    403,
+    "You hold as much evidence here as you may",
+    "Do not try it again and again: ask the agency for more room. Reports are taken as before.",
+)
 NOT_FOUND = Problem("not-found", 404, "There is nothing here", "Look at the address and at the id.")
 METHOD_NOT_ALLOWED = Problem(
     "method-not-allowed", 405, "This address does not take that method", "Use a method that the Allow header names."
@@ -50,6 +56,12 @@ CONFLICTING_REPORT = Problem(
 )
 CONFLICTING_MESSAGE = Problem(
     "conflicting-message", 409, "This message id is taken by other bytes", "Give a new message an id of its own."
+)
+CONFLICTING_EVIDENCE = Problem(
+    "conflicting-evidence",
+    409,
+    "This part has other bytes, or this evidence is complete",
+    "Never change what was sent: begin anew with an evidence id of its own.",
 )
 STALE_SERIAL = Problem(
     "stale-serial", 409, "A newer list is already published", "Sign the list again with a higher serial."
@@ -79,10 +91,16 @@ STATEMENT_REFUSED = Problem(
     "statement-refused",
     422,
     "The submission statement does not hold",
-    "Sign the statement with the same key as the request, for your own partner name and environment.",
+    "Sign the statement with the same key as the request, or the one before it, for your own name and environment.",
 )
 UNKNOWN_INVITATION = Problem(
     "unknown-invitation", 422, "The invitation is unknown, used or expired", "Ask the agency for a new invitation."
+)
+INCOMPLETE_EVIDENCE = Problem(
+    "incomplete-evidence",
+    422,
+    "The parts here are not the evidence that was named",
+    "Send the parts that the pointers name, then complete it again.",
 )
 REFUSED_LIST = Problem(
     "refused-list", 422, "The signed list does not hold", "Sign it under the root that this gateway pins."
@@ -106,9 +124,16 @@ NO_ACTIVE_KEY = Problem(
 STORAGE_UNAVAILABLE = Problem(
     "storage-unavailable",
     503,
-    "The report could not be stored",
+    "What was sent could not be stored",
     "Nothing was kept. Wait as Retry-After says, then send the same again.",
     10,
+)
+EVIDENCE_PAUSED = Problem(
+    "evidence-paused",
+    503,
+    "Evidence has to wait: the disk is nearly full",
+    "Send reports as before. Wait as Retry-After says, then send the same part again.",
+    300,
 )
 
 PROBLEMS: tuple[Problem, ...] = (
@@ -116,10 +141,12 @@ PROBLEMS: tuple[Problem, ...] = (
     NOT_CANONICAL,
     BODY_NOT_ALLOWED,
     NOT_AUTHORISED,
+    EVIDENCE_QUOTA,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     CONFLICTING_REPORT,
     CONFLICTING_MESSAGE,
+    CONFLICTING_EVIDENCE,
     STALE_SERIAL,
     BODY_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
@@ -128,12 +155,14 @@ PROBLEMS: tuple[Problem, ...] = (
     UNKNOWN_AGENCY_KEY,
     STATEMENT_REFUSED,
     UNKNOWN_INVITATION,
+    INCOMPLETE_EVIDENCE,
     REFUSED_LIST,
     RATE_LIMITED,
     INTERNAL_ERROR,
     NOT_READY,
     NO_ACTIVE_KEY,
     STORAGE_UNAVAILABLE,
+    EVIDENCE_PAUSED,
 )
 
 _BY_SLUG = {problem.slug: problem for problem in PROBLEMS}

@@ -2,10 +2,11 @@
 
 import hashlib
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Meta
 
 from partner_sdk.errors import FormatError, RegisterError, StatementError
 from partner_sdk.wire.canonical import parse_base64url, parse_time
@@ -19,9 +20,23 @@ from partner_sdk.wire.statements import (
     sign_statement,
 )
 
+# A partner that rotates every day still has room; more than this is no rotation.
+MAX_FORMER_KEYS = 20
 
-class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One approved partner: `key_id` is that of its submission key; `mailbox_key` is an X-Wing public key."""
+
+class FormerKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A submission key that its partner has rotated out: it signs no request, and statements count until `until`."""
+
+    key_id: str
+    submission_key: str
+    until: str
+
+
+class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One approved partner: `key_id` is that of its submission key; `mailbox_key` is an X-Wing public key.
+
+    `former_keys` is left out when there are none: what the desk signed before 0.4 stays in its one spelling.
+    """
 
     context_key: str
     environment: Environment
@@ -31,6 +46,7 @@ class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     partner: str
     state: Literal["active", "suspended"]
     submission_key: str
+    former_keys: Annotated[tuple[FormerKey, ...], Meta(max_length=MAX_FORMER_KEYS)] = ()
 
 
 class PartnerRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,7 +98,8 @@ def verify_register(
         raise RegisterError("The register is for another environment.", reason="wrong-environment")
     if len({entry.partner for entry in register.partners}) != len(register.partners):
         raise RegisterError("The register names a partner twice.", reason="bad-key")
-    if len({entry.key_id for entry in register.partners}) != len(register.partners):
+    named = [key_id for entry in register.partners for key_id in _key_ids(entry)]
+    if len(set(named)) != len(named):
         raise RegisterError("The register names a key twice.", reason="bad-key")
     if highest_serial is not None and register.serial < highest_serial:
         raise RegisterError("A newer register has been seen already.", reason="stale-serial")
@@ -94,12 +111,19 @@ def verify_register(
 
 
 def submission_keys(register: PartnerRegister, *, partner: str) -> dict[str, bytes]:
-    """Return key id to raw key for one partner, suspended or not: what it signed stays provable."""
-    return {
-        entry.key_id: parse_base64url(entry.submission_key, length=PUBLIC_KEY_BYTES)
-        for entry in register.partners
-        if entry.partner == partner
-    }
+    """Return key id to raw key for one partner, suspended or not, former keys too: what it signed stays provable."""
+    found: dict[str, bytes] = {}
+    for entry in register.partners:
+        if entry.partner == partner:
+            found[entry.key_id] = parse_base64url(entry.submission_key, length=PUBLIC_KEY_BYTES)
+            for former in entry.former_keys:
+                found[former.key_id] = parse_base64url(former.submission_key, length=PUBLIC_KEY_BYTES)
+    return found
+
+
+def list_former_keys(entry: RegisterEntry, *, now: datetime) -> tuple[FormerKey, ...]:
+    """Return the former keys whose statements still count."""
+    return tuple(key for key in entry.former_keys if now < parse_time(key.until))
 
 
 def _check_entry(entry: RegisterEntry, *, environment: str) -> None:
@@ -110,5 +134,13 @@ def _check_entry(entry: RegisterEntry, *, environment: str) -> None:
         raise RegisterError("A partner's key does not have the id that it claims.", reason="bad-key")
     if parse_base64url(entry.mailbox_key.key_id) != sealing_key_id(mailbox):
         raise RegisterError("A partner's mailbox key does not have the id that it claims.", reason="bad-key")
+    for former in entry.former_keys:
+        parse_time(former.until)
+        if former.key_id != key_id_of(parse_base64url(former.submission_key, length=PUBLIC_KEY_BYTES)):
+            raise RegisterError("A former key does not have the id that it claims.", reason="bad-key")
     if entry.environment != environment:
         raise RegisterError("A partner belongs to another environment.", reason="wrong-environment")
+
+
+def _key_ids(entry: RegisterEntry) -> tuple[str, ...]:
+    return (entry.key_id, *(former.key_id for former in entry.former_keys))

@@ -1,11 +1,13 @@
 """What the gateway answers to signed questions, beside receipts and messages; read strictly (WIRE.md §10)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from partner_sdk.wire.feed_messages import Outcome
+from partner_sdk.wire.field_types import KeyId, PartnerId
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.statements import SignedStatement
 
@@ -16,8 +18,8 @@ class ServiceCaller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Whom the gateway takes the signer of a request for."""
 
     environment: Environment
-    key_id: str
-    partner: str
+    key_id: KeyId
+    partner: PartnerId
 
 
 class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,7 +27,13 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     caller: ServiceCaller | None
     environment: Environment
-    ready: bool
+    ready: Annotated[bool, Meta(description="False until the agency has published its keys.")]
+
+
+class WaitingReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answer of `POST /v1/enrol` and `POST /v1/account`: the box waits for the desk, which decides."""
+
+    status: Literal["waiting"] = "waiting"
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -24,6 +24,7 @@ MAX_SKEW_SECONDS = 60
 COVERED_WITHOUT_BODY = ("@method", "@target-uri")
 COVERED_WITH_BODY = ("@method", "@target-uri", "content-type", "content-digest")
 CONTENT_TYPE = "application/json"
+PART_CONTENT_TYPE = "application/octet-stream"  # of a part of evidence, and of nothing else
 
 _INPUT = re.compile(
     r'sig1=(\((?P<covered>"@method" "@target-uri"(?: "content-type" "content-digest")?)\)'
@@ -51,21 +52,27 @@ class SignatureClaim:
         """Whether the signature covers the body's type and digest."""
         return self.content_digest is not None
 
+    @property
+    def body_sha256(self) -> bytes | None:
+        """The SHA-256 that the body must have; None where the signature covers no body."""
+        if self.content_digest is None:
+            return None
+        return _decode(self.content_digest.removeprefix("sha-256=:").removesuffix(":"))
 
-def parse_signature_headers(headers: Mapping[str, str]) -> SignatureClaim:
+
+def parse_signature_headers(headers: Mapping[str, str], *, content_type: str = CONTENT_TYPE) -> SignatureClaim:
     """Read the claim from header names in lower case, or raise `SignatureProfileError` (`bad-signature-headers`).
 
-    A header that came twice must be joined by a comma as RFC 9110 §5.3 says, and is then refused here.
+    `content_type` is the one that the address takes. A header that came twice must be joined by a comma as RFC 9110
+    §5.3 says, and is then refused here.
     """
     inputs = _INPUT.fullmatch(headers.get("signature-input", ""))
     signature = _SIGNATURE.fullmatch(headers.get("signature", ""))
     if inputs is None or signature is None:
         raise SignatureProfileError("The signature headers are not in the profile.", reason="bad-signature-headers")
     covers_body = "content-digest" in inputs["covered"]
-    content_type, content_digest = headers.get("content-type"), headers.get("content-digest")
-    if covers_body and (
-        content_type != CONTENT_TYPE or content_digest is None or not _DIGEST.fullmatch(content_digest)
-    ):
+    sent_type, content_digest = headers.get("content-type"), headers.get("content-digest")
+    if covers_body and (sent_type != content_type or content_digest is None or not _DIGEST.fullmatch(content_digest)):
         raise SignatureProfileError("The body's headers are not in the profile.", reason="bad-signature-headers")
     return SignatureClaim(
         key_id=inputs["keyid"],
@@ -73,7 +80,7 @@ def parse_signature_headers(headers: Mapping[str, str]) -> SignatureClaim:
         nonce=inputs["nonce"],
         parameters=inputs[1],
         signature=_decode(signature["value"]),
-        content_type=content_type if covers_body else None,
+        content_type=sent_type if covers_body else None,
         content_digest=content_digest if covers_body else None,
     )
 
@@ -113,7 +120,12 @@ def signature_base(claim: SignatureClaim, *, method: str, target_uri: str) -> by
 
 def content_digest(body: bytes) -> str:
     """Return the `Content-Digest` header of a body (RFC 9530 §2), SHA-256 alone."""
-    return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode('ascii')}:"
+    return content_digest_of(hashlib.sha256(body).digest())
+
+
+def content_digest_of(sha256: bytes) -> str:
+    """Return the `Content-Digest` header of a body whose SHA-256 is known: a part of evidence is hashed once."""
+    return f"sha-256=:{base64.b64encode(sha256).decode('ascii')}:"
 
 
 def check_content_digest(claim: SignatureClaim, *, body: bytes) -> None:

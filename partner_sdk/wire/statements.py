@@ -7,14 +7,16 @@ another (DSSE's pre-authentication encoding binds the type).
 import hashlib
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Meta
 
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
+from partner_sdk.wire.field_types import KeyId, base64url_of
 
 T = TypeVar("T")
 
@@ -36,23 +38,29 @@ class StatementKind(Enum):
     INTAKE = "application/vnd.report-abuse.intake.v1+json"
     MAILBOX_MESSAGE = "application/vnd.report-abuse.mailbox-message.v1+json"
     ENROLMENT = "application/vnd.report-abuse.enrolment.v1+json"
+    ACCOUNT_CHANGE = "application/vnd.report-abuse.account-change.v1+json"
     REPLY = "application/vnd.report-abuse.reply.v1+json"
     PAGE = "application/vnd.report-abuse.page.v1+json"
+    DESK_RECEIPT = "application/vnd.report-abuse.desk-receipt.v1+json"
 
 
 class StatementSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One signature: the id of its key and 64 bytes in base64url."""
 
-    keyid: str
-    sig: str
+    keyid: KeyId
+    sig: Annotated[str, base64url_of("The Ed25519 signature.", "A" * 86, exact_bytes=SIGNATURE_BYTES)]
 
 
 class SignedStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The DSSE envelope. `payload` is base64url, the JSON itself canonical."""
 
-    payload: str
-    payloadType: str  # noqa: N815 - the member name of the DSSE specification
-    signatures: tuple[StatementSignature, ...]
+    payload: Annotated[str, base64url_of("The canonical JSON that is signed, in base64url.", "e30")]
+    payloadType: Annotated[  # noqa: N815 - the member name of the DSSE specification
+        str, Meta(description="The kind of the statement.", examples=[StatementKind.SUBMISSION.value])
+    ]
+    signatures: Annotated[
+        tuple[StatementSignature, ...], Meta(description="In the order that the kind of statement asks for.")
+    ]
 
 
 def key_id_of(public_key: bytes) -> str:

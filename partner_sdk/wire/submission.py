@@ -3,14 +3,24 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Meta
 
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.wire.canonical import check_report_id, parse_time
-from partner_sdk.wire.envelope import SealContext
+from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, SealContext
+from partner_sdk.wire.field_types import (
+    EvidenceId,
+    PartnerId,
+    Reference,
+    ReportId,
+    Sha256Digits,
+    WireTime,
+    base64url_of,
+)
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.statements import SignedStatement, StatementKind, open_statement, sign_statement
@@ -18,11 +28,19 @@ from partner_sdk.wire.statements import SignedStatement, StatementKind, open_sta
 PUBLIC_SENDER = "public"
 AGENCY = "agency"
 SCHEMA_VERSION = "1"
-MAX_EVIDENCE_IDS = 1000
+# As many as fit a signed statement of 16 KiB.
+MAX_EVIDENCE_IDS = 250
 MAX_REPORT_BODY_BYTES = 6 * 1024 * 1024
 
 ReportKind = Literal["initial", "supplement", "correction", "retraction", "response"]
 Priority = Literal["P1", "P2", "P3"]
+EvidenceIds = Annotated[
+    tuple[EvidenceId, ...],
+    Meta(
+        description="The evidence that belongs to the report; it need not be complete yet.",
+        extra_json_schema={"maxItems": MAX_EVIDENCE_IDS, "uniqueItems": True},
+    ),
+]
 
 _PARTNER_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
@@ -32,27 +50,27 @@ _RESERVED_IDS = frozenset({PUBLIC_SENDER, AGENCY})
 class ClearFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the gateway may know of a report; the same fields stand inside the seal."""
 
-    earlier_reference: str | None
+    earlier_reference: Reference | None
     environment: Environment
-    evidence_ids: tuple[str, ...]
+    evidence_ids: EvidenceIds
     kind: ReportKind
-    partner: str
+    partner: PartnerId
     priority: Priority
-    report_id: str
+    report_id: ReportId
     schema_version: Literal["1"]
 
 
 class SubmissionStatement(ClearFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The clear fields, the digest of the envelope (hexadecimal) and the partner's time."""
 
-    created_at: str
-    envelope_sha256: str
+    created_at: WireTime
+    envelope_sha256: Sha256Digits
 
 
 class ReportPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /v1/reports`: the envelope in base64url and the signed statement."""
 
-    envelope: str
+    envelope: Annotated[str, base64url_of("The sealed report.", "AQAAAAAAAAAA", most_bytes=MAX_ENVELOPE_BYTES)]
     statement: SignedStatement
 
 
@@ -69,7 +87,7 @@ def check_clear_fields(fields: ClearFields) -> None:
     if fields.earlier_reference is not None:
         check_reference(fields.earlier_reference)
     if len(fields.evidence_ids) > MAX_EVIDENCE_IDS or len(set(fields.evidence_ids)) != len(fields.evidence_ids):
-        raise FormatError("Evidence ids must be at most 1,000 and all different.", reason="malformed")
+        raise FormatError("Evidence ids must be at most 250 and all different.", reason="malformed")
     for evidence_id in fields.evidence_ids:
         check_report_id(evidence_id)
 

@@ -20,12 +20,18 @@ _nonces = itertools.count()
 
 
 def sign_request(
-    method: str, url: str, *, body: bytes | None, private_key: Ed25519PrivateKey, created: datetime = NOW
+    method: str,
+    url: str,
+    *,
+    body: bytes | None,
+    private_key: Ed25519PrivateKey,
+    created: datetime = NOW,
+    content_type: str = CONTENT_TYPE,
 ) -> dict[str, str]:
     """Return the headers of a signed request, written out by hand: an independent client of WIRE.md §7."""
     names, lines, headers = ['"@method"', '"@target-uri"'], [f'"@method": {method}', f'"@target-uri": {url}'], {}
     if body is not None:
-        headers = {"Content-Type": CONTENT_TYPE, "Content-Digest": content_digest(body)}
+        headers = {"Content-Type": content_type, "Content-Digest": content_digest(body)}
         for name, value in headers.items():
             names.append(f'"{name.lower()}"')
             lines.append(f'"{name.lower()}": {value}')

@@ -1,6 +1,9 @@
 """A gateway on a real state folder, and the agency that it serves."""
 
-from collections.abc import Sequence
+import functools
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.register import RegisterEntry
 from tests.builders.clock import NOW, StillClock
 from tests.builders.doors import Door
+from tests.builders.made_once import COMPILED_TEMPLATES, making_once
 from tests.builders.parties import Agency, Partner, verify_key_of
 
 PUBLIC_ORIGIN = "https://report.example"
@@ -32,14 +36,18 @@ class House:
     config: GatewayConfig
     receipt_key: KeyFile
     clock: StillClock = field(default_factory=StillClock)
+    free_share: float = 0.9
 
     def open_gateway(self) -> Gateway:
         """Open the parts of the gateway as a new process does."""
-        return make_gateway(self.config, state=self.state, clock=self.clock)
+        return make_gateway(self.config, state=self.state, clock=self.clock, measure=lambda _folder: self.free_share)
 
     def open_app(self, *roles: Role, gateway: Gateway | None = None) -> Flask:
         """Open an app with these roles as a new process does."""
-        return make_app(self.config, roles, state=self.state, gateway=gateway or self.open_gateway())
+        with making_once(roles):
+            app = make_app(self.config, roles, state=self.state, gateway=gateway or self.open_gateway())
+        app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
+        return app
 
     def open_industry(self, partner: Partner | None = None, *, gateway: Gateway | None = None) -> Door:
         """Open the industry door for a partner, or for a caller without a key."""
@@ -64,12 +72,58 @@ class House:
 
 
 def make_house(
-    state: Path, *, agency: Agency | None = None, limits: LimitsConfig | None = None, roles: Sequence[Role] = ()
+    state: Path,
+    *,
+    agency: Agency | None = None,
+    limits: LimitsConfig | None = None,
+    roles: Sequence[Role] = (),
+    partners: tuple[Partner, ...] = (),
 ) -> House:
-    """Make the state folder of a new gateway: settings, pin, keys, database. Nothing is published yet."""
+    """Make the state folder of a new gateway: settings, pin, keys, database. Unless `partners` name who stands in the
+    register, nothing is published yet.
+
+    Houses of one agency in one process are copies of one model, so they have the same keys and the same first rows.
+    """
     agency = Agency() if agency is None else agency
+    model = _get_model(agency, partners)
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    config = GatewayConfig(
+    for name, raw in model.files.items():
+        _put_file(state / name, raw)
+    config = _make_config(agency, limits=limits, roles=roles)
+    write_config(StateFolder(state).config, config)
+    return House(state=state, agency=agency, config=config, receipt_key=model.receipt_key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """The files of a gateway at its first moment: keys, pin, and a database that every migration has run on."""
+
+    files: Mapping[str, bytes]  # by their names under the state folder
+    receipt_key: KeyFile
+
+
+@functools.cache
+def _get_model(agency: Agency, partners: tuple[Partner, ...]) -> _Model:
+    """Make a house as the gateway's own code does, once in a process; without the settings, which differ."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = StateFolder(Path(name))
+        config = _make_config(agency)
+        folder.pin.write_bytes(encode(agency.pin()) + b"\n")
+        receipt_key = make_keys(folder.path, environment=agency.environment, created_at=format_time(NOW))
+        store = make_store(
+            folder.database, lock_path=folder.lock, name=config.instance, epoch="epoch-of-tests", now=NOW
+        )
+        store.close()
+        if partners:
+            house = House(state=folder.path, agency=agency, config=config, receipt_key=receipt_key)
+            house.publish(*(partner.entry() for partner in partners))
+        # The last connection is gone, so the database is whole in its one file, without a log.
+        files = {str(path.relative_to(name)): path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+    return _Model(files, receipt_key)
+
+
+def _make_config(agency: Agency, *, limits: LimitsConfig | None = None, roles: Sequence[Role] = ()) -> GatewayConfig:
+    return GatewayConfig(
         environment=agency.environment,
         instance="gateway-test",
         public_origin=PUBLIC_ORIGIN,
@@ -78,9 +132,9 @@ def make_house(
         lock_timeout_seconds=0.2,
         limits=limits or LimitsConfig(),
     )
-    folder = StateFolder(state)
-    write_config(folder.config, config)
-    folder.pin.write_bytes(encode(agency.pin()) + b"\n")
-    receipt_key = make_keys(state, environment=agency.environment, created_at=format_time(NOW))
-    make_store(folder.database, lock_path=folder.lock, name=config.instance, epoch="epoch-of-tests", now=NOW).close()
-    return House(state=state, agency=agency, config=config, receipt_key=receipt_key)
+
+
+def _put_file(path: Path, raw: bytes) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(raw)

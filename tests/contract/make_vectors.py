@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.contract.vector_makers.envelope import make_envelopes
+from tests.contract.vector_makers.evidence import make_evidence
 from tests.contract.vector_makers.key_set import make_key_sets
+from tests.contract.vector_makers.other_client import make_other_client
 from tests.contract.vector_makers.page import make_pages
 from tests.contract.vector_makers.place import make_places
 from tests.contract.vector_makers.reply import make_replies
@@ -24,7 +26,9 @@ from tests.contract.vector_makers.statement import make_statements
 FOLDER = Path(__file__).resolve().parents[2] / "partner_sdk" / "vectors"
 MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "envelope": make_envelopes,
+    "evidence": make_evidence,
     "key-set": make_key_sets,
+    "other-client": make_other_client,
     "page": make_pages,
     "place": make_places,
     "reply": make_replies,
@@ -32,7 +36,7 @@ MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "return-code": make_return_codes,
     "statement": make_statements,
 }
-FIXED = frozenset({"key-set", "page", "request", "statement"})
+FIXED = frozenset({"evidence", "key-set", "page", "request", "statement"})
 
 
 def print_file(name: str) -> str:

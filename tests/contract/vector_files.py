@@ -14,7 +14,9 @@ from partner_sdk.wire.keys import VerifyKey, verify_keys
 FOLDER = Path(__file__).resolve().parents[2] / "partner_sdk" / "vectors"
 EXPECTED_COUNTS = {
     "envelope": 20,
+    "evidence": 26,
     "key-set": 15,
+    "other-client": 20,
     "page": 28,
     "place": 24,
     "reply": 48,

@@ -17,7 +17,9 @@ from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.bootstrap import add_gateway, make_desk
 from gateway.desk.keyring.publication import make_key_set, publish
-from gateway.desk.partnership.partners import approve_partner, collect_enrolments, invite_partner, publish_invitations
+from gateway.desk.partnership.approval import approve_partner
+from gateway.desk.partnership.enrolments import collect_enrolments
+from gateway.desk.partnership.invitations import invite_partner, publish_invitations
 from gateway.desk.wiring import Desk, open_desk
 from gateway.intake import Accepted, NewReport
 from gateway.new_gateway import NewGateway, create_gateway
@@ -78,6 +80,14 @@ class Loop:
             clock=self.clock,
             session=self.desk.session,
         )
+
+    def restart_gateway(self) -> None:
+        """Open the gateway's parts and its feed as new processes do."""
+        state = self.folder / "gateway"
+        self.gateway = make_gateway(load_config(state), state=state, clock=self.clock)
+        self.feed_app = make_app(self.gateway.config, ("feed",), state=state, gateway=self.gateway)
+        self.transport = WsgiTransport(self.feed_app, https=False)
+        self.desk.session.mount(FEED_ORIGIN, self.transport)
 
     def sealing_key(self) -> SealingKey:
         """Return the key that everybody seals to now."""

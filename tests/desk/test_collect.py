@@ -289,7 +289,7 @@ def test_partner_that_signs_with_new_keys_keeps_its_earlier_reports(loop: Loop) 
     with loop.desk.store.write() as connection:
         connection.exec_driver_sql("UPDATE partners SET submission_key = x'00', key_id = 'replaced'")
         connection.exec_driver_sql(
-            "INSERT INTO former_partner_keys VALUES (?, ?, ?, ?)",
+            "INSERT INTO former_partner_keys (key_id, partner, submission_key, ended_at) VALUES (?, ?, ?, ?)",
             (
                 loop.partner.key(KeyRole.SUBMISSION).key_id,
                 loop.partner.partner,

@@ -13,7 +13,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import IntegrityError
 
 from gateway.desk.audit import AuditChainError, append_entry, check_chain
-from gateway.desk.store import DeskStore, DeskStoreError, engine, open_store
+from gateway.desk.store import (
+    DeskStore,
+    DeskStoreError,
+    account_tables,
+    engine,
+    evidence_tables,
+    open_store,
+    question_tables,
+)
 from gateway.desk.store.schema import APPEND_ONLY, METADATA
 from tests.builders import NOW
 
@@ -34,6 +42,9 @@ def test_migrations_make_exactly_the_tables_of_the_schema(store: DeskStore) -> N
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, METADATA) == []
         assert context.get_current_revision() == engine.HEAD_REVISION
+    assert evidence_tables.EVIDENCE.metadata is METADATA
+    assert question_tables.OUTCOME_SIGNALS.metadata is METADATA
+    assert account_tables.ACCOUNT_CHANGES.metadata is METADATA
     assert len(METADATA.tables) >= 15
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from gateway.desk.collection import collect, reconcile
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.partnership import partners
+from gateway.desk.partnership import account_changes, enrolments
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.account import AccountChangeAck, AccountChangePage, AccountChangeRow
+from partner_sdk.wire.canonical import encode, make_report_id, parse_exact
 from partner_sdk.wire.feed_messages import (
     EnrolmentPage,
     EnrolmentRow,
@@ -18,6 +19,7 @@ from partner_sdk.wire.feed_messages import (
     ReconciliationRow,
     ReportPage,
 )
+from tests.builders import NOW
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms
 
@@ -51,6 +53,14 @@ class Endless(FeedClient):
     def post_enrolment_acks(self, ids: tuple[str, ...]) -> None:
         """Take no notice."""
 
+    def get_account_changes(self) -> AccountChangePage:
+        change_id = make_report_id(NOW, self.count().to_bytes(10, "big"))
+        row = AccountChangeRow(change_id=change_id, envelope="AA", partner="no-such-partner", received_at="")
+        return AccountChangePage(changes=(row,))
+
+    def post_account_change_acks(self, changes: tuple[AccountChangeAck, ...]) -> None:
+        """Take no notice."""
+
     def get_reconciliation(self, *, after: int) -> ReconciliationPage:
         self.count()
         return make_links(after + 1)
@@ -75,10 +85,19 @@ def test_endless_reports_are_left_after_a_bound_with_one_alarm(
 
 
 def test_endless_enrolments_are_left_after_a_bound_with_one_alarm(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partners, "MOST_REFUSED", 20)
-    taken = partners.collect_enrolments(loop.desk, loop.make_feed(Endless), actor=ACTOR)
+    monkeypatch.setattr(enrolments, "MOST_REFUSED", 20)
+    taken = enrolments.collect_enrolments(loop.desk, loop.make_feed(Endless), actor=ACTOR)
     assert taken.refused == {("unknown", "unknown-invitation"): 20}
-    assert [kind for kind, _ in alarms(loop)] == [partners.ENROLMENTS_ENDLESS]
+    assert [kind for kind, _ in alarms(loop)] == [enrolments.ENROLMENTS_ENDLESS]
+
+
+def test_endless_account_changes_are_left_after_a_bound_with_one_alarm(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_changes, "MOST_TAKEN", 20)
+    taken = account_changes.collect_account_changes(loop.desk, loop.make_feed(Endless), actor=ACTOR)
+    assert taken.refused == {("no-such-partner", "unknown-partner"): 20}
+    assert [kind for kind, _ in alarms(loop)] == [account_changes.CHANGES_ENDLESS]
 
 
 @pytest.mark.parametrize("bound", ["MOST_PAGES", "MOST_LINKS"])

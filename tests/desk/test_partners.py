@@ -6,17 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.desk.partnership.partners import (
-    EnrolmentsTaken,
-    PartnerError,
-    approve_partner,
-    collect_enrolments,
-    invite_partner,
-    list_partners,
-    publish_invitations,
-    suspend_partner,
-    write_invitation,
-)
+from gateway.desk.partnership.approval import approve_partner
+from gateway.desk.partnership.enrolments import EnrolmentsTaken, collect_enrolments
+from gateway.desk.partnership.invitations import invite_partner, publish_invitations, write_invitation
+from gateway.desk.partnership.key_ends import suspend_partner
+from gateway.desk.partnership.partners import PartnerError, list_partners
 from gateway.desk.store.schema import ENROLMENTS, INVITATIONS
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url

@@ -95,8 +95,7 @@ class PublicHouse:
 
 def make_public_house(folder: Path, *, limits: LimitsConfig | None = None, **settings: object) -> PublicHouse:
     """Make the gateway, publish its keys and one partner, and open its doors."""
-    house = make_house(folder / "gateway", roles=("public", "industry"), limits=limits)
+    house = make_house(folder / "gateway", roles=("public", "industry"), limits=limits, partners=(Partner(),))
     house.config = msgspec.structs.replace(house.config, **settings)
-    house.publish(Partner().entry())
     gateway = house.open_gateway()
     return PublicHouse(house, gateway, house.open_app("public", "industry", gateway=gateway))

@@ -96,6 +96,7 @@ def test_init_makes_a_gateway_that_only_its_owner_can_read(
         (9001, ("feed",)),
     ]
     assert told["feed_origin"] == config.feed_origin == "http://127.0.0.1:9001"
+    assert (state / "evidence").is_dir()
     for path in [state, *state.rglob("*")]:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
@@ -277,11 +278,13 @@ def test_doctor_says_what_a_new_gateway_still_needs(
     told = json.loads(capsys.readouterr().out)
     assert told["well"] is False
     verdicts = {finding["name"]: finding["verdict"] for finding in told["findings"]}
+    assert verdicts.pop("evidence") in {"ok", "warning", "fault"}, "it says how full the disk of this machine is"
     assert verdicts == {"settings": "ok", "folder": "ok", "store": "ok", "key set": "fault"}
 
 
 def find_verdicts(house: House) -> dict[str, str]:
-    return {finding.name: finding.verdict for finding in examine(house.state, clock=house.clock)}
+    found = examine(house.state, clock=house.clock, measure=lambda _folder: house.free_share)
+    return {finding.name: finding.verdict for finding in found}
 
 
 def test_doctor_finds_a_published_gateway_well_until_its_lists_grow_old(house: House) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import (
+    EvidenceConfig,
     GatewayConfig,
     LimitsConfig,
     ListenerConfig,
@@ -56,6 +57,7 @@ def test_written_settings_read_back_the_same(tmp_path: Path) -> None:
         trusted_proxies=2,
         drafts_max_rows=17,
         limits=LimitsConfig(storage_uri="redis://limits.example:6379/0", partner_reports_per_minute=7),
+        evidence=EvidenceConfig(partner_gib=3, least_free_percent=33),
         listeners=(
             ListenerConfig(host="::1", port=1, roles=("public", "industry"), workers=3, threads=9),
             ListenerConfig(host="127.0.0.1", port=2, roles=("feed",)),
@@ -101,6 +103,10 @@ def test_unknown_key_is_an_error_that_names_it(house: House, line: str, at_top: 
         ('instance = "gateway-test"', 'instance = "Gateway Test"', "instance"),
         ('agency_name = "The agency"', 'agency_name = " "', "agency_name"),
         ("partner_reports_per_minute = 1200", "partner_reports_per_minute = 0", "partner_reports_per_minute"),
+        ("partner_gib = 200", "partner_gib = 0", "evidence.partner_gib"),
+        ("partner_gib = 200", "partner_gib = 1000001", "evidence.partner_gib"),
+        ("least_free_percent = 20", "least_free_percent = 4", "evidence.least_free_percent"),
+        ("least_free_percent = 20", "least_free_percent = 91", "evidence.least_free_percent"),
         ('public_origin = "https://report.example"', "", "public_origin"),
     ],
 )
@@ -263,3 +269,11 @@ def test_own_keys_and_plain_files_are_no_reason_to_refuse(house: House) -> None:
 def test_every_refusal_is_an_error_of_the_house() -> None:
     assert issubclass(ForeignKeyError, ReportAbuseError)
     assert issubclass(SettingsError, ReportAbuseError)
+
+
+def test_settings_of_an_earlier_release_take_evidence_as_the_defaults_say(house: House) -> None:
+    path = house.state / "gateway.toml"
+    section = "[evidence]\npartner_gib = 200\nleast_free_percent = 20\n"
+    assert path.read_text().count(section) == 1
+    path.write_text(path.read_text().replace(section, ""))
+    assert load_config(house.state).evidence == EvidenceConfig()

@@ -1,5 +1,6 @@
 """Who may call the feed: the desk's key alone, at its own origin, and in no process that the internet reaches."""
 
+import re
 import subprocess
 import sys
 
@@ -12,12 +13,15 @@ from partner_sdk.wire.canonical import encode
 from tests.builders import FEED_ORIGIN, PUBLIC_ORIGIN, Agency, Door, House, Partner, sign_request
 from tests.problem_shape import check_problem
 
+PLACES = {"<partner>": "example-chat", "<evidence_id>": "0194f3a0-5b7c-7a3e-9c1d-2f4b6a8c0e12", "<part>": "0"}
+CALLS = [(method, re.sub("<[a-z_]+>", lambda place: PLACES[place[0]], path)) for method, path, _view in ROUTES]
+
 
 def call(door: Door, method: str, path: str, **settings):
     return door.send(method, path, body=None if method == "GET" else b"{}", **settings)
 
 
-@pytest.mark.parametrize(("method", "path"), [route[:2] for route in ROUTES])
+@pytest.mark.parametrize(("method", "path"), CALLS)
 def test_every_call_needs_the_desks_signature(method: str, path: str, house: House, feed: Door, partner: Partner):
     app, clock = feed.app, house.clock
     callers = [
@@ -32,7 +36,7 @@ def test_every_call_needs_the_desks_signature(method: str, path: str, house: Hou
     assert call(feed, method, path).status_code != 401
 
 
-@pytest.mark.parametrize(("method", "path"), [route[:2] for route in ROUTES])
+@pytest.mark.parametrize(("method", "path"), CALLS)
 def test_stale_requests_are_refused(method: str, path: str, house: House, feed: Door):
     body = None if method == "GET" else b"{}"
     headers = sign_request(
@@ -61,6 +65,7 @@ def test_bodies_are_canonical_or_refused(path: str, feed: Door):
         ("/feed/acknowledgements", "acknowledged"),
         ("/feed/invitations", "invitations"),
         ("/feed/enrolment-acks", "ids"),
+        ("/feed/evidence-acks", "acknowledged"),
         ("/feed/mailbox", "messages"),
         ("/feed/stages", "stages"),
         ("/feed/replies", "replies"),

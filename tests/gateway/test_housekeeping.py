@@ -19,22 +19,24 @@ def rows(house: House) -> int:
 
 
 def test_expired_draft_is_gone_after_a_round_and_a_living_one_stays(house: House) -> None:
-    store = house.open_gateway().store
+    gateway = house.open_gateway()
+    store = gateway.store
     with store.write() as connection:
         for hours in (-1, 1):
             expires_at = NOW.replace(hour=NOW.hour + hours)
             assert put_draft(connection, draft_id=os.urandom(32), version=1, box=b"box", expires_at=expires_at)
     assert rows(house) == 2
-    with housekeeping(store, clock=house.clock) as done:
+    with housekeeping(store, blobs=gateway.evidence.blobs, clock=house.clock) as done:
         assert done.wait(WAIT_SECONDS)
     assert rows(house) == 1
 
 
 def test_rounds_go_on_after_one_that_the_storage_refused(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    store = house.open_gateway().store
+    gateway = house.open_gateway()
+    store = gateway.store
     away = house.state / "away.sqlite"
     (house.state / "gateway.sqlite").rename(away)
-    with housekeeping(store, clock=house.clock, round_seconds=0.05) as done:
+    with housekeeping(store, blobs=gateway.evidence.blobs, clock=house.clock, round_seconds=0.05) as done:
         assert done.wait(WAIT_SECONDS)
         with pytest.raises(StorageUnavailableError), store.write():
             pass

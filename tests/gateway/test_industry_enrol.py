@@ -29,6 +29,7 @@ def answer_invitation(house: House, *, key: SealingKey | None = None) -> Enrolme
         name="New Service",
         origin=PUBLIC_ORIGIN,
         partner=NEWCOMER.partner,
+        next_root_fingerprint=house.agency.pin().next_root_fingerprint,
         root_fingerprint=house.agency.pin().root_fingerprint,
         secret=to_base64url(SECRET),
     )

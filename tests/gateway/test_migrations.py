@@ -12,6 +12,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import gateway.store
+import gateway.store.account_tables
+import gateway.store.evidence_tables
 from gateway.store.creation import begin_epoch, make_store, migrate_store, run_migrations
 from gateway.store.instance import find_instance
 from gateway.store.schema import SCHEMA_REVISION, metadata
@@ -20,8 +22,8 @@ from tests.gateway.store_builders import new_industry_report, new_store
 
 OBJECTS = "SELECT name, type, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name != 'alembic_version'"
 FIRST_TABLES = {"reports", "mailbox", "invitations", "enrolments", "drafts", "published", "instance"}
-TABLES = FIRST_TABLES | {"return_places", "replies", "counts"}
-INDEXES = 8
+TABLES = FIRST_TABLES | {"return_places", "replies", "counts", "account_changes", "evidence", "evidence_parts"}
+INDEXES = 13
 
 
 def describe(connection: Connection) -> dict[str, tuple[str, frozenset[str]]]:
@@ -109,8 +111,8 @@ def test_every_table_and_index_can_be_made_by_postgresql_too() -> None:
     ]
     assert len(texts) == len(TABLES)
     assert len(indexes) == INDEXES
-    assert sum("BYTEA" in text for text in texts) == 8
-    assert sum("WHERE acknowledged_at IS" in text for text in indexes) == 4
+    assert sum("BYTEA" in text for text in texts) == 11
+    assert sum("WHERE acknowledged_at IS" in text for text in indexes) == 6
 
 
 def test_a_store_that_is_there_keeps_its_name_and_epoch(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ import inspect
 import pytest
 
 from gateway import intake
+from gateway.evidence import keeper
 from gateway.refusals import TABLE, _find_faults, get_problem
-from gateway.store import enrolments, failures, invitations, mailbox, replies
+from gateway.store import enrolments, evidence, failures, invitations, mailbox, replies
 from partner_sdk import errors
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
@@ -16,6 +17,7 @@ from partner_sdk.wire.submission import ReportPost
 # Errors that no door of the gateway can meet: they belong to the partner's side or are a problem already.
 ELSEWHERE = {
     "EnrolmentError",
+    "EvidenceError",
     "LocalStateError",
     "MailboxError",
     "OpeningError",
@@ -35,12 +37,12 @@ def errors_of(module: object) -> list[type[Exception]]:
 
 
 def test_every_error_of_intake_and_store_has_a_problem():
-    rooms = (intake, enrolments, failures, invitations, mailbox, replies)
+    rooms = (intake, keeper, enrolments, evidence, failures, invitations, mailbox, replies)
     kinds = [kind for module in rooms for kind in errors_of(module)]
     kinds.remove(intake.IntakeError)
     listed = {kind for kind, _reason, _problem in TABLE}
 
-    assert len(kinds) >= 10
+    assert len(kinds) >= 14
     assert [kind for kind in kinds if not set(kind.__mro__) & listed] == []
 
 

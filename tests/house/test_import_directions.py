@@ -30,6 +30,12 @@ def test_gateway_never_imports_the_desk() -> None:
     assert wrong == []
 
 
+def test_description_knows_no_door() -> None:
+    rooms = ("gateway.description", "gateway.web", "gateway.limits")
+    wrong = [a for a in arrows("gateway.description", 6) if starts(a[1], "gateway") and not starts(a[1], *rooms)]
+    assert [a for a in wrong if a[1] != "gateway"] == []
+
+
 def test_guidance_imports_of_the_gateway_only_web() -> None:
     wrong = [
         a
@@ -56,7 +62,10 @@ def test_gateway_imports_of_the_sdk_never_a_partners_own_side() -> None:
 
 
 # The rooms of the SDK, from the ground up: each imports only what stands before it.
-SDK_ORDER = ("errors", "durable_files", "wire", "key_files", "report", "client", "doctor", "commands", "cli")
+SDK_ORDER = (
+    *("errors", "durable_files", "wire", "key_files", "report", "interview", "export", "client", "sandbox", "doctor"),
+    *("commands", "cli"),
+)
 
 
 def sdk_room(name: str) -> str:
@@ -77,7 +86,7 @@ def test_widget_imports_nothing() -> None:
 
 
 def test_intake_and_store_know_no_flask() -> None:
-    rooms = ("gateway.intake", "gateway.store", "gateway.receipts", "gateway.key_state")
+    rooms = ("gateway.intake", "gateway.store", "gateway.evidence", "gateway.receipts", "gateway.key_state")
     sources = [path for path in files(".py") if starts(module_of(path), *rooms)]
     assert len(sources) >= 8
     wrong = [(module_of(path), name) for path in sources for name in imports_of(path) if starts(name, *FLASK_FAMILY)]
@@ -134,6 +143,7 @@ DESK_ROOMS = (
     "synthetic",
     "feedback",
     "casework",
+    "evidence",
     "replying",
     "starting",
     "doctor",

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from gateway.cli import _make_parser as make_gateway_parser
-from gateway.config import GatewayConfig, LimitsConfig, ListenerConfig
+from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig
 from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig
 from gateway.desk.cli import make_parser as make_desk_parser
 from gateway.desk.config import DeskConfig
@@ -36,6 +36,7 @@ COMMAND = re.compile(r"\b(report-abuse-(?:gateway|desk|partner))((?: [a-z][a-z-]
 SETTINGS = {
     "### Top level": GatewayConfig,
     "### `[limits]`": LimitsConfig,
+    "### `[evidence]`": EvidenceConfig,
     "### `[[listeners]]`": ListenerConfig,
     "## desk.toml": DeskConfig,
     "### `[post_room]`": PostRoomConfig,

@@ -8,16 +8,23 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.house.sources import files, module_of
+from tests.house.sources import files, imports_of, module_of
 
 # What a return code opens, for who has typed its words: the gateway itself could not (docs/decisions/0010).
 MAY_DECRYPT_A_REPLY = {"gateway.public.returning.replies"}
 MAY_DECRYPT_A_BOX = {"gateway.desk.vault", "partner_sdk.client.mailbox"} | MAY_DECRYPT_A_REPLY
 MAY_ENCRYPT_A_BOX = {"partner_sdk.wire.sealing"}
+# A file that a partner handed over: opened at the desk, when a person asks for it (docs/decisions/0019).
+MAY_DECRYPT_EVIDENCE = {"gateway.desk.evidence.open_evidence"}
+# The fake gateway for partners' own tests: it opens with keys that it made itself when it started, and nothing else.
+OPENS_IN_THE_SANDBOX = {"partner_sdk.sandbox.opened_reports"}
 # Symmetric drafts: opened under a key that only the person's session cookie holds.
 # A visit's state in that cookie: no word of a report, sealed against whoever reads the cookie.
 MAY_DECRYPT_A_DRAFT = {"gateway.public.visiting.drafts", "gateway.public.visiting.visit_state"}
 
+
+# Evidence is encrypted in segments, into a buffer of the sealer's own; whoever encrypts it opens nothing.
+MAY_ENCRYPT_EVIDENCE = {"partner_sdk.client.evidence_sealing"}
 
 # Whoever builds a context can name any purpose; who holds an X-Wing key can open any box that is sealed to it.
 OF_A_RETURN_CODE = {"reply_context", "place_context", "open_reply", "SealContext"}
@@ -61,7 +68,21 @@ DESK = mentions_by_module("gateway.desk", least=30)
 
 
 def test_only_the_vault_the_mailbox_and_the_drafts_decrypt() -> None:
-    assert users_of({"decrypt"}, among=EVERYWHERE) == MAY_DECRYPT_A_BOX | MAY_DECRYPT_A_DRAFT
+    may = MAY_DECRYPT_A_BOX | MAY_DECRYPT_A_DRAFT | MAY_DECRYPT_EVIDENCE | OPENS_IN_THE_SANDBOX
+    assert users_of({"decrypt"}, among=EVERYWHERE) == may
+
+
+def test_only_the_desks_one_file_and_the_partner_make_the_key_of_a_file() -> None:
+    makers = users_of({"derive_file_key"}, among=EVERYWHERE)
+    assert makers == MAY_DECRYPT_EVIDENCE | {"partner_sdk.client.evidence_sealing"} | OPENS_IN_THE_SANDBOX
+    # It takes the secret out of an opened report, and opens no report itself.
+    (opening,) = MAY_DECRYPT_EVIDENCE
+    assert not DESK[opening] & {"load_vault", "open_report", "report_context", "Vault"}
+
+
+def test_only_the_sealing_of_evidence_encrypts_into_a_buffer_and_opens_nothing() -> None:
+    assert users_of({"encrypt_into"}, among=EVERYWHERE) == MAY_ENCRYPT_EVIDENCE
+    assert users_of({"decrypt", "decrypt_into"}, among=EVERYWHERE) & MAY_ENCRYPT_EVIDENCE == set()
 
 
 def test_only_sealing_and_the_drafts_encrypt() -> None:
@@ -83,6 +104,28 @@ def test_only_the_replies_open_purpose_reply_at_the_gateway() -> None:
     # It takes the purpose from the two contexts of the wire, and spells none itself.
     assert {name for name in GATEWAY[replies] if name.endswith("_context")} == {"reply_context", "place_context"}
     assert not texts_of(replies) & {"reply", "mailbox"}
+
+
+def test_sandbox_opens_with_keys_that_it_made_itself_and_is_imported_by_no_gateway_and_no_desk() -> None:
+    (opening,) = OPENS_IN_THE_SANDBOX
+    sandbox = {module: found for module, found in EVERYWHERE.items() if module.startswith("partner_sdk.sandbox")}
+    assert len(sandbox) >= 12
+    # Keys that open come from one place, which makes them from fresh random bytes and reads no file.
+    assert users_of(XWING_KEYS, among=sandbox) == {opening}
+    assert users_of({"find_opening_key"}, among=sandbox) == {opening}
+    assert users_of({"read_key_file", "parse_key_file", "read_bytes", "read_text", "open"}, among=sandbox) <= {
+        "partner_sdk.sandbox.running"  # `Partner.open`, of a partner's own folder
+    }
+    assert contexts_built_in(opening) == 0
+    importers = {
+        module_of(path)
+        for path in files(".py")
+        for name in imports_of(path)
+        if name.startswith("partner_sdk.sandbox") and not module_of(path).startswith("partner_sdk.sandbox")
+    }
+    assert importers == set()
+    others = {module: found for module, found in EVERYWHERE.items() if not module.startswith("partner_sdk.sandbox")}
+    assert users_of({"partner_sdk.sandbox", "Sandbox", "SandboxAgency"}, among=others) == set()
 
 
 def test_desk_never_makes_the_private_key_of_a_return_code() -> None:

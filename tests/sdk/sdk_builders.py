@@ -68,6 +68,7 @@ def make_invitation(agency: Agency, service: Partner, **changes: Any) -> Invitat
         "name": "Example Chat",
         "origin": PUBLIC_ORIGIN,
         "partner": service.partner,
+        "next_root_fingerprint": agency.pin().next_root_fingerprint,
         "root_fingerprint": agency.pin().root_fingerprint,
         "secret": "A" * 43,
         **changes,

@@ -32,7 +32,7 @@ def test_partner_that_is_not_known_is_told_to_call_and_to_send_again(line: Termi
     assert NOT_KNOWN in line.err
     assert line.run("inbox") == EXIT_FAILED
     assert NOT_KNOWN in line.err
-    assert NOT_KNOWN.endswith("Call the agency; then `report submit --resume`. `doctor` shows more.")
+    assert NOT_KNOWN.endswith("Call the agency; then `spool flush`. `doctor` shows more.")
 
 
 @pytest.mark.parametrize("raw", [b"", b"cat", b"{}", EXAMPLE_REPORT.read_bytes()])

@@ -105,7 +105,7 @@ ITEMS: list[tuple[str, str, Iterable[str]]] = [
     ("should", "", ["/children/safe_to_contact", "/children/support_offered"]),
     ("should", "C", ["/other_people", "/other_people/service_user_id"]),
     ("should", "", ["/other_people/safe_to_contact", "/other_people/is_under_18"]),
-    ("must", "", ["/files/file_id", "/files/evidence_id", "/files/part_digests"]),
+    ("must", "", ["/files/file_id"]),
     ("must", "C", ["/files/relevance", "/files/viewed_by_staff", "/files/exif_viewed_by_staff"]),
     ("should", "C", ["/files/name", "/files/is_public"]),
     ("should", "", ["/files/size_bytes", "/files/media_type"]),

@@ -60,9 +60,9 @@ def test_text_over_several_lines_stays_under_its_words() -> None:
 
 
 def test_must_that_is_null_or_empty_is_shown() -> None:
-    lines = spell_preview(make_preview(FULL, priority="P2")).splitlines()
-    assert "  Id of the sealed blob, null where none is handed over: none" in lines
-    assert "  Digests of the parts of the sealed blob: none" in lines
+    files = tuple(msgspec.structs.replace(file, copy_kept_until=None) for file in FULL.files)
+    lines = spell_preview(make_preview(msgspec.structs.replace(FULL, files=files), priority="P2")).splitlines()
+    assert "  Until when a copy is kept, null for none: none" in lines
 
 
 @pytest.mark.parametrize("report", [THIN, FULL])

@@ -77,3 +77,27 @@ def test_any_refusal_becomes_a_problem_error(status: int, raw: bytes, retry_afte
     assert isinstance(error, ProblemError)
     assert error.status == status
     assert str(error).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("header", "date", "seconds"),
+    [
+        ("Wed, 25 Nov 2026 08:31:00 GMT", "Wed, 25 Nov 2026 08:30:00 GMT", 60),
+        ("Wed, 25 Nov 2026 08:29:00 GMT", "Wed, 25 Nov 2026 08:30:00 GMT", 0),
+        ("Wed, 25 Nov 2099 08:29:00 GMT", "Wed, 25 Nov 2026 08:30:00 GMT", 24 * 3600),
+        ("Wed, 25 Nov 2026 08:31:00 GMT", None, None),
+        ("Wed, 25 Nov 2026 08:31:00 GMT", "soon", None),
+        ("Wed, 25 Nov 2026 08:31:00", "Wed, 25 Nov 2026 08:30:00 GMT", None),
+    ],
+)
+def test_wait_until_a_date_is_counted_from_the_date_of_the_reply(
+    header: str, date: str | None, seconds: int | None
+) -> None:
+    error = make_problem_error(503, b"", media_type="", retry_after=header, date=date)
+    assert error.retry_after_seconds == seconds
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_words_in_place_of_dates_give_no_wait_or_a_bounded_one(retry_after: str, date: str) -> None:
+    error = make_problem_error(503, b"", media_type="", retry_after=retry_after, date=date)
+    assert error.retry_after_seconds is None or 0 <= error.retry_after_seconds <= 24 * 3600

@@ -112,10 +112,8 @@ def test_priority_asks_for_its_reason(priority: Priority) -> None:
 def make_file(copy_kept_until: str) -> dict[str, Any]:
     return {
         "copy_kept_until": copy_kept_until,
-        "evidence_id": None,
         "exif_viewed_by_staff": False,
         "file_id": "f1",
-        "part_digests": [],
         "relevance": "reported",
         "viewed_by_staff": False,
     }

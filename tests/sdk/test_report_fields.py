@@ -277,8 +277,6 @@ def test_reference_of_a_linked_report_has_its_check_digit() -> None:
         ("/incident/payments/amount", "20,50", 'a decimal in quotes like "20.50"'),
         ("/incident/payments/amount", 20, 'a decimal in quotes like "20.50"'),
         ("/incident/payments/currency", "gbp", "a currency code of three capitals like GBP"),
-        ("/files/evidence_id", MARKER, "a UUIDv7 in lower case with hyphens, or null"),
-        ("/files/part_digests", [MARKER], "a SHA-256 of 64 hexadecimal digits in lower case"),
         ("/files/viewed_by_staff", "yes", "true or false"),
         ("/reporter/sector", MARKER, "one of financial, mobile, online, other"),
         ("/reporter", [], "an object"),

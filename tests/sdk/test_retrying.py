@@ -76,6 +76,21 @@ def test_error_comes_at_once_when_the_gateway_asks_for_more_than_the_patience() 
     assert (tries.count, tries.waits) == (1, [])
 
 
+def test_time_that_the_tries_take_counts_against_the_patience() -> None:
+    moments = iter([0.0, 60.0, 119.0])
+    tries = Tries(*[NO_REPLY] * 9)
+    with pytest.raises(TransportError):
+        send_patiently(
+            tries.send,
+            policy=RetryPolicy(patience_seconds=119.9),
+            sleep=tries.waits.append,
+            jitter=lambda: 1.0,
+            on_wait=lambda *_: None,
+            count_seconds=lambda: next(moments),
+        )
+    assert (tries.count, tries.waits) == (2, [0.5])
+
+
 def test_conflict_after_a_lost_reply_is_raised() -> None:
     tries = Tries(NO_REPLY, refusal(409))
     with pytest.raises(ConflictError):

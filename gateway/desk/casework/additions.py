@@ -6,7 +6,7 @@ every reference. The key of the return code is sealed in both reports, and only 
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from gateway.desk.casework.cases import CaseRow, to_case
 from gateway.desk.store.schema import CASES
@@ -21,7 +21,7 @@ def find_earlier(connection: Connection, found: CaseRow) -> CaseRow | None:
         select(CASES).where(
             CASES.c.environment == found.environment,
             CASES.c.partner == found.partner,
-            CASES.c.reference == found.adds_to,
+            or_(CASES.c.reference == found.adds_to, CASES.c.other_reference == found.adds_to),
         )
     ).first()
     return None if row is None else to_case(row)
@@ -34,7 +34,7 @@ def list_additions(connection: Connection, found: CaseRow) -> Sequence[CaseRow]:
         .where(
             CASES.c.environment == found.environment,
             CASES.c.partner == found.partner,
-            CASES.c.adds_to == found.reference,
+            CASES.c.adds_to.in_([one for one in (found.reference, found.other_reference) if one is not None]),
         )
         .order_by(CASES.c.received_at, CASES.c.case_id)
     )

@@ -62,6 +62,16 @@ class CaseRow:
     meeting_soon: bool
     adds_to: str | None
     reply_key_sha256: str | None
+    channel: str
+    other_reference: str | None
+    report_kind: str | None
+    joined_to: str | None
+    answers_request: str | None
+
+    @property
+    def first_id(self) -> str:
+        """The case id of the first report of the case: a partner's later reports are joined to it."""
+        return self.joined_to or self.case_id
 
 
 def list_cases(connection: Connection, *, state: CaseState = "open") -> list[CaseRow]:
@@ -76,7 +86,10 @@ def list_cases(connection: Connection, *, state: CaseState = "open") -> list[Cas
 
 def get_case(connection: Connection, wanted: str) -> CaseRow:
     """Return the case with this case id or reference, or raise `CaseError` (`unknown-case`)."""
-    row = connection.execute(select(CASES).where((CASES.c.case_id == wanted) | (CASES.c.reference == wanted))).first()
+    row = (
+        connection.execute(select(CASES).where((CASES.c.case_id == wanted) | (CASES.c.reference == wanted))).first()
+        or connection.execute(select(CASES).where(CASES.c.other_reference == wanted)).first()
+    )
     if row is None:
         raise CaseError(
             "There is no case with this id or reference. `case list --all` shows them.", reason="unknown-case"
@@ -88,13 +101,24 @@ def find_firsts(connection: Connection, cases: Collection[CaseRow]) -> dict[str,
     """Return, by the case id of each addition among these, the case id of the report of the same sender it adds to."""
     wanted = {case.adds_to for case in cases if case.adds_to is not None}
     rows = connection.execute(
-        select(CASES.c.environment, CASES.c.partner, CASES.c.reference, CASES.c.case_id).where(
-            CASES.c.reference.in_(wanted)
+        select(CASES.c.environment, CASES.c.partner, CASES.c.reference, CASES.c.other_reference, CASES.c.case_id).where(
+            CASES.c.reference.in_(wanted) | CASES.c.other_reference.in_(wanted)
         )
-    )
-    known = {(row.environment, row.partner, row.reference): row.case_id for row in rows}
+    ).all()
+    known = {(row.environment, row.partner, row.other_reference): row.case_id for row in rows}
+    known.update({(row.environment, row.partner, row.reference): row.case_id for row in rows})
     found = {case.case_id: known.get((case.environment, case.partner, case.adds_to)) for case in cases}
     return {case_id: first for case_id, first in found.items() if first is not None}
+
+
+def find_cases(connection: Connection, *, partner: str, report_ids: Collection[str]) -> list[CaseRow]:
+    """Return the cases of these reports of one sender, the newest first."""
+    rows = connection.execute(
+        select(CASES)
+        .where(CASES.c.partner == partner, CASES.c.report_id.in_(report_ids))
+        .order_by(CASES.c.received_at.desc(), CASES.c.case_id.desc())
+    )
+    return [to_case(row) for row in rows]
 
 
 def get_references(connection: Connection, case_ids: Collection[str]) -> dict[str, str]:

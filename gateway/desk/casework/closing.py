@@ -4,8 +4,9 @@ Never closes by itself, and never before a child who is owed a reply has had one
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from gateway.desk import audit
 from gateway.desk.casework.case_codes import (
@@ -22,10 +23,18 @@ from gateway.desk.casework.case_codes import (
     check_code,
 )
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
-from gateway.desk.partnership import stages
+from gateway.desk.casework.partner_outcomes import check_may_tell, choose_told
+from gateway.desk.partnership.outcomes import record_outcome
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.submission import PUBLIC_SENDER
+
+# What closing writes into a case, and into the later reports that are joined to it.
+_JUDGED: Final = (
+    *("closed_at", "assessor", "immediate_risk", "urgent", "urgent_dissemination", "best_placed"),
+    *("kind", "age_band", "outcome", "weakness_1", "weakness_2", "cluster_id", "redirected_to"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +66,10 @@ class Closing:
 
 
 def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release_outcome: bool = False) -> CaseRow:
-    """Close a case with its assessment. `release_outcome` tells the partner whose own report it is.
+    """Close a case with its assessment, and what its sender added to it. `release_outcome` tells the sending partner.
 
     Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`, `bad-code`, `no-assessor`, `no-redirect`,
-    `reply-owed`.
+    `reply-owed`, `outcome-waits`.
     """
     check_closing(closing)
     now = desk.clock()
@@ -89,9 +98,19 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
             )
         )
         closed = get_case(connection, found.case_id)
-        if release_outcome:
-            outcome = _released_outcome(connection, closed)
-            stages.queue_stage(connection, partner=found.partner, report_id=found.report_id, outcome=outcome, now=now)
+        _close_joined(connection, closed)
+        told = choose_told(connection, closed) if release_outcome and closed.partner != PUBLIC_SENDER else None
+        if told is not None:
+            check_may_tell(connection, closed)
+            record_outcome(
+                desk,
+                connection,
+                case_id=closed.case_id,
+                partner=closed.partner,
+                outcome=told,
+                held_until=now,
+                actor=actor,
+            )
         audit.append_entry(
             connection,
             at=now,
@@ -147,15 +166,8 @@ def _check_may_close(found: CaseRow) -> None:
         )
 
 
-def _released_outcome(connection: Connection, closed: CaseRow) -> str | None:
-    # "Duplicate" of somebody else's report would tell one provider about another (R49).
-    if closed.outcome != "duplicate":
-        return closed.outcome
-    own_earlier = connection.execute(
-        select(CASES.c.case_id).where(
-            CASES.c.partner == closed.partner,
-            CASES.c.cluster_id == closed.cluster_id,
-            CASES.c.case_id != closed.case_id,
-        )
-    ).first()
-    return "duplicate" if own_earlier is not None else "used"
+def _close_joined(connection: Connection, closed: CaseRow) -> None:
+    # What its sender added is the same case; what nobody has read yet stays open, and is judged for itself.
+    joined = (CASES.c.joined_to == closed.case_id) & CASES.c.closed_at.is_(None) & CASES.c.opened_at.is_not(None)
+    same = {name: getattr(closed, name) for name in _JUDGED}
+    connection.execute(update(CASES).where(joined).values(**same))

@@ -5,21 +5,21 @@ Never keeps what was read: the content goes to the caller and stays in its envel
 
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from gateway.desk import audit
 from gateway.desk.casework.additions import find_earlier, is_proven
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.partnership import stages
+from gateway.desk.collection.sealed_reports import find_sealed_report
+from gateway.desk.partnership.stage_queue import queue_stage
 from gateway.desk.return_post.messages import Recipient, queue_read_note
-from gateway.desk.store.schema import CASES, REPORTS
+from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.report import parse_sealed_report
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.public_report import PublicReport, parse_public_report
 from partner_sdk.wire.submission import PUBLIC_SENDER, report_context
 
@@ -58,7 +58,7 @@ def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
         ).rowcount
         audit.append_entry(connection, at=now, actor=actor, action="open-case", subject=found.case_id)
         if first_time:
-            stages.queue_stage(connection, partner=found.partner, report_id=found.report_id, outcome=None, now=now)
+            queue_stage(connection, partner=found.partner, report_id=found.report_id, outcome=None, now=now)
             # That an addition was read says nothing about the report that it adds to.
             recipient = find_recipient(found, content) if found.adds_to is None else None
             if recipient is not None:
@@ -72,18 +72,14 @@ def open_report(desk: Desk, found: CaseRow) -> SealedContent:
     Raises `CaseError` (`synthetic`), `OpeningError` when its key is gone.
     """
     with desk.store.read() as connection:
-        report = connection.execute(
-            select(REPORTS).where(
-                REPORTS.c.environment == found.environment,
-                REPORTS.c.partner == found.partner,
-                REPORTS.c.report_id == found.report_id,
-            )
-        ).first()
-    if report is None:
+        sealed = find_sealed_report(
+            connection, environment=found.environment, partner=found.partner, report_id=found.report_id
+        )
+    if sealed is None:
         raise CaseError("This is a marked synthetic case: there is no report behind it to read.", reason="synthetic")
-    clear = peek_intake(bytes(report.intake)).clear  # verified when it was collected
-    plain = desk.load_vault().open_report(Envelope.parse(bytes(report.envelope)), context=report_context(clear))
-    return parse_public_report(plain) if report.partner == PUBLIC_SENDER else parse_sealed_report(plain)
+    envelope, context = Envelope.parse(sealed.envelope), report_context(sealed.clear)
+    plain = desk.load_vault().open_report(envelope, context=context)
+    return parse_public_report(plain) if found.partner == PUBLIC_SENDER else parse_sealed_report(plain)
 
 
 def find_first_report(desk: Desk, found: CaseRow, *, actor: str | None) -> FirstReport | None:

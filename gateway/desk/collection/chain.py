@@ -19,6 +19,8 @@ from partner_sdk.wire.intake import EPOCH_PATTERN, FIRST_PREVIOUS, INSTANCE_PATT
 GAP: Final = "chain-gap"
 FORK: Final = "chain-fork"
 NEW_EPOCH: Final = "new-epoch"
+# A gateway that stands before a number of the same epoch that the desk holds: its newest rows are gone.
+WENT_BACK: Final = "chain-went-back"
 # A number that some epoch of the gateway has and the desk has not: which one, nobody but the gateway knows.
 ANY_EPOCH: Final = "*"
 # Only what `Chain.name` makes of names that row_checks.py lets pass.
@@ -90,6 +92,14 @@ def list_gaps(connection: Connection, *, now: datetime) -> list[str]:
 def get_highest(connection: Connection, *, instance: str) -> int:
     """Return the highest number seen of a gateway, 0 before the first."""
     highest = select(func.max(CHAIN_LINKS.c.sequence)).where(CHAIN_LINKS.c.instance == instance)
+    return connection.execute(highest).scalar() or 0
+
+
+def get_highest_of(connection: Connection, chain: Chain) -> int:
+    """Return the highest number seen of one epoch of a gateway, 0 before the first."""
+    highest = select(func.max(CHAIN_LINKS.c.sequence)).where(
+        CHAIN_LINKS.c.instance == chain.instance, CHAIN_LINKS.c.epoch == chain.epoch
+    )
     return connection.execute(highest).scalar() or 0
 
 

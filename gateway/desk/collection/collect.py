@@ -12,21 +12,18 @@ from typing import Final
 from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
-from gateway.desk.alarms import list_subjects, raise_alarm
-from gateway.desk.collection.chain import (
-    GAP,
-    NEW_EPOCH,
-    Chain,
-    Link,
-    add_links,
-    get_highest,
-    list_gaps,
-    make_link,
-    note_epoch,
+from gateway.desk.alarms import raise_alarm
+from gateway.desk.collection.chain import Link, add_links, make_link
+from gateway.desk.collection.filing import BY_GATEWAY, file_cases, to_new_case
+from gateway.desk.collection.imported import (
+    find_imported,
+    is_another,
+    link_to_case,
+    list_imported_references,
 )
-from gateway.desk.collection.filing import file_cases
 from gateway.desk.collection.row_checks import KEY_ENDED, Believed, PartnerKey, RowRefusedError, VerifiedRow, check_row
 from gateway.desk.collection.set_aside import find_claim, is_claimed_urgent, keep_row, list_waiting_bytes, resolve_row
+from gateway.desk.collection.standing import check_chains, get_standing
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.paging.pages import queue_page
@@ -45,7 +42,6 @@ MOST_SET_ASIDE_BYTES: Final = 512 * 1024 * 1024
 # The gateway's clock is so far ahead that its key's end means nothing: the report is filed, and somebody asks.
 AHEAD: Final = "received-in-the-future"
 MOST_AHEAD: Final = timedelta(days=1)
-UNKNOWN_INSTANCE: Final = "unknown-gateway"
 # The gateway's own columns no longer fit the statement beside them: somebody changed the row.
 NOT_TAKEN: Final = "acknowledgement-not-taken"
 
@@ -86,7 +82,7 @@ def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progr
     """
     collected = Collected()
     believed = load_believed(desk)
-    status = feed.get_status()
+    status = get_standing(desk, feed)
     after, more, pages = 0, True, 0
     while more:
         page = feed.get_reports(limit=PAGE_ROWS, after=after)
@@ -107,7 +103,7 @@ def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progr
         if more and _is_enough(collected, pages=pages):
             _note(desk, ENDLESS, status)
             break
-    _check_chains(desk, status, collected=collected)
+    collected.gaps, collected.new_epochs = check_chains(desk, status)
     return collected
 
 
@@ -122,7 +118,7 @@ def take_rows(
         collected.known += filed
         verified, known, clashing = _sort_out(connection, [one for one in judged if one.verified is not None])
         kept = _store_refused(connection, [*refused, *clashing], desk=desk, actor=actor, collected=collected)
-        _store_verified(connection, verified, desk=desk)
+        filed_now = _store_verified(connection, verified, desk=desk, actor=actor)
         add_links(connection, _links(judged), now=now)
         _note_ahead(connection, judged, now=now)
         if verified or kept:
@@ -132,11 +128,11 @@ def take_rows(
                 actor=actor,
                 action="collect",
                 subject="feed",
-                detail={"filed": len(verified), "set_aside": kept},
+                detail={"filed": filed_now, "set_aside": kept},
             )
-    collected.filed += len(verified)
+    collected.filed += filed_now
     collected.set_aside += kept
-    collected.known += known
+    collected.known += known + len(verified) - filed_now
     return _claims(judged)
 
 
@@ -148,7 +144,7 @@ def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) ->
     collected = Collected()
     believed = load_believed(desk)
     with desk.store.read() as connection:
-        waiting = list_waiting_bytes(connection)
+        waiting = list_waiting_bytes(connection, channel=BY_GATEWAY)
     for row_id, raw, seen_at in waiting:
         is_accepted = row_id == accept_ended_key
         judged = _judge(
@@ -160,12 +156,12 @@ def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) ->
             verified, known, clashing = _sort_out(connection, [judged])
             if clashing:
                 continue
-            _store_verified(connection, verified, desk=desk)
+            filed_now = _store_verified(connection, verified, desk=desk, actor=actor)
             add_links(connection, _links([judged]), now=desk.clock())
-            resolution = "known" if not verified else "filed-by-word" if is_accepted else "filed"
+            resolution = "known" if not filed_now else "filed-by-word" if is_accepted else "filed"
             resolve_row(connection, row_id, resolution=resolution, actor=actor, now=desk.clock())
-        collected.filed += len(verified)
-        collected.known += known
+        collected.filed += filed_now
+        collected.known += known + len(verified) - filed_now
     return collected
 
 
@@ -176,11 +172,16 @@ def load_believed(desk: Desk) -> Believed:
         receipt_keys = select(VERIFY_KEYS.c.key_id, VERIFY_KEYS.c.instance).where(VERIFY_KEYS.c.instance.is_not(None))
         instances = {row.key_id: str(row.instance) for row in connection.execute(receipt_keys)}
         keys: dict[str, dict[str, PartnerKey]] = {}
-        for table, end in ((FORMER_PARTNER_KEYS, FORMER_PARTNER_KEYS.c.ended_at), (PARTNERS, PARTNERS.c.suspended_at)):
-            columns = (table.c.partner, table.c.key_id, table.c.submission_key, end.label("end"))
-            for row in connection.execute(select(*columns)):
+        for table, end, revoked in (
+            (FORMER_PARTNER_KEYS, FORMER_PARTNER_KEYS.c.ended_at, FORMER_PARTNER_KEYS.c.revoked),
+            (PARTNERS, PARTNERS.c.suspended_at, PARTNERS.c.revoked_at.is_not(None)),
+        ):
+            columns = (table.c.partner, table.c.key_id, table.c.submission_key)
+            for row in connection.execute(select(*columns, end.label("end"), revoked.label("revoked"))):
                 ended_at = None if row.end is None else parse_time(row.end)
-                keys.setdefault(row.partner, {})[row.key_id] = PartnerKey(bytes(row.submission_key), ended_at)
+                keys.setdefault(row.partner, {})[row.key_id] = PartnerKey(
+                    bytes(row.submission_key), ended_at, bool(row.revoked)
+                )
     return Believed(key_set=key_set, instances=instances, submission_keys=keys, vault=desk.load_vault())
 
 
@@ -207,7 +208,9 @@ def _sort_out(connection: Connection, judged: Sequence[_Judged]) -> tuple[list[V
     """Part verified rows into new ones, how many are stored already, and those under a taken id or reference."""
     references = {one.verified.intake.reference for one in judged if one.verified is not None}
     named = set(connection.execute(select(REPORTS.c.reference).where(REPORTS.c.reference.in_(references))).scalars())
+    named |= list_imported_references(connection, references)
     ids = {one.verified.intake.clear.report_id for one in judged if one.verified is not None}
+    imported = find_imported(connection, ids)
     taken: dict[tuple[str, str], bytes] = {
         (row.partner, row.report_id): bytes(row.intake_sha256)
         for row in connection.execute(
@@ -227,7 +230,7 @@ def _sort_out(connection: Connection, judged: Sequence[_Judged]) -> tuple[list[V
                 "Another report has this reference already.", reason="duplicate-reference", priority=clear.priority
             )
             clashing.append(_Judged(one.raw, None, refused))
-        elif holder is None:
+        elif holder is None and not is_another(one.verified, imported=imported):
             taken[clear.partner, clear.report_id] = one.verified.intake_sha256
             named.add(one.verified.intake.reference)
             fresh.append(one.verified)
@@ -259,11 +262,21 @@ def _store_refused(
     return kept
 
 
-def _store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk: Desk) -> None:
+def _store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk: Desk, actor: str) -> int:
+    """Store these rows and return how many became cases: what came as a file before has one."""
+    if not rows:
+        return 0
     now = desk.clock()
-    if rows:
-        connection.execute(insert(REPORTS), [_report_values(row, collected_at=format_time(now)) for row in rows])
-        file_cases(connection, rows, case_ids=[desk.make_id() for _ in rows], now=now)
+    connection.execute(insert(REPORTS), [_report_values(row, collected_at=format_time(now)) for row in rows])
+    imported = find_imported(connection, {row.intake.clear.report_id for row in rows})
+    fresh: list[VerifiedRow] = []
+    for row in rows:
+        if (row.intake.clear.partner, row.intake.clear.report_id) in imported:
+            link_to_case(connection, row, actor=actor, now=now)
+        else:
+            fresh.append(row)
+    file_cases(connection, [to_new_case(row) for row in fresh], case_ids=[desk.make_id() for _ in fresh], now=now)
+    return len(fresh)
 
 
 def _report_values(row: VerifiedRow, *, collected_at: str) -> Mapping[str, object]:
@@ -314,21 +327,6 @@ def _claim(one: _Judged) -> Acknowledgement | None:
     return Acknowledgement(
         intake_sha256=one.verified.intake_sha256.hex(), partner=clear.partner, report_id=clear.report_id
     )
-
-
-def _check_chains(desk: Desk, status: FeedStatus, *, collected: Collected) -> None:
-    now = desk.clock()
-    chain = Chain(status.instance, status.epoch)
-    with desk.store.write() as connection:
-        carded = select(VERIFY_KEYS.c.key_id).where(VERIFY_KEYS.c.instance == status.instance)
-        if connection.execute(carded).first() is None:
-            raise_alarm(connection, UNKNOWN_INSTANCE, status.instance, now=now)
-        note_epoch(connection, chain, now=now)
-        highest = get_highest(connection, instance=status.instance)
-        if highest < status.sequence:
-            raise_alarm(connection, GAP, chain.name(highest + 1, status.sequence), now=now)
-        collected.gaps = list_gaps(connection, now=now)
-        collected.new_epochs = list_subjects(connection, NEW_EPOCH)
 
 
 def _is_enough(collected: Collected, *, pages: int) -> bool:

@@ -1,4 +1,4 @@
-"""Files each verified report as a case, in the transaction that stores the report.
+"""Files each verified report as a case, in the transaction that stores the report, however it came.
 
 Never keeps what the report says: the case gets codes, days and yes or no; the words stay in the envelope.
 """
@@ -11,11 +11,13 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
+from gateway.desk.collection.joining import Earlier, find_earlier, find_request, settle_cases
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent, VerifiedRow
 from gateway.desk.paging.pages import queue_page
 from gateway.desk.post_room.queue import queue_notes
+from gateway.desk.store.evidence_tables import NAMED_EVIDENCE
 from gateway.desk.store.schema import CASES, PARTNERS
-from partner_sdk.report import list_given
+from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.placement import find_owner
 from partner_sdk.wire.public_codes import MEETS_SOON, YES, is_flagged, is_from_grown_up
@@ -25,39 +27,90 @@ from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 # What a partner says of harm that is near, whatever it says of the child.
 _SIGNS_OF_DANGER: Final = frozenset({"threat_to_life", "self_harm", "meeting_soon", "ongoing_abuse"})
 
+# How a report came to the desk.
+BY_GATEWAY: Final = "gateway"
+BY_FILE: Final = "file"
+
 
 @dataclass(frozen=True, slots=True)
-class _First:
-    """What an addition takes over from the report that it adds to."""
+class NewCase:
+    """A verified report that becomes a case. `content` is in memory only."""
 
-    cluster: str
-    priority: str
+    clear: ClearFields
+    content: SealedContent
+    reference: str
+    received_at: str
+    door: str
+    placement: str | None
+    channel: str
 
 
-def file_cases(connection: Connection, rows: Sequence[VerifiedRow], *, case_ids: Sequence[str], now: datetime) -> None:
+def to_new_case(row: VerifiedRow) -> NewCase:
+    """Return what becomes a case of a row of the feed."""
+    intake = row.intake
+    return NewCase(
+        clear=intake.clear,
+        content=row.content,
+        reference=intake.reference,
+        received_at=intake.received_at,
+        door=intake.door,
+        placement=intake.placement,
+        channel=BY_GATEWAY,
+    )
+
+
+def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Sequence[str], now: datetime) -> None:
     """Make a case for each verified report, and queue its note and its page, in the transaction that stores them."""
     partners = _list_partner_ids(connection)
-    values: list[Mapping[str, object]] = []
-    firsts: dict[tuple[str, str], _First] = {}
+    values: list[dict[str, object]] = []
+    known: dict[tuple[str, str], Earlier] = {}
     for row, case_id in zip(rows, case_ids, strict=True):
-        clear = row.intake.clear
+        clear = row.clear
+        request_id = find_request(connection, clear, row.content)
         # A supplement may come in the same batch as the report that it belongs to, before either is in the table.
-        first = firsts.get((clear.partner, clear.earlier_reference or "")) or _find_first(connection, clear)
-        case = _make_case(row, case_id=case_id, first=first, partners=partners, now=now)
-        firsts[clear.partner, row.intake.reference] = _First(str(case["cluster_id"]), str(case["priority"]))
+        earlier = known.get((clear.partner, clear.earlier_reference or "")) or find_earlier(
+            connection, clear, request_id=request_id
+        )
+        case = _make_case(row, case_id=case_id, earlier=earlier, partners=partners, now=now)
+        case["answers_request"] = request_id
+        known[clear.partner, row.reference] = Earlier(
+            str(case["joined_to"] or case_id), str(case["cluster_id"]), str(case["priority"])
+        )
         values.append(case)
     if not values:
         return
     connection.execute(insert(CASES), values)
+    settle_cases(connection, values)
+    _note_named_evidence(connection, rows)
     reports = zip(case_ids, (row.content for row in rows), strict=True)
     queue_notes(connection, {case: report for case, report in reports if isinstance(report, PublicReport)}, now=now)
     queue_page(connection, count=sum(map(_is_urgent, values)), now=now)
 
 
+def _note_named_evidence(connection: Connection, rows: Sequence[NewCase]) -> None:
+    """Note which evidence these reports name, and the digest that they seal with it: that alone is fetched."""
+    named = []
+    for row in rows:
+        sealed = row.content.evidence if isinstance(row.content, SealedIndustryReport) else ()
+        digests = {one.evidence_id: one.digest for one in sealed if one.digest is not None}
+        for evidence_id in row.clear.evidence_ids:
+            digest = digests.get(evidence_id)
+            named.append(
+                {
+                    "partner": row.clear.partner,
+                    "evidence_id": evidence_id,
+                    "report_id": row.clear.report_id,
+                    "digest": None if digest is None else bytes.fromhex(digest),
+                }
+            )
+    if named:
+        connection.execute(insert(NAMED_EVIDENCE).prefix_with("OR IGNORE"), named)
+
+
 def _make_case(
-    row: VerifiedRow, *, case_id: str, first: _First | None, partners: frozenset[str], now: datetime
-) -> Mapping[str, object]:
-    clear, content = row.intake.clear, row.content
+    row: NewCase, *, case_id: str, earlier: Earlier | None, partners: frozenset[str], now: datetime
+) -> dict[str, object]:
+    clear, content = row.clear, row.content
     public = content if isinstance(content, PublicReport) else None
     return {
         "case_id": case_id,
@@ -65,16 +118,16 @@ def _make_case(
         "partner": clear.partner,
         "provider": _find_provider(row, partners=partners),
         "report_id": clear.report_id,
-        "reference": row.intake.reference,
-        "door": row.intake.door,
-        "placement": row.intake.placement,
+        "reference": row.reference,
+        "door": row.door,
+        "placement": row.placement,
         # Who adds two words to an urgent report has not become less urgent.
-        "priority": clear.priority if first is None else min(clear.priority, first.priority, key=PRIORITIES.index),
-        "received_at": row.intake.received_at,
+        "priority": clear.priority if earlier is None else min(clear.priority, earlier.priority, key=PRIORITIES.index),
+        "received_at": row.received_at,
         "collected_at": format_time(now),
         "danger": _is_in_danger(content),
         "reply_owed": public is not None and not is_from_grown_up(public),
-        "cluster_id": case_id if first is None else first.cluster,
+        "cluster_id": case_id if earlier is None else earlier.cluster,
         "synthetic": False,
         "reply_by": None if public is None else public.reply_by,
         "region": (public.region or None) if public is not None else None,
@@ -84,6 +137,10 @@ def _make_case(
         "meeting_soon": public is not None and public.meeting.when in MEETS_SOON,
         "adds_to": clear.earlier_reference,
         "reply_key_sha256": None if public is None else _hash_reply_key(public.reply_key),
+        "channel": row.channel,
+        "report_kind": clear.kind,
+        # What the public adds stays a case of its own: nothing but a return code proves that it is the same person.
+        "joined_to": None if earlier is None or public is not None else earlier.first_id,
     }
 
 
@@ -98,29 +155,15 @@ def _is_in_danger(content: SealedContent) -> bool:
     return any(child.at_risk_now == YES for child in children) or not _SIGNS_OF_DANGER.isdisjoint(signs)
 
 
-def _find_provider(row: VerifiedRow, *, partners: frozenset[str]) -> str | None:
-    if row.intake.clear.partner != PUBLIC_SENDER:
-        return row.intake.clear.partner
-    return find_owner(row.intake.placement, partners=partners)
+def _find_provider(row: NewCase, *, partners: frozenset[str]) -> str | None:
+    if row.clear.partner != PUBLIC_SENDER:
+        return row.clear.partner
+    return find_owner(row.placement, partners=partners)
 
 
 def _hash_reply_key(reply_key: str | None) -> str | None:
     # A hash of a public key tells nothing: it is there to be compared (docs/decisions/0016).
     return None if reply_key is None else hashlib.sha256(reply_key.encode()).hexdigest()
-
-
-def _find_first(connection: Connection, clear: ClearFields) -> _First | None:
-    # A supplement belongs to the sender's own earlier report, never to anyone else's.
-    if clear.earlier_reference is None:
-        return None
-    row = connection.execute(
-        select(CASES.c.case_id, CASES.c.cluster_id, CASES.c.priority).where(
-            CASES.c.environment == clear.environment,
-            CASES.c.partner == clear.partner,
-            CASES.c.reference == clear.earlier_reference,
-        )
-    ).first()
-    return None if row is None else _First(row.cluster_id or row.case_id, row.priority)
 
 
 def _list_partner_ids(connection: Connection) -> frozenset[str]:

@@ -33,6 +33,7 @@ from partner_sdk.wire.statements import parse_statement
 from partner_sdk.wire.submission import (
     PUBLIC_SENDER,
     ClearFields,
+    SubmissionStatement,
     check_clear_fields,
     clear_fields_of,
     open_submission,
@@ -90,14 +91,17 @@ class RowRefusedError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class PartnerKey:
-    """A partner's submission key; `ended_at` is when it was suspended or replaced."""
+    """A partner's submission key; `ended_at` is when it was suspended or replaced, or `is_revoked` as stolen."""
 
     public_key: bytes
     ended_at: datetime | None = None
+    is_revoked: bool = False
 
     def covers(self, seen_at: datetime) -> bool:
-        """Return whether a row that the desk first saw then may be filed under this key."""
-        return self.ended_at is None or seen_at < self.ended_at + KEY_ENDED_GRACE
+        """Return whether a row that the desk first saw then may be filed under this key; a stolen one has no grace."""
+        if self.ended_at is None:
+            return True
+        return seen_at < self.ended_at + (timedelta(0) if self.is_revoked else KEY_ENDED_GRACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ def check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetim
             _check_submission(
                 submission_raw, intake=intake, envelope_raw=envelope_raw, believed=believed, seen_at=seen_at or now
             )
-        content = _open_content(envelope_raw, clear=clear, believed=believed)
+        content = open_content(envelope_raw, clear=clear, believed=believed)
         _check_content(content, intake=intake)
     except RowRefusedError as error:
         error.intake = intake  # the chain has seen this link, whatever else is wrong
@@ -242,24 +246,35 @@ def _check_submission(
     if hashlib.sha256(raw).hexdigest() != intake.submission_sha256:
         raise RowRefusedError("The submission is not the one that was taken in.", reason="submission-mismatch")
     keys = believed.submission_keys.get(intake.clear.partner, {})
+    submission = open_partners_submission(raw, keys=keys, envelope_raw=envelope_raw)
+    check_same(clear_fields_of(submission), intake.clear, whose="submission and the intake statement")
+    check_key_covers(raw, keys=keys, seen_at=seen_at, priority=intake.clear.priority)
+
+
+def open_partners_submission(raw: bytes, *, keys: Mapping[str, PartnerKey], envelope_raw: bytes) -> SubmissionStatement:
+    """Return the statement if one of a partner's keys signed it for this envelope, or raise `RowRefusedError`."""
     raw_keys = {key_id: key.public_key for key_id, key in keys.items()}
     try:
-        submission = open_submission(raw, keys=raw_keys, envelope=envelope_raw)
+        return open_submission(raw, keys=raw_keys, envelope=envelope_raw)
     except StatementError as error:
         raise RowRefusedError(
             f"The submission is not the partner's: {error}", reason="submission-not-genuine"
         ) from None
-    _check_same(clear_fields_of(submission), intake.clear, whose="submission")
+
+
+def check_key_covers(raw: bytes, *, keys: Mapping[str, PartnerKey], seen_at: datetime, priority: str) -> None:
+    """Raise `RowRefusedError` (`key-ended`) where a submission's key had ended before the desk first saw it."""
     (signature,) = parse_statement(raw).signatures
     if not keys[signature.keyid].covers(seen_at):
         raise RowRefusedError(
             "The submission is signed with a key that had ended before this desk saw it.",
             reason=KEY_ENDED,
-            priority=intake.clear.priority,
+            priority=priority,
         )
 
 
-def _open_content(envelope_raw: bytes, *, clear: ClearFields, believed: Believed) -> SealedContent:
+def open_content(envelope_raw: bytes, *, clear: ClearFields, believed: Believed) -> SealedContent:
+    """Open an envelope in the context of its clear fields and read it; raises `OpeningError`, `RowRefusedError`."""
     plain = believed.vault.open_report(Envelope.parse(envelope_raw), context=report_context(clear))
     try:
         return parse_public_report(plain) if clear.partner == PUBLIC_SENDER else parse_sealed_report(plain)
@@ -270,7 +285,7 @@ def _open_content(envelope_raw: bytes, *, clear: ClearFields, believed: Believed
 
 
 def _check_content(content: SealedContent, *, intake: IntakeStatement) -> None:
-    _check_same(content.clear, intake.clear, whose="sealed report")
+    check_same(content.clear, intake.clear, whose="sealed report and the intake statement")
     if isinstance(content, PublicReport) and content.placement != intake.placement:
         raise RowRefusedError(
             "The place of the button differs between the sealed report and the intake statement.",
@@ -279,12 +294,13 @@ def _check_content(content: SealedContent, *, intake: IntakeStatement) -> None:
         )
 
 
-def _check_same(inner: ClearFields, outer: ClearFields, *, whose: str) -> None:
+def check_same(inner: ClearFields, outer: ClearFields, *, whose: str) -> None:
+    """Raise `RowRefusedError` (`clear-fields-mismatch`) unless two say the same; the higher priority counts."""
     if inner == outer:
         return
     names = [name for name in ClearFields.__struct_fields__ if getattr(inner, name) != getattr(outer, name)]
     raise RowRefusedError(
-        f"The {whose} and the intake statement differ in: {', '.join(names)}.",
+        f"The {whose} differ in: {', '.join(names)}.",
         reason="clear-fields-mismatch",
         priority=min(inner.priority, outer.priority),
     )

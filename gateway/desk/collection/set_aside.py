@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
+from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.row_checks import ALARMING_REASONS, MAX_ROW_BYTES, PRIORITIES, RowRefusedError
 from gateway.desk.store.schema import SET_ASIDE
 from partner_sdk.errors import FormatError, ReportAbuseError
@@ -43,24 +44,50 @@ class SetAsideRow:
     set_aside_at: str
     resolved_at: str | None
     resolution: str | None
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a row says of itself: not believed, only good for finding it again."""
+
+    partner: str | None = None
+    report_id: str | None = None
+    intake_sha256: bytes | None = None
 
 
 def keep_row(connection: Connection, raw: bytes, refused: RowRefusedError, *, actor: str, now: datetime) -> bool:
-    """Keep a refused row with its reason; False when these very bytes are kept already."""
+    """Keep a refused row of the feed with its reason; False when these very bytes are kept already."""
+    found = find_claim(raw)
+    claim = Claim() if found is None else Claim(found.partner, found.report_id, bytes.fromhex(found.intake_sha256))
+    return keep_bytes(connection, raw, refused, claim=claim, channel=BY_GATEWAY, actor=actor, now=now)
+
+
+def keep_bytes(
+    connection: Connection,
+    raw: bytes,
+    refused: RowRefusedError,
+    *,
+    claim: Claim,
+    channel: str,
+    actor: str,
+    now: datetime,
+) -> bool:
+    """Keep what was refused, however it came, with its reason; False when these very bytes are kept already."""
     row_sha256 = hashlib.sha256(raw).digest()
     if connection.execute(select(SET_ASIDE.c.id).where(SET_ASIDE.c.row_sha256 == row_sha256)).first() is not None:
         return False
-    claim = find_claim(raw)
     connection.execute(
         insert(SET_ASIDE).values(
             row_sha256=row_sha256,
             reason=refused.reason,
             alarmed=refused.reason in ALARMING_REASONS,
             priority=refused.priority,
-            claimed_partner=claim.partner if claim else None,
-            claimed_report_id=claim.report_id if claim else None,
-            intake_sha256=bytes.fromhex(claim.intake_sha256) if claim else None,
+            claimed_partner=claim.partner,
+            claimed_report_id=claim.report_id,
+            intake_sha256=claim.intake_sha256,
             row=raw,
+            channel=channel,
             set_aside_at=format_time(now),
         )
     )
@@ -105,11 +132,11 @@ def list_set_aside(connection: Connection, *, with_resolved: bool = False) -> li
     return [_to_row(row) for row in connection.execute(query)]
 
 
-def list_waiting_bytes(connection: Connection) -> Sequence[tuple[int, bytes, str]]:
-    """Return the rows that wait, byte for byte, to be judged again, and when this desk first saw each."""
+def list_waiting_bytes(connection: Connection, *, channel: str) -> Sequence[tuple[int, bytes, str]]:
+    """Return what waits and came this way, byte for byte, to be judged again, and when this desk first saw each."""
     rows = connection.execute(
         select(SET_ASIDE.c.id, SET_ASIDE.c.row, SET_ASIDE.c.set_aside_at)
-        .where(SET_ASIDE.c.resolved_at.is_(None))
+        .where(SET_ASIDE.c.resolved_at.is_(None), SET_ASIDE.c.channel == channel)
         .order_by(SET_ASIDE.c.id)
     )
     return [(row.id, bytes(row.row), row.set_aside_at) for row in rows]
@@ -157,4 +184,5 @@ def _to_row(row: Row[Any]) -> SetAsideRow:
         set_aside_at=row.set_aside_at,
         resolved_at=row.resolved_at,
         resolution=row.resolution,
+        channel=row.channel,
     )

@@ -1,4 +1,4 @@
-"""Commands about cases: list, show, close; what writes a reply is in case_reply.py."""
+"""Commands about cases: list, show, close. case_reply.py has `case reply`, case_questions.py what goes to partners."""
 
 import argparse
 from dataclasses import asdict
@@ -17,16 +17,28 @@ from gateway.desk.casework.case_codes import (
     WEAKNESSES,
     YES_NO,
 )
-from gateway.desk.casework.cases import CaseRow, list_cases
+from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.closing import Assessment, Closing, check_closing, close_case
+from gateway.desk.casework.joined_reports import open_whole_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.promised_days import count_days_late, get_uk_day, spell_lateness
-from gateway.desk.commands import case_reply
+from gateway.desk.casework.queue import list_queue
+from gateway.desk.collection.filing import BY_FILE
+from gateway.desk.commands import case_questions, case_reply
+from gateway.desk.commands.case_partner import (
+    ListMarks,
+    find_marks,
+    list_partner_json,
+    say_partner_case,
+    spell_content,
+)
 from gateway.desk.commands.contact_lines import list_said_doubts, say_contact, say_typed
 from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.views.content import make_sections
+from gateway.desk.views.partner_case import make_partner_case
 from gateway.desk.views.report_words import PUBLIC_WORDS
-from gateway.desk.wiring import open_desk
+from gateway.desk.wiring import Desk, open_desk
+from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.public_codes import NOT_UK
 
 _COLUMNS: Final = "{:4} {:18} {:20} {:9} {:20} {}"
@@ -38,23 +50,29 @@ def run_list(parsed: argparse.Namespace) -> int:
     desk = open_desk(parsed.state)
     today = get_uk_day(desk.clock())
     with desk.store.read() as connection:
-        cases = list_cases(connection, state="all" if parsed.all else "open")
+        cases = list_queue(connection, state="all" if parsed.all else "open")
+    marks = find_marks(desk, cases)
     if parsed.json:
-        print_json({"cases": [asdict(case) for case in cases]})
+        print_json({"cases": [asdict(case) | marks.as_json(case) for case in cases]})
         return DONE
     if cases:
         say(_HEADER)
     for case in cases:
-        say(_line(case, days_late=count_days_late(case, today=today)))
+        say(_line(case, marks=marks, days_late=count_days_late(case, today=today)))
     if not cases:
         say("No case is open.")
     return DONE
 
 
 def run_show(parsed: argparse.Namespace) -> int:
-    """Open the report of a case and print it for you to read; that you did is noted in the audit log."""
+    """Open the report of a case and print it for you to read; that you did is noted in the audit log.
+
+    What its sender added, corrected or took back is opened and printed with it, the first report first.
+    """
     desk, actor = open_desk(parsed.state), get_actor(parsed)
     opened = open_case(desk, parsed.case, actor=actor)
+    if isinstance(opened.content, SealedIndustryReport):
+        return _show_partners(desk, opened.case, opened.content, as_json=parsed.json, actor=actor)
     if parsed.json:
         doubts = list_said_doubts(desk, opened, actor=actor)
         print_json({"case": asdict(opened.case), "doubts": doubts, "report": msgspec.to_builtins(opened.content)})
@@ -69,6 +87,18 @@ def run_show(parsed: argparse.Namespace) -> int:
             # The key of the return code is 1,600 letters that nobody reads.
             if line.text and line.title != PUBLIC_WORDS["reply_key"]:
                 say_typed(line.title, line.text)
+    return DONE
+
+
+def _show_partners(desk: Desk, case: CaseRow, content: SealedIndustryReport, *, as_json: bool, actor: str) -> int:
+    reports = open_whole_case(desk, case, content, actor=actor)
+    partner = make_partner_case(desk, case, reports)
+    if as_json:
+        print_json({"case": asdict(case), "report": spell_content(content)} | list_partner_json(partner, reports))
+        return DONE
+    say(_HEADER)
+    say(_line(case, marks=find_marks(desk, [case])))
+    say_partner_case(partner)
     return DONE
 
 
@@ -103,12 +133,13 @@ def run_close(parsed: argparse.Namespace) -> int:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "case", summary="Cases: list, show, reply, close.")
+    group = add_group(commands, "case", summary="Cases: list, show, reply, ask, outcome, close.")
     listed = add_command(group, "list", run=run_list, example="--json", group="case")
     listed.add_argument("--all", action="store_true", help="also cases that are closed")
     show = add_command(group, "show", run=run_show, example="K7QF-2M9TX-D", group="case")
     show.add_argument("case", metavar="CASE", help="its reference or case id")
     case_reply.add_command_to(group)
+    case_questions.add_commands_to(group)
     close = add_command(
         group,
         "close",
@@ -139,8 +170,8 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     close.add_argument("--release-outcome", action="store_true", help="tell the partner whose own report it is")
 
 
-def _line(case: CaseRow, *, days_late: int = 0) -> str:
-    marks = [
+def _line(case: CaseRow, *, marks: ListMarks | None = None, days_late: int = 0) -> str:
+    words = [
         word
         for word, is_set in (
             ("DANGER", case.danger),
@@ -151,10 +182,14 @@ def _line(case: CaseRow, *, days_late: int = 0) -> str:
             ("OUTSIDE THE UK", case.region == NOT_UK),
             ("SYNTHETIC", case.synthetic),
             ("NOT A REPORT", case.environment == "sandbox"),
+            ("CAME AS A FILE", case.channel == BY_FILE),
             (f"ADDS TO {case.adds_to}", case.adds_to is not None),
             ("closed", case.closed_at is not None),
         )
         if is_set
     ]
-    columns = (case.priority, case.reference, case.received_at, case.door, case.provider or "-")
-    return _COLUMNS.format(*columns, ", ".join(marks)).rstrip()
+    if marks is not None:
+        words += marks.list_marks(case)
+    came_by = case.door if marks is None else marks.name_source(case)
+    columns = (case.priority, case.reference, case.received_at, came_by, case.provider or "-")
+    return _COLUMNS.format(*columns, ", ".join(words)).rstrip()

@@ -8,8 +8,11 @@ from typing import Final, TypeVar
 
 from gateway.desk.alarms import clear_alarm, list_alarms
 from gateway.desk.collection.collect import Collected, collect_reports, try_again
+from gateway.desk.collection.filing import BY_FILE
+from gateway.desk.collection.importing import try_imports_again
 from gateway.desk.collection.reconcile import Reconciled, reconcile
 from gateway.desk.collection.set_aside import RESOLUTIONS, list_set_aside, resolve_row
+from gateway.desk.commands.evidence import tell_evidence
 from gateway.desk.commands.frame import (
     DONE,
     LOOK,
@@ -25,10 +28,20 @@ from gateway.desk.commands.frame import (
     show_progress,
 )
 from gateway.desk.commands.keep_going import keep_going, stop_on_signal
+from gateway.desk.commands.partner_words import (
+    NO_CHANGES,
+    NO_ENROLMENTS,
+    list_refused,
+    tell_changes,
+    tell_enrolments,
+)
 from gateway.desk.commands.post import send_what_waits
 from gateway.desk.config import DeskPaths, load_config
+from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
+from gateway.desk.keyring.signing_keys import finish_rotations
+from gateway.desk.partnership.account_changes import ChangesTaken, collect_account_changes
+from gateway.desk.partnership.enrolments import EnrolmentsTaken, collect_enrolments
 from gateway.desk.partnership.mailbox_post import post_waiting
-from gateway.desk.partnership.partners import EnrolmentsTaken, collect_enrolments
 from gateway.desk.partnership.stages import send_stages
 from gateway.desk.return_post.sending import send_replies
 from gateway.desk.unexpected import describe_unexpected
@@ -39,21 +52,14 @@ T = TypeVar("T")
 
 # An urgent report must not lie at the gateway for longer than anyone would call soon.
 LONGEST_PAUSE_SECONDS: Final = 3600
-
-NO_ENROLMENTS: Final = EnrolmentsTaken((), {})
-
-WHAT_TO_DO: Final = {
-    "key-in-use": "the partner answered with the keys of an earlier enrolment; it must enrol into a new folder, "
-    "with a new invitation",
-    "invitation-used": "this invitation was answered before; ask the partner whether both answers are its own",
-    "invitation-expired": "the partner answered after the invitation's last day; write it a new one",
-    "unknown-invitation": "this desk never wrote that invitation; ask the gateway's operator where it came from",
-}
-WHAT_ELSE_TO_DO: Final = "the answer did not pass the checks; write the partner a new invitation"
+# With --every, evidence gets so much of each round: what is not fetched by then is fetched in the next ones.
+EVIDENCE_SECONDS: Final = 30.0
 
 
 def run_collect(parsed: argparse.Namespace) -> int:
     """Collect reports and enrolments from the gateway, and send what waits: for it, for partners, notes and pages.
+
+    Evidence comes last, still sealed: with --every for a while in each round.
 
     What does not verify or open is set aside and kept, and the rest goes on. Exit code 1 says that a row was set aside,
     an enrolment was refused, a gap or a new epoch of the gateway's chain is open, --reconcile found a difference, or a
@@ -86,15 +92,21 @@ def _collect_once(parsed: argparse.Namespace) -> int:
     taken = _take(desk, parsed, actor=actor, steps=steps)
     # A gateway that does not answer must not keep back the page or the notes of what is here already.
     sent = send_what_waits(desk)
+    # Last, and for a while only: no report and no page waits for a film.
+    seconds = None if parsed.every is None else EVIDENCE_SECONDS
+    evidence = steps.take(
+        lambda: collect_evidence(desk, desk.make_feed(), actor=actor, seconds=seconds), otherwise=EvidenceCollected()
+    )
     if steps.error is not None:
         sent.tell(to=sys.stderr)
         raise steps.error
-    is_well = taken.is_well and sent.is_well
+    is_well = taken.is_well and sent.is_well and evidence.is_well
     if parsed.json:
-        print_json(taken.as_json() | sent.as_json())
+        print_json(taken.as_json() | sent.as_json() | {"evidence": asdict(evidence)})
     else:
         taken.tell(parsed)
         sent.tell()
+        tell_evidence(evidence)
     return DONE if is_well else LOOK
 
 
@@ -126,6 +138,7 @@ class _Taken:
 
     collected: Collected
     enrolments: EnrolmentsTaken
+    changes: ChangesTaken
     stages: int
     messages: int
     replies: int
@@ -135,7 +148,8 @@ class _Taken:
     def is_well(self) -> bool:
         """Whether nothing of it waits for a person."""
         collected = self.collected
-        return not (collected.set_aside or collected.gaps or collected.new_epochs or self.enrolments.refused) and (
+        refused = self.enrolments.refused or self.changes.refused
+        return not (collected.set_aside or collected.gaps or collected.new_epochs or refused) and (
             self.reconciled is None or self.reconciled.is_even
         )
 
@@ -143,10 +157,9 @@ class _Taken:
         """Return counts, names and codes."""
         collected, enrolments = self.collected, self.enrolments
         return {
-            "enrolments_refused": [
-                {"count": count, "partner": partner, "reason": reason}
-                for (partner, reason), count in enrolments.refused.items()
-            ],
+            "account_changes_refused": list_refused(self.changes.refused),
+            "account_changes_waiting": [asdict(change) for change in self.changes.waiting],
+            "enrolments_refused": list_refused(enrolments.refused),
             "enrolments_waiting": list(enrolments.waiting),
             "filed": collected.filed,
             "gaps": collected.gaps,
@@ -163,18 +176,18 @@ class _Taken:
     def tell(self, parsed: argparse.Namespace) -> None:
         """Print what came, and what a person has to look at."""
         _tell_collected(self.collected)
-        for partner in self.enrolments.waiting:
-            say(f"{partner} has enrolled and waits: report-abuse-desk partner approve --state {parsed.state} {partner}")
-        for (partner, reason), count in self.enrolments.refused.items():
-            say(f"REFUSED: {count} enrolment(s) of {partner}. {reason}: {WHAT_TO_DO.get(reason, WHAT_ELSE_TO_DO)}.")
+        tell_enrolments(self.enrolments, parsed)
+        tell_changes(self.changes)
         if self.reconciled is not None:
             _tell_reconciled(self.reconciled)
 
 
 def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) -> _Taken:
+    # The gateway may have a new pin since the last run.
+    steps.take(lambda: len(finish_rotations(desk, actor=actor)), otherwise=0)
     feed = steps.take(desk.make_feed, otherwise=None)
     if feed is None:
-        return _Taken(Collected(), NO_ENROLMENTS, stages=0, messages=0, replies=0, reconciled=None)
+        return _Taken(Collected(), NO_ENROLMENTS, NO_CHANGES, stages=0, messages=0, replies=0, reconciled=None)
     collected = steps.take(
         lambda: collect_reports(desk, feed, actor=actor, progress=show_progress), otherwise=Collected()
     )
@@ -182,6 +195,7 @@ def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) 
     return _Taken(
         collected=collected,
         enrolments=steps.take(lambda: collect_enrolments(desk, feed, actor=actor), otherwise=NO_ENROLMENTS),
+        changes=steps.take(lambda: collect_account_changes(desk, feed, actor=actor), otherwise=NO_CHANGES),
         stages=steps.take(lambda: send_stages(desk), otherwise=0),
         messages=steps.take(lambda: post_waiting(desk, feed), otherwise=0),
         replies=steps.take(lambda: send_replies(desk, feed), otherwise=0),
@@ -199,7 +213,8 @@ def run_set_aside_list(parsed: argparse.Namespace) -> int:
     for row in rows:
         claim = f"{row.claimed_partner or '?'} {row.claimed_report_id or '?'}"
         alarm = "ALARM" if row.alarmed else ""
-        say(f"{row.id:5} {row.priority} {alarm:5} {row.reason:24} {row.set_aside_at} claims to be {claim}")
+        way = ", came as a file" if row.channel == BY_FILE else ""
+        say(f"{row.id:5} {row.priority} {alarm:5} {row.reason:24} {row.set_aside_at} claims to be {claim}{way}")
     if not rows:
         say("Nothing is set aside.")
     return DONE
@@ -211,14 +226,19 @@ def run_set_aside_retry(parsed: argparse.Namespace) -> int:
     A row whose partner's key had ended stays, until the partner has confirmed by another way that it sent it: then
     --accept-ended-key files it.
     """
-    desk = open_desk(parsed.state)
-    collected = try_again(desk, actor=get_actor(parsed), accept_ended_key=parsed.accept_ended_key)
+    desk, accepted = open_desk(parsed.state), parsed.accept_ended_key
+    collected = try_again(desk, actor=get_actor(parsed), accept_ended_key=accepted)
+    imported = try_imports_again(desk, actor=get_actor(parsed), accept_ended_key=accepted)
+    collected.filed += sum(one.state == "filed" for one in imported)
+    collected.known += sum(one.state == "known" for one in imported)
     with desk.store.read() as connection:
         waiting = len(list_set_aside(connection))
     if parsed.json:
         print_json({"filed": collected.filed, "known": collected.known, "waiting": waiting})
     else:
         say(f"{collected.filed} filed now, {collected.known} known already, {waiting} still set aside.")
+        if imported:
+            say(f"{len(imported)} of them came as files: run `import` with each file again for its receipt.")
     return DONE
 
 

@@ -1,29 +1,24 @@
-"""Commands about partners: invite, list, approve, suspend."""
+"""Commands about partners: invite, list, approve, suspend, revoke a key."""
 
 import argparse
 from dataclasses import asdict
 from pathlib import Path
 
+from gateway.desk.commands import partner_changes
 from gateway.desk.commands.frame import (
     DONE,
-    TRY_AGAIN,
     Commands,
     add_command,
     add_group,
-    complain,
     get_actor,
     print_json,
     say,
 )
-from gateway.desk.keyring.publication import publish
-from gateway.desk.partnership.partners import (
-    approve_partner,
-    invite_partner,
-    list_partners,
-    publish_invitations,
-    suspend_partner,
-    write_invitation,
-)
+from gateway.desk.commands.publishing import publish_later, publish_register
+from gateway.desk.partnership.approval import approve_partner
+from gateway.desk.partnership.invitations import invite_partner, publish_invitations, write_invitation
+from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
+from gateway.desk.partnership.partners import PARTNER_TYPES, list_partners
 from gateway.desk.wiring import open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 
@@ -40,6 +35,8 @@ def run_invite(parsed: argparse.Namespace) -> int:
         name=parsed.name,
         origin=parsed.origin or desk.config.gateway_origin,
         actor=get_actor(parsed),
+        type=parsed.type,
+        country=parsed.country,
     )
     write_invitation(parsed.out, invitation)
     if not parsed.json:
@@ -48,7 +45,7 @@ def run_invite(parsed: argparse.Namespace) -> int:
     try:
         publish_invitations(desk, desk.make_feed())
     except (TransportError, UnavailableError) as error:
-        return _publish_later(error, done=f"The invitation is written to {parsed.out}")
+        return publish_later(error, done=f"The invitation is written to {parsed.out}")
     if parsed.json:
         print_json(
             {
@@ -70,7 +67,9 @@ def run_list(parsed: argparse.Namespace) -> int:
         return DONE
     for row in rows:
         key = f"submission key {row.key_id}" if row.key_id else "-"
-        say(f"{row.state:10} {row.partner:24} {key:31} {row.since}  {row.name}")
+        kind = row.type if row.country is None else f"{row.type} {row.country}"
+        waits = f"  {row.changes} change(s) wait: see `partner changes`" if row.changes else ""
+        say(f"{row.state:10} {row.partner:24} {kind:19} {key:31} {row.since}  {row.name}{waits}")
     if not rows:
         say("There is no partner yet. `partner invite` makes the first one.")
     return DONE
@@ -82,7 +81,7 @@ def run_approve(parsed: argparse.Namespace) -> int:
     approve_partner(desk, partner=parsed.partner, actor=actor)
     if not parsed.json:
         say(f"{parsed.partner} is approved.")
-    return _publish_register(parsed, done=f"{parsed.partner} is approved")
+    return publish_register(parsed, done=f"{parsed.partner} is approved")
 
 
 def run_suspend(parsed: argparse.Namespace) -> int:
@@ -90,24 +89,20 @@ def run_suspend(parsed: argparse.Namespace) -> int:
     suspend_partner(open_desk(parsed.state), partner=parsed.partner, actor=get_actor(parsed))
     if not parsed.json:
         say(f"{parsed.partner} is suspended.")
-    return _publish_register(parsed, done=f"{parsed.partner} is suspended")
+    return publish_register(parsed, done=f"{parsed.partner} is suspended")
 
 
-def _publish_register(parsed: argparse.Namespace, *, done: str) -> int:
-    try:
-        published = publish(open_desk(parsed.state), actor=get_actor(parsed))
-    except (TransportError, UnavailableError) as error:
-        return _publish_later(error, done=done)
-    if parsed.json:
-        print_json({"partner": parsed.partner, "register_serial": published.register.serial})
-    else:
-        say(f"The gateway has register serial {published.register.serial}.")
-    return DONE
+def run_revoke_key(parsed: argparse.Namespace) -> int:
+    """End the key of a partner that was lost or stolen, at once and without any grace, and publish the register.
 
-
-def _publish_later(error: Exception, *, done: str) -> int:
-    # Running the same command again would be refused: it is done here, and only the gateway does not know.
-    return complain(f"{error} {done}; the gateway hears of it with the next `publish`.", code=TRY_AGAIN)
+    Without --key all keys of the partner end: invite it again under the same id, and its reports stay its own. What
+    the gateway took in before and this desk has not seen yet is set aside; ask the partner, then file it with
+    `set-aside retry --accept-ended-key`.
+    """
+    ended = revoke_key(open_desk(parsed.state), partner=parsed.partner, key_id=parsed.key, actor=get_actor(parsed))
+    if not parsed.json:
+        say(f"Ended for {parsed.partner}: {', '.join(ended)}.")
+    return publish_register(parsed, done=f"The keys of {parsed.partner} are revoked")
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -123,8 +118,16 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     invite.add_argument("name", metavar="NAME", help="the partner's name, as people know it")
     invite.add_argument("--partner", required=True, metavar="ID", help="its id: a-z, 0-9 and hyphens, for good")
     invite.add_argument("--origin", metavar="URL", help="where it reaches the gateway (default: as in desk.toml)")
+    invite.add_argument(
+        "--type", choices=PARTNER_TYPES, help="what it is (default: as before, or a service if it is new)"
+    )
+    invite.add_argument("--country", metavar="CODE", help="the country of an agency, like GB")
     invite.add_argument("--out", type=Path, required=True, metavar="FILE", help="the invitation file to write")
     add_command(group, "list", run=run_list, example="--json", group="partner")
     for name, run in (("approve", run_approve), ("suspend", run_suspend)):
         command = add_command(group, name, run=run, example="example-chat", group="partner")
         command.add_argument("partner", metavar="ID", help="the partner's id")
+    revoke = add_command(group, "revoke-key", run=run_revoke_key, example="example-chat", group="partner")
+    revoke.add_argument("partner", metavar="ID", help="the partner's id")
+    revoke.add_argument("--key", metavar="KEY-ID", help="one former key only; the partner goes on with its own")
+    partner_changes.add_commands(group)

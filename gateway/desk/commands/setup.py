@@ -9,9 +9,9 @@ from gateway.desk import audit
 from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.doctor import examine
-from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, make_desk
+from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_receipt_key, make_desk
 from gateway.desk.keyring.publication import Publication, publish
-from gateway.desk.partnership.partners import publish_invitations
+from gateway.desk.partnership.invitations import publish_invitations
 from gateway.desk.wiring import open_desk, utc_now
 from partner_sdk.wire.gateway_card import MAX_CARD_BYTES, parse_gateway_card
 
@@ -58,6 +58,19 @@ def run_gateway_add(parsed: argparse.Namespace) -> int:
         return DONE
     say(f"Gateway {card.instance} is {'added' if is_new else 'known already'}; its receipts are believed.")
     say(f"Then: report-abuse-desk publish --state {parsed.state}")
+    return DONE
+
+
+def run_gateway_end_key(parsed: argparse.Namespace) -> int:
+    """Believe nothing that a gateway's receipt key signs from now on, such as after a change or a leak.
+
+    What it signed before stays believed. Run it after the gateway has moved to its new key, and then publish.
+    """
+    end_receipt_key(open_desk(parsed.state), parsed.key_id, actor=get_actor(parsed))
+    if parsed.json:
+        print_json({"ended": parsed.key_id})
+        return DONE
+    say(f"The receipt key {parsed.key_id} ends now. Then: report-abuse-desk publish --state {parsed.state}")
     return DONE
 
 
@@ -122,6 +135,8 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     gateway = add_group(commands, "gateway", summary="Gateways whose receipts this desk believes.")
     card = add_command(gateway, "add", run=run_gateway_add, example="gateway.card", group="gateway")
     card.add_argument("card", type=Path, metavar="CARD", help="gateway.card, as the gateway made it")
+    end = add_command(gateway, "end-key", run=run_gateway_end_key, example="tWXvD6bK7pA", group="gateway")
+    end.add_argument("key_id", metavar="KEY_ID", help="as `keys list` names it")
     add_command(commands, "publish", run=run_publish, example="")
     add_command(commands, "doctor", run=run_doctor, example="--json")
     audit_group = add_group(commands, "audit", summary="The log of who did what.")

@@ -7,33 +7,28 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import select
 
 from gateway.desk import audit
 from gateway.desk.config import DeskConfig, DeskPaths, check_config, encode_config
-from gateway.desk.keyring.publication import add_sealing_key
+from gateway.desk.keyring.delegation import sign_delegation
 from gateway.desk.keyring.quarters import get_quarter_of
+from gateway.desk.keyring.sealing_keys import SEAL_GRACE, add_sealing_key
+from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, add_verify_key, end_use, list_verify_entries
 from gateway.desk.store import open_store
 from gateway.desk.store.schema import VERIFY_KEYS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, write_key_file
+from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url
 from partner_sdk.wire.gateway_card import GatewayCard
 from partner_sdk.wire.intake import INSTANCE_PATTERN
-from partner_sdk.wire.keys import Delegation, Pin, fingerprint_of
-from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, StatementKind, key_id_of, sign_statement
-
-DELEGATION_LIFETIME: Final = timedelta(days=730)
-SIGNING_KEY_USE: Final = timedelta(days=730)
-# Receipts and messages are evidence: their keys are believed for six years after use (protocol.md, Keys).
-VERIFY_AFTER_USE: Final = timedelta(days=6 * 365 + 2)
-CLOCK_ALLOWANCE: Final = timedelta(days=1)
-RECEIPT_ROLE: Final = "receipt"
+from partner_sdk.wire.keys import Pin, fingerprint_of
+from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
 
 _DAILY_ROLES: Final = (KeyRole.KEY_SET, KeyRole.REGISTER, KeyRole.FEED, KeyRole.MAILBOX_SIGNING)
 _ROOT_ROLES: Final = (KeyRole.ROOT, KeyRole.NEXT_ROOT)
@@ -109,23 +104,14 @@ def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
     return True
 
 
-def add_verify_key(
-    connection: Connection, role: str, public_key: bytes, *, now: datetime, instance: str | None = None
-) -> None:
-    """Enter a public signing key with its times; a receipt key also with the gateway that it speaks for."""
-    use_until = now + SIGNING_KEY_USE
-    connection.execute(
-        insert(VERIFY_KEYS).values(
-            role=role,
-            key_id=key_id_of(public_key),
-            public_key=public_key,
-            # A gateway's or partner's clock may run a little behind ours.
-            not_before=format_time(now - CLOCK_ALLOWANCE),
-            use_until=format_time(use_until),
-            verify_until=format_time(use_until + VERIFY_AFTER_USE),
-            instance=instance,
-        )
-    )
+def end_receipt_key(desk: Desk, key_id: str, *, actor: str) -> None:
+    """End a gateway's receipt key now; what it signed stays believed. Raises `BootstrapError` (`unknown-key`)."""
+    now = desk.clock()
+    with desk.store.write() as connection:
+        if key_id not in {key.key_id for key in list_verify_entries(connection, RECEIPT_ROLE)}:
+            raise BootstrapError(f"There is no receipt key {key_id}; `keys list` names them.", reason="unknown-key")
+        end_use(connection, key_id, at=now)
+        audit.append_entry(connection, at=now, actor=actor, action="end-receipt-key", subject=key_id)
 
 
 def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], actor: str) -> Pin:
@@ -136,12 +122,18 @@ def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callab
 
     root, next_root = (make(role, paths.root / f"{role.value}.key") for role in _ROOT_ROLES)
     daily = {role: make(role, paths.keys / f"{role.value}.key") for role in _DAILY_ROLES}
-    paths.delegation.write_bytes(_delegate(root, daily[KeyRole.KEY_SET], now=now))
+    paths.delegation.write_bytes(sign_delegation(root, daily[KeyRole.KEY_SET], now=now))
     store = open_store(paths.database, create=True)
     this_quarter = get_quarter_of(now)
     with store.write() as connection:
         for quarter in (this_quarter, this_quarter.next()):
-            add_sealing_key(connection, make(KeyRole.SEALING, paths.sealing_key(quarter.name)), quarter=quarter)
+            add_sealing_key(
+                connection,
+                make(KeyRole.SEALING, paths.sealing_key(quarter.name)),
+                name=quarter.name,
+                not_before=quarter.starts_at,
+                seal_until=quarter.ends_at + SEAL_GRACE,
+            )
         for role in (KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING):
             add_verify_key(connection, role.value, parse_base64url(daily[role].public_key), now=now)
         audit.append_entry(connection, at=now, actor=actor, action="make-desk", subject=config.environment)
@@ -155,17 +147,6 @@ def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callab
     paths.pin.write_bytes(encode(pin) + b"\n")
     paths.config.write_text(encode_config(config), encoding="utf-8")
     return pin
-
-
-def _delegate(root: KeyFile, key_set: KeyFile, *, now: datetime) -> bytes:
-    delegation = Delegation(
-        environment=root.environment,
-        root_key=root.public_key,
-        key_set_key=key_set.public_key,
-        not_before=format_time(now - CLOCK_ALLOWANCE),
-        not_after=format_time(now + DELEGATION_LIFETIME),
-    )
-    return sign_statement(delegation, kind=StatementKind.DELEGATION, private_keys=(load_signing_key(root),))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -13,25 +13,26 @@ import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.keyring.quarters import Quarter, get_quarter_of
-from gateway.desk.store.schema import PARTNERS, PUBLICATIONS, SEALING_KEYS, VERIFY_KEYS
+from gateway.desk.keyring.delegation import load_key_set_key, read_signed_delegation
+from gateway.desk.keyring.root_change import find_root_change
+from gateway.desk.keyring.sealing_keys import ensure_sealing_keys
+from gateway.desk.keyring.signing_keys import finish_rotations
+from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, has_role, list_verify_entries
+from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS, PUBLICATIONS, SEALING_KEYS
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import LocalStateError, ReportAbuseError
-from partner_sdk.key_files import KeyFile, KeyRole, new_key, read_key_file, write_key_file
-from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.key_files import KeyRole
+from partner_sdk.wire.canonical import encode, format_time, parse_time, to_base64url
 from partner_sdk.wire.enrolment import mailbox_key_id
 from partner_sdk.wire.envelope import SUITE_NAME
-from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, SealingKey, SealingState, VerifyKey, sign_bundle
-from partner_sdk.wire.register import PartnerRegister, RegisterEntry, sign_register
+from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, SealingKey, SealingState, sign_bundle
+from partner_sdk.wire.register import MAX_FORMER_KEYS, FormerKey, PartnerRegister, RegisterEntry, sign_register
+from partner_sdk.wire.statements import public_bytes
 
 PublicationKind = Literal["keys", "register"]
 
 RESIGN_AFTER: Final = timedelta(days=1)
 REGISTER_LIFETIME: Final = KEY_SET_LIFETIME
-# A new quarter's key is used from the first publication in the quarter: the old one seals on until then.
-SEAL_GRACE: Final = timedelta(days=30)
-# Content lives a year (SI 2026/268); a case may be opened until then.
-OPEN_AFTER_SEAL: Final = timedelta(days=400)
 
 ListT = TypeVar("ListT", KeySet, PartnerRegister)
 
@@ -87,15 +88,13 @@ def publish(desk: Desk, *, actor: str) -> Published:
 def sign_lists(desk: Desk, *, actor: str) -> Published:
     """Sign the key set and the register where they changed or are older than a day, and store them."""
     now = desk.clock()
-    key_set_key = desk.load_private_key(KeyRole.KEY_SET)
+    finish_rotations(desk, actor=actor)
+    key_set_key = load_key_set_key(desk)
     register_key = desk.load_private_key(KeyRole.REGISTER)
-    try:
-        delegation = desk.paths.delegation.read_bytes()
-    except OSError:
-        raise LocalStateError(f"{desk.paths.delegation} is missing: restore it.", reason="no-delegation") from None
+    delegation, root_change = read_signed_delegation(desk.paths), find_root_change(desk.paths)
     with desk.store.write() as connection:
         ensure_sealing_keys(desk, connection, now=now)
-        if not _has_keys(connection, "receipt"):
+        if not has_role(connection, RECEIPT_ROLE):
             raise PublicationError(
                 "There is no gateway yet. Run `report-abuse-desk gateway add gateway.card` first.", reason="no-gateway"
             )
@@ -108,7 +107,10 @@ def sign_lists(desk: Desk, *, actor: str) -> Published:
                 key_set,
                 now=now,
                 actor=actor,
-                sign=lambda it: sign_bundle(key_set=it, delegation=delegation, key_set_key=key_set_key),
+                signed_with=delegation + (root_change or b""),
+                sign=lambda it: sign_bundle(
+                    key_set=it, delegation=delegation, key_set_key=key_set_key, root_change=root_change
+                ),
             ),
             register=_sign(
                 connection,
@@ -116,46 +118,10 @@ def sign_lists(desk: Desk, *, actor: str) -> Published:
                 register,
                 now=now,
                 actor=actor,
+                signed_with=public_bytes(register_key),
                 sign=lambda it: sign_register(it, register_key=register_key),
             ),
         )
-
-
-def ensure_sealing_keys(desk: Desk, connection: Connection, *, now: datetime) -> None:
-    """Make the sealing keys of this quarter and the next, where they are missing."""
-    this = get_quarter_of(now)
-    for quarter in (this, this.next()):
-        known = connection.execute(select(SEALING_KEYS.c.key_id).where(SEALING_KEYS.c.quarter == quarter.name))
-        if known.first() is None:
-            add_sealing_key(connection, _get_sealing_key_file(desk, quarter, now=now), quarter=quarter)
-
-
-def _get_sealing_key_file(desk: Desk, quarter: Quarter, *, now: datetime) -> KeyFile:
-    path = desk.paths.sealing_key(quarter.name)
-    if path.exists():
-        # From a run that was stopped before its commit, or the database is an older copy: never make a second one.
-        return read_key_file(path, role=KeyRole.SEALING)
-    key_file = new_key(
-        KeyRole.SEALING, environment=desk.config.environment, created_at=format_time(now), seed=desk.random(32)
-    )
-    write_key_file(path, key_file)
-    return key_file
-
-
-def add_sealing_key(connection: Connection, key_file: KeyFile, *, quarter: Quarter) -> None:
-    """Enter the public half of a quarter's sealing key."""
-    seal_until = quarter.ends_at + SEAL_GRACE
-    connection.execute(
-        insert(SEALING_KEYS).values(
-            key_id=key_file.key_id,
-            quarter=quarter.name,
-            public_key=parse_base64url(key_file.public_key),
-            not_before=format_time(quarter.starts_at),
-            seal_until=format_time(seal_until),
-            open_until=format_time(seal_until + OPEN_AFTER_SEAL),
-            destroyed_at=None,
-        )
-    )
 
 
 def make_key_set(connection: Connection, *, desk: Desk, now: datetime) -> KeySet:
@@ -167,9 +133,9 @@ def make_key_set(connection: Connection, *, desk: Desk, now: datetime) -> KeySet
         issued_at=format_time(now),
         expires_at=format_time(now + KEY_SET_LIFETIME),
         sealing_keys=tuple(_sealing_entry(row, now=now) for row in sealing),
-        receipt_keys=_verify_entries(connection, "receipt"),
-        mailbox_keys=_verify_entries(connection, KeyRole.MAILBOX_SIGNING.value),
-        register_keys=_verify_entries(connection, KeyRole.REGISTER.value),
+        receipt_keys=list_verify_entries(connection, RECEIPT_ROLE),
+        mailbox_keys=list_verify_entries(connection, KeyRole.MAILBOX_SIGNING.value),
+        register_keys=list_verify_entries(connection, KeyRole.REGISTER.value),
     )
 
 
@@ -181,12 +147,14 @@ def make_register(connection: Connection, *, desk: Desk, now: datetime) -> Partn
         serial=0,
         issued_at=format_time(now),
         expires_at=format_time(now + REGISTER_LIFETIME),
-        partners=tuple(make_register_entry(row) for row in rows),
+        partners=tuple(
+            make_register_entry(row, former=_list_former_keys(connection, row.partner, now=now)) for row in rows
+        ),
     )
 
 
-def make_register_entry(row: Row[tuple[object, ...]]) -> RegisterEntry:
-    """Return one partner as the register shows it."""
+def make_register_entry(row: Row[tuple[object, ...]], *, former: tuple[FormerKey, ...] = ()) -> RegisterEntry:
+    """Return one partner as the register shows it; one whose key was revoked is suspended to the gateway."""
     approved_at = parse_time(row.approved_at)
     return RegisterEntry(
         context_key=to_base64url(bytes(row.context_key)),
@@ -195,8 +163,27 @@ def make_register_entry(row: Row[tuple[object, ...]]) -> RegisterEntry:
         mailbox_key=make_mailbox_key(bytes(row.mailbox_key), approved_at=approved_at),
         name=row.name,
         partner=row.partner,
-        state=row.state,
+        state="active" if row.state == "active" else "suspended",
         submission_key=to_base64url(bytes(row.submission_key)),
+        former_keys=former if row.state == "active" else (),
+    )
+
+
+def _list_former_keys(connection: Connection, partner: str, *, now: datetime) -> tuple[FormerKey, ...]:
+    """Return the keys that a partner has rotated out and whose statements are still taken, the newest ones."""
+    rows = connection.execute(
+        select(FORMER_PARTNER_KEYS)
+        .where(
+            FORMER_PARTNER_KEYS.c.partner == partner,
+            FORMER_PARTNER_KEYS.c.ended_at > format_time(now),
+            FORMER_PARTNER_KEYS.c.revoked.is_(False),
+        )
+        .order_by(FORMER_PARTNER_KEYS.c.ended_at.desc(), FORMER_PARTNER_KEYS.c.key_id)
+        .limit(MAX_FORMER_KEYS)
+    )
+    return tuple(
+        FormerKey(key_id=row.key_id, submission_key=to_base64url(bytes(row.submission_key)), until=row.ended_at)
+        for row in rows
     )
 
 
@@ -227,10 +214,12 @@ def _sign(
     *,
     now: datetime,
     actor: str,
+    signed_with: bytes,
     sign: Callable[[ListT], bytes],
 ) -> Publication:
+    """Sign a list, or return the newest one while it is fresh, says the same and is `signed_with` the same key."""
     unstamped = msgspec.structs.replace(content, serial=0, issued_at="", expires_at="")
-    content_sha256 = hashlib.sha256(encode(unstamped)).digest()
+    content_sha256 = hashlib.sha256(encode(unstamped) + signed_with).digest()
     newest = find_newest(connection, kind)
     if newest is not None:
         is_fresh = now - parse_time(newest.signed_at) < RESIGN_AFTER
@@ -289,21 +278,3 @@ def _sealing_state(row: Row[tuple[object, ...]], *, now: datetime) -> SealingSta
     if now < parse_time(row.not_before):
         return "pending"
     return "active" if now < parse_time(row.seal_until) else "retired"
-
-
-def _verify_entries(connection: Connection, role: str) -> tuple[VerifyKey, ...]:
-    rows = connection.execute(select(VERIFY_KEYS).where(VERIFY_KEYS.c.role == role).order_by(VERIFY_KEYS.c.key_id))
-    return tuple(
-        VerifyKey(
-            key_id=row.key_id,
-            public_key=to_base64url(bytes(row.public_key)),
-            not_before=row.not_before,
-            use_until=row.use_until,
-            verify_until=row.verify_until,
-        )
-        for row in rows
-    )
-
-
-def _has_keys(connection: Connection, role: str) -> bool:
-    return connection.execute(select(VERIFY_KEYS.c.key_id).where(VERIFY_KEYS.c.role == role)).first() is not None

@@ -1,6 +1,7 @@
 """Posts messages to partners' mailboxes: signed first, numbered and chained, then sealed, stored, and only then sent.
 
-Never signs one number twice and never signs the same content twice: asking again gives the message that exists.
+Never signs one number twice and never signs the same content twice: asking again gives the message that exists. What
+may name a child is kept only in boxes: one is the partner's, the other opens in the desk's vault alone.
 """
 
 from dataclasses import dataclass
@@ -10,13 +11,17 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.keyring.publication import make_mailbox_key
+from gateway.desk.keyring.publication import make_key_set, make_mailbox_key
 from gateway.desk.partnership.partners import get_partner
 from gateway.desk.store.schema import MAILBOX_MESSAGES
+from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
+from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.envelope import Envelope, SealContext
 from partner_sdk.wire.feed_messages import MailboxPostItem
+from partner_sdk.wire.keys import find_active_sealing_key
 from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
     MailboxMessage,
@@ -27,6 +32,7 @@ from partner_sdk.wire.mailbox_message import (
     sign_message,
 )
 from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
 
 _MOST_AT_ONCE: Final = 100
 
@@ -56,50 +62,79 @@ def post_message(desk: Desk, *, partner: str, kind: MessageKind, body: bytes, ac
 
 def write_message(desk: Desk, *, partner: str, kind: MessageKind, body: bytes, actor: str) -> PostedMessage:
     """Sign, seal and store a message without sending it."""
-    private_key = desk.load_private_key(KeyRole.MAILBOX_SIGNING)
-    now = desk.clock()
     with desk.store.write() as connection:
         existing = _find_same(connection, partner=partner, kind=kind, body=body)
-        if existing is not None:
-            return existing
-        recipient = get_partner(connection, partner)
-        last = connection.execute(
-            select(MAILBOX_MESSAGES.c.number, MAILBOX_MESSAGES.c.signed)
-            .where(MAILBOX_MESSAGES.c.partner == partner)
-            .order_by(MAILBOX_MESSAGES.c.number.desc())
-            .limit(1)
-        ).first()
-        message = MailboxMessage(
-            body=to_base64url(body),
-            environment=desk.config.environment,
-            issued_at=format_time(now),
+        return existing or store_message(desk, connection, partner=partner, kind=kind, body=body, actor=actor)
+
+
+def store_message(
+    desk: Desk,
+    connection: Connection,
+    *,
+    partner: str,
+    kind: MessageKind,
+    body: bytes,
+    actor: str,
+    is_secret: bool = False,
+) -> PostedMessage:
+    """Sign, seal and store a new message in the caller's transaction; nothing is sent.
+
+    Of a secret one this desk keeps a sealed copy and no readable one. Raises `PartnerError`, and `LocalStateError` for
+    the signing key or where no sealing key of this desk is active.
+    """
+    private_key, now = desk.load_private_key(KeyRole.MAILBOX_SIGNING), desk.clock()
+    recipient = get_partner(connection, partner)
+    last = connection.execute(
+        select(MAILBOX_MESSAGES.c.number, MAILBOX_MESSAGES.c.signed, MAILBOX_MESSAGES.c.signed_sha256)
+        .where(MAILBOX_MESSAGES.c.partner == partner)
+        .order_by(MAILBOX_MESSAGES.c.number.desc())
+        .limit(1)
+    ).first()
+    message = MailboxMessage(
+        body=to_base64url(body),
+        environment=desk.config.environment,
+        issued_at=format_time(now),
+        kind=kind,
+        message_id=desk.make_id(),
+        number=1 if last is None else last.number + 1,
+        previous=FIRST_PREVIOUS if last is None else last.signed_sha256 or message_sha256(bytes(last.signed)),
+        recipient=partner,
+    )
+    signed = sign_message(message, mailbox_signing_key=private_key)
+    connection.execute(
+        insert(MAILBOX_MESSAGES).values(
+            partner=partner,
+            number=message.number,
+            message_id=message.message_id,
             kind=kind,
-            message_id=desk.make_id(),
-            number=1 if last is None else last.number + 1,
-            previous=FIRST_PREVIOUS if last is None else message_sha256(bytes(last.signed)),
-            recipient=partner,
+            signed=b"" if is_secret else signed,
+            signed_sha256=message_sha256(signed),
+            desk_copy=_seal_copy(desk, connection, signed, message_id=message.message_id) if is_secret else None,
+            envelope=seal_message(signed, message=message, recipient=recipient),
+            issued_at=message.issued_at,
         )
-        signed = sign_message(message, mailbox_signing_key=private_key)
-        connection.execute(
-            insert(MAILBOX_MESSAGES).values(
-                partner=partner,
-                number=message.number,
-                message_id=message.message_id,
-                kind=kind,
-                signed=signed,
-                envelope=_seal(signed, message=message, recipient=recipient),
-                issued_at=message.issued_at,
-            )
-        )
-        audit.append_entry(
-            connection,
-            at=now,
-            actor=actor,
-            action="write-message",
-            subject=partner,
-            detail={"kind": kind, "message_id": message.message_id, "number": message.number},
-        )
-        return _get_message(connection, message.message_id)
+    )
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="write-message",
+        subject=partner,
+        detail={"kind": kind, "message_id": message.message_id, "number": message.number},
+    )
+    return _get_message(connection, message.message_id)
+
+
+def get_signed_message(desk: Desk, connection: Connection, message_id: str, *, vault: Vault) -> bytes:
+    """Return the signed bytes of a message, out of the desk's own box where they lie in one.
+
+    Raises `OpeningError` when the key of that box is gone.
+    """
+    row = connection.execute(select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == message_id)).one()
+    if row.desk_copy is None:
+        return bytes(row.signed)
+    context = _copy_context(environment=desk.config.environment, message_id=message_id)
+    return vault.open_message_copy(Envelope.parse(bytes(row.desk_copy)), context=context)
 
 
 def post_waiting(desk: Desk, feed: FeedClient) -> int:
@@ -119,14 +154,17 @@ def post_waiting(desk: Desk, feed: FeedClient) -> int:
             # One by one: a message may be a megabyte, and what was taken stays taken when the next one fails.
             feed.post_mailbox(
                 MailboxPostItem(
-                    partner=row.partner, message_id=row.message_id, envelope=to_base64url(bytes(row.envelope))
+                    partner=row.partner,
+                    message_id=row.message_id,
+                    envelope=to_base64url(bytes(row.envelope)),
+                    replaces=tuple((row.replaces or "").split()),
                 )
             )
             with desk.store.write() as connection:
                 connection.execute(
                     update(MAILBOX_MESSAGES)
                     .where(MAILBOX_MESSAGES.c.message_id == row.message_id)
-                    .values(posted_at=format_time(desk.clock()))
+                    .values(posted_at=format_time(desk.clock()), replaces=None)
                 )
             sent += 1
 
@@ -139,15 +177,43 @@ def list_messages(connection: Connection, *, partner: str | None = None) -> list
     return [_to_message(row) for row in connection.execute(query)]
 
 
-def _seal(signed: bytes, *, message: MailboxMessage, recipient: Row[Any]) -> bytes:
+def seal_message(signed: bytes, *, message: MailboxMessage, recipient: Row[Any]) -> bytes:
+    """Return the envelope of signed bytes, sealed to the mailbox key that the recipient has now."""
     key = make_mailbox_key(bytes(recipient.mailbox_key), approved_at=parse_time(recipient.approved_at))
     context = mailbox_context(environment=message.environment, partner=message.recipient, message_id=message.message_id)
     return seal(signed, key=key, context=context).to_bytes()
 
 
+def _seal_copy(desk: Desk, connection: Connection, signed: bytes, *, message_id: str) -> bytes:
+    now = desk.clock()
+    key = find_active_sealing_key(make_key_set(connection, desk=desk, now=now), now=now)
+    if key is None:
+        raise LocalStateError("No sealing key of this desk is active. Run `publish`.", reason="no-sealing-key")
+    context = _copy_context(environment=desk.config.environment, message_id=message_id)
+    return seal(signed, key=key, context=context).to_bytes()
+
+
+def _copy_context(*, environment: str, message_id: str) -> SealContext:
+    # Addressed to the agency, so that no partner's box ever passes for it.
+    return SealContext(
+        environment=environment,
+        purpose="mailbox",
+        sender=AGENCY,
+        recipient=AGENCY,
+        id=message_id,
+        kind="copy",
+        priority="none",
+        schema_version=SCHEMA_VERSION,
+    )
+
+
 def _find_same(connection: Connection, *, partner: str, kind: str, body: bytes) -> PostedMessage | None:
     rows = connection.execute(
-        select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.partner == partner, MAILBOX_MESSAGES.c.kind == kind)
+        select(MAILBOX_MESSAGES).where(
+            MAILBOX_MESSAGES.c.partner == partner,
+            MAILBOX_MESSAGES.c.kind == kind,
+            MAILBOX_MESSAGES.c.desk_copy.is_(None),
+        )
     )
     for row in rows:
         if parse_base64url(peek_message(bytes(row.signed)).body) == body:

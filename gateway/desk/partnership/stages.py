@@ -1,38 +1,33 @@
 """Tells the gateway how far a partner's report is: queued with the deed, sent after, sent again until it is taken.
 
-Never tells anything about a report of the public: nobody may follow those.
+Outcomes whose day has come are released first, and get their message to the partner's mailbox after.
 """
 
-from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import select, update
 
+from gateway.desk.partnership.outcomes import release_due, write_outcome_notes
 from gateway.desk.store.schema import STAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.feed_messages import StageItem
-from partner_sdk.wire.submission import PUBLIC_SENDER
 
-OPENED: Final = "opened"
 _MOST_AT_ONCE: Final = 200
 
 
-def queue_stage(connection: Connection, *, partner: str, report_id: str, outcome: str | None, now: datetime) -> None:
-    """Note in the caller's transaction that a report was opened, and its outcome where that is released."""
-    if partner == PUBLIC_SENDER:
-        return
-    same = (STAGES.c.partner == partner) & (STAGES.c.report_id == report_id)
-    connection.execute(delete(STAGES).where(same))
-    connection.execute(
-        insert(STAGES).values(
-            partner=partner, report_id=report_id, stage=OPENED, outcome=outcome, queued_at=format_time(now)
-        )
-    )
-
-
 def send_stages(desk: Desk) -> int:
-    """Send every stage that was not taken yet and return how many; raises what the feed client raises."""
+    """Release what is due, send every stage that was not taken yet, and return how many of these.
+
+    Raises what the feed client and the keys raise. The mailbox messages of outcomes wait for `post_waiting`.
+    """
+    release_due(desk)
+    sent = _send_waiting(desk)
+    write_outcome_notes(desk)
+    return sent
+
+
+def _send_waiting(desk: Desk) -> int:
     sent = 0
     while True:
         with desk.store.read() as connection:

@@ -74,6 +74,7 @@ SET_ASIDE: Final = Table(
     Column("set_aside_at", Text, nullable=False),
     Column("resolved_at", Text),
     Column("resolution", Text),
+    Column("channel", Text, nullable=False, server_default=text("'gateway'")),  # gateway, file
 )
 
 # Every link seen, so that a late row fills its gap and a second row with the same number is a fork.
@@ -150,11 +151,20 @@ CASES: Final = Table(
     # reports. One key in both is the proof that one person sent them (docs/decisions/0016).
     Column("adds_to", Text),
     Column("reply_key_sha256", Text),
+    # How it came: gateway, file. What came as a file may come through the gateway too, under a second reference.
+    Column("channel", Text, nullable=False, server_default=text("'gateway'")),
+    Column("other_reference", Text),
+    # A partner's report: its kind, the case id of the first report of its case, and the question that it answers.
+    Column("report_kind", Text),
+    Column("joined_to", Text),
+    Column("answers_request", Text),
     UniqueConstraint("environment", "partner", "report_id"),
     CheckConstraint("weakness_2 IS NULL OR weakness_1 IS NOT NULL", name="weakness_order"),
     Index(None, "provider", "closed_at"),
     Index(None, "closed_at", "received_at"),
     Index(None, "adds_to"),
+    Index(None, "other_reference"),
+    Index(None, "joined_to"),
 )
 
 PARTNERS: Final = Table(
@@ -163,7 +173,7 @@ PARTNERS: Final = Table(
     Column("partner", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("environment", Text, nullable=False),
-    Column("state", Text, nullable=False),  # active, suspended
+    Column("state", Text, nullable=False),  # active, suspended, revoked
     Column("key_id", Text, nullable=False, unique=True),
     Column("submission_key", LargeBinary, nullable=False),
     Column("context_key", LargeBinary, nullable=False),
@@ -171,6 +181,9 @@ PARTNERS: Final = Table(
     Column("approved_at", Text, nullable=False),
     Column("approved_by", Text, nullable=False),
     Column("suspended_at", Text),  # when its key ended; nothing new is believed from it, after a grace
+    Column("revoked_at", Text),  # when its key was said to be lost or stolen: then there is no grace
+    Column("type", Text, nullable=False, server_default=text("'service'")),
+    Column("country", Text),  # of an agency (ISO 3166-1)
 )
 
 # Keys that a partner signed with before: statements that the desk saw before they ended still verify.
@@ -180,7 +193,9 @@ FORMER_PARTNER_KEYS: Final = Table(
     Column("key_id", Text, primary_key=True),
     Column("partner", Text, nullable=False),
     Column("submission_key", LargeBinary, nullable=False),
-    Column("ended_at", Text, nullable=False),  # when it was replaced, or suspended before that
+    # When it was replaced or suspended; of a key that was rotated out, until when the gateway takes its statements.
+    Column("ended_at", Text, nullable=False),
+    Column("revoked", Boolean, nullable=False, server_default=text("0")),  # lost or stolen: no grace at all
 )
 
 INVITATIONS: Final = Table(
@@ -194,6 +209,8 @@ INVITATIONS: Final = Table(
     Column("made_at", Text, nullable=False),
     Column("published_at", Text),
     Column("used_at", Text),
+    Column("type", Text),  # null: as the partner is already, else a service
+    Column("country", Text),
 )
 
 # Enrolments that were opened and verified and wait for a person, or were refused with the reason.
@@ -263,6 +280,9 @@ MAILBOX_MESSAGES: Final = Table(
     Column("envelope", LargeBinary, nullable=False),
     Column("issued_at", Text, nullable=False),
     Column("posted_at", Text),
+    Column("signed_sha256", Text),
+    Column("desk_copy", LargeBinary),  # where a message may name a child: the signed bytes, sealed; `signed` is empty
+    Column("replaces", Text),  # SHA-256 of envelopes that the gateway may hold instead, sealed to keys that were lost
 )
 
 # Stages to be told to the gateway: written with the event, sent after, sent again until the feed has taken them.

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.casework.additions import find_earlier, is_proven, list_additions
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
+from gateway.desk.casework.joined_reports import OpenedReport, open_whole_case
 from gateway.desk.casework.opening import OpenedCase, find_first_report, open_case
 from gateway.desk.casework.promised_days import (
     count_days_late,
@@ -27,17 +28,22 @@ from gateway.desk.replying.replies import ReplyCopy, open_copies
 from gateway.desk.replying.reply_templates import list_templates, needs_welsh_reader
 from gateway.desk.return_post.messages import list_written
 from gateway.desk.views import words
+from gateway.desk.views.case_files import MOST_PAGE_BYTES, list_page_files
 from gateway.desk.views.case_form import Answers, Fault, read_answers
 from gateway.desk.views.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.views.content import Section, make_sections
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.desk.views.countries import spell_country
+from gateway.desk.views.partner_case import make_partner_case
+from gateway.desk.views.question_form import PartnerAnswers, read_partner_answers
 from gateway.desk.views.reply_form import COUNTS, Preview, ReplyAnswers, read_reply
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
+from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.public_codes import NOT_UK, WELSH
 from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
+from partner_sdk.wire.submission import PUBLIC_SENDER
 
 # A reply of 4,000 characters of which each is four bytes, percent-encoded, and more than is allowed: it comes back.
 FORM_BYTES = 131_072
@@ -55,6 +61,7 @@ class PageState:
     reply: ReplyAnswers | None = None
     preview: Preview | None = None
     template: str = ""
+    partner: PartnerAnswers | None = None
     status: int = HTTPStatus.OK
 
 
@@ -68,6 +75,8 @@ class _Content:
     report: PublicReport | None
     # With the first report of an addition, where that could be opened: together they say which ways are open.
     reports: Sequence[PublicReport] = ()
+    # The reports of a partner's case.
+    opened: Sequence[OpenedReport] = ()
 
 
 def get_case_or_404(case_id: str) -> CaseRow:
@@ -114,12 +123,14 @@ def _refuse(case: CaseRow, state: PageState, said: str) -> ResponseReturnValue:
 
 
 def _lay_out(opened: OpenedCase) -> _Content:
-    desk, report = get_desk(), opened.content if isinstance(opened.content, PublicReport) else None
-    first = None if report is None else find_first_report(desk, opened.case, actor=get_name())
+    desk, report = get_desk(), opened.content
+    if isinstance(report, SealedIndustryReport):
+        return _Content((), (), (), None, opened=open_whole_case(desk, opened.case, report, actor=get_name()))
+    first = find_first_report(desk, opened.case, actor=get_name())
     both = (report, None if first is None else first.content)
     return _Content(
-        contacts=() if report is None else make_contact_blocks(opened.case, report, first=first),
-        sections=make_sections(opened.content),
+        contacts=make_contact_blocks(opened.case, report, first=first),
+        sections=make_sections(report),
         copies=open_copies(desk, opened.case, actor=get_name()),
         report=report,
         reports=tuple(one for one in both if one is not None),
@@ -134,6 +145,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         earlier = find_earlier(connection, case)
         additions = list_additions(connection, case)
         notes = list_post(connection, case_id=case.case_id, with_done=True)
+    partner = None if case.partner == PUBLIC_SENDER else make_partner_case(desk, case, content.opened)
     promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
     report = content.report
     is_same_person = is_proven(case, earlier=earlier)
@@ -149,7 +161,12 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         status=state.status,
         case=case,
         contacts=content.contacts,
-        doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person),
+        doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,
+        partner=partner,
+        partner_answers=state.partner or read_partner_answers(request.form),
+        is_open=bool(content.sections or content.opened),
+        case_files=list_page_files(desk, content.opened),
+        most_page_bytes=MOST_PAGE_BYTES,
         sections=content.sections,
         copies=content.copies,
         written=[one for one in written if one.kind == "reply"],

@@ -10,8 +10,9 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.alarms import count_alarms
-from gateway.desk.casework.cases import CaseError, CaseState, find_firsts, list_cases
+from gateway.desk.casework.cases import CaseError, CaseState, find_firsts
 from gateway.desk.casework.closing import close_case
+from gateway.desk.casework.joined_reports import find_sources
 from gateway.desk.casework.promised_days import (
     count_days_late,
     count_overdue,
@@ -21,6 +22,8 @@ from gateway.desk.casework.promised_days import (
     spell_day,
     spell_lateness,
 )
+from gateway.desk.casework.queue import find_later, list_queue
+from gateway.desk.partnership.questions import list_unanswered
 from gateway.desk.views import words
 from gateway.desk.views.case_form import Fault, list_faults, make_closing, read_answers
 from gateway.desk.views.case_page import (
@@ -31,6 +34,7 @@ from gateway.desk.views.case_page import (
     show_opened_page,
 )
 from gateway.desk.views.context import get_desk, get_name, show_page
+from gateway.desk.views.partner_case import spell_open_questions
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 blueprint = Blueprint("cases", __name__, template_folder="templates")
@@ -47,8 +51,8 @@ def list_all() -> ResponseReturnValue:
     desk, wanted = get_desk(), request.args.get("state", "open")
     shown, today = wanted if wanted in _STATES else "open", get_uk_day(desk.clock())
     with desk.store.read() as connection:
-        found = list_cases(connection, state=_STATES[shown])
-        waiting = found if _STATES[shown] == "open" else list_cases(connection, state="open")
+        found = list_queue(connection, state=_STATES[shown])
+        waiting = found if _STATES[shown] == "open" else list_queue(connection, state="open")
         alarms = count_alarms(connection)
     if shown == OVERDUE:
         found = [case for case in found if count_days_late(case, today=today)]
@@ -57,6 +61,9 @@ def list_all() -> ResponseReturnValue:
     listed = found[(page - 1) * MOST_LISTED : page * MOST_LISTED]
     with desk.store.read() as connection:
         firsts = find_firsts(connection, listed)
+        later = find_later(connection, listed)
+        sources = find_sources(connection, listed)
+        clocks = spell_open_questions(list_unanswered(connection), today=today)
     return show_page(
         "cases.html",
         cases=listed,
@@ -66,6 +73,9 @@ def list_all() -> ResponseReturnValue:
         spell_lateness=spell_lateness,
         today=today,
         firsts=firsts,
+        later=later,
+        sources=sources,
+        clocks=clocks,
         page=page,
         pages=pages,
         found_count=len(found),
@@ -120,5 +130,10 @@ def _read_page(text: str) -> int:
 
 
 def _fault_of(error: CaseError) -> Fault:
-    field = {"reply-owed": "code", "not-opened": "report", "no-redirect": "redirected_to"}.get(error.reason, "cluster")
+    field = {
+        "reply-owed": "code",
+        "not-opened": "report",
+        "no-redirect": "redirected_to",
+        "outcome-waits": "told_outcome",
+    }.get(error.reason, "cluster")
     return Fault(field, words.CASE_FAULTS.get(error.reason, str(error)))

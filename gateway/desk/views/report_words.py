@@ -1,13 +1,13 @@
-"""The words for every field of an opened report, by its whole path: one name means different things in two places.
+"""The words for the fields of an opened report.
 
-Never chosen by the last part of a path: the name of a friend is not that of who reports.
+Of a report of the public by the whole path, never by its last part: the name of a friend is not that of who reports.
+Of an industry report as its model describes them.
 """
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Final
 
-from partner_sdk.report.outline import Field, list_fields
+from partner_sdk.report.outline import Field
 
 _CLEAR: Final = {
     "clear.earlier_reference": "Adds to",
@@ -85,25 +85,45 @@ PUBLIC_WORDS: Final[Mapping[str, str]] = {
 }
 
 
-@cache
-def get_industry_words() -> Mapping[str, str]:
-    """Return the words of an industry report: the model's own, behind the names of what the field belongs to.
+# Where the model speaks to whoever fills it in, the desk speaks to whoever reads it; by what the model says.
+READING_WORDS: Final[Mapping[str, str]] = {
+    "Age band, where no age is known.": "Age band",
+    "Amount, as a decimal in text.": "Amount",
+    "Class of the industry scheme, for its members.": "Class of the industry scheme",
+    "Countries that it concerns (ISO 3166-1).": "Countries that it concerns",
+    "Country (ISO 3166-1).": "Country",
+    "Country code, where the number has none.": "Country code",
+    "Country of the organisation (ISO 3166-1).": "Country of the organisation",
+    "Currency (ISO 4217).": "Currency",
+    "Date of birth, as much as is known.": "Date of birth",
+    "E-mail addresses, recovery included.": "E-mail addresses",
+    "EXIF data, as text.": "EXIF data",
+    "File that it carries, one of `files`.": "File",
+    "How it was said, where time or place is not clear.": "How it was said",
+    "IP address that it came from.": "IP address",
+    "Kind of id, like IMEI, advertising id or user agent.": "Kind of id",
+    "Language (BCP 47).": "Language",
+    "Latitude in degrees, as text.": "Latitude",
+    "Logins, about three months of them.": "Logins",
+    "Longitude in degrees, as text.": "Longitude",
+    "Media type, like image/png.": "Media type",
+    "Name, as far as it is known.": "Name",
+    "Profile picture, one of `files`.": "Profile picture: file",
+    "References of your other reports that belong to it.": "Other reports of this sender that belong to it",
+    "Telephone number, with country code.": "Telephone number",
+    "The address, as it is held.": "Address",
+    "The hash, in hexadecimal or as its kind spells it.": "Hash",
+    "The number, best with its country code.": "Number",
+    "Until when a copy is kept, null for none.": "A copy is kept until",
+    "What it is about (Annex A).": "Category",
+    "What kind of it, in today's words.": "Sub-label",
+    "What kind of thing it is, besides the category.": "Tags",
+    "Whether all e-mail addresses of the account are here.": "All e-mail addresses are here",
+    "Why it is P1 or P2.": "Reason for the priority",
+    "Your own number for this.": "Their own number for this",
+}
 
-    Of lists, the number of each entry stands behind its words.
-    """
-    return {
-        **_CLEAR,
-        "completeness.missing": "Completeness: Not said, the most useful first",
-        "completeness.score": "Completeness: How complete, of 100",
-        **{_get_path(field): _make_words(field) for field in list_fields() if field.part is None or field.is_list},
-    }
 
-
-def _get_path(field: Field) -> str:
-    return field.pattern.strip("/").replace("/", ".")
-
-
-def _make_words(field: Field) -> str:
-    *parents, _ = _get_path(field).replace("_", " ").split(".")
-    words = field.description.removesuffix(".")
-    return f"{', '.join(parents).capitalize()}: {words}" if parents else words
+def get_reading_words(field: Field) -> str:
+    """Return what a field of an industry report is called at the desk."""
+    return READING_WORDS.get(field.description) or field.description.removesuffix(".")

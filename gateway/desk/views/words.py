@@ -1,6 +1,7 @@
 """The words for the codes of cases, post and digests, in the order in which a form shows them; and for each refusal."""
 
 from gateway.desk.feedback import tables
+from partner_sdk.wire import questions
 from partner_sdk.wire.public_codes import NOT_SURE, NOT_UK
 
 YES_NO = (("yes", "Yes"), ("no", "No"))
@@ -58,6 +59,7 @@ CASE_FAULTS = {
     "bad-code": "One of the answers is not on the list. Choose it again.",
     "unknown-case": "There is no case with that id or reference.",
     "synthetic": "This is a made-up case. There is no report behind it to read.",
+    "outcome-waits": "An outcome waits for its day. Take it back before you tell another one.",
 }
 
 # The same for a reply: which field, and what to do about it.
@@ -96,12 +98,32 @@ POST_STATES = (
     ("sent", "Sent"),
     ("given_up", "Given up"),
 )
+# Who sent a case, by the type of the partner.
+SOURCES = (
+    ("service", "Industry"),
+    ("police", "Police"),
+    ("child_protection", "Child protection"),
+    ("iwf", "Internet Watch Foundation"),
+    ("crimestoppers", "Crimestoppers"),
+    ("vgt", "Virtual Global Taskforce"),
+)
+REPORT_KINDS = (
+    ("initial", "First report"),
+    ("supplement", "Supplement"),
+    ("correction", "Correction"),
+    ("retraction", "Retraction"),
+    ("response", "Answer"),
+)
+CASE_CHANNELS = (("gateway", "Through the gateway"), ("file", "As a sealed file"))
+# What a partner reads for each outcome, beside the words that the desk uses.
+TOLD_OUTCOMES = questions.OUTCOMES
 PAGE_TARGETS = (("desk", "The desk"), ("out_of_hours", "The out-of-hours body"))
 
 _TITLES = dict(
     (
         *(*YES_NO, *BEST_PLACED, *REPLIES, *REDIRECTS, *KINDS, *AGE_BANDS, *OUTCOMES, *WEAKNESSES, *DOORS, *STATES),
         *(*REGIONS, *CHANNELS, *POST_STATES, *PAGE_TARGETS),
+        *(*SOURCES, *REPORT_KINDS, *CASE_CHANNELS),
     )
 )
 

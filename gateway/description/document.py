@@ -1,0 +1,184 @@
+"""The OpenAPI 3.1 document of the calls below `/v1`, made from the calls themselves."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from itertools import groupby
+from typing import Any, Final
+
+from gateway.description.call import Answer
+from gateway.description.calls import DescribedCall
+from gateway.description.headers import ANSWER_HEADERS, SIGNATURE_SCHEME, list_signed_headers
+from gateway.description.schemas import PROBLEM, REFERENCE, Schema, make_example, make_problem_schema, make_schemas
+from gateway.web.rules import Login
+from partner_sdk.wire import problems
+from partner_sdk.wire.problems import Problem
+from partner_sdk.wire.problems import make_document as make_problem_document
+
+OPENAPI_VERSION: Final = "3.1.1"
+WIRE_VERSION: Final = "1"
+# What a server may answer before any call is reached: without a problem of the table (RFC 9457 §4.2.1).
+BLANK_STATUSES: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.LENGTH_REQUIRED)
+EXAMPLE_REQUEST_ID: Final = "6f1c2d1e-8f0b-4b6f-9a53-0c8f3d1b7a42"
+
+_ABOUT = (
+    "Online services report online child sexual exploitation to one agency here. Reports are sealed to the agency's "
+    "key before they are sent: this gateway stores what it can not read. WIRE.md of the partner SDK is the "
+    "specification; this document tells of the calls alone, and is made from their code."
+)
+
+
+def make_document(calls: Sequence[DescribedCall], *, origin: str, environment: str) -> dict[str, Any]:
+    """Return the document; `origin` is what callers sign, `environment` is told with the server."""
+    schemas, components = make_schemas(_list_kinds(calls))
+    components[PROBLEM] = make_problem_schema(origin=origin)
+    paths: dict[str, dict[str, Any]] = {}
+    for call in calls:
+        paths.setdefault(call.path, {})[call.method.lower()] = _make_operation(
+            call, schemas=schemas, components=components
+        )
+    return {
+        "openapi": OPENAPI_VERSION,
+        "info": {"title": "Report Abuse: the industry door", "version": WIRE_VERSION, "description": _ABOUT},
+        "servers": [
+            {"url": origin, "description": "live" if environment == "live" else f"{environment}: NOT A REPORT"}
+        ],
+        "tags": [{"name": name} for name in dict.fromkeys(call.call.group for call in calls)],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "headers": ANSWER_HEADERS,
+            "examples": {
+                problem.slug: _make_example_of(problem, origin=origin)
+                for problem in problems.PROBLEMS
+                if any(problem in call.problems for call in calls)
+            },
+            "securitySchemes": {"signature": SIGNATURE_SCHEME},
+        },
+    }
+
+
+def _list_kinds(calls: Sequence[DescribedCall]) -> list[Any]:
+    kinds: list[Any] = []
+    for call in calls:
+        kinds += [call.call.body, *call.call.signed.values(), *call.call.path.values()]
+        for answer in call.call.answers:
+            kinds += [answer.kind, answer.signed]
+    return kinds
+
+
+def _make_operation(
+    described: DescribedCall, *, schemas: dict[Any, Schema], components: dict[str, Schema]
+) -> dict[str, Any]:
+    call, rule = described.call, described.rule
+    operation: dict[str, Any] = {
+        "operationId": described.operation_id,
+        "tags": [call.group],
+        "summary": call.summary,
+        "description": call.purpose,
+        "security": _list_security(described),
+        "parameters": [*_list_path(described, schemas), *list_signed_headers(described)],
+        "responses": {},
+        "x-caller": _name_caller(described),
+        "x-limits": [
+            {
+                "name": row.name,
+                "quota": row.quota,
+                "window_seconds": row.window_seconds,
+                "counts": row.subject.name.lower(),
+            }
+            for row in described.limits
+        ],
+    }
+    if described.takes_body:
+        schema = schemas[call.body]
+        media: dict[str, Any] = {"schema": schema}
+        if schema:
+            media["example"] = make_example(schema, components)
+        operation["requestBody"] = {"required": True, "content": {rule.body_media_type: media}}
+        operation["x-body-bytes"] = rule.body_bytes
+        operation["x-signed"] = {f"{name}.payload": schemas[kind] for name, kind in call.signed.items()}
+    for answer in call.answers:
+        operation["responses"][str(answer.status.value)] = _make_answer(described, answer, schemas)
+    operation["responses"] |= _make_refusals(described)
+    return operation
+
+
+def _list_security(described: DescribedCall) -> list[dict[str, list[str]]]:
+    if described.rule.login is Login.PARTNER:
+        return [{"signature": []}]
+    return [{}, {"signature": []}] if described.call.may_be_signed else []
+
+
+def _name_caller(described: DescribedCall) -> str:
+    return (
+        f"{described.rule.login.value}; may be signed" if described.call.may_be_signed else described.rule.login.value
+    )
+
+
+def _list_path(described: DescribedCall, schemas: dict[Any, Schema]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": schemas[kind]}
+        for name, kind in described.call.path.items()
+    ]
+
+
+def _make_answer(described: DescribedCall, answer: Answer, schemas: dict[Any, Schema]) -> dict[str, Any]:
+    made: dict[str, Any] = {"description": answer.meaning, "headers": _refer_to("X-Request-Id")}
+    if described.limits:
+        made["headers"] |= _refer_to("RateLimit", "RateLimit-Policy")
+    if answer.has_tag:
+        made["headers"] |= _refer_to("ETag")
+    if answer.kind is not None:
+        schema = {"type": "string"} if answer.kind is str else schemas[answer.kind]
+        made["content"] = {answer.media_type: {"schema": schema}}
+    if answer.signed is not None:
+        made["x-signed"] = {"payload": schemas[answer.signed]}
+    return made
+
+
+def _make_refusals(described: DescribedCall) -> dict[str, Any]:
+    refusals = {
+        str(status): _make_refusal(list(same), is_counted=bool(described.limits))
+        for status, same in groupby(sorted(described.problems, key=_status_of), key=_status_of)
+    }
+    blank = [status for status in BLANK_STATUSES if described.takes_body]
+    return refusals | {
+        str(status.value): {
+            "description": f"{status.phrase}: the body did not come whole, or its length was not said.",
+            "content": {problems.MEDIA_TYPE: {"schema": {"$ref": f"{REFERENCE}{PROBLEM}"}}},
+        }
+        for status in blank
+    }
+
+
+def _make_refusal(same: list[Problem], *, is_counted: bool) -> dict[str, Any]:
+    headers = _refer_to("X-Request-Id")
+    if is_counted:
+        headers |= _refer_to("RateLimit-Policy")
+    if any(problem.retry_after_seconds is not None for problem in same):
+        headers |= _refer_to("Retry-After")
+    return {
+        "description": ". ".join(problem.title for problem in same),
+        "headers": headers,
+        "content": {
+            problems.MEDIA_TYPE: {
+                "schema": {"$ref": f"{REFERENCE}{PROBLEM}"},
+                "examples": {problem.slug: {"$ref": f"#/components/examples/{problem.slug}"} for problem in same},
+            }
+        },
+    }
+
+
+def _make_example_of(problem: Problem, *, origin: str) -> dict[str, Any]:
+    document = make_problem_document(problem, origin=origin, request_id=EXAMPLE_REQUEST_ID)
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        document.pop("detail")
+    return {"summary": problem.title, "description": problem.advice, "value": document}
+
+
+def _refer_to(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _status_of(problem: Problem) -> int:
+    return problem.status

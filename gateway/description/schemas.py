@@ -1,0 +1,108 @@
+"""JSON Schemas of the wire's models for the document, and an example of each.
+
+Never invents a limit: what a schema says is what the model says.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from partner_sdk.wire.problems import PROBLEMS
+
+REFERENCE: Final = "#/components/schemas/"
+PROBLEM: Final = "Problem"
+
+Schema = dict[str, Any]
+
+
+def make_schemas(kinds: Iterable[Any]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
+    """Return the schema of each kind, and the components that they refer to."""
+    asked = [kind for kind in dict.fromkeys(kinds) if kind is not None and kind is not bytes]
+    schemas, components = msgspec.json.schema_components(asked, ref_template=f"{REFERENCE}{{name}}")
+    own = {kind: _spell_patterns(schema) for kind, schema in zip(asked, schemas, strict=True)}
+    # OpenAPI 3.1 §4.8.14.3: a body of raw bytes has a media type and an empty schema.
+    return {**own, bytes: {}}, {name: _spell_patterns(schema) for name, schema in components.items()}
+
+
+def make_problem_schema(*, origin: str) -> Schema:
+    """Return the schema of every refusal (RFC 9457)."""
+    return {
+        "title": PROBLEM,
+        "description": "What went wrong and what to do. `about:blank` means no more than the status says.",
+        "type": "object",
+        "properties": {
+            "type": {
+                "description": "Which problem of the table; the address shows a page about it.",
+                "enum": ["about:blank", *(f"{origin}/problems/{problem.slug}" for problem in PROBLEMS)],
+            },
+            "title": {"description": "The same for every problem of this type.", "type": "string"},
+            "status": {"description": "The status again.", "type": "integer", "minimum": 400, "maximum": 599},
+            "detail": {"description": "What to do. Left out where the fault is on our side.", "type": "string"},
+            "instance": {
+                "description": "The id of the request: name it when you write to the agency.",
+                "type": "string",
+                "pattern": "^urn:uuid:[0-9a-f-]{36}$",
+            },
+            "errors": {
+                "description": "The fields that are at fault.",
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "pointer": {"description": "A JSON pointer as a URI fragment.", "type": "string"},
+                        "detail": {"type": "string"},
+                    },
+                    "required": ["pointer", "detail"],
+                    "additionalProperties": False,
+                },
+            },
+        },
+        "required": ["type", "title", "status", "instance"],
+        "additionalProperties": False,
+    }
+
+
+def resolve(schema: Schema, components: Mapping[str, Schema]) -> Schema:
+    """Return what a schema refers to, or the schema itself."""
+    while "$ref" in schema:
+        schema = components[schema["$ref"].removeprefix(REFERENCE)]
+    return schema
+
+
+def make_example(schema: Schema, components: Mapping[str, Schema]) -> Any:
+    """Return a value that fits: made of the examples of its fields, null where a field may be null."""
+    schema = resolve(schema, components)
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "anyOf" in schema:
+        can_be_null = {"type": "null"} in schema["anyOf"]
+        return None if can_be_null else make_example(schema["anyOf"][0], components)
+    made = {"array": _make_list, "object": _make_object}.get(schema["type"])
+    if made is not None:
+        return made(schema, components)
+    return {"boolean": True, "integer": schema.get("minimum", 1), "null": None, "string": ""}[schema["type"]]
+
+
+def _make_object(schema: Schema, components: Mapping[str, Schema]) -> Any:
+    fields: dict[str, Schema] = schema.get("properties", {})
+    return {name: make_example(field, components) for name, field in fields.items()}
+
+
+def _make_list(schema: Schema, components: Mapping[str, Schema]) -> Any:
+    return [make_example(schema["items"], components)]
+
+
+def _spell_patterns(value: Any) -> Any:
+    """Turn the end of a text as Python spells it into the one of ECMA-262, which JSON Schema asks for."""
+    if isinstance(value, dict):
+        return {name: _spell(one) if name == "pattern" else _spell_patterns(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_spell_patterns(one) for one in value]
+    return value
+
+
+def _spell(pattern: Any) -> Any:
+    return pattern.removesuffix(r"\Z") + "$" if isinstance(pattern, str) and pattern.endswith(r"\Z") else pattern

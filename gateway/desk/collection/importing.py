@@ -1,0 +1,182 @@
+"""Takes in a sealed report that came as a file, and answers with a receipt that the agency signs.
+
+Never files a report twice: what came through the gateway before, or as this very file, is known, and gets its receipt.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Connection, insert, or_, select
+
+from gateway.desk import audit
+from gateway.desk.collection.collect import ALWAYS, load_believed
+from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases
+from gateway.desk.collection.post_checks import VerifiedPost, check_post, find_post_claim, parse_post, peek_submission
+from gateway.desk.collection.row_checks import PRIORITIES, RowRefusedError
+from gateway.desk.collection.set_aside import keep_bytes, list_waiting_bytes, resolve_row
+from gateway.desk.paging.pages import queue_page
+from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
+from gateway.desk.store.schema import CASES, REPORTS
+from gateway.desk.wiring import Desk
+from partner_sdk.key_files import KeyRole
+from partner_sdk.wire.canonical import encode, format_time, parse_time
+from partner_sdk.wire.desk_receipt import DeskReceiptStatement, sign_desk_receipt
+from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
+from partner_sdk.wire.submission import ClearFields, clear_fields_of
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a file: `receipt` and `reference` are None where it was set aside for `reason`."""
+
+    state: Literal["filed", "known", "set-aside"]
+    reference: str | None = None
+    receipt: bytes | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the desk has of a report already."""
+
+    reference: str
+    is_this: bool
+
+
+def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
+    """Judge, file and answer a sealed report that came as a file, in one durable transaction.
+
+    What is no sealed report at all raises `FormatError`: the file stays with whoever has it. One that does not verify
+    or open is set aside, byte for byte, like a row of the feed.
+    """
+    said, submission_raw = peek_submission(parse_post(raw)), encode(parse_post(raw).statement)
+    now = desk.clock()
+    with desk.store.read() as connection:
+        # What is held here stays provable after its key has ended.
+        held = _find_held(connection, clear_fields_of(said), submission_raw=submission_raw)
+    try:
+        seen_at = ALWAYS if held is not None and held.is_this else now
+        post = check_post(raw, believed=load_believed(desk), seen_at=seen_at)
+    except RowRefusedError as refused:
+        with desk.store.write() as connection:
+            return _set_aside(connection, raw, refused, actor=actor, now=now)
+    with desk.store.write() as connection:
+        try:
+            return _take(desk, connection, post, actor=actor, now=now)
+        except RowRefusedError as refused:
+            return _set_aside(connection, raw, refused, actor=actor, now=now)
+
+
+def try_imports_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Sequence[Imported]:
+    """Judge the files that were set aside once more; returns what is filed or known now, with its receipts."""
+    believed = load_believed(desk)
+    with desk.store.read() as connection:
+        waiting = list_waiting_bytes(connection, channel=BY_FILE)
+    taken: list[Imported] = []
+    for row_id, raw, seen_at in waiting:
+        is_accepted = row_id == accept_ended_key
+        try:
+            post = check_post(raw, believed=believed, seen_at=ALWAYS if is_accepted else parse_time(seen_at))
+            with desk.store.write() as connection:
+                imported = _take(desk, connection, post, actor=actor, now=desk.clock())
+                filed_as = "filed-by-word" if is_accepted else "filed"
+                resolution = filed_as if imported.state == "filed" else "known"
+                resolve_row(connection, row_id, resolution=resolution, actor=actor, now=desk.clock())
+        except RowRefusedError:
+            continue
+        taken.append(imported)
+    return taken
+
+
+def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str, now: datetime) -> Imported:
+    again = select(IMPORTED_REPORTS.c.reference, IMPORTED_REPORTS.c.receipt).where(
+        IMPORTED_REPORTS.c.submission_sha256 == post.submission_sha256
+    )
+    if (row := connection.execute(again).first()) is not None:
+        return Imported("known", reference=row.reference, receipt=bytes(row.receipt))
+    held = _find_held(connection, post.clear, submission_raw=post.submission_raw)
+    if held is not None and not held.is_this:
+        raise RowRefusedError(
+            "Another report has this id already.", reason="duplicate-report-id", priority=post.clear.priority
+        )
+    reference = _make_reference(desk, connection) if held is None else held.reference
+    receipt = sign_desk_receipt(
+        DeskReceiptStatement(
+            clear=post.clear,
+            environment=post.clear.environment,
+            envelope_sha256=post.envelope_sha256.hex(),
+            received_at=format_time(now),
+            reference=reference,
+            submission_sha256=post.submission_sha256.hex(),
+        ),
+        mailbox_signing_key=desk.load_private_key(KeyRole.MAILBOX_SIGNING),
+    )
+    connection.execute(
+        insert(IMPORTED_REPORTS).values(
+            environment=post.clear.environment,
+            partner=post.clear.partner,
+            report_id=post.clear.report_id,
+            reference=reference,
+            submission_sha256=post.submission_sha256,
+            submission=post.submission_raw,
+            envelope=post.envelope_raw,
+            receipt=receipt,
+            imported_at=format_time(now),
+            imported_by=actor,
+        )
+    )
+    if held is None:
+        file_cases(connection, [_to_new_case(post, reference, now=now)], case_ids=[desk.make_id()], now=now)
+    state: Literal["filed", "known"] = "filed" if held is None else "known"
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="import",
+        subject=f"{post.clear.partner}/{post.clear.report_id}",
+        detail={"state": state, "reference": reference},
+    )
+    return Imported(state, reference=reference, receipt=receipt)
+
+
+def _to_new_case(post: VerifiedPost, reference: str, *, now: datetime) -> NewCase:
+    return NewCase(
+        clear=post.clear,
+        content=post.content,
+        reference=reference,
+        received_at=format_time(now),
+        door="industry",
+        placement=None,
+        channel=BY_FILE,
+    )
+
+
+def _find_held(connection: Connection, clear: ClearFields, *, submission_raw: bytes) -> _Held | None:
+    for table in (REPORTS, IMPORTED_REPORTS):
+        row = connection.execute(
+            select(table.c.reference, table.c.submission).where(
+                table.c.environment == clear.environment,
+                table.c.partner == clear.partner,
+                table.c.report_id == clear.report_id,
+            )
+        ).first()
+        if row is not None:
+            return _Held(row.reference, is_this=bytes(row.submission or b"") == submission_raw)
+    return None
+
+
+def _make_reference(desk: Desk, connection: Connection) -> str:
+    while True:
+        reference = make_reference(desk.config.environment, random=desk.random(RANDOM_BYTES))
+        named = or_(CASES.c.reference == reference, CASES.c.other_reference == reference)
+        if connection.execute(select(CASES.c.case_id).where(named)).first() is None:
+            return reference
+
+
+def _set_aside(connection: Connection, raw: bytes, refused: RowRefusedError, *, actor: str, now: datetime) -> Imported:
+    claim = find_post_claim(raw)
+    if keep_bytes(connection, raw, refused, claim=claim, channel=BY_FILE, actor=actor, now=now):
+        queue_page(connection, count=int(refused.priority == PRIORITIES[0]), now=now)
+    return Imported("set-aside", reason=refused.reason)

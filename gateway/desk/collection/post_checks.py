@@ -1,0 +1,99 @@
+"""Judges one sealed report that came as a file: the body of `POST /v1/reports`, as the partner signed it.
+
+Never believes anything but the partner's signature, the desk's own register and the sealed content.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from gateway.desk.collection.row_checks import (
+    Believed,
+    RowRefusedError,
+    SealedContent,
+    check_key_covers,
+    check_same,
+    open_content,
+    open_partners_submission,
+)
+from gateway.desk.collection.set_aside import Claim
+from partner_sdk.errors import FormatError, OpeningError
+from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
+from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
+from partner_sdk.wire.submission import (
+    MAX_REPORT_BODY_BYTES,
+    ClearFields,
+    ReportPost,
+    SubmissionStatement,
+    clear_fields_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedPost:
+    """A file whose statement holds and whose envelope opens. `content` is in memory only."""
+
+    clear: ClearFields
+    submission_raw: bytes
+    envelope_raw: bytes
+    content: SealedContent
+
+    @property
+    def submission_sha256(self) -> bytes:
+        """The digest that names the partner's statement."""
+        return sha256(self.submission_raw).digest()
+
+    @property
+    def envelope_sha256(self) -> bytes:
+        """The digest of the sealed box."""
+        return sha256(self.envelope_raw).digest()
+
+
+def parse_post(raw: bytes) -> ReportPost:
+    """Read a file strictly, without believing it; raises `FormatError`."""
+    return parse_exact(raw, kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
+
+
+def peek_submission(post: ReportPost) -> SubmissionStatement:
+    """Read what the statement of a file says, without believing it; raises `FormatError`."""
+    body = parse_base64url(post.statement.payload)
+    return parse_exact(body, kind=SubmissionStatement, max_bytes=len(body))
+
+
+def find_post_claim(raw: bytes) -> Claim:
+    """Return what a file says of itself."""
+    try:
+        said = peek_submission(parse_post(raw))
+    except FormatError:
+        return Claim()
+    return Claim(said.partner, said.report_id)
+
+
+def check_post(raw: bytes, *, believed: Believed, seen_at: datetime) -> VerifiedPost:
+    """Return the report verified and opened, or raise `RowRefusedError`; `seen_at` is when this desk first saw it."""
+    claimed_priority: str | None = None
+    try:
+        post = parse_post(raw)
+        claimed_priority = peek_submission(post).priority
+        return _check(post, believed=believed, seen_at=seen_at)
+    except RowRefusedError as refused:
+        raise RowRefusedError(
+            str(refused), reason=refused.reason, priority=refused.stated_priority or claimed_priority
+        ) from None
+    except (FormatError, OpeningError) as error:
+        reason = error.reason if isinstance(error, OpeningError) else "malformed"
+        raise RowRefusedError(str(error), reason=reason, priority=claimed_priority) from None
+
+
+def _check(post: ReportPost, *, believed: Believed, seen_at: datetime) -> VerifiedPost:
+    submission_raw = encode(post.statement)
+    envelope_raw = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
+    keys = believed.submission_keys.get(peek_submission(post).partner, {})
+    submission = open_partners_submission(submission_raw, keys=keys, envelope_raw=envelope_raw)
+    if submission.environment != believed.key_set.environment:
+        raise RowRefusedError("The report is for another environment.", reason="wrong-environment")
+    clear = clear_fields_of(submission)
+    check_key_covers(submission_raw, keys=keys, seen_at=seen_at, priority=clear.priority)
+    content = open_content(envelope_raw, clear=clear, believed=believed)
+    check_same(content.clear, clear, whose="sealed report and the submission")
+    return VerifiedPost(clear=clear, submission_raw=submission_raw, envelope_raw=envelope_raw, content=content)

@@ -1,0 +1,184 @@
+"""What `case list` and `case show` say of a partner's case, the same as the pages: its reports, questions, outcomes."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.desk.casework.asking import Clock
+from gateway.desk.casework.cases import CaseRow
+from gateway.desk.casework.joined_reports import OpenedReport, Source, find_sources
+from gateway.desk.casework.promised_days import get_uk_day
+from gateway.desk.casework.queue import Later, find_later
+from gateway.desk.commands.frame import say
+from gateway.desk.commands.report_lines import say_changes, say_report
+from gateway.desk.partnership.questions import list_unanswered
+from gateway.desk.views.partner_case import PartnerCase, ShownQuestion, spell_open_questions
+from gateway.desk.views.words import title_of
+from gateway.desk.wiring import Desk
+from partner_sdk.report import SealedIndustryReport
+from partner_sdk.wire.questions import spell_outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ListMarks:
+    """What lists say of cases besides their own row: who sent them, what was added, and the clock of a question."""
+
+    sources: Mapping[str, Source]
+    later: Mapping[str, Later]
+    clocks: Mapping[str, Clock]
+
+    def list_marks(self, case: CaseRow) -> list[str]:
+        """Return the words of the line of one case."""
+        later, clock = self.later.get(case.case_id), self.clocks.get(case.case_id)
+        marks = []
+        if case.report_kind == "retraction" or (later is not None and later.is_taken_back):
+            marks.append("TAKEN BACK BY ITS SENDER")
+        if later is not None and later.unread:
+            marks.append(f"NEW: {', '.join(later.unread)}")
+        if later is not None:
+            marks.append(f"{later.count + 1} reports")
+        if clock is not None and case.closed_at is None:
+            marks.append(f"QUESTION {clock.words.upper()}" if clock.is_late else f"question: {clock.words.lower()}")
+        return marks
+
+    def name_source(self, case: CaseRow) -> str:
+        """Return who sent a case, in a word or two."""
+        source = self.sources.get(case.partner)
+        if source is None or source.type == "service":
+            return case.door
+        return f"{source.type} {source.country}" if source.country else source.type
+
+    def as_json(self, case: CaseRow) -> dict[str, Any]:
+        """Return the same for machines."""
+        source, later, clock = (
+            self.sources.get(case.partner),
+            self.later.get(case.case_id),
+            self.clocks.get(case.case_id),
+        )
+        return {
+            "later": None if later is None else asdict(later),
+            "question": None if clock is None else asdict(clock),
+            "source": None if source is None else asdict(source),
+        }
+
+
+def find_marks(desk: Desk, cases: Collection[CaseRow]) -> ListMarks:
+    """Return what lists say of these cases."""
+    with desk.store.read() as connection:
+        return ListMarks(
+            sources=find_sources(connection, cases),
+            later=find_later(connection, cases),
+            clocks=spell_open_questions(list_unanswered(connection), today=get_uk_day(desk.clock())),
+        )
+
+
+def say_partner_case(partner: PartnerCase) -> None:
+    """Print everything of an opened case of a partner, the first report first."""
+    for head, rest in partner.doubts:
+        say(f"WARNING: {head} {rest}")
+    _say_source(partner)
+    _say_timeline(partner)
+    for linked in partner.linked:
+        place = "" if linked.case_id else " (not at this desk)"
+        say(f"Its sender says that it belongs to {linked.reference}{place}.")
+    for number, shown in enumerate(partner.shown):
+        if number:
+            say("")
+            say(f"{title_of(shown.case.report_kind).upper()} {shown.case.reference}, {shown.case.received_at}")
+            say_changes(shown)
+        say_report(shown)
+    for left in partner.left_closed:
+        say(f"Not opened here: {left.reference}. `case show {left.reference}` opens it.")
+    _say_questions(partner.questions)
+    _say_signals(partner)
+
+
+def list_partner_json(partner: PartnerCase, opened: Sequence[OpenedReport]) -> dict[str, Any]:
+    """Return the same for machines. Whatever opens evidence is left out."""
+    return {
+        "doubts": [f"{head} {rest}" for head, rest in partner.doubts],
+        "linked_reports": [asdict(one) for one in partner.linked],
+        "outcomes": [asdict(one) for one in partner.signals],
+        "questions": [
+            {
+                **asdict(one.row),
+                "clock": asdict(one.clock),
+                "words": None if one.words is None else msgspec.to_builtins(one.words),
+            }
+            for one in partner.questions
+        ],
+        "reports": [
+            {"case": asdict(one.case), "fault": one.fault, "report": spell_content(one.content)} for one in opened
+        ],
+        "source": None if partner.source is None else asdict(partner.source),
+    }
+
+
+def spell_content(content: SealedIndustryReport | None) -> dict[str, Any] | None:
+    """Return an opened report for machines, without the secrets that open its evidence."""
+    if content is None:
+        return None
+    plain: dict[str, Any] = msgspec.to_builtins(content)
+    for reference in plain.get("evidence", ()):
+        reference.pop("secret", None)
+    return plain
+
+
+def _say_source(partner: PartnerCase) -> None:
+    source = partner.source
+    if source is not None:
+        country = f", {source.country}" if source.country else ""
+        say(f"Source: {title_of(source.type)}{country}: {source.name}")
+    own = next((one.own_reference for one in partner.shown if one.own_reference), "")
+    if own:
+        say(f"Their own number: {own}")
+
+
+def _say_timeline(partner: PartnerCase) -> None:
+    for one in partner.timeline:
+        if one.report_kind == "retraction":
+            reason = partner.reasons.get(one.case_id, "not opened here")
+            say(f"THE PARTNER TAKES IT BACK ({one.reference}): {reason}")
+            say("Nothing is gone: the first report stands below. A person closes the case.")
+    if len(partner.timeline) == 1:
+        return
+    say(f"The {len(partner.timeline)} reports of this case:")
+    for number, one in enumerate(partner.timeline, start=1):
+        reason = f" Because: {partner.reasons[one.case_id]}" if one.case_id in partner.reasons else ""
+        read = "" if one.opened_at else ", nobody has read it"
+        say(
+            f"  {number}. {title_of(one.report_kind)} {one.reference}, {one.received_at}, {one.priority}{read}.{reason}"
+        )
+
+
+def _say_questions(questions: Sequence[ShownQuestion]) -> None:
+    for one in questions:
+        say("")
+        clock = one.clock.words.upper() if one.clock.is_late else one.clock.words
+        say(f"QUESTION asked {one.row.asked_at} by {one.row.asked_by}: {clock}")
+        if one.words is None:
+            say("  It can not be opened any more.")
+            continue
+        for title, text in (
+            ("Question", one.words.question),
+            ("For", one.words.purpose),
+            ("Under", one.words.legal_basis),
+        ):
+            for number, line in enumerate(text.split("\n")):
+                say(f"    {line}" if number else f"  {title}: {line}")
+        if one.answer is not None:
+            say(f"  Answered by {one.answer.reference}.")
+
+
+def _say_signals(partner: PartnerCase) -> None:
+    for one in partner.signals:
+        state = (
+            f"taken back {one.taken_back_at} by {one.taken_back_by}"
+            if one.taken_back_at
+            else f"told {one.released_at}"
+            if one.released_at
+            else f"waits until {one.held_until}"
+        )
+        say(f"OUTCOME {one.outcome}: {spell_outcome(one.outcome)} {state}.")

@@ -1,0 +1,113 @@
+"""Commands about the files that partners handed over: list those of a case, save one of them opened."""
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from gateway.desk.commands.contact_lines import say_typed
+from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.evidence.case_files import CaseFile
+from gateway.desk.evidence.collecting import EvidenceCollected
+from gateway.desk.evidence.saving import open_case_files, save_file
+from gateway.desk.wiring import open_desk
+
+STATES: Final = {
+    "here": "here, sealed",
+    "on_the_way": "on the way",
+    "never_came": "NEVER CAME",
+    "not_handed_over": "not handed over",
+}
+WHY_LEFT: Final = {
+    "busy": "another run is fetching it",
+    "bytes": "one run takes no more",
+    "circle": "the gateway's list leads in a circle",
+    "disk": "too little of this disk is free",
+    "pages": "the gateway's list does not end",
+    "time": "the time of this round is used up",
+}
+
+
+def run_list(parsed: argparse.Namespace) -> int:
+    """List the files of a case: what its report says of each, and whether its bytes are here.
+
+    The report is opened for that, and it is noted that you read it. No file is opened.
+    """
+    desk = open_desk(parsed.state)
+    case_id, files = open_case_files(desk, parsed.case, actor=get_actor(parsed))
+    if parsed.json:
+        found = [_to_json(one) for one in files.files]
+        print_json({"case_id": case_id, "doubts": list(files.doubts), "files": found})
+        return DONE
+    for doubt in files.doubts:
+        say(f"DOUBT: {doubt}")
+    for one in files.files:
+        say(f"{STATES[one.state]:15} {'' if one.reference is None else one.reference.evidence_id}")
+        say_typed("  File", one.file_id)
+        if one.name:
+            say_typed("  Name", one.name)
+        if one.media_type:
+            say_typed("  Type", one.media_type)
+        if one.reference is not None:
+            say(f"  Size: {one.reference.size_bytes:,} bytes")
+        for doubt in one.doubts:
+            say(f"  DOUBT: {doubt}")
+    if not files.files:
+        say("The report names no file.")
+    return DONE
+
+
+def run_save(parsed: argparse.Namespace) -> int:
+    """Open one file of a case and write it to a new file that only you can read; that you did is noted.
+
+    It gets its name only when all of it is what the report names. It may be harmful to open and to see: move it to the
+    machine that is meant for that.
+    """
+    desk = open_desk(parsed.state)
+    saved = save_file(desk, parsed.case, parsed.file, to=parsed.out, actor=get_actor(parsed))
+    size_bytes = 0 if saved.reference is None else saved.reference.size_bytes
+    if parsed.json:
+        print_json({"file_id": saved.file_id, "out": str(parsed.out), "size_bytes": size_bytes})
+    else:
+        say(f"{parsed.out}: {size_bytes:,} bytes, checked against the report.")
+        for doubt in saved.doubts:
+            say(f"DOUBT: {doubt}")
+    return DONE
+
+
+def tell_evidence(done: EvidenceCollected) -> None:
+    """Print what a run of `collect` brought in of evidence, and what a person has to look at."""
+    if done.collected or done.fetched_bytes:
+        say(f"{done.collected} files of evidence are here now, {done.fetched_bytes:,} bytes fetched.")
+    if done.spoiled:
+        say(f"ALARM: {done.spoiled} files of evidence are not what the gateway's list says. The next run tries again.")
+    if done.refused:
+        say(f"ALARM: {done.refused} lines of the gateway's list of evidence are wrong. See `alarms`.")
+    if done.unnamed:
+        say(f"{done.unnamed} files of evidence wait for the report that names them.")
+    if done.left is not None:
+        say(f"Evidence is left for the next run: {WHY_LEFT[done.left]}.")
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's commands."""
+    group = add_group(commands, "evidence", summary="Files that partners handed over: list, save.")
+    listed = add_command(group, "list", run=run_list, example="K7QF-2M9TX-D", group="evidence")
+    listed.add_argument("case", metavar="CASE", help="its reference or case id")
+    save = add_command(group, "save", run=run_save, example="K7QF-2M9TX-D file-1 --out file-1.bin", group="evidence")
+    save.add_argument("case", metavar="CASE", help="its reference or case id")
+    save.add_argument("file", metavar="FILE_ID", help="its id in the list, or its evidence id")
+    save.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file that is not there yet")
+
+
+def _to_json(one: CaseFile) -> dict[str, object]:
+    reference = one.reference
+    return {
+        "doubts": list(one.doubts),
+        "evidence_id": None if reference is None else reference.evidence_id,
+        "file_id": one.file_id,
+        "media_type": one.media_type,
+        "name": one.name,
+        "sha256": None if reference is None else reference.sha256,
+        "size_bytes": None if reference is None else reference.size_bytes,
+        "state": one.state,
+    }

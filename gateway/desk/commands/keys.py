@@ -1,0 +1,135 @@
+"""Commands about the agency's own keys: list, rotate, renew the root's word, replace and destroy sealing keys."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.keyring.delegation import renew_delegation
+from gateway.desk.keyring.overview import list_keys
+from gateway.desk.keyring.publication import publish
+from gateway.desk.keyring.root_change import change_root
+from gateway.desk.keyring.sealing_keys import destroy_sealing_key, replace_sealing_key
+from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation
+from gateway.desk.wiring import open_desk
+from partner_sdk.key_files import KeyRole
+
+
+def run_list(parsed: argparse.Namespace) -> int:
+    """List every key with its times. Exit code 1 when something has to be done about one."""
+    rows = list_keys(open_desk(parsed.state))
+    if parsed.json:
+        print_json({"keys": [asdict(row) for row in rows]})
+    else:
+        for row in rows:
+            until = f"until {row.use_until}" if row.use_until else ""
+            say(f"{row.state:9} {row.role:16} {row.key_id:12} {row.of:16} {until}".rstrip())
+            if row.advice:
+                say(f"          LOOK: {row.advice}")
+    return LOOK if any(row.advice for row in rows) else DONE
+
+
+def run_rotate(parsed: argparse.Namespace) -> int:
+    """Make the successor of a signing key. It signs once everybody can know it, and nothing stops meanwhile.
+
+    A register or mailbox-signing key is published now and signs at the first publish an hour later. A feed key stands
+    in next.pin: the gateway's operator puts it in place with `report-abuse-gateway pin` and restarts; the next collect
+    or publish goes on with the new key.
+    """
+    desk, role = open_desk(parsed.state), KeyRole(parsed.role)
+    pending = begin_rotation(desk, role, actor=get_actor(parsed))
+    is_feed = role is KeyRole.FEED
+    serial = None if is_feed else publish(desk, actor=get_actor(parsed)).key_set.serial
+    if parsed.json:
+        print_json({"key_id": pending.key_id, "key_set_serial": serial, "role": role.value})
+        return DONE
+    say(f"The next {role.value} key is {pending.key_id}.")
+    if is_feed:
+        say(f"Give {desk.paths.next_pin} to the gateway's operator: report-abuse-gateway pin --state DIR next.pin")
+    else:
+        say(f"It is in key set {serial}. Run publish again in an hour or later: then it signs.")
+    return DONE
+
+
+def run_renew_delegation(parsed: argparse.Namespace) -> int:
+    """Sign the root's word for the key-set key anew, for two years, and publish.
+
+    Needs the root key: bring its folder, and take it away afterwards. --new-key moves to a new key-set key.
+    """
+    desk = open_desk(parsed.state)
+    renewed = renew_delegation(
+        desk,
+        root_folder=parsed.root or desk.paths.root,
+        with_new_key=parsed.new_key,
+        actor=get_actor(parsed),
+    )
+    published = publish(desk, actor=get_actor(parsed))
+    if parsed.json:
+        print_json({"key_set_serial": published.key_set.serial, "not_after": renewed.not_after})
+        return DONE
+    say(f"The root's word holds until {renewed.not_after}; key set {published.key_set.serial} is published.")
+    return DONE
+
+
+def run_change_root(parsed: argparse.Namespace) -> int:
+    """Let the next root take over, name the one after it, and publish. The former root is gone from the folder.
+
+    Gateway and partners have pinned the next root and follow by themselves. Give the new agency.pin to the gateway's
+    operator all the same, before the next change: report-abuse-gateway pin.
+    """
+    desk = open_desk(parsed.state)
+    pin = change_root(desk, root_folder=parsed.root or desk.paths.root, actor=get_actor(parsed))
+    published = publish(desk, actor=get_actor(parsed))
+    if parsed.json:
+        print_json({"key_set_serial": published.key_set.serial, "root_fingerprint": pin.root_fingerprint})
+        return DONE
+    say(f"The root is {pin.root_fingerprint}; key set {published.key_set.serial} is published.")
+    say(f"Give {desk.paths.pin} to the gateway's operator: report-abuse-gateway pin --state DIR agency.pin")
+    return DONE
+
+
+def run_replace_sealing(parsed: argparse.Namespace) -> int:
+    """Seal to a new key from now on, because the present one may have leaked, and publish.
+
+    What was sealed to the old key still opens, here and for whoever has it.
+    """
+    desk = open_desk(parsed.state)
+    name = replace_sealing_key(desk, actor=get_actor(parsed))
+    published = publish(desk, actor=get_actor(parsed))
+    if parsed.json:
+        print_json({"key": name, "key_set_serial": published.key_set.serial})
+        return DONE
+    say(f"Reports are sealed to the key {name} from now on; key set {published.key_set.serial} is published.")
+    return DONE
+
+
+def run_destroy_sealing(parsed: argparse.Namespace) -> int:
+    """Destroy a sealing key whose time is over, for good: nothing that was sealed to it opens ever again.
+
+    Copies of it in backups are yours to destroy.
+    """
+    desk = open_desk(parsed.state)
+    destroy_sealing_key(desk, parsed.key, actor=get_actor(parsed))
+    if parsed.json:
+        print_json({"destroyed": parsed.key})
+        return DONE
+    say(f"The sealing key {parsed.key} is destroyed. Destroy its copies in backups too, then run publish.")
+    return DONE
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's commands."""
+    group = add_group(commands, "keys", summary="The agency's own keys: list, rotate, renew, replace, destroy.")
+    add_command(group, "list", run=run_list, example="--json", group="keys")
+    rotate = add_command(group, "rotate", run=run_rotate, example="mailbox-signing", group="keys")
+    rotate.add_argument("role", choices=[role.value for role in ROTATED_ROLES], help="which key")
+    renew = add_command(
+        group, "renew-delegation", run=run_renew_delegation, example="--root /media/root --new-key", group="keys"
+    )
+    renew.add_argument("--root", type=Path, metavar="DIR", help="where root.key is (default: in the state folder)")
+    renew.add_argument("--new-key", action="store_true", help="move to a new key-set key")
+    change = add_command(group, "change-root", run=run_change_root, example="--root /media/root", group="keys")
+    change.add_argument("--root", type=Path, metavar="DIR", help="where both root keys are (default: state folder)")
+    add_command(group, "replace-sealing", run=run_replace_sealing, example="", group="keys")
+    destroy = add_command(group, "destroy-sealing", run=run_destroy_sealing, example="2026-Q4", group="keys")
+    destroy.add_argument("key", metavar="KEY", help="its name in `keys list`")

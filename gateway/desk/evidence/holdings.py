@@ -1,0 +1,116 @@
+"""What this desk knows of evidence: which its reports name, which is whole here, and where the two differ."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from gateway.desk.store.evidence_tables import EVIDENCE, NAMED_EVIDENCE
+from gateway.desk.store.schema import SET_ASIDE
+from partner_sdk.wire.canonical import format_time
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Evidence that is whole on this desk's disk, still sealed; `digest` and size are those of the sealed bytes."""
+
+    partner: str
+    evidence_id: str
+    digest: bytes
+    size_bytes: int
+
+
+def is_named(connection: Connection, *, partner: str, evidence_id: str) -> bool:
+    """Return whether a report of this partner that is filed here names this evidence."""
+    return connection.execute(_named(partner, evidence_id).limit(1)).first() is not None
+
+
+def list_digests(connection: Connection, *, partner: str, evidence_id: str) -> frozenset[bytes]:
+    """Return the digests that this partner's reports seal with it: one where nothing is wrong, none for a P1."""
+    rows = connection.execute(_named(partner, evidence_id).where(NAMED_EVIDENCE.c.digest.is_not(None)))
+    return frozenset(bytes(row.digest) for row in rows)
+
+
+def list_reports_naming(
+    connection: Connection, *, partner: str, evidence_ids: Collection[str], limit: int
+) -> list[str]:
+    """Return the ids of this partner's reports that name any of this evidence, the newest id first."""
+    rows = connection.execute(
+        select(NAMED_EVIDENCE.c.report_id)
+        .distinct()
+        .where(NAMED_EVIDENCE.c.partner == partner, NAMED_EVIDENCE.c.evidence_id.in_(evidence_ids))
+        .order_by(NAMED_EVIDENCE.c.report_id.desc())
+        .limit(limit)
+    )
+    return list(rows.scalars())
+
+
+def find_held(connection: Connection, *, partner: str, evidence_id: str) -> Held | None:
+    """Return what is whole here under this id, or None."""
+    row = connection.execute(
+        select(EVIDENCE).where(EVIDENCE.c.partner == partner, EVIDENCE.c.evidence_id == evidence_id)
+    ).first()
+    return None if row is None else _to_held(row)
+
+
+def add_held(connection: Connection, held: Held, *, now: datetime) -> None:
+    """Note that evidence is whole here; whoever calls has synced every part of it. Safe to repeat."""
+    connection.execute(
+        insert(EVIDENCE)
+        .values(
+            partner=held.partner,
+            evidence_id=held.evidence_id,
+            digest=held.digest,
+            size_bytes=held.size_bytes,
+            collected_at=format_time(now),
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def note_acknowledged(connection: Connection, evidence: Collection[tuple[str, str]], *, now: datetime) -> None:
+    """Note that the gateway was told of these, by partner and id."""
+    for partner, evidence_id in evidence:
+        connection.execute(
+            update(EVIDENCE)
+            .where(
+                EVIDENCE.c.partner == partner,
+                EVIDENCE.c.evidence_id == evidence_id,
+                EVIDENCE.c.acknowledged_at.is_(None),
+            )
+            .values(acknowledged_at=format_time(now))
+        )
+
+
+def list_differing(connection: Connection) -> list[tuple[str, str]]:
+    """Return, by partner and id, what is here with another digest than a report seals with it."""
+    rows = connection.execute(
+        select(EVIDENCE.c.partner, EVIDENCE.c.evidence_id)
+        .distinct()
+        .join(
+            NAMED_EVIDENCE,
+            (NAMED_EVIDENCE.c.partner == EVIDENCE.c.partner) & (NAMED_EVIDENCE.c.evidence_id == EVIDENCE.c.evidence_id),
+        )
+        .where(NAMED_EVIDENCE.c.digest.is_not(None), NAMED_EVIDENCE.c.digest != EVIDENCE.c.digest)
+        .order_by(EVIDENCE.c.partner, EVIDENCE.c.evidence_id)
+    )
+    return [(row.partner, row.evidence_id) for row in rows]
+
+
+def has_set_aside(connection: Connection, *, partner: str) -> bool:
+    """Return whether something that claims to be this partner's is set aside: it may name what nothing else does."""
+    waiting = select(SET_ASIDE.c.id).where(SET_ASIDE.c.claimed_partner == partner, SET_ASIDE.c.resolved_at.is_(None))
+    return connection.execute(waiting.limit(1)).first() is not None
+
+
+def _named(partner: str, evidence_id: str) -> Select[Any]:
+    return select(NAMED_EVIDENCE.c.digest).where(
+        NAMED_EVIDENCE.c.partner == partner, NAMED_EVIDENCE.c.evidence_id == evidence_id
+    )
+
+
+def _to_held(row: Row[Any]) -> Held:
+    return Held(partner=row.partner, evidence_id=row.evidence_id, digest=bytes(row.digest), size_bytes=row.size_bytes)

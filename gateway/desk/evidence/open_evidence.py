@@ -1,0 +1,80 @@
+"""Opens one sealed file of evidence, segment by segment (WIRE.md §6.6): the only place of the desk that decrypts one.
+
+Never keeps a byte of what it opened: the caller says where it goes. What is yielded is proven only once all of it has
+been: the SHA-256 of the whole comes last.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.desk.evidence.holdings import Held
+from gateway.desk.evidence.sealed_parts import SealedParts
+from partner_sdk.errors import FormatError, OpeningError
+from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.evidence import (
+    SECRET_BYTES,
+    SEGMENT_BYTES,
+    SEGMENT_TEXT_BYTES,
+    EvidenceReference,
+    count_sealed_bytes,
+    derive_file_key,
+    make_nonce,
+)
+
+
+def open_file(parts: SealedParts, held: Held, *, reference: EvidenceReference) -> Iterator[bytes]:
+    """Yield the plain file in pieces of 1 MiB at most, exactly `reference.size_bytes` of it.
+
+    `reference` stands in the opened report, its digest filled in where a later report brought it. Raises `OpeningError`
+    (`wrong-digest`, `wrong-size`, `does-not-open`, `bad-padding`, `wrong-hash`) and `LocalStateError` (`unreadable`).
+    """
+    _check_reference(held, reference)
+    cipher = AESGCM(_derive_key(reference))
+    whole = hashlib.sha256()
+    left, last = reference.size_bytes, _count_segments(held.size_bytes) - 1
+    for counter, segment in enumerate(parts.read_segments(size_bytes=held.size_bytes)):
+        try:
+            text = cipher.decrypt(make_nonce(counter, is_last=counter == last), segment, None)
+        except (InvalidTag, ValueError):
+            raise OpeningError(
+                "The file does not open: its sealed bytes are not those that its sender sealed.", reason="does-not-open"
+            ) from None
+        piece = text[: min(left, SEGMENT_TEXT_BYTES)]
+        if any(text[len(piece) :]):
+            raise OpeningError("The file is padded with something else than zeros.", reason="bad-padding")
+        left -= len(piece)
+        whole.update(piece)
+        if piece:
+            yield piece
+    if left or whole.hexdigest() != reference.sha256:
+        raise OpeningError("The file opens, but it is not the one that the report names.", reason="wrong-hash")
+
+
+def check_file(parts: SealedParts, held: Held, *, reference: EvidenceReference) -> None:
+    """Open the whole file and keep nothing of it; raises as `open_file`."""
+    for _ in open_file(parts, held, reference=reference):
+        pass
+
+
+def _check_reference(held: Held, reference: EvidenceReference) -> None:
+    if reference.digest is not None and bytes.fromhex(reference.digest) != held.digest:
+        raise OpeningError("The sealed bytes here have another digest than the report says.", reason="wrong-digest")
+    if count_sealed_bytes(reference.size_bytes) != held.size_bytes:
+        raise OpeningError(
+            "The sealed bytes here are too many or too few for the file that the report names.", reason="wrong-size"
+        )
+
+
+def _derive_key(reference: EvidenceReference) -> bytes:
+    try:
+        secret = parse_base64url(reference.secret, length=SECRET_BYTES)
+    except FormatError:
+        raise OpeningError("The report carries no secret that could open the file.", reason="does-not-open") from None
+    return derive_file_key(secret=secret, sha256=bytes.fromhex(reference.sha256))
+
+
+def _count_segments(size_bytes: int) -> int:
+    return -(-size_bytes // SEGMENT_BYTES)

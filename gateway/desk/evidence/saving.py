@@ -1,0 +1,123 @@
+"""Hands an opened file of evidence to the person who asked for it; who did is noted before the first byte is opened.
+
+Never gives a file its name, or a browser its first byte, before all of it is proven: tags, padding, size and SHA-256.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from gateway.desk import audit
+from gateway.desk.casework.opening import open_case
+from gateway.desk.evidence.case_files import CaseFile, CaseFileError, CaseFiles, get_case_file, list_case_files
+from gateway.desk.evidence.holdings import Held
+from gateway.desk.evidence.open_evidence import check_file, open_file
+from gateway.desk.evidence.sealed_parts import SealedParts, get_parts
+from gateway.desk.wiring import Desk
+from partner_sdk.durable_files import sync_folder
+from partner_sdk.errors import LocalStateError
+from partner_sdk.wire.evidence import EvidenceReference
+
+
+def open_case_files(desk: Desk, wanted: str, *, actor: str) -> tuple[str, CaseFiles]:
+    """Open the report of a case for its list of files, noted as any reading is; returns its case id and the files.
+
+    Raises as `open_case`.
+    """
+    opened = open_case(desk, wanted, actor=actor)
+    return opened.case.case_id, list_case_files(desk, opened.case, opened.content)
+
+
+def save_file(desk: Desk, case: str, wanted: str, *, to: Path, actor: str) -> CaseFile:
+    """Open one file of a case into a new file that only its owner reads.
+
+    Raises `CaseFileError`, `OpeningError` when it is not what the report names, and `LocalStateError` (`file-exists`,
+    `not-saved`); nothing is left behind then.
+    """
+    case_id, files = open_case_files(desk, case, actor=actor)
+    found = get_case_file(files, wanted)
+    if to.exists() or to.is_symlink():
+        raise _make_exists_error(to)
+    pieces = _begin(desk, case_id, found, actor=actor, way="save")
+    with _new_file(to) as handle:
+        for piece in pieces:
+            handle.write(piece)
+    return found
+
+
+def stream_file(desk: Desk, case: str, wanted: str, *, actor: str, most_bytes: int) -> tuple[CaseFile, Iterator[bytes]]:
+    """Prove one file of a case wholly, then return it with its bytes, piece by piece.
+
+    Raises as `save_file`, and `CaseFileError` (`too-large`) for more than `most_bytes`.
+    """
+    case_id, files = open_case_files(desk, case, actor=actor)
+    found = get_case_file(files, wanted)
+    if found.reference is not None and found.reference.size_bytes > most_bytes:
+        raise CaseFileError(
+            f"It is too large for a page. Save it: report-abuse-desk evidence save {wanted} ...", reason="too-large"
+        )
+    pieces = _begin(desk, case_id, found, actor=actor, way="page")
+    reference, held, parts = _get_sealed(desk, found)
+    check_file(parts, held, reference=reference)
+    return found, pieces
+
+
+def _begin(desk: Desk, case_id: str, found: CaseFile, *, actor: str, way: str) -> Iterator[bytes]:
+    reference, held, parts = _get_sealed(desk, found)
+    with desk.store.write() as connection:
+        audit.append_entry(
+            connection,
+            at=desk.clock(),
+            actor=actor,
+            action="open-evidence",
+            subject=case_id,
+            detail={"evidence_id": held.evidence_id, "way": way},
+        )
+    return open_file(parts, held, reference=reference)
+
+
+def _get_sealed(desk: Desk, found: CaseFile) -> tuple[EvidenceReference, Held, SealedParts]:
+    if found.held is None or found.reference is None:
+        raise CaseFileError("The bytes of this file are not here.", reason="not-here")
+    held = found.held
+    parts = get_parts(desk.paths.evidence, partner=held.partner, evidence_id=held.evidence_id)
+    return found.reference, held, parts
+
+
+@contextmanager
+def _new_file(to: Path) -> Iterator[IO[bytes]]:
+    """Give a file that gets its name at the end of the block, if that ends without an error; else it is gone."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".report-abuse-", dir=to.parent)  # 0600
+    except OSError as error:
+        raise LocalStateError(f"{to} can not be written: {error.strerror}.", reason="not-saved") from None
+    beside = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        _give_name(beside, to)
+        sync_folder(to.parent)
+    except OSError as error:
+        raise LocalStateError(f"{to} can not be written: {error.strerror}.", reason="not-saved") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _give_name(beside: Path, to: Path) -> None:
+    try:
+        os.link(beside, to)  # unlike a renaming, it never replaces what is there
+    except FileExistsError:
+        raise _make_exists_error(to) from None
+    except OSError:
+        if to.exists() or to.is_symlink():
+            raise _make_exists_error(to) from None
+        beside.rename(to)  # a memory stick knows no second name for a file
+
+
+def _make_exists_error(to: Path) -> LocalStateError:
+    return LocalStateError(f"{to} is there already: name a new file.", reason="file-exists")

@@ -1,0 +1,164 @@
+"""Changes the keys that sign every day while everything goes on: published first, used after, ended last.
+
+Never lets a key sign that the gateway and the partners can not know yet, and never ends one before its successor signs.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+
+from gateway.desk import audit
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.keyring.verify_keys import CLOCK_ALLOWANCE, add_verify_key, end_use, has_verify_key
+from gateway.desk.store.schema import PUBLICATIONS
+from gateway.desk.wiring import Desk
+from partner_sdk.durable_files import write_durably
+from partner_sdk.errors import KeySetError, NotAuthorisedError, ReportAbuseError
+from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url
+from partner_sdk.wire.keys import Pin, parse_pin, verify_bundle
+
+# Partners keep a key set for ten minutes before they look again (client/partner.py), and clocks differ.
+KNOWN_BEFORE_USE: Final = timedelta(hours=1)
+LISTED_ROLES: Final = (KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING)
+ROTATED_ROLES: Final = (*LISTED_ROLES, KeyRole.FEED)
+
+
+class RotationError(ReportAbuseError):
+    """A key can not be changed in this way."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingKey:
+    """A key that was made and does not sign yet."""
+
+    role: KeyRole
+    key_id: str
+    made_at: str
+
+
+def begin_rotation(desk: Desk, role: KeyRole, *, actor: str) -> PendingKey:
+    """Make the successor of a signing key; it signs once everybody can know it. Safe to repeat.
+
+    A register or mailbox-signing key is in the next key set, and signs an hour after that was published. A feed key
+    stands in `next.pin`, which the gateway's operator puts in place. Raises `RotationError` (`wrong-role`).
+    """
+    if role not in ROTATED_ROLES:
+        raise RotationError(f"A {role.value} key is not changed in this way.", reason="wrong-role")
+    now, path = desk.clock(), find_next_path(desk, role)
+    if path.exists():
+        key_file = read_key_file(path, role=role)
+    else:
+        key_file = new_key(role, environment=desk.config.environment, created_at=format_time(now), seed=desk.random(32))
+        write_key_file(path, key_file)
+    if role is KeyRole.FEED:
+        write_durably(desk.paths.next_pin, encode(_make_pin(desk, feed_key=key_file.public_key)) + b"\n")
+    with desk.store.write() as connection:
+        if role in LISTED_ROLES and not has_verify_key(connection, key_file.key_id):
+            add_verify_key(connection, role.value, parse_base64url(key_file.public_key), now=now)
+        audit.append_entry(
+            connection, at=now, actor=actor, action=f"begin-rotation-{role.value}", subject=key_file.key_id
+        )
+    return PendingKey(role=role, key_id=key_file.key_id, made_at=key_file.created_at)
+
+
+def finish_rotations(desk: Desk, *, actor: str) -> tuple[KeyRole, ...]:
+    """Let every successor sign that is known for long enough, end the one before, and return the roles that changed.
+
+    Asks the gateway only while a feed key waits; raises what the feed client raises but a refusal.
+    """
+    listed = [role for role in LISTED_ROLES if _is_known(desk, role)]
+    changed = [*listed, *([KeyRole.FEED] if _is_feed_key_taken(desk) else [])]
+    for role in changed:
+        _exchange(desk, role, actor=actor)
+    return tuple(changed)
+
+
+def list_pending(desk: Desk) -> tuple[PendingKey, ...]:
+    """Return the keys that were made and do not sign yet."""
+    found = ((role, find_next_path(desk, role)) for role in ROTATED_ROLES)
+    return tuple(
+        PendingKey(role=role, key_id=key_file.key_id, made_at=key_file.created_at)
+        for role, path in found
+        if path.exists()
+        for key_file in (read_key_file(path, role=role),)
+    )
+
+
+def find_next_path(desk: Desk, role: KeyRole) -> Path:
+    """Return where the successor of a key lies while it waits; there may be none."""
+    return desk.paths.keys / f"{role.value}.next.key"
+
+
+def _is_known(desk: Desk, role: KeyRole) -> bool:
+    """Return whether a key set with this successor was published long enough ago."""
+    path = find_next_path(desk, role)
+    if not path.exists():
+        return False
+    key_id, now = read_key_file(path, role=role).key_id, desk.clock()
+    pin = parse_pin(desk.paths.pin.read_bytes())
+    published = (
+        select(PUBLICATIONS.c.body)
+        .where(PUBLICATIONS.c.kind == "keys", PUBLICATIONS.c.published_at <= format_time(now - KNOWN_BEFORE_USE))
+        .order_by(PUBLICATIONS.c.serial.desc())
+        .limit(1)
+    )
+    with desk.store.read() as connection:
+        body = connection.execute(published).scalar()
+    if body is None:
+        return False
+    try:
+        key_set = verify_bundle(bytes(body), pin=pin, now=now, allow_expired=True)
+    except KeySetError:
+        return False  # published under the root before: the next publication is under this one
+    return any(key.key_id == key_id for key in (*key_set.register_keys, *key_set.mailbox_keys))
+
+
+def _is_feed_key_taken(desk: Desk) -> bool:
+    path = find_next_path(desk, KeyRole.FEED)
+    if not path.exists():
+        return False
+    feed = FeedClient(
+        origin=desk.config.feed_url,
+        private_key=load_signing_key(read_key_file(path, role=KeyRole.FEED)),
+        clock=desk.clock,
+        session=desk.session,
+    )
+    try:
+        feed.get_status()
+    except NotAuthorisedError:
+        return False  # the gateway still has the pin of before
+    return True
+
+
+def _exchange(desk: Desk, role: KeyRole, *, actor: str) -> None:
+    now, former = desk.clock(), desk.read_key(role)
+    following: KeyFile = read_key_file(find_next_path(desk, role), role=role)
+    if role is KeyRole.FEED:
+        write_durably(desk.paths.pin, encode(_make_pin(desk, feed_key=following.public_key)) + b"\n")
+        desk.paths.next_pin.unlink(missing_ok=True)
+    with desk.store.write() as connection:
+        # What the old key signed a moment ago is still on its way; from a day on nobody believes a new word of it.
+        end_use(connection, former.key_id, at=now + CLOCK_ALLOWANCE)
+        audit.append_entry(
+            connection,
+            at=now,
+            actor=actor,
+            action=f"finish-rotation-{role.value}",
+            subject=following.key_id,
+            detail={"former_key_id": former.key_id},
+        )
+    find_next_path(desk, role).replace(desk.paths.keys / f"{role.value}.key")
+
+
+def _make_pin(desk: Desk, *, feed_key: str) -> Pin:
+    pin = parse_pin(desk.paths.pin.read_bytes())
+    return Pin(
+        environment=pin.environment,
+        feed_key=feed_key,
+        next_root_fingerprint=pin.next_root_fingerprint,
+        root_fingerprint=pin.root_fingerprint,
+    )

@@ -1,0 +1,289 @@
+"""Account changes: taken from the feed, opened, checked by their signatures, and then they wait for a person.
+
+Never changes a key by itself: a stolen key could ask for a rotation too, so people compare the key ids by phone.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from gateway.desk import audit
+from gateway.desk.alarms import raise_alarm
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.partnership.key_use import is_key_taken
+from gateway.desk.store.account_tables import ACCOUNT_CHANGES
+from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.vault import Vault
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
+from partner_sdk.wire.account import (
+    AccountChange,
+    AccountChangeAck,
+    AccountChangeRow,
+    account_context,
+    check_account_change,
+    peek_account_change,
+)
+from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
+from partner_sdk.wire.enrolment import EnrolmentKeys
+from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.wire.registration import Registration
+from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
+from partner_sdk.wire.submission import check_partner_id
+
+MOST_AT_ONCE: Final = 200
+# One partner asks for so many an hour at most (gateway/limits.py); behind this is a feed without end, and an alarm.
+MOST_TAKEN: Final = 1_000
+CHANGES_ENDLESS: Final = "account-changes-endless"
+UNREADABLE: Final = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """One change as lists show it; key ids only where it is a change of keys."""
+
+    partner: str
+    change_id: str
+    kind: str
+    state: str
+    reason: str | None
+    old_key_id: str | None
+    new_key_id: str | None
+    received_at: str
+    decided_at: str | None
+    decided_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesTaken:
+    """What one look at the feed brought: changes that wait for a person, and refusals by partner and reason."""
+
+    waiting: tuple[ChangeRow, ...]
+    refused: dict[tuple[str, str], int]
+
+
+def collect_account_changes(desk: Desk, feed: FeedClient, *, actor: str) -> ChangesTaken:
+    """Open and check the changes at the feed, store every one, then acknowledge them."""
+    waiting: list[ChangeRow] = []
+    refused: dict[tuple[str, str], int] = {}
+    vault = desk.load_vault()
+    taken = 0
+    while rows := feed.get_account_changes().changes[:MOST_AT_ONCE]:
+        fresh = 0
+        for row in rows:
+            with desk.store.write() as connection:
+                change = _take(connection, desk, row, vault=vault, actor=actor)
+            if change is None:
+                continue
+            fresh += 1
+            if change.reason is None:
+                waiting.append(change)
+            else:
+                place = (change.partner, change.reason)
+                refused[place] = refused.get(place, 0) + 1
+        feed.post_account_change_acks(
+            tuple(AccountChangeAck(change_id=row.change_id, partner=row.partner) for row in rows)
+        )
+        taken += fresh
+        if not fresh:
+            break
+        if taken >= MOST_TAKEN:
+            now = desk.clock()
+            with desk.store.write() as connection:
+                raise_alarm(connection, CHANGES_ENDLESS, f"taken on {now:%Y-%m-%d}", now=now)
+            break
+    return ChangesTaken(waiting=tuple(waiting), refused=refused)
+
+
+def take_enrolled_registration(
+    connection: Connection, desk: Desk, raw: bytes, *, keys: EnrolmentKeys, actor: str
+) -> None:
+    """Store the registration that came inside an enrolment, signed by the key that enrols; a bad one is refused."""
+    partner = keys.partner
+    submission_key = parse_base64url(keys.submission_key, length=PUBLIC_KEY_BYTES)
+    change, reason = _check(
+        raw, desk=desk, partner=partner, submission_keys={key_id_of(submission_key): submission_key}, change_id=None
+    )
+    if change is not None and change.registration is None:
+        change, reason = None, "wrong-change"
+    change_id = desk.make_id() if change is None else change.change_id
+    if _find(connection, partner, change_id) is None:
+        _store(
+            connection,
+            desk,
+            partner=partner,
+            change_id=change_id,
+            envelope=b"",
+            opened=(raw, change, reason),
+            actor=actor,
+        )
+
+
+def list_keys_in_force(connection: Connection, partner: Row[Any], *, now: datetime) -> dict[str, bytes]:
+    """Return the keys that a statement of a partner may be signed with: its own, and what it rotated out lately.
+
+    Only the first one of them may ask for new keys.
+    """
+    former = select(FORMER_PARTNER_KEYS.c.key_id, FORMER_PARTNER_KEYS.c.submission_key).where(
+        FORMER_PARTNER_KEYS.c.partner == partner.partner,
+        FORMER_PARTNER_KEYS.c.ended_at > format_time(now),
+        FORMER_PARTNER_KEYS.c.revoked.is_(False),
+    )
+    return {partner.key_id: bytes(partner.submission_key)} | {
+        row.key_id: bytes(row.submission_key) for row in connection.execute(former)
+    }
+
+
+def list_changes(connection: Connection, *, with_decided: bool = False) -> list[ChangeRow]:
+    """Return the changes that wait, the oldest first; all of them if asked."""
+    query = select(ACCOUNT_CHANGES).order_by(ACCOUNT_CHANGES.c.received_at, ACCOUNT_CHANGES.c.change_id)
+    if not with_decided:
+        query = query.where(ACCOUNT_CHANGES.c.state == "waiting")
+    return [to_change_row(row) for row in connection.execute(query)]
+
+
+def count_waiting(connection: Connection) -> int:
+    """Return how many changes wait for a person."""
+    waiting = select(func.count()).select_from(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.state == "waiting")
+    return connection.execute(waiting).scalar_one()
+
+
+def find_wanted_registration(connection: Connection, partner: str) -> Registration | None:
+    """Return the registration that a partner asked for last and that waits, or None."""
+    row = connection.execute(
+        select(ACCOUNT_CHANGES.c.statement)
+        .where(
+            ACCOUNT_CHANGES.c.partner == partner,
+            ACCOUNT_CHANGES.c.kind == "registration",
+            ACCOUNT_CHANGES.c.state == "waiting",
+        )
+        .order_by(ACCOUNT_CHANGES.c.received_at.desc(), ACCOUNT_CHANGES.c.change_id.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else peek_account_change(bytes(row.statement)).registration
+
+
+def to_change_row(row: Row[Any]) -> ChangeRow:
+    """Return a row of the table as lists show it."""
+    return ChangeRow(**{name: getattr(row, name) for name in ChangeRow.__dataclass_fields__})
+
+
+def _take(connection: Connection, desk: Desk, row: AccountChangeRow, *, vault: Vault, actor: str) -> ChangeRow | None:
+    try:
+        # The gateway is not believed: what can not be a name is not stored as one.
+        check_partner_id(row.partner)
+        check_report_id(row.change_id)
+    except FormatError:
+        return None
+    if _find(connection, row.partner, row.change_id) is not None:
+        return None
+    return _store(
+        connection,
+        desk,
+        partner=row.partner,
+        change_id=row.change_id,
+        envelope=row.envelope.encode("ascii", "backslashreplace"),
+        opened=_open(connection, desk, row, vault=vault),
+        actor=actor,
+    )
+
+
+def _open(
+    connection: Connection, desk: Desk, row: AccountChangeRow, *, vault: Vault
+) -> tuple[bytes | None, AccountChange | None, str | None]:
+    partner = connection.execute(select(PARTNERS).where(PARTNERS.c.partner == row.partner)).first()
+    if partner is None:
+        return None, None, "unknown-partner"
+    context = account_context(environment=desk.config.environment, partner=row.partner, change_id=row.change_id)
+    try:
+        envelope = Envelope.parse(parse_base64url(row.envelope, max_bytes=MAX_ENVELOPE_BYTES))
+        raw = vault.open_enrolment(envelope, context=context)
+    except (FormatError, OpeningError) as error:
+        return None, None, error.reason
+    if partner.state != "active":
+        return raw, None, "partner-not-active"
+    change, reason = _check(
+        raw,
+        desk=desk,
+        partner=row.partner,
+        submission_keys=list_keys_in_force(connection, partner, now=desk.clock()),
+        change_id=row.change_id,
+    )
+    if change is None or change.keys is None:
+        return raw, change, reason
+    if change.keys.old_key_id != partner.key_id:
+        return raw, None, "unknown-key"
+    if is_key_taken(connection, _new_key_id(change) or "", offered_by=row.partner):
+        return raw, None, "key-in-use"
+    return raw, change, None
+
+
+def _check(
+    raw: bytes, *, desk: Desk, partner: str, submission_keys: dict[str, bytes], change_id: str | None
+) -> tuple[AccountChange | None, str | None]:
+    try:
+        change = check_account_change(
+            raw,
+            environment=desk.config.environment,
+            partner=partner,
+            submission_keys=submission_keys,
+            change_id=change_id,
+        )
+    except EnrolmentError as error:
+        return None, error.reason
+    return change, None
+
+
+def _store(
+    connection: Connection,
+    desk: Desk,
+    *,
+    partner: str,
+    change_id: str,
+    envelope: bytes,
+    opened: tuple[bytes | None, AccountChange | None, str | None],
+    actor: str,
+) -> ChangeRow:
+    raw, change, reason = opened
+    now = desk.clock()
+    kind = UNREADABLE if change is None else "keys" if change.keys is not None else "registration"
+    connection.execute(
+        insert(ACCOUNT_CHANGES).values(
+            partner=partner,
+            change_id=change_id,
+            kind=kind,
+            state="refused" if change is None else "waiting",
+            reason=reason,
+            envelope=envelope,
+            statement=raw,
+            old_key_id=None if change is None or change.keys is None else change.keys.old_key_id,
+            new_key_id=None if change is None else _new_key_id(change),
+            received_at=format_time(now),
+        )
+    )
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="take-account-change",
+        subject=partner,
+        detail={"change_id": change_id, "kind": kind, "reason": reason},
+    )
+    row = _find(connection, partner, change_id)
+    if row is None:
+        raise LookupError(change_id)
+    return to_change_row(row)
+
+
+def _find(connection: Connection, partner: str, change_id: str) -> Row[Any] | None:
+    return connection.execute(
+        select(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.partner == partner, ACCOUNT_CHANGES.c.change_id == change_id)
+    ).first()
+
+
+def _new_key_id(change: AccountChange) -> str | None:
+    if change.keys is None:
+        return None
+    return key_id_of(parse_base64url(change.keys.submission_key, length=PUBLIC_KEY_BYTES))

@@ -1,0 +1,90 @@
+"""Approval: a person puts the keys of a checked enrolment into the register; a partner that enrols again keeps its id.
+
+Never approves by itself. What the keys before have signed stays provable, and mail that was sealed to them is sealed
+again, because whoever enrols again has lost what opened it.
+"""
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.partnership.key_ends import end_former_keys, keep_former_key
+from gateway.desk.partnership.partners import SERVICE, PartnerError, PartnerKind, find_partner_kind
+from gateway.desk.partnership.resealing import seal_messages_again
+from gateway.desk.store.schema import ENROLMENTS, INVITATIONS, PARTNERS
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import format_time
+
+
+def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
+    """Put the keys of a checked enrolment into the register; `publish` makes it count.
+
+    Raises `PartnerError` (`nothing-to-approve`), and `OpeningError` where a message of this partner can not be sealed
+    again because a key of this desk is gone.
+    """
+    now = desk.clock()
+    with desk.store.write() as connection:
+        enrolment = connection.execute(
+            select(ENROLMENTS)
+            .where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
+            .order_by(ENROLMENTS.c.received_at.desc())
+            .limit(1)
+        ).first()
+        if enrolment is None:
+            raise PartnerError(
+                f"No enrolment of {partner} waits. Has the partner run `report-abuse-partner enrol`, "
+                "and this desk `collect` after that?",
+                reason="nothing-to-approve",
+            )
+        invitation = connection.execute(
+            select(INVITATIONS).where(INVITATIONS.c.secret_sha256 == enrolment.secret_sha256)
+        ).one()
+        kind = find_partner_kind(connection, partner) or PartnerKind(SERVICE, None)
+        if invitation.type is not None:
+            kind = PartnerKind(invitation.type, invitation.country)
+        is_known = _retire(connection, partner, at=format_time(now))
+        connection.execute(
+            insert(PARTNERS).values(
+                partner=partner,
+                name=invitation.name,
+                environment=invitation.environment,
+                state="active",
+                key_id=enrolment.key_id,
+                submission_key=enrolment.submission_key,
+                context_key=enrolment.context_key,
+                mailbox_key=enrolment.mailbox_key,
+                approved_at=format_time(now),
+                approved_by=actor,
+                type=kind.type,
+                country=kind.country,
+            )
+        )
+        connection.execute(
+            update(ENROLMENTS)
+            .where(ENROLMENTS.c.id == enrolment.id)
+            .values(state="approved", decided_at=format_time(now))
+        )
+        connection.execute(
+            update(ENROLMENTS)
+            .where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
+            .values(state="refused", reason="superseded", decided_at=format_time(now))
+        )
+        resealed = seal_messages_again(desk, connection, partner=partner) if is_known else 0
+        audit.append_entry(
+            connection,
+            at=now,
+            actor=actor,
+            action="approve-partner",
+            subject=partner,
+            detail={"key_id": enrolment.key_id, "messages_sealed_again": resealed, "type": kind.type},
+        )
+
+
+def _retire(connection: Connection, partner: str, *, at: str) -> bool:
+    """End the keys that an enrolled partner used until now; return whether it was enrolled."""
+    row = connection.execute(select(PARTNERS).where(PARTNERS.c.partner == partner)).first()
+    if row is None:
+        return False
+    end_former_keys(connection, partner, at=at)
+    keep_former_key(connection, row, ended_at=row.suspended_at or at, is_revoked=row.revoked_at is not None)
+    connection.execute(delete(PARTNERS).where(PARTNERS.c.partner == partner))
+    return True

@@ -1,0 +1,159 @@
+"""What a person decides about a change of a partner's account: accepted, or refused with a reason.
+
+Never takes a key over that the key in force at the moment of the decision did not sign for, whatever was checked
+before.
+"""
+
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, Row, select, update
+
+from gateway.desk import audit
+from gateway.desk.partnership.account_changes import ChangeRow, list_keys_in_force, to_change_row
+from gateway.desk.partnership.key_ends import keep_former_key
+from gateway.desk.partnership.partners import PartnerError, get_partner
+from gateway.desk.store.account_tables import ACCOUNT_CHANGES
+from gateway.desk.store.schema import PARTNERS
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import EnrolmentError
+from partner_sdk.wire.account import NewKeys, check_account_change
+from partner_sdk.wire.canonical import format_time, parse_base64url
+from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
+
+# What a partner sealed before a rotation may lie in its spool for so long: a gateway is down, a machine is off.
+FORMER_KEY_GRACE: Final = timedelta(days=14)
+
+RefusalReason = Literal["more-needed", "not-confirmed", "not-the-partner"]
+REFUSAL_REASONS: Final[dict[RefusalReason, str]] = {
+    "more-needed": "something is missing; the partner sends it again with more",
+    "not-confirmed": "nobody at the partner could confirm the key ids by phone",
+    "not-the-partner": "the partner says that it did not ask: revoke its key too",
+}
+
+
+def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
+    """Take a change over; `publish` makes new keys count.
+
+    The key before becomes a former one: it signs no request, and what it signed is taken for `FORMER_KEY_GRACE`. Other
+    changes of the same kind that came before are refused as superseded. Raises `PartnerError` (`unknown-change`,
+    `not-waiting`, `change-outdated`, `unknown-partner`, `partner-not-active`).
+    """
+    now = desk.clock()
+    with desk.store.write() as connection:
+        row = get_waiting_change(connection, change_id)
+        partner = get_partner(connection, row.partner)
+        if partner.state != "active":
+            raise PartnerError(f"{row.partner} is {partner.state}; invite it anew.", reason="partner-not-active")
+        keys = _check_again(connection, row, partner, desk=desk)
+        if keys is not None:
+            keep_former_key(connection, partner, ended_at=format_time(now + FORMER_KEY_GRACE))
+            _put_keys(connection, row.partner, keys, at=format_time(now), actor=actor)
+        _decide(connection, row, state="accepted", reason=None, at=format_time(now), actor=actor)
+        _supersede(connection, row, at=format_time(now), actor=actor)
+        _note(connection, desk, row, action="accept-account-change", reason=None, actor=actor)
+        return _reread(connection, row)
+
+
+def refuse_change(desk: Desk, *, change_id: str, reason: RefusalReason, actor: str) -> ChangeRow:
+    """Refuse a change; it stays on record. Raises `PartnerError` (`unknown-change`, `not-waiting`)."""
+    now = desk.clock()
+    with desk.store.write() as connection:
+        row = get_waiting_change(connection, change_id)
+        _decide(connection, row, state="refused", reason=reason, at=format_time(now), actor=actor)
+        _note(connection, desk, row, action="refuse-account-change", reason=reason, actor=actor)
+        return _reread(connection, row)
+
+
+def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
+    """Return a change that waits, by its id; raises `PartnerError` (`unknown-change`, `not-waiting`)."""
+    rows = connection.execute(select(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.change_id == change_id)).all()
+    waiting = [row for row in rows if row.state == "waiting"]
+    if not rows:
+        raise PartnerError(f"There is no change {change_id}. `partner changes` lists them.", reason="unknown-change")
+    if len(waiting) != 1:
+        # Two partners can not both have drawn one id by chance: a person looks before either counts.
+        raise PartnerError(
+            f"The change {change_id} does not wait: it was decided, or two partners sent one id.", reason="not-waiting"
+        )
+    return waiting[0]
+
+
+def _check_again(connection: Connection, row: Row[Any], partner: Row[Any], *, desk: Desk) -> NewKeys | None:
+    """Return the new keys of a change, or None for a registration; raises `PartnerError` (`change-outdated`)."""
+    outdated = PartnerError(
+        f"The key that signed this change is not in force at {row.partner}: approve its enrolment first, or have the "
+        "change sent again.",
+        reason="change-outdated",
+    )
+    try:
+        change = check_account_change(
+            bytes(row.statement),
+            environment=desk.config.environment,
+            partner=row.partner,
+            submission_keys=list_keys_in_force(connection, partner, now=desk.clock()),
+            change_id=row.change_id,
+        )
+    except EnrolmentError:
+        raise outdated from None
+    if change.keys is not None and change.keys.old_key_id != partner.key_id:
+        raise outdated
+    return change.keys
+
+
+def _put_keys(connection: Connection, partner: str, keys: NewKeys, *, at: str, actor: str) -> None:
+    submission_key = parse_base64url(keys.submission_key, length=PUBLIC_KEY_BYTES)
+    connection.execute(
+        update(PARTNERS)
+        .where(PARTNERS.c.partner == partner)
+        .values(
+            key_id=key_id_of(submission_key),
+            submission_key=submission_key,
+            context_key=parse_base64url(keys.context_key, length=PUBLIC_KEY_BYTES),
+            mailbox_key=parse_base64url(keys.mailbox_key),
+            approved_at=at,
+            approved_by=actor,
+        )
+    )
+
+
+def _decide(connection: Connection, row: Row[Any], *, state: str, reason: str | None, at: str, actor: str) -> None:
+    connection.execute(
+        update(ACCOUNT_CHANGES)
+        .where(ACCOUNT_CHANGES.c.partner == row.partner, ACCOUNT_CHANGES.c.change_id == row.change_id)
+        .values(state=state, reason=reason, decided_at=at, decided_by=actor)
+    )
+
+
+def _supersede(connection: Connection, row: Row[Any], *, at: str, actor: str) -> None:
+    others = update(ACCOUNT_CHANGES).where(
+        ACCOUNT_CHANGES.c.partner == row.partner,
+        ACCOUNT_CHANGES.c.kind == row.kind,
+        ACCOUNT_CHANGES.c.state == "waiting",
+    )
+    if row.kind == "registration":
+        # A later one may still be wanted; of keys none is: the key that is left signs for no other.
+        others = others.where(ACCOUNT_CHANGES.c.received_at <= row.received_at)
+    connection.execute(others.values(state="refused", reason="superseded", decided_at=at, decided_by=actor))
+
+
+def _note(connection: Connection, desk: Desk, row: Row[Any], *, action: str, reason: str | None, actor: str) -> None:
+    audit.append_entry(
+        connection,
+        at=desk.clock(),
+        actor=actor,
+        action=action,
+        subject=row.partner,
+        detail={
+            "change_id": row.change_id,
+            "kind": row.kind,
+            "new_key_id": row.new_key_id,
+            "old_key_id": row.old_key_id,
+            "reason": reason,
+        },
+    )
+
+
+def _reread(connection: Connection, row: Row[Any]) -> ChangeRow:
+    own = (ACCOUNT_CHANGES.c.partner == row.partner, ACCOUNT_CHANGES.c.change_id == row.change_id)
+    return to_change_row(connection.execute(select(ACCOUNT_CHANGES).where(*own)).one())

@@ -1,0 +1,147 @@
+"""Enrolments: sealed answers to invitations, opened and checked by their own signatures, then waiting for a person.
+
+Never approves, and never takes a partner's key from anywhere but the sealed enrolment.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.alarms import raise_alarm
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.partnership.account_changes import take_enrolled_registration
+from gateway.desk.partnership.key_use import is_key_taken
+from gateway.desk.store.schema import ENROLMENTS, INVITATIONS
+from gateway.desk.vault import Vault
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
+from partner_sdk.wire.enrolment import EnrolmentKeys, check_enrolment, enrolment_context, find_enrolled_registration
+from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.wire.feed_messages import EnrolmentRow
+from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
+
+MOST_AT_ONCE: Final = 200
+MOST_REFUSED: Final = 1_000
+ENROLMENTS_ENDLESS: Final = "enrolments-endless"
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentsTaken:
+    """What one look at the feed brought: partners that wait for approval, and refusals by partner and reason."""
+
+    waiting: tuple[str, ...]
+    refused: dict[tuple[str, str], int]
+
+
+def collect_enrolments(desk: Desk, feed: FeedClient, *, actor: str) -> EnrolmentsTaken:
+    """Open and check the enrolments at the feed, store every one, then acknowledge them.
+
+    One run refuses so many and no more: behind that is a feed without end, and an alarm.
+    """
+    waiting: list[str] = []
+    refused: dict[tuple[str, str], int] = {}
+    vault = desk.load_vault()
+    while rows := feed.get_enrolments().enrolments:
+        fresh = 0
+        for row in rows[:MOST_AT_ONCE]:
+            with desk.store.write() as connection:
+                outcome = _take_enrolment(connection, desk, row, vault=vault, actor=actor)
+            if outcome is None:
+                continue
+            fresh += 1
+            partner, reason = outcome
+            if reason is None:
+                waiting.append(partner)
+            else:
+                refused[partner, reason] = refused.get((partner, reason), 0) + 1
+        feed.post_enrolment_acks(tuple(row.id for row in rows[:MOST_AT_ONCE]))
+        if not fresh:
+            break
+        if sum(refused.values()) >= MOST_REFUSED:
+            now = desk.clock()
+            with desk.store.write() as connection:
+                raise_alarm(connection, ENROLMENTS_ENDLESS, f"refused on {now:%Y-%m-%d}", now=now)
+            break
+    return EnrolmentsTaken(waiting=tuple(waiting), refused=refused)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """One enrolment as it was found; `reason` is None where its keys are good."""
+
+    partner: str | None
+    reason: str | None = None
+    keys: EnrolmentKeys | None = None
+    registration: bytes | None = None
+
+
+def _take_enrolment(
+    connection: Connection, desk: Desk, row: EnrolmentRow, *, vault: Vault, actor: str
+) -> tuple[str, str | None] | None:
+    """Store one enrolment; return its partner and why it was refused, or None when it is stored already."""
+    if connection.execute(select(ENROLMENTS.c.id).where(ENROLMENTS.c.id == row.id)).first() is not None:
+        return None
+    now = desk.clock()
+    checked = _check_row(connection, desk, row, vault=vault)
+    values: dict[str, object] = {
+        "id": row.id,
+        "secret_sha256": row.secret_sha256,
+        "partner": checked.partner,
+        "envelope": row.envelope.encode("ascii", "backslashreplace"),
+        "state": "refused" if checked.keys is None else "waiting",
+        "reason": checked.reason,
+        "received_at": format_time(now),
+    }
+    if checked.keys is not None:
+        values |= _key_columns(checked.keys)
+        connection.execute(
+            update(INVITATIONS).where(INVITATIONS.c.secret_sha256 == row.secret_sha256).values(used_at=format_time(now))
+        )
+    connection.execute(insert(ENROLMENTS).values(values))
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="take-enrolment",
+        subject=checked.partner or "unknown",
+        detail={"reason": checked.reason},
+    )
+    if checked.keys is not None and checked.registration is not None:
+        take_enrolled_registration(connection, desk, checked.registration, keys=checked.keys, actor=actor)
+    return checked.partner or "unknown", checked.reason
+
+
+def _check_row(connection: Connection, desk: Desk, row: EnrolmentRow, *, vault: Vault) -> _Checked:
+    invitation = connection.execute(select(INVITATIONS).where(INVITATIONS.c.secret_sha256 == row.secret_sha256)).first()
+    if invitation is None:
+        return _Checked(None, "unknown-invitation")
+    partner: str = invitation.partner
+    if invitation.used_at is not None:
+        return _Checked(partner, "invitation-used")
+    if desk.clock() >= parse_time(invitation.expires_at):
+        return _Checked(partner, "invitation-expired")
+    environment = desk.config.environment
+    context = enrolment_context(environment=environment, partner=partner, hashed_secret=row.secret_sha256)
+    try:
+        envelope = Envelope.parse(parse_base64url(row.envelope, max_bytes=MAX_ENVELOPE_BYTES))
+        opened = vault.open_enrolment(envelope, context=context)
+        keys = check_enrolment(opened, environment=environment, invited={row.secret_sha256: partner})
+        registration = find_enrolled_registration(opened)
+    except (FormatError, OpeningError, EnrolmentError) as error:
+        return _Checked(partner, error.reason)
+    if is_key_taken(connection, key_id_of(parse_base64url(keys.submission_key, length=PUBLIC_KEY_BYTES))):
+        return _Checked(partner, "key-in-use")
+    return _Checked(partner, keys=keys, registration=registration)
+
+
+def _key_columns(keys: EnrolmentKeys) -> dict[str, object]:
+    submission_key = parse_base64url(keys.submission_key, length=PUBLIC_KEY_BYTES)
+    return {
+        "key_id": key_id_of(submission_key),
+        "submission_key": submission_key,
+        "context_key": parse_base64url(keys.context_key, length=PUBLIC_KEY_BYTES),
+        "mailbox_key": parse_base64url(keys.mailbox_key),
+    }

@@ -1,0 +1,135 @@
+"""Invitations: the one-time secret that a new partner, or one that has lost its keys, enrols with.
+
+Never stores a secret: the invitation file is the only place that has it.
+"""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.partnership.partners import PARTNER_TYPES, SERVICE, PartnerError, PartnerType
+from gateway.desk.store.schema import INVITATIONS
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import encode, format_time, to_base64url
+from partner_sdk.wire.enrolment import SECRET_BYTES, Invitation, secret_sha256
+from partner_sdk.wire.feed_messages import InvitationHash
+from partner_sdk.wire.keys import parse_pin
+from partner_sdk.wire.submission import check_partner_id
+
+INVITATION_LIFETIME: Final = timedelta(days=14)
+MAX_NAME_CHARACTERS: Final = 100
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
+
+
+def invite_partner(
+    desk: Desk,
+    *,
+    partner: str,
+    name: str,
+    origin: str,
+    actor: str,
+    type: PartnerType | None = None,  # noqa: A002 - the word of the law and of the lists
+    country: str | None = None,
+) -> Invitation:
+    """Make an invitation and note its hash; `publish_invitations` tells the gateway. Raises `PartnerError`.
+
+    The invitation holds the secret and is returned only here: it is stored nowhere at the desk. Without a `type` a
+    partner that enrols again stays what it is, and a new one is a service. An agency needs its `country` (ISO 3166-1).
+    """
+    try:
+        check_partner_id(partner)
+    except FormatError as error:
+        raise PartnerError(str(error), reason="bad-partner-id") from None
+    if not 0 < len(name.strip()) <= MAX_NAME_CHARACTERS:
+        raise PartnerError(f"A name has 1 to {MAX_NAME_CHARACTERS} characters.", reason="bad-name")
+    check_kind(type, country)
+    now, secret = desk.clock(), desk.random(SECRET_BYTES)
+    pin = parse_pin(desk.paths.pin.read_bytes())
+    invitation = Invitation(
+        environment=desk.config.environment,
+        expires_at=format_time(now + INVITATION_LIFETIME),
+        name=name.strip(),
+        origin=origin,
+        partner=partner,
+        next_root_fingerprint=pin.next_root_fingerprint,
+        root_fingerprint=pin.root_fingerprint,
+        secret=to_base64url(secret),
+    )
+    with desk.store.write() as connection:
+        connection.execute(
+            insert(INVITATIONS).values(
+                secret_sha256=to_base64url(secret_sha256(secret)),
+                partner=partner,
+                name=invitation.name,
+                environment=invitation.environment,
+                expires_at=invitation.expires_at,
+                made_at=format_time(now),
+                type=type,
+                country=country,
+            )
+        )
+        audit.append_entry(
+            connection,
+            at=now,
+            actor=actor,
+            action="invite-partner",
+            subject=partner,
+            detail={"country": country, "type": type},
+        )
+    return invitation
+
+
+def check_kind(type: PartnerType | None, country: str | None) -> None:  # noqa: A002 - as above
+    """Raise `PartnerError` (`bad-type`, `bad-country`) unless a type and a country go together."""
+    if type is not None and type not in PARTNER_TYPES:
+        raise PartnerError(f"A partner is one of {', '.join(PARTNER_TYPES)}.", reason="bad-type")
+    if country is not None and not _COUNTRY.fullmatch(country):
+        raise PartnerError("A country has two capital letters, like GB (ISO 3166-1).", reason="bad-country")
+    if country is None and type not in {None, SERVICE}:
+        raise PartnerError("An agency belongs to a country: add --country, like GB.", reason="bad-country")
+    if country is not None and type is None:
+        raise PartnerError("A country goes with a type: add --type.", reason="bad-country")
+
+
+def publish_invitations(desk: Desk, feed: FeedClient) -> int:
+    """Give the gateway the hash of every open invitation that it has not heard of, and return how many."""
+    now = format_time(desk.clock())
+    with desk.store.read() as connection:
+        rows = connection.execute(
+            select(INVITATIONS).where(
+                INVITATIONS.c.published_at.is_(None), INVITATIONS.c.used_at.is_(None), INVITATIONS.c.expires_at > now
+            )
+        ).all()
+    if not rows:
+        return 0
+    feed.post_invitations(
+        tuple(
+            InvitationHash(partner=row.partner, secret_sha256=row.secret_sha256, expires_at=row.expires_at)
+            for row in rows
+        )
+    )
+    with desk.store.write() as connection:
+        connection.execute(
+            update(INVITATIONS)
+            .where(INVITATIONS.c.secret_sha256.in_([row.secret_sha256 for row in rows]))
+            .values(published_at=now)
+        )
+    return len(rows)
+
+
+def write_invitation(path: Path, invitation: Invitation) -> None:
+    """Write the invitation file, readable by its owner alone: it holds a secret. Raises `PartnerError`."""
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_bytes(encode(invitation) + b"\n")
+    except OSError as error:
+        raise PartnerError(
+            f"The invitation can not be written to {path} ({error.strerror}): name another --out.",
+            reason="file-not-written",
+        ) from None

@@ -1,0 +1,132 @@
+"""The end of a partner's keys: suspended, revoked because lost or stolen, or kept as a former key for proof.
+
+Never gives a key that has ended a second life: whatever is said later, the first end counts.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, func, insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.partnership.partners import PartnerError, get_partner
+from gateway.desk.store.account_tables import ACCOUNT_CHANGES
+from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import format_time
+
+
+def suspend_partner(desk: Desk, *, partner: str, actor: str) -> None:
+    """Stop taking new reports of a partner; `publish` makes it count at the gateway.
+
+    The desk itself sets aside what it first sees under this key later than a grace (row_checks.py). Raises
+    `PartnerError` (`unknown-partner`).
+    """
+    now = desk.clock()
+    with desk.store.write() as connection:
+        changed = connection.execute(
+            update(PARTNERS)
+            .where(PARTNERS.c.partner == partner)
+            # Said twice, the first time counts: a stolen key does not begin anew.
+            .values(
+                state=case((PARTNERS.c.revoked_at.is_not(None), "revoked"), else_="suspended"),
+                suspended_at=func.coalesce(PARTNERS.c.suspended_at, format_time(now)),
+            )
+        )
+        if changed.rowcount == 0:
+            raise PartnerError(f"There is no partner {partner}.", reason="unknown-partner")
+        end_former_keys(connection, partner, at=format_time(now))
+        audit.append_entry(connection, at=now, actor=actor, action="suspend-partner", subject=partner)
+
+
+def revoke_key(desk: Desk, *, partner: str, key_id: str | None = None, actor: str) -> tuple[str, ...]:
+    """End keys that were lost or stolen, without any grace, and return their ids; `publish` makes it count.
+
+    Without `key_id` all keys of the partner end, and it enrols again by invitation. With the id of a former key only
+    that one does, and the partner goes on. What waits for a person under an ended key is refused: its thief may have
+    asked. Raises `PartnerError` (`unknown-partner`, `unknown-key`).
+    """
+    now = desk.clock()
+    at = format_time(now)
+    with desk.store.write() as connection:
+        current = get_partner(connection, partner)
+        former = connection.execute(
+            select(FORMER_PARTNER_KEYS.c.key_id).where(FORMER_PARTNER_KEYS.c.partner == partner)
+        ).scalars()
+        wanted = {current.key_id, *former} if key_id in {None, current.key_id} else {key_id}
+        ended = _revoke_former(connection, partner, wanted, at=at)
+        if current.key_id in wanted:
+            connection.execute(
+                update(PARTNERS)
+                .where(PARTNERS.c.partner == partner)
+                .values(
+                    state="revoked",
+                    suspended_at=func.coalesce(PARTNERS.c.suspended_at, at),
+                    revoked_at=func.coalesce(PARTNERS.c.revoked_at, at),
+                )
+            )
+            _refuse_waiting(connection, partner, at=at, actor=actor)
+            ended.append(current.key_id)
+        if not ended:
+            raise PartnerError(
+                f"{partner} has no key {key_id}. `partner show {partner}` lists its keys.", reason="unknown-key"
+            )
+        audit.append_entry(
+            connection,
+            at=now,
+            actor=actor,
+            action="revoke-key",
+            subject=partner,
+            detail={"key_ids": " ".join(sorted(ended))},
+        )
+    return tuple(sorted(ended))
+
+
+def keep_former_key(connection: Connection, row: Row[Any], *, ended_at: str, is_revoked: bool = False) -> None:
+    """Keep the key that a partner signed with until now, with its end: what is filed stays provable."""
+    connection.execute(
+        insert(FORMER_PARTNER_KEYS).values(
+            key_id=row.key_id,
+            partner=row.partner,
+            submission_key=row.submission_key,
+            ended_at=ended_at,
+            revoked=is_revoked,
+        )
+    )
+
+
+def end_former_keys(connection: Connection, partner: str, *, at: str) -> None:
+    """End, at once, former keys whose statements the gateway would still take."""
+    connection.execute(
+        update(FORMER_PARTNER_KEYS)
+        .where(FORMER_PARTNER_KEYS.c.partner == partner, FORMER_PARTNER_KEYS.c.ended_at > at)
+        .values(ended_at=at)
+    )
+
+
+def list_former_key_rows(connection: Connection, partner: str) -> list[Row[Any]]:
+    """Return the former keys of a partner, the one that ends last first."""
+    query = select(FORMER_PARTNER_KEYS).where(FORMER_PARTNER_KEYS.c.partner == partner)
+    return list(connection.execute(query.order_by(FORMER_PARTNER_KEYS.c.ended_at.desc())))
+
+
+def _revoke_former(connection: Connection, partner: str, wanted: set[str | None], *, at: str) -> list[str]:
+    rows = connection.execute(
+        select(FORMER_PARTNER_KEYS.c.key_id, FORMER_PARTNER_KEYS.c.ended_at).where(
+            FORMER_PARTNER_KEYS.c.partner == partner, FORMER_PARTNER_KEYS.c.key_id.in_(wanted)
+        )
+    ).all()
+    for row in rows:
+        connection.execute(
+            update(FORMER_PARTNER_KEYS)
+            .where(FORMER_PARTNER_KEYS.c.key_id == row.key_id)
+            .values(ended_at=min(row.ended_at, at), revoked=True)
+        )
+    return [row.key_id for row in rows]
+
+
+def _refuse_waiting(connection: Connection, partner: str, *, at: str, actor: str) -> None:
+    connection.execute(
+        update(ACCOUNT_CHANGES)
+        .where(ACCOUNT_CHANGES.c.partner == partner, ACCOUNT_CHANGES.c.state == "waiting")
+        .values(state="refused", reason="key-revoked", decided_at=at, decided_by=actor)
+    )

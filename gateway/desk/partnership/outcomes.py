@@ -1,0 +1,183 @@
+"""Tells a partner what became of its own report: decided by a person, held back until a day, released with a collect.
+
+Never tells anything before its day, and never takes back what was released: a later outcome counts instead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from gateway.desk import audit
+from gateway.desk.partnership.mailbox_post import store_message
+from gateway.desk.partnership.stage_queue import queue_stage
+from gateway.desk.store.question_tables import OUTCOME_SIGNALS
+from gateway.desk.store.schema import CASES
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.questions import OutcomeNote, encode_body
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeSignal:
+    """One outcome that a person decided to tell. It waits while it is neither released nor taken back."""
+
+    signal_id: str
+    case_id: str
+    partner: str
+    outcome: str
+    decided_at: str
+    decided_by: str
+    held_until: str
+    released_at: str | None
+    taken_back_at: str | None
+    taken_back_by: str | None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it can still be taken back."""
+        return self.released_at is None and self.taken_back_at is None
+
+
+def record_outcome(
+    desk: Desk, connection: Connection, *, case_id: str, partner: str, outcome: str, held_until: datetime, actor: str
+) -> str:
+    """Note in the caller's transaction what to tell, and from when; return its id. Whether it may is checked before."""
+    now, signal_id = desk.clock(), desk.make_id()
+    connection.execute(
+        insert(OUTCOME_SIGNALS).values(
+            signal_id=signal_id,
+            case_id=case_id,
+            partner=partner,
+            outcome=outcome,
+            decided_at=format_time(now),
+            decided_by=actor,
+            held_until=format_time(held_until),
+        )
+    )
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="decide-outcome",
+        subject=case_id,
+        detail={"outcome": outcome, "held_until": format_time(held_until)},
+    )
+    return signal_id
+
+
+def take_back_outcome(connection: Connection, signal: OutcomeSignal, *, actor: str, now: datetime) -> bool:
+    """Take back an outcome that waits, in the caller's transaction; False when it was released meanwhile."""
+    changed = connection.execute(
+        update(OUTCOME_SIGNALS)
+        .where(
+            OUTCOME_SIGNALS.c.signal_id == signal.signal_id,
+            OUTCOME_SIGNALS.c.released_at.is_(None),
+            OUTCOME_SIGNALS.c.taken_back_at.is_(None),
+        )
+        .values(taken_back_at=format_time(now), taken_back_by=actor)
+    )
+    if changed.rowcount == 0:
+        return False
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="take-back-outcome",
+        subject=signal.case_id,
+        detail={"outcome": signal.outcome},
+    )
+    return True
+
+
+def list_signals(connection: Connection, *, case_id: str) -> list[OutcomeSignal]:
+    """Return the outcomes of a case, the oldest first, those that were taken back too."""
+    rows = connection.execute(
+        select(OUTCOME_SIGNALS)
+        .where(OUTCOME_SIGNALS.c.case_id == case_id)
+        .order_by(OUTCOME_SIGNALS.c.decided_at, OUTCOME_SIGNALS.c.signal_id)
+    )
+    return [_to_signal(row) for row in rows]
+
+
+def release_due(desk: Desk) -> int:
+    """Release every outcome whose time has come: queue its stage for each report of the case. Return how many."""
+    now = desk.clock()
+    with desk.store.write() as connection:
+        due = _list_rows(
+            connection,
+            OUTCOME_SIGNALS.c.released_at.is_(None)
+            & OUTCOME_SIGNALS.c.taken_back_at.is_(None)
+            & (OUTCOME_SIGNALS.c.held_until <= format_time(now)),
+        )
+        for row in due:
+            connection.execute(
+                update(OUTCOME_SIGNALS)
+                .where(OUTCOME_SIGNALS.c.signal_id == row.signal_id)
+                .values(released_at=format_time(now))
+            )
+            for report in _list_reports(connection, row.case_id):
+                if report.opened_at is None:
+                    continue  # it came after the one that was judged: nobody has read it
+                queue_stage(connection, partner=row.partner, report_id=report.report_id, outcome=row.outcome, now=now)
+            audit.append_entry(
+                connection,
+                at=now,
+                actor=row.decided_by,
+                action="release-outcome",
+                subject=row.case_id,
+                detail={"outcome": row.outcome},
+            )
+    return len(due)
+
+
+def write_outcome_notes(desk: Desk) -> int:
+    """Write the mailbox message of every released outcome that has none yet; return how many.
+
+    Raises what the signing key and the partner's mailbox key raise: what was written until then stays.
+    """
+    with desk.store.read() as connection:
+        waiting = _list_rows(
+            connection, OUTCOME_SIGNALS.c.released_at.is_not(None) & OUTCOME_SIGNALS.c.message_id.is_(None)
+        )
+    for row in waiting:
+        with desk.store.write() as connection:
+            first = _list_reports(connection, row.case_id)[0]
+            note = OutcomeNote(
+                outcome=row.outcome,
+                reference=first.reference,
+                released_at=row.released_at,
+                report_id=first.report_id,
+            )
+            # With the id of the message in one transaction: a note is written once.
+            message = store_message(
+                desk, connection, partner=row.partner, kind="outcome", body=encode_body(note), actor=row.decided_by
+            )
+            connection.execute(
+                update(OUTCOME_SIGNALS)
+                .where(OUTCOME_SIGNALS.c.signal_id == row.signal_id)
+                .values(message_id=message.message_id)
+            )
+    return len(waiting)
+
+
+def _list_rows(connection: Connection, wanted: Any) -> Sequence[Row[Any]]:
+    return connection.execute(
+        select(OUTCOME_SIGNALS).where(wanted).order_by(OUTCOME_SIGNALS.c.decided_at, OUTCOME_SIGNALS.c.signal_id)
+    ).all()
+
+
+def _list_reports(connection: Connection, case_id: str) -> Sequence[Any]:
+    """Return the reports of a case, the first one first."""
+    rows: Sequence[Any] = connection.execute(
+        select(CASES.c.report_id, CASES.c.reference, CASES.c.opened_at)
+        .where(or_(CASES.c.case_id == case_id, CASES.c.joined_to == case_id))
+        .order_by((CASES.c.case_id == case_id).desc(), CASES.c.received_at, CASES.c.case_id)
+    ).all()
+    return rows
+
+
+def _to_signal(row: Row[Any]) -> OutcomeSignal:
+    return OutcomeSignal(**{name: row._mapping[name] for name in OutcomeSignal.__dataclass_fields__})

@@ -1,0 +1,140 @@
+"""Questions to a partner about its own report: written to its mailbox, with a day by which the law wants the answer.
+
+Never keeps the words where they can be read: one box is the partner's, the other opens in the desk's vault alone.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from gateway.desk import audit
+from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.partnership.mailbox_post import get_signed_message, store_message
+from gateway.desk.store.question_tables import INFORMATION_REQUESTS
+from gateway.desk.store.schema import MAILBOX_MESSAGES
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError, OpeningError, StatementError
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
+from partner_sdk.wire.keys import verify_keys
+from partner_sdk.wire.mailbox_message import open_message
+from partner_sdk.wire.questions import InformationRequest, encode_body, parse_information_request
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionRow:
+    """One question as lists show it: times and names, never its words. `answer_case_id` is the report that answers."""
+
+    request_id: str
+    case_id: str
+    partner: str
+    message_id: str
+    asked_at: str
+    asked_by: str
+    due_at: str
+    answered_at: str | None
+    answer_case_id: str | None
+    posted_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionDraft:
+    """What to ask about which report. The words are for the partner: never store or log them."""
+
+    report_id: str
+    reference: str
+    question: str
+    purpose: str
+    legal_basis: str
+    due_at: datetime
+
+
+def store_question(
+    desk: Desk, connection: Connection, draft: QuestionDraft, *, case_id: str, partner: str, actor: str
+) -> str:
+    """Sign, seal and store a question in the caller's transaction and return its request id; nothing is sent.
+
+    Raises `FormatError` for words that do not fit, `PartnerError`, and `LocalStateError` for the keys.
+    """
+    request = InformationRequest(
+        due_at=format_time(draft.due_at),
+        legal_basis=draft.legal_basis,
+        purpose=draft.purpose,
+        question=draft.question,
+        reference=draft.reference,
+        report_id=draft.report_id,
+        request_id=desk.make_id(),
+    )
+    message = store_message(
+        desk,
+        connection,
+        partner=partner,
+        kind="information-request",
+        body=encode_body(request),
+        actor=actor,
+        is_secret=True,
+    )
+    connection.execute(
+        insert(INFORMATION_REQUESTS).values(
+            request_id=request.request_id,
+            case_id=case_id,
+            partner=partner,
+            message_id=message.message_id,
+            asked_at=format_time(desk.clock()),
+            asked_by=actor,
+            due_at=request.due_at,
+        )
+    )
+    audit.append_entry(
+        connection,
+        at=desk.clock(),
+        actor=actor,
+        action="ask-partner",
+        subject=case_id,
+        detail={"due_at": request.due_at, "request_id": request.request_id},
+    )
+    return request.request_id
+
+
+def list_questions(connection: Connection, *, case_id: str) -> list[QuestionRow]:
+    """Return the questions about a case, the oldest first."""
+    return _list(connection, INFORMATION_REQUESTS.c.case_id == case_id)
+
+
+def list_unanswered(connection: Connection) -> list[QuestionRow]:
+    """Return every question that nobody has answered, the one that is due first at the head."""
+    return _list(connection, INFORMATION_REQUESTS.c.answered_at.is_(None))
+
+
+def open_questions(desk: Desk, questions: Collection[QuestionRow]) -> dict[str, InformationRequest | None]:
+    """Open the words of questions, by request id; None where the key is gone or the copy was changed.
+
+    Whoever calls this has to note who reads them.
+    """
+    if not questions:
+        return {}
+    vault, now = desk.load_vault(), desk.clock()
+    opened: dict[str, InformationRequest | None] = {}
+    with desk.store.read() as connection:
+        signing_keys = make_key_set(connection, desk=desk, now=now).mailbox_keys
+        for question in questions:
+            keys = verify_keys(signing_keys, signed_at=parse_time(question.asked_at), now=now)
+            try:
+                signed = get_signed_message(desk, connection, question.message_id, vault=vault)
+                body = parse_base64url(open_message(signed, keys=keys).body)
+                opened[question.request_id] = parse_information_request(body)
+            except (OpeningError, StatementError, FormatError):
+                opened[question.request_id] = None
+    return opened
+
+
+def _list(connection: Connection, wanted: Any) -> list[QuestionRow]:
+    rows: Sequence[Row[Any]] = connection.execute(
+        select(INFORMATION_REQUESTS, MAILBOX_MESSAGES.c.posted_at)
+        .join(MAILBOX_MESSAGES, MAILBOX_MESSAGES.c.message_id == INFORMATION_REQUESTS.c.message_id)
+        .where(wanted)
+        .order_by(INFORMATION_REQUESTS.c.due_at, INFORMATION_REQUESTS.c.request_id)
+    ).all()
+    return [QuestionRow(**row._mapping) for row in rows]

@@ -1,0 +1,90 @@
+"""What partners registered of themselves, as a person accepted it: who may submit, whom to ask (SI 2026/268).
+
+Never decides about a report: whoever submits one, it is filed, and this only gives a case its note.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from gateway.desk.partnership.partners import SERVICE
+from gateway.desk.store.account_tables import ACCOUNT_CHANGES
+from gateway.desk.store.schema import PARTNERS
+from partner_sdk.wire.account import peek_account_change
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.registration import Registration, list_people, list_registration_gaps
+
+KEYS_ARE_OLD_AFTER: Final = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRegistration:
+    """The registration in force: from which change, since when, and who accepted it."""
+
+    change_id: str
+    accepted_at: str
+    accepted_by: str
+    registration: Registration
+
+
+def find_registration(connection: Connection, partner: str) -> AcceptedRegistration | None:
+    """Return the registration of a partner that was accepted last, or None."""
+    row = connection.execute(
+        select(ACCOUNT_CHANGES)
+        .where(
+            ACCOUNT_CHANGES.c.partner == partner,
+            ACCOUNT_CHANGES.c.kind == "registration",
+            ACCOUNT_CHANGES.c.state == "accepted",
+        )
+        # Two decisions in one second: ids sort by time.
+        .order_by(ACCOUNT_CHANGES.c.decided_at.desc(), ACCOUNT_CHANGES.c.change_id.desc())
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    registration = peek_account_change(bytes(row.statement)).registration
+    if registration is None:
+        return None
+    return AcceptedRegistration(row.change_id, row.decided_at, row.decided_by, registration)
+
+
+def is_authorised(connection: Connection, partner: str, *, email: str | None, name: str | None) -> bool | None:
+    """Return whether the submitter of a report is somebody whom the partner registered; None without a registration.
+
+    The e-mail address decides where the report gives one, else the name. Case and spaces around do not count.
+    """
+    accepted = find_registration(connection, partner)
+    if accepted is None:
+        return None
+    people = list_people(accepted.registration)
+    if email is not None and email.strip():
+        return _fold(email) in {_fold(person.email) for person in people}
+    if name is not None and name.strip():
+        return _fold(name) in {_fold(person.name) for person in people}
+    return False
+
+
+def list_incomplete(connection: Connection) -> list[tuple[str, tuple[str, ...]]]:
+    """Return each active service and what its registration lacks; one that registered nothing lacks all of it."""
+    services = select(PARTNERS.c.partner).where(PARTNERS.c.state == "active", PARTNERS.c.type == SERVICE)
+    found = []
+    for partner in connection.execute(services.order_by(PARTNERS.c.partner)).scalars():
+        accepted = find_registration(connection, partner)
+        gaps = ("registration",) if accepted is None else list_registration_gaps(accepted.registration)
+        if gaps:
+            found.append((partner, gaps))
+    return found
+
+
+def list_old_keys(connection: Connection, *, now: datetime) -> list[str]:
+    """Return the active partners whose keys were approved more than a year ago."""
+    old = select(PARTNERS.c.partner).where(
+        PARTNERS.c.state == "active", PARTNERS.c.approved_at < format_time(now - KEYS_ARE_OLD_AFTER)
+    )
+    return list(connection.execute(old.order_by(PARTNERS.c.partner)).scalars())
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.split()).casefold()

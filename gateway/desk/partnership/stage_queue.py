@@ -1,0 +1,32 @@
+"""Queues how far a partner's report is, in the transaction of the deed; stages.py sends it.
+
+Never queues anything about a report of the public: nobody may follow those.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select
+
+from gateway.desk.store.schema import STAGES
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.submission import PUBLIC_SENDER
+
+OPENED: Final = "opened"
+
+
+def queue_stage(connection: Connection, *, partner: str, report_id: str, outcome: str | None, now: datetime) -> None:
+    """Note in the caller's transaction that a report was opened, and its outcome where that is released.
+
+    An outcome that was queued before stays where no new one is named: it was released already.
+    """
+    if partner == PUBLIC_SENDER:
+        return
+    same = (STAGES.c.partner == partner) & (STAGES.c.report_id == report_id)
+    told = outcome or connection.execute(select(STAGES.c.outcome).where(same)).scalar()
+    connection.execute(delete(STAGES).where(same))
+    connection.execute(
+        insert(STAGES).values(
+            partner=partner, report_id=report_id, stage=OPENED, outcome=told, queued_at=format_time(now)
+        )
+    )

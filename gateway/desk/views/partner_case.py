@@ -1,0 +1,144 @@
+"""What the page of a partner's case shows beside the case itself: its reports, the questions, the outcomes.
+
+Holds what was said only where the report was opened for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from gateway.desk.casework.asking import Clock, find_open_question, spell_clock
+from gateway.desk.casework.cases import CaseRow
+from gateway.desk.casework.joined_reports import (
+    MOST_OPENED,
+    OpenedReport,
+    OwnReport,
+    Source,
+    find_own_reports,
+    find_sources,
+    list_case_doubts,
+    list_joined,
+    list_linked,
+    list_unopened,
+)
+from gateway.desk.casework.promised_days import get_uk_day
+from gateway.desk.partnership.outcomes import OutcomeSignal, list_signals
+from gateway.desk.partnership.questions import QuestionRow, list_questions, open_questions
+from gateway.desk.views.report_changes import MOST_CHANGES, Change, list_changes
+from gateway.desk.views.report_sections import Counted, ReportSection, count_completeness, make_report_sections
+from gateway.desk.wiring import Desk
+from partner_sdk.report import IndustryReport
+from partner_sdk.wire.questions import InformationRequest
+
+_WITH_CHANGES = frozenset({"correction", "supplement", "response"})
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReport:
+    """One opened report. `reason` is why its sender corrects it or takes it back, `own_reference` the sender's own."""
+
+    case: CaseRow
+    sections: Sequence[ReportSection] = ()
+    counted: Counted | None = None
+    reason: str = ""
+    own_reference: str = ""
+    changes: Sequence[Change] = ()
+    more_changes: bool = False
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownQuestion:
+    """One question with its clock. `words` are there only on an opened page, and None where the copy does not open."""
+
+    row: QuestionRow
+    clock: Clock
+    answer: CaseRow | None
+    words: InformationRequest | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerCase:
+    """Everything of the page that is about a partner. `first` is the case that questions and outcomes belong to."""
+
+    first: CaseRow
+    timeline: Sequence[CaseRow]
+    shown: Sequence[ShownReport]
+    left_closed: Sequence[CaseRow]
+    doubts: Sequence[tuple[str, str]]
+    linked: Sequence[OwnReport]
+    questions: Sequence[ShownQuestion]
+    signals: Sequence[OutcomeSignal]
+    source: Source | None
+    may_ask: bool
+
+    @property
+    def waiting_signal(self) -> OutcomeSignal | None:
+        """The outcome that can still be taken back."""
+        return next((one for one in self.signals if one.waits), None)
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why later reports correct or take back, by case id, as far as they are open."""
+        return {one.case.case_id: one.reason for one in self.shown if one.reason}
+
+
+def make_partner_case(desk: Desk, case: CaseRow, opened: Sequence[OpenedReport]) -> PartnerCase:
+    """Return what the page of a partner's case shows; `opened` is empty on a page that is not opened."""
+    today = get_uk_day(desk.clock())
+    with desk.store.read() as connection:
+        timeline = list_joined(connection, case)
+        first = timeline[0]
+        rows = list_questions(connection, case_id=first.case_id)
+        signals = list_signals(connection, case_id=first.case_id)
+        linked = find_own_reports(connection, case, list_linked(opened))
+        source = find_sources(connection, [case]).get(case.partner)
+    words = open_questions(desk, rows) if opened else {}
+    about = timeline if case.case_id == first.case_id else [case]
+    return PartnerCase(
+        first=first,
+        timeline=timeline,
+        shown=[_show(one, first=_find_first(opened, first)) for one in opened],
+        left_closed=about[MOST_OPENED:] if opened else (),
+        doubts=[*list_case_doubts(case, about), *list_unopened(opened)],
+        linked=linked,
+        questions=[_show_question(one, timeline, words=words, today=today) for one in rows],
+        signals=signals,
+        source=source,
+        may_ask=first.closed_at is None and find_open_question(rows, today=today) is None,
+    )
+
+
+def spell_open_questions(questions: Sequence[QuestionRow], *, today: date) -> dict[str, Clock]:
+    """Return by case id how the clock stands of the question that is due last; for lists."""
+    return {one.case_id: spell_clock(one, today=today) for one in questions}
+
+
+def _find_first(opened: Sequence[OpenedReport], first: CaseRow) -> IndustryReport | None:
+    found = next((one.content for one in opened if one.case.case_id == first.case_id), None)
+    return None if found is None else found.report
+
+
+def _show(one: OpenedReport, *, first: IndustryReport | None) -> ShownReport:
+    if one.content is None:
+        return ShownReport(one.case, fault=one.fault)
+    report = one.content.report
+    compared = first is not None and one.case.joined_to is not None and one.case.report_kind in _WITH_CHANGES
+    changes = list_changes(first, report) if compared and first is not None else []
+    own = report.reporter.own_reference
+    return ShownReport(
+        one.case,
+        sections=make_report_sections(one.content),
+        counted=count_completeness(one.content),
+        reason=report.change_reason or "",
+        own_reference=own if isinstance(own, str) else "",
+        changes=changes,
+        more_changes=len(changes) == MOST_CHANGES,
+    )
+
+
+def _show_question(
+    row: QuestionRow, timeline: Sequence[CaseRow], *, words: Mapping[str, InformationRequest | None], today: date
+) -> ShownQuestion:
+    answer = next((one for one in timeline if one.case_id == row.answer_case_id), None)
+    return ShownQuestion(row, spell_clock(row, today=today), answer, words.get(row.request_id))

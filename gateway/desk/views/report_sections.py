@@ -1,0 +1,237 @@
+"""Lays an opened industry report out in the order in which an analyst needs it: why it is urgent, who, what, where.
+
+Never leaves a field out: what is taken out of one section stands in another one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.desk.views.report_blocks import Block, Fact, Grid, get_part, make_block, make_block_of
+from gateway.desk.views.report_threads import make_threads
+from gateway.desk.views.report_values import Value, spell_code
+from gateway.desk.views.report_words import get_reading_words
+from partner_sdk.report import Completeness, IndustryReport, SealedIndustryReport, list_given, measure_completeness
+from partner_sdk.report.outline import find_field, get_outline
+from partner_sdk.report.values import NotHeld
+
+# What is shown in other sections than where the model has it.
+_TRACES: Final = ("logins", "devices")
+_URGENT: Final = ("harm_signs", "meetings")
+_ONE_OF: Final = {
+    "children": "Child",
+    "suspects": "Suspect",
+    "other_people": "Other person",
+    "conversations": "Thread",
+    "files": "File",
+    "messages": "message",
+    "emails": "e-mail address",
+    "phones": "telephone number",
+    "logins": "login",
+    "devices": "device",
+    "locations": "location",
+    "places": "place",
+    "incident": "Incident",
+    "reporter": "Reporter",
+    "discovery": "Discovery",
+    "police": "Police",
+    "preservation": "Preservation",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSection:
+    """One part of a report. `name` is for addresses within the page, `count` says how much is in it."""
+
+    name: str
+    title: str
+    blocks: tuple[Block, ...]
+    count: str = ""
+    is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How complete a report is as this desk counts it; `said` is the sender's count where it differs."""
+
+    score: int
+    missing: tuple[str, ...]
+    said: int | None
+
+
+def make_report_sections(content: SealedIndustryReport) -> list[ReportSection]:
+    """Return the sections of a report; one about which nothing at all is said is left out."""
+    sections = (
+        *(_make_changes(content), _make_urgency(content), _make_known_elsewhere(content.report)),
+        *(_make_people(content.report, "children"), _make_people(content.report, "suspects")),
+        *(_make_events(content.report), _make_conversations(content.report), _make_places(content.report)),
+        *(_make_others(content.report), _make_files(content.report), _make_traces(content.report)),
+        *(_make_senders(content.report), _make_preservation(content.report), _make_particulars(content)),
+    )
+    return [one for one in sections if not all(block.is_empty and not block.unsaid for block in one.blocks)]
+
+
+def count_completeness(content: SealedIndustryReport) -> Counted:
+    """Count anew how complete a report is: the sender's count is its own word."""
+    counted, said = measure_completeness(content.report), content.completeness
+    return Counted(
+        score=counted.score,
+        missing=tuple(_spell_missing(counted)),
+        said=None if said is None or said == counted else said.score,
+    )
+
+
+def name_person(word: str, number: int, person: Any) -> str:
+    """Return what a person is called in headings: by number, and by the name or id that the service has."""
+    names = (getattr(person, name, None) for name in ("username", "service_user_id", "name"))
+    name = next((one for one in names if isinstance(one, str)), None)
+    return f"{word} {number}" if name is None else f"{word} {number}: {name}"
+
+
+def _make_changes(content: SealedIndustryReport) -> ReportSection:
+    names = [name for name in ("change_reason", "answers_request") if getattr(content.report, name) is not None]
+    block = make_block_of(content.report, get_outline(), names)
+    return ReportSection("changes", "What this changes or answers", (block,), is_open=True)
+
+
+def _make_urgency(content: SealedIndustryReport) -> ReportSection:
+    report, outline = content.report, get_outline()
+    head = make_block_of(report, outline, ("priority_reason",))
+    signs = make_block_of(report.incident, get_part(outline, "incident"), _URGENT)
+    risks = [
+        Fact(f"{name_person('Child', number, child)}: at risk now?", Value(spell_code(child.at_risk_now)))
+        for number, child in enumerate(list_given(report.children), start=1)
+    ]
+    block = Block(
+        facts=(Fact("Priority", Value(content.clear.priority)), *head.facts, *signs.facts, *risks),
+        not_held=(*head.not_held, *signs.not_held),
+        grids=signs.grids,
+        blocks=signs.blocks,
+        unsaid=(*head.unsaid, *signs.unsaid),
+    )
+    return ReportSection("urgency", "Why it is urgent", (block,), is_open=True)
+
+
+def _make_known_elsewhere(report: IndustryReport) -> ReportSection:
+    # On top, so that nothing is worked on twice.
+    block = make_block_of(report, get_outline(), ("other_references", "police", "linked_reports"))
+    count = len(list_given(report.other_references)) + len(list_given(report.police))
+    said = f"{count} elsewhere" if count else "nobody else is named"
+    return ReportSection("elsewhere", "Who has it already", (block,), count=said, is_open=True)
+
+
+def _make_people(report: IndustryReport, name: str) -> ReportSection:
+    word, part = _ONE_OF[name], get_part(get_outline(), name)
+    people = list_given(getattr(report, name))
+    blocks = [
+        make_block(person, part, title=name_person(word, number, person), without=_TRACES)
+        for number, person in enumerate(people, start=1)
+    ]
+    title = "Children" if name == "children" else "Suspects"
+    return ReportSection(name, title, tuple(blocks) or _say_none(report, name), count=str(len(people)), is_open=True)
+
+
+def _make_events(report: IndustryReport) -> ReportSection:
+    outline = get_outline()
+    head = make_block_of(report, outline, ("category", "sub_label", "uk_link", "countries"))
+    body = make_block(report.incident, get_part(outline, "incident"), without={*_URGENT, "places"})
+    return ReportSection("events", "What happened", (head, body))
+
+
+def _make_conversations(report: IndustryReport) -> ReportSection:
+    threads = make_threads(report)
+    count = sum(len(thread.messages) for thread in threads)
+    return ReportSection(
+        "conversations",
+        "Conversation",
+        threads or _say_none(report, "conversations"),
+        count=f"{count} message" + ("" if count == 1 else "s"),
+    )
+
+
+def _make_places(report: IndustryReport) -> ReportSection:
+    incident, part = report.incident, get_part(get_outline(), "incident")
+    return ReportSection(
+        "places",
+        "Where on the service",
+        (make_block_of(incident, part, ("places",)),),
+        count=str(len(list_given(incident.places))),
+    )
+
+
+def _make_others(report: IndustryReport) -> ReportSection:
+    block = make_block_of(report, get_outline(), ("other_people",))
+    return ReportSection("others", "Other people", (block,), count=str(len(list_given(report.other_people))))
+
+
+def _make_files(report: IndustryReport) -> ReportSection:
+    part = get_part(get_outline(), "files")
+    files = list_given(report.files)
+    blocks = [make_block(one, part, title=f"File {one.file_id}", without={"file_id"}) for one in files]
+    return ReportSection("files", "Files", tuple(blocks) or _say_none(report, "files"), count=str(len(files)))
+
+
+def _make_traces(report: IndustryReport) -> ReportSection:
+    blocks, count = [], 0
+    for name in ("suspects", "children"):
+        part = get_part(get_outline(), name)
+        for number, person in enumerate(list_given(getattr(report, name)), start=1):
+            blocks.append(make_block_of(person, part, _TRACES, title=name_person(_ONE_OF[name], number, person)))
+            count += sum(len(list_given(getattr(person, trace))) for trace in _TRACES)
+    return ReportSection("traces", "Traces: logins and devices", tuple(blocks), count=str(count))
+
+
+def _make_senders(report: IndustryReport) -> ReportSection:
+    outline = get_outline()
+    reporter = make_block(report.reporter, get_part(outline, "reporter"), title="Who reports")
+    discovery = make_block(report.discovery, get_part(outline, "discovery"), title="How it was found")
+    return ReportSection("senders", "Who reports, and whom to ask", (reporter, discovery))
+
+
+def _make_preservation(report: IndustryReport) -> ReportSection:
+    kept = len(list_given(report.preservation))
+    block = make_block_of(report, get_outline(), ("preservation",))
+    return ReportSection("preservation", "What is kept for police", (block,), count=str(kept))
+
+
+def _make_particulars(content: SealedIndustryReport) -> ReportSection:
+    clear = content.clear
+    facts = (
+        Fact("Id of the report", Value(clear.report_id)),
+        Fact("Sent by", Value(clear.partner)),
+        Fact("Kind", Value(spell_code(clear.kind))),
+        Fact("Adds to", Value(clear.earlier_reference or "None", is_held=clear.earlier_reference is not None)),
+        Fact("Environment", Value(spell_code(clear.environment))),
+        Fact("Evidence", Value("\n".join(clear.evidence_ids) or "None", is_held=bool(clear.evidence_ids))),
+        Fact(
+            "Version of the report, and of the format as sent",
+            Value(f"{content.report.schema_version}, {clear.schema_version}"),
+        ),
+    )
+    return ReportSection("particulars", "Particulars", (Block(facts=facts),))
+
+
+def _say_none(report: IndustryReport, name: str) -> tuple[Block, ...]:
+    value = getattr(report, name)
+    block = make_block_of(report, get_outline(), (name,))
+    return (block,) if isinstance(value, NotHeld) else (Block(unsaid=block.unsaid),)
+
+
+def _spell_missing(counted: Completeness) -> Iterator[str]:
+    for pointer in counted.missing:
+        *parents, _ = pointer.removeprefix("#/").split("/")
+        words: list[str] = []
+        for step in parents:
+            if step.isdigit():
+                words[-1] = f"{words[-1]} {int(step) + 1}"
+            else:
+                words.append(_ONE_OF.get(step, step.replace("_", " ")))
+        said = get_reading_words(find_field(pointer))
+        yield f"{', '.join(words)}: {said}" if words else said
+
+
+def list_grids(block: Block) -> Iterator[Grid]:
+    """Yield the tables of a block and of what belongs to it."""
+    yield from block.grids
+    for below in block.blocks:
+        yield from list_grids(below)

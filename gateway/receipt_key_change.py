@@ -1,0 +1,51 @@
+"""Moves a gateway to a new receipt key without a stop: made here, published by the agency, used from the next start on.
+
+Never signs with a key that the agency has not published: nobody could check such a receipt.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from gateway.config import GatewayConfig, StateFolder
+from gateway.key_folder import find_next_receipt_key, make_next_receipt_key, use_next_receipt_key
+from gateway.key_state import KeyState
+from gateway.store import Store
+from partner_sdk.durable_files import write_durably
+from partner_sdk.wire.canonical import encode, format_time
+from partner_sdk.wire.gateway_card import GatewayCard, ReceiptKey
+from partner_sdk.wire.keys import Pin
+
+NEXT_CARD_FILE = "gateway.next.card"
+
+
+def begin_receipt_key_change(state: Path, *, config: GatewayConfig, now: datetime) -> Path:
+    """Make the next receipt key and the card that carries it; return where the card is. Safe to repeat."""
+    key_file = make_next_receipt_key(state, environment=config.environment, created_at=format_time(now))
+    card = GatewayCard(
+        environment=config.environment,
+        instance=config.instance,
+        origin=config.public_origin,
+        receipt_key=ReceiptKey(key_id=key_file.key_id, public_key=key_file.public_key),
+    )
+    path = state / NEXT_CARD_FILE
+    write_durably(path, encode(card) + b"\n")
+    return path
+
+
+def finish_receipt_key_change(state: Path, *, store: Store, pin: Pin, clock: Callable[[], datetime]) -> bool:
+    """Use the key that waits, if the agency has published it; return whether it is used now.
+
+    To be called before the servers start: each of them reads its key once.
+    """
+    following = find_next_receipt_key(state)
+    if following is None:
+        return False
+    keys = KeyState(store, pin=pin, clock=clock).find_keys()
+    if keys is None or not keys.has_receipt_key(following.key_id):
+        return False
+    use_next_receipt_key(state)
+    next_card = state / NEXT_CARD_FILE
+    if next_card.exists():
+        next_card.replace(StateFolder(state).card)
+    return True

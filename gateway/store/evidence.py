@@ -1,0 +1,177 @@
+"""Sealed evidence as the industry door writes and reads it: parts, completion, and the lock of what a report names.
+
+An id belongs to its partner: nobody learns of another one's. Never says that a part is here whose row is not committed.
+The desk's side of the same rows is in `evidence_collection`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from gateway.store.evidence_tables import evidence, evidence_parts
+from gateway.store.instants import to_epoch_seconds
+
+
+class ConflictingEvidenceError(Exception):
+    """This part has other bytes, or this evidence is complete in another way."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvidence:
+    """One piece of evidence. `digest` and `size_bytes` are null until it is complete; `has_parts` is False while
+    a report names it and nothing has come.
+    """
+
+    position: int
+    has_parts: bool
+    digest: bytes | None
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """One part: its number from 0, and size and SHA-256 of its sealed bytes."""
+
+    part: int
+    size_bytes: int
+    sha256: bytes
+
+
+_SAME = (evidence.c.evidence_id == bindparam("wanted_id"), evidence.c.partner == bindparam("wanted_partner"))
+_FIND = select(
+    evidence.c.position, evidence.c.newest_part_at.is_not(None), evidence.c.digest, evidence.c.size_bytes
+).where(*_SAME)
+_PARTS = (
+    select(evidence_parts.c.part, evidence_parts.c.size_bytes, evidence_parts.c.sha256)
+    .where(evidence_parts.c.position == bindparam("wanted_position"))
+    .order_by(evidence_parts.c.part)
+)
+_PART = _PARTS.where(evidence_parts.c.part == bindparam("wanted_part"))
+_ADD_TO_HELD = (
+    update(evidence)
+    .where(evidence.c.position == bindparam("wanted_position"))
+    .values(held_bytes=evidence.c.held_bytes + bindparam("new_bytes"), newest_part_at=bindparam("now"))
+)
+_COMPLETE = (
+    update(evidence)
+    .where(evidence.c.position == bindparam("wanted_position"))
+    .values(completed_at=bindparam("now"), digest=bindparam("new_digest"), size_bytes=bindparam("new_size"))
+)
+_HELD_BY = select(func.coalesce(func.sum(evidence.c.held_bytes), 0)).where(
+    evidence.c.partner == bindparam("wanted_partner"),
+    evidence.c.held_bytes > 0,  # names the partial index
+)
+_KNOWN = select(evidence.c.evidence_id).where(
+    evidence.c.partner == bindparam("wanted_partner"), evidence.c.evidence_id.in_(bindparam("ids", expanding=True))
+)
+_REFERENCE = (
+    update(evidence)
+    .where(
+        evidence.c.partner == bindparam("wanted_partner"),
+        evidence.c.evidence_id.in_(bindparam("ids", expanding=True)),
+        evidence.c.referenced_at.is_(None),
+    )
+    .values(referenced_at=bindparam("now"))
+)
+
+
+def find_evidence(connection: Connection, *, partner: str, evidence_id: str) -> StoredEvidence | None:
+    """Return one partner's evidence; another partner's with the same id is not found."""
+    row = connection.execute(_FIND, {"wanted_id": evidence_id, "wanted_partner": partner}).first()
+    return None if row is None else StoredEvidence(*row)
+
+
+def list_parts(connection: Connection, *, position: int) -> list[PartRow]:
+    """Return the parts that are here, in order; none once they are deleted."""
+    return [PartRow(*row) for row in connection.execute(_PARTS, {"wanted_position": position})]
+
+
+def find_part(connection: Connection, *, position: int, part: int) -> PartRow | None:
+    """Return one part, or None if it is not here."""
+    row = connection.execute(_PART, {"wanted_position": position, "wanted_part": part}).first()
+    return None if row is None else PartRow(*row)
+
+
+def check_part(found: StoredEvidence | None, stored: PartRow | None, *, part: PartRow) -> bool:
+    """Return whether this very part is here; raises `ConflictingEvidenceError` if it can not come any more."""
+    if stored is not None and stored != part:
+        raise ConflictingEvidenceError("This part has other bytes.")
+    if stored is None and found is not None and found.digest is not None:
+        raise ConflictingEvidenceError("This evidence is complete.")
+    return stored is not None
+
+
+def count_held_bytes(connection: Connection, *, partner: str) -> int:
+    """Return how many bytes of this partner lie here, collected or not."""
+    return int(connection.execute(_HELD_BY, {"wanted_partner": partner}).scalar_one())
+
+
+def add_part(connection: Connection, *, partner: str, evidence_id: str, part: PartRow, now: datetime) -> bool:
+    """Store the row of a part; False when it is here. Raises `ConflictingEvidenceError`.
+
+    Never call it before the bytes and their name are on the disk.
+    """
+    found = find_evidence(connection, partner=partner, evidence_id=evidence_id)
+    stored = None if found is None else find_part(connection, position=found.position, part=part.part)
+    if check_part(found, stored, part=part):
+        return False
+    position = (
+        _insert_evidence(connection, partner=partner, evidence_id=evidence_id) if found is None else found.position
+    )
+    connection.execute(
+        insert(evidence_parts),
+        {"position": position, "part": part.part, "size_bytes": part.size_bytes, "sha256": part.sha256},
+    )
+    connection.execute(
+        _ADD_TO_HELD, {"wanted_position": position, "new_bytes": part.size_bytes, "now": to_epoch_seconds(now)}
+    )
+    return True
+
+
+def complete_evidence(connection: Connection, *, position: int, digest: bytes, size_bytes: int, now: datetime) -> None:
+    """Note that all parts are here and stand under this digest; the caller has checked them in this transaction."""
+    connection.execute(
+        _COMPLETE,
+        {
+            "wanted_position": position,
+            "new_digest": digest,
+            "new_size": size_bytes,
+            "now": to_epoch_seconds(now),
+        },
+    )
+
+
+def reference_evidence(connection: Connection, *, partner: str, evidence_ids: Sequence[str], now: datetime) -> None:
+    """Lock what a report names, in the report's transaction: it is kept until the desk has it.
+
+    Also ids of which nothing has come yet: a P1 goes first.
+    """
+    if not evidence_ids:
+        return
+    wanted = {"wanted_partner": partner, "ids": list(evidence_ids)}
+    known = set(connection.execute(_KNOWN, wanted).scalars())
+    if known:
+        connection.execute(_REFERENCE, {**wanted, "now": to_epoch_seconds(now)})
+    missing = [evidence_id for evidence_id in evidence_ids if evidence_id not in known]
+    if missing:
+        rows = [
+            {
+                "evidence_id": evidence_id,
+                "partner": partner,
+                "referenced_at": to_epoch_seconds(now),
+                "held_bytes": 0,
+            }
+            for evidence_id in missing
+        ]
+        connection.execute(insert(evidence), rows)
+
+
+def _insert_evidence(connection: Connection, *, partner: str, evidence_id: str) -> int:
+    inserted = connection.execute(
+        insert(evidence), {"evidence_id": evidence_id, "partner": partner, "held_bytes": 0}
+    ).inserted_primary_key
+    if inserted is None:
+        raise LookupError("The database did not say which row it made.")
+    return int(inserted[0])

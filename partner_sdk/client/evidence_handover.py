@@ -1,0 +1,285 @@
+"""Hands files over with a report: what is sent in which order, and what becomes of it when the line is cut.
+
+- A P1 goes first. Its evidence follows, and then a supplement that brings the digests.
+- For a P2 or P3 the evidence goes first and the report carries the digests. If the evidence does not get through, the
+  report does not wait for it: it goes as a P1 does.
+- What is interrupted goes on with `resume_evidence`, or, while the report was not sealed yet, with the same `submit`.
+
+Never sends a byte of a file that is no longer what the report says: it gets a new id, and the caller is told.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from msgspec import structs
+
+from partner_sdk.client.evidence_files import FileFacts, check_file
+from partner_sdk.client.evidence_journal import JournalEntry, JournalFile
+from partner_sdk.client.evidence_sending import EvidenceRoom, OnProgress, ignore_progress, measure, send_waiting
+from partner_sdk.client.partner_state import PartnerState
+from partner_sdk.client.receipt_check import DeskReceipt, Receipt
+from partner_sdk.errors import EvidenceError, FieldFault, LocalStateError, ReportAbuseError, ReportError
+from partner_sdk.report import IndustryReport, list_given
+from partner_sdk.report.evidence_cover import make_evidence_cover, note_new_ids
+from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
+from partner_sdk.wire.desk_receipt import peek_desk_receipt
+from partner_sdk.wire.evidence import EvidenceReference
+from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind
+
+# It brings no new fact, and the way of the P1 is for children at risk.
+SUPPLEMENT_PRIORITY: Final[Priority] = "P3"
+# The gateway sweeps what no report has named for 14 days: what is half as old is not counted on.
+KEPT_UNSEALED_FOR: Final = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A report that is delivered, and how far its evidence is. Look at `is_complete`.
+
+    `waiting` names the files that the gateway does not hold whole, and `error` what stopped them: nothing has to be
+    submitted again, `Partner.resume_evidence` goes on. `supplement` is the receipt of the supplement that brought the
+    digests; a report that carried them itself needs none.
+    """
+
+    receipt: Receipt | DeskReceipt
+    supplement: Receipt | None
+    waiting: tuple[JournalFile, ...]
+    error: ReportAbuseError | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the agency can have every file, and knows its digest."""
+        return self.error is None and not self.waiting
+
+    @property
+    def reference(self) -> str:
+        """The reference to say aloud or to quote."""
+        return self.receipt.reference
+
+    @property
+    def report_id(self) -> str:
+        """The id of the report."""
+        return self.receipt.report_id
+
+
+@dataclass(frozen=True, slots=True)
+class ReportToSend:
+    """A checked report, and what goes with it in clear."""
+
+    report: IndustryReport
+    priority: Priority
+    kind: ReportKind
+    earlier_reference: str | None
+
+
+def hand_over(
+    room: EvidenceRoom,
+    sent: ReportToSend,
+    *,
+    files: Mapping[str, Path],
+    on_progress: OnProgress = ignore_progress,
+    on_receipt: Callable[[Receipt], None] = lambda _: None,
+) -> HandedOver:
+    """Send a report with the files that belong to its `file_id`s; `on_receipt` hears as soon as it is delivered.
+
+    Raises `ReportError` or `EvidenceError` before anything is sent, and what `Partner.deliver` raises while the report
+    itself is not delivered: then it is sealed and saved. From then on nothing is raised: see `HandedOver`. No file at
+    all is no fault: then only the report goes.
+    """
+    check_names(sent.report, files)
+    if not files:
+        receipt = room.deliver(_seal(room, sent, evidence=(), report_id=room.make_id()))
+        on_receipt(receipt)
+        return HandedOver(receipt=receipt, supplement=None, waiting=(), error=None)
+    for path in files.values():
+        check_file(path)
+    facts = {
+        file_id: measure(path.absolute(), file_id=file_id, on_progress=on_progress)
+        for file_id, path in sorted(files.items())
+    }
+    _tell_of_other_files(room, sent.report, facts=facts)
+    with ExitStack() as stack:
+        entry, is_new = _open_entry(room, sent, facts=facts, stack=stack)
+        error: ReportAbuseError | None = None
+        if sent.priority != "P1":
+            entry, error = send_waiting(room, entry, facts=facts, is_new=is_new, on_progress=on_progress)
+            if isinstance(error, EvidenceError):
+                raise error  # a file changes or is gone: the caller knows what the report should say of it then
+        _seal(room, sent, evidence=entry.make_references(), report_id=entry.report_id)
+        if not entry.waiting:  # the sealed report holds all
+            room.journal.forget(entry)
+        receipt = room.deliver(entry.report_id)
+        on_receipt(receipt)
+        if not entry.waiting or error is not None:
+            return HandedOver(receipt=receipt, supplement=None, waiting=entry.waiting, error=error)
+        return _finish(room, entry, receipt=receipt, facts=facts, is_new=is_new, on_progress=on_progress)
+
+
+def resume_evidence(room: EvidenceRoom, *, on_progress: OnProgress = ignore_progress) -> list[HandedOver]:
+    """Go on with the evidence of every report that is delivered; one that fails does not stop the others.
+
+    What another process is sending now is left to it. Evidence of a report that waits in the spool waits with it.
+    """
+    done = []
+    for report_id in room.journal.list_ids():
+        try:
+            with room.journal.holding(report_id):
+                entry = room.journal.find(report_id)
+                receipt = find_delivery(room.state, report_id)
+                if entry is not None and receipt is not None and not entry.is_done:
+                    done.append(_finish(room, entry, receipt=receipt, facts={}, is_new=False, on_progress=on_progress))
+        except LocalStateError as error:
+            room.line.notify(f"Evidence of report {report_id}: {error}")
+    return done
+
+
+def find_delivery(state: PartnerState, report_id: str) -> Receipt | DeskReceipt | None:
+    """Return the receipt of a report, from the gateway or from the desk, or None."""
+    raw = state.find_receipt(report_id)
+    if raw is not None:
+        return Receipt(statement=peek_intake(raw), raw=raw)
+    raw = state.find_desk_receipt(report_id)
+    return None if raw is None else DeskReceipt(statement=peek_desk_receipt(raw), raw=raw)
+
+
+def check_names(report: IndustryReport, files: Mapping[str, Path]) -> None:
+    """Raise `ReportError` unless each file belongs to one that the report lists; a listed one need not come along."""
+    listed = {file.file_id for file in list_given(report.files)}
+    faults = []
+    for file_id, path in files.items():
+        if file_id in listed:
+            continue
+        if str(path) in listed:
+            detail = "The file_id comes first and the path second: turn them round."
+        else:
+            detail = "List each file that is handed over here, with the file_id that you hand it over under."
+        faults.append(FieldFault("#/files", detail))
+    if len(files) > MAX_EVIDENCE_IDS:
+        faults.append(FieldFault("#/files", f"Hand over at most {MAX_EVIDENCE_IDS:,} files with one report."))
+    if faults:
+        raise ReportError("The files and the report do not go together.", reason="bad-field", faults=faults)
+
+
+def _seal(room: EvidenceRoom, sent: ReportToSend, *, evidence: tuple[EvidenceReference, ...], report_id: str) -> str:
+    return room.seal(
+        sent.report,
+        priority=sent.priority,
+        kind=sent.kind,
+        earlier_reference=sent.earlier_reference,
+        evidence=evidence,
+        report_id=report_id,
+    )
+
+
+def _tell_of_other_files(room: EvidenceRoom, report: IndustryReport, *, facts: Mapping[str, FileFacts]) -> None:
+    """Tell the caller of a file that is not what the report says of it. Never stops a report."""
+    for file in list_given(report.files):
+        found = facts.get(file.file_id)
+        if found is None:
+            continue
+        said = {one.value.lower() for one in list_given(file.hashes) if one.type == "sha256"}
+        if (said and found.sha256.hex() not in said) or (
+            isinstance(file.size_bytes, int) and file.size_bytes != found.size_bytes
+        ):
+            room.line.notify(f"{found.path} has another size or SHA-256 than the report says of {file.file_id}.")
+
+
+def _open_entry(
+    room: EvidenceRoom, sent: ReportToSend, *, facts: Mapping[str, FileFacts], stack: ExitStack
+) -> tuple[JournalEntry, bool]:
+    """Return a new entry, held until the stack ends; or that of an interrupted `submit` of the same files."""
+    for report_id in room.journal.list_ids():
+        try:
+            with ExitStack() as trial:
+                trial.enter_context(room.journal.holding(report_id))
+                entry = room.journal.find(report_id)
+                # A secret is that of one report: once a report is sealed with it, no other may use it.
+                if entry is None or entry.is_done or room.state.find_submission(report_id) is not None:
+                    continue
+                if room.clock() - parse_time(entry.begun_at) > KEPT_UNSEALED_FOR:
+                    room.journal.discard(report_id)
+                elif _has_same_files(entry, facts):
+                    entry = structs.replace(entry, priority=sent.priority, cover=_make_cover(sent, facts))
+                    room.journal.save(entry)
+                    room.line.notify("These files were being sent before: going on with what the gateway holds.")
+                    stack.push(trial.pop_all())
+                    return entry, False
+        except LocalStateError:  # held by another process, or damaged: not ours to go on with
+            continue
+    entry = JournalEntry(
+        begun_at=format_time(room.clock()),
+        cover=_make_cover(sent, facts),
+        files=tuple(_make_file(room, file_id, one) for file_id, one in facts.items()),
+        priority=sent.priority,
+        report_id=room.make_id(),
+        secret=to_base64url(room.make_secret()),
+        supplement_id=room.make_id(),
+    )
+    stack.enter_context(room.journal.holding(entry.report_id))
+    room.journal.save(entry)
+    return entry, True
+
+
+def _has_same_files(entry: JournalEntry, facts: Mapping[str, FileFacts]) -> bool:
+    return {file.file_id: file.sha256 for file in entry.files} == {
+        file_id: one.sha256.hex() for file_id, one in facts.items()
+    }
+
+
+def _make_cover(sent: ReportToSend, facts: Mapping[str, FileFacts]) -> IndustryReport:
+    return make_evidence_cover(sent.report, file_ids=facts)
+
+
+def _make_file(room: EvidenceRoom, file_id: str, facts: FileFacts) -> JournalFile:
+    return JournalFile(
+        digest=None,
+        evidence_id=room.make_id(),
+        file_id=file_id,
+        has_new_id=False,
+        path=str(facts.path),
+        sha256=facts.sha256.hex(),
+        size_bytes=facts.size_bytes,
+    )
+
+
+def _finish(
+    room: EvidenceRoom,
+    entry: JournalEntry,
+    *,
+    receipt: Receipt | DeskReceipt,
+    facts: Mapping[str, FileFacts],
+    is_new: bool,
+    on_progress: OnProgress,
+) -> HandedOver:
+    """Upload what waits and deliver the supplement; what stops it is in the result, and the journal keeps the rest."""
+    supplement: Receipt | None = None
+    error: ReportAbuseError | None = None
+    try:
+        entry, error = send_waiting(room, entry, facts=facts, is_new=is_new, on_progress=on_progress)
+        if error is None:
+            supplement = _send_supplement(room, entry, reference=receipt.reference)
+            room.journal.forget(entry)
+    except ReportAbuseError as failure:
+        error = failure
+    return HandedOver(receipt=receipt, supplement=supplement, waiting=entry.waiting, error=error)
+
+
+def _send_supplement(room: EvidenceRoom, entry: JournalEntry, *, reference: str) -> Receipt:
+    if entry.cover is None:
+        raise LocalStateError("The journal of this evidence is damaged.", reason="damaged-state")
+    if room.state.find_submission(entry.supplement_id) is None:
+        renewed = [file.file_id for file in entry.files if file.has_new_id]
+        room.seal(
+            note_new_ids(entry.cover, file_ids=renewed) if renewed else entry.cover,
+            priority=SUPPLEMENT_PRIORITY,
+            kind="supplement",
+            earlier_reference=reference,
+            evidence=entry.make_references(),
+            report_id=entry.supplement_id,
+        )
+    return room.deliver(entry.supplement_id)

@@ -1,0 +1,197 @@
+"""New keys beside the old ones, and the step from the old to the new that a crash at any moment can not spoil.
+
+```
+keys/pending/ROLE.key    new keys that the agency was asked to take, or is about to be
+keys/pending/change.json the sealed question, so that a retry posts the same bytes
+keys/pending/known       empty: the gateway knows the new keys, and the step has begun
+keys/former/mailbox-ID.key  mailbox keys of before: messages sealed to them still open
+```
+
+Never deletes a key that the agency may have accepted, nor a mailbox key. No network here.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.durable_files import find_bytes, locked, make_private_folder, sync_folder, write_durably
+from partner_sdk.errors import FormatError, LocalStateError
+from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file
+from partner_sdk.wire.account import (
+    MAX_ACCOUNT_BODY_BYTES,
+    AccountChange,
+    AccountPost,
+    NewKeys,
+    seal_account_change,
+    sign_key_change,
+)
+from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_exact
+from partner_sdk.wire.keys import SealingKey
+
+# The submission key last: until it has moved, requests are signed with the old one, and the step goes on.
+_MOVING_ORDER = (KeyRole.MAILBOX, KeyRole.CONTEXT, KeyRole.SUBMISSION)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingKeys:
+    """New keys by role, and the sealed question to the agency."""
+
+    keys: dict[KeyRole, KeyFile]
+    post: AccountPost
+
+
+def find_pending(state: PartnerState) -> PendingKeys | None:
+    """Return the new keys that the agency was asked to take, or None; raises `LocalStateError` for damaged files."""
+    folder = _pending_folder(state)
+    raw = find_bytes(folder / "change.json")
+    if raw is None or (folder / "known").exists():
+        return None
+    try:
+        post = parse_exact(raw, kind=AccountPost, max_bytes=MAX_ACCOUNT_BODY_BYTES)
+    except FormatError:
+        raise LocalStateError(f"{folder}/change.json is damaged.", reason="damaged-state") from None
+    try:
+        keys = {role: read_key_file(_path(folder, role), role=role) for role in PARTNER_ROLES}
+    except LocalStateError:
+        if (folder / "known").exists() or not (folder / "change.json").exists():
+            return None  # another process goes over at this moment
+        raise
+    return PendingKeys(keys=keys, post=post)
+
+
+def prepare_keys(
+    state: PartnerState, *, agency_key: SealingKey, now: datetime, random: bytes, ask_again: bool = False
+) -> PendingKeys:
+    """Make new keys and the sealed question, and save both; what was prepared before is returned as it is.
+
+    `ask_again` seals the question for the same new keys once more, under a new id: the agency refused the one before,
+    or can not open it any more. `random` is 10 bytes for the id.
+    """
+    with locked(state.folder):
+        found = find_pending(state)
+        if found is not None and not ask_again:
+            return found
+        folder = _pending_folder(state)
+        make_private_folder(folder)
+        # Keys without a question were never shown to anybody: an interrupted run left them, perhaps half written.
+        keys = found.keys if found is not None else _make_keys(state, folder, now=now)
+        post = _seal_question(state, keys, agency_key=agency_key, now=now, change_id=make_report_id(now, random))
+        write_durably(folder / "change.json", encode(post))
+        sync_folder(folder.parent)
+    return PendingKeys(keys=keys, post=post)
+
+
+def switch_keys(state: PartnerState) -> None:
+    """Go over to the pending keys, which the gateway knows; another process may have done so already."""
+    with locked(state.folder):
+        if find_pending(state) is None:
+            _finish(state)
+            return
+        keep_mailbox_key(state)
+        write_durably(_pending_folder(state) / "known", b"")
+        _finish(state)
+
+
+def finish_switch(state: PartnerState) -> bool:
+    """Go on with a step that a crash interrupted; return whether there was one."""
+    if not (_pending_folder(state) / "known").exists():
+        return False
+    with locked(state.folder):
+        _finish(state)
+    return True
+
+
+def keep_mailbox_key(state: PartnerState) -> None:
+    """Keep the mailbox key of now among the former ones, before another takes its place."""
+    key_file = state.read_key(KeyRole.MAILBOX)
+    folder = _former_folder(state)
+    make_private_folder(folder)
+    write_durably(folder / f"mailbox-{key_file.key_id}.key", encode(key_file) + b"\n")
+    sync_folder(folder.parent)
+
+
+def list_mailbox_keys(state: PartnerState) -> list[KeyFile]:
+    """Return every key that a message may be sealed to: new ones that wait, the one of now, former ones."""
+    pending = _path(_pending_folder(state), KeyRole.MAILBOX)
+    # In this order another process that switches meanwhile takes none away.
+    found = [*_read_if_there(pending), state.read_key(KeyRole.MAILBOX)]
+    for path in sorted(_former_folder(state).glob("mailbox-*.key")):
+        found.append(read_key_file(path, role=KeyRole.MAILBOX))
+    return found
+
+
+def _read_if_there(path: Path) -> list[KeyFile]:
+    try:
+        return [read_key_file(path, role=KeyRole.MAILBOX)]
+    except LocalStateError as error:
+        # Half written before the question was asked: no message can be sealed to it yet.
+        if error.reason in {"no-key-file", "bad-key-file"}:
+            return []
+        raise
+
+
+def _make_keys(state: PartnerState, folder: Path, *, now: datetime) -> dict[KeyRole, KeyFile]:
+    keys: dict[KeyRole, KeyFile] = {}
+    for role in PARTNER_ROLES:
+        keys[role] = new_key(role, environment=state.profile.environment, created_at=format_time(now))
+        write_durably(_path(folder, role), encode(keys[role]) + b"\n")
+    return keys
+
+
+def _seal_question(
+    state: PartnerState, keys: dict[KeyRole, KeyFile], *, agency_key: SealingKey, now: datetime, change_id: str
+) -> AccountPost:
+    old = state.read_key(KeyRole.SUBMISSION)
+    change = AccountChange(
+        change_id=change_id,
+        created_at=format_time(now),
+        environment=state.profile.environment,
+        keys=NewKeys(
+            context_key=keys[KeyRole.CONTEXT].public_key,
+            mailbox_key=keys[KeyRole.MAILBOX].public_key,
+            old_key_id=old.key_id,
+            submission_key=keys[KeyRole.SUBMISSION].public_key,
+        ),
+        partner=state.profile.partner,
+        registration=None,
+    )
+    signed = sign_key_change(
+        change,
+        old_key=load_signing_key(old),
+        submission_key=load_signing_key(keys[KeyRole.SUBMISSION]),
+        context_key=load_signing_key(keys[KeyRole.CONTEXT]),
+    )
+    return seal_account_change(signed, change=change, agency_key=agency_key)
+
+
+def _finish(state: PartnerState) -> None:
+    """Move what has not moved yet; nothing to do without the mark `known`."""
+    folder = _pending_folder(state)
+    if not (folder / "known").exists():
+        return
+    for role in _MOVING_ORDER:
+        path = _path(folder, role)
+        if path.exists():
+            path.replace(state.folder / "keys" / path.name)
+    sync_folder(state.folder / "keys")
+    # The mark goes last: without it, a question without keys would be left.
+    for name in ("change.json", "known"):
+        (folder / name).unlink(missing_ok=True)
+        sync_folder(folder)
+    for left in folder.glob(".*.part"):
+        left.unlink(missing_ok=True)
+    folder.rmdir()
+    sync_folder(folder.parent)
+
+
+def _pending_folder(state: PartnerState) -> Path:
+    return state.folder / "keys" / "pending"
+
+
+def _former_folder(state: PartnerState) -> Path:
+    return state.folder / "keys" / "former"
+
+
+def _path(folder: Path, role: KeyRole) -> Path:
+    return folder / f"{role.value}.key"

@@ -1,0 +1,177 @@
+"""The incident of NCMEC's schema: summary, where it happened, what was said, police who know."""
+
+from typing import Final
+from xml.etree.ElementTree import Element, SubElement
+
+from partner_sdk.export.field_source import FieldSource
+from partner_sdk.export.ncmec_elements import (
+    MOST_ID,
+    add,
+    add_flag,
+    add_free_text,
+    add_name,
+    add_part,
+    indent_lines,
+    spell_value,
+)
+from partner_sdk.export.ncmec_words import ANNOTATIONS, TAG_OF_SUB_LABEL
+from partner_sdk.report import IndustryReport
+from partner_sdk.report.values import NotHeld, list_given
+from partner_sdk.wire.submission import Priority
+
+_MOST_PLATFORM: Final = 256
+_MOST_CASE_NUMBER: Final = 100
+_USA: Final = "US"
+
+
+def add_summary(root: Element, source: FieldSource, *, incident_type: str, priority: Priority) -> None:
+    """Add `incidentSummary`; the reason of a P1 or P2 asks for a quick look."""
+    made = SubElement(root, "incidentSummary")
+    incident = source.open_part("incident")
+    add(made, "incidentType", incident_type)
+    add(made, "platform", source.open_part("reporter").take("service", most=_MOST_PLATFORM))
+    if priority in {"P1", "P2"}:
+        add(made, "escalateToHighPriority", source.take("priority_reason"))
+    _add_annotations(made, source)
+    add(made, "incidentDateTime", incident.take("happened_at"))
+    add(made, "incidentDateTimeDescription", incident.take("time_meaning"))
+
+
+def add_internet_details(root: Element, source: FieldSource, *, report: IndustryReport) -> None:
+    """Add one `internetDetails` for each place, with its one kind of incident; addresses get one of their own."""
+    incident = source.open_part("incident")
+    medium = report.incident.medium
+    places = incident.list_parts("places")
+    said = spell_conversations(source)
+    made: list[Element] = []
+    if medium in _FILLERS:
+        tag, filler = _FILLERS[medium]
+        somewhere: list[FieldSource | None] = [*places] or [None]
+        for place in somewhere:
+            element = Element(tag)
+            filler(element, source, place)
+            if said is not None and tag in _WITH_CONTENT:
+                add(element, "content", said)
+                source.mark("conversations")
+                said = None
+            if len(element):
+                made.append(element)
+                incident.mark("medium")
+    for place in places:
+        element = Element("webPageIncident")
+        for url in place.take_addresses("urls"):
+            add(element, "url", url)
+        if len(element):
+            made.append(element)
+    if medium == "web_page" and any(one.tag == "webPageIncident" for one in made):
+        incident.mark("medium")
+    for element in made:
+        SubElement(root, "internetDetails").append(element)
+
+
+def add_police(root: Element, source: FieldSource, *, report: IndustryReport) -> None:
+    """Add `lawEnforcement`: the schema has room for the first police who know."""
+    for police in source.list_parts("police")[:1]:
+        agency = police.take("agency", most=MOST_ID)
+        if agency is None:
+            return
+        made = SubElement(root, "lawEnforcement")
+        country = police.take("country")
+        if country is not None:
+            made.set("fleaCountry", country)
+        add(made, "agencyName", agency)
+        add(made, "caseNumber", police.take("case_number", most=_MOST_CASE_NUMBER))
+        contact = Element("officerContact")
+        add_name(contact, police, "officer")
+        add_part(made, contact)
+        add(made, "reportedToLe", "true")
+        if country is not None:
+            kind = "servedLegalProcessDomestic" if country == _USA else "servedLegalProcessInternational"
+            add(made, kind, police.take_yes_no("legal_process"))
+
+
+def spell_conversations(source: FieldSource) -> str | None:
+    """Return all messages as text, in order, every value of them; None where there are none."""
+    lines: list[str] = []
+    for conversation in source.list_parts("conversations"):
+        about = ("thread_id", "language", "context_before", "context_after")
+        lines.append(_spell_fields("Thread", conversation, about))
+        lines += [
+            _spell_fields(
+                "Message",
+                message,
+                ("message_id", "sent_at", "sender", "recipients", "type", "ip", "is_deleted", "file_id", "text"),
+            )
+            for message in conversation.list_parts("messages")
+        ]
+    return "\n".join(lines) or None
+
+
+def _spell_fields(title: str, source: FieldSource, names: tuple[str, ...]) -> str:
+    spelled = []
+    for name in names:
+        value = getattr(source.owner, name)
+        if value is None or isinstance(value, NotHeld) or value == ():
+            continue
+        text = ", ".join(value) if isinstance(value, tuple) else spell_value(value)
+        spelled.append(f"{name.replace('_', ' ')}: {indent_lines(source.clean(text, name))}")
+    return f"{title}. {'; '.join(spelled)}"
+
+
+def _add_annotations(made: Element, source: FieldSource) -> None:
+    report: IndustryReport = source.owner
+    incident = source.open_part("incident")
+    given = list_given(report.incident.tags)
+    tags = {*given, TAG_OF_SUB_LABEL.get(report.sub_label, "")}
+    annotations = Element("reportAnnotations")
+    for tag, ours in ANNOTATIONS:
+        if ours in tags:
+            add_flag(annotations, tag)
+            if ours in given:
+                incident.mark(f"tags/{given.index(ours)}")
+            if TAG_OF_SUB_LABEL.get(report.sub_label) == ours:
+                source.mark("sub_label")
+    if source.open_part("discovery").peek("informational_only") is True:
+        source.open_part("discovery").mark("informational_only")
+        add_flag(annotations, "informational")
+    add_part(made, annotations)
+
+
+def _fill_chat(element: Element, source: FieldSource, place: FieldSource | None) -> None:
+    service: str = source.owner.reporter.service
+    if len(service) <= MOST_ID and service.strip():
+        add(element, "chatClient", source.clean(service, "reporter/service"))
+    if place is not None:
+        name = "group_id" if place.peek("group_id") is not None else "channel"
+        add(element, "chatRoomName", place.take(name, most=MOST_ID))
+
+
+def _fill_game(element: Element, _source: FieldSource, place: FieldSource | None) -> None:
+    if place is not None:
+        add(element, "gameName", place.take("game", most=MOST_ID))
+        add(element, "console", place.take("console", most=MOST_ID))
+
+
+def _fill_nothing(_element: Element, _source: FieldSource, _place: FieldSource | None) -> None:
+    """An e-mail has its content, and nothing else that we hold."""
+
+
+# A telephone, a payment, a live stream and the like have no element that our fields fill: they are said as free text.
+_FILLERS: Final = {
+    "chat": ("chatImIncident", _fill_chat),
+    "voice_video": ("chatImIncident", _fill_chat),
+    "game": ("onlineGamingIncident", _fill_game),
+    "email": ("emailIncident", _fill_nothing),
+}
+_WITH_CONTENT: Final = {"chatImIncident", "onlineGamingIncident", "emailIncident"}
+
+
+def add_rest(root: Element, source: FieldSource, *, report: IndustryReport) -> None:
+    """Add `additionalInfo` of the report: the narrative first, then whatever no element has said."""
+    narrative = source.open_part("incident").take("narrative")
+    said = None if source.ledger.is_said("#/conversations") else spell_conversations(source)
+    if said is not None:
+        source.mark("conversations")
+    told = None if narrative is None else f"What happened: {indent_lines(narrative)}"
+    start = "\n".join(part for part in (told, said) if part is not None)
+    add_free_text(root, report, ledger=source.ledger, below="#", start=start)

@@ -1,0 +1,155 @@
+"""Reads what a person typed into the value of a field, and says in words what a field takes."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final, get_args, get_type_hints
+
+import msgspec
+from msgspec import inspect
+
+from partner_sdk.errors import FormatError
+from partner_sdk.report.outline import Field, find_value_type, may_be_not_held, may_be_null
+from partner_sdk.report.type_words import describe_value
+from partner_sdk.report.values import DAY, MOMENT, NotHeldReason
+
+NOT_HELD_REASONS: Final[tuple[str, ...]] = get_args(NotHeldReason)
+MOST_IN_A_LINE: Final = 2048  # an address, however long, is one line
+
+_NOT_HELD = re.compile(r"not[ _]held(?:[ :]+(?P<reason>.+))?", re.IGNORECASE)
+# How people write a time: without seconds, with a space; it means UTC, as the question says.
+_LOOSE_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?\s?(?:Z|UTC)?", re.ASCII | re.IGNORECASE)
+_YES_NO: Final = ("yes", "no")
+_WHOLE_DAY = len("2011-05-30")
+
+
+class AnswerError(FormatError):
+    """What was typed is no answer to this question; the message says what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotHeldAnswer:
+    """`not held` was typed; the reason is None where none was given with it."""
+
+    reason: str | None
+
+
+def find_not_held(text: str, *, kind: inspect.Type) -> NotHeldAnswer | None:
+    """Return what `not held` says, or None for another answer; raises `AnswerError` where it may not stand."""
+    found = _NOT_HELD.fullmatch(text.strip())
+    if found is None:
+        return None
+    if not may_be_not_held(kind):
+        raise AnswerError("This must be answered: it is no field that may be not held.", reason="not-an-answer")
+    return NotHeldAnswer(None if found["reason"] is None else choose(found["reason"], NOT_HELD_REASONS))
+
+
+def read_answer(text: str, *, field: Field, owner_type: type[msgspec.Struct]) -> Any:
+    """Return the JSON value of one answer, or of one item of a list of plain values; raises `AnswerError`."""
+    kind = get_item_type(field)
+    if may_be_null(field.type) and field.needed == "must" and text.strip().lower() in {"none", "null"}:
+        return None
+    value = _read(text, kind)
+    annotation = get_type_hints(owner_type, include_extras=True)[field.name]
+    try:
+        msgspec.convert((value,) if field.is_list else value, annotation)
+    except msgspec.ValidationError:
+        raise AnswerError(f"Give {describe_value(kind)}.", reason="not-an-answer") from None
+    if isinstance(value, str):
+        _check_day(value, kind)
+    return value
+
+
+def get_item_type(field: Field) -> inspect.Type:
+    """Return the type of a value, or of each value of a list."""
+    bare = find_value_type(field.type)
+    return find_value_type(bare.item_type) if isinstance(bare, inspect.VarTupleType) else bare
+
+
+def list_choices(field: Field) -> tuple[str, ...]:
+    """Return what may be chosen, or nothing for a field that takes free words."""
+    match get_item_type(field):
+        case inspect.LiteralType(values=values):
+            return ("yes",) if values == (True,) else tuple(str(one) for one in values)
+        case inspect.BoolType():
+            return _YES_NO
+        case _:
+            return ()
+
+
+def find_only_value(field: Field) -> str | None:
+    """Return the value of a field that can only have one, which nobody needs to be asked; None for others.
+
+    Not for `true`: that is a declaration, which a person must make.
+    """
+    choices = list_choices(field)
+    return choices[0] if len(choices) == 1 and choices != ("yes",) else None
+
+
+def takes_lines(field: Field) -> bool:
+    """Say whether a field takes a text of several lines."""
+    kind = get_item_type(field)
+    return isinstance(kind, inspect.StrType) and kind.pattern is None and (kind.max_length or 0) > MOST_IN_A_LINE
+
+
+def find_hint(field: Field) -> str | None:
+    """Return how an answer is spelled, where it is no free text and no choice."""
+    match get_item_type(field):
+        case inspect.StrType(pattern=str()) | inspect.IntType():
+            return describe_value(get_item_type(field))
+        case _:
+            return None
+
+
+def choose(text: str, choices: Sequence[str]) -> str:
+    """Return the choice that was typed: its word, its number from 1, or how it alone begins; raises `AnswerError`."""
+    said = text.strip().lower().replace(" ", "_")
+    by_word = {one.lower(): one for one in choices}
+    if said in by_word:
+        return by_word[said]
+    if said.isascii() and said.isdigit() and 1 <= int(said) <= len(choices):
+        return choices[int(said) - 1]
+    begun = [one for one in choices if said and one.lower().startswith(said)]
+    if len(begun) == 1:
+        return begun[0]
+    raise AnswerError(f"Give one of: {spell_choices(choices)}.", reason="not-an-answer")
+
+
+def spell_choices(choices: Sequence[str]) -> str:
+    """Return choices as words with their numbers; plain words for yes and no."""
+    if tuple(choices) in (_YES_NO, ("yes",)):
+        return " or ".join(choices)
+    return ", ".join(f"{number} {one.replace('_', ' ')}" for number, one in enumerate(choices, start=1))
+
+
+def _read(text: str, kind: inspect.Type) -> Any:
+    said = text.strip()
+    match kind:
+        case inspect.LiteralType(values=values):
+            if values == (True,):
+                if choose(said, _YES_NO) == "no":
+                    raise AnswerError("A report needs this declaration.", reason="not-an-answer")
+                return True
+            return choose(said, tuple(str(one) for one in values))
+        case inspect.BoolType():
+            return choose(said, _YES_NO) == "yes"
+        case inspect.IntType():
+            if not re.fullmatch(r"-?[0-9]{1,18}", said):
+                raise AnswerError(f"Give {describe_value(kind)}.", reason="not-an-answer")
+            return int(said)
+        case inspect.StrType(pattern=pattern) if pattern == MOMENT and (loose := _LOOSE_MOMENT.fullmatch(said)):
+            return f"{loose[1]}T{loose[2]}{loose[3] or ':00'}Z"
+        case _:
+            return said
+
+
+def _check_day(text: str, kind: inspect.Type) -> None:
+    pattern = kind.pattern if isinstance(kind, inspect.StrType) else None
+    try:
+        if pattern == MOMENT:
+            datetime.fromisoformat(text)
+        elif pattern == DAY and len(text) == _WHOLE_DAY:
+            date.fromisoformat(text)
+    except ValueError:
+        raise AnswerError("Name a day that exists.", reason="not-an-answer") from None

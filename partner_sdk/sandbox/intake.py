@@ -1,0 +1,146 @@
+"""`/v1/reports` of the sandbox: checks as the gateway does, and real signed receipts with TEST- references."""
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from partner_sdk.errors import FormatError, StatementError
+from partner_sdk.sandbox.agency import SANDBOX, SandboxAgency
+from partner_sdk.sandbox.answers import Answer, ProblemAnswer, answer_json
+from partner_sdk.sandbox.opened_reports import SandboxReport, read_report
+from partner_sdk.sandbox.partners import SandboxPartner, SignedCall
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact, to_base64url
+from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.wire.feed_messages import Outcome
+from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
+from partner_sdk.wire.keys import accepts_envelope
+from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
+from partner_sdk.wire.replies import Stage
+from partner_sdk.wire.submission import (
+    MAX_REPORT_BODY_BYTES,
+    ReportPost,
+    SubmissionStatement,
+    check_clear_fields,
+    clear_fields_of,
+    open_submission,
+)
+
+INSTANCE: Final = "sandbox"
+
+
+@dataclass(slots=True)
+class _Stored:
+    report: SandboxReport
+    stage: Stage = "received"
+    outcome: Outcome | None = None
+
+
+class SandboxIntake:
+    """Takes reports and keeps them, in memory, in the order in which they came."""
+
+    def __init__(self, agency: SandboxAgency, *, reference_evidence: Callable[[str, tuple[str, ...]], None]) -> None:
+        self._agency = agency
+        self._reference_evidence = reference_evidence
+        self._epoch = str(uuid.uuid4())
+        self._stored: dict[tuple[str, str], _Stored] = {}
+        self._previous = FIRST_PREVIOUS
+
+    def list_reports(self) -> list[SandboxReport]:
+        """Return what was stored, the oldest first."""
+        return [stored.report for stored in self._stored.values()]
+
+    def post_report(self, call: SignedCall, *, now: datetime) -> Answer:
+        """Answer 201 with the receipt of a new report, 200 with the stored receipt of the same report again."""
+        post = parse_exact(call.read_body(), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
+        statement = encode(post.statement)
+        submission = _get_submission(call.partner, raw=statement)
+        envelope = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
+        if hashlib.sha256(envelope).hexdigest() != submission.envelope_sha256:
+            raise StatementError("The statement names another envelope.", reason="envelope-mismatch")
+        clear = clear_fields_of(submission)
+        check_clear_fields(clear)
+        place = (clear.partner, clear.report_id)
+        accepts = self._accepts_key_of(envelope, now=now)
+        known = self._stored.get(place)
+        if known is None:
+            if not accepts:
+                raise ProblemAnswer(problems.UNKNOWN_AGENCY_KEY)
+            report = self._store(submission, envelope=envelope, statement=statement, now=now)
+            self._stored[place] = _Stored(report)
+            self._reference_evidence(clear.partner, clear.evidence_ids)
+            return Answer(status=HTTPStatus.CREATED, body=report.receipt)
+        if known.report.statement != statement:
+            raise ProblemAnswer(problems.CONFLICTING_REPORT)
+        return Answer(status=HTTPStatus.OK, body=known.report.receipt)
+
+    def get_report(self, partner: SandboxPartner, *, report_id: str) -> Answer:
+        """Answer with receipt, stage and outcome of a partner's own report."""
+        stored = self._stored.get((partner.partner, report_id))
+        if stored is None:
+            raise ProblemAnswer(problems.NOT_FOUND)
+        receipt = msgspec.Raw(stored.report.receipt)
+        return answer_json({"outcome": stored.outcome, "receipt": receipt, "stage": stored.stage})
+
+    def set_progress(self, report_id: str, *, stage: Stage, outcome: Outcome | None) -> None:
+        """Say how far a stored report is; raises `KeyError` for one that is not here."""
+        found = [stored for (_, known_id), stored in self._stored.items() if known_id == report_id]
+        if not found:
+            raise KeyError(report_id)
+        found[0].stage, found[0].outcome = stage, outcome
+
+    def _accepts_key_of(self, envelope: bytes, *, now: datetime) -> bool:
+        key = self._agency.find_sealing_key(to_base64url(Envelope.parse(envelope).key_id))
+        return key is not None and accepts_envelope(key, now=now)
+
+    def _store(
+        self, submission: SubmissionStatement, *, envelope: bytes, statement: bytes, now: datetime
+    ) -> SandboxReport:
+        clear = clear_fields_of(submission)
+        reference = make_reference(SANDBOX, random=secrets.token_bytes(RANDOM_BYTES))
+        receipt = sign_intake(
+            IntakeStatement(
+                clear=clear,
+                door="industry",
+                envelope_sha256=submission.envelope_sha256,
+                environment=SANDBOX,
+                epoch=self._epoch,
+                instance=INSTANCE,
+                key_set_serial=self._agency.key_set.serial,
+                placement=None,
+                previous=self._previous,
+                received_at=format_time(now),
+                reference=reference,
+                sequence=len(self._stored) + 1,
+                submission_sha256=hashlib.sha256(statement).hexdigest(),
+            ),
+            receipt_key=self._agency.receipt_key,
+        )
+        self._previous = hashlib.sha256(receipt).hexdigest()
+        sealed, doubt = read_report(self._agency, envelope, clear=clear)
+        return SandboxReport(
+            clear=clear,
+            reference=reference,
+            receipt=receipt,
+            envelope=envelope,
+            statement=statement,
+            sealed=sealed,
+            doubt=doubt,
+        )
+
+
+def _get_submission(partner: SandboxPartner, *, raw: bytes) -> SubmissionStatement:
+    try:
+        submission = open_submission(raw, keys=partner.statement_keys)
+    except FormatError as error:
+        raise StatementError("The statement can not be read.", reason=error.reason) from None
+    if (submission.partner, submission.environment) != (partner.partner, SANDBOX):
+        raise StatementError("The statement is for another partner or environment.", reason="wrong-partner")
+    return submission

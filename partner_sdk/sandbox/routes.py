@@ -1,0 +1,205 @@
+"""The router of the sandbox: which call is which, what a request may look like, and what an error becomes.
+
+Checks come in the order of the gateway's: address, body, signature, content. A table of requests runs against both.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import unquote
+
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.report import report_schema
+from partner_sdk.sandbox.accounts import SandboxAccounts
+from partner_sdk.sandbox.agency import SANDBOX, SandboxAgency
+from partner_sdk.sandbox.answers import (
+    Answer,
+    ProblemAnswer,
+    Request,
+    answer_blank,
+    answer_json,
+    answer_problem,
+    find_problem_of,
+    list_faults_of,
+)
+from partner_sdk.sandbox.enrolments import MAX_BODY_BYTES as MAX_ENROL_BYTES
+from partner_sdk.sandbox.enrolments import SandboxEnrolments
+from partner_sdk.sandbox.evidence_parts import SandboxEvidenceStore
+from partner_sdk.sandbox.intake import SandboxIntake
+from partner_sdk.sandbox.mailboxes import MAX_BODY_BYTES as MAX_ACK_BYTES
+from partner_sdk.sandbox.mailboxes import SandboxMailboxes
+from partner_sdk.sandbox.partners import SandboxPartners, SignedCall
+from partner_sdk.wire import problems
+from partner_sdk.wire.account import MAX_ACCOUNT_BODY_BYTES
+from partner_sdk.wire.evidence import MAX_COMPLETE_BYTES, PART_BYTES
+from partner_sdk.wire.replies import ServiceCaller, ServiceStatus
+from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE
+from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
+
+_UNRESERVED_PATH: Final = re.compile(r"/[A-Za-z0-9._~/-]*")  # RFC 3986 §2.3
+
+View = Callable[["Visit"], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call: `{name}` in the path stands for one part of it. Without `body_bytes` it takes no body."""
+
+    method: str
+    path: str
+    view: View
+    body_bytes: int = 0
+    media_type: str = CONTENT_TYPE
+
+    def find_parts(self, path: str) -> dict[str, str] | None:
+        """Return the varying parts of a path, or None if it is another call's."""
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
+        found = re.fullmatch(pattern, path)
+        return None if found is None else found.groupdict()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request at its route."""
+
+    gateway: "SandboxGateway"
+    request: Request
+    parts: Mapping[str, str]
+    now: datetime
+    media_type: str
+
+    def get_call(self) -> SignedCall:
+        """Return who signed it; raises `SignatureProfileError`."""
+        return self.gateway.partners.get_caller(self.request, now=self.now, content_type=self.media_type)
+
+
+class SandboxGateway:
+    """All of `/v1`, over the parts of one sandbox. One request at a time."""
+
+    def __init__(self, agency: SandboxAgency) -> None:
+        self.agency = agency
+        self.partners = SandboxPartners()
+        self.enrolments = SandboxEnrolments(agency, self.partners)
+        self.accounts = SandboxAccounts(agency)
+        self.evidence = SandboxEvidenceStore()
+        self.intake = SandboxIntake(agency, reference_evidence=self.evidence.reference)
+        self.mailboxes = SandboxMailboxes(agency)
+        self._lock = threading.Lock()
+
+    def handle(self, request: Request, *, now: datetime) -> Answer:
+        """Answer a request at the time `now`; never raises for what a client sent."""
+        try:
+            with self._lock:
+                return self._dispatch(request, now=now)
+        except ProblemAnswer as refused:
+            return answer_problem(refused)
+        except ReportAbuseError as error:
+            return answer_problem(ProblemAnswer(find_problem_of(error), faults=list_faults_of(error)))
+
+    def _dispatch(self, request: Request, *, now: datetime) -> Answer:
+        path = unquote(request.path)
+        matching = [(route, parts) for route in ROUTES if (parts := route.find_parts(path)) is not None]
+        if not matching:
+            raise ProblemAnswer(problems.NOT_FOUND)
+        for route, parts in matching:
+            if route.method == request.method:
+                refused = _check_body(request, route)
+                if refused is not None:
+                    return refused
+                if not _UNRESERVED_PATH.fullmatch(request.path):
+                    raise ProblemAnswer(problems.MALFORMED_REQUEST)
+                return route.view(Visit(self, request, parts, now, route.media_type))
+        allowed = ", ".join(sorted({route.method for route, _ in matching}))
+        raise ProblemAnswer(problems.METHOD_NOT_ALLOWED, headers={"Allow": allowed})
+
+
+def _check_body(request: Request, route: Route) -> Answer | None:
+    headers = request.headers
+    if request.method == "GET":
+        if request.body or "transfer-encoding" in headers:
+            raise ProblemAnswer(problems.BODY_NOT_ALLOWED)
+        return None
+    if "transfer-encoding" in headers:
+        return answer_blank(HTTPStatus.LENGTH_REQUIRED)
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ProblemAnswer(problems.UNSUPPORTED_MEDIA_TYPE)
+    if len(request.body or b"") > route.body_bytes:
+        raise ProblemAnswer(problems.BODY_TOO_LARGE)
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if (request.body or media_type) and media_type != route.media_type:
+        raise ProblemAnswer(problems.UNSUPPORTED_MEDIA_TYPE)
+    return None
+
+
+def _get_status(visit: Visit) -> Answer:
+    caller = None
+    if "signature" in visit.request.headers or "signature-input" in visit.request.headers:
+        partner = visit.get_call().partner
+        caller = ServiceCaller(environment=SANDBOX, key_id=partner.key_id, partner=partner.partner)
+    return answer_json(ServiceStatus(caller=caller, environment=SANDBOX, ready=True))
+
+
+def _get_keys(visit: Visit) -> Answer:
+    return Answer(status=HTTPStatus.OK, body=visit.gateway.agency.bundle)
+
+
+def _get_schema(_visit: Visit) -> Answer:
+    return answer_json(report_schema())
+
+
+def _post_enrol(visit: Visit) -> Answer:
+    return visit.gateway.enrolments.post_enrol(visit.request, now=visit.now)
+
+
+def _post_account(visit: Visit) -> Answer:
+    return visit.gateway.accounts.post_account(visit.get_call(), now=visit.now)
+
+
+def _post_report(visit: Visit) -> Answer:
+    return visit.gateway.intake.post_report(visit.get_call(), now=visit.now)
+
+
+def _get_report(visit: Visit) -> Answer:
+    return visit.gateway.intake.get_report(visit.get_call().partner, report_id=visit.parts["report_id"])
+
+
+def _put_part(visit: Visit) -> Answer:
+    return visit.gateway.evidence.put_part(
+        visit.get_call(), evidence_id=visit.parts["evidence_id"], part=visit.parts["part"]
+    )
+
+
+def _get_evidence(visit: Visit) -> Answer:
+    return visit.gateway.evidence.get_state(visit.get_call().partner, evidence_id=visit.parts["evidence_id"])
+
+
+def _post_complete(visit: Visit) -> Answer:
+    return visit.gateway.evidence.post_complete(visit.get_call(), evidence_id=visit.parts["evidence_id"])
+
+
+def _get_mailbox(visit: Visit) -> Answer:
+    return visit.gateway.mailboxes.get_mailbox(visit.get_call().partner)
+
+
+def _post_ack(visit: Visit) -> Answer:
+    return visit.gateway.mailboxes.post_ack(visit.get_call(), message_id=visit.parts["message_id"])
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route("GET", "/v1/status", _get_status),
+    Route("GET", "/v1/keys", _get_keys),
+    Route("GET", "/v1/schema/report.json", _get_schema),
+    Route("POST", "/v1/enrol", _post_enrol, MAX_ENROL_BYTES),
+    Route("POST", "/v1/account", _post_account, MAX_ACCOUNT_BODY_BYTES),
+    Route("POST", "/v1/reports", _post_report, MAX_REPORT_BODY_BYTES),
+    Route("GET", "/v1/reports/{report_id}", _get_report),
+    Route("PUT", "/v1/evidence/{evidence_id}/{part}", _put_part, PART_BYTES, PART_CONTENT_TYPE),
+    Route("GET", "/v1/evidence/{evidence_id}", _get_evidence),
+    Route("POST", "/v1/evidence/{evidence_id}/complete", _post_complete, MAX_COMPLETE_BYTES),
+    Route("GET", "/v1/mailbox", _get_mailbox),
+    Route("POST", "/v1/mailbox/{message_id}/ack", _post_ack, MAX_ACK_BYTES),
+)

@@ -1,0 +1,191 @@
+"""`Sandbox`: a whole gateway and agency in one object, for the tests of an online service. NOT A REPORT, ever."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import requests
+
+from partner_sdk.client.enrol import enrol
+from partner_sdk.client.partner import Partner
+from partner_sdk.client.requests_auth import read_clock
+from partner_sdk.sandbox.adapter import SandboxAdapter, make_sandbox_session
+from partner_sdk.sandbox.agency import SandboxAgency
+from partner_sdk.sandbox.answers import ORIGIN, Answer, Request
+from partner_sdk.sandbox.evidence_parts import SandboxEvidence
+from partner_sdk.sandbox.opened_reports import SandboxReport, open_evidence
+from partner_sdk.sandbox.routes import SandboxGateway
+from partner_sdk.sandbox.scenarios import Scenario, Script
+from partner_sdk.wire.account import AccountChange
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.digest import Digest
+from partner_sdk.wire.enrolment import Invitation
+from partner_sdk.wire.environment import NOT_A_REPORT
+from partner_sdk.wire.feed_messages import Outcome
+from partner_sdk.wire.keys import KeySet
+from partner_sdk.wire.mailbox_message import MessageKind
+from partner_sdk.wire.replies import Stage
+
+DEFAULT_PARTNER: Final = "example-service"
+
+
+class Sandbox:
+    """A gateway that lives as long as this object. Use it as a context manager.
+
+    Its environment is `sandbox` and can not be another: there is no parameter, and every key is made here.
+    """
+
+    def __init__(self, *, clock: Callable[[], datetime] = read_clock) -> None:
+        self._clock = clock
+        self._skew = timedelta(0)
+        self._gateway = SandboxGateway(SandboxAgency(clock()))
+        self._script = Script()
+        self._sessions: list[requests.Session] = []
+        self.requests: list[Request] = []
+        self.waits: list[float] = []
+
+    def __enter__(self) -> "Sandbox":
+        """Return the sandbox itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close every session that was opened."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Say what this is: a repr ends in logs."""
+        return f"<Sandbox: {NOT_A_REPORT}, {len(self.reports)} received>"
+
+    def close(self) -> None:
+        """Close every session that was opened."""
+        while self._sessions:
+            self._sessions.pop().close()
+
+    # Partners
+
+    @property
+    def origin(self) -> str:
+        """The address that partners of this sandbox speak with; no network knows it."""
+        return ORIGIN
+
+    @property
+    def key_set(self) -> KeySet:
+        """The key set that is published now."""
+        return self._gateway.agency.key_set
+
+    def session(self) -> requests.Session:
+        """Return a `requests` session that ends in this sandbox, for `Partner.open` and `enrol`."""
+        adapter = SandboxAdapter(self._handle, script=self._script, clock=self._now, took=self.requests.append)
+        session = make_sandbox_session(adapter)
+        self._sessions.append(session)
+        return session
+
+    def invite(self, partner: str = DEFAULT_PARTNER, *, name: str = "Example Service") -> Invitation:
+        """Return an invitation, as the agency hands one out; raises `FormatError` for a name that can not be."""
+        return self._gateway.enrolments.invite(partner, name=name, now=self._clock())
+
+    def enrol(self, folder: Path, partner: str = DEFAULT_PARTNER, **settings: Any) -> Partner:
+        """Answer an invitation with the SDK's own `enrol`, and return a partner that is approved and ready.
+
+        `folder` becomes the partner's folder. `settings` go to `Partner.open`.
+        """
+        enrol(self.invite(partner), folder=folder, session=self.session(), clock=self._clock)
+        return self.open_partner(folder, **settings)
+
+    def open_partner(self, folder: Path, **settings: Any) -> Partner:
+        """Open a folder that was enrolled in this sandbox. Its waits between tries are noted in `waits`, not waited."""
+        defaults: dict[str, Any] = {"session": self.session(), "clock": self._clock, "sleep": self.waits.append}
+        return Partner.open(folder, **{**defaults, **settings})
+
+    # What was received
+
+    @property
+    def reports(self) -> list[SandboxReport]:
+        """Every report that was stored, the oldest first, with what was sealed in it."""
+        return self._gateway.intake.list_reports()
+
+    @property
+    def evidence(self) -> Mapping[str, SandboxEvidence]:
+        """Every piece of evidence by its id, sealed as it came."""
+        return self._gateway.evidence.list_all()
+
+    def read_evidence(self, evidence_id: str) -> bytes:
+        """Return the file behind evidence, opened with what a report says of it.
+
+        Raises `KeyError` if no report names it, `OpeningError` if it does not open or has not come whole.
+        """
+        named = (one for report in self.reports if report.sealed is not None for one in report.sealed.evidence)
+        references = {one.evidence_id: one for one in named}
+        return open_evidence(self.evidence[evidence_id].sealed, reference=references[evidence_id])
+
+    @property
+    def account_changes(self) -> list[AccountChange]:
+        """Every change of keys or of a registration that was approved, the oldest first."""
+        return list(self._gateway.accounts.changes)
+
+    def set_progress(self, report_id: str, *, stage: Stage, outcome: Outcome | None = None) -> None:
+        """Let a report be collected or opened, with an outcome; raises `KeyError` for one that is not here."""
+        self._gateway.intake.set_progress(report_id, stage=stage, outcome=outcome)
+
+    # Mailbox
+
+    def send_message(
+        self, body: Mapping[str, Any], *, kind: MessageKind = "welcome", partner: str = DEFAULT_PARTNER
+    ) -> str:
+        """Put a message into a partner's mailbox, signed and sealed by this sandbox's agency; return its id.
+
+        `body` has the shape that `kind` asks for. Raises `KeyError` for a partner that did not enrol.
+        """
+        return self._put(encode(body), kind=kind, partner=partner)
+
+    def send_digest(self, digest: Digest, *, partner: str = DEFAULT_PARTNER) -> str:
+        """Put a digest into a partner's mailbox; return the id of the message."""
+        return self._put(encode(digest), kind="digest", partner=partner)
+
+    def is_acknowledged(self, message_id: str) -> bool:
+        """Return whether a message was saved by its partner."""
+        return self._gateway.mailboxes.is_acknowledged(message_id)
+
+    def _put(self, body: bytes, *, kind: MessageKind, partner: str) -> str:
+        known = self._gateway.partners.get(partner)
+        return self._gateway.mailboxes.send(known, kind=kind, body=body, now=self._clock())
+
+    # What goes wrong
+
+    def next_requests(self, scenario: Scenario, *, times: int = 1) -> None:
+        """Let a scenario of `partner_sdk.sandbox.scenarios` happen to the next `times` requests that it is for."""
+        self._script.add(scenario, times=times)
+
+    @property
+    def waiting_scenarios(self) -> list[str]:
+        """The names of the scenarios that have not happened yet: none should be left at the end of a test."""
+        return list(self._script.list_waiting())
+
+    def rotate_sealing_key(self) -> None:
+        """Publish a new sealing key and destroy the old one: boxes to it are refused as `unknown-agency-key`.
+
+        A partner that has the old key set seals to the old key until it fetches `/v1/keys` again.
+        """
+        self._gateway.agency.rotate_sealing_key(self._clock())
+
+    def shift_clock(self, **step: float) -> None:
+        """Let the gateway's clock run ahead (or behind) of the partner's, as `timedelta` names its steps."""
+        self._skew += timedelta(**step)
+
+    def revoke_key(self, partner: str = DEFAULT_PARTNER) -> None:
+        """Suspend a partner: its requests are answered with 401 from now on."""
+        self._gateway.partners.get(partner).is_suspended = True
+
+    def restore_key(self, partner: str = DEFAULT_PARTNER) -> None:
+        """Lift the suspension of a partner."""
+        self._gateway.partners.get(partner).is_suspended = False
+
+    def _now(self) -> datetime:
+        return self._clock() + self._skew
+
+    def _handle(self, request: Request) -> Answer:
+        return self._gateway.handle(request, now=self._now())

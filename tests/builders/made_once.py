@@ -1,0 +1,66 @@
+"""What comes out the same for every app of one process, made once: routing rules, the public's texts, templates.
+
+Never leaves anything out: an app gets the very thing that an earlier one has made, and the code that made it ran.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from types import CodeType
+from typing import Any
+from unittest.mock import patch
+
+from jinja2.bccache import Bucket, BytecodeCache
+from werkzeug.routing import Rule
+
+from gateway.config import Role
+
+_TEXTS = ("load_wordings", "load_signposts", "load_countries", "load_promises", "load_advice")
+_BUILDERS: dict[object, Callable[..., tuple[str, str]]] = {}
+_build_once = Rule._compile_builder
+
+
+class CompiledTemplates(BytecodeCache):
+    """What Jinja has compiled, by the template's key and its very text."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give a new app what an earlier one has compiled."""
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what an app has compiled."""
+        assert bucket.code is not None
+        self._code[bucket.key, bucket.checksum] = bucket.code
+
+
+COMPILED_TEMPLATES = CompiledTemplates()
+
+
+@contextmanager
+def making_once(roles: Sequence[Role]) -> Iterator[None]:
+    """While this lasts, an app with these roles takes rules and texts that another app of this process has made."""
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(Rule, "_compile_builder", _find_builder))
+        if "public" in roles:  # a role that is not asked for is not imported
+            import gateway.public
+
+            for name in _TEXTS:
+                stack.enter_context(patch.object(gateway.public, name, _load_once(getattr(gateway.public, name))))
+        yield
+
+
+@functools.cache
+def _load_once(load: Callable[..., Any]) -> Callable[..., Any]:
+    return functools.cache(load)
+
+
+def _find_builder(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+    """Return the function that builds addresses: all that it is made from is the key, and it is handed its rule."""
+    converters = {name: type(converter) for name, converter in rule._converters.items()}
+    key = (rule.rule, repr(rule._trace), repr(rule.defaults), repr(converters), append_unknown)
+    if key not in _BUILDERS:
+        _BUILDERS[key] = _build_once(rule, append_unknown)
+    return _BUILDERS[key]

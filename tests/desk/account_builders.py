@@ -1,0 +1,106 @@
+"""A partner of the SDK with a folder of its own, at a real gateway and a real desk, in one process."""
+
+from dataclasses import dataclass, field
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from gateway.app import make_app
+from gateway.desk.partnership.account_changes import ChangesTaken, collect_account_changes
+from gateway.desk.partnership.approval import approve_partner
+from gateway.desk.partnership.change_decisions import accept_change
+from gateway.desk.partnership.enrolments import collect_enrolments
+from gateway.desk.partnership.invitations import invite_partner, publish_invitations
+from gateway.desk.partnership.mailbox_post import post_message
+from partner_sdk.client.enrol import enrol
+from partner_sdk.client.key_rotation import Rotation, rotate_keys
+from partner_sdk.client.partner import Partner
+from partner_sdk.client.retrying import RetryPolicy
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.enrolment import Invitation
+from partner_sdk.wire.registration import Registration
+from tests.builders import EXAMPLE_REPORT, PUBLIC_ORIGIN
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.sdk.sdk_builders import session_for
+from tests.wsgi_transport import WsgiTransport
+
+REPORT = EXAMPLE_REPORT.read_bytes()
+ONCE = RetryPolicy(tries=1)
+
+
+class DatedTransport(WsgiTransport):
+    """Names in each reply the time of the loop's clock, as a server in front of the app does."""
+
+    def __init__(self, loop: Loop) -> None:
+        gateway = loop.gateway
+        super().__init__(make_app(gateway.config, ("industry",), state=loop.folder / "gateway", gateway=gateway))
+        self.clock = loop.clock
+
+    def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # type: ignore[override]  # whatever the session gives is handed on
+        """Run one request through the app and return its answer."""
+        response = super().send(request, **settings)
+        response.headers["Date"] = format_datetime(self.clock(), usegmt=True)
+        return response
+
+
+@dataclass
+class Service:
+    """One online service; `folder` is where its keys and reports are."""
+
+    loop: Loop
+    folder: Path
+    partner: str = "example-chat"
+    adapter: DatedTransport = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.adapter = DatedTransport(self.loop)
+
+    @property
+    def session(self) -> requests.Session:
+        """A new session that reaches the gateway."""
+        return session_for(self.adapter, PUBLIC_ORIGIN)
+
+    def open(self) -> Partner:
+        """Open the folder as a new process does."""
+        return Partner.open(self.folder, session=self.session, clock=self.loop.clock, policy=ONCE)
+
+    def enrol(self, *, approve: bool = True, registration: Registration | None = None) -> None:
+        """Answer an invitation from this folder, and have it approved and published."""
+        desk = self.loop.desk
+        invitation = invite_partner(desk, partner=self.partner, name="Example Chat", origin=PUBLIC_ORIGIN, actor=ACTOR)
+        self.answer(invitation, approve=approve, registration=registration)
+
+    def answer(self, invitation: Invitation, *, approve: bool = True, registration: Registration | None = None) -> None:
+        """Answer this invitation from this folder, and have it approved and published."""
+        desk = self.loop.desk
+        publish_invitations(desk, desk.make_feed())
+        enrol(invitation, folder=self.folder, session=self.session, clock=self.loop.clock, registration=registration)
+        collect_enrolments(desk, desk.make_feed(), actor=ACTOR)
+        if approve:
+            approve_partner(desk, partner=self.partner, actor=ACTOR)
+            self.loop.publish()
+
+    def rotate(self, *, ask_again: bool = False) -> Rotation:
+        """Run `keys rotate` once, as a new process does."""
+        return rotate_keys(self.open(), now=self.loop.clock(), ask_again=ask_again)
+
+    def take_changes(self) -> ChangesTaken:
+        """Let the desk collect what waits."""
+        return collect_account_changes(self.loop.desk, self.loop.desk.make_feed(), actor=ACTOR)
+
+    def accept(self, change_id: str | None) -> None:
+        """Let a person at the desk accept a change, and publish."""
+        accept_change(self.loop.desk, change_id=change_id or "", actor=ACTOR)
+        self.loop.publish()
+
+    def tell(self, text: str) -> None:
+        """Let the desk write to this partner."""
+        post_message(self.loop.desk, partner=self.partner, kind="welcome", body=encode({"text": text}), actor=ACTOR)
+
+    def read(self) -> list[bytes]:
+        """Collect the mailbox without an alarm, and return the bodies of new messages."""
+        delivery = self.open().collect_mailbox()
+        assert delivery.alarms == ()
+        return [message.body for message in delivery.messages]

@@ -1,0 +1,60 @@
+"""Sealed reports as files, the way `report submit --to-file` writes them, and what the desk makes of them."""
+
+from pathlib import Path
+from typing import Any
+
+from gateway.desk.casework.cases import CaseRow, list_cases
+from gateway.desk.collection.importing import Imported, import_report
+from gateway.desk.keyring.publication import make_key_set
+from partner_sdk.client.receipt_check import DeskReceipt, check_desk_receipt
+from partner_sdk.wire.canonical import encode, to_base64url
+from partner_sdk.wire.keys import KeySet
+from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.submission import ReportPost
+from tests.builders import SealedReport, seal_report
+from tests.desk.desk_loop import ACTOR, Loop
+
+
+def make_post(sealed: SealedReport) -> ReportPost:
+    """Return the post of a sealed report."""
+    return ReportPost(envelope=to_base64url(sealed.envelope), statement=parse_statement(sealed.statement))
+
+
+def make_file(sealed: SealedReport) -> bytes:
+    """Return what the partner's program writes into the file."""
+    return encode(make_post(sealed))
+
+
+def seal_for(loop: Loop, **changes: Any) -> SealedReport:
+    """Seal a report of the loop's partner."""
+    return seal_report(loop.partner, key=loop.sealing_key(), **changes)
+
+
+def import_sealed(loop: Loop, sealed: SealedReport) -> Imported:
+    """Take a sealed report in as a file."""
+    return import_report(loop.desk, make_file(sealed), actor=ACTOR)
+
+
+def key_set_of(loop: Loop) -> KeySet:
+    """Return the key set that partners hold."""
+    with loop.desk.store.read() as connection:
+        return make_key_set(connection, desk=loop.desk, now=loop.clock())
+
+
+def check(loop: Loop, imported: Imported, sealed: SealedReport) -> DeskReceipt:
+    """Check a desk receipt as the partner does, with nothing but its own post and the key set."""
+    assert imported.receipt is not None
+    return check_desk_receipt(imported.receipt, post=make_post(sealed), key_set=key_set_of(loop), now=loop.clock())
+
+
+def cases_of(loop: Loop) -> list[CaseRow]:
+    """Return every case of the desk."""
+    with loop.desk.store.read() as connection:
+        return list_cases(connection, state="all")
+
+
+def write_file(folder: Path, sealed: SealedReport) -> Path:
+    """Write the file as a partner would send it."""
+    path = folder / "report.sealed.json"
+    path.write_bytes(make_file(sealed))
+    return path

@@ -1,0 +1,260 @@
+"""Registrations and types of partners at the desk: read by a person, in force once accepted, no bar to a report."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import requests
+
+from gateway.desk import audit
+from gateway.desk.cli import main
+from gateway.desk.partnership.account_changes import list_changes
+from gateway.desk.partnership.approval import approve_partner
+from gateway.desk.partnership.change_decisions import accept_change, refuse_change
+from gateway.desk.partnership.invitations import invite_partner
+from gateway.desk.partnership.partner_view import get_partner_view
+from gateway.desk.partnership.partners import (
+    PARTNER_TYPES,
+    PartnerError,
+    PartnerKind,
+    find_partner_kind,
+    list_partners,
+)
+from gateway.desk.partnership.registrations import find_registration, is_authorised
+from partner_sdk.cli import main as partner_main
+from partner_sdk.client.account import send_registration
+from partner_sdk.client.enrol import enrol
+from partner_sdk.client.own_account import find_sent_registration
+from partner_sdk.commands.surroundings import Surroundings
+from partner_sdk.errors import LocalStateError, TransportError
+from partner_sdk.wire.enrolment import parse_invitation
+from partner_sdk.wire.registration import TEMPLATE, Registration
+from tests.builders import NOW, PUBLIC_ORIGIN
+from tests.desk.account_builders import REPORT, Service
+from tests.desk.desk_loop import ACTOR, Loop, make_loop
+from tests.sdk.sdk_builders import session_for
+
+BARE = msgspec.structs.replace(TEMPLATE, administrator=None, replacement=None)
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Loop:
+    return make_loop(tmp_path)
+
+
+@pytest.fixture
+def service(loop: Loop, tmp_path: Path) -> Service:
+    return Service(loop, tmp_path / "partner")
+
+
+def accepted(loop: Loop) -> Registration | None:
+    with loop.desk.store.read() as connection:
+        found = find_registration(connection, "example-chat")
+    return None if found is None else found.registration
+
+
+def test_registration_comes_with_the_enrolment_and_is_in_force_once_accepted(loop: Loop, service: Service) -> None:
+    service.enrol(approve=False, registration=TEMPLATE)
+    with loop.desk.store.read() as connection:
+        (change,) = list_changes(connection)
+        assert get_partner_view(connection, "example-chat").wanted == TEMPLATE
+        assert [(row.state, row.changes) for row in list_partners(connection)] == [("waiting", 1)]
+    with pytest.raises(PartnerError) as caught:
+        accept_change(loop.desk, change_id=change.change_id, actor=ACTOR)
+    assert caught.value.reason == "unknown-partner"
+    approve_partner(loop.desk, partner="example-chat", actor=ACTOR)
+    assert accepted(loop) is None
+    accept_change(loop.desk, change_id=change.change_id, actor=ACTOR)
+    assert accepted(loop) == TEMPLATE
+    with loop.desk.store.read() as connection:
+        assert audit.check_chain(connection) > 0
+
+
+def test_gateway_keeps_no_word_of_a_registration(loop: Loop, service: Service) -> None:
+    service.enrol(registration=TEMPLATE)
+    send_registration(service.open(), BARE, now=NOW)
+    files = [path for path in (loop.folder / "gateway").rglob("*") if path.is_file()]
+    assert files
+    assert not any(b"moderator@chat.example" in path.read_bytes() for path in files)
+
+
+def test_box_that_is_sealed_already_takes_no_other_registration(loop: Loop, service: Service) -> None:
+    desk = loop.desk
+    invitation = invite_partner(desk, partner="example-chat", name="Example Chat", origin=PUBLIC_ORIGIN, actor=ACTOR)
+    for_folder = {"folder": service.folder, "session": service.session, "clock": loop.clock}
+    with pytest.raises(Exception, match="422"):
+        enrol(invitation, registration=TEMPLATE, **for_folder)
+    assert not service.folder.exists()  # the gateway had not heard of the invitation
+    service.enrol()
+    with pytest.raises(LocalStateError):
+        enrol(invitation, registration=BARE, **for_folder)
+
+
+def test_newer_registration_replaces_the_one_in_force_when_accepted(loop: Loop, service: Service) -> None:
+    service.enrol()
+    first = send_registration(service.open(), BARE, now=NOW)
+    second = send_registration(service.open(), TEMPLATE, now=NOW)
+    assert len(service.take_changes().waiting) == 2
+    accept_change(loop.desk, change_id=second.change_id, actor=ACTOR)
+    assert accepted(loop) == TEMPLATE
+    with loop.desk.store.read() as connection:
+        states = {row.change_id: row.state for row in list_changes(connection, with_decided=True)}
+    assert states == {first.change_id: "refused", second.change_id: "accepted"}
+    third = send_registration(service.open(), BARE, now=NOW)
+    service.take_changes()
+    refuse_change(loop.desk, change_id=third.change_id, reason="more-needed", actor=ACTOR)
+    assert accepted(loop) == TEMPLATE
+
+
+def test_registration_that_did_not_arrive_is_sent_again_as_the_same_bytes(
+    loop: Loop, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.enrol()
+    partner = service.open()
+    sending = service.adapter.send
+
+    def lose(request: requests.PreparedRequest, **settings: Any) -> requests.Response:
+        response = sending(request, **settings)
+        if request.path_url == "/v1/account":
+            raise TimeoutError  # the gateway has it, and its reply is lost
+        return response
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.adapter, "send", lose)
+        with pytest.raises(TransportError):
+            send_registration(partner, TEMPLATE, now=NOW)
+    kept = find_sent_registration(partner.state)
+    assert kept is not None
+    assert kept.sent_at is None
+    sent = send_registration(partner, TEMPLATE, now=NOW)
+    assert (sent.post, sent.sent_at is not None) == (kept.post, True)
+    assert [change.change_id for change in service.take_changes().waiting] == [kept.change_id]
+
+
+@pytest.mark.parametrize(
+    ("email", "name", "expected"),
+    [
+        ("moderator@chat.example", None, True),
+        (" Moderator@Chat.Example ", "somebody", True),
+        ("admin@chat.example", None, True),
+        ("deputy@chat.example", None, True),
+        ("safety@chat.example", "M. Moderator", False),
+        (None, "m.  moderator", True),
+        ("", "M. Moderator", True),
+        (None, "Somebody", False),
+        (None, None, False),
+    ],
+)
+def test_submitter_is_looked_up_by_address_or_else_by_name(
+    loop: Loop, service: Service, email: str | None, name: str | None, *, expected: bool
+) -> None:
+    service.enrol(registration=TEMPLATE)
+    with loop.desk.store.read() as connection:
+        (change,) = list_changes(connection)
+        assert is_authorised(connection, "example-chat", email=email, name=name) is None
+    accept_change(loop.desk, change_id=change.change_id, actor=ACTOR)
+    with loop.desk.store.read() as connection:
+        assert is_authorised(connection, "example-chat", email=email, name=name) is expected
+        assert is_authorised(connection, "other-chat", email=email, name=name) is None
+
+
+def test_report_of_somebody_who_is_not_registered_is_filed_all_the_same(loop: Loop, service: Service) -> None:
+    service.enrol(registration=TEMPLATE)
+    with loop.desk.store.read() as connection:
+        (change,) = list_changes(connection)
+    accept_change(loop.desk, change_id=change.change_id, actor=ACTOR)
+    service.open().submit(REPORT, priority="P2")
+    assert loop.collect().filed == 1
+
+
+def test_desk_shows_a_registration_and_says_what_is_missing(
+    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.enrol(registration=BARE)
+    with loop.desk.store.read() as connection:
+        (change,) = list_changes(connection)
+    state = ("--state", str(loop.desk.paths.state))
+    assert main(["partner", "show", *state, "example-chat"]) == 0
+    told = capsys.readouterr().out
+    assert "M. Moderator, Senior moderator, moderator@chat.example" in told
+    assert "MISSING: administrator." in told
+    assert "MISSING: replacement." in told
+    assert main(["partner", "accept-change", *state, change.change_id]) == 0
+    assert "MISSING: administrator." in capsys.readouterr().out
+    assert main(["partner", "show", *state, "example-chat", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["registration"]["sector"] == "online"
+
+
+def run_partner(service: Service, *words: str) -> int:
+    surroundings = Surroundings(
+        clock=service.loop.clock,
+        open_session=lambda: session_for(service.adapter),
+        sleep=lambda _: None,
+        environ={"REPORT_ABUSE_PARTNER_STATE": str(service.folder)},
+    )
+    return partner_main(words, surroundings=surroundings)
+
+
+def test_partner_fills_in_the_template_sends_it_and_sees_what_it_sent(
+    loop: Loop, service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.enrol()
+    assert run_partner(service, "account", "template") == 0
+    filled = tmp_path / "account.file"
+    filled.write_text(capsys.readouterr().out)
+    assert run_partner(service, "account", "update", str(filled)) == 0
+    assert "A person there reads it" in capsys.readouterr().out
+    assert [change.kind for change in service.take_changes().waiting] == ["registration"]
+    assert run_partner(service, "account", "show") == 0
+    assert "Example Chat Ltd" in capsys.readouterr().out
+    filled.write_text('{"sector": "toys"}')
+    assert run_partner(service, "account", "update", str(filled)) == 1
+    assert "#/" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PARTNER_TYPES if kind != "service"])
+def test_agency_is_invited_with_its_type_and_country_and_refers_by_the_same_door(
+    loop: Loop, service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    state = ("--state", str(loop.desk.paths.state))
+    out = ("--out", str(tmp_path / "invitation"))
+    words = ["partner", "invite", *state, "Example Agency", "--partner", "example-chat", *out, "--type", kind]
+    assert main(words) == 2  # an agency belongs to a country
+    assert "--country" in capsys.readouterr().err
+    assert main([*words, "--country", "GB"]) == 3  # nobody listens at the feed's address in this test
+    with loop.desk.store.read() as connection:
+        assert [(row.state, row.type, row.country) for row in list_partners(connection)] == [("invited", kind, "GB")]
+    service.answer(parse_invitation((tmp_path / "invitation").read_bytes()))
+    with loop.desk.store.read() as connection:
+        assert find_partner_kind(connection, "example-chat") == PartnerKind(kind, "GB")
+    assert main(["partner", "list", *state]) == 0
+    assert f"{kind} GB" in capsys.readouterr().out
+    assert service.open().submit(REPORT, priority="P1").report_id
+    assert loop.collect().filed == 1
+
+
+def test_type_is_kept_when_an_agency_enrols_again(loop: Loop, tmp_path: Path) -> None:
+    def enrol_as(folder: str, **kind: str) -> None:
+        service = Service(loop, tmp_path / folder)
+        invitation = invite_partner(
+            loop.desk, partner="example-chat", name="Example Force", origin=PUBLIC_ORIGIN, actor=ACTOR, **kind
+        )
+        service.answer(invitation)
+
+    enrol_as("first", type="police", country="IE")
+    enrol_as("second")
+    with loop.desk.store.read() as connection:
+        kind = find_partner_kind(connection, "example-chat")
+    assert kind == PartnerKind("police", "IE")
+
+
+@pytest.mark.parametrize(
+    "kind", [{"type": "choir"}, {"type": "police"}, {"country": "GB"}, {"type": "vgt", "country": "gb"}]
+)
+def test_type_and_country_go_together(loop: Loop, kind: dict[str, str]) -> None:
+    with pytest.raises(PartnerError) as caught:
+        invite_partner(loop.desk, partner="example-chat", name="X", origin=PUBLIC_ORIGIN, actor=ACTOR, **kind)
+    assert caught.value.reason in {"bad-type", "bad-country"}

@@ -1,0 +1,255 @@
+"""The agency changes its own keys while reports come in and messages go out: nothing is refused, nothing is lost."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.desk.keyring.delegation import DelegationError, load_key_set_key, renew_delegation
+from gateway.desk.keyring.overview import list_keys
+from gateway.desk.keyring.publication import publish
+from gateway.desk.keyring.root_change import change_root
+from gateway.desk.keyring.sealing_keys import SealingKeyError, destroy_sealing_key, replace_sealing_key
+from gateway.desk.keyring.signing_keys import (
+    KNOWN_BEFORE_USE,
+    RotationError,
+    begin_rotation,
+    finish_rotations,
+    list_pending,
+)
+from gateway.desk.keyring.verify_keys import CLOCK_ALLOWANCE
+from gateway.desk.partnership.invitations import invite_partner
+from partner_sdk.client.partner_state import PartnerState
+from partner_sdk.durable_files import write_durably
+from partner_sdk.key_files import KeyRole, new_key, write_key_file
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.keys import KeySet, find_active_sealing_key, parse_pin, verify_bundle
+from partner_sdk.wire.statements import parse_statement
+from tests.builders import DAY, NOW, PUBLIC_ORIGIN
+from tests.desk.desk_loop import ACTOR, Loop, make_loop
+
+
+def published_key_set(loop: Loop) -> tuple[KeySet, bytes]:
+    raw = publish(loop.desk, actor=ACTOR).key_set.body
+    return verify_bundle(raw, pin=parse_pin(loop.desk.paths.pin.read_bytes()), now=loop.clock()), raw
+
+
+def signer_of_register(loop: Loop) -> str:
+    return parse_statement(publish(loop.desk, actor=ACTOR).register.body, max_bytes=1 << 20).signatures[0].keyid
+
+
+def forward(loop: Loop, step: timedelta) -> None:
+    loop.clock.advance(seconds=step.total_seconds())
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Loop:
+    made = make_loop(tmp_path)
+    made.enrol()
+    return made
+
+
+@pytest.mark.parametrize("role", [KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING])
+def test_new_signing_key_is_published_before_it_signs_and_the_old_one_ends_after(loop: Loop, role: KeyRole) -> None:
+    former = loop.desk.read_key(role).key_id
+    pending = begin_rotation(loop.desk, role, actor=ACTOR)
+    key_set, _ = published_key_set(loop)
+    listed = {key.key_id: key for key in (*key_set.register_keys, *key_set.mailbox_keys)}
+    assert {former, pending.key_id} <= set(listed)
+    assert loop.desk.read_key(role).key_id == former
+    forward(loop, KNOWN_BEFORE_USE + timedelta(minutes=1))
+    key_set, _ = published_key_set(loop)
+    assert loop.desk.read_key(role).key_id == pending.key_id
+    ends = {key.key_id: key.use_until for key in (*key_set.register_keys, *key_set.mailbox_keys)}
+    assert ends[former] == format_time(loop.clock() + CLOCK_ALLOWANCE)
+    assert list_pending(loop.desk) == ()
+
+
+def test_register_is_signed_anew_with_the_new_key_at_once_and_the_gateway_takes_it(loop: Loop) -> None:
+    pending = begin_rotation(loop.desk, KeyRole.REGISTER, actor=ACTOR)
+    publish(loop.desk, actor=ACTOR)
+    forward(loop, KNOWN_BEFORE_USE + timedelta(minutes=1))
+    assert signer_of_register(loop) == pending.key_id
+    # Long after the old key's end a new process of the gateway still believes what it has stored.
+    forward(loop, 2 * DAY)
+    loop.restart_gateway()
+    keys = loop.gateway.key_state.find_keys()
+    assert keys is not None
+    assert keys.register is not None
+    assert len(keys.partners) == 1
+
+
+def test_reports_come_in_while_every_key_changes(loop: Loop) -> None:
+    for role in (KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING):
+        begin_rotation(loop.desk, role, actor=ACTOR)
+    sent = 0
+    for step in (
+        lambda: publish(loop.desk, actor=ACTOR),
+        lambda: forward(loop, 2 * KNOWN_BEFORE_USE),
+        lambda: (replace_sealing_key(loop.desk, actor=ACTOR), publish(loop.desk, actor=ACTOR)),
+        lambda: renew_delegation(loop.desk, root_folder=loop.desk.paths.root, with_new_key=True, actor=ACTOR),
+        lambda: publish(loop.desk, actor=ACTOR),
+    ):
+        loop.send_industry()
+        loop.send_public()
+        step()
+        sent += 2
+    collected = loop.collect()
+    assert (collected.filed, collected.set_aside, collected.gaps) == (sent, 0, [])
+
+
+def test_rotation_that_is_begun_twice_makes_one_key(loop: Loop) -> None:
+    first = begin_rotation(loop.desk, KeyRole.MAILBOX_SIGNING, actor=ACTOR)
+    assert begin_rotation(loop.desk, KeyRole.MAILBOX_SIGNING, actor=ACTOR) == first
+    key_set, _ = published_key_set(loop)
+    assert len(key_set.mailbox_keys) == 2
+
+
+def test_key_that_was_not_published_never_signs(loop: Loop) -> None:
+    begin_rotation(loop.desk, KeyRole.MAILBOX_SIGNING, actor=ACTOR)
+    forward(loop, 10 * KNOWN_BEFORE_USE)
+    assert finish_rotations(loop.desk, actor=ACTOR) == ()
+
+
+def test_root_and_sealing_keys_are_not_rotated_in_this_way(loop: Loop) -> None:
+    for role in (KeyRole.ROOT, KeyRole.SEALING, KeyRole.KEY_SET):
+        with pytest.raises(RotationError):
+            begin_rotation(loop.desk, role, actor=ACTOR)
+
+
+def test_feed_key_is_used_from_when_the_gateway_has_its_pin(loop: Loop) -> None:
+    pending = begin_rotation(loop.desk, KeyRole.FEED, actor=ACTOR)
+    loop.collect()
+    assert finish_rotations(loop.desk, actor=ACTOR) == ()
+    (loop.folder / "gateway" / "agency.pin").write_bytes(loop.desk.paths.next_pin.read_bytes())
+    loop.restart_gateway()
+    assert finish_rotations(loop.desk, actor=ACTOR) == (KeyRole.FEED,)
+    assert loop.desk.read_key(KeyRole.FEED).key_id == pending.key_id
+    assert not loop.desk.paths.next_pin.exists()
+    loop.send_public()
+    assert loop.collect().filed == 1
+
+
+def test_roots_word_is_renewed_with_a_new_key_set_key(loop: Loop) -> None:
+    before = loop.desk.read_key(KeyRole.KEY_SET).key_id
+    forward(loop, 700 * DAY)
+    said = renew_delegation(loop.desk, root_folder=loop.desk.paths.root, with_new_key=True, actor=ACTOR)
+    assert said.not_after == format_time(loop.clock() + timedelta(days=730))
+    assert loop.desk.read_key(KeyRole.KEY_SET).key_id != before
+
+
+def test_renewal_that_stops_between_word_and_key_is_finished_by_the_next_use(loop: Loop) -> None:
+    paths = loop.desk.paths
+    old = (paths.keys / "key-set.key").read_bytes()
+    renew_delegation(loop.desk, root_folder=paths.root, with_new_key=True, actor=ACTOR)
+    new = (paths.keys / "key-set.key").read_bytes()
+    (paths.keys / "key-set.key").write_bytes(old)
+    (paths.keys / "key-set.next.key").write_bytes(new)
+    (paths.keys / "key-set.next.key").chmod(0o600)
+    load_key_set_key(loop.desk)
+    assert (paths.keys / "key-set.key").read_bytes() == new
+    assert not (paths.keys / "key-set.next.key").exists()
+
+
+def test_root_of_another_agency_is_refused(loop: Loop, tmp_path: Path) -> None:
+    other = new_key(KeyRole.ROOT, environment="live", created_at=format_time(NOW), seed=os.urandom(32))
+    write_key_file(tmp_path / "other" / "root.key", other)
+    with pytest.raises(DelegationError) as caught:
+        renew_delegation(loop.desk, root_folder=tmp_path / "other", with_new_key=False, actor=ACTOR)
+    assert caught.value.reason == "wrong-root"
+
+
+def test_replaced_sealing_key_is_sealed_to_no_more_and_still_opens(loop: Loop) -> None:
+    before, _ = published_key_set(loop)
+    old = find_active_sealing_key(before, now=loop.clock())
+    loop.send_industry()
+    name = replace_sealing_key(loop.desk, actor=ACTOR)
+    assert name == "2026-Q4-2"
+    after, _ = published_key_set(loop)
+    new = find_active_sealing_key(after, now=loop.clock())
+    assert old is not None
+    assert new is not None
+    assert new.key_id != old.key_id
+    assert {key.key_id: key.state for key in after.sealing_keys}[old.key_id] == "retired"
+    loop.send_industry()
+    assert loop.collect().filed == 2
+
+
+def test_sealing_key_is_destroyed_only_after_its_time_and_its_file_goes(loop: Loop) -> None:
+    with pytest.raises(SealingKeyError) as caught:
+        destroy_sealing_key(loop.desk, "2026-Q4", actor=ACTOR)
+    assert caught.value.reason == "too-early"
+    forward(loop, 600 * DAY)
+    path = loop.desk.paths.sealing_key("2026-Q4")
+    assert path.exists()
+    for _ in range(2):
+        destroy_sealing_key(loop.desk, "2026-Q4", actor=ACTOR)
+        assert not path.exists()
+    assert {row.of: row.state for row in list_keys(loop.desk) if row.role == "sealing"}["2026-Q4"] == "destroyed"
+    with pytest.raises(SealingKeyError):
+        destroy_sealing_key(loop.desk, "2031-Q1", actor=ACTOR)
+
+
+def test_list_says_what_has_to_be_done_before_a_key_ends(loop: Loop) -> None:
+    assert [row.advice for row in list_keys(loop.desk) if row.advice] == []
+    forward(loop, 700 * DAY)
+    advice = {row.role: row.advice for row in list_keys(loop.desk) if row.advice}
+    assert set(advice) >= {"key-set", "register", "mailbox-signing", "receipt"}
+    assert advice["register"] == "keys rotate register"
+
+
+def enrol_client(loop: Loop, folder: Path) -> PartnerState:
+    invitation = invite_partner(loop.desk, partner="root-chat", name="Root Chat", origin=PUBLIC_ORIGIN, actor=ACTOR)
+    return PartnerState.create(folder, invitation=invitation, now=loop.clock())
+
+
+@pytest.mark.parametrize("stops_after", [None, "root_change", "delegation", "pin", "root.key"])
+def test_next_root_takes_over_twice_and_everybody_follows(
+    loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops_after: str | None
+) -> None:
+    paths = loop.desk.paths
+    client = enrol_client(loop, tmp_path / "client")
+    client.accept_key_set(published_key_set(loop)[1], now=loop.clock())
+    for _ in range(2):
+        before = parse_pin(paths.pin.read_bytes())
+        if stops_after is not None:
+            stop_after(monkeypatch, stops_after)
+            with pytest.raises(PowerCutError):
+                change_root(loop.desk, root_folder=paths.root, actor=ACTOR)
+            monkeypatch.undo()
+        pin = change_root(loop.desk, root_folder=paths.root, actor=ACTOR)
+        assert pin.root_fingerprint == before.next_root_fingerprint
+        assert sorted(path.name for path in paths.root.iterdir()) == ["next-root.key", "root.key"]
+        loop.send_industry()
+        key_set, raw = published_key_set(loop)  # the gateway took it under the pin that it has
+        assert client.accept_key_set(raw, now=loop.clock()) == key_set
+        assert client.read_pin().root_fingerprint == pin.root_fingerprint
+        assert client.read_key_set(now=loop.clock()) == key_set
+        (loop.folder / "gateway" / "agency.pin").write_bytes(paths.pin.read_bytes())
+        loop.restart_gateway()
+    assert loop.collect().filed == 2
+
+
+class PowerCutError(Exception):
+    """The machine went off."""
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    files = {"root_change": "root-change.json", "delegation": "delegation.json", "pin": "agency.pin"}
+
+    def write(path: Path, raw: bytes) -> None:
+        write_durably(path, raw)
+        if path.name == files.get(name, name):
+            raise PowerCutError
+
+    monkeypatch.setattr("gateway.desk.keyring.root_change.write_durably", write)
+
+
+def test_roots_of_another_agency_do_not_take_over(loop: Loop, tmp_path: Path) -> None:
+    other = make_loop(tmp_path / "other")
+    pin = loop.desk.paths.pin.read_bytes()
+    with pytest.raises(DelegationError):
+        change_root(loop.desk, root_folder=other.desk.paths.root, actor=ACTOR)
+    assert loop.desk.paths.pin.read_bytes() == pin
+    assert not loop.desk.paths.root_change.exists()

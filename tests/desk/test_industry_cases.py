@@ -1,0 +1,255 @@
+"""What a partner says later: one case with its first report, which nothing hides and nothing makes less urgent."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from alembic import command
+from alembic.config import Config
+
+from gateway.desk.casework.cases import CaseError, CaseState
+from gateway.desk.casework.closing import Assessment, Closing, close_case
+from gateway.desk.casework.joined_reports import MOST_OPENED, list_case_doubts, list_joined, open_whole_case
+from gateway.desk.casework.opening import open_case
+from gateway.desk.casework.queue import find_later, list_queue
+from gateway.desk.store import engine, open_store
+from gateway.desk.store.schema import AUDIT
+from partner_sdk.report import SealedIndustryReport, list_given
+from tests.builders import Partner, make_industry_report, seal_report
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.industry_builders import file, find, read, send
+
+CLOSING = Closing(
+    assessment=Assessment(
+        assessor="A. Analyst", immediate_risk="no", urgent="no", urgent_dissemination="no", best_placed="operations"
+    ),
+    outcome="used",
+    kind="grooming",
+    age_band="13_15",
+)
+LATER_KINDS = ("supplement", "correction", "retraction", "response")
+
+
+def calm_report(**changes: Any) -> Any:
+    """Return a report that says of nobody that they are in danger."""
+    example = make_industry_report()
+    child = msgspec.structs.replace(list_given(example.children)[0], at_risk_now="no")
+    incident = msgspec.structs.replace(example.incident, harm_signs=())
+    return make_industry_report(children=(child,), incident=incident, **changes)
+
+
+def queue(loop: Loop, state: CaseState = "open") -> list[str]:
+    with loop.desk.store.read() as connection:
+        return [case.reference for case in list_queue(connection, state=state)]
+
+
+def joined(loop: Loop, wanted: str) -> list[str]:
+    with loop.desk.store.read() as connection:
+        return [case.reference for case in list_joined(connection, find(loop, wanted))]
+
+
+def doubts(loop: Loop, wanted: str) -> list[str]:
+    case = find(loop, wanted)
+    return [head for head, _ in list_case_doubts(case, [case])]
+
+
+@pytest.mark.parametrize("kind", LATER_KINDS)
+def test_later_report_is_joined_to_the_case_of_the_one_it_names(loop: Loop, kind: str) -> None:
+    first = file(loop)
+    later = file(loop, kind=kind, earlier_reference=first.reference)
+    assert (later.joined_to, later.report_kind, first.report_kind) == (first.case_id, kind, "initial")
+    assert joined(loop, later.reference) == joined(loop, first.reference) == [first.reference, later.reference]
+    assert queue(loop) == [first.reference]
+
+
+def test_chain_of_later_reports_is_one_case_in_the_order_they_came(loop: Loop) -> None:
+    first = file(loop)
+    references = [first.reference]
+    for kind in LATER_KINDS:
+        loop.clock.advance(minutes=1)
+        references.append(file(loop, kind=kind, earlier_reference=references[-1]).reference)
+    assert joined(loop, references[-1]) == references
+    with loop.desk.store.read() as connection:
+        later = find_later(connection, [find(loop, first.reference)])[first.case_id]
+    assert (later.count, later.unread, later.is_taken_back) == (4, LATER_KINDS, True)
+
+
+def test_reports_of_one_batch_are_joined_whichever_comes_first(loop: Loop) -> None:
+    first = send(loop)
+    loop.clock.advance(minutes=1)
+    second = send(loop, kind="supplement", earlier_reference=first)
+    loop.clock.advance(minutes=1)
+    third = send(loop, kind="supplement", earlier_reference=second)
+    assert loop.collect().filed == 3
+    assert joined(loop, third) == [first, second, third]
+
+
+def test_report_that_came_before_the_one_it_names_is_joined_when_that_comes(loop: Loop) -> None:
+    first = send(loop)
+    loop.clock.advance(minutes=1)
+    second = send(loop, kind="supplement", earlier_reference=first, priority="P1")
+    loop.clock.advance(minutes=1)
+    third = send(loop, kind="correction", earlier_reference=second)
+    loop.gateway_sql("UPDATE reports SET acknowledged_at = '2026-11-25T08:30:00Z' WHERE reference = ?", first)
+    loop.collect()
+    assert doubts(loop, second) == [f"{first} is not at this desk."]
+    assert queue(loop) == [second]
+    loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL WHERE reference = ?", first)
+    loop.collect()
+    assert joined(loop, third) == [first, second, third]
+    assert doubts(loop, second) == []
+    assert queue(loop) == [first]
+    assert find(loop, first).priority == "P1"
+    assert find(loop, second).cluster_id == find(loop, third).cluster_id == find(loop, first).case_id
+
+
+def test_another_partners_report_and_an_unknown_one_are_named_in_a_doubt(loop: Loop) -> None:
+    theirs = file(loop)
+    other = Partner(partner="example-game")
+    loop.enrol(partner=other)
+    public = loop.send_public().reference
+    for named in (theirs.reference, public, "K7QF-2M9TX-D"):
+        sealed = seal_report(other, key=loop.sealing_key(), kind="retraction", earlier_reference=named)
+        reference = loop.send_industry(sealed).reference
+        loop.collect()
+        assert find(loop, reference).joined_to is None
+        assert doubts(loop, reference) == [f"{named} is not at this desk."]
+    assert joined(loop, theirs.reference) == [theirs.reference]
+
+
+@pytest.mark.parametrize("kind", LATER_KINDS)
+def test_later_report_that_names_none_is_a_case_with_a_doubt(loop: Loop, kind: str) -> None:
+    case = file(loop, kind=kind)
+    assert case.joined_to is None
+    assert len(doubts(loop, case.reference)) == 1
+
+
+@pytest.mark.parametrize(("first", "second", "counts"), [("P3", "P1", "P1"), ("P1", "P3", "P1"), ("P2", "P2", "P2")])
+@pytest.mark.parametrize("kind", LATER_KINDS)
+def test_priority_of_a_case_is_raised_and_never_lowered(
+    loop: Loop, kind: str, first: str, second: str, counts: str
+) -> None:
+    case = file(loop, calm_report(), priority=first)
+    later = file(loop, calm_report(), kind=kind, earlier_reference=case.reference, priority=second)
+    assert (find(loop, case.reference).priority, later.priority) == (counts, counts)
+
+
+@pytest.mark.parametrize(("was", "comes", "counts"), [(False, True, True), (True, False, True), (False, False, False)])
+def test_danger_of_a_case_is_raised_and_never_lowered(loop: Loop, was: bool, comes: bool, counts: bool) -> None:
+    def make(in_danger: bool) -> Any:
+        calm = calm_report()
+        signs = ("meeting_soon",) if in_danger else ()
+        return msgspec.structs.replace(calm, incident=msgspec.structs.replace(calm.incident, harm_signs=signs))
+
+    case = file(loop, make(was), priority="P3")
+    assert case.danger is was
+    file(loop, make(comes), kind="retraction", earlier_reference=case.reference, priority="P3")
+    assert find(loop, case.reference).danger is counts
+
+
+def test_urgent_supplement_pages_whoever_is_on_duty(loop: Loop) -> None:
+    case = file(loop, calm_report(), priority="P3")
+    assert loop.count("pages") == 0
+    file(loop, calm_report(), kind="supplement", earlier_reference=case.reference, priority="P1")
+    assert loop.count("pages") == 1
+
+
+def test_whole_case_is_opened_with_its_first_report_and_each_reading_is_noted(loop: Loop) -> None:
+    case = file(loop)
+    later = file(loop, kind="retraction", earlier_reference=case.reference)
+    opened = open_case(loop.desk, case.reference, actor=ACTOR)
+    assert isinstance(opened.content, SealedIndustryReport)
+    reports = open_whole_case(loop.desk, opened.case, opened.content, actor=ACTOR)
+    assert [one.case.reference for one in reports] == [case.reference, later.reference]
+    assert all(one.content is not None for one in reports)
+    assert find(loop, later.reference).opened_at is not None
+    with loop.desk.store.read() as connection:
+        noted = connection.execute(AUDIT.select().where(AUDIT.c.action == "open-case")).all()
+    assert [entry.subject for entry in noted] == [case.case_id, later.case_id]
+
+
+def test_report_of_a_case_that_does_not_open_keeps_no_other_closed(loop: Loop) -> None:
+    case = file(loop)
+    later = file(loop, kind="supplement", earlier_reference=case.reference)
+    with loop.desk.store.write() as connection:
+        connection.exec_driver_sql("UPDATE reports SET envelope = x'00' WHERE reference = ?", (later.reference,))
+    opened = open_case(loop.desk, case.reference, actor=ACTOR)
+    assert isinstance(opened.content, SealedIndustryReport)
+    first, second = open_whole_case(loop.desk, opened.case, opened.content, actor=ACTOR)
+    assert first.content is not None
+    assert (second.content, bool(second.fault)) == (None, True)
+
+
+def test_case_with_very_many_reports_opens_some_of_them_at_once(loop: Loop) -> None:
+    case = file(loop)
+    for _ in range(MOST_OPENED + 2):
+        send(loop, kind="supplement", earlier_reference=case.reference)
+    loop.collect()
+    opened = open_case(loop.desk, case.reference, actor=ACTOR)
+    assert isinstance(opened.content, SealedIndustryReport)
+    assert len(open_whole_case(loop.desk, opened.case, opened.content, actor=ACTOR)) == MOST_OPENED
+    assert len(joined(loop, case.reference)) == MOST_OPENED + 3
+
+
+def test_closing_closes_what_was_read_of_a_case_and_leaves_what_was_not(loop: Loop) -> None:
+    case = read(loop)
+    seen = read(loop, kind="correction", earlier_reference=case.reference)
+    unread = file(loop, kind="retraction", earlier_reference=case.reference)
+    close_case(loop.desk, case.reference, CLOSING, actor=ACTOR)
+    assert (find(loop, seen.reference).outcome, find(loop, seen.reference).assessor) == ("used", "A. Analyst")
+    assert queue(loop) == [unread.reference]
+    assert queue(loop, "closed") == [case.reference]
+
+
+def test_retraction_closes_nothing_by_itself_and_what_comes_after_closing_waits_for_a_person(loop: Loop) -> None:
+    case = read(loop)
+    file(loop, kind="retraction", earlier_reference=case.reference)
+    assert find(loop, case.reference).closed_at is None
+    close_case(loop.desk, case.reference, CLOSING, actor=ACTOR)
+    closed = find(loop, case.reference)
+    late = file(loop, kind="supplement", earlier_reference=case.reference, priority="P1")
+    assert late.reference in queue(loop)
+    assert find(loop, case.reference).closed_at == closed.closed_at
+    with pytest.raises(CaseError) as caught:
+        close_case(loop.desk, late.reference, CLOSING, actor=ACTOR)
+    assert caught.value.reason == "not-opened"
+
+
+def test_case_is_listed_once_in_every_list(loop: Loop) -> None:
+    case = file(loop)
+    file(loop, kind="supplement", earlier_reference=case.reference)
+    other = file(loop)
+    assert sorted(queue(loop)) == sorted(queue(loop, "all")) == sorted([case.reference, other.reference])
+    assert queue(loop, "closed") == []
+
+
+def test_desk_from_before_joins_what_partners_had_added(tmp_path: Path) -> None:
+    path = tmp_path / "desk.sqlite"
+    path.touch(mode=0o600)
+    old = engine.DeskStore(engine._make_engine(path))
+    config = Config()
+    config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+    rows = (
+        ("a", "example-chat", "K7QF-2M9TX-4", None),
+        ("b", "example-chat", "C5H6-6S35C-3", "K7QF-2M9TX-4"),
+        ("c", "example-chat", "MYK2-PAF4S-J", "C5H6-6S35C-3"),
+        ("d", "example-game", "5E00-CRE2T-V", "K7QF-2M9TX-4"),
+        ("e", "public", "BS88-5M71H-9", "K7QF-2M9TX-4"),
+    )
+    with old.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for case_id, partner, reference, adds_to in rows:
+            connection.exec_driver_sql(
+                "INSERT INTO cases (case_id, environment, partner, report_id, reference, door, priority, received_at, "
+                "collected_at, danger, reply_owed, synthetic, adds_to) VALUES (?, 'live', ?, ?, ?, 'industry', 'P3', "
+                "'2026-11-01T08:00:00Z', '2026-11-01T09:00:00Z', 0, 0, 0, ?)",
+                (case_id, partner, case_id, reference, adds_to),
+            )
+    old.close()
+    store = open_store(path)
+    with store.read() as connection:
+        found = connection.exec_driver_sql("SELECT case_id, joined_to FROM cases ORDER BY case_id").all()
+    assert [tuple(row) for row in found] == [("a", None), ("b", "a"), ("c", "a"), ("d", None), ("e", None)]
+    store.close()

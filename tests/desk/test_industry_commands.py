@@ -1,0 +1,210 @@
+"""`case list`, `show`, `ask` and `outcome` say what the pages say, to people and to machines."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.desk.cli import main, make_parser
+from gateway.desk.commands import case, case_questions
+from gateway.desk.commands.frame import DONE, WRONG_USE
+from partner_sdk.report import encode_sealed_report, make_sealed_report
+from partner_sdk.wire.canonical import make_report_id
+from partner_sdk.wire.evidence import EvidenceReference
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.submission import report_context
+from tests.builders import NOW, make_clear_fields, make_industry_report
+from tests.builders.reports import SealedReport, sign_for_envelope
+from tests.desk.desk_loop import Loop
+from tests.desk.industry_builders import file, find, make_full_report, make_fullest_report, read, set_partner
+
+WORDS = ("--purpose", "To find the child.", "--legal-basis", "The law.")
+
+
+@dataclass
+class Terminal:
+    """Runs commands on the desk of a loop."""
+
+    loop: Loop
+    capture: pytest.CaptureFixture[str]
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        self.capture.readouterr()
+        code = main([*words, "--state", str(self.loop.desk.paths.state), "--as", "S. Contact"])
+        out, err = self.capture.readouterr()
+        return code, out, err
+
+    def read_json(self, *words: str) -> Any:
+        code, out, err = self.run(*words, "--json")
+        assert (code, err) == (DONE, "")
+        return json.loads(out)
+
+
+@pytest.fixture
+def terminal(loop: Loop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    for commands in (case, case_questions):  # with the clock of the loop: its keys are of that time
+        monkeypatch.setattr(commands, "open_desk", lambda state: loop.desk)
+    return Terminal(loop, capsys)
+
+
+def test_list_tells_source_new_reports_and_retraction(terminal: Terminal, loop: Loop) -> None:
+    set_partner(loop.desk, type="police", country="IE")
+    found = read(loop)
+    later = file(loop, kind="retraction", earlier_reference=found.reference)
+    code, out, _ = terminal.run("case", "list")
+    header, line = out.splitlines()
+    assert (code, "CAME BY" in header) == (DONE, True)
+    for mark in (found.reference, "police IE", "TAKEN BACK BY ITS SENDER", "NEW: retraction", "2 reports"):
+        assert mark in line
+    assert later.reference not in line
+    (listed,) = terminal.read_json("case", "list")["cases"]
+    assert listed["source"] == {"country": "IE", "name": "Example Chat", "type": "police"}
+    assert listed["later"] == {"count": 1, "is_taken_back": True, "unread": ["retraction"]}
+
+
+def test_show_prints_the_first_report_whole_and_then_what_came_later(terminal: Terminal, loop: Loop) -> None:
+    found = file(loop, make_full_report(linked_reports=("K7QF-2M9TX-D",)))
+    loop.clock.advance(hours=1)
+    report = make_full_report(change_reason="A test of ours.", uk_link="no")
+    later = file(loop, report, kind="retraction", earlier_reference=found.reference)
+    code, out, _ = terminal.run("case", "show", found.reference)
+    lines = out.splitlines()
+    order = [
+        f"THE PARTNER TAKES IT BACK ({later.reference}): A test of ours.",
+        "The 2 reports of this case:",
+        "WHY IT IS URGENT",
+        "SUSPECTS (1)",
+        "CONVERSATION (2 messages)",
+        "PARTICULARS",
+    ]
+    places = [lines.index(line) for line in order]
+    assert (code, places) == (DONE, sorted(places))
+    assert lines.index("PARTICULARS") < next(i for i, line in enumerate(lines) if line.startswith("RETRACTION "))
+    for said in (
+        "Their own number: example-ticket-7",
+        "belongs to K7QF-2M9TX-D (not at this desk)",
+        "  Names used before: Not held: none exists",
+        "Suspect 1, 2026-11-24 18:20:00 UTC, to Child 1, text: [message]",
+    ):
+        assert said in out
+
+
+def test_show_prints_every_word_of_the_fullest_report(terminal: Terminal, loop: Loop) -> None:
+    report, words = make_fullest_report()
+    found = file(loop, report)
+    code, out, _ = terminal.run("case", "show", found.reference)
+    assert (code, [word for word in words if word not in out]) == (DONE, [])
+
+
+def test_what_a_sender_typed_can_not_pass_for_a_line_of_ours(terminal: Terminal, loop: Loop) -> None:
+    incident = msgspec.structs.replace(
+        make_industry_report().incident, narrative="one\nPriority: P3\x1b[2J\rWARNING: no"
+    )
+    found = file(loop, make_industry_report(incident=incident), priority="P1")
+    _, out, _ = terminal.run("case", "show", found.reference)
+    assert not set(out) & {"\x1b", "\r"}
+    assert [line for line in out.splitlines() if line.startswith("Priority")] == ["Priority: P1"]
+    assert not [line for line in out.splitlines() if line.startswith("WARNING: no")]
+
+
+def test_show_tells_machines_the_same_and_never_what_opens_evidence(terminal: Terminal, loop: Loop) -> None:
+    evidence_id = make_report_id(NOW, bytes(10))
+    secret = "S" * 42 + "A"
+    reference = EvidenceReference(
+        digest=None, evidence_id=evidence_id, file_id="file-1", secret=secret, sha256="0" * 64, size_bytes=1
+    )
+    clear = make_clear_fields("example-chat", evidence_ids=(evidence_id,))
+    content = msgspec.structs.replace(make_sealed_report(make_full_report(), clear=clear), evidence=(reference,))
+    envelope = seal(encode_sealed_report(content), key=loop.sealing_key(), context=report_context(clear)).to_bytes()
+    statement = sign_for_envelope(clear, envelope, private_key=loop.partner.submission_key)
+    accepted = loop.send_industry(SealedReport(clear=clear, envelope=envelope, statement=statement))
+    loop.collect()
+    code, out, _ = terminal.run("case", "show", accepted.reference, "--json")
+    shown = json.loads(out)
+    assert code == DONE
+    assert secret not in out
+    assert shown["report"]["report"]["sub_label"] == "off_platform_move"
+    assert shown["report"]["evidence"][0]["evidence_id"] == evidence_id
+    assert [one["case"]["reference"] for one in shown["reports"]] == [accepted.reference]
+    assert set(shown) >= {"case", "doubts", "linked_reports", "outcomes", "questions", "source"}
+    assert secret not in terminal.run("case", "show", accepted.reference)[1]
+
+
+def test_doubt_about_an_unknown_earlier_report_is_told(terminal: Terminal, loop: Loop) -> None:
+    found = file(loop, kind="supplement", earlier_reference="K7QF-2M9TX-D")
+    assert "WARNING: K7QF-2M9TX-D is not at this desk." in terminal.run("case", "show", found.reference)[1]
+    (doubt,) = terminal.read_json("case", "show", found.reference)["doubts"]
+    assert doubt.startswith("K7QF-2M9TX-D is not at this desk.")
+
+
+def test_question_is_asked_and_shown_with_its_clock(terminal: Terminal, loop: Loop, tmp_path: Path) -> None:
+    found = read(loop)
+    path = tmp_path / "question.txt"
+    path.write_text("Which account?\nAnd when?\n", encoding="utf-8")
+    asked = terminal.read_json("case", "ask", found.reference, "--question-file", str(path), *WORDS)
+    shown = terminal.read_json("case", "show", found.reference)
+    (question,) = shown["questions"]
+    assert question["request_id"] == asked["request_id"]
+    assert question["words"]["question"] == "Which account?\nAnd when?"
+    assert (question["asked_by"], question["clock"]) == ("S. Contact", {"is_late": False, "words": "7 days left"})
+    out = terminal.run("case", "show", found.reference)[1]
+    assert ("  Question: Which account?" in out, "    And when?" in out) == (True, True)
+    assert "question: 7 days left" in terminal.run("case", "list")[1]
+    code, _, err = terminal.run("case", "ask", found.reference, "--question", "More?", *WORDS)
+    assert (code, "is open" in err) == (WRONG_USE, True)
+
+
+def test_outcome_is_told_held_and_taken_back(terminal: Terminal, loop: Loop) -> None:
+    found = read(loop)
+    code, out, _ = terminal.run("case", "outcome", found.reference, "--outcome", "used", "--hold-until", "2027-06-01")
+    # Summer time: the day begins an hour earlier in UTC.
+    assert (code, "2027-05-31T23:00:00Z" in out) == (DONE, True)
+    assert "OUTCOME used" in terminal.run("case", "show", found.reference)[1]
+    code, _, err = terminal.run("case", "outcome", found.reference, "--outcome", "actioned")
+    assert (code, "take it back first" in err) == (WRONG_USE, True)
+    taken = terminal.read_json("case", "outcome", found.reference, "--take-back")
+    assert (taken["taken_back"], taken["outcome"]["outcome"]) == (True, "used")
+    assert terminal.run("case", "outcome", found.reference, "--take-back")[0] == WRONG_USE
+    assert terminal.run("case", "outcome", found.reference, "--outcome", "actioned")[0] == DONE
+
+
+@pytest.mark.parametrize(
+    "words", [("ask", "--question", "Who?", *WORDS), ("outcome", "--outcome", "used")], ids=["ask", "outcome"]
+)
+def test_neither_command_works_on_a_report_of_the_public(
+    terminal: Terminal, loop: Loop, words: tuple[str, ...]
+) -> None:
+    reference = loop.send_public(under_18="no").reference
+    loop.collect()
+    name, *rest = words
+    code, out, err = terminal.run("case", name, reference, *rest)
+    assert (code, out, "A person sent this" in err) == (WRONG_USE, "", True)
+    assert find(loop, reference).opened_at is None
+
+
+@pytest.mark.parametrize("command", ["list", "show", "ask", "outcome"])
+def test_help_has_an_example_and_the_exit_codes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        make_parser().parse_args(["case", command, "--help"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert f"report-abuse-desk case {command} --state DIR" in said
+    assert "Exit codes: 0 done" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("outcome", "X", "--outcome", "used", "--hold-until", "soon"),
+        ("ask", "X", "--question", "Who?", *WORDS, "--due", "32"),
+        ("outcome", "X"),
+        ("ask", "X", *WORDS),
+    ],
+)
+def test_wrong_words_are_refused_before_anything_is_done(words: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        make_parser().parse_args(["case", *words, "--state", "nowhere"])
+    assert ended.value.code == WRONG_USE

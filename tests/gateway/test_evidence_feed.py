@@ -1,0 +1,153 @@
+"""What the desk pulls of evidence: complete and named by a report, in order, until it is acknowledged."""
+
+import pytest
+
+from gateway.feed.get_evidence import MAX_EVIDENCE
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import encode, make_report_id
+from partner_sdk.wire.evidence import LEAST_SEALED_BYTES
+from tests.builders import FEED_ORIGIN, NOW, Door, House, Partner
+from tests.builders.evidence import (
+    SealedEvidence,
+    hand_over,
+    list_blobs,
+    make_evidence,
+    name_in_report,
+    send_parts,
+)
+from tests.problem_shape import check_problem
+
+
+def make_id(number: int) -> str:
+    """Return an id that sorts by its number."""
+    return make_report_id(NOW, number.to_bytes(10, "big"))
+
+
+def hand_over_many(house: House, partner: Partner, *, count: int) -> list[str]:
+    """Hand over and name so many pieces of evidence, the newest first; return their ids in order."""
+    industry = house.open_industry(partner)
+    parts = (bytes(LEAST_SEALED_BYTES),)
+    ids = [make_id(number) for number in range(count)]
+    for evidence_id in reversed(ids):
+        hand_over(industry, SealedEvidence(evidence_id, parts))
+    name_in_report(house, partner, *ids)
+    return ids
+
+
+def ack_of(evidence: SealedEvidence, partner: Partner, /, **changes: str) -> dict[str, str]:
+    return {
+        "digest": evidence.digest,
+        "evidence_id": evidence.evidence_id,
+        "partner": partner.partner,
+        **changes,
+    }
+
+
+def test_pages_are_in_the_order_of_ids_and_say_that_more_wait(house: House, feed: Door, partner: Partner) -> None:
+    ids = hand_over_many(house, partner, count=MAX_EVIDENCE + 3)
+
+    first = feed.get("/feed/evidence").json
+    second = feed.get(f"/feed/evidence?after={first['evidence'][-1]['evidence_id']}").json
+
+    assert [row["evidence_id"] for row in first["evidence"]] == ids[:MAX_EVIDENCE]
+    assert [row["evidence_id"] for row in second["evidence"]] == ids[MAX_EVIDENCE:]
+    assert (first["more"], second["more"]) == (True, False)
+    assert feed.get(f"/feed/evidence?after={ids[-1]}").json == {"evidence": [], "more": False}
+
+
+def test_page_ends_between_ids_so_that_no_partner_is_passed_over(house: House, feed: Door) -> None:
+    partners = [Partner(name) for name in ("a-chat", "b-chat", "c-chat")]
+    house.publish(*(one.entry() for one in partners), serial=2)
+    parts = (bytes(LEAST_SEALED_BYTES),)
+    for number in range(MAX_EVIDENCE - 1):
+        hand_over(house.open_industry(partners[0]), SealedEvidence(make_id(number), parts))
+    name_in_report(house, partners[0], *(make_id(number) for number in range(MAX_EVIDENCE - 1)))
+    shared = make_id(MAX_EVIDENCE)
+    for one in partners:
+        hand_over(house.open_industry(one), SealedEvidence(shared, parts))
+        name_in_report(house, one, shared)
+
+    page = feed.get("/feed/evidence").json
+
+    assert [row["partner"] for row in page["evidence"][-3:]] == ["a-chat", "b-chat", "c-chat"]
+    assert (len(page["evidence"]), page["more"]) == (MAX_EVIDENCE + 2, False)
+
+
+@pytest.mark.parametrize("query", ["after=1", "after=", "after=x&after=y", f"after={make_id(1).upper()}"])
+def test_cursor_that_is_no_id_is_refused(feed: Door, query: str) -> None:
+    check_problem(feed.get(f"/feed/evidence?{query}"), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
+
+
+def test_incomplete_or_unnamed_evidence_is_not_listed_and_incomplete_parts_are_not_served(
+    house: House, industry: Door, feed: Door, partner: Partner
+) -> None:
+    incomplete, unnamed = make_evidence(), make_evidence()
+    send_parts(industry, incomplete)
+    name_in_report(house, partner, incomplete.evidence_id)
+    hand_over(industry, unnamed)
+
+    assert feed.get("/feed/evidence").json == {"evidence": [], "more": False}
+    part = feed.get(f"/feed/evidence/{partner.partner}/{incomplete.evidence_id}/0")
+    check_problem(part, problems.NOT_FOUND, origin=FEED_ORIGIN)
+
+
+def test_parts_that_are_not_there_are_404(house: House, industry: Door, feed: Door, partner: Partner) -> None:
+    evidence = make_evidence()
+    hand_over(industry, evidence)
+    name_in_report(house, partner, evidence.evidence_id)
+    name = f"{partner.partner}/{evidence.evidence_id}"
+    for path in (f"{name}/1", f"other-chat/{evidence.evidence_id}/0", f"{partner.partner}/{make_id(7)}/0", "../../0"):
+        answer = feed.get(f"/feed/evidence/{path}")
+        check_problem(answer, problems.NOT_FOUND, origin=FEED_ORIGIN)
+    check_problem(feed.get(f"/feed/evidence/{name}/00"), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
+
+
+def test_part_that_the_disk_has_lost_is_503_and_stays_listed(
+    house: House, industry: Door, feed: Door, partner: Partner
+) -> None:
+    evidence = make_evidence()
+    hand_over(industry, evidence)
+    name_in_report(house, partner, evidence.evidence_id)
+    (name,) = list_blobs(house)
+    (house.state / "evidence" / name).unlink()
+
+    answer = feed.get(f"/feed/evidence/{partner.partner}/{evidence.evidence_id}/0")
+
+    check_problem(answer, problems.STORAGE_UNAVAILABLE, origin=FEED_ORIGIN)
+    assert len(feed.get("/feed/evidence").json["evidence"]) == 1
+
+
+def test_acknowledgement_counts_only_with_partner_id_and_digest(
+    house: House, industry: Door, feed: Door, partner: Partner
+) -> None:
+    evidence = make_evidence()
+    hand_over(industry, evidence)
+    name_in_report(house, partner, evidence.evidence_id)
+    wrong = [
+        ack_of(evidence, partner, digest="0" * 64),
+        ack_of(evidence, partner, partner="other-chat"),
+        ack_of(evidence, partner, evidence_id=make_id(3)),
+    ]
+
+    assert feed.post("/feed/evidence-acks", {"acknowledged": wrong}).json == {"acknowledged": 0}
+    assert len(feed.get("/feed/evidence").json["evidence"]) == 1
+
+    acks = [*wrong, ack_of(evidence, partner)]
+    assert feed.post("/feed/evidence-acks", {"acknowledged": acks}).json == {"acknowledged": 1}
+    assert feed.get("/feed/evidence").json["evidence"] == []
+
+
+def test_incomplete_evidence_can_not_be_acknowledged(
+    house: House, industry: Door, feed: Door, partner: Partner
+) -> None:
+    evidence = make_evidence()
+    send_parts(industry, evidence)
+    name_in_report(house, partner, evidence.evidence_id)
+    assert feed.post("/feed/evidence-acks", {"acknowledged": [ack_of(evidence, partner)]}).json == {"acknowledged": 0}
+
+
+def test_a_thousand_acknowledgements_fit_into_one_body(feed: Door) -> None:
+    acks = [{"digest": "0" * 64, "evidence_id": make_id(number), "partner": "p" * 64} for number in range(1000)]
+    assert len(encode({"acknowledged": acks})) > 200_000
+    assert feed.post("/feed/evidence-acks", {"acknowledged": acks}).json == {"acknowledged": 0}
+    assert feed.post("/feed/evidence-acks", {"acknowledged": [*acks, acks[0]]}).status_code == 400

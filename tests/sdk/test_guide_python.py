@@ -1,0 +1,88 @@
+"""The guide for newcomers does what it says: its very lines are run, and every name in it exists."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partner_sdk import Partner
+from partner_sdk.errors import FieldFault
+from partner_sdk.sandbox import Sandbox, scenarios
+from partner_sdk.wire import problems
+from partner_sdk.wire.reference import check_reference
+from tests.sdk.sdk_builders import make_digest
+
+REPOSITORY = Path(__file__).parents[2]
+GUIDE = REPOSITORY / "docs" / "guides" / "python.md"
+TEXT = GUIDE.read_text(encoding="utf-8")
+FIRST, OWN_REPORT, OWN_TEST = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_first_program_is_ten_lines_and_runs_as_it_stands() -> None:
+    lines = [line for line in FIRST.splitlines() if line.strip()]
+    assert len(lines) <= 10
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FIRST], capture_output=True, text=True, timeout=100, cwd=REPOSITORY
+    )
+    assert done.returncode == 0, done.stderr
+    (shown,) = re.findall(r"```\n(TEST-.*?)```", TEXT, re.DOTALL)
+    (first, second), (first_shown, second_shown) = done.stdout.splitlines(), shown.splitlines()
+    assert second == second_shown
+    for reference, moment in (first.split(), first_shown.split()):
+        assert re.fullmatch(r"TEST-[0-9A-Z]{4}-[0-9A-Z]{5}-[0-9A-Z]", reference)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", moment)
+    check_reference(first.split()[0])
+
+
+def test_program_about_a_fault_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Sandbox() as sandbox:
+        run(OWN_REPORT, partner=sandbox.enrol(tmp_path / "partner"))
+    assert re.fullmatch(r"bad-field #/\w+\n", capsys.readouterr().out)
+
+
+def test_test_of_the_guide_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    names = run(OWN_TEST, Path=Path)
+    test: Callable[..., None] = names["test_report_survives_a_lost_answer"]
+    with Sandbox() as sandbox:
+        test(sandbox, tmp_path)
+        assert sandbox.waiting_scenarios == []
+
+
+def test_every_call_of_the_table_works(tmp_path: Path) -> None:
+    rows = re.findall(r"^\| [^|`]* \| (.*`.*) \|$", TEXT.split("## Test your own code")[1], re.MULTILINE)
+    calls = [call for row in rows for call in re.findall(r"`([^`]+)`", row)]
+    assert len(calls) >= 15
+    with Sandbox() as sandbox:
+        partner: Partner = sandbox.enrol(tmp_path / "partner")
+        receipt = partner.submit((REPOSITORY / "partner_sdk/examples/report.json").read_bytes(), priority="P2")
+        digest = make_digest(environment="sandbox", partner="example-service")
+        known = {"FieldFault": FieldFault, "digest": digest, "problems": problems, "receipt": receipt}
+        for call in calls:
+            made = eval(call, {**known, "sandbox": sandbox, "scenarios": scenarios})  # noqa: S307 - our own guide
+            assert (made is not None) == call.startswith(("scenarios.", "sandbox.send_"))
+    played = {name for name in dir(scenarios) if callable(getattr(scenarios, name)) and name.islower()}
+    named = set(re.findall(r"scenarios\.(\w+)", TEXT))
+    assert named <= played
+    assert {"timeout", "duplicate", "conflict", "answer_lost", "rate_limited", "unavailable"} <= named
+
+
+def test_everything_that_the_guide_names_of_a_sandbox_is_there() -> None:
+    named = set(re.findall(r"sandbox\.([a-z_]+)", TEXT)) - {"md"}
+    assert len(named) >= 12
+    assert [name for name in named if not hasattr(Sandbox(), name)] == []
+
+
+def test_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", TEXT)
+    assert len(links) >= 4
+    assert [link for link in links if not (GUIDE.parent / link).exists()] == []
+
+
+def run(code: str, **names: Any) -> dict[str, Any]:
+    exec(compile(code, str(GUIDE), "exec"), names)  # noqa: S102 - our own guide
+    return names

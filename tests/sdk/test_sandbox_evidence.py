@@ -1,0 +1,114 @@
+"""Files, keys and registrations in the sandbox, by the SDK's own client."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from partner_sdk import Partner
+from partner_sdk.client.account import send_registration
+from partner_sdk.client.key_rotation import rotate_keys
+from partner_sdk.errors import OpeningError, UnavailableError
+from partner_sdk.sandbox import Sandbox, scenarios
+from partner_sdk.wire import problems
+from partner_sdk.wire.evidence import PART_BYTES
+from partner_sdk.wire.registration import TEMPLATE
+from tests.builders import EXAMPLE_REPORT, FULL_REPORT, NOW, StillClock
+
+RAW = EXAMPLE_REPORT.read_bytes()
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return Sandbox(clock=StillClock())
+
+
+@pytest.fixture
+def partner(sandbox: Sandbox, tmp_path: Path) -> Partner:
+    return sandbox.enrol(tmp_path / "partner")
+
+
+@pytest.fixture
+def with_files(tmp_path: Path) -> tuple[bytes, dict[str, Path]]:
+    """The full report, whose files are not said to have hashes that ours do not have, and a file for each."""
+    report = json.loads(FULL_REPORT.read_bytes())
+    paths = {}
+    for place, row in enumerate(report["files"]):
+        for name in ("hashes", "size_bytes"):
+            row.pop(name, None)
+        paths[row["file_id"]] = tmp_path / f"{row['file_id']}.bin"
+        paths[row["file_id"]].write_bytes(bytes([place + 1]) * (1 if place else PART_BYTES + 5))
+    return json.dumps(report).encode(), paths
+
+
+@pytest.mark.parametrize("priority", ["P1", "P2"])
+def test_files_arrive_sealed_and_can_be_read_by_the_test(
+    sandbox: Sandbox, partner: Partner, with_files: tuple[bytes, dict[str, Path]], priority: str
+) -> None:
+    raw, paths = with_files
+    done = partner.submit(raw, priority=priority, evidence=paths)  # type: ignore[call-overload]  # a row of the table
+    assert done.is_complete
+    assert len(sandbox.reports) == (2 if priority == "P1" else 1)
+    assert [one.doubt for one in sandbox.reports] == [None] * len(sandbox.reports)
+    sealed = sandbox.reports[-1].sealed
+    assert sealed is not None
+    assert {one.file_id for one in sealed.evidence} == set(paths)
+    for one in sealed.evidence:
+        assert sandbox.evidence[one.evidence_id].is_complete
+        assert sandbox.read_evidence(one.evidence_id) == paths[one.file_id].read_bytes()
+
+
+def test_file_that_was_cut_on_the_way_is_sent_again(
+    sandbox: Sandbox, partner: Partner, with_files: tuple[bytes, dict[str, Path]]
+) -> None:
+    raw, paths = with_files
+    sandbox.next_requests(scenarios.no_connection())
+    sandbox.next_requests(scenarios.unavailable())
+    done = partner.submit(raw, priority="P2", evidence=paths)
+    assert done.is_complete
+    assert sandbox.waiting_scenarios == []
+
+
+def test_full_quota_is_told_and_the_report_goes_all_the_same(
+    sandbox: Sandbox, partner: Partner, with_files: tuple[bytes, dict[str, Path]]
+) -> None:
+    raw, paths = with_files
+    sandbox.next_requests(scenarios.problem(problems.EVIDENCE_QUOTA, path="/v1/evidence/*"), times=50)
+    done = partner.submit(raw, priority="P1", evidence=paths)
+    assert not done.is_complete
+    assert done.error is not None
+    assert done.error.reason == "evidence-quota"
+    (stored,) = sandbox.reports
+    assert stored.sealed is not None
+    for one in stored.sealed.evidence:
+        assert not sandbox.evidence[one.evidence_id].is_complete
+        with pytest.raises(OpeningError):  # named by a report, and nothing has come
+            sandbox.read_evidence(one.evidence_id)
+
+
+def test_evidence_that_no_report_names_is_not_there(sandbox: Sandbox) -> None:
+    with pytest.raises(KeyError):
+        sandbox.read_evidence("019ab3c5-7340-7ff3-b7d7-b412be473e63")
+
+
+def test_rotation_is_approved_at_once_and_what_waited_still_counts(sandbox: Sandbox, partner: Partner) -> None:
+    sandbox.next_requests(scenarios.problem(problems.STORAGE_UNAVAILABLE, path="/v1/reports"), times=5)
+    with pytest.raises(UnavailableError):
+        partner.submit(RAW, priority="P2")
+    before = partner.transport.key_id
+    assert not rotate_keys(partner, now=NOW).is_done
+    assert rotate_keys(partner, now=NOW).is_done
+    caller = partner.status().caller
+    assert caller is not None
+    assert caller.key_id != before
+    (attempt,) = partner.resume()
+    assert attempt.receipt is not None
+    sandbox.send_message({"text": "hello"})
+    assert len(partner.collect_mailbox().messages) == 1
+    assert [change.keys is not None for change in sandbox.account_changes] == [True]
+
+
+def test_registration_is_there_to_look_at(sandbox: Sandbox, partner: Partner) -> None:
+    send_registration(partner, TEMPLATE, now=NOW)
+    (change,) = sandbox.account_changes
+    assert change.registration == TEMPLATE

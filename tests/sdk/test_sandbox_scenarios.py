@@ -1,0 +1,154 @@
+"""What goes wrong in the sandbox goes wrong as at a real gateway, for as many requests as the test says."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from partner_sdk import Partner
+from partner_sdk.errors import (
+    ConflictError,
+    FieldFault,
+    NotAuthorisedError,
+    ProblemError,
+    RateLimitedError,
+    RefusedError,
+    TransportError,
+    UnavailableError,
+)
+from partner_sdk.sandbox import Sandbox, scenarios
+from partner_sdk.wire import problems
+from tests.builders import EXAMPLE_REPORT
+
+RAW = EXAMPLE_REPORT.read_bytes()
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return Sandbox()
+
+
+@pytest.fixture
+def partner(sandbox: Sandbox, tmp_path: Path) -> Partner:
+    return sandbox.enrol(tmp_path / "partner")
+
+
+def count_posts(sandbox: Sandbox) -> int:
+    return sum(request.path == "/v1/reports" for request in sandbox.requests)
+
+
+def test_validation_problem_names_the_fields(sandbox: Sandbox, partner: Partner) -> None:
+    fault = FieldFault("#/statement/payload", "Add this field; it must be there.")
+    sandbox.next_requests(scenarios.validation_problem(fault))
+    with pytest.raises(RefusedError) as caught:
+        partner.submit(RAW, priority="P2")
+    assert (caught.value.status, caught.value.reason) == (400, "malformed-request")
+    assert caught.value.faults == (fault,)
+    assert sandbox.reports == []
+
+
+def test_duplicate_is_answered_with_its_receipt(sandbox: Sandbox, partner: Partner) -> None:
+    sandbox.next_requests(scenarios.duplicate())
+    receipt = partner.submit(RAW, priority="P2")
+    assert [one.receipt for one in sandbox.reports] == [receipt.raw]
+    assert sandbox.waiting_scenarios == []
+
+
+def test_conflict_is_refused_for_good(sandbox: Sandbox, partner: Partner) -> None:
+    sandbox.next_requests(scenarios.conflict())
+    with pytest.raises(ConflictError) as caught:
+        partner.submit(RAW, priority="P2")
+    assert caught.value.reason == "conflicting-report"
+    assert count_posts(sandbox) == 1
+
+
+def test_old_sealing_key_is_refused_until_keys_are_fetched_again(sandbox: Sandbox, partner: Partner) -> None:
+    partner.submit(RAW, priority="P2")
+    sandbox.rotate_sealing_key()
+    with pytest.raises(RefusedError) as caught:
+        partner.submit(RAW, priority="P2")
+    assert caught.value.reason == "unknown-agency-key"
+    partner.refresh_key_set()
+    partner.submit(RAW, priority="P2")
+    assert len(sandbox.reports) == 2
+    assert all(one.doubt is None for one in sandbox.reports)
+
+
+@pytest.mark.parametrize("seconds", [1, 7])
+def test_rate_limit_is_waited_for_as_it_says(sandbox: Sandbox, partner: Partner, seconds: int) -> None:
+    sandbox.next_requests(scenarios.problem(problems.RATE_LIMITED, path="/v1/reports", retry_after_seconds=seconds))
+    partner.submit(RAW, priority="P2")
+    assert len(sandbox.waits) == 1
+    assert sandbox.waits[0] >= seconds
+
+
+def test_gateway_that_stays_down_ends_in_an_error_and_loses_nothing(sandbox: Sandbox, partner: Partner) -> None:
+    sandbox.next_requests(scenarios.problem(problems.STORAGE_UNAVAILABLE, path="/v1/reports"), times=5)
+    with pytest.raises(UnavailableError) as caught:
+        partner.submit(RAW, priority="P1")
+    assert caught.value.retry_after_seconds == 10
+    assert count_posts(sandbox) == 5
+    assert len(partner.state.list_undelivered()) == 1
+    (attempt,) = partner.resume()
+    assert attempt.receipt is not None
+    assert len(sandbox.reports) == 1
+
+
+@pytest.mark.parametrize(
+    ("scenario", "reason"), [(scenarios.timeout(), "timeout"), (scenarios.no_connection(), "connection")]
+)
+def test_no_answer_is_a_transport_error(
+    sandbox: Sandbox, partner: Partner, scenario: scenarios.Scenario, reason: str
+) -> None:
+    sandbox.next_requests(scenario)
+    with pytest.raises(TransportError) as caught:
+        partner.status()
+    assert caught.value.reason == reason
+    assert partner.status().ready
+
+
+def test_lost_answer_is_asked_for_again_and_stored_once(sandbox: Sandbox, partner: Partner) -> None:
+    sandbox.next_requests(scenarios.answer_lost())
+    receipt = partner.submit(RAW, priority="P1")
+    assert count_posts(sandbox) == 2
+    assert [one.receipt for one in sandbox.reports] == [receipt.raw]
+
+
+@pytest.mark.parametrize("hours", [-7, 7])
+def test_clock_of_the_gateway_is_followed(sandbox: Sandbox, partner: Partner, hours: int) -> None:
+    sandbox.shift_clock(hours=hours)
+    assert partner.status().caller is not None
+    assert abs(partner.transport.clock_offset_seconds - hours * 3600) <= 1
+
+
+def test_clock_that_is_days_off_is_not_followed(sandbox: Sandbox, partner: Partner) -> None:
+    sandbox.shift_clock(days=3)
+    with pytest.raises(NotAuthorisedError):
+        partner.status()
+    assert timedelta(seconds=partner.transport.clock_difference_seconds or 0) >= timedelta(days=2)
+
+
+@pytest.mark.parametrize("row", problems.PROBLEMS, ids=lambda row: row.slug)
+def test_every_problem_of_the_table_can_be_played(sandbox: Sandbox, partner: Partner, row: problems.Problem) -> None:
+    sandbox.next_requests(scenarios.problem(row))
+    with pytest.raises(ProblemError) as caught:
+        partner.status()
+    assert (caught.value.reason, caught.value.status) == (row.slug, row.status)
+    assert caught.value.retry_after_seconds == row.retry_after_seconds
+    assert partner.status().ready
+
+
+def test_scenario_happens_as_often_as_it_was_asked_for_and_in_order(sandbox: Sandbox, partner: Partner) -> None:
+    sandbox.next_requests(scenarios.unavailable(), times=2)
+    sandbox.next_requests(scenarios.rate_limited())
+    assert sandbox.waiting_scenarios == ["storage-unavailable", "storage-unavailable", "rate-limited"]
+    for kind in (UnavailableError, UnavailableError, RateLimitedError):
+        with pytest.raises(kind):
+            partner.status()
+    assert partner.status().ready
+
+
+def test_scenario_of_a_report_waits_for_one(sandbox: Sandbox, partner: Partner) -> None:
+    sandbox.next_requests(scenarios.conflict())
+    assert partner.status().ready
+    assert sandbox.waiting_scenarios == ["conflicting-report"]
