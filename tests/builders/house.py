@@ -35,6 +35,7 @@ class House:
     agency: Agency
     config: GatewayConfig
     receipt_key: KeyFile
+    first_database: bytes = field(default=b"", repr=False)
     clock: StillClock = field(default_factory=StillClock)
     free_share: float = 0.9
 
@@ -65,6 +66,13 @@ class House:
         key_state.accept_key_set(self.agency.bundle(serial=serial, **settings))
         key_state.accept_register(self.agency.register(*entries, serial=serial))
 
+    def is_new(self) -> bool:
+        """Return whether nothing was stored since this house was made, and no time has gone by."""
+        database = StateFolder(self.state).database
+        log = database.with_name(f"{database.name}-wal")
+        is_logged = log.exists() and log.stat().st_size > 0
+        return self.clock() == NOW and not is_logged and database.read_bytes() == self.first_database
+
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         """Return all rows of a table of the database."""
         with self.open_gateway().store.read() as connection:
@@ -91,7 +99,13 @@ def make_house(
         _put_file(state / name, raw)
     config = _make_config(agency, limits=limits, roles=roles)
     write_config(StateFolder(state).config, config)
-    return House(state=state, agency=agency, config=config, receipt_key=model.receipt_key)
+    return House(
+        state=state,
+        agency=agency,
+        config=config,
+        receipt_key=model.receipt_key,
+        first_database=model.files[StateFolder(state).database.name],
+    )
 
 
 @dataclass(frozen=True, slots=True)

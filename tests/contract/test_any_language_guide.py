@@ -26,6 +26,7 @@ def test_every_kind_of_statement_that_is_named_exists() -> None:
             StatementKind.ENROLMENT,
             StatementKind.INTAKE,
             StatementKind.KEY_SET,
+            StatementKind.ROOT_CHANGE,
             StatementKind.SUBMISSION,
         )
     }
@@ -40,7 +41,7 @@ def test_fields_that_are_listed_are_those_of_the_wire() -> None:
     )
     (keys,) = re.findall(r'canonical JSON of \{("context_key".*?)\}', TEXT)
     assert set(re.findall(r'"(\w+)"', keys)) == set(EnrolmentKeys.__struct_fields__)
-    (invitation,) = re.findall(r"The invitation is JSON: (.*?)\.", TEXT)
+    (invitation,) = re.findall(r"The invitation is JSON: (.*?)\.", TEXT, re.DOTALL)
     assert set(re.findall(r"`(\w+)`", invitation)) == set(Invitation.__struct_fields__)
 
 
@@ -99,4 +100,4 @@ def test_shell_reads_every_example(block: str) -> None:
 
 
 def test_no_example_is_lost() -> None:
-    assert len(BLOCKS) == 8
+    assert len(BLOCKS) == 10

@@ -18,7 +18,9 @@ from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.public_report import PublicReport
 from tests.builders import DAY, NOW, House, Partner, make_house, sealing_key_of
-from tests.gateway.public_person import Person, open_public_reports
+from tests.gateway.public_person import SHORT_ANSWERS, Person, open_public_reports
+from tests.gateway.public_visits import bring_to
+from tests.gateway.public_walks import ScreenAnswers
 
 
 @dataclass
@@ -33,6 +35,19 @@ class PublicHouse:
     def person(self, *, keeps_cookies: bool = True, language: str = "") -> Person:
         """Return a new person with a new browser."""
         return Person(self.app, keeps_cookies=keeps_cookies, language=language)
+
+    def person_at(
+        self,
+        path: str,
+        way: ScreenAnswers = SHORT_ANSWERS,
+        *,
+        language: str = "",
+        **changed: dict[str, str | list[str]],
+    ) -> Person:
+        """Return a new person who started and walked to a page; at `/15` they have sent. See `public_visits`."""
+        person = self.person(language=language)
+        bring_to(person, path, way, changed, house=self.house, gateway=self.gateway)
+        return person
 
     def reports(self) -> list[PublicReport]:
         """Open all stored reports with the agency's key."""

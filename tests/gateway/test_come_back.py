@@ -154,7 +154,7 @@ def test_page_in_the_other_language_stays_inside(public: PublicHouse):
 
 def test_coming_back_ends_a_form_that_was_begun_in_this_browser_and_said_so_before(public: PublicHouse):
     _, reference, words = send(public)
-    person = public.person().start().walk_to("/11")
+    person = public.person_at("/11")
     before, old_tab = len(public.house.rows("drafts")), person.fill({"name": "Old-Tab-Marker"})
     person.get("/16")
     assert "Did you start to tell us something? Send it first." in person.text()
@@ -169,7 +169,7 @@ def test_coming_back_ends_a_form_that_was_begun_in_this_browser_and_said_so_befo
 
 
 def test_page_to_come_back_is_the_same_for_who_has_begun_a_form_and_who_has_not(public: PublicHouse):
-    person = public.person().start().walk_to("/11")
+    person = public.person_at("/11")
     pages = []
     for one in (person, public.person()):
         one.get("/16")

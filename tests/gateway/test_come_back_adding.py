@@ -16,7 +16,7 @@ START_AGAIN = "Start again, and tell us your number."
 
 
 def test_full_queue_at_send_sends_without_a_code(public: PublicHouse):
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     with full(public, queue="to_send"):
         person.send()
     assert read_title(person.page) == THANKS
@@ -31,7 +31,7 @@ def test_full_queue_at_send_sends_without_a_code(public: PublicHouse):
 def test_reference_that_is_given_away_meanwhile_is_drawn_again_with_a_code_of_its_own(
     public: PublicHouse, monkeypatch: pytest.MonkeyPatch
 ):
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     accept, proposed = Intake.accept, []
 
     def accept_at_the_second_try(intake: Intake, report: NewReport) -> Accepted:
@@ -50,7 +50,7 @@ def test_reference_that_is_given_away_meanwhile_is_drawn_again_with_a_code_of_it
 def test_send_that_never_gets_a_reference_keeps_the_words_on_the_page(
     public: PublicHouse, monkeypatch: pytest.MonkeyPatch
 ):
-    person = public.person().start().walk_to("/14", p9={"story": "Keep these words."})
+    person = public.person_at("/14", p9={"story": "Keep these words."})
 
     def refuse(_intake: Intake, _report: NewReport) -> Accepted:
         raise ReferenceTakenError("given away")
@@ -112,7 +112,7 @@ def test_thank_you_page_after_adding_more_advises_what_holds_for_who_reads_it(
 
 
 def test_supplement_in_the_same_visit_keeps_the_advice_that_was_given_first(public: PublicHouse):
-    person = public.person().start().walk_to("/9", p7={"kinds": ["threatens_to_share"]})
+    person = public.person_at("/9", p7={"kinds": ["threatens_to_share"]})
     story_form = person.fill({"story": "The first words."})
     person.post("/9", story_form)
     person.walk_to("/14").send()
@@ -135,7 +135,7 @@ def test_who_has_a_return_code_is_shown_the_way_back_and_never_told_to_start_aga
 
 
 def test_who_has_no_return_code_is_told_to_start_again_with_the_number(public: PublicHouse):
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     with full(public, queue="to_send"):
         person.send()
     assert START_AGAIN in person.text()
@@ -155,7 +155,7 @@ def test_adding_more_by_a_grown_up_promises_no_day(public: PublicHouse):
 
 
 def test_supplement_in_the_same_visit_keeps_words_and_key(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     story_form = person.fill({"story": "The first words."})
     person.post("/9", story_form)
     person.walk_to("/14").send()
@@ -170,7 +170,7 @@ def test_supplement_in_the_same_visit_keeps_words_and_key(public: PublicHouse):
 
 
 def test_send_pressed_twice_shows_the_same_words(public: PublicHouse):
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     form = person.fill({}, "send")
     shown = []
     for _ in range(2):

@@ -27,6 +27,7 @@ from tests.gateway.return_builders import (
     come_back,
     full,
     post_reply,
+    read_numbers,
     send,
     shape_of,
 )
@@ -204,7 +205,7 @@ def test_storage_that_is_down_is_said_and_what_was_typed_stays(public: PublicHou
 def test_full_table_of_drafts_lets_in_who_has_the_words(tmp_path: Path):
     public = make_public_house(tmp_path, drafts_max_rows=1)
     _, reference, words = send(public)
-    public.person().start().walk_to("/4")
+    public.person_at("/4")
     late = public.person()
     late.get("/")
     late.press("start")
@@ -214,7 +215,7 @@ def test_full_table_of_drafts_lets_in_who_has_the_words(tmp_path: Path):
 
 def test_neither_words_nor_replies_are_in_any_file_log_or_cookie(public: PublicHouse):
     with LogCatcher() as log:
-        _, reference, words = send(public)
+        reference, words = read_numbers(public.person().start().walk_to("/14").send())  # logged, all of it
         post_reply(public, public.reports()[0], reference)
         person = come_back(public, reference, words)
         assert ANSWER in person.text()

@@ -51,7 +51,7 @@ def is_kept(public: PublicHouse, person: Person, text: str) -> bool:
 
 @pytest.mark.parametrize("text", ODD_TEXTS.values(), ids=ODD_TEXTS)
 def test_odd_text_is_kept_shown_as_text_and_arrives_letter_for_letter(public: PublicHouse, text: str):
-    person = public.person().start().walk_to("/10", p9={"story": text})
+    person = public.person_at("/10", p9={"story": text})
     person.press("back")
     shown = read_form(person.page)["story"]
     # HTML has no way to spell NUL; a browser shows its stand-in, and what was stored is the letter itself.
@@ -63,7 +63,7 @@ def test_odd_text_is_kept_shown_as_text_and_arrives_letter_for_letter(public: Pu
 
 def test_typed_words_are_shown_as_text_never_as_page(public: PublicHouse):
     attack = '"><script>alert(1)</script><textarea></textarea>'
-    person = public.person().start().walk_to("/14", p9={"story": attack}, p11={"name": attack})
+    person = public.person_at("/14", p9={"story": attack}, p11={"name": attack})
     assert "<script>alert" not in person.text()
     person.press("", change="11")
     assert "<script>alert" not in person.text()
@@ -74,7 +74,7 @@ def test_typed_words_are_shown_as_text_never_as_page(public: PublicHouse):
     "body", [b"\xff\xfe", b"story=%ff%fe", b"story=%ED%A0%80", b"%00=%00", b"=&=&;=", b"story", b"&" * 900]
 )
 def test_bytes_that_are_no_text_are_no_crash(public: PublicHouse, body: bytes):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     hidden = "&".join(f"{name}={read_form(person.page)[name]}" for name in ("csrf_token", "journey", "version"))
     for raw in (body, hidden.encode() + b"&" + body):
         assert post_raw(person, "/9", raw) in {200, 303, 400, 413}
@@ -86,7 +86,7 @@ def test_story_may_have_five_thousand_letters_and_not_one_more(
     public: PublicHouse, number: int, letter: str, *, is_fine: bool
 ):
     story = (letter * number)[:number]
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     person.press(story=f"{story[:-1]}.")
     assert person.path == ("/10" if is_fine else "/9")
     assert is_kept(public, person, f"{story[:-1]}.")
@@ -94,7 +94,7 @@ def test_story_may_have_five_thousand_letters_and_not_one_more(
 
 @pytest.mark.parametrize("name", ["person_app", "person_handle", "person_names"])
 def test_each_line_has_its_own_limit(public: PublicHouse, name: str):
-    person = public.person().start().walk_to("/10")
+    person = public.person_at("/10")
     most = FIELD_BY_NAME[name].max_characters
     person.press(**{name: "x" * (most + 1)})
     assert (person.path, read_form(person.page)[name]) == ("/10", "x" * (most + 1))
@@ -105,7 +105,7 @@ def test_each_line_has_its_own_limit(public: PublicHouse, name: str):
 
 @pytest.mark.parametrize(("extra", "status"), [(0, 303), (1, 413)])
 def test_body_may_have_256_kilobytes_and_not_one_byte_more(public: PublicHouse, extra: int, status: int):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     head = "&".join(f"{name}={read_form(person.page)[name]}" for name in ("csrf_token", "journey", "version"))
     body = f"{head}&story=abc&filler=".encode()
     assert post_raw(person, "/9", body + b"x" * (BODY_BYTES + extra - len(body))) == status
@@ -121,7 +121,7 @@ def test_ten_megabytes_are_refused_with_the_kind_page(public: PublicHouse, path:
 
 
 def test_unknown_options_are_dropped(public: PublicHouse):
-    person = public.person().start().walk_to("/3")
+    person = public.person_at("/3")
     person.press(danger="<script>")
     assert read_title(person.page) == "Error: Is someone in danger right now?"
     assert "<script>" not in person.text()
@@ -135,7 +135,7 @@ def test_unknown_options_are_dropped(public: PublicHouse):
 
 @pytest.mark.parametrize("country", ["zz", "xx", "USA", "us;", "../us", "<b>", "gb", ""])
 def test_unknown_country_still_names_help(public: PublicHouse, country: str):
-    person = public.person().start().walk_to("/6b", p6={"region": "not_uk"}, p6a={"country": country})
+    person = public.person_at("/6b", p6={"region": "not_uk"}, p6a={"country": country})
     assert person.page.status_code == 200
     assert "inhope" in person.text().lower()
     person.walk_to("/14").send()
@@ -143,7 +143,7 @@ def test_unknown_country_still_names_help(public: PublicHouse, country: str):
 
 
 def test_repeated_fields_count_once(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     person.press(story=["First.", "Second."])
     assert public.drafts_of(person)[0].answers["story"] == ["First."]
     person.press("back")
@@ -159,7 +159,7 @@ def test_repeated_fields_count_once(public: PublicHouse):
 )
 @pytest.mark.parametrize("path", ["/9", "/14"])
 def test_unknown_action_loses_nothing_and_sends_at_most_once(public: PublicHouse, action: str, path: str):
-    person = public.person().start().walk_to(path, p9={"story": MARKER})
+    person = public.person_at(path, p9={"story": MARKER})
     person.post(path, person.fill({"story": MARKER} if path == "/9" else {}, action))
     assert person.page.status_code == 200
     assert len(public.reports()) <= (path == "/14")
@@ -169,7 +169,7 @@ def test_unknown_action_loses_nothing_and_sends_at_most_once(public: PublicHouse
 
 @pytest.mark.parametrize("version", ["", "-1", "0", "2", "999", "99999999999999999999", "x", "1e3", "²", "\x00", "0x1"])
 def test_tampered_version_overwrites_nothing(public: PublicHouse, version: str):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     person.press(story=MARKER)
     person.press("back")
     form = person.fill({"story": "Other words."})
@@ -181,7 +181,7 @@ def test_tampered_version_overwrites_nothing(public: PublicHouse, version: str):
 
 @pytest.mark.parametrize("journey", ["", "0" * 32, "é", "\x00", "x" * 5000])
 def test_form_of_another_journey_is_not_taken(public: PublicHouse, journey: str):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     form = person.fill({"story": MARKER})
     form["journey"] = journey
     person.post("/9", form)
@@ -212,7 +212,7 @@ TAMPERED_WORDS = [
 def test_tampered_words_of_the_check_page_send_nothing_that_the_draft_does_not_hold(
     public: PublicHouse, words: str, action: str
 ):
-    person = public.person().start().walk_to("/14", p9={"story": MARKER})
+    person = public.person_at("/14", p9={"story": MARKER})
     form = person.fill({}, action)
     form["words"] = words
     person.post("/14", form)
@@ -249,7 +249,7 @@ def test_pages_may_be_posted_in_any_order(public: PublicHouse, first: str, secon
 
 
 def test_back_after_send_shows_nothing_and_sends_nothing_more(public: PublicHouse):
-    person = public.person().start().walk_to("/14", p9={"story": MARKER})
+    person = public.person_at("/14", p9={"story": MARKER})
     check = person.fill({}, "send")
     person.post("/14", check)
     thanks = person.path
@@ -264,7 +264,7 @@ def test_back_after_send_shows_nothing_and_sends_nothing_more(public: PublicHous
 
 
 def test_two_tabs_that_type_on_different_pages_lose_nothing(public: PublicHouse):
-    first = public.person().start().walk_to("/9")
+    first = public.person_at("/9")
     second = public.person()
     second.client._cookies.update(first.client._cookies)
     second.page, second.path = first.page, first.path

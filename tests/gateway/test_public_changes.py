@@ -11,7 +11,7 @@ MARKER = "These are my own words."
 
 def change(public: PublicHouse, path: str) -> Person:
     """Return a person who pressed Change on the check page."""
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     person.press("", change=path)
     assert person.path == f"/{path}"
     return person
@@ -61,7 +61,7 @@ def test_change_shows_what_it_makes_new_and_nothing_else(
 
 
 def test_page_with_more_opens_again_when_its_button_is_pressed_again(public: PublicHouse):
-    person = public.person().start().walk_to("/14", LONG_WAY)
+    person = public.person_at("/14", LONG_WAY)
     person.press("", change="10")
     person.press()
     assert person.path == "/14"
@@ -72,7 +72,7 @@ def test_page_with_more_opens_again_when_its_button_is_pressed_again(public: Pub
 
 
 def test_continue_after_back_from_the_check_page_leads_to_it_again(public: PublicHouse):
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     for path in ("/13", "/12a", "/12"):
         person.press("back")
         assert person.path == path
@@ -81,7 +81,7 @@ def test_continue_after_back_from_the_check_page_leads_to_it_again(public: Publi
 
 
 def test_what_is_off_the_path_after_a_change_is_not_sent(public: PublicHouse):
-    person = public.person().start().walk_to("/14", LONG_WAY)
+    person = public.person_at("/14", LONG_WAY)
     person.press("", change="6")
     person.press(region="wales")
     assert person.path == "/14"

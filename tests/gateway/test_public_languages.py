@@ -49,7 +49,7 @@ def test_toggle_keeps_place_and_unsaved_words_on_every_screen(public: PublicHous
 
 @pytest.mark.parametrize("path", ["/9", "/10", "/11", "/12"])
 def test_toggle_asks_for_nothing_and_cuts_nothing(public: PublicHouse, path: str):
-    person = public.person().start().walk_to(path)
+    person = public.person_at(path)
     person.press("language")
     assert (person.path, read_language(person)) == (path, "cy")
     assert 'id="faults"' not in person.text()
@@ -75,7 +75,7 @@ def test_toggle_on_the_first_page_and_on_the_way_into_the_form(public: PublicHou
 
 
 def test_toggle_on_the_first_page_in_the_middle_of_a_journey_keeps_it(public: PublicHouse):
-    person = public.person().start().walk_to("/3")
+    person = public.person_at("/3")
     person.press("back", danger="not_sure")
     person.press("back")
     assert person.path == "/"
@@ -86,7 +86,7 @@ def test_toggle_on_the_first_page_in_the_middle_of_a_journey_keeps_it(public: Pu
 
 
 def test_toggle_on_the_check_page_shows_every_answer_again_and_send_goes_on(public: PublicHouse):
-    person = public.person().start().walk_to("/14", LONG_WAY)
+    person = public.person_at("/14", LONG_WAY)
     typed = [
         value for name, values in flatten(LONG_WAY).items() for value in values if FIELD_BY_NAME[name].kind in TYPED
     ]
@@ -104,7 +104,7 @@ def test_toggle_on_the_check_page_shows_every_answer_again_and_send_goes_on(publ
 
 
 def test_toggle_on_the_thank_you_page_keeps_number_and_words(public: PublicHouse):
-    person = public.person().start().walk_to("/14").send()
+    person = public.person_at("/14").send()
     kept = re.findall(r'translate="no">([^<]+)<', person.text())
     assert len(kept) >= 2
     for language in ("cy", "en"):
@@ -185,7 +185,7 @@ def test_side_page_outside_a_journey_has_a_link_to_the_other_language(public: Pu
 
 
 def test_toggle_on_a_side_page_in_the_middle_stays_there_and_leads_back(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     person.press("see:privacy", story="Half a sente")
     assert person.path == "/1f"
     person.press("language")
@@ -229,7 +229,7 @@ def read_help_links(person: Person) -> list[str]:
 
 
 def test_help_bar_forgets_a_country_that_was_taken_back(public: PublicHouse):
-    person = public.person().start().walk_to("/9", p6={"region": "not_uk"}, p6a={"country": "us"})
+    person = public.person_at("/9", p6={"region": "not_uk"}, p6a={"country": "us"})
     for path in ("/7", "/6b", "/6a", "/6"):
         person.press("back")
         assert person.path == path

@@ -236,7 +236,7 @@ def test_too_large_a_post_gets_a_kind_page_and_touches_no_disk(public: PublicHou
 
 
 def test_text_that_is_too_long_stays_on_the_page(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     person.press(story="long " * 1001)
     assert read_title(person.page) == "Error: What happened?"
     assert "long " * 1001 in person.text()
@@ -255,7 +255,7 @@ def test_form_is_closed_with_phone_numbers_before_there_is_a_key(public: PublicH
 
 
 def test_storage_down_in_the_middle_keeps_the_words(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     form = person.fill({"story": "Keep these words."})
     with public.broken("missing"):
         person.post("/9", form)
@@ -267,7 +267,7 @@ def test_storage_down_in_the_middle_keeps_the_words(public: PublicHouse):
 
 
 def test_storage_down_at_the_thank_you_page_never_says_that_it_was_not_sent(public: PublicHouse):
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     answer = person.client.post("/14", base_url=PUBLIC_ORIGIN, data=person.fill({}, "send"))
     assert answer.status_code == 303
     with public.broken("missing"):
@@ -288,7 +288,7 @@ def test_no_banner_stands_anywhere_when_there_is_none(pages: dict[str, str]):
 
 
 def thanks_of(public: PublicHouse, answer: str) -> str:
-    person = public.person().start().walk_to("/14", p4={"under_18": answer}).send()
+    person = public.person_at("/14", p4={"under_18": answer}).send()
     return person.text()
 
 
@@ -310,7 +310,7 @@ def test_child_is_told_by_when_an_answer_comes(public: PublicHouse, answer: str)
 
 
 def test_adult_is_told_that_we_ask_if_we_need_more(public: PublicHouse):
-    person = public.person().start().walk_to("/14", ADULT).send()
+    person = public.person_at("/14", ADULT).send()
     text = person.text()
     assert "If we need to know more" in text
     assert "We will answer you by" not in text
@@ -347,7 +347,7 @@ def test_who_falls_out_of_the_form_is_told_why_it_is_blank_once(public: PublicHo
 
 
 def test_nobody_is_told_of_a_form_that_was_begun_longer_ago_than_a_draft_lives(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     public.house.clock.advance(minutes=61)
     person.get("/7", Sec_Fetch_Site="none")
     person.get("/", Sec_Fetch_Site="none")
@@ -373,7 +373,7 @@ def test_who_has_no_journey_is_not_told_that_they_left_one(public: PublicHouse):
     ],
 )
 def test_words_follow_who_it_is_about(public: PublicHouse, who: str, age_title: str, region_title: str):
-    person = public.person().start().walk_to("/5", p4b={"who": who})
+    person = public.person_at("/5", p4b={"who": who})
     assert read_title(person.page) == "How old are you?"
     person.press(age="13_15")
     assert (person.path, read_title(person.page)) == ("/5b", age_title)
@@ -382,16 +382,16 @@ def test_words_follow_who_it_is_about(public: PublicHouse, who: str, age_title: 
 
 
 def test_adult_is_not_asked_for_an_age_but_for_the_childs(public: PublicHouse):
-    person = public.person().start().walk_to("/5b", p4={"under_18": "no"}, p4b={"who": "child_i_look_after"})
+    person = public.person_at("/5b", p4={"under_18": "no"}, p4b={"who": "child_i_look_after"})
     assert read_title(person.page) == "How old is the child?"
 
 
 def test_only_the_youngest_are_offered_a_grown_up_to_help(public: PublicHouse):
     offer = "A grown-up you trust can help you with this"
-    assert offer in public.person().start().walk_to("/12", p5={"age": "12_or_under"}).text()
-    assert offer not in public.person().start().walk_to("/12").text()
+    assert offer in public.person_at("/12", p5={"age": "12_or_under"}).text()
+    assert offer not in public.person_at("/12").text()
     # An age from before the person said that they are grown up counts no more.
-    person = public.person().start().walk_to("/6", p5={"age": "12_or_under"})
+    person = public.person_at("/6", p5={"age": "12_or_under"})
     for _ in range(3):
         person.press("back")
     assert person.path == "/4"

@@ -56,7 +56,7 @@ def test_words_that_no_page_of_ours_can_have_held_are_neither_stored_nor_thanked
 
 
 def test_report_that_would_not_be_read_stays_on_the_page(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
-    person = public.person().start().walk_to("/14", p9={"story": MARKER})
+    person = public.person_at("/14", p9={"story": MARKER})
 
     def refuse(raw: bytes) -> None:
         assert MARKER.encode() in raw
@@ -73,7 +73,7 @@ def test_report_that_would_not_be_read_stays_on_the_page(public: PublicHouse, mo
 
 
 def test_too_many_words_to_keep_are_said_with_the_words(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     person.press(story=MARKER)
     person.walk_to("/14")
     monkeypatch.setattr("gateway.public.visiting.drafts.PADDED_SIZES", (4 * 1024,))
@@ -86,7 +86,7 @@ def test_too_many_words_to_keep_are_said_with_the_words(public: PublicHouse, mon
 
 
 def test_step_with_too_many_words_to_keep_shows_them(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     monkeypatch.setattr("gateway.public.visiting.drafts.PADDED_SIZES", (4 * 1024,))
     person.press(story=MARKER * 200)
     assert (person.page.status_code, MARKER * 200 in person.text()) == (413, True)
@@ -111,5 +111,5 @@ def test_note_is_offered_only_where_the_desk_would_send_it(
     public: PublicHouse, changes: dict[str, dict[str, str | list[str]]], is_offered: bool
 ):
     way = {"p10": {"near": "no"}, "p12": {"contact_ways": ["email"], "email": "sam@example.org"}, **changes}
-    person = public.person().start().walk_to("/12a", **way)
+    person = public.person_at("/12a", **way)
     assert ('name="may_send_note"' in person.text()) == is_offered

@@ -11,7 +11,7 @@ from tests.gateway.public_walks import ADULT, GROWN_UP_PICTURE
 
 def test_adult_about_their_own_childhood_is_not_spoken_to_as_a_carer(public: PublicHouse):
     way = GROWN_UP_PICTURE | {"/10": {"more_person": "yes"}, "/10a": {}}
-    person = public.person().start().walk_to("/10a", way)
+    person = public.person_at("/10a", way)
     assert "Talk to Samaritans" in person.text()
     assert "Where I work or go to school" in person.text()
     person.walk_to("/14", way).send()
@@ -24,7 +24,7 @@ def test_adult_about_their_own_childhood_is_not_spoken_to_as_a_carer(public: Pub
 
 def test_adult_at_work_with_a_child_is_told_to_keep_to_the_steps_of_their_work(public: PublicHouse):
     way = ADULT | {"/4b": {"who": "child_i_work_with"}, "/7": {"kinds": ["on_camera"]}}
-    text = public.person().start().walk_to("/14", way).send().text()
+    text = public.person_at("/14", way).send().text()
     assert "Keep to the steps that your place of work has for this." in text
     assert "Do not ask the child more than you need to" in text
     assert "It is not your fault" not in text
@@ -60,7 +60,7 @@ ABROAD = SHORT_ANSWERS | {
 
 
 def test_child_in_another_country_reads_the_numbers_of_that_country_from_there_on(public: PublicHouse):
-    person = public.person().start().walk_to("/7", ABROAD)
+    person = public.person_at("/7", ABROAD)
     while person.path != "/14":
         assert "999" not in person.text(), person.path
         assert 'href="tel:18004224453"' in person.text(), person.path
@@ -78,14 +78,14 @@ def test_child_in_another_country_reads_the_numbers_of_that_country_from_there_o
 
 
 def test_country_without_a_phone_line_keeps_the_number_in_the_bar_and_names_where_to_look(public: PublicHouse):
-    text = public.person().start().walk_to("/14", ABROAD | {"/6a": {"country": "other"}}).send().text()
+    text = public.person_at("/14", ABROAD | {"/6a": {"country": "other"}}).send().text()
     assert "Child Helpline International" in text
     assert 'href="tel:08001111"' in text
     assert 'href="tel:112"' in text
 
 
 def test_call_is_the_one_filled_button_where_someone_is_in_danger(public: PublicHouse):
-    person = public.person().start().walk_to("/3a", p3={"danger": "yes"})
+    person = public.person_at("/3a", p3={"danger": "yes"})
     main = person.text().split("<main", 1)[1]
     assert '<a class="button call-now" href="tel:999">Call 999</a>' in main
     assert re.findall(r'<button class="(\w+)[^"]*" name="called"', main) == ["plain"] * 3
@@ -96,13 +96,13 @@ def test_call_is_the_one_filled_button_where_someone_is_in_danger(public: Public
 
 def test_numbers_of_a_friends_country_are_not_taken_for_those_of_who_tells(public: PublicHouse):
     way = ABROAD | {"/4b": {"who": "friend"}, "/5b": {"their_age": "13_15"}}
-    text = public.person().start().walk_to("/10b", way).text()
+    text = public.person_at("/10b", way).text()
     assert 'href="tel:08001111"' in text
     assert "Childhelp" not in text
 
 
 def test_check_page_is_short_where_little_was_said(public: PublicHouse):
-    text = public.person().start().walk_to("/14").text()
+    text = public.person_at("/14").text()
     for label in ("The adult", "Phone number", "<dt>Email", "Other names"):
         assert label not in text, label
     for label in ("What do you know about the person?", "A good time", "<dt>School"):
@@ -124,7 +124,7 @@ def test_only_what_fits_the_picked_ways_is_asked_about_safety(
     public: PublicHouse, ways: list[str], asked: tuple[bool, bool]
 ):
     details = {"adult": "My aunt", "school": "Ms Example", "phone": "01632 960001", "email": "sam@child.example"}
-    text = public.person().start().walk_to("/12a", p12={"contact_ways": ways, **details}).text()
+    text = public.person_at("/12a", p12={"contact_ways": ways, **details}).text()
     assert "When is a good time?</label>" in text
     assert '<label class="unseen" for="contact_times">' not in text
     assert ('name="who_sees"' in text, 'name="say_who_we_are"' in text) == asked

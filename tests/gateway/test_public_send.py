@@ -87,7 +87,7 @@ def read_reference(person: Person) -> str:
 
 
 def test_shortest_report_is_stored_and_thanked(public: PublicHouse):
-    person = public.person().start().walk_to("/14").send()
+    person = public.person_at("/14").send()
     assert (person.path, read_title(person.page)) == ("/15", THANKS)
     (report,) = public.reports()
     assert report.story == SHORT_STORY
@@ -120,7 +120,7 @@ def test_every_free_text_arrives_letter_for_letter(public: PublicHouse):
 
     way = change_texts(LONG_WAY, mark)
     way["/9"] = {**way["/9"], "story": "\r\n" + mark("story")}
-    public.person().start().walk_to("/14", way).send()
+    public.person_at("/14", way).send()
     (report,) = public.reports()
     for name, place in FREE_TEXTS.items():
         expected = "\r\n" + mark(name) if name == "story" else mark(name)
@@ -156,7 +156,7 @@ def test_no_word_is_in_any_file_or_cookie_of_the_gateway(public: PublicHouse):
 
 def test_one_word_and_five_thousand_emoji_have_one_size(public: PublicHouse):
     for story in ("help", "\U0001f642" * 5000):
-        person = public.person().start().walk_to("/14", p9={"story": story}).send()
+        person = public.person_at("/14", p9={"story": story}).send()
         assert read_title(person.page) == THANKS
     with public.gateway.store.read() as connection:
         sizes = [row[0] for row in connection.exec_driver_sql("SELECT length(envelope) FROM reports")]
@@ -176,7 +176,7 @@ def test_all_fields_at_their_most_fit_the_one_size_even_as_control_characters(pu
         for name, value in answers.items():
             if isinstance(value, list):
                 way[path] = {**way[path], name: list(FIELD_BY_NAME[name].options)}
-    person = public.person().start().walk_to("/14", way).send()
+    person = public.person_at("/14", way).send()
     assert read_title(person.page) == THANKS
     (report,) = public.reports()
     assert len(report.story) == 5000
@@ -191,7 +191,7 @@ def test_all_fields_at_their_most_fit_the_one_size_even_as_control_characters(pu
 
 
 def test_send_pressed_twice_counts_once_and_thanks_twice(public: PublicHouse):
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     form = person.fill({}, "send")
     person.post("/14", form)
     first = read_reference(person)
@@ -201,7 +201,7 @@ def test_send_pressed_twice_counts_once_and_thanks_twice(public: PublicHouse):
 
 
 def test_send_again_after_a_lost_answer_gives_the_same_page(public: PublicHouse):
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     form = person.fill({}, "send")
     answer = person.client.post("/14", base_url=person.origin, data=form)
     assert answer.status_code == 303  # and the answer never arrives
@@ -211,7 +211,7 @@ def test_send_again_after_a_lost_answer_gives_the_same_page(public: PublicHouse)
 
 
 def test_two_sends_at_the_same_moment_count_once(public: PublicHouse):
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     form = person.fill({}, "send")
     cookies = dict(person.client._cookies)
     others = [public.person() for _ in range(4)]
@@ -233,7 +233,7 @@ def test_two_sends_at_the_same_moment_count_once(public: PublicHouse):
 
 
 def test_other_words_after_send_become_a_linked_supplement(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     story_form = person.fill({"story": "The first words."})
     person.post("/9", story_form)
     person.walk_to("/14").send()
@@ -252,7 +252,7 @@ def test_other_words_after_send_become_a_linked_supplement(public: PublicHouse):
 
 
 def test_same_words_posted_again_after_send_lead_to_the_thank_you_page(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     story_form = person.fill({"story": "The first words."})
     person.post("/9", story_form)
     person.walk_to("/14").send()
@@ -262,7 +262,7 @@ def test_same_words_posted_again_after_send_lead_to_the_thank_you_page(public: P
 
 
 def test_draft_is_wiped_on_send_and_no_plain_hash_of_words_is_left(public: PublicHouse):
-    person = public.person().start().walk_to("/14").send()
+    person = public.person_at("/14").send()
     (draft,) = public.drafts_of(person)
     assert draft.answers == {}
     assert draft.sent is not None
@@ -271,7 +271,7 @@ def test_draft_is_wiped_on_send_and_no_plain_hash_of_words_is_left(public: Publi
 
 @pytest.mark.parametrize("fault", ["no-key", "locked", "missing"])
 def test_what_can_not_be_stored_is_never_thanked_and_stays_on_the_page(public: PublicHouse, fault: str):
-    person = public.person().start().walk_to("/14", p9={"story": "Keep these words."})
+    person = public.person_at("/14", p9={"story": "Keep these words."})
     form = person.fill({}, "send")
     with public.broken(fault):
         person.post("/14", form)
@@ -291,7 +291,7 @@ def test_what_can_not_be_stored_is_never_thanked_and_stays_on_the_page(public: P
 
 
 def test_a_fault_in_the_middle_of_storing_leaves_nothing(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
-    person = public.person().start().walk_to("/14", p9={"story": "Keep these words."})
+    person = public.person_at("/14", p9={"story": "Keep these words."})
     form = person.fill({}, "send")
 
     def store_then_fail(connection: Connection, *, row: NewRow) -> None:
@@ -323,14 +323,14 @@ def test_a_fault_in_the_middle_of_storing_leaves_nothing(public: PublicHouse, mo
     ],
 )
 def test_priority_is_in_the_clear_and_in_the_seal(public: PublicHouse, changed: dict, priority: str):
-    public.person().start().walk_to("/14", p3a={"called": "called"}, **changed).send()
+    public.person_at("/14", p3a={"called": "called"}, **changed).send()
     assert public.reports()[0].clear.priority == priority
     with public.gateway.store.read() as connection:
         assert connection.exec_driver_sql("SELECT priority FROM reports").scalar_one() == priority
 
 
 def test_honeypot_and_haste_are_signals_and_drop_nothing(public: PublicHouse):
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     form = person.fill({"website": "http://spam.example"}, "send")
     person.post("/14", form)
     assert read_title(person.page) == THANKS
@@ -358,14 +358,14 @@ def test_placement_that_is_not_agreed_is_dropped(placement: str, public: PublicH
 
 
 def test_half_empty_report_can_not_be_sent_by_jumping_to_the_end(public: PublicHouse):
-    person = public.person().start().walk_to("/11")
+    person = public.person_at("/11")
     person.post("/14", person.fill({}, "send"))
     assert read_title(person.page) == "Error: What can we call you?"
     assert count_reports(public.house) == 0
 
 
 def test_tab_that_saves_while_another_sends_loses_nothing(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     form = person.fill({}, "send")
     other = public.person()
     other.client._cookies.update(person.client._cookies)

@@ -66,7 +66,7 @@ def test_side_page_has_the_helpers_that_it_must_have(side: str, keys: set[str]):
 
 @SIDES
 def test_typed_address_of_a_side_page_shows_no_word_and_wipes_none(public: PublicHouse, side: str):
-    person = public.person().start().walk_to("/11", p9={"story": MARKER})
+    person = public.person_at("/11", p9={"story": MARKER})
     version = public.house.rows("drafts")[0][1]
     person.get(PATHS[side], Sec_Fetch_Site="none")
     assert person.page.status_code == 200
@@ -101,7 +101,7 @@ def test_every_screen_leads_to_side_pages_and_back_to_itself_with_its_unsaved_wo
 
 
 def test_check_page_leads_to_a_side_page_and_back_and_can_still_be_sent(public: PublicHouse):
-    person = public.person().start().walk_to("/14", p9={"story": MARKER})
+    person = public.person_at("/14", p9={"story": MARKER})
     for side in ABOUT_PAGES:
         person.press(f"see:{side}")
         assert person.path == PATHS[side]
@@ -114,7 +114,7 @@ def test_check_page_leads_to_a_side_page_and_back_and_can_still_be_sent(public: 
 
 
 def test_one_side_page_leads_to_another_and_then_back(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     person.press("see:privacy", story=MARKER)
     person.press("see:problem")
     assert person.path == PATHS["problem"]
@@ -133,7 +133,7 @@ def test_first_pages_that_hold_no_answer_lead_back_too_and_store_nothing(public:
 
 
 def test_text_that_is_too_long_stays_on_the_page_and_leads_nowhere(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     person.press("see:privacy", story="x" * 5001)
     assert person.path == "/9"
     assert read_form(person.page)["story"] == "x" * 5001
@@ -141,7 +141,7 @@ def test_text_that_is_too_long_stays_on_the_page_and_leads_nowhere(public: Publi
 
 
 def test_nothing_is_asked_of_a_person_who_looks_at_a_side_page(public: PublicHouse):
-    person = public.person().start().walk_to("/3")
+    person = public.person_at("/3")
     person.press("see:privacy")
     assert person.path == PATHS["privacy"]
     person.press("return")
@@ -153,7 +153,7 @@ def test_nothing_is_asked_of_a_person_who_looks_at_a_side_page(public: PublicHou
 )
 @pytest.mark.parametrize("path", ["/9", "/14"])
 def test_unknown_side_page_leads_inside_the_form_and_loses_nothing(public: PublicHouse, action: str, path: str):
-    person = public.person().start().walk_to(path, p9={"story": MARKER})
+    person = public.person_at(path, p9={"story": MARKER})
     typed = {"story": MARKER} if path == "/9" else {}
     answer = person.post(path, person.fill(typed, action))
     assert person.page.status_code == 200
@@ -176,7 +176,7 @@ def test_post_to_a_side_page_without_a_journey_leads_to_the_start(public: Public
 
 
 def test_form_of_another_journey_on_a_side_page_leads_to_the_start(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     person.press("see:privacy", story=MARKER)
     form = person.fill({}, "return")
     form["journey"] = "0" * 32
@@ -187,7 +187,7 @@ def test_form_of_another_journey_on_a_side_page_leads_to_the_start(public: Publi
 
 
 def test_failed_token_on_a_side_page_is_no_dead_end(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     person.press("see:privacy", story=MARKER)
     form = person.fill({}, "return")
     form["csrf_token"] = "not the token"
@@ -199,7 +199,7 @@ def test_failed_token_on_a_side_page_is_no_dead_end(public: PublicHouse):
 
 
 def test_side_page_shows_its_way_back_once_and_not_to_the_next_person(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     person.press("see:privacy", story=MARKER)
     assert "<form" in person.text()
     person.get("/1f", Sec_Fetch_Site="none")
@@ -209,7 +209,7 @@ def test_side_page_shows_its_way_back_once_and_not_to_the_next_person(public: Pu
 
 
 def test_posts_need_the_token(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     person.press("see:privacy", story=MARKER)
     answer = person.client.post("/1f", base_url=PUBLIC_ORIGIN, data={"action": "return"})
     assert answer.status_code == 400

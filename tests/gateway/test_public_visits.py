@@ -14,7 +14,7 @@ INNER_PATHS = [f"/{screen.path}" for screen in SCREENS if screen.path]
 
 def person_with_words(public: PublicHouse) -> Person:
     """Return a person who typed a story and stands on the next page."""
-    return public.person().start().walk_to("/10", p9={"story": MARKER})
+    return public.person_at("/10", p9={"story": MARKER})
 
 
 def test_first_page_is_blank_and_sets_a_cookie_without_words(public: PublicHouse):
@@ -117,7 +117,7 @@ def test_start_from_outside_begins_a_blank_journey_and_wipes_the_old_one(public:
 
 
 def test_back_to_the_first_page_and_start_keeps_the_words(public: PublicHouse):
-    person = public.person().start().walk_to("/3")
+    person = public.person_at("/3")
     person.press("back", danger="not_sure")
     assert person.path == "/2"
     person.press("back")
@@ -133,7 +133,7 @@ def test_nothing_is_stored_before_the_first_answer(public: PublicHouse):
 
 
 def test_back_keeps_what_was_typed_without_checking_it(public: PublicHouse):
-    person = public.person().start().walk_to("/12")
+    person = public.person_at("/12")
     person.press("back", phone="07", contact_ways=["call", "email"])
     person.press()
     assert read_form(person.page)["phone"] == "07"
@@ -141,7 +141,7 @@ def test_back_keeps_what_was_typed_without_checking_it(public: PublicHouse):
 
 
 def test_stale_tab_shows_both_texts_and_overwrites_nothing(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     old_tab = person.fill({"story": "The older tab."})
     person.press(story=MARKER)
     person.post("/9", old_tab)
@@ -154,7 +154,7 @@ def test_stale_tab_shows_both_texts_and_overwrites_nothing(public: PublicHouse):
 
 @pytest.mark.parametrize(("choice", "kept"), [("keep_saved", MARKER), ("keep_typed", "The older\r\ntab. ")])
 def test_person_picks_one_of_the_two_texts(public: PublicHouse, choice: str, kept: str):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     old_tab = person.fill({"story": "The older\r\ntab. "})
     person.press(story=MARKER)
     person.post("/9", old_tab)
@@ -165,7 +165,7 @@ def test_person_picks_one_of_the_two_texts(public: PublicHouse, choice: str, kep
 
 
 def test_same_words_from_a_stale_tab_go_on_quietly(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     form = person.fill({"story": MARKER})
     person.post("/9", form)
     person.post("/9", form)
@@ -173,7 +173,7 @@ def test_same_words_from_a_stale_tab_go_on_quietly(public: PublicHouse):
 
 
 def test_check_page_of_a_stale_tab_sends_nothing_unseen(public: PublicHouse):
-    person = public.person().start().walk_to("/14")
+    person = public.person_at("/14")
     old_tab = person.fill({}, "send")
     person.press("", change="9")
     person.press(story=MARKER)
@@ -183,7 +183,7 @@ def test_check_page_of_a_stale_tab_sends_nothing_unseen(public: PublicHouse):
 
 
 def test_draft_is_gone_after_an_idle_hour_and_the_page_keeps_its_own_words(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     public.house.clock.advance(minutes=61)
     person.press(story=MARKER)
     assert read_title(person.page) == "It was a long time, so we wiped it"
@@ -191,7 +191,7 @@ def test_draft_is_gone_after_an_idle_hour_and_the_page_keeps_its_own_words(publi
 
 
 def test_each_save_gives_another_hour(public: PublicHouse):
-    person = public.person().start().walk_to("/3")
+    person = public.person_at("/3")
     for answers in ({"danger": "no"}, {"under_18": "yes"}, {"who": "me"}, {"age": "13_15"}):
         public.house.clock.advance(minutes=50)
         person.press(**answers)
@@ -200,7 +200,7 @@ def test_each_save_gives_another_hour(public: PublicHouse):
 
 
 def test_failed_token_shows_the_page_again_with_the_words_and_a_new_token(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     form = person.fill({"story": MARKER})
     form["csrf_token"] = "not the token"
     person.post("/9", form)
@@ -213,7 +213,7 @@ def test_failed_token_shows_the_page_again_with_the_words_and_a_new_token(public
 
 
 def test_lost_cookie_keeps_the_words_and_leads_on(public: PublicHouse):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     form = person.fill({"story": MARKER})
     fresh = public.person()
     fresh.post("/9", form)
@@ -224,7 +224,7 @@ def test_lost_cookie_keeps_the_words_and_leads_on(public: PublicHouse):
 
 
 def test_lost_cookie_on_the_check_page_can_still_be_sent(public: PublicHouse):
-    person = public.person().start().walk_to("/14", p9={"story": MARKER})
+    person = public.person_at("/14", p9={"story": MARKER})
     fresh = public.person()
     fresh.post("/14", person.fill({}, "send"))
     assert MARKER in fresh.text()
@@ -243,7 +243,7 @@ def test_no_cookies_at_all_leads_to_a_page_with_phone_numbers(public: PublicHous
 
 
 def test_no_cookies_in_the_middle_keep_the_words_on_the_page(public: PublicHouse):
-    form = public.person().start().walk_to("/9").fill({"story": MARKER})
+    form = public.person_at("/9").fill({"story": MARKER})
     person = public.person(keeps_cookies=False)
     person.post("/9", form)
     assert read_form(person.page)["story"] == MARKER
@@ -256,7 +256,7 @@ def test_no_cookies_in_the_middle_keep_the_words_on_the_page(public: PublicHouse
     "headers", [{"Origin": "https://evil.example"}, {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}]
 )
 def test_post_from_another_site_is_refused_and_touches_nothing(public: PublicHouse, headers: dict[str, str]):
-    person = public.person().start().walk_to("/9")
+    person = public.person_at("/9")
     form = person.fill({"story": MARKER})
     answer = person.post("/9", form, **headers)
     assert answer.status_code == 400
@@ -268,14 +268,14 @@ def test_post_from_another_site_is_refused_and_touches_nothing(public: PublicHou
 
 @pytest.mark.parametrize("referrer", [None, "https://elsewhere.example/"])
 def test_post_without_referer_or_behind_a_proxy_that_changes_it_goes_on(public: PublicHouse, referrer: str | None):
-    person = public.person().start().walk_to("/3")
+    person = public.person_at("/3")
     headers = {} if referrer is None else {"Referer": referrer}
     person.post("/3", person.fill({"danger": "no"}), **headers)
     assert person.path == "/4"
 
 
 def test_row_of_another_person_can_not_be_read(public: PublicHouse):
-    first, second = person_with_words(public), public.person().start().walk_to("/9")
+    first, second = person_with_words(public), public.person_at("/9")
     with public.gateway.store.write() as connection:
         rows = connection.exec_driver_sql("SELECT draft_id, box FROM drafts").all()
         boxes = {row[0]: row[1] for row in rows}
@@ -288,7 +288,7 @@ def test_row_of_another_person_can_not_be_read(public: PublicHouse):
 
 def test_line_break_at_the_very_start_of_a_story_survives_going_back(public: PublicHouse):
     story = "\r\n\r\nTwo lines down."
-    person = public.person().start().walk_to("/10", p9={"story": story})
+    person = public.person_at("/10", p9={"story": story})
     person.press("back")
     assert read_form(person.page)["story"] == story
 

@@ -1,6 +1,5 @@
-// A partner's client that shares no code with ours. It was written from docs/guides/any-language.md alone, and says so in
-// what it does: every part names the step of the guide. HTTP signatures are made by `http-message-signatures`, HPKE by
-// `@hpke/core` with X-Wing, the report is checked by `ajv`, Ed25519 and SHA-256 are Node's own.
+// A partner's client in Node, written from docs/guides/any-language.md alone: its commands, its folder and its requests.
+// What is signed and sealed is in wire.mjs beside it; neither shares code with ours.
 //
 //   npm install
 //   node client.mjs enrol invitation.json --state DIR
@@ -9,218 +8,32 @@
 //   node client.mjs verify receipt.json --state DIR
 //
 // `make test` does not run it: make_client_vectors.mjs keeps what it makes as partner_sdk/vectors/other-client.json.
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
-import { Aes256Gcm, CipherSuite, HkdfSha256 } from "@hpke/core";
-import { XWing } from "@hpke/hybridkem-x-wing";
-import Ajv from "ajv/dist/2020.js";
-import signatures from "http-message-signatures";
+import {
+  canonical,
+  checkKeys,
+  checkReceipt,
+  checkReport,
+  fromB64url,
+  getSealingKey,
+  hashedSecret,
+  keyIdOf,
+  mailboxPublic,
+  makeEnrolment,
+  makeSubmission,
+  makeUuid7,
+  rawPublic,
+  sealingKeyIdOf,
+  signedHeaders,
+} from "./wire.mjs";
 
-export const TYPES = {
-  delegation: "application/vnd.report-abuse.delegation.v1+json",
-  enrolment: "application/vnd.report-abuse.enrolment.v1+json",
-  intake: "application/vnd.report-abuse.intake.v1+json",
-  keySet: "application/vnd.report-abuse.key-set.v1+json",
-  submission: "application/vnd.report-abuse.submission.v1+json",
-};
-const SUITE = Buffer.from("647a00010002", "hex");
 const PRIORITIES = ["P1", "P2", "P3"];
 const MAX_TRIES = 5;
-
-// Step 1: three spellings.
-
-export const b64url = (bytes) => Buffer.from(bytes).toString("base64url");
-export const fromB64url = (text) => Buffer.from(text, "base64url");
-export const sha256 = (bytes) => createHash("sha256").update(bytes).digest();
-export const timeText = (date) => date.toISOString().replace(/\.\d{3}Z$/, "Z");
-
-/** RFC 8785 for JSON of text, whole numbers, lists and objects: JavaScript sorts and spells as that RFC says. */
-export function canonical(value) {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (value === null || typeof value !== "object") return JSON.stringify(value);
-  return `{${Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(",")}}`;
-}
-
-function u16(value) {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
-}
-
-function field(value) {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([u16(bytes.length), bytes]);
-}
-
-/** A UUIDv7 (RFC 9562) of a time and 10 random bytes. */
-export function makeUuid7(date, random = randomBytes(10)) {
-  const bytes = Buffer.concat([Buffer.alloc(6), random]);
-  bytes.writeUIntBE(date.getTime(), 0, 6);
-  bytes[6] = 0x70 | (bytes[6] & 0x0f);
-  bytes[8] = 0x80 | (bytes[8] & 0x3f);
-  const hex = bytes.toString("hex");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
-}
-
-// Step 2: keys.
-
-export const rawPublic = (key) => fromB64url(createPublicKey(key).export({ format: "jwk" }).x);
-export const keyIdOf = (publicKey) => b64url(sha256(publicKey).subarray(0, 8));
-export const sealingKeyIdOf = (publicKey) => keyIdOf(Buffer.concat([SUITE, publicKey]));
-export const suite = new CipherSuite({ kem: new XWing(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
-
-/** The seed is the private key itself: this package's `deriveKeyPair` hashes it first, and that makes another pair. */
-export async function mailboxPublic(seed) {
-  const { publicKey } = await suite.kem.generateKeyPairDerand(new Uint8Array(seed));
-  return Buffer.from(await suite.kem.serializePublicKey(publicKey));
-}
-
-// Step 3: statements and the agency's key.
-
-const preAuth = (type, payload) =>
-  Buffer.concat([Buffer.from(`DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `), payload]);
-
-export function makeStatement(payload, type, keys) {
-  const bytes = Buffer.from(payload);
-  const signed = keys.map((key) => ({ keyid: keyIdOf(rawPublic(key)), sig: b64url(sign(null, preAuth(type, bytes), key)) }));
-  return { payload: b64url(bytes), payloadType: type, signatures: signed };
-}
-
-/** The payload of a statement with one signature that holds under `publicKey` (32 bytes). */
-export function openStatement(statement, type, publicKey) {
-  const payload = fromB64url(statement.payload);
-  const key = createPublicKey({ key: { crv: "Ed25519", kty: "OKP", x: b64url(publicKey) }, format: "jwk" });
-  if (statement.payloadType !== type) throw new Error(`the statement is no ${type}`);
-  if (statement.signatures.length !== 1) throw new Error(`the ${type} has not one signature`);
-  if (!verify(null, preAuth(type, payload), key, fromB64url(statement.signatures[0].sig))) {
-    throw new Error(`the signature of the ${type} does not hold`);
-  }
-  return JSON.parse(payload);
-}
-
-/** The checked key set of the agency, by the four checks of step 3. */
-export function checkKeys({ delegation, key_set: keySet }, { fingerprint, environment, lowestSerial, now }) {
-  const time = timeText(now);
-  const rootKey = fromB64url(JSON.parse(fromB64url(delegation.payload)).root_key);
-  if (sha256(rootKey).toString("hex") !== fingerprint) throw new Error("the root key is not that of the invitation");
-  const delegated = openStatement(delegation, TYPES.delegation, rootKey);
-  if (time < delegated.not_before || time >= delegated.not_after) throw new Error("the delegation is not of this time");
-  const keys = openStatement(keySet, TYPES.keySet, fromB64url(delegated.key_set_key));
-  if (time >= keys.expires_at) throw new Error("the key set is past");
-  if (keys.serial < lowestSerial) throw new Error("the key set is older than one that was seen");
-  if (delegated.environment !== environment || keys.environment !== environment) throw new Error("another environment");
-  return keys;
-}
-
-export function getSealingKey(keys, now) {
-  const time = timeText(now);
-  const usable = keys.sealing_keys.filter((key) => key.state === "active" && key.not_before <= time && time < key.seal_until);
-  usable.sort((one, other) => (one.not_before < other.not_before ? 1 : -1));
-  if (!usable.length) throw new Error("the agency has no key to seal to now");
-  return usable[0];
-}
-
-// Step 4: sealing.
-
-function paddedSize(length) {
-  const fourKiB = Math.ceil(length / 4096) * 4096;
-  if (fourKiB <= 16384) return fourKiB;
-  const exponent = Math.floor(Math.log2(length));
-  const step = 2 ** (exponent - (Math.floor(Math.log2(exponent)) + 1));
-  return Math.ceil(length / step) * step;
-}
-
-/** An envelope for the agency. `ekm` (64 bytes) takes the chance out of it, for vectors only. */
-export async function seal({ purpose, id, kind, priority, text, environment, partner, sealingKey, ekm }) {
-  const plain = Buffer.from(text);
-  const padded = Buffer.alloc(paddedSize(4 + plain.length));
-  padded.writeUInt32BE(plain.length);
-  plain.copy(padded, 4);
-  const keyId = fromB64url(sealingKey.key_id);
-  const bound = [environment, keyId, SUITE, purpose, partner, "agency", id, kind, priority, "1"];
-  const info = Buffer.concat([Buffer.from("report-abuse envelope"), Buffer.from([1]), ...bound.map(field)]);
-  const publicBytes = new Uint8Array(fromB64url(sealingKey.public_key)).buffer;
-  const recipientPublicKey = await suite.kem.importKey("raw", publicBytes, true);
-  const { enc, ct } = await suite.seal({ recipientPublicKey, info: new Uint8Array(info).buffer, ekm }, new Uint8Array(padded).buffer);
-  return Buffer.concat([Buffer.from([1]), keyId, SUITE, Buffer.from(enc), Buffer.from(ct)]);
-}
-
-// Step 5: the enrolment.
-
-export const hashedSecret = (secret) =>
-  b64url(sha256(Buffer.concat([Buffer.from("report-abuse invitation v1\0"), fromB64url(secret)])));
-
-export async function makeEnrolment({ invitation, keys, sealingKey, ekm }) {
-  const { environment, partner, secret } = invitation;
-  const hashed = hashedSecret(secret);
-  const payload = canonical({
-    context_key: b64url(rawPublic(keys.context)),
-    environment,
-    mailbox_key: b64url(keys.mailboxPublic),
-    partner,
-    secret_sha256: hashed,
-    submission_key: b64url(rawPublic(keys.submission)),
-  });
-  const statement = makeStatement(payload, TYPES.enrolment, [keys.submission, keys.context]);
-  const text = canonical({ keys: statement, secret });
-  const names = { purpose: "enrol", id: hashed, kind: "enrol", priority: "none" };
-  const envelope = await seal({ ...names, text, environment, partner, sealingKey, ekm });
-  return { text, body: canonical({ envelope: b64url(envelope), secret_sha256: hashed }) };
-}
-
-// Step 6: the report.
-
-/** The gateway can not look into a sealed report: one that does not fit the schema must be found here. */
-export function checkReport(report, schema) {
-  const fits = new Ajv({ strict: false, allErrors: true }).compile(schema);
-  if (fits(report)) return;
-  const found = fits.errors.map((error) => `${error.instancePath || "/"} ${error.message} ${canonical(error.params)}`);
-  throw new Error(`the report does not fit the schema, nothing was sent:\n${[...new Set(found)].join("\n")}`);
-}
-
-export async function makeSubmission({ report, reportId, priority, environment, partner, key, sealingKey, now, ekm }) {
-  const clear = {
-    earlier_reference: null,
-    environment,
-    evidence_ids: [],
-    kind: "initial",
-    partner,
-    priority,
-    report_id: reportId,
-    schema_version: "1",
-  };
-  const text = canonical({ clear, report });
-  const names = { purpose: "report", id: reportId, kind: clear.kind, priority };
-  const envelope = await seal({ ...names, text, environment, partner, sealingKey, ekm });
-  const payload = canonical({ ...clear, created_at: timeText(now), envelope_sha256: sha256(envelope).toString("hex") });
-  const statement = makeStatement(payload, TYPES.submission, [key]);
-  return { text, body: canonical({ envelope: b64url(envelope), statement }) };
-}
-
-// Step 7: the request.
-
-export const contentDigest = (body) => `sha-256=:${sha256(body).toString("base64")}:`;
-
-/** The headers of a request in the one spelling that the gateway takes. The defaults of the package are all another. */
-export async function signedHeaders({ method, url, body, key, now = new Date(), nonce = b64url(randomBytes(24)) }) {
-  const headers = body === undefined ? {} : { "Content-Type": "application/json", "Content-Digest": contentDigest(body) };
-  const signed = await signatures.httpbis.signMessage(
-    {
-      key: signatures.createSigner(key, "ed25519", keyIdOf(rawPublic(key))),
-      name: "sig1",
-      fields: ["@method", "@target-uri", ...(body === undefined ? [] : ["content-type", "content-digest"])],
-      params: ["created", "keyid", "alg", "nonce", "tag"],
-      paramValues: { created: now, nonce, tag: "report-abuse" },
-    },
-    { method, url, headers },
-  );
-  return signed.headers;
-}
 
 async function call({ method, url, body, key }) {
   const headers = await signedHeaders({ method, url, body, key });
@@ -238,27 +51,6 @@ async function callUntilAnswered(request) {
     const seconds = Number(answer?.headers.get("Retry-After")) || 2 ** (tries - 1) * (1 + Math.random());
     await sleep(seconds * 1000);
   }
-}
-
-// Step 8: the receipt.
-
-/** The payload of a receipt for `submitted` (the bytes of a body that was sent). */
-export function checkReceipt(receipt, submitted, { keys, now }) {
-  const claimed = JSON.parse(fromB64url(receipt.payload));
-  const [{ keyid }] = receipt.signatures;
-  const key = keys.receipt_keys.find(
-    (one) => one.key_id === keyid && one.not_before <= claimed.received_at && claimed.received_at < one.use_until,
-  );
-  if (!key || timeText(now) >= key.verify_until) throw new Error("no key of the agency signed this receipt");
-  const payload = openStatement(receipt, TYPES.intake, fromB64url(key.public_key));
-  const { envelope, statement } = JSON.parse(submitted);
-  if (payload.submission_sha256 !== sha256(canonical(statement)).toString("hex")) throw new Error("for another submission");
-  const { created_at: _, envelope_sha256: digest, ...clear } = JSON.parse(fromB64url(statement.payload));
-  if (canonical(payload.clear) !== canonical(clear)) throw new Error("the receipt says something else than was sent");
-  if (payload.envelope_sha256 !== digest || digest !== sha256(fromB64url(envelope)).toString("hex")) {
-    throw new Error("for another envelope");
-  }
-  return payload;
 }
 
 // The commands, and what they keep in the state folder.
@@ -280,14 +72,14 @@ function getKey(path) {
   return createPrivateKey(readFileSync(path));
 }
 
-async function fetchKeys(origin, { partner, path }) {
-  const lowestSerial = existsSync(path) ? readJson(path).serial : 0;
-  const answer = await fetch(`${origin}/v1/keys`, { redirect: "error" });
+async function fetchKeys(at, trusted) {
+  const lowestSerial = existsSync(at.keys) ? readJson(at.keys).serial : 0;
+  const answer = await fetch(`${trusted.origin}/v1/keys`, { redirect: "error" });
   if (!answer.ok) throw new Error(`the keys of the agency: HTTP ${answer.status}`);
-  const given = { fingerprint: partner.root_fingerprint, environment: partner.environment, lowestSerial, now: new Date() };
-  const keys = checkKeys(await answer.json(), given);
-  save(path, canonical(keys));
-  return keys;
+  const checked = checkKeys(await answer.json(), { trusted, lowestSerial, now: new Date() });
+  save(at.keys, canonical(checked.keys));
+  save(at.partner, canonical(checked.trusted));
+  return checked.keys;
 }
 
 async function enrol(invitationPath, state) {
@@ -295,7 +87,10 @@ async function enrol(invitationPath, state) {
   const at = paths(state);
   const invitation = readJson(invitationPath);
   const { secret: _, ...partner } = invitation;
-  const agency = await fetchKeys(invitation.origin, { partner, path: at.keys });
+  if (existsSync(at.enrolment) && readJson(at.enrolment).secret_sha256 !== hashedSecret(invitation.secret)) {
+    throw new Error("this folder answered another invitation: a new one asks for new keys, so for a new folder");
+  }
+  const agency = await fetchKeys(at, partner);
   if (!existsSync(at.mailbox)) save(at.mailbox, randomBytes(32));
   const keys = {
     context: getKey(at.context),
@@ -306,13 +101,9 @@ async function enrol(invitationPath, state) {
     save(at.enrolment, (await makeEnrolment({ invitation, keys, sealingKey: getSealingKey(agency, new Date()) })).body);
   }
   const body = readFileSync(at.enrolment, "utf8");
-  if (JSON.parse(body).secret_sha256 !== hashedSecret(invitation.secret)) {
-    throw new Error("this folder answered another invitation: a new one asks for new keys, so for a new folder");
-  }
   const headers = { "Content-Type": "application/json" };
   const answer = await fetch(`${invitation.origin}/v1/enrol`, { method: "POST", headers, body, redirect: "error" });
   if (answer.status !== 202) throw new Error(`the enrolment: HTTP ${answer.status} ${await answer.text()}`);
-  save(at.partner, canonical(partner));
   console.log("Sent. Read these key ids to the agency by phone:");
   console.log(`submission ${keyIdOf(rawPublic(keys.submission))}`);
   console.log(`context    ${keyIdOf(rawPublic(keys.context))}`);
@@ -323,7 +114,7 @@ async function submit(reportPath, { state, priority, reportId }) {
   const at = paths(state);
   const partner = readJson(at.partner);
   const key = getKey(at.submission);
-  const agency = await fetchKeys(partner.origin, { partner, path: at.keys });
+  const agency = await fetchKeys(at, partner);
   const id = reportId ?? makeUuid7(new Date());
   const bodyPath = at.report(id, "body.json");
   if (!reportId) {
@@ -377,9 +168,7 @@ async function main() {
   throw new Error("the commands are enrol, status, submit and verify");
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  await main().catch((error) => {
-    console.error(`${error.message}${error.cause ? `: ${error.cause}` : ""}`);
-    process.exitCode = 1;
-  });
-}
+await main().catch((error) => {
+  console.error(`${error.message}${error.cause ? `: ${error.cause}` : ""}`);
+  process.exitCode = 1;
+});

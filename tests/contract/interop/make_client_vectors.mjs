@@ -1,4 +1,4 @@
-// Keeps what client.mjs and its packages make as vectors: an enrolment, a sealed report with its statement, signed
+// Keeps what wire.mjs and its packages make as vectors: an enrolment, a sealed report with its statement, signed
 // requests, and altered ones. Seeds, times, ids and nonces are fixed, and X-Wing takes its 64 bytes from here, so the
 // file comes out byte for byte the same. Every secret in it is a test secret.
 //
@@ -12,9 +12,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 
 import signatures from "http-message-signatures";
 
-import * as client from "./client.mjs";
+import * as wire from "./wire.mjs";
 
-const { b64url, canonical, fromB64url, sha256 } = client;
+const { b64url, canonical, fromB64url, sha256 } = wire;
 const VECTORS = new URL("../../../partner_sdk/vectors/other-client.json", import.meta.url);
 const PACKAGES = ["@hpke/core", "@hpke/hybridkem-x-wing", "http-message-signatures"];
 const NOW = new Date("2026-11-25T08:30:00Z");
@@ -36,8 +36,8 @@ const signingKey = (label) =>
   });
 
 async function sealingKey(label) {
-  const publicKey = await client.mailboxPublic(seedFor(label));
-  return { key_id: client.sealingKeyIdOf(publicKey), public_key: b64url(publicKey) };
+  const publicKey = await wire.mailboxPublic(seedFor(label));
+  return { key_id: wire.sealingKeyIdOf(publicKey), public_key: b64url(publicKey) };
 }
 
 const REPORT = {
@@ -79,7 +79,7 @@ const REPORT = {
 
 const keys = {
   context: signingKey("other client's context key"),
-  mailboxPublic: await client.mailboxPublic(seedFor("other client's mailbox key")),
+  mailboxPublic: await wire.mailboxPublic(seedFor("other client's mailbox key")),
   submission: signingKey("other client's submission key"),
 };
 const stranger = signingKey("a stranger's key");
@@ -87,12 +87,12 @@ const agency = await sealingKey("agency sealing key of the other client");
 // Another agency's public key under the key id of ours.
 const otherAgency = { ...(await sealingKey("a stranger's sealing key")), key_id: agency.key_id };
 const secret = b64url(seedFor("secret of the invitation"));
-const reportId = client.makeUuid7(NOW, seedFor("report id").subarray(0, 10));
+const reportId = wire.makeUuid7(NOW, seedFor("report id").subarray(0, 10));
 
 async function makeEnrolments() {
   const invitation = { ...WHO, secret };
   const ekm = ekmFor("enrolment");
-  const good = await client.makeEnrolment({ invitation, keys, sealingKey: agency, ekm });
+  const good = await wire.makeEnrolment({ invitation, keys, sealingKey: agency, ekm });
   const { secret_sha256: hashed } = JSON.parse(good.body);
   const box = JSON.parse(good.text);
   const names = { ...WHO, purpose: "enrol", id: hashed, kind: "enrol", priority: "none" };
@@ -100,17 +100,17 @@ async function makeEnrolments() {
 
   async function sealed(keysStatement, label) {
     const text = canonical({ ...box, keys: keysStatement });
-    const envelope = await client.seal({ ...names, text, sealingKey: agency, ekm: ekmFor(label) });
+    const envelope = await wire.seal({ ...names, text, sealingKey: agency, ekm: ekmFor(label) });
     return canonical({ envelope: b64url(envelope), secret_sha256: hashed });
   }
 
   const otherHash = b64url(sha256("another secret"));
-  const signedByStranger = client.makeStatement(payload, client.TYPES.enrolment, [keys.submission, stranger]);
-  const otherDigest = client.makeStatement(payload.replace(hashed, otherHash), client.TYPES.enrolment, [
+  const signedByStranger = wire.makeStatement(payload, wire.TYPES.enrolment, [keys.submission, stranger]);
+  const otherDigest = wire.makeStatement(payload.replace(hashed, otherHash), wire.TYPES.enrolment, [
     keys.submission,
     keys.context,
   ]);
-  const elsewhere = await client.makeEnrolment({ invitation, keys, sealingKey: otherAgency, ekm: ekmFor("elsewhere") });
+  const elsewhere = await wire.makeEnrolment({ invitation, keys, sealingKey: otherAgency, ekm: ekmFor("elsewhere") });
   return [
     { name: "an enrolment", expect: "success", enrolment: good.body },
     { name: "an enrolment that names another digest of the secret", expect: "unknown-invitation", enrolment: await sealed(otherDigest, "other digest") },
@@ -121,13 +121,13 @@ async function makeEnrolments() {
 
 async function makeSubmissions() {
   const settings = { ...WHO, report: REPORT, reportId, priority: "P2", now: NOW, key: keys.submission, sealingKey: agency };
-  const make = async (label, changes) => (await client.makeSubmission({ ...settings, ekm: ekmFor(label), ...changes })).body;
+  const make = async (label, changes) => (await wire.makeSubmission({ ...settings, ekm: ekmFor(label), ...changes })).body;
   const good = await make("report", {});
   const { envelope, statement } = JSON.parse(good);
   const payload = fromB64url(statement.payload).toString();
   const digest = sha256(fromB64url(envelope)).toString("hex");
 
-  const signed = (text) => canonical({ envelope, statement: client.makeStatement(text, client.TYPES.submission, [keys.submission]) });
+  const signed = (text) => canonical({ envelope, statement: wire.makeStatement(text, wire.TYPES.submission, [keys.submission]) });
   const unsigned = canonical({ envelope, statement: { ...statement, payload: b64url(payload.replace('"P2"', '"P1"')) } });
   return [
     { name: "a report", expect: "success", submission: good },
@@ -145,7 +145,7 @@ async function makeRequests(body) {
   const made = [];
 
   async function add(name, expect, request, { headers = {}, sent = {} } = {}) {
-    const signed = await client.signedHeaders({ ...request, nonce: nonceFor(name) });
+    const signed = await wire.signedHeaders({ ...request, nonce: nonceFor(name) });
     const { method, url: target_uri } = { ...request, ...sent };
     const of = request.body === undefined ? {} : { body_of: sent.body_of ?? "a report" };
     made.push({ name, expect, method, target_uri, ...of, headers: { ...signed, ...headers } });
@@ -154,7 +154,7 @@ async function makeRequests(body) {
   await add("the report is sent", "success", post);
   await add("the report is sent again, signed anew", "success", post);
   await add("the status is asked for", "success", get);
-  await add("another digest in the header", "bad-signature", post, { headers: { "Content-Digest": client.contentDigest("{}") } });
+  await add("another digest in the header", "bad-signature", post, { headers: { "Content-Digest": wire.contentDigest("{}") } });
   await add("another body than was signed", "wrong-digest", post, { sent: { body_of: "a report signed by another key" } });
   await add("a signature by another key", "bad-signature", { ...post, key: stranger });
   await add("a signature over another target", "bad-signature", { ...post, url: `${ORIGIN}/v1/account` }, { sent: { url: URL_OF_REPORTS } });
@@ -164,7 +164,7 @@ async function makeRequests(body) {
   // What the package signs when it is told no more than the fields: label `sig`, an expiry, no nonce and no tag.
   const { headers } = await signatures.httpbis.signMessage(
     {
-      key: signatures.createSigner(keys.submission, "ed25519", client.keyIdOf(client.rawPublic(keys.submission))),
+      key: signatures.createSigner(keys.submission, "ed25519", wire.keyIdOf(wire.rawPublic(keys.submission))),
       fields: ["@method", "@target-uri"],
       paramValues: { created: NOW },
     },
@@ -180,12 +180,12 @@ const file = {
   about: "What a client in Node made by docs/guides/any-language.md, with packages that share no code with ours.",
   made_by: Object.fromEntries(PACKAGES.map((name) => [name, versionOf(name)])),
   ...WHO,
-  now: client.timeText(NOW),
+  now: wire.timeText(NOW),
   agency: { ...agency, seed: b64url(seedFor("agency sealing key of the other client")) },
   keys: {
-    context_key: b64url(client.rawPublic(keys.context)),
+    context_key: b64url(wire.rawPublic(keys.context)),
     mailbox_key: b64url(keys.mailboxPublic),
-    submission_key: b64url(client.rawPublic(keys.submission)),
+    submission_key: b64url(wire.rawPublic(keys.submission)),
   },
   mailbox_seed: b64url(seedFor("other client's mailbox key")),
   secret,
