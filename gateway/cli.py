@@ -8,7 +8,6 @@ import json
 import sys
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -32,6 +31,7 @@ from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.serving import Listener, ServerGroup, ServingError
 from gateway.wiring import utc_now
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.finding import describe_findings, is_well, spell_finding
 
 DONE: Final = 0
 FAULT: Final = 1
@@ -133,13 +133,12 @@ def run_restored(parsed: argparse.Namespace) -> int:
 def run_doctor(parsed: argparse.Namespace) -> int:
     """Say what is right with a gateway and what is not."""
     findings = examine(parsed.state, clock=utc_now)
-    is_well = all(finding.verdict != "fault" for finding in findings)
     if parsed.json:
-        _print_json({"findings": [asdict(finding) for finding in findings], "well": is_well})
+        _print_json(describe_findings(findings))
     else:
-        for finding in findings:
-            _say(f"{finding.verdict:8} {finding.name:12} {finding.detail}")
-    return DONE if is_well else FAULT
+        for line in (line for finding in findings for line in spell_finding(finding)):
+            _say(line)
+    return DONE if is_well(findings) else FAULT
 
 
 def run_demo_command(parsed: argparse.Namespace) -> int:

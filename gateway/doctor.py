@@ -5,10 +5,8 @@ Never changes anything and never prints a secret.
 
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 from gateway.config import GatewayConfig, StateFolder, load_config
 from gateway.evidence.local_blobs import FreeShare, measure_free_share
@@ -19,21 +17,11 @@ from gateway.store.evidence_collection import count_evidence
 from gateway.store.instance import find_instance
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.finding import Finding
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
 
 WARN_ABOVE_LEAST = 0.05  # of the disk, above the share at which evidence is refused
-
-Verdict = Literal["ok", "warning", "fault"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    name: str
-    verdict: Verdict
-    detail: str
 
 
 def examine(
@@ -43,7 +31,7 @@ def examine(
     if not StateFolder(state).config.is_file():
         # Said before anything else: in another party's folder, advice about its files would do harm.
         return (
-            Finding("settings", "fault", f"There is no gateway in {state}. `report-abuse-gateway init` makes one."),
+            Finding("settings", "fault", f"There is no gateway in {state}.", mend="Run `report-abuse-gateway init`."),
         )
     try:
         config = load_config(state)
@@ -60,7 +48,7 @@ def examine(
 def _look_at_folder(state: Path) -> Finding:
     mode = stat.S_IMODE(state.stat().st_mode)
     if mode & 0o077:
-        return Finding("folder", "warning", f"Others can enter {state}: run chmod 700 on it.")
+        return Finding("folder", "warning", f"Others can enter {state}.", mend="Run chmod 700 on it.")
     return Finding("folder", "ok", f"Only its owner can enter; the database is {StateFolder(state).database.name}.")
 
 
@@ -70,10 +58,13 @@ def _look_at_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
         with gateway.store.read() as connection:
             instance = find_instance(connection)
     except StorageUnavailableError as error:
-        yield Finding("store", "fault", f"The store can not be used ({error.reason}): both doors answer 503.")
+        detail = f"The store can not be used ({error.reason}): both doors answer 503."
+        mend = "Look at the disk. If the database is lost, restore its backup and run `report-abuse-gateway restored`."
+        yield Finding("store", "fault", detail, mend=mend)
         return
     if instance is None or instance.name != config.instance:
-        yield Finding("store", "fault", "The database belongs to another instance than gateway.toml names.")
+        detail = "The database belongs to another instance than gateway.toml names."
+        yield Finding("store", "fault", detail, mend="Put files that belong together back from one backup.")
         return
     yield Finding("store", "ok", "Readable and writable.")
     yield _look_at_evidence(gateway, folder=StateFolder(state).evidence)
@@ -83,18 +74,21 @@ def _look_at_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
 
 def _look_at_evidence(gateway: Gateway, *, folder: Path) -> Finding:
     if folder.exists() and stat.S_IMODE(folder.stat().st_mode) & 0o077:
-        return Finding("evidence", "warning", f"Others can enter {folder}: run chmod 700 on it.")
+        return Finding("evidence", "warning", f"Others can enter {folder}.", mend="Run chmod 700 on it.")
     try:
         free, least = gateway.evidence.blobs.measure_free_share(), gateway.evidence.limits.least_free_share
         with gateway.store.read() as connection:
             waiting, held_bytes = count_evidence(connection)
     except StorageUnavailableError as error:
-        return Finding("evidence", "fault", f"The folder {folder} can not be used ({error.reason}).")
+        detail = f"The folder {folder} can not be used ({error.reason})."
+        return Finding("evidence", "fault", detail, mend="Look at the disk, and at who owns the folder.")
     detail = f"{waiting} wait for the desk, {held_bytes / 1024**3:.1f} GiB are kept, {free:.0%} of the disk is free."
     if free < least:
-        return Finding("evidence", "fault", f"{detail} Below {least:.0%} evidence is refused; reports are taken.")
+        detail = f"{detail} Below {least:.0%} evidence is refused; reports are taken."
+        return Finding("evidence", "fault", detail, mend="Make room on the disk.")
     if free < least + WARN_ABOVE_LEAST:
-        return Finding("evidence", "warning", f"{detail} Below {least:.0%} evidence is refused: make room.")
+        detail = f"{detail} Below {least:.0%} evidence is refused."
+        return Finding("evidence", "warning", detail, mend="Make room on the disk.")
     return Finding("evidence", "ok", detail)
 
 
@@ -102,28 +96,34 @@ def _look_at_keys(gateway: Gateway) -> Iterator[Finding]:
     now = gateway.clock()
     keys = gateway.key_state.find_keys()
     if gateway.key_state.load_fault is not None:
-        yield Finding("published", "fault", f"A stored list does not hold: {gateway.key_state.load_fault}.")
+        detail = f"A stored list does not hold: {gateway.key_state.load_fault}."
+        yield Finding("published", "fault", detail, mend="Run `publish` at the desk.")
     if keys is None:
-        yield Finding("key set", "fault", "None yet: add gateway.card at the desk, then publish. Doors answer 503.")
+        mend = "Add gateway.card at the desk, then run `publish` there."
+        yield Finding("key set", "fault", "None yet: both doors answer 503.", mend=mend)
         return
     left = parse_time(keys.key_set.expires_at) - now
     detail = f"Serial {keys.key_set.serial}, {max(0, left.days)} days left."
     if left <= timedelta(0):
-        yield Finding("key set", "fault", f"{detail} Partners refuse it: publish at the desk.")
+        yield Finding("key set", "fault", f"{detail} Partners refuse it.", mend="Run `publish` at the desk.")
     elif left < ALARM_BEFORE_EXPIRY:
-        yield Finding("key set", "warning", f"{detail} It is signed anew each day: look at the desk's publishing.")
+        detail = f"{detail} It is signed anew each day, and was not."
+        yield Finding("key set", "warning", detail, mend="Look at why `publish` does not run at the desk.")
     else:
         yield Finding("key set", "ok", detail)
     if keys.find_active_sealing_key(now=now) is None:
-        yield Finding("sealing key", "fault", "None is active: the form shows phone numbers and takes no report.")
+        detail = "None is active: the form shows phone numbers and takes no report."
+        yield Finding("sealing key", "fault", detail, mend="Run `publish` at the desk.")
     else:
         yield Finding("sealing key", "ok", "One is active.")
     if keys.has_receipt_key(gateway.receipt_key_id):
         yield Finding("receipt key", "ok", "Published: others can check our receipts.")
     else:
-        yield Finding("receipt key", "fault", "Not in the key set: the desk refuses what we take. Add gateway.card.")
+        mend = "Add gateway.card at the desk, then run `publish` there."
+        yield Finding("receipt key", "fault", "Not in the key set: the desk refuses what we take.", mend=mend)
     if keys.register is None:
-        yield Finding("register", "warning", "No partner register yet: no partner can report.")
+        mend = "Run `publish` at the desk."
+        yield Finding("register", "warning", "No partner register yet: no partner can report.", mend=mend)
     else:
         yield Finding("register", "ok", f"Serial {keys.register.serial}, {len(keys.register.partners)} partners.")
 
@@ -134,6 +134,6 @@ def _look_at_next_receipt_key(gateway: Gateway, *, state: Path) -> Iterator[Find
         return
     keys = gateway.key_state.find_keys()
     if keys is not None and keys.has_receipt_key(following.key_id):
-        yield Finding("next receipt key", "warning", "The agency has published it: start the gateway anew to use it.")
+        yield Finding("next receipt key", "warning", "The agency has published it.", mend="Start the gateway anew.")
     else:
-        yield Finding("next receipt key", "warning", f"It waits: give {state / NEXT_CARD_FILE} to the desk.")
+        yield Finding("next receipt key", "warning", "It waits.", mend=f"Give {state / NEXT_CARD_FILE} to the desk.")

@@ -22,18 +22,18 @@ from gateway.store.reports import (
     insert_report,
     is_reference_taken,
 )
-from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
+from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.intake import FIRST_PREVIOUS, Door, IntakeStatement
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.reference import check_reference, get_reference_environment
-from partner_sdk.wire.statements import MAX_STATEMENT_BYTES, parse_statement
+from partner_sdk.wire.statements import parse_statement
 from partner_sdk.wire.submission import (
     PUBLIC_SENDER,
     ClearFields,
-    SubmissionStatement,
     check_clear_fields,
     clear_fields_of,
+    peek_submission,
 )
 
 REFERENCE_DRAWS = 8  # 45 random bits: with a million reports a second draw is needed once in 35 million
@@ -158,8 +158,7 @@ def check_submission(candidate: Candidate) -> None:
     raw = candidate.report.submission
     if raw is None:
         return
-    payload = parse_base64url(parse_statement(raw).payload)
-    statement = parse_exact(payload, kind=SubmissionStatement, max_bytes=MAX_STATEMENT_BYTES)
+    statement = peek_submission(parse_statement(raw))
     if statement.envelope_sha256 != candidate.envelope_sha256.hex():
         raise EnvelopeMismatchError("The statement is about another envelope.")
     if clear_fields_of(statement) != candidate.report.clear:

@@ -18,7 +18,7 @@ from gateway.store.published import (
     look_at_versions,
     put_document,
 )
-from partner_sdk.errors import KeySetError, RegisterError
+from partner_sdk.errors import FormatError, KeySetError, RegisterError
 from partner_sdk.wire.canonical import to_base64url
 from partner_sdk.wire.keys import (
     Environment,
@@ -27,11 +27,20 @@ from partner_sdk.wire.keys import (
     SealingKey,
     accepts_envelope,
     find_active_sealing_key,
+    peek_delegated_at,
     verify_bundle,
 )
 from partner_sdk.wire.register import PartnerRegister, RegisterEntry, verify_register
 
 RETRY_AFTER = timedelta(seconds=30)
+
+
+def _find_delegated_at(bundle: bytes | None) -> str | None:
+    """Return from when the root's word in a stored bundle counts; None where there is none that can be read."""
+    try:
+        return None if bundle is None else peek_delegated_at(bundle)
+    except FormatError:
+        return None  # altered by hand: it holds nobody back, and the next one is verified from the root on
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +111,14 @@ class KeyState:
         """
         now = self._clock()
         with self._store.write() as connection:
-            stored = find_version(connection, name="key-set")
+            stored, kept = find_version(connection, name="key-set"), find_document(connection, name="key-set")
             key_set = verify_bundle(
                 raw,
                 pin=self._pin,
                 now=now,
                 highest_serial=None if stored is None else stored.serial,
                 highest_sha256=None if stored is None else stored.document_sha256,
+                newest_delegated_at=_find_delegated_at(kept),
             )
             put_document(connection, name="key-set", serial=key_set.serial, document=raw, now=now)
         return key_set.serial
@@ -165,6 +175,7 @@ class KeyState:
                 pin=self._pin,
                 now=now,
                 highest_serial=former.key_set.serial if former else None,
+                newest_delegated_at=_find_delegated_at(former.bundle) if former else None,
                 allow_expired=True,
             )
         except KeySetError as error:

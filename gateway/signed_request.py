@@ -5,7 +5,6 @@ Knows no register: each door says whose keys it believes.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +22,7 @@ from partner_sdk.wire.signature_profile import (
     SignatureClaim,
     check_claim,
     check_content_digest,
+    is_unreserved_path,
     parse_signature_headers,
 )
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
@@ -33,8 +33,6 @@ PIECE_BYTES: Final = 1024 * 1024
 KeyFinder = Callable[[str], bytes | None]
 """Returns the raw public key of a key id that may sign here now, or None."""
 
-# RFC 3986 §2.3: what nobody on the way may spell in another way. Servers hand over the path decoded.
-_UNRESERVED_PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 # Checked in the place of a key that is not known, so that the time of an answer does not tell who is: the base point of
 # the curve (RFC 8032 §5.1). What it verifies is refused all the same.
 _STAND_IN_KEY = bytes.fromhex("58" + "66" * 31)
@@ -111,7 +109,7 @@ def check_path() -> None:
     environ = request.environ
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
     path = raw.partition("?")[0]
-    if not _UNRESERVED_PATH.fullmatch(path) or not _UNRESERVED_PATH.fullmatch(environ["PATH_INFO"]):
+    if not is_unreserved_path(path) or not is_unreserved_path(environ["PATH_INFO"]):
         raise RequestRefusedError(
             problems.MALFORMED_REQUEST, detail="Use unreserved characters alone in the path, and no percent sign."
         )

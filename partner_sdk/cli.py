@@ -23,8 +23,8 @@ from partner_sdk.commands import (
     spool,
     submit,
 )
-from partner_sdk.commands.frame import EMERGENCY, Call, CommandGroup, PartnerCall
-from partner_sdk.commands.output import EXIT_CODES, EXIT_DONE, EXIT_FAILED, Speaker
+from partner_sdk.commands.frame import EMERGENCY, Call, CommandGroup, PartnerCall, Urgency
+from partner_sdk.commands.output import EXIT_CODES, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Speaker
 from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.errors import ReportAbuseError
 
@@ -36,39 +36,50 @@ THIS_MACHINE = Surroundings()
 def main(arguments: Sequence[str] | None = None, *, surroundings: Surroundings = THIS_MACHINE) -> int:
     """Run one command and return its exit code."""
     parser = make_parser(surroundings.environ)
-    args = parser.parse_args(arguments)
-    if args.command is submit.run_submit and not args.resume and (args.file is None or args.priority is None):
-        parser.error("report submit takes FILE and --priority, or --resume")
-    if args.command is submit.run_submit and args.resume and args.to_file is not None:
-        parser.error("--resume sends to the gateway; `spool write` makes a file of a report that waits")
-    if args.command is submit.run_submit and args.evidence and (args.resume or args.to_file is not None):
-        parser.error("--evidence goes through the gateway, with a report: not with --resume, not with --to-file")
+    args = _parse(parser, sys.argv[1:] if arguments is None else arguments)
+    urgency = Urgency(is_p1_waiting=getattr(args, "priority", None) == "P1")
     code = EXIT_FAILED
     try:
-        code = _run(args, surroundings=surroundings)
+        code = _run(args, surroundings=surroundings, urgency=urgency)
     except ReportAbuseError as error:
         _open_speaker(Path(args.state)).warn(describe(error))
     finally:
         # Whatever stopped it, Ctrl-C included.
-        if code != EXIT_DONE and is_p1(args):
+        if code != EXIT_DONE and urgency.is_p1_waiting:
             _open_speaker(Path(args.state)).warn(EMERGENCY)
     return code
 
 
-def _run(args: argparse.Namespace, *, surroundings: Surroundings) -> int:
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments, or exit with the usage of the very command that was meant."""
+    try:
+        args, unknown = parser.parse_known_args(arguments)
+        misuse = f"unrecognized arguments: {' '.join(unknown)}" if unknown else args.find_misuse(args)
+        if misuse is not None:
+            args.parser.error(misuse)
+    except SystemExit as error:
+        # A slip in an option must not end in a usage line while a child is at risk.
+        words = [word.upper().removeprefix("--PRIORITY=") for word in arguments]
+        if error.code == EXIT_USAGE and "P1" in words and "SUBMIT" in words:
+            Speaker(None).warn(EMERGENCY)
+        raise
+    return args
+
+
+def _run(args: argparse.Namespace, *, surroundings: Surroundings, urgency: Urgency) -> int:
     if args.needs_partner:
-        return run_for_partner(args, surroundings=surroundings)
-    call = Call(args=args, speaker=_open_speaker(Path(args.state)), surroundings=surroundings)
+        return _run_for_partner(args, surroundings=surroundings, urgency=urgency)
+    speaker = _open_speaker(Path(args.state))
+    call = Call(args=args, speaker=speaker, surroundings=surroundings, urgency=urgency)
     code: int = args.command(call)
     return code
 
 
-def run_for_partner(args: argparse.Namespace, *, surroundings: Surroundings) -> int:
-    """Run a command of an enrolled partner, in the environment that its folder belongs to."""
+def _run_for_partner(args: argparse.Namespace, *, surroundings: Surroundings, urgency: Urgency) -> int:
     speaker = Speaker(PartnerState.open(Path(args.state)).profile.environment)
 
     def notify(text: str) -> None:
-        speaker.warn(f"{text}\n{EMERGENCY}" if is_p1(args) else text)
+        speaker.warn(f"{text}\n{EMERGENCY}" if urgency.is_p1_waiting else text)
 
     partner = Partner.open(
         Path(args.state),
@@ -80,17 +91,11 @@ def run_for_partner(args: argparse.Namespace, *, surroundings: Surroundings) -> 
         notify=notify,
     )
     try:
-        code: int = args.command(PartnerCall(args=args, speaker=speaker, surroundings=surroundings, partner=partner))
+        call = PartnerCall(args=args, speaker=speaker, surroundings=surroundings, urgency=urgency, partner=partner)
+        code: int = args.command(call)
         return code
     finally:
         partner.close()
-
-
-def is_p1(args: argparse.Namespace) -> bool:
-    """Return whether this command is to deliver a report about a child at risk now, or found one that waits."""
-    if getattr(args, "is_delivered", False):  # only its files wait
-        return False
-    return getattr(args, "priority", None) == "P1" or getattr(args, "is_p1_waiting", False)
 
 
 def make_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:

@@ -7,20 +7,29 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from partner_sdk.client.advice import describe
+from partner_sdk.client.advice import ENROLLED_ANEW, describe
 from partner_sdk.client.information_requests import list_requests
+from partner_sdk.client.key_renewal import go_over_if_known
 from partner_sdk.client.key_rotation import describe_rotation
-from partner_sdk.client.mailbox import find_gap
+from partner_sdk.client.mailbox import list_gap_alarms
 from partner_sdk.client.partner import Partner
 from partner_sdk.client.partner_state import PARTNER_ROLES
-from partner_sdk.client.spool import list_waiting, list_waiting_evidence
+from partner_sdk.client.spool import find_oldest, list_waiting, list_waiting_evidence
 from partner_sdk.client.transport import CLOCK_TOLERANCE_SECONDS, MAX_CLOCK_CORRECTION_SECONDS
-from partner_sdk.errors import KeySetError, LocalStateError, NotAuthorisedError, ReportAbuseError, TransportError
+from partner_sdk.errors import (
+    FormatError,
+    KeySetError,
+    LocalStateError,
+    NotAuthorisedError,
+    ProblemError,
+    ReportAbuseError,
+    TransportError,
+)
+from partner_sdk.finding import Finding
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KeySet, find_active_sealing_key
@@ -33,31 +42,19 @@ REQUEST_IS_URGENT_WITHIN: Final = timedelta(days=2)
 LEAST_FREE_BYTES: Final = 256 * 1024 * 1024
 MOST_NAMED: Final = 3
 
-Outcome = Literal["ok", "look", "fail"]
+# Whoever has read a key can ask for a rotation too.
+_IF_READ: Final = "If others may have read a key, phone the agency: it revokes your keys and invites you anew."
 
 # `requests` obeys these; an odd reply is often explained by one of them.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at: `ok`, `look` (a person should know) or `fail` (deliveries will fail).
-
-    `mend` says what to do; it is empty only where all is well.
-    """
-
-    name: str
-    outcome: Outcome
-    text: str
-    mend: str
-
-
 def examine(partner: Partner, *, now: datetime, environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     """Yield the findings one by one, as they are made; never raises for what it finds."""
     yield from _folder(partner.state.folder)
+    yield from _rotation(partner, now=now)
     yield from _keys(partner, now=now)
-    yield from _rotation(partner)
     yield from _key_set(partner, now=now)
     yield from _approval(partner)
     yield from _clock(partner)
@@ -67,16 +64,16 @@ def examine(partner: Partner, *, now: datetime, environ: Mapping[str, str] = os.
     yield from _environment(environ)
 
 
-def _ok(name: str, text: str) -> Finding:
-    return Finding(name, "ok", text, "")
+def _ok(name: str, detail: str) -> Finding:
+    return Finding(name, "ok", detail, "")
 
 
-def _look(name: str, text: str, *, mend: str) -> Finding:
-    return Finding(name, "look", text, mend)
+def _warn(name: str, detail: str, *, mend: str) -> Finding:
+    return Finding(name, "warning", detail, mend)
 
 
-def _fail(name: str, text: str, *, mend: str) -> Finding:
-    return Finding(name, "fail", text, mend)
+def _fault(name: str, detail: str, *, mend: str) -> Finding:
+    return Finding(name, "fault", detail, mend)
 
 
 def _folder(folder: Path) -> Iterator[Finding]:
@@ -91,17 +88,17 @@ def _folder(folder: Path) -> Iterator[Finding]:
         if found.st_uid != os.geteuid():
             foreign.append(path)
     if open_ones:
-        mend = f"Run chmod -R go= {folder}. If others may have read a key, run keys rotate and tell the agency."
-        yield _fail("folder", f"others can reach {_name(open_ones)}", mend=mend)
+        mend = f"Run chmod -R go= {folder}. {_IF_READ}"
+        yield _fault("folder", f"others can reach {_name(open_ones)}", mend=mend)
     if foreign:
         mend = f"Run every command as one user, and chown -R {folder} to that user."
-        yield _look("folder", f"another user owns {_name(foreign)}", mend=mend)
+        yield _warn("folder", f"another user owns {_name(foreign)}", mend=mend)
     if not os.access(folder, os.W_OK | os.X_OK):
-        yield _fail("folder", f"{folder} can not be written to", mend="Run this as the user who owns the folder.")
+        yield _fault("folder", f"{folder} can not be written to", mend="Run this as the user who owns the folder.")
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
         text = f"only {free // 1024**2} MiB are free on the disk of {folder}"
-        yield _look("disk", text, mend="Free some room: a report that can not be saved can not be sent.")
+        yield _warn("disk", text, mend="Free some room: a report that can not be saved can not be sent.")
     if not open_ones and not foreign:
         yield _ok("folder", f"{folder} is its owner's alone")
 
@@ -119,38 +116,50 @@ def _keys(partner: Partner, *, now: datetime) -> Iterator[Finding]:
         except LocalStateError as error:
             mend = "Restore the folder from its backup; without one, ask the agency for a new invitation."
             if error.reason == "open-to-others":
-                mend = "Run chmod 600 on it. If others may have read it, run keys rotate and tell the agency."
-            yield _fail(name, str(error), mend=mend)
+                mend = f"Run chmod 600 on it. {_IF_READ}"
+            yield _fault(name, str(error), mend=mend)
             continue
         if now - parse_time(key_file.created_at) > KEYS_ARE_OLD_AFTER:
-            yield _look(name, f"id {key_file.key_id} is more than a year old", mend="Run keys rotate.")
+            yield _warn(name, f"id {key_file.key_id} is more than a year old", mend="Run keys rotate.")
         else:
             yield _ok(name, f"id {key_file.key_id}, readable by its owner alone")
 
 
-def _rotation(partner: Partner) -> Iterator[Finding]:
+def _rotation(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     try:
+        if _goes_over(partner, now=now):
+            yield _ok("new keys", "the agency has accepted them, and this folder has gone over to them now")
         rotation = describe_rotation(partner.state)
     except LocalStateError as error:
         mend = "Restore the folder from its backup, or ask the agency for a new invitation."
-        yield _fail("new keys", str(error), mend=mend)
+        yield _fault("new keys", str(error), mend=mend)
         return
     if not rotation.is_done:
-        new_id = rotation.new_key_ids[KeyRole.SUBMISSION.value]
-        text = f"submission key id {new_id} waits for the agency, change {rotation.change_id}"
-        yield _look("new keys", text, mend="Call the agency and read both key ids to it; then run keys rotate.")
+        old_id, new_id = (ids[KeyRole.SUBMISSION.value] for ids in (rotation.key_ids, rotation.new_key_ids))
+        text = f"submission key id {new_id} waits for the agency in the place of {old_id}, change {rotation.change_id}"
+        mend = (
+            "Call the agency and read both key ids to it. Once it has accepted, the next command goes over by itself."
+        )
+        yield _warn("new keys", text, mend=mend)
+
+
+def _goes_over(partner: Partner, *, now: datetime) -> bool:
+    try:
+        return go_over_if_known(partner.state, partner.transport, now=now)
+    except (TransportError, ProblemError, FormatError):
+        return False  # what is wrong with the gateway is said where it is looked at
 
 
 def _key_set(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     try:
         key_set = partner.refresh_key_set()
     except ReportAbuseError as error:
-        yield _fail("key set", f"{partner.profile.origin}: {describe(error)}", mend=_mend_key_set(error))
+        yield _fault("key set", f"{partner.profile.origin}: {describe(error)}", mend=_mend_key_set(error))
         return
     until = f"serial {key_set.serial}, in force until {key_set.expires_at}"
     if parse_time(key_set.expires_at) - now < ALARM_BEFORE_EXPIRY:
         text = f"{until}: the agency should have renewed it"
-        yield _look("key set", text, mend="Tell the agency, before it expires: then nothing can be sealed.")
+        yield _warn("key set", text, mend="Tell the agency, before it expires: then nothing can be sealed.")
     else:
         yield _ok("key set", f"{until}, under the pinned root")
     yield _sealing_key(key_set, now=now)
@@ -169,7 +178,7 @@ def _mend_key_set(error: ReportAbuseError) -> str:
 def _sealing_key(key_set: KeySet, *, now: datetime) -> Finding:
     key = find_active_sealing_key(key_set, now=now)
     if key is None:
-        return _fail("sealing key", "the agency has no key to seal reports to now", mend="Phone the agency.")
+        return _fault("sealing key", "the agency has no key to seal reports to now", mend="Phone the agency.")
     return _ok("sealing key", f"id {key.key_id}, seals until {key.seal_until}")
 
 
@@ -178,17 +187,18 @@ def _approval(partner: Partner) -> Iterator[Finding]:
     try:
         status = partner.status()
     except NotAuthorisedError:
-        text = "the gateway does not know this key: not approved yet, or suspended"
-        yield _fail("approval", text, mend="Call the agency with the key ids above; then run spool flush.")
+        text = "the gateway does not know this key: not approved yet, suspended, revoked, or replaced by a newer one"
+        mend = f"Call the agency with the key ids above; then run spool flush. {ENROLLED_ANEW}"
+        yield _fault("approval", text, mend=mend)
         return
     except ReportAbuseError as error:
         mend = "Mend the key set first." if isinstance(error, TransportError) else "Run doctor again in some minutes."
-        yield _fail("approval", f"{error} ({error.reason})", mend=mend)
+        yield _fault("approval", f"{error} ({error.reason})", mend=mend)
         return
     caller = status.caller
     if status.environment != profile.environment or caller is None or caller.partner != profile.partner:
         text = "the gateway takes this key for another partner or environment"
-        yield _fail("approval", text, mend="Send nothing from this folder, and phone the agency.")
+        yield _fault("approval", text, mend="Send nothing from this folder, and phone the agency.")
     else:
         yield _ok("approval", f"the gateway knows {caller.partner} in the {caller.environment} environment")
 
@@ -197,15 +207,15 @@ def _clock(partner: Partner) -> Iterator[Finding]:
     difference = partner.transport.clock_difference_seconds
     if difference is None:
         text = "no reply named the time, so this clock could not be compared"
-        yield _look("clock", text, mend="Compare it yourself; it may differ by a minute at most.")
+        yield _warn("clock", text, mend="Compare it yourself; it may differ by a minute at most.")
         return
     text = f"this machine is {abs(difference)} seconds {'behind' if difference > 0 else 'ahead of'} the gateway"
     if abs(difference) > MAX_CLOCK_CORRECTION_SECONDS:
         mend = "Set the clock of this machine, or tell the agency if yours is right."
-        yield _fail("clock", f"{text}, more than a day, which is not corrected", mend=mend)
+        yield _fault("clock", f"{text}, more than a day, which is not corrected", mend=mend)
     elif abs(difference) >= CLOCK_TOLERANCE_SECONDS:
         corrected = "; requests are signed with the corrected time" if partner.transport.clock_offset_seconds else ""
-        yield _look("clock", f"{text}{corrected}", mend="Set the clock of this machine; let NTP keep it.")
+        yield _warn("clock", f"{text}{corrected}", mend="Set the clock of this machine; let NTP keep it.")
     else:
         yield _ok("clock", "agrees with the gateway")
 
@@ -215,19 +225,19 @@ def _spool(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     if not waiting:
         yield _ok("spool", "every sealed report has its receipt")
         return
-    since = min((one.since for one in waiting if one.since is not None), default=None)
+    since = find_oldest(waiting)
     text = f"{len(waiting)} sealed report(s) not delivered, the oldest since {since or 'an unknown time'}"
     mend = "Run spool flush, and let a timer run it. While the gateway stays down: spool write makes a file of one."
     if any(one.error is not None for one in waiting):
         unread = ", ".join(one.report_id for one in waiting if one.error is not None)
         mend_unread = "Restore the file from your backup, or submit that report again and discard this one."
-        yield _fail("spool", f"can not be read: {unread}", mend=mend_unread)
+        yield _fault("spool", f"can not be read: {unread}", mend=mend_unread)
     if any(one.priority == "P1" for one in waiting):
-        yield _fail("spool", f"{text}; a P1 among them", mend=f"If a child is in danger now, call 999. {mend}")
+        yield _fault("spool", f"{text}; a P1 among them", mend=f"If a child is in danger now, call 999. {mend}")
     elif since is None or now - parse_time(since) > SPOOL_IS_OLD_AFTER:
-        yield _fail("spool", text, mend=mend)
+        yield _fault("spool", text, mend=mend)
     else:
-        yield _look("spool", text, mend=mend)
+        yield _warn("spool", text, mend=mend)
 
 
 def _evidence(partner: Partner) -> Iterator[Finding]:
@@ -235,39 +245,39 @@ def _evidence(partner: Partner) -> Iterator[Finding]:
         text = f"{one.files} file(s) of report {one.report_id} wait since {one.since or 'an unknown time'}"
         if one.error is not None:
             mend = "Restore the file from your backup, or hand the evidence over again with a supplement."
-            yield _fail("evidence", f"{text}: {one.error}", mend=mend)
+            yield _fault("evidence", f"{text}: {one.error}", mend=mend)
         elif not one.is_sealed:
-            yield _look("evidence", f"{text}, and the report is not sealed", mend="Run the same report submit again.")
+            yield _warn("evidence", f"{text}, and the report is not sealed", mend="Run the same report submit again.")
         else:
-            yield _look("evidence", text, mend="Leave the files where they are, and run spool flush.")
+            yield _warn("evidence", text, mend="Leave the files where they are, and run spool flush.")
 
 
 def _mailbox(partner: Partner, *, now: datetime) -> Iterator[Finding]:
-    alarms = find_gap(partner.state)
+    alarms = list_gap_alarms(partner.state)
     for alarm in alarms:
         mend = "Run inbox; if the gap stays, phone the agency: not through this service."
-        yield _look("mailbox", alarm.text, mend=mend)
+        yield _warn("mailbox", alarm.text, mend=mend)
     if not alarms:
         yield _ok("mailbox", f"unbroken up to message {partner.state.read_position().number}")
     try:
         kept = list_requests(partner.state, messages=partner.messages())
     except ReportAbuseError as error:
         mend = "Restore the folder mailbox from your backup, and tell the agency."
-        yield _fail("requests", f"saved messages can not be read: {error}", mend=mend)
+        yield _fault("requests", f"saved messages can not be read: {error}", mend=mend)
         return
     if kept.unreadable:
         numbers = ", ".join(map(str, kept.unreadable))
         mend = "Renew this program; if it stays, ask the agency what it wants."
-        yield _look("requests", f"the request in message {numbers} can not be read", mend=mend)
+        yield _warn("requests", f"the request in message {numbers} can not be read", mend=mend)
     for one in kept.requests:
         text = f"{one.request.reference} is due {one.request.due_at}"
         mend = f"Run requests show {one.request.request_id}, and answer it."
         if one.state == "waiting":
             mend = "The answer is sealed and waits: run spool flush."
         if one.is_overdue(now):
-            yield _fail("requests", f"{text}, which is past", mend=mend)
+            yield _fault("requests", f"{text}, which is past", mend=mend)
         elif one.state != "answered" and parse_time(one.request.due_at) - now < REQUEST_IS_URGENT_WITHIN:
-            yield _look("requests", text, mend=mend)
+            yield _warn("requests", text, mend=mend)
 
 
 def _environment(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -277,14 +287,14 @@ def _environment(environ: Mapping[str, str]) -> Iterator[Finding]:
             continue
         if Path(environ[name]).exists():
             text = f"{name} is set and changes whose certificates are trusted"
-            yield _look(
+            yield _warn(
                 "this machine", text, mend="Unset it if the gateway's certificate is refused, or use --ca-file."
             )
         else:
             text = f"{name} names a file that is not there"
-            yield _look("this machine", text, mend="Correct or unset it: every call without --ca-file fails with it.")
+            yield _warn("this machine", text, mend="Correct or unset it: every call without --ca-file fails with it.")
     for name in _PROXY_VARIABLES:
         if environ.get(name):
             text = f"{name} is set and changes how the gateway is reached"
             mend = "Add the gateway's host to NO_PROXY if it is reached directly."
-            yield _look("this machine", text, mend=mend)
+            yield _warn("this machine", text, mend=mend)

@@ -79,7 +79,7 @@ def read_page(text: str) -> Page:
     return reader.page
 
 
-def _find_way_on(buttons: Sequence[tuple[str, str]], left: dict[str, Sequence[str]]) -> tuple[str, str]:
+def _take_way_on(buttons: Sequence[tuple[str, str]], left: dict[str, Sequence[str]]) -> tuple[str, str]:
     """Return the button that goes on: one that is an answer itself, or else the first action of the page."""
     for name, value in buttons:
         if value in left.get(name, ()):
@@ -130,7 +130,7 @@ def walk_to_thanks(
             data = [*page.hidden]
             for name in page.fields:
                 data += [(name, value) for value in left.pop(name, ())]
-            data.append(_find_way_on(page.buttons, left))
+            data.append(_take_way_on(page.buttons, left))
             response = browser.post(urljoin(response.url, page.action), data=data, timeout=TIMEOUT_SECONDS)
         raise FormWalkError(f"The form did not end within {MOST_PAGES} pages; it stood at {page.heading!r}.")
 

@@ -11,6 +11,7 @@ from gateway.description.headers import ANSWER_HEADERS, SIGNATURE_SCHEME, list_s
 from gateway.description.schemas import PROBLEM, REFERENCE, Schema, make_example, make_problem_schema, make_schemas
 from gateway.web.rules import Login
 from partner_sdk.wire import problems
+from partner_sdk.wire.environment import NOT_A_REPORT
 from partner_sdk.wire.problems import Problem
 from partner_sdk.wire.problems import make_document as make_problem_document
 
@@ -40,7 +41,7 @@ def make_document(calls: Sequence[DescribedCall], *, origin: str, environment: s
         "openapi": OPENAPI_VERSION,
         "info": {"title": "Report Abuse: the industry door", "version": WIRE_VERSION, "description": _ABOUT},
         "servers": [
-            {"url": origin, "description": "live" if environment == "live" else f"{environment}: NOT A REPORT"}
+            {"url": origin, "description": "live" if environment == "live" else f"{environment}: {NOT_A_REPORT}"}
         ],
         "tags": [{"name": name} for name in dict.fromkeys(call.call.group for call in calls)],
         "paths": paths,

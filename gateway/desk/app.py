@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from flask import Flask
 
 from gateway.desk.config import DeskConfigError
+from gateway.desk.reading.words import title_of
 from gateway.desk.starting import check_release
 from gateway.desk.views import cases, digests, evidence, partner_questions, post, replies, sign_in
 from gateway.desk.views.context import bind_desk, show_error
-from gateway.desk.views.words import title_of
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import configure_logging
 from gateway.web.settings import is_loopback

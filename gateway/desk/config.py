@@ -3,8 +3,10 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig, check_post_settings
 from gateway.web.settings import check_origin, read_settings
@@ -23,6 +25,8 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     gateway_origin: str
     feed_url: str
     agency_name: str = "The agency"
+    # Of the disk that evidence lies on: one partner's flood leaves room for the files of everybody else.
+    evidence_share_of_one_partner: Annotated[float, Meta(gt=0, le=1)] = 0.25
     post_room: PostRoomConfig = PostRoomConfig()
     pager: PagerConfig = PagerConfig()
 

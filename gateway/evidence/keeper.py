@@ -9,23 +9,23 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.evidence.blobs import BlobName, Blobs
-from gateway.evidence.completeness import find_faults
 from gateway.store import Store
 from gateway.store.evidence import (
     ConflictingEvidenceError,
     PartRow,
     StoredEvidence,
     add_part,
-    check_part,
     complete_evidence,
     count_held_bytes,
     find_evidence,
     find_part,
+    is_part_here,
     list_parts,
 )
 from gateway.store.failures import make_storage_error
 from partner_sdk.errors import FieldFault
 from partner_sdk.wire.evidence import CompletePost, EvidenceState, StoredPart
+from partner_sdk.wire.evidence_rules import list_evidence_faults
 
 CopyBody = Callable[[Callable[[bytes], object]], None]
 """Hands every piece of a body to a function, and raises unless it is the body that was signed."""
@@ -67,14 +67,15 @@ class EvidenceKeeper:
     def put_part(self, part: PartRow, *, partner: str, evidence_id: str, copy_body: CopyBody) -> bool:
         """Store a part and return True; False when these very bytes are here. Both are durable by then.
 
-        Raises `ConflictingEvidenceError`, `EvidencePausedError`, `EvidenceQuotaError`, and what `copy_body` raises.
+        Raises `FormatError` for an id that is not in its one spelling, `ConflictingEvidenceError`,
+        `EvidencePausedError`, `EvidenceQuotaError`, and what `copy_body` raises.
         """
         with self._store.read() as connection:
             found = find_evidence(connection, partner=partner, evidence_id=evidence_id)
             stored = None if found is None else find_part(connection, position=found.position, part=part.part)
             held_bytes = count_held_bytes(connection, partner=partner)
         name = BlobName(partner, evidence_id, part.part, part.sha256)
-        if check_part(found, stored, part=part):
+        if is_part_here(found, stored, part=part):
             if self.blobs.has_blob(name, size_bytes=part.size_bytes):
                 copy_body(_ignore)
                 return False
@@ -97,7 +98,7 @@ class EvidenceKeeper:
             parts = [] if found is None else list_parts(connection, position=found.position)
         if found is None:
             return None
-        there = self._find_there(parts, partner=partner, evidence_id=evidence_id)
+        there = self._list_there(parts, partner=partner, evidence_id=evidence_id)
         return EvidenceState(
             digest=None if found.digest is None else found.digest.hex(),
             parts=tuple(StoredPart(part=row.part, sha256=row.sha256.hex()) for row in there),
@@ -116,7 +117,7 @@ class EvidenceKeeper:
         if _is_complete(found, post=post):
             return post.digest
         # The bytes are looked at before the lock that all writers wait for, the rows once more inside it.
-        there = self._find_there(parts, partner=partner, evidence_id=evidence_id)
+        there = self._list_there(parts, partner=partner, evidence_id=evidence_id)
         _check_complete(there, post=post)
         with self._store.write() as connection:
             found = find_evidence(connection, partner=partner, evidence_id=evidence_id)
@@ -158,7 +159,7 @@ class EvidenceKeeper:
                 self.blobs.remove_blobs([name])
                 raise
 
-    def _find_there(self, parts: list[PartRow], *, partner: str, evidence_id: str) -> list[PartRow]:
+    def _list_there(self, parts: list[PartRow], *, partner: str, evidence_id: str) -> list[PartRow]:
         return [
             row
             for row in parts
@@ -175,7 +176,7 @@ def _is_complete(found: StoredEvidence, *, post: CompletePost) -> bool:
 
 
 def _check_complete(parts: list[PartRow], *, post: CompletePost) -> None:
-    faults = find_faults(parts, post=post)
+    faults = list_evidence_faults(parts, post=post)
     if faults:
         raise IncompleteEvidenceError(faults)
 

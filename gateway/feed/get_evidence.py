@@ -11,7 +11,7 @@ from gateway.store.evidence_collection import FIRST_ID, list_waiting_evidence
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import check_report_id
-from partner_sdk.wire.evidence import EvidencePage, EvidenceRow
+from partner_sdk.wire.evidence import MAX_EVIDENCE_ROWS, EvidencePage, EvidenceRow
 
 MAX_EVIDENCE = 50  # the largest of them has 1,282 digests of parts: 90 kB
 
@@ -20,7 +20,8 @@ MAX_EVIDENCE = 50  # the largest of them has 1,282 digests of parts: 90 kB
 def get_evidence() -> Response:
     """Answer with what waits behind the evidence id `after`, oldest id first; `more` says that others wait behind it.
 
-    The cursor is only a hint, for what the desk could not take: what becomes complete later may have an older id.
+    The cursor is only a hint, for what the desk could not take: what becomes complete later may have an older id. Of
+    more pieces under one id than a page holds, the rest comes once the desk has acknowledged some.
     """
     gateway = get_desk_request().gateway
     after = get_after()
@@ -34,7 +35,7 @@ def get_evidence() -> Response:
             partner=found.partner,
             size_bytes=found.size_bytes,
         )
-        for found in waiting
+        for found in waiting[:MAX_EVIDENCE_ROWS]
     )
     return answer_json(EvidencePage(evidence=rows, more=more))
 

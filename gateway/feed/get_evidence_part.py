@@ -6,9 +6,9 @@ Never opens them. The desk checks each part against the digest that the page nam
 from flask import Response
 
 from gateway.feed.desk_request import get_desk_request
-from gateway.part_number import parse_part_number
 from gateway.refusals import UnknownItemError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.wire.evidence_rules import parse_part_number
 from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
 
 

@@ -14,10 +14,9 @@ from gateway.json_answer import answer_json
 from gateway.store.mailbox import WaitingMessage, list_messages
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.mailbox_message import MailboxItem, MailboxList
+from partner_sdk.wire.mailbox_message import MAX_WAITING_MESSAGES, MailboxItem, MailboxList
 
-# The rest comes after these are acknowledged. A partner need not take more than this at once into its memory.
-MAX_MESSAGES = 50
+# A partner need not take more than this at once into its memory.
 ANSWER_BYTES = 16 * 1024 * 1024
 
 
@@ -27,8 +26,8 @@ ANSWER_BYTES = 16 * 1024 * 1024
         group="Mailbox",
         summary="Fetch the messages of the agency",
         purpose=(
-            "Sealed messages to you that you have not acknowledged, the oldest first, at most 50 at once. Save them, "
-            "acknowledge them, and ask again until none is left."
+            "Sealed messages to you that you have not acknowledged, the oldest first, "
+            f"at most {MAX_WAITING_MESSAGES} at once. Save them, acknowledge them, and ask again until none is left."
         ),
         answers=(Answer(HTTPStatus.OK, "The messages that wait.", MailboxList),),
     )
@@ -38,7 +37,7 @@ def get_mailbox() -> Response:
     caller = get_caller()
     caller.gateway.limits.check("partner-read", subject=caller.partner)
     with caller.gateway.store.read() as connection:
-        waiting = list_messages(connection, partner=caller.partner, limit=MAX_MESSAGES)
+        waiting = list_messages(connection, partner=caller.partner, limit=MAX_WAITING_MESSAGES)
     return answer_json(MailboxList(messages=tuple(_fill_answer(waiting))))
 
 

@@ -2,7 +2,6 @@
 
 from http import HTTPStatus
 
-import msgspec
 from flask import Response
 
 from gateway.description.call import Answer, Call, describe
@@ -14,15 +13,10 @@ from gateway.store.mailbox import acknowledge_message
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.wire.canonical import parse_exact
 from partner_sdk.wire.field_types import MessageId
-
-MAX_BODY_BYTES = 64
-
-
-class EmptyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`{}`: there is nothing to say, and a body that is signed."""
+from partner_sdk.wire.mailbox_message import MAX_ACK_BODY_BYTES, EmptyBody
 
 
-@rule(login=Login.PARTNER, limit="partner-read", csrf=CsrfRule.SIGNED, body_bytes=MAX_BODY_BYTES)
+@rule(login=Login.PARTNER, limit="partner-read", csrf=CsrfRule.SIGNED, body_bytes=MAX_ACK_BODY_BYTES)
 @describe(
     Call(
         group="Mailbox",
@@ -36,7 +30,7 @@ class EmptyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def post_mailbox_ack(message_id: str) -> Response:
     """Answer 200, also when it was acknowledged before; 404 for everything that is not this partner's."""
     caller = get_caller()
-    parse_exact(read_signed_body(caller.claim), kind=EmptyBody, max_bytes=MAX_BODY_BYTES)
+    parse_exact(read_signed_body(caller.claim), kind=EmptyBody, max_bytes=MAX_ACK_BODY_BYTES)
     caller.gateway.limits.check("partner-read", subject=caller.partner)
     gateway = caller.gateway
     with gateway.store.write() as connection:

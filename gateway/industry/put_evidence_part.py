@@ -8,17 +8,15 @@ from http import HTTPStatus
 from flask import Response, request
 
 from gateway.description.call import Answer, Call, describe
-from gateway.evidence.completeness import is_part_size
 from gateway.industry.caller import Caller, get_caller
 from gateway.json_answer import answer_json
-from gateway.part_number import parse_part_number
 from gateway.signed_request import copy_signed_body
 from gateway.store.evidence import PartRow
-from gateway.web.rules import CsrfRule, Login, rule
-from partner_sdk.errors import FormatError, SignatureProfileError
+from gateway.web.rules import BodyRoom, CsrfRule, Login, rule
+from partner_sdk.errors import SignatureProfileError
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import check_report_id
 from partner_sdk.wire.evidence import PART_BYTES, PartNumber, StoredPart
+from partner_sdk.wire.evidence_rules import check_part_size, parse_part_number
 from partner_sdk.wire.field_types import EvidenceId
 from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
 
@@ -28,6 +26,7 @@ from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
     limit="partner-part",
     csrf=CsrfRule.SIGNED,
     body_bytes=PART_BYTES,
+    body_room=BodyRoom.PARTS,
     media_type=PART_CONTENT_TYPE,
 )
 @describe(
@@ -51,7 +50,6 @@ def put_evidence_part(evidence_id: str, part: str) -> Response:
     """Answer 201 with what is stored, 200 when these very bytes were here; 409 for other bytes."""
     caller = get_caller()
     caller.gateway.limits.check("partner-part", subject=caller.partner)
-    check_report_id(evidence_id)
     row = PartRow(part=parse_part_number(part), size_bytes=get_part_size(), sha256=get_body_sha256(caller))
     is_new = caller.gateway.evidence.put_part(
         row,
@@ -67,8 +65,7 @@ def put_evidence_part(evidence_id: str, part: str) -> Response:
 def get_part_size() -> int:
     """Return how many bytes the body has; raises `FormatError` for a size that no part has."""
     size_bytes = request.content_length or 0
-    if not is_part_size(size_bytes):
-        raise FormatError("A part is whole segments, at most the last of them padded.", reason="malformed")
+    check_part_size(size_bytes)
     return size_bytes
 
 

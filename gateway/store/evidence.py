@@ -94,7 +94,7 @@ def find_part(connection: Connection, *, position: int, part: int) -> PartRow | 
     return None if row is None else PartRow(*row)
 
 
-def check_part(found: StoredEvidence | None, stored: PartRow | None, *, part: PartRow) -> bool:
+def is_part_here(found: StoredEvidence | None, stored: PartRow | None, *, part: PartRow) -> bool:
     """Return whether this very part is here; raises `ConflictingEvidenceError` if it can not come any more."""
     if stored is not None and stored != part:
         raise ConflictingEvidenceError("This part has other bytes.")
@@ -115,7 +115,7 @@ def add_part(connection: Connection, *, partner: str, evidence_id: str, part: Pa
     """
     found = find_evidence(connection, partner=partner, evidence_id=evidence_id)
     stored = None if found is None else find_part(connection, position=found.position, part=part.part)
-    if check_part(found, stored, part=part):
+    if is_part_here(found, stored, part=part):
         return False
     position = (
         _insert_evidence(connection, partner=partner, evidence_id=evidence_id) if found is None else found.position

@@ -11,14 +11,14 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final
 
+from gateway.web.rules import BodyRoom
+
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 """Gives the next piece of a body (ASGI 3.0, `http.request`), or says that the caller is gone."""
 
 # Forms and ordinary reports are small. They have room of their own: large bodies, whose senders nobody knows before
 # they are read, can not take it.
 SMALL_BODY_BYTES: Final = 256 * 1024
-# No report is larger. Routes that take more take parts of files, which have a third room: they keep no report out.
-REPORT_BODY_BYTES: Final = 7 * 1024 * 1024
 ROOM_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -46,11 +46,6 @@ class Room:
     def give_back(self, count: int) -> None:
         """Give back what was taken."""
         self._free += count
-
-
-def takes_parts(ceiling: int) -> bool:
-    """Return whether a route whose bodies have at most so many bytes takes parts of files."""
-    return ceiling > REPORT_BODY_BYTES
 
 
 class BodyStream(io.RawIOBase):
@@ -135,8 +130,8 @@ class BodyReader:
         self.seconds = seconds
         self._small, self._large, self._parts = Room(room_bytes), Room(room_bytes), Room(room_bytes)
 
-    def hold(self, length: int, *, ceiling: int) -> HeldBody:
-        """Return where a body of this length is kept; `ceiling` is what its route takes at most."""
-        if takes_parts(ceiling):
+    def hold(self, length: int, *, room: BodyRoom) -> HeldBody:
+        """Return where a body of this length is kept; `room` is what the rule of its route names."""
+        if room is BodyRoom.PARTS:
             return HeldBody(self._parts)
         return HeldBody(self._small if length <= SMALL_BODY_BYTES else self._large)

@@ -36,6 +36,24 @@ class CsrfRule(Enum):
     SIGNED = "exempt: no cookie is read, each request is signed or sealed by its sender"
 
 
+class BodyRoom(Enum):
+    """Where the bodies of a route wait for a thread: what fills one room keeps nothing out of another."""
+
+    REPORTS = "forms, reports and lists, small ones apart from large ones"
+    PARTS = "parts of files, which take at most half of the threads"
+
+
+@dataclass(frozen=True, slots=True)
+class BodyTerms:
+    """What a route says of its bodies before one is read: how many bytes at most, and in which room."""
+
+    ceiling: int
+    room: BodyRoom
+
+
+NO_BODY = BodyTerms(ceiling=0, room=BodyRoom.REPORTS)
+
+
 class RouteRuleError(Exception):
     """A route states no rule, or one that contradicts itself."""
 
@@ -45,6 +63,7 @@ class RouteRule:
     """What one route allows. `limit` names a row of the app's limits, or `none`; `surface` picks the headers.
 
     `other_limits` names the rows that may count a request in its place: what the body says decides.
+    `body_room` says where bodies wait for a thread.
     `log_word` stands in the log for a route whose path would tell what a person answered.
     """
 
@@ -52,6 +71,7 @@ class RouteRule:
     limit: str
     csrf: CsrfRule
     body_bytes: int
+    body_room: BodyRoom = BodyRoom.REPORTS
     media_type: str = ""
     surface: str = ""
     log_word: str = ""
@@ -76,6 +96,7 @@ def rule(
     limit: str,
     csrf: CsrfRule,
     body_bytes: int,
+    body_room: BodyRoom = BodyRoom.REPORTS,
     media_type: str = "",
     surface: str = "",
     log_word: str = "",
@@ -87,6 +108,7 @@ def rule(
         limit=limit,
         csrf=csrf,
         body_bytes=body_bytes,
+        body_room=body_room,
         media_type=media_type,
         surface=surface,
         log_word=log_word,
@@ -113,16 +135,16 @@ def find_current_rule(app: Flask) -> RouteRule | None:
     return find_rule(app, request.endpoint)
 
 
-def find_body_ceiling(app: Flask, *, method: str, path: str) -> int:
-    """Return how many bytes the body of a request may have; 0 where no route, or none with a rule, takes one."""
+def get_body_terms(app: Flask, *, method: str, path: str) -> BodyTerms:
+    """Return the terms for the body of a request; `NO_BODY` where no route, or none with a rule, takes one."""
     if method in SAFE_METHODS:
-        return 0
+        return NO_BODY
     try:
         endpoint, _values = app.url_map.bind("").match(path, method=method)
     except HTTPException:
-        return 0
+        return NO_BODY
     stated = find_rule(app, endpoint)
-    return 0 if stated is None else stated.body_bytes
+    return NO_BODY if stated is None else BodyTerms(ceiling=stated.body_bytes, room=stated.body_room)
 
 
 def check_every_route_has_a_rule(app: Flask, *, limits: Collection[str]) -> None:
@@ -154,6 +176,8 @@ def _faults(stated: RouteRule, *, has_post: bool) -> list[str]:
         faults.append("takes only safe methods but states a rule for posts")
     if not has_post and stated.body_bytes:
         faults.append("takes only safe methods but allows a body")
+    if not has_post and stated.body_room is not BodyRoom.REPORTS:
+        faults.append("takes only safe methods but names a room for bodies")
     if stated.login is Login.STAFF and stated.csrf is CsrfRule.SIGNED:
         faults.append("is exempt from the token although it trusts a session")
     return faults

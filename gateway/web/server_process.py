@@ -22,9 +22,9 @@ from granian.server import Server
 from gateway.web.body_reader import BodyReader
 from gateway.web.logs import AllowListFormatter, catch_stray_exceptions, configure_logging, log_failure
 from gateway.web.process_guard import allow_open_files, die_with_parent, end_without_teardown, forbid_core_dumps
-from gateway.web.rules import find_body_ceiling
+from gateway.web.rules import NO_BODY, get_body_terms
 from gateway.web.server_spec import SPEC_VARIABLE, ServerSpec
-from gateway.web.wsgi_bridge import BodyCeiling, WsgiBridge
+from gateway.web.wsgi_bridge import BodyRule, WsgiBridge
 
 WORKER_STOP_SECONDS: Final = 10
 APP_FAILED_EXIT: Final = 3
@@ -45,14 +45,14 @@ def load_worker_app(spec: ServerSpec, master_pid: int) -> WsgiBridge:
         sys.exit(APP_FAILED_EXIT)
     end_without_teardown()
     bodies = BodyReader(seconds=spec.body_seconds)
-    return WsgiBridge(app, body_ceiling=make_body_ceiling(app), bodies=bodies, threads=spec.threads)
+    return WsgiBridge(app, body_rule=make_body_rule(app), bodies=bodies, threads=spec.threads)
 
 
-def make_body_ceiling(app: Callable[..., Any]) -> BodyCeiling:
-    """Return how much body an app takes where: as the rules of its routes say. An app without rules takes none."""
+def make_body_rule(app: Callable[..., Any]) -> BodyRule:
+    """Return which bodies an app takes where: as the rules of its routes say. An app without rules takes none."""
     if not isinstance(app, Flask):
-        return lambda _method, _path: 0
-    return lambda method, path: find_body_ceiling(app, method=method, path=path)
+        return lambda _method, _path: NO_BODY
+    return lambda method, path: get_body_terms(app, method=method, path=path)
 
 
 def run() -> None:

@@ -12,16 +12,17 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from gateway.web.body_limit import REFUSED
-from gateway.web.body_reader import BodyNotReadError, BodyReader, Receive, takes_parts
+from gateway.web.body_reader import BodyNotReadError, BodyReader, Receive
 from gateway.web.logs import log_failure
 from gateway.web.request_threads import RequestThreads
+from gateway.web.rules import NO_BODY, BodyRoom, BodyTerms
 from gateway.web.wsgi_environ import AmbiguousHeadersError, Scope, make_environ
 
 Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-BodyCeiling = Callable[[str, str], int]
-"""Returns how many bytes a body may have, for a method and a path; 0 where none is taken."""
+BodyRule = Callable[[str, str], BodyTerms]
+"""Returns the terms for a body, for a method and a path; `NO_BODY` where none is taken."""
 
 _CLOSE: Final = (b"connection", b"close")
 
@@ -38,9 +39,9 @@ class Answer:
 class WsgiBridge:
     """The app of one server process, as the server calls it (ASGI 3.0, HTTP alone)."""
 
-    def __init__(self, app: WsgiApp, *, body_ceiling: BodyCeiling, bodies: BodyReader, threads: int) -> None:
+    def __init__(self, app: WsgiApp, *, body_rule: BodyRule, bodies: BodyReader, threads: int) -> None:
         self._app = app
-        self._body_ceiling = body_ceiling
+        self._body_rule = body_rule
         self._bodies = bodies
         self._threads = RequestThreads(threads)
         # A part of a file waits for the disk. Forms and reports must find a thread meanwhile.
@@ -55,23 +56,23 @@ class WsgiBridge:
             return
         length = int(environ.get("CONTENT_LENGTH") or 0)
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ
-        ceiling = self._body_ceiling(environ["REQUEST_METHOD"], scope["path"]) if length else 0
-        if is_chunked or length > ceiling:
+        terms = self._body_rule(environ["REQUEST_METHOD"], scope["path"]) if length else NO_BODY
+        if is_chunked or length > terms.ceiling:
             # The app refuses it by the rule of its route, in its own words. It finds no byte to read.
             await self._threads.run(lambda: _send(self._ask(environ), send, closes=True))
             return
-        with self._bodies.hold(length, ceiling=ceiling) as held:
+        with self._bodies.hold(length, room=terms.room) as held:
             if length:
                 try:
                     environ["wsgi.input"] = await held.read(receive, length=length, seconds=self._bodies.seconds)
                 except BodyNotReadError as error:
                     await self._refuse(environ, send, status=error.status)
                     return
-            async with self._turn(ceiling):
+            async with self._turn(terms.room):
                 await self._threads.run(lambda: _send(self._ask(environ), send))
 
-    def _turn(self, ceiling: int) -> AbstractAsyncContextManager[object]:
-        return self._part_turns if takes_parts(ceiling) else nullcontext()
+    def _turn(self, room: BodyRoom) -> AbstractAsyncContextManager[object]:
+        return self._part_turns if room is BodyRoom.PARTS else nullcontext()
 
     async def _refuse(self, environ: Environ, send: Send, *, status: HTTPStatus) -> None:
         """Let the app say in its own words that the request is refused; what it says counts only with this status."""

@@ -14,13 +14,12 @@ from partner_sdk.client.own_account import (
     save_sent_registration,
 )
 from partner_sdk.client.partner import Partner
+from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES
 from partner_sdk.errors import SealingError
 from partner_sdk.wire.account import seal_account_change, sign_registration
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.keys import find_active_sealing_key
 from partner_sdk.wire.registration import Registration
-
-MAX_REPLY_BYTES = 64 * 1024
 
 
 def send_registration(partner: Partner, registration: Registration, *, now: datetime) -> SentRegistration:
@@ -33,7 +32,7 @@ def send_registration(partner: Partner, registration: Registration, *, now: date
     if sent is None or sent.sent_at is not None or sent.post is None or sent.registration != registration:
         sent = _prepare(partner, registration, now=now)
         save_sent_registration(state, sent)
-    partner.transport.send("POST", "/v1/account", body=encode(sent.post), max_bytes=MAX_REPLY_BYTES)
+    partner.transport.send("POST", "/v1/account", body=encode(sent.post), max_bytes=MAX_SMALL_REPLY_BYTES)
     sent = msgspec.structs.replace(sent, sent_at=format_time(now))
     save_sent_registration(state, sent)
     return sent

@@ -2,9 +2,14 @@
 
 from partner_sdk.errors import KeySetError, NotAuthorisedError, ReportAbuseError
 
+# What waits in a folder whose keys count no more can not be opened here, and is never taken from it.
+ENROLLED_ANEW = (
+    "If the agency has enrolled you anew, submit the reports of `spool status` again, from your own case files and "
+    "with the new folder."
+)
 NOT_KNOWN = (
-    "The gateway does not know your key: not approved yet, or suspended. "
-    "Call the agency; then `spool flush`. `doctor` shows more."
+    "The gateway does not know your key: not approved yet, suspended, revoked, or replaced by a newer enrolment. "
+    f"Call the agency; then `spool flush`. {ENROLLED_ANEW} `doctor` shows more."
 )
 _KEY_SET_ADVICE = {
     "wrong-root": " Do not go on. Phone the agency and compare the fingerprint.",

@@ -18,7 +18,7 @@ from partner_sdk.client.own_account import (
 )
 from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerProfile, PartnerState, make_already_enrolled
 from partner_sdk.client.requests_auth import read_clock
-from partner_sdk.client.transport import Transport
+from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Transport
 from partner_sdk.errors import EnrolmentError, RefusedError, SealingError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time, to_base64url
@@ -33,8 +33,6 @@ from partner_sdk.wire.enrolment import (
 from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, KeySet, find_active_sealing_key, verify_bundle
 from partner_sdk.wire.registration import Registration
 from partner_sdk.wire.statements import MAX_LIST_BYTES
-
-MAX_REPLY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def enrol(
         elif registration is not None:
             check_same_registration(state, registration)
         try:
-            transport.send("POST", "/v1/enrol", body=encode(post), is_signed=False, max_bytes=MAX_REPLY_BYTES)
+            transport.send("POST", "/v1/enrol", body=encode(post), is_signed=False, max_bytes=MAX_SMALL_REPLY_BYTES)
         except RefusedError as error:
             # Only keys that were never posted before: an earlier post may have been stored, and approved since.
             if is_new and error.reason == "unknown-invitation":

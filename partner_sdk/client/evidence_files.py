@@ -17,7 +17,7 @@ from typing import Final
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 from partner_sdk.errors import EvidenceError
-from partner_sdk.wire.evidence import MAX_FILE_BYTES, SEGMENT_TEXT_BYTES
+from partner_sdk.wire.evidence import MAX_FILE_BYTES, SEGMENT_TEXT_BYTES, count_plain_segments
 
 _MARK_KEY_BYTES: Final = 32
 _MARK_BYTES: Final = 16
@@ -40,16 +40,16 @@ class FileFacts:
     @property
     def segments(self) -> int:
         """How many segments it has; an empty file has one."""
-        return count_segments(self.size_bytes)
+        return count_plain_segments(self.size_bytes)
 
 
-def count_segments(size_bytes: int) -> int:
-    """Return how many segments a file of so many bytes has."""
-    return max(1, -(-size_bytes // SEGMENT_TEXT_BYTES))
+def check_file(path: Path) -> None:
+    """Refuse a file that may not be handed over, before a byte of it is read; raises as `size_of_file`."""
+    size_of_file(path)
 
 
-def check_file(path: Path) -> int:
-    """Return the size of a file that may be handed over, before a byte of it is read.
+def size_of_file(path: Path) -> int:
+    """Return the size of a file that may be handed over, in bytes.
 
     Raises `EvidenceError`: `no-such-file`, `not-a-file`, `unreadable`, `too-large`, `bad-name`.
     """
@@ -92,7 +92,7 @@ def measure_file(path: Path, *, on_bytes: Callable[[int], None] = lambda _: None
         before = os.fstat(descriptor)
         hashed, mark_key, marks = hashlib.sha256(), secrets.token_bytes(_MARK_KEY_BYTES), bytearray()
         buffer = memoryview(bytearray(min(before.st_size, SEGMENT_TEXT_BYTES)))
-        for counter in range(count_segments(before.st_size)):
+        for counter in range(count_plain_segments(before.st_size)):
             text = read_segment(descriptor, counter, size_bytes=before.st_size, buffer=buffer, path=path)
             hashed.update(text)
             marks += Poly1305.generate_tag(mark_key, text)

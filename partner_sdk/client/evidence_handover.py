@@ -33,6 +33,9 @@ from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind
 
 # It brings no new fact, and the way of the P1 is for children at risk.
 SUPPLEMENT_PRIORITY: Final[Priority] = "P3"
+_OTHER_FILE: Final = (
+    "The file that is handed over has another {}: name the file that was reported, or say here what is true."
+)
 # The gateway sweeps what no report has named for 14 days: what is half as old is not counted on.
 KEPT_UNSEALED_FOR: Final = timedelta(days=7)
 
@@ -102,7 +105,7 @@ def hand_over(
         file_id: measure(path.absolute(), file_id=file_id, on_progress=on_progress)
         for file_id, path in sorted(files.items())
     }
-    _tell_of_other_files(room, sent.report, facts=facts)
+    _check_is_described(sent.report, facts=facts)
     with ExitStack() as stack:
         entry, is_new = _open_entry(room, sent, facts=facts, stack=stack)
         error: ReportAbuseError | None = None
@@ -176,17 +179,20 @@ def _seal(room: EvidenceRoom, sent: ReportToSend, *, evidence: tuple[EvidenceRef
     )
 
 
-def _tell_of_other_files(room: EvidenceRoom, report: IndustryReport, *, facts: Mapping[str, FileFacts]) -> None:
-    """Tell the caller of a file that is not what the report says of it. Never stops a report."""
-    for file in list_given(report.files):
+def _check_is_described(report: IndustryReport, *, facts: Mapping[str, FileFacts]) -> None:
+    """Raise `ReportError` for a file that is not the one that the report describes: nobody could trust either."""
+    faults = []
+    for place, file in enumerate(list_given(report.files)):
         found = facts.get(file.file_id)
         if found is None:
             continue
         said = {one.value.lower() for one in list_given(file.hashes) if one.type == "sha256"}
-        if (said and found.sha256.hex() not in said) or (
-            isinstance(file.size_bytes, int) and file.size_bytes != found.size_bytes
-        ):
-            room.line.notify(f"{found.path} has another size or SHA-256 than the report says of {file.file_id}.")
+        if said and found.sha256.hex() not in said:
+            faults.append(FieldFault(f"#/files/{place}/hashes", _OTHER_FILE.format("SHA-256")))
+        if isinstance(file.size_bytes, int) and file.size_bytes != found.size_bytes:
+            faults.append(FieldFault(f"#/files/{place}/size_bytes", _OTHER_FILE.format("size")))
+    if faults:
+        raise ReportError("A file is not what the report says of it.", reason="other-file", faults=faults)
 
 
 def _open_entry(

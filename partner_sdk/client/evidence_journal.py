@@ -30,7 +30,7 @@ from partner_sdk.wire.evidence import SECRET_BYTES, EvidenceReference, PlainSize
 from partner_sdk.wire.submission import Priority
 
 FOLDER: Final = "evidence"
-MAX_ENTRY_BYTES: Final = 8 * 1024 * 1024  # a thousand files with the longest paths
+MAX_ENTRY_BYTES: Final = 8 * 1024 * 1024  # MAX_EVIDENCE_IDS files with the longest paths
 
 
 class JournalFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

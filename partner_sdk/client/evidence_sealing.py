@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from partner_sdk.client.evidence_files import FileFacts, read_same_segment
 from partner_sdk.wire.evidence import (
-    PADDED_TO_BYTES,
     PART_BYTES,
     SEGMENT_BYTES,
     SEGMENT_TEXT_BYTES,
     TAG_BYTES,
+    count_padded_bytes,
     count_sealed_bytes,
     derive_file_key,
     make_nonce,
@@ -32,11 +32,6 @@ class SealedPart:
     number: int
     content: memoryview
     sha256: bytes
-
-
-def count_parts(size_bytes: int) -> int:
-    """Return how many parts a plain file of so many bytes has once it is sealed."""
-    return -(-count_sealed_bytes(size_bytes) // PART_BYTES)
 
 
 class PartSealer:
@@ -72,7 +67,6 @@ class PartSealer:
 
     def _pad(self, length: int) -> memoryview:
         # An exact size would identify a known file.
-        steps = max(1, -(-length // PADDED_TO_BYTES))
-        padded = min(steps * PADDED_TO_BYTES, SEGMENT_TEXT_BYTES)
+        padded = count_padded_bytes(length)
         self._text[length:padded] = bytes(padded - length)
         return self._text[:padded]

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec import structs
 
-from partner_sdk.client.evidence_files import FileFacts, check_file, measure_file
+from partner_sdk.client.evidence_files import FileFacts, measure_file, size_of_file
 from partner_sdk.client.evidence_journal import EvidenceJournal, JournalEntry, JournalFile
 from partner_sdk.client.evidence_upload import Line, Progress, Stage, upload_file
 from partner_sdk.client.partner_state import PartnerState
@@ -65,7 +65,7 @@ class EvidenceRoom:
 
 def measure(path: Path, *, file_id: str, on_progress: OnProgress) -> FileFacts:
     """Read a file through and say how far that is; raises `EvidenceError`."""
-    return measure_file(path, on_bytes=_count(file_id, "reading", check_file(path), on_progress))
+    return measure_file(path, on_bytes=_count(file_id, "reading", size_of_file(path), on_progress))
 
 
 def send_waiting(

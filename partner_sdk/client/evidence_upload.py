@@ -15,10 +15,10 @@ from itertools import count
 from typing import Final, Literal
 
 from partner_sdk.client.evidence_files import FileFacts, opened
-from partner_sdk.client.evidence_sealing import PartSealer, SealedPart, count_parts
+from partner_sdk.client.evidence_sealing import PartSealer, SealedPart
 from partner_sdk.client.requests_auth import PartBody
 from partner_sdk.client.retrying import RetryPolicy, send_patiently
-from partner_sdk.client.transport import Timeouts, Transport
+from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Timeouts, Transport
 from partner_sdk.errors import EvidenceError, FormatError, ProblemError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.evidence import (
@@ -29,6 +29,7 @@ from partner_sdk.wire.evidence import (
     CompleteReply,
     EvidenceState,
     StoredPart,
+    count_parts_of_plain,
     count_sealed_bytes,
     evidence_digest,
 )
@@ -37,7 +38,6 @@ from partner_sdk.wire.evidence import (
 PART_TIMEOUTS: Final = Timeouts(connect_seconds=10.0, read_seconds=120.0, total_seconds=600.0)
 # How long the threads of an upload that failed are waited for; what they still send does no harm.
 _LEAVE_SECONDS: Final = 5.0
-_MAX_PART_REPLY_BYTES: Final = 64 * 1024
 
 Stage = Literal["reading", "sending"]
 
@@ -180,7 +180,7 @@ class _Job:
     def find_next(self) -> int | None:
         with self.turn:
             number = next(self.numbers)
-        return number if number < count_parts(self.facts.size_bytes) and not self.stop.is_set() else None
+        return number if number < count_parts_of_plain(self.facts.size_bytes) and not self.stop.is_set() else None
 
     def pause(self, seconds: float) -> None:
         self.line.sleep(seconds)
@@ -202,7 +202,7 @@ def _send_parts(
 
     Of what is complete nothing is sent: its parts may be at the desk already, and gone from the gateway.
     """
-    parts = count_parts(facts.size_bytes)
+    parts = count_parts_of_plain(facts.size_bytes)
     job = _Job(
         facts=facts,
         evidence_id=evidence_id,
@@ -264,9 +264,9 @@ def _put(transport: Transport, evidence_id: str, part: SealedPart) -> None:
         "PUT",
         f"/v1/evidence/{evidence_id}/{part.number}",
         body=PartBody(content=part.content, sha256=part.sha256),
-        max_bytes=_MAX_PART_REPLY_BYTES,
+        max_bytes=MAX_SMALL_REPLY_BYTES,
     )
-    stored = parse_exact(reply.body, kind=StoredPart, max_bytes=_MAX_PART_REPLY_BYTES)
+    stored = parse_exact(reply.body, kind=StoredPart, max_bytes=MAX_SMALL_REPLY_BYTES)
     if (stored.part, stored.sha256) != (part.number, part.sha256.hex()):
         raise FormatError("The gateway confirmed another part than was sent.", reason="wrong-part")
 

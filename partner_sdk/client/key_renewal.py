@@ -1,32 +1,43 @@
 """What a refused request looks for: keys that another process of this partner, or the agency, has put in force since.
 
 A register names one key for each partner, so the old one is refused from the moment that the new one counts: whoever
-sends then goes over and sends again, and no report waits for a person.
+sends then goes over and sends again, and no report waits for a person. What the gateway says about a key is its word
+alone: when it refuses the key that it had called known, the former one is tried, and put in force again.
 """
+
+from collections.abc import Callable
+from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from partner_sdk.client.former_keys import list_changes, read_former_key
 from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.client.pending_keys import find_pending, finish_switch, switch_keys
-from partner_sdk.client.transport import Transport
+from partner_sdk.client.pending_keys import find_pending, finish_switch, go_back, switch_keys
+from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Transport
 from partner_sdk.errors import NotAuthorisedError, ProblemError, TransportError
-from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key
 from partner_sdk.wire.canonical import parse_exact
 from partner_sdk.wire.replies import ServiceStatus
 
-MAX_STATUS_BYTES = 64 * 1024
+# A refused partner asks for as many keys: each is a request.
+MOST_FORMER_KEYS_TRIED = 3
 
 
-def find_newer_key(state: PartnerState, transport: Transport) -> Ed25519PrivateKey | None:
+def find_newer_key(
+    state: PartnerState, transport: Transport, *, clock: Callable[[], datetime], notify: Callable[[str], None]
+) -> Ed25519PrivateKey | None:
     """Return the key to sign with instead of the refused one, or None when there is none.
 
-    Raises `LocalStateError` for a damaged folder.
+    `notify` is told when it is a new key, or one of before. Raises `LocalStateError` for a damaged folder.
     """
     found = _find_other_key(state, transport)
     if found is not None:
         return found
     try:
-        if go_over_if_known(state, transport):
+        if go_over_if_known(state, transport, now=clock()):
+            notify("The agency has accepted the new keys: this folder has gone over to them. `keys list` shows them.")
+            return state.load_submission_key()
+        if _go_back_if_known(state, transport, notify=notify):
             return state.load_submission_key()
     except (TransportError, ProblemError):
         return None  # the refusal stays what is said
@@ -39,7 +50,7 @@ def _find_other_key(state: PartnerState, transport: Transport) -> Ed25519Private
     return None if on_disk.key_id == transport.key_id else load_signing_key(on_disk)
 
 
-def go_over_if_known(state: PartnerState, transport: Transport) -> bool:
+def go_over_if_known(state: PartnerState, transport: Transport, *, now: datetime) -> bool:
     """Switch to the pending keys if the gateway knows them; return whether it does.
 
     Raises `TransportError` and `ProblemError` when the gateway does not say.
@@ -48,14 +59,32 @@ def go_over_if_known(state: PartnerState, transport: Transport) -> bool:
     if pending is None:
         return False
     new_key = pending.keys[KeyRole.SUBMISSION]
-    private_key = load_signing_key(new_key)
+    if not _is_known(state, transport, new_key):
+        return False
+    switch_keys(state, now=now)
+    transport.use_key(load_signing_key(new_key))
+    return True
+
+
+def _go_back_if_known(state: PartnerState, transport: Transport, *, notify: Callable[[str], None]) -> bool:
+    refused = transport.key_id
+    for change in list_changes(state)[:MOST_FORMER_KEYS_TRIED]:
+        old_key = read_former_key(state, KeyRole.SUBMISSION, change.old.submission)
+        if _is_known(state, transport, old_key):
+            go_back(state, change)
+            notify(
+                f"The gateway refuses the new submission key {refused}, which it had called known. This folder goes on "
+                f"with the one of before, {old_key.key_id}; the new keys wait. Phone the agency: ask whether it has "
+                "accepted them."
+            )
+            return True
+    return False
+
+
+def _is_known(state: PartnerState, transport: Transport, key_file: KeyFile) -> bool:
     try:
-        reply = transport.send_as(private_key, "GET", "/v1/status", max_bytes=MAX_STATUS_BYTES)
+        reply = transport.send_as(load_signing_key(key_file), "GET", "/v1/status", max_bytes=MAX_SMALL_REPLY_BYTES)
     except NotAuthorisedError:
         return False
-    caller = parse_exact(reply.body, kind=ServiceStatus, max_bytes=MAX_STATUS_BYTES).caller
-    if caller is None or (caller.partner, caller.key_id) != (state.profile.partner, new_key.key_id):
-        return False
-    switch_keys(state)
-    transport.use_key(private_key)
-    return True
+    caller = parse_exact(reply.body, kind=ServiceStatus, max_bytes=MAX_SMALL_REPLY_BYTES).caller
+    return caller is not None and (caller.partner, caller.key_id) == (state.profile.partner, key_file.key_id)

@@ -1,7 +1,8 @@
 """Goes over to new keys without a pause: asks the agency, works on with the old keys, switches once they are known.
 
 Sealed reports that wait stay as they are: the gateway takes a statement that the former key signed, in a request that
-the new key signs. Never decides that new keys count: only a reply to a request that they signed says so.
+the new key signs. Never decides that new keys count: only a reply to a request that they signed says so, and until a
+message of the agency has come to the new mailbox, it is the gateway's word alone and can be gone back on.
 """
 
 import secrets
@@ -12,11 +13,10 @@ from partner_sdk.client.key_renewal import go_over_if_known
 from partner_sdk.client.partner import Partner
 from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.client.pending_keys import find_pending, prepare_keys
+from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES
 from partner_sdk.errors import SealingError
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, encode
 from partner_sdk.wire.keys import find_active_sealing_key
-
-MAX_REPLY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,10 @@ def rotate_keys(partner: Partner, *, now: datetime, ask_again: bool = False) -> 
     """
     state = partner.state
     pending = find_pending(state)
-    if pending is not None and go_over_if_known(state, partner.transport):
+    if pending is None:
+        partner.status()  # new keys are asked for under a key that counts: a refusal may lead back to former ones
+        pending = find_pending(state)
+    if pending is not None and go_over_if_known(state, partner.transport, now=now):
         return describe_rotation(state)
     if pending is None or ask_again:
         agency_key = find_active_sealing_key(partner.refresh_key_set(), now=now)
@@ -50,7 +53,7 @@ def rotate_keys(partner: Partner, *, now: datetime, ask_again: bool = False) -> 
             random=secrets.token_bytes(REPORT_ID_RANDOM_BYTES),
             ask_again=ask_again,
         )
-    partner.transport.send("POST", "/v1/account", body=encode(pending.post), max_bytes=MAX_REPLY_BYTES)
+    partner.transport.send("POST", "/v1/account", body=encode(pending.post), max_bytes=MAX_SMALL_REPLY_BYTES)
     return describe_rotation(state)
 
 

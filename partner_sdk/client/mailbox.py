@@ -13,11 +13,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from partner_sdk.client.partner_state import MAX_MESSAGE_NUMBER, MailboxPosition, PartnerState
-from partner_sdk.client.pending_keys import list_mailbox_keys
+from partner_sdk.client.pending_keys import finish_change, list_mailbox_keys
 from partner_sdk.durable_files import locked
-from partner_sdk.errors import FormatError, MailboxError, OpeningError, ReportAbuseError
+from partner_sdk.errors import FormatError, LocalStateError, MailboxError, OpeningError, ReportAbuseError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, load_xwing_private_key
-from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_time
+from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.envelope import KEY_ID_BYTES, Envelope
 from partner_sdk.wire.keys import KeySet, verify_keys
 from partner_sdk.wire.mailbox_message import (
@@ -73,6 +73,7 @@ class Mailbox:
             parse_base64url(key_file.key_id, length=KEY_ID_BYTES): _load(key_file)
             for key_file in list_mailbox_keys(state)
         }
+        self._used_key_ids: set[str] = set()
 
     def receive(self, items: Iterable[MailboxItem], *, acknowledge: Callable[[str], None]) -> Delivery:
         """Open, check and save `items`, then acknowledge what is saved; never raises for what a message holds."""
@@ -100,14 +101,24 @@ class Mailbox:
                 else:
                     to_acknowledge.append(one.message.message_id)
             self._advance()
-            alarms += find_gap(self._state)
+            alarms += list_gap_alarms(self._state)
         for message_id in to_acknowledge:
             try:
                 acknowledge(message_id)
             except ReportAbuseError as error:
                 text = f"A message is saved but could not be acknowledged; it will come again. {error}"
                 alarms.append(MailboxAlarm(reason="not-acknowledged", text=text, message_id=message_id))
+        alarms += self._finish_change()
         return Delivery(messages=tuple(fresh), alarms=tuple(alarms))
+
+    def _finish_change(self) -> list[MailboxAlarm]:
+        """Forget old former keys, once the agency has used a mailbox key of now: that is no word of the gateway."""
+        try:
+            for key_id in self._used_key_ids:
+                finish_change(self._state, mailbox_key_id=key_id, now=self._now)
+        except LocalStateError as error:
+            return [MailboxAlarm(reason=error.reason, text=str(error))]
+        return []
 
     def _open(self, item: MailboxItem) -> OpenedMessage:
         profile = self._state.profile
@@ -127,6 +138,7 @@ class Mailbox:
         message = self._check(signed)
         if message.message_id != item.message_id:
             raise MailboxError("The message carries another id inside than outside.", reason="wrong-message-id")
+        self._used_key_ids.add(to_base64url(envelope.key_id))
         return OpenedMessage(message=message, signed=signed)
 
     def _check(self, signed: bytes) -> MailboxMessage:
@@ -178,7 +190,7 @@ class Mailbox:
             self._state.save_position(reached)
 
 
-def find_gap(state: PartnerState) -> list[MailboxAlarm]:
+def list_gap_alarms(state: PartnerState) -> list[MailboxAlarm]:
     """Return the alarm for messages that must exist, because later ones are here, and never came."""
     reached = state.read_position().number
     ahead = {number for number in state.list_messages() if number > reached}

@@ -16,6 +16,7 @@ from typing import overload
 
 import requests
 
+from partner_sdk.client.earlier_reports import find_earlier_reference
 from partner_sdk.client.evidence_handover import HandedOver, ReportToSend, hand_over, resume_evidence
 from partner_sdk.client.evidence_sending import EvidenceRoom, OnProgress, ignore_progress
 from partner_sdk.client.evidence_upload import Line
@@ -30,7 +31,7 @@ from partner_sdk.client.requests_auth import read_clock
 from partner_sdk.client.retrying import RetryPolicy, send_patiently
 from partner_sdk.client.signing_again import send_submission
 from partner_sdk.client.spool import Attempt, flush
-from partner_sdk.client.transport import MAX_REPLY_BYTES, Transport
+from partner_sdk.client.transport import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES, Transport
 from partner_sdk.errors import (
     FormatError,
     KeySetError,
@@ -59,7 +60,6 @@ from partner_sdk.wire.statements import MAX_LIST_BYTES
 from partner_sdk.wire.submission import ClearFields, Priority, ReportKind, ReportPost
 
 KEY_SET_KEPT_FOR = timedelta(minutes=10)
-MAX_SMALL_REPLY_BYTES = 64 * 1024
 MAX_MAILBOX_ROUNDS = 200
 DEFAULT_POLICY = RetryPolicy()
 
@@ -113,7 +113,7 @@ class Partner:
             ca_file=ca_file,
             session=session,
             clock=clock,
-            find_newer_key=partial(find_newer_key, state),
+            find_newer_key=partial(find_newer_key, state, clock=clock, notify=notify),
         )
         return cls(state, transport=transport, clock=clock, policy=policy, sleep=sleep, notify=notify)
 
@@ -168,8 +168,8 @@ class Partner:
         raw = report if isinstance(report, bytes) else encode(report)
         checked = parse_report(raw, priority=priority, kind=kind)
         if evidence is not None:
-            check_earlier_reference(earlier_reference, kind=kind)
-            sent = ReportToSend(checked, priority=priority, kind=kind, earlier_reference=earlier_reference)
+            earlier = find_earlier_reference(self.state, checked, kind=kind, given=earlier_reference)
+            sent = ReportToSend(checked, priority=priority, kind=kind, earlier_reference=earlier)
             room = self.make_evidence_room()
             return hand_over(room, sent, files=evidence, on_progress=on_progress, on_receipt=on_receipt)
         return self.deliver(
@@ -192,7 +192,7 @@ class Partner:
     ) -> str:
         """Seal, sign and save a report without sending it; return its id for `deliver` (a new one by default)."""
         clear = ClearFields(
-            earlier_reference=earlier_reference,
+            earlier_reference=find_earlier_reference(self.state, report, kind=kind, given=earlier_reference),
             environment=self.profile.environment,
             evidence_ids=tuple(one.evidence_id for one in evidence),
             kind=kind,
@@ -203,7 +203,6 @@ class Partner:
         )
         raw_clear = encode(clear)
         parse_exact(raw_clear, kind=ClearFields, max_bytes=len(raw_clear))  # a wrong priority or kind, before sealing
-        check_earlier_reference(earlier_reference, kind=kind)
         body = make_report_body(
             report,
             clear=clear,
@@ -385,12 +384,3 @@ class Partner:
         check_report_id(message_id)
         self.transport.send("POST", f"/v1/mailbox/{message_id}/ack", body=b"{}", max_bytes=MAX_SMALL_REPLY_BYTES)
         acknowledged.append(message_id)
-
-
-def check_earlier_reference(reference: str | None, *, kind: ReportKind) -> None:
-    """Raise `FormatError` if a report of this kind belongs to an earlier one and does not say to which."""
-    if kind != "initial" and reference is None:
-        raise FormatError(
-            f"A {kind} needs an earlier reference (--earlier-reference) to your own report.",
-            reason="no-earlier-reference",
-        )

@@ -3,12 +3,19 @@
 ```
 partner.json           partner, environment, origin, pin; written once at enrolment
 enrolment.json         the sealed enrolment, so that a retry posts the same bytes
-keys/*.key             three private keys, 0600; keys/pending and keys/former: see pending_keys.py
+account.json           what this partner registered of itself last (own_account.py)
+keys/*.key             three private keys, 0600
+keys/pending/*         new keys and what the agency is asked, while a rotation is under way (pending_keys.py)
+keys/former/*          keys of before, and the changes that led away from them (former_keys.py)
 key-set.json           the newest key set seen, as received
+pin.json               the pin in force, once the root has changed; partner.json keeps the first one
 submissions/ID.json    bodies of POST /v1/reports, sealed: a retry sends the same bytes, and nobody here can open them
+submissions/.ID.json.lock  empty; there while a submission is sent
 receipts/ID.json       receipts, as received
 desk-receipts/ID.json  receipts of the desk, for reports that went there as a file
 evidence/ID.json       what a report hands over, and its secret until that is done (evidence_journal.py)
+evidence/ID.lock       empty; there while evidence is sent
+answers/ID.json        which request of the agency a response answers (information_requests.py)
 mailbox/NUMBER.json    opened messages, still signed
 mailbox/position       up to where the chain of messages is unbroken
 lock                   empty; held while the key set or the mailbox changes
@@ -43,7 +50,7 @@ from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
 from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_exact
 from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, make_partner_pin
-from partner_sdk.wire.keys import Environment, KeySet, Pin, follow_root, verify_bundle
+from partner_sdk.wire.keys import Environment, KeySet, Pin, follow_root, peek_delegated_at, verify_bundle
 from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost
 
@@ -179,11 +186,18 @@ class PartnerState:
         """Check a fetched key set against the pin and the newest one seen, save it, return it; raises `KeySetError`."""
         with locked(self.folder):
             kept = find_bytes(self.folder / "key-set.json")
-            highest, digest = None, None
+            highest, digest, delegated_at = None, None, None
             if kept is not None:
                 highest = verify_bundle(kept, pin=self.read_pin(), now=now, allow_expired=True).serial
-                digest = hashlib.sha256(kept).digest()
-            key_set = verify_bundle(raw, pin=self.read_pin(), now=now, highest_serial=highest, highest_sha256=digest)
+                digest, delegated_at = hashlib.sha256(kept).digest(), peek_delegated_at(kept)
+            key_set = verify_bundle(
+                raw,
+                pin=self.read_pin(),
+                now=now,
+                highest_serial=highest,
+                highest_sha256=digest,
+                newest_delegated_at=delegated_at,
+            )
             if raw != kept:
                 write_durably(self.folder / "key-set.json", raw)
             # Behind the key set: whoever stops between the two follows again from the pin of before.

@@ -1,19 +1,31 @@
-"""New keys beside the old ones, and the step from the old to the new that a crash at any moment can not spoil.
+"""New keys beside the old ones, and the steps from the old to the new and back that no crash can spoil.
 
 ```
 keys/pending/ROLE.key    new keys that the agency was asked to take, or is about to be
 keys/pending/change.json the sealed question, so that a retry posts the same bytes
 keys/pending/known       empty: the gateway knows the new keys, and the step has begun
-keys/former/mailbox-ID.key  mailbox keys of before: messages sealed to them still open
+keys/pending/back        the change that is gone back on: the step back has begun
+keys/former/             the keys of before: see former_keys.py
 ```
 
-Never deletes a key that the agency may have accepted, nor a mailbox key. No network here.
+Never deletes a key that the agency may have accepted, nor the old ones on the gateway's word. No network here.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from partner_sdk.client.former_keys import (
+    KeyChange,
+    drop_change,
+    forget_old_changes,
+    has_change,
+    keep_change,
+    keep_keys,
+    list_former_keys,
+    parse_change,
+    read_former_key,
+)
 from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.durable_files import find_bytes, locked, make_private_folder, sync_folder, write_durably
 from partner_sdk.errors import FormatError, LocalStateError
@@ -45,7 +57,7 @@ def find_pending(state: PartnerState) -> PendingKeys | None:
     """Return the new keys that the agency was asked to take, or None; raises `LocalStateError` for damaged files."""
     folder = _pending_folder(state)
     raw = find_bytes(folder / "change.json")
-    if raw is None or (folder / "known").exists():
+    if raw is None or _is_stepping(folder):
         return None
     try:
         post = parse_exact(raw, kind=AccountPost, max_bytes=MAX_ACCOUNT_BODY_BYTES)
@@ -54,8 +66,8 @@ def find_pending(state: PartnerState) -> PendingKeys | None:
     try:
         keys = {role: read_key_file(_path(folder, role), role=role) for role in PARTNER_ROLES}
     except LocalStateError:
-        if (folder / "known").exists() or not (folder / "change.json").exists():
-            return None  # another process goes over at this moment
+        if _is_stepping(folder) or not (folder / "change.json").exists():
+            return None  # another process goes over, or back, at this moment
         raise
     return PendingKeys(keys=keys, post=post)
 
@@ -69,6 +81,7 @@ def prepare_keys(
     or can not open it any more. `random` is 10 bytes for the id.
     """
     with locked(state.folder):
+        _finish(state)
         found = find_pending(state)
         if found is not None and not ask_again:
             return found
@@ -82,33 +95,58 @@ def prepare_keys(
     return PendingKeys(keys=keys, post=post)
 
 
-def switch_keys(state: PartnerState) -> None:
-    """Go over to the pending keys, which the gateway knows; another process may have done so already."""
+def switch_keys(state: PartnerState, *, now: datetime) -> None:
+    """Go over to the pending keys, which the gateway knows; another process may have done so already.
+
+    The old keys and the question are kept: the gateway may have lied, and the agency decided nothing.
+    """
     with locked(state.folder):
-        if find_pending(state) is None:
-            _finish(state)
+        _finish(state)
+        pending = find_pending(state)
+        if pending is None:
             return
-        keep_mailbox_key(state)
+        keep_change(state, pending.keys, post=pending.post, now=now)
         write_durably(_pending_folder(state) / "known", b"")
+        _finish(state)
+
+
+def go_back(state: PartnerState, change: KeyChange) -> None:
+    """Put the old keys of a change in force again, and let its new ones wait; another process may have done so."""
+    with locked(state.folder):
+        _finish(state)
+        if not has_change(state, change):
+            return
+        keep_keys(state, {role: state.read_key(role) for role in PARTNER_ROLES})
+        pending = find_pending(state)
+        if pending is not None:  # its question was signed by a key that the agency does not know
+            keep_keys(state, pending.keys)
+        folder = _pending_folder(state)
+        make_private_folder(folder)
+        sync_folder(folder.parent)
+        write_durably(folder / "back", encode(change))
         _finish(state)
 
 
 def finish_switch(state: PartnerState) -> bool:
     """Go on with a step that a crash interrupted; return whether there was one."""
-    if not (_pending_folder(state) / "known").exists():
+    if not _is_stepping(_pending_folder(state)):
         return False
     with locked(state.folder):
         _finish(state)
     return True
 
 
-def keep_mailbox_key(state: PartnerState) -> None:
-    """Keep the mailbox key of now among the former ones, before another takes its place."""
-    key_file = state.read_key(KeyRole.MAILBOX)
-    folder = _former_folder(state)
-    make_private_folder(folder)
-    write_durably(folder / f"mailbox-{key_file.key_id}.key", encode(key_file) + b"\n")
-    sync_folder(folder.parent)
+def finish_change(state: PartnerState, *, mailbox_key_id: str, now: datetime) -> None:
+    """Forget the former submission and context keys, 14 days after the switch; `mailbox_key_id` is the proof.
+
+    A message of the agency opened with it: nothing is deleted unless it is the mailbox key of now.
+    """
+    if mailbox_key_id != state.read_key(KeyRole.MAILBOX).key_id:
+        return
+    with locked(state.folder):
+        _finish(state)
+        if mailbox_key_id == state.read_key(KeyRole.MAILBOX).key_id:
+            forget_old_changes(state, now=now)
 
 
 def list_mailbox_keys(state: PartnerState) -> list[KeyFile]:
@@ -116,9 +154,7 @@ def list_mailbox_keys(state: PartnerState) -> list[KeyFile]:
     pending = _path(_pending_folder(state), KeyRole.MAILBOX)
     # In this order another process that switches meanwhile takes none away.
     found = [*_read_if_there(pending), state.read_key(KeyRole.MAILBOX)]
-    for path in sorted(_former_folder(state).glob("mailbox-*.key")):
-        found.append(read_key_file(path, role=KeyRole.MAILBOX))
-    return found
+    return [*found, *list_former_keys(state, KeyRole.MAILBOX)]
 
 
 def _read_if_there(path: Path) -> list[KeyFile]:
@@ -166,7 +202,8 @@ def _seal_question(
 
 
 def _finish(state: PartnerState) -> None:
-    """Move what has not moved yet; nothing to do without the mark `known`."""
+    """Do what an interrupted step has not done yet; nothing without one of the two marks."""
+    _finish_going_back(state)
     folder = _pending_folder(state)
     if not (folder / "known").exists():
         return
@@ -185,12 +222,30 @@ def _finish(state: PartnerState) -> None:
     sync_folder(folder.parent)
 
 
+def _finish_going_back(state: PartnerState) -> None:
+    folder = _pending_folder(state)
+    mark = folder / "back"
+    raw = find_bytes(mark)
+    if raw is None:
+        return
+    change = parse_change(raw, path=mark)
+    for role in PARTNER_ROLES:
+        write_durably(_path(folder, role), encode(read_former_key(state, role, change.new.of(role))) + b"\n")
+    write_durably(folder / "change.json", encode(change.post))
+    for role in _MOVING_ORDER:
+        old = read_former_key(state, role, change.old.of(role))
+        write_durably(_path(state.folder / "keys", role), encode(old) + b"\n")
+    drop_change(state, change)
+    mark.unlink()
+    sync_folder(folder)
+
+
+def _is_stepping(folder: Path) -> bool:
+    return (folder / "known").exists() or (folder / "back").exists()
+
+
 def _pending_folder(state: PartnerState) -> Path:
     return state.folder / "keys" / "pending"
-
-
-def _former_folder(state: PartnerState) -> Path:
-    return state.folder / "keys" / "former"
 
 
 def _path(folder: Path, role: KeyRole) -> Path:

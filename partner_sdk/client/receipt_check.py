@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from partner_sdk.errors import StatementError
-from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
+from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.desk_receipt import DeskReceiptStatement, verify_desk_receipt
 from partner_sdk.wire.intake import IntakeStatement, verify_receipt
 from partner_sdk.wire.keys import KeySet
-from partner_sdk.wire.submission import ReportPost, SubmissionStatement, clear_fields_of
+from partner_sdk.wire.submission import ReportPost, clear_fields_of, peek_submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,6 @@ class DeskReceipt:
         return self.statement.clear.report_id
 
 
-def submission_of(post: ReportPost) -> SubmissionStatement:
-    """Read the submission statement of an own, saved post."""
-    body = parse_base64url(post.statement.payload)
-    return parse_exact(body, kind=SubmissionStatement, max_bytes=len(body))
-
-
 def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetime) -> Receipt:
     """Return the receipt if the gateway signed it for this very post; raises `FormatError`, `StatementError`."""
     statement = verify_receipt(raw, key_set=key_set, submission=encode(post.statement), now=now)
@@ -68,7 +62,7 @@ def check_desk_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: da
 
 
 def _check_same(statement: IntakeStatement | DeskReceiptStatement, post: ReportPost) -> None:
-    submission = submission_of(post)
+    submission = peek_submission(post.statement)
     said = (statement.clear, statement.envelope_sha256)
     if said != (clear_fields_of(submission), submission.envelope_sha256):
         raise StatementError("The receipt says something else than the submission.", reason="receipt-mismatch")

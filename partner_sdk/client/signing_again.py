@@ -5,16 +5,14 @@ envelope and every field stay the same; only who signs changes. Never signs agai
 """
 
 from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.client.transport import Reply, Transport
+from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Reply, Transport
 from partner_sdk.errors import RefusedError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
+from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.problems import NOT_FOUND, STATEMENT_REFUSED
 from partner_sdk.wire.replies import Progress
 from partner_sdk.wire.statements import MAX_STATEMENT_BYTES, parse_statement
-from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost, SubmissionStatement, sign_submission
-
-MAX_PROGRESS_BYTES = 64 * 1024
+from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost, peek_submission, sign_submission
 
 
 def send_submission(state: PartnerState, transport: Transport, report_id: str) -> Reply:
@@ -43,19 +41,17 @@ def sign_again(state: PartnerState, body: bytes) -> bytes | None:
     key_file = state.read_key(KeyRole.SUBMISSION)
     if [signature.keyid for signature in post.statement.signatures] == [key_file.key_id]:
         return None
-    payload = parse_base64url(post.statement.payload)
-    statement = parse_exact(payload, kind=SubmissionStatement, max_bytes=len(payload))
-    signed = sign_submission(statement, submission_key=load_signing_key(key_file))
+    signed = sign_submission(peek_submission(post.statement), submission_key=load_signing_key(key_file))
     return encode(ReportPost(envelope=post.envelope, statement=parse_statement(signed)))
 
 
 def _find_receipt(transport: Transport, report_id: str) -> Reply | None:
     """Return the receipt of a report whose reply was lost before its key ended, or None."""
     try:
-        reply = transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_PROGRESS_BYTES)
+        reply = transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_SMALL_REPLY_BYTES)
     except RefusedError as error:
         if error.reason == NOT_FOUND.slug:
             return None
         raise
-    progress = parse_exact(reply.body, kind=Progress, max_bytes=MAX_PROGRESS_BYTES)
+    progress = parse_exact(reply.body, kind=Progress, max_bytes=MAX_SMALL_REPLY_BYTES)
     return Reply(status=reply.status, body=encode(progress.receipt))

@@ -11,11 +11,11 @@ from typing import Final, Protocol
 
 from partner_sdk.client.evidence_journal import EvidenceJournal
 from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.client.receipt_check import Receipt, submission_of
+from partner_sdk.client.receipt_check import Receipt
 from partner_sdk.client.retrying import RETRIED_ERRORS
 from partner_sdk.errors import FormatError, ReportAbuseError, StatementError, TransportError
 from partner_sdk.wire.canonical import check_report_id, format_time
-from partner_sdk.wire.submission import Priority, ReportKind
+from partner_sdk.wire.submission import Priority, ReportKind, peek_submission
 
 # When so many of one priority in a row did not get through, the others of it wait for the next flush: a gateway that is
 # down takes none of them. More than one, because a single report may be the cause itself; by priority, because each
@@ -69,6 +69,11 @@ class Deliver(Protocol):
     def __call__(self, report_id: str, *, is_patient: bool) -> Receipt:
         """Return the verified and saved receipt."""
         ...
+
+
+def find_oldest(waiting: list[Waiting]) -> str | None:
+    """Return since when the oldest of these waits, or None where no time is known."""
+    return min((one.since for one in waiting if one.since is not None), default=None)
 
 
 def list_waiting(state: PartnerState) -> list[Waiting]:
@@ -140,7 +145,7 @@ def _read_waiting(state: PartnerState, report_id: str) -> Waiting:
         if saved is None:  # discarded since it was listed; the flush passes it by
             return Waiting(report_id, "P3", None, since, size)
         size = len(saved[0])
-        said = submission_of(saved[1])
+        said = peek_submission(saved[1].statement)
     except ReportAbuseError as error:
         return Waiting(report_id, "P1", None, since, size, error)
     return Waiting(report_id, said.priority, said.kind, since, size)

@@ -28,6 +28,8 @@ from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE, 
 
 USER_AGENT = f"report-abuse-partner-sdk/{__version__}"
 MAX_REPLY_BYTES = 32 * 1024 * 1024
+# Of a reply that says one thing: a status, a receipt, a stored part.
+MAX_SMALL_REPLY_BYTES = 64 * 1024
 # Less can not be the reason for a 401: the gateway allows 60 seconds (WIRE.md §7).
 CLOCK_TOLERANCE_SECONDS = 30
 # More is no clock that runs wrong: whoever forges `Date` would collect signatures for any year it likes.

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from partner_sdk.client.advice import describe
+from partner_sdk.client.evidence_handover import HandedOver
 from partner_sdk.client.partner import Partner
 from partner_sdk.client.receipt_check import DeskReceipt, Receipt
 from partner_sdk.commands.output import Speaker
@@ -24,9 +25,17 @@ def say_fault(speaker: Speaker, error: ReportAbuseError) -> None:
         speaker.warn(f"  request id {error.request_id}")
 
 
+def say_gone_files(speaker: Speaker, handed: HandedOver) -> None:
+    """Say of each file that waits and is no longer where it was what to do: trying again alone would never end."""
+    for file in handed.waiting:
+        if not Path(file.path).exists():
+            speaker.warn(f"  {file.file_id}: put it back at {file.path}, or `evidence discard {handed.report_id}`.")
+
+
 def list_receipt_fields(partner: Partner, receipt: Receipt | DeskReceipt) -> dict[str, str]:
     """Return a receipt for JSON."""
     return {
+        "kind": receipt.statement.clear.kind,
         "priority": receipt.statement.clear.priority,
         "receipt_file": str(_receipt_file(partner, receipt)),
         "received_at": receipt.statement.received_at,

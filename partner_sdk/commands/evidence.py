@@ -8,17 +8,17 @@ from typing import Any, get_args
 
 from partner_sdk.client.evidence_handover import HandedOver, find_delivery
 from partner_sdk.client.evidence_journal import JournalEntry, JournalFile
-from partner_sdk.client.evidence_sealing import count_parts
 from partner_sdk.client.evidence_upload import Line, find_state
 from partner_sdk.client.receipt_check import Receipt
 from partner_sdk.client.retrying import RetryPolicy
-from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault, say_receipt
+from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault, say_gone_files, say_receipt
 from partner_sdk.commands.evidence_bar import EvidenceBar
 from partner_sdk.commands.frame import CommandGroup, PartnerCall
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED
 from partner_sdk.commands.reports import read_report
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
 from partner_sdk.report import IndustryReport
+from partner_sdk.wire.evidence import count_parts_of_plain
 from partner_sdk.wire.submission import Priority
 
 PAIR = "FILE_ID=PATH"
@@ -74,12 +74,21 @@ def run_discard(call: PartnerCall) -> int:
     """Forget the evidence of one report: its secret goes, and the agency is told nothing."""
     journal, report_id = call.partner.make_evidence_room().journal, call.args.report_id
     with journal.holding(report_id):
+        is_named = call.partner.state.find_submission(report_id) is not None
         try:
-            journal.get(report_id)
-        finally:
+            if journal.get(report_id).is_done:
+                call.speaker.warn("Nothing to give up: all files of this report are handed over to the agency.")
+                call.speaker.warn("If it must not use one, say so in a correction of the report.")
+                return EXIT_FAILED
+        except LocalStateError:
             journal.discard(report_id)
+            raise
+        journal.discard(report_id)
     call.speaker.say(f"What report {report_id} hands over is forgotten here; your files are where they were.")
-    call.speaker.say("The report still names it: send a correction if the agency must not wait for it.")
+    if is_named:
+        call.speaker.say("The report still names it: send a correction if the agency must not wait for it.")
+    else:
+        call.speaker.say("Its report was never sealed, so the agency waits for nothing.")
     return EXIT_DONE
 
 
@@ -90,7 +99,7 @@ def submit_with_evidence(call: PartnerCall, report: IndustryReport, *, files: di
 
     def note_receipt(receipt: Receipt) -> None:
         bar.end()
-        args.is_delivered = True
+        call.urgency.is_p1_waiting = False  # only its files wait
         if not args.json:
             say_receipt(partner, call.speaker, receipt)
 
@@ -175,12 +184,14 @@ def _say_handed(call: PartnerCall, handed: HandedOver) -> None:
     if handed.waiting:
         names = ", ".join(file.file_id for file in handed.waiting)
         speaker.warn(f"EVIDENCE WAITS: {names} of report {handed.report_id}, which is delivered. {GO_ON}")
+        say_gone_files(speaker, handed)
     elif handed.error is not None:
-        speaker.warn(f"The files of report {handed.report_id} are handed over; their digests wait. {GO_ON}")
+        speaker.warn(f"The files of report {handed.report_id} are handed over; their fingerprints wait. {GO_ON}")
     elif not call.args.json:
         speaker.say(f"All files of report {handed.report_id} are handed over.")
         if handed.supplement is not None:
-            speaker.say(f"Their digests followed as {handed.supplement.reference}.")
+            said = "A supplement with the fingerprints of the sealed files followed"
+            speaker.say(f"{said}: {handed.supplement.reference}. To quote is {handed.reference}.")
 
 
 def _list_fields(call: PartnerCall, handed: HandedOver) -> dict[str, Any]:
@@ -201,7 +212,7 @@ class _AskedOnce:
 
     def count_parts_there(self, file: JournalFile) -> tuple[int | None, str | None]:
         """Return how many parts of a file the gateway holds, or why that is not known."""
-        parts = count_parts(file.size_bytes)
+        parts = count_parts_of_plain(file.size_bytes)
         if file.digest is not None:
             return parts, None
         if self._silence is not None:
@@ -231,10 +242,14 @@ def _look_at(call: PartnerCall, entry: JournalEntry, *, gateway: _AskedOnce) -> 
     return {"error": None, "files": files, "report_id": entry.report_id, "stage": stage}
 
 
+def _spell_silence(reason: str) -> str:
+    return f"how much of it is at the gateway is not known now: it was not reached, or refused ({reason})"
+
+
 def _look_at_file(call: PartnerCall, file: JournalFile, *, gateway: _AskedOnce) -> dict[str, Any]:
-    parts, (there, reason) = count_parts(file.size_bytes), gateway.count_parts_there(file)
+    parts, (there, reason) = count_parts_of_plain(file.size_bytes), gateway.count_parts_there(file)
     if not call.args.json:
-        known = f"{there} of {parts} parts are at the gateway" if reason is None else f"not known ({reason})"
+        known = f"{there} of {parts} parts are at the gateway" if reason is None else _spell_silence(reason)
         call.speaker.say(f"  {file.file_id}  {file.size_bytes:,} bytes  {known}  {file.path}")
     return {
         "error": reason,

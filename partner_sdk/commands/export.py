@@ -5,10 +5,11 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from partner_sdk.client.by_file import check_free
 from partner_sdk.commands.delivery_words import say_fault
 from partner_sdk.commands.frame import Call, CommandGroup, read_input
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED
-from partner_sdk.durable_files import write_durably
+from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import ReportAbuseError, ReportError
 from partner_sdk.export import NcmecExport, make_ncmec_file, make_ncmec_report, make_uk_checklist
 from partner_sdk.export.uk_checklist import list_checklist_fields, spell_checklist
@@ -24,6 +25,8 @@ def run_export(call: Call) -> int:
     """Write the document; name on standard error what it could not say."""
     speaker, args = call.speaker, call.args
     try:
+        if args.out is not None:
+            check_free(args.out)
         report = parse_report(read_input(args.file, max_bytes=MAX_REPORT_BYTES), priority=args.priority, kind=args.kind)
         if args.format == UK_CHECKLIST:
             return _write_checklist(call, report)
@@ -40,7 +43,7 @@ def run_export(call: Call) -> int:
     elif args.out is None:
         speaker.say_document(made.xml.decode("ascii"))
     if args.out is not None:
-        write_durably(args.out, made.xml)
+        write_new_durably(args.out, made.xml)
         speaker.warn(f"Written to {args.out}.")
     if not args.json:
         _say_losses(call, made)
@@ -74,7 +77,7 @@ def _write_checklist(call: Call, report: IndustryReport) -> int:
     fields = list_checklist_fields(checklist)
     if args.out is not None:
         raw = msgspec.json.format(msgspec.json.encode(fields)) if args.json else spell_checklist(checklist).encode()
-        write_durably(args.out, raw + b"\n")
+        write_new_durably(args.out, raw + b"\n")
         speaker.warn(f"Written to {args.out}.")
     elif args.json:
         speaker.say_json(fields)
@@ -100,7 +103,9 @@ def add_commands(report: CommandGroup) -> None:
         required=True,
         help="NCMEC's CyberTipline report or file details, or the list of SI 2026/268",
     )
-    export.add_argument("--out", metavar="FILE", type=Path, help="write to this file instead of standard output")
+    export.add_argument(
+        "--out", metavar="FILE", type=Path, help="write to this new file instead of standard output; never over another"
+    )
     export.add_argument(
         "--suspect", metavar="NUMBER", type=int, default=1, help="which suspect: NCMEC has one in each report"
     )

@@ -12,19 +12,27 @@ from partner_sdk.commands.output import EXIT_CODES, Speaker
 from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.errors import LocalStateError
 
-# Said whenever a P1 does not get through, by cli.py: a sealed report in an outbox protects nobody.
+# Said whenever a P1 does not get through, by cli.py: a sealed report in a spool protects nobody.
 EMERGENCY: Final = "If a child is in danger now, call 999. Do not wait for this command."
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 
+@dataclass(slots=True)
+class Urgency:
+    """Whether a P1 has not got through at this moment. Changes while a command runs: Ctrl-C leaves no result behind."""
+
+    is_p1_waiting: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One run of a command: its arguments, how it speaks, and what it uses of the machine."""
+    """One run of a command: its arguments, how it speaks, what it uses of the machine, and how urgent it is by now."""
 
     args: argparse.Namespace
     speaker: Speaker
     surroundings: Surroundings
+    urgency: Urgency
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,8 @@ class PartnerCall(Call):
 
 RunAlone = Callable[[Call], int]
 RunForPartner = Callable[[PartnerCall], int]
+# What is wrong with options that do not go together, in words, or None.
+FindMisuse = Callable[[argparse.Namespace], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +62,14 @@ class CommandGroup:
         actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
         return CommandGroup(commands=actions, shared=self.shared, words=f"{self.words}{name} ")
 
-    def add(self, name: str, *, run: RunForPartner, summary: str, example: str) -> argparse.ArgumentParser:
+    def add(
+        self, name: str, *, run: RunForPartner, summary: str, example: str, find_misuse: FindMisuse | None = None
+    ) -> argparse.ArgumentParser:
         """Add a command of an enrolled partner; `example` is what follows its name."""
-        return self._add(name, summary=summary, example=example, run=run, needs_partner=True)
+        command = self._add(name, summary=summary, example=example, run=run, needs_partner=True)
+        if find_misuse is not None:
+            command.set_defaults(find_misuse=find_misuse)
+        return command
 
     def add_alone(self, name: str, *, run: RunAlone, summary: str, example: str) -> argparse.ArgumentParser:
         """Add a command that needs no folder of an enrolled partner."""
@@ -72,7 +87,7 @@ class CommandGroup:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             parents=[self.shared],
         )
-        command.set_defaults(command=run, needs_partner=needs_partner)
+        command.set_defaults(command=run, needs_partner=needs_partner, find_misuse=_find_no_misuse, parser=command)
         return command
 
 
@@ -86,6 +101,10 @@ def read_input(name: str, *, max_bytes: int) -> bytes:
     except OSError as error:
         reason = "no-such-file"
         raise LocalStateError(f"{name} can not be read: {error.strerror}.", reason=reason) from None
+
+
+def _find_no_misuse(_args: argparse.Namespace) -> None:
+    return None
 
 
 def _capital(text: str) -> str:

@@ -1,13 +1,17 @@
 """The command `report new`: asks for a report question by question and saves a draft after every answer."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Final, get_args
 
+from partner_sdk.client.information_requests import list_requests
+from partner_sdk.client.mailbox import read_message
+from partner_sdk.client.partner_state import PartnerState
 from partner_sdk.commands.delivery_words import say_fault
 from partner_sdk.commands.frame import EMERGENCY, Call, CommandGroup
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED
-from partner_sdk.errors import ReportError
+from partner_sdk.errors import LocalStateError, ReportAbuseError, ReportError
 from partner_sdk.interview.course import Course
 from partner_sdk.interview.draft import Draft
 from partner_sdk.interview.questions import HOW_TO_ANSWER, Questioner
@@ -16,6 +20,7 @@ from partner_sdk.report.preview import spell_missing
 from partner_sdk.wire.submission import Priority, ReportKind
 
 DEFAULT_OUT = "report.json"
+_HOW_URGENT: Final = "How urgent is it? P1: a child is at risk now. P2: urgent. P3: everything else."
 
 
 def run_new(call: Call) -> int:
@@ -23,26 +28,31 @@ def run_new(call: Call) -> int:
     args, speaker = call.args, call.speaker
     # With --json standard output holds the one object and nothing else.
     say = speaker.warn if args.json else speaker.say
-    draft = Draft.begin(Path(args.out)) if args.draft is None else Draft.resume(Path(args.draft))
+    kind: ReportKind = args.kind if args.answers is None else "response"
+    draft = _open_draft(call, kind=kind)
+    if args.like is not None:
+        draft.take_reporter(Path(args.like))
     if args.answers is not None:
-        args.kind = "response"
+        _say_question(call, say)
         draft.root["answers_request"] = args.answers
         draft.save()
+    known: Priority | None = args.priority
     try:
         questioner = Questioner(read=sys.stdin.readline, say=say)
         for line in HOW_TO_ANSWER:
             say(line)
-        if args.priority is None:
-            words = "How urgent is it? P1: a child is at risk now. P2: urgent. P3: everything else."
-            args.priority = questioner.choose(words, get_args(Priority))
-        if args.priority == "P1":
+        say(f"A wrong answer can be mended afterwards in the file {draft.path}.")
+        priority: Priority = known or questioner.choose(_HOW_URGENT, get_args(Priority))
+        known = priority
+        call.urgency.is_p1_waiting = priority == "P1"
+        if priority == "P1":
             say(EMERGENCY)
-        Course(draft, questioner=questioner, priority=args.priority, kind=args.kind).run()
+        Course(draft, questioner=questioner, priority=priority, kind=kind).run()
     except (EOFError, KeyboardInterrupt):
         speaker.warn(f"Stopped. All that you answered is in {draft.path}.")
-        speaker.warn(f"To go on: {_spell_command('report new', f'--draft {draft.path}', call)}")
+        speaker.warn(f"To go on: {_spell_going_on(draft, priority=known, kind=kind)}")
         return EXIT_FAILED
-    return _say_end(call, draft)
+    return _say_end(call, draft, priority=priority, kind=kind)
 
 
 def add_commands(report: CommandGroup) -> None:
@@ -56,6 +66,9 @@ def add_commands(report: CommandGroup) -> None:
     new.add_argument("--priority", choices=get_args(Priority), help="P1: a child is at risk now (else it is asked)")
     new.add_argument("--kind", choices=get_args(ReportKind), default="initial")
     new.add_argument("--answers", metavar="REQUEST_ID", help="the agency's request that this answers (kind response)")
+    new.add_argument(
+        "--like", metavar="FILE", help="take who reports from an earlier report or draft, so that it is not typed again"
+    )
     file = new.add_mutually_exclusive_group()
     file.add_argument(
         "--out", metavar="FILE", default=DEFAULT_OUT, help=f"the file to make; never over another ({DEFAULT_OUT})"
@@ -63,13 +76,44 @@ def add_commands(report: CommandGroup) -> None:
     file.add_argument("--draft", metavar="FILE", help="go on with a file that was begun before")
 
 
-def _say_end(call: Call, draft: Draft) -> int:
+def _open_draft(call: Call, *, kind: ReportKind) -> Draft:
+    args = call.args
+    if args.draft is not None:
+        return Draft.resume(Path(args.draft))
+    path = Path(args.out)
+    try:
+        return Draft.begin(path)
+    except LocalStateError as error:
+        if error.reason == "file-exists":
+            draft = Draft(path, root={})
+            going_on = _spell_going_on(draft, priority=args.priority, kind=kind)
+            call.speaker.warn(f"If it is a report that was begun before: {going_on}")
+        raise
+
+
+def _say_question(call: Call, say: Callable[[str], None]) -> None:
+    """Show what is asked, where this folder holds it: whoever answers has it before their eyes."""
+    try:
+        state = PartnerState.open(Path(call.args.state))
+        messages = [read_message(state, number) for number in state.list_messages()]
+        kept = list_requests(state, messages=messages).requests
+    except ReportAbuseError:
+        kept = ()  # a report may be written where no folder is
+    found = [one.request for one in kept if one.request.request_id == call.args.answers]
+    if not found:
+        call.speaker.warn("No request with this id is saved here: `requests` fetches and lists them.")
+    for request in found:
+        say(f"The agency asks about your report {request.reference}, and needs the answer by {request.due_at}:")
+        say(request.question)
+
+
+def _say_end(call: Call, draft: Draft, *, priority: Priority, kind: ReportKind) -> int:
     args, speaker = call.args, call.speaker
     try:
-        report = parse_report(draft.encode(), priority=args.priority, kind=args.kind)
+        report = parse_report(draft.encode(), priority=priority, kind=kind)
     except ReportError as error:
         say_fault(speaker, error)
-        speaker.warn(f"It is saved. To go on: {_spell_command('report new', f'--draft {draft.path}', call)}")
+        speaker.warn(f"It is saved. To go on: {_spell_going_on(draft, priority=priority, kind=kind)}")
         if args.json:
             faults = {one.pointer: one.detail for one in error.faults}
             speaker.say_json({"faults": faults, "file": str(draft.path), "ready": False})
@@ -86,12 +130,19 @@ def _say_end(call: Call, draft: Draft) -> int:
             speaker.say(f"  {line}")
     speaker.say(f"{draft.path} holds your words in clear: keep it where your case files are safe.")
     speaker.say("Nothing was sent. Next:")
-    earlier = "" if args.kind == "initial" else " --earlier-reference REFERENCE"
+    # A response goes to the report that the saved request names.
+    earlier = "" if kind in {"initial", "response"} else " --earlier-reference REFERENCE"
     for name in ("report preview", "report submit"):
-        speaker.say(f"  {_spell_command(name, f'{draft.path} --priority {args.priority}', call)}{earlier}")
+        speaker.say(f"  {_spell_command(name, f'{draft.path} --priority {priority}', kind=kind)}{earlier}")
     return EXIT_DONE
 
 
-def _spell_command(name: str, words: str, call: Call) -> str:
-    kind = "" if call.args.kind == "initial" else f" --kind {call.args.kind}"
-    return f"report-abuse-partner {name} {words}{kind}"
+def _spell_going_on(draft: Draft, *, priority: Priority | None, kind: ReportKind) -> str:
+    # The file is the report and holds no priority: the command remembers it.
+    known = "" if priority is None else f" --priority {priority}"
+    return _spell_command("report new", f"--draft {draft.path}{known}", kind=kind)
+
+
+def _spell_command(name: str, words: str, *, kind: ReportKind) -> str:
+    option = "" if kind == "initial" else f" --kind {kind}"
+    return f"report-abuse-partner {name} {words}{option}"

@@ -9,9 +9,8 @@ import json
 import sys
 from typing import IO, Any
 
+from partner_sdk.wire.environment import NOT_A_REPORT
 from partner_sdk.wire.keys import Environment
-
-NOT_A_REPORT = "NOT A REPORT"
 
 EXIT_DONE = 0
 EXIT_FAILED = 1

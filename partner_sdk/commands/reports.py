@@ -4,7 +4,7 @@ import argparse
 from typing import get_args
 
 from partner_sdk.client.by_file import list_desk_receipts
-from partner_sdk.client.partner import check_earlier_reference
+from partner_sdk.client.earlier_reports import check_earlier_reference, get_report_id
 from partner_sdk.client.receipt_check import DeskReceipt, Receipt
 from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault
 from partner_sdk.commands.frame import Call, CommandGroup, PartnerCall, read_input
@@ -46,7 +46,9 @@ def run_list(call: PartnerCall) -> int:
     for one in receipts:
         clear = one.statement.clear
         by_desk = "  (receipt of the desk)" if isinstance(one, DeskReceipt) else ""
-        speaker.say(f"{one.reference}  {clear.priority}  {one.statement.received_at}  {one.report_id}{by_desk}")
+        what = f"{clear.kind:10}  {clear.priority}  {one.statement.received_at}  {one.report_id}"
+        belongs = f"  to {clear.earlier_reference}" if clear.earlier_reference is not None else ""
+        speaker.say(f"{one.reference}  {what}{belongs}{by_desk}")
     for report_id in waiting:
         speaker.say(f"NOT DELIVERED  {report_id}")
     if not receipts and not waiting:
@@ -57,7 +59,7 @@ def run_list(call: PartnerCall) -> int:
 def run_status(call: PartnerCall) -> int:
     """Ask how far a report is."""
     partner, speaker, args = call.partner, call.speaker, call.args
-    progress = partner.get_progress(args.report_id)
+    progress = partner.get_progress(get_report_id(partner.state, args.report_id))
     if args.json:
         speaker.say_json({"outcome": progress.outcome, "report_id": progress.report_id, "stage": progress.stage})
     else:
@@ -93,9 +95,12 @@ def add_commands(report: CommandGroup) -> None:
     preview.add_argument("--kind", choices=get_args(ReportKind), default="initial")
     preview.add_argument("--earlier-reference", metavar="REFERENCE", help="your own report that this one belongs to")
     report.add("list", run=run_list, summary="list receipts and what waits for one", example="")
-    for name, summary, run in (
-        ("status", "ask how far a report is", run_status),
-        ("discard", "drop a sealed report that was never delivered", run_discard),
-    ):
-        action = report.add(name, run=run, summary=summary, example="019ab3c5-...")
-        action.add_argument("report_id", metavar="REPORT_ID")
+    status = report.add("status", run=run_status, summary="ask how far a report is", example="K7QF-2M9TX-D")
+    status.add_argument("report_id", metavar="REPORT", help="its reference, or its report id")
+    discard = report.add(
+        "discard",
+        run=run_discard,
+        summary="drop a sealed report that was never delivered",
+        example="01a211d3-7340-7ff3-b7d7-b412be473e63",
+    )
+    discard.add_argument("report_id", metavar="REPORT_ID")

@@ -9,9 +9,8 @@ from partner_sdk.commands.frame import Call, CommandGroup, PartnerCall, read_inp
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, Speaker
 from partner_sdk.doctor import examine
 from partner_sdk.errors import ReportError
+from partner_sdk.finding import describe_findings, is_well, spell_finding
 from partner_sdk.wire.enrolment import MAX_INVITATION_BYTES, parse_invitation
-
-_WORDS = {"ok": "ok  ", "look": "LOOK", "fail": "FAIL"}
 
 
 def run_enrol(call: Call) -> int:
@@ -51,13 +50,11 @@ def run_doctor(call: PartnerCall) -> int:
     for finding in examine(partner, now=surroundings.clock(), environ=surroundings.environ):
         findings.append(finding)
         if not args.json:
-            speaker.say(f"{_WORDS[finding.outcome]}  {finding.name}: {finding.text}")
-            if finding.mend:
-                speaker.say(f"      What to do: {finding.mend}")
+            for line in spell_finding(finding):
+                speaker.say(line)
     if args.json:
-        rows = [{"mend": one.mend, "name": one.name, "outcome": one.outcome, "text": one.text} for one in findings]
-        speaker.say_json({"findings": rows})
-    return EXIT_FAILED if any(finding.outcome == "fail" for finding in findings) else EXIT_DONE
+        speaker.say_json(describe_findings(findings))
+    return EXIT_DONE if is_well(findings) else EXIT_FAILED
 
 
 def add_commands(top: CommandGroup) -> None:

@@ -6,22 +6,22 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from partner_sdk.client.by_file import write_sealed_file
-from partner_sdk.client.evidence_handover import HandedOver
-from partner_sdk.client.receipt_check import submission_of
+from partner_sdk.client.evidence_handover import HandedOver, find_delivery
 from partner_sdk.client.spool import (
     Attempt,
     Waiting,
     WaitingEvidence,
+    find_oldest,
     flush,
     list_waiting,
     list_waiting_evidence,
 )
-from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault, say_receipt
+from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault, say_gone_files, say_receipt
 from partner_sdk.commands.evidence_bar import EvidenceBar
 from partner_sdk.commands.frame import EMERGENCY, CommandGroup, PartnerCall
 from partner_sdk.commands.output import EXIT_DONE, EXIT_NOT_DELIVERED
 from partner_sdk.wire.canonical import parse_time
-from partner_sdk.wire.submission import Priority
+from partner_sdk.wire.submission import Priority, peek_submission
 
 _NOTHING_WAITS: Final = "Nothing waits: every sealed report has its receipt, and all evidence is handed over."
 _DAY_SECONDS, _HOUR_SECONDS, _MINUTE_SECONDS = 86_400, 3600, 60
@@ -31,7 +31,7 @@ def run_status(call: PartnerCall) -> int:
     """Say what waits: how many, since when, of which priority, how large."""
     speaker, now = call.speaker, call.surroundings.clock()
     waiting, evidence = list_waiting(call.partner.state), list_waiting_evidence(call.partner.state)
-    call.args.is_p1_waiting = any(one.priority == "P1" for one in waiting)
+    call.urgency.is_p1_waiting = any(one.priority == "P1" for one in waiting)
     if call.args.json:
         speaker.say_json(_list_status_fields(waiting, evidence, now=now))
     else:
@@ -43,16 +43,16 @@ def run_flush(call: PartnerCall) -> int:
     """Send what waits, P1 first, and say of each what became of it."""
     partner, speaker, args = call.partner, call.speaker, call.args
     urgent = {one.report_id for one in list_waiting(partner.state) if one.priority == "P1"}
-    args.is_p1_waiting = bool(urgent)
+    call.urgency.is_p1_waiting = bool(urgent)
     attempts = []
     for attempt in flush(partner.state, deliver=partner.deliver, on_start=lambda *place: _say_start(call, *place)):
         attempts.append(attempt)
         if attempt.receipt is not None:
             urgent.discard(attempt.report_id)
-        args.is_p1_waiting = bool(urgent)
+        call.urgency.is_p1_waiting = bool(urgent)
         _say_attempt(call, attempt)
     failed = [attempt for attempt in attempts if attempt.error is not None]
-    args.is_p1_waiting = any(attempt.priority == "P1" for attempt in failed)
+    call.urgency.is_p1_waiting = any(attempt.priority == "P1" for attempt in failed)
     evidence = _resume_evidence(call)
     for one in evidence:
         _say_evidence(call, one)
@@ -75,22 +75,34 @@ def run_write(call: PartnerCall) -> int:
 
 
 def write_for_travel(call: PartnerCall, report_id: str, path: Path) -> int:
-    """Write a sealed report to a new file, and say how it may travel and that it still waits."""
+    """Write a sealed report to a new file, and say how it may travel and whether it still waits."""
     state, speaker = call.partner.state, call.speaker
     size = write_sealed_file(state, report_id, path)
     saved = state.find_submission(report_id)
-    clear = submission_of(saved[1]) if saved is not None else None
+    clear = peek_submission(saved[1].statement) if saved is not None else None
+    receipt = find_delivery(state, report_id)
     if call.args.json:
-        speaker.say_json({"delivered": False, "file": str(path), "report_id": report_id, "size_bytes": size})
+        speaker.say_json(
+            {
+                "delivered": receipt is not None,
+                "file": str(path),
+                "reference": None if receipt is None else receipt.reference,
+                "report_id": report_id,
+                "size_bytes": size,
+            }
+        )
     else:
         speaker.say(f"Report {report_id} is in {path}: {size:,} bytes, sealed and signed.")
         speaker.say("It may travel by any way: e-mail, a messenger, a memory stick. Only the desk can open it.")
         speaker.say("Readable on the way: your partner id, priority, kind, ids and time. Nothing that you reported.")
         if clear is not None and clear.evidence_ids:
             speaker.say("The files of evidence do not travel in it. They follow through the gateway.")
-        speaker.say("It still waits in the spool until a receipt comes, and it counts once if it arrives twice:")
-        speaker.say("`receipt add FILE` takes the desk's receipt; `spool flush` sends it when the gateway is back.")
-    if clear is not None and clear.priority == "P1":
+        if receipt is not None:
+            speaker.say(f"It was delivered before, as {receipt.reference}: nothing of it waits, and twice counts once.")
+        else:
+            speaker.say("It still waits in the spool until a receipt comes, and it counts once if it arrives twice:")
+            speaker.say("`receipt add FILE` takes the desk's receipt; `spool flush` sends it when the gateway is back.")
+    if receipt is None and clear is not None and clear.priority == "P1":
         speaker.warn(f"NOT DELIVERED yet. {EMERGENCY}")
     return EXIT_DONE
 
@@ -128,7 +140,7 @@ def _say_status(call: PartnerCall, waiting: list[Waiting], evidence: list[Waitin
         total = sum(one.size_bytes for one in waiting)
         counts = ", ".join(f"{count} {priority}" for priority, count in _count(waiting).items() if count)
         speaker.say(f"{len(waiting)} sealed report(s) wait: {counts}; {total:,} bytes.")
-    oldest = _find_oldest(waiting)
+    oldest = find_oldest(waiting)
     if oldest is not None:
         speaker.say(f"The oldest since {oldest}, {spell_age(oldest, now=now)} ago.")
     for one in waiting:
@@ -152,7 +164,7 @@ def _advise(evidence: WaitingEvidence) -> str:
 
 
 def _list_status_fields(waiting: list[Waiting], evidence: list[WaitingEvidence], *, now: datetime) -> dict[str, Any]:
-    oldest = _find_oldest(waiting)
+    oldest = find_oldest(waiting)
     return {
         "by_priority": _count(waiting),
         "evidence": [
@@ -188,10 +200,6 @@ def _count(waiting: list[Waiting]) -> dict[str, int]:
     return {name: sum(one.priority == name for one in waiting) for name in get_args(Priority)}
 
 
-def _find_oldest(waiting: list[Waiting]) -> str | None:
-    return min((one.since for one in waiting if one.since is not None), default=None)
-
-
 def _say_start(call: PartnerCall, place: int, count: int, one: Waiting) -> None:
     call.speaker.say_progress(f"{place} of {count}: {one.priority}, {one.size_bytes:,} bytes, report {one.report_id}")
 
@@ -215,5 +223,6 @@ def _resume_evidence(call: PartnerCall) -> list[HandedOver]:
 def _say_evidence(call: PartnerCall, handed: HandedOver) -> None:
     if handed.error is not None:
         say_fault(call.speaker, handed.error)
+        say_gone_files(call.speaker, handed)
     elif not call.args.json:
         call.speaker.say(f"The evidence of report {handed.report_id} is handed over whole.")

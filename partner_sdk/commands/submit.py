@@ -1,5 +1,6 @@
 """The command `report submit`: one report, to the gateway or to a file, or everything that waits for a receipt."""
 
+import argparse
 from pathlib import Path
 from typing import get_args
 
@@ -48,10 +49,25 @@ def run_submit(call: PartnerCall) -> int:
     return EXIT_DONE
 
 
+def find_misuse(args: argparse.Namespace) -> str | None:
+    """Return what is wrong with options that do not go together, or None."""
+    if not args.resume and (args.file is None or args.priority is None):
+        return "report submit takes FILE and --priority, or --resume"
+    if args.resume and args.to_file is not None:
+        return "--resume sends to the gateway; `spool write` makes a file of a report that waits"
+    if args.evidence and (args.resume or args.to_file is not None):
+        return "--evidence goes through the gateway, with a report: not with --resume, not with --to-file"
+    return None
+
+
 def add_commands(report: CommandGroup) -> None:
     """Add this file's command to the group `report`."""
     submit = report.add(
-        "submit", run=run_submit, summary="seal and send one report", example="report.json --priority P2"
+        "submit",
+        run=run_submit,
+        summary="seal and send one report",
+        example="report.json --priority P2",
+        find_misuse=find_misuse,
     )
     submit.add_argument("file", metavar="FILE", nargs="?", help="the report as JSON (- for standard input)")
     submit.add_argument("--priority", choices=get_args(Priority), help="P1: a child is at risk now")

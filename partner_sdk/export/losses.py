@@ -5,11 +5,10 @@ Never lets a field vanish: what no element has taken ends up in free text or in 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Literal
 
 from partner_sdk.report import IndustryReport
-from partner_sdk.report.outline import Trail, follow, is_answered, make_trail
+from partner_sdk.report.outline import follow, get_whole_trail, is_answered
 from partner_sdk.report.values import NotHeld
 
 LossKind = Literal["free-text", "changed", "not-said"]
@@ -54,7 +53,7 @@ class LeftOver:
 
 def list_left_over(report: IndustryReport, *, ledger: Ledger, below: str = "#") -> Iterator[LeftOver]:
     """Yield every value below a pointer that was not said, in the order of the model; `NotHeld` is a value too."""
-    for visited in follow(_get_trail(), report):
+    for visited in follow(get_whole_trail(), report):
         pointer, value = visited.pointer, visited.value
         if not f"{pointer}/".startswith(f"{below}/") or not is_answered(value) or ledger.is_said(pointer):
             continue
@@ -69,8 +68,3 @@ def list_left_over(report: IndustryReport, *, ledger: Ledger, below: str = "#") 
                     yield LeftOver(f"{pointer}/{place}", words, item)
         else:
             yield LeftOver(pointer, words, value)
-
-
-@cache
-def _get_trail() -> Trail:
-    return make_trail(lambda _field: True)

@@ -49,7 +49,7 @@ def make_ncmec_report(
     ledger = Ledger()
     source = FieldSource(report, "#", ledger)
     root = Element("report")
-    kind = find_incident_type(report, incident_type=incident_type)
+    kind = get_incident_type(report, incident_type=incident_type)
     ledger.add_loss("changed", "#/category", "NCMEC has fewer kinds; ours is said as free text too.")
     _set_aside(source, suspect=suspect)
     add_summary(root, source, incident_type=kind, priority=priority)
@@ -67,7 +67,7 @@ def make_ncmec_report(
     return NcmecExport(xml=print_document(root), losses=tuple(ledger.losses))
 
 
-def find_incident_type(report: IndustryReport, *, incident_type: str | None) -> str:
+def get_incident_type(report: IndustryReport, *, incident_type: str | None) -> str:
     """Return NCMEC's kind for a report; raises `ReportError` (`no-incident-type`) where there is none for ours."""
     if incident_type is not None and incident_type not in INCIDENT_TYPES:
         raise ReportError(

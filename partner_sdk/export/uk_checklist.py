@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from partner_sdk.report import IndustryReport, NotHeld
-from partner_sdk.report.outline import Trail, Visited, follow, is_answered, make_trail
+from partner_sdk.report.outline import Visited, follow, get_whole_trail, is_answered
 
 DATA_FILE: Final = Path(__file__).with_name("si_2026_268.toml")
 WARNING: Final = "A lawyer has to check this list; the law itself counts."
@@ -55,7 +55,7 @@ def make_uk_checklist(report: IndustryReport) -> UkChecklist:
     """Return the list for a report that `parse_report` let pass."""
     checked_on, source, listed = read_list()
     answers: dict[str, list[Visited]] = {}
-    for visited in follow(_get_trail(), report):
+    for visited in follow(get_whole_trail(), report):
         answers.setdefault(visited.field.pattern, []).append(visited)
     return UkChecklist(checked_on, source, tuple(_check(item, answers) for item in listed))
 
@@ -135,8 +135,3 @@ def _list_answers(pattern: str, answers: dict[str, list[Visited]]) -> Iterator[t
 def _is_none_said(pattern: str, value: Any) -> bool:
     """Return whether null is an answer: of a copy that nobody keeps."""
     return pattern == "/files/copy_kept_until" and value is None
-
-
-@cache
-def _get_trail() -> Trail:
-    return make_trail(lambda _field: True)

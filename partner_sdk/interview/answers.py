@@ -4,18 +4,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import inspect
 
 from partner_sdk.errors import FormatError
-from partner_sdk.report.outline import Field, find_value_type, may_be_not_held, may_be_null
+from partner_sdk.report.outline import Field, get_value_type, may_be_not_held, may_be_null
 from partner_sdk.report.type_words import describe_value
 from partner_sdk.report.values import DAY, MOMENT, NotHeldReason
 
 NOT_HELD_REASONS: Final[tuple[str, ...]] = get_args(NotHeldReason)
 MOST_IN_A_LINE: Final = 2048  # an address, however long, is one line
+
+ChoiceT = TypeVar("ChoiceT", bound=str)
 
 _NOT_HELD = re.compile(r"not[ _]held(?:[ :]+(?P<reason>.+))?", re.IGNORECASE)
 # How people write a time: without seconds, with a space; it means UTC, as the question says.
@@ -63,8 +65,8 @@ def read_answer(text: str, *, field: Field, owner_type: type[msgspec.Struct]) ->
 
 def get_item_type(field: Field) -> inspect.Type:
     """Return the type of a value, or of each value of a list."""
-    bare = find_value_type(field.type)
-    return find_value_type(bare.item_type) if isinstance(bare, inspect.VarTupleType) else bare
+    bare = get_value_type(field.type)
+    return get_value_type(bare.item_type) if isinstance(bare, inspect.VarTupleType) else bare
 
 
 def list_choices(field: Field) -> tuple[str, ...]:
@@ -102,7 +104,7 @@ def find_hint(field: Field) -> str | None:
             return None
 
 
-def choose(text: str, choices: Sequence[str]) -> str:
+def choose(text: str, choices: Sequence[ChoiceT]) -> ChoiceT:
     """Return the choice that was typed: its word, its number from 1, or how it alone begins; raises `AnswerError`."""
     said = text.strip().lower().replace(" ", "_")
     by_word = {one.lower(): one for one in choices}

@@ -3,7 +3,6 @@
 Everything is read off the outline of the model and its completeness table, so a new field is asked for by itself.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,13 +16,11 @@ from partner_sdk.interview.questions import Questioner, Said, name_part
 from partner_sdk.report.checks import list_asked_fields
 from partner_sdk.report.completeness import APPLIES, MOST_USEFUL, counts_where_given
 from partner_sdk.report.model import IndustryReport
-from partner_sdk.report.outline import Field, Part, find_field, find_value_type, get_outline
+from partner_sdk.report.outline import Field, Part, get_field, get_outline, get_value_type
 from partner_sdk.report.reading import parse_report
 from partner_sdk.wire.submission import Priority, ReportKind
 
 _RANK: Final = {pattern: place for place, pattern in enumerate(MOST_USEFUL)}
-
-Wanted = Callable[[Field, Owner], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +241,7 @@ class Course:
 
 
 def _get_struct(field: Field) -> type[msgspec.Struct]:
-    bare = find_value_type(field.type)
+    bare = get_value_type(field.type)
     inner = bare.item_type if isinstance(bare, inspect.VarTupleType) else bare
     if not isinstance(inner, inspect.StructType):
         raise TypeError(f"{field.pattern} is no object of the model.")
@@ -254,7 +251,7 @@ def _get_struct(field: Field) -> type[msgspec.Struct]:
 
 def _read_owner_type(field: Field) -> type[msgspec.Struct]:
     above = field.pattern.rsplit("/", 1)[0]
-    return IndustryReport if not above else _get_struct(find_field(f"#{above}"))
+    return IndustryReport if not above else _get_struct(get_field(f"#{above}"))
 
 
 def _capital(text: str) -> str:

@@ -39,6 +39,17 @@ class Draft:
             raise FormatError("A report is one JSON object.", reason="malformed")
         return cls(path, root=root)
 
+    def take_reporter(self, path: Path) -> None:
+        """Take who reports from an earlier report or draft, without the declaration, which a person makes anew.
+
+        What this draft says already stays. Raises as `resume` does.
+        """
+        earlier = Draft.resume(path).root.get("reporter")
+        if isinstance(earlier, dict):
+            taken = {name: value for name, value in earlier.items() if name != "declaration"}
+            self.root["reporter"] = {**taken, **self.root.get("reporter", {})}
+            self.save()
+
     def encode(self) -> bytes:
         """Return the draft as it stands in the file."""
         return json.dumps(self.root, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"

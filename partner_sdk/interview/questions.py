@@ -12,6 +12,7 @@ import msgspec
 from partner_sdk.interview.answers import (
     NOT_HELD_REASONS,
     AnswerError,
+    ChoiceT,
     choose,
     find_hint,
     find_not_held,
@@ -20,6 +21,7 @@ from partner_sdk.interview.answers import (
     spell_choices,
     takes_lines,
 )
+from partner_sdk.interview.doubts import find_doubt, find_reading
 from partner_sdk.report.outline import Field, Part, may_be_not_held, may_be_null
 from partner_sdk.report.type_words import describe_type
 
@@ -47,7 +49,7 @@ class Questioner:
 
     def ask(self, field: Field, *, owner_type: type[msgspec.Struct], where: str) -> Any:
         """Return the JSON value of a field, `not_held` included, or what else was said; asks until it is one."""
-        is_lines = takes_lines(field)
+        is_lines, doubted = takes_lines(field), None
         self.say(_spell_question(field, where=where))
         while True:
             text = self._read_line()
@@ -61,9 +63,19 @@ class Questioner:
                 if not_held is not None:
                     return {"not_held": not_held.reason or self._ask_reason()}
                 whole = self._read_more(text) if is_lines else text
-                return read_answer(whole, field=field, owner_type=owner_type)
+                value = read_answer(whole, field=field, owner_type=owner_type)
             except AnswerError as error:
                 self.say(str(error))
+                continue
+            doubt = find_doubt(whole, field=field)
+            if doubt is not None and whole != doubted:
+                self.say(f"{doubt} Type it again; the same once more keeps it.")
+                doubted = whole
+                continue
+            reading = find_reading(value, field=field)
+            if reading is not None:
+                self.say(f"Understood as {reading}.")
+            return value
 
     def ask_yes(self, question: str, *, otherwise: bool) -> bool:
         """Return whether the answer is yes; an empty line is `otherwise`."""
@@ -99,7 +111,7 @@ class Questioner:
             except AnswerError as error:
                 self.say(str(error))
 
-    def choose(self, question: str, choices: tuple[str, ...]) -> str:
+    def choose(self, question: str, choices: tuple[ChoiceT, ...]) -> ChoiceT:
         """Return one of a few words; asks until it is one."""
         self.say(f"{question} {spell_choices(choices)}")
         while True:

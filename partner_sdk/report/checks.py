@@ -3,27 +3,33 @@
 Every fault names its JSON pointer and says what to do; it never repeats what the report says.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import cache
+from typing import Final
 
 from msgspec import inspect
 
 from partner_sdk.errors import FieldFault, FormatError
 from partner_sdk.report.model import IndustryReport
-from partner_sdk.report.outline import Field, Trail, find_value_type, follow, make_trail
+from partner_sdk.report.outline import Field, Trail, follow, get_value_type, make_trail
 from partner_sdk.report.values import DAY, MOMENT, list_given
 from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.submission import Priority, ReportKind
 
 _NO_SUCH_DAY = "Name a day that exists."
 _WHOLE_DAY = len("2011-05-30")
+_KINDS_BY_FIELD: Final[dict[str, tuple[ReportKind, ...]]] = {
+    "answers_request": ("response",),
+    "change_reason": ("correction", "retraction"),
+}
 
 
 def list_faults(report: IndustryReport, *, priority: Priority, kind: ReportKind) -> list[FieldFault]:
     """List what is missing or contradicts itself; an empty list is a good report."""
     return [
         *_list_missing(report, priority=priority, kind=kind),
+        *_list_of_other_kinds(report, kind=kind),
         *_list_false_days(report),
         *_list_false_references(report),
         *_list_unknown_files(report),
@@ -43,10 +49,23 @@ def list_asked_fields(*, priority: Priority, kind: ReportKind) -> dict[str, str]
     return asked
 
 
-def _list_missing(report: IndustryReport, *, priority: Priority, kind: ReportKind) -> Iterator[FieldFault]:
-    for name, words in list_asked_fields(priority=priority, kind=kind).items():
-        if getattr(report, name) is None:
-            yield FieldFault(f"#/{name}", words)
+def list_missing_cases(said: Mapping[str, object], *, priority: Priority, kind: ReportKind) -> list[FieldFault]:
+    """List what this priority and kind ask for besides the musts and `said` has not: the fields of a report by name."""
+    asked = list_asked_fields(priority=priority, kind=kind)
+    return [FieldFault(f"#/{name}", words) for name, words in asked.items() if said.get(name) is None]
+
+
+def _list_missing(report: IndustryReport, *, priority: Priority, kind: ReportKind) -> list[FieldFault]:
+    said = {name: getattr(report, name) for name in list_asked_fields(priority=priority, kind=kind)}
+    return list_missing_cases(said, priority=priority, kind=kind)
+
+
+def _list_of_other_kinds(report: IndustryReport, *, kind: ReportKind) -> Iterator[FieldFault]:
+    # A kind that was forgotten would make a case of its own of what belongs to one that is open.
+    for name, kinds in _KINDS_BY_FIELD.items():
+        if kind not in kinds and getattr(report, name) is not None:
+            options = " or ".join(f"--kind {one}" for one in kinds)
+            yield FieldFault(f"#/{name}", f"{name} goes with {options}: give the kind, or take this field out.")
 
 
 @cache
@@ -55,7 +74,7 @@ def _get_day_trail() -> Trail:
 
 
 def _pattern_of(field: Field) -> str | None:
-    kind = find_value_type(field.type)
+    kind = get_value_type(field.type)
     return kind.pattern if isinstance(kind, inspect.StrType) else None
 
 

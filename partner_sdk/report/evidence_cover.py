@@ -17,7 +17,7 @@ from partner_sdk.report.values import list_given
 
 NARRATIVE: Final = (
     "The evidence that the earlier report names has been handed over whole. "
-    "This supplement brings its digests and says nothing else."
+    "This supplement brings the fingerprints of the sealed files and says nothing else."
 )
 TIME_MEANING: Final = "As in the earlier report."
 

@@ -79,7 +79,7 @@ def list_fields(part: Part | None = None) -> Iterator[Field]:
             yield from list_fields(field.part)
 
 
-def find_field(pointer: str) -> Field:
+def get_field(pointer: str) -> Field:
     """Return the field that a JSON pointer of a report names; raises `KeyError` for one that the model has not."""
     steps = pointer.removeprefix("#/").split("/")
     return _list_by_pattern()["".join(f"/{step}" for step in steps if not step.isdigit())]
@@ -106,6 +106,12 @@ def make_trail(wanted: Callable[[Field], bool], *, part: Part | None = None) -> 
         if is_wanted or below is not None:
             stops.append((field.name, field, is_wanted, below))
     return Trail(tuple(stops))
+
+
+@cache
+def get_whole_trail() -> Trail:
+    """Return the trail to every field."""
+    return make_trail(lambda _field: True)
 
 
 def follow(trail: Trail, report: IndustryReport) -> list[Visited]:
@@ -141,7 +147,7 @@ def _outline_field(field: inspect.Field, *, pattern: str) -> Field:
     said = field.type.extra_json_schema if isinstance(field.type, inspect.Metadata) else None
     if not said or NEEDED not in said:
         raise TypeError(f"{here} does not say how much it is needed.")
-    bare = find_value_type(field.type)
+    bare = get_value_type(field.type)
     is_list = isinstance(bare, inspect.VarTupleType)
     inner = bare.item_type if isinstance(bare, inspect.VarTupleType) else bare
     return Field(
@@ -157,7 +163,7 @@ def _outline_field(field: inspect.Field, *, pattern: str) -> Field:
     )
 
 
-def find_value_type(kind: inspect.Type) -> inspect.Type:
+def get_value_type(kind: inspect.Type) -> inspect.Type:
     """Return what a field holds when it holds a value: neither `not_held` nor null."""
     while isinstance(kind, inspect.Metadata):
         kind = kind.type

@@ -11,7 +11,7 @@ import msgspec
 
 from partner_sdk.report.completeness import measure_completeness
 from partner_sdk.report.model import Completeness, IndustryReport
-from partner_sdk.report.outline import Field, Part, find_field, get_outline, is_answered
+from partner_sdk.report.outline import Field, Part, get_field, get_outline, is_answered
 from partner_sdk.report.values import NotHeld
 from partner_sdk.wire.submission import Priority, ReportKind
 
@@ -63,7 +63,7 @@ def list_preview_fields(preview: Preview) -> dict[str, Any]:
 def spell_missing(completeness: Completeness) -> Iterator[str]:
     """Yield a line for each missing field that is named: where it belongs, and what it is."""
     for pointer in completeness.missing:
-        yield f"{pointer}: {find_field(pointer).description}"
+        yield f"{pointer}: {get_field(pointer).description}"
 
 
 def _spell_head(preview: Preview) -> Iterator[str]:

@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 
 from partner_sdk.errors import FormatError, ReportError
-from partner_sdk.report.checks import list_faults
+from partner_sdk.report.checks import list_faults, list_missing_cases
 from partner_sdk.report.completeness import measure_completeness
-from partner_sdk.report.misfits import make_fault
+from partner_sdk.report.misfits import list_misfits, make_fault
 from partner_sdk.report.model import IndustryReport, SealedIndustryReport
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.evidence import EvidenceReference
@@ -28,9 +28,9 @@ def parse_report(raw: bytes, *, priority: Priority, kind: ReportKind = "initial"
     try:
         report = msgspec.convert(value, IndustryReport)
     except msgspec.ValidationError as error:
-        raise ReportError(
-            "The report does not fit its model.", reason="bad-field", faults=[make_fault(error)]
-        ) from None
+        misfits = list_misfits(value) or [make_fault(error)]
+        asked = list_missing_cases(value, priority=priority, kind=kind) if isinstance(value, dict) else []
+        raise ReportError("The report does not fit its model.", reason="bad-field", faults=[*misfits, *asked]) from None
     faults = list_faults(report, priority=priority, kind=kind)
     if faults:
         raise ReportError("The report misses something.", reason="bad-field", faults=faults)

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import inspect
 
 from partner_sdk.report import values
-from partner_sdk.report.outline import find_value_type, may_be_not_held, may_be_null
+from partner_sdk.report.outline import get_value_type, may_be_not_held, may_be_null
 
 _PATTERNS: Final = {
     values.MOMENT: "a time in UTC like 2026-11-25T08:30:00Z",
@@ -28,7 +28,7 @@ def describe_type(kind: inspect.Type) -> str:
 
 def describe_value(kind: inspect.Type) -> str:
     """Return what a field takes where there is a value; null is named only where it says something."""
-    said = _describe(find_value_type(kind))
+    said = _describe(get_value_type(kind))
     return f"{said}, or null" if may_be_null(kind) and not may_be_not_held(kind) else said
 
 

@@ -1,4 +1,4 @@
-"""Requests and answers of the sandbox, and the problem that each error becomes; every answer says NOT A REPORT."""
+"""Requests and answers of the sandbox: every answer says NOT A REPORT, every refusal is shaped as the gateway's."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -6,20 +6,13 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from partner_sdk.errors import (
-    EnvelopeError,
-    FieldFault,
-    FormatError,
-    ReportAbuseError,
-    SignatureProfileError,
-    StatementError,
-)
+from partner_sdk.errors import FieldFault, ReportAbuseError
 from partner_sdk.sandbox.agency import SANDBOX
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.environment import ENVIRONMENT_HEADER, spell_environment
-from partner_sdk.wire.misfit import list_misfit_faults
 from partner_sdk.wire.problems import MEDIA_TYPE, Problem, make_document
+from partner_sdk.wire.refused_errors import find_error_problem, list_error_faults
 from partner_sdk.wire.signature_profile import CONTENT_TYPE
 
 # RFC 6761 §6.4: a name under `invalid` never leads anywhere, so nothing of the sandbox can go astray.
@@ -70,37 +63,15 @@ class ProblemAnswer(Exception):  # noqa: N818 - it is an answer; nothing has gon
         self.headers = dict(headers or {})
 
 
-# As the gateway's own table: the nearest class and the reason that it carries decide.
-_TABLE: Final[tuple[tuple[type[ReportAbuseError], str, Problem], ...]] = (
-    (SignatureProfileError, "", problems.NOT_AUTHORISED),
-    (EnvelopeError, "too-large", problems.BODY_TOO_LARGE),
-    (EnvelopeError, "", problems.MALFORMED_ENVELOPE),
-    (FormatError, "too-large", problems.BODY_TOO_LARGE),
-    (FormatError, "not-canonical", problems.NOT_CANONICAL),
-    (FormatError, "", problems.MALFORMED_REQUEST),
-    (StatementError, "envelope-mismatch", problems.ENVELOPE_MISMATCH),
-    (StatementError, "", problems.STATEMENT_REFUSED),
-)
-
-
 def answer_json(value: object, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:
     """Answer with a value in canonical JSON."""
     return Answer(status=status, body=encode(value))
 
 
-def find_problem_of(error: ReportAbuseError) -> Problem:
-    """Return the row for an error; one that the table does not know is a fault of the sandbox (500)."""
-    for kind, reason, problem in _TABLE:
-        if isinstance(error, kind) and reason in ("", error.reason):
-            return problem
-    return problems.INTERNAL_ERROR
-
-
-def list_faults_of(error: ReportAbuseError) -> tuple[FieldFault, ...]:
-    """Return the place in the body that does not fit, where the error names one."""
-    if type(error) is not FormatError or error.reason != "malformed":
-        return ()
-    return tuple(list_misfit_faults(str(error)))
+def answer_error(error: ReportAbuseError) -> Answer:
+    """Refuse as the gateway does for this error; one that its table does not know is a fault of the sandbox (500)."""
+    problem = find_error_problem(error) or problems.INTERNAL_ERROR
+    return answer_problem(ProblemAnswer(problem, faults=list_error_faults(error)))
 
 
 def answer_problem(refused: ProblemAnswer) -> Answer:

@@ -14,8 +14,11 @@ from partner_sdk.sandbox.partners import SandboxPartner, SandboxPartners
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact, parse_time, to_base64url
 from partner_sdk.wire.enrolment import (
+    INVITATION_LIFETIME,
+    MAX_ENROLMENT_BODY_BYTES,
     MAX_ENROLMENT_BYTES,
     SECRET_BYTES,
+    SHA256_BYTES,
     EnrolmentKeys,
     EnrolmentPost,
     Invitation,
@@ -28,9 +31,6 @@ from partner_sdk.wire.keys import SealingKey, accepts_envelope, make_sealing_key
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
 from partner_sdk.wire.submission import check_partner_id
 
-MAX_BODY_BYTES: Final = 2 * MAX_ENROLMENT_BYTES
-INVITATION_LIFETIME: Final = timedelta(days=30)
-_SHA256_BYTES: Final = 32
 _MAILBOX_KEY_LIFETIME: Final = timedelta(days=365)
 
 
@@ -62,8 +62,8 @@ class SandboxEnrolments:
 
     def post_enrol(self, request: Request, *, now: datetime) -> Answer:
         """Answer 202 as the gateway does, and approve the partner if its box holds what it should."""
-        post = parse_exact(request.body or b"", kind=EnrolmentPost, max_bytes=MAX_BODY_BYTES)
-        parse_base64url(post.secret_sha256, length=_SHA256_BYTES)
+        post = parse_exact(request.body or b"", kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_BODY_BYTES)
+        parse_base64url(post.secret_sha256, length=SHA256_BYTES)
         envelope = parse_base64url(post.envelope, max_bytes=MAX_ENROLMENT_BYTES)
         key_id = to_base64url(Envelope.parse(envelope, max_bytes=MAX_ENROLMENT_BYTES).key_id)
         key = self._agency.find_sealing_key(key_id)

@@ -1,47 +1,56 @@
 """`/v1/evidence` of the sandbox: sealed parts in memory, which parts are there, and completion (WIRE.md §6.6)."""
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
 
-from partner_sdk.errors import FieldFault, FormatError
 from partner_sdk.sandbox.answers import Answer, ProblemAnswer, answer_json
 from partner_sdk.sandbox.partners import SandboxPartner, SignedCall
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import check_report_id, parse_exact
-from partner_sdk.wire.evidence import (
-    LEAST_SEALED_BYTES,
-    MAX_COMPLETE_BYTES,
-    MAX_PARTS,
-    PADDED_TO_BYTES,
-    PART_BYTES,
-    SEGMENT_BYTES,
-    TAG_BYTES,
-    CompletePost,
-    CompleteReply,
-    EvidenceState,
-    StoredPart,
-    evidence_digest,
-)
+from partner_sdk.wire.evidence import MAX_COMPLETE_BYTES, CompletePost, CompleteReply, EvidenceState, StoredPart
+from partner_sdk.wire.evidence_rules import check_part_size, list_evidence_faults, parse_part_number
 
-MOST_NAMED_PARTS: Final = 50
-_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,3}")
+
+@dataclass(frozen=True, slots=True)
+class SandboxPart:
+    """One part as it came: its number from 0, and its sealed bytes."""
+
+    part: int
+    raw: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """How many sealed bytes came."""
+        return len(self.raw)
+
+    @property
+    def sha256(self) -> bytes:
+        """Their SHA-256, 32 bytes."""
+        return hashlib.sha256(self.raw).digest()
+
+    def describe(self) -> StoredPart:
+        """Return what a partner is told of it."""
+        return StoredPart(part=self.part, sha256=self.sha256.hex())
 
 
 @dataclass(slots=True)
 class SandboxEvidence:
     """One piece of evidence as the sandbox holds it, still sealed: its parts by number, its digest once complete."""
 
-    parts: dict[int, bytes] = field(default_factory=dict)
+    parts: dict[int, SandboxPart] = field(default_factory=dict)
     digest: str | None = None
 
     @property
-    def sealed(self) -> bytes:
+    def ordered(self) -> list[SandboxPart]:
         """All parts in order."""
-        return b"".join(self.parts[number] for number in sorted(self.parts))
+        return [self.parts[number] for number in sorted(self.parts)]
+
+    @property
+    def sealed(self) -> bytes:
+        """The bytes of all parts in order."""
+        return b"".join(part.raw for part in self.ordered)
 
     @property
     def is_complete(self) -> bool:
@@ -67,24 +76,23 @@ class SandboxEvidenceStore:
     def put_part(self, call: SignedCall, *, evidence_id: str, part: str) -> Answer:
         """Answer 201 for a new part, 200 for these very bytes again, 409 for others."""
         check_report_id(evidence_id)
-        number = _parse_part_number(part)
-        if not _is_part_size(call.sent_bytes):
-            raise FormatError("A part is whole segments, at most the last of them padded.", reason="malformed")
-        body = call.read_body()
+        number = parse_part_number(part)
+        check_part_size(call.sent_bytes)
+        came = SandboxPart(number, call.read_body())
         place = (call.partner.partner, evidence_id)
         evidence = self._stored.get(place, SandboxEvidence())
         kept = evidence.parts.get(number)
-        if (kept is not None and kept != body) or (kept is None and evidence.is_complete):
+        if (kept is not None and kept != came) or (kept is None and evidence.is_complete):
             raise ProblemAnswer(problems.CONFLICTING_EVIDENCE)
-        evidence.parts[number] = body
+        evidence.parts[number] = came
         self._stored[place] = evidence
         status = HTTPStatus.CREATED if kept is None else HTTPStatus.OK
-        return answer_json(_describe(number, body), status=status)
+        return answer_json(came.describe(), status=status)
 
     def get_state(self, partner: SandboxPartner, *, evidence_id: str) -> Answer:
         """Answer with the parts that are there, in order."""
         evidence = self._get(partner, evidence_id)
-        parts = tuple(_describe(number, evidence.parts[number]) for number in sorted(evidence.parts))
+        parts = tuple(part.describe() for part in evidence.ordered)
         return answer_json(EvidenceState(digest=evidence.digest, parts=parts))
 
     def post_complete(self, call: SignedCall, *, evidence_id: str) -> Answer:
@@ -95,7 +103,7 @@ class SandboxEvidenceStore:
             if evidence.digest != post.digest:
                 raise ProblemAnswer(problems.CONFLICTING_EVIDENCE)
             return answer_json(CompleteReply(digest=post.digest))
-        faults = _list_faults(evidence, post)
+        faults = list_evidence_faults(evidence.ordered, post=post)
         if faults:
             raise ProblemAnswer(problems.INCOMPLETE_EVIDENCE, faults=faults)
         evidence.digest = post.digest
@@ -106,40 +114,3 @@ class SandboxEvidenceStore:
         if evidence is None:
             raise ProblemAnswer(problems.NOT_FOUND)
         return evidence
-
-
-def _parse_part_number(text: str) -> int:
-    if not _NUMBER.fullmatch(text) or int(text) >= MAX_PARTS:
-        raise FormatError("A part has a number in its one spelling.", reason="malformed")
-    return int(text)
-
-
-def _is_part_size(size_bytes: int) -> bool:
-    if not LEAST_SEALED_BYTES <= size_bytes <= PART_BYTES:
-        return False
-    rest = size_bytes % SEGMENT_BYTES
-    return rest == 0 or (rest > TAG_BYTES and (rest - TAG_BYTES) % PADDED_TO_BYTES == 0)
-
-
-def _describe(number: int, raw: bytes) -> StoredPart:
-    return StoredPart(part=number, sha256=hashlib.sha256(raw).hexdigest())
-
-
-def _list_faults(evidence: SandboxEvidence, post: CompletePost) -> list[FieldFault]:
-    missing = [number for number in range(post.parts) if number not in evidence.parts]
-    if missing:
-        return [FieldFault(f"#/parts/{number}", "Send this part.") for number in missing[:MOST_NAMED_PARTS]]
-    if len(evidence.parts) > post.parts:
-        return [FieldFault("#/parts", "More parts are here: begin anew with a new id.")]
-    ordered = [evidence.parts[number] for number in range(post.parts)]
-    faults = [
-        FieldFault(f"#/parts/{number}", "Only the last part may be shorter: begin anew with a new id.")
-        for number, raw in enumerate(ordered[:-1])
-        if len(raw) != PART_BYTES
-    ]
-    digests = [hashlib.sha256(raw).digest() for raw in ordered]
-    if sum(map(len, ordered)) != post.size_bytes:
-        faults.append(FieldFault("#/size_bytes", "This is not the size of what is here."))
-    elif evidence_digest(digests, size_bytes=post.size_bytes).hex() != post.digest:
-        faults.append(FieldFault("#/digest", "This is not the digest of what is here."))
-    return faults[:MOST_NAMED_PARTS]

@@ -3,9 +3,6 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
-
-import msgspec
 
 from partner_sdk.sandbox.agency import SANDBOX, SandboxAgency
 from partner_sdk.sandbox.answers import Answer, ProblemAnswer, answer_json
@@ -20,6 +17,9 @@ from partner_sdk.wire.canonical import (
 )
 from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
+    MAX_ACK_BODY_BYTES,
+    MAX_WAITING_MESSAGES,
+    EmptyBody,
     MailboxItem,
     MailboxList,
     MailboxMessage,
@@ -29,13 +29,6 @@ from partner_sdk.wire.mailbox_message import (
     sign_message,
 )
 from partner_sdk.wire.sealing import seal
-
-MAX_MESSAGES: Final = 50  # as the gateway: the rest comes after these are acknowledged
-MAX_BODY_BYTES: Final = 64
-
-
-class EmptyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`{}`: there is nothing to say, and a body that is signed."""
 
 
 @dataclass(slots=True)
@@ -83,11 +76,11 @@ class SandboxMailboxes:
         """Answer with the oldest messages that were not acknowledged."""
         mailbox = self._by_partner.get(partner.partner, _Mailbox())
         waiting = [item for message_id, item in mailbox.items.items() if message_id not in mailbox.acknowledged]
-        return answer_json(MailboxList(messages=tuple(waiting[:MAX_MESSAGES])))
+        return answer_json(MailboxList(messages=tuple(waiting[:MAX_WAITING_MESSAGES])))
 
     def post_ack(self, call: SignedCall, *, message_id: str) -> Answer:
         """Answer 200, also when it was acknowledged before; 404 for everything that is not this partner's."""
-        parse_exact(call.read_body(), kind=EmptyBody, max_bytes=MAX_BODY_BYTES)
+        parse_exact(call.read_body(), kind=EmptyBody, max_bytes=MAX_ACK_BODY_BYTES)
         mailbox = self._by_partner.get(call.partner.partner, _Mailbox())
         if message_id not in mailbox.items:
             raise ProblemAnswer(problems.NOT_FOUND)

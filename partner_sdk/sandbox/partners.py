@@ -73,10 +73,6 @@ class SandboxPartners:
         """Return a partner; raises `KeyError` for one that did not enrol."""
         return self._by_name[name]
 
-    def list_names(self) -> list[str]:
-        """Return the names of all partners, in the order in which they enrolled."""
-        return list(self._by_name)
-
     def get_caller(self, request: Request, *, now: datetime, content_type: str = CONTENT_TYPE) -> SignedCall:
         """Return the active partner that signed this request; raises `SignatureProfileError` for every cause alike."""
         if request.headers.get("content-type", "") not in ("", content_type):

@@ -21,26 +21,23 @@ from partner_sdk.sandbox.answers import (
     ProblemAnswer,
     Request,
     answer_blank,
+    answer_error,
     answer_json,
     answer_problem,
-    find_problem_of,
-    list_faults_of,
 )
-from partner_sdk.sandbox.enrolments import MAX_BODY_BYTES as MAX_ENROL_BYTES
 from partner_sdk.sandbox.enrolments import SandboxEnrolments
 from partner_sdk.sandbox.evidence_parts import SandboxEvidenceStore
 from partner_sdk.sandbox.intake import SandboxIntake
-from partner_sdk.sandbox.mailboxes import MAX_BODY_BYTES as MAX_ACK_BYTES
 from partner_sdk.sandbox.mailboxes import SandboxMailboxes
 from partner_sdk.sandbox.partners import SandboxPartners, SignedCall
 from partner_sdk.wire import problems
 from partner_sdk.wire.account import MAX_ACCOUNT_BODY_BYTES
+from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES
 from partner_sdk.wire.evidence import MAX_COMPLETE_BYTES, PART_BYTES
+from partner_sdk.wire.mailbox_message import MAX_ACK_BODY_BYTES
 from partner_sdk.wire.replies import ServiceCaller, ServiceStatus
-from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE
+from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE, is_unreserved_path
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
-
-_UNRESERVED_PATH: Final = re.compile(r"/[A-Za-z0-9._~/-]*")  # RFC 3986 §2.3
 
 View = Callable[["Visit"], Answer]
 
@@ -98,7 +95,7 @@ class SandboxGateway:
         except ProblemAnswer as refused:
             return answer_problem(refused)
         except ReportAbuseError as error:
-            return answer_problem(ProblemAnswer(find_problem_of(error), faults=list_faults_of(error)))
+            return answer_error(error)
 
     def _dispatch(self, request: Request, *, now: datetime) -> Answer:
         path = unquote(request.path)
@@ -107,17 +104,17 @@ class SandboxGateway:
             raise ProblemAnswer(problems.NOT_FOUND)
         for route, parts in matching:
             if route.method == request.method:
-                refused = _check_body(request, route)
+                refused = _find_refusal(request, route)
                 if refused is not None:
                     return refused
-                if not _UNRESERVED_PATH.fullmatch(request.path):
+                if not is_unreserved_path(request.path):
                     raise ProblemAnswer(problems.MALFORMED_REQUEST)
                 return route.view(Visit(self, request, parts, now, route.media_type))
         allowed = ", ".join(sorted({route.method for route, _ in matching}))
         raise ProblemAnswer(problems.METHOD_NOT_ALLOWED, headers={"Allow": allowed})
 
 
-def _check_body(request: Request, route: Route) -> Answer | None:
+def _find_refusal(request: Request, route: Route) -> Answer | None:
     headers = request.headers
     if request.method == "GET":
         if request.body or "transfer-encoding" in headers:
@@ -193,7 +190,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/v1/status", _get_status),
     Route("GET", "/v1/keys", _get_keys),
     Route("GET", "/v1/schema/report.json", _get_schema),
-    Route("POST", "/v1/enrol", _post_enrol, MAX_ENROL_BYTES),
+    Route("POST", "/v1/enrol", _post_enrol, MAX_ENROLMENT_BODY_BYTES),
     Route("POST", "/v1/account", _post_account, MAX_ACCOUNT_BODY_BYTES),
     Route("POST", "/v1/reports", _post_report, MAX_REPORT_BODY_BYTES),
     Route("GET", "/v1/reports/{report_id}", _get_report),
@@ -201,5 +198,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/v1/evidence/{evidence_id}", _get_evidence),
     Route("POST", "/v1/evidence/{evidence_id}/complete", _post_complete, MAX_COMPLETE_BYTES),
     Route("GET", "/v1/mailbox", _get_mailbox),
-    Route("POST", "/v1/mailbox/{message_id}/ack", _post_ack, MAX_ACK_BYTES),
+    Route("POST", "/v1/mailbox/{message_id}/ack", _post_ack, MAX_ACK_BODY_BYTES),
 )

@@ -63,10 +63,13 @@ class AccountPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class AccountChangeRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One sealed change as the gateway keeps it; `partner` is who signed the request that brought it."""
+    """One sealed change as the gateway keeps it; `partner` is who signed the request that brought it.
+
+    No envelope is longer than the body that brought it. The desk keeps none over `MAX_ACCOUNT_ENVELOPE_BYTES`.
+    """
 
     change_id: str
-    envelope: str
+    envelope: Annotated[str, Meta(max_length=MAX_ACCOUNT_BODY_BYTES)]
     partner: str
     received_at: str
 
@@ -74,7 +77,7 @@ class AccountChangeRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class AccountChangePage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`GET /feed/account-changes`."""
 
-    changes: tuple[AccountChangeRow, ...]
+    changes: Annotated[tuple[AccountChangeRow, ...], Meta(max_length=MAX_CHANGES)]
 
 
 class AccountChangeAck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,7 +143,7 @@ def check_account_change(
 ) -> AccountChange:
     """Return the change that a statement (`raw`, the opened box) carries, for the desk.
 
-    `submission_keys` is the one key of the partner that is in force. Raises `EnrolmentError`: `malformed`,
+    `submission_keys` holds the one key of the partner that is in force. Raises `EnrolmentError`: `malformed`,
     `wrong-partner`, `wrong-change`, `unknown-key`, `bad-signature`, `bad-key`.
     """
     try:
@@ -171,6 +174,14 @@ def peek_account_change(raw: bytes) -> AccountChange:
     """Read a stored statement that was checked before; raises `FormatError`."""
     payload = parse_base64url(parse_statement(raw, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES).payload)
     return parse_exact(payload, kind=AccountChange, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES)
+
+
+def get_signing_key_id(raw: bytes) -> str:
+    """Return the id of the key that signed a stored statement first: the old one of a change of keys.
+
+    Only of a statement that was checked before; raises `FormatError`.
+    """
+    return parse_statement(raw, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES).signatures[0].keyid
 
 
 def _new_signers(change: AccountChange) -> tuple[bytes, ...]:

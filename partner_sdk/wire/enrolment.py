@@ -5,6 +5,7 @@ The gateway can neither read nor replace the box: it knows only a hash of the in
 
 import hashlib
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Literal
 
 import msgspec
@@ -33,6 +34,9 @@ SHA256_BYTES = 32
 MAX_INVITATION_BYTES = 8192
 # Keys and, where the partner sends it along, a registration of at most 24 KiB, signed and sealed.
 MAX_ENROLMENT_BYTES = 64 * 1024
+# The box is in base64url inside the body, with a hash beside it.
+MAX_ENROLMENT_BODY_BYTES = 2 * MAX_ENROLMENT_BYTES
+INVITATION_LIFETIME = timedelta(days=14)
 _SECRET_LABEL = b"report-abuse invitation v1\0"
 
 
@@ -112,7 +116,11 @@ def parse_invitation(raw: bytes) -> Invitation:
         parse_time(invitation.expires_at)
         check_partner_id(invitation.partner)
     except FormatError as error:
-        raise EnrolmentError(f"This is not an invitation file: {error}", reason="bad-invitation") from None
+        raise EnrolmentError(
+            "This is not an invitation as the agency wrote it: another file, or one that was edited or cut. "
+            f"Take the file that the agency gave you, unchanged, or ask it for a new one. {error}",
+            reason="bad-invitation",
+        ) from None
     return invitation
 
 

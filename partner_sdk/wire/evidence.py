@@ -27,6 +27,8 @@ KEY_BYTES: Final = 32
 PARTS_IN_FLIGHT: Final = 4
 MAX_COMPLETE_BYTES: Final = 512
 MAX_STATE_BYTES: Final = 256 * 1024
+# Of the largest evidence, 1,282 digests each: 18 MB.
+MAX_EVIDENCE_ROWS: Final = 200
 
 _KEY_INFO: Final = b"report-abuse evidence key v1"
 _DIGEST_LABEL: Final = b"report-abuse evidence v1\0"
@@ -42,19 +44,48 @@ Sha256Hex = Annotated[
 PlainSize = Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
 
 
+def count_plain_segments(plain_bytes: int) -> int:
+    """Return how many segments a plain file of so many bytes has; an empty file has one."""
+    return max(1, -(-plain_bytes // SEGMENT_TEXT_BYTES))
+
+
+def count_sealed_segments(sealed_bytes: int) -> int:
+    """Return how many segments so many sealed bytes are."""
+    return -(-sealed_bytes // SEGMENT_BYTES)
+
+
+def count_padded_bytes(plain_bytes: int) -> int:
+    """Return how many bytes the text of a last segment has with its zeros behind it; it is never empty."""
+    steps = max(1, -(-plain_bytes // PADDED_TO_BYTES))
+    return min(steps * PADDED_TO_BYTES, SEGMENT_TEXT_BYTES)
+
+
 def count_sealed_bytes(plain_bytes: int) -> int:
     """Return how many bytes a file of so many has once it is sealed; raises `FormatError` (`too-large`) over 10 GiB."""
     if not 0 <= plain_bytes <= MAX_FILE_BYTES:
         raise FormatError("A file may have at most 10 GiB.", reason="too-large")
-    full, rest = divmod(plain_bytes, SEGMENT_TEXT_BYTES)
-    if full and not rest:
-        return full * SEGMENT_BYTES  # the last segment is a full one: none is added behind it
-    padded = max(1, -(-rest // PADDED_TO_BYTES)) * PADDED_TO_BYTES
-    return full * SEGMENT_BYTES + min(padded, SEGMENT_TEXT_BYTES) + TAG_BYTES
+    # A last segment that is full stays the last: none is added behind it.
+    before_last = count_plain_segments(plain_bytes) - 1
+    return before_last * SEGMENT_BYTES + count_padded_bytes(plain_bytes - before_last * SEGMENT_TEXT_BYTES) + TAG_BYTES
+
+
+def count_sealed_parts(sealed_bytes: int) -> int:
+    """Return how many parts so many sealed bytes are."""
+    return -(-sealed_bytes // PART_BYTES)
+
+
+def count_parts_of_plain(plain_bytes: int) -> int:
+    """Return how many parts a plain file of so many bytes has once it is sealed; raises as `count_sealed_bytes`."""
+    return count_sealed_parts(count_sealed_bytes(plain_bytes))
+
+
+def size_of_sealed_part(number: int, *, sealed_bytes: int) -> int:
+    """Return how many bytes one part of so many sealed bytes has: all are whole but the last."""
+    return min(PART_BYTES, sealed_bytes - number * PART_BYTES)
 
 
 MAX_SEALED_BYTES: Final = count_sealed_bytes(MAX_FILE_BYTES)
-MAX_PARTS: Final = -(-MAX_SEALED_BYTES // PART_BYTES)
+MAX_PARTS: Final = count_sealed_parts(MAX_SEALED_BYTES)
 LEAST_SEALED_BYTES: Final = PADDED_TO_BYTES + TAG_BYTES
 
 SealedSize = Annotated[int, Meta(ge=LEAST_SEALED_BYTES, le=MAX_SEALED_BYTES, description="How many sealed bytes.")]
@@ -117,7 +148,7 @@ class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class EvidencePage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`GET /feed/evidence`: what is complete, named by a report, and not acknowledged by the desk; the oldest first."""
 
-    evidence: tuple[EvidenceRow, ...]
+    evidence: Annotated[tuple[EvidenceRow, ...], Meta(max_length=MAX_EVIDENCE_ROWS)]
     more: bool
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES
 from partner_sdk.wire.intake import EPOCH_PATTERN, INSTANCE_PATTERN, MAX_SEQUENCE
 from partner_sdk.wire.statements import SignedStatement
 
@@ -98,9 +99,9 @@ class InvitationPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class EnrolmentRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One sealed enrolment as the gateway keeps it."""
+    """One sealed enrolment as the gateway keeps it; its envelope is no longer than the body that brought it."""
 
-    envelope: str
+    envelope: Annotated[str, Meta(max_length=MAX_ENROLMENT_BODY_BYTES)]
     id: str
     received_at: str
     secret_sha256: str
@@ -109,7 +110,7 @@ class EnrolmentRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class EnrolmentPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`GET /feed/enrolments`."""
 
-    enrolments: tuple[EnrolmentRow, ...]
+    enrolments: Annotated[tuple[EnrolmentRow, ...], Rows]
 
 
 class EnrolmentAckPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -153,14 +153,15 @@ def verify_bundle(
     now: datetime,
     highest_serial: int | None = None,
     highest_sha256: bytes | None = None,
+    newest_delegated_at: str | None = None,
     allow_expired: bool = False,
 ) -> KeySet:
     """Return the key set if an unbroken chain leads to it from the pinned root.
 
-    `highest_serial` and `highest_sha256` are those of the newest bundle seen so far. Raises `KeySetError`:
-    `malformed`, `wrong-environment`, `wrong-root`, `bad-signature`, `stale-serial`, `forked-serial`, `expired`,
-    `bad-key`. `allow_expired` is for checking receipts, which outlive a key set, and for the public door: a stale list
-    must not stop a child (WIRE.md §5.4).
+    `highest_serial`, `highest_sha256` and `newest_delegated_at` (`peek_delegated_at`) are those of the newest bundle
+    seen so far. Raises `KeySetError`: `malformed`, `wrong-environment`, `wrong-root`, `bad-signature`,
+    `stale-delegation`, `stale-serial`, `forked-serial`, `expired`, `bad-key`. `allow_expired` is for checking receipts,
+    which outlive a key set, and for the public door: a stale list must not stop a child (WIRE.md §5.4).
     """
     try:
         bundle = parse_exact(raw, kind=KeySetBundle, max_bytes=MAX_LIST_BYTES)
@@ -180,6 +181,11 @@ def verify_bundle(
         raise KeySetError(f"The key set can not be read: {error}", reason="malformed") from None
     if not pin.environment == delegation.environment == key_set.environment:
         raise KeySetError("The key set is for another environment.", reason="wrong-environment")
+    if newest_delegated_at is not None and delegation.not_before < newest_delegated_at:
+        raise KeySetError("The root has spoken since: this key-set key is out of use.", reason="stale-delegation")
+    if newest_delegated_at is not None and delegation.not_before > newest_delegated_at:
+        # Whoever held the key before may have counted as high as they liked: serials count under one word of the root.
+        highest_serial = None
     if highest_serial is not None and key_set.serial < highest_serial:
         raise KeySetError("A newer key set has been seen already.", reason="stale-serial")
     if key_set.serial == highest_serial and highest_sha256 not in (None, hashlib.sha256(raw).digest()):
@@ -187,6 +193,12 @@ def verify_bundle(
     if expired and not allow_expired:
         raise KeySetError("The key set has expired; the agency must publish a new one.", reason="expired")
     return key_set
+
+
+def peek_delegated_at(raw: bytes) -> str:
+    """Return from when the root's word in a bundle counts; believed only of one that was verified. `FormatError`."""
+    bundle = parse_exact(raw, kind=KeySetBundle, max_bytes=MAX_LIST_BYTES)
+    return parse_exact(parse_base64url(bundle.delegation.payload), kind=Delegation, max_bytes=MAX_PIN_BYTES).not_before
 
 
 def follow_root(raw: bytes, *, pin: Pin) -> Pin:

@@ -26,6 +26,9 @@ from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 FIRST_PREVIOUS = "0" * 64
+# What a partner takes into its memory at once: the rest comes after these are acknowledged.
+MAX_WAITING_MESSAGES = 50
+MAX_ACK_BODY_BYTES = 64
 
 MessageKind = Literal["digest", "outcome", "information-request", "terms-referral", "alert", "overview", "welcome"]
 
@@ -58,6 +61,10 @@ class MailboxList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The body of `GET /v1/mailbox`."""
 
     messages: Annotated[tuple[MailboxItem, ...], Meta(description="The oldest first.")]
+
+
+class EmptyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`{}`, the body of `POST /v1/mailbox/{id}/ack` and its answer: nothing to say, and a body that is signed."""
 
 
 def sign_message(message: MailboxMessage, *, mailbox_signing_key: Ed25519PrivateKey) -> bytes:

@@ -50,11 +50,11 @@ def get_reference_environment(reference: str) -> str:
 
 
 def _spell(environment: str, symbols: str) -> str:
-    spelled = f"{symbols[:4]}-{symbols[4:]}-{_check_symbol(symbols)}"
+    spelled = f"{symbols[:4]}-{symbols[4:]}-{_make_check_symbol(symbols)}"
     return f"{_SANDBOX_PREFIX}-{spelled}" if environment == "sandbox" else spelled
 
 
-def _check_symbol(symbols: str) -> str:
+def _make_check_symbol(symbols: str) -> str:
     # ISO/IEC 7064 hybrid system MOD 33,32: catches every single slip and almost every exchange of neighbours.
     base = len(_ALPHABET)
     carry = base

@@ -128,7 +128,7 @@ def parse_registration_file(raw: bytes) -> Registration:
 
 def list_registration_faults(registration: Registration) -> list[FieldFault]:
     """Return what no single field shows: somebody named twice, a replacement who is the administrator, too much."""
-    return list(_find_faults(registration))
+    return list(_list_faults(registration))
 
 
 def list_registration_gaps(registration: Registration) -> tuple[str, ...]:
@@ -143,7 +143,7 @@ def list_people(registration: Registration) -> tuple[Person, ...]:
     return (*(one for one in leading if one is not None), *registration.authorised_persons)
 
 
-def _find_faults(registration: Registration) -> Iterator[FieldFault]:
+def _list_faults(registration: Registration) -> Iterator[FieldFault]:
     administrator, replacement = registration.administrator, registration.replacement
     if administrator and replacement and _key(administrator.email) == _key(replacement.email):
         yield FieldFault("#/replacement", "Name somebody else than the administrator.")

@@ -26,6 +26,8 @@ COVERED_WITH_BODY = ("@method", "@target-uri", "content-type", "content-digest")
 CONTENT_TYPE = "application/json"
 PART_CONTENT_TYPE = "application/octet-stream"  # of a part of evidence, and of nothing else
 
+# RFC 3986 §2.3: what nobody on the way may spell in another way.
+_UNRESERVED_PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 _INPUT = re.compile(
     r'sig1=(\((?P<covered>"@method" "@target-uri"(?: "content-type" "content-digest")?)\)'
     r';created=(?P<created>[1-9][0-9]{0,14});keyid="(?P<keyid>[A-Za-z0-9_-]{11})"'
@@ -33,6 +35,11 @@ _INPUT = re.compile(
 )
 _SIGNATURE = re.compile(r"sig1=:(?P<value>[A-Za-z0-9+/]{86}==):")
 _DIGEST = re.compile(r"sha-256=:(?P<value>[A-Za-z0-9+/]{43}=):")
+
+
+def is_unreserved_path(path: str) -> bool:
+    """Return whether a path has one spelling: without a percent sign, or anything that could be written as one."""
+    return _UNRESERVED_PATH.fullmatch(path) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ def open_statement(
     if len(statement.signatures) != 1:
         raise StatementError("The statement must carry exactly one signature.", reason="wrong-signature-count")
     return check_statement(
-        statement, kind=kind, signers=(_find_key(statement.signatures[0].keyid, keys),), payload_type=payload_type
+        statement, kind=kind, signers=(_get_key(statement.signatures[0].keyid, keys),), payload_type=payload_type
     )
 
 
@@ -128,7 +128,7 @@ def check_statement(
     return parse_exact(body, kind=payload_type, max_bytes=len(body))
 
 
-def _find_key(key_id: str, keys: Mapping[str, bytes]) -> bytes:
+def _get_key(key_id: str, keys: Mapping[str, bytes]) -> bytes:
     public_key = keys.get(key_id)
     if public_key is None:
         raise StatementError("The statement is signed by a key that is not known here.", reason="unknown-key")

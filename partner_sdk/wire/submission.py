@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import FormatError, StatementError
-from partner_sdk.wire.canonical import check_report_id, parse_time
+from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, SealContext
 from partner_sdk.wire.field_types import (
     EvidenceId,
@@ -114,6 +114,12 @@ def open_submission(raw: bytes, *, keys: Mapping[str, bytes], envelope: bytes | 
     if envelope is not None and hashlib.sha256(envelope).hexdigest() != statement.envelope_sha256:
         raise StatementError("The statement names another envelope.", reason="envelope-mismatch")
     return statement
+
+
+def peek_submission(signed: SignedStatement) -> SubmissionStatement:
+    """Return what a submission statement says, without checking who signed it; raises `FormatError`."""
+    payload = parse_base64url(signed.payload)
+    return parse_exact(payload, kind=SubmissionStatement, max_bytes=len(payload))
 
 
 def report_context(fields: ClearFields) -> SealContext:

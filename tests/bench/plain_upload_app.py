@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from gateway.web.rules import NO_LIMIT, BodyRoom, CsrfRule, Login, rule
 from partner_sdk.wire.evidence import PART_BYTES
 
 FOLDER_VARIABLE = "REPORT_ABUSE_BENCH_UPLOADS"
@@ -22,7 +22,7 @@ def make_plain_upload_app() -> Flask:
     return app
 
 
-@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=PART_BYTES)
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.SIGNED, body_bytes=PART_BYTES, body_room=BodyRoom.PARTS)
 def put_part() -> Response:
     """Store the body as one file, durably, if it has the digest that was named."""
     hashed, stream, left = hashlib.sha256(), request.environ["wsgi.input"], request.content_length or 0

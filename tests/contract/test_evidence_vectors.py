@@ -10,10 +10,16 @@ from gateway.desk.evidence.holdings import Held
 from gateway.desk.evidence.open_evidence import check_file
 from gateway.desk.evidence.sealed_parts import SealedParts
 from partner_sdk.client.evidence_files import measure_file, opened
-from partner_sdk.client.evidence_sealing import PartSealer, count_parts
+from partner_sdk.client.evidence_sealing import PartSealer
 from partner_sdk.errors import OpeningError
 from partner_sdk.wire.canonical import parse_base64url, to_base64url
-from partner_sdk.wire.evidence import EvidenceReference, count_sealed_bytes, derive_file_key, evidence_digest
+from partner_sdk.wire.evidence import (
+    EvidenceReference,
+    count_parts_of_plain,
+    count_sealed_bytes,
+    derive_file_key,
+    evidence_digest,
+)
 from tests.contract.vector_files import FILES, cases_of
 from tests.contract.vector_makers.evidence import PART, describe, find_secret, make_plain, seal_by_hand
 
@@ -43,7 +49,7 @@ def test_sdk_seals_a_file_to_exactly_these_bytes(case: dict[str, Any], tmp_path:
     assert count_sealed_bytes(case["size_bytes"]) == case["sealed_size_bytes"]
     with opened(path) as descriptor:
         sealer = PartSealer(facts, secret=SECRET, descriptor=descriptor)
-        digests = [sealer.seal(number).sha256 for number in range(count_parts(case["size_bytes"]))]
+        digests = [sealer.seal(number).sha256 for number in range(count_parts_of_plain(case["size_bytes"]))]
     assert [digest.hex() for digest in digests] == case["part_sha256"]
     assert evidence_digest(digests, size_bytes=case["sealed_size_bytes"]).hex() == case["digest"]
 

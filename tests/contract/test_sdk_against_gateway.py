@@ -12,7 +12,6 @@ from gateway.desk.vault import Vault
 from gateway.store.invitations import put_invitation
 from partner_sdk.client.enrol import enrol
 from partner_sdk.client.partner import Partner as Client
-from partner_sdk.client.receipt_check import submission_of
 from partner_sdk.doctor import examine
 from partner_sdk.errors import NotAuthorisedError, RefusedError, TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole
@@ -23,7 +22,7 @@ from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.mailbox_message import message_sha256
 from partner_sdk.wire.register import RegisterEntry
 from partner_sdk.wire.statements import key_id_of
-from partner_sdk.wire.submission import report_context
+from partner_sdk.wire.submission import peek_submission, report_context
 from tests.builders import (
     DAY,
     EXAMPLE_REPORT,
@@ -81,7 +80,7 @@ def test_report_is_stored_and_opens_at_the_desk_word_for_word(client: Client, ho
     assert saved is not None
     assert encode(saved[1].statement) == submission
     opened = Vault([house.agency.key(KeyRole.SEALING)]).open_report(
-        Envelope.parse(envelope), context=report_context(submission_of(saved[1]))
+        Envelope.parse(envelope), context=report_context(peek_submission(saved[1].statement))
     )
     assert parse_sealed_report(opened).report == make_industry_report()
     assert receipt.statement.door == "industry"
@@ -208,8 +207,8 @@ def test_clock_that_is_days_off_is_not_corrected(house: House, wire: WsgiTranspo
         client.submit(RAW, priority="P1")
     assert client.transport.clock_offset_seconds == 0
     (finding,) = [one for one in examine(client, now=NOW, environ={}) if one.name == "clock"]
-    assert finding.outcome == "fail"
-    assert "259200 seconds ahead of the gateway, more than a day, which is not corrected" in finding.text
+    assert finding.verdict == "fault"
+    assert "259200 seconds ahead of the gateway, more than a day, which is not corrected" in finding.detail
 
 
 def test_doctor_names_a_wrong_clock_and_says_that_it_is_corrected(
@@ -219,16 +218,16 @@ def test_doctor_names_a_wrong_clock_and_says_that_it_is_corrected(
     clock = StillClock(NOW + timedelta(minutes=20))
     client = open_client(tmp_path / "partner", wire, clock)
     (found,) = [one for one in examine(client, now=clock(), environ={}) if one.name == "clock"]
-    assert found.outcome == "look"
-    assert "1200 seconds ahead" in found.text
-    assert "corrected" in found.text
+    assert found.verdict == "warning"
+    assert "1200 seconds ahead" in found.detail
+    assert "corrected" in found.detail
 
 
 def test_doctor_finds_nothing_when_all_is_well(client: Client) -> None:
     client.submit(RAW, priority="P2")
     findings = list(examine(client, now=NOW, environ={}))
     assert len(findings) >= 9
-    assert {one.outcome for one in findings} == {"ok"}
+    assert {one.verdict for one in findings} == {"ok"}
 
 
 def test_suspended_partner_is_not_authorised_and_its_report_waits(client: Client, house: House) -> None:

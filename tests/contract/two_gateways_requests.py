@@ -8,7 +8,7 @@ import msgspec
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.account import AccountChange, NewKeys, seal_account_change, sign_key_change
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
-from partner_sdk.wire.enrolment import MAX_ENROLMENT_BYTES, EnrolmentPost, seal_enrolment
+from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES, EnrolmentPost, seal_enrolment
 from partner_sdk.wire.keys import SealingKey
 from partner_sdk.wire.statements import StatementKind, key_id_of, parse_statement, public_bytes, sign_statement
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost
@@ -170,7 +170,7 @@ def enrol_badly(side: Side) -> list[Asked]:
         msgspec.structs.replace(post, secret_sha256="A" * 43),
         msgspec.structs.replace(post, secret_sha256="AQAA"),
         enrol_new(side, agency_key=FOREIGN_KEY),
-        b"x" * (2 * MAX_ENROLMENT_BYTES + 1),
+        b"x" * (MAX_ENROLMENT_BODY_BYTES + 1),
         b" " + encode(post),
     ]
     return [side.ask("POST", "/v1/enrol", body, key=None) for body in bodies]

@@ -16,7 +16,7 @@ from gateway.desk.store.schema import PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
 from partner_sdk.report import IndustryReport, parse_report
-from partner_sdk.report.outline import find_value_type
+from partner_sdk.report.outline import get_value_type
 from partner_sdk.report.values import (
     AMOUNT,
     CALLING_CODE,
@@ -60,7 +60,7 @@ def make_fullest_report() -> tuple[IndustryReport, list[str]]:
     numbers, words = itertools.count(1), []
 
     def fill(kind: inspect.Type) -> Any:
-        bare = find_value_type(kind)
+        bare = get_value_type(kind)
         if isinstance(bare, inspect.StructType):
             return bare.cls(**{field.name: fill(field.type) for field in bare.fields})
         if isinstance(bare, inspect.VarTupleType):

@@ -15,10 +15,9 @@ from gateway.desk.partnership.change_decisions import FORMER_KEY_GRACE, accept_c
 from gateway.desk.partnership.partners import PartnerError, list_partners
 from gateway.desk.store.schema import FORMER_PARTNER_KEYS
 from partner_sdk.client.account import send_registration
-from partner_sdk.client.own_account import make_registration_change
 from partner_sdk.client.pending_keys import find_pending
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.account import AccountChange, NewKeys, seal_account_change, sign_key_change
+from partner_sdk.wire.account import AccountChange, NewKeys, seal_account_change, sign_key_change, sign_registration
 from partner_sdk.wire.canonical import encode, format_time, make_report_id
 from partner_sdk.wire.registration import TEMPLATE
 from partner_sdk.wire.statements import StatementKind, sign_statement
@@ -209,14 +208,51 @@ def test_accepted_change_is_checked_against_the_key_in_force_at_that_moment(
     assert caught.value.reason == "change-outdated"
 
 
-def test_registration_that_was_signed_before_a_rotation_is_accepted_after_it(loop: Loop, service: Service) -> None:
+def test_registration_that_a_rotated_out_key_signed_is_sent_again_with_the_key_in_force(
+    loop: Loop, service: Service
+) -> None:
     sent = send_registration(service.open(), TEMPLATE, now=NOW)
     rotation = service.rotate()
-    assert len(service.take_changes().waiting) == 2
+    taken = {change.kind: change for change in service.take_changes().waiting}
+    assert {change.signed_by for change in taken.values()} == {rotation.key_ids["submission"]}
     service.accept(rotation.change_id)
-    service.accept(sent.change_id)
-    change = make_registration_change(service.open().state, TEMPLATE, now=NOW)
-    assert change.partner == "example-chat"
+    with pytest.raises(PartnerError) as caught:
+        service.accept(sent.change_id)
+    assert caught.value.reason == "change-outdated"
+    service.open().status()  # which goes over to the new keys
+    again = send_registration(service.open(), TEMPLATE, now=NOW)
+    (change,) = service.take_changes().waiting
+    assert (change.change_id, change.signed_by) == (again.change_id, rotation.new_key_ids["submission"])
+    service.accept(again.change_id)
+
+
+def test_registration_that_a_rotated_out_key_signs_later_is_refused(loop: Loop, service: Service) -> None:
+    old_key = service.open().state.load_submission_key()
+    rotation = service.rotate()
+    service.take_changes()
+    service.accept(rotation.change_id)
+    service.open().status()
+    late = make_change(service, Partner("thief"), keys=None, registration=TEMPLATE)
+    post(service, sign_registration(late, submission_key=old_key), late)
+    assert service.take_changes().refused == {("example-chat", "unknown-key"): 1}
+
+
+def test_change_whose_id_was_used_up_by_somebody_elses_bytes_takes_their_place(loop: Loop, service: Service) -> None:
+    rotation = service.rotate()
+    assert rotation.change_id is not None
+    with loop.gateway.store.read() as connection:
+        true_envelope = connection.exec_driver_sql("SELECT envelope FROM account_changes").scalar_one()
+    loop.gateway_sql("UPDATE account_changes SET envelope = ?", b"\x01" + bytes(40))
+    assert service.take_changes().waiting == ()
+    loop.gateway_sql("UPDATE account_changes SET envelope = ?, acknowledged_at = NULL", true_envelope)
+    assert [change.change_id for change in service.take_changes().waiting] == [rotation.change_id]
+    # What waits, or was decided, is replaced by nothing.
+    loop.gateway_sql("UPDATE account_changes SET envelope = ?, acknowledged_at = NULL", true_envelope)
+    assert service.take_changes() == type(service.take_changes())((), {})
+    refuse_change(loop.desk, change_id=rotation.change_id, reason="not-confirmed", actor=ACTOR)
+    loop.gateway_sql("UPDATE account_changes SET envelope = ?, acknowledged_at = NULL", true_envelope)
+    assert service.take_changes().waiting == ()
+    assert loop.count("account_changes") == 1
 
 
 def test_commands_show_what_waits_and_accept_it(
@@ -229,8 +265,12 @@ def test_commands_show_what_waits_and_accept_it(
     assert main(["partner", "changes", *state]) == 0
     told = capsys.readouterr().out
     assert f"from submission key {rotation.key_ids['submission']} to {rotation.new_key_ids['submission']}" in told
+    send_registration(service.open(), TEMPLATE, now=NOW)
+    service.take_changes()
+    assert main(["partner", "changes", *state]) == 0
+    assert f"signed with submission key {rotation.key_ids['submission']}" in capsys.readouterr().out
     assert main(["partner", "list", *state]) == 0
-    assert "1 change(s) wait" in capsys.readouterr().out
+    assert "2 change(s) wait" in capsys.readouterr().out
     assert main(["partner", "refuse-change", *state, str(rotation.change_id), "--why", "not-confirmed", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["change"]["reason"] == "not-confirmed"
     # Nobody listens at the feed's address in this test: the deed stands, and the gateway hears of it later.

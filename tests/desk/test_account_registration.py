@@ -1,5 +1,6 @@
 """Registrations and types of partners at the desk: read by a person, in force once accepted, no bar to a report."""
 
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import requests
 
 from gateway.desk import audit
+from gateway.desk.casework.cases import get_case
 from gateway.desk.cli import main
 from gateway.desk.partnership.account_changes import list_changes
 from gateway.desk.partnership.approval import approve_partner
@@ -22,7 +24,7 @@ from gateway.desk.partnership.partners import (
     find_partner_kind,
     list_partners,
 )
-from gateway.desk.partnership.registrations import find_registration, is_authorised
+from gateway.desk.partnership.registrations import find_authorisation, find_registration
 from partner_sdk.cli import main as partner_main
 from partner_sdk.client.account import send_registration
 from partner_sdk.client.enrol import enrol
@@ -34,6 +36,7 @@ from partner_sdk.wire.registration import TEMPLATE, Registration
 from tests.builders import NOW, PUBLIC_ORIGIN
 from tests.desk.account_builders import REPORT, Service
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
+from tests.desk.industry_builders import open_page
 from tests.sdk.sdk_builders import session_for
 
 BARE = msgspec.structs.replace(TEMPLATE, administrator=None, replacement=None)
@@ -153,20 +156,37 @@ def test_submitter_is_looked_up_by_address_or_else_by_name(
     service.enrol(registration=TEMPLATE)
     with loop.desk.store.read() as connection:
         (change,) = list_changes(connection)
-        assert is_authorised(connection, "example-chat", email=email, name=name) is None
+        assert find_authorisation(connection, "example-chat", email=email, name=name) is None
     accept_change(loop.desk, change_id=change.change_id, actor=ACTOR)
     with loop.desk.store.read() as connection:
-        assert is_authorised(connection, "example-chat", email=email, name=name) is expected
-        assert is_authorised(connection, "other-chat", email=email, name=name) is None
+        assert find_authorisation(connection, "example-chat", email=email, name=name) is expected
+        assert find_authorisation(connection, "other-chat", email=email, name=name) is None
 
 
-def test_report_of_somebody_who_is_not_registered_is_filed_all_the_same(loop: Loop, service: Service) -> None:
+@pytest.mark.parametrize(
+    ("email", "is_registered", "notes"),
+    [("safety@example.com", True, 1), ("safety@example.com", False, 0), ("moderator@chat.example", True, 0)],
+)
+def test_report_of_somebody_who_is_not_registered_is_filed_with_a_note_on_page_in_words_and_for_machines(
+    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str], email: str, *, is_registered: bool, notes: int
+) -> None:
     service.enrol(registration=TEMPLATE)
     with loop.desk.store.read() as connection:
         (change,) = list_changes(connection)
-    accept_change(loop.desk, change_id=change.change_id, actor=ACTOR)
-    service.open().submit(REPORT, priority="P2")
+    if is_registered:
+        accept_change(loop.desk, change_id=change.change_id, actor=ACTOR)
+    sent = service.open().submit(REPORT.replace(b"safety@example.com", email.encode()), priority="P2")
     assert loop.collect().filed == 1
+    with loop.desk.store.read() as connection:
+        case = get_case(connection, sent.reference)
+    note = "whoever submitted this is not one of the partner's authorised persons."
+    assert html.unescape(open_page(loop, case)).count(note) == notes
+    flags = [*("--state", str(loop.desk.paths.state)), *("--as", ACTOR)]
+    assert main(["case", "show", sent.reference, *flags]) == 0
+    assert capsys.readouterr().out.count(f"WARNING: {sent.reference}: {note}") == notes
+    assert main(["case", "show", sent.reference, *flags, "--json"]) == 0
+    doubts = json.loads(capsys.readouterr().out)["doubts"]
+    assert [doubt.startswith(f"{sent.reference}: {note}") for doubt in doubts] == [True] * notes
 
 
 def test_desk_shows_a_registration_and_says_what_is_missing(

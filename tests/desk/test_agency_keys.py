@@ -4,6 +4,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.desk.keyring.delegation import DelegationError, load_key_set_key, renew_delegation
@@ -17,14 +18,16 @@ from gateway.desk.keyring.signing_keys import (
     begin_rotation,
     finish_rotations,
     list_pending,
+    revoke_signing_key,
 )
 from gateway.desk.keyring.verify_keys import CLOCK_ALLOWANCE
 from gateway.desk.partnership.invitations import invite_partner
 from partner_sdk.client.partner_state import PartnerState
 from partner_sdk.durable_files import write_durably
+from partner_sdk.errors import KeySetError
 from partner_sdk.key_files import KeyRole, new_key, write_key_file
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.keys import KeySet, find_active_sealing_key, parse_pin, verify_bundle
+from partner_sdk.wire.keys import KeySet, find_active_sealing_key, parse_pin, sign_bundle, verify_bundle, verify_keys
 from partner_sdk.wire.statements import parse_statement
 from tests.builders import DAY, NOW, PUBLIC_ORIGIN
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
@@ -174,6 +177,83 @@ def test_replaced_sealing_key_is_sealed_to_no_more_and_still_opens(loop: Loop) -
     assert {key.key_id: key.state for key in after.sealing_keys}[old.key_id] == "retired"
     loop.send_industry()
     assert loop.collect().filed == 2
+
+
+def test_next_quarters_key_that_lay_beside_a_leaked_one_never_seals(loop: Loop) -> None:
+    leaked = {row.key_id for row in list_keys(loop.desk) if row.role == "sealing"}
+    replace_sealing_key(loop.desk, actor=ACTOR)
+    for _ in range(3):
+        key = find_active_sealing_key(published_key_set(loop)[0], now=loop.clock())
+        assert key is not None
+        assert key.key_id not in leaked
+        forward(loop, 40 * DAY)
+
+
+def test_replaced_key_set_key_signs_nothing_that_anybody_takes(loop: Loop, tmp_path: Path) -> None:
+    client = enrol_client(loop, tmp_path / "client")
+    stolen = loop.desk.load_private_key(KeyRole.KEY_SET)
+    old_word = loop.desk.paths.delegation.read_bytes()
+    key_set, raw = published_key_set(loop)
+    client.accept_key_set(raw, now=loop.clock())
+
+    def forge(serial: int) -> bytes:
+        forged = msgspec.structs.replace(key_set, serial=serial)
+        return sign_bundle(key_set=forged, delegation=old_word, key_set_key=stolen)
+
+    # While the root stands behind that key, whoever has it is believed, however high it counts.
+    assert client.accept_key_set(forge(10**9), now=loop.clock()).serial == 10**9
+    assert loop.gateway.key_state.accept_key_set(forge(10**9)) == 10**9
+    forward(loop, 2 * DAY)
+    renew_delegation(loop.desk, root_folder=loop.desk.paths.root, with_new_key=True, actor=ACTOR)
+    _, raw = published_key_set(loop)
+    assert client.accept_key_set(raw, now=loop.clock()).serial < 10**9
+    with pytest.raises(KeySetError) as caught:
+        client.accept_key_set(forge(2 * 10**9), now=loop.clock())
+    assert caught.value.reason == "stale-delegation"
+    for _ in range(2):
+        with pytest.raises(KeySetError) as caught:
+            loop.gateway.key_state.accept_key_set(forge(2 * 10**9))
+        assert caught.value.reason == "stale-delegation"
+        loop.restart_gateway()
+
+
+def test_leaked_signing_key_is_believed_by_nobody_after_it_was_revoked(loop: Loop) -> None:
+    former = loop.desk.read_key(KeyRole.MAILBOX_SIGNING).key_id
+    with pytest.raises(RotationError) as caught:
+        revoke_signing_key(loop.desk, former, actor=ACTOR)
+    assert caught.value.reason == "key-in-use"
+    signed_at = loop.clock()
+    begin_rotation(loop.desk, KeyRole.MAILBOX_SIGNING, actor=ACTOR)
+    publish(loop.desk, actor=ACTOR)
+    forward(loop, 2 * KNOWN_BEFORE_USE)
+    publish(loop.desk, actor=ACTOR)
+    revoke_signing_key(loop.desk, former, actor=ACTOR)
+    key_set, _ = published_key_set(loop)
+    assert former in {key.key_id for key in key_set.mailbox_keys}
+    assert former not in verify_keys(key_set.mailbox_keys, signed_at=signed_at, now=loop.clock())
+    with pytest.raises(RotationError):
+        revoke_signing_key(loop.desk, "AAAAAAAAAAA", actor=ACTOR)
+
+
+def test_feed_key_that_only_a_lie_has_taken_is_taken_back(loop: Loop) -> None:
+    former = loop.desk.read_key(KeyRole.FEED).key_id
+    pending = begin_rotation(loop.desk, KeyRole.FEED, actor=ACTOR)
+    pin = loop.folder / "gateway" / "agency.pin"
+    honest = pin.read_bytes()
+    pin.write_bytes(loop.desk.paths.next_pin.read_bytes())
+    loop.restart_gateway()
+    assert finish_rotations(loop.desk, actor=ACTOR) == (KeyRole.FEED,)
+    pin.write_bytes(honest)
+    loop.restart_gateway()
+    finish_rotations(loop.desk, actor=ACTOR)
+    assert loop.desk.read_key(KeyRole.FEED).key_id == former
+    assert [key.key_id for key in list_pending(loop.desk)] == [pending.key_id]
+    assert loop.desk.paths.pin.read_bytes() == honest
+    loop.collect()
+    pin.write_bytes(loop.desk.paths.next_pin.read_bytes())
+    loop.restart_gateway()
+    assert finish_rotations(loop.desk, actor=ACTOR) == (KeyRole.FEED,)
+    assert loop.desk.read_key(KeyRole.FEED).key_id == pending.key_id
 
 
 def test_sealing_key_is_destroyed_only_after_its_time_and_its_file_goes(loop: Loop) -> None:

@@ -58,7 +58,7 @@ def test_case_can_be_named_by_reference_or_case_id(loop: Loop) -> None:
     reference = collected(loop)
     assert get(loop, get(loop, reference).case_id).reference == reference
     with pytest.raises(CaseError) as caught:
-        get(loop, "K7QF-2M9TX-4")
+        get(loop, "K7QF-2M9TX-D")
     assert caught.value.reason == "unknown-case"
 
 
@@ -199,7 +199,9 @@ def test_outcome_is_told_only_when_it_is_released(loop: Loop) -> None:
 
 def test_duplicate_of_somebody_elses_report_is_told_as_used(loop: Loop) -> None:
     other = collected(loop, under_18="no")
-    first, second = collected(loop, door="industry"), collected(loop, door="industry")
+    first = collected(loop, door="industry")
+    loop.clock.advance(seconds=1)
+    second = collected(loop, door="industry")
     duplicate = dataclasses.replace(CLOSING, outcome="duplicate", cluster_id=other)
     for reference in (other, first, second):
         open_case(loop.desk, reference, actor=ACTOR)
@@ -209,6 +211,19 @@ def test_duplicate_of_somebody_elses_report_is_told_as_used(loop: Loop) -> None:
     assert stage_at_gateway(loop, first) == ("opened", "used")
     assert stage_at_gateway(loop, second) == ("opened", "duplicate")
     assert get(loop, first).cluster_id == get(loop, other).cluster_id
+
+
+def test_first_of_a_partners_two_reports_is_never_told_as_a_duplicate_of_the_second(loop: Loop) -> None:
+    first = collected(loop, door="industry")
+    loop.clock.advance(seconds=1)
+    second = collected(loop, door="industry")
+    for reference in (first, second):
+        open_case(loop.desk, reference, actor=ACTOR)
+    close(loop, second)
+    duplicate = dataclasses.replace(CLOSING, outcome="duplicate", cluster_id=second)
+    assert close(loop, first, duplicate, release_outcome=True).outcome == "duplicate"
+    send_stages(loop.desk)
+    assert stage_at_gateway(loop, first) == ("opened", "used")
 
 
 def test_supplement_joins_the_cluster_of_the_senders_own_report_alone(loop: Loop) -> None:

@@ -218,7 +218,7 @@ def test_doctor_says_what_is_missing(desk: Terminal) -> None:
         (("publish",), "gateway add"),
         (("gateway", "add", "nowhere.card"), "not there"),
         (("partner", "approve", "example-chat"), "collect"),
-        (("case", "show", "K7QF-2M9TX-4"), "case list"),
+        (("case", "show", "K7QF-2M9TX-D"), "case list"),
         (("init", "--gateway-origin", PUBLIC_ORIGIN, "--feed", "https://feed.example"), "not empty"),
     ],
 )

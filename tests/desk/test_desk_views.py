@@ -13,8 +13,8 @@ from gateway.desk.casework.cases import get_case
 from gateway.desk.config import DeskConfigError
 from gateway.desk.feedback import posting
 from gateway.desk.feedback.records import get_record, make_digest_id
-from gateway.desk.views import words
-from gateway.desk.views.start_links import StartLinkError, make_start_link, use_start_link
+from gateway.desk.reading import words
+from gateway.desk.start_links import StartLinkError, make_start_link, use_start_link
 from gateway.desk.wiring import Desk
 from gateway.web.rules import SAFE_METHODS, Login, find_rule
 from tests.desk.digest_builders import PARTNER, QUARTER, add_cases

@@ -32,7 +32,7 @@ HOUR = DAY / 24
         {"previous": "0" * 63 + "A"},
         {"reference": "\x1b[2J\x1b]0;pwn\x07K7QF"},
         {"reference": "k7qf 2m9tx 4"},
-        {"reference": "TEST-K7QF-2M9TX-4"},
+        {"reference": "TEST-K7QF-2M9TX-D"},
         {"placement": "rival app\n"},
     ],
     ids=repr,

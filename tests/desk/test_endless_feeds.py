@@ -1,5 +1,6 @@
 """A feed that never ends, or leads in a circle: one run takes so much, raises one alarm and is over."""
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -8,6 +9,8 @@ import pytest
 from gateway.desk.collection import collect, reconcile
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.partnership import account_changes, enrolments
+from gateway.desk.store.account_tables import ACCOUNT_CHANGES
+from gateway.desk.store.schema import ENROLMENTS
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.account import AccountChangeAck, AccountChangePage, AccountChangeRow
 from partner_sdk.wire.canonical import encode, make_report_id, parse_exact
@@ -98,6 +101,63 @@ def test_endless_account_changes_are_left_after_a_bound_with_one_alarm(
     taken = account_changes.collect_account_changes(loop.desk, loop.make_feed(Endless), actor=ACTOR)
     assert taken.refused == {("no-such-partner", "unknown-partner"): 20}
     assert [kind for kind, _ in alarms(loop)] == [account_changes.CHANGES_ENDLESS]
+
+
+@pytest.mark.parametrize("size", [30_000_000, 70_000])
+def test_change_that_is_too_large_leaves_its_hash_and_size_and_one_alarm(loop: Loop, size: int) -> None:
+    class Large(Endless):
+        """A gateway with twenty changes larger than any partner can send."""
+
+        def get_account_changes(self) -> AccountChangePage:
+            if self.asked == 3:
+                return AccountChangePage(changes=())
+            change_id = make_report_id(NOW, self.count().to_bytes(10, "big"))
+            row = AccountChangeRow(change_id=change_id, envelope="A" * size, partner="example-chat", received_at="")
+            return AccountChangePage(changes=(row,))
+
+    taken = account_changes.collect_account_changes(loop.desk, loop.make_feed(Large), actor=ACTOR)
+    assert set(taken.refused) == {("example-chat", "too-large")}
+    with loop.desk.store.read() as connection:
+        kept = [bytes(row.envelope) for row in connection.execute(ACCOUNT_CHANGES.select())]
+    sha256 = hashlib.sha256(b"A" * size).hexdigest()
+    assert set(kept) == {b'{"sha256":"%s","size":%d}' % (sha256.encode(), size)}
+    assert account_changes.CHANGE_TOO_LARGE in [kind for kind, _ in alarms(loop)]
+    assert len(alarms(loop)) <= 2
+
+
+def test_enrolment_that_is_too_large_leaves_its_hash_and_size_and_one_alarm(loop: Loop) -> None:
+    class Large(Endless):
+        """A gateway with enrolments larger than any partner can send."""
+
+        def get_enrolments(self) -> EnrolmentPage:
+            row = EnrolmentRow(envelope="A" * 9_000_000, id=f"id-{self.count()}", received_at="", secret_sha256="none")
+            return EnrolmentPage(enrolments=(row,))
+
+    enrolments.collect_enrolments(loop.desk, loop.make_feed(Large), actor=ACTOR)
+    with loop.desk.store.read() as connection:
+        kept = [len(row.envelope) for row in connection.execute(ENROLMENTS.select().where(ENROLMENTS.c.id == "id-1"))]
+    assert kept
+    assert max(kept) < 200
+    assert sorted(kind for kind, _ in alarms(loop)) == [enrolments.ENROLMENT_TOO_LARGE, enrolments.ENROLMENTS_ENDLESS]
+
+
+def test_changes_and_enrolments_are_left_after_so_many_bytes(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_changes, "MOST_TAKEN_BYTES", 20)
+    monkeypatch.setattr(enrolments, "MOST_REFUSED_BYTES", 20)
+    feed = loop.make_feed(Endless)
+    taken = account_changes.collect_account_changes(loop.desk, feed, actor=ACTOR)
+    assert sum(taken.refused.values()) == 10
+    assert sum(enrolments.collect_enrolments(loop.desk, feed, actor=ACTOR).refused.values()) == 10
+    assert [kind for kind, _ in alarms(loop)] == [account_changes.CHANGES_ENDLESS, enrolments.ENROLMENTS_ENDLESS]
+
+
+def test_page_with_an_envelope_that_no_body_holds_is_no_page() -> None:
+    row = AccountChangeRow(change_id="", envelope="A" * 80_000, partner="", received_at="")
+    with pytest.raises(FormatError):
+        parse_exact(encode(AccountChangePage(changes=(row,))), kind=AccountChangePage, max_bytes=1_000_000)
+    other = EnrolmentRow(envelope="A" * 140_000, id="", received_at="", secret_sha256="")
+    with pytest.raises(FormatError):
+        parse_exact(encode(EnrolmentPage(enrolments=(other,))), kind=EnrolmentPage, max_bytes=1_000_000)
 
 
 @pytest.mark.parametrize("bound", ["MOST_PAGES", "MOST_LINKS"])

@@ -17,10 +17,11 @@ from gateway.desk.evidence.case_files import CaseFile, CaseFileError, CaseFiles,
 from gateway.desk.evidence.saving import save_file, stream_file
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.client.evidence_files import measure_file, opened
-from partner_sdk.client.evidence_sealing import PartSealer, count_parts
+from partner_sdk.client.evidence_sealing import PartSealer
 from partner_sdk.errors import LocalStateError, OpeningError
 from partner_sdk.report.files import FileHash
 from partner_sdk.wire.canonical import to_base64url
+from partner_sdk.wire.evidence import count_parts_of_plain
 from tests.builders import DAY
 from tests.builders.evidence import SealedEvidence, hand_over
 from tests.desk.desk_loop import ACTOR, Loop
@@ -218,10 +219,12 @@ def test_states_of_a_file_say_whether_its_bytes_are_here(loop: Loop) -> None:
         ("kept", "not_handed_over"),
     ]
     loop.clock.advance(seconds=(14 * DAY).total_seconds() + 1)
-    assert files_of(loop).files[0].state == "never_came"
+    late = files_of(loop).files[0]
+    assert (late.state, late.advice) == ("late", "14 days and not here: ask the partner.")
     hand_over(door, film.sealed)
     collect_all(loop)
-    assert (files_of(loop).files[0].state, files_of(loop).files[0].told) == ("here", tell_of(film))
+    here = files_of(loop).files[0]
+    assert (here.state, here.told, here.advice) == ("here", tell_of(film), "")
 
 
 def test_digest_that_a_supplement_brings_is_checked_against_the_sealed_bytes(loop: Loop, out: Path) -> None:
@@ -337,7 +340,7 @@ def test_commands_list_and_save(loop: Loop, out: Path, capsys: pytest.CaptureFix
     reference, state = newest_case(loop).reference, str(loop.desk.paths.state)
     assert main(["evidence", "list", reference, "--state", state]) == DONE
     said = capsys.readouterr().out
-    assert f"here, sealed    {film.evidence_id}" in said
+    assert f"Here, sealed    {film.evidence_id}" in said
     assert "Name: holiday.mp4" in said
     assert film.reference.secret not in said
     assert main(["evidence", "list", reference, "--state", state, "--json"]) == DONE
@@ -355,12 +358,12 @@ def test_commands_list_and_save(loop: Loop, out: Path, capsys: pytest.CaptureFix
 
 def test_name_of_a_file_can_not_move_the_readers_cursor(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     film = make_film(file_id="\x1b[2Jid")
-    post(open_door(loop), seal_with(loop, [film.reference], files=[tell_of(film, name="a\nhere, sealed    x\x1b[1A")]))
+    post(open_door(loop), seal_with(loop, [film.reference], files=[tell_of(film, name="a\nHere, sealed    x\x1b[1A")]))
     loop.collect()
     main(["evidence", "list", newest_case(loop).reference, "--state", str(loop.desk.paths.state)])
     said = capsys.readouterr().out
     assert "\x1b" not in said
-    assert "\nhere, sealed" not in said
+    assert "\nHere, sealed" not in said
 
 
 @pytest.mark.parametrize("size", [0, 65_537, PART + 3])
@@ -370,7 +373,7 @@ def test_file_that_the_sdk_sealed_opens_here_too(loop: Loop, out: Path, tmp_path
     facts = measure_file(tmp_path / "film.mp4")
     with opened(facts.path) as descriptor:
         sealer = PartSealer(facts, secret=secret, descriptor=descriptor)
-        parts = tuple(bytes(sealer.seal(number).content) for number in range(count_parts(size)))
+        parts = tuple(bytes(sealer.seal(number).content) for number in range(count_parts_of_plain(size)))
     assert parts == seal_bytes(plain, secret=secret)
     film = make_film(plain)
     sealed = SealedEvidence(film.evidence_id, parts)

@@ -2,12 +2,16 @@
 
 import html
 import os
+import re
 
 import msgspec
 import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from gateway.desk.cli import main
+from gateway.desk.commands import evidence as evidence_commands
+from gateway.desk.commands.frame import DONE
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.views import case_files, evidence
 from tests.desk.desk_loop import Loop
@@ -64,6 +68,21 @@ def test_opened_page_says_of_each_file_what_the_report_says_and_where_it_is(loop
     assert "With the sender" in page
     assert late.reference.secret not in page
     assert "/files/" not in page
+
+
+def test_page_and_command_say_of_a_file_that_is_late_to_ask_the_partner(
+    loop: Loop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(open_door(loop), seal_with(loop, [make_film().reference]))
+    collect_all(loop)
+    case, advice = newest_case(loop), "14 days and not here: ask the partner."
+    words = ["evidence", "list", case.reference, "--state", str(loop.desk.paths.state)]
+    assert advice not in read(browse(loop), case.case_id)
+    loop.clock.advance(days=15)
+    assert advice in read(browse(loop), case.case_id)
+    monkeypatch.setattr(evidence_commands, "open_desk", lambda state: loop.desk)  # with the clock of the loop
+    assert main(words) == DONE
+    assert re.search(f"^LATE .*\n(.*\n)*  {re.escape(advice)}$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_opened_page_has_a_button_for_a_file_that_is_here(loop: Loop) -> None:

@@ -73,20 +73,20 @@ def test_desk_from_before_gets_the_columns_and_keeps_its_cases(tmp_path: Path) -
         command.upgrade(config, "0001")
         connection.exec_driver_sql(
             "INSERT INTO cases (case_id, environment, partner, report_id, reference, door, priority, received_at, "
-            "collected_at, danger, reply_owed, synthetic) VALUES ('one', 'live', 'public', 'r', 'K7QF-2M9TX-4', "
+            "collected_at, danger, reply_owed, synthetic) VALUES ('one', 'live', 'public', 'r', 'K7QF-2M9TX-D', "
             "'public', 'P3', '2026-11-01T08:00:00Z', '2026-11-01T09:00:00Z', 0, 1, 0)"
         )
         connection.exec_driver_sql(
             "INSERT INTO reports (environment, partner, report_id, door, kind, priority, earlier_reference, "
             "schema_version, reference, instance, epoch, sequence, received_at, collected_at, intake_sha256, "
             "envelope_sha256, intake, envelope) VALUES ('live', 'public', 'r', 'public', 'supplement', 'P3', "
-            "'C5H6-6S35C-3', '1', 'K7QF-2M9TX-4', 'g', 'e', 1, '2026-11-01T08:00:00Z', '2026-11-01T09:00:00Z', "
+            "'C5H6-6S35C-3', '1', 'K7QF-2M9TX-D', 'g', 'e', 1, '2026-11-01T08:00:00Z', '2026-11-01T09:00:00Z', "
             "x'01', x'02', x'03', x'04')"
         )
     old.close()
     store = open_store(path)
     with store.read() as connection:
-        case = get_case(connection, "K7QF-2M9TX-4")
+        case = get_case(connection, "K7QF-2M9TX-D")
         assert (case.has_reply_key, case.flagged, case.meeting_soon, case.reply_by) == (False, False, False, None)
         assert (case.adds_to, case.reply_key_sha256) == ("C5H6-6S35C-3", None)
         for table in ("reply_messages", "outgoing_post", "pages"):

@@ -4,6 +4,7 @@ import hashlib
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk.audit import check_chain
 from gateway.desk.casework.additions import find_earlier
@@ -11,12 +12,24 @@ from gateway.desk.casework.opening import open_case
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.importing import import_report, try_imports_again
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
-from gateway.desk.partnership.key_ends import suspend_partner
+from gateway.desk.partnership.change_decisions import FORMER_KEY_GRACE
+from gateway.desk.partnership.key_ends import keep_former_key, suspend_partner
+from gateway.desk.partnership.partners import get_partner
 from gateway.desk.partnership.stages import send_stages
+from gateway.desk.store.schema import PARTNERS
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from tests.builders import Partner, make_clear_fields, make_industry_report, seal_report, sign_for_envelope
+from partner_sdk.wire.statements import key_id_of, public_bytes
+from partner_sdk.wire.submission import peek_submission, sign_submission
+from tests.builders import (
+    Partner,
+    SealedReport,
+    make_clear_fields,
+    make_industry_report,
+    seal_report,
+    sign_for_envelope,
+)
 from tests.builders.evidence import hand_over
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.evidence_builders import collect_all, make_film, open_door, post, seal_with, tell_of
@@ -138,6 +151,60 @@ def test_other_report_under_a_taken_id_is_set_aside_and_alarmed(loop: Loop, firs
     assert set_aside(loop) == [("duplicate-report-id", "P1", True)]
     assert [kind for kind, _ in alarms(loop)] == ["duplicate-report-id"]
     assert len(cases_of(loop)) == 1
+
+
+def sign_again(loop: Loop, sealed: SealedReport) -> SealedReport:
+    """Change the partner's key, and sign what lies in its spool anew, as the SDK does: the box stays the same."""
+    new = Ed25519PrivateKey.generate()
+    with loop.desk.store.write() as connection:
+        row = get_partner(connection, loop.partner.partner)
+        keep_former_key(connection, row, ended_at=format_time(loop.clock() + FORMER_KEY_GRACE))
+        raw = public_bytes(new)
+        connection.execute(PARTNERS.update().values(key_id=key_id_of(raw), submission_key=raw))
+    loop.publish()
+    statement = sign_submission(peek_submission(make_post(sealed).statement), submission_key=new)
+    return SealedReport(clear=sealed.clear, envelope=sealed.envelope, statement=statement)
+
+
+def test_file_whose_report_comes_through_the_gateway_signed_with_the_next_key_is_one_report(loop: Loop) -> None:
+    sealed = seal_for(loop, priority="P1")
+    imported = import_sealed(loop, sealed)
+    accepted = loop.send_industry(sign_again(loop, sealed))
+    collected = loop.collect()
+    assert (collected.known, collected.set_aside, collected.gaps) == (1, 0, [])
+    (case,) = cases_of(loop)
+    assert (case.reference, case.other_reference) == (imported.reference, accepted.reference)
+    assert alarms(loop) == []
+
+
+@pytest.mark.parametrize("first_way", ["file", "gateway"])
+def test_report_that_is_here_comes_as_a_file_signed_with_the_next_key_and_gets_its_receipt(
+    loop: Loop, first_way: str
+) -> None:
+    sealed = seal_for(loop)
+    if first_way == "file":
+        import_sealed(loop, sealed)
+    else:
+        loop.send_industry(sealed)
+        loop.collect()
+    again = sign_again(loop, sealed)
+    loop.clock.advance(minutes=5)
+    imported = import_sealed(loop, again)
+    assert imported.state == "known"
+    assert check(loop, imported, again).reference == cases_of(loop)[0].reference
+    loop.clock.advance(minutes=5)
+    assert import_sealed(loop, again).receipt == imported.receipt
+    assert len(cases_of(loop)) == 1
+    assert (alarms(loop), set_aside(loop)) == ([], [])
+
+
+def test_same_box_under_a_strangers_key_is_no_word_of_the_partner(loop: Loop) -> None:
+    sealed = seal_for(loop)
+    import_sealed(loop, sealed)
+    stranger = Partner("stranger").submission_key
+    statement = sign_submission(peek_submission(make_post(sealed).statement), submission_key=stranger)
+    forged = SealedReport(clear=sealed.clear, envelope=sealed.envelope, statement=statement)
+    assert import_sealed(loop, forged).reason == "submission-not-genuine"
 
 
 def test_file_of_a_stranger_is_set_aside_with_its_reason_and_pages_when_it_says_urgent(loop: Loop) -> None:

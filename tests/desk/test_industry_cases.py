@@ -12,7 +12,7 @@ from gateway.desk.casework.cases import CaseError, CaseState
 from gateway.desk.casework.closing import Assessment, Closing, close_case
 from gateway.desk.casework.joined_reports import MOST_OPENED, list_case_doubts, list_joined, open_whole_case
 from gateway.desk.casework.opening import open_case
-from gateway.desk.casework.queue import find_later, list_queue
+from gateway.desk.casework.queue import list_later, list_queue
 from gateway.desk.store import engine, open_store
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import SealedIndustryReport, list_given
@@ -71,7 +71,7 @@ def test_chain_of_later_reports_is_one_case_in_the_order_they_came(loop: Loop) -
         references.append(file(loop, kind=kind, earlier_reference=references[-1]).reference)
     assert joined(loop, references[-1]) == references
     with loop.desk.store.read() as connection:
-        later = find_later(connection, [find(loop, first.reference)])[first.case_id]
+        later = list_later(connection, [find(loop, first.reference)])[first.case_id]
     assert (later.count, later.unread, later.is_taken_back) == (4, LATER_KINDS, True)
 
 
@@ -231,11 +231,11 @@ def test_desk_from_before_joins_what_partners_had_added(tmp_path: Path) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
     rows = (
-        ("a", "example-chat", "K7QF-2M9TX-4", None),
-        ("b", "example-chat", "C5H6-6S35C-3", "K7QF-2M9TX-4"),
+        ("a", "example-chat", "K7QF-2M9TX-D", None),
+        ("b", "example-chat", "C5H6-6S35C-3", "K7QF-2M9TX-D"),
         ("c", "example-chat", "MYK2-PAF4S-J", "C5H6-6S35C-3"),
-        ("d", "example-game", "5E00-CRE2T-V", "K7QF-2M9TX-4"),
-        ("e", "public", "BS88-5M71H-9", "K7QF-2M9TX-4"),
+        ("d", "example-game", "5E00-CRE2T-V", "K7QF-2M9TX-D"),
+        ("e", "public", "BS88-5M71H-9", "K7QF-2M9TX-D"),
     )
     with old.write() as connection:
         config.attributes["connection"] = connection

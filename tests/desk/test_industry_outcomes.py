@@ -140,6 +140,7 @@ def test_day_that_is_past_or_beyond_reason_is_refused(loop: Loop, day: date) -> 
 def test_duplicate_is_told_only_of_what_this_partner_itself_had_reported(loop: Loop) -> None:
     public = loop.send_public(under_18="no").reference
     first = read(loop)
+    loop.clock.advance(seconds=1)
     read(loop, kind="supplement", earlier_reference=first.reference)
     second = read(loop)
     assert refuse(loop, first.reference, "duplicate") == "not-own-duplicate"
@@ -147,7 +148,17 @@ def test_duplicate_is_told_only_of_what_this_partner_itself_had_reported(loop: L
     assert refuse(loop, first.reference, "duplicate") == "not-own-duplicate"
     same = dataclasses.replace(CLOSING, outcome="duplicate", cluster_id=first.reference)
     close_case(loop.desk, second.reference, same, actor=ACTOR)
+    assert refuse(loop, first.reference, "duplicate") == "not-own-duplicate"
     tell(loop, second.reference, "duplicate")
+
+
+def test_two_reports_of_one_second_are_no_duplicates_of_one_another(loop: Loop) -> None:
+    first, second = read(loop), read(loop)
+    same = dataclasses.replace(CLOSING, cluster_id=first.reference)
+    close_case(loop.desk, second.reference, same, actor=ACTOR)
+    assert first.received_at == second.received_at
+    for case in (first, second):
+        assert refuse(loop, case.reference, "duplicate") == "not-own-duplicate"
 
 
 def test_closing_that_tells_the_outcome_writes_to_the_mailbox_too_and_keeps_to_what_waits(loop: Loop) -> None:

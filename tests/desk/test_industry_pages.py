@@ -8,12 +8,13 @@ from typing import get_args
 import msgspec
 import pytest
 
-from gateway.desk.casework.asking import Question, ask_partner
+from gateway.desk.casework.asking import DAYS_TO_ANSWER, Question, ask_partner
 from gateway.desk.casework.closing import close_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.partner_outcomes import tell_outcome
+from gateway.desk.reading import words
+from gateway.desk.reading.words import REPORT_KINDS, SOURCES, title_of
 from gateway.desk.store.schema import AUDIT
-from gateway.desk.views.words import REPORT_KINDS, SOURCES, title_of
 from partner_sdk.report import encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import ReportKind, report_context
@@ -228,6 +229,7 @@ def ask_on_page(browser: Browser, case_id: str, **fields: str) -> tuple[int, str
 def test_question_is_asked_on_the_page_and_shown_with_its_clock_when_opened(loop: Loop) -> None:
     case = read(loop)
     browser = Browser(loop.desk).sign_in("S. Contact")
+    assert f"Blank is {DAYS_TO_ANSWER} days from now." in browser.get(f"/cases/{case.case_id}").text
     assert ask_on_page(browser, case.case_id)[0] == 303
     page = browser.get(f"/cases/{case.case_id}").text
     assert ("7 days left" in page, "Which account?" in page) == (True, False)
@@ -290,7 +292,8 @@ def test_outcome_is_told_held_and_taken_back_on_the_page(loop: Loop) -> None:
     assert browser.post(f"{path}/outcome", told_outcome="used", hold_until="2026-12-24").status_code == 303
     page = browser.get(path).text
     assert ("held back until" in page, "2026-12-24" in page, "Take it back" in page) == (True, True, True)
-    assert browser.post(f"{path}/outcome", told_outcome="actioned").status_code == 409
+    second = browser.post(f"{path}/outcome", told_outcome="actioned")
+    assert (second.status_code, words.CASE_FAULTS["outcome-waits"] in second.text) == (409, True)
     assert browser.post(f"{path}/outcome/take-back").status_code == 303
     assert "taken back" in browser.get(path).text
     assert browser.post(f"{path}/outcome/take-back").status_code == 409

@@ -6,11 +6,11 @@ from typing import get_args
 import msgspec
 import pytest
 
-from gateway.desk.views.report_blocks import Block, Fact
-from gateway.desk.views.report_changes import MOST_CHANGES, list_changes
-from gateway.desk.views.report_sections import ReportSection, count_completeness, make_report_sections
-from gateway.desk.views.report_values import NOT_HELD, Value
-from gateway.desk.views.report_words import get_reading_words
+from gateway.desk.reading.report_blocks import Block, Fact
+from gateway.desk.reading.report_changes import MOST_CHANGES, list_changes
+from gateway.desk.reading.report_sections import ReportSection, count_completeness, make_report_sections
+from gateway.desk.reading.report_values import NOT_HELD, Value
+from gateway.desk.reading.report_words import get_reading_words
 from partner_sdk.report import Completeness, IndustryReport, NotHeld, list_given, make_sealed_report
 from partner_sdk.report.outline import list_fields
 from partner_sdk.report.values import NotHeldReason

@@ -228,12 +228,12 @@ def test_evidence_that_comes_again_with_another_digest_is_an_alarm_and_replaces_
     assert [path.read_bytes() for path in part_files(loop, film)] == list(film.sealed.parts)
 
 
-def test_evidence_that_he_drops_is_shown_as_never_come(loop: Loop) -> None:
+def test_evidence_that_he_drops_is_shown_as_late(loop: Loop) -> None:
     film = send_film(loop)
     loop.gateway_sql("DELETE FROM evidence_parts")
     loop.gateway_sql("DELETE FROM evidence")
     assert collect_all(loop).collected == 0
     assert newest_file(loop).state == "on_the_way"
     loop.clock.advance(days=15)
-    assert newest_file(loop).state == "never_came"
+    assert newest_file(loop).state == "late"
     assert film.evidence_id not in held(loop)

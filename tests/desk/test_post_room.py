@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.post_room import sending
-from gateway.desk.post_room.sending import Posted, check_post_room, send_due
+from gateway.desk.post_room.sending import Posted, list_post_room_faults, send_due
 from gateway.desk.store.schema import METADATA, OUTGOING_POST
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_time
@@ -344,11 +344,11 @@ def test_address_key_is_made_when_it_is_first_needed_and_kept(loop: Loop, mailbo
 
 
 def test_check_greets_the_server_and_sends_nothing(loop: Loop, mailbox: Mailbox) -> None:
-    assert check_post_room(set_mail_server(loop, mailbox.port)) == ()
+    assert list_post_room_faults(set_mail_server(loop, mailbox.port)) == ()
     assert mailbox.taken == []
     with run_mail_server() as other:
         gone = other.port
-    assert check_post_room(set_mail_server(loop, gone)) == ("mail: no-connection",)
-    assert check_post_room(set_mail_server(loop, mailbox.port, smtp_login_file="/no/such/file")) == (
+    assert list_post_room_faults(set_mail_server(loop, gone)) == ("mail: no-connection",)
+    assert list_post_room_faults(set_mail_server(loop, mailbox.port, smtp_login_file="/no/such/file")) == (
         "mail: no-secret-file",
     )

@@ -13,8 +13,8 @@ from gateway.desk.casework.cases import CaseError, get_case
 from gateway.desk.casework.closing import Assessment, Closing, close_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.cli import main
+from gateway.desk.reading import words
 from gateway.desk.store.schema import AUDIT
-from gateway.desk.views import words
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_test_desk
 

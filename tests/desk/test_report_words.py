@@ -1,15 +1,17 @@
 """Every field of a report of the public has words of its own, chosen by its whole path."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 import msgspec
 import pytest
 from msgspec import inspect
 
-from gateway.desk.views import words
-from gateway.desk.views.contact import make_contact_block
-from gateway.desk.views.content import make_sections
-from gateway.desk.views.report_words import PUBLIC_WORDS, READING_WORDS
+from gateway.desk.evidence.case_files import FileState
+from gateway.desk.reading import words
+from gateway.desk.reading.contact import make_contact_block
+from gateway.desk.reading.content import make_sections
+from gateway.desk.reading.report_words import PUBLIC_WORDS, READING_WORDS
 from partner_sdk.report.outline import list_fields
 from partner_sdk.wire.public_codes import CONTACT_WAYS, MEETS_SOON, REGIONS
 from partner_sdk.wire.public_report import Meeting, PublicReport
@@ -32,6 +34,11 @@ def test_every_path_of_a_report_has_words_and_no_words_stand_for_nothing() -> No
     paths = set(list_paths(inspect.type_info(PublicReport)))
     assert len(paths) >= 60
     assert set(PUBLIC_WORDS) == paths
+
+
+def test_every_state_of_a_file_has_words_and_no_words_stand_for_nothing() -> None:
+    assert {code for code, _ in words.FILE_STATES} == set(get_args(FileState))
+    assert all(words.title_of(code) == said for code, said in words.FILE_STATES)
 
 
 def test_no_two_fields_have_the_same_words() -> None:

@@ -80,7 +80,7 @@ def test_door_refuses_every_other_purpose() -> None:
 def test_only_a_reply_that_is_addressed_to_the_agency_opens() -> None:
     own = with_context(purpose="reply", sender="agency", kind="copy")
     assert VAULT.open_reply_copy(seal(b"plain", key=KEY, context=own), context=own) == b"plain"
-    childs = msgspec.structs.replace(own, recipient="K7QF-2M9TX-4")
+    childs = msgspec.structs.replace(own, recipient="K7QF-2M9TX-D")
     with pytest.raises(OpeningError) as caught:
         VAULT.open_reply_copy(seal(b"plain", key=KEY, context=childs), context=childs)
     assert caught.value.reason == "wrong-recipient"

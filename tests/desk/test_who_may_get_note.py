@@ -74,7 +74,7 @@ def test_contact_that_is_not_safe_and_asked_for_gets_no_note(contact: dict[str, 
         {"signals": ("honeypot",)},
         {"signals": ("fast",)},
         {"signals": ("danger-went-on", "limited")},
-        {"clear": make_clear_fields("public", kind="supplement", earlier_reference="K7QF-2M9TX-4")},
+        {"clear": make_clear_fields("public", kind="supplement", earlier_reference="K7QF-2M9TX-D")},
     ],
 )
 def test_each_other_limb_alone_says_no(changes: dict[str, Any]) -> None:

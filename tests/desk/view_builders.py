@@ -15,8 +15,8 @@ from werkzeug.test import TestResponse
 from gateway.desk.app import make_desk_app
 from gateway.desk.config import DeskConfig
 from gateway.desk.keyring.bootstrap import make_desk
+from gateway.desk.start_links import make_start_link
 from gateway.desk.store.schema import CASES, PARTNERS, REPORTS, SEALING_KEYS
-from gateway.desk.views.start_links import make_start_link
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.key_files import load_xwing_private_key, xwing_public_bytes
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.web.body_reader import BodyReader
-from gateway.web.server_process import make_body_ceiling
+from gateway.web.server_process import make_body_rule
 from gateway.web.wsgi_bridge import WsgiApp, WsgiBridge
 
 LEAVES = None
@@ -73,9 +73,9 @@ class Call:
 
 
 def make_bridge(app: WsgiApp, *, seconds: float = 5, room_bytes: int = 1_000_000, threads: int = 2) -> WsgiBridge:
-    """Return the bridge of an app, its ceilings as the server process takes them from the app."""
+    """Return the bridge of an app, its rules for bodies as the server process takes them from the app."""
     bodies = BodyReader(seconds=seconds, room_bytes=room_bytes)
-    return WsgiBridge(app, body_ceiling=make_body_ceiling(app), bodies=bodies, threads=threads)
+    return WsgiBridge(app, body_rule=make_body_rule(app), bodies=bodies, threads=threads)
 
 
 def serve(bridge: WsgiBridge, *calls: Call) -> Call:

@@ -17,7 +17,7 @@ from gateway.wiring import Gateway
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.public_report import PublicReport
-from tests.builders import DAY, NOW, House, Partner, make_house, sealing_key_of
+from tests.builders import DAY, NOW, PUBLIC_ORIGIN, House, Partner, make_house, sealing_key_of
 from tests.gateway.public_person import SHORT_ANSWERS, Person, open_public_reports
 from tests.gateway.public_visits import bring_to
 from tests.gateway.public_walks import ScreenAnswers
@@ -32,9 +32,9 @@ class PublicHouse:
     app: Flask
     serial: int = field(default=1)
 
-    def person(self, *, keeps_cookies: bool = True, language: str = "") -> Person:
+    def person(self, *, keeps_cookies: bool = True, language: str = "", origin: str = PUBLIC_ORIGIN) -> Person:
         """Return a new person with a new browser."""
-        return Person(self.app, keeps_cookies=keeps_cookies, language=language)
+        return Person(self.app, origin=origin, keeps_cookies=keeps_cookies, language=language)
 
     def person_at(
         self,

@@ -146,6 +146,10 @@ class Person:
         """Fill this page and press a button."""
         return self.post(self.path, self.fill(typed, action))
 
+    def post_only(self, **typed: str | list[str]) -> TestResponse:
+        """Fill this page and press Continue, but do not follow where that leads."""
+        return self.client.post(self.path, base_url=self.origin, data=self.fill(typed), headers=self._make_headers({}))
+
     def start(self, path: str = "/") -> "Person":
         """Come from outside and press Start."""
         self.get(path)

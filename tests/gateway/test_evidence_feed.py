@@ -1,5 +1,7 @@
 """What the desk pulls of evidence: complete and named by a report, in order, until it is acknowledged."""
 
+from importlib import import_module
+
 import pytest
 
 from gateway.feed.get_evidence import MAX_EVIDENCE
@@ -71,6 +73,22 @@ def test_page_ends_between_ids_so_that_no_partner_is_passed_over(house: House, f
 
     assert [row["partner"] for row in page["evidence"][-3:]] == ["a-chat", "b-chat", "c-chat"]
     assert (len(page["evidence"]), page["more"]) == (MAX_EVIDENCE + 2, False)
+
+
+def test_page_is_never_longer_than_the_wire_allows_and_the_rest_comes_after_an_acknowledgement(
+    house: House, feed: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partners = [Partner(name) for name in ("a-chat", "b-chat", "c-chat")]
+    house.publish(*(one.entry() for one in partners), serial=2)
+    shared = SealedEvidence(make_id(1), (bytes(LEAST_SEALED_BYTES),))
+    for one in partners:
+        hand_over(house.open_industry(one), shared)
+        name_in_report(house, one, shared.evidence_id)
+    monkeypatch.setattr(import_module("gateway.feed.get_evidence"), "MAX_EVIDENCE_ROWS", 2)
+    page = feed.get("/feed/evidence").json
+    assert [row["partner"] for row in page["evidence"]] == ["a-chat", "b-chat"]
+    feed.post("/feed/evidence-acks", {"acknowledged": [ack_of(shared, one) for one in partners[:2]]})
+    assert [row["partner"] for row in feed.get("/feed/evidence").json["evidence"]] == ["c-chat"]
 
 
 @pytest.mark.parametrize("query", ["after=1", "after=", "after=x&after=y", f"after={make_id(1).upper()}"])

@@ -255,7 +255,7 @@ def test_row_that_can_not_be_written_is_503_and_a_repeat_works(
 
 @pytest.mark.parametrize(
     ("free_share", "verdict", "words"),
-    [(0.5, "ok", "1 wait"), (0.22, "warning", "make room"), (0.1, "fault", "reports are taken")],
+    [(0.5, "ok", "1 wait"), (0.22, "warning", "Make room"), (0.1, "fault", "reports are taken")],
 )
 def test_doctor_says_how_much_room_there_is(
     house: House, industry: Door, partner: Partner, free_share: float, verdict: str, words: str
@@ -270,14 +270,14 @@ def test_doctor_says_how_much_room_there_is(
         if finding.name == "evidence"
     ]
     assert found.verdict == verdict
-    assert words in found.detail
+    assert words in f"{found.detail} {found.mend}"
 
 
 def test_doctor_warns_of_a_folder_that_is_open_to_others(house: House, industry: Door) -> None:
     send_parts(industry, make_evidence())
     (house.state / "evidence").chmod(0o755)
     found = {finding.name: finding for finding in examine(house.state, clock=house.clock)}
-    assert (found["evidence"].verdict, "chmod 700" in found["evidence"].detail) == ("warning", True)
+    assert (found["evidence"].verdict, "chmod 700" in found["evidence"].mend) == ("warning", True)
 
 
 def test_bytes_of_a_partner_that_look_like_a_private_key_do_not_stop_the_gateway(house: House) -> None:
@@ -298,7 +298,7 @@ def test_part_that_comes_while_it_is_completed_is_not_overlooked(
     evidence = make_evidence(PART_BYTES, LEAST_SEALED_BYTES)
     put_part(industry, f"{evidence.path}/0", evidence.parts[0])
     first = SealedEvidence(evidence.evidence_id, evidence.parts[:1])
-    check = keeper.find_faults
+    check = keeper.list_evidence_faults
 
     def be_slow(*arguments: Any, **settings: Any) -> Any:
         monkeypatch.undo()
@@ -306,6 +306,6 @@ def test_part_that_comes_while_it_is_completed_is_not_overlooked(
         put_part(house.open_industry(Partner()), f"{evidence.path}/1", evidence.parts[1])
         return found
 
-    monkeypatch.setattr(keeper, "find_faults", be_slow)
+    monkeypatch.setattr(keeper, "list_evidence_faults", be_slow)
     check_problem(complete(industry, first), problems.INCOMPLETE_EVIDENCE)
     assert complete(industry, evidence).status_code == 200

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from gateway.description.call import get_call
 from gateway.industry import ROUTES
-from gateway.part_number import parse_part_number
 from gateway.signed_request import check_path
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.wsgi_environ import AmbiguousHeadersError, make_environ
 from partner_sdk.errors import FormatError, ReportAbuseError, SignatureProfileError
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.evidence_rules import parse_part_number
 from partner_sdk.wire.signature_profile import parse_signature_headers
 from partner_sdk.wire.submission import ReportPost, SubmissionStatement
 from tests.gateway.fuzzing import fuzz

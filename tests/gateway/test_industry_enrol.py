@@ -5,12 +5,18 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.industry.post_enrol import MAX_BODY_BYTES
 from gateway.store.invitations import put_invitation
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
-from partner_sdk.wire.enrolment import MAX_ENROLMENT_BYTES, EnrolmentPost, Invitation, seal_enrolment, secret_sha256
+from partner_sdk.wire.enrolment import (
+    MAX_ENROLMENT_BODY_BYTES,
+    MAX_ENROLMENT_BYTES,
+    EnrolmentPost,
+    Invitation,
+    seal_enrolment,
+    secret_sha256,
+)
 from partner_sdk.wire.keys import SealingKey
 from partner_sdk.wire.problems import Problem
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Door, House, Partner, make_box, make_house, raw_public_key
@@ -124,7 +130,7 @@ def bad_bodies(house: House) -> list[tuple[bytes, Problem]]:
         (encode({"envelope": envelope, "secret_sha256": HASHED}) + b" ", problems.NOT_CANONICAL),
         (encode({"envelope": envelope[:100], "secret_sha256": HASHED}), problems.MALFORMED_ENVELOPE),
         (encode({"envelope": large, "secret_sha256": HASHED}), problems.BODY_TOO_LARGE),
-        (b"x" * (MAX_BODY_BYTES + 1), problems.BODY_TOO_LARGE),
+        (b"x" * (MAX_ENROLMENT_BODY_BYTES + 1), problems.BODY_TOO_LARGE),
     ]
 
 

@@ -254,3 +254,23 @@ def test_mailbox_of_large_messages_comes_in_parts(house: House, industry: Door, 
     second = [item["message_id"] for item in industry.get("/v1/mailbox").json["messages"]]
 
     assert (len(first), first + second) == (3, ids)
+
+
+def test_mailbox_shows_fifty_messages_at_once_and_the_next_ones_after_them(
+    house: House, industry: Door, partner: Partner
+):
+    ids = [make_report_id(NOW, bytes([number]) * 10) for number in range(1, 53)]
+    box = make_box(partner.entry().mailbox_key)
+    with house.open_gateway().store.write() as connection:
+        for message_id in ids:
+            post_message(connection, partner=partner.partner, message_id=message_id, envelope=box, now=NOW)
+
+    assert [item["message_id"] for item in industry.get("/v1/mailbox").json["messages"]] == ids[:50]
+    industry.post(f"/v1/mailbox/{ids[0]}/ack", {})
+    assert [item["message_id"] for item in industry.get("/v1/mailbox").json["messages"]] == ids[1:51]
+
+
+def test_acknowledgement_over_its_ceiling_is_refused_unread(industry: Door):
+    path = f"/v1/mailbox/{MESSAGE_ID}/ack"
+    check_problem(industry.post(path, b" " * 64), problems.MALFORMED_REQUEST)
+    check_problem(industry.post(path, b" " * 65), problems.BODY_TOO_LARGE)

@@ -9,10 +9,10 @@ import pytest
 from flask import Flask, Response, request
 
 from gateway.web.body_limit import apply_body_limits
-from gateway.web.body_reader import REPORT_BODY_BYTES, BodyStream
-from gateway.web.rules import CsrfRule, Login, rule
-from partner_sdk.wire.evidence import PART_BYTES
+from gateway.web.body_reader import BodyStream
+from gateway.web.rules import BodyRoom, CsrfRule, Login, find_rule, rule
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
+from tests.builders import House
 from tests.gateway.bridge_builders import Call, make_bridge
 
 OCTETS = "application/octet-stream"
@@ -39,12 +39,19 @@ class Threads:
 
 
 def make_app(threads: Threads) -> Flask:
-    """Make an app that takes parts of files and reports."""
+    """Make an app that takes parts of files and reports, both as large: only the room in the rule tells them apart."""
     app = Flask("parts-test", static_folder=None)
     apply_body_limits(app)
 
     @app.put("/v1/parts/<name>")
-    @rule(login=Login.OPEN, limit="none", csrf=CsrfRule.SIGNED, body_bytes=PART_BYTES, media_type=OCTETS)
+    @rule(
+        login=Login.OPEN,
+        limit="none",
+        csrf=CsrfRule.SIGNED,
+        body_bytes=MAX_REPORT_BODY_BYTES,
+        body_room=BodyRoom.PARTS,
+        media_type=OCTETS,
+    )
     def put_part(name: str) -> Response:
         threads.stand()
         return Response(hashlib.sha256(request.environ["wsgi.input"].read()).hexdigest())
@@ -67,9 +74,16 @@ def post(pieces: list[bytes]) -> Call:
     return Call(path=b"/v1/reports", length=sum(map(len, pieces)), pieces=iter(pieces))
 
 
-def test_reports_fit_the_rooms_of_reports_and_parts_do_not() -> None:
-    """The ceiling of a route says which room its bodies have."""
-    assert MAX_REPORT_BODY_BYTES <= REPORT_BODY_BYTES < PART_BYTES
+def test_route_that_takes_parts_of_evidence_alone_has_their_room(house: House) -> None:
+    rooms = {
+        route.rule: stated.body_room
+        for role in ("public", "industry", "feed")
+        for app in (house.open_app(role),)
+        for route in app.url_map.iter_rules()
+        if (stated := find_rule(app, route.endpoint)) is not None and stated.body_bytes
+    }
+    assert {BodyRoom.REPORTS, BodyRoom.PARTS} == set(rooms.values())
+    assert [path for path, room in rooms.items() if room is BodyRoom.PARTS] == ["/v1/evidence/<evidence_id>/<part>"]
 
 
 def test_parts_that_fill_their_room_keep_no_report_out_and_reports_no_part() -> None:

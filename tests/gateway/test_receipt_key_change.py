@@ -36,7 +36,7 @@ def begin(loop: Loop) -> Path:
 
 
 def verdict(loop: Loop) -> str:
-    return {one.name: one.detail for one in examine(state_of(loop), clock=loop.clock)}.get("next receipt key", "")
+    return {one.name: one.mend for one in examine(state_of(loop), clock=loop.clock)}.get("next receipt key", "")
 
 
 def test_key_waits_until_the_agency_has_published_it(loop: Loop) -> None:
@@ -45,10 +45,10 @@ def test_key_waits_until_the_agency_has_published_it(loop: Loop) -> None:
     following = find_next_receipt_key(state_of(loop))
     assert following is not None
     assert not finish(loop)
-    assert "give" in verdict(loop)
+    assert "Give" in verdict(loop)
     assert add_gateway(loop.desk, parse_gateway_card(card.read_bytes()), actor=ACTOR)
     loop.publish()
-    assert "start the gateway anew" in verdict(loop)
+    assert "Start the gateway anew" in verdict(loop)
     assert read_receipt_key(state_of(loop)).key_id == former
     assert finish(loop)
     assert read_receipt_key(state_of(loop)).key_id == following.key_id

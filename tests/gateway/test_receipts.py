@@ -30,7 +30,7 @@ def make_statement() -> IntakeStatement:
         placement=None,
         previous=FIRST_PREVIOUS,
         received_at=NOW.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        reference="K7QF-2M9TX-4",
+        reference="K7QF-2M9TX-D",
         sequence=1,
         submission_sha256="0" * 64,
     )

@@ -6,7 +6,7 @@ import pytest
 
 from gateway import intake
 from gateway.evidence import keeper
-from gateway.refusals import TABLE, _find_faults, get_problem
+from gateway.refusals import TABLE, get_problem, list_faults
 from gateway.store import enrolments, evidence, failures, invitations, mailbox, replies
 from partner_sdk import errors
 from partner_sdk.errors import FormatError
@@ -82,6 +82,6 @@ def test_faults_of_a_body_name_places_of_the_model_alone(raw: bytes, pointers: l
     with pytest.raises(FormatError) as caught:
         parse_exact(raw, kind=ReportPost, max_bytes=1000)
 
-    faults = list(_find_faults(caught.value))
+    faults = list_faults(caught.value)
     assert [fault.pointer for fault in faults] == pointers
     assert not any("marker" in fault.detail for fault in faults)

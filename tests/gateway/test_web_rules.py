@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from gateway.web.rules import (
+    BodyRoom,
     CsrfRule,
     Login,
     RouteRule,
@@ -41,6 +42,7 @@ def change(start: RouteRule, **changes: object) -> RouteRule:
         ("/x", None, ("GET",), "states no rule"),
         ("/x", change(GET_RULE, limit="unheard-of"), ("GET",), "unknown limit"),
         ("/x", change(GET_RULE, body_bytes=5), ("GET",), "allows a body"),
+        ("/x", change(GET_RULE, body_room=BodyRoom.PARTS), ("GET",), "names a room"),
         ("/x", change(GET_RULE, csrf=CsrfRule.TOKEN), ("GET",), "rule for posts"),
         ("/x", change(POST_RULE, csrf=CsrfRule.NO_POST), ("GET", "POST"), "forged posts"),
         ("/x", change(POST_RULE, body_bytes=0), ("POST",), "no body limit"),

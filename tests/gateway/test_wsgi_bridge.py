@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.web.body_reader import SMALL_BODY_BYTES
-from gateway.web.rules import NO_LIMIT, CsrfRule, Login, find_body_ceiling, rule
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, get_body_terms, rule
 from gateway.web.web_app import WebApp
 from tests.gateway.bridge_builders import LEAVES, Call, make_bridge, serve
 from tests.gateway.web_builders import FORM_BYTES, JSON_BYTES, MARKER, LogCatcher, make_test_app
@@ -128,7 +128,7 @@ def test_large_bodies_do_not_take_the_room_of_small_ones() -> None:
 def test_ceiling_of_a_body_is_the_rule_of_its_route() -> None:
     app = make_test_app()
     found = {
-        (method, path): find_body_ceiling(app, method=method, path=path)
+        (method, path): get_body_terms(app, method=method, path=path).ceiling
         for method, path in [
             ("POST", "/v1/things/1"),
             ("POST", "/3"),

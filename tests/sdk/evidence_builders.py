@@ -18,7 +18,6 @@ from requests.structures import CaseInsensitiveDict
 
 from gateway.desk.vault import Vault
 from partner_sdk.client.partner import Partner as Client
-from partner_sdk.client.receipt_check import submission_of
 from partner_sdk.errors import OpeningError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.report import IndustryReport, SealedIndustryReport, parse_report, parse_sealed_report
@@ -38,7 +37,7 @@ from partner_sdk.wire.evidence import (
     make_nonce,
 )
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
-from partner_sdk.wire.submission import ClearFields, ReportPost, report_context
+from partner_sdk.wire.submission import ClearFields, ReportPost, peek_submission, report_context
 from tests.builders import FULL_REPORT, Agency, StillClock
 from tests.sdk.sdk_builders import Answer, make_state, session_for
 from tests.sdk.test_client import AGENCY, KEYS, sign_receipt
@@ -191,7 +190,7 @@ def make_problem(status: int, slug: str) -> Answer:
 
 def read_post(post: ReportPost, *, agency: Agency = AGENCY) -> SealedIndustryReport:
     """Open one report as the desk does."""
-    statement = submission_of(post)
+    statement = peek_submission(post.statement)
     vault = Vault([agency.key(KeyRole.SEALING)])
     envelope = Envelope.parse(parse_base64url(post.envelope))
     return parse_sealed_report(vault.open_report(envelope, context=report_context(statement)))
@@ -216,7 +215,7 @@ def open_partner(folder: Path, gateway: BaseAdapter, **settings: Any) -> Client:
 
 def list_clear(posts: Sequence[ReportPost]) -> list[ClearFields]:
     """Return the submission statements of posts."""
-    return [submission_of(post) for post in posts]
+    return [peek_submission(post.statement) for post in posts]
 
 
 def is_part(request: requests.PreparedRequest) -> bool:

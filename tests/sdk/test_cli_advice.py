@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from partner_sdk.cli import main
-from partner_sdk.client.advice import NOT_KNOWN, describe
+from partner_sdk.client.advice import ENROLLED_ANEW, NOT_KNOWN, describe
 from partner_sdk.commands.frame import EMERGENCY
 from partner_sdk.commands.output import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED
 from partner_sdk.errors import KeySetError, MailboxError
@@ -32,7 +33,18 @@ def test_partner_that_is_not_known_is_told_to_call_and_to_send_again(line: Termi
     assert NOT_KNOWN in line.err
     assert line.run("inbox") == EXIT_FAILED
     assert NOT_KNOWN in line.err
-    assert NOT_KNOWN.endswith("Call the agency; then `spool flush`. `doctor` shows more.")
+    assert "Call the agency; then `spool flush`." in NOT_KNOWN
+
+
+def test_folder_whose_enrolment_was_replaced_is_told_how_its_reports_get_through(line: Terminal, house: House) -> None:
+    assert line.run("doctor") == 0
+    anew = msgspec.structs.replace(Partner(partner="new-keys").entry(), partner="example-chat")
+    house.publish(anew, serial=2)
+    assert line.run("report", "submit", REPORT, "--priority", "P2") == EXIT_NOT_DELIVERED
+    assert "replaced by a newer enrolment" in line.err
+    assert "submit the reports of `spool status` again, from your own case files and with the new folder" in line.err
+    assert line.run("doctor") == EXIT_FAILED
+    assert ENROLLED_ANEW in line.out
 
 
 @pytest.mark.parametrize("raw", [b"", b"cat", b"{}", EXAMPLE_REPORT.read_bytes()])
@@ -73,7 +85,7 @@ def test_lost_connection_names_the_address(line: Terminal) -> None:
     assert f"There is no connection to the gateway at {PUBLIC_ORIGIN}." in down.err
 
 
-@pytest.mark.parametrize("kind", ["supplement", "correction", "retraction", "response"])
+@pytest.mark.parametrize("kind", ["supplement", "correction", "retraction"])
 def test_later_kind_without_an_earlier_reference_is_refused_with_words(line: Terminal, kind: str) -> None:
     assert line.run("report", "submit", REPORT, "--priority", "P1", "--kind", kind) == EXIT_FAILED
     assert f"A {kind} needs an earlier reference (--earlier-reference)" in line.err

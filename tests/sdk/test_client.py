@@ -11,7 +11,6 @@ import requests
 from gateway.desk.vault import Vault
 from partner_sdk.client.mailbox import OpenedMessage
 from partner_sdk.client.partner import Partner as Client
-from partner_sdk.client.receipt_check import submission_of
 from partner_sdk.errors import (
     ConflictError,
     FormatError,
@@ -30,7 +29,7 @@ from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
 from partner_sdk.wire.mailbox_message import MailboxMessage
-from partner_sdk.wire.submission import ReportPost, clear_fields_of, open_submission, report_context
+from partner_sdk.wire.submission import ReportPost, clear_fields_of, open_submission, peek_submission, report_context
 from tests.builders import (
     DAY,
     EXAMPLE_REPORT,
@@ -52,7 +51,7 @@ RAW = EXAMPLE_REPORT.read_bytes()
 
 
 def sign_receipt(post: ReportPost, **changes: object) -> bytes:
-    submission = submission_of(post)
+    submission = peek_submission(post.statement)
     settings = {
         "clear": clear_fields_of(submission),
         "door": "industry",
@@ -64,7 +63,7 @@ def sign_receipt(post: ReportPost, **changes: object) -> bytes:
         "placement": None,
         "previous": FIRST_PREVIOUS,
         "received_at": format_time(NOW),
-        "reference": "K7QF-2M9TX-4",
+        "reference": "K7QF-2M9TX-D",
         "sequence": 1,
         "submission_sha256": hashlib.sha256(encode(post.statement)).hexdigest(),
         **changes,
@@ -128,7 +127,7 @@ def test_report_opens_at_the_desk_with_every_word_and_the_clear_fields(tmp_path:
     assert sealed.report == make_industry_report()
     assert sealed.clear == clear_fields_of(statement)
     assert (statement.partner, statement.priority, statement.environment) == ("example-chat", "P1", "live")
-    assert receipt.reference == "K7QF-2M9TX-4"
+    assert receipt.reference == "K7QF-2M9TX-D"
 
 
 def test_model_and_bytes_are_both_taken(tmp_path: Path) -> None:

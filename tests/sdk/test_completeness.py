@@ -7,7 +7,7 @@ import pytest
 
 from partner_sdk.report import measure_completeness, parse_report
 from partner_sdk.report.completeness import MOST_PLACES, MOST_USEFUL
-from partner_sdk.report.outline import find_field, list_fields
+from partner_sdk.report.outline import get_field, list_fields
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, make_industry_report
 
 THIN: dict[str, Any] = json.loads(EXAMPLE_REPORT.read_bytes())
@@ -28,7 +28,7 @@ def test_full_example_misses_nothing_and_thin_one_nearly_everything() -> None:
 
 def test_missing_names_the_most_useful_to_police_first() -> None:
     _, missing = measure(THIN)
-    patterns = [find_field(pointer).pattern for pointer in missing]
+    patterns = [get_field(pointer).pattern for pointer in missing]
     ranked = [pattern for pattern in patterns if pattern in MOST_USEFUL]
     assert len(ranked) >= 20
     assert patterns[: len(ranked)] == sorted(ranked, key=MOST_USEFUL.index)
@@ -51,7 +51,7 @@ def test_empty_list_says_nothing_and_is_missed() -> None:
 @pytest.mark.parametrize("name", sorted(name for name in FULL if name not in THIN))
 def test_top_field_that_is_left_out_is_missed_only_where_it_counts(name: str) -> None:
     report = {key: value for key, value in FULL.items() if key != name}
-    counts = find_field(f"#/{name}").needed == "should"
+    counts = get_field(f"#/{name}").needed == "should"
     assert (f"#/{name}" in measure(report)[1]) is counts
 
 

@@ -35,9 +35,9 @@ def find(client: Client, name: str, *, days: int = 0, environ: Mapping[str, str]
     """Return the findings of one name that are not well, and check that each says how to mend it."""
     found = list(examine(client, now=NOW + days * DAY, environ=environ or {}))
     for one in found:
-        assert (one.mend == "") == (one.outcome == "ok"), one
+        assert (one.mend == "") == (one.verdict == "ok"), one
         assert one.mend == "" or one.mend.endswith("."), one
-    return [one for one in found if one.name == name and one.outcome != "ok"]
+    return [one for one in found if one.name == name and one.verdict != "ok"]
 
 
 def seal(client: Client, priority: Priority) -> str:
@@ -47,25 +47,25 @@ def seal(client: Client, priority: Priority) -> str:
 def test_p1_that_waits_fails_and_the_mending_begins_with_999(client: Client) -> None:
     seal(client, "P1")
     (one,) = find(client, "spool")
-    assert one.outcome == "fail"
-    assert "a P1 among them" in one.text
+    assert one.verdict == "fault"
+    assert "a P1 among them" in one.detail
     assert one.mend.startswith("If a child is in danger now, call 999.")
     assert "spool flush" in one.mend
 
 
-@pytest.mark.parametrize(("days", "outcome"), [(0, "look"), (2, "fail")])
-def test_report_that_waits_is_told_with_its_age_and_fails_after_a_day(client: Client, days: int, outcome: str) -> None:
+@pytest.mark.parametrize(("days", "verdict"), [(0, "warning"), (2, "fault")])
+def test_report_that_waits_is_told_with_its_age_and_fails_after_a_day(client: Client, days: int, verdict: str) -> None:
     seal(client, "P3")
     (one,) = find(client, "spool", days=days)
-    assert one.outcome == outcome
-    assert format_time(NOW) in one.text
+    assert one.verdict == verdict
+    assert format_time(NOW) in one.detail
     assert "999" not in one.mend
 
 
 def test_submission_that_can_not_be_read_is_named(client: Client) -> None:
     report_id = seal(client, "P3")
     (client.state.folder / "submissions" / f"{report_id}.json").write_bytes(b"{")
-    texts = [one.text for one in find(client, "spool")]
+    texts = [one.detail for one in find(client, "spool")]
     assert any(report_id in text for text in texts)
 
 
@@ -92,7 +92,7 @@ def test_evidence_that_waits_is_told(client: Client, is_sealed: bool, mend: str)
     )
     EvidenceJournal(client.state.folder).save(entry)
     (one,) = find(client, "evidence")
-    assert report_id in one.text
+    assert report_id in one.detail
     assert mend in one.mend
 
 
@@ -102,7 +102,7 @@ def test_damaged_evidence_entry_is_told_and_stops_nothing(client: Client) -> Non
     (folder / f"{make_report_id(NOW, bytes(10))}.json").write_bytes(b"{")
     (folder / f"{make_report_id(NOW, bytes(10))}.json").chmod(0o600)
     (one,) = find(client, "evidence")
-    assert one.outcome == "fail"
+    assert one.verdict == "fault"
 
 
 def test_requests_that_are_late_or_soon_due_are_told(client: Client, house: House) -> None:
@@ -112,8 +112,8 @@ def test_requests_that_are_late_or_soon_due_are_told(client: Client, house: Hous
     post_bodies(house, *(encode_body(one) for one in (late, soon, far)), b"{}")
     client.collect_mailbox()
     found = find(client, "requests")
-    assert [one.outcome for one in found] == ["look", "fail", "look"]
-    assert "message 4 can not be read" in found[0].text
+    assert [one.verdict for one in found] == ["warning", "fault", "warning"]
+    assert "message 4 can not be read" in found[0].detail
     assert late.request_id in found[1].mend
     assert soon.request_id in found[2].mend
 
@@ -129,7 +129,7 @@ def test_saved_message_that_is_damaged_is_told(client: Client, house: House) -> 
     post_to(house, make_post(1))
     client.collect_mailbox()
     (client.state.folder / "mailbox" / "00000001.json").write_bytes(b"{")
-    assert [one.outcome for one in find(client, "requests")] == ["fail"]
+    assert [one.verdict for one in find(client, "requests")] == ["fault"]
 
 
 def test_file_that_others_can_read_is_named_with_the_command(client: Client) -> None:
@@ -137,8 +137,16 @@ def test_file_that_others_can_read_is_named_with_the_command(client: Client) -> 
     client.refresh_key_set()
     file.chmod(0o644)
     (one,) = find(client, "folder")
-    assert str(file) in one.text
+    assert str(file) in one.detail
     assert f"chmod -R go= {client.state.folder}" in one.mend
+
+
+@pytest.mark.parametrize("name", ["folder", "submission key"])
+def test_key_that_others_may_have_read_is_ended_by_the_agency_and_not_rotated(client: Client, name: str) -> None:
+    (client.state.folder / "keys" / "submission.key").chmod(0o644)
+    (one,) = find(client, name)
+    assert "phone the agency: it revokes your keys and invites you anew" in one.mend
+    assert "rotate" not in one.mend
 
 
 def test_many_open_files_are_counted_not_all_named(client: Client) -> None:
@@ -147,7 +155,7 @@ def test_many_open_files_are_counted_not_all_named(client: Client) -> None:
         path.touch(mode=0o644)
         path.chmod(0o644)
     (one,) = find(client, "folder")
-    assert "and 6 more" in one.text
+    assert "and 6 more" in one.detail
 
 
 def test_full_disk_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,13 +164,13 @@ def test_full_disk_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: Usage)
     (one,) = find(client, "disk")
-    assert "only 1 MiB" in one.text
+    assert "only 1 MiB" in one.detail
 
 
 def test_old_keys_are_to_be_rotated(client: Client) -> None:
     days = KEYS_ARE_OLD_AFTER.days + 60
     found = find(client, "submission key", days=days)
-    assert [(one.outcome, one.mend) for one in found] == [("look", "Run keys rotate.")]
+    assert [(one.verdict, one.mend) for one in found] == [("warning", "Run keys rotate.")]
 
 
 def test_missing_key_is_told_with_what_is_left_to_do(client: Client) -> None:
@@ -179,9 +187,9 @@ def test_gateway_that_does_not_answer_is_told_with_what_to_check(
     session = session_for(ScriptedGateway(answer, answer))
     offline = Client.open(tmp_path / "partner", session=session, clock=StillClock(), sleep=lambda _: None)
     (one,) = find(offline, "key set")
-    assert one.outcome == "fail"
+    assert one.verdict == "fault"
     assert words in one.mend
-    assert [clock.outcome for clock in find_again(tmp_path, answer, "clock")] == ["look"]
+    assert [clock.verdict for clock in find_again(tmp_path, answer, "clock")] == ["warning"]
 
 
 def find_again(tmp_path: Path, answer: BaseException | tuple[int, dict[str, str], bytes], name: str) -> list[Finding]:
@@ -205,10 +213,10 @@ def test_variables_that_change_the_way_are_told_without_their_values(client: Cli
         "http_proxy": "",
     }
     found = find(client, "this machine", environ=environ)
-    assert [one.text.split()[0] for one in found] == ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTPS_PROXY"]
-    assert "names a file that is not there" in found[1].text
+    assert [one.detail.split()[0] for one in found] == ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTPS_PROXY"]
+    assert "names a file that is not there" in found[1].detail
     assert "NO_PROXY" in found[2].mend
-    assert not any("zebra" in one.text + one.mend for one in found)
+    assert not any("zebra" in one.detail + one.mend for one in found)
 
 
 def test_command_prints_what_to_do_below_what_is_wrong(
@@ -219,9 +227,9 @@ def test_command_prints_what_to_do_below_what_is_wrong(
     (line.folder / "keys").chmod(0o755)
     assert line.run("doctor") == EXIT_FAILED
     lines = line.out.splitlines()
-    place = next(number for number, text in enumerate(lines) if "FAIL  folder" in text)
+    place = next(number for number, text in enumerate(lines) if "FAULT    folder" in text)
     assert "What to do: Run chmod -R go=" in lines[place + 1]
     assert line.run("doctor", "--json") == EXIT_FAILED
     rows = line.json()["findings"]
     assert isinstance(rows, list)
-    assert all(bool(row["mend"]) == (row["outcome"] != "ok") for row in rows)
+    assert all(bool(row["mend"]) == (row["verdict"] != "ok") for row in rows)

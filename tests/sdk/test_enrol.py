@@ -199,6 +199,8 @@ def test_other_bytes_are_not_an_invitation(raw: bytes) -> None:
     with pytest.raises(EnrolmentError) as caught:
         parse_invitation(raw)
     assert caught.value.reason == "bad-invitation"
+    assert "another file, or one that was edited" in str(caught.value)
+    assert "Take the file that the agency gave you, unchanged" in str(caught.value)
 
 
 def test_repr_of_an_invitation_does_not_show_the_secret() -> None:

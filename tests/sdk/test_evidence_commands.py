@@ -88,7 +88,7 @@ def test_status_counts_the_parts_that_are_there_and_resume_sends_the_rest(
 ) -> None:
     report_id = leave_waiting(line, gateway, report, write_plain(tmp_path, "a", THREE_PARTS))
     assert line.run("evidence", "status") == EXIT_NOT_DELIVERED
-    assert "not known (connection)" in line.out
+    assert "how much of it is at the gateway is not known now: it was not reached, or refused (connection)" in line.out
     gateway.fault = lambda _: None
     assert line.run("evidence", "status", "--json") == EXIT_NOT_DELIVERED
     (row,) = line.json()["evidence"]
@@ -98,7 +98,7 @@ def test_status_counts_the_parts_that_are_there_and_resume_sends_the_rest(
     before = gateway.count("PUT")
     assert line.run("evidence", "resume") == 0
     assert gateway.count("PUT") == before + 2
-    assert "Their digests followed as " in line.out
+    assert "A supplement with the fingerprints of the sealed files followed: " in line.out
     for words in (("evidence", "status"), ("evidence", "resume")):
         assert line.run(*words) == 0
         assert "Nothing waits" in line.out
@@ -201,6 +201,35 @@ def test_interrupted_submit_is_listed_with_what_to_do(
         )
     assert line.run("evidence", "status") == EXIT_NOT_DELIVERED
     assert "submit it again" in line.out
+    (entry,) = (tmp_path / "p" / "evidence").glob("*.json")
+    assert line.run("evidence", "discard", entry.stem) == 0
+    assert "Its report was never sealed" in line.out
+    assert "send a correction" not in line.out
+
+
+def test_discard_of_what_is_handed_over_gives_nothing_up_and_says_so(
+    line: Terminal, gateway: EvidenceGateway, report: str, tmp_path: Path
+) -> None:
+    report_id = leave_waiting(line, gateway, report, write_plain(tmp_path, "a", 5))
+    gateway.fault = lambda _: None
+    assert line.run("evidence", "resume") == 0
+    kept = (tmp_path / "p" / "evidence" / f"{report_id}.json").read_bytes()
+    assert line.run("evidence", "discard", report_id) == EXIT_FAILED
+    assert line.out == ""
+    assert "all files of this report are handed over to the agency" in line.err
+    assert (tmp_path / "p" / "evidence" / f"{report_id}.json").read_bytes() == kept
+
+
+@pytest.mark.parametrize("command", [("evidence", "resume"), ("spool", "flush")])
+def test_file_that_is_gone_is_named_with_where_it_belongs_and_how_to_give_it_up(
+    line: Terminal, gateway: EvidenceGateway, report: str, tmp_path: Path, command: tuple[str, str]
+) -> None:
+    path = write_plain(tmp_path, "a", 5)
+    report_id = leave_waiting(line, gateway, report, path)
+    gateway.fault = lambda _: None
+    path.unlink()
+    assert line.run(*command) == EXIT_NOT_DELIVERED
+    assert f"file-1: put it back at {path}, or `evidence discard {report_id}`." in line.err
 
 
 class Terminals(io.StringIO):

@@ -1,5 +1,6 @@
 """Handing over: the order for each priority, what the reports say, and what the journal keeps."""
 
+import hashlib
 import stat
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from partner_sdk.errors import (
 from partner_sdk.report.evidence_cover import NARRATIVE
 from partner_sdk.report.files import FileHash
 from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.submission import Priority
 from tests.sdk.evidence_builders import (
     THREE_PARTS,
     Cut,
@@ -218,13 +220,38 @@ def test_more_files_than_a_report_may_name_are_refused_before_one_is_read(tmp_pa
     assert "at most 250 files" in caught.value.faults[0].detail
 
 
-@pytest.mark.parametrize("changes", [{"size_bytes": 6}, {"hashes": (FileHash(type="sha256", value="0" * 64),)}])
-def test_file_that_is_not_what_the_report_says_is_told_and_goes_all_the_same(
-    tmp_path: Path, changes: dict[str, object]
+@pytest.mark.parametrize("priority", ["P1", "P2"])
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"size_bytes": 6}, "size_bytes"), ({"hashes": (FileHash(type="sha256", value="0" * 64),)}, "hashes")],
+)
+def test_file_that_is_not_what_the_report_says_is_a_fault_before_anything_is_sealed(
+    tmp_path: Path, changes: dict[str, object], field: str, priority: Priority
 ) -> None:
+    report = make_report("file-0", "file-1")
+    files = (report.files[0], msgspec.structs.replace(report.files[1], **changes))
+    report, gateway = msgspec.structs.replace(report, files=files), EvidenceGateway()
+    client = open_partner(tmp_path / "p", gateway)
+    with pytest.raises(ReportError) as caught:
+        client.submit(report, priority=priority, evidence={"file-1": write_plain(tmp_path, "a", 5)})
+    assert caught.value.reason == "other-file"
+    (fault,) = caught.value.faults
+    assert fault.pointer == f"#/files/1/{field}"
+    assert "name the file that was reported" in fault.detail
+    assert gateway.log == []
+    assert client.state.list_undelivered() == []
+
+
+def test_file_that_is_what_the_report_says_goes(tmp_path: Path) -> None:
+    path = write_plain(tmp_path, "a", 5)
+    said = {
+        "size_bytes": 5,
+        "hashes": (FileHash(type="sha256", value=hashlib.sha256(path.read_bytes()).hexdigest().upper()),),
+    }
     report = make_report("file-1")
-    report = msgspec.structs.replace(report, files=(msgspec.structs.replace(report.files[0], **changes),))
-    lines: list[str] = []
-    client = open_partner(tmp_path / "p", EvidenceGateway(), notify=lines.append)
-    assert client.submit(report, priority="P1", evidence={"file-1": write_plain(tmp_path, "a", 5)}).is_complete
-    assert ["another size or SHA-256 than the report says of file-1" in line for line in lines] == [True]
+    report = msgspec.structs.replace(report, files=(msgspec.structs.replace(report.files[0], **said),))
+    assert (
+        open_partner(tmp_path / "p", EvidenceGateway())
+        .submit(report, priority="P1", evidence={"file-1": path})
+        .is_complete
+    )

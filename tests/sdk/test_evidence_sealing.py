@@ -6,10 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.client.evidence_files import FileFacts, check_file, count_segments, measure_file, opened
-from partner_sdk.client.evidence_sealing import PartSealer, count_parts
+from partner_sdk.client.evidence_files import FileFacts, check_file, measure_file, opened, size_of_file
+from partner_sdk.client.evidence_sealing import PartSealer
 from partner_sdk.errors import EvidenceError, OpeningError
-from partner_sdk.wire.evidence import MAX_FILE_BYTES, PART_BYTES, SEGMENT_BYTES, SEGMENT_TEXT_BYTES, count_sealed_bytes
+from partner_sdk.wire.evidence import (
+    MAX_FILE_BYTES,
+    PART_BYTES,
+    SEGMENT_BYTES,
+    SEGMENT_TEXT_BYTES,
+    count_parts_of_plain,
+    count_plain_segments,
+    count_sealed_bytes,
+)
 from tests.sdk.evidence_builders import make_plain, open_sealed, write_plain
 
 SECRET = bytes(range(32))
@@ -25,7 +33,7 @@ def seal_whole(facts: FileFacts, *, order: int = 1) -> list[bytes]:
     """Seal all the parts, the last one first where `order` is -1."""
     with opened(facts.path) as descriptor:
         sealer = PartSealer(facts, secret=SECRET, descriptor=descriptor)
-        numbers = range(count_parts(facts.size_bytes))[::order]
+        numbers = range(count_parts_of_plain(facts.size_bytes))[::order]
         found: dict[int, bytes] = {}
         for number in numbers:
             part = sealer.seal(number)
@@ -136,7 +144,7 @@ def test_facts_are_those_of_the_file(tmp_path: Path) -> None:
     facts = measure_file(path, on_bytes=counted.append)
     assert facts.sha256 == hashlib.sha256(path.read_bytes()).digest()
     assert (facts.size_bytes, facts.segments, sum(counted)) == (SEGMENT_TEXT_BYTES + 1, 2, SEGMENT_TEXT_BYTES + 1)
-    assert count_segments(0) == 1
+    assert count_plain_segments(0) == 1
 
 
 def test_missing_file_folder_and_unreadable_file_are_named(tmp_path: Path) -> None:
@@ -163,7 +171,7 @@ def test_ten_gib_and_one_byte_are_refused_before_a_byte_is_read(tmp_path: Path) 
     path = tmp_path / "large"
     with path.open("wb") as handle:
         handle.truncate(MAX_FILE_BYTES)  # a hole: it takes no room
-    assert check_file(path) == MAX_FILE_BYTES
+    assert size_of_file(path) == MAX_FILE_BYTES
     os.truncate(path, MAX_FILE_BYTES + 1)
     read: list[int] = []
     with pytest.raises(EvidenceError) as caught:

@@ -60,6 +60,17 @@ def test_checklist_is_shown_and_written(tmp_path: Path, capsys: pytest.CaptureFi
     assert json.loads(target.read_bytes())["items"] == shown["items"]
 
 
+@pytest.mark.parametrize("kind", ["ncmec-xml", "uk-checklist"])
+def test_export_is_never_written_over_another_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    target = tmp_path / "mine"
+    target.write_text("mine")
+    assert export("--format", kind, "--out", str(target), path=EXAMPLE_REPORT) == 1
+    assert "(file-exists)" in capsys.readouterr().err
+    assert target.read_text() == "mine"
+
+
 def test_suspect_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for number in ("2", "0", "-1"):
         assert export("--format", "ncmec-xml", "--suspect", number) == 1

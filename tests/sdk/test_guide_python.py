@@ -46,7 +46,7 @@ def test_program_about_a_fault_names_it(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_test_of_the_guide_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
-    names = run(OWN_TEST, Path=Path)
+    names = run(OWN_TEST)
     test: Callable[..., None] = names["test_report_survives_a_lost_answer"]
     with Sandbox() as sandbox:
         test(sandbox, tmp_path)

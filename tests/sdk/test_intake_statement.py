@@ -35,7 +35,7 @@ STATEMENT = IntakeStatement(
     placement=None,
     previous=FIRST_PREVIOUS,
     received_at=format_time(NOW),
-    reference="K7QF-2M9TX-4",
+    reference="K7QF-2M9TX-D",
     sequence=1,
     submission_sha256=hashlib.sha256(REPORT.statement).hexdigest(),
 )

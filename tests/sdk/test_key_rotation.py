@@ -1,185 +1,27 @@
 """A rotation of a partner's keys that is stopped at any step goes on with the next command, and loses nothing."""
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from email.utils import format_datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-import requests
 
-from gateway.desk.vault import Vault
-from gateway.store.mailbox import post_message
-from partner_sdk.cli import main
 from partner_sdk.client import pending_keys
-from partner_sdk.client.key_rotation import describe_rotation, rotate_keys
-from partner_sdk.client.partner import Partner
-from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.client.key_rotation import describe_rotation
+from partner_sdk.client.partner_state import PARTNER_ROLES
 from partner_sdk.client.pending_keys import find_pending, list_mailbox_keys
-from partner_sdk.client.retrying import RetryPolicy
-from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.doctor import examine
 from partner_sdk.errors import NotAuthorisedError
-from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key
+from partner_sdk.key_files import KeyFile, KeyRole
 from partner_sdk.report import parse_report
-from partner_sdk.wire.account import AccountPost, account_context, check_account_change
-from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.keys import make_sealing_key
-from partner_sdk.wire.mailbox_message import (
-    FIRST_PREVIOUS,
-    MailboxMessage,
-    mailbox_context,
-    message_sha256,
-    sign_message,
-)
-from partner_sdk.wire.register import FormerKey, RegisterEntry
-from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import key_id_of
-from tests.builders import DAY, EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, Agency, House, make_house
+from partner_sdk.wire.account import AccountPost
+from partner_sdk.wire.canonical import parse_base64url
+from tests.builders import DAY, EXAMPLE_REPORT, NOW, make_house
 from tests.builders import Partner as Example
-from tests.sdk.sdk_builders import make_invitation, session_for
-from tests.wsgi_transport import WsgiTransport
+from tests.sdk.rotation_builders import AGENCY, Crash, World, go_over, power_cut
 
-AGENCY = Agency()
 REPORT = parse_report(EXAMPLE_REPORT.read_bytes(), priority="P2")
-
-
-class Crash(BaseException):
-    """The power goes."""
-
-
-class DatedTransport(WsgiTransport):
-    """Names in each reply the time of the gateway's clock."""
-
-    def __init__(self, house: House) -> None:
-        super().__init__(house.open_app("industry"))
-        self.clock = house.clock
-
-    def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # type: ignore[override]  # whatever the session gives is handed on
-        """Run one request through the app and return its answer."""
-        response = super().send(request, **settings)
-        response.headers["Date"] = format_datetime(self.clock(), usegmt=True)
-        return response
-
-
-class World:
-    """A gateway, an agency that accepts changes by hand, and a partner's folder."""
-
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.adapter = DatedTransport(house)
-        self.serials = count(1)
-        self.folder = house.state
-        self.entry: RegisterEntry | None = None
-        self.last: bytes | None = None
-        self.number = 0
-
-    def enrol(self, folder: Path) -> None:
-        """Make the folder of a partner with keys of its own, and register them."""
-        self.adapter = DatedTransport(self.house)  # a new process of the gateway, whose limits begin at nought
-        self.folder, self.last, self.number = folder, None, 0
-        state = PartnerState.create(folder, invitation=make_invitation(AGENCY, Example()), now=NOW)
-        keys = {role: state.read_key(role) for role in PARTNER_ROLES}
-        self.entry = Example().entry()
-        self.put(**{role.value: keys[role].public_key for role in PARTNER_ROLES})
-        with self.house.open_gateway().store.write() as connection:
-            connection.exec_driver_sql("DELETE FROM mailbox")
-            connection.exec_driver_sql("DELETE FROM account_changes")
-
-    def put(self, *, submission: str, context: str, mailbox: str, former: tuple[FormerKey, ...] = ()) -> None:
-        """Publish a register with these keys of the partner."""
-        far = {"not_before": NOW - DAY, "seal_until": NOW + 900 * DAY, "open_until": NOW + 900 * DAY}
-        self.entry = msgspec.structs.replace(
-            self.entry or Example().entry(),
-            context_key=context,
-            former_keys=former,
-            key_id=key_id_of(parse_base64url(submission)),
-            mailbox_key=make_sealing_key(parse_base64url(mailbox), state="active", **far),
-            submission_key=submission,
-        )
-        self.house.publish(self.entry, serial=next(self.serials))
-
-    def decide(self) -> bool:
-        """Accept the change that waits for the register's key, as a person at the desk does; False if there is none."""
-        assert self.entry is not None
-        for _position, change_id, partner, _at, _ack, _digest, envelope in self.house.rows("account_changes"):
-            raw = Vault([AGENCY.key(KeyRole.SEALING)]).open_enrolment(
-                Envelope.parse(envelope),
-                context=account_context(environment="live", partner=partner, change_id=change_id),
-            )
-            change = check_account_change(
-                raw,
-                environment="live",
-                partner=partner,
-                submission_keys={self.entry.key_id: parse_base64url(self.entry.submission_key)},
-                change_id=change_id,
-            )
-            assert change.keys is not None
-            former = FormerKey(
-                key_id=self.entry.key_id,
-                submission_key=self.entry.submission_key,
-                until=format_time(NOW + 14 * DAY),
-            )
-            self.put(
-                submission=change.keys.submission_key,
-                context=change.keys.context_key,
-                mailbox=change.keys.mailbox_key,
-                former=(*self.entry.former_keys, former),
-            )
-            with self.house.open_gateway().store.write() as connection:
-                connection.exec_driver_sql("DELETE FROM account_changes")
-            return True
-        return False
-
-    def tell(self) -> None:
-        """Post the next message of the agency, sealed to the mailbox key of the register."""
-        assert self.entry is not None
-        self.number += 1
-        message = MailboxMessage(
-            body=to_base64url(b"{}"),
-            environment="live",
-            issued_at=format_time(NOW),
-            kind="welcome",
-            message_id=make_report_id(NOW, os.urandom(10)),
-            number=self.number,
-            previous=FIRST_PREVIOUS if self.last is None else message_sha256(self.last),
-            recipient="example-chat",
-        )
-        self.last = sign_message(message, mailbox_signing_key=load_signing_key(AGENCY.key(KeyRole.MAILBOX_SIGNING)))
-        context = mailbox_context(environment="live", partner="example-chat", message_id=message.message_id)
-        with self.house.open_gateway().store.write() as connection:
-            post_message(
-                connection,
-                partner="example-chat",
-                message_id=message.message_id,
-                envelope=seal(self.last, key=self.entry.mailbox_key, context=context).to_bytes(),
-                now=NOW,
-            )
-
-    def open(self) -> Partner:
-        """Open the folder as a new process does."""
-        session = session_for(self.adapter, PUBLIC_ORIGIN)
-        return Partner.open(self.folder, session=session, clock=self.house.clock, policy=RetryPolicy(tries=1))
-
-    def rotate(self, **settings: bool) -> bool:
-        """Run `keys rotate` once; return whether the new keys are in force."""
-        return rotate_keys(self.open(), now=NOW, **settings).is_done
-
-    def run(self, *words: str) -> int:
-        """Run a command."""
-        surroundings = Surroundings(
-            clock=self.house.clock,
-            open_session=lambda: session_for(self.adapter),
-            sleep=lambda _: None,
-            environ={"REPORT_ABUSE_PARTNER_STATE": str(self.folder)},
-        )
-        return main(words, surroundings=surroundings)
 
 
 @pytest.fixture(scope="module")
@@ -191,41 +33,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def enrolled(world: World, tmp_path: Path) -> World:
     world.enrol(tmp_path / "partner")
     return world
-
-
-@contextmanager
-def power_cut(monkeypatch: pytest.MonkeyPatch, folder: Path, *, after: int, is_half_done: bool) -> Iterator[list[str]]:
-    """Stop this process at one change of the folder: before it, or with an opened file still empty."""
-    done: list[str] = []
-
-    def stopping(name: str) -> Callable[..., Any]:
-        real = getattr(os, name)
-
-        def change(path: Any, *rest: Any, **settings: Any) -> Any:
-            if not str(path).startswith(str(folder)) or (name == "open" and not rest[0] & os.O_CREAT):
-                return real(path, *rest, **settings)
-            if len(done) == after and not (is_half_done and name == "open"):
-                raise Crash
-            done.append(f"{name} {Path(path).name}")
-            result = real(path, *rest, **settings)
-            if len(done) == after + 1 and is_half_done and name == "open":
-                os.close(result)
-                raise Crash
-            return result
-
-        return change
-
-    with monkeypatch.context() as patch:
-        for name in ("open", "replace", "unlink", "rmdir", "mkdir"):
-            patch.setattr(os, name, stopping(name))
-        yield done
-
-
-def go_over(world: World) -> str:
-    """Ask, let the agency accept, and submit: the whole of a rotation."""
-    world.rotate()
-    world.decide()
-    return world.open().submit(EXAMPLE_REPORT.read_bytes(), priority="P2").report_id
 
 
 @pytest.mark.parametrize("is_half_done", [False, True])
@@ -348,8 +155,43 @@ def test_doctor_tells_of_a_rotation_that_waits_and_of_old_keys(enrolled: World) 
     partner = enrolled.open()
     names = {one.name: one for one in examine(partner, now=NOW, environ={})}
     assert "new keys" not in names
-    assert names["submission key"].outcome == "ok"
+    assert names["submission key"].verdict == "ok"
     enrolled.rotate()
     names = {one.name: one for one in examine(partner, now=NOW + 366 * DAY, environ={})}
-    assert names["new keys"].outcome == "look"
-    assert {names[f"{role.value} key"].outcome for role in PARTNER_ROLES} == {"look"}
+    assert names["new keys"].verdict == "warning"
+    assert {names[f"{role.value} key"].verdict for role in PARTNER_ROLES} == {"warning"}
+
+
+def test_doctor_goes_over_by_itself_once_the_agency_has_accepted(enrolled: World) -> None:
+    enrolled.rotate()
+    new_ids = describe_rotation(enrolled.open().state).new_key_ids
+    enrolled.decide()
+    found = [one for one in examine(enrolled.open(), now=NOW, environ={}) if one.name == "new keys"]
+    assert [one.verdict for one in found] == ["ok"]
+    rotation = describe_rotation(enrolled.open().state)
+    assert (rotation.is_done, rotation.key_ids) == (True, new_ids)
+
+
+def test_command_that_goes_over_says_so_on_standard_error(enrolled: World, capsys: pytest.CaptureFixture[str]) -> None:
+    enrolled.rotate()
+    enrolled.decide()
+    assert enrolled.run("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2", "--json") == 0
+    said = capsys.readouterr()
+    assert "this folder has gone over to them" in said.err
+    assert json.loads(said.out)["delivered"] is True
+
+
+def test_rotate_that_is_run_once_more_after_another_command_went_over_asks_for_no_third_set(
+    enrolled: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert enrolled.run("keys", "rotate") == 0
+    enrolled.decide()  # takes the question out of the post
+    assert enrolled.run("inbox") == 0
+    capsys.readouterr()
+    assert enrolled.run("keys", "rotate") == 0
+    assert "The new keys are in force since" in capsys.readouterr().out
+    assert enrolled.run("keys", "rotate", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "done"
+    assert enrolled.house.rows("account_changes") == []
+    assert enrolled.run("keys", "rotate", "--anew") == 0
+    assert len(enrolled.house.rows("account_changes")) == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from partner_sdk.client import partner_state
-from partner_sdk.client.mailbox import Delivery, Mailbox, find_gap, read_message
+from partner_sdk.client.mailbox import Delivery, Mailbox, list_gap_alarms, read_message
 from partner_sdk.client.partner_state import PartnerState
 from partner_sdk.errors import LocalStateError, MailboxError, TransportError
 from partner_sdk.key_files import KeyRole, load_signing_key
@@ -127,7 +127,7 @@ def test_gap_is_an_alarm_until_the_message_comes(reader: Reader) -> None:
     assert reasons(reader.receive()) == ["gap"]
     assert reasons(reader.receive(posts[1])) == []
     assert reader.state.read_position().number == 4
-    assert find_gap(reader.state) == []
+    assert list_gap_alarms(reader.state) == []
 
 
 def test_longer_gap_is_named_by_its_ends(reader: Reader) -> None:

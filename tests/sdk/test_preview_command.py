@@ -15,7 +15,7 @@ from tests.sdk.sdk_builders import ScriptedGateway, make_state
 from tests.sdk.test_sdk_cli import Terminal
 
 REPORT = str(EXAMPLE_REPORT)
-EARLIER = ("--earlier-reference", "K7QF-2M9TX-4")
+EARLIER = ("--earlier-reference", "K7QF-2M9TX-D")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from partner_sdk.errors import FieldFault, ReportError
 from partner_sdk.report import IndustryReport, parse_report, report_schema
+from partner_sdk.report.misfits import MOST_FAULTS
 from partner_sdk.report.model import Category
 from partner_sdk.report.outline import Field, list_fields
 from partner_sdk.report.reporter import DiscoveredBy, Sector
@@ -311,3 +312,44 @@ def test_schema_requires_exactly_the_musts() -> None:
         if name != "NotHeld":
             musts = {one for one, field in part["properties"].items() if field["x-needed"] == "must"}
             assert musts == set(part.get("required", [])), name
+
+
+# All that is wrong is told at once
+
+
+def test_every_missing_must_is_named_at_once() -> None:
+    report = copy.deepcopy(THIN)
+    del report["category"], report["discovery"], report["reporter"]["submitter_email"], report["incident"]["narrative"]
+    report["children"] = [{"at_risk_now": "no"}, {}]
+    report.pop("priority_reason", None)
+    with pytest.raises(ReportError) as caught:
+        parse_report(json.dumps(report).encode(), priority="P2")
+    assert [fault.pointer for fault in caught.value.faults] == [
+        "#/category",
+        "#/reporter/submitter_email",
+        "#/discovery",
+        "#/incident/narrative",
+        "#/children/1/at_risk_now",
+        "#/priority_reason",
+    ]
+
+
+def test_unknown_field_is_told_with_the_names_that_are_not_given_and_never_with_its_own() -> None:
+    report = {**THIN, MARKER: THIN["discovery"]}
+    del report["discovery"]
+    unknown, missing = faults_of(report)
+    assert unknown.pointer == "#"
+    assert unknown.detail.startswith("Take out the field directly under # that the schema does not know")
+    assert "not given here yet are discovery, " in unknown.detail
+    assert MARKER not in unknown.detail
+    assert missing.pointer == "#/discovery"
+
+
+def test_list_that_is_full_of_misfits_names_no_more_than_a_person_mends() -> None:
+    assert len(faults_of({**THIN, "children": [{}] * 1000})) == MOST_FAULTS
+
+
+@pytest.mark.parametrize("value", [[], "x", 3, None])
+def test_report_that_is_no_object_has_one_fault(value: object) -> None:
+    (fault,) = faults_of(value)
+    assert fault.pointer == "#"

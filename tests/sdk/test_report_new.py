@@ -10,10 +10,11 @@ import pytest
 
 from partner_sdk.interview.answers import AnswerError, choose
 from partner_sdk.interview.course import Course
+from partner_sdk.interview.doubts import find_reading
 from partner_sdk.interview.draft import Draft
 from partner_sdk.interview.questions import Questioner
 from partner_sdk.report import measure_completeness, parse_report
-from partner_sdk.report.outline import Part, get_outline, list_fields
+from partner_sdk.report.outline import Part, get_field, get_outline, list_fields
 from partner_sdk.wire.submission import Priority, ReportKind
 from tests.builders import EXAMPLE_REPORT
 
@@ -311,3 +312,44 @@ def test_choice_is_its_word_its_number_or_its_beginning() -> None:
     for text in ("", "4", "0", "x", "²"):
         with pytest.raises(AnswerError):
             choose(text, choices)
+
+
+def test_address_and_number_that_look_odd_are_asked_again_and_kept_when_typed_once_more(tmp_path: Path) -> None:
+    odd = {
+        **MUSTS,
+        "E-mail address of the person who submits": ["safety.example.com", "safety@example.com"],
+        "Telephone number of the person who submits": ["ext 12", "ext 12"],
+    }
+    person = Person(odd)
+    said = walk(tmp_path / "r.json", person)
+    assert said["reporter"]["submitter_email"] == "safety@example.com"
+    assert said["reporter"]["submitter_telephone"] == "ext 12"
+    assert person.heard_about("does not look like an e-mail address") == 1
+    assert person.heard_about("does not look like a telephone number") == 1
+
+
+def test_time_that_was_typed_is_said_as_it_was_understood(tmp_path: Path) -> None:
+    person = Person({**MUSTS, "When it was found": ["2026-11-24 18:45"]})
+    walk(tmp_path / "r.json", person)
+    assert "Understood as Tuesday 24 November 2026, 18:45:00 UTC." in person.heard
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("2011", "the year 2011"), ("2011-05", "May 2011"), ("2011-05-30", "Monday 30 May 2011")],
+)
+def test_day_is_said_as_exactly_as_it_is_known(value: str, said: str) -> None:
+    assert find_reading(value, field=get_field("#/children/0/born_on")) == said
+    assert find_reading(value, field=get_field("#/incident/narrative")) is None
+
+
+def test_who_reports_is_taken_from_an_earlier_report_but_not_the_declaration(tmp_path: Path) -> None:
+    draft = Draft.begin(tmp_path / "r.json")
+    draft.take_reporter(EXAMPLE_REPORT)
+    earlier = json.loads(EXAMPLE_REPORT.read_bytes())["reporter"]
+    assert {**draft.root["reporter"], "declaration": True} == earlier
+    assert "declaration" not in draft.root["reporter"]
+    person = Person(MUSTS)
+    walk(tmp_path / "r.json", person)
+    assert person.heard_about("Name of the person who submits") == 0
+    assert person.heard_about("Declaration that") == 1

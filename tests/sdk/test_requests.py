@@ -1,6 +1,8 @@
 """`requests`: what the agency asks, by when, and what of it is answered; `inbox --show` in words."""
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import msgspec
@@ -12,6 +14,7 @@ from partner_sdk.commands.output import EXIT_ALARM, EXIT_FAILED, EXIT_USAGE
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
 from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, message_sha256
 from partner_sdk.wire.questions import InformationRequest, OutcomeNote, encode_body
+from partner_sdk.wire.submission import peek_submission
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, House
 from tests.sdk.mailbox_builders import Post, make_post, post_to
 from tests.sdk.sdk_builders import ScriptedGateway, make_state
@@ -144,23 +147,83 @@ def test_response_that_was_discarded_answers_nothing(
     assert states_of(line) == {REQUEST.request_id: "open"}
 
 
-def test_folder_keeps_the_id_of_a_request_and_never_free_words(line: Terminal, tmp_path: Path) -> None:
+def collect(line: Terminal, house: House, *requests: InformationRequest) -> None:
+    """Have the agency ask, and fetch what it asks."""
+    post_bodies(house, *(encode_body(one) for one in requests))
+    assert line.run("inbox") == 0
+
+
+def test_folder_keeps_the_id_of_a_request_and_never_free_words(line: Terminal, house: House, tmp_path: Path) -> None:
+    collect(line, house, REQUEST)
     assert respond(line, tmp_path, REQUEST.request_id) == 0
     (note,) = (line.folder / "answers").iterdir()
     assert note.read_bytes() == encode({"request_id": REQUEST.request_id})
-    assert respond(line, tmp_path, "the zebra question about Sam") == 0
+    assert respond(line, tmp_path, "the zebra question about Sam") == EXIT_FAILED
+    assert "zebra" not in line.out + line.err
     assert list((line.folder / "answers").iterdir()) == [note]
     kept = [path for path in line.folder.rglob("*") if path.is_file()]
     assert [path for path in kept if b"zebra" in path.read_bytes()] == []
 
 
-def test_supplement_that_names_a_request_is_no_answer(line: Terminal, house: House, tmp_path: Path) -> None:
-    post_bodies(house, encode_body(REQUEST))
+@pytest.mark.parametrize("kind", ["initial", "supplement"])
+def test_answer_of_another_kind_is_refused_before_it_makes_a_case_of_its_own(
+    line: Terminal, house: House, tmp_path: Path, kind: str
+) -> None:
+    collect(line, house, REQUEST)
     file = write_response(tmp_path, REQUEST.request_id)
-    words = ("--priority", "P3", "--kind", "supplement", "--earlier-reference", REFERENCE)
-    assert line.run("report", "submit", file, *words) == 0
-    assert line.run("inbox") == 0
+    words = ("--priority", "P3", "--kind", kind, "--earlier-reference", REFERENCE)
+    assert line.run("report", "submit", file, *words) == EXIT_FAILED
+    assert "#/answers_request: answers_request goes with --kind response" in line.err
     assert states_of(line) == {REQUEST.request_id: "open"}
+    assert PartnerState.open(line.folder).list_undelivered() == []
+
+
+def test_answer_goes_to_the_report_of_the_question_when_none_is_named(
+    line: Terminal, house: House, tmp_path: Path
+) -> None:
+    collect(line, house, make_request(2, reference="0W3G-E1R70-Z"), REQUEST)
+    file = write_response(tmp_path, REQUEST.request_id)
+    assert line.run("report", "preview", file, "--priority", "P3", "--kind", "response") == 0
+    assert line.run("report", "submit", file, "--priority", "P3", "--kind", "response", "--json") == 0
+    saved = PartnerState.open(line.folder).find_submission(str(line.json()["report_id"]))
+    assert saved is not None
+    assert peek_submission(saved[1].statement).earlier_reference == REFERENCE
+
+
+@pytest.mark.parametrize("evidence", [(), ("--evidence", "file-1=/dev/null")])
+def test_answer_to_a_question_about_another_report_is_not_sealed(
+    line: Terminal, house: House, tmp_path: Path, evidence: tuple[str, ...]
+) -> None:
+    other = make_request(2, reference="0W3G-E1R70-Z")
+    collect(line, house, other)
+    file = write_response(tmp_path, other.request_id)
+    words = ("--priority", "P3", "--kind", "response", "--earlier-reference", REFERENCE)
+    assert line.run("report", "submit", file, *words, *evidence) == EXIT_FAILED
+    assert "(other-report)" in line.err
+    assert "This request is about your report 0W3G-E1R70-Z" in line.err
+    assert PartnerState.open(line.folder).list_undelivered() == []
+    assert states_of(line) == {other.request_id: "open"}
+
+
+def test_answer_to_a_question_that_was_never_fetched_is_not_sealed(line: Terminal, tmp_path: Path) -> None:
+    assert respond(line, tmp_path, REQUEST.request_id) == EXIT_FAILED
+    assert line.json()["reason"] == "unknown-request"
+    assert "`requests` fetches and lists them" in line.err
+    assert PartnerState.open(line.folder).list_undelivered() == []
+
+
+def test_answer_is_begun_with_the_question_before_the_eyes_and_without_typing_who_reports(
+    line: Terminal, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect(line, house, REQUEST)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("grooming\n"))
+    out = tmp_path / "answer.json"
+    words = ("--answers", REQUEST.request_id, "--priority", "P3", "--out", str(out), "--like", str(EXAMPLE_REPORT))
+    assert line.run("report", "new", *words) == EXIT_FAILED
+    assert line.out.index("From which IP address") < line.out.index("What it is about")
+    begun = json.loads(out.read_bytes())
+    assert begun["answers_request"] == REQUEST.request_id
+    assert begun["reporter"]["submitter_name"] == json.loads(EXAMPLE_REPORT.read_bytes())["reporter"]["submitter_name"]
 
 
 def test_saved_requests_are_shown_while_the_gateway_is_down(line: Terminal, down: Terminal, house: House) -> None:
@@ -187,11 +250,10 @@ def test_same_request_in_two_messages_is_one_and_the_later_counts(line: Terminal
 
 
 def test_damaged_note_leaves_the_request_open(line: Terminal, house: House, tmp_path: Path) -> None:
-    post_bodies(house, encode_body(REQUEST))
+    collect(line, house, REQUEST)
     assert respond(line, tmp_path, REQUEST.request_id) == 0
     (note,) = (line.folder / "answers").iterdir()
     note.write_bytes(b"{")
-    assert line.run("inbox") == 0
     assert states_of(line) == {REQUEST.request_id: "open"}
     assert list_requests(PartnerState.open(line.folder), messages=()).requests == ()
 

@@ -16,12 +16,14 @@ from partner_sdk.doctor import examine
 from partner_sdk.errors import FormatError, KeySetError, NotAuthorisedError, OpeningError, RefusedError, TransportError
 from partner_sdk.report import parse_report
 from partner_sdk.sandbox import Sandbox, SandboxReport
-from partner_sdk.wire.canonical import encode, to_base64url
+from partner_sdk.wire.canonical import encode, parse_time, to_base64url
+from partner_sdk.wire.enrolment import INVITATION_LIFETIME
 from partner_sdk.wire.environment import ENVIRONMENT_HEADER
 from partner_sdk.wire.keys import Pin, verify_bundle
 from partner_sdk.wire.statements import parse_statement
 from partner_sdk.wire.submission import ReportPost
 from tests.builders import (
+    DAY,
     EXAMPLE_REPORT,
     FULL_REPORT,
     NOW,
@@ -54,7 +56,7 @@ def test_partner_is_ready_after_one_call(sandbox: Sandbox, partner: Partner) -> 
     assert caller is not None
     assert (caller.partner, caller.environment) == ("example-service", "sandbox")
     assert partner.profile.environment == "sandbox"
-    assert {one.outcome for one in examine(partner, now=NOW, environ={}) if one.name != "clock"} <= {"ok", "look"}
+    assert {one.verdict for one in examine(partner, now=NOW, environ={}) if one.name != "clock"} <= {"ok", "warning"}
 
 
 def test_report_can_be_looked_at_as_it_would_be_read(sandbox: Sandbox, partner: Partner) -> None:
@@ -98,6 +100,14 @@ def test_message_and_digest_arrive_checked_and_in_order(sandbox: Sandbox, partne
     assert partner.collect_mailbox().messages == ()
 
 
+def test_mailbox_shows_fifty_messages_at_once_and_all_of_them_arrive(sandbox: Sandbox, partner: Partner) -> None:
+    ids = [sandbox.send_message({"text": "hello"}) for _ in range(52)]
+    delivery = partner.collect_mailbox()
+    assert [one.message.message_id for one in delivery.messages] == ids
+    asked = [request for request in sandbox.requests if (request.method, request.path) == ("GET", "/v1/mailbox")]
+    assert len(asked) == 3  # fifty, two, and none
+
+
 def bodies(opened: OpenedMessage) -> object:
     return msgspec.json.decode(opened.body)
 
@@ -122,6 +132,12 @@ def test_partner_is_not_approved_before_it_answers(sandbox: Sandbox, tmp_path: P
     assert sandbox.open_partner(tmp_path / "later").status().caller is not None
     with pytest.raises(FormatError):
         sandbox.invite("agency")
+
+
+def test_invitation_of_the_sandbox_lives_as_long_as_one_of_the_agency() -> None:
+    invitation = Sandbox(clock=StillClock()).invite("later")
+    lifetime = parse_time(invitation.expires_at) - NOW
+    assert lifetime == INVITATION_LIFETIME == 14 * DAY
 
 
 def test_box_that_opens_for_nobody_is_stored_and_doubted(sandbox: Sandbox, partner: Partner) -> None:

@@ -14,10 +14,11 @@ from requests.adapters import BaseAdapter
 from gateway.store.invitations import put_invitation
 from partner_sdk.cli import main
 from partner_sdk.commands.frame import EMERGENCY
-from partner_sdk.commands.output import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, NOT_A_REPORT, Speaker
+from partner_sdk.commands.output import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
 from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.enrolment import secret_sha256
+from partner_sdk.wire.environment import NOT_A_REPORT
 from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, message_sha256
 from tests.builders import (
     DAY,
@@ -121,7 +122,35 @@ def test_submit_delivers_and_names_reference_and_receipt(line: Terminal) -> None
     assert line.run("report", "status", str(said["report_id"])) == 0
     assert "received" in line.out
     assert line.run("report", "list") == 0
-    assert str(said["reference"]) in line.out
+    assert f"{said['reference']}  initial     P2  " in line.out
+
+
+def test_status_takes_the_reference_as_a_person_types_it(line: Terminal) -> None:
+    assert line.run("report", "submit", REPORT, "--priority", "P2", "--json") == 0
+    said = line.json()
+    typed = str(said["reference"]).lower().replace("-", " ")
+    assert line.run("report", "status", typed) == 0
+    assert f"{said['report_id']}: received" in line.out
+    assert line.run("report", "status", "K7QF-2M9TX-D") == EXIT_FAILED
+    assert "`report list` shows them all" in line.err
+    assert line.run("report", "status", "my report") == EXIT_FAILED
+    assert "(bad-reference)" in line.err
+
+
+def test_list_says_what_kind_each_report_is_and_to_which_it_belongs(line: Terminal, tmp_path: Path) -> None:
+    assert line.run("report", "submit", REPORT, "--priority", "P2", "--json") == 0
+    reference = str(line.json()["reference"])
+    words = ("--priority", "P2", "--kind", "supplement", "--earlier-reference", reference)
+    assert line.run("report", "submit", REPORT, *words) == 0
+    assert line.run("report", "list") == 0
+    first, second = sorted(line.out.splitlines(), key=lambda row: "supplement" in row)
+    assert "  initial  " in first
+    assert "  supplement  P2  " in second
+    assert second.endswith(f"  to {reference}")
+    assert line.run("report", "list", "--json") == 0
+    rows = line.json()["receipts"]
+    assert isinstance(rows, list)
+    assert sorted(one["kind"] for one in rows) == ["initial", "supplement"]
 
 
 def test_every_line_says_not_a_report_in_the_sandbox(rehearsal: Terminal, sandbox: House) -> None:
@@ -339,7 +368,7 @@ def test_bad_invitation_fails_without_a_folder(tmp_path: Path, capsys: pytest.Ca
 def test_doctor_fails_when_the_gateway_does_not_answer(broken_line: Terminal) -> None:
     assert broken_line.run("doctor") == EXIT_FAILED
     assert f"{PUBLIC_ORIGIN}: " in broken_line.out
-    assert "FAIL" in broken_line.out
+    assert "FAULT" in broken_line.out
 
 
 @pytest.mark.parametrize(
@@ -351,6 +380,33 @@ def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], capsys: pytest.Captu
         main(words)
     assert caught.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "submit", "x", "--priority", "P1", "--knid", "response"),
+        ("report", "submit", "x", "--priority=p1"),
+        ("report", "submit", "--priority", "P1"),
+    ],
+)
+def test_wrong_usage_of_a_p1_says_999_and_shows_the_usage_of_the_command(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert "usage: report-abuse-partner report submit [-h]" in said
+    assert said.rstrip().endswith(EMERGENCY)
+
+
+def test_wrong_usage_without_a_p1_has_no_emergency_words(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(("report", "submit", "x", "--priority", "P2", "--knid", "response"))
+    said = capsys.readouterr().err
+    assert "unrecognized arguments: --knid response" in said
+    assert "999" not in said
 
 
 HELP = [

@@ -3,19 +3,27 @@
 import argparse
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from partner_sdk.cli import make_parser
+from partner_sdk.client import partner_state
+from partner_sdk.client.account import send_registration
 from partner_sdk.client.partner import Partner as Client
-from partner_sdk.client.partner_state import MailboxPosition
 from partner_sdk.commands import output as cli_output
 from partner_sdk.commands.frame import EMERGENCY
-from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS
-from tests.builders import EXAMPLE_REPORT, NOW, House
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.questions import encode_body
+from partner_sdk.wire.registration import TEMPLATE
+from tests.builders import EXAMPLE_REPORT, NOW, House, make_house
+from tests.sdk.evidence_builders import make_report, write_plain
+from tests.sdk.rotation_builders import AGENCY, World
 from tests.sdk.sdk_builders import make_state, session_for
+from tests.sdk.test_key_rotation import REPORT
+from tests.sdk.test_requests import REQUEST
 from tests.wsgi_transport import WsgiTransport
 
 SDK = Path(__file__).parents[2] / "partner_sdk"
@@ -86,21 +94,55 @@ def test_named_calls_exist() -> None:
     assert all(callable(getattr(Client, name)) for name in names)
 
 
-def test_folder_is_described_file_by_file(tmp_path: Path, house: House) -> None:
-    state = make_state(tmp_path / "partner", agency=house.agency)
-    wire = WsgiTransport(house.open_app("industry"))
-    client = Client.open(state.folder, session=session_for(wire), clock=house.clock)
-    client.submit(EXAMPLE_REPORT.read_bytes(), priority="P2")
-    state.save_message(1, b"x")
-    state.save_position(MailboxPosition(number=1, sha256=FIRST_PREVIOUS))
-    (state.folder / "enrolment.json").write_bytes(b"{}")
+@pytest.fixture(scope="module")
+def full_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Yield the folder of a partner that has done everything there is to do."""
+    place = tmp_path_factory.mktemp("partner")
+    world = World(make_house(place / "house", agency=AGENCY))
+    world.enrol(place / "partner")
+    world.rotate()
+    world.decide()
+    assert world.rotate()
+    world.tell()
+    client = world.open()
+    client.collect_mailbox()
+    send_registration(client, TEMPLATE, now=NOW)
+    sent = client.submit(EXAMPLE_REPORT.read_bytes(), priority="P2")
+    client.state.save_desk_receipt(sent.report_id, b"{}")
+    asked = msgspec.structs.replace(REQUEST, reference=sent.reference, report_id=sent.report_id)
+    world.tell(body=encode_body(asked), kind="information-request")
+    client.collect_mailbox()
+    answer = msgspec.structs.replace(REPORT, answers_request=asked.request_id)
+    client.submit(answer, priority="P2", kind="response")
+    handed = client.submit(make_report("file-1"), priority="P1", evidence={"file-1": write_plain(place, "film", 1000)})
+    assert handed.is_complete
+    # Left by `enrol`, and by a change of root.
+    (world.folder / "submissions" / f".{sent.report_id}.json.lock").touch()
+    (world.folder / "enrolment.json").write_bytes(b"{}")
+    (world.folder / "pin.json").write_bytes(encode(AGENCY.pin()))
+    assert world.rotate() is False
+    # There while a process sends, and after one that was killed.
+    journal = client.make_evidence_room().journal
+    with journal.holding(handed.report_id), client.state.holding_submission(sent.report_id):
+        yield world.folder
+
+
+def check_describes(names: Collection[str], folder: Path) -> None:
+    found = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    by_name = {name: {path.relative_to(folder) for path in folder.glob(name)} for name in names}
+    assert [name for name, paths in by_name.items() if not paths] == []
+    assert found == set().union(*by_name.values())
+
+
+def test_folder_is_described_file_by_file(full_folder: Path) -> None:
     table = README.split("## Your folder")[1].split("##")[0]
-    named = re.findall(r"^\| `(.*?)` \|", table, re.MULTILINE)
-    assert len(named) >= 9
-    found = {path.relative_to(state.folder) for path in state.folder.rglob("*") if path.is_file()}
-    described = {path.relative_to(state.folder) for name in named for path in state.folder.glob(name)}
-    assert found == described
-    assert NOW
+    check_describes(re.findall(r"^\| `(.*?)` \|", table, re.MULTILINE), full_folder)
+
+
+def test_folder_is_described_in_the_code_too(full_folder: Path) -> None:
+    block = (partner_state.__doc__ or "").split("```")[1]
+    names = [re.sub("ID|NUMBER", "*", line.split()[0]) for line in block.strip().splitlines()]
+    check_describes(names, full_folder)
 
 
 def test_leaked_key_needs_a_new_folder() -> None:

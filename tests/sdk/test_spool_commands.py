@@ -211,6 +211,19 @@ def test_report_that_waits_is_written_to_a_file(line: Terminal, broken_line: Ter
     assert "no submission" in broken_line.err
 
 
+def test_report_that_was_delivered_is_written_to_a_file_without_saying_that_it_waits(
+    line: Terminal, tmp_path: Path
+) -> None:
+    assert line.run("report", "submit", REPORT, "--priority", "P1", "--json") == 0
+    report_id, reference = str(line.json()["report_id"]), str(line.json()["reference"])
+    assert line.run("spool", "write", report_id, str(tmp_path / "a.json")) == 0
+    assert f"It was delivered before, as {reference}" in line.out
+    assert "waits in the spool" not in line.out
+    assert line.err == ""
+    assert line.run("spool", "write", report_id, str(tmp_path / "b.json"), "--json") == 0
+    assert (line.json()["delivered"], line.json()["reference"]) == (True, reference)
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(-5, "less than a minute"), (59, "less than a minute"), (60, "1 minute"), (7200, "2 hours"), (86_400, "1 day")],

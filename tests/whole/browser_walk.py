@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, TYPED
 from tests.gateway.public_person import NAMED_BUTTONS, SHORT_ANSWERS
 from tests.gateway.public_walks import ADULT, GROWN_UP_PICTURE, LONG_WAY, ON_A_WEBSITE, ScreenAnswers
+from tests.whole.public_server import PublicServer
 
 # Only the button that people see: the one that Enter presses stands before it, unseen.
 CONTINUE, START, SEND, BACK = (f"main button[value={value}]" for value in ("continue", "start", "send", "back"))
@@ -117,6 +118,23 @@ def walk_browser_to(page: Page, url: str, path: str, way: ScreenAnswers = SHORT_
             return
         go_on(page, fill_page(page, way.get(path_of(page, url), {})))
     raise AssertionError(f"never came to {path}, stands at {page.url}")
+
+
+def bring_browser_to(page: Page, server: PublicServer, path: str, *, language: str = "en") -> None:
+    """Put a browser to the page at `path` of a visit that was walked without one: for tests that begin there.
+
+    The last redirect is the browser's own to follow, from a page of this door: from anywhere else it shows nothing.
+    """
+    person = server.public.person(origin=server.url, language=language).start()
+    while (answer := person.post_only(**SHORT_ANSWERS.get(person.path, {}))).location != path:
+        person.get(answer.location)
+    page.goto(server.url)
+    cookie = person.client.get_cookie(server.public.app.config["SESSION_COOKIE_NAME"], domain="127.0.0.1")
+    assert cookie is not None
+    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": server.url, "httpOnly": True}])
+    with page.expect_navigation():
+        page.evaluate("path => { location.href = path }", path)
+    assert path_of(page, server.url) == path
 
 
 def send(page: Page, url: str, way: ScreenAnswers = SHORT_ANSWERS) -> list[str]:

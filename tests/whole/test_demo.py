@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,16 +100,20 @@ def first(newcomer: Newcomer) -> subprocess.CompletedProcess[str]:
     return newcomer.run("--once", "--json")
 
 
-def check_result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def check_first(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
+    return check_result(done.stdout)
+
+
+def check_result(told: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(told)
     assert set(result) == set(FIELDS)
     assert {name for name, kind in FIELDS.items() if not isinstance(result[name], kind)} == set()
     return result
 
 
 def test_json_names_what_the_loop_brought(first: subprocess.CompletedProcess[str]) -> None:
-    result = check_result(first)
+    result = check_first(first)
     assert REFERENCE.fullmatch(result["public_reference"])
     assert REFERENCE.fullmatch(result["industry_reference"])
     assert result["public_reference"] != result["industry_reference"]
@@ -147,11 +152,6 @@ def test_no_process_is_left_and_the_ports_are_free(newcomer: Newcomer, first: su
             probe.bind(("127.0.0.1", port))
 
 
-def test_second_run_on_the_same_folder_works(newcomer: Newcomer, first: subprocess.CompletedProcess[str]) -> None:
-    second = check_result(newcomer.run("--once", "--json"))
-    assert second["public_reference"] != check_result(first)["public_reference"]
-
-
 def test_foreign_folder_is_refused_and_not_touched(newcomer: Newcomer, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine", encoding="utf-8")
     other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path, port=newcomer.port)
@@ -176,34 +176,30 @@ def test_port_in_use_ends_with_1_and_names_step_and_port(newcomer: Newcomer, tmp
     assert other.find_processes() == []
 
 
-@pytest.fixture
-def running(newcomer: Newcomer, tmp_path: Path) -> Iterator[tuple[Newcomer, "subprocess.Popen[str]"]]:
+@contextmanager
+def running(newcomer: Newcomer, *words: str) -> Iterator["subprocess.Popen[str]"]:
     """A demonstration that goes on until it is stopped; killed at the end if it was not."""
-    other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports())
     process = subprocess.Popen(
-        other.command(),
-        cwd=other.here,
-        env=other.environment,
+        newcomer.command(*words),
+        cwd=newcomer.here,
+        env=newcomer.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
     try:
-        yield other, process
+        yield process
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_without_once_it_runs_until_a_signal_tells_addresses_and_leaves_no_process(
-    running: tuple[Newcomer, "subprocess.Popen[str]"], end: signal.Signals
-) -> None:
-    newcomer, process = running
+def check_it_runs_until(end: signal.Signals, newcomer: Newcomer, process: "subprocess.Popen[str]") -> list[str]:
+    """Check that the addresses answer until the signal, and nothing is left then; return what was said before it."""
     assert process.stdout is not None
-    said = []
+    said: list[str] = []
     deadline = time.monotonic() + STEP_SECONDS
     while not said or said[-1] != "Ctrl-C ends it.":
         line = process.stdout.readline()
@@ -222,6 +218,25 @@ def test_without_once_it_runs_until_a_signal_tells_addresses_and_leaves_no_proce
     assert "Traceback" not in rest
     assert newcomer.find_processes() == []
     assert newcomer.list_written() == set()
+    return said
+
+
+def test_without_once_it_runs_until_it_is_ended_tells_addresses_and_leaves_no_process(
+    newcomer: Newcomer, tmp_path: Path
+) -> None:
+    other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports())
+    with running(other) as process:
+        check_it_runs_until(signal.SIGTERM, other, process)
+
+
+def test_second_run_on_the_same_folder_works_with_json_until_ctrl_c(
+    newcomer: Newcomer, first: subprocess.CompletedProcess[str]
+) -> None:
+    with running(newcomer, "--json") as process:
+        said = check_it_runs_until(signal.SIGINT, newcomer, process)
+    (told,) = [line for line in said if line.startswith("{")]
+    second = check_result(told)
+    assert second["public_reference"] != check_first(first)["public_reference"]
 
 
 def test_command_of_the_readme_is_the_one_that_is_tested_here() -> None:

@@ -27,6 +27,8 @@ FORMS = 2
 # A form is sixteen pages and a return code: what is longer than one walk lets some of them come to their end.
 LONGEST_PAUSE_SECONDS = 1.5
 REPORTS_IN_TRACE = 10
+# A gateway that is not there refuses in no time: who asks again at once takes the cores that it needs to start.
+PAUSE_SECONDS = 0.05
 
 
 class Senders:
@@ -49,7 +51,7 @@ class Senders:
         while not self.stopping.is_set():
             sealed = self.make_report()
             while not self.send(sealed) and not self.stopping.is_set():
-                time.sleep(0.01)
+                time.sleep(PAUSE_SECONDS)
 
     def make_report(self) -> SealedReport:
         """Return a new sealed report."""
@@ -70,10 +72,14 @@ class Senders:
 
     def _fill_forms(self) -> None:
         while not self.stopping.is_set():
-            with contextlib.suppress(requests.RequestException, FormWalkError):
+            try:
                 self.thanked.append(walk_form(self.loop.origin, ANSWERS))
+            except (requests.RequestException, FormWalkError):
+                time.sleep(PAUSE_SECONDS)
 
     def __enter__(self) -> "Senders":
+        # msgspec 0.22.0 makes what it knows of a type at its first use, and may crash when two threads do so at once.
+        self.make_report()
         for thread in self.threads:
             thread.start()
         return self

@@ -4,7 +4,16 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from partner_sdk.wire.public_codes import LANGUAGES
-from tests.whole.browser_walk import BACK, LANGUAGE, go_on, list_page_faults, path_of, start, walk_browser_to
+from tests.whole.browser_walk import (
+    BACK,
+    LANGUAGE,
+    bring_browser_to,
+    go_on,
+    list_page_faults,
+    path_of,
+    start,
+    walk_browser_to,
+)
 from tests.whole.public_server import PublicServer, open_phone
 
 STORY = "My very own words.\nA second line, with \U0001f642 and <b>.\n\nThe end. "
@@ -15,8 +24,7 @@ LANGUAGES_TO_RUN = pytest.mark.parametrize("language", LANGUAGES)
 @WAYS_TO_RUN
 def test_reload_keeps_the_open_page(browser: Browser, server: PublicServer, *, has_script: bool):
     with open_phone(browser, has_script=has_script) as phone:
-        start(phone.page, server.url)
-        walk_browser_to(phone.page, server.url, "/9")
+        bring_browser_to(phone.page, server, "/9")
         phone.page.fill("#story", STORY)
         go_on(phone.page)
         walk_browser_to(phone.page, server.url, "/14")
@@ -28,8 +36,7 @@ def test_reload_keeps_the_open_page(browser: Browser, server: PublicServer, *, h
 @WAYS_TO_RUN
 def test_back_button_of_the_page_keeps_every_letter(browser: Browser, server: PublicServer, *, has_script: bool):
     with open_phone(browser, has_script=has_script) as phone:
-        start(phone.page, server.url)
-        walk_browser_to(phone.page, server.url, "/9")
+        bring_browser_to(phone.page, server, "/9")
         phone.page.fill("#story", f"\n{STORY}")
         go_on(phone.page, BACK)
         go_on(phone.page)
@@ -40,8 +47,7 @@ def test_back_button_of_the_page_keeps_every_letter(browser: Browser, server: Pu
 def test_other_language_keeps_what_was_typed_and_picked(browser: Browser, server: PublicServer, *, has_script: bool):
     with open_phone(browser, has_script=has_script) as phone:
         page = phone.page
-        start(page, server.url)
-        walk_browser_to(page, server.url, "/7")
+        bring_browser_to(page, server, "/7")
         page.check("#kinds-wants_to_meet")
         go_on(page, LANGUAGE)
         assert page.get_attribute("html", "lang") == "cy"
@@ -57,8 +63,7 @@ def test_other_language_keeps_what_was_typed_and_picked(browser: Browser, server
 def test_side_page_on_the_way_leads_back_to_what_was_typed(browser: Browser, server: PublicServer, *, has_script: bool):
     with open_phone(browser, has_script=has_script) as phone:
         page = phone.page
-        start(page, server.url)
-        walk_browser_to(page, server.url, "/9")
+        bring_browser_to(page, server, "/9")
         page.fill("#story", STORY)
         go_on(page, "footer button[value='see:privacy']")
         assert path_of(page, server.url) == "/1f"

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from partner_sdk.wire.public_codes import LANGUAGES
-from tests.whole.browser_walk import SHORTEST, path_of, start, walk_browser_to
+from tests.whole.browser_walk import SHORTEST, bring_browser_to, path_of, start, walk_browser_to
 from tests.whole.public_server import PublicServer, open_phone
 
 WAYS_TO_RUN = pytest.mark.parametrize("has_script", [False, True], ids=["no-script", "script"])
@@ -124,8 +124,7 @@ def test_first_stop_skips_to_the_words_and_the_second_leaves(
 ):
     with open_phone(browser, has_script=has_script) as phone:
         page = phone.page
-        start(page, server.url)
-        walk_browser_to(page, server.url, "/9")
+        bring_browser_to(page, server, "/9")
         assert press_tab(page).name == "Skip to the main words"
         page.keyboard.press("Enter")
         assert press_tab(page).name == "story"
@@ -173,8 +172,7 @@ def test_list_of_faults_has_the_focus_and_leads_to_the_field(
 ):
     with open_phone(browser, has_script=has_script, language=language) as phone:
         page = phone.page
-        start(page, server.url)
-        walk_browser_to(page, server.url, "/11")
+        bring_browser_to(page, server, "/11", language=language)
         tab_to(page, CONTINUE)
         press(page, "Enter")
         expect(page.locator("#faults")).to_be_focused()

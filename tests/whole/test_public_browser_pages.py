@@ -11,11 +11,10 @@ from tests.whole.browser_walk import (
     EVERY_WAY,
     SHORTEST,
     SIDEWAYS,
+    bring_browser_to,
     go_on,
     list_page_faults,
     list_refused,
-    start,
-    walk_browser_to,
     walk_way,
 )
 from tests.whole.public_server import PublicServer, open_phone
@@ -120,8 +119,7 @@ def test_link_of_a_refusal_shows_the_label_and_the_words_below_the_top_of_a_smal
 ):
     with open_phone(browser, has_script=True, width=320, language=language) as phone:
         page = phone.page
-        start(page, server.url)
-        walk_browser_to(page, server.url, "/12")
+        bring_browser_to(page, server, "/12", language=language)
         for way in ("call", "email"):
             page.check(f"#contact_ways-{way}")
         go_on(page)

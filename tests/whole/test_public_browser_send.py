@@ -4,7 +4,17 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.gateway.public_person import SHORT_ANSWERS
-from tests.whole.browser_walk import CONTINUE, REFERENCE, SEND, go_on, open_second_tab, path_of, start, walk_browser_to
+from tests.whole.browser_walk import (
+    CONTINUE,
+    REFERENCE,
+    SEND,
+    bring_browser_to,
+    go_on,
+    open_second_tab,
+    path_of,
+    start,
+    walk_browser_to,
+)
 from tests.whole.public_server import PublicServer, open_phone
 
 THANKS = "We have got what you sent"
@@ -13,9 +23,8 @@ WAYS_TO_RUN = pytest.mark.parametrize("has_script", [False, True], ids=["no-scri
 
 
 def open_check(page: Page, server: PublicServer) -> None:
-    """Walk to the page with Send."""
-    start(page, server.url)
-    walk_browser_to(page, server.url, "/14")
+    """Come to the page with Send."""
+    bring_browser_to(page, server, "/14")
 
 
 def read_number(page: Page) -> str:

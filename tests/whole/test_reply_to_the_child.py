@@ -12,7 +12,8 @@ from gateway.desk.casework.opening import open_case
 from gateway.desk.replying.replies import ReplyDraft, write_reply
 from gateway.desk.return_post.sending import send_replies
 from gateway.desk.store.schema import CASES
-from tests.desk.desk_loop import ACTOR, Loop, make_loop
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.loop_model import copy_loop
 from tests.gateway.public_person import Person, list_files
 from tests.gateway.return_builders import read_numbers
 
@@ -22,7 +23,7 @@ STORY = "Story-Marker: more happened."
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Loop:
-    return make_loop(tmp_path)
+    return copy_loop(tmp_path, is_enrolled=False)
 
 
 def make_person(loop: Loop) -> Person:

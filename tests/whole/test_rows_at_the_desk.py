@@ -10,7 +10,8 @@ from gateway.app import make_app
 from gateway.desk.casework.additions import is_proven
 from gateway.desk.casework.cases import to_case
 from gateway.desk.store.schema import CASES, OUTGOING_POST
-from tests.desk.desk_loop import Loop, make_loop
+from tests.desk.desk_loop import Loop
+from tests.desk.loop_model import copy_loop
 from tests.gateway.public_person import Person
 from tests.gateway.public_walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERSEAS, UNDER_18, URGENT, ScreenAnswers
 
@@ -53,7 +54,7 @@ def make_person(loop: Loop) -> Person:
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Each way walked through the form, and then everything collected at the desk."""
-    loop = make_loop(Path(tmp_path_factory.mktemp("rows")))
+    loop = copy_loop(Path(tmp_path_factory.mktemp("rows")), is_enrolled=False)
     references = {}
     for name, way in WAYS.items():
         person = make_person(loop).start()
@@ -83,7 +84,7 @@ def test_urgent_case_is_the_only_one_above_the_others(cases: dict[str, dict[str,
 
 
 def test_report_that_was_filled_in_too_fast_is_flagged_and_still_a_case(tmp_path: Path) -> None:
-    loop = make_loop(tmp_path)
+    loop = copy_loop(tmp_path, is_enrolled=False)
     person = make_person(loop).start().walk_to("/14")
     person.send()
     loop.collect()
@@ -97,7 +98,7 @@ def test_report_that_was_filled_in_too_fast_is_flagged_and_still_a_case(tmp_path
 def test_what_is_added_after_send_is_owed_an_answer_as_the_report_was(
     tmp_path: Path, way: ScreenAnswers, *, is_owed: bool, collects_between: bool
 ) -> None:
-    loop = make_loop(tmp_path)
+    loop = copy_loop(tmp_path, is_enrolled=False)
     person = make_person(loop).start().walk_to("/9", way)
     story = person.fill({"story": "The first words."})
     person.post("/9", story)
@@ -152,7 +153,7 @@ ASKS_FOR_A_NOTE: ScreenAnswers = UNDER_18 | {
 def test_note_is_queued_only_above_12_on_both_sides_and_where_the_person_is_not_near(
     tmp_path: Path, ages: ScreenAnswers, notes: int
 ) -> None:
-    loop = make_loop(tmp_path)
+    loop = copy_loop(tmp_path, is_enrolled=False)
     person = make_person(loop).start()
     loop.clock.advance(minutes=2)
     person.walk_to("/14", ASKS_FOR_A_NOTE | ages).send()

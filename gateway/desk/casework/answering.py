@@ -24,7 +24,7 @@ def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, acto
 
     Raises `CaseError` (`unknown-case`, `bad-code`, `reason-missing`, `return-code-reason-missing`, `no-sealed-reply`).
     """
-    reason = check_reply_record(code, reason)
+    reason = clean_reply_reason(code, reason)
     now = desk.clock()
     with desk.store.write() as connection:
         found = get_case(connection, wanted)
@@ -34,7 +34,7 @@ def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, acto
         return get_case(connection, found.case_id)
 
 
-def check_reply_record(code: str, reason: str | None) -> str | None:
+def clean_reply_reason(code: str, reason: str | None) -> str | None:
     """Return the reason without the spaces around it, or raise `CaseError` for what `record_reply` would refuse."""
     check_code("reply", code, REPLY_CODES)
     reason = (reason or "").strip() or None
@@ -53,7 +53,7 @@ def check_reply_record(code: str, reason: str | None) -> str | None:
 def note_reply(
     connection: Connection, found: CaseRow, *, code: str, reason: str | None, actor: str, now: datetime
 ) -> None:
-    """Enter the reply that is owed, in the caller's transaction; `check_reply_record` has passed it."""
+    """Enter the reply that is owed, in the caller's transaction; `clean_reply_reason` has passed it."""
     connection.execute(
         update(CASES)
         .where(CASES.c.case_id == found.case_id)

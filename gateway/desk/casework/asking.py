@@ -47,7 +47,7 @@ def ask_partner(desk: Desk, wanted: str, question: Question, *, actor: str) -> s
     Raises `CaseError`: `unknown-case`, `public-report`, `synthetic`, `not-opened`, `already-closed`, `question-open`,
     `no-question`, `no-purpose`, `no-legal-basis`, `too-long`, `unprintable`, `bad-day`; and what the keys raise.
     """
-    cleaned = check_question(question)
+    cleaned = clean_question(question)
     now = desk.clock()
     today = get_uk_day(now)
     with desk.store.write() as connection:
@@ -59,15 +59,15 @@ def ask_partner(desk: Desk, wanted: str, question: Question, *, actor: str) -> s
             question=cleaned.question,
             purpose=cleaned.purpose,
             legal_basis=cleaned.legal_basis,
-            due_at=_find_due(cleaned.due, now=now),
+            due_at=_choose_due(cleaned.due, now=now),
         )
         return store_question(desk, connection, draft, case_id=found.case_id, partner=found.partner, actor=actor)
 
 
-def check_question(question: Question) -> Question:
+def clean_question(question: Question) -> Question:
     """Return the question without space around its words, or raise `CaseError` for what is missing or too long."""
     parts = (
-        ("question", "no-question", "Write the question.", MAX_QUESTION_CHARACTERS),
+        ("question", "no-question", "Write the question first.", MAX_QUESTION_CHARACTERS),
         ("purpose", "no-purpose", "Say what the answer is needed for.", MAX_PURPOSE_CHARACTERS),
         ("legal_basis", "no-legal-basis", "Name the law that it is asked under.", MAX_PURPOSE_CHARACTERS),
     )
@@ -79,7 +79,7 @@ def check_question(question: Question) -> Question:
             said = name.replace("_", " ")
             raise CaseError(f"The {said} has at most {most:,} characters.", reason="too-long")
         if any(unicodedata.category(one) == "Cc" and one not in _KEPT_CONTROLS for one in cleaned[name]):
-            raise CaseError("The text holds characters that no page can show.", reason="unprintable")
+            raise CaseError("The text holds signs that no page can show. Take them out.", reason="unprintable")
     return Question(due=question.due, **cleaned)
 
 
@@ -118,7 +118,7 @@ def _check_may_ask(connection: Connection, found: CaseRow, *, today: date) -> No
         )
 
 
-def _find_due(day: date | None, *, now: datetime) -> datetime:
+def _choose_due(day: date | None, *, now: datetime) -> datetime:
     if day is None:
         return now + timedelta(days=DAYS_TO_ANSWER)
     if not 0 < (day - get_uk_day(now)).days <= MOST_DAYS_TO_ANSWER:

@@ -97,7 +97,7 @@ def get_case(connection: Connection, wanted: str) -> CaseRow:
     return to_case(row)
 
 
-def find_firsts(connection: Connection, cases: Collection[CaseRow]) -> dict[str, str]:
+def list_firsts(connection: Connection, cases: Collection[CaseRow]) -> dict[str, str]:
     """Return, by the case id of each addition among these, the case id of the report of the same sender it adds to."""
     wanted = {case.adds_to for case in cases if case.adds_to is not None}
     rows = connection.execute(
@@ -111,7 +111,7 @@ def find_firsts(connection: Connection, cases: Collection[CaseRow]) -> dict[str,
     return {case_id: first for case_id, first in found.items() if first is not None}
 
 
-def find_cases(connection: Connection, *, partner: str, report_ids: Collection[str]) -> list[CaseRow]:
+def list_cases_of(connection: Connection, *, partner: str, report_ids: Collection[str]) -> list[CaseRow]:
     """Return the cases of these reports of one sender, the newest first."""
     rows = connection.execute(
         select(CASES)

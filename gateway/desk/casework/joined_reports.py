@@ -3,7 +3,7 @@
 Never hides one behind another: a correction or a retraction stands beside the first report, which stays whole.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,8 @@ from sqlalchemy import Connection, or_, select
 
 from gateway.desk.casework.cases import CaseError, CaseRow, to_case
 from gateway.desk.casework.opening import open_case
+from gateway.desk.collection.sealed_reports import list_sealed_sizes
+from gateway.desk.partnership.registrations import find_authorisation
 from gateway.desk.store.schema import CASES, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
@@ -19,7 +21,8 @@ from partner_sdk.wire.submission import PUBLIC_SENDER
 
 # Of a case with more reports, the others are opened one by one, on their own pages.
 MOST_OPENED: Final = 20
-INITIAL: Final = "initial"
+# Sealed bytes, beside the first report: opening and laying out two megabytes takes about half a second.
+MOST_OPENED_BYTES: Final = 2 * 1024 * 1024
 RETRACTION: Final = "retraction"
 RESPONSE: Final = "response"
 
@@ -65,11 +68,32 @@ def list_joined(connection: Connection, found: CaseRow) -> list[CaseRow]:
 def open_whole_case(desk: Desk, found: CaseRow, content: SealedIndustryReport, *, actor: str) -> list[OpenedReport]:
     """Open what a sender added to a case whose first report is open already, for a person to read; each is noted.
 
-    Of an addition that alone. What does not open is said to be so; of a case with very many, the others are left.
+    Of an addition that alone. What does not open is said to be so; of a case with very many or very large ones, the
+    others are left, the largest first.
     """
     with desk.store.read() as connection:
         later = [one for one in list_joined(connection, found) if one.joined_to == found.case_id]
-    return [OpenedReport(found, content), *(_open(desk, one, actor=actor) for one in later[: MOST_OPENED - 1])]
+        sizes = list_sealed_sizes(
+            connection,
+            environment=found.environment,
+            partner=found.partner,
+            report_ids=[one.report_id for one in later],
+        )
+    later = later[: MOST_OPENED - 1]
+    chosen = _choose_small(later, sizes)
+    opened = (_open(desk, one, actor=actor) for one in later if one.case_id in chosen)
+    return [OpenedReport(found, content), *opened]
+
+
+def _choose_small(reports: Sequence[CaseRow], sizes: Mapping[str, int]) -> set[str]:
+    # The smallest first: no large one shuts out the retraction behind it.
+    chosen, left = set(), MOST_OPENED_BYTES
+    for one in sorted(reports, key=lambda one: sizes.get(one.report_id, 0)):
+        left -= sizes.get(one.report_id, 0)
+        if left < 0:
+            break
+        chosen.add(one.case_id)
+    return chosen
 
 
 def list_case_doubts(found: CaseRow, reports: Sequence[CaseRow]) -> list[tuple[str, str]]:
@@ -105,7 +129,28 @@ def list_unopened(opened: Sequence[OpenedReport]) -> list[tuple[str, str]]:
     return [(f"{one.case.reference} does not open.", one.fault) for one in opened if one.fault]
 
 
-def find_own_reports(connection: Connection, found: CaseRow, references: Collection[str]) -> list[OwnReport]:
+def list_submitter_doubts(connection: Connection, opened: Sequence[OpenedReport]) -> list[tuple[str, str]]:
+    """Return which opened reports were submitted by somebody whom their partner did not register (SI 2026/268).
+
+    A note and no more: the report counts like any other, and of a partner that registered nothing there is none.
+    """
+    strangers = []
+    for one in opened:
+        if one.content is None:
+            continue
+        said = one.content.report.reporter
+        if (
+            find_authorisation(connection, one.case.partner, email=said.submitter_email, name=said.submitter_name)
+            is False
+        ):
+            strangers.append(one.case.reference)
+    if not strangers:
+        return []
+    head = f"{', '.join(strangers)}: whoever submitted this is not one of the partner's authorised persons."
+    return [(head, "It counts all the same. Ask the partner whether its registration is complete.")]
+
+
+def list_own_reports(connection: Connection, found: CaseRow, references: Collection[str]) -> list[OwnReport]:
     """Return the sender's own reports of these references, with the case of each that is known here."""
     rows = connection.execute(
         select(CASES.c.case_id, CASES.c.reference, CASES.c.other_reference).where(
@@ -125,7 +170,7 @@ def list_linked(opened: Sequence[OpenedReport]) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def find_sources(connection: Connection, cases: Collection[CaseRow]) -> dict[str, Source]:
+def list_sources(connection: Connection, cases: Collection[CaseRow]) -> dict[str, Source]:
     """Return by partner who sent these cases; the public is no partner."""
     wanted = {case.partner for case in cases}
     columns = (PARTNERS.c.partner, PARTNERS.c.type, PARTNERS.c.name, PARTNERS.c.country)

@@ -103,12 +103,16 @@ def choose_told(connection: Connection, closed: CaseRow) -> str | None:
 
 
 def has_own_earlier(connection: Connection, found: CaseRow) -> bool:
-    """Return whether the same partner sent another case about the same incident; what it added to this one is none."""
+    """Return whether the same partner sent another case about the same incident before this one.
+
+    What it added to this case is none. Of two that came in the same second neither is the earlier one.
+    """
     other = connection.execute(
         select(CASES.c.case_id).where(
             CASES.c.partner == found.partner,
             CASES.c.cluster_id == found.cluster_id,
             CASES.c.case_id != found.case_id,
+            CASES.c.received_at < found.received_at,
             CASES.c.joined_to.is_distinct_from(found.case_id),
         )
     ).first()

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from gateway.desk.casework.cases import CaseRow
+from gateway.desk.casework.cases import CaseError, CaseRow
 from partner_sdk.wire.canonical import parse_time
 
 UK: Final = ZoneInfo("Europe/London")
@@ -28,6 +28,14 @@ def get_uk_day(moment: datetime) -> date:
 def get_uk_day_of(text: str) -> date:
     """Return the day in the United Kingdom of a time as the desk stores it."""
     return get_uk_day(parse_time(text))
+
+
+def parse_day(text: str) -> date:
+    """Return a day that a person wrote like 2026-12-24. Raises `CaseError` (`bad-day`)."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise CaseError("A day is written like 2026-12-24.", reason="bad-day") from None
 
 
 def is_waiting(case: CaseRow) -> bool:

@@ -31,7 +31,7 @@ def list_queue(connection: Connection, *, state: CaseState = "open") -> list[Cas
     return [case for case in found if case.joined_to is None or case.joined_to not in listed]
 
 
-def find_later(connection: Connection, cases: Collection[CaseRow]) -> dict[str, Later]:
+def list_later(connection: Connection, cases: Collection[CaseRow]) -> dict[str, Later]:
     """Return by case id what was added to each of these cases; a case without additions is not in it."""
     ids = [case.case_id for case in cases]
     joined: dict[str, list[CaseRow]] = {}

@@ -16,14 +16,14 @@ from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.chain import Link, add_links, make_link
 from gateway.desk.collection.filing import BY_GATEWAY, file_cases, to_new_case
 from gateway.desk.collection.imported import (
-    find_imported,
     is_another,
     link_to_case,
+    list_imported,
     list_imported_references,
 )
 from gateway.desk.collection.row_checks import KEY_ENDED, Believed, PartnerKey, RowRefusedError, VerifiedRow, check_row
 from gateway.desk.collection.set_aside import find_claim, is_claimed_urgent, keep_row, list_waiting_bytes, resolve_row
-from gateway.desk.collection.standing import check_chains, get_standing
+from gateway.desk.collection.standing import get_standing, look_for_gaps
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.paging.pages import queue_page
@@ -103,7 +103,7 @@ def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progr
         if more and _is_enough(collected, pages=pages):
             _note(desk, ENDLESS, status)
             break
-    collected.gaps, collected.new_epochs = check_chains(desk, status)
+    collected.gaps, collected.new_epochs = look_for_gaps(desk, status)
     return collected
 
 
@@ -210,7 +210,7 @@ def _sort_out(connection: Connection, judged: Sequence[_Judged]) -> tuple[list[V
     named = set(connection.execute(select(REPORTS.c.reference).where(REPORTS.c.reference.in_(references))).scalars())
     named |= list_imported_references(connection, references)
     ids = {one.verified.intake.clear.report_id for one in judged if one.verified is not None}
-    imported = find_imported(connection, ids)
+    imported = list_imported(connection, ids)
     taken: dict[tuple[str, str], bytes] = {
         (row.partner, row.report_id): bytes(row.intake_sha256)
         for row in connection.execute(
@@ -268,7 +268,7 @@ def _store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk
         return 0
     now = desk.clock()
     connection.execute(insert(REPORTS), [_report_values(row, collected_at=format_time(now)) for row in rows])
-    imported = find_imported(connection, {row.intake.clear.report_id for row in rows})
+    imported = list_imported(connection, {row.intake.clear.report_id for row in rows})
     fresh: list[VerifiedRow] = []
     for row in rows:
         if (row.intake.clear.partner, row.intake.clear.report_id) in imported:

@@ -4,14 +4,14 @@ Never keeps what the report says: the case gets codes, days and yes or no; the w
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, or_, select
 
-from gateway.desk.collection.joining import Earlier, find_earlier, find_request, settle_cases
+from gateway.desk.collection.joining import find_request, settle_cases
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent, VerifiedRow
 from gateway.desk.paging.pages import queue_page
 from gateway.desk.post_room.queue import queue_notes
@@ -63,19 +63,9 @@ def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Seq
     """Make a case for each verified report, and queue its note and its page, in the transaction that stores them."""
     partners = _list_partner_ids(connection)
     values: list[dict[str, object]] = []
-    known: dict[tuple[str, str], Earlier] = {}
     for row, case_id in zip(rows, case_ids, strict=True):
-        clear = row.clear
-        request_id = find_request(connection, clear, row.content)
-        # A supplement may come in the same batch as the report that it belongs to, before either is in the table.
-        earlier = known.get((clear.partner, clear.earlier_reference or "")) or find_earlier(
-            connection, clear, request_id=request_id
-        )
-        case = _make_case(row, case_id=case_id, earlier=earlier, partners=partners, now=now)
-        case["answers_request"] = request_id
-        known[clear.partner, row.reference] = Earlier(
-            str(case["joined_to"] or case_id), str(case["cluster_id"]), str(case["priority"])
-        )
+        case = _make_case(row, case_id=case_id, partners=partners, now=now)
+        case["answers_request"] = find_request(connection, row.clear, row.content)
         values.append(case)
     if not values:
         return
@@ -84,7 +74,7 @@ def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Seq
     _note_named_evidence(connection, rows)
     reports = zip(case_ids, (row.content for row in rows), strict=True)
     queue_notes(connection, {case: report for case, report in reports if isinstance(report, PublicReport)}, now=now)
-    queue_page(connection, count=sum(map(_is_urgent, values)), now=now)
+    queue_page(connection, count=_count_urgent(connection, case_ids), now=now)
 
 
 def _note_named_evidence(connection: Connection, rows: Sequence[NewCase]) -> None:
@@ -107,9 +97,7 @@ def _note_named_evidence(connection: Connection, rows: Sequence[NewCase]) -> Non
         connection.execute(insert(NAMED_EVIDENCE).prefix_with("OR IGNORE"), named)
 
 
-def _make_case(
-    row: NewCase, *, case_id: str, earlier: Earlier | None, partners: frozenset[str], now: datetime
-) -> dict[str, object]:
+def _make_case(row: NewCase, *, case_id: str, partners: frozenset[str], now: datetime) -> dict[str, object]:
     clear, content = row.clear, row.content
     public = content if isinstance(content, PublicReport) else None
     return {
@@ -121,13 +109,12 @@ def _make_case(
         "reference": row.reference,
         "door": row.door,
         "placement": row.placement,
-        # Who adds two words to an urgent report has not become less urgent.
-        "priority": clear.priority if earlier is None else min(clear.priority, earlier.priority, key=PRIORITIES.index),
+        "priority": clear.priority,
         "received_at": row.received_at,
         "collected_at": format_time(now),
         "danger": _is_in_danger(content),
         "reply_owed": public is not None and not is_from_grown_up(public),
-        "cluster_id": case_id if earlier is None else earlier.cluster,
+        "cluster_id": case_id,
         "synthetic": False,
         "reply_by": None if public is None else public.reply_by,
         "region": (public.region or None) if public is not None else None,
@@ -139,13 +126,15 @@ def _make_case(
         "reply_key_sha256": None if public is None else _hash_reply_key(public.reply_key),
         "channel": row.channel,
         "report_kind": clear.kind,
-        # What the public adds stays a case of its own: nothing but a return code proves that it is the same person.
-        "joined_to": None if earlier is None or public is not None else earlier.first_id,
+        "joined_to": None,  # until it is in the table: settle_cases
     }
 
 
-def _is_urgent(case: Mapping[str, object]) -> bool:
-    return case["priority"] == PRIORITIES[0] or bool(case["danger"] or case["meeting_soon"])
+def _count_urgent(connection: Connection, case_ids: Sequence[str]) -> int:
+    # As they are in the table now: what belongs to an urgent case is urgent.
+    urgent = or_(CASES.c.priority == PRIORITIES[0], CASES.c.danger, CASES.c.meeting_soon)
+    query = select(func.count()).select_from(CASES).where(CASES.c.case_id.in_(case_ids), urgent)
+    return int(connection.execute(query).scalar_one())
 
 
 def _is_in_danger(content: SealedContent) -> bool:

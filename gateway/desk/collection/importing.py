@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, insert, or_, select, tuple_
 
 from gateway.desk import audit
 from gateway.desk.collection.collect import ALWAYS, load_believed
 from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases
-from gateway.desk.collection.post_checks import VerifiedPost, check_post, find_post_claim, parse_post, peek_submission
+from gateway.desk.collection.imported import read_clear_fields
+from gateway.desk.collection.post_checks import VerifiedPost, check_post, parse_post, peek_post_claim
 from gateway.desk.collection.row_checks import PRIORITIES, RowRefusedError
 from gateway.desk.collection.set_aside import keep_bytes, list_waiting_bytes, resolve_row
 from gateway.desk.paging.pages import queue_page
@@ -21,10 +22,11 @@ from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import encode, format_time, parse_time
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time
 from partner_sdk.wire.desk_receipt import DeskReceiptStatement, sign_desk_receipt
+from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
-from partner_sdk.wire.submission import ClearFields, clear_fields_of
+from partner_sdk.wire.submission import ClearFields, clear_fields_of, peek_submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,15 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What the desk has of a report already."""
+    """What the desk has under a report's id already. `imported_at` is None where it came through the gateway alone.
+
+    `is_this` where it is the same box with the same clear fields; `is_same_bytes` where the signature is the same too.
+    """
 
     reference: str
     is_this: bool
+    is_same_bytes: bool
+    imported_at: str | None
 
 
 def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
@@ -51,13 +58,15 @@ def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
     What is no sealed report at all raises `FormatError`: the file stays with whoever has it. One that does not verify
     or open is set aside, byte for byte, like a row of the feed.
     """
-    said, submission_raw = peek_submission(parse_post(raw)), encode(parse_post(raw).statement)
+    read = parse_post(raw)
+    said, submission_raw = peek_submission(read.statement), encode(read.statement)
+    envelope_raw = parse_base64url(read.envelope, max_bytes=MAX_ENVELOPE_BYTES)
     now = desk.clock()
     with desk.store.read() as connection:
         # What is held here stays provable after its key has ended.
-        held = _find_held(connection, clear_fields_of(said), submission_raw=submission_raw)
+        held = _find_held(connection, clear_fields_of(said), submission_raw=submission_raw, envelope_raw=envelope_raw)
     try:
-        seen_at = ALWAYS if held is not None and held.is_this else now
+        seen_at = ALWAYS if held is not None and held.is_same_bytes else now
         post = check_post(raw, believed=load_believed(desk), seen_at=seen_at)
     except RowRefusedError as refused:
         with desk.store.write() as connection:
@@ -96,7 +105,7 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
     )
     if (row := connection.execute(again).first()) is not None:
         return Imported("known", reference=row.reference, receipt=bytes(row.receipt))
-    held = _find_held(connection, post.clear, submission_raw=post.submission_raw)
+    held = _find_held(connection, post.clear, submission_raw=post.submission_raw, envelope_raw=post.envelope_raw)
     if held is not None and not held.is_this:
         raise RowRefusedError(
             "Another report has this id already.", reason="duplicate-report-id", priority=post.clear.priority
@@ -107,26 +116,27 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
             clear=post.clear,
             environment=post.clear.environment,
             envelope_sha256=post.envelope_sha256.hex(),
-            received_at=format_time(now),
+            received_at=format_time(now) if held is None or held.imported_at is None else held.imported_at,
             reference=reference,
             submission_sha256=post.submission_sha256.hex(),
         ),
         mailbox_signing_key=desk.load_private_key(KeyRole.MAILBOX_SIGNING),
     )
-    connection.execute(
-        insert(IMPORTED_REPORTS).values(
-            environment=post.clear.environment,
-            partner=post.clear.partner,
-            report_id=post.clear.report_id,
-            reference=reference,
-            submission_sha256=post.submission_sha256,
-            submission=post.submission_raw,
-            envelope=post.envelope_raw,
-            receipt=receipt,
-            imported_at=format_time(now),
-            imported_by=actor,
+    if held is None or held.imported_at is None:
+        connection.execute(
+            insert(IMPORTED_REPORTS).values(
+                environment=post.clear.environment,
+                partner=post.clear.partner,
+                report_id=post.clear.report_id,
+                reference=reference,
+                submission_sha256=post.submission_sha256,
+                submission=post.submission_raw,
+                envelope=post.envelope_raw,
+                receipt=receipt,
+                imported_at=format_time(now),
+                imported_by=actor,
+            )
         )
-    )
     if held is None:
         file_cases(connection, [_to_new_case(post, reference, now=now)], case_ids=[desk.make_id()], now=now)
     state: Literal["filed", "known"] = "filed" if held is None else "known"
@@ -153,18 +163,27 @@ def _to_new_case(post: VerifiedPost, reference: str, *, now: datetime) -> NewCas
     )
 
 
-def _find_held(connection: Connection, clear: ClearFields, *, submission_raw: bytes) -> _Held | None:
-    for table in (REPORTS, IMPORTED_REPORTS):
-        row = connection.execute(
-            select(table.c.reference, table.c.submission).where(
-                table.c.environment == clear.environment,
-                table.c.partner == clear.partner,
-                table.c.report_id == clear.report_id,
-            )
+def _find_held(
+    connection: Connection, clear: ClearFields, *, submission_raw: bytes, envelope_raw: bytes
+) -> _Held | None:
+    own = (clear.environment, clear.partner, clear.report_id)
+    by_gateway, by_file = (
+        connection.execute(
+            select(table).where(tuple_(table.c.environment, table.c.partner, table.c.report_id) == own)
         ).first()
-        if row is not None:
-            return _Held(row.reference, is_this=bytes(row.submission or b"") == submission_raw)
-    return None
+        for table in (REPORTS, IMPORTED_REPORTS)
+    )
+    row = by_gateway or by_file
+    if row is None:
+        return None
+    held_raw = bytes(row.submission or b"")
+    return _Held(
+        row.reference,
+        # Signed anew after a change of keys it is the same report still (client/signing_again.py in the SDK).
+        is_this=bytes(row.envelope) == envelope_raw and read_clear_fields(held_raw) == clear,
+        is_same_bytes=held_raw == submission_raw,
+        imported_at=None if by_file is None else by_file.imported_at,
+    )
 
 
 def _make_reference(desk: Desk, connection: Connection) -> str:
@@ -176,7 +195,7 @@ def _make_reference(desk: Desk, connection: Connection) -> str:
 
 
 def _set_aside(connection: Connection, raw: bytes, refused: RowRefusedError, *, actor: str, now: datetime) -> Imported:
-    claim = find_post_claim(raw)
+    claim = peek_post_claim(raw)
     if keep_bytes(connection, raw, refused, claim=claim, channel=BY_FILE, actor=actor, now=now):
         queue_page(connection, count=int(refused.priority == PRIORITIES[0]), now=now)
     return Imported("set-aside", reason=refused.reason)

@@ -24,8 +24,8 @@ from partner_sdk.wire.submission import (
     MAX_REPORT_BODY_BYTES,
     ClearFields,
     ReportPost,
-    SubmissionStatement,
     clear_fields_of,
+    peek_submission,
 )
 
 
@@ -54,16 +54,10 @@ def parse_post(raw: bytes) -> ReportPost:
     return parse_exact(raw, kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
 
 
-def peek_submission(post: ReportPost) -> SubmissionStatement:
-    """Read what the statement of a file says, without believing it; raises `FormatError`."""
-    body = parse_base64url(post.statement.payload)
-    return parse_exact(body, kind=SubmissionStatement, max_bytes=len(body))
-
-
-def find_post_claim(raw: bytes) -> Claim:
+def peek_post_claim(raw: bytes) -> Claim:
     """Return what a file says of itself."""
     try:
-        said = peek_submission(parse_post(raw))
+        said = peek_submission(parse_post(raw).statement)
     except FormatError:
         return Claim()
     return Claim(said.partner, said.report_id)
@@ -74,7 +68,7 @@ def check_post(raw: bytes, *, believed: Believed, seen_at: datetime) -> Verified
     claimed_priority: str | None = None
     try:
         post = parse_post(raw)
-        claimed_priority = peek_submission(post).priority
+        claimed_priority = peek_submission(post.statement).priority
         return _check(post, believed=believed, seen_at=seen_at)
     except RowRefusedError as refused:
         raise RowRefusedError(
@@ -88,7 +82,7 @@ def check_post(raw: bytes, *, believed: Believed, seen_at: datetime) -> Verified
 def _check(post: ReportPost, *, believed: Believed, seen_at: datetime) -> VerifiedPost:
     submission_raw = encode(post.statement)
     envelope_raw = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
-    keys = believed.submission_keys.get(peek_submission(post).partner, {})
+    keys = believed.submission_keys.get(peek_submission(post.statement).partner, {})
     submission = open_partners_submission(submission_raw, keys=keys, envelope_raw=envelope_raw)
     if submission.environment != believed.key_set.environment:
         raise RowRefusedError("The report is for another environment.", reason="wrong-environment")

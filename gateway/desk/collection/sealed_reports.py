@@ -1,15 +1,15 @@
 """Finds the sealed report behind a case, however it came: through the gateway, or as a file. Never opens it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
 from gateway.desk.store.schema import REPORTS
-from partner_sdk.wire.canonical import parse_base64url, parse_exact
 from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.statements import parse_statement
-from partner_sdk.wire.submission import ClearFields, SubmissionStatement, clear_fields_of
+from partner_sdk.wire.submission import ClearFields, clear_fields_of, peek_submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,24 @@ def find_sealed_report(
         ).first()
         if row is not None:
             clear = (
-                peek_intake(bytes(row.intake)).clear if table is REPORTS else _read_submission(bytes(row.submission))
+                peek_intake(bytes(row.intake)).clear
+                if table is REPORTS
+                else clear_fields_of(peek_submission(parse_statement(bytes(row.submission))))
             )
             return SealedReport(clear, bytes(row.envelope))
     return None
 
 
-def _read_submission(raw: bytes) -> ClearFields:
-    body = parse_base64url(parse_statement(raw).payload)
-    return clear_fields_of(parse_exact(body, kind=SubmissionStatement, max_bytes=len(body)))
+def list_sealed_sizes(
+    connection: Connection, *, environment: str, partner: str, report_ids: Collection[str]
+) -> dict[str, int]:
+    """Return by report id how many bytes the envelopes of these reports have; what is not here is not in it."""
+    sizes: dict[str, int] = {}
+    for table in (IMPORTED_REPORTS, REPORTS):
+        rows = connection.execute(
+            select(table.c.report_id, func.length(table.c.envelope).label("size")).where(
+                table.c.environment == environment, table.c.partner == partner, table.c.report_id.in_(report_ids)
+            )
+        )
+        sizes |= {row.report_id: row.size for row in rows}
+    return sizes

@@ -43,7 +43,7 @@ def get_standing(desk: Desk, feed: FeedClient) -> FeedStatus:
     return status
 
 
-def check_chains(desk: Desk, status: FeedStatus) -> tuple[list[str], list[str]]:
+def look_for_gaps(desk: Desk, status: FeedStatus) -> tuple[list[str], list[str]]:
     """Look for gaps once nothing more waits, and return the gaps and the new epochs that nobody has cleared."""
     now = desk.clock()
     chain = Chain(status.instance, status.epoch)

@@ -27,16 +27,16 @@ from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.commands import case_questions, case_reply
 from gateway.desk.commands.case_partner import (
     ListMarks,
-    find_marks,
     list_partner_json,
+    make_marks,
     say_partner_case,
     spell_content,
 )
 from gateway.desk.commands.contact_lines import list_said_doubts, say_contact, say_typed
 from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
-from gateway.desk.views.content import make_sections
-from gateway.desk.views.partner_case import make_partner_case
-from gateway.desk.views.report_words import PUBLIC_WORDS
+from gateway.desk.reading.content import make_sections
+from gateway.desk.reading.partner_case import make_partner_case
+from gateway.desk.reading.report_words import PUBLIC_WORDS
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.public_codes import NOT_UK
@@ -51,7 +51,7 @@ def run_list(parsed: argparse.Namespace) -> int:
     today = get_uk_day(desk.clock())
     with desk.store.read() as connection:
         cases = list_queue(connection, state="all" if parsed.all else "open")
-    marks = find_marks(desk, cases)
+    marks = make_marks(desk, cases)
     if parsed.json:
         print_json({"cases": [asdict(case) | marks.as_json(case) for case in cases]})
         return DONE
@@ -97,7 +97,7 @@ def _show_partners(desk: Desk, case: CaseRow, content: SealedIndustryReport, *, 
         print_json({"case": asdict(case), "report": spell_content(content)} | list_partner_json(partner, reports))
         return DONE
     say(_HEADER)
-    say(_line(case, marks=find_marks(desk, [case])))
+    say(_line(case, marks=make_marks(desk, [case])))
     say_partner_case(partner)
     return DONE
 

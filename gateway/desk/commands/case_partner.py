@@ -8,14 +8,14 @@ import msgspec
 
 from gateway.desk.casework.asking import Clock
 from gateway.desk.casework.cases import CaseRow
-from gateway.desk.casework.joined_reports import OpenedReport, Source, find_sources
+from gateway.desk.casework.joined_reports import OpenedReport, Source, list_sources
 from gateway.desk.casework.promised_days import get_uk_day
-from gateway.desk.casework.queue import Later, find_later
+from gateway.desk.casework.queue import Later, list_later
 from gateway.desk.commands.frame import say
 from gateway.desk.commands.report_lines import say_changes, say_report
 from gateway.desk.partnership.questions import list_unanswered
-from gateway.desk.views.partner_case import PartnerCase, ShownQuestion, spell_open_questions
-from gateway.desk.views.words import title_of
+from gateway.desk.reading.partner_case import PartnerCase, ShownQuestion, spell_open_questions
+from gateway.desk.reading.words import title_of
 from gateway.desk.wiring import Desk
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.questions import spell_outcome
@@ -64,12 +64,12 @@ class ListMarks:
         }
 
 
-def find_marks(desk: Desk, cases: Collection[CaseRow]) -> ListMarks:
+def make_marks(desk: Desk, cases: Collection[CaseRow]) -> ListMarks:
     """Return what lists say of these cases."""
     with desk.store.read() as connection:
         return ListMarks(
-            sources=find_sources(connection, cases),
-            later=find_later(connection, cases),
+            sources=list_sources(connection, cases),
+            later=list_later(connection, cases),
             clocks=spell_open_questions(list_unanswered(connection), today=get_uk_day(desk.clock())),
         )
 

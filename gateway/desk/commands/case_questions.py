@@ -10,7 +10,9 @@ from pathlib import Path
 
 from gateway.desk.casework.asking import DAYS_TO_ANSWER, Question, ask_partner
 from gateway.desk.casework.case_codes import OUTCOMES
+from gateway.desk.casework.cases import CaseError
 from gateway.desk.casework.partner_outcomes import take_back, tell_outcome
+from gateway.desk.casework.promised_days import parse_day
 from gateway.desk.commands.case_reply import read_text
 from gateway.desk.commands.frame import DONE, Commands, add_command, get_actor, print_json, say
 from gateway.desk.wiring import open_desk
@@ -81,7 +83,7 @@ def add_commands_to(group: "Commands[argparse.ArgumentParser]") -> None:
     ask.add_argument("--purpose", required=True, metavar="TEXT", help="what the answer is needed for")
     ask.add_argument("--legal-basis", required=True, metavar="TEXT", help="the law that it is asked under")
     ask.add_argument(
-        "--due", type=parse_day, metavar="DATE", help=f"by when, like 2026-12-24 (default: {DAYS_TO_ANSWER} days)"
+        "--due", type=_read_day, metavar="DATE", help=f"by when, like 2026-12-24 (default: {DAYS_TO_ANSWER} days)"
     )
     told = "; ".join(f"{code}: {words_of}" for code, words_of in TOLD)
     outcome = add_command(group, "outcome", run=run_outcome, example="K7QF-2M9TX-D --outcome used", group="case")
@@ -90,13 +92,13 @@ def add_commands_to(group: "Commands[argparse.ArgumentParser]") -> None:
     what.add_argument("--outcome", choices=OUTCOMES, help=f"what the partner is told. {told}")
     what.add_argument("--take-back", action="store_true", help="take back the outcome that waits")
     outcome.add_argument(
-        "--hold-until", type=parse_day, metavar="DATE", help="tell it on this day and not before, like 2026-12-24"
+        "--hold-until", type=_read_day, metavar="DATE", help="tell it on this day and not before, like 2026-12-24"
     )
 
 
-def parse_day(text: str) -> date:
-    """Return a day, or raise what the parser of arguments turns into words."""
+def _read_day(text: str) -> date:
+    # The parser of arguments turns this one error into words, and no other.
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("a day is written like 2026-12-24") from None
+        return parse_day(text)
+    except CaseError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

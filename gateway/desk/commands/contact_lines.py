@@ -7,7 +7,7 @@ from typing import TextIO
 
 from gateway.desk.casework.opening import OpenedCase, find_first_report
 from gateway.desk.commands.frame import say, say_lines
-from gateway.desk.views.contact import ContactBlock, list_doubts, make_contact_blocks
+from gateway.desk.reading.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_report import PublicReport
 

@@ -6,22 +6,18 @@ from typing import Final
 
 from gateway.desk.commands.contact_lines import say_typed
 from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
-from gateway.desk.evidence.case_files import CaseFile
+from gateway.desk.evidence.case_files import CaseFile, FileState
 from gateway.desk.evidence.collecting import EvidenceCollected
 from gateway.desk.evidence.saving import open_case_files, save_file
+from gateway.desk.reading.words import title_of
 from gateway.desk.wiring import open_desk
 
-STATES: Final = {
-    "here": "here, sealed",
-    "on_the_way": "on the way",
-    "never_came": "NEVER CAME",
-    "not_handed_over": "not handed over",
-}
 WHY_LEFT: Final = {
     "busy": "another run is fetching it",
     "bytes": "one run takes no more",
     "circle": "the gateway's list leads in a circle",
     "disk": "too little of this disk is free",
+    "list": "one run holds no more of the gateway's list",
     "pages": "the gateway's list does not end",
     "time": "the time of this round is used up",
 }
@@ -41,7 +37,7 @@ def run_list(parsed: argparse.Namespace) -> int:
     for doubt in files.doubts:
         say(f"DOUBT: {doubt}")
     for one in files.files:
-        say(f"{STATES[one.state]:15} {'' if one.reference is None else one.reference.evidence_id}")
+        say(f"{_spell_state(one.state):15} {'' if one.reference is None else one.reference.evidence_id}")
         say_typed("  File", one.file_id)
         if one.name:
             say_typed("  Name", one.name)
@@ -49,6 +45,8 @@ def run_list(parsed: argparse.Namespace) -> int:
             say_typed("  Type", one.media_type)
         if one.reference is not None:
             say(f"  Size: {one.reference.size_bytes:,} bytes")
+        if one.advice:
+            say(f"  {one.advice}")
         for doubt in one.doubts:
             say(f"  DOUBT: {doubt}")
     if not files.files:
@@ -82,6 +80,10 @@ def tell_evidence(done: EvidenceCollected) -> None:
         say(f"ALARM: {done.spoiled} files of evidence are not what the gateway's list says. The next run tries again.")
     if done.refused:
         say(f"ALARM: {done.refused} lines of the gateway's list of evidence are wrong. See `alarms`.")
+    if done.over_share:
+        say(
+            f"ALARM: {done.over_share} files are left: their partners have used their share of this disk. See `alarms`."
+        )
     if done.unnamed:
         say(f"{done.unnamed} files of evidence wait for the report that names them.")
     if done.left is not None:
@@ -97,6 +99,11 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     save.add_argument("case", metavar="CASE", help="its reference or case id")
     save.add_argument("file", metavar="FILE_ID", help="its id in the list, or its evidence id")
     save.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file that is not there yet")
+
+
+def _spell_state(state: FileState) -> str:
+    words = title_of(state)
+    return words.upper() if state == "late" else words
 
 
 def _to_json(one: CaseFile) -> dict[str, object]:

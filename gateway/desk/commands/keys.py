@@ -10,7 +10,7 @@ from gateway.desk.keyring.overview import list_keys
 from gateway.desk.keyring.publication import publish
 from gateway.desk.keyring.root_change import change_root
 from gateway.desk.keyring.sealing_keys import destroy_sealing_key, replace_sealing_key
-from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation
+from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation, revoke_signing_key
 from gateway.desk.wiring import open_desk
 from partner_sdk.key_files import KeyRole
 
@@ -103,6 +103,24 @@ def run_replace_sealing(parsed: argparse.Namespace) -> int:
     return DONE
 
 
+def run_revoke(parsed: argparse.Namespace) -> int:
+    """Let nobody believe a signing key any more, not even what it signed before, because it leaked; and publish.
+
+    Whoever has a leaked key can sign words of any day, so an end from today on is not enough. What it signed in honesty
+    is not believed either: partners can not check old receipts or messages of it, and reports that wait at the gateway
+    under a revoked receipt key are set aside for a person. Make its successor first: `keys rotate`. For a leaked
+    key-set key: `keys renew-delegation --new-key`; for a sealing key: `keys replace-sealing`.
+    """
+    desk = open_desk(parsed.state)
+    revoke_signing_key(desk, parsed.key_id, actor=get_actor(parsed))
+    published = publish(desk, actor=get_actor(parsed))
+    if parsed.json:
+        print_json({"key_set_serial": published.key_set.serial, "revoked": parsed.key_id})
+        return DONE
+    say(f"Nobody believes the key {parsed.key_id} from now on; key set {published.key_set.serial} is published.")
+    return DONE
+
+
 def run_destroy_sealing(parsed: argparse.Namespace) -> int:
     """Destroy a sealing key whose time is over, for good: nothing that was sealed to it opens ever again.
 
@@ -131,5 +149,7 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     change = add_command(group, "change-root", run=run_change_root, example="--root /media/root", group="keys")
     change.add_argument("--root", type=Path, metavar="DIR", help="where both root keys are (default: state folder)")
     add_command(group, "replace-sealing", run=run_replace_sealing, example="", group="keys")
+    revoke = add_command(group, "revoke", run=run_revoke, example="tWXvD6bK7pA", group="keys")
+    revoke.add_argument("key_id", metavar="KEY_ID", help="as `keys list` names it")
     destroy = add_command(group, "destroy-sealing", run=run_destroy_sealing, example="2026-Q4", group="keys")
     destroy.add_argument("key", metavar="KEY", help="its name in `keys list`")

@@ -18,7 +18,7 @@ from gateway.desk.commands.publishing import publish_later, publish_register
 from gateway.desk.partnership.approval import approve_partner
 from gateway.desk.partnership.invitations import invite_partner, publish_invitations, write_invitation
 from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
-from gateway.desk.partnership.partners import PARTNER_TYPES, list_partners
+from gateway.desk.partnership.partners import PARTNER_TYPES, get_partner, list_partners
 from gateway.desk.wiring import open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 
@@ -81,7 +81,7 @@ def run_approve(parsed: argparse.Namespace) -> int:
     approve_partner(desk, partner=parsed.partner, actor=actor)
     if not parsed.json:
         say(f"{parsed.partner} is approved.")
-    return publish_register(parsed, done=f"{parsed.partner} is approved")
+    return publish_register(parsed, partner=parsed.partner, done=f"{parsed.partner} is approved")
 
 
 def run_suspend(parsed: argparse.Namespace) -> int:
@@ -89,20 +89,33 @@ def run_suspend(parsed: argparse.Namespace) -> int:
     suspend_partner(open_desk(parsed.state), partner=parsed.partner, actor=get_actor(parsed))
     if not parsed.json:
         say(f"{parsed.partner} is suspended.")
-    return publish_register(parsed, done=f"{parsed.partner} is suspended")
+    return publish_register(parsed, partner=parsed.partner, done=f"{parsed.partner} is suspended")
 
 
 def run_revoke_key(parsed: argparse.Namespace) -> int:
     """End the key of a partner that was lost or stolen, at once and without any grace, and publish the register.
 
-    Without --key all keys of the partner end: invite it again under the same id, and its reports stay its own. What
+    Without --key all keys of the partner end: invite it again under the same id, and its reports stay its own. With
+    --key a former key ends, and what it signed for ends too: the keys that followed it and the registrations; invite
+    the partner again. Only if it says by phone that those are its own, add --keep-successor. What
     the gateway took in before and this desk has not seen yet is set aside; ask the partner, then file it with
     `set-aside retry --accept-ended-key`.
     """
-    ended = revoke_key(open_desk(parsed.state), partner=parsed.partner, key_id=parsed.key, actor=get_actor(parsed))
+    desk = open_desk(parsed.state)
+    ended = revoke_key(
+        desk,
+        partner=parsed.partner,
+        key_id=parsed.key,
+        keep_successor=parsed.keep_successor,
+        actor=get_actor(parsed),
+    )
     if not parsed.json:
         say(f"Ended for {parsed.partner}: {', '.join(ended)}.")
-    return publish_register(parsed, done=f"The keys of {parsed.partner} are revoked")
+        with desk.store.read() as connection:
+            state = get_partner(connection, parsed.partner).state
+        if state == "revoked":
+            say(f"No key of {parsed.partner} is in force: invite it again with `partner invite`.")
+    return publish_register(parsed, partner=parsed.partner, done=f"The keys of {parsed.partner} are revoked")
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -129,5 +142,8 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
         command.add_argument("partner", metavar="ID", help="the partner's id")
     revoke = add_command(group, "revoke-key", run=run_revoke_key, example="example-chat", group="partner")
     revoke.add_argument("partner", metavar="ID", help="the partner's id")
-    revoke.add_argument("--key", metavar="KEY-ID", help="one former key only; the partner goes on with its own")
+    revoke.add_argument("--key", metavar="KEY-ID", help="one former key, and what it signed for")
+    revoke.add_argument(
+        "--keep-successor", action="store_true", help="the partner said by phone that its later keys are its own"
+    )
     partner_changes.add_commands(group)

@@ -37,11 +37,10 @@ def run_accept_change(parsed: argparse.Namespace) -> int:
     """
     desk, actor = open_desk(parsed.state), get_actor(parsed)
     change = accept_change(desk, change_id=parsed.change, actor=actor)
-    parsed.partner = change.partner
     if change.kind == "keys":
         if not parsed.json:
             say(f"{change.partner} goes over to submission key {change.new_key_id}.")
-        return publish_register(parsed, done=f"The new keys of {change.partner} are accepted")
+        return publish_register(parsed, partner=change.partner, done=f"The new keys of {change.partner} are accepted")
     with desk.store.read() as connection:
         view = get_partner_view(connection, change.partner)
     gaps = list_registration_gaps(view.registration) if view.registration is not None else ()
@@ -95,6 +94,8 @@ def _say_change(change: ChangeRow) -> None:
     say(f"{change.state:9} {change.partner:24} {change.kind:13} {change.received_at}  {change.change_id}")
     if change.kind == "keys":
         say(f"          from submission key {change.old_key_id} to {change.new_key_id}: compare both by phone")
+    elif change.signed_by is not None:
+        say(f"          signed with submission key {change.signed_by}")
     if change.reason is not None:
         say(f"          {change.reason}")
 

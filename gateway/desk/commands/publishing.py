@@ -8,14 +8,17 @@ from gateway.desk.wiring import open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 
 
-def publish_register(parsed: argparse.Namespace, *, done: str) -> int:
-    """Sign the register and give it to the gateway; `done` says what stands already if that fails."""
+def publish_register(parsed: argparse.Namespace, *, partner: str, done: str) -> int:
+    """Sign the register, with the change of this partner, and give it to the gateway.
+
+    `done` says what stands already if that fails.
+    """
     try:
         published = publish(open_desk(parsed.state), actor=get_actor(parsed))
     except (TransportError, UnavailableError) as error:
         return publish_later(error, done=done)
     if parsed.json:
-        print_json({"partner": parsed.partner, "register_serial": published.register.serial})
+        print_json({"partner": partner, "register_serial": published.register.serial})
     else:
         say(f"The gateway has register serial {published.register.serial}.")
     return DONE

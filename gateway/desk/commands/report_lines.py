@@ -6,9 +6,9 @@ Never lets a line that somebody typed pass for one of ours: what they typed is s
 from typing import Final
 
 from gateway.desk.commands.frame import say, say_lines
-from gateway.desk.views.partner_case import ShownReport
-from gateway.desk.views.report_blocks import Block, Grid, Message
-from gateway.desk.views.report_sections import Counted, ReportSection
+from gateway.desk.reading.partner_case import ShownReport
+from gateway.desk.reading.report_blocks import Block, Grid, Message
+from gateway.desk.reading.report_sections import Counted, ReportSection
 
 _STEP: Final = "  "
 

@@ -2,7 +2,6 @@
 
 import argparse
 import secrets
-from dataclasses import asdict
 from pathlib import Path
 
 from gateway.desk import audit
@@ -13,6 +12,7 @@ from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_rece
 from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.partnership.invitations import publish_invitations
 from gateway.desk.wiring import open_desk, utc_now
+from partner_sdk.finding import describe_findings, is_well, spell_finding
 from partner_sdk.wire.gateway_card import MAX_CARD_BYTES, parse_gateway_card
 
 
@@ -98,13 +98,12 @@ def run_publish(parsed: argparse.Namespace) -> int:
 def run_doctor(parsed: argparse.Namespace) -> int:
     """Say what is right with this desk and what is not."""
     findings = examine(parsed.state, clock=utc_now)
-    is_well = all(finding.verdict != "fault" for finding in findings)
     if parsed.json:
-        print_json({"findings": [asdict(finding) for finding in findings], "well": is_well})
+        print_json(describe_findings(findings))
     else:
-        for finding in findings:
-            say(f"{finding.verdict:8} {finding.name:12} {finding.detail}")
-    return DONE if is_well else LOOK
+        for line in (line for finding in findings for line in spell_finding(finding)):
+            say(line)
+    return DONE if is_well(findings) else LOOK
 
 
 def run_audit_check(parsed: argparse.Namespace) -> int:

@@ -3,17 +3,18 @@
 Never believes a file because its bytes are here: what the report seals (hash, size, digest) is what counts.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import msgspec
 from sqlalchemy import Connection
 
-from gateway.desk.casework.cases import CaseRow, find_cases
+from gateway.desk.casework.cases import CaseRow, list_cases_of
 from gateway.desk.casework.opening import open_report
 from gateway.desk.collection.row_checks import SealedContent
+from gateway.desk.collection.sealed_reports import list_sealed_sizes
 from gateway.desk.evidence.holdings import Held, find_held, list_reports_naming
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
@@ -23,12 +24,13 @@ from partner_sdk.report.values import list_given
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.evidence import EvidenceReference
 
-# A partner has fourteen days to finish what it began (WIRE.md §6.6); after that nobody waits for it.
-NEVER_CAME_AFTER: Final = timedelta(days=14)
+# The gateway keeps what a report names until the desk has it, so a file can still come after this: somebody asks.
+LATE_AFTER: Final = timedelta(days=14)
+LATE_ADVICE: Final = f"{LATE_AFTER.days} days and not here: ask the partner."
 # Who names one file in more reports than that says nothing new with the next one.
 MOST_OTHERS: Final = 20
 
-FileState = Literal["here", "on_the_way", "never_came", "not_handed_over"]
+FileState = Literal["here", "on_the_way", "late", "not_handed_over", "replaced"]
 
 
 class CaseFileError(ReportAbuseError):
@@ -48,11 +50,21 @@ class CaseFile:
     reference: EvidenceReference | None
     held: Held | None
     doubts: tuple[str, ...] = ()
+    replaced_by: str | None = None  # the evidence id of a later report of the case for the same file id
 
     @property
     def name(self) -> str | None:
         """Its name as the sender says it, if it does."""
         return self.told.name if self.told is not None and isinstance(self.told.name, str) else None
+
+    @property
+    def advice(self) -> str:
+        """What to do about the file; often nothing."""
+        if self.replaced_by is not None:
+            # What was handed over under both ids may be two files: a person looks at both.
+            words = "Replaced by" if self.state == "replaced" else "A later report names for this file"
+            return f"{words} {self.replaced_by}."
+        return LATE_ADVICE if self.state == "late" else ""
 
     @property
     def media_type(self) -> str | None:
@@ -68,24 +80,76 @@ class CaseFiles:
     doubts: tuple[str, ...] = ()
 
 
-def list_case_files(desk: Desk, case: CaseRow, content: SealedContent) -> CaseFiles:
-    """Return the files of an opened report.
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """A report that names the same evidence: its references by evidence id, without digests, and these apart."""
+
+    files: Mapping[str, ReportedFile]
+    references: Mapping[str, Sequence[EvidenceReference]]
+    digests: Mapping[str, frozenset[str]]
+
+
+@dataclass(slots=True)
+class ComparedReports:
+    """The reports of one sender that one page compares, by report id: each is opened once. None does not open.
+
+    `left` is how many more may be opened for it, `bytes_left` of how many sealed bytes; without it, of any size.
+    """
+
+    left: int = MOST_OTHERS
+    bytes_left: int | None = None
+    found: dict[str, _Other | None] = field(default_factory=dict)
+    too_large: set[str] = field(default_factory=set)
+
+    def add(self, case: CaseRow, content: SealedIndustryReport) -> None:
+        """Bring a report that is open already."""
+        self.found[case.report_id] = _index(content)
+
+    def find(self, desk: Desk, case: CaseRow, *, size: int) -> _Other | None:
+        """Return a report, opened now if it was not; None for one that does not open, or is one too many."""
+        if case.report_id not in self.found:
+            if self.bytes_left is not None and size > self.bytes_left:
+                self.too_large.add(case.reference)
+                return None
+            if self.left <= 0:
+                return None
+            self.left -= 1
+            if self.bytes_left is not None:
+                self.bytes_left -= size
+            self.found[case.report_id] = _open_other(desk, case)
+        return self.found[case.report_id]
+
+
+def list_case_files(
+    desk: Desk,
+    case: CaseRow,
+    content: SealedContent,
+    *,
+    compared: ComparedReports | None = None,
+    without: Collection[str] = (),
+) -> CaseFiles:
+    """Return the files of an opened report, but for the evidence ids in `without`.
 
     The caller has noted who opened it. Other reports of the same sender are opened for what they seal of the same
-    evidence: a digest that came later; nothing else of them is handed on but the words about the file.
+    evidence: a digest that came later; nothing else of them is handed on but the words about the file. `compared`
+    holds those that are open already.
     """
     if not isinstance(content, SealedIndustryReport):
         return CaseFiles()
-    others = _open_others(desk, case, content) if content.evidence else []
-    told = {one.file_id: one for report in (*others, content) for one in list_given(report.report.files)}
+    references = [one for one in content.evidence if one.evidence_id not in without]
+    others = _list_others(desk, case, references, compared=compared or ComparedReports()) if references else []
+    told: dict[str, ReportedFile] = {}
+    for other in others:
+        told |= other.files
+    told |= {one.file_id: one for one in list_given(content.report.files)}
     with desk.store.read() as connection:
         files = [
             _make_handed_over(
                 connection, reference, case=case, told=told.get(reference.file_id), others=others, now=desk.clock()
             )
-            for reference in content.evidence
+            for reference in references
         ]
-    handed_over = {one.file_id for one in files}
+    handed_over = {one.file_id for one in content.evidence}
     kept = [
         CaseFile(one.file_id, "not_handed_over", told=one, reference=None, held=None)
         for one in list_given(content.report.files)
@@ -110,21 +174,45 @@ def get_case_file(files: CaseFiles, wanted: str) -> CaseFile:
     return found[0]
 
 
-def _open_others(desk: Desk, case: CaseRow, content: SealedIndustryReport) -> Sequence[SealedIndustryReport]:
-    """Open the sender's other reports that name the same evidence; one that does not open is left out."""
-    evidence_ids = {one.evidence_id for one in content.evidence}
+def _list_others(
+    desk: Desk, case: CaseRow, references: Sequence[EvidenceReference], *, compared: ComparedReports
+) -> Sequence[_Other]:
+    """Return the sender's other reports that name the same evidence; one that does not open is left out."""
+    evidence_ids = {one.evidence_id for one in references}
     with desk.store.read() as connection:
         named = list_reports_naming(connection, partner=case.partner, evidence_ids=evidence_ids, limit=MOST_OTHERS + 1)
-        others = find_cases(connection, partner=case.partner, report_ids=set(named) - {case.report_id})
-    found: list[SealedIndustryReport] = []
-    for one in others[:MOST_OTHERS]:
-        try:
-            opened = open_report(desk, one)
-        except (OpeningError, FormatError):
-            continue  # its key is gone with the reports of its time
-        if isinstance(opened, SealedIndustryReport):
-            found.append(opened)
-    return found
+        others = list_cases_of(connection, partner=case.partner, report_ids=set(named) - {case.report_id})
+        others = others[:MOST_OTHERS]
+        sizes = list_sealed_sizes(
+            connection,
+            environment=case.environment,
+            partner=case.partner,
+            report_ids=[one.report_id for one in others],
+        )
+    found = [compared.find(desk, one, size=sizes.get(one.report_id, 0)) for one in others]
+    return [one for one in found if one is not None]
+
+
+def _open_other(desk: Desk, case: CaseRow) -> _Other | None:
+    try:
+        opened = open_report(desk, case)
+    except (OpeningError, FormatError):
+        return None  # its key is gone with the reports of its time
+    return _index(opened) if isinstance(opened, SealedIndustryReport) else None
+
+
+def _index(content: SealedIndustryReport) -> _Other:
+    references: dict[str, list[EvidenceReference]] = {}
+    digests: dict[str, set[str]] = {}
+    for one in content.evidence:
+        references.setdefault(one.evidence_id, []).append(_without_digest(one))
+        if one.digest is not None:
+            digests.setdefault(one.evidence_id, set()).add(one.digest)
+    return _Other(
+        files={one.file_id: one for one in list_given(content.report.files)},
+        references=references,
+        digests={evidence_id: frozenset(named) for evidence_id, named in digests.items()},
+    )
 
 
 def _make_handed_over(
@@ -133,17 +221,20 @@ def _make_handed_over(
     *,
     case: CaseRow,
     told: ReportedFile | None,
-    others: Sequence[SealedIndustryReport],
+    others: Sequence[_Other],
     now: datetime,
 ) -> CaseFile:
     held = find_held(connection, partner=case.partner, evidence_id=reference.evidence_id)
-    same = [one for report in others for one in report.evidence if one.evidence_id == reference.evidence_id]
-    digests = {one.digest for one in (reference, *same) if one.digest is not None}
+    own = _without_digest(reference)
+    same = [one for other in others for one in other.references.get(reference.evidence_id, ())]
+    digests = {named for other in others for named in other.digests.get(reference.evidence_id, ())}
+    if reference.digest is not None:
+        digests.add(reference.digest)
     whole = reference
     if reference.digest is None and len(digests) == 1:
         whole = msgspec.structs.replace(reference, digest=next(iter(digests)))
     doubts = []
-    if any(_facts_of(one) != _facts_of(reference) for one in same):
+    if any(one != own for one in same):
         doubts.append("Another report of this sender says something else of this file.")
     if len(digests) > 1:
         doubts.append("The sender's reports name two different digests for it.")
@@ -153,13 +244,13 @@ def _make_handed_over(
         doubts.append("The report says another SHA-256 of the file than it seals with it.")
     state: FileState = "here"
     if held is None:
-        is_late = now - parse_time(case.received_at) > NEVER_CAME_AFTER
-        state = "never_came" if is_late else "on_the_way"
+        is_late = now - parse_time(case.received_at) > LATE_AFTER
+        state = "late" if is_late else "on_the_way"
     return CaseFile(reference.file_id, state, told=told, reference=whole, held=held, doubts=tuple(doubts))
 
 
-def _facts_of(reference: EvidenceReference) -> Mapping[str, object]:
-    return msgspec.structs.asdict(msgspec.structs.replace(reference, digest=None))
+def _without_digest(reference: EvidenceReference) -> EvidenceReference:
+    return msgspec.structs.replace(reference, digest=None)
 
 
 def _says_another_hash(told: ReportedFile, reference: EvidenceReference) -> bool:

@@ -1,25 +1,35 @@
 """Collects evidence from the feed, still sealed: each part is checked and on disk before the whole is acknowledged.
 
 Never fetches what no report here names, never acknowledges what is not whole on this desk's own disk, and never takes
-more than the disk, the time and the bounds of one run allow: the next run goes on where this one stopped.
+more than the disk, the time, a partner's share and the bounds of one run allow: the next run goes on from there.
 """
 
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from sqlalchemy import Connection
+
 from gateway.desk import audit
-from gateway.desk.alarms import raise_alarm
 from gateway.desk.evidence import holdings
-from gateway.desk.evidence.sealed_parts import SealedParts, count_parts, get_parts, hold_alone, size_of_part
+from gateway.desk.evidence.fetch_plan import FetchPlan, WantedEvidence
+from gateway.desk.evidence.run_alarms import RunAlarms
+from gateway.desk.evidence.sealed_parts import SealedParts, get_parts, hold_alone
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import FormatError, RefusedError, UnavailableError
+from partner_sdk.errors import FormatError, RefusedError, ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.wire.canonical import check_report_id, encode
-from partner_sdk.wire.evidence import EvidenceAck, EvidenceRow, evidence_digest
+from partner_sdk.wire.evidence import (
+    MAX_EVIDENCE_ROWS,
+    EvidenceAck,
+    EvidenceRow,
+    count_sealed_parts,
+    evidence_digest,
+    size_of_sealed_part,
+)
 from partner_sdk.wire.submission import check_partner_id
 
 # Alarms. A part that is not what the list names, or is not there at all.
@@ -33,31 +43,42 @@ BAD_LINE: Final = "evidence-list-wrong"
 ENDLESS: Final = "evidence-endless"
 DISK_LOW: Final = "evidence-disk-low"
 NOT_TAKEN: Final = "evidence-acknowledgement-not-taken"
+# One partner's evidence has the share of this disk that `desk.toml` gives to one; that of the others goes on.
+SHARE_USED: Final = "evidence-share-used"
 
 # The desk's own database must go on: reports come first on its disk too.
 LEAST_FREE_SHARE: Final = 0.1
 MOST_PAGES: Final = 1_000
 MOST_RUN_BYTES: Final = 256 * 1024**3
 MOST_FAILURES: Final = 3
-MOST_ACKS: Final = 500
+MOST_ACKS: Final = 50
+# Of a run's time: a list that is long leaves as much for fetching what it names.
+LISTING_SHARE: Final = 0.5
+# Lines that no report names are counted, and so many are looked at again once the list is read.
+MOST_UNNAMED: Final = 1_000
 _ALARM_OF: Final = {"bytes": ENDLESS, "circle": ENDLESS, "disk": DISK_LOW, "pages": ENDLESS}
 
 
 @dataclass(slots=True)
 class EvidenceCollected:
-    """What one run did. `left` says why it ended before everything was here: busy, bytes, circle, disk, pages, time."""
+    """What one run did. `left` says why it ended before everything was here; `over_share` is of partners over theirs.
+
+    `left` is one of busy, bytes, circle, disk, list, pages, time.
+    """
 
     collected: int = 0
     fetched_bytes: int = 0
     spoiled: int = 0
     refused: int = 0
     unnamed: int = 0
+    over_share: int = 0
     left: str | None = None
 
     @property
     def is_well(self) -> bool:
         """Whether nothing of it waits for a person; what is left for want of time comes by itself."""
-        return not (self.spoiled or self.refused or self.left not in {None, "busy", "time"})
+        waits = self.spoiled or self.refused or self.over_share
+        return not (waits or self.left not in {None, "busy", "list", "time"})
 
 
 class _EnoughError(Exception):
@@ -77,25 +98,40 @@ class _Run:
     actor: str
     ticks: Callable[[], float]
     ends_at: float | None
+    alarms: RunAlarms
     done: EvidenceCollected = field(default_factory=EvidenceCollected)
+    plan: FetchPlan = field(default_factory=FetchPlan)
+    unnamed: list[tuple[str, str]] = field(default_factory=list)
     acks: list[EvidenceAck] = field(default_factory=list)
-    failure: UnavailableError | None = None
+    taken_bytes: dict[str, int] = field(default_factory=dict)
+    failure: ReportAbuseError | None = None
     failures: int = 0
+
+    def check_time(self, *, until: float | None = None) -> None:
+        """Raise `_EnoughError` when the time of this run, or of this piece of it, is used up."""
+        ends_at = self.ends_at if until is None else until
+        if ends_at is not None and self.ticks() >= ends_at:
+            raise _EnoughError("time")
 
     def check_bounds(self, next_bytes: int) -> None:
         """Raise `_EnoughError` when the next part would be too much for this run or this disk."""
-        if self.ends_at is not None and self.ticks() >= self.ends_at:
-            raise _EnoughError("time")
         if self.done.fetched_bytes + next_bytes > MOST_RUN_BYTES:
             raise _EnoughError("bytes")
         disk = shutil.disk_usage(self.desk.paths.evidence)
         if disk.free - next_bytes < disk.total * LEAST_FREE_SHARE:
             raise _EnoughError("disk")
 
-    def alarm(self, kind: str, subject: str) -> None:
-        """Raise an alarm for a person."""
-        with self.desk.store.write() as connection:
-            raise_alarm(connection, kind, subject, now=self.desk.clock())
+    def has_share_left(self, row: EvidenceRow) -> bool:
+        """Return whether this evidence fits into what its partner may have of this disk; what it brings is counted."""
+        if row.partner not in self.taken_bytes:
+            with self.desk.store.read() as connection:
+                self.taken_bytes[row.partner] = holdings.sum_held_bytes(connection, partner=row.partner)
+        share = shutil.disk_usage(self.desk.paths.evidence).total * self.desk.config.evidence_share_of_one_partner
+        wanted = self.taken_bytes[row.partner] + row.size_bytes
+        if wanted > share:
+            return False
+        self.taken_bytes[row.partner] = wanted
+        return True
 
 
 def collect_evidence(
@@ -108,75 +144,153 @@ def collect_evidence(
 ) -> EvidenceCollected:
     """Fetch what the gateway holds of evidence, for about `seconds` at most, and acknowledge what is whole here.
 
-    Raises what the feed client raises, and `LocalStateError`; what was fetched until then stays, and the next run goes
-    on from there.
+    First the gateway's list is read, then what it names is fetched: that of urgent reports first, small before large,
+    each partner in its turn. Raises what the feed client raises, and `LocalStateError`; what was fetched until then
+    stays, and the next run goes on from there.
     """
-    ends_at = None if seconds is None else ticks() + seconds
-    run = _Run(desk, feed, actor, ticks=ticks, ends_at=ends_at)
+    started = ticks()
+    ends_at = None if seconds is None else started + seconds
+    run = _Run(desk, feed, actor, ticks=ticks, ends_at=ends_at, alarms=RunAlarms(desk.store))
     with hold_alone(desk.paths.evidence) as is_alone:
         if not is_alone:
             run.done.left = "busy"
             return run.done
         try:
-            _take_pages(run)
-        except _EnoughError as enough:
-            run.done.left = enough.why
-    for name in _list_differing(desk):
-        run.alarm(OTHER_DIGEST, name)
-    if run.done.left in _ALARM_OF:
-        run.alarm(_ALARM_OF[run.done.left], f"{desk.clock():%Y-%m-%d}")
+            _read_list(run, until=None if seconds is None else started + seconds * LISTING_SHARE)
+            _fetch_all(run)
+        finally:
+            _enter_alarms(run)
     if run.failure is not None:
         raise run.failure
     return run.done
 
 
-def _take_pages(run: _Run) -> None:
+def _enter_alarms(run: _Run) -> None:
+    now = run.desk.clock()
+    with run.desk.store.read() as connection:
+        for partner, evidence_id in holdings.list_differing(connection):
+            run.alarms.find(OTHER_DIGEST, f"{partner}/{evidence_id}")
+    if run.done.left in _ALARM_OF:
+        run.alarms.find(_ALARM_OF[run.done.left], f"{now:%Y-%m-%d}")
+    run.alarms.enter(now=now)
+
+
+def _read_list(run: _Run, *, until: float | None) -> None:
+    """Sort out what the gateway lists; what stops the list does not keep back what was listed until then."""
+    try:
+        _take_pages(run, until=until)
+    except _EnoughError as enough:
+        run.done.left = enough.why
+    except (FormatError, TransportError, UnavailableError) as error:
+        run.failure = error
+    _acknowledge(run)
+    _note_unnamed(run)
+
+
+def _take_pages(run: _Run, *, until: float | None) -> None:
     after = ""
     for _ in range(MOST_PAGES):
+        run.check_time(until=until)
         page = run.feed.get_evidence(after=after)
-        if not page.evidence:
+        rows = page.evidence[:MAX_EVIDENCE_ROWS]
+        if not rows:
             return
-        try:
-            unnamed = [row for row in page.evidence if not _take(run, row)]
-        finally:
-            # What is whole is said, whatever stopped the rest.
+        with run.desk.store.read() as connection:
+            for row in rows:
+                run.check_time(until=until)
+                _sort_out(run, row, connection=connection)
+        if len(run.acks) >= MOST_ACKS:
             _acknowledge(run)
-        _note_unnamed(run, unnamed)
-        last = max((row.evidence_id for row in page.evidence if _has_good_ids(row)), default="")
+        last = max((row.evidence_id for row in rows if _has_good_ids(row)), default="")
         if not page.more:
             return
         if last <= after:
             raise _EnoughError("circle")
+        if run.plan.is_full:
+            raise _EnoughError("list")
         after = last
     raise _EnoughError("pages")
 
 
-def _take(run: _Run, row: EvidenceRow) -> bool:
-    """Take one line of the list as far as it goes; False when no report here names it."""
+def _sort_out(run: _Run, row: EvidenceRow, *, connection: Connection) -> None:
+    """Put one line of the list where it belongs: wrong, named by nothing, here already, or to be fetched."""
     desk, done = run.desk, run.done
     if not _fits(row):
         done.refused += 1
-        run.alarm(BAD_LINE, hashlib.sha256(encode(row)).hexdigest())
-        return True
-    with desk.store.read() as connection:
-        is_named = holdings.is_named(connection, partner=row.partner, evidence_id=row.evidence_id)
-        digests = holdings.list_digests(connection, partner=row.partner, evidence_id=row.evidence_id)
-        held = holdings.find_held(connection, partner=row.partner, evidence_id=row.evidence_id)
-    if not is_named:
-        return False
-    if held is not None:
-        digests |= {held.digest}
-    if not digests <= {bytes.fromhex(row.digest)}:
+        run.alarms.find(BAD_LINE, hashlib.sha256(encode(row)).hexdigest())
+        return
+    named = holdings.find_naming(
+        connection, environment=desk.config.environment, partner=row.partner, evidence_id=row.evidence_id
+    )
+    if named is None:
+        done.unnamed += 1
+        if len(run.unnamed) < MOST_UNNAMED:
+            run.unnamed.append((row.partner, row.evidence_id))
+        return
+    held = holdings.find_held(connection, partner=row.partner, evidence_id=row.evidence_id)
+    digest = bytes.fromhex(row.digest)
+    # What a report is signed with is believed against what lies here: a P1 names no digest, and junk came in its place.
+    known = named.digests or (frozenset() if held is None else {held.digest})
+    if not known <= {digest}:
         done.refused += 1
-        run.alarm(OTHER_DIGEST, _name(row))
-        return True
+        run.alarms.find(OTHER_DIGEST, _name(row))
+        return
     parts = get_parts(desk.paths.evidence, partner=row.partner, evidence_id=row.evidence_id)
-    if held is None or not parts.is_whole(size_bytes=row.size_bytes):
-        if not _fetch(run, row, parts):
-            return True
+    if held is None or held.digest != digest or not parts.is_whole(size_bytes=row.size_bytes):
+        run.plan.add(WantedEvidence(row, is_urgent=named.is_urgent))
+    else:
+        run.acks.append(_make_ack(row))
+
+
+def _fetch_all(run: _Run) -> None:
+    if run.plan.is_cut:
+        run.done.left = run.done.left or "list"
+    try:
+        for wanted in run.plan.list_in_order():
+            run.check_time()
+            _take(run, wanted.row)
+            if len(run.acks) >= MOST_ACKS:
+                _acknowledge(run)
+    except _EnoughError as enough:
+        run.done.left = enough.why
+    finally:
+        # What is whole is said, whatever stopped the rest.
+        _acknowledge(run)
+
+
+def _take(run: _Run, row: EvidenceRow) -> None:
+    """Bring one piece of evidence in as far as it goes."""
+    with run.desk.store.read() as connection:
+        held = holdings.find_held(connection, partner=row.partner, evidence_id=row.evidence_id)
+    parts = get_parts(run.desk.paths.evidence, partner=row.partner, evidence_id=row.evidence_id)
+    if held is not None and held.digest != bytes.fromhex(row.digest):
+        _drop(run, held, parts)
+        held = None
+    if held is None and not run.has_share_left(row):
+        run.done.over_share += 1
+        run.alarms.find(SHARE_USED, f"{row.partner} on {run.desk.clock():%Y-%m-%d}")
+        return
+    if _fetch(run, row, parts):
         _keep(run, row)
-    run.acks.append(EvidenceAck(digest=row.digest, evidence_id=row.evidence_id, partner=row.partner))
-    return True
+        run.acks.append(_make_ack(row))
+
+
+def _drop(run: _Run, held: holdings.Held, parts: SealedParts) -> None:
+    """Let go of bytes that a signed report contradicts; that they were here once is for a person to ask about."""
+    name = f"{held.partner}/{held.evidence_id}"
+    run.alarms.find(OTHER_DIGEST, name)
+    now = run.desk.clock()
+    with run.desk.store.write() as connection:
+        holdings.drop_held(connection, held)
+        audit.append_entry(
+            connection,
+            at=now,
+            actor=run.actor,
+            action="drop-evidence",
+            subject=name,
+            detail={"digest": held.digest.hex()},
+        )
+    parts.clear()
 
 
 def _fits(row: EvidenceRow) -> bool:
@@ -184,7 +298,7 @@ def _fits(row: EvidenceRow) -> bool:
     digests = [bytes.fromhex(one) for one in row.part_sha256]
     return (
         _has_good_ids(row)
-        and len(digests) == count_parts(row.size_bytes)
+        and len(digests) == count_sealed_parts(row.size_bytes)
         and evidence_digest(digests, size_bytes=row.size_bytes).hex() == row.digest
     )
 
@@ -203,9 +317,10 @@ def _fetch(run: _Run, row: EvidenceRow, parts: SealedParts) -> bool:
     parts.prepare()
     is_whole = True
     for number, sha256 in enumerate(map(bytes.fromhex, row.part_sha256)):
+        run.check_time()
         if parts.has_part(number, sha256=sha256):
             continue
-        size_bytes = size_of_part(number, size_bytes=row.size_bytes)
+        size_bytes = size_of_sealed_part(number, sealed_bytes=row.size_bytes)
         run.check_bounds(size_bytes)
         run.done.fetched_bytes += size_bytes
         try:
@@ -225,7 +340,7 @@ def _fetch(run: _Run, row: EvidenceRow, parts: SealedParts) -> bool:
     if not is_whole:
         run.done.spoiled += 1
         # Once a day: an alarm that somebody has cleared is raised anew while its cause goes on.
-        run.alarm(SPOILED, f"{_name(row)} on {run.desk.clock():%Y-%m-%d}")
+        run.alarms.find(SPOILED, f"{_name(row)} on {run.desk.clock():%Y-%m-%d}")
     return is_whole
 
 
@@ -253,28 +368,27 @@ def _acknowledge(run: _Run) -> None:
             named = [(one.partner, one.evidence_id) for one in batch]
             holdings.note_acknowledged(connection, named, now=now)
         if taken < len(batch):
-            run.alarm(NOT_TAKEN, f"{now:%Y-%m-%d}")
+            run.alarms.find(NOT_TAKEN, f"{now:%Y-%m-%d}")
 
 
-def _note_unnamed(run: _Run, rows: Sequence[EvidenceRow]) -> None:
+def _note_unnamed(run: _Run) -> None:
     """Raise an alarm for evidence that no report here names, once nothing that could name it waits anywhere.
 
     The report may have come in a moment ago: then it waits at the gateway. Or it waits here for a person.
     """
-    run.done.unnamed += len(rows)
-    if not rows or run.feed.get_status().unacknowledged:
+    if not run.unnamed or run.failure is not None or run.feed.get_status().unacknowledged:
         return
-    for row in rows:
-        with run.desk.store.read() as connection:
-            may_be_named = holdings.has_set_aside(connection, partner=row.partner)
-        if not may_be_named:
+    with run.desk.store.read() as connection:
+        partners = {partner for partner, _ in run.unnamed}
+        may_name = {partner for partner in partners if holdings.has_set_aside(connection, partner=partner)}
+    for partner, evidence_id in run.unnamed:
+        if partner not in may_name:
             run.done.refused += 1
-            run.alarm(NOT_NAMED, _name(row))
+            run.alarms.find(NOT_NAMED, f"{partner}/{evidence_id}")
 
 
-def _list_differing(desk: Desk) -> list[str]:
-    with desk.store.read() as connection:
-        return [f"{partner}/{evidence_id}" for partner, evidence_id in holdings.list_differing(connection)]
+def _make_ack(row: EvidenceRow) -> EvidenceAck:
+    return EvidenceAck(digest=row.digest, evidence_id=row.evidence_id, partner=row.partner)
 
 
 def _name(row: EvidenceRow) -> str:

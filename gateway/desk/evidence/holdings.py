@@ -3,14 +3,16 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from gateway.desk.store.evidence_tables import EVIDENCE, NAMED_EVIDENCE
-from gateway.desk.store.schema import SET_ASIDE
+from gateway.desk.store.schema import CASES, SET_ASIDE
 from partner_sdk.wire.canonical import format_time
+
+_URGENT: Final = "P1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +25,42 @@ class Held:
     size_bytes: int
 
 
-def is_named(connection: Connection, *, partner: str, evidence_id: str) -> bool:
-    """Return whether a report of this partner that is filed here names this evidence."""
-    return connection.execute(_named(partner, evidence_id).limit(1)).first() is not None
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What the reports say that name one piece of evidence.
+
+    `digests` are those that they seal with it: one where nothing is wrong, none for a P1 alone. `is_urgent` where one
+    of them is a P1.
+    """
+
+    digests: frozenset[bytes]
+    is_urgent: bool
 
 
-def list_digests(connection: Connection, *, partner: str, evidence_id: str) -> frozenset[bytes]:
-    """Return the digests that this partner's reports seal with it: one where nothing is wrong, none for a P1."""
-    rows = connection.execute(_named(partner, evidence_id).where(NAMED_EVIDENCE.c.digest.is_not(None)))
-    return frozenset(bytes(row.digest) for row in rows)
+def find_naming(connection: Connection, *, environment: str, partner: str, evidence_id: str) -> Naming | None:
+    """Return what this partner's reports that are filed here say of this evidence, or None: none names it."""
+    case = (
+        (CASES.c.environment == environment)
+        & (CASES.c.partner == NAMED_EVIDENCE.c.partner)
+        & (CASES.c.report_id == NAMED_EVIDENCE.c.report_id)
+    )
+    rows = connection.execute(
+        select(NAMED_EVIDENCE.c.digest, CASES.c.priority)
+        .outerjoin(CASES, case)
+        .where(NAMED_EVIDENCE.c.partner == partner, NAMED_EVIDENCE.c.evidence_id == evidence_id)
+    ).all()
+    if not rows:
+        return None
+    return Naming(
+        digests=frozenset(bytes(row.digest) for row in rows if row.digest is not None),
+        is_urgent=any(row.priority == _URGENT for row in rows),
+    )
+
+
+def sum_held_bytes(connection: Connection, *, partner: str) -> int:
+    """Return how many sealed bytes of this partner are whole here."""
+    total = select(func.coalesce(func.sum(EVIDENCE.c.size_bytes), 0)).where(EVIDENCE.c.partner == partner)
+    return int(connection.execute(total).scalar_one())
 
 
 def list_reports_naming(
@@ -71,6 +100,17 @@ def add_held(connection: Connection, held: Held, *, now: datetime) -> None:
     )
 
 
+def drop_held(connection: Connection, held: Held) -> None:
+    """Forget that evidence is whole here: its bytes are others than a signed report says."""
+    connection.execute(
+        delete(EVIDENCE).where(
+            EVIDENCE.c.partner == held.partner,
+            EVIDENCE.c.evidence_id == held.evidence_id,
+            EVIDENCE.c.digest == held.digest,
+        )
+    )
+
+
 def note_acknowledged(connection: Connection, evidence: Collection[tuple[str, str]], *, now: datetime) -> None:
     """Note that the gateway was told of these, by partner and id."""
     for partner, evidence_id in evidence:
@@ -104,12 +144,6 @@ def has_set_aside(connection: Connection, *, partner: str) -> bool:
     """Return whether something that claims to be this partner's is set aside: it may name what nothing else does."""
     waiting = select(SET_ASIDE.c.id).where(SET_ASIDE.c.claimed_partner == partner, SET_ASIDE.c.resolved_at.is_(None))
     return connection.execute(waiting.limit(1)).first() is not None
-
-
-def _named(partner: str, evidence_id: str) -> Select[Any]:
-    return select(NAMED_EVIDENCE.c.digest).where(
-        NAMED_EVIDENCE.c.partner == partner, NAMED_EVIDENCE.c.evidence_id == evidence_id
-    )
 
 
 def _to_held(row: Row[Any]) -> Held:

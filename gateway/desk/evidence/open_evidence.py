@@ -16,10 +16,10 @@ from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.evidence import (
     SECRET_BYTES,
-    SEGMENT_BYTES,
     SEGMENT_TEXT_BYTES,
     EvidenceReference,
     count_sealed_bytes,
+    count_sealed_segments,
     derive_file_key,
     make_nonce,
 )
@@ -34,7 +34,7 @@ def open_file(parts: SealedParts, held: Held, *, reference: EvidenceReference) -
     _check_reference(held, reference)
     cipher = AESGCM(_derive_key(reference))
     whole = hashlib.sha256()
-    left, last = reference.size_bytes, _count_segments(held.size_bytes) - 1
+    left, last = reference.size_bytes, count_sealed_segments(held.size_bytes) - 1
     for counter, segment in enumerate(parts.read_segments(size_bytes=held.size_bytes)):
         try:
             text = cipher.decrypt(make_nonce(counter, is_last=counter == last), segment, None)
@@ -74,7 +74,3 @@ def _derive_key(reference: EvidenceReference) -> bytes:
     except FormatError:
         raise OpeningError("The report carries no secret that could open the file.", reason="does-not-open") from None
     return derive_file_key(secret=secret, sha256=bytes.fromhex(reference.sha256))
-
-
-def _count_segments(size_bytes: int) -> int:
-    return -(-size_bytes // SEGMENT_BYTES)

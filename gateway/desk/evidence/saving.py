@@ -11,37 +11,43 @@ from pathlib import Path
 from typing import IO
 
 from gateway.desk import audit
+from gateway.desk.casework.joined_reports import open_whole_case
 from gateway.desk.casework.opening import open_case
-from gateway.desk.evidence.case_files import CaseFile, CaseFileError, CaseFiles, get_case_file, list_case_files
+from gateway.desk.evidence.case_files import CaseFile, CaseFileError, get_case_file, list_case_files
 from gateway.desk.evidence.holdings import Held
 from gateway.desk.evidence.open_evidence import check_file, open_file
 from gateway.desk.evidence.sealed_parts import SealedParts, get_parts
+from gateway.desk.evidence.whole_case import FileOfReport, WholeCaseFiles, get_saved_file, list_whole_case
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import LocalStateError
+from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.evidence import EvidenceReference
 
 
-def open_case_files(desk: Desk, wanted: str, *, actor: str) -> tuple[str, CaseFiles]:
-    """Open the report of a case for its list of files, noted as any reading is; returns its case id and the files.
+def open_case_files(desk: Desk, wanted: str, *, actor: str) -> tuple[str, WholeCaseFiles]:
+    """Open the reports of a case for the list of its files, noted as any reading is; returns its case id and the files.
 
-    Raises as `open_case`.
+    Of an addition that alone. Raises as `open_case`.
     """
     opened = open_case(desk, wanted, actor=actor)
-    return opened.case.case_id, list_case_files(desk, opened.case, opened.content)
+    if not isinstance(opened.content, SealedIndustryReport):
+        return opened.case.case_id, WholeCaseFiles()
+    reports = open_whole_case(desk, opened.case, opened.content, actor=actor)
+    return opened.case.case_id, list_whole_case(desk, reports)
 
 
-def save_file(desk: Desk, case: str, wanted: str, *, to: Path, actor: str) -> CaseFile:
-    """Open one file of a case into a new file that only its owner reads.
+def save_file(desk: Desk, case: str, wanted: str, *, to: Path, actor: str) -> FileOfReport:
+    """Open one file of a case into a new file that only its owner reads; of a file that was replaced the newest here.
 
     Raises `CaseFileError`, `OpeningError` when it is not what the report names, and `LocalStateError` (`file-exists`,
     `not-saved`); nothing is left behind then.
     """
     case_id, files = open_case_files(desk, case, actor=actor)
-    found = get_case_file(files, wanted)
+    found = get_saved_file(files, wanted)
     if to.exists() or to.is_symlink():
         raise _make_exists_error(to)
-    pieces = _begin(desk, case_id, found, actor=actor, way="save")
+    pieces = _begin(desk, case_id, found.file, actor=actor, way="save")
     with _new_file(to) as handle:
         for piece in pieces:
             handle.write(piece)
@@ -49,17 +55,17 @@ def save_file(desk: Desk, case: str, wanted: str, *, to: Path, actor: str) -> Ca
 
 
 def stream_file(desk: Desk, case: str, wanted: str, *, actor: str, most_bytes: int) -> tuple[CaseFile, Iterator[bytes]]:
-    """Prove one file of a case wholly, then return it with its bytes, piece by piece.
+    """Prove one file of one report wholly, then return it with its bytes, piece by piece.
 
     Raises as `save_file`, and `CaseFileError` (`too-large`) for more than `most_bytes`.
     """
-    case_id, files = open_case_files(desk, case, actor=actor)
-    found = get_case_file(files, wanted)
+    opened = open_case(desk, case, actor=actor)
+    found = get_case_file(list_case_files(desk, opened.case, opened.content), wanted)
     if found.reference is not None and found.reference.size_bytes > most_bytes:
         raise CaseFileError(
             f"It is too large for a page. Save it: report-abuse-desk evidence save {wanted} ...", reason="too-large"
         )
-    pieces = _begin(desk, case_id, found, actor=actor, way="page")
+    pieces = _begin(desk, opened.case.case_id, found, actor=actor, way="page")
     reference, held, parts = _get_sealed(desk, found)
     check_file(parts, held, reference=reference)
     return found, pieces

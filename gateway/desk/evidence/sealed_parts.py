@@ -15,21 +15,11 @@ from typing import Final
 from partner_sdk.durable_files import make_private_folder, sync_folder, write_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import check_report_id
-from partner_sdk.wire.evidence import PART_BYTES, SEGMENT_BYTES
+from partner_sdk.wire.evidence import SEGMENT_BYTES, count_sealed_parts, size_of_sealed_part
 from partner_sdk.wire.submission import check_partner_id
 
 _SUFFIX: Final = ".part"
 _READ_BYTES: Final = 1024 * 1024
-
-
-def count_parts(size_bytes: int) -> int:
-    """Return how many parts sealed evidence of so many bytes has."""
-    return -(-size_bytes // PART_BYTES)
-
-
-def size_of_part(number: int, *, size_bytes: int) -> int:
-    """Return how many bytes one part of such evidence has: all are whole but the last."""
-    return min(PART_BYTES, size_bytes - number * PART_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +38,14 @@ class SealedParts:
             for entry in os.scandir(self.folder):
                 if not entry.name.endswith(_SUFFIX) or entry.name.startswith("."):
                     Path(entry.path).unlink(missing_ok=True)
+        except OSError as error:
+            raise LocalStateError(f"{self.folder} can not be read: {error.strerror}.", reason="unreadable") from None
+
+    def clear(self) -> None:
+        """Take every part away: they are of other bytes than a report names. Raises `LocalStateError`."""
+        try:
+            for entry in os.scandir(self.folder) if self.folder.is_dir() else ():
+                Path(entry.path).unlink(missing_ok=True)
         except OSError as error:
             raise LocalStateError(f"{self.folder} can not be read: {error.strerror}.", reason="unreadable") from None
 
@@ -72,16 +70,16 @@ class SealedParts:
         """Return whether every part is here in its full length; its bytes are not read."""
         try:
             return all(
-                self._path(number).stat().st_size == size_of_part(number, size_bytes=size_bytes)
-                for number in range(count_parts(size_bytes))
+                self._path(number).stat().st_size == size_of_sealed_part(number, sealed_bytes=size_bytes)
+                for number in range(count_sealed_parts(size_bytes))
             )
         except OSError:
             return False
 
     def read_segments(self, *, size_bytes: int) -> Iterator[bytes]:
         """Yield the sealed segments in order, one at a time. Raises `LocalStateError` (`unreadable`)."""
-        for number in range(count_parts(size_bytes)):
-            left = size_of_part(number, size_bytes=size_bytes)
+        for number in range(count_sealed_parts(size_bytes)):
+            left = size_of_sealed_part(number, sealed_bytes=size_bytes)
             try:
                 with self._path(number).open("rb") as handle:
                     while left:
@@ -108,12 +106,20 @@ def get_parts(root: Path, *, partner: str, evidence_id: str) -> SealedParts:
 def hold_alone(root: Path) -> Iterator[bool]:
     """Give True while no other process of this desk collects evidence, else False at once: nobody waits for it."""
     make_private_folder(root)
-    descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    # Beside the partners' folders, never among them: a partner may be called `lock`.
+    descriptor = os.open(root.with_name(f"{root.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         yield False
     else:
+        _clear_former_lock(root / "lock")
         yield True
     finally:
         os.close(descriptor)
+
+
+def _clear_former_lock(path: Path) -> None:
+    # Where the lock was once: a file of that name would keep a partner called so from having its folder.
+    if path.is_file():
+        path.unlink()

@@ -1,9 +1,8 @@
-"""Makes a desk: its keys, its settings and the pin for the gateway; takes the gateway's card (protocol.md, Bootstrap).
+"""Makes a desk: its keys, its settings and the pin for the gateway; takes the gateway's card (WIRE.md §5.6).
 
 Never writes over a desk that exists, and never leaves half a one: the folder is made aside and put in place at the end.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, add_verify_key, end_u
 from gateway.desk.store import open_store
 from gateway.desk.store.schema import VERIFY_KEYS
 from gateway.desk.wiring import Desk
+from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url
@@ -30,7 +30,8 @@ from partner_sdk.wire.intake import INSTANCE_PATTERN
 from partner_sdk.wire.keys import Pin, fingerprint_of
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
 
-_DAILY_ROLES: Final = (KeyRole.KEY_SET, KeyRole.REGISTER, KeyRole.FEED, KeyRole.MAILBOX_SIGNING)
+# The keys that the desk works with every day; the roots lie offline.
+DAILY_ROLES: Final = (KeyRole.KEY_SET, KeyRole.REGISTER, KeyRole.FEED, KeyRole.MAILBOX_SIGNING)
 _ROOT_ROLES: Final = (KeyRole.ROOT, KeyRole.NEXT_ROOT)
 
 
@@ -54,12 +55,13 @@ def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callabl
     making.mkdir(mode=0o700)
     try:
         pin = _fill(DeskPaths(making), config=config, now=now, random=random, actor=actor)
-        _sync_folder(making)
+        sync_folder(making)
         making.replace(state)
     except BaseException:
         shutil.rmtree(making)  # private keys that nobody will use do not stay
         raise
-    _sync_folder(state.parent)
+    # A rename is on the disk only when the folder is (fsync(2), NOTES).
+    sync_folder(state.parent)
     return pin
 
 
@@ -121,7 +123,7 @@ def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callab
         return key_file
 
     root, next_root = (make(role, paths.root / f"{role.value}.key") for role in _ROOT_ROLES)
-    daily = {role: make(role, paths.keys / f"{role.value}.key") for role in _DAILY_ROLES}
+    daily = {role: make(role, paths.keys / f"{role.value}.key") for role in DAILY_ROLES}
     paths.delegation.write_bytes(sign_delegation(root, daily[KeyRole.KEY_SET], now=now))
     store = open_store(paths.database, create=True)
     this_quarter = get_quarter_of(now)
@@ -147,12 +149,3 @@ def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callab
     paths.pin.write_bytes(encode(pin) + b"\n")
     paths.config.write_text(encode_config(config), encoding="utf-8")
     return pin
-
-
-def _sync_folder(folder: Path) -> None:
-    # A rename is on the disk only when the folder is (fsync(2), NOTES).
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,7 @@
 """The root's word for the key-set key: made at the beginning, renewed before it ends, moved to a new key.
 
-Never reads the root keys but here: between two renewals they lie offline.
+Never keeps a root key: `renew_delegation` reads it from the folder that a person brings, and only root_change.py reads
+one too. Between two uses both roots lie offline.
 """
 
 from datetime import datetime, timedelta

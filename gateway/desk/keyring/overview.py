@@ -1,8 +1,7 @@
 """Every key of the agency in one list: its role, its times, and what has to be done about it. Holds no secret."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -11,10 +10,8 @@ from gateway.desk.keyring.signing_keys import list_pending
 from gateway.desk.store.schema import SEALING_KEYS, VERIFY_KEYS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import parse_base64url, parse_time
+from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
 from partner_sdk.wire.statements import key_id_of
-
-# As long as a key set is old before somebody is alarmed: enough for people to meet and fetch the root key.
-RENEW_BEFORE: Final = timedelta(days=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class KeyRow:
 def list_keys(desk: Desk) -> list[KeyRow]:
     """Return the keys that are in use or wait, those that ended in the last place."""
     now = desk.clock()
-    rows = [_list_delegation(desk, now=now), *_list_sealing(desk, now=now), *_list_verify(desk, now=now)]
+    rows = [_make_delegation_row(desk, now=now), *_list_sealing(desk, now=now), *_list_verify(desk, now=now)]
     rows += [
         KeyRow(pending.role.value, pending.key_id, "", "pending", "", "run publish; it signs an hour after that")
         for pending in list_pending(desk)
@@ -41,9 +38,10 @@ def list_keys(desk: Desk) -> list[KeyRow]:
     return sorted(rows, key=lambda row: (row.state in {"ended", "destroyed"}, row.role, row.use_until))
 
 
-def _list_delegation(desk: Desk, *, now: datetime) -> KeyRow:
+def _make_delegation_row(desk: Desk, *, now: datetime) -> KeyRow:
     said = read_delegation(desk.paths)
-    is_late = parse_time(said.not_after) - now < RENEW_BEFORE
+    # Early enough for people to meet and fetch the root key.
+    is_late = parse_time(said.not_after) - now < ALARM_BEFORE_EXPIRY
     return KeyRow(
         role="key-set",
         key_id=key_id_of(parse_base64url(said.key_set_key)),
@@ -87,7 +85,7 @@ def _list_verify(desk: Desk, *, now: datetime) -> list[KeyRow]:
         ends = parse_time(row.use_until)
         state = "pending" if row.key_id in pending else "ended" if now >= ends else "active"
         is_last = newest[row.role, row.instance or ""] == row.use_until
-        advice = _advise(row.role) if is_last and ends - now < RENEW_BEFORE else ""
+        advice = _advise(row.role) if is_last and ends - now < ALARM_BEFORE_EXPIRY else ""
         found.append(KeyRow(row.role, row.key_id, row.instance or "", state, row.use_until, advice))
     return found
 

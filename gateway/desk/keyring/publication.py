@@ -14,13 +14,14 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.keyring.delegation import load_key_set_key, read_signed_delegation
+from gateway.desk.keyring.former_partner_keys import list_former_in_force
 from gateway.desk.keyring.root_change import find_root_change
 from gateway.desk.keyring.sealing_keys import ensure_sealing_keys
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, has_role, list_verify_entries
-from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS, PUBLICATIONS, SEALING_KEYS
+from gateway.desk.store.schema import PARTNERS, PUBLICATIONS, SEALING_KEYS
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import ReportAbuseError
+from partner_sdk.errors import ConflictError, ReportAbuseError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode, format_time, parse_time, to_base64url
 from partner_sdk.wire.enrolment import mailbox_key_id
@@ -74,13 +75,15 @@ def publish(desk: Desk, *, actor: str) -> Published:
         (published.key_set, status.key_set_serial, feed.put_keys),
         (published.register, status.register_serial, feed.put_register),
     ):
-        if seen is not None and seen > publication.serial:
+        try:
+            send(publication.body)
+        except ConflictError:
             raise PublicationError(
                 f"The gateway has seen serial {seen} of the {publication.kind}, this desk only {publication.serial}: "
-                "this desk was restored from an older copy. Restore the newest one.",
+                "this desk was restored from an older copy. Restore the newest one. If somebody else has signed with "
+                "the key-set key, renew the root's word: `keys renew-delegation --new-key`.",
                 reason="serial-behind-gateway",
-            )
-        send(publication.body)
+            ) from None
         _mark_published(desk, publication, actor=actor)
     return published
 
@@ -170,20 +173,10 @@ def make_register_entry(row: Row[tuple[object, ...]], *, former: tuple[FormerKey
 
 
 def _list_former_keys(connection: Connection, partner: str, *, now: datetime) -> tuple[FormerKey, ...]:
-    """Return the keys that a partner has rotated out and whose statements are still taken, the newest ones."""
-    rows = connection.execute(
-        select(FORMER_PARTNER_KEYS)
-        .where(
-            FORMER_PARTNER_KEYS.c.partner == partner,
-            FORMER_PARTNER_KEYS.c.ended_at > format_time(now),
-            FORMER_PARTNER_KEYS.c.revoked.is_(False),
-        )
-        .order_by(FORMER_PARTNER_KEYS.c.ended_at.desc(), FORMER_PARTNER_KEYS.c.key_id)
-        .limit(MAX_FORMER_KEYS)
-    )
+    """Return the newest former keys in force as the register shows them: it has room for so many."""
     return tuple(
         FormerKey(key_id=row.key_id, submission_key=to_base64url(bytes(row.submission_key)), until=row.ended_at)
-        for row in rows
+        for row in list_former_in_force(connection, partner, now=now)[:MAX_FORMER_KEYS]
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.keyring.quarters import get_quarter_of
+from gateway.desk.keyring.quarters import Quarter, get_quarter_of
 from gateway.desk.store.schema import SEALING_KEYS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
@@ -59,28 +59,18 @@ def add_sealing_key(
 
 
 def replace_sealing_key(desk: Desk, *, actor: str) -> str:
-    """Make another key for what is left of this quarter and seal to the present ones no more; return its name.
+    """Make other keys for what is left of this quarter and for the next, and seal to the former ones no more.
 
-    For a key that may have leaked. The old keys go on opening what was sealed to them. `publish` tells the others.
+    For a key that may have leaked, and with it the next quarter's, which lay beside it. The old keys go on opening what
+    was sealed to them. `publish` tells the others. Returns the name of the key to seal to now.
     """
     now = desk.clock()
     quarter = get_quarter_of(now)
     with desk.store.write() as connection:
         ensure_sealing_keys(desk, connection, now=now)
-        of_quarter = select(SEALING_KEYS.c.quarter).where(SEALING_KEYS.c.quarter.startswith(quarter.name))
-        name = f"{quarter.name}-{len(connection.execute(of_quarter).all()) + 1}"
-        sealing_now = (SEALING_KEYS.c.not_before <= format_time(now)) & (SEALING_KEYS.c.seal_until > format_time(now))
-        connection.execute(update(SEALING_KEYS).where(sealing_now).values(seal_until=format_time(now)))
-        key_file = _get_key_file(desk, name, now=now)
-        add_sealing_key(connection, key_file, name=name, not_before=now, seal_until=quarter.ends_at + SEAL_GRACE)
-        audit.append_entry(
-            connection,
-            at=now,
-            actor=actor,
-            action="replace-sealing-key",
-            subject=name,
-            detail={"key_id": key_file.key_id},
-        )
+        _retire_all(connection, now=now)
+        name = _add_another(desk, connection, quarter, not_before=now, actor=actor)
+        _add_another(desk, connection, quarter.next(), not_before=quarter.next().starts_at, actor=actor)
     return name
 
 
@@ -105,6 +95,31 @@ def destroy_sealing_key(desk: Desk, name: str, *, actor: str) -> None:
             audit.append_entry(connection, at=now, actor=actor, action="destroy-sealing-key", subject=name)
     # The mark comes first: a key that is gone without one would be looked for in backups.
     desk.paths.sealing_key(name).unlink(missing_ok=True)
+
+
+def _retire_all(connection: Connection, *, now: datetime) -> None:
+    sealing_now = (SEALING_KEYS.c.not_before <= format_time(now)) & (SEALING_KEYS.c.seal_until > format_time(now))
+    connection.execute(update(SEALING_KEYS).where(sealing_now).values(seal_until=format_time(now)))
+    # A key that waits would be the newest one from its first day on: it never seals.
+    waiting = SEALING_KEYS.c.not_before > format_time(now)
+    connection.execute(update(SEALING_KEYS).where(waiting).values(seal_until=SEALING_KEYS.c.not_before))
+
+
+def _add_another(desk: Desk, connection: Connection, quarter: Quarter, *, not_before: datetime, actor: str) -> str:
+    now = desk.clock()
+    of_quarter = select(SEALING_KEYS.c.quarter).where(SEALING_KEYS.c.quarter.startswith(quarter.name))
+    name = f"{quarter.name}-{len(connection.execute(of_quarter).all()) + 1}"
+    key_file = _get_key_file(desk, name, now=now)
+    add_sealing_key(connection, key_file, name=name, not_before=not_before, seal_until=quarter.ends_at + SEAL_GRACE)
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="replace-sealing-key",
+        subject=name,
+        detail={"key_id": key_file.key_id},
+    )
+    return name
 
 
 def _find(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:

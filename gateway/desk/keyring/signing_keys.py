@@ -11,8 +11,9 @@ from typing import Final
 from sqlalchemy import select
 
 from gateway.desk import audit
+from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.keyring.verify_keys import CLOCK_ALLOWANCE, add_verify_key, end_use, has_verify_key
+from gateway.desk.keyring.verify_keys import CLOCK_ALLOWANCE, add_verify_key, end_belief, end_use, has_verify_key
 from gateway.desk.store.schema import PUBLICATIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import write_durably
@@ -25,6 +26,10 @@ from partner_sdk.wire.keys import Pin, parse_pin, verify_bundle
 KNOWN_BEFORE_USE: Final = timedelta(hours=1)
 LISTED_ROLES: Final = (KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING)
 ROTATED_ROLES: Final = (*LISTED_ROLES, KeyRole.FEED)
+
+
+_FORMER_FEED: Final = "feed.former.key"
+FEED_KEY_DENIED: Final = "feed-key-denied"
 
 
 class RotationError(ReportAbuseError):
@@ -48,7 +53,7 @@ def begin_rotation(desk: Desk, role: KeyRole, *, actor: str) -> PendingKey:
     """
     if role not in ROTATED_ROLES:
         raise RotationError(f"A {role.value} key is not changed in this way.", reason="wrong-role")
-    now, path = desk.clock(), find_next_path(desk, role)
+    now, path = desk.clock(), get_next_path(desk, role)
     if path.exists():
         key_file = read_key_file(path, role=role)
     else:
@@ -70,6 +75,7 @@ def finish_rotations(desk: Desk, *, actor: str) -> tuple[KeyRole, ...]:
 
     Asks the gateway only while a feed key waits; raises what the feed client raises but a refusal.
     """
+    _take_back_feed_key(desk, actor=actor)
     listed = [role for role in LISTED_ROLES if _is_known(desk, role)]
     changed = [*listed, *([KeyRole.FEED] if _is_feed_key_taken(desk) else [])]
     for role in changed:
@@ -77,9 +83,26 @@ def finish_rotations(desk: Desk, *, actor: str) -> tuple[KeyRole, ...]:
     return tuple(changed)
 
 
+def revoke_signing_key(desk: Desk, key_id: str, *, actor: str) -> None:
+    """Let nobody believe a key any more, not even what it signed before. `publish` tells the others.
+
+    Raises `RotationError`: `unknown-key`, or `key-in-use` for the one that signs today.
+    """
+    now = desk.clock()
+    if key_id in {desk.read_key(role).key_id for role in LISTED_ROLES}:
+        raise RotationError(
+            "This key signs today: `keys rotate` its role first, and revoke it when the new one signs.",
+            reason="key-in-use",
+        )
+    with desk.store.write() as connection:
+        if not end_belief(connection, key_id, at=now):
+            raise RotationError(f"There is no signing key {key_id}; `keys list` names them.", reason="unknown-key")
+        audit.append_entry(connection, at=now, actor=actor, action="revoke-key", subject=key_id)
+
+
 def list_pending(desk: Desk) -> tuple[PendingKey, ...]:
     """Return the keys that were made and do not sign yet."""
-    found = ((role, find_next_path(desk, role)) for role in ROTATED_ROLES)
+    found = ((role, get_next_path(desk, role)) for role in ROTATED_ROLES)
     return tuple(
         PendingKey(role=role, key_id=key_file.key_id, made_at=key_file.created_at)
         for role, path in found
@@ -88,14 +111,14 @@ def list_pending(desk: Desk) -> tuple[PendingKey, ...]:
     )
 
 
-def find_next_path(desk: Desk, role: KeyRole) -> Path:
+def get_next_path(desk: Desk, role: KeyRole) -> Path:
     """Return where the successor of a key lies while it waits; there may be none."""
     return desk.paths.keys / f"{role.value}.next.key"
 
 
 def _is_known(desk: Desk, role: KeyRole) -> bool:
     """Return whether a key set with this successor was published long enough ago."""
-    path = find_next_path(desk, role)
+    path = get_next_path(desk, role)
     if not path.exists():
         return False
     key_id, now = read_key_file(path, role=role).key_id, desk.clock()
@@ -118,9 +141,11 @@ def _is_known(desk: Desk, role: KeyRole) -> bool:
 
 
 def _is_feed_key_taken(desk: Desk) -> bool:
-    path = find_next_path(desk, KeyRole.FEED)
-    if not path.exists():
-        return False
+    path = get_next_path(desk, KeyRole.FEED)
+    return path.exists() and _opens_feed(desk, path)
+
+
+def _opens_feed(desk: Desk, path: Path) -> bool:
     feed = FeedClient(
         origin=desk.config.feed_url,
         private_key=load_signing_key(read_key_file(path, role=KeyRole.FEED)),
@@ -130,14 +155,36 @@ def _is_feed_key_taken(desk: Desk) -> bool:
     try:
         feed.get_status()
     except NotAuthorisedError:
-        return False  # the gateway still has the pin of before
+        return False  # the gateway has another pin
     return True
+
+
+def _take_back_feed_key(desk: Desk, *, actor: str) -> None:
+    """Go back to the feed key of before where the gateway said that it takes the new one, and does not.
+
+    The new one waits again, and its pin with it.
+    """
+    now, current = desk.clock(), desk.paths.keys / f"{KeyRole.FEED.value}.key"
+    former, following = desk.paths.keys / _FORMER_FEED, get_next_path(desk, KeyRole.FEED)
+    if not former.exists() or following.exists() or _opens_feed(desk, current) or not _opens_feed(desk, former):
+        return
+    waits = read_key_file(current, role=KeyRole.FEED)
+    write_durably(following, current.read_bytes())
+    write_durably(desk.paths.next_pin, encode(_make_pin(desk, feed_key=waits.public_key)) + b"\n")
+    back = read_key_file(former, role=KeyRole.FEED)
+    write_durably(desk.paths.pin, encode(_make_pin(desk, feed_key=back.public_key)) + b"\n")
+    former.replace(current)
+    with desk.store.write() as connection:
+        raise_alarm(connection, FEED_KEY_DENIED, waits.key_id, now=now)
+        audit.append_entry(connection, at=now, actor=actor, action="take-back-feed-key", subject=back.key_id)
 
 
 def _exchange(desk: Desk, role: KeyRole, *, actor: str) -> None:
     now, former = desk.clock(), desk.read_key(role)
-    following: KeyFile = read_key_file(find_next_path(desk, role), role=role)
+    following: KeyFile = read_key_file(get_next_path(desk, role), role=role)
     if role is KeyRole.FEED:
+        # Only the gateway says that it takes the new key: the former one stays until the next change.
+        write_durably(desk.paths.keys / _FORMER_FEED, encode(former) + b"\n")
         write_durably(desk.paths.pin, encode(_make_pin(desk, feed_key=following.public_key)) + b"\n")
         desk.paths.next_pin.unlink(missing_ok=True)
     with desk.store.write() as connection:
@@ -151,7 +198,7 @@ def _exchange(desk: Desk, role: KeyRole, *, actor: str) -> None:
             subject=following.key_id,
             detail={"former_key_id": former.key_id},
         )
-    find_next_path(desk, role).replace(desk.paths.keys / f"{role.value}.key")
+    get_next_path(desk, role).replace(desk.paths.keys / f"{role.value}.key")
 
 
 def _make_pin(desk: Desk, *, feed_key: str) -> Pin:

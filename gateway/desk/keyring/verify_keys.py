@@ -1,6 +1,6 @@
 """The public keys that others check by: register, mailbox-signing and receipt keys, with their times.
 
-Never lets a key end in the past: what it signed in its time stays believed.
+What a key signed in its time stays believed after its end, unless the key leaked.
 """
 
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from partner_sdk.wire.statements import key_id_of
 
 RECEIPT_ROLE: Final = "receipt"
 SIGNING_KEY_USE: Final = timedelta(days=730)
-# Receipts and messages are evidence: their keys are believed for six years after use (protocol.md, Keys).
+# Receipts and messages are evidence: their keys are believed for six years after use (WIRE.md §5.4).
 VERIFY_AFTER_USE: Final = timedelta(days=6 * 365 + 2)
 # A gateway's or partner's clock may run a little behind ours.
 CLOCK_ALLOWANCE: Final = timedelta(days=1)
@@ -59,6 +59,18 @@ def end_use(connection: Connection, key_id: str, *, at: datetime) -> bool:
         return False
     if format_time(at) < row.use_until:
         connection.execute(update(VERIFY_KEYS).where(VERIFY_KEYS.c.key_id == key_id).values(use_until=format_time(at)))
+    return True
+
+
+def end_belief(connection: Connection, key_id: str, *, at: datetime) -> bool:
+    """Let nobody believe a key from a moment on, not even what it signed before; False when there is no such key.
+
+    For a key that leaked: whoever has it can sign words of any day.
+    """
+    if not end_use(connection, key_id, at=at):
+        return False
+    is_key = VERIFY_KEYS.c.key_id == key_id
+    connection.execute(update(VERIFY_KEYS).where(is_key).values(verify_until=format_time(at)))
     return True
 
 

@@ -4,31 +4,33 @@ Never changes a key by itself: a stolen key could ask for a rotation too, so peo
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.partnership.kept_envelopes import keep_envelope
 from gateway.desk.partnership.key_use import is_key_taken
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
-from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.store.schema import PARTNERS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
 from partner_sdk.wire.account import (
+    MAX_ACCOUNT_ENVELOPE_BYTES,
     AccountChange,
     AccountChangeAck,
     AccountChangeRow,
     account_context,
     check_account_change,
+    get_signing_key_id,
     peek_account_change,
 )
 from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
 from partner_sdk.wire.enrolment import EnrolmentKeys
-from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.registration import Registration
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
 from partner_sdk.wire.submission import check_partner_id
@@ -36,13 +38,18 @@ from partner_sdk.wire.submission import check_partner_id
 MOST_AT_ONCE: Final = 200
 # One partner asks for so many an hour at most (gateway/limits.py); behind this is a feed without end, and an alarm.
 MOST_TAKEN: Final = 1_000
+MOST_TAKEN_BYTES: Final = 8 * 1024 * 1024
 CHANGES_ENDLESS: Final = "account-changes-endless"
+CHANGE_TOO_LARGE: Final = "account-change-too-large"
 UNREADABLE: Final = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """One change as lists show it; key ids only where it is a change of keys."""
+    """One change as lists show it; old and new key id only where it is a change of keys.
+
+    `signed_by` is the id of the key that signed it, None where it was refused as unreadable.
+    """
 
     partner: str
     change_id: str
@@ -51,6 +58,7 @@ class ChangeRow:
     reason: str | None
     old_key_id: str | None
     new_key_id: str | None
+    signed_by: str | None
     received_at: str
     decided_at: str | None
     decided_by: str | None
@@ -69,27 +77,32 @@ def collect_account_changes(desk: Desk, feed: FeedClient, *, actor: str) -> Chan
     waiting: list[ChangeRow] = []
     refused: dict[tuple[str, str], int] = {}
     vault = desk.load_vault()
-    taken = 0
+    taken = taken_bytes = 0
     while rows := feed.get_account_changes().changes[:MOST_AT_ONCE]:
         fresh = 0
+        seen: list[AccountChangeRow] = []
         for row in rows:
+            if taken_bytes >= MOST_TAKEN_BYTES:
+                break
             with desk.store.write() as connection:
                 change = _take(connection, desk, row, vault=vault, actor=actor)
+            seen.append(row)
             if change is None:
                 continue
             fresh += 1
+            taken_bytes += len(row.envelope)
             if change.reason is None:
                 waiting.append(change)
             else:
                 place = (change.partner, change.reason)
                 refused[place] = refused.get(place, 0) + 1
         feed.post_account_change_acks(
-            tuple(AccountChangeAck(change_id=row.change_id, partner=row.partner) for row in rows)
+            tuple(AccountChangeAck(change_id=row.change_id, partner=row.partner) for row in seen)
         )
         taken += fresh
         if not fresh:
             break
-        if taken >= MOST_TAKEN:
+        if taken >= MOST_TAKEN or taken_bytes >= MOST_TAKEN_BYTES:
             now = desk.clock()
             with desk.store.write() as connection:
                 raise_alarm(connection, CHANGES_ENDLESS, f"taken on {now:%Y-%m-%d}", now=now)
@@ -121,19 +134,12 @@ def take_enrolled_registration(
         )
 
 
-def list_keys_in_force(connection: Connection, partner: Row[Any], *, now: datetime) -> dict[str, bytes]:
-    """Return the keys that a statement of a partner may be signed with: its own, and what it rotated out lately.
+def get_key_in_force(partner: Row[Any]) -> dict[str, bytes]:
+    """Return the one key that a change of a partner's account may be signed with, by its id.
 
-    Only the first one of them may ask for new keys.
+    What was rotated out still speaks for reports that lie in a spool, and for no change: it may be why it was replaced.
     """
-    former = select(FORMER_PARTNER_KEYS.c.key_id, FORMER_PARTNER_KEYS.c.submission_key).where(
-        FORMER_PARTNER_KEYS.c.partner == partner.partner,
-        FORMER_PARTNER_KEYS.c.ended_at > format_time(now),
-        FORMER_PARTNER_KEYS.c.revoked.is_(False),
-    )
-    return {partner.key_id: bytes(partner.submission_key)} | {
-        row.key_id: bytes(row.submission_key) for row in connection.execute(former)
-    }
+    return {partner.key_id: bytes(partner.submission_key)}
 
 
 def list_changes(connection: Connection, *, with_decided: bool = False) -> list[ChangeRow]:
@@ -167,7 +173,9 @@ def find_wanted_registration(connection: Connection, partner: str) -> Registrati
 
 def to_change_row(row: Row[Any]) -> ChangeRow:
     """Return a row of the table as lists show it."""
-    return ChangeRow(**{name: getattr(row, name) for name in ChangeRow.__dataclass_fields__})
+    signed_by = None if row.kind == UNREADABLE else get_signing_key_id(bytes(row.statement))
+    columns = {name: getattr(row, name) for name in ChangeRow.__dataclass_fields__ if name != "signed_by"}
+    return ChangeRow(**columns, signed_by=signed_by)
 
 
 def _take(connection: Connection, desk: Desk, row: AccountChangeRow, *, vault: Vault, actor: str) -> ChangeRow | None:
@@ -177,15 +185,29 @@ def _take(connection: Connection, desk: Desk, row: AccountChangeRow, *, vault: V
         check_report_id(row.change_id)
     except FormatError:
         return None
-    if _find(connection, row.partner, row.change_id) is not None:
+    known = _find(connection, row.partner, row.change_id)
+    if known is not None and known.kind != UNREADABLE:
         return None
+    opened = _open(connection, desk, row, vault=vault)
+    if known is not None:
+        # Whoever runs the gateway can put bytes of his own under an id: the partner's own word takes their place.
+        if opened[1] is None:
+            return None
+        connection.execute(
+            delete(ACCOUNT_CHANGES).where(
+                ACCOUNT_CHANGES.c.partner == row.partner, ACCOUNT_CHANGES.c.change_id == row.change_id
+            )
+        )
+    envelope = keep_envelope(row.envelope, most_bytes=MAX_ACCOUNT_ENVELOPE_BYTES)
+    if envelope.is_cut:
+        raise_alarm(connection, CHANGE_TOO_LARGE, f"on {desk.clock():%Y-%m-%d}", now=desk.clock())
     return _store(
         connection,
         desk,
         partner=row.partner,
         change_id=row.change_id,
-        envelope=row.envelope.encode("ascii", "backslashreplace"),
-        opened=_open(connection, desk, row, vault=vault),
+        envelope=envelope.kept,
+        opened=opened,
         actor=actor,
     )
 
@@ -198,7 +220,7 @@ def _open(
         return None, None, "unknown-partner"
     context = account_context(environment=desk.config.environment, partner=row.partner, change_id=row.change_id)
     try:
-        envelope = Envelope.parse(parse_base64url(row.envelope, max_bytes=MAX_ENVELOPE_BYTES))
+        envelope = Envelope.parse(parse_base64url(row.envelope, max_bytes=MAX_ACCOUNT_ENVELOPE_BYTES))
         raw = vault.open_enrolment(envelope, context=context)
     except (FormatError, OpeningError) as error:
         return None, None, error.reason
@@ -208,7 +230,7 @@ def _open(
         raw,
         desk=desk,
         partner=row.partner,
-        submission_keys=list_keys_in_force(connection, partner, now=desk.clock()),
+        submission_keys=get_key_in_force(partner),
         change_id=row.change_id,
     )
     if change is None or change.keys is None:

@@ -1,7 +1,6 @@
 """What a person decides about a change of a partner's account: accepted, or refused with a reason.
 
-Never takes a key over that the key in force at the moment of the decision did not sign for, whatever was checked
-before.
+Never takes over what the key in force at the moment of the decision did not sign for, whatever was checked before.
 """
 
 from datetime import timedelta
@@ -10,7 +9,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, Row, select, update
 
 from gateway.desk import audit
-from gateway.desk.partnership.account_changes import ChangeRow, list_keys_in_force, to_change_row
+from gateway.desk.partnership.account_changes import ChangeRow, get_key_in_force, to_change_row
 from gateway.desk.partnership.key_ends import keep_former_key
 from gateway.desk.partnership.partners import PartnerError, get_partner
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
@@ -35,9 +34,9 @@ REFUSAL_REASONS: Final[dict[RefusalReason, str]] = {
 def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
     """Take a change over; `publish` makes new keys count.
 
-    The key before becomes a former one: it signs no request, and what it signed is taken for `FORMER_KEY_GRACE`. Other
-    changes of the same kind that came before are refused as superseded. Raises `PartnerError` (`unknown-change`,
-    `not-waiting`, `change-outdated`, `unknown-partner`, `partner-not-active`).
+    The key before becomes a former one: it signs no request and no change, and reports that it signed are taken for
+    `FORMER_KEY_GRACE`. Other changes of the same kind that came before are refused as superseded. Raises `PartnerError`
+    (`unknown-change`, `not-waiting`, `change-outdated`, `unknown-partner`, `partner-not-active`).
     """
     now = desk.clock()
     with desk.store.write() as connection:
@@ -45,7 +44,7 @@ def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
         partner = get_partner(connection, row.partner)
         if partner.state != "active":
             raise PartnerError(f"{row.partner} is {partner.state}; invite it anew.", reason="partner-not-active")
-        keys = _check_again(connection, row, partner, desk=desk)
+        keys = _find_new_keys(row, partner, desk=desk)
         if keys is not None:
             keep_former_key(connection, partner, ended_at=format_time(now + FORMER_KEY_GRACE))
             _put_keys(connection, row.partner, keys, at=format_time(now), actor=actor)
@@ -79,7 +78,7 @@ def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
     return waiting[0]
 
 
-def _check_again(connection: Connection, row: Row[Any], partner: Row[Any], *, desk: Desk) -> NewKeys | None:
+def _find_new_keys(row: Row[Any], partner: Row[Any], *, desk: Desk) -> NewKeys | None:
     """Return the new keys of a change, or None for a registration; raises `PartnerError` (`change-outdated`)."""
     outdated = PartnerError(
         f"The key that signed this change is not in force at {row.partner}: approve its enrolment first, or have the "
@@ -91,7 +90,7 @@ def _check_again(connection: Connection, row: Row[Any], partner: Row[Any], *, de
             bytes(row.statement),
             environment=desk.config.environment,
             partner=row.partner,
-            submission_keys=list_keys_in_force(connection, partner, now=desk.clock()),
+            submission_keys=get_key_in_force(partner),
             change_id=row.change_id,
         )
     except EnrolmentError:

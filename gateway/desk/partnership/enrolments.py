@@ -12,20 +12,29 @@ from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.partnership.account_changes import take_enrolled_registration
+from gateway.desk.partnership.kept_envelopes import keep_envelope
 from gateway.desk.partnership.key_use import is_key_taken
 from gateway.desk.store.schema import ENROLMENTS, INVITATIONS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
-from partner_sdk.wire.enrolment import EnrolmentKeys, check_enrolment, enrolment_context, find_enrolled_registration
-from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.wire.enrolment import (
+    MAX_ENROLMENT_BYTES,
+    EnrolmentKeys,
+    check_enrolment,
+    enrolment_context,
+    find_enrolled_registration,
+)
+from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.feed_messages import EnrolmentRow
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
 
 MOST_AT_ONCE: Final = 200
 MOST_REFUSED: Final = 1_000
+MOST_REFUSED_BYTES: Final = 8 * 1024 * 1024
 ENROLMENTS_ENDLESS: Final = "enrolments-endless"
+ENROLMENT_TOO_LARGE: Final = "enrolment-too-large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +53,16 @@ def collect_enrolments(desk: Desk, feed: FeedClient, *, actor: str) -> Enrolment
     waiting: list[str] = []
     refused: dict[tuple[str, str], int] = {}
     vault = desk.load_vault()
-    while rows := feed.get_enrolments().enrolments:
+    refused_bytes = 0
+    while rows := feed.get_enrolments().enrolments[:MOST_AT_ONCE]:
         fresh = 0
-        for row in rows[:MOST_AT_ONCE]:
+        seen: list[str] = []
+        for row in rows:
+            if refused_bytes >= MOST_REFUSED_BYTES:
+                break
             with desk.store.write() as connection:
                 outcome = _take_enrolment(connection, desk, row, vault=vault, actor=actor)
+            seen.append(row.id)
             if outcome is None:
                 continue
             fresh += 1
@@ -57,10 +71,11 @@ def collect_enrolments(desk: Desk, feed: FeedClient, *, actor: str) -> Enrolment
                 waiting.append(partner)
             else:
                 refused[partner, reason] = refused.get((partner, reason), 0) + 1
-        feed.post_enrolment_acks(tuple(row.id for row in rows[:MOST_AT_ONCE]))
+                refused_bytes += len(row.envelope)
+        feed.post_enrolment_acks(tuple(seen))
         if not fresh:
             break
-        if sum(refused.values()) >= MOST_REFUSED:
+        if sum(refused.values()) >= MOST_REFUSED or refused_bytes >= MOST_REFUSED_BYTES:
             now = desk.clock()
             with desk.store.write() as connection:
                 raise_alarm(connection, ENROLMENTS_ENDLESS, f"refused on {now:%Y-%m-%d}", now=now)
@@ -86,11 +101,14 @@ def _take_enrolment(
         return None
     now = desk.clock()
     checked = _check_row(connection, desk, row, vault=vault)
+    envelope = keep_envelope(row.envelope, most_bytes=MAX_ENROLMENT_BYTES)
+    if envelope.is_cut:
+        raise_alarm(connection, ENROLMENT_TOO_LARGE, f"on {now:%Y-%m-%d}", now=now)
     values: dict[str, object] = {
         "id": row.id,
         "secret_sha256": row.secret_sha256,
         "partner": checked.partner,
-        "envelope": row.envelope.encode("ascii", "backslashreplace"),
+        "envelope": envelope.kept,
         "state": "refused" if checked.keys is None else "waiting",
         "reason": checked.reason,
         "received_at": format_time(now),
@@ -126,7 +144,7 @@ def _check_row(connection: Connection, desk: Desk, row: EnrolmentRow, *, vault: 
     environment = desk.config.environment
     context = enrolment_context(environment=environment, partner=partner, hashed_secret=row.secret_sha256)
     try:
-        envelope = Envelope.parse(parse_base64url(row.envelope, max_bytes=MAX_ENVELOPE_BYTES))
+        envelope = Envelope.parse(parse_base64url(row.envelope, max_bytes=MAX_ENROLMENT_BYTES))
         opened = vault.open_enrolment(envelope, context=context)
         keys = check_enrolment(opened, environment=environment, invited={row.secret_sha256: partner})
         registration = find_enrolled_registration(opened)

@@ -4,7 +4,6 @@ Never stores a secret: the invitation file is the only place that has it.
 """
 
 import re
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +16,11 @@ from gateway.desk.store.schema import INVITATIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.enrolment import SECRET_BYTES, Invitation, secret_sha256
+from partner_sdk.wire.enrolment import INVITATION_LIFETIME, SECRET_BYTES, Invitation, secret_sha256
 from partner_sdk.wire.feed_messages import InvitationHash
 from partner_sdk.wire.keys import parse_pin
 from partner_sdk.wire.submission import check_partner_id
 
-INVITATION_LIFETIME: Final = timedelta(days=14)
 MAX_NAME_CHARACTERS: Final = 100
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 

@@ -12,6 +12,7 @@ from gateway.desk.partnership.partners import PartnerError, get_partner
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.wiring import Desk
+from partner_sdk.wire.account import get_signing_key_id
 from partner_sdk.wire.canonical import format_time
 
 
@@ -38,21 +39,31 @@ def suspend_partner(desk: Desk, *, partner: str, actor: str) -> None:
         audit.append_entry(connection, at=now, actor=actor, action="suspend-partner", subject=partner)
 
 
-def revoke_key(desk: Desk, *, partner: str, key_id: str | None = None, actor: str) -> tuple[str, ...]:
+def revoke_key(
+    desk: Desk, *, partner: str, key_id: str | None = None, keep_successor: bool = False, actor: str
+) -> tuple[str, ...]:
     """End keys that were lost or stolen, without any grace, and return their ids; `publish` makes it count.
 
-    Without `key_id` all keys of the partner end, and it enrols again by invitation. With the id of a former key only
-    that one does, and the partner goes on. What waits for a person under an ended key is refused: its thief may have
-    asked. Raises `PartnerError` (`unknown-partner`, `unknown-key`).
+    Without `key_id`, or with that of the key in force, all keys of the partner end, and it enrols again by invitation.
+    With the id of a former key that one ends, and with it what it signed for: the keys that followed it, and the
+    registrations that it, or one of them, signed. Its thief may have asked for them. If one of those keys is in force,
+    the partner enrols again. `keep_successor` leaves them, where the partner has said by phone that they are its own.
+    What waits for a person under an ended key is refused. Raises `PartnerError` (`unknown-partner`, `unknown-key`,
+    `no-successor`: `keep_successor` without a former key).
     """
     now = desk.clock()
     at = format_time(now)
     with desk.store.write() as connection:
         current = get_partner(connection, partner)
+        is_all = key_id in {None, current.key_id}
+        if is_all and keep_successor:
+            raise PartnerError("Only a former key has a successor to keep: name it.", reason="no-successor")
         former = connection.execute(
             select(FORMER_PARTNER_KEYS.c.key_id).where(FORMER_PARTNER_KEYS.c.partner == partner)
         ).scalars()
-        wanted = {current.key_id, *former} if key_id in {None, current.key_id} else {key_id}
+        wanted = {current.key_id, *former} if is_all else {str(key_id)}
+        if not keep_successor:
+            wanted |= _list_successors(connection, partner, wanted)
         ended = _revoke_former(connection, partner, wanted, at=at)
         if current.key_id in wanted:
             connection.execute(
@@ -64,19 +75,27 @@ def revoke_key(desk: Desk, *, partner: str, key_id: str | None = None, actor: st
                     revoked_at=func.coalesce(PARTNERS.c.revoked_at, at),
                 )
             )
-            _refuse_waiting(connection, partner, at=at, actor=actor)
             ended.append(current.key_id)
         if not ended:
             raise PartnerError(
                 f"{partner} has no key {key_id}. `partner show {partner}` lists its keys.", reason="unknown-key"
             )
+        changes = _end_changes(
+            connection,
+            partner,
+            wanted,
+            states=("waiting",) if keep_successor else ("waiting", "accepted"),
+            is_all=current.key_id in wanted,
+            at=at,
+            actor=actor,
+        )
         audit.append_entry(
             connection,
             at=now,
             actor=actor,
             action="revoke-key",
             subject=partner,
-            detail={"key_ids": " ".join(sorted(ended))},
+            detail={"changes": " ".join(changes), "key_ids": " ".join(sorted(ended)), "kept_successor": keep_successor},
         )
     return tuple(sorted(ended))
 
@@ -109,7 +128,24 @@ def list_former_key_rows(connection: Connection, partner: str) -> list[Row[Any]]
     return list(connection.execute(query.order_by(FORMER_PARTNER_KEYS.c.ended_at.desc())))
 
 
-def _revoke_former(connection: Connection, partner: str, wanted: set[str | None], *, at: str) -> list[str]:
+def _list_successors(connection: Connection, partner: str, keys: set[str]) -> set[str]:
+    """Return the keys that these signed for, the keys that those signed for, and so on."""
+    steps = connection.execute(
+        select(ACCOUNT_CHANGES.c.old_key_id, ACCOUNT_CHANGES.c.new_key_id).where(
+            ACCOUNT_CHANGES.c.partner == partner,
+            ACCOUNT_CHANGES.c.kind == "keys",
+            ACCOUNT_CHANGES.c.state == "accepted",
+        )
+    ).all()
+    found: set[str] = set()
+    newest = set(keys)
+    while newest:
+        newest = {step.new_key_id for step in steps if step.old_key_id in newest} - found - keys
+        found |= newest
+    return found
+
+
+def _revoke_former(connection: Connection, partner: str, wanted: set[str], *, at: str) -> list[str]:
     rows = connection.execute(
         select(FORMER_PARTNER_KEYS.c.key_id, FORMER_PARTNER_KEYS.c.ended_at).where(
             FORMER_PARTNER_KEYS.c.partner == partner, FORMER_PARTNER_KEYS.c.key_id.in_(wanted)
@@ -124,9 +160,35 @@ def _revoke_former(connection: Connection, partner: str, wanted: set[str | None]
     return [row.key_id for row in rows]
 
 
-def _refuse_waiting(connection: Connection, partner: str, *, at: str, actor: str) -> None:
-    connection.execute(
-        update(ACCOUNT_CHANGES)
-        .where(ACCOUNT_CHANGES.c.partner == partner, ACCOUNT_CHANGES.c.state == "waiting")
-        .values(state="refused", reason="key-revoked", decided_at=at, decided_by=actor)
-    )
+def _end_changes(
+    connection: Connection,
+    partner: str,
+    keys: set[str],
+    *,
+    states: tuple[str, ...],
+    is_all: bool,
+    at: str,
+    actor: str,
+) -> list[str]:
+    """Refuse what these keys asked for: what waits, and registrations in force; return the ids of the latter.
+
+    With `is_all` whatever waits is refused, whoever signed it. A step from key to key stays on record as it was.
+    """
+    rows = connection.execute(
+        select(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.partner == partner, ACCOUNT_CHANGES.c.state.in_(states))
+    ).all()
+    ended: list[str] = []
+    for row in rows:
+        is_accepted = row.state == "accepted"
+        if is_accepted and row.kind != "registration":
+            continue
+        if (is_accepted or not is_all) and get_signing_key_id(bytes(row.statement)) not in keys:
+            continue
+        connection.execute(
+            update(ACCOUNT_CHANGES)
+            .where(ACCOUNT_CHANGES.c.partner == partner, ACCOUNT_CHANGES.c.change_id == row.change_id)
+            .values(state="refused", reason="key-revoked", decided_at=at, decided_by=actor)
+        )
+        if is_accepted:
+            ended.append(row.change_id)
+    return ended

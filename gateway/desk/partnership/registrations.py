@@ -50,8 +50,8 @@ def find_registration(connection: Connection, partner: str) -> AcceptedRegistrat
     return AcceptedRegistration(row.change_id, row.decided_at, row.decided_by, registration)
 
 
-def is_authorised(connection: Connection, partner: str, *, email: str | None, name: str | None) -> bool | None:
-    """Return whether the submitter of a report is somebody whom the partner registered; None without a registration.
+def find_authorisation(connection: Connection, partner: str, *, email: str | None, name: str | None) -> bool | None:
+    """Return whether the submitter of a report is somebody whom the partner registered, or None: nothing is registered.
 
     The e-mail address decides where the report gives one, else the name. Case and spaces around do not count.
     """

@@ -310,7 +310,7 @@ def _count(posted: Posted, code: str) -> None:
     posted.problems[code] = posted.problems.get(code, 0) + 1
 
 
-def check_post_room(desk: Desk) -> tuple[str, ...]:
+def list_post_room_faults(desk: Desk) -> tuple[str, ...]:
     """Return a code for each carrier that could send nothing now; sends nothing and opens nothing."""
     faults = []
     try:

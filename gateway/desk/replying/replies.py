@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from gateway.desk import audit
-from gateway.desk.casework.answering import check_reply_record, note_reply
+from gateway.desk.casework.answering import clean_reply_reason, note_reply
 from gateway.desk.casework.cases import CaseRow, get_case
 from gateway.desk.casework.opening import find_first_report, find_recipient, open_report
 from gateway.desk.casework.safe_contact import list_open_ways
@@ -136,7 +136,7 @@ def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft) -> CheckedReply:
                 "The gateway has no place for this return code any more: answer in another way.", reason="no-place"
             )
     reports = [content] if first is None or first.content is None else [first.content, content]
-    return CheckedReply(text, recipient, _check_reason(draft, reports) if draft.is_the_reply else None)
+    return CheckedReply(text, recipient, _clean_reason(draft, reports) if draft.is_the_reply else None)
 
 
 def clean_text(text: str) -> str:
@@ -161,12 +161,12 @@ def normalise(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
-def _check_reason(draft: ReplyDraft, reports: Sequence[PublicReport]) -> str | None:
+def _clean_reason(draft: ReplyDraft, reports: Sequence[PublicReport]) -> str | None:
     # Where another safe way is open, only a person can say why the code alone is enough.
     reason = draft.reason.strip()
     if not reason and not list_open_ways(*reports):
         reason = NO_OTHER_WAY
-    return check_reply_record(REPLIED_BY_RETURN_CODE, reason)
+    return clean_reply_reason(REPLIED_BY_RETURN_CODE, reason)
 
 
 def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:

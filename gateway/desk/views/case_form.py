@@ -9,7 +9,7 @@ from werkzeug.datastructures import MultiDict
 
 from gateway.desk.casework.case_codes import MOST_WEAKNESSES, OUT_OF_REMIT
 from gateway.desk.casework.closing import Assessment, Closing
-from gateway.desk.views.words import ASSESSMENT
+from gateway.desk.reading.words import ASSESSMENT
 
 Form = MultiDict[str, str]
 

@@ -11,6 +11,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.casework.additions import find_earlier, is_proven, list_additions
+from gateway.desk.casework.asking import DAYS_TO_ANSWER
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.casework.joined_reports import OpenedReport, open_whole_case
 from gateway.desk.casework.opening import OpenedCase, find_first_report, open_case
@@ -24,17 +25,18 @@ from gateway.desk.casework.promised_days import (
 )
 from gateway.desk.casework.safe_contact import list_open_ways
 from gateway.desk.post_room.queue import list_post
+from gateway.desk.reading import words
+from gateway.desk.reading.contact import ContactBlock, list_doubts, make_contact_blocks
+from gateway.desk.reading.content import Section, make_sections
+from gateway.desk.reading.countries import spell_country
+from gateway.desk.reading.page_room import PageRoom
+from gateway.desk.reading.partner_case import make_partner_case
 from gateway.desk.replying.replies import ReplyCopy, open_copies
 from gateway.desk.replying.reply_templates import list_templates, needs_welsh_reader
 from gateway.desk.return_post.messages import list_written
-from gateway.desk.views import words
 from gateway.desk.views.case_files import MOST_PAGE_BYTES, list_page_files
 from gateway.desk.views.case_form import Answers, Fault, read_answers
-from gateway.desk.views.contact import ContactBlock, list_doubts, make_contact_blocks
-from gateway.desk.views.content import Section, make_sections
 from gateway.desk.views.context import get_desk, get_name, show_page
-from gateway.desk.views.countries import spell_country
-from gateway.desk.views.partner_case import make_partner_case
 from gateway.desk.views.question_form import PartnerAnswers, read_partner_answers
 from gateway.desk.views.reply_form import COUNTS, Preview, ReplyAnswers, read_reply
 from gateway.web.problem_pages import not_found
@@ -145,7 +147,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         earlier = find_earlier(connection, case)
         additions = list_additions(connection, case)
         notes = list_post(connection, case_id=case.case_id, with_done=True)
-    partner = None if case.partner == PUBLIC_SENDER else make_partner_case(desk, case, content.opened)
+    partner = None if case.partner == PUBLIC_SENDER else make_partner_case(desk, case, content.opened, room=PageRoom())
     promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
     report = content.report
     is_same_person = is_proven(case, earlier=earlier)
@@ -163,6 +165,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         contacts=content.contacts,
         doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,
         partner=partner,
+        days_to_answer=DAYS_TO_ANSWER,
         partner_answers=state.partner or read_partner_answers(request.form),
         is_open=bool(content.sections or content.opened),
         case_files=list_page_files(desk, content.opened),

@@ -10,9 +10,9 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.alarms import count_alarms
-from gateway.desk.casework.cases import CaseError, CaseState, find_firsts
+from gateway.desk.casework.cases import CaseError, CaseState, list_firsts
 from gateway.desk.casework.closing import close_case
-from gateway.desk.casework.joined_reports import find_sources
+from gateway.desk.casework.joined_reports import list_sources
 from gateway.desk.casework.promised_days import (
     count_days_late,
     count_overdue,
@@ -22,9 +22,10 @@ from gateway.desk.casework.promised_days import (
     spell_day,
     spell_lateness,
 )
-from gateway.desk.casework.queue import find_later, list_queue
+from gateway.desk.casework.queue import list_later, list_queue
 from gateway.desk.partnership.questions import list_unanswered
-from gateway.desk.views import words
+from gateway.desk.reading import words
+from gateway.desk.reading.partner_case import spell_open_questions
 from gateway.desk.views.case_form import Fault, list_faults, make_closing, read_answers
 from gateway.desk.views.case_page import (
     FORM_BYTES,
@@ -34,7 +35,6 @@ from gateway.desk.views.case_page import (
     show_opened_page,
 )
 from gateway.desk.views.context import get_desk, get_name, show_page
-from gateway.desk.views.partner_case import spell_open_questions
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 blueprint = Blueprint("cases", __name__, template_folder="templates")
@@ -60,9 +60,9 @@ def list_all() -> ResponseReturnValue:
     page = min(_read_page(request.args.get("page", "")), pages)
     listed = found[(page - 1) * MOST_LISTED : page * MOST_LISTED]
     with desk.store.read() as connection:
-        firsts = find_firsts(connection, listed)
-        later = find_later(connection, listed)
-        sources = find_sources(connection, listed)
+        firsts = list_firsts(connection, listed)
+        later = list_later(connection, listed)
+        sources = list_sources(connection, listed)
         clocks = spell_open_questions(list_unanswered(connection), today=today)
     return show_page(
         "cases.html",

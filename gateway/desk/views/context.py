@@ -24,8 +24,8 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     app.extensions[_EXTENSION] = desk
     app.config["DESK_HOST"] = origin.partition("://")[2]
     app.config["DESK_PORT"] = urlsplit(origin).port
-    app.before_request(_check_host)
-    app.before_request(_check_login)
+    app.before_request(_turn_away_other_host)
+    app.before_request(_turn_away_signed_out)
     app.context_processor(_page_words)
 
 
@@ -76,14 +76,14 @@ def show_error(status: int, request_id: str) -> ResponseReturnValue:
     return render_template("desk/error.html", status=status, request_id=request_id)
 
 
-def _check_host() -> ResponseReturnValue | None:
+def _turn_away_other_host() -> ResponseReturnValue | None:
     # Another site's name may point at this machine (DNS rebinding): only the address that we gave out is answered.
     if request.host != current_app.config["DESK_HOST"]:
         return show_page("wrong_host.html", status=HTTPStatus.MISDIRECTED_REQUEST)
     return None
 
 
-def _check_login() -> ResponseReturnValue | None:
+def _turn_away_signed_out() -> ResponseReturnValue | None:
     stated = find_current_rule(current_app)
     if stated is not None and stated.login is Login.STAFF and find_name() is None:
         return show_page("signed_out.html", status=HTTPStatus.UNAUTHORIZED)

@@ -23,7 +23,7 @@ from gateway.desk.views.context import get_desk, get_name
 from gateway.desk.views.question_form import (
     PartnerAnswers,
     make_question,
-    parse_day,
+    parse_optional_day,
     partner_fault_of,
     read_partner_answers,
 )
@@ -59,7 +59,7 @@ def post_outcome(case_id: str) -> ResponseReturnValue:
             get_desk(),
             case.case_id,
             outcome=answers.told_outcome,
-            hold_until=parse_day(answers.hold_until),
+            hold_until=parse_optional_day(answers.hold_until),
             actor=get_name(),
         )
     except CaseError as error:

@@ -1,15 +1,18 @@
 """Reads the two forms about a partner, asking it and telling it an outcome, and says in words what is missing.
 
-The rules live in `gateway/desk/casework`; here stands where on the page a fault belongs.
+The rules and their words live in `gateway/desk/casework`; here stands where on the page a fault belongs.
 """
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from werkzeug.datastructures import MultiDict
 
 from gateway.desk.casework.asking import Question
 from gateway.desk.casework.cases import CaseError
+from gateway.desk.casework.promised_days import parse_day
+from gateway.desk.reading.words import CASE_FAULTS
 from gateway.desk.views.case_form import Fault
 
 Form = MultiDict[str, str]
@@ -27,21 +30,18 @@ class PartnerAnswers:
     hold_until: str
 
 
-# Which field a refusal of the rules belongs to, and what to do about it.
-_FAULTS = {
-    "no-question": ("question", "Write the question first."),
-    "no-purpose": ("purpose", "Say what the answer is needed for."),
-    "no-legal-basis": ("legal_basis", "Name the law that it is asked under."),
-    "unprintable": ("question", "The text holds signs that no page can show. Take them out."),
-    "question-open": ("question", "A question about this case is open. Wait for its answer, or for its last day."),
-    "already-closed": ("question", "This case is closed already. Nothing was asked."),
-    "outcome-waits": ("told_outcome", "An outcome waits already. Take it back first."),
-    "nothing-waits": ("told_outcome", "Nothing waits any more. What was released can not be taken back."),
-    "not-own-duplicate": (
-        "told_outcome",
-        "“Known already” is told only of what this partner itself had reported. Choose “Used” instead.",
-    ),
-    "no-sealing-key": ("question", "No sealing key of the desk is active. Run “report-abuse-desk publish”."),
+# Which field of the page a refusal of the rules belongs to.
+_FIELDS: Final = {
+    "no-question": "question",
+    "no-purpose": "purpose",
+    "no-legal-basis": "legal_basis",
+    "unprintable": "question",
+    "question-open": "question",
+    "already-closed": "question",
+    "outcome-waits": "told_outcome",
+    "nothing-waits": "told_outcome",
+    "not-own-duplicate": "told_outcome",
+    "not-opened": "report",
 }
 
 
@@ -56,23 +56,16 @@ def make_question(answers: PartnerAnswers) -> Question:
         question=answers.question,
         purpose=answers.purpose,
         legal_basis=answers.legal_basis,
-        due=parse_day(answers.due),
+        due=parse_optional_day(answers.due),
     )
 
 
-def parse_day(text: str) -> date | None:
-    """Return a day written like 2026-12-24, or None for none. Raises `CaseError` (`bad-day`)."""
-    if not text:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise CaseError("A day is written like 2026-12-24.", reason="bad-day") from None
+def parse_optional_day(text: str) -> date | None:
+    """Return the day of a field, or None where it is left blank. Raises `CaseError` (`bad-day`)."""
+    return parse_day(text) if text else None
 
 
 def partner_fault_of(error: CaseError, *, day_field: str, otherwise: str) -> Fault:
     """Return the fault of the page for an error of the rules; `otherwise` is where an unnamed one belongs."""
-    if error.reason == "bad-day":
-        return Fault(day_field, str(error))
-    field, said = _FAULTS.get(error.reason, (otherwise, str(error)))
-    return Fault("report" if error.reason == "not-opened" else field, said)
+    field = day_field if error.reason == "bad-day" else _FIELDS.get(error.reason, otherwise)
+    return Fault(field, CASE_FAULTS.get(error.reason, str(error)))

@@ -6,8 +6,8 @@ from pathlib import Path
 from flask import Blueprint, Response, redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.start_links import StartLinkError, get_link_folder, use_start_link
 from gateway.desk.views.context import get_desk, show_page, sign_in, sign_out
-from gateway.desk.views.start_links import StartLinkError, get_link_folder, use_start_link
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import encode
 

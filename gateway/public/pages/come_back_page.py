@@ -38,11 +38,11 @@ def render_come_back(
         page=words,
         typed=typed,
         has_faults=fault is not None,
-        faults=[] if fault is None else [{"target": _find_target(typed), "text": words[fault]}],
+        faults=[] if fault is None else [{"target": _get_target(typed), "text": words[fault]}],
         notice=None if notice_page is None else make_notice(door, notice_page),
     )
 
 
-def _find_target(typed: Typed) -> str:
+def _get_target(typed: Typed) -> str:
     """Find the field that a link in the error summary leads to: the first, or the one that was left out."""
     return "words_typed" if typed.reference and not typed.words else "reference"

@@ -6,9 +6,9 @@ Never says who is a child or a suspect but by the ids of the report itself.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from gateway.desk.views.report_blocks import Block, Fact, Message, get_part, make_block
-from gateway.desk.views.report_values import Value, spell, spell_not_held
-from gateway.desk.views.report_words import get_reading_words
+from gateway.desk.reading.report_blocks import Block, Fact, Message, get_part, make_block
+from gateway.desk.reading.report_values import Value, spell, spell_not_held
+from gateway.desk.reading.report_words import get_reading_words
 from partner_sdk.report.incident import Conversation
 from partner_sdk.report.incident import Message as SentMessage
 from partner_sdk.report.model import IndustryReport
@@ -35,13 +35,19 @@ def name_people(report: IndustryReport) -> dict[str, str]:
     return named
 
 
-def make_threads(report: IndustryReport) -> tuple[Block, ...]:
-    """Return a block for each thread of a report."""
+def make_threads(report: IndustryReport, *, most_messages: int | None = None) -> tuple[Block, ...]:
+    """Return a block for each thread of a report, with all its messages, or the first `most_messages` of the report."""
     people, part = name_people(report), get_part(get_outline(), "conversations")
-    return tuple(_make_thread(one, part, people=people) for one in list_given(report.conversations))
+    blocks, room = [], most_messages
+    for thread in list_given(report.conversations):
+        shown = thread.messages if room is None else thread.messages[:room]
+        if room is not None:
+            room -= len(shown)
+        blocks.append(_make_thread(thread, part, shown=shown, people=people))
+    return tuple(blocks)
 
 
-def _make_thread(thread: Conversation, part: Part, *, people: Mapping[str, str]) -> Block:
+def _make_thread(thread: Conversation, part: Part, *, shown: Sequence[SentMessage], people: Mapping[str, str]) -> Block:
     head = make_block(thread, part, without={"messages"})
     fields = {one.name: one for one in get_part(part, "messages").fields}
     ids = (user for sent in thread.messages for user in (sent.sender, *list_given(sent.recipients)))
@@ -51,7 +57,8 @@ def _make_thread(thread: Conversation, part: Part, *, people: Mapping[str, str])
         # Who is who, once: every message names people by their number.
         facts=(*head.facts, *(Fact(people[user], Value(user, is_typed=True)) for user in known)),
         not_held=head.not_held,
-        messages=tuple(_make_message(one, fields, people=people) for one in thread.messages),
+        messages=tuple(_make_message(one, fields, people=people) for one in shown),
+        messages_left=len(thread.messages) - len(shown),
         unsaid=head.unsaid,
     )
 

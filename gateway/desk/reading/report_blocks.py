@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.desk.views.report_values import BLANK, Value, spell, spell_not_held
-from gateway.desk.views.report_words import get_reading_words
+from gateway.desk.reading.report_values import BLANK, Value, spell, spell_not_held
+from gateway.desk.reading.report_words import get_reading_words
 from partner_sdk.report.outline import Field, Part, is_answered
 from partner_sdk.report.values import NotHeld
 
@@ -26,11 +26,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Entries that are alike, as a table. A cell without text was left blank."""
+    """Entries that are alike, as a table. A cell without text was left blank; `left_out` rows are not in it."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Message:
 class Block:
     """Facts that belong together, and what belongs to them.
 
-    `not_held` are fields with the reason why the sender has nothing, `unsaid` the titles of those left blank.
+    `not_held` are fields with the reason why the sender has nothing, `unsaid` the titles of those left blank. What a
+    page has no room for is counted in `messages_left` and `left_out`.
     """
 
     title: str = ""
@@ -60,11 +62,14 @@ class Block:
     blocks: tuple["Block", ...] = ()
     messages: tuple[Message, ...] = ()
     unsaid: tuple[str, ...] = ()
+    messages_left: int = 0
+    left_out: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is said in it."""
-        return not (self.facts or self.not_held or self.grids or self.blocks or self.messages)
+        said = (self.facts, self.not_held, self.grids, self.blocks, self.messages, self.messages_left, self.left_out)
+        return not any(said)
 
 
 @dataclass(slots=True)

@@ -4,28 +4,37 @@ Holds what was said only where the report was opened for it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from gateway.desk.casework.asking import Clock, find_open_question, spell_clock
 from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.joined_reports import (
-    MOST_OPENED,
     OpenedReport,
     OwnReport,
     Source,
-    find_own_reports,
-    find_sources,
     list_case_doubts,
     list_joined,
     list_linked,
+    list_own_reports,
+    list_sources,
+    list_submitter_doubts,
     list_unopened,
 )
 from gateway.desk.casework.promised_days import get_uk_day
 from gateway.desk.partnership.outcomes import OutcomeSignal, list_signals
 from gateway.desk.partnership.questions import QuestionRow, list_questions, open_questions
-from gateway.desk.views.report_changes import MOST_CHANGES, Change, list_changes
-from gateway.desk.views.report_sections import Counted, ReportSection, count_completeness, make_report_sections
+from gateway.desk.reading.page_room import (
+    MOST_MESSAGES,
+    MOST_MESSAGES_OF_LATER,
+    PageRoom,
+    fit_changes,
+    fit_missing,
+    fit_sections,
+    has_cuts,
+)
+from gateway.desk.reading.report_changes import MOST_CHANGES, Change, list_changes
+from gateway.desk.reading.report_sections import Counted, ReportSection, count_completeness, make_report_sections
 from gateway.desk.wiring import Desk
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.questions import InformationRequest
@@ -35,7 +44,10 @@ _WITH_CHANGES = frozenset({"correction", "supplement", "response"})
 
 @dataclass(frozen=True, slots=True)
 class ShownReport:
-    """One opened report. `reason` is why its sender corrects it or takes it back, `own_reference` the sender's own."""
+    """One opened report. `reason` is why its sender corrects it or takes it back, `own_reference` the sender's own.
+
+    `is_cut` where a page has no room for all of it.
+    """
 
     case: CaseRow
     sections: Sequence[ReportSection] = ()
@@ -45,6 +57,7 @@ class ShownReport:
     changes: Sequence[Change] = ()
     more_changes: bool = False
     fault: str = ""
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +96,33 @@ class PartnerCase:
         return {one.case.case_id: one.reason for one in self.shown if one.reason}
 
 
-def make_partner_case(desk: Desk, case: CaseRow, opened: Sequence[OpenedReport]) -> PartnerCase:
-    """Return what the page of a partner's case shows; `opened` is empty on a page that is not opened."""
+def make_partner_case(
+    desk: Desk, case: CaseRow, opened: Sequence[OpenedReport], *, room: PageRoom | None = None
+) -> PartnerCase:
+    """Return what the page of a partner's case shows; `opened` is empty on a page that is not opened.
+
+    Without `room` nothing is cut.
+    """
     today = get_uk_day(desk.clock())
     with desk.store.read() as connection:
         timeline = list_joined(connection, case)
         first = timeline[0]
         rows = list_questions(connection, case_id=first.case_id)
         signals = list_signals(connection, case_id=first.case_id)
-        linked = find_own_reports(connection, case, list_linked(opened))
-        source = find_sources(connection, [case]).get(case.partner)
+        linked = list_own_reports(connection, case, list_linked(opened))
+        source = list_sources(connection, [case]).get(case.partner)
+        strangers = list_submitter_doubts(connection, opened)
     words = open_questions(desk, rows) if opened else {}
+    open_ids = {one.case.case_id for one in opened}
     about = timeline if case.case_id == first.case_id else [case]
     return PartnerCase(
         first=first,
         timeline=timeline,
-        shown=[_show(one, first=_find_first(opened, first)) for one in opened],
-        left_closed=about[MOST_OPENED:] if opened else (),
-        doubts=[*list_case_doubts(case, about), *list_unopened(opened)],
+        shown=[
+            _show(one, first=_find_first(opened, first), room=room, is_later=one is not opened[0]) for one in opened
+        ],
+        left_closed=[one for one in about if one.case_id not in open_ids] if opened else (),
+        doubts=[*list_case_doubts(case, about), *strangers, *list_unopened(opened)],
         linked=linked,
         questions=[_show_question(one, timeline, words=words, today=today) for one in rows],
         signals=signals,
@@ -119,21 +141,46 @@ def _find_first(opened: Sequence[OpenedReport], first: CaseRow) -> IndustryRepor
     return None if found is None else found.report
 
 
-def _show(one: OpenedReport, *, first: IndustryReport | None) -> ShownReport:
+def _show(one: OpenedReport, *, first: IndustryReport | None, room: PageRoom | None, is_later: bool) -> ShownReport:
     if one.content is None:
         return ShownReport(one.case, fault=one.fault)
     report = one.content.report
     compared = first is not None and one.case.joined_to is not None and one.case.report_kind in _WITH_CHANGES
     changes = list_changes(first, report) if compared and first is not None else []
     own = report.reporter.own_reference
-    return ShownReport(
+    most_messages = None
+    if room is not None:
+        most_messages = MOST_MESSAGES_OF_LATER if is_later else MOST_MESSAGES
+    shown = ShownReport(
         one.case,
-        sections=make_report_sections(one.content),
+        sections=make_report_sections(one.content, most_messages=most_messages),
         counted=count_completeness(one.content),
         reason=report.change_reason or "",
         own_reference=own if isinstance(own, str) else "",
         changes=changes,
         more_changes=len(changes) == MOST_CHANGES,
+    )
+    return shown if room is None else _fit(shown, room)
+
+
+def _fit(shown: ShownReport, room: PageRoom) -> ShownReport:
+    """Cut a report to half of what a page has left, so that those behind it find room."""
+    inner = room.open_half()
+    given = inner.left
+    changes = fit_changes(shown.changes, inner.open_half())
+    sections = fit_sections(shown.sections, inner)
+    counted = shown.counted
+    if counted is not None:
+        missing = fit_missing(counted.missing, inner)
+        counted = replace(counted, missing=missing, missing_left=len(counted.missing) - len(missing))
+    room.left -= given - inner.left
+    return replace(
+        shown,
+        sections=sections,
+        counted=counted,
+        changes=changes,
+        more_changes=shown.more_changes or len(changes) < len(shown.changes),
+        is_cut=has_cuts(sections),
     )
 
 

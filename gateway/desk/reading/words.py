@@ -1,4 +1,4 @@
-"""The words for the codes of cases, post and digests, in the order in which a form shows them; and for each refusal."""
+"""The words for codes of cases, files, post and digests, in the order in which a form shows them; and for refusals."""
 
 from gateway.desk.feedback import tables
 from partner_sdk.wire import questions
@@ -52,7 +52,7 @@ STATES = (
 # What a case form says when the rules of casework refuse; their own words are for the command line.
 CASE_FAULTS = {
     "already-closed": "This case is closed already. Nothing was changed.",
-    "not-opened": "Nobody has read this report yet. Open it before you assess it.",
+    "not-opened": "Nobody has read this report yet. Open it first.",
     "reply-owed": "A reply is owed to the person who reported. Record the reply below before you close the case.",
     "no-redirect": "Say where they were sent, because this is out of remit.",
     "no-assessor": "Give the name of the person who assessed this.",
@@ -60,6 +60,9 @@ CASE_FAULTS = {
     "unknown-case": "There is no case with that id or reference.",
     "synthetic": "This is a made-up case. There is no report behind it to read.",
     "outcome-waits": "An outcome waits for its day. Take it back before you tell another one.",
+    "not-own-duplicate": (
+        "“Known already” is told only of what this partner itself had reported. Choose “Used” instead."
+    ),
 }
 
 # The same for a reply: which field, and what to do about it.
@@ -117,12 +120,20 @@ REPORT_KINDS = (
 CASE_CHANNELS = (("gateway", "Through the gateway"), ("file", "As a sealed file"))
 # What a partner reads for each outcome, beside the words that the desk uses.
 TOLD_OUTCOMES = questions.OUTCOMES
+# Where a file is that a report names, by the state that desk/evidence gives it.
+FILE_STATES = (
+    ("here", "Here, sealed"),
+    ("on_the_way", "On the way"),
+    ("late", "Late"),
+    ("not_handed_over", "With the sender"),
+    ("replaced", "Replaced"),
+)
 PAGE_TARGETS = (("desk", "The desk"), ("out_of_hours", "The out-of-hours body"))
 
 _TITLES = dict(
     (
         *(*YES_NO, *BEST_PLACED, *REPLIES, *REDIRECTS, *KINDS, *AGE_BANDS, *OUTCOMES, *WEAKNESSES, *DOORS, *STATES),
-        *(*REGIONS, *CHANNELS, *POST_STATES, *PAGE_TARGETS),
+        *(*REGIONS, *CHANNELS, *POST_STATES, *PAGE_TARGETS, *FILE_STATES),
         *(*SOURCES, *REPORT_KINDS, *CASE_CHANNELS),
     )
 )

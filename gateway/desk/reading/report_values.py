@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import inspect
 
-from partner_sdk.report.outline import Field, find_value_type
+from partner_sdk.report.outline import Field, get_value_type
 from partner_sdk.report.values import MOMENT, NotHeld
 
 NOT_HELD: Final = {
@@ -111,7 +111,7 @@ def _spell_one(spelling: str, value: Any) -> str:
 
 
 def _get_spelling(pattern: str, kind: inspect.Type) -> str:
-    return _list_spellings().setdefault(pattern, _find_spelling(kind))
+    return _list_spellings().setdefault(pattern, _choose_spelling(kind))
 
 
 @cache
@@ -119,10 +119,10 @@ def _list_spellings() -> dict[str, str]:
     return {}
 
 
-def _find_spelling(kind: inspect.Type) -> str:
-    bare = find_value_type(kind)
+def _choose_spelling(kind: inspect.Type) -> str:
+    bare = get_value_type(kind)
     if isinstance(bare, inspect.VarTupleType):
-        bare = find_value_type(bare.item_type)
+        bare = get_value_type(bare.item_type)
     if isinstance(bare, inspect.LiteralType):
         return "code"
     if isinstance(bare, inspect.StrType):

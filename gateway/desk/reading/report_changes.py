@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import Any, Final
 
-from gateway.desk.views.report_values import BLANK, Value, spell
-from gateway.desk.views.report_words import get_reading_words
+from gateway.desk.reading.report_values import BLANK, Value, spell
+from gateway.desk.reading.report_words import get_reading_words
 from partner_sdk.report import IndustryReport
 from partner_sdk.report.outline import Field, Part, get_outline, is_answered
 from partner_sdk.report.values import NotHeld

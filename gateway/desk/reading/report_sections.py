@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.desk.views.report_blocks import Block, Fact, Grid, get_part, make_block, make_block_of
-from gateway.desk.views.report_threads import make_threads
-from gateway.desk.views.report_values import Value, spell_code
-from gateway.desk.views.report_words import get_reading_words
+from gateway.desk.reading.report_blocks import Block, Fact, Grid, get_part, make_block, make_block_of
+from gateway.desk.reading.report_threads import make_threads
+from gateway.desk.reading.report_values import Value, spell_code
+from gateway.desk.reading.report_words import get_reading_words
 from partner_sdk.report import Completeness, IndustryReport, SealedIndustryReport, list_given, measure_completeness
-from partner_sdk.report.outline import find_field, get_outline
+from partner_sdk.report.outline import get_field, get_outline
 from partner_sdk.report.values import NotHeld
 
 # What is shown in other sections than where the model has it.
@@ -41,30 +41,43 @@ _ONE_OF: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ReportSection:
-    """One part of a report. `name` is for addresses within the page, `count` says how much is in it."""
+    """One part of a report. `name` is for addresses within the page, `count` says how much is in it.
+
+    `left_out` blocks have no room on a page.
+    """
 
     name: str
     title: str
     blocks: tuple[Block, ...]
     count: str = ""
     is_open: bool = False
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How complete a report is as this desk counts it; `said` is the sender's count where it differs."""
+    """How complete a report is as this desk counts it; `said` is the sender's count where it differs.
+
+    `missing_left` missing fields have no room on a page.
+    """
 
     score: int
     missing: tuple[str, ...]
     said: int | None
+    missing_left: int = 0
 
 
-def make_report_sections(content: SealedIndustryReport) -> list[ReportSection]:
-    """Return the sections of a report; one about which nothing at all is said is left out."""
+def make_report_sections(content: SealedIndustryReport, *, most_messages: int | None = None) -> list[ReportSection]:
+    """Return the sections of a report; one about which nothing at all is said is left out.
+
+    With all its messages, or the first `most_messages`.
+    """
     sections = (
         *(_make_changes(content), _make_urgency(content), _make_known_elsewhere(content.report)),
         *(_make_people(content.report, "children"), _make_people(content.report, "suspects")),
-        *(_make_events(content.report), _make_conversations(content.report), _make_places(content.report)),
+        _make_events(content.report),
+        _make_conversations(content.report, most_messages=most_messages),
+        _make_places(content.report),
         *(_make_others(content.report), _make_files(content.report), _make_traces(content.report)),
         *(_make_senders(content.report), _make_preservation(content.report), _make_particulars(content)),
     )
@@ -138,9 +151,9 @@ def _make_events(report: IndustryReport) -> ReportSection:
     return ReportSection("events", "What happened", (head, body))
 
 
-def _make_conversations(report: IndustryReport) -> ReportSection:
-    threads = make_threads(report)
-    count = sum(len(thread.messages) for thread in threads)
+def _make_conversations(report: IndustryReport, *, most_messages: int | None) -> ReportSection:
+    threads = make_threads(report, most_messages=most_messages)
+    count = sum(len(thread.messages) + thread.messages_left for thread in threads)
     return ReportSection(
         "conversations",
         "Conversation",
@@ -226,7 +239,7 @@ def _spell_missing(counted: Completeness) -> Iterator[str]:
                 words[-1] = f"{words[-1]} {int(step) + 1}"
             else:
                 words.append(_ONE_OF.get(step, step.replace("_", " ")))
-        said = get_reading_words(find_field(pointer))
+        said = get_reading_words(get_field(pointer))
         yield f"{', '.join(words)}: {said}" if words else said
 
 

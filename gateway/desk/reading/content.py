@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.desk.views.report_words import PUBLIC_WORDS
+from gateway.desk.reading.report_words import PUBLIC_WORDS
 from partner_sdk.wire.public_report import PublicReport
 
 # What the reader wants first; what the machine added comes last.

@@ -1,0 +1,121 @@
+"""A case of many megabytes does not stop the desk: its page is cut, says by how much, and the command shows all."""
+
+import re
+
+import msgspec
+import pytest
+
+from gateway.desk.casework import joined_reports
+from gateway.desk.evidence import case_files
+from gateway.desk.reading.page_room import MOST_MESSAGES, PAGE_BYTES, PageRoom, fit_sections, has_cuts
+from gateway.desk.reading.report_sections import make_report_sections
+from gateway.desk.views.case_files import MOST_COMPARED_BYTES
+from partner_sdk.report import SealedIndustryReport, encode_sealed_report, list_given, make_sealed_report
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.submission import report_context
+from tests.builders import make_clear_fields
+from tests.builders.reports import SealedReport, sign_for_envelope
+from tests.desk.desk_loop import Loop
+from tests.desk.evidence_builders import make_film, tell_of
+from tests.desk.industry_builders import find, make_full_report
+from tests.desk.view_builders import Browser
+
+MESSAGES = 6000
+FILMS = [make_film(b"x", file_id=f"f-{number}") for number in range(60)]
+
+
+def make_content(**clear: str) -> SealedIndustryReport:
+    """Return a report with one very long thread, and with all the films."""
+    report = make_full_report(files=tuple(tell_of(film) for film in FILMS))
+    thread = list_given(report.conversations)[0]
+    thread = msgspec.structs.replace(thread, messages=thread.messages[:1] * MESSAGES)
+    references = tuple(film.reference for film in FILMS)
+    fields = make_clear_fields(
+        "example-chat", evidence_ids=tuple(one.evidence_id for one in references), priority="P2", **clear
+    )
+    changed = msgspec.structs.replace(report, conversations=(thread,))
+    return make_sealed_report(changed, clear=fields, evidence=references)
+
+
+def send_heavy(loop: Loop, **clear: str) -> str:
+    """Send a heavy report; return its reference."""
+    content = make_content(**clear)
+    envelope = seal(
+        encode_sealed_report(content), key=loop.sealing_key(), context=report_context(content.clear)
+    ).to_bytes()
+    statement = sign_for_envelope(content.clear, envelope, private_key=loop.partner.submission_key)
+    return loop.send_industry(SealedReport(clear=content.clear, envelope=envelope, statement=statement)).reference
+
+
+def test_page_of_a_case_of_many_megabytes_stays_small_and_says_what_is_left_out(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = send_heavy(loop)
+    later = [send_heavy(loop, kind="supplement", earlier_reference=first) for _ in range(4)]
+    loop.collect()
+    opened: list[str] = []
+    for module in (joined_reports, case_files):
+        name = "open_case" if module is joined_reports else "open_report"
+        real = getattr(module, name)
+
+        def note(desk: object, wanted: object, real: object = real, **settings: object) -> object:
+            opened.append(getattr(wanted, "case_id", str(wanted)))
+            return real(desk, wanted, **settings)  # type: ignore[operator]  # it is the function above
+
+        monkeypatch.setattr(module, name, note)
+    page = Browser(loop.desk).sign_in().post(f"/cases/{find(loop, first).case_id}/read").text
+    assert len(page.encode()) <= 2_000_000
+    left_out = re.findall(r"([0-9,]+) more messages not on this page\.", page)
+    assert MESSAGES > int(left_out[0].replace(",", "")) >= MESSAGES - MOST_MESSAGES
+    assert f"report-abuse-desk case show {first}" in page
+    assert len(opened) == len(set(opened)) < len(later)  # each once, and not all of them
+    assert "reports of this case are opened on their own pages" in page
+    assert "too large to compare on a page" in page
+    assert [one for one in later if one not in page] == []
+
+
+def test_small_reports_are_never_cut() -> None:
+    content = make_sealed_report(make_full_report(), clear=make_clear_fields("example-chat"))
+    sections = make_report_sections(content)
+    room = PageRoom()
+    assert fit_sections(sections, room) == sections
+    assert not has_cuts(sections)
+    assert 0 < room.left < PAGE_BYTES
+
+
+def test_long_thread_leaves_room_for_what_stands_behind_it() -> None:
+    whole = make_report_sections(make_content())
+    fitted = fit_sections(whole, PageRoom(left=400_000))
+    assert has_cuts(fitted)
+    by_name = {one.name: one for one in fitted}
+    (thread,) = by_name["conversations"].blocks
+    assert thread.messages_left + len(thread.messages) == MESSAGES
+    assert [by_name[one.name] for one in whole if one.name in {"children", "senders"}] == [
+        one for one in whole if one.name in {"children", "senders"}
+    ]
+
+
+def test_page_without_room_counts_everything_and_shows_nothing() -> None:
+    whole = make_report_sections(make_content())
+    fitted = fit_sections(whole, PageRoom(left=0))
+    assert [one.name for one in fitted] == [one.name for one in whole]
+    assert [one.left_out for one in fitted] == [len(one.blocks) for one in whole]
+
+
+def test_supplement_that_is_small_is_opened_beside_a_large_one(loop: Loop) -> None:
+    assert MOST_COMPARED_BYTES >= 1_000_000
+    first = send_heavy(loop)
+    for _ in range(3):
+        send_heavy(loop, kind="supplement", earlier_reference=first)
+    content = make_sealed_report(
+        make_full_report(change_reason="It was an error."),
+        clear=make_clear_fields("example-chat", kind="retraction", earlier_reference=first, priority="P2"),
+    )
+    envelope = seal(
+        encode_sealed_report(content), key=loop.sealing_key(), context=report_context(content.clear)
+    ).to_bytes()
+    statement = sign_for_envelope(content.clear, envelope, private_key=loop.partner.submission_key)
+    loop.send_industry(SealedReport(clear=content.clear, envelope=envelope, statement=statement))
+    loop.collect()
+    page = Browser(loop.desk).sign_in().post(f"/cases/{find(loop, first).case_id}/read").text
+    assert 'Because: <span class="words">It was an error.</span>' in page

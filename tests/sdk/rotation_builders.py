@@ -1,0 +1,210 @@
+"""A gateway, an agency that decides by hand, and a partner whose keys change; and a cut of the power."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import format_datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import requests
+
+from gateway.desk.vault import Vault
+from gateway.store.mailbox import post_message
+from partner_sdk.cli import main
+from partner_sdk.client.key_rotation import rotate_keys
+from partner_sdk.client.partner import Partner
+from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.client.retrying import RetryPolicy
+from partner_sdk.commands.surroundings import Surroundings
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.account import account_context, check_account_change
+from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.keys import make_sealing_key
+from partner_sdk.wire.mailbox_message import (
+    FIRST_PREVIOUS,
+    MailboxMessage,
+    mailbox_context,
+    message_sha256,
+    sign_message,
+)
+from partner_sdk.wire.register import FormerKey, RegisterEntry
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.statements import key_id_of
+from tests.builders import DAY, EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, Agency, House
+from tests.builders import Partner as Example
+from tests.sdk.sdk_builders import make_invitation, session_for
+from tests.wsgi_transport import WsgiTransport
+
+AGENCY = Agency()
+
+
+class Crash(BaseException):
+    """The power goes."""
+
+
+class DatedTransport(WsgiTransport):
+    """Names in each reply the time of the gateway's clock."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house.open_app("industry"))
+        self.clock = house.clock
+
+    def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # type: ignore[override]  # whatever the session gives is handed on
+        """Run one request through the app and return its answer."""
+        response = super().send(request, **settings)
+        response.headers["Date"] = format_datetime(self.clock(), usegmt=True)
+        return response
+
+
+class World:
+    """A gateway, an agency that accepts changes by hand, and a partner's folder."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.adapter = DatedTransport(house)
+        self.serials = count(1)
+        self.folder = house.state
+        self.entry: RegisterEntry | None = None
+        self.last: bytes | None = None
+        self.number = 0
+
+    def enrol(self, folder: Path) -> None:
+        """Make the folder of a partner with keys of its own, and register them."""
+        self.adapter = DatedTransport(self.house)  # a new process of the gateway, whose limits begin at nought
+        self.folder, self.last, self.number = folder, None, 0
+        state = PartnerState.create(folder, invitation=make_invitation(AGENCY, Example()), now=NOW)
+        keys = {role: state.read_key(role) for role in PARTNER_ROLES}
+        self.entry = Example().entry()
+        self.put(**{role.value: keys[role].public_key for role in PARTNER_ROLES})
+        with self.house.open_gateway().store.write() as connection:
+            connection.exec_driver_sql("DELETE FROM mailbox")
+            connection.exec_driver_sql("DELETE FROM account_changes")
+
+    def put(self, *, submission: str, context: str, mailbox: str, former: tuple[FormerKey, ...] = ()) -> None:
+        """Publish a register with these keys of the partner."""
+        far = {"not_before": NOW - DAY, "seal_until": NOW + 900 * DAY, "open_until": NOW + 900 * DAY}
+        self.entry = msgspec.structs.replace(
+            self.entry or Example().entry(),
+            context_key=context,
+            former_keys=former,
+            key_id=key_id_of(parse_base64url(submission)),
+            mailbox_key=make_sealing_key(parse_base64url(mailbox), state="active", **far),
+            submission_key=submission,
+        )
+        self.house.publish(self.entry, serial=next(self.serials))
+
+    def decide(self) -> bool:
+        """Accept the change that waits for the register's key, as a person at the desk does; False if there is none."""
+        assert self.entry is not None
+        for _position, change_id, partner, _at, _ack, _digest, envelope in self.house.rows("account_changes"):
+            raw = Vault([AGENCY.key(KeyRole.SEALING)]).open_enrolment(
+                Envelope.parse(envelope),
+                context=account_context(environment="live", partner=partner, change_id=change_id),
+            )
+            change = check_account_change(
+                raw,
+                environment="live",
+                partner=partner,
+                submission_keys={self.entry.key_id: parse_base64url(self.entry.submission_key)},
+                change_id=change_id,
+            )
+            assert change.keys is not None
+            former = FormerKey(
+                key_id=self.entry.key_id,
+                submission_key=self.entry.submission_key,
+                until=format_time(NOW + 14 * DAY),
+            )
+            self.put(
+                submission=change.keys.submission_key,
+                context=change.keys.context_key,
+                mailbox=change.keys.mailbox_key,
+                former=(*self.entry.former_keys, former),
+            )
+            with self.house.open_gateway().store.write() as connection:
+                connection.exec_driver_sql("DELETE FROM account_changes")
+            return True
+        return False
+
+    def tell(self, *, body: bytes = b"{}", kind: str = "welcome") -> None:
+        """Post the next message of the agency, sealed to the mailbox key of the register."""
+        assert self.entry is not None
+        self.number += 1
+        message = MailboxMessage(
+            body=to_base64url(body),
+            environment="live",
+            issued_at=format_time(NOW),
+            kind=kind,
+            message_id=make_report_id(NOW, os.urandom(10)),
+            number=self.number,
+            previous=FIRST_PREVIOUS if self.last is None else message_sha256(self.last),
+            recipient="example-chat",
+        )
+        self.last = sign_message(message, mailbox_signing_key=load_signing_key(AGENCY.key(KeyRole.MAILBOX_SIGNING)))
+        context = mailbox_context(environment="live", partner="example-chat", message_id=message.message_id)
+        with self.house.open_gateway().store.write() as connection:
+            post_message(
+                connection,
+                partner="example-chat",
+                message_id=message.message_id,
+                envelope=seal(self.last, key=self.entry.mailbox_key, context=context).to_bytes(),
+                now=NOW,
+            )
+
+    def open(self) -> Partner:
+        """Open the folder as a new process does."""
+        session = session_for(self.adapter, PUBLIC_ORIGIN)
+        return Partner.open(self.folder, session=session, clock=self.house.clock, policy=RetryPolicy(tries=1))
+
+    def rotate(self, **settings: bool) -> bool:
+        """Run `keys rotate` once; return whether the new keys are in force."""
+        return rotate_keys(self.open(), now=NOW, **settings).is_done
+
+    def run(self, *words: str) -> int:
+        """Run a command."""
+        surroundings = Surroundings(
+            clock=self.house.clock,
+            open_session=lambda: session_for(self.adapter),
+            sleep=lambda _: None,
+            environ={"REPORT_ABUSE_PARTNER_STATE": str(self.folder)},
+        )
+        return main(words, surroundings=surroundings)
+
+
+@contextmanager
+def power_cut(monkeypatch: pytest.MonkeyPatch, folder: Path, *, after: int, is_half_done: bool) -> Iterator[list[str]]:
+    """Stop this process at one change of the folder: before it, or with an opened file still empty."""
+    done: list[str] = []
+
+    def stopping(name: str) -> Callable[..., Any]:
+        real = getattr(os, name)
+
+        def change(path: Any, *rest: Any, **settings: Any) -> Any:
+            if not str(path).startswith(str(folder)) or (name == "open" and not rest[0] & os.O_CREAT):
+                return real(path, *rest, **settings)
+            if len(done) == after and not (is_half_done and name == "open"):
+                raise Crash
+            done.append(f"{name} {Path(path).name}")
+            result = real(path, *rest, **settings)
+            if len(done) == after + 1 and is_half_done and name == "open":
+                os.close(result)
+                raise Crash
+            return result
+
+        return change
+
+    with monkeypatch.context() as patch:
+        for name in ("open", "replace", "unlink", "rmdir", "mkdir"):
+            patch.setattr(os, name, stopping(name))
+        yield done
+
+
+def go_over(world: World) -> str:
+    """Ask, let the agency accept, and submit: the whole of a rotation."""
+    world.rotate()
+    world.decide()
+    return world.open().submit(EXAMPLE_REPORT.read_bytes(), priority="P2").report_id
