@@ -17,10 +17,11 @@ install: .venv/.installed ## make .venv with everything that demo and tests need
 demo: install ## run the whole loop on this machine until Ctrl-C (ONCE=1: run it once; PORT=8700; STATE=state/demo)
 	@exec $(VENV)/report-abuse-gateway demo --state $(STATE) --port $(PORT) $(if $(ONCE),--once)
 
-test: install lint types ## lint, types, all tests, a file to each core (installs a browser and a tracer where that is allowed)
+test: install lint types ## lint, types, all tests, a file to each worker (installs a browser and a tracer where that is allowed)
 	@.ci/test-tools
 	@# In the order of tests/conftest.py, which begins with what takes longest, so that no core is left with it at the end.
-	@$(VENV)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	@# One more worker than cores: the whole loops spend half of their time waiting for processes.
+	@$(VENV)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder
 
 lint: install ## ruff: lint and format
 	@$(VENV)/ruff check .
@@ -38,6 +39,7 @@ bench: install ## the figures of docs/performance.md
 	@$(VENV)/python tests/bench/journey.py
 	@$(VENV)/python tests/bench/desk.py
 	@$(VENV)/python tests/bench/report.py
+	@$(VENV)/python tests/bench/evidence.py
 
 vectors: install ## make the test vectors of the wire anew (NAMES="page reply" for some; sealed boxes change)
 	@$(VENV)/python -m tests.contract.make_vectors $(NAMES)

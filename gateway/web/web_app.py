@@ -17,6 +17,7 @@ from gateway.web.logs import apply_access_log, log_failure
 from gateway.web.problem_pages import API_PREFIXES, HtmlError, register_problems
 from gateway.web.request_id import apply_request_ids
 from gateway.web.rules import check_every_route_has_a_rule
+from partner_sdk.wire.known_types import prepare_types
 
 
 class PageSessions(SecureCookieSessionInterface):
@@ -88,3 +89,4 @@ def make_web_app(
 def finish_web_app(app: Flask, *, limits: Collection[str]) -> None:
     """Raise `RouteRuleError` unless every route states a sound rule; call it after the last registration."""
     check_every_route_has_a_rule(app, limits=limits)
+    prepare_types()  # all that a route reads is imported by now, and no thread serves yet

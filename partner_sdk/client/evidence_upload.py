@@ -33,6 +33,7 @@ from partner_sdk.wire.evidence import (
     count_sealed_bytes,
     evidence_digest,
 )
+from partner_sdk.wire.known_types import prepare_types
 
 # A part has 8 MiB: four of them through half a megabit a second.
 PART_TIMEOUTS: Final = Timeouts(connect_seconds=10.0, read_seconds=120.0, total_seconds=600.0)
@@ -215,6 +216,7 @@ def _send_parts(
         events=queue.SimpleQueue(),
         line=line,
     )
+    prepare_types()  # the threads read answers
     # Daemons: an interrupted command ends in seconds, however slowly its last parts go.
     threads = [threading.Thread(target=_work, args=(job,), daemon=True) for _ in range(min(PARTS_IN_FLIGHT, parts))]
     for thread in threads:

@@ -160,6 +160,8 @@ class Partner:
     ) -> Receipt | HandedOver:
         """Seal, save and send a report (JSON bytes or the model), and return its verified receipt.
 
+        A response needs no `earlier_reference`: it goes to the report that the saved request is about, and no other.
+
         `evidence` names a file for each `file_id` that is handed over; then the result is a `HandedOver`: the receipt,
         and which files still wait. Raises `ReportError` and `EvidenceError` before anything is saved. When sending
         fails (`TransportError`, `ProblemError`) or the receipt does not hold (`StatementError`), the sealed report

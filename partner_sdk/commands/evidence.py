@@ -251,6 +251,10 @@ def _look_at_file(call: PartnerCall, file: JournalFile, *, gateway: _AskedOnce) 
     if not call.args.json:
         known = f"{there} of {parts} parts are at the gateway" if reason is None else _spell_silence(reason)
         call.speaker.say(f"  {file.file_id}  {file.size_bytes:,} bytes  {known}  {file.path}")
+        if file.digest is None and not Path(file.path).exists():
+            call.speaker.say(
+                "    It is not there any more: put it back, or `evidence discard` gives the report's files up."
+            )
     return {
         "error": reason,
         "file_id": file.file_id,

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from partner_sdk.report.files import ReportedFile
 from partner_sdk.report.incident import Incident
-from partner_sdk.report.model import IndustryReport
+from partner_sdk.report.model import IndustryReport, SealedIndustryReport
 from partner_sdk.report.reporter import Discovery, Reporter
 from partner_sdk.report.values import list_given
 
@@ -19,6 +19,7 @@ NARRATIVE: Final = (
     "The evidence that the earlier report names has been handed over whole. "
     "This supplement brings the fingerprints of the sealed files and says nothing else."
 )
+_NEW_IDS: Final = " Changed since that report, and handed over under a new evidence id: "
 TIME_MEANING: Final = "As in the earlier report."
 
 
@@ -52,8 +53,21 @@ def make_evidence_cover(report: IndustryReport, *, file_ids: Container[str]) -> 
 def note_new_ids(cover: IndustryReport, *, file_ids: Iterable[str]) -> IndustryReport:
     """Return the cover with a word about files whose evidence has another id than the earlier report says."""
     names = ", ".join(sorted(file_ids))
-    narrative = f"{NARRATIVE} Changed since that report, and handed over under a new evidence id: {names}."
+    narrative = f"{NARRATIVE}{_NEW_IDS}{names}."
     return structs.replace(cover, incident=structs.replace(cover.incident, narrative=narrative))
+
+
+def is_cover(content: SealedIndustryReport) -> bool:
+    """Return whether an opened report is such a supplement: it brings evidence and says what a cover says, no more."""
+    report = content.report
+    if content.clear.kind != "supplement" or not content.evidence:
+        return False
+    narrative = report.incident.narrative
+    if narrative != NARRATIVE and not narrative.startswith(NARRATIVE + _NEW_IDS):
+        return False
+    # A word anywhere else is a word about somebody: then it is a report like any other.
+    cover = make_evidence_cover(report, file_ids={file.file_id for file in list_given(report.files)})
+    return report == structs.replace(cover, incident=structs.replace(cover.incident, narrative=narrative))
 
 
 def _strip(file: ReportedFile) -> ReportedFile:

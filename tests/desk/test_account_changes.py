@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk import audit
 from gateway.desk.cli import main
+from gateway.desk.commands import partner_changes
 from gateway.desk.doctor import examine
 from gateway.desk.partnership.account_changes import list_changes
 from gateway.desk.partnership.change_decisions import FORMER_KEY_GRACE, accept_change, refuse_change
@@ -291,3 +292,19 @@ def test_doctor_tells_of_changes_that_wait_and_of_old_keys(loop: Loop, service: 
     assert any("keys of example-chat are more than a year old" in one for one in told)
     assert any("registration of example-chat lacks: registration" in one for one in told)
     assert find_pending(service.open().state) is not None
+
+
+def test_desk_says_that_a_former_key_ends_until_its_day_and_that_it_ended_after(
+    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partner_changes, "open_desk", lambda state: loop.desk)
+    old, day = key_in_force(loop), format_time(NOW + FORMER_KEY_GRACE)
+    service.rotate()
+    (change,) = service.take_changes().waiting
+    service.accept(change.change_id)
+    words = ["partner", "show", "example-chat", "--state", str(loop.desk.paths.state)]
+    assert main(words) == 0
+    assert f"former key {old}, ends {day}" in capsys.readouterr().out
+    loop.clock.advance(days=FORMER_KEY_GRACE.days + 1)
+    assert main(words) == 0
+    assert f"former key {old}, ended {day}" in capsys.readouterr().out

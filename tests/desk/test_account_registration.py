@@ -12,6 +12,7 @@ import requests
 from gateway.desk import audit
 from gateway.desk.casework.cases import get_case
 from gateway.desk.cli import main
+from gateway.desk.commands import partner, publishing
 from gateway.desk.partnership.account_changes import list_changes
 from gateway.desk.partnership.approval import approve_partner
 from gateway.desk.partnership.change_decisions import accept_change, refuse_change
@@ -278,3 +279,40 @@ def test_type_and_country_go_together(loop: Loop, kind: dict[str, str]) -> None:
     with pytest.raises(PartnerError) as caught:
         invite_partner(loop.desk, partner="example-chat", name="X", origin=PUBLIC_ORIGIN, actor=ACTOR, **kind)
     assert caught.value.reason in {"bad-type", "bad-country"}
+
+
+def test_desk_shows_the_newest_registration_by_its_id_how_many_wait_and_the_next_command(
+    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.enrol()
+    older = send_registration(service.open(), BARE, now=NOW)
+    loop.clock.advance(minutes=1)
+    newer = send_registration(service.open(), TEMPLATE, now=loop.clock())
+    service.take_changes()
+    state = ("--state", str(loop.desk.paths.state))
+    assert main(["partner", "changes", *state]) == 0
+    assert "Next: `partner show ID`" in capsys.readouterr().out
+    assert main(["partner", "show", *state, "example-chat"]) == 0
+    told = capsys.readouterr().out
+    assert f"It asks to register, in {newer.change_id}:" in told
+    assert "1 more of it wait, all older" in told
+    assert f"Next: report-abuse-desk partner accept-change {newer.change_id}" in told
+    assert f"accept-change {older.change_id}" not in told
+    assert main(["partner", "accept-change", *state, newer.change_id]) == 0
+    capsys.readouterr()
+    assert main(["partner", "accept-change", *state, older.change_id]) != 0
+    assert "was replaced: another was accepted after it came" in capsys.readouterr().err
+    assert accepted(loop) == TEMPLATE
+
+
+def test_approval_names_the_next_command_where_a_registration_waits(
+    loop: Loop, service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.enrol(approve=False, registration=TEMPLATE)
+    for module in (partner, publishing):
+        monkeypatch.setattr(module, "open_desk", lambda state: loop.desk)
+    state = ("--state", str(loop.desk.paths.state))
+    assert main(["partner", "show", *state, "example-chat"]) == 0
+    assert "Next: report-abuse-desk partner approve example-chat" in capsys.readouterr().out
+    assert main(["partner", "approve", *state, "example-chat"]) == 0
+    assert "Next: report-abuse-desk partner show example-chat" in capsys.readouterr().out

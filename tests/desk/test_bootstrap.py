@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from gateway.config import StateFolder
+from gateway.desk.cli import main
+from gateway.desk.commands import setup
 from gateway.desk.config import DeskConfig, DeskConfigError, DeskPaths, load_config
 from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, make_desk
-from gateway.desk.keyring.publication import PublicationError, publish
+from gateway.desk.keyring.publication import PublicationError, publish, sign_lists
 from gateway.desk.wiring import open_desk
 from gateway.web.settings import SettingsError
 from partner_sdk.errors import KeySetError, LocalStateError, NotAuthorisedError
@@ -228,3 +230,20 @@ def test_sandbox_desk_makes_sandbox_keys(tmp_path: Path) -> None:
     assert keys.key_set.environment == "sandbox"
     assert loop.send_industry().reference.startswith("TEST-")
     assert loop.collect().filed == 1
+
+
+def test_publish_says_what_is_newly_signed_what_is_published_at_last_and_what_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = make_loop(tmp_path)
+    monkeypatch.setattr(setup, "open_desk", lambda state: loop.desk)
+    words = ["publish", "--state", str(loop.desk.paths.state)]
+    loop.clock.advance(days=2)
+    sign_lists(loop.desk, actor=ACTOR)  # as a run whose gateway did not answer
+    assert main(words) == 0
+    assert capsys.readouterr().out == "Key set: serial 2, published. Register: serial 2, published.\n"
+    assert main(words) == 0
+    assert capsys.readouterr().out == "Key set: serial 2, unchanged. Register: serial 2, unchanged.\n"
+    loop.clock.advance(days=2)
+    assert main(words) == 0
+    assert capsys.readouterr().out == "Key set: serial 3, newly signed. Register: serial 3, newly signed.\n"

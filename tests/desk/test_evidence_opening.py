@@ -349,7 +349,7 @@ def test_commands_list_and_save(loop: Loop, out: Path, capsys: pytest.CaptureFix
     assert [one["state"] for one in json.loads(printed)["files"]] == ["here"]
     save_words = ["evidence", "save", reference, "file-1", "--out", str(out), "--state", state, "--as", "kim"]
     assert main(save_words) == DONE
-    assert "14 bytes, checked against the report" in capsys.readouterr().out
+    assert "14 bytes, checked: size and SHA-256 are as sealed." in capsys.readouterr().out
     assert out.read_bytes() == film.plain
     assert audit_of(loop, "open-evidence")[0][0] == "kim"
     assert main(save_words) == WRONG_USE

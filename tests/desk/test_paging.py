@@ -6,15 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select
 
 from gateway.desk.carrying.post_settings import PagerConfig
+from gateway.desk.casework.cases import list_cases
+from gateway.desk.casework.opening import open_case
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.paging.pages import Paged, list_pager_warnings, send_pages
+from gateway.desk.store.schema import AUDIT, SET_ASIDE
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
 from partner_sdk.wire.page_notice import PageNotice, open_page
 from partner_sdk.wire.public_report import Meeting
 from tests.builders import NOW, make_clear_fields
-from tests.desk.desk_loop import Loop
+from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.mail_server import Posts, run_mail_server, run_receiver
 from tests.desk.post_builders import list_pages, set_mail_server, set_post_room
 
@@ -227,3 +231,81 @@ def test_notice_says_nothing_but_count_and_times(loop: Loop, desk_pager: Posts, 
     send_pages(loop.desk)
     assert set(PageNotice.__struct_fields__) == {"count", "environment", "first_at", "issued_at", "target"}
     assert len(desk_pager.taken[0][1]) < 600
+
+
+def open_all(loop: Loop) -> None:
+    with loop.desk.store.read() as connection:
+        cases = list_cases(connection, state="all")
+    for case in cases:
+        open_case(loop.desk, case.case_id, actor=ACTOR)
+
+
+def dropped(loop: Loop) -> list[str]:
+    with loop.desk.store.read() as connection:
+        return list(connection.execute(select(AUDIT.c.detail).where(AUDIT.c.action == "drop-page")).scalars())
+
+
+def test_page_that_could_not_go_out_is_dropped_once_somebody_has_opened_every_case_and_the_log_says_so(
+    loop: Loop, desk_pager: Posts, other_pager: Posts
+) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    desk_pager.status = 503
+    file_urgent(loop, 3)
+    assert send_pages(loop.desk).waiting == 3
+    open_all(loop)
+    assert send_pages(loop.desk) == Paged()
+    assert list_pages(loop.desk) == []
+    assert dropped(loop) == ['{"count":3}']
+
+
+def test_page_that_waits_counts_only_the_cases_that_nobody_has_opened(
+    loop: Loop, desk_pager: Posts, other_pager: Posts
+) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    desk_pager.status = 503
+    file_urgent(loop)
+    send_pages(loop.desk)
+    open_all(loop)
+    loop.clock.advance(minutes=1)
+    file_urgent(loop, 2)
+    desk_pager.status = 200
+    loop.clock.advance(minutes=20)
+    assert send_pages(loop.desk).sent == 1
+    assert open_with_key_set(loop, desk_pager.taken[-1][1]).count == 2
+    assert dropped(loop) == []
+
+
+def test_what_a_sender_adds_to_an_urgent_case_is_not_counted_beside_it(
+    loop: Loop, desk_pager: Posts, other_pager: Posts
+) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    desk_pager.status = 503
+    first = loop.send_industry(priority="P1").reference
+    loop.send_industry(kind="supplement", earlier_reference=first, priority="P1")
+    loop.collect()
+    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    loop.send_industry(kind="supplement", earlier_reference=first, priority="P1")
+    loop.collect()
+    assert send_pages(loop.desk).waiting == 1
+
+
+def test_page_stays_while_a_row_that_was_set_aside_waits_for_somebody(
+    loop: Loop, desk_pager: Posts, other_pager: Posts
+) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    desk_pager.status = 503
+    file_urgent(loop)
+    open_all(loop)
+    with loop.desk.store.write() as connection:
+        connection.execute(
+            insert(SET_ASIDE).values(
+                row_sha256=b"x",
+                reason="does-not-open",
+                alarmed=True,
+                priority="P2",
+                row=b"",
+                set_aside_at=format_time(loop.clock()),
+            )
+        )
+    assert send_pages(loop.desk).waiting == 1
+    assert dropped(loop) == []

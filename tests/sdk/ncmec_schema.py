@@ -1,9 +1,9 @@
 """The order of NCMEC's schema, written down apart from the code that builds its documents.
 
 From the public documentation of the CyberTipline Reporting API (https://report.cybertip.org/ispws/documentation), as
-public code follows it: github.com/Nachtalb/ncmec-cybertip (report.py, common.py, files.py, enums.py; commit a759a1d) for
-order, lengths and values, and github.com/roostorg/coop for the note that order counts (answer 4100). Looked at on
-2026-11-25. The schema file itself is behind credentials, so it is not among the tests.
+public code follows it: github.com/Nachtalb/ncmec-cybertip (report.py, common.py, files.py, enums.py; commit
+a759a1d) for order, lengths and values, and github.com/roostorg/coop for the note that order counts (answer 4100).
+Looked at on 2026-11-25. The schema file itself is behind credentials, so it is not among the tests.
 """
 
 import re

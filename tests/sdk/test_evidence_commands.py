@@ -230,6 +230,8 @@ def test_file_that_is_gone_is_named_with_where_it_belongs_and_how_to_give_it_up(
     path.unlink()
     assert line.run(*command) == EXIT_NOT_DELIVERED
     assert f"file-1: put it back at {path}, or `evidence discard {report_id}`." in line.err
+    assert line.run("evidence", "status") == EXIT_NOT_DELIVERED
+    assert "It is not there any more" in line.out
 
 
 class Terminals(io.StringIO):

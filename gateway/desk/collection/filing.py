@@ -133,7 +133,9 @@ def _make_case(row: NewCase, *, case_id: str, partners: frozenset[str], now: dat
 def _count_urgent(connection: Connection, case_ids: Sequence[str]) -> int:
     # As they are in the table now: what belongs to an urgent case is urgent.
     urgent = or_(CASES.c.priority == PRIORITIES[0], CASES.c.danger, CASES.c.meeting_soon)
-    query = select(func.count()).select_from(CASES).where(CASES.c.case_id.in_(case_ids), urgent)
+    # Of a case and what its sender added to it, once.
+    firsts = func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())
+    query = select(firsts).where(CASES.c.case_id.in_(case_ids), urgent)
     return int(connection.execute(query).scalar_one())
 
 

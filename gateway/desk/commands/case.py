@@ -33,7 +33,9 @@ from gateway.desk.commands.case_partner import (
     spell_content,
 )
 from gateway.desk.commands.contact_lines import list_said_doubts, say_contact, say_typed
+from gateway.desk.commands.evidence_lines import list_file_json, say_files
 from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.evidence.whole_case import make_whole_case
 from gateway.desk.reading.content import make_sections
 from gateway.desk.reading.partner_case import make_partner_case
 from gateway.desk.reading.report_words import PUBLIC_WORDS
@@ -92,13 +94,20 @@ def run_show(parsed: argparse.Namespace) -> int:
 
 def _show_partners(desk: Desk, case: CaseRow, content: SealedIndustryReport, *, as_json: bool, actor: str) -> int:
     reports = open_whole_case(desk, case, content, actor=actor)
-    partner = make_partner_case(desk, case, reports)
+    partner, files = make_partner_case(desk, case, reports), make_whole_case(desk, reports)
     if as_json:
-        print_json({"case": asdict(case), "report": spell_content(content)} | list_partner_json(partner, reports))
+        print_json(
+            {"case": asdict(case), "files": list_file_json(files), "report": spell_content(content)}
+            | list_partner_json(partner, reports)
+        )
         return DONE
     say(_HEADER)
     say(_line(case, marks=make_marks(desk, [case])))
     say_partner_case(partner)
+    if files.files or files.doubts:
+        say("")
+        say("FILES")
+        say_files(files, case=case)
     return DONE
 
 

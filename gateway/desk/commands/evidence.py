@@ -4,12 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from gateway.desk.commands.contact_lines import say_typed
+from gateway.desk.commands.evidence_lines import list_file_json, say_files
 from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
-from gateway.desk.evidence.case_files import CaseFile, FileState
+from gateway.desk.evidence.case_files import ANOTHER_HASH
 from gateway.desk.evidence.collecting import EvidenceCollected
 from gateway.desk.evidence.saving import open_case_files, save_file
-from gateway.desk.reading.words import title_of
 from gateway.desk.wiring import open_desk
 
 WHY_LEFT: Final = {
@@ -24,51 +23,44 @@ WHY_LEFT: Final = {
 
 
 def run_list(parsed: argparse.Namespace) -> int:
-    """List the files of a case: what its report says of each, and whether its bytes are here.
+    """List the files of a case: what its reports say of each, and whether its bytes are here.
 
-    The report is opened for that, and it is noted that you read it. No file is opened.
+    Its reports are opened for that, and it is noted that you read them. No file is opened.
     """
     desk = open_desk(parsed.state)
-    case_id, files = open_case_files(desk, parsed.case, actor=get_actor(parsed))
+    case, files = open_case_files(desk, parsed.case, actor=get_actor(parsed))
     if parsed.json:
-        found = [_to_json(one) for one in files.files]
-        print_json({"case_id": case_id, "doubts": list(files.doubts), "files": found})
+        doubts = [doubt for _, doubt in files.doubts]
+        print_json({"case_id": case.case_id, "doubts": doubts, "files": list_file_json(files)})
         return DONE
-    for doubt in files.doubts:
-        say(f"DOUBT: {doubt}")
-    for one in files.files:
-        say(f"{_spell_state(one.state):15} {'' if one.reference is None else one.reference.evidence_id}")
-        say_typed("  File", one.file_id)
-        if one.name:
-            say_typed("  Name", one.name)
-        if one.media_type:
-            say_typed("  Type", one.media_type)
-        if one.reference is not None:
-            say(f"  Size: {one.reference.size_bytes:,} bytes")
-        if one.advice:
-            say(f"  {one.advice}")
-        for doubt in one.doubts:
-            say(f"  DOUBT: {doubt}")
+    say_files(files, case=case)
     if not files.files:
-        say("The report names no file.")
+        say("The case names no file.")
     return DONE
 
 
 def run_save(parsed: argparse.Namespace) -> int:
     """Open one file of a case and write it to a new file that only you can read; that you did is noted.
 
+    Of a file that a later report replaced, the newest that is here; an evidence id names one exactly.
+
     It gets its name only when all of it is what the report names. It may be harmful to open and to see: move it to the
     machine that is meant for that.
     """
     desk = open_desk(parsed.state)
-    saved = save_file(desk, parsed.case, parsed.file, to=parsed.out, actor=get_actor(parsed))
-    size_bytes = 0 if saved.reference is None else saved.reference.size_bytes
+    row = save_file(desk, parsed.case, parsed.file, to=parsed.out, actor=get_actor(parsed))
+    saved, reference = row.file, row.file.reference
+    size_bytes = 0 if reference is None else reference.size_bytes
     if parsed.json:
-        print_json({"file_id": saved.file_id, "out": str(parsed.out), "size_bytes": size_bytes})
-    else:
-        say(f"{parsed.out}: {size_bytes:,} bytes, checked against the report.")
-        for doubt in saved.doubts:
-            say(f"DOUBT: {doubt}")
+        doubts = list(saved.doubts)
+        print_json({"doubts": doubts, "file_id": saved.file_id, "out": str(parsed.out), "size_bytes": size_bytes})
+        return DONE
+    # The file key is made from the hash that is sealed with it: that check always held, or nothing was saved.
+    say(f"{parsed.out}: {size_bytes:,} bytes, checked: size and SHA-256 are as sealed.")
+    for doubt in saved.doubts:
+        say(f"{'NOT THE SAME' if doubt == ANOTHER_HASH else 'DOUBT'}: {doubt}")
+    if saved.replaced_by is not None:
+        say(f"{saved.advice} This is the older one, {'' if reference is None else reference.evidence_id}.")
     return DONE
 
 
@@ -99,22 +91,3 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     save.add_argument("case", metavar="CASE", help="its reference or case id")
     save.add_argument("file", metavar="FILE_ID", help="its id in the list, or its evidence id")
     save.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file that is not there yet")
-
-
-def _spell_state(state: FileState) -> str:
-    words = title_of(state)
-    return words.upper() if state == "late" else words
-
-
-def _to_json(one: CaseFile) -> dict[str, object]:
-    reference = one.reference
-    return {
-        "doubts": list(one.doubts),
-        "evidence_id": None if reference is None else reference.evidence_id,
-        "file_id": one.file_id,
-        "media_type": one.media_type,
-        "name": one.name,
-        "sha256": None if reference is None else reference.sha256,
-        "size_bytes": None if reference is None else reference.size_bytes,
-        "state": one.state,
-    }

@@ -15,6 +15,7 @@ from gateway.desk.commands.frame import (
     say,
 )
 from gateway.desk.commands.publishing import publish_later, publish_register
+from gateway.desk.partnership.account_changes import list_changes
 from gateway.desk.partnership.approval import approve_partner
 from gateway.desk.partnership.invitations import invite_partner, publish_invitations, write_invitation
 from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
@@ -81,7 +82,12 @@ def run_approve(parsed: argparse.Namespace) -> int:
     approve_partner(desk, partner=parsed.partner, actor=actor)
     if not parsed.json:
         say(f"{parsed.partner} is approved.")
-    return publish_register(parsed, partner=parsed.partner, done=f"{parsed.partner} is approved")
+    code = publish_register(parsed, partner=parsed.partner, done=f"{parsed.partner} is approved")
+    with desk.store.read() as connection:
+        waits = any(change.partner == parsed.partner for change in list_changes(connection))
+    if waits and not parsed.json:
+        say(f"It asks for changes too. Next: report-abuse-desk partner show {parsed.partner}")
+    return code
 
 
 def run_suspend(parsed: argparse.Namespace) -> int:

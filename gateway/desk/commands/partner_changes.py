@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from gateway.desk.partnership.account_changes import ChangeRow, list_changes
 from gateway.desk.partnership.change_decisions import REFUSAL_REASONS, accept_change, refuse_change
 from gateway.desk.partnership.partner_view import PartnerView, get_partner_view
 from gateway.desk.wiring import open_desk
+from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.registration import ContactPoint, Person, Registration, list_registration_gaps
 
 
@@ -26,6 +28,8 @@ def run_changes(parsed: argparse.Namespace) -> int:
         _say_change(change)
     if not changes:
         say("No change waits.")
+    elif any(change.state == "waiting" for change in changes):
+        say("Next: `partner show ID` shows what is asked, and how to accept or refuse it.")
     return DONE
 
 
@@ -64,12 +68,13 @@ def run_refuse_change(parsed: argparse.Namespace) -> int:
 
 def run_show(parsed: argparse.Namespace) -> int:
     """Show one partner: its keys, what it registered of itself, and what it asks to change."""
-    with open_desk(parsed.state).store.read() as connection:
+    desk = open_desk(parsed.state)
+    with desk.store.read() as connection:
         view = get_partner_view(connection, parsed.partner)
     if parsed.json:
         print_json(msgspec.to_builtins(asdict(view)))
         return DONE
-    _say_view(view)
+    _say_view(view, now=desk.clock())
     return DONE
 
 
@@ -100,23 +105,40 @@ def _say_change(change: ChangeRow) -> None:
         say(f"          {change.reason}")
 
 
-def _say_view(view: PartnerView) -> None:
+def _say_view(view: PartnerView, *, now: datetime) -> None:
     kind = view.type if view.country is None else f"{view.type}, {view.country}"
     say(f"{view.partner}: {view.name} ({kind}), {view.state} since {view.since}")
     if view.key_id is not None:
         say(f"submission key {view.key_id}")
     for key in view.former_keys:
-        say(f"former key {key.key_id}, {'REVOKED' if key.is_revoked else 'ended'} {key.ended_at}")
+        words = "REVOKED" if key.is_revoked else "ends" if parse_time(key.ended_at) > now else "ended"
+        say(f"former key {key.key_id}, {words} {key.ended_at}")
     for change in view.changes:
         _say_change(change)
-    if view.wanted is not None:
-        say("It asks to register:")
+    waiting = [change for change in view.changes if change.kind == "registration"]
+    if view.wanted is not None and waiting:
+        # Listed the oldest first, as `find_wanted_registration` sorts them: what is shown is the last one.
+        say(f"It asks to register, in {waiting[-1].change_id}:")
         _say_registration(view.wanted)
+        if len(waiting) > 1:
+            say(f"{len(waiting) - 1} more of it wait, all older: accepting this one replaces them.")
+    _say_next_commands(view)
     if view.registration is None:
         say("Nothing is registered yet: the partner runs `report-abuse-partner account update FILE`.")
         return
     say(f"Registered since {view.registered_at}:")
     _say_registration(view.registration)
+
+
+def _say_next_commands(view: PartnerView) -> None:
+    """Name the commands that decide what waits: the newest of each kind."""
+    if view.state == "waiting":
+        say(f"Next: report-abuse-desk partner approve {view.partner}")
+    for kind in ("keys", "registration"):
+        waiting = [change.change_id for change in view.changes if change.kind == kind]
+        if waiting:
+            say(f"Next: report-abuse-desk partner accept-change {waiting[-1]}")
+            say(f"  or: report-abuse-desk partner refuse-change {waiting[-1]} --why {'|'.join(REFUSAL_REASONS)}")
 
 
 def _say_registration(registration: Registration) -> None:

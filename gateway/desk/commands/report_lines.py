@@ -18,6 +18,11 @@ def say_report(shown: ShownReport) -> None:
     if shown.fault:
         say(f"WARNING: it does not open. {shown.fault}")
         return
+    if shown.fingerprints:
+        say("All files handed over:")
+        for one in shown.fingerprints:
+            _say_typed(_STEP, one.name, f"SHA-256 {one.sha256}")
+        return
     if shown.counted is not None:
         _say_counted(shown.counted)
     for section in shown.sections:

@@ -143,4 +143,6 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _describe(publication: Publication) -> str:
-    return f"serial {publication.serial}, {'newly signed' if publication.is_new else 'unchanged'}"
+    if publication.is_new:
+        return f"serial {publication.serial}, newly signed"
+    return f"serial {publication.serial}, {'unchanged' if publication.was_published else 'published'}"

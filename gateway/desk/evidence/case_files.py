@@ -27,6 +27,7 @@ from partner_sdk.wire.evidence import EvidenceReference
 # The gateway keeps what a report names until the desk has it, so a file can still come after this: somebody asks.
 LATE_AFTER: Final = timedelta(days=14)
 LATE_ADVICE: Final = f"{LATE_AFTER.days} days and not here: ask the partner."
+ANOTHER_HASH: Final = "The report says another SHA-256 of the file than it seals with it."
 # Who names one file in more reports than that says nothing new with the next one.
 MOST_OTHERS: Final = 20
 
@@ -241,7 +242,7 @@ def _make_handed_over(
     if held is not None and any(bytes.fromhex(one) != held.digest for one in digests):
         doubts.append("The sealed bytes here have another digest than the report says: they will not open.")
     if told is not None and _says_another_hash(told, reference):
-        doubts.append("The report says another SHA-256 of the file than it seals with it.")
+        doubts.append(ANOTHER_HASH)
     state: FileState = "here"
     if held is None:
         is_late = now - parse_time(case.received_at) > LATE_AFTER

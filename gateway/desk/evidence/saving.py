@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import IO
 
 from gateway.desk import audit
+from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.joined_reports import open_whole_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.evidence.case_files import CaseFile, CaseFileError, get_case_file, list_case_files
 from gateway.desk.evidence.holdings import Held
 from gateway.desk.evidence.open_evidence import check_file, open_file
 from gateway.desk.evidence.sealed_parts import SealedParts, get_parts
-from gateway.desk.evidence.whole_case import FileOfReport, WholeCaseFiles, get_saved_file, list_whole_case
+from gateway.desk.evidence.whole_case import FileOfReport, WholeCaseFiles, get_saved_file, make_whole_case
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import LocalStateError
@@ -25,16 +26,16 @@ from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.evidence import EvidenceReference
 
 
-def open_case_files(desk: Desk, wanted: str, *, actor: str) -> tuple[str, WholeCaseFiles]:
-    """Open the reports of a case for the list of its files, noted as any reading is; returns its case id and the files.
+def open_case_files(desk: Desk, wanted: str, *, actor: str) -> tuple[CaseRow, WholeCaseFiles]:
+    """Open the reports of a case for the list of its files, noted as any reading is; returns both.
 
     Of an addition that alone. Raises as `open_case`.
     """
     opened = open_case(desk, wanted, actor=actor)
     if not isinstance(opened.content, SealedIndustryReport):
-        return opened.case.case_id, WholeCaseFiles()
+        return opened.case, WholeCaseFiles()
     reports = open_whole_case(desk, opened.case, opened.content, actor=actor)
-    return opened.case.case_id, list_whole_case(desk, reports)
+    return opened.case, make_whole_case(desk, reports)
 
 
 def save_file(desk: Desk, case: str, wanted: str, *, to: Path, actor: str) -> FileOfReport:
@@ -43,11 +44,11 @@ def save_file(desk: Desk, case: str, wanted: str, *, to: Path, actor: str) -> Fi
     Raises `CaseFileError`, `OpeningError` when it is not what the report names, and `LocalStateError` (`file-exists`,
     `not-saved`); nothing is left behind then.
     """
-    case_id, files = open_case_files(desk, case, actor=actor)
+    opened, files = open_case_files(desk, case, actor=actor)
     found = get_saved_file(files, wanted)
     if to.exists() or to.is_symlink():
         raise _make_exists_error(to)
-    pieces = _begin(desk, case_id, found.file, actor=actor, way="save")
+    pieces = _begin(desk, opened.case_id, found.file, actor=actor, way="save")
     with _new_file(to) as handle:
         for piece in pieces:
             handle.write(piece)

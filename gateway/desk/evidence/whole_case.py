@@ -10,7 +10,7 @@ from msgspec import structs
 
 from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.joined_reports import OpenedReport
-from gateway.desk.evidence.case_files import CaseFile, CaseFileError, ComparedReports, list_case_files
+from gateway.desk.evidence.case_files import CaseFile, CaseFileError, ComparedReports, FileState, list_case_files
 from gateway.desk.wiring import Desk
 from partner_sdk.report.files import ReportedFile
 from partner_sdk.report.values import list_given
@@ -32,7 +32,7 @@ class WholeCaseFiles:
     doubts: tuple[tuple[CaseRow, str], ...] = ()
 
 
-def list_whole_case(
+def make_whole_case(
     desk: Desk, opened: Sequence[OpenedReport], *, compared: ComparedReports | None = None
 ) -> WholeCaseFiles:
     """Return the files of reports that are open, in the order of the reports; `compared` as `list_case_files`."""
@@ -47,8 +47,8 @@ def list_whole_case(
     for one in opened:
         if one.content is None:
             continue
-        for file in list_given(one.content.report.files):
-            told.setdefault(file.file_id, file)
+        for said in list_given(one.content.report.files):
+            told.setdefault(said.file_id, said)
         found = list_case_files(desk, one.case, one.content, compared=compared, without=seen)
         doubts += [(one.case, doubt) for doubt in found.doubts]
         seen.update(file.reference.evidence_id for file in found.files if file.reference is not None)
@@ -89,7 +89,7 @@ def _order(rows: Sequence[FileOfReport]) -> list[FileOfReport]:
 
 def _mark_replaced(row: FileOfReport, evidence_id: str | None) -> FileOfReport:
     # What is here stays here and can be opened; what is not will not come any more.
-    state = "here" if row.file.held is not None else "replaced"
+    state: FileState = "here" if row.file.held is not None else "replaced"
     return replace(row, file=replace(row.file, state=state, replaced_by=evidence_id))
 
 

@@ -44,12 +44,13 @@ class PublicationError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A list as signed. `is_new` says that this run signed it."""
+    """A list as signed. `is_new` says that this run signed it, `was_published` that the gateway had it before."""
 
     kind: PublicationKind
     serial: int
     body: bytes
     is_new: bool
+    was_published: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,13 @@ def _sign(
     if newest is not None:
         is_fresh = now - parse_time(newest.signed_at) < RESIGN_AFTER
         if is_fresh and bytes(newest.content_sha256) == content_sha256:
-            return Publication(kind=kind, serial=newest.serial, body=bytes(newest.body), is_new=False)
+            return Publication(
+                kind=kind,
+                serial=newest.serial,
+                body=bytes(newest.body),
+                is_new=False,
+                was_published=newest.published_at is not None,
+            )
     highest = connection.execute(select(func.max(PUBLICATIONS.c.serial)).where(PUBLICATIONS.c.kind == kind)).scalar()
     serial = (highest or 0) + 1
     body = sign(msgspec.structs.replace(content, serial=serial))

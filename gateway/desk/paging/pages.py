@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, get_args
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from gateway.desk import audit
 from gateway.desk.carrying.back_off import get_wait
 from gateway.desk.carrying.delivery import DeliveryError
 from gateway.desk.paging.hours import get_target_on_duty
 from gateway.desk.paging.pagers import Pager, find_pager
-from gateway.desk.store.schema import PAGES
+from gateway.desk.store.schema import CASES, PAGES, SET_ASIDE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole
@@ -26,6 +26,7 @@ LONGEST_WAIT: Final = timedelta(minutes=15)
 # For so long nobody else sends a page that is being sent; a run that was killed leaves it to the next one.
 _LEASE: Final = timedelta(minutes=2)
 _NO_PAGER: Final = "no-pager"
+_URGENT: Final = "P1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,15 @@ def queue_page(connection: Connection, *, count: int, now: datetime) -> None:
 
 
 def send_pages(desk: Desk) -> Paged:
-    """Send the page that waits, if it is due, to whoever is on duty now. Never raises for a pager that fails."""
+    """Send the page that waits, if it is due, to whoever is on duty now. Never raises for a pager that fails.
+
+    Of a page that could not go out until all it tells of was opened by somebody, nobody has to be told any more: it is
+    dropped, and the audit log says so.
+    """
     paged = Paged(warnings=list_pager_warnings(desk))
     now = desk.clock()
     with desk.store.write() as connection:
+        _count_anew(connection, now=now)
         row = _claim(connection, desk=desk, now=now)
     if row is not None:
         _send(desk, row, paged=paged)
@@ -102,6 +108,35 @@ def list_pager_warnings(desk: Desk) -> list[str]:
         for target, words in times.items()
         if getattr(desk.config.pager, target) == "off"
     ]
+
+
+def _count_anew(connection: Connection, *, now: datetime) -> None:
+    """Take from the page that waits what somebody has opened since; drop it where nothing is left."""
+    row = _find_waiting(connection)
+    if row is None:
+        return
+    left = min(_count_of(row), _count_unread(connection, since=row.first_at))
+    if left:
+        connection.execute(update(PAGES).where(PAGES.c.id == row.id).values(count=left))
+        return
+    connection.execute(delete(PAGES).where(PAGES.c.id == row.id))
+    audit.append_entry(
+        connection, at=now, actor="pager", action="drop-page", subject=row.target, detail={"count": _count_of(row)}
+    )
+
+
+def _count_unread(connection: Connection, *, since: str) -> int:
+    """Return how many urgent cases came in since then that nobody has opened, and rows set aside that nobody settled.
+
+    A case and what its sender added to it is one.
+    """
+    urgent = or_(CASES.c.priority == _URGENT, CASES.c.danger, CASES.c.meeting_soon)
+    cases = select(func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())).where(
+        urgent, CASES.c.opened_at.is_(None), CASES.c.collected_at >= since
+    )
+    # Of any priority: what a row seals may be more urgent than what it states.
+    rows = select(func.count()).where(SET_ASIDE.c.resolved_at.is_(None), SET_ASIDE.c.set_aside_at >= since)
+    return int(connection.execute(cases).scalar_one()) + int(connection.execute(rows).scalar_one())
 
 
 def _claim(connection: Connection, *, desk: Desk, now: datetime) -> Row[Any] | None:
@@ -153,7 +188,8 @@ def _send(desk: Desk, row: Row[Any], *, paged: Paged) -> None:
             )
         return
     with desk.store.write() as connection:
-        held = int(connection.execute(select(PAGES.c.count).where(PAGES.c.id == row.id)).scalar_one())
+        # None: everything was opened meanwhile, and another run dropped the page.
+        held = connection.execute(select(PAGES.c.count).where(PAGES.c.id == row.id)).scalar() or 0
         connection.execute(
             update(PAGES)
             .where(PAGES.c.id == row.id)

@@ -36,7 +36,7 @@ def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
 
     The key before becomes a former one: it signs no request and no change, and reports that it signed are taken for
     `FORMER_KEY_GRACE`. Other changes of the same kind that came before are refused as superseded. Raises `PartnerError`
-    (`unknown-change`, `not-waiting`, `change-outdated`, `unknown-partner`, `partner-not-active`).
+    (`unknown-change`, `not-waiting`, `superseded`, `change-outdated`, `unknown-partner`, `partner-not-active`).
     """
     now = desk.clock()
     with desk.store.write() as connection:
@@ -55,7 +55,7 @@ def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
 
 
 def refuse_change(desk: Desk, *, change_id: str, reason: RefusalReason, actor: str) -> ChangeRow:
-    """Refuse a change; it stays on record. Raises `PartnerError` (`unknown-change`, `not-waiting`)."""
+    """Refuse a change; it stays on record. Raises `PartnerError` (`unknown-change`, `not-waiting`, `superseded`)."""
     now = desk.clock()
     with desk.store.write() as connection:
         row = get_waiting_change(connection, change_id)
@@ -65,11 +65,16 @@ def refuse_change(desk: Desk, *, change_id: str, reason: RefusalReason, actor: s
 
 
 def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
-    """Return a change that waits, by its id; raises `PartnerError` (`unknown-change`, `not-waiting`)."""
+    """Return a change that waits, by its id; raises `PartnerError` (`unknown-change`, `not-waiting`, `superseded`)."""
     rows = connection.execute(select(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.change_id == change_id)).all()
     waiting = [row for row in rows if row.state == "waiting"]
     if not rows:
         raise PartnerError(f"There is no change {change_id}. `partner changes` lists them.", reason="unknown-change")
+    if len(rows) == 1 and rows[0].reason == "superseded":
+        raise PartnerError(
+            f"The change {change_id} was replaced: another was accepted after it came. The partner may send it anew.",
+            reason="superseded",
+        )
     if len(waiting) != 1:
         # Two partners can not both have drawn one id by chance: a person looks before either counts.
         raise PartnerError(

@@ -74,6 +74,11 @@ def fit_missing(missing: Sequence[str], room: PageRoom) -> tuple[str, ...]:
     return room.take(missing, lambda one: _FACT_BYTES + _measure(one))
 
 
+def measure_html(text: str) -> int:
+    """Return how many bytes a text takes on a page."""
+    return _measure(text)
+
+
 def has_cuts(sections: Sequence[ReportSection]) -> bool:
     """Return whether anything was left out."""
     return any(section.left_out or any(map(_is_cut, section.blocks)) for section in sections)

@@ -32,21 +32,34 @@ from gateway.desk.reading.page_room import (
     fit_missing,
     fit_sections,
     has_cuts,
+    measure_html,
 )
 from gateway.desk.reading.report_changes import MOST_CHANGES, Change, list_changes
 from gateway.desk.reading.report_sections import Counted, ReportSection, count_completeness, make_report_sections
 from gateway.desk.wiring import Desk
-from partner_sdk.report import IndustryReport
+from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
+from partner_sdk.report.evidence_cover import is_cover
 from partner_sdk.wire.questions import InformationRequest
 
+# About what the template writes around one.
+_FINGERPRINT_BYTES = 60
 _WITH_CHANGES = frozenset({"correction", "supplement", "response"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """A file that was handed over: its name or id as its sender says it, and the SHA-256 that is sealed with it."""
+
+    name: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class ShownReport:
     """One opened report. `reason` is why its sender corrects it or takes it back, `own_reference` the sender's own.
 
-    `is_cut` where a page has no room for all of it.
+    `is_cut` where a page has no room for all of it. `fingerprints` is all that a supplement brings which says nothing
+    else (`is_cover`).
     """
 
     case: CaseRow
@@ -58,6 +71,8 @@ class ShownReport:
     more_changes: bool = False
     fault: str = ""
     is_cut: bool = False
+    fingerprints: Sequence[Fingerprint] = ()
+    fingerprints_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +159,8 @@ def _find_first(opened: Sequence[OpenedReport], first: CaseRow) -> IndustryRepor
 def _show(one: OpenedReport, *, first: IndustryReport | None, room: PageRoom | None, is_later: bool) -> ShownReport:
     if one.content is None:
         return ShownReport(one.case, fault=one.fault)
+    if is_cover(one.content):
+        return _show_cover(one.case, one.content, first=first, room=room)
     report = one.content.report
     compared = first is not None and one.case.joined_to is not None and one.case.report_kind in _WITH_CHANGES
     changes = list_changes(first, report) if compared and first is not None else []
@@ -161,6 +178,16 @@ def _show(one: OpenedReport, *, first: IndustryReport | None, room: PageRoom | N
         more_changes=len(changes) == MOST_CHANGES,
     )
     return shown if room is None else _fit(shown, room)
+
+
+def _show_cover(
+    case: CaseRow, content: SealedIndustryReport, *, first: IndustryReport | None, room: PageRoom | None
+) -> ShownReport:
+    named = () if first is None else list_given(first.files)
+    names = {file.file_id: file.name for file in named if isinstance(file.name, str)}
+    brought = [Fingerprint(names.get(file.file_id, file.file_id), file.sha256) for file in content.evidence]
+    shown = brought if room is None else _fit_fingerprints(brought, room)
+    return ShownReport(case, fingerprints=shown, fingerprints_left=len(brought) - len(shown))
 
 
 def _fit(shown: ShownReport, room: PageRoom) -> ShownReport:
@@ -189,3 +216,11 @@ def _show_question(
 ) -> ShownQuestion:
     answer = next((one for one in timeline if one.case_id == row.answer_case_id), None)
     return ShownQuestion(row, spell_clock(row, today=today), answer, words.get(row.request_id))
+
+
+def _fit_fingerprints(brought: Sequence[Fingerprint], room: PageRoom) -> Sequence[Fingerprint]:
+    inner = room.open_half()
+    given = inner.left
+    kept = inner.take(brought, lambda one: _FINGERPRINT_BYTES + measure_html(one.name) + len(one.sha256))
+    room.left -= given - inner.left
+    return kept

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.joined_reports import OpenedReport
-from gateway.desk.evidence.case_files import CaseFile, ComparedReports, list_case_files
+from gateway.desk.evidence.case_files import ComparedReports
+from gateway.desk.evidence.whole_case import FileOfReport, make_whole_case
 from gateway.desk.wiring import Desk
 
 # The web server makes an answer whole before it sends it (docs/decisions/0009): more than this is saved by a command.
@@ -18,38 +18,24 @@ MOST_COMPARED_BYTES: Final = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class FilesOfReport:
-    """The files of one opened report of a case, as the block shows them."""
+class PageFiles:
+    """The files of the opened reports of a case, as the block shows them; doubts name the report they are about."""
 
-    case: CaseRow
-    files: Sequence[CaseFile]
+    files: Sequence[FileOfReport]
     doubts: Sequence[str]
     left_out: int = 0
 
 
-def list_page_files(desk: Desk, opened: Sequence[OpenedReport]) -> list[FilesOfReport]:
-    """Return the files of the reports that a page has opened; what two reports name stands with the first of them.
+def make_page_files(desk: Desk, opened: Sequence[OpenedReport]) -> PageFiles:
+    """Return the files of the reports that a page has opened, of each the newest reference first.
 
     Of very many the first ones, and how many are left out.
     """
     compared = ComparedReports(bytes_left=MOST_COMPARED_BYTES)
-    for one in opened:
-        if one.content is not None:
-            compared.add(one.case, one.content)
-    listed: list[FilesOfReport] = []
-    seen: set[str] = set()
-    room = MOST_FILES
-    for one in opened:
-        if one.content is None:
-            continue
-        found = list_case_files(desk, one.case, one.content, compared=compared, without=seen)
-        seen.update(file.reference.evidence_id for file in found.files if file.reference is not None)
-        files = found.files[:room]
-        room -= len(files)
-        doubts = (*found.doubts, *_spell_too_large(compared))
-        if found.files or doubts:
-            listed.append(FilesOfReport(one.case, files, doubts, left_out=len(found.files) - len(files)))
-    return listed
+    found = make_whole_case(desk, opened, compared=compared)
+    files = found.files[:MOST_FILES]
+    doubts = [doubt if len(opened) == 1 else f"{case.reference}: {doubt}" for case, doubt in found.doubts]
+    return PageFiles(files, (*doubts, *_spell_too_large(compared)), left_out=len(found.files) - len(files))
 
 
 def _spell_too_large(compared: ComparedReports) -> list[str]:

@@ -34,7 +34,7 @@ from gateway.desk.reading.partner_case import make_partner_case
 from gateway.desk.replying.replies import ReplyCopy, open_copies
 from gateway.desk.replying.reply_templates import list_templates, needs_welsh_reader
 from gateway.desk.return_post.messages import list_written
-from gateway.desk.views.case_files import MOST_PAGE_BYTES, list_page_files
+from gateway.desk.views.case_files import MOST_PAGE_BYTES, make_page_files
 from gateway.desk.views.case_form import Answers, Fault, read_answers
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.desk.views.question_form import PartnerAnswers, read_partner_answers
@@ -168,7 +168,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         days_to_answer=DAYS_TO_ANSWER,
         partner_answers=state.partner or read_partner_answers(request.form),
         is_open=bool(content.sections or content.opened),
-        case_files=list_page_files(desk, content.opened),
+        case_files=make_page_files(desk, content.opened),
         most_page_bytes=MOST_PAGE_BYTES,
         sections=content.sections,
         copies=content.copies,

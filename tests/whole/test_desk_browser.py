@@ -1,0 +1,83 @@
+"""The desk's pages in a real browser: no page scrolls sideways, on a phone or a wide screen, and tables fit."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page
+
+from gateway.desk.views import sign_in
+from tests.builders import make_industry_report
+from tests.desk.evidence_builders import make_film
+from tests.desk.industry_builders import file, make_full_report
+from tests.desk.loop_model import copy_loop
+from tests.desk.test_whole_case_files import make_cover, send_cover, send_first
+from tests.desk.view_builders import Browser
+
+STYLE = Path(sign_in.__file__).parent / "static" / "desk.css"
+LONG_NAME = "IMG_20261102_a-rather-long-name-of-a-file-without-a-blank.mp4"
+OPEN_ALL = "for (const one of document.querySelectorAll('details')) one.open = true"
+WIDER_THAN_ITS_BOX = "one => one.scrollWidth - one.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The case list, a case with a file that changed, and one with a supplement that says much otherwise."""
+    loop = copy_loop(tmp_path_factory.mktemp("desk"))
+    changed = send_first(loop, make_film(b"before"), name=LONG_NAME)
+    new = make_film(b"after")
+    send_cover(loop, new, earlier=changed.reference, report=make_cover(new, is_changed=True))
+    full = file(loop, make_full_report(), priority="P1")
+    file(loop, make_industry_report(), kind="supplement", earlier_reference=full.reference)
+    loop.send_public(danger="yes")
+    loop.collect()
+    browser = Browser(loop.desk).sign_in()
+    found = {"cases": browser.get("/").text}
+    for name, case in (("changed", changed), ("full", full)):
+        browser.get(f"/cases/{case.case_id}")
+        found[name] = browser.post(f"/cases/{case.case_id}/read").text
+    return found
+
+
+def show(browser: Chromium, html: str, *, width: int) -> Page:
+    style = f"<style>{STYLE.read_text()}</style>"
+    html, count = re.subn(r'<link rel="stylesheet"[^>]*>', lambda _: style, html)
+    assert count == 1
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.set_content(html)
+    page.evaluate(OPEN_ALL)
+    return page
+
+
+@pytest.mark.parametrize("width", [320, 800, 1280])
+@pytest.mark.parametrize("name", ["cases", "changed", "full"])
+def test_page_of_the_desk_does_not_scroll_sideways(
+    browser: Chromium, pages: dict[str, str], name: str, width: int
+) -> None:
+    assert ("All files handed over" in pages[name]) is (name == "changed")
+    page = show(browser, pages[name], width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.close()
+
+
+@pytest.mark.parametrize("width", [320, 800, 1280])
+def test_table_of_differences_fits_and_each_column_keeps_its_share(
+    browser: Chromium, pages: dict[str, str], width: int
+) -> None:
+    page = show(browser, pages["full"], width=width)
+    box = page.get_by_role("group", name="Differences from the first report")
+    assert box.evaluate(WIDER_THAN_ITS_BOX) <= 0
+    cells = box.locator("tbody tr").first.locator("th, td")
+    widths = [cell.bounding_box() for cell in cells.all()]
+    assert len(widths) == 3
+    assert all(one is not None and one["width"] > width / 5 for one in widths)
+    page.close()
+
+
+def test_button_that_opens_a_file_is_one_line(browser: Chromium, pages: dict[str, str]) -> None:
+    page = show(browser, pages["changed"], width=1280)
+    box = page.locator("#files button").bounding_box()
+    assert box is not None
+    assert box["height"] < 50
+    page.close()
