@@ -235,7 +235,10 @@ def test_leaked_signing_key_is_believed_by_nobody_after_it_was_revoked(loop: Loo
         revoke_signing_key(loop.desk, "AAAAAAAAAAA", actor=ACTOR)
 
 
-def test_feed_key_that_only_a_lie_has_taken_is_taken_back(loop: Loop) -> None:
+@pytest.mark.parametrize("stops_after", [None, "feed.next.key", "next.pin", "agency.pin"])
+def test_feed_key_that_only_a_lie_has_taken_is_taken_back(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, stops_after: str | None
+) -> None:
     former = loop.desk.read_key(KeyRole.FEED).key_id
     pending = begin_rotation(loop.desk, KeyRole.FEED, actor=ACTOR)
     pin = loop.folder / "gateway" / "agency.pin"
@@ -245,6 +248,11 @@ def test_feed_key_that_only_a_lie_has_taken_is_taken_back(loop: Loop) -> None:
     assert finish_rotations(loop.desk, actor=ACTOR) == (KeyRole.FEED,)
     pin.write_bytes(honest)
     loop.restart_gateway()
+    if stops_after is not None:
+        stop_after(monkeypatch, stops_after, module="signing_keys")
+        with pytest.raises(PowerCutError):
+            finish_rotations(loop.desk, actor=ACTOR)
+        monkeypatch.undo()
     finish_rotations(loop.desk, actor=ACTOR)
     assert loop.desk.read_key(KeyRole.FEED).key_id == former
     assert [key.key_id for key in list_pending(loop.desk)] == [pending.key_id]
@@ -315,7 +323,7 @@ class PowerCutError(Exception):
     """The machine went off."""
 
 
-def stop_after(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def stop_after(monkeypatch: pytest.MonkeyPatch, name: str, *, module: str = "root_change") -> None:
     files = {"root_change": "root-change.json", "delegation": "delegation.json", "pin": "agency.pin"}
 
     def write(path: Path, raw: bytes) -> None:
@@ -323,7 +331,18 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         if path.name == files.get(name, name):
             raise PowerCutError
 
-    monkeypatch.setattr("gateway.desk.keyring.root_change.write_durably", write)
+    monkeypatch.setattr(f"gateway.desk.keyring.{module}.write_durably", write)
+
+
+def test_root_changes_again_only_when_the_change_before_is_published(loop: Loop) -> None:
+    first = change_root(loop.desk, root_folder=loop.desk.paths.root, actor=ACTOR)
+    with pytest.raises(DelegationError) as caught:
+        change_root(loop.desk, root_folder=loop.desk.paths.root, actor=ACTOR)
+    assert caught.value.reason == "not-published"
+    assert parse_pin(loop.desk.paths.pin.read_bytes()) == first
+    publish(loop.desk, actor=ACTOR)
+    second = change_root(loop.desk, root_folder=loop.desk.paths.root, actor=ACTOR)
+    assert second.root_fingerprint == first.next_root_fingerprint != second.next_root_fingerprint
 
 
 def test_roots_of_another_agency_do_not_take_over(loop: Loop, tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ import msgspec
 from gateway.desk import audit
 from gateway.desk.config import DeskPaths
 from gateway.desk.keyring.delegation import DelegationError, sign_delegation
+from gateway.desk.keyring.published import find_newest_published
 from gateway.desk.wiring import Desk
-from partner_sdk.durable_files import write_durably
+from partner_sdk.durable_files import sync_folder, write_durably
+from partner_sdk.errors import KeySetError
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url
-from partner_sdk.wire.keys import Pin, RootChange, fingerprint_of, parse_pin
+from partner_sdk.wire.keys import Pin, RootChange, fingerprint_of, parse_pin, verify_bundle
 from partner_sdk.wire.statements import StatementKind, sign_statement
 
 # The root after the next one, while the change is under way.
@@ -31,7 +33,8 @@ def change_root(desk: Desk, *, root_folder: Path, actor: str) -> Pin:
     """Let the next root take over and return the pin that goes to the gateway's operator; `publish` tells the others.
 
     `root_folder` holds `root.key` and `next-root.key`; afterwards both are the new ones, and the former root is gone
-    from it. Raises `LocalStateError`, and `DelegationError` (`wrong-root`) for roots that are not this desk's.
+    from it. Raises `LocalStateError`, and `DelegationError`: `wrong-root` for roots that are not this desk's, and
+    `not-published` while the change before was not: who has not followed that one could not follow this one.
     """
     pin = parse_pin(desk.paths.pin.read_bytes())
     following = read_key_file(root_folder / "next-root.key", role=KeyRole.NEXT_ROOT)
@@ -39,8 +42,9 @@ def change_root(desk: Desk, *, root_folder: Path, actor: str) -> Pin:
         pin = _sign_change(desk, root_folder, pin=pin, following=_as_root(following), actor=actor)
     # From here on a run that stops is known by the next root being the pinned one already.
     write_durably(root_folder / "root.key", encode(_as_root(following)) + b"\n")
-    write_durably(root_folder / "next-root.key", encode(_get_coming(desk, root_folder)) + b"\n")
-    (root_folder / _COMING).unlink()
+    # In one step: a coming root beside its own copy would be taken for the start of another change.
+    (root_folder / _COMING).replace(root_folder / "next-root.key")
+    sync_folder(root_folder)
     return pin
 
 
@@ -48,6 +52,8 @@ def _sign_change(desk: Desk, root_folder: Path, *, pin: Pin, following: KeyFile,
     former = read_key_file(root_folder / "root.key", role=KeyRole.ROOT)
     if (_fingerprint(former), _fingerprint(following)) != (pin.root_fingerprint, pin.next_root_fingerprint):
         raise DelegationError(f"The keys in {root_folder} are not the roots of this desk's pin.", reason="wrong-root")
+    if desk.paths.root_change.exists() and not _is_published(desk, pin=pin):
+        raise DelegationError("The last change of root is not published: run publish first.", reason="not-published")
     now, coming = desk.clock(), _get_coming(desk, root_folder)
     change = RootChange(
         changed_at=format_time(now),
@@ -70,6 +76,17 @@ def _sign_change(desk: Desk, root_folder: Path, *, pin: Pin, following: KeyFile,
         audit.append_entry(connection, at=now, actor=actor, action="change-root", subject=new_pin.root_fingerprint)
     write_durably(desk.paths.pin, encode(new_pin) + b"\n")
     return new_pin
+
+
+def _is_published(desk: Desk, *, pin: Pin) -> bool:
+    """Return whether the gateway has taken a key set under the root of `pin`, without a step to it."""
+    with desk.store.read() as connection:
+        newest = find_newest_published(connection)
+    alone = msgspec.structs.replace(pin, next_root_fingerprint=None)
+    try:
+        return newest is not None and bool(verify_bundle(newest, pin=alone, now=desk.clock(), allow_expired=True))
+    except KeySetError:
+        return False
 
 
 def _get_coming(desk: Desk, root_folder: Path) -> KeyFile:

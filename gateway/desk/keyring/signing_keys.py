@@ -8,13 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import select
-
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.keyring.published import find_newest_published
 from gateway.desk.keyring.verify_keys import CLOCK_ALLOWANCE, add_verify_key, end_belief, end_use, has_verify_key
-from gateway.desk.store.schema import PUBLICATIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import KeySetError, NotAuthorisedError, ReportAbuseError
@@ -123,18 +121,12 @@ def _is_known(desk: Desk, role: KeyRole) -> bool:
         return False
     key_id, now = read_key_file(path, role=role).key_id, desk.clock()
     pin = parse_pin(desk.paths.pin.read_bytes())
-    published = (
-        select(PUBLICATIONS.c.body)
-        .where(PUBLICATIONS.c.kind == "keys", PUBLICATIONS.c.published_at <= format_time(now - KNOWN_BEFORE_USE))
-        .order_by(PUBLICATIONS.c.serial.desc())
-        .limit(1)
-    )
     with desk.store.read() as connection:
-        body = connection.execute(published).scalar()
+        body = find_newest_published(connection, before=now - KNOWN_BEFORE_USE)
     if body is None:
         return False
     try:
-        key_set = verify_bundle(bytes(body), pin=pin, now=now, allow_expired=True)
+        key_set = verify_bundle(body, pin=pin, now=now, allow_expired=True)
     except KeySetError:
         return False  # published under the root before: the next publication is under this one
     return any(key.key_id == key_id for key in (*key_set.register_keys, *key_set.mailbox_keys))
@@ -166,7 +158,9 @@ def _take_back_feed_key(desk: Desk, *, actor: str) -> None:
     """
     now, current = desk.clock(), desk.paths.keys / f"{KeyRole.FEED.value}.key"
     former, following = desk.paths.keys / _FORMER_FEED, get_next_path(desk, KeyRole.FEED)
-    if not former.exists() or following.exists() or _opens_feed(desk, current) or not _opens_feed(desk, former):
+    # Beside its own copy the new key is one that a run has begun to put back: this one goes on.
+    is_another = following.exists() and following.read_bytes() != current.read_bytes()
+    if not former.exists() or is_another or _opens_feed(desk, current) or not _opens_feed(desk, former):
         return
     waits = read_key_file(current, role=KeyRole.FEED)
     write_durably(following, current.read_bytes())
