@@ -30,6 +30,7 @@ from partner_sdk.wire.keys import (
     peek_delegated_at,
     verify_bundle,
 )
+from partner_sdk.wire.placement import PlacementEntry
 from partner_sdk.wire.register import PartnerRegister, RegisterEntry, verify_register
 
 RETRY_AFTER = timedelta(seconds=30)
@@ -51,6 +52,7 @@ class AcceptedKeys:
     bundle: bytes
     register: PartnerRegister | None
     partners: Mapping[str, RegisterEntry] = field(repr=False)  # by the id of the submission key; active ones only
+    placements: Mapping[str, PlacementEntry] = field(repr=False)  # by link id; those that are agreed now
 
     def find_partner(self, key_id: str) -> RegisterEntry | None:
         """Return the active partner whose submission key has this id."""
@@ -200,4 +202,5 @@ class KeyState:
             partners={entry.key_id: entry for entry in register.partners if entry.state == "active"}
             if register
             else {},
+            placements={entry.placement: entry for entry in register.placements} if register else {},
         )

@@ -31,6 +31,7 @@ def make_public_report(**changes: Any) -> PublicReport:
             "child": make_child_details(),
             "clear": make_clear_fields("public"),
             "contact": make_contact(),
+            "context": None,
             "copy_version": "en-1",
             "kinds": (),
             "language": "en",

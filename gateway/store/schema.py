@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION = "0004"  # the newest file in migrations/versions; a test compares
+SCHEMA_REVISION = "0005"  # the newest file in migrations/versions; a test compares
 
 # SQLite makes a key its row number only when the type is exactly INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")

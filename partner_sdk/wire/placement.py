@@ -1,23 +1,54 @@
-"""Placements: the agreed places of the button, and whose each one is. An id is its partner's, or that and a place."""
+"""Placements: the agreed places of the button, each with a link id of its own (WIRE.md §5.5, §6.4).
+
+A link id is spelled as `PLACEMENT_PATTERN` says and means nothing by itself: whose it is stands in the register, which
+the desk signs. An id that no register lists opens the form all the same; nobody keeps it.
+"""
 
 import re
 from collections.abc import Iterable
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta
+
+from partner_sdk.wire.field_types import PartnerId
 from partner_sdk.wire.intake import PLACEMENT_PATTERN
+
+MAX_PLACEMENTS = 20_000
+SERVICE_NAME_MAX = 80
+
+PlacementId = Annotated[
+    str,
+    Meta(
+        description="The id in the link of one agreed place of the button.",
+        examples=["example-chat-profile"],
+        pattern=rf"^{PLACEMENT_PATTERN}\Z",
+    ),
+]
 
 _PLACEMENT = re.compile(PLACEMENT_PATTERN)
 
 
+class PlacementEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One placement as the register lists it: the link id, whose it is, and the service's name as people know it."""
+
+    partner: PartnerId
+    placement: PlacementId
+    service: Annotated[str, Meta(min_length=1, max_length=SERVICE_NAME_MAX)]
+
+
 def is_placement(text: str) -> bool:
-    """Return whether `text` is spelled as a placement is."""
+    """Return whether `text` is spelled as a link id is."""
     return _PLACEMENT.fullmatch(text) is not None
 
 
-def find_owner(placement: str | None, *, partners: Iterable[str]) -> str | None:
-    """Return the partner that a placement belongs to, or None for an unknown or misspelled one.
+def find_placement(placement: str | None, *, placements: Iterable[PlacementEntry]) -> PlacementEntry | None:
+    """Return the entry of a link id, or None for an unknown or misspelled one."""
+    return next((one for one in placements if one.placement == placement), None)
 
-    A placement is a partner's id, or that id and a place behind `-` or `_`. Ids hold hyphens: the longest one counts.
-    """
+
+def find_owner(placement: str | None, *, partners: Iterable[str]) -> str | None:
+    """W5 REMOVES THIS."""
     if placement is None or not is_placement(placement):
         return None
     owners = [one for one in partners if placement == one or placement.startswith((f"{one}-", f"{one}_"))]

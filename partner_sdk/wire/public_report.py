@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.padding import PUBLIC_PADDED_BYTES
+from partner_sdk.wire.page_context import ContextToken
 from partner_sdk.wire.public_codes import Language
 from partner_sdk.wire.submission import ClearFields
 
@@ -88,12 +89,13 @@ class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     when: Code
 
 
-class PublicReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PublicReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Answers as typed (codes for choices; empty text for what was skipped) and what the form itself adds.
 
     `age_band` is the child's, `reporter_age_band` that of who types (R3). `reply_by` is the day of the promise that
     the person was shown, `reply_key` the public half of the return code. `signposted` lists the helpers that were
-    shown on the way because of an answer (R6, R7).
+    shown on the way because of an answer (R6, R7). `context` is what the service sealed of the page with the button,
+    unopened, where the person let it come along.
     """
 
     age_band: Code
@@ -125,6 +127,7 @@ class PublicReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     under_18: Code
     when: Code
     who: Code
+    context: ContextToken | None = None
 
 
 def encode_public_report(report: PublicReport) -> bytes:

@@ -11,6 +11,7 @@ from msgspec import Meta
 from partner_sdk.errors import FormatError, RegisterError, StatementError
 from partner_sdk.wire.canonical import parse_base64url, parse_time
 from partner_sdk.wire.keys import Environment, KeySet, SealingKey, sealing_key_id, verify_keys
+from partner_sdk.wire.placement import MAX_PLACEMENTS, PlacementEntry
 from partner_sdk.wire.statements import (
     MAX_LIST_BYTES,
     PUBLIC_KEY_BYTES,
@@ -49,14 +50,18 @@ class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     former_keys: Annotated[tuple[FormerKey, ...], Meta(max_length=MAX_FORMER_KEYS)] = ()
 
 
-class PartnerRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every partner of one environment."""
+class PartnerRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Every partner of one environment, and every placement that is agreed now.
+
+    A placement may belong to a service without keys: whoever shows the button need not submit reports.
+    """
 
     environment: Environment
     expires_at: str
     issued_at: str
     partners: tuple[RegisterEntry, ...]
     serial: int
+    placements: Annotated[tuple[PlacementEntry, ...], Meta(max_length=MAX_PLACEMENTS)] = ()
 
 
 def sign_register(register: PartnerRegister, *, register_key: Ed25519PrivateKey) -> bytes:
@@ -76,7 +81,7 @@ def verify_register(
     """Return the register if a register key of `key_set` signed it.
 
     Raises `RegisterError`: `malformed`, `bad-signature`, `wrong-environment`, `stale-serial`, `forked-serial`,
-    `expired`, `bad-key`.
+    `expired`, `bad-key`, `bad-placement`.
     """
     try:
         register = open_statement(
@@ -96,11 +101,7 @@ def verify_register(
         raise RegisterError(f"The register can not be read: {error}", reason="malformed") from None
     if register.environment != key_set.environment:
         raise RegisterError("The register is for another environment.", reason="wrong-environment")
-    if len({entry.partner for entry in register.partners}) != len(register.partners):
-        raise RegisterError("The register names a partner twice.", reason="bad-key")
-    named = [key_id for entry in register.partners for key_id in _key_ids(entry)]
-    if len(set(named)) != len(named):
-        raise RegisterError("The register names a key twice.", reason="bad-key")
+    _check_names(register)
     if highest_serial is not None and register.serial < highest_serial:
         raise RegisterError("A newer register has been seen already.", reason="stale-serial")
     if register.serial == highest_serial and highest_sha256 not in (None, hashlib.sha256(raw).digest()):
@@ -124,6 +125,16 @@ def submission_keys(register: PartnerRegister, *, partner: str) -> dict[str, byt
 def list_former_keys(entry: RegisterEntry, *, now: datetime) -> tuple[FormerKey, ...]:
     """Return the former keys whose statements still count."""
     return tuple(key for key in entry.former_keys if now < parse_time(key.until))
+
+
+def _check_names(register: PartnerRegister) -> None:
+    if len({entry.partner for entry in register.partners}) != len(register.partners):
+        raise RegisterError("The register names a partner twice.", reason="bad-key")
+    named = [key_id for entry in register.partners for key_id in _key_ids(entry)]
+    if len(set(named)) != len(named):
+        raise RegisterError("The register names a key twice.", reason="bad-key")
+    if len({entry.placement for entry in register.placements}) != len(register.placements):
+        raise RegisterError("The register names a placement twice.", reason="bad-placement")
 
 
 def _check_entry(entry: RegisterEntry, *, environment: str) -> None:

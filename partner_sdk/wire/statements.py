@@ -42,6 +42,7 @@ class StatementKind(Enum):
     REPLY = "application/vnd.report-abuse.reply.v1+json"
     PAGE = "application/vnd.report-abuse.page.v1+json"
     DESK_RECEIPT = "application/vnd.report-abuse.desk-receipt.v1+json"
+    PAGE_CONTEXT = "application/vnd.report-abuse.page-context.v1+json"
 
 
 class StatementSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

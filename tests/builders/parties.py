@@ -19,6 +19,7 @@ from partner_sdk.wire.keys import (
     make_sealing_key,
     sign_bundle,
 )
+from partner_sdk.wire.placement import PlacementEntry
 from partner_sdk.wire.register import PartnerRegister, RegisterEntry, sign_register
 from partner_sdk.wire.statements import StatementKind, sign_statement
 from tests.builders.clock import DAY, NOW
@@ -154,13 +155,26 @@ class Agency:
             key_set_key=load_signing_key(self.key(KeyRole.KEY_SET)),
         )
 
-    def register(self, *entries: RegisterEntry, serial: int = 1) -> bytes:
-        """Sign a register of partners."""
+    def register(
+        self, *entries: RegisterEntry, serial: int = 1, placements: tuple[PlacementEntry, ...] | None = None
+    ) -> bytes:
+        """Sign a register of partners; unless they are named, each has a placement of its id and one of a profile."""
+        if placements is None:
+            placements = tuple(placement for entry in entries for placement in make_placements(entry))
         register = PartnerRegister(
             environment=self.environment,
             expires_at=format_time(NOW + 90 * DAY),
             issued_at=format_time(NOW),
             partners=entries,
+            placements=placements,
             serial=serial,
         )
         return sign_register(register, register_key=load_signing_key(self.key(KeyRole.REGISTER)))
+
+
+def make_placements(entry: RegisterEntry) -> tuple[PlacementEntry, ...]:
+    """Return two placements of a partner: one with its own id, and one on profiles."""
+    return tuple(
+        PlacementEntry(partner=entry.partner, placement=placement, service=entry.name)
+        for placement in (entry.partner, f"{entry.partner}-profile")
+    )

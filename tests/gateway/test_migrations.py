@@ -58,7 +58,7 @@ def test_the_revision_in_the_code_is_the_newest_migration() -> None:
     config.set_main_option("script_location", str(folder))
     script = ScriptDirectory.from_config(config)
     assert script.get_heads() == [SCHEMA_REVISION]
-    assert len(list((folder / "versions").glob("0*.py"))) == len(list(script.walk_revisions())) == 4
+    assert len(list((folder / "versions").glob("0*.py"))) == len(list(script.walk_revisions())) == 5
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:

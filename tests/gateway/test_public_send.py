@@ -345,13 +345,13 @@ def test_slow_person_has_no_signals(public: PublicHouse):
 
 
 def test_link_of_an_enrolled_partner_is_told_and_an_unknown_one_is_dropped(public: PublicHouse):
-    for link in ("/?from=example-chat", "/?from=example-chat-footer", "/?from=unknown", "/?from=%3Cscript%3E", "/"):
+    for link in ("/?from=example-chat", "/?from=example-chat-profile", "/?from=unknown", "/?from=%3Cscript%3E", "/"):
         public.person().start(link).walk_to("/14").send()
     placements = [report.placement for report in public.reports()]
-    assert placements == ["example-chat", "example-chat-footer", None, None, None]
+    assert placements == ["example-chat", "example-chat-profile", None, None, None]
 
 
-@pytest.mark.parametrize("placement", ["", "example-chatter", "EXAMPLE-CHAT", "example-chat-" + "x" * 40, "-x"])
+@pytest.mark.parametrize("placement", ["", "example-chatter", "example-chat-footer", "EXAMPLE-CHAT", "x" * 41, "-x"])
 def test_placement_that_is_not_agreed_is_dropped(placement: str, public: PublicHouse):
     public.person().start(f"/?from={placement}").walk_to("/14").send()
     assert [report.placement for report in public.reports()] == [None]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.padding import PUBLIC_PADDED_BYTES, pad
+from partner_sdk.wire.page_context import MAX_TOKEN_CHARACTERS
 from partner_sdk.wire.public_report import (
     BLOCK_MAX,
     LINE_MAX,
@@ -37,6 +38,8 @@ def make_report(text: str = "", *, code: str = "", **changes: object) -> PublicR
     """Fill every field of every part to its bound, whatever fields there are."""
     worst = _fill(PublicReport, text, code=code) | {
         "clear": make_clear_fields("public"),
+        # Who types nothing but control characters sends no context: there is room for everybody else's.
+        "context": None if text == WORST else "1." + "a" * (MAX_TOKEN_CHARACTERS - 2),
         "language": "en",
         "reply_by": "2026-11-27",
         "reply_key": "A" * 1622,
@@ -69,7 +72,7 @@ def test_every_report_is_padded_to_one_size_and_reads_back(character: str) -> No
 
 
 def test_worst_character_is_the_worst() -> None:
-    sizes = {len(encode_public_report(make_report(chr(code)))) for code in (*range(128), 0x20AC, 0x1F600)}
+    sizes = {len(encode_public_report(make_report(chr(code), context=None))) for code in (*range(128), 0x20AC, 0x1F600)}
     assert max(sizes) == len(encode_public_report(make_report(WORST)))
 
 
@@ -89,6 +92,10 @@ def test_worst_character_is_the_worst() -> None:
 def test_report_over_a_bound_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(FormatError):
         parse_public_report(encode_public_report(make_report(**changes)))
+
+
+def test_report_without_a_context_is_spelled_as_before_there_were_any() -> None:
+    assert b'"context"' not in encode_public_report(make_report(context=None))
 
 
 def test_bounds_count_characters_and_are_exact() -> None:

@@ -22,7 +22,6 @@ from gateway.public.visiting.draft_rows import OpenedDraft, make_submit_token, w
 from gateway.public.visiting.drafts import Draft, JourneyKeys, Sent
 from gateway.public.wording.languages import get_language
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.placement import find_owner
 from partner_sdk.wire.public_report import encode_public_report, parse_public_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
@@ -74,9 +73,8 @@ def _send_once(
     draft = msgspec.structs.replace(opened.draft, language=get_language())
     sent_at = format_time(door.clock())
     clear = make_clear_fields(draft, answers, environment=accepted_keys.key_set.environment)
-    partners = {entry.partner for entry in accepted_keys.partners.values()}
-    # An unknown placement opens the form all the same, and is dropped here.
-    placement = None if find_owner(draft.placement, partners=partners) is None else draft.placement
+    # A placement that is unknown, or is not agreed any more, opens the form all the same, and is dropped here.
+    placement = draft.placement if draft.placement in accepted_keys.placements else None
     reply_by = find_reply_by(door, draft, answers)
     reference, way_back = _open_way_back(door, draft, sent_at=sent_at, reply_by=reply_by, may_wait=may_wait)
     earlier_key = None if draft.sent is None else draft.sent.reply_key

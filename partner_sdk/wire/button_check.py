@@ -1,0 +1,83 @@
+"""What a check of a button found, as the checker writes it and the desk takes it (WIRE.md §10.1).
+
+Holds nothing of the page but its address, the fault and where on the page it is; never a word that a person wrote.
+"""
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import encode, parse_exact, parse_time
+from partner_sdk.wire.placement import PlacementId
+
+MAX_FINDINGS: Final = 100
+MAX_CHECKS: Final = 200
+MAX_CHECKS_BODY_BYTES: Final = 512 * 1024
+
+FindingCode = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=40)]
+# `fault`: the button is not as agreed. `advice`: it works and could be better. `unseen`: this method can not tell.
+Severity = Literal["fault", "advice", "unseen"]
+Method = Literal["static", "browser"]
+# `unreachable` says nothing of the button: the page did not come.
+CheckResult = Literal["passes", "faults", "unreachable"]
+
+
+class CheckFinding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One finding: what is so, why it matters, how to mend it, and where it is (`line 12`, or empty)."""
+
+    code: FindingCode
+    mend: Annotated[str, Meta(max_length=600)]
+    severity: Severity
+    what: Annotated[str, Meta(max_length=600)]
+    where: Annotated[str, Meta(max_length=200)]
+    why: Annotated[str, Meta(max_length=600)]
+
+
+class ButtonCheck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One check of one page. `placement` is the link id that the page's button names, null where none can be read."""
+
+    address: Annotated[str, Meta(min_length=1, max_length=2000)]
+    checked_at: str
+    checker: Annotated[str, Meta(max_length=40)]
+    findings: Annotated[tuple[CheckFinding, ...], Meta(max_length=MAX_FINDINGS)]
+    method: Method
+    placement: PlacementId | None
+    result: CheckResult
+
+
+class CheckPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a runner hands to the desk."""
+
+    checks: Annotated[tuple[ButtonCheck, ...], Meta(max_length=MAX_CHECKS)]
+
+
+class CheckTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One page that a runner visits: the placement, and the address at which it is to be found."""
+
+    address: Annotated[str, Meta(min_length=1, max_length=2000)]
+    placement: PlacementId
+
+
+class CheckList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that a runner is told by the desk: the agency's public address, and the pages. Holds no key and no secret."""
+
+    agency_origin: str
+    made_at: str
+    targets: Annotated[tuple[CheckTarget, ...], Meta(max_length=20_000)]
+
+
+def encode_checks(post: CheckPost) -> bytes:
+    """Return the canonical bytes that are handed over."""
+    return encode(post)
+
+
+def parse_checks(raw: bytes) -> CheckPost:
+    """Read what a runner handed over; raises `FormatError`."""
+    post = parse_exact(raw, kind=CheckPost, max_bytes=MAX_CHECKS_BODY_BYTES)
+    for check in post.checks:
+        parse_time(check.checked_at)
+        if check.result == "passes" and any(one.severity == "fault" for one in check.findings):
+            raise FormatError("A check that passes has no faults.", reason="malformed")
+    return post
