@@ -1,6 +1,6 @@
 # The front door for people and for .ci/run: `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types tests vectors bench lock clean
+.PHONY: help install demo test lint types tests vectors bench pictures lock clean
 
 PORT ?= 8700
 STATE ?= state/demo
@@ -17,8 +17,14 @@ install: .venv/.installed ## make .venv with everything that demo and tests need
 demo: install ## run the whole loop on this machine until Ctrl-C (ONCE=1: run it once; PORT=8700; STATE=state/demo)
 	@exec $(VENV)/report-abuse-gateway demo --state $(STATE) --port $(PORT) $(if $(ONCE),--once)
 
-test: install lint types ## lint, types, all tests, a file to each worker (installs a browser and a tracer where that is allowed)
+# Each test that starts a process would else compile the code anew where PYTHONDONTWRITEBYTECODE is set, as in many images.
+test tests: export PYTHONDONTWRITEBYTECODE :=
+
+test: install lint ## lint, types, all tests, a file to each worker (installs a browser and a tracer where that is allowed)
 	@.ci/test-tools
+	@# While one core checks the types, the other compiles the tests once, instead of each worker all of them.
+	@$(VENV)/python -m pytest --collect-only -qq >/dev/null 2>&1 & compiling=$$!; \
+		$(VENV)/mypy; typed=$$?; wait $$compiling; exit $$typed
 	@# In the order of tests/conftest.py, which begins with what takes longest, so that no core is left with it at the end.
 	@# One more worker than cores: the whole loops spend half of their time waiting for processes.
 	@$(VENV)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder
@@ -40,9 +46,13 @@ bench: install ## the figures of docs/performance.md
 	@$(VENV)/python tests/bench/desk.py
 	@$(VENV)/python tests/bench/report.py
 	@$(VENV)/python tests/bench/evidence.py
+	@$(VENV)/python tests/bench/button.py
 
 vectors: install ## make the test vectors of the wire anew (NAMES="page reply" for some; sealed boxes change)
 	@$(VENV)/python -m tests.contract.make_vectors $(NAMES)
+
+pictures: install ## take the pictures of docs/placement.md anew (needs Chromium)
+	@$(VENV)/python -m tests.placement_pictures
 
 lock: install ## resolve the newest libraries into requirements.lock, with hashes, without index addresses
 	@$(VENV)/python -m pip install --quiet uv
@@ -53,3 +63,4 @@ lock: install ## resolve the newest libraries into requirements.lock, with hashe
 
 clean: ## remove what was built (not the state folder)
 	@rm -rf .venv build dist *.egg-info partner_sdk/build partner_sdk/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find gateway partner_sdk tests widget -name __pycache__ -prune -exec rm -rf {} +

@@ -14,18 +14,15 @@ from flask import Flask
 from flask.typing import ResponseReturnValue
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from gateway.config import ROLES, GatewayConfig, Role, check_roles, load_config
+from gateway.config import GatewayConfig, Role, check_roles, load_config
 from gateway.environment_header import apply_environment_header
 from gateway.health import register_health
 from gateway.key_folder import read_cookie_secret
 from gateway.web.logs import configure_logging
 from gateway.web.problem_pages import API_PREFIXES
-from gateway.web.settings import SettingsError
 from gateway.web.web_app import finish_web_app, make_web_app
 from gateway.wiring import Gateway, make_gateway, put_gateway
-
-STATE_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_STATE"
-ROLES_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_ROLES"
+from gateway.worker_words import ROLES_VARIABLE, STATE_VARIABLE, parse_roles
 
 COOKIE_NAME: Final = "journey"
 _API_PATHS: Final = (*API_PREFIXES, "/health")
@@ -85,15 +82,6 @@ def make_worker_app() -> Flask:
     state = Path(os.environ[STATE_VARIABLE])
     configure_logging("+".join(roles))
     return make_app(load_config(state), roles, state=state)
-
-
-def parse_roles(text: str) -> tuple[Role, ...]:
-    """Return the roles of a text like `public,industry`, or raise `SettingsError`."""
-    by_name: dict[str, Role] = {role: role for role in ROLES}
-    try:
-        return tuple(by_name[name] for name in text.split(","))
-    except KeyError:
-        raise SettingsError(f"Roles are some of {', '.join(ROLES)}, with commas between.", reason="bad-roles") from None
 
 
 def _surface_of(path: str) -> str:

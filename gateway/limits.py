@@ -70,6 +70,7 @@ def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
         LimitRow("public-step", 3000, 600, network, flag, "a class of thirty walks fourteen screens at once"),
         LimitRow("public-send", 60, 600, network, flag, "a flood of reports is marked for the desk, never dropped"),
         LimitRow("public-return", 60, 600, network, flag, "who tries many references waits; a school may return too"),
+        LimitRow("public-adoption", 20, 3600, network, flag, "as adoption; who is over it waits, and is never dropped"),
         LimitRow("public-campaign", 30, 600, network, flag, "each count is a write; more are not counted"),
         LimitRow(
             "public-wait", 1, 600, Subject.WAIT, flag, "who waited goes on once: the cookie of a wait can be copied"
@@ -78,6 +79,7 @@ def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
         LimitRow("come-back-all", 30, 3600, Subject.REFERENCE, flag, "the same from many networks; see 0017"),
         LimitRow("open-read", 600, 60, network, refuse, "keys, schema and status are public and cheap"),
         LimitRow("enrol", 20, 600, network, refuse, "an enrolment is stored before anyone can check it"),
+        LimitRow("adoption", 20, 3600, network, refuse, "a request to show the button is for a person to read"),
         LimitRow("partner-report", reports, 60, partner, refuse, "one partner's fault must not fill the disk"),
         LimitRow("partner-report-p1", reports, 60, partner, refuse, "a flood of P3 must not stop a P1"),
         LimitRow("partner-read", 1200, 60, partner, refuse, "polling"),

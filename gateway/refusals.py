@@ -20,6 +20,7 @@ from gateway.intake import (
 )
 from gateway.store import StorageUnavailableError
 from gateway.store.account_changes import ConflictingChangeError
+from gateway.store.adoption import AdoptionFullError, ConflictingAdoptionError
 from gateway.store.enrolments import ConflictingEnrolmentError
 from gateway.store.evidence import ConflictingEvidenceError
 from gateway.store.invitations import ConflictingInvitationError
@@ -61,6 +62,8 @@ TABLE: tuple[ErrorRow, ...] = (
     (ConflictingMessageError, ANY, problems.CONFLICTING_MESSAGE),
     (ConflictingReplyError, ANY, problems.CONFLICTING_MESSAGE),
     (ConflictingChangeError, ANY, problems.CONFLICTING_MESSAGE),
+    (ConflictingAdoptionError, ANY, problems.CONFLICTING_MESSAGE),
+    (AdoptionFullError, ANY, problems.ADOPTION_FULL),
     (ConflictingInvitationError, ANY, problems.CONFLICTING_MESSAGE),
     # An invitation is for one box: for any other it is used.
     (ConflictingEnrolmentError, ANY, problems.UNKNOWN_INVITATION),

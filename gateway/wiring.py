@@ -6,11 +6,12 @@ Never holds a key that opens anything.
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from flask import Flask
 
+from gateway.clock import utc_now
 from gateway.config import GatewayConfig, StateFolder, load_pin
 from gateway.evidence.keeper import EvidenceKeeper, EvidenceLimits
 from gateway.evidence.local_blobs import FreeShare, LocalBlobs, measure_free_share
@@ -46,11 +47,6 @@ class Gateway:
     clock: Clock
     random: Random
     receipt_key_id: str
-
-
-def utc_now() -> datetime:
-    """Return the time, aware and in UTC."""
-    return datetime.now(UTC)
 
 
 def make_gateway(

@@ -1,66 +1,107 @@
-"""Serves the button's icon to partners' pages: the same file for everybody, without a cookie."""
+"""Serves the button to partners' pages: the same files for everybody, each version under addresses that never change.
 
-import hashlib
+Never sets or reads a cookie, and never notes who asked. No `Timing-Allow-Origin`: a page of a partner has no business
+measuring the connection between somebody's device and the agency.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 
-from flask import Blueprint, Flask, Response, current_app
+from flask import Blueprint, Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
+from gateway.button.released_files import ICON, ReleasedFile, load_released_files
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.wire.canonical import encode
 
 BLUEPRINT = "button"
 SHORT_CACHE = "public, max-age=86400"  # a new icon reaches every page within a day
 LASTING_CACHE = "public, max-age=31536000, immutable"
+_ETAG_CHARACTERS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Icon:
-    """The icon's bytes and their digest in hexadecimal."""
+class ButtonShelf:
+    """What is served: `lasting` by version or digest and name, the newest `icon`, and `integrities` as JSON."""
 
-    raw: bytes
-    sha256: str
+    lasting: Mapping[tuple[str, str], ReleasedFile]
+    icon: ReleasedFile
+    integrities: bytes
 
 
 def register(app: Flask) -> None:
-    """Add the icon's addresses to an app."""
-    raw = files("widget").joinpath("button.svg").read_bytes()
-    app.extensions["button_icon"] = Icon(raw, hashlib.sha256(raw).hexdigest())
+    """Add the button's addresses to an app."""
+    app.extensions["button_shelf"] = make_shelf(load_released_files())
     room = Blueprint(BLUEPRINT, __name__, url_prefix="/button")
+    room.add_url_rule("/<edition>/<name>", "show_file", show_file, methods=["GET"])
     room.add_url_rule("/button.svg", "show_icon", show_icon, methods=["GET"])
-    room.add_url_rule("/<sha256>/button.svg", "show_named_icon", show_named_icon, methods=["GET"])
+    room.add_url_rule("/sri.json", "show_integrities", show_integrities, methods=["GET"])
     room.add_url_rule("/sha256", "show_digest", show_digest, methods=["GET"])
     app.register_blueprint(room)
 
 
+def make_shelf(released: tuple[ReleasedFile, ...]) -> ButtonShelf:
+    """Lay out released files, the oldest first, under their addresses."""
+    icons = [one for one in released if one.name == ICON]
+    lasting = {(one.version, one.name): one for one in released} | {(one.sha256, ICON): one for one in icons}
+    integrities: dict[str, dict[str, dict[str, str | int]]] = {}
+    for one in released:
+        integrities.setdefault(one.version, {})[one.name] = {"integrity": one.integrity, "size": len(one.raw)}
+    return ButtonShelf(lasting=lasting, icon=icons[-1], integrities=encode(integrities))
+
+
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="button")
+def show_file(edition: str, name: str) -> ResponseReturnValue:
+    """Serve a released file under its version, or an icon under its digest: what stands there never changes."""
+    found = _get_shelf().lasting.get((edition, name))
+    if found is None:
+        not_found()
+    return _answer(found, cache=LASTING_CACHE)
+
+
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="button")
 def show_icon() -> ResponseReturnValue:
-    """Serve the icon under the address that every snippet names."""
-    return _answer(_get_icon(), cache=SHORT_CACHE)
+    """Serve the newest icon under the address that names no version."""
+    return _answer(_get_shelf().icon, cache=SHORT_CACHE)
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="button")
-def show_named_icon(sha256: str) -> ResponseReturnValue:
-    """Serve the icon under an address made from its content: it never changes."""
-    icon = _get_icon()
-    if sha256 != icon.sha256:
-        not_found()
-    return _answer(icon, cache=LASTING_CACHE)
+def show_integrities() -> ResponseReturnValue:
+    """Say the integrity and the size of every released file, by version and name."""
+    return Response(_get_shelf().integrities, content_type="application/json")
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="button")
 def show_digest() -> ResponseReturnValue:
-    """Say the digest of the icon, for those who keep a copy."""
-    return Response(f"{_get_icon().sha256}  button.svg\n", content_type="text/plain; charset=utf-8")
+    """Say the digest of the newest icon, for those who keep a copy."""
+    return Response(f"{_get_shelf().icon.sha256}  {ICON}\n", content_type="text/plain; charset=utf-8")
 
 
-def _get_icon() -> Icon:
-    icon = current_app.extensions["button_icon"]
-    if not isinstance(icon, Icon):
-        raise TypeError("app.extensions['button_icon'] was replaced.")
-    return icon
+def _get_shelf() -> ButtonShelf:
+    shelf = current_app.extensions["button_shelf"]
+    if not isinstance(shelf, ButtonShelf):
+        raise TypeError("app.extensions['button_shelf'] was replaced.")
+    return shelf
 
 
-def _answer(icon: Icon, *, cache: str) -> Response:
-    return Response(icon.raw, content_type="image/svg+xml", headers={"Cache-Control": cache})
+def _answer(found: ReleasedFile, *, cache: str) -> Response:
+    """Answer in the coding that the browser likes best; whole, since a part of so small a file helps nobody."""
+    coding = _pick_coding(found.bodies)
+    response = Response(found.bodies[coding], content_type=found.media_type)
+    if coding != "identity":
+        response.content_encoding = coding
+    response.headers["Cache-Control"] = cache
+    response.headers["Accept-Ranges"] = "none"
+    response.vary.add("Accept-Encoding")
+    # A strong validator names the very bytes that were sent (RFC 9110 §8.8.3.3), so each coding has its own.
+    response.set_etag(f"{found.sha256[:_ETAG_CHARACTERS]}-{coding}")
+    response.make_conditional(request)
+    return response
+
+
+def _pick_coding(bodies: Mapping[str, bytes]) -> str:
+    """Return the coding of the greatest weight, of several the first; identity where none is taken."""
+    weights = {coding: request.accept_encodings.quality(coding) for coding in bodies if coding != "identity"}
+    best = max(weights, key=lambda coding: weights[coding])
+    return best if weights[best] > 0 else "identity"

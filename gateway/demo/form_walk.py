@@ -7,6 +7,8 @@ from urllib.parse import urljoin
 
 import requests
 
+from partner_sdk.button.release import ELEMENT
+
 MOST_PAGES = 30
 TIMEOUT_SECONDS = 20
 
@@ -77,6 +79,34 @@ def read_page(text: str) -> Page:
     reader = _PageReader()
     reader.feed(text)
     return reader.page
+
+
+class _ButtonReader(HTMLParser):
+    """Finds the link inside the button's element."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self._is_inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == ELEMENT:
+            self._is_inside = True
+        elif tag == "a" and self._is_inside:
+            self.links.append(dict(attrs).get("href") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_inside = self._is_inside and tag != ELEMENT
+
+
+def read_button(address: str, *, origin: str) -> str:
+    """Return where the one button of a service's page leads, as seen from the agency; raise `FormWalkError`."""
+    reader = _ButtonReader()
+    reader.feed(requests.get(address, timeout=TIMEOUT_SECONDS).text)
+    if len(reader.links) != 1 or not reader.links[0].startswith(f"{origin}/?from="):
+        raise FormWalkError(f"{address} has no button that leads to {origin}.")
+    # What stands behind # goes to no server: a browser keeps it.
+    return reader.links[0].removeprefix(origin).partition("#")[0]
 
 
 def _take_way_on(buttons: Sequence[tuple[str, str]], left: dict[str, Sequence[str]]) -> tuple[str, str]:

@@ -4,13 +4,16 @@ Everything goes through commands and HTTP, so this file imports neither the desk
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.demo.form_walk import Answers, FormWalkError, read_replies, walk_to_thanks
+from gateway.demo.form_walk import Answers, FormWalkError, read_button, read_replies, walk_to_thanks
 from gateway.demo.processes import DemoError, Processes, check_ports_are_free
+from gateway.demo.service.places import CHAT, PLACES, Place
+from partner_sdk.button.well_known import PATH
+from partner_sdk.wire.canonical import encode
 
 GATEWAY, DESK, PARTNER = "gateway.cli", "gateway.desk.cli", "partner_sdk.cli"
 PARTNER_ID: Final = "example-chat"
@@ -81,6 +84,14 @@ class Ports:
         return self.first + 3
 
 
+def make_agreement(place: Place, *, service: str) -> tuple[str, ...]:
+    """Return the desk's command that agrees one place of the example service."""
+    return (
+        *("placement", "agree", "--owner", PARTNER_ID, "--service", PARTNER_NAME, "--surface", place.surface),
+        *("--address", f"{service}{place.path}", "--position", place.position, "--link-id", place.placement),
+    )
+
+
 class Loop:
     """One agency, one gateway, one partner, on one machine, under one folder. `tell` hears of pages as they come."""
 
@@ -103,6 +114,11 @@ class Loop:
     def feed_origin(self) -> str:
         """Where the desk reaches the feed."""
         return f"http://127.0.0.1:{self.ports.feed}"
+
+    @property
+    def service(self) -> str:
+        """Where the example service is."""
+        return f"http://127.0.0.1:{self.ports.service}"
 
     def make_keys(self) -> str:
         """Make the desk with its keys, the gateway with that pin, and tell the desk of the gateway's receipt key."""
@@ -136,29 +152,52 @@ class Loop:
         self.run_desk("publish")
         return "the desk signed its key set and published it through the feed"
 
-    def start_others(self) -> str:
-        """Start the desk's pages and the example service."""
+    def start_desk(self) -> str:
+        """Start the desk's pages."""
         self.processes.start("desk", DESK, "serve", "--state", str(self.desk_state), "--port", str(self.ports.desk))
-        self.processes.start(
-            "service", "gateway.demo.example_service", "--port", str(self.ports.service), "--origin", self.origin
-        )
-        self.processes.wait_for(f"http://127.0.0.1:{self.ports.desk}/health")
-        self.processes.wait_for(f"http://127.0.0.1:{self.ports.service}/")
-        return f"the desk's pages are on {self.ports.desk}, an example service on {self.ports.service}"
+        return f"the desk's pages are on {self.ports.desk}"
 
-    def enrol_partner(self) -> str:
-        """Invite the example partner, let it enrol, and approve it."""
+    def enrol_partner(self, *, places: Sequence[Place] = ()) -> str:
+        """Invite the example partner, let it enrol, agree places of the button meanwhile, and approve it."""
         invitation = self.folder / "example-chat.invitation"
         self.run_desk("partner", "invite", PARTNER_NAME, "--partner", PARTNER_ID, "--out", str(invitation))
-        self.run_partner("enrol", str(invitation))
+        enrol = (PARTNER, "enrol", str(invitation), "--state", str(self.partner_state))
+        agreements = [(DESK, *make_agreement(one, service=self.service), *self._desk_words()) for one in places]
+        self.processes.run_together([enrol, *agreements])
         self.run_desk("collect")
         self.run_desk("partner", "approve", PARTNER_ID)
-        return f"{PARTNER_NAME} enrolled by invitation, and the desk approved it"
+        return (
+            f"{PARTNER_NAME} enrolled by invitation; the desk agreed {len(places)} places of the button and approved it"
+        )
+
+    def start_service(self) -> str:
+        """Start the example service, which works in the partner's folder, and wait for it and the desk's pages."""
+        self.processes.start(
+            "service", "gateway.demo.service", "--port", str(self.ports.service), "--origin", self.origin,
+            "--partner-state", str(self.partner_state),
+        )  # fmt: skip
+        self.processes.wait_for(f"http://127.0.0.1:{self.ports.desk}/health")
+        self.processes.wait_for(f"{self.service}{PATH}")
+        return f"an example service is on {self.ports.service}, with the button on each of its pages"
+
+    def look_at_buttons(self) -> int:
+        """Let the partner check the button of every page and the desk file what was found; returns how many pass."""
+        commands = [
+            (PARTNER, "button", "check", f"{self.service}{one.path}", "--placement", one.placement, "--json")
+            for one in PLACES
+        ]
+        where = ("--state", str(self.partner_state))
+        found = [json.loads(said) for said in self.processes.run_together([(*one, *where) for one in commands])]
+        file = self.folder / "button-checks.json"
+        file.write_bytes(encode({"checks": found}))
+        self.run_desk("placement", "import-checks", str(file))
+        return len([one for one in found if one["result"] == "passes"])
 
     def file_public_report(self) -> str:
-        """Walk the real form, from the example service's button on, and return the reference of its last page."""
+        """Walk the real form, from the button of the service's chat page on; returns the reference of the last page."""
         try:
-            thanks = walk_to_thanks(self.origin, ANSWERS, entry=f"/?from={PARTNER_ID}", tell=self._tell)
+            entry = read_button(f"{self.service}{CHAT.path}", origin=self.origin)
+            thanks = walk_to_thanks(self.origin, ANSWERS, entry=entry, tell=self._tell)
         except FormWalkError as error:
             raise DemoError(str(error)) from None
         self.return_words = thanks.words
@@ -228,7 +267,10 @@ class Loop:
 
     def run_desk(self, *words: str, actor: str = ASSESSOR) -> str:
         """Run a command of the desk and return what it printed."""
-        return self.processes.run(DESK, *words, "--state", str(self.desk_state), "--as", actor)
+        return self.processes.run(DESK, *words, *self._desk_words(actor))
+
+    def _desk_words(self, actor: str = ASSESSOR) -> tuple[str, ...]:
+        return ("--state", str(self.desk_state), "--as", actor)
 
     def run_partner(self, *words: str) -> Any:
         """Run a command of the partner; returns the parsed object with `--json`, else None."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -40,6 +41,11 @@ class Processes:
         if done.returncode != 0:
             raise DemoError(f"{module} {' '.join(words[:2])} ended with {done.returncode}: {_last_words(done.stderr)}")
         return done.stdout
+
+    def run_together(self, commands: Sequence[Sequence[str]]) -> list[str]:
+        """Run commands at the same time, each a module and its words; as `run`, in the order given."""
+        with ThreadPoolExecutor(max_workers=len(commands)) as pool:
+            return list(pool.map(lambda command: self.run(*command), commands))
 
     def start(self, name: str, module: str, *words: str) -> None:
         """Start a command that goes on running; its output goes to NAME.log."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from gateway.demo.loop import PARTNER_ID, Loop
 from gateway.demo.processes import DemoError, check_ports_are_free
+from gateway.demo.service.places import PLACES
 
 MARK: Final = "THIS-IS-A-DEMONSTRATION"
 LAST_PORT: Final = 65535 - 3
@@ -66,8 +67,10 @@ def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
     steps.take("keys", loop.make_keys)
     steps.take("gateway", loop.start_gateway)
     steps.take("publish", loop.publish)
-    steps.take("desk and service", loop.start_others)
-    steps.take("enrol", loop.enrol_partner)
+    steps.take("desk", loop.start_desk)
+    steps.take("enrol", lambda: loop.enrol_partner(places=PLACES))
+    steps.take("service", loop.start_service)
+    buttons = steps.take("button", loop.look_at_buttons, "the button stands as agreed on {} pages, and the desk knows")
     public = steps.take("public report", loop.file_public_report, "the form thanked, and gave the number {}")
     example = Path(str(files("partner_sdk") / "examples" / "report.json"))
     sent = steps.take(
@@ -86,6 +89,7 @@ def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
     )
     pulled = steps.take("pull", lambda: loop.pull_digest(quarter), "the partner pulled, verified and opened it")
     return {
+        "buttons_pass": buttons,
         "public_reference": public,
         "industry_reference": sent["reference"],
         "reply_read": bool(replied),
@@ -157,13 +161,12 @@ def _empty_folder(folder: Path) -> None:
 
 
 def _tell_addresses(loop: Loop, say: Callable[[str], None]) -> None:
-    ports = loop.ports
     say("")
     say(f"the form             {loop.origin}/")
     say(f"the industry door    {loop.origin}/v1/status")
     say(f"the feed             {loop.feed_origin}/health")
     say(f"the desk, one time   {loop.make_start_link()}")
-    say(f"a service's page     http://127.0.0.1:{ports.service}/")
+    say(f"a service's pages    {loop.service}/")
     say("Ctrl-C ends it.")
 
 

@@ -18,6 +18,8 @@ from gateway.desk.paging.hours import load_hours
 from gateway.desk.paging.pages import list_pager_warnings
 from gateway.desk.partnership.account_changes import count_waiting
 from gateway.desk.partnership.registrations import list_incomplete, list_old_keys
+from gateway.desk.placements.checks import OLD_AFTER
+from gateway.desk.placements.standing import TO_SEE_TO, StandingCode, list_standings
 from gateway.desk.post_room.queue import count_open
 from gateway.desk.post_room.sending import list_post_room_faults
 from gateway.desk.return_post.sending import NO_PLACE
@@ -34,6 +36,11 @@ _HOLIDAYS_AHEAD: Final = timedelta(days=60)
 # What a look finds, what that means, and what to do about it; the table below names it.
 Look = tuple[Verdict, str, str]
 _MOST_NAMED: Final = 20
+_PLACEMENT_WORDS: Final[dict[StandingCode, str]] = {
+    "with_faults": "The button is not as agreed at",
+    "not_reached": "The page did not come of",
+    "long_ago": f"Not looked at for {OLD_AFTER.days} days, or never",
+}
 
 
 def examine(state: Path, *, clock: Clock) -> list[Finding]:
@@ -165,6 +172,20 @@ def _look_at_partners(desk: Desk) -> Iterator[Look]:
         yield "ok", "No partner waits, and no key of one is old.", ""
 
 
+def _look_at_placements(desk: Desk) -> Iterator[Look]:
+    with desk.store.read() as connection:
+        standings = list_standings(connection, now=desk.clock())
+    living = [one for one in standings if one.placement.state != "ended"]
+    # Nobody is paged for a page that has changed: the button's link works as before.
+    for code in TO_SEE_TO:
+        concerned = sorted(one.placement.placement for one in living if one.code == code)
+        if concerned:
+            named = ", ".join(concerned[:_MOST_NAMED]) + (" and others" if len(concerned) > _MOST_NAMED else "")
+            yield "warning", f"{_PLACEMENT_WORDS[code]}: {named}.", "See `placement show`."
+    if not any(one.code in TO_SEE_TO for one in living):
+        yield "ok", f"{len(living)} placements of the button need nobody.", ""
+
+
 def _look_at_post(desk: Desk) -> Iterator[Look]:
     faults = list_post_room_faults(desk)
     for fault in faults:
@@ -208,6 +229,7 @@ _LOOKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[Look]]], ...]] = (
     ("work", _look_at_work),
     ("cases", _look_at_cases),
     ("partners", _look_at_partners),
+    ("placements", _look_at_placements),
     ("post", _look_at_post),
     ("pager", _look_at_pager),
     ("hours", _look_at_hours),

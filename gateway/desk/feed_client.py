@@ -14,6 +14,7 @@ from partner_sdk import __version__
 from partner_sdk.client.transport import MAX_REPLY_BYTES, Timeouts, Transport
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.account import AccountChangeAck, AccountChangeAckPost, AccountChangePage
+from partner_sdk.wire.adoption import AdoptionAckPost, AdoptionPage
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.evidence import PART_BYTES, EvidenceAck, EvidenceAckPost, EvidencePage
 from partner_sdk.wire.feed_messages import (
@@ -106,6 +107,14 @@ class FeedClient:
     def post_account_change_acks(self, changes: tuple[AccountChangeAck, ...]) -> None:
         """Say which of these changes are durable here."""
         self._send("POST", "/feed/account-change-acks", encode(AccountChangeAckPost(acknowledged=changes)))
+
+    def get_adoption_requests(self) -> AdoptionPage:
+        """Return the sealed requests to show the button that are not acknowledged."""
+        return self._get("/feed/adoption-requests", kind=AdoptionPage)
+
+    def post_adoption_acks(self, ids: tuple[str, ...]) -> None:
+        """Say which of these requests are durable here."""
+        self._send("POST", "/feed/adoption-acks", encode(AdoptionAckPost(ids=ids)))
 
     def post_mailbox(self, item: MailboxPostItem) -> None:
         """Put one sealed message into a partner's mailbox; the same message again is harmless."""

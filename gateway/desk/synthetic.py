@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
 from gateway.desk.keyring.quarters import Quarter, check_closed
+from gateway.desk.placements.placements import list_placements
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
@@ -62,7 +63,8 @@ def make_synthetic_cases(desk: Desk, *, partner: str, quarter: Quarter, count: i
         raise SyntheticError(f"Between 1 and {MOST_CASES} synthetic cases can be made at once.", reason="bad-count")
     with desk.store.write() as connection:
         known = _list_known(connection)
-        made = list(_make_cases(desk.config.environment, partner, quarter, count=count, seed=seed))
+        places = [row.placement for row in list_placements(connection, owner=partner)]
+        made = list(_make_cases(desk.config.environment, partner, quarter, places=places, count=count, seed=seed))
         new = [case for case in made if case["case_id"] not in known]
         if new:
             connection.execute(insert(CASES), new)
@@ -78,7 +80,7 @@ def make_synthetic_cases(desk: Desk, *, partner: str, quarter: Quarter, count: i
 
 
 def _make_cases(
-    environment: str, partner: str, quarter: Quarter, *, count: int, seed: int
+    environment: str, partner: str, quarter: Quarter, *, places: Sequence[str], count: int, seed: int
 ) -> Iterator[dict[str, object]]:
     # Not for secrets: the same seed gives the same cases on every machine.
     source = random.Random(f"{seed}/{partner}/{quarter.name}")  # noqa: S311 - data, no secret
@@ -99,7 +101,8 @@ def _make_cases(
             "report_id": name,
             "reference": f"SYNTHETIC-{quarter.name}-{number:05d}",
             "door": "public",  # never "industry": a partner's own reports are counted exactly, and it sent none
-            "placement": partner,
+            # By number, not by chance: the other answers stay the same whatever places were agreed.
+            "placement": places[number % len(places)] if places else None,
             "priority": "P3",
             "received_at": format_time(received_at),
             "collected_at": format_time(received_at),

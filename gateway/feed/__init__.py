@@ -6,6 +6,7 @@ Never believes anybody but the key that `agency.pin` names, and never runs in a 
 from flask import Blueprint, Flask
 
 from gateway.feed.get_account_changes import get_account_changes
+from gateway.feed.get_adoption_requests import get_adoption_requests
 from gateway.feed.get_enrolments import get_enrolments
 from gateway.feed.get_evidence import get_evidence
 from gateway.feed.get_evidence_part import get_evidence_part
@@ -14,6 +15,7 @@ from gateway.feed.get_reports import get_reports
 from gateway.feed.get_status import get_status
 from gateway.feed.post_account_change_acks import post_account_change_acks
 from gateway.feed.post_acknowledgements import post_acknowledgements
+from gateway.feed.post_adoption_acks import post_adoption_acks
 from gateway.feed.post_enrolment_acks import post_enrolment_acks
 from gateway.feed.post_evidence_acks import post_evidence_acks
 from gateway.feed.post_invitations import post_invitations
@@ -37,6 +39,8 @@ ROUTES = (
     ("POST", "/feed/enrolment-acks", post_enrolment_acks),
     ("GET", "/feed/account-changes", get_account_changes),
     ("POST", "/feed/account-change-acks", post_account_change_acks),
+    ("GET", "/feed/adoption-requests", get_adoption_requests),
+    ("POST", "/feed/adoption-acks", post_adoption_acks),
     ("GET", "/feed/evidence", get_evidence),
     ("GET", "/feed/evidence/<partner>/<evidence_id>/<part>", get_evidence_part),
     ("POST", "/feed/evidence-acks", post_evidence_acks),

@@ -16,6 +16,7 @@ from gateway.industry.get_report import get_report
 from gateway.industry.get_schema import get_schema
 from gateway.industry.get_status import get_status
 from gateway.industry.post_account import post_account
+from gateway.industry.post_adoption import post_adoption
 from gateway.industry.post_enrol import post_enrol
 from gateway.industry.post_evidence_complete import post_evidence_complete
 from gateway.industry.post_mailbox_ack import post_mailbox_ack
@@ -32,6 +33,7 @@ ROUTES = (
     ("GET", "/v1/schema/report.json", get_schema),
     ("POST", "/v1/enrol", post_enrol),
     ("POST", "/v1/account", post_account),
+    ("POST", "/v1/adoption", post_adoption),
     ("POST", "/v1/reports", post_report),
     ("GET", "/v1/reports/<report_id>", get_report),
     ("PUT", "/v1/evidence/<evidence_id>/<part>", put_evidence_part),

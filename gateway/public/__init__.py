@@ -17,12 +17,26 @@ from gateway.public.door import EXTENSION, PublicDoor, get_door
 from gateway.public.facts.countries import load_countries
 from gateway.public.facts.promises import load_promises
 from gateway.public.journey import CHECK, SCREENS, START, THANKS
-from gateway.public.journey.places import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
+from gateway.public.journey.places import (
+    COME_BACK,
+    FOR_SERVICES,
+    FOR_SERVICES_SENT,
+    LEAVE,
+    REPLIES,
+    SIDE_PATHS,
+    get_path,
+)
 from gateway.public.returning.return_code import make_return_codes
 from gateway.public.returning.way_back import WaysBack
 from gateway.public.views.check import post_check, show_check
 from gateway.public.views.come_back import post_come_back, show_come_back
 from gateway.public.views.files import show_file
+from gateway.public.views.for_services import (
+    post_for_services,
+    post_for_services_sent,
+    show_for_services,
+    show_for_services_sent,
+)
 from gateway.public.views.leave import leave
 from gateway.public.views.replies import post_replies, show_replies
 from gateway.public.views.screens import post_screen, show_screen
@@ -33,6 +47,7 @@ from gateway.public.views.unusual import answer_csrf_failure, make_error_page
 from gateway.public.visiting.language_choice import apply_languages
 from gateway.public.visiting.visit_state import make_state_key
 from gateway.public.wording import load_wordings
+from gateway.public.wording.service_words import load_service_words
 from gateway.web.csrf import on_csrf_failure
 from gateway.web.problem_pages import use_html_error
 from gateway.wiring import Gateway
@@ -58,6 +73,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         clock=gateway.clock,
         random=gateway.random,
         wordings=load_wordings(),
+        service_words=load_service_words(),
         signposts=load_signposts(),
         countries=load_countries(),
         promises=load_promises(),
@@ -109,6 +125,11 @@ def make_blueprint() -> Blueprint:
     door.add_url_rule(get_path(COME_BACK), "post_come_back", post_come_back, methods=["POST"])
     door.add_url_rule(get_path(REPLIES), "show_replies", show_replies, methods=["GET"])
     door.add_url_rule(get_path(REPLIES), "post_replies", post_replies, methods=["POST"])
+    services, services_sent = get_path(FOR_SERVICES), get_path(FOR_SERVICES_SENT)
+    door.add_url_rule(services, "show_for_services", show_for_services, methods=["GET"])
+    door.add_url_rule(services, "post_for_services", post_for_services, methods=["POST"])
+    door.add_url_rule(services_sent, "show_for_services_sent", show_for_services_sent, methods=["GET"])
+    door.add_url_rule(services_sent, "post_for_services_sent", post_for_services_sent, methods=["POST"])
     door.add_url_rule(get_path(LEAVE), "leave", leave, methods=["GET"])
     door.add_url_rule(f"{FILES_PATH}<name>", "show_file", show_file, methods=["GET"])
     return door

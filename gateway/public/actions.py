@@ -30,6 +30,7 @@ class Action(StrEnum):
     RETURN = "return"  # from a side page, into the form
     KEEP_SAVED = "keep_saved"
     KEEP_TYPED = "keep_typed"
+    LEAVE_OUT = "leave_out"  # what a service passed on of its page
 
 
 def make_see_action(side: str) -> str:

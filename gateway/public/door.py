@@ -17,6 +17,7 @@ from gateway.public.facts.promises import Promises
 from gateway.public.returning.way_back import WaysBack
 from gateway.public.wording import Wording
 from gateway.public.wording.languages import get_language
+from gateway.public.wording.service_words import ServiceWords
 from gateway.store import Store
 from partner_sdk.wire.public_codes import Language
 
@@ -34,6 +35,7 @@ class PublicDoor:
     clock: Callable[[], datetime]
     random: Callable[[int], bytes]
     wordings: Mapping[Language, Wording]
+    service_words: Mapping[Language, ServiceWords]
     signposts: Mapping[str, Signpost]
     countries: Mapping[str, Country]
     promises: Promises

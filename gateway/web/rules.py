@@ -26,6 +26,7 @@ class Login(Enum):
     PARTNER = "a partner, by a signed request"
     DESK = "the desk, by a signed request"
     STAFF = "a member of the desk's staff, by a session"
+    RUNNER = "the runner of button checks, by a bearer token"
 
 
 class CsrfRule(Enum):
@@ -34,6 +35,11 @@ class CsrfRule(Enum):
     NO_POST = "there is nothing to forge: only safe methods"
     TOKEN = "a token bound to the session, and no foreign origin"  # noqa: S105 - says what is asked, is no secret
     SIGNED = "exempt: no cookie is read, each request is signed or sealed by its sender"
+    BEARER = "exempt: no cookie is read, each request names a secret in a header that no browser adds by itself"
+
+
+# No browser can be made to send what these ask for, so there is no forged post to refuse.
+EXEMPT = frozenset({CsrfRule.SIGNED, CsrfRule.BEARER})
 
 
 class BodyRoom(Enum):
@@ -178,6 +184,8 @@ def _faults(stated: RouteRule, *, has_post: bool) -> list[str]:
         faults.append("takes only safe methods but allows a body")
     if not has_post and stated.body_room is not BodyRoom.REPORTS:
         faults.append("takes only safe methods but names a room for bodies")
-    if stated.login is Login.STAFF and stated.csrf is CsrfRule.SIGNED:
+    if stated.login is Login.STAFF and stated.csrf in EXEMPT:
         faults.append("is exempt from the token although it trusts a session")
+    if (stated.login is Login.RUNNER) is not (stated.csrf is CsrfRule.BEARER):
+        faults.append("asks for a bearer token in one rule and not in the other")
     return faults

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.report import report_schema
 from partner_sdk.sandbox.accounts import SandboxAccounts
+from partner_sdk.sandbox.adoptions import SandboxAdoptions
 from partner_sdk.sandbox.agency import SANDBOX, SandboxAgency
 from partner_sdk.sandbox.answers import (
     Answer,
@@ -32,6 +33,7 @@ from partner_sdk.sandbox.mailboxes import SandboxMailboxes
 from partner_sdk.sandbox.partners import SandboxPartners, SignedCall
 from partner_sdk.wire import problems
 from partner_sdk.wire.account import MAX_ACCOUNT_BODY_BYTES
+from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES
 from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES
 from partner_sdk.wire.evidence import MAX_COMPLETE_BYTES, PART_BYTES
 from partner_sdk.wire.mailbox_message import MAX_ACK_BODY_BYTES
@@ -82,6 +84,7 @@ class SandboxGateway:
         self.partners = SandboxPartners()
         self.enrolments = SandboxEnrolments(agency, self.partners)
         self.accounts = SandboxAccounts(agency)
+        self.adoptions = SandboxAdoptions(agency)
         self.evidence = SandboxEvidenceStore()
         self.intake = SandboxIntake(agency, reference_evidence=self.evidence.reference)
         self.mailboxes = SandboxMailboxes(agency)
@@ -156,6 +159,10 @@ def _post_account(visit: Visit) -> Answer:
     return visit.gateway.accounts.post_account(visit.get_call(), now=visit.now)
 
 
+def _post_adoption(visit: Visit) -> Answer:
+    return visit.gateway.adoptions.post_adoption(visit.request, now=visit.now)
+
+
 def _post_report(visit: Visit) -> Answer:
     return visit.gateway.intake.post_report(visit.get_call(), now=visit.now)
 
@@ -192,6 +199,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/v1/schema/report.json", _get_schema),
     Route("POST", "/v1/enrol", _post_enrol, MAX_ENROLMENT_BODY_BYTES),
     Route("POST", "/v1/account", _post_account, MAX_ACCOUNT_BODY_BYTES),
+    Route("POST", "/v1/adoption", _post_adoption, MAX_ADOPTION_BODY_BYTES),
     Route("POST", "/v1/reports", _post_report, MAX_REPORT_BODY_BYTES),
     Route("GET", "/v1/reports/{report_id}", _get_report),
     Route("PUT", "/v1/evidence/{evidence_id}/{part}", _put_part, PART_BYTES, PART_CONTENT_TYPE),

@@ -1,6 +1,7 @@
 """A service's request to show the button: who asks and where it would stand, sealed to the agency (WIRE.md §8.3).
 
-Sealed by whoever asks, or by the gateway's page on the way in; stored sealed, read by the desk alone.
+Sealed by whoever asks, or by the gateway's page on the way in; stored sealed, read by the desk alone. Whoever asks is a
+stranger: nothing proves who sealed it, so nothing in it is believed before a person at the agency has asked back.
 """
 
 from typing import Annotated, Final, Literal
@@ -8,41 +9,63 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact
-from partner_sdk.wire.envelope import Envelope, SealContext
-from partner_sdk.wire.field_types import base64url_of
+from partner_sdk.wire.envelope import OVERHEAD_BYTES, Envelope, SealContext
+from partner_sdk.wire.field_types import AdoptionId, base64url_of
 from partner_sdk.wire.keys import Environment, SealingKey
+from partner_sdk.wire.padding import STEPPED_UP_TO_BYTES
 from partner_sdk.wire.page_context import Surface
+from partner_sdk.wire.placement import SERVICE_NAME_MAX
+from partner_sdk.wire.public_codes import Language
+from partner_sdk.wire.registration import LINE, URL, Email, Line, Telephone
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import AGENCY, PUBLIC_SENDER, SCHEMA_VERSION
 
-MAX_ADOPTION_BYTES: Final = 8 * 1024
-# The largest step of padding below 16 KiB that such a request takes, and what a box adds (WIRE.md §3.3).
-MAX_ADOPTION_ENVELOPE_BYTES: Final = 12 * 1024 + 2 * 1024
-MAX_ADOPTION_BODY_BYTES: Final = 20 * 1024
+MAX_MESSAGE_CHARACTERS: Final = 2000
+MAX_SURFACES: Final = 8
+# The largest step of padding (WIRE.md §3.3), less its length: every text at its longest, in the widest script, fits.
+MAX_ADOPTION_BYTES: Final = STEPPED_UP_TO_BYTES - 4
+MAX_ADOPTION_ENVELOPE_BYTES: Final = STEPPED_UP_TO_BYTES + OVERHEAD_BYTES
+MAX_ADOPTION_BODY_BYTES: Final = 24 * 1024
 MAX_ADOPTION_ROWS: Final = 100
 
+# Lines and tabs alone: a terminal or a mail obeys the other control characters.
+_TEXT: Final = r"^[^\x00-\x08\x0b-\x1f\x7f]*\Z"
+
 ChildUse = Literal["mostly_children", "many_children", "some_children", "not_known"]
-Line = Annotated[str, Meta(max_length=200)]
-FilledLine = Annotated[str, Meta(min_length=1, max_length=200)]
+ServiceName = Annotated[str, Meta(pattern=LINE, max_length=SERVICE_NAME_MAX)]
+Website = Annotated[str, Meta(pattern=URL)]
+Message = Annotated[str, Meta(pattern=_TEXT, max_length=MAX_MESSAGE_CHARACTERS)]
+
+
+class AskingService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a service says of itself, as its file or its form holds it. Names its own staff, never a child."""
+
+    child_use: ChildUse
+    contact_email: Email
+    contact_name: Line
+    language: Language
+    organisation: Line
+    service_name: ServiceName
+    surfaces: Annotated[tuple[Surface, ...], Meta(min_length=1, max_length=MAX_SURFACES)]
+    wants_to_report: bool
+    website: Website
+    contact_role: Line | None = None
+    contact_telephone: Telephone | None = None
+    message: Message | None = None
+
+    def __repr__(self) -> str:
+        """Say nothing of the people: a repr ends in logs."""
+        return "AskingService(...)"
 
 
 class AdoptionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a service says of itself. Names the service's own staff, never a child."""
+    """The plain text of one request: for which environment, under which id, and what the service says."""
 
-    child_use: ChildUse
-    contact_email: FilledLine
-    contact_name: FilledLine
-    contact_role: Line
-    contact_telephone: Line
     environment: Environment
-    message: Annotated[str, Meta(max_length=2000)]
-    organisation: FilledLine
     request_id: str
-    service_name: Annotated[str, Meta(min_length=1, max_length=80)]
-    surfaces: Annotated[tuple[Surface, ...], Meta(min_length=1, max_length=8)]
-    wants_to_report: bool
-    website: FilledLine
+    service: AskingService
 
 
 class AdoptionPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,7 +74,7 @@ class AdoptionPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     envelope: Annotated[
         str, base64url_of("The sealed request.", "AQAAAAAAAAAA", most_bytes=MAX_ADOPTION_ENVELOPE_BYTES)
     ]
-    request_id: Annotated[str, Meta(description="The id of the request: a UUIDv7.")]
+    request_id: AdoptionId
 
 
 class AdoptionRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,6 +97,22 @@ class AdoptionAckPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ids: Annotated[tuple[str, ...], Meta(max_length=MAX_ADOPTION_ROWS)]
 
 
+EXAMPLE: Final = AskingService(
+    child_use="many_children",
+    contact_email="safety@chat.example",
+    contact_name="S. Safety",
+    contact_role="Head of trust and safety",
+    contact_telephone="+44 20 7946 0000",
+    language="en",
+    message="We would show it in every chat, beside the name of the other person.",
+    organisation="Example Chat Ltd",
+    service_name="Example Chat",
+    surfaces=("chat", "profile"),
+    wants_to_report=False,
+    website="https://chat.example",
+)
+
+
 def adoption_context(*, environment: str, request_id: str) -> SealContext:
     """Return what is bound into the box of a request; nobody has a key yet, so the sender is the public."""
     return SealContext(
@@ -89,7 +128,7 @@ def adoption_context(*, environment: str, request_id: str) -> SealContext:
 
 
 def seal_adoption(request: AdoptionRequest, *, sealing_key: SealingKey) -> Envelope:
-    """Seal a request to the agency; raises `FormatError` for an id or a size that none has."""
+    """Seal a request to the agency; raises `FormatError` for one that `parse_adoption` would refuse at the desk."""
     raw = encode(request)
     parse_adoption(raw)
     context = adoption_context(environment=request.environment, request_id=request.request_id)
@@ -100,4 +139,6 @@ def parse_adoption(raw: bytes) -> AdoptionRequest:
     """Read an opened request; raises `FormatError`."""
     request = parse_exact(raw, kind=AdoptionRequest, max_bytes=MAX_ADOPTION_BYTES)
     check_report_id(request.request_id)
+    if len(set(request.service.surfaces)) != len(request.service.surfaces):
+        raise FormatError("A surface is named twice.", reason="malformed")
     return request

@@ -45,11 +45,3 @@ def is_placement(text: str) -> bool:
 def find_placement(placement: str | None, *, placements: Iterable[PlacementEntry]) -> PlacementEntry | None:
     """Return the entry of a link id, or None for an unknown or misspelled one."""
     return next((one for one in placements if one.placement == placement), None)
-
-
-def find_owner(placement: str | None, *, partners: Iterable[str]) -> str | None:
-    """W5 REMOVES THIS."""
-    if placement is None or not is_placement(placement):
-        return None
-    owners = [one for one in partners if placement == one or placement.startswith((f"{one}-", f"{one}_"))]
-    return max(owners, key=len, default=None)

@@ -135,6 +135,13 @@ EVIDENCE_PAUSED = Problem(
     "Send reports as before. Wait as Retry-After says, then send the same part again.",
     300,
 )
+ADOPTION_FULL = Problem(
+    "adoption-full",
+    503,
+    "Too many requests to show the button wait already",
+    "Nothing was kept. Send the same again tomorrow, or write to the agency as its page /for-services says.",
+    3600,
+)
 
 PROBLEMS: tuple[Problem, ...] = (
     MALFORMED_REQUEST,
@@ -163,6 +170,7 @@ PROBLEMS: tuple[Problem, ...] = (
     NO_ACTIVE_KEY,
     STORAGE_UNAVAILABLE,
     EVIDENCE_PAUSED,
+    ADOPTION_FULL,
 )
 
 _BY_SLUG = {problem.slug: problem for problem in PROBLEMS}

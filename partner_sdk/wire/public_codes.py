@@ -38,11 +38,13 @@ BY_TEXT: Final = "text"
 BY_EMAIL: Final = "email"
 CONTACT_WAYS: Final = (BY_ADULT, BY_SCHOOL, BY_CALL, BY_TEXT, BY_EMAIL)
 
-# Signals: what the form noticed. All flag a report but those that say what became of the call to 999.
+# Signals: what the form noticed. All flag a report but those that say what became of the call to 999, and that what a
+# service passed on could not be taken along: no fault of who types.
 DANGER_PREFIX: Final = "danger-"
 HONEYPOT_SIGNAL: Final = "honeypot"
 FAST_SIGNAL: Final = "fast"
 LIMITED_SIGNAL: Final = "limited"
+CONTEXT_REFUSED_SIGNAL: Final = "context_refused"
 
 
 def is_from_grown_up(report: "PublicReport") -> bool:
@@ -55,4 +57,4 @@ def is_flagged(report: "PublicReport") -> bool:
 
     A flagged report is taken, filed and read like any other. A code that is not known here flags too.
     """
-    return any(not signal.startswith(DANGER_PREFIX) for signal in report.signals)
+    return any(not signal.startswith(DANGER_PREFIX) and signal != CONTEXT_REFUSED_SIGNAL for signal in report.signals)

@@ -17,6 +17,7 @@ from tests.contract.vector_makers.evidence import make_evidence
 from tests.contract.vector_makers.key_set import make_key_sets
 from tests.contract.vector_makers.other_client import make_other_client
 from tests.contract.vector_makers.page import make_pages
+from tests.contract.vector_makers.page_context import make_page_contexts
 from tests.contract.vector_makers.place import make_places
 from tests.contract.vector_makers.reply import make_replies
 from tests.contract.vector_makers.request import make_requests
@@ -30,6 +31,7 @@ MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "key-set": make_key_sets,
     "other-client": make_other_client,
     "page": make_pages,
+    "page-context": make_page_contexts,
     "place": make_places,
     "reply": make_replies,
     "request": make_requests,

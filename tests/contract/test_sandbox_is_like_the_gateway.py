@@ -19,7 +19,7 @@ ALL_SLUGS = {problem.slug for problem in PROBLEMS}
 # Of a gateway in need: a test of a partner's plays them with `scenarios.problem`.
 PLAYED = {
     *("rate-limited", "internal-error", "not-ready", "no-active-key", "storage-unavailable"),
-    *("evidence-quota", "evidence-paused"),
+    *("evidence-quota", "evidence-paused", "adoption-full"),
 }
 OF_THE_FEED = {"stale-serial", "refused-list"}
 ALL_CASES: dict[str, Case] = {**CASES, **EVIDENCE_CASES}

@@ -66,6 +66,7 @@ def test_codes_of_public_reports_are_those_that_form_and_desk_use() -> None:
             public_codes.HONEYPOT_SIGNAL,
             public_codes.FAST_SIGNAL,
             public_codes.LIMITED_SIGNAL,
+            public_codes.CONTEXT_REFUSED_SIGNAL,
             public_codes.DANGER_PREFIX,
         ),
     }

@@ -7,6 +7,7 @@ import msgspec
 
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.account import AccountChange, NewKeys, seal_account_change, sign_key_change
+from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES, AdoptionPost
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
 from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES, EnrolmentPost, seal_enrolment
 from partner_sdk.wire.keys import SealingKey
@@ -209,6 +210,23 @@ def change_account(side: Side) -> list[Asked]:
     return [*answers, side.ask("POST", "/v1/account", post, key=None), side.ask("POST", "/v1/account", post)]
 
 
+def ask_for_the_button(side: Side) -> list[Asked]:
+    post = AdoptionPost(envelope=to_base64url(make_box(side.sealing_key, size=4096)), request_id=SOME_ID)
+    other = msgspec.structs.replace(post, envelope=to_base64url(make_box(side.sealing_key, size=4096)))
+    bad: list[object] = [
+        b"",
+        b"{}",
+        {"envelope": post.envelope},
+        msgspec.structs.replace(post, request_id="x"),
+        msgspec.structs.replace(post, envelope="A"),
+        msgspec.structs.replace(post, envelope="AQAA"),
+        msgspec.structs.replace(post, envelope=to_base64url(make_box(FOREIGN_KEY))),
+        b"x" * (MAX_ADOPTION_BODY_BYTES + 1),
+        b" " + encode(post),
+    ]
+    return [side.ask("POST", "/v1/adoption", body, key=None) for body in (*bad, post, post, other)]
+
+
 def read_mailbox(side: Side) -> list[Asked]:
     message_id = side.put_message()
     path = f"/v1/mailbox/{message_id}/ack"
@@ -257,6 +275,7 @@ CASES: Mapping[str, Case] = {
     "a good enrolment, and another box": enrol_well_and_again,
     "bad enrolments": enrol_badly,
     "account changes": change_account,
+    "requests to show the button": ask_for_the_button,
     "the mailbox": read_mailbox,
     "wrong addresses and methods": walk_astray,
     "body: empty": ask("POST", REPORTS, b""),

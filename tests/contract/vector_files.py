@@ -18,6 +18,7 @@ EXPECTED_COUNTS = {
     "key-set": 15,
     "other-client": 20,
     "page": 28,
+    "page-context": 48,
     "place": 24,
     "reply": 48,
     "request": 21,

@@ -24,12 +24,13 @@ from partner_sdk.wire.registration import TEMPLATE
 from partner_sdk.wire.statements import StatementKind, sign_statement
 from tests.builders import NOW, Partner
 from tests.desk.account_builders import Service
-from tests.desk.desk_loop import ACTOR, Loop, make_loop
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.loop_model import copy_loop
 
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Loop:
-    return make_loop(tmp_path)
+    return copy_loop(tmp_path, is_enrolled=False)
 
 
 @pytest.fixture

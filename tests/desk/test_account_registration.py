@@ -36,8 +36,9 @@ from partner_sdk.wire.enrolment import parse_invitation
 from partner_sdk.wire.registration import TEMPLATE, Registration
 from tests.builders import NOW, PUBLIC_ORIGIN
 from tests.desk.account_builders import REPORT, Service
-from tests.desk.desk_loop import ACTOR, Loop, make_loop
+from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import open_page
+from tests.desk.loop_model import copy_loop
 from tests.sdk.sdk_builders import session_for
 
 BARE = msgspec.structs.replace(TEMPLATE, administrator=None, replacement=None)
@@ -45,7 +46,7 @@ BARE = msgspec.structs.replace(TEMPLATE, administrator=None, replacement=None)
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Loop:
-    return make_loop(tmp_path)
+    return copy_loop(tmp_path, is_enrolled=False)
 
 
 @pytest.fixture

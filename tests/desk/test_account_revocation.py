@@ -21,12 +21,13 @@ from partner_sdk.report import parse_report
 from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import DAY, NOW
 from tests.desk.account_builders import REPORT, Service
-from tests.desk.desk_loop import ACTOR, Loop, make_loop
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.loop_model import copy_loop
 
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Loop:
-    return make_loop(tmp_path)
+    return copy_loop(tmp_path, is_enrolled=False)
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from partner_sdk.wire.keys import KeySet, find_active_sealing_key, parse_pin, si
 from partner_sdk.wire.statements import parse_statement
 from tests.builders import DAY, NOW, PUBLIC_ORIGIN
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
+from tests.desk.loop_model import copy_loop
 
 
 def published_key_set(loop: Loop) -> tuple[KeySet, bytes]:
@@ -48,9 +49,7 @@ def forward(loop: Loop, step: timedelta) -> None:
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Loop:
-    made = make_loop(tmp_path)
-    made.enrol()
-    return made
+    return copy_loop(tmp_path)
 
 
 @pytest.mark.parametrize("role", [KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING])

@@ -17,6 +17,7 @@ from partner_sdk.errors import OpeningError
 from partner_sdk.report import NotHeld, SealedIndustryReport
 from tests.builders import make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.placement_builders import LINK_ID, agree
 
 ASSESSMENT = Assessment(
     assessor="A. Analyst", immediate_risk="no", urgent="no", urgent_dissemination="no", best_placed="harm_reduction"
@@ -95,7 +96,8 @@ def test_nothing_is_told_about_a_report_of_the_public(loop: Loop) -> None:
 
 
 def test_closing_keeps_the_assessment_and_what_digests_count(loop: Loop) -> None:
-    reference = collected(loop, under_18="no", placement="example-chat")
+    agree(loop.desk)
+    reference = collected(loop, under_18="no", placement=LINK_ID)
     open_case(loop.desk, reference, actor=ACTOR)
     closed = close(loop, reference)
     assert closed.closed_at == "2026-11-25T08:30:00Z"
@@ -237,17 +239,18 @@ def test_supplement_joins_the_cluster_of_the_senders_own_report_alone(loop: Loop
 @pytest.mark.parametrize(
     ("placement", "provider"),
     [
-        ("example-chat", "example-chat"),
-        ("example-chat_profile", "example-chat"),
-        ("example-chat-profile", "example-chat"),
-        ("example-chatter", None),
+        ("lobby-7", "example-chat"),
+        ("example-chat-lobby", "rival-app"),
+        ("example-chat", None),
         ("nobody", None),
         (None, None),
     ],
 )
-def test_public_report_is_about_the_partner_whose_button_it_was(
+def test_public_report_is_about_whom_the_register_names_whatever_the_spelling(
     loop: Loop, placement: str | None, provider: str | None
 ) -> None:
+    agree(loop.desk, link_id="lobby-7")
+    agree(loop.desk, link_id="example-chat-lobby", owner="rival-app", new_owner="Rival App Ltd")
     assert get(loop, collected(loop, placement=placement)).provider == provider
 
 

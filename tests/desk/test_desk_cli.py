@@ -357,6 +357,21 @@ def test_every_command_has_a_summary_an_example_json_and_its_exit_codes() -> Non
         assert (command.description or "").strip(), command.prog
 
 
+def test_command_that_loads_its_own_file_alone_has_the_help_that_it_has_among_all_of_them() -> None:
+    every = list_choices(make_parser())
+    assert len(every) >= 17
+    for word, command in every.items():
+        own = list_choices(make_parser(word))
+        assert len(own) < len(every)
+        assert [leaf.format_help() for leaf in leaves(own[word])] == [leaf.format_help() for leaf in leaves(command)]
+        assert own[word].format_help() == command.format_help()
+
+
+def list_choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(commands.choices)
+
+
 def test_key_rotation_is_done_by_publish_alone(desk: Terminal, loop: Loop) -> None:
     publish(desk, loop)
     assert len(list((desk.state / "keys").glob("sealing-*.key"))) == 2

@@ -17,9 +17,11 @@ from gateway.desk.store import (
     DeskStore,
     DeskStoreError,
     account_tables,
+    adoption_tables,
     engine,
     evidence_tables,
     open_store,
+    placement_tables,
     question_tables,
 )
 from gateway.desk.store.schema import APPEND_ONLY, METADATA
@@ -45,6 +47,8 @@ def test_migrations_make_exactly_the_tables_of_the_schema(store: DeskStore) -> N
     assert evidence_tables.EVIDENCE.metadata is METADATA
     assert question_tables.OUTCOME_SIGNALS.metadata is METADATA
     assert account_tables.ACCOUNT_CHANGES.metadata is METADATA
+    assert adoption_tables.ADOPTION_REQUESTS.metadata is METADATA
+    assert placement_tables.PLACEMENTS.metadata is METADATA
     assert len(METADATA.tables) >= 15
 
 

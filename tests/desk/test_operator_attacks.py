@@ -27,6 +27,7 @@ from tests.desk.desk_loop import ACTOR, Loop, make_public_report, seal_public
 from tests.desk.evidence_builders import open_door
 from tests.desk.forgery import alarms, newest_statement, resign_newest, set_aside, waiting_at_gateway
 from tests.desk.import_builders import cases_of, check, import_sealed
+from tests.desk.placement_builders import agree
 
 
 def envelopes_here(loop: Loop) -> set[bytes]:
@@ -230,6 +231,8 @@ def test_old_envelope_and_statement_under_a_new_id_are_set_aside(loop: Loop) -> 
 
 
 def test_placement_in_the_column_alone_changes_nothing(loop: Loop) -> None:
+    agree(loop.desk, link_id="example-chat")
+    agree(loop.desk, link_id="rival-app", owner="rival-app", new_owner="Rival App Ltd")
     loop.send_public(placement="example-chat")
     loop.gateway_sql("UPDATE reports SET placement = 'rival-app'")
     assert loop.collect().filed == 1

@@ -26,12 +26,13 @@ from partner_sdk.wire.enrolment import (
 from partner_sdk.wire.envelope import Envelope, SealContext
 from partner_sdk.wire.sealing import seal
 from tests.builders import PUBLIC_ORIGIN, Partner, raw_public_key
-from tests.desk.desk_loop import ACTOR, Loop, make_loop
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.loop_model import copy_loop
 
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Loop:
-    return make_loop(tmp_path)
+    return copy_loop(tmp_path, is_enrolled=False)
 
 
 def invite(loop: Loop, partner: str = "example-chat") -> Invitation:

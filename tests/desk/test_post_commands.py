@@ -21,7 +21,8 @@ from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN
 from gateway.desk.commands.keep_going import keep_going
 from gateway.desk.config import encode_config
 from gateway.wiring import utc_now
-from tests.desk.desk_loop import FEED_PORT, Loop, make_loop
+from tests.desk.desk_loop import FEED_PORT, Loop
+from tests.desk.loop_model import copy_loop
 from tests.desk.mail_server import run_receiver
 from tests.desk.post_builders import FROM, send_asking
 
@@ -29,7 +30,7 @@ from tests.desk.post_builders import FROM, send_asking
 @pytest.fixture
 def loop(tmp_path: Path) -> Loop:
     """A desk and a gateway at the time of this machine: commands have no other clock."""
-    loop = make_loop(tmp_path)
+    loop = copy_loop(tmp_path, is_enrolled=False)
     loop.clock.now = utc_now()
     loop.publish()
     return loop

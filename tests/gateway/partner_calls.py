@@ -16,6 +16,7 @@ from gateway.store.invitations import put_invitation
 from gateway.store.mailbox import post_message
 from gateway.web.rules import find_rule
 from partner_sdk.wire.account import AccountPost
+from partner_sdk.wire.adoption import AdoptionPost
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
 from partner_sdk.wire.enrolment import EnrolmentPost, secret_sha256
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, CompletePost, evidence_digest
@@ -26,6 +27,7 @@ REPORT_ID = make_report_id(NOW, b"report-id-")
 MESSAGE_ID = make_report_id(NOW, b"message-id")
 EVIDENCE_ID = make_report_id(NOW, b"evidence-i")
 CHANGE_ID = make_report_id(NOW, b"change-id-")
+ADOPTION_ID = make_report_id(NOW, b"adoption-i")
 UNKNOWN_ID = make_report_id(NOW, b"nobody's--")
 SECRET = bytes(range(32))
 PART = bytes(LEAST_SEALED_BYTES)
@@ -73,6 +75,7 @@ def make_calls(house: House, owner: Partner) -> Mapping[str, PartnerCall]:
     complete = CompletePost(digest=digest, parts=1, size_bytes=len(PART))
     enrolment = EnrolmentPost(envelope=box, secret_sha256=to_base64url(secret_sha256(SECRET)))
     account = AccountPost(change_id=CHANGE_ID, envelope=box)
+    adoption = AdoptionPost(envelope=box, request_id=ADOPTION_ID)
     return MappingProxyType(
         {
             "get_status": PartnerCall("GET", "/v1/status"),
@@ -82,6 +85,7 @@ def make_calls(house: House, owner: Partner) -> Mapping[str, PartnerCall]:
             "get_docs": PartnerCall("GET", "/v1/docs"),
             "get_docs_file": PartnerCall("GET", "/v1/docs/style.css"),
             "post_enrol": PartnerCall("POST", "/v1/enrol", encode(enrolment)),
+            "post_adoption": PartnerCall("POST", "/v1/adoption", encode(adoption)),
             "post_account": PartnerCall("POST", "/v1/account", encode(account)),
             "post_report": PartnerCall("POST", "/v1/reports", _report_of(owner)(house).body),
             "get_report": PartnerCall("GET", f"/v1/reports/{REPORT_ID}"),

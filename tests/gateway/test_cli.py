@@ -14,7 +14,9 @@ import msgspec
 import pytest
 import requests
 
-from gateway.cli import DONE, FAULT, WRONG_USE, choose_listeners, main, make_listener
+from gateway.cli import main
+from gateway.commands.frame import DONE, FAULT, WRONG_USE
+from gateway.commands.serve import choose_listeners, make_listener
 from gateway.config import ListenerConfig, load_config, write_config
 from gateway.doctor import examine
 from gateway.web.serving import ServingError

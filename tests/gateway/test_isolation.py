@@ -55,6 +55,7 @@ TABLE: Mapping[str, str] = {
     "get_schema": SAME_FOR_ALL,
     "get_status": SAME_FOR_ALL,
     "post_account": OWN_SPACE,
+    "post_adoption": SAME_FOR_ALL,
     "post_enrol": SAME_FOR_ALL,
     "post_evidence_complete": NOT_FOUND,
     "post_mailbox_ack": NOT_FOUND,

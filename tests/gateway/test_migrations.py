@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 import gateway.store
 import gateway.store.account_tables
+import gateway.store.adoption_tables
 import gateway.store.evidence_tables
 from gateway.store.creation import begin_epoch, make_store, migrate_store, run_migrations
 from gateway.store.instance import find_instance
@@ -22,7 +23,15 @@ from tests.gateway.store_builders import new_industry_report, new_store
 
 OBJECTS = "SELECT name, type, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name != 'alembic_version'"
 FIRST_TABLES = {"reports", "mailbox", "invitations", "enrolments", "drafts", "published", "instance"}
-TABLES = FIRST_TABLES | {"return_places", "replies", "counts", "account_changes", "evidence", "evidence_parts"}
+TABLES = FIRST_TABLES | {
+    "return_places",
+    "replies",
+    "counts",
+    "account_changes",
+    "evidence",
+    "evidence_parts",
+    "adoption_requests",
+}
 INDEXES = 13
 
 
@@ -111,7 +120,7 @@ def test_every_table_and_index_can_be_made_by_postgresql_too() -> None:
     ]
     assert len(texts) == len(TABLES)
     assert len(indexes) == INDEXES
-    assert sum("BYTEA" in text for text in texts) == 11
+    assert sum("BYTEA" in text for text in texts) == 12
     assert sum("WHERE acknowledged_at IS" in text for text in indexes) == 6
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli import make_listener
+from gateway.commands.serve import make_listener
 from gateway.config import ListenerConfig, Role
 from gateway.desk.app import ORIGIN_VARIABLE, STATE_VARIABLE
 from gateway.desk.wiring import utc_now

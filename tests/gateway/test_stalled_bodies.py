@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli import make_listener
+from gateway.commands.serve import make_listener
 from gateway.config import ListenerConfig
 from gateway.web.serving import ServerGroup
 from tests.builders import House, Partner, make_house

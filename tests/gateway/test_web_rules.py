@@ -47,6 +47,10 @@ def change(start: RouteRule, **changes: object) -> RouteRule:
         ("/x", change(POST_RULE, csrf=CsrfRule.NO_POST), ("GET", "POST"), "forged posts"),
         ("/x", change(POST_RULE, body_bytes=0), ("POST",), "no body limit"),
         ("/x", change(POST_RULE, login=Login.STAFF, csrf=CsrfRule.SIGNED), ("POST",), "trusts a session"),
+        ("/x", change(POST_RULE, login=Login.STAFF, csrf=CsrfRule.BEARER), ("POST",), "trusts a session"),
+        ("/x", change(POST_RULE, login=Login.PARTNER, csrf=CsrfRule.BEARER), ("POST",), "asks for a bearer token"),
+        ("/x", change(POST_RULE, login=Login.RUNNER, csrf=CsrfRule.SIGNED), ("POST",), "asks for a bearer token"),
+        ("/x", change(POST_RULE, login=Login.RUNNER), ("POST",), "asks for a bearer token"),
         ("/x/", GET_RULE, ("GET",), "ends in a slash"),
     ],
 )

@@ -4,12 +4,12 @@ import re
 from datetime import date
 from pathlib import Path
 
-import gateway.cli_stale
+import gateway.commands.stale_data
 import gateway.desk.commands.stale_data
 from gateway.guidance.dated_data import read_facts
 from tests.house.sources import ROOT, files
 
-DATED_FILES = {*gateway.cli_stale.DATED_FILES, *gateway.desk.commands.stale_data.DATED_FILES}
+DATED_FILES = {*gateway.commands.stale_data.DATED_FILES, *gateway.desk.commands.stale_data.DATED_FILES}
 
 
 def test_every_dated_file_is_in_a_list() -> None:

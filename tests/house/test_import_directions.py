@@ -30,6 +30,17 @@ def test_gateway_never_imports_the_desk() -> None:
     assert wrong == []
 
 
+def test_checker_imports_only_the_sdk_and_nobody_imports_it() -> None:
+    own = arrows("gateway.checker", 5)
+    outside = {a[1] for a in own if starts(a[1], "gateway", "widget") and not starts(a[1], "gateway.checker")}
+    assert outside - {"gateway"} == set()
+    assert [a for a in own if starts(a[1], "sqlalchemy", *FLASK_FAMILY)] == []
+    wrong = [
+        a for a in arrows("gateway", 50) if starts(a[1], "gateway.checker") and not starts(a[0], "gateway.checker")
+    ]
+    assert wrong == []
+
+
 def test_description_knows_no_door() -> None:
     rooms = ("gateway.description", "gateway.web", "gateway.limits")
     wrong = [a for a in arrows("gateway.description", 6) if starts(a[1], "gateway") and not starts(a[1], *rooms)]
@@ -55,8 +66,10 @@ def test_desk_imports_of_the_gateway_only_web_and_guidance() -> None:
 
 
 def test_gateway_imports_of_the_sdk_never_a_partners_own_side() -> None:
-    # The demo runs a partner's commands; the desk's client of the feed shares the partner's transport.
-    outside = [a for a in arrows("gateway", 50) if not starts(a[0], "gateway.desk", "gateway.demo")]
+    # The demo runs a partner's commands; the desk's client of the feed and the runner of checks, which are processes of
+    # their own, share the partner's transport.
+    apart = ("gateway.desk", "gateway.demo", "gateway.checker")
+    outside = [a for a in arrows("gateway", 50) if not starts(a[0], *apart)]
     own_side = ("partner_sdk.client", "partner_sdk.commands", "partner_sdk.cli")
     assert [a for a in outside if starts(a[1], *own_side)] == []
 
@@ -73,6 +86,7 @@ SDK_ORDER = (
         "interview",
         "export",
         "client",
+        "button",
         "sandbox",
         "doctor",
     ),
@@ -146,6 +160,7 @@ DESK_ROOMS = (
     "alarms",
     "config",
     "wiring",
+    "placements",
     "keyring",
     "paging",
     "post_room",

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.cli import _make_parser as make_gateway_parser
+from gateway.checker.cli import make_parser as make_checker_parser
+from gateway.cli import make_parser as make_gateway_parser
 from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig
 from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig
 from gateway.desk.cli import make_parser as make_desk_parser
@@ -29,10 +30,11 @@ PARSERS = {
     "report-abuse-gateway": make_gateway_parser,
     "report-abuse-desk": make_desk_parser,
     "report-abuse-partner": lambda: make_partner_parser({}),
+    "report-abuse-checker": make_checker_parser,
 }
 # What else a fenced block may run, and nothing beyond.
 OTHER_PROGRAMS = {"cp", "chmod", "export", "rm", "sqlite3"}
-COMMAND = re.compile(r"\b(report-abuse-(?:gateway|desk|partner))((?: [a-z][a-z-]+)*)")
+COMMAND = re.compile(r"\b(report-abuse-(?:gateway|desk|partner|checker))((?: [a-z][a-z-]+)*)")
 SETTINGS = {
     "### Top level": GatewayConfig,
     "### `[limits]`": LimitsConfig,

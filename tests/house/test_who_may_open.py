@@ -5,6 +5,7 @@ Found by syntax tree, however a file comes by a name; the last tests seed each w
 
 import ast
 from collections.abc import Iterable
+from functools import cache
 
 import pytest
 
@@ -32,6 +33,7 @@ XWING_KEYS = {"load_xwing_private_key", "MLKEM768X25519PrivateKey", "MLKEM768Pri
 MAKE_A_RETURN_KEY = {"place_context", "derive_seed", "Argon2id"}
 
 
+@cache
 def mentions_of(source: str) -> set[str]:
     """Return every name that a file uses, imports or spells as a text: `getattr(module, "name")` counts too."""
     found: set[str] = set()
@@ -62,53 +64,63 @@ def users_of(names: Iterable[str], *, among: dict[str, set[str]]) -> set[str]:
     return {module for module, mentions in among.items() if mentions & set(names)}
 
 
-EVERYWHERE = mentions_by_module("gateway.", "partner_sdk", "widget", least=150)
-GATEWAY = mentions_by_module("gateway.", least=80, but="gateway.desk")
-DESK = mentions_by_module("gateway.desk", least=30)
+@cache
+def everywhere() -> dict[str, set[str]]:
+    return mentions_by_module("gateway.", "partner_sdk", "widget", least=150)
+
+
+@cache
+def gateway() -> dict[str, set[str]]:
+    return mentions_by_module("gateway.", least=80, but="gateway.desk")
+
+
+@cache
+def desk() -> dict[str, set[str]]:
+    return mentions_by_module("gateway.desk", least=30)
 
 
 def test_only_the_vault_the_mailbox_and_the_drafts_decrypt() -> None:
     may = MAY_DECRYPT_A_BOX | MAY_DECRYPT_A_DRAFT | MAY_DECRYPT_EVIDENCE | OPENS_IN_THE_SANDBOX
-    assert users_of({"decrypt"}, among=EVERYWHERE) == may
+    assert users_of({"decrypt"}, among=everywhere()) == may
 
 
 def test_only_the_desks_one_file_and_the_partner_make_the_key_of_a_file() -> None:
-    makers = users_of({"derive_file_key"}, among=EVERYWHERE)
+    makers = users_of({"derive_file_key"}, among=everywhere())
     assert makers == MAY_DECRYPT_EVIDENCE | {"partner_sdk.client.evidence_sealing"} | OPENS_IN_THE_SANDBOX
     # It takes the secret out of an opened report, and opens no report itself.
     (opening,) = MAY_DECRYPT_EVIDENCE
-    assert not DESK[opening] & {"load_vault", "open_report", "report_context", "Vault"}
+    assert not desk()[opening] & {"load_vault", "open_report", "report_context", "Vault"}
 
 
 def test_only_the_sealing_of_evidence_encrypts_into_a_buffer_and_opens_nothing() -> None:
-    assert users_of({"encrypt_into"}, among=EVERYWHERE) == MAY_ENCRYPT_EVIDENCE
-    assert users_of({"decrypt", "decrypt_into"}, among=EVERYWHERE) & MAY_ENCRYPT_EVIDENCE == set()
+    assert users_of({"encrypt_into"}, among=everywhere()) == MAY_ENCRYPT_EVIDENCE
+    assert users_of({"decrypt", "decrypt_into"}, among=everywhere()) & MAY_ENCRYPT_EVIDENCE == set()
 
 
 def test_only_sealing_and_the_drafts_encrypt() -> None:
-    assert users_of({"encrypt"}, among=EVERYWHERE) == MAY_ENCRYPT_A_BOX | MAY_DECRYPT_A_DRAFT
+    assert users_of({"encrypt"}, among=everywhere()) == MAY_ENCRYPT_A_BOX | MAY_DECRYPT_A_DRAFT
 
 
 def test_only_the_vault_takes_purpose_report_context_or_enrol_when_it_opens() -> None:
     for module in ("partner_sdk.client.mailbox", *MAY_DECRYPT_A_REPLY):
         assert not texts_of(module) & {"report", "context", "enrol"}
-        assert not EVERYWHERE[module] & {"report_context", "enrolment_context"}
+        assert not everywhere()[module] & {"report_context", "enrolment_context"}
         assert contexts_built_in(module) == 0
 
 
 def test_only_the_replies_open_purpose_reply_at_the_gateway() -> None:
     # Contexts of boxes for a return code, and keys that open a box, are at hand in this one file only.
-    assert users_of(OF_A_RETURN_CODE, among=GATEWAY) == MAY_DECRYPT_A_REPLY
-    assert users_of(XWING_KEYS, among=GATEWAY) == MAY_DECRYPT_A_REPLY
+    assert users_of(OF_A_RETURN_CODE, among=gateway()) == MAY_DECRYPT_A_REPLY
+    assert users_of(XWING_KEYS, among=gateway()) == MAY_DECRYPT_A_REPLY
     (replies,) = MAY_DECRYPT_A_REPLY
     # It takes the purpose from the two contexts of the wire, and spells none itself.
-    assert {name for name in GATEWAY[replies] if name.endswith("_context")} == {"reply_context", "place_context"}
+    assert {name for name in gateway()[replies] if name.endswith("_context")} == {"reply_context", "place_context"}
     assert not texts_of(replies) & {"reply", "mailbox"}
 
 
 def test_sandbox_opens_with_keys_that_it_made_itself_and_is_imported_by_no_gateway_and_no_desk() -> None:
     (opening,) = OPENS_IN_THE_SANDBOX
-    sandbox = {module: found for module, found in EVERYWHERE.items() if module.startswith("partner_sdk.sandbox")}
+    sandbox = {module: found for module, found in everywhere().items() if module.startswith("partner_sdk.sandbox")}
     assert len(sandbox) >= 12
     # Keys that open come from one place, which makes them from fresh random bytes and reads no file.
     assert users_of(XWING_KEYS, among=sandbox) == {opening}
@@ -124,13 +136,13 @@ def test_sandbox_opens_with_keys_that_it_made_itself_and_is_imported_by_no_gatew
         if name.startswith("partner_sdk.sandbox") and not module_of(path).startswith("partner_sdk.sandbox")
     }
     assert importers == set()
-    others = {module: found for module, found in EVERYWHERE.items() if not module.startswith("partner_sdk.sandbox")}
+    others = {module: found for module, found in everywhere().items() if not module.startswith("partner_sdk.sandbox")}
     assert users_of({"partner_sdk.sandbox", "Sandbox", "SandboxAgency"}, among=others) == set()
 
 
 def test_desk_never_makes_the_private_key_of_a_return_code() -> None:
-    assert users_of(MAKE_A_RETURN_KEY, among=DESK) == set()
-    assert users_of(XWING_KEYS, among=DESK) == {"gateway.desk.vault"}
+    assert users_of(MAKE_A_RETURN_KEY, among=desk()) == set()
+    assert users_of(XWING_KEYS, among=desk()) == {"gateway.desk.vault"}
 
 
 def read_source(module: str) -> str:
@@ -166,8 +178,8 @@ def count_calls(source: str, name: str) -> int:
 )
 def test_search_finds_a_name_however_a_file_comes_by_it(way: str) -> None:
     seeded = {"gateway.seeded": mentions_of(way)}
-    assert users_of(OF_A_RETURN_CODE, among=GATEWAY | seeded) == MAY_DECRYPT_A_REPLY | {"gateway.seeded"}
-    assert users_of(MAKE_A_RETURN_KEY, among=DESK | seeded) == {"gateway.seeded"}
+    assert users_of(OF_A_RETURN_CODE, among=gateway() | seeded) == MAY_DECRYPT_A_REPLY | {"gateway.seeded"}
+    assert users_of(MAKE_A_RETURN_KEY, among=desk() | seeded) == {"gateway.seeded"}
 
 
 def test_search_does_not_take_prose_for_a_use() -> None:

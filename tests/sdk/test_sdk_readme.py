@@ -52,6 +52,21 @@ def test_every_command_is_shown() -> None:
     assert {make_parser({}).parse_args(words).command for words in COMMANDS} == every
 
 
+def test_command_that_loads_the_files_of_its_own_word_alone_runs_what_it_runs_among_all_of_them() -> None:
+    every = list_choices(make_parser({}))
+    assert len(every) >= 11
+    for word, command in every.items():
+        own = list_choices(make_parser({}, word=word))
+        assert len(own) < len(every)
+        assert list(list_commands(own[word])) == list(list_commands(command))
+        assert own[word].format_help() == command.format_help()
+
+
+def list_choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(commands.choices)
+
+
 def test_exit_codes_are_those_of_the_command() -> None:
     table = dict(re.findall(r"^\| ([0-9]) \| (.*?) \|$", README, re.MULTILINE))
     in_help = dict(re.findall(r"^  ([0-9])  (.*)$", cli_output.EXIT_CODES, re.MULTILINE))

@@ -120,13 +120,15 @@ def walk_browser_to(page: Page, url: str, path: str, way: ScreenAnswers = SHORT_
     raise AssertionError(f"never came to {path}, stands at {page.url}")
 
 
-def bring_browser_to(page: Page, server: PublicServer, path: str, *, language: str = "en") -> None:
+def bring_browser_to(
+    page: Page, server: PublicServer, path: str, way: ScreenAnswers = SHORT_ANSWERS, *, language: str = "en"
+) -> None:
     """Put a browser to the page at `path` of a visit that was walked without one: for tests that begin there.
 
     The last redirect is the browser's own to follow, from a page of this door: from anywhere else it shows nothing.
     """
     person = server.public.person(origin=server.url, language=language).start()
-    while (answer := person.post_only(**SHORT_ANSWERS.get(person.path, {}))).location != path:
+    while (answer := person.post_only(**way.get(person.path, {}))).location != path:
         person.get(answer.location)
     page.goto(server.url)
     cookie = person.client.get_cookie(server.public.app.config["SESSION_COOKIE_NAME"], domain="127.0.0.1")
@@ -137,10 +139,10 @@ def bring_browser_to(page: Page, server: PublicServer, path: str, *, language: s
     assert path_of(page, server.url) == path
 
 
-def send(page: Page, url: str, way: ScreenAnswers = SHORT_ANSWERS) -> list[str]:
-    """Walk a whole way and send; return the number and the four words that are shown."""
-    start(page, url)
-    walk_browser_to(page, url, "/14", way)
+def send(page: Page, server: PublicServer, way: ScreenAnswers = SHORT_ANSWERS, *, language: str = "en") -> list[str]:
+    """Walk the last pages of a way and send; return the number and the four words that are shown."""
+    bring_browser_to(page, server, "/13", way, language=language)
+    walk_browser_to(page, server.url, "/14", way)
     go_on(page, SEND)
     return page.locator(REFERENCE).all_inner_texts()
 

@@ -18,11 +18,13 @@ from typing import Any
 import pytest
 import requests
 
+from gateway.demo.service.places import PLACES
 from tests.house.sources import ROOT
 from tests.whole.conftest import find_free_ports
 
 RUN_SECONDS, STEP_SECONDS = 240, 120
 FIELDS: dict[str, type | tuple[type, ...]] = {
+    "buttons_pass": int,
     "public_reference": str,
     "reply_read": bool,
     "industry_reference": str,
@@ -119,6 +121,7 @@ def test_json_names_what_the_loop_brought(first: subprocess.CompletedProcess[str
     assert result["public_reference"] != result["industry_reference"]
     assert re.fullmatch(r"20\d\d-Q[1-4]\.example-chat", result["digest_id"])
     assert (type(result["desk_opened"]), result["desk_opened"]) == (int, 2)
+    assert result["buttons_pass"] == len(PLACES) == 5
     assert result["receipt_verified"] is True
     assert result["reply_read"] is True
     assert result["digest_opened"] is True
@@ -131,7 +134,7 @@ def test_standard_output_is_one_object_and_each_step_is_told_beside_it(
     assert len(first.stdout.splitlines()) == 1
     steps = [line.split("  ")[0] for line in map(str.strip, first.stderr.splitlines()) if line]
     assert steps == [
-        *("keys", "gateway", "publish", "desk and service", "enrol"),
+        *("keys", "gateway", "publish", "desk", "enrol", "service", "button"),
         *("public report", "industry report", "receipt", "collect", "reply", "cases"),
         *("digest", "pull"),
     ]

@@ -12,12 +12,13 @@ from partner_sdk.errors import NotAuthorisedError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.report import IndustryReport, parse_report
 from tests.desk.account_builders import REPORT, Service
-from tests.desk.desk_loop import Loop, make_loop
+from tests.desk.desk_loop import Loop
+from tests.desk.loop_model import copy_loop
 
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Loop:
-    return make_loop(tmp_path)
+    return copy_loop(tmp_path, is_enrolled=False)
 
 
 @pytest.fixture

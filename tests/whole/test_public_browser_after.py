@@ -34,7 +34,7 @@ def check_page(page: Page, path: str, language: str) -> None:
 @LANGUAGES_TO_RUN
 def test_thank_you_page_takes_one_tap_and_is_right_for_everyone(browser: Browser, server: PublicServer, language: str):
     with open_phone(browser, has_script=True, language=language) as phone:
-        send(phone.page, server.url, ADULT)
+        send(phone.page, server, ADULT, language=language)
         check_page(phone.page, "/15", language)
         taps = phone.page.locator("button[value^='ok:']")
         assert taps.count() >= 2
@@ -52,7 +52,7 @@ def test_way_back_is_right_for_everyone_from_the_refusal_to_what_was_added(
 ):
     with open_phone(browser, has_script=True, language=language) as phone:
         page = phone.page
-        reference, words = send(page, server.url)
+        reference, words = send(page, server, language=language)
         (report,) = server.public.reports()
         page.click("main a[href='/16']")
         check_page(page, "/16", language)
@@ -83,7 +83,7 @@ def test_way_back_is_right_for_everyone_from_the_refusal_to_what_was_added(
 @WAYS_TO_RUN
 def test_person_comes_back_adds_and_is_answered(browser: Browser, server: PublicServer, *, has_script: bool):
     with open_phone(browser, has_script=has_script) as phone:
-        reference, words = send(phone.page, server.url)
+        reference, words = send(phone.page, server)
     (report,) = server.public.reports()
     post_reply(server.public, report, reference)
     with open_phone(browser, has_script=has_script) as phone:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
 from tests.gateway.return_builders import ANSWER, post_reply
-from tests.whole.browser_walk import BACK, come_back, go_on, send, start, walk_browser_to
+from tests.whole.browser_walk import BACK, bring_browser_to, come_back, go_on, send, walk_browser_to
 from tests.whole.public_server import Phone, PublicServer, launch_chromium, open_phone
 
 MARKER = "My very own words"
@@ -29,8 +29,7 @@ SEEN_AT_ONCE = """() => {
 
 def open_story(page: Page, server: PublicServer) -> list[str]:
     """Stand before a story that was saved once, and typed on."""
-    start(page, server.url)
-    walk_browser_to(page, server.url, "/9")
+    bring_browser_to(page, server, "/9")
     page.fill("#story", MARKER)
     go_on(page)
     go_on(page, BACK)
@@ -41,7 +40,7 @@ def open_story(page: Page, server: PublicServer) -> list[str]:
 
 def open_contact(page: Page, server: PublicServer) -> list[str]:
     """Stand before the page that asks how to be reached, typed and not sent."""
-    start(page, server.url)
+    bring_browser_to(page, server, "/11")
     walk_browser_to(page, server.url, "/12")
     page.check("#contact_ways-school")
     page.fill("#school", MARKER)
@@ -50,8 +49,7 @@ def open_contact(page: Page, server: PublicServer) -> list[str]:
 
 def open_check(page: Page, server: PublicServer) -> list[str]:
     """Stand before everything that was typed."""
-    start(page, server.url)
-    walk_browser_to(page, server.url, "/9")
+    bring_browser_to(page, server, "/9")
     page.fill("#story", MARKER)
     go_on(page)
     walk_browser_to(page, server.url, "/14")
@@ -61,7 +59,7 @@ def open_check(page: Page, server: PublicServer) -> list[str]:
 
 def open_thanks(page: Page, server: PublicServer) -> list[str]:
     """Stand before the number and the four words."""
-    return send(page, server.url)
+    return send(page, server)
 
 
 def open_come_back(page: Page, server: PublicServer) -> list[str]:
@@ -73,7 +71,7 @@ def open_come_back(page: Page, server: PublicServer) -> list[str]:
 
 def open_replies(page: Page, server: PublicServer) -> list[str]:
     """Stand before an answer."""
-    reference, words = send(page, server.url)
+    reference, words = send(page, server)
     (report,) = server.public.reports()
     post_reply(server.public, report, reference)
     come_back(page, server.url, reference, words)

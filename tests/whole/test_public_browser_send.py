@@ -12,7 +12,6 @@ from tests.whole.browser_walk import (
     go_on,
     open_second_tab,
     path_of,
-    start,
     walk_browser_to,
 )
 from tests.whole.public_server import PublicServer, open_phone
@@ -70,8 +69,7 @@ def test_two_clicks_on_send_make_one_report(browser: Browser, server: PublicServ
 @WAYS_TO_RUN
 def test_send_in_two_tabs_makes_one_report_with_one_number(browser: Browser, server: PublicServer, *, has_script: bool):
     with open_phone(browser, has_script=has_script) as phone:
-        start(phone.page, server.url)
-        walk_browser_to(phone.page, server.url, "/13")
+        bring_browser_to(phone.page, server, "/13")
         other = open_second_tab(phone.page, CONTINUE, address=f"{server.url}/14")
         go_on(phone.page)
         go_on(phone.page, SEND)
@@ -117,8 +115,7 @@ def test_send_in_a_tab_that_stood_before_it_leads_to_the_same_number(
     browser: Browser, server: PublicServer, *, has_script: bool
 ):
     with open_phone(browser, has_script=has_script) as phone:
-        start(phone.page, server.url)
-        walk_browser_to(phone.page, server.url, "/14")
+        bring_browser_to(phone.page, server, "/14")
         sent = open_second_tab(phone.page, SEND, address=f"{server.url}/15")
         number = read_number(sent)
         for _ in range(2):
@@ -133,8 +130,7 @@ def test_second_tab_shows_both_texts_and_sends_what_was_picked(
     browser: Browser, server: PublicServer, *, has_script: bool
 ):
     with open_phone(browser, has_script=has_script) as phone:
-        start(phone.page, server.url)
-        walk_browser_to(phone.page, server.url, "/7")
+        bring_browser_to(phone.page, server, "/7")
         phone.page.check("#kinds-extra_nice")
         other = open_second_tab(phone.page, CONTINUE, address=f"{server.url}/9")
         go_on(phone.page)

@@ -8,7 +8,16 @@ from playwright.sync_api import Browser, Page, expect
 from gateway.limits import LimitState
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.return_builders import full
-from tests.whole.browser_walk import CONTINUE, SEND, go_on, list_page_faults, open_second_tab, start, walk_browser_to
+from tests.whole.browser_walk import (
+    CONTINUE,
+    SEND,
+    bring_browser_to,
+    go_on,
+    list_page_faults,
+    open_second_tab,
+    start,
+    walk_browser_to,
+)
 from tests.whole.public_server import Phone, PublicServer, open_phone
 
 LANGUAGES_TO_RUN = pytest.mark.parametrize("language", LANGUAGES)
@@ -35,8 +44,8 @@ def look(browser: Browser, server: PublicServer, language: str) -> Iterator[tupl
 
 
 def tell_story(page: Page, server: PublicServer) -> None:
-    """Type a story that was not saved yet."""
-    walk_browser_to(page, server.url, "/9")
+    """Type a story that was not saved yet, in the language of the open page."""
+    bring_browser_to(page, server, "/9", language=page.get_attribute("html", "lang") or "")
     page.fill("#story", MARKER)
 
 

@@ -29,7 +29,8 @@ def read_addresses() -> list[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def whole_loop(loop: Loop) -> Loop:
     """The loop with the desk's pages and the example service too."""
-    loop.start_others()
+    loop.start_desk()
+    loop.start_service()
     return loop
 
 

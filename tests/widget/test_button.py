@@ -1,30 +1,21 @@
-"""The button: one icon, one plain link, the same words everywhere, and nothing that runs or remembers."""
+"""The button: one icon, the same everywhere, and a guide that says all that a page must know."""
 
 import hashlib
 import re
 from importlib.resources import files
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import brotli
-import pytest
-from flask import Flask
 
-from tests.builders import PUBLIC_ORIGIN
-from tests.gateway.public_fixtures import make_public_house
-from tests.gateway.public_person import Person
+from partner_sdk.button.snippet import make_snippet
+from partner_sdk.button.words import WORDS
 
-ICON = files("widget").joinpath("button.svg").read_bytes()
-SNIPPET = files("widget").joinpath("report-abuse-button.html").read_text("utf-8")
+FOLDER = files("widget").joinpath("1.0.0")
+ICON = FOLDER.joinpath("button.svg").read_bytes()
 README = files("widget").joinpath("README.md").read_text("utf-8")
 # One icon everywhere (R35): a change of it is a decision, so its digest stands here.
-ICON_SHA256 = "9fa7a7e0559b3511754e931a4d200f7106ee8501e11f60df09de247e69b2608f"
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Flask:
-    """A gateway that serves the button."""
-    return make_public_house(tmp_path).app
+ICON_SHA256 = "77968f95402a98a111945c278f8344faae2815834cb24202bc24cf13b395906e"
+ORIGIN = "https://report.example"
 
 
 def test_icon_is_the_agreed_one():
@@ -35,57 +26,33 @@ def test_icon_is_square_small_and_holds_nothing_that_runs_or_loads():
     root = ET.fromstring(ICON)  # noqa: S314 - our own file
     assert root.attrib["viewBox"] == "0 0 48 48"
     assert root.attrib["aria-label"] == "Report Abuse"
-    names = {element.tag.rpartition("}")[2] for element in root.iter()}
-    assert names == {"svg", "rect", "path"}
+    assert [element.tag.rpartition("}")[2] for element in root.iter()] == ["svg", "rect", "path"]
     assert not re.search(rb"script|href|url\(|style|<!|on\w+=", ICON)
-    assert len(brotli.compress(ICON)) < 1200
+    assert len(brotli.compress(ICON)) <= 300
 
 
-def test_snippet_is_one_plain_link_with_the_fixed_words():
-    links = re.findall(r"<a [^>]*>(.*?)</a>", SNIPPET)
-    assert len(links) == 1
-    assert re.sub(r"<[^>]*>", "", links[0]).strip() == "Report Abuse"
-    assert '<a href="GATEWAY/?from=PLACEMENT" rel="noreferrer">' in SNIPPET
-    assert 'src="GATEWAY/button/button.svg" alt="" width="44" height="44"' in SNIPPET
-    assert not re.search(r"<script|<style|<iframe|style=|\son\w+=|target=", SNIPPET)
-
-
-def test_sentence_beside_the_button_tells_both_what_it_is_for_and_999():
-    sentence = re.search(r"<p>(.*?)</p>", SNIPPET)
-    assert sentence is not None
-    assert "Has someone online scared you" in sentence[1]
-    assert "They find those who do this" in sentence[1]
-    assert "Call 999" in sentence[1]
+def test_folder_of_a_version_holds_the_script_and_the_icon_and_nothing_else():
+    assert sorted(one.name for one in FOLDER.iterdir()) == ["button.svg", "report-abuse-button.js"]
 
 
 def test_readme_names_every_file_and_says_that_own_reporting_stays():
-    for name in ("button.svg", "report-abuse-button.html"):
+    for name in ("1.0.0/button.svg", "1.0.0/report-abuse-button.js", "package.json"):
         assert f"`{name}`" in README
-    assert "does not take the place of" in README
+    assert "does not take the place of" in README.replace("\n", " ")
 
 
-@pytest.mark.parametrize("path", ["/button/button.svg", f"/button/{ICON_SHA256}/button.svg"])
-def test_gateway_serves_the_icon_without_a_cookie(app: Flask, path: str):
-    answer = app.test_client().get(path, base_url=PUBLIC_ORIGIN)
-    assert answer.status_code == 200
-    assert answer.data == ICON
-    assert answer.content_type == "image/svg+xml"
-    assert "Set-Cookie" not in answer.headers
-    assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
-    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
-    assert "max-age=" in answer.headers["Cache-Control"]
+def test_readme_shows_the_snippet_as_it_is_written():
+    shown = re.search(r"```html\n(.*?)```", README, flags=re.DOTALL)
+    assert shown is not None
+    written = make_snippet(ORIGIN, placement="example-chat-profile")
+    without_icon = re.sub(r"<svg .*</svg>", "<svg ...></svg>", written)
+    assert shown[1] == re.sub(r"sha384-[\w+/=]+", "sha384-...", without_icon).rstrip("\n") + "\n"
 
 
-def test_gateway_says_the_digest_and_knows_no_other(app: Flask):
-    client = app.test_client()
-    assert client.get("/button/sha256", base_url=PUBLIC_ORIGIN).text == f"{ICON_SHA256}  button.svg\n"
-    assert client.get(f"/button/{'0' * 64}/button.svg", base_url=PUBLIC_ORIGIN).status_code == 404
-
-
-def test_link_of_the_snippet_opens_the_form(app: Flask):
-    link = SNIPPET.replace("GATEWAY", PUBLIC_ORIGIN).replace("PLACEMENT", "example-chat")
-    address = re.search(r'href="([^"]+)"', link)
-    assert address is not None
-    person = Person(app)
-    person.start(address[1].removeprefix(PUBLIC_ORIGIN))
-    assert person.path == "/2"
+def test_readme_names_every_attribute_that_the_script_reads():
+    script = FOLDER.joinpath("report-abuse-button.js").read_text("utf-8")
+    read = {*re.findall(r"\[(\w+)=", script), "href", "aria-label", "lang"}
+    assert read == {"theme", "width", "href", "aria-label", "lang"}
+    table = README.partition("## Attributes")[2].partition("\n## ")[0]
+    assert [name for name in sorted(read) if f"`{name}" not in table] == []
+    assert all(words.text in table for words in WORDS.values())

@@ -4,22 +4,23 @@ Never keeps what the report says: the case gets codes, days and yes or no; the w
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, func, insert, or_, select
 
+from gateway.desk.collection.context_ids import note_contexts
 from gateway.desk.collection.joining import find_request, settle_cases
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent, VerifiedRow
 from gateway.desk.paging.pages import queue_page
+from gateway.desk.placements.placements import list_owners
 from gateway.desk.post_room.queue import queue_notes
 from gateway.desk.store.evidence_tables import NAMED_EVIDENCE
-from gateway.desk.store.schema import CASES, PARTNERS
+from gateway.desk.store.schema import CASES
 from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.placement import find_owner
 from partner_sdk.wire.public_codes import MEETS_SOON, YES, is_flagged, is_from_grown_up
 from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
@@ -61,10 +62,10 @@ def to_new_case(row: VerifiedRow) -> NewCase:
 
 def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Sequence[str], now: datetime) -> None:
     """Make a case for each verified report, and queue its note and its page, in the transaction that stores them."""
-    partners = _list_partner_ids(connection)
+    owners = list_owners(connection, [row.placement for row in rows if row.placement is not None])
     values: list[dict[str, object]] = []
     for row, case_id in zip(rows, case_ids, strict=True):
-        case = _make_case(row, case_id=case_id, partners=partners, now=now)
+        case = _make_case(row, case_id=case_id, owners=owners, now=now)
         case["answers_request"] = find_request(connection, row.clear, row.content)
         values.append(case)
     if not values:
@@ -72,8 +73,10 @@ def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Seq
     connection.execute(insert(CASES), values)
     settle_cases(connection, values)
     _note_named_evidence(connection, rows)
-    reports = zip(case_ids, (row.content for row in rows), strict=True)
-    queue_notes(connection, {case: report for case, report in reports if isinstance(report, PublicReport)}, now=now)
+    contents = zip(case_ids, (row.content for row in rows), strict=True)
+    public = {case: report for case, report in contents if isinstance(report, PublicReport)}
+    note_contexts(connection, public)
+    queue_notes(connection, public, now=now)
     queue_page(connection, count=_count_urgent(connection, case_ids), now=now)
 
 
@@ -97,14 +100,14 @@ def _note_named_evidence(connection: Connection, rows: Sequence[NewCase]) -> Non
         connection.execute(insert(NAMED_EVIDENCE).prefix_with("OR IGNORE"), named)
 
 
-def _make_case(row: NewCase, *, case_id: str, partners: frozenset[str], now: datetime) -> dict[str, object]:
+def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: datetime) -> dict[str, object]:
     clear, content = row.clear, row.content
     public = content if isinstance(content, PublicReport) else None
     return {
         "case_id": case_id,
         "environment": clear.environment,
         "partner": clear.partner,
-        "provider": _find_provider(row, partners=partners),
+        "provider": _find_provider(row, owners=owners),
         "report_id": clear.report_id,
         "reference": row.reference,
         "door": row.door,
@@ -146,16 +149,13 @@ def _is_in_danger(content: SealedContent) -> bool:
     return any(child.at_risk_now == YES for child in children) or not _SIGNS_OF_DANGER.isdisjoint(signs)
 
 
-def _find_provider(row: NewCase, *, partners: frozenset[str]) -> str | None:
+def _find_provider(row: NewCase, *, owners: Mapping[str, str]) -> str | None:
     if row.clear.partner != PUBLIC_SENDER:
         return row.clear.partner
-    return find_owner(row.placement, partners=partners)
+    # As the register has it now: of an id that it never had, nobody knows whose it is.
+    return None if row.placement is None else owners.get(row.placement)
 
 
 def _hash_reply_key(reply_key: str | None) -> str | None:
     # A hash of a public key tells nothing: it is there to be compared (docs/decisions/0016).
     return None if reply_key is None else hashlib.sha256(reply_key.encode()).hexdigest()
-
-
-def _list_partner_ids(connection: Connection) -> frozenset[str]:
-    return frozenset(connection.execute(select(PARTNERS.c.partner)).scalars())

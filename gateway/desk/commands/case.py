@@ -21,6 +21,7 @@ from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.closing import Assessment, Closing, check_closing, close_case
 from gateway.desk.casework.joined_reports import open_whole_case
 from gateway.desk.casework.opening import open_case
+from gateway.desk.casework.page_contexts import find_page_context
 from gateway.desk.casework.promised_days import count_days_late, get_uk_day, spell_lateness
 from gateway.desk.casework.queue import list_queue
 from gateway.desk.collection.filing import BY_FILE
@@ -33,10 +34,12 @@ from gateway.desk.commands.case_partner import (
     spell_content,
 )
 from gateway.desk.commands.contact_lines import list_said_doubts, say_contact, say_typed
+from gateway.desk.commands.context_lines import list_context_json, say_context
 from gateway.desk.commands.evidence_lines import list_file_json, say_files
 from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.evidence.whole_case import make_whole_case
 from gateway.desk.reading.content import make_sections
+from gateway.desk.reading.page_context import make_context_view
 from gateway.desk.reading.partner_case import make_partner_case
 from gateway.desk.reading.report_words import PUBLIC_WORDS
 from gateway.desk.wiring import Desk, open_desk
@@ -44,6 +47,8 @@ from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.public_codes import NOT_UK
 
 _COLUMNS: Final = "{:4} {:18} {:20} {:9} {:20} {}"
+# Thousands of letters each, which nobody reads.
+_NOT_READ: Final = frozenset({PUBLIC_WORDS["reply_key"], PUBLIC_WORDS["context"]})
 _HEADER: Final = _COLUMNS.format("PRIO", "CASE", "RECEIVED (UTC)", "CAME BY", "ABOUT", "MARKS")
 
 
@@ -75,9 +80,11 @@ def run_show(parsed: argparse.Namespace) -> int:
     opened = open_case(desk, parsed.case, actor=actor)
     if isinstance(opened.content, SealedIndustryReport):
         return _show_partners(desk, opened.case, opened.content, as_json=parsed.json, actor=actor)
+    context = make_context_view(find_page_context(desk, opened.case, opened.content))
     if parsed.json:
         doubts = list_said_doubts(desk, opened, actor=actor)
-        print_json({"case": asdict(opened.case), "doubts": doubts, "report": msgspec.to_builtins(opened.content)})
+        said = {"case": asdict(opened.case), "doubts": doubts, "report": msgspec.to_builtins(opened.content)}
+        print_json(said | list_context_json(context))
         return DONE
     say(_HEADER)
     say(_line(opened.case))
@@ -86,9 +93,9 @@ def run_show(parsed: argparse.Namespace) -> int:
         say("")
         say(section.title.upper())
         for line in section.lines:
-            # The key of the return code is 1,600 letters that nobody reads.
-            if line.text and line.title != PUBLIC_WORDS["reply_key"]:
+            if line.text and line.title not in _NOT_READ:
                 say_typed(line.title, line.text)
+    say_context(context)
     return DONE
 
 

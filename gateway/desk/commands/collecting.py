@@ -40,6 +40,7 @@ from gateway.desk.config import DeskPaths, load_config
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.partnership.account_changes import ChangesTaken, collect_account_changes
+from gateway.desk.partnership.adoption_collecting import collect_adoptions
 from gateway.desk.partnership.enrolments import EnrolmentsTaken, collect_enrolments
 from gateway.desk.partnership.mailbox_post import post_waiting
 from gateway.desk.partnership.stages import send_stages
@@ -140,6 +141,7 @@ class _Taken:
     enrolments: EnrolmentsTaken
     changes: ChangesTaken
     stages: int
+    adoptions: int
     messages: int
     replies: int
     reconciled: Reconciled | None
@@ -159,6 +161,7 @@ class _Taken:
         return {
             "account_changes_refused": list_refused(self.changes.refused),
             "account_changes_waiting": [asdict(change) for change in self.changes.waiting],
+            "adoption_requests": self.adoptions,
             "enrolments_refused": list_refused(enrolments.refused),
             "enrolments_waiting": list(enrolments.waiting),
             "filed": collected.filed,
@@ -178,6 +181,8 @@ class _Taken:
         _tell_collected(self.collected)
         tell_enrolments(self.enrolments, parsed)
         tell_changes(self.changes)
+        if self.adoptions:
+            say(f"{self.adoptions} service(s) ask to show the button: see `adoption list`.")
         if self.reconciled is not None:
             _tell_reconciled(self.reconciled)
 
@@ -187,7 +192,9 @@ def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) 
     steps.take(lambda: len(finish_rotations(desk, actor=actor)), otherwise=0)
     feed = steps.take(desk.make_feed, otherwise=None)
     if feed is None:
-        return _Taken(Collected(), NO_ENROLMENTS, NO_CHANGES, stages=0, messages=0, replies=0, reconciled=None)
+        return _Taken(
+            Collected(), NO_ENROLMENTS, NO_CHANGES, stages=0, adoptions=0, messages=0, replies=0, reconciled=None
+        )
     collected = steps.take(
         lambda: collect_reports(desk, feed, actor=actor, progress=show_progress), otherwise=Collected()
     )
@@ -197,6 +204,7 @@ def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) 
         enrolments=steps.take(lambda: collect_enrolments(desk, feed, actor=actor), otherwise=NO_ENROLMENTS),
         changes=steps.take(lambda: collect_account_changes(desk, feed, actor=actor), otherwise=NO_CHANGES),
         stages=steps.take(lambda: send_stages(desk), otherwise=0),
+        adoptions=steps.take(lambda: collect_adoptions(desk, feed, actor=actor), otherwise=0),
         messages=steps.take(lambda: post_waiting(desk, feed), otherwise=0),
         replies=steps.take(lambda: send_replies(desk, feed), otherwise=0),
         reconciled=steps.take(lambda: reconcile(desk, feed), otherwise=None) if parsed.reconcile else None,

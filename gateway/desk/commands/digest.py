@@ -13,6 +13,7 @@ from gateway.desk.commands.frame import (
     say,
     say_lines,
 )
+from gateway.desk.feedback.agreed_places import has_adopted
 from gateway.desk.feedback.digests import DigestError, DigestOrder, get_body, make_digest, reject_digest
 from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD
 from gateway.desk.feedback.ledger import get_spends
@@ -29,13 +30,14 @@ def run_make(parsed: argparse.Namespace) -> int:
     """Make the digest of one partner and one closed quarter, or give the one that exists; spends its budget once."""
     desk = open_desk(parsed.state)
     _check_partner(desk, parsed.partner)
+    quarter = _read_quarter(desk, parsed)
     order = DigestOrder(
         partner=parsed.partner,
-        quarter=_read_quarter(desk, parsed),
+        quarter=quarter,
         environment=desk.config.environment,
         made_by=_get_name(parsed),
         adopted=parsed.adopted,
-        threshold=_get_threshold(parsed),
+        threshold=_get_threshold(desk, parsed, quarter=quarter),
         accept_lost=parsed.without_lost,
     )
     record = make_digest(desk.store, order, clock=desk.clock)
@@ -129,7 +131,11 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     _add_partner_and_quarter(make)
     make.add_argument("--by", metavar="NAME", help="who makes it (default: as --as)")
-    make.add_argument("--adopted", action="store_true", help="the partner carries the button, so it is eligible")
+    make.add_argument(
+        "--adopted",
+        action="store_true",
+        help="the partner carries the button, so it is eligible (default: whether it has a placement in the register)",
+    )
     make.add_argument(
         "--threshold",
         type=int,
@@ -179,15 +185,21 @@ def _check_partner(desk: Desk, partner: str) -> None:
         get_partner(connection, partner)
 
 
-def _get_threshold(parsed: argparse.Namespace) -> int:
-    # What is decided here is decided for good, so neither limb is ever a default.
-    if parsed.threshold is None and not parsed.adopted:
+def _get_threshold(desk: Desk, parsed: argparse.Namespace, *, quarter: Quarter) -> int:
+    # What is decided here is decided for good, so neither limb is ever a default: the register says, or a person.
+    if parsed.threshold is None and not parsed.adopted and not _has_adopted(desk, parsed.partner, quarter=quarter):
         raise DigestError(
-            "Say why the partner gets a digest, as this is decided once: --adopted if it carries the button, or "
+            "Say why the partner gets a digest, as this is decided once: --adopted if it carries the button (no "
+            "placement of it is in the register, see `placement agree`), or "
             f"--threshold N for how many incidents it needs without ({DEFAULT_THRESHOLD} or more).",
             reason="no-limb",
         )
     return DEFAULT_THRESHOLD if parsed.threshold is None else int(parsed.threshold)
+
+
+def _has_adopted(desk: Desk, partner: str, *, quarter: Quarter) -> bool:
+    with desk.store.read() as connection:
+        return has_adopted(connection, partner=partner, quarter=quarter)
 
 
 def _get_name(parsed: argparse.Namespace) -> str:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from gateway.desk.audit import append_entry
 from gateway.desk.feedback import noise
+from gateway.desk.feedback.agreed_places import has_adopted, list_places
 from gateway.desk.feedback.clusters import count_own_reports, freeze_clusters
 from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD
 from gateway.desk.feedback.ledger import commit_spend, get_spends
@@ -44,14 +45,17 @@ class DigestError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class DigestOrder:
-    """What a person decides before a digest is made."""
+    """What a person decides before a digest is made.
+
+    Without `placements` the table of places takes those of the register, and a partner that has any has adopted.
+    """
 
     partner: str
     quarter: Quarter
     environment: Environment
     made_by: str
     adopted: bool = False
-    placements: tuple[tuple[str, str], ...] = ()
+    placements: tuple[tuple[str, str], ...] | None = None
     threshold: int = DEFAULT_THRESHOLD
     accept_lost: bool = False
 
@@ -162,10 +166,13 @@ def _freeze(store: DeskStore, order: DigestOrder, *, now: datetime) -> DigestRec
         if record is not None:
             return record
         clusters, synthetic = freeze_clusters(connection, partner=order.partner, quarter=order.quarter)
+        places = order.placements
+        if places is None:
+            places = list_places(connection, partner=order.partner, quarter=order.quarter)
         workings = Workings(
-            adopted=order.adopted,
+            adopted=order.adopted or has_adopted(connection, partner=order.partner, quarter=order.quarter),
             threshold=order.threshold,
-            placements=list(order.placements),
+            placements=list(places),
             synthetic=synthetic,
             own_reports=count_own_reports(connection, partner=order.partner, quarter=order.quarter),
             clusters=clusters,

@@ -19,6 +19,7 @@ from gateway.desk.keyring.root_change import find_root_change
 from gateway.desk.keyring.sealing_keys import ensure_sealing_keys
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, has_role, list_verify_entries
+from gateway.desk.placements.register_entries import list_entries
 from gateway.desk.store.schema import PARTNERS, PUBLICATIONS, SEALING_KEYS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError, ReportAbuseError
@@ -154,6 +155,7 @@ def make_register(connection: Connection, *, desk: Desk, now: datetime) -> Partn
         partners=tuple(
             make_register_entry(row, former=_list_former_keys(connection, row.partner, now=now)) for row in rows
         ),
+        placements=list_entries(connection),
     )
 
 

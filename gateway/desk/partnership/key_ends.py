@@ -107,6 +107,7 @@ def keep_former_key(connection: Connection, row: Row[Any], *, ended_at: str, is_
             key_id=row.key_id,
             partner=row.partner,
             submission_key=row.submission_key,
+            context_key=row.context_key,
             ended_at=ended_at,
             revoked=is_revoked,
         )

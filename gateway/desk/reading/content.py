@@ -16,7 +16,7 @@ _LAST = "Particulars"
 _ADDED = frozenset(
     {
         *("schema_version", "copy_version", "submitted_at", "language"),
-        *("placement", "reply_by", "reply_key", "signals", "signposted"),
+        *("context", "placement", "reply_by", "reply_key", "signals", "signposted"),
     }
 )
 

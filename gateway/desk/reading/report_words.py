@@ -49,6 +49,7 @@ PUBLIC_WORDS: Final[Mapping[str, str]] = {
     "contact.ways": "How to reach them",
     "contact.who_must_not_know": "Who must not know",
     "contact.who_sees": "Does anyone else see their phone or e-mails?",
+    "context": "What the service passed on, sealed",
     "copy_version": "Version of the form's words",
     "country": "Country, if not in the UK",
     "danger": "Is someone in danger now?",

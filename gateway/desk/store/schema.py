@@ -196,6 +196,7 @@ FORMER_PARTNER_KEYS: Final = Table(
     # When it was replaced or suspended; of a key that was rotated out, until when the gateway takes its statements.
     Column("ended_at", Text, nullable=False),
     Column("revoked", Boolean, nullable=False, server_default=text("0")),  # lost or stolen: no grace at all
+    Column("context_key", LargeBinary),  # the one that went with it; null for what ended before it was kept
 )
 
 INVITATIONS: Final = Table(

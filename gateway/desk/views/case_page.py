@@ -15,6 +15,7 @@ from gateway.desk.casework.asking import DAYS_TO_ANSWER
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.casework.joined_reports import OpenedReport, open_whole_case
 from gateway.desk.casework.opening import OpenedCase, find_first_report, open_case
+from gateway.desk.casework.page_contexts import find_page_context
 from gateway.desk.casework.promised_days import (
     count_days_late,
     find_promised_day,
@@ -24,13 +25,16 @@ from gateway.desk.casework.promised_days import (
     spell_lateness,
 )
 from gateway.desk.casework.safe_contact import list_open_ways
+from gateway.desk.placements.placements import find_placement
 from gateway.desk.post_room.queue import list_post
 from gateway.desk.reading import words
 from gateway.desk.reading.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.reading.content import Section, make_sections
 from gateway.desk.reading.countries import spell_country
+from gateway.desk.reading.page_context import ContextView, make_context_view
 from gateway.desk.reading.page_room import PageRoom
 from gateway.desk.reading.partner_case import make_partner_case
+from gateway.desk.reading.placement_words import spell_placement
 from gateway.desk.replying.replies import ReplyCopy, open_copies
 from gateway.desk.replying.reply_templates import list_templates, needs_welsh_reader
 from gateway.desk.return_post.messages import list_written
@@ -79,6 +83,7 @@ class _Content:
     reports: Sequence[PublicReport] = ()
     # The reports of a partner's case.
     opened: Sequence[OpenedReport] = ()
+    page_context: ContextView | None = None
 
 
 def get_case_or_404(case_id: str) -> CaseRow:
@@ -136,6 +141,7 @@ def _lay_out(opened: OpenedCase) -> _Content:
         copies=open_copies(desk, opened.case, actor=get_name()),
         report=report,
         reports=tuple(one for one in both if one is not None),
+        page_context=make_context_view(find_page_context(desk, opened.case, report)),
     )
 
 
@@ -147,6 +153,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         earlier = find_earlier(connection, case)
         additions = list_additions(connection, case)
         notes = list_post(connection, case_id=case.case_id, with_done=True)
+        placement = find_placement(connection, case.placement)
     partner = None if case.partner == PUBLIC_SENDER else make_partner_case(desk, case, content.opened, room=PageRoom())
     promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
     report = content.report
@@ -171,6 +178,8 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         case_files=make_page_files(desk, content.opened),
         most_page_bytes=MOST_PAGE_BYTES,
         sections=content.sections,
+        page_context=content.page_context,
+        button_place=None if placement is None else spell_placement(placement),
         copies=content.copies,
         written=[one for one in written if one.kind == "reply"],
         earlier=earlier,

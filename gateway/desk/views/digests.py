@@ -9,6 +9,7 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.feedback import digests, posting
+from gateway.desk.feedback.agreed_places import list_adopters
 from gateway.desk.feedback.ledger import get_spends
 from gateway.desk.feedback.records import DigestRecord, DigestRecordError, get_record, list_records
 from gateway.desk.feedback.tables import BUDGET_MICRO
@@ -106,6 +107,7 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
     desk = get_desk()
     with desk.store.read() as connection:
         records = list_records(connection)
+        adopters = list_adopters(connection)
     quarter = get_last_closed_quarter(desk.clock())
     quarters = [quarter]
     for _ in range(QUARTERS_OFFERED - 1):
@@ -115,6 +117,7 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
         status=HTTPStatus.CONFLICT if fault else HTTPStatus.OK,
         records=records,
         partners=_get_partners(),
+        adopters=adopters,
         quarters=quarters,
         chosen=request.form,
         fault=fault,

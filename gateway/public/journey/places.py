@@ -1,6 +1,7 @@
 """Every place of the form and its path: the screens, the side pages, the way back in, and the way out.
 
-Paths are numbers, because they stay in the history of a shared phone.
+Paths are numbers, because they stay in the history of a shared phone. The page for services has a name instead: it is
+read by adults at work, and said to them on the telephone.
 """
 
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ ABOUT_PAGES: Final = ("what_to_report", "privacy", "accessibility", "problem")
 COME_BACK: Final = "come_back"  # asks for the number and the four words
 REPLIES: Final = "replies"  # what these two open
 LEAVE: Final = "leave"
+FOR_SERVICES: Final = "for_services"  # asks for the button
+FOR_SERVICES_SENT: Final = "for_services_sent"
 
 _PATHS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -36,6 +39,8 @@ _PATHS: Final[Mapping[str, str]] = MappingProxyType(
         COME_BACK: "/16",
         REPLIES: "/17",
         LEAVE: "/leave",
+        FOR_SERVICES: "/for-services",
+        FOR_SERVICES_SENT: "/for-services/sent",
     }
 )
 

@@ -23,8 +23,12 @@ def render_check(
     is_addition: bool = False,
     notice: Mapping[str, Any] | None = None,
     again: bool = False,
+    has_context: bool = False,
 ) -> str:
-    """Render the check page; an addition after Send shows only what is new. Without a visit its form waits for one."""
+    """Render the check page; an addition after Send shows only what is new. Without a visit its form waits for one.
+
+    `has_context` shows that what a service passed on goes along, with a way to leave it out.
+    """
     words = door.words.screen(CHECK)
     voice = make_voice(answers)
     addition = door.words.screen("check_more")
@@ -49,6 +53,7 @@ def render_check(
         can_change=not is_addition,
         send=words["again"] if notice and not again else words["send"],
         skip=addition["skip"] if is_addition else None,
+        context=words["context"] if has_context else None,
         notice=notice,
     )
 

@@ -5,11 +5,21 @@ Never adds anything about the device, the network or the pace of typing.
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from gateway.public.journey import Answers, get_one, get_priority, is_about_other, is_grown_up
 from gateway.public.visiting.drafts import Draft
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.public_codes import ADULT_BAND, DANGER_PREFIX, IS_NOT_UNDER_18
-from partner_sdk.wire.public_report import ChildDetails, KnownPerson, Meeting, PublicReport, SafeContact
+from partner_sdk.wire.padding import MAX_PUBLIC_REPORT_BYTES
+from partner_sdk.wire.public_codes import ADULT_BAND, CONTEXT_REFUSED_SIGNAL, DANGER_PREFIX, IS_NOT_UNDER_18
+from partner_sdk.wire.public_report import (
+    ChildDetails,
+    KnownPerson,
+    Meeting,
+    PublicReport,
+    SafeContact,
+    encode_public_report,
+)
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
 
@@ -74,7 +84,15 @@ def make_public_report(
         under_18=one("under_18") or _get_said_before(draft),
         when=one("when"),
         who=one("who"),
+        context=draft.context,
     )
+
+
+def leave_out_what_does_not_fit(report: PublicReport) -> PublicReport:
+    """Return the report without what a service passed on, where both do not fit the one size: words come first."""
+    if report.context is None or len(encode_public_report(report)) <= MAX_PUBLIC_REPORT_BYTES:
+        return report
+    return structs.replace(report, context=None, signals=(*report.signals, CONTEXT_REFUSED_SIGNAL))
 
 
 def _get_said_before(draft: Draft) -> str:

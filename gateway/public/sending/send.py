@@ -16,7 +16,11 @@ from gateway.public.door import PublicDoor
 from gateway.public.journey import Answers, list_signposted
 from gateway.public.returning.places import ReturnPlace
 from gateway.public.returning.way_back import WayBack
-from gateway.public.sending.sealed_answers import make_clear_fields, make_public_report
+from gateway.public.sending.sealed_answers import (
+    leave_out_what_does_not_fit,
+    make_clear_fields,
+    make_public_report,
+)
 from gateway.public.sending.sent_record import find_reply_by, make_remaining_draft, make_sent
 from gateway.public.visiting.draft_rows import OpenedDraft, make_submit_token, write_draft
 from gateway.public.visiting.drafts import Draft, JourneyKeys, Sent
@@ -90,7 +94,7 @@ def _send_once(
         reply_by=reply_by,
         reply_key=earlier_key if way_back is None else way_back.reply_key,
     )
-    raw = encode_public_report(report)
+    raw = encode_public_report(leave_out_what_does_not_fit(report))
     parse_public_report(raw)  # what the desk could not read is not thanked for: it stays on the page
     envelope = seal(raw, key=sealing_key, context=report_context(clear)).to_bytes()
     left: list[Sent] = []

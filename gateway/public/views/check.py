@@ -34,8 +34,9 @@ from gateway.public.views.screens import add_honeypot_signal, make_draft
 from gateway.public.views.sides import lead_to_side
 from gateway.public.views.unusual import answer_expired, answer_stale, answer_too_big
 from gateway.public.visiting.draft_rows import NO_VERSION, OpenedDraft, find_opened_draft, make_submit_token, save_draft
-from gateway.public.visiting.drafts import DraftTooBigError, Sent, is_known_mac, make_text_mac
+from gateway.public.visiting.drafts import DraftTooBigError, Sent, is_known_mac, leave_context_out, make_text_mac
 from gateway.public.visiting.forms import find_incomplete, list_faults
+from gateway.public.visiting.page_contexts import is_shown
 from gateway.public.visiting.visit import (
     Visit,
     find_visit,
@@ -69,7 +70,8 @@ def show_check(name: str) -> ResponseReturnValue:
         return turn_away()
     is_addition = opened.draft.sent is not None
     answers = opened.draft.answers if is_addition else keep_on_path(opened.draft.answers)
-    return render_check(door, visit, answers, version=opened.version, is_addition=is_addition)
+    has_context = opened.draft.context is not None
+    return render_check(door, visit, answers, version=opened.version, is_addition=is_addition, has_context=has_context)
 
 
 @rule(login=Login.OPEN, limit="public-send", csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)
@@ -98,7 +100,7 @@ def _answer_check(door: PublicDoor, visit: Visit, shown: dict[str, list[str]] | 
     opened = find_opened_draft(door, visit.keys)
     if opened is None and shown and get_posted_version() == NO_VERSION:
         # The cookie was lost on the way here; the page itself has kept every word.
-        opened = OpenedDraft(msgspec.structs.replace(make_draft(door, visit), answers=shown), NO_VERSION)
+        opened = OpenedDraft(msgspec.structs.replace(make_draft(door), answers=shown), NO_VERSION)
     if opened is None:
         return answer_expired(door, shown or {})
     sent = opened.draft.sent
@@ -132,9 +134,18 @@ def _answer_button(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> Respo
         return _lead_to_change(request.form["change"])
     if action == Action.LANGUAGE:
         return lead_to(CHECK)
+    if action == Action.LEAVE_OUT:
+        return _leave_context_out(door, visit, opened)
     if action == Action.BACK:
         return lead_to(get_previous(SCREEN_BY_NAME[CHECK], opened.draft.answers).name)
     return _answer_send(door, visit, opened)
+
+
+def _leave_context_out(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
+    draft = leave_context_out(opened.draft, is_refused=False)
+    if draft != opened.draft and not save_draft(door, visit.keys, draft, version=opened.version):
+        raise DraftMovedError("another tab saved this draft first")
+    return lead_to(CHECK)
 
 
 def _answer_send(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> ResponseReturnValue:
@@ -154,8 +165,18 @@ def _send(door: PublicDoor, visit: Visit, opened: OpenedDraft, answers: Answers)
     is_over = door.limits.limit_state("public-send").is_over
     if is_over and is_held_up(door):
         is_addition, notice = opened.draft.sent is not None, make_notice(door, "slow")
-        page = render_check(door, visit, answers, version=opened.version, is_addition=is_addition, notice=notice)
+        page = render_check(
+            door,
+            visit,
+            answers,
+            version=opened.version,
+            is_addition=is_addition,
+            notice=notice,
+            has_context=opened.draft.context is not None,
+        )
         return page, TOO_MANY_REQUESTS
+    if not is_shown(request.form):
+        opened = OpenedDraft(leave_context_out(opened.draft, is_refused=False), opened.version)
     signals = _list_signals(door, visit, opened, is_over=is_over)
     send_draft(door, visit.keys, opened, answers, signals=signals, may_wait=not is_over)
     return lead_to(THANKS)
@@ -188,7 +209,8 @@ def _answer_sent_before(
 def _answer_not_stored(door: PublicDoor, visit: Visit, shown: Answers | None) -> ResponseReturnValue:
     words = door.words.page("not_stored")
     notice = make_notice(door, "not_stored", extra=[words["keep"]])
-    page = render_check(door, visit, shown or {}, version=get_posted_version(), notice=notice)
+    has_context = is_shown(request.form)
+    page = render_check(door, visit, shown or {}, version=get_posted_version(), notice=notice, has_context=has_context)
     return answer_later(page)
 
 

@@ -133,7 +133,7 @@ def _answer_post(
     if opened is not None and opened.draft.sent is not None and not is_added:
         return _answer_after_sent(door, screen, visit, opened, posted)
     if opened is None:
-        opened = OpenedDraft(make_draft(door, visit), NO_VERSION)
+        opened = OpenedDraft(make_draft(door), NO_VERSION)
     elif read_action() == Action.KEEP_SAVED:
         answers = opened.draft.answers
         return lead_to(get_place_after(screen, answers) if is_added else get_next(screen, answers).name)
@@ -195,7 +195,7 @@ def _answer_after_sent(
     return lead_to(CHECK)
 
 
-def make_draft(door: PublicDoor, visit: Visit) -> Draft:
+def make_draft(door: PublicDoor) -> Draft:
     """Make the empty draft of a journey, with its submit token."""
     return Draft(
         report_id=make_submit_token(door),

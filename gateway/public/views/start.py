@@ -19,8 +19,10 @@ from gateway.public.views.frame import (
     switch_language,
 )
 from gateway.public.views.limits import is_asked_to_wait
+from gateway.public.views.screens import make_draft
 from gateway.public.visiting.draft_rows import NO_VERSION, find_opened_draft, wipe_draft
 from gateway.public.visiting.language_choice import remember_asked_language
+from gateway.public.visiting.page_contexts import keep_context, read_context
 from gateway.public.visiting.visit import (
     Visit,
     find_visit,
@@ -31,6 +33,7 @@ from gateway.public.visiting.visit import (
     remember_placement,
     start_visit,
 )
+from gateway.public.wording.languages import refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.store.drafts import has_rows
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -60,20 +63,27 @@ def post_start() -> ResponseReturnValue:
     door = get_door()
     if not is_open(door):
         return answer_not_ready(door)
-    visit = find_visit()
+    visit, context = find_visit(), read_context(request.form)
+    is_new = visit is None or not is_own_form(visit)
     if read_action() == Action.LANGUAGE:
         switch_language()
-        return lead_to(START)
-    is_new = visit is None or not is_own_form(visit)
+        if not context.token:
+            return lead_to(START)
+        # An address or a cookie must not carry it: it goes on in the page.
+        refresh_language()
+        form = make_blank_form() if visit is None or is_new else make_form(visit.keys, _get_version(door, visit))
+        return render_start(door, form, context=context)
     # Who goes on with a journey of their own begins none: only a new one uses up a wait.
     if is_asked_to_wait(door, "public-start", walker=None if visit is None or is_new else visit.keys):
-        return render_start(door, make_blank_form(), notice_page="slow"), TOO_MANY_REQUESTS
+        return render_start(door, make_blank_form(), notice_page="slow", context=context), TOO_MANY_REQUESTS
     if is_new:
         if has_too_many_drafts(door):
             return answer_not_ready(door)
         if visit is not None:
             wipe_draft(door, visit.keys)
-        start_visit(door)
+        visit = start_visit(door)
+    if visit is not None:
+        keep_context(door, visit.keys, context, blank=make_draft(door))
     return lead_to(SCREEN_BY_NAME[START].goes_to)
 
 

@@ -11,9 +11,10 @@ from flask.typing import ResponseReturnValue
 
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import CHECK, SCREEN_BY_NAME, START, Answers, Screen
-from gateway.public.journey.places import COME_BACK, get_path
+from gateway.public.journey.places import COME_BACK, FOR_SERVICES, FOR_SERVICES_SENT, get_path
 from gateway.public.pages.check_page import render_check
 from gateway.public.pages.come_back_page import render_come_back
+from gateway.public.pages.for_services_page import render_for_services
 from gateway.public.pages.frame import make_blank_form, make_form, make_waiting_form
 from gateway.public.pages.messages import make_notice, render_message
 from gateway.public.pages.rows import Row, list_rows
@@ -25,6 +26,8 @@ from gateway.public.views.frame import TOO_MANY_REQUESTS
 from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.visiting.draft_rows import NO_VERSION, OpenedDraft
 from gateway.public.visiting.forms import read_screen
+from gateway.public.visiting.page_contexts import is_shown, read_context
+from gateway.public.visiting.service_form import read_service_form
 from gateway.public.visiting.visit import Visit, find_visit, get_posted_version, has_cookie, is_own_form, start_visit
 from gateway.public.visiting.words_field import find_packed_answers
 
@@ -68,9 +71,13 @@ def answer_csrf_failure() -> ResponseReturnValue:
     if request.path == get_path(COME_BACK) and (has_cookie() or not request.form.get("again")):
         form = replace(make_blank_form(), again=True)
         return render_come_back(door, read_typed(), form, notice_page="again"), BAD_REQUEST
+    if request.path in {get_path(FOR_SERVICES), get_path(FOR_SERVICES_SENT)}:
+        typed = read_service_form(request.form)
+        return render_for_services(door, typed, make_blank_form(), notice="again"), BAD_REQUEST
     if name not in SCREEN_BY_NAME:
         if has_cookie():
-            return render_start(door, make_blank_form(), notice_page="again"), BAD_REQUEST
+            context = read_context(request.form)
+            return render_start(door, make_blank_form(), notice_page="again", context=context), BAD_REQUEST
         return _answer_no_cookies(door, {}), BAD_REQUEST
     posted = _read_all_posted(SCREEN_BY_NAME[name])
     visit = find_visit()
@@ -83,7 +90,9 @@ def answer_csrf_failure() -> ResponseReturnValue:
     version = get_posted_version() if is_own_form(visit) else NO_VERSION
     notice = make_notice(door, "again")
     if name == CHECK:
-        return render_check(door, visit, posted, version=version, notice=notice, again=True), BAD_REQUEST
+        has_context = is_shown(request.form)
+        page = render_check(door, visit, posted, version=version, notice=notice, again=True, has_context=has_context)
+        return page, BAD_REQUEST
     form = make_form(visit.keys, version, again=True)
     return render_screen(door, SCREEN_BY_NAME[name], posted, form, notice=notice), BAD_REQUEST
 
@@ -92,6 +101,9 @@ def make_error_page(status: int, request_id: str) -> ResponseReturnValue:
     """Make the kind page for a status; after a fault of ours it still shows what was typed."""
     door = get_door()
     is_lost_post = status >= SERVER_ERROR and request.method == "POST"
+    if is_lost_post and request.path == get_path(FOR_SERVICES):
+        asked = read_service_form(request.form)
+        return render_for_services(door, asked, make_blank_form(), notice="not_sent"), status
     fault_page = "not_stored" if is_lost_post else "not_ready"
     page = KIND_PAGES.get(status, fault_page if status >= SERVER_ERROR else "not_found")
     typed: list[Row] = []
@@ -105,7 +117,7 @@ def _ask_to_wait(door: PublicDoor, name: str, posted: Answers) -> str:
     """Show the page with its words once more; the journey that it needs begins when it is posted after the wait."""
     notice = make_notice(door, "slow")
     if name == CHECK:
-        return render_check(door, None, posted, version=NO_VERSION, notice=notice)
+        return render_check(door, None, posted, version=NO_VERSION, notice=notice)  # it had no journey, and no context
     return render_screen(door, SCREEN_BY_NAME[name], posted, make_waiting_form(), notice=notice)
 
 

@@ -11,8 +11,10 @@ from gateway.public.visiting.drafts import (
     IDLE_SECONDS,
     NONCE_BYTES,
     Draft,
+    DraftTooBigError,
     DraftUnreadableError,
     JourneyKeys,
+    leave_context_out,
     open_draft,
     seal_draft,
 )
@@ -68,8 +70,15 @@ def save_draft(door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: in
 
 
 def write_draft(connection: Connection, door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: int) -> bool:
-    """Save a draft inside a transaction that others share (Send)."""
-    box = seal_draft(draft, keys=keys, version=version + 1, nonce=door.random(NONCE_BYTES))
+    """Save a draft inside a transaction that others share (Send); the person's words come before a context."""
+    nonce = door.random(NONCE_BYTES)
+    try:
+        box = seal_draft(draft, keys=keys, version=version + 1, nonce=nonce)
+    except DraftTooBigError:
+        if draft.context is None:
+            raise
+        draft = leave_context_out(draft, is_refused=True)
+        box = seal_draft(draft, keys=keys, version=version + 1, nonce=nonce)
     expires_at = door.clock() + timedelta(seconds=IDLE_SECONDS)
     return put_draft(
         connection,

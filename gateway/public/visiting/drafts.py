@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.guidance.advice import Audience
 from gateway.public.returning.places import Returned
-from partner_sdk.wire.public_codes import Language
+from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, Language
 
 SECRET_BYTES = 32
 NONCE_BYTES = 12  # SP 800-38D §8.2.2: random 96-bit nonces; a journey writes its key's row some dozens of times
@@ -69,6 +69,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """What was typed so far. `report_id` is the submit token: made once, so that Send can only count once.
 
     `gone_past` names the screens that the person has gone on from: after the check page only these are passed over.
+    `context` is what a service sealed of its page, unopened (WIRE.md §8.2).
     """
 
     report_id: str
@@ -81,6 +82,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     gone_past: list[str] = []
     sent: Sent | None = None
     returned: Returned | None = None
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,13 @@ def open_draft(box: bytes, *, keys: JourneyKeys, version: int) -> Draft:
         raise DraftUnreadableError("the draft does not open with this cookie") from None
     (length,) = _LENGTH.unpack_from(padded)
     return msgspec.msgpack.decode(padded[_LENGTH.size : _LENGTH.size + length], type=Draft)
+
+
+def leave_context_out(draft: Draft, *, is_refused: bool) -> Draft:
+    """Return a draft without what a service passed on; `is_refused` where that was not the person's own wish."""
+    is_new = is_refused and CONTEXT_REFUSED_SIGNAL not in draft.signals
+    signals = [*draft.signals, CONTEXT_REFUSED_SIGNAL] if is_new else draft.signals
+    return msgspec.structs.replace(draft, context=None, signals=signals)
 
 
 def make_text_mac(answers: Mapping[str, Sequence[str]], *, keys: JourneyKeys) -> bytes:

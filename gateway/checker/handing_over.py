@@ -1,0 +1,135 @@
+"""Hands checks to the desk: as files for a carrier, or in calls with the runner's token, as many as it takes."""
+
+import re
+import stat
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import requests
+
+from partner_sdk import __version__
+from partner_sdk.client.transport import check_origin
+from partner_sdk.durable_files import write_durably
+from partner_sdk.errors import FormatError, TransportError
+from partner_sdk.wire.button_check import MAX_CHECKS, MAX_CHECKS_BODY_BYTES, ButtonCheck, CheckPost, encode_checks
+
+PATH: Final = "/placement-checks"
+POST_SECONDS: Final = 30.0
+MOST_WAIT_SECONDS: Final = 120
+MAX_TRIES: Final = 3
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{20,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class DeskDoor:
+    """Where the desk takes checks, and what opens it. `ca_file` names whom alone to trust for its certificate."""
+
+    origin: str
+    token: str
+    ca_file: str | None = None
+
+
+def read_token(file: Path) -> str:
+    """Return the token of the runner; raises `FormatError` for a file that others can read, or that holds none."""
+    try:
+        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+            raise FormatError("Others can read the file of the token: chmod 600 it.", reason="bad-token")
+        token = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise FormatError("The file of the token can not be read.", reason="bad-token") from None
+    if not _TOKEN.fullmatch(token):
+        raise FormatError(
+            "The file of the token holds no token: `report-abuse-desk placement runner-token` makes it.",
+            reason="bad-token",
+        )
+    return token
+
+
+def make_posts(checks: Sequence[ButtonCheck]) -> list[bytes]:
+    """Return canonical bodies that the desk takes: at most `MAX_CHECKS` checks and `MAX_CHECKS_BODY_BYTES` in each."""
+    posts: list[bytes] = []
+    waiting: list[ButtonCheck] = []
+    for check in map(_fit, checks):
+        if waiting and (len(waiting) == MAX_CHECKS or not _fits([*waiting, check])):
+            posts.append(_encode(waiting))
+            waiting = []
+        waiting.append(check)
+    if waiting:
+        posts.append(_encode(waiting))
+    return posts
+
+
+def _encode(checks: Sequence[ButtonCheck]) -> bytes:
+    return encode_checks(CheckPost(checks=tuple(checks)))
+
+
+def _fits(checks: Sequence[ButtonCheck]) -> bool:
+    return len(_encode(checks)) <= MAX_CHECKS_BODY_BYTES
+
+
+def _fit(check: ButtonCheck) -> ButtonCheck:
+    """Return a check that fits alone; the gravest findings stand first and stay."""
+    while not _fits([check]):
+        check = msgspec.structs.replace(check, findings=check.findings[: len(check.findings) // 2])
+    return check
+
+
+def write_posts(posts: Sequence[bytes], *, out: Path) -> list[Path]:
+    """Write each body to a file of its own: `checks.json`, `checks-2.json` and so on; return the files."""
+    files = [out if number == 1 else out.with_stem(f"{out.stem}-{number}") for number in range(1, len(posts) + 1)]
+    for file, raw in zip(files, posts, strict=True):
+        write_durably(file, raw)
+    return files
+
+
+def post_checks(posts: Sequence[bytes], *, door: DeskDoor, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Post each body to the desk.
+
+    Raises `FormatError` (`bad-token`, `refused`) for what it will not take however often it is tried, `TransportError`
+    where there was no answer: all of it can be posted again, the desk files the same check once.
+    """
+    check_origin(door.origin)
+    with requests.Session() as session:
+        session.trust_env = False
+        for raw in posts:
+            _post(raw, session=session, door=door, sleep=sleep)
+
+
+def _post(raw: bytes, *, session: requests.Session, door: DeskDoor, sleep: Callable[[float], None]) -> None:
+    for _ in range(MAX_TRIES):
+        answer = _ask(raw, session=session, door=door)
+        if answer.status_code == HTTPStatus.NO_CONTENT:
+            return
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            raise FormatError("The desk does not know this token.", reason="bad-token")
+        if answer.status_code not in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            raise FormatError(f"The desk answered {answer.status_code} and took nothing.", reason="refused")
+        sleep(_read_wait(answer.headers.get("Retry-After", "")))
+    raise TransportError("The desk asked to wait again and again.", reason="status")
+
+
+def _ask(raw: bytes, *, session: requests.Session, door: DeskDoor) -> requests.Response:
+    try:
+        return session.post(
+            door.origin + PATH,
+            data=raw,
+            headers={
+                "Authorization": f"Bearer {door.token}",
+                "Content-Type": "application/json",
+                "User-Agent": f"report-abuse-checker/{__version__}",
+            },
+            allow_redirects=False,
+            timeout=POST_SECONDS,
+            verify=True if door.ca_file is None else door.ca_file,
+        )
+    except (OSError, ValueError):  # RequestException is an OSError
+        raise TransportError("The desk did not answer.", reason="connection") from None
+
+
+def _read_wait(text: str) -> float:
+    return min(int(text), MOST_WAIT_SECONDS) if text.isascii() and text.isdigit() and len(text) < 9 else 10.0

@@ -1,0 +1,80 @@
+"""Which network addresses the runner may connect to: those of the open internet, and no other.
+
+A registered name may lead anywhere: to this machine, to the agency's own network, to a cloud's service of credentials.
+So every address that a name resolves to is judged, and the connection goes to the very address that was judged.
+"""
+
+import ipaddress
+import queue
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from partner_sdk.errors import TransportError
+
+RESOLVE_SECONDS: Final = 10.0
+
+Resolve = Callable[[str, int], Sequence[str]]
+IsAllowed = Callable[[str], bool]
+
+# Addresses that carry another inside, behind which anything may lie (RFC 6052, RFC 3056, RFC 4380, RFC 4291 §2.5.5.1).
+_CARRIERS: Final = tuple(
+    ipaddress.IPv6Network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+)
+
+# Kept for protocols and relays (RFC 6890 §2.2.2, RFC 7526): some releases of Python call parts of them global.
+_PROTOCOLS: Final = tuple(ipaddress.IPv4Network(one) for one in ("192.0.0.0/24", "192.88.99.0/24"))
+
+
+def is_public(text: str) -> bool:
+    """Return whether an address is one of the open internet; anything that is no address is not."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(str(address.ipv4_mapped))
+        if address.scope_id is not None or any(address in carrier for carrier in _CARRIERS):
+            return False
+    elif any(address in network for network in _PROTOCOLS):
+        return False
+    refused = (address.is_private, address.is_loopback, address.is_link_local, address.is_multicast)
+    return address.is_global and not any((*refused, address.is_reserved, address.is_unspecified))
+
+
+def resolve_name(host: str, port: int) -> Sequence[str]:
+    """Return every address of a name, in the order of the system; raises `TransportError` (`connection`).
+
+    The system's look-up knows no deadline: it runs aside, and is left alone when it takes longer than 10 seconds.
+    """
+    answers: queue.Queue[list[str]] = queue.Queue()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            found = []
+        answers.put(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
+
+    threading.Thread(target=ask, daemon=True, name="name-look-up").start()
+    try:
+        addresses = answers.get(timeout=RESOLVE_SECONDS)
+    except queue.Empty:
+        addresses = []
+    if not addresses:
+        raise TransportError("The name of the host is not known here.", reason="connection")
+    return addresses
+
+
+def pick_address(host: str, port: int, *, resolve: Resolve, is_allowed: IsAllowed) -> str:
+    """Return the address to connect to; raises `TransportError` (`connection`) if one of the name's is not allowed.
+
+    One that is not is reason enough: a name that leads to the inside now and then is no name of a public page.
+    """
+    addresses = resolve(host, port)
+    if not addresses or not all(is_allowed(address) for address in addresses):
+        raise TransportError("The host's name leads to an address that is not public.", reason="connection")
+    # Where both kinds are offered, the older one is the one that a machine surely has.
+    return min(addresses, key=lambda address: ":" in address)

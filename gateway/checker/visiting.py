@@ -1,0 +1,147 @@
+"""Visits the registered pages one after the other, and judges each; what a page does ends with that page.
+
+Never asks a host that is not on the list, and never one of them twice within a few seconds.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import zip_longest
+from typing import Final
+
+import msgspec
+
+from gateway.checker.network_addresses import IsAllowed, Resolve
+from gateway.checker.pinned_session import make_session
+from partner_sdk.button.check.addresses import find_address
+from partner_sdk.button.check.expected import Expected
+from partner_sdk.button.check.page_fetch import DEADLINE_SECONDS, USER_AGENT, fetch_page, read_own_copy
+from partner_sdk.button.check.static_check import check_page, make_unreachable
+from partner_sdk.errors import FormatError, TransportError
+from partner_sdk.wire.button_check import ButtonCheck, CheckList, CheckTarget
+
+PAUSE_SECONDS: Final = 5.0
+# A page of 5 MiB that is nothing but open tags keeps the parser for minutes.
+JUDGING_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a run needs of the world: names, which addresses are allowed, clocks, and whom else to trust for TLS."""
+
+    resolve: Resolve
+    is_allowed: IsAllowed
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    ca_file: str | None = None
+    judging_seconds: float = JUDGING_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One page and what was found; `trouble` says in our own words why it did not come or could not be judged."""
+
+    target: CheckTarget
+    check: ButtonCheck
+    trouble: str = ""
+
+
+def visit_pages(check_list: CheckList, *, outside: Outside) -> Iterator[Visit]:
+    """Yield one visit for each target, hosts in turn; no page can end the run."""
+    known = frozenset(target.placement for target in check_list.targets)
+    last_asked: dict[str, float] = {}
+    for target in take_turns(check_list.targets):
+        host = _get_host(target)
+        _wait(last_asked.get(host), outside=outside)
+        expected = Expected(origin=check_list.agency_origin, placement=target.placement, known=known)
+        yield _visit(target, expected=expected, outside=outside)
+        last_asked[host] = outside.monotonic()
+
+
+def take_turns(targets: Sequence[CheckTarget]) -> list[CheckTarget]:
+    """Return the targets so that each host comes once before any comes again: less waiting, and less asked of one."""
+    by_host: dict[str, list[CheckTarget]] = {}
+    for target in targets:
+        by_host.setdefault(_get_host(target), []).append(target)
+    return [target for turn in zip_longest(*by_host.values()) for target in turn if target is not None]
+
+
+def _get_host(target: CheckTarget) -> str:
+    found = find_address(target.address)
+    return "" if found is None else found.host
+
+
+def _wait(asked_at: float | None, *, outside: Outside) -> None:
+    if asked_at is not None and (left := asked_at + PAUSE_SECONDS - outside.monotonic()) > 0:
+        outside.sleep(left)
+
+
+def _visit(target: CheckTarget, *, expected: Expected, outside: Outside) -> Visit:
+    try:
+        return Visit(target, check=_judge(target, expected=expected, outside=outside))
+    except (TransportError, FormatError) as error:
+        trouble = str(error)
+    except _TooLongError:
+        trouble = f"The page could not be judged within {outside.judging_seconds:g} seconds."
+    except Exception as error:  # noqa: BLE001 - a page that no rule foresaw must not end the run for all others
+        # Only the kind of error: its message may be the page's words.
+        trouble = f"This release has a fault ({type(error).__name__}): tell its makers which page it was."
+    return Visit(
+        target, check=make_unreachable(target.address, placement=target.placement, now=outside.now()), trouble=trouble
+    )
+
+
+def _judge(target: CheckTarget, *, expected: Expected, outside: Outside) -> ButtonCheck:
+    agent = f"{USER_AGENT} (+{expected.origin})"
+    may_ask = partial(check_hop, host=_get_host(target))
+    with make_session(resolve=outside.resolve, is_allowed=outside.is_allowed, agent=agent) as session:
+        page = fetch_page(
+            target.address,
+            session=session,
+            check_hop=may_ask,
+            deadline_seconds=DEADLINE_SECONDS,
+            ca_file=outside.ca_file,
+        )
+        with _time_limit(outside.judging_seconds):
+            check = check_page(
+                page.body,
+                address=page.address,
+                expected=expected,
+                now=outside.now(),
+                headers=page.headers,
+                read_resource=partial(read_own_copy, page=page, session=session, check_hop=may_ask),
+            )
+    # The desk files a check by the address that it gave, wherever on its host the page was found in the end.
+    return msgspec.structs.replace(check, address=target.address)
+
+
+def check_hop(address: str, *, host: str) -> None:
+    """Raise `TransportError` unless this is https on the registered host."""
+    found = find_address(address)
+    if found is None or found.scheme != "https" or found.has_userinfo or found.host != host:
+        raise TransportError("Only https on the registered host is asked.", reason="redirect")
+
+
+class _TooLongError(Exception):
+    """The time for judging one page is over."""
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """End what runs inside after some seconds of the clock; the main thread only, as signals are."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,127 @@
+"""`report-abuse-gateway serve`: brings the database up to date and serves the listeners until a signal."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from gateway.clock import utc_now
+from gateway.commands.frame import FAULT, Commands, add_command, add_json, add_state, complain, print_json, say
+from gateway.config import GatewayConfig, ListenerConfig, Role, StateFolder, load_config, load_pin
+from gateway.evidence.local_blobs import LocalBlobs
+from gateway.housekeeping import housekeeping
+from gateway.key_folder import read_cookie_secret, read_receipt_key
+from gateway.receipt_key_change import finish_receipt_key_change
+from gateway.store import StorageUnavailableError, Store, open_store
+from gateway.store.creation import migrate_store
+from gateway.web.logs import configure_logging, log_failure
+from gateway.web.server_spec import DEFAULT_BODY_SECONDS
+from gateway.web.serving import Listener, ServerGroup, ServingError
+from gateway.worker_words import ROLES_VARIABLE, STATE_VARIABLE, parse_roles
+
+WORKER_APP: Final = "gateway.app:make_worker_app"
+
+
+def run_serve(parsed: argparse.Namespace) -> int:
+    """Serve the configured listeners until SIGTERM or SIGINT."""
+    try:
+        return _serve(parsed)
+    except ServingError as error:
+        return complain(str(error), code=FAULT)
+
+
+def _serve(parsed: argparse.Namespace) -> int:
+    config = load_config(parsed.state)
+    # Read here too, so that a missing or open key is said once and plainly, not by each worker's log.
+    read_receipt_key(parsed.state)
+    read_cookie_secret(parsed.state)
+    wanted = None if parsed.roles is None else parse_roles(parsed.roles)
+    chosen = choose_listeners(config, roles=wanted)
+    configure_logging("serve")
+    _migrate(parsed.state, config=config)
+    _settle_receipt_key(parsed.state, config=config)
+    seconds = config.body_timeout_seconds
+    group = ServerGroup([make_listener(one, state=parsed.state, body_seconds=seconds) for one in chosen])
+    blobs = LocalBlobs(StateFolder(parsed.state).evidence)
+    with housekeeping(_open_store(parsed.state, config=config), blobs=blobs, clock=utc_now):
+        return group.run(on_ready=lambda: _print_addresses(chosen, config=config, as_json=parsed.json))
+
+
+def choose_listeners(config: GatewayConfig, *, roles: Sequence[Role] | None) -> tuple[ListenerConfig, ...]:
+    """Return the listeners that have no role outside `roles` (all when None); raises `ServingError` for none."""
+    chosen = tuple(listener for listener in config.listeners if roles is None or set(listener.roles) <= set(roles))
+    if not chosen:
+        raise ServingError("No configured listener has only these roles. Look at [[listeners]] in gateway.toml.")
+    return chosen
+
+
+def make_listener(listener: ListenerConfig, *, state: Path, body_seconds: float = DEFAULT_BODY_SECONDS) -> Listener:
+    """Return how one configured listener is served."""
+    return Listener(
+        name="+".join(listener.roles),
+        target=WORKER_APP,
+        host=listener.host,
+        port=listener.port,
+        workers=listener.workers,
+        threads=listener.threads,
+        body_seconds=body_seconds,
+        environment={STATE_VARIABLE: str(state.resolve()), ROLES_VARIABLE: ",".join(listener.roles)},
+    )
+
+
+def _open_store(state: Path, *, config: GatewayConfig) -> Store:
+    folder = StateFolder(state)
+    return open_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
+
+
+def _migrate(state: Path, *, config: GatewayConfig) -> None:
+    folder = StateFolder(state)
+    if not folder.database.exists():
+        say("There is no database: the doors answer 503 until it is restored.", to=sys.stderr)
+        return
+    try:
+        migrate_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
+    except Exception as error:  # noqa: BLE001 - full, locked, damaged: the form must still show the phone numbers
+        log_failure(error, event="migration-failed")
+        say("The database can not be used: `doctor` says more. The doors answer 503 until it can.", to=sys.stderr)
+
+
+def _settle_receipt_key(state: Path, *, config: GatewayConfig) -> None:
+    store = _open_store(state, config=config)
+    try:
+        finish_receipt_key_change(state, store=store, pin=load_pin(state), clock=utc_now)
+    except StorageUnavailableError as error:
+        log_failure(error, event="receipt-key-not-settled")  # the doors answer 503; the next start looks again
+    finally:
+        store.close()
+
+
+def _print_addresses(chosen: Sequence[ListenerConfig], *, config: GatewayConfig, as_json: bool) -> None:
+    rows = [
+        {
+            "address": f"http://{make_listener(listener, state=Path()).address}",
+            "origin": config.origin_for(listener.roles),
+            "roles": list(listener.roles),
+        }
+        for listener in chosen
+    ]
+    if as_json:
+        print_json({"environment": config.environment, "instance": config.instance, "listeners": rows})
+        return
+    if config.environment == "sandbox":
+        say("SANDBOX: what comes in here is NOT A REPORT.")
+    for row in rows:
+        say(f"{', '.join(row['roles']):18} {row['address']}  (known as {row['origin']})")
+    say("Stop with Ctrl-C.")
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's command."""
+    example = "--state /var/lib/report-abuse --roles public,industry"
+    command = add_command(commands, "serve", run=run_serve, example=example)
+    add_state(command)
+    command.add_argument(
+        "--roles", metavar="LIST", help="only listeners with these roles: public,industry or feed (default: all)"
+    )
+    add_json(command)

@@ -1,0 +1,171 @@
+"""Commands about services that ask for the button: list, show, invite, agree, decline."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say, say_lines
+from gateway.desk.commands.publishing import publish_later, publish_register
+from gateway.desk.partnership.adoption_decisions import Place, agree_place, decline_adoption, invite_adopter
+from gateway.desk.partnership.adoption_mails import Mail
+from gateway.desk.partnership.adoptions import get_adoption, list_adoptions, open_adoption
+from gateway.desk.partnership.invitations import publish_invitations, write_invitation
+from gateway.desk.placements.placements import SURFACES
+from gateway.desk.reading.adoption_words import SEND_YOURSELF, spell_asking
+from gateway.desk.wiring import open_desk
+from partner_sdk.errors import TransportError, UnavailableError
+
+
+def run_list(parsed: argparse.Namespace) -> int:
+    """List the requests that wait. Who asks is sealed until `adoption show` opens it."""
+    with open_desk(parsed.state).store.read() as connection:
+        lines = list_adoptions(connection, with_decided=parsed.all)
+    if parsed.json:
+        print_json({"requests": [asdict(line) for line in lines]})
+        return DONE
+    for line in lines:
+        decided = "" if line.decided_at is None else f"  {line.owner or '-'} {line.decided_at} by {line.decided_by}"
+        say(f"{line.state:9} {line.received_at}  {line.request_id}{decided}")
+    if not lines:
+        say("No request waits.")
+    elif any(line.state == "waiting" for line in lines):
+        say("Next: `adoption show ID` opens one.")
+    return DONE
+
+
+def run_show(parsed: argparse.Namespace) -> int:
+    """Open one request and show what it says; who opened it goes into the audit log.
+
+    Nothing proves who sent it. Before you agree or invite, call the organisation at a number that it has published.
+    """
+    desk = open_desk(parsed.state)
+    service = open_adoption(desk, parsed.request, actor=get_actor(parsed))
+    with desk.store.read() as connection:
+        line = get_adoption(connection, parsed.request)
+    if parsed.json:
+        print_json({"request": asdict(line), "service": msgspec.to_builtins(service)})
+        return DONE
+    say(f"{line.request_id}: {line.state}, received {line.received_at}")
+    for title, text in spell_asking(service):
+        for place, one in enumerate(text.split("\n")):
+            say(f"  {title if place == 0 else '':20} {one}")
+    say("Nothing proves who sent this: call the organisation at a number that it has published, not at one above.")
+    if line.state != "declined":
+        if service.wants_to_report:
+            say(f"Next: report-abuse-desk adoption invite {line.request_id} --owner ID --out FILE")
+        say(f"Next: report-abuse-desk adoption agree {line.request_id} --owner ID --surface … --address … --position …")
+    if line.state in {"waiting", "invited"}:
+        say(f'  or: report-abuse-desk adoption decline {line.request_id} --why "…"')
+    return DONE
+
+
+def run_invite(parsed: argparse.Namespace) -> int:
+    """Write an invitation for a service that asked and also wants to report, and print the mail that goes to it.
+
+    The file holds a one-time secret: hand it over by a trusted way, never with the mail.
+    """
+    desk = open_desk(parsed.state)
+    invitation, mail = invite_adopter(
+        desk, parsed.request, owner=parsed.owner, origin=parsed.origin, actor=get_actor(parsed)
+    )
+    write_invitation(parsed.out, invitation)
+    if not parsed.json:
+        say(f"The invitation of {invitation.partner} ({invitation.environment}) is in {parsed.out}. It holds a secret.")
+        _say_mail(mail)
+    try:
+        publish_invitations(desk, desk.make_feed())
+    except (TransportError, UnavailableError) as error:
+        return publish_later(error, done=f"The invitation is written to {parsed.out}")
+    if parsed.json:
+        print_json({"invitation": str(parsed.out), "mail": asdict(mail), "partner": invitation.partner})
+    return DONE
+
+
+def run_agree(parsed: argparse.Namespace) -> int:
+    """Agree one place with a service that asked, publish the register, and print the mail that goes to the service.
+
+    A service without keys is registered by this under --owner. Run it again for each further place: the mail names all
+    that are agreed by then.
+    """
+    desk = open_desk(parsed.state)
+    place = Place(
+        surface=parsed.surface,
+        address=parsed.address,
+        position=parsed.position,
+        look_at=parsed.look_at,
+        link_id=parsed.link_id,
+        service=parsed.service,
+    )
+    row, mail = agree_place(desk, parsed.request, owner=parsed.owner, place=place, actor=get_actor(parsed))
+    if parsed.json:
+        print_json({"mail": asdict(mail), "placement": asdict(row)})
+        return DONE
+    say(f"{row.placement} is agreed with {row.owner}.")
+    _say_mail(mail)
+    return publish_register(parsed, partner=row.owner, done=f"{row.placement} is agreed")
+
+
+def run_decline(parsed: argparse.Namespace) -> int:
+    """Decline a request, with the reason in words, and print the mail that goes to the service."""
+    mail = decline_adoption(open_desk(parsed.state), parsed.request, reason=parsed.why, actor=get_actor(parsed))
+    if parsed.json:
+        print_json({"mail": None if mail is None else asdict(mail), "request_id": parsed.request})
+        return DONE
+    say("The request is declined.")
+    if mail is None:
+        say("It can not be read, so there is nobody to write to.")
+    else:
+        _say_mail(mail)
+    return DONE
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's commands."""
+    group = add_group(commands, "adoption", summary="Services that ask to show the button.")
+    listed = add_command(group, "list", run=run_list, example="--json", group="adoption")
+    listed.add_argument("--all", action="store_true", help="also what was decided")
+    one = "0199c0de-0000-7000-8000-000000000000"
+    show = add_command(group, "show", run=run_show, example=one, group="adoption")
+    invite = add_command(
+        group,
+        "invite",
+        run=run_invite,
+        example=f"{one} --owner example-chat --out example-chat.invitation",
+        group="adoption",
+    )
+    agree = add_command(
+        group,
+        "agree",
+        run=run_agree,
+        example=f'{one} --owner example-chat --surface profile --address "https://chat.example/people/*" '
+        '--position "Under the name, beside Block"',
+        group="adoption",
+    )
+    decline = add_command(
+        group, "decline", run=run_decline, example=f'{one} --why "We could not reach you."', group="adoption"
+    )
+    for command in (show, invite, agree, decline):
+        command.add_argument("request", metavar="REQUEST", help="its id in `adoption list`")
+    for command in (invite, agree):
+        command.add_argument("--owner", required=True, metavar="ID", help="the id that you choose for it, for good")
+    invite.add_argument("--origin", metavar="URL", help="where it reaches the gateway (default: as in desk.toml)")
+    invite.add_argument("--out", type=Path, required=True, metavar="FILE", help="the invitation file to write")
+    agree.add_argument("--surface", required=True, choices=SURFACES, help="the kind of place")
+    agree.add_argument("--address", required=True, metavar="URL", help="its pages; * stands for one part of the path")
+    agree.add_argument("--position", required=True, metavar="WORDS", help="where on the page it was agreed to stand")
+    agree.add_argument("--look-at", metavar="URL", help="the one page that a runner visits, if the address has a *")
+    agree.add_argument("--link-id", metavar="ID", help="its link id (default: the desk makes one)")
+    agree.add_argument("--service", metavar="NAME", help="the service's name (default: as in the request)")
+    decline.add_argument("--why", required=True, metavar="WORDS", help="the reason, as the service will read it")
+
+
+def _say_mail(mail: Mail) -> None:
+    say(SEND_YOURSELF)
+    say("")
+    say(f"To: {mail.to}")
+    say(f"Subject: {mail.subject}")
+    say("")
+    say_lines(mail.text.rstrip("\n"))
+    say("")

@@ -1,0 +1,247 @@
+"""Commands about placements of the button: agree, list, show, change, suspend, resume, end."""
+
+import argparse
+from dataclasses import asdict
+from typing import Final
+
+import msgspec
+
+from gateway.desk.commands import placement_checks
+from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.placements.agreeing import (
+    Agreement,
+    TermChanges,
+    agree_placement,
+    change_placement,
+    end_placement,
+    resume_placement,
+    suspend_placement,
+)
+from gateway.desk.placements.checks import CheckRow, list_checks
+from gateway.desk.placements.history import list_history
+from gateway.desk.placements.origins import count_reports
+from gateway.desk.placements.placements import SURFACES, PlacementRow, get_placement
+from gateway.desk.placements.standing import Standing, list_standings, make_standing
+from gateway.desk.reading.placement_words import (
+    CHANNELS,
+    DEEDS,
+    METHODS,
+    NEXT_PUBLISH,
+    SEVERITIES,
+    STATES,
+    spell_age,
+    spell_placement,
+    spell_result,
+    spell_standing,
+)
+from gateway.desk.wiring import open_desk
+
+_ADDRESS_HELP: Final = "where the button stands: https, no query; * stands for one whole part of the path"
+_PAGE_HELP: Final = "the one page that a runner visits (default: the address, if it has no *)"
+
+
+def run_agree(parsed: argparse.Namespace) -> int:
+    """Put a placement that was agreed with a service into the register, under a link id of its own.
+
+    The link id stands in the address of the button: hand it to the service. No id is ever given twice.
+    """
+    row = agree_placement(
+        open_desk(parsed.state),
+        Agreement(
+            owner=parsed.owner,
+            service=parsed.service,
+            surface=parsed.surface,
+            address=parsed.address,
+            position=parsed.position,
+            look_at=parsed.look_at,
+            link_id=parsed.link_id,
+            agreed_on=parsed.agreed_on,
+            new_owner=parsed.new_owner,
+        ),
+        actor=get_actor(parsed),
+    )
+    return _tell(parsed, row, said=f"{row.placement} is agreed with {row.owner}: {spell_placement(row)}.")
+
+
+def run_list(parsed: argparse.Namespace) -> int:
+    """List the placements by service, each with its state and its last check."""
+    desk = open_desk(parsed.state)
+    with desk.store.read() as connection:
+        standings = list_standings(connection, now=desk.clock(), owner=parsed.owner)
+    if parsed.json:
+        print_json({"placements": [_describe_standing(one) for one in standings]})
+        return DONE
+    for one in standings:
+        row = one.placement
+        say(f"{row.placement:40} {row.state:9} {_spell_check(one):40} {row.owner:20} {spell_placement(row)}")
+    if not standings:
+        say("No placement is agreed yet. `placement agree` begins with one.")
+    return DONE
+
+
+def run_show(parsed: argparse.Namespace) -> int:
+    """Show one placement: the agreement, what was done with it, and what the checks of its page found."""
+    desk = open_desk(parsed.state)
+    with desk.store.read() as connection:
+        row = get_placement(connection, parsed.placement)
+        history = list_history(connection, row.placement)
+        checks = list_checks(connection, row.placement)
+        reports = count_reports(connection, row.placement)
+    standing = make_standing(row, checks[0] if checks else None, now=desk.clock())
+    if parsed.json:
+        print_json(
+            {
+                **_describe_standing(standing),
+                "checks": [_describe_check(check) for check in checks],
+                "history": [
+                    {"at": one.at, "by": one.by, "deed": one.deed, "reason": one.reason}
+                    | msgspec.to_builtins(one.terms)
+                    for one in history
+                ],
+                "reports": reports,
+            }
+        )
+        return DONE
+    why = f" ({row.state_reason})" if row.state_reason else ""
+    for title, text in (
+        ("Link id", row.placement),
+        ("Service", f"{row.service}, of {row.owner}"),
+        ("Agreed", f"{spell_placement(row)}; on {row.agreed_on}, by {row.agreed_by}"),
+        ("Address", row.address),
+        ("Looked at", row.look_at or "no page: the address stands for many (`placement change --look-at`)"),
+        ("State", f"{STATES[row.state]} since {row.state_at}{why}"),
+        ("Last check", _spell_check(standing)),
+        ("Reports", f"{reports} (for the desk alone)"),
+    ):
+        say(f"{title:11} {text}")
+    for one in history:
+        say(f"{one.at}  {DEEDS.get(one.deed, one.deed)} by {one.by}{f': {one.reason}' if one.reason else ''}")
+    for check in checks[:1]:
+        _say_findings(check)
+    return DONE
+
+
+def run_change(parsed: argparse.Namespace) -> int:
+    """Change what was agreed of a placement. Its owner and its link id stay for good."""
+    changes = TermChanges(
+        service=parsed.service,
+        surface=parsed.surface,
+        address=parsed.address,
+        look_at=parsed.look_at,
+        position=parsed.position,
+    )
+    row = change_placement(open_desk(parsed.state), parsed.placement, changes, actor=get_actor(parsed))
+    return _tell(parsed, row, said=f"{row.placement} is changed: {spell_placement(row)}.")
+
+
+def run_suspend(parsed: argparse.Namespace) -> int:
+    """Take a placement out of the register for a while. The button itself opens the form as before."""
+    row = suspend_placement(open_desk(parsed.state), parsed.placement, reason=parsed.reason, actor=get_actor(parsed))
+    return _tell(parsed, row, said=f"{row.placement} is suspended.")
+
+
+def run_resume(parsed: argparse.Namespace) -> int:
+    """Put a suspended placement back into the register."""
+    row = resume_placement(open_desk(parsed.state), parsed.placement, actor=get_actor(parsed))
+    return _tell(parsed, row, said=f"{row.placement} is agreed again.")
+
+
+def run_end(parsed: argparse.Namespace) -> int:
+    """End a placement for good. Its link id is never given again, and its button opens the form as before."""
+    row = end_placement(open_desk(parsed.state), parsed.placement, reason=parsed.reason, actor=get_actor(parsed))
+    return _tell(parsed, row, said=f"{row.placement} has ended.")
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's commands."""
+    group = add_group(commands, "placement", summary="Where the button stands: agreements, link ids and checks.")
+    agree = add_command(
+        group,
+        "agree",
+        run=run_agree,
+        example='--owner example-chat --service "Example Chat" --surface profile '
+        '--address "https://chat.example/people/*" --position "Under the name, beside Block"',
+        group="placement",
+    )
+    agree.add_argument("--owner", required=True, metavar="ID", help="whose it is: a partner's id, or an adopter's")
+    _add_terms(agree, required=True)
+    agree.add_argument("--link-id", metavar="ID", help="(default: one that the desk makes, like example-chat-profile)")
+    agree.add_argument("--agreed-on", metavar="DAY", help="like 2026-11-25 (default: today)")
+    agree.add_argument("--new-owner", metavar="NAME", help="the name of an organisation without keys that is new here")
+    listed = add_command(group, "list", run=run_list, example="--json", group="placement")
+    listed.add_argument("--owner", metavar="ID", help="only this owner's")
+    show = add_command(group, "show", run=run_show, example="example-chat-profile", group="placement")
+    change = add_command(
+        group, "change", run=run_change, example='example-chat-profile --position "Beside Block"', group="placement"
+    )
+    reason = '--reason "{}"'
+    suspend = add_command(
+        group,
+        "suspend",
+        run=run_suspend,
+        example=f"example-chat-profile {reason.format('Behind a menu since the new design')}",
+        group="placement",
+    )
+    resume = add_command(group, "resume", run=run_resume, example="example-chat-profile", group="placement")
+    end = add_command(
+        group,
+        "end",
+        run=run_end,
+        example=f"example-chat-profile {reason.format('The page is gone')}",
+        group="placement",
+    )
+    for command in (show, change, suspend, resume, end):
+        command.add_argument("placement", metavar="LINK-ID", help="the link id")
+    for command in (suspend, end):
+        command.add_argument("--reason", required=True, metavar="WORDS", help="why, in one line, for the history")
+    _add_terms(change, required=False)
+    placement_checks.add_commands(group)
+
+
+def _add_terms(command: argparse.ArgumentParser, *, required: bool) -> None:
+    command.add_argument("--service", required=required, metavar="NAME", help="the service, as people know it")
+    command.add_argument("--surface", required=required, choices=SURFACES, help="what kind of page it is")
+    command.add_argument("--address", required=required, metavar="URL", help=_ADDRESS_HELP)
+    command.add_argument("--look-at", metavar="URL", help=_PAGE_HELP)
+    command.add_argument("--position", required=required, metavar="WORDS", help="where on the page, as agreed")
+
+
+def _tell(parsed: argparse.Namespace, row: PlacementRow, *, said: str) -> int:
+    if parsed.json:
+        print_json({**asdict(row), "published": False})
+    else:
+        say(f"{said} {NEXT_PUBLISH}")
+    return DONE
+
+
+def _spell_check(standing: Standing) -> str:
+    if standing.placement.state == "ended":
+        return "-"
+    said = spell_standing(standing)
+    return said if standing.last is None else f"{said}, {spell_age(standing.days)}"
+
+
+def _say_findings(check: CheckRow) -> None:
+    how = f"{METHODS[check.method]}, {CHANNELS[check.channel]}"
+    say(f"{check.checked_at}  {spell_result(check)}. {how}: {check.address}")
+    if check.names_another:
+        say(f"  The button there names {check.named}, not {check.placement}.")
+    for one in check.findings:
+        say(f"  {SEVERITIES[one.severity]}: {one.what}{f' ({one.where})' if one.where else ''}")
+        say(f"    Why: {one.why}")
+        say(f"    What to do: {one.mend}")
+
+
+def _describe_standing(standing: Standing) -> dict[str, object]:
+    last = standing.last
+    return {
+        **asdict(standing.placement),
+        "last_check": None if last is None else _describe_check(last),
+        "standing": standing.code,
+    }
+
+
+def _describe_check(check: CheckRow) -> dict[str, object]:
+    values = {name: getattr(check, name) for name in ("address", "channel", "checked_at", "checker", "method", "named")}
+    findings = msgspec.to_builtins(check.findings)
+    return {**values, "faults": check.faults, "findings": findings, "result": check.result, "well": check.is_well}

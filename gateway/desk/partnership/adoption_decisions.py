@@ -1,0 +1,153 @@
+"""Decides a request to show the button: invite the service to report, agree a place with it, or decline.
+
+Never sends anything to the address in a request: what the service gets is text that a person of the desk reads and
+sends. A stranger typed that address, and could make the desk write to whomever it names in the agency's name.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, update
+
+from gateway.desk import audit
+from gateway.desk.partnership.adoption_mails import Mail, make_agreed_mail, make_declined_mail, make_invited_mail
+from gateway.desk.partnership.adoptions import AdoptionError, AdoptionLine, get_adoption, read_adoption
+from gateway.desk.partnership.invitations import invite_partner
+from gateway.desk.partnership.partners import get_partner_names
+from gateway.desk.placements.agreeing import Agreement, agree_in
+from gateway.desk.placements.placements import PlacementRow, PlacementState, find_owner_name, list_placements
+from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.enrolment import Invitation
+
+MAX_REASON_CHARACTERS: Final = 500
+_IN_FORCE: Final[tuple[PlacementState, ...]] = ("agreed",)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place as it was agreed with the service that asked. Without a `service` it is the name in the request."""
+
+    surface: str
+    address: str
+    position: str
+    look_at: str | None = None
+    link_id: str | None = None
+    service: str | None = None
+
+
+def invite_adopter(
+    desk: Desk, request_id: str, *, owner: str, actor: str, origin: str | None = None
+) -> tuple[Invitation, Mail]:
+    """Make an invitation for the service that asked, and the text that goes to it.
+
+    The invitation holds a secret, and is not in the text. Raises `AdoptionError`, `PartnerError`.
+    """
+    with desk.store.read() as connection:
+        line = _check_open(connection, request_id, owner=owner)
+        service = read_adoption(connection, desk, request_id)
+        if owner in get_partner_names(connection):
+            # An invitation replaces the keys of whoever has that id: a stranger must not get there by asking nicely.
+            raise AdoptionError(
+                f"{owner} is a partner already. If it has lost its keys, use `partner invite`; else choose another id.",
+                reason="known-partner",
+            )
+    invitation = invite_partner(
+        desk, partner=owner, name=service.service_name, origin=origin or desk.config.gateway_origin, actor=actor
+    )
+    with desk.store.write() as connection:
+        _decide(connection, desk, line, state=_later(line, "invited"), owner=owner, actor=actor, action="invite")
+    return invitation, make_invited_mail(service, invitation=invitation, agency=desk.config.agency_name)
+
+
+def agree_place(desk: Desk, request_id: str, *, owner: str, place: Place, actor: str) -> tuple[PlacementRow, Mail]:
+    """Agree one place with the service that asked, and return it with the text that goes to it.
+
+    A service without keys is registered by this, under the id `owner` and the name of its organisation. The text names
+    every place that is agreed with it by now. Raises `AdoptionError`, `PlacementError`.
+    """
+    with desk.store.write() as connection:
+        line = _check_open(connection, request_id, owner=owner)
+        service = read_adoption(connection, desk, request_id)
+        agreement = Agreement(
+            owner=owner,
+            service=place.service or service.service_name,
+            surface=place.surface,
+            address=place.address,
+            position=place.position,
+            look_at=place.look_at,
+            link_id=place.link_id,
+            new_owner=service.organisation if find_owner_name(connection, owner) is None else None,
+        )
+        row = agree_in(connection, desk, agreement, actor=actor)
+        _decide(connection, desk, line, state="agreed", owner=owner, actor=actor, action="agree")
+        places = list_placements(connection, owner=owner, states=_IN_FORCE)
+    mail = make_agreed_mail(service, places=places, origin=desk.config.gateway_origin, agency=desk.config.agency_name)
+    return row, mail
+
+
+def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) -> Mail | None:
+    """Decline a request, with the reason in words; return the text that goes to the service.
+
+    None for a request that does not open: nobody is there to write to. Raises `AdoptionError`.
+    """
+    said = " ".join(reason.split())
+    if not 0 < len(said) <= MAX_REASON_CHARACTERS or not said.isprintable():
+        raise AdoptionError(f"Give the reason in 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason")
+    with desk.store.write() as connection:
+        line = get_adoption(connection, request_id)
+        if line.state == "agreed":
+            raise AdoptionError(
+                "A place is agreed with this service: end it with `placement end`, or suspend it.", reason="agreed"
+            )
+        if line.state == "declined":
+            raise AdoptionError("This request is declined already.", reason="declined")
+        try:
+            service = read_adoption(connection, desk, request_id)
+        except AdoptionError:
+            service = None
+        _decide(connection, desk, line, state="declined", owner=line.owner, actor=actor, action="decline", reason=said)
+    return None if service is None else make_declined_mail(service, reason=said, agency=desk.config.agency_name)
+
+
+def _check_open(connection: Connection, request_id: str, *, owner: str) -> AdoptionLine:
+    line = get_adoption(connection, request_id)
+    if line.state == "declined":
+        raise AdoptionError("This request is declined: the service may ask again.", reason="declined")
+    if line.owner not in {None, owner}:
+        raise AdoptionError(
+            f"This request belongs to {line.owner} since it was decided first: give that id.", reason="other-owner"
+        )
+    return line
+
+
+def _later(line: AdoptionLine, state: str) -> str:
+    return line.state if line.state == "agreed" else state
+
+
+def _decide(
+    connection: Connection,
+    desk: Desk,
+    line: AdoptionLine,
+    *,
+    state: str,
+    owner: str | None,
+    actor: str,
+    action: str,
+    reason: str | None = None,
+) -> None:
+    now = desk.clock()
+    connection.execute(
+        update(ADOPTION_REQUESTS)
+        .where(ADOPTION_REQUESTS.c.request_id == line.request_id)
+        .values(state=state, owner=owner, reason=reason, decided_at=format_time(now), decided_by=actor)
+    )
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action=f"{action}-adoption",
+        subject=line.request_id,
+        detail={"owner": owner},
+    )

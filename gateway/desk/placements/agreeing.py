@@ -1,0 +1,313 @@
+"""Agrees placements of the button and changes them: agree, change, suspend, resume, end; each is kept (R36).
+
+Never gives a link id a second time, not even after its placement has ended: it stands on pages that nobody here can
+take down, and reports that name it belong to whom it was given.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.placements.page_addresses import has_any_part, parse_page, parse_pattern
+from gateway.desk.placements.placements import (
+    SURFACES,
+    PlacementError,
+    PlacementRow,
+    find_owner_name,
+    get_placement,
+)
+from gateway.desk.placements.register_entries import check_room
+from gateway.desk.store.placement_tables import ADOPTERS, PLACEMENT_HISTORY, PLACEMENTS
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import encode, format_time
+from partner_sdk.wire.placement import SERVICE_NAME_MAX, is_placement
+from partner_sdk.wire.submission import check_partner_id
+
+MAX_POSITION_CHARACTERS: Final = 200
+MAX_REASON_CHARACTERS: Final = 300
+MAX_OWNER_NAME_CHARACTERS: Final = 100
+_LINK_ID_MAX: Final = 40
+# The paper that the button comes from is of 2007: an earlier day is a slip of the pen.
+_FIRST_DAY: Final = date(2007, 1, 1)
+_UK: Final = ZoneInfo("Europe/London")
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What was agreed with a service. Without a `link_id` the desk makes one; `agreed_on` is a day like 2026-11-25.
+
+    `new_owner` is the name of an organisation that has no keys and is named here for the first time.
+    """
+
+    owner: str
+    service: str
+    surface: str
+    address: str
+    position: str
+    look_at: str | None = None
+    link_id: str | None = None
+    agreed_on: str | None = None
+    new_owner: str | None = None
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the two sides agree, as the history keeps it after each change."""
+
+    address: str
+    look_at: str | None
+    position: str
+    service: str
+    surface: str
+
+
+@dataclass(frozen=True, slots=True)
+class TermChanges:
+    """New terms of a placement; what is None stays. An empty `look_at` means the address itself, if it is one page."""
+
+    service: str | None = None
+    surface: str | None = None
+    address: str | None = None
+    look_at: str | None = None
+    position: str | None = None
+
+
+def agree_placement(desk: Desk, agreement: Agreement, *, actor: str) -> PlacementRow:
+    """Put a new placement into the register; it is published with the next `publish`. Raises `PlacementError`."""
+    with desk.store.write() as connection:
+        return agree_in(connection, desk, agreement, actor=actor)
+
+
+def agree_in(connection: Connection, desk: Desk, agreement: Agreement, *, actor: str) -> PlacementRow:
+    """Do the same in the caller's transaction."""
+    now = desk.clock()
+    terms = make_terms(agreement)
+    agreed_on = _read_day(agreement.agreed_on, today=now.astimezone(_UK).date())
+    _ensure_owner(connection, desk, agreement, actor=actor)
+    link_id = agreement.link_id or offer_link_id(connection, owner=agreement.owner, surface=terms.surface)
+    _check_link_id(connection, link_id)
+    connection.execute(
+        insert(PLACEMENTS).values(
+            placement=link_id,
+            owner=agreement.owner,
+            **msgspec.structs.asdict(terms),
+            agreed_on=agreed_on.isoformat(),
+            agreed_by=actor,
+            state="agreed",
+            state_at=format_time(now),
+            state_by=actor,
+            state_reason=None,
+        )
+    )
+    check_room(connection)
+    _note(connection, desk, link_id, "agree", terms=terms, actor=actor)
+    return get_placement(connection, link_id)
+
+
+def change_placement(desk: Desk, placement: str, changes: TermChanges, *, actor: str) -> PlacementRow:
+    """Change what was agreed of a placement that has not ended; owner and link id stay for good."""
+    with desk.store.write() as connection:
+        row = _get_living(connection, placement)
+        before = _to_terms(row)
+        address = before.address if changes.address is None else changes.address
+        look_at = before.look_at if changes.look_at is None else changes.look_at or None
+        if changes.look_at is None and address != before.address:
+            look_at = None  # the page of before lies elsewhere
+        terms = make_terms(
+            Agreement(
+                owner=row.owner,
+                service=before.service if changes.service is None else changes.service,
+                surface=before.surface if changes.surface is None else changes.surface,
+                address=address,
+                look_at=look_at,
+                position=before.position if changes.position is None else changes.position,
+            )
+        )
+        if terms == before:
+            raise PlacementError("Nothing is different: say what changes.", reason="no-change")
+        connection.execute(
+            update(PLACEMENTS).where(PLACEMENTS.c.placement == placement).values(**msgspec.structs.asdict(terms))
+        )
+        check_room(connection)
+        _note(connection, desk, placement, "change", terms=terms, actor=actor)
+        return get_placement(connection, placement)
+
+
+def suspend_placement(desk: Desk, placement: str, *, reason: str, actor: str) -> PlacementRow:
+    """Take a placement out of the register for a while. Its button opens the form as before, from nowhere known."""
+    with desk.store.write() as connection:
+        row = _get_living(connection, placement)
+        if row.state == "suspended":
+            raise PlacementError(f"{placement} is suspended already.", reason="suspended-already")
+        return _set_state(connection, desk, row, state="suspended", deed="suspend", reason=reason, actor=actor)
+
+
+def resume_placement(desk: Desk, placement: str, *, actor: str) -> PlacementRow:
+    """Put a suspended placement back into the register."""
+    with desk.store.write() as connection:
+        row = _get_living(connection, placement)
+        if row.state != "suspended":
+            raise PlacementError(f"{placement} is not suspended.", reason="not-suspended")
+        resumed = _set_state(connection, desk, row, state="agreed", deed="resume", reason=None, actor=actor)
+        check_room(connection)
+        return resumed
+
+
+def end_placement(desk: Desk, placement: str, *, reason: str, actor: str) -> PlacementRow:
+    """End a placement for good. Reports that were on the way keep its owner; its link id is never given again."""
+    with desk.store.write() as connection:
+        row = _get_living(connection, placement)
+        return _set_state(connection, desk, row, state="ended", deed="end", reason=reason, actor=actor)
+
+
+def offer_link_id(connection: Connection, *, owner: str, surface: str) -> str:
+    """Return a link id that nobody has had: `example-chat-profile`, or the same with a number.
+
+    The spelling is a help for whoever reads it; whose an id is says the register alone.
+    """
+    stem = f"{owner}-{surface.replace('_', '-')}"[: _LINK_ID_MAX - 6].rstrip("-")
+    alike = select(PLACEMENTS.c.placement).where(PLACEMENTS.c.placement.startswith(stem, autoescape=True))
+    taken = set(connection.execute(alike).scalars())
+    number, offered = 1, stem
+    while offered in taken:
+        number += 1
+        offered = f"{stem}-{number}"
+    return offered
+
+
+def make_terms(agreement: Agreement) -> Terms:
+    """Return the terms of an agreement in their one spelling. Raises `PlacementError` saying what is missing."""
+    if agreement.surface not in SURFACES:
+        raise PlacementError(f"A surface is one of {', '.join(SURFACES)}.", reason="bad-surface")
+    address = parse_pattern(agreement.address)
+    look_at = None if has_any_part(address) else address
+    if agreement.look_at:
+        look_at = parse_page(agreement.look_at, pattern=address)
+    return Terms(
+        address=address,
+        look_at=look_at,
+        position=_read_line(
+            agreement.position, most=MAX_POSITION_CHARACTERS, what="The agreed position", reason="bad-position"
+        ),
+        service=_read_line(
+            agreement.service, most=SERVICE_NAME_MAX, what="The name of the service", reason="bad-service"
+        ),
+        surface=agreement.surface,
+    )
+
+
+def _ensure_owner(connection: Connection, desk: Desk, agreement: Agreement, *, actor: str) -> None:
+    owner, new_name = agreement.owner, agreement.new_owner
+    try:
+        check_partner_id(owner)
+    except FormatError as error:
+        raise PlacementError(str(error), reason="bad-owner") from None
+    known = find_owner_name(connection, owner)
+    if known is not None:
+        if new_name and new_name.strip() != known:
+            raise PlacementError(f"{owner} is known already, as {known}.", reason="owner-known")
+        return
+    if not new_name:
+        raise PlacementError(
+            f"Nobody here is called {owner}. Spell it as `partner list` does, or name a new organisation without keys.",
+            reason="unknown-owner",
+        )
+    name = _read_line(
+        new_name, most=MAX_OWNER_NAME_CHARACTERS, what="The name of the organisation", reason="bad-owner-name"
+    )
+    now = desk.clock()
+    connection.execute(insert(ADOPTERS).values(owner=owner, name=name, added_at=format_time(now), added_by=actor))
+    audit.append_entry(connection, at=now, actor=actor, action="add-adopter", subject=owner)
+
+
+def _check_link_id(connection: Connection, link_id: str) -> None:
+    if not is_placement(link_id):
+        raise PlacementError(
+            f"A link id has 1 to {_LINK_ID_MAX} of a-z, 0-9, - and _, and begins with a letter or a digit.",
+            reason="bad-link-id",
+        )
+    if connection.execute(select(PLACEMENTS.c.placement).where(PLACEMENTS.c.placement == link_id)).first():
+        raise PlacementError(
+            f"The link id {link_id} was given before, and no id is given twice. Choose another one, or let the desk.",
+            reason="link-id-taken",
+        )
+
+
+def _set_state(
+    connection: Connection, desk: Desk, row: PlacementRow, *, state: str, deed: str, reason: str | None, actor: str
+) -> PlacementRow:
+    if reason is not None:
+        reason = _read_line(reason, most=MAX_REASON_CHARACTERS, what="The reason", reason="no-reason")
+    connection.execute(
+        update(PLACEMENTS)
+        .where(PLACEMENTS.c.placement == row.placement)
+        .values(state=state, state_at=format_time(desk.clock()), state_by=actor, state_reason=reason)
+    )
+    _note(connection, desk, row.placement, deed, terms=_to_terms(row), actor=actor, reason=reason)
+    return get_placement(connection, row.placement)
+
+
+def _get_living(connection: Connection, placement: str) -> PlacementRow:
+    row = get_placement(connection, placement)
+    if row.state == "ended":
+        raise PlacementError(
+            f"{placement} has ended, for good. Agree a new placement: it gets a link id of its own.", reason="ended"
+        )
+    return row
+
+
+def _to_terms(row: PlacementRow) -> Terms:
+    return Terms(
+        address=row.address, look_at=row.look_at, position=row.position, service=row.service, surface=row.surface
+    )
+
+
+def _note(
+    connection: Connection,
+    desk: Desk,
+    placement: str,
+    deed: str,
+    *,
+    terms: Terms,
+    actor: str,
+    reason: str | None = None,
+) -> None:
+    now = desk.clock()
+    connection.execute(
+        insert(PLACEMENT_HISTORY).values(
+            placement=placement, at=format_time(now), by=actor, deed=deed, reason=reason, terms=encode(terms)
+        )
+    )
+    # Codes alone: what the two sides wrote stands in the history.
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action=f"{deed}-placement",
+        subject=placement,
+        detail={"surface": terms.surface},
+    )
+
+
+def _read_day(text: str | None, *, today: date) -> date:
+    if not text:
+        return today
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise PlacementError("A day is written like 2026-12-24.", reason="bad-day") from None
+    if not _FIRST_DAY <= day <= today:
+        raise PlacementError("A placement was agreed today or before.", reason="bad-day")
+    return day
+
+
+def _read_line(text: str, *, most: int, what: str, reason: str) -> str:
+    line = " ".join(text.split())
+    if not 0 < len(line) <= most or not line.isprintable():
+        raise PlacementError(f"{what} is one line of 1 to {most} characters.", reason=reason)
+    return line

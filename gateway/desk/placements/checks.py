@@ -1,0 +1,197 @@
+"""Takes in what checks of the buttons found, from a runner or from a file, by one rule; keeps the newest of each.
+
+Never fetches a page, and never believes a page about whose it is: a check belongs to the placement that was agreed for
+the address, not to the one that the page's button names.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select
+
+from gateway.desk import audit
+from gateway.desk.placements.page_addresses import is_page_of
+from gateway.desk.placements.placements import PlacementRow, to_placement
+from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.button_check import MAX_FINDINGS, ButtonCheck, CheckFinding, CheckPost, parse_checks
+from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time
+
+KEPT_CHECKS: Final = 20
+OLD_AFTER: Final = timedelta(days=30)
+# A runner's clock may be a little ahead. A check of tomorrow would hide every later one until then.
+_CLOCK_AHEAD: Final = timedelta(minutes=10)
+_MAX_FINDING_BYTES: Final = 16 * 1024
+
+CheckChannel = Literal["runner", "file"]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenChecks:
+    """How many checks were taken, were here already, belong to no agreed placement, or are dated in the future."""
+
+    taken: int
+    repeated: int
+    unknown: int
+    not_yet: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """One check as it is kept. `named` is the link id that the page's button names, None where none can be read."""
+
+    placement: str
+    address: str
+    checked_at: str
+    method: str
+    checker: str
+    result: str
+    named: str | None
+    faults: int
+    taken_at: str
+    channel: str
+    findings: tuple[CheckFinding, ...]
+
+    @property
+    def names_another(self) -> bool:
+        """Whether the page's button names a link id that was not agreed for it."""
+        return self.named is not None and self.named != self.placement
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the button was there as agreed."""
+        return self.result == "passes" and not self.names_another
+
+
+def take_checks(desk: Desk, raw: bytes, *, channel: CheckChannel, actor: str) -> TakenChecks:
+    """File what a runner handed over; the same again changes nothing. Raises `FormatError` and then keeps nothing."""
+    post = parse_checks(raw)
+    now = desk.clock()
+    counts = {"taken": 0, "repeated": 0, "unknown": 0, "not_yet": 0}
+    with desk.store.write() as connection:
+        by_page, by_id = _list_concerned(connection, post)
+        touched = set()
+        for check in post.checks:
+            if parse_time(check.checked_at) > now + _CLOCK_AHEAD:
+                counts["not_yet"] += 1
+                continue
+            rows = _choose(check, by_page=by_page, by_id=by_id)
+            if not rows:
+                counts["unknown"] += 1
+            for row in rows:
+                is_new = _keep(connection, row.placement, check, channel=channel, taken_at=format_time(now))
+                counts["taken" if is_new else "repeated"] += 1
+                touched.add(row.placement)
+        for placement in touched:
+            _forget_old(connection, placement)
+        audit.append_entry(
+            connection, at=now, actor=actor, action="take-placement-checks", subject=channel, detail=dict(counts)
+        )
+    return TakenChecks(**counts)
+
+
+def list_checks(connection: Connection, placement: str) -> list[CheckRow]:
+    """Return the checks that are kept of a placement, the newest first."""
+    rows = connection.execute(
+        select(PLACEMENT_CHECKS)
+        .where(PLACEMENT_CHECKS.c.placement == placement)
+        .order_by(PLACEMENT_CHECKS.c.checked_at.desc(), PLACEMENT_CHECKS.c.id.desc())
+    )
+    return [_to_check(row) for row in rows]
+
+
+def get_last_checks(connection: Connection) -> dict[str, CheckRow]:
+    """Return the newest check of each placement that has one, by link id."""
+    place = (
+        func.row_number()
+        .over(
+            partition_by=PLACEMENT_CHECKS.c.placement,
+            order_by=(PLACEMENT_CHECKS.c.checked_at.desc(), PLACEMENT_CHECKS.c.id.desc()),
+        )
+        .label("place")
+    )
+    ranked = select(PLACEMENT_CHECKS.c.id, place).subquery()
+    newest = select(ranked.c.id).where(ranked.c.place == 1)
+    rows = connection.execute(select(PLACEMENT_CHECKS).where(PLACEMENT_CHECKS.c.id.in_(newest)))
+    return {row.placement: _to_check(row) for row in rows}
+
+
+def _list_concerned(
+    connection: Connection, post: CheckPost
+) -> tuple[dict[str, list[PlacementRow]], dict[str, PlacementRow]]:
+    """Return the placements that have not ended, by the page to look at and by link id, that a post can be about."""
+    pages = {check.address for check in post.checks}
+    named = {check.placement for check in post.checks if check.placement is not None}
+    rows = connection.execute(
+        select(PLACEMENTS)
+        .where(
+            PLACEMENTS.c.state != "ended",
+            or_(PLACEMENTS.c.look_at.in_(pages), PLACEMENTS.c.placement.in_(named)),
+        )
+        .order_by(PLACEMENTS.c.placement)
+    )
+    by_page: dict[str, list[PlacementRow]] = {}
+    by_id: dict[str, PlacementRow] = {}
+    for row in map(to_placement, rows):
+        by_id[row.placement] = row
+        if row.look_at is not None:
+            by_page.setdefault(row.look_at, []).append(row)
+    return by_page, by_id
+
+
+def _choose(
+    check: ButtonCheck, *, by_page: dict[str, list[PlacementRow]], by_id: dict[str, PlacementRow]
+) -> Sequence[PlacementRow]:
+    """Return whose check it is: that of the page to look at, else of the link id if the page lies where it may."""
+    here = by_page.get(check.address, [])
+    exact = [row for row in here if row.placement == check.placement]
+    if exact or here:
+        return exact or here  # a page that names none of its placements speaks against each of them
+    row = by_id.get(check.placement or "")
+    return [row] if row is not None and is_page_of(row.address, address=check.address) else []
+
+
+def _keep(connection: Connection, placement: str, check: ButtonCheck, *, channel: str, taken_at: str) -> bool:
+    done = connection.execute(
+        insert(PLACEMENT_CHECKS)
+        .prefix_with("OR IGNORE")
+        .values(
+            placement=placement,
+            address=check.address,
+            checked_at=check.checked_at,
+            method=check.method,
+            checker=check.checker,
+            result=check.result,
+            named=check.placement,
+            faults=sum(one.severity == "fault" for one in check.findings),
+            findings=encode(check.findings),
+            taken_at=taken_at,
+            channel=channel,
+        )
+    )
+    return done.rowcount == 1
+
+
+def _forget_old(connection: Connection, placement: str) -> None:
+    kept = (
+        select(PLACEMENT_CHECKS.c.id)
+        .where(PLACEMENT_CHECKS.c.placement == placement)
+        .order_by(PLACEMENT_CHECKS.c.checked_at.desc(), PLACEMENT_CHECKS.c.id.desc())
+        .limit(KEPT_CHECKS)
+    )
+    connection.execute(
+        delete(PLACEMENT_CHECKS).where(
+            PLACEMENT_CHECKS.c.placement == placement, PLACEMENT_CHECKS.c.id.not_in(kept.scalar_subquery())
+        )
+    )
+
+
+def _to_check(row: Row[Any]) -> CheckRow:
+    values = dict(row._mapping)
+    values.pop("id")
+    found = parse_exact(
+        bytes(values.pop("findings")), kind=tuple[CheckFinding, ...], max_bytes=MAX_FINDINGS * _MAX_FINDING_BYTES
+    )
+    return CheckRow(**values, findings=found)

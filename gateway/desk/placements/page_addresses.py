@@ -1,0 +1,119 @@
+"""The address that an agreement names: one page, or with `*` for a part of the path, all pages of one kind.
+
+Never fetches anything. A `*` stands for exactly one whole part of a path (`https://chat.example/people/*`): an address
+that could stand for a whole site would say nothing about where the button is.
+"""
+
+import ipaddress
+import re
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from gateway.desk.placements.placements import PlacementError
+from gateway.web.settings import SettingsError, check_origin, is_loopback
+
+MAX_ADDRESS_CHARACTERS: Final = 500
+ANY_PART: Final = "*"
+
+_PRINTED: Final = re.compile(r"[\x21-\x7e]+")
+# RFC 3986 §3.3 without `*`, which is the one mark of ours.
+_PART: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()+,;=:@-]|%[0-9A-Fa-f]{2})+")
+_QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
+
+
+def parse_pattern(text: str) -> str:
+    """Return the address of an agreement in its one spelling. Raises `PlacementError` (`bad-address`)."""
+    parts = _split(text, reason="bad-address")
+    if parts.query or "?" in text:
+        raise PlacementError("The address of a placement has no question mark.", reason="bad-address")
+    _check_path(parts.path, may_stand_for_any=True, reason="bad-address")
+    return _join(parts)
+
+
+def parse_page(text: str, *, pattern: str) -> str:
+    """Return the address of the page to look at, which must lie where the agreement says.
+
+    Raises `PlacementError` (`bad-look-at`). A query may stand in it, as some sites name their pages so.
+    """
+    parts = _split(text, reason="bad-look-at")
+    _check_path(parts.path, may_stand_for_any=False, reason="bad-look-at")
+    if not _QUERY.fullmatch(parts.query):
+        raise PlacementError("The page to look at has a query that is misspelled.", reason="bad-look-at")
+    page = _join(parts)
+    if not is_page_of(pattern, address=page):
+        raise PlacementError("The page to look at does not lie at the agreed address.", reason="bad-look-at")
+    return page
+
+
+def has_any_part(pattern: str) -> bool:
+    """Return whether an address stands for many pages."""
+    return ANY_PART in urlsplit(pattern).path.split("/")
+
+
+def is_page_of(pattern: str, *, address: str) -> bool:
+    """Return whether an address lies where an agreement says; a query and a fragment count for nothing."""
+    try:
+        agreed, seen = urlsplit(pattern), urlsplit(address)
+    except ValueError:
+        return False
+    if (agreed.scheme, agreed.netloc) != (seen.scheme, seen.netloc.lower()):
+        return False
+    wanted, found = agreed.path.split("/"), (seen.path or "/").split("/")
+    return len(wanted) == len(found) and all(
+        bool(there) if part == ANY_PART else part == there for part, there in zip(wanted, found, strict=True)
+    )
+
+
+def _split(text: str, *, reason: str) -> SplitResult:
+    if not 0 < len(text) <= MAX_ADDRESS_CHARACTERS or not _PRINTED.fullmatch(text):
+        raise PlacementError(
+            f"An address has at most {MAX_ADDRESS_CHARACTERS} characters of ASCII and no blank.", reason=reason
+        )
+    try:
+        parts = urlsplit(text)
+        parts = parts._replace(netloc=parts.netloc.lower(), path=parts.path or "/")
+        check_origin(f"{parts.scheme}://{parts.netloc}", key="The address")
+    except ValueError:
+        raise PlacementError("The address can not be read.", reason=reason) from None
+    except SettingsError:
+        raise PlacementError(
+            "An address looks like https://chat.example/people: https, and no port that is the usual one.",
+            reason=reason,
+        ) from None
+    if "@" in parts.netloc:
+        raise PlacementError("The address names no person before its site.", reason=reason)
+    _check_host(parts.hostname or "", reason=reason)
+    if "#" in text:
+        raise PlacementError("The address has no fragment: leave out what follows the #.", reason=reason)
+    return parts
+
+
+def _check_host(host: str, *, reason: str) -> None:
+    # A number is no name that anybody knows, and may be one of a network of our own. Browsers read a host whose last
+    # part is a number as an IPv4 address, however it is spelled (WHATWG URL, "ends in a number").
+    if is_loopback(host):
+        return
+    last = host.rstrip(".").rpartition(".")[2]
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        if not re.fullmatch(r"[0-9]+|0x[0-9a-f]*", last):
+            return
+    raise PlacementError("An address names its site by a name, not by a number.", reason=reason)
+
+
+def _check_path(path: str, *, may_stand_for_any: bool, reason: str) -> None:
+    *folders, last = path.removeprefix("/").split("/")
+    for part in (*folders, last):
+        is_end = part is last and part == ""  # `https://chat.example/help/`
+        if is_end or (part == ANY_PART and may_stand_for_any):
+            continue
+        if not _PART.fullmatch(part) or part in {".", ".."}:
+            raise PlacementError(
+                "A part of the path is misspelled. A * stands for one whole part, and only in the agreed address.",
+                reason=reason,
+            )
+
+
+def _join(parts: SplitResult) -> str:
+    return parts.geturl()

@@ -1,0 +1,104 @@
+"""Placements as the desk knows them: each link id, whose it is, where the button was agreed to stand, and its state."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+from sqlalchemy import Connection, Row, select
+
+from gateway.desk.store.placement_tables import ADOPTERS, PLACEMENTS
+from gateway.desk.store.schema import INVITATIONS, PARTNERS
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.page_context import Surface
+
+SURFACES: Final[tuple[str, ...]] = get_args(Surface)
+PlacementState = Literal["agreed", "suspended", "ended"]
+_MOST_AT_ONCE: Final = 500
+
+
+class PlacementError(ReportAbuseError):
+    """A placement is not there, or can not be agreed or changed as asked; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementRow:
+    """One placement. `address` may hold `*` for a part of the path; `look_at` is the one page that a runner visits."""
+
+    placement: str
+    owner: str
+    service: str
+    surface: str
+    address: str
+    look_at: str | None
+    position: str
+    agreed_on: str
+    agreed_by: str
+    state: PlacementState
+    state_at: str
+    state_by: str
+    state_reason: str | None
+
+
+def find_placement(connection: Connection, placement: str | None) -> PlacementRow | None:
+    """Return the placement of a link id in any state, or None."""
+    if placement is None:
+        return None
+    row = connection.execute(select(PLACEMENTS).where(PLACEMENTS.c.placement == placement)).first()
+    return None if row is None else to_placement(row)
+
+
+def get_placement(connection: Connection, placement: str) -> PlacementRow:
+    """Return the placement of a link id in any state, or raise `PlacementError` (`unknown-placement`)."""
+    found = find_placement(connection, placement)
+    if found is None:
+        raise PlacementError(
+            f"There is no placement {placement}. `placement list` shows them.", reason="unknown-placement"
+        )
+    return found
+
+
+def list_placements(
+    connection: Connection, *, owner: str | None = None, states: Collection[PlacementState] = ()
+) -> list[PlacementRow]:
+    """Return placements by the service's name, then by link id; of one owner, or in certain states only."""
+    query = select(PLACEMENTS).order_by(PLACEMENTS.c.service, PLACEMENTS.c.placement)
+    if owner is not None:
+        query = query.where(PLACEMENTS.c.owner == owner)
+    if states:
+        query = query.where(PLACEMENTS.c.state.in_(states))
+    return [to_placement(row) for row in connection.execute(query)]
+
+
+def list_owners(connection: Connection, placements: Collection[str]) -> dict[str, str]:
+    """Return whose each of these link ids is, whatever its state: what was on the way when it ended keeps its owner."""
+    wanted = sorted(set(placements))
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), _MOST_AT_ONCE):
+        some = PLACEMENTS.c.placement.in_(wanted[start : start + _MOST_AT_ONCE])
+        rows = connection.execute(select(PLACEMENTS.c.placement, PLACEMENTS.c.owner).where(some))
+        found.update({row.placement: row.owner for row in rows})
+    return found
+
+
+def find_owner_name(connection: Connection, owner: str) -> str | None:
+    """Return the name of a registered partner, of an adopter, or of a partner that is invited; None for nobody."""
+    for table, key in ((PARTNERS, PARTNERS.c.partner), (ADOPTERS, ADOPTERS.c.owner)):
+        name = connection.execute(select(table.c.name).where(key == owner)).scalar()
+        if name is not None:
+            return str(name)
+    invited = select(INVITATIONS.c.name).where(INVITATIONS.c.partner == owner).order_by(INVITATIONS.c.made_at.desc())
+    name = connection.execute(invited.limit(1)).scalar()
+    return None if name is None else str(name)
+
+
+def get_owner_names(connection: Connection) -> dict[str, str]:
+    """Return the names of everybody who may own a placement, by id, in the order of the ids."""
+    names = {row.partner: row.name for row in connection.execute(select(INVITATIONS.c.partner, INVITATIONS.c.name))}
+    names |= {row.owner: row.name for row in connection.execute(select(ADOPTERS.c.owner, ADOPTERS.c.name))}
+    names |= {row.partner: row.name for row in connection.execute(select(PARTNERS.c.partner, PARTNERS.c.name))}
+    return dict(sorted(names.items()))
+
+
+def to_placement(row: Row[Any]) -> PlacementRow:
+    """Return one row of the table as lists show it."""
+    return PlacementRow(**row._mapping)

@@ -1,0 +1,103 @@
+"""What the runner of checks gets from the desk: the pages to look at, and a token to hand in what it found.
+
+The list holds no key and no secret. Never stores a token: only its hash, and at most one is in force.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.placements.placements import PlacementError, list_placements
+from gateway.desk.store.placement_tables import RUNNER_TOKENS
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.button_check import CheckList, CheckTarget
+from partner_sdk.wire.canonical import format_time, to_base64url
+
+TOKEN_BYTES: Final = 32
+# In front of a token, so that whoever finds one, or looks for lost ones, knows what it opens.
+TOKEN_PREFIX: Final = "rabc_"  # noqa: S105 - says what it is, is no secret
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The list for a runner, and the placements that no runner can visit: their address stands for many pages."""
+
+    check_list: CheckList
+    without_page: tuple[str, ...]
+
+
+def make_targets(desk: Desk) -> Targets:
+    """Return the pages to look at: of placements that are agreed, and of suspended ones, which may have been mended."""
+    with desk.store.read() as connection:
+        rows = list_placements(connection, states=("agreed", "suspended"))
+    rows.sort(key=lambda row: row.placement)
+    return Targets(
+        check_list=CheckList(
+            agency_origin=desk.config.gateway_origin,
+            made_at=format_time(desk.clock()),
+            targets=tuple(
+                CheckTarget(address=row.look_at, placement=row.placement) for row in rows if row.look_at is not None
+            ),
+        ),
+        without_page=tuple(row.placement for row in rows if row.look_at is None),
+    )
+
+
+def make_runner_token(desk: Desk, *, replace: bool, actor: str) -> str:
+    """Return a new token, which is shown once and stored nowhere. Raises `PlacementError` (`token-exists`)."""
+    now = desk.clock()
+    token = TOKEN_PREFIX + to_base64url(desk.random(TOKEN_BYTES))
+    with desk.store.write() as connection:
+        if _find_hash(connection) is not None and not replace:
+            raise PlacementError(
+                "A runner has a token already. Replace it (--replace): the one before ends at once.",
+                reason="token-exists",
+            )
+        _end_tokens(connection, desk, actor=actor)
+        connection.execute(
+            insert(RUNNER_TOKENS).values(token_sha256=_hash(token), made_at=format_time(now), made_by=actor)
+        )
+        audit.append_entry(connection, at=now, actor=actor, action="make-runner-token", subject="runner")
+    return token
+
+
+def forget_runner_token(desk: Desk, *, actor: str) -> bool:
+    """End the token in force, so that no runner can hand in anything; return whether there was one."""
+    now = desk.clock()
+    with desk.store.write() as connection:
+        ended = _end_tokens(connection, desk, actor=actor)
+        if ended:
+            audit.append_entry(connection, at=now, actor=actor, action="forget-runner-token", subject="runner")
+    return ended
+
+
+def is_runner_token(desk: Desk, token: str) -> bool:
+    """Return whether this is the token in force. Hashes are compared, in constant time."""
+    given = _hash(token)
+    with desk.store.read() as connection:
+        known = _find_hash(connection)
+    # Without a token in force the comparison is made all the same, with a hash that nobody has the token of.
+    return hmac.compare_digest(given, known or bytes(32)) and known is not None
+
+
+def _find_hash(connection: Connection) -> bytes | None:
+    known = connection.execute(select(RUNNER_TOKENS.c.token_sha256).where(RUNNER_TOKENS.c.ended_at.is_(None))).scalar()
+    return None if known is None else bytes(known)
+
+
+def _end_tokens(connection: Connection, desk: Desk, *, actor: str) -> bool:
+    ended = connection.execute(
+        update(RUNNER_TOKENS)
+        .where(RUNNER_TOKENS.c.ended_at.is_(None))
+        .values(ended_at=format_time(desk.clock()), ended_by=actor)
+    )
+    return ended.rowcount > 0
+
+
+def _hash(token: str) -> bytes:
+    # 256 random bits need no slow hash: there is nothing to guess.
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

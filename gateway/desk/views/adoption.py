@@ -1,0 +1,167 @@
+"""The pages of services that ask for the button: the list, and one request with what can be decided about it.
+
+Who asks is shown only in the answer to the post that opened it, and never stored readable. Never sends a mail.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.partnership.adoption_decisions import Place, agree_place, decline_adoption, invite_adopter
+from gateway.desk.partnership.adoption_mails import Mail
+from gateway.desk.partnership.adoptions import AdoptionError, AdoptionLine, get_adoption, list_adoptions, open_adoption
+from gateway.desk.placements.placements import find_owner_name
+from gateway.desk.placements.surfaces import SURFACE_TITLES
+from gateway.desk.reading import adoption_words as words
+from gateway.desk.views.context import get_desk, get_name, show_page
+from gateway.web.problem_pages import not_found
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.adoption import AskingService
+from partner_sdk.wire.canonical import encode
+
+blueprint = Blueprint("adoption", __name__, template_folder="templates")
+FORM_BYTES: Final = 16_384
+_FIELDS: Final = ("owner", "service", "surface", "address", "position", "look_at", "link_id", "why")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a deed left to be shown once: the text to send, and an invitation with its secret."""
+
+    said: str = ""
+    mail: Mail | None = None
+    invitation: str | None = None
+    fault: str | None = None
+
+
+@blueprint.get("/adoption")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def list_all() -> ResponseReturnValue:
+    """Show the requests that wait, or all of them."""
+    shows_all = request.args.get("show") == "all"
+    with get_desk().store.read() as connection:
+        lines = list_adoptions(connection, with_decided=True)
+    waiting = [line for line in lines if line.state == "waiting"]
+    return show_page(
+        "adoption_list.html",
+        lines=lines if shows_all else waiting,
+        shows_all=shows_all,
+        waiting_count=len(waiting),
+        words=words,
+    )
+
+
+@blueprint.get("/adoption/<request_id>")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def show_request(request_id: str) -> ResponseReturnValue:
+    """Show what is known of a request without opening it."""
+    return _draw(_get(request_id), None, Outcome())
+
+
+@blueprint.post("/adoption/<request_id>/open")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_open(request_id: str) -> ResponseReturnValue:
+    """Open a request; who read it is noted."""
+    return _show(request_id, Outcome())
+
+
+@blueprint.post("/adoption/<request_id>/agree")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_agree(request_id: str) -> ResponseReturnValue:
+    """Agree one place with the service."""
+    typed = _read()
+
+    def deed() -> Outcome:
+        place = Place(
+            surface=typed["surface"],
+            address=typed["address"],
+            position=typed["position"],
+            look_at=typed["look_at"] or None,
+            link_id=typed["link_id"] or None,
+            service=typed["service"] or None,
+        )
+        row, mail = agree_place(get_desk(), request_id, owner=typed["owner"], place=place, actor=get_name())
+        said = f"{row.placement} is agreed with {row.owner}. The gateway hears of it with the next publish."
+        return Outcome(said, mail)
+
+    return _do(request_id, deed)
+
+
+@blueprint.post("/adoption/<request_id>/invite")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_invite(request_id: str) -> ResponseReturnValue:
+    """Make an invitation for the service, and show it once."""
+
+    def deed() -> Outcome:
+        invitation, mail = invite_adopter(get_desk(), request_id, owner=_read()["owner"], actor=get_name())
+        said = f"{invitation.partner} is invited. The gateway hears of it with the next publish."
+        return Outcome(said, mail, encode(invitation).decode("utf-8"))
+
+    return _do(request_id, deed)
+
+
+@blueprint.post("/adoption/<request_id>/decline")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_decline(request_id: str) -> ResponseReturnValue:
+    """Decline a request with its reason."""
+
+    def deed() -> Outcome:
+        mail = decline_adoption(get_desk(), request_id, reason=_read()["why"], actor=get_name())
+        return Outcome("The request is declined.", mail)
+
+    return _do(request_id, deed)
+
+
+def _do(request_id: str, deed: Callable[[], Outcome]) -> ResponseReturnValue:
+    _get(request_id)
+    try:
+        outcome = deed()
+    except ReportAbuseError as error:
+        outcome = Outcome(fault=str(error))
+    return _show(request_id, outcome)
+
+
+def _show(request_id: str, outcome: Outcome) -> ResponseReturnValue:
+    line = _get(request_id)
+    try:
+        service = open_adoption(get_desk(), request_id, actor=get_name())
+    except AdoptionError as error:
+        return _draw(line, None, outcome if outcome.said else Outcome(fault=outcome.fault or str(error)))
+    return _draw(line, service, outcome)
+
+
+def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -> ResponseReturnValue:
+    typed = _read() if outcome.fault else dict.fromkeys(_FIELDS, "")
+    owner_name = None
+    if line.owner is not None:
+        with get_desk().store.read() as connection:
+            owner_name = find_owner_name(connection, line.owner)
+    return show_page(
+        "adoption_request.html",
+        status=HTTPStatus.CONFLICT if outcome.fault else HTTPStatus.OK,
+        line=line,
+        service=service,
+        asking=[] if service is None else words.spell_asking(service),
+        surfaces=SURFACE_TITLES,
+        owner_name=owner_name,
+        outcome=outcome,
+        typed=typed,
+        words=words,
+    )
+
+
+def _read() -> dict[str, str]:
+    return {name: request.form.get(name, "").strip() for name in _FIELDS}
+
+
+def _get(request_id: str) -> AdoptionLine:
+    with get_desk().store.read() as connection:
+        try:
+            return get_adoption(connection, request_id)
+        except AdoptionError:
+            not_found()

@@ -1,0 +1,209 @@
+"""The pages of the placements: the list, one placement with its checks, and the forms that agree and change.
+
+Never fetches a page of a service: what is known of a button is what a runner or a file handed in.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.placements.agreeing import (
+    agree_placement,
+    change_placement,
+    end_placement,
+    resume_placement,
+    suspend_placement,
+)
+from gateway.desk.placements.checks import list_checks
+from gateway.desk.placements.history import list_history
+from gateway.desk.placements.origins import count_reports
+from gateway.desk.placements.placements import (
+    PlacementError,
+    PlacementRow,
+    find_owner_name,
+    find_placement,
+    get_owner_names,
+)
+from gateway.desk.placements.standing import TO_SEE_TO, list_standings, make_standing
+from gateway.desk.reading import placement_words as words
+from gateway.desk.views.case_form import Fault
+from gateway.desk.views.context import get_desk, get_name, show_page
+from gateway.desk.views.placement_form import (
+    PlacementAnswers,
+    fill_in,
+    make_agreement,
+    make_changes,
+    placement_fault_of,
+    read_placement,
+)
+from gateway.web.problem_pages import not_found
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+
+blueprint = Blueprint("placements", __name__, template_folder="templates")
+FORM_BYTES: Final = 16_384
+MOST_LISTED: Final = 100
+_NUMBER = re.compile(r"[0-9]{1,6}")
+_SHOWN: Final = ("now", "see-to", "ended")
+
+
+@blueprint.get("/placements")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def list_all() -> ResponseReturnValue:
+    """Show the placements by service, each with its state and its last check in words."""
+    desk, wanted = get_desk(), request.args.get("show", "now")
+    shown = wanted if wanted in _SHOWN else "now"
+    with desk.store.read() as connection:
+        standings = list_standings(connection, now=desk.clock())
+    living = [one for one in standings if one.placement.state != "ended"]
+    to_see_to = [one for one in living if one.code in TO_SEE_TO]
+    ended = [one for one in standings if one.placement.state == "ended"]
+    found = {"now": living, "see-to": to_see_to, "ended": ended}[shown]
+    pages = max(1, -(-len(found) // MOST_LISTED))
+    page = min(_read_page(request.args.get("page", "")), pages)
+    return show_page(
+        "placements.html",
+        standings=found[(page - 1) * MOST_LISTED : page * MOST_LISTED],
+        shown=shown,
+        page=page,
+        pages=pages,
+        found_count=len(found),
+        agreed_count=sum(one.placement.state == "agreed" for one in living),
+        suspended_count=sum(one.placement.state == "suspended" for one in living),
+        see_to_count=len(to_see_to),
+        unseen_count=sum(one.code == "not_looked_at" for one in living),
+        words=words,
+    )
+
+
+@blueprint.get("/placements/new")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def show_form() -> ResponseReturnValue:
+    """Show the form that agrees a placement."""
+    return _show_form(PlacementAnswers())
+
+
+@blueprint.post("/placements/new")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_agree() -> ResponseReturnValue:
+    """Agree a placement; what is missing comes back in words, with every answer kept."""
+    answers = read_placement(request.form)
+    try:
+        row = agree_placement(get_desk(), make_agreement(answers), actor=get_name())
+    except PlacementError as error:
+        return _show_form(answers, faults=[placement_fault_of(error, answers)])
+    return _go_to(row)
+
+
+@blueprint.get("/placement/<placement>")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def show_placement(placement: str) -> ResponseReturnValue:
+    """Show one placement: the agreement, its checks with what to mend, and its history."""
+    return _show(_get(placement))
+
+
+@blueprint.post("/placement/<placement>/change")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_change(placement: str) -> ResponseReturnValue:
+    """Change what was agreed."""
+    answers = read_placement(request.form)
+    changes = make_changes(answers)
+    return _do(placement, lambda: change_placement(get_desk(), placement, changes, actor=get_name()), changed=answers)
+
+
+@blueprint.post("/placement/<placement>/suspend")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_suspend(placement: str) -> ResponseReturnValue:
+    """Take a placement out of the register for a while."""
+    reason = read_placement(request.form).reason
+    return _do(placement, lambda: suspend_placement(get_desk(), placement, reason=reason, actor=get_name()))
+
+
+@blueprint.post("/placement/<placement>/resume")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_resume(placement: str) -> ResponseReturnValue:
+    """Put a suspended placement back into the register."""
+    return _do(placement, lambda: resume_placement(get_desk(), placement, actor=get_name()))
+
+
+@blueprint.post("/placement/<placement>/end")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_end(placement: str) -> ResponseReturnValue:
+    """End a placement for good."""
+    reason = read_placement(request.form).reason
+    return _do(placement, lambda: end_placement(get_desk(), placement, reason=reason, actor=get_name()), is_end=True)
+
+
+def _do(
+    placement: str,
+    deed: Callable[[], PlacementRow],
+    *,
+    changed: PlacementAnswers | None = None,
+    is_end: bool = False,
+) -> ResponseReturnValue:
+    row = _get(placement)
+    try:
+        deed()
+    except PlacementError as error:
+        fault = placement_fault_of(error, changed or PlacementAnswers())
+        if fault.field == "reason" and is_end:
+            fault = Fault("end_reason", fault.words)
+        return _show(row, faults=[fault], changed=changed)
+    return _go_to(row)
+
+
+def _get(placement: str) -> PlacementRow:
+    with get_desk().store.read() as connection:
+        row = find_placement(connection, placement)
+    if row is None:
+        not_found()
+    return row
+
+
+def _go_to(row: PlacementRow) -> ResponseReturnValue:
+    return redirect(url_for("placements.show_placement", placement=row.placement), HTTPStatus.SEE_OTHER)
+
+
+def _show_form(answers: PlacementAnswers, *, faults: Sequence[Fault] = ()) -> ResponseReturnValue:
+    with get_desk().store.read() as connection:
+        owners = get_owner_names(connection)
+    return show_page(
+        "placement_form.html",
+        status=HTTPStatus.CONFLICT if faults else HTTPStatus.OK,
+        answers=answers,
+        faults=faults,
+        owners=owners,
+        words=words,
+    )
+
+
+def _show(
+    row: PlacementRow, *, faults: Sequence[Fault] = (), changed: PlacementAnswers | None = None
+) -> ResponseReturnValue:
+    desk = get_desk()
+    with desk.store.read() as connection:
+        checks = list_checks(connection, row.placement)
+        history = list_history(connection, row.placement)
+        reports = count_reports(connection, row.placement)
+        owner_name = find_owner_name(connection, row.owner)
+    return show_page(
+        "placement.html",
+        status=HTTPStatus.CONFLICT if faults else HTTPStatus.OK,
+        row=row,
+        owner_name=owner_name,
+        standing=make_standing(row, checks[0] if checks else None, now=desk.clock()),
+        checks=checks,
+        history=history,
+        reports=reports,
+        answers=changed or fill_in(row),
+        is_changing=changed is not None,
+        faults=faults,
+        words=words,
+    )
+
+
+def _read_page(text: str) -> int:
+    return max(1, int(text)) if _NUMBER.fullmatch(text) else 1

@@ -1,0 +1,57 @@
+"""`POST /v1/adoption`: keeps one sealed request to show the button until the desk collects it.
+
+Never reads who asks, and never keeps so many that reports lack room: at the bound it says so, and names another way.
+"""
+
+from http import HTTPStatus
+
+from flask import Response, current_app, request
+
+from gateway.description.call import Answer, Call, describe
+from gateway.industry.post_enrol import check_sealing_key
+from gateway.json_answer import answer_json
+from gateway.store.adoption import add_adoption, has_adoption
+from gateway.web.rules import CsrfRule, Login, rule
+from gateway.wiring import get_gateway
+from partner_sdk.wire import problems
+from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES, MAX_ADOPTION_ENVELOPE_BYTES, AdoptionPost
+from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.replies import WaitingReply
+
+
+@rule(login=Login.OPEN, limit="adoption", csrf=CsrfRule.SIGNED, body_bytes=MAX_ADOPTION_BODY_BYTES)
+@describe(
+    Call(
+        group="The button",
+        summary="Ask to show the button",
+        purpose=(
+            "Sends who you are and where the button would stand, in a box that only the agency opens. Needs no key and "
+            "no invitation. A person there reads it and writes back; nothing is published, and nothing is agreed by "
+            "this. The same box again is no fault."
+        ),
+        body=AdoptionPost,
+        answers=(Answer(HTTPStatus.ACCEPTED, "The request is kept for the agency, which writes back.", WaitingReply),),
+        problems=(
+            problems.MALFORMED_ENVELOPE,
+            problems.UNKNOWN_AGENCY_KEY,
+            problems.CONFLICTING_MESSAGE,
+            problems.NOT_READY,
+            problems.ADOPTION_FULL,
+        ),
+    )
+)
+def post_adoption() -> Response:
+    """Answer 202 once the request is stored. The same again is no fault; another box under the same id is."""
+    gateway = get_gateway(current_app)
+    post = parse_exact(request.get_data(cache=False), kind=AdoptionPost, max_bytes=MAX_ADOPTION_BODY_BYTES)
+    check_report_id(post.request_id)
+    envelope = parse_base64url(post.envelope, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES)
+    check_sealing_key(gateway, Envelope.parse(envelope, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES))
+    with gateway.store.read() as connection:
+        is_here = has_adoption(connection, request_id=post.request_id, envelope=envelope)
+    if not is_here:
+        now = gateway.clock()
+        with gateway.store.write() as connection:
+            add_adoption(connection, request_id=post.request_id, envelope=envelope, now=now)
+    return answer_json(WaitingReply(), status=HTTPStatus.ACCEPTED)

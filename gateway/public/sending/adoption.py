@@ -1,0 +1,36 @@
+"""A service's request becomes a sealed box that waits for the desk, or nothing happens at all.
+
+What was typed is in memory for this one request: no draft, no log, no readable row. The gateway can not open the box.
+"""
+
+from gateway.intake import NoActiveKeyError
+from gateway.public.door import PublicDoor
+from gateway.store.adoption import add_adoption, has_adoption
+from partner_sdk.wire.adoption import AdoptionRequest, AskingService, seal_adoption
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
+
+
+def send_adoption(door: PublicDoor, service: AskingService) -> None:
+    """Seal and store a request. In practice nothing is kept, as the page says.
+
+    Raises `NoActiveKeyError`, `AdoptionFullError`, `SealingError`, `FormatError`, `StorageUnavailableError`: nothing
+    is stored then.
+    """
+    if door.is_practice:
+        return
+    now = door.clock()
+    keys = door.key_state.find_keys()
+    sealing_key = None if keys is None else keys.find_active_sealing_key(now=now)
+    if keys is None or sealing_key is None:
+        raise NoActiveKeyError("The agency has no key to seal to now.")
+    request = AdoptionRequest(
+        environment=keys.key_set.environment,
+        request_id=make_report_id(now, door.random(REPORT_ID_RANDOM_BYTES)),
+        service=service,
+    )
+    envelope = seal_adoption(request, sealing_key=sealing_key).to_bytes()
+    # Before the write, so that what has no room does not stand in the line of writers, where reports do.
+    with door.store.read() as connection:
+        has_adoption(connection, request_id=request.request_id, envelope=envelope)
+    with door.store.write() as connection:
+        add_adoption(connection, request_id=request.request_id, envelope=envelope, now=now)

@@ -1,0 +1,118 @@
+"""Reads and checks what a service types when it asks for the button.
+
+Everything stays as it was typed until it is right: spaces around a line, and a missing `https://`, are mended only in
+what is sealed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+from werkzeug.datastructures import MultiDict
+
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.adoption import AskingService, ChildUse, Message, ServiceName, Website
+from partner_sdk.wire.page_context import Surface
+from partner_sdk.wire.public_codes import Language
+from partner_sdk.wire.registration import Email, Line, Telephone
+
+FieldKind = Literal["text", "url", "email", "tel", "textarea", "radios", "checkboxes"]
+FaultKind = Literal["blank", "bad"]
+Typed = Mapping[str, list[str]]
+
+YES, NO = "yes", "no"
+# The longest that is shown again: more than any right answer has, so that a paste by mistake can be seen and cut.
+_MOST_SHOWN: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceField:
+    """One field: what a value of it must fit, and under which name a browser may fill it in (WCAG 1.3.5)."""
+
+    name: str
+    kind: FieldKind
+    fits: Any = None
+    options: tuple[str, ...] = ()
+    is_required: bool = True
+    autocomplete: str = "off"
+
+
+FIELDS: Final = (
+    ServiceField("organisation", "text", Line, autocomplete="organization"),
+    ServiceField("service_name", "text", ServiceName),
+    ServiceField("website", "url", Website, autocomplete="url"),
+    ServiceField("contact_name", "text", Line, autocomplete="name"),
+    ServiceField("contact_role", "text", Line, is_required=False, autocomplete="organization-title"),
+    ServiceField("contact_email", "email", Email, autocomplete="email"),
+    ServiceField("contact_telephone", "tel", Telephone, is_required=False, autocomplete="tel"),
+    ServiceField("child_use", "radios", options=get_args(ChildUse)),
+    ServiceField("surfaces", "checkboxes", options=get_args(Surface)),
+    ServiceField("wants_to_report", "radios", options=(YES, NO)),
+    ServiceField("message", "textarea", Message, is_required=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFault:
+    """One thing to mend: its field, and which words tell about it."""
+
+    field: ServiceField
+    kind: FaultKind
+
+
+def read_service_form(form: MultiDict[str, str]) -> Typed:
+    """Read every field; an option that the table does not know is dropped."""
+    return {field.name: _read(field, form) for field in FIELDS}
+
+
+def list_service_faults(typed: Typed) -> list[ServiceFault]:
+    """List what must be mended before the request can be sealed."""
+    return [ServiceFault(field, kind) for field in FIELDS if (kind := _find_fault(field, typed)) is not None]
+
+
+def make_asking_service(typed: Typed, *, language: Language) -> AskingService:
+    """Return what is sealed, of a form without faults. Raises `FormatError` for one that has some."""
+    said = {field.name: _clean(field, typed) for field in FIELDS if field.kind not in {"radios", "checkboxes"}}
+    try:
+        return msgspec.convert(
+            {
+                **{name: text for name, text in said.items() if text},
+                "child_use": "".join(typed["child_use"]),
+                "language": language,
+                "surfaces": typed["surfaces"],
+                "wants_to_report": typed["wants_to_report"] == [YES],
+            },
+            AskingService,
+        )
+    except msgspec.ValidationError:
+        raise FormatError("The form does not fit its model.", reason="malformed") from None
+
+
+def _read(field: ServiceField, form: MultiDict[str, str]) -> list[str]:
+    if field.options:
+        sent = form.getlist(field.name)
+        picked = [option for option in field.options if option in sent]
+        return picked if field.kind == "checkboxes" else picked[:1]
+    return [form.get(field.name, "")[:_MOST_SHOWN]]
+
+
+def _find_fault(field: ServiceField, typed: Typed) -> FaultKind | None:
+    if field.options:
+        return None if typed[field.name] else "blank"
+    text = _clean(field, typed)
+    if not text:
+        return "blank" if field.is_required else None
+    try:
+        msgspec.convert(text, field.fits)
+    except msgspec.ValidationError:
+        return "bad"
+    return None
+
+
+def _clean(field: ServiceField, typed: Typed) -> str:
+    # A browser spells each line end as two characters (HTML, form submission).
+    text = "".join(typed[field.name]).replace("\r\n", "\n").strip()
+    if field.kind == "url" and text and "://" not in text:
+        return f"https://{text}"
+    return text

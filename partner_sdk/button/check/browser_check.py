@@ -1,0 +1,242 @@
+"""Measures a page in Chromium: what is seen, covered, faint or small, what a press does, and whom it tells.
+
+The page is the source that was fetched, at its own address; what it loads comes from wherever it says, but a
+press reaches nobody: its requests are looked at and stopped. The profile is thrown away.
+"""
+
+import base64
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from partner_sdk.button.check.addresses import find_address
+from partner_sdk.button.check.expected import Expected
+from partner_sdk.button.check.icon_rules import LEAST_SIZE, ReadResource
+from partner_sdk.button.check.notices import Notice
+from partner_sdk.button.check.page import parse_page
+from partner_sdk.button.check.page_headers import find_charset, guess_charset, list_policy_headers
+from partner_sdk.button.check.press_in_browser import press
+from partner_sdk.button.check.static_check import find_placement, list_notices, make_check, read_nothing
+from partner_sdk.errors import TransportError
+from partner_sdk.wire.button_check import ButtonCheck
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, ElementHandle, Page, Route
+
+# A page that came from a file is shown at this address, which nobody has (RFC 6761 §6.4).
+FILE_ADDRESS: Final = "https://page.invalid/"
+LOAD_MS: Final = 20_000
+SETTLE_MS: Final = 400
+# WCAG 2.2, 1.4.3; a little less, since the edges of letters are mixed with their ground.
+LEAST_CONTRAST: Final = 4.3
+LEAST_OPACITY: Final = 0.99
+_TABS: Final = 5
+# Headers that say how the page was sent, and not what it is.
+_NOT_KEPT: Final = (
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+    "connection",
+    "set-cookie",
+    "content-type",
+)
+
+Prepare = Callable[["BrowserContext"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A screen, in CSS pixels."""
+
+    width: int
+    height: int
+
+
+SCREENS: Final = (Screen(320, 640), Screen(360, 640), Screen(1280, 800))
+
+
+def leave_as_it_is(_context: "BrowserContext") -> None:
+    """Let the page load what it says."""
+
+
+def check_in_browser(
+    raw: bytes,
+    *,
+    browser: "Browser",
+    address: str,
+    expected: Expected,
+    now: datetime,
+    headers: Mapping[str, str] | None = None,
+    read_resource: ReadResource = read_nothing,
+    screens: tuple[Screen, ...] = SCREENS,
+    prepare: Prepare = leave_as_it_is,
+) -> ButtonCheck:
+    """Return what the source shows and what is measured on each screen; raises as `check_page` does.
+
+    Raises `TransportError` (`browser`) where the browser can not show the page. `prepare` is given each new profile:
+    who watches over many hosts decides there what a page may reach.
+    """
+    told = {} if headers is None else headers
+    charset = find_charset(told) or (guess_charset(raw) if headers is None else None)
+    page = parse_page(raw, address=address, charset=charset, policies=tuple(list_policy_headers(told)))
+    notices = list_notices(page, expected=expected, read_resource=read_resource)
+    shown = _Shown(raw=raw, headers=_list_kept(told, charset=charset), address=_get_shown_address(address))
+    measured: dict[Notice, None] = {}
+    for screen in screens:
+        measured.update(dict.fromkeys(_measure_on(browser, shown, expected=expected, screen=screen, prepare=prepare)))
+    if Notice("nothing-to-measure") in measured and any(one.code in _TELLS_WHY for one in notices):
+        del measured[Notice("nothing-to-measure")]
+    found = [*notices, *_join_screens(list(measured))]
+    placement = find_placement(page, expected)
+    return make_check(found, address=address, expected=expected, method="browser", now=now, placement=placement)
+
+
+# What a person can not press is not pressed here.
+_OUT_OF_REACH: Final = frozenset({"not-visible", "covered"})
+# Where the source has no button, that is said already.
+_TELLS_WHY: Final = frozenset({"no-button", "in-comment", "in-template", "in-noscript", "needs-script", "sandboxed"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    raw: bytes
+    headers: dict[str, str]
+    address: str
+
+
+def _get_shown_address(address: str) -> str:
+    found = find_address(address)
+    return address if found is not None and found.scheme in ("http", "https") else FILE_ADDRESS
+
+
+def _list_kept(headers: Mapping[str, str], *, charset: str | None) -> dict[str, str]:
+    kept = {name: value for name, value in headers.items() if name.lower() not in _NOT_KEPT}
+    return {**kept, "Content-Type": "text/html" if charset is None else f"text/html; charset={charset}"}
+
+
+def _join_screens(notices: list[Notice]) -> list[Notice]:
+    """Return notices without those that differ by the screen alone: the screens are named together."""
+    joined: dict[str, Notice] = {}
+    for one in notices:
+        earlier = joined.get(one.code)
+        names = one.names if earlier is None else tuple(dict.fromkeys((*earlier.names, *one.names)))
+        joined[one.code] = Notice(one.code, names=names)
+    return list(joined.values())
+
+
+def _measure_on(
+    browser: "Browser", shown: _Shown, *, expected: Expected, screen: Screen, prepare: Prepare
+) -> Iterator[Notice]:
+    from playwright.sync_api import Error
+
+    context = browser.new_context(
+        viewport={"width": screen.width, "height": screen.height}, service_workers="block", locale="en-GB"
+    )
+    try:
+        prepare(context)
+        context.set_default_timeout(LOAD_MS)
+        page = context.new_page()
+        page.route(shown.address, lambda route: _answer(route, shown))
+        _open(page, shown)
+        yield from _look(page, expected=expected, screen=screen)
+    except Error:
+        raise TransportError(
+            "The browser could not show the page, or measure it to the end.", reason="browser"
+        ) from None
+    finally:
+        context.close()
+
+
+def _answer(route: "Route", shown: _Shown) -> None:
+    if route.request.is_navigation_request():
+        route.fulfill(status=200, headers=shown.headers, body=shown.raw)
+    else:
+        route.fallback()
+
+
+def _open(page: "Page", shown: _Shown) -> None:
+    from playwright.sync_api import TimeoutError as TooSlowError
+
+    page.goto(shown.address, wait_until="domcontentloaded")
+    try:
+        page.wait_for_load_state("load")
+    except TooSlowError:
+        return  # one slow picture: what is there is measured
+    page.wait_for_timeout(SETTLE_MS)
+
+
+def _look(page: "Page", *, expected: Expected, screen: Screen) -> Iterator[Notice]:
+    agency = find_address(expected.origin)
+    handle = page.evaluate_handle(_read("find.js.txt"), {"host": "" if agency is None else agency.host})
+    links = [one.as_element() for one in handle.get_properties().values()]
+    if not links:
+        yield Notice("nothing-to-measure")
+        return
+    can_be_pressed = True
+    for place, link in enumerate(links):
+        found = [] if link is None else list(_judge(page, link, screen=screen))
+        yield from found
+        if place == 0:
+            can_be_pressed = _OUT_OF_REACH.isdisjoint(one.code for one in found)
+    if links[0] is not None and can_be_pressed:
+        yield from press(page, links[0], expected=expected)
+
+
+def _judge(page: "Page", link: "ElementHandle", *, screen: Screen) -> Iterator[Notice]:
+    seen: dict[str, Any] = page.evaluate(_read("measure.js.txt"), {"link": link})
+    box = seen["box"]
+    if seen["dressed"] is False:
+        yield Notice("not-dressed")
+    if not seen["visible"] or box["width"] < 1 or box["height"] < 1 or seen["opacity"] == 0:
+        yield Notice("not-visible")
+        return
+    if box["width"] < LEAST_SIZE or box["height"] < LEAST_SIZE:
+        yield Notice("box-too-small")
+    if not seen["above"]:
+        # Prominent (R32); advice only, because the agreed place may be further down.
+        yield Notice("below-the-fold", names=(f"{screen.width} by {screen.height}",))
+    if seen["free"] < seen["points"]:
+        yield Notice("covered")
+    elif seen["opacity"] < LEAST_OPACITY:
+        yield Notice("see-through")
+    elif _measure_contrast(page, seen["words"]) < LEAST_CONTRAST:
+        yield Notice("low-contrast")
+    if not _is_reached(page, link):
+        yield Notice("not-by-tab")
+
+
+def _measure_contrast(page: "Page", words: dict[str, float]) -> float:
+    if words["width"] < 1 or words["height"] < 1:
+        return 21.0  # no words: that is said elsewhere
+    clip = {name: words[name] for name in ("x", "y", "width", "height")}
+    picture = page.screenshot(clip=clip, animations="disabled", caret="hide")  # type: ignore[arg-type] # four numbers of a box
+    # In a page of its own: the policy of the service's page might allow no picture of ours.
+    paper = page.context.new_page()
+    try:
+        found: float = paper.evaluate(_read("contrast.js.txt"), {"picture": base64.b64encode(picture).decode("ascii")})
+    finally:
+        paper.close()
+    return found
+
+
+def _is_reached(page: "Page", link: "ElementHandle") -> bool:
+    """Return whether Tab goes to the link from right before it."""
+    page.evaluate(
+        """({ link }) => {
+          document.activeElement?.blur?.()
+          getSelection().setBaseAndExtent(link.parentNode, [...link.parentNode.childNodes].indexOf(link),
+            link.parentNode, [...link.parentNode.childNodes].indexOf(link))
+        }""",
+        {"link": link},
+    )
+    for _ in range(_TABS):
+        page.keyboard.press("Tab")
+        if page.evaluate("({ link }) => link.getRootNode().activeElement === link", {"link": link}):
+            return True
+    return False
+
+
+def _read(name: str) -> str:
+    return files("partner_sdk.button.check").joinpath(name).read_text("utf-8")

@@ -1,0 +1,170 @@
+"""A page as a browser reads it: the tree of its elements, with the line on which each began.
+
+The parser is justhtml: pure Python, tested against the web's own parser tests (html5lib-tests), and it knows the place
+of each tag. A page comes from a stranger's server, and pure Python has no memory for it to corrupt.
+Never runs a script.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from partner_sdk.button.check.addresses import join_address
+from partner_sdk.button.release import ELEMENT
+from partner_sdk.errors import FormatError, ReportAbuseError
+
+if TYPE_CHECKING:
+    from justhtml import Node
+
+MAX_PAGE_BYTES: Final = 5 * 1024 * 1024
+MAX_TEXT: Final = 5000
+# What a hostile page may make the check look at: no button has as much in it, and Chromium nests no deeper than 512.
+MAX_TEXT_NODES: Final = 5000
+MAX_DEPTH: Final = 512
+INSTALL_LINE: Final = "pip install 'report-abuse-partner-sdk[check]'"
+
+# What holds text that nobody sees.
+_UNREAD: Final = frozenset({"script", "style", "template", "noscript", "title", "textarea", "select", "iframe", "svg"})
+# Whose edges part words, as a reader sees them.
+_INLINE: Final = frozenset(
+    (
+        *("a", "abbr", "b", "bdi", "bdo", "cite", "code", "em", "font", "i", "img", "kbd", "label", "mark", "q", "s"),
+        *("samp", "small", "span", "strong", "sub", "sup", "time", "u", "var", "wbr", ELEMENT),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One document. `policies` are its Content-Security-Policy headers; `frames` the iframes around it, innermost last.
+
+    A document inside an iframe's srcdoc has no lines of its own: `line` is then that of the iframe.
+    """
+
+    root: "Node"
+    address: str
+    policies: tuple[str, ...] = ()
+    frames: tuple["Node", ...] = ()
+    line: int | None = None
+
+
+def parse_page(raw: bytes, *, address: str, charset: str | None = None, policies: tuple[str, ...] = ()) -> Page:
+    """Return the page; raises `FormatError` (`too-large`), and `ReportAbuseError` (`parser-missing`) without the extra.
+
+    `charset` is what the server said; without it the bytes are read as a browser reads them (byte order mark, meta).
+    """
+    if len(raw) > MAX_PAGE_BYTES:
+        raise FormatError(f"The page is larger than {MAX_PAGE_BYTES // 1024**2} MiB.", reason="too-large")
+    return Page(root=_parse(raw, encoding=charset), address=address, policies=policies)
+
+
+def parse_frame(page: Page, *, frame: "Node") -> Page:
+    """Return the document that stands in an iframe's `srcdoc`."""
+    source = get_attribute(frame, "srcdoc").encode("utf-8", "replace")
+    line = page.line if page.line is not None else frame.origin_line
+    root = _parse(source, encoding="utf-8", iframe_srcdoc=True)
+    return Page(root=root, address=page.address, policies=page.policies, frames=(*page.frames, frame), line=line)
+
+
+def _parse(raw: bytes, **options: Any) -> "Node":
+    try:
+        parser = import_module("justhtml")
+    except ImportError:
+        raise ReportAbuseError(
+            f"The check needs an HTML parser that is not installed: {INSTALL_LINE}", reason="parser-missing"
+        ) from None
+    try:
+        root: Node = parser.JustHTML(raw, sanitize=False, track_node_locations=True, **options).root
+    except (ValueError, LookupError, RecursionError) as error:  # a parser's fault is a page that can not be read
+        raise FormatError("The page can not be read as HTML.", reason="malformed") from error
+    return root
+
+
+def is_element(node: Any) -> bool:
+    """Return whether this is an element, and no text, comment or doctype."""
+    return node.name[:1] not in "#!"
+
+
+def list_nodes(root: "Node") -> Iterator["Node"]:
+    """Yield everything below `root` in the order of the source; never what lies inside a template."""
+    waiting = list(reversed(root.children or ()))
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(reversed(node.children or ()))
+
+
+def list_elements(root: "Node", *names: str) -> Iterator["Node"]:
+    """Yield the elements below `root`, those of the given names if there are any."""
+    return (node for node in list_nodes(root) if is_element(node) and (not names or node.name in names))
+
+
+def list_ancestors(node: "Node") -> Iterator["Node"]:
+    """Yield the elements around a node, the nearest first: so many as a browser nests, and no more."""
+    around = node.parent
+    for _ in range(MAX_DEPTH):
+        if around is None or not is_element(around):
+            return
+        yield around
+        around = around.parent
+
+
+def get_attribute(node: "Node", name: str) -> str:
+    """Return an attribute, empty where it is absent or has no value."""
+    return (node.attrs or {}).get(name) or ""
+
+
+def has_attribute(node: "Node", name: str) -> bool:
+    """Return whether the attribute stands there, with or without a value."""
+    return name in (node.attrs or {})
+
+
+def get_text(root: "Node", *, most_nodes: int = MAX_TEXT_NODES) -> str:
+    """Return what a reader sees of an element, white space as one blank: at most `MAX_TEXT` characters.
+
+    Looks at so many nodes at most, so that nobody can make it take long.
+    """
+    parts: list[str] = []
+    length = 0
+    waiting: list[Any] = [root]
+    for _ in range(most_nodes):
+        if not waiting or length > MAX_TEXT:
+            break
+        node = waiting.pop()
+        if isinstance(node, str):
+            parts.append(node)
+        elif node.name == "#text":
+            parts.append(node.data)
+            length += len(node.data)
+        elif is_element(node) and node.name not in _UNREAD and not is_hidden(node):
+            parts_words = node.name not in _INLINE
+            waiting += [" "] if parts_words else []
+            waiting.extend(reversed(node.children))
+            waiting += [" "] if parts_words else []
+    return spell_plain("".join(parts))[:MAX_TEXT]
+
+
+def spell_plain(text: str) -> str:
+    """Return a text with one blank between words and straight apostrophes, as sites' editors bend them."""
+    return " ".join(text.replace("\u2019", "'").replace("\u2018", "'").split())
+
+
+def is_hidden(node: "Node") -> bool:
+    """Return whether this very element says that nobody shall see it."""
+    style = "".join(get_attribute(node, "style").lower().split())
+    shown_not = ("display:none", "visibility:hidden", "visibility:collapse", "opacity:0;", "opacity:0.0")
+    return has_attribute(node, "hidden") or any(one in f"{style};" for one in shown_not)
+
+
+def get_base(page: Page) -> str:
+    """Return what relative addresses of the page start from."""
+    for node in list_elements(page.root, "base"):
+        if has_attribute(node, "href"):
+            return join_address(page.address, get_attribute(node, "href"))
+    return page.address
+
+
+def find_line(page: Page, node: "Node") -> int | None:
+    """Return the line of the source on which an element began, or None where the parser made it up."""
+    return page.line if page.line is not None else node.origin_line

@@ -1,0 +1,167 @@
+"""Fetches one page as a reader's browser would get it: https, the same host, a few megabytes, within a deadline.
+
+Keeps no cookie and runs no script. Who watches over many hosts gives a session of its own, which decides which network
+addresses it connects to, and `check_hop`, which is asked before every request.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urldefrag
+
+import requests
+import urllib3
+
+from partner_sdk import __version__
+from partner_sdk.button.check.addresses import Address, find_address, join_address
+from partner_sdk.button.check.page import MAX_PAGE_BYTES
+from partner_sdk.client.punctual import deadline_at
+from partner_sdk.client.transport import check_origin
+from partner_sdk.errors import FormatError, TransportError
+
+DEADLINE_SECONDS: Final = 20.0
+MAX_REDIRECTS: Final = 3
+MAX_RESOURCE_BYTES: Final = 64 * 1024
+USER_AGENT: Final = f"report-abuse-button-check/{__version__}"
+_CHUNK_BYTES: Final = 64 * 1024
+_HTML: Final = ("text/html", "application/xhtml+xml", "")
+
+CheckHop = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedPage:
+    """A page that came: `address` is where it was found in the end."""
+
+    address: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def allow_every_hop(_address: str) -> None:
+    """Let any public or private host be asked: whoever checks a page of their own names it themselves."""
+
+
+def check_page_address(address: str) -> None:
+    """Raise `FormatError` (`bad-address`) unless this is https with a plain host, or http on this very machine."""
+    found = find_address(address)
+    if found is None or found.has_userinfo or not _is_origin(found.origin):
+        raise FormatError(
+            "The address of a page begins with https:// and a host, without a name or password (http:// on this very "
+            "machine only).",
+            reason="bad-address",
+        )
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        check_origin(text)
+    except FormatError:
+        return False
+    return True
+
+
+def fetch_page(
+    address: str,
+    *,
+    session: requests.Session,
+    check_hop: CheckHop = allow_every_hop,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    ca_file: str | None = None,
+) -> FetchedPage:
+    """Return the page, after at most `MAX_REDIRECTS` redirects on its own host.
+
+    Raises `FormatError` (`bad-address`) for an address that is never asked, `TransportError` for a page that did not
+    come: `timeout`, `tls`, `connection`, `status`, `redirect`, `too-large`, `no-page`. What `check_hop` raises passes.
+    """
+    deadline = time.monotonic() + deadline_seconds
+    wanted, _ = urldefrag(address)
+    check_page_address(wanted)
+    first = find_address(wanted)
+    for _ in range(MAX_REDIRECTS + 1):
+        check_hop(wanted)
+        found = _ask(wanted, session=session, deadline=deadline, max_bytes=MAX_PAGE_BYTES, ca_file=ca_file)
+        if isinstance(found, FetchedPage):
+            if found.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _HTML:
+                raise TransportError("What came is no HTML page.", reason="no-page")
+            return found
+        wanted, _ = urldefrag(join_address(wanted, found))
+        check_page_address(wanted)
+        if not _is_same_host(find_address(wanted), first):
+            raise TransportError("The page sends its readers to another host: check that one.", reason="redirect")
+    raise TransportError(f"The page sends its readers on more than {MAX_REDIRECTS} times.", reason="redirect")
+
+
+def read_own_copy(
+    address: str, *, page: FetchedPage, session: requests.Session, check_hop: CheckHop = allow_every_hop
+) -> bytes | None:
+    """Return a file of the page's own host, of at most 64 KiB, or None where it does not come."""
+    if not _is_same_host(find_address(address), find_address(page.address)):
+        return None
+    try:
+        check_page_address(address)
+        check_hop(address)
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        found = _ask(address, session=session, deadline=deadline, max_bytes=MAX_RESOURCE_BYTES, ca_file=None)
+    except (FormatError, TransportError):
+        return None
+    return found.body if isinstance(found, FetchedPage) else None
+
+
+def _is_same_host(one: Address | None, other: Address | None) -> bool:
+    return one is not None and other is not None and (one.host, one.port) == (other.host, other.port)
+
+
+def _ask(
+    address: str, *, session: requests.Session, deadline: float, max_bytes: int, ca_file: str | None
+) -> FetchedPage | str:
+    """Return what came, or where a redirect points."""
+    location: list[str] = []
+
+    def take_location(response: requests.Response, **_: object) -> None:
+        # For a redirect that is not followed, `requests` would read the whole body, of any size, before we see it.
+        location.append(response.headers.pop("Location", ""))
+
+    try:
+        with deadline_at(deadline):
+            left = max(deadline - time.monotonic(), 0.001)
+            response = session.get(
+                address,
+                headers={"Accept": "text/html", "Accept-Encoding": "identity", "User-Agent": USER_AGENT},
+                allow_redirects=False,
+                stream=True,
+                timeout=left,
+                verify=True if ca_file is None else ca_file,
+                hooks={"response": take_location},
+            )
+            with response:
+                if 300 <= response.status_code < 400 and location[-1]:
+                    return location[-1]
+                if response.status_code != requests.codes.ok:
+                    raise TransportError(f"The host answered {response.status_code}.", reason="status")
+                body = _read(response, max_bytes=max_bytes, deadline=deadline)
+    except requests.Timeout:
+        raise _make_timeout() from None
+    except requests.exceptions.SSLError:
+        raise TransportError("The host's certificate is not trusted here.", reason="tls") from None
+    except (OSError, ValueError, urllib3.exceptions.HTTPError):  # RequestException is an OSError
+        if time.monotonic() >= deadline:
+            raise _make_timeout() from None
+        raise TransportError("There is no connection to the host.", reason="connection") from None
+    return FetchedPage(address=address, body=body, headers=dict(response.headers))
+
+
+def _read(response: requests.Response, *, max_bytes: int, deadline: float) -> bytes:
+    received = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        received += chunk
+        if len(received) > max_bytes:
+            raise TransportError(f"The page is larger than {max_bytes // 1024} KiB.", reason="too-large")
+        if time.monotonic() > deadline:
+            raise _make_timeout()
+    return bytes(received)
+
+
+def _make_timeout() -> TransportError:
+    return TransportError("The page did not come in time.", reason="timeout")

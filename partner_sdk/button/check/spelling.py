@@ -1,0 +1,85 @@
+"""A check in words for a person and in JUnit XML for a build server. JSON is the check itself (WIRE.md §10.1)."""
+
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from partner_sdk.button.check.codes import GROUPS, Group, read_codes
+from partner_sdk.wire.button_check import ButtonCheck, CheckFinding, Severity
+
+_MARKS: Final[dict[Severity, str]] = {"fault": "FAULT", "advice": "advice", "unseen": "not seen"}
+
+
+def spell_check(check: ButtonCheck) -> list[str]:
+    """Return the lines of a check for a terminal: what was found, by subject, then the result."""
+    lines = []
+    for group, title in GROUPS.items():
+        found = [one for one in check.findings if read_codes()[one.code].group == group]
+        if found:
+            lines += [title, *(line for one in found for line in _spell_finding(one)), ""]
+    return [*lines, _spell_result(check)]
+
+
+def _spell_finding(finding: CheckFinding) -> list[str]:
+    where = f" ({finding.where})" if finding.where else ""
+    return [
+        f"  {_MARKS[finding.severity]}: {finding.what}{where}",
+        f"    Why it matters: {finding.why}",
+        f"    How to mend it: {finding.mend}",
+    ]
+
+
+def _spell_result(check: ButtonCheck) -> str:
+    if check.result == "unreachable":
+        return f"{check.address}: the page did not come, so nothing is said of the button."
+    faults = sum(one.severity == "fault" for one in check.findings)
+    others = len(check.findings) - faults
+    more = f" {others} more to read above." if others else ""
+    if not faults:
+        return f"{check.address}: the button is as agreed.{more}"
+    return f"{check.address}: {faults} {'fault' if faults == 1 else 'faults'}.{more}"
+
+
+def spell_junit(check: ButtonCheck) -> str:
+    """Return one test suite: a test case for each subject, which fails with its faults and says the rest as output."""
+    suite = ET.Element(
+        "testsuite",
+        name="report-abuse-button",
+        timestamp=check.checked_at.removesuffix("Z"),
+        tests="0",
+        failures="0",
+        errors="0",
+        skipped="0",
+        time="0",
+    )
+    failures = 0
+    subjects: list[Group] = [one for one in GROUPS if one != "browser" or check.method == "browser"]
+    for group in subjects:
+        case = ET.SubElement(suite, "testcase", classname=make_xml_text(check.address), name=GROUPS[group], time="0")
+        if check.result == "unreachable":
+            ET.SubElement(case, "error", type="unreachable", message="The page did not come.")
+            continue
+        found = [one for one in check.findings if read_codes()[one.code].group == group]
+        failures += _add_findings(case, found)
+    suite.set("tests", str(len(subjects)))
+    suite.set("failures", str(failures))
+    suite.set("errors", str(len(subjects) if check.result == "unreachable" else 0))
+    ET.indent(suite)
+    # ASCII, with references for the rest: it passes every console and log as it is.
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(suite, encoding="us-ascii").decode("ascii")}\n'
+
+
+def _add_findings(case: ET.Element, found: list[CheckFinding]) -> int:
+    faults = [one for one in found if one.severity == "fault"]
+    if faults:
+        codes = ", ".join(dict.fromkeys(one.code for one in faults))
+        failure = ET.SubElement(case, "failure", type=codes, message=faults[0].what)
+        failure.text = "\n".join(line for one in faults for line in _spell_finding(one))
+    rest = [one for one in found if one.severity != "fault"]
+    if rest:
+        ET.SubElement(case, "system-out").text = "\n".join(line for one in rest for line in _spell_finding(one))
+    return 1 if faults else 0
+
+
+def make_xml_text(text: str) -> str:
+    """Return a text without the characters that XML 1.0 can not hold (§2.2)."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -1,0 +1,156 @@
+"""`/.well-known/report-abuse.json`: what a service says of its button to anybody who looks (RFC 8615).
+
+Where the button leads, whose form it is, whom to write to about it and when. Public: names a team, never a person who
+did not choose it, and nothing of the people who use the service. A promise with an end, as security.txt is (RFC 9116).
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from partner_sdk.button.page_links import make_link
+from partner_sdk.client.transport import check_origin
+from partner_sdk.errors import FormatError
+from partner_sdk.finding import Finding
+from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.placement import SERVICE_NAME_MAX, PlacementId
+from partner_sdk.wire.registration import ContactPoint, Line
+from partner_sdk.wire.strict_json import parse_json_file
+
+PATH: Final = "/.well-known/report-abuse.json"
+MAX_WELL_KNOWN_BYTES: Final = 16 * 1024
+VERSION: Final = 1
+# A year, as RFC 9116 §2.5.5 advises: what nobody looks at any more must end by itself.
+MAX_DAYS: Final = 366
+WARN_DAYS: Final = 30
+
+# Two or three letters, and at most a region: what BCP 47 needs for a page's language.
+LanguageTag = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z")]
+_WHERE: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+
+
+class WellKnown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The whole file. `button` is the link of one placement, `hours` when the contact is read, in words with the place.
+
+    `placements` may list all agreed link ids; `button`'s is among them then.
+    """
+
+    agency: str
+    button: str
+    contact: ContactPoint
+    expires: str
+    hours: Line
+    languages: Annotated[tuple[LanguageTag, ...], Meta(min_length=1, max_length=40)]
+    service: Annotated[str, Meta(min_length=1, max_length=SERVICE_NAME_MAX)]
+    version: Literal[1]
+    placements: Annotated[tuple[PlacementId, ...], Meta(max_length=100)] = ()
+
+
+def make_well_known(
+    *,
+    agency: str,
+    placement: str,
+    service: str,
+    contact: ContactPoint,
+    hours: str,
+    languages: tuple[str, ...],
+    now: datetime,
+    days: int = MAX_DAYS - 1,
+    placements: tuple[str, ...] = (),
+) -> WellKnown:
+    """Return the file for a service; raises `FormatError` for whatever `parse_well_known` would refuse."""
+    if not 1 <= days <= MAX_DAYS:
+        raise FormatError(f"Let it end after 1 to {MAX_DAYS} days.", reason="bad-well-known")
+    every = tuple(sorted({placement, *placements})) if placements else ()
+    made = WellKnown(
+        agency=agency,
+        button=make_link(agency, placement=placement),
+        contact=contact,
+        expires=format_time(now + timedelta(days=days)),
+        hours=hours,
+        languages=languages,
+        placements=every,
+        service=service,
+        version=VERSION,
+    )
+    return parse_well_known(encode_well_known(made))
+
+
+def encode_well_known(well_known: WellKnown) -> bytes:
+    """Return the file's bytes, laid out for people."""
+    text = json.dumps(msgspec.to_builtins(well_known), indent=2, ensure_ascii=False, sort_keys=True)
+    return f"{text}\n".encode()
+
+
+def parse_well_known(raw: bytes) -> WellKnown:
+    """Read a file strictly; raises `FormatError`: `bad-well-known` names the field, and never repeats what it holds."""
+    value = parse_json_file(raw, max_bytes=MAX_WELL_KNOWN_BYTES)
+    try:
+        found = msgspec.convert(value, WellKnown)
+    except msgspec.ValidationError as error:
+        raise FormatError(_describe(error), reason="bad-well-known") from None
+    check_origin(found.agency)
+    parse_time(found.expires)
+    placement = _find_placement(found)
+    if placement is None:
+        raise FormatError(
+            "`button` is the agency's address with /?from= and the link id of one placement, and nothing else.",
+            reason="bad-well-known",
+        )
+    if found.placements and placement not in found.placements:
+        raise FormatError(
+            "`placements` lists all of them or none: that of `button` is missing.", reason="bad-well-known"
+        )
+    if len(set(found.languages)) < len(found.languages) or len(set(found.placements)) < len(found.placements):
+        raise FormatError("A language or a placement stands there twice.", reason="bad-well-known")
+    return found
+
+
+def list_findings(found: WellKnown, *, now: datetime, agency: str | None = None) -> Iterator[Finding]:
+    """Yield what is so about a file that could be read; `agency` is the address that it has to name, if it is known."""
+    yield Finding("form", "ok", f"{found.service} names its button, its contact and its hours")
+    if agency is not None and found.agency != agency:
+        yield Finding(
+            "agency",
+            "fault",
+            f"it names {found.agency}, and you are enrolled at {agency}",
+            f"Write {agency}, and make it anew.",
+        )
+    else:
+        yield Finding("agency", "ok", f"the button leads to {found.agency}")
+    yield _judge_end(parse_time(found.expires), now=now)
+    if found.contact.telephone is None:
+        yield Finding("contact", "ok", f"{found.contact.name}, by mail alone")
+    else:
+        yield Finding("contact", "ok", f"{found.contact.name}, by mail and telephone")
+
+
+def _judge_end(end: datetime, *, now: datetime) -> Finding:
+    left = end - now
+    anew = "Run `button well-known make` again, and put the new file in its place."
+    if left <= timedelta(0):
+        return Finding("expires", "fault", f"it ended on {format_time(end)}", anew)
+    if left > timedelta(days=MAX_DAYS):
+        return Finding("expires", "fault", f"it ends on {format_time(end)}, which is more than a year away", anew)
+    if left < timedelta(days=WARN_DAYS):
+        return Finding("expires", "warning", f"it ends on {format_time(end)}, in less than {WARN_DAYS} days", anew)
+    return Finding("expires", "ok", f"it holds until {format_time(end)}")
+
+
+def _find_placement(found: WellKnown) -> str | None:
+    placement = found.button.removeprefix(f"{found.agency}/?from=")
+    try:
+        return placement if make_link(found.agency, placement=placement) == found.button else None
+    except FormatError:
+        return None
+
+
+def _describe(error: msgspec.ValidationError) -> str:
+    place = _WHERE.search(str(error))
+    where = place["path"].split("[")[0] if place is not None else ""
+    return f"The file does not fit: look at `{where}`." if where else "A field is missing, or there is one too many."

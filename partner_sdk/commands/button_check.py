@@ -1,0 +1,215 @@
+"""The command `button check`: looks at one page and says whether its button is as agreed, why, and how to mend it."""
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from partner_sdk.client.partner_state import PartnerState
+from partner_sdk.client.transport import check_origin
+from partner_sdk.commands.frame import Call, CommandGroup, read_input
+from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED
+from partner_sdk.errors import FormatError, LocalStateError, TransportError
+from partner_sdk.wire.button_check import ButtonCheck
+
+if TYPE_CHECKING:
+    from partner_sdk.button.check.expected import Expected, Known
+
+EXIT_NO_PAGE: Final = 5
+FORMATS: Final = ("text", "json", "junit")
+DEFAULT_HEIGHT: Final = 640
+DEFAULT_WIDTHS: Final = (320, 360, 1280)
+_SIDES: Final = range(200, 4001)
+_EXIT_CODES: Final = """exit codes:
+  0  the button is as agreed
+  1  it is not, and the faults are named; or the check itself failed
+  2  wrong usage
+  5  the page did not come, so nothing is said of the button"""
+
+# The room of the check is imported when the command runs: it loads an HTML parser, and a browser if one is asked for.
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A page that is to be judged. `headers` is None where it came from a file; `read_copy` reads what lies beside."""
+
+    raw: bytes
+    address: str
+    headers: Mapping[str, str] | None
+    read_copy: Callable[[str], bytes | None]
+
+
+def run_check(call: Call) -> int:
+    """Check one page."""
+    from partner_sdk.button.check.static_check import make_unreachable
+
+    args = call.args
+    expected = _make_expected(call)
+    try:
+        check = _judge(call, _read_source(call), expected=expected)
+    except TransportError as error:
+        call.speaker.warn(f"{error} ({error.reason})")
+        check = make_unreachable(
+            args.page,
+            placement=expected.placement,
+            now=call.surroundings.clock(),
+            method="browser" if args.browser else "static",
+        )
+    _say(call, check)
+    return {"passes": EXIT_DONE, "faults": EXIT_FAILED, "unreachable": EXIT_NO_PAGE}[check.result]
+
+
+def _make_expected(call: Call) -> "Expected":
+    from partner_sdk.button.check.expected import MAX_KNOWN_BYTES, Expected, parse_known
+
+    args = call.args
+    known: Known | None = None
+    if args.known is not None:
+        known = parse_known(read_input(args.known, max_bytes=MAX_KNOWN_BYTES))
+    placement = args.placement
+    if placement is None and known is not None:
+        placement = known.find_placement(args.page)
+    origin = _get_origin(call, told=None if known is None else known.origin)
+    return Expected(origin=origin, placement=placement, known=None if known is None else known.placements)
+
+
+def _get_origin(call: Call, *, told: str | None) -> str:
+    args = call.args
+    origin: str = args.origin or told or ""
+    if not origin:
+        try:
+            origin = PartnerState.open(Path(args.state)).profile.origin
+        except LocalStateError:
+            args.parser.error("name the agency's address with --origin, or an enrolled folder with --state")
+    check_origin(origin)
+    return origin
+
+
+def _read_source(call: Call) -> Source:
+    from partner_sdk.button.check.page import MAX_PAGE_BYTES
+    from partner_sdk.button.check.page_fetch import fetch_page, read_own_copy
+
+    args = call.args
+    if not is_address(args.page):
+        raw = read_input(args.page, max_bytes=MAX_PAGE_BYTES)
+        return Source(raw, address=args.page, headers=None, read_copy=partial(read_beside, page=args.page))
+    session = call.surroundings.open_session()
+    page = fetch_page(args.page, session=session, ca_file=None if args.ca_file is None else str(args.ca_file))
+    return Source(
+        page.body,
+        address=page.address,
+        headers=page.headers,
+        read_copy=partial(read_own_copy, page=page, session=session),
+    )
+
+
+def _judge(call: Call, source: Source, *, expected: "Expected") -> ButtonCheck:
+    from partner_sdk.button.check.static_check import check_page
+
+    args, now = call.args, call.surroundings.clock()
+    if not args.browser:
+        return check_page(
+            source.raw,
+            address=source.address,
+            expected=expected,
+            now=now,
+            headers=source.headers,
+            read_resource=source.read_copy,
+        )
+    from partner_sdk.button.check.browser_check import Screen, check_in_browser
+    from partner_sdk.button.check.chromium import open_chromium
+
+    is_root = os.geteuid() == 0
+    if is_root:
+        call.speaker.warn("You are root: Chromium runs without its sandbox. Check only pages of your own in this way.")
+    with open_chromium(is_root=is_root) as browser:
+        return check_in_browser(
+            source.raw,
+            browser=browser,
+            address=source.address,
+            expected=expected,
+            now=now,
+            headers=source.headers,
+            read_resource=source.read_copy,
+            screens=tuple(Screen(width=one, height=args.height) for one in args.width or DEFAULT_WIDTHS),
+        )
+
+
+def _say(call: Call, check: ButtonCheck) -> None:
+    from partner_sdk.button.check.spelling import spell_check, spell_junit
+
+    if call.args.format == "json" or call.args.json:
+        text = json.dumps(msgspec.to_builtins(check), indent=2, ensure_ascii=True, sort_keys=True)
+        call.speaker.say_document(f"{text}\n")
+    elif call.args.format == "junit":
+        call.speaker.say_document(spell_junit(check))
+    else:
+        call.speaker.say("\n".join(spell_check(check)))
+
+
+def is_address(page: str) -> bool:
+    """Return whether a page is named by its address on the web, and not as a file."""
+    return "://" in page
+
+
+def read_beside(address: str, *, page: str) -> bytes | None:
+    """Return a file that a page names and that lies below the page's own folder, or None."""
+    from partner_sdk.button.check.page_fetch import MAX_RESOURCE_BYTES
+
+    path = PurePosixPath(address.partition("?")[0].partition("#")[0])
+    if page == "-" or is_address(address) or path.is_absolute() or ".." in path.parts:
+        return None
+    try:
+        return read_input(str(path), max_bytes=MAX_RESOURCE_BYTES)
+    except (LocalStateError, ValueError):
+        return None
+
+
+def _read_side(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) not in _SIDES:
+        raise argparse.ArgumentTypeError(f"a whole number of pixels from {_SIDES.start} to {_SIDES.stop - 1}")
+    return int(text)
+
+
+def _read_placement(text: str) -> str:
+    from partner_sdk.button.page_links import check_placement
+
+    try:
+        check_placement(text)
+    except FormatError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def add_commands(group: CommandGroup) -> None:
+    """Add this file's commands."""
+    command = group.add_alone(
+        "check",
+        run=run_check,
+        summary="say whether the button of a page is as agreed, and how to mend it",
+        example="https://chat.example/profile --placement example-chat-profile",
+    )
+    command.add_argument("page", metavar="PAGE", help="the page's address, a file of HTML, or - for standard input")
+    command.add_argument("--placement", metavar="ID", type=_read_placement, help="the placement agreed for this page")
+    command.add_argument("--known", metavar="FILE", help="all agreed placements: a JSON list, or a runner's list")
+    command.add_argument("--origin", metavar="URL", help="the agency's address (default: that of the enrolled folder)")
+    command.add_argument("--format", choices=FORMATS, default="text", help="how to write it (default: text)")
+    command.add_argument("--browser", action="store_true", help="measure it in Chromium too")
+    command.add_argument(
+        "--height", metavar="PX", type=_read_side, default=DEFAULT_HEIGHT, help="of the screen, with --browser"
+    )
+    command.add_argument(
+        "--width",
+        metavar="PX",
+        type=_read_side,
+        action="append",
+        help=f"of a screen, with --browser; more than once for more (default: {', '.join(map(str, DEFAULT_WIDTHS))})",
+    )
+    line = "report-abuse-partner button check https://chat.example/profile --placement example-chat-profile"
+    command.epilog = f"example:\n  {line}\n\n{_EXIT_CODES}"

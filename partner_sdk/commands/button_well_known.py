@@ -1,0 +1,153 @@
+"""The commands `button well-known make` and `button well-known check`: what a service says of its button."""
+
+from pathlib import Path
+
+import msgspec
+
+from partner_sdk.button.well_known import (
+    MAX_DAYS,
+    MAX_WELL_KNOWN_BYTES,
+    PATH,
+    encode_well_known,
+    list_findings,
+    make_well_known,
+    parse_well_known,
+)
+from partner_sdk.client.own_account import find_sent_registration
+from partner_sdk.client.partner_state import PartnerState
+from partner_sdk.client.transport import Transport
+from partner_sdk.commands.button_files import find_origin, get_origin, write_out
+from partner_sdk.commands.frame import Call, CommandGroup, read_input
+from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, Speaker
+from partner_sdk.errors import FormatError, LocalStateError, ProblemError, ReportAbuseError, TransportError
+from partner_sdk.finding import Finding, describe_findings, is_well, spell_finding
+from partner_sdk.wire.registration import ContactPoint
+
+
+def run_make(call: Call) -> int:
+    """Write the file; the contact is that of the registration, unless one is given."""
+    args, state = call.args, Path(call.args.state)
+    made = make_well_known(
+        agency=get_origin(args.origin, state=state),
+        placement=args.placement,
+        placements=tuple(args.also),
+        service=args.service,
+        contact=_get_contact(call),
+        hours=args.hours,
+        languages=tuple(args.language or ("en",)),
+        days=args.days,
+        now=call.surroundings.clock(),
+    )
+    text = encode_well_known(made).decode("utf-8")
+    if args.out is not None:
+        write_out(args.out, text)
+    if args.json:
+        file = None if args.out is None else str(args.out)
+        call.speaker.say_json({"file": file, "path": PATH, "well_known": msgspec.to_builtins(made)})
+    elif args.out is None:
+        # No mark in front: this becomes a file, and nothing of it is a report.
+        Speaker(None).say(text.rstrip("\n"))
+    else:
+        call.speaker.say(f"Wrote {args.out}. Serve it at {PATH}, as application/json, to everybody.")
+    return EXIT_DONE
+
+
+def run_check(call: Call) -> int:
+    """Say whether a file, or what a service serves, is as it has to be."""
+    args, speaker = call.args, call.speaker
+    try:
+        found = parse_well_known(_read(call))
+    except (FormatError, ProblemError, TransportError) as error:
+        findings = [Finding("form", "fault", f"{error} ({error.reason})", "Make it with `button well-known make`.")]
+    else:
+        agency = find_origin(args.origin, state=Path(args.state))
+        findings = list(list_findings(found, now=call.surroundings.clock(), agency=agency))
+    if args.json:
+        speaker.say_json(describe_findings(findings))
+    else:
+        for finding in findings:
+            for line in spell_finding(finding):
+                speaker.say(line)
+    return EXIT_DONE if is_well(findings) else EXIT_FAILED
+
+
+def _read(call: Call) -> bytes:
+    """Return the bytes of a file, or of a service's address; follows no redirect."""
+    place = call.args.place
+    if not place.startswith(("https://", "http://")):
+        return read_input(place, max_bytes=MAX_WELL_KNOWN_BYTES)
+    origin = place.removesuffix(PATH).removesuffix("/")
+    try:
+        transport = Transport(origin, ca_file=call.args.ca_file, session=call.surroundings.open_session())
+    except FormatError:
+        raise FormatError(
+            "Give a file, or the service's address without a path, as https://chat.example.",
+            reason="bad-address",
+        ) from None
+    try:
+        return transport.send("GET", PATH, is_signed=False, max_bytes=MAX_WELL_KNOWN_BYTES).body
+    except ProblemError as error:
+        raise FormatError(
+            f"{origin}{PATH} answers {error.status}, where it has to answer 200.", reason="no-well-known"
+        ) from None
+    except TransportError as error:
+        # The transport speaks of a gateway: here it is the service's own server.
+        raise TransportError(f"{origin} can not be reached.", reason=error.reason) from None
+    finally:
+        transport.close()
+
+
+def _get_contact(call: Call) -> ContactPoint:
+    args = call.args
+    if args.email is not None:
+        given = {"email": args.email, "name": args.contact, "telephone": args.telephone}
+        try:
+            return msgspec.convert({name: value for name, value in given.items() if value is not None}, ContactPoint)
+        except msgspec.ValidationError:
+            raise FormatError(
+                "Give --contact TEAM, --email, and a --telephone with its country code or none.", reason="bad-contact"
+            ) from None
+    try:
+        sent = find_sent_registration(PartnerState.open(Path(args.state)))
+    except ReportAbuseError:
+        sent = None
+    if sent is None:
+        raise LocalStateError(
+            "Nothing is registered here to take the contact from: give --contact and --email.", reason="no-contact"
+        )
+    return sent.registration.operational_contact
+
+
+def add_commands(button: CommandGroup) -> None:
+    """Add this file's commands."""
+    group = button.add_group("well-known", summary=f"the file {PATH}: what you say of your button to everybody")
+    make = group.add_alone(
+        "make",
+        run=run_make,
+        summary="write the file",
+        example='--placement example-chat-help --service "Example Chat" --hours "Every day, 08:00 to 22:00, London"',
+    )
+    make.add_argument("--placement", metavar="ID", required=True, help="the link id of the button that it names")
+    make.add_argument(
+        "--also", metavar="ID", action="append", default=[], help="another agreed placement (may be repeated)"
+    )
+    make.add_argument("--service", metavar="NAME", required=True, help="the name that people know")
+    make.add_argument("--hours", metavar="WORDS", required=True, help="when the contact is read, with the place")
+    make.add_argument(
+        "--contact", metavar="TEAM", help="who is written to (default: your registration's operational contact)"
+    )
+    make.add_argument("--email", metavar="ADDRESS", help="of that team; it is public")
+    make.add_argument("--telephone", metavar="NUMBER", help="of that team, or none; it is public")
+    make.add_argument("--language", metavar="TAG", action="append", help="of your service, as en (may be repeated)")
+    make.add_argument(
+        "--days", metavar="N", type=int, default=MAX_DAYS - 1, help="for how long it holds (default: a year)"
+    )
+    make.add_argument("--origin", metavar="ADDRESS", help="the agency's (default: that of your folder)")
+    make.add_argument("--out", metavar="FILE", type=Path, help="write there, and not to standard output")
+    check = group.add_alone(
+        "check", run=run_check, summary="say whether the file is as it has to be", example="https://chat.example"
+    )
+    check.add_argument("place", metavar="URL|FILE", help="the service's address, or a file (- for standard input)")
+    check.add_argument(
+        "--origin", metavar="ADDRESS", help="the agency's (default: that of your folder, if there is one)"
+    )

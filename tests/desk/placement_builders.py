@@ -1,0 +1,64 @@
+"""Placements and checks for the tests of the register: mild, made up, and as small as the rule under test needs."""
+
+from typing import Any
+
+from gateway.desk.placements.agreeing import Agreement, agree_placement
+from gateway.desk.placements.placements import PlacementRow, get_placement
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.button_check import ButtonCheck, CheckFinding, CheckPost, encode_checks
+
+ADDRESS = "https://chat.example/people/*"
+PAGE = "https://chat.example/people/sam"
+POSITION = "Under the name, beside Block"
+LINK_ID = "example-chat-profile"
+
+
+def make_agreement(**changes: Any) -> Agreement:
+    values: dict[str, Any] = {
+        "owner": "example-chat",
+        "service": "Example Chat",
+        "surface": "profile",
+        "address": ADDRESS,
+        "look_at": PAGE,
+        "position": POSITION,
+    }
+    return Agreement(**(values | changes))
+
+
+def agree(desk: Desk, *, actor: str = "test-analyst", **changes: Any) -> PlacementRow:
+    """Agree a placement with the example partner."""
+    return agree_placement(desk, make_agreement(**changes), actor=actor)
+
+
+def get(desk: Desk, placement: str) -> PlacementRow:
+    with desk.store.read() as connection:
+        return get_placement(connection, placement)
+
+
+def make_finding(**changes: Any) -> CheckFinding:
+    values: dict[str, Any] = {
+        "code": "too-small",
+        "mend": "Make it 44 pixels or more.",
+        "severity": "fault",
+        "what": "The button is 28 pixels high.",
+        "where": "line 12",
+        "why": "A small target is missed by shaking hands.",
+    }
+    return CheckFinding(**(values | changes))
+
+
+def make_check(**changes: Any) -> ButtonCheck:
+    values: dict[str, Any] = {
+        "address": PAGE,
+        "checked_at": "2026-11-25T07:00:00Z",
+        "checker": "report-abuse-partner 0.5.0",
+        "findings": (),
+        "method": "static",
+        "placement": LINK_ID,
+        "result": "passes",
+    }
+    return ButtonCheck(**(values | changes))
+
+
+def make_post(*checks: ButtonCheck) -> bytes:
+    return encode_checks(CheckPost(checks=checks))

@@ -1,0 +1,204 @@
+"""`report-abuse-desk placement`: words, JSON and exit codes."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.desk.cli import main
+from gateway.desk.commands.frame import DONE, LOOK, WRONG_USE
+from gateway.desk.doctor import examine
+from gateway.desk.placements.checks import list_checks
+from gateway.desk.placements.runner import is_runner_token
+from gateway.desk.wiring import Desk
+from gateway.wiring import utc_now
+from partner_sdk.wire.button_check import CheckList
+from partner_sdk.wire.canonical import format_time, parse_exact
+from tests.desk.placement_builders import (
+    ADDRESS,
+    LINK_ID,
+    PAGE,
+    POSITION,
+    agree,
+    get,
+    make_check,
+    make_finding,
+    make_post,
+)
+from tests.desk.view_builders import Clock, make_test_desk
+
+AGREE = (
+    *("placement", "agree", "--owner", "example-chat", "--service", "Example Chat", "--surface", "profile"),
+    *("--address", ADDRESS, "--look-at", PAGE, "--position", POSITION),
+)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    clock = Clock()
+    clock.now = utc_now()  # commands have no other clock
+    return make_test_desk(tmp_path / "desk", clock)
+
+
+def run(desk: Desk, *words: str) -> int:
+    return main([*words, "--state", str(desk.paths.state)])
+
+
+def read(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_agree_tells_the_link_id_and_when_the_gateway_hears_of_it(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(desk, *AGREE, "--as", "A. Analyst") == DONE
+    said = capsys.readouterr().out
+    assert f"{LINK_ID} is agreed with example-chat: Example Chat, profile page: {POSITION}." in said
+    assert "next “publish”" in said
+    assert get(desk, LINK_ID).agreed_by == "A. Analyst"
+
+
+def test_agree_for_machines_holds_the_whole_placement(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(desk, *AGREE, "--json", "--agreed-on", "2026-01-31", "--link-id", "lobby_7") == DONE
+    made = read(capsys)
+    assert (made["placement"], made["agreed_on"], made["state"], made["published"]) == (
+        *("lobby_7", "2026-01-31", "agreed"),
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--owner", "exampel-chat"), "Nobody here is called exampel-chat"),
+        (("--link-id", "Big"), "A link id has"),
+        (("--address", "http://chat.example/"), "An address looks like https"),
+        (("--position", " "), "The agreed position is one line"),
+    ],
+)
+def test_agree_that_is_refused_says_why(
+    desk: Desk, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    assert run(desk, *AGREE, *words) == WRONG_USE
+    assert said in capsys.readouterr().err
+
+
+def test_states_change_and_the_history_says_why(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    agree(desk)
+    assert run(desk, "placement", "suspend", LINK_ID, "--reason", "Behind a menu") == DONE
+    assert run(desk, "placement", "resume", LINK_ID) == DONE
+    assert run(desk, "placement", "change", LINK_ID, "--position", "In the menu") == DONE
+    assert run(desk, "placement", "end", LINK_ID, "--reason", "The page is gone") == DONE
+    assert capsys.readouterr().out.count("next “publish”") == 4
+    assert run(desk, "placement", "resume", LINK_ID) == WRONG_USE
+    capsys.readouterr()
+    assert run(desk, "placement", "show", LINK_ID) == DONE
+    said = capsys.readouterr().out
+    assert "State       Ended since" in said
+    assert "Suspended by" in said
+    assert ": Behind a menu" in said
+    assert run(desk, "placement", "show", LINK_ID, "--json") == DONE
+    shown = read(capsys)
+    assert [one["deed"] for one in shown["history"]] == ["end", "change", "resume", "suspend", "agree"]
+    assert (shown["reports"], shown["checks"], shown["last_check"]) == (0, [], None)
+
+
+def test_list_says_state_and_last_check_of_each(desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(desk, "placement", "list") == DONE
+    assert "No placement is agreed yet" in capsys.readouterr().out
+    agree(desk)
+    agree(desk, owner="small-forum", new_owner="Small Forum CIC", service="A Forum")
+    at = format_time(utc_now() - timedelta(days=2))
+    (tmp_path / "checks.json").write_bytes(
+        make_post(make_check(checked_at=at, result="faults", findings=(make_finding(),))) + b"\n"
+    )
+    assert run(desk, "placement", "import-checks", str(tmp_path / "checks.json")) == DONE
+    assert "Checks: 1 taken, 0 here already." in capsys.readouterr().out
+    assert run(desk, "placement", "list") == DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["small-forum-profile", LINK_ID]
+    assert "Not looked at yet" in lines[0]
+    assert "1 fault, 2 days ago" in lines[1]
+    assert run(desk, "placement", "list", "--json", "--owner", "example-chat") == DONE
+    (one,) = read(capsys)["placements"]
+    assert (one["placement"], one["standing"], one["last_check"]["faults"]) == (LINK_ID, "with_faults", 1)
+    assert run(desk, "placement", "show", LINK_ID) == DONE
+    said = capsys.readouterr().out
+    assert "Not as agreed: The button is 28 pixels high. (line 12)" in said
+    assert "What to do: Make it 44 pixels or more." in said
+
+
+def test_findings_can_not_speak_to_the_terminal(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    agree(desk)
+    finding = make_finding(what="\x1b[2J\nOK forged", why="\x07", mend="\r")
+    path = desk.paths.state / "checks.json"
+    path.write_bytes(make_post(make_check(result="faults", findings=(finding,))))
+    assert run(desk, "placement", "import-checks", str(path)) == DONE
+    assert run(desk, "placement", "show", LINK_ID) == DONE
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "\nOK forged" not in said
+
+
+def test_checks_of_unknown_pages_ask_for_a_look(desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "checks.json"
+    path.write_bytes(make_post(make_check()))
+    assert run(desk, "placement", "import-checks", str(path)) == LOOK
+    assert "1 dropped" in capsys.readouterr().out
+    path.write_bytes(b"{}")
+    assert run(desk, "placement", "import-checks", str(path)) == WRONG_USE
+    assert run(desk, "placement", "import-checks", str(tmp_path / "nowhere.json")) == WRONG_USE
+    with desk.store.read() as connection:
+        assert list_checks(connection, LINK_ID) == []
+
+
+def test_targets_are_written_in_the_one_spelling_of_the_wire(
+    desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    agree(desk)
+    agree(desk, link_id="many", look_at=None)
+    out = tmp_path / "pages.json"
+    assert run(desk, "placement", "targets", "--out", str(out)) == DONE
+    assert "No page is named for many" in capsys.readouterr().out
+    assert run(desk, "placement", "targets", "--out", str(out), "--json") == DONE
+    assert read(capsys) == {"out": str(out), "targets": 1, "without_page": ["many"]}
+    listed = parse_exact(out.read_bytes(), kind=CheckList, max_bytes=10_000)
+    assert [(one.placement, one.address) for one in listed.targets] == [(LINK_ID, PAGE)]
+
+
+def test_token_is_printed_once_replaced_only_by_wish_and_forgotten(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(desk, "placement", "runner-token", "--json") == DONE
+    first = read(capsys)["token"]
+    assert is_runner_token(desk, first)
+    assert run(desk, "placement", "runner-token") == WRONG_USE
+    assert first not in capsys.readouterr().err
+    assert run(desk, "placement", "runner-token", "--replace") == DONE
+    second = capsys.readouterr().out.strip()
+    assert (is_runner_token(desk, first), is_runner_token(desk, second)) == (False, True)
+    assert run(desk, "placement", "runner-token", "--forget") == DONE
+    assert not is_runner_token(desk, second)
+
+
+def test_doctor_names_placements_that_need_a_person_and_calls_none_a_fault(desk: Desk, tmp_path: Path) -> None:
+    def look() -> list[tuple[str, str]]:
+        found = examine(desk.paths.state, clock=desk.clock)
+        return [(one.verdict, one.detail) for one in found if one.name == "placements"]
+
+    assert look() == [("ok", "0 placements of the button need nobody.")]
+    agree(desk)
+    assert look() == [("ok", "1 placements of the button need nobody.")]
+    path = tmp_path / "checks.json"
+    path.write_bytes(
+        make_post(make_check(result="faults", findings=(make_finding(),), checked_at=format_time(utc_now())))
+    )
+    assert run(desk, "placement", "import-checks", str(path)) == DONE
+    agree(desk, link_id="gone")
+    assert run(desk, "placement", "end", "gone", "--reason", "x") == DONE
+    assert look() == [("warning", f"The button is not as agreed at: {LINK_ID}.")]
+    assert isinstance(desk.clock, Clock)
+    desk.clock.now += timedelta(days=31)
+    assert look() == [("warning", f"Not looked at for 30 days, or never: {LINK_ID}.")]

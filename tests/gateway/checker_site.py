@@ -1,0 +1,101 @@
+"""A service's site for the tests of the runner: real TLS under a name of its own, on this machine."""
+
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+HOST = "chat.example"
+
+
+@dataclass(frozen=True, slots=True)
+class SitePage:
+    """What the site answers at one path."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "text/html; charset=utf-8"})
+
+
+@dataclass(slots=True)
+class Site:
+    """A running site: `asked` holds each request's path and headers."""
+
+    port: int
+    ca_file: str
+    pages: dict[str, SitePage]
+    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    def address(self, path: str) -> str:
+        """Return the address of a page under the site's name."""
+        return f"https://{HOST}:{self.port}{path}"
+
+
+@contextmanager
+def serve_site(folder: Path, *, pages: dict[str, SitePage], name: str = HOST) -> Iterator[Site]:
+    """Serve pages over TLS with a certificate for `name`, or over plain HTTP where it is empty; answers posts too."""
+    site = Site(port=0, ca_file=str(folder / "site.pem"), pages=pages)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            site.asked.append((self.path, dict(self.headers)))
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            page = site.pages.get(self.path, SitePage(status=404))
+            self.send_response(page.status)
+            for header, value in page.headers.items():
+                self.send_header(header, value)
+            self.send_header("Content-Length", str(len(page.body)))
+            self.end_headers()
+            self.wfile.write(page.body)
+
+        do_POST = do_GET  # noqa: N815 - the name that the server looks for
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign] # a client that hangs up is part of some tests
+    if name:
+        server.socket = _make_tls(folder, name).wrap_socket(server.socket, server_side=True)
+    site.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _make_tls(folder: Path, host: str) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "site.pem").write_bytes(certificate.public_bytes(pem))
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "site.key").write_bytes(private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "site.pem", folder / "site.key")
+    return context

@@ -1,0 +1,159 @@
+"""`POST /v1/adoption` and its feed: anybody's sealed box, bounded, and deleted once the desk has it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.store.adoption import MAX_WAITING
+from partner_sdk.wire import problems
+from partner_sdk.wire.adoption import (
+    EXAMPLE,
+    MAX_ADOPTION_BODY_BYTES,
+    MAX_ADOPTION_ENVELOPE_BYTES,
+    MAX_ADOPTION_ROWS,
+)
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
+from partner_sdk.wire.problems import Problem
+from tests.builders import FEED_ORIGIN, NOW, Agency, Door, House, Partner, make_box, make_house, seal_report
+from tests.gateway.adoption_builders import fill_up, make_id, make_post, open_waiting
+from tests.gateway.public_person import list_files
+from tests.gateway.web_builders import LogCatcher
+from tests.problem_shape import check_problem
+
+WAITING = b'{"status":"waiting"}'
+
+
+@pytest.fixture
+def nobody(house: House, partner: Partner) -> Door:
+    house.publish(partner.entry(), serial=2)
+    return house.open_industry(None)
+
+
+def test_request_waits_for_the_desk_and_the_same_again_is_kept_once(house: House, nobody: Door):
+    post = make_post(house.agency)
+
+    answers = [nobody.post("/v1/adoption", post) for _ in range(3)]
+
+    assert [(answer.status_code, answer.data) for answer in answers] == [(202, WAITING)] * 3
+    ((_position, request_id, _at, _digest, envelope),) = house.rows("adoption_requests")
+    assert (request_id, envelope) == (post.request_id, parse_base64url(post.envelope))
+    assert [one.service for one in open_waiting(house)] == [EXAMPLE]
+
+
+def test_other_box_under_the_same_id_is_refused_and_the_first_stays(house: House, nobody: Door):
+    nobody.post("/v1/adoption", make_post(house.agency))
+    before = house.rows("adoption_requests")
+
+    check_problem(nobody.post("/v1/adoption", make_post(house.agency)), problems.CONFLICTING_MESSAGE)
+
+    assert house.rows("adoption_requests") == before
+
+
+def bad_bodies(house: House) -> list[tuple[Any, Problem]]:
+    key, request_id = house.agency.sealing_key, make_id(1)
+    envelope = to_base64url(make_box(key))
+    large = to_base64url(make_box(key, size=MAX_ADOPTION_ENVELOPE_BYTES))
+    return [
+        (b"", problems.MALFORMED_REQUEST),
+        (b'{"envelope": "x"}', problems.MALFORMED_REQUEST),
+        (encode({"envelope": envelope, "request_id": request_id, "who": "x"}), problems.MALFORMED_REQUEST),
+        (encode({"envelope": envelope, "request_id": "../other"}), problems.MALFORMED_REQUEST),
+        (encode({"envelope": envelope, "request_id": request_id}) + b" ", problems.NOT_CANONICAL),
+        (encode({"envelope": envelope[:100], "request_id": request_id}), problems.MALFORMED_ENVELOPE),
+        (encode({"envelope": large, "request_id": request_id}), problems.BODY_TOO_LARGE),
+        (b"x" * (MAX_ADOPTION_BODY_BYTES + 1), problems.BODY_TOO_LARGE),
+        (make_post(Agency(name="another-agency")), problems.UNKNOWN_AGENCY_KEY),
+    ]
+
+
+@pytest.mark.parametrize("case", range(9))
+def test_bad_body_is_refused_and_nothing_is_kept(case: int, house: House, nobody: Door):
+    body, problem = bad_bodies(house)[case]
+
+    check_problem(nobody.post("/v1/adoption", body), problem)
+
+    assert house.rows("adoption_requests") == []
+
+
+def test_request_is_refused_before_the_agency_has_published_a_key(tmp_path: Path):
+    house = make_house(tmp_path / "gateway")
+
+    check_problem(house.open_industry(None).post("/v1/adoption", make_post(house.agency)), problems.NOT_READY)
+
+
+def test_requests_are_limited_by_network_and_reports_are_not(house: House, nobody: Door, partner: Partner):
+    post = make_post(house.agency)
+
+    assert [nobody.post("/v1/adoption", post).status_code for _ in range(21)] == [202] * 20 + [429]
+
+    report = seal_report(partner, key=house.agency.sealing_key)
+    signing = Door(nobody.app, nobody.origin, nobody.clock, partner.submission_key)
+    assert signing.post("/v1/reports", report.body).status_code == 201
+
+
+def test_full_queue_is_a_503_with_another_way_and_keeps_no_report_out(house: House, partner: Partner):
+    gateway = house.open_gateway()
+    fill_up(gateway, MAX_WAITING - 1)
+    app = house.open_app("industry", gateway=gateway)
+    door = Door(app, "https://report.example", house.clock, partner.submission_key)
+    last, late = make_post(house.agency, 1), make_post(house.agency, 2)
+    assert door.post("/v1/adoption", last).status_code == 202
+
+    answer = door.post("/v1/adoption", late)
+
+    check_problem(answer, problems.ADOPTION_FULL)
+    assert answer.headers["Retry-After"] == "3600"
+    # A 5xx tells no detail; the page of its type does, and so does the client.
+    assert "/for-services" in problems.ADOPTION_FULL.advice
+    assert len(house.rows("adoption_requests")) == MAX_WAITING
+    assert door.post("/v1/adoption", last).status_code == 202  # what is here is here
+    report = seal_report(partner, key=house.agency.sealing_key)
+    assert door.post("/v1/reports", report.body).status_code == 201
+
+
+def test_desk_gets_requests_in_pages_and_the_gateway_lets_go_of_what_it_holds(house: House, nobody: Door, feed: Door):
+    posts = [make_post(house.agency, number) for number in (1, 2)]
+    for post in posts:
+        nobody.post("/v1/adoption", post)
+    rows = [
+        {"envelope": post.envelope, "received_at": format_time(NOW), "request_id": post.request_id} for post in posts
+    ]
+    assert feed.get("/feed/adoption-requests").json == {"requests": rows}
+
+    acks = [feed.post("/feed/adoption-acks", {"ids": [posts[0].request_id, make_id(9)]}).json for _ in range(2)]
+
+    assert acks == [{"acknowledged": 1}, {"acknowledged": 0}]
+    assert feed.get("/feed/adoption-requests").json == {"requests": rows[1:]}
+    assert [row[1] for row in house.rows("adoption_requests")] == [posts[1].request_id]
+
+
+def test_one_page_of_the_feed_has_a_hundred_rows_at_most(house: House, feed: Door):
+    fill_up(house.open_gateway(), MAX_ADOPTION_ROWS + 1)
+
+    assert len(feed.get("/feed/adoption-requests").json["requests"]) == MAX_ADOPTION_ROWS
+
+
+@pytest.mark.parametrize("body", [{"ids": [1]}, {"ids": "x"}, {}, {"ids": [make_id(1)] * (MAX_ADOPTION_ROWS + 1)}])
+def test_misspelled_acknowledgement_is_refused(body: dict[str, object], feed: Door):
+    check_problem(feed.post("/feed/adoption-acks", body), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
+
+
+def test_feed_gives_requests_to_nobody_but_the_desk(house: House, partner: Partner):
+    app = house.open_app("feed")
+    for key in (None, partner.submission_key):
+        door = Door(app, FEED_ORIGIN, house.clock, key)
+        check_problem(door.get("/feed/adoption-requests"), problems.NOT_AUTHORISED, origin=FEED_ORIGIN)
+        check_problem(door.post("/feed/adoption-acks", {"ids": []}), problems.NOT_AUTHORISED, origin=FEED_ORIGIN)
+
+
+def test_who_asks_stands_in_no_log_and_in_no_file(house: House, nobody: Door):
+    with LogCatcher() as log:
+        nobody.post("/v1/adoption", make_post(house.agency))
+
+    words = [text.encode() for text in (EXAMPLE.organisation, EXAMPLE.contact_email, EXAMPLE.service_name)]
+    files = list_files(house.state)
+    assert len(house.rows("adoption_requests")) == 1
+    assert [path for path in files for word in words if word in path.read_bytes()] == []
+    assert log.lines
+    assert [line for line in log.lines if "example" in str(line).replace("report.example", "").lower()] == []

@@ -1,0 +1,267 @@
+"""`report-abuse-partner button adopt`: a sealed request without a key, and whom it trusts, said plainly."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from requests.adapters import BaseAdapter
+
+from gateway.store.adoption import MAX_WAITING
+from partner_sdk.button.adoption import ask_for_the_button, parse_asking_file
+from partner_sdk.cli import main
+from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
+from partner_sdk.commands.surroundings import Surroundings
+from partner_sdk.errors import FormatError, KeySetError, ReportError
+from partner_sdk.sandbox import Sandbox
+from partner_sdk.wire.adoption import (
+    EXAMPLE,
+    MAX_ADOPTION_BODY_BYTES,
+    MAX_ADOPTION_BYTES,
+    MAX_ADOPTION_ENVELOPE_BYTES,
+    MAX_MESSAGE_CHARACTERS,
+    AdoptionRequest,
+    AskingService,
+    parse_adoption,
+    seal_adoption,
+)
+from partner_sdk.wire.canonical import encode, parse_exact, to_base64url
+from partner_sdk.wire.keys import KeySetBundle
+from partner_sdk.wire.statements import MAX_LIST_BYTES
+from tests.builders import PUBLIC_ORIGIN, Agency, House, Partner, StillClock, make_house
+from tests.gateway.adoption_builders import fill_up, make_id, open_waiting
+from tests.sdk.sdk_builders import ScriptedGateway, session_for
+from tests.wsgi_transport import WsgiTransport
+
+AGENCIES = (Agency(), Agency(name="another-agency"))
+FILE: dict[str, Any] = msgspec.to_builtins(EXAMPLE)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = make_house(tmp_path / "gateway")
+    house.publish(Partner().entry())
+    return house
+
+
+@pytest.fixture
+def adapter(house: House) -> BaseAdapter:
+    return WsgiTransport(house.open_app("industry"))
+
+
+def run(folder: Path, adapter: BaseAdapter, *words: str) -> int:
+    surroundings = Surroundings(
+        clock=StillClock(),
+        open_session=lambda: session_for(adapter),
+        environ={"REPORT_ABUSE_PARTNER_STATE": str(folder / "no-folder")},
+    )
+    return main(("button", "adopt", *words), surroundings=surroundings)
+
+
+def write(folder: Path, **changed: object) -> str:
+    path = folder / "request.json"
+    path.write_text(json.dumps({**FILE, **changed}, indent=2), encoding="utf-8")
+    return str(path)
+
+
+def get_fingerprint(house: House) -> str:
+    return house.agency.pin().root_fingerprint
+
+
+def test_example_is_a_file_that_can_be_sent(
+    tmp_path: Path, house: House, adapter: BaseAdapter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, adapter, "--example") == EXIT_DONE
+    path = tmp_path / "request.json"
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
+
+    assert run(tmp_path, adapter, str(path), "--gateway", PUBLIC_ORIGIN) == EXIT_DONE
+
+    assert [one.service for one in open_waiting(house)] == [EXAMPLE]
+
+
+def test_request_checked_under_the_root_says_nothing_of_trust(
+    tmp_path: Path, house: House, adapter: BaseAdapter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--origin", PUBLIC_ORIGIN, "--root-fingerprint", get_fingerprint(house).upper())
+
+    assert run(tmp_path, adapter, write(tmp_path), *words) == EXIT_DONE
+
+    out, err = capsys.readouterr()
+    (request,) = open_waiting(house)
+    assert request.request_id in out
+    assert "[live]" in out
+    assert err == ""
+
+
+def test_without_a_fingerprint_it_says_that_tls_alone_is_trusted_and_names_the_root(
+    tmp_path: Path, house: House, adapter: BaseAdapter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, adapter, write(tmp_path), "--origin", PUBLIC_ORIGIN, "--json") == EXIT_DONE
+
+    out, err = capsys.readouterr()
+    assert "Trusted by TLS alone" in err
+    assert get_fingerprint(house) in err
+    said = json.loads(out)
+    assert (said["status"], said["trusted_by"], said["environment"]) == ("waiting", "tls", "live")
+    assert said["root_fingerprint"] == get_fingerprint(house)
+
+
+def test_other_root_than_the_given_one_is_refused_and_nothing_is_sent(
+    tmp_path: Path, house: House, adapter: BaseAdapter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--origin", PUBLIC_ORIGIN, "--root-fingerprint", "0" * 64)
+
+    assert run(tmp_path, adapter, write(tmp_path), *words) == EXIT_FAILED
+
+    assert "root" in capsys.readouterr().err
+    assert house.rows("adoption_requests") == []
+
+
+def test_key_set_that_the_root_beside_it_did_not_sign_is_refused_without_a_fingerprint_too() -> None:
+    ours, other = (parse_exact(one.bundle(), kind=KeySetBundle, max_bytes=MAX_LIST_BYTES) for one in AGENCIES)
+    mixed = encode(msgspec.structs.replace(ours, key_set=other.key_set))
+    gateway = ScriptedGateway((200, {"Content-Type": "application/json"}, mixed))
+
+    with pytest.raises(KeySetError) as caught:
+        ask_for_the_button(EXAMPLE, origin=PUBLIC_ORIGIN, session=session_for(gateway), clock=StillClock())
+
+    assert caught.value.reason == "bad-signature"
+    gateway.check_used(1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "pointer"),
+    [
+        ({"contact_email": "nobody"}, "#/contact_email"),
+        ({"contact_telephone": "ask me"}, "#/contact_telephone"),
+        ({"surfaces": []}, "#/surfaces"),
+        ({"surfaces": ["chat", "chat"]}, "#/surfaces"),
+        ({"surfaces": ["consent"]}, "#/surfaces"),
+        ({"website": "chat.example"}, "#/website"),
+        ({"wants_to_report": "yes"}, "#/wants_to_report"),
+        ({"message": "x" * 2001}, "#/message"),
+        ({"message": "a bell \x07"}, "#/message"),
+        ({"service_name": "x" * 81}, "#/service_name"),
+        ({"organisation": "two\nlines"}, "#/organisation"),
+        ({"child_use": "all"}, "#/child_use"),
+        ({"language": "fr"}, "#/language"),
+        ({"unknown": 1}, "#"),
+    ],
+)
+def test_fault_of_a_field_is_told_with_its_pointer(
+    tmp_path: Path,
+    adapter: BaseAdapter,
+    house: House,
+    capsys: pytest.CaptureFixture[str],
+    changed: dict[str, object],
+    pointer: str,
+) -> None:
+    assert run(tmp_path, adapter, write(tmp_path, **changed), "--origin", PUBLIC_ORIGIN) == EXIT_FAILED
+
+    assert f"  {pointer}: " in capsys.readouterr().err
+    assert house.rows("adoption_requests") == []
+
+
+def test_all_faults_are_told_at_once_and_no_value_is_repeated() -> None:
+    with pytest.raises(ReportError) as caught:
+        parse_asking_file(b'{"contact_email": "hidden-value", "surprise": 1}')
+
+    pointers = {fault.pointer for fault in caught.value.faults}
+    assert {"#", "#/contact_email", "#/organisation", "#/website", "#/surfaces"} <= pointers
+    assert "#/message" not in pointers  # it may be left out
+    assert "hidden-value" not in str(caught.value.faults)
+    assert "surprise" not in str(caught.value.faults)
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{", b'{"a": 1, "a": 2}', b"\xff", b" " * (4 * MAX_ADOPTION_BYTES + 1)])
+def test_file_that_is_no_request_is_refused(raw: bytes) -> None:
+    with pytest.raises(ReportError):
+        parse_asking_file(raw)
+
+
+@pytest.mark.parametrize("words", [(), ("request.json", "--example")])
+def test_neither_or_both_of_file_and_example_is_wrong_use(
+    tmp_path: Path, adapter: BaseAdapter, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(tmp_path, adapter, *words)
+    assert caught.value.code == EXIT_USAGE
+
+
+@pytest.mark.parametrize("origin", ["http://report.example", "https://report.example/path", "report.example"])
+def test_address_that_is_no_origin_is_refused(tmp_path: Path, adapter: BaseAdapter, origin: str) -> None:
+    assert run(tmp_path, adapter, write(tmp_path), "--origin", origin) == EXIT_FAILED
+
+
+def test_without_a_folder_and_an_address_it_asks_for_the_address(
+    tmp_path: Path, adapter: BaseAdapter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, adapter, write(tmp_path)) == EXIT_FAILED
+    assert "--origin" in capsys.readouterr().err
+
+
+def test_full_gateway_is_told_with_another_way(
+    tmp_path: Path, house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway = house.open_gateway()
+    fill_up(gateway, MAX_WAITING)
+    adapter = WsgiTransport(house.open_app("industry", gateway=gateway))
+
+    assert run(tmp_path, adapter, write(tmp_path), "--origin", PUBLIC_ORIGIN) == EXIT_FAILED
+
+    assert "/for-services" in capsys.readouterr().err
+
+
+def test_sandbox_takes_a_request_as_the_gateway_does() -> None:
+    with Sandbox() as sandbox:
+        sent = ask_for_the_button(EXAMPLE, origin=sandbox.origin, session=sandbox.session())
+
+    assert (sent.environment, sent.is_pinned) == ("sandbox", False)
+
+
+def test_longest_request_in_the_widest_script_fits_its_box() -> None:
+    wide = "\N{GRINNING FACE}"
+    service = AskingService(
+        child_use="mostly_children",
+        contact_email=wide * 64 + "@" + wide * 180 + "." + wide * 63,
+        contact_name=wide * 100,
+        contact_role=wide * 100,
+        contact_telephone="+" + "4" * 40,
+        language="cy",
+        message=wide * MAX_MESSAGE_CHARACTERS,
+        organisation=wide * 100,
+        service_name=wide * 80,
+        surfaces=("chat", "direct_message", "profile", "game_lobby", "stream", "comments", "help", "other"),
+        wants_to_report=True,
+        website="https://" + wide * 500,
+    )
+    msgspec.convert(msgspec.to_builtins(service), AskingService)
+    request = AdoptionRequest(environment="sandbox", request_id=make_id(1), service=service)
+
+    sealed = seal_adoption(request, sealing_key=Agency().sealing_key).to_bytes()
+
+    assert len(sealed) == MAX_ADOPTION_ENVELOPE_BYTES
+    assert len(to_base64url(sealed)) < MAX_ADOPTION_BODY_BYTES - 100
+
+
+def test_request_with_a_surface_named_twice_is_not_sealed() -> None:
+    service = msgspec.structs.replace(EXAMPLE, surfaces=("chat", "chat"))
+    request = AdoptionRequest(environment="live", request_id=make_id(1), service=service)
+
+    with pytest.raises(FormatError):
+        seal_adoption(request, sealing_key=Agency().sealing_key)
+
+
+@pytest.mark.parametrize("change", [{"request_id": "x"}, {"environment": "test"}])
+def test_opened_request_is_read_strictly(change: dict[str, Any]) -> None:
+    request = AdoptionRequest(environment="live", request_id=make_id(1), service=EXAMPLE)
+    assert parse_adoption(encode(request)) == request
+
+    with pytest.raises(FormatError):
+        parse_adoption(encode(msgspec.structs.replace(request, **change)))
+
+
+def test_nothing_of_the_people_stands_in_a_repr() -> None:
+    assert "Safety" not in repr(AdoptionRequest(environment="live", request_id=make_id(1), service=EXAMPLE))

@@ -1,0 +1,254 @@
+"""`report-abuse-partner button check`: files and addresses, three ways to write it, an exit code for each outcome."""
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import msgspec
+import pytest
+
+from partner_sdk.button.check.page_fetch import check_page_address, fetch_page
+from partner_sdk.cli import main
+from partner_sdk.client.transport import make_session
+from partner_sdk.errors import FormatError, ReportAbuseError, TransportError
+from partner_sdk.wire.button_check import ButtonCheck, CheckList, CheckPost, CheckTarget, encode_checks, parse_checks
+from tests.sdk.button_pages import ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page
+
+GOOD = make_page(WITH_SCRIPT).encode()
+BAD = make_page(WITH_SCRIPT.replace('width="44" height="44"', 'width="28" height="11"')).encode()
+HTML = (("Content-Type", "text/html; charset=utf-8"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a path of the service on this machine gives."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = HTML
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service on a port of this machine, and the paths that it was asked for."""
+
+    origin: str
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serve(answers: dict[str, Answer]) -> Iterator[Service]:
+    """Serve pages until the block ends."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            answer = answers.get(self.path, Answer(status=404))
+            self.send_response(answer.status)
+            for name, value in answer.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield Service(f"http://127.0.0.1:{server.server_port}", asked)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def run(*words: str, origin: str | None = ORIGIN) -> int:
+    options = [] if origin is None else ["--origin", origin]
+    return main(["button", "check", *words, *options])
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A good page in a file."""
+    path = tmp_path / "page.html"
+    path.write_bytes(GOOD)
+    return path
+
+
+def test_good_file_passes_in_one_line(page: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(str(page), "--placement", PLACEMENT) == 0
+    assert capsys.readouterr().out == f"{page}: the button is as agreed.\n"
+
+
+def test_fault_is_told_with_line_reason_and_way_to_mend(page: Path, capsys: pytest.CaptureFixture[str]):
+    page.write_bytes(BAD)
+    assert run(str(page)) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "The icon"
+    assert said[1].startswith("  FAULT: The icon is smaller than 44 by 44 pixels. (line ")
+    assert said[2].startswith("    Why it matters: A thumb misses it")
+    assert said[3].startswith("    How to mend it: Write one of the sizes 44, 56, 64")
+    assert said[-1] == f"{page}: 1 fault."
+
+
+def test_page_from_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GOOD)))
+    assert run("-") == 0
+    assert capsys.readouterr().out.startswith("-: the button is as agreed")
+
+
+@pytest.mark.parametrize("words", [("--format", "json"), ("--json",)])
+def test_json_is_the_check_of_the_contract(page: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]):
+    page.write_bytes(BAD)
+    assert run(str(page), *words) == 1
+    check = msgspec.json.decode(capsys.readouterr().out, type=ButtonCheck)
+    assert [one.code for one in check.findings] == ["too-small"]
+    assert parse_checks(encode_checks(CheckPost(checks=(check,)))).checks == (check,)
+
+
+def test_junit_is_well_formed_and_counts_what_fails(page: Path, capsys: pytest.CaptureFixture[str]):
+    page.write_bytes(BAD)
+    assert run(str(page), "--format", "junit") == 1
+    suite = ET.fromstring(capsys.readouterr().out)  # noqa: S314 - our own
+    cases = suite.findall("testcase")
+    assert (suite.tag, suite.attrib["tests"], suite.attrib["failures"]) == ("testsuite", str(len(cases)), "1")
+    failed = [case for case in cases if case.find("failure") is not None]
+    assert [case.attrib["name"] for case in failed] == ["The icon"]
+    assert "How to mend it" in (failed[0].findtext("failure") or "")
+
+
+def test_junit_of_an_odd_file_name_is_well_formed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / 'caf\u00e9 <&"\x01\u202e.html'
+    path.write_bytes(GOOD)
+    assert run(str(path), "--format", "junit") == 0
+    assert ET.fromstring(capsys.readouterr().out).attrib["failures"] == "0"  # noqa: S314 - our own
+
+
+def test_known_placements_are_a_list_or_the_list_of_a_runner(page: Path, tmp_path: Path, capsys):
+    known = tmp_path / "known.json"
+    known.write_text(json.dumps(["example-chat-room"]))
+    assert run(str(page), "--known", str(known), "--json") == 1
+    assert [one["code"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["unknown-placement"]
+    targets = (CheckTarget(address=str(page), placement=PLACEMENT),)
+    runner = CheckList(agency_origin=ORIGIN, made_at="2026-11-25T12:00:00Z", targets=targets)
+    known.write_bytes(msgspec.json.encode(runner))
+    assert run(str(page), "--known", str(known), origin=None) == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--placement", "Not A Placement"),
+        ("--width", "12"),
+        ("--height", "ten"),
+        ("--format", "xml"),
+    ],
+)
+def test_wrong_use_exits_2(page: Path, words: tuple[str, ...]):
+    with pytest.raises(SystemExit) as stopped:
+        run(str(page), *words)
+    assert stopped.value.code == 2
+
+
+def test_check_without_an_agency_to_compare_with_is_wrong_use(page: Path, tmp_path: Path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(str(page), "--state", str(tmp_path / "none"), origin=None)
+    assert stopped.value.code == 2
+    assert "--origin" in capsys.readouterr().err
+
+
+def test_missing_parser_is_told_with_the_line_that_installs_it(page: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "justhtml", None)
+    assert run(str(page)) == 1
+    assert "pip install 'report-abuse-partner-sdk[check]'" in capsys.readouterr().err
+
+
+def test_page_by_address_is_judged_with_its_headers(capsys: pytest.CaptureFixture[str]):
+    answer = Answer(GOOD, headers=(*HTML, ("Content-Security-Policy", "script-src 'self'")))
+    with serve({"/p?x=1": answer}) as service:
+        assert run(f"{service.origin}/p?x=1#part", "--json") == 0
+    assert [one["code"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["policy-blocks-script"]
+    assert service.asked == ["/p?x=1"]
+
+
+def test_own_copy_of_the_icon_is_fetched_from_the_same_host(capsys: pytest.CaptureFixture[str]):
+    from tests.sdk.test_button_check import read_icon
+
+    snippet = PLAIN.replace(f"{ORIGIN}/button/", "/static/")
+    path = snippet.partition('src="')[2].partition('"')[0]
+    with serve({"/": Answer(make_page(snippet).encode()), path: Answer(read_icon(), headers=())}) as service:
+        assert run(f"{service.origin}/") == 0
+    assert service.asked == ["/", path]
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({}, "status"),
+        ({"/": Answer(b"{}", headers=(("Content-Type", "application/json"),))}, "no-page"),
+        ({"/": Answer(status=302, headers=(("Location", "https://elsewhere.example/"),))}, "redirect"),
+        ({"/": Answer(status=302, headers=(("Location", "/"),))}, "redirect"),
+        ({"/": Answer(b" " * (5 * 1024 * 1024 + 1))}, "too-large"),
+    ],
+    ids=["missing", "no-html", "other-host", "circle", "large"],
+)
+def test_page_that_does_not_come_has_an_exit_code_of_its_own(answers: dict[str, Answer], reason: str, capsys):
+    with serve(answers) as service:
+        assert run(f"{service.origin}/", "--json") == 5
+    said = capsys.readouterr()
+    assert json.loads(said.out)["result"] == "unreachable"
+    assert f"({reason})" in said.err
+    assert len(service.asked) <= 4
+
+
+def test_redirect_on_the_same_host_is_followed():
+    with serve({"/": Answer(status=301, headers=(("Location", "/b"),)), "/b": Answer(GOOD)}) as service:
+        assert run(f"{service.origin}/") == 0
+    assert service.asked == ["/", "/b"]
+
+
+def test_every_request_is_first_allowed_by_whoever_watches():
+    hops = []
+    with serve({"/": Answer(status=301, headers=(("Location", "/b"),)), "/b": Answer(GOOD)}) as service:
+        fetch_page(f"{service.origin}/", session=make_session(), check_hop=hops.append)
+        assert hops == [f"{service.origin}/", f"{service.origin}/b"]
+
+        def refuse(address: str) -> None:
+            raise FormatError("Not this one.", reason="not-registered")
+
+        with pytest.raises(FormatError, match="Not this one"):
+            fetch_page(f"{service.origin}/", session=make_session(), check_hop=refuse)
+    assert service.asked == ["/", "/b"]
+
+
+def test_slow_page_ends_at_the_deadline():
+    with serve({}) as service, pytest.raises(TransportError) as stopped:
+        fetch_page(f"{service.origin}/", session=make_session(), deadline_seconds=0.0)
+    assert stopped.value.reason == "timeout"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://chat.example/",
+        "ftp://chat.example/",
+        "https://a:b@chat.example/",
+        "https://",
+        "file:///etc/passwd",
+        "https://[::",
+    ],
+)
+def test_address_that_is_no_page_of_the_web_is_never_asked(address: str):
+    with pytest.raises(ReportAbuseError) as stopped:
+        check_page_address(address)
+    assert stopped.value.reason == "bad-address"

@@ -1,0 +1,99 @@
+"""A service's own pages on a port of this machine: what its server answers, and what it was asked."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.whole.public_server import run_server
+
+HTML = "text/html; charset=utf-8"
+SCRIPT = "text/javascript; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the service answers at one path, after some seconds."""
+
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostPages:
+    """A service that shows pages: another site than the agency's, with another host name."""
+
+    origin: str
+    answers: dict[str, Answer] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)  # paths, in order
+
+    def put(
+        self,
+        path: str,
+        body: str | bytes,
+        *,
+        content_type: str = HTML,
+        headers: Mapping[str, str] | None = None,
+        seconds: float = 0,
+    ) -> str:
+        """Answer a path so from now on, after a time; return its address."""
+        raw = body.encode() if isinstance(body, str) else body
+        self.answers[path] = Answer(raw, content_type, headers or {}, seconds)
+        return f"{self.origin}{path}"
+
+
+class _Service(ThreadingHTTPServer):
+    """Knows the pages that it serves."""
+
+    pages: HostPages
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers from the table of pages."""
+
+    server: _Service
+
+    def do_GET(self) -> None:
+        """Note the request, and answer."""
+        if self.path == "/favicon.ico":  # a browser's own wish, whatever the page holds
+            self.send_response(204)
+            self.end_headers()
+            return
+        self.server.pages.requests.append(self.path)
+        answer = self.server.pages.answers.get(self.path.partition("?")[0])
+        if answer is None:
+            self.send_error(404)
+            return
+        time.sleep(answer.seconds)
+        self.send_response(200)
+        headers = {"Content-Type": answer.content_type, "Content-Length": str(len(answer.body)), **answer.headers}
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def log_message(self, *_: object) -> None:
+        """Drop the line."""
+
+
+@contextmanager
+def serve_host_pages() -> Iterator[HostPages]:
+    """Serve a service's pages on a free port."""
+    server = _Service(("127.0.0.1", 0), _Handler)
+    server.pages = HostPages(f"http://localhost:{server.server_port}")
+    with run_server(server):
+        yield server.pages
+
+
+def make_page(body: str, *, head: str = "", lang: str = "en") -> str:
+    """Write a page of a service around what it shows."""
+    return f"""<!doctype html>
+<html lang="{lang}"><head><meta charset="utf-8"><title>A chat</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">{head}</head>
+<body><main><h1>A chat</h1>
+{body}
+<p id="after" class="after">What stands after the button.</p></main></body></html>
+"""

@@ -1,0 +1,126 @@
+"""The checker in a browser, for what only a browser sees: one Chromium for the file, the agency by route."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.resources import files
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Route
+
+from partner_sdk.button.check import chromium as chromium_room
+from partner_sdk.button.check.browser_check import Screen, check_in_browser
+from partner_sdk.button.check.chromium import open_chromium
+from partner_sdk.button.check.expected import Expected
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.button_check import ButtonCheck
+from tests.sdk.button_pages import ADDRESS, LINK, ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+EXPECTED = Expected(ORIGIN, placement=PLACEMENT)
+PHONE = (Screen(360, 640),)
+MEDIA = {"js": "text/javascript", "svg": "image/svg+xml"}
+
+
+@pytest.fixture(scope="module")
+def check_browser() -> Iterator[Browser]:
+    """Chromium, as the command starts it."""
+    with open_chromium(is_root=True) as browser:
+        yield browser
+
+
+def serve_agency(context: BrowserContext) -> None:
+    """Answer for the agency's host with the released files, and for nobody else."""
+
+    def answer(route: Route) -> None:
+        if not route.request.url.startswith(f"{ORIGIN}/button/"):
+            route.abort()
+            return
+        name = route.request.url.removeprefix(f"{ORIGIN}/button/")
+        headers = {"Access-Control-Allow-Origin": "*", "Content-Type": MEDIA[name.rpartition(".")[2]]}
+        route.fulfill(status=200, headers=headers, body=files("widget").joinpath(name).read_bytes())
+
+    context.route("**/*", answer)
+
+
+def check(browser: Browser, page: str, *, screens: tuple[Screen, ...] = PHONE, policy: str = "") -> ButtonCheck:
+    headers = {"Content-Type": "text/html; charset=utf-8", **({"Content-Security-Policy": policy} if policy else {})}
+    return check_in_browser(
+        page.encode(),
+        browser=browser,
+        address=ADDRESS,
+        expected=EXPECTED,
+        now=NOW,
+        headers=headers,
+        screens=screens,
+        prepare=serve_agency,
+    )
+
+
+def list_codes(found: ButtonCheck) -> list[str]:
+    return [one.code for one in found.findings]
+
+
+@pytest.mark.parametrize("snippet", [WITH_SCRIPT, PLAIN], ids=["script", "link"])
+def test_good_page_has_no_finding_on_any_screen(check_browser: Browser, snippet: str):
+    screens = (Screen(320, 640), Screen(360, 640), Screen(1280, 800))
+    found = check(check_browser, make_page(snippet), screens=screens)
+    assert (found.method, found.result, found.placement, list_codes(found)) == ("browser", "passes", PLACEMENT, [])
+
+
+COVER = '<div style="position:fixed;inset:0;background:#fff">We use cookies</div>'
+LISTEN = "<script>document.addEventListener('{}', event => {{ {} }}, true)</script>"
+CHANGES = {
+    "not-visible": ("<style>section a { visibility: hidden }</style>", ""),
+    "box-too-small": ("<style>section img { width: 20px; height: 20px }</style>", ""),
+    "below-the-fold": ("<style>section { margin-top: 1500px }</style>", ""),
+    "low-contrast": ("<style>section a { color: #ddd; background: #fff }</style>", ""),
+    "covered": ("", COVER),
+    "see-through": ("<style>main { opacity: .4 } section a { color: #000 }</style>", ""),
+    "not-by-tab": (LISTEN.format("focusin", "event.target.blur()"), ""),
+    "leads-elsewhere": (LISTEN.format("click", "event.preventDefault()"), ""),
+    "press-tells-others": (LISTEN.format("click", "navigator.sendBeacon('https://count.example/')"), ""),
+}
+
+
+@pytest.mark.parametrize("code", CHANGES)
+def test_fault_that_only_a_browser_sees_is_found_and_nothing_else(check_browser: Browser, code: str):
+    head, after = CHANGES[code]
+    assert list_codes(check(check_browser, make_page(PLAIN, head=head, after=after))) == [code]
+
+
+def test_element_that_covers_nothing_of_a_dressed_button_is_judged_at_its_face(check_browser: Browser):
+    page = make_page(WITH_SCRIPT, after=COVER)
+    assert list_codes(check(check_browser, page)) == ["covered"]
+
+
+def test_script_that_a_policy_blocks_is_seen_in_both_ways(check_browser: Browser):
+    found = check(check_browser, make_page(WITH_SCRIPT), policy="script-src 'none'")
+    assert list_codes(found) == ["policy-blocks-script", "not-dressed"]
+    assert found.result == "passes"
+
+
+def test_press_without_noreferrer_is_seen_to_tell_the_page(check_browser: Browser):
+    found = check(check_browser, make_page(PLAIN.replace("noreferrer ", "")))
+    assert list_codes(found) == ["no-noreferrer", "press-tells-page"]
+
+
+def test_new_tab_that_can_steer_back_is_found(check_browser: Browser):
+    link = PLAIN.replace('rel="noreferrer noopener"', 'rel="opener" target="_blank"')
+    found = check(check_browser, make_page(link))
+    assert {"keeps-hold", "press-tells-page"} <= set(list_codes(found))
+
+
+def test_page_without_a_button_is_said_once(check_browser: Browser):
+    assert list_codes(check(check_browser, make_page(""))) == ["no-button"]
+
+
+def test_button_that_only_a_script_makes_is_a_fault_although_it_shows(check_browser: Browser):
+    made = f"<div id=here></div><script>here.innerHTML = `{PLAIN}`</script>".replace(LINK, f"{ORIGIN}/?from=${{place}}")
+    page = make_page(made.replace("<script>", f"<script>const place = '{PLACEMENT}';"))
+    assert list_codes(check(check_browser, page)) == ["built-by-script"]
+
+
+def test_missing_chromium_is_told_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(chromium_room, "find_chromium", lambda: None)
+    with pytest.raises(ReportAbuseError, match="apt-get install chromium"), open_chromium():
+        pass
