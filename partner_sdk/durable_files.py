@@ -28,11 +28,15 @@ def check_private_folder(folder: Path, *, marker: str | None = None) -> None:
     try:
         mode = folder.stat().st_mode
     except OSError:
-        raise LocalStateError(f"There is no folder {folder}: enrol first.", reason="no-state") from None
+        raise LocalStateError(
+            f"There is no folder {folder}: enrol first, or name yours with --state.", reason="no-state"
+        ) from None
     if not stat.S_ISDIR(mode):
         raise LocalStateError(f"{folder} is not a folder.", reason="no-state")
     if marker is not None and find_bytes(folder / marker) is None:
-        raise LocalStateError(f"{folder}: no partner folder here; enrol first.", reason="no-state")
+        raise LocalStateError(
+            f"{folder}: no partner folder here; enrol first, or name yours with --state.", reason="no-state"
+        )
     if stat.S_IMODE(mode) & 0o077:
         raise LocalStateError(f"Others can enter {folder}: run chmod 700 on it.", reason="open-to-others")
 

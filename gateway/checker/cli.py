@@ -1,6 +1,7 @@
 """`report-abuse-checker`: visits the registered pages of services and hands the desk what it found of their buttons."""
 
 import argparse
+import json
 import signal
 import sys
 import time
@@ -8,6 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from gateway.checker.handing_over import DeskDoor, make_posts, post_checks, read_token, write_posts
 from gateway.checker.network_addresses import is_public, resolve_name
@@ -25,7 +28,12 @@ TRY_AGAIN: Final = 3
 
 MAX_LIST_BYTES: Final = 64 * 1024 * 1024
 _SECONDS_AN_HOUR: Final = 3600
+_LEAST_HOURS: Final = 0.1
 _MOST_HOURS: Final = 24 * 31
+_MADE_BY: Final = (
+    "a file of mode 600 with what `placement runner-token` prints once: "
+    "(umask 077; report-abuse-desk placement runner-token --state desk > runner.token)"
+)
 _HELP: Final = """Example:
   report-abuse-desk placement targets --state desk --out pages.json
   report-abuse-checker run --list pages.json --post http://127.0.0.1:8702 --token-file runner.token --every 24
@@ -79,7 +87,7 @@ def run_once(parsed: argparse.Namespace) -> int:
     waiting: list[ButtonCheck] = []
     is_well = True
     for visit in visit_pages(check_list, outside=outside):
-        sys.stdout.write(spell_visit(visit) + "\n")
+        sys.stdout.write((spell_visit_as_json(visit) if parsed.json else spell_visit(visit)) + "\n")
         sys.stdout.flush()
         is_well = is_well and visit.check.result == "passes"
         waiting.append(visit.check)
@@ -90,7 +98,7 @@ def run_once(parsed: argparse.Namespace) -> int:
         post_checks(make_posts(waiting), door=door)
     else:
         for file in write_posts(make_posts(waiting), out=parsed.out):
-            sys.stdout.write(f"written: {file}\n")
+            sys.stdout.write((json.dumps({"written": str(file)}) if parsed.json else f"written: {file}") + "\n")
     return DONE if is_well else FAULTS
 
 
@@ -120,6 +128,12 @@ def spell_visit(visit: "Visit") -> str:
     ).rstrip()
 
 
+def spell_visit_as_json(visit: "Visit") -> str:
+    """Return one line of JSON in ASCII: the check as the desk takes it (WIRE.md §10.1), and why a page did not come."""
+    told = {"check": msgspec.to_builtins(visit.check), "trouble": visit.trouble}
+    return json.dumps(told, ensure_ascii=True, sort_keys=True)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of its one command."""
     parser = argparse.ArgumentParser(prog="report-abuse-checker", description=(__doc__ or "").partition(": ")[2])
@@ -134,17 +148,21 @@ def make_parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--list", type=Path, required=True, metavar="FILE", help="what `placement targets` wrote")
     command.add_argument("--post", metavar="ORIGIN", help="the desk's listener; https, or http on this very machine")
-    command.add_argument("--token-file", type=Path, metavar="FILE", help="what `placement runner-token` wrote")
+    command.add_argument("--token-file", type=Path, metavar="FILE", help=_MADE_BY)
     command.add_argument("--ca-file", metavar="FILE", help="trust this certificate authority only for the desk")
     command.add_argument("--out", type=Path, metavar="FILE", help="write a file for `placement import-checks`")
+    command.add_argument("--json", action="store_true", help="write a line of JSON for each page, for a program")
     command.add_argument("--every", type=_parse_hours, metavar="HOURS", help="begin again after so many hours")
     return parser
 
 
 def _parse_hours(text: str) -> float:
-    hours = float(text)
-    if not 0.1 <= hours <= _MOST_HOURS:
-        raise ValueError(text)
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not _LEAST_HOURS <= hours <= _MOST_HOURS:
+        raise argparse.ArgumentTypeError(f"a number of hours from {_LEAST_HOURS} to {_MOST_HOURS}")
     return hours
 
 

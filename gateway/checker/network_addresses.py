@@ -23,6 +23,10 @@ _CARRIERS: Final = tuple(
     ipaddress.IPv6Network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
 )
 
+# Not of the open internet, whatever this release of Python says of them: addresses of one site (RFC 3879 §4) and those
+# of documents (RFC 9637).
+_INNER: Final = tuple(ipaddress.IPv6Network(one) for one in ("fec0::/10", "3fff::/20"))
+
 # Kept for protocols and relays (RFC 6890 §2.2.2, RFC 7526): some releases of Python call parts of them global.
 _PROTOCOLS: Final = tuple(ipaddress.IPv4Network(one) for one in ("192.0.0.0/24", "192.88.99.0/24"))
 
@@ -36,7 +40,7 @@ def is_public(text: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(str(address.ipv4_mapped))
-        if address.scope_id is not None or any(address in carrier for carrier in _CARRIERS):
+        if address.scope_id is not None or any(address in one for one in (*_CARRIERS, *_INNER)):
             return False
     elif any(address in network for network in _PROTOCOLS):
         return False
@@ -69,12 +73,12 @@ def resolve_name(host: str, port: int) -> Sequence[str]:
 
 
 def pick_address(host: str, port: int, *, resolve: Resolve, is_allowed: IsAllowed) -> str:
-    """Return the address to connect to; raises `TransportError` (`connection`) if one of the name's is not allowed.
+    """Return the address to connect to; raises `TransportError` (`not-public`) if one of the name's is not allowed.
 
     One that is not is reason enough: a name that leads to the inside now and then is no name of a public page.
     """
     addresses = resolve(host, port)
     if not addresses or not all(is_allowed(address) for address in addresses):
-        raise TransportError("The host's name leads to an address that is not public.", reason="connection")
+        raise TransportError("The host's name leads to an address that is not public.", reason="not-public")
     # Where both kinds are offered, the older one is the one that a machine surely has.
     return min(addresses, key=lambda address: ":" in address)

@@ -1,8 +1,9 @@
 """Visits the registered pages one after the other, and judges each; what a page does ends with that page.
 
-Never asks a host that is not on the list, and never one of them twice within a few seconds.
+Never asks a host that is not on the list, and never for two pages of one host within a few seconds.
 """
 
+import gc
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,23 +16,32 @@ from typing import Final
 
 import msgspec
 
+from gateway.checker.memory_limit import limit_growth
 from gateway.checker.network_addresses import IsAllowed, Resolve
 from gateway.checker.pinned_session import make_session
 from partner_sdk.button.check.addresses import find_address
 from partner_sdk.button.check.expected import Expected
+from partner_sdk.button.check.no_page import explain_no_page
 from partner_sdk.button.check.page_fetch import DEADLINE_SECONDS, USER_AGENT, fetch_page, read_own_copy
 from partner_sdk.button.check.static_check import check_page, make_unreachable
 from partner_sdk.errors import FormatError, TransportError
-from partner_sdk.wire.button_check import ButtonCheck, CheckList, CheckTarget
+from partner_sdk.wire.button_check import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
 
 PAUSE_SECONDS: Final = 5.0
-# A page of 5 MiB that is nothing but open tags keeps the parser for minutes.
+_OWN_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+# The parser refuses what has very many tags. This is for whatever else may keep it busy: the other pages must not wait.
 JUDGING_SECONDS: Final = 30.0
+# A page of 5 MiB takes some 300 MiB at most when it is written by people; one of nothing but attributes takes more.
+JUDGING_BYTES: Final = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What a run needs of the world: names, which addresses are allowed, clocks, and whom else to trust for TLS."""
+    """What a run needs of the world: names, which addresses are allowed, clocks, and whom else to trust for TLS.
+
+    `port` is the one that is asked, None for that of https. `judging_bytes` is how much memory one page may take on top
+    of what the run has.
+    """
 
     resolve: Resolve
     is_allowed: IsAllowed
@@ -40,6 +50,8 @@ class Outside:
     sleep: Callable[[float], None] = time.sleep
     ca_file: str | None = None
     judging_seconds: float = JUDGING_SECONDS
+    judging_bytes: int = JUDGING_BYTES
+    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +69,17 @@ def visit_pages(check_list: CheckList, *, outside: Outside) -> Iterator[Visit]:
     last_asked: dict[str, float] = {}
     for target in take_turns(check_list.targets):
         host = _get_host(target)
-        _wait(last_asked.get(host), outside=outside)
         expected = Expected(origin=check_list.agency_origin, placement=target.placement, known=known)
-        yield _visit(target, expected=expected, outside=outside)
-        last_asked[host] = outside.monotonic()
+        try:
+            check_target(target, port=outside.port)
+        except TransportError as error:
+            yield _make_unreached(target, error, expected=expected, outside=outside)
+            continue  # nobody was asked, so nobody is to be spared
+        _wait(last_asked.get(host), outside=outside)
+        visit = _visit(target, expected=expected, outside=outside)
+        yield visit
+        if not any(one.code in NEVER_ASKED for one in visit.check.findings):
+            last_asked[host] = outside.monotonic()
 
 
 def take_turns(targets: Sequence[CheckTarget]) -> list[CheckTarget]:
@@ -85,46 +104,73 @@ def _visit(target: CheckTarget, *, expected: Expected, outside: Outside) -> Visi
     try:
         return Visit(target, check=_judge(target, expected=expected, outside=outside))
     except (TransportError, FormatError) as error:
-        trouble = str(error)
+        return _make_unreached(target, error, expected=expected, outside=outside)
+    except MemoryError:
+        trouble = "The page takes more memory than one page may."
     except _TooLongError:
         trouble = f"The page could not be judged within {outside.judging_seconds:g} seconds."
     except Exception as error:  # noqa: BLE001 - a page that no rule foresaw must not end the run for all others
         # Only the kind of error: its message may be the page's words.
         trouble = f"This release has a fault ({type(error).__name__}): tell its makers which page it was."
-    return Visit(
-        target, check=make_unreachable(target.address, placement=target.placement, now=outside.now()), trouble=trouble
+    return _make_unreached(target, TransportError(trouble, reason="not-judged"), expected=expected, outside=outside)
+
+
+def _make_unreached(
+    target: CheckTarget, error: TransportError | FormatError, *, expected: Expected, outside: Outside
+) -> Visit:
+    check = make_unreachable(
+        target.address,
+        placement=target.placement,
+        now=outside.now(),
+        findings=(explain_no_page(error, expected=expected),),
     )
+    return Visit(target, check=check, trouble=str(error))
 
 
 def _judge(target: CheckTarget, *, expected: Expected, outside: Outside) -> ButtonCheck:
     agent = f"{USER_AGENT} (+{expected.origin})"
-    may_ask = partial(check_hop, host=_get_host(target))
+    check_own_hop = partial(check_hop, host=_get_host(target), port=outside.port)
     with make_session(resolve=outside.resolve, is_allowed=outside.is_allowed, agent=agent) as session:
         page = fetch_page(
             target.address,
             session=session,
-            check_hop=may_ask,
+            check_hop=check_own_hop,
             deadline_seconds=DEADLINE_SECONDS,
             ca_file=outside.ca_file,
         )
-        with _time_limit(outside.judging_seconds):
+        with _time_limit(outside.judging_seconds), limit_growth(outside.judging_bytes):
             check = check_page(
                 page.body,
                 address=page.address,
                 expected=expected,
                 now=outside.now(),
                 headers=page.headers,
-                read_resource=partial(read_own_copy, page=page, session=session, check_hop=may_ask),
+                read_resource=partial(
+                    read_own_copy, page=page, session=session, check_hop=check_own_hop, ca_file=outside.ca_file
+                ),
             )
     # The desk files a check by the address that it gave, wherever on its host the page was found in the end.
     return msgspec.structs.replace(check, address=target.address)
 
 
-def check_hop(address: str, *, host: str) -> None:
-    """Raise `TransportError` unless this is https on the registered host."""
+def check_target(target: CheckTarget, *, port: int | None = None) -> None:
+    """Raise `TransportError` (`bad-address`, `not-public`, `not-https`) for a page that is never asked for."""
+    found = find_address(target.address)
+    if found is None or found.has_userinfo:
+        raise TransportError("This is no address of a page.", reason="bad-address")
+    if found.host in _OWN_HOSTS:
+        raise TransportError(
+            f"{found.host} is not public: the runner does not visit this machine.", reason="not-public"
+        )
+    if found.scheme != "https" or found.port != port:
+        raise TransportError("The runner visits pages over https alone, at port 443.", reason="not-https")
+
+
+def check_hop(address: str, *, host: str, port: int | None = None) -> None:
+    """Raise `TransportError` unless this is https on the registered host, at its own port (or at `port`)."""
     found = find_address(address)
-    if found is None or found.scheme != "https" or found.has_userinfo or found.host != host:
-        raise TransportError("Only https on the registered host is asked.", reason="redirect")
+    if found is None or found.scheme != "https" or found.has_userinfo or found.host != host or found.port != port:
+        raise TransportError("Only https on the registered host is asked, at port 443.", reason="redirect")
 
 
 class _TooLongError(Exception):
@@ -134,14 +180,25 @@ class _TooLongError(Exception):
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
     """End what runs inside after some seconds of the clock; the main thread only, as signals are."""
+    is_over = False
 
     def stop(_number: int, _frame: object) -> None:
-        raise _TooLongError
+        if not is_over:
+            raise _TooLongError
 
+    # Python drops what is raised in a hook of its garbage collector or in a finalizer: nothing is collected in the
+    # meantime, and the alarm comes again every second.
+    has_collector = gc.isenabled()
+    gc.disable()
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
-        yield
+        try:
+            yield
+        finally:
+            is_over = True
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if has_collector:
+            gc.enable()

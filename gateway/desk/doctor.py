@@ -19,7 +19,7 @@ from gateway.desk.paging.pages import list_pager_warnings
 from gateway.desk.partnership.account_changes import count_waiting
 from gateway.desk.partnership.registrations import list_incomplete, list_old_keys
 from gateway.desk.placements.checks import OLD_AFTER
-from gateway.desk.placements.standing import TO_SEE_TO, StandingCode, list_standings
+from gateway.desk.placements.standing import TO_SEE_TO, Standing, StandingCode, list_standings
 from gateway.desk.post_room.queue import count_open
 from gateway.desk.post_room.sending import list_post_room_faults
 from gateway.desk.return_post.sending import NO_PLACE
@@ -181,9 +181,15 @@ def _look_at_placements(desk: Desk) -> Iterator[Look]:
         concerned = sorted(one.placement.placement for one in living if one.code == code)
         if concerned:
             named = ", ".join(concerned[:_MOST_NAMED]) + (" and others" if len(concerned) > _MOST_NAMED else "")
-            yield "warning", f"{_PLACEMENT_WORDS[code]}: {named}.", "See `placement show`."
+            why = _spell_reasons([one for one in living if one.code == code]) if code == "not_reached" else ""
+            yield "warning", f"{_PLACEMENT_WORDS[code]}: {named}.{why}", "See `placement show`."
     if not any(one.code in TO_SEE_TO for one in living):
         yield "ok", f"{len(living)} placements of the button need nobody.", ""
+
+
+def _spell_reasons(standings: list[Standing]) -> str:
+    found = [one.last.findings[0].what for one in standings if one.last is not None and one.last.findings]
+    return "".join(f" {reason}" for reason in list(dict.fromkeys(found))[:_MOST_NAMED])
 
 
 def _look_at_post(desk: Desk) -> Iterator[Look]:

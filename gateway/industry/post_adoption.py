@@ -10,7 +10,7 @@ from flask import Response, current_app, request
 from gateway.description.call import Answer, Call, describe
 from gateway.industry.post_enrol import check_sealing_key
 from gateway.json_answer import answer_json
-from gateway.store.adoption import add_adoption, has_adoption
+from gateway.store.adoption import add_adoption, check_room, is_waiting
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import get_gateway
 from partner_sdk.wire import problems
@@ -49,7 +49,9 @@ def post_adoption() -> Response:
     envelope = parse_base64url(post.envelope, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES)
     check_sealing_key(gateway, Envelope.parse(envelope, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES))
     with gateway.store.read() as connection:
-        is_here = has_adoption(connection, request_id=post.request_id, envelope=envelope)
+        is_here = is_waiting(connection, request_id=post.request_id, envelope=envelope)
+        if not is_here:
+            check_room(connection)
     if not is_here:
         now = gateway.clock()
         with gateway.store.write() as connection:

@@ -44,25 +44,30 @@ _WAITING = (
 _DELETE = delete(adoption_requests).where(adoption_requests.c.request_id == bindparam("wanted_id"))
 
 
-def has_adoption(connection: Connection, *, request_id: str, envelope: bytes) -> bool:
-    """Return whether this very box waits already. Raises `ConflictingAdoptionError`, `AdoptionFullError`.
-
-    Looked up before the write as well: a flood of requests must not stand in the line of writers, where reports do.
-    """
+def is_waiting(connection: Connection, *, request_id: str, envelope: bytes) -> bool:
+    """Return whether this very box waits already. Raises `ConflictingAdoptionError`."""
     found = connection.execute(_FIND, {"wanted_id": request_id}).first()
-    if found is not None:
-        if found.envelope_sha256 != hashlib.sha256(envelope).digest():
-            raise ConflictingAdoptionError("Another box came under the same id.")
-        return True
+    if found is None:
+        return False
+    if found.envelope_sha256 != hashlib.sha256(envelope).digest():
+        raise ConflictingAdoptionError("Another box came under the same id.")
+    return True
+
+
+def check_room(connection: Connection) -> None:
+    """Raise `AdoptionFullError` where no further request can wait.
+
+    Asked before the write as well: a flood of requests must not stand in the line of writers, where reports do.
+    """
     if connection.execute(_COUNT).scalar_one() >= MAX_WAITING:
         raise AdoptionFullError("As many requests wait for the desk as may.")
-    return False
 
 
 def add_adoption(connection: Connection, *, request_id: str, envelope: bytes, now: datetime) -> bool:
-    """Store a request; False when this very one waits already. Raises as `has_adoption`."""
-    if has_adoption(connection, request_id=request_id, envelope=envelope):
+    """Store a request; False when this very one waits already. Raises as `is_waiting` and `check_room`."""
+    if is_waiting(connection, request_id=request_id, envelope=envelope):
         return False
+    check_room(connection)
     connection.execute(
         insert(adoption_requests),
         {

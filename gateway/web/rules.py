@@ -38,7 +38,9 @@ class CsrfRule(Enum):
     BEARER = "exempt: no cookie is read, each request names a secret in a header that no browser adds by itself"
 
 
-# No browser can be made to send what these ask for, so there is no forged post to refuse.
+# A post that another site has a browser send does nothing here that its maker could not do without the browser: no
+# cookie is read, and the body must be JSON, which a form can not say it is (415) and a script of another origin may not
+# send. What is signed or opened by a bearer token asks for a secret besides, which no browser adds.
 EXEMPT = frozenset({CsrfRule.SIGNED, CsrfRule.BEARER})
 
 

@@ -58,11 +58,13 @@ def check_origin(origin: str, *, key: str) -> None:
     host = parts.netloc.rsplit(":", 1)[0] if not parts.netloc.endswith("]") else parts.netloc
     if (
         parts.scheme not in {"http", "https"}
+        or "@" in parts.netloc  # a name or a password before the host, of which `host` would be the name
         or not _HOST.fullmatch(host)
         or origin != f"{parts.scheme}://{parts.netloc}"
     ):
         raise SettingsError(
-            f"{key} must look like https://report.example, in lower case and with nothing after the host or port.",
+            f"{key} must look like https://report.example, in lower case, with nothing before the host and "
+            "nothing after the host or port.",
             reason="bad-origin",
         )
     try:

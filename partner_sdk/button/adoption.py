@@ -5,6 +5,7 @@ fingerprint of the agency's root it is checked as a partner's is; without one on
 agency's, and whoever could forge that could read the request.
 """
 
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ from partner_sdk.wire.strict_json import parse_json_file
 
 # In any layout: more than the longest request takes when a person has spaced it out.
 MAX_FILE_BYTES: Final = 4 * MAX_ADOPTION_BYTES
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]*")
+_FINGERPRINT_DIGITS: Final = 64
 _LINE: Final = "Give one line of 1 to 100 characters."
 _DETAILS: Final = {
     "child_use": f"Give one of {', '.join(get_args(ChildUse))}.",
@@ -79,6 +82,11 @@ class SentRequest:
     is_pinned: bool
 
 
+def list_optional_fields() -> tuple[str, ...]:
+    """Return the names of the fields that a request may leave out."""
+    return tuple(field.name for field in msgspec.structs.fields(AskingService) if not field.required)
+
+
 def parse_asking_file(raw: bytes) -> AskingService:
     """Read a file that a person wrote, or raise `ReportError` whose faults name JSON pointers and say what to do."""
     try:
@@ -103,10 +111,12 @@ def ask_for_the_button(
     """Seal a request to the agency and send it; a person there writes back.
 
     Each call is a request of its own: after a `TransportError` the first may have arrived. Raises `FormatError`
-    (`bad-origin`), `KeySetError` (`wrong-root` and others), `SealingError` (`no-active-key`), `TransportError`,
-    `ProblemError`.
+    (`bad-origin`, `bad-fingerprint`), `KeySetError` (`wrong-root` and others), `SealingError` (`no-active-key`),
+    `TransportError`, `ProblemError`.
     """
     now = clock()
+    if root_fingerprint is not None:
+        root_fingerprint = _parse_fingerprint(root_fingerprint)
     transport = Transport(origin, ca_file=ca_file, session=session, clock=clock)
     try:
         bundle = transport.send("GET", "/v1/keys", is_signed=False, max_bytes=MAX_LIST_BYTES).body
@@ -128,6 +138,22 @@ def ask_for_the_button(
     return SentRequest(request.request_id, key_set.environment, pin.root_fingerprint, root_fingerprint is not None)
 
 
+def _parse_fingerprint(text: str) -> str:
+    """Return a root's fingerprint in its one spelling; one that is cut short must not pass for another root."""
+    digits = text.strip().lower()
+    if _FINGERPRINT.fullmatch(digits) is None:
+        raise FormatError(
+            f"A root fingerprint has {_FINGERPRINT_DIGITS} hexadecimal digits, 0-9 and a-f; this has other signs.",
+            reason="bad-fingerprint",
+        )
+    if len(digits) != _FINGERPRINT_DIGITS:
+        raise FormatError(
+            f"A root fingerprint has {_FINGERPRINT_DIGITS} hexadecimal digits; this has {len(digits)}.",
+            reason="bad-fingerprint",
+        )
+    return digits
+
+
 def _make_pin(bundle: bytes, *, root_fingerprint: str | None) -> Pin:
     """Return the pin to check a bundle under: the given root, or else the one that the bundle itself names."""
     try:
@@ -140,7 +166,7 @@ def _make_pin(bundle: bytes, *, root_fingerprint: str | None) -> Pin:
         environment=delegation.environment,
         feed_key=None,
         next_root_fingerprint=None,
-        root_fingerprint=named if root_fingerprint is None else root_fingerprint.strip().lower(),
+        root_fingerprint=named if root_fingerprint is None else root_fingerprint,
     )
 
 
@@ -157,7 +183,7 @@ def _list_faults(value: Any) -> Iterator[FieldFault]:
             yield FieldFault(f"#/{name}", _DETAILS[name])
     if set(value) - set(fields):
         # Never repeats a name that the model does not have.
-        yield FieldFault("#", "Take out the field that the template does not have.")
+        yield FieldFault("#", f"There is a field too many. Take out what is not one of {', '.join(fields)}.")
 
 
 def _fits(value: Any, kind: Any) -> bool:

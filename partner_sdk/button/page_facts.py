@@ -17,6 +17,8 @@ from partner_sdk.wire.placement import PlacementId
 from partner_sdk.wire.strict_json import parse_json_file
 
 MAX_FACTS_BYTES: Final = 64 * 1024
+# What `describe_misfit` says of a field that no model has.
+_TOO_MANY: Final = "Object contains a field"
 # base64url writes 3 bytes in 4 characters.
 _BYTES, _CHARACTERS = 3, 4
 
@@ -34,6 +36,13 @@ class PageFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     conversation_id: Annotated[str, Meta(max_length=120)] = ""
     messages: Annotated[tuple[ContextMessage, ...], Meta(max_length=MAX_MESSAGES)] = ()
     viewer: ContextAccount | None = None
+
+
+_PARTS: Final[dict[str, type[msgspec.Struct]]] = {
+    "#/about": ContextAccount,
+    "#/messages": ContextMessage,
+    "#/viewer": ContextAccount,
+}
 
 
 def parse_page_facts(raw: bytes) -> PageFacts:
@@ -81,11 +90,24 @@ def _convert(value: object) -> PageFacts:
         facts = msgspec.convert(value, PageFacts)
     except msgspec.ValidationError as error:
         said = describe_misfit(error, kind=PageFacts)
+        if said.startswith(_TOO_MANY):
+            raise _misfit(*_describe_too_many(said)) from None
         raise _misfit(f"The facts of the page do not fit: {said}", tuple(list_misfit_faults(said))) from None
     faults = tuple(_list_time_faults(facts))
     if faults:
         raise _misfit("A time of the page is not spelled as one.", faults)
     return facts
+
+
+def _describe_too_many(said: str) -> tuple[str, tuple[FieldFault, ...]]:
+    """Return the words and the fault for a field that is none of ours, whose name is never repeated."""
+    places = [fault.pointer for fault in list_misfit_faults(said)]
+    pointer = places[0] if places else "#"
+    kind = next((kind for part, kind in _PARTS.items() if pointer.startswith(part)), PageFacts)
+    names = ", ".join(kind.__struct_fields__)
+    return "The facts of the page have a field too many.", (
+        FieldFault(pointer, f"Take out what is not one of {names}."),
+    )
 
 
 def _list_time_faults(facts: PageFacts) -> Iterator[FieldFault]:

@@ -13,10 +13,16 @@ WAYS: Final[tuple[By, ...]] = get_args(By)
 
 # The released files of all versions lie below it: narrower than the whole host (CSP Level 3 §6.7.2.8, paths).
 _FOLDER: Final = f"{ICON_PATH.split('/', 2)[1]}/"
-_NEVER: Final = (
+_NEVER_FOR_SCRIPT: Final = (
+    "img-src: the icon stands in the page",
     "style-src: its style is a sheet made by its script, and it has no style attribute",
     "connect-src, font-src, frame-src, worker-src: it asks for nothing but itself",
     "'unsafe-inline', 'unsafe-eval', a Trusted Types policy: it writes no HTML and no script",
+)
+_NEVER_FOR_LINK: Final = (
+    "script-src: this form has no script",
+    "style-src: it has no style attribute",
+    "connect-src, font-src, frame-src, worker-src: it asks for nothing but the icon",
 )
 
 
@@ -46,14 +52,14 @@ def make_policy(origin: str, *, form: Form, by: By) -> Policy:
             directive="script-src",
             source=f"'{SCRIPT_INTEGRITY}'",
             why="lets exactly the released script run, wherever it lies (CSP Level 3; an older browser shows the link)",
-            never=("img-src: the icon stands in the page", *_NEVER),
+            never=_NEVER_FOR_SCRIPT,
         )
     if form == "script":
         return Policy(
             directive="script-src",
             source=f"{origin}/{_FOLDER}",
             why="lets the agency's script load; `integrity` in the snippet refuses any other bytes",
-            never=("img-src: the icon stands in the page", *_NEVER),
+            never=_NEVER_FOR_SCRIPT,
         )
     if by == "hash":
         raise FormatError(
@@ -63,5 +69,5 @@ def make_policy(origin: str, *, form: Form, by: By) -> Policy:
         directive="img-src",
         source=f"{origin}/{_FOLDER}",
         why="lets the icon load; without it the link still shows its words",
-        never=("script-src: this form has no script", *_NEVER),
+        never=_NEVER_FOR_LINK,
     )

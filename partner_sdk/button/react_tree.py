@@ -11,12 +11,8 @@ VOID: Final = frozenset({"img"})
 # HTML and SVG names that React spells in another way; the parser has put them into lower case.
 _NAMES: Final = {
     "crossorigin": "crossOrigin",
+    "referrerpolicy": "referrerPolicy",
     "viewbox": "viewBox",
-    "stroke-width": "strokeWidth",
-    "stroke-linecap": "strokeLinecap",
-    "stroke-linejoin": "strokeLinejoin",
-    "fill-rule": "fillRule",
-    "clip-rule": "clipRule",
 }
 _STEP: Final = "  "
 

@@ -21,6 +21,8 @@ FORMS: Final[tuple[Form, ...]] = get_args(Form)
 THEMES: Final[tuple[Theme, ...]] = get_args(Theme)
 # In CSS pixels. 44 is the least that a thumb hits safely (WCAG 2.2, 2.5.5).
 SIZES: Final[tuple[Size, ...]] = get_args(Size)
+# W3C Referrer Policy §3.1: whatever the page's policy is, the agency is not told whose page asks for the one file.
+_UNTOLD: Final = ' referrerpolicy="no-referrer"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,14 @@ def spell_snippet(link: str, *, origin: str, style: ButtonStyle) -> str:
     opening = f'<a href="{link}"{lang if is_plain else ""} rel="noreferrer noopener" aria-label="{label}">'
     sentence = f"<p{lang}>{escape(words.sentence, quote=False)}</p>"
     if is_plain:
-        icon = f'<img src="{origin}{ICON_PATH}" alt="" {side}>'
+        icon = f'<img src="{origin}{ICON_PATH}" alt="" {side}{_UNTOLD}>'
         return f"{sentence}\n{opening}{icon} {words.text}</a>\n"
     icon = f'<svg {side} viewBox="{ICON_BOX}" aria-hidden="true">{ICON_SHAPES}</svg>'
     theme = "" if style.theme is None else f' theme="{style.theme}"'
     return (
         f"{sentence}\n<{ELEMENT}{lang}{theme}>{opening}{icon} {words.text}</a></{ELEMENT}>\n"
-        f'<script src="{origin}{SCRIPT_PATH}" integrity="{SCRIPT_INTEGRITY}" crossorigin="anonymous" defer></script>\n'
+        f'<script src="{origin}{SCRIPT_PATH}" integrity="{SCRIPT_INTEGRITY}" crossorigin="anonymous"{_UNTOLD} defer>'
+        "</script>\n"
     )
 
 

@@ -32,6 +32,23 @@ WARN_DAYS: Final = 30
 # Two or three letters, and at most a region: what BCP 47 needs for a page's language.
 LanguageTag = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z")]
 _WHERE: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_MISSING: Final = re.compile(r"^Object missing required field `(?P<name>\w+)`")
+_LINE: Final = "one line of 1 to 100 characters"
+# What fits, for each field that can be wrong in itself.
+_FITS: Final = {
+    "agency": "the agency's address, like https://report.example",
+    "button": "the address that one of your buttons leads to",
+    "contact": "an object with email and name, and with telephone if you like",
+    "contact.email": "an e-mail address, like safety@chat.example",
+    "contact.name": _LINE,
+    "contact.telephone": "a telephone number with its country code, like +44 20 7946 0000, or leave it out",
+    "expires": "a time like 2027-11-24T12:00:00Z",
+    "hours": _LINE,
+    "languages": "a list with one or more of two or three small letters, like en, and a region if need be, like en-GB",
+    "placements": "a list of link ids as the agency gave them to you, or leave it out",
+    "service": f"one line of 1 to {SERVICE_NAME_MAX} characters",
+    "version": f"the number {VERSION}",
+}
 
 
 class WellKnown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -94,8 +111,14 @@ def parse_well_known(raw: bytes) -> WellKnown:
         found = msgspec.convert(value, WellKnown)
     except msgspec.ValidationError as error:
         raise FormatError(_describe(error), reason="bad-well-known") from None
-    check_origin(found.agency)
-    parse_time(found.expires)
+    try:
+        check_origin(found.agency)
+    except FormatError as error:
+        raise FormatError(f"Look at `agency`. {error}", reason=error.reason) from None
+    try:
+        parse_time(found.expires)
+    except FormatError as error:
+        raise FormatError(f"Look at `expires`. {error}", reason=error.reason) from None
     placement = _find_placement(found)
     if placement is None:
         raise FormatError(
@@ -151,6 +174,15 @@ def _find_placement(found: WellKnown) -> str | None:
 
 
 def _describe(error: msgspec.ValidationError) -> str:
-    place = _WHERE.search(str(error))
+    """Return what is wrong with the file, and what would fit. Never repeats a name that the model does not have."""
+    place, missing = _WHERE.search(str(error)), _MISSING.match(str(error))
     where = place["path"].split("[")[0] if place is not None else ""
-    return f"The file does not fit: look at `{where}`." if where else "A field is missing, or there is one too many."
+    if missing is not None:
+        where = f"{where}.{missing['name']}" if where else missing["name"]
+        return f"The field `{where}` is missing: give {_FITS.get(where, 'it')}."
+    if str(error).startswith("Object contains unknown field"):
+        kind, of = (ContactPoint, f"`{where}` has") if where else (WellKnown, "There is")
+        return f"{of} a field too many. Take out what is not one of {', '.join(kind.__struct_fields__)}."
+    if where in _FITS:
+        return f"The file does not fit: look at `{where}`. Give {_FITS[where]}."
+    return f"The file is not one object with the fields {', '.join(WellKnown.__struct_fields__)}."

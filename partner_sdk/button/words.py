@@ -30,6 +30,6 @@ WORDS: Final[dict[Language, ButtonWords]] = {
         sentence="Oes rhywun ar-lein wedi codi ofn arnat ti, neu wedi gwneud rhywbeth rhywiol? Dwed wrth y tîm heddlu "
         "sy'n cadw plant yn ddiogel. Maen nhw'n dod o hyd i bobl sy'n gwneud hyn. Mewn perygl nawr? Ffonia 999.",
         text="Riportio Camdriniaeth",
-        label="Riportio Camdriniaeth i'r heddlu (mae'n agor eu gwefan)",
+        label="Riportio Camdriniaeth i'r heddlu (ar eu safle)",
     ),
 }

@@ -65,11 +65,13 @@ def check_origin(origin: str) -> None:
     found = _ORIGIN.fullmatch(origin)
     if found is None or found[3] == _DEFAULT_PORTS[found[1]]:
         raise FormatError(
-            "The gateway's address must be spelled like https://reports.example.org, in lower case, without a path.",
+            "An address is spelled like https://report.example: in lower case, without a path or a / at the end.",
             reason="bad-origin",
         )
     if found[1] == "http" and not _LOOPBACK.fullmatch(found[2]):
-        raise FormatError("Without https only this machine itself is spoken to.", reason="bad-origin")
+        raise FormatError(
+            "Write https:// in place of http://: without it only this very machine is spoken to.", reason="bad-origin"
+        )
 
 
 def make_session() -> requests.Session:

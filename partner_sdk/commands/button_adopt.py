@@ -9,8 +9,14 @@ from partner_sdk.commands.button_files import get_origin
 from partner_sdk.commands.delivery_words import say_fault
 from partner_sdk.commands.frame import Call, CommandGroup, read_input
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, Speaker
-from partner_sdk.errors import ReportError
+from partner_sdk.errors import FormatError, ReportError
 
+BY_NOTHING = (
+    "Trusted without any proof: no --root-fingerprint was given, and {origin} has no certificate. The agency's root "
+    "there has the fingerprint {fingerprint}: compare it with the one that the agency tells you."
+)
+MAY_GO = "Fill in what is yours. You may leave out {fields}."
+UNCHANGED = "This is the example of --example as it was: fill in what is yours, then send it."
 BY_TLS_ALONE = (
     "Trusted by TLS alone: no --root-fingerprint was given, so only the certificate of {origin} says that this is the "
     "agency. Its root has the fingerprint {fingerprint}: compare it with the one that the agency tells you."
@@ -21,19 +27,27 @@ def run_adopt(call: Call) -> int:
     """Ask the agency for the button: sealed, without any key of your own. A person there writes back."""
     from pathlib import Path
 
-    from partner_sdk.button.adoption import MAX_FILE_BYTES, ask_for_the_button, parse_asking_file
+    from partner_sdk.button.adoption import (
+        MAX_FILE_BYTES,
+        ask_for_the_button,
+        list_optional_fields,
+        parse_asking_file,
+    )
     from partner_sdk.wire.adoption import EXAMPLE
 
     args, surroundings = call.args, call.surroundings
     if args.example:
         # No mark in front: this becomes a file, and nothing of it is a report.
         Speaker(None).say(json.dumps(msgspec.to_builtins(EXAMPLE), indent=2, ensure_ascii=False))
+        call.speaker.warn(MAY_GO.format(fields=", ".join(list_optional_fields())))
         return EXIT_DONE
     try:
         service = parse_asking_file(read_input(args.file, max_bytes=MAX_FILE_BYTES))
     except ReportError as error:
         say_fault(Speaker(None), error)
         return EXIT_FAILED
+    if service == EXAMPLE:
+        raise FormatError(UNCHANGED, reason="unchanged-example")
     origin = get_origin(args.origin, state=Path(args.state))
     sent = ask_for_the_button(
         service,
@@ -44,11 +58,13 @@ def run_adopt(call: Call) -> int:
         clock=surroundings.clock,
     )
     speaker = Speaker(sent.environment)
+    has_tls = origin.startswith("https://")
     if not sent.is_pinned:
-        speaker.warn(BY_TLS_ALONE.format(origin=origin, fingerprint=sent.root_fingerprint))
+        speaker.warn((BY_TLS_ALONE if has_tls else BY_NOTHING).format(origin=origin, fingerprint=sent.root_fingerprint))
     if args.json:
         fields = {"request_id": sent.request_id, "root_fingerprint": sent.root_fingerprint, "status": "waiting"}
-        speaker.say_json({**fields, "trusted_by": "root" if sent.is_pinned else "tls"})
+        trusted_by = "root" if sent.is_pinned else "tls" if has_tls else "nothing"
+        speaker.say_json({**fields, "trusted_by": trusted_by})
         return EXIT_DONE
     speaker.say(f"Sent to the agency, request {sent.request_id}. A person there reads it and writes to you.")
     speaker.say("Nothing is agreed yet, and nothing is published. They may call you first.")
@@ -61,13 +77,14 @@ def add_commands(group: CommandGroup) -> None:
         "adopt",
         run=run_adopt,
         summary="ask the agency for the button; no invitation is needed",
-        example="request.json --origin https://report.example --root-fingerprint 9f86d081…",
+        example="request.json --origin https://report.example "
+        "--root-fingerprint 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     )
     adopt.add_argument("file", metavar="FILE", nargs="?", help="the request as JSON (- for standard input)")
     adopt.add_argument("--example", action="store_true", help="write an example to fill in")
     adopt.add_argument("--origin", "--gateway", metavar="ADDRESS", help="the agency's (default: that of your folder)")
     adopt.add_argument(
-        "--root-fingerprint", metavar="HEX", help="of the agency's root; without it TLS alone is trusted"
+        "--root-fingerprint", metavar="HEX", help="of the agency's root, 64 digits; without it TLS alone is trusted"
     )
     adopt.set_defaults(find_misuse=_find_misuse)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from partner_sdk.client.partner_state import PartnerState
 from partner_sdk.client.transport import check_origin
+from partner_sdk.commands.button_files import find_origin
 from partner_sdk.commands.frame import Call, CommandGroup, read_input
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED
 from partner_sdk.errors import FormatError, LocalStateError, TransportError
@@ -30,7 +30,7 @@ _EXIT_CODES: Final = """exit codes:
   0  the button is as agreed
   1  it is not, and the faults are named; or the check itself failed
   2  wrong usage
-  5  the page did not come, so nothing is said of the button"""
+  5  the page did not come, or never came to rest in the browser, so nothing is said of the button"""
 
 # The room of the check is imported when the command runs: it loads an HTML parser, and a browser if one is asked for.
 
@@ -47,6 +47,7 @@ class Source:
 
 def run_check(call: Call) -> int:
     """Check one page."""
+    from partner_sdk.button.check.no_page import explain_no_page
     from partner_sdk.button.check.static_check import make_unreachable
 
     args = call.args
@@ -60,6 +61,7 @@ def run_check(call: Call) -> int:
             placement=expected.placement,
             now=call.surroundings.clock(),
             method="browser" if args.browser else "static",
+            findings=(explain_no_page(error, expected=expected),),
         )
     _say(call, check)
     return {"passes": EXIT_DONE, "faults": EXIT_FAILED, "unreachable": EXIT_NO_PAGE}[check.result]
@@ -75,20 +77,16 @@ def _make_expected(call: Call) -> "Expected":
     placement = args.placement
     if placement is None and known is not None:
         placement = known.find_placement(args.page)
-    origin = _get_origin(call, told=None if known is None else known.origin)
-    return Expected(origin=origin, placement=placement, known=None if known is None else known.placements)
-
-
-def _get_origin(call: Call, *, told: str | None) -> str:
-    args = call.args
-    origin: str = args.origin or told or ""
-    if not origin:
-        try:
-            origin = PartnerState.open(Path(args.state)).profile.origin
-        except LocalStateError:
-            args.parser.error("name the agency's address with --origin, or an enrolled folder with --state")
+    told = None if known is None else known.origin
+    origin = find_origin(args.origin or told, state=Path(args.state))
+    if origin is None:
+        parser: argparse.ArgumentParser = args.parser
+        parser.error(
+            f"{args.state} is no folder of an enrolled partner: "
+            "name the agency's address with --origin, or an enrolled folder with --state"
+        )
     check_origin(origin)
-    return origin
+    return Expected(origin=origin, placement=placement, known=None if known is None else known.placements)
 
 
 def _read_source(call: Call) -> Source:
@@ -97,16 +95,26 @@ def _read_source(call: Call) -> Source:
 
     args = call.args
     if not is_address(args.page):
-        raw = read_input(args.page, max_bytes=MAX_PAGE_BYTES)
+        raw = _read_file(args.page, max_bytes=MAX_PAGE_BYTES)
         return Source(raw, address=args.page, headers=None, read_copy=partial(read_beside, page=args.page))
     session = call.surroundings.open_session()
-    page = fetch_page(args.page, session=session, ca_file=None if args.ca_file is None else str(args.ca_file))
+    ca_file = None if args.ca_file is None else str(args.ca_file)
+    page = fetch_page(args.page, session=session, ca_file=ca_file)
     return Source(
         page.body,
         address=page.address,
         headers=page.headers,
-        read_copy=partial(read_own_copy, page=page, session=session),
+        read_copy=partial(read_own_copy, page=page, session=session, ca_file=ca_file),
     )
+
+
+def _read_file(page: str, *, max_bytes: int) -> bytes:
+    try:
+        return read_input(page, max_bytes=max_bytes)
+    except LocalStateError as error:
+        if page == "-" or Path(page).exists():
+            raise
+        raise LocalStateError(f"{error} An address begins with https://", reason=error.reason) from None
 
 
 def _judge(call: Call, source: Source, *, expected: "Expected") -> ButtonCheck:
@@ -202,7 +210,11 @@ def add_commands(group: CommandGroup) -> None:
     command.add_argument("--format", choices=FORMATS, default="text", help="how to write it (default: text)")
     command.add_argument("--browser", action="store_true", help="measure it in Chromium too")
     command.add_argument(
-        "--height", metavar="PX", type=_read_side, default=DEFAULT_HEIGHT, help="of the screen, with --browser"
+        "--height",
+        metavar="PX",
+        type=_read_side,
+        default=DEFAULT_HEIGHT,
+        help=f"of the screen, with --browser (default: {DEFAULT_HEIGHT})",
     )
     command.add_argument(
         "--width",

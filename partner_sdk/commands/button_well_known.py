@@ -1,6 +1,7 @@
 """The commands `button well-known make` and `button well-known check`: what a service says of its button."""
 
 from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
@@ -21,7 +22,10 @@ from partner_sdk.commands.frame import Call, CommandGroup, read_input
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, Speaker
 from partner_sdk.errors import FormatError, LocalStateError, ProblemError, ReportAbuseError, TransportError
 from partner_sdk.finding import Finding, describe_findings, is_well, spell_finding
-from partner_sdk.wire.registration import ContactPoint
+from partner_sdk.wire.registration import ContactPoint, Email, Line, Telephone
+
+# A number with its country code that has fewer digits is a slip of the hand (ITU-T E.164 allows up to 15).
+_LEAST_DIGITS: Final = 8
 
 
 def run_make(call: Call) -> int:
@@ -58,7 +62,7 @@ def run_check(call: Call) -> int:
     try:
         found = parse_well_known(_read(call))
     except (FormatError, ProblemError, TransportError) as error:
-        findings = [Finding("form", "fault", f"{error} ({error.reason})", "Make it with `button well-known make`.")]
+        findings = [Finding("form", "fault", f"{error} ({error.reason})", _spell_mend(error))]
     else:
         agency = find_origin(args.origin, state=Path(args.state))
         findings = list(list_findings(found, now=call.surroundings.clock(), agency=agency))
@@ -71,17 +75,31 @@ def run_check(call: Call) -> int:
     return EXIT_DONE if is_well(findings) else EXIT_FAILED
 
 
+def _spell_mend(error: ReportAbuseError) -> str:
+    """Return what to do about a file that could not be had or read: nothing more where the error has said it."""
+    if error.reason == "bad-address":
+        return ""
+    if error.reason == "no-well-known":
+        return f"Make it with `button well-known make`, and serve it at {PATH}."
+    if isinstance(error, TransportError):
+        return "Look how the address is spelled and whether the service answers, then check again."
+    return "Mend that, or make the file anew with `button well-known make`."
+
+
 def _read(call: Call) -> bytes:
     """Return the bytes of a file, or of a service's address; follows no redirect."""
     place = call.args.place
     if not place.startswith(("https://", "http://")):
-        return read_input(place, max_bytes=MAX_WELL_KNOWN_BYTES)
+        try:
+            return read_input(place, max_bytes=MAX_WELL_KNOWN_BYTES)
+        except LocalStateError as error:
+            raise LocalStateError(f"{error} An address begins with https://.", reason=error.reason) from None
     origin = place.removesuffix(PATH).removesuffix("/")
     try:
         transport = Transport(origin, ca_file=call.args.ca_file, session=call.surroundings.open_session())
     except FormatError:
         raise FormatError(
-            "Give a file, or the service's address without a path, as https://chat.example.",
+            "Give a file, or the service's address as https://chat.example: https, in lower case, without a path.",
             reason="bad-address",
         ) from None
     try:
@@ -100,13 +118,7 @@ def _read(call: Call) -> bytes:
 def _get_contact(call: Call) -> ContactPoint:
     args = call.args
     if args.email is not None:
-        given = {"email": args.email, "name": args.contact, "telephone": args.telephone}
-        try:
-            return msgspec.convert({name: value for name, value in given.items() if value is not None}, ContactPoint)
-        except msgspec.ValidationError:
-            raise FormatError(
-                "Give --contact TEAM, --email, and a --telephone with its country code or none.", reason="bad-contact"
-            ) from None
+        return _make_contact(args.email, name=args.contact, telephone=args.telephone)
     try:
         sent = find_sent_registration(PartnerState.open(Path(args.state)))
     except ReportAbuseError:
@@ -116,6 +128,30 @@ def _get_contact(call: Call) -> ContactPoint:
             "Nothing is registered here to take the contact from: give --contact and --email.", reason="no-contact"
         )
     return sent.registration.operational_contact
+
+
+def _make_contact(email: str, *, name: str | None, telephone: str | None) -> ContactPoint:
+    """Return the contact of the options, or raise `FormatError` (`bad-contact`) that names the first one to mend."""
+    if name is None or not _fits(name, Line):
+        raise FormatError("Give --contact, the name of a team: one line of 1 to 100 characters.", reason="bad-contact")
+    if not _fits(email, Email):
+        raise FormatError("Give --email an e-mail address, like safety@chat.example.", reason="bad-contact")
+    if telephone is not None and not (
+        _fits(telephone, Telephone) and telephone.startswith("+") and sum(map(str.isdigit, telephone)) >= _LEAST_DIGITS
+    ):
+        raise FormatError(
+            "Give --telephone a number with its country code, like +44 20 7946 0000, or leave it out.",
+            reason="bad-contact",
+        )
+    return ContactPoint(email=email, name=name, telephone=telephone)
+
+
+def _fits(text: str, kind: Any) -> bool:
+    try:
+        msgspec.convert(text, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def add_commands(button: CommandGroup) -> None:

@@ -18,7 +18,7 @@ from partner_sdk.wire.padding import STEPPED_UP_TO_BYTES
 from partner_sdk.wire.page_context import Surface
 from partner_sdk.wire.placement import SERVICE_NAME_MAX
 from partner_sdk.wire.public_codes import Language
-from partner_sdk.wire.registration import LINE, URL, Email, Line, Telephone
+from partner_sdk.wire.registration import CONTROLS, LINE, URL, Email, Line, Telephone
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import AGENCY, PUBLIC_SENDER, SCHEMA_VERSION
 
@@ -30,8 +30,8 @@ MAX_ADOPTION_ENVELOPE_BYTES: Final = STEPPED_UP_TO_BYTES + OVERHEAD_BYTES
 MAX_ADOPTION_BODY_BYTES: Final = 24 * 1024
 MAX_ADOPTION_ROWS: Final = 100
 
-# Lines and tabs alone: a terminal or a mail obeys the other control characters.
-_TEXT: Final = r"^[^\x00-\x08\x0b-\x1f\x7f]*\Z"
+# Of the controls only lines and tabs: a terminal or a mail obeys the others.
+_TEXT: Final = rf"^(?:[^{CONTROLS}]|[\t\n])*\Z"
 
 ChildUse = Literal["mostly_children", "many_children", "some_children", "not_known"]
 ServiceName = Annotated[str, Meta(pattern=LINE, max_length=SERVICE_NAME_MAX)]

@@ -3,7 +3,7 @@
 Holds nothing of the page but its address, the fault and where on the page it is; never a word that a person wrote.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -12,15 +12,20 @@ from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, parse_exact, parse_time
 from partner_sdk.wire.placement import PlacementId
 
+T = TypeVar("T")
+
 MAX_FINDINGS: Final = 100
 MAX_CHECKS: Final = 200
 MAX_CHECKS_BODY_BYTES: Final = 512 * 1024
+
+# Why a runner never asked for a page at all: this says nothing new of a page that was looked at before.
+NEVER_ASKED: Final = frozenset({"not-https", "not-public", "no-address"})
 
 FindingCode = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=40)]
 # `fault`: the button is not as agreed. `advice`: it works and could be better. `unseen`: this method can not tell.
 Severity = Literal["fault", "advice", "unseen"]
 Method = Literal["static", "browser"]
-# `unreachable` says nothing of the button: the page did not come.
+# `unreachable` says nothing of the button: the page did not come. A finding, `unseen`, says why.
 CheckResult = Literal["passes", "faults", "unreachable"]
 
 
@@ -81,3 +86,28 @@ def parse_checks(raw: bytes) -> CheckPost:
         if check.result == "passes" and any(one.severity == "fault" for one in check.findings):
             raise FormatError("A check that passes has no faults.", reason="malformed")
     return post
+
+
+def parse_check_file(raw: bytes) -> CheckPost:
+    """Read a file of checks, or the one check that `button check --json` writes, however that is laid out.
+
+    Raises `FormatError`.
+    """
+    if len(raw) <= MAX_CHECKS_BODY_BYTES:
+        one = _find(raw, kind=ButtonCheck)
+        if one is not None:
+            return parse_checks(encode_checks(CheckPost(checks=(one,))))
+        if _find(raw, kind=CheckPost) is None:
+            raise FormatError(
+                "This is no file of checks. It is what `report-abuse-checker run --out` or "
+                "`report-abuse-partner button check --json` writes.",
+                reason="malformed",
+            )
+    return parse_checks(raw)
+
+
+def _find(raw: bytes, *, kind: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -22,7 +22,8 @@ MAX_SEQUENCE = 2**62
 # read as something else (WIRE.md §6.2). For the whole text: with fullmatch, or between ^ and \Z.
 INSTANCE_PATTERN = "[a-z0-9][a-z0-9-]{0,38}"
 EPOCH_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-PLACEMENT_PATTERN = "[a-z0-9][a-z0-9_-]{0,39}"
+PLACEMENT_MAX = 40
+PLACEMENT_PATTERN = f"[a-z0-9][a-z0-9_-]{{0,{PLACEMENT_MAX - 1}}}"
 
 
 class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ a partner's claim: the desk judges it. Never opened here, and never carries a wo
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -26,6 +27,9 @@ from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
 
 # One page is looked at for hours at most; what is older was copied from somewhere.
 MAX_LIFETIME_SECONDS: Final = 24 * 60 * 60
+# No page was shown in another year. At the ends of what a calendar of a program holds, adding a minute fails.
+FIRST_YEAR: Final = 2000
+LAST_YEAR: Final = 9000
 MAX_ACCOUNTS: Final = 5
 MAX_MESSAGES: Final = 20
 
@@ -161,9 +165,16 @@ def verify_page_context(
 def check_page_context(context: PageContext) -> None:
     """Raise `FormatError` for an id, a time or a life that no context has."""
     check_report_id(context.context_id)
-    life = parse_time(context.expires_at) - parse_time(context.issued_at)
+    life = _parse_page_time(context.expires_at) - _parse_page_time(context.issued_at)
     if not 0 < life.total_seconds() <= MAX_LIFETIME_SECONDS:
         raise FormatError("A context lives for more than no time and at most 24 hours.", reason="malformed")
     for message in context.messages:
         if message.sent_at:
-            parse_time(message.sent_at)
+            _parse_page_time(message.sent_at)
+
+
+def _parse_page_time(text: str) -> datetime:
+    moment = parse_time(text)
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise FormatError(f"A time of a page lies in the years {FIRST_YEAR} to {LAST_YEAR}.", reason="malformed")
+    return moment

@@ -18,11 +18,16 @@ MAX_REGISTRATION_BYTES: Final = 24 * 1024
 MAX_PERSONS: Final = 100
 MAX_PLATFORMS: Final = 50
 
+# C0, DEL and C1; the separators of lines and paragraphs; what turns the direction of writing (UAX #9 §2): a terminal, a
+# mail or a reader's eye takes them for orders.
+CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+# What a mail program may take for a second address, a name or another header (RFC 5322 §3.4, RFC 6068 §2).
+_MAIL: Final = rf'@\s,;<>()"?&\\{CONTROLS}'
 # One `@`, no space, and a dot behind it: what can be typed wrongly; whether mail arrives is not ours to know.
-EMAIL: Final = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,180}\.[^@\s.\x00-\x1f\x7f]{2,63}\Z"
+EMAIL: Final = rf"^[^{_MAIL}]{{1,64}}@[^{_MAIL}]{{1,180}}\.[^.{_MAIL}]{{2,63}}\Z"
 TELEPHONE: Final = r"^\+?[0-9][0-9 ()-]{4,38}[0-9]\Z"
-URL: Final = r"^https?://[^\s\x00-\x1f\x7f]{3,500}\Z"
-LINE: Final = r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,99}\Z"
+URL: Final = rf"^https?://[^\s{CONTROLS}]{{3,500}}\Z"
+LINE: Final = rf"^[^\s{CONTROLS}][^{CONTROLS}]{{0,99}}\Z"
 
 Line = Annotated[str, Meta(pattern=LINE)]
 Email = Annotated[str, Meta(pattern=EMAIL)]

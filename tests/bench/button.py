@@ -1,10 +1,12 @@
 """Figures of the button: what a service's page loads for it, and what the browser's main thread does for it.
 
 Run `python tests/bench/button.py` (`--json` for one object). Chromium opens the page so many times, each in a new
-profile, and beside each a control: the same page without the script. Its trace says which tasks ran our script, how
-long, and of that how long on the processor (another program that takes the core away makes the first one longer, not
-the second); style, layout and paint of the page are the difference to the control. The floor is a third page, whose
-script defines an element that does nothing: no custom element can take less.
+profile, and beside each a control: the same page without the script. Its trace says when our script ran, how long,
+and of that how long on the processor (another program that takes the core away makes the first one longer, not the
+second). The element draws in several tasks: each of its runs is counted, from the file's own and the timers that it
+set to what the browser calls in it; the longest run is what a reader could feel, and the bar. Style, layout and paint
+of the page are the difference to the control. The floor is a third page, whose script defines an element that does
+nothing: no custom element can take less.
 """
 
 import argparse
@@ -30,7 +32,9 @@ from tests.widget.browsers import LOOK, SETTLED, Chromium, open_chromium_visitor
 from tests.widget.host_pages import SCRIPT, HostPages, make_page, serve_host_pages
 
 PLACEMENT = "example-chat-profile"
-MOST_SCRIPT_BYTES, MOST_LINK_BYTES, MOST_TASK_MS = 1200, 300, 1.0
+MOST_SCRIPT_BYTES, MOST_LINK_BYTES, MOST_RUN_MS = 1200, 300, 1.0
+# The file, and the tasks that it asks for: fewer would be a trace that was not read.
+LEAST_RUNS = 4
 FLOOR_SCRIPT = "/floor.js"
 EMPTY_ELEMENT = "customElements.define('report-abuse-button', class extends HTMLElement {})"
 SCRIPT_END = "</report-abuse-button>\n"  # what stands behind it is the script alone
@@ -52,10 +56,11 @@ PEERS = {
 class Load:
     """What the main thread did in one opening of a page, in milliseconds."""
 
-    script_ms: float  # compiling and running what stands in our file, by the clock
-    script_cpu_ms: float  # of that on the processor
-    longest_task_ms: float  # the longest task that ran any of it, with whatever else the browser put into that task
-    longest_task_cpu_ms: float
+    runs: int  # of our script: its file, its timers, and whatever the browser called in it outside of both
+    longest_run_ms: float  # compiling and running, by the clock
+    longest_run_cpu_ms: float  # of that on the processor
+    script_ms: float  # all runs together
+    script_cpu_ms: float
     drawing_ms: float  # style, layout and paint of the whole page
 
 
@@ -77,14 +82,35 @@ def list_sizes() -> dict[str, dict[str, int]]:
 
 
 def list_complete(trace: bytes) -> Iterator[dict[str, Any]]:
-    """List the complete events of a trace: those with a start and a length."""
-    yield from (event for event in json.loads(trace)["traceEvents"] if event.get("ph") == "X")
+    """List the complete events of a trace, those with a start and a length, and the moments when timers were set."""
+    for event in json.loads(trace)["traceEvents"]:
+        if event.get("ph") == "X" or event["name"] == "TimerInstall":
+            yield event
 
 
-def is_ours(event: dict[str, Any], script: str) -> bool:
-    """Return whether an event is a run of something in our file."""
+def is_of_file(event: dict[str, Any], script: str) -> bool:
+    """Return whether an event compiles, runs or calls what stands in a file."""
     data = event.get("args", {}).get("data", {}) or event.get("args", {})
     return event["name"] in OURS and str(data.get("url") or data.get("fileName", "")) == script
+
+
+def list_runs(events: list[dict[str, Any]], script: str) -> list[dict[str, Any]]:
+    """List the runs of a file: what is told of it by name, and each timer that was set in one of its runs, in order.
+
+    A timer that resolves a promise calls no function of the file by name: who set it is what tells whose it is.
+    """
+    ours = [event for event in events if is_of_file(event, script)]
+    set_at = {_name_timer(event): event for event in events if event["name"] == "TimerInstall"}
+    for fired in sorted((event for event in events if event["name"] == "TimerFire"), key=lambda event: event["ts"]):
+        was_set = set_at.get(_name_timer(fired))
+        if was_set is not None and any(is_within(was_set, run) for run in ours):
+            ours.append(fired)
+    return list_outermost(ours)
+
+
+def _name_timer(event: dict[str, Any]) -> tuple[Any, ...]:
+    data = event["args"]["data"]
+    return event["pid"], event["tid"], data.get("frame"), data["timerId"]
 
 
 def is_within(event: dict[str, Any], task: dict[str, Any]) -> bool:
@@ -106,16 +132,15 @@ def sum_ms(events: Iterable[dict[str, Any]], length: str) -> float:
 def read_trace(trace: bytes, *, script: str, page: str) -> Load:
     """Find in a trace what belongs to our script, and what drew the page."""
     events = list(list_complete(trace))
-    ours = list_outermost([event for event in events if is_ours(event, script)])
-    tasks = [event for event in events if event["name"] in {"RunTask", "ThreadControllerImpl::RunTask"}]
-    with_ours = [task for task in tasks if any(is_within(event, task) for event in ours)]
+    runs = list_runs(events, script)
     main = {(event["pid"], event["tid"]) for event in events if event["name"] == "ParseHTML" and page in str(event)}
     drawing = [event for event in events if event["name"] in DRAWING and (event["pid"], event["tid"]) in main]
     return Load(
-        sum_ms(ours, "dur"),
-        sum_ms(ours, "tdur"),
-        max((sum_ms([task], "dur") for task in with_ours), default=0.0),
-        max((sum_ms([task], "tdur") for task in with_ours), default=0.0),
+        len(runs),
+        max((sum_ms([run], "dur") for run in runs), default=0.0),
+        max((sum_ms([run], "tdur") for run in runs), default=0.0),
+        sum_ms(runs, "dur"),
+        sum_ms(runs, "tdur"),
         sum_ms(list_outermost(drawing), "dur"),
     )
 
@@ -144,6 +169,7 @@ def look_once(chromium: Chromium, address: str, agency: AgencyDoor) -> dict[str,
         page.on("request", lambda request: requests.append(request.url))
         agency.requests.clear()
         page.goto(address)
+        page.evaluate(SETTLED[1])
         seen = page.evaluate(LOOK)
         assert [button["isDressed"] for button in seen["buttons"]] == [True]
         stored = sum(seen["stored"]) + len(context.cookies())
@@ -186,12 +212,11 @@ def run(*, loads: int) -> dict[str, Any]:
         load_once(chromium, with_button, script=script)  # the first page of a browser is slower, whatever it holds
         rounds = [[load_once(chromium, page, script=ours) for page, ours in pages] for _ in range(loads)]
     dressed = [one for one, _, _ in rounds]
-    assert all(load.script_ms > 0 for load in dressed)
-    assert all(load.script_ms == 0 for _, load, _ in rounds)
-    times = {
-        name: describe([getattr(load, name) for load in dressed]) for name in Load.__slots__ if name != "drawing_ms"
-    }
-    times["floor_script_cpu_ms"] = describe([load.script_cpu_ms for _, _, load in rounds])
+    assert all(load.runs >= LEAST_RUNS for load in dressed)
+    assert all(load.runs == 0 for _, load, _ in rounds)
+    names = [name for name in Load.__slots__ if name not in ("runs", "drawing_ms")]
+    times = {name: describe([getattr(load, name) for load in dressed]) for name in names}
+    times["floor_longest_run_cpu_ms"] = describe([load.longest_run_cpu_ms for _, _, load in rounds])
     times["drawing_over_control_ms"] = describe([one.drawing_ms - other.drawing_ms for one, other, _ in rounds])
     sizes = list_sizes()
     meets = {
@@ -199,8 +224,9 @@ def run(*, loads: int) -> dict[str, Any]:
         "link": sizes["its link alone"]["raw"] <= MOST_LINK_BYTES,
         "snippet": sizes["snippet without script"]["brotli"] <= MOST_LINK_BYTES,
         "counted": counted == {"requests": 1, "requests_at_agency": 1, "stored": 0},
-        "task": times["script_cpu_ms"]["longest"] <= MOST_TASK_MS,
+        "run": times["longest_run_cpu_ms"]["longest"] <= MOST_RUN_MS,
     }
+    counted["runs_of_the_script"] = max(load.runs for load in dressed)
     return {"loads": loads, "sizes": sizes, "counted": counted, "times": times, "peers": PEERS, "meets": meets}
 
 

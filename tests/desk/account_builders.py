@@ -7,7 +7,6 @@ from typing import Any
 
 import requests
 
-from gateway.app import make_app
 from gateway.desk.partnership.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partnership.approval import approve_partner
 from gateway.desk.partnership.change_decisions import accept_change
@@ -34,8 +33,7 @@ class DatedTransport(WsgiTransport):
     """Names in each reply the time of the loop's clock, as a server in front of the app does."""
 
     def __init__(self, loop: Loop) -> None:
-        gateway = loop.gateway
-        super().__init__(make_app(gateway.config, ("industry",), state=loop.folder / "gateway", gateway=gateway))
+        super().__init__(loop.open_app("industry"))
         self.clock = loop.clock
 
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # type: ignore[override]  # whatever the session gives is handed on

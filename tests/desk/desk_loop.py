@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import Connection
 
 from gateway.app import make_app
-from gateway.config import StateFolder, load_config
+from gateway.config import Role, StateFolder, load_config
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.feed_client import FeedClient
@@ -42,6 +42,7 @@ from tests.builders import (
     make_clear_fields,
     seal_report,
 )
+from tests.builders.made_once import COMPILED_TEMPLATES, making_once
 from tests.public_report_builders import make_contact
 from tests.public_report_builders import make_public_report as make_blank_report
 from tests.wsgi_transport import WsgiTransport
@@ -81,11 +82,18 @@ class Loop:
             session=self.desk.session,
         )
 
+    def open_app(self, *roles: Role) -> Flask:
+        """Open a door of the gateway as a new process does."""
+        with making_once(roles):
+            app = make_app(self.gateway.config, roles, state=self.folder / "gateway", gateway=self.gateway)
+        app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
+        return app
+
     def restart_gateway(self) -> None:
         """Open the gateway's parts and its feed as new processes do."""
         state = self.folder / "gateway"
         self.gateway = make_gateway(load_config(state), state=state, clock=self.clock)
-        self.feed_app = make_app(self.gateway.config, ("feed",), state=state, gateway=self.gateway)
+        self.feed_app = self.open_app("feed")
         self.transport = WsgiTransport(self.feed_app, https=False)
         self.desk.session.mount(FEED_ORIGIN, self.transport)
 
@@ -124,8 +132,7 @@ class Loop:
 
     def post_enrolment(self, post: EnrolmentPost) -> None:
         """Post a sealed enrolment through the industry door."""
-        app = make_app(self.gateway.config, ("industry",), state=self.folder / "gateway", gateway=self.gateway)
-        answer = Door(app, PUBLIC_ORIGIN, self.clock).post("/v1/enrol", post)
+        answer = Door(self.open_app("industry"), PUBLIC_ORIGIN, self.clock).post("/v1/enrol", post)
         assert answer.status_code == 202, answer.get_data(as_text=True)
 
     def send_industry(self, sealed: SealedReport | None = None, **changes: Any) -> Accepted:

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.app import make_app
 from gateway.desk.casework.cases import CaseRow, list_cases
 from gateway.desk.casework.opening import open_case
 from gateway.desk.evidence.case_files import CaseFile, list_case_files
@@ -128,8 +127,7 @@ def seal_with(
 
 def open_door(loop: Loop, partner: Partner | None = None) -> Door:
     """Open the industry door for a partner."""
-    app = make_app(loop.gateway.config, ("industry",), state=loop.folder / "gateway", gateway=loop.gateway)
-    return Door(app, PUBLIC_ORIGIN, loop.clock, (partner or loop.partner).submission_key)
+    return Door(loop.open_app("industry"), PUBLIC_ORIGIN, loop.clock, (partner or loop.partner).submission_key)
 
 
 def post(door: Door, sealed: SealedReport) -> None:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from gateway.desk.placements.agreeing import Agreement, agree_placement
+from gateway.desk.placements.agreeing import agree_placement
 from gateway.desk.placements.placements import PlacementRow, get_placement
+from gateway.desk.placements.terms import Agreement
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button_check import ButtonCheck, CheckFinding, CheckPost, encode_checks
 
@@ -11,18 +12,19 @@ ADDRESS = "https://chat.example/people/*"
 PAGE = "https://chat.example/people/sam"
 POSITION = "Under the name, beside Block"
 LINK_ID = "example-chat-profile"
+# One agreement, under the names that the function, the form of the page and the options of the command all have.
+TERMS = {
+    "owner": "example-chat",
+    "service": "Example Chat",
+    "surface": "profile",
+    "address": ADDRESS,
+    "look_at": PAGE,
+    "position": POSITION,
+}
 
 
 def make_agreement(**changes: Any) -> Agreement:
-    values: dict[str, Any] = {
-        "owner": "example-chat",
-        "service": "Example Chat",
-        "surface": "profile",
-        "address": ADDRESS,
-        "look_at": PAGE,
-        "position": POSITION,
-    }
-    return Agreement(**(values | changes))
+    return Agreement(**(TERMS | changes))
 
 
 def agree(desk: Desk, *, actor: str = "test-analyst", **changes: Any) -> PlacementRow:

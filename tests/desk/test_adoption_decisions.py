@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -12,7 +13,9 @@ from gateway.desk.partnership.adoption_decisions import Place, agree_place, decl
 from gateway.desk.partnership.adoption_mails import read_texts
 from gateway.desk.partnership.adoptions import AdoptionError, get_adoption
 from gateway.desk.placements.placements import PlacementError, find_owner_name, list_placements
+from gateway.desk.placements.surfaces import SURFACE_TITLES
 from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.page_context import Surface
 from tests.desk.adoption_builders import (
     CALLED,
     MARKED,
@@ -89,7 +92,7 @@ def test_service_that_wants_to_report_is_invited_and_the_secret_is_not_in_the_ma
 
     invitation, mail = invite_adopter(loop.desk, request_id, owner=CALLED, actor=ACTOR)
 
-    assert (invitation.partner, invitation.name) == (CALLED, "Example Chat")
+    assert (invitation.partner, invitation.name) == (CALLED, "Example Chat Ltd")
     assert invitation.secret not in mail.text
     assert invitation.root_fingerprint in mail.text
     assert parse_base64url(invitation.secret)
@@ -163,6 +166,36 @@ def test_service_that_asks_in_welsh_is_answered_in_welsh(loop: Loop) -> None:
 
     assert "Y botwm Report Abuse" in mail.subject
     assert f"--placement {row.placement} --language cy" in mail.text
+
+
+def test_mail_has_a_whole_line_to_check_each_place_with(loop: Loop) -> None:
+    request_id = add_waiting(loop.desk)
+    looked_at = replace_place(PLACE, look_at="https://chat.example/rooms/sam", surface="profile")
+    agree_place(loop.desk, request_id, owner=CALLED, place=replace_place(PLACE, look_at=None), actor=ACTOR)
+
+    row, mail = agree_place(loop.desk, request_id, owner=CALLED, place=looked_at, actor=ACTOR)
+
+    check = f"report-abuse-partner button check '{row.look_at}' --origin {loop.desk.config.gateway_origin}"
+    assert f"  {check} --placement {row.placement}\n" in mail.text
+    assert mail.text.count("report-abuse-partner button check ") == 2
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "Direct message"), ("cy", "Neges uniongyrchol")])
+def test_mail_names_the_kind_of_place_in_words_and_never_by_its_code(loop: Loop, language: str, title: str) -> None:
+    request_id = add_waiting(loop.desk, service=msgspec.structs.replace(MARKED, language=language))
+    place = replace_place(PLACE, surface="direct_message")
+
+    _, mail = agree_place(loop.desk, request_id, owner=CALLED, place=place, actor=ACTOR)
+
+    assert f"Example Chat, {title}: Above the first message\n" in mail.text
+    assert "direct_message" not in mail.text
+
+
+def test_every_kind_of_place_has_a_title_in_both_languages() -> None:
+    titles = read_texts()["surfaces"]
+    assert titles["en"] == SURFACE_TITLES
+    assert set(titles["cy"]) == set(get_args(Surface))
+    assert "" not in titles["cy"].values()
 
 
 def test_texts_have_the_same_places_to_fill_in_in_both_languages() -> None:
@@ -246,9 +279,9 @@ def test_command_invites_into_a_file_that_only_its_owner_reads(
 def test_control_characters_of_a_message_do_not_reach_the_terminal(
     loop: Loop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    request_id = add_waiting(loop.desk, service=msgspec.structs.replace(MARKED, message="a\n\u202eb\u2028c"))
+    request_id = add_waiting(loop.desk, service=msgspec.structs.replace(MARKED, message="a\n\u200bb\ufeffc"))
 
     assert run(loop, "show", request_id) == 0
 
     out = capsys.readouterr().out
-    assert not {"\u202e", "\u2028"} & set(out)
+    assert not {"\u200b", "\ufeff"} & set(out)

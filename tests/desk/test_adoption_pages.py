@@ -57,7 +57,8 @@ def test_list_shows_what_waits_and_no_word_of_who_asks(desk: Desk, browser: Brow
     assert (waiting in everything, declined in everything) == (True, True)
     for text in (MARKER, MARKED.organisation, MARKED.contact_email):
         assert text not in page + everything
-    assert "/adoption" in read(browser.get("/placements"))
+    assert "Requests for the button</a> (1 waits)" in read(browser.get("/placements"))
+    assert '<b>1</b> <a href="/adoption">request for the button</a>' in read(browser.get("/"))
 
 
 def test_request_is_opened_by_a_post_and_that_is_noted(desk: Desk, browser: Browser) -> None:
@@ -92,11 +93,11 @@ def test_what_is_missing_is_said_and_what_was_typed_stays(desk: Desk, browser: B
     request_id = add_waiting(desk)
     open_page(browser, request_id)
 
-    answer = browser.post(f"/adoption/{request_id}/agree", **(PLACE | {"surface": ""}))
+    answer = browser.post(f"/adoption/{request_id}/agree", **(PLACE | {"surface": "", "position": " "}))
 
     page = read(answer)
     assert answer.status_code == 409
-    assert "A surface is one of" in page
+    assert "Fill in: Kind of place, Where on the page." in page
     assert 'value="https://chat.example/people/*"' in page
     assert state_of(desk, request_id) == "waiting"
 

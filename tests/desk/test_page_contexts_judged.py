@@ -13,7 +13,8 @@ from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.page_contexts import CLOCK_SKEW, JudgedContext, find_page_context
 from gateway.desk.cli import main
 from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
-from gateway.desk.placements.agreeing import Agreement, agree_placement
+from gateway.desk.placements.agreeing import agree_placement
+from gateway.desk.placements.terms import Agreement
 from gateway.desk.reading.page_context import NEVER_NAME, make_context_view
 from gateway.desk.store.context_tables import PAGE_CONTEXTS
 from gateway.intake import Accepted

@@ -8,8 +8,6 @@ import pytest
 from gateway.desk.audit import check_chain
 from gateway.desk.placements import register_entries
 from gateway.desk.placements.agreeing import (
-    MAX_POSITION_CHARACTERS,
-    TermChanges,
     change_placement,
     end_placement,
     offer_link_id,
@@ -26,6 +24,7 @@ from gateway.desk.placements.placements import (
     list_placements,
 )
 from gateway.desk.placements.surfaces import SURFACE_TITLES
+from gateway.desk.placements.terms import MAX_POSITION_CHARACTERS, TermChanges
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.page_context import Surface

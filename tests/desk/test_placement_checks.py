@@ -234,3 +234,32 @@ def test_runner_token_is_kept_as_a_hash_and_only_the_newest_counts(desk: Desk) -
     raw += wal.read_bytes() if wal.exists() else b""
     assert b"runner_tokens" in raw
     assert [one for one in (first, second) if one.encode() in raw] == []
+
+
+UNASKED = {"code": "not-public", "severity": "unseen", "what": "127.0.0.1 is not public."}
+
+
+def test_page_that_was_never_asked_for_takes_nothing_from_what_was_seen_of_it(desk: Desk) -> None:
+    agree(desk)
+    take(desk, make_check(checked_at="2026-11-24T07:00:00Z"))
+    take(desk, make_check(result="unreachable", findings=(make_finding(**UNASKED),)))
+    assert [row.result for row in kept(desk)] == ["passes", "unreachable"]
+    assert stand(desk)[LINK_ID].code == "as_agreed"
+
+
+def test_page_that_was_only_never_asked_for_says_why(desk: Desk) -> None:
+    agree(desk)
+    take(desk, make_check(result="unreachable", findings=(make_finding(**UNASKED),)))
+    standing = stand(desk)[LINK_ID]
+    assert standing.code == "not_reached"
+    assert standing.last is not None
+    assert spell_result(standing.last) == "The page was not asked for"
+    assert standing.last.findings[0].what == "127.0.0.1 is not public."
+
+
+def test_page_that_was_asked_for_and_did_not_come_is_newer_than_what_was_seen_of_it(desk: Desk) -> None:
+    agree(desk)
+    take(desk, make_check(checked_at="2026-11-24T07:00:00Z"))
+    answer = make_finding(code="other-answer", severity="unseen", what='The host answered 404. "code":"not-public"')
+    take(desk, make_check(result="unreachable", findings=(answer,)))
+    assert stand(desk)[LINK_ID].code == "not_reached"

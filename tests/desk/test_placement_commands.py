@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.desk.cli import main
@@ -17,10 +18,10 @@ from gateway.wiring import utc_now
 from partner_sdk.wire.button_check import CheckList
 from partner_sdk.wire.canonical import format_time, parse_exact
 from tests.desk.placement_builders import (
-    ADDRESS,
     LINK_ID,
     PAGE,
     POSITION,
+    TERMS,
     agree,
     get,
     make_check,
@@ -29,10 +30,8 @@ from tests.desk.placement_builders import (
 )
 from tests.desk.view_builders import Clock, make_test_desk
 
-AGREE = (
-    *("placement", "agree", "--owner", "example-chat", "--service", "Example Chat", "--surface", "profile"),
-    *("--address", ADDRESS, "--look-at", PAGE, "--position", POSITION),
-)
+OPTIONS = [(f"--{name.replace('_', '-')}", text) for name, text in TERMS.items()]
+AGREE = ("placement", "agree", *(part for option in OPTIONS for part in option))
 
 
 @pytest.fixture
@@ -142,6 +141,25 @@ def test_findings_can_not_speak_to_the_terminal(desk: Desk, capsys: pytest.Captu
     assert "\nOK forged" not in said
 
 
+def test_single_check_as_the_command_of_a_service_writes_it_is_taken(
+    desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    agree(desk)
+    path = tmp_path / "check.json"
+    path.write_text(json.dumps(msgspec.to_builtins(make_check()), indent=2), encoding="ascii")
+    assert run(desk, "placement", "import-checks", str(path)) == DONE
+    assert "Checks: 1 taken" in capsys.readouterr().out
+
+
+def test_file_that_holds_no_checks_is_told_what_would(
+    desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "pages.json"
+    path.write_text('{"agency_origin": "https://report.example"}', encoding="ascii")
+    assert run(desk, "placement", "import-checks", str(path)) == WRONG_USE
+    assert "This is no file of checks. It is what `report-abuse-checker run --out`" in capsys.readouterr().err
+
+
 def test_checks_of_unknown_pages_ask_for_a_look(desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "checks.json"
     path.write_bytes(make_post(make_check()))
@@ -202,3 +220,23 @@ def test_doctor_names_placements_that_need_a_person_and_calls_none_a_fault(desk:
     assert isinstance(desk.clock, Clock)
     desk.clock.now += timedelta(days=31)
     assert look() == [("warning", f"Not looked at for 30 days, or never: {LINK_ID}.")]
+
+
+def test_doctor_says_why_a_page_did_not_come(desk: Desk, tmp_path: Path) -> None:
+    agree(desk)
+    path = tmp_path / "checks.json"
+    reason = make_finding(code="other-answer", severity="unseen", what="The host answered 404.")
+    check = make_check(result="unreachable", findings=(reason,), checked_at=format_time(utc_now()))
+    path.write_bytes(make_post(check))
+    assert run(desk, "placement", "import-checks", str(path)) == DONE
+    (found,) = (one for one in examine(desk.paths.state, clock=desk.clock) if one.name == "placements")
+    assert found.verdict == "warning"
+    assert "The host answered 404." in found.detail
+
+
+def test_place_of_many_pages_without_one_to_look_at_is_told_at_once(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without = [part for option in OPTIONS if option[0] != "--look-at" for part in option]
+    run(desk, "placement", "agree", *without)
+    assert f"placement change {LINK_ID} --look-at URL" in capsys.readouterr().out

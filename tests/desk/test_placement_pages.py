@@ -16,6 +16,7 @@ from tests.desk.placement_builders import (
     LINK_ID,
     PAGE,
     POSITION,
+    TERMS,
     agree,
     get,
     make_check,
@@ -23,15 +24,6 @@ from tests.desk.placement_builders import (
     make_post,
 )
 from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_test_desk
-
-FORM = {
-    "owner": "example-chat",
-    "service": "Example Chat",
-    "surface": "profile",
-    "address": ADDRESS,
-    "look_at": PAGE,
-    "position": POSITION,
-}
 
 
 @pytest.fixture
@@ -117,12 +109,12 @@ def test_page_of_an_unknown_placement_is_not_there(browser: Browser) -> None:
     assert browser.get("/placement/nobody").status_code == 404
     browser.get("/placements/new")
     for deed in ("change", "suspend", "resume", "end"):
-        assert browser.post(f"/placement/nobody/{deed}", reason="x", **FORM).status_code == 404
+        assert browser.post(f"/placement/nobody/{deed}", reason="x", **TERMS).status_code == 404
 
 
 def test_form_agrees_a_placement_under_the_name_of_who_is_signed_in(desk: Desk, browser: Browser) -> None:
     assert "Example Chat (example-chat)" in browser.get("/placements/new").text
-    answer = browser.post("/placements/new", **FORM)
+    answer = browser.post("/placements/new", **TERMS)
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/placement/{LINK_ID}")
     row = get(desk, LINK_ID)
     assert (row.agreed_by, row.agreed_on, row.look_at, row.address) == ("A. Assessor", "2026-11-25", PAGE, ADDRESS)
@@ -130,7 +122,7 @@ def test_form_agrees_a_placement_under_the_name_of_who_is_signed_in(desk: Desk, 
 
 def test_form_takes_a_new_organisation_without_keys(desk: Desk, browser: Browser) -> None:
     browser.get("/placements/new")
-    new = {**FORM, "owner": "", "new_owner": "small-forum", "new_owner_name": "Small Forum CIC"}
+    new = {**TERMS, "owner": "", "new_owner": "small-forum", "new_owner_name": "Small Forum CIC"}
     assert browser.post("/placements/new", **new).status_code == 303
     assert get(desk, "small-forum-profile").owner == "small-forum"
     page = browser.get("/placement/small-forum-profile").text
@@ -156,7 +148,7 @@ def test_form_comes_back_with_every_answer_and_the_field_to_mend(
     desk: Desk, browser: Browser, changes: dict[str, str], field: str, words: str
 ) -> None:
     browser.get("/placements/new")
-    sent = {**FORM, **changes}
+    sent = {**TERMS, **changes}
     answer = browser.post("/placements/new", **sent)
     assert answer.status_code == 409
     page = unescape(answer.text)
@@ -171,7 +163,7 @@ def test_form_comes_back_with_every_answer_and_the_field_to_mend(
 def test_placement_is_changed_suspended_agreed_again_and_ended(desk: Desk, browser: Browser) -> None:
     agree(desk)
     assert f'value="{POSITION}"' in browser.get(f"/placement/{LINK_ID}").text
-    assert browser.post(f"/placement/{LINK_ID}/change", **{**FORM, "position": "In the menu"}).status_code == 303
+    assert browser.post(f"/placement/{LINK_ID}/change", **{**TERMS, "position": "In the menu"}).status_code == 303
     assert get(desk, LINK_ID).position == "In the menu"
     assert browser.post(f"/placement/{LINK_ID}/suspend", reason="Behind a menu").status_code == 303
     assert "Suspended since 2026-11-25: Behind a menu." in browser.get(f"/placement/{LINK_ID}").text
@@ -198,7 +190,7 @@ def test_state_needs_a_reason_and_the_page_says_where(desk: Desk, browser: Brows
 def test_change_that_is_refused_keeps_what_was_typed(desk: Desk, browser: Browser) -> None:
     agree(desk)
     browser.get(f"/placement/{LINK_ID}")
-    answer = browser.post(f"/placement/{LINK_ID}/change", **{**FORM, "address": "nowhere"})
+    answer = browser.post(f"/placement/{LINK_ID}/change", **{**TERMS, "address": "nowhere"})
     assert answer.status_code == 409
     assert 'value="nowhere"' in answer.text
     assert get(desk, LINK_ID).address == ADDRESS

@@ -126,12 +126,35 @@ def test_another_host_name_is_turned_away(browser: Browser, token: str) -> None:
     assert post(browser, f"Bearer {token}", base_url="http://desk.example").status_code == 421
 
 
-def test_posts_are_counted_whatever_their_token(browser: Browser, token: str, clock: Clock) -> None:
+@pytest.mark.parametrize("is_runner", [True, False])
+def test_posts_with_and_without_the_token_are_counted_apart(
+    browser: Browser, token: str, clock: Clock, is_runner: bool
+) -> None:
+    counted, other = (f"Bearer {token}", None) if is_runner else (None, f"Bearer {token}")
+    status, other_status = (204, 401) if is_runner else (401, 204)
     for _ in range(MOST_POSTS):
-        assert post(browser, None).status_code == 401
-    full = post(browser, f"Bearer {token}")
+        assert post(browser, counted).status_code == status
+    full = post(browser, counted)
     assert (full.status_code, full.headers["Retry-After"]) == (429, "60")
+    assert post(browser, other).status_code == other_status
     clock.now += timedelta(seconds=60)
+    assert post(browser, counted).status_code == status
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}],
+)
+def test_post_that_another_site_made_is_refused_and_counts_for_nobody(
+    desk: Desk, browser: Browser, token: str, foreign: dict[str, str]
+) -> None:
+    values = {"data": make_post(make_check()), "content_type": "application/json", "base_url": ORIGIN}
+    for _ in range(MOST_POSTS + 1):
+        assert browser.client.post(PATH, headers=foreign, **values).status_code == 400
+    forged = {"Authorization": f"Bearer {token}", **foreign}
+    assert browser.client.post(PATH, headers=forged, **values).status_code == 400
+    assert count(desk) == 0
+    assert post(browser, None).status_code == 401
     assert post(browser, f"Bearer {token}").status_code == 204
 
 

@@ -29,6 +29,7 @@ from partner_sdk.wire.reference import make_reference
 from partner_sdk.wire.reply_message import reply_context
 from partner_sdk.wire.sealing import make_suite, seal
 from partner_sdk.wire.submission import ClearFields, report_context
+from tests.builders.made_once import COMPILED_TEMPLATES, making_once
 from tests.desk.digest_builders import PARTNER
 from tests.public_report_builders import make_contact, make_public_report
 
@@ -200,7 +201,10 @@ class Browser:
 
     def __init__(self, desk: Desk, *, secret_key: bytes = b"k" * 32) -> None:
         self.desk = desk
-        self.client: FlaskClient = make_desk_app(desk, origin=ORIGIN, secret_key=secret_key).test_client()
+        with making_once(()):
+            app = make_desk_app(desk, origin=ORIGIN, secret_key=secret_key)
+        app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
+        self.client: FlaskClient = app.test_client()
         self.token = ""
 
     def get(self, path: str, *, base_url: str = ORIGIN) -> TestResponse:

@@ -4,15 +4,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.checker.network_addresses import is_public, pick_address
-from gateway.checker.visiting import PAUSE_SECONDS, Outside, Visit, check_hop, take_turns, visit_pages
+from gateway.checker.visiting import JUDGING_BYTES, PAUSE_SECONDS, Outside, Visit, check_hop, take_turns, visit_pages
+from partner_sdk.button.check.static_check import check_page
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import TransportError
-from partner_sdk.wire.button_check import CheckList, CheckTarget
+from partner_sdk.wire.button_check import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
 from tests.gateway.checker_site import HOST, Site, SitePage, serve_site
+from tests.sdk.test_button_check import read_icon
 
 AGENCY = "https://report.example"
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
@@ -49,6 +52,7 @@ def make_outside(site: Site, *, names: Names | None = None) -> Outside:
         now=lambda: NOW,
         sleep=lambda _seconds: None,
         ca_file=site.ca_file,
+        port=site.port,
     )
 
 
@@ -174,7 +178,9 @@ def test_page_that_does_not_come_says_nothing_of_the_button(site: Site, page: Si
     (found,) = visit(site, "/odd")
     assert found.check.result == "unreachable"
     assert found.check.placement == "example-chat-profile"
-    assert found.check.findings == ()
+    (reason,) = found.check.findings
+    assert (reason.severity, reason.what) == ("unseen", found.trouble)
+    assert reason.code not in NEVER_ASKED
     assert found.trouble
 
 
@@ -199,11 +205,28 @@ def test_hostile_page_ends_neither_the_run_nor_the_next_page(site: Site, body: b
 
 
 def test_page_that_keeps_the_parser_busy_is_left_and_the_next_is_judged(site: Site):
-    site.pages["/endless"] = SitePage(b"<a>" * 1_000_000)
-    first, second = visit(site, "/endless", "/people/sam", outside=replace(make_outside(site), judging_seconds=0.5))
+    site.pages["/endless"] = SitePage(b"<div><a href=/x>" * 49_000)
+    first, second = visit(site, "/endless", "/people/sam", outside=replace(make_outside(site), judging_seconds=0.2))
     assert first.check.result == "unreachable"
-    assert "0.5 seconds" in first.trouble
+    assert "0.2 seconds" in first.trouble
     assert second.check.result == "passes"
+
+
+def test_page_of_more_tags_than_can_be_judged_says_nothing_of_the_button(site: Site):
+    site.pages["/endless"] = SitePage(b"<a>" * 1_000_000)
+    first, second = visit(site, "/endless", "/people/sam")
+    assert (first.check.result, second.check.result) == ("unreachable", "passes")
+    assert "tags" in first.trouble
+
+
+def test_own_copy_of_the_icon_is_fetched_from_the_same_host_with_the_same_trust(site: Site):
+    snippet = make_snippet(AGENCY, placement="example-chat-profile", form="link")
+    path = snippet.partition(f'src="{AGENCY}')[2].partition('"')[0]
+    page = f"<!doctype html><html lang=en><title>Chat</title>{snippet.replace(AGENCY + path, path)}</html>"
+    site.pages.update({"/own": SitePage(page.encode()), path: SitePage(read_icon(), headers={})})
+    (found,) = visit(site, "/own")
+    assert [one.code for one in found.check.findings] == []
+    assert [asked for asked, _ in site.asked] == ["/own", path]
 
 
 def test_fault_that_nobody_foresaw_ends_one_page_and_its_words_are_not_shown(site: Site):
@@ -217,10 +240,35 @@ def test_fault_that_nobody_foresaw_ends_one_page_and_its_words_are_not_shown(sit
 
 
 def test_hop_is_https_on_the_registered_host_and_nothing_else():
-    check_hop("https://chat.example:8443/x", host=HOST)
-    for address in ("http://chat.example/", "https://other.example/", "https://a@chat.example/", "x"):
+    check_hop("https://chat.example/x", host=HOST)
+    check_hop("https://chat.example:443/x", host=HOST)
+    inner = tuple(f"https://chat.example:{port}/" for port in (22, 80, 444, 6379, 8443))
+    for address in ("http://chat.example/", "https://other.example/", "https://a@chat.example/", "x", *inner):
         with pytest.raises(TransportError):
             check_hop(address, host=HOST)
+
+
+def test_page_at_another_port_than_that_of_https_is_not_asked_for(site: Site):
+    names = Names([HERE])
+    (found,) = visit(site, "/people/sam", outside=replace(make_outside(site, names=names), port=None))
+    assert found.check.result == "unreachable"
+    assert (names.asked, site.asked) == ([], [])
+
+
+def test_page_that_takes_too_much_memory_is_left_and_the_next_is_judged(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take_much(raw: bytes, **told: Any) -> ButtonCheck:
+        if raw == b"wide":
+            bytearray(2 * JUDGING_BYTES)
+        return check_page(raw, **told)
+
+    monkeypatch.setattr("gateway.checker.visiting.check_page", take_much)
+    site.pages["/wide"] = SitePage(b"wide")
+    first, second = visit(site, "/wide", "/people/sam")
+    assert (first.check.result, second.check.result) == ("unreachable", "passes")
+    assert "memory" in first.trouble
+    assert len(bytearray(2 * JUDGING_BYTES)) == 2 * JUDGING_BYTES
 
 
 def test_runner_waits_between_two_pages_of_one_host(site: Site):
@@ -230,6 +278,34 @@ def test_runner_waits_between_two_pages_of_one_host(site: Site):
     visit(site, "/people/sam", "/people/sam", "https://x", "/people/sam", outside=outside)
     assert len(waited) == 2
     assert all(0 < seconds <= PAUSE_SECONDS for seconds in waited)
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "said"),
+    [
+        (
+            "http://127.0.0.1:8703/chat",
+            "not-public",
+            "127.0.0.1 is not public: the runner does not visit this machine.",
+        ),
+        ("http://chat.example/people/sam", "not-https", "The runner visits pages over https alone, at port 443."),
+        ("odd", "no-address", "This is no address of a page."),
+    ],
+)
+def test_page_that_is_never_asked_for_says_why_and_makes_nobody_wait(site: Site, address: str, code: str, said: str):
+    waited: list[float] = []
+    found = visit(site, address, address, outside=replace(make_outside(site), sleep=waited.append))
+    assert [one.check.result for one in found] == ["unreachable", "unreachable"]
+    assert [(one.code, one.severity, one.what) for one in found[0].check.findings] == [(code, "unseen", said)]
+    assert (waited, site.asked) == ([], [])
+
+
+def test_host_that_is_not_public_is_judged_without_a_pause(site: Site):
+    waited: list[float] = []
+    outside = replace(make_outside(site), is_allowed=is_public, sleep=waited.append)
+    found = visit(site, "/people/sam", "/people/kim", outside=outside)
+    assert [one.check.findings[0].code for one in found] == ["not-public", "not-public"]
+    assert waited == []
 
 
 def test_hosts_take_turns():
@@ -248,6 +324,7 @@ NOT_PUBLIC = (
     *("127.0.0.1", "127.255.0.1", "0.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254"),
     *("192.0.0.8", "192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.1.1.1", "240.0.0.1"),
     *("255.255.255.255", "::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12::1", "ff02::1", "2001:db8::1"),
+    *("fec0::1", "feff:ffff::1", "3fff::1", "3fff:fff:ffff::1"),
     *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "64:ff9b::7f00:1"),
     *(
         "64:ff9b:1::1",

@@ -1,5 +1,6 @@
 """What the runner found reaches the desk: canonical, as many at once as it takes, with a token that only it reads."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -159,6 +160,26 @@ def test_command_never_connects_to_this_machine(tmp_path: Path, capsys: pytest.C
     said = capsys.readouterr().out
     assert "not public" in said
     assert "\x1b" not in said
+
+
+def test_command_writes_a_line_of_json_for_each_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    file, out = write_list(tmp_path, "http://chat.example/", "http://chat.example/\x1b[2J"), tmp_path / "checks.json"
+    assert main(["run", "--list", str(file), "--out", str(out), "--json"]) == FAULTS
+    *visits, written = map(json.loads, capsys.readouterr().out.splitlines())
+    found = tuple(msgspec.convert(one["check"], ButtonCheck) for one in visits)
+    assert found == parse_checks(out.read_bytes()).checks
+    assert all(one["trouble"] for one in visits)
+    assert written == {"written": str(out)}
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", "0.05", "745", "nan", "inf", "often", ""])
+def test_hours_that_can_not_be_kept_are_wrong_use_and_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], hours: str
+):
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", "--list", str(write_list(tmp_path)), "--out", "x", f"--every={hours}"])
+    assert stopped.value.code == WRONG_USE
+    assert "a number of hours from 0.1 to 744" in capsys.readouterr().err
 
 
 def test_command_posts_an_empty_list_and_is_done(tmp_path: Path, desk: Site):

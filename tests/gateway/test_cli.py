@@ -1,5 +1,6 @@
 """`report-abuse-gateway` as an operator meets it: real commands, real folders, real processes."""
 
+import argparse
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import msgspec
 import pytest
 import requests
 
-from gateway.cli import main
+from gateway.cli import main, make_parser
 from gateway.commands.frame import DONE, FAULT, WRONG_USE
 from gateway.commands.serve import choose_listeners, make_listener
 from gateway.config import ListenerConfig, load_config, write_config
@@ -75,6 +76,20 @@ def test_help_of_each_command_has_an_example(command: str, capsys: pytest.Captur
     text = capsys.readouterr().out
     assert f"report-abuse-gateway {command} --" in text
     assert "--json" in text
+
+
+def list_choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(commands.choices)
+
+
+def test_command_that_loads_its_own_file_alone_has_the_help_that_it_has_among_all_of_them() -> None:
+    every = list_choices(make_parser())
+    assert len(every) >= 9
+    for word, command in every.items():
+        own = list_choices(make_parser(word))
+        assert len(own) < len(every)
+        assert own[word].format_help() == command.format_help()
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["serve"], ["init", "--state", "x"], ["demo", "--port", "0"]])

@@ -150,16 +150,15 @@ def test_back_and_continue_are_buttons_of_the_same_form(pages: dict[str, str]):
 
 
 def test_pages_are_small_and_the_first_needs_one_round_trip(public: PublicHouse):
-    person = public.person()
-    first = person.get("/")
-    whole = len(first.data) + header_bytes(first)
-    # A browser asks for each file once, however often a page names it: tests/whole/test_context_browser.py looks.
-    for path in set(re.findall(r'(?:href|src)="(/s/[^"]+)"', person.text())):
-        answer = person.client.get(path, base_url=PUBLIC_ORIGIN, headers={"Accept-Encoding": "gzip"})
-        assert answer.status_code == 200
-        whole += len(answer.data) + header_bytes(answer)
-    assert whole <= FIRST_PAGE_BYTES
-    person.start()
+    for language in LANGUAGES:
+        person = public.person()
+        answers, zipped = [person.get(f"/?lang={language}")], {"Accept-Encoding": "gzip"}
+        # A browser asks for each file once, however often a page names it: tests/whole/test_context_browser.py looks.
+        files = set(re.findall(r'(?:href|src)="(/s/[^"]+)"', person.text()))
+        answers += [person.client.get(path, base_url=PUBLIC_ORIGIN, headers=zipped) for path in files]
+        assert [answer.status_code for answer in answers] == [200] * 5
+        assert sum(len(answer.data) + header_bytes(answer) for answer in answers) <= FIRST_PAGE_BYTES, language
+    person = public.person().start()
     while person.path != "/14":
         person.press(**SHORT_ANSWERS.get(person.path, {}))
         assert len(person.page.data) + header_bytes(person.page) <= LATER_PAGE_BYTES, person.path

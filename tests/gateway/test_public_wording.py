@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from msgspec.structs import fields
 
 from gateway.guidance.signposts import load_signposts
 from gateway.public.facts.countries import load_countries
@@ -16,7 +17,9 @@ from gateway.public.journey import FIELD_BY_NAME, SCREENS, Field, Screen
 from gateway.public.journey.places import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.wording import WordingError, find_in_voice, load_wording
 from gateway.public.wording.voice import make_voice
-from partner_sdk.wire.public_codes import LANGUAGES
+from partner_sdk.button.words import WORDS as BUTTON_WORDS
+from partner_sdk.wire.page_context import PageContext
+from partner_sdk.wire.public_codes import LANGUAGES, Language
 from tests.gateway.reading_table import (
     COMMAND,
     ENDINGS,
@@ -58,7 +61,6 @@ LONG_WORDS_ALLOWED = {
     "internet",
     "ireland",
     "nobody",
-    "safety",
     "sexual",
     "something",
     "whoever",
@@ -196,8 +198,10 @@ def test_missing_word_is_an_error():
 def test_start_says_what_must_be_known_before_anything_is_written():
     # form.md, screen 1; R1: also what was not online; R38: beside the service's own way to report.
     told = " ".join(text for _, text in walk(WORDS.screen("start")))
+    assert told.index("We are a police team") < told.index("You are not in trouble")
     for words in (
         "You are not in trouble",
+        "We are a police team who keep children safe. A real person",
         "A real person from our team will read",
         "You can stop at any time",
         "what to call you, and a safe way to reach you",
@@ -206,6 +210,64 @@ def test_start_says_what_must_be_known_before_anything_is_written():
         "You can tell the app or the game as well",
     ):
         assert words in told, words
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_kind_of_body_it_is_stands_in_one_file_and_where_it_is_read(language: str):
+    words = load_wording(language)
+    (we_are, police) = (words.table["agency"][key] for key in ("we_are", "police"))
+    texts = list(walk(words.table))
+    assert [path for path, text in texts if "{we_are}" in text or "{police}" in text] == []
+    saying = {path.split(".")[2] for path, text in texts if path.startswith(".screen.") and we_are in text}
+    assert saying == {"start", "who_will_know", "privacy"}
+    naming = {path.split(".")[2] for path, text in texts if path.startswith(".screen.") and police in text}
+    assert naming == {"who_will_know", "privacy", "thanks"}
+
+
+@pytest.mark.parametrize(("language", "kind"), [("en", "police team"), ("cy", "tîm heddlu")])
+def test_form_and_button_say_the_same_of_whose_they_are(language: Language, kind: str):
+    assert kind in BUTTON_WORDS[language].sentence
+    assert kind in load_wording(language).table["agency"]["we_are"].lower()
+
+
+# What a field of a context tells a reader of the form; None: no more than when and for whom it was made.
+TOLD_OF = dict.fromkeys(("context_id", "environment", "expires_at", "issued_at", "partner")) | {
+    "placement": "where",
+    "surface": "where",
+    "conversation_id": "where",
+    "viewer": "your account",
+    "about": "others",
+    "messages": "messages",
+}
+SAID = {
+    "en": {
+        "where": "where this happened",
+        "your account": "account is yours",
+        "others": "others",
+        "messages": "messages",
+    },
+    "cy": {
+        "where": "ble digwyddodd hyn",
+        "your account": "dy gyfrif",
+        "others": "rhai eraill",
+        "messages": "negeseuon",
+    },
+}
+# Adults read the check page too; in Welsh it speaks to neither.
+SAID_AT_CHECK = SAID | {"cy": SAID["cy"] | {"your account": "pa un oedd yn edrych", "others": "cyfrifon"}}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_person_is_told_of_everything_that_a_context_can_hold(language: str):
+    assert {field.name for field in fields(PageContext)} == set(TOLD_OF)
+    holding = {field.name for field in fields(PageContext) if "Context" in str(field.type)}
+    assert holding == {"viewer", "about", "messages"}
+    words = load_wording(language)
+    pages = {name: str(words.screen(name)).lower() for name in ("start", "privacy")}
+    check = str(words.screen("check")["context"]).lower()
+    for told in {told for told in TOLD_OF.values() if told}:
+        assert [name for name, text in pages.items() if SAID[language][told] not in text] == [], told
+        assert SAID_AT_CHECK[language][told] in check, told
 
 
 def test_every_signpost_says_when_and_against_what_it_was_checked():

@@ -11,7 +11,9 @@ import pytest
 
 from gateway.guidance.advice import AUDIENCES, load_advice
 from gateway.public.wording import WORDING_FOLDER, load_wording
-from partner_sdk.wire.public_codes import LANGUAGES
+from partner_sdk.button.release import VERSION as BUTTON_VERSION
+from partner_sdk.button.words import WORDS as BUTTON_WORDS
+from partner_sdk.wire.public_codes import LANGUAGES, Language
 from tests.gateway.welsh_words import drop_voice, end_sentence, get_lix, is_code, walk, words_of
 from tests.reading_level import MOST_WORDS_IN_A_SENTENCE, PROSE_WORDS, sentences_of
 
@@ -240,6 +242,19 @@ def test_youth_panel_and_safeguarding_staff_check_the_form_in_each_language():
         checks = [check for check in SIGNOFFS if (check["words"], check["version"]) == ("form", version)]
         assert [check for check in checks if check["who"] == "youth advisory panel"]
         assert [check for check in checks if check["who"] == "safeguarding staff" and "not_alone" in check["pages"]]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_word_of_the_button_and_its_icon_have_their_checks_listed(language: Language):
+    checks = [check for check in SIGNOFFS if check["version"] == f"{language}-{BUTTON_VERSION}"]
+    assert {check["words"] for check in checks} == {"button"}
+    seen_by_children = {page for check in checks if check["who"] == "youth advisory panel" for page in check["pages"]}
+    assert seen_by_children == {"sentence", "text", "label", "icon"}
+    assert ("a first-language Welsh reader" in {check["who"] for check in checks}) is (language == "cy")
+    # A check of other words says nothing about these.
+    for check in checks:
+        words = BUTTON_WORDS[language]
+        assert (check["sentence"], check["text"], check["label"]) == (words.sentence, words.text, words.label)
 
 
 def test_check_is_owed_until_a_name_and_a_day_stand_with_it():

@@ -138,7 +138,7 @@ WORDS_SEEDS = (
 )
 # The icon and the script.
 FILE_SEEDS = (
-    Seed("no-icon", f'<img src="{ORIGIN}{ICON_PATH}" alt="" {IMG_SIZE}>', "", form="link"),
+    Seed("no-icon", f'<img src="{ORIGIN}{ICON_PATH}" alt="" {IMG_SIZE} referrerpolicy="no-referrer">', "", form="link"),
     Seed("icon-altered", 'fill="#154650"', 'fill="#ff0000"'),
     Seed("icon-altered", SVG_SIZE, f'{SVG_SIZE} style="filter:grayscale(1)"'),
     Seed("icon-altered", f'src="{ORIGIN}{ICON_PATH}"', 'src="data:image/svg+xml,%3Csvg/%3E"', form="link"),

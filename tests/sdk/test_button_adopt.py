@@ -35,7 +35,8 @@ from tests.sdk.sdk_builders import ScriptedGateway, session_for
 from tests.wsgi_transport import WsgiTransport
 
 AGENCIES = (Agency(), Agency(name="another-agency"))
-FILE: dict[str, Any] = msgspec.to_builtins(EXAMPLE)
+FILLED_IN = msgspec.structs.replace(EXAMPLE, organisation="Hill Chat Ltd")
+FILE: dict[str, Any] = msgspec.to_builtins(FILLED_IN)
 
 
 @pytest.fixture
@@ -69,16 +70,58 @@ def get_fingerprint(house: House) -> str:
     return house.agency.pin().root_fingerprint
 
 
-def test_example_is_a_file_that_can_be_sent(
+def test_example_is_a_file_that_can_be_sent_once_it_is_filled_in(
     tmp_path: Path, house: House, adapter: BaseAdapter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path, adapter, "--example") == EXIT_DONE
     path = tmp_path / "request.json"
-    path.write_text(capsys.readouterr().out, encoding="utf-8")
+    out, err = capsys.readouterr()
+    assert "contact_role, contact_telephone, message" in err
+    path.write_text(out, encoding="utf-8")
 
+    assert run(tmp_path, adapter, str(path), "--gateway", PUBLIC_ORIGIN) == EXIT_FAILED
+    assert "(unchanged-example)" in capsys.readouterr().err
+    assert house.rows("adoption_requests") == []
+
+    path.write_text(out.replace(EXAMPLE.organisation, FILLED_IN.organisation), encoding="utf-8")
     assert run(tmp_path, adapter, str(path), "--gateway", PUBLIC_ORIGIN) == EXIT_DONE
+    assert [one.service for one in open_waiting(house)] == [FILLED_IN]
 
-    assert [one.service for one in open_waiting(house)] == [EXAMPLE]
+
+@pytest.mark.parametrize(
+    ("fingerprint", "said"), [("9f86d081", "this has 8."), ("0" * 65, "this has 65."), ("9f86d081…", "other signs")]
+)
+def test_fingerprint_that_is_no_whole_one_is_named_as_that_and_the_gateway_is_never_asked(
+    fingerprint: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = ScriptedGateway()
+    words = ("--origin", PUBLIC_ORIGIN, "--root-fingerprint", fingerprint)
+
+    assert run(tmp_path, nobody, write(tmp_path), *words) == EXIT_FAILED
+
+    err = capsys.readouterr().err
+    assert "64 hexadecimal digits" in err
+    assert said in err
+    assert "Phone the agency" not in err
+    nobody.check_used(0)
+
+
+def test_without_tls_and_a_fingerprint_no_certificate_is_spoken_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = "http://127.0.0.1:9400"
+    gateway = ScriptedGateway((200, {"Content-Type": "application/json"}, AGENCIES[0].bundle()), (202, {}, b"{}"))
+    surroundings = Surroundings(
+        clock=StillClock(),
+        open_session=lambda: session_for(gateway, here),
+        environ={"REPORT_ABUSE_PARTNER_STATE": str(tmp_path / "no-folder")},
+    )
+    words = ("button", "adopt", write(tmp_path), "--origin", here, "--json")
+    assert main(words, surroundings=surroundings) == EXIT_DONE
+    gateway.check_used(2)
+    out, err = capsys.readouterr()
+    assert "has no certificate" in err
+    assert json.loads(out)["trusted_by"] == "nothing"
 
 
 def test_request_checked_under_the_root_says_nothing_of_trust(
@@ -173,6 +216,8 @@ def test_all_faults_are_told_at_once_and_no_value_is_repeated() -> None:
     assert "#/message" not in pointers  # it may be left out
     assert "hidden-value" not in str(caught.value.faults)
     assert "surprise" not in str(caught.value.faults)
+    (too_many,) = [fault.detail for fault in caught.value.faults if fault.pointer == "#"]
+    assert "contact_role" in too_many
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{", b'{"a": 1, "a": 2}', b"\xff", b" " * (4 * MAX_ADOPTION_BYTES + 1)])

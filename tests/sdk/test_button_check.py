@@ -1,5 +1,6 @@
 """The checker finds each seeded fault, for the right reason and nothing else, and finds nothing on good pages."""
 
+import ast
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
@@ -196,20 +197,35 @@ def test_unknown_placement_is_found_against_the_agreed_ones():
     assert list_codes(check(make_page(PLAIN), expected=expected)) == ["unknown-placement"]
 
 
-def test_placement_is_taken_as_it_is_when_none_was_named():
-    assert list_codes(check(make_page(PLAIN), expected=Expected(ORIGIN))) == []
+def test_placement_is_said_not_to_be_compared_when_none_was_named():
+    found = check(make_page(PLAIN), expected=Expected(ORIGIN))
+    assert (found.result, list_codes(found)) == ("passes", ["placement-not-compared"])
+    assert found.findings[0].severity == "unseen"
+    assert "--placement" in found.findings[0].mend
+
+
+def test_wrong_placement_is_told_with_both_ids():
+    found = check(make_page(PLAIN), expected=Expected(ORIGIN, placement="example-chat-room"))
+    assert f"The link says {PLACEMENT}; agreed is example-chat-room." in found.findings[0].what
+
+
+@pytest.mark.parametrize("frame", ['<iframe src="/report"></iframe>', '<object data="/report"></object>'])
+def test_page_whose_button_may_lie_in_a_frame_is_told_that_it_does_not_count_there(frame: str):
+    told = "A button in a frame does not count"
+    assert told in check(make_page(frame)).findings[0].mend
+    assert told not in check(make_page("")).findings[0].mend
 
 
 def test_two_buttons_with_one_placement_are_an_advice_and_with_two_are_none():
     other = PLAIN.replace(PLACEMENT, "example-chat-room")
-    expected = Expected(ORIGIN)
+    expected = Expected(ORIGIN, known=frozenset({PLACEMENT, "example-chat-room"}))
     assert list_codes(check(make_page(PLAIN, after=PLAIN), expected=expected)) == ["same-placement-twice"]
     assert list_codes(check(make_page(PLAIN, after=other), expected=expected)) == []
 
 
 def test_each_of_two_buttons_is_judged_at_its_own_line():
     page = make_page(PLAIN, after=PLAIN.replace("noreferrer ", "").replace(PLACEMENT, "example-chat-room"))
-    found = check(page, expected=Expected(ORIGIN))
+    found = check(page, expected=Expected(ORIGIN, known=frozenset({PLACEMENT, "example-chat-room"})))
     assert [(one.code, one.where) for one in found.findings] == [("no-noreferrer", "line 19")]
 
 
@@ -275,6 +291,29 @@ def test_finding_repeats_no_word_of_the_page():
     assert marker not in encode_checks(CheckPost(checks=(found,))).decode()
 
 
+HIDDEN_WORDS = (
+    *("zebra4711-tell-them-x", "onzebraispraised", "@click.zebra4711", "data-track-zebra4711", "data-gtm-zebra4711"),
+    *("data-cookieconsent-zebra4711", "zebra4711:click", "onclick-zebra4711"),
+)
+
+
+@pytest.mark.parametrize("place", ["<a ", "<report-abuse-button"])
+def test_finding_repeats_no_name_of_an_attribute_that_a_page_made_up(place: str):
+    attributes = " ".join(f"{name}=1" for name in HIDDEN_WORDS)
+    page = make_page(WITH_SCRIPT.replace(place, f"{place.strip()} class=x onclick=1 {attributes} "))
+    found = {one.code: one.what for one in check(page).findings}
+    assert {"altered", "handler", "counted", "waits-for-consent"} <= set(found)
+    assert "zebra" not in encode_checks(CheckPost(checks=(check(page),))).decode()
+    assert found["altered"].endswith("has not (class, data-cookieconsent... and others).")
+    assert found["handler"].endswith("(onclick and others).")
+    assert found["counted"].endswith("(data-gtm..., data-track...).")
+
+
+def test_finding_says_nothing_in_brackets_where_no_name_is_known():
+    (found,) = check(make_page(PLAIN.replace("<a ", "<a zebra4711-tell-them-x=1 "))).findings
+    assert (found.code, found.what) == ("altered", "The button has attributes that the snippet has not.")
+
+
 def test_page_that_is_sandboxed_as_a_whole_still_opens_the_link_but_no_new_tab():
     policy = "sandbox allow-scripts"
     assert list_codes(check(make_page(PLAIN), policy=policy)) == []
@@ -306,9 +345,16 @@ def test_long_list_of_findings_is_cut_where_the_desk_would_refuse_it():
     assert found.findings[-1].code == "too-many"
 
 
+def list_words_in_functions() -> set[str]:
+    """Return the texts that stand in the functions of the room: a code that only a set of its names is not made."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in CHECK_FOLDER.glob("*.py")]
+    functions = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    constants = [node for one in functions for node in ast.walk(one) if isinstance(node, ast.Constant)]
+    return {node.value for node in constants if isinstance(node.value, str)}
+
+
 def test_every_code_of_the_table_is_made_by_a_rule_and_gives_its_three_texts():
-    rules = "".join(path.read_text("utf-8") for path in CHECK_FOLDER.glob("*.py"))
     assert len(read_codes()) >= 70
-    assert [code for code in read_codes() if f'"{code}"' not in rules] == []
+    assert set(read_codes()) - list_words_in_functions() == set()
     for row in read_codes().values():
         assert all(text and len(text) <= 600 for text in (row.what, row.why, row.mend))

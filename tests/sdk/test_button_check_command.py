@@ -92,7 +92,7 @@ def test_good_file_passes_in_one_line(page: Path, capsys: pytest.CaptureFixture[
 
 def test_fault_is_told_with_line_reason_and_way_to_mend(page: Path, capsys: pytest.CaptureFixture[str]):
     page.write_bytes(BAD)
-    assert run(str(page)) == 1
+    assert run(str(page), "--placement", PLACEMENT) == 1
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "The icon"
     assert said[1].startswith("  FAULT: The icon is smaller than 44 by 44 pixels. (line ")
@@ -103,14 +103,14 @@ def test_fault_is_told_with_line_reason_and_way_to_mend(page: Path, capsys: pyte
 
 def test_page_from_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GOOD)))
-    assert run("-") == 0
+    assert run("-", "--placement", PLACEMENT) == 0
     assert capsys.readouterr().out.startswith("-: the button is as agreed")
 
 
 @pytest.mark.parametrize("words", [("--format", "json"), ("--json",)])
 def test_json_is_the_check_of_the_contract(page: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]):
     page.write_bytes(BAD)
-    assert run(str(page), *words) == 1
+    assert run(str(page), "--placement", PLACEMENT, *words) == 1
     check = msgspec.json.decode(capsys.readouterr().out, type=ButtonCheck)
     assert [one.code for one in check.findings] == ["too-small"]
     assert parse_checks(encode_checks(CheckPost(checks=(check,)))).checks == (check,)
@@ -176,7 +176,7 @@ def test_missing_parser_is_told_with_the_line_that_installs_it(page: Path, monke
 def test_page_by_address_is_judged_with_its_headers(capsys: pytest.CaptureFixture[str]):
     answer = Answer(GOOD, headers=(*HTML, ("Content-Security-Policy", "script-src 'self'")))
     with serve({"/p?x=1": answer}) as service:
-        assert run(f"{service.origin}/p?x=1#part", "--json") == 0
+        assert run(f"{service.origin}/p?x=1#part", "--json", "--placement", PLACEMENT) == 0
     assert [one["code"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["policy-blocks-script"]
     assert service.asked == ["/p?x=1"]
 
@@ -206,7 +206,10 @@ def test_page_that_does_not_come_has_an_exit_code_of_its_own(answers: dict[str, 
     with serve(answers) as service:
         assert run(f"{service.origin}/", "--json") == 5
     said = capsys.readouterr()
-    assert json.loads(said.out)["result"] == "unreachable"
+    found = json.loads(said.out)
+    assert (found["result"], len(found["findings"])) == ("unreachable", 1)
+    assert found["findings"][0]["severity"] == "unseen"
+    assert found["findings"][0]["what"] in said.err
     assert f"({reason})" in said.err
     assert len(service.asked) <= 4
 
@@ -252,3 +255,30 @@ def test_address_that_is_no_page_of_the_web_is_never_asked(address: str):
     with pytest.raises(ReportAbuseError) as stopped:
         check_page_address(address)
     assert stopped.value.reason == "bad-address"
+
+
+def test_page_that_does_not_come_is_one_error_for_a_build_server_with_its_reason(capsys: pytest.CaptureFixture[str]):
+    with serve({}) as service:
+        assert run(f"{service.origin}/", "--format", "junit") == 5
+    suite = ET.fromstring(capsys.readouterr().out)  # noqa: S314 - our own
+    assert (suite.attrib["tests"], suite.attrib["errors"], suite.attrib["failures"]) == ("1", "1", "0")
+    assert suite.find("testcase/error").attrib["message"] == "The host answered 404."
+
+
+def test_page_that_does_not_come_is_told_in_words(capsys: pytest.CaptureFixture[str]):
+    with serve({}) as service:
+        assert run(f"{service.origin}/") == 5
+    said = capsys.readouterr().out
+    assert "not seen: The host answered 404." in said
+    assert said.endswith("the page did not come, so nothing is said of the button.\n")
+
+
+def test_host_without_https_is_told_how_an_address_begins(capsys: pytest.CaptureFixture[str]):
+    assert run("chat.example") == 1
+    assert "An address begins with https://" in capsys.readouterr().err
+
+
+def test_help_names_the_default_height(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["button", "check", "--help"])
+    assert "(default: 640)" in " ".join(capsys.readouterr().out.split())

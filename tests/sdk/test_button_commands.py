@@ -99,6 +99,25 @@ def test_mistake_is_named_and_nothing_is_printed(words: tuple[str, ...], reason:
     assert line.out == ""
 
 
+@pytest.mark.parametrize(
+    ("origin", "said"), [("http://report.example", "Write https://"), ("https://report.example/", "or a / at the end")]
+)
+def test_address_of_the_agency_that_is_refused_is_told_how_to_be_spelled(
+    origin: str, said: str, alone: Terminal
+) -> None:
+    assert alone.run("button", "csp", "--origin", origin) == EXIT_FAILED
+    assert said in alone.err
+
+
+def test_folder_that_is_none_is_named(alone: Terminal) -> None:
+    with pytest.raises(SystemExit) as caught:
+        alone.run("button", "check", "page.html", "--state", "nosuch")
+    assert caught.value.code == EXIT_USAGE
+    assert "nosuch is no folder of an enrolled partner" in alone.capsys.readouterr().err
+    assert alone.run("button", "context", "page.json", "--state", "nosuch") == EXIT_FAILED
+    assert "name yours with --state" in alone.err
+
+
 def test_csp_prints_the_line_alone_and_says_beside_it_what_is_not_needed(line: Terminal) -> None:
     assert line.run("button", "csp") == 0
     assert line.out == f"script-src {PUBLIC_ORIGIN}/button/\n"
@@ -140,10 +159,23 @@ def test_contact_comes_from_the_registration(house: House, tmp_path: Path, capsy
     assert TEMPLATE.law_enforcement_contact.email not in line.out
 
 
-def test_contact_that_is_none_is_refused(alone: Terminal) -> None:
-    for words in (("--email", "safety@chat.example"), ("--contact", "Team", "--email", "no mail")):
-        assert alone.run(*MAKE, "--origin", ORIGIN, *words) == EXIT_FAILED
-        assert "(bad-contact)" in alone.err
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("--email", "safety@chat.example"), "--contact"),
+        (("--contact", "Team", "--email", "safety"), "--email"),
+        ((*CONTACT, "--telephone", "01482 1"), "--telephone"),
+        ((*CONTACT, "--telephone", "01482 496 000"), "--telephone"),
+        ((*CONTACT, "--telephone", "+44 1482"), "--telephone"),
+    ],
+)
+def test_contact_that_is_none_is_refused_and_the_option_is_named(
+    words: tuple[str, ...], option: str, alone: Terminal
+) -> None:
+    assert alone.run(*MAKE, "--origin", ORIGIN, *words) == EXIT_FAILED
+    assert f"Give {option}" in alone.err
+    assert "(bad-contact)" in alone.err
+    assert alone.run(*MAKE, "--origin", ORIGIN, *CONTACT, "--telephone", "+44 1482 496 000") == 0
 
 
 def test_check_of_a_bad_file_says_what_to_do(line: Terminal, tmp_path: Path) -> None:
@@ -155,6 +187,8 @@ def test_check_of_a_bad_file_says_what_to_do(line: Terminal, tmp_path: Path) -> 
     assert line.run("button", "well-known", "check", str(file), "--json") == EXIT_FAILED
     assert line.json()["well"] is False
     assert line.run("button", "well-known", "check", str(tmp_path / "none.json")) == EXIT_FAILED
+    assert line.run("button", "well-known", "check", "chat.example") == EXIT_FAILED
+    assert "An address begins with https://." in line.err
 
 
 def serve(line: Terminal, *answer: object) -> ScriptedGateway:
@@ -189,6 +223,7 @@ def test_service_without_such_a_file_fails(answer: tuple[object, ...], anywhere:
     service = serve(anywhere, *answer)
     assert anywhere.run("button", "well-known", "check", "https://chat.example") == EXIT_FAILED
     assert "FAULT" in anywhere.out
+    assert ("serve it at" in anywhere.out) == (answer[0] != 200)
     service.check_used(1)
 
 
@@ -198,6 +233,7 @@ def test_address_that_is_none_is_never_asked(address: str, anywhere: Terminal) -
     anywhere.adapter = service
     assert anywhere.run("button", "well-known", "check", address) == EXIT_FAILED
     assert "without a path" in anywhere.out
+    assert "well-known make" not in anywhere.out
     service.check_used(0)
 
 
@@ -205,6 +241,7 @@ def test_service_that_does_not_answer_is_not_called_a_gateway(anywhere: Terminal
     anywhere.adapter = ScriptedGateway(ConnectionError())
     assert anywhere.run("button", "well-known", "check", "https://chat.example") == EXIT_FAILED
     assert "https://chat.example can not be reached" in anywhere.out
+    assert "well-known make" not in anywhere.out
     assert "gateway" not in anywhere.out
 
 

@@ -18,7 +18,7 @@ REACT: Final = Path(__file__).parent / "react"
 # What a page hands over, for each rendering: nothing, a placement with a context, and words that nobody agreed.
 GIVEN: Final = ({}, {"placement": "example-chat-dm", "context": TOKEN}, {"placement": HOSTILE, "context": HOSTILE})
 # React 19 tells the browser of every image beforehand: the same image, so it is asked for once all the same.
-PRELOAD: Final = f'<link rel="preload" as="image" href="{ORIGIN}{ICON_PATH}"/>'
+PRELOAD: Final = f'<link rel="preload" as="image" href="{ORIGIN}{ICON_PATH}" referrerPolicy="no-referrer"/>'
 EFFECT_REACT: Final = """
 export const Fragment = "fragment";
 export const createElement = () => null;
@@ -97,7 +97,12 @@ def test_react_component_asks_for_the_script_in_a_browser_that_has_not_got_it(tm
     (tmp_path / "button.mjs").write_text(make("react"), encoding="utf-8")
     (tmp_path / "driver.mjs").write_text(EFFECT_DRIVER, encoding="utf-8")
     asked, *others = run("node", "driver.mjs", folder=tmp_path)
-    script = {"integrity": SCRIPT_INTEGRITY, "crossOrigin": "anonymous", "src": f"{ORIGIN}{SCRIPT_PATH}"}
+    script = {
+        "integrity": SCRIPT_INTEGRITY,
+        "crossOrigin": "anonymous",
+        "referrerPolicy": "no-referrer",
+        "src": f"{ORIGIN}{SCRIPT_PATH}",
+    }
     assert asked == [script]
     assert others == [[], []]  # the element is there already; a policy of Trusted Types refuses the address
 

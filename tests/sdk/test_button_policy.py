@@ -35,6 +35,12 @@ def test_each_form_says_that_it_does_not_need_what_the_other_needs() -> None:
     assert make_policy(ORIGIN, form="link", by="host").never[0].startswith("script-src")
 
 
+def test_form_without_a_script_is_not_told_of_one() -> None:
+    said = " ".join(make_policy(ORIGIN, form="link", by="host").never[1:])
+    assert "script" not in said
+    assert "style-src" in said
+
+
 def test_image_by_hash_is_refused() -> None:
     with pytest.raises(FormatError) as caught:
         make_policy(ORIGIN, form="link", by="hash")

@@ -1,5 +1,6 @@
-"""What the SDK knows of the released button is what `widget/` holds."""
+"""What the SDK knows of the released button is what `widget/` holds, and what is installed of the SDK is all of it."""
 
+import configparser
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,15 @@ from tests.sdk.button_builders import CASES, read_golden
 from tests.sdk.renew_button_release import GOLDEN, REPOSITORY, WIDGET, read_shapes, spell_integrity
 
 FOLDER = WIDGET / release.VERSION
+SDK = REPOSITORY / "partner_sdk"
+# What setuptools leaves behind is not the SDK's, and what it builds from is needed no more once it is installed.
+LEFT_OUT = {"__pycache__", "build", "dist"}
+FOR_BUILDING = {"setup.cfg", "pyproject.toml", "README.md"}
+FILES = sorted(
+    path.relative_to(SDK)
+    for path in SDK.rglob("*")
+    if path.is_file() and not LEFT_OUT & set(path.parts) and not path.parent.name.endswith(".egg-info")
+)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +46,23 @@ def test_golden_file_with_script_names_the_released_script() -> None:
         assert f'integrity="{release.SCRIPT_INTEGRITY}"' in read_golden(language, "script")
 
 
-def test_flavours_are_found_where_the_sdk_is_installed() -> None:
-    declared = (REPOSITORY / "partner_sdk" / "setup.cfg").read_text(encoding="utf-8")
-    assert "button/flavours/*" in declared
-    assert "button/golden/*.html" in declared
+def test_every_file_of_the_sdk_that_is_no_code_has_a_pattern_in_its_package() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(SDK / "setup.cfg", encoding="utf-8")
+    patterns = settings["options.package_data"]["partner_sdk"].split()
+    data = [path for path in FILES if path.suffix != ".py" and path.name not in FOR_BUILDING]
+    assert len(data) > 25
+    # A pattern without a folder must not seem to take what lies in one.
+    taken = {path for path in data for one in patterns if len(path.parts) == len(Path(one).parts) and path.match(one)}
+    assert [str(path) for path in data if path not in taken] == []
+    # And no pattern is of files that went away.
+    assert [one for one in patterns if not any(path.match(one) for path in data)] == []
+
+
+def test_every_folder_of_the_sdk_with_code_is_a_package() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(SDK / "setup.cfg", encoding="utf-8")
+    folders = {path.parent for path in FILES if path.suffix == ".py"}
+    packages = sorted(".".join(("partner_sdk", *folder.parts)) for folder in folders)
+    assert len(packages) > 8
+    assert sorted(settings["options"]["packages"].split()) == packages

@@ -105,6 +105,29 @@ def test_refusal_names_the_field_and_not_what_it_holds() -> None:
     assert "synthetic-marker" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"version": 2}, "look at `version`. Give the number 1."),
+        ({"languages": ["english"]}, "look at `languages`. Give a list"),
+        ({"contact": {"email": "a@b.example"}}, "The field `contact.name` is missing: give one line"),
+        ({"hours": None}, "The field `hours` is missing: give one line"),
+        ({"synthetic-marker": 1}, "Take out what is not one of agency, button, contact,"),
+        (
+            {"contact": {"email": "a@b.example", "name": "T", "synthetic-marker": 1}},
+            "not one of email, name, telephone",
+        ),
+        ({"agency": f"{ORIGIN}/"}, "Look at `agency`."),
+        ({"expires": "next year"}, "Look at `expires`."),
+    ],
+)
+def test_refusal_says_what_fits(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        parse_well_known(spell(**fields))
+    assert said in str(caught.value)
+    assert "synthetic-marker" not in str(caught.value)
+
+
 @pytest.mark.parametrize("raw", [b"", b"[]", b"null", b"{}", b'{"version":1,"version":1}', b"\xff", b"{" * 100_000])
 def test_bytes_that_are_no_such_file_are_refused(raw: bytes) -> None:
     with pytest.raises(FormatError):

@@ -31,7 +31,7 @@ from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
 
 EXAMPLE = Path(__file__).parents[2] / "partner_sdk" / "examples" / "page-context.json"
 AGENCY = Agency()
-PLACEMENT = "example-chat-profile"
+PLACEMENT = "example-chat-dm"
 FACTS = parse_page_facts(EXAMPLE.read_bytes())
 LONG = PageFacts(
     placement=PLACEMENT,
@@ -270,3 +270,23 @@ def test_renewal_goes_on_in_a_thread_until_the_block_ends(folder: Path, monkeypa
 def test_example_is_one_that_a_page_could_show() -> None:
     assert json.loads(EXAMPLE.read_bytes())["surface"] == FACTS.surface
     assert FACTS.viewer is not None
+
+
+@pytest.mark.parametrize(
+    ("changed", "pointer", "name"),
+    [
+        ({"synthetic_marker": 1}, "#", "conversation_id"),
+        ({"viewer": {"account_id": "a", "synthetic_marker": 1}}, "#/viewer", "display_name"),
+        ({"messages": [{"message_id": "m", "synthetic_marker": 1}]}, "#/messages/0", "sent_at"),
+    ],
+)
+def test_field_too_many_is_told_by_the_names_that_may_stand_there(
+    changed: dict[str, Any], pointer: str, name: str
+) -> None:
+    raw = json.dumps({**json.loads(EXAMPLE.read_bytes()), **changed}).encode()
+    with pytest.raises(ReportError) as caught:
+        parse_page_facts(raw)
+    (fault,) = caught.value.faults
+    assert fault.pointer == pointer
+    assert name in fault.detail
+    assert "synthetic_marker" not in f"{caught.value} {fault.detail}"

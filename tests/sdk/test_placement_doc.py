@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -12,15 +13,39 @@ from partner_sdk.button.words import WORDS
 from partner_sdk.cli import make_parser
 from tests.placement_pictures import MOST_BYTES, PICTURES, WRONGS
 from tests.sdk.renew_button_release import ORIGIN, REPOSITORY
+from tests.sdk.sdk_builders import ScriptedGateway
+from tests.sdk.test_sdk_cli import Terminal
 
 DOC = (REPOSITORY / "docs" / "placement.md").read_text(encoding="utf-8")
 COMMANDS = [shlex.split(line)[1:] for line in DOC.splitlines() if line.startswith("report-abuse-partner ")]
+README = (REPOSITORY / "partner_sdk" / "README.md").read_text(encoding="utf-8")
+README_COMMANDS = [
+    shlex.split(line)[1:] for line in README.splitlines() if line.startswith("report-abuse-partner button ")
+]
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_command_parses(words: list[str]) -> None:
     assert make_parser({}).parse_args(words).command
+
+
+# What needs a network or a folder of keys is tried elsewhere.
+ALONE = [
+    words
+    for words in (*COMMANDS, *README_COMMANDS)
+    if words[1] in {"snippet", "csp", "adopt"} or (words[1] == "well-known" and not words[-1].startswith("https://"))
+    if "request.json" not in words
+]
+
+
+def test_lines_run_as_they_stand_for_a_service_without_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    alone = Terminal(tmp_path / "no-folder", ScriptedGateway(), capsys)
+    assert {words[1] for words in ALONE} == {"snippet", "csp", "well-known", "adopt"}
+    assert [" ".join(words) for words in ALONE if alone.run(*words) != 0] == []
 
 
 def test_commands_of_all_kinds_are_shown() -> None:

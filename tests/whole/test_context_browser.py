@@ -13,7 +13,8 @@ from gateway.app import make_app
 from gateway.config import load_config
 from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.page_contexts import find_page_context
-from gateway.desk.placements.agreeing import Agreement, agree_placement
+from gateway.desk.placements.agreeing import agree_placement
+from gateway.desk.placements.terms import Agreement
 from gateway.wiring import make_gateway
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.page_context import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS, seal_page_context
@@ -184,6 +185,27 @@ def test_hostile_fragment_is_taken_out_and_the_form_opens_without_it(browser: Br
         go_on(page, START)
         assert page.url == f"{door.url}/2"
         phone.check_silence(door.url)
+
+
+def test_page_without_the_form_takes_the_context_out_of_the_address_and_leaves_other_marks_alone(
+    browser: Browser, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.public.views.start.is_open", lambda _door: False)
+    with open_phone(browser, has_script=True) as phone:
+        page = phone.page
+        mark = door.link().partition("#")[2]
+        for path, status in (("/", 503), ("/no-such-page", 404)):
+            page.goto("about:blank")
+            answer = page.goto(f"{door.url}{path}#{mark}")
+            assert answer is not None
+            assert (answer.status, page.locator(NOTE).count()) == (status, 0), path
+            assert "context" not in read_addresses(page), path
+            page.evaluate("mark => { location.hash = mark; }", mark)
+            page.wait_for_function("!location.hash")
+            assert "context" not in read_addresses(page), path
+            page.evaluate("() => { location.hash = 'main'; }")
+            assert page.url.endswith("#main"), path
+        assert not [asked for asked in phone.requests if "context=" in asked]
 
 
 def test_link_that_is_followed_on_the_open_page_is_taken_too_and_its_own_marks_are_left_alone(

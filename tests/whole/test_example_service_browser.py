@@ -15,6 +15,11 @@ PATHS = [one.path for one in PLACES]
 # A phone by day and a wide screen at night.
 SCREENS = {"light": {"width": 320, "height": 568}, "dark": {"width": 1280, "height": 720}}
 
+MORE_MESSAGES = """
+const list = document.querySelector('.talk');
+for (let number = 0; number < 60; number++) list.append(list.lastElementChild.cloneNode(true));
+"""
+
 
 @pytest.fixture(scope="module")
 def agency(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgencyDoor]:
@@ -61,6 +66,23 @@ def test_page_fits_shows_its_button_without_scrolling_and_has_no_fault(
         assert complaints == []
         page.evaluate(AXE_SCRIPT)
         assert page.evaluate(AXE_FAULTS, AXE_TAGS) == [], scheme
+
+
+@pytest.mark.parametrize("size", SCREENS.values(), ids=("phone", "wide"))
+def test_button_of_the_chat_stays_in_sight_when_messages_come(page: Page, service: str, size: dict[str, int]) -> None:
+    page.set_viewport_size(size)
+    page.goto(f"{service}/chat")
+    check_is_dressed(page)
+    page.evaluate(f"() => {{ {MORE_MESSAGES} }}")
+    page.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
+    assert page.evaluate("scrollY") > size["height"]
+    icon = page.locator("report-abuse-button a svg").bounding_box()
+    assert icon is not None
+    assert icon["y"] >= 0
+    assert icon["y"] + icon["height"] <= size["height"]
+    # In sight and not under the messages: what lies on top there is the button.
+    middle = [icon["x"] + icon["width"] / 2, icon["y"] + icon["height"] / 2]
+    assert page.evaluate("([x, y]) => document.elementFromPoint(x, y).closest('report-abuse-button') !== null", middle)
 
 
 def test_button_of_the_page_opens_the_form_with_its_placement_and_no_referrer(

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from gateway.app import make_app
 from gateway.desk.casework.additions import is_proven
 from gateway.desk.casework.cases import to_case
 from gateway.desk.casework.opening import open_case
@@ -27,7 +26,7 @@ def loop(tmp_path: Path) -> Loop:
 
 
 def make_person(loop: Loop) -> Person:
-    return Person(make_app(loop.gateway.config, ("public",), state=loop.folder / "gateway", gateway=loop.gateway))
+    return Person(loop.open_app("public"))
 
 
 def send(loop: Loop) -> tuple[str, str]:

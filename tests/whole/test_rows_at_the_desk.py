@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway.app import make_app
 from gateway.desk.casework.additions import is_proven
 from gateway.desk.casework.cases import to_case
 from gateway.desk.store.schema import CASES, OUTGOING_POST
@@ -47,8 +46,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
 
 
 def make_person(loop: Loop) -> Person:
-    app = make_app(loop.gateway.config, ("public",), state=loop.folder / "gateway", gateway=loop.gateway)
-    return Person(app)
+    return Person(loop.open_app("public"))
 
 
 @pytest.fixture(scope="module")

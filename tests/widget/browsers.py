@@ -21,7 +21,16 @@ INSTALL_LINE = "No {} here. Install what the tests need with: .ci/test-tools"
 # What a visit does after it opened the page, in order: what to do and to what.
 Step = tuple[str, str]
 SEE: Step = ("look", LOOK)
-SETTLED: Step = ("run", "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
+# Two frames, and then more turns of the page than the element needs for drawing: each begins after one of its own.
+TURNS = 8
+SETTLED: Step = (
+    "run",
+    f"""async () => {{
+      for (let turn = 0; turn < 2; turn++) await new Promise(requestAnimationFrame)
+      for (let turn = 0; turn < {TURNS}; turn++) await new Promise(done => setTimeout(done))
+      await new Promise(requestAnimationFrame)
+    }}""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,7 @@ def _follow(page: Page, act: Callable[[], None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Firefox:
-    """Debian's Firefox, driven by a Node program, which is all that Node is needed for: Playwright can not drive it."""
+    """Debian's Firefox, driven by a Node program, because Playwright can not drive it."""
 
     driver: subprocess.Popen[str]
     name: str = "firefox"

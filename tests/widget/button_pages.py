@@ -33,7 +33,8 @@ def take_script_out(snippet: str) -> str:
 
 def make_script(address: str, *, attributes: str = "", integrity: str = SCRIPT_INTEGRITY) -> str:
     """Write the snippet's script with another address, further attributes or another hash."""
-    return f'<script src="{address}" integrity="{integrity}" crossorigin="anonymous" defer{attributes}></script>\n'
+    kept = 'crossorigin="anonymous" referrerpolicy="no-referrer"'
+    return f'<script src="{address}" integrity="{integrity}" {kept} defer{attributes}></script>\n'
 
 
 def put_copy(host: HostPages, *, path: str = COPY, seconds: float = 0, body: bytes = SCRIPT_BYTES) -> str:

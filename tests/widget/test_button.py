@@ -51,7 +51,9 @@ def test_readme_shows_the_snippet_as_it_is_written():
 
 def test_readme_names_every_attribute_that_the_script_reads():
     script = FOLDER.joinpath("report-abuse-button.js").read_text("utf-8")
-    read = {*re.findall(r"\[(\w+)=", script), "href", "aria-label", "lang"}
+    read = {*re.findall(r"\[(\w+)=", script), *re.findall(r"\.getAttribute\('(\w+)'\)", script)}
+    assert {"href", "ariaLabel"} <= set(re.findall(r"link\.(\w+)", script))
+    read |= {"href", "aria-label", "lang"}
     assert read == {"theme", "width", "href", "aria-label", "lang"}
     table = README.partition("## Attributes")[2].partition("\n## ")[0]
     assert [name for name in sorted(read) if f"`{name}" not in table] == []

@@ -36,6 +36,12 @@ def page(chromium: Chromium) -> Iterator[Page]:
     context.close()
 
 
+def open_page(page: Page, address: str) -> None:
+    """Open a page, and wait until the element has drawn."""
+    page.goto(address)
+    page.evaluate(SETTLED[1])
+
+
 def see_button(page: Page) -> dict[str, Any]:
     """Look at the only button of an open page."""
     (button,) = page.evaluate(LOOK)["buttons"]
@@ -62,7 +68,7 @@ def test_theme_follows_the_reader_unless_the_page_names_one(
     themes = (None, "light", "dark")
     snippets = "".join(make_snippet(agency.url, placement=PLACEMENT, theme=theme) for theme in themes)
     page.emulate_media(color_scheme=scheme)
-    page.goto(host.put("/", make_page(snippets)))
+    open_page(page, host.put("/", make_page(snippets)))
     buttons = page.evaluate(LOOK)["buttons"]
     for theme, button in zip(themes, buttons, strict=True):
         assert button["isDressed"]
@@ -75,7 +81,7 @@ def test_words_stand_out_and_are_edged_with_forced_colours(
     page: Page, agency: AgencyDoor, host: HostPages, scheme: Any
 ):
     page.emulate_media(forced_colors="active", color_scheme=scheme)
-    page.goto(put_button(host, agency.url))
+    open_page(page, put_button(host, agency.url))
     button = see_button(page)
     assert button["isDressed"]
     assert measure_contrast(button["colour"], button["ground"]) >= LEAST_CONTRAST
@@ -123,7 +129,7 @@ def test_key_shows_where_it_stands(visitor: Visitor, agency: AgencyDoor, host: H
 
 @pytest.mark.parametrize("form", ["script", "link"])
 def test_reader_hears_one_link_that_says_what_and_where(page: Page, agency: AgencyDoor, host: HostPages, form: str):
-    page.goto(put_button(host, agency.url, form=form))
+    open_page(page, put_button(host, agency.url, form=form))
     tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")
     heard = [
         (node["role"]["value"], node.get("name", {}).get("value", ""))
@@ -138,7 +144,7 @@ def test_reader_hears_one_link_that_says_what_and_where(page: Page, agency: Agen
 def test_axe_finds_nothing_on_the_page(page: Page, agency: AgencyDoor, host: HostPages, form: str):
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        page.goto(put_button(host, agency.url, form=form))
+        open_page(page, put_button(host, agency.url, form=form))
         page.evaluate(AXE_SCRIPT)
         assert page.evaluate(AXE_FAULTS, AXE_TAGS) == []
 

@@ -57,7 +57,8 @@ def test_no_box_changes_when_the_script_comes_late(visitor: Visitor, agency: Age
     assert (was_defined, is_defined) == (False, True)
     assert len(before) == 3 * len(PLACES) + 1
     assert before == after
-    assert sum(seen["noted"]["shifts"]) == 0
+    # Firefox has no observer of shifts: there it is the boxes alone.
+    assert visitor.name == "firefox" or sum(seen["noted"]["shifts"]) == 0
 
 
 def test_shift_is_seen_where_there_is_one(chromium: Chromium, agency: AgencyDoor, host: HostPages):

@@ -93,7 +93,8 @@ def test_button_is_dressed_with_one_request_and_nothing_refused_or_stored(
     assert [asked.cookie for asked in agency.requests] == [None] * len(agency.paths)
     assert sight.complaints == []
     assert seen["noted"]["refused"] == []
-    assert sum(seen["noted"]["shifts"]) == 0
+    # Firefox has no observer of shifts; there test_button_layout.py compares the boxes.
+    assert visitor.name == "firefox" or sum(seen["noted"]["shifts"]) == 0
     # Cookies of the whole profile; then what the page could find: cookie, both storages, databases, caches.
     assert sight.cookies == 0
     assert seen["stored"] == [0, 0, 0, 0, 0]

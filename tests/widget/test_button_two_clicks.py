@@ -2,8 +2,9 @@
 
 import pytest
 
+from partner_sdk.button.release import ICON_PATH, SCRIPT_PATH
 from partner_sdk.button.snippet import make_snippet
-from tests.widget.agency_door import AgencyDoor
+from tests.widget.agency_door import AgencyDoor, Asked
 from tests.widget.browsers import SEE, Chromium, Visit, Visitor
 from tests.widget.button_pages import PLACEMENT, put_button
 from tests.widget.host_pages import HostPages, make_page
@@ -24,7 +25,12 @@ def test_two_clicks_without_script_come_to_the_first_screen_and_tell_the_service
     assert host.requests == ["/secret-room"]
     first = next(asked for asked in agency.requests if asked.path == f"/?from={PLACEMENT}")
     assert (first.referer, first.cookie) == (None, None)
-    told = {asked.referer for asked in agency.requests if not asked.path.startswith("/button/")} - {None}
+    # From the agency's own first page on it may be told of its own pages; the service's icon tells it nothing either.
+    assert [asked for asked in agency.requests if asked.path == ICON_PATH] == (
+        [Asked(ICON_PATH, None, None)] if form == "link" else []
+    )
+    told = {asked.referer for asked in agency.requests} - {None}
+    assert told != set()
     assert [referer for referer in told if not str(referer).startswith(f"{agency.url}/")] == []
     assert sight.complaints == []
 
@@ -37,8 +43,28 @@ def test_enter_on_the_dressed_button_leads_to_the_same_page_without_a_referrer(
     assert sight.address == f"{agency.url}/?from={PLACEMENT}"
     assert sight.seen[0]["referrer"] == ""
     assert host.requests == ["/secret-room"]
-    pages = [asked for asked in agency.requests if asked.path.startswith("/?from=")]
-    assert [(asked.referer, asked.cookie) for asked in pages] == [(None, None)]
+    first = [asked for asked in agency.requests if asked.path in (SCRIPT_PATH, f"/?from={PLACEMENT}")]
+    assert first == [Asked(SCRIPT_PATH, None, None), Asked(f"/?from={PLACEMENT}", None, None)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_file_of_the_button_is_asked_for_without_a_word_of_the_service_whatever_the_policy_of_the_page(
+    visitor: Visitor, agency: AgencyDoor, host: HostPages, form: str
+):
+    page = make_page(make_snippet(agency.url, placement=PLACEMENT, form=form))
+    headers = {"Referrer-Policy": "unsafe-url"}
+    visitor.visit(Visit(host.put("/secret-room", page, headers=headers)))
+    path = SCRIPT_PATH if form == "script" else ICON_PATH
+    assert [asked for asked in agency.requests if asked.path != "/favicon.ico"] == [Asked(path, None, None)]
+
+
+def test_word_of_the_service_is_seen_where_there_is_one(visitor: Visitor, agency: AgencyDoor, host: HostPages):
+    # Else the silence above could come from a note that hears nothing.
+    snippet = make_snippet(agency.url, placement=PLACEMENT)
+    changed = snippet.replace(' referrerpolicy="no-referrer"', "")
+    assert changed != snippet
+    visitor.visit(Visit(host.put("/secret-room", make_page(changed))))
+    assert [asked.referer for asked in agency.requests if asked.path == SCRIPT_PATH] == [f"{host.origin}/"]
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -1,35 +1,33 @@
-// Report Abuse button 1.0.0: icon and words over links to its host
+// report-abuse-button 1.0.0, told in README.md
 (async () => {
   const home = new URL(document.currentScript?.src || location).origin
-  const address = /^(https:\/\/[^/@]+|http:\/\/(localhost|127\.0\.0\.1)(:\d+)?)\/\?from=[a-z\d][a-z\d_-]{0,39}(#context=[\w.-]+)?$/
+  const address = /^http(s:\/\/[\w.:-]+|:\/\/127\.0\.0\.1[\d:]*)\/\?from=[a-z\d][a-z\d_-]{0,39}(#context=[\w.-]+)?$/
   const style = `
-    span { position: relative; display: inline-grid; text-indent: 0 }
-    ::slotted(a)::before { position: absolute !important; inset: 0 !important; content: "" !important }
+    ::slotted(a)::before { position: absolute !important; content: "" !important; inset: 0 !important }
     ::slotted(a) { position: static !important; opacity: 0 !important }
     slot { display: block }
-    data { flex: 1 }
-    div {
-      align-self: start; display: flex; flex-wrap: wrap; align-items: center; gap: .35em;
-      min-width: 100%; outline: 2px solid #000; font-size: max(.92em, 11px); width: 0;
-      background: #fff; pointer-events: none; color: #154650; border-radius: 11px
-    }
-    svg { min-width: 44px; background: #154650; max-width: 64px; border-radius: 11px; forced-color-adjust: none }
+    span { position: relative; display: inline-grid }
     slot, div { grid-area: 1/1 }
+    div {
+      align-self: start; display: flex; border-radius: 11px; align-items: center; outline: 2px solid #000;
+      color: #154650; min-width: 100%; width: 0; pointer-events: none;
+      flex-wrap: wrap; font-size: max(.92em, 11px); background: #fff; gap: .35em
+    }
+    svg { max-width: 64px; background: #154650; min-width: 44px; forced-color-adjust: none; border-radius: 11px }
+    data { flex: 1 }
     path { fill: #f6c65b }
     @media (prefers-color-scheme: dark) { :host(:not([theme=light])) div { background: #f6c65b } }
     :host([theme=dark]) div { background: #f6c65b }
-    :host(:focus-within) div { outline-width: 3px; box-shadow: 0 0 0 3px #fff; outline-offset: 3px }`
+    :host(:focus-within) div { box-shadow: 0 0 0 3px #fff; outline-width: 3px; outline-offset: 3px }`
   const add = (parent, name, space = '1999/xhtml') =>
     parent.appendChild(document.createElementNS('http://www.w3.org/' + space, name))
   const rest = () => new Promise(setTimeout)
   const draw = async host => {
     await rest()
-    const root = host.attachShadow({ mode: 'open' })
-    const box = add(root, 'span')
+    const box = document.createElement('span')
     add(box, 'slot')
     const face = add(box, 'div')
-    face.hidden = true
-    face.ariaHidden = true
+    face.hidden = face.ariaHidden = true
     await rest()
     const icon = add(face, 'svg', '2000/svg')
     icon.setAttribute('viewBox', '0 0 48 48')
@@ -37,19 +35,20 @@
     const sheet = new CSSStyleSheet()
     sheet.replaceSync(style)
     await rest()
-    root.adoptedStyleSheets = [sheet]
     const name = add(face, 'data')
     const dress = () => {
-      const link = host.firstElementChild
-      const words = host.childElementCount == 1 && link.localName == 'a' && address.test(link.href)
-        && [location.origin, link.origin].includes(home)
+      const link = host.querySelector(':scope > a:only-child:not([slot],[hidden],[inert],:has(:not(svg,rect,path,img)))')
+      const words = address.test(link?.host && link.href) && (home == location.origin || home == link.origin)
         && /Report Abuse|Riportio Camdriniaeth/.exec(link.ariaLabel || link.textContent)
-      face.hidden = sheet.disabled = !words
+      sheet.disabled = !words
       name.textContent = words
       icon.setAttribute('width', link?.querySelector('svg')?.getAttribute('width') || 44)
     }
-    new MutationObserver(dress).observe(host, { attributes: true, childList: true, subtree: true })
     dress()
+    const root = host.attachShadow({ mode: 'open' })
+    root.append(box)
+    root.adoptedStyleSheets = [sheet]
+    new MutationObserver(dress).observe(host, { attributes: true, childList: true, subtree: true })
   }
   await rest()
   customElements.define('report-abuse-button', class extends HTMLElement {

@@ -3,14 +3,14 @@
 Nothing here is special to a demonstration: this is what a partner that uses Flask writes.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from flask import Flask, Response, redirect, render_template
+from flask import Flask, Response, current_app, redirect, render_template
 from werkzeug.wrappers import Response as Answer
 
-from gateway.demo.service.places import CHAT, MESSAGES, MESSAGES_FACTS, PLACES, SERVICE_NAME
+from gateway.demo.service.places import CHAT, MESSAGES, MESSAGES_FACTS, PLACES, SERVICE_NAME, Place
 from partner_sdk.button.flask_extension import ReportAbuseButton
 from partner_sdk.button.page_contexts import PageContexts
 from partner_sdk.button.policy import make_policy
@@ -20,6 +20,7 @@ from partner_sdk.wire.registration import ContactPoint
 
 CONTACT: Final = ContactPoint(email="safety@chat.example", name="Safety team")
 HOURS: Final = "Every day, 08:00 to 22:00, London"
+_SERVICE: Final = "example-service"
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -27,38 +28,49 @@ _HEADERS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the views need: the agency's address, and what seals a page's context, if anything does."""
+
+    origin: str
+    contexts: PageContexts | None
+
+
 def make_app(*, origin: str, contexts: PageContexts | None) -> Flask:
     """Return the service; `origin` is the agency's, and without `contexts` no page has a sealed context."""
     app = Flask(__name__)
+    app.extensions[_SERVICE] = Service(origin, contexts)
     ReportAbuseButton(app, origin=origin)
-    button = make_policy(origin, form="script", by="host")
-    policy = f"default-src 'none'; style-src 'self'; {button.line}; base-uri 'none'; form-action 'none'"
-
-    @app.after_request
-    def add_headers(response: Response) -> Response:
-        response.headers.update({**_HEADERS, "Content-Security-Policy": f"{policy}; frame-ancestors 'none'"})
-        return response
-
+    app.after_request(add_headers)
+    app.add_url_rule("/", "home", show_home)
+    app.add_url_rule(PATH, "well-known", tell_of_the_button)
     for place in PLACES:
-        app.add_url_rule(place.path, place.path, _make_view(place.path, contexts=contexts))
-    app.add_url_rule("/", "home", lambda: redirect(CHAT.path))
-    app.add_url_rule(PATH, "well-known", lambda: _tell_of_the_button(origin))
+        app.add_url_rule(place.path, place.path, show_page, defaults={"place": place})
     return app
 
 
-def _make_view(path: str, *, contexts: PageContexts | None) -> Callable[[], str]:
-    (place,) = [one for one in PLACES if one.path == path]
-
-    def show() -> str:
-        token = _find_token(contexts) if place is MESSAGES else None
-        return render_template(
-            f"{path[1:]}.html", name=SERVICE_NAME, place=place, places=PLACES, token=token, own_page="/help#our-team"
-        )
-
-    return show
+def add_headers(response: Response) -> Response:
+    """Add the headers of every answer."""
+    button = make_policy(_get_service().origin, form="script", by="host")
+    policy = f"default-src 'none'; style-src 'self'; {button.line}; base-uri 'none'; form-action 'none'"
+    response.headers.update({**_HEADERS, "Content-Security-Policy": f"{policy}; frame-ancestors 'none'"})
+    return response
 
 
-def _find_token(contexts: PageContexts | None) -> str | None:
+def show_home() -> Answer:
+    """Lead to the chat room."""
+    return redirect(CHAT.path)
+
+
+def show_page(place: Place) -> str:
+    """Show the page of one place, with its button."""
+    token = find_token(_get_service().contexts) if place is MESSAGES else None
+    return render_template(
+        f"{place.path[1:]}.html", name=SERVICE_NAME, place=place, places=PLACES, token=token, own_page="/help#our-team"
+    )
+
+
+def find_token(contexts: PageContexts | None) -> str | None:
     """Return a sealed context of this rendering, or None: the button is there whatever happens."""
     if contexts is None:
         return None
@@ -68,9 +80,10 @@ def _find_token(contexts: PageContexts | None) -> str | None:
         return None
 
 
-def _tell_of_the_button(origin: str) -> Answer:
+def tell_of_the_button() -> Response:
+    """Say of the button, at its well-known address, what is so."""
     found = make_well_known(
-        agency=origin,
+        agency=_get_service().origin,
         placement=PLACES[-1].placement,
         placements=tuple(place.placement for place in PLACES),
         service=SERVICE_NAME,
@@ -80,3 +93,8 @@ def _tell_of_the_button(origin: str) -> Answer:
         now=datetime.now(UTC),
     )
     return Response(encode_well_known(found), content_type="application/json")
+
+
+def _get_service() -> Service:
+    service: Service = current_app.extensions[_SERVICE]
+    return service

@@ -4,6 +4,7 @@ Never raises for what came from outside, and never shows as a partner's word wha
 context must not stop anybody from reading a report (WIRE.md §8.2).
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from gateway.desk.casework.cases import CaseRow
 from gateway.desk.collection.context_ids import OtherReports, get_other_reports
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
@@ -28,6 +30,8 @@ from partner_sdk.wire.page_context import (
 from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL
 from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.statements import key_id_of, parse_statement
+
+_log = logging.getLogger(__name__)
 
 # The clocks of a service and of the gateway differ by minutes at most.
 CLOCK_SKEW: Final = timedelta(minutes=5)
@@ -75,7 +79,11 @@ def find_page_context(desk: Desk, found: CaseRow, content: SealedContent) -> Jud
         except ReportAbuseError:
             return JudgedContext("unreadable", others=others)
         keys = _list_keys(connection, token.partner)
-    outcome, claim = _judge(desk, found, token, keys=keys)
+    try:
+        outcome, claim = _judge(desk, found, token, keys=keys)
+    except Exception as error:  # noqa: BLE001 - whatever a claim holds, the child's report beside it is read
+        _log.error("A page's context could not be judged: %s", describe_unexpected(error))
+        outcome, claim = "unreadable", None
     return JudgedContext(outcome, token.partner, claim, others)
 
 
@@ -103,7 +111,8 @@ def _judge(
     if found.provider != claim.partner or found.placement != claim.placement:
         return "elsewhere", claim
     issued_at, expires_at = parse_time(claim.issued_at), parse_time(claim.expires_at)
-    if not issued_at - CLOCK_SKEW <= received_at < expires_at + CLOCK_SKEW:
+    # Differences, because a sum can leave the calendar: the times are a claim.
+    if issued_at - received_at > CLOCK_SKEW or received_at - expires_at >= CLOCK_SKEW:
         return "expired", claim
     return "holds", claim
 

@@ -10,11 +10,11 @@ from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, 
 from gateway.desk.commands.publishing import publish_later, publish_register
 from gateway.desk.partnership.adoption_decisions import Place, agree_place, decline_adoption, invite_adopter
 from gateway.desk.partnership.adoption_mails import Mail
-from gateway.desk.partnership.adoptions import get_adoption, list_adoptions, open_adoption
+from gateway.desk.partnership.adoptions import get_adoption, list_adoptions, open_adoption, read_adoption
 from gateway.desk.partnership.invitations import publish_invitations, write_invitation
 from gateway.desk.placements.placements import SURFACES
 from gateway.desk.reading.adoption_words import SEND_YOURSELF, spell_asking
-from gateway.desk.wiring import open_desk
+from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 
 
@@ -68,10 +68,17 @@ def run_invite(parsed: argparse.Namespace) -> int:
     """
     desk = open_desk(parsed.state)
     invitation, mail = invite_adopter(
-        desk, parsed.request, owner=parsed.owner, origin=parsed.origin, actor=get_actor(parsed)
+        desk,
+        parsed.request,
+        owner=parsed.owner,
+        origin=parsed.origin,
+        actor=get_actor(parsed),
+        is_known_owner=parsed.known_owner,
     )
     write_invitation(parsed.out, invitation)
     if not parsed.json:
+        if not _asked_to_report(desk, parsed.request):
+            say("The service did not say that it would report too: ask it before you hand this over.")
         say(f"The invitation of {invitation.partner} ({invitation.environment}) is in {parsed.out}. It holds a secret.")
         _say_mail(mail)
     try:
@@ -87,7 +94,7 @@ def run_agree(parsed: argparse.Namespace) -> int:
     """Agree one place with a service that asked, publish the register, and print the mail that goes to the service.
 
     A service without keys is registered by this under --owner. Run it again for each further place: the mail names all
-    that are agreed by then.
+    that are agreed with this request by then.
     """
     desk = open_desk(parsed.state)
     place = Place(
@@ -98,17 +105,29 @@ def run_agree(parsed: argparse.Namespace) -> int:
         link_id=parsed.link_id,
         service=parsed.service,
     )
-    row, mail = agree_place(desk, parsed.request, owner=parsed.owner, place=place, actor=get_actor(parsed))
+    row, mail = agree_place(
+        desk,
+        parsed.request,
+        owner=parsed.owner,
+        place=place,
+        actor=get_actor(parsed),
+        is_known_owner=parsed.known_owner,
+    )
     if parsed.json:
         print_json({"mail": asdict(mail), "placement": asdict(row)})
         return DONE
     say(f"{row.placement} is agreed with {row.owner}.")
+    if row.look_at is None:
+        say(f"A runner visits none of its pages: name one with `placement change {row.placement} --look-at URL`.")
     _say_mail(mail)
     return publish_register(parsed, partner=row.owner, done=f"{row.placement} is agreed")
 
 
 def run_decline(parsed: argparse.Namespace) -> int:
-    """Decline a request, with the reason in words, and print the mail that goes to the service."""
+    """Decline a request, with the reason in words, and print the mail that goes to the service.
+
+    An invitation that it was given ends with it.
+    """
     mail = decline_adoption(open_desk(parsed.state), parsed.request, reason=parsed.why, actor=get_actor(parsed))
     if parsed.json:
         print_json({"mail": None if mail is None else asdict(mail), "request_id": parsed.request})
@@ -150,6 +169,11 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
         command.add_argument("request", metavar="REQUEST", help="its id in `adoption list`")
     for command in (invite, agree):
         command.add_argument("--owner", required=True, metavar="ID", help="the id that you choose for it, for good")
+        command.add_argument(
+            "--known-owner",
+            action="store_true",
+            help="the id is known here already, and you called its owner: the request is theirs",
+        )
     invite.add_argument("--origin", metavar="URL", help="where it reaches the gateway (default: as in desk.toml)")
     invite.add_argument("--out", type=Path, required=True, metavar="FILE", help="the invitation file to write")
     agree.add_argument("--surface", required=True, choices=SURFACES, help="the kind of place")
@@ -159,6 +183,11 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     agree.add_argument("--link-id", metavar="ID", help="its link id (default: the desk makes one)")
     agree.add_argument("--service", metavar="NAME", help="the service's name (default: as in the request)")
     decline.add_argument("--why", required=True, metavar="WORDS", help="the reason, as the service will read it")
+
+
+def _asked_to_report(desk: Desk, request_id: str) -> bool:
+    with desk.store.read() as connection:
+        return read_adoption(connection, desk, request_id).wants_to_report
 
 
 def _say_mail(mail: Mail) -> None:

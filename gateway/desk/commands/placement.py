@@ -9,8 +9,6 @@ import msgspec
 from gateway.desk.commands import placement_checks
 from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.placements.agreeing import (
-    Agreement,
-    TermChanges,
     agree_placement,
     change_placement,
     end_placement,
@@ -22,6 +20,7 @@ from gateway.desk.placements.history import list_history
 from gateway.desk.placements.origins import count_reports
 from gateway.desk.placements.placements import SURFACES, PlacementRow, get_placement
 from gateway.desk.placements.standing import Standing, list_standings, make_standing
+from gateway.desk.placements.terms import Agreement, TermChanges
 from gateway.desk.reading.placement_words import (
     CHANNELS,
     DEEDS,
@@ -211,6 +210,8 @@ def _tell(parsed: argparse.Namespace, row: PlacementRow, *, said: str) -> int:
         print_json({**asdict(row), "published": False})
     else:
         say(f"{said} {NEXT_PUBLISH}")
+        if row.look_at is None and row.state != "ended":
+            say(f"A runner visits none of its pages: name one with `placement change {row.placement} --look-at URL`.")
     return DONE
 
 

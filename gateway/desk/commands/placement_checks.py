@@ -75,7 +75,7 @@ def add_commands(group: "Commands[argparse.ArgumentParser]") -> None:
     targets = add_command(group, "targets", run=run_targets, example="--out pages.json", group="placement")
     targets.add_argument("--out", type=Path, required=True, metavar="FILE", help="the list to write, over an old one")
     taken = add_command(group, "import-checks", run=run_import_checks, example="checks.json", group="placement")
-    taken.add_argument("file", type=Path, metavar="FILE", help="the checks, as the checker wrote them")
+    taken.add_argument("file", type=Path, metavar="FILE", help="what a runner wrote, or `button check --json`")
     token = add_command(group, "runner-token", run=run_runner_token, example="", group="placement")
     choice = token.add_mutually_exclusive_group()
     choice.add_argument("--replace", action="store_true", help="end the token of before, at once")

@@ -7,16 +7,17 @@ sends. A stranger typed that address, and could make the desk write to whomever 
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.partnership.adoption_mails import Mail, make_agreed_mail, make_declined_mail, make_invited_mail
 from gateway.desk.partnership.adoptions import AdoptionError, AdoptionLine, get_adoption, read_adoption
-from gateway.desk.partnership.invitations import invite_partner
+from gateway.desk.partnership.invitations import end_invitations, invite_in
 from gateway.desk.partnership.partners import get_partner_names
-from gateway.desk.placements.agreeing import Agreement, agree_in
+from gateway.desk.placements.agreeing import agree_in
 from gateway.desk.placements.placements import PlacementRow, PlacementState, find_owner_name, list_placements
-from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
+from gateway.desk.placements.terms import Agreement
+from gateway.desk.store.adoption_tables import ADOPTION_PLACES, ADOPTION_REQUESTS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.enrolment import Invitation
@@ -38,13 +39,21 @@ class Place:
 
 
 def invite_adopter(
-    desk: Desk, request_id: str, *, owner: str, actor: str, origin: str | None = None
+    desk: Desk,
+    request_id: str,
+    *,
+    owner: str,
+    actor: str,
+    origin: str | None = None,
+    is_known_owner: bool = False,
 ) -> tuple[Invitation, Mail]:
     """Make an invitation for the service that asked, and the text that goes to it.
 
-    The invitation holds a secret, and is not in the text. Raises `AdoptionError`, `PartnerError`.
+    The invitation holds a secret, and is not in the text. With `is_known_owner` a person has checked that this request
+    comes from whom the desk knows under this id already; a partner's keys are never replaced so. Raises
+    `AdoptionError`, `PartnerError`.
     """
-    with desk.store.read() as connection:
+    with desk.store.write() as connection:
         line = _check_open(connection, request_id, owner=owner)
         service = read_adoption(connection, desk, request_id)
         if owner in get_partner_names(connection):
@@ -53,22 +62,32 @@ def invite_adopter(
                 f"{owner} is a partner already. If it has lost its keys, use `partner invite`; else choose another id.",
                 reason="known-partner",
             )
-    invitation = invite_partner(
-        desk, partner=owner, name=service.service_name, origin=origin or desk.config.gateway_origin, actor=actor
-    )
-    with desk.store.write() as connection:
+        _check_owner(connection, line, owner=owner, is_known_owner=is_known_owner)
+        invitation = invite_in(
+            connection,
+            desk,
+            partner=owner,
+            name=service.organisation,
+            origin=origin or desk.config.gateway_origin,
+            actor=actor,
+        )
         _decide(connection, desk, line, state=_later(line, "invited"), owner=owner, actor=actor, action="invite")
     return invitation, make_invited_mail(service, invitation=invitation, agency=desk.config.agency_name)
 
 
-def agree_place(desk: Desk, request_id: str, *, owner: str, place: Place, actor: str) -> tuple[PlacementRow, Mail]:
+def agree_place(
+    desk: Desk, request_id: str, *, owner: str, place: Place, actor: str, is_known_owner: bool = False
+) -> tuple[PlacementRow, Mail]:
     """Agree one place with the service that asked, and return it with the text that goes to it.
 
     A service without keys is registered by this, under the id `owner` and the name of its organisation. The text names
-    every place that is agreed with it by now. Raises `AdoptionError`, `PlacementError`.
+    every place that is agreed with this request by now, and no other of the owner. With `is_known_owner` a person has
+    checked that this request comes from whom the desk knows under this id already. Raises `AdoptionError`,
+    `PlacementError`.
     """
     with desk.store.write() as connection:
         line = _check_open(connection, request_id, owner=owner)
+        _check_owner(connection, line, owner=owner, is_known_owner=is_known_owner)
         service = read_adoption(connection, desk, request_id)
         agreement = Agreement(
             owner=owner,
@@ -81,8 +100,9 @@ def agree_place(desk: Desk, request_id: str, *, owner: str, place: Place, actor:
             new_owner=service.organisation if find_owner_name(connection, owner) is None else None,
         )
         row = agree_in(connection, desk, agreement, actor=actor)
+        connection.execute(insert(ADOPTION_PLACES).values(placement=row.placement, request_id=request_id))
         _decide(connection, desk, line, state="agreed", owner=owner, actor=actor, action="agree")
-        places = list_placements(connection, owner=owner, states=_IN_FORCE)
+        places = _list_places(connection, request_id, owner=owner)
     mail = make_agreed_mail(service, places=places, origin=desk.config.gateway_origin, agency=desk.config.agency_name)
     return row, mail
 
@@ -90,7 +110,8 @@ def agree_place(desk: Desk, request_id: str, *, owner: str, place: Place, actor:
 def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) -> Mail | None:
     """Decline a request, with the reason in words; return the text that goes to the service.
 
-    None for a request that does not open: nobody is there to write to. Raises `AdoptionError`.
+    An invitation that was made for it ends with it, and so does an enrolment that waits for approval. None for a
+    request that does not open: nobody is there to write to. Raises `AdoptionError`.
     """
     said = " ".join(reason.split())
     if not 0 < len(said) <= MAX_REASON_CHARACTERS or not said.isprintable():
@@ -103,12 +124,23 @@ def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) ->
             )
         if line.state == "declined":
             raise AdoptionError("This request is declined already.", reason="declined")
+        if line.state == "invited" and line.owner is not None:
+            _check_no_partner(connection, owner=line.owner)
+            end_invitations(connection, desk, partner=line.owner, actor=actor)
         try:
             service = read_adoption(connection, desk, request_id)
         except AdoptionError:
             service = None
         _decide(connection, desk, line, state="declined", owner=line.owner, actor=actor, action="decline", reason=said)
     return None if service is None else make_declined_mail(service, reason=said, agency=desk.config.agency_name)
+
+
+def _check_no_partner(connection: Connection, *, owner: str) -> None:
+    if owner in get_partner_names(connection):
+        raise AdoptionError(
+            f"{owner} is a partner since it answered its invitation: end that with `partner suspend {owner}`.",
+            reason="answered",
+        )
 
 
 def _check_open(connection: Connection, request_id: str, *, owner: str) -> AdoptionLine:
@@ -120,6 +152,23 @@ def _check_open(connection: Connection, request_id: str, *, owner: str) -> Adopt
             f"This request belongs to {line.owner} since it was decided first: give that id.", reason="other-owner"
         )
     return line
+
+
+def _check_owner(connection: Connection, line: AdoptionLine, *, owner: str, is_known_owner: bool) -> None:
+    """Refuse an id that the desk gave to somebody else before: a stranger may have asked in that one's name."""
+    name = find_owner_name(connection, owner)
+    if name is not None and line.owner != owner and not is_known_owner:
+        raise AdoptionError(
+            f"{owner} is known here already, as {name}. If you called {name} and this request is theirs, say so "
+            "(--known-owner, or the box on the page); else choose another id.",
+            reason="known-owner",
+        )
+
+
+def _list_places(connection: Connection, request_id: str, *, owner: str) -> list[PlacementRow]:
+    query = select(ADOPTION_PLACES.c.placement).where(ADOPTION_PLACES.c.request_id == request_id)
+    own = set(connection.execute(query).scalars())
+    return [row for row in list_placements(connection, owner=owner, states=_IN_FORCE) if row.placement in own]
 
 
 def _later(line: AdoptionLine, state: str) -> str:

@@ -32,16 +32,19 @@ class Mail:
 
 def make_agreed_mail(service: AskingService, *, places: Sequence[PlacementRow], origin: str, agency: str) -> Mail:
     """Return the text with the link id of every agreed place, and the commands that write the lines for each."""
+    titles = read_texts()["surfaces"][service.language]
     lines = []
     for place in places:
         command = f"report-abuse-partner button snippet --origin {origin} --placement {place.placement}"
         if service.language != "en":
             command += f" --language {service.language}"
+        page = place.look_at or place.address
         lines += [
-            f"{place.service}, {place.surface}: {place.position}",
+            f"{place.service}, {titles[place.surface]}: {place.position}",
             f"  {place.address}",
             f"  {origin}/?from={place.placement}",
             f"  {command}",
+            f"  report-abuse-partner button check '{page}' --origin {origin} --placement {place.placement}",
             "",
         ]
     return _make("agreed", service, agency=agency, places="\n".join(lines).rstrip(), origin=origin)
@@ -67,7 +70,7 @@ def make_declined_mail(service: AskingService, *, reason: str, agency: str) -> M
 
 @lru_cache(maxsize=1)
 def read_texts() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
-    """Return the texts by language and occasion."""
+    """Return the texts by language and occasion, and under `surfaces` the kinds of place by language and code."""
     return tomllib.loads(_TEXTS.read_text(encoding="utf-8"))
 
 

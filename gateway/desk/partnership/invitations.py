@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.partnership.partners import PARTNER_TYPES, SERVICE, PartnerError, PartnerType
-from gateway.desk.store.schema import INVITATIONS
+from gateway.desk.store.schema import ENROLMENTS, INVITATIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
@@ -40,6 +40,24 @@ def invite_partner(
     The invitation holds the secret and is returned only here: it is stored nowhere at the desk. Without a `type` a
     partner that enrols again stays what it is, and a new one is a service. An agency needs its `country` (ISO 3166-1).
     """
+    with desk.store.write() as connection:
+        return invite_in(
+            connection, desk, partner=partner, name=name, origin=origin, actor=actor, type=type, country=country
+        )
+
+
+def invite_in(
+    connection: Connection,
+    desk: Desk,
+    *,
+    partner: str,
+    name: str,
+    origin: str,
+    actor: str,
+    type: PartnerType | None = None,  # noqa: A002 - as above
+    country: str | None = None,
+) -> Invitation:
+    """Do the same in the caller's transaction."""
     try:
         check_partner_id(partner)
     except FormatError as error:
@@ -59,28 +77,53 @@ def invite_partner(
         root_fingerprint=pin.root_fingerprint,
         secret=to_base64url(secret),
     )
-    with desk.store.write() as connection:
-        connection.execute(
-            insert(INVITATIONS).values(
-                secret_sha256=to_base64url(secret_sha256(secret)),
-                partner=partner,
-                name=invitation.name,
-                environment=invitation.environment,
-                expires_at=invitation.expires_at,
-                made_at=format_time(now),
-                type=type,
-                country=country,
-            )
+    connection.execute(
+        insert(INVITATIONS).values(
+            secret_sha256=to_base64url(secret_sha256(secret)),
+            partner=partner,
+            name=invitation.name,
+            environment=invitation.environment,
+            expires_at=invitation.expires_at,
+            made_at=format_time(now),
+            type=type,
+            country=country,
         )
-        audit.append_entry(
-            connection,
-            at=now,
-            actor=actor,
-            action="invite-partner",
-            subject=partner,
-            detail={"country": country, "type": type},
-        )
+    )
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="invite-partner",
+        subject=partner,
+        detail={"country": country, "type": type},
+    )
     return invitation
+
+
+def end_invitations(connection: Connection, desk: Desk, *, partner: str, actor: str) -> None:
+    """End every open invitation of a partner, and refuse the enrolment that waits for approval, if there is one.
+
+    The gateway may know the invitation's hash, and take an enrolment with it: the desk refuses that when it collects.
+    """
+    now = desk.clock()
+    ended = connection.execute(
+        update(INVITATIONS)
+        .where(INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None))
+        .values(used_at=format_time(now))
+    ).rowcount
+    refused = connection.execute(
+        update(ENROLMENTS)
+        .where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
+        .values(state="refused", reason="declined")
+    ).rowcount
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="end-invitation",
+        subject=partner,
+        detail={"enrolments": refused, "invitations": ended},
+    )
 
 
 def check_kind(type: PartnerType | None, country: str | None) -> None:  # noqa: A002 - as above

@@ -4,7 +4,6 @@ Never gives a link id a second time, not even after its placement has ended: it 
 take down, and reports that name it belong to whom it was given.
 """
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,68 +12,24 @@ import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.placements.page_addresses import has_any_part, parse_page, parse_pattern
-from gateway.desk.placements.placements import (
-    SURFACES,
-    PlacementError,
-    PlacementRow,
-    find_owner_name,
-    get_placement,
-)
+from gateway.desk.placements.placements import PlacementError, PlacementRow, find_owner_name, get_placement
 from gateway.desk.placements.register_entries import check_room
+from gateway.desk.placements.terms import Agreement, TermChanges, Terms, make_terms, read_line
 from gateway.desk.store.placement_tables import ADOPTERS, PLACEMENT_HISTORY, PLACEMENTS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.placement import SERVICE_NAME_MAX, is_placement
+from partner_sdk.wire.intake import PLACEMENT_MAX
+from partner_sdk.wire.placement import MAX_PLACEMENTS, is_placement
 from partner_sdk.wire.submission import check_partner_id
 
-MAX_POSITION_CHARACTERS: Final = 200
 MAX_REASON_CHARACTERS: Final = 300
 MAX_OWNER_NAME_CHARACTERS: Final = 100
-_LINK_ID_MAX: Final = 40
+# Of a link id that the desk makes, what a number may need that tells it from all others of the register.
+_ROOM_FOR_NUMBER: Final = len(f"-{MAX_PLACEMENTS}")
 # The paper that the button comes from is of 2007: an earlier day is a slip of the pen.
 _FIRST_DAY: Final = date(2007, 1, 1)
 _UK: Final = ZoneInfo("Europe/London")
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """What was agreed with a service. Without a `link_id` the desk makes one; `agreed_on` is a day like 2026-11-25.
-
-    `new_owner` is the name of an organisation that has no keys and is named here for the first time.
-    """
-
-    owner: str
-    service: str
-    surface: str
-    address: str
-    position: str
-    look_at: str | None = None
-    link_id: str | None = None
-    agreed_on: str | None = None
-    new_owner: str | None = None
-
-
-class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the two sides agree, as the history keeps it after each change."""
-
-    address: str
-    look_at: str | None
-    position: str
-    service: str
-    surface: str
-
-
-@dataclass(frozen=True, slots=True)
-class TermChanges:
-    """New terms of a placement; what is None stays. An empty `look_at` means the address itself, if it is one page."""
-
-    service: str | None = None
-    surface: str | None = None
-    address: str | None = None
-    look_at: str | None = None
-    position: str | None = None
 
 
 def agree_placement(desk: Desk, agreement: Agreement, *, actor: str) -> PlacementRow:
@@ -170,7 +125,7 @@ def offer_link_id(connection: Connection, *, owner: str, surface: str) -> str:
 
     The spelling is a help for whoever reads it; whose an id is says the register alone.
     """
-    stem = f"{owner}-{surface.replace('_', '-')}"[: _LINK_ID_MAX - 6].rstrip("-")
+    stem = f"{owner}-{surface.replace('_', '-')}"[: PLACEMENT_MAX - _ROOM_FOR_NUMBER].rstrip("-")
     alike = select(PLACEMENTS.c.placement).where(PLACEMENTS.c.placement.startswith(stem, autoescape=True))
     taken = set(connection.execute(alike).scalars())
     number, offered = 1, stem
@@ -178,27 +133,6 @@ def offer_link_id(connection: Connection, *, owner: str, surface: str) -> str:
         number += 1
         offered = f"{stem}-{number}"
     return offered
-
-
-def make_terms(agreement: Agreement) -> Terms:
-    """Return the terms of an agreement in their one spelling. Raises `PlacementError` saying what is missing."""
-    if agreement.surface not in SURFACES:
-        raise PlacementError(f"A surface is one of {', '.join(SURFACES)}.", reason="bad-surface")
-    address = parse_pattern(agreement.address)
-    look_at = None if has_any_part(address) else address
-    if agreement.look_at:
-        look_at = parse_page(agreement.look_at, pattern=address)
-    return Terms(
-        address=address,
-        look_at=look_at,
-        position=_read_line(
-            agreement.position, most=MAX_POSITION_CHARACTERS, what="The agreed position", reason="bad-position"
-        ),
-        service=_read_line(
-            agreement.service, most=SERVICE_NAME_MAX, what="The name of the service", reason="bad-service"
-        ),
-        surface=agreement.surface,
-    )
 
 
 def _ensure_owner(connection: Connection, desk: Desk, agreement: Agreement, *, actor: str) -> None:
@@ -214,10 +148,11 @@ def _ensure_owner(connection: Connection, desk: Desk, agreement: Agreement, *, a
         return
     if not new_name:
         raise PlacementError(
-            f"Nobody here is called {owner}. Spell it as `partner list` does, or name a new organisation without keys.",
+            f"Nobody here is called {owner}. Spell it as `partner list` or `placement list` does, or give --new-owner "
+            '"NAME" for an organisation without keys.',
             reason="unknown-owner",
         )
-    name = _read_line(
+    name = read_line(
         new_name, most=MAX_OWNER_NAME_CHARACTERS, what="The name of the organisation", reason="bad-owner-name"
     )
     now = desk.clock()
@@ -228,7 +163,7 @@ def _ensure_owner(connection: Connection, desk: Desk, agreement: Agreement, *, a
 def _check_link_id(connection: Connection, link_id: str) -> None:
     if not is_placement(link_id):
         raise PlacementError(
-            f"A link id has 1 to {_LINK_ID_MAX} of a-z, 0-9, - and _, and begins with a letter or a digit.",
+            f"A link id has 1 to {PLACEMENT_MAX} of a-z, 0-9, - and _, and begins with a letter or a digit.",
             reason="bad-link-id",
         )
     if connection.execute(select(PLACEMENTS.c.placement).where(PLACEMENTS.c.placement == link_id)).first():
@@ -242,7 +177,7 @@ def _set_state(
     connection: Connection, desk: Desk, row: PlacementRow, *, state: str, deed: str, reason: str | None, actor: str
 ) -> PlacementRow:
     if reason is not None:
-        reason = _read_line(reason, most=MAX_REASON_CHARACTERS, what="The reason", reason="no-reason")
+        reason = read_line(reason, most=MAX_REASON_CHARACTERS, what="The reason", reason="no-reason")
     connection.execute(
         update(PLACEMENTS)
         .where(PLACEMENTS.c.placement == row.placement)
@@ -304,10 +239,3 @@ def _read_day(text: str | None, *, today: date) -> date:
     if not _FIRST_DAY <= day <= today:
         raise PlacementError("A placement was agreed today or before.", reason="bad-day")
     return day
-
-
-def _read_line(text: str, *, most: int, what: str, reason: str) -> str:
-    line = " ".join(text.split())
-    if not 0 < len(line) <= most or not line.isprintable():
-        raise PlacementError(f"{what} is one line of 1 to {most} characters.", reason=reason)
-    return line

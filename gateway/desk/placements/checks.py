@@ -16,7 +16,15 @@ from gateway.desk.placements.page_addresses import is_page_of
 from gateway.desk.placements.placements import PlacementRow, to_placement
 from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.button_check import MAX_FINDINGS, ButtonCheck, CheckFinding, CheckPost, parse_checks
+from partner_sdk.wire.button_check import (
+    MAX_FINDINGS,
+    NEVER_ASKED,
+    ButtonCheck,
+    CheckFinding,
+    CheckPost,
+    parse_check_file,
+    parse_checks,
+)
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time
 
 KEPT_CHECKS: Final = 20
@@ -24,6 +32,13 @@ OLD_AFTER: Final = timedelta(days=30)
 # A runner's clock may be a little ahead. A check of tomorrow would hide every later one until then.
 _CLOCK_AHEAD: Final = timedelta(minutes=10)
 _MAX_FINDING_BYTES: Final = 16 * 1024
+
+# A runner that never asked for the page, because it may not, says nothing against what was seen of it before.
+_NEWEST_FIRST: Final = (
+    or_(*(func.instr(PLACEMENT_CHECKS.c.findings, f'"code":"{code}"'.encode()) > 0 for code in sorted(NEVER_ASKED))),
+    PLACEMENT_CHECKS.c.checked_at.desc(),
+    PLACEMENT_CHECKS.c.id.desc(),
+)
 
 CheckChannel = Literal["runner", "file"]
 
@@ -60,6 +75,11 @@ class CheckRow:
         return self.named is not None and self.named != self.placement
 
     @property
+    def was_asked_for(self) -> bool:
+        """Whether the page was asked for at all."""
+        return not any(one.code in NEVER_ASKED for one in self.findings)
+
+    @property
     def is_well(self) -> bool:
         """Whether the button was there as agreed."""
         return self.result == "passes" and not self.names_another
@@ -67,7 +87,7 @@ class CheckRow:
 
 def take_checks(desk: Desk, raw: bytes, *, channel: CheckChannel, actor: str) -> TakenChecks:
     """File what a runner handed over; the same again changes nothing. Raises `FormatError` and then keeps nothing."""
-    post = parse_checks(raw)
+    post = parse_check_file(raw) if channel == "file" else parse_checks(raw)
     now = desk.clock()
     counts = {"taken": 0, "repeated": 0, "unknown": 0, "not_yet": 0}
     with desk.store.write() as connection:
@@ -93,11 +113,9 @@ def take_checks(desk: Desk, raw: bytes, *, channel: CheckChannel, actor: str) ->
 
 
 def list_checks(connection: Connection, placement: str) -> list[CheckRow]:
-    """Return the checks that are kept of a placement, the newest first."""
+    """Return the checks that are kept of a placement, the newest first; last those that never asked for the page."""
     rows = connection.execute(
-        select(PLACEMENT_CHECKS)
-        .where(PLACEMENT_CHECKS.c.placement == placement)
-        .order_by(PLACEMENT_CHECKS.c.checked_at.desc(), PLACEMENT_CHECKS.c.id.desc())
+        select(PLACEMENT_CHECKS).where(PLACEMENT_CHECKS.c.placement == placement).order_by(*_NEWEST_FIRST)
     )
     return [_to_check(row) for row in rows]
 
@@ -108,7 +126,7 @@ def get_last_checks(connection: Connection) -> dict[str, CheckRow]:
         func.row_number()
         .over(
             partition_by=PLACEMENT_CHECKS.c.placement,
-            order_by=(PLACEMENT_CHECKS.c.checked_at.desc(), PLACEMENT_CHECKS.c.id.desc()),
+            order_by=_NEWEST_FIRST,
         )
         .label("place")
     )
@@ -146,9 +164,9 @@ def _choose(
 ) -> Sequence[PlacementRow]:
     """Return whose check it is: that of the page to look at, else of the link id if the page lies where it may."""
     here = by_page.get(check.address, [])
-    exact = [row for row in here if row.placement == check.placement]
-    if exact or here:
-        return exact or here  # a page that names none of its placements speaks against each of them
+    if here:
+        # A page that names none of its placements speaks against each of them.
+        return [row for row in here if row.placement == check.placement] or here
     row = by_id.get(check.placement or "")
     return [row] if row is not None and is_page_of(row.address, address=check.address) else []
 
@@ -178,7 +196,7 @@ def _forget_old(connection: Connection, placement: str) -> None:
     kept = (
         select(PLACEMENT_CHECKS.c.id)
         .where(PLACEMENT_CHECKS.c.placement == placement)
-        .order_by(PLACEMENT_CHECKS.c.checked_at.desc(), PLACEMENT_CHECKS.c.id.desc())
+        .order_by(*_NEWEST_FIRST)
         .limit(KEPT_CHECKS)
     )
     connection.execute(

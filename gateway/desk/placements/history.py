@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from gateway.desk.placements.agreeing import Terms
+from gateway.desk.placements.terms import Terms
 from gateway.desk.store.placement_tables import PLACEMENT_HISTORY
 from partner_sdk.wire.canonical import parse_exact
 

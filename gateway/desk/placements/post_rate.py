@@ -1,4 +1,4 @@
-"""How often checks may be handed in at the desk's listener: so many in a minute, whoever asks and with whatever token.
+"""How often checks may be handed in at the desk's listener: so many in a minute, by the runner or by all others.
 
 Kept in memory by the one process that serves the pages; a restart forgets it.
 """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.desk.casework.page_contexts import ContextOutcome, JudgedContext
+from gateway.desk.placements.surfaces import SURFACE_TITLES
 from gateway.desk.reading.report_values import spell_moment
 from partner_sdk.wire.page_context import ContextAccount, PageContext
 
@@ -55,16 +56,6 @@ _VERDICTS: Final[dict[ContextOutcome, tuple[str, str]]] = {
         "The form could not take along what the service passed on.",
         "It was too long or misspelled, or left no room for what was typed. If it goes on, tell the service.",
     ),
-}
-_SURFACES: Final = {
-    "chat": "Chat",
-    "comments": "Comments",
-    "direct_message": "Direct messages",
-    "game_lobby": "Game lobby",
-    "help": "Help page",
-    "other": "Another page",
-    "profile": "Profile",
-    "stream": "Live stream",
 }
 
 
@@ -116,7 +107,7 @@ def _list_notices(judged: JudgedContext, lines: tuple[ContextLine, ...]) -> Iter
 
 def _list_lines(claim: PageContext) -> Iterator[ContextLine]:
     yield ContextLine("Service", claim.partner)
-    yield ContextLine("Kind of page", _SURFACES.get(claim.surface, claim.surface))
+    yield ContextLine("Kind of page", SURFACE_TITLES.get(claim.surface, claim.surface))
     yield ContextLine("Place of the button", claim.placement)
     if claim.viewer is not None:
         yield ContextLine("Account of the person who reports", _spell_account(claim.viewer), is_sensitive=True)

@@ -53,6 +53,8 @@ def spell_standing(standing: Standing) -> str:
 
 def spell_result(check: CheckRow) -> str:
     """Return in words what one check found."""
+    if check.result == "unreachable" and not check.was_asked_for:
+        return "The page was not asked for"
     if check.result == "unreachable":
         return _STANDINGS["not_reached"]
     faults = "1 fault" if check.faults == 1 else f"{check.faults} faults"

@@ -1,4 +1,4 @@
-"""The table of requests to show the button: sealed as they came, and what became of each.
+"""The tables of requests to show the button: sealed as they came, what became of each, and the places agreed with it.
 
 Never a column for who asks: that is read by opening the box, and who opened it is noted.
 """
@@ -21,4 +21,13 @@ ADOPTION_REQUESTS: Final = Table(
     Column("decided_at", Text),
     Column("decided_by", Text),
     Index(None, "state", "received_at"),
+)
+
+# The places that were agreed with a request: who asked is told of these, and of no other that its owner has.
+ADOPTION_PLACES: Final = Table(
+    "adoption_places",
+    METADATA,
+    Column("placement", Text, primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Index(None, "request_id"),
 )

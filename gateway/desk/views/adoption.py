@@ -26,7 +26,15 @@ from partner_sdk.wire.canonical import encode
 
 blueprint = Blueprint("adoption", __name__, template_folder="templates")
 FORM_BYTES: Final = 16_384
-_FIELDS: Final = ("owner", "service", "surface", "address", "position", "look_at", "link_id", "why")
+_FIELDS: Final = ("owner", "service", "surface", "address", "position", "look_at", "link_id", "known_owner", "why")
+
+# What a place can not be agreed without, in the words of the form.
+_PLACE_WORDS: Final = {
+    "owner": "Its id here",
+    "surface": "Kind of place",
+    "address": "Address of its pages",
+    "position": "Where on the page",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ def post_agree(request_id: str) -> ResponseReturnValue:
     typed = _read()
 
     def deed() -> Outcome:
+        _check_filled_in(typed, _PLACE_WORDS)
         place = Place(
             surface=typed["surface"],
             address=typed["address"],
@@ -85,7 +94,14 @@ def post_agree(request_id: str) -> ResponseReturnValue:
             link_id=typed["link_id"] or None,
             service=typed["service"] or None,
         )
-        row, mail = agree_place(get_desk(), request_id, owner=typed["owner"], place=place, actor=get_name())
+        row, mail = agree_place(
+            get_desk(),
+            request_id,
+            owner=typed["owner"],
+            place=place,
+            actor=get_name(),
+            is_known_owner=bool(typed["known_owner"]),
+        )
         said = f"{row.placement} is agreed with {row.owner}. The gateway hears of it with the next publish."
         return Outcome(said, mail)
 
@@ -96,9 +112,16 @@ def post_agree(request_id: str) -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_invite(request_id: str) -> ResponseReturnValue:
     """Make an invitation for the service, and show it once."""
+    typed = _read()
 
     def deed() -> Outcome:
-        invitation, mail = invite_adopter(get_desk(), request_id, owner=_read()["owner"], actor=get_name())
+        invitation, mail = invite_adopter(
+            get_desk(),
+            request_id,
+            owner=typed["owner"],
+            actor=get_name(),
+            is_known_owner=bool(typed["known_owner"]),
+        )
         said = f"{invitation.partner} is invited. The gateway hears of it with the next publish."
         return Outcome(said, mail, encode(invitation).decode("utf-8"))
 
@@ -115,6 +138,12 @@ def post_decline(request_id: str) -> ResponseReturnValue:
         return Outcome("The request is declined.", mail)
 
     return _do(request_id, deed)
+
+
+def _check_filled_in(typed: dict[str, str], words: dict[str, str]) -> None:
+    missing = [title for name, title in words.items() if not typed[name].strip()]
+    if missing:
+        raise AdoptionError(f"Fill in: {', '.join(missing)}.", reason="missing")
 
 
 def _do(request_id: str, deed: Callable[[], Outcome]) -> ResponseReturnValue:

@@ -23,6 +23,7 @@ from gateway.desk.casework.promised_days import (
     spell_lateness,
 )
 from gateway.desk.casework.queue import list_later, list_queue
+from gateway.desk.partnership.adoption_collecting import count_waiting_adoptions
 from gateway.desk.partnership.questions import list_unanswered
 from gateway.desk.reading import words
 from gateway.desk.reading.partner_case import spell_open_questions
@@ -54,6 +55,7 @@ def list_all() -> ResponseReturnValue:
         found = list_queue(connection, state=_STATES[shown])
         waiting = found if _STATES[shown] == "open" else list_queue(connection, state="open")
         alarms = count_alarms(connection)
+        adoption_count = count_waiting_adoptions(connection)
     if shown == OVERDUE:
         found = [case for case in found if count_days_late(case, today=today)]
     pages = max(1, -(-len(found) // MOST_LISTED))
@@ -66,6 +68,7 @@ def list_all() -> ResponseReturnValue:
         clocks = spell_open_questions(list_unanswered(connection), today=today)
     return show_page(
         "cases.html",
+        adoption_count=adoption_count,
         cases=listed,
         promises={case.case_id: day for case in listed if (day := find_promised_day(case)) and is_waiting(case)},
         days_late={case.case_id: count_days_late(case, today=today) for case in listed},

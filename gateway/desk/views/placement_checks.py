@@ -4,6 +4,7 @@ Never shows anything: a token that is lost lets its finder add checks, and read 
 token is the same, so nobody can find out whether there is one.
 """
 
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
@@ -14,6 +15,7 @@ from gateway.desk.placements.checks import take_checks
 from gateway.desk.placements.post_rate import PostRate
 from gateway.desk.placements.runner import is_runner_token
 from gateway.desk.views.context import get_desk
+from gateway.web.csrf import check_own_origin
 from gateway.web.problem_pages import RequestRefusedError, make_problem_response
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.errors import FormatError
@@ -24,14 +26,22 @@ PATH: Final = "/placement-checks"
 LIMIT: Final = "placement-checks"
 _ACTOR: Final = "runner"
 _SCHEME: Final = "Bearer "
-_EXTENSION: Final = "placement_post_rate"
+_EXTENSION: Final = "placement_post_rates"
 
 blueprint = Blueprint("placement_checks", __name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _PostRates:
+    """Two counts: who has no token uses up nothing of what the runner has."""
+
+    taken: PostRate = field(default_factory=PostRate)
+    refused: PostRate = field(default_factory=PostRate)
+
+
 def bind_post_rate(app: Flask) -> None:
-    """Give an app its count of posts."""
-    app.extensions[_EXTENSION] = PostRate()
+    """Give an app its counts of posts."""
+    app.extensions[_EXTENSION] = _PostRates()
 
 
 @blueprint.post(PATH)
@@ -39,11 +49,15 @@ def bind_post_rate(app: Flask) -> None:
 def post_checks() -> ResponseReturnValue:
     """Take in checks: 204 for new ones, for the same again, and for those of pages that nobody agreed."""
     desk = get_desk()
-    seconds = _get_rate().take(desk.clock())
+    # A page of another site may make a browser of the desk post here: it has no token, and is not counted either.
+    check_own_origin()
+    header, rates = request.headers.get("Authorization", ""), _get_rates()
+    # Whoever has no token is counted apart, and can not use up what the runner has.
+    is_runner = header.startswith(_SCHEME) and is_runner_token(desk, header.removeprefix(_SCHEME))
+    seconds = (rates.taken if is_runner else rates.refused).take(desk.clock())
     if seconds:
         raise RequestRefusedError(problems.RATE_LIMITED, retry_after_seconds=seconds)
-    header = request.headers.get("Authorization", "")
-    if not header.startswith(_SCHEME) or not is_runner_token(desk, header.removeprefix(_SCHEME)):
+    if not is_runner:
         return _refuse()
     try:
         take_checks(desk, request.get_data(cache=False), channel="runner", actor=_ACTOR)
@@ -61,8 +75,8 @@ def _refuse() -> Response:
     return response
 
 
-def _get_rate() -> PostRate:
-    rate = current_app.extensions[_EXTENSION]
-    if not isinstance(rate, PostRate):
-        raise TypeError("app.extensions['placement_post_rate'] was replaced.")
-    return rate
+def _get_rates() -> _PostRates:
+    rates = current_app.extensions[_EXTENSION]
+    if not isinstance(rates, _PostRates):
+        raise TypeError("app.extensions['placement_post_rates'] was replaced.")
+    return rates

@@ -8,8 +8,8 @@ from typing import Final
 
 from werkzeug.datastructures import MultiDict
 
-from gateway.desk.placements.agreeing import Agreement, TermChanges
 from gateway.desk.placements.placements import PlacementError, PlacementRow
+from gateway.desk.placements.terms import Agreement, TermChanges
 from gateway.desk.views.case_form import Fault
 
 Form = MultiDict[str, str]

@@ -11,6 +11,7 @@ from typing import Final
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.partnership.adoption_collecting import count_waiting_adoptions
 from gateway.desk.placements.agreeing import (
     agree_placement,
     change_placement,
@@ -58,6 +59,7 @@ def list_all() -> ResponseReturnValue:
     shown = wanted if wanted in _SHOWN else "now"
     with desk.store.read() as connection:
         standings = list_standings(connection, now=desk.clock())
+        adoption_count = count_waiting_adoptions(connection)
     living = [one for one in standings if one.placement.state != "ended"]
     to_see_to = [one for one in living if one.code in TO_SEE_TO]
     ended = [one for one in standings if one.placement.state == "ended"]
@@ -74,6 +76,7 @@ def list_all() -> ResponseReturnValue:
         agreed_count=sum(one.placement.state == "agreed" for one in living),
         suspended_count=sum(one.placement.state == "suspended" for one in living),
         see_to_count=len(to_see_to),
+        adoption_count=adoption_count,
         unseen_count=sum(one.code == "not_looked_at" for one in living),
         words=words,
     )

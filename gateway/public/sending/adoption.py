@@ -5,7 +5,7 @@ What was typed is in memory for this one request: no draft, no log, no readable 
 
 from gateway.intake import NoActiveKeyError
 from gateway.public.door import PublicDoor
-from gateway.store.adoption import add_adoption, has_adoption
+from gateway.store.adoption import add_adoption, check_room
 from partner_sdk.wire.adoption import AdoptionRequest, AskingService, seal_adoption
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 
@@ -31,6 +31,6 @@ def send_adoption(door: PublicDoor, service: AskingService) -> None:
     envelope = seal_adoption(request, sealing_key=sealing_key).to_bytes()
     # Before the write, so that what has no room does not stand in the line of writers, where reports do.
     with door.store.read() as connection:
-        has_adoption(connection, request_id=request.request_id, envelope=envelope)
+        check_room(connection)
     with door.store.write() as connection:
         add_adoption(connection, request_id=request.request_id, envelope=envelope, now=now)

@@ -1,5 +1,5 @@
-// A second layer for leaving in a hurry. Everything works without it; the link /leave does the wiping.
-// On the first page it also takes out of the address what a service has sealed of its page; without it that goes nowhere.
+// Two jobs, as a second file does not fit the first page's one round trip. Everything works without either.
+// Leaving in a hurry: a second layer; the link /leave does the wiping.
 (function () {
   "use strict";
   var taps = 0, last = 0;
@@ -43,20 +43,20 @@
   var keys = document.getElementById("leave-keys");
   if (keys) keys.hidden = false;
 
-  // WIRE.md 8.2. What is not spelled so is not carried: the one sign says that there was something.
+  // The other job (WIRE.md 8.2): takes what a service sealed of its page out of the address, into the first page's form;
+  // a page without that form, as one that says to wait, takes it out of the address all the same.
+  // What is not spelled so is not carried: the one sign says that there was something.
   var note = document.getElementById("passed-on");
   function take() {
-    var mark = location.hash;
-    if (!mark || mark === "#main") return;
+    var mark = location.hash, isContext = mark.slice(0, 8) === "#context";
+    if (!isContext && (!note || !mark || mark === "#main")) return;
     history.replaceState(null, "", location.pathname + location.search);
-    if (mark.indexOf("#context")) return;
-    note.hidden = mark.length > 7200 || !/^#context=1\.[a-z0-9-]{1,64}\.[0-9a-f-]{36}\.[\w-]+$/.test(mark);
+    if (!note || !isContext) return;
+    note.hidden = mark.length > 7109 || !/^#context=1\.[a-z0-9-]{1,64}\.[0-9a-f-]{36}\.[\w-]+$/.test(mark);
     document.getElementsByName("context")[0].value = note.hidden ? "-" : mark.slice(9);
   }
-  if (note) {
-    take();
-    window.addEventListener("hashchange", take);
-  }
+  take();
+  window.addEventListener("hashchange", take);
 
   // Browsers that do not know `autofocus` on a list of faults.
   var faults = document.getElementById("faults");

@@ -36,7 +36,7 @@ from gateway.public.views.unusual import answer_expired, answer_stale, answer_to
 from gateway.public.visiting.draft_rows import NO_VERSION, OpenedDraft, find_opened_draft, make_submit_token, save_draft
 from gateway.public.visiting.drafts import DraftTooBigError, Sent, is_known_mac, leave_context_out, make_text_mac
 from gateway.public.visiting.forms import find_incomplete, list_faults
-from gateway.public.visiting.page_contexts import is_shown
+from gateway.public.visiting.page_contexts import has_shown_context
 from gateway.public.visiting.visit import (
     Visit,
     find_visit,
@@ -175,7 +175,7 @@ def _send(door: PublicDoor, visit: Visit, opened: OpenedDraft, answers: Answers)
             has_context=opened.draft.context is not None,
         )
         return page, TOO_MANY_REQUESTS
-    if not is_shown(request.form):
+    if not has_shown_context(request.form):
         opened = OpenedDraft(leave_context_out(opened.draft, is_refused=False), opened.version)
     signals = _list_signals(door, visit, opened, is_over=is_over)
     send_draft(door, visit.keys, opened, answers, signals=signals, may_wait=not is_over)
@@ -209,7 +209,7 @@ def _answer_sent_before(
 def _answer_not_stored(door: PublicDoor, visit: Visit, shown: Answers | None) -> ResponseReturnValue:
     words = door.words.page("not_stored")
     notice = make_notice(door, "not_stored", extra=[words["keep"]])
-    has_context = is_shown(request.form)
+    has_context = has_shown_context(request.form)
     page = render_check(door, visit, shown or {}, version=get_posted_version(), notice=notice, has_context=has_context)
     return answer_later(page)
 

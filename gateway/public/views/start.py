@@ -23,6 +23,7 @@ from gateway.public.views.screens import make_draft
 from gateway.public.visiting.draft_rows import NO_VERSION, find_opened_draft, wipe_draft
 from gateway.public.visiting.language_choice import remember_asked_language
 from gateway.public.visiting.page_contexts import keep_context, read_context
+from gateway.public.visiting.service_name import find_listed
 from gateway.public.visiting.visit import (
     Visit,
     find_visit,
@@ -37,7 +38,6 @@ from gateway.public.wording.languages import refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.store.drafts import has_rows
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.wire.placement import is_placement
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
@@ -49,8 +49,7 @@ def show_start() -> ResponseReturnValue:
     if not is_prefetch():
         count_campaign(door, request.args.get("c", ""))
     remember_asked_language()
-    placement = request.args.get("from", "")
-    remember_placement(placement if is_placement(placement) else None)
+    remember_placement(find_listed(door, request.args.get("from", "")))
     visit, has_left = find_visit(), pop_left()
     if visit is not None and is_inside(START):
         return render_start(door, make_form(visit.keys, _get_version(door, visit)), has_left=has_left)

@@ -26,7 +26,7 @@ from gateway.public.views.frame import TOO_MANY_REQUESTS
 from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.visiting.draft_rows import NO_VERSION, OpenedDraft
 from gateway.public.visiting.forms import read_screen
-from gateway.public.visiting.page_contexts import is_shown, read_context
+from gateway.public.visiting.page_contexts import has_shown_context, read_context
 from gateway.public.visiting.service_form import read_service_form
 from gateway.public.visiting.visit import Visit, find_visit, get_posted_version, has_cookie, is_own_form, start_visit
 from gateway.public.visiting.words_field import find_packed_answers
@@ -90,7 +90,7 @@ def answer_csrf_failure() -> ResponseReturnValue:
     version = get_posted_version() if is_own_form(visit) else NO_VERSION
     notice = make_notice(door, "again")
     if name == CHECK:
-        has_context = is_shown(request.form)
+        has_context = has_shown_context(request.form)
         page = render_check(door, visit, posted, version=version, notice=notice, again=True, has_context=has_context)
         return page, BAD_REQUEST
     form = make_form(visit.keys, version, again=True)

@@ -57,18 +57,22 @@ def keep_context(door: PublicDoor, keys: JourneyKeys, posted: PostedContext, *, 
 
     Where nothing can be saved now the journey goes on without it.
     """
-    if not posted.is_refused and (not posted.token or posted.is_left_out):
+    if not posted.is_refused and not posted.token:
         return
     with suppress(StorageUnavailableError, TooManyDraftsError):
         opened = find_opened_draft(door, keys) or OpenedDraft(blank, NO_VERSION)
         if opened.draft.sent is not None or opened.draft.returned is not None:
             return
-        draft = msgspec.structs.replace(opened.draft, context=posted.token or None)
-        if posted.is_refused:
-            draft = leave_context_out(draft, is_refused=True)
+        if posted.is_left_out and opened.draft.context is None:
+            return
+        if posted.is_refused or posted.is_left_out:
+            # Whoever leaves this one out does not want an older one of the same journey either.
+            draft = leave_context_out(opened.draft, is_refused=posted.is_refused)
+        else:
+            draft = msgspec.structs.replace(opened.draft, context=posted.token)
         save_draft(door, keys, draft, version=opened.version)
 
 
-def is_shown(form: Mapping[str, str]) -> bool:
+def has_shown_context(form: Mapping[str, str]) -> bool:
     """Say whether the check page that was posted said that a context goes along."""
     return form.get(SHOWN_FIELD) == YES

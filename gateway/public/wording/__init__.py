@@ -80,7 +80,19 @@ def load_wording(language: Language) -> Wording:
         _add(table, tomllib.loads(path.read_text("utf-8")), where=path.name)
     if table.get("language") != language:
         raise WordingError(f"no words in the language {language}")
-    return Wording(language=language, version=table["version"], table=table)
+    said = table.get("agency", {})
+    return Wording(language=language, version=table["version"], table=_fill_in(table, said=said))
+
+
+def _fill_in(found: Any, *, said: Mapping[str, str]) -> Any:
+    """Put in what kind of body the agency is; what else stands in braces is filled in by the views."""
+    if isinstance(found, str):
+        for name, text in said.items():
+            found = found.replace(f"{{{name}}}", text)
+        return found
+    if isinstance(found, dict):
+        return {key: _fill_in(inner, said=said) for key, inner in found.items()}
+    return [_fill_in(inner, said=said) for inner in found] if isinstance(found, list) else found
 
 
 def _add(table: dict[str, Any], more: Mapping[str, Any], *, where: str) -> None:

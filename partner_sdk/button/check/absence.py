@@ -1,13 +1,13 @@
 """Why a page has no button: whether it lies where no reader sees it, or only a script would make it."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from partner_sdk.button.check.addresses import decode_all, find_address
 from partner_sdk.button.check.buttons import list_documents
 from partner_sdk.button.check.expected import Expected
 from partner_sdk.button.check.notices import Notice
-from partner_sdk.button.check.page import Page, find_line, get_attribute, list_nodes
+from partner_sdk.button.check.page import Page, find_line, get_attribute, list_elements, list_nodes
 from partner_sdk.button.check.trackers import CONSENT_ATTRIBUTES
 from partner_sdk.button.release import ELEMENT
 from partner_sdk.button.words import WORDS
@@ -15,13 +15,17 @@ from partner_sdk.button.words import WORDS
 if TYPE_CHECKING:
     from justhtml import Node
 
+_FRAMES: Final = ("iframe", "frame", "object", "embed")
+_NOT_IN_A_FRAME: Final = " A button in a frame does not count: put it into the page itself."
+
 
 def explain_absence(page: Page, *, expected: Expected) -> Notice:
     """Return what is so: `no-button`, or where its markup lies instead."""
     for document in list_documents(page):
         for found in _list_in(document, expected=expected):
             return found
-    return Notice("no-button")
+    has_frame = any(True for document in list_documents(page) for _ in list_elements(document.root, *_FRAMES))
+    return Notice("no-button", add=_NOT_IN_A_FRAME if has_frame else "")
 
 
 def _list_in(page: Page, *, expected: Expected) -> Iterator[Notice]:

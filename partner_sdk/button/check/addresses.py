@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -66,6 +67,7 @@ def _clean(text: str) -> str:
     return before.replace("\\", "/") + mark + after
 
 
+@lru_cache(maxsize=1024)  # a page leads to few hosts, with many links
 def is_alike(host: str, *, to: str) -> bool:
     """Return whether a host is made to be taken for another: holds it, spells it with other signs, or nearly is it."""
     if host == to or len(host) > _LONGEST_HOST:

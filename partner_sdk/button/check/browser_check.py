@@ -6,19 +6,28 @@ press reaches nobody: its requests are looked at and stopped. The profile is thr
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from partner_sdk.button.check.addresses import find_address
+from partner_sdk.button.check.codes import spell_notice
+from partner_sdk.button.check.deadline import CHECK_SECONDS, end_browser_after
 from partner_sdk.button.check.expected import Expected
 from partner_sdk.button.check.icon_rules import LEAST_SIZE, ReadResource
 from partner_sdk.button.check.notices import Notice
 from partner_sdk.button.check.page import parse_page
 from partner_sdk.button.check.page_headers import find_charset, guess_charset, list_policy_headers
 from partner_sdk.button.check.press_in_browser import press
-from partner_sdk.button.check.static_check import find_placement, list_notices, make_check, read_nothing
+from partner_sdk.button.check.static_check import (
+    find_placement,
+    list_notices,
+    make_check,
+    make_unreachable,
+    read_nothing,
+)
 from partner_sdk.errors import TransportError
 from partner_sdk.wire.button_check import ButtonCheck
 
@@ -32,7 +41,7 @@ SETTLE_MS: Final = 400
 # WCAG 2.2, 1.4.3; a little less, since the edges of letters are mixed with their ground.
 LEAST_CONTRAST: Final = 4.3
 LEAST_OPACITY: Final = 0.99
-_TABS: Final = 5
+_OWN_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 # Headers that say how the page was sent, and not what it is.
 _NOT_KEPT: Final = (
     "content-length",
@@ -72,11 +81,13 @@ def check_in_browser(
     read_resource: ReadResource = read_nothing,
     screens: tuple[Screen, ...] = SCREENS,
     prepare: Prepare = leave_as_it_is,
+    deadline_seconds: float = CHECK_SECONDS,
 ) -> ButtonCheck:
     """Return what the source shows and what is measured on each screen; raises as `check_page` does.
 
     Raises `TransportError` (`browser`) where the browser can not show the page. `prepare` is given each new profile:
-    who watches over many hosts decides there what a page may reach.
+    who watches over many hosts decides there what a page may reach. After `deadline_seconds` for all screens together
+    the browser is ended, and the check says that the page did not come to rest.
     """
     told = {} if headers is None else headers
     charset = find_charset(told) or (guess_charset(raw) if headers is None else None)
@@ -84,8 +95,21 @@ def check_in_browser(
     notices = list_notices(page, expected=expected, read_resource=read_resource)
     shown = _Shown(raw=raw, headers=_list_kept(told, charset=charset), address=_get_shown_address(address))
     measured: dict[Notice, None] = {}
-    for screen in screens:
-        measured.update(dict.fromkeys(_measure_on(browser, shown, expected=expected, screen=screen, prepare=prepare)))
+    with end_browser_after(deadline_seconds, browser=browser) as deadline:
+        try:
+            for screen in screens:
+                seen = _measure_on(browser, shown, expected=expected, screen=screen, prepare=prepare)
+                measured.update(dict.fromkeys(seen))
+        except TransportError:
+            if not deadline.is_over:
+                raise
+            return make_unreachable(
+                address,
+                placement=expected.placement,
+                now=now,
+                method="browser",
+                findings=(spell_notice(Notice("no-rest"), expected=expected),),
+            )
     if Notice("nothing-to-measure") in measured and any(one.code in _TELLS_WHY for one in notices):
         del measured[Notice("nothing-to-measure")]
     found = [*notices, *_join_screens(list(measured))]
@@ -121,8 +145,8 @@ def _join_screens(notices: list[Notice]) -> list[Notice]:
     joined: dict[str, Notice] = {}
     for one in notices:
         earlier = joined.get(one.code)
-        names = one.names if earlier is None else tuple(dict.fromkeys((*earlier.names, *one.names)))
-        joined[one.code] = Notice(one.code, names=names)
+        screens = one.screens if earlier is None else tuple(dict.fromkeys((*earlier.screens, *one.screens)))
+        joined[one.code] = Notice(one.code, screens=screens)
     return list(joined.values())
 
 
@@ -131,10 +155,15 @@ def _measure_on(
 ) -> Iterator[Notice]:
     from playwright.sync_api import Error
 
-    context = browser.new_context(
-        viewport={"width": screen.width, "height": screen.height}, service_workers="block", locale="en-GB"
-    )
     try:
+        context = browser.new_context(
+            viewport={"width": screen.width, "height": screen.height}, service_workers="block", locale="en-GB"
+        )
+    except Error:
+        raise TransportError("The browser has ended.", reason="browser") from None
+    try:
+        if _is_here(shown.address) and _is_here(expected.origin):
+            _allow_own_machine(context, address=shown.address)
         prepare(context)
         context.set_default_timeout(LOAD_MS)
         page = context.new_page()
@@ -146,7 +175,24 @@ def _measure_on(
             "The browser could not show the page, or measure it to the end.", reason="browser"
         ) from None
     finally:
-        context.close()
+        with suppress(Error):  # the browser may be gone
+            context.close()
+
+
+def _is_here(address: str) -> bool:
+    """Return whether an address is one of this very machine, or stands for a file that lies on it."""
+    found = find_address(address)
+    return address == FILE_ADDRESS or (found is not None and found.host in _OWN_HOSTS)
+
+
+def _allow_own_machine(context: "BrowserContext", *, address: str) -> None:
+    """Let a page of this machine load from it: Chromium takes a page that was not loaded over a connection for one of
+    the internet, and asks a person first (Local Network Access).
+    """
+    from playwright.sync_api import Error
+
+    with suppress(Error):  # a Chromium from before 2025 neither asks nor knows the permission
+        context.grant_permissions(["local-network-access"], origin=address)
 
 
 def _answer(route: "Route", shown: _Shown) -> None:
@@ -196,7 +242,7 @@ def _judge(page: "Page", link: "ElementHandle", *, screen: Screen) -> Iterator[N
         yield Notice("box-too-small")
     if not seen["above"]:
         # Prominent (R32); advice only, because the agreed place may be further down.
-        yield Notice("below-the-fold", names=(f"{screen.width} by {screen.height}",))
+        yield Notice("below-the-fold", screens=(f"{screen.width} by {screen.height}",))
     if seen["free"] < seen["points"]:
         yield Notice("covered")
     elif seen["opacity"] < LEAST_OPACITY:
@@ -222,20 +268,12 @@ def _measure_contrast(page: "Page", words: dict[str, float]) -> float:
 
 
 def _is_reached(page: "Page", link: "ElementHandle") -> bool:
-    """Return whether Tab goes to the link from right before it."""
-    page.evaluate(
-        """({ link }) => {
-          document.activeElement?.blur?.()
-          getSelection().setBaseAndExtent(link.parentNode, [...link.parentNode.childNodes].indexOf(link),
-            link.parentNode, [...link.parentNode.childNodes].indexOf(link))
-        }""",
-        {"link": link},
-    )
-    for _ in range(_TABS):
-        page.keyboard.press("Tab")
-        if page.evaluate("({ link }) => link.getRootNode().activeElement === link", {"link": link}):
-            return True
-    return False
+    """Return whether Tab goes to the link from what stands right before it, wherever on the page that is."""
+    page.evaluate("({ link }) => link.focus({ preventScroll: true })", {"link": link})
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    reached: bool = page.evaluate("({ link }) => link.getRootNode().activeElement === link", {"link": link})
+    return reached
 
 
 def _read(name: str) -> str:

@@ -13,6 +13,7 @@ from partner_sdk.button.check.expected import Expected
 from partner_sdk.button.check.icon_shapes import is_button_icon
 from partner_sdk.button.check.page import (
     Page,
+    check_marks,
     get_attribute,
     get_base,
     get_text,
@@ -33,7 +34,7 @@ MAX_FRAMES: Final = 20
 MAX_NODES: Final = 50  # in something that shows no more than the words of a button
 MAX_FRAME_DEPTH: Final = 3
 # What a site makes into a button of its own where a link belongs.
-_PRETENDERS: Final = ("a", "area", "button", "span", "div", "input", "svg", "img", ELEMENT)
+_PRETENDERS: Final = ("a", "area", "button", "span", "div", "input", ELEMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +76,19 @@ def list_buttons(page: Page, *, expected: Expected) -> list[Button]:
 
 
 def list_documents(page: Page) -> Iterator[Page]:
-    """Yield the page and the documents that stand in `srcdoc` attributes."""
-    waiting, count = [page], 0
+    """Yield the page and the documents that stand in `srcdoc` attributes; raises `FormatError` as `parse_page`."""
+    waiting, count, marks = [page], 0, 0
     while waiting:
         document = waiting.pop(0)
         yield document
         if len(document.frames) >= MAX_FRAME_DEPTH:
             continue
         for frame in list_elements(document.root, "iframe"):
-            if get_attribute(frame, "srcdoc") and count < MAX_FRAMES:
+            source = get_attribute(frame, "srcdoc")
+            if source and count < MAX_FRAMES:
                 count += 1
+                marks += source.count("<")
+                check_marks(marks)  # of all frames together
                 waiting.append(parse_frame(document, frame=frame))
 
 
@@ -109,8 +113,9 @@ def _list_in(page: Page, *, expected: Expected) -> Iterator[Button]:
         return
     base = get_base(page)
     marked = _list_around_icons(page)
+    dressed = marked | _list_in_elements(page)
     links = (node for node in list_elements(page.root, "a") if is_link(node))
-    taken = list(islice((node for node in links if _is_button(node, base, agency, marked)), MAX_BUTTONS))
+    taken = list(islice((node for node in links if _is_button(node, base, agency, dressed)), MAX_BUTTONS))
     # An element that holds a link is judged by the link; so is whatever lies in it or around it.
     near = {id(one) for node in taken for one in (node, *list_ancestors(node), *list_elements(node))}
     pretenders: list[Node] = []
@@ -142,6 +147,15 @@ def _list_around_icons(page: Page) -> set[int]:
     return {id(around) for icon in islice(icons, MAX_BUTTONS) for around in list_ancestors(icon)}
 
 
+def _list_in_elements(page: Page) -> set[int]:
+    """Return the identities of all elements that lie in the button's own element."""
+    found: set[int] = set()
+    for element in list_elements(page.root, ELEMENT):
+        if id(element) not in found:
+            found.update(id(node) for node in list_elements(element))
+    return found
+
+
 def _is_button(node: "Node", base: str, agency: Address, marked: set[int]) -> bool:
     href = get_attribute(node, "href")
     address = find_address(join_address(base, href))
@@ -151,16 +165,16 @@ def _is_button(node: "Node", base: str, agency: Address, marked: set[int]) -> bo
         return False
     names_placement = address.query.startswith("from=") or "&from=" in address.query
     if address.host == agency.host:
-        return address.path in ("", "/") or names_placement or _has_words(node)
+        # On one machine a page and the agency differ by the port alone: the page's own "Home" is no button.
+        is_start = address.path in ("", "/") and address.port == agency.port
+        return is_start or names_placement or _has_words(node)
     if f"{agency.host}/?from=" in decode_all(href) or f"{agency.host}?from=" in decode_all(href):
         return True
-    return _has_words(node) and (agency.host in decode_all(href) or is_alike(address.host, to=agency.host))
+    return (agency.host in decode_all(href) or is_alike(address.host, to=agency.host)) and _has_words(node)
 
 
 def _looks_like_one(node: "Node") -> bool:
-    if get_attribute(node, "aria-label") in [words.label for words in WORDS.values()]:
-        return True
-    return find_element(node) is not None
+    return get_attribute(node, "aria-label") in [words.label for words in WORDS.values()]
 
 
 def _has_words(node: "Node") -> bool:
@@ -173,8 +187,6 @@ def _pretends(node: "Node", agency: Address, marked: set[int]) -> bool:
         return True
     names_agency = any(agency.host in (value or "").lower() for value in (node.attrs or {}).values())
     is_named = get_attribute(node, "aria-label") in [words.label for words in WORDS.values()]
-    if node.name in ("svg", "img"):
-        return False
     return is_named or ((names_agency or id(node) in marked) and _has_words(node))
 
 

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from partner_sdk.button.check.attribute_names import spell_names
 from partner_sdk.button.check.expected import Expected
 from partner_sdk.button.check.notices import Notice
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
@@ -25,8 +26,6 @@ GROUPS: Final[dict[Group, str]] = {
     "place": "Where it stands",
     "browser": "As a browser shows it",
 }
-_MOST_NAMES: Final = 4
-_MOST_NAME: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,8 @@ def spell_notice(notice: Notice, *, expected: Expected) -> CheckFinding:
         "least": str(min(SIZES)),
         "sizes": ", ".join(map(str, SIZES)),
         "add": notice.add,
-        "names": _spell_names(notice.names),
+        "names": spell_names(notice.names),
+        "screens": ", ".join(notice.screens),
     }
     return CheckFinding(
         code=notice.code,
@@ -68,10 +68,3 @@ def spell_notice(notice: Notice, *, expected: Expected) -> CheckFinding:
         where="" if notice.line is None else f"line {notice.line}",
         why=row.why.format_map(values),
     )
-
-
-def _spell_names(names: tuple[str, ...]) -> str:
-    # A name of the markup is whatever a page writes there: only what is spelled as a plain one is said again.
-    plain = [name for name in names if len(name) <= _MOST_NAME and name.isascii() and name.isprintable()]
-    more = "" if len(names) <= _MOST_NAMES and len(plain) == len(names) else " and others"
-    return ", ".join(plain[:_MOST_NAMES]) + more if plain else ""

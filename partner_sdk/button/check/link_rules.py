@@ -77,9 +77,12 @@ def see_placement(subject: Subject) -> Iterator[Notice]:
     elif not is_placement(given):
         yield notice("placement-misspelled", subject)
     elif expected.placement is not None and given != expected.placement:
-        yield notice("other-placement", subject)
+        said = f"The link says {given}; agreed is {expected.placement}."
+        yield Notice("other-placement", line=notice("other-placement", subject).line, add=said)
     elif expected.known is not None and given not in expected.known:
         yield notice("unknown-placement", subject)
+    elif expected.placement is None and expected.known is None:
+        yield Notice("placement-not-compared")
 
 
 def see_relation(subject: Subject) -> Iterator[Notice]:

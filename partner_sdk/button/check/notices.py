@@ -1,4 +1,4 @@
-"""What a rule says of a button: a code of the table, the line, and at most the names of attributes or a line to add."""
+"""What a rule says of a button: a code of the table and the line; names of attributes, screens, or a line to add."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """`line` is None where the source has none; `names` are of attributes, `add` is a line that is missing."""
+    """`line` is None where the source has none; `names` are of attributes, as the page writes them; `add` is a line
+    that is missing; `screens` are the sizes of those on which it is so.
+    """
 
     code: str
     line: int | None = None
     names: tuple[str, ...] = ()
     add: str = ""
+    screens: tuple[str, ...] = ()
 
 
 Rule = Callable[[Subject], Iterator[Notice]]

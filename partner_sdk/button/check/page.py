@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from justhtml import Node
 
 MAX_PAGE_BYTES: Final = 5 * 1024 * 1024
+# Every `<` counts, that of an end and that in a script too. Large pages have some ten thousands; a page of 5 MiB that
+# is nothing but tags would keep the parser and the rules for minutes, and they know no deadline.
+MAX_MARKS: Final = 100_000
 MAX_TEXT: Final = 5000
 # What a hostile page may make the check look at: no button has as much in it, and Chromium nests no deeper than 512.
 MAX_TEXT_NODES: Final = 5000
@@ -50,8 +53,9 @@ class Page:
 
 
 def parse_page(raw: bytes, *, address: str, charset: str | None = None, policies: tuple[str, ...] = ()) -> Page:
-    """Return the page; raises `FormatError` (`too-large`), and `ReportAbuseError` (`parser-missing`) without the extra.
+    """Return the page; raises `FormatError` (`too-large`, `too-many-tags`, `malformed`).
 
+    Raises `ReportAbuseError` (`parser-missing`) without the extra.
     `charset` is what the server said; without it the bytes are read as a browser reads them (byte order mark, meta).
     """
     if len(raw) > MAX_PAGE_BYTES:
@@ -60,7 +64,7 @@ def parse_page(raw: bytes, *, address: str, charset: str | None = None, policies
 
 
 def parse_frame(page: Page, *, frame: "Node") -> Page:
-    """Return the document that stands in an iframe's `srcdoc`."""
+    """Return the document that stands in an iframe's `srcdoc`; raises `FormatError` as `parse_page`."""
     source = get_attribute(frame, "srcdoc").encode("utf-8", "replace")
     line = page.line if page.line is not None else frame.origin_line
     root = _parse(source, encoding="utf-8", iframe_srcdoc=True)
@@ -68,6 +72,8 @@ def parse_frame(page: Page, *, frame: "Node") -> Page:
 
 
 def _parse(raw: bytes, **options: Any) -> "Node":
+    # The byte of `<` is the same in every encoding that a browser knows.
+    check_marks(raw.count(b"<"))
     try:
         parser = import_module("justhtml")
     except ImportError:
@@ -79,6 +85,15 @@ def _parse(raw: bytes, **options: Any) -> "Node":
     except (ValueError, LookupError, RecursionError) as error:  # a parser's fault is a page that can not be read
         raise FormatError("The page can not be read as HTML.", reason="malformed") from error
     return root
+
+
+def check_marks(count: int) -> None:
+    """Raise `FormatError` (`too-many-tags`) for more than `MAX_MARKS` tags."""
+    if count > MAX_MARKS:
+        raise FormatError(
+            f"The page has more than {MAX_MARKS} tags: too many to be judged. Check a smaller page with this button.",
+            reason="too-many-tags",
+        )
 
 
 def is_element(node: Any) -> bool:

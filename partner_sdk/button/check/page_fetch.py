@@ -87,14 +87,24 @@ def fetch_page(
                 raise TransportError("What came is no HTML page.", reason="no-page")
             return found
         wanted, _ = urldefrag(join_address(wanted, found))
-        check_page_address(wanted)
+        try:
+            check_page_address(wanted)
+        except FormatError:
+            raise TransportError(
+                "The page sends its readers to what is no address of a page.", reason="redirect"
+            ) from None
         if not _is_same_host(find_address(wanted), first):
             raise TransportError("The page sends its readers to another host: check that one.", reason="redirect")
     raise TransportError(f"The page sends its readers on more than {MAX_REDIRECTS} times.", reason="redirect")
 
 
 def read_own_copy(
-    address: str, *, page: FetchedPage, session: requests.Session, check_hop: CheckHop = allow_every_hop
+    address: str,
+    *,
+    page: FetchedPage,
+    session: requests.Session,
+    check_hop: CheckHop = allow_every_hop,
+    ca_file: str | None = None,
 ) -> bytes | None:
     """Return a file of the page's own host, of at most 64 KiB, or None where it does not come."""
     if not _is_same_host(find_address(address), find_address(page.address)):
@@ -103,7 +113,7 @@ def read_own_copy(
         check_page_address(address)
         check_hop(address)
         deadline = time.monotonic() + DEADLINE_SECONDS
-        found = _ask(address, session=session, deadline=deadline, max_bytes=MAX_RESOURCE_BYTES, ca_file=None)
+        found = _ask(address, session=session, deadline=deadline, max_bytes=MAX_RESOURCE_BYTES, ca_file=ca_file)
     except (FormatError, TransportError):
         return None
     return found.body if isinstance(found, FetchedPage) else None

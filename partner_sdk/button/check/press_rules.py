@@ -27,7 +27,7 @@ _WHOLE_PAGE: Final = ("html", "body", "main")
 _MOST_WORDS_AROUND: Final = 600
 _OWN_FRAME: Final = ("", "_self", "_top", "_parent")
 # What a link of the button may carry: what was agreed, and what frameworks put on every element and nothing acts on.
-_AGREED: Final = frozenset({"href", "rel", "aria-label", "lang", "xml:lang", "dir", "id", "translate", "part", "slot"})
+_AGREED: Final = frozenset({"href", "rel", "aria-label", "lang", "xml:lang", "dir", "id", "translate", "part"})
 _FRAMEWORK: Final = re.compile(
     r"(data-v-[0-9a-f]+|data-astro-cid-\w+|_ng(content|host)-[\w-]+|data-reactid|data-reactroot|data-svelte-h"
     r"|data-s[0-9a-f]{8}|b-[0-9a-z]{10}|data-hydro-\w+)"
@@ -36,7 +36,7 @@ _ELEMENT_AGREED: Final = frozenset({"lang", "xml:lang", "dir", "theme", "id", "t
 # Judged by rules of their own.
 _JUDGED_ELSEWHERE: Final = frozenset(
     {"target", "ping", "download", "title", "role", "tabindex", "hidden", "inert", "aria-hidden", "popover", "style"}
-    | {"aria-labelledby", "aria-disabled", "referrerpolicy"}
+    | {"aria-labelledby", "aria-disabled", "referrerpolicy", "slot"}
 )
 
 

@@ -7,6 +7,7 @@ from partner_sdk.button.check.codes import GROUPS, Group, read_codes
 from partner_sdk.wire.button_check import ButtonCheck, CheckFinding, Severity
 
 _MARKS: Final[dict[Severity, str]] = {"fault": "FAULT", "advice": "advice", "unseen": "not seen"}
+_NOT_JUDGED: Final = frozenset({"not-judged", "no-rest"})
 
 
 def spell_check(check: ButtonCheck) -> list[str]:
@@ -30,7 +31,9 @@ def _spell_finding(finding: CheckFinding) -> list[str]:
 
 def _spell_result(check: ButtonCheck) -> str:
     if check.result == "unreachable":
-        return f"{check.address}: the page did not come, so nothing is said of the button."
+        is_here = any(one.code in _NOT_JUDGED for one in check.findings)
+        what = "could not be judged" if is_here else "did not come"
+        return f"{check.address}: the page {what}, so nothing is said of the button."
     faults = sum(one.severity == "fault" for one in check.findings)
     others = len(check.findings) - faults
     more = f" {others} more to read above." if others else ""
@@ -53,10 +56,14 @@ def spell_junit(check: ButtonCheck) -> str:
     )
     failures = 0
     subjects: list[Group] = [one for one in GROUPS if one != "browser" or check.method == "browser"]
+    if check.result == "unreachable":
+        subjects = ["page"]  # one error: nothing is said of the rest
     for group in subjects:
         case = ET.SubElement(suite, "testcase", classname=make_xml_text(check.address), name=GROUPS[group], time="0")
         if check.result == "unreachable":
-            ET.SubElement(case, "error", type="unreachable", message="The page did not come.")
+            said = check.findings[0].what if check.findings else "The page did not come."
+            error = ET.SubElement(case, "error", type="unreachable", message=said)
+            error.text = "\n".join(line for one in check.findings for line in _spell_finding(one))
             continue
         found = [one for one in check.findings if read_codes()[one.code].group == group]
         failures += _add_findings(case, found)

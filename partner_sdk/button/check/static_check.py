@@ -11,6 +11,7 @@ from partner_sdk.button.check.buttons import Subject, list_buttons
 from partner_sdk.button.check.codes import read_codes, spell_notice
 from partner_sdk.button.check.expected import Expected
 from partner_sdk.button.check.icon_rules import ReadResource, see_icon
+from partner_sdk.button.check.inner_rules import INNER_RULES
 from partner_sdk.button.check.link_rules import LINK_RULES, find_given_placement, see_link
 from partner_sdk.button.check.notices import Notice, Rule
 from partner_sdk.button.check.page import Page, parse_page
@@ -41,7 +42,7 @@ def check_page(
     headers: Mapping[str, str] | None = None,
     read_resource: ReadResource = read_nothing,
 ) -> ButtonCheck:
-    """Return what is found on a page of at most 5 MiB; raises `FormatError` for a larger one.
+    """Return what is found on a page of at most 5 MiB and `MAX_MARKS` tags; raises `FormatError` for a larger one.
 
     `headers` are those of the answer that brought it; `read_resource` fetches a copy of icon or script from the page's
     own host.
@@ -78,6 +79,7 @@ def _judge(subject: Subject, *, read_resource: ReadResource) -> Iterator[Notice]
     rules: tuple[Rule, ...] = (
         *LINK_RULES,
         *PRESS_RULES,
+        *INNER_RULES,
         *WORDS_RULES,
         partial(see_icon, read_resource=read_resource),
         partial(see_scripts, read_resource=read_resource),
@@ -115,9 +117,16 @@ def make_check(
     return _write(findings, address=address, method=method, now=now, placement=placement, result=result)
 
 
-def make_unreachable(address: str, *, placement: str | None, now: datetime, method: Method = "static") -> ButtonCheck:
-    """Return the check of a page that did not come: it says nothing of the button."""
-    return _write([], address=address, method=method, now=now, placement=placement, result="unreachable")
+def make_unreachable(
+    address: str,
+    *,
+    placement: str | None,
+    now: datetime,
+    method: Method = "static",
+    findings: tuple[CheckFinding, ...] = (),
+) -> ButtonCheck:
+    """Return the check of a page that did not come, or could not be judged: it says nothing of the button."""
+    return _write(list(findings), address=address, method=method, now=now, placement=placement, result="unreachable")
 
 
 def _write(

@@ -1,0 +1,81 @@
+"""The terms of a placement: what the two sides agree, and their one spelling. Never touches the register."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from gateway.desk.placements.page_addresses import has_any_part, parse_page, parse_pattern
+from gateway.desk.placements.placements import SURFACES, PlacementError
+from gateway.desk.placements.surfaces import SURFACE_TITLES
+from partner_sdk.wire.placement import SERVICE_NAME_MAX
+
+MAX_POSITION_CHARACTERS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What was agreed with a service. Without a `link_id` the desk makes one; `agreed_on` is a day like 2026-11-25.
+
+    `new_owner` is the name of an organisation that has no keys and is named here for the first time.
+    """
+
+    owner: str
+    service: str
+    surface: str
+    address: str
+    position: str
+    look_at: str | None = None
+    link_id: str | None = None
+    agreed_on: str | None = None
+    new_owner: str | None = None
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the two sides agree, as the history keeps it after each change."""
+
+    address: str
+    look_at: str | None
+    position: str
+    service: str
+    surface: str
+
+
+@dataclass(frozen=True, slots=True)
+class TermChanges:
+    """New terms of a placement; what is None stays. An empty `look_at` means the address itself, if it is one page."""
+
+    service: str | None = None
+    surface: str | None = None
+    address: str | None = None
+    look_at: str | None = None
+    position: str | None = None
+
+
+def make_terms(agreement: Agreement) -> Terms:
+    """Return the terms of an agreement in their one spelling. Raises `PlacementError` saying what is missing."""
+    if agreement.surface not in SURFACES:
+        raise PlacementError(f"Choose the kind of place: {', '.join(SURFACE_TITLES.values())}.", reason="bad-surface")
+    address = parse_pattern(agreement.address)
+    look_at = None if has_any_part(address) else address
+    if agreement.look_at:
+        look_at = parse_page(agreement.look_at, pattern=address)
+    return Terms(
+        address=address,
+        look_at=look_at,
+        position=read_line(
+            agreement.position, most=MAX_POSITION_CHARACTERS, what="The agreed position", reason="bad-position"
+        ),
+        service=read_line(
+            agreement.service, most=SERVICE_NAME_MAX, what="The name of the service", reason="bad-service"
+        ),
+        surface=agreement.surface,
+    )
+
+
+def read_line(text: str, *, most: int, what: str, reason: str) -> str:
+    """Return a text with one blank between words. Raises `PlacementError` (`reason`) unless it is one line."""
+    line = " ".join(text.split())
+    if not 0 < len(line) <= most or not line.isprintable():
+        raise PlacementError(f"{what} is one line of 1 to {most} characters.", reason=reason)
+    return line
