@@ -28,7 +28,7 @@ def test_command_prints_the_token_alone_for_another_program(line: Terminal) -> N
 def test_command_prints_the_whole_address_when_it_is_asked_to(line: Terminal) -> None:
     assert line.run("button", "context", str(EXAMPLE), "--href", "--lifetime", "60") == 0
     plain, token = line.out[:-1].split("#context=")
-    assert plain == f"{PUBLIC_ORIGIN}/?from=example-chat-profile"
+    assert plain == f"{PUBLIC_ORIGIN}/?from=example-chat-dm"
     assert open_token(token).expires_at == "2026-11-25T08:31:00Z"
     assert open_token(token).issued_at == f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
 
@@ -39,7 +39,7 @@ def test_command_reads_standard_input_and_gives_both_to_a_machine(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(EXAMPLE.read_bytes())))
     assert line.run("button", "context", "-", "--json") == 0
     said = line.json()
-    assert said["href"] == f"{PUBLIC_ORIGIN}/?from=example-chat-profile#context={said['context']}"
+    assert said["href"] == f"{PUBLIC_ORIGIN}/?from=example-chat-dm#context={said['context']}"
     assert parse_context_token(str(said["context"])).partner == "example-chat"
 
 
