@@ -26,8 +26,8 @@ test: install lint ## lint, types, all tests, a file to each worker (installs a 
 	@$(VENV)/python -m pytest --collect-only -qq >/dev/null 2>&1 & compiling=$$!; \
 		$(VENV)/mypy; typed=$$?; wait $$compiling; exit $$typed
 	@# In the order of tests/conftest.py, which begins with what takes longest, so that no core is left with it at the end.
-	@# Two more workers than cores: whole loops and browsers spend half of their time waiting for processes.
-	@$(VENV)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist loadfile --no-loadscope-reorder
+	@# One more worker than cores: the whole loops spend half of their time waiting for processes.
+	@$(VENV)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder
 
 lint: install ## ruff: lint and format
 	@$(VENV)/ruff check .

@@ -6,15 +6,10 @@ import pytest
 
 from tests.builders import Door, House, Partner, make_house
 
-_LONG_ROOMS = frozenset({"whole", "widget"})
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the rooms whose files take longest, and wait most for processes and browsers.
-
-    With a file to each worker they must not be left for the end.
-    """
-    items.sort(key=lambda item: not _LONG_ROOMS.isdisjoint(item.path.parts), reverse=True)
+    """Begin with tests/whole, whose files take longest: with a file to each core, they must not be left for the end."""
+    items.sort(key=lambda item: "whole" not in item.path.parts)
 
 
 @pytest.fixture
