@@ -1,6 +1,7 @@
 """A stranger who asks for the button gets no id, no invitation and no link of somebody whom the desk knows already."""
 
 import html
+import json
 from collections.abc import Callable
 
 import msgspec
@@ -14,7 +15,7 @@ from gateway.desk.partnership.adoptions import AdoptionError, get_adoption
 from gateway.desk.partnership.invitations import invite_partner
 from gateway.desk.placements.agreeing import suspend_placement
 from gateway.desk.placements.placements import list_placements
-from gateway.desk.store.schema import INVITATIONS
+from gateway.desk.store.schema import AUDIT, INVITATIONS
 from gateway.desk.wiring import Desk
 from tests.builders import PUBLIC_ORIGIN
 from tests.desk.adoption_builders import CALLED, MARKED, PLACE_WORDS, add_waiting, list_actions
@@ -79,6 +80,9 @@ def test_registered_partner_is_refused_a_place_until_a_person_says_that_it_asked
         agree_place(loop.desk, request_id, owner="example-chat", place=PLACE, actor=ACTOR)
     row, _ = agree_place(loop.desk, request_id, owner="example-chat", place=PLACE, actor=ACTOR, is_known_owner=True)
     assert row.owner == "example-chat"
+    with loop.desk.store.read() as connection:
+        details = connection.execute(select(AUDIT.c.detail).where(AUDIT.c.subject == request_id)).scalars().all()
+    assert [json.loads(one) for one in details] == [{"is_known_owner": True, "owner": "example-chat"}]
 
 
 def test_keys_of_a_registered_partner_are_not_replaced_whatever_a_person_says(loop: Loop) -> None:

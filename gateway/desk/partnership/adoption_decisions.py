@@ -71,7 +71,16 @@ def invite_adopter(
             origin=origin or desk.config.gateway_origin,
             actor=actor,
         )
-        _decide(connection, desk, line, state=_later(line, "invited"), owner=owner, actor=actor, action="invite")
+        _decide(
+            connection,
+            desk,
+            line,
+            state=_later(line, "invited"),
+            owner=owner,
+            actor=actor,
+            action="invite",
+            is_known_owner=is_known_owner,
+        )
     return invitation, make_invited_mail(service, invitation=invitation, agency=desk.config.agency_name)
 
 
@@ -101,7 +110,16 @@ def agree_place(
         )
         row = agree_in(connection, desk, agreement, actor=actor)
         connection.execute(insert(ADOPTION_PLACES).values(placement=row.placement, request_id=request_id))
-        _decide(connection, desk, line, state="agreed", owner=owner, actor=actor, action="agree")
+        _decide(
+            connection,
+            desk,
+            line,
+            state="agreed",
+            owner=owner,
+            actor=actor,
+            action="agree",
+            is_known_owner=is_known_owner,
+        )
         places = _list_places(connection, request_id, owner=owner)
     mail = make_agreed_mail(service, places=places, origin=desk.config.gateway_origin, agency=desk.config.agency_name)
     return row, mail
@@ -185,7 +203,10 @@ def _decide(
     actor: str,
     action: str,
     reason: str | None = None,
+    is_known_owner: bool = False,
 ) -> None:
+    # Who says that a request is a known owner's answers for it: that it was said is kept.
+    said = {"is_known_owner": True} if is_known_owner else {}
     now = desk.clock()
     connection.execute(
         update(ADOPTION_REQUESTS)
@@ -198,5 +219,5 @@ def _decide(
         actor=actor,
         action=f"{action}-adoption",
         subject=line.request_id,
-        detail={"owner": owner},
+        detail={"owner": owner, **said},
     )
