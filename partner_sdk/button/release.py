@@ -10,7 +10,7 @@ VERSION: Final = "1.0.0"
 SCRIPT_PATH: Final = f"/button/{VERSION}/report-abuse-button.js"
 ICON_PATH: Final = f"/button/{VERSION}/button.svg"
 # W3C SRI §3.1: algorithm, then the digest in base64.
-SCRIPT_INTEGRITY: Final = "sha384-N7640z7s6D73Oee9nf2FtKAkPKPb8UgZGFPiKpgPTnVdepcXUJ2B9jmgqVvQxruT"
+SCRIPT_INTEGRITY: Final = "sha384-RARdjo9dJcqi3ftDQRQS/JHNUH0zkfkfj/lJlKozhO/j6HU5zyvrecgOhmD5S3sk"
 ICON_INTEGRITY: Final = "sha384-uOOG8RoldU4KmiRMyelsNZPv+AjkJnqRX9XVjOQosUNt+8KMMy79I4NaarBQOYZc"
 ELEMENT: Final = "report-abuse-button"
 

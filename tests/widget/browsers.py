@@ -22,7 +22,7 @@ INSTALL_LINE = "No {} here. Install what the tests need with: .ci/test-tools"
 Step = tuple[str, str]
 SEE: Step = ("look", LOOK)
 # Two frames, and then more turns of the page than the element needs for drawing: each begins after one of its own.
-TURNS = 8
+TURNS = 12
 SETTLED: Step = (
     "run",
     f"""async () => {{

@@ -61,7 +61,7 @@ def test_script_holds_no_word_that_loads_keeps_sends_or_writes_html(word: str):
 def test_timer_of_the_script_ends_its_turn_and_does_nothing_else():
     # It draws in several short tasks: the one timer resumes it, has no delay, and is given no code.
     assert re.findall(r".*setTimeout.*", CODE) == ["  const rest = () => new Promise(setTimeout)"]
-    assert re.findall(r".*\brest\b.*", CODE)[1:] == [f"{' ' * depth}await rest()" for depth in (4, 4, 4, 2)]
+    assert re.findall(r".*\brest\b.*", CODE)[1:] == [f"{' ' * depth}await rest()" for depth in (4, 4, 4, 4, 4, 2)]
 
 
 def test_only_address_in_the_script_is_that_of_the_namespaces():
@@ -135,15 +135,17 @@ def test_icon_has_a_size_that_was_agreed_whatever_the_page_writes():
 
 def test_parts_stand_ready_before_they_come_to_the_page():
     # The first line of the last task: until then the page's own tree is as it was, and a fault leaves it so.
-    before, _, last = CODE.partition("    dress()\n    const root = host.attachShadow(")
-    assert before.count("await rest()") == 3
+    before, _, last = CODE.partition("    const root = host.attachShadow(")
+    assert before.count("await rest()") == 5
     assert "await" not in last[: last.index("\n  }\n")]
     assert before.count(" add(") == 5
     assert "add(" not in last
     # The face is hidden but for the sheet: where that does not come, the link is all that shows.
     assert CODE.count("face.hidden = face.ariaHidden = true") == CODE.count(".hidden") == 1
     assert "sheet.disabled = !words" in before
-    assert last.index("root.append(box)") < last.index("root.adoptedStyleSheets") < last.index("MutationObserver")
+    assert last.index("root.append(box)") < last.index("root.adoptedStyleSheets")
+    # Whatever the page changes after the first judgement is judged before anything shows.
+    assert re.search(r"\.observe\(host, .*\n    await rest\(\)\n    dress\(\)\n    await rest\(\)\n$", before)
 
 
 def luminance(colour: str) -> float:

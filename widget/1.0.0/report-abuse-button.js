@@ -32,9 +32,9 @@
     const icon = add(face, 'svg', '2000/svg')
     icon.setAttribute('viewBox', '0 0 48 48')
     add(icon, 'path', '2000/svg').setAttribute('d', 'M19 39A20 18 0 1 0 10 35L8 45zM16 22v-8a2 2 0 0 1 4 0v7h1v-10a2 2 0 0 1 4 0v10h1v-9a2 2 0 0 1 4 0v9h1v-6a2 2 0 0 1 4 0v11c0 6-4 10-10 10-4 0-6-1-8-4l-7-9a2 2 0 0 1 3-3z')
+    await rest()
     const sheet = new CSSStyleSheet()
     sheet.replaceSync(style)
-    await rest()
     const name = add(face, 'data')
     const dress = () => {
       const link = host.querySelector(':scope > a:only-child:not([slot],[hidden],[inert],:has(:not(svg,rect,path,img)))')
@@ -44,11 +44,13 @@
       name.textContent = words
       icon.setAttribute('width', link?.querySelector('svg')?.getAttribute('width') || 44)
     }
+    new MutationObserver(dress).observe(host, { attributes: true, childList: true, subtree: true })
+    await rest()
     dress()
+    await rest()
     const root = host.attachShadow({ mode: 'open' })
     root.append(box)
     root.adoptedStyleSheets = [sheet]
-    new MutationObserver(dress).observe(host, { attributes: true, childList: true, subtree: true })
   }
   await rest()
   customElements.define('report-abuse-button', class extends HTMLElement {
