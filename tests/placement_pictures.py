@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 from gateway.demo.service.places import PLACES
 from tests.house.sources import ROOT
 from tests.small_png import shrink_png
+from tests.whole.browser_walk import wait_until
 from tests.whole.example_service import serve_example_service
 from tests.whole.public_server import open_chromium
 from tests.widget.agency_door import open_agency_door
@@ -113,7 +114,7 @@ def _take(browser: Browser, address: str, file: Path, *, size: tuple[int, int], 
 
 def check_is_dressed(page: Page) -> None:
     """Raise unless the script of the button came and did its work: a picture must show what people see."""
-    page.wait_for_function("document.querySelector('report-abuse-button').shadowRoot !== null", timeout=10_000)
+    wait_until(page, "document.querySelector('report-abuse-button').shadowRoot !== null")
 
 
 def main() -> None:

@@ -7,29 +7,59 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
-from gateway.desk.commands.frame import DONE, EXIT_CODES, LOOK, TRY_AGAIN, WRONG_USE, Run, complain
-from gateway.desk.starting import check_release
+from gateway.desk.commands.frame import DONE, EXIT_CODES, LOOK, TRY_AGAIN, WRONG_USE, Commands, Run, complain
 from gateway.desk.unexpected import describe_unexpected
 from gateway.web.process_guard import forbid_core_dumps
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 
-# Each file of `commands` and the words that it adds, in the order of the help: a new group is one line. A command loads
-# its own file alone, because all of them together cost every run some tenths of a second.
+# Each file of `commands`, and the words that it adds with what the help says of each, in the order of the help: a new
+# word is one line. A command loads its own file alone, and the help none, because all of them together cost every run
+# some tenths of a second. A test holds that each summary is the command's own.
 _SUBJECTS: Final = {
-    "setup": ("init", "gateway", "publish", "doctor", "audit"),
-    "keys": ("keys",),
-    "collecting": ("collect", "set-aside", "alarms"),
-    "importing": ("import",),
-    "evidence": ("evidence",),
-    "partner": ("partner",),
-    "placement": ("placement",),
-    "adoption": ("adoption",),
-    "case": ("case",),
-    "figures": ("figures",),
-    "stale_data": ("stale-data",),
-    "post": ("post",),
-    "digest": ("digest", "synthetic"),
-    "pages": ("serve", "start-link"),
+    "setup": {
+        "init": "Make a desk with all its keys, and agency.pin for the gateway.",
+        "gateway": "Gateways whose receipts this desk believes.",
+        "publish": "Sign key set and register where they changed or are a day old, and publish them through the feed.",
+        "doctor": "Say what is right with this desk and what is not.",
+        "audit": "The log of who did what.",
+    },
+    "keys": {"keys": "The agency's own keys: list, rotate, renew, replace, destroy."},
+    "collecting": {
+        "collect": (
+            "Collect reports and enrolments from the gateway, and send what waits: "
+            "for it, for partners, notes and pages."
+        ),
+        "set-aside": "What did not verify or open.",
+        "alarms": "List the alarms that nobody has cleared: gaps, forks, forgeries. Exit code 1 when there are any.",
+    },
+    "importing": {
+        "import": "Take in a sealed report that came as a file (`report-abuse-partner report submit --to-file`)."
+    },
+    "evidence": {"evidence": "Files that partners handed over: list, save."},
+    "partner": {"partner": "Online services that report, and get digests."},
+    "placement": {"placement": "Where the button stands: agreements, link ids and checks."},
+    "adoption": {"adoption": "Services that ask to show the button."},
+    "case": {"case": "Cases: list, show, reply, ask, outcome, close."},
+    "figures": {
+        "figures": "Say how fast reports are read and replies given; counts and times only, nothing is opened."
+    },
+    "stale_data": {
+        "stale-data": (
+            "List facts that were checked too long ago (bodies, numbers, hours, words to send); "
+            "gives 1 when there are any."
+        )
+    },
+    "post": {"post": "The short notes to people who asked for one: send, list."},
+    "digest": {
+        "digest": "Digests: make, show, release, reject, list.",
+        "synthetic": (
+            "File marked, made-up, closed cases about a partner in a past quarter. They have no report behind them."
+        ),
+    },
+    "pages": {
+        "serve": "Serve the desk's pages on this machine until Ctrl-C, and print a start link for you.",
+        "start-link": "Print an address that signs one person in to the desk's pages, once, within ten minutes.",
+    },
 }
 
 
@@ -38,8 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A report that is open in memory must not end in a file of the crash handler.
     forbid_core_dumps()
     words = sys.argv[1:] if arguments is None else arguments
-    parsed = make_parser(words[0] if words else None).parse_args(words)
+    subject = _find_subject(words)
+    # The overview ends the process: with the help, or because the words are wrong.
+    parsed = (make_overview() if subject is None else make_parser(words[0])).parse_args(words)
     command: Run = parsed.command
+    # Imported here: it loads what the help and wrong words do not need.
+    from gateway.desk.starting import check_release
+
     try:
         check_release()
         return command(parsed)
@@ -60,16 +95,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_parser(word: str | None = None) -> argparse.ArgumentParser:
     """Return the parser with the commands of the file that adds `word`; with every command for any other word."""
+    parser, commands = _make_bare_parser()
+    subject = _find_subject([word] if word else [])
+    for name in _SUBJECTS if subject is None else (subject,):
+        import_module(f"gateway.desk.commands.{name}").add_commands(commands)
+    return parser
+
+
+def make_overview() -> argparse.ArgumentParser:
+    """Return a parser that knows each word and its summary, as the help lists them, and loads no command."""
+    parser, commands = _make_bare_parser()
+    for words in _SUBJECTS.values():
+        for word, summary in words.items():
+            commands.add_parser(word, help=summary)
+    return parser
+
+
+def _find_subject(words: Sequence[str]) -> str | None:
+    """Return the file that adds the first word, or None for none."""
+    return next((subject for subject, added in _SUBJECTS.items() if words and words[0] in added), None)
+
+
+def _make_bare_parser() -> "tuple[argparse.ArgumentParser, Commands[argparse.ArgumentParser]]":
     parser = argparse.ArgumentParser(
         prog="report-abuse-desk",
         description="The desk of the agency: the only holder of the keys that open reports.",
         epilog=EXIT_CODES,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    named = [subject for subject, words in _SUBJECTS.items() if word in words]
-    for subject in named or _SUBJECTS:
-        import_module(f"gateway.desk.commands.{subject}").add_commands(commands)
-    return parser
+    return parser, parser.add_subparsers(required=True, metavar="COMMAND")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from gateway.desk.placements.standing import TO_SEE_TO, Standing, StandingCode, 
 from gateway.desk.post_room.queue import count_open
 from gateway.desk.post_room.sending import list_post_room_faults
 from gateway.desk.return_post.sending import NO_PLACE
-from gateway.desk.store.schema import SEALING_KEYS, SET_ASIDE
+from gateway.desk.store.key_tables import SEALING_KEYS
+from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.wiring import Clock, Desk, open_desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding, Verdict

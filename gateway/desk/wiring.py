@@ -1,21 +1,24 @@
 """The desk as one value: settings, files, store, clock, randomness and the feed, handed to every deed."""
 
+import functools
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.vault import Vault, load_vault
-from partner_sdk.client.transport import make_session
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, read_key_file
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
+
+if TYPE_CHECKING:
+    import requests
 
 Clock = Callable[[], datetime]
 Random = Callable[[int], bytes]
@@ -28,14 +31,19 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One desk. `session` is what carries the feed's requests."""
+    """One desk. `open_session` gives what carries its requests: the same each time, made when the first one is sent."""
 
     config: DeskConfig
     paths: DeskPaths
     store: DeskStore
     clock: Clock
     random: Random
-    session: requests.Session
+    open_session: "Callable[[], requests.Session]"
+
+    @property
+    def session(self) -> "requests.Session":
+        """What carries this desk's requests."""
+        return self.open_session()
 
     def read_key(self, role: KeyRole) -> KeyFile:
         """Return one key file of every day, such as `keys/register.key`. Raises `LocalStateError`."""
@@ -68,7 +76,7 @@ def open_desk(
     *,
     clock: Clock = utc_now,
     random: Random = secrets.token_bytes,
-    session: requests.Session | None = None,
+    session: "requests.Session | None" = None,
 ) -> Desk:
     """Open the desk of a state folder. Raises `DeskConfigError` or `DeskStoreError` saying what to do."""
     paths = DeskPaths(state)
@@ -78,5 +86,12 @@ def open_desk(
         store=open_store(paths.database),
         clock=clock,
         random=random,
-        session=session or make_session(),
+        open_session=functools.cache(_make_session) if session is None else lambda: session,
     )
+
+
+def _make_session() -> "requests.Session":
+    # Imported here: with it comes `requests`, a tenth of a second that a command which sends nothing does not need.
+    from partner_sdk.client.transport import make_session
+
+    return make_session()

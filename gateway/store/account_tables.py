@@ -3,8 +3,9 @@
 Never a column for what a change says: the box is sealed to the agency.
 """
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, String, Table, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, LargeBinary, String, Table, UniqueConstraint
 
+from gateway.store.partial_indexes import add_partial_index
 from gateway.store.schema import BigKey, metadata
 
 # The partner is part of the key: it chooses the id, and must never be able to take another partner's.
@@ -21,5 +22,5 @@ account_changes = Table(
     UniqueConstraint("change_id", "partner"),
     CheckConstraint("envelope IS NOT NULL OR acknowledged_at IS NOT NULL", name="kept_until_acknowledged"),
 )
-_WAITING = text("acknowledged_at IS NULL")
-Index("ix_account_changes_waiting", account_changes.c.position, sqlite_where=_WAITING, postgresql_where=_WAITING)
+_WAITING = "acknowledged_at IS NULL"
+add_partial_index("ix_account_changes_waiting", account_changes.c.position, where=_WAITING)

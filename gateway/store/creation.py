@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from gateway.store.engine import make_sqlite_engine
 from gateway.store.instance import find_instance, put_instance
+from gateway.store.schema import SCHEMA_REVISION
 from gateway.store.store import DEFAULT_LOCK_TIMEOUT_SECONDS, Store, open_store
 from gateway.store.writer_lock import WriterLock
 from partner_sdk.durable_files import sync_folder
@@ -53,8 +54,17 @@ def migrate_store(path: Path, *, lock_path: Path, lock_timeout_seconds: float = 
     engine = make_sqlite_engine(path, busy_timeout_seconds=lock_timeout_seconds)
     lock = WriterLock(lock_path, timeout_seconds=lock_timeout_seconds)
     with lock.hold(), engine.connect() as connection:
-        run_migrations(connection)
+        if not _is_newest(connection):
+            run_migrations(connection)
     lock.close()
+
+
+def _is_newest(connection: Connection) -> bool:
+    """Return whether the file has the schema of this release: then every start is spared what runs migrations."""
+    known = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").first()
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if known else None
+    connection.rollback()
+    return found == SCHEMA_REVISION
 
 
 def run_migrations(connection: Connection, *, revision: str = "head") -> None:

@@ -8,15 +8,14 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
     String,
     Table,
     UniqueConstraint,
-    text,
 )
 
+from gateway.store.partial_indexes import add_partial_index
 from gateway.store.schema import BigKey, metadata
 
 # An id belongs to one partner: the same id of another one is another row.
@@ -38,25 +37,14 @@ evidence = Table(
     CheckConstraint("(completed_at IS NULL) = (digest IS NULL)", name="digest_when_complete"),
     CheckConstraint("acknowledged_at IS NULL OR completed_at IS NOT NULL", name="complete_before_acknowledged"),
 )
-_WAITING = text("completed_at IS NOT NULL AND referenced_at IS NOT NULL AND acknowledged_at IS NULL")
-_UNREFERENCED = text("referenced_at IS NULL")
-_COLLECTED = text("acknowledged_at IS NOT NULL AND held_bytes > 0")
-_HELD = text("held_bytes > 0")
-Index(
-    "ix_evidence_waiting",
-    evidence.c.evidence_id,
-    evidence.c.partner,
-    sqlite_where=_WAITING,
-    postgresql_where=_WAITING,
-)
-Index(
-    "ix_evidence_unreferenced",
-    evidence.c.newest_part_at,
-    sqlite_where=_UNREFERENCED,
-    postgresql_where=_UNREFERENCED,
-)
-Index("ix_evidence_collected", evidence.c.acknowledged_at, sqlite_where=_COLLECTED, postgresql_where=_COLLECTED)
-Index("ix_evidence_held", evidence.c.partner, evidence.c.held_bytes, sqlite_where=_HELD, postgresql_where=_HELD)
+_WAITING = "completed_at IS NOT NULL AND referenced_at IS NOT NULL AND acknowledged_at IS NULL"
+_UNREFERENCED = "referenced_at IS NULL"
+_COLLECTED = "acknowledged_at IS NOT NULL AND held_bytes > 0"
+_HELD = "held_bytes > 0"
+add_partial_index("ix_evidence_waiting", evidence.c.evidence_id, evidence.c.partner, where=_WAITING)
+add_partial_index("ix_evidence_unreferenced", evidence.c.newest_part_at, where=_UNREFERENCED)
+add_partial_index("ix_evidence_collected", evidence.c.acknowledged_at, where=_COLLECTED)
+add_partial_index("ix_evidence_held", evidence.c.partner, evidence.c.held_bytes, where=_HELD)
 
 evidence_parts = Table(
     "evidence_parts",

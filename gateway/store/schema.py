@@ -14,8 +14,9 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    text,
 )
+
+from gateway.store.partial_indexes import add_partial_index
 
 SCHEMA_REVISION = "0005"  # the newest file in migrations/versions; a test compares
 
@@ -63,10 +64,10 @@ reports = Table(
     CheckConstraint("stage IN ('received', 'collected', 'opened')", name="stage"),
     CheckConstraint("envelope IS NOT NULL OR acknowledged_at IS NOT NULL", name="kept_until_acknowledged"),
 )
-_WAITING = text("acknowledged_at IS NULL")
-_COLLECTED = text("acknowledged_at IS NOT NULL AND envelope IS NOT NULL")
-Index("ix_reports_waiting", reports.c.sequence, sqlite_where=_WAITING, postgresql_where=_WAITING)
-Index("ix_reports_collected", reports.c.acknowledged_at, sqlite_where=_COLLECTED, postgresql_where=_COLLECTED)
+_WAITING = "acknowledged_at IS NULL"
+_COLLECTED = "acknowledged_at IS NOT NULL AND envelope IS NOT NULL"
+add_partial_index("ix_reports_waiting", reports.c.sequence, where=_WAITING)
+add_partial_index("ix_reports_collected", reports.c.acknowledged_at, where=_COLLECTED)
 
 mailbox = Table(
     "mailbox",
@@ -81,8 +82,8 @@ mailbox = Table(
     UniqueConstraint("message_id"),
     CheckConstraint("envelope IS NOT NULL OR acknowledged_at IS NOT NULL", name="kept_until_acknowledged"),
 )
-Index("ix_mailbox_waiting", mailbox.c.partner, mailbox.c.position, sqlite_where=_WAITING, postgresql_where=_WAITING)
-Index("ix_mailbox_collected", mailbox.c.acknowledged_at, sqlite_where=_COLLECTED, postgresql_where=_COLLECTED)
+add_partial_index("ix_mailbox_waiting", mailbox.c.partner, mailbox.c.position, where=_WAITING)
+add_partial_index("ix_mailbox_collected", mailbox.c.acknowledged_at, where=_COLLECTED)
 
 invitations = Table(
     "invitations",

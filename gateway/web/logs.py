@@ -9,16 +9,12 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import PurePath
 from types import TracebackType
 
 import msgspec
-from flask import Flask, Response, current_app, request
-
-from gateway.web.request_id import get_elapsed_milliseconds, get_request_id
-from gateway.web.rules import find_current_rule
 
 LOG_FIELDS: Mapping[str, str] = {
     "time": "when, UTC, in seconds",
@@ -38,12 +34,13 @@ LOG_FIELDS: Mapping[str, str] = {
     "count": "how many",
     "exit_code": "how a process ended",
 }
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SAFE_TEXT = re.compile(r"[A-Za-z0-9_.,:+<>/\[\] -]{0,120}")
 _OWN_PACKAGES = ("gateway", "partner_sdk")
 _RECORD_ATTRIBUTE = "allowed_fields"
 
 _logger = logging.getLogger("report_abuse")
+# What an app of this process says of the request that it answers; a process without an app has none, and no Flask.
+_request_fields: list[Callable[[], dict[str, str]]] = []
 
 
 class UnknownLogFieldError(Exception):
@@ -105,11 +102,16 @@ def log_event(event: str, *, level: int = logging.INFO, **fields: str | int) -> 
     _logger.log(level, event, extra={_RECORD_ATTRIBUTE: {"event": _clean(event), **cleaned}})
 
 
+def describe_requests_by(describe: Callable[[], dict[str, str]]) -> None:
+    """From now on add to each failure what `describe` says of the request that is answered: nothing without one."""
+    _request_fields[:] = [describe]
+
+
 def log_failure(error: BaseException, *, event: str = "failure") -> None:
     """Write the type of an exception and where it was raised, with the request's id and route when there is one."""
     fields = describe_exception(error)
-    if request:
-        fields |= {"request_id": get_request_id(), "route": _route()}
+    for describe in _request_fields:
+        fields |= describe()
     log_event(event, level=logging.ERROR, **fields)
 
 
@@ -120,30 +122,6 @@ def describe_exception(error: BaseException) -> dict[str, str]:
     own = [name for name in names if name[0].split(".")[0] in _OWN_PACKAGES]
     places = [f"{module}:{line}" for module, line in (own or names)[-1:]]
     return {"exception": type(error).__name__, "location": places[0] if places else "unknown"}
-
-
-def apply_access_log(app: Flask) -> None:
-    """Write one line for each answer."""
-    app.after_request(_log_answer)
-
-
-def _log_answer(response: Response) -> Response:
-    log_event(
-        "request",
-        method=request.method if request.method in _METHODS else "OTHER",
-        route=_route(),
-        status=response.status_code,
-        duration_ms=get_elapsed_milliseconds(),
-        request_id=get_request_id(),
-    )
-    return response
-
-
-def _route() -> str:
-    if request.url_rule is None:
-        return "unmatched"
-    stated = find_current_rule(current_app)
-    return (stated.log_word if stated is not None else "") or request.url_rule.rule
 
 
 def _clean(text: str) -> str:

@@ -11,20 +11,19 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from flask import Flask
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from granian.server import Server
 
-from gateway.web.body_reader import BodyReader
 from gateway.web.logs import AllowListFormatter, catch_stray_exceptions, configure_logging, log_failure
 from gateway.web.process_guard import allow_open_files, die_with_parent, end_without_teardown, forbid_core_dumps
-from gateway.web.rules import NO_BODY, get_body_terms
 from gateway.web.server_spec import SPEC_VARIABLE, ServerSpec
-from gateway.web.wsgi_bridge import BodyRule, WsgiBridge
+
+if TYPE_CHECKING:
+    from gateway.web.wsgi_bridge import BodyRule, WsgiBridge
 
 WORKER_STOP_SECONDS: Final = 10
 APP_FAILED_EXIT: Final = 3
@@ -32,11 +31,15 @@ APP_FAILED_EXIT: Final = 3
 MAX_CONNECTIONS: Final = 2048
 
 
-def load_worker_app(spec: ServerSpec, master_pid: int) -> WsgiBridge:
+def load_worker_app(spec: ServerSpec, master_pid: int) -> "WsgiBridge":
     """Return the app of one worker, which from now on dies with its master."""
     die_with_parent(master_pid)
     catch_stray_exceptions()
     configure_logging(spec.name)
+    # Imported here and not above, as in `make_body_rule`: what answers requests is the worker's alone.
+    from gateway.web.body_reader import BodyReader
+    from gateway.web.wsgi_bridge import WsgiBridge
+
     module, _, factory = spec.target.partition(":")
     try:
         app: Callable[..., Any] = getattr(importlib.import_module(module), factory)()
@@ -48,8 +51,12 @@ def load_worker_app(spec: ServerSpec, master_pid: int) -> WsgiBridge:
     return WsgiBridge(app, body_rule=make_body_rule(app), bodies=bodies, threads=spec.threads)
 
 
-def make_body_rule(app: Callable[..., Any]) -> BodyRule:
+def make_body_rule(app: Callable[..., Any]) -> "BodyRule":
     """Return which bodies an app takes where: as the rules of its routes say. An app without rules takes none."""
+    from flask import Flask
+
+    from gateway.web.rules import NO_BODY, get_body_terms
+
     if not isinstance(app, Flask):
         return lambda _method, _path: NO_BODY
     return lambda method, path: get_body_terms(app, method=method, path=path)

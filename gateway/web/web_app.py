@@ -10,10 +10,11 @@ from types import TracebackType
 from flask import Flask, Request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
+from gateway.web.access_log import apply_access_log
 from gateway.web.body_limit import apply_body_limits
 from gateway.web.csrf import apply_csrf
 from gateway.web.headers import SurfaceOf, apply_headers
-from gateway.web.logs import apply_access_log, log_failure
+from gateway.web.logs import log_failure
 from gateway.web.problem_pages import API_PREFIXES, HtmlError, register_problems
 from gateway.web.request_id import apply_request_ids
 from gateway.web.rules import check_every_route_has_a_rule

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from partner_sdk.client.exchange_bounds import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.own_account import (
     SentRegistration,
     find_sent_registration,
@@ -14,7 +15,6 @@ from partner_sdk.client.own_account import (
     save_sent_registration,
 )
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES
 from partner_sdk.errors import SealingError
 from partner_sdk.wire.account import seal_account_change, sign_registration
 from partner_sdk.wire.canonical import encode, format_time

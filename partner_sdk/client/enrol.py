@@ -11,6 +11,7 @@ from pathlib import Path
 
 import requests
 
+from partner_sdk.client.exchange_bounds import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.own_account import (
     check_same_registration,
     remove_sent_registration,
@@ -18,7 +19,7 @@ from partner_sdk.client.own_account import (
 )
 from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerProfile, PartnerState, make_already_enrolled
 from partner_sdk.client.requests_auth import read_clock
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Transport
+from partner_sdk.client.transport import Transport
 from partner_sdk.errors import EnrolmentError, RefusedError, SealingError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time, to_base64url

@@ -16,9 +16,10 @@ from typing import Final, Literal
 
 from partner_sdk.client.evidence_files import FileFacts, opened
 from partner_sdk.client.evidence_sealing import PartSealer, SealedPart
+from partner_sdk.client.exchange_bounds import MAX_SMALL_REPLY_BYTES, Timeouts
 from partner_sdk.client.requests_auth import PartBody
 from partner_sdk.client.retrying import RetryPolicy, send_patiently
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Timeouts, Transport
+from partner_sdk.client.transport import Transport
 from partner_sdk.errors import EvidenceError, FormatError, ProblemError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.evidence import (

@@ -10,10 +10,11 @@ from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from partner_sdk.client.exchange_bounds import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.former_keys import list_changes, read_former_key
 from partner_sdk.client.partner_state import PartnerState
 from partner_sdk.client.pending_keys import find_pending, finish_switch, go_back, switch_keys
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Transport
+from partner_sdk.client.transport import Transport
 from partner_sdk.errors import NotAuthorisedError, ProblemError, TransportError
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key
 from partner_sdk.wire.canonical import parse_exact

@@ -9,11 +9,11 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
+from partner_sdk.client.exchange_bounds import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.key_renewal import go_over_if_known
 from partner_sdk.client.partner import Partner
 from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.client.pending_keys import find_pending, prepare_keys
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES
 from partner_sdk.errors import SealingError
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, encode
 from partner_sdk.wire.keys import find_active_sealing_key

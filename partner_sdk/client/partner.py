@@ -20,6 +20,7 @@ from partner_sdk.client.earlier_reports import find_earlier_reference
 from partner_sdk.client.evidence_handover import HandedOver, ReportToSend, hand_over, resume_evidence
 from partner_sdk.client.evidence_sending import EvidenceRoom, OnProgress, ignore_progress
 from partner_sdk.client.evidence_upload import Line
+from partner_sdk.client.exchange_bounds import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.information_requests import note_answer
 from partner_sdk.client.key_renewal import find_newer_key
 from partner_sdk.client.mailbox import Delivery, Mailbox, MailboxAlarm, OpenedMessage, read_message
@@ -31,7 +32,7 @@ from partner_sdk.client.requests_auth import read_clock
 from partner_sdk.client.retrying import RetryPolicy, send_patiently
 from partner_sdk.client.signing_again import send_submission
 from partner_sdk.client.spool import Attempt, flush
-from partner_sdk.client.transport import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES, Transport
+from partner_sdk.client.transport import Transport
 from partner_sdk.errors import (
     FormatError,
     KeySetError,

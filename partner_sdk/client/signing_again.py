@@ -4,8 +4,9 @@ A report may lie in the folder for longer than a former key is taken, or that ke
 envelope and every field stay the same; only who signs changes. Never signs again what the gateway has taken already.
 """
 
+from partner_sdk.client.exchange_bounds import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.client.transport import MAX_SMALL_REPLY_BYTES, Reply, Transport
+from partner_sdk.client.transport import Reply, Transport
 from partner_sdk.errors import RefusedError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_exact

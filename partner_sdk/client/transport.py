@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from requests.adapters import HTTPAdapter
 
 from partner_sdk import __version__
+from partner_sdk.client.exchange_bounds import DEFAULT_TIMEOUTS, MAX_REPLY_BYTES, Timeouts
 from partner_sdk.client.problem_replies import make_problem_error
 from partner_sdk.client.punctual import PunctualAdapter, deadline_at
 from partner_sdk.client.requests_auth import PartBody, SignedRequestAuth, UnsignedRequestAuth, read_clock
@@ -27,9 +28,6 @@ from partner_sdk.errors import FormatError, LocalStateError, NotAuthorisedError,
 from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE, content_digest_of
 
 USER_AGENT = f"report-abuse-partner-sdk/{__version__}"
-MAX_REPLY_BYTES = 32 * 1024 * 1024
-# Of a reply that says one thing: a status, a receipt, a stored part.
-MAX_SMALL_REPLY_BYTES = 64 * 1024
 # Less can not be the reason for a 401: the gateway allows 60 seconds (WIRE.md §7).
 CLOCK_TOLERANCE_SECONDS = 30
 # More is no clock that runs wrong: whoever forges `Date` would collect signatures for any year it likes.
@@ -41,15 +39,6 @@ _ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[::1\])(?::
 _LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+(?:\?[A-Za-z0-9._~=&-]+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long one call may take: to connect, between two reads, and altogether, however slowly bytes come."""
-
-    connect_seconds: float = 5.0
-    read_seconds: float = 30.0
-    total_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +87,7 @@ class Transport:
         ca_file: Path | None = None,
         session: requests.Session | None = None,
         clock: Callable[[], datetime] = read_clock,
-        timeouts: Timeouts = Timeouts(),
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
         user_agent: str = USER_AGENT,
         find_newer_key: "Callable[[Transport], Ed25519PrivateKey | None]" = lambda _: None,
     ) -> None:

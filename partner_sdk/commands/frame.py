@@ -5,12 +5,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from partner_sdk.client.partner import Partner
 from partner_sdk.commands.output import EXIT_CODES, Speaker
-from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.errors import LocalStateError
+
+# The help of the commands never needs them, and with them comes all that sends.
+if TYPE_CHECKING:
+    from partner_sdk.client.partner import Partner
+    from partner_sdk.commands.surroundings import Surroundings
 
 # Said whenever a P1 does not get through, by cli.py: a sealed report in a spool protects nobody.
 EMERGENCY: Final = "If a child is in danger now, call 999. Do not wait for this command."
@@ -31,7 +34,7 @@ class Call:
 
     args: argparse.Namespace
     speaker: Speaker
-    surroundings: Surroundings
+    surroundings: "Surroundings"
     urgency: Urgency
 
 
@@ -39,7 +42,7 @@ class Call:
 class PartnerCall(Call):
     """One run of a command that works in the folder of an enrolled partner."""
 
-    partner: Partner
+    partner: "Partner"
 
 
 RunAlone = Callable[[Call], int]

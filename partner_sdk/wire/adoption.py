@@ -33,7 +33,7 @@ MAX_ADOPTION_ROWS: Final = 100
 # Of the controls only lines and tabs: a terminal or a mail obeys the others.
 _TEXT: Final = rf"^(?:[^{CONTROLS}]|[\t\n])*\Z"
 
-ChildUse = Literal["mostly_children", "many_children", "some_children", "not_known"]
+ChildUse = Literal["mostly_children", "many_children", "some_children", "no_children", "not_known"]
 ServiceName = Annotated[str, Meta(pattern=LINE, max_length=SERVICE_NAME_MAX)]
 Website = Annotated[str, Meta(pattern=URL)]
 Message = Annotated[str, Meta(pattern=_TEXT, max_length=MAX_MESSAGE_CHARACTERS)]

@@ -2,11 +2,15 @@
 
 import functools
 import os
+import secrets
+import sqlite3
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask
 
@@ -38,10 +42,17 @@ class House:
     first_database: bytes = field(default=b"", repr=False)
     clock: StillClock = field(default_factory=StillClock)
     free_share: float = 0.9
+    chance: Callable[[int], bytes] = secrets.token_bytes
 
     def open_gateway(self) -> Gateway:
         """Open the parts of the gateway as a new process does."""
-        return make_gateway(self.config, state=self.state, clock=self.clock, measure=lambda _folder: self.free_share)
+        return make_gateway(
+            self.config,
+            state=self.state,
+            clock=self.clock,
+            random=self.chance,
+            measure=lambda _folder: self.free_share,
+        )
 
     def open_app(self, *roles: Role, gateway: Gateway | None = None) -> Flask:
         """Open an app with these roles as a new process does."""
@@ -75,8 +86,9 @@ class House:
 
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         """Return all rows of a table of the database."""
-        with self.open_gateway().store.read() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {table}")]  # noqa: S608 - our name
+        address = f"file:{quote(str(StateFolder(self.state).database.absolute()))}?mode=rw"
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            return list(connection.execute(f"SELECT * FROM {table}"))  # noqa: S608 - our name
 
 
 def make_house(

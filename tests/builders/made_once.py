@@ -1,4 +1,4 @@
-"""What comes out the same for every app of one process, made once: routing rules, the public's texts, templates.
+"""What comes out the same for every app of one process, made once: routing rules, the public's files, templates.
 
 Never leaves anything out: an app gets the very thing that an earlier one has made, and the code that made it ran.
 """
@@ -6,7 +6,7 @@ Never leaves anything out: an app gets the very thing that an earlier one has ma
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from types import CodeType
+from types import CodeType, MethodType
 from typing import Any
 from unittest.mock import patch
 
@@ -15,9 +15,19 @@ from werkzeug.routing import Rule
 
 from gateway.config import Role
 
-_TEXTS = ("load_wordings", "load_signposts", "load_countries", "load_promises", "load_advice")
+_FILES = (
+    "load_wordings",
+    "load_service_words",
+    "load_signposts",
+    "load_countries",
+    "load_promises",
+    "load_advice",
+    "load_assets",
+)
 _BUILDERS: dict[object, Callable[..., tuple[str, str]]] = {}
+_PLAIN_RULES: dict[object, tuple[Any, ...]] = {}
 _build_once = Rule._compile_builder
+_compile_once = Rule.compile
 
 
 class CompiledTemplates(BytecodeCache):
@@ -41,20 +51,48 @@ COMPILED_TEMPLATES = CompiledTemplates()
 
 @contextmanager
 def making_once(roles: Sequence[Role]) -> Iterator[None]:
-    """While this lasts, an app with these roles takes rules and texts that another app of this process has made."""
+    """While this lasts, an app with these roles takes rules and files that another app of this process has made."""
     with ExitStack() as stack:
         stack.enter_context(patch.object(Rule, "_compile_builder", _find_builder))
+        stack.enter_context(patch.object(Rule, "compile", _compile))
         if "public" in roles:  # a role that is not asked for is not imported
+            import gateway.button
             import gateway.public
+            from gateway.button.released_files import load_released_files
 
-            for name in _TEXTS:
+            for name in _FILES:
                 stack.enter_context(patch.object(gateway.public, name, _load_once(getattr(gateway.public, name))))
+            stack.enter_context(patch.object(gateway.button, "load_released_files", _load_once(load_released_files)))
         yield
 
 
 @functools.cache
 def _load_once(load: Callable[..., Any]) -> Callable[..., Any]:
     return functools.cache(load)
+
+
+def _compile(rule: Rule) -> None:
+    """Compile a rule, or give it what an equal one without variables was compiled to, which nothing changes."""
+    assert rule.map is not None
+    settings = (rule.map.host_matching, rule.merge_slashes, repr(rule.defaults))
+    key = (rule.rule, rule.subdomain, rule.host, *settings)
+    if key not in _PLAIN_RULES:
+        _compile_once(rule)
+        if not rule._converters:
+            _PLAIN_RULES[key] = (
+                rule._parts,
+                rule._trace,
+                _get_function(rule._build),
+                _get_function(rule._build_unknown),
+            )
+        return
+    rule._parts, rule._trace, build, build_unknown = _PLAIN_RULES[key]
+    rule._converters = {}
+    rule._build, rule._build_unknown = MethodType(build, rule), MethodType(build_unknown, rule)
+
+
+def _get_function(method: Any) -> Any:
+    return method.__func__
 
 
 def _find_builder(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:

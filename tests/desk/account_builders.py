@@ -21,12 +21,28 @@ from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.enrolment import Invitation
 from partner_sdk.wire.registration import Registration
 from tests.builders import EXAMPLE_REPORT, PUBLIC_ORIGIN
-from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.desk_loop import ACTOR, Loop, make_loop
+from tests.desk.loop_model import close_loop, open_loop
+from tests.desk.made_models import copy_model, hold_open
 from tests.sdk.sdk_builders import session_for
 from tests.wsgi_transport import WsgiTransport
 
 REPORT = EXAMPLE_REPORT.read_bytes()
 ONCE = RetryPolicy(tries=1)
+
+
+def copy_enrolled_service(folder: Path) -> "Service":
+    """Put into `folder` a desk, a gateway and an enrolled service, made once in a process, and open them."""
+    copy_model("enrolled service", _fill, into=folder)
+    loop = open_loop(folder)
+    hold_open(loop.desk.store)
+    return Service(loop, folder / "partner")
+
+
+def _fill(folder: Path) -> None:
+    made = make_loop(folder)
+    Service(made, folder / "partner").enrol()
+    close_loop(made)
 
 
 class DatedTransport(WsgiTransport):

@@ -3,10 +3,10 @@
 import msgspec
 from sqlalchemy import insert, select
 
-from gateway.app import make_app
 from gateway.desk.partnership.adoption_collecting import collect_adoptions
 from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
-from gateway.desk.store.schema import AUDIT, SEALING_KEYS
+from gateway.desk.store.key_tables import SEALING_KEYS
+from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.adoption import EXAMPLE, AdoptionPost, AdoptionRequest, AskingService, seal_adoption
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
@@ -34,8 +34,7 @@ def make_row(key: SealingKey, number: int = 1, *, service: AskingService = MARKE
 def ask(loop: Loop, number: int = 1, *, service: AskingService = MARKED) -> str:
     """Send a request through the industry door; return its id."""
     post = make_row(loop.sealing_key(), number, service=service)
-    app = make_app(loop.gateway.config, ("industry",), state=loop.folder / "gateway", gateway=loop.gateway)
-    assert Door(app, PUBLIC_ORIGIN, loop.clock).post("/v1/adoption", post).status_code == 202
+    assert Door(loop.open_app("industry"), PUBLIC_ORIGIN, loop.clock).post("/v1/adoption", post).status_code == 202
     return post.request_id
 
 

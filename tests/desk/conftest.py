@@ -1,11 +1,20 @@
 """Fixtures of the desk's tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.builders.compiled_statements import compiling_once
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    """What SQLAlchemy compiles for the database of one test, it need not compile for that of the next."""
+    with compiling_once():
+        yield
 
 
 @pytest.fixture

@@ -224,7 +224,8 @@ def make_loop(folder: Path, *, environment: Environment = "live", add_card: bool
         clock=clock,
     )
     gateway = make_gateway(load_config(gateway_state), state=gateway_state, clock=clock)
-    feed_app = make_app(gateway.config, ("feed",), state=gateway_state, gateway=gateway)
+    with making_once(("feed",)):
+        feed_app = make_app(gateway.config, ("feed",), state=gateway_state, gateway=gateway)
     transport = WsgiTransport(feed_app, https=False)
     session = requests.Session()
     session.mount(FEED_ORIGIN, transport)

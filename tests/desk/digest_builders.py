@@ -12,6 +12,7 @@ from gateway.desk.feedback.tables import CountedCluster
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.schema import CASES
+from tests.desk.made_models import copy_model
 
 QUARTER = Quarter(2026, 3)
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
@@ -24,11 +25,26 @@ def clock() -> datetime:
 
 
 def make_store(folder: Path) -> DeskStore:
-    return open_store(folder / "desk.sqlite", create=True)
+    copy_model("tables", lambda model: open_store(model / "desk.sqlite", create=True).close(), into=folder)
+    return open_store(folder / "desk.sqlite")
 
 
 def add_case(store: DeskStore, **changes: Any) -> str:
     """Add one closed case about the example partner and return its id."""
+    values = _make_case(**changes)
+    with store.write() as connection:
+        connection.execute(insert(CASES).values(values))
+    return str(values["case_id"])
+
+
+def add_cases(store: DeskStore, count: int, **changes: Any) -> None:
+    """Add closed cases about the example partner, all in one transaction."""
+    with store.write() as connection:
+        for _ in range(count):
+            connection.execute(insert(CASES).values(_make_case(**changes)))
+
+
+def _make_case(**changes: Any) -> dict[str, Any]:
     number = next(_NUMBERS)
     values: dict[str, Any] = {
         "case_id": f"case-{number:06d}",
@@ -53,15 +69,7 @@ def add_case(store: DeskStore, **changes: Any) -> str:
         "cluster_id": None,
         "synthetic": False,
     }
-    values |= changes
-    with store.write() as connection:
-        connection.execute(insert(CASES).values(values))
-    return str(values["case_id"])
-
-
-def add_cases(store: DeskStore, count: int, **changes: Any) -> None:
-    for _ in range(count):
-        add_case(store, **changes)
+    return values | changes
 
 
 def make_order(**changes: Any) -> DigestOrder:

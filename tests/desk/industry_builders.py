@@ -12,7 +12,7 @@ from gateway.desk.casework.opening import open_case
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.partnership.mailbox_post import post_waiting
 from gateway.desk.partnership.stages import send_stages
-from gateway.desk.store.schema import PARTNERS
+from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
 from partner_sdk.report import IndustryReport, parse_report

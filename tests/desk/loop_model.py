@@ -1,9 +1,5 @@
 """A desk and a gateway that know each other, copied from a model that is made once in a process."""
 
-import atexit
-import functools
-import shutil
-import tempfile
 from pathlib import Path
 
 import requests
@@ -15,13 +11,20 @@ from gateway.wiring import make_gateway
 from tests.builders import StillClock
 from tests.builders.made_once import making_once
 from tests.desk.desk_loop import FEED_ORIGIN, Loop, make_loop
+from tests.desk.made_models import copy_model, hold_open
 from tests.wsgi_transport import WsgiTransport
 
 
 def copy_loop(folder: Path, *, is_enrolled: bool = True) -> Loop:
     """Put both state folders of a model into `folder`, and open them as new processes do."""
-    for path in _get_model(is_enrolled=is_enrolled).iterdir():
-        shutil.copytree(path, folder / path.name)
+    copy_model(("loop", is_enrolled), lambda model: _fill_loop(model, is_enrolled=is_enrolled), into=folder)
+    loop = open_loop(folder)
+    hold_open(loop.desk.store)
+    return loop
+
+
+def open_loop(folder: Path) -> Loop:
+    """Open the state folders of a desk and a gateway as new processes do."""
     clock, state = StillClock(), folder / "gateway"
     gateway = make_gateway(load_config(state), state=state, clock=clock)
     with making_once(("feed",)):
@@ -33,15 +36,15 @@ def copy_loop(folder: Path, *, is_enrolled: bool = True) -> Loop:
     return Loop(folder, desk, gateway, feed_app, transport, clock)
 
 
-@functools.cache
-def _get_model(*, is_enrolled: bool) -> Path:
-    """Make a model with the bootstrap of WIRE.md §5.6; its folder is gone when the process ends."""
-    folder = tempfile.TemporaryDirectory()
-    atexit.register(folder.cleanup)
-    loop = make_loop(Path(folder.name))
+def _fill_loop(folder: Path, *, is_enrolled: bool) -> None:
+    """Make desk and gateway with the bootstrap of WIRE.md §5.6."""
+    loop = make_loop(folder)
     if is_enrolled:
         loop.enrol()
-    # Without an open connection each database is whole in its one file.
+    close_loop(loop)
+
+
+def close_loop(loop: Loop) -> None:
+    """Let go of both databases."""
     loop.gateway.store.close()
     loop.desk.store.close()
-    return loop.folder

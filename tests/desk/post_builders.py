@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig
 from gateway.desk.config import check_config
-from gateway.desk.store.schema import OUTGOING_POST, PAGES
+from gateway.desk.store.post_tables import OUTGOING_POST, PAGES
 from gateway.desk.wiring import Desk
 from tests.desk.desk_loop import Loop
 from tests.public_report_builders import make_contact, make_known_person

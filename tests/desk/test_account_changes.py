@@ -14,7 +14,7 @@ from gateway.desk.doctor import examine
 from gateway.desk.partnership.account_changes import list_changes
 from gateway.desk.partnership.change_decisions import FORMER_KEY_GRACE, accept_change, refuse_change
 from gateway.desk.partnership.partners import PartnerError, list_partners
-from gateway.desk.store.schema import FORMER_PARTNER_KEYS
+from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS
 from partner_sdk.client.account import send_registration
 from partner_sdk.client.pending_keys import find_pending
 from partner_sdk.key_files import KeyRole, load_signing_key
@@ -23,21 +23,18 @@ from partner_sdk.wire.canonical import encode, format_time, make_report_id
 from partner_sdk.wire.registration import TEMPLATE
 from partner_sdk.wire.statements import StatementKind, sign_statement
 from tests.builders import NOW, Partner
-from tests.desk.account_builders import Service
+from tests.desk.account_builders import Service, copy_enrolled_service
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.loop_model import copy_loop
 
 
 @pytest.fixture
-def loop(tmp_path: Path) -> Loop:
-    return copy_loop(tmp_path, is_enrolled=False)
+def service(tmp_path: Path) -> Service:
+    return copy_enrolled_service(tmp_path)
 
 
 @pytest.fixture
-def service(loop: Loop, tmp_path: Path) -> Service:
-    service = Service(loop, tmp_path / "partner")
-    service.enrol()
-    return service
+def loop(service: Service) -> Loop:
+    return service.loop
 
 
 def key_in_force(loop: Loop) -> str:

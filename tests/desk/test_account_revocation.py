@@ -20,21 +20,18 @@ from partner_sdk.key_files import KeyRole
 from partner_sdk.report import parse_report
 from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import DAY, NOW
-from tests.desk.account_builders import REPORT, Service
+from tests.desk.account_builders import REPORT, Service, copy_enrolled_service
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.loop_model import copy_loop
 
 
 @pytest.fixture
-def loop(tmp_path: Path) -> Loop:
-    return copy_loop(tmp_path, is_enrolled=False)
+def service(tmp_path: Path) -> Service:
+    return copy_enrolled_service(tmp_path)
 
 
 @pytest.fixture
-def service(loop: Loop, tmp_path: Path) -> Service:
-    service = Service(loop, tmp_path / "partner")
-    service.enrol()
-    return service
+def loop(service: Service) -> Loop:
+    return service.loop
 
 
 def revoke(loop: Loop, **settings: Any) -> tuple[str, ...]:

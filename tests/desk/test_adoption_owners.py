@@ -15,7 +15,8 @@ from gateway.desk.partnership.adoptions import AdoptionError, get_adoption
 from gateway.desk.partnership.invitations import invite_partner
 from gateway.desk.placements.agreeing import suspend_placement
 from gateway.desk.placements.placements import list_placements
-from gateway.desk.store.schema import AUDIT, INVITATIONS
+from gateway.desk.store.partner_tables import INVITATIONS
+from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from tests.builders import PUBLIC_ORIGIN
 from tests.desk.adoption_builders import CALLED, MARKED, PLACE_WORDS, add_waiting, list_actions

@@ -23,6 +23,7 @@ from partner_sdk.wire.gateway_card import parse_gateway_card
 from partner_sdk.wire.keys import find_active_sealing_key, parse_pin, verify_bundle
 from tests.builders import NOW, PUBLIC_ORIGIN, Partner
 from tests.desk.desk_loop import ACTOR, FEED_ORIGIN, Loop, make_loop
+from tests.desk.loop_model import copy_loop
 
 CONFIG = DeskConfig(environment="live", gateway_origin=PUBLIC_ORIGIN, feed_url=FEED_ORIGIN)
 ROLES_IN_KEYS = {"feed": "feed", "key-set": "key-set", "mailbox-signing": "mailbox-signing", "register": "register"}
@@ -130,7 +131,7 @@ def test_gateway_accepts_what_the_pinned_root_signed(tmp_path: Path) -> None:
 
 
 def test_card_of_another_environment_origin_or_key_is_refused(tmp_path: Path) -> None:
-    loop = make_loop(tmp_path)
+    loop = copy_loop(tmp_path, is_enrolled=False)
     raw = StateFolder(tmp_path / "gateway").card.read_bytes()
     card = parse_gateway_card(raw)
     for changed, reason in (
@@ -163,7 +164,7 @@ def test_receipt_key_speaks_for_the_gateway_of_its_card_alone(loop: Loop, instan
 
 
 def test_publishing_again_keeps_the_serial_until_something_changes_or_a_day_has_passed(tmp_path: Path) -> None:
-    loop = make_loop(tmp_path)
+    loop = copy_loop(tmp_path, is_enrolled=False)
     again = publish(loop.desk, actor=ACTOR)
     assert (again.key_set.serial, again.register.serial) == (1, 1)
     assert not again.key_set.is_new
@@ -176,7 +177,7 @@ def test_publishing_again_keeps_the_serial_until_something_changes_or_a_day_has_
 
 
 def test_key_set_expires_after_90_days_and_names_the_quarter_keys(tmp_path: Path) -> None:
-    loop = make_loop(tmp_path)
+    loop = copy_loop(tmp_path, is_enrolled=False)
     pin = parse_pin(loop.desk.paths.pin.read_bytes())
     body = publish(loop.desk, actor=ACTOR).key_set.body
     key_set = verify_bundle(body, pin=pin, now=NOW)
@@ -235,7 +236,7 @@ def test_sandbox_desk_makes_sandbox_keys(tmp_path: Path) -> None:
 def test_publish_says_what_is_newly_signed_what_is_published_at_last_and_what_stays(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop = make_loop(tmp_path)
+    loop = copy_loop(tmp_path, is_enrolled=False)
     monkeypatch.setattr(setup, "open_desk", lambda state: loop.desk)
     words = ["publish", "--state", str(loop.desk.paths.state)]
     loop.clock.advance(days=2)

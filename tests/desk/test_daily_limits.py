@@ -8,7 +8,8 @@ from sqlalchemy import insert, select
 
 from gateway.desk.post_room.queue import count_by_state, list_newest
 from gateway.desk.post_room.sending import Posted, send_due
-from gateway.desk.store.schema import ALARMS, OUTGOING_POST
+from gateway.desk.store.post_tables import OUTGOING_POST
+from gateway.desk.store.schema import ALARMS
 from partner_sdk.wire.canonical import format_time
 from tests.builders import DAY
 from tests.desk.desk_loop import Loop

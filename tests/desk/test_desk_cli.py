@@ -3,10 +3,8 @@
 import argparse
 import json
 import re
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,9 @@ from gateway.new_gateway import NewGateway, create_gateway
 from gateway.wiring import make_gateway, utc_now
 from partner_sdk.wire.enrolment import parse_invitation
 from tests.builders import PUBLIC_ORIGIN, Partner, StillClock, make_clear_fields
-from tests.desk.desk_loop import Loop
+from tests.desk.desk_loop import FEED_ORIGIN, FEED_PORT, Loop
+from tests.desk.made_models import copy_model
+from tests.desk.mail_server import serving
 from tests.public_report_builders import make_contact, make_known_person
 from tests.wsgi_transport import WsgiTransport
 
@@ -69,50 +69,40 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
 
 
 @pytest.fixture
-def feed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def desk(terminal: Terminal, feed_port: int) -> Terminal:
-    """A desk that was just made."""
-    made = terminal.run(
-        "init", "--gateway-origin", PUBLIC_ORIGIN, "--feed", f"http://127.0.0.1:{feed_port}", "--as", "test"
-    )
-    assert made.code == DONE, made.err
+def desk(terminal: Terminal, tmp_path: Path) -> Terminal:
+    """A desk that `init` has just made, and beside it a gateway with its pin that does not answer."""
+    copy_model("commands", make_by_commands, into=tmp_path)
     return terminal
 
 
-@pytest.fixture
-def loop(desk: Terminal, feed_port: int, tmp_path: Path) -> Iterator[Loop]:
-    """A gateway that answers on a socket, with the desk's pin."""
-    state = tmp_path / "gateway"
+def make_by_commands(folder: Path) -> None:
+    state = folder / "gateway"
+    words = ["init", "--gateway-origin", PUBLIC_ORIGIN, "--feed", FEED_ORIGIN, "--as", "test"]
+    assert main([*words, "--state", str(folder / "desk")]) == DONE
     create_gateway(
         NewGateway(
             state=state,
-            pin_file=desk.state / "agency.pin",
+            pin_file=folder / "desk" / "agency.pin",
             origin=PUBLIC_ORIGIN,
             host="127.0.0.1",
-            port=feed_port - 1,
-            feed_port=feed_port,
+            port=FEED_PORT - 1,
+            feed_port=FEED_PORT,
             instance="gateway-1",
             agency_name="The agency",
             banner="",
         ),
         clock=utc_now,
     )
+
+
+@pytest.fixture
+def loop(desk: Terminal, tmp_path: Path) -> Iterator[Loop]:
+    """The gateway, answering on a socket."""
+    state = tmp_path / "gateway"
     gateway = make_gateway(load_config(state), state=state)
     app = make_app(gateway.config, ("feed",), state=state, gateway=gateway)
-    server = make_server("127.0.0.1", feed_port, app)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    clock = StillClock(utc_now())
-    yield Loop(tmp_path, open_desk(desk.state), gateway, app, WsgiTransport(app), clock)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(make_server("127.0.0.1", FEED_PORT, app)):
+        yield Loop(tmp_path, open_desk(desk.state), gateway, app, WsgiTransport(app), StillClock(utc_now()))
 
 
 def publish(desk: Terminal, loop: Loop) -> None:

@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 from gateway.desk.cli import main
 from gateway.desk.feedback import posting
 from gateway.desk.partnership.mailbox_post import write_message
-from gateway.desk.store.schema import MAILBOX_MESSAGES, PARTNERS
+from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.post_tables import MAILBOX_MESSAGES
 from gateway.desk.wiring import Desk, open_desk, utc_now
 from partner_sdk.errors import TransportError
 from partner_sdk.key_files import KeyRole, new_key

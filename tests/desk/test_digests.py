@@ -16,6 +16,7 @@ from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.store import DeskStore
 from partner_sdk.wire.digest import Digest, parse_digest
 from tests.desk.digest_builders import NOW, PARTNER, QUARTER, add_case, add_cases, clock, make_order, make_store
+from tests.desk.made_models import hold_open
 
 DIGEST_ID = make_digest_id(partner=PARTNER, quarter=QUARTER)
 
@@ -33,7 +34,7 @@ class Mailbox:
 
 @pytest.fixture
 def store(tmp_path: Path) -> DeskStore:
-    return make_store(tmp_path)
+    return hold_open(make_store(tmp_path))
 
 
 @pytest.fixture

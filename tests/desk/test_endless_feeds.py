@@ -10,7 +10,7 @@ from gateway.desk.collection import collect, reconcile
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.partnership import account_changes, enrolments
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
-from gateway.desk.store.schema import ENROLMENTS
+from gateway.desk.store.partner_tables import ENROLMENTS
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.account import AccountChangeAck, AccountChangePage, AccountChangeRow
 from partner_sdk.wire.canonical import encode, make_report_id, parse_exact

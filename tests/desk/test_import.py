@@ -16,7 +16,7 @@ from gateway.desk.partnership.change_decisions import FORMER_KEY_GRACE
 from gateway.desk.partnership.key_ends import keep_former_key, suspend_partner
 from gateway.desk.partnership.partners import get_partner
 from gateway.desk.partnership.stages import send_stages
-from gateway.desk.store.schema import PARTNERS
+from gateway.desk.store.partner_tables import PARTNERS
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import encode, format_time, to_base64url

@@ -13,7 +13,8 @@ from gateway.desk.casework.joined_reports import list_case_doubts
 from gateway.desk.casework.promised_days import get_uk_day
 from gateway.desk.partnership.mailbox_post import post_message
 from gateway.desk.partnership.questions import QuestionRow, list_questions, list_unanswered, open_questions
-from gateway.desk.store.schema import AUDIT, MAILBOX_MESSAGES
+from gateway.desk.store.post_tables import MAILBOX_MESSAGES
+from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.mailbox_message import message_sha256

@@ -14,7 +14,7 @@ from gateway.desk.feedback.digests import DigestError, make_digest
 from gateway.desk.feedback.ledger import LedgerError, check_spend, commit_spend, get_spends
 from gateway.desk.feedback.tables import BUDGET_MICRO
 from gateway.desk.store import DeskStore, open_store
-from gateway.desk.store.schema import LEDGER
+from gateway.desk.store.digest_tables import LEDGER
 from partner_sdk.wire.digest import parse_digest
 from tests.desk.digest_builders import NOW, PARTNER, QUARTER, add_cases, clock, make_order, make_store
 

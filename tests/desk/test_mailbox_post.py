@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.partnership.mailbox_post import list_messages, post_message, post_waiting
 from gateway.desk.partnership.partners import PartnerError
-from gateway.desk.store.schema import MAILBOX_MESSAGES
+from gateway.desk.store.post_tables import MAILBOX_MESSAGES
 from partner_sdk.errors import LocalStateError, StatementError, TransportError
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
 from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url

@@ -11,7 +11,7 @@ from gateway.desk.partnership.enrolments import EnrolmentsTaken, collect_enrolme
 from gateway.desk.partnership.invitations import invite_partner, publish_invitations, write_invitation
 from gateway.desk.partnership.key_ends import suspend_partner
 from gateway.desk.partnership.partners import PartnerError, list_partners
-from gateway.desk.store.schema import ENROLMENTS, INVITATIONS
+from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url
 from partner_sdk.wire.enrolment import (

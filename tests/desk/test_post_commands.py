@@ -23,7 +23,7 @@ from gateway.desk.config import encode_config
 from gateway.wiring import utc_now
 from tests.desk.desk_loop import FEED_PORT, Loop
 from tests.desk.loop_model import copy_loop
-from tests.desk.mail_server import run_receiver
+from tests.desk.mail_server import run_receiver, serving
 from tests.desk.post_builders import FROM, send_asking
 
 
@@ -39,13 +39,8 @@ def loop(tmp_path: Path) -> Loop:
 @pytest.fixture
 def served(loop: Loop) -> Iterator[Loop]:
     """The same with the feed on its socket."""
-    server = make_server("127.0.0.1", FEED_PORT, loop.feed_app)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield loop
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(make_server("127.0.0.1", FEED_PORT, loop.feed_app)):
+        yield loop
 
 
 def set_up(loop: Loop, *, pager: str = "off", **post_room: Any) -> None:
@@ -182,17 +177,12 @@ def test_collect_goes_on_through_a_gateway_that_is_away_and_ends_cleanly_when_as
             while "tries again" not in process.stderr.readline():
                 pass
             send_asking(loop, danger="yes")
-            server = make_server("127.0.0.1", FEED_PORT, loop.feed_app)
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            deadline = time.monotonic() + 30
-            while not posts.taken and time.monotonic() < deadline:
-                time.sleep(0.05)
-            process.send_signal(signal.SIGTERM)
-            out, _ = process.communicate(timeout=30)
-            server.shutdown()
-            thread.join()
-            server.server_close()
+            with serving(make_server("127.0.0.1", FEED_PORT, loop.feed_app)):
+                deadline = time.monotonic() + 30
+                while not posts.taken and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                process.send_signal(signal.SIGTERM)
+                out, _ = process.communicate(timeout=30)
         finally:
             process.kill()
             process.wait()

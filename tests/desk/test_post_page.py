@@ -8,7 +8,8 @@ from sqlalchemy import insert, select
 
 from gateway.desk.casework.opening import open_case
 from gateway.desk.replying.replies import ReplyDraft, write_reply
-from gateway.desk.store.schema import AUDIT, OUTGOING_POST, PAGES
+from gateway.desk.store.post_tables import OUTGOING_POST, PAGES
+from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_code_key, make_code_seed, make_test_desk

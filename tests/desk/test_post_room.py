@@ -10,7 +10,8 @@ import pytest
 
 from gateway.desk.post_room import sending
 from gateway.desk.post_room.sending import Posted, list_post_room_faults, send_due
-from gateway.desk.store.schema import METADATA, OUTGOING_POST
+from gateway.desk.store.all_tables import METADATA
+from gateway.desk.store.post_tables import OUTGOING_POST
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_time
 from tests.builders import NOW

@@ -21,7 +21,8 @@ from gateway.desk.replying.replies import (
 )
 from gateway.desk.return_post.messages import READ, REPLIED_BY_RETURN_CODE, REPLY, list_written
 from gateway.desk.return_post.sending import send_replies
-from gateway.desk.store.schema import AUDIT, REPLY_MESSAGES
+from gateway.desk.store.post_tables import REPLY_MESSAGES
+from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import OpeningError
 from partner_sdk.wire.canonical import parse_base64url

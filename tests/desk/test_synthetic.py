@@ -12,7 +12,8 @@ from gateway.desk.casework.cases import CaseError, list_cases
 from gateway.desk.casework.opening import open_case
 from gateway.desk.feedback.digests import make_digest
 from gateway.desk.keyring.quarters import Quarter, QuarterError
-from gateway.desk.store.schema import CASES, REPORTS, STAGES
+from gateway.desk.store.post_tables import STAGES
+from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.synthetic import SyntheticError, make_synthetic_cases
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.digest import parse_digest, render_csv, render_table

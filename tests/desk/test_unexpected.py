@@ -1,7 +1,6 @@
 """Nothing that a gateway answers or a person types ends `collect --every`, and no words of an error are printed."""
 
 import argparse
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,7 @@ from gateway.desk.post_room import sending
 from gateway.desk.post_room.sending import Posted, send_due
 from gateway.wiring import utc_now
 from tests.desk.desk_loop import ACTOR, FEED_PORT, Loop
-from tests.desk.mail_server import run_mail_server, run_receiver
+from tests.desk.mail_server import run_mail_server, run_receiver, serving
 from tests.desk.post_builders import list_notes, send_asking, set_mail_server
 from tests.desk.test_post_commands import set_up
 from tests.desk.view_builders import make_code_key, make_code_seed
@@ -34,13 +33,8 @@ def served(loop: Loop) -> Iterator[Loop]:
     reference = loop.send_public(reply_key=make_code_key(make_code_seed("lamp"))).reference
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
-    server = make_server("127.0.0.1", FEED_PORT, loop.feed_app)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield loop
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(make_server("127.0.0.1", FEED_PORT, loop.feed_app)):
+        yield loop
 
 
 def parse(loop: Loop, **changes: Any) -> argparse.Namespace:

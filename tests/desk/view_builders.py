@@ -16,7 +16,9 @@ from gateway.desk.app import make_desk_app
 from gateway.desk.config import DeskConfig
 from gateway.desk.keyring.bootstrap import make_desk
 from gateway.desk.start_links import make_start_link
-from gateway.desk.store.schema import CASES, PARTNERS, REPORTS, SEALING_KEYS
+from gateway.desk.store.key_tables import SEALING_KEYS
+from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.key_files import load_xwing_private_key, xwing_public_bytes
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
@@ -31,6 +33,7 @@ from partner_sdk.wire.sealing import make_suite, seal
 from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders.made_once import COMPILED_TEMPLATES, making_once
 from tests.desk.digest_builders import PARTNER
+from tests.desk.made_models import copy_model, hold_open
 from tests.public_report_builders import make_contact, make_public_report
 
 ORIGIN = "http://127.0.0.1:8003"
@@ -48,6 +51,14 @@ class Clock:
 
 
 def make_test_desk(folder: Path, clock: Clock) -> Desk:
+    """Put a desk with one partner into a folder, and open it as a new process does."""
+    copy_model(("desk", clock()), lambda model: _fill_desk(model, clock=clock), into=folder)
+    desk = open_desk(folder, clock=clock)
+    hold_open(desk.store)
+    return desk
+
+
+def _fill_desk(folder: Path, *, clock: Clock) -> None:
     config = DeskConfig(environment="live", gateway_origin="http://127.0.0.1:8000", feed_url="http://127.0.0.1:8001")
     make_desk(folder, config=config, now=clock(), random=secrets.token_bytes, actor="test")
     desk = open_desk(folder, clock=clock)
@@ -66,7 +77,7 @@ def make_test_desk(folder: Path, clock: Clock) -> Desk:
                 approved_by="test",
             )
         )
-    return desk
+    desk.store.close()
 
 
 def make_code_seed(words: str) -> bytes:

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Callable, Iterator
 
-from tests.house.sources import files, module_of
+from tests.house.sources import files, module_of, parse
 
 # A name that the rule does not fit, by the end of its module and its name, each with its reason.
 EXCEPTIONS = {
@@ -17,7 +17,7 @@ PLAIN = COLLECTIONS | {"bool", "int", "str", "bytes", "float", "None", "Any"}
 
 
 def list_sources() -> list[tuple[str, ast.Module]]:
-    found = [(module_of(path), ast.parse(path.read_text(encoding="utf-8"))) for path in files(".py")]
+    found = [(module_of(path), parse(path)) for path in files(".py")]
     assert len(found) >= 400
     return found
 

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from tests.house.sources import ROOT, files
+from tests.house.sources import ROOT, files, parse
 
 UNDER_TEST = re.compile(r"\b(TESTING|pytest|unittest|_called_from_test|PYTEST_CURRENT_TEST|WTF_CSRF_ENABLED)\b")
 OF_THIS_MACHINE = re.compile(r"/(?:work|root|home)/\w")
@@ -21,10 +21,7 @@ def test_no_check_is_an_assert() -> None:
     sources = files(".py")
     assert len(sources) >= 80
     wrong = [
-        f"{path}:{node.lineno}"
-        for path in sources
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Assert)
+        f"{path}:{node.lineno}" for path in sources for node in ast.walk(parse(path)) if isinstance(node, ast.Assert)
     ]
     assert wrong == []
 

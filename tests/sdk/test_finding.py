@@ -3,7 +3,7 @@
 import ast
 
 from partner_sdk.finding import Finding, describe_findings, is_well, spell_finding
-from tests.house.sources import files, module_of
+from tests.house.sources import files, module_of, parse
 
 WELL = Finding("disk", "ok", "There is room.")
 WARNING = Finding("keys", "warning", "One is old.", mend="Run keys rotate.")
@@ -36,7 +36,7 @@ def test_there_is_one_type_of_finding() -> None:
     defined = [
         module_of(path)
         for path in files(".py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parse(path))
         if isinstance(node, ast.ClassDef) and node.name == "Finding"
     ]
     assert defined == ["partner_sdk.finding"]

@@ -16,8 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from partner_sdk.client.exchange_bounds import Timeouts
 from partner_sdk.client.punctual import PunctualAdapter
-from partner_sdk.client.transport import Timeouts, Transport
+from partner_sdk.client.transport import Transport
 from partner_sdk.errors import FormatError, TransportError
 from tests.slow_server import BEGINNINGS, slow_server
 

@@ -4,13 +4,15 @@ import itertools
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from gateway.demo.loop import Loop
-from tests.whole.public_server import PublicServer, open_chromium, serve_public
+from tests.whole.loop_in_process import make_loop
+from tests.whole.public_server import PublicServer, launch_chromium, open_chromium, serve_public
 
 # Each worker of a run in parallel (gw0, gw1, ...) looks in a thousand ports of its own.
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -37,15 +39,8 @@ def find_free_ports() -> int:
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """A running loop with an enrolled partner: keys made, gateway served, lists published."""
-    loop = Loop(Path(tmp_path_factory.mktemp("loop")), port=find_free_ports())
-    try:
-        loop.make_keys()
-        loop.start_gateway()
-        loop.publish()
-        loop.enrol_partner()
+    with make_loop(Path(tmp_path_factory.mktemp("loop")), port=find_free_ports()) as loop:
         yield loop
-    finally:
-        loop.stop()
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +48,13 @@ def browser() -> Iterator[Browser]:
     """Chromium, started once for a file: while it runs, nothing else in this process can run a loop of events."""
     with open_chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def remembering_browser(browser: Browser) -> Iterator[Browser]:
+    """A second Chromium, which remembers the pages that were left: for all that presses Back."""
+    with closing(launch_chromium(browser.browser_type, remembers_pages=True)) as remembering:
+        yield remembering
 
 
 @pytest.fixture

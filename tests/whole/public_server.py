@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Request, Response, sync_playwright
-from werkzeug.serving import WSGIRequestHandler, make_server
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Request, Response, expect, sync_playwright
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from gateway.public.door import EXTENSION
 from gateway.wiring import Gateway
@@ -28,12 +28,18 @@ CHROMIUM_SETTINGS = (
     "--disable-sync",
     "--no-first-run",
 )
+# Debian builds both from one source. The shell is Chromium without windows and costs a third less; it remembers no page
+# that was left, whatever it is told. Debian 12 has no such package.
+SHELL_NAME = "chromium-headless-shell"
+WHOLE_NAMES = ("chromium", "chromium-browser")
 INSTALL_LINE = "No Chromium here. Install it with: apt-get install chromium"
 # What Playwright turns off, and what every phone has: pages that come back as they were left.
 HIDDEN_SETTING = "--disable-back-forward-cache"
 ELSEWHERE = "<!doctype html><html lang=en><link rel=icon href=data:,><title>Elsewhere</title><p>Sunny."
 POLICY_PARTS = ("default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'", "trusted-types 'none'")
 POLL_SECONDS = 0.02  # how soon a server notices that it shall end
+# How long anything may take on a busy machine before it counts as never coming.
+PATIENCE_MILLISECONDS = 60_000
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -79,19 +85,35 @@ class PublicServer:
 @contextmanager
 def serve_public(folder: Path, *, environment: Environment = "live") -> Iterator[PublicServer]:
     """Serve the public and the industry door of a new gateway on a free port; a sandbox's is for practice."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    house = make_house(folder / "gateway", agency=Agency(environment=environment), roles=("public", "industry"))
-    house.config = msgspec.structs.replace(house.config, public_origin=url, agency_name="Example Child Safety Agency")
-    house.publish(Partner(environment=environment).entry())
-    gateway = house.open_gateway()
-    app = house.open_app("public", "industry", gateway=gateway)
-    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=QuietHandler)
+    with hold_port() as held:
+        url = url_of(held)
+        house = make_house(folder / "gateway", agency=Agency(environment=environment), roles=("public", "industry"))
+        house.config = msgspec.structs.replace(
+            house.config, public_origin=url, agency_name="Example Child Safety Agency"
+        )
+        house.publish(Partner(environment=environment).entry())
+        gateway = house.open_gateway()
+        app = house.open_app("public", "industry", gateway=gateway)
+        server = make_door_server(held, app)
     with serve_elsewhere() as elsewhere, run_server(server):
         leave_to(app, elsewhere)
         yield PublicServer(PublicHouse(house, gateway, app), url, elsewhere)
+
+
+def hold_port() -> socket.socket:
+    """Take a free port for a server whose address must be known before it is made: nobody else can get it meanwhile."""
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def url_of(held: socket.socket) -> str:
+    """Return the origin of what will be served on a port."""
+    return f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+def make_door_server(held: socket.socket, app: Flask) -> BaseWSGIServer:
+    """Make a server on a port that is held; the one that holds it may then be closed."""
+    port = held.getsockname()[1]
+    return make_server("127.0.0.1", port, app, threaded=True, request_handler=QuietHandler, fd=held.fileno())
 
 
 def leave_to(app: Flask, url: str) -> None:
@@ -129,12 +151,21 @@ def open_chromium() -> Iterator[Browser]:
         yield browser
 
 
-def launch_chromium(kind: BrowserType, *, remembers_pages: bool = True) -> Browser:
-    """Start one more Chromium; fails with the line that installs it."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path is not None, INSTALL_LINE
-    hidden = [HIDDEN_SETTING] if remembers_pages else []
-    return kind.launch(executable_path=path, args=list(CHROMIUM_SETTINGS), ignore_default_args=hidden)
+def launch_chromium(kind: BrowserType, *, remembers_pages: bool = False) -> Browser:
+    """Start one more Chromium; fails with the line that installs it.
+
+    `remembers_pages`: the whole one, where Back can show a page out of its memory, as every phone does.
+    """
+    names = WHOLE_NAMES if remembers_pages else (SHELL_NAME, *WHOLE_NAMES)
+    found = [path for path in map(shutil.which, names) if path is not None]
+    assert found != [], INSTALL_LINE
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)  # Playwright's own is 5 s
+    return kind.launch(
+        executable_path=found[0],
+        args=list(CHROMIUM_SETTINGS),
+        ignore_default_args=[HIDDEN_SETTING] if remembers_pages else [],
+        timeout=PATIENCE_MILLISECONDS,
+    )
 
 
 @dataclass

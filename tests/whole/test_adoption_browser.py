@@ -2,7 +2,7 @@
 
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.desk.adoption_builders import CALLED, add_waiting
@@ -33,7 +33,7 @@ def test_page_for_services_is_right_for_everyone_and_works_without_script(
         page.goto(f"{server.url}/for-services?lang={language}")
         assert list_page_faults(page, language=language) == []
         page.click(SEND)
-        page.wait_for_function("document.activeElement?.id === 'faults'")
+        expect(page.locator("#faults")).to_be_focused()
         assert list_page_faults(page, language=language) == []
         phone.check_silence(server.url)
     with open_phone(browser, has_script=False, language=language) as phone:

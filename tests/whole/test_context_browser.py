@@ -1,13 +1,11 @@
 """A service's sealed context from the link to the desk, in a real browser: gone from the address, shown, left out."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
 from gateway.app import make_app
 from gateway.config import load_config
@@ -22,8 +20,16 @@ from partner_sdk.wire.public_report import PublicReport
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop
 from tests.gateway.context_builders import VIEWER, make_context
-from tests.whole.browser_walk import LANGUAGE, REFERENCE, SEND, START, go_on, walk_browser_to
-from tests.whole.public_server import QuietHandler, leave_to, open_phone, run_server, serve_elsewhere
+from tests.whole.browser_walk import LANGUAGE, REFERENCE, SEND, START, go_on, wait_until, walk_browser_to
+from tests.whole.public_server import (
+    hold_port,
+    leave_to,
+    make_door_server,
+    open_phone,
+    run_server,
+    serve_elsewhere,
+    url_of,
+)
 
 HERE = "example-chat-profile"
 NOTE, BOX, FIELD = "#passed-on", "#passed-on input", "input[name=context]"
@@ -56,10 +62,7 @@ class Door:
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     """The gateway of a desk and a gateway that know each other, served with the form on a port of this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    loop, state, url = copy_loop(tmp_path), tmp_path / "gateway", f"http://127.0.0.1:{port}"
+    loop, state = copy_loop(tmp_path), tmp_path / "gateway"
     agreement = Agreement(
         owner="example-chat",
         service="Example Chat",
@@ -70,9 +73,11 @@ def door(tmp_path: Path) -> Iterator[Door]:
     )
     agree_placement(loop.desk, agreement, actor=ACTOR)
     loop.publish()
-    config = msgspec.structs.replace(load_config(state), public_origin=url)
-    app = make_app(config, ("public",), state=state, gateway=make_gateway(config, state=state, clock=loop.clock))
-    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=QuietHandler)
+    with hold_port() as held:
+        url = url_of(held)
+        config = msgspec.structs.replace(load_config(state), public_origin=url)
+        app = make_app(config, ("public",), state=state, gateway=make_gateway(config, state=state, clock=loop.clock))
+        server = make_door_server(held, app)
     with serve_elsewhere() as elsewhere, run_server(server):
         leave_to(app, elsewhere)
         yield Door(loop, url, elsewhere)
@@ -84,10 +89,10 @@ def read_addresses(page: Page) -> str:
 
 
 def test_context_goes_from_the_link_to_the_desk_and_is_in_no_address_and_no_file(
-    browser: Browser, door: Door, caplog: pytest.LogCaptureFixture
+    remembering_browser: Browser, door: Door, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-    with open_phone(browser, has_script=True) as phone:
+    with open_phone(remembering_browser, has_script=True) as phone:
         page = phone.page
         page.goto(door.link())
         expect(page.locator(NOTE)).to_be_visible()
@@ -201,7 +206,7 @@ def test_page_without_the_form_takes_the_context_out_of_the_address_and_leaves_o
             assert (answer.status, page.locator(NOTE).count()) == (status, 0), path
             assert "context" not in read_addresses(page), path
             page.evaluate("mark => { location.hash = mark; }", mark)
-            page.wait_for_function("!location.hash")
+            wait_until(page, "!location.hash")
             assert "context" not in read_addresses(page), path
             page.evaluate("() => { location.hash = 'main'; }")
             assert page.url.endswith("#main"), path

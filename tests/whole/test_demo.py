@@ -1,4 +1,7 @@
-"""`report-abuse-gateway demo` as a newcomer runs it: from an empty home and another folder; nothing is left behind."""
+"""`report-abuse-gateway demo` as a newcomer runs it: from an empty home and another folder; nothing is left behind.
+
+Two whole runs on one folder, the first until Ctrl-C, the second with --once; a third is ended in the midst of a step.
+"""
 
 import fcntl
 import json
@@ -9,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +21,14 @@ from typing import Any
 import pytest
 import requests
 
+import gateway.demo.run
+from gateway.cli import main
 from gateway.demo.service.places import PLACES
 from tests.house.sources import ROOT
 from tests.whole.conftest import find_free_ports
 
-RUN_SECONDS = 240  # a whole run takes 30 seconds of both cores, and other tests use them too
+# A whole run takes 25 seconds of a core, and many tests may use it too: only what never ends shall meet this end.
+RUN_SECONDS = 600
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "buttons_pass": int,
     "public_reference": str,
@@ -34,6 +40,11 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "digest_opened": bool,
     "seconds": (int, float),
 }
+STEPS = [
+    *("keys", "gateway", "publish", "desk", "enrol", "service", "button"),
+    *("public report", "industry report", "receipt", "collect", "reply", "cases"),
+    *("digest", "pull"),
+]
 REFERENCE = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{5}-[0-9A-Z*~$=]")
 
 
@@ -96,15 +107,80 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
     return Newcomer(home=folder / "home", here=folder / "here", state=folder / "state" / "demo", port=find_free_ports())
 
 
+@contextmanager
+def running(newcomer: Newcomer, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    """A demonstration that goes on until it is stopped; killed at the end if it was not."""
+    process = subprocess.Popen(
+        newcomer.command(*words),
+        cwd=newcomer.here,
+        env=newcomer.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def read_until(process: "subprocess.Popen[str]", *, is_last: Callable[[str], bool]) -> list[str]:
+    """Return what is said up to the first line that `is_last` knows."""
+    assert process.stdout is not None
+    said: list[str] = []
+    deadline = time.monotonic() + RUN_SECONDS
+    while not said or not is_last(said[-1]):
+        line = process.stdout.readline()
+        assert line, said
+        assert time.monotonic() < deadline
+        said.append(line.strip())
+    return said
+
+
+def list_steps(lines: Iterable[str]) -> list[str]:
+    return [line.split("  ")[0] for line in map(str.strip, lines) if line]
+
+
+def check_nothing_is_left(newcomer: Newcomer) -> None:
+    assert newcomer.find_processes() == []
+    for port in range(newcomer.port, newcomer.port + 4):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    assert newcomer.list_written() == set()
+
+
 @pytest.fixture(scope="module")
-def first(newcomer: Newcomer) -> subprocess.CompletedProcess[str]:
-    """The first run, with what it said."""
-    return newcomer.run("--once", "--json")
+def first(newcomer: Newcomer) -> list[str]:
+    """What the first run said, on a fresh folder, before it was ended with Ctrl-C."""
+    with running(newcomer) as process:
+        said = read_until(process, is_last=lambda line: line == "Ctrl-C ends it.")
+        addresses = re.findall(r"http://127\.0\.0\.1:(\d+)(/\S*)", "\n".join(said))
+        assert [int(port) - newcomer.port for port, _ in addresses] == [0, 0, 1, 2, 3]
+        for port, path in addresses:
+            assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=60).status_code == 200
+        assert len(newcomer.find_processes()) > 4
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert "stopping" in rest
+        assert "Traceback" not in rest
+        check_nothing_is_left(newcomer)
+    return said
 
 
-def check_first(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def second(newcomer: Newcomer, first: list[str]) -> subprocess.CompletedProcess[str]:
+    """The second run, on the same folder, with what it said."""
+    assert first
+    started = time.monotonic()
+    done = newcomer.run("--once", "--json")
     assert done.returncode == 0, done.stderr
-    return check_result(done.stdout)
+    assert json.loads(done.stdout)["seconds"] <= time.monotonic() - started
+    return done
 
 
 def check_result(told: str) -> dict[str, Any]:
@@ -114,8 +190,16 @@ def check_result(told: str) -> dict[str, Any]:
     return result
 
 
-def test_json_names_what_the_loop_brought(first: subprocess.CompletedProcess[str]) -> None:
-    result = check_first(first)
+def test_without_once_it_runs_until_ctrl_c_tells_addresses_and_leaves_no_process(first: list[str]) -> None:
+    assert list_steps(first[: len(STEPS)]) == STEPS
+    assert first[-1] == "Ctrl-C ends it."
+
+
+def test_second_run_on_the_same_folder_works_and_its_json_names_what_the_loop_brought(
+    first: list[str], second: subprocess.CompletedProcess[str]
+) -> None:
+    assert second.returncode == 0, second.stderr
+    result = check_result(second.stdout)
     assert REFERENCE.fullmatch(result["public_reference"])
     assert REFERENCE.fullmatch(result["industry_reference"])
     assert result["public_reference"] != result["industry_reference"]
@@ -126,33 +210,66 @@ def test_json_names_what_the_loop_brought(first: subprocess.CompletedProcess[str
     assert result["reply_read"] is True
     assert result["digest_opened"] is True
     assert 0 < result["seconds"] < RUN_SECONDS
+    before = REFERENCE.search("\n".join(line for line in first if line.startswith("public report")))
+    assert before is not None
+    assert result["public_reference"] != before[0]
 
 
 def test_standard_output_is_one_object_and_each_step_is_told_beside_it(
-    first: subprocess.CompletedProcess[str],
+    second: subprocess.CompletedProcess[str],
 ) -> None:
-    assert len(first.stdout.splitlines()) == 1
-    steps = [line.split("  ")[0] for line in map(str.strip, first.stderr.splitlines()) if line]
-    assert steps == [
-        *("keys", "gateway", "publish", "desk", "enrol", "service", "button"),
-        *("public report", "industry report", "receipt", "collect", "reply", "cases"),
-        *("digest", "pull"),
-    ]
+    assert len(second.stdout.splitlines()) == 1
+    assert list_steps(second.stderr.splitlines()) == STEPS
 
 
-def test_everything_is_written_under_its_folder(newcomer: Newcomer, first: subprocess.CompletedProcess[str]) -> None:
-    assert first.returncode == 0, first.stderr
+def test_everything_is_written_under_its_folder(newcomer: Newcomer, second: subprocess.CompletedProcess[str]) -> None:
+    assert second.returncode == 0, second.stderr
     assert newcomer.list_written() == set()
     assert (newcomer.state / "gateway" / "gateway.sqlite").is_file()
 
 
-def test_no_process_is_left_and_the_ports_are_free(newcomer: Newcomer, first: subprocess.CompletedProcess[str]) -> None:
-    assert first.returncode == 0, first.stderr
-    assert newcomer.find_processes() == []
-    for port in range(newcomer.port, newcomer.port + 4):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
+def test_no_process_is_left_and_the_ports_are_free(
+    newcomer: Newcomer, second: subprocess.CompletedProcess[str]
+) -> None:
+    assert second.returncode == 0, second.stderr
+    check_nothing_is_left(newcomer)
+
+
+def test_ended_in_the_midst_of_a_step_it_says_so_and_leaves_no_process(newcomer: Newcomer, tmp_path: Path) -> None:
+    other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports())
+    with running(other, "--json") as process:
+        said = read_until(process, is_last=lambda line: line.startswith("gateway  "))
+        # The gateway serves, and the desk's command of the next step runs.
+        assert len(other.find_processes()) > 4
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=60)
+    assert list_steps(said) == ["keys", "gateway"]
+    assert process.returncode == 0
+    assert "stopping" in rest
+    assert "Ctrl-C ends it." not in rest
+    assert "{" not in rest
+    assert "Traceback" not in rest
+    check_nothing_is_left(other)
+
+
+def test_json_without_once_is_told_before_the_addresses_and_it_goes_on_until_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = {"public_reference": "made-up"}
+    told: list[str] = []
+
+    def wait_for_ctrl_c() -> None:
+        told.append(capsys.readouterr().out)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gateway.demo.run, "run_steps", lambda _loop, _say: steps)
+    monkeypatch.setattr(gateway.demo.run.Loop, "make_start_link", lambda _: "a link")
+    monkeypatch.setattr(gateway.demo.run.signal, "pause", wait_for_ctrl_c)
+    monkeypatch.setattr(gateway.demo.run.signal, "signal", lambda *_: None)
+    words = ["demo", "--state", str(tmp_path / "demo"), "--port", str(find_free_ports()), "--json"]
+    assert main(words) == 0
+    assert [json.loads(line) for line in told[0].splitlines()] == [steps]
+    assert capsys.readouterr().err == "stopping\n"
 
 
 def test_foreign_folder_is_refused_and_not_touched(newcomer: Newcomer, tmp_path: Path) -> None:
@@ -177,69 +294,6 @@ def test_port_in_use_ends_with_1_and_names_step_and_port(newcomer: Newcomer, tmp
     assert "step 'keys'" in done.stderr
     assert f"Port {port + place} is in use" in done.stderr
     assert other.find_processes() == []
-
-
-@contextmanager
-def running(newcomer: Newcomer, *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """A demonstration that goes on until it is stopped; killed at the end if it was not."""
-    process = subprocess.Popen(
-        newcomer.command(*words),
-        cwd=newcomer.here,
-        env=newcomer.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-
-
-def check_it_runs_until(end: signal.Signals, newcomer: Newcomer, process: "subprocess.Popen[str]") -> list[str]:
-    """Check that the addresses answer until the signal, and nothing is left then; return what was said before it."""
-    assert process.stdout is not None
-    said: list[str] = []
-    deadline = time.monotonic() + RUN_SECONDS
-    while not said or said[-1] != "Ctrl-C ends it.":
-        line = process.stdout.readline()
-        assert line, said
-        assert time.monotonic() < deadline
-        said.append(line.strip())
-    addresses = re.findall(r"http://127\.0\.0\.1:(\d+)(/\S*)", "\n".join(said))
-    assert [int(port) - newcomer.port for port, _ in addresses] == [0, 0, 1, 2, 3]
-    for port, path in addresses:
-        assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=20).status_code == 200
-    assert len(newcomer.find_processes()) > 4
-    process.send_signal(end)
-    rest, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert "stopping" in rest
-    assert "Traceback" not in rest
-    assert newcomer.find_processes() == []
-    assert newcomer.list_written() == set()
-    return said
-
-
-def test_without_once_it_runs_until_it_is_ended_tells_addresses_and_leaves_no_process(
-    newcomer: Newcomer, tmp_path: Path
-) -> None:
-    other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports())
-    with running(other) as process:
-        check_it_runs_until(signal.SIGTERM, other, process)
-
-
-def test_second_run_on_the_same_folder_works_with_json_until_ctrl_c(
-    newcomer: Newcomer, first: subprocess.CompletedProcess[str]
-) -> None:
-    with running(newcomer, "--json") as process:
-        said = check_it_runs_until(signal.SIGINT, newcomer, process)
-    (told,) = [line for line in said if line.startswith("{")]
-    second = check_result(told)
-    assert second["public_reference"] != check_first(first)["public_reference"]
 
 
 def test_command_of_the_readme_is_the_one_that_is_tested_here() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,13 +23,15 @@ from partner_sdk.wire.keys import find_active_sealing_key
 from tests.builders import Partner, SealedReport, seal_report, sign_request
 
 KILLS = 20
+# Before each fifth kill one more form comes to its end, however slow the machine is: it has to survive the next ones.
+KILLS_PER_FORM = 5
 SENDERS = 3
 FORMS = 2
-# A form is sixteen pages and a return code: what is longer than one walk lets some of them come to their end.
 LONGEST_PAUSE_SECONDS = 1.5
 REPORTS_IN_TRACE = 10
-# A gateway that is not there refuses in no time: who asks again at once takes the cores that it needs to start.
-PAUSE_SECONDS = 0.05
+# After each report and form. A gateway that is not there refuses in no time: who asks again at once takes the cores
+# that it needs to start, and that other tests need.
+PAUSE_SECONDS = 0.15
 
 
 class Senders:
@@ -39,6 +42,8 @@ class Senders:
         self.acknowledged: set[str] = set()
         self.thanked: list[str] = []
         self.stopping = threading.Event()
+        self.on_its_way = threading.Condition()
+        self.sending = 0
         partner = SdkPartner.open(loop.partner_state)
         key = find_active_sealing_key(partner.refresh_key_set(), now=datetime.now(UTC))
         assert key is not None
@@ -50,8 +55,9 @@ class Senders:
     def _send_reports(self) -> None:
         while not self.stopping.is_set():
             sealed = self.make_report()
-            while not self.send(sealed) and not self.stopping.is_set():
-                time.sleep(PAUSE_SECONDS)
+            while not self.send(sealed) and not self.stopping.wait(PAUSE_SECONDS):
+                pass
+            self.stopping.wait(PAUSE_SECONDS)
 
     def make_report(self) -> SealedReport:
         """Return a new sealed report."""
@@ -62,7 +68,7 @@ class Senders:
         """Send it once; return whether it was acknowledged."""
         url = f"{self.loop.origin}/v1/reports"
         headers = sign_request("POST", url, body=sealed.body, private_key=self.private_key, created=datetime.now(UTC))
-        with contextlib.suppress(requests.RequestException):
+        with contextlib.suppress(requests.RequestException), self.counted():
             answer = requests.post(url, data=sealed.body, headers=headers, timeout=10)
             if answer.status_code in (200, 201):
                 self.acknowledged.add(sealed.clear.report_id)
@@ -70,12 +76,35 @@ class Senders:
             assert answer.status_code in (429, 503), answer.text
         return False
 
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a request as long as it is on its way, and tell whoever waits for one."""
+        with self.on_its_way:
+            self.sending += 1
+            self.on_its_way.notify_all()
+        try:
+            yield
+        finally:
+            with self.on_its_way:
+                self.sending -= 1
+
+    def wait_for_request(self) -> None:
+        """Return as soon as a report is on its way: what is killed now was asked something."""
+        with self.on_its_way:
+            assert self.on_its_way.wait_for(lambda: self.sending, timeout=60)
+
+    def wait_for(self, *, acknowledged: int = 0, thanked: int = 0) -> None:
+        """Return when so many reports were acknowledged, and forms thanked for, since the first start."""
+        deadline = time.monotonic() + 120
+        while len(self.acknowledged) < acknowledged or len(self.thanked) < thanked:
+            assert time.monotonic() < deadline
+            time.sleep(PAUSE_SECONDS)
+
     def _fill_forms(self) -> None:
         while not self.stopping.is_set():
-            try:
+            with contextlib.suppress(requests.RequestException, FormWalkError):
                 self.thanked.append(walk_form(self.loop.origin, ANSWERS))
-            except (requests.RequestException, FormWalkError):
-                time.sleep(PAUSE_SECONDS)
+            self.stopping.wait(PAUSE_SECONDS)
 
     def __enter__(self) -> "Senders":
         # msgspec 0.22.0 makes what it knows of a type at its first use, and may crash when two threads do so at once.
@@ -112,16 +141,19 @@ def stored(loop: Loop) -> tuple[list[str], list[str]]:
 def test_every_acknowledged_report_is_there_after_twenty_kills_and_none_twice(loop: Loop) -> None:
     source = random.Random(20261125)
     with Senders(loop) as senders:
-        for _ in range(KILLS):
+        for kill in range(KILLS):
+            if kill % KILLS_PER_FORM == KILLS_PER_FORM - 1:
+                senders.wait_for(thanked=len(senders.thanked) + 1)
             time.sleep(source.uniform(0.1, LONGEST_PAUSE_SECONDS))
             members = members_of_the_gateway(loop)
             assert len(members) >= 3
+            senders.wait_for_request()
             for pid in members:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             loop.processes.forget_killed()
             loop.start_gateway()
-        time.sleep(1)
+        senders.wait_for(acknowledged=KILLS)
     report_ids, references = stored(loop)
     assert len(senders.acknowledged) >= KILLS
     assert len(senders.thanked) >= 3

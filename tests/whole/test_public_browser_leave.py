@@ -1,14 +1,13 @@
 """Leaving in a hurry, in a real browser with its caches on: nothing typed comes back, and nothing stays behind."""
 
 from collections.abc import Callable
-from contextlib import closing
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
 from tests.gateway.return_builders import ANSWER, post_reply
 from tests.whole.browser_walk import BACK, bring_browser_to, come_back, go_on, send, walk_browser_to
-from tests.whole.public_server import Phone, PublicServer, launch_chromium, open_phone
+from tests.whole.public_server import Phone, PublicServer, open_phone
 
 MARKER = "My very own words"
 WAYS_TO_RUN = pytest.mark.parametrize("has_script", [False, True], ids=["no-script", "script"])
@@ -17,6 +16,9 @@ WORDS = """() => [document.documentElement.outerHTML,
   ...[...document.querySelectorAll('input, textarea')].map(part => part.value)].join(' ')"""
 
 COMES_FROM_MEMORY = "dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))"
+TELLS_THAT_IT_WAS_REMEMBERED = """addEventListener('pageshow', event => {
+  if (event.persisted && location.hostname === 'localhost') location.replace('/remembered');
+})"""
 LEAVES = "document.getElementById('leave').click()"
 # What a page shows and holds when its script has run, and before the browser went anywhere.
 SEEN_AT_ONCE = """() => {
@@ -111,9 +113,9 @@ def press_back(page: Page) -> None:
 @OPENINGS_TO_RUN
 @WAYS_TO_RUN
 def test_no_word_comes_back_and_no_row_stays_after_leaving(
-    browser: Browser, server: PublicServer, open_page: Opening, *, has_script: bool
+    remembering_browser: Browser, server: PublicServer, open_page: Opening, *, has_script: bool
 ):
-    with open_phone(browser, has_script=has_script) as phone:
+    with open_phone(remembering_browser, has_script=has_script) as phone:
         words = open_page(phone.page, server)
         phone.page.click("#leave")
         check_gone(phone, server, words)
@@ -122,30 +124,41 @@ def test_no_word_comes_back_and_no_row_stays_after_leaving(
 @pytest.mark.parametrize("open_page", [open_thanks, open_replies], ids=lambda opening: opening.__name__)
 @WAYS_TO_RUN
 def test_wiping_at_the_end_leaves_as_well(
-    browser: Browser, server: PublicServer, open_page: Opening, *, has_script: bool
+    remembering_browser: Browser, server: PublicServer, open_page: Opening, *, has_script: bool
 ):
-    with open_phone(browser, has_script=has_script) as phone:
+    with open_phone(remembering_browser, has_script=has_script) as phone:
         words = open_page(phone.page, server)
         phone.page.click("main a[href='/leave']")
         check_gone(phone, server, words)
 
 
 @pytest.mark.parametrize("open_page", [open_story, open_check, open_come_back], ids=lambda one: one.__name__)
-def test_shift_three_times_leaves(browser: Browser, server: PublicServer, open_page: Opening):
-    with open_phone(browser, has_script=True) as phone:
+def test_shift_three_times_leaves(remembering_browser: Browser, server: PublicServer, open_page: Opening):
+    with open_phone(remembering_browser, has_script=True) as phone:
         words = open_page(phone.page, server)
         for _ in range(3):
             phone.page.keyboard.press("Shift")
         check_gone(phone, server, words)
 
 
-def test_shift_twice_and_a_letter_types_on(browser: Browser, server: PublicServer):
-    with open_phone(browser, has_script=True) as phone:
+def test_shift_twice_and_a_letter_types_on(remembering_browser: Browser, server: PublicServer):
+    with open_phone(remembering_browser, has_script=True) as phone:
         open_story(phone.page, server)
         phone.page.focus("#story")
         for key in ("Shift", "Shift", "a", "Shift"):
             phone.page.keyboard.press(key)
         expect(phone.page.locator("#story")).to_have_value(f"{MARKER} and morea")
+
+
+def test_browser_of_these_tests_shows_pages_out_of_its_memory(remembering_browser: Browser, server: PublicServer):
+    # Else no word could come back, whatever a page does.
+    with open_phone(remembering_browser, has_script=True) as phone:
+        page = phone.page
+        page.add_init_script(TELLS_THAT_IT_WAS_REMEMBERED)
+        page.goto(server.elsewhere)
+        page.goto(server.url)
+        page.evaluate("history.back()")
+        page.wait_for_url(f"{server.elsewhere}remembered")
 
 
 def go_elsewhere_and_back(phone: Phone, server: PublicServer) -> None:
@@ -158,9 +171,9 @@ def go_elsewhere_and_back(phone: Phone, server: PublicServer) -> None:
 
 
 def test_back_from_another_site_shows_the_blank_start_where_pages_are_remembered(
-    browser: Browser, server: PublicServer
+    remembering_browser: Browser, server: PublicServer
 ):
-    with open_phone(browser, has_script=True) as phone:
+    with open_phone(remembering_browser, has_script=True) as phone:
         go_elsewhere_and_back(phone, server)
 
 
@@ -169,25 +182,24 @@ def test_back_from_another_site_shows_the_blank_start_where_the_server_is_asked(
     browser: Browser, server: PublicServer, *, has_script: bool
 ):
     # Without script nothing that a server says keeps Chromium from remembering a page that was not left by our link.
-    with (
-        closing(launch_chromium(browser.browser_type, remembers_pages=False)) as forgetful,
-        open_phone(forgetful, has_script=has_script) as phone,
-    ):
+    with open_phone(browser, has_script=has_script) as phone:
         go_elsewhere_and_back(phone, server)
 
 
 def test_page_from_the_memory_of_the_browser_is_blank_at_once_and_then_the_start(
-    browser: Browser, server: PublicServer
+    remembering_browser: Browser, server: PublicServer
 ):
-    with open_phone(browser, has_script=True) as phone:
+    with open_phone(remembering_browser, has_script=True) as phone:
         words = open_story(phone.page, server)
         assert phone.page.evaluate(SEEN_AT_ONCE % COMES_FROM_MEMORY)[0] == "none"
         expect(phone.page).to_have_title("You can tell us here")
         assert [word for word in words if word in phone.page.evaluate(WORDS)] == []
 
 
-def test_page_is_blank_and_empty_before_anything_is_asked_of_the_server(browser: Browser, server: PublicServer):
-    with open_phone(browser, has_script=True) as phone:
+def test_page_is_blank_and_empty_before_anything_is_asked_of_the_server(
+    remembering_browser: Browser, server: PublicServer
+):
+    with open_phone(remembering_browser, has_script=True) as phone:
         words = open_story(phone.page, server)
         assert phone.page.evaluate(SEEN_AT_ONCE % LEAVES) == ["none", "", ""]
         check_gone(phone, server, words)
@@ -195,9 +207,9 @@ def test_page_is_blank_and_empty_before_anything_is_asked_of_the_server(browser:
 
 @WAYS_TO_RUN
 def test_way_out_is_one_redirect_that_clears_all_but_the_cache(
-    browser: Browser, server: PublicServer, *, has_script: bool
+    remembering_browser: Browser, server: PublicServer, *, has_script: bool
 ):
-    with open_phone(browser, has_script=has_script) as phone:
+    with open_phone(remembering_browser, has_script=has_script) as phone:
         open_story(phone.page, server)
         with phone.page.expect_response(f"{server.url}/leave") as left:
             phone.page.click("#leave")

@@ -99,8 +99,10 @@ def test_send_again_after_a_lost_answer_makes_one_report(browser: Browser, serve
 
 
 @WAYS_TO_RUN
-def test_back_after_send_shows_no_word_and_sends_nothing(browser: Browser, server: PublicServer, *, has_script: bool):
-    with open_phone(browser, has_script=has_script) as phone:
+def test_back_after_send_shows_no_word_and_sends_nothing(
+    remembering_browser: Browser, server: PublicServer, *, has_script: bool
+):
+    with open_phone(remembering_browser, has_script=has_script) as phone:
         open_check(phone.page, server)
         go_on(phone.page, SEND)
         read_number(phone.page)

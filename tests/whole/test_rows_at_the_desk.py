@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from gateway.desk.casework.additions import is_proven
 from gateway.desk.casework.cases import to_case
-from gateway.desk.store.schema import CASES, OUTGOING_POST
+from gateway.desk.store.post_tables import OUTGOING_POST
+from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
 from tests.gateway.public_person import Person

@@ -134,7 +134,7 @@ class Firefox:
 def open_chromium_visitor() -> Iterator[Chromium]:
     """Start Chromium."""
     with sync_playwright() as playwright:
-        browser = launch_chromium(playwright.chromium, remembers_pages=False)
+        browser = launch_chromium(playwright.chromium)
         yield Chromium(browser)
         browser.close()
 

@@ -37,9 +37,9 @@ def make_script(address: str, *, attributes: str = "", integrity: str = SCRIPT_I
     return f'<script src="{address}" integrity="{integrity}" {kept} defer{attributes}></script>\n'
 
 
-def put_copy(host: HostPages, *, path: str = COPY, seconds: float = 0, body: bytes = SCRIPT_BYTES) -> str:
+def put_copy(host: HostPages, *, path: str = COPY, after: str = "", body: bytes = SCRIPT_BYTES) -> str:
     """Serve a copy of the script from the service's own host; return its address."""
-    return host.put(path, body, content_type=SCRIPT, seconds=seconds)
+    return host.put(path, body, content_type=SCRIPT, after=after)
 
 
 def check_dressed(button: dict[str, Any], *, face: dict[str, str] = FACE, label: str = WORDS["en"].label) -> None:

@@ -45,9 +45,9 @@ def chromium() -> Iterator[Chromium]:
         yield visitor
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def firefox() -> Iterator[Firefox]:
-    """Debian's Firefox, which is slow to start: it runs in a process of its own and may stay for the next file."""
+    """Debian's Firefox, which is slow to start: it runs in a process of its own and may stay for the other files."""
     with open_firefox_visitor() as visitor:
         yield visitor
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.whole.public_server import run_server
+from tests.whole.public_server import PATIENCE_MILLISECONDS, POLL_SECONDS, run_server
 
 HTML = "text/html; charset=utf-8"
 SCRIPT = "text/javascript; charset=utf-8"
@@ -14,12 +14,12 @@ SCRIPT = "text/javascript; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service answers at one path, after some seconds."""
+    """What the service answers at one path, as soon as another one was asked for, if that is given."""
 
     body: bytes
     content_type: str
     headers: Mapping[str, str]
-    seconds: float
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class HostPages:
         *,
         content_type: str = HTML,
         headers: Mapping[str, str] | None = None,
-        seconds: float = 0,
+        after: str = "",
     ) -> str:
-        """Answer a path so from now on, after a time; return its address."""
+        """Answer a path so from now on, if need be only after another one was asked for; return its address."""
         raw = body.encode() if isinstance(body, str) else body
-        self.answers[path] = Answer(raw, content_type, headers or {}, seconds)
+        self.answers[path] = Answer(raw, content_type, headers or {}, after)
         return f"{self.origin}{path}"
 
 
@@ -67,13 +67,18 @@ class _Handler(BaseHTTPRequestHandler):
         if answer is None:
             self.send_error(404)
             return
-        time.sleep(answer.seconds)
+        self._wait_for(answer.after)
         self.send_response(200)
         headers = {"Content-Type": answer.content_type, "Content-Length": str(len(answer.body)), **answer.headers}
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.body)
+
+    def _wait_for(self, path: str) -> None:
+        ends = time.monotonic() + PATIENCE_MILLISECONDS / 1000
+        while path and path not in self.server.pages.requests and time.monotonic() < ends:
+            time.sleep(POLL_SECONDS)
 
     def log_message(self, *_: object) -> None:
         """Drop the line."""

@@ -74,6 +74,8 @@ CHANGES = {
     "box-too-small": ("<style>section img { width: 20px; height: 20px }</style>", ""),
     "below-the-fold": ("<style>section { margin-top: 1500px }</style>", ""),
     "low-contrast": ("<style>section a { color: #ddd; background: #fff }</style>", ""),
+    # Black words are read well on this grey; the icon's dark field and its light hand are both near to it.
+    "faint-edge": ("<style>section { background: #7a7a7a } section a { color: #000 }</style>", ""),
     "covered": ("", COVER),
     "see-through": ("<style>main { opacity: .4 } section a { color: #000 }</style>", ""),
     "not-by-tab": (LISTEN.format("focusin", "event.target.blur()"), ""),
@@ -123,4 +125,26 @@ def test_button_that_only_a_script_makes_is_a_fault_although_it_shows(check_brow
 def test_missing_chromium_is_told_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(chromium_room, "find_chromium", lambda: None)
     with pytest.raises(ReportAbuseError, match="apt-get install chromium"), open_chromium():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("there", "taken"),
+    [
+        (("chromium-headless-shell",), "chromium-headless-shell"),
+        (("chromium", "chromium-headless-shell"), "chromium-headless-shell"),
+        (("google-chrome", "chromium"), "chromium"),
+        ((), None),
+    ],
+)
+def test_lightest_chromium_of_the_machine_is_taken(
+    monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], taken: str | None
+):
+    monkeypatch.setattr("shutil.which", lambda name: name if name in there else None)
+    assert chromium_room.find_chromium() == taken
+
+
+def test_missing_chromium_is_told_with_the_lighter_one_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(chromium_room, "find_chromium", lambda: None)
+    with pytest.raises(ReportAbuseError, match="chromium-headless-shell is enough"), open_chromium():
         pass

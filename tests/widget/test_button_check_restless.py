@@ -19,8 +19,8 @@ RESTLESS = {
 
 @pytest.mark.parametrize("name", RESTLESS)
 def test_page_that_never_comes_to_rest_ends_with_its_browser_and_says_nothing_of_the_button(name: str) -> None:
-    started = time.monotonic()
     with open_chromium(is_root=True) as browser:
+        started = time.monotonic()
         found = check_in_browser(
             make_page(PLAIN, head=RESTLESS[name]).encode(),
             browser=browser,

@@ -8,7 +8,14 @@ from tests.widget.browsers import Chromium, Visit, Visitor
 from tests.widget.button_pages import PLACEMENT, check_dressed, make_script, put_copy, take_script_out
 from tests.widget.host_pages import SCRIPT, HostPages, make_page
 
-LATE_SECONDS = 0.6
+DRAWN = "/drawn"
+# Tells the service that the page was drawn as it is without its late script: two frames after its boxes were noted.
+TELLS_THAT_IT_IS_DRAWN = f"""<script>
+requestAnimationFrame(function wait () {{
+  if (!window.noted.boxes.length) requestAnimationFrame(wait)
+  else requestAnimationFrame(() => requestAnimationFrame(() => fetch('{DRAWN}')))
+}})
+</script>"""
 # Where a service puts the button, what it does to its links, and what a reader does to their text.
 PLACES = {
     "in-a-block": "{}",
@@ -37,14 +44,16 @@ STYLE = """
 
 
 def put_late_page(host: HostPages, agency: AgencyDoor) -> str:
-    """Show the button in every place, with a script that comes long after the page was drawn."""
+    """Show the button in every place, with a script that comes after the page was drawn."""
     sentence, element = take_script_out(make_snippet(agency.url, placement=PLACEMENT)).splitlines()
     sections = "".join(
         f'<section id="{name}">{place.format(element)}<p class="after">Next.</p></section>\n'
         for name, place in PLACES.items()
     )
-    script = make_script(put_copy(host, seconds=LATE_SECONDS))
-    return host.put("/", make_page(f"{sentence}\n{sections}{script}", head=f"<style>{STYLE}</style>"))
+    script = make_script(put_copy(host, after=DRAWN))
+    return host.put(
+        "/", make_page(f"{sentence}\n{sections}{script}{TELLS_THAT_IT_IS_DRAWN}", head=f"<style>{STYLE}</style>")
+    )
 
 
 def test_no_box_changes_when_the_script_comes_late(visitor: Visitor, agency: AgencyDoor, host: HostPages):
@@ -64,8 +73,12 @@ def test_no_box_changes_when_the_script_comes_late(visitor: Visitor, agency: Age
 def test_shift_is_seen_where_there_is_one(chromium: Chromium, agency: AgencyDoor, host: HostPages):
     # Else the zeros above could come from a ruler that sees nothing.
     moves = "document.querySelector('h1').style.height = '200px'"
-    host.put("/shift.js", moves, content_type=SCRIPT, seconds=LATE_SECONDS)
-    body = make_snippet(agency.url, placement=PLACEMENT) + '<script src="/shift.js" defer></script>'
+    host.put("/shift.js", moves, content_type=SCRIPT, after=DRAWN)
+    body = (
+        make_snippet(agency.url, placement=PLACEMENT)
+        + '<script src="/shift.js" defer></script>'
+        + TELLS_THAT_IT_IS_DRAWN
+    )
     (seen,) = chromium.visit(Visit(host.put("/", make_page(body)))).seen
     assert sum(seen["noted"]["shifts"]) > 0.01
     assert len({boxes.partition(",")[2] for boxes in seen["noted"]["boxes"]}) > 1

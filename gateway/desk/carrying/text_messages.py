@@ -6,15 +6,15 @@ Never sends to a country that the settings do not list: strangers' numbers abroa
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
-
-import requests
+from typing import TYPE_CHECKING, Final, Protocol
 
 from gateway.desk.carrying.message_folder import write_message
 from gateway.desk.carrying.post_settings import PostRoomConfig
-from gateway.desk.carrying.posting import post_json
 from gateway.desk.carrying.secret_files import read_secret_lines
 from partner_sdk.wire.canonical import encode
+
+if TYPE_CHECKING:
+    import requests
 
 # Jersey, Guernsey and the Isle of Man share +44, and a text message there costs many times that of one in the UK. The
 # ranges are those of Ofcom's numbering plan, as libphonenumber 9.0.43 has them for JE, GG and IM, or wider.
@@ -52,16 +52,19 @@ class WebhookSms:
 
     url: str
     sender: str
-    session: requests.Session
+    session: "requests.Session"
     token: str | None = field(repr=False)
 
     def send(self, to: str, *, text: str, message_id: str) -> None:
         """Post the message, or raise `DeliveryError`."""
+        # Imported here: with it comes `requests`, which a command that sends nothing does not need.
+        from gateway.desk.carrying.posting import post_json
+
         body = encode({"from": self.sender, "text": text, "to": to})
         post_json(self.session, url=self.url, body=body, token=self.token, message_id=message_id)
 
 
-def make_sms_provider(post_room: PostRoomConfig, *, session: requests.Session) -> SmsProvider | None:
+def make_sms_provider(post_room: PostRoomConfig, *, session: "requests.Session") -> SmsProvider | None:
     """Return what the settings name, or None for `off`. Raises `LocalStateError` for the token's file."""
     if post_room.sms == "off":
         return None

@@ -13,7 +13,8 @@ from gateway.desk.casework.cases import CaseError, CaseRow, to_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.collection.sealed_reports import list_sealed_sizes
 from gateway.desk.partnership.registrations import find_authorisation
-from gateway.desk.store.schema import CASES, PARTNERS
+from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.report import SealedIndustryReport, list_given

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from gateway.desk.casework.cases import CaseRow
 from gateway.desk.collection.context_ids import OtherReports, get_other_reports
 from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import OpeningError, ReportAbuseError

@@ -27,7 +27,9 @@ from gateway.desk.collection.standing import get_standing, look_for_gaps
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.paging.pages import queue_page
-from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS, REPORTS, VERIFY_KEYS
+from gateway.desk.store.key_tables import VERIFY_KEYS
+from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.store.schema import REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.feed_messages import Acknowledgement, FeedStatus

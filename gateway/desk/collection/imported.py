@@ -11,7 +11,8 @@ from gateway.desk import audit
 from gateway.desk.collection.joining import settle_case
 from gateway.desk.collection.row_checks import VerifiedRow
 from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
-from gateway.desk.store.schema import CASES, STAGES
+from gateway.desk.store.post_tables import STAGES
+from gateway.desk.store.schema import CASES
 from partner_sdk.wire.statements import parse_statement
 from partner_sdk.wire.submission import ClearFields, clear_fields_of, peek_submission
 

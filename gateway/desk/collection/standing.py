@@ -19,7 +19,7 @@ from gateway.desk.collection.chain import (
     note_epoch,
 )
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.store.schema import VERIFY_KEYS
+from gateway.desk.store.key_tables import VERIFY_KEYS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.feed_messages import FeedStatus
 

@@ -1,4 +1,4 @@
-"""Commands about services that ask for the button: list, show, invite, agree, decline."""
+"""Commands about services that ask for the button: list, show, invite, agree, decline, decline-unreadable."""
 
 import argparse
 from dataclasses import asdict
@@ -6,14 +6,31 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say, say_lines
+from gateway.desk.commands.frame import (
+    DONE,
+    LOOK,
+    Commands,
+    add_command,
+    add_group,
+    get_actor,
+    print_json,
+    say,
+    say_lines,
+)
 from gateway.desk.commands.publishing import publish_later, publish_register
+from gateway.desk.partnership.adoption_clearing import decline_unreadable, get_unreadable
 from gateway.desk.partnership.adoption_decisions import Place, agree_place, decline_adoption, invite_adopter
 from gateway.desk.partnership.adoption_mails import Mail
 from gateway.desk.partnership.adoptions import get_adoption, list_adoptions, open_adoption, read_adoption
 from gateway.desk.partnership.invitations import publish_invitations, write_invitation
 from gateway.desk.placements.placements import SURFACES
-from gateway.desk.reading.adoption_words import SEND_YOURSELF, spell_asking
+from gateway.desk.reading.adoption_words import (
+    SEND_YOURSELF,
+    spell_asking,
+    spell_declined_together,
+    spell_key_missing,
+    spell_unreadable,
+)
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 
@@ -140,6 +157,33 @@ def run_decline(parsed: argparse.Namespace) -> int:
     return DONE
 
 
+def run_decline_unreadable(parsed: argparse.Namespace) -> int:
+    """Decline together every request that no key of this desk opens. Those that can be read stay as they are.
+
+    Without --confirm it only says how many there are, and changes nothing. With --confirm it declines them if they are
+    still that many. Each has its entry in the audit log; nobody can be written to.
+    """
+    desk = open_desk(parsed.state)
+    if parsed.confirm is not None:
+        declined = decline_unreadable(desk, confirmed=parsed.confirm, reason=parsed.why, actor=get_actor(parsed))
+        if parsed.json:
+            print_json({"declined": declined})
+        else:
+            say(spell_declined_together(declined))
+        return DONE
+    found = get_unreadable(desk)
+    if parsed.json:
+        print_json({"key_missing": found.key_missing, "unreadable": found.reasons, "waiting": found.waiting})
+        return LOOK if found.count else DONE
+    say(spell_unreadable(found))
+    if found.key_missing:
+        say(spell_key_missing(found))
+    if not found.count:
+        return DONE
+    say(f'Next: report-abuse-desk adoption decline-unreadable --why "…" --confirm {found.count}')
+    return LOOK
+
+
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
     group = add_group(commands, "adoption", summary="Services that ask to show the button.")
@@ -165,6 +209,15 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     decline = add_command(
         group, "decline", run=run_decline, example=f'{one} --why "We could not reach you."', group="adoption"
     )
+    clear = add_command(
+        group,
+        "decline-unreadable",
+        run=run_decline_unreadable,
+        example='--why "Sealed to no key of ours." --confirm 40',
+        group="adoption",
+    )
+    clear.add_argument("--why", required=True, metavar="WORDS", help="the reason, for the record of this desk")
+    clear.add_argument("--confirm", type=int, metavar="NUMBER", help="how many: as it says without this option")
     for command in (show, invite, agree, decline):
         command.add_argument("request", metavar="REQUEST", help="its id in `adoption list`")
     for command in (invite, agree):

@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from gateway.desk.commands import partner_changes
 from gateway.desk.commands.frame import (
@@ -20,8 +21,16 @@ from gateway.desk.partnership.approval import approve_partner
 from gateway.desk.partnership.invitations import invite_partner, publish_invitations, write_invitation
 from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
 from gateway.desk.partnership.partners import PARTNER_TYPES, get_partner, list_partners
+from gateway.desk.placements.placements import PlacementState, list_placements
 from gateway.desk.wiring import open_desk
 from partner_sdk.errors import TransportError, UnavailableError
+
+_IN_REGISTER: Final[tuple[PlacementState, ...]] = ("agreed",)
+_SUSPENDED: Final = {
+    "active": "is suspended. If it may go on later, invite it again with `partner invite`.",
+    "suspended": "is suspended already, and stays so since the first time.",
+    "revoked": "has no key in force: it was revoked, which is more than suspended, and stays so.",
+}
 
 
 def run_invite(parsed: argparse.Namespace) -> int:
@@ -91,10 +100,19 @@ def run_approve(parsed: argparse.Namespace) -> int:
 
 
 def run_suspend(parsed: argparse.Namespace) -> int:
-    """Stop taking reports of a partner, sign the register and publish it."""
-    suspend_partner(open_desk(parsed.state), partner=parsed.partner, actor=get_actor(parsed))
+    """Stop taking reports of a partner, sign the register and publish it.
+
+    Its buttons stay: a child on its pages can press one all the same. `placement suspend` is for those, and for a
+    service without keys, which is no partner.
+    """
+    desk = open_desk(parsed.state)
+    before = suspend_partner(desk, partner=parsed.partner, actor=get_actor(parsed))
     if not parsed.json:
-        say(f"{parsed.partner} is suspended.")
+        say(f"{parsed.partner} {_SUSPENDED[before]}")
+        with desk.store.read() as connection:
+            agreed = list_placements(connection, owner=parsed.partner, states=_IN_REGISTER)
+        if agreed:
+            say(f"{len(agreed)} place(s) of its button stay: report-abuse-desk placement list --owner {parsed.partner}")
     return publish_register(parsed, partner=parsed.partner, done=f"{parsed.partner} is suspended")
 
 

@@ -18,7 +18,7 @@ from gateway.desk.placements.agreeing import (
 from gateway.desk.placements.checks import CheckRow, list_checks
 from gateway.desk.placements.history import list_history
 from gateway.desk.placements.origins import count_reports
-from gateway.desk.placements.placements import SURFACES, PlacementRow, get_placement
+from gateway.desk.placements.placements import SURFACES, PlacementRow, check_owner, get_placement
 from gateway.desk.placements.standing import Standing, list_standings, make_standing
 from gateway.desk.placements.terms import Agreement, TermChanges
 from gateway.desk.reading.placement_words import (
@@ -66,6 +66,8 @@ def run_list(parsed: argparse.Namespace) -> int:
     """List the placements by service, each with its state and its last check."""
     desk = open_desk(parsed.state)
     with desk.store.read() as connection:
+        if parsed.owner is not None:
+            check_owner(connection, parsed.owner)
         standings = list_standings(connection, now=desk.clock(), owner=parsed.owner)
     if parsed.json:
         print_json({"placements": [_describe_standing(one) for one in standings]})
@@ -74,7 +76,8 @@ def run_list(parsed: argparse.Namespace) -> int:
         row = one.placement
         say(f"{row.placement:40} {row.state:9} {_spell_check(one):40} {row.owner:20} {spell_placement(row)}")
     if not standings:
-        say("No placement is agreed yet. `placement agree` begins with one.")
+        whose = "" if parsed.owner is None else f" with {parsed.owner}"
+        say(f"No placement is agreed{whose} yet. `placement agree` begins with one.")
     return DONE
 
 

@@ -19,7 +19,7 @@ from gateway.desk.keyring.quarters import get_quarter_of
 from gateway.desk.keyring.sealing_keys import SEAL_GRACE, add_sealing_key
 from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, add_verify_key, end_use, list_verify_entries
 from gateway.desk.store import open_store
-from gateway.desk.store.schema import VERIFY_KEYS
+from gateway.desk.store.key_tables import VERIFY_KEYS
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import ReportAbuseError

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from gateway.desk.store.schema import FORMER_PARTNER_KEYS
+from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS
 from partner_sdk.wire.canonical import format_time
 
 

@@ -20,7 +20,8 @@ from gateway.desk.keyring.sealing_keys import ensure_sealing_keys
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, has_role, list_verify_entries
 from gateway.desk.placements.register_entries import list_entries
-from gateway.desk.store.schema import PARTNERS, PUBLICATIONS, SEALING_KEYS
+from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS
+from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError, ReportAbuseError
 from partner_sdk.key_files import KeyRole

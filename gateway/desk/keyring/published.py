@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from gateway.desk.store.schema import PUBLICATIONS
+from gateway.desk.store.key_tables import PUBLICATIONS
 from partner_sdk.wire.canonical import format_time
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.keyring.quarters import Quarter, get_quarter_of
-from gateway.desk.store.schema import SEALING_KEYS
+from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, read_key_file, write_key_file

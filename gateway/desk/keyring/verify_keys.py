@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.desk.store.schema import VERIFY_KEYS
+from gateway.desk.store.key_tables import VERIFY_KEYS
 from partner_sdk.wire.canonical import format_time, to_base64url
 from partner_sdk.wire.keys import VerifyKey
 from partner_sdk.wire.statements import key_id_of

@@ -6,17 +6,17 @@ Never says what came in: around the notice, a mail has words for its count, its 
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
-from typing import Protocol
-
-import requests
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.desk.carrying.delivery import DeliveryError
 from gateway.desk.carrying.mail_carriers import MailCarrier, make_mail_carrier
 from gateway.desk.carrying.mails import make_mail
 from gateway.desk.carrying.post_settings import MAILTO, OFF
-from gateway.desk.carrying.posting import post_json
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.page_notice import PageNotice, PageTarget
+
+if TYPE_CHECKING:
+    import requests
 
 PAGE_FILE_NAME = "page.json"
 
@@ -33,10 +33,13 @@ class WebhookPager:
     """An address that takes the signed bytes as they are."""
 
     url: str
-    session: requests.Session
+    session: "requests.Session"
 
     def send(self, signed: bytes, *, notice: PageNotice) -> None:
         """Post the signed bytes, or raise `DeliveryError`."""
+        # Imported here: with it comes `requests`, which a command that sends nothing does not need.
+        from gateway.desk.carrying.posting import post_json
+
         post_json(self.session, url=self.url, body=signed)
 
 

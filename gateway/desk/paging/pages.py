@@ -14,7 +14,8 @@ from gateway.desk.carrying.back_off import get_wait
 from gateway.desk.carrying.delivery import DeliveryError
 from gateway.desk.paging.hours import get_target_on_duty
 from gateway.desk.paging.pagers import Pager, find_pager
-from gateway.desk.store.schema import CASES, PAGES, SET_ASIDE
+from gateway.desk.store.post_tables import PAGES
+from gateway.desk.store.schema import CASES, SET_ASIDE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole

@@ -14,7 +14,7 @@ from gateway.desk.feed_client import FeedClient
 from gateway.desk.partnership.kept_envelopes import keep_envelope
 from gateway.desk.partnership.key_use import is_key_taken
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
-from gateway.desk.store.schema import PARTNERS
+from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError

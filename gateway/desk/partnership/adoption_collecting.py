@@ -6,11 +6,12 @@ gateway is not believed, and anybody can send to it.
 
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.partnership.adoptions import count_adoptions
 from gateway.desk.partnership.kept_envelopes import keep_envelope
 from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.wiring import Desk
@@ -34,7 +35,7 @@ def collect_adoptions(desk: Desk, feed: FeedClient, *, actor: str) -> int:
     taken = 0
     while True:
         with desk.store.read() as connection:
-            is_full = count_waiting_adoptions(connection) >= MOST_WAITING
+            is_full = count_adoptions(connection) >= MOST_WAITING
         rows = feed.get_adoption_requests().requests[:MAX_ADOPTION_ROWS]
         if not rows:
             return taken
@@ -49,12 +50,6 @@ def collect_adoptions(desk: Desk, feed: FeedClient, *, actor: str) -> int:
         taken += fresh
         if not fresh:
             return taken
-
-
-def count_waiting_adoptions(connection: Connection) -> int:
-    """Return how many requests wait for a person."""
-    waiting = select(func.count()).select_from(ADOPTION_REQUESTS).where(ADOPTION_REQUESTS.c.state == "waiting")
-    return connection.execute(waiting).scalar_one()
 
 
 def _take(connection: Connection, desk: Desk, row: AdoptionRow, *, actor: str) -> bool:

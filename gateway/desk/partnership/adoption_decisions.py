@@ -131,17 +131,13 @@ def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) ->
     An invitation that was made for it ends with it, and so does an enrolment that waits for approval. None for a
     request that does not open: nobody is there to write to. Raises `AdoptionError`.
     """
-    said = " ".join(reason.split())
-    if not 0 < len(said) <= MAX_REASON_CHARACTERS or not said.isprintable():
-        raise AdoptionError(f"Give the reason in 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason")
+    said = parse_reason(reason)
     with desk.store.write() as connection:
         line = get_adoption(connection, request_id)
         if line.state == "agreed":
-            raise AdoptionError(
-                "A place is agreed with this service: end it with `placement end`, or suspend it.", reason="agreed"
-            )
+            raise AdoptionError(_explain_agreed(connection, request_id), reason="agreed")
         if line.state == "declined":
-            raise AdoptionError("This request is declined already.", reason="declined")
+            raise AdoptionError(f"{_spell_declined(line)} Nothing is left to do.", reason="declined")
         if line.state == "invited" and line.owner is not None:
             _check_no_partner(connection, owner=line.owner)
             end_invitations(connection, desk, partner=line.owner, actor=actor)
@@ -151,6 +147,34 @@ def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) ->
             service = None
         _decide(connection, desk, line, state="declined", owner=line.owner, actor=actor, action="decline", reason=said)
     return None if service is None else make_declined_mail(service, reason=said, agency=desk.config.agency_name)
+
+
+def parse_reason(text: str) -> str:
+    """Return a reason with one blank between words. Raises `AdoptionError` (`no-reason`) unless it is one line."""
+    said = " ".join(text.split())
+    if not 0 < len(said) <= MAX_REASON_CHARACTERS or not said.isprintable():
+        raise AdoptionError(f"Give the reason in 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason")
+    return said
+
+
+def list_agreed_places(connection: Connection, request_id: str) -> list[str]:
+    """Return the link ids that were agreed with a request, whatever became of them since."""
+    query = select(ADOPTION_PLACES.c.placement).where(ADOPTION_PLACES.c.request_id == request_id)
+    return list(connection.execute(query.order_by(ADOPTION_PLACES.c.placement)).scalars())
+
+
+def _explain_agreed(connection: Connection, request_id: str) -> str:
+    places = list_agreed_places(connection, request_id)
+    first = places[0] if places else "LINK-ID"
+    others = f" Its places: {', '.join(places)}." if len(places) > 1 else ""
+    return (
+        "A place is agreed with this service, so the request is answered. To end the place: report-abuse-desk "
+        f'placement end {first} --reason "…", or suspend it for a while with `placement suspend`.{others}'
+    )
+
+
+def _spell_declined(line: AdoptionLine) -> str:
+    return f"This request was declined on {(line.decided_at or '')[:10]} by {line.decided_by}: {line.reason}"
 
 
 def _check_no_partner(connection: Connection, *, owner: str) -> None:
@@ -164,7 +188,10 @@ def _check_no_partner(connection: Connection, *, owner: str) -> None:
 def _check_open(connection: Connection, request_id: str, *, owner: str) -> AdoptionLine:
     line = get_adoption(connection, request_id)
     if line.state == "declined":
-        raise AdoptionError("This request is declined: the service may ask again.", reason="declined")
+        raise AdoptionError(
+            f"{_spell_declined(line)} It stays so: the service may ask again, or agree a place with `placement agree`.",
+            reason="declined",
+        )
     if line.owner not in {None, owner}:
         raise AdoptionError(
             f"This request belongs to {line.owner} since it was decided first: give that id.", reason="other-owner"
@@ -184,8 +211,7 @@ def _check_owner(connection: Connection, line: AdoptionLine, *, owner: str, is_k
 
 
 def _list_places(connection: Connection, request_id: str, *, owner: str) -> list[PlacementRow]:
-    query = select(ADOPTION_PLACES.c.placement).where(ADOPTION_PLACES.c.request_id == request_id)
-    own = set(connection.execute(query).scalars())
+    own = set(list_agreed_places(connection, request_id))
     return [row for row in list_placements(connection, owner=owner, states=_IN_FORCE) if row.placement in own]
 
 

@@ -4,19 +4,18 @@ Never believes what one says: nothing proves who sealed it, so whoever decides a
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from gateway.desk import audit
 from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
+from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.wire.adoption import MAX_ADOPTION_ENVELOPE_BYTES, AskingService, adoption_context, parse_adoption
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.envelope import Envelope
-
-MOST_LISTED: Final = 500
 
 
 class AdoptionError(ReportAbuseError):
@@ -36,14 +35,29 @@ class AdoptionLine:
     decided_by: str | None
 
 
-def list_adoptions(connection: Connection, *, with_decided: bool = False) -> list[AdoptionLine]:
-    """Return the requests that wait, the oldest first; with the decided ones behind them if asked."""
-    query = select(ADOPTION_REQUESTS).order_by(
+def list_adoptions(
+    connection: Connection, *, with_decided: bool = False, first: int = 0, most: int | None = None
+) -> list[AdoptionLine]:
+    """Return the requests that wait, the oldest first; with the decided ones behind them if asked.
+
+    Of a long list, `most` of them from the one that `first` others stand before.
+    """
+    query = select(*(ADOPTION_REQUESTS.c[name] for name in AdoptionLine.__dataclass_fields__)).order_by(
         ADOPTION_REQUESTS.c.state != "waiting", ADOPTION_REQUESTS.c.received_at, ADOPTION_REQUESTS.c.request_id
     )
     if not with_decided:
         query = query.where(ADOPTION_REQUESTS.c.state == "waiting")
-    return [_to_line(row) for row in connection.execute(query.limit(MOST_LISTED))]
+    if most is not None:
+        query = query.limit(most).offset(first)
+    return [_to_line(row) for row in connection.execute(query)]
+
+
+def count_adoptions(connection: Connection, *, with_decided: bool = False) -> int:
+    """Return how many requests wait; of all, if asked."""
+    query = select(func.count()).select_from(ADOPTION_REQUESTS)
+    if not with_decided:
+        query = query.where(ADOPTION_REQUESTS.c.state == "waiting")
+    return connection.execute(query).scalar_one()
 
 
 def get_adoption(connection: Connection, request_id: str) -> AdoptionLine:
@@ -62,30 +76,40 @@ def open_adoption(desk: Desk, request_id: str, *, actor: str) -> AskingService:
 def read_adoption(connection: Connection, desk: Desk, request_id: str) -> AskingService:
     """Return what a request says, inside a deed that is noted itself. Raises `AdoptionError` (`does-not-open`)."""
     row = _get_row(connection, request_id)
-    environment = desk.config.environment
-    context = adoption_context(environment=environment, request_id=request_id)
     try:
-        raw = parse_base64url(bytes(row.envelope).decode("ascii", "replace"), max_bytes=MAX_ADOPTION_ENVELOPE_BYTES)
-        request = parse_adoption(desk.load_vault().open_enrolment(Envelope.parse(raw), context=context))
-        is_of_this_box = (request.environment, request.request_id) == (environment, request_id)
+        return open_box(
+            bytes(row.envelope), vault=desk.load_vault(), environment=desk.config.environment, request_id=request_id
+        )
     except (FormatError, OpeningError) as error:
-        raise _make_unreadable(error.reason) from None
-    if not is_of_this_box:
-        raise _make_unreadable("wrong-id")
+        raise AdoptionError(
+            f"This request can not be read ({error.reason}). {_say_what_to_do(_to_line(row))}", reason="does-not-open"
+        ) from None
+
+
+def open_box(envelope: bytes, *, vault: Vault, environment: str, request_id: str) -> AskingService:
+    """Return what one box says. Raises `FormatError`, `OpeningError` (`wrong-id`: it names another request)."""
+    raw = parse_base64url(envelope.decode("ascii", "replace"), max_bytes=MAX_ADOPTION_ENVELOPE_BYTES)
+    context = adoption_context(environment=environment, request_id=request_id)
+    request = parse_adoption(vault.open_enrolment(Envelope.parse(raw), context=context))
+    if (request.environment, request.request_id) != (environment, request_id):
+        raise OpeningError("The box names another request than the one that it came with.", reason="wrong-id")
     return request.service
 
 
-def _make_unreadable(reason: str) -> AdoptionError:
-    return AdoptionError(
-        f"This request can not be read ({reason}): decline it. If its sender is real, it will ask again.",
-        reason="does-not-open",
-    )
+def _say_what_to_do(line: AdoptionLine) -> str:
+    if line.state == "declined":
+        return "It is declined already: nothing is left to do."
+    if line.state == "agreed":
+        return "Its places are in `placement list`: what was agreed does not hang on it."
+    return "Decline it, or all such together (`adoption decline-unreadable`). If its sender is real, it will ask again."
 
 
 def _get_row(connection: Connection, request_id: str) -> Row[Any]:
     row = connection.execute(select(ADOPTION_REQUESTS).where(ADOPTION_REQUESTS.c.request_id == request_id)).first()
     if row is None:
-        raise AdoptionError("There is no such request. `adoption list` shows them.", reason="unknown-request")
+        raise AdoptionError(
+            "There is no such request. `adoption list --all` shows every one with its id.", reason="unknown-request"
+        )
     return row
 
 

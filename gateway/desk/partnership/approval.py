@@ -8,9 +8,11 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.partnership.key_ends import end_former_keys, keep_former_key
+from gateway.desk.partnership.no_partner import explain_no_partner
 from gateway.desk.partnership.partners import SERVICE, PartnerError, PartnerKind, find_partner_kind
 from gateway.desk.partnership.resealing import seal_messages_again
-from gateway.desk.store.schema import ENROLMENTS, INVITATIONS, PARTNERS
+from gateway.desk.placements.placements import find_owner_name
+from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 
@@ -30,11 +32,7 @@ def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
             .limit(1)
         ).first()
         if enrolment is None:
-            raise PartnerError(
-                f"No enrolment of {partner} waits. Has the partner run `report-abuse-partner enrol`, "
-                "and this desk `collect` after that?",
-                reason="nothing-to-approve",
-            )
+            raise PartnerError(_explain_nothing(connection, partner), reason="nothing-to-approve")
         invitation = connection.execute(
             select(INVITATIONS).where(INVITATIONS.c.secret_sha256 == enrolment.secret_sha256)
         ).one()
@@ -77,6 +75,20 @@ def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
             subject=partner,
             detail={"key_id": enrolment.key_id, "messages_sealed_again": resealed, "type": kind.type},
         )
+
+
+def _explain_nothing(connection: Connection, partner: str) -> str:
+    words = f"No enrolment of {partner} waits. "
+    state = connection.execute(select(PARTNERS.c.state).where(PARTNERS.c.partner == partner)).scalar()
+    open_one = select(INVITATIONS.c.partner).where(INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None))
+    if connection.execute(open_one).first() is not None:
+        return f"{words}Has the partner run `report-abuse-partner enrol`, and this desk `collect` after that?"
+    if state == "active":
+        return f"{words}Its keys are in force already: `partner show {partner}`."
+    if state is not None or find_owner_name(connection, partner) is not None:
+        return f"{words}Nor is it invited: `partner invite NAME --partner {partner} --out FILE`, then it enrols."
+    hint = "A partner is invited first (`partner invite`), enrols, and is then brought here by `collect`."
+    return f"{words}{explain_no_partner(connection, partner)} {hint}"
 
 
 def _retire(connection: Connection, partner: str, *, at: str) -> bool:

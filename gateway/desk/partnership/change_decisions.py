@@ -13,7 +13,7 @@ from gateway.desk.partnership.account_changes import ChangeRow, get_key_in_force
 from gateway.desk.partnership.key_ends import keep_former_key
 from gateway.desk.partnership.partners import PartnerError, get_partner
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
-from gateway.desk.store.schema import PARTNERS
+from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnrolmentError
 from partner_sdk.wire.account import NewKeys, check_account_change
@@ -43,7 +43,10 @@ def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
         row = get_waiting_change(connection, change_id)
         partner = get_partner(connection, row.partner)
         if partner.state != "active":
-            raise PartnerError(f"{row.partner} is {partner.state}; invite it anew.", reason="partner-not-active")
+            raise PartnerError(
+                f"{row.partner} is {partner.state}: invite it anew with `partner invite`, if it may go on.",
+                reason="partner-not-active",
+            )
         keys = _find_new_keys(row, partner, desk=desk)
         if keys is not None:
             keep_former_key(connection, partner, ended_at=format_time(now + FORMER_KEY_GRACE))
@@ -69,16 +72,25 @@ def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
     rows = connection.execute(select(ACCOUNT_CHANGES).where(ACCOUNT_CHANGES.c.change_id == change_id)).all()
     waiting = [row for row in rows if row.state == "waiting"]
     if not rows:
-        raise PartnerError(f"There is no change {change_id}. `partner changes` lists them.", reason="unknown-change")
+        # Whoever gives the id of a partner instead means what that partner asks for.
+        known = connection.execute(select(PARTNERS.c.partner).where(PARTNERS.c.partner == change_id)).first()
+        hint = f"`partner show {change_id}` names its" if known is not None else "`partner changes --all` lists them"
+        raise PartnerError(f"There is no change {change_id}. {hint}.", reason="unknown-change")
     if len(rows) == 1 and rows[0].reason == "superseded":
         raise PartnerError(
             f"The change {change_id} was replaced: another was accepted after it came. The partner may send it anew.",
             reason="superseded",
         )
+    if len(rows) == 1 and not waiting:
+        raise PartnerError(
+            f"The change {change_id} is {rows[0].state} already, on {rows[0].decided_at} by {rows[0].decided_by}.",
+            reason="not-waiting",
+        )
     if len(waiting) != 1:
         # Two partners can not both have drawn one id by chance: a person looks before either counts.
         raise PartnerError(
-            f"The change {change_id} does not wait: it was decided, or two partners sent one id.", reason="not-waiting"
+            f"The change {change_id} can not be decided: two partners sent this id. Ask both which is theirs.",
+            reason="not-waiting",
         )
     return waiting[0]
 

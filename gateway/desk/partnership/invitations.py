@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.partnership.partners import PARTNER_TYPES, SERVICE, PartnerError, PartnerType
-from gateway.desk.store.schema import ENROLMENTS, INVITATIONS
+from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, format_time, to_base64url

@@ -8,23 +8,27 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, func, insert, select, update
 
 from gateway.desk import audit
+from gateway.desk.partnership.no_partner import explain_no_partner
 from gateway.desk.partnership.partners import PartnerError, get_partner
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
-from gateway.desk.store.schema import FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.account import get_signing_key_id
 from partner_sdk.wire.canonical import format_time
 
 
-def suspend_partner(desk: Desk, *, partner: str, actor: str) -> None:
-    """Stop taking new reports of a partner; `publish` makes it count at the gateway.
+def suspend_partner(desk: Desk, *, partner: str, actor: str) -> str:
+    """Stop taking new reports of a partner, and return the state that it had; `publish` makes it count at the gateway.
 
     The desk itself sets aside what it first sees under this key later than a grace (row_checks.py). Raises
     `PartnerError` (`unknown-partner`).
     """
     now = desk.clock()
     with desk.store.write() as connection:
-        changed = connection.execute(
+        before = connection.execute(select(PARTNERS.c.state).where(PARTNERS.c.partner == partner)).scalar()
+        if before is None:
+            raise PartnerError(explain_no_partner(connection, partner, deed="suspend"), reason="unknown-partner")
+        connection.execute(
             update(PARTNERS)
             .where(PARTNERS.c.partner == partner)
             # Said twice, the first time counts: a stolen key does not begin anew.
@@ -33,10 +37,9 @@ def suspend_partner(desk: Desk, *, partner: str, actor: str) -> None:
                 suspended_at=func.coalesce(PARTNERS.c.suspended_at, format_time(now)),
             )
         )
-        if changed.rowcount == 0:
-            raise PartnerError(f"There is no partner {partner}.", reason="unknown-partner")
         end_former_keys(connection, partner, at=format_time(now))
         audit.append_entry(connection, at=now, actor=actor, action="suspend-partner", subject=partner)
+    return str(before)
 
 
 def revoke_key(

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, select
 
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
-from gateway.desk.store.schema import ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.store.partner_tables import ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS
 
 
 def is_key_taken(connection: Connection, key_id: str, *, offered_by: str | None = None) -> bool:

@@ -13,7 +13,7 @@ from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.publication import make_key_set, make_mailbox_key
 from gateway.desk.partnership.partners import get_partner
-from gateway.desk.store.schema import MAILBOX_MESSAGES
+from gateway.desk.store.post_tables import MAILBOX_MESSAGES
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import LocalStateError

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from gateway.desk.partnership.account_changes import ChangeRow, find_wanted_registration, list_changes
 from gateway.desk.partnership.key_ends import list_former_key_rows
+from gateway.desk.partnership.no_partner import explain_no_partner
 from gateway.desk.partnership.partners import PartnerError, list_partners
 from gateway.desk.partnership.registrations import find_registration
 from partner_sdk.wire.registration import Registration
@@ -42,7 +43,7 @@ def get_partner_view(connection: Connection, partner: str) -> PartnerView:
     """Return the page of a partner that is registered, waits or is invited; raises `PartnerError`."""
     rows = [row for row in list_partners(connection) if row.partner == partner]
     if not rows:
-        raise PartnerError(f"There is no partner {partner}. `partner list` shows them.", reason="unknown-partner")
+        raise PartnerError(explain_no_partner(connection, partner), reason="unknown-partner")
     row, accepted = rows[0], find_registration(connection, partner)
     return PartnerView(
         partner=row.partner,

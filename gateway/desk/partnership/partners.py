@@ -8,8 +8,9 @@ from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import Connection, Row, func, select
 
+from gateway.desk.partnership.no_partner import explain_no_partner
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
-from gateway.desk.store.schema import ENROLMENTS, INVITATIONS, PARTNERS
+from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS, PARTNERS
 from partner_sdk.errors import ReportAbuseError
 
 # Who comes through the industry door: services, and the agencies that refer what they hear (R6, R11, R25).
@@ -84,7 +85,7 @@ def get_partner(connection: Connection, partner: str) -> Row[Any]:
     """Return a registered partner, or raise `PartnerError` (`unknown-partner`)."""
     row = connection.execute(select(PARTNERS).where(PARTNERS.c.partner == partner)).first()
     if row is None:
-        raise PartnerError(f"There is no partner {partner}. `partner list` shows them.", reason="unknown-partner")
+        raise PartnerError(explain_no_partner(connection, partner), reason="unknown-partner")
     return row
 
 

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, insert, select
 from gateway.desk import audit
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.partnership.mailbox_post import get_signed_message, store_message
+from gateway.desk.store.post_tables import MAILBOX_MESSAGES
 from gateway.desk.store.question_tables import INFORMATION_REQUESTS
-from gateway.desk.store.schema import MAILBOX_MESSAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, StatementError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from gateway.desk.partnership.partners import SERVICE
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
-from gateway.desk.store.schema import PARTNERS
+from gateway.desk.store.partner_tables import PARTNERS
 from partner_sdk.wire.account import peek_account_change
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.registration import Registration, list_people, list_registration_gaps

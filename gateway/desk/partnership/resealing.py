@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from gateway.desk.partnership.mailbox_post import get_signed_message, seal_message
 from gateway.desk.partnership.partners import get_partner
-from gateway.desk.store.schema import MAILBOX_MESSAGES
+from gateway.desk.store.post_tables import MAILBOX_MESSAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.feed_messages import MAX_REPLACED
 from partner_sdk.wire.mailbox_message import peek_message

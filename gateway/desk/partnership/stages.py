@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import select, update
 
 from gateway.desk.partnership.outcomes import release_due, write_outcome_notes
-from gateway.desk.store.schema import STAGES
+from gateway.desk.store.post_tables import STAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.feed_messages import StageItem

@@ -98,7 +98,11 @@ def suspend_placement(desk: Desk, placement: str, *, reason: str, actor: str) ->
     with desk.store.write() as connection:
         row = _get_living(connection, placement)
         if row.state == "suspended":
-            raise PlacementError(f"{placement} is suspended already.", reason="suspended-already")
+            raise PlacementError(
+                f"{placement} is suspended already, since {row.state_at[:10]} by {row.state_by} ({row.state_reason}). "
+                f"Back into the register: report-abuse-desk placement resume {placement}",
+                reason="suspended-already",
+            )
         return _set_state(connection, desk, row, state="suspended", deed="suspend", reason=reason, actor=actor)
 
 
@@ -107,7 +111,10 @@ def resume_placement(desk: Desk, placement: str, *, actor: str) -> PlacementRow:
     with desk.store.write() as connection:
         row = _get_living(connection, placement)
         if row.state != "suspended":
-            raise PlacementError(f"{placement} is not suspended.", reason="not-suspended")
+            raise PlacementError(
+                f"{placement} is not suspended: it is in the register, agreed since {row.state_at[:10]}.",
+                reason="not-suspended",
+            )
         resumed = _set_state(connection, desk, row, state="agreed", deed="resume", reason=None, actor=actor)
         check_room(connection)
         return resumed

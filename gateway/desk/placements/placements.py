@@ -6,8 +6,8 @@ from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import Connection, Row, select
 
+from gateway.desk.store.partner_tables import INVITATIONS, PARTNERS
 from gateway.desk.store.placement_tables import ADOPTERS, PLACEMENTS
-from gateway.desk.store.schema import INVITATIONS, PARTNERS
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.page_context import Surface
 
@@ -51,21 +51,34 @@ def get_placement(connection: Connection, placement: str) -> PlacementRow:
     """Return the placement of a link id in any state, or raise `PlacementError` (`unknown-placement`)."""
     found = find_placement(connection, placement)
     if found is None:
-        raise PlacementError(
-            f"There is no placement {placement}. `placement list` shows them.", reason="unknown-placement"
-        )
+        raise PlacementError(_explain_no_placement(connection, placement), reason="unknown-placement")
     return found
 
 
+def check_owner(connection: Connection, owner: str) -> None:
+    """Raise `PlacementError` (`unknown-owner`) for an id that is nobody's: a slip of the pen is no empty list."""
+    if find_owner_name(connection, owner) is None:
+        raise PlacementError(
+            f"Nobody here is called {owner}. `placement list` and `partner list` show how ids are spelled.",
+            reason="unknown-owner",
+        )
+
+
 def list_placements(
-    connection: Connection, *, owner: str | None = None, states: Collection[PlacementState] = ()
+    connection: Connection,
+    *,
+    owner: str | None = None,
+    states: Collection[PlacementState] = (),
+    link_ids: Collection[str] | None = None,
 ) -> list[PlacementRow]:
-    """Return placements by the service's name, then by link id; of one owner, or in certain states only."""
+    """Return placements by the service's name, then by link id; of one owner, in certain states or of some ids only."""
     query = select(PLACEMENTS).order_by(PLACEMENTS.c.service, PLACEMENTS.c.placement)
     if owner is not None:
         query = query.where(PLACEMENTS.c.owner == owner)
     if states:
         query = query.where(PLACEMENTS.c.state.in_(states))
+    if link_ids is not None:
+        query = query.where(PLACEMENTS.c.placement.in_(link_ids))
     return [to_placement(row) for row in connection.execute(query)]
 
 
@@ -97,6 +110,16 @@ def get_owner_names(connection: Connection) -> dict[str, str]:
     names |= {row.owner: row.name for row in connection.execute(select(ADOPTERS.c.owner, ADOPTERS.c.name))}
     names |= {row.partner: row.name for row in connection.execute(select(PARTNERS.c.partner, PARTNERS.c.name))}
     return dict(sorted(names.items()))
+
+
+def _explain_no_placement(connection: Connection, placement: str) -> str:
+    owner = find_owner_name(connection, placement)
+    if owner is None:
+        return f"There is no placement {placement}. `placement list` shows them."
+    return (
+        f"{placement} is {owner}, not a placement. Give the link id of one of its places: "
+        f"report-abuse-desk placement list --owner {placement}"
+    )
 
 
 def to_placement(row: Row[Any]) -> PlacementRow:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 
 from gateway.desk.carrying.post_settings import PostRoomConfig
 from gateway.desk.post_room.queue import OPEN_STATES
-from gateway.desk.store.schema import OUTGOING_POST
+from gateway.desk.store.post_tables import OUTGOING_POST
 from partner_sdk.wire.canonical import format_time, parse_time
 
 ONE_DAY: Final = timedelta(days=1)

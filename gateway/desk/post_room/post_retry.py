@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from gateway.desk import audit
 from gateway.desk.post_room.queue import GIVE_UP_AFTER
-from gateway.desk.store.schema import OUTGOING_POST
+from gateway.desk.store.post_tables import OUTGOING_POST
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_time

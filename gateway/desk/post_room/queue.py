@@ -11,7 +11,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection, case, delete, func, insert, select
 
 from gateway.desk.post_room.who_may_get_note import find_note_channel
-from gateway.desk.store.schema import OUTGOING_POST
+from gateway.desk.store.post_tables import OUTGOING_POST
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_report import PublicReport
 

@@ -27,7 +27,8 @@ from gateway.desk.post_room.notes import make_note_mail, make_note_text
 from gateway.desk.post_room.queue import GIVE_UP_AFTER, OPEN_STATES, count_open, forget_done
 from gateway.desk.post_room.who_may_get_note import NoteKind, find_address, get_note_kind
 from gateway.desk.store import DeskStoreError
-from gateway.desk.store.schema import CASES, OUTGOING_POST, REPORTS
+from gateway.desk.store.post_tables import OUTGOING_POST
+from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from gateway.desk.partnership.adoption_clearing import UnreadableRequests
 from gateway.desk.placements.surfaces import SURFACE_TITLES
 from partner_sdk.wire.adoption import AskingService
 
@@ -15,8 +16,36 @@ CHILD_USES: Final = {
     "mostly_children": "Most users are under 18",
     "many_children": "Many users are under 18",
     "some_children": "Some users are under 18",
+    "no_children": "Nobody under 18, as far as the service knows",
     "not_known": "Not known",
 }
+
+
+def spell_unreadable(found: UnreadableRequests) -> str:
+    """Return in words how many of the requests that wait can not be read."""
+    if not found.waiting:
+        return "No request waits."
+    if not found.count:
+        return "Every request that waits can be read." if not found.key_missing else "No other request is unreadable."
+    return f"{found.count} of the {found.waiting} that wait can not be read."
+
+
+def spell_key_missing(found: UnreadableRequests) -> str:
+    """Return in words what to do about requests that lack only the file of a key of this desk."""
+    return (
+        f"{found.key_missing} {'is' if found.key_missing == 1 else 'are'} sealed to a key of this desk whose file is "
+        "not in its folder. Put the file back from its safe place: declining them is not offered."
+    )
+
+
+def spell_decline_button(found: UnreadableRequests) -> str:
+    """Return what the button that declines them says: how many."""
+    return "Decline this one" if found.count == 1 else f"Decline these {found.count}"
+
+
+def spell_declined_together(count: int) -> str:
+    """Return in words what was done."""
+    return "1 request is declined." if count == 1 else f"{count} requests are declined."
 
 
 def spell_asking(service: AskingService) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ from gateway.desk.return_post.messages import (
     has_no_place,
     store_message,
 )
-from gateway.desk.store.schema import REPLY_MESSAGES
+from gateway.desk.store.post_tables import REPLY_MESSAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.wire.canonical import encode, parse_time

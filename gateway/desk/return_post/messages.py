@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from gateway.desk import audit
 from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.store.schema import REPLY_MESSAGES
+from gateway.desk.store.post_tables import REPLY_MESSAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, SealingError
 from partner_sdk.key_files import KeyRole

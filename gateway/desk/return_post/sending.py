@@ -13,7 +13,8 @@ from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.return_post.messages import REPLIED_BY_RETURN_CODE, REPLY, has_reply
-from gateway.desk.store.schema import CASES, REPLY_MESSAGES
+from gateway.desk.store.post_tables import REPLY_MESSAGES
+from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time, to_base64url
 from partner_sdk.wire.feed_messages import ReplyPostItem, ReplyResult

@@ -11,13 +11,28 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.partnership.adoption_decisions import Place, agree_place, decline_adoption, invite_adopter
+from gateway.desk.partnership.adoption_clearing import UnreadableRequests, decline_unreadable, get_unreadable
+from gateway.desk.partnership.adoption_decisions import (
+    Place,
+    agree_place,
+    decline_adoption,
+    invite_adopter,
+    list_agreed_places,
+)
 from gateway.desk.partnership.adoption_mails import Mail
-from gateway.desk.partnership.adoptions import AdoptionError, AdoptionLine, get_adoption, list_adoptions, open_adoption
+from gateway.desk.partnership.adoptions import (
+    AdoptionError,
+    AdoptionLine,
+    count_adoptions,
+    get_adoption,
+    list_adoptions,
+    open_adoption,
+)
 from gateway.desk.placements.placements import find_owner_name
 from gateway.desk.placements.surfaces import SURFACE_TITLES
 from gateway.desk.reading import adoption_words as words
 from gateway.desk.views.context import get_desk, get_name, show_page
+from gateway.desk.views.list_pages import read_list_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import ReportAbuseError
@@ -26,6 +41,8 @@ from partner_sdk.wire.canonical import encode
 
 blueprint = Blueprint("adoption", __name__, template_folder="templates")
 FORM_BYTES: Final = 16_384
+MOST_LISTED: Final = 100
+_MOST_DIGITS: Final = 9
 _FIELDS: Final = ("owner", "service", "surface", "address", "position", "look_at", "link_id", "known_owner", "why")
 
 # What a place can not be agreed without, in the words of the form.
@@ -53,13 +70,51 @@ def list_all() -> ResponseReturnValue:
     """Show the requests that wait, or all of them."""
     shows_all = request.args.get("show") == "all"
     with get_desk().store.read() as connection:
-        lines = list_adoptions(connection, with_decided=True)
-    waiting = [line for line in lines if line.state == "waiting"]
+        waiting_count = count_adoptions(connection)
+        found = count_adoptions(connection, with_decided=True) if shows_all else waiting_count
+        listed = read_list_page(found=found, most=MOST_LISTED)
+        lines = list_adoptions(connection, with_decided=shows_all, first=listed.first, most=MOST_LISTED)
     return show_page(
         "adoption_list.html",
-        lines=lines if shows_all else waiting,
+        lines=lines,
+        listed=listed,
         shows_all=shows_all,
-        waiting_count=len(waiting),
+        waiting_count=waiting_count,
+        words=words,
+    )
+
+
+@blueprint.get("/adoption/unreadable")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def show_unreadable() -> ResponseReturnValue:
+    """Show how many requests can not be read, with the form that declines all of them together."""
+    return _draw_unreadable(get_unreadable(get_desk()))
+
+
+@blueprint.post("/adoption/unreadable")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_unreadable() -> ResponseReturnValue:
+    """Decline them, if they are still as many as the page said."""
+    asked = request.form.get("count", "")
+    confirmed = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < _MOST_DIGITS else 0
+    why = request.form.get("why", "")
+    try:
+        declined = decline_unreadable(get_desk(), confirmed=confirmed, reason=why, actor=get_name())
+    except AdoptionError as error:
+        return _draw_unreadable(get_unreadable(get_desk()), fault=str(error), why=why)
+    return _draw_unreadable(get_unreadable(get_desk()), said=words.spell_declined_together(declined))
+
+
+def _draw_unreadable(
+    found: UnreadableRequests, *, said: str = "", fault: str = "", why: str = ""
+) -> ResponseReturnValue:
+    return show_page(
+        "adoption_unreadable.html",
+        status=HTTPStatus.CONFLICT if fault else HTTPStatus.OK,
+        found=found,
+        said=said,
+        fault=fault,
+        why=why,
         words=words,
     )
 
@@ -166,10 +221,9 @@ def _show(request_id: str, outcome: Outcome) -> ResponseReturnValue:
 
 def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -> ResponseReturnValue:
     typed = _read() if outcome.fault else dict.fromkeys(_FIELDS, "")
-    owner_name = None
-    if line.owner is not None:
-        with get_desk().store.read() as connection:
-            owner_name = find_owner_name(connection, line.owner)
+    with get_desk().store.read() as connection:
+        owner_name = None if line.owner is None else find_owner_name(connection, line.owner)
+        places = list_agreed_places(connection, line.request_id)
     return show_page(
         "adoption_request.html",
         status=HTTPStatus.CONFLICT if outcome.fault else HTTPStatus.OK,
@@ -178,6 +232,7 @@ def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -
         asking=[] if service is None else words.spell_asking(service),
         surfaces=SURFACE_TITLES,
         owner_name=owner_name,
+        places=places,
         outcome=outcome,
         typed=typed,
         words=words,

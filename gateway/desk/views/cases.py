@@ -3,7 +3,6 @@
 Content is shown only in the answer to the post that opened it, and never stored.
 """
 
-import re
 from http import HTTPStatus
 
 from flask import Blueprint, redirect, request, url_for
@@ -23,7 +22,7 @@ from gateway.desk.casework.promised_days import (
     spell_lateness,
 )
 from gateway.desk.casework.queue import list_later, list_queue
-from gateway.desk.partnership.adoption_collecting import count_waiting_adoptions
+from gateway.desk.partnership.adoptions import count_adoptions
 from gateway.desk.partnership.questions import list_unanswered
 from gateway.desk.reading import words
 from gateway.desk.reading.partner_case import spell_open_questions
@@ -36,11 +35,11 @@ from gateway.desk.views.case_page import (
     show_opened_page,
 )
 from gateway.desk.views.context import get_desk, get_name, show_page
+from gateway.desk.views.list_pages import read_list_page
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 blueprint = Blueprint("cases", __name__, template_folder="templates")
 MOST_LISTED = 100
-_NUMBER = re.compile(r"[0-9]{1,6}")
 OVERDUE = "overdue"
 _STATES: dict[str, CaseState] = {"open": "open", OVERDUE: "open", "closed": "closed", "all": "all"}
 
@@ -55,12 +54,11 @@ def list_all() -> ResponseReturnValue:
         found = list_queue(connection, state=_STATES[shown])
         waiting = found if _STATES[shown] == "open" else list_queue(connection, state="open")
         alarms = count_alarms(connection)
-        adoption_count = count_waiting_adoptions(connection)
+        adoption_count = count_adoptions(connection)
     if shown == OVERDUE:
         found = [case for case in found if count_days_late(case, today=today)]
-    pages = max(1, -(-len(found) // MOST_LISTED))
-    page = min(_read_page(request.args.get("page", "")), pages)
-    listed = found[(page - 1) * MOST_LISTED : page * MOST_LISTED]
+    listed_page = read_list_page(found=len(found), most=MOST_LISTED)
+    listed = found[listed_page.first : listed_page.first + MOST_LISTED]
     with desk.store.read() as connection:
         firsts = list_firsts(connection, listed)
         later = list_later(connection, listed)
@@ -79,9 +77,7 @@ def list_all() -> ResponseReturnValue:
         later=later,
         sources=sources,
         clocks=clocks,
-        page=page,
-        pages=pages,
-        found_count=len(found),
+        listed_page=listed_page,
         state=shown,
         open_count=len(waiting),
         danger_count=sum(case.danger for case in waiting),
@@ -126,10 +122,6 @@ def post_close(case_id: str) -> ResponseReturnValue:
     if faults:
         return show_closed_page(case, PageState(faults, answers, status=HTTPStatus.CONFLICT))
     return redirect(url_for("cases.show_case", case_id=case.case_id), HTTPStatus.SEE_OTHER)
-
-
-def _read_page(text: str) -> int:
-    return max(1, int(text)) if _NUMBER.fullmatch(text) else 1
 
 
 def _fault_of(error: CaseError) -> Fault:

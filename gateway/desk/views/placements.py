@@ -3,7 +3,6 @@
 Never fetches a page of a service: what is known of a button is what a runner or a file handed in.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -11,7 +10,7 @@ from typing import Final
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.partnership.adoption_collecting import count_waiting_adoptions
+from gateway.desk.partnership.adoptions import count_adoptions
 from gateway.desk.placements.agreeing import (
     agree_placement,
     change_placement,
@@ -29,10 +28,11 @@ from gateway.desk.placements.placements import (
     find_placement,
     get_owner_names,
 )
-from gateway.desk.placements.standing import TO_SEE_TO, list_standings, make_standing
+from gateway.desk.placements.standing import TO_SEE_TO, list_glances, list_standings, make_standing
 from gateway.desk.reading import placement_words as words
 from gateway.desk.views.case_form import Fault
 from gateway.desk.views.context import get_desk, get_name, show_page
+from gateway.desk.views.list_pages import read_list_page
 from gateway.desk.views.placement_form import (
     PlacementAnswers,
     fill_in,
@@ -47,7 +47,6 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 blueprint = Blueprint("placements", __name__, template_folder="templates")
 FORM_BYTES: Final = 16_384
 MOST_LISTED: Final = 100
-_NUMBER = re.compile(r"[0-9]{1,6}")
 _SHOWN: Final = ("now", "see-to", "ended")
 
 
@@ -57,24 +56,24 @@ def list_all() -> ResponseReturnValue:
     """Show the placements by service, each with its state and its last check in words."""
     desk, wanted = get_desk(), request.args.get("show", "now")
     shown = wanted if wanted in _SHOWN else "now"
+    now = desk.clock()
     with desk.store.read() as connection:
-        standings = list_standings(connection, now=desk.clock())
-        adoption_count = count_waiting_adoptions(connection)
-    living = [one for one in standings if one.placement.state != "ended"]
-    to_see_to = [one for one in living if one.code in TO_SEE_TO]
-    ended = [one for one in standings if one.placement.state == "ended"]
-    found = {"now": living, "see-to": to_see_to, "ended": ended}[shown]
-    pages = max(1, -(-len(found) // MOST_LISTED))
-    page = min(_read_page(request.args.get("page", "")), pages)
+        glances = list_glances(connection, now=now)
+        living = [one for one in glances if one.state != "ended"]
+        to_see_to = [one for one in living if one.code in TO_SEE_TO]
+        ended = [one for one in glances if one.state == "ended"]
+        found = {"now": living, "see-to": to_see_to, "ended": ended}[shown]
+        listed = read_list_page(found=len(found), most=MOST_LISTED)
+        link_ids = [one.placement for one in found[listed.first : listed.first + MOST_LISTED]]
+        standings = list_standings(connection, now=now, link_ids=link_ids)
+        adoption_count = count_adoptions(connection)
     return show_page(
         "placements.html",
-        standings=found[(page - 1) * MOST_LISTED : page * MOST_LISTED],
+        standings=standings,
         shown=shown,
-        page=page,
-        pages=pages,
-        found_count=len(found),
-        agreed_count=sum(one.placement.state == "agreed" for one in living),
-        suspended_count=sum(one.placement.state == "suspended" for one in living),
+        listed=listed,
+        agreed_count=sum(one.state == "agreed" for one in living),
+        suspended_count=sum(one.state == "suspended" for one in living),
         see_to_count=len(to_see_to),
         adoption_count=adoption_count,
         unseen_count=sum(one.code == "not_looked_at" for one in living),
@@ -206,7 +205,3 @@ def _show(
         faults=faults,
         words=words,
     )
-
-
-def _read_page(text: str) -> int:
-    return max(1, int(text)) if _NUMBER.fullmatch(text) else 1

@@ -10,6 +10,8 @@ from gateway.public.pages.frame import FormState, render_page
 from gateway.public.visiting.service_form import FIELDS, FieldKind, ServiceFault, ServiceField, Typed
 from gateway.public.wording.languages import get_language
 from gateway.public.wording.service_words import ServiceWords
+from partner_sdk.button.release import ICON_PATH
+from partner_sdk.button.words import WORDS as BUTTON_WORDS
 
 NoticeName = Literal["again", "slow", "full", "not_sent", "not_ready"]
 BLANK: Final[Typed] = {field.name: [] if field.options else [""] for field in FIELDS}
@@ -61,6 +63,8 @@ def render_for_services(
         default_action=Action.SEND,
         title=words["title"],
         page=words,
+        button=BUTTON_WORDS[get_language()],
+        icon_path=ICON_PATH,
         sections=_fill_in(words["sections"], agency=door.agency_name),
         fields_shown=views,
         has_faults=bool(faults),

@@ -1,10 +1,9 @@
 """Why a page has no button: whether it lies where no reader sees it, or only a script would make it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from partner_sdk.button.check.addresses import decode_all, find_address
-from partner_sdk.button.check.buttons import list_documents
 from partner_sdk.button.check.expected import Expected
 from partner_sdk.button.check.notices import Notice
 from partner_sdk.button.check.page import Page, find_line, get_attribute, list_elements, list_nodes
@@ -19,18 +18,19 @@ _FRAMES: Final = ("iframe", "frame", "object", "embed")
 _NOT_IN_A_FRAME: Final = " A button in a frame does not count: put it into the page itself."
 
 
-def explain_absence(page: Page, *, expected: Expected) -> Notice:
+def explain_absence(documents: Sequence[Page], *, expected: Expected) -> Notice:
     """Return what is so: `no-button`, or where its markup lies instead."""
-    for document in list_documents(page):
-        for found in _list_in(document, expected=expected):
+    marks = _list_marks(expected)
+    for document in documents:
+        for found in _list_in(document, marks=marks):
             return found
-    has_frame = any(True for document in list_documents(page) for _ in list_elements(document.root, *_FRAMES))
+    has_frame = any(True for document in documents for _ in list_elements(document.root, *_FRAMES))
     return Notice("no-button", add=_NOT_IN_A_FRAME if has_frame else "")
 
 
-def _list_in(page: Page, *, expected: Expected) -> Iterator[Notice]:
+def _list_in(page: Page, *, marks: tuple[str, ...]) -> Iterator[Notice]:
     for node in list_nodes(page.root):
-        code = _judge(node, marks=_list_marks(expected))
+        code = _judge(node, marks=marks)
         if code:
             at = node if node.name[:1] not in "#!" else node.parent
             line = node.origin_line if node.name == "#comment" else None

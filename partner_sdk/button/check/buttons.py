@@ -3,8 +3,9 @@
 A site's own "Report abuse" is no button of ours: words alone make none, unless they lead to the agency.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,8 @@ MAX_NODES: Final = 50  # in something that shows no more than the words of a but
 MAX_FRAME_DEPTH: Final = 3
 # What a site makes into a button of its own where a link belongs.
 _PRETENDERS: Final = ("a", "area", "button", "span", "div", "input", ELEMENT)
+
+Resolve = Callable[[str], Address | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +70,19 @@ class Subject:
     all_buttons: tuple[Button, ...] = ()
 
 
-def list_buttons(page: Page, *, expected: Expected) -> list[Button]:
+def list_buttons(documents: Iterable[Page], *, expected: Expected) -> list[Button]:
     """Return the buttons of a page and of the documents inside its frames, at most `MAX_BUTTONS`, in their order."""
     found: list[Button] = []
-    for document in list_documents(page):
+    for document in documents:
         found.extend(_list_in(document, expected=expected))
     return found[:MAX_BUTTONS]
 
 
 def list_documents(page: Page) -> Iterator[Page]:
-    """Yield the page and the documents that stand in `srcdoc` attributes; raises `FormatError` as `parse_page`."""
+    """Yield the page and the documents that stand in `srcdoc` attributes; raises `FormatError` as `parse_page`.
+
+    Parses the frames anew at each call.
+    """
     waiting, count, marks = [page], 0, 0
     while waiting:
         document = waiting.pop(0)
@@ -115,7 +121,8 @@ def _list_in(page: Page, *, expected: Expected) -> Iterator[Button]:
     marked = _list_around_icons(page)
     dressed = marked | _list_in_elements(page)
     links = (node for node in list_elements(page.root, "a") if is_link(node))
-    taken = list(islice((node for node in links if _is_button(node, base, agency, dressed)), MAX_BUTTONS))
+    resolve = lru_cache(maxsize=1024)(partial(_resolve, base))  # of this page alone; many links lead to few addresses
+    taken = list(islice((node for node in links if _is_button(node, resolve, agency, dressed)), MAX_BUTTONS))
     # An element that holds a link is judged by the link; so is whatever lies in it or around it.
     near = {id(one) for node in taken for one in (node, *list_ancestors(node), *list_elements(node))}
     pretenders: list[Node] = []
@@ -156,9 +163,13 @@ def _list_in_elements(page: Page) -> set[int]:
     return found
 
 
-def _is_button(node: "Node", base: str, agency: Address, marked: set[int]) -> bool:
+def _resolve(base: str, href: str) -> Address | None:
+    return find_address(join_address(base, href))
+
+
+def _is_button(node: "Node", resolve: Resolve, agency: Address, marked: set[int]) -> bool:
     href = get_attribute(node, "href")
-    address = find_address(join_address(base, href))
+    address = resolve(href)
     if id(node) in marked or _looks_like_one(node):
         return True
     if address is None:

@@ -1,13 +1,14 @@
 """Checks a page by its source alone: runs every rule over every button and says what was found. Never runs a script."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 from partner_sdk import __version__
 from partner_sdk.button.check.absence import explain_absence
-from partner_sdk.button.check.buttons import Subject, list_buttons
+from partner_sdk.button.check.buttons import Button, Subject, list_buttons, list_documents
 from partner_sdk.button.check.codes import read_codes, spell_notice
 from partner_sdk.button.check.expected import Expected
 from partner_sdk.button.check.icon_rules import ReadResource, see_icon
@@ -54,22 +55,34 @@ def check_page(
         charset=find_charset(told) or (guess_charset(raw) if headers is None else None),
         policies=tuple(list_policy_headers(told)),
     )
-    notices = list_notices(page, expected=expected, read_resource=read_resource)
+    seen = judge_page(page, expected=expected, read_resource=read_resource)
     return make_check(
-        notices, address=address, expected=expected, method="static", now=now, placement=find_placement(page, expected)
+        list(seen.notices), address=address, expected=expected, method="static", now=now, placement=seen.placement
     )
 
 
-def list_notices(page: Page, *, expected: Expected, read_resource: ReadResource = read_nothing) -> list[Notice]:
-    """Return what every rule says of every button of the page; each thing once."""
-    buttons = tuple(list_buttons(page, expected=expected))
+@dataclass(frozen=True, slots=True)
+class PageSeen:
+    """What the source of a page shows. `placement` is the one that the first button names, if it is spelled as one."""
+
+    notices: tuple[Notice, ...]
+    placement: str | None
+
+
+def judge_page(page: Page, *, expected: Expected, read_resource: ReadResource = read_nothing) -> PageSeen:
+    """Return what every rule says of every button of the page, each thing once; raises `FormatError` for its frames.
+
+    The page is gone through once: a large one takes seconds.
+    """
+    documents = tuple(list_documents(page))
+    buttons = tuple(list_buttons(documents, expected=expected))
     if not buttons:
-        return [explain_absence(page, expected=expected)]
+        return PageSeen((explain_absence(documents, expected=expected),), placement=None)
     found: dict[Notice, None] = {}
     for button in buttons:
         subject = Subject(button, expected=expected, all_buttons=buttons)
         found.update(dict.fromkeys(_judge(subject, read_resource=read_resource)))
-    return list(found)
+    return PageSeen(tuple(found), placement=_find_placement(buttons))
 
 
 def _judge(subject: Subject, *, read_resource: ReadResource) -> Iterator[Notice]:
@@ -90,9 +103,8 @@ def _judge(subject: Subject, *, read_resource: ReadResource) -> Iterator[Notice]
         yield from rule(subject)
 
 
-def find_placement(page: Page, expected: Expected) -> str | None:
-    """Return the placement that the first button names, if it is spelled as one."""
-    given = (find_given_placement(one.address) for one in list_buttons(page, expected=expected))
+def _find_placement(buttons: tuple[Button, ...]) -> str | None:
+    given = (find_given_placement(one.address) for one in buttons)
     return next((one for one in given if one is not None and is_placement(one)), None)
 
 

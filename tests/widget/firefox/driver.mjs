@@ -14,12 +14,13 @@ async function openBrowser (hasScript) {
       browser: 'firefox',
       executablePath,
       headless: true,
-      protocolTimeout: 30000,
+      protocolTimeout: 60000,
       extraPrefsFirefox: {
         'javascript.enabled': hasScript,
         'browser.chrome.site_icons': false, // else each page asks for its favicon
         'browser.cache.memory.enable': false,
-        'browser.cache.disk.enable': false
+        'browser.cache.disk.enable': false,
+        'dom.ipc.processPrelaunch.enabled': false // a process for a page that nobody has asked for yet
       }
     }))
   }

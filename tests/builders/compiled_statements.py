@@ -1,0 +1,47 @@
+"""SQL that comes out the same for every database of one process, compiled once.
+
+Never shares rows, connections or settings: SQLAlchemy keeps, for an engine as long as it lives, the text that it made
+of a statement; here engines of SQLite that follow each other keep it together, as one engine of one long process does.
+"""
+
+import functools
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+from unittest.mock import patch
+
+import sqlalchemy
+from sqlalchemy import Dialect, Engine
+from sqlalchemy.util import LRUCache
+
+import gateway.desk.store.engine
+import gateway.store.engine
+
+_MODULES: Final = (gateway.desk.store.engine, gateway.store.engine)
+_STATEMENTS: Final[LRUCache[Any, Any]] = LRUCache(4000)
+
+
+@contextmanager
+def compiling_once() -> Iterator[None]:
+    """While this lasts, an engine of SQLite takes what an earlier one of this process has compiled."""
+    with ExitStack() as stack:
+        for module in _MODULES:
+            stack.enter_context(patch.object(module, "create_engine", _make_engine))
+        yield
+
+
+def _make_engine(*address: Any, **settings: Any) -> Engine:
+    """Make the engine that was asked for, with the dialect that knows the statements: it is a part of their key."""
+    engine = sqlalchemy.create_engine(*address, **settings)
+    if engine.dialect.name == "sqlite":
+        engine.dialect = _get_dialect()
+        engine.update_execution_options(compiled_cache=_STATEMENTS)
+    return engine
+
+
+@functools.cache
+def _get_dialect() -> Dialect:
+    """Return a dialect that has seen this machine's SQLite; it holds no address and no setting of an engine."""
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect():
+        return engine.dialect

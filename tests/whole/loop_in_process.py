@@ -1,0 +1,38 @@
+"""Makes a loop for the tests that start from one: its servers are processes, the short commands run in this one.
+
+The commands are the same, read the same words and write the same files; a process for each would cost a test file some
+seconds before its first test. What a test itself runs of the loop is a process of its own, as a person would start it.
+"""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from unittest import mock
+
+from gateway.demo.loop import Loop
+
+
+@contextlib.contextmanager
+def make_loop(folder: Path, *, port: int) -> Iterator[Loop]:
+    """Yield a running loop with an enrolled partner: keys made, gateway served, lists published."""
+    loop = Loop(folder, port=port)
+    try:
+        with mock.patch.object(loop.processes, "run", run_here):
+            loop.make_keys()
+            loop.start_gateway()
+            loop.publish()
+            loop.enrol_partner()
+        yield loop
+    finally:
+        loop.stop()
+
+
+def run_here(module: str, *words: str) -> str:
+    """Run a command in this process and return what it printed."""
+    said, complaint = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complaint):
+        code = import_module(module).main(words)
+    assert code == 0, f"{module} {' '.join(words[:2])} ended with {code}: {complaint.getvalue()}"
+    return said.getvalue()

@@ -1,0 +1,89 @@
+"""The checker measures how far the button stands out from what lies around it, in light pages and in dark ones."""
+
+from collections.abc import Iterator
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext
+
+from partner_sdk.button.check.browser_check import Screen, check_in_browser
+from partner_sdk.button.check.chromium import open_chromium
+from partner_sdk.button.check.expected import Expected
+from partner_sdk.wire.button_check import ButtonCheck
+from tests.sdk.button_pages import PLAIN, WITH_SCRIPT, make_page
+from tests.whole.example_service import serve_example_service
+from tests.widget.agency_door import AgencyDoor
+from tests.widget.test_button_check_browser import NOW, check, list_codes
+
+DEMO_PAGES = ("/chat", "/messages", "/profile", "/lobby", "/help")
+PAINTED = "<style>section {{ background: {} }} section, section a {{ color: {} }}</style>"
+
+
+@pytest.fixture(scope="module")
+def check_browser() -> Iterator[Browser]:
+    """Chromium, as the command starts it."""
+    with open_chromium(is_root=True) as browser:
+        yield browser
+
+
+@pytest.mark.parametrize(
+    ("ground", "words"),
+    [
+        ("#000", "#fff"),
+        ("#1b1b1f", "#eee"),
+        ("#154650", "#fff"),  # that of the icon's own field: its hand stands out
+        ("#f6c65b", "#000"),  # that of its hand: the field stands out
+        ("linear-gradient(#fff, #ddd)", "#000"),
+    ],
+)
+def test_icon_stands_out_from_light_dark_and_its_own_colours(check_browser: Browser, ground: str, words: str):
+    assert list_codes(check(check_browser, make_page(PLAIN, head=PAINTED.format(ground, words)))) == []
+
+
+def test_face_of_a_dressed_button_stands_out_where_the_icon_alone_would_not(check_browser: Browser):
+    page = make_page(WITH_SCRIPT, head=PAINTED.format("#7a7a7a", "#000"))
+    assert list_codes(check(check_browser, page)) == []
+
+
+def test_faint_edge_is_advice_that_says_why_and_how_to_mend_it(check_browser: Browser):
+    found = check(check_browser, make_page(PLAIN, head=PAINTED.format("#7a7a7a", "#000")))
+    (one,) = found.findings
+    assert (found.result, one.code, one.severity) == ("passes", "faint-edge", "advice")
+    assert "1.4.11" in one.why
+    assert "light or a dark ground" in one.mend
+
+
+@pytest.fixture(scope="module")
+def demo(served_agency: AgencyDoor) -> Iterator[str]:
+    """The demonstration's service with this agency's button."""
+    with serve_example_service(served_agency.url.rstrip("/")) as service:
+        yield service
+
+
+def check_demo(browser: Browser, address: str, *, agency: str, scheme: str) -> ButtonCheck:
+    """Check a page of the demonstration on a phone, as a reader of light or of dark pages sees it."""
+
+    def set_scheme(context: BrowserContext) -> None:
+        context.on("page", lambda page: page.emulate_media(color_scheme=scheme))
+
+    with urlopen(address) as answer:  # noqa: S310 - a port of this machine
+        raw, headers = answer.read(), dict(answer.headers)
+    return check_in_browser(
+        raw,
+        browser=browser,
+        address=address,
+        expected=Expected(agency),
+        now=NOW,
+        headers=headers,
+        screens=(Screen(360, 640),),
+        prepare=set_scheme,
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", DEMO_PAGES)
+def test_page_of_the_demonstration_has_no_finding_in_its_colours(
+    check_browser: Browser, served_agency: AgencyDoor, demo: str, path: str, scheme: str
+):
+    found = check_demo(check_browser, f"{demo}{path}", agency=served_agency.url.rstrip("/"), scheme=scheme)
+    assert list_codes(found) == ["placement-not-compared"]
