@@ -1,15 +1,38 @@
 """Fixtures that several rooms' tests share; what is special to a test is built in the test."""
 
+import gc
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from tests.builders import Door, House, Partner, make_house
 
+# The folders whose files take longest.
+LONG = frozenset({"whole", "widget"})
+SHORT_AFTER_LONG = 3
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with tests/whole, whose files take longest: with a file to each core, they must not be left for the end."""
-    items.sort(key=lambda item: "whole" not in item.path.parts)
+    """Begin with the files that take longest, those with browsers and whole loops, and three short ones after each.
+
+    With a file to each worker they must not be left for the end; and all at once they keep each other waiting.
+    """
+    files = list(dict.fromkeys(item.path for item in items))
+    short = iter([path for path in files if LONG.isdisjoint(path.parts)])
+    order: list[Path] = []
+    for path in files:
+        if not LONG.isdisjoint(path.parts):
+            order += [path, *islice(short, SHORT_AFTER_LONG)]
+    order += short
+    place = {path: number for number, path in enumerate(order)}
+    items.sort(key=lambda item: place[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was loaded and collected out of every later search for garbage: it stays until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ class PublicHouse:
         return parse_base64url(str(self.session_of(person)["journey"]))
 
     def wait_for_no_drafts(self) -> bool:
-        """Wait, a minute at most, until the last draft is gone; return whether it is."""
+        """Wait until the last draft is gone; return whether it ever is: it goes of itself, and a minute is for ever."""
         for _ in range(1200):
             if not self.house.rows("drafts"):
                 return True

@@ -67,7 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
         if answer is None:
             self.send_error(404)
             return
-        self._wait_for(answer.after)
+        if not self._has_come(answer.after):
+            self.send_error(504, f"{answer.after} was never asked for")
+            return
         self.send_response(200)
         headers = {"Content-Type": answer.content_type, "Content-Length": str(len(answer.body)), **answer.headers}
         for name, value in headers.items():
@@ -75,10 +77,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body)
 
-    def _wait_for(self, path: str) -> None:
+    def _has_come(self, path: str) -> bool:
+        """Wait until a path was asked for; return whether it ever was."""
         ends = time.monotonic() + PATIENCE_MILLISECONDS / 1000
-        while path and path not in self.server.pages.requests and time.monotonic() < ends:
+        while path and path not in self.server.pages.requests:
+            if time.monotonic() > ends:
+                return False
             time.sleep(POLL_SECONDS)
+        return True
 
     def log_message(self, *_: object) -> None:
         """Drop the line."""
