@@ -2,17 +2,19 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from importlib import import_module
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from partner_sdk import __version__
 from partner_sdk.client.advice import describe
 from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.commands.frame import EMERGENCY, Call, CommandGroup, Commands, PartnerCall, Urgency
+from partner_sdk.commands.frame import EMERGENCY, Call, CommandGroup, PartnerCall, Urgency
 from partner_sdk.commands.output import EXIT_CODES, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Speaker
+from partner_sdk.commands.words import WORDS
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.word_table import Commands, end_by_overview
 
 if TYPE_CHECKING:
     from partner_sdk.commands.surroundings import Surroundings
@@ -20,34 +22,18 @@ if TYPE_CHECKING:
 STATE_VARIABLE = "REPORT_ABUSE_PARTNER_STATE"
 DEFAULT_STATE = "report-abuse-partner"
 
-# Each file of `commands`, and the words that it adds with what the help says of each, in the order of the help: a new
-# group is one line. A command loads the files of its own word alone, and the help none, because all of them together
-# cost every run a tenth of a second. A test holds that each summary is the command's own.
-_REPORT_FILES: Final = ("new_report", "submit", "reports", "export")
-_REPORT: Final = {"report": "submit reports and follow them"}
-_FILES: Final = {
-    "spool": {"spool": "what is sealed and waits for its receipt"},
-    "evidence": {"evidence": "hand over files that belong to reports"},
-    "receipts": {"receipt": "check and keep receipts"},
-    "mailbox": {"inbox": "fetch, check, save and list the agency's messages", "digest": "show your newest digest"},
-    "information_requests": {"requests": "list what the agency asks and by when; `requests show ID` shows one whole"},
-    "keys": {"keys": "the keys of this partner"},
-    "account": {"account": "what this partner registers of itself"},
-    "button": {"button": "the Report Abuse button on your own pages"},
-    "service": {"enrol": "answer the agency's invitation", "doctor": "say what is wrong and how to mend it"},
-}
-_SUMMARIES: Final = {word: said for words in (_REPORT, *_FILES.values()) for word, said in words.items()}
-
 
 def main(arguments: Sequence[str] | None = None, *, surroundings: "Surroundings | None" = None) -> int:
     """Run one command and return its exit code; without `surroundings`, with what this machine has."""
     words = sys.argv[1:] if arguments is None else arguments
-    if not words or words[0] not in _SUMMARIES:
-        # The overview ends the process: with the help, or because the words are wrong.
-        _parse(make_overview(), words)
+    word = WORDS.find_word(words)
+    if word is None:
+        with _saying_emergency(words):
+            end_by_overview(make_overview(), words)
     if surroundings is None:
         surroundings = _make_surroundings()
-    args = _parse(make_parser(surroundings.environ, word=words[0]), words)
+    with _saying_emergency(words):
+        args = _parse(make_parser(surroundings.environ, word=word), words)
     urgency = Urgency(is_p1_waiting=getattr(args, "priority", None) == "P1")
     code = EXIT_FAILED
     try:
@@ -61,19 +47,24 @@ def main(arguments: Sequence[str] | None = None, *, surroundings: "Surroundings 
     return code
 
 
-def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments, or exit with the usage of the very command that was meant."""
+@contextmanager
+def _saying_emergency(arguments: Sequence[str]) -> Iterator[None]:
+    """Say where to call when wrong words end the process: no slip must end in a usage line while a child is at risk."""
     try:
-        args, unknown = parser.parse_known_args(arguments)
-        misuse = f"unrecognized arguments: {' '.join(unknown)}" if unknown else args.find_misuse(args)
-        if misuse is not None:
-            args.parser.error(misuse)
+        yield
     except SystemExit as error:
-        # A slip in an option must not end in a usage line while a child is at risk.
         words = [word.upper().removeprefix("--PRIORITY=") for word in arguments]
         if error.code == EXIT_USAGE and "P1" in words and "SUBMIT" in words:
             Speaker(None).warn(EMERGENCY)
         raise
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments, or exit with the usage of the very command that was meant."""
+    args, unknown = parser.parse_known_args(arguments)
+    misuse = f"unrecognized arguments: {' '.join(unknown)}" if unknown else args.find_misuse(args)
+    if misuse is not None:
+        args.parser.error(misuse)
     return args
 
 
@@ -124,23 +115,14 @@ def make_parser(environ: Mapping[str, str], *, word: str | None = None) -> argpa
     shared.add_argument("--ca-file", metavar="FILE", type=Path, help="trust this certificate authority only")
     shared.add_argument("--json", action="store_true", help="write one JSON object for a machine")
     parser, commands = _make_bare_parser()
-    top = CommandGroup(commands=commands, shared=shared)
-    named = [name for name, words in _FILES.items() if word in words]
-    if word in _REPORT or not named:
-        report = top.add_group("report", summary=_REPORT["report"])
-        for name in _REPORT_FILES:
-            import_module(f"partner_sdk.commands.{name}").add_commands(report)
-    if word not in _REPORT:
-        for name in named or _FILES:
-            import_module(f"partner_sdk.commands.{name}").add_commands(top)
+    WORDS.add_commands(CommandGroup(commands=commands, shared=shared), word=word)
     return parser
 
 
 def make_overview() -> argparse.ArgumentParser:
     """Return a parser that knows each word and its summary, as the help lists them, and loads no command."""
     parser, commands = _make_bare_parser()
-    for word, summary in _SUMMARIES.items():
-        commands.add_parser(word, help=summary)
+    WORDS.add_overview(commands)
     return parser
 
 

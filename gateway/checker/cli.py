@@ -34,6 +34,7 @@ _MADE_BY: Final = (
     "a file of mode 600 with what `placement runner-token` prints once: "
     "(umask 077; report-abuse-desk placement runner-token --state desk > runner.token)"
 )
+_LIST_MADE_BY: Final = "The desk makes it: report-abuse-desk placement targets --out pages.json"
 _HELP: Final = """Example:
   report-abuse-desk placement targets --state desk --out pages.json
   report-abuse-checker run --list pages.json --post http://127.0.0.1:8702 --token-file runner.token --every 24
@@ -107,8 +108,11 @@ def read_check_list(file: Path) -> CheckList:
     try:
         raw = file.read_bytes()
     except OSError:
-        raise FormatError("The list can not be read.", reason="no-list") from None
-    return parse_exact(raw.removesuffix(b"\n"), kind=CheckList, max_bytes=MAX_LIST_BYTES)
+        raise FormatError(f"{file} can not be read. {_LIST_MADE_BY}", reason="no-list") from None
+    try:
+        return parse_exact(raw.removesuffix(b"\n"), kind=CheckList, max_bytes=MAX_LIST_BYTES)
+    except FormatError as error:
+        raise FormatError(f"{file} is no list of the desk's. {_LIST_MADE_BY}", reason=error.reason) from None
 
 
 def make_door(parsed: argparse.Namespace) -> DeskDoor | None:

@@ -11,7 +11,7 @@ from gateway.store.counts import list_counts
 
 
 def run_counts(parsed: argparse.Namespace) -> int:
-    """List how often each campaign's link was followed and how the form was to fill in, by week."""
+    """Run `counts`, and return its exit code."""
     folder, config = StateFolder(parsed.state), load_config(parsed.state)
     store = open_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
     try:

@@ -10,7 +10,7 @@ DEMO_PORT: Final = 8700
 
 
 def run_demo_command(parsed: argparse.Namespace) -> int:
-    """Run the demonstration."""
+    """Run `demo`, and return its exit code."""
     # Imported here: the help of the commands never needs it.
     from gateway.demo import run_demo
 

@@ -9,7 +9,7 @@ from partner_sdk.finding import describe_findings, is_well, spell_finding
 
 
 def run_doctor(parsed: argparse.Namespace) -> int:
-    """Say what is right with a gateway and what is not."""
+    """Run `doctor`, and return its exit code."""
     findings = examine(parsed.state, clock=utc_now)
     if parsed.json:
         print_json(describe_findings(findings))

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TextIO
 
+from gateway.commands.words import WORDS
+from partner_sdk.word_table import Commands as Commands
+
 DONE: Final = 0
 FAULT: Final = 1
 WRONG_USE: Final = 2
@@ -14,14 +17,13 @@ WRONG_USE: Final = 2
 EXIT_CODES: Final = "Exit codes: 0 done; 1 a fault was found or a server did not stay up; 2 wrong use or settings."
 
 Run = Callable[[argparse.Namespace], int]
-Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 
 def add_command(
     commands: "Commands[argparse.ArgumentParser]", name: str, *, run: Run, example: str
 ) -> argparse.ArgumentParser:
-    """Add a command with an example; its summary is the docstring of `run`."""
-    summary = (run.__doc__ or "").strip()
+    """Add a command with an example; its summary stands in words.py."""
+    summary = WORDS.list_summaries()[name]
     command = commands.add_parser(
         name,
         help=summary,

@@ -13,7 +13,7 @@ DEFAULT_PORT: Final = 8080
 
 
 def run_init(parsed: argparse.Namespace) -> int:
-    """Make the state folder of a new gateway."""
+    """Run `init`, and return its exit code."""
     card = create_gateway(
         NewGateway(
             state=parsed.state,

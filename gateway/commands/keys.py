@@ -16,7 +16,7 @@ from partner_sdk.wire.keys import parse_pin
 
 
 def run_rotate_receipt_key(parsed: argparse.Namespace) -> int:
-    """Make the next receipt key, and a card of it for the desk; nothing stops meanwhile."""
+    """Run `rotate-receipt-key`, and return its exit code."""
     config = load_config(parsed.state)
     card = begin_receipt_key_change(parsed.state, config=config, now=utc_now())
     if parsed.json:
@@ -30,7 +30,7 @@ def run_rotate_receipt_key(parsed: argparse.Namespace) -> int:
 
 
 def run_pin(parsed: argparse.Namespace) -> int:
-    """Put a new agency.pin in place, such as one with a new feed key."""
+    """Run `pin`, and return its exit code."""
     try:
         with parsed.pin.open("rb") as handle:
             raw = handle.read(MAX_PIN_FILE_BYTES + 1)

@@ -11,7 +11,7 @@ from gateway.store.creation import begin_epoch
 
 
 def run_restored(parsed: argparse.Namespace) -> int:
-    """Begin a new epoch of receipts; run it after every restore of the database, before the gateway serves again."""
+    """Run `restored`, and return its exit code."""
     folder, config = StateFolder(parsed.state), load_config(parsed.state)
     store = open_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
     epoch = str(uuid.uuid4())

@@ -24,7 +24,7 @@ WORKER_APP: Final = "gateway.app:make_worker_app"
 
 
 def run_serve(parsed: argparse.Namespace) -> int:
-    """Serve the configured listeners until SIGTERM or SIGINT."""
+    """Run `serve`, and return its exit code."""
     try:
         return _serve(parsed)
     except ServingError as error:

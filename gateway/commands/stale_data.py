@@ -22,7 +22,7 @@ DATED_FILES: Final = (
 
 
 def run_stale_data(parsed: argparse.Namespace) -> int:
-    """List facts that were checked too long ago (bodies, numbers, countries, promises); gives 1 when there are any."""
+    """Run `stale-data`, and return its exit code."""
     return print_stale(DATED_FILES, today=utc_now().date(), days=parsed.days, as_json=parsed.json)
 
 

@@ -62,9 +62,10 @@ def migrate_store(path: Path, *, lock_path: Path, lock_timeout_seconds: float = 
 def _is_newest(connection: Connection) -> bool:
     """Return whether the file has the schema of this release: then every start is spared what runs migrations."""
     known = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").first()
-    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if known else None
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all() if known else []
     connection.rollback()
-    return found == SCHEMA_REVISION
+    # Alembic refuses a file that names more than one.
+    return list(found) == [SCHEMA_REVISION]
 
 
 def run_migrations(connection: Connection, *, revision: str = "head") -> None:

@@ -13,7 +13,10 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 def apply_access_log(app: Flask) -> None:
-    """Write one line for each answer, and name the request in each failure of this process."""
+    """Write one line for each answer, and name the request in each failure of this process.
+
+    Two apps in one process say the same of a failure: what describes it asks Flask for the current request and app.
+    """
     app.after_request(_log_answer)
     describe_requests_by(_describe_request)
 

@@ -39,8 +39,14 @@ _OWN_PACKAGES = ("gateway", "partner_sdk")
 _RECORD_ATTRIBUTE = "allowed_fields"
 
 _logger = logging.getLogger("report_abuse")
-# What an app of this process says of the request that it answers; a process without an app has none, and no Flask.
-_request_fields: list[Callable[[], dict[str, str]]] = []
+
+
+def _describe_no_request() -> dict[str, str]:
+    return {}
+
+
+# What is said of the request that is answered; a process that serves no app answers none, and loads no Flask.
+_describe_request: Callable[[], dict[str, str]] = _describe_no_request
 
 
 class UnknownLogFieldError(Exception):
@@ -103,16 +109,17 @@ def log_event(event: str, *, level: int = logging.INFO, **fields: str | int) -> 
 
 
 def describe_requests_by(describe: Callable[[], dict[str, str]]) -> None:
-    """From now on add to each failure what `describe` says of the request that is answered: nothing without one."""
-    _request_fields[:] = [describe]
+    """From now on add to each failure of this process what `describe` says of the request that its thread answers.
+
+    One for all apps of a process: `describe` must ask which request is current, and belong to no app of its own.
+    """
+    global _describe_request  # as the handlers of `logging`, one for a process
+    _describe_request = describe
 
 
 def log_failure(error: BaseException, *, event: str = "failure") -> None:
     """Write the type of an exception and where it was raised, with the request's id and route when there is one."""
-    fields = describe_exception(error)
-    for describe in _request_fields:
-        fields |= describe()
-    log_event(event, level=logging.ERROR, **fields)
+    log_event(event, level=logging.ERROR, **describe_exception(error), **_describe_request())
 
 
 def describe_exception(error: BaseException) -> dict[str, str]:

@@ -27,6 +27,7 @@ from partner_sdk.wire.adoption import (
     AdoptionRequest,
     AskingService,
     ChildUse,
+    SecureWebsite,
     seal_adoption,
 )
 from partner_sdk.wire.canonical import (
@@ -50,7 +51,7 @@ from partner_sdk.wire.page_context import Surface
 from partner_sdk.wire.placement import SERVICE_NAME_MAX
 from partner_sdk.wire.public_codes import LANGUAGES
 from partner_sdk.wire.statements import MAX_LIST_BYTES, PUBLIC_KEY_BYTES
-from partner_sdk.wire.strict_json import parse_json_file
+from partner_sdk.wire.strict_json import parse_json_file, spell_unknown
 
 # In any layout: more than the longest request takes when a person has spaced it out.
 MAX_FILE_BYTES: Final = 4 * MAX_ADOPTION_BYTES
@@ -180,11 +181,12 @@ def _list_faults(value: Any) -> Iterator[FieldFault]:
         if name not in value:
             if field.required:
                 yield FieldFault(f"#/{name}", f"Add this field. {_DETAILS[name]}")
-        elif not _fits(value[name], field.type):
+        elif not _fits(value[name], SecureWebsite if name == "website" else field.type):
             yield FieldFault(f"#/{name}", _DETAILS[name])
     if set(value) - set(fields):
         # Never repeats a name that the model does not have.
-        yield FieldFault("#", f"There is a field too many. Take out what is not one of {', '.join(fields)}.")
+        which = spell_unknown(value, known=fields)
+        yield FieldFault("#", f"There is a field too many: {which}. Take out what is not one of {', '.join(fields)}.")
 
 
 def _fits(value: Any, kind: Any) -> bool:

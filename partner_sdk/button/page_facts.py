@@ -4,7 +4,7 @@ Never the words of anybody: ids, names that others see, and times.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +19,22 @@ from partner_sdk.wire.strict_json import parse_json_file
 MAX_FACTS_BYTES: Final = 64 * 1024
 # What `describe_misfit` says of a field that no model has.
 _TOO_MANY: Final = "Object contains a field"
+_ID: Final = "Give your own id of it: 1 to 120 characters."
+# What fits, for each field that can be wrong in itself, by its place without numbers.
+_FITS: Final = {
+    "about": f"Give a list of at most {MAX_ACCOUNTS} accounts, or leave it out.",
+    "about/account_id": _ID,
+    "about/display_name": "Give a name of at most 80 characters, or leave it out.",
+    "conversation_id": "Give your own id of it: at most 120 characters, or leave it out.",
+    "messages": f"Give a list of at most {MAX_MESSAGES} messages, or leave it out.",
+    "messages/message_id": _ID,
+    "messages/sent_at": "Give a time like 2026-11-25T08:30:00Z, or leave it out.",
+    "placement": "Give the link id as the agency gave it to you, like example-chat-profile.",
+    "surface": f"Give one of {', '.join(get_args(Surface))}.",
+    "viewer": "Give an object with account_id, and with display_name if you like, or leave it out.",
+    "viewer/account_id": _ID,
+    "viewer/display_name": "Give a name of at most 80 characters, or leave it out.",
+}
 # base64url writes 3 bytes in 4 characters.
 _BYTES, _CHARACTERS = 3, 4
 
@@ -92,7 +108,10 @@ def _convert(value: object) -> PageFacts:
         said = describe_misfit(error, kind=PageFacts)
         if said.startswith(_TOO_MANY):
             raise _misfit(*_describe_too_many(said)) from None
-        raise _misfit(f"The facts of the page do not fit: {said}", tuple(list_misfit_faults(said))) from None
+        told = tuple(_spell_fault(one) for one in list_misfit_faults(said))
+        raise _misfit(
+            "The facts of the page do not fit." if told else f"The facts of the page do not fit: {said}", told
+        ) from None
     faults = tuple(_list_time_faults(facts))
     if faults:
         raise _misfit("A time of the page is not spelled as one.", faults)
@@ -108,6 +127,12 @@ def _describe_too_many(said: str) -> tuple[str, tuple[FieldFault, ...]]:
     return "The facts of the page have a field too many.", (
         FieldFault(pointer, f"Take out what is not one of {names}."),
     )
+
+
+def _spell_fault(fault: FieldFault) -> FieldFault:
+    """Return a fault that says what would fit, where the table knows its place."""
+    names = "/".join(one for one in fault.pointer.split("/")[1:] if not one.isdecimal())
+    return FieldFault(fault.pointer, _FITS.get(names, fault.detail))
 
 
 def _list_time_faults(facts: PageFacts) -> Iterator[FieldFault]:

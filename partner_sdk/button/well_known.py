@@ -8,19 +8,19 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from partner_sdk.button.page_links import make_link
-from partner_sdk.client.transport import check_origin
+from partner_sdk.client.origins import check_origin
 from partner_sdk.errors import FormatError
 from partner_sdk.finding import Finding
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.placement import SERVICE_NAME_MAX, PlacementId
 from partner_sdk.wire.registration import ContactPoint, Line
-from partner_sdk.wire.strict_json import parse_json_file
+from partner_sdk.wire.strict_json import parse_json_file, spell_unknown
 
 PATH: Final = "/.well-known/report-abuse.json"
 MAX_WELL_KNOWN_BYTES: Final = 16 * 1024
@@ -82,7 +82,7 @@ def make_well_known(
 ) -> WellKnown:
     """Return the file for a service; raises `FormatError` for whatever `parse_well_known` would refuse."""
     if not 1 <= days <= MAX_DAYS:
-        raise FormatError(f"Let it end after 1 to {MAX_DAYS} days.", reason="bad-well-known")
+        raise FormatError(f"Let it end after 1 to {MAX_DAYS} days (`--days`).", reason="bad-well-known")
     every = tuple(sorted({placement, *placements})) if placements else ()
     made = WellKnown(
         agency=agency,
@@ -110,7 +110,7 @@ def parse_well_known(raw: bytes) -> WellKnown:
     try:
         found = msgspec.convert(value, WellKnown)
     except msgspec.ValidationError as error:
-        raise FormatError(_describe(error), reason="bad-well-known") from None
+        raise FormatError(_describe(error, value=value), reason="bad-well-known") from None
     try:
         check_origin(found.agency)
     except FormatError as error:
@@ -141,7 +141,7 @@ def list_findings(found: WellKnown, *, now: datetime, agency: str | None = None)
         yield Finding(
             "agency",
             "fault",
-            f"it names {found.agency}, and you are enrolled at {agency}",
+            f"it names {found.agency}, and the agency's address is {agency}",
             f"Write {agency}, and make it anew.",
         )
     else:
@@ -173,7 +173,7 @@ def _find_placement(found: WellKnown) -> str | None:
         return None
 
 
-def _describe(error: msgspec.ValidationError) -> str:
+def _describe(error: msgspec.ValidationError, *, value: Any) -> str:
     """Return what is wrong with the file, and what would fit. Never repeats a name that the model does not have."""
     place, missing = _WHERE.search(str(error)), _MISSING.match(str(error))
     where = place["path"].split("[")[0] if place is not None else ""
@@ -182,7 +182,8 @@ def _describe(error: msgspec.ValidationError) -> str:
         return f"The field `{where}` is missing: give {_FITS.get(where, 'it')}."
     if str(error).startswith("Object contains unknown field"):
         kind, of = (ContactPoint, f"`{where}` has") if where else (WellKnown, "There is")
-        return f"{of} a field too many. Take out what is not one of {', '.join(kind.__struct_fields__)}."
+        which = spell_unknown(value["contact"] if where else value, known=kind.__struct_fields__)
+        return f"{of} a field too many: {which}. Take out what is not one of {', '.join(kind.__struct_fields__)}."
     if where in _FITS:
         return f"The file does not fit: look at `{where}`. Give {_FITS[where]}."
     return f"The file is not one object with the fields {', '.join(WellKnown.__struct_fields__)}."

@@ -4,7 +4,6 @@ Never lets an answer go to another case than the one that the question is about:
 typed.
 """
 
-from partner_sdk.client.evidence_handover import find_delivery
 from partner_sdk.client.information_requests import list_requests
 from partner_sdk.client.mailbox import read_message
 from partner_sdk.client.partner_state import PartnerState
@@ -25,6 +24,9 @@ def get_report_id(state: PartnerState, named: str) -> str:
     Raises `FormatError` (`bad-reference`) for neither, and `LocalStateError` (`no-such-receipt`) for a reference that
     no receipt here has.
     """
+    # Imported here: with it comes all that sends, which the preview of a report does not need.
+    from partner_sdk.client.evidence_handover import find_delivery
+
     try:
         check_report_id(named)
     except FormatError:

@@ -29,7 +29,7 @@ from partner_sdk.client.pending_keys import finish_switch
 from partner_sdk.client.receipt_check import Receipt, check_receipt
 from partner_sdk.client.report_sealing import make_report_body
 from partner_sdk.client.requests_auth import read_clock
-from partner_sdk.client.retrying import RetryPolicy, send_patiently
+from partner_sdk.client.retrying import DEFAULT_POLICY, RetryPolicy, send_patiently
 from partner_sdk.client.signing_again import send_submission
 from partner_sdk.client.spool import Attempt, flush
 from partner_sdk.client.transport import Transport
@@ -62,7 +62,6 @@ from partner_sdk.wire.submission import ClearFields, Priority, ReportKind, Repor
 
 KEY_SET_KEPT_FOR = timedelta(minutes=10)
 MAX_MAILBOX_ROUNDS = 200
-DEFAULT_POLICY = RetryPolicy()
 
 
 class Partner:

@@ -6,7 +6,7 @@ It stands above the signing: every try is signed afresh over the same body (WIRE
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from partner_sdk.errors import RateLimitedError, ReportAbuseError, TransportError, UnavailableError
 
@@ -24,6 +24,9 @@ class RetryPolicy:
     first_wait_seconds: float = 0.5
     longest_wait_seconds: float = 30.0
     patience_seconds: float = 120.0
+
+
+DEFAULT_POLICY: Final = RetryPolicy()
 
 
 def send_patiently(

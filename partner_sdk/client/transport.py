@@ -21,6 +21,7 @@ from requests.adapters import HTTPAdapter
 
 from partner_sdk import __version__
 from partner_sdk.client.exchange_bounds import DEFAULT_TIMEOUTS, MAX_REPLY_BYTES, Timeouts
+from partner_sdk.client.origins import DEFAULT_PORTS, check_origin
 from partner_sdk.client.problem_replies import make_problem_error
 from partner_sdk.client.punctual import PunctualAdapter, deadline_at
 from partner_sdk.client.requests_auth import PartBody, SignedRequestAuth, UnsignedRequestAuth, read_clock
@@ -34,10 +35,6 @@ CLOCK_TOLERANCE_SECONDS = 30
 MAX_CLOCK_CORRECTION_SECONDS = 24 * 3600
 
 _CHUNK_BYTES = 64 * 1024
-# One spelling, as the gateway's own: it signs over the address that it is configured with.
-_ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[::1\])(?::([1-9][0-9]{0,4}))?")
-_LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]")
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+(?:\?[A-Za-z0-9._~=&-]+)?")
 
 
@@ -49,25 +46,11 @@ class Reply:
     body: bytes
 
 
-def check_origin(origin: str) -> None:
-    """Raise `FormatError` (`bad-origin`) unless `origin` is `https://host[:port]`, or http on loopback."""
-    found = _ORIGIN.fullmatch(origin)
-    if found is None or found[3] == _DEFAULT_PORTS[found[1]]:
-        raise FormatError(
-            "An address is spelled like https://report.example: in lower case, without a path or a / at the end.",
-            reason="bad-origin",
-        )
-    if found[1] == "http" and not _LOOPBACK.fullmatch(found[2]):
-        raise FormatError(
-            "Write https:// in place of http://: without it only this very machine is spoken to.", reason="bad-origin"
-        )
-
-
 def make_session() -> requests.Session:
     """Return a session that keeps no cookie; proxies stay as this machine's environment has them."""
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    for scheme in _DEFAULT_PORTS:
+    for scheme in DEFAULT_PORTS:
         session.mount(f"{scheme}://", PunctualAdapter())
     return session
 

@@ -73,7 +73,7 @@ def say_gaps(speaker: Speaker, gaps: tuple[str, ...]) -> None:
 
 def add_commands(top: CommandGroup) -> None:
     """Add this file's commands."""
-    account = top.add_group("account", summary="what this partner registers of itself")
+    account = top.add_group("account")
     account.add_alone("template", run=run_template, summary="write an example to fill in", example="> account.json")
     update = account.add("update", run=run_update, summary="send a registration to the agency", example="account.json")
     update.add_argument("file", metavar="FILE", help="the registration as JSON (- for standard input)")

@@ -26,7 +26,8 @@ def run_snippet(call: Call) -> int:
         # No mark in front: this becomes a part of a page, and nothing of it is a report.
         Speaker(None).say(text.rstrip("\n"))
     else:
-        call.speaker.say(f"Wrote {args.out}. In your tree it is {FILE_NAMES[args.flavour]}.")
+        name = FILE_NAMES[args.flavour]
+        call.speaker.say(f"Wrote {args.out}." + ("" if args.out == Path(name) else f" In your tree it is {name}."))
     return EXIT_DONE
 
 
@@ -48,7 +49,7 @@ def run_csp(call: Call) -> int:
 
 def add_commands(top: CommandGroup) -> None:
     """Add this file's commands, and those of the other files of the group."""
-    button = top.add_group("button", summary="the Report Abuse button on your own pages")
+    button = top.add_group("button")
     snippet = button.add_alone(
         "snippet",
         run=run_snippet,

@@ -5,13 +5,14 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from partner_sdk.client.transport import check_origin
+from partner_sdk.client.origins import check_origin
 from partner_sdk.commands.button_files import find_origin
 from partner_sdk.commands.frame import Call, CommandGroup, read_input
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED
@@ -27,7 +28,7 @@ DEFAULT_HEIGHT: Final = 640
 DEFAULT_WIDTHS: Final = (320, 360, 1280)
 _SIDES: Final = range(200, 4001)
 _EXIT_CODES: Final = """exit codes:
-  0  the button is as agreed
+  0  no fault was seen: the button is as agreed, or works and its placement was not compared
   1  it is not, and the faults are named; or the check itself failed
   2  wrong usage
   5  the page did not come, or never came to rest in the browser, so nothing is said of the button"""
@@ -53,7 +54,9 @@ def run_check(call: Call) -> int:
     args = call.args
     expected = _make_expected(call)
     try:
-        check = _judge(call, _read_source(call), expected=expected)
+        source = _read_source(call)
+        _check_is_page(source, expected=expected, now=call.surroundings.clock())
+        check = _judge(call, source, expected=expected)
     except TransportError as error:
         call.speaker.warn(f"{error} ({error.reason})")
         check = make_unreachable(
@@ -115,6 +118,20 @@ def _read_file(page: str, *, max_bytes: int) -> bytes:
         if page == "-" or Path(page).exists():
             raise
         raise LocalStateError(f"{error} An address begins with https://", reason=error.reason) from None
+
+
+def _check_is_page(source: Source, *, expected: "Expected", now: datetime) -> None:
+    """Raise `FormatError` (`no-html`) for a file that is no page: to put the snippet into it would mend nothing."""
+    from partner_sdk.button.check.no_html import describe_no_html
+    from partner_sdk.button.check.static_check import check_page
+
+    what = None if source.headers is not None else describe_no_html(source.raw, name=source.address)
+    if what is None:
+        return
+    found = check_page(source.raw, address=source.address, expected=expected, now=now)
+    if [one.code for one in found.findings] == ["no-button"]:
+        name = "Standard input" if source.address == "-" else source.address
+        raise FormatError(f"{name} {what}. Give the page as your server sends it.", reason="no-html")
 
 
 def _judge(call: Call, source: Source, *, expected: "Expected") -> ButtonCheck:

@@ -1,6 +1,5 @@
 """The command `button context`: seals what is known of one page, for the fragment of the button's link."""
 
-from partner_sdk.button.page_contexts import DEFAULT_LIFETIME_SECONDS, PageContexts
 from partner_sdk.button.page_facts import MAX_FACTS_BYTES, parse_page_facts
 from partner_sdk.button.page_links import make_link
 from partner_sdk.commands.delivery_words import say_fault
@@ -11,11 +10,15 @@ from partner_sdk.errors import ReportAbuseError, ReportError
 
 def run_context(call: PartnerCall) -> int:
     """Print the token, or the whole address; without any network."""
+    # Imported here: with it comes all that sends, which the other commands of `button` do not need.
+    from partner_sdk.button.page_contexts import DEFAULT_LIFETIME_SECONDS, PageContexts
+
     args, speaker, profile = call.args, call.speaker, call.partner.profile
     try:
         facts = parse_page_facts(read_input(args.file, max_bytes=MAX_FACTS_BYTES))
+        lifetime = DEFAULT_LIFETIME_SECONDS if args.lifetime is None else args.lifetime
         contexts = PageContexts.open(call.partner.state.folder, clock=call.surroundings.clock)
-        token = contexts.make_token(facts, lifetime_seconds=args.lifetime)
+        token = contexts.make_token(facts, lifetime_seconds=lifetime)
         href = make_link(profile.origin, placement=facts.placement, context=token)
     except ReportAbuseError as error:
         say_fault(speaker, error)
@@ -44,7 +47,6 @@ def add_commands(group: CommandGroup) -> None:
         "--lifetime",
         metavar="SECONDS",
         type=int,
-        default=DEFAULT_LIFETIME_SECONDS,
-        help="for how long it counts: 1 to 86,400 (default: %(default)s)",
+        help="for how long it counts: 1 to 86,400 (default: 43,200)",
     )
     context.add_argument("--href", action="store_true", help="print the whole address of the link")

@@ -16,7 +16,6 @@ from partner_sdk.button.well_known import (
 )
 from partner_sdk.client.own_account import find_sent_registration
 from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.client.transport import Transport
 from partner_sdk.commands.button_files import find_origin, get_origin, write_out
 from partner_sdk.commands.frame import Call, CommandGroup, read_input
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, Speaker
@@ -94,6 +93,9 @@ def _read(call: Call) -> bytes:
             return read_input(place, max_bytes=MAX_WELL_KNOWN_BYTES)
         except LocalStateError as error:
             raise LocalStateError(f"{error} An address begins with https://.", reason=error.reason) from None
+    # Imported here: what makes the file sends nothing, and loads nothing that sends.
+    from partner_sdk.client.transport import Transport
+
     origin = place.removesuffix(PATH).removesuffix("/")
     try:
         transport = Transport(origin, ca_file=call.args.ca_file, session=call.surroundings.open_session())

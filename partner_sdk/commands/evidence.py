@@ -4,11 +4,9 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from partner_sdk.client.evidence_handover import HandedOver, find_delivery
 from partner_sdk.client.evidence_journal import JournalEntry, JournalFile
-from partner_sdk.client.evidence_upload import Line, find_state
 from partner_sdk.client.receipt_check import Receipt
 from partner_sdk.client.retrying import RetryPolicy
 from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault, say_gone_files, say_receipt
@@ -20,6 +18,12 @@ from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.evidence import count_parts_of_plain
 from partner_sdk.wire.submission import Priority
+
+# With them comes all that sends, which the other commands of `report` do not need: here for their names of types, and
+# again where a command calls them.
+if TYPE_CHECKING:
+    from partner_sdk.client.evidence_handover import HandedOver
+    from partner_sdk.client.evidence_upload import Line
 
 PAIR = "FILE_ID=PATH"
 GO_ON = "`evidence resume` goes on; nothing has to be submitted again."
@@ -142,7 +146,7 @@ def collect_files(pairs: list[tuple[str, Path]]) -> dict[str, Path]:
 
 def add_commands(top: CommandGroup) -> None:
     """Add the group `evidence`."""
-    evidence = top.add_group("evidence", summary="hand over files that belong to reports")
+    evidence = top.add_group("evidence")
     add = evidence.add(
         "add",
         run=run_add,
@@ -177,7 +181,7 @@ def _say_not_sent(call: PartnerCall, error: ReportAbuseError, *, report_id: str 
     return EXIT_FAILED if report_id is None else EXIT_NOT_DELIVERED
 
 
-def _say_handed(call: PartnerCall, handed: HandedOver) -> None:
+def _say_handed(call: PartnerCall, handed: "HandedOver") -> None:
     speaker = call.speaker
     if handed.error is not None:
         say_fault(speaker, handed.error)
@@ -194,7 +198,7 @@ def _say_handed(call: PartnerCall, handed: HandedOver) -> None:
             speaker.say(f"{said}: {handed.supplement.reference}. To quote is {handed.reference}.")
 
 
-def _list_fields(call: PartnerCall, handed: HandedOver) -> dict[str, Any]:
+def _list_fields(call: PartnerCall, handed: "HandedOver") -> dict[str, Any]:
     return {
         **list_receipt_fields(call.partner, handed.receipt),
         "evidence_reason": None if handed.error is None else handed.error.reason,
@@ -206,12 +210,14 @@ def _list_fields(call: PartnerCall, handed: HandedOver) -> dict[str, Any]:
 class _AskedOnce:
     """Asks the gateway without patience, and no more once it does not answer."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: "Line") -> None:
         self._line = replace(line, policy=RetryPolicy(tries=1))
         self._silence: str | None = None
 
     def count_parts_there(self, file: JournalFile) -> tuple[int | None, str | None]:
         """Return how many parts of a file the gateway holds, or why that is not known."""
+        from partner_sdk.client.evidence_upload import find_state
+
         parts = count_parts_of_plain(file.size_bytes)
         if file.digest is not None:
             return parts, None
@@ -229,6 +235,8 @@ class _AskedOnce:
 
 def _look_at(call: PartnerCall, entry: JournalEntry, *, gateway: _AskedOnce) -> dict[str, Any]:
     """Say how far one report's evidence is, and return that for JSON."""
+    from partner_sdk.client.evidence_handover import find_delivery
+
     state = call.partner.state
     if find_delivery(state, entry.report_id) is not None:
         stage, words = "delivered", f"Report {entry.report_id} is delivered. {GO_ON}"

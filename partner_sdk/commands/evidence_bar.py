@@ -2,10 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
-from partner_sdk.client.evidence_upload import Progress
 from partner_sdk.commands.output import make_printable
+
+# The name of a type only: with it comes all that sends.
+if TYPE_CHECKING:
+    from partner_sdk.client.evidence_upload import Progress
 
 PATIENCE_SECONDS: Final = 2.0
 REDRAWN_AFTER_SECONDS: Final = 0.2
@@ -27,7 +30,7 @@ class EvidenceBar:
         self._drawn_at = 0.0
         self._is_drawn = False
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: "Progress") -> None:
         """Draw how far a file is, if it is time to."""
         if not self._is_watched:
             return
@@ -48,7 +51,7 @@ class EvidenceBar:
             self._is_drawn = False
 
 
-def spell_progress(progress: Progress, *, label: str) -> str:
+def spell_progress(progress: "Progress", *, label: str) -> str:
     """Return one line of a fixed width for one name: the share, a bar, and megabytes."""
     share = min(1.0, progress.done_bytes / progress.total_bytes) if progress.total_bytes else 1.0
     done = round(share * _WIDTH)

@@ -45,7 +45,6 @@ def add_commands(top: CommandGroup) -> None:
     command = top.add(
         "requests",
         run=run_requests,
-        summary="list what the agency asks and by when; `requests show ID` shows one whole",
         example="show 019ab3c5-...",
     )
     command.add_argument("action", nargs="?", choices=["show"], help="show one request and how to answer it")

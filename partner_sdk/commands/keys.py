@@ -83,7 +83,7 @@ def run_list(call: PartnerCall) -> int:
 
 def add_commands(top: CommandGroup) -> None:
     """Add this file's commands."""
-    keys = top.add_group("keys", summary="the keys of this partner")
+    keys = top.add_group("keys")
     rotate = keys.add("rotate", run=run_rotate, summary="go over to new keys, without a pause", example="")
     rotate.add_argument(
         "--ask-again", action="store_true", help="ask once more for the same new keys, after the agency refused them"

@@ -92,12 +92,10 @@ def _fields(opened: OpenedMessage) -> dict[str, object]:
 
 def add_commands(top: CommandGroup) -> None:
     """Add this file's commands."""
-    inbox = top.add(
-        "inbox", run=run_inbox, summary="fetch, check, save and list the agency's messages", example="--all"
-    )
+    inbox = top.add("inbox", run=run_inbox, example="--all")
     inbox.add_argument("--all", action="store_true", help="list the saved messages too")
     inbox.add_argument("--show", metavar="NUMBER", type=int, help="show one saved message")
-    digest = top.add("digest", run=run_digest, summary="show your newest digest", example="--quarter 2026-Q3 --csv")
+    digest = top.add("digest", run=run_digest, example="--quarter 2026-Q3 --csv")
     digest.add_argument("--quarter", type=_quarter, help="the digest of this quarter instead of the newest")
     digest.add_argument("--csv", action="store_true", help="one line per number")
     digest.add_argument("--offline", action="store_true", help="do not look into the mailbox first")

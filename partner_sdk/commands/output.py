@@ -24,6 +24,12 @@ EXIT_CODES = """exit codes:
   3  not delivered whole: the report, or its evidence, is saved; `spool flush` sends it
   4  alarm: a receipt does not hold, or something is wrong with the mailbox"""
 
+# Of a command that sends no report and reads no mailbox.
+FEW_EXIT_CODES = """exit codes:
+  0  done
+  1  failed; the reason is on standard error
+  2  wrong usage"""
+
 
 class Speaker:
     """Writes lines for one environment; results to standard output, everything else to standard error.

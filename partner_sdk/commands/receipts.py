@@ -81,7 +81,7 @@ def _has_fresh_key_set(partner: Partner) -> bool:
 
 def add_commands(top: CommandGroup) -> None:
     """Add the group `receipt`."""
-    receipt = top.add_group("receipt", summary="check and keep receipts")
+    receipt = top.add_group("receipt")
     for name, run, summary, example in (
         ("verify", run_verify, "verify a receipt, offline", "receipts/019ab3c5-....json"),
         ("add", run_add, "verify and keep the receipt of a report that went by file", "from-the-desk.json"),

@@ -59,13 +59,11 @@ def run_doctor(call: PartnerCall) -> int:
 
 def add_commands(top: CommandGroup) -> None:
     """Add this file's commands."""
-    enrol_command = top.add_alone(
-        "enrol", run=run_enrol, summary="answer the agency's invitation", example="invitation.json"
-    )
+    enrol_command = top.add_alone("enrol", run=run_enrol, example="invitation.json")
     enrol_command.add_argument(
         "invitation", metavar="INVITATION", help="the file that the agency handed over (- for input)"
     )
     enrol_command.add_argument(
         "--registration", metavar="FILE", help="who is responsible here, sealed along (see account template)"
     )
-    top.add("doctor", run=run_doctor, summary="say what is wrong and how to mend it", example="")
+    top.add("doctor", run=run_doctor, example="")

@@ -3,10 +3,9 @@
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from partner_sdk.client.by_file import write_sealed_file
-from partner_sdk.client.evidence_handover import HandedOver, find_delivery
 from partner_sdk.client.spool import (
     Attempt,
     Waiting,
@@ -22,6 +21,10 @@ from partner_sdk.commands.frame import EMERGENCY, CommandGroup, PartnerCall
 from partner_sdk.commands.output import EXIT_DONE, EXIT_NOT_DELIVERED
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.submission import Priority, peek_submission
+
+# With it comes all that sends, which the other commands of `report` do not need.
+if TYPE_CHECKING:
+    from partner_sdk.client.evidence_handover import HandedOver
 
 _NOTHING_WAITS: Final = "Nothing waits: every sealed report has its receipt, and all evidence is handed over."
 _DAY_SECONDS, _HOUR_SECONDS, _MINUTE_SECONDS = 86_400, 3600, 60
@@ -76,6 +79,8 @@ def run_write(call: PartnerCall) -> int:
 
 def write_for_travel(call: PartnerCall, report_id: str, path: Path) -> int:
     """Write a sealed report to a new file, and say how it may travel and whether it still waits."""
+    from partner_sdk.client.evidence_handover import find_delivery
+
     state, speaker = call.partner.state, call.speaker
     size = write_sealed_file(state, report_id, path)
     saved = state.find_submission(report_id)
@@ -109,7 +114,7 @@ def write_for_travel(call: PartnerCall, report_id: str, path: Path) -> int:
 
 def add_commands(top: CommandGroup) -> None:
     """Add the group `spool`."""
-    spool = top.add_group("spool", summary="what is sealed and waits for its receipt")
+    spool = top.add_group("spool")
     spool.add("status", run=run_status, summary="say what waits, and since when (exit code 3 if any)", example="--json")
     spool.add("flush", run=run_flush, summary="send all that waits, P1 first", example="")
     write = spool.add(
@@ -212,7 +217,7 @@ def _say_attempt(call: PartnerCall, attempt: Attempt) -> None:
         say_receipt(call.partner, call.speaker, attempt.receipt)
 
 
-def _resume_evidence(call: PartnerCall) -> list[HandedOver]:
+def _resume_evidence(call: PartnerCall) -> "list[HandedOver]":
     bar = EvidenceBar(sys.stderr, label=call.speaker.label)
     try:
         return call.partner.resume_evidence(on_progress=bar.show)
@@ -220,7 +225,7 @@ def _resume_evidence(call: PartnerCall) -> list[HandedOver]:
         bar.end()
 
 
-def _say_evidence(call: PartnerCall, handed: HandedOver) -> None:
+def _say_evidence(call: PartnerCall, handed: "HandedOver") -> None:
     if handed.error is not None:
         say_fault(call.speaker, handed.error)
         say_gone_files(call.speaker, handed)

@@ -5,21 +5,33 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import requests
+from partner_sdk.client.retrying import DEFAULT_POLICY, RetryPolicy
 
-from partner_sdk.client.partner import DEFAULT_POLICY
-from partner_sdk.client.requests_auth import read_clock
-from partner_sdk.client.retrying import RetryPolicy
-from partner_sdk.client.transport import make_session
+if TYPE_CHECKING:
+    import requests
+
+
+def _read_clock() -> datetime:
+    # Imported here, as below: with it comes all that sends, which a command that runs alone does not need.
+    from partner_sdk.client.requests_auth import read_clock
+
+    return read_clock()
+
+
+def _open_session() -> "requests.Session":
+    from partner_sdk.client.transport import make_session
+
+    return make_session()
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """The defaults are this machine's own."""
 
-    clock: Callable[[], datetime] = read_clock
-    open_session: Callable[[], requests.Session] = make_session
+    clock: Callable[[], datetime] = _read_clock
+    open_session: "Callable[[], requests.Session]" = _open_session
     sleep: Callable[[float], None] = time.sleep
     policy: RetryPolicy = DEFAULT_POLICY
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)

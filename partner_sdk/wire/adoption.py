@@ -18,7 +18,7 @@ from partner_sdk.wire.padding import STEPPED_UP_TO_BYTES
 from partner_sdk.wire.page_context import Surface
 from partner_sdk.wire.placement import SERVICE_NAME_MAX
 from partner_sdk.wire.public_codes import Language
-from partner_sdk.wire.registration import CONTROLS, LINE, URL, Email, Line, Telephone
+from partner_sdk.wire.registration import CONTROLS, HTTPS_URL, LINE, URL, Email, Line, Telephone
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import AGENCY, PUBLIC_SENDER, SCHEMA_VERSION
 
@@ -36,6 +36,8 @@ _TEXT: Final = rf"^(?:[^{CONTROLS}]|[\t\n])*\Z"
 ChildUse = Literal["mostly_children", "many_children", "some_children", "no_children", "not_known"]
 ServiceName = Annotated[str, Meta(pattern=LINE, max_length=SERVICE_NAME_MAX)]
 Website = Annotated[str, Meta(pattern=URL)]
+# What is newly asked for; one that was sealed with http:// is read all the same.
+SecureWebsite = Annotated[str, Meta(pattern=HTTPS_URL)]
 Message = Annotated[str, Meta(pattern=_TEXT, max_length=MAX_MESSAGE_CHARACTERS)]
 
 

@@ -27,6 +27,7 @@ _MAIL: Final = rf'@\s,;<>()"?&\\{CONTROLS}'
 EMAIL: Final = rf"^[^{_MAIL}]{{1,64}}@[^{_MAIL}]{{1,180}}\.[^.{_MAIL}]{{2,63}}\Z"
 TELEPHONE: Final = r"^\+?[0-9][0-9 ()-]{4,38}[0-9]\Z"
 URL: Final = rf"^https?://[^\s{CONTROLS}]{{3,500}}\Z"
+HTTPS_URL: Final = URL.replace("https?:", "https:")
 LINE: Final = rf"^[^\s{CONTROLS}][^{CONTROLS}]{{0,99}}\Z"
 
 Line = Annotated[str, Meta(pattern=LINE)]

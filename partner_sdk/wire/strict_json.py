@@ -4,9 +4,12 @@ What travels on the wire is stricter: see canonical.py.
 """
 
 import json
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NoReturn
 
 from partner_sdk.errors import FormatError
+
+_MOST_NAMED: Final = 5
 
 
 def parse_json_file(raw: bytes, *, max_bytes: int) -> Any:
@@ -31,6 +34,13 @@ def parse_json_file(raw: bytes, *, max_bytes: int) -> Any:
     except RecursionError:
         raise FormatError("The JSON is nested too deeply.", reason="malformed") from None
     return value
+
+
+def spell_unknown(found: Mapping[str, Any], *, known: Collection[str]) -> str:
+    """Return which fields of an object none of `known` are, by their place: a name from outside is never repeated."""
+    places = [str(place) for place, name in enumerate(found, start=1) if name not in known]
+    more = " and more" if len(places) > _MOST_NAMED else ""
+    return f"number {', '.join(places[:_MOST_NAMED])}{more}, counted from the top"
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
-"""Real servers on loopback for the desk's tests: a mail server, one that takes posts, and whichever a test has made."""
+"""Real servers on loopback for the desk's tests: a mail server, and one that takes posts."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,24 +7,11 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import BaseServer
 from typing import Any
 
 from aiosmtpd.controller import Controller
 
-
-@contextmanager
-def serving(server: BaseServer) -> Iterator[None]:
-    """Let a server answer in a thread of its own, and end it."""
-    # It looks every 0.02 seconds whether it shall end; the library's own half a second is a wait in every test.
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+from tests.builders.local_servers import run_server
 
 
 @dataclass
@@ -127,5 +113,5 @@ def run_receiver() -> Iterator[Posts]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     posts.port = server.server_port
-    with serving(server):
+    with run_server(server):
         yield posts

@@ -269,7 +269,7 @@ def test_commands_show_what_waits_and_accept_it(
     assert main(["partner", "changes", *state]) == 0
     assert f"signed with submission key {rotation.key_ids['submission']}" in capsys.readouterr().out
     assert main(["partner", "list", *state]) == 0
-    assert "2 change(s) wait" in capsys.readouterr().out
+    assert "2 changes wait" in capsys.readouterr().out
     assert main(["partner", "refuse-change", *state, str(rotation.change_id), "--why", "not-confirmed", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["change"]["reason"] == "not-confirmed"
     # Nobody listens at the feed's address in this test: the deed stands, and the gateway hears of it later.

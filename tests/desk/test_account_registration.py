@@ -2,6 +2,7 @@
 
 import html
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_registration_comes_with_the_enrolment_and_is_in_force_once_accepted(loo
     service.enrol(approve=False, registration=TEMPLATE)
     with loop.desk.store.read() as connection:
         (change,) = list_changes(connection)
-        assert get_partner_view(connection, "example-chat").wanted == TEMPLATE
+        assert get_partner_view(connection, "example-chat", now=loop.clock()).wanted == TEMPLATE
         assert [(row.state, row.changes) for row in list_partners(connection)] == [("waiting", 1)]
     with pytest.raises(PartnerError) as caught:
         accept_change(loop.desk, change_id=change.change_id, actor=ACTOR)
@@ -297,7 +298,7 @@ def test_desk_shows_the_newest_registration_by_its_id_how_many_wait_and_the_next
     told = capsys.readouterr().out
     assert f"It asks to register, in {newer.change_id}:" in told
     assert "1 more of it wait, all older" in told
-    assert f"Next: report-abuse-desk partner accept-change {newer.change_id}" in told
+    assert f"Next: report-abuse-desk partner accept-change {shlex.join(state)} {newer.change_id}" in told
     assert f"accept-change {older.change_id}" not in told
     assert main(["partner", "accept-change", *state, newer.change_id]) == 0
     capsys.readouterr()
@@ -314,6 +315,6 @@ def test_approval_names_the_next_command_where_a_registration_waits(
         monkeypatch.setattr(module, "open_desk", lambda state: loop.desk)
     state = ("--state", str(loop.desk.paths.state))
     assert main(["partner", "show", *state, "example-chat"]) == 0
-    assert "Next: report-abuse-desk partner approve example-chat" in capsys.readouterr().out
+    assert f"Next: report-abuse-desk partner approve {shlex.join(state)} example-chat" in capsys.readouterr().out
     assert main(["partner", "approve", *state, "example-chat"]) == 0
-    assert "Next: report-abuse-desk partner show example-chat" in capsys.readouterr().out
+    assert f"Next: report-abuse-desk partner show {shlex.join(state)} example-chat" in capsys.readouterr().out

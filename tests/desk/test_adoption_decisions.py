@@ -14,6 +14,7 @@ from gateway.desk.partnership.adoption_mails import read_texts
 from gateway.desk.partnership.adoptions import AdoptionError, get_adoption
 from gateway.desk.placements.placements import PlacementError, find_owner_name, list_placements
 from gateway.desk.placements.surfaces import SURFACE_TITLES
+from partner_sdk.button.snippet import make_snippet
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.page_context import Surface
 from tests.desk.adoption_builders import (
@@ -175,9 +176,34 @@ def test_mail_has_a_whole_line_to_check_each_place_with(loop: Loop) -> None:
 
     row, mail = agree_place(loop.desk, request_id, owner=CALLED, place=looked_at, actor=ACTOR)
 
-    check = f"report-abuse-partner button check '{row.look_at}' --origin {loop.desk.config.gateway_origin}"
+    check = f"report-abuse-partner button check {row.look_at} --origin {loop.desk.config.gateway_origin}"
     assert f"  {check} --placement {row.placement}\n" in mail.text
     assert mail.text.count("report-abuse-partner button check ") == 2
+    assert "button check ADDRESS --origin" in mail.text
+    assert "Put the address of one such page of yours in the place of ADDRESS:" in mail.text
+
+
+@pytest.mark.parametrize("language", ["en", "cy"])
+def test_mail_has_the_lines_of_html_for_who_installs_nothing(loop: Loop, language: str) -> None:
+    request_id = add_waiting(loop.desk, service=msgspec.structs.replace(MARKED, language=language))
+    rows = []
+    for surface in ("chat", "profile"):
+        place = replace_place(PLACE, surface=surface)
+        row, mail = agree_place(loop.desk, request_id, owner=CALLED, place=place, actor=ACTOR)
+        rows.append(row)
+
+    origin = loop.desk.config.gateway_origin
+    for row in rows:
+        for form in ("link", "script"):
+            assert make_snippet(origin, placement=row.placement, language=language, form=form) in mail.text
+    assert "Where the button belongs" in mail.text
+
+
+def test_every_mail_goes_on_with_a_capital_letter_after_the_greeting() -> None:
+    for language in ("en", "cy"):
+        for occasion in ("agreed", "invited", "declined"):
+            _, first, *_ = read_texts()[language][occasion]["text"].strip().split("\n\n")
+            assert first[0].isupper()
 
 
 @pytest.mark.parametrize(("language", "title"), [("en", "Direct message"), ("cy", "Neges uniongyrchol")])

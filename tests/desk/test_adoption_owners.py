@@ -3,6 +3,7 @@
 import html
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -102,7 +103,8 @@ def test_mail_names_the_places_of_its_own_request_and_no_other_of_the_owner(loop
     assert f"?from={CALLED}-chat" not in mail.text
 
     suspend_placement(loop.desk, first.placement, reason="Gone.", actor=ACTOR)
-    second, mail = agree_place(loop.desk, request_id, owner=CALLED, place=PLACE, actor=ACTOR)
+    below = replace(PLACE, position="Below the last message")
+    second, mail = agree_place(loop.desk, request_id, owner=CALLED, place=below, actor=ACTOR)
     assert second.placement in mail.text
     assert f"?from={first.placement}\n" not in mail.text
 

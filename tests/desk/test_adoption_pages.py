@@ -2,6 +2,7 @@
 
 import html
 import re
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -86,7 +87,35 @@ def test_place_is_agreed_and_the_mail_is_shown_to_be_sent_by_hand(desk: Desk, br
     assert f"?from={row.placement}" in page
     assert f"report-abuse-partner button snippet --origin {desk.config.gateway_origin}" in page
     assert "send it yourself" in page
+    publish = f"report-abuse-desk publish --state {shlex.quote(str(desk.paths.state))}"
+    assert page.index("Publish before you send this:") < page.index(publish) < page.index("To send to the service")
     assert state_of(desk, request_id) == "agreed"
+
+
+def test_page_says_to_publish_after_a_deed_alone_and_how_to_end_an_invitation_beside_a_place(
+    desk: Desk, browser: Browser
+) -> None:
+    request_id = add_waiting(desk)
+    open_page(browser, request_id)
+    assert "Publish before you send this:" in read(browser.post(f"/adoption/{request_id}/invite", owner=CALLED))
+    browser.post(f"/adoption/{request_id}/agree", **PLACE)
+
+    page = open_page(browser, request_id)
+
+    assert "Publish before" not in page
+    assert f"report-abuse-desk partner end-invitation {CALLED} --state " in page
+
+
+def test_same_place_is_not_agreed_twice_from_the_page(desk: Desk, browser: Browser) -> None:
+    request_id = add_waiting(desk)
+    open_page(browser, request_id)
+    browser.post(f"/adoption/{request_id}/agree", **PLACE)
+
+    again = browser.post(f"/adoption/{request_id}/agree", **PLACE)
+
+    assert (again.status_code, f"{CALLED}-profile stands there already" in read(again)) == (409, True)
+    with desk.store.read() as connection:
+        assert len(list_placements(connection, owner=CALLED)) == 1
 
 
 def test_what_is_missing_is_said_and_what_was_typed_stays(desk: Desk, browser: Browser) -> None:

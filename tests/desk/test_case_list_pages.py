@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert
 
 from gateway.desk.store.schema import CASES
-from gateway.desk.views.cases import MOST_LISTED
+from gateway.desk.views.list_pages import MOST_LISTED
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 

@@ -22,9 +22,9 @@ from gateway.new_gateway import NewGateway, create_gateway
 from gateway.wiring import make_gateway, utc_now
 from partner_sdk.wire.enrolment import parse_invitation
 from tests.builders import PUBLIC_ORIGIN, Partner, StillClock, make_clear_fields
+from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import FEED_ORIGIN, FEED_PORT, Loop
 from tests.desk.made_models import copy_model
-from tests.desk.mail_server import serving
 from tests.public_report_builders import make_contact, make_known_person
 from tests.wsgi_transport import WsgiTransport
 
@@ -101,7 +101,7 @@ def loop(desk: Terminal, tmp_path: Path) -> Iterator[Loop]:
     state = tmp_path / "gateway"
     gateway = make_gateway(load_config(state), state=state)
     app = make_app(gateway.config, ("feed",), state=state, gateway=gateway)
-    with serving(make_server("127.0.0.1", FEED_PORT, app)):
+    with run_server(make_server("127.0.0.1", FEED_PORT, app)):
         yield Loop(tmp_path, open_desk(desk.state), gateway, app, WsgiTransport(app), StillClock(utc_now()))
 
 

@@ -3,6 +3,7 @@
 import html
 import os
 import re
+import shlex
 
 import msgspec
 import pytest
@@ -170,7 +171,8 @@ def test_file_that_is_too_large_for_a_page_is_saved_by_a_command(loop: Loop, mon
     monkeypatch.setattr("gateway.desk.views.case_page.MOST_PAGE_BYTES", len(film.plain) - 1)
     browser = browse(loop)
     page = read(browser, newest_case(loop).case_id)
-    assert f"evidence save {newest_case(loop).reference} {film.evidence_id}" in page
+    save = f"evidence save --state {shlex.quote(str(loop.desk.paths.state))} {newest_case(loop).reference}"
+    assert f"{save} {film.evidence_id}" in page
     assert "/files/" not in page
     assert open_file(browser, loop, film.evidence_id).status_code == 409
     assert opened_at_desk(loop) == []

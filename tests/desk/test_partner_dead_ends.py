@@ -1,24 +1,31 @@
 """What a command says that was given the wrong id, state or kind: what it is, and the line that was meant."""
 
+import shlex
+from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from gateway.desk.cli import main
 from gateway.desk.commands import partner, publishing
-from gateway.desk.commands.frame import DONE, WRONG_USE
+from gateway.desk.commands.frame import DONE, TRY_AGAIN, WRONG_USE
 from gateway.desk.partnership.approval import approve_partner
 from gateway.desk.partnership.change_decisions import get_waiting_change
 from gateway.desk.partnership.enrolments import collect_enrolments
 from gateway.desk.partnership.invitations import invite_partner, publish_invitations
 from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
+from gateway.desk.partnership.open_invitations import find_open_invitation
 from gateway.desk.partnership.partner_view import get_partner_view
-from gateway.desk.partnership.partners import PartnerError
+from gateway.desk.partnership.partners import PartnerError, PartnerState, get_partner
 from gateway.desk.placements.agreeing import end_placement, resume_placement, suspend_placement
 from gateway.desk.placements.placements import PlacementError, get_placement
+from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk
+from partner_sdk.errors import TransportError
+from partner_sdk.wire.canonical import parse_time
 from tests.builders import PUBLIC_ORIGIN, Partner
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.digest_builders import PARTNER
@@ -26,6 +33,7 @@ from tests.desk.placement_builders import LINK_ID, agree
 from tests.desk.view_builders import Clock, make_test_desk
 
 FORUM = "small-forum"
+NOON = "2026-11-25T12:00:00Z"
 
 
 @pytest.fixture
@@ -61,7 +69,7 @@ def test_service_without_keys_is_suspended_by_its_places_and_each_line_is_named(
 
     said = refusal_to_suspend(desk, FORUM)
 
-    assert "small-forum is Small Forum CIC. It has no keys: it sends no reports" in said
+    assert 'small-forum is "Small Forum CIC". It has no keys: it sends no reports' in said
     assert f'report-abuse-desk placement suspend {first} --reason "…"' in said
     assert f"The same for {second}." in said
     assert third not in said
@@ -104,7 +112,7 @@ def test_other_commands_of_partners_say_the_same_of_a_service_without_keys(desk:
     with pytest.raises(PartnerError, match=listed):
         revoke_key(desk, partner=FORUM, actor=ACTOR)
     with desk.store.read() as connection, pytest.raises(PartnerError, match=listed):
-        get_partner_view(connection, FORUM)
+        get_partner_view(connection, FORUM, now=desk.clock())
     with pytest.raises(PartnerError, match="Nor is it invited: `partner invite NAME --partner small-forum --out FILE`"):
         approve_partner(desk, partner=FORUM, actor=ACTOR)
     with pytest.raises(PartnerError, match="Its keys are in force already"):
@@ -133,7 +141,7 @@ def test_invited_and_waiting_partners_are_told_apart(loop: Loop) -> None:
     [
         ("active", "is suspended. If it may go on later, invite it again"),
         ("suspended", "is suspended already"),
-        ("revoked", "has no key in force"),
+        ("revoked", "stays revoked, which is more than suspended: none of its keys is in force"),
     ],
 )
 def test_suspending_says_what_it_changed_and_that_buttons_stay(
@@ -150,7 +158,107 @@ def test_suspending_says_what_it_changed_and_that_buttons_stay(
 
     said = capsys.readouterr().out
     assert f"{PARTNER} {words}" in said
-    assert f"1 place(s) of its button stay: report-abuse-desk placement list --owner {PARTNER}" in said
+    command = f"report-abuse-desk placement list --state {shlex.quote(str(desk.paths.state))} --owner {PARTNER}"
+    assert f"1 place of its button stays: {command}\n" in said
+
+
+def test_two_places_that_stay_are_counted_in_words(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agree(desk)
+    agree(desk, link_id="another")
+    monkeypatch.setattr(partner, "publish_register", lambda *_, **__: DONE)
+
+    assert main(["partner", "suspend", PARTNER, "--state", str(desk.paths.state)]) == DONE
+
+    assert "2 places of its button stay: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("active", "is suspended"), ("suspended", "was suspended before"), ("revoked", "stays revoked")],
+)
+def test_fault_of_the_network_says_what_stands_of_a_partner_and_no_more(
+    state: PartnerState,
+    words: str,
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise TransportError("No answer.", reason="no-answer")
+
+    with desk.store.write() as connection:
+        connection.execute(update(PARTNERS).values(state=state, revoked_at=NOON if state == "revoked" else None))
+    monkeypatch.setattr(publishing, "publish", fail)
+
+    assert main(["partner", "suspend", PARTNER, "--state", str(desk.paths.state)]) == TRY_AGAIN
+
+    assert f"{PARTNER} {words}; the gateway hears of it" in capsys.readouterr().err
+    with desk.store.read() as connection:
+        kept = get_partner(connection, PARTNER, now=desk.clock()).state
+    assert kept == ("revoked" if state == "revoked" else "suspended")
+
+
+def test_invitation_that_has_ended_says_when_and_the_line_that_invites_again(
+    loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = loop.desk
+    invitation = invite_partner(
+        desk, partner="new-one", name="New O'One", origin=PUBLIC_ORIGIN, actor=ACTOR, type="police", country="GB"
+    )
+    loop.clock.now = parse_time(invitation.expires_at) - timedelta(seconds=1)
+    assert f"It is invited until {invitation.expires_at}" in refusal_to_suspend(desk, "new-one")
+    loop.clock.now += timedelta(seconds=1)
+
+    said = refusal_to_suspend(desk, "new-one")
+    with pytest.raises(PartnerError) as caught:
+        approve_partner(desk, partner="new-one", actor=ACTOR)
+
+    ended = f"Its invitation ended unused at {invitation.expires_at}."
+    assert ended in said
+    assert "invited until" not in said
+    assert ended in str(caught.value)
+    line = str(caught.value).partition("report-abuse-desk ")[2].removesuffix(".")
+    assert line in said
+    words = [str(tmp_path / "again") if word == "FILE" else word for word in shlex.split(line)]
+    monkeypatch.setattr(partner, "open_desk", lambda _: desk)
+    assert main([*words, "--state", str(desk.paths.state)]) == DONE
+    with desk.store.read() as connection:
+        again = find_open_invitation(connection, "new-one", now=loop.clock())
+    assert again is not None
+    assert (again.name, again.type, again.country, again.has_ended) == ("New O'One", "police", "GB", False)
+
+
+def test_partner_in_force_that_left_an_invitation_unused_is_told_so(loop: Loop) -> None:
+    invitation = invite_partner(
+        loop.desk, partner=loop.partner.partner, name="Example Chat", origin=PUBLIC_ORIGIN, actor=ACTOR
+    )
+    loop.clock.now = parse_time(invitation.expires_at)
+
+    with pytest.raises(PartnerError, match="Its keys are in force already"):
+        approve_partner(loop.desk, partner=loop.partner.partner, actor=ACTOR)
+
+
+def test_change_that_was_refused_as_it_came_names_nobody_who_decided(desk: Desk) -> None:
+    with desk.store.write() as connection:
+        connection.execute(
+            insert(ACCOUNT_CHANGES).values(
+                partner=PARTNER,
+                change_id="a-change",
+                kind="unreadable",
+                state="refused",
+                reason="key-in-use",
+                envelope=b"",
+                received_at=NOON,
+            )
+        )
+
+    with desk.store.read() as connection, pytest.raises(PartnerError) as caught:
+        get_waiting_change(connection, "a-change")
+
+    assert "The change a-change was refused when it came (key-in-use)." in str(caught.value)
+    assert "None" not in str(caught.value)
 
 
 def test_partner_in_place_of_a_link_id_is_told_with_the_list_of_its_places(desk: Desk) -> None:

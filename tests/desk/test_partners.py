@@ -8,7 +8,8 @@ import pytest
 
 from gateway.desk.partnership.approval import approve_partner
 from gateway.desk.partnership.enrolments import EnrolmentsTaken, collect_enrolments
-from gateway.desk.partnership.invitations import invite_partner, publish_invitations, write_invitation
+from gateway.desk.partnership.invitation_files import hold_invitation_file
+from gateway.desk.partnership.invitations import invite_partner, publish_invitations
 from gateway.desk.partnership.key_ends import suspend_partner
 from gateway.desk.partnership.partners import PartnerError, list_partners
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
@@ -91,13 +92,15 @@ def test_gateway_and_desk_keep_only_the_hash_of_the_secret(loop: Loop) -> None:
 
 def test_invitation_file_is_closed_to_others_and_never_written_over(loop: Loop, tmp_path: Path) -> None:
     invitation, path = invite(loop), tmp_path / "example-chat.invitation"
-    write_invitation(path, invitation)
+    with hold_invitation_file(path) as keep:
+        keep(invitation)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert parse_invitation(path.read_bytes()) == invitation
     assert invitation.root_fingerprint in loop.desk.paths.pin.read_text(encoding="utf-8")
-    with pytest.raises(PartnerError) as caught:
-        write_invitation(path, invitation)
+    with pytest.raises(PartnerError) as caught, hold_invitation_file(path) as keep:
+        keep(invitation)
     assert caught.value.reason == "file-not-written"
+    assert parse_invitation(path.read_bytes()) == invitation
     assert "name another --out" in str(caught.value)
 
 

@@ -64,7 +64,7 @@ def test_every_surface_of_the_wire_has_words() -> None:
 
 
 def test_desk_offers_an_id_that_nobody_has_had(desk: Desk) -> None:
-    names = [agree(desk).placement for _ in range(3)]
+    names = [agree(desk, position=f"Line {number}").placement for number in range(3)]
     assert names == [LINK_ID, f"{LINK_ID}-2", f"{LINK_ID}-3"]
     end_placement(desk, names[1], reason="gone", actor="test")
     assert agree(desk).placement == f"{LINK_ID}-4"
@@ -144,8 +144,8 @@ def test_page_to_look_at_is_the_address_itself_where_that_is_one_page(desk: Desk
 
 def test_register_that_is_full_takes_no_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(register_entries, "MAX_PLACEMENTS", 2)
-    first, second = agree(desk), agree(desk)
-    assert refuse(desk) == "register-full"
+    first, second = agree(desk), agree(desk, position="In the menu")
+    assert refuse(desk, position="At the foot") == "register-full"
     suspend_placement(desk, first.placement, reason="moved", actor="test")
     third = agree(desk)
     with pytest.raises(PlacementError) as caught:
@@ -158,7 +158,7 @@ def test_register_that_is_full_takes_no_more(desk: Desk, monkeypatch: pytest.Mon
 def test_register_has_room_by_bytes_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(register_entries, "MOST_ENTRY_BYTES", 200)
     agree(desk)
-    assert refuse(desk, service="\N{SNOWMAN}" * 80) == "register-full"
+    assert refuse(desk, service="\N{SNOWMAN}" * 80, position="In the menu") == "register-full"
 
 
 def test_change_keeps_owner_and_link_id_and_says_what_was_before(desk: Desk) -> None:
@@ -230,3 +230,18 @@ def test_audit_log_holds_no_word_that_the_two_sides_wrote(desk: Desk) -> None:
     end_placement(desk, LINK_ID, reason="Quetzalcoatlus", actor="test")
     assert len(audited(desk)) == 2
     assert "Quetzalcoatlus" not in str(audited(desk))
+
+
+def test_same_place_is_not_agreed_twice_unless_a_link_id_is_asked_for(desk: Desk) -> None:
+    agree(desk)
+    with pytest.raises(PlacementError, match=f"^{LINK_ID} stands there already") as caught:
+        agree(desk)
+    assert caught.value.reason == "agreed-already"
+    assert agree(desk, position="Beside the picture").placement == f"{LINK_ID}-2"
+    assert agree(desk, link_id="second-link").placement == "second-link"
+
+
+def test_place_that_has_ended_may_be_agreed_again(desk: Desk) -> None:
+    agree(desk)
+    end_placement(desk, LINK_ID, reason="The page moved", actor="A. Analyst")
+    assert agree(desk).placement == f"{LINK_ID}-2"

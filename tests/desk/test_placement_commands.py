@@ -240,3 +240,18 @@ def test_place_of_many_pages_without_one_to_look_at_is_told_at_once(
     without = [part for option in OPTIONS if option[0] != "--look-at" for part in option]
     run(desk, "placement", "agree", *without)
     assert f"placement change {LINK_ID} --look-at URL" in capsys.readouterr().out
+
+
+def test_history_names_what_changed_and_an_age_of_hours_does_not_read_as_slow(
+    desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    agree(desk)
+    checks = tmp_path / "checks.json"
+    checks.write_bytes(make_post(make_check(checked_at=format_time(utc_now()), result="unreachable")) + b"\n")
+    assert run(desk, "placement", "import-checks", str(checks)) == DONE
+    assert run(desk, "placement", "change", LINK_ID, "--position", "In the menu") == DONE
+    capsys.readouterr()
+    assert run(desk, "placement", "show", LINK_ID) == DONE
+    out = capsys.readouterr().out
+    assert ": position: In the menu\n" in out
+    assert "looked at within the last day\n" in out

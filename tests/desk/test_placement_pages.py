@@ -1,5 +1,6 @@
 """The desk's pages of placements: the list, one placement, the forms; and the placement in words on a case."""
 
+import re
 from html import unescape
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from gateway.desk.placements.agreeing import end_placement, suspend_placement
 from gateway.desk.placements.checks import take_checks
 from gateway.desk.placements.placements import list_placements
-from gateway.desk.views import placements as placement_pages
+from gateway.desk.views import list_pages
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button_check import ButtonCheck
 from tests.desk.placement_builders import (
@@ -78,7 +79,7 @@ def test_list_is_told_apart_by_what_needs_a_person_and_what_has_ended(desk: Desk
 
 
 def test_long_list_has_pages(desk: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement_pages, "MOST_LISTED", 2)
+    monkeypatch.setattr(list_pages, "MOST_LISTED", 2)
     for name in ("one", "two", "six"):
         agree(desk, link_id=name)
     assert "Page 1 of 2, 3 placements" in browser.get("/placements").text
@@ -102,7 +103,7 @@ def test_page_of_a_placement_says_what_is_wrong_why_and_how_to_mend_it(desk: Des
     assert "<b>Small" not in page
     assert "Earlier checks" in page
     assert "<dd>1 <span" in page
-    assert "next <code>report-abuse-desk publish</code>" in page
+    assert "next <code>report-abuse-desk publish --state " in page
 
 
 def test_page_of_an_unknown_placement_is_not_there(browser: Browser) -> None:
@@ -211,3 +212,33 @@ def test_digest_form_says_who_carries_the_button(desk: Desk, browser: Browser) -
     assert ", carries the button</option>" not in browser.get("/digests").text
     agree(desk)
     assert "Example Chat (example-chat), carries the button</option>" in browser.get("/digests").text
+
+
+def test_empty_form_names_everything_that_is_missing_the_first_field_first(desk: Desk, browser: Browser) -> None:
+    browser.get("/placements/new")
+    page = unescape(browser.post("/placements/new", **dict.fromkeys(TERMS, "")).text)
+    fields = re.findall(r'<li><a href="#(\w+)">Fill in: ', page)
+    assert fields == ["owner", "service", "surface", "position", "address"]
+    new = unescape(browser.post("/placements/new", new_owner="small-forum").text)
+    assert '<a href="#new_owner_name">Fill in: Its name.' in new
+    assert '<a href="#new_owner">' not in new
+    assert count(desk) == 0
+
+
+def test_same_place_is_not_agreed_twice_from_the_form(desk: Desk, browser: Browser) -> None:
+    browser.get("/placements/new")
+    browser.post("/placements/new", **TERMS)
+    again = browser.post("/placements/new", **TERMS)
+    assert again.status_code == 409
+    assert f'<a href="#link_id">{LINK_ID} stands there already' in again.text
+    assert count(desk) == 1
+
+
+def test_history_says_what_a_change_changed_and_nothing_that_stayed(desk: Desk, browser: Browser) -> None:
+    agree(desk)
+    browser.get("/placements")
+    browser.post(f"/placement/{LINK_ID}/change", **(TERMS | {"position": "In the menu", "surface": "chat"}))
+    page = unescape(browser.get(f"/placement/{LINK_ID}").text)
+    (line,) = re.findall(r"<b>Changed</b>.*?</li>", page)
+    assert "kind of page: Chat; position: In the menu" in line
+    assert ADDRESS not in line

@@ -21,9 +21,10 @@ from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN
 from gateway.desk.commands.keep_going import keep_going
 from gateway.desk.config import encode_config
 from gateway.wiring import utc_now
+from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import FEED_PORT, Loop
 from tests.desk.loop_model import copy_loop
-from tests.desk.mail_server import run_receiver, serving
+from tests.desk.mail_server import run_receiver
 from tests.desk.post_builders import FROM, send_asking
 
 
@@ -39,7 +40,7 @@ def loop(tmp_path: Path) -> Loop:
 @pytest.fixture
 def served(loop: Loop) -> Iterator[Loop]:
     """The same with the feed on its socket."""
-    with serving(make_server("127.0.0.1", FEED_PORT, loop.feed_app)):
+    with run_server(make_server("127.0.0.1", FEED_PORT, loop.feed_app)):
         yield loop
 
 
@@ -177,7 +178,7 @@ def test_collect_goes_on_through_a_gateway_that_is_away_and_ends_cleanly_when_as
             while "tries again" not in process.stderr.readline():
                 pass
             send_asking(loop, danger="yes")
-            with serving(make_server("127.0.0.1", FEED_PORT, loop.feed_app)):
+            with run_server(make_server("127.0.0.1", FEED_PORT, loop.feed_app)):
                 deadline = time.monotonic() + 30
                 while not posts.taken and time.monotonic() < deadline:
                     time.sleep(0.05)

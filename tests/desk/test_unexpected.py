@@ -15,8 +15,9 @@ from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN, WRONG_USE
 from gateway.desk.post_room import sending
 from gateway.desk.post_room.sending import Posted, send_due
 from gateway.wiring import utc_now
+from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import ACTOR, FEED_PORT, Loop
-from tests.desk.mail_server import run_mail_server, run_receiver, serving
+from tests.desk.mail_server import run_mail_server, run_receiver
 from tests.desk.post_builders import list_notes, send_asking, set_mail_server
 from tests.desk.test_post_commands import set_up
 from tests.desk.view_builders import make_code_key, make_code_seed
@@ -33,7 +34,7 @@ def served(loop: Loop) -> Iterator[Loop]:
     reference = loop.send_public(reply_key=make_code_key(make_code_seed("lamp"))).reference
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
-    with serving(make_server("127.0.0.1", FEED_PORT, loop.feed_app)):
+    with run_server(make_server("127.0.0.1", FEED_PORT, loop.feed_app)):
         yield loop
 
 

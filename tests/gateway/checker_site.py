@@ -1,17 +1,12 @@
 """A service's site for the tests of the runner: real TLS under a name of its own, on this machine."""
 
-import ssl
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from tests.builders.local_servers import CERTIFICATE, make_tls, run_server
 
 HOST = "chat.example"
 
@@ -42,7 +37,7 @@ class Site:
 @contextmanager
 def serve_site(folder: Path, *, pages: dict[str, SitePage], name: str = HOST) -> Iterator[Site]:
     """Serve pages over TLS with a certificate for `name`, or over plain HTTP where it is empty; answers posts too."""
-    site = Site(port=0, ca_file=str(folder / "site.pem"), pages=pages)
+    site = Site(port=0, ca_file=str(folder / CERTIFICATE), pages=pages)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -64,38 +59,7 @@ def serve_site(folder: Path, *, pages: dict[str, SitePage], name: str = HOST) ->
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign] # a client that hangs up is part of some tests
     if name:
-        server.socket = _make_tls(folder, name).wrap_socket(server.socket, server_side=True)
+        server.socket = make_tls(folder, host=name).wrap_socket(server.socket, server_side=True)
     site.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with run_server(server):
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def _make_tls(folder: Path, host: str) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "site.pem").write_bytes(certificate.public_bytes(pem))
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "site.key").write_bytes(private)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "site.pem", folder / "site.key")
-    return context

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from gateway.store.adoption import MAX_WAITING
+from partner_sdk.button.release import ICON_PATH, SCRIPT_PATH
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.adoption_builders import MARKER, TYPED, fill_up, open_waiting
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
@@ -224,6 +225,27 @@ def test_page_says_what_the_button_is_not_and_leads_on_from_everywhere(public: P
         assert words in text
     sent = ask(public).text()
     assert {'href="/for-services"', 'href="/"', 'href="/v1/docs"'} <= set(re.findall(r'href="[^"]*"', sent))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_thanks_name_the_request_and_lead_to_the_button(public: PublicHouse, language: str):
+    person = ask(public, language)
+    (request,) = open_waiting(public.house)
+    assert request.request_id in person.text()
+    assert "docs/placement.md" in person.text()
+    for path in (ICON_PATH, SCRIPT_PATH):
+        assert f'href="{path}"' in person.text()
+        assert public.person().get(path).status_code == 200
+    person.press("language")
+    assert request.request_id in person.text()
+    assert request.request_id not in str(public.session_of(person))
+
+
+def test_address_without_https_is_asked_for_again(public: PublicHouse):
+    person = ask(public, website="http://chat.example")
+    assert (person.path, keeps_words(person)) == (PAGE, True)
+    assert "Give an address that begins with https://" in person.text()
+    assert public.house.rows("adoption_requests") == []
 
 
 def test_page_sets_the_forms_own_cookie_alone_and_is_kept_by_nobody(public: PublicHouse):

@@ -218,11 +218,22 @@ def test_wrong_use_is_said_and_nothing_is_visited(tmp_path: Path, words: list[st
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b'{"agency_origin":1}', b'{ "targets": [] }', b"\xff"])
-def test_list_that_is_none_of_the_desks_is_refused(tmp_path: Path, raw: bytes):
+def test_list_that_is_none_of_the_desks_is_refused_with_the_line_that_makes_one(tmp_path: Path, raw: bytes, capsys):
     file = tmp_path / "pages.json"
     file.write_bytes(raw)
     assert main(["run", "--list", str(file), "--out", str(tmp_path / "checks.json")]) == WRONG_USE
     assert not (tmp_path / "checks.json").exists()
+    said = capsys.readouterr().err
+    assert f"{file} is no list of the desk's." in said
+    assert "report-abuse-desk placement targets --out pages.json" in said
+
+
+def test_list_that_is_not_there_is_named_with_the_line_that_makes_it(tmp_path: Path, capsys):
+    file = tmp_path / "pages.json"
+    assert main(["run", "--list", str(file), "--out", str(tmp_path / "checks.json")]) == WRONG_USE
+    said = capsys.readouterr().err
+    assert f"{file} can not be read." in said
+    assert "report-abuse-desk placement targets --out pages.json" in said
 
 
 def test_help_has_an_example_and_the_exit_codes(capsys: pytest.CaptureFixture[str]):

@@ -1,6 +1,7 @@
 """The page for services shows the button that is asked for: the one icon as it is served, with the button's words."""
 
 import re
+from importlib.resources import files
 
 import pytest
 
@@ -32,6 +33,10 @@ def test_button_is_shown_with_its_icon_and_its_words_and_leads_nowhere(public: P
     assert "<a " not in figure
     assert "<button" not in figure
     assert "style=" not in figure
+    # The words stand beside the middle of the icon, by a class that the style sheet has.
+    assert '<p class="taps"><img' in figure
+    css = files("gateway.public").joinpath("static", "look.css").read_text("utf-8")
+    assert re.search(r"^\.taps \{[^}]*display: flex;[^}]*align-items: center;", css, re.MULTILINE)
 
 
 def test_icon_of_the_page_is_the_file_that_services_load(public: PublicHouse):

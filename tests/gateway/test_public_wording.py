@@ -317,3 +317,9 @@ def test_promises_say_who_decided_them():
     assert promises.child_reply_days >= 1
     assert promises.decided_by
     assert WORDS.common()[f"read_{promises.read_within}"]
+
+
+@pytest.mark.parametrize(("language", "site"), [("en", "the site passed on"), ("cy", "basiodd y wefan")])
+def test_box_on_the_first_page_says_what_would_be_left_out(language: Language, site: str):
+    # A reader may look at the box alone: "it" would then name nothing.
+    assert site in load_wording(language).table["screen"]["start"]["leave_out"]

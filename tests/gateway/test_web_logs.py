@@ -54,6 +54,30 @@ def test_failure_is_logged_by_type_and_place() -> None:
     assert line["location"].rpartition(":")[2].isdecimal()
 
 
+def test_failure_names_the_request_of_the_app_that_answered_when_two_serve_in_one_process() -> None:
+    first, second = make_test_app(), make_test_app()
+    with LogCatcher() as log:
+        answers = [
+            call(app, "GET", path) for app, path in ((first, "/crash"), (second, "/v1/crash"), (first, "/crash"))
+        ]
+        log_failure(RuntimeError(MARKER))
+    *failures, outside = [line for line in log.lines if line["event"] == "failure"]
+    assert [line["route"] for line in failures] == ["/crash", "/v1/crash", "/crash"]
+    assert [line["request_id"] for line in failures] == [answer.headers["X-Request-Id"] for answer in answers]
+    assert {"route", "request_id"} & set(outside) == set()
+
+
+def test_failure_while_one_app_calls_another_names_the_request_of_the_inner_one_and_then_the_outer_again() -> None:
+    outer, inner = make_test_app(), make_test_app()
+    with LogCatcher() as log, outer.test_request_context("/crash"):
+        answer = call(inner, "GET", "/v1/crash")
+        log_failure(RuntimeError(MARKER))
+    within, after = [line for line in log.lines if line["event"] == "failure"]
+    assert (within["route"], within["request_id"]) == ("/v1/crash", answer.headers["X-Request-Id"])
+    assert after["route"] == "/crash"
+    assert after["request_id"] != within["request_id"]
+
+
 def test_exception_outside_a_handler_is_logged_without_its_message() -> None:
     app = make_test_app()
     with LogCatcher() as log, app.test_request_context(f"/{MARKER}"):

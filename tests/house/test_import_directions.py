@@ -89,6 +89,7 @@ SDK_ORDER = (
         "button",
         "sandbox",
         "doctor",
+        "word_table",
     ),
     *("commands", "cli"),
 )

@@ -55,7 +55,7 @@ def read_documents() -> dict[Path, str]:
 def find_shell_lines() -> Iterator[list[str]]:
     for text in read_documents().values():
         for block in re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-            yield from (shlex.split(line) for line in block.splitlines() if line.strip())
+            yield from (shlex.split(line.partition(" > ")[0]) for line in block.splitlines() if line.strip())
 
 
 def find_subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

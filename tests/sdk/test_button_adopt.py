@@ -183,6 +183,7 @@ def test_key_set_that_the_root_beside_it_did_not_sign_is_refused_without_a_finge
         ({"surfaces": ["chat", "chat"]}, "#/surfaces"),
         ({"surfaces": ["consent"]}, "#/surfaces"),
         ({"website": "chat.example"}, "#/website"),
+        ({"website": "http://chat.example"}, "#/website"),
         ({"wants_to_report": "yes"}, "#/wants_to_report"),
         ({"message": "x" * 2001}, "#/message"),
         ({"message": "a bell \x07"}, "#/message"),
@@ -218,6 +219,7 @@ def test_all_faults_are_told_at_once_and_no_value_is_repeated() -> None:
     assert "surprise" not in str(caught.value.faults)
     (too_many,) = [fault.detail for fault in caught.value.faults if fault.pointer == "#"]
     assert "contact_role" in too_many
+    assert "a field too many: number 2, counted from the top." in too_many
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{", b'{"a": 1, "a": 2}', b"\xff", b" " * (4 * MAX_ADOPTION_BYTES + 1)])

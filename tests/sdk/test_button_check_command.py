@@ -2,7 +2,6 @@
 
 import io
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from partner_sdk.cli import main
 from partner_sdk.client.transport import make_session
 from partner_sdk.errors import FormatError, ReportAbuseError, TransportError
 from partner_sdk.wire.button_check import ButtonCheck, CheckList, CheckPost, CheckTarget, encode_checks, parse_checks
+from tests.builders.local_servers import run_server
 from tests.sdk.button_pages import ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page
 
 GOOD = make_page(WITH_SCRIPT).encode()
@@ -62,14 +62,8 @@ def serve(answers: dict[str, Answer]) -> Iterator[Service]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with run_server(server):
         yield Service(f"http://127.0.0.1:{server.server_port}", asked)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def run(*words: str, origin: str | None = ORIGIN) -> int:
@@ -85,9 +79,73 @@ def page(tmp_path: Path) -> Path:
     return path
 
 
-def test_good_file_passes_in_one_line(page: Path, capsys: pytest.CaptureFixture[str]):
+def test_good_file_passes_in_one_line_and_is_told_what_text_alone_can_not_show(page: Path, capsys):
     assert run(str(page), "--placement", PLACEMENT) == 0
-    assert capsys.readouterr().out == f"{page}: the button is as agreed.\n"
+    result, limit = capsys.readouterr().out.splitlines()
+    assert result == f"{page}: the button is as agreed."
+    assert limit == "Read as text: what lies over it, or below the first screen, is seen with --browser."
+
+
+def test_button_is_not_called_as_agreed_when_no_placement_was_compared(page: Path, capsys):
+    assert run(str(page)) == 0
+    said = capsys.readouterr().out
+    assert f"{page}: no fault seen; the placement was not compared." in said
+    assert "as agreed" not in said.replace("one was agreed", "")
+
+
+def test_page_without_a_button_is_told_which_placement_was_agreed(page: Path, capsys):
+    page.write_text("<!doctype html><title>Chat</title><p>Hello")
+    assert run(str(page), "--placement", PLACEMENT, "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [one["code"] for one in found["findings"]] == ["no-button"]
+    assert f"button snippet --placement {PLACEMENT}." in found["findings"][0]["mend"]
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "said"),
+    [
+        ("page.html", b"", "is empty"),
+        ("page.html", b"\xef\xbb\xbf \n", "is empty"),
+        ("icon.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR<p>", "is no HTML: it holds bytes that are no text"),
+        ("page.json", b'{"html": "<p>Hello</p>"}', "is no HTML: it is JSON"),
+        ("page.md", b"# Chat\n\nHello <b>you</b>\n", "is no HTML: by its name it is Markdown"),
+        ("page.txt", b"# Chat\n\n<https://chat.example>, 1 < 2\n", "is no HTML: it holds no element"),
+    ],
+    ids=["empty", "blank", "picture", "json", "markdown", "text"],
+)
+def test_file_that_is_no_page_is_told_so_and_not_to_take_the_snippet(tmp_path, capsys, name, raw, said):
+    file = tmp_path / name
+    file.write_bytes(raw)
+    assert run(str(file)) == 1
+    told = capsys.readouterr()
+    assert f"{file} {said}. Give the page as your server sends it." in told.err
+    assert "snippet" not in told.out + told.err
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"<p>Hello",
+        b"just words<br>",
+        b"<X-CHAT/>",
+        b"<!-- built -->",
+        b"[\n<a href='/'>Home</a>",
+        b"\x00\x01<!DOCTYPE html><p>Hello",
+        "<!doctype html><p>Hello".encode("utf-16"),
+    ],
+    ids=["fragment", "words first", "own element", "comment", "bracket first", "stray bytes", "utf-16"],
+)
+def test_odd_page_without_a_button_is_still_a_page(page: Path, capsys, raw: bytes):
+    page.write_bytes(raw)
+    assert run(str(page), "--json") == 1
+    assert [one["code"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["no-button"]
+
+
+def test_snippet_alone_is_judged_whatever_its_file_is_called(tmp_path: Path, capsys):
+    file = tmp_path / "snippet.md"
+    file.write_text(PLAIN)
+    assert run(str(file), "--placement", PLACEMENT) == 0
+    assert "is as agreed" in capsys.readouterr().out
 
 
 def test_fault_is_told_with_line_reason_and_way_to_mend(page: Path, capsys: pytest.CaptureFixture[str]):

@@ -8,6 +8,7 @@ import pytest
 from partner_sdk.button.flavour_files import FILE_NAMES, FLAVOURS
 from partner_sdk.button.release import SCRIPT_INTEGRITY
 from partner_sdk.button.well_known import PATH, parse_well_known
+from partner_sdk.cli import main
 from partner_sdk.client.account import send_registration
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.commands.output import EXIT_FAILED, EXIT_USAGE
@@ -55,6 +56,14 @@ def test_snippet_takes_the_address_of_the_folder_and_has_no_mark(line: Terminal)
     assert line.out == read_golden("en", "script")
 
 
+def test_name_in_the_tree_is_not_told_twice(line: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ("button", "snippet", "--placement", PLACEMENT, "--for", "react")
+    assert line.run(*command, "--out", FILE_NAMES["react"]) == 0
+    assert f"Wrote {FILE_NAMES['react']}." in line.out
+    assert "In your tree" not in line.out
+
+
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_snippet_of_every_flavour_is_written_to_a_file(flavour: str, line: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "out.txt"
@@ -62,7 +71,7 @@ def test_snippet_of_every_flavour_is_written_to_a_file(flavour: str, line: Termi
     assert line.run(*command) == 0
     printed = line.out
     assert line.run(*command, "--out", str(file)) == 0
-    assert FILE_NAMES[flavour] in line.out
+    assert f"In your tree it is {FILE_NAMES[flavour]}." in line.out
     written = file.read_text(encoding="utf-8")
     assert written.rstrip("\n") == printed.rstrip("\n")
     assert PUBLIC_ORIGIN in written
@@ -248,3 +257,11 @@ def test_service_that_does_not_answer_is_not_called_a_gateway(anywhere: Terminal
 def test_link_of_every_printed_snippet_is_the_placement(line: Terminal) -> None:
     assert line.run("button", "snippet", "--placement", "example-chat-dm", "--form", "link") == 0
     assert read_link(line.out) == f"{PUBLIC_ORIGIN}/?from=example-chat-dm"
+
+
+@pytest.mark.parametrize("words", ["snippet", "csp", "adopt", "well-known make", "well-known check"])
+def test_help_lists_no_exit_code_that_the_command_can_not_give(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["button", *words.split(), "--help"])
+    said = capsys.readouterr().out.partition("exit codes:")[2]
+    assert [line.split()[0] for line in said.splitlines() if line.strip()] == ["0", "1", "2"]

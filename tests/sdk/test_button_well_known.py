@@ -113,9 +113,10 @@ def test_refusal_names_the_field_and_not_what_it_holds() -> None:
         ({"contact": {"email": "a@b.example"}}, "The field `contact.name` is missing: give one line"),
         ({"hours": None}, "The field `hours` is missing: give one line"),
         ({"synthetic-marker": 1}, "Take out what is not one of agency, button, contact,"),
+        ({"synthetic-marker": 1}, "There is a field too many: number 9, counted from the top."),
         (
             {"contact": {"email": "a@b.example", "name": "T", "synthetic-marker": 1}},
-            "not one of email, name, telephone",
+            "a field too many: number 3, counted from the top. Take out what is not one of email, name, telephone",
         ),
         ({"agency": f"{ORIGIN}/"}, "Look at `agency`."),
         ({"expires": "next year"}, "Look at `expires`."),
@@ -171,6 +172,7 @@ def test_file_is_not_made_for_longer_than_a_year_or_no_time(days: int) -> None:
     with pytest.raises(FormatError) as caught:
         make(days=days)
     assert caught.value.reason == "bad-well-known"
+    assert "`--days`" in str(caught.value)
 
 
 def test_other_agency_than_ones_own_is_a_fault() -> None:
@@ -178,3 +180,5 @@ def test_other_agency_than_ones_own_is_a_fault() -> None:
     assert not is_well(findings)
     (fault,) = [one for one in findings if one.verdict == "fault"]
     assert (fault.name, "https://other.example" in fault.mend) == ("agency", True)
+    # Who gave --origin need not be enrolled anywhere.
+    assert fault.detail == f"it names {ORIGIN}, and the agency's address is https://other.example"

@@ -24,9 +24,9 @@ from partner_sdk.wire.signature_profile import (
 )
 from partner_sdk.wire.statements import public_bytes
 from tests.builders import NOW, PUBLIC_ORIGIN, Partner, StillClock
+from tests.builders.local_servers import make_tls, run_server
 from tests.sdk.evidence_builders import make_plain
 from tests.sdk.sdk_builders import ScriptedGateway, session_for
-from tests.sdk.test_punctual import make_tls
 from tests.slow_server import slow_server
 
 KEY = Partner().submission_key
@@ -122,12 +122,8 @@ def server(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         server.socket = make_tls(tmp_path).wrap_socket(server.socket, server_side=True)
         server.ca_file = tmp_path / "server.pem"
     server.origin = f"{request.param}://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with run_server(server):
+        yield server
 
 
 def test_parts_arrive_whole_when_threads_send_them_at_once(server: Taking) -> None:

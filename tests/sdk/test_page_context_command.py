@@ -64,6 +64,22 @@ def test_command_says_which_field_to_mend(
     assert pointer in line.json()["faults"]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"surface": "forum"}, "#/surface: Give one of chat, direct_message, profile, game_lobby,"),
+        ({"placement": "Not One"}, "#/placement: Give the link id as the agency gave it to you"),
+        ({"about": [{"account_id": ""}]}, "#/about/0/account_id: Give your own id of it"),
+    ],
+)
+def test_command_says_what_would_fit(line: Terminal, tmp_path: Path, change: dict[str, object], said: str) -> None:
+    file = tmp_path / "page.json"
+    file.write_text(json.dumps(json.loads(EXAMPLE.read_bytes()) | change), encoding="utf-8")
+    assert line.run("button", "context", str(file)) == 1
+    assert said in line.err
+    assert "the model lists" not in line.err
+
+
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{", b'{"surface":"chat","surface":"chat"}', b"\xff", b'"' * 70_000])
 def test_command_refuses_what_is_no_facts_of_a_page(line: Terminal, tmp_path: Path, raw: bytes) -> None:
     file = tmp_path / "page.json"

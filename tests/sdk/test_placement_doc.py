@@ -11,13 +11,17 @@ from partner_sdk.button.policy import make_policy
 from partner_sdk.button.well_known import WellKnown, encode_well_known, parse_well_known
 from partner_sdk.button.words import WORDS
 from partner_sdk.cli import make_parser
+from partner_sdk.commands.button_adopt import BY_NOTHING, BY_TLS_ALONE
 from tests.placement_pictures import MOST_BYTES, PICTURES, WRONGS
 from tests.sdk.renew_button_release import ORIGIN, REPOSITORY
 from tests.sdk.sdk_builders import ScriptedGateway
 from tests.sdk.test_sdk_cli import Terminal
 
 DOC = (REPOSITORY / "docs" / "placement.md").read_text(encoding="utf-8")
-COMMANDS = [shlex.split(line)[1:] for line in DOC.splitlines() if line.startswith("report-abuse-partner ")]
+# What follows ` > ` is the shell's.
+COMMANDS = [
+    shlex.split(line.partition(" > ")[0])[1:] for line in DOC.splitlines() if line.startswith("report-abuse-partner ")
+]
 README = (REPOSITORY / "partner_sdk" / "README.md").read_text(encoding="utf-8")
 README_COMMANDS = [
     shlex.split(line)[1:] for line in README.splitlines() if line.startswith("report-abuse-partner button ")
@@ -49,7 +53,16 @@ def test_lines_run_as_they_stand_for_a_service_without_any_folder(
 
 
 def test_commands_of_all_kinds_are_shown() -> None:
-    assert {words[1] for words in COMMANDS} >= {"snippet", "csp", "well-known", "check"}
+    assert {words[1] for words in COMMANDS} >= {"adopt", "snippet", "csp", "well-known", "check"}
+
+
+def test_way_to_type_is_installed_before_it_is_used() -> None:
+    assert DOC.index("\npip install") < DOC.index("\nreport-abuse-partner ")
+
+
+def test_warnings_of_an_unproven_agency_are_explained() -> None:
+    for warning in (BY_TLS_ALONE, BY_NOTHING):
+        assert f'"{warning.partition(":")[0]}"' in DOC
 
 
 def test_sentence_is_quoted_as_it_is() -> None:

@@ -1,25 +1,20 @@
 """The deadline of a call holds however slowly the other side speaks, and nothing is left open behind it."""
 
 import gc
-import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from partner_sdk.client.exchange_bounds import Timeouts
 from partner_sdk.client.punctual import PunctualAdapter
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import FormatError, TransportError
+from tests.builders.local_servers import make_tls
 from tests.slow_server import BEGINNINGS, slow_server
 
 TOTAL_SECONDS = 0.6
@@ -115,29 +110,3 @@ def test_slow_proxy_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> Non
             call(Transport("https://report.example", timeouts=TIMEOUTS))
         assert time.monotonic() - started < TOTAL_SECONDS + 1
     assert caught.value.reason in {"proxy", "timeout"}
-
-
-def make_tls(folder: Path) -> ssl.SSLContext:
-    """Write a certificate for loopback to `server.pem` and return what a server needs."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "server.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem", folder / "server.key")
-    return context

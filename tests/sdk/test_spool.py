@@ -25,6 +25,7 @@ from partner_sdk.report import parse_report
 from partner_sdk.wire.canonical import format_time, make_report_id
 from partner_sdk.wire.submission import Priority, ReportPost
 from tests.builders import EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, StillClock
+from tests.builders.local_servers import run_server
 from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
 from tests.sdk.test_client import KEYS, ReceivingGateway, open_client, posts_of, sign_receipt
 
@@ -271,14 +272,8 @@ def counting_gateway() -> Iterator[tuple[str, Counter[str]]]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with run_server(server):
         yield f"http://127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def flush_from_a_process(folder: Path, origin: str, start: Path) -> None:

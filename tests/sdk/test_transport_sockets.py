@@ -14,6 +14,7 @@ from partner_sdk.errors import RefusedError, TransportError
 from partner_sdk.wire.signature_profile import check_claim, check_content_digest, parse_signature_headers
 from partner_sdk.wire.statements import public_bytes
 from tests.builders import NOW, Partner, StillClock
+from tests.builders.local_servers import run_server
 
 KEY = Partner().submission_key
 
@@ -59,13 +60,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
     seen = Seen()
     server = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(seen))
     seen.origin = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield seen
-    seen.release.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with run_server(server):
+        yield seen
+        seen.release.set()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from gateway.demo.loop import Loop
-from tests.whole.loop_in_process import make_loop
+from tests.whole.loop_in_process import open_enrolled_loop
 from tests.whole.public_server import PublicServer, launch_chromium, open_chromium, serve_public
 
 # Each worker of a run in parallel (gw0, gw1, ...) looks in a thousand ports of its own.
@@ -39,7 +39,7 @@ def find_free_ports() -> int:
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """A running loop with an enrolled partner: keys made, gateway served, lists published."""
-    with make_loop(Path(tmp_path_factory.mktemp("loop")), port=find_free_ports()) as loop:
+    with open_enrolled_loop(Path(tmp_path_factory.mktemp("loop")), port=find_free_ports()) as loop:
         yield loop
 
 

@@ -8,7 +8,7 @@ from werkzeug.serving import make_server
 from gateway.demo.service.__main__ import QuietHandler
 from gateway.demo.service.app import make_app
 from partner_sdk.button.page_contexts import PageContexts
-from tests.whole.public_server import run_server
+from tests.builders.local_servers import run_server
 
 
 @contextmanager

@@ -1,12 +1,13 @@
-"""Makes a loop for the tests that start from one: its servers are processes, the short commands run in this one.
+"""Opens a loop for the tests that start from one: its servers are processes, the short commands run in this one.
 
 The commands are the same, read the same words and write the same files; a process for each would cost a test file some
-seconds before its first test. What a test itself runs of the loop is a process of its own, as a person would start it.
+seconds before its first test. They run one after another, as what they print would mix. What a test itself runs of the
+loop is a process of its own, as a person would start it.
 """
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from unittest import mock
@@ -15,18 +16,20 @@ from gateway.demo.loop import Loop
 
 
 @contextlib.contextmanager
-def make_loop(folder: Path, *, port: int) -> Iterator[Loop]:
+def open_enrolled_loop(folder: Path, *, port: int) -> Iterator[Loop]:
     """Yield a running loop with an enrolled partner: keys made, gateway served, lists published."""
     loop = Loop(folder, port=port)
-    try:
-        with mock.patch.object(loop.processes, "run", run_here):
+    with contextlib.ExitStack() as stack:
+        stack.callback(loop.stop)
+        with (
+            mock.patch.object(loop.processes, "run", run_here),
+            mock.patch.object(loop.processes, "run_together", run_alone_here),
+        ):
             loop.make_keys()
             loop.start_gateway()
             loop.publish()
             loop.enrol_partner()
         yield loop
-    finally:
-        loop.stop()
 
 
 def run_here(module: str, *words: str) -> str:
@@ -36,3 +39,10 @@ def run_here(module: str, *words: str) -> str:
         code = import_module(module).main(words)
     assert code == 0, f"{module} {' '.join(words[:2])} ended with {code}: {complaint.getvalue()}"
     return said.getvalue()
+
+
+def run_alone_here(commands: Sequence[Sequence[str]]) -> list[str]:
+    """Run the one command of the list; raise `ValueError` for more: in one process they would mix what they print."""
+    if len(commands) > 1:
+        raise ValueError("Only processes of their own run at the same time.")
+    return [run_here(*command) for command in commands]

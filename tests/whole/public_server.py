@@ -2,7 +2,6 @@
 
 import shutil
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from gateway.public.door import EXTENSION
 from gateway.wiring import Gateway
 from partner_sdk.key_files import Environment
 from tests.builders import Agency, House, Partner, make_house
+from tests.builders.local_servers import run_server
 from tests.gateway.public_fixtures import PublicHouse
 
 CHROMIUM_SETTINGS = (
@@ -37,7 +37,6 @@ INSTALL_LINE = "No Chromium here. Install it with: apt-get install chromium"
 HIDDEN_SETTING = "--disable-back-forward-cache"
 ELSEWHERE = "<!doctype html><html lang=en><link rel=icon href=data:,><title>Elsewhere</title><p>Sunny."
 POLICY_PARTS = ("default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'", "trusted-types 'none'")
-POLL_SECONDS = 0.02  # how soon a server notices that it shall end
 # How long anything may take on a busy machine before it counts as never coming.
 PATIENCE_MILLISECONDS = 60_000
 
@@ -129,19 +128,6 @@ def serve_elsewhere() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), ElsewhereHandler)
     with run_server(server):
         yield f"http://localhost:{server.server_port}/"
-
-
-@contextmanager
-def run_server(server: ThreadingHTTPServer | object) -> Iterator[None]:
-    """Run a server in a thread until the block ends."""
-    thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from gateway.wiring import make_gateway
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.page_context import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS, seal_page_context
 from partner_sdk.wire.public_report import PublicReport
+from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop
 from tests.gateway.context_builders import VIEWER, make_context
@@ -26,7 +27,6 @@ from tests.whole.public_server import (
     leave_to,
     make_door_server,
     open_phone,
-    run_server,
     serve_elsewhere,
     url_of,
 )

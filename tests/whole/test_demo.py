@@ -1,8 +1,10 @@
 """`report-abuse-gateway demo` as a newcomer runs it: from an empty home and another folder; nothing is left behind.
 
-Two whole runs on one folder, the first until Ctrl-C, the second with --once; a third is ended in the midst of a step.
+Two whole runs on one folder: the first until SIGTERM, the second with --json until Ctrl-C. One of two steps ends by
+itself with --once, and one is ended in the midst of a step.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -21,8 +23,6 @@ from typing import Any
 import pytest
 import requests
 
-import gateway.demo.run
-from gateway.cli import main
 from gateway.demo.service.places import PLACES
 from tests.house.sources import ROOT
 from tests.whole.conftest import find_free_ports
@@ -45,6 +45,22 @@ STEPS = [
     *("public report", "industry report", "receipt", "collect", "reply", "cases"),
     *("digest", "pull"),
 ]
+# The program, but for the steps after the first two: what --once changes comes after the last one.
+TWO_STEPS = """
+import sys
+import gateway.demo.run
+from gateway.cli import main
+
+def run_two_steps(loop, say):
+    loop.make_keys()
+    loop.start_gateway()
+    say("the gateway answers")
+    return {"steps": 2}
+
+gateway.demo.run.run_steps = run_two_steps
+sys.exit(main())
+"""
+STEPS_ARE_DONE = ""  # the line between the steps and the addresses
 REFERENCE = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{5}-[0-9A-Z*~$=]")
 
 
@@ -59,7 +75,10 @@ class Newcomer:
 
     def command(self, *words: str) -> list[str]:
         program = Path(sys.executable).with_name("report-abuse-gateway")
-        return [str(program), "demo", "--state", str(self.state), "--port", str(self.port), *words]
+        return [str(program), *self.words(*words)]
+
+    def words(self, *more: str) -> list[str]:
+        return ["demo", "--state", str(self.state), "--port", str(self.port), *more]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -69,8 +88,11 @@ class Newcomer:
         return {**kept, "HOME": str(self.home), "TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run_command(self.command(*words))
+
+    def run_command(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*words),
+            command,
             cwd=self.here,
             env=self.environment,
             capture_output=True,
@@ -108,36 +130,51 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
 
 
 @contextmanager
-def running(newcomer: Newcomer, *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """A demonstration that goes on until it is stopped; killed at the end if it was not."""
-    process = subprocess.Popen(
-        newcomer.command(*words),
-        cwd=newcomer.here,
-        env=newcomer.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+def running(newcomer: Newcomer, *words: str, out: Path | None = None) -> Iterator["subprocess.Popen[str]"]:
+    """A demonstration that goes on until it is stopped; killed at the end if it was not.
+
+    With `out` its standard output goes there alone, and what it says beside that is read.
+    """
+    with contextlib.ExitStack() as stack:
+        process = subprocess.Popen(
+            newcomer.command(*words),
+            cwd=newcomer.here,
+            env=newcomer.environment,
+            stdout=subprocess.PIPE if out is None else stack.enter_context(out.open("w")),
+            stderr=subprocess.STDOUT if out is None else subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def read_until(process: "subprocess.Popen[str]", *, is_last: Callable[[str], bool]) -> list[str]:
     """Return what is said up to the first line that `is_last` knows."""
-    assert process.stdout is not None
+    stream = process.stdout or process.stderr
+    assert stream is not None
     said: list[str] = []
     deadline = time.monotonic() + RUN_SECONDS
     while not said or not is_last(said[-1]):
-        line = process.stdout.readline()
+        line = stream.readline()
         assert line, said
         assert time.monotonic() < deadline
         said.append(line.strip())
     return said
+
+
+def end(process: "subprocess.Popen[str]", *, by: signal.Signals) -> str:
+    """Send a signal, check that the process stops at it and says so, and return what it said after it."""
+    process.send_signal(by)
+    rest = "".join(part for part in process.communicate(timeout=60) if part)
+    assert process.returncode == 0
+    assert "stopping" in rest
+    assert "Traceback" not in rest
+    return rest
 
 
 def list_steps(lines: Iterable[str]) -> list[str]:
@@ -153,34 +190,46 @@ def check_nothing_is_left(newcomer: Newcomer) -> None:
     assert newcomer.list_written() == set()
 
 
-@pytest.fixture(scope="module")
-def first(newcomer: Newcomer) -> list[str]:
-    """What the first run said, on a fresh folder, before it was ended with Ctrl-C."""
-    with running(newcomer) as process:
-        said = read_until(process, is_last=lambda line: line == "Ctrl-C ends it.")
-        addresses = re.findall(r"http://127\.0\.0\.1:(\d+)(/\S*)", "\n".join(said))
-        assert [int(port) - newcomer.port for port, _ in addresses] == [0, 0, 1, 2, 3]
-        for port, path in addresses:
-            assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=60).status_code == 200
-        assert len(newcomer.find_processes()) > 4
-        process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=60)
-        assert process.returncode == 0
-        assert "stopping" in rest
-        assert "Traceback" not in rest
-        check_nothing_is_left(newcomer)
+def check_it_runs_until(by: signal.Signals, newcomer: Newcomer, process: "subprocess.Popen[str]") -> list[str]:
+    """Check that the addresses answer until the signal, and nothing is left then; return what was said before it."""
+    said = read_until(process, is_last=lambda line: line == "Ctrl-C ends it.")
+    addresses = re.findall(r"http://127\.0\.0\.1:(\d+)(/\S*)", "\n".join(said))
+    assert [int(port) - newcomer.port for port, _ in addresses] == [0, 0, 1, 2, 3]
+    for port, path in addresses:
+        assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=20).status_code == 200
+    assert len(newcomer.find_processes()) > 4
+    end(process, by=by)
+    check_nothing_is_left(newcomer)
     return said
 
 
 @pytest.fixture(scope="module")
-def second(newcomer: Newcomer, first: list[str]) -> subprocess.CompletedProcess[str]:
-    """The second run, on the same folder, with what it said."""
+def first(newcomer: Newcomer) -> list[str]:
+    """What the first run said, on a fresh folder, before it was ended with SIGTERM."""
+    with running(newcomer) as process:
+        return check_it_runs_until(signal.SIGTERM, newcomer, process)
+
+
+@dataclass(frozen=True)
+class Second:
+    """What the second run said on standard output and beside it, and for how long it was watched until it waited."""
+
+    told: str
+    said: list[str]
+    watched_seconds: float
+
+
+@pytest.fixture(scope="module")
+def second(newcomer: Newcomer, first: list[str], tmp_path_factory: pytest.TempPathFactory) -> Second:
+    """The second run, on the same folder with --json, ended with Ctrl-C."""
     assert first
-    started = time.monotonic()
-    done = newcomer.run("--once", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["seconds"] <= time.monotonic() - started
-    return done
+    out, started = tmp_path_factory.mktemp("second") / "told", time.monotonic()
+    with running(newcomer, "--json", out=out) as process:
+        said = read_until(process, is_last=lambda line: line == STEPS_ARE_DONE)
+        watched, told = time.monotonic() - started, out.read_text(encoding="utf-8")
+        said += check_it_runs_until(signal.SIGINT, newcomer, process)
+    assert out.read_text(encoding="utf-8") == told
+    return Second(told, said, watched_seconds=watched)
 
 
 def check_result(told: str) -> dict[str, Any]:
@@ -190,16 +239,15 @@ def check_result(told: str) -> dict[str, Any]:
     return result
 
 
-def test_without_once_it_runs_until_ctrl_c_tells_addresses_and_leaves_no_process(first: list[str]) -> None:
+def test_it_runs_until_it_is_ended_tells_addresses_and_leaves_no_process(first: list[str]) -> None:
     assert list_steps(first[: len(STEPS)]) == STEPS
     assert first[-1] == "Ctrl-C ends it."
 
 
-def test_second_run_on_the_same_folder_works_and_its_json_names_what_the_loop_brought(
-    first: list[str], second: subprocess.CompletedProcess[str]
+def test_second_run_on_the_same_folder_tells_json_that_names_what_the_loop_brought(
+    first: list[str], second: Second
 ) -> None:
-    assert second.returncode == 0, second.stderr
-    result = check_result(second.stdout)
+    result = check_result(second.told)
     assert REFERENCE.fullmatch(result["public_reference"])
     assert REFERENCE.fullmatch(result["industry_reference"])
     assert result["public_reference"] != result["industry_reference"]
@@ -209,30 +257,43 @@ def test_second_run_on_the_same_folder_works_and_its_json_names_what_the_loop_br
     assert result["receipt_verified"] is True
     assert result["reply_read"] is True
     assert result["digest_opened"] is True
-    assert 0 < result["seconds"] < RUN_SECONDS
     before = REFERENCE.search("\n".join(line for line in first if line.startswith("public report")))
     assert before is not None
     assert result["public_reference"] != before[0]
 
 
-def test_standard_output_is_one_object_and_each_step_is_told_beside_it(
-    second: subprocess.CompletedProcess[str],
-) -> None:
-    assert len(second.stdout.splitlines()) == 1
-    assert list_steps(second.stderr.splitlines()) == STEPS
+def test_seconds_are_those_of_the_steps(second: Second) -> None:
+    # Before the first step a process starts, and no more: that never takes as long as all the steps.
+    assert second.watched_seconds / 2 < check_result(second.told)["seconds"] <= second.watched_seconds
 
 
-def test_everything_is_written_under_its_folder(newcomer: Newcomer, second: subprocess.CompletedProcess[str]) -> None:
-    assert second.returncode == 0, second.stderr
+def test_standard_output_is_one_object_and_each_step_is_told_beside_it(second: Second) -> None:
+    assert len(second.told.splitlines()) == 1
+    assert list_steps(second.said[: len(STEPS)]) == STEPS
+    assert second.said[len(STEPS)] == STEPS_ARE_DONE
+    assert second.said[-1] == "Ctrl-C ends it."
+
+
+def test_everything_is_written_under_its_folder(newcomer: Newcomer, second: Second) -> None:
+    assert second.told
     assert newcomer.list_written() == set()
     assert (newcomer.state / "gateway" / "gateway.sqlite").is_file()
 
 
-def test_no_process_is_left_and_the_ports_are_free(
-    newcomer: Newcomer, second: subprocess.CompletedProcess[str]
-) -> None:
-    assert second.returncode == 0, second.stderr
+def test_no_process_is_left_and_the_ports_are_free(newcomer: Newcomer, second: Second) -> None:
+    assert second.told
     check_nothing_is_left(newcomer)
+
+
+def test_with_once_it_ends_by_itself_after_the_last_step_and_leaves_no_process(
+    newcomer: Newcomer, tmp_path: Path
+) -> None:
+    other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports())
+    done = other.run_command([sys.executable, "-c", TWO_STEPS, *other.words("--once", "--json")])
+    assert (done.returncode, done.stderr) == (0, "the gateway answers\n")
+    assert json.loads(done.stdout) == {"steps": 2}
+    assert (other.state / "gateway" / "gateway.sqlite").is_file()
+    check_nothing_is_left(other)
 
 
 def test_ended_in_the_midst_of_a_step_it_says_so_and_leaves_no_process(newcomer: Newcomer, tmp_path: Path) -> None:
@@ -241,35 +302,11 @@ def test_ended_in_the_midst_of_a_step_it_says_so_and_leaves_no_process(newcomer:
         said = read_until(process, is_last=lambda line: line.startswith("gateway  "))
         # The gateway serves, and the desk's command of the next step runs.
         assert len(other.find_processes()) > 4
-        process.send_signal(signal.SIGTERM)
-        rest, _ = process.communicate(timeout=60)
+        rest = end(process, by=signal.SIGTERM)
     assert list_steps(said) == ["keys", "gateway"]
-    assert process.returncode == 0
-    assert "stopping" in rest
     assert "Ctrl-C ends it." not in rest
     assert "{" not in rest
-    assert "Traceback" not in rest
     check_nothing_is_left(other)
-
-
-def test_json_without_once_is_told_before_the_addresses_and_it_goes_on_until_ctrl_c(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    steps = {"public_reference": "made-up"}
-    told: list[str] = []
-
-    def wait_for_ctrl_c() -> None:
-        told.append(capsys.readouterr().out)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(gateway.demo.run, "run_steps", lambda _loop, _say: steps)
-    monkeypatch.setattr(gateway.demo.run.Loop, "make_start_link", lambda _: "a link")
-    monkeypatch.setattr(gateway.demo.run.signal, "pause", wait_for_ctrl_c)
-    monkeypatch.setattr(gateway.demo.run.signal, "signal", lambda *_: None)
-    words = ["demo", "--state", str(tmp_path / "demo"), "--port", str(find_free_ports()), "--json"]
-    assert main(words) == 0
-    assert [json.loads(line) for line in told[0].splitlines()] == [steps]
-    assert capsys.readouterr().err == "stopping\n"
 
 
 def test_foreign_folder_is_refused_and_not_touched(newcomer: Newcomer, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import gateway.cli
 import gateway.desk.cli
 import partner_sdk.cli
+from tests.builders import EXAMPLE_REPORT
 
 SENDING = ("requests", "urllib3", "http_message_signatures")
 PAGES = ("flask", "werkzeug", "jinja2", "babel", "flask_limiter")
@@ -55,12 +57,51 @@ def test_help_and_wrong_words_load_no_command(module: str, words: tuple[str, ...
     loaded = list_loaded(module, *words, code=code)
     assert loaded & set(HELP) == set()
     rooms = ("gateway.commands.", "gateway.desk.commands.", "partner_sdk.commands.")
-    assert {name for name in loaded if name.startswith(rooms)} <= {
-        "gateway.commands.frame",
-        "gateway.desk.commands.frame",
-        "partner_sdk.commands.frame",
-        "partner_sdk.commands.output",
-    }
+    in_rooms = {name for name in loaded if name.startswith(rooms)}
+    assert {name.rpartition(".")[2] for name in in_rooms} - {"output", "suggested"} == {"frame", "words"}
+
+
+@pytest.mark.parametrize("program", ["gateway", "gateway.desk", "partner_sdk"])
+@pytest.mark.parametrize(
+    "before", [("--foo",), ("--json",), ("--priority=P1",), ("--state", "folder"), ("--",), ("-x", "-y")]
+)
+def test_what_stands_before_the_command_ends_in_the_usage(
+    program: str, before: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main: Callable[[tuple[str, ...]], int] = import_module(f"{program}.cli").main
+    with pytest.raises(SystemExit) as ended:
+        main((*before, "doctor", "--json"))
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("usage: report-abuse-")
+    assert "COMMAND ...\n" in said.err
+
+
+@pytest.mark.parametrize("program", ["gateway", "gateway.desk", "partner_sdk"])
+@pytest.mark.parametrize("words", [("-h",), ("--help", "doctor"), ("--help", "--foo")])
+def test_help_that_stands_first_is_the_help_of_the_program(
+    program: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli = import_module(f"{program}.cli")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == cli.make_overview().format_help()
+
+
+@pytest.mark.parametrize(("words", "code"), [(("--version",), 0), (("--version", "doctor"), 0), (("--version=2",), 2)])
+def test_version_is_told_by_the_program_of_a_partner_alone(
+    words: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        partner_sdk.cli.main(words)
+    assert ended.value.code == code
+    assert capsys.readouterr().out == ("" if code else f"{partner_sdk.__version__}\n")
+    for cli in (gateway.cli, gateway.desk.cli):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(words)
+        assert ended.value.code == 2
 
 
 @pytest.mark.parametrize("words", [("case",), ("digest",), ("partner",), ("placement",), ("collect",), ("figures",)])
@@ -99,8 +140,29 @@ def test_process_above_the_workers_loads_no_app_and_no_database() -> None:
     assert loaded & {*PAGES, *SENDING, "sqlalchemy", "gateway.app", "gateway.web.wsgi_bridge"} == set()
 
 
-def test_command_of_a_partner_that_runs_alone_loads_nothing_of_an_enrolled_partner() -> None:
-    loaded = list_loaded("partner_sdk.cli", "report", "export", "--help")
-    assert "partner_sdk.commands.export" in loaded
-    assert "sqlalchemy" not in loaded
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "export", "--help"),
+        ("report", "new", "--help"),
+        ("report", "preview", "--help"),
+        ("report", "preview", str(EXAMPLE_REPORT), "--priority", "P2"),
+        ("report", "export", str(EXAMPLE_REPORT), "--priority", "P2", "--format", "uk-checklist"),
+        ("button", "check", "--help"),
+        ("button", "snippet", "--placement", "example-chat-profile", "--origin", "https://report.example"),
+        ("button", "csp", "--origin", "https://report.example"),
+    ],
+    ids=lambda words: " ".join(word for word in words if "/" not in word),
+)
+def test_command_of_a_partner_that_sends_nothing_never_loads_what_sends(words: tuple[str, ...]) -> None:
+    loaded = list_loaded("partner_sdk.cli", *words)
+    assert f"partner_sdk.commands.{words[0]}" in loaded
+    sending = {"partner_sdk.client.partner", "partner_sdk.client.transport", "partner_sdk.client.requests_auth"}
+    assert loaded & {*sending, *SENDING, *PAGES, "sqlalchemy"} == set()
     assert {name for name in loaded if name.startswith("gateway")} == set()
+
+
+def test_command_of_a_partner_that_sends_loads_what_sends(tmp_path: Path) -> None:
+    missing = ("--origin", "http://127.0.0.1:9", "--state", str(tmp_path / "none"))
+    loaded = list_loaded("partner_sdk.cli", "button", "check", "http://127.0.0.1:9/", *missing, code=5)
+    assert {"requests", "urllib3", "partner_sdk.client.transport"} <= loaded

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
+from partner_sdk.button.check.chromium import open_chromium
 from tests.widget.agency_door import AgencyDoor, open_agency_door
 from tests.widget.browsers import Chromium, Firefox, Visitor, open_chromium_visitor, open_firefox_visitor
 from tests.widget.host_pages import HostPages, serve_host_pages
@@ -43,6 +45,13 @@ def chromium() -> Iterator[Chromium]:
     """Debian's Chromium."""
     with open_chromium_visitor() as visitor:
         yield visitor
+
+
+@pytest.fixture(scope="module")
+def check_browser() -> Iterator[Browser]:
+    """Chromium, as the command starts it."""
+    with open_chromium(is_root=True) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.whole.public_server import PATIENCE_MILLISECONDS, POLL_SECONDS, run_server
+from tests.builders.local_servers import POLL_SECONDS, run_server
+from tests.whole.public_server import PATIENCE_MILLISECONDS
 
 HTML = "text/html; charset=utf-8"
 SCRIPT = "text/javascript; charset=utf-8"

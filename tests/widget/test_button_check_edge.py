@@ -7,23 +7,15 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from partner_sdk.button.check.browser_check import Screen, check_in_browser
-from partner_sdk.button.check.chromium import open_chromium
 from partner_sdk.button.check.expected import Expected
 from partner_sdk.wire.button_check import ButtonCheck
 from tests.sdk.button_pages import PLAIN, WITH_SCRIPT, make_page
 from tests.whole.example_service import serve_example_service
 from tests.widget.agency_door import AgencyDoor
-from tests.widget.test_button_check_browser import NOW, check, list_codes
+from tests.widget.checked_pages import NOW, check, list_codes
 
 DEMO_PAGES = ("/chat", "/messages", "/profile", "/lobby", "/help")
 PAINTED = "<style>section {{ background: {} }} section, section a {{ color: {} }}</style>"
-
-
-@pytest.fixture(scope="module")
-def check_browser() -> Iterator[Browser]:
-    """Chromium, as the command starts it."""
-    with open_chromium(is_root=True) as browser:
-        yield browser
 
 
 @pytest.mark.parametrize(

@@ -1,39 +1,55 @@
 """The checker presses: whoever is told of it is seen, whenever and in whatever way, and no poll is taken for it."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext, Error
 
-from partner_sdk.button.check.browser_check import Screen
-from partner_sdk.button.check.chromium import open_chromium
-from tests.sdk.button_pages import PLAIN, make_page
-from tests.widget.test_button_check_browser import LISTEN, check, list_codes
+from partner_sdk.button.check import browser_check, press_in_browser
+from partner_sdk.button.check.browser_check import Prepare, Screen, check_in_browser, leave_as_it_is
+from partner_sdk.button.check.expected import Expected
+from partner_sdk.button.snippet import make_snippet
+from partner_sdk.errors import TransportError
+from partner_sdk.wire.button_check import ButtonCheck
+from tests.sdk.button_pages import PLACEMENT, PLAIN, make_page
+from tests.widget.agency_door import AgencyDoor
+from tests.widget.checked_pages import LISTEN, NOW, PHONE, check, list_codes
+from tests.widget.open_ears import listen
 
 BEACON = "navigator.sendBeacon('https://count.example/')"
 NEW_TAB = PLAIN.replace(' rel="', ' target="_blank" rel="')
 POLL = "<script>setInterval(() => fetch('/poll/' + Date.now()).catch(() => 0), {})</script>"
 
 
-@pytest.fixture(scope="module")
-def check_browser() -> Iterator[Browser]:
-    """Chromium, as the command starts it."""
-    with open_chromium(is_root=True) as browser:
-        yield browser
-
-
+RANDOM = "'https://count.example/' + crypto.randomUUID()"
+HIDDEN = '<form method="post" action="https://count.example/" target="{0}"></form><iframe name="{0}"></iframe>'
 TELLERS = {
     "fetch": LISTEN.format("click", "fetch('https://count.example/', { mode: 'no-cors' })"),
+    "another-path-each-time": LISTEN.format("click", f"fetch({RANDOM}, {{ mode: 'no-cors' }})"),
+    "another-host-each-time": LISTEN.format(
+        "click", "fetch(`https://${crypto.randomUUID()}.count.example/`, { mode: 'no-cors' })"
+    ),
+    "one-host-at-first-and-another-later": LISTEN.format(
+        "click",
+        "fetch(`https://${performance.now() < 1900 ? 'first' : 'later'}.example/`, { mode: 'no-cors' })",
+    ),
+    "letters-at-a-host-that-is-asked-all-the-time": LISTEN.format(
+        "click",
+        "fetch('/told/' + crypto.randomUUID().replace(/[^a-f]/g, one => 'ghijklmnop'[+one] ?? '-'))",
+    )
+    + "<script>setInterval(() => fetch('/poll').catch(() => 0), 100)</script>",
+    "beacon": LISTEN.format("click", f"navigator.sendBeacon({RANDOM})"),
+    "picture": LISTEN.format("click", f"new Image().src = {RANDOM}"),
+    "event-source": LISTEN.format("click", f"new EventSource({RANDOM})"),
+    "form": HIDDEN.format("count") + LISTEN.format("click", "document.forms[0].submit()"),
+    "socket": LISTEN.format("click", "new WebSocket('wss://count.example/' + crypto.randomUUID())"),
+    "socket-at-the-finger": LISTEN.format("pointerdown", "new WebSocket('wss://count.example/' + crypto.randomUUID())"),
+    "transport": LISTEN.format("click", f"new WebTransport({RANDOM}).closed.catch(() => 0)"),
     "at-the-finger": LISTEN.format("pointerdown", BEACON),
     "a-moment-later": LISTEN.format("click", f"setTimeout(() => {BEACON}, 100)"),
     "through-a-frame": f'<iframe srcdoc="<script>onmessage = () => {BEACON}</script>"></iframe>'
     + LISTEN.format("click", "frames[0].postMessage(1, '*')"),
 }
-
-
-@pytest.mark.parametrize("name", TELLERS)
-def test_press_that_tells_others_is_found_however_the_page_tells_it(check_browser: Browser, name: str):
-    assert list_codes(check(check_browser, make_page(PLAIN, after=TELLERS[name]))) == ["press-tells-others"]
 
 
 def test_press_that_tells_others_is_found_where_a_new_tab_opens(check_browser: Browser):
@@ -44,6 +60,42 @@ def test_press_that_tells_others_is_found_where_a_new_tab_opens(check_browser: B
 def test_press_that_tells_others_is_found_where_it_does_not_open_the_form(check_browser: Browser):
     page = make_page(PLAIN, after=LISTEN.format("click", f"event.preventDefault(); {BEACON}"))
     assert list_codes(check(check_browser, page)) == ["leads-elsewhere", "press-tells-others"]
+
+
+def test_page_that_tells_as_soon_as_it_is_asked_for_its_size_is_found(check_browser: Browser):
+    after = """<script>
+      const closest = Element.prototype.closest
+      Element.prototype.closest = function (what) {
+        fetch('https://count.example/').catch(() => 0)
+        return closest.call(this, what)
+      }
+    </script>"""
+    page = make_page(PLAIN, after=after + LISTEN.format("click", "fetch('https://count.example/').catch(() => 0)"))
+    assert list_codes(check(check_browser, page)) == ["press-tells-others"]
+
+
+def test_clean_tab_does_not_hide_what_another_one_knows(check_browser: Browser):
+    link = PLAIN.replace('rel="noreferrer noopener"', 'rel="opener" target="_blank"')
+    opens = "open(document.querySelector('section a').href, '_blank', 'noopener,noreferrer')"
+    found = check(check_browser, make_page(link, after=LISTEN.format("pointerdown", opens)))
+    assert {"keeps-hold", "press-tells-page"} <= set(list_codes(found))
+
+
+def test_picture_that_never_comes_does_not_hide_whom_the_press_tells(
+    check_browser: Browser, agency: AgencyDoor, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(browser_check, "LOAD_MS", 3_000)
+    screens = (Screen(320, 640), Screen(360, 640), Screen(1280, 800))
+    opened: list[BrowserContext] = []
+
+    def hold_picture(context: BrowserContext) -> None:
+        opened.append(context)
+        context.route("**/never.png", lambda _route: None)
+
+    after = '<img src="https://pictures.example/never.png" alt="">' + LISTEN.format("click", BEACON)
+    found = check_here(check_browser, after, agency=agency, prepare=hold_picture, screens=screens)
+    assert list_codes(found) == ["press-tells-others"]
+    assert len(opened) == len(screens) + 1, "one screen is pressed again, and the others know already"
 
 
 def test_ping_of_the_link_is_seen_by_its_source_and_by_the_press(check_browser: Browser):
@@ -58,6 +110,91 @@ def test_page_that_polls_all_the_time_is_not_said_to_tell_of_the_press(check_bro
     assert list_codes(check(check_browser, page, screens=screens)) == []
 
 
+CHATTING = {
+    "own-host": "<script>setInterval(() => fetch('/poll/' + crypto.randomUUID()).catch(() => 0), 100)</script>",
+    "another-host": f"<script>setInterval(() => fetch({RANDOM}, {{ mode: 'no-cors' }}).catch(() => 0), 100)</script>",
+    "sockets-again-and-again": """<script>
+      setInterval(() => new WebSocket('wss://chat.example/' + crypto.randomUUID()), 200)
+    </script>""",
+}
+
+
+@pytest.mark.parametrize("name", CHATTING)
+def test_page_that_chats_under_random_names_is_not_said_to_tell_of_the_press(check_browser: Browser, name: str):
+    assert list_codes(check(check_browser, make_page(PLAIN, after=CHATTING[name]))) == []
+
+
+def check_here(
+    browser: Browser,
+    after: str,
+    *,
+    agency: AgencyDoor,
+    ping: str = "",
+    prepare: Prepare = leave_as_it_is,
+    screens: tuple[Screen, ...] = PHONE,
+) -> ButtonCheck:
+    """Check a page of this machine, whose requests to others on it would arrive."""
+    origin = agency.url.rstrip("/")
+    link = make_snippet(origin, placement=PLACEMENT, form="link").replace(' rel="', f'{ping} rel="')
+    return check_in_browser(
+        make_page(link, after=after).encode(),
+        browser=browser,
+        address="http://127.0.0.1:9/profile",
+        expected=Expected(origin, placement=PLACEMENT),
+        now=NOW,
+        headers={"Content-Type": "text/html; charset=utf-8"},
+        screens=screens,
+        prepare=prepare,
+    )
+
+
+@pytest.mark.parametrize("name", TELLERS)
+def test_press_that_tells_others_is_found_however_the_page_tells_it_and_reaches_nobody(
+    check_browser: Browser, agency: AgencyDoor, name: str
+):
+    with listen() as ears:
+        after = TELLERS[name].replace("wss://count.example", f"ws://{ears.host}")
+        found = check_here(check_browser, after.replace("https://count.example", f"http://{ears.host}"), agency=agency)
+    assert list_codes(found) == ["press-tells-others"]
+    assert ears.heard == []
+
+
+def test_ping_of_the_link_does_not_arrive(check_browser: Browser, agency: AgencyDoor):
+    with listen() as ears:
+        found = check_here(check_browser, "", agency=agency, ping=f' ping="http://{ears.host}/"')
+    assert set(list_codes(found)) == {"ping", "press-tells-others"}
+    assert ears.heard == []
+
+
+def test_socket_that_whoever_watches_stops_is_not_let_through(check_browser: Browser, agency: AgencyDoor):
+    def stop_sockets(context: BrowserContext) -> None:
+        context.route_web_socket("**/*", lambda socket: socket.close())
+
+    with listen() as ears:
+        after = f"<script>new WebSocket('ws://{ears.host}/open')</script>"
+        found = check_here(check_browser, after, agency=agency, prepare=stop_sockets)
+    assert list_codes(found) == []
+    assert ears.heard == []
+
+
+def test_word_through_a_socket_that_was_open_is_found_and_stopped(check_browser: Browser, agency: AgencyDoor):
+    with listen() as ears:
+        after = f"<script>const open = new WebSocket('ws://{ears.host}/open')</script>"
+        after += "<script>open.onopen = () => open.send('hello')</script>"
+        found = check_here(check_browser, after + LISTEN.format("click", "open.send('pressed')"), agency=agency)
+    assert list_codes(found) == ["press-tells-others"]
+    assert set(ears.heard) == {"/open", "hello"}
+
+
+def test_page_that_chats_through_an_open_socket_is_not_said_to_tell(check_browser: Browser, agency: AgencyDoor):
+    with listen() as ears:
+        after = f"<script>const open = new WebSocket('ws://{ears.host}/open')\n"
+        after += "open.onopen = () => setInterval(() => open.send(crypto.randomUUID()), 100)</script>"
+        found = check_here(check_browser, after, agency=agency)
+    assert list_codes(found) == []
+    assert len(set(ears.heard)) > 2
+
+
 def test_form_is_judged_in_its_own_tab_where_the_page_opens_another_one_too(check_browser: Browser):
     page = make_page(NEW_TAB, after=LISTEN.format("click", "setTimeout(() => open('about:blank'))"))
     assert list_codes(check(check_browser, page)) == ["new-tab"]
@@ -67,3 +204,32 @@ def test_form_that_opens_in_a_frame_of_the_page_is_judged_there(check_browser: B
     link = PLAIN.replace(' rel="', ' target="help" rel="')
     page = make_page(link, after='<iframe name="help"></iframe>')
     assert list_codes(check(check_browser, page)) == ["into-frame"]
+
+
+def test_page_does_not_pass_where_what_the_press_opens_never_comes(
+    check_browser: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(press_in_browser, "find_frame", lambda _request: None)
+    monkeypatch.setattr(press_in_browser, "ASKED_SECONDS", 2.0)
+    with pytest.raises(TransportError) as told:
+        check(check_browser, make_page(PLAIN))
+    assert told.value.reason == "browser"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A request for a page whose frame can not be had."""
+
+    words: str
+
+    @property
+    def frame(self) -> None:
+        """Raise what Playwright says."""
+        raise Error(self.words)
+
+
+def test_ended_browser_is_not_taken_for_a_tab_that_is_still_to_come():
+    is_early = Opening("Frame for this navigation request is not available, because the request\nwas issued")
+    assert press_in_browser.find_frame(is_early) is None  # type: ignore[arg-type] # stands in for a request
+    with pytest.raises(Error, match="closed"):
+        press_in_browser.find_frame(Opening("Target page, context or browser has been closed"))  # type: ignore[arg-type] # as above

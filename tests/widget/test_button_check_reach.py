@@ -1,28 +1,19 @@
 """The checker in a browser: the Tab key wherever the button stands, and an agency that runs on this machine."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Browser, Route
 
 from partner_sdk.button.check.browser_check import Screen, check_in_browser, leave_as_it_is
-from partner_sdk.button.check.chromium import open_chromium
 from partner_sdk.button.check.expected import Expected
 from partner_sdk.button.snippet import make_snippet
 from tests.sdk.button_pages import PLACEMENT, PLAIN, make_page
 from tests.widget.agency_door import AgencyDoor
-from tests.widget.test_button_check_browser import check, list_codes
+from tests.widget.checked_pages import check, list_codes
 
 LINKS = " ".join(f'<a href="/rooms/{number}">Room {number}</a>' for number in range(8))
 HERE = "http://127.0.0.1:9/profile"
-
-
-@pytest.fixture(scope="module")
-def check_browser() -> Iterator[Browser]:
-    """Chromium, as the command starts it."""
-    with open_chromium(is_root=True) as browser:
-        yield browser
 
 
 def test_button_behind_many_links_is_reached_by_tab(check_browser: Browser):

@@ -8,7 +8,7 @@ from partner_sdk.button.check.browser_check import Screen, check_in_browser
 from partner_sdk.button.check.chromium import open_chromium
 from partner_sdk.button.check.spelling import spell_check, spell_junit
 from tests.sdk.button_pages import ADDRESS, PLACEMENT, PLAIN, make_page
-from tests.widget.test_button_check_browser import EXPECTED, NOW, serve_agency
+from tests.widget.checked_pages import EXPECTED, NOW, serve_agency
 
 SECONDS = 4.0
 RESTLESS = {

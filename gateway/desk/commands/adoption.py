@@ -22,13 +22,16 @@ from gateway.desk.partnership.adoption_clearing import decline_unreadable, get_u
 from gateway.desk.partnership.adoption_decisions import Place, agree_place, decline_adoption, invite_adopter
 from gateway.desk.partnership.adoption_mails import Mail
 from gateway.desk.partnership.adoptions import get_adoption, list_adoptions, open_adoption, read_adoption
-from gateway.desk.partnership.invitations import publish_invitations, write_invitation
+from gateway.desk.partnership.invitation_files import hold_invitation_file
+from gateway.desk.partnership.invitations import publish_invitations
 from gateway.desk.placements.placements import SURFACES
 from gateway.desk.reading.adoption_words import (
     SEND_YOURSELF,
     spell_asking,
+    spell_codes,
     spell_declined_together,
     spell_key_missing,
+    spell_not_understood,
     spell_unreadable,
 )
 from gateway.desk.wiring import Desk, open_desk
@@ -81,18 +84,20 @@ def run_show(parsed: argparse.Namespace) -> int:
 def run_invite(parsed: argparse.Namespace) -> int:
     """Write an invitation for a service that asked and also wants to report, and print the mail that goes to it.
 
-    The file holds a one-time secret: hand it over by a trusted way, never with the mail.
+    The file holds a one-time secret: hand it over by a trusted way, never with the mail. This tells the gateway at
+    once; the desk's page does not: run `publish` after it.
     """
     desk = open_desk(parsed.state)
-    invitation, mail = invite_adopter(
-        desk,
-        parsed.request,
-        owner=parsed.owner,
-        origin=parsed.origin,
-        actor=get_actor(parsed),
-        is_known_owner=parsed.known_owner,
-    )
-    write_invitation(parsed.out, invitation)
+    with hold_invitation_file(parsed.out) as keep:
+        invitation, mail = invite_adopter(
+            desk,
+            parsed.request,
+            owner=parsed.owner,
+            origin=parsed.origin,
+            actor=get_actor(parsed),
+            is_known_owner=parsed.known_owner,
+            keep=keep,
+        )
     if not parsed.json:
         if not _asked_to_report(desk, parsed.request):
             say("The service did not say that it would report too: ask it before you hand this over.")
@@ -110,7 +115,8 @@ def run_invite(parsed: argparse.Namespace) -> int:
 def run_agree(parsed: argparse.Namespace) -> int:
     """Agree one place with a service that asked, publish the register, and print the mail that goes to the service.
 
-    A service without keys is registered by this under --owner. Run it again for each further place: the mail names all
+    This publishes at once; the desk's page does not: run `publish` after it, and before the mail goes out. A service
+    without keys is registered by this under --owner. Run it again for each further place: the mail names all
     that are agreed with this request by then.
     """
     desk = open_desk(parsed.state)
@@ -143,7 +149,8 @@ def run_agree(parsed: argparse.Namespace) -> int:
 def run_decline(parsed: argparse.Namespace) -> int:
     """Decline a request, with the reason in words, and print the mail that goes to the service.
 
-    An invitation that it was given ends with it.
+    An invitation that it was given ends with it. Once a place was agreed it can not be declined: `placement end` ends a
+    place, and `partner end-invitation` the invitation.
     """
     mail = decline_adoption(open_desk(parsed.state), parsed.request, reason=parsed.why, actor=get_actor(parsed))
     if parsed.json:
@@ -158,7 +165,7 @@ def run_decline(parsed: argparse.Namespace) -> int:
 
 
 def run_decline_unreadable(parsed: argparse.Namespace) -> int:
-    """Decline together every request that no key of this desk opens. Those that can be read stay as they are.
+    """Decline together every request that no key of this desk opens. Those that open stay as they are.
 
     Without --confirm it only says how many there are, and changes nothing. With --confirm it declines them if they are
     still that many. Each has its entry in the audit log; nobody can be written to.
@@ -173,20 +180,32 @@ def run_decline_unreadable(parsed: argparse.Namespace) -> int:
         return DONE
     found = get_unreadable(desk)
     if parsed.json:
-        print_json({"key_missing": found.key_missing, "unreadable": found.reasons, "waiting": found.waiting})
+        print_json(
+            {
+                "key_missing": found.key_missing,
+                "not_understood": found.not_understood,
+                "unreadable": found.reasons,
+                "waiting": found.waiting,
+            }
+        )
         return LOOK if found.count else DONE
     say(spell_unreadable(found))
     if found.key_missing:
         say(spell_key_missing(found))
+    if found.not_understood:
+        say(spell_not_understood(found))
+        for request_id in found.not_understood:
+            say(f"  {request_id}")
     if not found.count:
         return DONE
+    say(spell_codes(found))
     say(f'Next: report-abuse-desk adoption decline-unreadable --why "…" --confirm {found.count}')
     return LOOK
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "adoption", summary="Services that ask to show the button.")
+    group = add_group(commands, "adoption")
     listed = add_command(group, "list", run=run_list, example="--json", group="adoption")
     listed.add_argument("--all", action="store_true", help="also what was decided")
     one = "0199c0de-0000-7000-8000-000000000000"

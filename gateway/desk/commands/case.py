@@ -149,7 +149,7 @@ def run_close(parsed: argparse.Namespace) -> int:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "case", summary="Cases: list, show, reply, ask, outcome, close.")
+    group = add_group(commands, "case")
     listed = add_command(group, "list", run=run_list, example="--json", group="case")
     listed.add_argument("--all", action="store_true", help="also cases that are closed")
     show = add_command(group, "show", run=run_show, example="K7QF-2M9TX-D", group="case")

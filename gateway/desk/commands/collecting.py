@@ -58,7 +58,7 @@ EVIDENCE_SECONDS: Final = 30.0
 
 
 def run_collect(parsed: argparse.Namespace) -> int:
-    """Collect reports and enrolments from the gateway, and send what waits: for it, for partners, notes and pages.
+    """Run `collect`, and return its exit code.
 
     Evidence comes last, still sealed: with --every for a while in each round.
 
@@ -263,7 +263,7 @@ def run_set_aside_resolve(parsed: argparse.Namespace) -> int:
 
 
 def run_alarms(parsed: argparse.Namespace) -> int:
-    """List the alarms that nobody has cleared: gaps, forks, forgeries. Exit code 1 when there are any."""
+    """Run `alarms`, and return its exit code."""
     desk = open_desk(parsed.state)
     if parsed.clear is not None:
         with desk.store.write() as connection:
@@ -287,7 +287,7 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     collect.add_argument(
         "--every", type=_parse_seconds, metavar="SECONDS", help="go on collecting, with so long a pause, until stopped"
     )
-    group = add_group(commands, "set-aside", summary="What did not verify or open.")
+    group = add_group(commands, "set-aside")
     listed = add_command(group, "list", run=run_set_aside_list, example="--json", group="set-aside")
     listed.add_argument("--all", action="store_true", help="also what was dealt with")
     retry = add_command(group, "retry", run=run_set_aside_retry, example="", group="set-aside")

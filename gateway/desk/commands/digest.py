@@ -105,7 +105,7 @@ def run_list(parsed: argparse.Namespace) -> int:
 
 
 def run_synthetic(parsed: argparse.Namespace) -> int:
-    """File marked, made-up, closed cases about a partner in a past quarter. They have no report behind them."""
+    """Run `synthetic`, and return its exit code."""
     desk = open_desk(parsed.state)
     _check_partner(desk, parsed.partner)
     quarter = _read_quarter(desk, parsed)
@@ -121,7 +121,7 @@ def run_synthetic(parsed: argparse.Namespace) -> int:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "digest", summary="Digests: make, show, release, reject, list.")
+    group = add_group(commands, "digest")
     make = add_command(
         group,
         "make",
@@ -182,7 +182,7 @@ def _read_quarter(desk: Desk, parsed: argparse.Namespace) -> Quarter:
 
 def _check_partner(desk: Desk, partner: str) -> None:
     with desk.store.read() as connection:
-        get_partner(connection, partner)
+        get_partner(connection, partner, now=desk.clock())
 
 
 def _get_threshold(desk: Desk, parsed: argparse.Namespace, *, quarter: Quarter) -> int:

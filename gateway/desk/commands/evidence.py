@@ -84,7 +84,7 @@ def tell_evidence(done: EvidenceCollected) -> None:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "evidence", summary="Files that partners handed over: list, save.")
+    group = add_group(commands, "evidence")
     listed = add_command(group, "list", run=run_list, example="K7QF-2M9TX-D", group="evidence")
     listed.add_argument("case", metavar="CASE", help="its reference or case id")
     save = add_command(group, "save", run=run_save, example="K7QF-2M9TX-D file-1 --out file-1.bin", group="evidence")

@@ -15,7 +15,7 @@ DAYS: Final = 90
 
 
 def run_figures(parsed: argparse.Namespace) -> int:
-    """Say how fast reports are read and replies given; counts and times only, nothing is opened."""
+    """Run `figures`, and return its exit code."""
     desk = open_desk(parsed.state)
     today = get_uk_day(desk.clock())
     since = today - timedelta(days=parsed.days - 1)

@@ -9,6 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TextIO
 
+from gateway.desk.commands.suggested import add_state, add_state_to_line
+from gateway.desk.commands.words import WORDS
+from partner_sdk.word_table import Commands as Commands
+
 DONE: Final = 0
 LOOK: Final = 1
 WRONG_USE: Final = 2
@@ -20,19 +24,23 @@ EXIT_CODES: Final = (
 )
 
 Run = Callable[[argparse.Namespace], int]
-Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 
 def add_command(
     commands: "Commands[argparse.ArgumentParser]", name: str, *, run: Run, example: str, group: str = ""
 ) -> argparse.ArgumentParser:
-    """Add a command with `--state`, `--as`, `--json` and an example; its summary is the docstring of `run`."""
-    summary = (run.__doc__ or "").strip()
+    """Add a command with `--state`, `--as`, `--json` and an example.
+
+    The summary of a first word stands in words.py; that of a word of a `group` is the first line of the docstring of
+    `run`. What else the docstring says, the help says too.
+    """
+    first_line, _, more = (run.__doc__ or "").strip().partition("\n")
+    summary = first_line if group else WORDS.list_summaries()[name]
     words = f"{group} {name}".strip()
     command = commands.add_parser(
         name,
-        help=summary.partition("\n")[0],
-        description=summary,
+        help=summary,
+        description=f"{summary}\n{more}".rstrip(),
         epilog=f"Example:\n  report-abuse-desk {words} --state DIR {example}".rstrip() + f"\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -45,10 +53,9 @@ def add_command(
     return command
 
 
-def add_group(
-    commands: "Commands[argparse.ArgumentParser]", name: str, *, summary: str
-) -> "Commands[argparse.ArgumentParser]":
-    """Add a word that has commands of its own, such as `partner`."""
+def add_group(commands: "Commands[argparse.ArgumentParser]", name: str) -> "Commands[argparse.ArgumentParser]":
+    """Add a first word that has commands of its own, such as `partner`; its summary stands in words.py."""
+    summary = WORDS.list_summaries()[name]
     group = commands.add_parser(name, help=summary, description=summary, epilog=EXIT_CODES)
     return group.add_subparsers(required=True, metavar="COMMAND")
 
@@ -59,7 +66,14 @@ def get_actor(parsed: argparse.Namespace) -> str:
 
 
 def say(text: str, *, to: TextIO | None = None) -> None:
-    """Print one line, whatever is in it: a terminal obeys control characters, and a line end would forge a line."""
+    """Print one line, whatever is in it: a terminal obeys control characters, and a line end would forge a line.
+
+    A command that it suggests gets the state folder of the one that runs.
+    """
+    _write(add_state_to_line(text), to=to)
+
+
+def _write(text: str, *, to: TextIO | None = None) -> None:
     stream = sys.stdout if to is None else to
     stream.write("".join(one if _is_shown(one) else "\N{REPLACEMENT CHARACTER}" for one in text) + "\n")
     stream.flush()
@@ -68,7 +82,7 @@ def say(text: str, *, to: TextIO | None = None) -> None:
 def say_lines(text: str, *, to: TextIO | None = None) -> None:
     """Print text that has lines of its own, such as a table."""
     for line in text.split("\n"):
-        say(line, to=to)
+        _write(line, to=to)
 
 
 def _is_shown(character: str) -> bool:
@@ -77,12 +91,12 @@ def _is_shown(character: str) -> bool:
 
 def print_json(value: object) -> None:
     """Print one JSON object."""
-    say(json.dumps(value, sort_keys=True))
+    _write(json.dumps(value, sort_keys=True))
 
 
 def complain(text: str, *, code: int) -> int:
     """Print what went wrong and what to do, and return the exit code."""
-    say(f"report-abuse-desk: {text}", to=sys.stderr)
+    _write(f"report-abuse-desk: {add_state(text)}", to=sys.stderr)
     return code
 
 

@@ -21,7 +21,7 @@ _WHAT: Final = {
 
 
 def run_import(parsed: argparse.Namespace) -> int:
-    """Take in a sealed report that came as a file (`report-abuse-partner report submit --to-file`).
+    """Run `import`, and return its exit code.
 
     It is judged and filed like one that comes through the gateway, and the receipt is written for the partner: beside
     the file, or where --receipt-out says. The same file again gives the same receipt. Exit code 1 says that the report

@@ -137,7 +137,7 @@ def run_destroy_sealing(parsed: argparse.Namespace) -> int:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "keys", summary="The agency's own keys: list, rotate, renew, replace, destroy.")
+    group = add_group(commands, "keys")
     add_command(group, "list", run=run_list, example="--json", group="keys")
     rotate = add_command(group, "rotate", run=run_rotate, example="mailbox-signing", group="keys")
     rotate.add_argument("role", choices=[role.value for role in ROTATED_ROLES], help="which key")

@@ -12,7 +12,7 @@ DEFAULT_PORT: Final = 8702
 
 
 def run_serve(parsed: argparse.Namespace) -> int:
-    """Serve the desk's pages on this machine until Ctrl-C, and print a start link for you."""
+    """Run `serve`, and return its exit code."""
     # The web stack is loaded by the command that serves, not by every command of the desk.
     from gateway.desk.app import ORIGIN_VARIABLE, STATE_VARIABLE
     from gateway.web.logs import configure_logging
@@ -37,7 +37,7 @@ def run_serve(parsed: argparse.Namespace) -> int:
 
 
 def run_start_link(parsed: argparse.Namespace) -> int:
-    """Print an address that signs one person in to the desk's pages, once, within ten minutes."""
+    """Run `start-link`, and return its exit code."""
     _print_link(open_desk(parsed.state), parsed)
     return DONE
 

@@ -18,18 +18,20 @@ from gateway.desk.commands.frame import (
 from gateway.desk.commands.publishing import publish_later, publish_register
 from gateway.desk.partnership.account_changes import list_changes
 from gateway.desk.partnership.approval import approve_partner
-from gateway.desk.partnership.invitations import invite_partner, publish_invitations, write_invitation
+from gateway.desk.partnership.invitation_files import hold_invitation_file
+from gateway.desk.partnership.invitations import end_invitation, invite_partner, publish_invitations
 from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
-from gateway.desk.partnership.partners import PARTNER_TYPES, get_partner, list_partners
+from gateway.desk.partnership.partners import PARTNER_TYPES, PartnerState, get_partner, list_partners
 from gateway.desk.placements.placements import PlacementState, list_placements
 from gateway.desk.wiring import open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 
 _IN_REGISTER: Final[tuple[PlacementState, ...]] = ("agreed",)
-_SUSPENDED: Final = {
-    "active": "is suspended. If it may go on later, invite it again with `partner invite`.",
-    "suspended": "is suspended already, and stays so since the first time.",
-    "revoked": "has no key in force: it was revoked, which is more than suspended, and stays so.",
+# By the state before: what is said of it, and what stands if the gateway can not be told.
+_SUSPENDED: Final[dict[PartnerState, tuple[str, str]]] = {
+    "active": ("is suspended. If it may go on later, invite it again with `partner invite`.", "is suspended"),
+    "suspended": ("is suspended already, and stays so since the first time.", "was suspended before"),
+    "revoked": ("stays revoked, which is more than suspended: none of its keys is in force.", "stays revoked"),
 }
 
 
@@ -39,16 +41,17 @@ def run_invite(parsed: argparse.Namespace) -> int:
     The file holds a one-time secret: hand it over by a trusted way.
     """
     desk = open_desk(parsed.state)
-    invitation = invite_partner(
-        desk,
-        partner=parsed.partner,
-        name=parsed.name,
-        origin=parsed.origin or desk.config.gateway_origin,
-        actor=get_actor(parsed),
-        type=parsed.type,
-        country=parsed.country,
-    )
-    write_invitation(parsed.out, invitation)
+    with hold_invitation_file(parsed.out) as keep:
+        invitation = invite_partner(
+            desk,
+            partner=parsed.partner,
+            name=parsed.name,
+            origin=parsed.origin or desk.config.gateway_origin,
+            actor=get_actor(parsed),
+            type=parsed.type,
+            country=parsed.country,
+            keep=keep,
+        )
     if not parsed.json:
         say(f"The invitation of {invitation.partner} ({invitation.environment}) is in {parsed.out}.")
         say(f"It can be used once, until {invitation.expires_at}. It holds a secret.")
@@ -68,6 +71,28 @@ def run_invite(parsed: argparse.Namespace) -> int:
     return DONE
 
 
+def run_end_invitation(parsed: argparse.Namespace) -> int:
+    """End the open invitation of a partner, and refuse the enrolment that waits for approval, if there is one.
+
+    Its keys, if it has any, and the places of its button stay as they are. What comes with the invitation from now on
+    is refused when it is collected.
+    """
+    desk = open_desk(parsed.state)
+    ended = end_invitation(desk, partner=parsed.partner, actor=get_actor(parsed))
+    if parsed.json:
+        print_json({"partner": parsed.partner, **asdict(ended)})
+        return DONE
+    say(f"The invitation of {parsed.partner} has ended: nobody can enrol with it.")
+    if ended.enrolments:
+        say("The enrolment that waited is refused.")
+    with desk.store.read() as connection:
+        agreed = list_placements(connection, owner=parsed.partner, states=_IN_REGISTER)
+    if agreed:
+        places = "1 place of its button stays" if len(agreed) == 1 else f"{len(agreed)} places of its button stay"
+        say(f"{places}: report-abuse-desk placement list --owner {parsed.partner}")
+    return DONE
+
+
 def run_list(parsed: argparse.Namespace) -> int:
     """List partners, enrolments that wait for approval, and open invitations."""
     with open_desk(parsed.state).store.read() as connection:
@@ -78,7 +103,8 @@ def run_list(parsed: argparse.Namespace) -> int:
     for row in rows:
         key = f"submission key {row.key_id}" if row.key_id else "-"
         kind = row.type if row.country is None else f"{row.type} {row.country}"
-        waits = f"  {row.changes} change(s) wait: see `partner changes`" if row.changes else ""
+        change = "1 change waits" if row.changes == 1 else f"{row.changes} changes wait"
+        waits = f"  {change}: see `partner changes`" if row.changes else ""
         say(f"{row.state:10} {row.partner:24} {kind:19} {key:31} {row.since}  {row.name}{waits}")
     if not rows:
         say("There is no partner yet. `partner invite` makes the first one.")
@@ -106,14 +132,15 @@ def run_suspend(parsed: argparse.Namespace) -> int:
     service without keys, which is no partner.
     """
     desk = open_desk(parsed.state)
-    before = suspend_partner(desk, partner=parsed.partner, actor=get_actor(parsed))
+    said, stands = _SUSPENDED[suspend_partner(desk, partner=parsed.partner, actor=get_actor(parsed))]
     if not parsed.json:
-        say(f"{parsed.partner} {_SUSPENDED[before]}")
+        say(f"{parsed.partner} {said}")
         with desk.store.read() as connection:
             agreed = list_placements(connection, owner=parsed.partner, states=_IN_REGISTER)
         if agreed:
-            say(f"{len(agreed)} place(s) of its button stay: report-abuse-desk placement list --owner {parsed.partner}")
-    return publish_register(parsed, partner=parsed.partner, done=f"{parsed.partner} is suspended")
+            places = "1 place of its button stays" if len(agreed) == 1 else f"{len(agreed)} places of its button stay"
+            say(f"{places}: report-abuse-desk placement list --owner {parsed.partner}")
+    return publish_register(parsed, partner=parsed.partner, done=f"{parsed.partner} {stands}")
 
 
 def run_revoke_key(parsed: argparse.Namespace) -> int:
@@ -136,7 +163,7 @@ def run_revoke_key(parsed: argparse.Namespace) -> int:
     if not parsed.json:
         say(f"Ended for {parsed.partner}: {', '.join(ended)}.")
         with desk.store.read() as connection:
-            state = get_partner(connection, parsed.partner).state
+            state = get_partner(connection, parsed.partner, now=desk.clock()).state
         if state == "revoked":
             say(f"No key of {parsed.partner} is in force: invite it again with `partner invite`.")
     return publish_register(parsed, partner=parsed.partner, done=f"The keys of {parsed.partner} are revoked")
@@ -144,7 +171,7 @@ def run_revoke_key(parsed: argparse.Namespace) -> int:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "partner", summary="Online services that report, and get digests.")
+    group = add_group(commands, "partner")
     invite = add_command(
         group,
         "invite",
@@ -161,7 +188,7 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     invite.add_argument("--country", metavar="CODE", help="the country of an agency, like GB")
     invite.add_argument("--out", type=Path, required=True, metavar="FILE", help="the invitation file to write")
     add_command(group, "list", run=run_list, example="--json", group="partner")
-    for name, run in (("approve", run_approve), ("suspend", run_suspend)):
+    for name, run in (("approve", run_approve), ("end-invitation", run_end_invitation), ("suspend", run_suspend)):
         command = add_command(group, name, run=run, example="example-chat", group="partner")
         command.add_argument("partner", metavar="ID", help="the partner's id")
     revoke = add_command(group, "revoke-key", run=run_revoke_key, example="example-chat", group="partner")

@@ -46,7 +46,7 @@ def run_accept_change(parsed: argparse.Namespace) -> int:
             say(f"{change.partner} goes over to submission key {change.new_key_id}.")
         return publish_register(parsed, partner=change.partner, done=f"The new keys of {change.partner} are accepted")
     with desk.store.read() as connection:
-        view = get_partner_view(connection, change.partner)
+        view = get_partner_view(connection, change.partner, now=desk.clock())
     gaps = list_registration_gaps(view.registration) if view.registration is not None else ()
     if parsed.json:
         print_json({"change": asdict(change), "missing": list(gaps)})
@@ -70,7 +70,7 @@ def run_show(parsed: argparse.Namespace) -> int:
     """Show one partner: its keys, what it registered of itself, and what it asks to change."""
     desk = open_desk(parsed.state)
     with desk.store.read() as connection:
-        view = get_partner_view(connection, parsed.partner)
+        view = get_partner_view(connection, parsed.partner, now=desk.clock())
     if parsed.json:
         print_json(msgspec.to_builtins(asdict(view)))
         return DONE
@@ -124,7 +124,8 @@ def _say_view(view: PartnerView, *, now: datetime) -> None:
             say(f"{len(waiting) - 1} more of it wait, all older: accepting this one replaces them.")
     _say_next_commands(view)
     if view.registration is None:
-        say("Nothing is registered yet: the partner runs `report-abuse-partner account update FILE`.")
+        first = "first `report-abuse-partner enrol FILE`, and later " if view.state == "invited" else ""
+        say(f"Nothing is registered yet: the partner runs {first}`report-abuse-partner account update FILE`.")
         return
     say(f"Registered since {view.registered_at}:")
     _say_registration(view.registration)

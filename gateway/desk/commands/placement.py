@@ -21,6 +21,7 @@ from gateway.desk.placements.origins import count_reports
 from gateway.desk.placements.placements import SURFACES, PlacementRow, check_owner, get_placement
 from gateway.desk.placements.standing import Standing, list_standings, make_standing
 from gateway.desk.placements.terms import Agreement, TermChanges
+from gateway.desk.reading.placement_history import spell_changes
 from gateway.desk.reading.placement_words import (
     CHANNELS,
     DEEDS,
@@ -74,7 +75,7 @@ def run_list(parsed: argparse.Namespace) -> int:
         return DONE
     for one in standings:
         row = one.placement
-        say(f"{row.placement:40} {row.state:9} {_spell_check(one):40} {row.owner:20} {spell_placement(row)}")
+        say(f"{row.placement:40} {row.state:9} {_spell_check(one):52} {row.owner:20} {spell_placement(row)}")
     if not standings:
         whose = "" if parsed.owner is None else f" with {parsed.owner}"
         say(f"No placement is agreed{whose} yet. `placement agree` begins with one.")
@@ -116,8 +117,9 @@ def run_show(parsed: argparse.Namespace) -> int:
         ("Reports", f"{reports} (for the desk alone)"),
     ):
         say(f"{title:11} {text}")
-    for one in history:
-        say(f"{one.at}  {DEEDS.get(one.deed, one.deed)} by {one.by}{f': {one.reason}' if one.reason else ''}")
+    for one, changed in zip(history, spell_changes(history), strict=True):
+        what = one.reason or changed
+        say(f"{one.at}  {DEEDS.get(one.deed, one.deed)} by {one.by}{f': {what}' if what else ''}")
     for check in checks[:1]:
         _say_findings(check)
     return DONE
@@ -156,7 +158,7 @@ def run_end(parsed: argparse.Namespace) -> int:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "placement", summary="Where the button stands: agreements, link ids and checks.")
+    group = add_group(commands, "placement")
     agree = add_command(
         group,
         "agree",

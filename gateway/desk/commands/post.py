@@ -93,7 +93,7 @@ def send_what_waits(desk: Desk) -> SentOut:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "post", summary="The short notes to people who asked for one: send, list.")
+    group = add_group(commands, "post")
     add_command(group, "send", run=run_post_send, example="--json", group="post")
     listed = add_command(group, "list", run=run_post_list, example="--all", group="post")
     listed.add_argument("--all", action="store_true", help="also what was sent or given up")

@@ -17,7 +17,7 @@ from partner_sdk.wire.gateway_card import MAX_CARD_BYTES, parse_gateway_card
 
 
 def run_init(parsed: argparse.Namespace) -> int:
-    """Make a desk with all its keys, and agency.pin for the gateway."""
+    """Run `init`, and return its exit code."""
     config = DeskConfig(
         environment=parsed.environment,
         gateway_origin=parsed.gateway_origin,
@@ -75,7 +75,7 @@ def run_gateway_end_key(parsed: argparse.Namespace) -> int:
 
 
 def run_publish(parsed: argparse.Namespace) -> int:
-    """Sign key set and register where they changed or are a day old, and publish them through the feed.
+    """Run `publish`, and return its exit code.
 
     Run it every day: the key set expires 90 days after it was signed.
     """
@@ -96,7 +96,7 @@ def run_publish(parsed: argparse.Namespace) -> int:
 
 
 def run_doctor(parsed: argparse.Namespace) -> int:
-    """Say what is right with this desk and what is not."""
+    """Run `doctor`, and return its exit code."""
     findings = examine(parsed.state, clock=utc_now)
     if parsed.json:
         print_json(describe_findings(findings))
@@ -131,14 +131,14 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--environment", choices=("live", "sandbox"), default="live", help="for good (default: %(default)s)"
     )
     init.add_argument("--agency-name", default="The agency", metavar="NAME", help="shown on the desk's pages")
-    gateway = add_group(commands, "gateway", summary="Gateways whose receipts this desk believes.")
+    gateway = add_group(commands, "gateway")
     card = add_command(gateway, "add", run=run_gateway_add, example="gateway.card", group="gateway")
     card.add_argument("card", type=Path, metavar="CARD", help="gateway.card, as the gateway made it")
     end = add_command(gateway, "end-key", run=run_gateway_end_key, example="tWXvD6bK7pA", group="gateway")
     end.add_argument("key_id", metavar="KEY_ID", help="as `keys list` names it")
     add_command(commands, "publish", run=run_publish, example="")
     add_command(commands, "doctor", run=run_doctor, example="--json")
-    audit_group = add_group(commands, "audit", summary="The log of who did what.")
+    audit_group = add_group(commands, "audit")
     add_command(audit_group, "check", run=run_audit_check, example="", group="audit")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.desk.commands.frame import EXIT_CODES, Commands
+from gateway.desk.commands.words import WORDS
 from gateway.desk.wiring import utc_now
 from gateway.guidance.signposts import SIGNPOSTS_FILE
 from gateway.guidance.stale_command import add_stale_options, print_stale
@@ -21,13 +22,13 @@ DATED_FILES: Final = (
 
 
 def run_stale_data(parsed: argparse.Namespace) -> int:
-    """List facts that were checked too long ago (bodies, numbers, hours, words to send); gives 1 when there are any."""
+    """Run `stale-data`, and return its exit code."""
     return print_stale(DATED_FILES, today=utc_now().date(), days=parsed.days, as_json=parsed.json)
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's command."""
-    summary = (run_stale_data.__doc__ or "").strip()
+    summary = WORDS.list_summaries()["stale-data"]
     command = commands.add_parser(
         "stale-data",
         help=summary,

@@ -1,38 +1,46 @@
 """Declines at once the requests that no key of this desk opens: whoever floods the page must not cost a person each.
 
-Never touches one that can be read, nor one that is sealed to a key of this desk whose file is missing here: that one
-opens again when the file is back.
+Never touches one that opens, whether this desk understands it or not: an honest request of a newer release opens too.
+Nor one that is sealed to a key of this desk whose file is missing or damaged here: that one opens again when the file
+is back.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from gateway.desk import audit
 from gateway.desk.partnership.adoption_decisions import parse_reason
-from gateway.desk.partnership.adoptions import AdoptionError, open_box
+from gateway.desk.partnership.adoptions import AdoptionError, open_box, parse_box
 from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.store.key_tables import SEALING_KEYS
+from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
-from partner_sdk.wire.canonical import format_time, parse_base64url
+from partner_sdk.wire.adoption import adoption_context
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
 from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.keys import make_sealing_key
+from partner_sdk.wire.sealing import seal
 
-_UNKNOWN_KEY: Final = "unknown-key"
+_PROBE_ID: Final = "00000000-0000-7000-8000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRequests:
-    """What of the requests that wait can not be read: their ids with a code each, the oldest first.
+    """What of the requests that wait no key of this desk opens: their ids with a code each, the oldest first.
 
-    `waiting` is how many wait in all, `key_missing` how many of them only lack the file of a key of this desk.
+    Also those whose sender lied inside of the box about which request it is. `waiting` is how many wait in all,
+    `key_missing` how many of them only lack a sound file of a key of this desk. `not_understood` are the ids of those
+    that open, but say what this desk can not read.
     """
 
     reasons: dict[str, str]
     waiting: int
     key_missing: int
+    not_understood: tuple[str, ...]
 
     @property
     def count(self) -> int:
@@ -41,36 +49,45 @@ class UnreadableRequests:
 
 
 def get_unreadable(desk: Desk) -> UnreadableRequests:
-    """Try to open every request that waits, and return those that do not open. Nobody reads what does."""
+    """Try to open every request that waits, and return what came of it. Nobody reads what opens.
+
+    Raises `LocalStateError` where a file of a key can not be used.
+    """
     with desk.store.read() as connection:
         return _try_all(connection, desk)
 
 
 def decline_unreadable(desk: Desk, *, confirmed: int, reason: str, actor: str) -> int:
-    """Decline every request that waits and can not be read; return how many.
+    """Decline every request that waits and that no key of this desk opens; return how many.
 
     `confirmed` is how many a person was told of: when it is another number by now, nothing is declined. Each has its
     entry in the audit log. Raises `AdoptionError` (`no-reason`, `nothing-unreadable`, `count-changed`).
     """
     said = parse_reason(reason)
+    # To open thousands of boxes takes seconds: nobody waits for that at the database.
+    found = get_unreadable(desk)
+    if not found.count:
+        raise AdoptionError(
+            "No request that waits can be declined together with others: decide them one by one.",
+            reason="nothing-unreadable",
+        )
+    if found.count != confirmed:
+        raise AdoptionError(
+            f"{found.count} of {found.waiting} can not be read now, not {confirmed}. Nothing was declined.",
+            reason="count-changed",
+        )
+    now = desk.clock()
     with desk.store.write() as connection:
-        found = _try_all(connection, desk)
-        if not found.count:
-            raise AdoptionError(
-                "Every request that waits can be read: decline those one by one.", reason="nothing-unreadable"
-            )
-        if found.count != confirmed:
-            raise AdoptionError(
-                f"{found.count} of {found.waiting} can not be read now, not {confirmed}. Nothing was declined.",
-                reason="count-changed",
-            )
-        now = desk.clock()
         for request_id, code in found.reasons.items():
-            connection.execute(
+            done = connection.execute(
                 update(ADOPTION_REQUESTS)
-                .where(ADOPTION_REQUESTS.c.request_id == request_id)
+                .where(ADOPTION_REQUESTS.c.request_id == request_id, ADOPTION_REQUESTS.c.state == "waiting")
                 .values(state="declined", reason=said, decided_at=format_time(now), decided_by=actor)
             )
+            if done.rowcount != 1:
+                raise AdoptionError(
+                    "Somebody decided one of them meanwhile. Nothing was declined: look again.", reason="count-changed"
+                )
             audit.append_entry(
                 connection,
                 at=now,
@@ -84,19 +101,30 @@ def decline_unreadable(desk: Desk, *, confirmed: int, reason: str, actor: str) -
 
 def _try_all(connection: Connection, desk: Desk) -> UnreadableRequests:
     vault, environment = desk.load_vault(), desk.config.environment
-    missing = _list_own_key_ids(connection) - vault.key_ids
+    unusable = _list_unusable_key_ids(connection, vault, environment=environment)
     reasons: dict[str, str] = {}
+    not_understood: list[str] = []
     waiting = key_missing = 0
     for request_id, envelope in _list_waiting(connection):
         waiting += 1
         try:
-            open_box(envelope, vault=vault, environment=environment, request_id=request_id)
+            raw = open_box(envelope, vault=vault, environment=environment, request_id=request_id)
         except (FormatError, OpeningError) as error:
-            if error.reason == _UNKNOWN_KEY and _get_key_id(envelope) in missing:
+            # What is no envelope is a FormatError, and names no key.
+            if isinstance(error, OpeningError) and _get_key_id(envelope) in unusable:
                 key_missing += 1
             else:
                 reasons[request_id] = error.reason
-    return UnreadableRequests(reasons=reasons, waiting=waiting, key_missing=key_missing)
+            continue
+        try:
+            parse_box(raw, environment=environment, request_id=request_id)
+        except OpeningError as error:
+            reasons[request_id] = error.reason
+        except FormatError:
+            not_understood.append(request_id)
+    return UnreadableRequests(
+        reasons=reasons, waiting=waiting, key_missing=key_missing, not_understood=tuple(not_understood)
+    )
 
 
 def _list_waiting(connection: Connection) -> Iterator[tuple[str, bytes]]:
@@ -108,10 +136,33 @@ def _list_waiting(connection: Connection) -> Iterator[tuple[str, bytes]]:
     return ((row.request_id, bytes(row.envelope)) for row in rows)
 
 
-def _list_own_key_ids(connection: Connection) -> frozenset[bytes]:
-    """Return the ids of the keys of this desk that were not destroyed on their day."""
-    rows = connection.execute(select(SEALING_KEYS.c.key_id).where(SEALING_KEYS.c.destroyed_at.is_(None)))
-    return frozenset(parse_base64url(one) for one in rows.scalars())
+def _list_unusable_key_ids(connection: Connection, vault: Vault, *, environment: str) -> frozenset[bytes]:
+    """Return the ids of the keys of this desk that were not destroyed on their day, and that open nothing here.
+
+    The file of such a key is missing, or holds another secret than its id says.
+    """
+    rows = connection.execute(select(SEALING_KEYS).where(SEALING_KEYS.c.destroyed_at.is_(None)))
+    return frozenset(
+        parse_base64url(row.key_id) for row in rows if not _opens_own_box(row, vault, environment=environment)
+    )
+
+
+def _opens_own_box(row: Row[Any], vault: Vault, *, environment: str) -> bool:
+    if parse_base64url(row.key_id) not in vault.key_ids:
+        return False
+    key = make_sealing_key(
+        bytes(row.public_key),
+        not_before=parse_time(row.not_before),
+        seal_until=parse_time(row.seal_until),
+        open_until=parse_time(row.open_until),
+        state="active",
+    )
+    context = adoption_context(environment=environment, request_id=_PROBE_ID)
+    try:
+        vault.open_enrolment(seal(b"probe", key=key, context=context), context=context)
+    except OpeningError:
+        return False
+    return True
 
 
 def _get_key_id(envelope: bytes) -> bytes:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.desk import audit
 from gateway.desk.partnership.adoption_mails import Mail, make_agreed_mail, make_declined_mail, make_invited_mail
 from gateway.desk.partnership.adoptions import AdoptionError, AdoptionLine, get_adoption, read_adoption
-from gateway.desk.partnership.invitations import end_invitations, invite_in
+from gateway.desk.partnership.invitation_files import KeepInvitation
+from gateway.desk.partnership.invitations import end_invitations, invite_in, may_enrol
 from gateway.desk.partnership.partners import get_partner_names
 from gateway.desk.placements.agreeing import agree_in
 from gateway.desk.placements.placements import PlacementRow, PlacementState, find_owner_name, list_placements
@@ -46,12 +47,13 @@ def invite_adopter(
     actor: str,
     origin: str | None = None,
     is_known_owner: bool = False,
+    keep: KeepInvitation | None = None,
 ) -> tuple[Invitation, Mail]:
     """Make an invitation for the service that asked, and the text that goes to it.
 
     The invitation holds a secret, and is not in the text. With `is_known_owner` a person has checked that this request
-    comes from whom the desk knows under this id already; a partner's keys are never replaced so. Raises
-    `AdoptionError`, `PartnerError`.
+    comes from whom the desk knows under this id already; a partner's keys are never replaced so. What
+    `keep` raises leaves nothing decided. Raises `AdoptionError`, `PartnerError`.
     """
     with desk.store.write() as connection:
         line = _check_open(connection, request_id, owner=owner)
@@ -81,6 +83,8 @@ def invite_adopter(
             action="invite",
             is_known_owner=is_known_owner,
         )
+        if keep is not None:
+            keep(invitation)
     return invitation, make_invited_mail(service, invitation=invitation, agency=desk.config.agency_name)
 
 
@@ -135,7 +139,8 @@ def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) ->
     with desk.store.write() as connection:
         line = get_adoption(connection, request_id)
         if line.state == "agreed":
-            raise AdoptionError(_explain_agreed(connection, request_id), reason="agreed")
+            said_more = _explain_invited(connection, desk, owner=line.owner)
+            raise AdoptionError(f"{_explain_agreed(connection, request_id)}{said_more}", reason="agreed")
         if line.state == "declined":
             raise AdoptionError(f"{_spell_declined(line)} Nothing is left to do.", reason="declined")
         if line.state == "invited" and line.owner is not None:
@@ -164,17 +169,27 @@ def list_agreed_places(connection: Connection, request_id: str) -> list[str]:
 
 
 def _explain_agreed(connection: Connection, request_id: str) -> str:
-    places = list_agreed_places(connection, request_id)
-    first = places[0] if places else "LINK-ID"
-    others = f" Its places: {', '.join(places)}." if len(places) > 1 else ""
+    rows = list_placements(connection, link_ids=list_agreed_places(connection, request_id))
+    in_force = [row.placement for row in rows if row.state in _IN_FORCE]
+    answered = "A place was agreed with this service, so the request is answered."
+    if not in_force:
+        states = ", ".join(f"{row.placement} ({row.state})" for row in rows)
+        return f"{answered} None of its places is in the register now: {states}."
+    others = f" In the register now: {', '.join(in_force)}." if len(in_force) > 1 else ""
     return (
-        "A place is agreed with this service, so the request is answered. To end the place: report-abuse-desk "
-        f'placement end {first} --reason "…", or suspend it for a while with `placement suspend`.{others}'
+        f'{answered} To end a place: report-abuse-desk placement end {in_force[0]} --reason "…", or suspend it for a '
+        f"while with `placement suspend`.{others}"
     )
 
 
+def _explain_invited(connection: Connection, desk: Desk, *, owner: str | None) -> str:
+    if owner is None or owner in get_partner_names(connection) or not may_enrol(connection, owner, now=desk.clock()):
+        return ""
+    return f" It may still enrol. To end its invitation: report-abuse-desk partner end-invitation {owner}"
+
+
 def _spell_declined(line: AdoptionLine) -> str:
-    return f"This request was declined on {(line.decided_at or '')[:10]} by {line.decided_by}: {line.reason}"
+    return f"This request was declined on {(line.decided_at or '')[:10]} by {line.decided_by} ({line.reason})."
 
 
 def _check_no_partner(connection: Connection, *, owner: str) -> None:

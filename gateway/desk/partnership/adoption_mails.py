@@ -3,6 +3,7 @@
 Never sent from here, and never holds the secret of an invitation.
 """
 
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.desk.placements.placements import PlacementRow
+from partner_sdk.button.snippet import make_snippet
 from partner_sdk.wire.adoption import AskingService
 from partner_sdk.wire.enrolment import Invitation
 
@@ -31,20 +33,28 @@ class Mail:
 
 
 def make_agreed_mail(service: AskingService, *, places: Sequence[PlacementRow], origin: str, agency: str) -> Mail:
-    """Return the text with the link id of every agreed place, and the commands that write the lines for each."""
+    """Return the text with the link id of every agreed place, its lines of HTML, and the commands of the SDK for it."""
     titles = read_texts()["surfaces"][service.language]
+    said = read_texts()["place_words"][service.language]
     lines = []
     for place in places:
         command = f"report-abuse-partner button snippet --origin {origin} --placement {place.placement}"
         if service.language != "en":
             command += f" --language {service.language}"
-        page = place.look_at or place.address
+        page = said["page"] if place.look_at is None else shlex.quote(place.look_at)
         lines += [
             f"{place.service}, {titles[place.surface]}: {place.position}",
             f"  {place.address}",
             f"  {origin}/?from={place.placement}",
+            "",
+        ]
+        for form in ("link", "script"):
+            html = make_snippet(origin, placement=place.placement, language=service.language, form=form)
+            lines += [f"  {said[form]}", html]
+        lines += [
             f"  {command}",
-            f"  report-abuse-partner button check '{page}' --origin {origin} --placement {place.placement}",
+            *([f"  {said['own_page']}"] if place.look_at is None else []),
+            f"  report-abuse-partner button check {page} --origin {origin} --placement {place.placement}",
             "",
         ]
     return _make("agreed", service, agency=agency, places="\n".join(lines).rstrip(), origin=origin)
@@ -70,7 +80,10 @@ def make_declined_mail(service: AskingService, *, reason: str, agency: str) -> M
 
 @lru_cache(maxsize=1)
 def read_texts() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
-    """Return the texts by language and occasion, and under `surfaces` the kinds of place by language and code."""
+    """Return the texts by language and occasion.
+
+    Under `surfaces` stand the kinds of place by language and code, under `place_words` what a place is explained with.
+    """
     return tomllib.loads(_TEXTS.read_text(encoding="utf-8"))
 
 

@@ -40,16 +40,14 @@ def list_adoptions(
 ) -> list[AdoptionLine]:
     """Return the requests that wait, the oldest first; with the decided ones behind them if asked.
 
-    Of a long list, `most` of them from the one that `first` others stand before.
+    Of a long list a part: the first `first` of it are left out, and at most `most` of the others returned, or all.
     """
     query = select(*(ADOPTION_REQUESTS.c[name] for name in AdoptionLine.__dataclass_fields__)).order_by(
         ADOPTION_REQUESTS.c.state != "waiting", ADOPTION_REQUESTS.c.received_at, ADOPTION_REQUESTS.c.request_id
     )
     if not with_decided:
         query = query.where(ADOPTION_REQUESTS.c.state == "waiting")
-    if most is not None:
-        query = query.limit(most).offset(first)
-    return [_to_line(row) for row in connection.execute(query)]
+    return [_to_line(row) for row in connection.execute(query.limit(most).offset(first))]
 
 
 def count_adoptions(connection: Connection, *, with_decided: bool = False) -> int:
@@ -74,33 +72,57 @@ def open_adoption(desk: Desk, request_id: str, *, actor: str) -> AskingService:
 
 
 def read_adoption(connection: Connection, desk: Desk, request_id: str) -> AskingService:
-    """Return what a request says, inside a deed that is noted itself. Raises `AdoptionError` (`does-not-open`)."""
+    """Return what a request says, inside a deed that is noted itself.
+
+    Raises `AdoptionError` (`does-not-open`; `not-understood` for one that opens, but says what this desk can not read).
+    """
     row = _get_row(connection, request_id)
+    environment = desk.config.environment
     try:
-        return open_box(
-            bytes(row.envelope), vault=desk.load_vault(), environment=desk.config.environment, request_id=request_id
-        )
+        raw = open_box(bytes(row.envelope), vault=desk.load_vault(), environment=environment, request_id=row.request_id)
     except (FormatError, OpeningError) as error:
         raise AdoptionError(
             f"This request can not be read ({error.reason}). {_say_what_to_do(_to_line(row))}", reason="does-not-open"
         ) from None
+    try:
+        return parse_box(raw, environment=environment, request_id=row.request_id)
+    except OpeningError as error:
+        raise AdoptionError(
+            f"This request can not be read ({error.reason}). {_say_what_to_do(_to_line(row))}", reason="does-not-open"
+        ) from None
+    except FormatError as error:
+        raise AdoptionError(
+            f"This request opens, but this desk does not understand it ({error.reason}). "
+            f"{_say_what_to_do(_to_line(row), is_open=True)}",
+            reason="not-understood",
+        ) from None
 
 
-def open_box(envelope: bytes, *, vault: Vault, environment: str, request_id: str) -> AskingService:
-    """Return what one box says. Raises `FormatError`, `OpeningError` (`wrong-id`: it names another request)."""
+def open_box(envelope: bytes, *, vault: Vault, environment: str, request_id: str) -> bytes:
+    """Return what stands in one box, unread. Raises `FormatError` for what is no box, and `OpeningError`."""
     raw = parse_base64url(envelope.decode("ascii", "replace"), max_bytes=MAX_ADOPTION_ENVELOPE_BYTES)
     context = adoption_context(environment=environment, request_id=request_id)
-    request = parse_adoption(vault.open_enrolment(Envelope.parse(raw), context=context))
+    return vault.open_enrolment(Envelope.parse(raw), context=context)
+
+
+def parse_box(raw: bytes, *, environment: str, request_id: str) -> AskingService:
+    """Return what an opened box says. Raises `OpeningError` (`wrong-id`: it names another request than it came with).
+
+    Raises `FormatError` for what this desk does not understand: a newer release may say more than this one knows.
+    """
+    request = parse_adoption(raw)
     if (request.environment, request.request_id) != (environment, request_id):
         raise OpeningError("The box names another request than the one that it came with.", reason="wrong-id")
     return request.service
 
 
-def _say_what_to_do(line: AdoptionLine) -> str:
+def _say_what_to_do(line: AdoptionLine, *, is_open: bool = False) -> str:
     if line.state == "declined":
         return "It is declined already: nothing is left to do."
     if line.state == "agreed":
         return "Its places are in `placement list`: what was agreed does not hang on it."
+    if is_open:
+        return f"It may be of a newer release: update this desk, or decline it (`adoption decline {line.request_id}`)."
     return "Decline it, or all such together (`adoption decline-unreadable`). If its sender is real, it will ask again."
 
 

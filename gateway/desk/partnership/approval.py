@@ -4,11 +4,14 @@ Never approves by itself. What the keys before have signed stays provable, and m
 again, because whoever enrols again has lost what opened it.
 """
 
+from datetime import datetime
+
 from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.partnership.key_ends import end_former_keys, keep_former_key
 from gateway.desk.partnership.no_partner import explain_no_partner
+from gateway.desk.partnership.open_invitations import find_open_invitation
 from gateway.desk.partnership.partners import SERVICE, PartnerError, PartnerKind, find_partner_kind
 from gateway.desk.partnership.resealing import seal_messages_again
 from gateway.desk.placements.placements import find_owner_name
@@ -32,7 +35,7 @@ def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
             .limit(1)
         ).first()
         if enrolment is None:
-            raise PartnerError(_explain_nothing(connection, partner), reason="nothing-to-approve")
+            raise PartnerError(_explain_nothing(connection, partner, now=now), reason="nothing-to-approve")
         invitation = connection.execute(
             select(INVITATIONS).where(INVITATIONS.c.secret_sha256 == enrolment.secret_sha256)
         ).one()
@@ -77,18 +80,20 @@ def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
         )
 
 
-def _explain_nothing(connection: Connection, partner: str) -> str:
+def _explain_nothing(connection: Connection, partner: str, *, now: datetime) -> str:
     words = f"No enrolment of {partner} waits. "
     state = connection.execute(select(PARTNERS.c.state).where(PARTNERS.c.partner == partner)).scalar()
-    open_one = select(INVITATIONS.c.partner).where(INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None))
-    if connection.execute(open_one).first() is not None:
+    invitation = find_open_invitation(connection, partner, now=now)
+    if invitation is not None and not invitation.has_ended:
         return f"{words}Has the partner run `report-abuse-partner enrol`, and this desk `collect` after that?"
     if state == "active":
         return f"{words}Its keys are in force already: `partner show {partner}`."
+    if invitation is not None:
+        return f"{words}Its invitation ended unused at {invitation.expires_at}. Invite it again: {invitation.command}."
     if state is not None or find_owner_name(connection, partner) is not None:
         return f"{words}Nor is it invited: `partner invite NAME --partner {partner} --out FILE`, then it enrols."
     hint = "A partner is invited first (`partner invite`), enrols, and is then brought here by `collect`."
-    return f"{words}{explain_no_partner(connection, partner)} {hint}"
+    return f"{words}{explain_no_partner(connection, partner, now=now)} {hint}"
 
 
 def _retire(connection: Connection, partner: str, *, at: str) -> bool:

@@ -41,7 +41,7 @@ def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
     now = desk.clock()
     with desk.store.write() as connection:
         row = get_waiting_change(connection, change_id)
-        partner = get_partner(connection, row.partner)
+        partner = get_partner(connection, row.partner, now=now)
         if partner.state != "active":
             raise PartnerError(
                 f"{row.partner} is {partner.state}: invite it anew with `partner invite`, if it may go on.",
@@ -80,6 +80,12 @@ def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
         raise PartnerError(
             f"The change {change_id} was replaced: another was accepted after it came. The partner may send it anew.",
             reason="superseded",
+        )
+    if len(rows) == 1 and not waiting and rows[0].decided_at is None:
+        # Nobody decided it: the desk refused it as it collected it.
+        raise PartnerError(
+            f"The change {change_id} was refused when it came ({rows[0].reason}). The partner may send it anew.",
+            reason="not-waiting",
         )
     if len(rows) == 1 and not waiting:
         raise PartnerError(

@@ -4,18 +4,20 @@ Never stores a secret: the invitation file is the only place that has it.
 """
 
 import re
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.partnership.invitation_files import KeepInvitation
 from gateway.desk.partnership.partners import PARTNER_TYPES, SERVICE, PartnerError, PartnerType
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import encode, format_time, to_base64url
+from partner_sdk.wire.canonical import format_time, to_base64url
 from partner_sdk.wire.enrolment import INVITATION_LIFETIME, SECRET_BYTES, Invitation, secret_sha256
 from partner_sdk.wire.feed_messages import InvitationHash
 from partner_sdk.wire.keys import parse_pin
@@ -23,6 +25,14 @@ from partner_sdk.wire.submission import check_partner_id
 
 MAX_NAME_CHARACTERS: Final = 100
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class EndedInvitation:
+    """How many invitations ended, and how many enrolments that waited were refused with them."""
+
+    invitations: int
+    enrolments: int
 
 
 def invite_partner(
@@ -34,16 +44,21 @@ def invite_partner(
     actor: str,
     type: PartnerType | None = None,  # noqa: A002 - the word of the law and of the lists
     country: str | None = None,
+    keep: KeepInvitation | None = None,
 ) -> Invitation:
     """Make an invitation and note its hash; `publish_invitations` tells the gateway. Raises `PartnerError`.
 
     The invitation holds the secret and is returned only here: it is stored nowhere at the desk. Without a `type` a
     partner that enrols again stays what it is, and a new one is a service. An agency needs its `country` (ISO 3166-1).
+    What `keep` raises leaves nothing noted.
     """
     with desk.store.write() as connection:
-        return invite_in(
+        invitation = invite_in(
             connection, desk, partner=partner, name=name, origin=origin, actor=actor, type=type, country=country
         )
+        if keep is not None:
+            keep(invitation)
+    return invitation
 
 
 def invite_in(
@@ -100,7 +115,32 @@ def invite_in(
     return invitation
 
 
-def end_invitations(connection: Connection, desk: Desk, *, partner: str, actor: str) -> None:
+def end_invitation(desk: Desk, *, partner: str, actor: str) -> EndedInvitation:
+    """End what a partner could still enrol with; whatever else was agreed with it stays.
+
+    Raises `PartnerError` (`no-invitation`) if no invitation is open and no enrolment waits: nothing is changed then.
+    """
+    with desk.store.write() as connection:
+        ended = end_invitations(connection, desk, partner=partner, actor=actor)
+        if not ended.invitations and not ended.enrolments:
+            raise PartnerError(
+                f"{partner} has no open invitation, and no enrolment of it waits: nothing was changed. "
+                f"`partner list` shows who is invited.",
+                reason="no-invitation",
+            )
+    return ended
+
+
+def may_enrol(connection: Connection, partner: str, *, now: datetime) -> bool:
+    """Return whether an invitation of this id is open, or an enrolment of it waits for approval."""
+    opened = select(INVITATIONS.c.partner).where(
+        INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None), INVITATIONS.c.expires_at > format_time(now)
+    )
+    waits = select(ENROLMENTS.c.partner).where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
+    return any(connection.execute(query.limit(1)).first() is not None for query in (opened, waits))
+
+
+def end_invitations(connection: Connection, desk: Desk, *, partner: str, actor: str) -> EndedInvitation:
     """End every open invitation of a partner, and refuse the enrolment that waits for approval, if there is one.
 
     The gateway may know the invitation's hash, and take an enrolment with it: the desk refuses that when it collects.
@@ -124,6 +164,7 @@ def end_invitations(connection: Connection, desk: Desk, *, partner: str, actor: 
         subject=partner,
         detail={"enrolments": refused, "invitations": ended},
     )
+    return EndedInvitation(invitations=ended, enrolments=refused)
 
 
 def check_kind(type: PartnerType | None, country: str | None) -> None:  # noqa: A002 - as above
@@ -162,15 +203,3 @@ def publish_invitations(desk: Desk, feed: FeedClient) -> int:
             .values(published_at=now)
         )
     return len(rows)
-
-
-def write_invitation(path: Path, invitation: Invitation) -> None:
-    """Write the invitation file, readable by its owner alone: it holds a secret. Raises `PartnerError`."""
-    try:
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_bytes(encode(invitation) + b"\n")
-    except OSError as error:
-        raise PartnerError(
-            f"The invitation can not be written to {path} ({error.strerror}): name another --out.",
-            reason="file-not-written",
-        ) from None

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, case, func, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.partnership.no_partner import explain_no_partner
-from gateway.desk.partnership.partners import PartnerError, get_partner
+from gateway.desk.partnership.partners import PartnerError, PartnerState, get_partner
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.wiring import Desk
@@ -17,7 +17,7 @@ from partner_sdk.wire.account import get_signing_key_id
 from partner_sdk.wire.canonical import format_time
 
 
-def suspend_partner(desk: Desk, *, partner: str, actor: str) -> str:
+def suspend_partner(desk: Desk, *, partner: str, actor: str) -> PartnerState:
     """Stop taking new reports of a partner, and return the state that it had; `publish` makes it count at the gateway.
 
     The desk itself sets aside what it first sees under this key later than a grace (row_checks.py). Raises
@@ -25,9 +25,13 @@ def suspend_partner(desk: Desk, *, partner: str, actor: str) -> str:
     """
     now = desk.clock()
     with desk.store.write() as connection:
-        before = connection.execute(select(PARTNERS.c.state).where(PARTNERS.c.partner == partner)).scalar()
+        before: PartnerState | None = connection.execute(
+            select(PARTNERS.c.state).where(PARTNERS.c.partner == partner)
+        ).scalar()
         if before is None:
-            raise PartnerError(explain_no_partner(connection, partner, deed="suspend"), reason="unknown-partner")
+            raise PartnerError(
+                explain_no_partner(connection, partner, now=now, deed="suspend"), reason="unknown-partner"
+            )
         connection.execute(
             update(PARTNERS)
             .where(PARTNERS.c.partner == partner)
@@ -39,7 +43,7 @@ def suspend_partner(desk: Desk, *, partner: str, actor: str) -> str:
         )
         end_former_keys(connection, partner, at=format_time(now))
         audit.append_entry(connection, at=now, actor=actor, action="suspend-partner", subject=partner)
-    return str(before)
+    return before
 
 
 def revoke_key(
@@ -57,7 +61,7 @@ def revoke_key(
     now = desk.clock()
     at = format_time(now)
     with desk.store.write() as connection:
-        current = get_partner(connection, partner)
+        current = get_partner(connection, partner, now=now)
         is_all = key_id in {None, current.key_id}
         if is_all and keep_successor:
             raise PartnerError("Only a former key has a successor to keep: name it.", reason="no-successor")

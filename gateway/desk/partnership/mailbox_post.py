@@ -83,7 +83,7 @@ def store_message(
     the signing key or where no sealing key of this desk is active.
     """
     private_key, now = desk.load_private_key(KeyRole.MAILBOX_SIGNING), desk.clock()
-    recipient = get_partner(connection, partner)
+    recipient = get_partner(connection, partner, now=now)
     last = connection.execute(
         select(MAILBOX_MESSAGES.c.number, MAILBOX_MESSAGES.c.signed, MAILBOX_MESSAGES.c.signed_sha256)
         .where(MAILBOX_MESSAGES.c.partner == partner)

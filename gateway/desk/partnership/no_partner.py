@@ -3,12 +3,15 @@
 Never a bare "unknown" for somebody whom the desk knows: who has to act must not go looking for the right command.
 """
 
+from datetime import datetime
 from typing import Final, Literal
 
 from sqlalchemy import Connection, select
 
+from gateway.desk.partnership.open_invitations import find_open_invitation
 from gateway.desk.placements.placements import PlacementRow, find_owner_name, find_placement, list_placements
-from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
+from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
+from gateway.desk.store.partner_tables import ENROLMENTS
 
 _MOST_NAMED: Final = 5
 _REASON: Final = ' --reason "…"'
@@ -16,31 +19,44 @@ _REASON: Final = ' --reason "…"'
 Deed = Literal["show", "suspend"]
 
 
-def explain_no_partner(connection: Connection, partner: str, *, deed: Deed = "show") -> str:
+def explain_no_partner(connection: Connection, partner: str, *, now: datetime, deed: Deed = "show") -> str:
     """Return in words, on one line, why there is no partner with keys of this id, and the command that was meant."""
     placement = find_placement(connection, partner)
     name = find_owner_name(connection, partner)
     if name is None and placement is not None:
         return f"{partner} is a link id, not a partner. {_name_command(placement, deed)}"
+    if name is None and _is_request(connection, partner):
+        return f"{partner} is a request for the button, not a partner. Next: report-abuse-desk adoption show {partner}"
     if name is None:
         return f"There is no partner {partner}. `partner list` shows them."
     return " ".join(
         (
-            f"{partner} is {name}. {_spell_way(connection, partner)}",
+            f"{partner} is {_quote(name)}. {_spell_way(connection, partner, now=now)}",
             *_list_placement_words(list_placements(connection, owner=partner), owner=partner, deed=deed),
         )
     )
 
 
-def _spell_way(connection: Connection, partner: str) -> str:
+def _is_request(connection: Connection, partner: str) -> bool:
+    asked = select(ADOPTION_REQUESTS.c.request_id).where(ADOPTION_REQUESTS.c.request_id == partner)
+    return connection.execute(asked).first() is not None
+
+
+def _spell_way(connection: Connection, partner: str, *, now: datetime) -> str:
     waits = select(ENROLMENTS.c.id).where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
     if connection.execute(waits).first() is not None:
         return f"Its keys wait for `partner approve {partner}`: until then none of its reports is taken."
-    invited = select(INVITATIONS.c.expires_at).where(INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None))
-    until = connection.execute(invited.order_by(INVITATIONS.c.expires_at.desc()).limit(1)).scalar()
-    if until is not None:
-        return f"It is invited until {until} and has no keys yet: none of its reports is taken."
+    invitation = find_open_invitation(connection, partner, now=now)
+    if invitation is not None and invitation.has_ended:
+        return f"Its invitation ended unused at {invitation.expires_at}. To invite it again: {invitation.command}."
+    if invitation is not None:
+        return f"It is invited until {invitation.expires_at} and has no keys yet: none of its reports is taken."
     return "It has no keys: it sends no reports, and there is nothing of a partner to see or to end."
+
+
+def _quote(name: str) -> str:
+    # A stranger may have chosen it, in a request: what it says never reads as a sentence of the desk.
+    return '"' + name.replace('"', "'") + '"'
 
 
 def _list_placement_words(placements: list[PlacementRow], *, owner: str, deed: Deed) -> list[str]:

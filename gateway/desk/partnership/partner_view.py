@@ -1,6 +1,7 @@
 """One partner on one page: its keys, what it registered of itself, and what it asks to change."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -39,11 +40,11 @@ class PartnerView:
     wanted: Registration | None
 
 
-def get_partner_view(connection: Connection, partner: str) -> PartnerView:
+def get_partner_view(connection: Connection, partner: str, *, now: datetime) -> PartnerView:
     """Return the page of a partner that is registered, waits or is invited; raises `PartnerError`."""
     rows = [row for row in list_partners(connection) if row.partner == partner]
     if not rows:
-        raise PartnerError(explain_no_partner(connection, partner), reason="unknown-partner")
+        raise PartnerError(explain_no_partner(connection, partner, now=now), reason="unknown-partner")
     row, accepted = rows[0], find_registration(connection, partner)
     return PartnerView(
         partner=row.partner,

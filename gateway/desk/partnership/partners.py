@@ -4,6 +4,7 @@ Never shows one partner to another: only the desk's own lists and pages ask here
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import Connection, Row, func, select
@@ -17,6 +18,8 @@ from partner_sdk.errors import ReportAbuseError
 PartnerType = Literal["service", "police", "child_protection", "iwf", "crimestoppers", "vgt"]
 SERVICE: Final[PartnerType] = "service"
 PARTNER_TYPES: Final[tuple[PartnerType, ...]] = get_args(PartnerType)
+# How the keys of a registered partner stand.
+PartnerState = Literal["active", "suspended", "revoked"]
 
 
 class PartnerError(ReportAbuseError):
@@ -81,11 +84,11 @@ def get_partner_names(connection: Connection) -> dict[str, str]:
     return {row.partner: row.name for row in rows}
 
 
-def get_partner(connection: Connection, partner: str) -> Row[Any]:
-    """Return a registered partner, or raise `PartnerError` (`unknown-partner`)."""
+def get_partner(connection: Connection, partner: str, *, now: datetime) -> Row[Any]:
+    """Return a registered partner, or raise `PartnerError` (`unknown-partner`), which says how the id stands `now`."""
     row = connection.execute(select(PARTNERS).where(PARTNERS.c.partner == partner)).first()
     if row is None:
-        raise PartnerError(explain_no_partner(connection, partner), reason="unknown-partner")
+        raise PartnerError(explain_no_partner(connection, partner, now=now), reason="unknown-partner")
     return row
 
 

@@ -21,7 +21,7 @@ def seal_messages_again(desk: Desk, connection: Connection, *, partner: str) -> 
 
     Raises `OpeningError` where the desk's own copy of one does not open any more.
     """
-    recipient = get_partner(connection, partner)
+    recipient = get_partner(connection, partner, now=desk.clock())
     vault = desk.load_vault()
     rows = connection.execute(
         select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.partner == partner).order_by(MAILBOX_MESSAGES.c.number)

@@ -44,6 +44,8 @@ def agree_in(connection: Connection, desk: Desk, agreement: Agreement, *, actor:
     terms = make_terms(agreement)
     agreed_on = _read_day(agreement.agreed_on, today=now.astimezone(_UK).date())
     _ensure_owner(connection, desk, agreement, actor=actor)
+    if agreement.link_id is None:
+        _check_not_agreed(connection, owner=agreement.owner, terms=terms)
     link_id = agreement.link_id or offer_link_id(connection, owner=agreement.owner, surface=terms.surface)
     _check_link_id(connection, link_id)
     connection.execute(
@@ -165,6 +167,19 @@ def _ensure_owner(connection: Connection, desk: Desk, agreement: Agreement, *, a
     now = desk.clock()
     connection.execute(insert(ADOPTERS).values(owner=owner, name=name, added_at=format_time(now), added_by=actor))
     audit.append_entry(connection, at=now, actor=actor, action="add-adopter", subject=owner)
+
+
+def _check_not_agreed(connection: Connection, *, owner: str, terms: Terms) -> None:
+    """Refuse the same place a second time: a form that is sent twice must not give it two link ids."""
+    same = {"owner": owner, "surface": terms.surface, "address": terms.address, "position": terms.position}
+    query = select(PLACEMENTS.c.placement).where(PLACEMENTS.c.state == "agreed").order_by(PLACEMENTS.c.placement)
+    stands = connection.execute(query.filter_by(**same).limit(1)).scalar()
+    if stands is not None:
+        raise PlacementError(
+            f"{stands} stands there already: the same kind of place, address and position. To give the place a second "
+            "link all the same, name its link id (--link-id, or the field on the page).",
+            reason="agreed-already",
+        )
 
 
 def _check_link_id(connection: Connection, link_id: str) -> None:

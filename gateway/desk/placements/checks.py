@@ -60,9 +60,20 @@ class TakenChecks:
 class LastResult:
     """What a placement is judged by: when it was looked at, with which result, and the link id that the page named."""
 
+    placement: str
     checked_at: str
     result: str
     named: str | None
+
+    @property
+    def names_another(self) -> bool:
+        """Whether the page's button names a link id that was not agreed for it."""
+        return self.named is not None and self.named != self.placement
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the button was there as agreed."""
+        return self.result == "passes" and not self.names_another
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +93,14 @@ class CheckRow:
     findings: tuple[CheckFinding, ...]
 
     @property
+    def outcome(self) -> LastResult:
+        """What the placement is judged by, if this check is its last."""
+        return LastResult(placement=self.placement, checked_at=self.checked_at, result=self.result, named=self.named)
+
+    @property
     def names_another(self) -> bool:
         """Whether the page's button names a link id that was not agreed for it."""
-        return self.named is not None and self.named != self.placement
+        return self.outcome.names_another
 
     @property
     def was_asked_for(self) -> bool:
@@ -94,7 +110,7 @@ class CheckRow:
     @property
     def is_well(self) -> bool:
         """Whether the button was there as agreed."""
-        return self.result == "passes" and not self.names_another
+        return self.outcome.is_well
 
 
 def take_checks(desk: Desk, raw: bytes, *, channel: CheckChannel, actor: str) -> TakenChecks:
@@ -140,9 +156,9 @@ def get_last_checks(connection: Connection, *, placements: Collection[str] | Non
 
 def list_last_results(connection: Connection) -> dict[str, LastResult]:
     """Return of each placement's newest check what it is judged by, by link id: of all placements at once."""
-    columns = (PLACEMENT_CHECKS.c[name] for name in ("placement", *LastResult.__dataclass_fields__))
+    columns = (PLACEMENT_CHECKS.c[name] for name in LastResult.__dataclass_fields__)
     query = select(*columns).where(PLACEMENT_CHECKS.c.id.in_(_select_newest(None)))
-    return {placement: LastResult(*rest) for placement, *rest in connection.execute(query)}
+    return {row["placement"]: LastResult(**row) for row in connection.execute(query).mappings()}
 
 
 def _select_newest(placements: Collection[str] | None) -> Select[tuple[int]]:

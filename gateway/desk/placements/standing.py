@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, select
 
-from gateway.desk.placements.checks import OLD_AFTER, CheckRow, get_last_checks, list_last_results
+from gateway.desk.placements.checks import OLD_AFTER, CheckRow, LastResult, get_last_checks, list_last_results
 from gateway.desk.placements.placements import PlacementRow, PlacementState, list_placements
 from gateway.desk.store.placement_tables import PLACEMENTS
 from partner_sdk.wire.canonical import format_time, parse_time
@@ -47,17 +47,14 @@ def list_standings(
 
 def list_glances(connection: Connection, *, now: datetime) -> list[Glance]:
     """Return all placements in the order of the list, each at a glance: the register may hold 20,000."""
-    last = list_last_results(connection)
+    last, oldest = list_last_results(connection), _spell_oldest(now)
     columns = (PLACEMENTS.c.placement, PLACEMENTS.c.state, PLACEMENTS.c.state_at)
     found = []
     for placement, state, state_at in connection.execute(
         select(*columns).order_by(PLACEMENTS.c.service, PLACEMENTS.c.placement)
     ):
         one = last.get(placement)
-        is_old = _is_old(state_at if one is None else one.checked_at, now=now)
-        names_another = one is not None and one.named not in {None, placement}
-        code = _judge(None if one is None else one.result, names_another=names_another, is_old=is_old)
-        found.append(Glance(placement=placement, state=state, code=code))
+        found.append(Glance(placement=placement, state=state, code=_judge(one, state_at=state_at, oldest=oldest)))
     return found
 
 
@@ -65,24 +62,20 @@ def make_standing(row: PlacementRow, last: CheckRow | None, *, now: datetime) ->
     """Return how a placement stands. One that was agreed a month ago and never looked at is as bad as an old check."""
     since = row.state_at if last is None else last.checked_at
     days = max(0, (now - parse_time(since)).days)
-    code = _judge(
-        None if last is None else last.result,
-        names_another=last is not None and last.names_another,
-        is_old=_is_old(since, now=now),
-    )
+    code = _judge(None if last is None else last.outcome, state_at=row.state_at, oldest=_spell_oldest(now))
     return Standing(placement=row, last=last, code=code, days=days)
 
 
-def _is_old(since: str, *, now: datetime) -> bool:
+def _spell_oldest(now: datetime) -> str:
+    return format_time(now - OLD_AFTER)
+
+
+def _judge(last: LastResult | None, *, state_at: str, oldest: str) -> StandingCode:
     # Times have one spelling, so they compare as they stand: reading 20,000 of them would be half of the work.
-    return since < format_time(now - OLD_AFTER)
-
-
-def _judge(result: str | None, *, names_another: bool, is_old: bool) -> StandingCode:
-    if is_old:
+    if (state_at if last is None else last.checked_at) < oldest:
         return "long_ago"
-    if result is None:
+    if last is None:
         return "not_looked_at"
-    if result == "passes" and not names_another:
+    if last.is_well:
         return "as_agreed"
-    return "not_reached" if result == "unreachable" else "with_faults"
+    return "not_reached" if last.result == "unreachable" else "with_faults"

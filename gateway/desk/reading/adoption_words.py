@@ -1,5 +1,6 @@
 """What a request to show the button says, in lines for the page and for the terminal."""
 
+from collections import Counter
 from typing import Final
 
 from gateway.desk.partnership.adoption_clearing import UnreadableRequests
@@ -22,19 +23,37 @@ CHILD_USES: Final = {
 
 
 def spell_unreadable(found: UnreadableRequests) -> str:
-    """Return in words how many of the requests that wait can not be read."""
+    """Return in words how many of the requests that wait can not be read and may be declined together."""
     if not found.waiting:
         return "No request waits."
-    if not found.count:
-        return "Every request that waits can be read." if not found.key_missing else "No other request is unreadable."
-    return f"{found.count} of the {found.waiting} that wait can not be read."
+    if found.count:
+        return f"{found.count} of the {found.waiting} that wait can not be read."
+    if found.key_missing or found.not_understood:
+        return "No request that waits can be declined together with others."
+    return "Every request that waits can be read."
+
+
+def spell_codes(found: UnreadableRequests) -> str:
+    """Return the codes of those that can be declined together, each with how often."""
+    counted = sorted(Counter(found.reasons.values()).items())
+    return f"Why: {', '.join(f'{code} ({count})' for code, count in counted)}."
 
 
 def spell_key_missing(found: UnreadableRequests) -> str:
     """Return in words what to do about requests that lack only the file of a key of this desk."""
     return (
         f"{found.key_missing} {'is' if found.key_missing == 1 else 'are'} sealed to a key of this desk whose file is "
-        "not in its folder. Put the file back from its safe place: declining them is not offered."
+        "not in its folder, or is damaged. Put the file back from its safe place: declining them is not offered."
+    )
+
+
+def spell_not_understood(found: UnreadableRequests) -> str:
+    """Return in words what to do about requests that open, but say what this desk can not read."""
+    count = len(found.not_understood)
+    opens, it = ("1 opens", "it") if count == 1 else (f"{count} open", "them")
+    return (
+        f"{opens}, but this desk does not understand {it}: a newer release may have sent {it}. Update this desk and "
+        f"look again, or decline {it} one by one."
     )
 
 

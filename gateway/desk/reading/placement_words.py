@@ -66,7 +66,7 @@ def spell_result(check: CheckRow) -> str:
 def spell_age(days: int) -> str:
     """Return in words how long ago something was."""
     if days == 0:
-        return "within a day"
+        return "looked at within the last day"
     return "1 day ago" if days == 1 else f"{days} days ago"
 
 

@@ -28,21 +28,20 @@ from gateway.desk.partnership.adoptions import (
     list_adoptions,
     open_adoption,
 )
+from gateway.desk.partnership.invitations import may_enrol
 from gateway.desk.placements.placements import find_owner_name
 from gateway.desk.placements.surfaces import SURFACE_TITLES
 from gateway.desk.reading import adoption_words as words
 from gateway.desk.views.context import get_desk, get_name, show_page
-from gateway.desk.views.list_pages import read_list_page
+from gateway.desk.views.list_pages import MOST_LISTED, parse_small_number, read_list_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.errors import ReportAbuseError
+from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.adoption import AskingService
 from partner_sdk.wire.canonical import encode
 
 blueprint = Blueprint("adoption", __name__, template_folder="templates")
 FORM_BYTES: Final = 16_384
-MOST_LISTED: Final = 100
-_MOST_DIGITS: Final = 9
 _FIELDS: Final = ("owner", "service", "surface", "address", "position", "look_at", "link_id", "known_owner", "why")
 
 # What a place can not be agreed without, in the words of the form.
@@ -56,12 +55,16 @@ _PLACE_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a deed left to be shown once: the text to send, and an invitation with its secret."""
+    """What a deed left to be shown once: the text to send, and an invitation with its secret.
+
+    With `is_to_publish` neither works for the service until the gateway has heard of it.
+    """
 
     said: str = ""
     mail: Mail | None = None
     invitation: str | None = None
     fault: str | None = None
+    is_to_publish: bool = False
 
 
 @blueprint.get("/adoption")
@@ -72,12 +75,12 @@ def list_all() -> ResponseReturnValue:
     with get_desk().store.read() as connection:
         waiting_count = count_adoptions(connection)
         found = count_adoptions(connection, with_decided=True) if shows_all else waiting_count
-        listed = read_list_page(found=found, most=MOST_LISTED)
-        lines = list_adoptions(connection, with_decided=shows_all, first=listed.first, most=MOST_LISTED)
+        listed_page = read_list_page(found=found)
+        lines = list_adoptions(connection, with_decided=shows_all, first=listed_page.first, most=listed_page.most)
     return show_page(
         "adoption_list.html",
         lines=lines,
-        listed=listed,
+        listed_page=listed_page,
         shows_all=shows_all,
         waiting_count=waiting_count,
         words=words,
@@ -88,30 +91,33 @@ def list_all() -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def show_unreadable() -> ResponseReturnValue:
     """Show how many requests can not be read, with the form that declines all of them together."""
-    return _draw_unreadable(get_unreadable(get_desk()))
+    return _draw_unreadable()
 
 
 @blueprint.post("/adoption/unreadable")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_unreadable() -> ResponseReturnValue:
     """Decline them, if they are still as many as the page said."""
-    asked = request.form.get("count", "")
-    confirmed = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < _MOST_DIGITS else 0
+    confirmed = parse_small_number(request.form.get("count", "")) or 0
     why = request.form.get("why", "")
     try:
         declined = decline_unreadable(get_desk(), confirmed=confirmed, reason=why, actor=get_name())
-    except AdoptionError as error:
-        return _draw_unreadable(get_unreadable(get_desk()), fault=str(error), why=why)
-    return _draw_unreadable(get_unreadable(get_desk()), said=words.spell_declined_together(declined))
+    except (AdoptionError, LocalStateError) as error:
+        return _draw_unreadable(fault=str(error), why=why)
+    return _draw_unreadable(said=words.spell_declined_together(declined))
 
 
-def _draw_unreadable(
-    found: UnreadableRequests, *, said: str = "", fault: str = "", why: str = ""
-) -> ResponseReturnValue:
+def _draw_unreadable(*, said: str = "", fault: str = "", why: str = "") -> ResponseReturnValue:
+    found: UnreadableRequests | None = None
+    try:
+        found = get_unreadable(get_desk())
+    except LocalStateError as error:
+        fault = str(error)
     return show_page(
         "adoption_unreadable.html",
         status=HTTPStatus.CONFLICT if fault else HTTPStatus.OK,
         found=found,
+        most_listed=MOST_LISTED,
         said=said,
         fault=fault,
         why=why,
@@ -157,8 +163,7 @@ def post_agree(request_id: str) -> ResponseReturnValue:
             actor=get_name(),
             is_known_owner=bool(typed["known_owner"]),
         )
-        said = f"{row.placement} is agreed with {row.owner}. The gateway hears of it with the next publish."
-        return Outcome(said, mail)
+        return Outcome(f"{row.placement} is agreed with {row.owner}.", mail, is_to_publish=True)
 
     return _do(request_id, deed)
 
@@ -177,8 +182,8 @@ def post_invite(request_id: str) -> ResponseReturnValue:
             actor=get_name(),
             is_known_owner=bool(typed["known_owner"]),
         )
-        said = f"{invitation.partner} is invited. The gateway hears of it with the next publish."
-        return Outcome(said, mail, encode(invitation).decode("utf-8"))
+        secret = encode(invitation).decode("utf-8")
+        return Outcome(f"{invitation.partner} is invited.", mail, secret, is_to_publish=True)
 
     return _do(request_id, deed)
 
@@ -224,6 +229,7 @@ def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -
     with get_desk().store.read() as connection:
         owner_name = None if line.owner is None else find_owner_name(connection, line.owner)
         places = list_agreed_places(connection, line.request_id)
+        is_invited = line.owner is not None and may_enrol(connection, line.owner, now=get_desk().clock())
     return show_page(
         "adoption_request.html",
         status=HTTPStatus.CONFLICT if outcome.fault else HTTPStatus.OK,
@@ -233,6 +239,7 @@ def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -
         surfaces=SURFACE_TITLES,
         owner_name=owner_name,
         places=places,
+        may_enrol=is_invited,
         outcome=outcome,
         typed=typed,
         words=words,

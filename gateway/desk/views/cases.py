@@ -39,7 +39,6 @@ from gateway.desk.views.list_pages import read_list_page
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 blueprint = Blueprint("cases", __name__, template_folder="templates")
-MOST_LISTED = 100
 OVERDUE = "overdue"
 _STATES: dict[str, CaseState] = {"open": "open", OVERDUE: "open", "closed": "closed", "all": "all"}
 
@@ -57,8 +56,8 @@ def list_all() -> ResponseReturnValue:
         adoption_count = count_adoptions(connection)
     if shown == OVERDUE:
         found = [case for case in found if count_days_late(case, today=today)]
-    listed_page = read_list_page(found=len(found), most=MOST_LISTED)
-    listed = found[listed_page.first : listed_page.first + MOST_LISTED]
+    listed_page = read_list_page(found=len(found))
+    listed = found[listed_page.rows]
     with desk.store.read() as connection:
         firsts = list_firsts(connection, listed)
         later = list_later(connection, listed)

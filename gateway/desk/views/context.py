@@ -3,6 +3,7 @@
 Holds the login rule: a route of staff answers nobody without a session that has not run out.
 """
 
+import shlex
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
@@ -98,6 +99,8 @@ def _page_words() -> dict[str, object]:
         "desk_port": current_app.config["DESK_PORT"],
         "environment": desk.config.environment,
         "person": name,
+        # As a shell reads it: every command that a page suggests needs it.
+        "state_words": shlex.quote(str(desk.paths.state)),
         "is_break_due": age >= BREAK_AFTER,
         "signed_in_minutes": int(age.total_seconds() // 60),
     }

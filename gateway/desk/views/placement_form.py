@@ -26,9 +26,17 @@ _FIELDS: Final = {
     "bad-position": "position",
     "bad-link-id": "link_id",
     "link-id-taken": "link_id",
+    "agreed-already": "link_id",
     "bad-day": "agreed_on",
     "no-reason": "reason",
     "no-change": "service",
+}
+# The terms that no placement is agreed without, in the words and the order of the form.
+_TERM_TITLES: Final = {
+    "service": "Service, as people know it",
+    "surface": "Kind of page",
+    "position": "Where on the page",
+    "address": "Address",
 }
 # Where the words of the rules are for a terminal.
 _WORDS: Final = {
@@ -58,6 +66,18 @@ class PlacementAnswers:
 def read_placement(form: Form) -> PlacementAnswers:
     """Return the answers as they stand in the form."""
     return PlacementAnswers(**{name: form.get(name, "").strip() for name in PlacementAnswers.__dataclass_fields__})
+
+
+def list_missing(answers: PlacementAnswers) -> list[Fault]:
+    """Return what a placement can not be agreed without, in the order of the form, if more than one field is empty.
+
+    Of one alone the rules say more than that it is missing.
+    """
+    is_new = bool(answers.new_owner or answers.new_owner_name)
+    asked = {"new_owner": "Its id", "new_owner_name": "Its name"} if is_new else {"owner": "Owner"}
+    titles = asked | _TERM_TITLES
+    missing = [Fault(name, f"Fill in: {title}.") for name, title in titles.items() if not getattr(answers, name)]
+    return missing if len(missing) > 1 else []
 
 
 def fill_in(row: PlacementRow) -> PlacementAnswers:

@@ -30,12 +30,14 @@ from gateway.desk.placements.placements import (
 )
 from gateway.desk.placements.standing import TO_SEE_TO, list_glances, list_standings, make_standing
 from gateway.desk.reading import placement_words as words
+from gateway.desk.reading.placement_history import spell_changes
 from gateway.desk.views.case_form import Fault
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.desk.views.list_pages import read_list_page
 from gateway.desk.views.placement_form import (
     PlacementAnswers,
     fill_in,
+    list_missing,
     make_agreement,
     make_changes,
     placement_fault_of,
@@ -46,7 +48,6 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 blueprint = Blueprint("placements", __name__, template_folder="templates")
 FORM_BYTES: Final = 16_384
-MOST_LISTED: Final = 100
 _SHOWN: Final = ("now", "see-to", "ended")
 
 
@@ -63,15 +64,15 @@ def list_all() -> ResponseReturnValue:
         to_see_to = [one for one in living if one.code in TO_SEE_TO]
         ended = [one for one in glances if one.state == "ended"]
         found = {"now": living, "see-to": to_see_to, "ended": ended}[shown]
-        listed = read_list_page(found=len(found), most=MOST_LISTED)
-        link_ids = [one.placement for one in found[listed.first : listed.first + MOST_LISTED]]
+        listed_page = read_list_page(found=len(found))
+        link_ids = [one.placement for one in found[listed_page.rows]]
         standings = list_standings(connection, now=now, link_ids=link_ids)
         adoption_count = count_adoptions(connection)
     return show_page(
         "placements.html",
         standings=standings,
         shown=shown,
-        listed=listed,
+        listed_page=listed_page,
         agreed_count=sum(one.state == "agreed" for one in living),
         suspended_count=sum(one.state == "suspended" for one in living),
         see_to_count=len(to_see_to),
@@ -93,6 +94,9 @@ def show_form() -> ResponseReturnValue:
 def post_agree() -> ResponseReturnValue:
     """Agree a placement; what is missing comes back in words, with every answer kept."""
     answers = read_placement(request.form)
+    missing = list_missing(answers)
+    if missing:
+        return _show_form(answers, faults=missing)
     try:
         row = agree_placement(get_desk(), make_agreement(answers), actor=get_name())
     except PlacementError as error:
@@ -198,7 +202,7 @@ def _show(
         owner_name=owner_name,
         standing=make_standing(row, checks[0] if checks else None, now=desk.clock()),
         checks=checks,
-        history=history,
+        history=list(zip(history, spell_changes(history), strict=True)),
         reports=reports,
         answers=changed or fill_in(row),
         is_changing=changed is not None,

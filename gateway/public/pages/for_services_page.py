@@ -10,7 +10,7 @@ from gateway.public.pages.frame import FormState, render_page
 from gateway.public.visiting.service_form import FIELDS, FieldKind, ServiceFault, ServiceField, Typed
 from gateway.public.wording.languages import get_language
 from gateway.public.wording.service_words import ServiceWords
-from partner_sdk.button.release import ICON_PATH
+from partner_sdk.button.release import ICON_PATH, SCRIPT_PATH
 from partner_sdk.button.words import WORDS as BUTTON_WORDS
 
 NoticeName = Literal["again", "slow", "full", "not_sent", "not_ready"]
@@ -73,8 +73,8 @@ def render_for_services(
     )
 
 
-def render_for_services_sent(door: PublicDoor, form: FormState) -> str:
-    """Render the page of thanks, with what happens next."""
+def render_for_services_sent(door: PublicDoor, form: FormState, *, request_id: str | None) -> str:
+    """Render the page of thanks, with the request's id if one was kept, and what happens next."""
     words = door.service_words[get_language()]
     return render_page(
         door,
@@ -85,6 +85,9 @@ def render_for_services_sent(door: PublicDoor, form: FormState) -> str:
         title=words["sent"]["title"],
         page=words,
         points=[point.format(agency=door.agency_name) for point in words["sent"]["points"]],
+        request=None if request_id is None else words["sent"]["request"].format(request_id=request_id),
+        icon_path=ICON_PATH,
+        script_path=SCRIPT_PATH,
     )
 
 

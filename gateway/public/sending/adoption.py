@@ -10,14 +10,14 @@ from partner_sdk.wire.adoption import AdoptionRequest, AskingService, seal_adopt
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 
 
-def send_adoption(door: PublicDoor, service: AskingService) -> None:
-    """Seal and store a request. In practice nothing is kept, as the page says.
+def send_adoption(door: PublicDoor, service: AskingService) -> str | None:
+    """Seal and store a request, and return its id. In practice nothing is kept, as the page says, and there is none.
 
     Raises `NoActiveKeyError`, `AdoptionFullError`, `SealingError`, `FormatError`, `StorageUnavailableError`: nothing
     is stored then.
     """
     if door.is_practice:
-        return
+        return None
     now = door.clock()
     keys = door.key_state.find_keys()
     sealing_key = None if keys is None else keys.find_active_sealing_key(now=now)
@@ -34,3 +34,4 @@ def send_adoption(door: PublicDoor, service: AskingService) -> None:
         check_room(connection)
     with door.store.write() as connection:
         add_adoption(connection, request_id=request.request_id, envelope=envelope, now=now)
+    return request.request_id

@@ -27,7 +27,7 @@ from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.views.start import is_open
 from gateway.public.visiting.language_choice import remember_asked_language
 from gateway.public.visiting.service_form import list_service_faults, make_asking_service, read_service_form
-from gateway.public.visiting.visit import is_inside
+from gateway.public.visiting.visit import find_asked, is_inside, remember_asked
 from gateway.public.wording.languages import get_language, refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.store.adoption import AdoptionFullError
@@ -64,13 +64,14 @@ def post_for_services() -> ResponseReturnValue:
     if is_asked_to_wait(door, "public-adoption"):
         return render_for_services(door, typed, make_blank_form(), notice="slow"), TOO_MANY_REQUESTS
     try:
-        send_adoption(door, make_asking_service(typed, language=get_language()))
+        request_id = send_adoption(door, make_asking_service(typed, language=get_language()))
     except AdoptionFullError:
         page = render_for_services(door, typed, make_blank_form(), notice="full")
         return answer_later(page, retry_seconds=FULL_RETRY_SECONDS)
     except (StorageUnavailableError, NoActiveKeyError, SealingError, FormatError) as error:
         log_failure(error, event="adoption-not-stored")
         return answer_later(render_for_services(door, typed, make_blank_form(), notice="not_sent"))
+    remember_asked(request_id)
     return lead_to(FOR_SERVICES_SENT)
 
 
@@ -79,7 +80,7 @@ def show_for_services_sent() -> ResponseReturnValue:
     """Thank whoever has just sent a request; lead everybody else to the form."""
     if not is_inside(FOR_SERVICES_SENT):
         return turn_away(FOR_SERVICES)
-    return render_for_services_sent(get_door(), make_blank_form())
+    return render_for_services_sent(get_door(), make_blank_form(), request_id=find_asked())
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=SMALL_BODY_BYTES, log_word=LOG_WORD)

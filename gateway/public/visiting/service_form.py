@@ -12,7 +12,7 @@ import msgspec
 from werkzeug.datastructures import MultiDict
 
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.adoption import AskingService, ChildUse, Message, ServiceName, Website
+from partner_sdk.wire.adoption import AskingService, ChildUse, Message, SecureWebsite, ServiceName
 from partner_sdk.wire.page_context import Surface
 from partner_sdk.wire.public_codes import Language
 from partner_sdk.wire.registration import Email, Line, Telephone
@@ -41,7 +41,7 @@ class ServiceField:
 FIELDS: Final = (
     ServiceField("organisation", "text", Line, autocomplete="organization"),
     ServiceField("service_name", "text", ServiceName),
-    ServiceField("website", "url", Website, autocomplete="url"),
+    ServiceField("website", "url", SecureWebsite, autocomplete="url"),
     ServiceField("contact_name", "text", Line, autocomplete="name"),
     ServiceField("contact_role", "text", Line, is_required=False, autocomplete="organization-title"),
     ServiceField("contact_email", "email", Email, autocomplete="email"),

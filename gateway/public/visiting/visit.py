@@ -191,6 +191,16 @@ def find_picked_language() -> Language | None:
     return next((one for one in LANGUAGES if one == picked), None)
 
 
+def remember_asked(request_id: str | None) -> None:
+    """Remember the id of a service's request, for the page of thanks alone: it opens nothing."""
+    _put_state(asked=request_id or "")
+
+
+def find_asked() -> str | None:
+    """Find the id of the request that was just sent; none in practice."""
+    return _get_state().asked or None
+
+
 def remember_return(name: str) -> None:
     """Remember the screen that a side page leads back to."""
     _put_state(returns_to=name)

@@ -28,6 +28,7 @@ class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     copied. `walks_mark` names the one journey whose steps go on until `walks_until`, because it waited at one of them.
     `language` is the one that was picked, and `returns_to` the screen that a side page leads back to; empty is none.
     `left_at` is when the form was asked for from outside: the first page then says why it is blank.
+    `asked` is the id of the request for the button that was just sent; empty is none.
     """
 
     place: str = ""
@@ -41,6 +42,7 @@ class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     language: str = ""
     returns_to: str = ""
     left_at: int = 0
+    asked: str = ""
 
 
 def make_state_key(secret_key: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Measures a page in Chromium: what is seen, covered, faint or small, what a press does, and whom it tells.
 
-The page is the source that was fetched, at its own address; what it loads comes from wherever it says, but a
-press reaches nobody: its requests are looked at and stopped. The profile is thrown away.
+The page is the source that was fetched, at its own address; what it loads comes from wherever it says, but
+what a press asks for is looked at and stopped (`press_in_browser.py` says how far). The profile is thrown away.
 """
 
 import base64
@@ -21,6 +21,8 @@ from partner_sdk.button.check.notices import Notice
 from partner_sdk.button.check.page import parse_page
 from partner_sdk.button.check.page_headers import find_charset, guess_charset, list_policy_headers
 from partner_sdk.button.check.press_in_browser import Pressed, press
+from partner_sdk.button.check.request_watch import RequestWatch
+from partner_sdk.button.check.socket_gate import SocketGate
 from partner_sdk.button.check.static_check import (
     judge_page,
     make_check,
@@ -92,7 +94,7 @@ def check_in_browser(
 
     Raises `TransportError` (`browser`) where the browser can not show the page. `prepare` is given each new profile:
     who watches over many hosts decides there what a page may reach. After `deadline_seconds` for all screens together
-    the browser is ended, and the check says that the page did not come to rest.
+    the browser is ended, and the check says that the page did not come to rest, or what is wrong if it saw that before.
     """
     told = {} if headers is None else headers
     charset = find_charset(told) or (guess_charset(raw) if headers is None else None)
@@ -103,18 +105,23 @@ def check_in_browser(
     with end_browser_after(deadline_seconds, browser=browser) as deadline:
         try:
             for screen in screens:
-                seen = _measure_on(browser, shown, expected=expected, screen=screen, prepare=prepare)
-                measured.update(dict.fromkeys(seen))
+                is_told = Notice("press-tells-others") in measured
+                for seen in _measure_on(
+                    browser, shown, expected=expected, screen=screen, prepare=prepare, is_told=is_told
+                ):
+                    measured[seen] = None
         except TransportError:
             if not deadline.is_over:
                 raise
-            return make_unreachable(
-                address,
-                placement=expected.placement,
-                now=now,
-                method="browser",
-                findings=(spell_notice(Notice("no-rest"), expected=expected),),
-            )
+            # A page may not get away with it by never coming to rest.
+            if Notice("press-tells-others") not in measured:
+                return make_unreachable(
+                    address,
+                    placement=expected.placement,
+                    now=now,
+                    method="browser",
+                    findings=(spell_notice(Notice("no-rest"), expected=expected),),
+                )
     if Notice("nothing-to-measure") in measured and any(one.code in _TELLS_WHY for one in seen_in_source.notices):
         del measured[Notice("nothing-to-measure")]
     found = [*seen_in_source.notices, *_join_screens(list(measured))]
@@ -134,6 +141,13 @@ class _Shown:
     raw: bytes
     headers: dict[str, str]
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    page: "Page"
+    watch: RequestWatch
+    gate: SocketGate
 
 
 def _get_shown_address(address: str) -> str:
@@ -157,34 +171,67 @@ def _join_screens(notices: list[Notice]) -> list[Notice]:
 
 
 def _measure_on(
-    browser: "Browser", shown: _Shown, *, expected: Expected, screen: Screen, prepare: Prepare
+    browser: "Browser", shown: _Shown, *, expected: Expected, screen: Screen, prepare: Prepare, is_told: bool
 ) -> Iterator[Notice]:
-    with _open_page(browser, shown, expected=expected, screen=screen, prepare=prepare) as page:
-        pressed = yield from _look(page, expected=expected, screen=screen)
-    told = frozenset[str]() if pressed is None else pressed.told
-    # What a page asks for now and then may fall on a press: it does not fall on the next one too. And only a press
-    # that was watched for no longer than the page was before it says anything against the page.
+    """Yield what is found on a screen. `is_told`: an earlier one has shown already whom the press tells."""
+    with _open_page(browser, shown, expected=expected, screen=screen, prepare=prepare) as opened:
+        pressed = yield from _look(opened, expected=expected, screen=screen)
+    if pressed is None or is_told:
+        return
+    try:
+        tells = _press_again(browser, shown, expected=expected, screen=screen, prepare=prepare, first=pressed)
+    except TransportError:
+        # What the first press showed stands: nothing has spoken for the page since.
+        if pressed.told - pressed.usual:
+            yield Notice("press-tells-others")
+        raise
+    if tells:
+        yield Notice("press-tells-others")
+
+
+def _press_again(
+    browser: "Browser", shown: _Shown, *, expected: Expected, screen: Screen, prepare: Prepare, first: Pressed
+) -> bool:
+    """Return whether every press tells somebody who was told before none of them, be it each time another one.
+
+    What a page asks for now and then may fall on a press: it does not fall on the next one too. And only a press that
+    was watched for no longer than the page was before it says anything against the page.
+    """
+    pressed, usual, told = first, first.usual, [first.told]
     for _ in range(MOST_PRESSES_MORE):
-        if pressed is None or not told:
+        if not all(one - usual for one in told):
             break
         baseline = max(pressed.seconds, pressed.baseline) * 2
-        with _open_page(browser, shown, expected=expected, screen=screen, prepare=prepare) as page:
-            links = _list_links(page, expected=expected)
+        with _open_page(
+            browser, shown, expected=expected, screen=screen, prepare=prepare, waits_for_load=False
+        ) as opened:
+            links = _list_links(opened.page, expected=expected)
             if not links or links[0] is None:
                 break
-            pressed = press(page, links[0], expected=expected, baseline=baseline)
-        told &= pressed.told
-        if pressed.seconds <= pressed.baseline:
+            pressed = press(
+                opened.page, links[0], expected=expected, watch=opened.watch, gate=opened.gate, baseline=baseline
+            )
+        usual |= pressed.usual
+        told.append(pressed.told)
+        if pressed.is_well_watched:
             break
-    if told:
-        yield Notice("press-tells-others")
+    return all(one - usual for one in told)
 
 
 @contextmanager
 def _open_page(
-    browser: "Browser", shown: _Shown, *, expected: Expected, screen: Screen, prepare: Prepare
-) -> Iterator["Page"]:
-    """Show the page in a new profile; raises `TransportError` (`browser`) where that or what is done there fails."""
+    browser: "Browser",
+    shown: _Shown,
+    *,
+    expected: Expected,
+    screen: Screen,
+    prepare: Prepare,
+    waits_for_load: bool = True,
+) -> Iterator[_Opened]:
+    """Show the page in a new profile, by default with all that it loads.
+
+    Raises `TransportError` (`browser`) where that or what is done there fails.
+    """
     from playwright.sync_api import Error
 
     try:
@@ -196,12 +243,15 @@ def _open_page(
     try:
         if _is_here(shown.address) and _is_here(expected.origin):
             _allow_own_machine(context, address=shown.address)
-        prepare(context)
+        watch = RequestWatch(expected.origin)
+        gate = SocketGate(watch)
+        gate.guard(context)
+        prepare(context)  # what is said last of a profile counts first
         context.set_default_timeout(LOAD_MS)
         page = context.new_page()
         page.route(shown.address, lambda route: _answer(route, shown))
-        _open(page, shown)
-        yield page
+        _open(page, shown, waits_for_load=waits_for_load)
+        yield _Opened(page, watch=watch, gate=gate)
     except Error:
         raise TransportError(
             "The browser could not show the page, or measure it to the end.", reason="browser"
@@ -234,23 +284,23 @@ def _answer(route: "Route", shown: _Shown) -> None:
         route.fallback()
 
 
-def _open(page: "Page", shown: _Shown) -> None:
+def _open(page: "Page", shown: _Shown, *, waits_for_load: bool) -> None:
     from playwright.sync_api import TimeoutError as TooSlowError
 
     page.goto(shown.address, wait_until="domcontentloaded")
-    try:
-        page.wait_for_load_state("load")
-    except TooSlowError:
-        return  # one slow picture: what is there is measured
+    if waits_for_load:
+        with suppress(TooSlowError):  # one slow picture: what is there is measured
+            page.wait_for_load_state("load")
     page.wait_for_timeout(SETTLE_MS)
-    # The element draws in several small tasks, and a busy machine is slow with each: looked at so often, not so long.
+    # The element draws in several small tasks: 30 looks, and not a time, so that a busy machine gets as many turns.
     for _ in range(DRESSING_LOOKS):
         if page.evaluate(_IS_DRESSED):
             break
         page.wait_for_timeout(DRESSING_STEP_MS)
 
 
-def _look(page: "Page", *, expected: Expected, screen: Screen) -> Generator[Notice, None, Pressed | None]:
+def _look(opened: _Opened, *, expected: Expected, screen: Screen) -> Generator[Notice, None, Pressed | None]:
+    page = opened.page
     links = _list_links(page, expected=expected)
     if not links:
         yield Notice("nothing-to-measure")
@@ -263,7 +313,7 @@ def _look(page: "Page", *, expected: Expected, screen: Screen) -> Generator[Noti
             can_be_pressed = _OUT_OF_REACH.isdisjoint(one.code for one in found)
     if links[0] is None or not can_be_pressed:
         return None
-    pressed = press(page, links[0], expected=expected)
+    pressed = press(page, links[0], expected=expected, watch=opened.watch, gate=opened.gate)
     yield from pressed.notices
     return pressed
 

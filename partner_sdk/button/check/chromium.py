@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 INSTALL_PLAYWRIGHT: Final = "pip install 'report-abuse-partner-sdk[browser]'"
-INSTALL_CHROMIUM: Final = "sudo apt-get install chromium (on Debian chromium-headless-shell is enough, and lighter)"
+INSTALL_CHROMIUM: Final = "sudo apt-get install chromium"
 # Debian's build of the same source without any window first: it draws alike, and takes less to start.
 _NAMES: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _SETTINGS: Final = ("--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run")
@@ -35,7 +35,10 @@ def open_chromium(*, is_root: bool = False) -> Iterator["Browser"]:
         raise ReportAbuseError(f"--browser needs Playwright: {INSTALL_PLAYWRIGHT}", reason="browser-missing") from None
     path = find_chromium()
     if path is None:
-        raise ReportAbuseError(f"--browser needs Chromium: {INSTALL_CHROMIUM}", reason="browser-missing")
+        raise ReportAbuseError(
+            f"--browser needs Chromium (on Debian chromium-headless-shell is enough, and lighter): {INSTALL_CHROMIUM}",
+            reason="browser-missing",
+        )
     with playwright.sync_playwright() as driver:
         try:
             browser = driver.chromium.launch(

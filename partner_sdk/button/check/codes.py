@@ -57,6 +57,7 @@ def spell_notice(notice: Notice, *, expected: Expected) -> CheckFinding:
         "least": str(min(SIZES)),
         "sizes": ", ".join(map(str, SIZES)),
         "add": notice.add,
+        "placement": "" if expected.placement is None else f" --placement {expected.placement}",
         "names": spell_names(notice.names),
         "screens": ", ".join(notice.screens),
     }

@@ -1,18 +1,22 @@
 """Presses a button in the browser and looks at what that asks for, of whom, and what the new page can know.
 
-Nothing reaches the agency or anybody else: an empty page stands in the place of what the press opens. That page is held
-back until the old one has told all that it asked for: once the new page is there, nobody tells of the old one any more.
+The press does not reach the agency: an empty page stands in the place of what it opens. That page is held back until
+the old one has told all that it asked for: once the new one is there, nobody tells of the old one. Requests and sockets
+of the press are noted and stopped; not so what a worker says through a socket of its own, what a shared worker asks
+for, and what a page sends while it is being left.
 """
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from partner_sdk.button.check.addresses import find_address
 from partner_sdk.button.check.expected import Expected
 from partner_sdk.button.check.notices import Notice
 from partner_sdk.button.check.request_watch import RequestWatch, watch_requests
+from partner_sdk.button.check.socket_gate import SocketGate
+from partner_sdk.errors import TransportError
 
 if TYPE_CHECKING:
     from playwright.sync_api import ElementHandle, Frame, Page, Request, Route
@@ -24,28 +28,47 @@ HOLD_SECONDS: Final = 0.5
 PRESS_SECONDS: Final = 3.0
 ASKED_SECONDS: Final = 20.0
 _STEP_MS: Final = 20
+# What Playwright says while it has the request and not yet its tab: its errors have no kinds.
+_NOT_YET: Final = "Frame for this navigation request is not available"
 _EMPTY: Final = "<!doctype html><title>Stopped here</title>"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Pressed:
-    """What a press did. `told` names whom it told that is neither the agency nor usual; `seconds` is how long the page
-    was watched from the press on, `baseline` how long before it.
+    """What a press did. `told` are clues of whom it told that is neither the agency nor usual, `usual` of whom the page
+    told before it; `seconds` is how long the page was watched from the press on, `baseline` how long before it.
     """
 
     baseline: float
-    seconds: float = 0.0
-    told: frozenset[str] = frozenset()
-    notices: list[Notice] = field(default_factory=list)
+    seconds: float
+    usual: frozenset[str]
+    told: frozenset[str]
+    notices: tuple[Notice, ...]
+
+    @property
+    def is_well_watched(self) -> bool:
+        """Return whether the page was watched before the press for as long as after it."""
+        return self.seconds <= self.baseline
 
 
-def press(page: "Page", link: "ElementHandle", *, expected: Expected, baseline: float = BASELINE_SECONDS) -> Pressed:
+def press(
+    page: "Page",
+    link: "ElementHandle",
+    *,
+    expected: Expected,
+    watch: RequestWatch,
+    gate: SocketGate,
+    baseline: float = BASELINE_SECONDS,
+) -> Pressed:
     """Press in the middle of what is seen, and say what is not as it should be.
 
     `baseline` is for how many seconds the page is watched before: what it asks for all the time, pressed or not, says
-    nothing of the press.
+    nothing of the press. Raises `TransportError` (`browser`) where what the press opens does not come.
     """
-    watch = watch_requests(page)
+    # Before the page is watched: a lazy picture that comes into sight by this is none of the press.
+    link.evaluate("link => link.scrollIntoView({ block: 'center', inline: 'center', behavior: 'instant' })")
+    watch.forget()
+    watch_requests(page, watch)
     page.wait_for_timeout(baseline * 1000)
     held: list[Route] = []
 
@@ -57,24 +80,27 @@ def press(page: "Page", link: "ElementHandle", *, expected: Expected, baseline: 
 
     page.context.route("**/*", stop)
     page.route("**/*", stop)
+    # From here on, and before any question to the page: what it does when it is asked for its size is of the press.
+    usual = watch.forget()
     box = link.evaluate(
         """link => {
-          link.scrollIntoView({ block: 'center', inline: 'center', behavior: 'instant' })
           const host = link.closest('report-abuse-button')
           const shown = host?.shadowRoot?.querySelector('div:not([hidden])') ?? link.querySelector('svg, img') ?? link
           const box = shown.getBoundingClientRect()
           return [box.x + box.width / 2, box.y + box.height / 2]
         }"""
     )
-    usual = watch.forget()
+    gate.shut()
     began = time.monotonic()
     page.mouse.click(*box)
     _wait_for_form(page, held, watch, expected=expected)
     page.wait_for_timeout(HOLD_SECONDS * 1000)
-    pressed = Pressed(baseline, seconds=time.monotonic() - began)
-    pressed.told = frozenset(one for one in watch.asked - usual if not _is_agencys(one, expected))
-    pressed.notices = list(_open_form(page, held, expected=expected)) if held else [Notice("leads-elsewhere")]
-    return pressed
+    seconds = time.monotonic() - began
+    told = watch.asked - usual
+    notices = tuple(dict.fromkeys(_open_forms(page, held, expected=expected))) or (
+        () if held else (Notice("leads-elsewhere"),)
+    )
+    return Pressed(baseline, seconds=seconds, usual=usual, told=told, notices=notices)
 
 
 def _wait_for_form(page: "Page", held: "list[Route]", watch: RequestWatch, *, expected: Expected) -> None:
@@ -97,40 +123,42 @@ def _wait(page: "Page", is_so: Callable[[], bool], *, seconds: float) -> bool:
     return True
 
 
-def _open_form(page: "Page", held: "list[Route]", *, expected: Expected) -> Iterator[Notice]:
-    """Let the form come, and look at what it can know: in this tab, in a new one or in a frame."""
+def _open_forms(page: "Page", held: "list[Route]", *, expected: Expected) -> Iterator[Notice]:
+    """Let the form come, wherever the press opened it, and look at what it can know.
+
+    In this tab, in new ones and in frames: one that knows nothing says nothing for another.
+    """
     for route in held:
         route.fulfill(status=200, content_type="text/html", body=_EMPTY)
-    opened = held[0].request
-    if opened.header_value("referer") or opened.header_value("origin"):
-        yield Notice("press-tells-page")
-    found: list[Frame] = []
-
-    def has_frame() -> bool:
-        found.extend(_list_frames(opened))
-        return bool(found)
-
-    if not _wait(page, has_frame, seconds=ASKED_SECONDS):
-        return
-    new = found[0]
-    new.wait_for_url(f"{expected.origin}/**", wait_until="load")
-    if new.evaluate("() => window.opener !== null"):
-        yield Notice("keeps-hold")
+    for opened in [route.request for route in held]:
+        if opened.header_value("referer") or opened.header_value("origin"):
+            yield Notice("press-tells-page")
+        new = _get_frame(page, opened)
+        new.wait_for_url(f"{expected.origin}/**", wait_until="load")
+        if new.evaluate("() => window.opener !== null"):
+            yield Notice("keeps-hold")
 
 
-def _list_frames(request: "Request") -> "list[Frame]":
-    """Return the frame in which a request opens its page; none yet for a tab that Playwright does not know yet."""
+def _get_frame(page: "Page", request: "Request") -> "Frame":
+    """Return the frame in which a request opens its page; raises `TransportError` (`browser`) where none comes."""
+    end = time.monotonic() + ASKED_SECONDS
+    while (found := find_frame(request)) is None:
+        if time.monotonic() > end:
+            raise TransportError("What the press opens does not come in the browser.", reason="browser")
+        page.wait_for_timeout(_STEP_MS)
+    return found
+
+
+def find_frame(request: "Request") -> "Frame | None":
+    """Return the frame in which a request opens its page; None for a tab that Playwright does not know yet."""
     from playwright.sync_api import Error
 
     try:
-        return [request.frame]
-    except Error:
-        return []
-
-
-def _is_agencys(address: str, expected: Expected) -> bool:
-    found, agency = find_address(address), find_address(expected.origin)
-    return found is not None and agency is not None and found.origin == agency.origin
+        return request.frame
+    except Error as error:
+        if _NOT_YET not in error.message:
+            raise
+        return None
 
 
 def _is_form(address: str, expected: Expected) -> bool:

@@ -7,17 +7,21 @@ from partner_sdk.button.check.codes import GROUPS, Group, read_codes
 from partner_sdk.wire.button_check import ButtonCheck, CheckFinding, Severity
 
 _MARKS: Final[dict[Severity, str]] = {"fault": "FAULT", "advice": "advice", "unseen": "not seen"}
+_NOT_COMPARED: Final = "placement-not-compared"
+# What a page's source can not tell: a banner that covers the button, a place below the first screen.
+_BY_SOURCE_ALONE: Final = "Read as text: what lies over it, or below the first screen, is seen with --browser."
 _NOT_JUDGED: Final = frozenset({"not-judged", "no-rest"})
 
 
 def spell_check(check: ButtonCheck) -> list[str]:
-    """Return the lines of a check for a terminal: what was found, by subject, then the result."""
+    """Return the lines of a check for a terminal: what was found, by subject, then the result and its limit."""
     lines = []
     for group, title in GROUPS.items():
         found = [one for one in check.findings if read_codes()[one.code].group == group]
         if found:
             lines += [title, *(line for one in found for line in _spell_finding(one)), ""]
-    return [*lines, _spell_result(check)]
+    is_limited = check.method == "static" and check.result == "passes"
+    return [*lines, _spell_result(check), *([_BY_SOURCE_ALONE] if is_limited else [])]
 
 
 def _spell_finding(finding: CheckFinding) -> list[str]:
@@ -37,6 +41,8 @@ def _spell_result(check: ButtonCheck) -> str:
     faults = sum(one.severity == "fault" for one in check.findings)
     others = len(check.findings) - faults
     more = f" {others} more to read above." if others else ""
+    if not faults and any(one.code == _NOT_COMPARED for one in check.findings):
+        return f"{check.address}: no fault seen; the placement was not compared.{more}"
     if not faults:
         return f"{check.address}: the button is as agreed.{more}"
     return f"{check.address}: {faults} {'fault' if faults == 1 else 'faults'}.{more}"

@@ -1,0 +1,60 @@
+"""The first words of `report-abuse-desk`, each with what the help says of it."""
+
+from typing import Final
+
+from partner_sdk.word_table import WordTable
+
+# A new word is one line.
+WORDS: Final = WordTable(
+    room="gateway.desk.commands",
+    files={
+        "setup": {
+            "init": "Make a desk with all its keys, and agency.pin for the gateway.",
+            "gateway": "Gateways whose receipts this desk believes.",
+            "publish": (
+                "Sign key set and register where they changed or are a day old, and publish them through the feed."
+            ),
+            "doctor": "Say what is right with this desk and what is not.",
+            "audit": "The log of who did what.",
+        },
+        "keys": {"keys": "The agency's own keys: list, rotate, renew, replace, destroy."},
+        "collecting": {
+            "collect": (
+                "Collect reports and enrolments from the gateway, and send what waits: "
+                "for it, for partners, notes and pages."
+            ),
+            "set-aside": "What did not verify or open.",
+            "alarms": (
+                "List the alarms that nobody has cleared: gaps, forks, forgeries. Exit code 1 when there are any."
+            ),
+        },
+        "importing": {
+            "import": "Take in a sealed report that came as a file (`report-abuse-partner report submit --to-file`)."
+        },
+        "evidence": {"evidence": "Files that partners handed over: list, save."},
+        "partner": {"partner": "Online services that report, and get digests."},
+        "placement": {"placement": "Where the button stands: agreements, link ids and checks."},
+        "adoption": {"adoption": "Services that ask to show the button."},
+        "case": {"case": "Cases: list, show, reply, ask, outcome, close."},
+        "figures": {
+            "figures": "Say how fast reports are read and replies given; counts and times only, nothing is opened."
+        },
+        "stale_data": {
+            "stale-data": (
+                "List facts that were checked too long ago (bodies, numbers, hours, words to send); "
+                "gives 1 when there are any."
+            )
+        },
+        "post": {"post": "The short notes to people who asked for one: send, list."},
+        "digest": {
+            "digest": "Digests: make, show, release, reject, list.",
+            "synthetic": (
+                "File marked, made-up, closed cases about a partner in a past quarter. They have no report behind them."
+            ),
+        },
+        "pages": {
+            "serve": "Serve the desk's pages on this machine until Ctrl-C, and print a start link for you.",
+            "start-link": "Print an address that signs one person in to the desk's pages, once, within ten minutes.",
+        },
+    },
+)

@@ -1,0 +1,70 @@
+"""An index of some rows is spelled for PostgreSQL as SQLAlchemy itself would, from SQL that stands in our own code."""
+
+import ast
+
+from sqlalchemy import Column, Index, Integer, MetaData, Table, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateIndex
+
+from gateway.store.partial_indexes import add_partial_index
+from tests.house.sources import files, module_of
+
+CONDITION = "done_at IS NULL"
+
+
+def make_table() -> Table:
+    return Table("things", MetaData(), Column("thing_id", Integer), Column("done_at", Integer))
+
+
+def spell(index: Index, *, dialect: type[sqlite.dialect] | type[postgresql.dialect]) -> str:
+    return str(CreateIndex(index).compile(dialect=dialect()))
+
+
+def test_partial_index_is_spelled_as_sqlalchemy_spells_one_that_names_both_databases() -> None:
+    ours, plain = make_table(), make_table()
+    add_partial_index("waiting", ours.c.thing_id, ours.c.done_at, where=CONDITION)
+    condition = text(CONDITION)
+    Index("waiting", plain.c.thing_id, plain.c.done_at, sqlite_where=condition, postgresql_where=condition)
+    ((own,), (named,)) = (ours.indexes, plain.indexes)
+    for dialect in (sqlite.dialect, postgresql.dialect):
+        assert spell(own, dialect=dialect) == spell(named, dialect=dialect)
+        assert spell(own, dialect=dialect).endswith(f" WHERE {CONDITION}")
+
+
+def test_index_of_every_row_keeps_the_words_of_sqlalchemy() -> None:
+    table = make_table()
+    index = Index("all_things", table.c.thing_id, unique=True)
+    for dialect in (sqlite.dialect, postgresql.dialect):
+        assert spell(index, dialect=dialect) == "CREATE UNIQUE INDEX all_things ON things (thing_id)"
+
+
+def list_conditions(source: ast.Module) -> list[ast.expr]:
+    """Return what each call in a file names as its condition: a name of the file is followed to what it stands for."""
+    named = {
+        target.id: line.value
+        for line in source.body
+        if isinstance(line, ast.Assign)
+        for target in line.targets
+        if isinstance(target, ast.Name)
+    }
+    given = [
+        word.value
+        for call in ast.walk(source)
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == add_partial_index.__name__
+        for word in call.keywords
+        if word.arg == "where"
+    ]
+    return [named[one.id] if isinstance(one, ast.Name) else one for one in given]
+
+
+def test_condition_of_every_partial_index_is_a_text_in_the_file_of_its_table() -> None:
+    sources = {module_of(path): path.read_text(encoding="utf-8") for path in files(".py", below=("gateway",))}
+    callers = {
+        module: list_conditions(ast.parse(source))
+        for module, source in sources.items()
+        if f"import {add_partial_index.__name__}" in source
+    }
+    assert {"gateway.store.schema", "gateway.store.account_tables", "gateway.store.evidence_tables"} == set(callers)
+    conditions = [one for given in callers.values() for one in given]
+    assert len(conditions) >= 9
+    assert [ast.unparse(one) for one in conditions if not isinstance(one, ast.Constant)] == []

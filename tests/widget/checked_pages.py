@@ -1,0 +1,52 @@
+"""Checks a page in a browser, for the tests: the agency by route, nobody else there, on a phone unless told."""
+
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Final
+
+from playwright.sync_api import Browser, BrowserContext, Route
+
+from partner_sdk.button.check.browser_check import Screen, check_in_browser
+from partner_sdk.button.check.expected import Expected
+from partner_sdk.wire.button_check import ButtonCheck
+from tests.sdk.button_pages import ADDRESS, ORIGIN, PLACEMENT
+
+NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+EXPECTED: Final = Expected(ORIGIN, placement=PLACEMENT)
+PHONE: Final = (Screen(360, 640),)
+MEDIA: Final = {"js": "text/javascript", "svg": "image/svg+xml"}
+LISTEN: Final = "<script>document.addEventListener('{}', event => {{ {} }}, true)</script>"
+
+
+def serve_agency(context: BrowserContext) -> None:
+    """Answer for the agency's host with the released files, and for nobody else."""
+
+    def answer(route: Route) -> None:
+        if not route.request.url.startswith(f"{ORIGIN}/button/"):
+            route.abort()
+            return
+        name = route.request.url.removeprefix(f"{ORIGIN}/button/")
+        headers = {"Access-Control-Allow-Origin": "*", "Content-Type": MEDIA[name.rpartition(".")[2]]}
+        route.fulfill(status=200, headers=headers, body=files("widget").joinpath(name).read_bytes())
+
+    context.route("**/*", answer)
+
+
+def check(browser: Browser, page: str, *, screens: tuple[Screen, ...] = PHONE, policy: str = "") -> ButtonCheck:
+    """Check a page of the service, which may have a policy."""
+    headers = {"Content-Type": "text/html; charset=utf-8", **({"Content-Security-Policy": policy} if policy else {})}
+    return check_in_browser(
+        page.encode(),
+        browser=browser,
+        address=ADDRESS,
+        expected=EXPECTED,
+        now=NOW,
+        headers=headers,
+        screens=screens,
+        prepare=serve_agency,
+    )
+
+
+def list_codes(found: ButtonCheck) -> list[str]:
+    """Return the codes of what was found, in order."""
+    return [one.code for one in found.findings]
