@@ -22,7 +22,7 @@ from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES
 from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE
 from tests.builders import sign_request
 from tests.builders.evidence import SealedEvidence
-from tests.whole.test_kill_and_restart import has_open, members_of_the_gateway
+from tests.whole.test_kill_and_restart import members_of_the_gateway, wait_until_traced
 
 KILLS = 5
 LONGEST_PAUSE_SECONDS = 0.8
@@ -121,18 +121,18 @@ def test_every_acknowledged_part_is_there_after_kills(loop: Loop) -> None:
 def test_bytes_name_and_row_are_synced_before_the_answer_is_written(loop: Loop, tmp_path: Path) -> None:
     """A kill can not show a missing sync, because the page cache survives it: the system calls must."""
     sender = Sender(loop)
-    workers = [pid for pid in members_of_the_gateway(loop) if has_open(pid, "gateway.sqlite-wal")]
-    assert len(workers) >= 1
+    members = members_of_the_gateway(loop)
+    assert len(members) >= 3
     trace = tmp_path / "trace"
     calls = "fdatasync,fsync,rename,sendto,sendmsg,write,writev,pwrite64"
-    pids = [argument for pid in workers for argument in ("-p", str(pid))]
+    pids = [argument for pid in members for argument in ("-p", str(pid))]
     evidence = new_evidence(*[PART_BYTES] * (PARTS_IN_TRACE - 1), LEAST_SEALED_BYTES)
     with subprocess.Popen(
         ["strace", "-f", "-tt", "-y", "-s", "16", "-e", f"trace={calls}", "-o", str(trace), *pids],
         stderr=subprocess.DEVNULL,
     ) as tracer:
         try:
-            time.sleep(1.5)
+            wait_until_traced(members)
             for number in range(PARTS_IN_TRACE):
                 assert sender.put(evidence, number)
             done = sender.call("POST", f"{evidence.path}/complete", encode(evidence.complete_post()))

@@ -157,7 +157,7 @@ def test_browser_of_these_tests_shows_pages_out_of_its_memory(remembering_browse
         page.add_init_script(TELLS_THAT_IT_WAS_REMEMBERED)
         page.goto(server.elsewhere)
         page.goto(server.url)
-        page.evaluate("history.back()")
+        page.evaluate("setTimeout(() => history.back())")  # the answer comes before the page is gone
         page.wait_for_url(f"{server.elsewhere}remembered")
 
 
