@@ -123,7 +123,9 @@ def test_writers_killed_at_any_moment_lose_nothing_that_they_promised(house: Hou
 
 
 def complete_lines(process: subprocess.Popen[str]) -> list[str]:
-    output, _errors = process.communicate(timeout=60)
+    # `communicate` alone reads beside the buffer, and loses what the first `readline` has put there.
+    assert process.stdout is not None
+    output = process.stdout.read() + process.communicate(timeout=60)[0]
     return [line.strip() for line in output.splitlines(keepends=True) if line.endswith("\n")]
 
 
