@@ -1,6 +1,7 @@
 """State folders and databases that are made once in a process; each test changes a copy of its own."""
 
 import atexit
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -19,11 +20,21 @@ def copy_model(name: Hashable, make: Callable[[Path], None], *, into: Path) -> N
     No connection to a database may be open when `make` returns: without one, a database is whole in its one file.
     """
     if name not in _MODELS:
-        folder = tempfile.TemporaryDirectory()
-        atexit.register(folder.cleanup)
-        make(Path(folder.name))
-        _MODELS[name] = Path(folder.name)
+        folder = Path(tempfile.mkdtemp())
+        atexit.register(_remove, folder, made_by=os.getpid())
+        make(folder)
+        _MODELS[name] = folder
     shutil.copytree(_MODELS[name], into, dirs_exist_ok=True)
+
+
+def _remove(folder: Path, *, made_by: int) -> None:
+    """Remove a model at the end of the process that made it, never at the end of one forked from it.
+
+    A `TemporaryDirectory` could not tell them apart: Python 3.13 clears `atexit` in a forked process, and with the
+    last reference the folder would go while its maker still copies from it.
+    """
+    if os.getpid() == made_by:
+        shutil.rmtree(folder)
 
 
 def hold_open(store: DeskStore) -> DeskStore:
