@@ -8,7 +8,7 @@ from typing import Any, Final
 from gateway.description.call import Answer
 from gateway.description.calls import DescribedCall
 from gateway.description.headers import ANSWER_HEADERS, SIGNATURE_SCHEME, list_signed_headers
-from gateway.description.schemas import PROBLEM, REFERENCE, Schema, make_example, make_problem_schema, make_schemas
+from gateway.description.schemas import PROBLEM, REFERENCE, Schema, make_problem_schema, make_schemas, read_examples
 from gateway.web.rules import Login
 from partner_sdk.wire import problems
 from partner_sdk.wire.environment import NOT_A_REPORT
@@ -94,7 +94,7 @@ def _make_operation(
         schema = schemas[call.body]
         media: dict[str, Any] = {"schema": schema}
         if schema:
-            media["example"] = make_example(schema, components)
+            media["example"] = read_examples()[described.operation_id]
         operation["requestBody"] = {"required": True, "content": {rule.body_media_type: media}}
         operation["x-body-bytes"] = rule.body_bytes
         operation["x-signed"] = {f"{name}.payload": schemas[kind] for name, kind in call.signed.items()}

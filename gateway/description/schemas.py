@@ -1,9 +1,12 @@
-"""JSON Schemas of the wire's models for the document, and an example of each.
+"""JSON Schemas of the wire's models for the document, and an example of each body.
 
 Never invents a limit: what a schema says is what the model says.
 """
 
+import json
 from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Any, Final
 
 import msgspec
@@ -70,29 +73,11 @@ def resolve(schema: Schema, components: Mapping[str, Schema]) -> Schema:
     return schema
 
 
-def make_example(schema: Schema, components: Mapping[str, Schema]) -> Any:
-    """Return a value that fits: made of the examples of its fields, null where a field may be null."""
-    schema = resolve(schema, components)
-    if "examples" in schema:
-        return schema["examples"][0]
-    if "enum" in schema:
-        return schema["enum"][0]
-    if "anyOf" in schema:
-        can_be_null = {"type": "null"} in schema["anyOf"]
-        return None if can_be_null else make_example(schema["anyOf"][0], components)
-    made = {"array": _make_list, "object": _make_object}.get(schema["type"])
-    if made is not None:
-        return made(schema, components)
-    return {"boolean": True, "integer": schema.get("minimum", 1), "null": None, "string": ""}[schema["type"]]
-
-
-def _make_object(schema: Schema, components: Mapping[str, Schema]) -> Any:
-    fields: dict[str, Schema] = schema.get("properties", {})
-    return {name: make_example(field, components) for name, field in fields.items()}
-
-
-def _make_list(schema: Schema, components: Mapping[str, Schema]) -> Any:
-    return [make_example(schema["items"], components)]
+@cache
+def read_examples() -> Mapping[str, Any]:
+    """Return an example of each JSON body by its operationId: the wire's vectors of calls, which a gateway takes."""
+    vectors = json.loads(files("partner_sdk").joinpath("vectors/calls.json").read_bytes())
+    return {case["operation"]: case["body"] for case in vectors["cases"] if case["expect"] == "success"}
 
 
 def _spell_patterns(value: Any) -> Any:

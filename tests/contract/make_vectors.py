@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.contract.vector_makers.calls import make_calls
 from tests.contract.vector_makers.envelope import make_envelopes
 from tests.contract.vector_makers.evidence import make_evidence
 from tests.contract.vector_makers.key_set import make_key_sets
@@ -26,6 +27,7 @@ from tests.contract.vector_makers.statement import make_statements
 
 FOLDER = Path(__file__).resolve().parents[2] / "partner_sdk" / "vectors"
 MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "calls": make_calls,
     "envelope": make_envelopes,
     "evidence": make_evidence,
     "key-set": make_key_sets,

@@ -13,6 +13,7 @@ from partner_sdk.wire.keys import VerifyKey, verify_keys
 
 FOLDER = Path(__file__).resolve().parents[2] / "partner_sdk" / "vectors"
 EXPECTED_COUNTS = {
+    "calls": 10,
     "envelope": 20,
     "evidence": 26,
     "key-set": 15,

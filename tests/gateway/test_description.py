@@ -11,17 +11,24 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from gateway.description import Call, UndescribedCallError, describe, list_calls
 from gateway.description.call import get_call
 from gateway.industry import ROUTES
+from gateway.store.invitations import put_invitation
 from gateway.web.rules import SAFE_METHODS, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import check_report_id, encode, parse_exact, parse_time
-from partner_sdk.wire.field_types import ReportId, WireTime
+from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.evidence import LEAST_SEALED_BYTES
+from partner_sdk.wire.field_types import MessageId, Reference, ReportId, WireTime
 from partner_sdk.wire.problems import PROBLEMS, find_problem
+from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.signature_profile import parse_signature_headers
 from partner_sdk.wire.submission import ReportPost
-from tests.builders import Agency, House, Partner, make_house
+from tests.builders import DAY, NOW, Agency, Door, House, Partner, make_box, make_house
+from tests.builders.evidence import put_part
+from tests.contract.vector_files import FILES
+from tests.problem_shape import check_problem
 
 LEAST_CALLS = 15
+EXAMPLE_REPORT = next(case["body"] for case in FILES["calls"]["cases"] if case["name"] == "a report")
 
 
 def fetch_document(house: House) -> dict:
@@ -93,18 +100,63 @@ def test_every_field_has_words_or_a_list_of_values(house: House):
     assert [(name, field) for name, field, schema in fields if not told & set(schema)] == []
 
 
-def test_examples_of_bodies_are_in_the_one_spelling_and_fit_their_models(house: House):
-    operations = {(method, path): operation for method, path, operation in list_operations(fetch_document(house))}
-    seen = 0
-    for method, path, view in ROUTES:
-        body = get_call(view).body
-        if body is None or body is bytes:
-            continue
-        spelled = path.replace("<", "{").replace(">", "}")
-        content = operations[method.lower(), spelled]["requestBody"]["content"]["application/json"]
-        parse_exact(encode(content["example"]), kind=body, max_bytes=10_000)
-        seen += 1
-    assert seen >= 5
+def test_examples_are_taken_by_the_gateway_that_publishes_them_and_their_refusals_are_not(tmp_path):
+    """The examples are of a partner in the sandbox, so that none of them is ever a report."""
+    partner = Partner(environment="sandbox")
+    house = make_house(tmp_path / "sandbox", agency=Agency(environment="sandbox"), partners=(partner,))
+    document = fetch_document(house)
+    door = house.open_industry(partner)
+    examples = {
+        operation["operationId"]: (method.upper(), fill_path(path, operation), encode(content["example"]))
+        for method, path, operation in list_operations(document)
+        for content in operation.get("requestBody", {"content": {}})["content"].values()
+        if "example" in content
+    }
+    put_what_they_speak_of(house, door, enrolment=msgspec.json.decode(examples["post_enrol"][2]))
+
+    refused = [case for case in FILES["calls"]["cases"] if case["expect"] != "success"]
+    for case in refused:
+        method, path, _body = examples[case["operation"]]
+        check_problem(door.send(method, path, body=encode(case["body"])), find_problem(case["expect"]))
+    answers = {name: door.send(method, path, body=body) for name, (method, path, body) in examples.items()}
+
+    assert len(refused) == 4
+
+    assert {name: answer.status_code for name, answer in answers.items()} == {
+        "post_account": 202,
+        "post_adoption": 202,
+        "post_enrol": 202,
+        "post_evidence_complete": 200,
+        "post_mailbox_ack": 200,
+        "post_report": 201,
+    }
+
+
+def put_what_they_speak_of(house: House, door: Door, *, enrolment: dict) -> None:
+    """Put the invitation, the sealed part and the message that the examples are about into the gateway."""
+    (example,) = msgspec.json.schema(MessageId)["examples"]
+    secret_sha256 = parse_base64url(enrolment["secret_sha256"])
+    with house.open_gateway().store.write() as connection:
+        put_invitation(connection, partner="example-chat", secret_sha256=secret_sha256, expires_at=NOW + DAY)
+    box = to_base64url(make_box(house.agency.sealing_key))
+    item = {"envelope": box, "message_id": example, "partner": "example-chat"}
+    assert house.open_feed().post("/feed/mailbox", {"messages": [item]}).status_code == 200
+    assert put_part(door, f"/v1/evidence/{example}/0", bytes(LEAST_SEALED_BYTES)).status_code == 201
+
+
+def fill_path(path: str, operation: dict) -> str:
+    values = {one["name"]: one["schema"]["examples"][0] for one in operation["parameters"] if one["in"] == "path"}
+    return path.format(**values)
+
+
+@pytest.mark.parametrize("name", ["example-chat", "another-service"])
+def test_examples_are_the_same_at_every_gateway(tmp_path, name: str):
+    """They come from a vector, not from the gateway's keys: nothing about them says who is enrolled here."""
+    house = make_house(tmp_path / "live", partners=(Partner(partner=name),))
+
+    post = fetch_document(house)["paths"]["/v1/reports"]["post"]
+
+    assert post["requestBody"]["content"]["application/json"]["example"] == EXAMPLE_REPORT
 
 
 def test_example_of_the_signature_is_in_the_profile(house: House):
@@ -155,6 +207,8 @@ def test_patterns_of_the_words_are_those_of_the_checks():
         assert fits == is_taken
     (example,) = msgspec.json.schema(WireTime)["examples"]
     parse_time(example)
+    (example,) = msgspec.json.schema(Reference)["examples"]
+    check_reference(example)
 
 
 def test_words_of_a_field_refuse_nothing():
