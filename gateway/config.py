@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from gateway.guidance.agency import AGENCY_FILE
 from gateway.key_folder import check_no_foreign_keys
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.settings import SettingsError, check_origin, read_settings
@@ -110,6 +111,11 @@ class StateFolder:
     def config(self) -> Path:
         """The settings."""
         return self.path / CONFIG_FILE
+
+    @property
+    def agency(self) -> Path:
+        """The agency's hours and promises."""
+        return self.path / AGENCY_FILE
 
     @property
     def pin(self) -> Path:

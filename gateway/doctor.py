@@ -41,6 +41,7 @@ def examine(
     return (
         Finding("settings", "ok", f"{config.environment} gateway {config.instance} at {config.public_origin}"),
         _look_at_folder(state),
+        _look_at_hours(gateway, state=state),
         *_look_at_store(gateway, config=config, state=state),
     )
 
@@ -50,6 +51,13 @@ def _look_at_folder(state: Path) -> Finding:
     if mode & 0o077:
         return Finding("folder", "warning", f"Others can enter {state}.", mend="Run chmod 700 on it.")
     return Finding("folder", "ok", f"Only its owner can enter; the database is {StateFolder(state).database.name}.")
+
+
+def _look_at_hours(gateway: Gateway, *, state: Path) -> Finding:
+    stale = gateway.agency.find_stale_holidays(gateway.clock())
+    if stale is not None:
+        return Finding("hours", "warning", stale, mend=f"Add the new list to {StateFolder(state).agency}.")
+    return Finding("hours", "ok", f"The desk's hours and holidays are known ({gateway.agency.desk.zone}).")
 
 
 def _look_at_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> Iterator[Finding]:

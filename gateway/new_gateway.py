@@ -20,6 +20,7 @@ from gateway.config import (
     load_config,
     write_config,
 )
+from gateway.guidance.agency import write_agency_example
 from gateway.key_folder import make_keys
 from gateway.store.creation import make_store
 from gateway.web.settings import SettingsError
@@ -92,6 +93,7 @@ def _fill(state: Path, *, config: GatewayConfig, raw_pin: bytes, now: datetime) 
     receipt = make_keys(state, environment=config.environment, created_at=format_time(now))
     folder.evidence.mkdir(mode=0o700)
     _write(folder.pin, raw_pin)
+    write_agency_example(folder.agency)
     make_store(
         folder.database,
         lock_path=folder.lock,

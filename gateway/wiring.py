@@ -15,6 +15,7 @@ from gateway.clock import utc_now
 from gateway.config import GatewayConfig, StateFolder, load_pin
 from gateway.evidence.keeper import EvidenceKeeper, EvidenceLimits
 from gateway.evidence.local_blobs import FreeShare, LocalBlobs, measure_free_share
+from gateway.guidance.agency import Agency, load_agency
 from gateway.intake import Intake
 from gateway.key_folder import read_cookie_secret, read_receipt_key
 from gateway.key_state import KeyState
@@ -38,6 +39,7 @@ class Gateway:
     """The parts that the doors share; `clock` gives aware UTC, `random` gives so many secret random bytes."""
 
     config: GatewayConfig
+    agency: Agency
     pin: Pin
     store: Store
     key_state: KeyState
@@ -57,7 +59,10 @@ def make_gateway(
     random: Random = secrets.token_bytes,
     measure: FreeShare = measure_free_share,
 ) -> Gateway:
-    """Open the parts of the gateway whose state folder is `state`; `measure` says which share of a disk is free."""
+    """Open the parts of the gateway whose state folder is `state`; `measure` returns the free share of a disk.
+
+    Raises `SettingsError` when the agency's settings are missing or wrong.
+    """
     folder = StateFolder(state)
     pin = load_pin(state)
     store = open_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
@@ -71,6 +76,7 @@ def make_gateway(
     )
     return Gateway(
         config=config,
+        agency=load_agency(folder.agency),
         pin=pin,
         store=store,
         key_state=key_state,

@@ -47,6 +47,7 @@ def run_init(parsed: argparse.Namespace) -> int:
         return DONE
     say(f"Made the {card.environment} gateway {card.instance} in {folder.path}.")
     say(f"Give {folder.card} to the desk (report-abuse-desk gateway add), then publish from there.")
+    say(f"Write the agency's own hours and promises into {folder.agency}: it holds an example.")
     say(f"The desk reaches this gateway's feed at {config.feed_origin}.")
     return DONE
 

@@ -10,6 +10,7 @@ from gateway.clock import utc_now
 from gateway.commands.frame import FAULT, Commands, add_command, add_json, add_state, complain, print_json, say
 from gateway.config import GatewayConfig, ListenerConfig, Role, StateFolder, load_config, load_pin
 from gateway.evidence.local_blobs import LocalBlobs
+from gateway.guidance.agency import load_agency
 from gateway.housekeeping import housekeeping
 from gateway.key_folder import read_cookie_secret, read_receipt_key
 from gateway.receipt_key_change import finish_receipt_key_change
@@ -33,7 +34,8 @@ def run_serve(parsed: argparse.Namespace) -> int:
 
 def _serve(parsed: argparse.Namespace) -> int:
     config = load_config(parsed.state)
-    # Read here too, so that a missing or open key is said once and plainly, not by each worker's log.
+    # Read here too: a missing file is one plain line here, and not an entry in each worker's log.
+    load_agency(StateFolder(parsed.state).agency)
     read_receipt_key(parsed.state)
     read_cookie_secret(parsed.state)
     wanted = None if parsed.roles is None else parse_roles(parsed.roles)

@@ -17,13 +17,12 @@ _FACTS: Final = Path(__file__).parents[1] / "public" / "facts"
 DATED_FILES: Final = (
     SIGNPOSTS_FILE,
     _FACTS / "countries.toml",
-    _FACTS / "promises.toml",
 )
 
 
 def run_stale_data(parsed: argparse.Namespace) -> int:
     """Run `stale-data`, and return its exit code."""
-    return print_stale(DATED_FILES, today=utc_now().date(), days=parsed.days, as_json=parsed.json)
+    return print_stale(DATED_FILES, today=utc_now().date(), parsed=parsed)
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig, check_post_settings
+from gateway.guidance.agency import AGENCY_FILE
 from gateway.web.settings import check_origin, read_settings
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.keys import Environment
@@ -41,6 +42,11 @@ class DeskPaths:
     def config(self) -> Path:
         """The settings."""
         return self.state / "desk.toml"
+
+    @property
+    def agency(self) -> Path:
+        """The agency's hours and promises."""
+        return self.state / AGENCY_FILE
 
     @property
     def pin(self) -> Path:

@@ -14,7 +14,6 @@ from gateway.desk.config import DeskPaths
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.publication import find_newest
-from gateway.desk.paging.hours import load_hours
 from gateway.desk.paging.pages import list_pager_warnings
 from gateway.desk.partnership.account_changes import count_waiting
 from gateway.desk.partnership.registrations import list_incomplete, list_old_keys
@@ -32,7 +31,6 @@ from partner_sdk.wire.canonical import parse_base64url, parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KEY_SET_LIFETIME
 
 _SIGN_AFTER: Final = timedelta(days=2)
-_HOLIDAYS_AHEAD: Final = timedelta(days=60)
 
 # What a look finds, what that means, and what to do about it; the table below names it.
 Look = tuple[Verdict, str, str]
@@ -220,11 +218,11 @@ def _look_at_pager(desk: Desk) -> Iterator[Look]:
 
 
 def _look_at_hours(desk: Desk) -> Iterator[Look]:
-    left = load_hours().bank_holidays.known_until - desk.clock().date()
-    if left < _HOLIDAYS_AHEAD:
-        yield "fault", f"Bank holidays are known for {left.days} more days only.", "Add the new list to hours.toml."
+    stale = desk.agency.find_stale_holidays(desk.clock())
+    if stale is not None:
+        yield "fault", stale, f"Add the new list to {desk.paths.agency}."
     else:
-        yield "ok", f"Bank holidays are known for {left.days} more days.", ""
+        yield "ok", f"The desk's hours and holidays are known ({desk.agency.desk.zone}).", ""
 
 
 _LOOKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[Look]]], ...]] = (

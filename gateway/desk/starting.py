@@ -3,7 +3,6 @@
 Never leaves a slip in one of them to be found in the night by the first report that needs it.
 """
 
-from gateway.desk.paging.hours import load_hours
 from gateway.desk.post_room.notes import load_note_words
 from gateway.desk.replying.reply_templates import load_library
 from gateway.desk.signoffs import load_signoffs
@@ -12,12 +11,11 @@ from partner_sdk.wire.public_codes import LANGUAGES
 
 
 def check_release() -> None:
-    """Load hours, notes, texts for replies with their advice, and sign-offs.
+    """Load notes, texts for replies with their advice, and sign-offs.
 
     Raises `SettingsError` naming the file and the key, and saying what to do.
     """
     try:
-        load_hours()
         load_note_words()
         load_signoffs()
         for language in LANGUAGES:

@@ -14,6 +14,7 @@ from gateway.desk.config import DeskConfig, DeskPaths, load_config
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.vault import Vault, load_vault
+from gateway.guidance.agency import Agency, load_agency
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, read_key_file
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 
@@ -34,6 +35,7 @@ class Desk:
     """One desk. `open_session` gives what carries its requests: the same each time, made when the first one is sent."""
 
     config: DeskConfig
+    agency: Agency
     paths: DeskPaths
     store: DeskStore
     clock: Clock
@@ -78,10 +80,11 @@ def open_desk(
     random: Random = secrets.token_bytes,
     session: "requests.Session | None" = None,
 ) -> Desk:
-    """Open the desk of a state folder. Raises `DeskConfigError` or `DeskStoreError` saying what to do."""
+    """Open the desk of a state folder. Raises `DeskConfigError`, `SettingsError` or `DeskStoreError`."""
     paths = DeskPaths(state)
     return Desk(
         config=load_config(paths),
+        agency=load_agency(paths.agency),
         paths=paths,
         store=open_store(paths.database),
         clock=clock,

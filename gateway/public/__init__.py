@@ -15,7 +15,6 @@ from gateway.public.actions import Action
 from gateway.public.assets import FILES_PATH, load_assets
 from gateway.public.door import EXTENSION, PublicDoor, get_door
 from gateway.public.facts.countries import load_countries
-from gateway.public.facts.promises import load_promises
 from gateway.public.journey import CHECK, SCREENS, START, THANKS
 from gateway.public.journey.places import (
     COME_BACK,
@@ -76,7 +75,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         service_words=load_service_words(),
         signposts=load_signposts(),
         countries=load_countries(),
-        promises=load_promises(),
+        agency=gateway.agency,
         advice={language: load_advice(language) for language in LANGUAGES},
         ways_back=WaysBack(
             store=gateway.store,

@@ -7,13 +7,13 @@ from datetime import datetime
 from flask import current_app
 
 from gateway.guidance.advice import AdviceLibrary
+from gateway.guidance.agency import Agency
 from gateway.guidance.signposts import Signpost
 from gateway.intake import Intake
 from gateway.key_state import KeyState
 from gateway.limits import Limits
 from gateway.public.assets import Asset
 from gateway.public.facts.countries import Country
-from gateway.public.facts.promises import Promises
 from gateway.public.returning.way_back import WaysBack
 from gateway.public.wording import Wording
 from gateway.public.wording.languages import get_language
@@ -38,7 +38,7 @@ class PublicDoor:
     service_words: Mapping[Language, ServiceWords]
     signposts: Mapping[str, Signpost]
     countries: Mapping[str, Country]
-    promises: Promises
+    agency: Agency
     advice: Mapping[Language, AdviceLibrary]
     ways_back: WaysBack
     assets: Mapping[str, Asset]

@@ -16,6 +16,7 @@ from flask import Flask
 
 from gateway.app import make_app
 from gateway.config import GatewayConfig, LimitsConfig, ListenerConfig, Role, StateFolder, write_config
+from gateway.guidance.agency import write_agency_example
 from gateway.key_folder import make_keys
 from gateway.store.creation import make_store
 from gateway.wiring import Gateway, make_gateway
@@ -134,6 +135,7 @@ def _get_model(agency: Agency, partners: tuple[Partner, ...]) -> _Model:
     with tempfile.TemporaryDirectory() as name:
         folder = StateFolder(Path(name))
         config = _make_config(agency)
+        write_agency_example(folder.agency)
         folder.pin.write_bytes(encode(agency.pin()) + b"\n")
         receipt_key = make_keys(folder.path, environment=agency.environment, created_at=format_time(NOW))
         store = make_store(

@@ -20,7 +20,6 @@ _FILES = (
     "load_service_words",
     "load_signposts",
     "load_countries",
-    "load_promises",
     "load_advice",
     "load_assets",
 )

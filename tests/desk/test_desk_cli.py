@@ -18,6 +18,7 @@ from gateway.config import StateFolder, load_config
 from gateway.desk.cli import main, make_parser
 from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN, WRONG_USE, say, say_lines
 from gateway.desk.wiring import open_desk
+from gateway.guidance.agency import AGENCY_EXAMPLE
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.wiring import make_gateway, utc_now
 from partner_sdk.wire.enrolment import parse_invitation
@@ -118,6 +119,16 @@ def enrol(desk: Terminal, loop: Loop) -> None:
     loop.answer(parse_invitation(out.read_bytes()), partner=Partner())
     assert desk.run("collect", "--json").json["enrolments_waiting"] == ["example-chat"]
     assert desk.run("partner", "approve", "example-chat", "--json").json["register_serial"] == 2
+
+
+def test_desk_without_the_agencys_settings_names_the_line_to_run(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop.desk.paths.agency.unlink()
+    for command in (["case", "list"], ["doctor"]):
+        assert main([*command, "--state", str(loop.desk.paths.state)]) in {1, 2}
+        said = capsys.readouterr()
+        assert f"cp {AGENCY_EXAMPLE} {loop.desk.paths.agency}" in said.out + said.err
 
 
 def test_whole_loop_by_commands(desk: Terminal, loop: Loop) -> None:

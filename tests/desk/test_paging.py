@@ -14,6 +14,7 @@ from gateway.desk.casework.opening import open_case
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.paging.pages import Paged, list_pager_warnings, send_pages
 from gateway.desk.store.schema import AUDIT, SET_ASIDE
+from gateway.guidance.agency import load_agency
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
 from partner_sdk.wire.page_notice import PageNotice, open_page
 from partner_sdk.wire.public_report import Meeting
@@ -79,6 +80,18 @@ def test_other_times_page_the_other_body(loop: Loop, desk_pager: Posts, other_pa
     assert desk_pager.taken == []
     ((_, body),) = other_pager.taken
     assert open_with_key_set(loop, body, target="out_of_hours").target == "out_of_hours"
+
+
+def test_own_hours_of_the_agency_decide_who_is_paged(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
+    path = loop.desk.paths.agency
+    days = 'days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]'
+    lines = [days if line.startswith("days =") else line for line in path.read_text("utf-8").splitlines()]
+    path.write_text("\n".join(lines).replace("closes = 17:00:00", "closes = 00:00:00"), "utf-8")
+    loop.desk = replace(loop.desk, agency=load_agency(path))
+    set_pagers(loop, desk_pager, other_pager, now=SATURDAY)
+    file_urgent(loop)
+    send_pages(loop.desk)
+    assert (len(desk_pager.taken), len(other_pager.taken)) == (1, 0)
 
 
 def test_page_that_waits_goes_to_whoever_is_on_duty_when_it_is_sent(

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from gateway.desk.cli import main
-from gateway.desk.paging import hours
 from gateway.desk.post_room import notes
 from gateway.desk.replying.reply_templates import load_texts
 from gateway.desk.signoffs import SIGNOFFS_FILE, WELSH_READER, Check, Signoffs, is_checked, load_signoffs
@@ -22,7 +21,7 @@ from tests.desk.desk_loop import Loop
 @pytest.fixture
 def nothing_loaded() -> Iterator[None]:
     """Forget what was loaded, before and after."""
-    loaders = (hours.load_hours, notes.load_note_words)
+    loaders = (notes.load_note_words,)
     for load in loaders:
         load.cache_clear()
     yield
@@ -33,7 +32,7 @@ def nothing_loaded() -> Iterator[None]:
 @pytest.mark.usefixtures("nothing_loaded")
 @pytest.mark.parametrize(
     ("room", "name", "file", "key"),
-    [(hours, "_HOURS_FILE", "hours.toml", "opens"), (notes, "_NOTES_FILE", "notes.toml", "subject")],
+    [(notes, "_NOTES_FILE", "notes.toml", "subject")],
 )
 def test_slip_in_a_file_of_the_release_stops_every_command_at_the_start_and_says_what_to_do(
     loop: Loop,
@@ -62,7 +61,7 @@ def test_release_as_it_is_loads() -> None:
 
 @pytest.mark.usefixtures("nothing_loaded")
 def test_file_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hours, "_HOURS_FILE", tmp_path / "hours.toml")
+    monkeypatch.setattr(notes, "_NOTES_FILE", tmp_path / "notes.toml")
     with pytest.raises(SettingsError) as caught:
         check_release()
     assert caught.value.reason == "no-settings"

@@ -23,14 +23,14 @@ def test_command_gives_1_and_names_each_stale_entry(
     assert answer["days"] == 180
     assert len(answer["stale"]) == answer["entries"] >= 20
     assert {row["file"] for row in answer["stale"]} == {
-        "gateway/desk/paging/hours.toml",
+        "gateway/guidance/data/agency.toml",
         "gateway/desk/post_room/notes.toml",
         "gateway/desk/replying/reply_templates_cy.toml",
         "gateway/desk/replying/reply_templates_en.toml",
         "gateway/guidance/data/signposts.toml",
     }
     assert main(["stale-data", "--days", "180"]) == 1
-    assert "gateway/desk/paging/hours.toml  bank_holidays  " in capsys.readouterr().out
+    assert "gateway/guidance/data/agency.toml  bank_holidays  " in capsys.readouterr().out
 
 
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:

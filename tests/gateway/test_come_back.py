@@ -48,7 +48,8 @@ def test_thank_you_page_shows_four_words_of_the_list_and_says_that_they_need_not
 def test_day_that_is_sealed_is_the_day_that_is_shown_before_and_after(public: PublicHouse):
     person, reference, words = send(public)
     (report,) = public.reports()
-    assert report.reply_by == public.app.extensions["public_door"].promises.get_reply_day(NOW).isoformat()
+    agency = public.app.extensions["public_door"].agency
+    assert report.reply_by == agency.make_promise(NOW, is_crisis=False).reply_by.isoformat()
     shown = re.search(r"We will answer you by ([^,]+),", person.text())
     assert shown is not None
     public.house.clock.advance(days=3)

@@ -3,6 +3,8 @@
 What the desk makes of them is in tests/whole/test_rows_at_the_desk.py.
 """
 
+from datetime import UTC, datetime
+
 import pytest
 
 from gateway.guidance.signposts import load_signposts
@@ -13,6 +15,7 @@ from tests.gateway.public_walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERS
 
 POSTS = load_signposts()
 THANKS = "We have got what you sent"
+MEETING: ScreenAnswers = {"/7": {"kinds": ["wants_to_meet"]}, "/7b": {"meet_when": "today"}}
 
 
 def send(public: PublicHouse, way: ScreenAnswers) -> tuple[Person, PublicReport]:
@@ -119,6 +122,28 @@ def test_r23_every_child_is_promised_an_answer_by_a_day(public: PublicHouse, ans
     person, report = send(public, way)
     assert "We will answer you by Friday 27 November, in the way you picked." in person.text()
     assert (report.reply_by, report.under_18) == ("2026-11-27", answer)
+
+
+@pytest.mark.parametrize(
+    ("more", "read", "read_later", "reply_by", "day"),
+    [
+        ({}, "by Monday 30 November.", "by Monday 30 November.", "2026-12-02", "Wednesday 2 December"),
+        ({"/3": {"danger": "yes"}}, "by Saturday 28 November.", "today.", "2026-11-29", "Sunday 29 November"),
+        (MEETING, "by Saturday 28 November.", "today.", "2026-11-29", "Sunday 29 November"),
+    ],
+)
+def test_r23_promise_of_a_friday_night_is_one_that_can_be_kept(
+    public: PublicHouse, more: ScreenAnswers, read: str, read_later: str, reply_by: str, day: str
+):
+    public.house.clock.now = datetime(2026, 11, 27, 23, 20, tzinfo=UTC)
+    person, report = send(public, UNDER_18 | more)
+    assert report.reply_by == reply_by
+    assert f"will read it {read}" in person.text()
+    assert f"We will answer you by {day}" in person.text()
+    public.house.clock.now = datetime(2026, 11, 28, 0, 10, tzinfo=UTC)
+    person.get("/15")
+    assert f"will read it {read_later}" in person.text()
+    assert f"We will answer you by {day}" in person.text()
 
 
 def test_r23_adults_are_asked_more_only_if_needed(public: PublicHouse):

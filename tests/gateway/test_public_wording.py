@@ -12,7 +12,6 @@ from msgspec.structs import fields
 
 from gateway.guidance.signposts import load_signposts
 from gateway.public.facts.countries import load_countries
-from gateway.public.facts.promises import load_promises
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, Field, Screen
 from gateway.public.journey.places import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.wording import WordingError, find_in_voice, load_wording
@@ -310,13 +309,6 @@ SHOWING = [screen for screen in SCREENS if screen.shows and screen.shows != ("ab
 def test_helpers_that_the_desk_is_told_of_are_those_on_the_page(screen: Screen, language: str):
     words = load_wording(language).screen(screen.name)
     assert set(screen.shows) <= {entry["key"] for entry in words["signposts"]}
-
-
-def test_promises_say_who_decided_them():
-    promises = load_promises()
-    assert promises.child_reply_days >= 1
-    assert promises.decided_by
-    assert WORDS.common()[f"read_{promises.read_within}"]
 
 
 @pytest.mark.parametrize(("language", "site"), [("en", "the site passed on"), ("cy", "basiodd y wefan")])

@@ -40,6 +40,7 @@ def run_init(parsed: argparse.Namespace) -> int:
     say(f"Root fingerprint: {pin.root_fingerprint}")
     say(f"Give {paths.pin} to the gateway (report-abuse-gateway init --pin); it holds no secret.")
     say(f"Then: report-abuse-desk gateway add --state {paths.state} gateway.card")
+    say(f"Write the agency's own hours into {paths.agency}, the same as at the gateway: it holds an example.")
     say(f"Keep a copy of {paths.root} offline and take it from this machine: only a change of keys needs it.")
     return DONE
 

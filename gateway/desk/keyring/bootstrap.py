@@ -21,6 +21,7 @@ from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, add_verify_key, end_u
 from gateway.desk.store import open_store
 from gateway.desk.store.key_tables import VERIFY_KEYS
 from gateway.desk.wiring import Desk
+from gateway.guidance.agency import write_agency_example
 from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
@@ -147,5 +148,6 @@ def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callab
         root_fingerprint=fingerprint_of(parse_base64url(root.public_key)),
     )
     paths.pin.write_bytes(encode(pin) + b"\n")
+    write_agency_example(paths.agency)
     paths.config.write_text(encode_config(config), encoding="utf-8")
     return pin

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Row, delete, func, insert, or_, select, updat
 from gateway.desk import audit
 from gateway.desk.carrying.back_off import get_wait
 from gateway.desk.carrying.delivery import DeliveryError
-from gateway.desk.paging.hours import get_target_on_duty
 from gateway.desk.paging.pagers import Pager, find_pager
 from gateway.desk.store.post_tables import PAGES
 from gateway.desk.store.schema import CASES, SET_ASIDE
@@ -65,7 +64,8 @@ def queue_page(connection: Connection, *, count: int, now: datetime) -> None:
     if waiting is not None:
         connection.execute(update(PAGES).where(PAGES.c.id == waiting.id).values(count=PAGES.c.count + count))
         return
-    _add_page(connection, get_target_on_duty(now), count=count, first_at=format_time(now), now=now)
+    # Addressed when it is sent, to who is on duty then.
+    _add_page(connection, "desk", count=count, first_at=format_time(now), now=now)
 
 
 def send_pages(desk: Desk) -> Paged:
@@ -162,7 +162,7 @@ def _claim(connection: Connection, *, desk: Desk, now: datetime) -> Row[Any] | N
 
 def _choose_target(desk: Desk, now: datetime) -> PageTarget | None:
     # A pager that is off must not silence the other one: somebody is better than nobody, and each run says so.
-    on_duty = get_target_on_duty(now)
+    on_duty = desk.agency.get_target_on_duty(now)
     targets: list[PageTarget] = sorted(get_args(PageTarget), key=lambda target: target != on_duty)
     return next((target for target in targets if getattr(desk.config.pager, target) != "off"), None)
 

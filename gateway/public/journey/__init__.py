@@ -36,6 +36,7 @@ __all__ = [
     "get_priority",
     "get_reader",
     "is_about_other",
+    "is_crisis",
     "is_grown_up",
     "is_owed_an_answer",
     "keep_on_path",
@@ -92,6 +93,15 @@ def get_priority(answers: Answers) -> Priority:
         if rule.when.fits(answers):
             return rule.priority
     return "P3"
+
+
+def is_crisis(answers: Answers) -> bool:
+    """Return whether the answers alone say that it cannot wait until the desk opens.
+
+    The desk judges anew, by everything in the report; the gateway keeps nothing of this.
+    """
+    is_urgent = get_priority(answers) == "P1" or get_one(answers, "called") == "cannot_call"
+    return is_urgent or get_one(answers, "feels") == "hurting"
 
 
 def is_owed_an_answer(answers: Answers) -> bool:

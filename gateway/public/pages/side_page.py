@@ -15,7 +15,7 @@ def render_side(door: PublicDoor, side: str, form: FormState | None) -> str:
     words = door.words.screen(side)
     names = {
         "agency": door.agency_name,
-        "day": say_day(door.promises.accessibility_checked_on),
+        "day": say_day(door.agency.accessibility.checked_on),
         "ask": _say_how_to_ask(door, words),
     }
     return render_page(

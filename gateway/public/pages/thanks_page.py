@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from gateway.guidance.agency import Promise
 from gateway.public.actions import OPINIONS, make_opinion_action
 from gateway.public.door import PublicDoor
 from gateway.public.journey import THANKS
@@ -30,8 +31,7 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         "samaritans_name": door.signposts["samaritans"].name,
         "samaritans_phone": door.signposts["samaritans"].phone,
     }
-    read_by = door.words.common()[f"read_{door.promises.read_within}"]
-    reply_by = say_day(_get_promised_day(door, sent))
+    promise = get_promise(door, sent)
     has_talk_there = find_talk_there(door, sent.country, reader=reader) is not None
     is_asked = not sent.has_told and not door.is_practice  # in practice nothing is counted, so nothing is asked
     return render_page(
@@ -51,15 +51,24 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         reference=sent.reference,
         return_words=sent.return_words,
         has_way_back=sent.reply_key is not None,
-        read=words["read"].format(read_by=read_by),
-        reply=words["reply_child" if is_child else "reply_adult"].format(reply_by=reply_by),
+        read=words["read"].format(read_by=say_read_by(door, promise)),
+        reply=words["reply_child" if is_child else "reply_adult"].format(reply_by=say_day(promise.reply_by)),
         talk="" if has_talk_there else words["talk"].format(**help_names),
         talk_posts=list_posts_abroad(door, sent.country, kind="talk") if has_talk_there else [],
     )
 
 
-def _get_promised_day(door: PublicDoor, sent: Sent) -> date:
-    """Return the day that was sealed in the report; a record without one gives the same day anew."""
-    if sent.reply_by is None:
-        return door.promises.get_reply_day(parse_time(sent.sent_at))
-    return date.fromisoformat(sent.reply_by)
+def get_promise(door: PublicDoor, sent: Sent) -> Promise:
+    """Return what this Send promised: the day that was sealed, and the moment by which it is read."""
+    promise = door.agency.make_promise(parse_time(sent.sent_at), is_crisis=False)
+    return Promise(
+        read_by=promise.read_by if sent.read_by is None else parse_time(sent.read_by),
+        reply_by=promise.reply_by if sent.reply_by is None else date.fromisoformat(sent.reply_by),
+    )
+
+
+def say_read_by(door: PublicDoor, promise: Promise) -> str:
+    """Return the words for when it is read: today, or by a day that is named."""
+    words, day = door.words.common(), door.agency.get_day(promise.read_by)
+    is_today = day == door.agency.get_day(door.clock())
+    return str(words["read_today"] if is_today else words["read_by_day"].format(day=say_day(day)))

@@ -19,14 +19,15 @@ def practise_send(door: PublicDoor, keys: JourneyKeys, opened: OpenedDraft, answ
 
     Raises StorageUnavailableError, and DraftMovedError when another tab was faster.
     """
+    sent_at = format_time(door.clock())
     sent = make_sent(
         door,
         opened.draft,
         answers,
         keys=keys,
         reference=PRACTICE_REFERENCE,
-        sent_at=format_time(door.clock()),
-        reply_by=find_reply_by(door, opened.draft, answers),
+        sent_at=sent_at,
+        reply_by=find_reply_by(door, opened.draft, answers, sent_at=sent_at),
     )
     remaining = make_remaining_draft(opened.draft, sent, report_id=make_submit_token(door))
     with door.store.write() as connection:

@@ -79,7 +79,7 @@ def _send_once(
     clear = make_clear_fields(draft, answers, environment=accepted_keys.key_set.environment)
     # A placement that is unknown, or is not agreed any more, opens the form all the same, and is dropped here.
     placement = draft.placement if draft.placement in accepted_keys.placements else None
-    reply_by = find_reply_by(door, draft, answers)
+    reply_by = find_reply_by(door, draft, answers, sent_at=sent_at)
     reference, way_back = _open_way_back(door, draft, sent_at=sent_at, reply_by=reply_by, may_wait=may_wait)
     earlier_key = None if draft.sent is None else draft.sent.reply_key
     report = make_public_report(

@@ -1,0 +1,216 @@
+"""The agency's own settings (`agency.toml`): the desk's hours, who is on duty, and by when people hear from us.
+
+Form and desk read the same file, each from its own state folder, so that a page, an acknowledgement and a case give one
+answer. Never read from the installed package: an upgrade must not change an agency's hours.
+"""
+
+import os
+import shlex
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
+
+from gateway.guidance.dated_data import Source
+from gateway.web.settings import SettingsError, read_settings
+from partner_sdk.wire.page_notice import PageTarget
+
+AGENCY_FILE: Final = "agency.toml"
+AGENCY_EXAMPLE: Final = Path(__file__).parent / "data" / AGENCY_FILE
+HOLIDAYS_AHEAD: Final = timedelta(days=60)
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+Nation = Literal["england-and-wales", "scotland", "northern-ireland"]
+# At most a week of waiting, and a month until an answer: more is no promise to a child.
+_Hours = Annotated[int, Meta(ge=1, le=168)]
+_Days = Annotated[int, Meta(ge=1, le=31)]
+
+_WEEKDAYS: Final[tuple[Weekday, ...]] = (
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+)
+_MIDNIGHT: Final = time(0)
+_ONE_DAY: Final = timedelta(days=1)
+
+
+class DeskHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When the desk itself is there. `closes` at 00:00 is the end of the day."""
+
+    checked_on: date
+    source: Source
+    zone: str
+    days: Annotated[tuple[Weekday, ...], Meta(min_length=1)]
+    opens: time
+    closes: time
+    bank_holidays: Nation | Literal["none"]
+    also_closed: frozenset[date] = frozenset()
+
+
+class OutOfHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body that is on duty at other times."""
+
+    checked_on: date
+    source: Source
+    name: str
+
+
+class Promises(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How soon a report is read, and how soon a person under 18 is answered."""
+
+    checked_on: date
+    decided_by: str
+    read_within_hours: _Hours
+    crisis_read_within_hours: _Hours
+    reply_within_days: _Days
+
+
+class Accessibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When the pages were last held against the accessibility statement."""
+
+    checked_on: date
+    decided_by: str
+
+
+class BankHolidays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """The days by nation, known until a day."""
+
+    checked_on: date = msgspec.field(name="checked_on")
+    source: Source
+    known_until: date = msgspec.field(name="known_until")
+    england_and_wales: frozenset[date]
+    scotland: frozenset[date]
+    northern_ireland: frozenset[date]
+
+    def of(self, nation: Nation) -> frozenset[date]:
+        """Return the days of one nation."""
+        days: frozenset[date] = getattr(self, nation.replace("-", "_"))
+        return days
+
+
+class Promise(msgspec.Struct, frozen=True, kw_only=True):
+    """What one report was promised: read by a moment (aware UTC), and answered by the end of a day at the desk."""
+
+    read_by: datetime
+    reply_by: date
+
+
+class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`agency.toml`."""
+
+    desk: DeskHours
+    out_of_hours: OutOfHours
+    promises: Promises
+    accessibility: Accessibility
+    bank_holidays: BankHolidays
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which hours and days are counted."""
+        return ZoneInfo(self.desk.zone)
+
+    def get_day(self, moment: datetime) -> date:
+        """Return the day that it is at the desk."""
+        return moment.astimezone(self.zone).date()
+
+    def is_in_hours(self, now: datetime) -> bool:
+        """Return whether the desk is there: from the minute it opens until before the minute it closes."""
+        opens_at, closes_at = self._get_hours(self.get_day(now))
+        return self._is_open_on(self.get_day(now)) and opens_at <= now < closes_at
+
+    def get_target_on_duty(self, now: datetime) -> PageTarget:
+        """Return who is on duty at this moment."""
+        return "desk" if self.is_in_hours(now) else "out_of_hours"
+
+    def make_promise(self, sent_at: datetime, *, is_crisis: bool) -> Promise:
+        """Return what is promised to a report that was sent at a moment.
+
+        In a crisis every hour and every day counts: the report is read by whoever is on duty. Else only those count at
+        which the desk is there, e.g. two days from a Friday night end on Wednesday.
+        """
+        if is_crisis:
+            return Promise(
+                read_by=sent_at.astimezone(UTC) + timedelta(hours=self.promises.crisis_read_within_hours),
+                reply_by=self.get_day(sent_at) + timedelta(days=self.promises.reply_within_days),
+            )
+        return Promise(
+            read_by=self._add_desk_time(sent_at, timedelta(hours=self.promises.read_within_hours)),
+            reply_by=self._add_desk_days(sent_at, self.promises.reply_within_days),
+        )
+
+    def find_stale_holidays(self, now: datetime) -> str | None:
+        """Return a warning when the list of bank holidays ends soon, or None."""
+        left = self.bank_holidays.known_until - self.get_day(now)
+        if self.desk.bank_holidays == "none" or left >= HOLIDAYS_AHEAD:
+            return None
+        return f"Bank holidays are known for {left.days} more days only."
+
+    def _is_open_on(self, day: date) -> bool:
+        closed = self.desk.also_closed
+        if self.desk.bank_holidays != "none":
+            closed |= self.bank_holidays.of(self.desk.bank_holidays)
+        return _WEEKDAYS[day.weekday()] in self.desk.days and day not in closed
+
+    def _get_hours(self, day: date) -> tuple[datetime, datetime]:
+        # In UTC: what is added to them is time that passes, also in a night whose clocks change.
+        ends_on = day + _ONE_DAY if self.desk.closes == _MIDNIGHT else day
+        opens_at = datetime.combine(day, self.desk.opens, tzinfo=self.zone)
+        return opens_at.astimezone(UTC), datetime.combine(ends_on, self.desk.closes, tzinfo=self.zone).astimezone(UTC)
+
+    def _add_desk_time(self, moment: datetime, left: timedelta) -> datetime:
+        day = self.get_day(moment)
+        while True:  # `days` is not empty and closed days are a finite list, so it ends
+            opens_at, closes_at = self._get_hours(day)
+            start = max(opens_at, moment.astimezone(UTC))
+            if self._is_open_on(day) and start < closes_at:
+                if left <= closes_at - start:
+                    return start + left
+                left -= closes_at - start
+            day += _ONE_DAY
+
+    def _add_desk_days(self, moment: datetime, count: int) -> date:
+        # The day on which the desk first has it does not count.
+        day = self.get_day(self._add_desk_time(moment, timedelta(0)))
+        for _ in range(count):
+            day += _ONE_DAY
+            while not self._is_open_on(day):
+                day += _ONE_DAY
+        return day
+
+
+def load_agency(path: Path) -> Agency:
+    """Read the settings of one state folder, or raise `SettingsError` with the line to run or the key to correct."""
+    if not path.is_file():
+        raise SettingsError(
+            f"The agency's hours and promises are missing: {path}. Begin with the example, and then write your own: "
+            f"cp {shlex.quote(str(AGENCY_EXAMPLE))} {shlex.quote(str(path))}",
+            reason="no-agency-settings",
+        )
+    agency = read_settings(path, kind=Agency)
+    try:
+        ZoneInfo(agency.desk.zone)
+    except (OSError, ValueError, KeyError):  # `ZoneInfoNotFoundError` is a KeyError
+        raise _make_error(path, "desk.zone must name a time zone, e.g. Europe/London.") from None
+    if agency.desk.closes != _MIDNIGHT and agency.desk.opens >= agency.desk.closes:
+        raise _make_error(path, "desk.closes must be later than desk.opens, or 00:00:00 for midnight.")
+    return agency
+
+
+def write_agency_example(path: Path) -> None:
+    """Write the dated example for a new state folder; never over another file."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(AGENCY_EXAMPLE.read_bytes())
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _make_error(path: Path, advice: str) -> SettingsError:
+    return SettingsError(f"{path}: {advice}", reason="bad-settings")
