@@ -142,15 +142,19 @@ def open_chromium_visitor() -> Iterator[Chromium]:
 @contextmanager
 def open_firefox_visitor() -> Iterator[Firefox]:
     """Start Firefox; fails with the line that installs what is missing."""
-    programs = {name: shutil.which(name) for name in ("firefox-esr", "node")}
-    missing = [name for name, path in programs.items() if path is None]
-    if not (DRIVER.parent / "node_modules" / "puppeteer-core").is_dir():
-        missing.append("puppeteer-core")
-    assert missing == [], INSTALL_LINE.format(", ".join(missing))
-    command = [str(programs["node"]), str(DRIVER), str(programs["firefox-esr"]), str(WATCH)]
-    driver = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    driver = subprocess.Popen(make_driver_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with driver:
         yield Firefox(driver)
         assert driver.stdin is not None
         driver.stdin.close()
         assert driver.wait(timeout=20) == 0
+
+
+def make_driver_command() -> list[str]:
+    """Return the command that drives Firefox; fails with the line that installs what is missing."""
+    programs = {name: shutil.which(name) for name in ("firefox-esr", "node")}
+    missing = [name for name, path in programs.items() if path is None]
+    if not (DRIVER.parent / "node_modules" / "puppeteer-core").is_dir():
+        missing.append("puppeteer-core")
+    assert missing == [], INSTALL_LINE.format(", ".join(missing))
+    return [str(programs["node"]), str(DRIVER), str(programs["firefox-esr"]), str(WATCH)]

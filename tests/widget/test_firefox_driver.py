@@ -1,16 +1,43 @@
-"""What Node runs in tests is locked: each library with its version and hash, and no address of anybody's registry."""
+"""Node's libraries in tests are locked and name no registry; the driver needs no newer Firefox than Debian's."""
 
 import json
+import os
 import re
+import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+
+from tests.widget.browsers import Visit, make_driver_command
+from tests.widget.host_pages import HostPages
 
 FOLDER = Path(__file__).parent / "firefox"
 TESTS = Path(__file__).parents[1]
 LOCKS = sorted(path for path in TESTS.rglob("package-lock.json") if "node_modules" not in path.parts)
 # The least that each must lock, so that an empty file is not a good one.
 LEAST_LIBRARIES = {"firefox": 50, "react": 3}
+# The commands of the driver, all of them in Firefox 140 (its remote/webdriver-bidi/modules), the oldest that
+# .ci/test-tools takes. The collectors are not, and puppeteer-core goes on without them where they are refused
+# (bidi/Browser.js).
+KNOWN_TO_OLDEST = {
+    "session.new",
+    "session.subscribe",
+    "browser.close",
+    "browser.createUserContext",
+    "browser.getUserContexts",
+    "browser.removeUserContext",
+    "browsingContext.create",
+    "browsingContext.getTree",
+    "browsingContext.navigate",
+    "browsingContext.setViewport",
+    "input.performActions",
+    "script.addPreloadScript",
+    "script.callFunction",
+    "script.evaluate",
+    "storage.getCookies",
+}
+TOLERATED = {"network.addDataCollector"}
 # Debian 13 has Node 20; a later puppeteer-core wants 22.
 OLDEST_NODE = 20
 
@@ -41,3 +68,28 @@ def test_driver_needs_one_library_at_one_version_and_the_node_of_the_distributio
     assert int(oldest[1]) <= OLDEST_NODE
     imported = set(re.findall(r"^import .* from '([^']+)'", (FOLDER / "driver.mjs").read_text("utf-8"), re.MULTILINE))
     assert {name for name in imported if not name.startswith("node:")} == set(wanted)
+
+
+def test_driver_asks_only_what_the_oldest_firefox_of_a_supported_debian_knows(host: HostPages):
+    target = host.put("/target", "<p>Target</p>")
+    link = host.put("/", f"<a id=link href={target}>Link</a>")
+    steps = (("run", "() => window.scrollTo(0, 0)"), ("press", "Tab"), ("look", "() => innerWidth"), ("click", "#link"))
+    visits = (
+        Visit(link, (*steps, ("look", "() => [innerWidth, innerHeight]")), width=420, height=360),
+        Visit(link, (("press", "Tab"), ("follow", "Enter")), has_script=False),
+    )
+    driver = subprocess.run(
+        make_driver_command(),
+        input="".join(f"{json.dumps(asdict(visit))}\n" for visit in visits),
+        env={**os.environ, "DEBUG": "puppeteer:webDriverBiDi:SEND*"},
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=180,
+    )
+    pressed, followed = map(json.loads, driver.stdout.splitlines())
+    assert (pressed["seen"], pressed["address"]) == ([420, [420, 360]], target)
+    assert followed["address"] == target
+    sent = set(re.findall(r'"id":\d+,"method":"(\w+\.\w+)"', driver.stderr))
+    assert {"session.new", "browsingContext.setViewport", "input.performActions"} < sent
+    assert sent - TOLERATED <= KNOWN_TO_OLDEST

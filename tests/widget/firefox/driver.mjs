@@ -15,6 +15,7 @@ async function openBrowser (hasScript) {
       executablePath,
       headless: true,
       protocolTimeout: 60000,
+      defaultViewport: null, // a viewport is set below
       extraPrefsFirefox: {
         'javascript.enabled': hasScript,
         'browser.chrome.site_icons': false, // else each page asks for its favicon
@@ -53,7 +54,9 @@ async function visit ({ address, steps, has_script: hasScript, width, height }) 
     page.on('request', request => requests.push(request.url()))
     page.on('console', message => complaints.push(message.text()))
     page.on('pageerror', error => complaints.push(error.message))
-    await page.setViewport({ width, height })
+    // Not page.setViewport: that also sends emulation.setScreenOrientationOverride, which Firefox has only since 144,
+    // and Debian may still hold 140. The version of puppeteer-core is locked, so this inside of it stays as it is.
+    await page.mainFrame().browsingContext.setViewport({ viewport: { width, height } })
     await page.evaluateOnNewDocument(readFileSync(watch, 'utf8'))
     await page.goto(address)
     const seen = []
