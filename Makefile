@@ -9,9 +9,7 @@ VENV := .venv/bin
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
-install: .venv/.installed ## make .venv with everything that demo and tests need
-
-.venv/.installed: requirements.lock setup.cfg partner_sdk/setup.cfg .ci/install
+install: ## make .venv with everything that demo and tests need (PYTHON=python3.13 for another Python)
 	@.ci/install
 
 demo: install ## run the whole loop on this machine until Ctrl-C (ONCE=1: run it once; PORT=8700; STATE=state/demo)

@@ -1,0 +1,158 @@
+"""The scripts that make .venv and find the tests' tools, on a machine whose programs are stubs that log."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.house.sources import ROOT
+
+# Stands for a Python: `-m venv` copies it, as a real one makes an environment of itself.
+PYTHON = """#!/bin/sh
+echo "{name} $*" >>"$LOG"
+case "$*" in
+*base_prefix*) echo "{name}" ;;
+"-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+esac
+"""
+SOURCES = ("requirements.lock", "setup.cfg", "partner_sdk/setup.cfg")
+
+
+class Machine:
+    """A checkout and a folder of stubs, which come before every program of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.checkout, self.programs, self.log = folder / "checkout", folder / "programs", folder / "log"
+        self.programs.mkdir()
+        shutil.copytree(ROOT / ".ci", self.checkout / ".ci")
+        for name in SOURCES:
+            (self.checkout / name).parent.mkdir(exist_ok=True)
+            (self.checkout / name).touch()
+        for path in self.checkout.rglob("*"):
+            os.utime(path, (1, 1))  # older than what is installed
+
+    def put(self, name: str, text: str) -> None:
+        """Make a program."""
+        (self.programs / name).write_text(text, "utf-8")
+        (self.programs / name).chmod(0o755)
+
+    def run(self, script: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a script; the log of the stubs begins anew."""
+        self.log.write_text("", "utf-8")
+        # An environment of this machine's own, so that no variable of the tests' run reaches the script.
+        path = f"{self.programs}:/usr/bin:/bin"
+        return subprocess.run(
+            [self.checkout / ".ci" / script],
+            env={"PATH": path, "LOG": str(self.log), **(environment or {})},
+            capture_output=True,
+            text=True,
+        )
+
+    def list_calls(self, *words: str) -> list[str]:
+        """List what was logged of calls with these words."""
+        return [line for line in self.log.read_text("utf-8").splitlines() if all(word in line for word in words)]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine with two Pythons."""
+    made = Machine(tmp_path)
+    for name in ("python3.98", "python3.99"):
+        made.put(name, PYTHON.format(name=name))
+    return made
+
+
+def install(machine: Machine, python: str | None) -> list[str]:
+    """Run .ci/install; return the names of the Pythons that made an environment and of those that installed."""
+    run = machine.run("install", {"PYTHON": python} if python else {})
+    assert (run.returncode, run.stderr) == (0, "")
+    return [line.split()[0] for line in machine.list_calls("-m venv") + machine.list_calls("pip", "install")]
+
+
+def test_environment_is_made_anew_where_another_python_is_asked_for(machine: Machine) -> None:
+    assert install(machine, "python3.98") == ["python3.98"] * 3
+    (machine.checkout / ".venv" / "of the first").touch()
+    assert install(machine, "python3.99") == ["python3.99"] * 3
+    assert not (machine.checkout / ".venv" / "of the first").exists()
+
+
+@pytest.mark.parametrize("python", ["python3.98", None])
+def test_environment_that_serves_is_kept_and_nothing_is_installed(machine: Machine, python: str | None) -> None:
+    install(machine, "python3.98")
+    assert install(machine, python) == []
+
+
+@pytest.mark.parametrize("source", [*SOURCES, ".ci/install"])
+def test_a_newer_source_is_installed_into_the_environment_that_is_there(machine: Machine, source: str) -> None:
+    install(machine, "python3.98")
+    installed = (machine.checkout / ".venv" / ".installed").stat().st_mtime
+    os.utime(machine.checkout / source, (installed + 1, installed + 1))
+    (machine.checkout / ".venv" / "of the first").touch()
+    assert install(machine, None) == ["python3.98"] * 2
+    assert (machine.checkout / ".venv" / "of the first").exists()
+
+
+def put_tools(machine: Machine, *, is_root: bool, firefox: str, newest: str) -> None:
+    """Have every tool there; Firefox is of one version until apt-get installs the newest."""
+    version = machine.programs / "firefox version"
+    version.write_text(f"Mozilla Firefox {firefox}\n", "utf-8")
+    for name in ("chromium", "chromium-headless-shell", "strace", "faketime", "node", "php", "npm"):
+        machine.put(name, f'#!/bin/sh\necho "{name} $*" >>"$LOG"\n')
+    # What Debian's wrappers write on stderr is no version.
+    machine.put("firefox-esr", f'#!/bin/sh\necho "9: [: unexpected operator" >&2\ncat "{version}"\n')
+    install = f'case "$*" in *install*) echo "Mozilla Firefox {newest}" >"{version}" ;; esac'
+    machine.put("apt-get", f'#!/bin/sh\necho "apt-get $*" >>"$LOG"\n{install}\n')
+    machine.put("id", f"#!/bin/sh\necho {0 if is_root else 1000}\n")
+    for folder in ("tests/widget/firefox", "tests/sdk/react"):
+        (machine.checkout / folder / "node_modules").mkdir(parents=True)
+        for name in ("package-lock.json", "node_modules/.installed"):
+            (machine.checkout / folder / name).touch()
+
+
+@pytest.mark.parametrize("firefox", ["140.0esr", "153.8.0esr", "1000.1"])
+def test_firefox_of_a_supported_debian_is_taken_as_it_is(machine: Machine, firefox: str) -> None:
+    put_tools(machine, is_root=True, firefox=firefox, newest="1.0")
+    run = machine.run("test-tools")
+    assert (run.returncode, run.stderr, machine.list_calls("apt-get")) == (0, "", [])
+
+
+def test_older_firefox_is_replaced_where_that_is_allowed(machine: Machine) -> None:
+    put_tools(machine, is_root=True, firefox="128.14.0esr", newest="140.0esr")
+    run = machine.run("test-tools")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert machine.list_calls("apt-get") == ["apt-get update -qq", "apt-get install -y -qq firefox-esr"]
+
+
+@pytest.mark.parametrize(
+    ("is_root", "firefox", "said"),
+    [
+        (False, "128.14.0esr", "firefox-esr here is 128."),
+        (True, "128.14.0esr", "firefox-esr here is 128."),
+        (False, "without a number", "firefox-esr here is of no known version."),
+    ],
+)
+def test_firefox_that_stays_too_old_is_named_with_the_line_that_brings_a_newer_one(
+    machine: Machine, is_root: bool, firefox: str, said: str
+) -> None:
+    put_tools(machine, is_root=is_root, firefox=firefox, newest=firefox)
+    run = machine.run("test-tools")
+    assert run.returncode == 1
+    assert run.stderr.splitlines() == [
+        f"The tests need Firefox 140 or newer, and {said}",
+        "A supported Debian has one. Run: sudo apt-get update && sudo apt-get install firefox-esr",
+    ]
+    assert bool(machine.list_calls("apt-get")) == is_root
+
+
+def test_missing_tool_is_named_with_the_line_that_installs_it(machine: Machine) -> None:
+    put_tools(machine, is_root=False, firefox="140.0esr", newest="140.0esr")
+    commands = ["cat", "cmp", "cp", "dirname", "env", "head", "mkdir", "sed", "sh", "touch"]
+    for name in commands:
+        (machine.programs / name).symlink_to(str(shutil.which(name)))
+    (machine.programs / "faketime").unlink()
+    run = machine.run("test-tools", {"PATH": str(machine.programs)})
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == "The tests need more than Python. Run: sudo apt-get install faketime\n"
