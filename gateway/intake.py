@@ -16,6 +16,7 @@ from gateway.receipts import ReceiptSigner
 from gateway.store import StorageUnavailableError, Store
 from gateway.store.reports import (
     NewRow,
+    NextPlace,
     StoredReport,
     find_next_place,
     find_report,
@@ -257,14 +258,18 @@ class Intake:
         )
 
     def _store_new(self, connection: Connection, candidate: Candidate) -> Accepted:
-        """Chain, sign and insert under the writer lock: nobody else can take this place in the chain."""
+        """Chain, sign and insert under the writer lock: no other report can take this place."""
         report, clear = candidate.report, candidate.report.clear
         now = self._clock()
-        statement = self._make_statement(connection, candidate, now=now)
+        place = find_next_place(connection, partner=clear.partner)
+        if place is None:
+            raise StorageUnavailableError("The database has no instance name yet.", reason="schema")
+        statement = self._make_statement(connection, candidate, place=place, now=now)
         receipt = self._signer.sign(statement)
         insert_report(
             connection,
             row=NewRow(
+                position=place.position,
                 sequence=statement.sequence,
                 epoch=statement.epoch,
                 report_id=clear.report_id,
@@ -286,11 +291,10 @@ class Intake:
         )
         return Accepted(receipt=receipt, reference=statement.reference, is_new=True)
 
-    def _make_statement(self, connection: Connection, candidate: Candidate, *, now: datetime) -> IntakeStatement:
+    def _make_statement(
+        self, connection: Connection, candidate: Candidate, *, place: NextPlace, now: datetime
+    ) -> IntakeStatement:
         report = candidate.report
-        place = find_next_place(connection)
-        if place is None:
-            raise StorageUnavailableError("The database has no instance name yet.", reason="schema")
         return IntakeStatement(
             clear=report.clear,
             door=report.door,

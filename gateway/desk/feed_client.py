@@ -67,15 +67,15 @@ class FeedClient:
         )
 
     def get_status(self) -> FeedStatus:
-        """Return where the gateway's chain stands and which lists it serves."""
+        """Return where the gateway's chains stand and which lists it serves."""
         return self._get("/feed/status", kind=FeedStatus)
 
     def get_reports(self, *, limit: int, after: int = 0) -> ReportPage:
-        """Return the oldest reports behind a sequence number that are not acknowledged."""
+        """Return the oldest reports behind a position that are not acknowledged."""
         return self._get(f"/feed/reports?after={after}&limit={limit}", kind=ReportPage)
 
     def get_reconciliation(self, *, after: int) -> ReconciliationPage:
-        """Return the links of the gateway's chain behind a sequence number."""
+        """Return the links of the gateway's chains behind a position."""
         return self._get(f"/feed/reconciliation?after={after}", kind=ReconciliationPage)
 
     def get_enrolments(self) -> EnrolmentPage:

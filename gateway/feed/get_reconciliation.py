@@ -1,4 +1,4 @@
-"""`GET /feed/reconciliation`: every link of the chain of intake statements by its digest, acknowledged or not."""
+"""`GET /feed/reconciliation`: every link of all chains of intake statements by its digest, acknowledged or not."""
 
 from flask import Response
 
@@ -13,7 +13,7 @@ MAX_LINKS = 1000
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def get_reconciliation() -> Response:
-    """Answer with the links behind the sequence `after`, in order; `more` says that others follow."""
+    """Answer with the links behind the position `after`, in the order of insertion; `more` says that others follow."""
     gateway = get_desk_request().gateway
     after = get_number("after", default=0, least=0, most=MAX_SEQUENCE)
     with gateway.store.read() as connection:
@@ -22,6 +22,7 @@ def get_reconciliation() -> Response:
         ReconciliationRow(
             intake_sha256=link.intake_sha256.hex(),
             partner=link.partner,
+            position=link.position,
             report_id=link.report_id,
             sequence=link.sequence,
         )

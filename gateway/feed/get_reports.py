@@ -19,13 +19,13 @@ MAX_REPORTS = 200
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def get_reports() -> Response:
-    """Answer with at most `limit` reports behind sequence `after`; `more` says that others wait behind them."""
+    """Answer with at most `limit` reports behind position `after`; `more` says that others wait behind them."""
     gateway = get_desk_request().gateway
     limit = get_number("limit", default=MAX_REPORTS, least=1, most=MAX_REPORTS)
     after = get_number("after", default=0, least=0, most=MAX_SEQUENCE)
     with gateway.store.read() as connection:
         waiting, more = list_waiting(connection, limit=limit, after=after)
-    last = waiting[-1].sequence if waiting else after
+    last = waiting[-1].position if waiting else after
     return answer_json({"last": last, "more": more, "reports": [describe_report(report) for report in waiting]})
 
 

@@ -24,7 +24,7 @@ DELETE_BATCH = 200  # no long transaction: a child's report must not wait for ho
 class WaitingReport:
     """A report that the desk has not acknowledged."""
 
-    sequence: int
+    position: int
     partner: str
     report_id: str
     intake: bytes
@@ -33,9 +33,18 @@ class WaitingReport:
 
 
 @dataclass(frozen=True, slots=True)
-class ChainLink:
-    """One link for reconciliation: which report stands at a sequence, and the digest of its statement."""
+class ChainHead:
+    """The newest number of one sender's chain."""
 
+    partner: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLink:
+    """One link for reconciliation: where a report stands in its sender's chain, and the digest of its statement."""
+
+    position: int
     sequence: int
     partner: str
     report_id: str
@@ -46,23 +55,43 @@ class ChainLink:
 # desk then sees its bytes and sets it aside.
 _WAITING = (
     select(
-        reports.c.sequence,
+        reports.c.position,
         reports.c.partner,
         reports.c.report_id,
         cast(reports.c.intake, LargeBinary).label("intake"),
         cast(reports.c.submission, LargeBinary).label("submission"),
         cast(func.coalesce(reports.c.envelope, b""), LargeBinary).label("envelope"),
     )
-    .where(reports.c.acknowledged_at.is_(None), reports.c.sequence > bindparam("after"))
-    .order_by(reports.c.sequence)
+    .where(reports.c.acknowledged_at.is_(None), reports.c.position > bindparam("after"))
+    .order_by(reports.c.position)
 )
 _COUNT_WAITING = select(func.count()).select_from(reports).where(reports.c.acknowledged_at.is_(None))
 _LINKS = (
-    select(reports.c.sequence, reports.c.partner, reports.c.report_id, cast(reports.c.intake_sha256, LargeBinary))
-    .where(reports.c.sequence > bindparam("after"))
-    .order_by(reports.c.sequence)
+    select(
+        reports.c.position,
+        reports.c.sequence,
+        reports.c.partner,
+        reports.c.report_id,
+        cast(reports.c.intake_sha256, LargeBinary),
+    )
+    .where(reports.c.position > bindparam("after"))
+    .order_by(reports.c.position)
     .limit(bindparam("limit"))
 )
+# From one sender to the next by the index of (partner, sequence): a GROUP BY would walk all of it.
+_first = select(func.min(reports.c.partner).label("partner")).cte("senders", recursive=True)
+_later = reports.alias()
+_senders = _first.union_all(
+    select(select(func.min(_later.c.partner)).where(_later.c.partner > _first.c.partner).scalar_subquery()).where(
+        _first.c.partner.is_not(None)
+    )
+)
+_own = reports.alias()
+_HEADS = select(
+    _senders.c.partner,
+    select(func.max(_own.c.sequence)).where(_own.c.partner == _senders.c.partner).scalar_subquery(),
+).where(_senders.c.partner.is_not(None))
+_NEWEST = select(func.coalesce(func.max(reports.c.position), 0))
 _SAME_REPORT = (
     reports.c.report_id == bindparam("wanted_id"),
     reports.c.partner == bindparam("wanted_partner"),
@@ -85,7 +114,7 @@ _STAGES = (STAGE_RECEIVED, STAGE_COLLECTED, STAGE_OPENED)
 def list_waiting(
     connection: Connection, *, limit: int, after: int = 0, max_bytes: int = ANSWER_BYTES
 ) -> tuple[list[WaitingReport], bool]:
-    """Return the oldest waiting reports behind sequence `after`, and whether more wait.
+    """Return the oldest waiting reports behind position `after`, and whether more wait.
 
     At most `limit`, and about `max_bytes` of envelopes.
     """
@@ -108,8 +137,18 @@ def count_waiting(connection: Connection) -> int:
     return connection.execute(_COUNT_WAITING).scalar_one()
 
 
+def get_newest_position(connection: Connection) -> int:
+    """Return the position of the newest report, 0 before the first."""
+    return int(connection.execute(_NEWEST).scalar_one())
+
+
+def list_heads(connection: Connection) -> list[ChainHead]:
+    """Return the newest number of each sender's chain, by sender."""
+    return [ChainHead(*row) for row in connection.execute(_HEADS)]
+
+
 def list_links(connection: Connection, *, after: int, limit: int) -> tuple[list[ChainLink], bool]:
-    """Return the links behind sequence `after`, oldest first, and whether more follow."""
+    """Return the links behind position `after`, oldest first, and whether more follow."""
     rows = connection.execute(_LINKS, {"after": after, "limit": limit + 1}).all()
     return [ChainLink(*row) for row in rows[:limit]], len(rows) > limit
 

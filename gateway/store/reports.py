@@ -6,7 +6,7 @@ Never opens an envelope and never changes one that is stored.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, and_, bindparam, func, insert, select
 
 from gateway.store.instants import to_epoch_seconds
 from gateway.store.prepared import PreparedStatement
@@ -17,13 +17,14 @@ STAGE_RECEIVED = "received"
 
 @dataclass(frozen=True, slots=True)
 class NextPlace:
-    """The place in the chain that the next report takes, and which gateway's chain it is.
+    """The place that a sender's next report takes: in the order of insertion, and in the sender's own chain.
 
-    `previous_sha256` is that of the statement before, None for the first one of an epoch.
+    `previous_sha256` is that of the sender's statement before, None for its first one of an epoch.
     """
 
     instance: str
     epoch: str
+    position: int
     sequence: int
     previous_sha256: bytes | None
 
@@ -32,6 +33,7 @@ class NextPlace:
 class NewRow:
     """A report about to be stored."""
 
+    position: int
     sequence: int
     epoch: str
     report_id: str
@@ -63,12 +65,25 @@ class StoredReport:
     intake: bytes
 
 
-_every_report = reports.alias()
-_NEWEST = select(func.max(_every_report.c.sequence)).scalar_subquery()  # read from the end of the key, not by counting
+_every_report, _same_sender = reports.alias(), reports.alias()
+# Each is read from the end of its index, not by counting.
+_NEWEST = select(func.max(_every_report.c.position)).scalar_subquery()
+_HEAD = (
+    select(func.max(_same_sender.c.sequence)).where(_same_sender.c.partner == bindparam("partner")).scalar_subquery()
+)
 _PLACE = PreparedStatement(
     select(
-        instance.c.name, instance.c.epoch, reports.c.sequence, reports.c.epoch.label("head"), reports.c.intake_sha256
-    ).select_from(instance.join(reports, reports.c.sequence == _NEWEST, isouter=True))
+        instance.c.name,
+        instance.c.epoch,
+        _NEWEST.label("newest"),
+        reports.c.sequence,
+        reports.c.epoch.label("head"),
+        reports.c.intake_sha256,
+    ).select_from(
+        instance.join(
+            reports, and_(reports.c.partner == bindparam("partner"), reports.c.sequence == _HEAD), isouter=True
+        )
+    )
 )
 _FIND = PreparedStatement(
     select(
@@ -84,7 +99,7 @@ _FIND = PreparedStatement(
         reports.c.environment == bindparam("environment"),
     )
 )
-_IS_TAKEN = PreparedStatement(select(reports.c.sequence).where(reports.c.reference == bindparam("reference")))
+_IS_TAKEN = PreparedStatement(select(reports.c.position).where(reports.c.reference == bindparam("reference")))
 _STAGE = select(reports.c.stage).where(reports.c.reference == bindparam("reference"))
 _WRITTEN_LATER = {"acknowledged_at", "outcome"}
 _INSERT = PreparedStatement(
@@ -92,19 +107,20 @@ _INSERT = PreparedStatement(
 )
 
 
-def find_next_place(connection: Connection) -> NextPlace | None:
-    """Return the next place in the chain, or None in a database that has no instance yet.
+def find_next_place(connection: Connection, *, partner: str) -> NextPlace | None:
+    """Return the place of a sender's next report, or None in a database that has no instance yet.
 
     Only the holder of the writer lock may use it, in the same transaction. The numbers go on through an epoch's end,
-    so that one database never gives a number twice.
+    so that one database never gives a number of a chain twice.
     """
-    row = _PLACE.run(connection, {}).fetchone()
+    row = _PLACE.run(connection, {"partner": partner}).fetchone()
     if row is None:
         return None
-    name, epoch, sequence, head_epoch, head_sha256 = row
+    name, epoch, newest, sequence, head_epoch, head_sha256 = row
+    position = (newest or 0) + 1
     if sequence is None:
-        return NextPlace(name, epoch, 1, None)
-    return NextPlace(name, epoch, sequence + 1, head_sha256 if head_epoch == epoch else None)
+        return NextPlace(name, epoch, position, 1, None)
+    return NextPlace(name, epoch, position, sequence + 1, head_sha256 if head_epoch == epoch else None)
 
 
 def find_report(connection: Connection, *, partner: str, environment: str, report_id: str) -> StoredReport | None:
@@ -129,6 +145,7 @@ def insert_report(connection: Connection, *, row: NewRow) -> None:
     _INSERT.run(
         connection,
         {
+            "position": row.position,
             "sequence": row.sequence,
             "epoch": row.epoch,
             "report_id": row.report_id,

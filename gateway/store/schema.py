@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from gateway.store.partial_indexes import add_partial_index
 
-SCHEMA_REVISION = "0005"  # the newest file in migrations/versions; a test compares
+SCHEMA_REVISION = "0006"  # the newest file in migrations/versions; a test compares
 
 # SQLite makes a key its row number only when the type is exactly INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
@@ -36,7 +36,9 @@ metadata = MetaData(
 reports = Table(
     "reports",
     metadata,
-    Column("sequence", BigKey, primary_key=True, autoincrement=False),
+    # The order of insertion, which the feed pages by: the desk alone sees it, because it counts what everybody sends.
+    Column("position", BigKey, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),  # in the chain of its own sender
     Column("epoch", String(36), nullable=False),
     Column("report_id", String(36), nullable=False),
     Column("partner", String(64), nullable=False),
@@ -59,6 +61,8 @@ reports = Table(
     # report_id leads: it is time-ordered, so the index grows at its end.
     UniqueConstraint("report_id", "partner", "environment"),
     UniqueConstraint("reference"),
+    # The head of a sender's chain is found in it, and no number of a chain is given twice.
+    UniqueConstraint("partner", "sequence"),
     CheckConstraint("door IN ('public', 'industry')", name="door"),
     CheckConstraint("environment IN ('live', 'sandbox')", name="environment"),
     CheckConstraint("stage IN ('received', 'collected', 'opened')", name="stage"),
@@ -66,7 +70,7 @@ reports = Table(
 )
 _WAITING = "acknowledged_at IS NULL"
 _COLLECTED = "acknowledged_at IS NOT NULL AND envelope IS NOT NULL"
-add_partial_index("ix_reports_waiting", reports.c.sequence, where=_WAITING)
+add_partial_index("ix_reports_waiting", reports.c.position, where=_WAITING)
 add_partial_index("ix_reports_collected", reports.c.acknowledged_at, where=_COLLECTED)
 
 mailbox = Table(

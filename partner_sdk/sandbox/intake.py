@@ -51,7 +51,7 @@ class SandboxIntake:
         self._reference_evidence = reference_evidence
         self._epoch = str(uuid.uuid4())
         self._stored: dict[tuple[str, str], _Stored] = {}
-        self._previous = FIRST_PREVIOUS
+        self._heads: dict[str, tuple[int, str]] = {}  # by partner: newest number and digest of its chain
 
     def list_reports(self) -> list[SandboxReport]:
         """Return what was stored, the oldest first."""
@@ -104,6 +104,7 @@ class SandboxIntake:
         self, submission: SubmissionStatement, *, envelope: bytes, statement: bytes, now: datetime
     ) -> SandboxReport:
         clear = clear_fields_of(submission)
+        sequence, previous = self._heads.get(clear.partner, (0, FIRST_PREVIOUS))
         reference = make_reference(SANDBOX, random=secrets.token_bytes(RANDOM_BYTES))
         receipt = sign_intake(
             IntakeStatement(
@@ -115,15 +116,15 @@ class SandboxIntake:
                 instance=INSTANCE,
                 key_set_serial=self._agency.key_set.serial,
                 placement=None,
-                previous=self._previous,
+                previous=previous,
                 received_at=format_time(now),
                 reference=reference,
-                sequence=len(self._stored) + 1,
+                sequence=sequence + 1,
                 submission_sha256=hashlib.sha256(statement).hexdigest(),
             ),
             receipt_key=self._agency.receipt_key,
         )
-        self._previous = hashlib.sha256(receipt).hexdigest()
+        self._heads[clear.partner] = (sequence + 1, hashlib.sha256(receipt).hexdigest())
         sealed, doubt = read_report(self._agency, envelope, clear=clear)
         return SandboxReport(
             clear=clear,

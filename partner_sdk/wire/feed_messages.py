@@ -12,8 +12,10 @@ from msgspec import Meta
 from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES
 from partner_sdk.wire.intake import EPOCH_PATTERN, INSTANCE_PATTERN, MAX_SEQUENCE
 from partner_sdk.wire.statements import SignedStatement
+from partner_sdk.wire.submission import SENDER_PATTERN
 
 MAX_ROWS = 1000
+MAX_CHAINS = 10_000
 MAX_ROWS_BODY_BYTES = 512 * 1024
 # A message of at most 1 MiB, sealed, padded and in base64url; the desk sends large ones one by one.
 MAX_MAILBOX_BODY_BYTES = 8 * 1024 * 1024
@@ -32,22 +34,33 @@ ReplyResult = Literal["stored", "known", "no-place"]
 Outcome = Annotated[str, Meta(pattern="^[a-z_]{1,32}$")]
 
 
-class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`GET /feed/status`: where the gateway's chain stands, which lists it serves, how many reports wait."""
+class ChainHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The newest number of one sender's chain: `public`, or a partner."""
 
+    partner: Annotated[str, Meta(pattern=rf"^{SENDER_PATTERN}\Z")]
+    sequence: Sequence
+
+
+class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`GET /feed/status`: where the gateway's chains stand, which lists it serves, how many reports wait.
+
+    `position` is that of the newest report in the order of insertion, which counts all senders: the desk alone sees it.
+    """
+
+    chains: Annotated[tuple[ChainHead, ...], Meta(max_length=MAX_CHAINS)]
     environment: str
     epoch: Annotated[str, Meta(pattern=rf"^{EPOCH_PATTERN}\Z")]
     instance: Annotated[str, Meta(pattern=rf"^{INSTANCE_PATTERN}\Z")]
     key_set_serial: int | None
+    position: Sequence
     register_serial: int | None
-    sequence: Sequence
     unacknowledged: int
 
 
 class ReportPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`GET /feed/reports?after=&limit=`: what was not acknowledged yet, by sequence.
+    """`GET /feed/reports?after=&limit=`: what was not acknowledged yet, by position.
 
-    `last` is the sequence of the last row, to be named as `after` for the next page of the same run. It is a hint:
+    `last` is the position of the last row, to be named as `after` for the next page of the same run. It is a hint:
     every run starts at 0, so that nothing is passed over for good.
     """
 
@@ -178,16 +191,17 @@ class StagePost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ReconciliationRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the gateway says it took in: one link of its chain."""
+    """What the gateway says it took in: one link of its sender's chain."""
 
     intake_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-    partner: str
+    partner: Annotated[str, Meta(pattern=rf"^{SENDER_PATTERN}\Z")]
+    position: Sequence
     report_id: str
     sequence: Sequence
 
 
 class ReconciliationPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`GET /feed/reconciliation?after=`."""
+    """`GET /feed/reconciliation?after=`: links behind a position, in the order of insertion."""
 
     more: bool
     statements: tuple[ReconciliationRow, ...]

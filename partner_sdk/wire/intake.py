@@ -27,9 +27,10 @@ PLACEMENT_PATTERN = f"[a-z0-9][a-z0-9_-]{{0,{PLACEMENT_MAX - 1}}}"
 
 
 class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One link of the gateway's chain. Digests are hexadecimal SHA-256.
+    """One link of its sender's chain. Digests are hexadecimal SHA-256.
 
-    `previous` is that of the signed statement before, or `FIRST_PREVIOUS` for the first of an epoch.
+    Each partner has a chain of its own, and the public form has one: no number here counts another sender's reports.
+    `previous` is that of the sender's signed statement before, or `FIRST_PREVIOUS` for its first of an epoch.
     `submission_sha256` is null at the public door, `placement` at the industry door.
     """
 
@@ -44,7 +45,7 @@ class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     previous: Sha256Digits
     received_at: WireTime
     reference: Reference
-    sequence: Annotated[int, Meta(description="The number of the statement, counting up.")]
+    sequence: Annotated[int, Meta(description="The number of the statement among this sender's own.")]
     submission_sha256: Sha256Digits | None
 
 

@@ -42,7 +42,9 @@ EvidenceIds = Annotated[
     ),
 ]
 
-_PARTNER_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+# `public` or the id of a partner, as a chain is named by it. For the whole text: with fullmatch, or between ^ and \Z.
+SENDER_PATTERN = "[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?"
+_PARTNER_ID = re.compile(SENDER_PATTERN)
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 _RESERVED_IDS = frozenset({PUBLIC_SENDER, AGENCY})
 

@@ -30,7 +30,7 @@ def waiting_at_gateway(loop: Loop) -> int:
 
 def newest_statement(loop: Loop) -> IntakeStatement:
     with loop.gateway.store.read() as connection:
-        raw = connection.exec_driver_sql("SELECT intake FROM reports ORDER BY sequence DESC LIMIT 1").scalar_one()
+        raw = connection.exec_driver_sql("SELECT intake FROM reports ORDER BY position DESC LIMIT 1").scalar_one()
     return peek_intake(bytes(raw))
 
 

@@ -40,7 +40,8 @@ def test_newest_rows_that_are_gone_are_a_gap_too(loop: Loop) -> None:
 
         def get_status(self) -> Any:
             status = super().get_status()
-            return msgspec.structs.replace(status, sequence=status.sequence + 2)
+            (head,) = status.chains
+            return msgspec.structs.replace(status, chains=(msgspec.structs.replace(head, sequence=head.sequence + 2),))
 
     feed = loop.make_feed(TwoMore)
     gaps = collect_reports(loop.desk, feed, actor=ACTOR).gaps
@@ -122,7 +123,7 @@ def test_reports_dropped_behind_a_new_epoch_are_a_gap_that_late_rows_close(loop:
     loop.gateway_sql("UPDATE instance SET epoch = ?", SECOND)
     resign_newest(loop, sequence=5, epoch=SECOND, previous=FIRST_PREVIOUS)
     loop.gateway_sql("UPDATE reports SET sequence = 5, epoch = ? WHERE sequence = 2", SECOND)
-    assert loop.collect().gaps == ["gateway-1/*/2-4"]
+    assert loop.collect().gaps == ["gateway-1/*/public/2-4"]
     assert sorted(kind for kind, _ in alarms(loop)) == [GAP, NEW_EPOCH]
     loop.gateway_sql("DELETE FROM reports WHERE sequence = 5")
     loop.gateway_sql("INSERT INTO reports SELECT * FROM away")
@@ -161,5 +162,9 @@ def test_reconciliation_is_even_after_collecting_and_names_what_differs(loop: Lo
     loop.gateway_sql("DELETE FROM reports WHERE sequence = 2")
     loop.send_public()
     result = reconcile(loop.desk, loop.desk.make_feed())
-    assert (result.different, result.missing_there, result.missing_here) == ([1], [2], [4])
+    assert (result.different, result.missing_there, result.missing_here) == (
+        [("public", 1)],
+        [("public", 2)],
+        [("public", 4)],
+    )
     assert len(alarms(loop)) == 3

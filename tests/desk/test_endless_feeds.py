@@ -15,6 +15,7 @@ from partner_sdk.errors import FormatError
 from partner_sdk.wire.account import AccountChangeAck, AccountChangePage, AccountChangeRow
 from partner_sdk.wire.canonical import encode, make_report_id, parse_exact
 from partner_sdk.wire.feed_messages import (
+    ChainHead,
     EnrolmentPage,
     EnrolmentRow,
     FeedStatus,
@@ -71,7 +72,8 @@ class Endless(FeedClient):
 
 def make_links(*sequences: int) -> ReconciliationPage:
     rows = (
-        ReconciliationRow(intake_sha256="0" * 64, partner="public", report_id="x", sequence=one) for one in sequences
+        ReconciliationRow(intake_sha256="0" * 64, partner="public", position=one, report_id="x", sequence=one)
+        for one in sequences
     )
     return ReconciliationPage(more=True, statements=tuple(rows))
 
@@ -180,7 +182,8 @@ def test_reconciliation_that_goes_in_a_circle_is_left(loop: Loop) -> None:
             return make_links(7, 5)
 
     result = reconcile.reconcile(loop.desk, loop.make_feed(Circle))
-    assert (result.is_whole, result.missing_here, result.missing_there) == (False, [5, 7], [1])
+    assert (result.is_whole, result.missing_here) == (False, [("public", 5), ("public", 7)])
+    assert result.missing_there == [("public", 1)]
 
 
 def test_differences_without_number_raise_a_bounded_number_of_alarms(
@@ -194,12 +197,23 @@ def test_differences_without_number_raise_a_bounded_number_of_alarms(
         def get_reconciliation(self, *, after: int) -> ReconciliationPage:
             return msgspec.structs.replace(make_links(1, 2, 4, 6, 8, 10), more=False)
 
-    assert reconcile.reconcile(loop.desk, loop.make_feed(Scattered)).missing_here == [1, 2, 4, 6, 8, 10]
+    assert reconcile.reconcile(loop.desk, loop.make_feed(Scattered)).missing_here == [
+        ("public", one) for one in (1, 2, 4, 6, 8, 10)
+    ]
     assert [subject.rpartition("/")[2] for _, subject in alarms(loop)] == ["1-2", "4", "6-10"]
 
 
 @pytest.mark.parametrize(
-    "changes", [{"sequence": 2**63}, {"sequence": -1}, {"instance": "a\x1b[2J"}, {"epoch": "x/1"}, {"epoch": "e\n"}]
+    "changes",
+    [
+        {"position": 2**63},
+        {"position": -1},
+        {"instance": "a\x1b[2J"},
+        {"epoch": "x/1"},
+        {"epoch": "e\n"},
+        {"chains": (ChainHead(partner="public", sequence=2**63),)},
+        {"chains": (ChainHead(partner="../x", sequence=1),)},
+    ],
 )
 def test_status_that_no_gateway_has_is_refused(loop: Loop, changes: dict[str, Any]) -> None:
     status = loop.desk.make_feed().get_status()

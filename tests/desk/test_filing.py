@@ -83,12 +83,19 @@ def test_desk_from_before_gets_the_columns_and_keeps_its_cases(tmp_path: Path) -
             "'C5H6-6S35C-3', '1', 'K7QF-2M9TX-D', 'g', 'e', 1, '2026-11-01T08:00:00Z', '2026-11-01T09:00:00Z', "
             "x'01', x'02', x'03', x'04')"
         )
+        links = "INSERT INTO chain_links VALUES ('g', 'e', ?, ?, x'00', 0)"
+        connection.exec_driver_sql(links, (1, b"\x01"))
+        connection.exec_driver_sql(links, (2, b"\x05"))  # of a report that is not here
     old.close()
     store = open_store(path)
     with store.read() as connection:
         case = get_case(connection, "K7QF-2M9TX-D")
         assert (case.has_reply_key, case.flagged, case.meeting_soon, case.reply_by) == (False, False, False, None)
         assert (case.adds_to, case.reply_key_sha256) == ("C5H6-6S35C-3", None)
+        rows = connection.exec_driver_sql(
+            "SELECT partner, sequence, epoch, statement_sha256, followed FROM chain_links"
+        )
+        assert rows.all() == [("public", 1, "e", b"\x01", 1)]
         for table in ("reply_messages", "outgoing_post", "pages"):
             assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() == 0  # noqa: S608 - our own names
     store.close()

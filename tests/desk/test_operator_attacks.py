@@ -272,5 +272,5 @@ def test_alarm_that_was_cleared_does_not_hide_the_next_attack(loop: Loop) -> Non
 
 def newest_raw(loop: Loop) -> bytes:
     with loop.gateway.store.read() as connection:
-        raw = connection.exec_driver_sql("SELECT intake FROM reports ORDER BY sequence DESC LIMIT 1").scalar_one()
+        raw = connection.exec_driver_sql("SELECT intake FROM reports ORDER BY position DESC LIMIT 1").scalar_one()
     return bytes(raw)

@@ -134,9 +134,9 @@ def invite_newcomer(house: House) -> None:
         )
 
 
-def put_message(house: House, recipient: Partner, *, message_id: str = MESSAGE_ID) -> bytes:
+def put_message(house: House, recipient: Partner, *, message_id: str = MESSAGE_ID, envelope: bytes = b"") -> bytes:
     """Put one message into a partner's mailbox; return its envelope."""
-    envelope = make_box(recipient.entry().mailbox_key)
+    envelope = envelope or make_box(recipient.entry().mailbox_key)
     with house.open_gateway().store.write() as connection:
         post_message(connection, partner=recipient.partner, message_id=message_id, envelope=envelope, now=NOW)
     return envelope

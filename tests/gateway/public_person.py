@@ -192,7 +192,7 @@ def open_public_reports(house: House, gateway: Gateway) -> list[PublicReport]:
     private_key = load_xwing_private_key(parse_base64url(house.agency.key(KeyRole.SEALING).secret))
     reports = []
     with gateway.store.read() as connection:
-        rows = connection.exec_driver_sql("SELECT envelope, intake FROM reports ORDER BY sequence").all()
+        rows = connection.exec_driver_sql("SELECT envelope, intake FROM reports ORDER BY position").all()
     for raw, intake in rows:
         envelope = Envelope.parse(raw)
         info = report_context(peek_intake(intake).clear).info(key_id=envelope.key_id)

@@ -99,8 +99,8 @@ def test_acknowledgement_with_a_misspelled_digest_is_refused(digest: str, feed: 
 
 
 ALTERATIONS = {
-    "intake": "UPDATE reports SET intake = X'7b22ff' WHERE sequence = 1",
-    "submission": "UPDATE reports SET submission = X'7b22ff' WHERE sequence = 1",
+    "intake": "UPDATE reports SET intake = X'7b22ff' WHERE position = 1",
+    "submission": "UPDATE reports SET submission = X'7b22ff' WHERE position = 1",
 }
 
 
@@ -122,12 +122,13 @@ def test_row_altered_by_hand_is_handed_on_and_does_not_hide_the_others(
 
 def test_status_says_where_the_chain_stands(house: House, feed: Door, partner: Partner):
     empty = {
+        "chains": [],
         "environment": "live",
         "epoch": "epoch-of-tests",
         "instance": "gateway-test",
         "key_set_serial": 1,
+        "position": 0,
         "register_serial": 1,
-        "sequence": 0,
         "unacknowledged": 0,
     }
     assert feed.get("/feed/status").json == empty
@@ -135,14 +136,20 @@ def test_status_says_where_the_chain_stands(house: House, feed: Door, partner: P
     taken = submit(house, partner, count=2)
     feed.post("/feed/acknowledgements", {"acknowledged": [acknowledgement_of(*taken[0])]})
 
-    assert feed.get("/feed/status").json == {**empty, "sequence": 2, "unacknowledged": 1}
+    assert feed.get("/feed/status").json == {
+        **empty,
+        "chains": [{"partner": partner.partner, "sequence": 2}],
+        "position": 2,
+        "unacknowledged": 1,
+    }
 
 
 def test_reconciliation_lists_every_link_acknowledged_or_not(house: House, feed: Door, partner: Partner):
     taken = submit(house, partner, count=3)
     feed.post("/feed/acknowledgements", {"acknowledged": [acknowledgement_of(*taken[1])]})
     links = [
-        {**acknowledgement_of(report, receipt), "sequence": peek_intake(receipt).sequence} for report, receipt in taken
+        {**acknowledgement_of(report, receipt), "position": position, "sequence": peek_intake(receipt).sequence}
+        for position, (report, receipt) in enumerate(taken, start=1)
     ]
 
     assert feed.get("/feed/reconciliation").json == {"more": False, "statements": links}

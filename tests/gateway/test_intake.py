@@ -1,5 +1,6 @@
 """The one path for reports: what is refused, what is chained and signed, and that nothing is ever half stored."""
 
+import functools
 import hashlib
 import itertools
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from gateway.intake import (
     WrongEnvironmentError,
 )
 from gateway.receipts import ReceiptSigner
-from gateway.store import StorageUnavailableError
+from gateway.store import StorageUnavailableError, reports
 from gateway.store.creation import begin_epoch
 from gateway.store.drafts import find_draft, put_draft
 from gateway.wiring import Gateway
@@ -100,13 +101,30 @@ def test_a_public_report_carries_its_placement_and_no_submission(gateway: Gatewa
     assert gateway.store.look("SELECT placement, submission, door FROM reports") == [("example-chat", None, "public")]
 
 
-def test_each_statement_names_the_one_before(gateway: Gateway, partner: Partner) -> None:
-    receipts = [gateway.intake.accept(new_industry_report(partner)).receipt for _ in range(3)]
-    receipts.append(gateway.intake.accept(new_public_report()).receipt)
-    statements = [open_receipt(gateway, receipt) for receipt in receipts]
-    assert [statement.sequence for statement in statements] == [1, 2, 3, 4]
-    for before, after in itertools.pairwise(range(4)):
-        assert statements[after].previous == hashlib.sha256(receipts[before]).hexdigest()
+def test_each_statement_names_its_senders_one_before_and_counts_no_other_sender(
+    gateway: Gateway, partner: Partner
+) -> None:
+    senders = (new_public_report, functools.partial(new_industry_report, partner))
+    chains: tuple[list[bytes], list[bytes]] = ([], [])
+    for turn in (0, 1, 1, 0, 0, 1, 0, 1):
+        chains[turn].append(gateway.intake.accept(senders[turn]()).receipt)
+    for receipts in chains:
+        statements = [open_receipt(gateway, receipt) for receipt in receipts]
+        assert [statement.sequence for statement in statements] == [1, 2, 3, 4]
+        assert statements[0].previous == FIRST_PREVIOUS
+        for before, after in itertools.pairwise(range(4)):
+            assert statements[after].previous == hashlib.sha256(receipts[before]).hexdigest()
+
+
+def test_a_place_is_found_by_index_alone_however_many_reports_there_are(gateway: Gateway) -> None:
+    """It is looked up while every other writer waits."""
+    with gateway.store.read() as connection:
+        statement = "EXPLAIN QUERY PLAN " + str(reports._PLACE._statement.compile(dialect=connection.dialect))
+        plan = connection.connection.cursor().execute(statement, ("public", "public")).fetchall()
+    steps = [detail for *_, detail in plan]
+    # The table of instances has one row, ever.
+    assert [step for step in steps if step.startswith("SCAN")] == ["SCAN instance"]
+    assert sum(step.startswith("SEARCH reports") for step in steps) == 3
 
 
 def test_a_new_epoch_begins_a_chain_of_its_own_and_gives_no_number_twice(gateway: Gateway, partner: Partner) -> None:
@@ -145,7 +163,7 @@ def test_another_report_under_the_same_id_conflicts_and_keeps_the_first(gateway:
     gateway.intake.accept(public)
     with pytest.raises(ConflictingReportError):
         gateway.intake.accept(change(public, envelope=make_box(Agency().sealing_key)))
-    assert gateway.store.look("SELECT envelope FROM reports ORDER BY sequence") == [
+    assert gateway.store.look("SELECT envelope FROM reports ORDER BY position") == [
         (report.envelope,),
         (public.envelope,),
     ]

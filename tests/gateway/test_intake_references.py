@@ -31,7 +31,7 @@ def make_intake(house: House, gateway: Gateway, draws: Iterator[bytes]) -> Intak
 
 def stored_references(house: House) -> list[str]:
     with house.open_gateway().store.read() as connection:
-        return list(connection.exec_driver_sql("SELECT reference FROM reports ORDER BY sequence").scalars())
+        return list(connection.exec_driver_sql("SELECT reference FROM reports ORDER BY position").scalars())
 
 
 def test_proposed_reference_is_the_one_that_is_signed_and_stored(house: House, gateway: Gateway) -> None:

@@ -4,7 +4,10 @@ Whoever may not see a thing can not even learn that it is there: answers are the
 id of the request. Time is not measured. R42: what a child sent is out of every partner's reach.
 """
 
-from collections.abc import Mapping
+import functools
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +20,18 @@ from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id
 from partner_sdk.wire.evidence import EvidenceState
 from partner_sdk.wire.intake import peek_intake
-from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Door, House, Partner, make_house, seal_report
+from tests.builders import (
+    NOW,
+    PUBLIC_ORIGIN,
+    Agency,
+    Door,
+    House,
+    Partner,
+    SealedReport,
+    make_box,
+    make_house,
+    seal_report,
+)
 from tests.gateway.kept_state import read_kept
 from tests.gateway.partner_calls import (
     EVIDENCE_ID,
@@ -31,6 +45,7 @@ from tests.gateway.partner_calls import (
     send_call,
 )
 from tests.gateway.public_fixtures import make_public_house
+from tests.gateway.store_builders import new_public_report
 from tests.problem_shape import check_problem
 
 OWNER = Partner()
@@ -108,8 +123,9 @@ class Street:
         return self
 
 
-def open_street(folder: Path) -> Street:
+def open_street(folder: Path, *, chance: Callable[[int], bytes] = secrets.token_bytes) -> Street:
     house = make_house(folder / "gateway")
+    house.chance = chance
     house.publish(OWNER.entry(), *(other.entry() for other in OTHERS), SUSPENDED.entry(state="suspended"))
     invite_newcomer(house)
     return Street(house, house.open_app("industry"), make_calls(house, OWNER))
@@ -172,6 +188,69 @@ def test_what_another_partner_gets_is_the_same_whether_the_owner_has_anything_or
         answers = [send_call(street.door(other), street.calls[name]) for street in (empty, filled)]
         assert answers[0].status_code == answers[1].status_code
         assert shape_of(answers[0]) == shape_of(answers[1])
+
+
+def send_in_turn(street: Street, *, between: Callable[[], None]) -> list[tuple[int, bytes, dict[str, str]]]:
+    """Return every answer to the owner, who sends three reports and then makes each call; others act `between`."""
+    owner, chance, answers = street.door(OWNER), street.house.chance, []
+    assert isinstance(chance, ChanceOfOne)
+    later = [seal_once(street.house.agency, report_id=make_report_id(NOW, b"%d-of-three" % turn)) for turn in (2, 3)]
+    posts = [PartnerCall("POST", "/v1/reports", report.body) for report in later]
+    put_message(street.house, OWNER, envelope=box_once(OWNER))
+    for turn, call in enumerate([street.calls["post_report"], *posts, *street.calls.values(), *street.calls.values()]):
+        between()
+        # A reference is drawn at random: here each of the owner's has its own, whatever the others drew.
+        chance.now = b"owner%d" % turn
+        answer = send_call(owner, call)
+        headers = {name: value for name, value in answer.headers.items() if name not in {"X-Request-Id", "Date"}}
+        answers.append((answer.status_code, answer.data.replace(answer.headers["X-Request-Id"].encode(), b""), headers))
+        chance.now = None
+    return answers
+
+
+@functools.cache
+def box_once(partner: Partner) -> bytes:
+    return make_box(partner.entry().mailbox_key)
+
+
+@functools.cache
+def seal_once(agency: Agency, *, report_id: str) -> SealedReport:
+    return seal_report(OWNER, key=agency.sealing_key, report_id=report_id)
+
+
+class ChanceOfOne:
+    """A source of chance that gives what a test has named, or anything."""
+
+    now: bytes | None = None
+
+    def __call__(self, size: int) -> bytes:
+        return secrets.token_bytes(size) if self.now is None else hashlib.sha256(self.now).digest()[:size]
+
+
+def test_no_field_of_any_answer_changes_with_what_other_senders_do(tmp_path: Path):
+    """Receipts, limits, states and lists: a partner that counts anything there counts its own alone."""
+    alone, among = (open_street(tmp_path / name, chance=ChanceOfOne()) for name in ("alone", "among"))
+    gateway = among.house.open_gateway()
+    done = []
+
+    def others_act() -> None:
+        turn = len(done)
+        gateway.intake.accept(new_public_report())
+        door = among.door(OTHERS[turn % 2])
+        report = seal_report(OTHERS[turn % 2], key=among.house.agency.sealing_key)
+        assert door.post("/v1/reports", report.body).status_code == 201
+        part = PartnerCall("PUT", f"/v1/evidence/{UNKNOWN_ID}/{turn}", bytes(65_552), "application/octet-stream")
+        assert send_call(door, part).status_code == 201
+        put_message(among.house, OTHERS[0], message_id=make_report_id(NOW, b"%010d" % turn))
+        done.append(turn)
+
+    quiet = send_in_turn(alone, between=lambda: None)
+    busy = send_in_turn(among, between=others_act)
+
+    assert len(done) == len(quiet) == 3 + 2 * len(TABLE)
+    assert [status for status, *_ in quiet[:3]] == [201, 201, 201]
+    for told, told_among in zip(quiet, busy, strict=True):
+        assert told_among == told
 
 
 def test_open_calls_answer_everybody_alike(street: Street):

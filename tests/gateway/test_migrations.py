@@ -17,6 +17,7 @@ import gateway.store.adoption_tables
 import gateway.store.evidence_tables
 from gateway.store.creation import begin_epoch, make_store, migrate_store, run_migrations
 from gateway.store.instance import find_instance
+from gateway.store.reports import find_next_place
 from gateway.store.schema import SCHEMA_REVISION, metadata
 from tests.builders import NOW, House, Partner
 from tests.gateway.store_builders import new_industry_report, new_store
@@ -67,7 +68,7 @@ def test_the_revision_in_the_code_is_the_newest_migration() -> None:
     config.set_main_option("script_location", str(folder))
     script = ScriptDirectory.from_config(config)
     assert script.get_heads() == [SCHEMA_REVISION]
-    assert len(list((folder / "versions").glob("0*.py"))) == len(list(script.walk_revisions())) == 5
+    assert len(list((folder / "versions").glob("0*.py"))) == len(list(script.walk_revisions())) == 6
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
@@ -93,6 +94,38 @@ def test_a_file_of_the_first_release_is_brought_up_and_keeps_its_rows(tmp_path: 
     with store.read() as connection:
         assert set(describe(connection)) >= TABLES
         assert connection.exec_driver_sql("SELECT * FROM drafts").all() == [(b"\x01", 1, 2, b"\x03", "writing")]
+
+
+def test_reports_of_one_common_chain_keep_their_order_and_each_sender_goes_on_behind_its_highest(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "gateway.sqlite"
+    engine = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None})
+    with engine.connect() as connection:
+        run_migrations(connection, revision="0005")
+        for number, partner in enumerate(("public", "example-chat", "public", "example-chat", "public"), start=1):
+            connection.exec_driver_sql(
+                "INSERT INTO reports (sequence, epoch, report_id, partner, environment, door, reference, kind, "
+                "priority, received_at, stage, envelope_sha256, intake_sha256, intake, envelope) "
+                "VALUES (?, 'one', ?, ?, 'live', 'public', ?, 'initial', 'P3', 1, 'received', x'', ?, x'01', x'02')",
+                (number, f"id-{number}", partner, f"reference-{number}", bytes([number])),
+            )
+        connection.exec_driver_sql("INSERT INTO instance VALUES (1, 'gateway-test', 'one', 1)")
+        connection.commit()
+    engine.dispose()
+    migrate_store(path, lock_path=tmp_path / "gateway.lock")
+    store = new_store(tmp_path)
+    assert store.look("SELECT position, sequence, partner FROM reports ORDER BY position")[3:] == [
+        (4, 4, "example-chat"),
+        (5, 5, "public"),
+    ]
+    with store.write() as connection:
+        places = [find_next_place(connection, partner=one) for one in ("example-chat", "public", "newcomer")]
+    assert [(place.position, place.sequence, place.previous_sha256) for place in places if place] == [
+        (6, 5, b"\x04"),
+        (6, 6, b"\x05"),
+        (6, 1, None),
+    ]
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:

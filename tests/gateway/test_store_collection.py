@@ -65,7 +65,7 @@ def test_reports_wait_in_order_until_they_are_acknowledged(gateway: Gateway, par
     reports = send(gateway, partner, number=3)
     found, more = waiting(gateway.store)
     assert not more
-    assert [row.sequence for row in found] == [1, 2, 3]
+    assert [row.position for row in found] == [1, 2, 3]
     assert [row.report_id for row in found] == [report.clear.report_id for report in reports]
     assert [(row.envelope, row.submission) for row in found] == [(r.envelope, r.submission) for r in reports]
     acknowledge_all(gateway.store)
@@ -80,7 +80,7 @@ def test_an_acknowledgement_out_of_order_hides_no_older_report(gateway: Gateway,
             connection, partner=last.partner, report_id=last.report_id, intake_sha256=last.intake_sha256, now=NOW
         )
         assert count_waiting(connection) == 2
-    assert [row.sequence for row in waiting(gateway.store)[0]] == [1, 2]
+    assert [row.position for row in waiting(gateway.store)[0]] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_links_for_reconciliation_come_in_pages(gateway: Gateway, partner: Partn
     send(gateway, partner, number=3)
     with gateway.store.read() as connection:
         first, more = list_links(connection, after=0, limit=2)
-        rest, no_more = list_links(connection, after=first[-1].sequence, limit=2)
-    assert [link.sequence for link in (*first, *rest)] == [1, 2, 3]
+        rest, no_more = list_links(connection, after=first[-1].position, limit=2)
+    assert [(link.position, link.sequence) for link in (*first, *rest)] == [(1, 1), (2, 2), (3, 3)]
     assert (more, no_more) == (True, False)
 
 
@@ -155,7 +155,7 @@ def test_an_envelope_goes_30_days_after_its_acknowledgement_and_its_statement_st
     assert clean_store(gateway.store, now=NOW + KEEP_COLLECTED) == Forgotten(drafts=0, envelopes=0, places=0)
     assert clean_store(gateway.store, now=NOW + KEEP_COLLECTED + timedelta(seconds=1)) == Forgotten(0, 1, 0)
     rows = open_raw(gateway.store.path).execute(
-        "SELECT envelope IS NULL, length(envelope_sha256), submission IS NULL FROM reports ORDER BY sequence"
+        "SELECT envelope IS NULL, length(envelope_sha256), submission IS NULL FROM reports ORDER BY position"
     )
     assert rows.fetchall() == [(1, 32, 0), (0, 32, 0)]
     # The same report again still gets its receipt, also with the envelope gone.

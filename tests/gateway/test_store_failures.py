@@ -83,7 +83,7 @@ def test_a_write_that_the_system_cuts_short_loses_nothing_that_was_promised(hous
     assert refused.split(":")[1] in {"broken", "full"}
     assert len(promised) >= 2
     rows = (
-        open_raw(house.state / "gateway.sqlite").execute("SELECT report_id FROM reports ORDER BY sequence").fetchall()
+        open_raw(house.state / "gateway.sqlite").execute("SELECT report_id FROM reports ORDER BY position").fetchall()
     )
     assert [row[0] for row in rows] == promised
     assert house.open_gateway().intake.accept(new_industry_report(Partner())).is_new

@@ -33,15 +33,16 @@ def check_chain(gateway: Gateway, *, promised: Iterable[str]) -> int:
     assert not more
     keys = gateway.key_state.find_keys()
     assert keys is not None
-    previous = FIRST_PREVIOUS
+    heads: dict[str, tuple[int, str]] = {}
     stored = []
     for place, row in enumerate(found, start=1):
         statement = verify_intake(row.intake, key_set=keys.key_set, now=NOW)
-        assert (row.sequence, statement.sequence) == (place, place)
-        assert statement.previous == previous
+        number, previous = heads.get(row.partner, (0, FIRST_PREVIOUS))
+        assert (row.position, statement.sequence) == (place, number + 1)
+        assert (statement.clear.partner, statement.previous) == (row.partner, previous)
         assert statement.envelope_sha256 == hashlib.sha256(row.envelope).hexdigest()
         assert statement.clear.report_id == row.report_id
-        previous = hashlib.sha256(row.intake).hexdigest()
+        heads[row.partner] = (number + 1, hashlib.sha256(row.intake).hexdigest())
         stored.append(f"{row.report_id}:{statement.reference}")
     assert len(set(stored)) == len(stored)
     promises = list(promised)
@@ -117,9 +118,11 @@ def test_writers_killed_at_any_moment_lose_nothing_that_they_promised(house: Hou
     stored = check_chain(gateway, promised=promised)
     # One report of each process can be durable without its promise having been printed.
     assert len(promised) <= stored <= len(promised) + 6
-    # The gateway goes on where the chain ends.
+    # The gateway goes on where the order and the sender's chain end.
+    ((own,),) = gateway.store.look("SELECT count(*) FROM reports WHERE partner != 'public'")
     receipt = gateway.intake.accept(new_industry_report(partner)).receipt
-    assert peek_intake(receipt).sequence == stored + 1
+    assert peek_intake(receipt).sequence == own + 1
+    assert gateway.store.look("SELECT max(position) FROM reports") == [(stored + 1,)]
 
 
 def complete_lines(process: subprocess.Popen[str]) -> list[str]:

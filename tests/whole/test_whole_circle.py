@@ -140,7 +140,7 @@ def test_log_of_the_gateway_tells_neither_address_nor_agent_nor_path(loop: Loop,
 def test_one_word_and_five_thousand_emoji_are_stored_at_the_same_size(loop: Loop) -> None:
     def sizes() -> list[int]:
         with sqlite3.connect(f"file:{loop.gateway_state}/gateway.sqlite?mode=ro", uri=True) as database:
-            rows = database.execute("SELECT length(envelope) FROM reports WHERE door = 'public' ORDER BY sequence")
+            rows = database.execute("SELECT length(envelope) FROM reports WHERE door = 'public' ORDER BY position")
             found = [size for (size,) in rows]
         database.close()
         return found

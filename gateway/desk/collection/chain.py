@@ -1,4 +1,6 @@
-"""Follows the gateway's chain of intake statements: gaps and forks are alarms, never a reason to lose a report.
+"""Follows the gateway's chains of intake statements, one for each sender.
+
+Gaps and forks are alarms, never a reason to lose a report.
 
 A link counts once its intake statement is genuine, whatever else is wrong with its row.
 """
@@ -9,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 
 from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.store.schema import ALARMS, CHAIN_LINKS
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.intake import EPOCH_PATTERN, FIRST_PREVIOUS, INSTANCE_PATTERN, IntakeStatement
+from partner_sdk.wire.submission import SENDER_PATTERN
 
 GAP: Final = "chain-gap"
 FORK: Final = "chain-fork"
@@ -24,20 +27,24 @@ WENT_BACK: Final = "chain-went-back"
 # A number that some epoch of the gateway has and the desk has not: which one, nobody but the gateway knows.
 ANY_EPOCH: Final = "*"
 # Only what `Chain.name` makes of names that row_checks.py lets pass.
-_GAP_NAME: Final = re.compile(rf"({INSTANCE_PATTERN})/({EPOCH_PATTERN}|\*)/([0-9]+)(?:-([0-9]+))?")
+_GAP_NAME: Final = re.compile(rf"({INSTANCE_PATTERN})/({EPOCH_PATTERN}|\*)/({SENDER_PATTERN})/([0-9]+)(?:-([0-9]+))?")
 _NO_PREVIOUS: Final = bytes.fromhex(FIRST_PREVIOUS)
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """One run of sequence numbers: a gateway begins a new epoch after every restore, and its numbers go on."""
+    """One sender's run of numbers: a gateway begins a new epoch after every restore, and its numbers go on.
+
+    `partner` is `public` for all reports of the form.
+    """
 
     instance: str
     epoch: str
+    partner: str
 
     def name(self, first: int, last: int) -> str:
         """Return how an alarm names links of this chain."""
-        return f"{self.instance}/{self.epoch}/{first}" + ("" if first == last else f"-{last}")
+        return f"{self.instance}/{self.epoch}/{self.partner}/{first}" + ("" if first == last else f"-{last}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +59,28 @@ class Link:
 
 def make_link(intake: IntakeStatement, *, statement_sha256: bytes) -> Link:
     """Return the link of a genuine statement."""
-    chain = Chain(intake.instance, intake.epoch)
+    chain = Chain(intake.instance, intake.epoch, intake.clear.partner)
     return Link(chain, intake.sequence, statement_sha256, bytes.fromhex(intake.previous))
 
 
 def add_links(connection: Connection, links: Sequence[Link], *, now: datetime) -> None:
     """Enter genuine intake statements, many at once, and raise an alarm where one forks."""
     for chain in dict.fromkeys(link.chain for link in links):
-        note_epoch(connection, chain, now=now)
+        note_epoch(connection, instance=chain.instance, epoch=chain.epoch, now=now)
         _add_to_chain(connection, chain, [link for link in links if link.chain == chain], now=now)
 
 
-def note_epoch(connection: Connection, chain: Chain, *, now: datetime) -> bool:
+def note_epoch(connection: Connection, *, instance: str, epoch: str, now: datetime) -> bool:
     """Raise the alarm of a new epoch of a gateway that the desk knows already; a person clears it.
 
     Run it before the first link of the epoch is entered. The first epoch of a new gateway is no alarm: a person has
     added its card.
     """
-    of_instance = select(CHAIN_LINKS.c.sequence).where(CHAIN_LINKS.c.instance == chain.instance).limit(1)
-    if connection.execute(of_instance).first() is None or connection.execute(_of(chain).limit(1)).first() is not None:
+    of_instance = select(CHAIN_LINKS.c.sequence).where(CHAIN_LINKS.c.instance == instance).limit(1)
+    of_epoch = of_instance.where(CHAIN_LINKS.c.epoch == epoch)
+    if connection.execute(of_instance).first() is None or connection.execute(of_epoch).first() is not None:
         return False
-    return raise_alarm(connection, NEW_EPOCH, f"{chain.instance}/{chain.epoch}", now=now)
+    return raise_alarm(connection, NEW_EPOCH, f"{instance}/{epoch}", now=now)
 
 
 def list_gaps(connection: Connection, *, now: datetime) -> list[str]:
@@ -83,24 +91,29 @@ def list_gaps(connection: Connection, *, now: datetime) -> list[str]:
     unfollowed = connection.execute(select(CHAIN_LINKS).where(CHAIN_LINKS.c.followed.is_(False))).all()
     for row in unfollowed:
         is_first = bytes(row.previous_sha256) == _NO_PREVIOUS
-        _check_before(connection, Chain(row.instance, row.epoch), row.sequence, is_first=is_first, now=now)
+        _check_before(connection, Chain(row.instance, row.epoch, row.partner), row.sequence, is_first=is_first, now=now)
     connection.execute(update(CHAIN_LINKS).where(CHAIN_LINKS.c.followed.is_(False)).values(followed=True))
     _close_filled_gaps(connection, now=now)
     return list_subjects(connection, GAP)
 
 
-def get_highest(connection: Connection, *, instance: str) -> int:
-    """Return the highest number seen of a gateway, 0 before the first."""
-    highest = select(func.max(CHAIN_LINKS.c.sequence)).where(CHAIN_LINKS.c.instance == instance)
-    return connection.execute(highest).scalar() or 0
+def list_senders(connection: Connection, *, instance: str) -> list[str]:
+    """Return whose chains the desk holds of a gateway, in any epoch."""
+    found: list[str] = []
+    # From one sender to the next by the key: a DISTINCT would walk every link.
+    following = select(func.min(CHAIN_LINKS.c.partner)).where(CHAIN_LINKS.c.instance == instance)
+    partner = connection.execute(following).scalar()
+    while partner is not None:
+        found.append(partner)
+        partner = connection.execute(following.where(CHAIN_LINKS.c.partner > partner)).scalar()
+    return found
 
 
-def get_highest_of(connection: Connection, chain: Chain) -> int:
-    """Return the highest number seen of one epoch of a gateway, 0 before the first."""
-    highest = select(func.max(CHAIN_LINKS.c.sequence)).where(
-        CHAIN_LINKS.c.instance == chain.instance, CHAIN_LINKS.c.epoch == chain.epoch
-    )
-    return connection.execute(highest).scalar() or 0
+def get_highest(connection: Connection, chain: Chain) -> int:
+    """Return the highest number seen of a chain (of all epochs, where it names `ANY_EPOCH`), 0 before the first."""
+    numbers = _of(chain).order_by(CHAIN_LINKS.c.sequence.desc()).limit(1)
+    row = connection.execute(numbers).first()
+    return 0 if row is None else row.sequence
 
 
 def _add_to_chain(connection: Connection, chain: Chain, links: Sequence[Link], *, now: datetime) -> None:
@@ -129,6 +142,7 @@ def _add_to_chain(connection: Connection, chain: Chain, links: Sequence[Link], *
                 {
                     "instance": chain.instance,
                     "epoch": chain.epoch,
+                    "partner": chain.partner,
                     "sequence": link.sequence,
                     "statement_sha256": link.statement_sha256,
                     "previous_sha256": link.previous_sha256,
@@ -145,11 +159,7 @@ def _check_firsts(
     """Raise an alarm for each link that says it follows nothing while the chain has a lower number (WIRE.md §6.2)."""
     if not fresh:
         return
-    stored = connection.execute(
-        select(func.min(CHAIN_LINKS.c.sequence)).where(
-            CHAIN_LINKS.c.instance == chain.instance, CHAIN_LINKS.c.epoch == chain.epoch
-        )
-    ).scalar()
+    stored = connection.execute(select(func.min(CHAIN_LINKS.c.sequence)).where(*_conditions_of(chain))).scalar()
     firsts = {link.sequence for link in fresh if link.previous_sha256 == _NO_PREVIOUS}
     lowest = min(link.sequence for link in fresh)
     if stored is not None and lowest < stored:
@@ -179,18 +189,17 @@ def _check_before(connection: Connection, chain: Chain, sequence: int, *, is_fir
         raise_alarm(connection, GAP, chain.name(reached, reached), now=now)
         reached -= 1
     # Numbers go on through a restore: an epoch begins right behind a number that the desk holds, or is the very first.
-    highest = _find_below(connection, Chain(chain.instance, ANY_EPOCH), sequence) or 0
+    every_epoch = Chain(chain.instance, ANY_EPOCH, chain.partner)
+    highest = _find_below(connection, every_epoch, sequence) or 0
     if highest < reached:
-        raise_alarm(connection, GAP, Chain(chain.instance, ANY_EPOCH).name(highest + 1, reached), now=now)
+        raise_alarm(connection, GAP, every_epoch.name(highest + 1, reached), now=now)
 
 
 def _read_around(connection: Connection, chain: Chain, sequences: Sequence[int]) -> dict[int, Link]:
     wanted = {near for sequence in sequences for near in (sequence - 1, sequence, sequence + 1)}
     rows = connection.execute(
         select(CHAIN_LINKS.c.sequence, CHAIN_LINKS.c.statement_sha256, CHAIN_LINKS.c.previous_sha256).where(
-            CHAIN_LINKS.c.instance == chain.instance,
-            CHAIN_LINKS.c.epoch == chain.epoch,
-            CHAIN_LINKS.c.sequence.in_(wanted),
+            *_conditions_of(chain), CHAIN_LINKS.c.sequence.in_(wanted)
         )
     )
     return {row.sequence: Link(chain, row.sequence, row.statement_sha256, row.previous_sha256) for row in rows}
@@ -207,8 +216,13 @@ def _find_below(connection: Connection, chain: Chain, sequence: int) -> int | No
 
 
 def _of(chain: Chain) -> Select[tuple[int]]:
-    links = select(CHAIN_LINKS.c.sequence).where(CHAIN_LINKS.c.instance == chain.instance)
-    return links if chain.epoch == ANY_EPOCH else links.where(CHAIN_LINKS.c.epoch == chain.epoch)
+    return select(CHAIN_LINKS.c.sequence).where(*_conditions_of(chain))
+
+
+def _conditions_of(chain: Chain) -> tuple[ColumnElement[bool], ...]:
+    links = CHAIN_LINKS.c
+    of_sender = (links.instance == chain.instance, links.partner == chain.partner)
+    return of_sender if chain.epoch == ANY_EPOCH else (*of_sender, links.epoch == chain.epoch)
 
 
 def _close_filled_gaps(connection: Connection, *, now: datetime) -> None:
@@ -219,9 +233,11 @@ def _close_filled_gaps(connection: Connection, *, now: datetime) -> None:
         named = _GAP_NAME.fullmatch(gap.subject)
         if named is None:
             continue  # a person clears it
-        instance, epoch, first, last = named.groups()
+        instance, epoch, partner, first, last = named.groups()
         low, high = int(first), int(last or first)
-        numbers = _of(Chain(instance, epoch)).where(CHAIN_LINKS.c.sequence.between(low, high)).distinct().subquery()
+        numbers = (
+            _of(Chain(instance, epoch, partner)).where(CHAIN_LINKS.c.sequence.between(low, high)).distinct().subquery()
+        )
         filled = connection.execute(select(func.count()).select_from(numbers)).scalar_one()
         if filled == high - low + 1:
             connection.execute(

@@ -1,10 +1,10 @@
-"""Compares the gateway's chain with what this desk holds: ids and digests, link by link.
+"""Compares the gateway's chains with what this desk holds: ids and digests, link by link.
 
 Never changes a report: differences become alarms for a person.
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import select
 
@@ -23,14 +23,21 @@ MOST_LINKS: Final = 2_000_000
 MOST_ALARMS: Final = 100
 
 
+class Place(NamedTuple):
+    """One number of one sender's chain."""
+
+    partner: str
+    sequence: int
+
+
 @dataclass(slots=True)
 class Reconciled:
-    """How many links were compared, and the sequence numbers that differ; `is_whole` unless the feed did not end."""
+    """How many links were compared, and the places that differ; `is_whole` unless the feed did not end."""
 
     compared: int = 0
-    missing_here: list[int] = field(default_factory=list)
-    missing_there: list[int] = field(default_factory=list)
-    different: list[int] = field(default_factory=list)
+    missing_here: list[Place] = field(default_factory=list)
+    missing_there: list[Place] = field(default_factory=list)
+    different: list[Place] = field(default_factory=list)
     is_whole: bool = True
 
     @property
@@ -40,66 +47,73 @@ class Reconciled:
 
 
 def reconcile(desk: Desk, feed: FeedClient) -> Reconciled:
-    """Compare every link of the gateway's running chain; run it after `collect`, so that nothing is under way."""
+    """Compare every link of the gateway's running epoch; run it after `collect`, so that nothing is under way."""
     status = feed.get_status()
-    chain = Chain(status.instance, status.epoch)
-    theirs, end = _read_theirs(feed)
-    ours: dict[int, set[str]] = {}
-    running: set[int] = set()
+    theirs, is_whole = _read_theirs(feed)
+    ours: dict[Place, set[str]] = {}
+    running: set[Place] = set()
     with desk.store.read() as connection:
         for row in connection.execute(
-            select(CHAIN_LINKS.c.sequence, CHAIN_LINKS.c.epoch, CHAIN_LINKS.c.statement_sha256).where(
-                CHAIN_LINKS.c.instance == chain.instance
-            )
+            select(
+                CHAIN_LINKS.c.partner, CHAIN_LINKS.c.sequence, CHAIN_LINKS.c.epoch, CHAIN_LINKS.c.statement_sha256
+            ).where(CHAIN_LINKS.c.instance == status.instance)
         ):
-            ours.setdefault(row.sequence, set()).add(bytes(row.statement_sha256).hex())
-            if row.epoch == chain.epoch:
-                running.add(row.sequence)
+            place = Place(row.partner, row.sequence)
+            ours.setdefault(place, set()).add(bytes(row.statement_sha256).hex())
+            if row.epoch == status.epoch:
+                running.add(place)
+    shown: dict[str, int] = {}
+    for place in theirs:
+        shown[place.partner] = max(place.sequence, shown.get(place.partner, 0))
     result = Reconciled(
         compared=len(theirs.keys() | running),
         missing_here=sorted(theirs.keys() - ours.keys()),
         # What an older epoch lost in a restore is held here and is no fault of the running one.
-        # Behind `end` nothing was shown to us.
-        missing_there=sorted(one for one in running - theirs.keys() if end is None or one <= end),
+        # A list that did not end shows of each chain what is before the highest number in it, and nothing behind.
+        missing_there=sorted(
+            one for one in running - theirs.keys() if is_whole or one.sequence < shown.get(one.partner, 0)
+        ),
         different=sorted(one for one in ours.keys() & theirs.keys() if theirs[one] not in ours[one]),
-        is_whole=end is None,
+        is_whole=is_whole,
     )
     now = desk.clock()
     with desk.store.write() as connection:
         if not result.is_whole:
-            raise_alarm(connection, ENDLESS, f"{chain.instance}/{chain.epoch} on {now:%Y-%m-%d}", now=now)
-        for kind, sequences in (
+            raise_alarm(connection, ENDLESS, f"{status.instance}/{status.epoch} on {now:%Y-%m-%d}", now=now)
+        for kind, places in (
             (MISSING_HERE, result.missing_here),
             (MISSING_THERE, result.missing_there),
             (DIFFERENT, result.different),
         ):
-            for first, last in _list_runs(sequences, most=MOST_ALARMS):
+            for partner, first, last in _list_runs(places, most=MOST_ALARMS):
+                chain = Chain(status.instance, status.epoch, partner)
                 raise_alarm(connection, kind, chain.name(first, last), now=now)
     return result
 
 
-def _list_runs(sequences: list[int], *, most: int) -> list[tuple[int, int]]:
-    """Return first and last of each run of numbers; all that is behind the run `most` goes into that one."""
-    runs: list[tuple[int, int]] = []
-    for sequence in sequences:
-        if runs and (sequence == runs[-1][1] + 1 or len(runs) == most):
-            runs[-1] = runs[-1][0], sequence
+def _list_runs(places: list[Place], *, most: int) -> list[tuple[str, int, int]]:
+    """Return chain, first and last of each run of numbers; behind the run `most`, all of a chain is one run."""
+    runs: list[tuple[str, int, int]] = []
+    for partner, sequence in places:
+        if runs and runs[-1][0] == partner and (sequence == runs[-1][2] + 1 or len(runs) >= most):
+            runs[-1] = partner, runs[-1][1], sequence
         else:
-            runs.append((sequence, sequence))
+            runs.append((partner, sequence, sequence))
     return runs
 
 
-def _read_theirs(feed: FeedClient) -> tuple[dict[int, str], int | None]:
-    """Return their links by number, and where the reading ended early: the feed goes in a circle, or on and on."""
-    theirs: dict[int, str] = {}
+def _read_theirs(feed: FeedClient) -> tuple[dict[Place, str], bool]:
+    """Return their links by place, and whether that is all of them: a feed may go in a circle, or on and on."""
+    theirs: dict[Place, str] = {}
     after = 0
     for _ in range(MOST_PAGES):
         page = feed.get_reconciliation(after=after)
-        theirs |= {row.sequence: row.intake_sha256 for row in page.statements if row.sequence > after}
+        shown = [row for row in page.statements if row.position > after]
+        theirs |= {Place(row.partner, row.sequence): row.intake_sha256 for row in shown}
         if not page.more:
-            return theirs, None
-        reached = max((row.sequence for row in page.statements), default=after)
+            return theirs, True
+        reached = max((row.position for row in shown), default=after)
         if reached <= after or len(theirs) > MOST_LINKS:
-            return theirs, after
+            return theirs, False
         after = reached
-    return theirs, after
+    return theirs, False

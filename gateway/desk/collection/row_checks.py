@@ -32,6 +32,7 @@ from partner_sdk.wire.reference import get_reference_environment, parse_referenc
 from partner_sdk.wire.statements import parse_statement
 from partner_sdk.wire.submission import (
     PUBLIC_SENDER,
+    SENDER_PATTERN,
     ClearFields,
     SubmissionStatement,
     check_clear_fields,
@@ -69,6 +70,7 @@ KEY_ENDED_GRACE: Final = timedelta(days=4)
 _SHA256_HEX: Final = re.compile(r"[0-9a-f]{64}")
 _INSTANCE: Final = re.compile(INSTANCE_PATTERN)
 _EPOCH: Final = re.compile(EPOCH_PATTERN)
+_SENDER: Final = re.compile(SENDER_PATTERN)
 _PLACEMENT: Final = re.compile(PLACEMENT_PATTERN)
 
 SealedContent = PublicReport | SealedIndustryReport
@@ -200,6 +202,7 @@ def _check_place(intake: IntakeStatement, *, key_id: str, believed: Believed) ->
         1 <= intake.sequence <= MAX_SEQUENCE
         and _INSTANCE.fullmatch(intake.instance)
         and _EPOCH.fullmatch(intake.epoch)
+        and _SENDER.fullmatch(intake.clear.partner)
         and all(_SHA256_HEX.fullmatch(one) for one in (intake.previous, intake.envelope_sha256))
     ):
         raise RowRefusedError("The intake statement is genuine, but misspelled.", reason="intake-misspelled")

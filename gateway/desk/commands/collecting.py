@@ -283,7 +283,7 @@ def run_alarms(parsed: argparse.Namespace) -> int:
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
     collect = add_command(commands, "collect", run=run_collect, example="--every 60")
-    collect.add_argument("--reconcile", action="store_true", help="compare every link of the chain with the gateway")
+    collect.add_argument("--reconcile", action="store_true", help="compare every link of all chains with the gateway")
     collect.add_argument(
         "--every", type=_parse_seconds, metavar="SECONDS", help="go on collecting, with so long a pause, until stopped"
     )
@@ -313,7 +313,7 @@ def _tell_collected(collected: Collected) -> None:
     for reason, count in sorted(collected.refused.items()):
         say(f"SET ASIDE: {count} because of {reason}. See `set-aside list`.")
     for gap in collected.gaps:
-        say(f"GAP: the gateway's chain misses {gap}. Ask its operator what became of it.")
+        say(f"GAP: the gateway's chains miss {gap}. Ask its operator what became of it.")
     for epoch in collected.new_epochs:
         say(f"NEW EPOCH: {epoch}. Was the gateway restored? If its operator says so, clear it: `alarms --clear`.")
 
@@ -322,10 +322,11 @@ def _tell_reconciled(reconciled: Reconciled) -> None:
     say(f"{reconciled.compared} links compared with the gateway.")
     if not reconciled.is_whole:
         say("ALARM: the gateway's list of links does not end; what is behind was not compared.")
-    for words, sequences in (
+    for words, places in (
         ("are missing here", reconciled.missing_here),
         ("are missing at the gateway", reconciled.missing_there),
         ("differ at the gateway", reconciled.different),
     ):
-        if sequences:
-            say(f"ALARM: {len(sequences)} {words}: {', '.join(map(str, sequences[:20]))}")
+        if places:
+            named = ", ".join(f"{place.partner}/{place.sequence}" for place in places[:20])
+            say(f"ALARM: {len(places)} {words}: {named}")

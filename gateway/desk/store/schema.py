@@ -83,8 +83,9 @@ CHAIN_LINKS: Final = Table(
     "chain_links",
     METADATA,
     Column("instance", Text, primary_key=True),
-    Column("epoch", Text, primary_key=True),
+    Column("partner", Text, primary_key=True),  # whose chain it is: "public" or a partner
     Column("sequence", Integer, primary_key=True),
+    Column("epoch", Text, primary_key=True),
     Column("statement_sha256", LargeBinary, nullable=False),
     Column("previous_sha256", LargeBinary, nullable=False),
     Column("followed", Boolean, nullable=False),  # whether the link before it was looked for
