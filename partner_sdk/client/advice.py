@@ -1,6 +1,7 @@
 """What a person does next after an error: words that the command line adds to those of the library."""
 
 from partner_sdk.errors import KeySetError, NotAuthorisedError, ReportAbuseError
+from partner_sdk.wire.problems import UNKNOWN_AGENCY_KEY
 
 # What waits in a folder whose keys count no more can not be opened here, and is never taken from it.
 ENROLLED_ANEW = (
@@ -10,6 +11,9 @@ ENROLLED_ANEW = (
 NOT_KNOWN = (
     "The gateway does not know your key: not approved yet, suspended, revoked, or replaced by a newer enrolment. "
     f"Call the agency; then `spool flush`. {ENROLLED_ANEW} `doctor` shows more."
+)
+_SEALED_FOR_NOBODY = (
+    " Submit the report again from your own case file; once that is delivered, `report discard` takes this one away."
 )
 _KEY_SET_ADVICE = {
     "wrong-root": " Do not go on. Phone the agency and compare the fingerprint.",
@@ -22,4 +26,6 @@ def describe(error: ReportAbuseError) -> str:
     if isinstance(error, NotAuthorisedError):
         return f"{NOT_KNOWN} ({error.reason})"
     advice = _KEY_SET_ADVICE.get(error.reason, "") if isinstance(error, KeySetError) else ""
+    if error.reason == UNKNOWN_AGENCY_KEY.slug:
+        advice = _SEALED_FOR_NOBODY
     return f"{error}{advice} ({error.reason})"

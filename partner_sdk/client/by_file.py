@@ -9,6 +9,7 @@ from pathlib import Path
 
 from partner_sdk.client.partner_state import PartnerState
 from partner_sdk.client.receipt_check import DeskReceipt, Receipt, check_desk_receipt
+from partner_sdk.client.report_sealing import check_may_leave
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import LocalStateError, StatementError
 from partner_sdk.wire.desk_receipt import peek_desk_receipt
@@ -20,14 +21,17 @@ def check_free(path: Path) -> None:
         raise LocalStateError(f"{path} is there already: name a new file.", reason="file-exists")
 
 
-def write_sealed_file(state: PartnerState, report_id: str, path: Path) -> int:
+def write_sealed_file(state: PartnerState, report_id: str, path: Path, *, now: datetime) -> int:
     """Write the sealed and signed body of a saved submission to a new file (0600), and return its size in bytes.
 
-    Raises `LocalStateError` (`no-such-submission`, `file-exists`, `not-saved`).
+    Raises `LocalStateError` (`no-such-submission`, `file-exists`, `not-saved`), and as `check_may_leave` for one that
+    has no receipt yet.
     """
     saved = state.find_submission(report_id)
     if saved is None:
         raise LocalStateError("There is no submission with this id.", reason="no-such-submission")
+    if report_id in state.list_undelivered():
+        check_may_leave(saved[1], key_set=state.read_key_set(now=now, allow_expired=True), now=now)
     write_new_durably(path, saved[0])
     return len(saved[0])
 

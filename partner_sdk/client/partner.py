@@ -21,16 +21,15 @@ from partner_sdk.client.evidence_handover import HandedOver, ReportToSend, hand_
 from partner_sdk.client.evidence_sending import EvidenceRoom, OnProgress, ignore_progress
 from partner_sdk.client.evidence_upload import Line
 from partner_sdk.client.exchange_bounds import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES
-from partner_sdk.client.information_requests import note_answer
 from partner_sdk.client.key_renewal import find_newer_key
 from partner_sdk.client.mailbox import Delivery, Mailbox, MailboxAlarm, OpenedMessage, read_message
 from partner_sdk.client.partner_state import PartnerProfile, PartnerState
 from partner_sdk.client.pending_keys import finish_switch
 from partner_sdk.client.receipt_check import Receipt, check_receipt
-from partner_sdk.client.report_sealing import make_report_body
+from partner_sdk.client.report_sealing import seal_and_save
 from partner_sdk.client.requests_auth import read_clock
 from partner_sdk.client.retrying import DEFAULT_POLICY, RetryPolicy, send_patiently
-from partner_sdk.client.signing_again import send_submission
+from partner_sdk.client.signing_again import find_taken_before, send_submission
 from partner_sdk.client.spool import Attempt, flush
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import (
@@ -39,7 +38,6 @@ from partner_sdk.errors import (
     MailboxError,
     ProblemError,
     ReportAbuseError,
-    SealingError,
     StatementError,
     TransportError,
 )
@@ -54,7 +52,7 @@ from partner_sdk.wire.canonical import (
 from partner_sdk.wire.digest import Digest, parse_digest
 from partner_sdk.wire.evidence import SECRET_BYTES, EvidenceReference
 from partner_sdk.wire.intake import peek_intake
-from partner_sdk.wire.keys import KeySet, SealingKey, find_active_sealing_key
+from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.mailbox_message import MailboxList
 from partner_sdk.wire.replies import Progress, ReportProgress, ServiceStatus
 from partner_sdk.wire.statements import MAX_LIST_BYTES
@@ -191,8 +189,15 @@ class Partner:
         earlier_reference: str | None = None,
         evidence: tuple[EvidenceReference, ...] = (),
         report_id: str | None = None,
+        on_saved: Callable[[str], None] = lambda _: None,
     ) -> str:
-        """Seal, sign and save a report without sending it; return its id for `deliver` (a new one by default)."""
+        """Seal, sign and save a report without sending it; return its id for `deliver` (a new one by default).
+
+        It is on disk, under the key set that is saved here, before the network is asked for a newer one: `on_saved`
+        hears its id then. Where the newer one names another key, the saved report is sealed anew to that. Without a
+        saved key set one is fetched first. Raises `SealingError` (`nothing-saved`, `no-active-key`) and `KeySetError`:
+        then nothing is saved.
+        """
         clear = ClearFields(
             earlier_reference=find_earlier_reference(self.state, report, kind=kind, given=earlier_reference),
             environment=self.profile.environment,
@@ -205,16 +210,16 @@ class Partner:
         )
         raw_clear = encode(clear)
         parse_exact(raw_clear, kind=ClearFields, max_bytes=len(raw_clear))  # a wrong priority or kind, before sealing
-        body = make_report_body(
+        seal_and_save(
+            self.state,
             report,
             clear=clear,
             evidence=evidence,
-            key=self._get_sealing_key(),
-            submission_key=self.state.load_submission_key(),
-            now=self._clock(),
+            get_key_set=self._get_key_set,
+            clock=self._clock,
+            notify=self._notify,
+            on_saved=on_saved,
         )
-        note_answer(self.state, clear.report_id, report=report, kind=kind)
-        self.state.save_submission(clear.report_id, body)
         return clear.report_id
 
     def deliver(self, report_id: str, *, is_patient: bool = True) -> Receipt:
@@ -223,11 +228,13 @@ class Partner:
         Without patience it is sent once. What has its receipt, from another process too, is not sent again.
         """
         with self.state.holding_submission(report_id):
-            self._get_submission(report_id)
+            _, post = self._get_submission(report_id)
             kept = self.state.find_receipt(report_id)
             if kept is not None:
                 return Receipt(statement=peek_intake(kept), raw=kept)
-            reply = send_patiently(
+            reply = find_taken_before(
+                self.state, self.transport, post, clock=self._clock, refresh=self.refresh_key_set
+            ) or send_patiently(
                 lambda: send_submission(self.state, self.transport, report_id),
                 policy=self._policy if is_patient else replace(self._policy, tries=1),
                 sleep=self._sleep,
@@ -359,12 +366,6 @@ class Partner:
                 raise error from None
             self._notify(f"The key set could not be renewed; the saved one (serial {kept.serial}) is used. {error}")
             return kept
-
-    def _get_sealing_key(self) -> SealingKey:
-        key = find_active_sealing_key(self._get_key_set(), now=self._clock())
-        if key is None:
-            raise SealingError("The agency has no key to seal reports to now.", reason="no-active-key")
-        return key
 
     def _get_submission(self, report_id: str) -> tuple[bytes, ReportPost]:
         saved = self.state.find_submission(report_id)

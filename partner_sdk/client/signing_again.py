@@ -1,15 +1,29 @@
-"""Sends a saved submission, and signs it again with the key of now when its former key's word counts no longer.
+"""Sends a saved submission if its key allows that, and signs it again when its former key's word counts no longer.
 
 A report may lie in the folder for longer than a former key is taken, or that key was revoked after it sealed. The
 envelope and every field stay the same; only who signs changes. Never signs again what the gateway has taken already.
 """
 
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
 from partner_sdk.client.exchange_bounds import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.partner_state import PartnerState
+from partner_sdk.client.report_sealing import check_may_leave
 from partner_sdk.client.transport import Reply, Transport
-from partner_sdk.errors import RefusedError
+from partner_sdk.errors import (
+    FormatError,
+    KeySetError,
+    LocalStateError,
+    ProblemError,
+    RefusedError,
+    SealingError,
+    TransportError,
+)
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.problems import NOT_FOUND, STATEMENT_REFUSED
 from partner_sdk.wire.replies import Progress
 from partner_sdk.wire.statements import MAX_STATEMENT_BYTES, parse_statement
@@ -36,6 +50,35 @@ def send_submission(state: PartnerState, transport: Transport, report_id: str) -
     return transport.send("POST", "/v1/reports", body=again, max_bytes=MAX_STATEMENT_BYTES)
 
 
+def find_taken_before(
+    state: PartnerState,
+    transport: Transport,
+    post: ReportPost,
+    *,
+    clock: Callable[[], datetime],
+    refresh: Callable[[], KeySet],
+) -> Reply | None:
+    """Return None if a saved report may be sent, or its receipt if the gateway took it before its key ended.
+
+    Raises as `check_may_leave`, judged by a renewed key set where one can be had.
+    """
+    try:
+        _check_may_leave(state, post, now=clock())
+    except (KeySetError, SealingError):
+        with suppress(TransportError, ProblemError, KeySetError, FormatError):
+            refresh()
+    else:
+        return None
+    try:
+        _check_may_leave(state, post, now=clock())
+    except SealingError:
+        taken = _find_receipt(transport, peek_submission(post.statement).report_id)
+        if taken is None:
+            raise
+        return taken
+    return None
+
+
 def sign_again(state: PartnerState, body: bytes) -> bytes | None:
     """Return a submission under the key of now, or None where that key has signed it already."""
     post = parse_exact(body, kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
@@ -47,7 +90,7 @@ def sign_again(state: PartnerState, body: bytes) -> bytes | None:
 
 
 def _find_receipt(transport: Transport, report_id: str) -> Reply | None:
-    """Return the receipt of a report whose reply was lost before its key ended, or None."""
+    """Return the receipt of a report whose reply was lost before a key of it ended, or None."""
     try:
         reply = transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_SMALL_REPLY_BYTES)
     except RefusedError as error:
@@ -56,3 +99,11 @@ def _find_receipt(transport: Transport, report_id: str) -> Reply | None:
         raise
     progress = parse_exact(reply.body, kind=Progress, max_bytes=MAX_SMALL_REPLY_BYTES)
     return Reply(status=reply.status, body=encode(progress.receipt))
+
+
+def _check_may_leave(state: PartnerState, post: ReportPost, *, now: datetime) -> None:
+    try:
+        key_set = state.read_key_set(now=now, allow_expired=True)
+    except (KeySetError, LocalStateError):
+        return  # nothing to judge by: the gateway decides
+    check_may_leave(post, key_set=key_set, now=now)

@@ -82,7 +82,7 @@ def write_for_travel(call: PartnerCall, report_id: str, path: Path) -> int:
     from partner_sdk.client.evidence_handover import find_delivery
 
     state, speaker = call.partner.state, call.speaker
-    size = write_sealed_file(state, report_id, path)
+    size = write_sealed_file(state, report_id, path, now=call.surroundings.clock())
     saved = state.find_submission(report_id)
     clear = peek_submission(saved[1].statement) if saved is not None else None
     receipt = find_delivery(state, report_id)

@@ -11,7 +11,7 @@ from partner_sdk.commands.frame import CommandGroup, PartnerCall
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED
 from partner_sdk.commands.reports import read_report
 from partner_sdk.commands.spool import run_flush, write_for_travel
-from partner_sdk.errors import KeySetError, ProblemError, ReportAbuseError, TransportError
+from partner_sdk.errors import KeySetError, ReportAbuseError, SealingError
 from partner_sdk.wire.submission import Priority, ReportKind
 
 
@@ -20,19 +20,29 @@ def run_submit(call: PartnerCall) -> int:
     partner, speaker, args = call.partner, call.speaker, call.args
     if args.resume:
         return run_flush(call)
-    report_id = None
+    report_id: str | None = None
+
+    def note_saved(saved: str) -> None:
+        nonlocal report_id
+        report_id = saved
+        speaker.say_progress(f"Report {saved} is sealed and saved: whatever happens now, `spool flush` sends it.")
+
     try:
         if args.to_file is not None:
             check_free(Path(args.to_file))
         report = read_report(args)
         if args.evidence:
             return submit_with_evidence(call, report, files=collect_files(args.evidence))
-        report_id = partner.seal_report(
-            report, priority=args.priority, kind=args.kind, earlier_reference=args.earlier_reference
+        sealed = partner.seal_report(
+            report,
+            priority=args.priority,
+            kind=args.kind,
+            earlier_reference=args.earlier_reference,
+            on_saved=note_saved,
         )
         if args.to_file is not None:
-            return write_for_travel(call, report_id, Path(args.to_file))
-        receipt = partner.deliver(report_id)
+            return write_for_travel(call, sealed, Path(args.to_file))
+        receipt = partner.deliver(sealed)
     except ReportAbuseError as error:
         say_fault(speaker, error)
         if report_id is None:
@@ -85,6 +95,6 @@ def add_commands(report: CommandGroup) -> None:
 
 
 def _say_not_sealed(call: PartnerCall, error: ReportAbuseError) -> None:
-    if call.args.to_file is not None and isinstance(error, (TransportError, ProblemError, KeySetError)):
+    if isinstance(error, (SealingError, KeySetError)):
         call.speaker.warn("Nothing was sealed: no key set in force is saved here, and none could be fetched.")
         call.speaker.warn("Ask the agency for another way now. Once the gateway answers, `doctor` saves a key set.")

@@ -224,6 +224,21 @@ def find_active_sealing_key(key_set: KeySet, *, now: datetime) -> SealingKey | N
     return max(usable, key=lambda key: key.not_before, default=None)
 
 
+def find_saving_key(key_set: KeySet, *, now: datetime) -> SealingKey | None:
+    """Return the key to save a report with before the key set is renewed: the active one, else one still taken.
+
+    A key past its `seal_until` beats a report that is nowhere: the gateway takes its boxes until 7 days before
+    `open_until`.
+    """
+    active = find_active_sealing_key(key_set, now=now)
+    if active is not None:
+        return active
+    taken = [
+        key for key in key_set.sealing_keys if parse_time(key.not_before) <= now and accepts_envelope(key, now=now)
+    ]
+    return max(taken, key=lambda key: key.not_before, default=None)
+
+
 def accepts_envelope(key: SealingKey, *, now: datetime) -> bool:
     """Return whether the gateway still takes a box for this key: until 7 days before it can not be opened any more."""
     return key.state in {"active", "retired"} and now < parse_time(key.open_until) - ACCEPT_UNTIL_BEFORE_OPEN_END

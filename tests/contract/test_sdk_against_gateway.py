@@ -13,7 +13,7 @@ from gateway.store.invitations import put_invitation
 from partner_sdk.client.enrol import enrol
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.doctor import examine
-from partner_sdk.errors import NotAuthorisedError, RefusedError, TransportError, UnavailableError
+from partner_sdk.errors import NotAuthorisedError, RefusedError, SealingError, TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.report import parse_sealed_report
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
@@ -246,8 +246,12 @@ def test_gateway_without_keys_is_unavailable_and_can_be_asked_again(tmp_path: Pa
     make_state(tmp_path / "partner", agency=bare.agency)
     client = open_client(tmp_path / "partner", wire, bare.clock)
     with pytest.raises(UnavailableError) as caught:
-        client.submit(RAW, priority="P2")
+        client.refresh_key_set()
     assert caught.value.retry_after_seconds is not None
+    with pytest.raises(SealingError, match="Nothing was sealed or saved") as unsealed:
+        client.submit(RAW, priority="P2")
+    assert unsealed.value.reason == "nothing-saved"
+    assert client.state.list_undelivered() == []
 
 
 def test_report_of_somebody_else_is_not_found(client: Client) -> None:

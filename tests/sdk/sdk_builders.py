@@ -76,14 +76,16 @@ def make_invitation(agency: Agency, service: Partner, **changes: Any) -> Invitat
     return Invitation(**settings)
 
 
-def make_state(folder: Path, *, agency: Agency | None = None, partner: Partner | None = None) -> PartnerState:
+def make_state(
+    folder: Path, *, agency: Agency | None = None, partner: Partner | None = None, origin: str = PUBLIC_ORIGIN
+) -> PartnerState:
     """Make the folder of a partner whose keys are those of tests/builders/parties.py."""
     agency, partner = agency or Agency(), partner or Partner()
     (folder / "keys").mkdir(mode=0o700, parents=True)
     folder.chmod(0o700)
     for role in PARTNER_ROLES:
         write_key_file(folder / "keys" / f"{role.value}.key", partner.key(role))
-    return PartnerState.create(folder, invitation=make_invitation(agency, partner), now=NOW)
+    return PartnerState.create(folder, invitation=make_invitation(agency, partner, origin=origin), now=NOW)
 
 
 def make_digest(**changes: Any) -> Digest:

@@ -14,14 +14,12 @@ from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import (
     ConflictError,
     FormatError,
-    KeySetError,
     LocalStateError,
     MailboxError,
     ReportError,
     SealingError,
     StatementError,
     TransportError,
-    UnavailableError,
 )
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.report import parse_sealed_report
@@ -273,22 +271,6 @@ def test_refused_key_set_is_not_used_and_the_saved_one_is(tmp_path: Path, answer
     client = open_client(tmp_path / "p", ScriptedGateway(answer), notify=lines.append)
     client.seal_report(make_industry_report(), priority="P2")
     assert "serial 2" in lines[0]
-
-
-def test_nothing_is_sealed_without_a_key_set_in_force(tmp_path: Path) -> None:
-    make_state(tmp_path / "p").accept_key_set(AGENCY.bundle(), now=NOW)
-    clock = StillClock(NOW + 100 * DAY)
-    client = open_client(tmp_path / "p", ScriptedGateway((200, {}, AGENCY.bundle())), clock=clock)
-    with pytest.raises(KeySetError) as caught:
-        client.submit(RAW, priority="P2")
-    assert caught.value.reason == "expired"
-    assert client.state.list_undelivered() == []
-
-
-def test_first_failure_is_told_when_there_is_no_saved_key_set(tmp_path: Path) -> None:
-    client = open_client(tmp_path / "p", ScriptedGateway((503, {}, b"")))
-    with pytest.raises(UnavailableError):
-        client.submit(RAW, priority="P2")
 
 
 def test_no_active_key_is_named(tmp_path: Path) -> None:
