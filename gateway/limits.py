@@ -40,8 +40,7 @@ class Subject(Enum):
 
     NETWORK = "a network: /24, or /64, /56 and /48"
     PARTNER = "a partner, after its signature was checked"
-    REFERENCE = "a report, by the reference that somebody returns with"
-    REFERENCE_HERE = "a report, by its reference, and the network that asks for it"
+    REFERENCE_HERE = "a report, by the reference that is returned to, and the network that asks for it"
     WAIT = "one wait: the random mark of a page that asked to wait"
 
 
@@ -75,8 +74,8 @@ def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
         LimitRow(
             "public-wait", 1, 600, Subject.WAIT, flag, "who waited goes on once: the cookie of a wait can be copied"
         ),
-        LimitRow("come-back", 5, 3600, Subject.REFERENCE_HERE, flag, "four words are guessed by trying; see 0017"),
-        LimitRow("come-back-all", 30, 3600, Subject.REFERENCE, flag, "the same from many networks; see 0017"),
+        LimitRow("come-back", 10, 3600, Subject.REFERENCE_HERE, flag, "each try costs a key, right or wrong; see 0017"),
+        LimitRow("come-back-network", 300, 3600, network, flag, "the same over all references: 3 s of CPU; see 0017"),
         LimitRow("open-read", 600, 60, network, refuse, "keys, schema and status are public and cheap"),
         LimitRow("enrol", 20, 600, network, refuse, "an enrolment is stored before anyone can check it"),
         LimitRow("adoption", 20, 3600, network, refuse, "a request to show the button is for a person to read"),
@@ -180,20 +179,6 @@ class Limits:
         except RateLimitExceeded:
             is_over = True
         return self._make_state(counter.row, is_over=is_over)
-
-    def is_spent(self, name: str, *, subject: str) -> bool:
-        """Say whether nothing is left of a limit that counts a subject; counts nothing itself while its store is up.
-
-        While the store is down each call counts, because the library's own memory is reached by counting alone.
-        """
-        row = self._counters[name].row
-        g.limit_subject = _name_subject(row, subject=subject)
-        if self.limiter.limiter is self._strategy:
-            try:
-                return not self.limiter.limiter.test(_make_item(row), self._get_subject_key())
-            except Exception as error:  # noqa: BLE001 - whatever the store's driver raises: counting falls back
-                log_failure(error)
-        return self.limit_state(name, subject=subject).is_over
 
     def _count_named(self, row: LimitRow) -> LimitState:
         """Count a named subject (partner, reference, wait) with the library's strategy itself, while its store is up.

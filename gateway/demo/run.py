@@ -81,7 +81,7 @@ def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
     verified = steps.take("receipt", lambda: loop.verify_receipt(sent["report_id"]), "the receipt verifies offline")
     steps.take("collect", loop.collect, "the desk collected and verified {} reports")
     replied = steps.take(
-        "reply", lambda: loop.reply_to_child(public), "the desk answered; who came back with four words read: {}"
+        "reply", lambda: loop.reply_to_child(public), "the desk answered; who came back with five words read: {}"
     )
     opened = steps.take("cases", loop.open_and_close, "the desk opened, assessed and closed {} cases")
     digest_id = steps.take(

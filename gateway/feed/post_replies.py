@@ -1,4 +1,4 @@
-"""`POST /feed/replies`: sealed messages to return codes, kept for whoever comes back with the four words.
+"""`POST /feed/replies`: sealed messages to return codes, kept for whoever comes back with the five words.
 
 Never opens one, and never replaces one: the same id with other bytes is refused. A reference that is not known here is
 no fault of the desk's: its place has had its time, and the answer says so.

@@ -25,7 +25,7 @@ from gateway.public.journey.places import (
     SIDE_PATHS,
     get_path,
 )
-from gateway.public.returning.return_code import make_return_codes
+from gateway.public.returning.return_code import load_return_words
 from gateway.public.returning.way_back import WaysBack
 from gateway.public.views.check import post_check, show_check
 from gateway.public.views.come_back import post_come_back, show_come_back
@@ -83,7 +83,7 @@ def register(app: Flask, gateway: Gateway) -> None:
             key_state=gateway.key_state,
             clock=gateway.clock,
             random=gateway.random,
-            codes=make_return_codes(),
+            words=load_return_words(),
         ),
         assets=load_assets(),
         agency_name=gateway.config.agency_name,

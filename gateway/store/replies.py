@@ -1,4 +1,4 @@
-"""Sealed replies of the desk that wait for whoever returns with the four words.
+"""Sealed replies of the desk that wait for whoever returns with the five words.
 
 Never keeps one for a reference to which nobody can return: the desk is told so.
 """

@@ -1,6 +1,6 @@
 """Places to which a person can return: one sealed box for each reference, and until when it is kept.
 
-Never holds the four words or anything that they are made into: only they open the box.
+Never holds the five words or anything that they are made into: only they open the box.
 """
 
 from datetime import datetime

@@ -143,7 +143,7 @@ instance = Table(
     CheckConstraint("position = 1", name="one_row"),
 )
 
-# What the four words of a return code open: boxes under a key that is stored nowhere.
+# What the five words of a return code open: boxes under a key that is stored nowhere.
 return_places = Table(
     "return_places",
     metadata,

@@ -1,6 +1,6 @@
 """Replies to a return code: signed by the agency first, then sealed to the code's own key (WIRE.md §9.2).
 
-Desk and gateway share this file. Never holds the code or its private key: who has the four words makes it anew.
+Desk and gateway share this file. Never holds the code or its private key: who has the five words makes it anew.
 """
 
 from collections.abc import Mapping

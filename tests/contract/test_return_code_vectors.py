@@ -28,10 +28,10 @@ CODES, PLACES, REPLIES = FILES["return-code"], FILES["place"], FILES["reply"]
 
 def derive_by_hand(code: str, reference: str) -> tuple[bytes, bytes, bytes]:
     """WIRE.md §9.2 typed out: nothing of ours is used, and HKDF is RFC 5869 in two calls of HMAC."""
-    salt = hashlib.sha256(b"report-abuse return code salt v1" + reference.encode("ascii")).digest()
-    raw = Argon2id(salt=salt, length=32, iterations=3, lanes=1, memory_cost=65536).derive(code.encode("ascii"))
+    salt = hashlib.sha256(b"report-abuse return code salt v2" + reference.encode("ascii")).digest()
+    raw = Argon2id(salt=salt, length=32, iterations=1, lanes=1, memory_cost=16384).derive(code.encode("ascii"))
     extracted = hmac.digest(bytes(32), raw, "sha256")
-    seed = hmac.digest(extracted, b"report-abuse return code seed v1\x01", "sha256")
+    seed = hmac.digest(extracted, b"report-abuse return code seed v2\x01", "sha256")
     return salt, raw, seed
 
 

@@ -18,7 +18,6 @@ from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.public_report import PublicReport
 from tests.builders import DAY, NOW, PUBLIC_ORIGIN, House, Partner, make_house, sealing_key_of
-from tests.builders.chance import SameForEveryHouse
 from tests.gateway.public_person import SHORT_ANSWERS, Person, open_public_reports
 from tests.gateway.public_visits import bring_to
 from tests.gateway.public_walks import ScreenAnswers
@@ -113,6 +112,5 @@ def make_public_house(folder: Path, *, limits: LimitsConfig | None = None, **set
     """Make the gateway, publish its keys and one partner, and open its doors."""
     house = make_house(folder / "gateway", roles=("public", "industry"), limits=limits, partners=(Partner(),))
     house.config = msgspec.structs.replace(house.config, **settings)
-    house.chance = SameForEveryHouse()
     gateway = house.open_gateway()
     return PublicHouse(house, gateway, house.open_app("public", "industry", gateway=gateway))

@@ -6,7 +6,6 @@ knows (the counts of limits) begins anew. A house in which something has happene
 
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from werkzeug.test import TestResponse
 
 from gateway.wiring import Gateway
 from tests.builders import House
-from tests.builders.chance import SameForEveryHouse
 from tests.gateway.public_person import Person
 from tests.gateway.public_walks import ScreenAnswers
 
@@ -25,13 +23,12 @@ THANKS = "/15"
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What the gateway has stored and drawn, what the browser holds, and the page that it shows."""
+    """What the gateway has stored, what the browser holds, and the page that it shows."""
 
     database: bytes
     cookies: Mapping[object, object]
     page: TestResponse
     path: str
-    drawn: Counter[int]
 
 
 _VISITS: dict[str, Visit] = {}
@@ -48,12 +45,11 @@ def bring_to(
     visit = _VISITS.get(key)
     if visit is None:
         _walk(person, path, way, changed)
-        database, drawn = _read_database(house), Counter(_get_chance(house).drawn)
-        _VISITS[key] = Visit(database, dict(person.client._cookies or {}), person.page, person.path, drawn)
+        database, cookies = _read_database(house), dict(person.client._cookies or {})
+        _VISITS[key] = Visit(database, cookies, person.page, person.path)
         return
     gateway.store.close()
     _replace_database(house, visit.database)
-    _get_chance(house).drawn.update(visit.drawn)
     person.client._cookies.update(visit.cookies)
     person.page, person.path = visit.page, visit.path
 
@@ -64,11 +60,6 @@ def _walk(person: Person, path: str, way: ScreenAnswers, changed: ScreenAnswers)
         person.walk_to("/14", way, **changed).send()
     else:
         person.walk_to(path, way, **changed)
-
-
-def _get_chance(house: House) -> SameForEveryHouse:
-    assert isinstance(house.chance, SameForEveryHouse)
-    return house.chance
 
 
 def _read_database(house: House) -> bytes:

@@ -1,9 +1,8 @@
 """People who send and come back, and a desk that answers them: what the tests of the return code share."""
 
 import re
-from typing import Any, Literal
+from typing import Any
 
-from gateway.public.returning.return_code import DerivationQueue
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import make_report_id, to_base64url
 from partner_sdk.wire.public_report import PublicReport
@@ -17,15 +16,12 @@ THANKS = "We have got what you sent"
 REFUSED = "Look at both once more."
 ASKED, SHOWN = "Come back to what you sent", "What you sent"
 ANSWER = "Quiet-Answer-Marker: you did the right thing."
-WRONG_WORDS = "lemon kite otter zebra"
+WRONG_WORDS = "lemon kite otter zebra acorn"
 UNKNOWN_REFERENCE = "C5H6-6S35C-3"
 
 
 def send(public: PublicHouse, **changed: dict[str, str | list[str]]) -> tuple[Person, str, str]:
-    """Have the shortest report sent; return the person, the number and the four words of the thank-you page.
-
-    In a new house it is a copy of one that was sent for real, so all of a process have one number and one code.
-    """
+    """Have the shortest report sent; return the person, the number and the five words of the thank-you page."""
     person = public.person_at("/15", **changed)
     assert read_title(person.page) == THANKS
     reference, words = read_numbers(person)
@@ -71,25 +67,6 @@ def shape_of(person: Person) -> str:
     return re.sub(r'value="[^"]*"', "", person.text())
 
 
-class full:  # noqa: N801 - reads as a word in a with statement
-    """A queue of the door in which every place is taken."""
-
-    def __init__(self, public: PublicHouse, *, queue: Literal["to_send", "to_return"]) -> None:
-        found = getattr(public.app.extensions["public_door"].ways_back.codes, queue)
-        assert isinstance(found, DerivationQueue)
-        self.places = found._places
-        self.taken = 0
-
-    def __enter__(self) -> None:
-        while self.places.acquire(blocking=False):
-            self.taken += 1
-        assert self.taken >= 1
-
-    def __exit__(self, *_error: object) -> None:
-        for _ in range(self.taken):
-            self.places.release()
-
-
 def read_numbers(person: Person) -> list[str]:
-    """Return the number and the four words that the thank-you page shows."""
+    """Return the number and the five words that the thank-you page shows."""
     return re.findall(r'<p class="reference[^>]*>([^<]+)<', person.text())

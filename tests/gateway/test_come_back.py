@@ -1,4 +1,4 @@
-"""Coming back with the number and the four words: a person reads how far it is and what was answered."""
+"""Coming back with the number and the five words: a person reads how far it is and what was answered."""
 
 import re
 from typing import Any
@@ -37,9 +37,9 @@ def test_typing_is_forgiven(public: PublicHouse, spell: Any):
     assert person.path == "/17"
 
 
-def test_thank_you_page_shows_four_words_of_the_list_and_says_that_they_need_not_be_kept(public: PublicHouse):
+def test_thank_you_page_shows_five_words_of_the_list_and_says_that_they_need_not_be_kept(public: PublicHouse):
     person, _, words = send(public)
-    assert len(words.split()) == 4
+    assert len(words.split()) == 5
     assert set(words.split()) <= set(load_return_words())
     assert "You do not need to keep either" in person.text()
     assert 'href="/16"' in person.text()

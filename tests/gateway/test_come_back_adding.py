@@ -1,31 +1,20 @@
-"""The code at Send and afterwards: sent also without one, and what is added later belongs to the first report."""
+"""The code at Send and afterwards: every Send has one, and what is added later belongs to the first report."""
 
-import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
 from gateway.intake import Accepted, Intake, NewReport, ReferenceTakenError
+from gateway.public.returning import return_code
 from gateway.public.returning.way_back import RETURN_DAYS
+from partner_sdk.errors import SealingError
 from tests.builders import NOW
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import Person, read_title
-from tests.gateway.return_builders import THANKS, come_back, full, read_numbers, send
-
-START_AGAIN = "Start again, and tell us your number."
-
-
-def test_full_queue_at_send_sends_without_a_code(public: PublicHouse):
-    person = public.person_at("/14")
-    with full(public, queue="to_send"):
-        person.send()
-    assert read_title(person.page) == THANKS
-    assert len(re.findall(r'<p class="reference', person.text())) == 1
-    assert "four words" not in person.text()
-    (report,) = public.reports()
-    assert report.reply_key is None
-    assert report.reply_by is not None
-    assert public.house.rows("return_places") == []
+from tests.gateway.return_builders import THANKS, come_back, read_numbers, send
 
 
 def test_reference_that_is_given_away_meanwhile_is_drawn_again_with_a_code_of_its_own(
@@ -73,7 +62,7 @@ def test_adding_more_is_a_supplement_that_names_the_first_reference(public: Publ
     assert read_title(person.page) == "Add this to what you sent"
     person.send()
     assert (read_title(person.page), reference in person.text()) == (THANKS, True)
-    assert "four words" not in person.text()
+    assert "five words" not in person.text()
     first, second = public.reports()
     assert (second.clear.kind, second.clear.earlier_reference) == ("supplement", reference)
     assert second.story == "There is more."
@@ -127,19 +116,10 @@ def test_supplement_in_the_same_visit_keeps_the_advice_that_was_given_first(publ
     assert (len(later.sent.report_ids), later.sent.advice) == (2, draft.sent.advice)
 
 
-def test_who_has_a_return_code_is_shown_the_way_back_and_never_told_to_start_again(public: PublicHouse):
+def test_who_has_a_return_code_is_shown_the_way_back(public: PublicHouse):
     person, reference, words = send(public)
     for page in (person, add_more(public, reference, words)):
-        assert START_AGAIN not in page.text()
         assert '<a href="/16">Come back to what you sent</a>' in page.text()
-
-
-def test_who_has_no_return_code_is_told_to_start_again_with_the_number(public: PublicHouse):
-    person = public.person_at("/14")
-    with full(public, queue="to_send"):
-        person.send()
-    assert START_AGAIN in person.text()
-    assert 'href="/16"' not in person.text()
 
 
 def test_adding_more_by_a_grown_up_promises_no_day(public: PublicHouse):
@@ -260,3 +240,64 @@ def test_what_is_added_is_sent_though_the_words_of_the_page_were_lost_on_the_way
     person.post("/14", form)
     assert read_title(person.page) == THANKS
     assert [report.story for report in public.reports()][1:] == ["There is more."]
+
+
+def test_thirty_sends_at_once_all_show_number_and_words(public: PublicHouse):
+    people = [public.person_at("/14") for _ in range(30)]
+    together = threading.Barrier(len(people))
+
+    def send_with_the_others(person: Person) -> list[str]:
+        together.wait(30)
+        return read_numbers(person.send())
+
+    with ThreadPoolExecutor(len(people)) as pool:
+        shown = list(pool.map(send_with_the_others, people))
+    assert [len(numbers) for numbers in shown] == [2] * 30
+    assert len({reference for reference, _ in shown}) == len({words for _, words in shown}) == 30
+    assert all(report.reply_key for report in public.reports())
+    # Each code is its own reference's, not one that another thread drew.
+    assert [come_back(public, *one, address=f"203.0.{n}.1").path for n, one in enumerate(shown)] == ["/17"] * 30
+
+
+def test_no_more_than_two_keys_are_made_at_once_in_a_process_and_all_are_made(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    _, reference, words = send(public)
+    derive, at_work, seen, guard = return_code.derive_seed, 0, [], threading.Lock()
+
+    def note(code: str, *, reference: str) -> bytes:
+        nonlocal at_work
+        with guard:
+            at_work += 1
+            seen.append(at_work)
+        time.sleep(0.02)
+        seed = derive(code, reference=reference)
+        with guard:
+            at_work -= 1
+        return seed
+
+    monkeypatch.setattr(return_code, "derive_seed", note)
+    people = [public.person_at("/14") for _ in range(6)]
+    with ThreadPoolExecutor(12) as pool:
+        sends = [pool.submit(person.send) for person in people]
+        returns = [pool.submit(come_back, public, reference, words, address=f"203.0.{number}.9") for number in range(6)]
+    assert [len(read_numbers(one.result())) for one in sends] == [2] * 6
+    assert [one.result().path for one in returns] == ["/17"] * 6
+    assert (len(seen), max(seen)) == (12, 2)
+
+
+def test_key_that_fails_gives_its_turn_back_and_keeps_the_words_on_the_page(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    person = public.person_at("/14", p9={"story": "Keep these words."})
+
+    def fail(_code: str, *, reference: str) -> bytes:
+        raise SealingError(f"no key for {len(reference)} characters", reason="bad-key")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(return_code, "derive_seed", fail)
+        for _ in range(3):
+            person.send()
+            assert (person.page.status_code, "Keep these words." in person.text()) == (503, True)
+    person.send()
+    assert len(read_numbers(person)) == 2

@@ -147,48 +147,30 @@ def test_no_public_limit_is_one_that_refuses() -> None:
     assert all(row.effect is Effect.FLAG for row in rows)
 
 
-def test_wrong_words_are_counted_for_each_reference_from_one_network_and_from_all() -> None:
-    rows = {row.subject: row for row in make_rows(partner_reports_per_minute=1)}
-    here, everywhere = rows[Subject.REFERENCE_HERE], rows[Subject.REFERENCE]
-    assert (here.name, here.quota, here.window_seconds) == ("come-back", 5, 3600)
-    assert (everywhere.name, everywhere.quota, everywhere.window_seconds) == ("come-back-all", 30, 3600)
-    assert {here.effect, everywhere.effect} == {Effect.FLAG}
+def test_tries_are_counted_for_each_reference_from_one_network_and_for_the_network() -> None:
+    rows = {row.name: row for row in make_rows(partner_reports_per_minute=1)}
+    here, network = rows["come-back"], rows["come-back-network"]
+    assert (here.quota, here.window_seconds, here.subject) == (10, 3600, Subject.REFERENCE_HERE)
+    assert (network.quota, network.window_seconds, network.subject) == (300, 3600, Subject.NETWORK)
+    assert {here.effect, network.effect} == {Effect.FLAG}
 
 
-def count_tries(app: Flask, name: str, *, address: str, times: int) -> list[bool]:
-    """Count wrong words for one reference from one address; say each time whether it was over."""
+def count_tries(app: Flask, *, address: str, times: int, reference: str = "K7QF") -> list[bool]:
+    """Count tries for one reference from one address; return each time whether it was over."""
     environ = {"REMOTE_ADDR": address}
     with app.test_request_context("/flagged", environ_overrides=environ):
-        return [app.extensions["limits-under-test"].limit_state(name, subject="K7QF").is_over for _ in range(times)]
+        limits = app.extensions["limits-under-test"]
+        return [limits.limit_state("come-back", subject=reference).is_over for _ in range(times)]
 
 
-def is_spent(app: Flask, name: str, *, address: str) -> bool:
-    """Ask, without counting, whether anything is left for one reference from one address."""
-    with app.test_request_context("/flagged", environ_overrides={"REMOTE_ADDR": address}):
-        spent: bool = app.extensions["limits-under-test"].is_spent(name, subject="K7QF")
-        return spent
-
-
-def test_asking_whether_a_limit_is_spent_counts_nothing() -> None:
-    app = make_app()
-    assert not any(is_spent(app, "come-back", address=ADDRESS) for _ in range(20))
-    assert count_tries(app, "come-back", address=ADDRESS, times=6) == [False] * 5 + [True]
-    assert is_spent(app, "come-back", address=ADDRESS)
-
-
-def test_tries_from_one_network_take_nothing_from_another_until_all_are_spent() -> None:
-    app = make_app()
-    count_tries(app, "come-back", address=ADDRESS, times=6)
-    assert not is_spent(app, "come-back", address="198.51.100.9")
-    assert not is_spent(app, "come-back", address="2001:db8::1")
-    count_tries(app, "come-back-all", address=ADDRESS, times=30)
-    assert is_spent(app, "come-back-all", address="198.51.100.9")
-
-
-def test_limit_whose_store_is_down_is_counted_by_asking() -> None:
-    BrokenStorage.is_down = True
-    app = make_app(storage_uri="broken://")
-    assert [is_spent(app, "come-back", address=ADDRESS) for _ in range(6)] == [False] * 5 + [True]
+@pytest.mark.parametrize("storage_uri", ["memory://", "broken://"])
+def test_tries_from_one_network_take_nothing_from_another_or_from_another_reference(storage_uri: str) -> None:
+    BrokenStorage.is_down = storage_uri == "broken://"
+    app = make_app(storage_uri=storage_uri)
+    assert count_tries(app, address=ADDRESS, times=12) == [False] * 10 + [True] * 2
+    assert count_tries(app, address=ADDRESS, times=1, reference="C5H6") == [False]
+    for elsewhere in ("198.51.100.9", "2001:db8::1"):
+        assert count_tries(app, address=elsewhere, times=11) == [False] * 10 + [True]
 
 
 def test_p1_has_its_own_bucket_and_each_partner_too() -> None:

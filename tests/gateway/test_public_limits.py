@@ -1,9 +1,5 @@
 """Limits at the public door flag and slow down; they never drop a report, and never fail with their store."""
 
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,10 +8,9 @@ from werkzeug.datastructures import MultiDict
 
 from gateway.config import LimitsConfig
 from gateway.limits import LimitState
-from gateway.public.returning.return_code import DerivationQueue
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
 from tests.gateway.public_person import Person, read_form, read_title
-from tests.gateway.return_builders import read_numbers
+from tests.gateway.return_builders import WRONG_WORDS, read_numbers
 
 MARKER = "These are my own words."
 
@@ -64,48 +59,13 @@ def test_more_words_after_send_wait_too_over_the_limit(public: PublicHouse, monk
     assert [report.story for report in public.reports()] == ["The first words.", MARKER]
 
 
-@pytest.mark.parametrize(("is_over", "numbers"), [(True, 1), (False, 2)])
-def test_send_over_the_limit_has_no_words_while_another_code_is_made(
-    public: PublicHouse, monkeypatch: pytest.MonkeyPatch, is_over: bool, numbers: int
-):
-    person = public.person().start().walk_to("/14")
-    if is_over:
-        put_over(public, monkeypatch, "public-send")
-        person.send()
-        public.house.clock.advance(seconds=5)
-    queue = public.app.extensions["public_door"].ways_back.codes.to_send
-    with at_work(queue, seconds=0.5):
-        person.send()
-    assert read_title(person.page) == "We have got what you sent"
-    assert len(read_numbers(person)) == numbers
-
-
-def test_send_over_the_limit_has_its_words_while_no_other_code_is_made(
-    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
-):
+def test_send_over_the_limit_has_its_words_like_any_other(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
     person = public.person().start().walk_to("/14")
     put_over(public, monkeypatch, "public-send")
     person.send()
     public.house.clock.advance(seconds=5)
     person.send()
     assert len(read_numbers(person)) == 2
-
-
-@contextmanager
-def at_work(queue: DerivationQueue, *, seconds: float) -> Iterator[None]:
-    """Let somebody else have the turn for a while."""
-    has_begun = threading.Event()
-
-    def work() -> None:
-        with queue.turn():
-            has_begun.set()
-            time.sleep(seconds)
-
-    other = threading.Thread(target=work)
-    other.start()
-    assert has_begun.wait(10)
-    yield
-    other.join()
 
 
 def press_without_cookie(public: PublicHouse, path: str, form: MultiDict[str, str]) -> Person:
@@ -235,7 +195,7 @@ def test_each_wait_lets_one_try_to_come_back_through(public: PublicHouse, monkey
     put_over(public, monkeypatch, "public-return")
     statuses = []
     for _ in range(3):
-        person.press(reference="C5H6-6S35C-3", words_typed="lemon kite otter zebra")
+        person.press(reference="C5H6-6S35C-3", words_typed=WRONG_WORDS)
         statuses.append(person.page.status_code)
         public.house.clock.advance(seconds=5)
     assert statuses == [429, 200, 429]

@@ -187,7 +187,6 @@ def test_limits_that_are_documented_are_those_of_the_code() -> None:
     words = {
         Subject.NETWORK: "network",
         Subject.PARTNER: "partner",
-        Subject.REFERENCE: "reference",
         Subject.REFERENCE_HERE: "reference, from one network",
         Subject.WAIT: "wait",
     }

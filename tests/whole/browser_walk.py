@@ -16,7 +16,7 @@ CONTINUE, START, SEND, BACK = (f"main button[value={value}]" for value in ("cont
 CALLED = "main button[name=called]"
 LANGUAGE = "button.tongue"
 SCREEN_BY_PATH = {f"/{screen.path}": screen for screen in SCREENS}
-REFERENCE = ".reference"  # the number and the four words of the thank-you page
+REFERENCE = ".reference"  # the number and the five words of the thank-you page
 
 # The shortest way of a child: seven answers and Send.
 SHORTEST: ScreenAnswers = {path: SHORT_ANSWERS[path] for path in ("/3", "/4", "/5", "/6", "/7", "/11", "/12")}
@@ -188,7 +188,7 @@ def bring_browser_to(
 
 
 def send(page: Page, server: PublicServer, way: ScreenAnswers = SHORT_ANSWERS, *, language: str = "en") -> list[str]:
-    """Walk the last pages of a way and send; return the number and the four words that are shown."""
+    """Walk the last pages of a way and send; return the number and the five words that are shown."""
     bring_browser_to(page, server, "/13", way, language=language)
     walk_browser_to(page, server.url, "/14", way)
     go_on(page, SEND)

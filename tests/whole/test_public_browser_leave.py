@@ -60,7 +60,7 @@ def open_check(page: Page, server: PublicServer) -> list[str]:
 
 
 def open_thanks(page: Page, server: PublicServer) -> list[str]:
-    """Stand before the number and the four words."""
+    """Stand before the number and the five words."""
     return send(page, server)
 
 

@@ -26,7 +26,7 @@ SIDE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
 # Those that stand at the foot of every page.
 ABOUT_PAGES: Final = ("what_to_report", "privacy", "accessibility", "problem")
 
-COME_BACK: Final = "come_back"  # asks for the number and the four words
+COME_BACK: Final = "come_back"  # asks for the number and the five words
 REPLIES: Final = "replies"  # what these two open
 LEAVE: Final = "leave"
 FOR_SERVICES: Final = "for_services"  # asks for the button

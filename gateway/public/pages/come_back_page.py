@@ -1,4 +1,4 @@
-"""Makes the page that asks for the number and the four words, with one sentence for all that can be wrong."""
+"""Makes the page that asks for the number and the five words, with one sentence for all that can be wrong."""
 
 from dataclasses import dataclass
 from typing import Literal

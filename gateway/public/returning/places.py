@@ -1,6 +1,6 @@
 """The place to which a person can return, and somebody who did: the values that lie in the one box and in the other.
 
-The place lies in the store, sealed to the four words; who returned is kept like a draft, under their cookie's key.
+The place lies in the store, sealed to the five words; who returned is kept like a draft, under their cookie's key.
 """
 
 import msgspec

@@ -1,4 +1,4 @@
-"""Opens what the four words of a return code open: the place that proves them, and the replies that wait there.
+"""Opens what the five words of a return code open: the place that proves them, and the replies that wait there.
 
 The only file of the gateway that opens a box, and only one that is sealed to a return code. It needs the seed that the
 words give: the gateway has it for an hour, under the cookie's key of who came back, and never without that cookie.

@@ -1,16 +1,13 @@
-"""The return code: four common words from which the key for replies is made, and nothing else (WIRE.md §9.2).
+"""The return code: five common words from which the key for replies is made, and nothing else (WIRE.md §9.2).
 
-Never stored: not the words, not the seed, not the private key. Who has the reference and the words makes them anew; who
-has the database and the settings would have to try 2048 x 2047 x 2046 x 2045 codes, a little less than 2**44, at a
-fifth of a second of one core each.
+Never stored: not the words, not the seed, not the private key. Reference and words make them anew; an attacker with the
+database and the settings would have to try 2048 x 2047 x 2046 x 2045 x 2044 codes, a little less than 2**55, at ten
+milliseconds of one core each (docs/decisions/0010).
 """
 
 import hashlib
 import re
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,31 +20,23 @@ from partner_sdk.wire.canonical import to_base64url
 
 WORDS_FILE = Path(__file__).with_name("return_words.txt")
 WORD_COUNT: Final = 2048
-CODE_WORDS: Final = 4
+CODE_WORDS: Final = 5
 MAX_TYPED_CHARACTERS: Final = 200
-MOST_DRAWS: Final = 100  # one draw in 341 has a word twice: a hundred in a row come from a source that is stuck
+MOST_DRAWS: Final = 100  # one draw in 205 has a word twice: a hundred in a row come from a source that is stuck
 
-# RFC 9106 §4, second recommended setting: 64 MiB and three passes; one lane, because each queue lets one run at a time.
-MEMORY_KIB: Final = 64 * 1024
-PASSES: Final = 3
+# One pass over 16 MiB, one lane: 8 to 10 ms of CPU, so that every Send has its words. Fewer passes and less memory than
+# RFC 9106 §4 recommends for passwords: these words are drawn, not chosen (docs/decisions/0010 has the sums).
+MEMORY_KIB: Final = 16 * 1024
+PASSES: Final = 1
 LANES: Final = 1
-_SALT_LABEL = b"report-abuse return code salt v1"
-_SEED_LABEL = b"report-abuse return code seed v1"
-
-# A worker has four threads: Send holds two of them at most, who returns one, and one is left for everybody else.
-MOST_WAITING_TO_SEND: Final = 1
-MOST_WAITING_TO_RETURN: Final = 0
-WAIT_SECONDS: Final = 2.0
+_SALT_LABEL = b"report-abuse return code salt v2"
+_SEED_LABEL = b"report-abuse return code seed v2"
 
 _WORD = re.compile(r"[a-z]+")
 
 
 class ReturnWordsError(ValueError):
-    """The list of words, or the source of chance, is not what codes are drawn from."""
-
-
-class QueueFullError(Exception):
-    """Too many wait for the costly step, or the turn did not come in time."""
+    """Codes cannot be drawn from this list of words, or with this source of chance."""
 
 
 def load_return_words(path: Path = WORDS_FILE) -> tuple[str, ...]:
@@ -59,7 +48,7 @@ def load_return_words(path: Path = WORDS_FILE) -> tuple[str, ...]:
 
 
 def draw_code(words: Sequence[str], *, random: Callable[[int], bytes]) -> str:
-    """Draw four different words, joined as they are said and as they are made into a key: one space between.
+    """Draw five different words, joined as they are said and as they are made into a key: one space between.
 
     A word that stands there twice looks like a fault, so such a draw is thrown away whole: all others stay alike.
     Raises ReturnWordsError when the source only gives such.
@@ -80,7 +69,7 @@ def find_code(typed: str, *, words: Sequence[str]) -> str | None:
 
 
 def derive_seed(code: str, *, reference: str) -> bytes:
-    """Make the X-Wing seed of a code and its reference (WIRE.md §9.2): 64 MiB and a fifth of a second of one core."""
+    """Make the X-Wing seed of a code and its reference (WIRE.md §9.2): 16 MiB and some 10 ms of one core."""
     salt = hashlib.sha256(_SALT_LABEL + reference.encode()).digest()
     # RFC 9106 §3.1, type 2 (Argon2id).
     raw = Argon2id(salt=salt, length=SEED_BYTES, iterations=PASSES, lanes=LANES, memory_cost=MEMORY_KIB).derive(
@@ -93,59 +82,3 @@ def derive_seed(code: str, *, reference: str) -> bytes:
 def make_reply_public_key(seed: bytes) -> str:
     """Return the public half of a code's key, in base64url: what is sealed in the report."""
     return to_base64url(xwing_public_bytes(seed))
-
-
-class DerivationQueue:
-    """One derivation at a time, as many that wait as the queue is made for, and not for long (docs/decisions/0010)."""
-
-    __slots__ = ("_places", "_turn", "_wait_seconds")
-
-    def __init__(self, *, most_waiting: int, wait_seconds: float = WAIT_SECONDS) -> None:
-        self._places = threading.BoundedSemaphore(most_waiting + 1)
-        self._turn = threading.Lock()
-        self._wait_seconds = wait_seconds
-
-    @contextmanager
-    def turn(self, *, may_wait: bool = True) -> Iterator[None]:
-        """Hold the turn for as long as the block runs.
-
-        Raises QueueFullError at once when the queue is full, or is not idle and nobody `may_wait`; and when the turn
-        does not come in time.
-        """
-        if not self._places.acquire(blocking=False):
-            raise QueueFullError("every place in the queue is taken")
-        try:
-            if not self._turn.acquire(timeout=self._wait_seconds if may_wait else 0):
-                raise QueueFullError("the turn did not come in time")
-            try:
-                yield
-            finally:
-                self._turn.release()
-        finally:
-            self._places.release()
-
-
-@dataclass(frozen=True, slots=True)
-class ReturnCodes:
-    """The list of words of one process, and its two queues: a flood of Sends leaves the way back free."""
-
-    words: tuple[str, ...]
-    to_send: DerivationQueue
-    to_return: DerivationQueue
-
-    def draw(self, *, random: Callable[[int], bytes]) -> str:
-        """Draw a new code."""
-        return draw_code(self.words, random=random)
-
-    def find_code(self, typed: str) -> str | None:
-        """Find the code in what a person typed."""
-        return find_code(typed, words=self.words)
-
-
-def make_return_codes() -> ReturnCodes:
-    """Load the words and open the queues: once in a process."""
-    return ReturnCodes(
-        words=load_return_words(),
-        to_send=DerivationQueue(most_waiting=MOST_WAITING_TO_SEND),
-        to_return=DerivationQueue(most_waiting=MOST_WAITING_TO_RETURN),
-    )

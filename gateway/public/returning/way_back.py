@@ -1,11 +1,12 @@
-"""The way back to a report: made at Send, and opened for whoever returns with the reference and the four words.
+"""The way back to a report: made at every Send, and opened by the reference together with the five words.
 
-Never stands in the way of Send: when too many codes are being made, the report goes without one. Never says why nothing
-was found: wrong, unknown, expired and tried too often are all None. How tries are counted: docs/decisions/0017.
+Never tells why nothing was found: wrong, unknown, expired and tried too often are all None. How tries are counted, and
+what they cost: docs/decisions/0017.
 """
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,7 +17,7 @@ from gateway.limits import Limits
 from gateway.public.returning import return_code
 from gateway.public.returning.places import Returned, ReturnPlace
 from gateway.public.returning.replies import open_place, open_replies, seal_place
-from gateway.public.returning.return_code import QueueFullError, ReturnCodes, make_reply_public_key
+from gateway.public.returning.return_code import draw_code, find_code, make_reply_public_key
 from gateway.store import Store
 from gateway.store.collection import STAGE_OPENED
 from gateway.store.replies import list_replies
@@ -28,7 +29,7 @@ from partner_sdk.wire.reply_message import ReplyMessage
 
 RETURN_DAYS: Final = 180
 MOST_SHOWN: Final = 50
-TRY_LIMITS: Final = ("come-back", "come-back-all")
+MOST_DERIVED_AT_ONCE: Final = 2  # in one process: 32 MiB, however many threads it has
 STAGE_READ: Final = "read"  # said only to who returns: the store knows that a report was opened, not that it was read
 
 
@@ -59,21 +60,19 @@ class WaysBack:
     key_state: KeyState
     clock: Callable[[], datetime]
     random: Callable[[int], bytes]
-    codes: ReturnCodes
+    words: tuple[str, ...]
+    # A turn takes 10 ms and nobody is turned away: with MAX_THREADS (64) at it, the last one waits a third of a second.
+    derivations: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(MOST_DERIVED_AT_ONCE)
+    )
 
-    def find_new(self, place: ReturnPlace, *, may_wait: bool = True) -> WayBack | None:
-        """Make the way back to a reference that was drawn; None when the queue is full. Raises SealingError.
+    def make(self, place: ReturnPlace) -> WayBack:
+        """Make the way back to a reference that was drawn; raises SealingError.
 
-        Without `may_wait` it is None as soon as anybody else is at it. To be called outside of any transaction:
-        others would wait for the costly step.
+        Call it outside of any transaction, which others would wait for.
         """
-        words = self.codes.draw(random=self.random)
-        try:
-            with self.codes.to_send.turn(may_wait=may_wait):
-                seed = return_code.derive_seed(words, reference=place.reference)
-        except QueueFullError:
-            return None
-        reply_key = make_reply_public_key(seed)
+        words = draw_code(self.words, random=self.random)
+        reply_key = make_reply_public_key(self._derive_seed(words, reference=place.reference))
         return WayBack(words=words, reply_key=reply_key, box=seal_place(place, reply_key=reply_key))
 
     def store_place(self, connection: Connection, way_back: WayBack, *, reference: str) -> None:
@@ -85,29 +84,32 @@ class WaysBack:
         extend_return_place(connection, reference=reference, expires_at=self._get_expiry())
 
     def find_returned(self, *, typed_reference: str, typed_words: str) -> Returned | None:
-        """Find the one who comes back: the turn first, then the reference, the limits of tries, and the costly step.
+        """Look the reference up, count the try, and only then pay for the key; raises StorageUnavailableError.
 
-        Only words that could be a code and are wrong count as a try. The turn comes before the lookup, so that a full
-        queue tells nothing of a reference. Raises QueueFullError and StorageUnavailableError.
+        Right and wrong words count alike, so that repeating right ones costs the gateway no more than guessing. Words
+        that can be no code (e.g. four of them) cost nothing and are not counted.
         """
-        with self.codes.to_return.turn():
-            return self._find_returned(typed_reference, self.codes.find_code(typed_words))
-
-    def _find_returned(self, typed_reference: str, code: str | None) -> Returned | None:
         try:
             reference = parse_reference(typed_reference)
         except FormatError:
             return None
         with self.store.read() as connection:
             box = find_return_place(connection, reference=reference, now=self.clock())
-        if box is None or code is None or any(self.limits.is_spent(name, subject=reference) for name in TRY_LIMITS):
+        code = find_code(typed_words, words=self.words)
+        if box is None or code is None or self._is_tried_too_often(reference):
             return None
-        returned = Returned(reference=reference, seed=return_code.derive_seed(code, reference=reference))
-        if self._find_opened(box, returned) is not None:
-            return returned
-        for name in TRY_LIMITS:
-            self.limits.limit_state(name, subject=reference)
-        return None
+        returned = Returned(reference=reference, seed=self._derive_seed(code, reference=reference))
+        return None if self._find_opened(box, returned) is None else returned
+
+    def _is_tried_too_often(self, reference: str) -> bool:
+        # The reference first: what is refused there takes nothing from the network's share.
+        if self.limits.limit_state("come-back", subject=reference).is_over:
+            return True
+        return self.limits.limit_state("come-back-network").is_over
+
+    def _derive_seed(self, code: str, *, reference: str) -> bytes:
+        with self.derivations:
+            return return_code.derive_seed(code, reference=reference)
 
     def find_place(self, returned: Returned) -> FoundPlace | None:
         """Open the place of somebody who came back, with what waits there; None when it has had its time.

@@ -44,17 +44,15 @@ def send_draft(
     answers: Answers,
     *,
     signals: Sequence[str],
-    may_wait: bool = True,
 ) -> Sent:
     """Seal and store what was answered; return the record that is left.
 
-    Without `may_wait` there is no return code while another is being made. Raises NoActiveKeyError and other
-    IntakeError, SealingError, FormatError, StorageUnavailableError, DraftTooBigError (nothing is stored, the draft
-    stays as it was), DraftMovedError and ConflictingReportError (another tab was faster).
+    Raises NoActiveKeyError and other IntakeError, SealingError, FormatError, StorageUnavailableError, DraftTooBigError
+    (nothing is stored, the draft stays as it was), DraftMovedError and ConflictingReportError (another tab was faster).
     """
     for _ in range(REFERENCE_TRIES):
         try:
-            return _send_once(door, keys, opened, answers, signals=signals, may_wait=may_wait)
+            return _send_once(door, keys, opened, answers, signals=signals)
         except ReferenceTakenError:
             continue  # another report was given this reference between drawing and storing it
     raise ReferenceTakenError("Every reference that was drawn was given away at once.")
@@ -67,7 +65,6 @@ def _send_once(
     answers: Answers,
     *,
     signals: Sequence[str],
-    may_wait: bool,
 ) -> Sent:
     accepted_keys = door.key_state.find_keys()
     sealing_key = None if accepted_keys is None else accepted_keys.find_active_sealing_key(now=door.clock())
@@ -80,7 +77,7 @@ def _send_once(
     # A placement that is unknown, or is not agreed any more, opens the form all the same, and is dropped here.
     placement = draft.placement if draft.placement in accepted_keys.placements else None
     reply_by = find_reply_by(door, draft, answers, sent_at=sent_at)
-    reference, way_back = _open_way_back(door, draft, sent_at=sent_at, reply_by=reply_by, may_wait=may_wait)
+    reference, way_back = _open_way_back(door, draft, sent_at=sent_at, reply_by=reply_by)
     earlier_key = None if draft.sent is None else draft.sent.reply_key
     report = make_public_report(
         draft,
@@ -136,7 +133,7 @@ def _send_once(
 
 
 def _open_way_back(
-    door: PublicDoor, draft: Draft, *, sent_at: str, reply_by: str | None, may_wait: bool
+    door: PublicDoor, draft: Draft, *, sent_at: str, reply_by: str | None
 ) -> tuple[str | None, WayBack | None]:
     """Draw the reference of a first report and make the way back to it; what is sent later keeps the first one's."""
     if draft.sent is not None:
@@ -149,4 +146,4 @@ def _open_way_back(
         reply_by=reply_by,
         sent_at=sent_at,
     )
-    return reference, door.ways_back.find_new(place, may_wait=may_wait)
+    return reference, door.ways_back.make(place)

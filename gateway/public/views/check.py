@@ -178,7 +178,7 @@ def _send(door: PublicDoor, visit: Visit, opened: OpenedDraft, answers: Answers)
     if not has_shown_context(request.form):
         opened = OpenedDraft(leave_context_out(opened.draft, is_refused=False), opened.version)
     signals = _list_signals(door, visit, opened, is_over=is_over)
-    send_draft(door, visit.keys, opened, answers, signals=signals, may_wait=not is_over)
+    send_draft(door, visit.keys, opened, answers, signals=signals)
     return lead_to(THANKS)
 
 

@@ -1,4 +1,4 @@
-"""Coming back: asks for the reference and the four words, and leads in who has both.
+"""Coming back: asks for the reference and the five words, and leads in who has both.
 
 Never says which of the two was wrong, whether there is such a reference, or that somebody tried too often. Says that a
 form which was begun in this browser is wiped, to everybody: else the page would tell the next person that there is one.
@@ -13,7 +13,6 @@ from gateway.public.journey.places import REPLIES
 from gateway.public.pages.come_back_page import Typed, render_come_back
 from gateway.public.pages.frame import make_blank_form
 from gateway.public.returning.places import Returned
-from gateway.public.returning.return_code import QueueFullError
 from gateway.public.views.frame import (
     LOG_WORD,
     SMALL_BODY_BYTES,
@@ -38,7 +37,7 @@ MAX_SHOWN_CHARACTERS = 200
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
 def show_come_back() -> ResponseReturnValue:
-    """Ask for the number and the four words; always blank."""
+    """Ask for the number and the five words; always blank."""
     remember_asked_language()
     return render_come_back(get_door(), Typed(), make_blank_form())
 
@@ -62,8 +61,6 @@ def post_come_back() -> ResponseReturnValue:
         return _lead_in(door, returned)
     except StorageUnavailableError:
         return answer_later(render_come_back(door, typed, make_blank_form(), notice_page="not_ready"))
-    except QueueFullError:
-        return answer_later(render_come_back(door, typed, make_blank_form(), notice_page="busy"))
 
 
 def read_typed() -> Typed:

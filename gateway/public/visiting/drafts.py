@@ -44,7 +44,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """What is left of a draft after Send: enough for the same thank-you page, and no word of the report.
 
     `reply_by` is the very day that was sealed and is shown, `read_by` the moment by which a person
-    reads it. `return_words` are the four words, None where there are
+    reads it. `return_words` are the five words, None where there are
     none or the person has come back with them; `reply_key` is their public half, for what is sent after the first.
     `advice` names the entries of the advice library that fit; `has_told` is set by the one tap on how the form was.
     `country` is the code whose emergency number the page shows; empty in the UK. `reader` says to whom the page speaks;

@@ -25,9 +25,9 @@ if (asked.do === "seal") {
   process.stdout.write(JSON.stringify({ box: text(Buffer.concat([Buffer.from(sender.enc), Buffer.from(ciphertext)])) }));
 } else if (asked.do === "derive") {
   // WIRE.md §9.2, typed out once more.
-  const salt = sha256(Buffer.from("report-abuse return code salt v1" + asked.reference));
-  const raw = argon2id(Buffer.from(asked.code), salt, { t: 3, m: 65536, p: 1, dkLen: 32 });
-  const seed = hkdf(sha256, raw, undefined, Buffer.from("report-abuse return code seed v1"), 32);
+  const salt = sha256(Buffer.from("report-abuse return code salt v2" + asked.reference));
+  const raw = argon2id(Buffer.from(asked.code), salt, { t: 1, m: 16384, p: 1, dkLen: 32 });
+  const seed = hkdf(sha256, raw, undefined, Buffer.from("report-abuse return code seed v2"), 32);
   process.stdout.write(JSON.stringify({ raw: text(raw), salt: text(salt), seed: text(seed) }));
 } else {
   const box = bytes(asked.box);

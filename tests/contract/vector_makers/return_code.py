@@ -1,4 +1,4 @@
-"""Makes return-code.json: four words and a reference to the X-Wing key of a return code (WIRE.md §9.2)."""
+"""Makes return-code.json: five words and a reference to the X-Wing key of a return code (WIRE.md §9.2)."""
 
 import hashlib
 from typing import Any
@@ -8,7 +8,7 @@ from partner_sdk.wire.canonical import parse_base64url
 from tests.contract.vector_makers.other_library import ask_other_library
 
 REFERENCE = "K7QF-2M9TX-D"
-CODE = "acorn bagel camel daisy"
+CODE = "acorn bagel camel daisy eagle"
 
 
 def make_return_codes() -> dict[str, Any]:
@@ -19,22 +19,22 @@ def make_return_codes() -> dict[str, Any]:
         _derive("the same words under another reference", "success", code=CODE, reference="C5H6-6S35C-3"),
         _derive("the same words in the sandbox", "success", code=CODE, reference=f"TEST-{REFERENCE}"),
         _derive(
-            "the first words of the list, one four times", "success", code=" ".join(words[:1] * 4), reference=REFERENCE
+            "the first words of the list, one five times", "success", code=" ".join(words[:1] * 5), reference=REFERENCE
         ),
         _derive("words in another order", "another-key", code="bagel acorn camel daisy", reference=REFERENCE),
-        _derive("a word changed", "another-key", code="acorn bagel camel dance", reference=REFERENCE),
-        _derive("a capital letter", "another-key", code="Acorn bagel camel daisy", reference=REFERENCE),
-        _derive("two spaces", "another-key", code="acorn  bagel camel daisy", reference=REFERENCE),
+        _derive("a word changed", "another-key", code="acorn bagel camel daisy earth", reference=REFERENCE),
+        _derive("a capital letter", "another-key", code="Acorn bagel camel daisy eagle", reference=REFERENCE),
+        _derive("two spaces", "another-key", code="acorn  bagel camel daisy eagle", reference=REFERENCE),
         _derive("the reference without hyphens", "another-key", code=CODE, reference=REFERENCE.replace("-", "")),
     ]
     typed = [
         ("as it is said", "success", CODE),
-        ("capitals, commas and spaces", "success", "  Acorn, BAGEL,camel -  daisy. "),
-        ("a word a line", "success", "acorn\nbagel\ncamel\ndaisy\n"),
-        ("three words", "not-a-code", "acorn bagel camel"),
-        ("five words", "not-a-code", f"{CODE} {words[0]}"),
-        ("a word that is not in the list", "not-a-code", "acorn bagel camel zzzz"),
-        ("words run together", "not-a-code", "acornbagel camel daisy"),
+        ("capitals, commas and spaces", "success", "  Acorn, BAGEL,camel -  daisy. eagle"),
+        ("a word a line", "success", "acorn\nbagel\ncamel\ndaisy\neagle\n"),
+        ("four words", "not-a-code", "acorn bagel camel daisy"),
+        ("six words", "not-a-code", f"{CODE} {words[0]}"),
+        ("a word that is not in the list", "not-a-code", "acorn bagel camel daisy zzzz"),
+        ("words run together", "not-a-code", "acornbagel camel daisy eagle"),
         ("nothing", "not-a-code", ""),
     ]
     return {
