@@ -204,7 +204,16 @@ def test_toggle_on_a_side_page_in_the_middle_stays_there_and_leads_back(public: 
         ({"p4": {"under_18": "no"}}, ["tel:999", "tel:116123"]),
         ({"p6": {"region": "not_uk"}, "p6a": {"country": "us"}}, ["tel:911", "tel:18004224453"]),
         ({"p6": {"region": "not_uk"}, "p6a": {"country": "other"}}, ["tel:112", "tel:08001111"]),
-        ({"p6": {"region": "not_uk"}, "p6a": {}}, ["tel:999", "tel:08001111"]),
+        ({"p6": {"region": "not_uk"}, "p6a": {}}, ["tel:112", "tel:08001111"]),
+        (
+            {
+                "p4b": {"who": "friend"},
+                "p5b": {"their_age": "13_15"},
+                "p6": {"region": "not_uk"},
+                "p6a": {"country": "us"},
+            },
+            ["tel:999", "tel:08001111"],
+        ),
         (
             {"p4": {"under_18": "no"}, "p4b": {}, "p6": {"region": "not_uk"}, "p6a": {"country": "us"}},
             ["tel:911", "tel:08088005000"],

@@ -21,7 +21,7 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from walk(inner, f"{path}.{key}" if path else key)
-    else:
+    elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from walk(inner, f"{path}.{number}")
 

@@ -5,9 +5,12 @@ Screen numbers are those of the specification of the form; a letter marks a page
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 from gateway.guidance.advice import Audience, get_audience
+from gateway.public.facts.countries import OTHER
 from gateway.public.journey.kinds import KIND_OPTIONS, PRIORITY_RULES
 from gateway.public.journey.reach_screens import REACH_SCREENS
 from gateway.public.journey.shapes import TYPED, Answers, Field, Priority, Screen, get_one
@@ -25,9 +28,11 @@ __all__ = [
     "STORY",
     "THANKS",
     "TYPED",
+    "UNKNOWN_READER",
     "Answers",
     "Field",
     "Priority",
+    "ReaderProfile",
     "Screen",
     "get_country",
     "get_next",
@@ -42,6 +47,7 @@ __all__ = [
     "keep_on_path",
     "list_path",
     "list_signposted",
+    "make_profile",
 ]
 
 START, STORY, CHECK, THANKS = "start", "story", "check", "thanks"
@@ -120,11 +126,35 @@ def get_reader(answers: Answers) -> Audience:
 
 
 def get_country(answers: Answers) -> str:
-    """Return the code of the country whose numbers fit; empty in the UK.
+    """Return the code of the country that the report is about; empty in the UK.
 
     Who went back and picked a place in the UK has left the country's page, and its numbers too.
     """
     return get_one(answers, "country") if get_one(answers, "region") == NOT_UK else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderProfile:
+    """Who reads a page and where: what the help on it depends on.
+
+    `country` is the reader's own, empty in the UK and until they say otherwise. `country_there` is that of the child
+    whom the report is about, where that is somebody else: its emergency number does nothing on a phone in the UK.
+    """
+
+    reader: Audience = "child"
+    country: str = ""
+    country_there: str = ""
+
+
+UNKNOWN_READER: Final = ReaderProfile()  # who has not said a thing yet is spoken to as a child in the UK
+
+
+def make_profile(answers: Answers) -> ReaderProfile:
+    """Return who reads and where; where people live themselves is asked only in a report about themselves."""
+    if is_about_other(answers):
+        return ReaderProfile(get_reader(answers), country_there=get_country(answers))
+    is_abroad = get_one(answers, "region") == NOT_UK
+    return ReaderProfile(get_reader(answers), country=(get_country(answers) or OTHER) if is_abroad else "")
 
 
 def is_about_other(answers: Answers) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.public.actions import Action
 from gateway.public.door import PublicDoor
-from gateway.public.journey import CHECK, SCREENS, Answers, Screen, get_country, get_reader, list_path
+from gateway.public.journey import CHECK, SCREENS, Answers, Screen, list_path, make_profile
 from gateway.public.journey.places import get_path
 from gateway.public.pages.frame import make_form, make_waiting_form, render_page
 from gateway.public.pages.rows import Row, list_rows
@@ -41,8 +41,7 @@ def render_check(
     return render_page(
         door,
         "check.html",
-        country=get_country(answers),
-        reader=get_reader(answers),
+        profile=make_profile(answers),
         form=form,
         ways="buttons",
         default_action=Action.SEND,

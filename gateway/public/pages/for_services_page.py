@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from gateway.public.actions import Action
 from gateway.public.door import PublicDoor
+from gateway.public.journey import ReaderProfile
 from gateway.public.pages.frame import FormState, render_page
 from gateway.public.visiting.service_form import FIELDS, FieldKind, ServiceFault, ServiceField, Typed
 from gateway.public.wording.languages import get_language
@@ -57,7 +58,7 @@ def render_for_services(
     return render_page(
         door,
         "for_services.html",
-        reader="professional",
+        profile=ReaderProfile("professional"),
         form=form,
         ways="buttons",
         default_action=Action.SEND,
@@ -79,7 +80,7 @@ def render_for_services_sent(door: PublicDoor, form: FormState, *, request_id: s
     return render_page(
         door,
         "for_services_sent.html",
-        reader="professional",
+        profile=ReaderProfile("professional"),
         form=form,
         ways="buttons",
         title=words["sent"]["title"],

@@ -11,7 +11,8 @@ from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the 
 from gateway.guidance.advice import Audience
 from gateway.public.actions import make_see_action
 from gateway.public.door import PublicDoor
-from gateway.public.journey import Answers
+from gateway.public.facts.countries import OTHER
+from gateway.public.journey import UNKNOWN_READER, Answers, ReaderProfile
 from gateway.public.journey.places import ABOUT_PAGES, get_path
 from gateway.public.visiting.draft_rows import NO_VERSION
 from gateway.public.visiting.drafts import JourneyKeys
@@ -65,8 +66,7 @@ def render_page(
     door: PublicDoor,
     template: str,
     *,
-    country: str = "",
-    reader: Audience = "child",
+    profile: ReaderProfile = UNKNOWN_READER,
     form: FormState | None = None,
     ways: Ways = "none",
     default_action: str = "",
@@ -74,7 +74,7 @@ def render_page(
 ) -> str:
     """Render a template with what every page has.
 
-    The help bar has the emergency number of `country` (a code; empty in the UK), and the line that fits `reader`.
+    The help bar has the emergency number and the helpline of who reads, by their `profile`.
     `ways` says what the language and the side pages are: buttons of the page's form, so that nothing typed is lost,
     or links. `default_action` is what the Enter key does in such a form.
     """
@@ -85,7 +85,7 @@ def render_page(
         signposts=door.signposts,
         banner=door.banner,
         is_practice=door.is_practice,
-        help_bar=make_help_bar(door, country=country, reader=reader),
+        help_bar=make_help_bar(door, profile),
         other_language=get_other_language(),
         form=form,
         ways=ways,
@@ -95,15 +95,18 @@ def render_page(
     )
 
 
-def make_help_bar(door: PublicDoor, *, country: str, reader: Audience) -> Mapping[str, str | None]:
-    """Make the two numbers that stand on every page: the country's emergency number, and someone to talk to."""
-    emergency = door.signposts["emergency"]
-    number = get_emergency_number(door, country)
-    there = find_talk_there(door, country, reader=reader)
-    key = _TALK[reader]
+def make_help_bar(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str | None]:
+    """Make the numbers that stand on every page: the reader's emergency number, and someone to talk to.
+
+    `there` is the emergency number of the country that the report is about: to be said, and never offered as a call.
+    """
+    number = get_emergency_number(door, profile.country)
+    there = find_talk_there(door, profile)
+    key = _TALK[profile.reader]
     return {
         "emergency": number,
-        "emergency_link": emergency.phone_link if number == emergency.phone else f"tel:{number}",
+        "emergency_link": f"tel:{number}",
+        "there": _find_emergency_there(door, profile.country_there, own=number),
         **(
             _make_talk(door, key, door.signposts[key].phone, door.signposts[key].phone_link)
             if there is None or there["phone"] is None
@@ -112,14 +115,11 @@ def make_help_bar(door: PublicDoor, *, country: str, reader: Audience) -> Mappin
     }
 
 
-def find_talk_there(door: PublicDoor, country: str, *, reader: Audience) -> Mapping[str, str | None] | None:
-    """Find the helpline of the country that a child lives in; None in the UK, and where the country names none.
-
-    Only for a child about itself: else the country is that of the one whom it is about, not of who reads this.
-    """
-    if reader != "child" or country not in door.countries:
+def find_talk_there(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str | None] | None:
+    """Find the helpline of the country that a child lives in; None in the UK, and where the country names none."""
+    if profile.reader != "child" or profile.country not in door.countries:
         return None
-    return dict(door.countries[country].list_posts()).get("talk")
+    return dict(door.countries[profile.country].list_posts()).get("talk")
 
 
 def _make_talk(door: PublicDoor, words: str, phone: str | None, link: str | None) -> Mapping[str, str | None]:
@@ -127,7 +127,14 @@ def _make_talk(door: PublicDoor, words: str, phone: str | None, link: str | None
 
 
 def get_emergency_number(door: PublicDoor, country: str) -> str:
-    """Return the emergency number of a country; that of the UK where its code is empty or not known."""
-    if country in door.countries:
-        return door.countries[country].emergency
-    return str(door.signposts["emergency"].phone)
+    """Return the emergency number of the reader's country: 999 in the UK, and 112 in a country without an entry."""
+    if not country:
+        return str(door.signposts["emergency"].phone)
+    return door.countries.get(country, door.countries[OTHER]).emergency
+
+
+def _find_emergency_there(door: PublicDoor, country: str, *, own: str) -> str | None:
+    if country not in door.countries or country == OTHER:
+        return None
+    number = door.countries[country].emergency
+    return None if number == own else number

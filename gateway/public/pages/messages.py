@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.public.door import PublicDoor
+from gateway.public.journey import Answers, make_profile
 from gateway.public.pages.frame import render_page
 from gateway.public.pages.posts import list_posts
 from gateway.public.pages.rows import Row
@@ -26,12 +27,18 @@ def render_message(door: PublicDoor, page: str, *, go_on: str | None = None, typ
     )
 
 
-def make_notice(door: PublicDoor, page: str, *, extra: Sequence[str] = (), has_words: bool = True) -> Mapping[str, Any]:
-    """Make the box above a form that is shown again; with the phone numbers. The first page has no words to keep."""
+def make_notice(
+    door: PublicDoor, page: str, *, answers: Answers | None = None, extra: Sequence[str] = (), has_words: bool = True
+) -> Mapping[str, Any]:
+    """Make the box above a form that is shown again, with the phone numbers that fit what was answered.
+
+    The first page has no words to keep.
+    """
+    country = make_profile(answers or {}).country
     words = door.words.page(page)
     kept = [words["words"]] if has_words and "words" in words else []
     return {
         "title": words["title"],
         "lead": [*kept, *words["lead"], *extra],
-        "posts": list_posts(door, door.words.page("phones")["signposts"]) if page != "again" else [],
+        "posts": [] if page == "again" else list_posts(door, door.words.page("phones")["signposts"], country=country),
     }

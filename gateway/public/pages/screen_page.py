@@ -7,7 +7,16 @@ from typing import Any
 from gateway.public.actions import Action, make_see_action
 from gateway.public.door import PublicDoor
 from gateway.public.facts.countries import OTHER, PostKind
-from gateway.public.journey import Answers, Field, Screen, get_country, get_one, get_reader, is_grown_up
+from gateway.public.journey import (
+    Answers,
+    Field,
+    Screen,
+    get_country,
+    get_one,
+    is_about_other,
+    is_grown_up,
+    make_profile,
+)
 from gateway.public.journey.places import get_path
 from gateway.public.pages.frame import FormState, find_talk_there, get_emergency_number, render_page
 from gateway.public.pages.posts import list_posts, list_posts_abroad
@@ -17,7 +26,7 @@ from gateway.public.wording import Voice, find_in_voice
 from gateway.public.wording.voice import make_voice
 from partner_sdk.wire.public_codes import YOUNGEST_BAND
 
-_PARTS = ("title", "after", "why", "card_heading", "card", "keys")
+_PARTS = ("after", "why", "card_heading", "card", "keys")
 _TEMPLATES = {"safe_now": "safe_now.html", "danger_help": "danger_help.html"}
 # Screens whose helpers are those of the UK: who is elsewhere sees one of that country above them.
 _FIRST_ABROAD: Mapping[str, PostKind] = {"not_alone": "talk", "pictures_me": "report", "pictures_other": "report"}
@@ -67,15 +76,15 @@ def render_screen(
         for field in asked
         if field.kind not in {"choice", "more"}
     }
+    profile = make_profile(answers)
     numbers = {
-        "emergency": get_emergency_number(door, get_country(answers)),
+        "emergency": get_emergency_number(door, profile.country),
         "anywhere": door.countries[OTHER].emergency,
     }
     return render_page(
         door,
         _TEMPLATES.get(screen.name, "screen.html"),
-        country=get_country(answers),
-        reader=get_reader(answers),
+        profile=profile,
         form=form,
         ways="buttons",
         default_action=Action.CONTINUE,
@@ -96,6 +105,7 @@ def render_screen(
         more=_list_buttons(door, screen, asked, "more", voice=voice),
         points=[point.format(**numbers) for point in find_in_voice(words, "points", voice=voice) or ()],
         note=str(find_in_voice(words, "note", voice=voice) or "").format(**numbers),
+        title=str(find_in_voice(words, "title", voice=voice)).format(**numbers),
         **{part: find_in_voice(words, part, voice=voice) for part in _PARTS},
     )
 
@@ -114,17 +124,18 @@ def _list_lead(words: Mapping[str, Any], answers: Answers, *, voice: Voice) -> l
 def _list_posts(
     door: PublicDoor, screen: Screen, words: Mapping[str, Any], answers: Answers, *, voice: Voice
 ) -> list[Mapping[str, str | None]]:
+    profile = make_profile(answers)
     if screen.shows != ("abroad",):
-        posts = list_posts(door, find_in_voice(words, "signposts", voice=voice) or ())
+        posts = list_posts(door, find_in_voice(words, "signposts", voice=voice) or (), country=profile.country)
         return [*_list_posts_there(door, screen, answers), *posts]
-    return list_posts_abroad(door, get_one(answers, "country"))
+    return list_posts_abroad(door, get_one(answers, "country"), is_there=is_about_other(answers))
 
 
 def _list_posts_there(door: PublicDoor, screen: Screen, answers: Answers) -> list[Mapping[str, str | None]]:
     kind, country = _FIRST_ABROAD.get(screen.name), get_country(answers)
     if not country or kind is None:
         return []
-    if kind == "talk" and find_talk_there(door, country, reader=get_reader(answers)) is None:
+    if kind == "talk" and find_talk_there(door, make_profile(answers)) is None:
         return []
     return list_posts_abroad(door, country, kind=kind)
 

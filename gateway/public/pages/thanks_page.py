@@ -10,6 +10,7 @@ from gateway.public.journey.places import get_path
 from gateway.public.pages.frame import FormState, find_talk_there, get_emergency_number, render_page
 from gateway.public.pages.posts import list_posts_abroad
 from gateway.public.sending.advice_shown import say_advice
+from gateway.public.sending.sent_record import get_sent_profile
 from gateway.public.visiting.drafts import Sent
 from gateway.public.wording import find_in_voice
 from gateway.public.wording.languages import say_day
@@ -20,7 +21,8 @@ from partner_sdk.wire.canonical import parse_time
 def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
     """Render the thank-you page."""
     is_child = sent.is_owed_an_answer
-    reader = sent.reader or ("child" if is_child else "adult")
+    profile = get_sent_profile(sent)
+    reader = profile.reader
     said = door.words.screen(THANKS)
     words = {key: find_in_voice(said, key, voice=make_reader_voice(reader)) for key in said}
     help_names = {
@@ -32,13 +34,12 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         "samaritans_phone": door.signposts["samaritans"].phone,
     }
     promise = get_promise(door, sent)
-    has_talk_there = find_talk_there(door, sent.country, reader=reader) is not None
+    has_talk_there = find_talk_there(door, profile) is not None
     is_asked = not sent.has_told and not door.is_practice  # in practice nothing is counted, so nothing is asked
     return render_page(
         door,
         "thanks.html",
-        country=sent.country,
-        reader=reader,
+        profile=profile,
         form=form,
         ways="buttons",
         form_path=get_path(THANKS),

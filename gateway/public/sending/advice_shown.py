@@ -43,7 +43,7 @@ def list_advice_codes(door: PublicDoor, answers: Answers, *, audience: Audience)
 
 
 def say_advice(door: PublicDoor, codes: Sequence[str], *, emergency: str) -> list[str]:
-    """Say the entries in the language of this request, each as one text; `emergency` is the country's number."""
+    """Say the entries in the language of this request, each as one text; `emergency` is the reader's number."""
     library = {advice.code: advice for advice in door.advice[get_language()].advice}
     names = {key: post.say_name(get_language()) for key, post in door.signposts.items()}
     texts = [" ".join(fill_sentences(library[code], names=names)) for code in codes if code in library]

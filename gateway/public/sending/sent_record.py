@@ -5,7 +5,15 @@ import msgspec
 from gateway.guidance.advice import Audience, get_audience
 from gateway.guidance.agency import Promise
 from gateway.public.door import PublicDoor
-from gateway.public.journey import SCREENS, Answers, get_country, get_one, is_crisis, is_owed_an_answer
+from gateway.public.journey import (
+    SCREENS,
+    Answers,
+    ReaderProfile,
+    get_one,
+    is_crisis,
+    is_owed_an_answer,
+    make_profile,
+)
 from gateway.public.returning.way_back import WayBack
 from gateway.public.sending.advice_shown import list_advice_codes
 from gateway.public.visiting.drafts import Draft, JourneyKeys, Sent, make_text_mac
@@ -35,6 +43,7 @@ def make_sent(
     text_mac = make_text_mac(answers, keys=keys)
     read_by = format_time(_make_promise(door, answers, sent_at=sent_at).read_by)
     reader = _get_reader(draft, answers)
+    profile = make_profile(answers)
     advice = list_advice_codes(door, answers, audience=reader)
     screen_macs = {
         screen.name: make_text_mac({field.name: answers.get(field.name, ()) for field in screen.fields}, keys=keys)
@@ -63,9 +72,16 @@ def make_sent(
         return_words=None if way_back is None else way_back.words,
         reply_key=None if way_back is None else way_back.reply_key,
         advice=advice,
-        country=get_country(answers),
+        country=profile.country,
+        country_there=profile.country_there,
         reader=reader,
     )
+
+
+def get_sent_profile(sent: Sent) -> ReaderProfile:
+    """Return who reads the thank-you page, and where."""
+    reader = sent.reader or ("child" if sent.is_owed_an_answer else "adult")
+    return ReaderProfile(reader, country=sent.country, country_there=sent.country_there)
 
 
 def make_remaining_draft(draft: Draft, sent: Sent, *, report_id: str) -> Draft:

@@ -164,7 +164,7 @@ def _send(door: PublicDoor, visit: Visit, opened: OpenedDraft, answers: Answers)
     """Store it. Over the limit the page that asks to wait comes first, and after the wait it is stored and marked."""
     is_over = door.limits.limit_state("public-send").is_over
     if is_over and is_held_up(door):
-        is_addition, notice = opened.draft.sent is not None, make_notice(door, "slow")
+        is_addition, notice = opened.draft.sent is not None, make_notice(door, "slow", answers=answers)
         page = render_check(
             door,
             visit,
@@ -208,7 +208,7 @@ def _answer_sent_before(
 
 def _answer_not_stored(door: PublicDoor, visit: Visit, shown: Answers | None) -> ResponseReturnValue:
     words = door.words.page("not_stored")
-    notice = make_notice(door, "not_stored", extra=[words["keep"]])
+    notice = make_notice(door, "not_stored", answers=shown, extra=[words["keep"]])
     has_context = has_shown_context(request.form)
     page = render_check(door, visit, shown or {}, version=get_posted_version(), notice=notice, has_context=has_context)
     return answer_later(page)

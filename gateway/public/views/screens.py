@@ -108,7 +108,7 @@ def _answer_again_later(
 ) -> ResponseReturnValue:
     """Show the screen with its words and a notice: nothing was kept, and the same button can be pressed again."""
     form = make_form(visit.keys, get_posted_version())
-    return answer_later(render_screen(door, screen, posted, form, notice=make_notice(door, page)))
+    return answer_later(render_screen(door, screen, posted, form, notice=make_notice(door, page, answers=posted)))
 
 
 def read_posted(screen: Screen) -> dict[str, list[str]]:
@@ -127,8 +127,8 @@ def _answer_post(
     if opened is None and version != NO_VERSION:
         return answer_expired(door, posted)
     if is_asked_to_wait(door, "public-step", walker=visit.keys):
-        form = make_form(visit.keys, version)
-        return render_screen(door, screen, posted, form, notice=make_notice(door, "slow")), TOO_MANY_REQUESTS
+        form, notice = make_form(visit.keys, version), make_notice(door, "slow", answers=posted)
+        return render_screen(door, screen, posted, form, notice=notice), TOO_MANY_REQUESTS
     is_added = opened is not None and is_being_added(opened.draft) and screen.name in ADDITION_SCREENS
     if opened is not None and opened.draft.sent is not None and not is_added:
         return _answer_after_sent(door, screen, visit, opened, posted)

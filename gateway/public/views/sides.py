@@ -1,16 +1,20 @@
 """Side pages: other ways to get help, and what this site is. Open to all; inside a journey they lead back into it."""
 
+from contextlib import suppress
+
 from flask.typing import ResponseReturnValue
 
 from gateway.public.actions import Action, find_wanted_side
-from gateway.public.door import get_door
-from gateway.public.journey import SCREEN_BY_NAME
+from gateway.public.door import PublicDoor, get_door
+from gateway.public.journey import SCREEN_BY_NAME, UNKNOWN_READER, ReaderProfile, make_profile
 from gateway.public.pages.frame import make_form
 from gateway.public.pages.side_page import render_side
+from gateway.public.sending.sent_record import get_sent_profile
 from gateway.public.views.frame import FORM_BODY_BYTES, LOG_WORD, lead_to, read_action, switch_language, turn_away
-from gateway.public.visiting.draft_rows import NO_VERSION
+from gateway.public.visiting.draft_rows import NO_VERSION, find_opened_draft
 from gateway.public.visiting.language_choice import remember_asked_language
-from gateway.public.visiting.visit import find_return, find_visit, is_inside, is_own_form, remember_return
+from gateway.public.visiting.visit import Visit, find_return, find_visit, is_inside, is_own_form, remember_return
+from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 
@@ -20,8 +24,20 @@ def show_side(side: str) -> ResponseReturnValue:
     door, visit = get_door(), find_visit()
     remember_asked_language()
     is_on_the_way = find_return() is not None and is_inside(side)
-    form = make_form(visit.keys, NO_VERSION) if visit is not None and is_on_the_way else None
-    return render_side(door, side, form)
+    if visit is None or not is_on_the_way:
+        return render_side(door, side, None)
+    return render_side(door, side, make_form(visit.keys, NO_VERSION), profile=_read_profile(door, visit))
+
+
+def _read_profile(door: PublicDoor, visit: Visit) -> ReaderProfile:
+    """Return who reads and where, as far as they have said so: the numbers of help hang on it, and nothing else."""
+    opened = None
+    with suppress(StorageUnavailableError):  # a page of help is shown all the same
+        opened = find_opened_draft(door, visit.keys)
+    if opened is None:
+        return UNKNOWN_READER
+    sent = opened.draft.sent
+    return make_profile(opened.draft.answers) if sent is None else get_sent_profile(sent)
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.guidance.advice import Audience
-from gateway.public.journey import Answers, get_one, get_reader
+from gateway.public.journey import Answers, get_one, get_reader, make_profile
 from gateway.public.wording import Voice
 from partner_sdk.wire.public_codes import NOT_SURE
 
@@ -21,6 +21,7 @@ _ENDINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "child_i_work_with": ("_work", "_parent", "_other"),
     }
 )
+_ABROAD: Final[Voice] = ("_abroad",)
 _GROWN_UP: Final[Voice] = ("_adult",)
 _OF_OWN_CHILDHOOD: Final[Voice] = ("_self", "_adult")
 
@@ -28,7 +29,8 @@ _OF_OWN_CHILDHOOD: Final[Voice] = ("_self", "_adult")
 def make_voice(answers: Answers) -> Voice:
     """Return the endings of the wording's keys to look for, the most special one first."""
     about = _ENDINGS.get(get_one(answers, "who"), ())
-    return (*about, *_list_grown_up_endings(get_reader(answers)), "")
+    abroad = _ABROAD if make_profile(answers).country else ()
+    return (*abroad, *about, *_list_grown_up_endings(get_reader(answers)), "")
 
 
 def make_reader_voice(reader: Audience) -> Voice:
