@@ -2,13 +2,17 @@
 
 import io
 from collections.abc import Callable, Iterable, Mapping
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from flask import Flask
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from gateway.wiring import get_gateway
 
 WsgiApp = Callable[..., Iterable[bytes]]
 
@@ -16,12 +20,16 @@ WsgiApp = Callable[..., Iterable[bytes]]
 class WsgiTransport(BaseAdapter):
     """Mount it on a session for the origin of the app. `https` says what scheme the app sees.
 
+    Each reply names the time of the gateway's clock, as the server in front of it does: a `Date` of another clock than
+    the test's would make the test depend on the day.
+
     `requests` keeps every prepared request that went through, so that a test can show that it was used.
     """
 
-    def __init__(self, app: WsgiApp, *, https: bool = True) -> None:
+    def __init__(self, app: Flask, *, https: bool = True) -> None:
         super().__init__()
         self.app = app
+        self.clock = get_gateway(app).clock
         self.scheme = "https" if https else "http"
         self.requests: list[requests.PreparedRequest] = []
 
@@ -56,6 +64,7 @@ class WsgiTransport(BaseAdapter):
         response.status_code = int(status.split(" ", 1)[0])
         response.reason = status.split(" ", 1)[1]
         response.headers = CaseInsensitiveDict(headers.items())
+        response.headers["Date"] = format_datetime(self.clock(), usegmt=True)
         response.raw = io.BytesIO(b"".join(chunks))
         response.url = request.url or ""
         response.request = request

@@ -1,8 +1,6 @@
 """The SDK and the real gateway, without a socket: enrolment, reports, receipts, mailbox, refusals, wrong clocks."""
 
-from collections.abc import Callable, Iterable
 from datetime import timedelta
-from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,24 +40,9 @@ from tests.wsgi_transport import WsgiTransport
 RAW = EXAMPLE_REPORT.read_bytes()
 
 
-class DatedApp:
-    """The app behind a server that adds `Date`, as granian does, from the gateway's own clock."""
-
-    def __init__(self, app: Callable[..., Iterable[bytes]], clock: StillClock) -> None:
-        self.app = app
-        self.clock = clock
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            kept = [(name, value) for name, value in headers if name.lower() != "date"]
-            return start_response(status, [*kept, ("Date", format_datetime(self.clock(), usegmt=True))], *rest)
-
-        return self.app(environ, start)
-
-
 @pytest.fixture
 def wire(house: House) -> WsgiTransport:
-    return WsgiTransport(DatedApp(house.open_app("industry"), house.clock))
+    return WsgiTransport(house.open_app("industry"))
 
 
 @pytest.fixture
@@ -242,7 +225,7 @@ def test_suspended_partner_is_not_authorised_and_its_report_waits(client: Client
 
 def test_gateway_without_keys_is_unavailable_and_can_be_asked_again(tmp_path: Path, partner: Partner) -> None:
     bare = make_house(tmp_path / "bare")
-    wire = WsgiTransport(DatedApp(bare.open_app("industry"), bare.clock))
+    wire = WsgiTransport(bare.open_app("industry"))
     make_state(tmp_path / "partner", agency=bare.agency)
     client = open_client(tmp_path / "partner", wire, bare.clock)
     with pytest.raises(UnavailableError) as caught:

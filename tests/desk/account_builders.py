@@ -1,9 +1,7 @@
 """A partner of the SDK with a folder of its own, at a real gateway and a real desk, in one process."""
 
 from dataclasses import dataclass, field
-from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
 import requests
 
@@ -45,20 +43,6 @@ def _fill(folder: Path) -> None:
     close_loop(made)
 
 
-class DatedTransport(WsgiTransport):
-    """Names in each reply the time of the loop's clock, as a server in front of the app does."""
-
-    def __init__(self, loop: Loop) -> None:
-        super().__init__(loop.open_app("industry"))
-        self.clock = loop.clock
-
-    def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # type: ignore[override]  # whatever the session gives is handed on
-        """Run one request through the app and return its answer."""
-        response = super().send(request, **settings)
-        response.headers["Date"] = format_datetime(self.clock(), usegmt=True)
-        return response
-
-
 @dataclass
 class Service:
     """One online service; `folder` is where its keys and reports are."""
@@ -66,10 +50,10 @@ class Service:
     loop: Loop
     folder: Path
     partner: str = "example-chat"
-    adapter: DatedTransport = field(init=False)
+    adapter: WsgiTransport = field(init=False)
 
     def __post_init__(self) -> None:
-        self.adapter = DatedTransport(self.loop)
+        self.adapter = WsgiTransport(self.loop.open_app("industry"))
 
     @property
     def session(self) -> requests.Session:

@@ -1,5 +1,6 @@
 """The SDK's own client against the door, through the adapter that needs no socket."""
 
+import flask
 import msgspec
 import pytest
 import requests
@@ -59,12 +60,8 @@ def test_sdk_gets_problems_as_errors(house: House, partner: Partner):
 
 def test_app_sees_the_scheme_that_the_adapter_was_given(house: House):
     seen = []
-
-    def app(environ, start_response):
-        seen.append(environ["wsgi.url_scheme"])
-        start_response("200 OK", [])
-        return [b""]
-
+    app = house.open_app("industry")
+    app.before_request(lambda: seen.append(flask.request.scheme))
     for https in (True, False):
         session = requests.Session()
         session.mount("https://", WsgiTransport(app, https=https))

@@ -3,14 +3,12 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from email.utils import format_datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import requests
 
 from gateway.desk.vault import Vault
 from gateway.store.mailbox import post_message
@@ -47,26 +45,12 @@ class Crash(BaseException):
     """The power goes."""
 
 
-class DatedTransport(WsgiTransport):
-    """Names in each reply the time of the gateway's clock."""
-
-    def __init__(self, house: House) -> None:
-        super().__init__(house.open_app("industry"))
-        self.clock = house.clock
-
-    def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # type: ignore[override]  # whatever the session gives is handed on
-        """Run one request through the app and return its answer."""
-        response = super().send(request, **settings)
-        response.headers["Date"] = format_datetime(self.clock(), usegmt=True)
-        return response
-
-
 class World:
     """A gateway, an agency that accepts changes by hand, and a partner's folder."""
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.adapter = DatedTransport(house)
+        self.adapter = WsgiTransport(house.open_app("industry"))
         self.serials = count(1)
         self.folder = house.state
         self.entry: RegisterEntry | None = None
@@ -75,7 +59,9 @@ class World:
 
     def enrol(self, folder: Path) -> None:
         """Make the folder of a partner with keys of its own, and register them."""
-        self.adapter = DatedTransport(self.house)  # a new process of the gateway, whose limits begin at nought
+        self.adapter = WsgiTransport(
+            self.house.open_app("industry")
+        )  # a new process of the gateway, whose limits begin at nought
         self.folder, self.last, self.number = folder, None, 0
         state = PartnerState.create(folder, invitation=make_invitation(AGENCY, Example()), now=NOW)
         keys = {role: state.read_key(role) for role in PARTNER_ROLES}

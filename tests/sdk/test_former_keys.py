@@ -18,13 +18,14 @@ from partner_sdk.errors import NotAuthorisedError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.report import parse_report
 from tests.builders import EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, make_house
-from tests.sdk.rotation_builders import AGENCY, Crash, DatedTransport, World, power_cut
+from tests.sdk.rotation_builders import AGENCY, Crash, World, power_cut
 from tests.sdk.sdk_builders import session_for
+from tests.wsgi_transport import WsgiTransport
 
 REPORT = parse_report(EXAMPLE_REPORT.read_bytes(), priority="P2")
 
 
-class LyingTransport(DatedTransport):
+class LyingTransport(WsgiTransport):
     """Answers each question for the status as if the key that signed it were the partner's."""
 
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # type: ignore[override]  # whatever the session gives is handed on
@@ -54,7 +55,7 @@ def enrolled(world: World, tmp_path: Path) -> World:
 def be_lied_to(world: World) -> None:
     """Go over to keys about which the agency has decided nothing."""
     world.rotate()
-    honest, world.adapter = world.adapter, LyingTransport(world.house)
+    honest, world.adapter = world.adapter, LyingTransport(world.house.open_app("industry"))
     assert world.rotate() is True
     world.adapter = honest
 
@@ -147,11 +148,11 @@ def test_two_lies_in_a_row_lead_back_to_the_first_keys(enrolled: World) -> None:
     old = key_ids_of(enrolled)
     be_lied_to(enrolled)
     first = key_ids_of(enrolled)
-    enrolled.adapter = LyingTransport(enrolled.house)
+    enrolled.adapter = LyingTransport(enrolled.house.open_app("industry"))
     with pytest.raises(NotAuthorisedError):  # the true gateway behind the liar refuses the question
         enrolled.rotate()
     assert key_ids_of(enrolled) not in (old, first)
-    enrolled.adapter = DatedTransport(enrolled.house)
+    enrolled.adapter = WsgiTransport(enrolled.house.open_app("industry"))
     assert enrolled.open().submit(EXAMPLE_REPORT.read_bytes(), priority="P2").report_id
     assert key_ids_of(enrolled) == old
     assert describe_rotation(enrolled.open().state).new_key_ids == first
