@@ -23,7 +23,7 @@ from gateway.wiring import Gateway, make_gateway
 from partner_sdk.key_files import KeyFile
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.register import RegisterEntry
-from tests.builders.clock import NOW, StillClock
+from tests.builders.clock import StillClock
 from tests.builders.doors import Door
 from tests.builders.made_once import COMPILED_TEMPLATES, making_once
 from tests.builders.parties import Agency, Partner, verify_key_of
@@ -74,7 +74,7 @@ class House:
     def publish(self, *entries: RegisterEntry, serial: int = 1, **key_set: Any) -> None:
         """Publish a key set that names this gateway's receipt key, and a register of these partners."""
         key_state = self.open_gateway().key_state
-        settings = {"receipt_keys": (verify_key_of(self.receipt_key),), **key_set}
+        settings = {"receipt_keys": (verify_key_of(self.receipt_key, now=self.agency.now),), **key_set}
         key_state.accept_key_set(self.agency.bundle(serial=serial, **settings))
         key_state.accept_register(self.agency.register(*entries, serial=serial))
 
@@ -83,7 +83,7 @@ class House:
         database = StateFolder(self.state).database
         log = database.with_name(f"{database.name}-wal")
         is_logged = log.exists() and log.stat().st_size > 0
-        return self.clock() == NOW and not is_logged and database.read_bytes() == self.first_database
+        return self.clock() == self.agency.now and not is_logged and database.read_bytes() == self.first_database
 
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         """Return all rows of a table of the database."""
@@ -118,6 +118,7 @@ def make_house(
         config=config,
         receipt_key=model.receipt_key,
         first_database=model.files[StateFolder(state).database.name],
+        clock=StillClock(agency.now),
     )
 
 
@@ -137,13 +138,15 @@ def _get_model(agency: Agency, partners: tuple[Partner, ...]) -> _Model:
         config = _make_config(agency)
         write_agency_example(folder.agency)
         folder.pin.write_bytes(encode(agency.pin()) + b"\n")
-        receipt_key = make_keys(folder.path, environment=agency.environment, created_at=format_time(NOW))
+        receipt_key = make_keys(folder.path, environment=agency.environment, created_at=format_time(agency.now))
         store = make_store(
-            folder.database, lock_path=folder.lock, name=config.instance, epoch="epoch-of-tests", now=NOW
+            folder.database, lock_path=folder.lock, name=config.instance, epoch="epoch-of-tests", now=agency.now
         )
         store.close()
         if partners:
-            house = House(state=folder.path, agency=agency, config=config, receipt_key=receipt_key)
+            house = House(
+                state=folder.path, agency=agency, config=config, receipt_key=receipt_key, clock=StillClock(agency.now)
+            )
             house.publish(*(partner.entry() for partner in partners))
         # The last connection is gone, so the database is whole in its one file, without a log.
         files = {str(path.relative_to(name)): path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}

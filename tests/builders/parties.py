@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -36,23 +37,23 @@ def raw_public_key(key_file: KeyFile) -> bytes:
     return parse_base64url(key_file.public_key)
 
 
-def verify_key_of(key_file: KeyFile) -> VerifyKey:
+def verify_key_of(key_file: KeyFile, *, now: datetime = NOW) -> VerifyKey:
     """Return the public entry of a signing key that is in force."""
     return VerifyKey(
         key_id=key_file.key_id,
         public_key=key_file.public_key,
-        not_before=format_time(NOW - DAY),
-        use_until=format_time(NOW + 400 * DAY),
-        verify_until=format_time(NOW + 2500 * DAY),
+        not_before=format_time(now - DAY),
+        use_until=format_time(now + 400 * DAY),
+        verify_until=format_time(now + 2500 * DAY),
     )
 
 
-def sealing_key_of(key_file: KeyFile, **changes: Any) -> SealingKey:
+def sealing_key_of(key_file: KeyFile, *, now: datetime = NOW, **changes: Any) -> SealingKey:
     """Return the public entry of a sealing key: active, sealing for 90 days and opening for 400."""
     settings = {
-        "not_before": NOW - DAY,
-        "seal_until": NOW + 90 * DAY,
-        "open_until": NOW + 400 * DAY,
+        "not_before": now - DAY,
+        "seal_until": now + 90 * DAY,
+        "open_until": now + 400 * DAY,
         "state": "active",
         **changes,
     }
@@ -92,10 +93,15 @@ class Partner:
 
 @dataclass(frozen=True)
 class Agency:
-    """An agency: its keys by role, and everything that they sign."""
+    """An agency: its keys by role, and everything that they sign.
+
+    `now` is the moment of what it signs. A test that starts a gateway as a process, which has the clock of this
+    machine, gives that clock's time: keys of the one moment of the tests end 90 days after it.
+    """
 
     environment: Environment = "live"
     name: str = "agency"
+    now: datetime = NOW
 
     def key(self, role: KeyRole) -> KeyFile:
         """Return one of the agency's keys."""
@@ -108,7 +114,8 @@ class Agency:
 
     def other_sealing_key(self, name: str, **changes: Any) -> SealingKey:
         """Return the entry of a sealing key of this name."""
-        return sealing_key_of(make_key(KeyRole.SEALING, name=name, environment=self.environment), **changes)
+        key_file = make_key(KeyRole.SEALING, name=name, environment=self.environment)
+        return sealing_key_of(key_file, now=self.now, **changes)
 
     @property
     def feed_key(self) -> Ed25519PrivateKey:
@@ -129,12 +136,12 @@ class Agency:
         settings: dict[str, Any] = {
             "environment": self.environment,
             "serial": 1,
-            "issued_at": format_time(NOW),
-            "expires_at": format_time(NOW + 90 * DAY),
+            "issued_at": format_time(self.now),
+            "expires_at": format_time(self.now + 90 * DAY),
             "sealing_keys": (self.sealing_key,),
             "receipt_keys": (),
-            "mailbox_keys": (verify_key_of(self.key(KeyRole.MAILBOX_SIGNING)),),
-            "register_keys": (verify_key_of(self.key(KeyRole.REGISTER)),),
+            "mailbox_keys": (verify_key_of(self.key(KeyRole.MAILBOX_SIGNING), now=self.now),),
+            "register_keys": (verify_key_of(self.key(KeyRole.REGISTER), now=self.now),),
             **changes,
         }
         return KeySet(**settings)
@@ -145,8 +152,8 @@ class Agency:
             environment=self.environment,
             root_key=self.key(KeyRole.ROOT).public_key,
             key_set_key=self.key(KeyRole.KEY_SET).public_key,
-            not_before=format_time(NOW - DAY),
-            not_after=format_time(NOW + 700 * DAY),
+            not_before=format_time(self.now - DAY),
+            not_after=format_time(self.now + 700 * DAY),
         )
         root_key = load_signing_key(self.key(KeyRole.ROOT))
         return sign_bundle(
@@ -163,8 +170,8 @@ class Agency:
             placements = tuple(placement for entry in entries for placement in make_placements(entry))
         register = PartnerRegister(
             environment=self.environment,
-            expires_at=format_time(NOW + 90 * DAY),
-            issued_at=format_time(NOW),
+            expires_at=format_time(self.now + 90 * DAY),
+            issued_at=format_time(self.now),
             partners=entries,
             placements=placements,
             serial=serial,

@@ -5,6 +5,7 @@ from pathlib import Path
 import requests
 
 from gateway.app import make_app
+from gateway.clock import utc_now
 from gateway.config import load_config
 from gateway.desk.wiring import open_desk
 from gateway.wiring import make_gateway
@@ -20,6 +21,14 @@ def copy_loop(folder: Path, *, is_enrolled: bool = True) -> Loop:
     copy_model(("loop", is_enrolled), lambda model: _fill_loop(model, is_enrolled=is_enrolled), into=folder)
     loop = open_loop(folder)
     hold_open(loop.desk.store)
+    return loop
+
+
+def copy_loop_of_now(folder: Path) -> Loop:
+    """Put a loop into `folder` whose clock shows the time of this machine: commands have no other clock."""
+    loop = copy_loop(folder, is_enrolled=False)
+    loop.clock.now = utc_now()
+    loop.publish()
     return loop
 
 

@@ -1,5 +1,7 @@
 """An invitation ends by its own command: what was agreed beside it stays, and nobody enrols with it any more."""
 
+from pathlib import Path
+
 import pytest
 
 from gateway.desk.cli import main
@@ -10,8 +12,15 @@ from gateway.desk.placements.placements import list_placements
 from tests.builders import Partner
 from tests.desk.adoption_builders import CALLED, add_waiting, list_actions
 from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.loop_model import copy_loop_of_now
 
 PLACE = Place(surface="chat", address="https://chat.example/rooms/*", position="Above the first message")
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Loop:
+    """A desk and a gateway at the time of this machine."""
+    return copy_loop_of_now(tmp_path)
 
 
 def end(loop: Loop, partner: str) -> int:

@@ -20,21 +20,17 @@ from gateway.desk.cli import main
 from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN
 from gateway.desk.commands.keep_going import keep_going
 from gateway.desk.config import encode_config
-from gateway.wiring import utc_now
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import FEED_PORT, Loop
-from tests.desk.loop_model import copy_loop
+from tests.desk.loop_model import copy_loop_of_now
 from tests.desk.mail_server import run_receiver
 from tests.desk.post_builders import FROM, send_asking
 
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Loop:
-    """A desk and a gateway at the time of this machine: commands have no other clock."""
-    loop = copy_loop(tmp_path, is_enrolled=False)
-    loop.clock.now = utc_now()
-    loop.publish()
-    return loop
+    """A desk and a gateway at the time of this machine."""
+    return copy_loop_of_now(tmp_path)
 
 
 @pytest.fixture

@@ -14,11 +14,18 @@ from gateway.desk.cli import main
 from gateway.desk.return_post.messages import list_written
 from gateway.desk.store.schema import AUDIT
 from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.loop_model import copy_loop_of_now
 from tests.desk.view_builders import make_code_key, make_code_seed
 from tests.public_report_builders import make_contact, make_known_person
 
 SEED = make_code_seed("lamp river coat seven")
 TEXT = "Hello. We have read what you wrote. [message]"
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Loop:
+    """A desk and a gateway at the time of this machine."""
+    return copy_loop_of_now(tmp_path)
 
 
 @pytest.fixture

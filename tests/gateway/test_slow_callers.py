@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock import utc_now
 from gateway.commands.serve import make_listener
 from gateway.config import ListenerConfig, Role
 from gateway.desk.app import ORIGIN_VARIABLE, STATE_VARIABLE
-from gateway.desk.wiring import utc_now
 from gateway.web.serving import Listener, ServerGroup
-from tests.builders import Partner, make_house
+from tests.builders import Agency, Partner, make_house
 from tests.desk.view_builders import Clock, make_test_desk
 from tests.gateway.process_watch import find_free_port
 
@@ -26,7 +26,7 @@ FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 
 def make_gateway_listener(folder: Path, *roles: Role, trusted_proxies: int = 0, workers: int = WORKERS) -> Listener:
     """Make a gateway with everything published, and return one of its listeners."""
-    house = make_house(folder / "gateway")
+    house = make_house(folder / "gateway", agency=Agency(now=utc_now()))
     house.publish(Partner().entry())
     settings = house.state / "gateway.toml"
     settings.write_text(settings.read_text().replace("trusted_proxies = 0", f"trusted_proxies = {trusted_proxies}"))

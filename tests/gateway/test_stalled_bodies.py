@@ -4,14 +4,14 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
+from gateway.clock import utc_now
 from gateway.commands.serve import make_listener
 from gateway.config import ListenerConfig
 from gateway.web.serving import ServerGroup
-from tests.builders import House, Partner, make_house
+from tests.builders import Agency, House, Partner, make_house
 from tests.gateway.process_watch import find_free_port
 
 THREADS, WORKERS = 2, 1
@@ -24,7 +24,8 @@ FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 @pytest.fixture(scope="module")
 def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
     """A gateway as it is served: the port of its doors and the port of its feed."""
-    house: House = make_house(Path(tmp_path_factory.mktemp("stalled")) / "gateway", roles=("public", "industry"))
+    state, agency = tmp_path_factory.mktemp("stalled") / "gateway", Agency(now=utc_now())
+    house: House = make_house(state, agency=agency, roles=("public", "industry"))
     house.publish(Partner().entry())
     doors, feed = find_free_port(), find_free_port()
     listeners = (
