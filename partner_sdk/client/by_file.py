@@ -7,6 +7,7 @@ anything out of the spool but for a receipt that holds.
 from datetime import datetime
 from pathlib import Path
 
+from partner_sdk.client.evidence_journal import EvidenceJournal
 from partner_sdk.client.partner_state import PartnerState
 from partner_sdk.client.receipt_check import DeskReceipt, Receipt, check_desk_receipt
 from partner_sdk.client.report_sealing import check_may_leave
@@ -24,13 +25,14 @@ def check_free(path: Path) -> None:
 def write_sealed_file(state: PartnerState, report_id: str, path: Path, *, now: datetime) -> int:
     """Write the sealed and signed body of a saved submission to a new file (0600), and return its size in bytes.
 
-    Raises `LocalStateError` (`no-such-submission`, `file-exists`, `not-saved`), and as `check_may_leave` for one that
-    has no receipt yet.
+    Raises `LocalStateError` (`no-such-submission`, `file-exists`, `not-saved`), and for one that has no receipt yet
+    `LocalStateError` (`in-use`) and as `check_may_leave`.
     """
     saved = state.find_submission(report_id)
     if saved is None:
         raise LocalStateError("There is no submission with this id.", reason="no-such-submission")
     if report_id in state.list_undelivered():
+        EvidenceJournal(state.folder).check_free(report_id)
         check_may_leave(saved[1], key_set=state.read_key_set(now=now, allow_expired=True), now=now)
     write_new_durably(path, saved[0])
     return len(saved[0])

@@ -3,7 +3,8 @@
 - A P1 goes first. Its evidence follows, and then a supplement that brings the digests.
 - For a P2 or P3 the evidence goes first and the report carries the digests. If the evidence does not get through, the
   report does not wait for it: it goes as a P1 does.
-- What is interrupted goes on with `resume_evidence`, or, while the report was not sealed yet, with the same `submit`.
+- Every report is sealed and on disk before the first part is sent. What is interrupted goes on as a P1 does, with
+  `resume` and `resume_evidence`.
 
 Never sends a byte of a file that is no longer what the report says: it gets a new id, and the caller is told.
 """
@@ -35,6 +36,10 @@ from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind
 SUPPLEMENT_PRIORITY: Final[Priority] = "P3"
 _OTHER_FILE: Final = (
     "The file that is handed over has another {}: name the file that was reported, or say here what is true."
+)
+_WAITS_ALREADY: Final = (
+    "Report {report_id} with these very files is sealed and saved already: `spool flush` goes on with it, and sends no "
+    "part twice. This is another report."
 )
 # The gateway sweeps what no report has named for 14 days: what is half as old is not counted on.
 KEPT_UNSEALED_FOR: Final = timedelta(days=7)
@@ -96,7 +101,7 @@ def hand_over(
     """
     check_names(sent.report, files)
     if not files:
-        receipt = room.deliver(_seal(room, sent, evidence=(), report_id=room.make_id()))
+        receipt = room.deliver(_seal(room, sent, evidence=(), report_id=room.make_id(), replaces=False))
         on_receipt(receipt)
         return HandedOver(receipt=receipt, supplement=None, waiting=(), error=None)
     for path in files.values():
@@ -108,12 +113,17 @@ def hand_over(
     _check_is_described(sent.report, facts=facts)
     with ExitStack() as stack:
         entry, is_new = _open_entry(room, sent, facts=facts, stack=stack)
+        _seal(room, sent, evidence=entry.make_references(), report_id=entry.report_id, replaces=False)
         error: ReportAbuseError | None = None
         if sent.priority != "P1":
             entry, error = send_waiting(room, entry, facts=facts, is_new=is_new, on_progress=on_progress)
             if isinstance(error, EvidenceError):
+                room.state.discard_submission(entry.report_id)  # never sent: whoever flushes leaves it to its journal
                 raise error  # a file changes or is gone: the caller knows what the report should say of it then
-        _seal(room, sent, evidence=entry.make_references(), report_id=entry.report_id)
+            _seal(room, sent, evidence=entry.make_references(), report_id=entry.report_id, replaces=True)
+            # What goes out names the ids of now: no supplement has to tell of an older one.
+            entry = structs.replace(entry, files=tuple(structs.replace(file, has_new_id=False) for file in entry.files))
+            room.journal.save(entry)
         if not entry.waiting:  # the sealed report holds all
             room.journal.forget(entry)
         receipt = room.deliver(entry.report_id)
@@ -168,7 +178,14 @@ def check_names(report: IndustryReport, files: Mapping[str, Path]) -> None:
         raise ReportError("The files and the report do not go together.", reason="bad-field", faults=faults)
 
 
-def _seal(room: EvidenceRoom, sent: ReportToSend, *, evidence: tuple[EvidenceReference, ...], report_id: str) -> str:
+def _seal(
+    room: EvidenceRoom,
+    sent: ReportToSend,
+    *,
+    evidence: tuple[EvidenceReference, ...],
+    report_id: str,
+    replaces: bool,
+) -> str:
     return room.seal(
         sent.report,
         priority=sent.priority,
@@ -176,6 +193,7 @@ def _seal(room: EvidenceRoom, sent: ReportToSend, *, evidence: tuple[EvidenceRef
         earlier_reference=sent.earlier_reference,
         evidence=evidence,
         report_id=report_id,
+        replaces=replaces,
     )
 
 
@@ -204,8 +222,12 @@ def _open_entry(
             with ExitStack() as trial:
                 trial.enter_context(room.journal.holding(report_id))
                 entry = room.journal.find(report_id)
+                if entry is None or entry.is_done:
+                    continue
                 # A secret is that of one report: once a report is sealed with it, no other may use it.
-                if entry is None or entry.is_done or room.state.find_submission(report_id) is not None:
+                if room.state.find_submission(report_id) is not None:
+                    if _has_same_files(entry, facts):
+                        room.line.notify(_WAITS_ALREADY.format(report_id=report_id))
                     continue
                 if room.clock() - parse_time(entry.begun_at) > KEPT_UNSEALED_FOR:
                     room.journal.discard(report_id)
@@ -287,5 +309,6 @@ def _send_supplement(room: EvidenceRoom, entry: JournalEntry, *, reference: str)
             earlier_reference=reference,
             evidence=entry.make_references(),
             report_id=entry.supplement_id,
+            replaces=False,
         )
     return room.deliver(entry.supplement_id)

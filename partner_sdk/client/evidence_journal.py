@@ -165,6 +165,12 @@ class EvidenceJournal:
         finally:
             os.close(descriptor)
 
+    def check_free(self, report_id: str) -> None:
+        """Raise `LocalStateError` (`in-use`) while another process sends the evidence of this report."""
+        if self._path(report_id).exists():
+            with self.holding(report_id):
+                pass
+
     def _path(self, report_id: str) -> Path:
         check_report_id(report_id)  # a file name is never built from anything else
         return self.state_folder / FOLDER / f"{report_id}.json"

@@ -40,6 +40,7 @@ class Seal(Protocol):
         earlier_reference: str | None,
         evidence: tuple[EvidenceReference, ...],
         report_id: str,
+        replaces: bool,
     ) -> str:
         """Return the id of the report."""
         ...

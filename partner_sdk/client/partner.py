@@ -189,14 +189,15 @@ class Partner:
         earlier_reference: str | None = None,
         evidence: tuple[EvidenceReference, ...] = (),
         report_id: str | None = None,
+        replaces: bool = False,
         on_saved: Callable[[str], None] = lambda _: None,
     ) -> str:
         """Seal, sign and save a report without sending it; return its id for `deliver` (a new one by default).
 
         It is on disk, under the key set that is saved here, before the network is asked for a newer one: `on_saved`
         hears its id then. Where the newer one names another key, the saved report is sealed anew to that. Without a
-        saved key set one is fetched first. Raises `SealingError` (`nothing-saved`, `no-active-key`) and `KeySetError`:
-        then nothing is saved.
+        saved key set one is fetched first. With `replaces` it takes the place of the saved one, which was never sent.
+        Raises `SealingError` (`nothing-saved`, `no-active-key`) and `KeySetError`: then nothing is saved.
         """
         clear = ClearFields(
             earlier_reference=find_earlier_reference(self.state, report, kind=kind, given=earlier_reference),
@@ -218,6 +219,7 @@ class Partner:
             get_key_set=self._get_key_set,
             clock=self._clock,
             notify=self._notify,
+            replaces=replaces,
             on_saved=on_saved,
         )
         return clear.report_id

@@ -67,6 +67,7 @@ def seal_and_save(
     get_key_set: Callable[[], KeySet],
     clock: Callable[[], datetime],
     notify: Callable[[str], None],
+    replaces: bool,
     on_saved: Callable[[str], None],
 ) -> None:
     """Seal and save a report, and only then renew the key set and seal anew if it names another key.
@@ -86,7 +87,7 @@ def seal_and_save(
     # Held until the newest key has sealed it: a flush beside this must not send what is about to be replaced.
     with state.holding_submission(clear.report_id):
         note_answer(state, clear.report_id, report=report, kind=clear.kind)
-        state.save_submission(clear.report_id, body)
+        (state.replace_submission if replaces else state.save_submission)(clear.report_id, body)
         on_saved(clear.report_id)
         try:
             newest = find_active_sealing_key(get_key_set(), now=clock())

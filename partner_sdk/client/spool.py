@@ -122,6 +122,8 @@ def flush(
             continue
         on_start(place, len(waiting), one)
         try:
+            # Its submit is still sending files, and seals the report once more with their digests before it goes.
+            EvidenceJournal(state.folder).check_free(one.report_id)
             receipt = deliver(one.report_id, is_patient=is_patient)
         except RETRIED_ERRORS as error:
             unanswered, is_patient = unanswered + 1, False

@@ -10,6 +10,7 @@ from partner_sdk.client.evidence_upload import Progress
 from partner_sdk.commands.evidence_bar import EvidenceBar, spell_progress
 from partner_sdk.commands.frame import EMERGENCY
 from partner_sdk.commands.output import EXIT_FAILED, EXIT_NOT_DELIVERED
+from partner_sdk.errors import EvidenceError
 from partner_sdk.wire.canonical import encode
 from tests.sdk.evidence_builders import (
     THREE_PARTS,
@@ -198,6 +199,23 @@ def test_interrupted_submit_is_listed_with_what_to_do(
     with pytest.raises(KeyboardInterrupt):
         open_partner(tmp_path / "p", gateway).submit(
             Path(report).read_bytes(), priority="P2", evidence=files, on_progress=interrupt
+        )
+    assert line.run("evidence", "status") == EXIT_NOT_DELIVERED
+    assert "waits in the spool: `spool flush`" in line.out
+
+
+def test_submit_that_a_missing_file_stopped_is_listed_with_what_to_do(
+    line: Terminal, gateway: EvidenceGateway, tmp_path: Path, report: str
+) -> None:
+    path = write_plain(tmp_path, "a", 5)
+
+    def remove(progress: Progress) -> None:
+        if progress.stage == "reading" and progress.done_bytes == progress.total_bytes:
+            path.unlink()
+
+    with pytest.raises(EvidenceError):
+        open_partner(tmp_path / "p", gateway).submit(
+            Path(report).read_bytes(), priority="P2", evidence={"file-1": path}, on_progress=remove
         )
     assert line.run("evidence", "status") == EXIT_NOT_DELIVERED
     assert "submit it again" in line.out

@@ -5,11 +5,21 @@ from pathlib import Path
 import pytest
 import requests
 
+from partner_sdk.client.by_file import write_sealed_file
 from partner_sdk.client.evidence_handover import HandedOver
 from partner_sdk.client.evidence_journal import EvidenceJournal
 from partner_sdk.client.evidence_upload import Progress
-from partner_sdk.errors import FormatError, RefusedError, TransportError, UnavailableError
+from partner_sdk.client.partner import Partner as Client
+from partner_sdk.errors import (
+    EvidenceError,
+    FormatError,
+    LocalStateError,
+    RefusedError,
+    TransportError,
+    UnavailableError,
+)
 from partner_sdk.wire.canonical import encode
+from tests.builders import NOW
 from tests.sdk.evidence_builders import (
     THREE_PARTS,
     Cut,
@@ -103,27 +113,95 @@ def test_report_that_is_not_delivered_raises_and_its_evidence_follows_it_later(t
     assert [one.kind for one in list_clear(gateway.posts)] == ["initial", "supplement"]
 
 
-def test_interrupted_submit_goes_on_with_the_parts_that_are_there(tmp_path: Path) -> None:
-    """The process ends in the middle: nothing was sealed yet, and the caller submits again."""
+def interrupt(progress: Progress) -> None:
+    if progress.stage == "sending":
+        raise KeyboardInterrupt
+
+
+def test_report_of_an_interrupted_submit_is_saved_and_a_flush_goes_on_with_the_parts_that_are_there(
+    tmp_path: Path,
+) -> None:
+    """The process ends in the middle of the files: the report was on disk before the first part was sent."""
     gateway = EvidenceGateway()
     path = write_plain(tmp_path, "a", THREE_PARTS)
-
-    def interrupt(progress: Progress) -> None:
-        if progress.stage == "sending":
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
         open_partner(tmp_path / "p", gateway).submit(
             REPORT, priority="P2", evidence={"file-1": path}, on_progress=interrupt
         )
     assert gateway.posts == []
-    lines: list[str] = []
-    handed = open_partner(tmp_path / "p", gateway, notify=lines.append).submit(
-        REPORT, priority="P2", evidence={"file-1": path}
-    )
+    client = open_partner(tmp_path / "p", gateway)
+    (attempt,) = client.resume()
+    assert attempt.receipt is not None
+    (handed,) = client.resume_evidence()
     assert handed.is_complete
     assert gateway.count("PUT") == 3
     assert len(gateway.held) == 1
+    first, supplement = gateway.read_posts()
+    assert (first.clear.kind, supplement.clear.kind) == ("initial", "supplement")
+    assert first.report == REPORT
+    assert open_reference(gateway, supplement.evidence[0]) == make_plain(THREE_PARTS)
+
+
+def test_same_files_again_say_that_a_report_with_them_waits_already(tmp_path: Path) -> None:
+    gateway = EvidenceGateway()
+    files = {"file-1": write_plain(tmp_path, "a", 5)}
+    with pytest.raises(KeyboardInterrupt):
+        open_partner(tmp_path / "p", gateway).submit(REPORT, priority="P2", evidence=files, on_progress=interrupt)
+    (waiting,) = journal_of(tmp_path / "p").list_ids()
+    lines: list[str] = []
+    handed = open_partner(tmp_path / "p", gateway, notify=lines.append).submit(REPORT, priority="P2", evidence=files)
+    assert handed.is_complete
+    assert handed.report_id != waiting
+    assert waiting in lines[0]
+    assert "`spool flush` goes on with it" in lines[0]
+
+
+def test_flush_beside_a_submit_leaves_the_report_until_its_digests_are_sealed(tmp_path: Path) -> None:
+    gateway = EvidenceGateway()
+    reasons: list[str | None] = []
+
+    def flush_beside(progress: Progress) -> None:
+        if progress.stage == "sending" and not reasons:
+            beside = open_partner(tmp_path / "p", gateway)
+            reasons.extend(None if one.error is None else one.error.reason for one in beside.resume())
+            with pytest.raises(LocalStateError):
+                write_sealed_file(beside.state, *beside.state.list_undelivered(), tmp_path / "out.json", now=NOW)
+
+    client = open_partner(tmp_path / "p", gateway)
+    files = {"file-1": write_plain(tmp_path, "a", 5)}
+    handed = client.submit(REPORT, priority="P2", evidence=files, on_progress=flush_beside)
+    assert reasons == ["in-use"]  # on disk when the first part was sent, and left to the submit that goes on
+    assert handed.is_complete
+    (sealed,) = gateway.read_posts()
+    assert sealed.evidence[0].digest is not None
+    assert not (tmp_path / "out.json").exists()
+
+
+def give_up_a_submit(folder: Path, gateway: EvidenceGateway) -> tuple[Client, dict[str, Path]]:
+    """Submit two files, of which the second is gone when its turn comes."""
+    files = {"file-1": write_plain(folder, "a", 5), "file-2": write_plain(folder, "b", 6)}
+
+    def remove(progress: Progress) -> None:
+        if progress.stage == "sending":
+            files["file-2"].unlink(missing_ok=True)
+
+    client = open_partner(folder / "p", gateway)
+    with pytest.raises(EvidenceError):
+        client.submit(REPORT, priority="P2", evidence=files, on_progress=remove)
+    write_plain(folder, "b", 6)
+    return client, files
+
+
+def test_submit_that_a_missing_file_stopped_leaves_nothing_waiting_and_goes_on_with_what_the_gateway_holds(
+    tmp_path: Path,
+) -> None:
+    gateway = EvidenceGateway()
+    client, files = give_up_a_submit(tmp_path, gateway)
+    assert client.state.list_undelivered() == []
+    lines: list[str] = []
+    again = open_partner(tmp_path / "p", gateway, notify=lines.append)
+    assert again.submit(REPORT, priority="P2", evidence=files).is_complete
+    assert gateway.count("PUT") == 2
     assert "going on with what the gateway holds" in lines[0]
 
 
@@ -250,19 +328,12 @@ def test_damaged_entry_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_entry_of_a_submit_that_was_given_up_is_dropped_with_its_secret_after_a_week(tmp_path: Path) -> None:
-    def interrupt(progress: Progress) -> None:
-        if progress.stage == "sending":
-            raise KeyboardInterrupt
-
     gateway = EvidenceGateway()
-    client = open_partner(tmp_path / "p", gateway)
-    files = {"file-1": write_plain(tmp_path, "a", 5)}
-    with pytest.raises(KeyboardInterrupt):
-        client.submit(REPORT, priority="P2", evidence=files, on_progress=interrupt)
+    client, files = give_up_a_submit(tmp_path, gateway)
     (old,) = journal_of(tmp_path / "p").list_ids()
     client._clock.advance(days=8)
     handed = client.submit(REPORT, priority="P2", evidence=files)
     assert isinstance(handed, HandedOver)
     assert journal_of(tmp_path / "p").list_ids() == [handed.report_id]
     assert handed.report_id != old
-    assert gateway.count("PUT") == 2
+    assert gateway.count("PUT") == 3

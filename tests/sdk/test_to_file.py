@@ -90,7 +90,7 @@ def test_words_say_how_it_travels_and_that_it_still_waits(broken_line: Terminal,
     assert broken_line.run(*words) == 0
     for said in ("sealed and signed", "Only the desk can open it", "still waits in the spool", "receipt add FILE"):
         assert said in broken_line.out
-    assert "999" not in broken_line.out + broken_line.err
+    assert EMERGENCY not in broken_line.out + broken_line.err
     assert broken_line.run("report", "list") == 0
     assert "NOT DELIVERED" in broken_line.out
 
