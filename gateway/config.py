@@ -76,8 +76,9 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     who sees what. Empty: that page names the form.
 
     `drafts_max_rows` is how many half-filled forms are kept at once, at 8 KiB each, 64 KiB for a long story. At the
-    ceiling nobody can start a new form; what was started can be finished and sent. `campaigns` are the words that a
-    link may carry as `?c=`: how often each was followed is counted, and nothing else is kept of it (R31).
+    ceiling nobody can start a new form; what was started can be finished and sent. `drafts_max_rows_per_network` is the
+    share of one network (/24 or /48), e.g. a school with thirty classes that begin within one hour. `campaigns` are the
+    words that a link may carry as `?c=`: how often each was followed is counted, and nothing else is kept of it (R31).
     """
 
     environment: Environment
@@ -92,6 +93,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     body_timeout_seconds: float = DEFAULT_BODY_SECONDS
     trusted_proxies: int = 0
     drafts_max_rows: int = 20_000
+    drafts_max_rows_per_network: int = 1_000
     campaigns: tuple[str, ...] = ()
     limits: LimitsConfig = LimitsConfig()
     evidence: EvidenceConfig = EvidenceConfig()
@@ -183,8 +185,7 @@ def check_config(config: GatewayConfig) -> None:
         raise SettingsError("body_timeout_seconds must be between 1 and 300.", reason="bad-settings")
     if not 0 <= config.trusted_proxies <= MAX_TRUSTED_PROXIES:
         raise SettingsError(f"trusted_proxies must be between 0 and {MAX_TRUSTED_PROXIES}.", reason="bad-settings")
-    if not 1 <= config.drafts_max_rows <= MAX_DRAFTS:
-        raise SettingsError(f"drafts_max_rows must be between 1 and {MAX_DRAFTS}.", reason="bad-settings")
+    _check_draft_ceilings(config)
     if config.limits.partner_reports_per_minute < 1:
         raise SettingsError("limits.partner_reports_per_minute must be at least 1.", reason="bad-settings")
     if not 1 <= config.evidence.partner_gib <= MAX_PARTNER_GIB:
@@ -196,6 +197,12 @@ def check_config(config: GatewayConfig) -> None:
         )
     _check_campaigns(config.campaigns)
     _check_listeners(config)
+
+
+def _check_draft_ceilings(config: GatewayConfig) -> None:
+    for key in ("drafts_max_rows", "drafts_max_rows_per_network"):
+        if not 1 <= getattr(config, key) <= MAX_DRAFTS:
+            raise SettingsError(f"{key} must be between 1 and {MAX_DRAFTS}.", reason="bad-settings")
 
 
 def _check_shown_texts(config: GatewayConfig) -> None:
@@ -264,6 +271,7 @@ def write_config(path: Path, config: GatewayConfig) -> None:
                 "body_timeout_seconds",
                 "trusted_proxies",
                 "drafts_max_rows",
+                "drafts_max_rows_per_network",
                 "campaigns",
             )
         ),

@@ -5,6 +5,7 @@ Never keeps a name or a number: only keyed hashes. Never refuses a child's Send:
 counts in its own memory.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -26,6 +27,10 @@ from gateway.web.settings import SettingsError
 from partner_sdk.wire.problems import RATE_LIMITED
 
 MEMORY_URI = "memory://"
+SLOW_SECONDS = 3  # the shortest wait of a sender over a limit
+TURN_SECONDS = 1
+QUEUE_SECONDS = 30  # the longest wait that is given out: "wait a few seconds" must stay true
+MAX_QUEUES = 4096  # turns that have passed are forgotten when there are more
 
 
 class Effect(Enum):
@@ -41,7 +46,7 @@ class Subject(Enum):
     NETWORK = "a network: /24, or /64, /56 and /48"
     PARTNER = "a partner, after its signature was checked"
     REFERENCE_HERE = "a report, by the reference that is returned to, and the network that asks for it"
-    WAIT = "one wait: the random mark of a page that asked to wait"
+    WAIT = "one wait: the random mark of a page that asked to wait, or the journey that walks on after it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,9 @@ def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
         LimitRow(
             "public-wait", 1, 600, Subject.WAIT, flag, "who waited goes on once: the cookie of a wait can be copied"
         ),
+        LimitRow(
+            "public-walk", 60, 120, Subject.WAIT, flag, "who waited at a step walks on, as fast as a person walks"
+        ),
         LimitRow("come-back", 10, 3600, Subject.REFERENCE_HERE, flag, "each try costs a key, right or wrong; see 0017"),
         LimitRow("come-back-network", 300, 3600, network, flag, "the same over all references: 3 s of CPU; see 0017"),
         LimitRow("open-read", 600, 60, network, refuse, "keys, schema and status are public and cheap"),
@@ -100,6 +108,25 @@ class LimitState:
     reset_seconds: int
 
 
+class TurnQueues:
+    """The turns of those who wait, for one process: each queue serves one at a time, TURN_SECONDS apart."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last_turns: dict[str, float] = {}
+
+    def find_turn(self, queue: str, *, now: float) -> float | None:
+        """Take the next turn of a queue; return how many seconds away it is, or None when all of them are taken."""
+        with self._lock:
+            turn = max(now + SLOW_SECONDS, self._last_turns.get(queue, 0.0) + TURN_SECONDS)
+            if turn - now > QUEUE_SECONDS:
+                return None
+            if len(self._last_turns) >= MAX_QUEUES:
+                self._last_turns = {one: at for one, at in self._last_turns.items() if at > now}
+            self._last_turns[queue] = turn
+            return turn - now
+
+
 @dataclass(frozen=True, slots=True)
 class _Counter:
     row: LimitRow
@@ -114,6 +141,7 @@ class Limits:
     ) -> None:
         self._hasher = hasher
         self._clock = clock
+        self._turns = TurnQueues()
         self.limiter = Limiter(
             self._get_subject_key,
             storage_uri=f"{SCHEME}://" if storage_uri == MEMORY_URI else storage_uri,
@@ -198,6 +226,15 @@ class Limits:
             remaining=0 if is_over else left,
             reset_seconds=self._count_seconds_to(reset_at, row=row),
         )
+
+    def pick_network_slot(self) -> int:
+        """Return the slot of this request's network, for what is stored: many networks share each."""
+        return self._hasher.pick_slot(request.remote_addr)
+
+    def find_turn(self, name: str) -> float | None:
+        """Take this network's next turn behind a limit that is over; return the seconds until then, None when full."""
+        network = self._hasher.hash_whole_network(request.remote_addr)
+        return self._turns.find_turn(f"{name} {network}", now=self._clock())
 
     def name_caller(self, subject: str) -> None:
         """Say whose request this is, once that is known: a refusal before it is counted tells how much is left, too."""

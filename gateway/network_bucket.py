@@ -19,6 +19,7 @@ _V6_TIERS: tuple[Tier, ...] = ("/64", "/56", "/48")
 TIERS: tuple[Tier, ...] = (*_V4_TIERS, *_V6_TIERS)
 _LABEL = b"report-abuse limit key v1|"
 _HASH_BYTES = 16
+SLOTS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,14 @@ class BucketHasher:
         """Return the hash of one tier of an address's network, or None when the address has no such tier."""
         network = find_network(address, tier=tier)
         return None if network is None else self.hash_text(network)
+
+    def pick_slot(self, address: str | None) -> int:
+        """Return the slot of an address's whole network (/24 or /48): one of SLOTS, so that it names no network."""
+        return int(self.hash_whole_network(address), 16) % SLOTS
+
+    def hash_whole_network(self, address: str | None) -> str:
+        """Return the hash of the widest network that an address counts for: /24 or /48."""
+        return self.hash_network(address, tier="/24") or self.hash_network(address, tier="/48") or ""
 
     def hash_text(self, text: str) -> str:
         """Return today's keyed hash of a text."""

@@ -91,6 +91,7 @@ def register(app: Flask, gateway: Gateway) -> None:
         banner=gateway.config.banner,
         state_key=make_state_key(app.config["SECRET_KEY"]),
         drafts_max_rows=gateway.config.drafts_max_rows,
+        drafts_max_rows_per_network=gateway.config.drafts_max_rows_per_network,
         is_practice=gateway.config.environment == "sandbox",
         campaigns=frozenset(gateway.config.campaigns),
     )

@@ -47,6 +47,7 @@ class PublicDoor:
     banner: str
     state_key: bytes
     drafts_max_rows: int
+    drafts_max_rows_per_network: int
     is_practice: bool
     campaigns: frozenset[str]
 

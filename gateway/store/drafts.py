@@ -6,13 +6,16 @@ The ceiling counts what is being written. What Send leaves and what was opened w
 flood of them closes the form to nobody. Each ends an hour after its last use. What makes a new one costs more than it
 does: a record of Send stands beside a stored report, and one of who returned beside a derivation, of which a process
 makes some five a second. Nothing but the limit on steps bounds how many are kept alive by being used again.
+
+Each network has a share of what is being written. A row carries the slot of its network, one of 4,096 that a keyed hash
+picks: e.g. 4,096 of all IPv4 /24 networks fall into each slot, so a row names none of them.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, select, update
 
 from gateway.store.instants import to_epoch_seconds
 from gateway.store.schema import drafts
@@ -43,11 +46,18 @@ _REPLACE = (
         box=bindparam("new_box"),
         expires_at=bindparam("new_expiry"),
         kind=bindparam("new_kind"),
+        network_slot=case((bindparam("new_kind") == "writing", drafts.c.network_slot), else_=None),
     )
 )
-_COUNT_UP_TO = select(func.count()).select_from(
-    select(drafts.c.kind).where(drafts.c.kind == "writing").limit(bindparam("number")).subquery()
-)
+
+
+def _count_up_to(rows: Select[Any]) -> Select[Any]:
+    return select(func.count()).select_from(rows.limit(bindparam("number")).subquery())
+
+
+_WRITING = select(drafts.c.kind).where(drafts.c.kind == "writing")
+_COUNT_WRITING = _count_up_to(_WRITING)
+_COUNT_IN_SLOT = _count_up_to(_WRITING.where(drafts.c.network_slot == bindparam("slot")))
 _DELETE = delete(drafts).where(_SAME)
 
 
@@ -58,10 +68,18 @@ def find_draft(connection: Connection, *, draft_id: bytes, now: datetime) -> Dra
 
 
 def put_draft(
-    connection: Connection, *, draft_id: bytes, version: int, box: bytes, expires_at: datetime, kind: Kind = "writing"
+    connection: Connection,
+    *,
+    draft_id: bytes,
+    version: int,
+    box: bytes,
+    expires_at: datetime,
+    kind: Kind = "writing",
+    network_slot: int | None = None,
 ) -> bool:
     """Store `version` of a draft: version 1 where there is none, else exactly one above the stored version.
 
+    The network that began a draft keeps it in its share, wherever it is saved from later.
     Returns False, and changes nothing, when another tab was faster.
     """
     expiry = to_epoch_seconds(expires_at)
@@ -71,13 +89,19 @@ def put_draft(
     if connection.execute(_EXISTS, {"wanted_id": draft_id}).first() is not None:
         return False
     row = {"draft_id": draft_id, "version": version, "box": box, "expires_at": expiry, "kind": kind}
+    row["network_slot"] = network_slot if kind == "writing" else None
     connection.execute(insert(drafts), row)
     return True
 
 
 def has_rows(connection: Connection, *, number: int) -> bool:
     """Return whether at least `number` drafts are being written, expired ones that wait for the sweep included."""
-    return connection.execute(_COUNT_UP_TO, {"number": number}).scalar_one() >= number
+    return int(connection.execute(_COUNT_WRITING, {"number": number}).scalar_one()) >= number
+
+
+def has_rows_in_slot(connection: Connection, *, slot: int, number: int) -> bool:
+    """Return whether at least `number` drafts are being written by the networks of one slot."""
+    return int(connection.execute(_COUNT_IN_SLOT, {"slot": slot, "number": number}).scalar_one()) >= number
 
 
 def delete_draft(connection: Connection, *, draft_id: bytes) -> bool:

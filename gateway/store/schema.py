@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from gateway.store.partial_indexes import add_partial_index
 
-SCHEMA_REVISION = "0006"  # the newest file in migrations/versions; a test compares
+SCHEMA_REVISION = "0007"  # the newest file in migrations/versions; a test compares
 
 # SQLite makes a key its row number only when the type is exactly INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
@@ -117,10 +117,12 @@ drafts = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("box", LargeBinary, nullable=False),
     Column("kind", String(8), nullable=False),
+    Column("network_slot", Integer),  # only while it is being written; see gateway/store/drafts.py
     CheckConstraint("kind IN ('writing', 'sent', 'returned')", name="kind"),
 )
 Index("ix_drafts_expires_at", drafts.c.expires_at)
 Index("ix_drafts_kind", drafts.c.kind)
+Index("ix_drafts_network_slot", drafts.c.network_slot)
 
 published = Table(
     "published",

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import pytest
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
 from gateway.config import LimitsConfig
+from gateway.limits import LimitState
 from gateway.public.visiting.drafts import Draft, make_journey_keys, open_draft
 from gateway.wiring import Gateway
 from partner_sdk.key_files import KeyRole
@@ -32,9 +34,16 @@ class PublicHouse:
     app: Flask
     serial: int = field(default=1)
 
-    def person(self, *, keeps_cookies: bool = True, language: str = "", origin: str = PUBLIC_ORIGIN) -> Person:
+    def person(
+        self,
+        *,
+        keeps_cookies: bool = True,
+        language: str = "",
+        origin: str = PUBLIC_ORIGIN,
+        address: str = "127.0.0.1",
+    ) -> Person:
         """Return a new person with a new browser."""
-        return Person(self.app, origin=origin, keeps_cookies=keeps_cookies, language=language)
+        return Person(self.app, origin=origin, keeps_cookies=keeps_cookies, language=language, address=address)
 
     def person_at(
         self,
@@ -114,3 +123,14 @@ def make_public_house(folder: Path, *, limits: LimitsConfig | None = None, **set
     house.config = msgspec.structs.replace(house.config, **settings)
     gateway = house.open_gateway()
     return PublicHouse(house, gateway, house.open_app("public", "industry", gateway=gateway))
+
+
+def put_over(public: PublicHouse, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let the named limits answer that this network is over."""
+
+    count = public.gateway.limits.limit_state
+
+    def state(name: str, *, subject: str | None = None) -> LimitState:
+        return LimitState(name, True, 1, 600, 0, 600) if name in names else count(name, subject=subject)
+
+    monkeypatch.setattr(public.gateway.limits, "limit_state", state)

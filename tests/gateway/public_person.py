@@ -108,12 +108,14 @@ class Person:
     origin: str = PUBLIC_ORIGIN
     keeps_cookies: bool = True
     language: str = ""  # what the browser asks for
+    address: str = "127.0.0.1"
     client: Client = field(init=False)
     page: TestResponse = field(init=False)
     path: str = "/"
 
     def __post_init__(self) -> None:
         self.client = self.app.test_client(use_cookies=self.keeps_cookies)
+        self.client.environ_base["REMOTE_ADDR"] = self.address
 
     def get(self, path: str, **headers: str) -> TestResponse:
         """Type an address, or follow a link if `headers` say so; redirects are followed by hand."""

@@ -56,6 +56,7 @@ def test_written_settings_read_back_the_same(tmp_path: Path) -> None:
         lock_timeout_seconds=0.25,
         trusted_proxies=2,
         drafts_max_rows=17,
+        drafts_max_rows_per_network=3,
         limits=LimitsConfig(storage_uri="redis://limits.example:6379/0", partner_reports_per_minute=7),
         evidence=EvidenceConfig(partner_gib=3, least_free_percent=33),
         listeners=(
@@ -93,6 +94,7 @@ def test_unknown_key_is_an_error_that_names_it(house: House, line: str, at_top: 
         ("trusted_proxies = 0", "trusted_proxies = 9", "trusted_proxies"),
         ("lock_timeout_seconds = 0.2", "lock_timeout_seconds = 0", "lock_timeout_seconds"),
         ("drafts_max_rows = 20000", "drafts_max_rows = 0", "drafts_max_rows"),
+        ("drafts_max_rows_per_network = 1000", "drafts_max_rows_per_network = 0", "drafts_max_rows_per_network"),
         ("port = 8700", "port = 0", "port"),
         ("port = 8700", "port = 8700.5", "port"),
         ("workers = 2", "workers = 0", "workers"),

@@ -33,7 +33,7 @@ TABLES = FIRST_TABLES | {
     "evidence_parts",
     "adoption_requests",
 }
-INDEXES = 13
+INDEXES = 14
 
 
 def describe(connection: Connection) -> dict[str, tuple[str, frozenset[str]]]:
@@ -68,7 +68,7 @@ def test_the_revision_in_the_code_is_the_newest_migration() -> None:
     config.set_main_option("script_location", str(folder))
     script = ScriptDirectory.from_config(config)
     assert script.get_heads() == [SCHEMA_REVISION]
-    assert len(list((folder / "versions").glob("0*.py"))) == len(list(script.walk_revisions())) == 6
+    assert len(list((folder / "versions").glob("0*.py"))) == len(list(script.walk_revisions())) == 7
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_file_of_the_first_release_is_brought_up_and_keeps_its_rows(tmp_path: 
     store = new_store(tmp_path)
     with store.read() as connection:
         assert set(describe(connection)) >= TABLES
-        assert connection.exec_driver_sql("SELECT * FROM drafts").all() == [(b"\x01", 1, 2, b"\x03", "writing")]
+        assert connection.exec_driver_sql("SELECT * FROM drafts").all() == [(b"\x01", 1, 2, b"\x03", "writing", None)]
 
 
 def test_reports_of_one_common_chain_keep_their_order_and_each_sender_goes_on_behind_its_highest(

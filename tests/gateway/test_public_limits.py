@@ -7,23 +7,11 @@ from limits.storage import MemoryStorage
 from werkzeug.datastructures import MultiDict
 
 from gateway.config import LimitsConfig
-from gateway.limits import LimitState
-from tests.gateway.public_fixtures import PublicHouse, make_public_house
+from tests.gateway.public_fixtures import PublicHouse, make_public_house, put_over
 from tests.gateway.public_person import Person, read_form, read_title
 from tests.gateway.return_builders import WRONG_WORDS, read_numbers
 
 MARKER = "These are my own words."
-
-
-def put_over(public: PublicHouse, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Let the named limits answer that this network is over."""
-
-    count = public.gateway.limits.limit_state
-
-    def state(name: str, *, subject: str | None = None) -> LimitState:
-        return LimitState(name, True, 1, 600, 0, 600) if name in names else count(name, subject=subject)
-
-    monkeypatch.setattr(public.gateway.limits, "limit_state", state)
 
 
 def test_send_over_the_limit_waits_with_its_words_and_is_then_flagged_and_stored(

@@ -100,7 +100,7 @@ def test_state_of_another_gateway_or_an_altered_one_is_none():
         led_at=2**33,
         started_at=2**33,
         placement="x" * 40,
-        waited_from=2**33,
+        turn_at=2**33,
         wait_mark=bytes(16),
         walks_mark=bytes(16),
     )

@@ -20,7 +20,7 @@ from gateway.public.views.frame import (
 )
 from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.views.screens import make_draft
-from gateway.public.visiting.draft_rows import NO_VERSION, find_opened_draft, wipe_draft
+from gateway.public.visiting.draft_rows import NO_VERSION, find_opened_draft, is_full_for_network, wipe_draft
 from gateway.public.visiting.language_choice import remember_asked_language
 from gateway.public.visiting.page_contexts import keep_context, read_context
 from gateway.public.visiting.service_name import find_listed
@@ -36,7 +36,6 @@ from gateway.public.visiting.visit import (
 )
 from gateway.public.wording.languages import refresh_language
 from gateway.store import StorageUnavailableError
-from gateway.store.drafts import has_rows
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 
@@ -101,7 +100,7 @@ def has_too_many_drafts(door: PublicDoor) -> bool:
     """Say whether no new draft would be taken now, or none can be: the first answer would be the last."""
     try:
         with door.store.read() as connection:
-            return has_rows(connection, number=door.drafts_max_rows)
+            return is_full_for_network(connection, door)
     except StorageUnavailableError:
         return True
 

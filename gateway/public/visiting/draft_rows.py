@@ -19,14 +19,14 @@ from gateway.public.visiting.drafts import (
     seal_draft,
 )
 from gateway.store import StorageUnavailableError
-from gateway.store.drafts import Kind, delete_draft, find_draft, has_rows, put_draft
+from gateway.store.drafts import Kind, delete_draft, find_draft, has_rows, has_rows_in_slot, put_draft
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 
 NO_VERSION = 0  # what a form carries before anything was saved
 
 
 class TooManyDraftsError(Exception):
-    """The ceiling of drafts is reached: nothing new is begun, so that a flood can not fill the disk."""
+    """The ceiling, or this network's share of it, is reached: nothing new is begun, so a flood cannot fill the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,28 @@ def save_draft(door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: in
     """
     is_new = version == NO_VERSION and get_kind(draft) == "writing"
     with door.store.write() as connection:
-        if is_new and has_rows(connection, number=door.drafts_max_rows):
+        if is_new and is_full_for_network(connection, door):
             raise TooManyDraftsError("there are as many drafts as the settings allow")
-        return write_draft(connection, door, keys, draft, version=version)
+        return write_draft(connection, door, keys, draft, version=version, is_new=is_new)
 
 
-def write_draft(connection: Connection, door: PublicDoor, keys: JourneyKeys, draft: Draft, *, version: int) -> bool:
+def is_full_for_network(connection: Connection, door: PublicDoor) -> bool:
+    """Return whether no new draft is taken from the network that asks: it used its share, or the whole is used up."""
+    slot = door.limits.pick_network_slot()
+    return has_rows_in_slot(connection, slot=slot, number=door.drafts_max_rows_per_network) or has_rows(
+        connection, number=door.drafts_max_rows
+    )
+
+
+def write_draft(
+    connection: Connection,
+    door: PublicDoor,
+    keys: JourneyKeys,
+    draft: Draft,
+    *,
+    version: int,
+    is_new: bool = False,
+) -> bool:
     """Save a draft inside a transaction that others share (Send); the person's words come before a context."""
     nonce = door.random(NONCE_BYTES)
     try:
@@ -87,6 +103,7 @@ def write_draft(connection: Connection, door: PublicDoor, keys: JourneyKeys, dra
         box=box,
         expires_at=expires_at,
         kind=get_kind(draft),
+        network_slot=door.limits.pick_network_slot() if is_new else None,
     )
 
 

@@ -4,6 +4,7 @@ Entering from outside is always blank: a page shows what was typed only right af
 """
 
 import hmac
+import math
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -20,7 +21,6 @@ from partner_sdk.wire.public_codes import LANGUAGES, Language
 
 _SECRET, _STATE = "journey", "state"
 FRESH_SECONDS = 30  # a redirect is followed at once; whoever comes later comes from outside
-SLOW_SECONDS = 3  # how long someone over a limit waits
 SLOW_LASTS_SECONDS = 120  # for how long a wait is good, and for how long a journey that waited at a step walks on
 MARK_BYTES = 16
 
@@ -131,16 +131,27 @@ def has_cookie() -> bool:
     return current_app.config["SESSION_COOKIE_NAME"] in request.cookies
 
 
-def find_wait_mark() -> str | None:
-    """Find the mark of a wait that this cookie has waited for: it lets one request through."""
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The wait of a cookie: `mark` lets one request through once it is over; neither ahead nor over is none."""
+
+    mark: str = ""
+    is_ahead: bool = False
+    is_over: bool = False
+
+
+def get_wait() -> Wait:
+    """Find the wait that this cookie was given."""
     state = _get_state()
-    has_waited = SLOW_SECONDS <= _now_seconds() - state.waited_from <= SLOW_LASTS_SECONDS
-    return state.wait_mark.hex() if state.wait_mark and has_waited else None
+    late = _now_seconds() - state.turn_at
+    if not state.wait_mark or late > SLOW_LASTS_SECONDS:
+        return Wait()
+    return Wait(mark=state.wait_mark.hex(), is_ahead=late < 0, is_over=late >= 0)
 
 
-def remember_wait(door: PublicDoor) -> None:
-    """Remember when the page that asks to wait was shown, and draw the mark that is good for one request after it."""
-    _put_state(waited_from=_now_seconds(), wait_mark=door.random(MARK_BYTES))
+def remember_wait(door: PublicDoor, *, seconds: float) -> None:
+    """Remember when the turn comes of a sender who waits, and draw the mark that is good for one request then."""
+    _put_state(turn_at=_now_seconds() + math.ceil(seconds), wait_mark=door.random(MARK_BYTES))
 
 
 def forget_wait(*, walks_on: JourneyKeys | None = None) -> None:

@@ -24,8 +24,8 @@ _LENGTH = struct.Struct(">H")
 class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Where a visit stands. Times are whole seconds; 0 is never.
 
-    `wait_mark` is the random mark of a wait since `waited_from`: it lets one request through, also when the cookie was
-    copied. `walks_mark` names the one journey whose steps go on until `walks_until`, because it waited at one of them.
+    `wait_mark` is the random mark of a wait that ends at `turn_at`: it lets one request through, also when the cookie
+    was copied. `walks_mark` names the one journey whose steps go on until `walks_until`, because it waited at one.
     `language` is the one that was picked, and `returns_to` the screen that a side page leads back to; empty is none.
     `left_at` is when the form was asked for from outside: the first page then says why it is blank.
     `asked` is the id of the request for the button that was just sent; empty is none.
@@ -35,7 +35,7 @@ class VisitState(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     led_at: int = 0
     started_at: int = 0
     placement: str | None = None
-    waited_from: int = 0
+    turn_at: int = 0
     wait_mark: bytes = b""
     walks_until: int = 0
     walks_mark: bytes = b""
