@@ -33,8 +33,8 @@ class AnswerNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 @dataclass(frozen=True, slots=True)
-class KeptRequest:
-    """One request of the agency.
+class Question:
+    """One request of the agency about a report of this partner, and how far its answer is.
 
     `waiting`: an answer is sealed and has no receipt yet; `answered`: one has. `answers` are their report ids.
     """
@@ -45,16 +45,36 @@ class KeptRequest:
     state: RequestState
     answers: tuple[str, ...]
 
+    @property
+    def request_id(self) -> str:
+        """The id that an answer names."""
+        return self.request.request_id
+
+    @property
+    def text(self) -> str:
+        """What the agency asks."""
+        return self.request.question
+
+    @property
+    def reference(self) -> str:
+        """The reference of the report that it is about; `request.report_id` is its id."""
+        return self.request.reference
+
+    @property
+    def due_at(self) -> datetime:
+        """By when the law wants the answer (UTC)."""
+        return parse_time(self.request.due_at)
+
     def is_overdue(self, now: datetime) -> bool:
         """Whether the due time is past and no answer was delivered."""
-        return self.state != "answered" and now > parse_time(self.request.due_at)
+        return self.state != "answered" and now > self.due_at
 
 
 @dataclass(frozen=True, slots=True)
-class KeptRequests:
-    """The requests, the soonest due first, and the numbers of messages whose request could not be read."""
+class Questions:
+    """The questions, the soonest due first, and the numbers of messages whose question could not be read."""
 
-    requests: tuple[KeptRequest, ...]
+    requests: tuple[Question, ...]
     unreadable: tuple[int, ...]
 
 
@@ -71,12 +91,12 @@ def note_answer(state: PartnerState, report_id: str, *, report: IndustryReport, 
     write_durably(state.folder / FOLDER / f"{report_id}.json", encode(AnswerNote(request_id=report.answers_request)))
 
 
-def list_requests(state: PartnerState, *, messages: Iterable[OpenedMessage]) -> KeptRequests:
+def list_requests(state: PartnerState, *, messages: Iterable[OpenedMessage]) -> Questions:
     """Return the requests of the saved messages with how far each is; a later message with the same id counts."""
     answers = _list_answers(state)
     undelivered = set(state.list_undelivered())
     delivered = {*state.list_receipts(), *state.list_desk_receipts()}
-    found: dict[str, KeptRequest] = {}
+    found: dict[str, Question] = {}
     unreadable: list[int] = []
     for opened in messages:
         if opened.message.kind != "information-request":
@@ -90,7 +110,7 @@ def list_requests(state: PartnerState, *, messages: Iterable[OpenedMessage]) -> 
         state_of_it: RequestState = "waiting" if given else "open"
         if any(one in delivered for one in given):
             state_of_it = "answered"
-        found[request.request_id] = KeptRequest(
+        found[request.request_id] = Question(
             request=request,
             number=opened.message.number,
             issued_at=opened.message.issued_at,
@@ -98,7 +118,7 @@ def list_requests(state: PartnerState, *, messages: Iterable[OpenedMessage]) -> 
             answers=given,
         )
     ordered = sorted(found.values(), key=lambda one: (one.request.due_at, one.number))
-    return KeptRequests(requests=tuple(ordered), unreadable=tuple(unreadable))
+    return Questions(requests=tuple(ordered), unreadable=tuple(unreadable))
 
 
 def _list_answers(state: PartnerState) -> dict[str, list[str]]:

@@ -8,20 +8,24 @@ what is on disk. The gateway never imports this file.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
+from partner_sdk.client.exchange_bounds import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.partner_state import MAX_MESSAGE_NUMBER, MailboxPosition, PartnerState
 from partner_sdk.client.pending_keys import finish_change, list_mailbox_keys
 from partner_sdk.durable_files import locked
 from partner_sdk.errors import FormatError, LocalStateError, MailboxError, OpeningError, ReportAbuseError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, load_xwing_private_key
-from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time, to_base64url
 from partner_sdk.wire.envelope import KEY_ID_BYTES, Envelope
 from partner_sdk.wire.keys import KeySet, verify_keys
 from partner_sdk.wire.mailbox_message import (
     MailboxItem,
+    MailboxList,
     MailboxMessage,
     mailbox_context,
     message_sha256,
@@ -30,6 +34,12 @@ from partner_sdk.wire.mailbox_message import (
 )
 from partner_sdk.wire.padding import unpad
 from partner_sdk.wire.sealing import make_suite
+
+# With it comes all that sends, which a command that only reads the saved messages does not need.
+if TYPE_CHECKING:
+    from partner_sdk.client.transport import Transport
+
+MAX_ROUNDS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,23 @@ class Mailbox:
             for key_file in list_mailbox_keys(state)
         }
         self._used_key_ids: set[str] = set()
+
+    def collect(self, transport: "Transport") -> Delivery:
+        """Fetch and receive what waits at the gateway, round after round; raises what sending raises."""
+        messages: list[OpenedMessage] = []
+        alarms: dict[tuple[str, str | None], MailboxAlarm] = {}
+        for _ in range(MAX_ROUNDS):  # the gateway answers with some at a time, the oldest first
+            reply = transport.send("GET", "/v1/mailbox", max_bytes=MAX_REPLY_BYTES)
+            items = parse_exact(reply.body, kind=MailboxList, max_bytes=MAX_REPLY_BYTES).messages
+            acknowledged: list[str] = []
+            delivery = self.receive(items, acknowledge=partial(_acknowledge, transport, acknowledged))
+            messages += delivery.messages
+            # A gap may close in a later round; what is wrong with a message stays.
+            alarms = {place: alarm for place, alarm in alarms.items() if alarm.reason != "gap"}
+            alarms |= {(alarm.reason, alarm.message_id): alarm for alarm in delivery.alarms}
+            if not acknowledged:
+                break
+        return Delivery(messages=tuple(messages), alarms=tuple(alarms.values()))
 
     def receive(self, items: Iterable[MailboxItem], *, acknowledge: Callable[[str], None]) -> Delivery:
         """Open, check and save `items`, then acknowledge what is saved; never raises for what a message holds."""
@@ -214,3 +241,9 @@ def read_message(state: PartnerState, number: int) -> OpenedMessage:
 
 def _load(key_file: KeyFile) -> MLKEM768X25519PrivateKey:
     return load_xwing_private_key(parse_base64url(key_file.secret, length=SEED_BYTES))
+
+
+def _acknowledge(transport: "Transport", acknowledged: list[str], message_id: str) -> None:
+    check_report_id(message_id)
+    transport.send("POST", f"/v1/mailbox/{message_id}/ack", body=b"{}", max_bytes=MAX_SMALL_REPLY_BYTES)
+    acknowledged.append(message_id)

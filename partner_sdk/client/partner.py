@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import overload
 
 import requests
@@ -20,12 +21,13 @@ from partner_sdk.client.earlier_reports import find_earlier_reference
 from partner_sdk.client.evidence_handover import HandedOver, ReportToSend, hand_over, resume_evidence
 from partner_sdk.client.evidence_sending import EvidenceRoom, OnProgress, ignore_progress
 from partner_sdk.client.evidence_upload import Line
-from partner_sdk.client.exchange_bounds import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES
+from partner_sdk.client.exchange_bounds import MAX_SMALL_REPLY_BYTES
+from partner_sdk.client.information_requests import Question, list_requests
 from partner_sdk.client.key_renewal import find_newer_key
-from partner_sdk.client.mailbox import Delivery, Mailbox, MailboxAlarm, OpenedMessage, read_message
+from partner_sdk.client.mailbox import Delivery, Mailbox, OpenedMessage, read_message
 from partner_sdk.client.partner_state import PartnerProfile, PartnerState
 from partner_sdk.client.pending_keys import finish_switch
-from partner_sdk.client.receipt_check import Receipt, check_receipt
+from partner_sdk.client.receipt_check import Receipt, check_kept_receipt, check_receipt
 from partner_sdk.client.report_sealing import seal_and_save
 from partner_sdk.client.requests_auth import read_clock
 from partner_sdk.client.retrying import DEFAULT_POLICY, RetryPolicy, send_patiently
@@ -53,13 +55,11 @@ from partner_sdk.wire.digest import Digest, parse_digest
 from partner_sdk.wire.evidence import SECRET_BYTES, EvidenceReference
 from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.keys import KeySet
-from partner_sdk.wire.mailbox_message import MailboxList
 from partner_sdk.wire.replies import Progress, ReportProgress, ServiceStatus
 from partner_sdk.wire.statements import MAX_LIST_BYTES
 from partner_sdk.wire.submission import ClearFields, Priority, ReportKind, ReportPost
 
 KEY_SET_KEPT_FOR = timedelta(minutes=10)
-MAX_MAILBOX_ROUNDS = 200
 
 
 class Partner:
@@ -200,7 +200,9 @@ class Partner:
         Raises `SealingError` (`nothing-saved`, `no-active-key`) and `KeySetError`: then nothing is saved.
         """
         clear = ClearFields(
-            earlier_reference=find_earlier_reference(self.state, report, kind=kind, given=earlier_reference),
+            earlier_reference=earlier_reference
+            if replaces
+            else find_earlier_reference(self.state, report, kind=kind, given=earlier_reference),
             environment=self.profile.environment,
             evidence_ids=tuple(one.evidence_id for one in evidence),
             kind=kind,
@@ -276,38 +278,42 @@ class Partner:
 
         Raises `FormatError` and `StatementError` (`receipt-mismatch` if it is for nothing that was sent from here).
         """
-        report_id = peek_intake(raw).clear.report_id
-        saved = self.state.find_submission(report_id)
-        if saved is None:
-            raise StatementError("This receipt is for a report that was not sent from here.", reason="receipt-mismatch")
-        now = self._clock()
-        key_set = self.state.read_key_set(now=now, allow_expired=True)
-        return check_receipt(raw, post=saved[1], key_set=key_set, now=now)
+        return check_kept_receipt(self.state, raw, now=self._clock())
 
     # Mailbox
 
     def collect_mailbox(self) -> Delivery:
         """Fetch, open, check, save and acknowledge what waits; return new messages and alarms."""
-        now = self._clock()
-        mailbox = Mailbox(self.state, key_set=self._get_key_set(), now=now)
-        messages: list[OpenedMessage] = []
-        alarms: dict[tuple[str, str | None], MailboxAlarm] = {}
-        for _ in range(MAX_MAILBOX_ROUNDS):  # the gateway answers with some at a time, the oldest first
-            reply = self.transport.send("GET", "/v1/mailbox", max_bytes=MAX_REPLY_BYTES)
-            items = parse_exact(reply.body, kind=MailboxList, max_bytes=MAX_REPLY_BYTES).messages
-            acknowledged: list[str] = []
-            delivery = mailbox.receive(items, acknowledge=partial(self._acknowledge, acknowledged))
-            messages += delivery.messages
-            # A gap may close in a later round; what is wrong with a message stays.
-            alarms = {place: alarm for place, alarm in alarms.items() if alarm.reason != "gap"}
-            alarms |= {(alarm.reason, alarm.message_id): alarm for alarm in delivery.alarms}
-            if not acknowledged:
-                break
-        return Delivery(messages=tuple(messages), alarms=tuple(alarms.values()))
+        return Mailbox(self.state, key_set=self._get_key_set(), now=self._clock()).collect(self.transport)
 
     def messages(self) -> list[OpenedMessage]:
         """Return every message that was saved, in order, without any network."""
         return [read_message(self.state, number) for number in self.state.list_messages()]
+
+    def questions(self) -> list[Question]:
+        """Return what the agency asked in the saved messages, the soonest due first; `state` says what is open."""
+        kept = list_requests(self.state, messages=self.messages())
+        for number in kept.unreadable:
+            self._notify(f"Message {number} is a question that cannot be read: tell the agency, or renew this program.")
+        return list(kept.requests)
+
+    def answer(
+        self,
+        question: Question | str,
+        report: bytes | IndustryReport,
+        *,
+        priority: Priority,
+        evidence: Mapping[str, Path] = MappingProxyType({}),
+    ) -> HandedOver:
+        """Seal, save and send a report of kind `response` that names an open question (or its id), as `submit` does.
+
+        `report` need not name it. Raises `ReportError` before anything is sealed: `other-request`, `unknown-request`,
+        `not-open`; its fault names the questions that are open.
+        """
+        raw = report if isinstance(report, bytes) else encode(report)
+        request_id = question if isinstance(question, str) else question.request_id
+        checked = parse_report(raw, priority=priority, kind="response", answers=request_id)
+        return self.submit(checked, priority=priority, kind="response", evidence=evidence)
 
     def digests(self) -> list[Digest]:
         """Return every digest that was saved, oldest first; raises `MailboxError` for one that is not ours."""
@@ -384,8 +390,3 @@ class Partner:
                 raise
         # A receipt key younger than our key set: look once more.
         return check_receipt(raw, post=post, key_set=self.refresh_key_set(), now=now)
-
-    def _acknowledge(self, acknowledged: list[str], message_id: str) -> None:
-        check_report_id(message_id)
-        self.transport.send("POST", f"/v1/mailbox/{message_id}/ack", body=b"{}", max_bytes=MAX_SMALL_REPLY_BYTES)
-        acknowledged.append(message_id)

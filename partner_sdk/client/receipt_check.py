@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from partner_sdk.client.partner_state import PartnerState
 from partner_sdk.errors import StatementError
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.desk_receipt import DeskReceiptStatement, verify_desk_receipt
-from partner_sdk.wire.intake import IntakeStatement, verify_receipt
+from partner_sdk.wire.intake import IntakeStatement, peek_intake, verify_receipt
 from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.submission import ReportPost, clear_fields_of, peek_submission
 
@@ -52,6 +53,17 @@ def check_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetim
     statement = verify_receipt(raw, key_set=key_set, submission=encode(post.statement), now=now)
     _check_same(statement, post)
     return Receipt(statement=statement, raw=raw)
+
+
+def check_kept_receipt(state: PartnerState, raw: bytes, *, now: datetime) -> Receipt:
+    """Verify a receipt offline against the saved key set and the saved submission of this folder.
+
+    Raises `FormatError` and `StatementError` (`receipt-mismatch` if it is for nothing that was sent from here).
+    """
+    saved = state.find_submission(peek_intake(raw).clear.report_id)
+    if saved is None:
+        raise StatementError("This receipt is for a report that was not sent from here.", reason="receipt-mismatch")
+    return check_receipt(raw, post=saved[1], key_set=state.read_key_set(now=now, allow_expired=True), now=now)
 
 
 def check_desk_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetime) -> DeskReceipt:

@@ -78,9 +78,14 @@ class CommandGroup:
             command.set_defaults(find_misuse=find_misuse)
         return command
 
-    def add_alone(self, name: str, *, run: RunAlone, example: str, summary: str = "") -> argparse.ArgumentParser:
+    def add_alone(
+        self, name: str, *, run: RunAlone, example: str, summary: str = "", find_misuse: FindMisuse | None = None
+    ) -> argparse.ArgumentParser:
         """Add a command that needs no folder of an enrolled partner."""
-        return self._add(name, summary=summary, example=example, run=run, needs_partner=False)
+        command = self._add(name, summary=summary, example=example, run=run, needs_partner=False)
+        if find_misuse is not None:
+            command.set_defaults(find_misuse=find_misuse)
+        return command
 
     def _add(
         self, name: str, *, summary: str, example: str, run: RunForPartner | RunAlone, needs_partner: bool

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from partner_sdk.client.information_requests import KeptRequest, list_requests
+from partner_sdk.client.information_requests import Question, list_requests
 from partner_sdk.commands.frame import CommandGroup, PartnerCall
 from partner_sdk.commands.mailbox import look_into_mailbox
 from partner_sdk.commands.message_words import spell_request
@@ -22,7 +22,7 @@ def run_requests(call: PartnerCall) -> int:
     alarms = () if args.offline else look_into_mailbox(call)
     kept = list_requests(partner.state, messages=partner.messages())
     for number in kept.unreadable:
-        speaker.warn(f"Message {number} is a request that can not be read: tell the agency, or renew this program.")
+        speaker.warn(f"Message {number} is a request that cannot be read: tell the agency, or renew this program.")
     code = EXIT_ALARM if alarms or kept.unreadable else EXIT_DONE
     if args.action is None:
         _say_all(call, kept.requests, now=now)
@@ -52,7 +52,7 @@ def add_commands(top: CommandGroup) -> None:
     command.add_argument("--offline", action="store_true", help="do not look into the mailbox first")
 
 
-def _say_all(call: PartnerCall, requests: tuple[KeptRequest, ...], *, now: datetime) -> None:
+def _say_all(call: PartnerCall, requests: tuple[Question, ...], *, now: datetime) -> None:
     if call.args.json:
         call.speaker.say_json({"requests": [_list_fields(one, now=now) for one in requests]})
         return
@@ -64,12 +64,12 @@ def _say_all(call: PartnerCall, requests: tuple[KeptRequest, ...], *, now: datet
         call.speaker.say("The agency has asked nothing.")
 
 
-def _spell_state(one: KeptRequest, *, now: datetime) -> str:
+def _spell_state(one: Question, *, now: datetime) -> str:
     overdue = "OVERDUE  " if one.is_overdue(now) else ""
     return f"{overdue}{_STATES[one.state]}  due {one.request.due_at[:10]}"
 
 
-def _list_fields(one: KeptRequest, *, now: datetime) -> dict[str, Any]:
+def _list_fields(one: Question, *, now: datetime) -> dict[str, Any]:
     request = one.request
     return {
         "answers": list(one.answers),

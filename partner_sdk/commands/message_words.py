@@ -34,13 +34,9 @@ def spell_request(request: InformationRequest) -> Iterator[str]:
     yield f"What it is for: {request.purpose}"
     yield f"Legal basis: {request.legal_basis}"
     yield f"Due by {request.due_at}."
-    yield "To answer, write a report of kind response, and submit it:"
+    yield "To answer, write a report and submit it; it goes to this report and to no other:"
     yield f"  report-abuse-partner report new --answers {request.request_id} --priority P3 --out answer.json"
-    yield (
-        "  report-abuse-partner report submit answer.json --kind response --priority P3 "
-        f"--earlier-reference {request.reference}"
-    )
-    yield f'In a file of your own, say "answers_request": "{request.request_id}".'
+    yield f"  report-abuse-partner report submit answer.json --answers {request.request_id} --priority P3"
 
 
 def spell_note(note: OutcomeNote) -> Iterator[str]:

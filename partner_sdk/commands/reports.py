@@ -1,7 +1,7 @@
 """The commands about reports of this folder: preview, list, status, discard."""
 
 import argparse
-from typing import get_args
+from typing import Any, get_args
 
 from partner_sdk.client.by_file import list_desk_receipts
 from partner_sdk.client.earlier_reports import check_earlier_reference, get_report_id
@@ -79,7 +79,33 @@ def run_discard(call: PartnerCall) -> int:
 def read_report(args: argparse.Namespace) -> IndustryReport:
     """Read the report that the arguments name, and check what goes with it; raises `ReportAbuseError`."""
     check_earlier_reference(args.earlier_reference, kind=args.kind)
-    return parse_report(read_input(args.file, max_bytes=MAX_REPORT_BYTES), priority=args.priority, kind=args.kind)
+    raw = read_input(args.file, max_bytes=MAX_REPORT_BYTES)
+    return parse_report(raw, priority=args.priority, kind=args.kind, answers=args.answers)
+
+
+class _Answer(argparse.Action):
+    """Takes `--answers ID`: the report is then a response."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, _: str | None = None
+    ) -> None:
+        namespace.answers, namespace.kind = values, "response"
+
+
+def add_what_is_sent(command: argparse.ArgumentParser) -> None:
+    """Add the options that say what a report is."""
+    command.add_argument("--kind", choices=get_args(ReportKind), default="initial")
+    command.add_argument("--earlier-reference", metavar="REFERENCE", help="your own report that this one belongs to")
+    command.add_argument(
+        "--answers", metavar="ID", action=_Answer, help="the question that this answers (`requests` lists them)"
+    )
+
+
+def find_wrong_kind(args: argparse.Namespace) -> str | None:
+    """Return what is wrong with a kind beside `--answers`, or None."""
+    if args.answers is not None and args.kind != "response":
+        return "--answers makes a report of kind response: leave --kind out"
+    return None
 
 
 def add_commands(report: CommandGroup) -> None:
@@ -89,11 +115,11 @@ def add_commands(report: CommandGroup) -> None:
         run=run_preview,
         summary="show what would be sealed, and what is missing",
         example="report.json --priority P2",
+        find_misuse=find_wrong_kind,
     )
     preview.add_argument("file", metavar="FILE", help="the report as JSON (- for standard input)")
     preview.add_argument("--priority", choices=get_args(Priority), required=True, help="P1: a child is at risk now")
-    preview.add_argument("--kind", choices=get_args(ReportKind), default="initial")
-    preview.add_argument("--earlier-reference", metavar="REFERENCE", help="your own report that this one belongs to")
+    add_what_is_sent(preview)
     report.add("list", run=run_list, summary="list receipts and what waits for one", example="")
     status = report.add("status", run=run_status, summary="ask how far a report is", example="K7QF-2M9TX-D")
     status.add_argument("report_id", metavar="REPORT", help="its reference, or its report id")

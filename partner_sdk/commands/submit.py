@@ -9,10 +9,10 @@ from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault, 
 from partner_sdk.commands.evidence import PAIR, collect_files, parse_pair, submit_with_evidence
 from partner_sdk.commands.frame import CommandGroup, PartnerCall
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED
-from partner_sdk.commands.reports import read_report
+from partner_sdk.commands.reports import add_what_is_sent, find_wrong_kind, read_report
 from partner_sdk.commands.spool import run_flush, write_for_travel
 from partner_sdk.errors import KeySetError, ReportAbuseError, SealingError
-from partner_sdk.wire.submission import Priority, ReportKind
+from partner_sdk.wire.submission import Priority
 
 
 def run_submit(call: PartnerCall) -> int:
@@ -67,7 +67,7 @@ def find_misuse(args: argparse.Namespace) -> str | None:
         return "--resume sends to the gateway; `spool write` makes a file of a report that waits"
     if args.evidence and (args.resume or args.to_file is not None):
         return "--evidence goes through the gateway, with a report: not with --resume, not with --to-file"
-    return None
+    return find_wrong_kind(args)
 
 
 def add_commands(report: CommandGroup) -> None:
@@ -81,8 +81,7 @@ def add_commands(report: CommandGroup) -> None:
     )
     submit.add_argument("file", metavar="FILE", nargs="?", help="the report as JSON (- for standard input)")
     submit.add_argument("--priority", choices=get_args(Priority), help="P1: a child is at risk now")
-    submit.add_argument("--kind", choices=get_args(ReportKind), default="initial")
-    submit.add_argument("--earlier-reference", metavar="REFERENCE", help="your own report that this one belongs to")
+    add_what_is_sent(submit)
     submit.add_argument("--resume", action="store_true", help="send again everything that has no receipt yet")
     submit.add_argument(
         "--evidence", metavar=PAIR, action="append", type=parse_pair, help="hand over a file that the report lists"

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from partner_sdk.errors import FormatError, ReportError
+from partner_sdk.errors import FieldFault, FormatError, ReportError
 from partner_sdk.report.checks import list_faults, list_missing_cases
 from partner_sdk.report.completeness import measure_completeness
 from partner_sdk.report.misfits import list_misfits, make_fault
@@ -19,12 +19,25 @@ from partner_sdk.wire.submission import ClearFields, Priority, ReportKind
 MAX_REPORT_BYTES = 1024 * 1024
 
 
-def parse_report(raw: bytes, *, priority: Priority, kind: ReportKind = "initial") -> IndustryReport:
-    """Read a report file, or raise `ReportError` whose faults name JSON pointers and say what to do."""
+def parse_report(
+    raw: bytes, *, priority: Priority, kind: ReportKind = "initial", answers: str | None = None
+) -> IndustryReport:
+    """Read a report file, or raise `ReportError` whose faults name JSON pointers and say what to do.
+
+    `answers` is the id of the question that a response answers: it is written into a report that names none.
+    """
     try:
         value = parse_json_file(raw, max_bytes=MAX_REPORT_BYTES)
     except FormatError as error:
         raise ReportError(str(error), reason=error.reason) from None
+    if answers is not None and isinstance(value, dict):
+        if value.get("answers_request") not in (None, answers):
+            raise ReportError(
+                "The report names another question than the one that it is to answer.",
+                reason="other-request",
+                faults=[FieldFault("#/answers_request", "Leave this out, or give the id of the question.")],
+            )
+        value["answers_request"] = answers
     try:
         report = msgspec.convert(value, IndustryReport)
     except msgspec.ValidationError as error:

@@ -1,5 +1,6 @@
 """`Sandbox`: a whole gateway and agency in one object, for the tests of an online service. NOT A REPORT, ever."""
 
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import requests
 
 from partner_sdk.client.enrol import enrol
 from partner_sdk.client.partner import Partner
+from partner_sdk.client.receipt_check import Receipt
 from partner_sdk.client.requests_auth import read_clock
 from partner_sdk.sandbox.adapter import SandboxAdapter, make_sandbox_session
 from partner_sdk.sandbox.agency import SandboxAgency
@@ -19,16 +21,18 @@ from partner_sdk.sandbox.opened_reports import SandboxReport, open_evidence
 from partner_sdk.sandbox.routes import SandboxGateway
 from partner_sdk.sandbox.scenarios import Scenario, Script
 from partner_sdk.wire.account import AccountChange
-from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, encode, format_time, make_report_id
 from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.enrolment import Invitation
 from partner_sdk.wire.environment import NOT_A_REPORT
 from partner_sdk.wire.feed_messages import Outcome
 from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.mailbox_message import MessageKind
+from partner_sdk.wire.questions import InformationRequest, encode_body
 from partner_sdk.wire.replies import Stage
 
 DEFAULT_PARTNER: Final = "example-service"
+QUESTION_DUE_AFTER: Final = timedelta(days=14)
 
 
 class Sandbox:
@@ -141,6 +145,21 @@ class Sandbox:
         `body` has the shape that `kind` asks for. Raises `KeyError` for a partner that did not enrol.
         """
         return self._put(encode(body), kind=kind, partner=partner)
+
+    def send_question(self, receipt: Receipt, question: str, *, partner: str = DEFAULT_PARTNER) -> str:
+        """Ask a partner about a report that it holds a receipt for; return the id that its answer must name."""
+        now = self._clock()
+        request = InformationRequest(
+            due_at=format_time(now + QUESTION_DUE_AFTER),
+            legal_basis="None: this is a rehearsal.",
+            purpose="To rehearse an answer.",
+            question=question,
+            reference=receipt.reference,
+            report_id=receipt.report_id,
+            request_id=make_report_id(now, secrets.token_bytes(REPORT_ID_RANDOM_BYTES)),
+        )
+        self._put(encode_body(request), kind="information-request", partner=partner)
+        return request.request_id
 
     def send_digest(self, digest: Digest, *, partner: str = DEFAULT_PARTNER) -> str:
         """Put a digest into a partner's mailbox; return the id of the message."""

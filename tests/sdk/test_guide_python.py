@@ -19,7 +19,7 @@ from tests.sdk.sdk_builders import make_digest
 REPOSITORY = Path(__file__).parents[2]
 GUIDE = REPOSITORY / "docs" / "guides" / "python.md"
 TEXT = GUIDE.read_text(encoding="utf-8")
-FIRST, OWN_REPORT, OWN_TEST = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+FIRST, OWN_REPORT, ANSWERS, OWN_TEST = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 def test_first_program_is_ten_lines_and_runs_as_it_stands() -> None:
@@ -42,6 +42,26 @@ def test_program_about_a_fault_names_it(tmp_path: Path, capsys: pytest.CaptureFi
     with Sandbox() as sandbox:
         run(OWN_REPORT, partner=sandbox.enrol(tmp_path / "partner"))
     assert re.fullmatch(r"bad-field #/\w+\n", capsys.readouterr().out)
+
+
+def test_program_that_answers_questions_answers_each_open_one_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    with Sandbox() as sandbox:
+        partner = sandbox.enrol(tmp_path / "partner")
+        receipt = partner.submit(Path("partner_sdk/examples/report.json").read_bytes(), priority="P2")
+        request_id = sandbox.send_question(receipt, "From which port?")
+        run(ANSWERS, partner=partner)
+        first, second = capsys.readouterr().out.splitlines()
+        assert first.endswith(f"{receipt.reference} From which port?")
+        check_reference(second)
+        run(ANSWERS, partner=partner)
+        assert capsys.readouterr().out == ""
+        answer = sandbox.reports[-1]
+        assert answer.report.answers_request == request_id
+        assert (answer.clear.kind, answer.clear.earlier_reference) == ("response", receipt.reference)
+        assert [one.state for one in partner.questions()] == ["answered"]
 
 
 def test_test_of_the_guide_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,16 +8,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from partner_sdk import Partner
 from partner_sdk.client.information_requests import list_requests
 from partner_sdk.client.partner_state import PartnerState
 from partner_sdk.commands.output import EXIT_ALARM, EXIT_FAILED, EXIT_USAGE
+from partner_sdk.errors import ReportError
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
 from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, message_sha256
 from partner_sdk.wire.questions import InformationRequest, OutcomeNote, encode_body
 from partner_sdk.wire.submission import peek_submission
-from tests.builders import DAY, EXAMPLE_REPORT, NOW, House
+from tests.builders import DAY, EXAMPLE_REPORT, NOW, House, StillClock, make_industry_report
+from tests.sdk.evidence_builders import EvidenceGateway, make_report, open_partner, write_plain
 from tests.sdk.mailbox_builders import Post, make_post, post_to
-from tests.sdk.sdk_builders import ScriptedGateway, make_state
+from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
 from tests.sdk.test_sdk_cli import DOWN, Terminal
 from tests.wsgi_transport import WsgiTransport
 
@@ -103,7 +106,7 @@ def test_request_is_shown_whole_with_the_way_to_answer(line: Terminal, house: Ho
     for said in ("And from which port?", "To find the child.", "Legal basis", f"Due by {REQUEST.due_at}"):
         assert said in line.out
     assert f"report new --answers {REQUEST.request_id}" in line.out
-    assert f"--kind response --priority P3 --earlier-reference {REFERENCE}" in line.out
+    assert f"report submit answer.json --answers {REQUEST.request_id} --priority P3" in line.out
 
 
 def test_wrong_use_of_show_is_told(line: Terminal) -> None:
@@ -226,6 +229,100 @@ def test_answer_is_begun_with_the_question_before_the_eyes_and_without_typing_wh
     assert begun["reporter"]["submitter_name"] == json.loads(EXAMPLE_REPORT.read_bytes())["reporter"]["submitter_name"]
 
 
+def test_answer_names_the_question_although_the_file_does_not(line: Terminal, house: House, tmp_path: Path) -> None:
+    collect(line, house, REQUEST)
+    words = (str(EXAMPLE_REPORT), "--answers", REQUEST.request_id, "--priority", "P3", "--json")
+    assert line.run("report", "preview", *words) == 0
+    assert line.run("report", "submit", *words) == 0
+    assert line.json()["kind"] == "response"
+    assert states_of(line) == {REQUEST.request_id: "answered"}
+
+
+def test_answer_of_another_kind_is_wrong_usage(line: Terminal) -> None:
+    words = ("report", "submit", str(EXAMPLE_REPORT), "--answers", REQUEST.request_id, "--kind", "supplement")
+    with pytest.raises(SystemExit) as caught:
+        line.run(*words, "--priority", "P3")
+    assert caught.value.code == EXIT_USAGE
+
+
+@pytest.mark.parametrize("evidence", [(), ("--evidence", "file-1=/dev/null")])
+def test_question_that_is_answered_or_whose_answer_waits_is_not_answered_again(
+    line: Terminal, down: Terminal, house: House, tmp_path: Path, evidence: tuple[str, ...]
+) -> None:
+    other = make_request(2)
+    collect(line, house, REQUEST, other)
+    words = ("report", "submit", str(EXAMPLE_REPORT), "--answers", REQUEST.request_id, "--priority", "P3")
+    assert down.run(*words) == 3
+    (waiting,) = PartnerState.open(line.folder).list_undelivered()
+    assert line.run(*words, *evidence) == EXIT_FAILED
+    assert "(not-open)" in line.err
+    assert f"#/answers_request: An answer waits in the spool ({waiting})" in line.err
+    assert f"Open now: {other.request_id} (about {REFERENCE}, due {other.due_at[:10]})." in line.err
+    assert line.run("spool", "flush") == 0
+    assert line.run(*words, *evidence) == EXIT_FAILED
+    assert f"#/answers_request: Your report {waiting} answers it. Send more as a supplement to {REFERENCE}" in line.err
+    assert PartnerState.open(line.folder).list_undelivered() == []
+
+
+def test_refusal_names_the_open_questions(line: Terminal, house: House) -> None:
+    asked = [make_request(place) for place in range(1, 8)]
+    collect(line, house, *asked)
+    words = ("report", "submit", str(EXAMPLE_REPORT), "--answers", REPORT_ID, "--priority", "P3")
+    assert line.run(*words) == EXIT_FAILED
+    assert [one.request_id in line.err for one in asked] == [True] * 5 + [False] * 2
+    assert "and 2 more." in line.err
+
+
+def test_questions_are_objects_and_are_answered_from_python(line: Terminal, house: House, tmp_path: Path) -> None:
+    collect(line, house, REQUEST)
+    lines: list[str] = []
+    session = session_for(WsgiTransport(house.open_app("industry")))
+    client = Partner.open(line.folder, session=session, clock=StillClock(), notify=lines.append)
+    (question,) = client.questions()
+    assert question.text == REQUEST.question
+    assert (question.request_id, question.reference) == (REQUEST.request_id, REFERENCE)
+    assert question.due_at == NOW + 7 * DAY
+    assert (question.state, question.is_overdue(NOW)) == ("open", False)
+    handed = client.answer(question, EXAMPLE_REPORT.read_bytes(), priority="P3")
+    assert handed.is_complete
+    clear = handed.receipt.statement.clear
+    assert (clear.kind, clear.earlier_reference) == ("response", REFERENCE)
+    (answered,) = client.questions()
+    assert (answered.state, answered.answers) == ("answered", (handed.report_id,))
+    with pytest.raises(ReportError) as caught:
+        client.answer(REQUEST.request_id, make_industry_report(), priority="P3")
+    assert caught.value.reason == "not-open"
+    with pytest.raises(ReportError) as caught:
+        client.answer(question, make_industry_report(answers_request=REPORT_ID), priority="P3")
+    assert (caught.value.reason, caught.value.faults[0].pointer) == ("other-request", "#/answers_request")
+    assert lines == []
+
+
+def test_answer_with_a_file_carries_its_digest(tmp_path: Path) -> None:
+    gateway = EvidenceGateway()
+    client = open_partner(tmp_path / "p", gateway)
+    client.state.save_message(
+        1, make_post(1, body=to_base64url(encode_body(REQUEST)), kind="information-request").signed
+    )
+    (question,) = client.questions()
+    files = {"file-1": write_plain(tmp_path, "a", 5)}
+    handed = client.answer(question, make_report("file-1"), priority="P2", evidence=files)
+    assert handed.is_complete
+    (sealed,) = gateway.read_posts()
+    assert (sealed.report.answers_request, sealed.clear.kind) == (REQUEST.request_id, "response")
+    assert sealed.evidence[0].digest is not None
+
+
+def test_question_that_cannot_be_read_is_told_and_hides_no_other(line: Terminal, house: House) -> None:
+    post_bodies(house, b'{"question":"x"}', encode_body(REQUEST))
+    assert line.run("inbox") == 0
+    lines: list[str] = []
+    client = Partner.open(line.folder, session=session_for(ScriptedGateway()), notify=lines.append)
+    assert [one.request_id for one in client.questions()] == [REQUEST.request_id]
+    assert len(lines) == 1
+    assert lines[0].startswith("Message 1 is a question that cannot be read")
+
+
 def test_saved_requests_are_shown_while_the_gateway_is_down(line: Terminal, down: Terminal, house: House) -> None:
     post_bodies(house, encode_body(REQUEST))
     assert line.run("requests") == 0
@@ -237,7 +334,7 @@ def test_saved_requests_are_shown_while_the_gateway_is_down(line: Terminal, down
 def test_request_that_can_not_be_read_is_an_alarm_and_hides_no_other(line: Terminal, house: House) -> None:
     post_bodies(house, b'{"question":"x"}', encode_body(REQUEST))
     assert line.run("requests") == EXIT_ALARM
-    assert "Message 1 is a request that can not be read" in line.err
+    assert "Message 1 is a request that cannot be read" in line.err
     assert REQUEST.request_id in line.out
 
 
