@@ -37,6 +37,7 @@ from partner_sdk.wire.submission import (
     peek_submission,
 )
 
+STAGE_SET_ASIDE = "set_aside"
 REFERENCE_DRAWS = 8  # 45 random bits: with a million reports a second draw is needed once in 35 million
 
 
@@ -109,6 +110,7 @@ class ReceiptView:
     receipt: bytes
     stage: str
     outcome: str | None
+    set_aside_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +246,12 @@ class Intake:
             )
         if stored is None:
             return None
-        return ReceiptView(receipt=stored.intake, stage=stored.stage, outcome=stored.outcome)
+        return ReceiptView(
+            receipt=stored.intake,
+            stage=stored.stage if stored.set_aside_reason is None else STAGE_SET_ASIDE,
+            outcome=stored.outcome,
+            set_aside_reason=stored.set_aside_reason,
+        )
 
     def _make_candidate(self, report: NewReport, *, keys: AcceptedKeys | None) -> Candidate:
         if keys is None:

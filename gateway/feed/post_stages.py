@@ -15,10 +15,5 @@ def post_stages() -> Response:
     desk = get_desk_request()
     post = desk.parse_body(StagePost, max_bytes=MAX_ROWS_BODY_BYTES)
     with desk.gateway.store.write() as connection:
-        known = sum(
-            set_stage(
-                connection, partner=item.partner, report_id=item.report_id, stage=item.stage, outcome=item.outcome
-            )
-            for item in post.stages
-        )
+        known = sum(set_stage(connection, item) for item in post.stages)
     return answer_json({"updated": known})

@@ -13,7 +13,7 @@ from gateway.industry.get_keys import get_keys
 from gateway.industry.get_mailbox import get_mailbox
 from gateway.industry.get_openapi import get_openapi
 from gateway.industry.get_report import get_report
-from gateway.industry.get_schema import get_schema
+from gateway.industry.get_schema import get_mailbox_schema, get_schema
 from gateway.industry.get_status import get_status
 from gateway.industry.post_account import post_account
 from gateway.industry.post_adoption import post_adoption
@@ -31,6 +31,7 @@ ROUTES = (
     ("GET", "/v1/status", get_status),
     ("GET", "/v1/keys", get_keys),
     ("GET", "/v1/schema/report.json", get_schema),
+    ("GET", "/v1/schema/mailbox.json", get_mailbox_schema),
     ("POST", "/v1/enrol", post_enrol),
     ("POST", "/v1/account", post_account),
     ("POST", "/v1/adoption", post_adoption),

@@ -22,7 +22,10 @@ from partner_sdk.wire.replies import Progress
     Call(
         group="Reports",
         summary="See how far a report of yours is",
-        purpose="The receipt again, how far the report is, and the outcome once the agency released one.",
+        purpose=(
+            "The receipt again, how far the report is, and the outcome once the agency released one. A receipt alone "
+            "does not mean that the report could be read: look for the stage `set_aside` and its reason."
+        ),
         path={"report_id": ReportId},
         answers=(Answer(HTTPStatus.OK, "Receipt, stage and outcome.", Progress),),
     )
@@ -34,4 +37,11 @@ def get_report(report_id: str) -> Response:
     found = caller.gateway.intake.find_receipt(partner=caller.partner, report_id=report_id)
     if found is None:
         raise UnknownItemError("This partner has no report with this id.", reason="unknown-report")
-    return answer_json({"outcome": found.outcome, "receipt": msgspec.Raw(found.receipt), "stage": found.stage})
+    return answer_json(
+        {
+            "outcome": found.outcome,
+            "receipt": msgspec.Raw(found.receipt),
+            "set_aside_reason": found.set_aside_reason,
+            "stage": found.stage,
+        }
+    )

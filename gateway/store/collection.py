@@ -13,6 +13,7 @@ from gateway.store.instants import to_epoch_seconds
 from gateway.store.reports import STAGE_RECEIVED
 from gateway.store.schema import mailbox, reports
 from gateway.store.store import Store
+from partner_sdk.wire.feed_messages import StageItem
 
 STAGE_COLLECTED = "collected"
 STAGE_OPENED = "opened"
@@ -106,7 +107,11 @@ _ACKNOWLEDGE = (
         stage=case((reports.c.stage == STAGE_RECEIVED, STAGE_COLLECTED), else_=reports.c.stage),
     )
 )
-_SET_STAGE = update(reports).where(*_SAME_REPORT).values(stage=bindparam("new_stage"), outcome=bindparam("new_outcome"))
+_SET_STAGE = (
+    update(reports)
+    .where(*_SAME_REPORT)
+    .values(stage=bindparam("new_stage"), outcome=bindparam("new_outcome"), set_aside_reason=bindparam("new_reason"))
+)
 _FIND_STAGE = select(reports.c.stage, reports.c.outcome).where(*_SAME_REPORT)
 _STAGES = (STAGE_RECEIVED, STAGE_COLLECTED, STAGE_OPENED)
 
@@ -169,17 +174,22 @@ def acknowledge_report(
     return True
 
 
-def set_stage(connection: Connection, *, partner: str, report_id: str, stage: str, outcome: str | None) -> bool:
-    """Move a report forward to `stage`, with its outcome once there is one; False when there is no such report.
+def set_stage(connection: Connection, item: StageItem) -> bool:
+    """Move a partner's report forward, with its outcome once there is one; False when there is no such report.
 
-    A message of the desk that comes late never moves a report back or takes an outcome away.
+    A late message of the desk never moves a report back or takes an outcome away. A report is set aside only while it
+    is not opened, and the newest word counts: what was set aside may be filed after all.
     """
-    wanted = {"wanted_id": report_id, "wanted_partner": partner}
+    wanted = {"wanted_id": item.report_id, "wanted_partner": item.partner}
     found = connection.execute(_FIND_STAGE, wanted).first()
     if found is None:
         return False
-    furthest = max(stage, found.stage, key=_STAGES.index)
-    connection.execute(_SET_STAGE, {**wanted, "new_stage": furthest, "new_outcome": outcome or found.outcome})
+    furthest = max(item.stage, found.stage, key=_STAGES.index)
+    reason = item.set_aside_reason if furthest == STAGE_COLLECTED else None
+    connection.execute(
+        _SET_STAGE,
+        {**wanted, "new_stage": furthest, "new_outcome": item.outcome or found.outcome, "new_reason": reason},
+    )
     return True
 
 

@@ -60,6 +60,7 @@ class StoredReport:
     reference: str
     stage: str
     outcome: str | None
+    set_aside_reason: str | None
     envelope_sha256: bytes
     submission_sha256: bytes | None
     intake: bytes
@@ -90,6 +91,7 @@ _FIND = PreparedStatement(
         reports.c.reference,
         reports.c.stage,
         reports.c.outcome,
+        reports.c.set_aside_reason,
         reports.c.envelope_sha256,
         reports.c.submission_sha256,
         reports.c.intake,
@@ -101,7 +103,7 @@ _FIND = PreparedStatement(
 )
 _IS_TAKEN = PreparedStatement(select(reports.c.position).where(reports.c.reference == bindparam("reference")))
 _STAGE = select(reports.c.stage).where(reports.c.reference == bindparam("reference"))
-_WRITTEN_LATER = {"acknowledged_at", "outcome"}
+_WRITTEN_LATER = {"acknowledged_at", "outcome", "set_aside_reason"}
 _INSERT = PreparedStatement(
     insert(reports).values({c.name: bindparam(c.name) for c in reports.c if c.name not in _WRITTEN_LATER})
 )

@@ -52,6 +52,7 @@ reports = Table(
     Column("acknowledged_at", BigInteger),
     Column("stage", String(9), nullable=False),
     Column("outcome", String(32)),
+    Column("set_aside_reason", String(16)),  # of a collected report that the desk could not read
     Column("envelope_sha256", LargeBinary(32), nullable=False),
     Column("submission_sha256", LargeBinary(32)),
     Column("intake_sha256", LargeBinary(32), nullable=False),

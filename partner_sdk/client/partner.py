@@ -264,7 +264,12 @@ class Partner:
         _, post = self._get_submission(report_id)
         receipt = self._check_new_receipt(encode(progress.receipt), post=post)
         self.state.save_receipt(report_id, receipt.raw)
-        return ReportProgress(report_id=report_id, stage=progress.stage, outcome=progress.outcome)
+        return ReportProgress(
+            report_id=report_id,
+            stage=progress.stage,
+            outcome=progress.outcome,
+            set_aside_reason=progress.set_aside_reason,
+        )
 
     # Receipts
 

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from partner_sdk.client.mailbox import OpenedMessage
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.questions import (
+    SET_ASIDE_REASONS,
     InformationRequest,
     OutcomeNote,
+    SetAsideNotice,
     parse_information_request,
     parse_outcome_note,
+    parse_set_aside_notice,
     spell_outcome,
 )
 
@@ -21,6 +24,8 @@ def find_words(opened: OpenedMessage) -> str | None:
                 return "\n".join(spell_request(parse_information_request(opened.body)))
             case "outcome":
                 return "\n".join(spell_note(parse_outcome_note(opened.body)))
+            case "set-aside":
+                return "\n".join(format_set_aside(parse_set_aside_notice(opened.body)))
             case _:
                 return None
     except FormatError:
@@ -43,3 +48,11 @@ def spell_note(note: OutcomeNote) -> Iterator[str]:
     """Yield the lines of an outcome."""
     yield f"Your report {note.reference} ({note.report_id}), told {note.released_at}:"
     yield spell_outcome(note.outcome)
+
+
+def format_set_aside(notice: SetAsideNotice) -> Iterator[str]:
+    """Yield the lines of a notice that reports were set aside."""
+    yield f"The agency holds these reports of yours but could not take them as reports ({notice.reason}):"
+    for report in notice.reports:
+        yield f"  {report.reference} ({report.report_id})"
+    yield SET_ASIDE_REASONS[notice.reason]

@@ -12,7 +12,7 @@ from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED
 from partner_sdk.errors import ReportAbuseError, ReportError
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
 from partner_sdk.report.preview import list_preview_fields, make_preview, spell_preview
-from partner_sdk.wire.questions import spell_outcome
+from partner_sdk.wire.questions import SET_ASIDE_REASONS, spell_outcome
 from partner_sdk.wire.submission import Priority, ReportKind
 
 
@@ -61,7 +61,17 @@ def run_status(call: PartnerCall) -> int:
     partner, speaker, args = call.partner, call.speaker, call.args
     progress = partner.get_progress(get_report_id(partner.state, args.report_id))
     if args.json:
-        speaker.say_json({"outcome": progress.outcome, "report_id": progress.report_id, "stage": progress.stage})
+        speaker.say_json(
+            {
+                "outcome": progress.outcome,
+                "report_id": progress.report_id,
+                "set_aside_reason": progress.set_aside_reason,
+                "stage": progress.stage,
+            }
+        )
+    elif progress.set_aside_reason is not None:
+        speaker.say(f"{progress.report_id}: {progress.stage} ({progress.set_aside_reason})")
+        speaker.say(SET_ASIDE_REASONS[progress.set_aside_reason])
     else:
         outcome = "not released yet" if progress.outcome is None else spell_outcome(progress.outcome)
         speaker.say(f"{progress.report_id}: {progress.stage}; outcome: {outcome}")

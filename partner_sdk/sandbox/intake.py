@@ -22,6 +22,7 @@ from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.feed_messages import Outcome
 from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
 from partner_sdk.wire.keys import accepts_envelope
+from partner_sdk.wire.questions import SetAsideReason
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from partner_sdk.wire.replies import Stage
 from partner_sdk.wire.submission import (
@@ -41,6 +42,7 @@ class _Stored:
     report: SandboxReport
     stage: Stage = "received"
     outcome: Outcome | None = None
+    set_aside_reason: SetAsideReason | None = None
 
 
 class SandboxIntake:
@@ -87,14 +89,28 @@ class SandboxIntake:
         if stored is None:
             raise ProblemAnswer(problems.NOT_FOUND)
         receipt = msgspec.Raw(stored.report.receipt)
-        return answer_json({"outcome": stored.outcome, "receipt": receipt, "stage": stored.stage})
+        return answer_json(
+            {
+                "outcome": stored.outcome,
+                "receipt": receipt,
+                "set_aside_reason": stored.set_aside_reason,
+                "stage": stored.stage,
+            }
+        )
 
-    def set_progress(self, report_id: str, *, stage: Stage, outcome: Outcome | None) -> None:
+    def set_progress(
+        self,
+        report_id: str,
+        *,
+        stage: Stage,
+        outcome: Outcome | None = None,
+        set_aside_reason: SetAsideReason | None = None,
+    ) -> None:
         """Say how far a stored report is; raises `KeyError` for one that is not here."""
         found = [stored for (_, known_id), stored in self._stored.items() if known_id == report_id]
         if not found:
             raise KeyError(report_id)
-        found[0].stage, found[0].outcome = stage, outcome
+        found[0].stage, found[0].outcome, found[0].set_aside_reason = stage, outcome, set_aside_reason
 
     def _accepts_key_of(self, envelope: bytes, *, now: datetime) -> bool:
         key = self._agency.find_sealing_key(to_base64url(Envelope.parse(envelope).key_id))

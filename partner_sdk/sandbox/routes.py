@@ -36,7 +36,7 @@ from partner_sdk.wire.account import MAX_ACCOUNT_BODY_BYTES
 from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES
 from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES
 from partner_sdk.wire.evidence import MAX_COMPLETE_BYTES, PART_BYTES
-from partner_sdk.wire.mailbox_message import MAX_ACK_BODY_BYTES
+from partner_sdk.wire.mailbox_message import MAX_ACK_BODY_BYTES, mailbox_schema
 from partner_sdk.wire.replies import ServiceCaller, ServiceStatus
 from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE, is_unreserved_path
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
@@ -151,6 +151,10 @@ def _get_schema(_visit: Visit) -> Answer:
     return answer_json(report_schema())
 
 
+def _get_mailbox_schema(_visit: Visit) -> Answer:
+    return answer_json(mailbox_schema())
+
+
 def _post_enrol(visit: Visit) -> Answer:
     return visit.gateway.enrolments.post_enrol(visit.request, now=visit.now)
 
@@ -197,6 +201,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/v1/status", _get_status),
     Route("GET", "/v1/keys", _get_keys),
     Route("GET", "/v1/schema/report.json", _get_schema),
+    Route("GET", "/v1/schema/mailbox.json", _get_mailbox_schema),
     Route("POST", "/v1/enrol", _post_enrol, MAX_ENROLMENT_BODY_BYTES),
     Route("POST", "/v1/account", _post_account, MAX_ACCOUNT_BODY_BYTES),
     Route("POST", "/v1/adoption", _post_adoption, MAX_ADOPTION_BODY_BYTES),

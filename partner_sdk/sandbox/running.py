@@ -28,7 +28,7 @@ from partner_sdk.wire.environment import NOT_A_REPORT
 from partner_sdk.wire.feed_messages import Outcome
 from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.mailbox_message import MessageKind
-from partner_sdk.wire.questions import InformationRequest, encode_body
+from partner_sdk.wire.questions import InformationRequest, SetAsideReason, encode_body
 from partner_sdk.wire.replies import Stage
 
 DEFAULT_PARTNER: Final = "example-service"
@@ -131,9 +131,19 @@ class Sandbox:
         """Every change of keys or of a registration that was approved, the oldest first."""
         return list(self._gateway.accounts.changes)
 
-    def set_progress(self, report_id: str, *, stage: Stage, outcome: Outcome | None = None) -> None:
-        """Let a report be collected or opened, with an outcome; raises `KeyError` for one that is not here."""
-        self._gateway.intake.set_progress(report_id, stage=stage, outcome=outcome)
+    def set_progress(
+        self,
+        report_id: str,
+        *,
+        stage: Stage,
+        outcome: Outcome | None = None,
+        set_aside_reason: SetAsideReason | None = None,
+    ) -> None:
+        """Let a report be collected, set aside for a reason, or opened, with an outcome.
+
+        Raises `KeyError` for one that is not here.
+        """
+        self._gateway.intake.set_progress(report_id, stage=stage, outcome=outcome, set_aside_reason=set_aside_reason)
 
     # Mailbox
 

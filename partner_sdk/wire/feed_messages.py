@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES
 from partner_sdk.wire.intake import EPOCH_PATTERN, INSTANCE_PATTERN, MAX_SEQUENCE
+from partner_sdk.wire.questions import SetAsideReason
 from partner_sdk.wire.statements import SignedStatement
 from partner_sdk.wire.submission import SENDER_PATTERN
 
@@ -176,12 +177,16 @@ class ReplyPostReply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class StageItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How far one partner's report is at the desk, and the outcome once it is released."""
+    """How far one partner's report is at the desk, and the outcome once it is released.
+
+    `set_aside_reason` goes with the stage `collected`: the desk holds the report and could not read it.
+    """
 
     outcome: Outcome | None
     partner: str
     report_id: str
     stage: Literal["collected", "opened"]
+    set_aside_reason: SetAsideReason | None = None
 
 
 class StagePost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,16 +5,18 @@ Immutable means the signed inner bytes: after a re-enrolment the same bytes may 
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.envelope import SealContext
 from partner_sdk.wire.field_types import MessageId, base64url_of
 from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.questions import InformationRequest, OutcomeNote, SetAsideNotice, Welcome
 from partner_sdk.wire.statements import (
     SignedStatement,
     StatementKind,
@@ -30,7 +32,14 @@ FIRST_PREVIOUS = "0" * 64
 MAX_WAITING_MESSAGES = 50
 MAX_ACK_BODY_BYTES = 64
 
-MessageKind = Literal["digest", "outcome", "information-request", "terms-referral", "alert", "overview", "welcome"]
+MessageKind = Literal["digest", "information-request", "outcome", "set-aside", "welcome"]
+BODIES: Final[Mapping[MessageKind, type[msgspec.Struct]]] = {
+    "digest": Digest,
+    "information-request": InformationRequest,
+    "outcome": OutcomeNote,
+    "set-aside": SetAsideNotice,
+    "welcome": Welcome,
+}
 
 
 class MailboxMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +74,19 @@ class MailboxList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class EmptyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`{}`, the body of `POST /v1/mailbox/{id}/ack` and its answer: nothing to say, and a body that is signed."""
+
+
+def mailbox_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of an object with one property for each kind: the body of that kind."""
+    schemas, components = msgspec.json.schema_components(BODIES.values(), ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Bodies of mailbox messages",
+        "type": "object",
+        "properties": dict(zip(BODIES, schemas, strict=True)),
+        "additionalProperties": False,
+        "$defs": components,
+    }
 
 
 def sign_message(message: MailboxMessage, *, mailbox_signing_key: Ed25519PrivateKey) -> bytes:

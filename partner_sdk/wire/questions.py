@@ -1,9 +1,10 @@
-"""What the agency asks a partner about one report, and what became of one: two bodies of mailbox messages (WIRE.md §9).
+"""Bodies of mailbox messages about a partner's own reports: questions, outcomes, notices of what was set aside.
 
-A partner answers a question with a report of kind `response` whose `answers_request` is the `request_id`.
+Their fields are in WIRE.md §9. A partner answers a question with a report of kind `response` whose `answers_request` is
+the `request_id`.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -27,6 +28,23 @@ OUTCOMES: Final[tuple[tuple[str, str], ...]] = (
     ("actioned", "Acted on: police or child protection took it further."),
 )
 _OUTCOME_WORDS: Final = dict(OUTCOMES)
+
+# Why the desk set a report aside, as its sender is told: coarse, so that nobody learns from it how the desk checks.
+SetAsideReason = Literal["unreadable", "not-opened", "mismatch", "not-proven", "held"]
+SET_ASIDE_REASONS: Final[dict[SetAsideReason, str]] = {
+    "unreadable": (
+        "It opened, but it is no report of a form that the agency reads: a field or a version is unknown. "
+        "Upgrade the SDK, or compare the report with /v1/schema/report.json, and send it again."
+    ),
+    "not-opened": (
+        "It did not open: it was sealed to another key, or under other clear fields than its statement names. "
+        "Fetch /v1/keys and send it again."
+    ),
+    "mismatch": "Its statement, envelope and sealed report contradict each other. Seal it anew and send it again.",
+    "not-proven": "No key of yours that is in force signed its statement. Tell the agency by phone if you sent it.",
+    "held": "The agency is looking into it. There is nothing to do for you.",
+}
+MAX_SET_ASIDE_REPORTS: Final = 200
 
 Question = Annotated[str, Meta(min_length=1, max_length=MAX_QUESTION_CHARACTERS)]
 Reason = Annotated[str, Meta(min_length=1, max_length=MAX_PURPOSE_CHARACTERS)]
@@ -54,7 +72,34 @@ class OutcomeNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     report_id: str
 
 
-def encode_body(body: InformationRequest | OutcomeNote) -> bytes:
+class SetAsideReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One report that a notice is about."""
+
+    reference: str
+    report_id: str
+
+
+class SetAsideNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Reports of the recipient that the desk holds but could not take as reports, all for one reason.
+
+    `GET /v1/reports/{id}` tells how each stands now: a report that is read after all leaves the stage `set_aside`.
+    """
+
+    reason: SetAsideReason
+    reports: Annotated[tuple[SetAsideReport, ...], Meta(min_length=1, max_length=MAX_SET_ASIDE_REPORTS)]
+    set_aside_at: str
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line of text, e.g. to try whether a new mailbox key opens."""
+
+    text: Annotated[str, Meta(max_length=MAX_QUESTION_CHARACTERS)]
+
+
+MessageBody = InformationRequest | OutcomeNote | SetAsideNotice
+
+
+def encode_body(body: MessageBody) -> bytes:
     """Return the canonical bytes of a body; raises `FormatError` for an id, a reference or a time that is none."""
     _check_body(body)
     return encode(body)
@@ -74,12 +119,25 @@ def parse_outcome_note(raw: bytes) -> OutcomeNote:
     return note
 
 
+def parse_set_aside_notice(raw: bytes) -> SetAsideNotice:
+    """Read the body of a `set-aside`; raises `FormatError`."""
+    notice = parse_exact(raw, kind=SetAsideNotice, max_bytes=MAX_BODY_BYTES)
+    _check_body(notice)
+    return notice
+
+
 def spell_outcome(outcome: str) -> str:
     """Return the words for an outcome; one that a later release knows stands for itself."""
     return _OUTCOME_WORDS.get(outcome, outcome.replace("_", " "))
 
 
-def _check_body(body: InformationRequest | OutcomeNote) -> None:
+def _check_body(body: MessageBody) -> None:
+    if isinstance(body, SetAsideNotice):
+        parse_time(body.set_aside_at)
+        for report in body.reports:
+            check_report_id(report.report_id)
+            check_reference(report.reference)
+        return
     check_report_id(body.report_id)
     check_reference(body.reference)
     if isinstance(body, OutcomeNote):

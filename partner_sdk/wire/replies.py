@@ -9,9 +9,10 @@ from msgspec import Meta
 from partner_sdk.wire.feed_messages import Outcome
 from partner_sdk.wire.field_types import KeyId, PartnerId
 from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.questions import SetAsideReason
 from partner_sdk.wire.statements import SignedStatement
 
-Stage = Literal["received", "collected", "opened"]
+Stage = Literal["received", "collected", "set_aside", "opened"]
 
 
 class ServiceCaller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,13 +42,20 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     outcome: Outcome | None
     receipt: SignedStatement
+    set_aside_reason: Annotated[
+        SetAsideReason | None, Meta(description="With the stage `set_aside`: why the desk could not read the report.")
+    ]
     stage: Stage
 
 
 @dataclass(frozen=True, slots=True)
 class ReportProgress:
-    """How far an own report is. `outcome` is there once the agency released one."""
+    """How far an own report is. `outcome` is there once the agency released one.
+
+    At the stage `set_aside` the desk holds the report and could not read it; `set_aside_reason` says why.
+    """
 
     report_id: str
     stage: Stage
     outcome: str | None
+    set_aside_reason: SetAsideReason | None = None

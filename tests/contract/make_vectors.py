@@ -16,6 +16,7 @@ from tests.contract.vector_makers.calls import make_calls
 from tests.contract.vector_makers.envelope import make_envelopes
 from tests.contract.vector_makers.evidence import make_evidence
 from tests.contract.vector_makers.key_set import make_key_sets
+from tests.contract.vector_makers.mailbox import make_mailbox_messages
 from tests.contract.vector_makers.other_client import make_other_client
 from tests.contract.vector_makers.page import make_pages
 from tests.contract.vector_makers.page_context import make_page_contexts
@@ -31,6 +32,7 @@ MAKERS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "envelope": make_envelopes,
     "evidence": make_evidence,
     "key-set": make_key_sets,
+    "mailbox": make_mailbox_messages,
     "other-client": make_other_client,
     "page": make_pages,
     "page-context": make_page_contexts,

@@ -260,6 +260,7 @@ def sized(count: int) -> Case:
 CASES: Mapping[str, Case] = {
     "keys": get_both_ways("/v1/keys"),
     "schema": get_both_ways("/v1/schema/report.json"),
+    "schema of the mailbox": get_both_ways("/v1/schema/mailbox.json"),
     "status": get_both_ways("/v1/status"),
     "a P1": send_a_report(priority="P1"),
     "a P2": send_a_report(),

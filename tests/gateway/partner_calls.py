@@ -81,6 +81,7 @@ def make_calls(house: House, owner: Partner) -> Mapping[str, PartnerCall]:
             "get_status": PartnerCall("GET", "/v1/status"),
             "get_keys": PartnerCall("GET", "/v1/keys"),
             "get_schema": PartnerCall("GET", "/v1/schema/report.json"),
+            "get_mailbox_schema": PartnerCall("GET", "/v1/schema/mailbox.json"),
             "get_openapi": PartnerCall("GET", "/v1/openapi.json"),
             "get_docs": PartnerCall("GET", "/v1/docs"),
             "get_docs_file": PartnerCall("GET", "/v1/docs/style.css"),

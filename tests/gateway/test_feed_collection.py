@@ -164,22 +164,38 @@ def test_stage_and_outcome_reach_the_partner_and_never_go_back(house: House, fee
     path = f"/v1/reports/{report.clear.report_id}"
     industry = house.open_industry(partner)
 
-    assert feed.post("/feed/stages", {"stages": [{**item, "outcome": "used", "stage": "opened"}]}).json == {
-        "updated": 1
-    }
-    assert feed.post("/feed/stages", {"stages": [{**item, "outcome": None, "stage": "collected"}]}).json == {
-        "updated": 1
-    }
+    assert feed.post(
+        "/feed/stages", {"stages": [{**item, "outcome": "used", "set_aside_reason": None, "stage": "opened"}]}
+    ).json == {"updated": 1}
+    assert feed.post(
+        "/feed/stages", {"stages": [{**item, "outcome": None, "set_aside_reason": None, "stage": "collected"}]}
+    ).json == {"updated": 1}
 
     answer = industry.get(path).json
     assert (answer["stage"], answer["outcome"]) == ("opened", "used")
-    unknown = {"partner": "nobody", "report_id": report.clear.report_id, "outcome": None, "stage": "opened"}
+    unknown = {
+        "partner": "nobody",
+        "report_id": report.clear.report_id,
+        "outcome": None,
+        "set_aside_reason": None,
+        "stage": "opened",
+    }
     assert feed.post("/feed/stages", {"stages": [unknown]}).json == {"updated": 0}
 
 
-@pytest.mark.parametrize("change", [{"stage": "received"}, {"stage": "lost"}, {"outcome": "Some words."}])
+@pytest.mark.parametrize(
+    "change",
+    [{"stage": "received"}, {"stage": "lost"}, {"outcome": "Some words."}, {"set_aside_reason": "Some words."}],
+)
 def test_stage_takes_codes_only(change: dict, feed: Door):
-    item = {"outcome": None, "partner": "example-chat", "report_id": "x", "stage": "opened", **change}
+    item = {
+        "outcome": None,
+        "partner": "example-chat",
+        "report_id": "x",
+        "set_aside_reason": None,
+        "stage": "opened",
+        **change,
+    }
 
     check_problem(feed.post("/feed/stages", {"stages": [item]}), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
 

@@ -1,6 +1,7 @@
 """What partners and others may read at `/v1`, and what every wrong call gets."""
 
 import hashlib
+from typing import get_args
 
 import pytest
 
@@ -9,8 +10,10 @@ from gateway.store.mailbox import post_message
 from partner_sdk.report import report_schema
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
+from partner_sdk.wire.feed_messages import StageItem
 from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.keys import verify_bundle
+from partner_sdk.wire.mailbox_message import MessageKind, mailbox_schema
 from tests.builders import NOW, Agency, Door, House, Partner, make_box, make_house, seal_report, sign_request
 from tests.problem_shape import check_problem
 
@@ -74,6 +77,13 @@ def test_schema_is_that_of_the_sdk(house: House):
     assert (answer.status_code, answer.data) == (200, encode(report_schema()))
 
 
+def test_schema_of_the_mailbox_is_that_of_the_sdk(house: House):
+    answer = house.open_industry().get("/v1/schema/mailbox.json")
+
+    assert (answer.status_code, answer.data) == (200, encode(mailbox_schema()))
+    assert set(answer.json["properties"]) == set(get_args(MessageKind))
+
+
 def test_own_report_shows_receipt_stage_and_outcome(house: House, industry: Door, partner: Partner):
     report = seal_report(partner, key=house.agency.sealing_key)
     receipt = industry.post("/v1/reports", report.body).data
@@ -81,17 +91,12 @@ def test_own_report_shows_receipt_stage_and_outcome(house: House, industry: Door
 
     first = industry.get(path)
     with house.open_gateway().store.write() as connection:
-        set_stage(
-            connection,
-            partner=partner.partner,
-            report_id=report.clear.report_id,
-            stage="opened",
-            outcome="actioned",
-        )
+        item = StageItem(partner=partner.partner, report_id=report.clear.report_id, stage="opened", outcome="actioned")
+        set_stage(connection, item)
     second = industry.get(path)
 
-    assert first.data == b'{"outcome":null,"receipt":%s,"stage":"received"}' % receipt
-    assert second.data == b'{"outcome":"actioned","receipt":%s,"stage":"opened"}' % receipt
+    assert first.data == b'{"outcome":null,"receipt":%s,"set_aside_reason":null,"stage":"received"}' % receipt
+    assert second.data == b'{"outcome":"actioned","receipt":%s,"set_aside_reason":null,"stage":"opened"}' % receipt
 
 
 def test_report_of_somebody_else_is_like_none(house: House, industry: Door, other: Door, partner: Partner):

@@ -65,6 +65,7 @@ TABLE: Mapping[str, str] = {
     "get_evidence": NOT_FOUND,
     "get_keys": SAME_FOR_ALL,
     "get_mailbox": OWN_LIST,
+    "get_mailbox_schema": SAME_FOR_ALL,
     "get_openapi": SAME_FOR_ALL,
     "get_report": NOT_FOUND,
     "get_schema": SAME_FOR_ALL,

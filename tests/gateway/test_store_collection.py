@@ -24,6 +24,7 @@ from gateway.store.mailbox import acknowledge_message, post_message
 from gateway.wiring import Gateway
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.feed_messages import StageItem
 from tests.builders import DAY, NOW, Agency, House, Partner
 from tests.gateway.store_builders import new_industry_report, open_raw
 
@@ -125,15 +126,14 @@ def test_a_stage_moves_forward_only_and_keeps_its_outcome(gateway: Gateway, part
     report = send(gateway, partner, number=1)[0]
     with gateway.store.write() as connection:
         key = {"partner": partner.partner, "report_id": report.clear.report_id}
-        assert set_stage(connection, **key, stage="opened", outcome="used")
-        assert set_stage(connection, **key, stage="collected", outcome=None)
-        assert not set_stage(
-            connection, partner="someone-else", report_id=key["report_id"], stage="opened", outcome=None
-        )
+        assert set_stage(connection, StageItem(**key, stage="opened", outcome="used"))
+        assert set_stage(connection, StageItem(**key, stage="collected", outcome=None, set_aside_reason="held"))
+        other = StageItem(partner="someone-else", report_id=key["report_id"], stage="opened", outcome=None)
+        assert not set_stage(connection, other)
     acknowledge_all(gateway.store)
     view = gateway.intake.find_receipt(partner=partner.partner, report_id=report.clear.report_id)
     assert view is not None
-    assert (view.stage, view.outcome) == ("opened", "used")
+    assert (view.stage, view.outcome, view.set_aside_reason) == ("opened", "used", None)
 
 
 def test_links_for_reconciliation_come_in_pages(gateway: Gateway, partner: Partner) -> None:

@@ -155,7 +155,7 @@ def test_first_message_must_follow_nothing(reader: Reader) -> None:
 def test_late_message_that_the_next_one_does_not_follow_is_refused(reader: Reader) -> None:
     first, second, third = make_chain(3)
     reader.receive(first, third)
-    forged = make_post(2, message_sha256(first.signed), kind="alert")
+    forged = make_post(2, message_sha256(first.signed), kind="outcome")
     assert "broken-chain" in reasons(reader.receive(forged))
     assert reasons(reader.receive(second)) == []
 
@@ -166,7 +166,7 @@ def test_other_message_under_a_used_number_is_refused(reader: Reader, is_kept: b
     reader.receive(post)
     if not is_kept:  # the partner may delete what it has read
         (reader.state.folder / "mailbox" / "00000001.json").unlink()
-    assert reasons(reader.receive(make_post(1, kind="alert"))) == ["number-reused"]
+    assert reasons(reader.receive(make_post(1, kind="outcome"))) == ["number-reused"]
     assert reader.acknowledged == []
     assert reader.receive(post) == Delivery(messages=(), alarms=())
 

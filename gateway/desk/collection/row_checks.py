@@ -79,6 +79,7 @@ SealedContent = PublicReport | SealedIndustryReport
 class RowRefusedError(ReportAbuseError):
     """A row does not verify or does not open; `intake` is set where the intake statement itself is genuine.
 
+    `is_proven` is set where a key of the partner that is in force signed for it, whatever else is wrong.
     `stated_priority` is None where nobody vouches for one: `priority` is then the most urgent.
     """
 
@@ -89,6 +90,7 @@ class RowRefusedError(ReportAbuseError):
         self.stated_priority = priority
         self.priority = priority or PRIORITIES[0]
         self.intake = intake
+        self.is_proven = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetim
     submission_raw = None if row.submission is None else encode(row.submission)
     intake = _check_intake(intake_raw, believed=believed, now=now)
     _check_place(intake, key_id=row.intake.signatures[0].keyid, believed=believed)
-    clear = intake.clear
+    clear, is_proven = intake.clear, False
     try:
         _check_names(intake)
         envelope_raw = _read_envelope(row.envelope, intake=intake)
@@ -152,14 +154,18 @@ def check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetim
             _check_submission(
                 submission_raw, intake=intake, envelope_raw=envelope_raw, believed=believed, seen_at=seen_at or now
             )
+            is_proven = True
         content = open_content(envelope_raw, clear=clear, believed=believed)
         _check_content(content, intake=intake)
     except RowRefusedError as error:
         error.intake = intake  # the chain has seen this link, whatever else is wrong
+        error.is_proven = is_proven
         raise
     except (FormatError, OpeningError) as error:
         reason = error.reason if isinstance(error, OpeningError) else "malformed"
-        raise RowRefusedError(str(error), reason=reason, intake=intake) from None
+        refused = RowRefusedError(str(error), reason=reason, intake=intake)
+        refused.is_proven = is_proven
+        raise refused from None
     return VerifiedRow(
         intake=intake,
         intake_raw=intake_raw,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
@@ -20,10 +20,13 @@ from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
 from partner_sdk.wire.feed_messages import Acknowledgement, ReportRow
 from partner_sdk.wire.intake import peek_intake
-from partner_sdk.wire.submission import ClearFields
+from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
-# What a person may say became of a row; "filed", "filed-by-word", "known" are said by trying again.
+# What a person may say became of a row; the others come of trying again.
 RESOLUTIONS: Final = ("forged", "sender-told", "police-told", "lost")
+FILED: Final = ("filed", "filed-by-word", "known")
+_TOLD_SET_ASIDE: Final = "set-aside"
+_TOLD_FILED: Final = "filed"
 
 
 class SetAsideError(ReportAbuseError):
@@ -45,6 +48,23 @@ class SetAsideRow:
     resolved_at: str | None
     resolution: str | None
     channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """A row whose sender is not told yet that it was set aside, or that it was filed after all (`is_filed`).
+
+    Its intake statement is genuine, so partner, id and reference are the gateway's word; `is_proven` says that a key of
+    the partner that is in force signed for the report.
+    """
+
+    id: int
+    partner: str
+    report_id: str
+    reference: str
+    reason: str
+    is_proven: bool
+    is_filed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +108,8 @@ def keep_bytes(
             intake_sha256=claim.intake_sha256,
             row=raw,
             channel=channel,
+            reference=None if refused.intake is None else refused.intake.reference,
+            is_proven=refused.is_proven,
             set_aside_at=format_time(now),
         )
     )
@@ -130,6 +152,37 @@ def list_set_aside(connection: Connection, *, with_resolved: bool = False) -> li
     if not with_resolved:
         query = query.where(SET_ASIDE.c.resolved_at.is_(None))
     return [_to_row(row) for row in connection.execute(query)]
+
+
+def list_untold(connection: Connection) -> list[Untold]:
+    """Return partners' reports of which the sender does not know yet that they were set aside, or filed after all."""
+    is_filed = SET_ASIDE.c.resolution.in_(FILED)
+    rows = connection.execute(
+        select(
+            SET_ASIDE.c.id,
+            SET_ASIDE.c.claimed_partner.label("partner"),
+            SET_ASIDE.c.claimed_report_id.label("report_id"),
+            SET_ASIDE.c.reference,
+            SET_ASIDE.c.reason,
+            SET_ASIDE.c.is_proven,
+            func.coalesce(is_filed, 0).label("is_filed"),
+        ).where(
+            SET_ASIDE.c.reference.is_not(None),
+            SET_ASIDE.c.claimed_partner != PUBLIC_SENDER,
+            SET_ASIDE.c.channel == BY_GATEWAY,
+            or_(
+                and_(SET_ASIDE.c.told.is_(None), SET_ASIDE.c.resolved_at.is_(None)),
+                and_(SET_ASIDE.c.told == _TOLD_SET_ASIDE, is_filed),
+            ),
+        )
+    )
+    return [Untold(**{**row._mapping, "is_filed": bool(row.is_filed)}) for row in rows]
+
+
+def mark_told(connection: Connection, row: Untold) -> None:
+    """Note in the caller's transaction that the sender is told how this row stands now."""
+    told = _TOLD_FILED if row.is_filed else _TOLD_SET_ASIDE
+    connection.execute(update(SET_ASIDE).where(SET_ASIDE.c.id == row.id).values(told=told))
 
 
 def list_waiting_bytes(connection: Connection, *, channel: str) -> Sequence[tuple[int, bytes, str]]:

@@ -4,20 +4,32 @@ Never queues anything about a report of the public: nobody may follow those.
 """
 
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import Connection, delete, insert, select
 
 from gateway.desk.store.post_tables import STAGES
 from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.questions import SetAsideReason
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
+COLLECTED: Final = "collected"
 OPENED: Final = "opened"
 
 
-def queue_stage(connection: Connection, *, partner: str, report_id: str, outcome: str | None, now: datetime) -> None:
-    """Note in the caller's transaction that a report was opened, and its outcome where that is released.
+def queue_stage(
+    connection: Connection,
+    *,
+    partner: str,
+    report_id: str,
+    now: datetime,
+    outcome: str | None = None,
+    stage: Literal["collected", "opened"] = OPENED,
+    set_aside_reason: SetAsideReason | None = None,
+) -> None:
+    """Note in the caller's transaction how far a report is, and its outcome where that is released.
 
+    A report that was set aside is `collected` with a reason, and one that is filed after all is `collected` without.
     An outcome that was queued before stays where no new one is named: it was released already.
     """
     if partner == PUBLIC_SENDER:
@@ -27,6 +39,11 @@ def queue_stage(connection: Connection, *, partner: str, report_id: str, outcome
     connection.execute(delete(STAGES).where(same))
     connection.execute(
         insert(STAGES).values(
-            partner=partner, report_id=report_id, stage=OPENED, outcome=told, queued_at=format_time(now)
+            partner=partner,
+            report_id=report_id,
+            stage=stage,
+            outcome=told,
+            queued_at=format_time(now),
+            set_aside_reason=set_aside_reason,
         )
     )

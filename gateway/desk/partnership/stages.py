@@ -1,30 +1,100 @@
 """Tells the gateway how far a partner's report is: queued with the deed, sent after, sent again until it is taken.
 
-Outcomes whose day has come are released first, and get their message to the partner's mailbox after.
+Outcomes whose day has come are released first, and get their message to the partner's mailbox after. Reports that were
+set aside are told here too, because nothing that collects may depend on a partner's mailbox.
 """
 
 from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
+from gateway.desk.collection.set_aside import list_untold, mark_told
+from gateway.desk.partnership.mailbox_post import store_message
 from gateway.desk.partnership.outcomes import release_due, write_outcome_notes
+from gateway.desk.partnership.stage_queue import COLLECTED, queue_stage
 from gateway.desk.store.post_tables import STAGES
 from gateway.desk.wiring import Desk
+from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.feed_messages import StageItem
+from partner_sdk.wire.questions import (
+    MAX_SET_ASIDE_REPORTS,
+    SetAsideNotice,
+    SetAsideReason,
+    SetAsideReport,
+    encode_body,
+)
 
 _MOST_AT_ONCE: Final = 200
+_TELLER: Final = "collector"
+
+# What the sender is told of the desk's own reasons (row_checks.py, vault.py); of every other one, that it is held.
+COARSE_REASONS: Final[dict[str, SetAsideReason]] = {
+    "unreadable-content": "unreadable",
+    "does-not-open": "not-opened",
+    "unknown-key": "not-opened",
+    "bad-padding": "not-opened",
+    "clear-fields-mismatch": "mismatch",
+    "envelope-mismatch": "mismatch",
+    "submission-mismatch": "mismatch",
+    "submission-not-genuine": "not-proven",
+    "key-ended": "not-proven",
+}
 
 
 def send_stages(desk: Desk) -> int:
     """Release what is due, send every stage that was not taken yet, and return how many of these.
 
-    Raises what the feed client and the keys raise. The mailbox messages of outcomes wait for `post_waiting`.
+    Raises what the feed client and the keys raise. The mailbox messages of outcomes and of reports that were set aside
+    wait for `post_waiting`.
     """
+    _tell_set_aside(desk)
     release_due(desk)
     sent = _send_waiting(desk)
     write_outcome_notes(desk)
     return sent
+
+
+def coarsen(reason: str) -> SetAsideReason:
+    """Return what a sender is told of why its report was set aside, e.g. `unreadable` for `unreadable-content`."""
+    return COARSE_REASONS.get(reason, "held")
+
+
+def _tell_set_aside(desk: Desk) -> None:
+    """Queue the stage of every report that was set aside or filed after all, and one notice for partner and reason."""
+    now = desk.clock()
+    notices: dict[tuple[str, SetAsideReason], list[SetAsideReport]] = {}
+    with desk.store.write() as connection:
+        for row in list_untold(connection):
+            reason = None if row.is_filed else coarsen(row.reason)
+            queue_stage(
+                connection,
+                partner=row.partner,
+                report_id=row.report_id,
+                stage=COLLECTED,
+                set_aside_reason=reason,
+                now=now,
+            )
+            mark_told(connection, row)
+            # Without the partner's own signature anybody could have made it: then the stage is all.
+            if reason is not None and row.is_proven:
+                report = SetAsideReport(reference=row.reference, report_id=row.report_id)
+                notices.setdefault((row.partner, reason), []).append(report)
+        for (partner, reason), reports in notices.items():
+            _write_notices(desk, connection, partner=partner, reason=reason, reports=reports)
+
+
+def _write_notices(
+    desk: Desk, connection: Connection, *, partner: str, reason: SetAsideReason, reports: list[SetAsideReport]
+) -> None:
+    set_aside_at = format_time(desk.clock())
+    for start in range(0, len(reports), MAX_SET_ASIDE_REPORTS):
+        some = tuple(reports[start : start + MAX_SET_ASIDE_REPORTS])
+        notice = SetAsideNotice(reason=reason, reports=some, set_aside_at=set_aside_at)
+        try:
+            store_message(desk, connection, partner=partner, kind="set-aside", body=encode_body(notice), actor=_TELLER)
+        except ReportAbuseError:
+            return  # e.g. suspended meanwhile: the stage tells it, and `doctor` names what is wrong with the keys
 
 
 def _send_waiting(desk: Desk) -> int:
@@ -37,7 +107,13 @@ def _send_waiting(desk: Desk) -> int:
         if not waiting:
             return sent
         items = tuple(
-            StageItem(partner=row.partner, report_id=row.report_id, stage=row.stage, outcome=row.outcome)
+            StageItem(
+                partner=row.partner,
+                report_id=row.report_id,
+                stage=row.stage,
+                outcome=row.outcome,
+                set_aside_reason=row.set_aside_reason,
+            )
             for row in waiting
         )
         desk.make_feed().post_stages(items)
@@ -51,6 +127,8 @@ def _send_waiting(desk: Desk) -> int:
                         STAGES.c.partner == row.partner,
                         STAGES.c.report_id == row.report_id,
                         STAGES.c.outcome.is_not_distinct_from(row.outcome),
+                        STAGES.c.stage == row.stage,
+                        STAGES.c.set_aside_reason.is_not_distinct_from(row.set_aside_reason),
                     )
                     .values(sent_at=now)
                 )

@@ -35,6 +35,7 @@ STAGES: Final = Table(
     Column("outcome", Text),
     Column("queued_at", Text, nullable=False),
     Column("sent_at", Text),
+    Column("set_aside_reason", Text),
 )
 
 # Answers to a person who reported, sealed to the return code. What the desk wrote is sealed a second time, to its own

@@ -76,6 +76,10 @@ SET_ASIDE: Final = Table(
     Column("resolved_at", Text),
     Column("resolution", Text),
     Column("channel", Text, nullable=False, server_default=text("'gateway'")),  # gateway, file
+    # Where the intake statement is genuine: its reference, and whether a key of the partner's signed for the report.
+    Column("reference", Text),
+    Column("is_proven", Boolean, nullable=False, server_default=text("0")),
+    Column("told", Text),  # set-aside, filed: what its sender was told last
 )
 
 # Every link seen, so that a late row fills its gap and a second row with the same number is a fork.

@@ -1,4 +1,4 @@
-"""A chain for each sender; the order of insertion becomes a column of its own."""
+"""A chain for each sender, the order of insertion in a column of its own, and why the desk set a report aside."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("acknowledged_at", sa.BigInteger()),
         sa.Column("stage", sa.String(9), nullable=False),
         sa.Column("outcome", sa.String(32)),
+        sa.Column("set_aside_reason", sa.String(16)),
         sa.Column("envelope_sha256", sa.LargeBinary(32), nullable=False),
         sa.Column("submission_sha256", sa.LargeBinary(32)),
         sa.Column("intake_sha256", sa.LargeBinary(32), nullable=False),

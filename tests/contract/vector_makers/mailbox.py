@@ -1,0 +1,81 @@
+"""Makes mailbox.json: one message of every kind to a partner, in a chain, and messages that are refused (WIRE.md §9)."""
+
+import json
+from typing import Any
+
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.canonical import encode, format_time, to_base64url
+from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, MessageKind, message_sha256
+from partner_sdk.wire.questions import InformationRequest, OutcomeNote, SetAsideNotice, SetAsideReport, Welcome
+from tests.builders import NOW, Agency, Partner, make_key
+from tests.contract.vector_makers.seeds import REPORT_ID
+from tests.sdk.mailbox_builders import Post, make_post
+from tests.sdk.sdk_builders import make_digest
+
+REFERENCE = "K7QF-2M9TX-D"
+DUE_AT = "2026-12-02T08:30:00Z"
+
+
+def make_mailbox_messages() -> dict[str, Any]:
+    """Return the file; its cases are read in order by one mailbox that was empty before."""
+    agency, partner = Agency(), Partner()
+    bodies: dict[MessageKind, Any] = {
+        "welcome": Welcome(text="hello"),
+        "information-request": InformationRequest(
+            due_at=DUE_AT,
+            legal_basis="Data Protection Act 2018, schedule 2, paragraph 2",
+            purpose="To find the account.",
+            question="Which other accounts used this device?",
+            reference=REFERENCE,
+            report_id=REPORT_ID,
+            request_id="019ab9f0-0000-7000-8000-000000000002",
+        ),
+        "outcome": OutcomeNote(
+            outcome="actioned", reference=REFERENCE, released_at="2026-11-25T08:30:00Z", report_id=REPORT_ID
+        ),
+        "set-aside": SetAsideNotice(
+            reason="unreadable",
+            reports=(SetAsideReport(reference=REFERENCE, report_id=REPORT_ID),),
+            set_aside_at="2026-11-25T08:30:00Z",
+        ),
+        "digest": make_digest(),
+    }
+    posts: list[Post] = []
+    for kind, body in bodies.items():
+        previous = message_sha256(posts[-1].signed) if posts else FIRST_PREVIOUS
+        posts.append(make_post(len(posts) + 1, previous, kind=kind, body=to_base64url(encode(body))))
+    following, last = len(posts) + 1, message_sha256(posts[-1].signed)
+    stranger = load_signing_key(make_key(KeyRole.MAILBOX_SIGNING, name="stranger"))
+    refused = [
+        ("addressed to another partner inside", "wrong-recipient", make_post(following, last, recipient="example-game")),
+        ("for the other environment inside", "wrong-environment", make_post(following, last, environment="sandbox")),
+        ("signed by a stranger", "unknown-key", make_post(following, last, signed_by=stranger)),
+        ("sealed to another partner", "wrong-key", make_post(following, last, sealed_to=Partner("example-game"))),
+        ("sealed under another partner's name", "does-not-open", make_post(following, last, context={"partner": "example-game"})),
+        ("another message under a number that is taken", "number-reused", make_post(1, body=to_base64url(b'{"text":"hello again"}'))),
+        ("does not follow the one before", "broken-chain", make_post(following, "0" * 64)),
+        ("a number below one", "bad-number", make_post(0, last)),
+        ("a kind that does not exist", "malformed", make_post(following, last, kind="advert")),
+    ]  # fmt: skip
+    return {
+        "about": (
+            "Messages of `GET /v1/mailbox` to one partner, to be received in this order by a mailbox that was empty before. "
+            "`seed` is the partner's mailbox key. The gateway knows neither `kind` nor `body`."
+        ),
+        "environment": "live",
+        "partner": partner.partner,
+        "now": format_time(NOW),
+        "seed": partner.key(KeyRole.MAILBOX).secret,
+        "mailbox_keys": [json.loads(encode(one)) for one in agency.key_set().mailbox_keys],
+        "cases": [
+            *(
+                _case(kind, "success", post) | {"kind": kind, "body": json.loads(encode(body))}
+                for (kind, body), post in zip(bodies.items(), posts, strict=True)
+            ),
+            *(_case(name, expect, post) for name, expect, post in refused),
+        ],
+    }
+
+
+def _case(name: str, expect: str, post: Post) -> dict[str, Any]:
+    return {"name": name, "expect": expect, "message_id": post.item.message_id, "envelope": post.item.envelope}
