@@ -1,6 +1,8 @@
 """`/health` of each role: can this process do its work now? Says yes or no, and nothing that helps an attacker.
 
-Reasons are for `report-abuse-gateway doctor` and the log.
+503 where, and only where, it can not: nothing can be stored, or there is no key to seal to. A database with damaged
+pages that still takes reports is 200 `damaged`: the form stays open. Reasons are for `report-abuse-gateway doctor` and
+the log.
 """
 
 from http import HTTPStatus
@@ -28,9 +30,10 @@ def register_health(app: Flask) -> None:
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="api")
 def get_health() -> ResponseReturnValue:
     """Answer 200 when the process can do its work, else 503."""
-    is_ready = is_healthy(get_gateway(current_app), roles=current_app.extensions["gateway_roles"])
+    gateway = get_gateway(current_app)
+    is_ready = is_healthy(gateway, roles=current_app.extensions["gateway_roles"])
     status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
-    body = encode({"status": "ok" if is_ready else "unavailable"})
+    body = encode({"status": ("damaged" if gateway.soundness.is_damaged() else "ok") if is_ready else "unavailable"})
     response = Response(body, status=status, content_type="application/json")
     if not is_ready:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
@@ -38,10 +41,12 @@ def get_health() -> ResponseReturnValue:
 
 
 def is_healthy(gateway: Gateway, *, roles: tuple[str, ...]) -> bool:
-    """Return whether the store answers and, for a door that takes reports, there is a key to seal to.
+    """Return whether the store takes a row and gives it back and, for a door of reports, there is a key to seal to.
 
     The feed is healthy without keys: it is how they come in.
     """
+    if gateway.soundness.find_fault() is not None:
+        return False
     try:
         keys = gateway.key_state.find_keys()
     except StorageUnavailableError as error:

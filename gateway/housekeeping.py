@@ -1,4 +1,5 @@
-"""Runs the clean-up beside the servers: drafts after their hour, envelopes 30 days after collection, swept evidence.
+"""Runs the clean-up beside the servers: drafts after their hour, envelopes 30 days after collection, swept evidence;
+and every six hours the check of all pages of the database.
 
 Never stops serving: a step that fails is logged, and the next round goes on.
 """
@@ -13,11 +14,14 @@ from gateway.evidence.blobs import Blobs
 from gateway.evidence.sweeping import sweep_evidence, sweep_unnamed
 from gateway.store import Store
 from gateway.store.housekeeping import clean_store
+from gateway.store.soundness import Soundness
 from gateway.web.logs import log_failure
 
 ROUND_SECONDS: Final = 60.0
 # Looking for bytes that no row names reads every folder of evidence.
 UNNAMED_EVERY: Final = timedelta(hours=1)
+# Looking at every page reads the whole database.
+PAGES_EVERY: Final = timedelta(hours=6)
 
 
 class Rounds:
@@ -28,10 +32,12 @@ class Rounds:
         self._blobs = blobs
         self._clock = clock
         self._looked_at: datetime | None = None
+        self._soundness = Soundness(store)
+        self._checked_at: datetime | None = None
 
     def run(self) -> None:
         """Clean once; a step that fails is logged, and keeps nothing else from being cleaned."""
-        for step in (self._clean_store, self._sweep_evidence, self._sweep_unnamed):
+        for step in (self._clean_store, self._sweep_evidence, self._sweep_unnamed, self._check_pages):
             try:
                 step(self._clock())
             except Exception as error:  # noqa: BLE001 - a row altered by hand must not end all cleaning
@@ -47,6 +53,11 @@ class Rounds:
         if self._looked_at is None or now - self._looked_at >= UNNAMED_EVERY:
             sweep_unnamed(self._store, blobs=self._blobs, now=now)
             self._looked_at = now
+
+    def _check_pages(self, now: datetime) -> None:
+        if self._checked_at is None or now - self._checked_at >= PAGES_EVERY:
+            self._soundness.look_for_damage()
+            self._checked_at = now
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from gateway.limits import Limits, make_rows
 from gateway.network_bucket import BucketHasher
 from gateway.receipts import ReceiptSigner
 from gateway.store import Store, open_store
+from gateway.store.soundness import Soundness
 from partner_sdk.key_files import load_signing_key
 from partner_sdk.wire.keys import Pin
 
@@ -49,6 +50,7 @@ class Gateway:
     clock: Clock
     random: Random
     receipt_key_id: str
+    soundness: Soundness
 
 
 def make_gateway(
@@ -88,6 +90,7 @@ def make_gateway(
         clock=clock,
         random=random,
         receipt_key_id=signer.key_id,
+        soundness=Soundness(store),
     )
 
 

@@ -1,6 +1,7 @@
 """`GET /feed/reports`: the sealed reports that the desk has not acknowledged, oldest first.
 
-Never opens one, and never leaves one out: a row that was altered by hand goes along, for the desk to set aside.
+Never opens one, and never leaves one out: a row that was altered by hand goes along, for the desk to set aside, and one
+that a damaged page hides is named by its position.
 """
 
 import msgspec
@@ -8,7 +9,7 @@ from flask import Response
 
 from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request, get_number
 from gateway.json_answer import answer_json
-from gateway.store.collection import WaitingReport, list_waiting
+from gateway.store.collection import WaitingReport, read_waiting
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import to_base64url
@@ -24,9 +25,15 @@ def get_reports() -> Response:
     limit = get_number("limit", default=MAX_REPORTS, least=1, most=MAX_REPORTS)
     after = get_number("after", default=0, least=0, most=MAX_SEQUENCE)
     with gateway.store.read() as connection:
-        waiting, more = list_waiting(connection, limit=limit, after=after)
-    last = waiting[-1].position if waiting else after
-    return answer_json({"last": last, "more": more, "reports": [describe_report(report) for report in waiting]})
+        page = read_waiting(connection, limit=limit, after=after)
+    return answer_json(
+        {
+            "last": page.get_last(after=after),
+            "more": page.more,
+            "reports": [describe_report(report) for report in page.reports],
+            "unreadable": page.unreadable,
+        }
+    )
 
 
 def describe_report(report: WaitingReport) -> dict[str, object]:

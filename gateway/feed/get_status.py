@@ -5,7 +5,7 @@ from flask import Response
 from gateway.feed.desk_request import get_desk_request
 from gateway.json_answer import answer_json
 from gateway.store import StorageUnavailableError
-from gateway.store.collection import count_waiting, get_newest_position, list_heads
+from gateway.store.collection import count_waiting, find_heads
 from gateway.store.instance import find_instance
 from gateway.store.published import list_versions
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -18,19 +18,21 @@ def get_status() -> Response:
     gateway = get_desk_request().gateway
     with gateway.store.read() as connection:
         instance = find_instance(connection)
-        newest, heads = get_newest_position(connection), list_heads(connection)
+        heads = find_heads(connection)
         serials = {version.name: version.serial for version in list_versions(connection)}
         waiting = count_waiting(connection)
     if instance is None:
         raise StorageUnavailableError("The database has no instance name yet.", reason="schema")
     return answer_json(
         FeedStatus(
-            chains=tuple(ChainHead(partner=head.partner, sequence=head.sequence) for head in heads),
+            chains=None
+            if heads is None
+            else tuple(ChainHead(partner=one.partner, sequence=one.sequence) for one in heads),
             environment=gateway.config.environment,
             epoch=instance.epoch,
             instance=instance.name,
+            is_damaged=heads is None or gateway.soundness.is_damaged(),
             key_set_serial=serials.get("key-set"),
-            position=newest,
             register_serial=serials.get("register"),
             unacknowledged=waiting,
         )

@@ -1,14 +1,20 @@
 """Reports as the desk collects them: what waits, what is acknowledged, what may be deleted after that.
 
-Never deletes an envelope that the desk has not acknowledged, and never a digest or a statement.
+Never deletes an envelope that the desk has not acknowledged, and never a digest or a statement. Where a page of the
+database is damaged, every row that can still be read is handed over, and the others are named by their position.
 """
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, LargeBinary, Table, bindparam, case, cast, func, select, update
+from sqlalchemy import Connection, LargeBinary, Select, Table, bindparam, case, cast, func, select, update
+from sqlalchemy.exc import DBAPIError
 
+from gateway.store.failures import is_damage
 from gateway.store.instants import to_epoch_seconds
 from gateway.store.reports import STAGE_RECEIVED
 from gateway.store.schema import mailbox, reports
@@ -33,6 +39,18 @@ class WaitingReport:
     envelope: bytes
 
 
+class WaitingPage(NamedTuple):
+    """Reports that wait, whether more wait behind them, and the positions of those that can not be read."""
+
+    reports: list[WaitingReport]
+    more: bool
+    unreadable: list[int]
+
+    def get_last(self, *, after: int) -> int:
+        """Return the position behind which the next page begins."""
+        return max([after, *(report.position for report in self.reports), *self.unreadable])
+
+
 @dataclass(frozen=True, slots=True)
 class ChainHead:
     """The newest number of one sender's chain."""
@@ -54,31 +72,35 @@ class ChainLink:
 
 # SQLite keeps whatever type a hand puts into a column: cast, so that one altered row can not stop all collection. The
 # desk then sees its bytes and sets it aside.
-_WAITING = (
-    select(
-        reports.c.position,
-        reports.c.partner,
-        reports.c.report_id,
-        cast(reports.c.intake, LargeBinary).label("intake"),
-        cast(reports.c.submission, LargeBinary).label("submission"),
-        cast(func.coalesce(reports.c.envelope, b""), LargeBinary).label("envelope"),
-    )
+_REPORT = select(
+    reports.c.position,
+    reports.c.partner,
+    reports.c.report_id,
+    cast(reports.c.intake, LargeBinary).label("intake"),
+    cast(reports.c.submission, LargeBinary).label("submission"),
+    cast(func.coalesce(reports.c.envelope, b""), LargeBinary).label("envelope"),
+)
+_WAITING = _REPORT.where(reports.c.acknowledged_at.is_(None), reports.c.position > bindparam("after")).order_by(
+    reports.c.position
+)
+# Only the index is read for it: a damaged page of the table does not matter.
+_WAITING_POSITIONS = (
+    select(reports.c.position)
     .where(reports.c.acknowledged_at.is_(None), reports.c.position > bindparam("after"))
     .order_by(reports.c.position)
 )
 _COUNT_WAITING = select(func.count()).select_from(reports).where(reports.c.acknowledged_at.is_(None))
-_LINKS = (
-    select(
-        reports.c.position,
-        reports.c.sequence,
-        reports.c.partner,
-        reports.c.report_id,
-        cast(reports.c.intake_sha256, LargeBinary),
-    )
-    .where(reports.c.position > bindparam("after"))
-    .order_by(reports.c.position)
-    .limit(bindparam("limit"))
+_IS_WAITING = select(reports.c.acknowledged_at.is_(None))
+_LINK = select(
+    reports.c.position,
+    reports.c.sequence,
+    reports.c.partner,
+    reports.c.report_id,
+    cast(reports.c.intake_sha256, LargeBinary).label("intake_sha256"),
 )
+_LINKS = _LINK.where(reports.c.position > bindparam("after")).order_by(reports.c.position).limit(bindparam("limit"))
+# By the table's own key, so that no index is needed.
+_AT_POSITION = reports.c.position == bindparam("position")
 # From one sender to the next by the index of (partner, sequence): a GROUP BY would walk all of it.
 _first = select(func.min(reports.c.partner).label("partner")).cte("senders", recursive=True)
 _later = reports.alias()
@@ -116,30 +138,79 @@ _FIND_STAGE = select(reports.c.stage, reports.c.outcome).where(*_SAME_REPORT)
 _STAGES = (STAGE_RECEIVED, STAGE_COLLECTED, STAGE_OPENED)
 
 
-def list_waiting(
-    connection: Connection, *, limit: int, after: int = 0, max_bytes: int = ANSWER_BYTES
-) -> tuple[list[WaitingReport], bool]:
+def read_waiting(connection: Connection, *, limit: int, after: int = 0, max_bytes: int = ANSWER_BYTES) -> WaitingPage:
     """Return the oldest waiting reports behind position `after`, and whether more wait.
 
     At most `limit`, and about `max_bytes` of envelopes.
     """
+    try:
+        return _fill_page(_read_in_order(connection, after=after, most=limit + 1), limit=limit, max_bytes=max_bytes)
+    except DBAPIError as error:
+        if not is_damage(error):
+            raise
+    rows = _read_one_by_one(connection, after=after, most=limit + 1)
+    return _fill_page(rows, limit=limit, max_bytes=max_bytes)
+
+
+def _fill_page(rows: Iterator[WaitingReport | int], *, limit: int, max_bytes: int) -> WaitingPage:
     found: list[WaitingReport] = []
+    unreadable: list[int] = []
     held_bytes = 0
-    result = connection.execute(_WAITING.limit(limit + 1), {"after": after})
+    for row in rows:
+        if len(found) + len(unreadable) == limit or held_bytes >= max_bytes:
+            return WaitingPage(found, True, unreadable)
+        if isinstance(row, int):
+            unreadable.append(row)
+        else:
+            found.append(row)
+            held_bytes += len(row.envelope)
+    return WaitingPage(found, False, unreadable)
+
+
+def _read_in_order(connection: Connection, *, after: int, most: int) -> Iterator[WaitingReport]:
+    result = connection.execute(_WAITING.limit(most), {"after": after})
     try:
         while (row := result.fetchone()) is not None:
-            if len(found) == limit or held_bytes >= max_bytes:
-                return found, True
-            found.append(WaitingReport(*row))
-            held_bytes += len(row.envelope)
+            yield WaitingReport(*row)
     finally:
         result.close()
-    return found, False
+
+
+def _read_one_by_one(connection: Connection, *, after: int, most: int) -> Iterator[WaitingReport | int]:
+    """Yield each waiting report that can be read by itself, and the position of each that can not."""
+    for position in _list_waiting_positions(connection, after=after, most=most):
+        rows = _try_read(connection, _REPORT.where(_AT_POSITION), {"position": position})
+        yield WaitingReport(*rows[0]) if rows else position
+
+
+def _list_waiting_positions(connection: Connection, *, after: int, most: int) -> Iterator[int]:
+    found = _try_read(connection, _WAITING_POSITIONS.limit(most), {"after": after})
+    if found is not None:
+        yield from (row.position for row in found)
+        return
+    # The index is damaged too. Every place is asked; one that can not be read may wait.
+    for position in range(after + 1, get_newest_position(connection) + 1):
+        found = _try_read(connection, _IS_WAITING.where(_AT_POSITION), {"position": position})
+        if found is None or any(row[0] for row in found):
+            yield position
+
+
+def _try_read(connection: Connection, query: Select[Any], values: dict[str, int]) -> Sequence[Any] | None:
+    """Return the rows of a query, or None where a page that it needs is damaged."""
+    try:
+        return connection.execute(query, values).all()
+    except DBAPIError as error:
+        if not is_damage(error):
+            raise
+        return None
 
 
 def count_waiting(connection: Connection) -> int:
     """Return how many reports the desk has not acknowledged."""
-    return connection.execute(_COUNT_WAITING).scalar_one()
+    found = _try_read(connection, _COUNT_WAITING, {})
+    if found is not None:
+        return int(found[0][0])
+    return sum(1 for _ in _list_waiting_positions(connection, after=0, most=-1))
 
 
 def get_newest_position(connection: Connection) -> int:
@@ -147,15 +218,21 @@ def get_newest_position(connection: Connection) -> int:
     return int(connection.execute(_NEWEST).scalar_one())
 
 
-def list_heads(connection: Connection) -> list[ChainHead]:
-    """Return the newest number of each sender's chain, by sender."""
-    return [ChainHead(*row) for row in connection.execute(_HEADS)]
+def find_heads(connection: Connection) -> list[ChainHead] | None:
+    """Return the newest number of each sender's chain, by sender; None where damaged pages hide some of them."""
+    found = _try_read(connection, _HEADS, {})
+    return None if found is None else [ChainHead(row[0], row[1]) for row in found]
 
 
 def list_links(connection: Connection, *, after: int, limit: int) -> tuple[list[ChainLink], bool]:
-    """Return the links behind position `after`, oldest first, and whether more follow."""
-    rows = connection.execute(_LINKS, {"after": after, "limit": limit + 1}).all()
-    return [ChainLink(*row) for row in rows[:limit]], len(rows) > limit
+    """Return the links behind position `after`, oldest first, and whether more follow; without unreadable ones."""
+    rows = _try_read(connection, _LINKS, {"after": after, "limit": limit + 1})
+    if rows is None:
+        places = range(after + 1, get_newest_position(connection) + 1)
+        found = (_try_read(connection, _LINK.where(_AT_POSITION), {"position": place}) for place in places)
+        rows = list(islice((row for some in found for row in some or ()), limit + 1))
+    links = [ChainLink(row.position, row.sequence, row.partner, row.report_id, row.intake_sha256) for row in rows]
+    return links[:limit], len(links) > limit
 
 
 def acknowledge_report(

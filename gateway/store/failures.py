@@ -8,6 +8,8 @@ import errno
 import sqlite3
 from typing import Literal
 
+from sqlalchemy.exc import DBAPIError
+
 FailureReason = Literal["locked", "full", "read-only", "missing", "schema", "broken"]
 
 # https://www.sqlite.org/rescode.html: primary codes; an extended code carries its primary code in the low byte.
@@ -54,6 +56,13 @@ def find_driver_reason(error: BaseException | None) -> FailureReason | None:
     """Return the reason when the storage is at fault, None when the statement is (a broken rule, a fault of ours)."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else REASON_OF_SQLITE_CODE.get(code & 0xFF)
+
+
+def is_damage(error: DBAPIError) -> bool:
+    """Return whether bytes on the disk can not be read: a page that is no page, a text that is none, a bad sector."""
+    reason = find_driver_reason(error.orig)
+    # A text that is no UTF-8 is refused by Python's own module, without a code of SQLite.
+    return reason == "broken" or (reason is None and "UTF-8" in str(error.orig))
 
 
 def get_system_reason(error: OSError) -> FailureReason:

@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from gateway.store.partial_indexes import add_partial_index
 
-SCHEMA_REVISION = "0007"  # the newest file in migrations/versions; a test compares
+SCHEMA_REVISION = "0008"  # the newest file in migrations/versions; a test compares
 
 # SQLite makes a key its row number only when the type is exactly INTEGER.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
@@ -166,6 +166,15 @@ replies = Table(
     Column("envelope", LargeBinary, nullable=False),
 )
 Index("ix_replies_reference", replies.c.reference)
+
+# What a process has written last to see whether it can (Store.check).
+probes = Table(
+    "probes",
+    metadata,
+    Column("process", BigInteger, primary_key=True, autoincrement=False),
+    Column("written_at", BigInteger, nullable=False),
+    Column("token", LargeBinary, nullable=False),
+)
 
 # How often something happened in a week, and nothing about whom.
 counts = Table(

@@ -4,22 +4,38 @@ Never answers a write before it is committed and synced; never keeps half of one
 """
 
 import os
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, or_, select, text
 from sqlalchemy.exc import DBAPIError
 
 from gateway.store.engine import begin_read, begin_write, make_sqlite_engine
-from gateway.store.failures import find_driver_reason, get_system_reason, make_storage_error
-from gateway.store.schema import SCHEMA_REVISION
+from gateway.store.failures import (
+    StorageUnavailableError,
+    find_driver_reason,
+    get_system_reason,
+    make_storage_error,
+)
+from gateway.store.prepared import PreparedStatement
+from gateway.store.schema import SCHEMA_REVISION, probes
 from gateway.store.writer_lock import WriterLock
 
 DEFAULT_LOCK_TIMEOUT_SECONDS = 5.0
 TRUNCATE_WAIT_MILLISECONDS = 200
+PROBE_BYTES = 68 * 1024  # a padded report of the public with its statement
+
+_OWN_PROBE = probes.c.process == bindparam("process")
+# The row of this process is written anew, and that of a process which ended an hour ago goes.
+_FORGET_PROBES = PreparedStatement(
+    delete(probes).where(or_(_OWN_PROBE, probes.c.written_at < bindparam("forgotten_before")))
+)
+_WRITE_PROBE = PreparedStatement(insert(probes).values({c.name: bindparam(c.name) for c in probes.c}))
+_READ_PROBE = PreparedStatement(select(probes.c.token).where(_OWN_PROBE))
 
 _READ_REVISION = select(text("version_num")).select_from(text("alembic_version"))
 
@@ -83,9 +99,32 @@ class Store:
         return rows
 
     def check(self) -> None:
-        """Raise StorageUnavailableError unless the store can be written now; nothing is changed."""
-        with self.write():
-            pass
+        """Write as much as a report of the public takes, and read it back; raises StorageUnavailableError.
+
+        A full disk takes an empty transaction, and often a short row in the room that the write-ahead log has already.
+        """
+        token = os.urandom(PROBE_BYTES)
+        now = int(time.time())
+        values = {"process": self._process_id, "written_at": now, "forgotten_before": now - 3600, "token": token}
+        with self.write() as connection:
+            _FORGET_PROBES.run(connection, values)
+            _WRITE_PROBE.run(connection, values)
+        with self.read() as connection:
+            row = _READ_PROBE.run(connection, values).fetchone()
+        if row is None or row[0] != token:
+            raise make_storage_error("broken")
+
+    def has_damage(self) -> bool:
+        """Return whether SQLite's own check finds a page that is none; reads the whole database, and blocks nobody.
+
+        Raises StorageUnavailableError where the file can not be opened at all.
+        """
+        try:
+            return self.look("PRAGMA quick_check(1)") != [("ok",)]
+        except StorageUnavailableError as error:
+            if error.reason != "broken":
+                raise
+            return True
 
     def has_log(self) -> bool:
         """Return whether the write-ahead log holds anything."""

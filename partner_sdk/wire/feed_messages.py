@@ -45,15 +45,16 @@ class ChainHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`GET /feed/status`: where the gateway's chains stand, which lists it serves, how many reports wait.
 
-    `position` is that of the newest report in the order of insertion, which counts all senders: the desk alone sees it.
+    `chains` is null where damaged pages of the gateway's database hide some of them, and `is_damaged` where it has
+    found such pages at all.
     """
 
-    chains: Annotated[tuple[ChainHead, ...], Meta(max_length=MAX_CHAINS)]
+    chains: Annotated[tuple[ChainHead, ...], Meta(max_length=MAX_CHAINS)] | None
     environment: str
     epoch: Annotated[str, Meta(pattern=rf"^{EPOCH_PATTERN}\Z")]
     instance: Annotated[str, Meta(pattern=rf"^{INSTANCE_PATTERN}\Z")]
+    is_damaged: bool
     key_set_serial: int | None
-    position: Sequence
     register_serial: int | None
     unacknowledged: int
 
@@ -61,6 +62,7 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class ReportPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`GET /feed/reports?after=&limit=`: what was not acknowledged yet, by position.
 
+    `unreadable` are the positions of reports that wait and that the gateway can not read: its database is damaged.
     `last` is the position of the last row, to be named as `after` for the next page of the same run. It is a hint:
     every run starts at 0, so that nothing is passed over for good.
     """
@@ -68,6 +70,7 @@ class ReportPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     last: Sequence
     more: bool
     reports: tuple[msgspec.Raw, ...]
+    unreadable: Annotated[tuple[Sequence, ...], Rows] = ()
 
 
 class ReportRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # tests/ is a fold
 from gateway.desk.collection.collect import Collected, load_believed, take_rows
 from gateway.desk.vault import Vault
 from gateway.feed.get_reports import describe_report
-from gateway.store.collection import list_waiting
+from gateway.store.collection import read_waiting
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.envelope import Envelope, SealContext
@@ -60,7 +60,7 @@ def bench_collect(*, door: str) -> float:
         for _ in range(REPORTS):
             loop.send_public() if door == "public" else loop.send_industry()
         with loop.gateway.store.read() as connection:
-            waiting, _ = list_waiting(connection, limit=REPORTS, max_bytes=sys.maxsize)
+            waiting, *_ = read_waiting(connection, limit=REPORTS, max_bytes=sys.maxsize)
         rows = [encode(describe_report(report)) for report in waiting]
         believed, collected = load_believed(loop.desk), Collected()
         began = time.process_time()

@@ -206,12 +206,11 @@ def test_differences_without_number_raise_a_bounded_number_of_alarms(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"position": 2**63},
-        {"position": -1},
         {"instance": "a\x1b[2J"},
         {"epoch": "x/1"},
         {"epoch": "e\n"},
         {"chains": (ChainHead(partner="public", sequence=2**63),)},
+        {"chains": (ChainHead(partner="public", sequence=-1),)},
         {"chains": (ChainHead(partner="../x", sequence=1),)},
     ],
 )

@@ -27,6 +27,9 @@ def collect_in_pages(loop: Loop, pages: list[list[int]]) -> Collected:
 
         def get_reports(self, *, limit: int, after: int = 0) -> ReportPage:
             self.asked += 1
+            if self.asked > len(pages):
+                # The rest is hidden no more once the run looks whether anything is.
+                return super().get_reports(limit=limit, after=after)
             chosen = tuple(rows[place] for place in pages[self.asked - 1])
             return ReportPage(last=self.asked, more=self.asked < len(pages), reports=chosen)
 

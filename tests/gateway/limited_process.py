@@ -1,4 +1,7 @@
-"""A worker process under a limit of the system: `limited_process file-size|read-only-file|read-only-folder STATE`."""
+"""A worker process under a limit of the system.
+
+`limited_process file-size|full-disk|read-only-file|read-only-folder STATE`.
+"""
 
 import ctypes
 import resource
@@ -45,8 +48,45 @@ def send_until_refused(gateway: Gateway) -> None:
         sys.stdout.write(f"{report.clear.report_id}\n")
 
 
+def fill_the_disk(state: Path) -> None:
+    """Print what `/health` and `doctor` say before, during and after a disk that is full for a while."""
+    from gateway.app import make_app
+    from gateway.doctor import examine
+    from gateway.store import soundness
+
+    gateway = open_gateway(state)
+    client = make_app(gateway.config, ("industry",), state=state, gateway=gateway).test_client()
+    soundness.PROBE_SECONDS = 0.0  # type: ignore[misc]  # a process of its own, which waits for nothing
+
+    def tell(line: object) -> None:
+        sys.stdout.write(f"{line}\n")
+
+    def ask_doctor() -> str:
+        return next(one.verdict for one in examine(state, clock=StillClock()) if one.name == "store")
+
+    tell(client.get("/health").status_code)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    size = (state / "gateway.sqlite").stat().st_size + 100_000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    for _ in range(1000):
+        try:
+            gateway.intake.accept(new_industry_report(Partner(), envelope=make_box(AGENCY_KEY, size=40_000)))
+        except StorageUnavailableError:
+            tell("refused")
+            break
+    tell(client.get("/health").status_code)
+    tell(ask_doctor())
+    tell(client.get("/health").status_code)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    tell(client.get("/health").status_code)
+    tell(ask_doctor())
+
+
 def main(limit: str, state: Path) -> None:
     """Set the limit, then send."""
+    if limit == "full-disk":
+        fill_the_disk(state)
+        return
     gateway = open_gateway(state)
     gateway.key_state.find_keys()
     if limit == "file-size":

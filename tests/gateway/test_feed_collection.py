@@ -46,15 +46,20 @@ def test_waiting_reports_are_served_byte_for_byte_in_order(house: House, feed: D
     answer = feed.get("/feed/reports")
 
     assert answer.status_code == 200
-    assert answer.data == b'{"last":2,"more":false,"reports":[%s,%s]}' % (row_of(*first), row_of(*second))
+    assert answer.data == b'{"last":2,"more":false,"reports":[%s,%s],"unreadable":[]}' % (
+        row_of(*first),
+        row_of(*second),
+    )
 
 
 def test_page_is_as_long_as_asked_and_says_that_more_wait(house: House, feed: Door, partner: Partner):
     first, *_others = submit(house, partner, count=3)
 
-    assert feed.get("/feed/reports?limit=1").data == b'{"last":1,"more":true,"reports":[%s]}' % row_of(*first)
+    assert feed.get("/feed/reports?limit=1").data == b'{"last":1,"more":true,"reports":[%s],"unreadable":[]}' % row_of(
+        *first
+    )
     assert feed.get("/feed/reports?after=1&limit=1").json["last"] == 2
-    assert feed.get("/feed/reports?after=3").json == {"last": 3, "more": False, "reports": []}
+    assert feed.get("/feed/reports?after=3").json == {"last": 3, "more": False, "reports": [], "unreadable": []}
     assert feed.get("/feed/reports?limit=3").json["more"] is False
 
 
@@ -73,7 +78,9 @@ def test_reports_come_again_until_they_are_acknowledged(house: House, feed: Door
         answer = feed.post("/feed/acknowledgements", {"acknowledged": [acknowledgement_of(*taken[0])]})
         assert (answer.status_code, answer.json) == (200, {"acknowledged": known})
 
-    assert feed.get("/feed/reports").data == b'{"last":2,"more":false,"reports":[%s]}' % row_of(*taken[1])
+    assert feed.get("/feed/reports").data == b'{"last":2,"more":false,"reports":[%s],"unreadable":[]}' % row_of(
+        *taken[1]
+    )
     assert house.open_industry(partner).get(f"/v1/reports/{taken[0][0].clear.report_id}").json["stage"] == "collected"
 
 
@@ -126,8 +133,8 @@ def test_status_says_where_the_chain_stands(house: House, feed: Door, partner: P
         "environment": "live",
         "epoch": "epoch-of-tests",
         "instance": "gateway-test",
+        "is_damaged": False,
         "key_set_serial": 1,
-        "position": 0,
         "register_serial": 1,
         "unacknowledged": 0,
     }
@@ -139,7 +146,6 @@ def test_status_says_where_the_chain_stands(house: House, feed: Door, partner: P
     assert feed.get("/feed/status").json == {
         **empty,
         "chains": [{"partner": partner.partner, "sequence": 2}],
-        "position": 2,
         "unacknowledged": 1,
     }
 

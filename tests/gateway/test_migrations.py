@@ -32,6 +32,7 @@ TABLES = FIRST_TABLES | {
     "evidence",
     "evidence_parts",
     "adoption_requests",
+    "probes",
 }
 INDEXES = 14
 
@@ -68,7 +69,7 @@ def test_the_revision_in_the_code_is_the_newest_migration() -> None:
     config.set_main_option("script_location", str(folder))
     script = ScriptDirectory.from_config(config)
     assert script.get_heads() == [SCHEMA_REVISION]
-    assert len(list((folder / "versions").glob("0*.py"))) == len(list(script.walk_revisions())) == 7
+    assert len(list((folder / "versions").glob("0*.py"))) == len(list(script.walk_revisions())) == 8
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_every_table_and_index_can_be_made_by_postgresql_too() -> None:
     ]
     assert len(texts) == len(TABLES)
     assert len(indexes) == INDEXES
-    assert sum("BYTEA" in text for text in texts) == 12
+    assert sum("BYTEA" in text for text in texts) == 13
     assert sum("WHERE acknowledged_at IS" in text for text in indexes) == 6
 
 

@@ -16,7 +16,7 @@ from gateway.store.collection import (
     count_waiting,
     delete_collected,
     list_links,
-    list_waiting,
+    read_waiting,
     set_stage,
 )
 from gateway.store.housekeeping import KEEP_COLLECTED, Forgotten, clean_store
@@ -40,7 +40,9 @@ def gateway(house: House) -> Iterator[Gateway]:
 
 def waiting(store: Store, *, limit: int = 100, max_bytes: int = 1 << 30) -> tuple[list[WaitingReport], bool]:
     with store.read() as connection:
-        return list_waiting(connection, limit=limit, max_bytes=max_bytes)
+        page = read_waiting(connection, limit=limit, max_bytes=max_bytes)
+    assert page.unreadable == []
+    return page.reports, page.more
 
 
 def send(gateway: Gateway, partner: Partner, *, number: int) -> list[NewReport]:

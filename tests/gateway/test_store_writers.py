@@ -12,7 +12,7 @@ import pytest
 from gateway.config import StateFolder
 from gateway.intake import Accepted, NewReport
 from gateway.store import StorageUnavailableError
-from gateway.store.collection import list_links, list_waiting
+from gateway.store.collection import list_links, read_waiting
 from gateway.store.writer_lock import WriterLock
 from gateway.wiring import Gateway
 from partner_sdk.wire.intake import FIRST_PREVIOUS, peek_intake, verify_intake
@@ -29,8 +29,8 @@ from tests.gateway.store_builders import (
 def check_chain(gateway: Gateway, *, promised: Iterable[str]) -> int:
     """Check every stored report, the chain, and that each promised `id:reference` is there once; return how many."""
     with gateway.store.read() as connection:
-        found, more = list_waiting(connection, limit=10_000, max_bytes=1 << 40)
-    assert not more
+        found, more, unreadable = read_waiting(connection, limit=10_000, max_bytes=1 << 40)
+    assert (more, unreadable) == (False, [])
     keys = gateway.key_state.find_keys()
     assert keys is not None
     heads: dict[str, tuple[int, str]] = {}

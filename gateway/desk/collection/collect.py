@@ -41,6 +41,11 @@ ENDLESS: Final = "feed-endless"
 MOST_PAGES: Final = 10_000
 MOST_SET_ASIDE: Final = 2_000
 MOST_SET_ASIDE_BYTES: Final = 512 * 1024 * 1024
+# The gateway holds reports that it can not read: pages of its database are damaged.
+UNREADABLE: Final = "unreadable-at-gateway"
+MOST_NAMED: Final = 50
+# The gateway counts reports that wait, and shows or names fewer.
+HIDDEN: Final = "waiting-not-shown"
 # The gateway's clock is so far ahead that its key's end means nothing: the report is filed, and somebody asks.
 AHEAD: Final = "received-in-the-future"
 MOST_AHEAD: Final = timedelta(days=1)
@@ -61,6 +66,8 @@ class Collected:
     set_aside: int = 0
     set_aside_bytes: int = 0
     known: int = 0
+    unreadable: list[int] = field(default_factory=list)  # positions at the gateway
+    hidden: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     new_epochs: list[str] = field(default_factory=list)
@@ -85,10 +92,12 @@ def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progr
     collected = Collected()
     believed = load_believed(desk)
     status = get_standing(desk, feed)
-    after, more, pages = 0, True, 0
+    after, more, pages, shown, is_left = 0, True, 0, 0, False
     while more:
         page = feed.get_reports(limit=PAGE_ROWS, after=after)
-        if not page.reports:
+        shown += len(page.reports) + len(page.unreadable)
+        collected.unreadable += page.unreadable
+        if not page.reports and not page.unreadable:
             break
         rows = [bytes(row) for row in page.reports]
         claims = take_rows(desk, rows, believed=believed, actor=actor, collected=collected)
@@ -100,13 +109,44 @@ def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progr
         if page.last <= after:
             # The gateway leads us in a circle: what it holds behind this point is not shown to us.
             _note(desk, STUCK, status)
+            is_left = True
             break
         after, more, pages = page.last, page.more, pages + 1
         if more and _is_enough(collected, pages=pages):
             _note(desk, ENDLESS, status)
+            is_left = True
             break
+    if collected.unreadable:
+        _note(desk, UNREADABLE, status, what=_name_positions(collected.unreadable))
+    if shown < status.unacknowledged and not is_left:
+        collected.hidden = _count_hidden(feed)
+        if collected.hidden:
+            _note(desk, HIDDEN, status)
     collected.gaps, collected.new_epochs = look_for_gaps(desk, status)
     return collected
+
+
+def _count_hidden(feed: FeedClient) -> int:
+    """Return how many reports wait at the gateway by its own count, and are neither shown nor named.
+
+    Other runs may acknowledge meanwhile, and more may come in: asked before and after, and the lower number counts.
+    """
+    before = feed.get_status().unacknowledged
+    page = feed.get_reports(limit=PAGE_ROWS)
+    after = feed.get_status().unacknowledged
+    return 0 if page.more else max(0, min(before, after) - len(page.reports) - len(page.unreadable))
+
+
+def _name_positions(positions: Sequence[int]) -> str:
+    """Return numbers as an alarm names them, e.g. `4-6, 9`."""
+    runs: list[tuple[int, int]] = []
+    for position in sorted(positions):
+        if runs and position == runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], position
+        else:
+            runs.append((position, position))
+    named = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs[:MOST_NAMED])
+    return named if len(runs) <= MOST_NAMED else f"{named}, ..."
 
 
 def take_rows(
@@ -346,10 +386,11 @@ def _note_ahead(connection: Connection, judged: Sequence[_Judged], *, now: datet
             raise_alarm(connection, AHEAD, _today(intake.instance, intake.epoch, now=now), now=now)
 
 
-def _note(desk: Desk, kind: str, status: FeedStatus) -> None:
+def _note(desk: Desk, kind: str, status: FeedStatus, *, what: str = "") -> None:
     with desk.store.write() as connection:
         now = desk.clock()
-        raise_alarm(connection, kind, _today(status.instance, status.epoch, now=now), now=now)
+        subject = _today(status.instance, status.epoch, now=now)
+        raise_alarm(connection, kind, f"{subject}: {what}" if what else subject, now=now)
 
 
 def _today(instance: str, epoch: str, *, now: datetime) -> str:

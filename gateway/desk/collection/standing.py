@@ -25,29 +25,38 @@ from gateway.desk.wiring import Desk
 from partner_sdk.wire.feed_messages import FeedStatus
 
 UNKNOWN_INSTANCE: Final = "unknown-gateway"
+# The gateway has found pages of its database damaged: what can be read is handed over.
+DAMAGED: Final = "gateway-storage-damaged"
 
 
 def get_standing(desk: Desk, feed: FeedClient) -> FeedStatus:
     """Return where the gateway stands; an alarm where that is before what the desk holds of the very epoch."""
     status = feed.get_status()
+    if status.is_damaged:
+        with desk.store.write() as connection:
+            now = desk.clock()
+            raise_alarm(connection, DAMAGED, f"{status.instance} on {now:%Y-%m-%d}", now=now)
     with desk.store.read() as connection:
         behind = _list_behind(connection, status)
     if not behind:
         return status
     # Another run may have collected a newer row since we asked. What it saw then, the gateway has now.
     status = feed.get_status()
-    said = {head.partner: head.sequence for head in status.chains}
+    said = {head.partner: head.sequence for head in status.chains or ()}
     with desk.store.write() as connection:
         for chain, seen in behind:
             number = said.get(chain.partner, 0)
             # A restore begins a new epoch, which has an alarm of its own.
-            if (chain.instance, chain.epoch) == (status.instance, status.epoch) and number < seen:
+            is_same = (chain.instance, chain.epoch) == (status.instance, status.epoch) and status.chains is not None
+            if is_same and number < seen:
                 raise_alarm(connection, WENT_BACK, chain.name(number + 1, seen), now=desk.clock())
     return status
 
 
 def _list_behind(connection: Connection, status: FeedStatus) -> list[tuple[Chain, int]]:
     """Return each chain that the gateway puts before a number that was seen in this epoch, and that number."""
+    if status.chains is None:
+        return []
     said = {head.partner: head.sequence for head in status.chains}
     found = []
     for sender in list_senders(connection, instance=status.instance):
@@ -68,7 +77,7 @@ def look_for_gaps(desk: Desk, status: FeedStatus) -> tuple[list[str], list[str]]
         if connection.execute(carded).first() is None:
             raise_alarm(connection, UNKNOWN_INSTANCE, status.instance, now=now)
         note_epoch(connection, instance=status.instance, epoch=status.epoch, now=now)
-        for head in status.chains:
+        for head in status.chains or ():
             highest = get_highest(connection, Chain(status.instance, ANY_EPOCH, head.partner))
             if highest < head.sequence:
                 chain = Chain(status.instance, status.epoch, head.partner)

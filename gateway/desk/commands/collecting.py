@@ -63,9 +63,9 @@ def run_collect(parsed: argparse.Namespace) -> int:
     Evidence comes last, still sealed: with --every for a while in each round.
 
     What does not verify or open is set aside and kept, and the rest goes on. Exit code 1 says that a row was set aside,
-    an enrolment was refused, a gap or a new epoch of the gateway's chain is open, --reconcile found a difference, or a
-    note or an urgent page did not go out. With --every it goes on until it is stopped (SIGTERM), whatever one round
-    brings, as paging needs.
+    the gateway holds reports that it can not read or does not show, an enrolment was refused, a gap or a new epoch of
+    the gateway's chains is open, --reconcile found a difference, or a note or an urgent page did not go out. With
+    --every it goes on until it is stopped (SIGTERM), whatever one round brings, as paging needs.
     """
     if parsed.every is None:
         return _collect_once(parsed)
@@ -151,7 +151,8 @@ class _Taken:
         """Whether nothing of it waits for a person."""
         collected = self.collected
         refused = self.enrolments.refused or self.changes.refused
-        return not (collected.set_aside or collected.gaps or collected.new_epochs or refused) and (
+        waits = collected.unreadable or collected.hidden
+        return not (collected.set_aside or collected.gaps or collected.new_epochs or waits or refused) and (
             self.reconciled is None or self.reconciled.is_even
         )
 
@@ -166,6 +167,7 @@ class _Taken:
             "enrolments_waiting": list(enrolments.waiting),
             "filed": collected.filed,
             "gaps": collected.gaps,
+            "hidden": collected.hidden,
             "known": collected.known,
             "messages_sent": self.messages,
             "new_epochs": collected.new_epochs,
@@ -174,6 +176,7 @@ class _Taken:
             "set_aside": collected.set_aside,
             "set_aside_reasons": collected.refused,
             "stages_sent": self.stages,
+            "unreadable": collected.unreadable,
         }
 
     def tell(self, parsed: argparse.Namespace) -> None:
@@ -312,6 +315,10 @@ def _tell_collected(collected: Collected) -> None:
     say(f"{collected.filed} filed, {collected.set_aside} set aside, {collected.known} known already.")
     for reason, count in sorted(collected.refused.items()):
         say(f"SET ASIDE: {count} because of {reason}. See `set-aside list`.")
+    if collected.unreadable:
+        say(f"UNREADABLE: the gateway holds {len(collected.unreadable)} report(s) in damaged pages. See `alarms`.")
+    if collected.hidden:
+        say(f"HIDDEN: {collected.hidden} report(s) wait at the gateway and do not come. Ask its operator for `doctor`.")
     for gap in collected.gaps:
         say(f"GAP: the gateway's chains miss {gap}. Ask its operator what became of it.")
     for epoch in collected.new_epochs:
