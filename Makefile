@@ -38,13 +38,8 @@ tests: install ## the tests alone (ARGS="-k receipt" for some)
 	@.ci/test-tools
 	@$(VENV)/python -m pytest $(ARGS)
 
-bench: install ## the figures of docs/performance.md
-	@$(VENV)/python tests/bench/intake.py
-	@$(VENV)/python tests/bench/journey.py
-	@$(VENV)/python tests/bench/desk.py
-	@$(VENV)/python tests/bench/report.py
-	@$(VENV)/python tests/bench/evidence.py
-	@$(VENV)/python tests/bench/button.py
+bench: install ## measure, and write the tables of docs/performance.md (NAMES="intake journey" for some)
+	@$(VENV)/python -m tests.bench.figures $(NAMES)
 
 vectors: install ## make the test vectors of the wire anew (NAMES="page reply" for some; sealed boxes change)
 	@$(VENV)/python -m tests.contract.make_vectors $(NAMES)

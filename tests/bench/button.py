@@ -1,21 +1,20 @@
 """Figures of the button: what a service's page loads for it, and what the browser's main thread does for it.
 
-Run `python tests/bench/button.py` (`--json` for one object). Chromium opens the page so many times, each in a new
-profile, and beside each a control: the same page without the script. Its trace says when our script ran, how long,
-and of that how long on the processor (another program that takes the core away makes the first one longer, not the
-second). The element draws in several tasks: each of its runs is counted, from the file's own and the timers that it
-set to what the browser calls in it; the longest run is what a reader could feel, and the bar. Style, layout and paint
-of the page are the difference to the control. The floor is a third page, whose script defines an element that does
-nothing: no custom element can take less.
+    .venv/bin/python -m tests.bench.button
+
+Chromium opens the page so many times, each in a new profile, and beside each a control: the same page without the
+script. Its trace says when our script ran, how long, and of that how long on the processor (another program that takes
+the core away makes the first one longer, not the second). The element draws in several tasks: each of its runs is
+counted, from the file's own and the timers that it set to what the browser calls in it; the longest run is what a
+reader could feel, and the bar. Style, layout and paint of the page are the difference to the control. The floor is a
+third page, whose script defines an element that does nothing: no custom element can take less.
 
 Whichever script of a page runs first pays for the browser's setting up of its engine. So the button and the floor are
 opened twice: alone, where that is theirs, and in a page that ran a script of its own before, as a service's page does.
 """
 
-import argparse
 import gzip
 import json
-import statistics
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -26,10 +25,9 @@ from typing import Any
 
 import brotli
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # tests/ is a folder of this checkout, not a package
-
 from partner_sdk.button.release import SCRIPT_PATH, VERSION
 from partner_sdk.button.snippet import make_snippet
+from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.widget.agency_door import AgencyDoor, open_agency_door
 from tests.widget.browsers import LOOK, SETTLED, Chromium, open_chromium_visitor
 from tests.widget.host_pages import SCRIPT, HostPages, make_page, serve_host_pages
@@ -46,15 +44,6 @@ SCRIPT_END = "</report-abuse-button>\n"  # what stands behind it is the script a
 CATEGORIES = ["devtools.timeline", "v8"]
 OURS = {"EvaluateScript", "v8.compile", "FunctionCall"}
 DRAWING = {"UpdateLayoutTree", "Layout", "PrePaint", "Paint", "Layerize", "Commit"}
-# Brotli (quality 11) of what a page loads, measured in November 2026 for the issue that asked for the button.
-PEERS = {
-    "Sentry feedback": 47_500,
-    "Friendly Captcha": 11_700,
-    "relative-time element": 5_700,
-    "GOV.UK exit this page": 4_400,
-    "Plausible": 2_400,
-    "Stripe's loader (and remote code)": 1_300,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +172,6 @@ def look_once(chromium: Chromium, address: str, agency: AgencyDoor) -> dict[str,
         context.close()
 
 
-def describe(values: list[float]) -> dict[str, float]:
-    """Return the middle, the ninth decile and the longest of some milliseconds."""
-    ordered = sorted(values)
-    ninth = ordered[min(len(ordered) - 1, round(len(ordered) * 0.9))]
-    return {"median": statistics.median(ordered), "p90": ninth, "longest": ordered[-1]}
-
-
 def put_pages(host: HostPages, agency: AgencyDoor) -> dict[str, tuple[str, str]]:
     """Show the button, the control without the script, the floor, whose script does nothing, and two beside an own one.
 
@@ -208,8 +190,8 @@ def put_pages(host: HostPages, agency: AgencyDoor) -> dict[str, tuple[str, str]]
     }
 
 
-def run(*, loads: int) -> dict[str, Any]:
-    """Measure everything."""
+def run(*, loads: int) -> list[Figure]:
+    """Measure everything. Raises `AssertionError` where a page asked for more than the script, or a trace is empty."""
     with (
         tempfile.TemporaryDirectory() as folder,
         open_agency_door(Path(folder)) as agency,
@@ -224,55 +206,41 @@ def run(*, loads: int) -> dict[str, Any]:
         for _ in range(loads):
             for name, (page, ours) in pages.items():
                 made[name].append(load_once(chromium, page, script=ours))
-    dressed = made["button"]
-    assert all(load.runs >= LEAST_RUNS for load in dressed + made["button beside own"])
+    assert all(load.runs >= LEAST_RUNS for load in made["button"] + made["button beside own"])
     assert all(load.runs == 0 for load in made["control"])
-    names = [name for name in Load.__slots__ if name not in ("runs", "drawing_ms")]
-    times = {name: describe([getattr(load, name) for load in dressed]) for name in names}
-    for name in ("floor", "button beside own", "floor beside own"):
-        times[f"{name.replace(' ', '_')}_longest_run_cpu_ms"] = describe([one.longest_run_cpu_ms for one in made[name]])
-    differences = zip(dressed, made["control"], strict=True)
-    times["drawing_over_control_ms"] = describe([one.drawing_ms - other.drawing_ms for one, other in differences])
-    sizes = list_sizes()
-    meets = {
-        "script": sizes["script"]["brotli"] <= MOST_SCRIPT_BYTES,
-        "link": sizes["its link alone"]["raw"] <= MOST_LINK_BYTES,
-        "snippet": sizes["snippet without script"]["brotli"] <= MOST_LINK_BYTES,
-        "counted": counted == {"requests": 1, "requests_at_agency": 1, "stored": 0},
-        "run": times["longest_run_cpu_ms"]["longest"] <= MOST_RUN_MS,
-        "run beside own": times["button_beside_own_longest_run_cpu_ms"]["longest"] <= MOST_RUN_MS,
-    }
-    counted["runs_of_the_script"] = max(load.runs for load in dressed)
-    return {"loads": loads, "sizes": sizes, "counted": counted, "times": times, "peers": PEERS, "meets": meets}
+    assert counted == {"requests": 1, "requests_at_agency": 1, "stored": 0}
+    return [*list_size_figures(list_sizes()), *list_time_figures(made)]
 
 
-def print_figures(result: dict[str, Any]) -> None:
-    """Print the figures for people."""
-    write = sys.stdout.write
-    for name, size in result["sizes"].items():
-        write(f"{name:>28}  raw {size['raw']:5}  gzip {size['gzip']:5}  brotli {size['brotli']:5} bytes\n")
-    for name, count in result["counted"].items():
-        write(f"{name:>28}  {count}\n")
-    write(f"of {result['loads']} loads, in ms:\n")
-    for name, time in result["times"].items():
-        write(f"{name:>40}  " + "  ".join(f"{word} {value:.3f}" for word, value in time.items()) + "\n")
-    write("peers, brotli bytes, measured before:\n")
-    for name, size in result["peers"].items():
-        write(f"{name:>36}  {size}\n")
-    write(f"bars: {result['meets']}\n")
+def list_size_figures(sizes: dict[str, dict[str, int]]) -> Iterator[Figure]:
+    """List how large what a page loads is; a bar counts for one way of packing."""
+    bars = {("script", "brotli"): MOST_SCRIPT_BYTES, ("its link alone", "raw"): MOST_LINK_BYTES}
+    bars["snippet without script", "brotli"] = MOST_LINK_BYTES
+    for name, size in sizes.items():
+        for packing, count in size.items():
+            yield make_figure(f"{name}, {packing}", count, unit="bytes", most=bars.get((name, packing)))
+
+
+def list_time_figures(made: dict[str, list[Load]]) -> Iterator[Figure]:
+    """List the longest run of a script in each page; the bar is for the longest of all loads."""
+    for name in ("button", "floor", "button beside own", "floor beside own"):
+        runs = [load.longest_run_cpu_ms for load in made[name]]
+        yield make_figure(f"{name}: longest run of each of {len(runs)} loads, CPU", runs, unit="ms")
+        bar = MOST_RUN_MS if name.startswith("button") else None
+        yield make_figure(f"{name}: longest run of all loads, CPU", max(runs), unit="ms", most=bar)
+    dressed = made["button"]
+    yield make_figure("button: all runs of a load, CPU", [load.script_cpu_ms for load in dressed], unit="ms")
+    yield make_figure(
+        "button: longest run of each load, by the clock", [load.longest_run_ms for load in dressed], unit="ms"
+    )
 
 
 def main() -> int:
     """Run the benchmark and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = make_parser(__doc__)
     parser.add_argument("--loads", type=int, default=50, help="how often each page is opened (default: 50)")
     words = parser.parse_args()
-    result = run(loads=words.loads)
-    if words.json:
-        sys.stdout.write(json.dumps(result) + "\n")
-    else:
-        print_figures(result)
+    print_figures(run(loads=words.loads), as_json=words.json)
     return 0
 
 

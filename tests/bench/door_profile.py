@@ -1,6 +1,6 @@
 """Where a report's time goes: the industry door called in this process as a server calls it, under cProfile.
 
-    python -m tests.bench.door_profile
+    .venv/bin/python -m tests.bench.door_profile
 
 No socket and one thread; standard error goes to the null device, as a log does. Not a test.
 """
@@ -20,6 +20,7 @@ from werkzeug.test import EnvironBuilder
 
 from gateway.config import LimitsConfig
 from gateway.web.logs import configure_logging
+from tests.bench.figures import make_figure, make_parser, print_figures
 from tests.bench.profile_rows import Rows, read_rows
 from tests.builders import Door, House, Partner, make_house, seal_report, sign_request
 
@@ -95,18 +96,22 @@ def profile(folder: Path) -> tuple[list[tuple[float, float]], pstats.Stats]:
 
 def main() -> int:
     """Print the table."""
+    words = make_parser(__doc__).parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
         Path(os.devnull).open("w", encoding="utf-8") as nowhere,
         redirect_stderr(nowhere),
     ):
         rounds, stats = profile(Path(folder) / "gateway")
-    wall, cpu = sorted(rounds)[ROUNDS // 2]
-    sys.stdout.write(
-        f"{'without the profiler, wall':30} {wall:7.0f} us\n{'without the profiler, CPU':30} {cpu:7.0f} us\n"
-    )
-    for name, microseconds in read_rows(stats, ROWS, calls=PROFILED).items():
-        sys.stdout.write(f"{name:30} {microseconds:7.0f} us\n")
+    figures = [
+        make_figure("a report without the profiler, by the clock", [wall for wall, _ in rounds], unit="µs"),
+        make_figure("a report without the profiler, CPU", [cpu for _, cpu in rounds], unit="µs"),
+        *(
+            make_figure(f"under it: {name}", microseconds, unit="µs")
+            for name, microseconds in read_rows(stats, ROWS, calls=PROFILED).items()
+        ),
+    ]
+    print_figures(figures, as_json=words.json)
     return 0
 
 

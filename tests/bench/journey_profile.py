@@ -1,6 +1,6 @@
 """Where a journey's time goes: the public door called in this process as a server calls it, under cProfile.
 
-    python -m tests.bench.journey_profile
+    .venv/bin/python -m tests.bench.journey_profile
 
 No socket and one thread; the walker's own time is left out. Not a test.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.web.logs import configure_logging
+from tests.bench.figures import make_figure, make_parser, print_figures
 from tests.bench.profile_rows import Rows, read_rows
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
 
@@ -75,6 +76,7 @@ def walk(door: TimedDoor, house: PublicHouse, times: int) -> None:
 
 def main() -> int:
     """Print the table."""
+    words = make_parser(__doc__).parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
         Path(os.devnull).open("w", encoding="utf-8") as nowhere,
@@ -93,10 +95,14 @@ def main() -> int:
         asked = (door.requests - asked) // PLAIN
         door.is_profiled = True
         walk(door, house, PROFILED)
-    sys.stdout.write(f"{sorted(rounds)[ROUNDS // 2]:.1f} ms of CPU a journey of {asked} requests\n\n")
-    sys.stdout.write("Under the profiler, milliseconds a journey by the clock:\n")
-    for name, microseconds in read_rows(pstats.Stats(door.profiler), ROWS, calls=PROFILED).items():
-        sys.stdout.write(f"{name:36} {microseconds / 1000:7.2f}\n")
+    figures = [
+        make_figure(f"a journey of {asked} requests without the profiler", rounds, unit="ms of CPU"),
+        *(
+            make_figure(f"under it: {name}", microseconds / 1000, unit="ms")
+            for name, microseconds in read_rows(pstats.Stats(door.profiler), ROWS, calls=PROFILED).items()
+        ),
+    ]
+    print_figures(figures, as_json=words.json)
     return 0
 
 
