@@ -107,7 +107,6 @@ def _make_cases(
             "received_at": format_time(received_at),
             "collected_at": format_time(received_at),
             "closed_at": format_time(closed_at),
-            "danger": False,
             "reply_owed": False,
             "assessor": ASSESSOR,
             "kind": _choose(source, KIND_SHARES),

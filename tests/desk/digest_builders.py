@@ -60,7 +60,6 @@ def _make_case(**changes: Any) -> dict[str, Any]:
         "collected_at": "2026-08-01T09:00:00Z",
         "opened_at": "2026-08-01T10:00:00Z",
         "closed_at": "2026-08-02T08:00:00Z",
-        "danger": False,
         "reply_owed": False,
         "kind": "grooming",
         "age_band": "13_15",

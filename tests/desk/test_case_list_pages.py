@@ -28,7 +28,6 @@ def desk(tmp_path: Path) -> Desk:
             "priority": "P3",
             "received_at": f"2026-11-25T09:{number // 60:02d}:{number % 60:02d}Z",
             "collected_at": "2026-11-25T09:30:00Z",
-            "danger": False,
             "reply_owed": False,
             "synthetic": False,
         }

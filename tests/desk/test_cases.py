@@ -254,23 +254,23 @@ def test_public_report_is_about_whom_the_register_names_whatever_the_spelling(
     assert get(loop, collected(loop, placement=placement)).provider == provider
 
 
-def test_child_at_risk_in_an_industry_report_is_danger(loop: Loop) -> None:
+def test_child_at_risk_in_an_industry_report_is_a_crisis(loop: Loop) -> None:
     example = make_industry_report()
     children = (msgspec.structs.replace(example.children[0], at_risk_now="yes"),)
     sealed = seal_report(loop.partner, key=loop.sealing_key(), report=make_industry_report(children=children))
     accepted = loop.send_industry(sealed)
     loop.collect()
-    assert get(loop, accepted.reference).danger
+    assert get(loop, accepted.reference).crisis
 
 
 @pytest.mark.parametrize("signs", [("self_harm",), ("other", "meeting_soon"), ("lives_with_child",), ()])
-def test_sign_of_harm_that_is_near_is_danger_whatever_is_known_of_the_child(loop: Loop, signs: tuple[Any, ...]) -> None:
+def test_sign_of_harm_that_is_near_is_a_crisis_whatever_is_known(loop: Loop, signs: tuple[Any, ...]) -> None:
     example = make_industry_report()
     incident = msgspec.structs.replace(example.incident, harm_signs=signs)
     report = make_industry_report(incident=incident, children=NotHeld(not_held="not_yet_known"))
     accepted = loop.send_industry(seal_report(loop.partner, key=loop.sealing_key(), report=report))
     loop.collect()
-    assert get(loop, accepted.reference).danger is bool({"self_harm", "meeting_soon"} & set(signs))
+    assert get(loop, accepted.reference).crisis is bool({"self_harm", "meeting_soon"} & set(signs))
 
 
 def test_synthetic_case_has_no_report_to_read(loop: Loop) -> None:

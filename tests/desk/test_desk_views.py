@@ -266,10 +266,18 @@ def test_a_second_closing_changes_nothing(desk: Desk, browser: Browser) -> None:
         assert get_case(connection, case_id).outcome == "used"
 
 
-def test_the_queue_marks_danger_and_made_up_cases(desk: Desk, browser: Browser) -> None:
-    add_sealed_case(desk, marker=MARKER, danger=True, priority="P1")
+def test_the_queue_marks_the_crisis_lane_with_its_two_strongest_factors_and_made_up_cases(
+    desk: Desk, browser: Browser
+) -> None:
+    factors = "danger_now still_going_on knows_home"
+    add_sealed_case(desk, marker=MARKER, crisis=True, score=160, factors=factors, priority="P1")
     add_cases(desk.store, 1, synthetic=True, reference="SYNTHETIC-2026-Q3-00001")
-    assert "Danger now" in browser.get("/").text
+    page = browser.get("/").text
+    assert ">Crisis<" in page
+    assert "<b>160</b>" in page
+    assert "Says that someone is in danger right now" in page
+    assert "Still going on" in page
+    assert "knows where the child lives" not in page
     closed = browser.get("/?state=closed").text
     assert "SYNTHETIC-2026-Q3-00001" in closed
     assert ">Synthetic<" in closed

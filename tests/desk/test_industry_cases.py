@@ -143,9 +143,9 @@ def test_danger_of_a_case_is_raised_and_never_lowered(loop: Loop, was: bool, com
         return msgspec.structs.replace(calm, incident=msgspec.structs.replace(calm.incident, harm_signs=signs))
 
     case = file(loop, make(was), priority="P3")
-    assert case.danger is was
+    assert case.crisis is was
     file(loop, make(comes), kind="retraction", earlier_reference=case.reference, priority="P3")
-    assert find(loop, case.reference).danger is counts
+    assert find(loop, case.reference).crisis is counts
 
 
 def test_urgent_supplement_pages_whoever_is_on_duty(loop: Loop) -> None:

@@ -91,7 +91,7 @@ def give_other_name(connection: Connection) -> None:
     """Note as `link_to_case` does that the first report has a second reference."""
     of_first = CASES.c.case_id == case_id_of("A")
     connection.execute(CASES.update().where(of_first).values(other_reference=OTHER_NAME))
-    settle_case(connection, case_id_of("A"))
+    settle_case(connection, case_id_of("A"), now=NOW)
 
 
 def make_new_case(said: Said, *, minutes: int, **clear: Any) -> NewCase:
@@ -124,13 +124,14 @@ def check_one_case(connection: Connection, sent: Page) -> None:
     assert first.reference == "A"
     assert [one.reference for one in list_joined(connection, first)] == [said.reference for said in sent]
     most = min(said.priority for said in sent)
-    assert (first.priority, first.danger) == (most, any(said.is_danger for said in sent))
+    assert (first.priority, first.crisis) == (most, any(said.is_danger or said.priority == "P1" for said in sent))
     for later in all_cases(connection):
         assert (later.joined_to, later.cluster_id) == (
             None if later.reference == "A" else first.case_id,
             first.case_id,
         )
-        assert later.priority == most
+        assert (later.priority, later.crisis, later.score) == (most, first.crisis, first.score)
+        assert later.factors == first.factors
     assert list_misjoined(connection) == []
 
 

@@ -114,11 +114,12 @@ def test_page_that_waits_goes_to_whoever_is_on_duty_when_it_is_sent(
         ({"meeting": Meeting(place="", when="today")}, 1),
         ({"meeting": Meeting(place="", when="next_days")}, 1),
         ({"meeting": Meeting(place="", when="later")}, 0),
+        ({"feels": "hurting"}, 1),
         ({"danger": "not_sure"}, 0),
         ({}, 0),
     ],
 )
-def test_priority_danger_and_a_meeting_soon_are_urgent(loop: Loop, changes: dict[str, Any], pages: int) -> None:
+def test_whatever_is_in_the_crisis_lane_is_alerted(loop: Loop, changes: dict[str, Any], pages: int) -> None:
     loop.send_public(**changes)
     loop.collect()
     assert len(list_pages(loop.desk)) == pages

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from gateway.desk.casework import risk
-from gateway.desk.casework.risk import RiskRules, assess, combine, list_reasons, load_rules, read_rules
+from gateway.desk.collection import risk
+from gateway.desk.collection.risk import RiskRules, assess, combine, list_reasons, load_rules, read_rules
 from gateway.public.journey import FIELD_BY_NAME
 from gateway.public.sending.sealed_answers import make_public_report as make_report_of_form
 from gateway.web.settings import SettingsError

@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 from werkzeug.test import TestResponse
 
 from gateway.desk.app import make_desk_app
+from gateway.desk.collection.risk import assess
 from gateway.desk.config import DeskConfig
 from gateway.desk.keyring.bootstrap import make_desk
 from gateway.desk.start_links import make_start_link
@@ -188,11 +189,14 @@ def add_sealed_case(
                 envelope=envelope,
             )
         )
+        risk = assess(answered, received_at=parse_time(moment))
         values = {
             **common,
             "case_id": case_id,
             "provider": PARTNER,
-            "danger": False,
+            "factors": risk.text,
+            "crisis": risk.crisis,
+            "score": risk.score,
             "reply_owed": under_18 != "no",
             "cluster_id": case_id,
             "synthetic": False,
@@ -201,7 +205,6 @@ def add_sealed_case(
             "country": answered.country or None,
             "has_reply_key": answered.reply_key is not None,
             "flagged": any(not signal.startswith("danger-") for signal in answered.signals),
-            "meeting_soon": answered.meeting.when in {"today", "next_days"},
         }
         connection.execute(insert(CASES).values(values | changes))
     return case_id

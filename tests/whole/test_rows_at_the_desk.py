@@ -25,12 +25,11 @@ WAYS: dict[str, ScreenAnswers] = {
 }
 PLAIN = {
     "priority": "P3",
-    "danger": False,
+    "crisis": False,
     "reply_owed": True,
     "reply_by": "2026-11-27",
     "region": "england",
     "country": None,
-    "meeting_soon": False,
     "flagged": False,
     "has_reply_key": True,
     "redirected_to": None,
@@ -42,7 +41,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "content only": PLAIN,
     "bullying only": PLAIN,
     "overseas": PLAIN | {"region": "not_uk", "country": "us"},
-    "urgent": PLAIN | {"priority": "P1", "danger": True, "meeting_soon": True},
+    "urgent": PLAIN | {"priority": "P1", "crisis": True},
 }
 
 

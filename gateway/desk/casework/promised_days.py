@@ -3,7 +3,6 @@
 The day is one of the United Kingdom: it was printed on a page there, and it ends at midnight there.
 """
 
-from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -52,11 +51,6 @@ def count_days_late(case: CaseRow, *, today: date) -> int:
     """Return by how many days a reply that is still owed is late; 0 when it is not."""
     promised = find_promised_day(case)
     return 0 if promised is None or not is_waiting(case) else max(0, (today - promised).days)
-
-
-def count_overdue(cases: Iterable[CaseRow], *, today: date) -> int:
-    """Return how many replies are late."""
-    return sum(count_days_late(case, today=today) > 0 for case in cases)
 
 
 def spell_day(day: date) -> str:

@@ -1,18 +1,21 @@
 """The queue: one line for each case, whatever its sender added to it, and what was added that nobody has read.
 
-Never hides what came after a case was closed: that stands in the queue for itself, until a person closes it.
+Never hides what came after a case was closed: that stands in the queue for itself, until a person closes it. Never
+loads more cases than it returns.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from datetime import date
+from typing import Final, Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
-from gateway.desk.casework.cases import CaseRow, CaseState, list_cases, to_case
+from gateway.desk.casework.cases import IS_OPEN, QUEUE_ORDER, CaseRow, to_case
 from gateway.desk.store.schema import CASES
 
 _MOST_AT_ONCE: Final = 500
+QueueState = Literal["open", "overdue", "closed", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +27,68 @@ class Later:
     is_taken_back: bool
 
 
-def list_queue(connection: Connection, *, state: CaseState = "open") -> list[CaseRow]:
-    """Return cases by risk, then by clock. A report that is joined to a case of this list is left to that case."""
-    found = list_cases(connection, state=state)
-    listed = {case.case_id for case in found}
-    return [case for case in found if case.joined_to is None or case.joined_to not in listed]
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """What waits: open lines of the queue, those in the crisis lane, replies that are owed, and those that are late."""
+
+    open: int
+    crisis: int
+    owed: int
+    overdue: int
+
+
+def list_queue(
+    connection: Connection, *, state: QueueState = "open", today: date | None = None, rows: slice = slice(0, None)
+) -> list[CaseRow]:
+    """Return some lines of the queue in its order: crisis lane, score, waiting time.
+
+    A report that is joined to a case of this list is left to that case. `today` is needed for `overdue` alone.
+    """
+    query = select(CASES).where(*_choose(state, today)).order_by(*QUEUE_ORDER).offset(rows.start)
+    if rows.stop is not None:
+        query = query.limit(rows.stop - rows.start)
+    return [to_case(row) for row in connection.execute(query)]
+
+
+def count_queue(connection: Connection, *, state: QueueState, today: date | None = None) -> int:
+    """Return how many lines the queue has in this state."""
+    return int(connection.execute(select(func.count()).select_from(CASES).where(*_choose(state, today))).scalar_one())
+
+
+def count_waiting(connection: Connection, *, today: date) -> QueueCounts:
+    """Return the counts above the queue, each from an index: no case is loaded for them."""
+    in_crisis = select(func.count()).select_from(CASES).where(*_choose("open", None), CASES.c.crisis)
+    owed = select(func.count()).select_from(CASES).where(*_OWES_A_REPLY)
+    return QueueCounts(
+        open=count_queue(connection, state="open"),
+        crisis=int(connection.execute(in_crisis).scalar_one()),
+        owed=int(connection.execute(owed).scalar_one()),
+        overdue=count_queue(connection, state="overdue", today=today),
+    )
+
+
+def find_next(connection: Connection) -> CaseRow | None:
+    """Return the case that a person reads next: the first of the queue that nobody has opened."""
+    query = select(CASES).where(*_choose("open", None), CASES.c.opened_at.is_(None)).order_by(*QUEUE_ORDER).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else to_case(row)
+
+
+# Spelled as the condition of ix_cases_owed.
+_OWES_A_REPLY: Final = (CASES.c.reply_owed, CASES.c.reply_code.is_(None), CASES.c.closed_at.is_(None))
+_FIRST: Final = CASES.alias("first")
+
+
+def _choose(state: QueueState, today: date | None) -> tuple[ColumnElement[bool], ...]:
+    if state == "overdue":
+        # A day as it is stored sorts as text. A late reply is owed to the public, whose reports are joined to nothing.
+        return (*_OWES_A_REPLY, CASES.c.reply_by < ("" if today is None else today.isoformat()))
+    first = select(_FIRST.c.case_id).where(_FIRST.c.case_id == CASES.c.joined_to)
+    if state == "all":
+        return (or_(CASES.c.joined_to.is_(None), ~first.exists()),)
+    is_open = state == "open"
+    first = first.where(_FIRST.c.closed_at.is_(None) if is_open else _FIRST.c.closed_at.is_not(None))
+    return (IS_OPEN.is_(is_open), or_(CASES.c.joined_to.is_(None), ~first.exists()))
 
 
 def list_later(connection: Connection, cases: Collection[CaseRow]) -> dict[str, Later]:

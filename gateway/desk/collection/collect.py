@@ -21,6 +21,7 @@ from gateway.desk.collection.imported import (
     list_imported,
     list_imported_references,
 )
+from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import KEY_ENDED, Believed, PartnerKey, RowRefusedError, VerifiedRow, check_row
 from gateway.desk.collection.set_aside import find_claim, is_claimed_urgent, keep_row, list_waiting_bytes, resolve_row
 from gateway.desk.collection.standing import get_standing, look_for_gaps
@@ -49,11 +50,11 @@ HIDDEN: Final = "waiting-not-shown"
 # The gateway's clock is so far ahead that its key's end means nothing: the report is filed, and somebody asks.
 AHEAD: Final = "received-in-the-future"
 MOST_AHEAD: Final = timedelta(days=1)
+DUPLICATE_ID: Final = "duplicate-report-id"
 # The gateway's own columns no longer fit the statement beside them: somebody changed the row.
 NOT_TAKEN: Final = "acknowledgement-not-taken"
 
-# A row that counts as seen before any key ended.
-ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
+ALWAYS: Final = datetime.min.replace(tzinfo=UTC)  # as if a row was seen before any key ended
 
 Progress = Callable[[int], None]
 
@@ -268,10 +269,7 @@ def _sort_out(connection: Connection, judged: Sequence[_Judged]) -> tuple[list[V
         clear = one.verified.intake.clear
         holder = taken.get((clear.partner, clear.report_id))
         if holder is None and one.verified.intake.reference in named:
-            refused = RowRefusedError(
-                "Another report has this reference already.", reason="duplicate-reference", priority=clear.priority
-            )
-            clashing.append(_Judged(one.raw, None, refused))
+            clashing.append(_clash(one, one.verified, "reference", reason="duplicate-reference"))
         elif holder is None and not is_another(one.verified, imported=imported):
             taken[clear.partner, clear.report_id] = one.verified.intake_sha256
             named.add(one.verified.intake.reference)
@@ -279,11 +277,15 @@ def _sort_out(connection: Connection, judged: Sequence[_Judged]) -> tuple[list[V
         elif holder == one.verified.intake_sha256:
             known += 1
         else:
-            refused = RowRefusedError(
-                "Another report has this id already.", reason="duplicate-report-id", priority=clear.priority
-            )
-            clashing.append(_Judged(one.raw, None, refused))
+            clashing.append(_clash(one, one.verified, "id", reason=DUPLICATE_ID))
     return fresh, known, clashing
+
+
+def _clash(one: _Judged, row: VerifiedRow, what: str, *, reason: str) -> _Judged:
+    crisis = assess(row.content, received_at=parse_time(row.intake.received_at)).crisis
+    message = f"Another report has this {what} already."
+    refused = RowRefusedError(message, reason=reason, priority=row.intake.clear.priority, seals_crisis=crisis)
+    return _Judged(one.raw, None, refused)
 
 
 def _store_refused(

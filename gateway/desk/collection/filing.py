@@ -4,29 +4,27 @@ Never keeps what the report says: the case gets codes, days and yes or no; the w
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, or_, select
+from sqlalchemy import Connection, func, insert, select
 
 from gateway.desk.collection.context_ids import note_contexts
 from gateway.desk.collection.joining import find_request, settle_cases
-from gateway.desk.collection.row_checks import PRIORITIES, SealedContent, VerifiedRow
+from gateway.desk.collection.risk import assess
+from gateway.desk.collection.row_checks import SealedContent, VerifiedRow
 from gateway.desk.paging.pages import queue_page
 from gateway.desk.placements.placements import list_owners
 from gateway.desk.post_room.queue import queue_notes
 from gateway.desk.store.evidence_tables import NAMED_EVIDENCE
 from gateway.desk.store.schema import CASES
-from partner_sdk.report import SealedIndustryReport, list_given
-from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.public_codes import MEETS_SOON, YES, is_flagged, is_from_grown_up
+from partner_sdk.report import SealedIndustryReport
+from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.public_codes import is_flagged, is_from_grown_up
 from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
-
-# What a partner says of harm that is near, whatever it says of the child.
-_SIGNS_OF_DANGER: Final = frozenset({"threat_to_life", "self_harm", "meeting_soon", "ongoing_abuse"})
 
 # How a report came to the desk.
 BY_GATEWAY: Final = "gateway"
@@ -71,13 +69,13 @@ def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Seq
     if not values:
         return
     connection.execute(insert(CASES), values)
-    settle_cases(connection, values)
+    raised = settle_cases(connection, values, now=now)
     _note_named_evidence(connection, rows)
     contents = zip(case_ids, (row.content for row in rows), strict=True)
     public = {case: report for case, report in contents if isinstance(report, PublicReport)}
     note_contexts(connection, public)
     queue_notes(connection, public, now=now)
-    queue_page(connection, count=_count_urgent(connection, case_ids), now=now)
+    queue_page(connection, count=_count_crises(connection, case_ids, raised), now=now)
 
 
 def _note_named_evidence(connection: Connection, rows: Sequence[NewCase]) -> None:
@@ -103,6 +101,7 @@ def _note_named_evidence(connection: Connection, rows: Sequence[NewCase]) -> Non
 def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: datetime) -> dict[str, object]:
     clear, content = row.clear, row.content
     public = content if isinstance(content, PublicReport) else None
+    risk = assess(content, received_at=parse_time(row.received_at))
     return {
         "case_id": case_id,
         "environment": clear.environment,
@@ -115,7 +114,10 @@ def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: da
         "priority": clear.priority,
         "received_at": row.received_at,
         "collected_at": format_time(now),
-        "danger": _is_in_danger(content),
+        "factors": risk.text,
+        "crisis": risk.crisis,
+        "score": risk.score,
+        "crisis_since": format_time(now) if risk.crisis else None,
         "reply_owed": public is not None and not is_from_grown_up(public),
         "cluster_id": case_id,
         "synthetic": False,
@@ -124,7 +126,6 @@ def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: da
         "country": (public.country or None) if public is not None else None,
         "has_reply_key": public is not None and public.reply_key is not None,
         "flagged": public is not None and is_flagged(public),
-        "meeting_soon": public is not None and public.meeting.when in MEETS_SOON,
         "adds_to": clear.earlier_reference,
         "reply_key_sha256": None if public is None else _hash_reply_key(public.reply_key),
         "channel": row.channel,
@@ -133,20 +134,15 @@ def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: da
     }
 
 
-def _count_urgent(connection: Connection, case_ids: Sequence[str]) -> int:
-    # As they are in the table now: what belongs to an urgent case is urgent.
-    urgent = or_(CASES.c.priority == PRIORITIES[0], CASES.c.danger, CASES.c.meeting_soon)
-    # Of a case and what its sender added to it, once.
+def _count_crises(connection: Connection, case_ids: Sequence[str], raised: Collection[str]) -> int:
+    """Return how many cases are in the crisis lane that are new here, or that what is new brought there.
+
+    As they are in the table now: what belongs to such a case is in the lane too. Of a case and what its sender added to
+    it, once.
+    """
     firsts = func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())
-    query = select(firsts).where(CASES.c.case_id.in_(case_ids), urgent)
+    query = select(firsts).where(CASES.c.case_id.in_({*case_ids, *raised}), CASES.c.crisis)
     return int(connection.execute(query).scalar_one())
-
-
-def _is_in_danger(content: SealedContent) -> bool:
-    if isinstance(content, PublicReport):
-        return content.danger == YES
-    children, signs = list_given(content.report.children), list_given(content.report.incident.harm_signs)
-    return any(child.at_risk_now == YES for child in children) or not _SIGNS_OF_DANGER.isdisjoint(signs)
 
 
 def _find_provider(row: NewCase, *, owners: Mapping[str, str]) -> str | None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, update
 from gateway.desk import audit
 from gateway.desk.collection.joining import settle_case
 from gateway.desk.collection.row_checks import VerifiedRow
+from gateway.desk.paging.pages import queue_page
 from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
 from gateway.desk.store.post_tables import STAGES
 from gateway.desk.store.schema import CASES
@@ -83,7 +84,8 @@ def link_to_case(connection: Connection, row: VerifiedRow, *, actor: str, now: d
     same = (STAGES.c.partner == clear.partner) & (STAGES.c.report_id == clear.report_id)
     connection.execute(update(STAGES).where(same).values(sent_at=None))
     case_id = connection.execute(select(CASES.c.case_id).where(case)).scalar_one()
-    settle_case(connection, case_id)
+    raised = settle_case(connection, case_id, now=now)
+    queue_page(connection, count=len(raised), now=now)
     audit.append_entry(
         connection, at=now, actor=actor, action="came-through-gateway-too", subject=case_id, detail={"as": reference}
     )

@@ -11,10 +11,11 @@ from typing import Literal
 from sqlalchemy import Connection, insert, or_, select, tuple_
 
 from gateway.desk import audit
-from gateway.desk.collection.collect import ALWAYS, load_believed
+from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID, load_believed
 from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases
 from gateway.desk.collection.imported import read_clear_fields
 from gateway.desk.collection.post_checks import VerifiedPost, check_post, parse_post, peek_post_claim
+from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import PRIORITIES, RowRefusedError
 from gateway.desk.collection.set_aside import keep_bytes, list_waiting_bytes, resolve_row
 from gateway.desk.paging.pages import queue_page
@@ -108,7 +109,10 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
     held = _find_held(connection, post.clear, submission_raw=post.submission_raw, envelope_raw=post.envelope_raw)
     if held is not None and not held.is_this:
         raise RowRefusedError(
-            "Another report has this id already.", reason="duplicate-report-id", priority=post.clear.priority
+            "Another report has this id already.",
+            reason=DUPLICATE_ID,
+            priority=post.clear.priority,
+            seals_crisis=assess(post.content, received_at=now).crisis,
         )
     reference = _make_reference(desk, connection) if held is None else held.reference
     receipt = sign_desk_receipt(
@@ -197,5 +201,6 @@ def _make_reference(desk: Desk, connection: Connection) -> str:
 def _set_aside(connection: Connection, raw: bytes, refused: RowRefusedError, *, actor: str, now: datetime) -> Imported:
     claim = peek_post_claim(raw)
     if keep_bytes(connection, raw, refused, claim=claim, channel=BY_FILE, actor=actor, now=now):
-        queue_page(connection, count=int(refused.priority == PRIORITIES[0]), now=now)
+        is_urgent = refused.seals_crisis or refused.priority == PRIORITIES[0]
+        queue_page(connection, count=int(is_urgent), now=now)
     return Imported("set-aside", reason=refused.reason)

@@ -1,17 +1,20 @@
-"""Joins what a sender says later to its own earlier report: one case, whose priority and danger may only rise.
+"""Joins what a sender says later to its own earlier report: one case, which may only become more urgent.
 
 Never joins a report to anybody else's, and never takes one away: each keeps its own envelope, its kind and its place.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
+from gateway.desk.collection.risk import Risk, combine
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
 from gateway.desk.store.question_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES
 from partner_sdk.report import SealedIndustryReport
+from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
 RESPONSE: Final = "response"
@@ -28,40 +31,47 @@ def find_request(connection: Connection, clear: ClearFields, content: SealedCont
     return connection.execute(known).scalar()
 
 
-def settle_cases(connection: Connection, filed: Iterable[Mapping[str, object]]) -> None:
+def settle_cases(connection: Connection, filed: Sequence[Mapping[str, object]], *, now: datetime) -> set[str]:
     """Settle what new cases mean for older ones and for each other, once all are in the table, in one transaction.
 
     Questions are answered, and each report is settled as `settle_case` says. In which order reports come, and in which
-    batches, makes no difference: whoever runs the gateway chooses both.
+    batches, makes no difference: the operator of the gateway chooses both. Returns the older cases that this brought
+    into the crisis lane.
     """
+    raised: set[str] = set()
+    # Most reports name none and are named by none: one question for all of them.
+    references = [values["reference"] for values in filed]
+    named = set(connection.execute(_NAMED, {"references": references}).scalars())
     for values in filed:
         if values["answers_request"] is not None:
             _note_answer(connection, values)
-        settle_case(connection, str(values["case_id"]))
+        elif values["adds_to"] is None and values["reference"] not in named:
+            continue
+        raised |= settle_case(connection, str(values["case_id"]), now=now)
+    return raised
 
 
-def settle_case(connection: Connection, case_id: str) -> None:
-    """Join a report to the first one of the case that it names, and to that whatever named this report before it came.
+def settle_case(connection: Connection, case_id: str, *, now: datetime) -> set[str]:
+    """Join a report to the first one of the case that it names, and to that all that named this report before it came.
 
     Afterwards all of them are joined to the first report itself, never to one another, and the first is as urgent as
-    the most urgent of them.
+    all of them together. Returns the cases that this brought into the crisis lane.
     """
     # Read from the table: a report that was settled before may have moved this one.
-    case = connection.execute(select(CASES).where(CASES.c.case_id == case_id)).one()
-    named = _find_named(connection, case)
+    case = connection.execute(_ONE, {"case_id": case_id}).one()
+    earlier = _find_named(connection, case)
     if case.partner == PUBLIC_SENDER:
-        if named is not None:
-            _take_over(connection, case, earlier=named)
-        return
+        return _settle_public(connection, case, earlier=earlier, now=now)
     stands_alone = case.joined_to is None
-    first_id = _get_first_id(connection, case_id if named is None or not stands_alone else named.case_id)
+    first_id = _get_first_id(connection, case_id if earlier is None or not stands_alone else earlier.case_id)
     joined = [case_id] if stands_alone and first_id != case_id else []
     joined += _list_waiting(connection, case, first_id=first_id)
     for one in joined:
         _join(connection, one, first_id=first_id)
-    if joined:
-        _gather(connection, first_id)
-        _raise_all(connection, first_id)
+    if not joined:
+        return set()
+    _gather(connection, first_id)
+    return _raise_all(connection, first_id, joined=joined, now=now)
 
 
 def list_misjoined(connection: Connection) -> list[str]:
@@ -129,6 +139,20 @@ def _list_waiting(connection: Connection, case: Row[Any], *, first_id: str) -> C
     )
 
 
+def _list_additions(connection: Connection, first: Row[Any]) -> Sequence[Row[Any]]:
+    names = [name for name in (first.reference, first.other_reference) if name is not None]
+    return connection.execute(
+        select(CASES)
+        .where(
+            CASES.c.environment == first.environment,
+            CASES.c.partner == first.partner,
+            CASES.c.adds_to.in_(names),
+            CASES.c.case_id != first.case_id,
+        )
+        .order_by(CASES.c.received_at, CASES.c.case_id)
+    ).all()
+
+
 def _note_answer(connection: Connection, values: Mapping[str, object]) -> None:
     connection.execute(
         update(INFORMATION_REQUESTS)
@@ -140,17 +164,53 @@ def _note_answer(connection: Connection, values: Mapping[str, object]) -> None:
     )
 
 
-def _take_over(connection: Connection, case: Row[Any], *, earlier: Row[Any]) -> None:
-    # What the public adds stays a case of its own: nothing but a return code proves that it is the same person.
-    # Who adds two words to an urgent report has not become less urgent.
-    connection.execute(
-        update(CASES)
-        .where(CASES.c.case_id == case.case_id)
-        .values(
-            cluster_id=earlier.cluster_id or earlier.case_id,
-            priority=min(case.priority, earlier.priority, key=PRIORITIES.index),
-        )
-    )
+def _settle_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] | None, now: datetime) -> set[str]:
+    """Let each addition of the public be as urgent as all that the same person said, and never less.
+
+    It stays a case of its own: nothing but a return code proves that it is the same person. An addition that is proven
+    by it raises the first report too; one that is not raises nothing but itself.
+    """
+    if earlier is not None:
+        cluster_id = earlier.cluster_id or earlier.case_id
+        connection.execute(update(CASES).where(CASES.c.case_id == case.case_id).values(cluster_id=cluster_id))
+    first = case if case.adds_to is None else earlier
+    if first is None:
+        return set()
+    additions = _list_additions(connection, first)
+    own_key = first.reply_key_sha256 if first.adds_to is None else None
+    proven = [first, *(one for one in additions if own_key is not None and one.reply_key_sha256 == own_key)]
+    together = combine(*(one.factors for one in proven))
+    raised = set()
+    for one in (first, *additions):
+        if one.closed_at is not None:
+            continue
+        risk = together if one in proven else combine(together.text, one.factors)
+        is_new = one.case_id == case.case_id
+        # A person who lowered the first report had read what it says: two more words do not bring that back up.
+        read_before = first if is_new else one
+        if not (one.crisis if is_new else case.crisis and case in proven) and _says_no_more(risk, than=read_before):
+            risk = Risk(read_before.crisis, read_before.score, risk.factors)
+        # Who adds two words to an urgent report has not become less urgent.
+        priority = one.priority if one is first else min(one.priority, first.priority, key=PRIORITIES.index)
+        connection.execute(_RAISE, _raising(one.case_id, risk, priority=priority, now=now))
+        if risk.crisis and not one.crisis:
+            raised.add(one.case_id)
+    return raised
+
+
+def _says_no_more(risk: Risk, *, than: Row[Any]) -> bool:
+    return set(risk.factors) <= set(than.factors.split())
+
+
+def _raising(case_id: str, risk: Risk, *, priority: str, now: datetime) -> dict[str, object]:
+    return {
+        "of": case_id,
+        "to_factors": risk.text,
+        "to_priority": priority,
+        "to_crisis": risk.crisis,
+        "to_score": risk.score,
+        "since": format_time(now) if risk.crisis else None,
+    }
 
 
 def _join(connection: Connection, case_id: str, *, first_id: str) -> None:
@@ -180,15 +240,43 @@ def _gather(connection: Connection, first_id: str) -> None:
     )
 
 
-def _raise_all(connection: Connection, first_id: str) -> None:
-    """Let a case be as urgent as the most urgent of its reports, and what nobody has closed of it too."""
-    # P1 sorts before P2 (row_checks.PRIORITIES), so the least text is the most urgent.
-    whole = or_(CASES.c.case_id == first_id, CASES.c.joined_to == first_id)
-    most = connection.execute(select(func.min(CASES.c.priority), func.max(CASES.c.danger)).where(whole)).one()
-    priority, danger = most
-    if priority not in PRIORITIES:
-        return
-    connection.execute(update(CASES).where(CASES.c.case_id == first_id).values(priority=priority, danger=bool(danger)))
+def _raise_all(connection: Connection, first_id: str, *, joined: Collection[str], now: datetime) -> set[str]:
+    """Let a case be as urgent as its reports together, and what nobody has closed of it too; returns it if that is new.
+
+    What a person has lowered comes back up when a report joins that says more, or is for the crisis lane by itself.
+    """
+    whole = connection.execute(_WHOLE, {"first_id": first_id}).all()
+    (first,) = (one for one in whole if one.case_id == first_id)
+    new = [one for one in whole if one.case_id in joined]
+    risk = combine(*(one.factors for one in whole))
+    if _says_no_more(risk, than=first) and not any(one.crisis for one in new):
+        risk = Risk(first.crisis, first.score, risk.factors)
+    # A person may have raised a report that is joined only now.
+    every: list[Any] = [risk, first, *new]
+    crisis = any(one.crisis for one in every)
+    risk = Risk(crisis, max(one.score for one in every), risk.factors)
+    priority = min((one.priority for one in whole), key=PRIORITIES.index)
     # What is added to an urgent case is not less urgent, also where it stands for itself because that was closed.
-    later = (CASES.c.joined_to == first_id) & CASES.c.closed_at.is_(None)
-    connection.execute(update(CASES).where(later, CASES.c.priority > priority).values(priority=priority))
+    open_ones = (one.case_id for one in whole if one.case_id == first_id or one.closed_at is None)
+    connection.execute(_RAISE, [_raising(one, risk, priority=priority, now=now) for one in open_ones])
+    return {first_id} if crisis and not first.crisis and first.closed_at is None else set()
+
+
+# Prepared once: building a statement costs more than running it.
+_ONE: Final = select(CASES).where(CASES.c.case_id == bindparam("case_id"))
+_NAMED: Final = select(CASES.c.adds_to).where(CASES.c.adds_to.in_(bindparam("references", expanding=True))).distinct()
+_WHOLE: Final = select(CASES).where(
+    or_(CASES.c.case_id == bindparam("first_id"), CASES.c.joined_to == bindparam("first_id"))
+)
+_RAISE: Final = (
+    update(CASES)
+    .where(CASES.c.case_id == bindparam("of"))
+    .values(
+        factors=bindparam("to_factors"),
+        priority=bindparam("to_priority"),
+        # Raised and never lowered: the larger of both.
+        crisis=func.max(CASES.c.crisis, bindparam("to_crisis")),
+        score=func.max(CASES.c.score, bindparam("to_score")),
+        crisis_since=func.coalesce(CASES.c.crisis_since, bindparam("since")),
+    )
+)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import (
     Believed,
     RowRefusedError,
@@ -72,7 +73,10 @@ def check_post(raw: bytes, *, believed: Believed, seen_at: datetime) -> Verified
         return _check(post, believed=believed, seen_at=seen_at)
     except RowRefusedError as refused:
         raise RowRefusedError(
-            str(refused), reason=refused.reason, priority=refused.stated_priority or claimed_priority
+            str(refused),
+            reason=refused.reason,
+            priority=refused.stated_priority or claimed_priority,
+            seals_crisis=refused.seals_crisis,
         ) from None
     except (FormatError, OpeningError) as error:
         reason = error.reason if isinstance(error, OpeningError) else "malformed"
@@ -89,5 +93,9 @@ def _check(post: ReportPost, *, believed: Believed, seen_at: datetime) -> Verifi
     clear = clear_fields_of(submission)
     check_key_covers(submission_raw, keys=keys, seen_at=seen_at, priority=clear.priority)
     content = open_content(envelope_raw, clear=clear, believed=believed)
-    check_same(content.clear, clear, whose="sealed report and the submission")
+    try:
+        check_same(content.clear, clear, whose="sealed report and the submission")
+    except RowRefusedError as refused:
+        refused.seals_crisis = assess(content, received_at=seen_at).crisis
+        raise
     return VerifiedPost(clear=clear, submission_raw=submission_raw, envelope_raw=envelope_raw, content=content)

@@ -12,10 +12,11 @@ from typing import Final
 
 import msgspec
 
+from gateway.desk.collection.risk import assess
 from gateway.desk.vault import Vault
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
 from partner_sdk.report import SealedIndustryReport, parse_sealed_report
-from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
+from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, parse_time
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.feed_messages import ReportRow
 from partner_sdk.wire.intake import (
@@ -80,14 +81,22 @@ class RowRefusedError(ReportAbuseError):
     """A row does not verify or does not open; `intake` is set where the intake statement itself is genuine.
 
     `is_proven` is set where a key of the partner that is in force signed for it, whatever else is wrong.
-    `stated_priority` is None where nobody vouches for one: `priority` is then the most urgent.
+    `stated_priority` is None where nobody vouches for one: `priority` is then the most urgent. `seals_crisis` where its
+    envelope opens and what it seals belongs into the crisis lane.
     """
 
     def __init__(
-        self, message: str, *, reason: str, priority: str | None = None, intake: IntakeStatement | None = None
+        self,
+        message: str,
+        *,
+        reason: str,
+        priority: str | None = None,
+        intake: IntakeStatement | None = None,
+        seals_crisis: bool = False,
     ) -> None:
         super().__init__(message, reason=reason)
         self.stated_priority = priority
+        self.seals_crisis = seals_crisis
         self.priority = priority or PRIORITIES[0]
         self.intake = intake
         self.is_proven = False
@@ -144,7 +153,7 @@ def check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetim
     submission_raw = None if row.submission is None else encode(row.submission)
     intake = _check_intake(intake_raw, believed=believed, now=now)
     _check_place(intake, key_id=row.intake.signatures[0].keyid, believed=believed)
-    clear, is_proven = intake.clear, False
+    clear, content, is_proven = intake.clear, None, False
     try:
         _check_names(intake)
         envelope_raw = _read_envelope(row.envelope, intake=intake)
@@ -160,6 +169,7 @@ def check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetim
     except RowRefusedError as error:
         error.intake = intake  # the chain has seen this link, whatever else is wrong
         error.is_proven = is_proven
+        error.seals_crisis = content is not None and assess(content, received_at=parse_time(intake.received_at)).crisis
         raise
     except (FormatError, OpeningError) as error:
         reason = error.reason if isinstance(error, OpeningError) else "malformed"

@@ -138,12 +138,13 @@ def find_claim(raw: bytes) -> Acknowledgement | None:
 
 
 def is_claimed_urgent(raw: bytes, refused: RowRefusedError) -> bool:
-    """Return whether a row claims the highest priority, in the clear or in what it seals: then a person looks at once.
+    """Return whether a row claims the highest priority or seals a crisis: then a person looks at once.
 
     A row that claims none is listed with the most urgent, but pages nobody.
     """
     claimed = _find_claimed(raw)
-    return PRIORITIES[0] in {refused.stated_priority, None if claimed is None else claimed[1].priority}
+    stated = {refused.stated_priority, None if claimed is None else claimed[1].priority}
+    return refused.seals_crisis or PRIORITIES[0] in stated
 
 
 def list_set_aside(connection: Connection, *, with_resolved: bool = False) -> list[SetAsideRow]:

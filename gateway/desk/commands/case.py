@@ -1,4 +1,7 @@
-"""Commands about cases: list, show, close. case_reply.py has `case reply`, case_questions.py what goes to partners."""
+"""Commands about cases: list, next, show, move, close.
+
+case_reply.py has `case reply`, case_questions.py what goes to partners.
+"""
 
 import argparse
 from dataclasses import asdict
@@ -20,11 +23,13 @@ from gateway.desk.casework.case_codes import (
 from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.closing import Assessment, Closing, check_closing, close_case
 from gateway.desk.casework.joined_reports import open_whole_case
+from gateway.desk.casework.moving import LANES, MOST_SCORE, list_moves, move_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.page_contexts import find_page_context
 from gateway.desk.casework.promised_days import count_days_late, get_uk_day, spell_lateness
-from gateway.desk.casework.queue import list_queue
+from gateway.desk.casework.queue import find_next, list_queue
 from gateway.desk.collection.filing import BY_FILE
+from gateway.desk.collection.risk import list_reasons
 from gateway.desk.commands import case_questions, case_reply
 from gateway.desk.commands.case_partner import (
     ListMarks,
@@ -46,14 +51,14 @@ from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.public_codes import NOT_UK
 
-_COLUMNS: Final = "{:4} {:18} {:20} {:9} {:20} {}"
+_COLUMNS: Final = "{:<5} {:4} {:18} {:20} {:9} {:20} {}"
 # Thousands of letters each, which nobody reads.
 _NOT_READ: Final = frozenset({PUBLIC_WORDS["reply_key"], PUBLIC_WORDS["context"]})
-_HEADER: Final = _COLUMNS.format("PRIO", "CASE", "RECEIVED (UTC)", "CAME BY", "ABOUT", "MARKS")
+_HEADER: Final = _COLUMNS.format("SCORE", "PRIO", "CASE", "RECEIVED (UTC)", "CAME BY", "ABOUT", "MARKS")
 
 
 def run_list(parsed: argparse.Namespace) -> int:
-    """List open cases by risk, then by clock; nothing is opened."""
+    """List open cases in the order of the queue: crisis lane, score, waiting time; nothing is opened."""
     desk = open_desk(parsed.state)
     today = get_uk_day(desk.clock())
     with desk.store.read() as connection:
@@ -88,6 +93,7 @@ def run_show(parsed: argparse.Namespace) -> int:
         return DONE
     say(_HEADER)
     say(_line(opened.case))
+    _say_risk(desk, opened.case)
     say_contact(desk, opened, actor=actor)
     for section in make_sections(opened.content):
         say("")
@@ -110,12 +116,54 @@ def _show_partners(desk: Desk, case: CaseRow, content: SealedIndustryReport, *, 
         return DONE
     say(_HEADER)
     say(_line(case, marks=make_marks(desk, [case])))
+    _say_risk(desk, case)
     say_partner_case(partner)
     if files.files or files.doubts:
         say("")
         say("FILES")
         say_files(files, case=case)
     return DONE
+
+
+def run_next(parsed: argparse.Namespace) -> int:
+    """Print the case to read next: the first of the queue that nobody has opened. Nothing is opened."""
+    desk = open_desk(parsed.state)
+    with desk.store.read() as connection:
+        found = find_next(connection)
+    if parsed.json:
+        print_json({"case": None if found is None else asdict(found)})
+        return DONE
+    if found is None:
+        say("Every open case was read.")
+        return DONE
+    say(_HEADER)
+    say(_line(found, marks=make_marks(desk, [found])))
+    return DONE
+
+
+def run_move(parsed: argparse.Namespace) -> int:
+    """Move a case in the queue: into the crisis lane or out of it, or to another score. The reason stays."""
+    desk, actor = open_desk(parsed.state), get_actor(parsed)
+    moved = move_case(desk, parsed.case, lane=parsed.lane, score=parsed.score, reason=parsed.reason, actor=actor)
+    if parsed.json:
+        print_json({"case": asdict(moved)})
+    else:
+        say(f"{moved.reference} stands in the {'crisis lane' if moved.crisis else 'queue'} now, score {moved.score}.")
+    return DONE
+
+
+def _say_risk(desk: Desk, case: CaseRow) -> None:
+    say(f"{'Crisis lane' if case.crisis else 'Queue'}, score {case.score}:")
+    for one in list_reasons(case.factors):
+        say(f"  {one.points:4} {one.reason}")
+    with desk.store.read() as connection:
+        moves = list_moves(connection, case)
+    for move in moves:
+        before, after = ("crisis lane" if one else "queue" for one in (move.crisis_before, move.crisis))
+        say(
+            f"  moved at {move.moved_at} by {move.moved_by}, from {before} {move.score_before} to {after} {move.score}:"
+        )
+        say_typed("    because", move.reason)
 
 
 def run_close(parsed: argparse.Namespace) -> int:
@@ -154,6 +202,14 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     listed.add_argument("--all", action="store_true", help="also cases that are closed")
     show = add_command(group, "show", run=run_show, example="K7QF-2M9TX-D", group="case")
     show.add_argument("case", metavar="CASE", help="its reference or case id")
+    add_command(group, "next", run=run_next, example="", group="case")
+    move = add_command(
+        group, "move", run=run_move, example='K7QF-2M9TX-D --lane crisis --reason "A teacher rang"', group="case"
+    )
+    move.add_argument("case", metavar="CASE", help="its reference or case id")
+    move.add_argument("--lane", required=True, choices=LANES, help="where it belongs")
+    move.add_argument("--score", type=int, metavar="N", help=f"from 0 to {MOST_SCORE} (default: as it is)")
+    move.add_argument("--reason", required=True, metavar="TEXT", help="why; no details of the report")
     case_reply.add_command_to(group)
     case_questions.add_commands_to(group)
     close = add_command(
@@ -190,8 +246,7 @@ def _line(case: CaseRow, *, marks: ListMarks | None = None, days_late: int = 0) 
     words = [
         word
         for word, is_set in (
-            ("DANGER", case.danger),
-            ("MEETING SOON", case.meeting_soon),
+            ("CRISIS", case.crisis),
             (f"REPLY {spell_lateness(days_late).upper()}", days_late > 0),
             ("REPLY OWED", case.reply_owed and case.reply_code is None and not days_late),
             ("FLAGGED", case.flagged),
@@ -201,11 +256,12 @@ def _line(case: CaseRow, *, marks: ListMarks | None = None, days_late: int = 0) 
             ("CAME AS A FILE", case.channel == BY_FILE),
             (f"ADDS TO {case.adds_to}", case.adds_to is not None),
             ("closed", case.closed_at is not None),
+            *((one.reason.lower(), True) for one in list_reasons(case.factors)[:2]),
         )
         if is_set
     ]
     if marks is not None:
         words += marks.list_marks(case)
     came_by = case.door if marks is None else marks.name_source(case)
-    columns = (case.priority, case.reference, case.received_at, came_by, case.provider or "-")
+    columns = (case.score, case.priority, case.reference, case.received_at, came_by, case.provider or "-")
     return _COLUMNS.format(*columns, ", ".join(words)).rstrip()

@@ -35,7 +35,7 @@ WORDS: Final = WordTable(
         "partner": {"partner": "Online services that report, and get digests."},
         "placement": {"placement": "Where the button stands: agreements, link ids and checks."},
         "adoption": {"adoption": "Services that ask to show the button."},
-        "case": {"case": "Cases: list, show, reply, ask, outcome, close."},
+        "case": {"case": "Cases: list, next, show, move, reply, ask, outcome, close."},
         "figures": {
             "figures": "Say how fast reports are read and replies given; counts and times only, nothing is opened."
         },

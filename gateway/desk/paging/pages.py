@@ -26,7 +26,6 @@ LONGEST_WAIT: Final = timedelta(minutes=15)
 # For so long nobody else sends a page that is being sent; a run that was killed leaves it to the next one.
 _LEASE: Final = timedelta(minutes=2)
 _NO_PAGER: Final = "no-pager"
-_URGENT: Final = "P1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Paged:
 
 
 def queue_page(connection: Connection, *, count: int, now: datetime) -> None:
-    """Note in the caller's transaction that so many urgent reports were filed; what waits already is added to."""
+    """Note in the caller's transaction that so many cases came into the crisis lane; what waits already is added to."""
     if count < 1:
         return
     waiting = _find_waiting(connection)
@@ -127,13 +126,15 @@ def _count_anew(connection: Connection, *, now: datetime) -> None:
 
 
 def _count_unread(connection: Connection, *, since: str) -> int:
-    """Return how many urgent cases came in since then that nobody has opened, and rows set aside that nobody settled.
+    """Return how many cases came into the crisis lane since then that nobody has opened, and rows that wait aside.
 
     A case and what its sender added to it is one.
     """
-    urgent = or_(CASES.c.priority == _URGENT, CASES.c.danger, CASES.c.meeting_soon)
     cases = select(func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())).where(
-        urgent, CASES.c.opened_at.is_(None), CASES.c.collected_at >= since
+        CASES.c.crisis,
+        CASES.c.crisis_since >= since,
+        # Who read it before it came into the crisis lane has not seen why it did.
+        or_(CASES.c.opened_at.is_(None), CASES.c.opened_at < CASES.c.crisis_since),
     )
     # Of any priority: what a row seals may be more urgent than what it states.
     rows = select(func.count()).where(SET_ASIDE.c.resolved_at.is_(None), SET_ASIDE.c.set_aside_at >= since)

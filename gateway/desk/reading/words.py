@@ -40,6 +40,7 @@ ASSESSMENT = (
     ("urgent_dissemination", "Must police or child protection have it urgently?"),
 )
 KINDS, AGE_BANDS, OUTCOMES, WEAKNESSES = tables.KINDS, tables.AGE_BANDS, tables.OUTCOMES, tables.WEAKNESSES
+LANES = (("crisis", "Crisis lane"), ("queue", "Queue"))
 DOORS = (("public", "Public form"), ("industry", "Industry"))
 STATES = (
     ("drawing", "Not finished"),
@@ -59,6 +60,12 @@ CASE_FAULTS = {
     "bad-code": "One of the answers is not on the list. Choose it again.",
     "unknown-case": "There is no case with that id or reference.",
     "synthetic": "This is a made-up case. There is no report behind it to read.",
+    "bad-lane": "Choose where the case belongs: the crisis lane or the queue.",
+    "bad-score": "Give a score from 0 to 999, or leave it as it is.",
+    "move-reason-missing": "Say why you move the case.",
+    "reason-too-long": "Make the reason shorter: 300 characters at most.",
+    "unprintable": "The text holds signs that no page can show. Take them out.",
+    "not-moved": "The case stands there already. Change the lane or the score.",
     "outcome-waits": "An outcome waits for its day. Take it back before you tell another one.",
     "not-own-duplicate": (
         "“Known already” is told only of what this partner itself had reported. Choose “Used” instead."

@@ -109,6 +109,9 @@ ALARMS: Final = Table(
     UniqueConstraint("kind", "subject"),
 )
 
+# The condition of an index, spelled as queries spell it: SQLite compares the two as they are written.
+OWES_A_REPLY: Final = "reply_owed = 1 AND reply_code IS NULL AND closed_at IS NULL"
+
 CASES: Final = Table(
     "cases",
     METADATA,
@@ -125,8 +128,13 @@ CASES: Final = Table(
     Column("collected_at", Text, nullable=False),
     Column("opened_at", Text),
     Column("closed_at", Text),
-    # What only the report itself says, as codes: danger now, and whether a reply is owed (under 18 or not said).
-    Column("danger", Boolean, nullable=False),
+    # How urgent it is (collection/risk.toml): codes of what its reports say, the strongest first, and where it stands
+    # in the queue by them or by a person's word. `crisis_since` is when it came into the crisis lane.
+    Column("factors", Text, nullable=False, server_default=text("''")),
+    Column("crisis", Boolean, nullable=False, server_default=text("0")),
+    Column("score", Integer, nullable=False, server_default=text("0")),
+    Column("crisis_since", Text),
+    # What only the report itself says: whether a reply is owed (under 18 or not said).
     Column("reply_owed", Boolean, nullable=False),
     Column("reply_code", Text),
     Column("reply_reason", Text),
@@ -152,7 +160,6 @@ CASES: Final = Table(
     Column("has_reply_key", Boolean, nullable=False, server_default=text("0")),
     Column("flagged", Boolean, nullable=False, server_default=text("0")),
     Column("redirected_to", Text),
-    Column("meeting_soon", Boolean, nullable=False, server_default=text("0")),
     # What was added later: the reference that it names, and the hash of its return code's key, which is sealed in both
     # reports. One key in both is the proof that one person sent them (docs/decisions/0016).
     Column("adds_to", Text),
@@ -169,8 +176,37 @@ CASES: Final = Table(
     Index(None, "provider", "closed_at"),
     Index(None, "closed_at", "received_at"),
     Index(None, "adds_to"),
+    Index(None, "reference"),
     Index(None, "other_reference"),
     Index(None, "joined_to"),
+    Index("ix_cases_owed", "reply_by", sqlite_where=text(OWES_A_REPLY)),
+    Index("ix_cases_crisis", "crisis_since", sqlite_where=text("crisis = 1")),
+)
+# The one order of the queue: open cases, then the crisis lane, then the score, then whoever has waited longest.
+Index(
+    "ix_cases_queue",
+    text("(closed_at IS NULL) DESC"),
+    CASES.c.crisis.desc(),
+    CASES.c.score.desc(),
+    CASES.c.received_at,
+    CASES.c.case_id,
+    CASES.c.joined_to,
+)
+
+# Who moved a case in the queue, from where to where, and why. Rows are only ever added (a trigger holds it).
+CASE_MOVES: Final = Table(
+    "case_moves",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("case_id", Text, nullable=False),
+    Column("moved_at", Text, nullable=False),
+    Column("moved_by", Text, nullable=False),
+    Column("crisis_before", Boolean, nullable=False),
+    Column("score_before", Integer, nullable=False),
+    Column("crisis", Boolean, nullable=False),
+    Column("score", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index(None, "case_id"),
 )
 
 # Who did what, chained by hash. Rows are only ever added (a trigger holds it).
@@ -187,4 +223,4 @@ AUDIT: Final = Table(
     Column("entry_sha256", LargeBinary, nullable=False, unique=True),
 )
 
-APPEND_ONLY: Final = ("audit", "ledger")
+APPEND_ONLY: Final = ("audit", "ledger", "case_moves")

@@ -1,6 +1,6 @@
-"""Reads the answers that close a case, and says in words what is missing.
+"""Reads the answers that close a case or move it in the queue, and gives what is missing in words.
 
-The rules of closing live in `gateway/desk/casework/closing.py`; this file only knows which question was left blank.
+The rules live in `gateway/desk/casework` (closing.py, moving.py); this file only knows which question was left blank.
 """
 
 from dataclasses import dataclass
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from gateway.desk.casework.case_codes import MOST_WEAKNESSES, OUT_OF_REMIT
+from gateway.desk.casework.cases import CaseError
 from gateway.desk.casework.closing import Assessment, Closing
-from gateway.desk.reading.words import ASSESSMENT
+from gateway.desk.reading.words import ASSESSMENT, CASE_FAULTS
+from gateway.desk.views.list_pages import parse_small_number
 
 Form = MultiDict[str, str]
 
@@ -30,6 +32,16 @@ class Answers:
     weaknesses: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class MoveAnswers:
+    """What the form holds that moves a case in the queue."""
+
+    lane: str
+    score: str
+    move_reason: str
+
+
+_MOVE_FIELDS = {"bad-lane": "lane", "bad-score": "score"}
 _QUESTIONS = (
     *((name, f"Answer “{question}” with yes or no.") for name, question in ASSESSMENT),
     ("best_placed", "Say who is best placed to act."),
@@ -79,3 +91,21 @@ def make_closing(answers: Answers) -> Closing:
         # A place that is still chosen from before the outcome was changed is no answer.
         redirected_to=(single["redirected_to"] or None) if single["outcome"] == OUT_OF_REMIT else None,
     )
+
+
+def read_move(form: Form) -> MoveAnswers:
+    """Return the answers as they stand in the form."""
+    return MoveAnswers(**{name: form.get(name, "").strip() for name in MoveAnswers.__dataclass_fields__})
+
+
+def parse_score(text: str) -> int | None:
+    """Return the score of the form, or None where it is left as it is. Raises `CaseError` (`bad-score`)."""
+    score = parse_small_number(text) if text else None
+    if text and score is None:
+        raise CaseError("A score is a number.", reason="bad-score")
+    return score
+
+
+def move_fault_of(error: CaseError) -> Fault:
+    """Return the fault of the page for an error of moving."""
+    return Fault(_MOVE_FIELDS.get(error.reason, "move_reason"), CASE_FAULTS.get(error.reason, str(error)))

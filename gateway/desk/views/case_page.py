@@ -14,6 +14,7 @@ from gateway.desk.casework.additions import find_earlier, is_proven, list_additi
 from gateway.desk.casework.asking import DAYS_TO_ANSWER
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.casework.joined_reports import OpenedReport, open_whole_case
+from gateway.desk.casework.moving import list_moves
 from gateway.desk.casework.opening import OpenedCase, find_first_report, open_case
 from gateway.desk.casework.page_contexts import find_page_context
 from gateway.desk.casework.promised_days import (
@@ -25,6 +26,7 @@ from gateway.desk.casework.promised_days import (
     spell_lateness,
 )
 from gateway.desk.casework.safe_contact import list_open_ways
+from gateway.desk.collection.risk import list_reasons
 from gateway.desk.placements.placements import find_placement
 from gateway.desk.post_room.queue import list_post
 from gateway.desk.reading import words
@@ -39,7 +41,7 @@ from gateway.desk.replying.replies import ReplyCopy, open_copies
 from gateway.desk.replying.reply_templates import list_templates, needs_welsh_reader
 from gateway.desk.return_post.messages import list_written
 from gateway.desk.views.case_files import MOST_PAGE_BYTES, make_page_files
-from gateway.desk.views.case_form import Answers, Fault, read_answers
+from gateway.desk.views.case_form import Answers, Fault, MoveAnswers, read_answers, read_move
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.desk.views.question_form import PartnerAnswers, read_partner_answers
 from gateway.desk.views.reply_form import COUNTS, Preview, ReplyAnswers, read_reply
@@ -68,6 +70,7 @@ class PageState:
     preview: Preview | None = None
     template: str = ""
     partner: PartnerAnswers | None = None
+    move: MoveAnswers | None = None
     status: int = HTTPStatus.OK
 
 
@@ -154,6 +157,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         additions = list_additions(connection, case)
         notes = list_post(connection, case_id=case.case_id, with_done=True)
         placement = find_placement(connection, case.placement)
+        moves = list_moves(connection, case)
     partner = None if case.partner == PUBLIC_SENDER else make_partner_case(desk, case, content.opened, room=PageRoom())
     promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
     report = content.report
@@ -170,6 +174,9 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         status=state.status,
         case=case,
         contacts=content.contacts,
+        factors=list_reasons(case.factors),
+        moves=moves,
+        move=state.move or read_move(request.form),
         doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,
         partner=partner,
         days_to_answer=DAYS_TO_ANSWER,

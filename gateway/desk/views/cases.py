@@ -4,29 +4,39 @@ Content is shown only in the answer to the post that opened it, and never stored
 """
 
 from http import HTTPStatus
+from typing import get_args
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.alarms import count_alarms
-from gateway.desk.casework.cases import CaseError, CaseState, list_firsts
+from gateway.desk.casework.cases import CaseError, list_firsts
 from gateway.desk.casework.closing import close_case
 from gateway.desk.casework.joined_reports import list_sources
+from gateway.desk.casework.moving import move_case
 from gateway.desk.casework.promised_days import (
     count_days_late,
-    count_overdue,
     find_promised_day,
     get_uk_day,
     is_waiting,
     spell_day,
     spell_lateness,
 )
-from gateway.desk.casework.queue import list_later, list_queue
+from gateway.desk.casework.queue import QueueState, count_queue, count_waiting, find_next, list_later, list_queue
+from gateway.desk.collection.risk import list_reasons
 from gateway.desk.partnership.adoptions import count_adoptions
 from gateway.desk.partnership.questions import list_unanswered
 from gateway.desk.reading import words
 from gateway.desk.reading.partner_case import spell_open_questions
-from gateway.desk.views.case_form import Fault, list_faults, make_closing, read_answers
+from gateway.desk.views.case_form import (
+    Fault,
+    list_faults,
+    make_closing,
+    move_fault_of,
+    parse_score,
+    read_answers,
+    read_move,
+)
 from gateway.desk.views.case_page import (
     FORM_BYTES,
     PageState,
@@ -39,26 +49,24 @@ from gateway.desk.views.list_pages import read_list_page
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 blueprint = Blueprint("cases", __name__, template_folder="templates")
-OVERDUE = "overdue"
-_STATES: dict[str, CaseState] = {"open": "open", OVERDUE: "open", "closed": "closed", "all": "all"}
+_STATES: tuple[QueueState, ...] = get_args(QueueState)
 
 
 @blueprint.get("/")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def list_all() -> ResponseReturnValue:
-    """Show the queue: by risk, then by clock. Replies that are late stand out, and never change the order."""
+    """Show the queue: crisis lane, score, waiting time. Replies that are late stand out, and never change the order."""
     desk, wanted = get_desk(), request.args.get("state", "open")
-    shown, today = wanted if wanted in _STATES else "open", get_uk_day(desk.clock())
+    today = get_uk_day(desk.clock())
+    state: QueueState = next((one for one in _STATES if one == wanted), "open")
     with desk.store.read() as connection:
-        found = list_queue(connection, state=_STATES[shown])
-        waiting = found if _STATES[shown] == "open" else list_queue(connection, state="open")
+        waiting = count_waiting(connection, today=today)
+        found = waiting.open if state == "open" else count_queue(connection, state=state, today=today)
+        listed_page = read_list_page(found=found)
+        listed = list_queue(connection, state=state, today=today, rows=listed_page.rows)
+        next_case = find_next(connection)
         alarms = count_alarms(connection)
         adoption_count = count_adoptions(connection)
-    if shown == OVERDUE:
-        found = [case for case in found if count_days_late(case, today=today)]
-    listed_page = read_list_page(found=len(found))
-    listed = found[listed_page.rows]
-    with desk.store.read() as connection:
         firsts = list_firsts(connection, listed)
         later = list_later(connection, listed)
         sources = list_sources(connection, listed)
@@ -77,11 +85,10 @@ def list_all() -> ResponseReturnValue:
         sources=sources,
         clocks=clocks,
         listed_page=listed_page,
-        state=shown,
-        open_count=len(waiting),
-        danger_count=sum(case.danger for case in waiting),
-        owed_count=sum(is_waiting(case) for case in waiting),
-        overdue_count=count_overdue(waiting, today=today),
+        state=state,
+        waiting=waiting,
+        next_case=next_case,
+        list_reasons=list_reasons,
         alarm_count=alarms,
     )
 
@@ -98,6 +105,21 @@ def show_case(case_id: str) -> ResponseReturnValue:
 def post_read(case_id: str) -> ResponseReturnValue:
     """Open the report of a case; who read it is noted."""
     return show_opened_page(get_case_or_404(case_id), PageState())
+
+
+@blueprint.post("/cases/<case_id>/move")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_move(case_id: str) -> ResponseReturnValue:
+    """Move a case in the queue with a reason; what is missing comes back in words, with every answer kept."""
+    case, answers = get_case_or_404(case_id), read_move(request.form)
+    try:
+        score = parse_score(answers.score)
+        move_case(
+            get_desk(), case.case_id, lane=answers.lane, score=score, reason=answers.move_reason, actor=get_name()
+        )
+    except CaseError as error:
+        return show_closed_page(case, PageState([move_fault_of(error)], move=answers, status=HTTPStatus.CONFLICT))
+    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="risk-title"), HTTPStatus.SEE_OTHER)
 
 
 @blueprint.post("/cases/<case_id>/close")

@@ -6,7 +6,7 @@ are compared with the codes of the file, and only the file's own codes come out.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -70,7 +70,6 @@ class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class RiskRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`risk.toml`."""
 
-    checked_on: date
     factor: tuple[Factor, ...]
     combination: tuple[Combination, ...]
     nothing: Nothing
