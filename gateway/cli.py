@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from gateway.commands.frame import EXIT_CODES, WRONG_USE, Run, complain
 from gateway.commands.words import WORDS
-from gateway.web.process_guard import forbid_core_dumps
+from gateway.web.process_guard import protect_memory
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.word_table import Commands, end_by_overview
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    forbid_core_dumps()
+    protect_memory()
     words = sys.argv[1:] if arguments is None else arguments
     word = WORDS.find_word(words)
     if word is None:

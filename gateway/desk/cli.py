@@ -9,15 +9,15 @@ from gateway.desk.commands.frame import DONE, EXIT_CODES, LOOK, TRY_AGAIN, WRONG
 from gateway.desk.commands.suggested import naming_state
 from gateway.desk.commands.words import WORDS
 from gateway.desk.unexpected import describe_unexpected
-from gateway.web.process_guard import forbid_core_dumps
+from gateway.web.process_guard import protect_memory
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.word_table import Commands, end_by_overview
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    # A report that is open in memory must not end in a file of the crash handler.
-    forbid_core_dumps()
+    # A report that is open in memory must not end in a file of the crash handler, or with another program.
+    protect_memory()
     words = sys.argv[1:] if arguments is None else arguments
     word = WORDS.find_word(words)
     if word is None:

@@ -8,18 +8,29 @@ import importlib
 import logging
 import multiprocessing
 import os
+import signal
+import socket
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from granian._granian import ListenerSpec
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
-from granian.server import Server
+from granian.server.mp import MPServer
 
-from gateway.web.logs import AllowListFormatter, catch_stray_exceptions, configure_logging, log_failure
-from gateway.web.process_guard import allow_open_files, die_with_parent, end_without_teardown, forbid_core_dumps
+from gateway.web.logs import AllowListFormatter, catch_stray_exceptions, configure_logging, log_event, log_failure
+from gateway.web.process_guard import (
+    allow_open_files,
+    die_with_parent,
+    end_without_teardown,
+    protect_memory,
+    stop_accepting,
+)
 from gateway.web.server_spec import SPEC_VARIABLE, ServerSpec
 
 if TYPE_CHECKING:
@@ -29,10 +40,18 @@ WORKER_STOP_SECONDS: Final = 10
 APP_FAILED_EXIT: Final = 3
 # An idle connection costs some kilobytes and no thread; granian's own ceiling, 1024 for all workers, is soon full.
 MAX_CONNECTIONS: Final = 2048
+# A worker makes way for a new one once an hour, so that words in memory that was freed do not lie there for weeks.
+WORKER_LIFETIME_SECONDS: Final = 3600
+LOAD_PATIENCE_SECONDS: Final = 60
+# A worker that makes way takes no new connection, and answers what it has for a while before it is told to end: at its
+# end the server drops connections that it has taken and not read from yet.
+LEAVE_SIGNAL: Final = signal.SIGUSR1
+LEAVE_SECONDS: Final = 2
 
 
-def load_worker_app(spec: ServerSpec, master_pid: int) -> "WsgiBridge":
-    """Return the app of one worker, which from now on dies with its master."""
+def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | None = None) -> "WsgiBridge":
+    """Return the app of one worker, which from now on dies with its master; `has_loaded` is told when it is there."""
+    protect_memory()
     die_with_parent(master_pid)
     catch_stray_exceptions()
     configure_logging(spec.name)
@@ -48,7 +67,17 @@ def load_worker_app(spec: ServerSpec, master_pid: int) -> "WsgiBridge":
         sys.exit(APP_FAILED_EXIT)
     end_without_teardown()
     bodies = BodyReader(seconds=spec.body_seconds)
-    return WsgiBridge(app, body_rule=make_body_rule(app), bodies=bodies, threads=spec.threads)
+    bridge = WsgiBridge(app, body_rule=make_body_rule(app), bodies=bodies, threads=spec.threads)
+
+    def leave(_signal: int, _frame: object) -> None:
+        stop_accepting()
+        bridge.leave()
+
+    signal.signal(LEAVE_SIGNAL, leave)
+    if has_loaded is not None:
+        has_loaded.send_bytes(b"1")
+        has_loaded.close()
+    return bridge
 
 
 def make_body_rule(app: Callable[..., Any]) -> "BodyRule":
@@ -62,9 +91,67 @@ def make_body_rule(app: Callable[..., Any]) -> "BodyRule":
     return lambda method, path: get_body_terms(app, method=method, path=path)
 
 
+class RecyclingServer(MPServer):
+    """granian's server, whose workers are replaced without a request being cut.
+
+    granian gives each worker a socket of its own: when one closes, the kernel resets what waits in its queue. Here all
+    workers share one socket and one queue. granian stops the old worker a few seconds after it has started the new
+    one; here the new one has loaded its app first, and one that cannot load it (e.g. because the settings were edited
+    since) leaves the old one at work.
+    """
+
+    recycle_patience_seconds: float = WORKER_STOP_SECONDS
+
+    def _init_shared_socket(self) -> None:
+        holder: Any = ListenerSpec(self.bind_addr, self.bind_port, self.backlog).build()
+        self._shd, self._sfd, self._ssp = holder, holder.get_fd(), None
+        self._sso = socket.socket(fileno=self._sfd)
+        self._sso.set_inheritable(True)
+
+    def _respawn_workers(
+        self, workers: list[int], spawn_target: Any, target_loader: Callable[..., Any], delay: float = 0
+    ) -> None:
+        for idx in workers:
+            if self.wrks[idx].is_alive():
+                self._recycle_worker(idx, spawn_target, target_loader)
+            else:
+                super()._respawn_workers([idx], spawn_target, target_loader, delay=0)
+
+    def _recycle_worker(self, idx: int, spawn_target: Any, target_loader: Callable[..., Any]) -> None:
+        told, has_loaded = multiprocessing.Pipe(duplex=False)
+        old = self.wrks[idx]
+        new = self._spawn_worker(idx=idx, target=spawn_target, callback_loader=partial(target_loader, has_loaded))
+        new.interrupt_by_parent = True  # until it has loaded, its end is no failure of the listener
+        new.start()
+        has_loaded.close()
+        try:
+            is_ready = told.poll(LOAD_PATIENCE_SECONDS) and told.recv_bytes() == b"1"
+        except EOFError:
+            is_ready = False
+        told.close()
+        if not is_ready:
+            log_event("worker-kept", listener=f"{self.bind_addr}:{self.bind_port}")
+            new.kill()
+            old.birth = time.monotonic()  # tried again after another lifetime
+            return
+        self.wrks[idx] = new
+        self.respawned_wrks[idx] = time.monotonic()
+        new.interrupt_by_parent = False
+        if not new.is_alive():
+            self.interrupt_children.append(idx)
+            self.main_loop_interrupt.set()
+        os.kill(old.inner.pid, LEAVE_SIGNAL)
+        time.sleep(LEAVE_SECONDS)
+        old.terminate()
+        old.join(self.recycle_patience_seconds)
+        if old.is_alive():
+            old.kill()
+            old.join()
+
+
 def run() -> None:
     """Serve until a signal comes."""
-    forbid_core_dumps()
+    protect_memory()
     allow_open_files(2 * MAX_CONNECTIONS)
     spec = msgspec.json.decode(os.environ.pop(SPEC_VARIABLE), type=ServerSpec)
     die_with_parent(spec.parent_pid)
@@ -72,7 +159,7 @@ def run() -> None:
     configure_logging(spec.name)
     # A forked worker could inherit a lock that a thread of the master holds, and hang; a spawned one can not.
     multiprocessing.set_start_method("spawn")
-    server = Server(
+    server = RecyclingServer(
         spec.target,
         address=spec.host,
         port=spec.port,
@@ -88,7 +175,11 @@ def run() -> None:
         log_dictconfig=_granian_logging(spec.name),
         respawn_failed_workers=True,
         workers_kill_timeout=WORKER_STOP_SECONDS,
+        workers_lifetime=WORKER_LIFETIME_SECONDS,
+        workers_max_rss=spec.worker_memory_mib,
+        rss_sample_interval=spec.memory_look_seconds,
     )
+    server.recycle_patience_seconds = spec.body_seconds + WORKER_STOP_SECONDS
     loader = partial(load_worker_app, spec, os.getpid())
     server.serve(target_loader=loader, wrap_loader=False)
 

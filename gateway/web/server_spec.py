@@ -6,6 +6,8 @@ import msgspec
 
 SPEC_VARIABLE: Final = "REPORT_ABUSE_SERVER_SPEC"
 DEFAULT_BODY_SECONDS: Final = 20.0
+DEFAULT_WORKER_MIB: Final = 512  # a quiet worker has about 100; bodies may take 192 more
+DEFAULT_LOOK_SECONDS: Final = 30
 
 
 class ServerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,3 +21,5 @@ class ServerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     threads: int
     body_seconds: float
     parent_pid: int
+    worker_memory_mib: int = DEFAULT_WORKER_MIB
+    memory_look_seconds: int = DEFAULT_LOOK_SECONDS

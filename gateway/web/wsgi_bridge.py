@@ -46,6 +46,11 @@ class WsgiBridge:
         self._threads = RequestThreads(threads)
         # A part of a file waits for the disk. Forms and reports must find a thread meanwhile.
         self._part_turns = asyncio.Semaphore(max(1, threads // 2))
+        self._is_leaving = False
+
+    def leave(self) -> None:
+        """From now on end each connection with its answer: the next request goes to another worker."""
+        self._is_leaving = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -69,7 +74,7 @@ class WsgiBridge:
                     await self._refuse(environ, send, status=error.status)
                     return
             async with self._turn(terms.room):
-                await self._threads.run(lambda: _send(self._ask(environ), send))
+                await self._threads.run(lambda: _send(self._ask(environ), send, closes=self._is_leaving))
 
     def _turn(self, room: BodyRoom) -> AbstractAsyncContextManager[object]:
         return self._part_turns if room is BodyRoom.PARTS else nullcontext()

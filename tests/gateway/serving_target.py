@@ -30,6 +30,15 @@ def answer(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
     return [str(os.getpid()).encode()]
 
 
+def make_or_fail() -> Callable[[dict[str, Any], Start], Iterable[bytes]]:
+    """Return the same app, or fail where the marked file is there, and leave a word in it."""
+    fault = Path(os.environ["SERVING_TEST_MARK"])
+    if fault.exists():
+        fault.write_text("tried")
+        raise RuntimeError("words that belong in no log")
+    return answer
+
+
 def make_web() -> Flask:
     """Return the small web app of the other tests."""
     return make_test_app()

@@ -1,16 +1,22 @@
 """Real server processes: none outlives its parent, a dead one comes back, and no port is shared by two commands."""
 
+import ctypes
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
 
+from gateway.web import server_process
+from gateway.web.server_spec import ServerSpec
 from gateway.web.serving import (
     MAX_RESTARTS_IN_WINDOW,
     Listener,
@@ -137,6 +143,32 @@ def test_no_process_may_write_a_core_dump() -> None:
             assert read_core_limit(pid) == ["0", "0"]
 
 
+def give_up_reading_others() -> None:
+    """Before a program begins: give up the right to read the memory of any process, which only root has."""
+    if os.geteuid() == 0:
+        # linux/prctl.h: PR_CAPBSET_DROP, and linux/capability.h: CAP_SYS_PTRACE.
+        assert ctypes.CDLL(None).prctl(24, 19, 0, 0, 0) == 0
+
+
+def test_no_process_of_the_same_user_reads_the_memory_of_a_server_or_a_command() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.gateway.memory_reader"],
+        preexec_fn=give_up_reading_others,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert dict(line.split() for line in run.stdout.splitlines()) == {
+        "plain": "opened",
+        "master": "refused",
+        "worker": "refused",
+        "gateway.cli": "0",
+        "gateway.desk.cli": "0",
+    }
+
+
 def test_request_in_flight_is_finished_before_the_end(tmp_path: Path) -> None:
     mark = tmp_path / "started"
     listener = make_listener(SERVING_TEST_MARK=str(mark))
@@ -148,6 +180,88 @@ def test_request_in_flight_is_finished_before_the_end(tmp_path: Path) -> None:
     asking.join()
     assert len(answers) == 1
     assert answers[0].isdecimal()
+
+
+@contextmanager
+def stream_of_requests(listener: Listener, *, keeps_connection: bool = False) -> Iterator[list[str]]:
+    """Ask without end, from four threads; collect the answers, and the errors of requests that were cut."""
+    has_ended, answers = threading.Event(), []
+
+    def ask() -> None:
+        with requests.Session() as session:
+            while not has_ended.is_set():
+                try:
+                    asked = session if keeps_connection else requests
+                    answers.append(asked.get(f"http://{listener.address}/", timeout=30).text)
+                except requests.RequestException as error:
+                    answers.append(repr(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        has_ended.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("keeps_connection", [False, True])
+def test_recycling_cuts_no_request_and_leaves_new_workers(tmp_path: Path, keeps_connection: bool) -> None:
+    mark = tmp_path / "started"
+    listener = make_listener(workers=2, SERVING_TEST_MARK=str(mark))
+    slow: list[str] = []
+    with ServerGroup([listener]) as group:
+        old = find_workers(listener, count=2)
+        with stream_of_requests(listener, keeps_connection=keeps_connection) as answers:
+            asking = threading.Thread(target=lambda: slow.append(get(listener, "/slow")))
+            asking.start()
+            assert wait_until(mark.exists)
+            os.kill(group.pids[0], signal.SIGHUP)  # as each lifetime does
+            assert wait_until(lambda: all(is_gone(pid) for pid in old), patience_seconds=60)
+            asked = len(answers)
+            assert wait_until(lambda: len(answers) > asked + 100)
+        asking.join()
+        new = find_workers(listener, count=2)
+    assert [one for one in answers if not one.isdecimal()] == []
+    assert {int(one) for one in answers} <= old | new
+    assert not old & new
+    assert int(slow[0]) in old
+
+
+def test_worker_that_holds_too_much_memory_makes_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Any Python process holds more than one mebibyte: each look finds the worker too large.
+    monkeypatch.setattr(
+        "gateway.web.serving.ServerSpec", partial(ServerSpec, worker_memory_mib=1, memory_look_seconds=1)
+    )
+    listener = make_listener()
+    with ServerGroup([listener]), stream_of_requests(listener) as answers:
+        assert wait_until(lambda: len(set(answers)) >= 3, patience_seconds=60)
+    assert [one for one in answers if not one.isdecimal()] == []
+
+
+def test_worker_stays_where_the_one_that_follows_can_not_load_its_app(tmp_path: Path) -> None:
+    fault = tmp_path / "fault"
+    listener = make_listener(target="tests.gateway.serving_target:make_or_fail", SERVING_TEST_MARK=str(fault))
+    with ServerGroup([listener]) as group:
+        (old,) = find_workers(listener, count=1)
+        fault.touch()
+        with stream_of_requests(listener) as answers:
+            os.kill(group.pids[0], signal.SIGHUP)
+            assert wait_until(lambda: fault.read_text() == "tried")
+            asked = len(answers)
+            assert wait_until(lambda: len(answers) > asked + 100)
+        assert set(answers) == {str(old)}
+        fault.unlink()
+        os.kill(group.pids[0], signal.SIGHUP)
+        assert wait_until(lambda: is_gone(old), patience_seconds=60)
+        assert find_workers(listener, count=1) != {old}
+
+
+def test_workers_live_for_an_hour() -> None:
+    # granian takes no lifetime under a minute, so that no test waits for one: the rest of it is what SIGHUP does too.
+    assert server_process.WORKER_LIFETIME_SECONDS == 3600
 
 
 def test_port_of_another_program_is_a_clear_error() -> None:
