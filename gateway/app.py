@@ -44,6 +44,7 @@ def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gatew
         html_error=_plain_error,
         cookie_name=COOKIE_NAME,
     )
+    app.config["TRUSTED_PROXIES"] = config.trusted_proxies
     if config.trusted_proxies:
         # Only the caller's address is taken from proxies; scheme and host always come from the configured origin.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # the way that Flask's documentation names

@@ -18,9 +18,9 @@ from limits.errors import ConfigurationError
 from limits.strategies import RateLimiter
 
 from gateway.limit_store import SCHEME
-from gateway.network_bucket import TIERS, BucketHasher, Tier, find_network
 from gateway.web.body_limit import REFUSED
 from gateway.web.logs import log_failure
+from gateway.web.network_bucket import TIERS, BucketHasher, Tier, find_network
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.rules import find_current_rule
 from gateway.web.settings import SettingsError

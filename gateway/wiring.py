@@ -20,10 +20,10 @@ from gateway.intake import Intake
 from gateway.key_folder import read_cookie_secret, read_receipt_key
 from gateway.key_state import KeyState
 from gateway.limits import Limits, make_rows
-from gateway.network_bucket import BucketHasher
 from gateway.receipts import ReceiptSigner
 from gateway.store import Store, open_store
 from gateway.store.soundness import Soundness
+from gateway.web.network_bucket import BucketHasher
 from partner_sdk.key_files import load_signing_key
 from partner_sdk.wire.keys import Pin
 

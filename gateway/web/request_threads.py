@@ -1,17 +1,27 @@
 """The threads of one server process that make answers: the event loop hands jobs over and goes on meanwhile.
 
-A plain queue instead of an executor of the standard library: less CPU for each request, measured under load.
+No network has more than its share of them: whatever another network sends, the next caller is answered soon. A plain
+queue instead of an executor of the standard library: less CPU for each request, measured under load.
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
+from typing import Final
 
 from gateway.web.logs import log_failure
 
 Job = Callable[[], None]
+# A network whose posts were refused so often is answered one request at a time until the window ends.
+REFUSALS_ALLOWED: Final = 60
+REFUSAL_SECONDS: Final = 600.0
+MAX_WAITING_AFTER_REFUSALS: Final = 16
+MAX_COUNTED_NETWORKS: Final = 4096
 _Work = tuple[Job, asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 
 
@@ -45,3 +55,82 @@ class RequestThreads:
 def _finish(done: "asyncio.Future[None]") -> None:
     if not done.done():
         done.set_result(None)
+
+
+@dataclass(slots=True)
+class _Refusals:
+    number: int
+    ends_at: float
+
+
+class TooManyWaitingError(Exception):
+    """A network whose posts are refused on and on has as many requests waiting as it may."""
+
+
+class NetworkTurns:
+    """Lets each network have so many requests with the threads at once. Only for the event loop's thread."""
+
+    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._at_work: dict[bytes, int] = {}
+        self._waiting: dict[bytes, deque[asyncio.Future[None]]] = {}
+        self._refusals: dict[bytes, _Refusals] = {}
+
+    @asynccontextmanager
+    async def turn(self, network: bytes) -> AsyncIterator[None]:
+        """Wait for a place among the requests of a network; raises `TooManyWaitingError`."""
+        if self._at_work.get(network, 0) >= self._count_most(network):
+            await self._wait(network)
+        else:
+            self._at_work[network] = self._at_work.get(network, 0) + 1
+        try:
+            yield
+        finally:
+            self._leave(network)
+
+    def count_refusal(self, network: bytes) -> None:
+        """Count a post that was refused."""
+        now = self._clock()
+        counted = self._refusals.get(network)
+        if counted is None or counted.ends_at <= now:
+            if len(self._refusals) >= MAX_COUNTED_NETWORKS:
+                self._refusals = {name: one for name, one in self._refusals.items() if one.ends_at > now}
+            counted = self._refusals[network] = _Refusals(number=0, ends_at=now + REFUSAL_SECONDS)
+        counted.number += 1
+
+    def _is_refused_often(self, network: bytes) -> bool:
+        counted = self._refusals.get(network)
+        return counted is not None and counted.number > REFUSALS_ALLOWED and counted.ends_at > self._clock()
+
+    def _count_most(self, network: bytes) -> int:
+        return 1 if self._is_refused_often(network) else self._most
+
+    async def _wait(self, network: bytes) -> None:
+        waiting = self._waiting.setdefault(network, deque())
+        if len(waiting) >= MAX_WAITING_AFTER_REFUSALS and self._is_refused_often(network):
+            raise TooManyWaitingError("too many requests of one network wait")
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self._leave(network)  # the place was given and will not be taken
+            raise
+
+    def _leave(self, network: bytes) -> None:
+        """Give a place back, and the free ones to whoever waits."""
+        at_work, most = self._at_work[network] - 1, self._count_most(network)
+        waiting = self._waiting.get(network)
+        while waiting and at_work < most:
+            place = waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                at_work += 1
+        if not waiting:
+            self._waiting.pop(network, None)
+        if at_work:
+            self._at_work[network] = at_work
+        else:
+            self._at_work.pop(network, None)

@@ -47,7 +47,8 @@ EXEMPT = frozenset({CsrfRule.SIGNED, CsrfRule.BEARER})
 class BodyRoom(Enum):
     """Where the bodies of a route wait for a thread: what fills one room keeps nothing out of another."""
 
-    REPORTS = "forms, reports and lists, small ones apart from large ones"
+    FORMS = "forms: whatever machines send, a person finds room"
+    REPORTS = "reports and lists, small ones apart from large ones"
     PARTS = "parts of files, which take at most half of the threads"
 
 
@@ -89,6 +90,11 @@ class RouteRule:
     def limits(self) -> tuple[str, ...]:
         """The names of every limit that may count a request, the usual one first."""
         return (self.limit, *self.other_limits)
+
+    @property
+    def room(self) -> BodyRoom:
+        """The room of its bodies: that of forms where a token is asked for."""
+        return BodyRoom.FORMS if self.csrf is CsrfRule.TOKEN else self.body_room
 
     @property
     def body_media_type(self) -> str:
@@ -152,7 +158,7 @@ def get_body_terms(app: Flask, *, method: str, path: str) -> BodyTerms:
     except HTTPException:
         return NO_BODY
     stated = find_rule(app, endpoint)
-    return NO_BODY if stated is None else BodyTerms(ceiling=stated.body_bytes, room=stated.body_room)
+    return NO_BODY if stated is None else BodyTerms(ceiling=stated.body_bytes, room=stated.room)
 
 
 def check_every_route_has_a_rule(app: Flask, *, limits: Collection[str]) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from granian._granian import ListenerSpec
 from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
@@ -47,6 +48,12 @@ LOAD_PATIENCE_SECONDS: Final = 60
 # end the server drops connections that it has taken and not read from yet.
 LEAVE_SIGNAL: Final = signal.SIGUSR1
 LEAVE_SECONDS: Final = 2
+TRUSTED_PROXIES: Final = "TRUSTED_PROXIES"
+"""In the config of an app: how many proxies stand before it, whose word on the caller's address is taken."""
+HEAD_SECONDS: Final = 10
+# A head that does not fit gets 431 from the server itself, as does one of more than 100 headers (hyper). Bodies pass in
+# pieces of this size at most.
+MAX_BUFFER_BYTES: Final = 64 * 1024
 
 
 def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | None = None) -> "WsgiBridge":
@@ -67,7 +74,13 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
         sys.exit(APP_FAILED_EXIT)
     end_without_teardown()
     bodies = BodyReader(seconds=spec.body_seconds)
-    bridge = WsgiBridge(app, body_rule=make_body_rule(app), bodies=bodies, threads=spec.threads)
+    bridge = WsgiBridge(
+        app,
+        body_rule=make_body_rule(app),
+        bodies=bodies,
+        threads=spec.threads,
+        trusted_proxies=count_trusted_proxies(app),
+    )
 
     def leave(_signal: int, _frame: object) -> None:
         stop_accepting()
@@ -78,6 +91,11 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
         has_loaded.send_bytes(b"1")
         has_loaded.close()
     return bridge
+
+
+def count_trusted_proxies(app: Callable[..., Any]) -> int:
+    """Return how many proxies an app says stand before it."""
+    return int(getattr(app, "config", {}).get(TRUSTED_PROXIES, 0))
 
 
 def make_body_rule(app: Callable[..., Any]) -> "BodyRule":
@@ -168,6 +186,7 @@ def run() -> None:
         loop=Loops.asyncio,
         workers=spec.workers,
         backpressure=MAX_CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_SECONDS * 1000, max_buffer_size=MAX_BUFFER_BYTES),
         http=HTTPModes.http1,
         websockets=False,
         log_access=False,

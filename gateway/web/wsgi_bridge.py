@@ -14,9 +14,10 @@ from typing import Any, Final
 from gateway.web.body_limit import REFUSED
 from gateway.web.body_reader import BodyNotReadError, BodyReader, Receive
 from gateway.web.logs import log_failure
-from gateway.web.request_threads import RequestThreads
-from gateway.web.rules import NO_BODY, BodyRoom, BodyTerms
-from gateway.web.wsgi_environ import AmbiguousHeadersError, Scope, make_environ
+from gateway.web.network_bucket import CallerNetworks
+from gateway.web.request_threads import NetworkTurns, RequestThreads, TooManyWaitingError
+from gateway.web.rules import NO_BODY, SAFE_METHODS, BodyRoom, BodyTerms
+from gateway.web.wsgi_environ import AmbiguousHeadersError, Scope, drop_headers, make_environ
 
 Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -25,6 +26,11 @@ BodyRule = Callable[[str, str], BodyTerms]
 """Returns the terms for a body, for a method and a path; `NO_BODY` where none is taken."""
 
 _CLOSE: Final = (b"connection", b"close")
+# A request of the form has some 2 KiB, a signed one 3 KiB. The server itself ends with 64 KiB and 100 headers.
+MAX_HEAD_BYTES: Final = 16 * 1024
+_MACHINES: Final = ("/v1", "/feed")
+# What counts against a network: forged, malformed, too large, of another type, unsigned. Not slow: bad lines exist.
+COUNTED_REFUSALS: Final = frozenset({400, 401, 403, 405, 411, 413, 415, 422, 431})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,21 @@ class Answer:
 class WsgiBridge:
     """The app of one server process, as the server calls it (ASGI 3.0, HTTP alone)."""
 
-    def __init__(self, app: WsgiApp, *, body_rule: BodyRule, bodies: BodyReader, threads: int) -> None:
+    def __init__(
+        self,
+        app: WsgiApp,
+        *,
+        body_rule: BodyRule,
+        bodies: BodyReader,
+        threads: int,
+        trusted_proxies: int = 0,
+    ) -> None:
         self._app = app
+        self._networks = CallerNetworks(trusted_proxies=trusted_proxies)
+        # Twice as many as there are threads: the next request is there when a thread is free.
+        self._turns = NetworkTurns(2 * threads)
+        self._busy_answers: dict[bool, Answer] = {}
+        self._making_busy_answer = asyncio.Lock()
         self._body_rule = body_rule
         self._bodies = bodies
         self._threads = RequestThreads(threads)
@@ -54,41 +73,85 @@ class WsgiBridge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        refused = None
         try:
             environ = make_environ(scope)
         except AmbiguousHeadersError as error:
-            await self._refuse(error.environ, send, status=HTTPStatus.BAD_REQUEST)
+            environ, refused = error.environ, HTTPStatus.BAD_REQUEST
+        network = self._networks.name_caller(environ)
+        if _count_head(scope) > MAX_HEAD_BYTES:
+            environ, refused = drop_headers(environ), HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        if refused is not None:
+            await self._refuse(environ, send, status=refused, network=network)
             return
         length = int(environ.get("CONTENT_LENGTH") or 0)
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ
         terms = self._body_rule(environ["REQUEST_METHOD"], scope["path"]) if length else NO_BODY
         if is_chunked or length > terms.ceiling:
             # The app refuses it by the rule of its route, in its own words. It finds no byte to read.
-            await self._threads.run(lambda: _send(self._ask(environ), send, closes=True))
+            await self._answer(environ, send, network=network, closes=True)
             return
-        with self._bodies.hold(length, room=terms.room) as held:
+        with self._bodies.hold(length, room=terms.room, network=network) as held:
             if length:
                 try:
                     environ["wsgi.input"] = await held.read(receive, length=length, seconds=self._bodies.seconds)
                 except BodyNotReadError as error:
-                    await self._refuse(environ, send, status=error.status)
+                    await self._refuse(environ, send, status=error.status, network=network)
                     return
             async with self._turn(terms.room):
-                await self._threads.run(lambda: _send(self._ask(environ), send, closes=self._is_leaving))
+                await self._answer(environ, send, network=network)
 
     def _turn(self, room: BodyRoom) -> AbstractAsyncContextManager[object]:
         return self._part_turns if room is BodyRoom.PARTS else nullcontext()
 
-    async def _refuse(self, environ: Environ, send: Send, *, status: HTTPStatus) -> None:
-        """Let the app say in its own words that the request is refused; what it says counts only with this status."""
-        environ.pop("CONTENT_LENGTH", None)
-        environ[REFUSED] = status
+    async def _answer(
+        self,
+        environ: Environ,
+        send: Send,
+        *,
+        network: bytes,
+        closes: bool = False,
+        must_be: HTTPStatus | None = None,
+    ) -> None:
+        """Let a thread ask the app when it is this network's turn; an answer counts only with the status `must_be`."""
+        statuses: list[int] = []
 
         def answer() -> None:
             said = self._ask(environ)
-            _send(said if said.status == status else Answer(status, []), send, closes=True)
+            if must_be not in {None, said.status}:
+                said = Answer(must_be or said.status, [])
+            statuses.append(said.status)
+            _send(said, send, closes=closes or self._is_leaving)
 
-        await self._threads.run(answer)
+        try:
+            async with self._turns.turn(network):
+                await self._threads.run(answer)
+        except TooManyWaitingError:
+            _send(await self._get_busy_answer(environ), send, closes=True)
+            return
+        if environ["REQUEST_METHOD"] not in SAFE_METHODS and statuses and statuses[0] in COUNTED_REFUSALS:
+            self._turns.count_refusal(network)
+
+    async def _get_busy_answer(self, environ: Environ) -> Answer:
+        """Return the app's own 503, which is made once: a flood of refused posts costs nothing more."""
+        is_machine = environ["PATH_INFO"].startswith(_MACHINES)
+        environ = {**drop_headers(environ), REFUSED: HTTPStatus.SERVICE_UNAVAILABLE}
+
+        def make() -> None:
+            said = self._ask(environ)
+            headers = [one for one in said.headers if one[0].lower() not in {b"set-cookie", b"x-request-id"}]
+            self._busy_answers[is_machine] = Answer(HTTPStatus.SERVICE_UNAVAILABLE, headers, said.body)
+
+        async with self._making_busy_answer:
+            if is_machine not in self._busy_answers:
+                await self._threads.run(make)
+        return self._busy_answers[is_machine]
+
+    async def _refuse(self, environ: Environ, send: Send, *, status: HTTPStatus, network: bytes) -> None:
+        """Let the app say in its own words that the request is refused; what it says counts only with this status."""
+        environ.pop("CONTENT_LENGTH", None)
+        environ[REFUSED] = status
+        await self._answer(environ, send, network=network, closes=True, must_be=status)
 
     def _ask(self, environ: Environ) -> Answer:
         """Return the app's answer; a failure that it did not answer itself is a bare 500."""
@@ -97,6 +160,11 @@ class WsgiBridge:
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             log_failure(error)
             return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, [])
+
+
+def _count_head(scope: Scope) -> int:
+    fields = sum(len(name) + len(value) for name, value in scope["headers"])
+    return fields + len(scope["raw_path"]) + len(scope["query_string"])
 
 
 def _send(answer: Answer, send: Send, *, closes: bool = False) -> None:

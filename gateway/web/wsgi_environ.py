@@ -72,6 +72,11 @@ def make_environ(scope: Scope) -> dict[str, Any]:
     return environ
 
 
+def drop_headers(environ: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an environ without what the caller chose to send: for an answer to a head that is too large to look at."""
+    return {name: value for name, value in environ.items() if not name.startswith(("HTTP_", "CONTENT_", "QUERY_"))}
+
+
 @lru_cache(maxsize=512)
 def _find_key(name: bytes) -> str | None:
     if b"_" in name:

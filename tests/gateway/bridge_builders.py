@@ -22,6 +22,7 @@ class Call:
     query: bytes = b""
     headers: Iterable[tuple[bytes, bytes]] = ((b"content-type", b"application/json"),)
     length: int | None = None
+    address: str = "192.0.2.7"
     pieces: Iterable[bytes | None] = ()
     read: int = 0
     sent: list[dict[str, Any]] = field(default_factory=list)
@@ -37,7 +38,7 @@ class Call:
             "path": self.path.decode(),
             "raw_path": self.path,
             "query_string": self.query,
-            "client": ("192.0.2.7", "40000"),
+            "client": (self.address, "40000"),
             "server": ("127.0.0.1", "8080"),
             "headers": [(b"host", b"report.example"), *self.headers, *length],
         }
@@ -72,9 +73,11 @@ class Call:
         return b"".join(message["body"] for message in self.sent[1:])
 
 
-def make_bridge(app: WsgiApp, *, seconds: float = 5, room_bytes: int = 1_000_000, threads: int = 2) -> WsgiBridge:
+def make_bridge(
+    app: WsgiApp, *, seconds: float = 5, room_bytes: int = 1_000_000, threads: int = 2, is_shared: bool = False
+) -> WsgiBridge:
     """Return the bridge of an app, its rules for bodies as the server process takes them from the app."""
-    bodies = BodyReader(seconds=seconds, room_bytes=room_bytes)
+    bodies = BodyReader(seconds=seconds, room_bytes=room_bytes, is_shared=is_shared)
     return WsgiBridge(app, body_rule=make_body_rule(app), bodies=bodies, threads=threads)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.key_folder import read_cookie_secret
 from gateway.limits import QUEUE_SECONDS, SLOW_SECONDS
-from gateway.network_bucket import SLOTS, BucketHasher
+from gateway.web.network_bucket import SLOTS, BucketHasher
 from tests.gateway.public_fixtures import PublicHouse, make_public_house, put_over
 from tests.gateway.public_person import SHORT_ANSWERS, Person, read_form, read_title
 

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from gateway.limit_store import SWEEP_EVERY, ProcessStore
 from gateway.limits import Effect, Limits, Subject, make_rows
-from gateway.network_bucket import BucketHasher, find_network
+from gateway.web.network_bucket import BucketHasher, find_network
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.web.settings import SettingsError
 from gateway.web.web_app import finish_web_app, make_web_app

@@ -76,13 +76,15 @@ def post(pieces: list[bytes]) -> Call:
 
 def test_route_that_takes_parts_of_evidence_alone_has_their_room(house: House) -> None:
     rooms = {
-        route.rule: stated.body_room
+        route.rule: stated.room
         for role in ("public", "industry", "feed")
         for app in (house.open_app(role),)
         for route in app.url_map.iter_rules()
         if (stated := find_rule(app, route.endpoint)) is not None and stated.body_bytes
     }
-    assert {BodyRoom.REPORTS, BodyRoom.PARTS} == set(rooms.values())
+    assert set(BodyRoom) == set(rooms.values())
+    assert {room is BodyRoom.FORMS for path, room in rooms.items() if path.startswith(("/v1", "/feed"))} == {False}
+    assert {room for path, room in rooms.items() if not path.startswith(("/v1", "/feed"))} == {BodyRoom.FORMS}
     assert [path for path, room in rooms.items() if room is BodyRoom.PARTS] == ["/v1/evidence/<evidence_id>/<part>"]
 
 

@@ -37,6 +37,7 @@ KIND_PAGES: Mapping[int, str] = {
     408: "not_stored",
     413: "too_big",
     415: "files",
+    431: "too_big",
 }
 BAD_REQUEST, TOO_BIG, SERVER_ERROR = 400, 413, 500
 

@@ -1,4 +1,4 @@
-"""Turns a network address into keyed hashes of its network, and forgets it: what the limits count by.
+"""Turns a network address into keyed hashes of its network, and forgets it: what limits and rooms count by.
 
 Never keeps, logs or stores an address. The key of the hash is new every day, but made from the cookie secret, which is
 on the disk: whoever has the limiter's store alone can not try addresses; whoever has that key too can, for any day.
@@ -7,10 +7,11 @@ on the disk: whoever has the limiter's store alone can not try addresses; whoeve
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 Tier = Literal["/24", "/64", "/56", "/48"]
 
@@ -50,7 +51,7 @@ class BucketHasher:
 
     def hash_whole_network(self, address: str | None) -> str:
         """Return the hash of the widest network that an address counts for: /24 or /48."""
-        return self.hash_network(address, tier="/24") or self.hash_network(address, tier="/48") or ""
+        return self.hash_text(name_whole_network(address))
 
     def hash_text(self, text: str) -> str:
         """Return today's keyed hash of a text."""
@@ -65,6 +66,34 @@ class BucketHasher:
     def _make_key(self, day: date) -> _DailyKey:
         message = _LABEL + day.isoformat().encode("ascii")
         return _DailyKey(day=day, key=hmac.new(self._secret, message, hashlib.sha256).digest())
+
+
+class CallerNetworks:
+    """Names the networks of callers for one process, by a keyed hash (BLAKE2, RFC 7693) whose key ends with it."""
+
+    def __init__(self, *, trusted_proxies: int) -> None:
+        self._trusted_proxies = trusted_proxies
+        self._key = secrets.token_bytes(_HASH_BYTES)
+
+    def name_caller(self, environ: Mapping[str, Any]) -> bytes:
+        """Return the name of the whole network (/24 or /48) that a request comes from."""
+        address = find_caller(environ, trusted_proxies=self._trusted_proxies)
+        return hashlib.blake2b(name_whole_network(address).encode(), key=self._key, digest_size=_HASH_BYTES).digest()
+
+
+def find_caller(environ: Mapping[str, Any], *, trusted_proxies: int) -> str | None:
+    """Return the address that a request comes from, behind so many proxies: as Werkzeug's ProxyFix reads it."""
+    if trusted_proxies:
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        if len(forwarded) >= trusted_proxies and forwarded[-trusted_proxies].strip():
+            return str(forwarded[-trusted_proxies].strip())
+    address: str | None = environ.get("REMOTE_ADDR")
+    return address
+
+
+def name_whole_network(address: str | None) -> str:
+    """Return the widest network that an address counts for, as text: /24 or /48."""
+    return find_network(address, tier="/24") or find_network(address, tier="/48") or "unknown"
 
 
 def find_network(address: str | None, *, tier: Tier) -> str | None:
