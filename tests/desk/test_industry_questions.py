@@ -7,7 +7,7 @@ import pytest
 
 from gateway.desk.audit import check_chain
 from gateway.desk.casework.asking import MOST_DAYS_TO_ANSWER, Question, ask_partner, spell_clock
-from gateway.desk.casework.cases import CaseError
+from gateway.desk.casework.cases import CaseError, CaseRow
 from gateway.desk.casework.closing import close_case
 from gateway.desk.casework.joined_reports import list_case_doubts
 from gateway.desk.casework.promised_days import get_uk_day
@@ -232,4 +232,73 @@ def test_another_partner_can_not_answer_and_is_doubted(loop: Loop) -> None:
     assert (theirs.joined_to, theirs.answers_request) == (None, None)
     assert questions(loop, case.reference)[0].answered_at is None
     ((head, _),) = list_case_doubts(theirs, [theirs])
-    assert head == f"{reference} answers a question that this desk did not ask this partner."
+    assert head == f"{reference} is a response, and names no open question about this report."
+
+
+SOME_ID = "01a211d3-7340-7ff3-b7d7-b412be473e63"
+
+
+@pytest.mark.parametrize("said", [SOME_ID, "The one of last week"])
+def test_response_that_names_no_question_answers_the_only_open_one_about_its_report(loop: Loop, said: str) -> None:
+    case = read(loop)
+    request_id = ask(loop, case.reference)
+    response = file(loop, answer(said), kind="response", earlier_reference=case.reference)
+    (question,) = questions(loop, case.reference)
+    assert (question.request_id, question.answer_case_id) == (request_id, response.case_id)
+    assert (response.joined_to, response.answers_request) == (case.case_id, request_id)
+    assert list_case_doubts(case, [response]) == []
+
+
+def check_answers_nothing(loop: Loop, reference: str, response: CaseRow) -> None:
+    """A response is filed beside the report that it names and needs a look; no question counts as answered."""
+    assert all(one.answered_at is None for one in questions(loop, reference))
+    case = find(loop, reference)
+    assert (response.joined_to, response.answers_request) == (case.case_id, None)
+    ((head, what),) = list_case_doubts(case, [case, response])
+    assert head == f"{response.reference} is a response, and names no open question about this report."
+    assert what.startswith("No question counts as answered by it.")
+
+
+def test_response_that_names_no_question_answers_none_of_two(loop: Loop) -> None:
+    case = read(loop)
+    ask(loop, case.reference)
+    loop.clock.advance(days=9)  # late: the same is asked once more
+    ask(loop, case.reference)
+    response = file(loop, answer(SOME_ID), kind="response", earlier_reference=case.reference)
+    assert len(questions(loop, case.reference)) == 2
+    check_answers_nothing(loop, case.reference, response)
+
+
+def test_response_to_a_report_about_which_nothing_was_asked_answers_nothing(loop: Loop) -> None:
+    case, other = read(loop), read(loop)
+    ask(loop, other.reference)
+    response = file(loop, answer(SOME_ID), kind="response", earlier_reference=case.reference)
+    check_answers_nothing(loop, case.reference, response)
+    assert questions(loop, other.reference)[0].answered_at is None
+
+
+def test_response_that_names_a_question_about_another_report_answers_neither(loop: Loop) -> None:
+    case, other = read(loop), read(loop)
+    ask(loop, case.reference)
+    asked_elsewhere = ask(loop, other.reference)
+    response = file(loop, answer(asked_elsewhere), kind="response", earlier_reference=case.reference)
+    check_answers_nothing(loop, case.reference, response)
+    assert questions(loop, other.reference)[0].answered_at is None
+
+
+def test_second_answer_to_one_question_never_answers_another(loop: Loop) -> None:
+    case = read(loop)
+    first = ask(loop, case.reference)
+    file(loop, answer(first), kind="response", earlier_reference=case.reference)
+    second = ask(loop, case.reference)
+    file(loop, answer(first), kind="response", earlier_reference=case.reference)
+    answered = {one.request_id: one.answered_at is not None for one in questions(loop, case.reference)}
+    assert answered == {first: True, second: False}
+
+
+def test_response_to_what_was_joined_answers_the_only_open_question_of_the_case(loop: Loop) -> None:
+    case = read(loop)
+    added = file(loop, make_industry_report(), kind="supplement", earlier_reference=case.reference)
+    request_id = ask(loop, case.reference)
+    response = file(loop, answer(SOME_ID), kind="response", earlier_reference=added.reference)
+    assert (response.joined_to, response.answers_request) == (case.case_id, request_id)

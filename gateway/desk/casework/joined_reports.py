@@ -115,8 +115,8 @@ def list_case_doubts(found: CaseRow, reports: Sequence[CaseRow]) -> list[tuple[s
         if report.report_kind == RESPONSE and report.answers_request is None:
             doubts.append(
                 (
-                    f"{report.reference} answers a question that this desk did not ask this partner.",
-                    "Ask the partner what it means.",
+                    f"{report.reference} is a response, and names no open question about this report.",
+                    "No question counts as answered by it. Read it, and ask the partner which one it means.",
                 )
             )
     return doubts

@@ -21,14 +21,32 @@ RESPONSE: Final = "response"
 
 
 def find_request(connection: Connection, clear: ClearFields, content: SealedContent) -> str | None:
-    """Return the question that a response answers, if this desk put it to this very partner."""
+    """Return the question that a response answers, or None where nobody can tell: then it answers nothing.
+
+    It is the one that it names, put to this very partner about the very report that it names; or, where it names none
+    that this partner was asked, the only one that is open about that report.
+    """
     if not isinstance(content, SealedIndustryReport) or clear.kind != RESPONSE:
         return None
-    said = content.report.answers_request
-    known = select(INFORMATION_REQUESTS.c.request_id).where(
-        INFORMATION_REQUESTS.c.request_id == said, INFORMATION_REQUESTS.c.partner == clear.partner
-    )
-    return connection.execute(known).scalar()
+    asked = select(INFORMATION_REQUESTS).where(INFORMATION_REQUESTS.c.partner == clear.partner)
+    named = connection.execute(asked.where(INFORMATION_REQUESTS.c.request_id == content.report.answers_request)).first()
+    if clear.earlier_reference is None:
+        return None if named is None else str(named.request_id)
+    reported = connection.execute(
+        select(CASES.c.case_id).where(
+            CASES.c.environment == clear.environment,
+            CASES.c.partner == clear.partner,
+            or_(CASES.c.reference == clear.earlier_reference, CASES.c.other_reference == clear.earlier_reference),
+        )
+    ).scalar()
+    about = None if reported is None else _get_first_id(connection, reported)
+    if named is not None:
+        return str(named.request_id) if named.case_id == about else None
+    still_open = asked.where(
+        INFORMATION_REQUESTS.c.case_id == about, INFORMATION_REQUESTS.c.answered_at.is_(None)
+    ).limit(2)
+    found = connection.execute(still_open).all()
+    return str(found[0].request_id) if len(found) == 1 else None
 
 
 def settle_cases(connection: Connection, filed: Sequence[Mapping[str, object]], *, now: datetime) -> set[str]:
