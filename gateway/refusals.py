@@ -31,7 +31,14 @@ from gateway.web.problem_pages import make_problem_response
 from partner_sdk.errors import FieldFault, ReportAbuseError
 from partner_sdk.wire import problems
 from partner_sdk.wire.problems import Problem
-from partner_sdk.wire.refused_errors import ANY, SDK_ERRORS, ErrorRow, find_error_problem, list_error_faults
+from partner_sdk.wire.refused_errors import (
+    ANY,
+    SDK_ERRORS,
+    ErrorRow,
+    find_error_detail,
+    find_error_problem,
+    list_error_faults,
+)
 
 
 class NotReadyError(ReportAbuseError):
@@ -86,7 +93,7 @@ def answer_refusal(error: Exception) -> Response:
     problem = get_problem(error)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log_failure(error, event=problem.slug)
-    return make_problem_response(problem, faults=list_faults(error))
+    return make_problem_response(problem, detail=find_error_detail(error), faults=list_faults(error))
 
 
 def get_problem(error: Exception) -> Problem:

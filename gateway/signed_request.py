@@ -1,6 +1,7 @@
 """Authentication of a request, the same at the industry door and the feed: first the headers, then the body.
 
-Never reads a byte of a body before the signature over its digest has been checked, and never says which check failed.
+Never reads a byte of a body before the signature over its digest has been checked, and never says which check failed,
+but to whoever holds a key that is known: it is told which rule of the profile its request broke.
 Knows no register: each door says whose keys it believes.
 """
 
@@ -8,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from flask import current_app, request
 
@@ -19,9 +20,12 @@ from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.signature_profile import (
     CONTENT_TYPE,
+    STAND_IN_KEY,
+    WRONG_DIGEST_ADVICE,
     SignatureClaim,
     check_claim,
     check_content_digest,
+    explain_refusal,
     is_unreserved_path,
     parse_signature_headers,
 )
@@ -32,10 +36,6 @@ PIECE_BYTES: Final = 1024 * 1024
 
 KeyFinder = Callable[[str], bytes | None]
 """Returns the raw public key of a key id that may sign here now, or None."""
-
-# Checked in the place of a key that is not known, so that the time of an answer does not tell who is: the base point of
-# the curve (RFC 8032 §5.1). What it verifies is refused all the same.
-_STAND_IN_KEY = bytes.fromhex("58" + "66" * 31)
 
 
 def has_signature() -> bool:
@@ -53,16 +53,20 @@ def check_signature(*, origin: str, find_key: KeyFinder, now: datetime) -> Signa
     content_type = _get_content_type()
     if request.environ.get("CONTENT_TYPE") not in (None, "", content_type):
         raise RequestRefusedError(problems.UNSUPPORTED_MEDIA_TYPE)
-    claim = parse_signature_headers(_read_headers(request.environ), content_type=content_type)
-    public_key = find_key(claim.key_id)
-    check_claim(
-        claim,
-        method=request.method,
-        target_uri=make_target_uri(request.environ, origin=origin),
-        has_body=request.method in {"POST", "PUT"},
-        public_key=_STAND_IN_KEY if public_key is None else public_key,
-        now=now,
-    )
+    headers = _read_headers(request.environ)
+    asked: dict[str, Any] = {
+        "method": request.method,
+        "target_uri": make_target_uri(request.environ, origin=origin),
+        "has_body": request.method in {"POST", "PUT"},
+        "now": now,
+    }
+    try:
+        claim = parse_signature_headers(headers, content_type=content_type)
+        public_key = find_key(claim.key_id)
+        check_claim(claim, public_key=STAND_IN_KEY if public_key is None else public_key, **asked)
+    except SignatureProfileError as error:
+        error.advice = explain_refusal(headers, content_type=content_type, find_key=find_key, **asked)
+        raise
     if public_key is None:
         raise SignatureProfileError("The key is not known here.", reason="unknown-key")
     return claim
@@ -92,7 +96,9 @@ def copy_signed_body(claim: SignatureClaim, *, write: Callable[[bytes], object])
         hashed.update(piece)
         write(piece)
     if left or claim.body_sha256 != hashed.digest():
-        raise SignatureProfileError("The body is not the one that was signed.", reason="wrong-digest")
+        raise SignatureProfileError(
+            "The body is not the one that was signed.", reason="wrong-digest", advice=WRONG_DIGEST_ADVICE
+        )
 
 
 def make_target_uri(environ: Mapping[str, object], *, origin: str) -> str:

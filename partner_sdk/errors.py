@@ -53,10 +53,6 @@ class OpeningError(ReportAbuseError):
     """A box does not open."""
 
 
-class StatementError(ReportAbuseError):
-    """A signed statement does not verify."""
-
-
 class KeySetError(ReportAbuseError):
     """A key set or a pin can not be trusted."""
 
@@ -81,6 +77,14 @@ class ReportError(ReportAbuseError):
         self.faults = tuple(faults)
 
 
+class StatementError(ReportAbuseError):
+    """A signed statement does not verify; `faults` names places in it where they are known."""
+
+    def __init__(self, message: str, *, reason: str, faults: Sequence[FieldFault] = ()) -> None:
+        super().__init__(message, reason=reason)
+        self.faults = tuple(faults)
+
+
 class EnrolmentError(ReportAbuseError):
     """An invitation or an enrolment can not be used."""
 
@@ -98,7 +102,15 @@ class EvidenceError(ReportAbuseError):
 
 
 class SignatureProfileError(ReportAbuseError):
-    """A request is not signed as WIRE.md §7 says; every cause becomes one 401."""
+    """A request is not signed as WIRE.md §7 says; every cause becomes one 401.
+
+    `advice` names the rule that was broken, where the signature itself holds under a key that is known: only its holder
+    may be told.
+    """
+
+    def __init__(self, message: str, *, reason: str, advice: str | None = None) -> None:
+        super().__init__(message, reason=reason)
+        self.advice = advice
 
 
 class TransportError(ReportAbuseError):

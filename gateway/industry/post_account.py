@@ -16,7 +16,7 @@ from gateway.store.account_changes import add_change
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.wire import problems
 from partner_sdk.wire.account import MAX_ACCOUNT_BODY_BYTES, MAX_ACCOUNT_ENVELOPE_BYTES, AccountPost
-from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact
+from partner_sdk.wire.canonical import check_report_id, parse_any_spelling, parse_base64url
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.replies import WaitingReply
 
@@ -38,7 +38,7 @@ from partner_sdk.wire.replies import WaitingReply
 def post_account() -> Response:
     """Answer 202 once the change is stored. The same again is no fault; another one under the same id is."""
     caller = get_caller()
-    post = parse_exact(read_signed_body(caller.claim), kind=AccountPost, max_bytes=MAX_ACCOUNT_BODY_BYTES)
+    post = parse_any_spelling(read_signed_body(caller.claim), kind=AccountPost, max_bytes=MAX_ACCOUNT_BODY_BYTES)
     caller.gateway.limits.check("partner-account", subject=caller.partner)
     check_report_id(post.change_id)
     envelope = parse_base64url(post.envelope, max_bytes=MAX_ACCOUNT_ENVELOPE_BYTES)

@@ -15,7 +15,7 @@ from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import get_gateway
 from partner_sdk.wire import problems
 from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES, MAX_ADOPTION_ENVELOPE_BYTES, AdoptionPost
-from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact
+from partner_sdk.wire.canonical import check_report_id, parse_any_spelling, parse_base64url
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.replies import WaitingReply
 
@@ -44,7 +44,7 @@ from partner_sdk.wire.replies import WaitingReply
 def post_adoption() -> Response:
     """Answer 202 once the request is stored. The same again is no fault; another box under the same id is."""
     gateway = get_gateway(current_app)
-    post = parse_exact(request.get_data(cache=False), kind=AdoptionPost, max_bytes=MAX_ADOPTION_BODY_BYTES)
+    post = parse_any_spelling(request.get_data(cache=False), kind=AdoptionPost, max_bytes=MAX_ADOPTION_BODY_BYTES)
     check_report_id(post.request_id)
     envelope = parse_base64url(post.envelope, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES)
     check_sealing_key(gateway, Envelope.parse(envelope, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES))

@@ -17,7 +17,7 @@ from gateway.store.invitations import find_invitation
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import Gateway, get_gateway
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id, parse_base64url, parse_exact
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id, parse_any_spelling, parse_base64url
 from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES, MAX_ENROLMENT_BYTES, SHA256_BYTES, EnrolmentPost
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.replies import WaitingReply
@@ -45,7 +45,7 @@ from partner_sdk.wire.replies import WaitingReply
 def post_enrol() -> Response:
     """Answer 202 once the box is stored. The same box again is no fault; another box for a used invitation is."""
     gateway = get_gateway(current_app)
-    post = parse_exact(request.get_data(cache=False), kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_BODY_BYTES)
+    post = parse_any_spelling(request.get_data(cache=False), kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_BODY_BYTES)
     hashed = parse_base64url(post.secret_sha256, length=SHA256_BYTES)
     envelope = parse_base64url(post.envelope, max_bytes=MAX_ENROLMENT_BYTES)
     check_sealing_key(gateway, Envelope.parse(envelope, max_bytes=MAX_ENROLMENT_BYTES))

@@ -14,7 +14,7 @@ from gateway.refusals import UnknownItemError
 from gateway.signed_request import read_signed_body
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import parse_exact
+from partner_sdk.wire.canonical import parse_any_spelling
 from partner_sdk.wire.evidence import MAX_COMPLETE_BYTES, CompletePost, CompleteReply
 from partner_sdk.wire.field_types import EvidenceId
 
@@ -37,7 +37,7 @@ from partner_sdk.wire.field_types import EvidenceId
 def post_evidence_complete(evidence_id: str) -> Response:
     """Answer 200 with the digest, as often as asked; 422 with pointers at what is missing; 409 for another digest."""
     caller = get_caller()
-    post = parse_exact(read_signed_body(caller.claim), kind=CompletePost, max_bytes=MAX_COMPLETE_BYTES)
+    post = parse_any_spelling(read_signed_body(caller.claim), kind=CompletePost, max_bytes=MAX_COMPLETE_BYTES)
     caller.gateway.limits.check("partner-evidence", subject=caller.partner)
     digest = caller.gateway.evidence.complete(post, partner=caller.partner, evidence_id=evidence_id)
     if digest is None:

@@ -11,7 +11,7 @@ from gateway.refusals import UnknownItemError
 from gateway.signed_request import read_signed_body
 from gateway.store.mailbox import acknowledge_message
 from gateway.web.rules import CsrfRule, Login, rule
-from partner_sdk.wire.canonical import parse_exact
+from partner_sdk.wire.canonical import parse_any_spelling
 from partner_sdk.wire.field_types import MessageId
 from partner_sdk.wire.mailbox_message import MAX_ACK_BODY_BYTES, EmptyBody
 
@@ -30,7 +30,7 @@ from partner_sdk.wire.mailbox_message import MAX_ACK_BODY_BYTES, EmptyBody
 def post_mailbox_ack(message_id: str) -> Response:
     """Answer 200, also when it was acknowledged before; 404 for everything that is not this partner's."""
     caller = get_caller()
-    parse_exact(read_signed_body(caller.claim), kind=EmptyBody, max_bytes=MAX_ACK_BODY_BYTES)
+    parse_any_spelling(read_signed_body(caller.claim), kind=EmptyBody, max_bytes=MAX_ACK_BODY_BYTES)
     caller.gateway.limits.check("partner-read", subject=caller.partner)
     gateway = caller.gateway
     with gateway.store.write() as connection:

@@ -15,18 +15,19 @@ from gateway.intake import NewReport
 from gateway.json_answer import answer_bytes
 from gateway.signed_request import read_signed_body
 from gateway.web.rules import CsrfRule, Login, rule
-from partner_sdk.errors import FormatError, StatementError
+from partner_sdk.errors import StatementError
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
+from partner_sdk.wire.canonical import encode, parse_any_spelling, parse_base64url
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
 from partner_sdk.wire.intake import IntakeStatement
 from partner_sdk.wire.statements import SignedStatement
 from partner_sdk.wire.submission import (
+    ENVELOPE_FAULT,
     MAX_REPORT_BODY_BYTES,
     ReportPost,
     SubmissionStatement,
     clear_fields_of,
-    open_submission,
+    open_own_submission,
 )
 
 
@@ -65,7 +66,7 @@ from partner_sdk.wire.submission import (
 def post_report() -> Response:
     """Answer 201 with the receipt of a new report, 200 with the stored receipt of the same report again."""
     caller = get_caller()
-    post = parse_exact(read_signed_body(caller.claim), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
+    post = parse_any_spelling(read_signed_body(caller.claim), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
     submission = encode(post.statement)
     statement = get_submission(caller, raw=submission)
     caller.gateway.limits.check(get_limit_name(statement), subject=caller.partner)
@@ -87,15 +88,11 @@ def post_report() -> Response:
 def get_submission(caller: Caller, *, raw: bytes) -> SubmissionStatement:
     """Return the statement if the caller signed it, with the key of this request or a former one, for itself.
 
-    Raises `StatementError` for every cause alike.
+    Raises `StatementError` that names each fault: the caller is known, and the statement is its own.
     """
-    try:
-        statement = open_submission(raw, keys=caller.submission_keys)
-    except FormatError as error:
-        raise StatementError("The statement can not be read.", reason=error.reason) from None
-    if (statement.partner, statement.environment) != (caller.partner, caller.entry.environment):
-        raise StatementError("The statement is for another partner or environment.", reason="wrong-partner")
-    return statement
+    return open_own_submission(
+        raw, keys=caller.submission_keys, partner=caller.partner, environment=caller.entry.environment
+    )
 
 
 def get_limit_name(statement: SubmissionStatement) -> str:
@@ -106,4 +103,6 @@ def get_limit_name(statement: SubmissionStatement) -> str:
 def check_envelope(statement: SubmissionStatement, *, envelope: bytes) -> None:
     """Raise `StatementError` (`envelope-mismatch`) unless the statement names these very bytes."""
     if hashlib.sha256(envelope).hexdigest() != statement.envelope_sha256:
-        raise StatementError("The statement names another envelope.", reason="envelope-mismatch")
+        raise StatementError(
+            "The statement names another envelope.", reason="envelope-mismatch", faults=(ENVELOPE_FAULT,)
+        )

@@ -1,7 +1,7 @@
 """What a person does next after an error: words that the command line adds to those of the library."""
 
 from partner_sdk.errors import KeySetError, NotAuthorisedError, ReportAbuseError
-from partner_sdk.wire.problems import UNKNOWN_AGENCY_KEY
+from partner_sdk.wire.problems import NOT_AUTHORISED, UNKNOWN_AGENCY_KEY
 
 # What waits in a folder whose keys count no more can not be opened here, and is never taken from it.
 ENROLLED_ANEW = (
@@ -23,7 +23,7 @@ _KEY_SET_ADVICE = {
 
 def describe(error: ReportAbuseError) -> str:
     """Return the error in words, with what to do where more than the error is known."""
-    if isinstance(error, NotAuthorisedError):
+    if isinstance(error, NotAuthorisedError) and error.detail in ("", NOT_AUTHORISED.advice):
         return f"{NOT_KNOWN} ({error.reason})"
     advice = _KEY_SET_ADVICE.get(error.reason, "") if isinstance(error, KeySetError) else ""
     if error.reason == UNKNOWN_AGENCY_KEY.slug:

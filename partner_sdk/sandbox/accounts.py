@@ -20,7 +20,7 @@ from partner_sdk.wire.account import (
     account_context,
     check_account_change,
 )
-from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, to_base64url
+from partner_sdk.wire.canonical import check_report_id, parse_any_spelling, parse_base64url, to_base64url
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.keys import accepts_envelope
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
@@ -36,7 +36,7 @@ class SandboxAccounts:
 
     def post_account(self, call: SignedCall, *, now: datetime) -> Answer:
         """Answer 202 as the gateway does. The same again is no fault; another one under the same id is."""
-        post = parse_exact(call.read_body(), kind=AccountPost, max_bytes=MAX_ACCOUNT_BODY_BYTES)
+        post = parse_any_spelling(call.read_body(), kind=AccountPost, max_bytes=MAX_ACCOUNT_BODY_BYTES)
         check_report_id(post.change_id)
         envelope = parse_base64url(post.envelope, max_bytes=MAX_ACCOUNT_ENVELOPE_BYTES)
         key_id = to_base64url(Envelope.parse(envelope, max_bytes=MAX_ACCOUNT_ENVELOPE_BYTES).key_id)

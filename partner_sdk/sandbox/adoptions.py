@@ -8,7 +8,7 @@ from partner_sdk.sandbox.agency import SandboxAgency
 from partner_sdk.sandbox.answers import Answer, ProblemAnswer, Request, answer_json
 from partner_sdk.wire import problems
 from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES, MAX_ADOPTION_ENVELOPE_BYTES, AdoptionPost
-from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, to_base64url
+from partner_sdk.wire.canonical import check_report_id, parse_any_spelling, parse_base64url, to_base64url
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.keys import accepts_envelope
 from partner_sdk.wire.replies import WaitingReply
@@ -23,7 +23,7 @@ class SandboxAdoptions:
 
     def post_adoption(self, request: Request, *, now: datetime) -> Answer:
         """Answer 202 as the gateway does."""
-        post = parse_exact(request.body or b"", kind=AdoptionPost, max_bytes=MAX_ADOPTION_BODY_BYTES)
+        post = parse_any_spelling(request.body or b"", kind=AdoptionPost, max_bytes=MAX_ADOPTION_BODY_BYTES)
         check_report_id(post.request_id)
         envelope = parse_base64url(post.envelope, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES)
         key_id = to_base64url(Envelope.parse(envelope, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES).key_id)

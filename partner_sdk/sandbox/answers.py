@@ -12,7 +12,7 @@ from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.environment import ENVIRONMENT_HEADER, spell_environment
 from partner_sdk.wire.problems import MEDIA_TYPE, Problem, make_document
-from partner_sdk.wire.refused_errors import find_error_problem, list_error_faults
+from partner_sdk.wire.refused_errors import find_error_detail, find_error_problem, list_error_faults
 from partner_sdk.wire.signature_profile import CONTENT_TYPE
 
 # RFC 6761 §6.4: a name under `invalid` never leads anywhere, so nothing of the sandbox can go astray.
@@ -52,12 +52,14 @@ class ProblemAnswer(Exception):  # noqa: N818 - it is an answer; nothing has gon
         self,
         problem: Problem,
         *,
+        detail: str | None = None,
         faults: Sequence[FieldFault] = (),
         retry_after_seconds: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(problem.slug)
         self.problem = problem
+        self.detail = detail
         self.faults = tuple(faults)
         self.retry_after_seconds = retry_after_seconds
         self.headers = dict(headers or {})
@@ -71,13 +73,15 @@ def answer_json(value: object, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:
 def answer_error(error: ReportAbuseError) -> Answer:
     """Refuse as the gateway does for this error; one that its table does not know is a fault of the sandbox (500)."""
     problem = find_error_problem(error) or problems.INTERNAL_ERROR
-    return answer_problem(ProblemAnswer(problem, faults=list_error_faults(error)))
+    return answer_problem(ProblemAnswer(problem, detail=find_error_detail(error), faults=list_error_faults(error)))
 
 
 def answer_problem(refused: ProblemAnswer) -> Answer:
     """Return the problem document, shaped as the gateway's."""
     problem, request_id = refused.problem, str(uuid.uuid4())
-    document = make_document(problem, origin=ORIGIN, request_id=request_id, faults=refused.faults)
+    document = make_document(
+        problem, origin=ORIGIN, request_id=request_id, detail=refused.detail, faults=refused.faults
+    )
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         document.pop("detail", None)
     return _answer_document(document, problem.status, request_id, refused)

@@ -12,7 +12,7 @@ from partner_sdk.sandbox.answers import ORIGIN, Answer, ProblemAnswer, Request, 
 from partner_sdk.sandbox.opened_reports import open_box
 from partner_sdk.sandbox.partners import SandboxPartner, SandboxPartners
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact, parse_time, to_base64url
+from partner_sdk.wire.canonical import format_time, parse_any_spelling, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.enrolment import (
     INVITATION_LIFETIME,
     MAX_ENROLMENT_BODY_BYTES,
@@ -62,7 +62,7 @@ class SandboxEnrolments:
 
     def post_enrol(self, request: Request, *, now: datetime) -> Answer:
         """Answer 202 as the gateway does, and approve the partner if its box holds what it should."""
-        post = parse_exact(request.body or b"", kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_BODY_BYTES)
+        post = parse_any_spelling(request.body or b"", kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_BODY_BYTES)
         parse_base64url(post.secret_sha256, length=SHA256_BYTES)
         envelope = parse_base64url(post.envelope, max_bytes=MAX_ENROLMENT_BYTES)
         key_id = to_base64url(Envelope.parse(envelope, max_bytes=MAX_ENROLMENT_BYTES).key_id)

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from partner_sdk.sandbox.answers import Answer, ProblemAnswer, answer_json
 from partner_sdk.sandbox.partners import SandboxPartner, SignedCall
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import check_report_id, parse_exact
+from partner_sdk.wire.canonical import check_report_id, parse_any_spelling
 from partner_sdk.wire.evidence import MAX_COMPLETE_BYTES, CompletePost, CompleteReply, EvidenceState, StoredPart
 from partner_sdk.wire.evidence_rules import check_part_size, list_evidence_faults, parse_part_number
 
@@ -97,7 +97,7 @@ class SandboxEvidenceStore:
 
     def post_complete(self, call: SignedCall, *, evidence_id: str) -> Answer:
         """Answer 200 if all parts are there and stand under this digest."""
-        post = parse_exact(call.read_body(), kind=CompletePost, max_bytes=MAX_COMPLETE_BYTES)
+        post = parse_any_spelling(call.read_body(), kind=CompletePost, max_bytes=MAX_COMPLETE_BYTES)
         evidence = self._get(call.partner, evidence_id)
         if evidence.is_complete:
             if evidence.digest != post.digest:

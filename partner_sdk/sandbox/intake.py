@@ -11,13 +11,13 @@ from typing import Final
 
 import msgspec
 
-from partner_sdk.errors import FormatError, StatementError
+from partner_sdk.errors import StatementError
 from partner_sdk.sandbox.agency import SANDBOX, SandboxAgency
 from partner_sdk.sandbox.answers import Answer, ProblemAnswer, answer_json
 from partner_sdk.sandbox.opened_reports import SandboxReport, read_report
 from partner_sdk.sandbox.partners import SandboxPartner, SignedCall
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact, to_base64url
+from partner_sdk.wire.canonical import encode, format_time, parse_any_spelling, parse_base64url, to_base64url
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.feed_messages import Outcome
 from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
@@ -26,12 +26,13 @@ from partner_sdk.wire.questions import SetAsideReason
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from partner_sdk.wire.replies import Stage
 from partner_sdk.wire.submission import (
+    ENVELOPE_FAULT,
     MAX_REPORT_BODY_BYTES,
     ReportPost,
     SubmissionStatement,
     check_clear_fields,
     clear_fields_of,
-    open_submission,
+    open_own_submission,
 )
 
 INSTANCE: Final = "sandbox"
@@ -61,12 +62,16 @@ class SandboxIntake:
 
     def post_report(self, call: SignedCall, *, now: datetime) -> Answer:
         """Answer 201 with the receipt of a new report, 200 with the stored receipt of the same report again."""
-        post = parse_exact(call.read_body(), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
+        post = parse_any_spelling(call.read_body(), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
         statement = encode(post.statement)
-        submission = _get_submission(call.partner, raw=statement)
+        submission = open_own_submission(
+            statement, keys=call.partner.statement_keys, partner=call.partner.partner, environment=SANDBOX
+        )
         envelope = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
         if hashlib.sha256(envelope).hexdigest() != submission.envelope_sha256:
-            raise StatementError("The statement names another envelope.", reason="envelope-mismatch")
+            raise StatementError(
+                "The statement names another envelope.", reason="envelope-mismatch", faults=(ENVELOPE_FAULT,)
+            )
         clear = clear_fields_of(submission)
         check_clear_fields(clear)
         place = (clear.partner, clear.report_id)
@@ -151,13 +156,3 @@ class SandboxIntake:
             sealed=sealed,
             doubt=doubt,
         )
-
-
-def _get_submission(partner: SandboxPartner, *, raw: bytes) -> SubmissionStatement:
-    try:
-        submission = open_submission(raw, keys=partner.statement_keys)
-    except FormatError as error:
-        raise StatementError("The statement can not be read.", reason=error.reason) from None
-    if (submission.partner, submission.environment) != (partner.partner, SANDBOX):
-        raise StatementError("The statement is for another partner or environment.", reason="wrong-partner")
-    return submission

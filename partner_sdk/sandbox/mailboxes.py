@@ -12,7 +12,7 @@ from partner_sdk.wire.canonical import (
     REPORT_ID_RANDOM_BYTES,
     format_time,
     make_report_id,
-    parse_exact,
+    parse_any_spelling,
     to_base64url,
 )
 from partner_sdk.wire.mailbox_message import (
@@ -80,7 +80,7 @@ class SandboxMailboxes:
 
     def post_ack(self, call: SignedCall, *, message_id: str) -> Answer:
         """Answer 200, also when it was acknowledged before; 404 for everything that is not this partner's."""
-        parse_exact(call.read_body(), kind=EmptyBody, max_bytes=MAX_ACK_BODY_BYTES)
+        parse_any_spelling(call.read_body(), kind=EmptyBody, max_bytes=MAX_ACK_BODY_BYTES)
         mailbox = self._by_partner.get(call.partner.partner, _Mailbox())
         if message_id not in mailbox.items:
             raise ProblemAnswer(problems.NOT_FOUND)

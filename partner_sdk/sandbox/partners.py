@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from partner_sdk.errors import SignatureProfileError
 from partner_sdk.sandbox.answers import ProblemAnswer, Request
@@ -10,9 +11,11 @@ from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.keys import SealingKey
 from partner_sdk.wire.signature_profile import (
     CONTENT_TYPE,
+    STAND_IN_KEY,
     SignatureClaim,
     check_claim,
     check_content_digest,
+    explain_refusal,
     parse_signature_headers,
 )
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
@@ -77,21 +80,28 @@ class SandboxPartners:
         """Return the active partner that signed this request; raises `SignatureProfileError` for every cause alike."""
         if request.headers.get("content-type", "") not in ("", content_type):
             raise ProblemAnswer(problems.UNSUPPORTED_MEDIA_TYPE)
-        claim = _parse_claim(request, content_type=content_type)
-        known = next((one for one in self._by_name.values() if one.key_id == claim.key_id), None)
-        if known is None or known.is_suspended:
+        names = ("content-type", "content-digest", "signature", "signature-input")
+        headers = {name: request.headers.get(name, "") for name in names}
+        asked: dict[str, Any] = {
+            "method": request.method,
+            "target_uri": request.target_uri,
+            "has_body": request.method in {"POST", "PUT"},
+            "now": now,
+        }
+        try:
+            claim = parse_signature_headers(headers, content_type=content_type)
+            known = self._find_active(claim.key_id)
+            check_claim(claim, public_key=STAND_IN_KEY if known is None else known.raw_submission_key, **asked)
+        except SignatureProfileError as error:
+            error.advice = explain_refusal(headers, content_type=content_type, find_key=self._find_key, **asked)
+            raise
+        if known is None:
             raise SignatureProfileError("The key is not known here.", reason="unknown-key")
-        check_claim(
-            claim,
-            method=request.method,
-            target_uri=request.target_uri,
-            has_body=request.method in {"POST", "PUT"},
-            public_key=known.raw_submission_key,
-            now=now,
-        )
         return SignedCall(partner=known, claim=claim, sent=request.body or b"")
 
+    def _find_active(self, key_id: str) -> SandboxPartner | None:
+        return next((one for one in self._by_name.values() if one.key_id == key_id and not one.is_suspended), None)
 
-def _parse_claim(request: Request, *, content_type: str) -> SignatureClaim:
-    names = ("content-type", "content-digest", "signature", "signature-input")
-    return parse_signature_headers({name: request.headers.get(name, "") for name in names}, content_type=content_type)
+    def _find_key(self, key_id: str) -> bytes | None:
+        known = self._find_active(key_id)
+        return None if known is None else known.raw_submission_key

@@ -1,7 +1,7 @@
 """The one spelling of JSON, base64url, times and ids on the wire (WIRE.md §2).
 
-Never lenient: what parses here prints back byte for byte. Python's own base64 decoder skips junk and msgspec keeps
-the last of two equal keys, so every value is encoded again after decoding and compared.
+Never lenient: what `parse_exact` takes prints back byte for byte. Python's own base64 decoder skips junk and msgspec
+keeps the last of two equal keys, so every value is encoded again after decoding and compared.
 """
 
 import base64
@@ -14,6 +14,7 @@ import msgspec
 
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.misfit import describe_misfit
+from partner_sdk.wire.strict_json import parse_json_file
 
 T = TypeVar("T")
 
@@ -55,6 +56,23 @@ def parse_exact(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
             "The JSON is not canonical (RFC 8785: sorted keys, no white space, no duplicate keys).",
             reason="not-canonical",
         )
+    return value
+
+
+def parse_any_spelling(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
+    """Decode JSON in any valid spelling into `kind`: for the unsigned outer JSON of a request alone (WIRE.md §2).
+
+    White space, the order of keys and escapes do not matter. Raises `FormatError` (`too-large`, `malformed`,
+    `duplicate-key`): two readers of one body must never see two values.
+    """
+    try:
+        return parse_exact(raw, kind=kind, max_bytes=max_bytes)
+    except FormatError as error:
+        if error.reason != "not-canonical":
+            raise
+    # It fits the model, so it is no deeper than that.
+    parse_json_file(raw, max_bytes=max_bytes)
+    value: T = _DECODERS[kind].decode(raw)
     return value
 
 

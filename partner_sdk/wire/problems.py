@@ -91,7 +91,7 @@ STATEMENT_REFUSED = Problem(
     "statement-refused",
     422,
     "The submission statement does not hold",
-    "Sign the statement with the same key as the request, or the one before it, for your own name and environment.",
+    "Mend what the pointers name: they lead into the statement and its payload.",
 )
 UNKNOWN_INVITATION = Problem(
     "unknown-invitation", 422, "The invitation is unknown, used or expired", "Ask the agency for a new invitation."

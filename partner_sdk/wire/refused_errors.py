@@ -52,7 +52,16 @@ def find_error_problem(error: Exception, *, table: Iterable[ErrorRow] = SDK_ERRO
 
 
 def list_error_faults(error: Exception) -> tuple[FieldFault, ...]:
-    """Return the place in a body that the decoder named as the fault; nothing for every other error."""
-    if type(error) is not FormatError or error.reason != "malformed":
+    """Return the places of faults in a body: those of a statement, or the one that the decoder named."""
+    if isinstance(error, StatementError):
+        return error.faults
+    if type(error) is not FormatError:
         return ()
-    return tuple(list_misfit_faults(str(error)))
+    if error.reason == "duplicate-key":
+        return (FieldFault("#", "Give each key once in an object."),)
+    return tuple(list_misfit_faults(str(error))) if error.reason == "malformed" else ()
+
+
+def find_error_detail(error: Exception) -> str | None:
+    """Return what the caller is told in place of the problem's advice, or None: always our own words."""
+    return error.advice if isinstance(error, SignatureProfileError) else None

@@ -8,9 +8,10 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -25,6 +26,10 @@ COVERED_WITHOUT_BODY = ("@method", "@target-uri")
 COVERED_WITH_BODY = ("@method", "@target-uri", "content-type", "content-digest")
 CONTENT_TYPE = "application/json"
 PART_CONTENT_TYPE = "application/octet-stream"  # of a part of evidence, and of nothing else
+
+# Checked in the place of a key that is not known, so that the time of an answer does not tell who is: the base point of
+# the curve (RFC 8032 §5.1). What it verifies is refused all the same.
+STAND_IN_KEY: Final = bytes.fromhex("58" + "66" * 31)
 
 # RFC 3986 §2.3: what nobody on the way may spell in another way.
 _UNRESERVED_PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
@@ -138,7 +143,9 @@ def content_digest_of(sha256: bytes) -> str:
 def check_content_digest(claim: SignatureClaim, *, body: bytes) -> None:
     """Raise `SignatureProfileError` (`wrong-digest`) unless the signed digest is that of `body`."""
     if claim.content_digest != content_digest(body):
-        raise SignatureProfileError("The body is not the one that was signed.", reason="wrong-digest")
+        raise SignatureProfileError(
+            "The body is not the one that was signed.", reason="wrong-digest", advice=WRONG_DIGEST_ADVICE
+        )
 
 
 def _decode(text: str) -> bytes:
@@ -150,3 +157,81 @@ def _decode(text: str) -> bytes:
     if base64.b64encode(raw).decode("ascii") != text:
         raise SignatureProfileError("The signature is not in its one spelling.", reason="bad-signature-headers")
     return raw
+
+
+# Any one signature of RFC 9421 over these headers, in the order and with the parameters that its sender chose.
+_ANY_INPUT: Final = re.compile(
+    r'(?P<label>[a-z*][a-z0-9_.*-]*)=(?P<params>\((?P<covered>(?:"[a-z@-]+"(?: (?=")|(?=\))))*)\)'
+    r'(?P<parameters>(?:;[a-z]+(?:=(?:"[ !#-\[\]-~]*"|[0-9]{1,15}))?)*))'
+)
+_ANY_SIGNATURE: Final = re.compile(r"(?P<label>[a-z*][a-z0-9_.*-]*)=:(?P<value>[A-Za-z0-9+/]{86}==):")
+_PARAMETER: Final = re.compile(r';([a-z]+)(?:=(?:"([^"]*)"|([0-9]+)))?')
+_PARAMETERS: Final = ("created", "keyid", "alg", "nonce", "tag")
+_NONCE: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_MAX_EXPLAINED_CHARACTERS: Final = 1024
+WRONG_DIGEST_ADVICE: Final = "The body is not the one whose digest was signed: sign over the very bytes that are sent."
+
+
+def explain_refusal(
+    headers: Mapping[str, str],
+    *,
+    method: str,
+    target_uri: str,
+    has_body: bool,
+    content_type: str,
+    find_key: Callable[[str], bytes | None],
+    now: datetime,
+) -> str | None:
+    """Return which rule of the profile a refused request broke, if its signature holds under a key that is known.
+
+    None for every other: whoever holds no key learns nothing. Never repeats what was sent.
+    """
+    sent_input, sent_signature = headers.get("signature-input", ""), headers.get("signature", "")
+    if max(len(sent_input), len(sent_signature)) > _MAX_EXPLAINED_CHARACTERS:
+        return None
+    inputs, signature = _ANY_INPUT.fullmatch(sent_input), _ANY_SIGNATURE.fullmatch(sent_signature)
+    if inputs is None or signature is None or inputs["label"] != signature["label"]:
+        return None
+    covered = tuple(inputs["covered"].replace('"', "").split())
+    listed = [(found[1], found[2] or found[3] or "") for found in _PARAMETER.finditer(inputs["parameters"])]
+    parameters = dict(listed)
+    values = {**headers, "@method": method, "@target-uri": target_uri}
+    public_key = find_key(parameters.get("keyid", ""))
+    if not all(values.get(name) for name in covered):
+        return None
+    lines = [*(f'"{name}": {values[name]}' for name in covered), f'"@signature-params": {inputs["params"]}']
+    try:
+        # RFC 9421 §3.3.6: Ed25519 over the signature base.
+        raw = base64.b64decode(signature["value"])
+        Ed25519PublicKey.from_public_bytes(public_key or STAND_IN_KEY).verify(raw, "\n".join(lines).encode("ascii"))
+    except (InvalidSignature, ValueError):
+        return None
+    if public_key is None:
+        return None
+    created = parameters.get("created", "")
+    age_seconds = int(now.timestamp()) - int(created) if created.isdecimal() else 0
+    rules = (
+        (inputs["label"] == LABEL, f"Name the signature {LABEL}."),
+        (
+            covered == (COVERED_WITH_BODY if has_body else COVERED_WITHOUT_BODY),
+            f"Cover {' '.join(COVERED_WITHOUT_BODY)}, with a body {' '.join(COVERED_WITH_BODY)}, in this order.",
+        ),
+        (
+            tuple(name for name, _ in listed) == _PARAMETERS,
+            f"Give the parameters {', '.join(_PARAMETERS)}, in this order, and no other.",
+        ),
+        (
+            -MAX_SKEW_SECONDS <= age_seconds <= MAX_AGE_SECONDS,
+            f"created may be {MAX_AGE_SECONDS} seconds past and {MAX_SKEW_SECONDS} ahead: set this machine's clock.",
+        ),
+        (parameters.get("alg") == "ed25519", "Give ed25519 as alg."),
+        (_NONCE.fullmatch(parameters.get("nonce", "")) is not None, "Give 16 to 64 of A-Z a-z 0-9 _ - as nonce."),
+        (parameters.get("tag") == TAG, f"Give {TAG} as tag."),
+        (not has_body or headers.get("content-type") == content_type, f"Send {content_type} as Content-Type."),
+        (
+            not has_body or _DIGEST.fullmatch(headers.get("content-digest", "")) is not None,
+            "Give one Content-Digest: sha-256 alone.",
+        ),
+    )
+    broken = [sentence for holds, sentence in rules if not holds]
+    return broken[0] if broken else "Spell the signature headers as the profile does: no other white space or quotes."

@@ -2,15 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
-from partner_sdk.errors import FormatError, StatementError
-from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time
+from partner_sdk.errors import FieldFault, FormatError, StatementError
+from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, parse_exact, parse_time
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, SealContext
 from partner_sdk.wire.field_types import (
     EvidenceId,
@@ -23,7 +23,16 @@ from partner_sdk.wire.field_types import (
 )
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.reference import check_reference
-from partner_sdk.wire.statements import SignedStatement, StatementKind, open_statement, sign_statement
+from partner_sdk.wire.statements import (
+    MAX_STATEMENT_BYTES,
+    SIGNATURE_BYTES,
+    SignedStatement,
+    StatementKind,
+    open_statement,
+    parse_statement,
+    sign_statement,
+)
+from partner_sdk.wire.strict_json import spell_unknown
 
 PUBLIC_SENDER = "public"
 AGENCY = "agency"
@@ -31,6 +40,10 @@ SCHEMA_VERSION = "1"
 # As many as fit a signed statement of 16 KiB.
 MAX_EVIDENCE_IDS = 250
 MAX_REPORT_BODY_BYTES = 6 * 1024 * 1024
+
+ENVELOPE_FAULT: Final = FieldFault(
+    "#/statement/payload/envelope_sha256", "Give the SHA-256 of the very envelope that is sent."
+)
 
 ReportKind = Literal["initial", "supplement", "correction", "retraction", "response"]
 Priority = Literal["P1", "P2", "P3"]
@@ -88,9 +101,13 @@ def check_clear_fields(fields: ClearFields) -> None:
     check_report_id(fields.report_id)
     if fields.earlier_reference is not None:
         check_reference(fields.earlier_reference)
-    if len(fields.evidence_ids) > MAX_EVIDENCE_IDS or len(set(fields.evidence_ids)) != len(fields.evidence_ids):
+    _check_evidence_ids(fields.evidence_ids)
+
+
+def _check_evidence_ids(evidence_ids: tuple[str, ...]) -> None:
+    if len(evidence_ids) > MAX_EVIDENCE_IDS or len(set(evidence_ids)) != len(evidence_ids):
         raise FormatError("Evidence ids must be at most 250 and all different.", reason="malformed")
-    for evidence_id in fields.evidence_ids:
+    for evidence_id in evidence_ids:
         check_report_id(evidence_id)
 
 
@@ -116,6 +133,24 @@ def open_submission(raw: bytes, *, keys: Mapping[str, bytes], envelope: bytes | 
     if envelope is not None and hashlib.sha256(envelope).hexdigest() != statement.envelope_sha256:
         raise StatementError("The statement names another envelope.", reason="envelope-mismatch")
     return statement
+
+
+def open_own_submission(
+    raw: bytes, *, keys: Mapping[str, bytes], partner: str, environment: Environment
+) -> SubmissionStatement:
+    """Return the statement if it holds and is `partner`'s own, or raise `StatementError` that names every fault."""
+    try:
+        statement = open_submission(raw, keys=keys)
+    except (FormatError, StatementError) as error:
+        reason = error.reason
+    else:
+        if (statement.partner, statement.environment) == (partner, environment) and not _answers_no_report(
+            statement.kind, statement.earlier_reference
+        ):
+            return statement
+        reason = "wrong-sender-or-kind"
+    faults = _list_statement_faults(raw, keys=keys, partner=partner, environment=environment)
+    raise StatementError("The submission statement does not hold.", reason=reason, faults=tuple(faults))
 
 
 def peek_submission(signed: SignedStatement) -> SubmissionStatement:
@@ -144,3 +179,118 @@ def _check_submission(statement: SubmissionStatement) -> None:
     parse_time(statement.created_at)
     if not _SHA256_HEX.fullmatch(statement.envelope_sha256):
         raise FormatError("A digest must be 64 hexadecimal digits in lower case.", reason="malformed")
+
+
+# What each field of a submission statement asks for; the places of faults are told in this order.
+_FIELD_SENTENCES: Final = {
+    "created_at": "Give a time in UTC and whole seconds, like 2026-11-25T08:30:00Z.",
+    "earlier_reference": "Give null, or the reference of your own report in its one spelling, like K7QF-2M9TX-D.",
+    "environment": "Give the environment of your enrolment, live or sandbox.",
+    "envelope_sha256": "Give the SHA-256 of the envelope in 64 lower-case hexadecimal digits.",
+    "evidence_ids": f"Give a list of at most {MAX_EVIDENCE_IDS} ids (UUIDv7), each once.",
+    "kind": f"Give one of {', '.join(get_args(ReportKind))}.",
+    "partner": "Give your own partner id, as your invitation names it.",
+    "priority": f"Give one of {', '.join(get_args(Priority))}.",
+    "report_id": "Give a UUIDv7 in lower case with hyphens.",
+    "schema_version": f'Give "{SCHEMA_VERSION}".',
+}
+_ANSWERS_NO_REPORT: Final = "Give the reference of the report that the question is about; it stands in the request."
+_OUTER_SENTENCES: Final = {
+    "wrong-kind": ("/payloadType", f"Give {StatementKind.SUBMISSION.value}."),
+    "wrong-signature-count": ("/signatures", "Give exactly one signature."),
+    "unknown-key": (
+        "/signatures/0/keyid",
+        "Sign with the key that signs the request, or with one that it has replaced lately.",
+    ),
+    "bad-signature": (
+        "/signatures/0/sig",
+        "Sign DSSE's pre-authentication encoding of the payload's bytes, before base64url, with this key.",
+    ),
+}
+_POINTER: Final = "#/statement"
+
+
+def _answers_no_report(kind: object, earlier_reference: object) -> bool:
+    return kind == "response" and earlier_reference is None
+
+
+def _list_statement_faults(
+    raw: bytes, *, keys: Mapping[str, bytes], partner: str, environment: Environment
+) -> Iterator[FieldFault]:
+    """Yield every fault of a statement that was refused, in our own words: never what was sent."""
+    try:
+        signed = parse_statement(raw)
+    except FormatError:
+        yield FieldFault(_POINTER, f"Give a statement of at most {MAX_STATEMENT_BYTES // 1024} KiB.")
+        return
+    place, sentence = _find_outer_fault(signed, keys=keys)
+    if place is not None:
+        yield FieldFault(_POINTER + place, sentence)
+    if place != "/payload":
+        yield from _list_payload_faults(parse_base64url(signed.payload), partner=partner, environment=environment)
+
+
+def _find_outer_fault(signed: SignedStatement, *, keys: Mapping[str, bytes]) -> tuple[str | None, str]:
+    try:
+        parse_base64url(signed.payload)
+    except FormatError:
+        return "/payload", "Give the payload's bytes in base64url, unpadded."
+    try:
+        if len(signed.signatures) == 1:
+            parse_base64url(signed.signatures[0].sig, length=SIGNATURE_BYTES)
+    except FormatError:
+        return "/signatures/0/sig", f"Give the {SIGNATURE_BYTES} bytes of an Ed25519 signature in base64url, unpadded."
+    try:
+        open_statement(encode(signed), kind=StatementKind.SUBMISSION, keys=keys, payload_type=Any)
+    except StatementError as error:
+        return _OUTER_SENTENCES[error.reason]
+    except FormatError:
+        pass  # of the payload: told field by field
+    return None, ""
+
+
+def _list_payload_faults(body: bytes, *, partner: str, environment: Environment) -> Iterator[FieldFault]:
+    place = f"{_POINTER}/payload"
+    try:
+        value = msgspec.json.decode(body)
+        is_canonical = encode(value) == body
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, FormatError):
+        value, is_canonical = None, False
+    if not isinstance(value, dict):
+        yield FieldFault(place, "Give one JSON object in UTF-8.")
+        return
+    if not is_canonical:
+        yield FieldFault(place, "Spell the JSON canonically (RFC 8785): sorted keys, no white space, each key once.")
+    if set(value) - set(_FIELD_SENTENCES):
+        which = spell_unknown(value, known=_FIELD_SENTENCES)
+        yield FieldFault(
+            place, f"There is a field too many: {which}. Take out what is not one of {', '.join(_FIELD_SENTENCES)}."
+        )
+    for name, sentence in _FIELD_SENTENCES.items():
+        if name not in value:
+            yield FieldFault(f"{place}/{name}", f"Add this field. {sentence}")
+        elif not _fits(name, value[name], partner=partner, environment=environment):
+            yield FieldFault(f"{place}/{name}", sentence)
+    if _answers_no_report(value.get("kind"), value.get("earlier_reference", "")):
+        yield FieldFault(f"{place}/earlier_reference", _ANSWERS_NO_REPORT)
+
+
+def _fits(name: str, value: Any, *, partner: str, environment: Environment) -> bool:
+    if name in {"partner", "environment"}:
+        return bool(value == (partner if name == "partner" else environment))
+    try:
+        kind = get_type_hints(SubmissionStatement)[name]
+        found = msgspec.convert(value, kind)
+        if name == "created_at":
+            parse_time(found)
+        elif name == "earlier_reference" and found is not None:
+            check_reference(found)
+        elif name == "envelope_sha256":
+            return _SHA256_HEX.fullmatch(found) is not None
+        elif name == "evidence_ids":
+            _check_evidence_ids(found)
+        elif name == "report_id":
+            check_report_id(found)
+    except (msgspec.ValidationError, FormatError):
+        return False
+    return True

@@ -31,6 +31,7 @@ from tests.builders import (
     StillClock,
     make_house,
     make_industry_report,
+    seal_report,
     sealing_key_of,
 )
 from tests.sdk.mailbox_builders import make_chain, make_post, post_to
@@ -256,3 +257,15 @@ def test_submission_saved_during_an_outage_is_taken_later(client: Client, house:
     assert attempt.receipt is not None
     assert attempt.receipt.statement.received_at == format_time(NOW + 2 * DAY)
     assert PUBLIC_ORIGIN in str(wire.requests[-1].url)
+
+
+def test_faults_of_a_statement_reach_the_caller_with_their_places(
+    client: Client, house: House, partner: Partner
+) -> None:
+    sealed = seal_report(partner, key=house.agency.sealing_key, kind="response")
+    with pytest.raises(RefusedError) as caught:
+        client.transport.send("POST", "/v1/reports", body=sealed.body)
+    assert caught.value.reason == "statement-refused"
+    (fault,) = caught.value.faults
+    assert fault.pointer == "#/statement/payload/earlier_reference"
+    assert fault.detail.startswith("Give the reference of the report that the question is about")

@@ -7,10 +7,12 @@ import pytest
 
 from partner_sdk.cli import main
 from partner_sdk.client.advice import ENROLLED_ANEW, NOT_KNOWN, describe
+from partner_sdk.commands.delivery_words import say_fault
 from partner_sdk.commands.frame import EMERGENCY
-from partner_sdk.commands.output import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED
-from partner_sdk.errors import KeySetError, MailboxError
+from partner_sdk.commands.output import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
+from partner_sdk.errors import FieldFault, KeySetError, MailboxError, NotAuthorisedError, RefusedError
 from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.problems import NOT_AUTHORISED
 from tests.builders import EXAMPLE_REPORT, PUBLIC_ORIGIN, Agency, House, Partner
 from tests.sdk.sdk_builders import ScriptedGateway, make_invitation, make_state
 from tests.sdk.test_sdk_cli import Terminal
@@ -99,3 +101,13 @@ def test_quarter_is_shown_how_it_looks(quarter: str, capsys: pytest.CaptureFixtu
         main(["digest", "--quarter", quarter])
     assert caught.value.code == 2
     assert "A quarter looks like 2026-Q3." in capsys.readouterr().err
+
+
+def test_rule_that_a_signature_broke_and_places_of_faults_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    told = {"status": 401, "request_id": None, "title": "Not authorised", "type": "x/problems/not-authorised"}
+    assert describe(NotAuthorisedError(detail=NOT_AUTHORISED.advice, **told)).startswith(NOT_KNOWN)
+    assert "Name the signature sig1." in describe(NotAuthorisedError(detail="Name the signature sig1.", **told))
+    fault = FieldFault("#/statement/payload/kind", "Give one of initial, supplement.")
+    refused = {"status": 422, "request_id": None, "title": "Refused", "type": "x/problems/statement-refused"}
+    say_fault(Speaker(None), RefusedError(detail="", faults=[fault], **refused))
+    assert "  #/statement/payload/kind: Give one of initial, supplement." in capsys.readouterr().err

@@ -19,7 +19,7 @@ from gateway.desk.collection.row_checks import (
 )
 from gateway.desk.collection.set_aside import Claim
 from partner_sdk.errors import FormatError, OpeningError
-from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact
+from partner_sdk.wire.canonical import encode, parse_any_spelling, parse_base64url
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
 from partner_sdk.wire.submission import (
     MAX_REPORT_BODY_BYTES,
@@ -52,7 +52,7 @@ class VerifiedPost:
 
 def parse_post(raw: bytes) -> ReportPost:
     """Read a file strictly, without believing it; raises `FormatError`."""
-    return parse_exact(raw, kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
+    return parse_any_spelling(raw, kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
 
 
 def peek_post_claim(raw: bytes) -> Claim:
