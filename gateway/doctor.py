@@ -23,6 +23,16 @@ from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
 
 WARN_ABOVE_LEAST = 0.05  # of the disk, above the share at which evidence is refused
 
+BEHIND = "Reports that this gateway has stored, and whose senders hold receipts, are not in its database any more."
+
+
+def mend_behind(state: Path) -> str:
+    """Return what to do about a database that is behind its high-water mark."""
+    return (
+        "Put the newest copy of the database back, or gateway.sqlite-wal if it was moved away. If reports are still "
+        f"missing, run `report-abuse-gateway restored --state {state}`: a new epoch begins (docs/running.md, Restore)."
+    )
+
 
 def examine(
     state: Path, *, clock: Callable[[], datetime], measure: FreeShare = measure_free_share
@@ -66,6 +76,9 @@ def _look_at_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
         with gateway.store.read() as connection:
             instance = find_instance(connection)
     except StorageUnavailableError as error:
+        if error.reason == "behind":
+            yield Finding("store", "fault", BEHIND, mend=mend_behind(state))
+            return
         detail = f"The store can not be used ({error.reason}): both doors answer 503."
         mend = "Look at the disk. If the database is lost, restore its backup and run `report-abuse-gateway restored`."
         yield Finding("store", "fault", detail, mend=mend)

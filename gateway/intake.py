@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from gateway.key_state import AcceptedKeys, KeyState
 from gateway.receipts import ReceiptSigner
 from gateway.store import StorageUnavailableError, Store
+from gateway.store.high_water import Mark
 from gateway.store.reports import (
     NewRow,
     NextPlace,
@@ -273,6 +274,8 @@ class Intake:
             raise StorageUnavailableError("The database has no instance name yet.", reason="schema")
         statement = self._make_statement(connection, candidate, place=place, now=now)
         receipt = self._signer.sign(statement)
+        intake_sha256 = hashlib.sha256(receipt).digest()
+        self._store.advance_mark(Mark(place.position, intake_sha256))
         insert_report(
             connection,
             row=NewRow(
@@ -293,7 +296,7 @@ class Intake:
                 submission=report.submission,
                 submission_sha256=candidate.submission_sha256,
                 intake=receipt,
-                intake_sha256=hashlib.sha256(receipt).digest(),
+                intake_sha256=intake_sha256,
             ),
         )
         return Accepted(receipt=receipt, reference=statement.reference, is_new=True)

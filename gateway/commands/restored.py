@@ -13,7 +13,9 @@ from gateway.store.creation import begin_epoch
 def run_restored(parsed: argparse.Namespace) -> int:
     """Run `restored`, and return its exit code."""
     folder, config = StateFolder(parsed.state), load_config(parsed.state)
-    store = open_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
+    store = open_store(
+        folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds, is_checked=False
+    )
     epoch = str(uuid.uuid4())
     try:
         begin_epoch(store, epoch=epoch, now=utc_now())

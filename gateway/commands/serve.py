@@ -9,6 +9,7 @@ from typing import Final
 from gateway.clock import utc_now
 from gateway.commands.frame import FAULT, Commands, add_command, add_json, add_state, complain, print_json, say
 from gateway.config import GatewayConfig, ListenerConfig, Role, StateFolder, load_config, load_pin
+from gateway.doctor import BEHIND, mend_behind
 from gateway.evidence.local_blobs import LocalBlobs
 from gateway.guidance.agency import load_agency
 from gateway.housekeeping import housekeeping
@@ -42,6 +43,7 @@ def _serve(parsed: argparse.Namespace) -> int:
     chosen = choose_listeners(config, roles=wanted)
     configure_logging("serve")
     _migrate(parsed.state, config=config)
+    _look_for_lost_reports(parsed.state, config=config)
     _settle_receipt_key(parsed.state, config=config)
     seconds = config.body_timeout_seconds
     group = ServerGroup([make_listener(one, state=parsed.state, body_seconds=seconds) for one in chosen])
@@ -87,6 +89,20 @@ def _migrate(state: Path, *, config: GatewayConfig) -> None:
     except Exception as error:  # noqa: BLE001 - full, locked, damaged: the form must still show the phone numbers
         log_failure(error, event="migration-failed")
         say("The database can not be used: `doctor` says more. The doors answer 503 until it can.", to=sys.stderr)
+
+
+def _look_for_lost_reports(state: Path, *, config: GatewayConfig) -> None:
+    # Not an end of the start: the doors answer 503, and the form shows the phone numbers.
+    store = _open_store(state, config=config)
+    try:
+        with store.read():
+            pass
+    except StorageUnavailableError as error:
+        if error.reason == "behind":
+            log_failure(error, event="storage-behind")
+            say(f"{BEHIND} The doors refuse every report until then.\n{mend_behind(state)}", to=sys.stderr)
+    finally:
+        store.close()
 
 
 def _settle_receipt_key(state: Path, *, config: GatewayConfig) -> None:

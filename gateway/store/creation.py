@@ -10,7 +10,9 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from gateway.store.engine import make_sqlite_engine
+from gateway.store.high_water import NOTHING_YET
 from gateway.store.instance import find_instance, put_instance
+from gateway.store.reports import find_newest
 from gateway.store.schema import SCHEMA_REVISION
 from gateway.store.store import DEFAULT_LOCK_TIMEOUT_SECONDS, Store, open_store
 from gateway.store.writer_lock import WriterLock
@@ -41,12 +43,17 @@ def make_store(
 
 
 def begin_epoch(store: Store, *, epoch: str, now: datetime) -> None:
-    """Begin a new epoch of the chain: to be run after every restore, before the gateway serves again."""
+    """Begin a new epoch of the chains: to be run after every restore, before the gateway serves again.
+
+    The high-water mark goes back to the newest report that is here. The store must have been opened unchecked.
+    """
     with store.write() as connection:
         found = find_instance(connection)
         if found is None:
             raise LookupError("The database has no instance yet.")
         put_instance(connection, name=found.name, epoch=epoch, now=now)
+        newest = find_newest(connection)
+        store.reset_mark(NOTHING_YET if newest is None else newest)
 
 
 def migrate_store(path: Path, *, lock_path: Path, lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> None:

@@ -10,7 +10,9 @@ from typing import Literal
 
 from sqlalchemy.exc import DBAPIError
 
-FailureReason = Literal["locked", "full", "read-only", "missing", "schema", "broken"]
+# behind: reports that were committed are not in the database any more. log-gone: its write-ahead log was removed while
+# it was in use.
+FailureReason = Literal["locked", "full", "read-only", "missing", "schema", "broken", "behind", "log-gone"]
 
 # https://www.sqlite.org/rescode.html: primary codes; an extended code carries its primary code in the low byte.
 REASON_OF_SQLITE_CODE: dict[int, FailureReason] = {

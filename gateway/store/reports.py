@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, select
 
+from gateway.store.high_water import Mark
 from gateway.store.instants import to_epoch_seconds
 from gateway.store.prepared import PreparedStatement
 from gateway.store.schema import instance, reports
@@ -86,6 +87,7 @@ _PLACE = PreparedStatement(
         )
     )
 )
+_NEWEST_REPORT = select(reports.c.position, reports.c.intake_sha256).order_by(reports.c.position.desc()).limit(1)
 _FIND = PreparedStatement(
     select(
         reports.c.reference,
@@ -123,6 +125,12 @@ def find_next_place(connection: Connection, *, partner: str) -> NextPlace | None
     if sequence is None:
         return NextPlace(name, epoch, position, 1, None)
     return NextPlace(name, epoch, position, sequence + 1, head_sha256 if head_epoch == epoch else None)
+
+
+def find_newest(connection: Connection) -> Mark | None:
+    """Return which report was stored last."""
+    row = connection.execute(_NEWEST_REPORT).first()
+    return None if row is None else Mark(row.position, row.intake_sha256)
 
 
 def find_report(connection: Connection, *, partner: str, environment: str, report_id: str) -> StoredReport | None:

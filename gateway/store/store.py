@@ -3,6 +3,8 @@
 Never answers a write before it is committed and synced; never keeps half of one.
 """
 
+import contextlib
+import logging
 import os
 import time
 import weakref
@@ -21,9 +23,11 @@ from gateway.store.failures import (
     get_system_reason,
     make_storage_error,
 )
+from gateway.store.high_water import HighWaterMark, Mark
 from gateway.store.prepared import PreparedStatement
-from gateway.store.schema import SCHEMA_REVISION, probes
+from gateway.store.schema import SCHEMA_REVISION, probes, reports
 from gateway.store.writer_lock import WriterLock
+from gateway.web.logs import log_event, log_failure
 
 DEFAULT_LOCK_TIMEOUT_SECONDS = 5.0
 TRUNCATE_WAIT_MILLISECONDS = 200
@@ -35,20 +39,28 @@ _FORGET_PROBES = PreparedStatement(
     delete(probes).where(or_(_OWN_PROBE, probes.c.written_at < bindparam("forgotten_before")))
 )
 _WRITE_PROBE = PreparedStatement(insert(probes).values({c.name: bindparam(c.name) for c in probes.c}))
+_AT_MARK = PreparedStatement(select(reports.c.intake_sha256).where(reports.c.position == bindparam("position")))
 _READ_PROBE = PreparedStatement(select(probes.c.token).where(_OWN_PROBE))
 
 _READ_REVISION = select(text("version_num")).select_from(text("alembic_version"))
 
 
 FileIdentity = tuple[int, int]
-KeptConnection = tuple[FileIdentity, Connection]
+# A connection with the database file and the write-ahead log that it has open; None where it has no log.
+KeptConnection = tuple[FileIdentity, FileIdentity | None, Connection]
 
 
 class Store:
     """One database as one process sees it: `write()` and `read()` give a connection inside one transaction."""
 
-    def __init__(self, path: Path, *, engine: Engine, lock: WriterLock) -> None:
+    def __init__(self, path: Path, *, engine: Engine, lock: WriterLock, is_checked: bool = True) -> None:
         self.path = path
+        self._mark = HighWaterMark(path.with_suffix(".mark"))
+        self._is_checked = is_checked
+        self._next_mark: Mark | None = None  # of the write that is under way: there is one at a time
+        self._is_log_gone = False
+        self._left_open: list[Connection] = []
+        self._log_path = f"{path}-wal"
         self._engine = engine
         self._lock = lock
         self._process_id = os.getpid()
@@ -67,12 +79,26 @@ class Store:
 
         Raises StorageUnavailableError when the storage can not take it or the turn does not come in time.
         """
-        with (
-            self._lock.hold(),
-            self._connected(self._idle_writers) as connection,
-            self._transaction(connection, is_write=True),
-        ):
-            yield connection
+        with self._lock.hold(), self._connected(self._idle_writers) as connection:
+            self._next_mark = None
+            with self._transaction(connection, is_write=True):
+                yield connection
+            if self._next_mark is not None:
+                self._put_mark(self._next_mark)
+
+    def advance_mark(self, mark: Mark) -> None:
+        """Let the high-water mark follow the report that this write stores, once it is committed.
+
+        Raises StorageUnavailableError (`behind`) where the mark has gone past it: reports were taken out meanwhile.
+        """
+        before = self._find_mark()
+        if before is not None and mark.position <= before.position:
+            raise make_storage_error("behind")
+        self._next_mark = mark
+
+    def reset_mark(self, mark: Mark) -> None:
+        """Let the mark stand at `mark` once this write is committed, wherever it was: after a restore."""
+        self._next_mark = mark
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -129,7 +155,7 @@ class Store:
     def has_log(self) -> bool:
         """Return whether the write-ahead log holds anything."""
         try:
-            return os.stat(f"{self.path}-wal").st_size > 0  # noqa: PTH116 - the name is not a path's suffix
+            return os.stat(self._log_path).st_size > 0  # noqa: PTH116 - as in _identify_file
         except FileNotFoundError:
             return False
 
@@ -153,9 +179,10 @@ class Store:
 
     def close(self) -> None:
         """Close what is idle; the store opens again at its next use."""
-        with self._lock.hold():
-            _close_all(self._idle_writers)
-        _close_all(self._idle_readers)
+        if not self._is_log_gone:
+            with self._lock.hold():
+                _close_all(self._idle_writers)
+            _close_all(self._idle_readers)
         self._lock.close()
 
     @contextmanager
@@ -163,13 +190,70 @@ class Store:
         if os.getpid() != self._process_id:
             # https://www.sqlite.org/howtocorrupt.html §2.6: a connection must not be carried across a fork.
             raise RuntimeError("A store must be opened in the process that uses it.")
-        file = self._identify_file()
-        connection = _take_idle(idle, file=file) or self._open()
+        kept = self._take(idle)
+        connection = kept[2]
         try:
             yield connection
         finally:
             if not connection.closed:
-                idle.append((file, connection))
+                idle.append(kept)
+
+    def _take(self, idle: list[KeptConnection]) -> KeptConnection:
+        """Return a connection to the files that are there now; raises StorageUnavailableError."""
+        if self._is_log_gone:
+            raise make_storage_error("log-gone")
+        file = self._identify_file()
+        kept = _take_idle(idle, file=file)
+        # A new connection would make a new log beside the one that the others still write to.
+        in_use = kept or self._find_neighbour(file)
+        if in_use is not None and in_use[1] is not None and in_use[1] != self._find_log():
+            self._leave_log(in_use[2])
+            raise make_storage_error("log-gone")
+        if kept is None:
+            connection = self._open()
+            kept = (file, self._find_log(), connection)
+        return kept
+
+    def _find_neighbour(self, file: FileIdentity) -> KeptConnection | None:
+        for idle in (self._idle_writers, self._idle_readers):
+            for kept in idle[-1:]:
+                if kept[0] == file:
+                    return kept
+        return None
+
+    def _find_log(self) -> FileIdentity | None:
+        try:
+            found = os.stat(self._log_path)  # noqa: PTH116 - as in _identify_file
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino)
+
+    def _leave_log(self, connection: Connection) -> None:
+        """Save what the removed log holds, and touch the database no more until this process ends.
+
+        The log lives on, without a name, as long as we have it open: moved into the database now, its reports are kept.
+        Only while no other log has taken its place, because SQLite would mix the two; and the connection stays open,
+        because closing it would move them whatever is there.
+        """
+        self._is_log_gone = True
+        self._left_open.append(connection)
+        log_event("storage-log-gone", level=logging.ERROR)
+        if self._find_log() is None:
+            with contextlib.suppress(*self._driver_errors):
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _find_mark(self) -> Mark | None:
+        try:
+            return self._mark.find()
+        except OSError as error:
+            raise make_storage_error(get_system_reason(error)) from error
+
+    def _put_mark(self, mark: Mark) -> None:
+        try:
+            self._mark.put(mark)
+        except OSError as error:
+            # The report is stored, and its sender is told so; an older mark notices less.
+            log_failure(error, event="mark-not-written")
 
     @contextmanager
     def _transaction(self, connection: Connection, *, is_write: bool) -> Iterator[None]:
@@ -203,6 +287,8 @@ class Store:
         return (found.st_dev, found.st_ino)
 
     def _open(self) -> Connection:
+        # The mark first: what is read afterwards is never older than it.
+        mark = self._find_mark() if self._is_checked else None
         try:
             connection = self._engine.connect()
         except DBAPIError as error:
@@ -217,19 +303,40 @@ class Store:
         if revision != SCHEMA_REVISION:
             connection.close()
             raise make_storage_error("schema")
+        if mark is not None and not _reaches(connection, mark):
+            connection.close()
+            raise make_storage_error("behind")
         return connection
 
 
-def _take_idle(idle: list[KeptConnection], *, file: FileIdentity) -> Connection | None:
+def _reaches(connection: Connection, mark: Mark) -> bool:
+    """Return whether the database holds the very report that the mark names. Its row stays for good."""
+    if mark.position == 0:
+        return True
+    try:
+        row = _AT_MARK.run(connection, {"position": mark.position}).fetchone()
+    except connection.dialect.loaded_dbapi.Error as error:
+        # A damaged page keeps nothing else back: the rest is to be handed over.
+        if find_driver_reason(error) == "broken":
+            return True
+        connection.close()
+        raise _translate(error) from error
+    finally:
+        if not connection.closed:
+            connection.rollback()
+    return row is not None and row[0] == mark.intake_sha256
+
+
+def _take_idle(idle: list[KeptConnection], *, file: FileIdentity) -> KeptConnection | None:
     """Return a kept connection to this very file; close those to a file that is not there any more."""
     while True:
         try:
-            kept_file, connection = idle.pop()
+            kept = idle.pop()
         except IndexError:
             return None
-        if kept_file == file:
-            return connection
-        connection.close()
+        if kept[0] == file:
+            return kept
+        kept[2].close()
 
 
 def _close_lists(*idle: list[KeptConnection]) -> None:
@@ -239,7 +346,7 @@ def _close_lists(*idle: list[KeptConnection]) -> None:
 
 def _close_all(idle: list[KeptConnection]) -> None:
     while idle:
-        idle.pop()[1].close()
+        idle.pop()[2].close()
 
 
 def _abandon(connection: Connection) -> None:
@@ -253,10 +360,18 @@ def _translate(error: Exception) -> Exception:
     return error if reason is None else make_storage_error(reason)
 
 
-def open_store(path: Path, *, lock_path: Path, lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> Store:
+def open_store(
+    path: Path,
+    *,
+    lock_path: Path,
+    lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS,
+    is_checked: bool = True,
+) -> Store:
     """Return the store over an existing database file; it is opened at the first use.
 
-    A missing file is no error here: the doors must run, and say 503 or show the phone numbers.
+    A missing file is no error here: the doors must run, and say 503 or show the phone numbers. `is_checked` refuses a
+    database that is behind its high-water mark; only what begins a new epoch goes without.
     """
     engine = make_sqlite_engine(path, busy_timeout_seconds=lock_timeout_seconds)
-    return Store(path, engine=engine, lock=WriterLock(lock_path, timeout_seconds=lock_timeout_seconds))
+    lock = WriterLock(lock_path, timeout_seconds=lock_timeout_seconds)
+    return Store(path, engine=engine, lock=lock, is_checked=is_checked)

@@ -156,9 +156,10 @@ class Loop:
         )
 
     def gateway_sql(self, statement: str, *values: Any) -> None:
-        """Change the gateway's database by hand, as somebody with its disk could."""
+        """Change the gateway's database by hand, as somebody with its disk could, who removes its mark too."""
         with self.gateway.store.write() as connection:
             connection.exec_driver_sql(statement, values)
+        self.gateway.store.path.with_suffix(".mark").unlink(missing_ok=True)
 
     def count(self, table: str) -> int:
         """Return how many rows a table of the desk has."""

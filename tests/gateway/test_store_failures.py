@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from gateway.intake import NewReport
 from gateway.store import StorageUnavailableError, open_store
-from gateway.store.creation import make_store
+from gateway.store.creation import begin_epoch, make_store
 from gateway.store.drafts import put_draft
 from gateway.wiring import Gateway
 from tests.builders import DAY, NOW, House, Partner
@@ -57,7 +57,7 @@ def test_a_full_disk_stores_neither_report_nor_draft(house: House) -> None:
     gateway = house.open_gateway()
     with gateway.store.write() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-    limited = gateway.store._idle_writers[0][1]
+    limited = gateway.store._idle_writers[0][2]
     driver = limited.connection.dbapi_connection
     assert isinstance(driver, sqlite3.Connection)
     driver.execute(f"PRAGMA max_page_count = {pages}")
@@ -111,7 +111,7 @@ def test_a_removed_file_is_noticed_and_no_empty_one_is_made(house: House, partne
     assert count(gateway.store.path) == 2
 
 
-def test_a_restored_file_is_used_at_once_and_not_the_one_that_was_open(house: House, partner: Partner) -> None:
+def test_an_old_copy_is_seen_at_once_and_used_once_it_is_said_to_be_restored(house: House, partner: Partner) -> None:
     gateway = house.open_gateway()
     gateway.store.close()
     shutil.copy(gateway.store.path, house.state / "backup")
@@ -120,6 +120,9 @@ def test_a_restored_file_is_used_at_once_and_not_the_one_that_was_open(house: Ho
         path.unlink()
     (house.state / "backup").rename(gateway.store.path)
     report = new_industry_report(partner)
+    check_refused(gateway, report, reason="behind")
+    unchecked = open_store(gateway.store.path, lock_path=house.state / "gateway.lock", is_checked=False)
+    begin_epoch(unchecked, epoch="epoch-two", now=NOW)
     gateway.intake.accept(report)
     rows = open_raw(gateway.store.path).execute("SELECT report_id FROM reports").fetchall()
     assert rows == [(report.clear.report_id,)]

@@ -13,6 +13,7 @@ from gateway.config import StateFolder
 from gateway.intake import Accepted, NewReport
 from gateway.store import StorageUnavailableError
 from gateway.store.collection import list_links, read_waiting
+from gateway.store.high_water import HighWaterMark
 from gateway.store.writer_lock import WriterLock
 from gateway.wiring import Gateway
 from partner_sdk.wire.intake import FIRST_PREVIOUS, peek_intake, verify_intake
@@ -116,6 +117,10 @@ def test_writers_killed_at_any_moment_lose_nothing_that_they_promised(house: Hou
     assert killed == 6
     gateway = open_patient(house)
     stored = check_chain(gateway, promised=promised)
+    mark = HighWaterMark(StateFolder(house.state).path / "gateway.mark").find()
+    assert mark is not None
+    # A process that is killed has written its mark, or the one before.
+    assert stored - 1 <= mark.position <= stored
     # One report of each process can be durable without its promise having been printed.
     assert len(promised) <= stored <= len(promised) + 6
     # The gateway goes on where the order and the sender's chain end.
