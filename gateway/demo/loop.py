@@ -32,6 +32,7 @@ ANSWERS: Final[Answers] = {
     "region": ("england",),
     "kinds": ("extra_nice",),
     "story": ("Someone in a game is very nice to me and asks for pictures. [message]",),
+    "feels": ("scared",),
     "name": ("Sam",),
     "contact_ways": ("school",),
     "school": ("Ask for Sam at Example School",),

@@ -27,8 +27,16 @@ AGE_BANDS: Final = (YOUNGEST_BAND, "13_15", "16_17", ADULT_BAND, RATHER_NOT_SAY)
 NOT_UK: Final = "not_uk"
 REGIONS: Final = ("england", "wales", "scotland", "northern_ireland", NOT_UK, NOT_SURE)
 
-MEETS_SOON: Final = ("today", "next_days")
+MEETS_TODAY: Final = "today"
+MEETS_SOON: Final = (MEETS_TODAY, "next_days")
 MEETING_TIMES: Final = (*MEETS_SOON, "later", "no_day", NOT_SURE)
+
+# How the child whom the report is about feels. `REPORTER_HURTING` is said of themselves by a child who tells of another.
+HURTING: Final = "hurting"
+REPORTER_HURTING: Final = "reporter_hurting"
+
+CALLED: Final = "called"
+CANNOT_CALL: Final = "cannot_call"
 
 # Ways to reach the person: the agency itself uses the last three.
 BY_ADULT: Final = "adult"

@@ -31,6 +31,7 @@ SHORT_ANSWERS: dict[str, dict[str, str | list[str]]] = {
     "/6": {"region": "england"},
     "/7": {"kinds": ["extra_nice"]},
     "/9": {"story": SHORT_STORY},
+    "/9a": {},
     "/10": {},
     "/11": {"name": "Sam"},
     "/12": {"contact_ways": ["school"], "school": "Ms Example"},

@@ -21,6 +21,8 @@ LONG_WAY: ScreenAnswers = {
     "/8": {"pictures": "me"},
     "/8a": {},
     "/9": {"story": "They want to meet by the clock.", "when": "this_week"},
+    "/9a": {"feels": "hurting"},
+    "/9c": {},
     "/10": {
         "person_app": "Example Chat",
         "person_handle": "blue_kite",
@@ -35,9 +37,7 @@ LONG_WAY: ScreenAnswers = {
         "knows": ["school"],
         "still": "yes",
         "told": ["friend"],
-        "feels": "hurting",
     },
-    "/10b": {},
     "/10c": {
         "relationship": "Coach",
         "child_name": "Alex",
@@ -80,6 +80,7 @@ LONG_WAY: ScreenAnswers = {
 GROWN_UP: ScreenAnswers = SHORT_ANSWERS | {"/4": {"under_18": "no"}, "/7": {"kinds": ["bullying"]}}
 ON_A_WEBSITE: ScreenAnswers = SHORT_ANSWERS | {"/7": {"kinds": ["saw_picture"]}, "/8": {"pictures": "website"}}
 GROWN_UP_PICTURE: ScreenAnswers = SHORT_ANSWERS | {
+    "/9a": {"feels": "hurting"},
     "/4": {"under_18": "no"},
     "/7": {"kinds": ["threatens_to_share"]},
     "/8": {"pictures": "me"},

@@ -109,11 +109,11 @@ def test_entry_with_something_to_prove_is_listed_whatever_its_day(tmp_path: Path
 def test_command_gives_1_and_names_each_stale_entry(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gateway.commands.stale_data, "utc_now", lambda: datetime(2026, 11, 25, tzinfo=UTC))
+    monkeypatch.setattr(gateway.commands.stale_data, "utc_now", lambda: datetime(2026, 11, 27, tzinfo=UTC))
     assert run_gateway(["stale-data", "--json"]) == 1
     owed = json.loads(capsys.readouterr().out)["stale"]
     assert len(owed) == 13
-    assert all(row["to_prove"] for row in owed)  # on the day of the check nothing else is listed
+    assert all(row["to_prove"] for row in owed)  # on the day of the last check nothing else is listed
     monkeypatch.setattr(gateway.commands.stale_data, "utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
     assert run_gateway(["stale-data", "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
@@ -149,10 +149,12 @@ def test_signposts_of_the_whole_journey_are_there() -> None:
         "crimestoppers",
         "emergency",
         "emergency_bsl",
+        "emergency_sms",
         "fearless",
         "ico",
         "iwf",
         "nspcc",
+        "papyrus",
         "police_not_urgent",
         "relay_uk",
         "report_harmful_content",

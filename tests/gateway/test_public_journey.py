@@ -32,7 +32,7 @@ from tests.gateway.public_walks import ALL_WAYS, LONG_WAY, flatten
 SHORT = flatten(SHORT_ANSWERS)
 SHORT_NAMES = [
     *("start", "safe_now", "danger", "under_18", "who", "age", "region", "kind"),
-    *("story", "person", "name", "reach", "safe", "who_will_know", "check"),
+    *("story", "feels", "person", "name", "reach", "safe", "who_will_know", "check"),
 ]
 # form.md: danger, under 18, age, where, what it is about, name, a way to be reached (with what belongs to it), Send.
 EIGHT = {
@@ -61,6 +61,12 @@ def put_in(after: str, *names: str, without: str = "") -> list[str]:
     """Return the short way with more pages after one of it."""
     place = SHORT_NAMES.index(after) + 1
     return [name for name in (*SHORT_NAMES[:place], *names, *SHORT_NAMES[place:]) if name not in without.split()]
+
+
+def _put_in_friend(after_feels: str) -> list[str]:
+    names = put_in("age", "their_age")
+    place = names.index("feels") + 1
+    return [*names[:place], after_feels, *names[place:]]
 
 
 BRANCHES = [
@@ -115,8 +121,12 @@ BRANCHES = [
         ],
     ),
     (go(more_person="yes"), put_in("person", "person_more")),
-    (go(more_person="yes", feels="scared"), put_in("person", "person_more")),
-    (go(more_person="yes", feels="hurting"), put_in("person", "person_more", "not_alone")),
+    (go(feels=""), SHORT_NAMES),
+    *((go(feels=feels), SHORT_NAMES) for feels in ("all_right", "scared", "rather_not_say")),
+    (go(feels="hurting"), put_in("feels", "not_alone")),
+    (go(who="", feels="hurting"), put_in("feels", "not_alone")),
+    (go(who="friend", their_age="13_15", feels="reporter_hurting"), _put_in_friend("not_alone")),
+    (go(who="friend", their_age="13_15", feels="hurting"), _put_in_friend("keep_close")),
     (go(more_safe="yes"), put_in("safe", "safe_more")),
 ]
 
@@ -129,15 +139,12 @@ def test_answers_lead_past_the_screens_that_the_table_says(answers: dict[str, li
 @pytest.mark.parametrize(
     ("who", "more"), [("child_i_look_after", ["about_child"]), ("child_i_work_with", ["about_child", "about_work"])]
 )
-@pytest.mark.parametrize("feels", ["", "hurting"])
 @pytest.mark.parametrize("more_person", ["", "yes"])
 @pytest.mark.parametrize("under_18", ["yes", "no"])
-def test_who_looks_after_a_child_is_asked_about_it_last(
-    who: str, more: list[str], feels: str, more_person: str, under_18: str
-):
-    names = names_of(go(who=who, their_age="13_15", under_18=under_18, more_person=more_person, feels=feels))
+def test_who_looks_after_a_child_is_asked_about_it_last(who: str, more: list[str], more_person: str, under_18: str):
+    names = names_of(go(who=who, their_age="13_15", under_18=under_18, more_person=more_person))
     between = names[names.index("person") + 1 : names.index("name")]
-    asides = ["person_more", *(["not_alone"] if feels else [])] if more_person else []
+    asides = ["person_more"] if more_person else []
     assert between == [*asides, *more]
 
 
@@ -271,7 +278,8 @@ def test_answers_that_are_off_the_path_are_not_kept():
         (go(kinds="shared_things", pictures="me"), ("report_remove",)),
         (go(kinds="bullying"), ("childline", "report_harmful_content")),
         (go(region="not_uk"), ("abroad",)),
-        (go(more_person="yes", feels="hurting"), ("childline", "samaritans")),
+        (go(feels="hurting"), ("childline", "samaritans", "shout")),
+        (go(who="friend", their_age="13_15", feels="hurting"), ("childline", "samaritans", "papyrus")),
     ],
 )
 def test_helpers_that_the_answers_led_past_are_told(answers: dict[str, list[str]], codes: tuple[str, ...]):

@@ -81,7 +81,7 @@ def test_page_that_lost_its_cookie_counts_as_a_start_and_waits_over_the_limit(
     assert "Press the button one more time" in person.text()
     assert MARKER in person.text()
     person.press(action)
-    assert person.path == ("/10" if path == "/9" else "/15")
+    assert person.path == ("/9a" if path == "/9" else "/15")
 
 
 def test_page_that_lost_its_cookie_is_counted_like_a_start(public: PublicHouse):
@@ -103,9 +103,9 @@ def test_step_over_the_limit_waits_a_few_seconds_with_its_words(public: PublicHo
     assert person.page.status_code == 429  # pressed at once
     public.house.clock.advance(seconds=5)
     person.press()
-    assert person.path == "/10"
-    person.press(person_names="Kit")
-    assert person.path == "/11"  # who has waited is not asked again at every step
+    assert person.path == "/9a"
+    person.press(feels="scared")
+    assert person.path == "/10"  # who has waited is not asked again at every step
 
 
 def test_start_over_the_limit_waits_too(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):

@@ -263,7 +263,7 @@ def test_storage_down_in_the_middle_keeps_the_words(public: PublicHouse):
         assert "Keep these words." in person.text()
         assert "tel:08001111" in person.text()
     person.press()
-    assert person.path == "/10"
+    assert person.path == "/9a"
 
 
 def test_storage_down_at_the_thank_you_page_never_says_that_it_was_not_sent(public: PublicHouse):

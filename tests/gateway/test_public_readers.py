@@ -54,8 +54,7 @@ ABROAD = SHORT_ANSWERS | {
     "/6a": {"country": "us"},
     "/7": {"kinds": ["wants_to_meet", "on_camera"]},
     "/8": {"pictures": "me"},
-    "/10": {"more_person": "yes"},
-    "/10a": {"feels": "hurting"},
+    "/9a": {"feels": "hurting"},
 }
 
 
@@ -68,7 +67,7 @@ def test_child_in_another_country_reads_the_numbers_of_that_country_from_there_o
             assert "Is it today? Call 911." in person.text()
         if person.path == "/8a":
             assert "NCMEC CyberTipline" in person.text()
-        if person.path == "/10b":
+        if person.path == "/9b":
             assert "call 911" in person.text()
             assert "Childhelp" in person.text()
         person.press(**ABROAD.get(person.path, {}))
@@ -96,7 +95,7 @@ def test_call_is_the_one_filled_button_where_someone_is_in_danger(public: Public
 
 def test_numbers_of_a_friends_country_are_not_taken_for_those_of_who_tells(public: PublicHouse):
     way = ABROAD | {"/4b": {"who": "friend"}, "/5b": {"their_age": "13_15"}}
-    text = public.person_at("/10b", way).text()
+    text = public.person_at("/9c", way).text()
     assert 'href="tel:08001111"' in text
     assert "Childhelp" not in text
 

@@ -14,7 +14,7 @@ INNER_PATHS = [f"/{screen.path}" for screen in SCREENS if screen.path]
 
 def person_with_words(public: PublicHouse) -> Person:
     """Return a person who typed a story and stands on the next page."""
-    return public.person_at("/10", p9={"story": MARKER})
+    return public.person_at("/9a", p9={"story": MARKER})
 
 
 def test_first_page_is_blank_and_sets_a_cookie_without_words(public: PublicHouse):
@@ -31,7 +31,7 @@ def test_first_page_is_blank_and_sets_a_cookie_without_words(public: PublicHouse
 @pytest.mark.parametrize("path", INNER_PATHS)
 def test_typed_address_of_an_inner_page_leads_to_the_start(public: PublicHouse, path: str):
     person = person_with_words(public)
-    person.get("/10", Sec_Fetch_Site="none")
+    person.get("/9a", Sec_Fetch_Site="none")
     answer = person.get(path, Sec_Fetch_Site="none")
     assert (answer.status_code, answer.location) == (303, "/")
     assert MARKER not in person.text()
@@ -92,7 +92,7 @@ def test_redirect_that_was_not_followed_opens_nothing_from_outside_or_later(
     public: PublicHouse, seconds: int, headers: dict[str, str]
 ):
     person = person_with_words(public)
-    person.client.post("/10", base_url=PUBLIC_ORIGIN, data=person.fill({"person_names": "Kit"}, "back"))
+    person.client.post("/9a", base_url=PUBLIC_ORIGIN, data=person.fill({"feels": "scared"}, "back"))
     public.house.clock.advance(seconds=seconds)
     answer = person.get("/9", **headers)
     assert (answer.status_code, answer.location) == (303, "/")
@@ -101,7 +101,7 @@ def test_redirect_that_was_not_followed_opens_nothing_from_outside_or_later(
 @pytest.mark.parametrize("headers", [{}, {"Sec_Fetch_Site": "same-origin"}])
 def test_redirect_that_is_followed_slowly_still_shows_the_words(public: PublicHouse, headers: dict[str, str]):
     person = person_with_words(public)
-    person.client.post("/10", base_url=PUBLIC_ORIGIN, data=person.fill({"person_names": "Kit"}, "back"))
+    person.client.post("/9a", base_url=PUBLIC_ORIGIN, data=person.fill({"feels": "scared"}, "back"))
     public.house.clock.advance(seconds=25)
     person.get("/9", **headers)
     assert MARKER in person.text()
@@ -159,7 +159,7 @@ def test_person_picks_one_of_the_two_texts(public: PublicHouse, choice: str, kep
     person.press(story=MARKER)
     person.post("/9", old_tab)
     person.press(choice)
-    assert person.path == "/10"
+    assert person.path == "/9a"
     (draft,) = public.drafts_of(person)
     assert draft.answers["story"] == [kept]
 
@@ -169,7 +169,7 @@ def test_same_words_from_a_stale_tab_go_on_quietly(public: PublicHouse):
     form = person.fill({"story": MARKER})
     person.post("/9", form)
     person.post("/9", form)
-    assert person.path == "/10"
+    assert person.path == "/9a"
 
 
 def test_check_page_of_a_stale_tab_sends_nothing_unseen(public: PublicHouse):
@@ -209,7 +209,7 @@ def test_failed_token_shows_the_page_again_with_the_words_and_a_new_token(public
     assert read_form(person.page)["csrf_token"] != "not the token"
     assert "Press the button one more time" in person.text()
     person.post("/9", read_form(person.page))
-    assert person.path == "/10"
+    assert person.path == "/9a"
 
 
 def test_lost_cookie_keeps_the_words_and_leads_on(public: PublicHouse):
@@ -219,7 +219,7 @@ def test_lost_cookie_keeps_the_words_and_leads_on(public: PublicHouse):
     fresh.post("/9", form)
     assert read_form(fresh.page)["story"] == MARKER
     fresh.post("/9", fresh.fill({}))
-    assert fresh.path == "/10"
+    assert fresh.path == "/9a"
     assert public.drafts_of(fresh)[0].answers == {"story": [MARKER]}
 
 
@@ -288,13 +288,13 @@ def test_row_of_another_person_can_not_be_read(public: PublicHouse):
 
 def test_line_break_at_the_very_start_of_a_story_survives_going_back(public: PublicHouse):
     story = "\r\n\r\nTwo lines down."
-    person = public.person_at("/10", p9={"story": story})
+    person = public.person_at("/9a", p9={"story": story})
     person.press("back")
     assert read_form(person.page)["story"] == story
 
 
 def test_leave_to_show_one_page_opens_no_other(public: PublicHouse):
     person = person_with_words(public)
-    person.client.post("/10", base_url=PUBLIC_ORIGIN, data=person.fill({"person_names": "Kit"}, "back"))
+    person.client.post("/9a", base_url=PUBLIC_ORIGIN, data=person.fill({"feels": "scared"}, "back"))
     answer = person.get("/14")  # the post led to /9
     assert (answer.status_code, answer.location) == (303, "/")

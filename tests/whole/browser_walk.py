@@ -31,7 +31,7 @@ FRIEND: ScreenAnswers = SHORT_ANSWERS | {
     "/5b": {"their_age": "18_plus"},
     "/7": {"kinds": ["asked_for_pictures"]},
     "/10": {"more_person": "yes"},
-    "/10a": {"feels": "hurting"},
+    "/9a": {"feels": "reporter_hurting"},
 }
 BULLIED: ScreenAnswers = ADULT | {"/7": {"kinds": ["bullying"]}}
 CARER: ScreenAnswers = ADULT | {

@@ -110,7 +110,7 @@ def test_limit_waits_with_the_words(server: PublicServer, look: tuple[Phone, Che
     check("slow")
     server.house.clock.advance(seconds=5)
     go_on(phone.page)
-    assert phone.page.url == f"{server.url}/10"
+    assert phone.page.url == f"{server.url}/9a"
     phone.context.clear_cookies()
     phone.page.goto(f"{server.url}/16")
     phone.page.fill("#words_typed", MARKER)

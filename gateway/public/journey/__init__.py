@@ -11,11 +11,11 @@ from typing import Final
 
 from gateway.guidance.advice import Audience, get_audience
 from gateway.public.facts.countries import OTHER
-from gateway.public.journey.kinds import KIND_OPTIONS, PRIORITY_RULES
+from gateway.public.journey.kinds import ABOUT_OTHERS, KIND_OPTIONS, PRIORITY_RULES, URGENT_RULES
 from gateway.public.journey.reach_screens import REACH_SCREENS
 from gateway.public.journey.shapes import TYPED, Answers, Field, Priority, Screen, get_one
 from gateway.public.journey.story_screens import STORY_SCREENS
-from gateway.public.journey.who_screens import ABOUT_OTHERS, WHO_SCREENS
+from gateway.public.journey.who_screens import WHO_SCREENS
 from partner_sdk.wire.public_codes import IS_NOT_UNDER_18, NOT_UK
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "keep_on_path",
     "list_path",
     "list_signposted",
+    "list_urgent",
     "make_profile",
 ]
 
@@ -106,8 +107,12 @@ def is_crisis(answers: Answers) -> bool:
 
     The desk judges anew, by everything in the report; the gateway keeps nothing of this.
     """
-    is_urgent = get_priority(answers) == "P1" or get_one(answers, "called") == "cannot_call"
-    return is_urgent or get_one(answers, "feels") == "hurting"
+    return bool(list_urgent(answers))
+
+
+def list_urgent(answers: Answers) -> tuple[str, ...]:
+    """List what the thank-you page answers at once, each once: danger, hurting, a meeting soon."""
+    return tuple(dict.fromkeys(rule.code for rule in URGENT_RULES if all(one.fits(answers) for one in rule.when)))
 
 
 def is_owed_an_answer(answers: Answers) -> bool:

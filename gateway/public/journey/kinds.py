@@ -1,7 +1,17 @@
-"""What a report can be about: the child's options, their Annex A kind, and the priority that they give."""
+"""What a report can be about: the child's options, their Annex A kind, the priority they give, and what is urgent."""
 
-from gateway.public.journey.shapes import Given, KindOption, PriorityRule
-from partner_sdk.wire.public_codes import MEETS_SOON, NOT_SURE, YES, YOUNGEST_BAND
+from gateway.public.journey.shapes import Given, KindOption, NotGiven, PriorityRule, UrgentRule
+from partner_sdk.wire.public_codes import (
+    CALLED,
+    CANNOT_CALL,
+    HURTING,
+    MEETS_SOON,
+    MEETS_TODAY,
+    NOT_SURE,
+    REPORTER_HURTING,
+    YES,
+    YOUNGEST_BAND,
+)
 
 # The codes of Annex A. Where the paper has no line of its own, the nearest one is taken:
 # asking for pictures is how grooming goes on (A2); touching is a sexual act between child and adult (A5).
@@ -31,4 +41,18 @@ PRIORITY_RULES = (
     PriorityRule(Given("kinds", tuple(option.code for option in KIND_OPTIONS if option.priority == "P2")), "P2"),
     PriorityRule(Given("age", (YOUNGEST_BAND,)), "P2"),
     PriorityRule(Given("their_age", (YOUNGEST_BAND,)), "P2"),
+)
+
+ABOUT_OTHERS = ("friend", "child_i_look_after", "child_i_work_with", "another_child", NOT_SURE)
+_DANGER = Given("danger", (YES,))
+# All that fit are answered, in this order: what may kill first.
+URGENT_RULES = (
+    UrgentRule("cannot_call", (_DANGER, Given("called", (CANNOT_CALL,)))),
+    UrgentRule("danger", (_DANGER, NotGiven("called", (CANNOT_CALL, CALLED)))),
+    UrgentRule("called", (_DANGER, Given("called", (CALLED,)))),
+    UrgentRule("hurting", (Given("feels", (HURTING,)), NotGiven("who", ABOUT_OTHERS))),
+    UrgentRule("hurting", (Given("feels", (REPORTER_HURTING,)),)),
+    UrgentRule("keep_close", (Given("feels", (HURTING,)), Given("who", ABOUT_OTHERS))),
+    UrgentRule("meeting_today", (Given("meet_when", (MEETS_TODAY,)),)),
+    UrgentRule("meeting_soon", (Given("meet_when", tuple(time for time in MEETS_SOON if time != MEETS_TODAY)),)),
 )

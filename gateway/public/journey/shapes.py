@@ -51,8 +51,9 @@ Condition = Given | NotGiven
 class Field:
     """One thing that is asked. `why`, `who_uses` and `what_if_blank` are for reviewers and the privacy notice.
 
-    `shown_if`: asked only where all of it fits. `goes_with`: the field and the options that it tells more about; with
-    `is_needed_with` it is needed where one of these is picked. `prefill`: what stands there before anything was typed.
+    `shown_if`: asked only where all of it fits. `offered_if`: options that are there only where all of theirs fits.
+    `goes_with`: the field and the options that it tells more about; with `is_needed_with` it is needed where one of
+    these is picked. `prefill`: what stands there before anything was typed.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Field:
     required: bool = False
     max_characters: int = LINE_MAX
     shown_if: tuple[Condition, ...] = ()
+    offered_if: tuple[tuple[str, tuple[Condition, ...]], ...] = ()
     goes_with: Given | None = None
     is_needed_with: bool = True
     prefill: Literal["service"] | None = None
@@ -71,6 +73,11 @@ class Field:
     def is_shown(self, answers: Answers) -> bool:
         """Say whether this is asked at all, given these answers."""
         return all(condition.fits(answers) for condition in self.shown_if)
+
+    def list_offered(self, answers: Answers) -> tuple[str, ...]:
+        """List the options that there are, given these answers."""
+        conditions = dict(self.offered_if)
+        return tuple(code for code in self.options if all(one.fits(answers) for one in conditions.get(code, ())))
 
     def is_needed(self, answers: Answers) -> bool:
         """Say whether Continue needs an answer here."""
@@ -113,6 +120,14 @@ class KindOption:
     code: str
     annex_a: str
     priority: Priority
+
+
+@dataclass(frozen=True, slots=True)
+class UrgentRule:
+    """What the thank-you page answers at once, above all else: `code` names its words."""
+
+    code: str
+    when: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,17 @@
 """The screens about what happened: the kind of worry, pictures, the story, and the person it is about."""
 
-from gateway.public.journey.kinds import ABOUT_PICTURES, KIND_OPTIONS, OTHER_WORRIES
-from gateway.public.journey.shapes import Branch, Field, Given, Screen
+from gateway.public.journey.kinds import ABOUT_OTHERS, ABOUT_PICTURES, KIND_OPTIONS, OTHER_WORRIES
+from gateway.public.journey.shapes import Branch, Field, Given, NotGiven, Screen
 from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
-from partner_sdk.wire.public_codes import IS_NOT_UNDER_18, MEETING_TIMES, NOT_SURE, RATHER_NOT_SAY, YES
+from partner_sdk.wire.public_codes import (
+    HURTING,
+    IS_NOT_UNDER_18,
+    MEETING_TIMES,
+    NOT_SURE,
+    RATHER_NOT_SAY,
+    REPORTER_HURTING,
+    YES,
+)
 from partner_sdk.wire.public_report import STORY_MAX
 
 CARERS = ("child_i_look_after", "child_i_work_with")
@@ -83,7 +91,7 @@ STORY_SCREENS = (
     Screen(
         "story",
         "9",
-        "person",
+        "feels",
         fields=(
             Field(
                 "story",
@@ -103,6 +111,31 @@ STORY_SCREENS = (
             ),
         ),
     ),
+    Screen(
+        "feels",
+        "9a",
+        "person",
+        fields=(
+            Field(
+                "feels",
+                "radios",
+                why="a child who may hurt themselves needs someone to talk to now",
+                who_uses="the person who reads first, and the safeguarding adviser",
+                what_if_blank="not known",
+                options=("all_right", "scared", HURTING, REPORTER_HURTING, RATHER_NOT_SAY),
+                # A child who tells of another is asked about that one, and may say it of themselves as well.
+                offered_if=(
+                    (REPORTER_HURTING, (Given("who", ABOUT_OTHERS), NotGiven("under_18", (IS_NOT_UNDER_18,)))),
+                ),
+            ),
+        ),
+        branches=(
+            Branch("keep_close", (Given("feels", (HURTING,)), Given("who", ABOUT_OTHERS))),
+            Branch("not_alone", (Given("feels", (HURTING, REPORTER_HURTING)),)),
+        ),
+    ),
+    Screen("not_alone", "9b", "person", shows=("childline", "samaritans", "shout")),
+    Screen("keep_close", "9c", "person", shows=("childline", "samaritans", "papyrus")),
     Screen(
         "person",
         "10",
@@ -202,18 +235,9 @@ STORY_SCREENS = (
                 what_if_blank="not known",
                 options=("parent", "friend", "school", "police", "app"),
             ),
-            Field(
-                "feels",
-                "radios",
-                why="a child who may hurt themselves needs someone to talk to now",
-                who_uses="the safeguarding adviser",
-                what_if_blank="not known",
-                options=("all_right", "scared", "hurting", RATHER_NOT_SAY),
-            ),
         ),
-        branches=(Branch("not_alone", (Given("feels", ("hurting",)),)), _TO_CHILD),
+        branches=(_TO_CHILD,),
     ),
-    Screen("not_alone", "10b", "name", branches=(_TO_CHILD,), shows=("childline", "samaritans")),
     Screen(
         "about_child",
         "10c",

@@ -1,9 +1,12 @@
 """The first screens: is it safe, is someone in danger, who is this about, how old, and where."""
 
+from gateway.public.journey.kinds import ABOUT_OTHERS
 from gateway.public.journey.shapes import Branch, Field, Given, Screen
 from partner_sdk.wire.public_codes import (
     ADULT_BAND,
     AGE_BANDS,
+    CALLED,
+    CANNOT_CALL,
     IS_NOT_UNDER_18,
     NO,
     NOT_SURE,
@@ -15,7 +18,6 @@ from partner_sdk.wire.public_codes import (
 from partner_sdk.wire.public_report import SHORT_MAX
 
 YES_NO_UNSURE = (YES, NO, NOT_SURE)
-ABOUT_OTHERS = ("friend", "child_i_look_after", "child_i_work_with", "another_child", NOT_SURE)
 SHORT = SHORT_MAX
 
 WHO_SCREENS = (
@@ -49,7 +51,7 @@ WHO_SCREENS = (
                 why="says whether the police already know",
                 who_uses="the person who reads first",
                 what_if_blank="nothing: every button carries on",
-                options=("called", "cannot_call", "carry_on"),
+                options=(CALLED, CANNOT_CALL, "carry_on"),
             ),
         ),
         shows=("emergency",),

@@ -9,7 +9,7 @@ from gateway.public.wording.languages import get_language
 
 # The emergency services of the UK: to a reader in another country their own number is named instead.
 _EMERGENCY: Final = "emergency"
-_EMERGENCY_UK_ONLY: Final = frozenset({"emergency_bsl"})
+_EMERGENCY_UK_ONLY: Final = frozenset({"emergency_bsl", "emergency_sms"})
 
 
 def list_posts(

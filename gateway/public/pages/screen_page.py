@@ -182,7 +182,7 @@ def _view(door: PublicDoor, screen: Screen, field: Field, answers: Answers, faul
     voice = make_voice(answers)
     words = door.words.field(screen.name, field.name)
     given = list(answers.get(field.name, ()))
-    codes = tuple(door.countries) if field.kind == "select" else field.options
+    codes = tuple(door.countries) if field.kind == "select" else field.list_offered(answers)
     value = "".join(given) or (service if field.prefill == "service" else "")
     return FieldView(
         name=field.name,
