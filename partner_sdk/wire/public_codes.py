@@ -31,7 +31,7 @@ MEETS_TODAY: Final = "today"
 MEETS_SOON: Final = (MEETS_TODAY, "next_days")
 MEETING_TIMES: Final = (*MEETS_SOON, "later", "no_day", NOT_SURE)
 
-# How the child whom the report is about feels. `REPORTER_HURTING` is said of themselves by a child who tells of another.
+# How the child feels whom the report is about. A child who tells of another says the second of themselves.
 HURTING: Final = "hurting"
 REPORTER_HURTING: Final = "reporter_hurting"
 

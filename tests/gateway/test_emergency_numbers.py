@@ -19,6 +19,7 @@ from gateway.public.actions import make_see_action
 from gateway.public.door import PublicDoor
 from gateway.public.facts.countries import load_countries
 from gateway.public.journey import FIELD_BY_NAME, SCREEN_BY_NAME, Answers, make_profile
+from gateway.public.journey.kinds import URGENT_RULES
 from gateway.public.pages.check_page import render_check
 from gateway.public.pages.frame import make_blank_form, make_help_bar
 from gateway.public.pages.screen_page import render_screen
@@ -104,18 +105,20 @@ def render_all(door: PublicDoor, answers: Answers) -> Iterator[tuple[str, str]]:
     """Make every page on which a number stands, as these answers would show it."""
     form = make_blank_form()
     answers = {"danger": ["yes"], "kinds": ["wants_to_meet"], "name": ["Sam"], **answers}
-    for name in ("danger_help", "meet", "not_alone", "pictures_me", "pictures_other", "kind"):
+    for name in ("danger_help", "meet", "not_alone", "keep_close", "pictures_me", "pictures_other", "kind"):
         yield name, render_screen(door, SCREEN_BY_NAME[name], answers, form)
     if answers.get("region") == ["not_uk"]:
         yield "country", render_screen(door, SCREEN_BY_NAME["country"], answers, form)
         yield "abroad", render_screen(door, SCREEN_BY_NAME["abroad"], answers, form)
     yield "check", render_check(door, None, answers, version=1)
     yield "thanks", render_thanks(door, make_sent_for(answers), form)
+    for rule in URGENT_RULES:
+        yield f"thanks, {rule.code}", render_thanks(door, make_sent_for(answers, urgent=rule.code), form)
     for side in SIDES_WITH_NUMBERS:
         yield side, render_side(door, side, form, profile=make_profile(answers))
 
 
-def make_sent_for(answers: Answers) -> Sent:
+def make_sent_for(answers: Answers, *, urgent: str = "") -> Sent:
     profile = make_profile(answers)
     return Sent(
         report_ids=["a"],
@@ -125,6 +128,7 @@ def make_sent_for(answers: Answers) -> Sent:
         text_macs=[],
         screen_macs={},
         advice=["call_999_if_worse", "friend_call_999", "adult_call_999", "self_call_999"],
+        urgent=[urgent] if urgent else [],
         country=profile.country,
         country_there=profile.country_there,
         reader=profile.reader,
@@ -155,7 +159,7 @@ def test_no_page_offers_a_number_that_is_not_the_readers(
                 made[key] = list(render_all(door, answers))
             for name, page in made[key]:
                 called = list_called(page)
-                # Two pages say of 112 that it works in many countries, for whoever reads abroad and has not said so.
+                # Two pages say of 112 that it works in many countries, for readers abroad who have not said so yet.
                 called -= {"112"} if name in {"danger_help", "abroad"} else set()
                 assert called <= {number}, (name, where, age)
                 assert number in called | ({"112"} if number == "112" else set()), (name, where, age)

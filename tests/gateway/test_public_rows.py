@@ -124,12 +124,17 @@ def test_r23_every_child_is_promised_an_answer_by_a_day(public: PublicHouse, ans
     assert (report.reply_by, report.under_18) == ("2026-11-27", answer)
 
 
+IN_DANGER = {"/3": {"danger": "yes"}, "/3a": {"called": "cannot_call"}}
+IN_AN_HOUR = ("by 00:50 on Saturday 28 November.", "today, by 00:50.")
+
+
 @pytest.mark.parametrize(
     ("more", "read", "read_later", "reply_by", "day"),
     [
         ({}, "by Monday 30 November.", "by Monday 30 November.", "2026-12-02", "Wednesday 2 December"),
-        ({"/3": {"danger": "yes"}}, "by Saturday 28 November.", "today.", "2026-11-29", "Sunday 29 November"),
-        (MEETING, "by Saturday 28 November.", "today.", "2026-11-29", "Sunday 29 November"),
+        (IN_DANGER, *IN_AN_HOUR, "2026-11-29", "Sunday 29 November"),
+        (MEETING, *IN_AN_HOUR, "2026-11-29", "Sunday 29 November"),
+        ({"/9a": {"feels": "hurting"}}, *IN_AN_HOUR, "2026-11-29", "Sunday 29 November"),
     ],
 )
 def test_r23_promise_of_a_friday_night_is_one_that_can_be_kept(
@@ -144,6 +149,28 @@ def test_r23_promise_of_a_friday_night_is_one_that_can_be_kept(
     person.get("/15", Sec_Fetch_Site="same-origin", Cache_Control="max-age=0")
     assert f"will read it {read_later}" in person.text()
     assert f"We will answer you by {day}" in person.text()
+
+
+@pytest.mark.parametrize(
+    ("started_at", "more", "read", "reply"),
+    [
+        # Christmas Eve is a Thursday, and the Monday after Boxing Day a bank holiday.
+        ("2026-12-24 16:00", {}, "by Tuesday 29 December.", "Wednesday 30 December"),
+        ("2026-12-28 11:00", {}, "by Tuesday 29 December.", "Thursday 31 December"),
+        ("2026-12-25 03:00", {}, "by Tuesday 29 December.", "Thursday 31 December"),
+        ("2026-12-25 03:00", IN_DANGER, "today, by 04:05.", "Sunday 27 December"),
+        ("2026-11-26 10:00", {}, "today.", "Monday 30 November"),
+    ],
+)
+def test_r23_promise_is_true_at_night_at_christmas_and_on_a_bank_holiday(
+    public: PublicHouse, started_at: str, more: ScreenAnswers, read: str, reply: str
+):
+    public.house.clock.now = datetime.fromisoformat(f"{started_at}+00:00")
+    person, report = send(public, UNDER_18 | more)
+    assert f"will read it {read}" in person.text()
+    assert f"We will answer you by {reply}, in the way you picked." in person.text()
+    assert report.reply_by is not None
+    assert int(report.reply_by[-2:]) == int(reply.split()[1])
 
 
 def test_r23_adults_are_asked_more_only_if_needed(public: PublicHouse):

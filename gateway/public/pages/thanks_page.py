@@ -1,21 +1,28 @@
 """Makes the thank-you page from the record that Send left; in practice it says that nothing was sent."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any, Final
 
 from gateway.guidance.agency import Promise
 from gateway.public.actions import OPINIONS, make_opinion_action
 from gateway.public.door import PublicDoor
-from gateway.public.journey import THANKS
+from gateway.public.journey import THANKS, ReaderProfile
 from gateway.public.journey.places import get_path
-from gateway.public.pages.frame import FormState, find_talk_there, get_emergency_number, render_page
-from gateway.public.pages.posts import list_posts_abroad
-from gateway.public.sending.advice_shown import say_advice
+from gateway.public.pages.frame import FormState, find_talk_there, get_emergency_number, make_help_bar, render_page
+from gateway.public.pages.posts import list_posts, list_posts_abroad
+from gateway.public.sending.advice_shown import FIRST, say_advice
 from gateway.public.sending.sent_record import get_sent_profile
 from gateway.public.visiting.drafts import Sent
-from gateway.public.wording import find_in_voice
+from gateway.public.wording import Voice, find_in_voice
 from gateway.public.wording.languages import say_day
 from gateway.public.wording.voice import make_reader_voice
 from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.public_codes import CANNOT_CALL, HURTING
+
+# Codes of `URGENT_RULES`: where a call comes first, and where somebody may hurt themselves.
+_CALL_FIRST: Final = frozenset({"danger", "called", "meeting_today"})
+_MAY_HURT: Final = frozenset({HURTING, "keep_close"})
 
 
 def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
@@ -33,6 +40,7 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         "samaritans_name": door.signposts["samaritans"].name,
         "samaritans_phone": door.signposts["samaritans"].phone,
     }
+    emergency = get_emergency_number(door, profile.country)
     promise = get_promise(door, sent)
     has_talk_there = find_talk_there(door, profile) is not None
     is_asked = not sent.has_told and not door.is_practice  # in practice nothing is counted, so nothing is asked
@@ -45,18 +53,69 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         form_path=get_path(THANKS),
         opinions=[(make_opinion_action(one), words["ok"][one]) for one in OPINIONS] if is_asked else [],
         has_told=sent.has_told,
-        advice=say_advice(door, sent.advice, emergency=get_emergency_number(door, sent.country)),
+        advice=say_advice(door, list_shown_advice(sent), emergency=emergency),
+        urgent=make_urgent(door, sent.urgent, profile),
         title=words["title"],
         screen=words,
         brave=words["brave"],
         reference=sent.reference,
         return_words=sent.return_words,
         has_way_back=sent.reply_key is not None,
-        read=words["read"].format(read_by=say_read_by(door, promise)),
+        read=words["read"].format(read_by=say_read_by(door, promise, is_timed=bool(sent.urgent))),
         reply=words["reply_child" if is_child else "reply_adult"].format(reply_by=say_day(promise.reply_by)),
         talk="" if has_talk_there else words["talk"].format(**help_names),
         talk_posts=list_posts_abroad(door, sent.country, kind="talk") if has_talk_there else [],
     )
+
+
+def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) -> Mapping[str, Any] | None:
+    """Make the block above all else: each answer that cannot wait, and what to do now. None where there is none.
+
+    The call is the one filled button; a reader who cannot call gets the other ways instead.
+    """
+    if not codes:
+        return None
+    words, voice = door.words.screen("urgent"), make_reader_voice(profile.reader, is_abroad=bool(profile.country))
+    there = make_help_bar(door, profile)["there"]
+    numbers = {"emergency": get_emergency_number(door, profile.country), "there": there}
+    call_at = None if CANNOT_CALL in codes else next((code for code in codes if code in _CALL_FIRST), None)
+    parts: list[Mapping[str, Any]] = []
+    for code in codes:
+        to_do = list(find_in_voice(words, f"{code}_do", voice=voice))
+        if profile.country_there and not parts:
+            to_do.append(f"{words['there']} {words['there_number']}" if there else words["there"])
+        parts.append(
+            {
+                "told": find_in_voice(words, f"{code}_told", voice=voice),
+                "to_do": [line.format(**numbers) for line in to_do],
+                "has_call": code == call_at,
+            }
+        )
+    return {
+        "heading": words["title"],
+        "parts": parts,
+        "ways_heading": words["ways_heading"],
+        "ways": list_posts(door, words["ways"], country=profile.country) if CANNOT_CALL in codes else [],
+        "talk_heading": words["talk_heading"],
+        "talk": _list_urgent_talk(door, codes, profile, voice=voice),
+    }
+
+
+def _list_urgent_talk(
+    door: PublicDoor, codes: Sequence[str], profile: ReaderProfile, *, voice: Voice
+) -> list[Mapping[str, str | None]]:
+    """List helplines: all of them where somebody may hurt themselves, else the one that fits the reader."""
+    if find_talk_there(door, profile) is not None:
+        return list_posts_abroad(door, profile.country, kind="talk")
+    if HURTING in codes and profile.reader not in {"child", "friend"}:
+        voice = ("_self", *voice)  # an adult who thinks about hurting themselves, whomever else the report is about
+    entries = find_in_voice(door.words.screen("urgent"), "signposts", voice=voice)
+    return list_posts(door, entries if not _MAY_HURT.isdisjoint(codes) else entries[:1], country=profile.country)
+
+
+def list_shown_advice(sent: Sent) -> list[str]:
+    """List the advice that is shown: to call if it gets worse is no advice for whoever was just told to call."""
+    return [code for code in sent.advice if not (sent.urgent and code in FIRST)]
 
 
 def get_promise(door: PublicDoor, sent: Sent) -> Promise:
@@ -68,8 +127,11 @@ def get_promise(door: PublicDoor, sent: Sent) -> Promise:
     )
 
 
-def say_read_by(door: PublicDoor, promise: Promise) -> str:
-    """Return the words for when it is read: today, or by a day that is named."""
+def say_read_by(door: PublicDoor, promise: Promise, *, is_timed: bool = False) -> str:
+    """Return the words for when it is read: today, or by a day that is named; `is_timed` names the time as well."""
     words, day = door.words.common(), door.agency.get_day(promise.read_by)
     is_today = day == door.agency.get_day(door.clock())
+    if is_timed:
+        time = promise.read_by.astimezone(door.agency.zone).strftime("%H:%M")
+        return str(words["read_by_time_today" if is_today else "read_by_time"].format(time=time, day=say_day(day)))
     return str(words["read_today"] if is_today else words["read_by_day"].format(day=say_day(day)))

@@ -12,6 +12,7 @@ from gateway.public.journey import (
     get_one,
     is_crisis,
     is_owed_an_answer,
+    list_urgent,
     make_profile,
 )
 from gateway.public.returning.way_back import WayBack
@@ -59,6 +60,7 @@ def make_sent(
             reply_by=reply_by,
             read_by=read_by,
             advice=draft.sent.advice or advice,
+            urgent=list(list_urgent(answers)) or draft.sent.urgent,
         )
     return Sent(
         report_ids=[draft.report_id],
@@ -72,6 +74,7 @@ def make_sent(
         return_words=None if way_back is None else way_back.words,
         reply_key=None if way_back is None else way_back.reply_key,
         advice=advice,
+        urgent=list(list_urgent(answers)),
         country=profile.country,
         country_there=profile.country_there,
         reader=reader,

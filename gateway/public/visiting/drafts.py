@@ -46,7 +46,8 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     `reply_by` is the very day that was sealed and is shown, `read_by` the moment by which a person
     reads it. `return_words` are the five words, None where there are
     none or the person has come back with them; `reply_key` is their public half, for what is sent after the first.
-    `advice` names the entries of the advice library that fit; `has_told` is set by the one tap on how the form was.
+    `advice` names the entries of the advice library that fit, and `urgent` what is answered above all else.
+    `has_told` is set by the one tap on how the form was.
     `country` is the reader's own, empty in the UK, and `country_there` that of somebody else whom the report is about.
     `reader` says to whom the page speaks; None in an addition of who came back, where it is not known.
     """
@@ -63,6 +64,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     reply_key: str | None = None
     advice: list[str] = []
     has_told: bool = False
+    urgent: list[str] = []
     country: str = ""
     country_there: str = ""
     reader: Audience | None = None

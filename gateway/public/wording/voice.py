@@ -33,9 +33,10 @@ def make_voice(answers: Answers) -> Voice:
     return (*abroad, *about, *_list_grown_up_endings(get_reader(answers)), "")
 
 
-def make_reader_voice(reader: Audience) -> Voice:
+def make_reader_voice(reader: Audience, *, is_abroad: bool = False) -> Voice:
     """Return the endings for a page that knows who reads it, and no answer any more."""
-    return (*_list_grown_up_endings(reader), "")
+    friend = ("_friend",) if reader == "friend" else ()
+    return (*(_ABROAD if is_abroad else ()), *friend, *_list_grown_up_endings(reader), "")
 
 
 def _list_grown_up_endings(reader: Audience) -> Voice:
