@@ -5,7 +5,7 @@ from flask import Response
 from gateway.feed.desk_request import get_desk_request
 from gateway.json_answer import answer_json
 from gateway.store import StorageUnavailableError
-from gateway.store.collection import count_waiting, find_heads
+from gateway.store.collection import count_waiting, find_heads, list_waiting_by_priority
 from gateway.store.instance import find_instance
 from gateway.store.published import list_versions
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -20,7 +20,7 @@ def get_status() -> Response:
         instance = find_instance(connection)
         heads = find_heads(connection)
         serials = {version.name: version.serial for version in list_versions(connection)}
-        waiting = count_waiting(connection)
+        count, waiting = count_waiting(connection), list_waiting_by_priority(connection)
     if instance is None:
         raise StorageUnavailableError("The database has no instance name yet.", reason="schema")
     return answer_json(
@@ -34,6 +34,7 @@ def get_status() -> Response:
             is_damaged=heads is None or gateway.soundness.is_damaged(),
             key_set_serial=serials.get("key-set"),
             register_serial=serials.get("register"),
-            unacknowledged=waiting,
+            unacknowledged=count,
+            waiting=tuple(waiting),
         )
     )

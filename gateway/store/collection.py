@@ -7,22 +7,25 @@ database is damaged, every row that can still be read is handed over, and the ot
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, LargeBinary, Select, Table, bindparam, case, cast, func, select, update
+from sqlalchemy import BigInteger, Connection, LargeBinary, Select, Table, bindparam, case, cast, func, select, update
 from sqlalchemy.exc import DBAPIError
 
 from gateway.store.failures import is_damage
-from gateway.store.instants import to_epoch_seconds
+from gateway.store.instants import from_epoch_seconds, to_epoch_seconds
 from gateway.store.reports import STAGE_RECEIVED
 from gateway.store.schema import mailbox, reports
 from gateway.store.store import Store
-from partner_sdk.wire.feed_messages import StageItem
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.feed_messages import StageItem, WaitingReports
 
 STAGE_COLLECTED = "collected"
 STAGE_OPENED = "opened"
+# An altered row may hold any number: one that no calendar has must not end the answer.
+_LAST_SECOND = to_epoch_seconds(datetime(9999, 12, 31, tzinfo=UTC))
 ANSWER_BYTES = 16 * 1024 * 1024  # a page of envelopes is held in memory while it is sent
 DELETE_BATCH = 200  # no long transaction: a child's report must not wait for housekeeping
 
@@ -90,6 +93,17 @@ _WAITING_POSITIONS = (
     .order_by(reports.c.position)
 )
 _COUNT_WAITING = select(func.count()).select_from(reports).where(reports.c.acknowledged_at.is_(None))
+_WAITING_BY_PRIORITY = (
+    select(
+        # What no desk can vouch for counts as the most urgent there, so it does here.
+        case((reports.c.priority.in_(("P2", "P3")), reports.c.priority), else_="P1").label("priority"),
+        func.count().label("count"),
+        cast(func.min(reports.c.received_at), BigInteger).label("oldest"),
+    )
+    .where(reports.c.acknowledged_at.is_(None))
+    .group_by("priority")
+    .order_by("priority")
+)
 _IS_WAITING = select(reports.c.acknowledged_at.is_(None))
 _LINK = select(
     reports.c.position,
@@ -222,6 +236,21 @@ def find_heads(connection: Connection) -> list[ChainHead] | None:
     """Return the newest number of each sender's chain, by sender; None where damaged pages hide some of them."""
     found = _try_read(connection, _HEADS, {})
     return None if found is None else [ChainHead(row[0], row[1]) for row in found]
+
+
+def list_waiting_by_priority(connection: Connection) -> list[WaitingReports]:
+    """Return for each stated priority how many reports the desk has not acknowledged, and when the oldest came.
+
+    Nothing where damaged pages hide some of them: the status says that they do.
+    """
+    return [
+        WaitingReports(
+            count=row._mapping["count"],
+            oldest_received_at=format_time(from_epoch_seconds(min(max(row.oldest, 0), _LAST_SECOND))),
+            priority=row.priority,
+        )
+        for row in _try_read(connection, _WAITING_BY_PRIORITY, {}) or ()
+    ]
 
 
 def list_links(connection: Connection, *, after: int, limit: int) -> tuple[list[ChainLink], bool]:

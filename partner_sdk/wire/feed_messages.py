@@ -42,6 +42,14 @@ class ChainHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     sequence: Sequence
 
 
+class WaitingReports(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The reports of one stated priority that the desk has not acknowledged. A priority without any is left out."""
+
+    count: Annotated[int, Meta(ge=1, le=MAX_SEQUENCE)]
+    oldest_received_at: Annotated[str, Meta(max_length=20)]
+    priority: Literal["P1", "P2", "P3"]
+
+
 class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`GET /feed/status`: where the gateway's chains stand, which lists it serves, how many reports wait.
 
@@ -57,6 +65,7 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     key_set_serial: int | None
     register_serial: int | None
     unacknowledged: int
+    waiting: Annotated[tuple[WaitingReports, ...], Meta(max_length=3)]
 
 
 class ReportPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

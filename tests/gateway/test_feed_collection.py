@@ -1,14 +1,16 @@
 """What the desk pulls from the feed: reports until they are acknowledged, the chain, enrolments."""
 
 import hashlib
+import sqlite3
 
 import msgspec
 import pytest
 
+from gateway.config import StateFolder
 from gateway.feed.get_reports import MAX_REPORTS
 from gateway.store.enrolments import add_enrolment
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
+from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.intake import peek_intake
 from tests.builders import FEED_ORIGIN, NOW, Door, House, Partner, SealedReport, make_box, seal_report
@@ -137,6 +139,7 @@ def test_status_says_where_the_chain_stands(house: House, feed: Door, partner: P
         "key_set_serial": 1,
         "register_serial": 1,
         "unacknowledged": 0,
+        "waiting": [],
     }
     assert feed.get("/feed/status").json == empty
 
@@ -147,7 +150,21 @@ def test_status_says_where_the_chain_stands(house: House, feed: Door, partner: P
         **empty,
         "chains": [{"partner": partner.partner, "sequence": 2}],
         "unacknowledged": 1,
+        "waiting": [{"count": 1, "oldest_received_at": format_time(NOW), "priority": "P2"}],
     }
+
+
+def test_status_names_the_oldest_that_waits_of_each_priority(house: House, feed: Door, partner: Partner):
+    submit(house, partner, count=1)
+    house.clock.advance(minutes=2)
+    submit(house, partner, count=2)
+    with sqlite3.connect(StateFolder(house.state).database) as connection:
+        # A priority and a time that a hand has written count as the most urgent, and end nothing.
+        connection.execute("UPDATE reports SET priority = 'P9', received_at = 99999999999999999 WHERE position = 3")
+    assert feed.get("/feed/status").json["waiting"] == [
+        {"count": 1, "oldest_received_at": "9999-12-31T00:00:00Z", "priority": "P1"},
+        {"count": 2, "oldest_received_at": format_time(NOW), "priority": "P2"},
+    ]
 
 
 def test_reconciliation_lists_every_link_acknowledged_or_not(house: House, feed: Door, partner: Partner):
