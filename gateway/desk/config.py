@@ -19,6 +19,13 @@ class DeskConfigError(ReportAbuseError):
     """There is no desk in the folder that was named."""
 
 
+class WatchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[watch]`: how long it may take until reports are collected again, and until a person acknowledges an alert."""
+
+    collect_within_minutes: Annotated[int, Meta(ge=1, le=1440)] = 3
+    acknowledge_within_minutes: Annotated[int, Meta(ge=1, le=1440)] = 5
+
+
 class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`desk.toml`. The environment belongs to the desk: it is no option of any other command and has no default."""
 
@@ -30,6 +37,7 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     evidence_share_of_one_partner: Annotated[float, Meta(gt=0, le=1)] = 0.25
     post_room: PostRoomConfig = PostRoomConfig()
     pager: PagerConfig = PagerConfig()
+    watch: WatchConfig = WatchConfig()
 
 
 @dataclass(frozen=True, slots=True)

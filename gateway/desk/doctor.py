@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from gateway.desk import audit
 from gateway.desk.alarms import count_alarms, list_subjects
 from gateway.desk.collection.joining import list_misjoined
+from gateway.desk.collection.standing import get_collector_state
 from gateway.desk.config import DeskPaths
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation
@@ -24,6 +25,7 @@ from gateway.desk.post_room.sending import list_post_room_faults
 from gateway.desk.return_post.sending import NO_PLACE
 from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.schema import SET_ASIDE
+from gateway.desk.watch import ADVICE, describe_concern, list_concerns, list_waiting_concerns
 from gateway.desk.wiring import Clock, Desk, open_desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding, Verdict
@@ -118,7 +120,23 @@ def _look_at_gateway(desk: Desk) -> Iterator[Look]:
     if status.environment != desk.config.environment:
         detail = f"The gateway at {desk.config.feed_url} is {status.environment}, this desk {desk.config.environment}."
         yield "fault", detail, "Name the gateway of this desk in desk.toml."
+    now = desk.clock()
+    for concern in list_waiting_concerns(status, now=now):
+        yield "fault", describe_concern(concern, now=now), ADVICE[concern.code][1]
     yield "ok", f"Gateway {status.instance} answers; {status.unacknowledged} reports wait there.", ""
+
+
+def _look_at_collecting(desk: Desk) -> Iterator[Look]:
+    now = desk.clock()
+    with desk.store.read() as connection:
+        state = get_collector_state(connection)
+        concerns = list_concerns(connection, desk=desk)
+    for concern in concerns:
+        yield "fault", describe_concern(concern, now=now), ADVICE[concern.code][1]
+    if state.succeeded_at is None and not concerns:
+        yield "warning", "Nothing was collected yet.", "Keep `collect --every 60` running."
+    elif not concerns:
+        yield "ok", f"Collected last at {state.succeeded_at}; no alert and no report waits too long.", ""
 
 
 def _look_at_work(desk: Desk) -> Iterator[Look]:
@@ -231,6 +249,7 @@ _LOOKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[Look]]], ...]] = (
     ("lists", _look_at_lists),
     ("delegation", _look_at_delegation),
     ("gateway", _look_at_gateway),
+    ("collecting", _look_at_collecting),
     ("work", _look_at_work),
     ("cases", _look_at_cases),
     ("partners", _look_at_partners),

@@ -8,6 +8,7 @@ import pytest
 from tests.builders.compiled_statements import compiling_once
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
+from tests.desk.mail_server import Posts, run_receiver
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,3 +22,15 @@ def statements_compiled_once() -> Iterator[None]:
 def loop(tmp_path: Path) -> Loop:
     """A desk and a gateway that know each other, with everything published and one approved partner."""
     return copy_loop(tmp_path)
+
+
+@pytest.fixture
+def desk_pager() -> Iterator[Posts]:
+    with run_receiver() as posts:
+        yield posts
+
+
+@pytest.fixture
+def other_pager() -> Iterator[Posts]:
+    with run_receiver() as posts:
+        yield posts

@@ -1,18 +1,27 @@
 """A desk whose post room is on, and reports that ask for a note."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import select
 
 from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig
+from gateway.desk.casework.cases import list_cases
+from gateway.desk.casework.opening import open_case
 from gateway.desk.config import check_config
+from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.store.post_tables import OUTGOING_POST, PAGES
 from gateway.desk.wiring import Desk
-from tests.desk.desk_loop import Loop
+from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.page_notice import PageNotice, open_page
+from tests.builders import NOW, make_clear_fields
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.mail_server import Posts
 from tests.public_report_builders import make_contact, make_known_person
 
+IN_HOURS = NOW.replace(hour=12, minute=0, second=0)
 ADDRESS = "quetzal.sam@mail.example"
 NUMBER = "+447700900123"
 FROM = "hello@team.example"
@@ -54,3 +63,28 @@ def list_pages(desk: Desk) -> list[dict[str, Any]]:
     """Return every page."""
     with desk.store.read() as connection:
         return [dict(row._mapping) for row in connection.execute(select(PAGES).order_by(PAGES.c.id))]
+
+
+def set_pagers(loop: Loop, desk_pager: Posts, other_pager: Posts, *, now: datetime = IN_HOURS) -> None:
+    loop.clock.now = now
+    set_post_room(loop, notes="off", pager=PagerConfig(desk=desk_pager.url, out_of_hours=other_pager.url))
+
+
+def file_urgent(loop: Loop, count: int = 1) -> None:
+    for _ in range(count):
+        loop.send_public(clear=make_clear_fields("public", priority="P1"), danger="yes")
+    loop.collect()
+
+
+def open_with_key_set(loop: Loop, raw: bytes, *, target: Any = "desk") -> PageNotice:
+    with loop.desk.store.read() as connection:
+        key_set = make_key_set(connection, desk=loop.desk, now=loop.clock())
+    keys = {key.key_id: parse_base64url(key.public_key) for key in key_set.mailbox_keys}
+    return open_page(raw, keys=keys, environment="live", target=target, now=loop.clock())
+
+
+def open_all(loop: Loop) -> None:
+    with loop.desk.store.read() as connection:
+        cases = list_cases(connection, state="all")
+    for case in cases:
+        open_case(loop.desk, case.case_id, actor=ACTOR)

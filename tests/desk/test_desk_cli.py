@@ -186,7 +186,7 @@ def test_set_aside_row_makes_exit_code_1_and_is_listed(desk: Terminal, loop: Loo
     assert desk.run("alarms", "--clear", "1").code == DONE
     assert desk.run("alarms", "--clear", "1").code == WRONG_USE
     assert desk.run("set-aside", "resolve", "1", "--how", "forged").code == DONE
-    assert desk.run("set-aside", "list", "--json").json == {"set_aside": []}
+    assert desk.run("set-aside", "list", "--json").json == {"groups": [], "set_aside": []}
     (kept,) = desk.run("set-aside", "list", "--all", "--json").json["set_aside"]
     assert kept["resolution"] == "forged"
 

@@ -94,7 +94,7 @@ def test_import_of_a_strangers_file_says_that_it_is_set_aside_and_writes_no_rece
     assert list(tmp_path.glob("*receipt*")) == []
     assert len(set_aside(this_time)) == 1
     assert main(["set-aside", "list", "--state", str(this_time.desk.paths.state)]) == DONE
-    assert "came as a file" in capsys.readouterr().out
+    assert "came as files" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"x" * (MAX_REPORT_BODY_BYTES + 1)], ids=["empty", "other", "huge"])

@@ -1,6 +1,5 @@
 """Paging: who is told, how often, with what; and that a page which can not go out is never silent."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,52 +8,27 @@ import pytest
 from sqlalchemy import insert, select
 
 from gateway.desk.carrying.post_settings import PagerConfig
-from gateway.desk.casework.cases import list_cases
-from gateway.desk.casework.opening import open_case
-from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.paging.pages import Paged, list_pager_warnings, send_pages
 from gateway.desk.store.schema import AUDIT, SET_ASIDE
 from gateway.guidance.agency import load_agency
-from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
-from partner_sdk.wire.page_notice import PageNotice, open_page
+from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.page_notice import PageNotice
 from partner_sdk.wire.public_report import Meeting
-from tests.builders import NOW, make_clear_fields
-from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.mail_server import Posts, run_mail_server, run_receiver
-from tests.desk.post_builders import list_pages, set_mail_server, set_post_room
+from tests.builders import make_clear_fields
+from tests.desk.desk_loop import Loop
+from tests.desk.mail_server import Posts, run_mail_server
+from tests.desk.post_builders import (
+    IN_HOURS,
+    file_urgent,
+    list_pages,
+    open_all,
+    open_with_key_set,
+    set_mail_server,
+    set_pagers,
+    set_post_room,
+)
 
-IN_HOURS = NOW.replace(hour=12, minute=0, second=0)
 SATURDAY = datetime(2026, 11, 28, 23, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def desk_pager() -> Iterator[Posts]:
-    with run_receiver() as posts:
-        yield posts
-
-
-@pytest.fixture
-def other_pager() -> Iterator[Posts]:
-    with run_receiver() as posts:
-        yield posts
-
-
-def set_pagers(loop: Loop, desk_pager: Posts, other_pager: Posts, *, now: datetime = IN_HOURS) -> None:
-    loop.clock.now = now
-    set_post_room(loop, notes="off", pager=PagerConfig(desk=desk_pager.url, out_of_hours=other_pager.url))
-
-
-def file_urgent(loop: Loop, count: int = 1) -> None:
-    for _ in range(count):
-        loop.send_public(clear=make_clear_fields("public", priority="P1"), danger="yes")
-    loop.collect()
-
-
-def open_with_key_set(loop: Loop, raw: bytes, *, target: Any = "desk") -> PageNotice:
-    with loop.desk.store.read() as connection:
-        key_set = make_key_set(connection, desk=loop.desk, now=loop.clock())
-    keys = {key.key_id: parse_base64url(key.public_key) for key in key_set.mailbox_keys}
-    return open_page(raw, keys=keys, environment="live", target=target, now=loop.clock())
 
 
 def test_urgent_report_pages_the_desk_in_its_hours_with_a_signed_count(
@@ -131,21 +105,21 @@ def test_partners_urgent_report_pages_too(loop: Loop) -> None:
     assert [page["count"] for page in list_pages(loop.desk)] == [1]
 
 
-def test_five_minutes_hold_one_notice_with_the_count(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
+def test_one_minute_holds_one_notice_with_the_count(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop, 2)
     assert send_pages(loop.desk).sent == 1
-    loop.clock.advance(minutes=1)
+    loop.clock.advance(seconds=20)
     file_urgent(loop)
-    loop.clock.advance(minutes=1)
+    loop.clock.advance(seconds=20)
     file_urgent(loop, 2)
     assert send_pages(loop.desk) == Paged(waiting=3)
-    loop.clock.advance(minutes=3)
+    loop.clock.advance(seconds=20)
     assert send_pages(loop.desk) == Paged(sent=1)
     counts = [open_with_key_set(loop, body) for _, body in desk_pager.taken]
     assert [(notice.count, notice.first_at) for notice in counts] == [
         (2, format_time(IN_HOURS)),
-        (3, format_time(IN_HOURS + timedelta(minutes=1))),
+        (3, format_time(IN_HOURS + timedelta(seconds=20))),
     ]
 
 
@@ -245,13 +219,6 @@ def test_notice_says_nothing_but_count_and_times(loop: Loop, desk_pager: Posts, 
     send_pages(loop.desk)
     assert set(PageNotice.__struct_fields__) == {"count", "environment", "first_at", "issued_at", "target"}
     assert len(desk_pager.taken[0][1]) < 600
-
-
-def open_all(loop: Loop) -> None:
-    with loop.desk.store.read() as connection:
-        cases = list_cases(connection, state="all")
-    for case in cases:
-        open_case(loop.desk, case.case_id, actor=ACTOR)
 
 
 def dropped(loop: Loop) -> list[str]:

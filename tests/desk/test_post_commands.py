@@ -58,7 +58,7 @@ def test_collect_sends_notes_at_its_end(served: Loop, capsys: pytest.CaptureFixt
     assert run(served, "collect", "--json") == DONE
     said = json.loads(capsys.readouterr().out)
     assert said["notes"] == {"given_up": 0, "held": 0, "open": 0, "problems": {}, "sent": 1}
-    assert said["pages"] == {"is_stuck": False, "sent": 0, "waiting": 0, "warnings": []}
+    assert said["pages"] == {"is_stuck": False, "unacknowledged": 0, "sent": 0, "waiting": 0, "warnings": []}
     assert len(list((served.folder / "out").glob("*.eml"))) == 1
 
 

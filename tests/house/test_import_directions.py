@@ -176,6 +176,7 @@ DESK_ROOMS = (
     "reading",
     "starting",
     "start_links",
+    "watch",
     "doctor",
     "views",
     "app",

@@ -23,8 +23,9 @@ from gateway.desk.collection.imported import (
 )
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import KEY_ENDED, Believed, PartnerKey, RowRefusedError, VerifiedRow, check_row
-from gateway.desk.collection.set_aside import find_claim, is_claimed_urgent, keep_row, list_waiting_bytes, resolve_row
-from gateway.desk.collection.standing import get_standing, look_for_gaps
+from gateway.desk.collection.set_aside import find_claim, keep_row, list_waiting_bytes, resolve_row
+from gateway.desk.collection.shelf import Shelf
+from gateway.desk.collection.standing import count_hidden, get_standing, look_for_gaps, name_positions, note_collected
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.paging.pages import queue_page
@@ -44,7 +45,6 @@ MOST_SET_ASIDE: Final = 2_000
 MOST_SET_ASIDE_BYTES: Final = 512 * 1024 * 1024
 # The gateway holds reports that it can not read: pages of its database are damaged.
 UNREADABLE: Final = "unreadable-at-gateway"
-MOST_NAMED: Final = 50
 # The gateway counts reports that wait, and shows or names fewer.
 HIDDEN: Final = "waiting-not-shown"
 # The gateway's clock is so far ahead that its key's end means nothing: the report is filed, and somebody asks.
@@ -61,11 +61,15 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class Collected:
-    """What one run did; counts of rows, and the gaps and new epochs of the chain that nobody has cleared."""
+    """What one run did; counts of rows, and the gaps and new epochs of the chain that nobody has cleared.
+
+    `left` counts rows that stay at the gateway, because their sender's share of the shelf is full.
+    """
 
     filed: int = 0
     set_aside: int = 0
     set_aside_bytes: int = 0
+    left: int = 0
     known: int = 0
     unreadable: list[int] = field(default_factory=list)  # positions at the gateway
     hidden: int = 0
@@ -118,36 +122,15 @@ def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progr
             is_left = True
             break
     if collected.unreadable:
-        _note(desk, UNREADABLE, status, what=_name_positions(collected.unreadable))
+        _note(desk, UNREADABLE, status, what=name_positions(collected.unreadable))
     if shown < status.unacknowledged and not is_left:
-        collected.hidden = _count_hidden(feed)
+        collected.hidden = count_hidden(feed, rows=PAGE_ROWS)
         if collected.hidden:
             _note(desk, HIDDEN, status)
     collected.gaps, collected.new_epochs = look_for_gaps(desk, status)
+    # Asked again: what is left now could not be acknowledged, or has just come.
+    note_collected(desk, feed.get_status())
     return collected
-
-
-def _count_hidden(feed: FeedClient) -> int:
-    """Return how many reports wait at the gateway by its own count, and are neither shown nor named.
-
-    Other runs may acknowledge meanwhile, and more may come in: asked before and after, and the lower number counts.
-    """
-    before = feed.get_status().unacknowledged
-    page = feed.get_reports(limit=PAGE_ROWS)
-    after = feed.get_status().unacknowledged
-    return 0 if page.more else max(0, min(before, after) - len(page.reports) - len(page.unreadable))
-
-
-def _name_positions(positions: Sequence[int]) -> str:
-    """Return numbers as an alarm names them, e.g. `4-6, 9`."""
-    runs: list[tuple[int, int]] = []
-    for position in sorted(positions):
-        if runs and position == runs[-1][1] + 1:
-            runs[-1] = runs[-1][0], position
-        else:
-            runs.append((position, position))
-    named = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs[:MOST_NAMED])
-    return named if len(runs) <= MOST_NAMED else f"{named}, ..."
 
 
 def take_rows(
@@ -160,7 +143,7 @@ def take_rows(
         refused, filed = _part_filed(connection, [one for one in judged if one.refused is not None])
         collected.known += filed
         verified, known, clashing = _sort_out(connection, [one for one in judged if one.verified is not None])
-        kept = _store_refused(connection, [*refused, *clashing], desk=desk, actor=actor, collected=collected)
+        kept, left = _store_refused(connection, [*refused, *clashing], desk=desk, actor=actor, collected=collected)
         filed_now = _store_verified(connection, verified, desk=desk, actor=actor)
         add_links(connection, _links(judged), now=now)
         _note_ahead(connection, judged, now=now)
@@ -176,7 +159,9 @@ def take_rows(
     collected.filed += filed_now
     collected.set_aside += kept
     collected.known += known + len(verified) - filed_now
-    return _claims(judged)
+    collected.left += len(left)
+    # What is not kept here is not acknowledged: the gateway goes on holding it.
+    return _claims([one for one in judged if one.raw not in left] if left else judged)
 
 
 def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Collected:
@@ -290,20 +275,26 @@ def _clash(one: _Judged, row: VerifiedRow, what: str, *, reason: str) -> _Judged
 
 def _store_refused(
     connection: Connection, judged: Sequence[_Judged], *, desk: Desk, actor: str, collected: Collected
-) -> int:
+) -> tuple[int, list[bytes]]:
+    """Keep refused rows; return how many are new, and the bytes of those that stay at the gateway."""
     kept = urgent = 0
+    left: list[bytes] = []
+    shelf = Shelf(connection)
     for one in judged:
         if one.refused is None:
             continue
-        if keep_row(connection, one.raw, one.refused, actor=actor, now=desk.clock()):
+        row = keep_row(connection, one.raw, one.refused, shelf=shelf, actor=actor, now=desk.clock())
+        if row.outcome == "kept":
             kept += 1
-            urgent += is_claimed_urgent(one.raw, one.refused)
+            urgent += row.calls_somebody
             collected.set_aside_bytes += len(one.raw)
             collected.refused[one.refused.reason] = collected.refused.get(one.refused.reason, 0) + 1
+        elif row.outcome == "full":
+            left.append(one.raw)
         else:
             collected.known += 1
     queue_page(connection, count=urgent, now=desk.clock())
-    return kept
+    return kept, left
 
 
 def _store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk: Desk, actor: str) -> int:

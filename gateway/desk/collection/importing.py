@@ -18,6 +18,7 @@ from gateway.desk.collection.post_checks import VerifiedPost, check_post, parse_
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import PRIORITIES, RowRefusedError
 from gateway.desk.collection.set_aside import keep_bytes, list_waiting_bytes, resolve_row
+from gateway.desk.collection.shelf import Shelf
 from gateway.desk.paging.pages import queue_page
 from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
 from gateway.desk.store.schema import CASES, REPORTS
@@ -200,7 +201,18 @@ def _make_reference(desk: Desk, connection: Connection) -> str:
 
 def _set_aside(connection: Connection, raw: bytes, refused: RowRefusedError, *, actor: str, now: datetime) -> Imported:
     claim = peek_post_claim(raw)
-    if keep_bytes(connection, raw, refused, claim=claim, channel=BY_FILE, actor=actor, now=now):
-        is_urgent = refused.seals_crisis or refused.priority == PRIORITIES[0]
-        queue_page(connection, count=int(is_urgent), now=now)
+    kept = keep_bytes(
+        connection,
+        raw,
+        refused,
+        claim=claim,
+        stated_priority=refused.stated_priority,
+        # A file that states no priority was brought by a person: it counts as the most urgent.
+        is_urgent=refused.seals_crisis or refused.priority == PRIORITIES[0],
+        channel=BY_FILE,
+        shelf=Shelf(connection),
+        actor=actor,
+        now=now,
+    )
+    queue_page(connection, count=int(kept.calls_somebody), now=now)
     return Imported("set-aside", reason=refused.reason)

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
@@ -15,8 +15,9 @@ from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.row_checks import ALARMING_REASONS, MAX_ROW_BYTES, PRIORITIES, RowRefusedError
+from gateway.desk.collection.shelf import SetAsideError, Shelf
 from gateway.desk.store.schema import SET_ASIDE
-from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact
 from partner_sdk.wire.feed_messages import Acknowledgement, ReportRow
 from partner_sdk.wire.intake import peek_intake
@@ -29,10 +30,6 @@ _TOLD_SET_ASIDE: Final = "set-aside"
 _TOLD_FILED: Final = "filed"
 
 
-class SetAsideError(ReportAbuseError):
-    """There is no such row, or it was dealt with already."""
-
-
 @dataclass(frozen=True, slots=True)
 class SetAsideRow:
     """A row that waits for a person. What it claims is not believed; it only helps to find it."""
@@ -42,6 +39,7 @@ class SetAsideRow:
     reason: str
     alarmed: bool
     priority: str
+    stated_priority: str | None
     claimed_partner: str | None
     claimed_report_id: str | None
     set_aside_at: str
@@ -68,6 +66,18 @@ class Untold:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of a row: kept, known already, or left because the share of its sender is full.
+
+    `calls_somebody`: it is the first of its group that states the highest priority or seals a crisis, so a person looks
+    at once.
+    """
+
+    outcome: Literal["kept", "known", "full"]
+    calls_somebody: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """What a row says of itself: not believed, only good for finding it again."""
 
@@ -76,11 +86,32 @@ class Claim:
     intake_sha256: bytes | None = None
 
 
-def keep_row(connection: Connection, raw: bytes, refused: RowRefusedError, *, actor: str, now: datetime) -> bool:
-    """Keep a refused row of the feed with its reason; False when these very bytes are kept already."""
-    found = find_claim(raw)
-    claim = Claim() if found is None else Claim(found.partner, found.report_id, bytes.fromhex(found.intake_sha256))
-    return keep_bytes(connection, raw, refused, claim=claim, channel=BY_GATEWAY, actor=actor, now=now)
+def keep_row(
+    connection: Connection, raw: bytes, refused: RowRefusedError, *, shelf: Shelf, actor: str, now: datetime
+) -> Kept:
+    """Keep a refused row of the feed with its reason, unless its sender's share is full."""
+    claimed = _find_claimed(raw)
+    claim, stated = Claim(), refused.stated_priority
+    if claimed is not None:
+        intake_raw, clear = claimed
+        claim = Claim(clear.partner, clear.report_id, hashlib.sha256(intake_raw).digest())
+        stated = min(stated or clear.priority, clear.priority)
+    # A row that nobody names as its sender shares the room of all such rows.
+    if not _is_kept(connection, raw) and shelf.is_full_for(claim.partner or ""):
+        return Kept("full")
+    return keep_bytes(
+        connection,
+        raw,
+        refused,
+        claim=claim,
+        stated_priority=stated,
+        # What states none may be urgent too: it is listed with the most urgent, but alerts nobody.
+        is_urgent=refused.seals_crisis or stated == PRIORITIES[0],
+        channel=BY_GATEWAY,
+        shelf=shelf,
+        actor=actor,
+        now=now,
+    )
 
 
 def keep_bytes(
@@ -89,20 +120,28 @@ def keep_bytes(
     refused: RowRefusedError,
     *,
     claim: Claim,
+    stated_priority: str | None,
+    is_urgent: bool,
     channel: str,
+    shelf: Shelf,
     actor: str,
     now: datetime,
-) -> bool:
-    """Keep what was refused, however it came, with its reason; False when these very bytes are kept already."""
+) -> Kept:
+    """Keep what was refused, however it came, with its reason; these very bytes are kept once."""
+    if _is_kept(connection, raw):
+        return Kept("known")
     row_sha256 = hashlib.sha256(raw).digest()
-    if connection.execute(select(SET_ASIDE.c.id).where(SET_ASIDE.c.row_sha256 == row_sha256)).first() is not None:
-        return False
+    # One alarm and one alert for a group, however many rows come after the first.
+    is_first_urgent = is_urgent and not shelf.has_urgent(claim.partner, refused.reason, channel=channel)
+    is_alarming = refused.reason in ALARMING_REASONS
     connection.execute(
         insert(SET_ASIDE).values(
             row_sha256=row_sha256,
             reason=refused.reason,
-            alarmed=refused.reason in ALARMING_REASONS,
+            alarmed=is_alarming,
             priority=refused.priority,
+            stated_priority=stated_priority,
+            is_urgent=is_urgent,
             claimed_partner=claim.partner,
             claimed_report_id=claim.report_id,
             intake_sha256=claim.intake_sha256,
@@ -113,7 +152,8 @@ def keep_bytes(
             set_aside_at=format_time(now),
         )
     )
-    if refused.reason in ALARMING_REASONS:
+    shelf.add(claim.partner or "", len(raw))
+    if is_alarming and not shelf.has_alarm(claim.partner, refused.reason):
         raise_alarm(connection, refused.reason, row_sha256.hex(), now=now)
     audit.append_entry(
         connection,
@@ -123,7 +163,7 @@ def keep_bytes(
         subject=row_sha256.hex(),
         detail={"reason": refused.reason, "priority": refused.priority},
     )
-    return True
+    return Kept("kept", calls_somebody=is_first_urgent)
 
 
 def find_claim(raw: bytes) -> Acknowledgement | None:
@@ -135,16 +175,6 @@ def find_claim(raw: bytes) -> Acknowledgement | None:
     return Acknowledgement(
         intake_sha256=hashlib.sha256(intake_raw).hexdigest(), partner=clear.partner, report_id=clear.report_id
     )
-
-
-def is_claimed_urgent(raw: bytes, refused: RowRefusedError) -> bool:
-    """Return whether a row claims the highest priority or seals a crisis: then a person looks at once.
-
-    A row that claims none is listed with the most urgent, but pages nobody.
-    """
-    claimed = _find_claimed(raw)
-    stated = {refused.stated_priority, None if claimed is None else claimed[1].priority}
-    return refused.seals_crisis or PRIORITIES[0] in stated
 
 
 def list_set_aside(connection: Connection, *, with_resolved: bool = False) -> list[SetAsideRow]:
@@ -218,6 +248,11 @@ def resolve_row(connection: Connection, row_id: int, *, resolution: str, actor: 
     )
 
 
+def _is_kept(connection: Connection, raw: bytes) -> bool:
+    row_sha256 = hashlib.sha256(raw).digest()
+    return connection.execute(select(SET_ASIDE.c.id).where(SET_ASIDE.c.row_sha256 == row_sha256)).first() is not None
+
+
 def _find_claimed(raw: bytes) -> tuple[bytes, ClearFields] | None:
     try:
         intake_raw = encode(parse_exact(raw, kind=ReportRow, max_bytes=MAX_ROW_BYTES).intake)
@@ -233,6 +268,7 @@ def _to_row(row: Row[Any]) -> SetAsideRow:
         reason=row.reason,
         alarmed=row.alarmed,
         priority=row.priority,
+        stated_priority=row.stated_priority,
         claimed_partner=row.claimed_partner,
         claimed_report_id=row.claimed_report_id,
         set_aside_at=row.set_aside_at,

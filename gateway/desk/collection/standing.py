@@ -3,9 +3,12 @@
 Never believes it: a number that it says or keeps back is compared with the links that the desk holds.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.collection.chain import (
@@ -20,13 +23,20 @@ from gateway.desk.collection.chain import (
     note_epoch,
 )
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.store import DeskStoreError
 from gateway.desk.store.key_tables import VERIFY_KEYS
+from gateway.desk.store.schema import COLLECTOR
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.feed_messages import FeedStatus
+from partner_sdk.errors import FormatError, ProblemError, ReportAbuseError
+from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.feed_messages import FeedStatus, WaitingReports
 
 UNKNOWN_INSTANCE: Final = "unknown-gateway"
 # The gateway has found pages of its database damaged: what can be read is handed over.
 DAMAGED: Final = "gateway-storage-damaged"
+MOST_NAMED: Final = 50
+_TURNED_AWAY: Final = (401, 403)
+_ROW: Final = 1
 
 
 def get_standing(desk: Desk, feed: FeedClient) -> FeedStatus:
@@ -83,3 +93,94 @@ def look_for_gaps(desk: Desk, status: FeedStatus) -> tuple[list[str], list[str]]
                 chain = Chain(status.instance, status.epoch, head.partner)
                 raise_alarm(connection, GAP, chain.name(highest + 1, head.sequence), now=now)
         return list_gaps(connection, now=now), list_subjects(connection, NEW_EPOCH)
+
+
+def count_hidden(feed: FeedClient, *, rows: int) -> int:
+    """Return how many reports wait at the gateway by its own count, and are neither shown nor named.
+
+    Other runs may acknowledge meanwhile, and more may come in: asked before and after, and the lower number counts.
+    """
+    before = feed.get_status().unacknowledged
+    page = feed.get_reports(limit=rows)
+    after = feed.get_status().unacknowledged
+    return 0 if page.more else max(0, min(before, after) - len(page.reports) - len(page.unreadable))
+
+
+def name_positions(positions: Sequence[int]) -> str:
+    """Return numbers as an alarm names them, e.g. `4-6, 9`."""
+    runs: list[tuple[int, int]] = []
+    for position in sorted(positions):
+        if runs and position == runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], position
+        else:
+            runs.append((position, position))
+    named = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs[:MOST_NAMED])
+    return named if len(runs) <= MOST_NAMED else f"{named}, ..."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectorState:
+    """What the last rounds of collecting brought. `failure` is a reason code, or None after a success."""
+
+    succeeded_at: str | None = None
+    failed_at: str | None = None
+    failure: str | None = None
+    is_refused: bool = False
+    urgent_waiting: int = 0
+    urgent_since: str | None = None
+    others_waiting: int = 0
+    others_since: str | None = None
+
+
+def note_collected(desk: Desk, status: FeedStatus) -> None:
+    """Note that the reports were collected, and what the gateway says still waits there."""
+    now = desk.clock()
+    urgent = [one for one in status.waiting if one.priority == "P1"]
+    others = [one for one in status.waiting if one.priority != "P1"]
+    write_collector_state(
+        desk,
+        succeeded_at=format_time(now),
+        failure=None,
+        is_refused=False,
+        urgent_waiting=sum(one.count for one in urgent),
+        urgent_since=_find_oldest(urgent, now=now),
+        others_waiting=sum(one.count for one in others),
+        others_since=_find_oldest(others, now=now),
+    )
+
+
+def note_failed(desk: Desk, error: Exception) -> None:
+    """Note why a round did not collect. The database may be what failed: then the next look finds the round missing."""
+    reason = error.reason if isinstance(error, ReportAbuseError) else "unexpected"
+    is_refused = isinstance(error, ProblemError) and error.status in _TURNED_AWAY
+    try:
+        write_collector_state(desk, failed_at=format_time(desk.clock()), failure=reason, is_refused=is_refused)
+    except DeskStoreError:
+        return
+
+
+def get_collector_state(connection: Connection) -> CollectorState:
+    """Return what the last rounds brought; a desk that has never collected has an empty state."""
+    row = connection.execute(select(*(COLLECTOR.c[name] for name in CollectorState.__dataclass_fields__))).first()
+    return CollectorState() if row is None else CollectorState(**row._mapping)
+
+
+def write_collector_state(desk: Desk, **values: object) -> None:
+    """Write columns of the one row of the collector. Raises `DeskStoreError`."""
+    with desk.store.write() as connection:
+        changed = connection.execute(update(COLLECTOR).where(COLLECTOR.c.id == _ROW).values(**values))
+        if changed.rowcount == 0:
+            connection.execute(insert(COLLECTOR).values(id=_ROW, **values))
+
+
+def _find_oldest(waiting: Sequence[WaitingReports], *, now: datetime) -> str | None:
+    oldest = min((read_feed_time(one.oldest_received_at, now=now) for one in waiting), default=None)
+    return None if oldest is None else format_time(oldest)
+
+
+def read_feed_time(text: str, *, now: datetime) -> datetime:
+    """Return a time that the gateway names, but none that is yet to come; `now` where it names none."""
+    try:
+        return min(parse_time(text), now)
+    except FormatError:
+        return now  # the gateway is not believed: a time that is none must not end a round

@@ -12,11 +12,14 @@ from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.collection.importing import try_imports_again
 from gateway.desk.collection.reconcile import Reconciled, reconcile
 from gateway.desk.collection.set_aside import RESOLUTIONS, list_set_aside, resolve_row
+from gateway.desk.collection.shelf import list_groups, resolve_group
+from gateway.desk.collection.standing import note_failed
 from gateway.desk.commands.evidence import tell_evidence
 from gateway.desk.commands.frame import (
     DONE,
     LOOK,
     TRY_AGAIN,
+    WRONG_USE,
     Commands,
     add_command,
     add_group,
@@ -46,6 +49,7 @@ from gateway.desk.partnership.mailbox_post import post_waiting
 from gateway.desk.partnership.stages import send_stages
 from gateway.desk.return_post.sending import send_replies
 from gateway.desk.unexpected import describe_unexpected
+from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 
@@ -93,6 +97,7 @@ def _collect_once(parsed: argparse.Namespace) -> int:
     taken = _take(desk, parsed, actor=actor, steps=steps)
     # A gateway that does not answer must not keep back the page or the notes of what is here already.
     sent = send_what_waits(desk)
+    settle_alarms(desk)
     # Last, and for a while only: no report and no page waits for a film.
     seconds = None if parsed.every is None else EVIDENCE_SECONDS
     evidence = steps.take(
@@ -151,7 +156,7 @@ class _Taken:
         """Whether nothing of it waits for a person."""
         collected = self.collected
         refused = self.enrolments.refused or self.changes.refused
-        waits = collected.unreadable or collected.hidden
+        waits = collected.unreadable or collected.hidden or collected.left
         return not (collected.set_aside or collected.gaps or collected.new_epochs or waits or refused) and (
             self.reconciled is None or self.reconciled.is_even
         )
@@ -169,6 +174,7 @@ class _Taken:
             "gaps": collected.gaps,
             "hidden": collected.hidden,
             "known": collected.known,
+            "left_at_gateway": collected.left,
             "messages_sent": self.messages,
             "new_epochs": collected.new_epochs,
             "replies_sent": self.replies,
@@ -190,16 +196,26 @@ class _Taken:
             _tell_reconciled(self.reconciled)
 
 
+def _noting(desk: Desk, step: Callable[[], T]) -> T:
+    """Do a step without which nothing is collected; what ends it is noted, so that a stopped collector is seen."""
+    try:
+        return step()
+    except Exception as error:
+        note_failed(desk, error)
+        raise
+
+
 def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) -> _Taken:
     # The gateway may have a new pin since the last run.
     steps.take(lambda: len(finish_rotations(desk, actor=actor)), otherwise=0)
-    feed = steps.take(desk.make_feed, otherwise=None)
+    feed = steps.take(lambda: _noting(desk, desk.make_feed), otherwise=None)
     if feed is None:
         return _Taken(
             Collected(), NO_ENROLMENTS, NO_CHANGES, stages=0, adoptions=0, messages=0, replies=0, reconciled=None
         )
     collected = steps.take(
-        lambda: collect_reports(desk, feed, actor=actor, progress=show_progress), otherwise=Collected()
+        lambda: _noting(desk, lambda: collect_reports(desk, feed, actor=actor, progress=show_progress)),
+        otherwise=Collected(),
     )
     end_progress()
     return _Taken(
@@ -215,13 +231,20 @@ def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) 
 
 
 def run_set_aside_list(parsed: argparse.Namespace) -> int:
-    """List what was set aside, the most urgent first."""
+    """List what was set aside, by sender and cause; with --rows or --all row by row, the most urgent first."""
     with open_desk(parsed.state).store.read() as connection:
+        groups = list_groups(connection)
         rows = list_set_aside(connection, with_resolved=parsed.all)
     if parsed.json:
-        print_json({"set_aside": [asdict(row) for row in rows]})
+        print_json({"groups": [asdict(group) for group in groups], "set_aside": [asdict(row) for row in rows]})
         return DONE
-    for row in rows:
+    for group in [] if parsed.rows or parsed.all else groups:
+        stated = ", ".join(f"{count} state {code or 'none'}" for code, count in sorted(group.priorities.items()))
+        alarm = "ALARM " if group.alarmed else ""
+        way = ", came as files" if group.channel == BY_FILE else ""
+        times = group.first_at if group.first_at == group.last_at else f"{group.first_at} to {group.last_at}"
+        say(f"{group.count:5} {alarm}{group.reason} claims to be {group.partner or '?'}: {stated}, {times}{way}")
+    for row in rows if parsed.rows or parsed.all else []:
         claim = f"{row.claimed_partner or '?'} {row.claimed_report_id or '?'}"
         alarm = "ALARM" if row.alarmed else ""
         way = ", came as a file" if row.channel == BY_FILE else ""
@@ -254,10 +277,28 @@ def run_set_aside_retry(parsed: argparse.Namespace) -> int:
 
 
 def run_set_aside_resolve(parsed: argparse.Namespace) -> int:
-    """Note how a row that was set aside was dealt with; its bytes stay."""
-    desk = open_desk(parsed.state)
+    """Note how a row that was set aside was dealt with, or all of one sender and cause; their bytes stay."""
+    if (parsed.row is None) == (parsed.reason is None):
+        return complain("Name one row by its number, or a group by --partner and --reason.", code=WRONG_USE)
+    desk, actor = open_desk(parsed.state), get_actor(parsed)
+    if parsed.reason is not None:
+        with desk.store.write() as connection:
+            count = resolve_group(
+                connection,
+                partner=parsed.partner,
+                reason=parsed.reason,
+                resolution=parsed.how,
+                actor=actor,
+                now=desk.clock(),
+            )
+        settle_alarms(desk)
+        if parsed.json:
+            print_json({"resolution": parsed.how, "rows": count})
+        else:
+            say(f"{count} rows are dealt with: {parsed.how}.")
+        return DONE
     with desk.store.write() as connection:
-        resolve_row(connection, parsed.row, resolution=parsed.how, actor=get_actor(parsed), now=desk.clock())
+        resolve_row(connection, parsed.row, resolution=parsed.how, actor=actor, now=desk.clock())
     if parsed.json:
         print_json({"resolution": parsed.how, "row": parsed.row})
     else:
@@ -292,13 +333,16 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     group = add_group(commands, "set-aside")
     listed = add_command(group, "list", run=run_set_aside_list, example="--json", group="set-aside")
-    listed.add_argument("--all", action="store_true", help="also what was dealt with")
+    listed.add_argument("--rows", action="store_true", help="row by row, with their numbers")
+    listed.add_argument("--all", action="store_true", help="row by row, also what was dealt with")
     retry = add_command(group, "retry", run=run_set_aside_retry, example="", group="set-aside")
     retry.add_argument(
         "--accept-ended-key", type=int, metavar="NUMBER", help="file this row though its partner's key had ended"
     )
     resolve = add_command(group, "resolve", run=run_set_aside_resolve, example="3 --how forged", group="set-aside")
-    resolve.add_argument("row", type=int, metavar="NUMBER", help="its number in the list")
+    resolve.add_argument("row", type=int, nargs="?", metavar="NUMBER", help="its number in `set-aside list --rows`")
+    resolve.add_argument("--partner", default="", metavar="ID", help="whose rows, as the list names it (default: none)")
+    resolve.add_argument("--reason", metavar="CODE", help="all rows of this partner and cause")
     resolve.add_argument("--how", required=True, choices=RESOLUTIONS, help="what became of it")
     alarms = add_command(commands, "alarms", run=run_alarms, example="--clear 3")
     alarms.add_argument("--clear", type=int, metavar="NUMBER", help="note that you have looked into this one")
@@ -319,6 +363,8 @@ def _tell_collected(collected: Collected) -> None:
         say(f"UNREADABLE: the gateway holds {len(collected.unreadable)} report(s) in damaged pages. See `alarms`.")
     if collected.hidden:
         say(f"HIDDEN: {collected.hidden} report(s) wait at the gateway and do not come. Ask its operator for `doctor`.")
+    if collected.left:
+        say(f"SHELF FULL: {collected.left} stay at the gateway: their sender's share is full. See `set-aside list`.")
     for gap in collected.gaps:
         say(f"GAP: the gateway's chains miss {gap}. Ask its operator what became of it.")
     for epoch in collected.new_epochs:

@@ -1,16 +1,19 @@
-"""Commands of the post room: send the short notes that are due, and list them. Never shows an address."""
+"""Commands of the post room and of alerts: send what is due, list it, acknowledge an alert. Never shows an address."""
 
 import argparse
 from dataclasses import asdict
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
-from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_group, print_json, say
-from gateway.desk.paging.pages import Paged, send_pages
+from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.paging.pages import Paged, acknowledge_alert, list_pages, list_unacknowledged, send_pages
 from gateway.desk.post_room.queue import list_post
 from gateway.desk.post_room.sending import Posted, send_due
 from gateway.desk.unexpected import describe_unexpected
+from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import LocalStateError, ReportAbuseError
+
+_MOST_ALERTS: Final = 50
 
 
 def run_post_send(parsed: argparse.Namespace) -> int:
@@ -41,6 +44,38 @@ def run_post_list(parsed: argparse.Namespace) -> int:
     return DONE
 
 
+def run_alert_list(parsed: argparse.Namespace) -> int:
+    """List the alerts to the people on duty, the newest first; exit code 1 when one waits to be acknowledged."""
+    with open_desk(parsed.state).store.read() as connection:
+        rows = list_pages(connection, most=_MOST_ALERTS)
+        waiting = {row.id for row in list_unacknowledged(connection)}
+    if parsed.json:
+        print_json({"alerts": [asdict(row) | {"waits": row.id in waiting} for row in rows]})
+    for row in [] if parsed.json else rows:
+        words = f"sent {row.sent_at}" if row.sent_at else "NOT SENT"
+        if row.acknowledged_at:
+            words = f"{words}, {row.acknowledged_by} has it since {row.acknowledged_at}"
+        elif row.id in waiting:
+            words = f"{words}, NOBODY HAS IT YET" + (f", repeated {row.repeats} times" if row.repeats else "")
+        say(f"{row.id:5} {row.target:12} {row.count} urgent since {row.first_at}, {words}")
+    if not rows and not parsed.json:
+        say("No alert was raised yet.")
+    return LOOK if waiting else DONE
+
+
+def run_alert_acknowledge(parsed: argparse.Namespace) -> int:
+    """Say that you have an alert, and every earlier one, in hand: it is not sent again."""
+    desk = open_desk(parsed.state)
+    with desk.store.write() as connection:
+        count = acknowledge_alert(connection, parsed.number, actor=get_actor(parsed), now=desk.clock())
+    settle_alarms(desk)
+    if parsed.json:
+        print_json({"acknowledged": count})
+    else:
+        say(f"You have {count} {'alert' if count == 1 else 'alerts'} in hand. Open the urgent cases now: `case list`.")
+    return DONE
+
+
 class SentOut:
     """What went out at the end of a run: notes and pages."""
 
@@ -50,7 +85,7 @@ class SentOut:
     @property
     def is_well(self) -> bool:
         """Whether nothing of it waits for a person."""
-        return not (self.posted.problems or self.paged.is_stuck)
+        return not (self.posted.problems or self.paged.is_stuck or self.paged.unacknowledged)
 
     def as_json(self) -> dict[str, Any]:
         """Return counts and codes."""
@@ -64,6 +99,8 @@ class SentOut:
             say(f"NOTE NOT SENT: {count} because of {code}. See `post list` and `doctor`.", to=to)
         if paged.sent:
             say(f"{paged.sent} page sent to whoever is on duty.", to=to)
+        if paged.unacknowledged:
+            say(f"ALERT NOT ACKNOWLEDGED: {paged.unacknowledged} urgent. See `alert list`.", to=to)
         for warning in paged.warnings:
             say(warning, to=to)
 
@@ -97,3 +134,7 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     add_command(group, "send", run=run_post_send, example="--json", group="post")
     listed = add_command(group, "list", run=run_post_list, example="--all", group="post")
     listed.add_argument("--all", action="store_true", help="also what was sent or given up")
+    alerts = add_group(commands, "alert")
+    add_command(alerts, "list", run=run_alert_list, example="--json", group="alert")
+    acknowledge = add_command(alerts, "acknowledge", run=run_alert_acknowledge, example="7", group="alert")
+    acknowledge.add_argument("number", type=int, metavar="NUMBER", help="its number in the list")

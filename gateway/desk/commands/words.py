@@ -45,7 +45,10 @@ WORDS: Final = WordTable(
                 "gives 1 when there are any."
             )
         },
-        "post": {"post": "The short notes to people who asked for one: send, list."},
+        "post": {
+            "post": "The short notes to people who asked for one: send, list.",
+            "alert": "Alerts to the people on duty: list, acknowledge.",
+        },
         "digest": {
             "digest": "Digests: make, show, release, reject, list.",
             "synthetic": (

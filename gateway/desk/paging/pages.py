@@ -1,4 +1,5 @@
-"""Pages whoever is on duty when something urgent was filed: one notice in five minutes, tried until it is taken (R21).
+"""Pages whoever is on duty when something urgent was filed: one notice a minute, tried until it is taken (R21),
+and sent again to the other target until somebody acknowledges it.
 
 Never says what came in: a notice has a count and times. Never silent: a page that can not go out is said by each run.
 """
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, get_args
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_, select, update
 
 from gateway.desk import audit
 from gateway.desk.carrying.back_off import get_wait
@@ -16,12 +17,12 @@ from gateway.desk.paging.pagers import Pager, find_pager
 from gateway.desk.store.post_tables import PAGES
 from gateway.desk.store.schema import CASES, SET_ASIDE
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import LocalStateError
+from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.page_notice import PageNotice, PageTarget, sign_page
 
-COALESCED: Final = timedelta(minutes=5)
+COALESCED: Final = timedelta(minutes=1)
 LONGEST_WAIT: Final = timedelta(minutes=15)
 # For so long nobody else sends a page that is being sent; a run that was killed leaves it to the next one.
 _LEASE: Final = timedelta(minutes=2)
@@ -40,17 +41,31 @@ class PageRow:
     tries: int
     next_try_at: str
     last_error: str | None
+    acknowledged_at: str | None
+    acknowledged_by: str | None
+    repeats: int
+    repeated_at: str | None
+    repeated_to: str | None
+
+
+_COLUMNS: Final = [PAGES.c[name] for name in PageRow.__dataclass_fields__]
+
+
+class AlertError(ReportAbuseError):
+    """No alert of this number waits to be acknowledged."""
 
 
 @dataclass(slots=True)
 class Paged:
     """What one run did. `waiting` counts urgent reports of which nobody has been told.
 
+    `unacknowledged` counts those that somebody was told of and nobody has acknowledged in time.
     `is_stuck` says that it was tried and did not work; `warnings` are lines for a person.
     """
 
     sent: int = 0
     waiting: int = 0
+    unacknowledged: int = 0
     is_stuck: bool = False
     warnings: list[str] = field(default_factory=list)
 
@@ -80,6 +95,7 @@ def send_pages(desk: Desk) -> Paged:
         row = _claim(connection, desk=desk, now=now)
     if row is not None:
         _send(desk, row, paged=paged)
+    _repeat(desk, paged=paged)
     with desk.store.read() as connection:
         waiting = _find_waiting(connection)
     if waiting is not None:
@@ -95,9 +111,55 @@ def send_pages(desk: Desk) -> Paged:
 
 def list_pages(connection: Connection, *, most: int) -> list[PageRow]:
     """Return the newest pages, the newest first."""
-    columns = [PAGES.c[name] for name in PageRow.__dataclass_fields__]
-    rows = connection.execute(select(*columns).order_by(PAGES.c.id.desc()).limit(most))
+    rows = connection.execute(select(*_COLUMNS).order_by(PAGES.c.id.desc()).limit(most))
     return [PageRow(**row._mapping) for row in rows]
+
+
+def list_unsent(connection: Connection, *, now: datetime, within: timedelta) -> list[PageRow]:
+    """Return the alerts that have not gone out in this time."""
+    return _list_rows(connection, PAGES.c.sent_at.is_(None), PAGES.c.first_at < format_time(now - within))
+
+
+def list_unacknowledged(connection: Connection) -> list[PageRow]:
+    """Return the alerts that went out and that nobody has acknowledged, the oldest first.
+
+    One whose urgent cases were all opened since needs nobody any more.
+    """
+    rows = _list_rows(connection, PAGES.c.sent_at.is_not(None), PAGES.c.acknowledged_at.is_(None))
+    return [row for row in rows if _count_unread(connection, since=row.first_at)]
+
+
+def list_overdue(connection: Connection, *, now: datetime, within: timedelta) -> list[PageRow]:
+    """Return the alerts that went out longer ago than this, and that nobody has acknowledged."""
+    latest = format_time(now - within)
+    return [row for row in list_unacknowledged(connection) if row.sent_at is not None and row.sent_at < latest]
+
+
+def acknowledge_alert(connection: Connection, number: int, *, actor: str, now: datetime) -> int:
+    """Note who has an alert, and every earlier one that went out, in hand; return how many they are.
+
+    Raises `AlertError` (`unknown-alert`) where none of this number waits for that.
+    """
+    waiting = [PAGES.c.sent_at.is_not(None), PAGES.c.acknowledged_at.is_(None)]
+    if connection.execute(select(PAGES.c.id).where(PAGES.c.id == number, *waiting)).first() is None:
+        raise AlertError(
+            "No alert of this number waits to be acknowledged. `alert list` shows those that do.",
+            reason="unknown-alert",
+        )
+    changed = connection.execute(
+        update(PAGES)
+        .where(PAGES.c.id <= number, *waiting)
+        .values(acknowledged_at=format_time(now), acknowledged_by=actor)
+    )
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="acknowledge-alert",
+        subject=str(number),
+        detail={"alerts": changed.rowcount},
+    )
+    return changed.rowcount
 
 
 def list_pager_warnings(desk: Desk) -> list[str]:
@@ -137,7 +199,10 @@ def _count_unread(connection: Connection, *, since: str) -> int:
         or_(CASES.c.opened_at.is_(None), CASES.c.opened_at < CASES.c.crisis_since),
     )
     # Of any priority: what a row seals may be more urgent than what it states.
-    rows = select(func.count()).where(SET_ASIDE.c.resolved_at.is_(None), SET_ASIDE.c.set_aside_at >= since)
+    group = SET_ASIDE.c.reason + " " + func.coalesce(SET_ASIDE.c.claimed_partner, "")
+    rows = select(func.count(group.distinct())).where(
+        SET_ASIDE.c.resolved_at.is_(None), SET_ASIDE.c.set_aside_at >= since
+    )
     return int(connection.execute(cases).scalar_one()) + int(connection.execute(rows).scalar_one())
 
 
@@ -206,6 +271,59 @@ def _send(desk: Desk, row: Row[Any], *, paged: Paged) -> None:
     paged.sent += 1
 
 
+def _repeat(desk: Desk, *, paged: Paged) -> None:
+    """Send what nobody has acknowledged in time once more, to the target that was not told last."""
+    now, within = desk.clock(), timedelta(minutes=desk.config.watch.acknowledge_within_minutes)
+    with desk.store.write() as connection:
+        overdue = list_overdue(connection, now=now, within=within)
+        if not overdue:
+            return
+        first_at = min(row.first_at for row in overdue)
+        paged.unacknowledged = min(sum(row.count for row in overdue), _count_unread(connection, since=first_at))
+        due = [row for row in overdue if row.repeated_at is None or now - parse_time(row.repeated_at) >= within]
+        if not due:
+            return
+        target = _choose_other(desk, due[-1].repeated_to or due[-1].target)
+        if target is None:
+            return  # no pager is on at all: each run says so
+        # Before it is sent: a run that is killed meanwhile leaves the next repeat to the next turn.
+        connection.execute(
+            update(PAGES)
+            .where(PAGES.c.id.in_([row.id for row in due]))
+            .values(repeated_at=format_time(now), repeated_to=target, repeats=PAGES.c.repeats + 1)
+        )
+        audit.append_entry(
+            connection,
+            at=now,
+            actor="pager",
+            action="repeat-page",
+            subject=target,
+            detail={"count": paged.unacknowledged},
+        )
+    notice = PageNotice(
+        count=paged.unacknowledged,
+        environment=desk.config.environment,
+        first_at=first_at,
+        issued_at=format_time(now),
+        target=target,
+    )
+    try:
+        pager = _get_pager(desk, target)
+        pager.send(sign_page(notice, private_key=desk.load_private_key(KeyRole.MAILBOX_SIGNING)), notice=notice)
+    except (DeliveryError, LocalStateError) as error:
+        paged.is_stuck = True
+        paged.warnings.append(f"ALERT NOT REPEATED: {notice.count} urgent since {first_at}, {error.reason}.")
+        with desk.store.write() as connection:  # the next run tries the same target again
+            for row in due:
+                values = {"repeated_at": row.repeated_at, "repeated_to": row.repeated_to, "repeats": row.repeats}
+                connection.execute(update(PAGES).where(PAGES.c.id == row.id).values(**values))
+
+
+def _choose_other(desk: Desk, told: str) -> PageTarget | None:
+    targets: list[PageTarget] = sorted(get_args(PageTarget), key=lambda target: target == told)
+    return next((target for target in targets if getattr(desk.config.pager, target) != "off"), None)
+
+
 def _get_pager(desk: Desk, target: PageTarget) -> Pager:
     pager = find_pager(desk, target)
     if pager is None:
@@ -217,6 +335,11 @@ def _add_page(connection: Connection, target: str, *, count: int, first_at: str,
     connection.execute(
         insert(PAGES).values(target=target, count=count, first_at=first_at, tries=0, next_try_at=format_time(now))
     )
+
+
+def _list_rows(connection: Connection, *conditions: ColumnElement[bool]) -> list[PageRow]:
+    rows = connection.execute(select(*_COLUMNS).where(*conditions).order_by(PAGES.c.id))
+    return [PageRow(**row._mapping) for row in rows]
 
 
 def _count_of(row: Row[Any]) -> int:

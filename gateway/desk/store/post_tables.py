@@ -5,7 +5,7 @@ Never an address of a person who reported, and never the words of a reply outsid
 
 from typing import Final
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 
 from gateway.desk.store.schema import METADATA
 
@@ -91,4 +91,10 @@ PAGES: Final = Table(
     Column("tries", Integer, nullable=False),
     Column("next_try_at", Text, nullable=False),
     Column("last_error", Text),
+    # Until somebody says that they have it, it goes out again, to the other target.
+    Column("acknowledged_at", Text),
+    Column("acknowledged_by", Text),
+    Column("repeats", Integer, nullable=False, server_default=text("0")),
+    Column("repeated_at", Text),
+    Column("repeated_to", Text),
 )

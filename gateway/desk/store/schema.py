@@ -67,6 +67,8 @@ SET_ASIDE: Final = Table(
     Column("reason", Text, nullable=False),
     Column("alarmed", Boolean, nullable=False),
     Column("priority", Text, nullable=False),
+    Column("is_urgent", Boolean, nullable=False, server_default=text("0")),  # states P1 or seals a crisis
+    Column("stated_priority", Text),  # as the sender states it, in the clear or in what is sealed; not believed
     # As the gateway says: not believed, only good for finding the row again.
     Column("claimed_partner", Text),
     Column("claimed_report_id", Text),
@@ -80,6 +82,7 @@ SET_ASIDE: Final = Table(
     Column("reference", Text),
     Column("is_proven", Boolean, nullable=False, server_default=text("0")),
     Column("told", Text),  # set-aside, filed: what its sender was told last
+    Index("ix_set_aside_waiting", "claimed_partner", "reason", sqlite_where=text("resolved_at IS NULL")),
 )
 
 # Every link seen, so that a late row fills its gap and a second row with the same number is a fork.
@@ -107,6 +110,23 @@ ALARMS: Final = Table(
     Column("cleared_at", Text),
     Column("cleared_by", Text),
     UniqueConstraint("kind", "subject"),
+)
+
+# What the last rounds of collecting brought: one row, written at the end of each, so that a stopped collector is seen.
+COLLECTOR: Final = Table(
+    "collector",
+    METADATA,
+    Column("id", Integer, primary_key=True),  # 1
+    Column("succeeded_at", Text),
+    Column("failed_at", Text),
+    Column("failure", Text),  # a reason code of ours; empty after a success
+    Column("is_refused", Boolean, nullable=False, server_default=text("0")),  # the feed turned this desk away
+    # What the gateway still held after the last success, by stated priority, and since when the oldest waits there.
+    Column("urgent_waiting", Integer, nullable=False, server_default=text("0")),
+    Column("urgent_since", Text),
+    Column("others_waiting", Integer, nullable=False, server_default=text("0")),
+    Column("others_since", Text),
+    Column("probed_at", Text),  # written by a look at whether the database can be written
 )
 
 # The condition of an index, spelled as queries spell it: SQLite compares the two as they are written.

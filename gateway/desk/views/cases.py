@@ -24,6 +24,8 @@ from gateway.desk.casework.promised_days import (
 )
 from gateway.desk.casework.queue import QueueState, count_queue, count_waiting, find_next, list_later, list_queue
 from gateway.desk.collection.risk import list_reasons
+from gateway.desk.collection.shelf import list_groups
+from gateway.desk.paging.pages import list_unacknowledged
 from gateway.desk.partnership.adoptions import count_adoptions
 from gateway.desk.partnership.questions import list_unanswered
 from gateway.desk.reading import words
@@ -46,9 +48,11 @@ from gateway.desk.views.case_page import (
 )
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.desk.views.list_pages import read_list_page
+from gateway.desk.watch import ADVICE, describe_concern, settle_alarms
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 blueprint = Blueprint("cases", __name__, template_folder="templates")
+MOST_GROUPS = 10
 _STATES: tuple[QueueState, ...] = get_args(QueueState)
 
 
@@ -57,6 +61,7 @@ _STATES: tuple[QueueState, ...] = get_args(QueueState)
 def list_all() -> ResponseReturnValue:
     """Show the queue: crisis lane, score, waiting time. Replies that are late stand out, and never change the order."""
     desk, wanted = get_desk(), request.args.get("state", "open")
+    concerns = settle_alarms(desk)
     today = get_uk_day(desk.clock())
     state: QueueState = next((one for one in _STATES if one == wanted), "open")
     with desk.store.read() as connection:
@@ -66,6 +71,8 @@ def list_all() -> ResponseReturnValue:
         listed = list_queue(connection, state=state, today=today, rows=listed_page.rows)
         next_case = find_next(connection)
         alarms = count_alarms(connection)
+        alerts = list_unacknowledged(connection)
+        set_aside = list_groups(connection)
         adoption_count = count_adoptions(connection)
         firsts = list_firsts(connection, listed)
         later = list_later(connection, listed)
@@ -73,6 +80,10 @@ def list_all() -> ResponseReturnValue:
         clocks = spell_open_questions(list_unanswered(connection), today=today)
     return show_page(
         "cases.html",
+        concerns=[(describe_concern(one, now=desk.clock()), ADVICE[one.code][1]) for one in concerns],
+        alerts=alerts,
+        set_aside=set_aside[:MOST_GROUPS],
+        set_aside_count=len(set_aside),
         adoption_count=adoption_count,
         cases=listed,
         promises={case.case_id: day for case in listed if (day := find_promised_day(case)) and is_waiting(case)},

@@ -10,7 +10,7 @@ from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.casework.cases import get_references
-from gateway.desk.paging.pages import list_pages
+from gateway.desk.paging.pages import AlertError, acknowledge_alert, list_pages
 from gateway.desk.post_room.post_retry import PostRetryError, retry_note
 from gateway.desk.post_room.queue import GIVE_UP_AFTER, count_by_state, list_newest
 from gateway.desk.return_post.messages import count_posted, list_waiting, list_without_place
@@ -43,6 +43,21 @@ def post_retry(note_id: str) -> ResponseReturnValue:
     except PostRetryError as error:
         return _show(fault=str(error))
     return redirect(url_for("post.list_all"), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/alerts/<number>/acknowledge")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_acknowledge(number: str) -> ResponseReturnValue:
+    """Note that the person who is signed in has an alert, and every earlier one, in hand."""
+    if not _NUMBER.fullmatch(number):
+        not_found()
+    desk = get_desk()
+    try:
+        with desk.store.write() as connection:
+            acknowledge_alert(connection, int(number), actor=get_name(), now=desk.clock())
+    except AlertError as error:
+        return _show(fault=str(error))
+    return redirect(url_for("cases.list_all"), HTTPStatus.SEE_OTHER)
 
 
 def _show(*, fault: str | None = None) -> ResponseReturnValue:

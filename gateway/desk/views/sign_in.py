@@ -1,4 +1,4 @@
-"""Sign in by a start link, sign out, the style sheet, and whether the process is up."""
+"""Sign in by a start link, sign out, the style sheet, and what monitoring asks: `/health` and `/status`."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.start_links import StartLinkError, get_link_folder, use_start_link
 from gateway.desk.views.context import get_desk, show_page, sign_in, sign_out
+from gateway.desk.watch import describe_watch, find_unfit, settle_alarms
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import encode
 
@@ -54,5 +55,16 @@ def get_style() -> Response:
 @blueprint.get("/health")
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="api")
 def get_health() -> Response:
-    """Say that the process answers."""
-    return Response(encode({"role": "desk", "status": "ok"}), content_type="application/json")
+    """Answer 503 when this desk cannot open or collect now, and 200 whatever else is amiss: `/status` says that."""
+    unfit = find_unfit(get_desk())
+    body = {"role": "desk", "status": "ok"} if unfit is None else {"reason": unfit, "role": "desk", "status": "unfit"}
+    status = HTTPStatus.OK if unfit is None else HTTPStatus.SERVICE_UNAVAILABLE
+    return Response(encode(body), status=status, content_type="application/json")
+
+
+@blueprint.get("/status")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="api")
+def get_status() -> Response:
+    """Answer a monitoring program on this machine: codes, counts and ages of what has stopped or waits."""
+    desk = get_desk()
+    return Response(encode(describe_watch(desk, settle_alarms(desk))), content_type="application/json")

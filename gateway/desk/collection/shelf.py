@@ -1,0 +1,190 @@
+"""The shelf of what was set aside, by sender: a bounded share for each, and one line for each sender and cause.
+
+A row claims itself whose it is: not believed, but enough to keep one sender's flood from taking the room of others.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, func, select, update
+
+from gateway.desk import audit
+from gateway.desk.alarms import list_subjects
+from gateway.desk.collection.filing import BY_GATEWAY
+from gateway.desk.collection.row_checks import PRIORITIES
+from gateway.desk.store.schema import SET_ASIDE
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import format_time
+
+# The most that waits here of one sender, as the rows claim it: a flood of one leaves room for the rows of all others.
+# What is over it stays at the gateway, unacknowledged, and is taken once rows here are resolved.
+MOST_ROWS_OF_ONE: Final = 500
+MOST_BYTES_OF_ONE: Final = 64 * 1024 * 1024
+
+
+class SetAsideError(ReportAbuseError):
+    """There is no such row, or it was dealt with already."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsideGroup:
+    """What waits of one sender for one cause: `priorities` counts the rows by what their sender states, "" for none."""
+
+    partner: str
+    reason: str
+    channel: str
+    alarmed: bool
+    count: int
+    first_at: str
+    last_at: str
+    priorities: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What waits of one sender, whatever the cause."""
+
+    partner: str
+    rows: int
+    size: int
+    last_at: str
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more of this sender is kept here."""
+        return self.rows >= MOST_ROWS_OF_ONE or self.size >= MOST_BYTES_OF_ONE
+
+
+class Shelf:
+    """What waits here, looked up once for all rows of a transaction: each sender's share, alerts and alarms."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._shares: dict[str, Share] = {}
+
+    def is_full_for(self, partner: str) -> bool:
+        """Return whether no more of this sender is kept."""
+        if partner not in self._shares:
+            found = _list_shares(self._connection, SET_ASIDE.c.claimed_partner.is_not_distinct_from(partner or None))
+            self._shares[partner] = found[0] if found else Share(partner, rows=0, size=0, last_at="")
+        return self._shares[partner].is_full
+
+    def add(self, partner: str, size: int) -> None:
+        """Count a row that was kept."""
+        if partner in self._shares:
+            share = self._shares[partner]
+            self._shares[partner] = replace(share, rows=share.rows + 1, size=share.size + size)
+
+    def has_urgent(self, partner: str | None, reason: str, *, channel: str) -> bool:
+        """Return whether an urgent row of this group waits already."""
+        query = select(SET_ASIDE.c.id).where(
+            SET_ASIDE.c.resolved_at.is_(None),
+            SET_ASIDE.c.claimed_partner.is_not_distinct_from(partner),
+            SET_ASIDE.c.reason == reason,
+            SET_ASIDE.c.channel == channel,
+            SET_ASIDE.c.is_urgent,
+        )
+        return self._connection.execute(query.limit(1)).first() is not None
+
+    def has_alarm(self, partner: str | None, reason: str) -> bool:
+        """Return whether an alarm of this sender and this cause is open. One that was cleared hides no later row."""
+        rows = [bytes.fromhex(subject) for subject in list_subjects(self._connection, reason)]
+        query = select(SET_ASIDE.c.id).where(
+            SET_ASIDE.c.row_sha256.in_(rows), SET_ASIDE.c.claimed_partner.is_not_distinct_from(partner)
+        )
+        return self._connection.execute(query.limit(1)).first() is not None
+
+
+def list_groups(connection: Connection) -> list[SetAsideGroup]:
+    """Return what waits by sender and cause, alarmed groups first, then those that state the most urgent."""
+    columns = SET_ASIDE.c
+    keys = (columns.claimed_partner, columns.reason, columns.channel)
+    query = (
+        select(
+            *keys,
+            columns.stated_priority,
+            func.max(columns.alarmed).label("alarmed"),
+            func.count().label("rows"),
+            func.min(columns.set_aside_at).label("first_at"),
+            func.max(columns.set_aside_at).label("last_at"),
+        )
+        .where(columns.resolved_at.is_(None))
+        .group_by(*keys, columns.stated_priority)
+    )
+    groups: dict[tuple[str | None, str, str], SetAsideGroup] = {}
+    for row in connection.execute(query):
+        key = (row.claimed_partner, row.reason, row.channel)
+        known = groups.get(key) or SetAsideGroup(
+            partner=row.claimed_partner or "",
+            reason=row.reason,
+            channel=row.channel,
+            alarmed=bool(row.alarmed),
+            count=0,
+            first_at=row.first_at,
+            last_at=row.last_at,
+            priorities={},
+        )
+        groups[key] = replace(
+            known,
+            count=known.count + row.rows,
+            first_at=min(known.first_at, row.first_at),
+            last_at=max(known.last_at, row.last_at),
+            priorities={**known.priorities, row.stated_priority or "": row.rows},
+        )
+    return sorted(
+        groups.values(),
+        # What states no priority may be the most urgent: it stands with P1.
+        key=lambda one: (not one.alarmed, min(code or PRIORITIES[0] for code in one.priorities), one.first_at),
+    )
+
+
+def list_full_shares(connection: Connection) -> list[Share]:
+    """Return the senders of whom no more is kept until a person has dealt with what waits."""
+    return [share for share in _list_shares(connection) if share.is_full]
+
+
+def resolve_group(
+    connection: Connection, *, partner: str, reason: str, resolution: str, actor: str, now: datetime
+) -> int:
+    """Note how every row of a sender and a cause was dealt with; their bytes stay. Return how many they were.
+
+    `partner` is empty for rows that name none. Raises `SetAsideError` (`unknown-row`) where none waits.
+    """
+    changed = connection.execute(
+        update(SET_ASIDE)
+        .where(
+            SET_ASIDE.c.resolved_at.is_(None),
+            SET_ASIDE.c.claimed_partner.is_not_distinct_from(partner or None),
+            SET_ASIDE.c.reason == reason,
+        )
+        .values(resolved_at=format_time(now), resolution=resolution)
+    )
+    if changed.rowcount == 0:
+        raise SetAsideError(
+            "No row of this sender and this cause waits. `set-aside list` shows those that do.", reason="unknown-row"
+        )
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="resolve-set-aside-group",
+        subject=partner or "unknown",
+        detail={"reason": reason, "resolution": resolution, "rows": changed.rowcount},
+    )
+    return changed.rowcount
+
+
+def _list_shares(connection: Connection, *conditions: ColumnElement[bool]) -> list[Share]:
+    partner = func.coalesce(SET_ASIDE.c.claimed_partner, "")
+    wanted = (SET_ASIDE.c.resolved_at.is_(None), SET_ASIDE.c.channel == BY_GATEWAY, *conditions)
+    query = select(
+        partner.label("partner"),
+        func.count().label("rows"),
+        func.sum(func.length(SET_ASIDE.c.row)).label("size"),
+        func.max(SET_ASIDE.c.set_aside_at).label("last_at"),
+    ).where(*wanted)
+    return [
+        Share(row.partner, rows=row.rows, size=row.size, last_at=row.last_at)
+        for row in connection.execute(query.group_by(partner).order_by(partner))
+    ]

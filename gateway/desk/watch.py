@@ -1,0 +1,204 @@
+"""Watches what must not stop in silence: collecting, alerts and their acknowledgement, the shelf of set-aside rows.
+
+Each is a state: its alarm is raised while the cause lasts, cleared when it is gone, and stays on record. Never holds
+content: codes, counts and times.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, select, update
+
+from gateway.desk.alarms import raise_alarm
+from gateway.desk.collection.shelf import list_full_shares
+from gateway.desk.collection.standing import (
+    CollectorState,
+    get_collector_state,
+    read_feed_time,
+    write_collector_state,
+)
+from gateway.desk.keyring.bootstrap import DAILY_ROLES
+from gateway.desk.paging.pages import list_overdue, list_unsent
+from gateway.desk.store import DeskStoreError
+from gateway.desk.store.key_tables import SEALING_KEYS
+from gateway.desk.store.schema import ALARMS
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
+from partner_sdk.wire.feed_messages import FeedStatus
+
+# How long a report may wait at the gateway, and an alert at the desk, before a person has to look.
+URGENT_WITHIN: Final = timedelta(minutes=2)
+OTHERS_WITHIN: Final = timedelta(hours=1)
+
+STOPPED: Final = "collector-stopped"
+URGENT_WAIT: Final = "urgent-reports-wait"
+OTHERS_WAIT: Final = "reports-wait"
+NOT_SENT: Final = "alert-not-sent"
+NOT_ACKNOWLEDGED: Final = "alert-not-acknowledged"
+SHELF_FULL: Final = "shelf-full"
+
+# What each means and what to do about it, for pages and for `doctor`.
+ADVICE: Final[dict[str, tuple[str, str]]] = {
+    STOPPED: ("No report has been collected", "Start `report-abuse-desk collect --every 60`, and read what it prints."),
+    URGENT_WAIT: ("Urgent reports wait at the gateway", "Run `report-abuse-desk collect`, and read what it prints."),
+    OTHERS_WAIT: ("Reports wait at the gateway", "Run `report-abuse-desk collect`, and read what it prints."),
+    NOT_SENT: ("An alert has not gone out", "Tell the people on duty yourself; look at [pager] in desk.toml."),
+    NOT_ACKNOWLEDGED: ("Nobody has acknowledged an alert", "Open the urgent cases; `report-abuse-desk alert list`."),
+    SHELF_FULL: ("One sender fills its share of what is set aside", "`report-abuse-desk set-aside list`."),
+}
+
+_BY_ITSELF: Final = "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Something that has stopped or waits too long. `count` is how many; `detail` a code, an id or a target."""
+
+    code: str
+    since: datetime
+    count: int = 1
+    detail: str = ""
+
+
+def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
+    """Return what has stopped or waits too long, by what the desk's own database says."""
+    now, state, settings = desk.clock(), get_collector_state(connection), desk.config.watch
+    concerns = [*_list_collector_concerns(state, now=now, within=timedelta(minutes=settings.collect_within_minutes))]
+    if unsent := list_unsent(connection, now=now, within=URGENT_WITHIN):
+        concerns.append(Concern(NOT_SENT, _first(unsent), sum(one.count for one in unsent), unsent[0].last_error or ""))
+    overdue = list_overdue(connection, now=now, within=timedelta(minutes=settings.acknowledge_within_minutes))
+    if overdue:
+        concerns.append(Concern(NOT_ACKNOWLEDGED, _first(overdue), sum(one.count for one in overdue)))
+    concerns += [
+        Concern(SHELF_FULL, parse_time(share.last_at), share.rows, share.partner)
+        for share in list_full_shares(connection)
+    ]
+    return concerns
+
+
+def settle_alarms(desk: Desk) -> list[Concern]:
+    """Raise the alarm of each concern that has none open, clear those whose cause is gone, and return the concerns."""
+    with desk.store.read() as connection:
+        concerns = list_concerns(connection, desk=desk)
+        is_settled = {one.code for one in concerns} == set(_list_open(connection))
+    if not is_settled:
+        with desk.store.write() as connection:
+            concerns = list_concerns(connection, desk=desk)
+            _settle(connection, concerns, now=desk.clock())
+    return concerns
+
+
+def find_unfit(desk: Desk) -> str | None:
+    """Return why this desk cannot open or collect now, as a code, or None. It writes to the database to know."""
+    try:
+        for role in DAILY_ROLES:
+            desk.read_key(role)
+        held = desk.load_vault().key_ids
+        write_collector_state(desk, probed_at=format_time(desk.clock()))
+        with desk.store.read() as connection:
+            wanted = select(SEALING_KEYS.c.key_id).where(SEALING_KEYS.c.destroyed_at.is_(None))
+            is_lost = any(parse_base64url(key_id) not in held for key_id in connection.execute(wanted).scalars())
+            is_refused = get_collector_state(connection).is_refused
+    except DeskStoreError:
+        return "store-not-writable"
+    except ReportAbuseError:
+        return "keys-missing"
+    if is_lost:
+        return "keys-missing"
+    return "feed-refuses" if is_refused else None
+
+
+def describe_concern(concern: Concern, *, now: datetime) -> str:
+    """Return a concern in a sentence: what, since when, and the code or name that goes with it."""
+    title = ADVICE[concern.code][0]
+    age = now - concern.since
+    minutes = int(age.total_seconds() // 60)
+    since = f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
+    counted = f" ({concern.count})" if concern.count > 1 else ""
+    detail = f": {concern.detail}" if concern.detail else ""
+    return f"{title}{counted}, for {since}{detail}."
+
+
+def describe_watch(desk: Desk, concerns: Sequence[Concern]) -> dict[str, Any]:
+    """Return the state for a monitoring program: codes, counts and ages."""
+    now = desk.clock()
+    with desk.store.read() as connection:
+        state = get_collector_state(connection)
+        others = select(ALARMS.c.kind, func.count().label("count"), func.min(ALARMS.c.raised_at).label("since")).where(
+            ALARMS.c.cleared_at.is_(None), ALARMS.c.kind.not_in(ADVICE)
+        )
+        events = connection.execute(others.group_by(ALARMS.c.kind).order_by(ALARMS.c.kind)).all()
+    alarms = [(one.code, one.since, one.count) for one in concerns]
+    alarms += [(row.kind, parse_time(row.since), row._mapping["count"]) for row in events]
+    return {
+        "alarms": [
+            {"age_seconds": _age(since, now=now), "code": code, "count": count, "since": format_time(since)}
+            for code, since, count in alarms
+        ],
+        "collector": {
+            "age_seconds": None if state.succeeded_at is None else _age(parse_time(state.succeeded_at), now=now),
+            "failure": state.failure,
+            "succeeded_at": state.succeeded_at,
+        },
+        "environment": desk.config.environment,
+        "role": "desk",
+        "status": "alarm" if alarms else "ok",
+        "waiting_at_gateway": {"others": state.others_waiting, "urgent": state.urgent_waiting},
+    }
+
+
+def list_waiting_concerns(status: FeedStatus, *, now: datetime) -> list[Concern]:
+    """Return which reports wait at the gateway for too long, as it says now."""
+    concerns = []
+    for one in status.waiting:
+        is_urgent, since = one.priority == "P1", read_feed_time(one.oldest_received_at, now=now)
+        if now - since > (URGENT_WITHIN if is_urgent else OTHERS_WITHIN):
+            concerns.append(Concern(URGENT_WAIT if is_urgent else OTHERS_WAIT, since, one.count))
+    return concerns
+
+
+def _list_collector_concerns(state: CollectorState, *, now: datetime, within: timedelta) -> list[Concern]:
+    concerns = []
+    last = state.succeeded_at or state.failed_at
+    # A desk that nobody has let collect is being set up: `doctor` says so, and nothing has stopped.
+    if last is not None and (state.succeeded_at is None or now - parse_time(last) > within):
+        concerns.append(Concern(STOPPED, parse_time(last), detail=state.failure or ""))
+    for code, since, count, limit in (
+        (URGENT_WAIT, state.urgent_since, state.urgent_waiting, URGENT_WITHIN),
+        (OTHERS_WAIT, state.others_since, state.others_waiting, OTHERS_WITHIN),
+    ):
+        if since is not None and now - parse_time(since) > limit:
+            concerns.append(Concern(code, parse_time(since), count))
+    return concerns
+
+
+def _settle(connection: Connection, concerns: Collection[Concern], *, now: datetime) -> None:
+    is_open = _list_open(connection)
+    for concern in concerns:
+        if concern.code not in is_open:
+            # One alarm of a kind is open at a time; the moment tells this one from an earlier one.
+            detail = f" {concern.detail}" if concern.detail else ""
+            raise_alarm(connection, concern.code, f"since {format_time(concern.since)}{detail}, {now:%FT%TZ}", now=now)
+    gone = set(is_open) - {concern.code for concern in concerns}
+    if gone:
+        connection.execute(
+            update(ALARMS)
+            .where(ALARMS.c.cleared_at.is_(None), ALARMS.c.kind.in_(gone))
+            .values(cleared_at=format_time(now), cleared_by=_BY_ITSELF)
+        )
+
+
+def _list_open(connection: Connection) -> list[str]:
+    query = select(ALARMS.c.kind).where(ALARMS.c.cleared_at.is_(None), ALARMS.c.kind.in_(ADVICE))
+    return list(connection.execute(query).scalars())
+
+
+def _first(rows: Sequence[Any]) -> datetime:
+    return min(parse_time(row.first_at) for row in rows)
+
+
+def _age(since: datetime, *, now: datetime) -> int:
+    return max(0, int((now - since).total_seconds()))

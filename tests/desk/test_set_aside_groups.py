@@ -1,0 +1,186 @@
+"""One partner cannot fill the set-aside shelf: groups by sender and cause, a share for each, one alert, one alarm."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.desk.alarms import clear_alarm
+from gateway.desk.cli import main
+from gateway.desk.collection import shelf
+from gateway.desk.collection.set_aside import list_set_aside
+from gateway.desk.collection.shelf import SetAsideError, list_groups, resolve_group
+from gateway.desk.commands.frame import DONE, WRONG_USE
+from tests.builders import Partner
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.forgery import alarms, waiting_at_gateway
+from tests.desk.post_builders import list_pages
+from tests.desk.view_builders import Browser
+
+OTHER = "other-chat"
+REASON = "envelope-mismatch"
+
+
+def send_bad(loop: Loop, count: int, *, partner: str | None = None, **changes: Any) -> None:
+    """Take in reports whose envelopes the desk cannot match with their statements."""
+    loop.partner = loop.partner if partner is None else Partner(partner=partner)
+    for _ in range(count):
+        loop.send_industry(**changes)
+    loop.gateway_sql("UPDATE reports SET envelope = x'00' WHERE acknowledged_at IS NULL")
+
+
+def groups_of(loop: Loop) -> list[tuple[str, str, int]]:
+    with loop.desk.store.read() as connection:
+        return [(one.partner, one.reason, one.count) for one in list_groups(connection)]
+
+
+def resolve(loop: Loop, partner: str, reason: str = REASON) -> int:
+    with loop.desk.store.write() as connection:
+        return resolve_group(
+            connection, partner=partner, reason=reason, resolution="forged", actor=ACTOR, now=loop.clock()
+        )
+
+
+@pytest.fixture
+def small_shelf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "MOST_ROWS_OF_ONE", 3)
+
+
+def test_rows_of_one_sender_and_one_cause_are_one_line_with_what_the_sender_states(loop: Loop) -> None:
+    first = loop.partner.partner
+    send_bad(loop, 2, priority="P1")
+    loop.collect()
+    loop.clock.advance(minutes=1)
+    send_bad(loop, 3, priority="P3")
+    loop.collect()
+    send_bad(loop, 1, partner=OTHER)
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        groups = list_groups(connection)
+    assert [(one.partner, one.count, one.priorities) for one in groups] == [
+        (first, 5, {"P1": 2, "P3": 3}),
+        (OTHER, 1, {"P2": 1}),
+    ]
+    assert groups[0].first_at < groups[0].last_at
+    page = Browser(loop.desk).sign_in().get("/").text
+    assert "2 groups of reports set aside" in page
+    assert "2 state P1, 3 state P3" in page
+
+
+@pytest.mark.usefixtures("small_shelf")
+def test_flood_of_one_sender_keeps_out_neither_another_ones_row_nor_a_good_report(loop: Loop) -> None:
+    flooder = loop.partner.partner
+    send_bad(loop, 20)
+    send_bad(loop, 1, partner=OTHER)
+    good = loop.send_public()
+    collected = loop.collect()
+    assert (collected.filed, collected.set_aside, collected.left) == (1, 4, 17)
+    assert groups_of(loop) == [(flooder, REASON, 3), (OTHER, REASON, 1)]
+    with loop.desk.store.read() as connection:
+        assert connection.exec_driver_sql("SELECT reference FROM cases").scalars().all() == [good.reference]
+    # What is not kept here stays whole at the gateway, and comes once a person has dealt with what waits.
+    assert waiting_at_gateway(loop) == 17
+    assert loop.collect().set_aside == 0
+    assert resolve(loop, flooder) == 3
+    assert loop.collect().set_aside == 3
+    assert waiting_at_gateway(loop) == 14
+
+
+@pytest.mark.usefixtures("small_shelf")
+def test_share_is_bounded_in_bytes_too(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "MOST_BYTES_OF_ONE", 10)
+    send_bad(loop, 3)
+    collected = loop.collect()
+    assert (collected.set_aside, collected.left) == (1, 2)
+
+
+@pytest.mark.usefixtures("small_shelf")
+def test_row_that_is_kept_already_is_acknowledged_also_when_the_share_is_full(loop: Loop) -> None:
+    send_bad(loop, 3)
+    loop.collect()
+    loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL")
+    assert (loop.collect().known, waiting_at_gateway(loop)) == (3, 0)
+
+
+def test_group_alerts_once_and_raises_one_alarm(loop: Loop) -> None:
+    send_bad(loop, 3, priority="P1")
+    loop.collect()
+    send_bad(loop, 3, priority="P1")
+    loop.collect()
+    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [kind for kind, _ in alarms(loop)] == [REASON]
+    send_bad(loop, 1, partner=OTHER, priority="P1")
+    loop.collect()
+    assert [page["count"] for page in list_pages(loop.desk)] == [2]
+    assert [kind for kind, _ in alarms(loop)] == [REASON, REASON]
+
+
+def test_first_row_of_a_group_that_states_p1_alerts_though_others_wait(loop: Loop) -> None:
+    send_bad(loop, 2, priority="P3")
+    loop.collect()
+    assert list_pages(loop.desk) == []
+    send_bad(loop, 1, priority="P1")
+    loop.collect()
+    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+
+
+def test_alarm_of_a_group_that_was_cleared_hides_no_later_row(loop: Loop) -> None:
+    for _ in range(2):
+        send_bad(loop, 1)
+        loop.collect()
+        assert [kind for kind, _ in alarms(loop)] == [REASON]
+        with loop.desk.store.write() as connection:
+            number = connection.exec_driver_sql("SELECT max(id) FROM alarms").scalar_one()
+            clear_alarm(connection, number, actor=ACTOR, now=loop.clock())
+
+
+def test_group_is_resolved_at_once_its_bytes_stay_and_no_other_is_touched(loop: Loop) -> None:
+    flooder = loop.partner.partner
+    send_bad(loop, 2)
+    send_bad(loop, 1, partner=OTHER)
+    loop.collect()
+    assert resolve(loop, flooder) == 2
+    assert groups_of(loop) == [(OTHER, REASON, 1)]
+    with loop.desk.store.read() as connection:
+        kept = list_set_aside(connection, with_resolved=True)
+        assert connection.exec_driver_sql("SELECT min(length(row)) FROM set_aside").scalar_one() > 100
+    assert [row.resolution for row in kept if row.claimed_partner == flooder] == ["forged", "forged"]
+    for partner, reason in ((flooder, REASON), (OTHER, "malformed"), ("", REASON)):
+        with pytest.raises(SetAsideError):
+            resolve(loop, partner, reason)
+
+
+def test_command_lists_groups_and_resolves_one(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*words: str) -> int:
+        return main(["set-aside", *words, "--state", str(loop.desk.paths.state)])
+
+    partner = loop.partner.partner
+    send_bad(loop, 3, priority="P1")
+    loop.collect()
+    assert run("list") == DONE
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.split()[:2] == ["3", "ALARM"]
+    assert f"{REASON} claims to be {partner}: 3 state P1, " in line
+    assert run("list", "--rows") == DONE
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert run("list", "--json") == DONE
+    (group,) = json.loads(capsys.readouterr().out)["groups"]
+    assert (group["partner"], group["count"], group["priorities"]) == (partner, 3, {"P1": 3})
+    assert run("resolve", "--how", "forged") == WRONG_USE
+    assert run("resolve", "1", "--partner", partner, "--reason", REASON, "--how", "forged") == WRONG_USE
+    assert run("resolve", "--partner", partner, "--reason", REASON, "--how", "forged") == DONE
+    assert run("resolve", "--partner", partner, "--reason", REASON, "--how", "forged") == WRONG_USE
+    capsys.readouterr()
+    assert run("list") == DONE
+    assert capsys.readouterr().out == "Nothing is set aside.\n"
+
+
+@pytest.mark.usefixtures("small_shelf")
+def test_rows_that_stay_at_the_gateway_give_exit_code_1_and_are_said(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gateway.desk.commands.collecting import _tell_collected
+
+    send_bad(loop, 5)
+    _tell_collected(loop.collect())
+    assert "SHELF FULL: 2 stay at the gateway" in capsys.readouterr().out

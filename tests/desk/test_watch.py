@@ -1,0 +1,284 @@
+"""Nothing stops silently: a stopped collector, reports and alerts that wait, a full shelf; `/status` and `/health`."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import event
+
+from gateway.desk.alarms import clear_alarm, list_alarms
+from gateway.desk.app import make_desk_app
+from gateway.desk.cli import main
+from gateway.desk.collection import shelf
+from gateway.desk.collection.shelf import resolve_group
+from gateway.desk.collection.standing import get_collector_state, note_failed
+from gateway.desk.config import WatchConfig
+from gateway.desk.doctor import examine
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.paging.pages import send_pages
+from gateway.desk.store.schema import ALARMS
+from gateway.desk.watch import list_waiting_concerns, settle_alarms
+from partner_sdk.errors import ProblemError, TransportError
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.feed_messages import FeedStatus, WaitingReports
+from tests.builders import NOW
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.post_builders import file_urgent, open_all
+from tests.desk.view_builders import ORIGIN, Browser
+
+MARKER = "quetzal-of-the-watch"
+
+
+def codes(loop: Loop) -> list[str]:
+    return [one.code for one in settle_alarms(loop.desk)]
+
+
+def open_alarms(loop: Loop) -> list[str]:
+    with loop.desk.store.read() as connection:
+        return [one.kind for one in list_alarms(connection)]
+
+
+def get_json(loop: Loop, path: str) -> tuple[int, dict[str, Any]]:
+    app = make_desk_app(loop.desk, origin=ORIGIN, secret_key=b"k" * 32)
+    answer = app.test_client().get(path, base_url=ORIGIN)
+    assert answer.content_type == "application/json"
+    return answer.status_code, json.loads(answer.get_data())
+
+
+def get_status_codes(loop: Loop) -> list[str]:
+    status, body = get_json(loop, "/status")
+    assert status == 200
+    assert body["status"] == ("alarm" if body["alarms"] else "ok")
+    return [one["code"] for one in body["alarms"]]
+
+
+def list_findings(loop: Loop, name: str) -> list[tuple[str, str]]:
+    return [(one.verdict, one.detail) for one in examine(loop.desk.paths.state, clock=loop.clock) if one.name == name]
+
+
+def read_first_page(loop: Loop) -> str:
+    return Browser(loop.desk).sign_in().get("/").text
+
+
+def test_stopped_collector_is_an_alarm_everywhere_and_ends_by_itself(loop: Loop) -> None:
+    loop.collect()
+    loop.clock.advance(minutes=3)
+    assert codes(loop) == []
+    assert list_findings(loop, "collecting")[0][0] == "ok"
+    loop.clock.advance(seconds=1)
+    assert get_status_codes(loop) == ["collector-stopped"]
+    assert "No report has been collected, for 3 minutes." in read_first_page(loop)
+    assert list_findings(loop, "collecting") == [("fault", "No report has been collected, for 3 minutes.")]
+    assert open_alarms(loop) == ["collector-stopped"]
+    loop.collect()
+    assert get_status_codes(loop) == []
+    assert open_alarms(loop) == []
+    assert "has stopped" not in read_first_page(loop)
+    with loop.desk.store.read() as connection:
+        (kept,) = connection.execute(ALARMS.select()).all()
+    assert (kept.kind, kept.cleared_by) == ("collector-stopped", "watch")
+
+
+def test_collector_that_stops_again_is_a_new_alarm_and_one_that_was_cleared_by_hand_too(loop: Loop) -> None:
+    for _ in range(2):
+        loop.collect()
+        assert codes(loop) == []
+        loop.clock.advance(minutes=4)
+        assert codes(loop) == codes(loop) == ["collector-stopped"]
+    with loop.desk.store.write() as connection:
+        (alarm,) = list_alarms(connection)
+        clear_alarm(connection, alarm.id, actor=ACTOR, now=loop.clock())
+    loop.clock.advance(seconds=1)
+    codes(loop)
+    assert open_alarms(loop) == ["collector-stopped"]
+    with loop.desk.store.read() as connection:
+        assert len(connection.execute(ALARMS.select()).all()) == 3
+
+
+def test_how_long_collecting_may_pause_is_the_agencys_own(loop: Loop) -> None:
+    config = msgspec.structs.replace(loop.desk.config, watch=WatchConfig(collect_within_minutes=20))
+    loop.desk = replace(loop.desk, config=config)
+    loop.collect()
+    loop.clock.advance(minutes=20)
+    assert codes(loop) == []
+    loop.clock.advance(seconds=1)
+    assert codes(loop) == ["collector-stopped"]
+
+
+def test_round_that_fails_is_no_success_and_its_reason_is_kept(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    loop.collect()
+    loop.clock.advance(minutes=4)
+    # No gateway listens at the address in desk.toml.
+    assert main(["collect", "--state", str(loop.desk.paths.state)]) == 3
+    capsys.readouterr()
+    with loop.desk.store.read() as connection:
+        state = get_collector_state(connection)
+    assert (state.succeeded_at, state.failure) == (format_time(NOW), "connection")
+    assert get_status_codes(loop) == ["collector-stopped"]
+    # A gateway that is silent is no reason to take the desk away: cases can be read.
+    assert get_json(loop, "/health") == (200, {"role": "desk", "status": "ok"})
+
+
+def test_new_desk_has_not_collected_yet_and_doctor_says_so(loop: Loop) -> None:
+    loop.clock.advance(hours=5)
+    assert codes(loop) == []
+    assert list_findings(loop, "collecting") == [("warning", "Nothing was collected yet.")]
+    note_failed(loop.desk, TransportError("no reply", reason="connection"))
+    assert codes(loop) == ["collector-stopped"]
+
+
+@pytest.mark.parametrize(
+    ("priority", "code", "limit"),
+    [
+        ("P1", "urgent-reports-wait", timedelta(minutes=2)),
+        ("P2", "reports-wait", timedelta(hours=1)),
+        ("P3", "reports-wait", timedelta(hours=1)),
+    ],
+)
+def test_report_that_waits_at_the_gateway_longer_than_its_priority_allows_is_an_alarm(
+    loop: Loop, priority: Any, code: str, limit: timedelta
+) -> None:
+    loop.send_industry(priority=priority)
+    # The acknowledgement gets lost each time, as when a row cannot be named: the report stays there.
+    feed = loop.make_feed(DeafFeed)
+    for step, expected in ((limit, []), (timedelta(seconds=1), [code])):
+        loop.clock.now += step
+        with working_feed(loop, feed):
+            loop.collect()
+        assert [one for one in codes(loop) if one != "alert-not-sent"] == expected
+        status = feed.get_status()
+        assert [one.code for one in list_waiting_concerns(status, now=loop.clock())] == expected
+    assert code in get_status_codes(loop)
+    assert "at the gateway, for" in read_first_page(loop)
+    loop.collect()
+    assert code not in codes(loop)
+
+
+class DeafFeed(FeedClient):
+    """A feed whose acknowledgements get lost."""
+
+    def post_acknowledgements(self, rows: Any) -> int:
+        return len(rows)
+
+
+@contextmanager
+def working_feed(loop: Loop, feed: FeedClient) -> Iterator[None]:
+    desk = loop.desk
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(desk), "make_feed", lambda _: feed)
+        yield
+
+
+def test_time_that_the_gateway_makes_up_ends_nothing(loop: Loop) -> None:
+    waiting = tuple(
+        WaitingReports(count=1, oldest_received_at=text, priority="P1") for text in ("soon", "9999-12-31T00:00:00Z")
+    )
+    status = FeedStatus(
+        chains=(),
+        environment="live",
+        epoch="e",
+        instance="gateway-1",
+        is_damaged=False,
+        key_set_serial=None,
+        register_serial=None,
+        unacknowledged=2,
+        waiting=waiting,
+    )
+    assert list_waiting_concerns(status, now=NOW) == []
+
+
+def test_alert_that_has_not_gone_out_in_two_minutes_is_an_alarm(loop: Loop) -> None:
+    file_urgent(loop)
+    loop.clock.advance(minutes=2)
+    assert codes(loop) == []
+    loop.clock.advance(seconds=1)
+    send_pages(loop.desk)
+    assert codes(loop) == ["alert-not-sent"]
+    assert "no-pager" in read_first_page(loop)
+    open_all(loop)
+    send_pages(loop.desk)
+    assert codes(loop) == []
+
+
+def test_full_share_of_the_shelf_is_an_alarm_until_it_is_resolved(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "MOST_ROWS_OF_ONE", 2)
+    for _ in range(3):
+        loop.send_industry()
+    loop.gateway_sql("UPDATE reports SET envelope = x'00'")
+    assert loop.collect().left == 1
+    assert codes(loop) == ["shelf-full"]
+    assert loop.partner.partner in read_first_page(loop)
+    with loop.desk.store.write() as connection:
+        resolve_group(
+            connection,
+            partner=loop.partner.partner,
+            reason="envelope-mismatch",
+            resolution="forged",
+            actor=ACTOR,
+            now=loop.clock(),
+        )
+    assert codes(loop) == []
+    assert loop.collect().left == 0
+
+
+@pytest.mark.parametrize("role", ["feed", "key-set", "mailbox-signing", "register"])
+def test_health_is_503_where_a_key_is_missing(loop: Loop, role: str) -> None:
+    assert get_json(loop, "/health")[0] == 200
+    (loop.desk.paths.keys / f"{role}.key").unlink()
+    assert get_json(loop, "/health") == (503, {"reason": "keys-missing", "role": "desk", "status": "unfit"})
+
+
+def test_health_is_503_where_a_sealing_key_is_missing(loop: Loop) -> None:
+    next(loop.desk.paths.keys.glob("sealing-*.key")).unlink()
+    assert get_json(loop, "/health") == (503, {"reason": "keys-missing", "role": "desk", "status": "unfit"})
+
+
+def test_health_is_503_where_the_database_cannot_be_written(loop: Loop) -> None:
+    event.listen(loop.desk.store.engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))
+    assert get_json(loop, "/health") == (503, {"reason": "store-not-writable", "role": "desk", "status": "unfit"})
+
+
+@pytest.mark.parametrize(("status", "expected"), [(401, 503), (403, 503), (422, 200), (503, 200)])
+def test_health_is_503_where_the_feed_turns_this_desk_away_and_only_there(
+    loop: Loop, status: int, expected: int
+) -> None:
+    loop.collect()
+    refused = ProblemError(type="x/no", title="No", status=status, detail="", request_id=None)
+    note_failed(loop.desk, refused)
+    assert get_json(loop, "/health")[0] == expected
+    loop.collect()
+    assert get_json(loop, "/health")[0] == 200
+
+
+def test_health_stays_200_whatever_waits_for_a_person(loop: Loop) -> None:
+    file_urgent(loop)
+    loop.clock.advance(hours=9)
+    assert {"collector-stopped", "alert-not-sent"} <= set(get_status_codes(loop))
+    assert get_json(loop, "/health") == (200, {"role": "desk", "status": "ok"})
+
+
+def test_status_has_codes_counts_and_ages_and_no_content(loop: Loop) -> None:
+    loop.send_public(danger="yes", story=MARKER, name=MARKER)
+    loop.collect()
+    loop.clock.advance(minutes=4)
+    _, body = get_json(loop, "/status")
+    assert set(body) == {"alarms", "collector", "environment", "role", "status", "waiting_at_gateway"}
+    assert body["collector"] == {"age_seconds": 240, "failure": None, "succeeded_at": format_time(NOW)}
+    assert {
+        "age_seconds": 240,
+        "code": "collector-stopped",
+        "count": 1,
+        "since": format_time(NOW),
+    } in body["alarms"]
+    assert all(set(one) == {"age_seconds", "code", "count", "since"} for one in body["alarms"])
+    assert MARKER not in json.dumps(body)
+
+
+def test_status_is_answered_on_this_machine_only(loop: Loop) -> None:
+    app = make_desk_app(loop.desk, origin=ORIGIN, secret_key=b"k" * 32)
+    assert app.test_client().get("/status", base_url="http://desk.example").status_code == 421
