@@ -157,7 +157,7 @@ def add_commands(top: CommandGroup) -> None:
     add.add_argument("evidence", metavar=PAIR, nargs="+", type=parse_pair, help="a file that it lists")
     add.add_argument("--earlier-reference", metavar="REFERENCE", required=True, help="the report that was delivered")
     add.add_argument("--priority", choices=get_args(Priority), default="P3", help="P1: a child is at risk now")
-    add.set_defaults(kind="supplement")
+    add.set_defaults(kind="supplement", answers=None)
     evidence.add("status", run=run_status, summary="say what is not handed over yet (exit code 3 if any)", example="")
     evidence.add("resume", run=run_resume, summary="go on with what is not handed over yet", example="")
     discard = evidence.add(

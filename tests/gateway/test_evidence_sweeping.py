@@ -227,7 +227,7 @@ def test_round_cleans_drafts_although_the_evidence_can_not_be_reached(
 ) -> None:
     send_parts(industry, make_evidence())
     with house.open_gateway().store.write() as connection:
-        connection.exec_driver_sql("INSERT INTO drafts VALUES (x'01', 1, 2, x'03', 'writing')")
+        connection.exec_driver_sql("INSERT INTO drafts VALUES (x'01', 1, 2, x'03', 'writing', NULL)")
     house.clock.now += 15 * DAY
 
     def fail(*_: object, **__: object) -> None:

@@ -213,7 +213,7 @@ def test_receipt_that_was_lost_before_the_key_ended_is_fetched(tmp_path: Path) -
     sealed = sealer.seal_report(make_industry_report(), priority="P1")
     replaced = AGENCY.bundle(serial=2, sealing_keys=(new,), receipt_keys=(verify_key_of(RECEIPT_KEY),))
     receipt = sign_receipt(state.find_submission(sealed)[1])
-    progress = b'{"outcome":null,"receipt":%b,"stage":"received"}' % receipt
+    progress = b'{"outcome":null,"receipt":%b,"set_aside_reason":null,"stage":"received"}' % receipt
     state.accept_key_set(replaced, now=NOW)
     gateway = ScriptedGateway((200, {}, replaced), (200, {}, progress))
     (attempt,) = open_client(tmp_path / "p", gateway).resume()
