@@ -72,10 +72,9 @@ def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
     steps.take("service", loop.start_service)
     buttons = steps.take("button", loop.look_at_buttons, "the button stands as agreed on {} pages, and the desk knows")
     public = steps.take("public report", loop.file_public_report, "the form thanked, and gave the number {}")
-    example = Path(str(files("partner_sdk") / "examples" / "report.json"))
     sent = steps.take(
         "industry report",
-        lambda: loop.submit_industry_report(example),
+        lambda: loop.submit_industry_report(_fill_in_report(loop.folder)),
         "the SDK sealed, signed and sent it: receipt {}",
     )
     verified = steps.take("receipt", lambda: loop.verify_receipt(sent["report_id"]), "the receipt verifies offline")
@@ -99,6 +98,15 @@ def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
         "digest_opened": (pulled["digest"]["partner"], pulled["digest"]["quarter"]) == (PARTNER_ID, quarter),
         "seconds": round(time.monotonic() - start, 1),
     }
+
+
+def _fill_in_report(folder: Path) -> Path:
+    """Write the SDK's example with words of its own: no live agency is sent it as it is."""
+    report = json.loads((files("partner_sdk") / "examples" / "report.json").read_bytes())
+    report["incident"]["narrative"] = "Synthetic, for the demonstration. An adult account wrote to a child. [message]"
+    path = folder / "report.json"
+    path.write_text(json.dumps(report, indent=2), encoding="utf-8")
+    return path
 
 
 def last_closed_quarter(now: datetime) -> str:

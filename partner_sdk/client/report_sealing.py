@@ -6,8 +6,13 @@ folder only if a key set in force allows its key (docs/decisions/0022).
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import structs
 
 from partner_sdk.client.information_requests import note_answer
 from partner_sdk.client.partner_state import PartnerState
@@ -27,6 +32,7 @@ from partner_sdk.wire.keys import KeySet, SealingKey, accepts_envelope, find_act
 from partner_sdk.wire.problems import UNKNOWN_AGENCY_KEY
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.strict_json import check_filled_in
 from partner_sdk.wire.submission import (
     ClearFields,
     ReportPost,
@@ -35,6 +41,8 @@ from partner_sdk.wire.submission import (
     report_context,
     sign_submission,
 )
+
+_EXAMPLES: Final = ("report.json", "full-report.json")
 
 
 def make_report_body(
@@ -73,8 +81,12 @@ def seal_and_save(
     """Seal and save a report, and only then renew the key set and seal anew if it names another key.
 
     Without a saved key set one is fetched first. What is raised before `on_saved` was called means that nothing is
-    saved; nothing is raised afterwards.
+    saved; nothing is raised afterwards. A live agency is never sent an example of this package as it was: `FormatError`
+    (`unchanged-example`).
     """
+    if clear.environment == "live":
+        plain = structs.replace(report, answers_request=None)
+        check_filled_in(plain, examples=_load_examples())
     submission_key = state.load_submission_key()
 
     def seal(key: SealingKey) -> bytes:
@@ -95,6 +107,12 @@ def seal_and_save(
                 state.replace_submission(clear.report_id, seal(newest))
         except ReportAbuseError as error:
             notify(f"Report {clear.report_id} is sealed and saved. The key set could not be renewed: {error}")
+
+
+@cache
+def _load_examples() -> tuple[IndustryReport, ...]:
+    folder = files("partner_sdk") / "examples"
+    return tuple(msgspec.json.decode((folder / name).read_bytes(), type=IndustryReport) for name in _EXAMPLES)
 
 
 def _find_saved_key(state: PartnerState, *, now: datetime) -> SealingKey | None:

@@ -10,6 +10,7 @@ from partner_sdk.commands.delivery_words import say_fault
 from partner_sdk.commands.frame import Call, CommandGroup, PartnerCall, read_input
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, Speaker
 from partner_sdk.errors import ReportError
+from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.registration import (
     MAX_REGISTRATION_BYTES,
     TEMPLATE,
@@ -17,6 +18,7 @@ from partner_sdk.wire.registration import (
     list_registration_gaps,
     parse_registration_file,
 )
+from partner_sdk.wire.strict_json import check_filled_in
 
 
 def run_template(_: Call) -> int:
@@ -30,7 +32,7 @@ def run_update(call: PartnerCall) -> int:
     """Send a registration, sealed; a person at the agency accepts it or asks for more."""
     speaker, args = call.speaker, call.args
     try:
-        registration = read_registration(args.file)
+        registration = read_registration(args.file, environment=call.partner.profile.environment)
     except ReportError as error:
         say_fault(speaker, error)
         return EXIT_FAILED
@@ -60,9 +62,15 @@ def run_show(call: PartnerCall) -> int:
     return EXIT_DONE
 
 
-def read_registration(name: str) -> Registration:
-    """Return the registration of a file; raises `ReportError`, `LocalStateError`."""
-    return parse_registration_file(read_input(name, max_bytes=MAX_REGISTRATION_BYTES))
+def read_registration(name: str, *, environment: Environment) -> Registration:
+    """Return the registration of a file; raises `ReportError`, `LocalStateError`.
+
+    A live agency is never sent the template as it was: `FormatError` (`unchanged-example`).
+    """
+    registration = parse_registration_file(read_input(name, max_bytes=MAX_REGISTRATION_BYTES))
+    if environment == "live":
+        check_filled_in(registration, examples=(TEMPLATE,))
+    return registration
 
 
 def say_gaps(speaker: Speaker, gaps: tuple[str, ...]) -> None:

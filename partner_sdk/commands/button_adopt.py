@@ -9,14 +9,14 @@ from partner_sdk.commands.button_files import get_origin
 from partner_sdk.commands.delivery_words import say_fault
 from partner_sdk.commands.frame import Call, CommandGroup, read_input
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, Speaker
-from partner_sdk.errors import FormatError, ReportError
+from partner_sdk.errors import ReportError
+from partner_sdk.wire.strict_json import check_filled_in
 
 BY_NOTHING = (
     "Trusted without any proof: no --root-fingerprint was given, and {origin} has no certificate. The agency's root "
     "there has the fingerprint {fingerprint}: compare it with the one that the agency tells you."
 )
 MAY_GO = "Fill in what is yours. You may leave out {fields}."
-UNCHANGED = "This is the example of --example as it was: fill in what is yours, then send it."
 BY_TLS_ALONE = (
     "Trusted by TLS alone: no --root-fingerprint was given, so only the certificate of {origin} says that this is the "
     "agency. Its root has the fingerprint {fingerprint}: compare it with the one that the agency tells you."
@@ -46,8 +46,7 @@ def run_adopt(call: Call) -> int:
     except ReportError as error:
         say_fault(Speaker(None), error)
         return EXIT_FAILED
-    if service == EXAMPLE:
-        raise FormatError(UNCHANGED, reason="unchanged-example")
+    check_filled_in(service, examples=(EXAMPLE,))
     origin = get_origin(args.origin, state=Path(args.state))
     sent = ask_for_the_button(
         service,

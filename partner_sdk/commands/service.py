@@ -19,7 +19,11 @@ def run_enrol(call: Call) -> int:
     invitation = parse_invitation(read_input(args.invitation, max_bytes=MAX_INVITATION_BYTES))
     speaker = Speaker(invitation.environment)
     try:
-        registration = None if args.registration is None else read_registration(args.registration)
+        registration = (
+            None
+            if args.registration is None
+            else read_registration(args.registration, environment=invitation.environment)
+        )
     except ReportError as error:
         say_fault(speaker, error)
         return EXIT_FAILED

@@ -36,6 +36,15 @@ def parse_json_file(raw: bytes, *, max_bytes: int) -> Any:
     return value
 
 
+def check_filled_in(value: object, *, examples: Collection[object]) -> None:
+    """Raise `FormatError` (`unchanged-example`) for a file that is still one of our own examples, in any layout."""
+    if value in examples:
+        raise FormatError(
+            "This is an example of this package as it was: fill in what is yours, then send it.",
+            reason="unchanged-example",
+        )
+
+
 def spell_unknown(found: Mapping[str, Any], *, known: Collection[str]) -> str:
     """Return which fields of an object none of `known` are, by their place: a name from outside is never repeated."""
     places = [str(place) for place, name in enumerate(found, start=1) if name not in known]

@@ -9,6 +9,7 @@ from tests.builders.house import FEED_ORIGIN, PUBLIC_ORIGIN, House, make_house
 from tests.builders.parties import Agency, Partner, make_key, raw_public_key, sealing_key_of, verify_key_of
 from tests.builders.reports import (
     EXAMPLE_REPORT,
+    EXAMPLES,
     FULL_REPORT,
     SealedReport,
     make_box,
@@ -20,6 +21,7 @@ from tests.builders.reports import (
 
 __all__ = [
     "DAY",
+    "EXAMPLES",
     "EXAMPLE_REPORT",
     "FEED_ORIGIN",
     "FULL_REPORT",

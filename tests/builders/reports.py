@@ -20,8 +20,10 @@ from partner_sdk.wire.submission import ClearFields, ReportPost, SubmissionState
 from tests.builders.clock import NOW
 from tests.builders.parties import Partner
 
-EXAMPLE_REPORT = Path(__file__).parents[2] / "partner_sdk" / "examples" / "report.json"
-FULL_REPORT = EXAMPLE_REPORT.with_name("full-report.json")
+EXAMPLES = Path(__file__).parents[2] / "partner_sdk" / "examples"
+FULL_REPORT = EXAMPLES / "full-report.json"
+# The small example filled in: as it is, no live client sends it.
+EXAMPLE_REPORT = Path(__file__).with_name("report.json")
 
 
 @dataclass(frozen=True)

@@ -227,7 +227,13 @@ def test_partner_fills_in_the_template_sends_it_and_sees_what_it_sent(
     service.enrol()
     assert run_partner(service, "account", "template") == 0
     filled = tmp_path / "account.file"
-    filled.write_text(capsys.readouterr().out)
+    template = json.loads(capsys.readouterr().out)
+    filled.write_text(json.dumps(template))
+    assert run_partner(service, "account", "update", str(filled)) == 1
+    assert "(unchanged-example)" in capsys.readouterr().err
+    assert service.take_changes().waiting == ()
+    template["administrator"]["name"] = "Robin Example"
+    filled.write_text(json.dumps(template))
     assert run_partner(service, "account", "update", str(filled)) == 0
     assert "A person there reads it" in capsys.readouterr().out
     assert [change.kind for change in service.take_changes().waiting] == ["registration"]

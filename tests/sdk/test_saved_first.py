@@ -1,5 +1,6 @@
 """A report is sealed and on disk before the network is asked, and leaves only under a key that still counts."""
 
+import json
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,11 +19,16 @@ import requests
 from partner_sdk.client.advice import describe
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.client.spool import list_waiting
-from partner_sdk.errors import KeySetError, SealingError
-from partner_sdk.wire.canonical import format_time, parse_base64url, to_base64url
+from partner_sdk.errors import FormatError, KeySetError, SealingError
+from partner_sdk.sandbox import Sandbox
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
 from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.questions import encode_body
+from partner_sdk.wire.replies import Progress
+from partner_sdk.wire.statements import parse_statement
 from partner_sdk.wire.submission import ReportPost
-from tests.builders import DAY, EXAMPLE_REPORT, NOW, StillClock, make_industry_report, verify_key_of
+from tests.builders import DAY, EXAMPLE_REPORT, EXAMPLES, NOW, StillClock, make_industry_report, verify_key_of
+from tests.sdk.mailbox_builders import make_post
 from tests.sdk.sdk_builders import Answer, ScriptedGateway, make_state, session_for
 from tests.sdk.test_client import (
     AGENCY,
@@ -33,6 +40,7 @@ from tests.sdk.test_client import (
     posts_of,
     sign_receipt,
 )
+from tests.sdk.test_requests import REQUEST
 
 
 @contextmanager
@@ -213,9 +221,35 @@ def test_receipt_that_was_lost_before_the_key_ended_is_fetched(tmp_path: Path) -
     sealed = sealer.seal_report(make_industry_report(), priority="P1")
     replaced = AGENCY.bundle(serial=2, sealing_keys=(new,), receipt_keys=(verify_key_of(RECEIPT_KEY),))
     receipt = sign_receipt(state.find_submission(sealed)[1])
-    progress = b'{"outcome":null,"receipt":%b,"set_aside_reason":null,"stage":"received"}' % receipt
+    progress = encode(Progress(outcome=None, receipt=parse_statement(receipt), set_aside_reason=None, stage="received"))
     state.accept_key_set(replaced, now=NOW)
     gateway = ScriptedGateway((200, {}, replaced), (200, {}, progress))
     (attempt,) = open_client(tmp_path / "p", gateway).resume()
     assert attempt.receipt is not None
     assert state.find_receipt(sealed) == receipt
+
+
+@pytest.mark.parametrize("name", ["report.json", "full-report.json"])
+@pytest.mark.parametrize("is_answer", [False, True])
+def test_untouched_example_is_refused_by_a_live_client_before_anything_is_saved_or_sent(
+    tmp_path: Path, name: str, is_answer: bool
+) -> None:
+    gateway = ScriptedGateway()
+    client = open_client(tmp_path / "p", gateway)
+    client.state.accept_key_set(KEYS[2], now=NOW)
+    other_layout = json.dumps(json.loads((EXAMPLES / name).read_bytes()), indent=7).encode()
+    asked = make_post(1, body=to_base64url(encode_body(REQUEST)), kind="information-request")
+    client.state.save_message(1, asked.signed)
+    send = partial(client.answer, REQUEST.request_id) if is_answer else client.submit
+    with pytest.raises(FormatError) as caught:
+        send(other_layout, priority="P1")
+    assert caught.value.reason == "unchanged-example"
+    assert client.state.list_undelivered() == []
+    gateway.check_used(0)
+
+
+def test_untouched_example_is_taken_by_a_sandbox(tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        partner = sandbox.enrol(tmp_path / "p")
+        receipt = partner.submit((EXAMPLES / "report.json").read_bytes(), priority="P2")
+        assert receipt.reference.startswith("TEST-")
