@@ -4,17 +4,33 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from gateway.desk.casework.cases import CaseRow, get_case
+from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.queue import list_queue
-from partner_sdk.report import list_given
+from gateway.desk.collection.importing import import_report
+from gateway.desk.paging.pages import send_pages
+from partner_sdk.report import IndustryReport, list_given
 from partner_sdk.wire.public_report import Meeting
 from tests.builders import make_clear_fields, make_industry_report, seal_report
-from tests.desk.desk_loop import Loop
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.import_builders import make_file
 from tests.desk.loop_model import copy_loop
 from tests.desk.post_builders import list_pages
+from tests.desk.view_builders import make_code_key, make_code_seed
 from tests.public_report_builders import make_known_person
 
+KEY = make_code_key(make_code_seed("lamp river coat seven"))
+OTHER_KEY = make_code_key(make_code_seed("of somebody else"))
+BLANK: dict[str, Any] = {
+    "danger": "",
+    "age_band": "",
+    "kinds": (),
+    "under_18": "yes",
+    "who": "",
+    "story": "A few more words.",
+}
 HURTING: dict[str, Any] = {
     "age_band": "13_15",
     "feels": "hurting",
@@ -33,25 +49,45 @@ def queue(loop: Loop) -> list[str]:
         return [case.reference for case in list_queue(connection)]
 
 
-def send_industry(loop: Loop, *signs: Any, at_risk_now: Any = "no", priority: str = "P3") -> str:
+def alerts(loop: Loop) -> list[int]:
+    """Return the counts of the alerts that wait or went out, the newest first."""
+    return [page["count"] for page in list_pages(loop.desk)]
+
+
+def make_partners_report(*signs: Any, at_risk_now: Any = "no", **incident: Any) -> IndustryReport:
     example = make_industry_report()
     child = msgspec.structs.replace(list_given(example.children)[0], at_risk_now=at_risk_now)
-    incident = msgspec.structs.replace(example.incident, harm_signs=signs)
-    report = msgspec.structs.replace(example, children=(child,), incident=incident)
-    sealed = seal_report(loop.partner, key=loop.sealing_key(), report=report, priority=priority)
+    changed = msgspec.structs.replace(example.incident, harm_signs=signs, **incident)
+    return msgspec.structs.replace(example, children=(child,), incident=changed)
+
+
+def send_industry(loop: Loop, *signs: Any, at_risk_now: Any = "no", priority: str = "P3", **clear: Any) -> str:
+    report = make_partners_report(*signs, at_risk_now=at_risk_now)
+    sealed = seal_report(loop.partner, key=loop.sealing_key(), report=report, priority=priority, **clear)
     return loop.send_industry(sealed).reference
+
+
+def add(loop: Loop, reference: str, *, reply_key: str | None = KEY, **answers: Any) -> str:
+    """Send what somebody adds to a report of the form."""
+    clear = make_clear_fields("public", kind="supplement", earlier_reference=reference, priority="P3")
+    return loop.send_public(clear=clear, reply_key=reply_key, **(BLANK | answers)).reference
+
+
+def read(loop: Loop, *references: str) -> None:
+    for reference in references:
+        open_case(loop.desk, reference, actor=ACTOR)
 
 
 def test_child_who_is_hurting_stands_before_everything_calmer_and_somebody_is_alerted(loop: Loop) -> None:
     calmer = [loop.send_public(kinds=("asked_for_pictures",)).reference for _ in range(3)]
     calmer += [send_industry(loop, "other", priority="P2") for _ in range(3)]
     loop.collect()
-    assert list_pages(loop.desk) == []
+    assert alerts(loop) == []
     hurting = loop.send_public(**HURTING).reference
     loop.collect()
     assert queue(loop)[0] == hurting
     assert len(queue(loop)) == len(calmer) + 1
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert alerts(loop) == [1]
 
 
 def test_partners_p3_at_risk_do_not_stand_before_a_childs_meeting_in_the_next_days(loop: Loop) -> None:
@@ -72,6 +108,123 @@ def test_self_harm_counts_alike_from_a_child_and_from_a_partner(tmp_path: Path) 
             loop.send_public(feels="hurting").reference if door == "public" else send_industry(loop, "self_harm")
         )
         loop.collect()
-        assert get(loop, reference).reference == reference
-        pages.append([page["count"] for page in list_pages(loop.desk)])
+        assert get(loop, reference).factors.split()[0] == "self_harm"
+        pages.append(alerts(loop))
     assert pages == [[1], [1]]
+
+
+def test_factors_of_two_reports_of_a_partner_are_weighed_together_and_alert_though_the_first_was_read(
+    loop: Loop,
+) -> None:
+    loop.clock.advance(minutes=1)
+    trusted = (msgspec.structs.replace(list_given(make_industry_report().suspects)[0], position_of_trust="coach"),)
+    report = msgspec.structs.replace(make_partners_report(), suspects=trusted)
+    sealed = seal_report(loop.partner, key=loop.sealing_key(), report=report, priority="P3")
+    first = loop.send_industry(sealed).reference
+    loop.collect()
+    read(loop, first)
+    assert (get(loop, first).crisis, alerts(loop)) == (False, [])
+    loop.clock.advance(minutes=1)
+    later = send_industry(loop, "lives_with_child", kind="supplement", earlier_reference=first)
+    loop.collect()
+    case = get(loop, first)
+    assert (case.crisis, case.factors.split()[0]) == (True, "charge_and_home")
+    assert case.crisis_since == get(loop, later).collected_at
+    assert alerts(loop) == [1]
+    assert queue(loop) == [first]
+    # And the alert that waits is not dropped because somebody read the first report before.
+    assert send_pages(loop.desk).waiting == 1
+
+
+@pytest.mark.parametrize("adds_first", [False, True], ids=["in order", "addition first"])
+@pytest.mark.parametrize("is_theirs", [True, False], ids=["proven", "not proven"])
+def test_addition_that_completes_a_crisis_stands_in_the_lane_and_alerts(
+    loop: Loop, *, is_theirs: bool, adds_first: bool
+) -> None:
+    near = make_known_person(near="yes", knows=("home",))
+    first = loop.send_public(person=near, reply_key=KEY).reference
+    if not adds_first:
+        loop.collect()
+        read(loop, first)
+        assert (get(loop, first).crisis, alerts(loop)) == (False, [])
+        loop.clock.advance(minutes=1)
+    added = add(loop, first, reply_key=KEY if is_theirs else OTHER_KEY, still="yes")
+    if adds_first:
+        # The operator of the gateway hands over the addition before the report that it adds to.
+        loop.gateway_sql("UPDATE reports SET position = position + 10 WHERE reference = ?", first)
+    loop.collect()
+    assert get(loop, added).crisis
+    assert "can_turn_up" in get(loop, added).factors.split()
+    # Only what is proven to come from the same person is said of the first report.
+    assert get(loop, first).crisis is is_theirs
+    assert sum(alerts(loop)) >= 1
+    assert set(queue(loop)[: 2 if is_theirs else 1]) == ({first, added} if is_theirs else {added})
+
+
+def test_what_the_person_adds_in_pieces_is_weighed_together(loop: Loop) -> None:
+    first = loop.send_public(reply_key=KEY, person=make_known_person(near="yes")).reference
+    loop.collect()
+    add(loop, first, person=make_known_person(knows=("home",)))
+    loop.collect()
+    assert alerts(loop) == []
+    add(loop, first, still="yes")
+    loop.collect()
+    assert get(loop, first).crisis
+    assert sum(alerts(loop)) >= 1
+
+
+def test_imported_file_in_the_crisis_lane_alerts(loop: Loop) -> None:
+    report = make_partners_report("self_harm")
+    raw = make_file(seal_report(loop.partner, key=loop.sealing_key(), report=report, priority="P3"))
+    imported = import_report(loop.desk, raw, actor=ACTOR)
+    assert imported.state == "filed"
+    assert get(loop, str(imported.reference)).crisis
+    assert alerts(loop) == [1]
+
+
+def test_row_that_is_set_aside_alerts_where_it_seals_a_crisis_though_it_claims_p3(loop: Loop) -> None:
+    report = make_partners_report("threat_to_life")
+    sealed = seal_report(loop.partner, key=loop.sealing_key(), report=report, priority="P3")
+    loop.send_industry(sealed)
+    loop.collect()
+    assert alerts(loop) == [1]
+    # The same id with another envelope: never filed, and looked at by a person.
+    again = seal_report(
+        loop.partner, key=loop.sealing_key(), report=report, priority="P3", report_id=sealed.clear.report_id
+    )
+    raw = make_file(again)
+    assert import_report(loop.desk, raw, actor=ACTOR).reason == "duplicate-report-id"
+    assert alerts(loop) == [2]
+    calm = seal_report(
+        loop.partner,
+        key=loop.sealing_key(),
+        report=make_partners_report(),
+        priority="P3",
+        report_id=sealed.clear.report_id,
+    )
+    assert import_report(loop.desk, make_file(calm), actor=ACTOR).reason == "duplicate-report-id"
+    assert alerts(loop) == [2]
+
+
+def test_calmer_report_that_joins_lowers_nothing(loop: Loop) -> None:
+    first = send_industry(loop, "self_harm", at_risk_now="yes")
+    loop.collect()
+    before = get(loop, first)
+    later = send_industry(loop, kind="retraction", earlier_reference=first)
+    loop.collect()
+    after = get(loop, first)
+    assert after.crisis
+    assert after.score >= before.score
+    assert set(before.factors.split()) <= set(after.factors.split())
+    assert get(loop, later).crisis
+
+
+def test_case_keeps_codes_and_no_word_of_the_report(loop: Loop) -> None:
+    reference = loop.send_public(**HURTING, story="Quetzal", name="Quetzal").reference
+    loop.collect()
+    case = get(loop, reference)
+    assert case.factors.split() == [
+        *("self_harm", "hurting_while_it_goes_on", "still_going_on", "knows_home", "knows_school"),
+        *("told_no_adult", "grooming", "teenager"),
+    ]
+    assert (case.crisis, case.score, case.crisis_since) == (True, 253, case.collected_at)

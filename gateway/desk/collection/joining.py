@@ -269,8 +269,8 @@ def _raise_all(connection: Connection, first_id: str, *, joined: Collection[str]
     risk = combine(*(one.factors for one in whole))
     if _says_no_more(risk, than=first) and not any(one.crisis for one in new):
         risk = Risk(first.crisis, first.score, risk.factors)
-    # A person may have raised a report that is joined only now.
-    every: list[Any] = [risk, first, *new]
+    # A person may have raised a report that is joined only now above what it says.
+    every: list[Any] = [risk, first, *(one for one in new if one.crisis or one.score > combine(one.factors).score)]
     crisis = any(one.crisis for one in every)
     risk = Risk(crisis, max(one.score for one in every), risk.factors)
     priority = min((one.priority for one in whole), key=PRIORITIES.index)
