@@ -10,7 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from sqlalchemy import insert
+
 from gateway.desk.collection.collect import Collected, load_believed, take_rows
+from gateway.desk.store.schema import CASES
 from gateway.desk.vault import Vault
 from gateway.feed.get_reports import describe_report
 from gateway.store.collection import read_waiting
@@ -21,6 +24,7 @@ from partner_sdk.wire.sealing import seal
 from tests.bench.figures import make_figure, make_parser, print_figures
 from tests.builders import make_key, sealing_key_of
 from tests.desk.desk_loop import ACTOR, make_loop
+from tests.desk.view_builders import Browser, Clock, make_test_desk
 
 ROUNDS, COLLECT_ROUNDS, BOXES, REPORTS, PAGE = 5, 3, 400, 400, 200
 
@@ -68,6 +72,46 @@ def bench_collect(*, door: str) -> float:
     if collected.filed != REPORTS:
         raise SystemExit(f"Only {collected.filed} of {REPORTS} reports were filed: {collected.refused}")
     return REPORTS / spent
+
+
+def bench_queue(*, count: int, path: str = "/") -> float:
+    """Return how many milliseconds the queue's page takes with so many open cases, the median of the rounds."""
+    with tempfile.TemporaryDirectory() as folder:
+        desk = make_test_desk(Path(folder) / "desk", Clock())
+        with desk.store.write() as connection:
+            connection.execute(insert(CASES), [make_open_case(number) for number in range(count)])
+        browser = Browser(desk).sign_in()
+        times = []
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            page = browser.get(path)
+            times.append((time.perf_counter() - began) * 1000)
+            if page.status_code != 200:
+                raise SystemExit(f"The page answered {page.status_code}.")
+    return sorted(times)[ROUNDS // 2]
+
+
+def make_open_case(number: int) -> dict[str, object]:
+    """Return a case as filing writes it: of both doors, one in twenty in the crisis lane."""
+    is_public, in_crisis = number % 2 == 0, number % 20 == 0
+    return {
+        "case_id": f"case-{number:07d}",
+        "environment": "live",
+        "partner": "public" if is_public else f"partner-{number % 50}",
+        "report_id": f"report-{number}",
+        "reference": f"REF-{number:07d}",
+        "door": "public" if is_public else "industry",
+        "priority": "P1" if in_crisis else "P3",
+        "received_at": f"2026-11-{1 + number % 25:02d}T{number % 24:02d}:{number % 60:02d}:00Z",
+        "collected_at": "2026-11-25T09:30:00Z",
+        "factors": "self_harm still_going_on" if in_crisis else "grooming teenager",
+        "crisis": in_crisis,
+        "score": number % 300,
+        "crisis_since": "2026-11-25T09:30:00Z" if in_crisis else None,
+        "reply_owed": is_public,
+        "reply_by": f"2026-11-{1 + number % 28:02d}" if is_public else None,
+        "synthetic": False,
+    }
 
 
 def main() -> int:

@@ -2,9 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from gateway.desk.store.schema import CASES
 from gateway.desk.views.list_pages import MOST_LISTED
@@ -65,3 +66,58 @@ def test_page_that_is_none_is_the_first_or_the_last(desk: Desk, asked: str, firs
 def test_short_list_names_no_pages(tmp_path: Path) -> None:
     browser = Browser(make_test_desk(tmp_path / "desk", Clock())).sign_in()
     assert "Pages of the list" not in browser.get("/").text
+
+
+def list_plans(desk: Desk, path: str) -> list[tuple[str, str]]:
+    """Return each question about cases that a page asks, with a line of its query plan."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    browser = Browser(desk).sign_in()
+    event.listen(desk.store.engine, "before_cursor_execute", note)
+    assert browser.get(path).status_code == 200
+    event.remove(desk.store.engine, "before_cursor_execute", note)
+    plans = []
+    with desk.store.read() as connection:
+        for statement, parameters in asked:
+            if statement.startswith("SELECT") and " cases" in statement:
+                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                plans += [(statement, row.detail) for row in rows]
+    return plans
+
+
+@pytest.mark.parametrize("path", ["/", "/?page=2", "/?state=closed", "/?state=all", "/?state=overdue"])
+def test_list_reads_its_page_and_its_counts_from_indexes_and_sorts_nothing(desk: Desk, path: str) -> None:
+    plans = list_plans(desk, path)
+    assert len(plans) >= 8
+    assert [plan for _, plan in plans if re.match("SCAN cases", plan) and "USING" not in plan] == []
+    # Late replies are found by their day and then put into the order of the queue; what was added to the cases of one
+    # page is put into its own order.
+    sorted_ones = [plan for asked, plan in plans if "TEMP B-TREE" in plan and "joined_to IN" not in asked]
+    assert len(sorted_ones) == (1 if "overdue" in path else 0)
+    of_the_page = [plan for statement, plan in plans if "ORDER BY" in statement and "cases.case_id" in statement]
+    assert [plan for asked, plan in plans if "joined_to >" in asked and plan.startswith("SCAN")] == []
+    assert any(("ix_cases_owed" if "overdue" in path else "ix_cases_queue") in plan for plan in of_the_page)
+
+
+def test_case_is_found_by_its_reference_from_an_index(desk: Desk) -> None:
+    plans = [plan for _, plan in list_plans(desk, "/cases/case-0001")]
+    assert any("ix_cases_reference" in plan for plan in plans)
+    assert [plan for plan in plans if plan.startswith("SCAN cases") and "USING" not in plan] == []
+
+
+def test_page_loads_no_more_cases_than_it_shows(desk: Desk) -> None:
+    loaded = []
+
+    def note(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if re.match(r"SELECT cases\.case_id, cases\.environment", statement):
+            loaded.append(statement)
+
+    browser = Browser(desk).sign_in()
+    event.listen(desk.store.engine, "before_cursor_execute", note)
+    browser.get("/")
+    event.remove(desk.store.engine, "before_cursor_execute", note)
+    assert len(loaded) >= 2
+    assert [one for one in loaded if "LIMIT" not in one and "joined_to IN" not in one] == []

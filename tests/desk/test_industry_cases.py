@@ -12,7 +12,7 @@ from gateway.desk.casework.cases import CaseError, CaseState
 from gateway.desk.casework.closing import Assessment, Closing, close_case
 from gateway.desk.casework.joined_reports import MOST_OPENED, list_case_doubts, list_joined, open_whole_case
 from gateway.desk.casework.opening import open_case
-from gateway.desk.casework.queue import list_later, list_queue
+from gateway.desk.casework.queue import count_queue, list_later, list_queue
 from gateway.desk.store import engine, open_store
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import SealedIndustryReport, list_given
@@ -41,7 +41,9 @@ def calm_report(**changes: Any) -> Any:
 
 def queue(loop: Loop, state: CaseState = "open") -> list[str]:
     with loop.desk.store.read() as connection:
-        return [case.reference for case in list_queue(connection, state=state)]
+        found = [case.reference for case in list_queue(connection, state=state)]
+        assert count_queue(connection, state=state) == len(found)
+        return found
 
 
 def joined(loop: Loop, wanted: str) -> list[str]:

@@ -15,14 +15,10 @@ from partner_sdk.errors import ReportAbuseError
 CaseState = Literal["open", "closed", "all"]
 # As ix_cases_queue spells it, in brackets too: SQLite takes an index for an expression that is written alike.
 IS_OPEN: Final[ColumnElement[bool]] = literal_column("(closed_at IS NULL)", Boolean)
-# The one order of the queue: what is open, the crisis lane, the score, then whoever has waited longest.
-QUEUE_ORDER: Final = (
-    IS_OPEN.desc(),
-    CASES.c.crisis.desc(),
-    CASES.c.score.desc(),
-    CASES.c.received_at,
-    CASES.c.case_id,
-)
+# The one order of the queue: the crisis lane, the score, then whoever has waited longest. Of open and closed cases
+# together the open ones come first.
+QUEUE_ORDER: Final = (CASES.c.crisis.desc(), CASES.c.score.desc(), CASES.c.received_at, CASES.c.case_id)
+WHOLE_ORDER: Final = (IS_OPEN.desc(), *QUEUE_ORDER)
 
 
 class CaseError(ReportAbuseError):
@@ -88,7 +84,8 @@ class CaseRow:
 
 def list_cases(connection: Connection, *, state: CaseState = "open") -> list[CaseRow]:
     """Return cases in the order of the queue, each report for itself; queue.py leaves joined ones to their case."""
-    query: Select[Any] = select(CASES).order_by(*QUEUE_ORDER)
+    query: Select[Any] = select(CASES)
+    query = query.order_by(*(WHOLE_ORDER if state == "all" else QUEUE_ORDER))
     if state != "all":
         query = query.where(IS_OPEN.is_(state == "open"))
     return [to_case(row) for row in connection.execute(query)]

@@ -7,11 +7,11 @@ loads more cases than it returns.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, TextClause, func, or_, select, text
 
-from gateway.desk.casework.cases import IS_OPEN, QUEUE_ORDER, CaseRow, to_case
+from gateway.desk.casework.cases import IS_OPEN, QUEUE_ORDER, WHOLE_ORDER, CaseRow, to_case
 from gateway.desk.store.schema import CASES
 
 _MOST_AT_ONCE: Final = 500
@@ -44,7 +44,8 @@ def list_queue(
 
     A report that is joined to a case of this list is left to that case. `today` is needed for `overdue` alone.
     """
-    query = select(CASES).where(*_choose(state, today)).order_by(*QUEUE_ORDER).offset(rows.start)
+    order = WHOLE_ORDER if state == "all" else QUEUE_ORDER
+    query = select(CASES).where(*_choose(state, today)).order_by(*order).offset(rows.start)
     if rows.stop is not None:
         query = query.limit(rows.stop - rows.start)
     return [to_case(row) for row in connection.execute(query)]
@@ -52,17 +53,27 @@ def list_queue(
 
 def count_queue(connection: Connection, *, state: QueueState, today: date | None = None) -> int:
     """Return how many lines the queue has in this state."""
-    return int(connection.execute(select(func.count()).select_from(CASES).where(*_choose(state, today))).scalar_one())
+    if state == "overdue":
+        return _count(connection, *_choose(state, today))
+    # All of the state, which an index counts at once, less those few that are left to the case they are joined to.
+    closed_at = CASES.c.closed_at
+    of_state = () if state == "all" else (closed_at.is_(None) if state == "open" else closed_at.is_not(None),)
+    # The sign keeps the condition from being looked up first: there are many open cases, and few joined ones.
+    each = () if state == "all" else (text(f"+cases.closed_at IS {'NULL' if state == 'open' else 'NOT NULL'}"),)
+    joined = _count(connection, CASES.c.joined_to > "", *each, _make_first_query(state).exists())
+    return _count(connection, *of_state) - joined
+
+
+def _count(connection: Connection, *conditions: ColumnElement[bool] | TextClause) -> int:
+    return int(connection.execute(select(func.count()).select_from(CASES).where(*conditions)).scalar_one())
 
 
 def count_waiting(connection: Connection, *, today: date) -> QueueCounts:
     """Return the counts above the queue, each from an index: no case is loaded for them."""
-    in_crisis = select(func.count()).select_from(CASES).where(*_choose("open", None), CASES.c.crisis)
-    owed = select(func.count()).select_from(CASES).where(*_OWES_A_REPLY)
     return QueueCounts(
         open=count_queue(connection, state="open"),
-        crisis=int(connection.execute(in_crisis).scalar_one()),
-        owed=int(connection.execute(owed).scalar_one()),
+        crisis=_count(connection, *_choose("open", None), CASES.c.crisis),
+        owed=_count(connection, *_OWES_A_REPLY),
         overdue=count_queue(connection, state="overdue", today=today),
     )
 
@@ -74,7 +85,6 @@ def find_next(connection: Connection) -> CaseRow | None:
     return None if row is None else to_case(row)
 
 
-# Spelled as the condition of ix_cases_owed.
 _OWES_A_REPLY: Final = (CASES.c.reply_owed, CASES.c.reply_code.is_(None), CASES.c.closed_at.is_(None))
 _FIRST: Final = CASES.alias("first")
 
@@ -83,12 +93,16 @@ def _choose(state: QueueState, today: date | None) -> tuple[ColumnElement[bool],
     if state == "overdue":
         # A day as it is stored sorts as text. A late reply is owed to the public, whose reports are joined to nothing.
         return (*_OWES_A_REPLY, CASES.c.reply_by < ("" if today is None else today.isoformat()))
+    shown = or_(CASES.c.joined_to.is_(None), ~_make_first_query(state).exists())
+    return (shown,) if state == "all" else (IS_OPEN.is_(state == "open"), shown)
+
+
+def _make_first_query(state: QueueState) -> Select[Any]:
+    """Return the question for the case of a list that a report is joined to."""
     first = select(_FIRST.c.case_id).where(_FIRST.c.case_id == CASES.c.joined_to)
     if state == "all":
-        return (or_(CASES.c.joined_to.is_(None), ~first.exists()),)
-    is_open = state == "open"
-    first = first.where(_FIRST.c.closed_at.is_(None) if is_open else _FIRST.c.closed_at.is_not(None))
-    return (IS_OPEN.is_(is_open), or_(CASES.c.joined_to.is_(None), ~first.exists()))
+        return first
+    return first.where(_FIRST.c.closed_at.is_(None) if state == "open" else _FIRST.c.closed_at.is_not(None))
 
 
 def list_later(connection: Connection, cases: Collection[CaseRow]) -> dict[str, Later]:

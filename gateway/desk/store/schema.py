@@ -129,9 +129,6 @@ COLLECTOR: Final = Table(
     Column("probed_at", Text),  # written by a look at whether the database can be written
 )
 
-# The condition of an index, spelled as queries spell it: SQLite compares the two as they are written.
-OWES_A_REPLY: Final = "reply_owed = 1 AND reply_code IS NULL AND closed_at IS NULL"
-
 CASES: Final = Table(
     "cases",
     METADATA,
@@ -199,7 +196,7 @@ CASES: Final = Table(
     Index(None, "reference"),
     Index(None, "other_reference"),
     Index(None, "joined_to"),
-    Index("ix_cases_owed", "reply_by", sqlite_where=text(OWES_A_REPLY)),
+    Index("ix_cases_owed", "reply_owed", "reply_code", "closed_at", "reply_by", sqlite_where=text("reply_owed = 1")),
     Index("ix_cases_crisis", "crisis_since", sqlite_where=text("crisis = 1")),
 )
 # The one order of the queue: open cases, then the crisis lane, then the score, then whoever has waited longest.

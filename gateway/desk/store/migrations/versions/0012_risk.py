@@ -53,10 +53,7 @@ def upgrade() -> None:
         "CREATE INDEX ix_cases_queue ON cases "
         "((closed_at IS NULL) DESC, crisis DESC, score DESC, received_at, case_id, joined_to)"
     )
-    op.execute(
-        "CREATE INDEX ix_cases_owed ON cases (reply_by) "
-        "WHERE reply_owed = 1 AND reply_code IS NULL AND closed_at IS NULL"
-    )
+    op.execute("CREATE INDEX ix_cases_owed ON cases (reply_owed, reply_code, closed_at, reply_by) WHERE reply_owed = 1")
     op.execute("CREATE INDEX ix_cases_crisis ON cases (crisis_since) WHERE crisis = 1")
 
 
