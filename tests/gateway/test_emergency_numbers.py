@@ -24,6 +24,7 @@ from gateway.public.pages.check_page import render_check
 from gateway.public.pages.frame import make_blank_form, make_help_bar
 from gateway.public.pages.screen_page import render_screen
 from gateway.public.pages.side_page import render_side
+from gateway.public.pages.stale_page import render_stale
 from gateway.public.pages.thanks_page import render_thanks
 from gateway.public.visiting.drafts import Sent
 from gateway.public.wording.voice import make_voice
@@ -111,6 +112,7 @@ def render_all(door: PublicDoor, answers: Answers) -> Iterator[tuple[str, str]]:
         yield "country", render_screen(door, SCREEN_BY_NAME["country"], answers, form)
         yield "abroad", render_screen(door, SCREEN_BY_NAME["abroad"], answers, form)
     yield "check", render_check(door, None, answers, version=1)
+    yield "stale", render_stale(door, SCREEN_BY_NAME["story"], form, saved=answers, typed={})
     yield "thanks", render_thanks(door, make_sent_for(answers), form)
     for rule in URGENT_RULES:
         yield f"thanks, {rule.code}", render_thanks(door, make_sent_for(answers, urgent=rule.code), form)
@@ -187,7 +189,7 @@ def test_number_of_the_other_country_is_said_and_never_a_link(public: PublicHous
     assert {"/6b", "/7", "/9", "/14", "/15"} <= set(pages)
     for path, page in pages.items():
         assert 'href="tel:999"' in page, path
-        assert "There: <b>000</b>" in page, path
+        assert "<p>There: 000</p>" in page, path
         assert 'href="tel:000"' not in page, path
         assert not re.search(r"[Cc]all 000", page), path
     assert "In danger there, people call this number." in pages["/6b"]

@@ -197,6 +197,22 @@ def test_block_stays_where_words_are_added_that_are_not_urgent(public: PublicHou
     assert read_block(person) == block != ""
 
 
+def test_what_is_added_after_coming_back_is_answered_as_well(public: PublicHouse):
+    person = public.person_at("/15")
+    (sent,) = [draft.sent for draft in public.drafts_of(person)]
+    assert sent is not None
+    assert read_block(person) == ""
+    returned = public.person()
+    returned.get("/16")
+    returned.press(reference=sent.reference, words_typed=sent.return_words or "")
+    returned.press("add")
+    returned.press(danger="yes")
+    returned.press(called="cannot_call")
+    returned.press(story="They are outside.")
+    returned.send()
+    assert load_wording("en").screen("urgent")["cannot_call_told"] in read_block(returned)
+
+
 def test_number_of_another_country_is_said_and_not_offered(public: PublicHouse):
     block = read_block(public.person_at("/15", FRIEND | ABROAD | DANGER))
     assert 'href="tel:999">Call 999</a>' in block

@@ -1,7 +1,7 @@
 """Makes the page that shows the two texts of two tabs, so that the person picks and nothing is overwritten."""
 
 from gateway.public.door import PublicDoor
-from gateway.public.journey import CHECK, SCREENS, Answers, Screen
+from gateway.public.journey import CHECK, SCREENS, Answers, Screen, make_profile
 from gateway.public.journey.places import get_path
 from gateway.public.pages.frame import FormState, render_page
 from gateway.public.pages.rows import list_rows
@@ -16,6 +16,7 @@ def render_stale(door: PublicDoor, screen: Screen, form: FormState, *, saved: An
     return render_page(
         door,
         "stale.html",
+        profile=make_profile(saved),
         form=form,
         title=words["title"],
         lead=words["lead"],
