@@ -84,10 +84,11 @@ class FeedClient:
 
     def post_acknowledgements(self, rows: tuple[Acknowledgement, ...]) -> int:
         """Say which rows are durable here; return how many the gateway knows."""
-        if not rows:
-            return 0
-        reply = self._send("POST", "/feed/acknowledgements", encode(AcknowledgementPost(acknowledged=rows)))
-        return parse_exact(reply, kind=AcknowledgementReply, max_bytes=MAX_REPLY_BYTES).acknowledged
+        return self._post_rows("/feed/acknowledgements", rows)
+
+    def post_withdrawn_acknowledgements(self, rows: tuple[Acknowledgement, ...]) -> int:
+        """Say which rows are no longer here; return how many the gateway can show again."""
+        return self._post_rows("/feed/acknowledgements/withdrawn", rows)
 
     def put_keys(self, bundle: bytes) -> None:
         """Publish the key set."""
@@ -151,6 +152,12 @@ class FeedClient:
         if not rows:
             return 0
         reply = self._send("POST", "/feed/evidence-acks", encode(EvidenceAckPost(acknowledged=rows)))
+        return parse_exact(reply, kind=AcknowledgementReply, max_bytes=MAX_REPLY_BYTES).acknowledged
+
+    def _post_rows(self, path: str, rows: tuple[Acknowledgement, ...]) -> int:
+        if not rows:
+            return 0
+        reply = self._send("POST", path, encode(AcknowledgementPost(acknowledged=rows)))
         return parse_exact(reply, kind=AcknowledgementReply, max_bytes=MAX_REPLY_BYTES).acknowledged
 
     def _get(self, path: str, *, kind: type[T]) -> T:

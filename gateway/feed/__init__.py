@@ -14,7 +14,7 @@ from gateway.feed.get_reconciliation import get_reconciliation
 from gateway.feed.get_reports import get_reports
 from gateway.feed.get_status import get_status
 from gateway.feed.post_account_change_acks import post_account_change_acks
-from gateway.feed.post_acknowledgements import post_acknowledgements
+from gateway.feed.post_acknowledgements import post_acknowledgements, post_withdrawn_acknowledgements
 from gateway.feed.post_adoption_acks import post_adoption_acks
 from gateway.feed.post_enrolment_acks import post_enrolment_acks
 from gateway.feed.post_evidence_acks import post_evidence_acks
@@ -32,6 +32,7 @@ ROUTES = (
     ("GET", "/feed/status", get_status),
     ("GET", "/feed/reports", get_reports),
     ("POST", "/feed/acknowledgements", post_acknowledgements),
+    ("POST", "/feed/acknowledgements/withdrawn", post_withdrawn_acknowledgements),
     ("PUT", "/feed/keys", put_keys),
     ("PUT", "/feed/register", put_register),
     ("POST", "/feed/invitations", post_invitations),

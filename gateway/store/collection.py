@@ -143,6 +143,8 @@ _ACKNOWLEDGE = (
         stage=case((reports.c.stage == STAGE_RECEIVED, STAGE_COLLECTED), else_=reports.c.stage),
     )
 )
+_IS_HELD = (reports.c.acknowledged_at.is_not(None), reports.c.envelope.is_not(None))
+_WITHDRAW = update(reports).where(*_SAME_REPORT, *_IS_HELD).values(acknowledged_at=None)
 _SET_STAGE = (
     update(reports)
     .where(*_SAME_REPORT)
@@ -278,6 +280,16 @@ def acknowledge_report(
         return False
     connection.execute(_ACKNOWLEDGE, {**wanted, "now": to_epoch_seconds(now)})
     return True
+
+
+def withdraw_acknowledgement(connection: Connection, *, partner: str, report_id: str, intake_sha256: bytes) -> bool:
+    """Let a report wait again, because the desk has lost it; False when none was acknowledged
+    here, or its envelope is gone."""
+    wanted = {"wanted_id": report_id, "wanted_partner": partner}
+    held = connection.execute(_FIND_STATEMENT, wanted).scalar_one_or_none()
+    if held is None or hashlib.sha256(held).digest() != intake_sha256:
+        return False
+    return bool(connection.execute(_WITHDRAW, wanted).rowcount)
 
 
 def set_stage(connection: Connection, item: StageItem) -> bool:

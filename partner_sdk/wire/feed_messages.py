@@ -99,7 +99,7 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class AcknowledgementPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /feed/acknowledgements`."""
+    """`POST /feed/acknowledgements`, and `/feed/acknowledgements/withdrawn` for what the desk no longer holds."""
 
     acknowledged: Annotated[tuple[Acknowledgement, ...], Rows]
 

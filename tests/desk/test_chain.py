@@ -157,11 +157,11 @@ def test_reconciliation_is_even_after_collecting_and_names_what_differs(loop: Lo
     for _ in range(3):
         loop.send_public()
     loop.collect()
-    assert reconcile(loop.desk, loop.desk.make_feed()).is_even
+    assert reconcile(loop.desk, loop.desk.make_feed(), actor=ACTOR).is_even
     loop.gateway_sql("UPDATE reports SET intake_sha256 = ? WHERE sequence = 1", bytes(32))
     loop.gateway_sql("DELETE FROM reports WHERE sequence = 2")
     loop.send_public()
-    result = reconcile(loop.desk, loop.desk.make_feed())
+    result = reconcile(loop.desk, loop.desk.make_feed(), actor=ACTOR)
     assert (result.different, result.missing_there, result.missing_here) == (
         [("public", 1)],
         [("public", 2)],

@@ -1,15 +1,27 @@
 """Storage that fails at the gateway or at the desk: what can be had is had, and what is missing is an alarm."""
 
+import shutil
+import sqlite3
+from argparse import Namespace
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
+from gateway.desk.casework.cases import list_cases
 from gateway.desk.collection.collect import collect_reports
+from gateway.desk.collection.reconcile import reconcile
+from gateway.desk.commands.collecting import _Steps, _take
 from gateway.desk.feed_client import FeedClient
+from gateway.store.housekeeping import KEEP_COLLECTED, clean_store
+from partner_sdk.wire.feed_messages import Acknowledgement
 from tests.builders import seal_report
 from tests.damaged_database import TABLE_LEAF, damage_pages
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.forgery import alarms
+from tests.desk.forgery import alarms, waiting_at_gateway
 
 
 def test_damaged_page_of_the_gateway_keeps_back_its_own_reports_alone_and_is_an_alarm(loop: Loop) -> None:
@@ -69,3 +81,90 @@ def test_another_run_that_acknowledges_meanwhile_is_no_alarm(loop: Loop) -> None
     collected = collect_reports(loop.desk, loop.make_feed(Late), actor=ACTOR)
     assert (collected.filed, collected.hidden) == (0, 0)
     assert "waiting-not-shown" not in [kind for kind, _ in alarms(loop)]
+
+
+def copy_database(loop: Loop, name: str) -> Path:
+    """Copy the desk's database as its backup does."""
+    copy = loop.folder / name
+    with closing(sqlite3.connect(loop.desk.paths.database)) as connection:
+        connection.execute("VACUUM INTO ?", (str(copy),))
+    return copy
+
+
+def restore_desk(loop: Loop, copy: Path) -> None:
+    """Put an old copy of the desk's database back, as running.md says."""
+    database = loop.desk.paths.database
+    loop.desk.store.close()
+    for path in database.parent.glob(f"{database.name}*"):
+        path.unlink()
+    shutil.copy(copy, database)
+    database.chmod(0o600)
+
+
+def cases(loop: Loop) -> set[str]:
+    with loop.desk.store.read() as connection:
+        return {case.reference for case in list_cases(connection)}
+
+
+def test_restored_desk_fetches_again_what_the_gateway_still_has(loop: Loop) -> None:
+    before = {loop.send_public().reference, loop.send_industry().reference}
+    loop.collect()
+    copy = copy_database(loop, "backup.sqlite")
+    since = {loop.send_public().reference, loop.send_industry(priority="P1").reference, loop.send_public().reference}
+    loop.collect()
+    restore_desk(loop, copy)
+    assert cases(loop) == before
+
+    collected = loop.collect()
+    assert (collected.filed, collected.is_behind) == (0, True)
+    result = reconcile(loop.desk, loop.desk.make_feed(), actor=ACTOR)
+
+    assert (result.brought_back, result.is_even) == (3, True)
+    assert cases(loop) == before | since
+    # The gap has closed by itself, and the reports do not come a third time.
+    assert alarms(loop) == []
+    again = loop.collect()
+    assert (again.filed, again.known, again.is_behind) == (0, 0, False)
+    assert waiting_at_gateway(loop) == 0
+
+
+def test_collect_of_a_restored_desk_brings_them_back_by_itself(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = copy_database(loop, "backup.sqlite")
+    sent = {loop.send_public().reference for _ in range(2)}
+    loop.collect()
+    restore_desk(loop, copy)
+    parsed = Namespace(state=loop.folder / "desk", reconcile=False, every=None, json=True)
+
+    taken = _take(loop.desk, parsed, actor=ACTOR, steps=_Steps())
+
+    assert taken.reconciled is not None
+    assert taken.reconciled.brought_back == 2
+    assert (taken.is_well, taken.collected.gaps) == (True, [])
+    assert cases(loop) == sent
+    taken.tell(parsed)
+    assert "2 report(s) that this desk had lost came again." in capsys.readouterr().out
+
+
+def test_report_whose_envelope_is_deleted_stays_missing_and_is_an_alarm(loop: Loop) -> None:
+    copy = copy_database(loop, "backup.sqlite")
+    loop.send_public()
+    loop.collect()
+    later = loop.clock() + KEEP_COLLECTED + timedelta(seconds=1)
+    assert clean_store(loop.gateway.store, now=later).envelopes == 1
+    restore_desk(loop, copy)
+    result = reconcile(loop.desk, loop.desk.make_feed(), actor=ACTOR)
+    assert (result.brought_back, result.missing_here) == (0, [("public", 1)])
+    assert "missing-at-desk" in [kind for kind, _ in alarms(loop)]
+
+
+def test_withdrawal_needs_the_very_statement(loop: Loop) -> None:
+    loop.send_public()
+    loop.collect()
+    feed = loop.desk.make_feed()
+    (row,) = feed.get_reconciliation(after=0).statements
+    named = Acknowledgement(intake_sha256=row.intake_sha256, partner=row.partner, report_id=row.report_id)
+    for changes in ({"intake_sha256": "0" * 64}, {"partner": "example-chat"}, {"report_id": "other"}):
+        assert feed.post_withdrawn_acknowledgements((msgspec.structs.replace(named, **changes),)) == 0
+    assert waiting_at_gateway(loop) == 0
+    assert feed.post_withdrawn_acknowledgements((named,)) == 1
+    assert waiting_at_gateway(loop) == 1

@@ -73,6 +73,7 @@ class Collected:
     known: int = 0
     unreadable: list[int] = field(default_factory=list)  # positions at the gateway
     hidden: int = 0
+    is_behind: bool = False  # the gateway has given out numbers that this desk does not hold: was it restored?
     refused: dict[str, int] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     new_epochs: list[str] = field(default_factory=list)
@@ -127,7 +128,9 @@ def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progr
         collected.hidden = count_hidden(feed, rows=PAGE_ROWS)
         if collected.hidden:
             _note(desk, HIDDEN, status)
-    collected.gaps, collected.new_epochs = look_for_gaps(desk, status)
+    standing = look_for_gaps(desk, status)
+    collected.gaps, collected.new_epochs = standing.gaps, standing.new_epochs
+    collected.is_behind = standing.is_behind
     # Asked again: what is left now could not be acknowledged, or has just come.
     note_collected(desk, feed.get_status())
     return collected

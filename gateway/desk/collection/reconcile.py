@@ -1,8 +1,9 @@
 """Compares the gateway's chains with what this desk holds: ids and digests, link by link.
 
-Never changes a report: differences become alarms for a person.
+Never changes a report that is here: what is missing is fetched again, and other differences become alarms for a person.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -10,9 +11,11 @@ from sqlalchemy import select
 
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.chain import Chain
+from gateway.desk.collection.collect import collect_reports
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.schema import CHAIN_LINKS
 from gateway.desk.wiring import Desk
+from partner_sdk.wire.feed_messages import MAX_ROWS, Acknowledgement, FeedStatus, ReconciliationRow
 
 MISSING_HERE: Final = "missing-at-desk"
 MISSING_THERE: Final = "missing-at-gateway"
@@ -32,13 +35,17 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Reconciled:
-    """How many links were compared, and the places that differ; `is_whole` unless the feed did not end."""
+    """How many links were compared, and the places that differ; `is_whole` unless the feed did not end.
+
+    `brought_back` are reports that the gateway still had and this desk had lost.
+    """
 
     compared: int = 0
     missing_here: list[Place] = field(default_factory=list)
     missing_there: list[Place] = field(default_factory=list)
     different: list[Place] = field(default_factory=list)
     is_whole: bool = True
+    brought_back: int = 0
 
     @property
     def is_even(self) -> bool:
@@ -46,36 +53,19 @@ class Reconciled:
         return self.is_whole and not (self.missing_here or self.missing_there or self.different)
 
 
-def reconcile(desk: Desk, feed: FeedClient) -> Reconciled:
-    """Compare every link of the gateway's running epoch; run it after `collect`, so that nothing is under way."""
+def reconcile(desk: Desk, feed: FeedClient, *, actor: str) -> Reconciled:
+    """Compare every link of the gateway's running epoch; run it after `collect`, so that nothing is under way.
+
+    What the gateway holds as acknowledged and this desk does not hold, because it was restored from a backup, is asked
+    for and filed again; alarms are for what is missing then.
+    """
     status = feed.get_status()
     theirs, is_whole = _read_theirs(feed)
-    ours: dict[Place, set[str]] = {}
-    running: set[Place] = set()
-    with desk.store.read() as connection:
-        for row in connection.execute(
-            select(
-                CHAIN_LINKS.c.partner, CHAIN_LINKS.c.sequence, CHAIN_LINKS.c.epoch, CHAIN_LINKS.c.statement_sha256
-            ).where(CHAIN_LINKS.c.instance == status.instance)
-        ):
-            place = Place(row.partner, row.sequence)
-            ours.setdefault(place, set()).add(bytes(row.statement_sha256).hex())
-            if row.epoch == status.epoch:
-                running.add(place)
-    shown: dict[str, int] = {}
-    for place in theirs:
-        shown[place.partner] = max(place.sequence, shown.get(place.partner, 0))
-    result = Reconciled(
-        compared=len(theirs.keys() | running),
-        missing_here=sorted(theirs.keys() - ours.keys()),
-        # What an older epoch lost in a restore is held here and is no fault of the running one.
-        # A list that did not end shows of each chain what is before the highest number in it, and nothing behind.
-        missing_there=sorted(
-            one for one in running - theirs.keys() if is_whole or one.sequence < shown.get(one.partner, 0)
-        ),
-        different=sorted(one for one in ours.keys() & theirs.keys() if theirs[one] not in ours[one]),
-        is_whole=is_whole,
-    )
+    result = _compare(desk, status, theirs=theirs, is_whole=is_whole)
+    if result.missing_here and _ask_again(feed, [theirs[place] for place in result.missing_here]):
+        collected = collect_reports(desk, feed, actor=actor)
+        result = _compare(desk, status, theirs=theirs, is_whole=is_whole)
+        result.brought_back = collected.filed + collected.set_aside
     now = desk.clock()
     with desk.store.write() as connection:
         if not result.is_whole:
@@ -91,6 +81,50 @@ def reconcile(desk: Desk, feed: FeedClient) -> Reconciled:
     return result
 
 
+def _ask_again(feed: FeedClient, rows: list[ReconciliationRow]) -> int:
+    """Return how many of these the gateway lets wait again."""
+    return sum(
+        feed.post_withdrawn_acknowledgements(
+            tuple(
+                Acknowledgement(intake_sha256=row.intake_sha256, partner=row.partner, report_id=row.report_id)
+                for row in rows[start : start + MAX_ROWS]
+            )
+        )
+        for start in range(0, len(rows), MAX_ROWS)
+    )
+
+
+def _compare(
+    desk: Desk, status: FeedStatus, *, theirs: Mapping[Place, ReconciliationRow], is_whole: bool
+) -> Reconciled:
+    ours: dict[Place, set[str]] = {}
+    running: set[Place] = set()
+    with desk.store.read() as connection:
+        for row in connection.execute(
+            select(
+                CHAIN_LINKS.c.partner, CHAIN_LINKS.c.sequence, CHAIN_LINKS.c.epoch, CHAIN_LINKS.c.statement_sha256
+            ).where(CHAIN_LINKS.c.instance == status.instance)
+        ):
+            place = Place(row.partner, row.sequence)
+            ours.setdefault(place, set()).add(bytes(row.statement_sha256).hex())
+            if row.epoch == status.epoch:
+                running.add(place)
+    shown: dict[str, int] = {}
+    for place in theirs:
+        shown[place.partner] = max(place.sequence, shown.get(place.partner, 0))
+    return Reconciled(
+        compared=len(theirs.keys() | running),
+        missing_here=sorted(theirs.keys() - ours.keys()),
+        # What an older epoch lost in a restore is held here and is no fault of the running one.
+        # A list that did not end shows of each chain what is before the highest number in it, and nothing behind.
+        missing_there=sorted(
+            one for one in running - theirs.keys() if is_whole or one.sequence < shown.get(one.partner, 0)
+        ),
+        different=sorted(one for one in ours.keys() & theirs.keys() if theirs[one].intake_sha256 not in ours[one]),
+        is_whole=is_whole,
+    )
+
+
 def _list_runs(places: list[Place], *, most: int) -> list[tuple[str, int, int]]:
     """Return chain, first and last of each run of numbers; behind the run `most`, all of a chain is one run."""
     runs: list[tuple[str, int, int]] = []
@@ -102,14 +136,14 @@ def _list_runs(places: list[Place], *, most: int) -> list[tuple[str, int, int]]:
     return runs
 
 
-def _read_theirs(feed: FeedClient) -> tuple[dict[Place, str], bool]:
+def _read_theirs(feed: FeedClient) -> tuple[dict[Place, ReconciliationRow], bool]:
     """Return their links by place, and whether that is all of them: a feed may go in a circle, or on and on."""
-    theirs: dict[Place, str] = {}
+    theirs: dict[Place, ReconciliationRow] = {}
     after = 0
     for _ in range(MOST_PAGES):
         page = feed.get_reconciliation(after=after)
         shown = [row for row in page.statements if row.position > after]
-        theirs |= {Place(row.partner, row.sequence): row.intake_sha256 for row in shown}
+        theirs |= {Place(row.partner, row.sequence): row for row in shown}
         if not page.more:
             return theirs, True
         reached = max((row.position for row in shown), default=after)

@@ -79,9 +79,18 @@ def _list_behind(connection: Connection, status: FeedStatus) -> list[tuple[Chain
     return found
 
 
-def look_for_gaps(desk: Desk, status: FeedStatus) -> tuple[list[str], list[str]]:
-    """Look for gaps once nothing more waits, and return the gaps and the new epochs that nobody has cleared."""
-    now = desk.clock()
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The gaps and the new epochs that nobody has cleared; `is_behind` when a chain was just found to end too early."""
+
+    gaps: list[str]
+    new_epochs: list[str]
+    is_behind: bool
+
+
+def look_for_gaps(desk: Desk, status: FeedStatus) -> Standing:
+    """Look for gaps once nothing more waits."""
+    now, is_behind = desk.clock(), False
     with desk.store.write() as connection:
         carded = select(VERIFY_KEYS.c.key_id).where(VERIFY_KEYS.c.instance == status.instance)
         if connection.execute(carded).first() is None:
@@ -91,8 +100,9 @@ def look_for_gaps(desk: Desk, status: FeedStatus) -> tuple[list[str], list[str]]
             highest = get_highest(connection, Chain(status.instance, ANY_EPOCH, head.partner))
             if highest < head.sequence:
                 chain = Chain(status.instance, status.epoch, head.partner)
-                raise_alarm(connection, GAP, chain.name(highest + 1, head.sequence), now=now)
-        return list_gaps(connection, now=now), list_subjects(connection, NEW_EPOCH)
+                is_behind |= raise_alarm(connection, GAP, chain.name(highest + 1, head.sequence), now=now)
+        gaps = list_gaps(connection, now=now)
+        return Standing(gaps, list_subjects(connection, NEW_EPOCH), is_behind)
 
 
 def count_hidden(feed: FeedClient, *, rows: int) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final, TypeVar
 
-from gateway.desk.alarms import clear_alarm, list_alarms
+from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
+from gateway.desk.collection.chain import GAP
 from gateway.desk.collection.collect import Collected, collect_reports, try_again
 from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.collection.importing import try_imports_again
@@ -218,6 +219,12 @@ def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) 
         otherwise=Collected(),
     )
     end_progress()
+    # A desk that was restored from a backup fetches again what the gateway still has.
+    is_wanted = parsed.reconcile or collected.is_behind
+    reconciled = steps.take(lambda: reconcile(desk, feed, actor=actor), otherwise=None) if is_wanted else None
+    if reconciled is not None and reconciled.brought_back:
+        with desk.store.read() as connection:
+            collected.gaps = list_subjects(connection, GAP)
     return _Taken(
         collected=collected,
         enrolments=steps.take(lambda: collect_enrolments(desk, feed, actor=actor), otherwise=NO_ENROLMENTS),
@@ -226,7 +233,7 @@ def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) 
         adoptions=steps.take(lambda: collect_adoptions(desk, feed, actor=actor), otherwise=0),
         messages=steps.take(lambda: post_waiting(desk, feed), otherwise=0),
         replies=steps.take(lambda: send_replies(desk, feed), otherwise=0),
-        reconciled=steps.take(lambda: reconcile(desk, feed), otherwise=None) if parsed.reconcile else None,
+        reconciled=reconciled,
     )
 
 
@@ -373,6 +380,8 @@ def _tell_collected(collected: Collected) -> None:
 
 def _tell_reconciled(reconciled: Reconciled) -> None:
     say(f"{reconciled.compared} links compared with the gateway.")
+    if reconciled.brought_back:
+        say(f"{reconciled.brought_back} report(s) that this desk had lost came again.")
     if not reconciled.is_whole:
         say("ALARM: the gateway's list of links does not end; what is behind was not compared.")
     for words, places in (
