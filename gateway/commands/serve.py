@@ -1,6 +1,7 @@
 """`report-abuse-gateway serve`: brings the database up to date and serves the listeners until a signal."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 from gateway.clock import utc_now
 from gateway.commands.frame import FAULT, Commands, add_command, add_json, add_state, complain, print_json, say
 from gateway.config import GatewayConfig, ListenerConfig, Role, StateFolder, load_config, load_pin
-from gateway.doctor import BEHIND, mend_behind
+from gateway.doctor import BEHIND, find_wrong_clock, find_wrong_receipt_key, mend_behind
 from gateway.evidence.local_blobs import LocalBlobs
 from gateway.guidance.agency import load_agency
 from gateway.housekeeping import housekeeping
@@ -17,9 +18,10 @@ from gateway.key_folder import read_cookie_secret, read_receipt_key
 from gateway.receipt_key_change import finish_receipt_key_change
 from gateway.store import StorageUnavailableError, Store, open_store
 from gateway.store.creation import migrate_store
-from gateway.web.logs import configure_logging, log_failure
+from gateway.web.logs import configure_logging, log_event, log_failure
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.serving import Listener, ServerGroup, ServingError
+from gateway.wiring import make_gateway
 from gateway.worker_words import ROLES_VARIABLE, STATE_VARIABLE, parse_roles
 
 WORKER_APP: Final = "gateway.app:make_worker_app"
@@ -45,6 +47,7 @@ def _serve(parsed: argparse.Namespace) -> int:
     _migrate(parsed.state, config=config)
     _look_for_lost_reports(parsed.state, config=config)
     _settle_receipt_key(parsed.state, config=config)
+    _check_key_and_clock(parsed.state, config=config, takes_reports=any(set(one.roles) != {"feed"} for one in chosen))
     seconds = config.body_timeout_seconds
     group = ServerGroup([make_listener(one, state=parsed.state, body_seconds=seconds) for one in chosen])
     blobs = LocalBlobs(StateFolder(parsed.state).evidence)
@@ -113,6 +116,26 @@ def _settle_receipt_key(state: Path, *, config: GatewayConfig) -> None:
         log_failure(error, event="receipt-key-not-settled")  # the doors answer 503; the next start looks again
     finally:
         store.close()
+
+
+def _check_key_and_clock(state: Path, *, config: GatewayConfig, takes_reports: bool) -> None:
+    """Raise `ServingError` for a receipt key that is not the agency's; print and log what is wrong with the clock.
+
+    The feed alone starts with any key: it is how a new one is published.
+    """
+    gateway = make_gateway(config, state=state)
+    try:
+        wrong_clock, wrong_key = find_wrong_clock(gateway), find_wrong_receipt_key(gateway)
+    except StorageUnavailableError as error:
+        log_failure(error, event="start-not-checked")
+        return
+    finally:
+        gateway.store.close()
+    if wrong_clock is not None:
+        log_event("clock-wrong", level=logging.ERROR)
+        say(f"{wrong_clock.detail} {wrong_clock.mend}", to=sys.stderr)
+    if wrong_key is not None and takes_reports:
+        raise ServingError(f"{wrong_key.detail}\n{wrong_key.mend}")
 
 
 def _print_addresses(chosen: Sequence[ListenerConfig], *, config: GatewayConfig, as_json: bool) -> None:

@@ -302,6 +302,7 @@ def test_doctor_says_what_a_new_gateway_still_needs(
         "hours": "ok",
         "store": "ok",
         "pages": "ok",
+        "clock": "ok",
         "key set": "fault",
     }
 

@@ -1,17 +1,22 @@
 """A gateway moves to a new receipt key: made while it serves, published by the agency, used from the next start on."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from gateway.cli import main
-from gateway.config import StateFolder
+from gateway.commands.serve import _check_key_and_clock
+from gateway.config import StateFolder, load_config
 from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_receipt_key
 from gateway.doctor import examine
 from gateway.key_folder import find_next_receipt_key, read_receipt_key
 from gateway.receipt_key_change import begin_receipt_key_change, finish_receipt_key_change
+from gateway.web.serving import ServingError
+from partner_sdk.key_files import KeyRole, write_key_file
 from partner_sdk.wire.gateway_card import parse_gateway_card
+from tests.builders import make_house, make_key
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 
 
@@ -100,3 +105,90 @@ def test_pin_of_another_agency_is_refused_and_a_new_feed_key_taken(
     assert pin.read_bytes() == before
     assert main(["pin", "--state", str(state_of(loop)), str(loop.desk.paths.pin)]) == 0
     assert pin.read_bytes() == loop.desk.paths.pin.read_bytes()
+
+
+def serve_once(state: Path, *roles: str) -> ServingError | None:
+    """Return why the gateway does not start, None where nothing keeps it from it."""
+    try:
+        _check_key_and_clock(state, config=load_config(state), takes_reports=roles != ("feed",))
+    except ServingError as error:
+        return error
+    return None
+
+
+def put_stranger_in_its_place(loop: Loop) -> str:
+    stranger = make_key(KeyRole.RECEIPT, name="another gateway")
+    (state_of(loop) / "keys" / "receipt.key").unlink()
+    write_key_file(state_of(loop) / "keys" / "receipt.key", stranger)
+    return stranger.key_id
+
+
+def test_wrong_receipt_key_does_not_start_and_both_keys_and_the_line_are_named(loop: Loop) -> None:
+    published = read_receipt_key(state_of(loop)).key_id
+    loop.send_public()
+    assert serve_once(state_of(loop)) is None
+    stranger = put_stranger_in_its_place(loop)
+
+    refused = str(serve_once(state_of(loop)))
+
+    assert f"keys/receipt.key is {stranger}" in refused
+    assert f"published {published} for use now" in refused
+    assert f"newest report here is signed with {published}" in refused
+    assert "report-abuse-gateway rotate-receipt-key" in refused
+    assert serve_once(state_of(loop), "feed") is None
+    (finding,) = [one for one in examine(state_of(loop), clock=loop.clock) if one.name == "receipt key"]
+    assert (finding.verdict, finding.detail in refused) == ("fault", True)
+
+
+def test_serve_ends_with_a_fault_for_a_wrong_receipt_key(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    put_stranger_in_its_place(loop)
+    assert main(["serve", "--state", str(state_of(loop))]) == 1
+    assert "keys/receipt.key is" in capsys.readouterr().err
+
+
+def test_former_receipt_key_put_back_does_not_start(loop: Loop) -> None:
+    former = (state_of(loop) / "keys" / "receipt.key").read_bytes()
+    key_id = read_receipt_key(state_of(loop)).key_id
+    add_gateway(loop.desk, parse_gateway_card(begin(loop).read_bytes()), actor=ACTOR)
+    loop.publish()
+    assert finish(loop)
+    end_receipt_key(loop.desk, key_id, actor=ACTOR)
+    loop.publish()
+    assert serve_once(state_of(loop)) is None
+    (state_of(loop) / "keys" / "receipt.key").write_bytes(former)
+    assert f"keys/receipt.key is {key_id}" in str(serve_once(state_of(loop)))
+
+
+def test_steps_of_a_set_up_start(tmp_path: Path) -> None:
+    """Before the first publication, and with a set that names no gateway's key."""
+    house = make_house(tmp_path / "gateway")
+    assert serve_once(house.state) is None
+    house.publish(receipt_keys=())
+    assert serve_once(house.state) is None
+
+
+def test_key_that_waits_for_the_agency_keeps_nothing_from_starting(loop: Loop) -> None:
+    begin(loop)
+    assert serve_once(state_of(loop)) is None
+
+
+@pytest.mark.parametrize(("behind", "is_wrong"), [(timedelta(minutes=4), False), (timedelta(minutes=90), True)])
+def test_clock_before_what_is_stored_is_named_as_wrong_and_refuses_nothing(
+    loop: Loop, behind: timedelta, is_wrong: bool
+) -> None:
+    loop.send_public()
+    loop.clock.now -= behind
+    (finding,) = [one for one in examine(state_of(loop), clock=loop.clock) if one.name == "clock"]
+    assert (finding.verdict == "fault") is is_wrong
+    assert ("The clock is wrong by 90 minutes or more" in finding.detail) is is_wrong
+    assert loop.send_public().is_new
+
+
+def test_start_says_that_the_clock_is_wrong(
+    loop: Loop, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    tomorrow = int(datetime.now(UTC).timestamp()) + 86_400
+    loop.gateway_sql("UPDATE published SET accepted_at = ?", tomorrow)
+    assert serve_once(state_of(loop)) is None
+    assert "The clock is wrong by" in capsys.readouterr().err
+    assert "clock-wrong" in [record.getMessage() for record in caplog.records]
