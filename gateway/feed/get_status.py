@@ -31,7 +31,7 @@ def get_status() -> Response:
             environment=gateway.config.environment,
             epoch=instance.epoch,
             instance=instance.name,
-            is_damaged=heads is None or gateway.soundness.is_damaged(),
+            is_damaged=heads is None or count > sum(one.count for one in waiting) or gateway.soundness.is_damaged(),
             key_set_serial=serials.get("key-set"),
             register_serial=serials.get("register"),
             unacknowledged=count,
