@@ -15,12 +15,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from partner_sdk.client.exchange_bounds import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES
-from partner_sdk.client.partner_state import MAX_MESSAGE_NUMBER, MailboxPosition, PartnerState
+from partner_sdk.client.partner_state import MAX_MESSAGE_NUMBER, MailboxPosition, PartnerProfile, PartnerState
 from partner_sdk.client.pending_keys import finish_change, list_mailbox_keys
 from partner_sdk.durable_files import locked
 from partner_sdk.errors import FormatError, LocalStateError, MailboxError, OpeningError, ReportAbuseError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, load_xwing_private_key
 from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time, to_base64url
+from partner_sdk.wire.digest import Digest, parse_digest
 from partner_sdk.wire.envelope import KEY_ID_BYTES, Envelope
 from partner_sdk.wire.keys import KeySet, verify_keys
 from partner_sdk.wire.mailbox_message import (
@@ -241,6 +242,14 @@ def read_message(state: PartnerState, number: int) -> OpenedMessage:
 
 def _load(key_file: KeyFile) -> MLKEM768X25519PrivateKey:
     return load_xwing_private_key(parse_base64url(key_file.secret, length=SEED_BYTES))
+
+
+def read_digest(opened: OpenedMessage, *, profile: PartnerProfile) -> Digest:
+    """Return the digest that a message of kind `digest` carries; raises `MailboxError`, `FormatError`."""
+    digest = parse_digest(opened.body)
+    if (digest.partner, digest.environment) != (profile.partner, profile.environment):
+        raise MailboxError("The digest is for another partner or environment.", reason="wrong-recipient")
+    return digest
 
 
 def _acknowledge(transport: "Transport", acknowledged: list[str], message_id: str) -> None:

@@ -24,23 +24,27 @@ from partner_sdk.client.evidence_upload import Line
 from partner_sdk.client.exchange_bounds import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.information_requests import Question, list_requests
 from partner_sdk.client.key_renewal import find_newer_key
-from partner_sdk.client.mailbox import Delivery, Mailbox, OpenedMessage, read_message
+from partner_sdk.client.mailbox import Delivery, Mailbox, OpenedMessage, read_digest, read_message
 from partner_sdk.client.partner_state import PartnerProfile, PartnerState
 from partner_sdk.client.pending_keys import finish_switch
-from partner_sdk.client.receipt_check import Receipt, check_kept_receipt, check_receipt
+from partner_sdk.client.receipt_check import (
+    ComparedReceipt,
+    Receipt,
+    check_kept_receipt,
+    check_new_receipt,
+    compare_receipts,
+)
 from partner_sdk.client.report_sealing import seal_and_save
 from partner_sdk.client.requests_auth import read_clock
-from partner_sdk.client.retrying import DEFAULT_POLICY, RetryPolicy, send_patiently
-from partner_sdk.client.signing_again import find_taken_before, send_submission
+from partner_sdk.client.retrying import DEFAULT_POLICY, RetryPolicy, T, send_patiently
+from partner_sdk.client.signing_again import find_receipt, find_taken_before, send_submission
 from partner_sdk.client.spool import Attempt, flush
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import (
     FormatError,
     KeySetError,
-    MailboxError,
     ProblemError,
     ReportAbuseError,
-    StatementError,
     TransportError,
 )
 from partner_sdk.report import IndustryReport, parse_report
@@ -51,7 +55,7 @@ from partner_sdk.wire.canonical import (
     make_report_id,
     parse_exact,
 )
-from partner_sdk.wire.digest import Digest, parse_digest
+from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.evidence import SECRET_BYTES, EvidenceReference
 from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.keys import KeySet
@@ -232,20 +236,14 @@ class Partner:
         Without patience it is sent once. What has its receipt, from another process too, is not sent again.
         """
         with self.state.holding_submission(report_id):
-            _, post = self._get_submission(report_id)
+            _, post = self.state.get_submission(report_id)
             kept = self.state.find_receipt(report_id)
             if kept is not None:
                 return Receipt(statement=peek_intake(kept), raw=kept)
             reply = find_taken_before(
                 self.state, self.transport, post, clock=self._clock, refresh=self.refresh_key_set
-            ) or send_patiently(
-                lambda: send_submission(self.state, self.transport, report_id),
-                policy=self._policy if is_patient else replace(self._policy, tries=1),
-                sleep=self._sleep,
-                jitter=self._jitter,
-                on_wait=lambda seconds, error: self._notify(f"{error} Trying again in {seconds:.1f} seconds."),
-            )
-            receipt = self._check_new_receipt(reply.body, post=self._get_submission(report_id)[1])
+            ) or self._send_patiently(lambda: send_submission(self.state, self.transport, report_id), is_patient)
+            receipt = self._check_new_receipt(reply.body, post=self.state.get_submission(report_id)[1])
             self.state.save_receipt(report_id, receipt.raw)
         return receipt
 
@@ -261,7 +259,7 @@ class Partner:
         check_report_id(report_id)
         reply = self.transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_SMALL_REPLY_BYTES)
         progress = parse_exact(reply.body, kind=Progress, max_bytes=MAX_SMALL_REPLY_BYTES)
-        _, post = self._get_submission(report_id)
+        _, post = self.state.get_submission(report_id)
         receipt = self._check_new_receipt(encode(progress.receipt), post=post)
         self.state.save_receipt(report_id, receipt.raw)
         return ReportProgress(
@@ -275,8 +273,20 @@ class Partner:
 
     def receipts(self) -> list[Receipt]:
         """Return the saved receipts, oldest first, without any network."""
-        found = ((report_id, self.state.find_receipt(report_id)) for report_id in self.state.list_receipts())
-        return [Receipt(statement=peek_intake(raw), raw=raw) for _, raw in found if raw is not None]
+        found = (self.state.find_receipt(report_id) for report_id in self.state.list_receipts())
+        return [Receipt(statement=peek_intake(raw), raw=raw) for raw in found if raw is not None]
+
+    def compare_receipts(self, *, on_progress: Callable[[int, int], None] = lambda *_: None) -> list[ComparedReceipt]:
+        """Compare every saved receipt of the gateway, byte for byte, with the one that the gateway has now.
+
+        `on_progress` hears how many are done, and of how many. Raises what sending raises, after the usual patience.
+        """
+
+        def ask(report_id: str) -> bytes | None:
+            found = self._send_patiently(lambda: find_receipt(self.transport, report_id))
+            return None if found is None else found.body
+
+        return list(compare_receipts(self.state, ask=ask, now=self._clock(), on_progress=on_progress))
 
     def check_receipt(self, raw: bytes) -> Receipt:
         """Verify a receipt offline against the saved key set and the saved submission.
@@ -322,14 +332,7 @@ class Partner:
 
     def digests(self) -> list[Digest]:
         """Return every digest that was saved, oldest first; raises `MailboxError` for one that is not ours."""
-        return [self.read_digest(one) for one in self.messages() if one.message.kind == "digest"]
-
-    def read_digest(self, opened: OpenedMessage) -> Digest:
-        """Return the digest that a message of kind `digest` carries; raises `MailboxError`, `FormatError`."""
-        digest = parse_digest(opened.body)
-        if (digest.partner, digest.environment) != (self.profile.partner, self.profile.environment):
-            raise MailboxError("The digest is for another partner or environment.", reason="wrong-recipient")
-        return digest
+        return [read_digest(one, profile=self.profile) for one in self.messages() if one.message.kind == "digest"]
 
     # Keys and status
 
@@ -380,18 +383,14 @@ class Partner:
             self._notify(f"The key set could not be renewed; the saved one (serial {kept.serial}) is used. {error}")
             return kept
 
-    def _get_submission(self, report_id: str) -> tuple[bytes, ReportPost]:
-        saved = self.state.find_submission(report_id)
-        if saved is None:
-            raise StatementError("There is no submission with this id here.", reason="no-such-submission")
-        return saved
+    def _send_patiently(self, send: Callable[[], T], is_patient: bool = True) -> T:
+        return send_patiently(
+            send,
+            policy=self._policy if is_patient else replace(self._policy, tries=1),
+            sleep=self._sleep,
+            jitter=self._jitter,
+            on_wait=lambda seconds, error: self._notify(f"{error} Trying again in {seconds:.1f} seconds."),
+        )
 
     def _check_new_receipt(self, raw: bytes, *, post: ReportPost) -> Receipt:
-        now = self._clock()
-        try:
-            return check_receipt(raw, post=post, key_set=self.state.read_key_set(now=now, allow_expired=True), now=now)
-        except StatementError as error:
-            if error.reason != "unknown-key":
-                raise
-        # A receipt key younger than our key set: look once more.
-        return check_receipt(raw, post=post, key_set=self.refresh_key_set(), now=now)
+        return check_new_receipt(self.state, raw, post=post, clock=self._clock, refresh=self.refresh_key_set)

@@ -46,7 +46,7 @@ from partner_sdk.durable_files import (
     sync_folder,
     write_durably,
 )
-from partner_sdk.errors import FormatError, LocalStateError
+from partner_sdk.errors import FormatError, LocalStateError, StatementError
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
 from partner_sdk.wire.canonical import check_report_id, encode, format_time, parse_exact
 from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, make_partner_pin
@@ -240,6 +240,13 @@ class PartnerState:
         path = self._path("submissions", report_id)
         raw = find_bytes(path)
         return None if raw is None else (raw, self._parse(raw, ReportPost, MAX_REPORT_BODY_BYTES, path.name))
+
+    def get_submission(self, report_id: str) -> tuple[bytes, ReportPost]:
+        """Return the saved body and what it says; raises `StatementError` (`no-such-submission`)."""
+        saved = self.find_submission(report_id)
+        if saved is None:
+            raise StatementError("There is no submission with this id here.", reason="no-such-submission")
+        return saved
 
     @contextmanager
     def holding_submission(self, report_id: str) -> Iterator[None]:

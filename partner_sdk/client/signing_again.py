@@ -43,7 +43,7 @@ def send_submission(state: PartnerState, transport: Transport, report_id: str) -
         again = sign_again(state, body) if error.reason == STATEMENT_REFUSED.slug else None
         if again is None:
             raise
-    taken = _find_receipt(transport, report_id)
+    taken = find_receipt(transport, report_id)
     if taken is not None:
         return taken
     state.replace_submission(report_id, again)
@@ -72,7 +72,7 @@ def find_taken_before(
     try:
         _check_may_leave(state, post, now=clock())
     except SealingError:
-        taken = _find_receipt(transport, peek_submission(post.statement).report_id)
+        taken = find_receipt(transport, peek_submission(post.statement).report_id)
         if taken is None:
             raise
         return taken
@@ -89,7 +89,7 @@ def sign_again(state: PartnerState, body: bytes) -> bytes | None:
     return encode(ReportPost(envelope=post.envelope, statement=parse_statement(signed)))
 
 
-def _find_receipt(transport: Transport, report_id: str) -> Reply | None:
+def find_receipt(transport: Transport, report_id: str) -> Reply | None:
     """Return the receipt of a report whose reply was lost before a key of it ended, or None."""
     try:
         reply = transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_SMALL_REPLY_BYTES)

@@ -1,4 +1,8 @@
-"""The commands `receipt verify`, which needs no network, and `receipt add`, which keeps a receipt that came by file."""
+"""The commands `receipt verify`, which needs no network but with `--online`, and `receipt add`, for one by file."""
+
+import argparse
+from datetime import timedelta
+from typing import Final
 
 from partner_sdk.client.by_file import check_answer, keep_receipt
 from partner_sdk.client.partner import Partner
@@ -13,9 +17,59 @@ from partner_sdk.wire.intake import peek_intake
 MAX_RECEIPT_BYTES = 64 * 1024
 
 
+PROGRESS_AFTER: Final = timedelta(seconds=2)
+_FINDINGS: Final = {
+    "same": "the gateway has the same receipts",
+    "other": "the gateway has ANOTHER receipt",
+    "missing": "the gateway has NO receipt",
+    "invalid": "the receipt kept here does NOT hold",
+}
+
+
 def run_verify(call: PartnerCall) -> int:
-    """Verify a receipt file offline."""
-    return _judge(call, is_to_keep=False)
+    """Verify a receipt file offline, or all that are kept against the gateway."""
+    return _compare_all(call) if call.args.all else _judge(call, is_to_keep=False)
+
+
+def find_misuse(args: argparse.Namespace) -> str | None:
+    """Return what is wrong with options that do not go together, or None."""
+    if args.all != args.online:
+        return "--all and --online go together: all kept receipts are compared with the gateway"
+    if args.all != (args.file is None):
+        return "receipt verify takes FILE, or --all --online"
+    return None
+
+
+def _compare_all(call: PartnerCall) -> int:
+    """Compare every kept receipt with the gateway; an alarm for each that is not the same there."""
+    speaker, now = call.speaker, call.surroundings.clock
+    last_said = now()
+
+    def say_progress(done: int, count: int) -> None:
+        nonlocal last_said
+        if now() - last_said >= PROGRESS_AFTER:
+            last_said = now()
+            speaker.say_progress(f"{done} of {count} receipts compared")
+
+    compared = call.partner.compare_receipts(on_progress=say_progress)
+    wrong = [one for one in compared if one.finding != "same"]
+    counts = {finding: sum(one.finding == finding for one in compared) for finding in _FINDINGS}
+    if call.args.json:
+        rows = [
+            {"finding": one.finding, "reason": one.reason, "reference": one.reference, "report_id": one.report_id}
+            for one in wrong
+        ]
+        speaker.say_json({"compared": len(compared), "counts": counts, "differing": rows})
+    else:
+        speaker.say(f"{counts['same']} of {len(compared)}: {_FINDINGS['same']}, byte for byte.")
+    for one in wrong:
+        why = "" if one.reason is None else f" ({one.reason})"
+        speaker.warn(
+            f"ALARM: {one.reference or 'no reference'}, report {one.report_id}: {_FINDINGS[one.finding]}{why}."
+        )
+    if wrong:
+        speaker.warn("Keep this folder as it is, and phone the agency: not through this service.")
+    return EXIT_ALARM if wrong else EXIT_DONE
 
 
 def run_add(call: PartnerCall) -> int:
@@ -82,9 +136,20 @@ def _has_fresh_key_set(partner: Partner) -> bool:
 def add_commands(top: CommandGroup) -> None:
     """Add the group `receipt`."""
     receipt = top.add_group("receipt")
-    for name, run, summary, example in (
-        ("verify", run_verify, "verify a receipt, offline", "receipts/019ab3c5-....json"),
-        ("add", run_add, "verify and keep the receipt of a report that went by file", "from-the-desk.json"),
-    ):
-        command = receipt.add(name, run=run, summary=summary, example=example)
-        command.add_argument("file", metavar="FILE", help="the receipt file (- for standard input)")
+    verify = receipt.add(
+        "verify",
+        run=run_verify,
+        summary="verify a receipt, offline; or all that are kept, with the gateway",
+        example="receipts/019ab3c5-....json",
+        find_misuse=find_misuse,
+    )
+    verify.add_argument("file", metavar="FILE", nargs="?", help="the receipt file (- for standard input)")
+    verify.add_argument("--all", action="store_true", help="every receipt that is kept here (with --online)")
+    verify.add_argument("--online", action="store_true", help="compare with what the gateway has, byte for byte")
+    add = receipt.add(
+        "add",
+        run=run_add,
+        summary="verify and keep the receipt of a report that went by file",
+        example="from-the-desk.json",
+    )
+    add.add_argument("file", metavar="FILE", help="the receipt file (- for standard input)")

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from gateway.desk.vault import Vault
-from partner_sdk.client.mailbox import OpenedMessage
+from partner_sdk.client.mailbox import OpenedMessage, read_digest
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import (
     ConflictError,
@@ -320,9 +320,9 @@ def test_altered_or_foreign_receipt_does_not_verify(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changes", [{"partner": "other-chat"}, {"environment": "sandbox"}])
 def test_digest_of_another_partner_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
     client = open_client(tmp_path / "p", ScriptedGateway())
-    assert client.read_digest(make_digest_message()).partner == "example-chat"
+    assert read_digest(make_digest_message(), profile=client.profile).partner == "example-chat"
     with pytest.raises(MailboxError):
-        client.read_digest(make_digest_message(**changes))
+        read_digest(make_digest_message(**changes), profile=client.profile)
 
 
 def test_partner_opens_only_an_enrolled_folder(tmp_path: Path) -> None:
