@@ -249,7 +249,13 @@ def test_what_is_no_sealed_report_is_refused_and_nothing_is_kept(loop: Loop, raw
 
 def test_file_with_one_more_byte_is_refused(loop: Loop) -> None:
     with pytest.raises(FormatError):
-        import_report(loop.desk, make_file(seal_for(loop)) + b"\n", actor=ACTOR)
+        import_report(loop.desk, make_file(seal_for(loop)) + b"x", actor=ACTOR)
+
+
+def test_file_that_was_spelled_anew_on_its_way_is_the_same_report(loop: Loop) -> None:
+    sealed = seal_for(loop)
+    assert import_report(loop.desk, make_file(sealed) + b"\n", actor=ACTOR).state == "filed"
+    assert import_sealed(loop, sealed).state == "known"
 
 
 def test_file_under_a_key_that_has_ended_counts_within_the_grace_and_by_word_after_it(loop: Loop) -> None:

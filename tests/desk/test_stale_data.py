@@ -1,18 +1,22 @@
 """`report-abuse-desk stale-data`: the desk's dated facts that were checked too long ago."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 
 import pytest
 
 import gateway.desk.commands.stale_data
 from gateway.desk.cli import main
+from gateway.desk.commands.stale_data import DATED_FILES
+from gateway.guidance.dated_data import read_facts
 
 
 def test_command_gives_1_and_names_each_stale_entry(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gateway.desk.commands.stale_data, "utc_now", lambda: datetime(2026, 11, 25, tzinfo=UTC))
+    checked_on = max(fact.checked_on for path in DATED_FILES for fact in read_facts(path))
+    newest = datetime.combine(checked_on, time(), tzinfo=UTC)
+    monkeypatch.setattr(gateway.desk.commands.stale_data, "utc_now", lambda: newest)
     assert main(["stale-data", "--json"]) == 1
     owed = json.loads(capsys.readouterr().out)["stale"]
     assert [row["key"] for row in owed] == ["childline_bsl"]
