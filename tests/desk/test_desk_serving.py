@@ -1,4 +1,4 @@
-"""The desk's pages as a real process: the command's own link signs in, and nothing of it outlives the command."""
+"""The desk's pages as a real process: a link that is asked for signs in, and `serve` itself prints none."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def test_the_command_serves_signs_in_and_ends(tmp_path: Path) -> None:
     clock.now = utc_now()
     desk = make_test_desk(tmp_path / "desk", clock)
     port = find_free_port()
-    words = ["serve", "--state", str(desk.paths.state), "--port", str(port), "--name", "A. Analyst", "--json"]
+    words = ["serve", "--state", str(desk.paths.state), "--port", str(port), "--json"]
     with subprocess.Popen(
         [sys.executable, "-m", "gateway.desk.cli", *words],
         cwd=ROOT,
@@ -37,7 +37,9 @@ def test_the_command_serves_signs_in_and_ends(tmp_path: Path) -> None:
     ) as process:
         try:
             assert process.stdout is not None
-            address = json.loads(process.stdout.readline())["address"]
+            assert json.loads(process.stdout.readline()) == {"address": f"http://127.0.0.1:{port}"}
+            asked = [sys.executable, "-m", "gateway.desk.cli", "start-link", *words[1:], "--name", "A. Analyst"]
+            address = json.loads(subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout)["address"]
             with requests.Session() as session:
                 assert session.get(f"http://127.0.0.1:{port}/", timeout=10).status_code == 401
                 page = session.get(address, timeout=10).text
@@ -47,7 +49,8 @@ def test_the_command_serves_signs_in_and_ends(tmp_path: Path) -> None:
                 assert queue.status_code == 200
                 assert "Nothing waits." in queue.text
             process.send_signal(signal.SIGTERM)
-            _, log = process.communicate(timeout=30)
+            printed, log = process.communicate(timeout=30)
+            assert "/start/" not in printed  # a service manager keeps what this prints
         finally:
             process.kill()
     assert process.returncode == 0

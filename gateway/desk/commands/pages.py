@@ -18,7 +18,7 @@ def run_serve(parsed: argparse.Namespace) -> int:
     from gateway.web.logs import configure_logging
     from gateway.web.serving import Listener, ServerGroup, ServingError
 
-    desk = open_desk(parsed.state)
+    open_desk(parsed.state)  # what is wrong is said here, and not by each worker's log
     configure_logging("desk-command")
     listener = Listener(
         name="desk",
@@ -31,7 +31,7 @@ def run_serve(parsed: argparse.Namespace) -> int:
         },
     )
     try:
-        return ServerGroup([listener]).run(on_ready=lambda: _print_link(desk, parsed))
+        return ServerGroup([listener]).run(on_ready=lambda: _print_origin(parsed))
     except ServingError as error:
         return complain(str(error), code=WRONG_USE)
 
@@ -50,13 +50,23 @@ def make_start_address(desk: Desk, *, name: str, port: int) -> str:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    serve = add_command(commands, "serve", run=run_serve, example=f'--port {DEFAULT_PORT} --name "A. Analyst"')
+    serve = add_command(commands, "serve", run=run_serve, example=f"--port {DEFAULT_PORT}")
     link = add_command(commands, "start-link", run=run_start_link, example=f'--port {DEFAULT_PORT} --name "A. Analyst"')
     for command in (serve, link):
         command.add_argument(
             "--port", type=int, default=DEFAULT_PORT, metavar="N", help=f"on {HOST} (default: {DEFAULT_PORT})"
         )
-        command.add_argument("--name", metavar="NAME", help="whom the link signs in (default: as --as)")
+
+    link.add_argument("--name", metavar="NAME", help="whom the link signs in (default: as --as)")
+
+
+def _print_origin(parsed: argparse.Namespace) -> None:
+    # No link: what a service manager keeps of this would sign in whoever reads the journal.
+    if parsed.json:
+        print_json({"address": _make_origin(parsed.port)})
+        return
+    say(f"The desk's pages are at {_make_origin(parsed.port)}.")
+    say(f"For a link that signs one person in: report-abuse-desk start-link --port {parsed.port} --name NAME")
 
 
 def _print_link(desk: Desk, parsed: argparse.Namespace) -> None:

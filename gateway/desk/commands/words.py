@@ -56,7 +56,7 @@ WORDS: Final = WordTable(
             ),
         },
         "pages": {
-            "serve": "Serve the desk's pages on this machine until Ctrl-C, and print a start link for you.",
+            "serve": "Serve the desk's pages on this machine until Ctrl-C.",
             "start-link": "Print an address that signs one person in to the desk's pages, once, within ten minutes.",
         },
     },
