@@ -1,23 +1,38 @@
-"""One-time start links: how a person at this machine signs in to the desk's pages.
+"""One-time start links, and the sessions that they begin: how a person at this machine signs in to the desk's pages.
+
+A session is a row of the desk's store: at sign-out it ends there, so that a copy of its cookie is worth nothing.
 
 Never keeps the link itself: only its hash, as the name of a file that whoever uses the link first takes away.
 """
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from sqlalchemy import delete, insert, select
 
+from gateway.desk.store.schema import SESSIONS
+from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_exact, parse_time, to_base64url
 
 LIFETIME: Final = timedelta(minutes=10)
+SESSION_LIFETIME: Final = timedelta(hours=8)
 MAX_NAME_CHARACTERS: Final = 80
 _SECRET_BYTES: Final = 32
 _MAX_FILE_BYTES: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Whose session it is, and since when."""
+
+    name: str
+    began_at: datetime
 
 
 class StartLinkError(ReportAbuseError):
@@ -65,6 +80,37 @@ def use_start_link(folder: Path, secret: str, *, now: datetime) -> str:
     if now >= parse_time(link.expires_at):
         raise StartLinkError("This start link has expired.", reason="link-expired")
     return link.name
+
+
+def begin_session(desk: Desk, *, name: str) -> str:
+    """Begin a session for a person and return its secret, which the cookie holds; the store has its hash alone."""
+    secret, now = to_base64url(desk.random(_SECRET_BYTES)), desk.clock()
+    with desk.store.write() as connection:
+        connection.execute(delete(SESSIONS).where(SESSIONS.c.began_at < format_time(now - SESSION_LIFETIME)))
+        connection.execute(
+            insert(SESSIONS).values(secret_sha256=_hash_session(secret), name=name, began_at=format_time(now))
+        )
+    return secret
+
+
+def find_session(desk: Desk, secret: str) -> Session | None:
+    """Return whose session this is, or None for one that has ended or run out."""
+    with desk.store.read() as connection:
+        row = connection.execute(select(SESSIONS).where(SESSIONS.c.secret_sha256 == _hash_session(secret))).first()
+    if row is None:
+        return None
+    found = Session(row.name, parse_time(row.began_at))
+    return found if timedelta() <= desk.clock() - found.began_at < SESSION_LIFETIME else None
+
+
+def end_session(desk: Desk, secret: str) -> None:
+    """End a session for every browser that holds its cookie."""
+    with desk.store.write() as connection:
+        connection.execute(delete(SESSIONS).where(SESSIONS.c.secret_sha256 == _hash_session(secret)))
+
+
+def _hash_session(secret: str) -> bytes:
+    return hashlib.sha256(b"report-abuse desk session v1\0" + secret.encode()).digest()
 
 
 def _path_of(folder: Path, secret: str) -> Path:

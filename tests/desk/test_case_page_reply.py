@@ -82,7 +82,7 @@ def test_reply_is_looked_at_before_it_is_sent(desk: Desk, browser: Browser, case
     seen = post(browser, case_id, "preview", reply_text=text, **NOT_THE_REPLY)
     assert seen.status_code == 200
     assert count_replies(desk) == 0
-    shown = re.search(r'id="preview".*?<p class="reply-words">(.*?)</p>', seen.text, re.DOTALL)
+    shown = re.search(r'id="preview".*?<p class="reply-words" dir="auto">(.*?)</p>', seen.text, re.DOTALL)
     assert shown is not None
     assert html.unescape(shown[1]) == text
     assert MARKER not in seen.text  # escaped: no word becomes markup

@@ -19,9 +19,10 @@ from gateway.desk.views.placement_checks import PATH
 from gateway.desk.wiring import Desk
 from gateway.web.rules import SAFE_METHODS, Login, find_rule
 from tests.desk.digest_builders import PARTNER, QUARTER, add_cases
-from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_test_desk
+from tests.desk.view_builders import ORIGIN, Browser, Clock, add_sealed_case, make_test_desk
 
 MARKER = "MARKER-<b>&\"'é🙂\u202e end"
+SHOWN = "MARKER-<b>&\"'é🙂[U+202E] end"  # as pages show it: a direction that is hidden would turn the text around it
 ANSWERS = {
     "immediate_risk": "no",
     "urgent": "no",
@@ -137,6 +138,30 @@ def test_a_made_up_link_is_refused(desk: Desk, secret: str) -> None:
     assert caught.value.reason == "link-used"
 
 
+def test_sign_out_ends_the_session_at_the_server_for_every_copy_of_its_cookie(desk: Desk) -> None:
+    person, thief, colleague = Browser(desk), Browser(desk), Browser(desk).sign_in("B. Colleague")
+    person.sign_in("A. Assessor")
+    cookie = person.client.get_cookie("desk", domain="127.0.0.1")
+    assert cookie is not None
+    thief.client.set_cookie("desk", cookie.value, domain="127.0.0.1")
+    assert "A. Assessor" in thief.get("/").text
+    assert person.post("/sign-out").status_code == 200
+    assert thief.get("/").status_code == 401
+    assert "B. Colleague" in colleague.get("/").text
+    person.sign_in("A. Assessor")
+    assert thief.get("/").status_code == 401
+
+
+def test_store_holds_no_secret_that_would_sign_in(desk: Desk) -> None:
+    person = Browser(desk).sign_in()
+    with person.client.session_transaction(base_url=ORIGIN) as held:
+        secret = held["secret"]
+        assert set(held) == {"secret", "csrf_token"}
+    files = list(desk.paths.state.glob("desk.sqlite*"))
+    assert files
+    assert all(secret.encode() not in path.read_bytes() for path in files)
+
+
 def test_a_session_ends_after_eight_hours_and_by_signing_out(desk: Desk, clock: Clock) -> None:
     browser = Browser(desk).sign_in()
     clock.now += timedelta(minutes=55)
@@ -183,15 +208,15 @@ def test_pages_allow_nothing_but_their_own_style(browser: Browser) -> None:
 def test_the_report_is_shown_as_it_was_written_after_opening_and_only_then(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER)
     before = browser.get(f"/cases/{case_id}")
-    assert MARKER not in html.unescape(before.text)
+    assert SHOWN not in html.unescape(before.text)
     opened = browser.post(f"/cases/{case_id}/read")
     assert opened.status_code == 200
-    said = re.findall(r'<span class="words">(.*?)</span>', opened.text, re.DOTALL)
-    assert f"Someone asks me to write elsewhere.\n{MARKER}" in [html.unescape(text) for text in said]
+    said = re.findall(r'<bdi class="words">(.*?)</bdi>', opened.text, re.DOTALL)
+    assert f"Someone asks me to write elsewhere.\n{SHOWN}" in [html.unescape(text) for text in said]
     # Story, name and four lines of the contact: every field in which the marker was written.
-    assert sum(MARKER in html.unescape(text) for text in said) == 6
-    assert MARKER not in opened.text  # escaped: no word of a report becomes markup
-    assert MARKER not in html.unescape(browser.get(f"/cases/{case_id}").text)
+    assert sum(SHOWN in html.unescape(text) for text in said) == 6
+    assert SHOWN not in opened.text  # escaped: no word of a report becomes markup
+    assert SHOWN not in html.unescape(browser.get(f"/cases/{case_id}").text)
     with desk.store.read() as connection:
         assert get_case(connection, case_id).opened_at is not None
 
@@ -202,7 +227,7 @@ def test_what_was_said_is_folded(desk: Desk, browser: Browser) -> None:
     folded = re.findall(r"<details[^>]*>", text)
     assert len(folded) >= 3
     assert not [tag for tag in folded if "open" in tag]
-    said = [match.start() for match in re.finditer('<span class="words">', text)]
+    said = [match.start() for match in re.finditer('<bdi class="words">', text)]
     assert len(said) >= 10
     for place in said:
         assert text.rfind("<details", 0, place) > text.rfind("</details>", 0, place)

@@ -118,4 +118,4 @@ def test_supplement_that_is_small_is_opened_beside_a_large_one(loop: Loop) -> No
     loop.send_industry(SealedReport(clear=content.clear, envelope=envelope, statement=statement))
     loop.collect()
     page = Browser(loop.desk).sign_in().post(f"/cases/{find(loop, first).case_id}/read").text
-    assert 'Because: <span class="words">It was an error.</span>' in page
+    assert 'Because: <bdi class="words">It was an error.</bdi>' in page

@@ -129,6 +129,15 @@ COLLECTOR: Final = Table(
     Column("probed_at", Text),  # written by a look at whether the database can be written
 )
 
+# Who is signed in to the desk's pages. The cookie holds the secret; a row that is gone ends every copy of it.
+SESSIONS: Final = Table(
+    "sessions",
+    METADATA,
+    Column("secret_sha256", LargeBinary, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("began_at", Text, nullable=False),
+)
+
 CASES: Final = Table(
     "cases",
     METADATA,

@@ -3,21 +3,27 @@
 Holds the login rule: a route of staff answers nobody without a session that has not run out.
 """
 
+import re
 import shlex
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, make_response, render_template, request, session
+from flask import Flask, current_app, g, make_response, render_template, request, session
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
+from gateway.desk.start_links import Session, begin_session, end_session, find_session
 from gateway.desk.wiring import Desk
 from gateway.web.rules import Login, find_current_rule
 
-SESSION_LIFETIME: Final = timedelta(hours=8)
 BREAK_AFTER: Final = timedelta(minutes=50)
 _EXTENSION: Final = "desk"
+_SIGNED_IN: Final = "signed_in"
+# What makes text look like other text: controls but tab and line end, the explicit directions of Unicode (UAX #9 §2:
+# embeddings, overrides, isolates), and line ends that a terminal does not know.
+_UNSHOWN: Final = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 
 
 def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
@@ -28,6 +34,21 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
     app.before_request(_turn_away_other_host)
     app.before_request(_turn_away_signed_out)
     app.context_processor(_page_words)
+    # For every value of every template, so that none can be forgotten. A value that a report holds stands besides in an
+    # element of its own direction (`bdi`, or `dir="auto"`): letters that run from the right turn nothing around them.
+    app.jinja_env.finalize = show_unshown
+
+
+def show_unshown(value: object) -> object:
+    """Return a value of a template with every control and direction character spelled out, e.g. `[U+202E]`."""
+    if not isinstance(value, str) or not _UNSHOWN.search(value):
+        return value
+    shown = _UNSHOWN.sub(_spell_out, value)
+    return Markup(shown) if isinstance(value, Markup) else shown  # noqa: S704 - it was markup before
+
+
+def _spell_out(found: re.Match[str]) -> str:
+    return f"[U+{ord(found[0]):04X}]"
 
 
 def get_desk() -> Desk:
@@ -38,25 +59,34 @@ def get_desk() -> Desk:
     return desk
 
 
-def sign_in(name: str, *, now: datetime) -> None:
+def sign_in(name: str) -> None:
     """Begin a session of its own: nothing from before the sign-in lives on in it."""
     session.clear()
-    session["name"] = name
-    session["since"] = int(now.timestamp())
+    session["secret"] = begin_session(get_desk(), name=name)
+    g.pop(_SIGNED_IN, None)
 
 
 def sign_out() -> None:
-    """End the session."""
+    """End the session at the server: a copy of its cookie signs nobody in."""
+    end_session(get_desk(), str(session.get("secret", "")))
     session.clear()
+    g.pop(_SIGNED_IN, None)
 
 
 def find_name() -> str | None:
-    """Return who is signed in, or None when nobody is or the session has run out."""
-    name, since = session.get("name"), session.get("since")
-    if not isinstance(name, str) or not isinstance(since, int):
-        return None
-    age = get_desk().clock().timestamp() - since
-    return name if 0 <= age < SESSION_LIFETIME.total_seconds() else None
+    """Return who is signed in, or None when nobody is or the session has ended."""
+    found = _find_session()
+    return None if found is None else found.name
+
+
+def _find_session() -> Session | None:
+    # Looked up once for a request: the login rule and the words of the page ask the same.
+    if _SIGNED_IN not in g:
+        secret = session.get("secret")
+        found = find_session(get_desk(), secret) if isinstance(secret, str) else None
+        setattr(g, _SIGNED_IN, found)
+    signed_in: Session | None = getattr(g, _SIGNED_IN)
+    return signed_in
 
 
 def get_name() -> str:
@@ -92,13 +122,13 @@ def _turn_away_signed_out() -> ResponseReturnValue | None:
 
 
 def _page_words() -> dict[str, object]:
-    desk, name = get_desk(), find_name()
-    age = timedelta(seconds=desk.clock().timestamp() - session.get("since", 0)) if name else timedelta()
+    desk, found = get_desk(), _find_session()
+    age = timedelta() if found is None else desk.clock() - found.began_at
     return {
         "agency_name": desk.config.agency_name,
         "desk_port": current_app.config["DESK_PORT"],
         "environment": desk.config.environment,
-        "person": name,
+        "person": None if found is None else found.name,
         # As a shell reads it: every command that a page suggests needs it.
         "state_words": shlex.quote(str(desk.paths.state)),
         "is_break_due": age >= BREAK_AFTER,

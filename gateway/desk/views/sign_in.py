@@ -33,7 +33,7 @@ def post_start(secret: str) -> ResponseReturnValue:
         name = use_start_link(get_link_folder(desk.paths.state), secret, now=desk.clock())
     except StartLinkError as error:
         return show_page("signed_out.html", status=HTTPStatus.UNAUTHORIZED, fault=str(error))
-    sign_in(name, now=desk.clock())
+    sign_in(name)
     return redirect(url_for("cases.list_all"), HTTPStatus.SEE_OTHER)
 
 
