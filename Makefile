@@ -18,14 +18,19 @@ demo: install ## run the whole loop on this machine until Ctrl-C (ONCE=1: run it
 # Each test that starts a process would else compile the code anew where PYTHONDONTWRITEBYTECODE is set, as in many images.
 test tests: export PYTHONDONTWRITEBYTECODE :=
 
-test: install lint ## lint, types, all tests, a file to each worker (installs a browser and a tracer where that is allowed)
+test: install lint ## lint, types, all tests, on any day (installs the browsers and tools that they need where that is allowed)
 	@.ci/test-tools
 	@# While one core checks the types, the other compiles the tests once, instead of each worker all of them.
 	@$(VENV)/python -m pytest --collect-only -qq >/dev/null 2>&1 & compiling=$$!; \
 		$(VENV)/mypy; typed=$$?; wait $$compiling; exit $$typed
 	@# In the order of tests/conftest.py, which begins with what takes longest, so that no core is left with it at the end.
 	@# One more worker than cores: the whole loops spend half of their time waiting for processes.
-	@$(VENV)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder
+	@# In a year's time, so that whatever grows stale fails today; then what reads the clock, on today and on other days.
+	@$(NEXT_YEAR) $(VENV)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder
+	@$(VENV)/python -m tests.other_days
+
+# Files and waits keep the time of this machine (faketime(1)): compiled code stays good, and nobody waits longer.
+NEXT_YEAR := NO_FAKE_STAT=1 FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f +400d
 
 lint: install ## ruff: lint and format
 	@$(VENV)/ruff check .

@@ -1,12 +1,14 @@
 """Fixtures that several rooms' tests share; what is special to a test is built in the test."""
 
 import gc
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from tests.builders import Door, House, Partner, make_house
+from tests.other_days import READERS_KEY, clock_readers
 
 # The folders whose files take longest.
 LONG = frozenset({"whole", "widget"})
@@ -33,6 +35,32 @@ def pytest_collection_finish() -> None:
     """Leave what was loaded and collected out of every later search for garbage: it stays until the end."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Iterator[None]:
+    """Note what reads the clock of this machine for several tests: a fixture of a whole file."""
+    del request
+    with clock_readers.watching(is_shared=fixturedef.scope != "function"):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Note whether a test reads the clock of this machine or starts a program, which has no other."""
+    clock_readers.begin(item)
+    return (yield)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Take what a worker noted."""
+    clock_readers.take(report)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep the names of those tests for `python -m tests.other_days`."""
+    if not hasattr(session.config, "workerinput") and hasattr(session.config, "cache"):
+        session.config.cache.set(READERS_KEY, sorted(clock_readers.names))
 
 
 @pytest.fixture

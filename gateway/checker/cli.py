@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +13,7 @@ import msgspec
 
 from gateway.checker.handing_over import DeskDoor, make_posts, post_checks, read_token, write_posts
 from gateway.checker.network_addresses import is_public, resolve_name
+from partner_sdk.client.requests_auth import read_clock
 from partner_sdk.errors import FormatError, ReportAbuseError, TransportError
 from partner_sdk.wire.button_check import MAX_CHECKS, ButtonCheck, CheckList
 from partner_sdk.wire.canonical import parse_exact
@@ -84,7 +84,7 @@ def run_once(parsed: argparse.Namespace) -> int:
 
     check_list = read_check_list(parsed.list)
     door = make_door(parsed)
-    outside = Outside(resolve=resolve_name, is_allowed=is_public, now=lambda: datetime.now(UTC))
+    outside = Outside(resolve=resolve_name, is_allowed=is_public, now=read_clock)
     waiting: list[ButtonCheck] = []
     is_well = True
     for visit in visit_pages(check_list, outside=outside):

@@ -9,12 +9,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from gateway.clock import utc_now
 from gateway.demo.loop import PARTNER_ID, Loop
 from gateway.demo.processes import DemoError, check_ports_are_free
 from gateway.demo.service.places import PLACES
@@ -63,7 +64,7 @@ def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
     """Run every step in order and return what the whole loop brought; a failing step is named in the `DemoError`."""
     start = time.monotonic()
     steps = _Steps(say)
-    quarter = last_closed_quarter(datetime.now(UTC))
+    quarter = last_closed_quarter(utc_now())
     steps.take("keys", loop.make_keys)
     steps.take("gateway", loop.start_gateway)
     steps.take("publish", loop.publish)

@@ -4,7 +4,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from socketserver import BaseServer
@@ -12,6 +12,8 @@ from socketserver import BaseServer
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway.clock import utc_now
 
 # How soon a server notices that it shall end; the library's own half a second would be a wait in every test.
 POLL_SECONDS = 0.02
@@ -36,7 +38,7 @@ def make_tls(folder: Path, *, host: str | None = None) -> ssl.SSLContext:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host or "loopback")])
     names = [x509.DNSName(host) if host else x509.IPAddress(ip_address("127.0.0.1"))]
-    now = datetime.now(UTC)
+    now = utc_now()
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -13,6 +13,7 @@ from limits.storage import MemoryStorage
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
+from gateway.clock import utc_now
 from gateway.limit_store import SWEEP_EVERY, ProcessStore
 from gateway.limits import Effect, Limits, Subject, make_rows
 from gateway.web.network_bucket import BucketHasher, find_network
@@ -87,12 +88,12 @@ def make_app(*, storage_uri: str = "memory://", now: Callable[[], datetime] | No
         dataclasses.replace(row, quota=quotas.get(row.name, row.quota), window_seconds=3600)
         for row in make_rows(partner_reports_per_minute=2)
     )
-    clock = now or (lambda: datetime.now(UTC))
+    clock = now or utc_now
     limits = Limits(
         rows=rows,
         storage_uri=storage_uri,
         hasher=BucketHasher(SECRET, clock=clock),
-        clock=lambda: datetime.now(UTC).timestamp(),
+        clock=lambda: utc_now().timestamp(),
     )
     app = make_web_app(
         "limits-test",

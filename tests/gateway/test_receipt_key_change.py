@@ -1,12 +1,13 @@
 """A gateway moves to a new receipt key: made while it serves, published by the agency, used from the next start on."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from gateway.cli import main
+from gateway.clock import utc_now
 from gateway.commands.serve import _check_key_and_clock
 from gateway.config import StateFolder, load_config
 from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_receipt_key
@@ -187,7 +188,7 @@ def test_clock_before_what_is_stored_is_named_as_wrong_and_refuses_nothing(
 def test_start_says_that_the_clock_is_wrong(
     loop: Loop, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    tomorrow = int(datetime.now(UTC).timestamp()) + 86_400
+    tomorrow = int(utc_now().timestamp()) + 86_400
     loop.gateway_sql("UPDATE published SET accepted_at = ?", tomorrow)
     assert serve_once(state_of(loop)) is None
     assert "The clock is wrong by" in capsys.readouterr().err

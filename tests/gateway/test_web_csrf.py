@@ -1,12 +1,11 @@
 """Forged posts are refused; a child behind a proxy, on an old phone or slow to type is not. CSRF is on, over https."""
 
-import time
-
 import pytest
 from flask.testing import FlaskClient
 from itsdangerous import TimestampSigner
 from werkzeug.test import TestResponse
 
+from gateway.clock import utc_now
 from tests.gateway.web_builders import ORIGIN, call, make_test_app
 
 
@@ -86,7 +85,7 @@ def test_door_may_show_the_page_again_with_the_words() -> None:
 def test_token_does_not_age(monkeypatch: pytest.MonkeyPatch) -> None:
     client, token = open_form()
     # Flask-WTF's own limit is an hour; a child may take all evening, or come back to an open tab after a week.
-    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _self: int(time.time()) + 7 * 86_400)
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _self: int(utc_now().timestamp()) + 7 * 86_400)
     assert post(client, token).status_code == 200
 
 

@@ -1,7 +1,6 @@
 """The sandbox as a partner's tests use it: enrol, submit, look at what would be read; never live, never a socket."""
 
 import inspect
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import msgspec
 import pytest
 import requests
 
+from gateway.clock import utc_now
 from partner_sdk import Partner
 from partner_sdk.client.enrol import enrol
 from partner_sdk.client.mailbox import OpenedMessage
@@ -57,7 +57,7 @@ def test_partner_is_ready_after_one_call(sandbox: Sandbox, partner: Partner) -> 
     assert caller is not None
     assert (caller.partner, caller.environment) == ("example-service", "sandbox")
     assert partner.profile.environment == "sandbox"
-    assert {one.verdict for one in examine(partner, now=datetime.now(UTC), environ={})} <= {"ok", "warning"}
+    assert {one.verdict for one in examine(partner, now=utc_now(), environ={})} <= {"ok", "warning"}
 
 
 def test_report_can_be_looked_at_as_it_would_be_read(sandbox: Sandbox, partner: Partner) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,6 +16,7 @@ from http_message_signatures import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.clock import utc_now
 from partner_sdk.errors import SignatureProfileError
 from partner_sdk.wire.signature_profile import (
     COVERED_WITH_BODY,
@@ -36,7 +37,7 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 PUBLIC_KEY = public_bytes(KEY)
 KEY_ID = key_id_of(PUBLIC_KEY)
-NOW = datetime.now(UTC).replace(microsecond=0)
+NOW = utc_now().replace(microsecond=0)
 URL = "https://report.example/v1/reports"
 BODY = b'{"a":1}'
 NONCE = "abcdefghijklmnop"
@@ -111,7 +112,7 @@ def test_profile_accepts_what_the_library_signs_with_our_settings(method, body):
 def test_library_accepts_what_the_profile_accepts(body, method, path, age_seconds):
     url = f"https://report.example{path}"
     # The library reads the real clock, which has gone on since this file was loaded.
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = utc_now().replace(microsecond=0)
     signed = sign_request(method, url, body=body, private_key=KEY, created=now - timedelta(seconds=age_seconds))
     headers = {name.lower(): value for name, value in signed.items()}
 
@@ -280,7 +281,7 @@ def test_request_is_fresh_for_300_seconds_and_60_ahead(age_seconds, is_fresh):
 
 def test_library_alone_would_accept_a_method_without_an_address():
     """The reason for a profile of our own: what the general library takes by default is too little."""
-    headers = sign_with_library(covered=("@method",), body=None, created=datetime.now(UTC))
+    headers = sign_with_library(covered=("@method",), body=None, created=utc_now())
 
     assert len(verify_with_library(headers, body=None)) == 1
     with pytest.raises(SignatureProfileError):
@@ -289,7 +290,7 @@ def test_library_alone_would_accept_a_method_without_an_address():
 
 def test_library_refuses_the_changed_body_too():
     with pytest.raises(InvalidSignature):
-        verify_with_library(sign_with_library(created=datetime.now(UTC)), body=b'{"a":2}')
+        verify_with_library(sign_with_library(created=utc_now()), body=b'{"a":2}')
 
 
 @given(st.dictionaries(st.sampled_from(["signature", "signature-input", "content-type", "content-digest"]), st.text()))

@@ -9,11 +9,11 @@ import signal
 import subprocess
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
 
+from gateway.clock import utc_now
 from gateway.demo.loop import Loop
 from partner_sdk.client.partner import Partner as SdkPartner
 from partner_sdk.key_files import KeyRole, load_signing_key
@@ -49,7 +49,7 @@ class Sender:
             url,
             body=body,
             private_key=self.private_key,
-            created=datetime.now(UTC),
+            created=utc_now(),
             content_type=content_type,
         )
         with contextlib.suppress(requests.RequestException):
@@ -91,7 +91,7 @@ def new_evidence(*sizes: int) -> SealedEvidence:
 
 def new_evidence_of(*parts: bytes) -> SealedEvidence:
     """Return evidence of these parts with an id of this moment."""
-    return SealedEvidence(make_report_id(datetime.now(UTC), os.urandom(10)), parts)
+    return SealedEvidence(make_report_id(utc_now(), os.urandom(10)), parts)
 
 
 def test_every_acknowledged_part_is_there_after_kills(loop: Loop) -> None:

@@ -10,11 +10,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
 
+from gateway.clock import utc_now
 from gateway.demo.form_walk import FormWalkError, walk_form
 from gateway.demo.loop import ANSWERS, Loop
 from partner_sdk.client.partner import Partner as SdkPartner
@@ -45,7 +45,7 @@ class Senders:
         self.on_its_way = threading.Condition()
         self.sending = 0
         partner = SdkPartner.open(loop.partner_state)
-        key = find_active_sealing_key(partner.refresh_key_set(), now=datetime.now(UTC))
+        key = find_active_sealing_key(partner.refresh_key_set(), now=utc_now())
         assert key is not None
         self.key = key
         self.private_key = load_signing_key(partner.state.read_key(KeyRole.SUBMISSION))
@@ -61,13 +61,13 @@ class Senders:
 
     def make_report(self) -> SealedReport:
         """Return a new sealed report."""
-        now = datetime.now(UTC)
+        now = utc_now()
         return seal_report(Partner(), key=self.key, signed_by=self.private_key, created_at=now, priority="P1")
 
     def send(self, sealed: SealedReport) -> bool:
         """Send it once; return whether it was acknowledged."""
         url = f"{self.loop.origin}/v1/reports"
-        headers = sign_request("POST", url, body=sealed.body, private_key=self.private_key, created=datetime.now(UTC))
+        headers = sign_request("POST", url, body=sealed.body, private_key=self.private_key, created=utc_now())
         with contextlib.suppress(requests.RequestException), self.counted():
             answer = requests.post(url, data=sealed.body, headers=headers, timeout=10)
             if answer.status_code in (200, 201):

@@ -4,12 +4,12 @@ Nothing here is special to a demonstration: this is what a partner that uses Fla
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from flask import Flask, Response, current_app, redirect, render_template
 from werkzeug.wrappers import Response as Answer
 
+from gateway.clock import utc_now
 from gateway.demo.service.places import CHAT, MESSAGES, MESSAGES_FACTS, PLACES, SERVICE_NAME, Place
 from partner_sdk.button.flask_extension import ReportAbuseButton
 from partner_sdk.button.page_contexts import PageContexts
@@ -90,7 +90,7 @@ def tell_of_the_button() -> Response:
         contact=CONTACT,
         hours=HOURS,
         languages=("en",),
-        now=datetime.now(UTC),
+        now=utc_now(),
     )
     return Response(encode_well_known(found), content_type="application/json")
 

@@ -16,6 +16,8 @@ async function openBrowser (hasScript) {
       headless: true,
       protocolTimeout: 60000,
       defaultViewport: null, // a viewport is set below
+      // Firefox never starts under faketime, with which the tests are run; no page of these tests depends on the day.
+      env: { ...process.env, LD_PRELOAD: '' },
       extraPrefsFirefox: {
         'javascript.enabled': hasScript,
         'browser.chrome.site_icons': false, // else each page asks for its favicon

@@ -1,0 +1,146 @@
+"""No test depends on the day: the clock is read in few places, and who reads it is run on other days too."""
+
+import ast
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.house.sources import ROOT, files, parse
+from tests.other_days import CLOCK_MODULES, READERS_KEY, list_days, make_command
+
+NAMES: Final = {
+    "datetime": {"now", "today", "utcnow"},
+    "date": {"today"},
+    "time": {"time", "time_ns", "localtime", "gmtime", "ctime", "asctime"},
+}
+# Whoever else reads the clock, with the reason why the day does not matter there.
+OTHERS: Final = {
+    "gateway/limit_store.py": "counts the seconds of a window",
+    "gateway/store/store.py": "forgets its probes after an hour",
+    "tests/other_days.py": "moves the clock",
+    "tests/bench/figures.py": "dates what was measured",
+    "tests/bench/intake.py": "its own gateway has no other clock",
+    "tests/bench/report.py": "its own report has no other clock",
+    "tests/bench/bare_app.py": "its own database has no other clock",
+}
+TWO_TESTS: Final = """
+import subprocess, sys
+import pytest
+from gateway.clock import utc_now
+
+@pytest.fixture(scope="module")
+def shared():
+    return utc_now()
+
+def test_reads():
+    utc_now()
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_starts(number):
+    subprocess.run([sys.executable, "-c", ""], check=True)
+
+def test_does_not():
+    subprocess.run(["true"], check=True)
+"""
+SHARING: Final = (
+    TWO_TESTS
+    + """
+def test_shares(shared):
+    assert shared
+"""
+)
+
+
+def test_clock_of_this_machine_is_read_in_three_modules_that_note_it() -> None:
+    sources = files(".py", below=("gateway", "partner_sdk", "tests"))
+    assert len(sources) >= 500
+    readers = {str(path.relative_to(ROOT)) for path in sources if list_readings(parse(path))}
+    noted = {f"{name.replace('.', '/')}.py" for name in CLOCK_MODULES}
+    assert readers - set(OTHERS) == noted, "Call gateway.clock.utc_now, and the test is run on other days too."
+    assert set(OTHERS) - readers == set()
+
+
+def list_readings(module: ast.Module) -> list[int]:
+    """List the lines that read the clock: `datetime.now(…)`, `time.time()` and such, under their usual names."""
+    return [
+        node.lineno
+        for node in ast.walk(module)
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in NAMES.get(getattr(node.value, "attr", getattr(node.value, "id", "")), ())
+        )
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "time"
+            and {one.name for one in node.names} & NAMES["time"]
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("datetime.now(UTC)", True),
+        ("datetime.datetime.now(UTC)", True),
+        ("clock = time.time", True),
+        ("from time import time", True),
+        ("date.today()", True),
+        ("time.monotonic()", False),
+        ("clock.now", False),
+        ("from time import monotonic", False),
+    ],
+)
+def test_reading_of_the_clock_is_found(text: str, is_found: bool) -> None:
+    assert bool(list_readings(ast.parse(text))) is is_found
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["alone", "on a worker"])
+def test_run_notes_which_tests_read_the_clock(tmp_path: Path, workers: list[str]) -> None:
+    for name, text in (("pytest.ini", "[pytest]"), ("test_plain.py", TWO_TESTS), ("test_sharing.py", SHARING)):
+        (tmp_path / name).write_text(text, "utf-8")
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-c", str(tmp_path / "pytest.ini"), *workers]
+    subprocess.run([*run, str(tmp_path)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    assert json.loads((tmp_path / ".pytest_cache" / "v" / READERS_KEY).read_text("utf-8")) == [
+        "test_plain.py::test_reads",
+        "test_plain.py::test_starts",
+        "test_sharing.py",
+        "test_sharing.py::test_reads",
+        "test_sharing.py::test_starts",
+    ]
+
+
+def test_days_are_those_on_which_calendars_go_wrong() -> None:
+    days = list_days(datetime(2026, 11, 27, 12, tzinfo=UTC))
+    assert [f"{moment:%Y-%m-%d %H:%M:%S}" for moment in days.values()] == [
+        "2026-11-27 12:00:00",
+        "2026-11-28 12:00:00",
+        "2028-02-29 23:59:50",
+        "2027-03-28 00:59:50",
+        "2027-07-01 23:15:00",
+        "2027-10-31 00:59:50",
+    ]
+    assert list_days(datetime(2028, 3, 1, tzinfo=UTC))["the leap day, into March"].year == 2032
+
+
+def test_moved_clock_reaches_a_program_that_a_program_starts() -> None:
+    now = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    moment = datetime(2028, 2, 29, 12, tzinfo=UTC)
+    *moved, _python, _m, _pytest = make_command([], moment, now=now)[:6]
+    assert moved == ["faketime", "-f", "+39657600"]
+    telling = "import time; print(time.time())"
+    asking = f"import subprocess, sys; print(subprocess.check_output([sys.executable, '-c', {telling!r}], text=True))"
+    seconds = [float(subprocess.check_output([*start, sys.executable, "-c", asking])) for start in ([], moved)]
+    assert abs(seconds[1] - seconds[0] - 39_657_600) < 60
+
+
+def test_make_test_runs_everything_ahead_and_the_readers_on_other_days() -> None:
+    text = (ROOT / "Makefile").read_text("utf-8")
+    recipe = text.partition("\ntest: install lint")[2].partition("\n\n")[0]
+    assert "$(NEXT_YEAR) $(VENV)/python -m pytest" in recipe
+    assert recipe.rstrip().endswith("@$(VENV)/python -m tests.other_days")
+    assert "faketime -f +400d" in text

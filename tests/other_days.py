@@ -1,0 +1,147 @@
+"""Runs the tests that read the clock of this machine again, today and on other days: `python -m tests.other_days`.
+
+`make test` runs every test 400 days ahead, where whatever grows stale has done so. The day itself matters only to tests
+that read the clock, or start a program, which has no other: each run of the tests notes which ones do
+(tests/conftest.py), so that a new one is taken without being named. Debian's faketime moves the clock.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from calendar import isleap
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+READERS_KEY: Final = "report-abuse/clock-readers"
+READERS_FILE: Final = ROOT / ".pytest_cache" / "v" / READERS_KEY
+# The functions that read the clock for all others are in these modules; tests/house/test_clock.py finds any other.
+CLOCK_MODULES: Final = ("gateway.clock", "gateway.desk.wiring", "partner_sdk.client.requests_auth")
+FAKED: Final = {"NO_FAKE_STAT": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}  # as in the Makefile
+_PROPERTY: Final = "reads the clock"
+
+
+class ClockReaders:
+    """Tests that read the clock of this machine, noted while they run."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self._item: pytest.Item | None = None
+        self._is_shared = False
+        self._is_patched = False
+
+    def begin(self, item: pytest.Item) -> None:
+        """Note for this test from now on."""
+        self._item = item
+        if not self._is_patched:
+            self._patch()
+
+    @contextmanager
+    def watching(self, *, is_shared: bool) -> Iterator[None]:
+        """While a fixture is made, note for every test that shares it."""
+        before, self._is_shared = self._is_shared, self._is_shared or is_shared
+        try:
+            yield
+        finally:
+            self._is_shared = before
+
+    def note(self) -> None:
+        """Note that the clock was read."""
+        if self._item is not None:
+            name = self._item.nodeid.partition("::" if self._is_shared else "[")[0]
+            if (_PROPERTY, name) not in self._item.user_properties:
+                self._item.user_properties.append((_PROPERTY, name))
+
+    def take(self, report: pytest.TestReport) -> None:
+        """Take the names from the report of a test, which may come from another process."""
+        self.names |= {str(value) for name, value in report.user_properties if name == _PROPERTY}
+
+    def _patch(self) -> None:
+        self._is_patched = True
+        for name in CLOCK_MODULES:
+            import_module(name).datetime = _make_noting_clock(self.note)  # type: ignore[attr-defined]  # in its place
+        start: Any = subprocess.Popen.__init__
+
+        def start_noting(process: Any, command: Any, *arguments: Any, **settings: Any) -> None:
+            if not isinstance(command, str) and str(command[0]).startswith(sys.prefix):
+                self.note()
+            start(process, command, *arguments, **settings)
+
+        subprocess.Popen.__init__ = start_noting  # type: ignore[method-assign]  # every way to start a program ends there
+
+
+def _make_noting_clock(note: Callable[[], None]) -> type[datetime]:
+    class NotingClock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]  # what it gives is no clock itself
+            note()
+            return datetime.now(tz)
+
+    return NotingClock
+
+
+clock_readers: Final = ClockReaders()
+
+
+def list_days(now: datetime) -> dict[str, datetime]:
+    """List the moments to try: the days on which calendars go wrong, each the next one to come."""
+    year = now.year + 1
+    leap_days = (datetime(one, 2, 29, 23, 59, 50, tzinfo=UTC) for one in range(now.year, now.year + 9) if isleap(one))
+    return {
+        "today": now,
+        "tomorrow": now + timedelta(days=1),
+        "the leap day, into March": next(day for day in leap_days if day > now),
+        "the change to summer time": _find_last_sunday(year, 3) + timedelta(minutes=59, seconds=50),
+        "a summer night, tomorrow in London": datetime(year, 7, 1, 23, 15, tzinfo=UTC),
+        "the change from summer time": _find_last_sunday(year, 10) + timedelta(minutes=59, seconds=50),
+    }
+
+
+def _find_last_sunday(year: int, month: int) -> datetime:
+    last = datetime(year, month, 31, tzinfo=UTC)
+    return last - timedelta(days=(last.weekday() + 1) % 7)
+
+
+def make_command(tests: list[str], moment: datetime, *, now: datetime) -> list[str]:
+    """Return the command that runs tests from a moment on. A difference of seconds is the same for all processes."""
+    seconds = round((moment - now).total_seconds())
+    moved = ["faketime", "-f", f"{seconds:+d}"] if seconds else []
+    return [*moved, sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
+
+
+def run_day(tests: list[str], moment: datetime) -> subprocess.CompletedProcess[str]:
+    """Run tests from a moment on, on a machine in London."""
+    environment = {**os.environ, **FAKED, "TZ": "Europe/London"}
+    command = make_command(tests, moment, now=datetime.now(UTC))
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def main() -> int:
+    """Run every day, as many at once as there are cores; print what failed."""
+    tests = json.loads(READERS_FILE.read_text("utf-8"))
+    if not tests:
+        raise SystemExit("No test read the clock of this machine: run all of them first.")
+    began, days = time.monotonic(), list_days(datetime.now(UTC))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = list(pool.map(lambda moment: run_day(tests, moment), days.values()))
+    for name, run in zip(days, runs, strict=True):
+        if run.returncode:
+            sys.stdout.write(run.stdout)
+        sys.stdout.write(f"{name} ({days[name]:%Y-%m-%d %H:%M} UTC): {run.stdout.splitlines()[-1]}\n")
+    sys.stdout.write(f"{len(tests)} tests and files that read the clock, in {time.monotonic() - began:.0f} s\n")
+    return 1 if any(run.returncode for run in runs) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
