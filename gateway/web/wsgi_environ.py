@@ -48,6 +48,7 @@ def make_environ(scope: Scope) -> dict[str, Any]:
         # What was asked for, as it was spelled: signatures cover it (`signed_request.check_path`).
         "RAW_URI": f"{target}?{query}" if query else target,
         "REMOTE_ADDR": scope["client"][0],
+        "REMOTE_PORT": str(scope["client"][1]),
         "REQUEST_METHOD": scope["method"],
         "SERVER_NAME": scope["server"][0],
         "SERVER_PORT": str(scope["server"][1]),

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from gateway.web.network_bucket import CallerNetworks, find_caller
 from gateway.web.request_threads import MAX_WAITING_AFTER_REFUSALS, REFUSALS_ALLOWED, NetworkTurns, TooManyWaitingError
 from gateway.web.wsgi_bridge import MAX_HEAD_BYTES, WsgiBridge
 from tests.builders import House
-from tests.gateway.bridge_builders import Call, make_bridge, serve
+from tests.gateway.bridge_builders import LEAVES, Call, make_bridge, serve
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.web_builders import FORM_BYTES, JSON_BYTES, make_test_app
 
@@ -22,6 +23,16 @@ FLOOD, OTHER = "203.0.113.9", "198.51.100.7"
 FORM = ((b"content-type", b"application/x-www-form-urlencoded"),)
 JSON = ((b"content-type", b"application/json"),)
 FULL = SMALL_BODY_BYTES
+
+
+@asynccontextmanager
+async def take_turn(turns: NetworkTurns, network: bytes) -> AsyncIterator[None]:
+    """Have a place among the requests of a network for as long as the block lasts."""
+    await turns.enter(network)
+    try:
+        yield
+    finally:
+        turns.leave(network)
 
 
 def hold(address: str, *, path: bytes, headers: tuple[tuple[bytes, bytes], ...], length: int) -> Call:
@@ -187,7 +198,7 @@ def test_refusals_are_forgotten_after_their_window_and_of_one_network_alone() ->
         inside = asyncio.Event()
 
         async def take() -> None:
-            async with turns.turn(network):
+            async with take_turn(turns, network):
                 await inside.wait()
 
         tasks = [asyncio.create_task(take()) for _ in range(6)]
@@ -209,7 +220,7 @@ def test_who_waits_and_leaves_takes_no_place_with_them() -> None:
     turns = NetworkTurns(1)
 
     async def run() -> None:
-        async with turns.turn(b"one"):
+        async with take_turn(turns, b"one"):
             waiting = [asyncio.create_task(enter()) for _ in range(3)]
             await asyncio.sleep(0)
             waiting[0].cancel()
@@ -218,7 +229,7 @@ def test_who_waits_and_leaves_takes_no_place_with_them() -> None:
         assert (turns._at_work, turns._waiting) == ({}, {})
 
     async def enter() -> None:
-        async with turns.turn(b"one"):
+        async with take_turn(turns, b"one"):
             await asyncio.sleep(0)
 
     asyncio.run(run())
@@ -230,14 +241,14 @@ def test_waiting_without_end_is_refused_to_a_network_that_was_refused_alone() ->
         turns.count_refusal(b"flood")
 
     async def run(network: bytes) -> int:
-        async with turns.turn(network):
+        async with take_turn(turns, network):
             tasks = [asyncio.create_task(enter(network)) for _ in range(40)]
             await asyncio.sleep(0)
         results = await asyncio.gather(*tasks, return_exceptions=True)
         return sum(isinstance(one, TooManyWaitingError) for one in results)
 
     async def enter(network: bytes) -> None:
-        async with turns.turn(network):
+        async with take_turn(turns, network):
             pass
 
     assert asyncio.run(run(b"flood")) == 40 - MAX_WAITING_AFTER_REFUSALS
@@ -283,3 +294,12 @@ def test_head_that_is_too_large_is_431_before_anything_reads_it(public: PublicHo
 def test_long_query_counts_as_part_of_the_head(public: PublicHouse) -> None:
     call = serve(make_bridge(public.app), Call(method="GET", path=b"/", query=b"c=" + b"a" * MAX_HEAD_BYTES))
     assert call.status == 431
+
+
+def test_bodies_that_a_bad_line_cuts_or_slows_are_not_counted_as_refused() -> None:
+    bridge = make_bridge(make_test_app(), seconds=0.01)
+    for pieces in ((b"x", LEAVES), (b"x",)):
+        for _ in range(REFUSALS_ALLOWED):
+            call = serve(bridge, Call(length=9, pieces=pieces, address=FLOOD))
+            assert call.status in {400, 408}
+    assert bridge._turns._refusals == {}
