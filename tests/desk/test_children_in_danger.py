@@ -224,7 +224,7 @@ def test_case_keeps_codes_and_no_word_of_the_report(loop: Loop) -> None:
     loop.collect()
     case = get(loop, reference)
     assert case.factors.split() == [
-        *("self_harm", "hurting_while_it_goes_on", "still_going_on", "knows_home", "knows_school"),
+        *("self_harm", "still_going_on", "knows_home", "hurting_while_it_goes_on", "knows_school"),
         *("told_no_adult", "grooming", "teenager"),
     ]
     assert (case.crisis, case.score, case.crisis_since) == (True, 253, case.collected_at)

@@ -8,10 +8,12 @@ from sqlalchemy import select
 
 from gateway.desk.casework.additions import is_proven
 from gateway.desk.casework.cases import to_case
+from gateway.desk.casework.queue import find_next, list_queue
 from gateway.desk.store.post_tables import OUTGOING_POST
 from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
+from tests.desk.post_builders import list_pages
 from tests.gateway.public_person import Person
 from tests.gateway.public_walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERSEAS, UNDER_18, URGENT, ScreenAnswers
 
@@ -89,6 +91,40 @@ def test_report_that_was_filled_in_too_fast_is_flagged_and_still_a_case(tmp_path
     with loop.desk.store.read() as connection:
         (case,) = connection.execute(select(CASES)).all()
     assert (case.flagged, case.reply_owed) == (True, True)
+
+
+HURTING: ScreenAnswers = UNDER_18 | {
+    "/5": {"age": "13_15"},
+    "/9a": {"feels": "hurting"},
+    "/10": {"more_person": "yes"},
+    "/10a": {"knows": ["home", "school"], "still": "yes"},
+}
+
+
+def test_child_who_is_hurting_is_first_at_the_desk_and_alerted_though_the_gateway_saw_a_p3(tmp_path: Path) -> None:
+    loop = copy_loop(tmp_path)
+    for way in (ADULT, CONTENT_ONLY, UNDER_18):
+        make_person(loop).start().walk_to("/14", way).send()
+    for _ in range(3):
+        loop.send_industry(priority="P3")
+    loop.collect()
+    assert list_pages(loop.desk) == []
+    person = make_person(loop).start()
+    loop.clock.advance(minutes=2)
+    person.walk_to("/14", HURTING).send()
+    reference = person.text().split('class="reference" translate="no">')[1].split("<")[0]
+    with loop.gateway.store.read() as connection:
+        query = "SELECT priority FROM reports WHERE reference = ?"
+        assert connection.exec_driver_sql(query, (reference,)).scalar_one() == "P3"
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        first, *others = list_queue(connection)
+        assert find_next(connection) == first
+    assert (first.reference, first.priority, first.crisis) == (reference, "P3", True)
+    assert set(first.factors.split()) >= {"self_harm", "knows_home", "knows_school", "still_going_on", "teenager"}
+    assert len(others) == 6
+    assert not any(one.crisis for one in others)
+    assert [page["count"] for page in list_pages(loop.desk)] == [1]
 
 
 @pytest.mark.parametrize("collects_between", [False, True], ids=["at once", "one by one"])
