@@ -313,26 +313,6 @@ def test_list_of_cases_names_its_columns(desk: Terminal, loop: Loop) -> None:
         assert line[header.index(name) :].startswith(value)
 
 
-def test_case_is_moved_and_shown_with_its_factors_and_the_next_one_is_named(desk: Terminal, loop: Loop) -> None:
-    publish(desk, loop)
-    hurting, calm = loop.send_public(feels="hurting").reference, loop.send_public().reference
-    desk.run("collect")
-    assert desk.run("case", "next").out.splitlines()[1].split()[2] == hurting
-    said = desk.run("case", "show", hurting).out
-    assert "Crisis lane, score 138:" in said
-    assert "   110 Hurting themselves, or thinking of it" in said
-    assert desk.run("case", "next").out.splitlines()[1].split()[2] == calm
-    moved = desk.run("case", "move", hurting, "--lane", "queue", "--score", "3", "--reason", "The school rang")
-    assert moved.out == f"{hurting} stands in the queue now, score 3.\n"
-    said = desk.run("case", "show", hurting).out
-    assert "Queue, score 3:" in said
-    assert "   110 Hurting themselves, or thinking of it" in said
-    assert "because: The school rang" in said
-    refused = desk.run("case", "move", hurting, "--lane", "queue", "--reason", " ")
-    assert refused.code == 2
-    assert "Say why the case is moved: --reason." in refused.err
-
-
 def test_summaries_name_every_command_of_their_group(capsys: pytest.CaptureFixture[str]) -> None:
     for group in ("case", "digest"):
         with pytest.raises(SystemExit):

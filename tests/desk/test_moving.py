@@ -11,6 +11,7 @@ from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.casework.moving import MAX_REASON_CHARACTERS, list_moves, move_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.queue import list_queue
+from gateway.desk.cli import main
 from gateway.desk.paging.pages import send_pages
 from gateway.desk.reading import words
 from gateway.desk.store.schema import AUDIT
@@ -203,3 +204,30 @@ def test_move_needs_the_token_of_the_page(loop: Loop, browser: Browser) -> None:
     answer = browser.post(f"/cases/{case.case_id}/move", token="", lane="queue", score="7", move_reason=WHY)
     assert answer.status_code == 400
     assert get(loop, case.reference) == case
+
+
+def test_commands_move_a_case_show_its_factors_and_name_the_next_one(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hurting, calm = loop.send_public(feels="hurting").reference, loop.send_public().reference
+    loop.collect()
+
+    def run(*given: str) -> str:
+        capsys.readouterr()
+        code = main(["case", *given, "--state", str(loop.folder / "desk")])
+        out, err = capsys.readouterr()
+        return out if code == 0 else f"{code}: {err}"
+
+    assert run("next").splitlines()[1].split()[2] == hurting
+    said = run("show", hurting)
+    assert "Crisis lane, score 138:" in said
+    assert "   110 Hurting themselves, or thinking of it" in said
+    assert run("next").splitlines()[1].split()[2] == calm
+    moved = run("move", hurting, "--lane", "queue", "--score", "3", "--reason", "The school rang")
+    assert moved == f"{hurting} stands in the queue now, score 3.\n"
+    said = run("show", hurting)
+    assert "Queue, score 3:" in said
+    assert "   110 Hurting themselves, or thinking of it" in said
+    assert "because: The school rang" in said
+    assert "2: report-abuse-desk: Say why the case is moved" in run("move", hurting, "--lane", "queue", "--reason", " ")
+    assert json.loads(run("next", "--json"))["case"]["reference"] == calm

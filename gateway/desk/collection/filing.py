@@ -4,7 +4,7 @@ Never keeps what the report says: the case gets codes, days and yes or no; the w
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -69,13 +69,13 @@ def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Seq
     if not values:
         return
     connection.execute(insert(CASES), values)
-    raised = settle_cases(connection, values, now=now)
+    settle_cases(connection, values, now=now)
     _note_named_evidence(connection, rows)
     contents = zip(case_ids, (row.content for row in rows), strict=True)
     public = {case: report for case, report in contents if isinstance(report, PublicReport)}
     note_contexts(connection, public)
     queue_notes(connection, public, now=now)
-    queue_page(connection, count=_count_crises(connection, case_ids, raised), now=now)
+    queue_page(connection, count=_count_crises(connection, case_ids), now=now)
 
 
 def _note_named_evidence(connection: Connection, rows: Sequence[NewCase]) -> None:
@@ -134,14 +134,14 @@ def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: da
     }
 
 
-def _count_crises(connection: Connection, case_ids: Sequence[str], raised: Collection[str]) -> int:
-    """Return how many cases are in the crisis lane that are new here, or that what is new brought there.
+def _count_crises(connection: Connection, case_ids: Sequence[str]) -> int:
+    """Return how many new cases are in the crisis lane, as they are in the table now.
 
-    As they are in the table now: what belongs to such a case is in the lane too. Of a case and what its sender added to
+    What belongs to such a case is in the lane too, also what brought it there. Of a case and what its sender added to
     it, once.
     """
     firsts = func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())
-    query = select(firsts).where(CASES.c.case_id.in_({*case_ids, *raised}), CASES.c.crisis)
+    query = select(firsts).where(CASES.c.case_id.in_(case_ids), CASES.c.crisis)
     return int(connection.execute(query).scalar_one())
 
 

@@ -49,14 +49,13 @@ def find_request(connection: Connection, clear: ClearFields, content: SealedCont
     return str(found[0].request_id) if len(found) == 1 else None
 
 
-def settle_cases(connection: Connection, filed: Sequence[Mapping[str, object]], *, now: datetime) -> set[str]:
+def settle_cases(connection: Connection, filed: Sequence[Mapping[str, object]], *, now: datetime) -> None:
     """Settle what new cases mean for older ones and for each other, once all are in the table, in one transaction.
 
     Questions are answered, and each report is settled as `settle_case` says. In which order reports come, and in which
-    batches, makes no difference: the operator of the gateway chooses both. Returns the older cases that this brought
-    into the crisis lane.
+    batches, makes no difference: the operator of the gateway chooses both. An older case that this brings into the
+    crisis lane takes the new one along.
     """
-    raised: set[str] = set()
     # Most reports name none and are named by none: one question for all of them.
     references = [values["reference"] for values in filed]
     named = set(connection.execute(_NAMED, {"references": references}).scalars())
@@ -65,8 +64,7 @@ def settle_cases(connection: Connection, filed: Sequence[Mapping[str, object]], 
             _note_answer(connection, values)
         elif values["adds_to"] is None and values["reference"] not in named:
             continue
-        raised |= settle_case(connection, str(values["case_id"]), now=now)
-    return raised
+        settle_case(connection, str(values["case_id"]), now=now)
 
 
 def settle_case(connection: Connection, case_id: str, *, now: datetime) -> set[str]:
