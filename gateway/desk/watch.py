@@ -116,10 +116,10 @@ def describe_concern(concern: Concern, *, now: datetime) -> str:
     title = ADVICE[concern.code][0]
     age = now - concern.since
     minutes = int(age.total_seconds() // 60)
-    since = f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
+    since = "1 minute" if minutes == 1 else f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
     counted = f" ({concern.count})" if concern.count > 1 else ""
-    detail = f": {concern.detail}" if concern.detail else ""
-    return f"{title}{counted}, for {since}{detail}."
+    detail = f" ({concern.detail})" if concern.detail else ""
+    return f"{title}{counted} for {since}{detail}."
 
 
 def describe_watch(desk: Desk, concerns: Sequence[Concern]) -> dict[str, Any]:

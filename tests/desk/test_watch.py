@@ -72,8 +72,8 @@ def test_stopped_collector_is_an_alarm_everywhere_and_ends_by_itself(loop: Loop)
     assert list_findings(loop, "collecting")[0][0] == "ok"
     loop.clock.advance(seconds=1)
     assert get_status_codes(loop) == ["collector-stopped"]
-    assert "No report has been collected, for 3 minutes." in read_first_page(loop)
-    assert list_findings(loop, "collecting") == [("fault", "No report has been collected, for 3 minutes.")]
+    assert "No report has been collected for 3 minutes." in read_first_page(loop)
+    assert list_findings(loop, "collecting") == [("fault", "No report has been collected for 3 minutes.")]
     assert open_alarms(loop) == ["collector-stopped"]
     loop.collect()
     assert get_status_codes(loop) == []
@@ -154,7 +154,7 @@ def test_report_that_waits_at_the_gateway_longer_than_its_priority_allows_is_an_
         status = feed.get_status()
         assert [one.code for one in list_waiting_concerns(status, now=loop.clock())] == expected
     assert code in get_status_codes(loop)
-    assert "at the gateway, for" in read_first_page(loop)
+    assert "wait at the gateway for" in read_first_page(loop)
     loop.collect()
     assert code not in codes(loop)
 

@@ -37,6 +37,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, case in (("changed", changed), ("full", full)):
         browser.get(f"/cases/{case.case_id}")
         found[name] = browser.post(f"/cases/{case.case_id}/read").text
+    loop.send_industry()
+    loop.gateway_sql("UPDATE reports SET envelope = x'00' WHERE acknowledged_at IS NULL")
+    loop.collect()
+    loop.clock.advance(minutes=9)
+    found["alarms"] = browser.get("/").text
+    assert "Something has stopped" in found["alarms"]
+    assert "1 group of reports set aside" in found["alarms"]
     return found
 
 
@@ -51,7 +58,7 @@ def show(browser: Chromium, html: str, *, width: int) -> Page:
 
 
 @pytest.mark.parametrize("width", [320, 800, 1280])
-@pytest.mark.parametrize("name", ["cases", "changed", "full"])
+@pytest.mark.parametrize("name", ["cases", "changed", "full", "alarms"])
 def test_page_of_the_desk_does_not_scroll_sideways(
     browser: Chromium, pages: dict[str, str], name: str, width: int
 ) -> None:

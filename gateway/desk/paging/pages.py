@@ -126,7 +126,10 @@ def list_unacknowledged(connection: Connection) -> list[PageRow]:
     One whose urgent cases were all opened since needs nobody any more.
     """
     rows = _list_rows(connection, PAGES.c.sent_at.is_not(None), PAGES.c.acknowledged_at.is_(None))
-    return [row for row in rows if _count_unread(connection, since=row.first_at)]
+    # What is unread since a moment is unread since every earlier one: the newest alert that has some settles the rest.
+    while rows and not _count_unread(connection, since=rows[-1].first_at):
+        rows.pop()
+    return rows
 
 
 def list_overdue(connection: Connection, *, now: datetime, within: timedelta) -> list[PageRow]:
