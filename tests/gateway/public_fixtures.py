@@ -10,14 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from flask import Flask
-from flask.sessions import SecureCookieSessionInterface
 
 from gateway.config import LimitsConfig
 from gateway.limits import LimitState
 from gateway.public.visiting.drafts import Draft, make_journey_keys, open_draft
+from gateway.web.web_app import CookieSerializer
 from gateway.wiring import Gateway
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.public_report import PublicReport
 from tests.builders import DAY, NOW, PUBLIC_ORIGIN, House, Partner, make_house, sealing_key_of
 from tests.gateway.public_person import SHORT_ANSWERS, Person, open_public_reports
@@ -71,13 +70,14 @@ class PublicHouse:
     def session_of(self, person: Person) -> dict[str, object]:
         """Read a person's cookie with the gateway's own key."""
         cookie = person.client.get_cookie(self.app.config["SESSION_COOKIE_NAME"], domain="report.example")
-        serializer = SecureCookieSessionInterface().get_signing_serializer(self.app)
-        assert serializer is not None
+        serializer = CookieSerializer(self.app.config["SECRET_KEY"])
         return {} if cookie is None else dict(serializer.loads(cookie.value))
 
     def secret_of(self, person: Person) -> bytes:
         """Return the secret in a person's cookie."""
-        return parse_base64url(str(self.session_of(person)["journey"]))
+        secret = self.session_of(person)["journey"]
+        assert isinstance(secret, bytes)
+        return secret
 
     def wait_for_no_drafts(self) -> bool:
         """Wait until the last draft is gone; return whether it ever is: it goes of itself, and a minute is for ever."""

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography.exceptions import InvalidTag
 
@@ -240,13 +241,14 @@ def test_neither_words_nor_replies_are_in_any_file_log_or_cookie(public: PublicH
         person = come_back(public, reference, words)
         assert ANSWER in person.text()
         person.get("/17")
-    session = str(public.session_of(person))
+    session = msgspec.msgpack.encode(public.session_of(person))
     files = list_files(public.house.state)
     assert len(files) > 4
     for secret in (words, words.replace(" ", ""), ANSWER, public.drafts_of(person)[0].returned.seed):
         raw = secret if isinstance(secret, bytes) else secret.encode()
         assert not [path for path in files if raw in path.read_bytes()]
-        assert to_base64url(raw) not in session
+        assert raw not in session
+        assert to_base64url(raw).encode() not in session
         assert str(secret) not in log.text
     assert reference not in log.text
     assert {line["route"] for line in log.lines if line["event"] == "request"} <= {"journey", "/feed/replies"}

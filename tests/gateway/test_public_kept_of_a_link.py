@@ -7,7 +7,6 @@ from gateway.public.door import EXTENSION, PublicDoor
 from gateway.public.visiting.service_name import find_listed
 from gateway.public.visiting.visit_state import find_state
 from gateway.store import StorageUnavailableError
-from partner_sdk.wire.canonical import parse_base64url
 from tests.gateway.context_builders import make_closed_token
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import Person
@@ -22,7 +21,8 @@ def door_of(public: PublicHouse) -> PublicDoor:
 
 
 def remembered(public: PublicHouse, person: Person) -> str | None:
-    box = parse_base64url(str(public.session_of(person)["state"]))
+    box = public.session_of(person)["state"]
+    assert isinstance(box, bytes)
     state = find_state(box, key=door_of(public).state_key)
     assert state is not None
     return state.placement

@@ -1,8 +1,10 @@
 """Each answer carries the headers of its surface, errors included."""
 
 import pytest
+from itsdangerous import BadSignature
 
 from gateway.web.headers import HEADERS, SURFACES, headers_for
+from gateway.web.web_app import CookieSerializer, Session
 from tests.gateway.web_builders import call, make_test_app
 
 LOCAL = "http://127.0.0.1:8080"
@@ -70,6 +72,44 @@ def test_session_cookie_is_host_bound_over_https_and_plain_on_loopback() -> None
     assert local.startswith("journey=")
     assert "Secure" not in local
     assert "HttpOnly" in local
+
+
+def test_cookie_gives_its_session_back_and_one_that_is_not_ours_or_too_old_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session: Session = {"journey": b"\x00\xff", "name": "a-b_c", "since": 7}
+    ours = CookieSerializer(b"one key")
+    value = ours.dumps(session)
+    assert ours.loads(value, max_age=60) == session
+    first, rest = value[0], value[1:]
+    altered = ("A" if first != "A" else "B") + rest
+    no_session = [
+        ours._signer.sign(text).decode() for text in (b"", b"@", b"bm8", b"kQE")
+    ]  # nothing, no base64, text, [1]
+    for bad in (
+        altered,
+        value[:-1],
+        value + "A",
+        "",
+        "a.b.c",
+        "\u00e9",
+        CookieSerializer(b"other key").dumps(session),
+        *no_session,
+    ):
+        with pytest.raises(BadSignature):
+            ours.loads(bad, max_age=60)
+    later = ours._signer.get_timestamp() + 61
+    monkeypatch.setattr(ours._signer, "get_timestamp", lambda: later)
+    with pytest.raises(BadSignature):
+        ours.loads(value, max_age=60)
+
+
+def test_page_with_a_cookie_that_is_not_ours_is_shown_and_sets_a_new_one() -> None:
+    client = make_test_app().test_client()
+    client.set_cookie("__Host-journey", "bm8.aaaaaa.bbbb", domain="report.example")
+    answer = client.get("/3", base_url="https://report.example")
+    assert answer.status_code == 200
+    assert answer.headers["Set-Cookie"].startswith("__Host-journey=")
 
 
 def test_unknown_surface_is_an_error() -> None:

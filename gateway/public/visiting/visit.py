@@ -15,8 +15,6 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.visiting.draft_rows import NO_VERSION
 from gateway.public.visiting.drafts import IDLE_SECONDS, SECRET_BYTES, JourneyKeys, make_journey_keys
 from gateway.public.visiting.visit_state import NONCE_BYTES, VisitState, find_state, seal_state
-from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import parse_base64url, to_base64url
 from partner_sdk.wire.public_codes import LANGUAGES, Language
 
 _SECRET, _STATE = "journey", "state"
@@ -38,7 +36,7 @@ def start_visit(door: PublicDoor) -> Visit:
 
     The secret is drawn here and nowhere else: a cookie that was copied before knows nothing of it.
     """
-    session[_SECRET] = to_base64url(door.random(SECRET_BYTES))
+    session[_SECRET] = door.random(SECRET_BYTES)
     _put_state(started_at=_now_seconds(), wait_mark=b"", walks_until=0, walks_mark=b"")
     visit = find_visit()
     if visit is None:
@@ -48,9 +46,8 @@ def start_visit(door: PublicDoor) -> Visit:
 
 def find_visit() -> Visit | None:
     """Find the journey of this cookie, if it has one."""
-    try:
-        secret = parse_base64url(str(session.get(_SECRET, "")), length=SECRET_BYTES)
-    except FormatError:
+    secret = session.get(_SECRET)
+    if not isinstance(secret, bytes) or len(secret) != SECRET_BYTES:
         return None
     return Visit(keys=make_journey_keys(secret), started_at=_get_state().started_at)
 
@@ -232,18 +229,16 @@ def _get_state() -> VisitState:
 
 
 def _open_state() -> VisitState:
-    try:
-        box = parse_base64url(str(session.get(_STATE, "")))
-    except FormatError:
-        return VisitState()
-    return find_state(box, key=get_door().state_key) or VisitState()
+    box = session.get(_STATE)
+    found = find_state(box, key=get_door().state_key) if isinstance(box, bytes) else None
+    return found or VisitState()
 
 
 def _put_state(**changed: str | int | bytes | None) -> None:
     door = get_door()
     state = msgspec.structs.replace(_get_state(), **changed)
     setattr(g, _STATE, state)
-    session[_STATE] = to_base64url(seal_state(state, key=door.state_key, nonce=door.random(NONCE_BYTES)))
+    session[_STATE] = seal_state(state, key=door.state_key, nonce=door.random(NONCE_BYTES))
 
 
 def _now_seconds() -> int:
