@@ -248,7 +248,11 @@ def test_thirty_sends_at_once_all_show_number_and_words(public: PublicHouse):
 
     def send_with_the_others(person: Person) -> list[str]:
         together.wait(30)
-        return read_numbers(person.send())
+        for _ in range(20):
+            if person.send().page.status_code != 503:  # on a slow disk the page keeps the words, and is sent again
+                break
+        assert read_title(person.page) == THANKS
+        return read_numbers(person)
 
     with ThreadPoolExecutor(len(people)) as pool:
         shown = list(pool.map(send_with_the_others, people))
