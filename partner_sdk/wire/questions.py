@@ -30,7 +30,7 @@ OUTCOMES: Final[tuple[tuple[str, str], ...]] = (
 _OUTCOME_WORDS: Final = dict(OUTCOMES)
 
 # Why the desk set a report aside, as its sender is told: coarse, so that nobody learns from it how the desk checks.
-SetAsideReason = Literal["unreadable", "not-opened", "mismatch", "not-proven", "held"]
+SetAsideReason = Literal["unreadable", "not-opened", "mismatch", "not-proven", "no-open-request", "held"]
 SET_ASIDE_REASONS: Final[dict[SetAsideReason, str]] = {
     "unreadable": (
         "It opened, but it is no report of a form that the agency reads: a field or a version is unknown. "
@@ -42,6 +42,10 @@ SET_ASIDE_REASONS: Final[dict[SetAsideReason, str]] = {
     ),
     "mismatch": "Its statement, envelope and sealed report contradict each other. Seal it anew and send it again.",
     "not-proven": "No key of yours that is in force signed its statement. Tell the agency by phone if you sent it.",
+    "no-open-request": (
+        "It is a response, and names no question that is open. It stands beside the report that it names, and answers "
+        "nothing. Look at `requests`, and answer the question that is meant."
+    ),
     "held": "The agency is looking into it. There is nothing to do for you.",
 }
 MAX_SET_ASIDE_REPORTS: Final = 200

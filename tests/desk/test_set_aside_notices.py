@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.desk.casework.asking import Question, ask_partner
+from gateway.desk.casework.opening import open_case
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import ALARMING_REASONS
 from gateway.desk.partnership.stages import COARSE_REASONS, coarsen
@@ -155,3 +157,34 @@ def test_stage_of_a_report_that_was_read_is_never_set_aside_again(loop: Loop) ->
 def test_every_reason_of_the_desk_has_a_coarse_one() -> None:
     assert set(COARSE_REASONS.values()) <= set(SET_ASIDE_REASONS)
     assert {coarsen(reason) for reason in ALARMING_REASONS} == {"mismatch", "not-proven", "held"}
+
+
+def test_response_that_answers_nothing_is_told_to_its_sender_once_until_it_is_opened(loop: Loop) -> None:
+    case = read(loop)
+    collect_and_send(loop)
+    response = file(
+        loop, make_industry_report(answers_request=case.report_id), kind="response", earlier_reference=case.reference
+    )
+
+    for _ in range(3):
+        collect_and_send(loop)
+
+    assert progress_of(loop, response.reference) == ("set_aside", "no-open-request")
+    (notice,) = read_notices(loop)
+    assert (notice.reason, [one.reference for one in notice.reports]) == ("no-open-request", [response.reference])
+    open_case(loop.desk, response.reference, actor=ACTOR)
+    collect_and_send(loop)
+    assert progress_of(loop, response.reference) == ("opened", None)
+    assert len(read_notices(loop)) == 1
+
+
+def test_response_that_answers_a_question_is_told_as_every_report(loop: Loop) -> None:
+    case = read(loop)
+    question = Question(question="Which port?", purpose="To find the child.", legal_basis="Data Protection Act 2018")
+    request_id = ask_partner(loop.desk, case.reference, question, actor=ACTOR)
+    response = file(
+        loop, make_industry_report(answers_request=request_id), kind="response", earlier_reference=case.reference
+    )
+    collect_and_send(loop)
+    assert progress_of(loop, response.reference) == ("collected", None)
+    assert read_notices(loop) == []

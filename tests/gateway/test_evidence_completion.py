@@ -141,7 +141,7 @@ def test_part_whose_bytes_were_lost_is_missing_and_can_be_sent_again(
         b'{"digest":"%s","parts":1283,"size_bytes":65552}' % (b"0" * 64),
         b'{"digest":"%s","parts":1,"size_bytes":1}' % (b"0" * 64),
         b'{"digest":"%s","more":1,"parts":1,"size_bytes":65552}' % (b"0" * 64),
-        b'{"parts":1,"digest":"%s","size_bytes":65552}' % (b"0" * 64),
+        b'{"parts":1,"digest":"%s","size_bytes":65552,"parts":2}' % (b"0" * 64),
     ],
 )
 def test_completion_that_does_not_fit_is_refused(industry: Door, body: bytes) -> None:

@@ -143,12 +143,19 @@ def test_mailbox_of_somebody_else_is_neither_shown_nor_acknowledged(
     assert len(industry.get("/v1/mailbox").json["messages"]) == 1
 
 
-@pytest.mark.parametrize("body", [b"", b"{ }", b'{"a":1}', b"[]", b"null", b"{}" + b" " * 100])
+@pytest.mark.parametrize("body", [b"", b'{ "a": 1 }', b'{"a":1}', b"[]", b"null", b"{}" + b" " * 100])
 def test_acknowledgement_takes_only_the_empty_object(body: bytes, house: House, industry: Door, partner: Partner):
     put_message(house, partner)
 
     assert industry.post(f"/v1/mailbox/{MESSAGE_ID}/ack", body).status_code in {400, 413}
     assert len(industry.get("/v1/mailbox").json["messages"]) == 1
+
+
+def test_acknowledgement_takes_the_empty_object_in_any_spelling(house: House, industry: Door, partner: Partner):
+    put_message(house, partner)
+
+    assert industry.post(f"/v1/mailbox/{MESSAGE_ID}/ack", b"{ }\n").status_code == 200
+    assert industry.get("/v1/mailbox").json["messages"] == []
 
 
 @pytest.mark.parametrize("path", ["/v1/mailbox", f"/v1/reports/{MESSAGE_ID}"])

@@ -12,7 +12,7 @@ from gateway.desk.casework.additions import find_earlier, is_proven
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.collection.sealed_reports import find_sealed_report
-from gateway.desk.partnership.stage_queue import queue_stage
+from gateway.desk.collection.stage_queue import queue_stage
 from gateway.desk.return_post.messages import Recipient, queue_read_note
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk

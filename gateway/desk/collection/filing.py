@@ -12,9 +12,10 @@ from typing import Final
 from sqlalchemy import Connection, func, insert, select
 
 from gateway.desk.collection.context_ids import note_contexts
-from gateway.desk.collection.joining import find_request, settle_cases
+from gateway.desk.collection.joining import RESPONSE, find_request, settle_cases
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import SealedContent, VerifiedRow
+from gateway.desk.collection.stage_queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
 from gateway.desk.paging.pages import queue_page
 from gateway.desk.placements.placements import list_owners
 from gateway.desk.post_room.queue import queue_notes
@@ -70,12 +71,27 @@ def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Seq
         return
     connection.execute(insert(CASES), values)
     settle_cases(connection, values, now=now)
+    _queue_unanswering(connection, values, now=now)
     _note_named_evidence(connection, rows)
     contents = zip(case_ids, (row.content for row in rows), strict=True)
     public = {case: report for case, report in contents if isinstance(report, PublicReport)}
     note_contexts(connection, public)
     queue_notes(connection, public, now=now)
     queue_page(connection, count=_count_crises(connection, case_ids), now=now)
+
+
+def _queue_unanswering(connection: Connection, filed: Sequence[Mapping[str, object]], *, now: datetime) -> None:
+    """Queue the stage by which a partner learns that its response answers nothing; sending it writes the message."""
+    for values in filed:
+        if values["report_kind"] == RESPONSE and values["answers_request"] is None:
+            queue_stage(
+                connection,
+                partner=str(values["partner"]),
+                report_id=str(values["report_id"]),
+                stage=COLLECTED,
+                set_aside_reason=NO_OPEN_REQUEST,
+                now=now,
+            )
 
 
 def _note_named_evidence(connection: Connection, rows: Sequence[NewCase]) -> None:

@@ -9,10 +9,11 @@ from typing import Final
 from sqlalchemy import Connection, select, update
 
 from gateway.desk.collection.set_aside import list_untold, mark_told
+from gateway.desk.collection.stage_queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
 from gateway.desk.partnership.mailbox_post import store_message
 from gateway.desk.partnership.outcomes import release_due, write_outcome_notes
-from gateway.desk.partnership.stage_queue import COLLECTED, queue_stage
 from gateway.desk.store.post_tables import STAGES
+from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
@@ -97,6 +98,15 @@ def _write_notices(
             return  # e.g. suspended meanwhile: the stage tells it, and `doctor` names what is wrong with the keys
 
 
+def _write_unanswering_notice(desk: Desk, connection: Connection, *, partner: str, report_id: str) -> None:
+    """Write to a partner, once, that its response answers nothing: in the transaction that notes its stage as sent."""
+    case = (CASES.c.partner == partner) & (CASES.c.report_id == report_id)
+    reference = connection.execute(select(CASES.c.reference).where(case)).scalar()
+    if reference is not None:
+        report = SetAsideReport(reference=reference, report_id=report_id)
+        _write_notices(desk, connection, partner=partner, reason=NO_OPEN_REQUEST, reports=[report])
+
+
 def _send_waiting(desk: Desk) -> int:
     sent = 0
     while True:
@@ -121,7 +131,7 @@ def _send_waiting(desk: Desk) -> int:
         with desk.store.write() as connection:
             for row in waiting:
                 # A stage that was queued anew while we sent keeps its place in the queue.
-                connection.execute(
+                marked = connection.execute(
                     update(STAGES)
                     .where(
                         STAGES.c.partner == row.partner,
@@ -132,4 +142,6 @@ def _send_waiting(desk: Desk) -> int:
                     )
                     .values(sent_at=now)
                 )
+                if row.set_aside_reason == NO_OPEN_REQUEST and marked.rowcount:
+                    _write_unanswering_notice(desk, connection, partner=row.partner, report_id=row.report_id)
         sent += len(waiting)

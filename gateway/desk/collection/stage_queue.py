@@ -15,6 +15,8 @@ from partner_sdk.wire.submission import PUBLIC_SENDER
 
 COLLECTED: Final = "collected"
 OPENED: Final = "opened"
+# Of a response that answers nothing; unlike the other reasons it goes with a report that is filed.
+NO_OPEN_REQUEST: Final = "no-open-request"
 
 
 def queue_stage(
