@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from gateway.public.sending.practice import PRACTICE_REFERENCE
 from partner_sdk.wire.public_codes import LANGUAGES
+from tests.gateway.public_person import SHORT_ANSWERS
 from tests.gateway.public_walks import ADULT
 from tests.gateway.return_builders import ANSWER, WRONG_WORDS, post_reply
 from tests.whole.browser_walk import REFERENCE, SEND, SHORTEST, come_back, go_on, list_page_faults, send, walk_way
@@ -44,6 +45,35 @@ def test_thank_you_page_takes_one_tap_and_is_right_for_everyone(browser: Browser
         assert taps.count() == 0
         assert phone.page.locator(REFERENCE).count() == 2
         check_page(phone.page, "/15", language)
+
+
+# Danger and self-harm, and somebody who cannot call: the two longest blocks.
+URGENT_ROUTES = (
+    (
+        SHORT_ANSWERS | {"/3": {"danger": "yes"}, "/3a": {"called": "carry_on"}, "/9a": {"feels": "hurting"}},
+        ".call-now",
+    ),
+    (ADULT | {"/3": {"danger": "yes"}, "/3a": {"called": "cannot_call"}}, ".urgent li"),
+)
+
+
+@WAYS_TO_RUN
+@LANGUAGES_TO_RUN
+def test_what_cannot_wait_is_in_sight_without_scrolling(
+    browser: Browser, server: PublicServer, language: str, *, has_script: bool
+):
+    for way, first in URGENT_ROUTES:
+        with open_phone(browser, has_script=has_script, language=language) as phone:
+            page = phone.page
+            send(page, server, way, language=language)
+            to_do, number = page.locator(first).first.bounding_box(), page.locator(REFERENCE).first.bounding_box()
+            assert to_do is not None
+            assert number is not None
+            assert 0 < to_do["y"] + to_do["height"] < 640 < number["y"]
+            if has_script:  # the ruler waits for timers, and there are none without
+                check_page(page, "/15", language)
+            page.reload()
+            expect(page.locator(".urgent")).to_be_visible()
 
 
 @LANGUAGES_TO_RUN
