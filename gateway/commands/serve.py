@@ -3,7 +3,8 @@
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -118,12 +119,14 @@ def _settle_receipt_key(state: Path, *, config: GatewayConfig) -> None:
         store.close()
 
 
-def _check_key_and_clock(state: Path, *, config: GatewayConfig, takes_reports: bool) -> None:
+def _check_key_and_clock(
+    state: Path, *, config: GatewayConfig, takes_reports: bool, clock: Callable[[], datetime] = utc_now
+) -> None:
     """Raise `ServingError` for a receipt key that is not the agency's; print and log what is wrong with the clock.
 
     The feed alone starts with any key: it is how a new one is published.
     """
-    gateway = make_gateway(config, state=state)
+    gateway = make_gateway(config, state=state, clock=clock)
     try:
         wrong_clock, wrong_key = find_wrong_clock(gateway), find_wrong_receipt_key(gateway)
     except StorageUnavailableError as error:

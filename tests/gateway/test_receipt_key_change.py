@@ -17,7 +17,7 @@ from gateway.receipt_key_change import begin_receipt_key_change, finish_receipt_
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, write_key_file
 from partner_sdk.wire.gateway_card import parse_gateway_card
-from tests.builders import make_house, make_key
+from tests.builders import StillClock, make_house, make_key
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 
 
@@ -108,10 +108,10 @@ def test_pin_of_another_agency_is_refused_and_a_new_feed_key_taken(
     assert pin.read_bytes() == loop.desk.paths.pin.read_bytes()
 
 
-def serve_once(state: Path, *roles: str) -> ServingError | None:
+def serve_once(state: Path, *roles: str, clock: StillClock) -> ServingError | None:
     """Return why the gateway does not start, None where nothing keeps it from it."""
     try:
-        _check_key_and_clock(state, config=load_config(state), takes_reports=roles != ("feed",))
+        _check_key_and_clock(state, config=load_config(state), takes_reports=roles != ("feed",), clock=clock)
     except ServingError as error:
         return error
     return None
@@ -127,16 +127,16 @@ def put_stranger_in_its_place(loop: Loop) -> str:
 def test_wrong_receipt_key_does_not_start_and_both_keys_and_the_line_are_named(loop: Loop) -> None:
     published = read_receipt_key(state_of(loop)).key_id
     loop.send_public()
-    assert serve_once(state_of(loop)) is None
+    assert serve_once(state_of(loop), clock=loop.clock) is None
     stranger = put_stranger_in_its_place(loop)
 
-    refused = str(serve_once(state_of(loop)))
+    refused = str(serve_once(state_of(loop), clock=loop.clock))
 
     assert f"keys/receipt.key is {stranger}" in refused
     assert f"published {published} for use now" in refused
     assert f"newest report here is signed with {published}" in refused
     assert "report-abuse-gateway rotate-receipt-key" in refused
-    assert serve_once(state_of(loop), "feed") is None
+    assert serve_once(state_of(loop), "feed", clock=loop.clock) is None
     (finding,) = [one for one in examine(state_of(loop), clock=loop.clock) if one.name == "receipt key"]
     assert (finding.verdict, finding.detail in refused) == ("fault", True)
 
@@ -155,22 +155,22 @@ def test_former_receipt_key_put_back_does_not_start(loop: Loop) -> None:
     assert finish(loop)
     end_receipt_key(loop.desk, key_id, actor=ACTOR)
     loop.publish()
-    assert serve_once(state_of(loop)) is None
+    assert serve_once(state_of(loop), clock=loop.clock) is None
     (state_of(loop) / "keys" / "receipt.key").write_bytes(former)
-    assert f"keys/receipt.key is {key_id}" in str(serve_once(state_of(loop)))
+    assert f"keys/receipt.key is {key_id}" in str(serve_once(state_of(loop), clock=loop.clock))
 
 
 def test_steps_of_a_set_up_start(tmp_path: Path) -> None:
     """Before the first publication, and with a set that names no gateway's key."""
     house = make_house(tmp_path / "gateway")
-    assert serve_once(house.state) is None
+    assert serve_once(house.state, clock=house.clock) is None
     house.publish(receipt_keys=())
-    assert serve_once(house.state) is None
+    assert serve_once(house.state, clock=house.clock) is None
 
 
 def test_key_that_waits_for_the_agency_keeps_nothing_from_starting(loop: Loop) -> None:
     begin(loop)
-    assert serve_once(state_of(loop)) is None
+    assert serve_once(state_of(loop), clock=loop.clock) is None
 
 
 @pytest.mark.parametrize(("behind", "is_wrong"), [(timedelta(minutes=4), False), (timedelta(minutes=90), True)])
@@ -190,6 +190,6 @@ def test_start_says_that_the_clock_is_wrong(
 ) -> None:
     tomorrow = int(utc_now().timestamp()) + 86_400
     loop.gateway_sql("UPDATE published SET accepted_at = ?", tomorrow)
-    assert serve_once(state_of(loop)) is None
+    assert serve_once(state_of(loop), clock=loop.clock) is None
     assert "The clock is wrong by" in capsys.readouterr().err
     assert "clock-wrong" in [record.getMessage() for record in caplog.records]
