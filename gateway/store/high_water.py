@@ -26,20 +26,25 @@ NOTHING_YET: Final = Mark(0, bytes(32))
 class HighWaterMark:
     """The mark of one database. Only the holder of the writer lock may put it."""
 
-    __slots__ = ("_path",)
+    __slots__ = ("_file", "_path")
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        # Kept open: opening it anew twice for each report would cost more than all else about it.
+        self._file: int | None = None
 
     def find(self) -> Mark | None:
         """Return the mark; None where there is none, or none that can be read. Raises `OSError`."""
         try:
-            file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            file = self._file if self._file is not None else self._open()
         except FileNotFoundError:
             return None
-        try:
-            return _parse(os.pread(file, _LINE_BYTES, 0))
-        finally:
+        return _parse(os.pread(file, _LINE_BYTES, 0))
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        file, self._file = self._file, None
+        if file is not None:
             os.close(file)
 
     def put(self, mark: Mark) -> None:
@@ -48,13 +53,18 @@ class HighWaterMark:
         One write within one sector, of a length that never changes, and no sync: a process that is killed has written
         it or not, and the system keeps it. A machine that loses its power may come back with an older mark, never with
         one ahead of the database, whose commit was synced before this is called. An older mark notices less; it refuses
-        nothing that is whole. A sync for each report would cost the door a third of its rate.
+        nothing that is whole. A sync would be a second wait for the disk at each report.
         """
-        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.pwrite(file, _format(mark), 0)
-        finally:
-            os.close(file)
+        file = self._file if self._file is not None else self._open(flags=os.O_CREAT)
+        os.pwrite(file, _format(mark), 0)
+
+    def _open(self, *, flags: int = 0) -> int:
+        file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
+        if self._file is not None:
+            os.close(file)  # another thread was faster
+            return self._file
+        self._file = file
+        return file
 
 
 def _format(mark: Mark) -> bytes:

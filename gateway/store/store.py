@@ -72,6 +72,7 @@ class Store:
         # A store that nobody closed leaves no open file behind (Python 3.13 warns of each). Not at exit: the system
         # closes them then, and a forked child must not touch its parent's.
         weakref.finalize(self, _close_lists, self._idle_writers, self._idle_readers).atexit = False
+        weakref.finalize(self, self._mark.close).atexit = False
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -182,6 +183,7 @@ class Store:
         if not self._is_log_gone:
             with self._lock.hold():
                 _close_all(self._idle_writers)
+                self._mark.close()
             _close_all(self._idle_readers)
         self._lock.close()
 

@@ -156,10 +156,10 @@ class Loop:
         )
 
     def gateway_sql(self, statement: str, *values: Any) -> None:
-        """Change the gateway's database by hand, as somebody with its disk could, who removes its mark too."""
+        """Change the gateway's database by hand, as somebody with its disk could, who empties its mark too."""
         with self.gateway.store.write() as connection:
             connection.exec_driver_sql(statement, values)
-        self.gateway.store.path.with_suffix(".mark").unlink(missing_ok=True)
+        self.gateway.store.path.with_suffix(".mark").write_bytes(b"")
 
     def count(self, table: str) -> int:
         """Return how many rows a table of the desk has."""
