@@ -1,4 +1,4 @@
-"""How much one network, partner or reference may ask for in a while, counted by Flask-Limiter.
+"""How much one network, partner or reference may ask for in a while, counted by the library `limits`.
 
 Never keeps a name or a number: only keyed hashes. Never refuses a child's Send: at the public door a limit only says
 "over", and the door flags or shows a page that slows down. Never fails with its store: when that is down, each worker
@@ -6,27 +6,31 @@ counts in its own memory.
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, cast
+from typing import TypeVar
 
 from flask import Flask, Response, current_app, g, request
-from flask_limiter import Limiter, RateLimitExceeded
 from limits import RateLimitItemPerSecond
 from limits.errors import ConfigurationError
-from limits.strategies import RateLimiter
+from limits.storage import Storage, storage_from_string
+from limits.strategies import FixedWindowRateLimiter
 
-from gateway.limit_store import SCHEME
+from gateway.limit_store import SCHEME, ProcessStore
 from gateway.web.body_limit import REFUSED
 from gateway.web.logs import log_failure
-from gateway.web.network_bucket import TIERS, BucketHasher, Tier, find_network
+from gateway.web.network_bucket import TIERS, BucketHasher, Tier, list_networks
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.rules import find_current_rule
 from gateway.web.settings import SettingsError
 from partner_sdk.wire.problems import RATE_LIMITED
 
+T = TypeVar("T")
+
 MEMORY_URI = "memory://"
+RETRY_SECONDS = 15  # a store that failed is left alone for so long, and each worker counts in its own memory
 SLOW_SECONDS = 3  # the shortest wait of a sender over a limit
 TURN_SECONDS = 1
 QUEUE_SECONDS = 30  # the longest wait that is given out: "wait a few seconds" must stay true
@@ -127,12 +131,6 @@ class TurnQueues:
             return turn - now
 
 
-@dataclass(frozen=True, slots=True)
-class _Counter:
-    row: LimitRow
-    count: Callable[[], None]
-
-
 class Limits:
     """The limits of one app."""
 
@@ -142,48 +140,28 @@ class Limits:
         self._hasher = hasher
         self._clock = clock
         self._turns = TurnQueues()
-        self.limiter = Limiter(
-            self._get_subject_key,
-            storage_uri=f"{SCHEME}://" if storage_uri == MEMORY_URI else storage_uri,
-            storage_options=_storage_options(storage_uri),
-            strategy="fixed-window",
-            headers_enabled=False,
-            swallow_errors=False,
-            in_memory_fallback_enabled=True,
-        )
-        self._strategy: RateLimiter | None = None
-        self._counters = {row.name: _Counter(row=row, count=self._make_counter(row)) for row in rows}
+        self._rows = {row.name: row for row in rows}
+        self._items = {(row.name, tier): _make_item(row, tier=tier) for row in rows for tier in TIERS}
+        self.store = _open_store(storage_uri)
+        self._shared = FixedWindowRateLimiter(self.store)
+        self._own = FixedWindowRateLimiter(ProcessStore())
+        self._left_alone_until = 0.0
 
     @property
     def names(self) -> frozenset[str]:
         """The names that a route's rule may state."""
-        return frozenset(self._counters)
+        return frozenset(self._rows)
 
     @property
     def rows(self) -> Mapping[str, LimitRow]:
         """Every limit by its name."""
-        return {name: counter.row for name, counter in self._counters.items()}
+        return self._rows
 
     def register(self, app: Flask) -> None:
         """Count the routes of `app` whose rule names a network limit that refuses; send RateLimit headers.
 
         Call it when the app has its own hooks: what a hook refuses by the rule of a route is counted too.
-
-        Raises `SettingsError` for a store that can not be used.
         """
-        before, after = list(app.before_request_funcs[None]), list(app.after_request_funcs[None])
-        try:
-            self.limiter.init_app(app)
-        except ConfigurationError:
-            # The library's message repeats the address, which may hold a password.
-            raise SettingsError(
-                "limits.storage_uri names a store that is not known or whose client library is not installed.",
-                reason="bad-settings",
-            ) from None
-        # Routes state their limit in their rule and are counted by it: the library's own look at every request finds no
-        # decorated route and no header to add, and costs a tenth of a report.
-        app.before_request_funcs[None], app.after_request_funcs[None] = before, after
-        self._strategy = self.limiter.limiter
         # Second, behind the id of the request and before whatever may refuse it: a refusal costs as much as an answer.
         app.before_request_funcs[None].insert(1, self._check_route)
         app.after_request(self._add_headers)
@@ -194,38 +172,43 @@ class Limits:
         `subject` is the partner, the reference or the mark for a limit that counts those. Raises `KeyError` for an
         unknown name.
         """
-        counter = self._counters[name]
-        g.limit_subject = _name_subject(counter.row, subject=subject)
-        if counter.row.subject is not Subject.NETWORK and self.limiter.limiter is self._strategy:
+        row = self._rows[name]
+        counted = self._list_counted(row, subject=subject)
+
+        def count(strategy: FixedWindowRateLimiter) -> LimitState:
+            # A breach ends it: what is over for a /64 is not counted for the /48 around it.
+            is_over = not all(strategy.hit(item, key) for item, key in counted)
+            return self._read_state(row, counted, strategy, is_over=is_over)
+
+        return self._ask_store(count)
+
+    def _ask_store(self, ask: Callable[[FixedWindowRateLimiter], T]) -> T:
+        """Ask the shared store; while it is down, this worker's own memory."""
+        if not self._is_store_down():
             try:
-                return self._count_named(counter.row)
-            except Exception as error:  # noqa: BLE001 - whatever the store's driver raises: the library falls back below
+                return ask(self._shared)
+            except Exception as error:  # noqa: BLE001 - the store's errors are its driver's own; memory takes its place
                 log_failure(error)
-        try:
-            counter.count()
-            is_over = False
-        except RateLimitExceeded:
-            is_over = True
-        return self._make_state(counter.row, is_over=is_over)
+                self._left_alone_until = time.monotonic() + RETRY_SECONDS
+        return ask(self._own)
 
-    def _count_named(self, row: LimitRow) -> LimitState:
-        """Count a named subject (partner, reference, wait) with the library's strategy itself, while its store is up.
+    def _is_store_down(self) -> bool:
+        return time.monotonic() < self._left_alone_until
 
-        The library's way through a decorated function looks at routes, blueprints and exemptions first, which cost more
-        than the rest of a report's checks together.
-        """
-        item = _make_item(row)
-        strategy, key = self.limiter.limiter, self._get_subject_key()
-        is_over = not strategy.hit(item, key)
-        reset_at, left = strategy.get_window_stats(item, key)
-        return LimitState(
-            name=row.name,
-            is_over=is_over,
-            quota=row.quota,
-            window_seconds=row.window_seconds,
-            remaining=0 if is_over else left,
-            reset_seconds=self._count_seconds_to(reset_at, row=row),
-        )
+    def _list_counted(self, row: LimitRow, *, subject: str | None) -> list[tuple[RateLimitItemPerSecond, str]]:
+        """List what a request is counted as: the subject, or each tier of its network."""
+        if row.subject is not Subject.NETWORK:
+            return [(self._items[row.name, "/24"], self._hasher.hash_text(_name_subject(row, subject=subject)))]
+        if subject is not None:
+            raise ValueError(f"The limit {row.name} counts {row.subject.value}.")
+        return [(self._items[row.name, tier], key) for tier, key in self._list_networks()]
+
+    def _list_networks(self) -> list[tuple[Tier, str]]:
+        """List the tiers of this request's network with their hashes, worked out once."""
+        networks: list[tuple[Tier, str]] | None = g.get("limit_networks")
+        if networks is None:
+            networks = g.limit_networks = self._hasher.hash_networks(request.remote_addr)
+        return networks
 
     def pick_network_slot(self) -> int:
         """Return the slot of this request's network, for what is stored: many networks share each."""
@@ -252,10 +235,9 @@ class Limits:
             # The server has refused it already, and its word stands.
             return
         stated = find_current_rule(current_app)
-        counter = self._counters.get(stated.limit) if stated is not None else None
-        if counter is None or counter.row.subject is not Subject.NETWORK or counter.row.effect is not Effect.REFUSE:
-            return
-        self.check(counter.row.name)
+        row = self._rows.get(stated.limit) if stated is not None else None
+        if row is not None and row.subject is Subject.NETWORK and row.effect is Effect.REFUSE:
+            self.check(row.name)
 
     def _add_headers(self, response: Response) -> Response:
         states: list[LimitState] = g.get("limit_states", [])
@@ -263,7 +245,7 @@ class Limits:
             set_headers(response, policies=states, states=states)
             return response
         stated = find_current_rule(current_app)
-        rows = [self._counters[name].row for name in stated.limits if name in self._counters] if stated else []
+        rows = [self._rows[name] for name in stated.limits if name in self._rows] if stated else []
         refusing = [row for row in rows if row.effect is Effect.REFUSE]
         if refusing:
             set_headers(response, policies=refusing, states=self._look(refusing))
@@ -272,109 +254,66 @@ class Limits:
     def _look(self, rows: list[LimitRow]) -> list[LimitState]:
         """Return how much is left of limits that did not count this request; none where that is not known."""
         subject = g.get("limit_caller")
-        if subject is None or self.limiter.limiter is not self._strategy:
+        if subject is None or self._is_store_down():
             return []
         try:
-            return [self._read_state(row, subject=subject) for row in rows if row.subject is Subject.PARTNER]
-        except Exception as error:  # noqa: BLE001 - the store's errors are the driver's own; figures are not worth a failure
+            return [
+                self._read_state(row, self._list_counted(row, subject=subject), self._shared)
+                for row in rows
+                if row.subject is Subject.PARTNER
+            ]
+        except Exception as error:  # noqa: BLE001 - the store's errors are its driver's own; figures are worth no failure
             log_failure(error)
             return []
 
-    def _read_state(self, row: LimitRow, *, subject: str) -> LimitState:
-        g.limit_subject = _name_subject(row, subject=subject)
-        reset_at, left = self.limiter.limiter.get_window_stats(_make_item(row), self._get_subject_key())
-        return LimitState(
-            name=row.name,
-            is_over=False,
-            quota=row.quota,
-            window_seconds=row.window_seconds,
-            remaining=left,
-            reset_seconds=self._count_seconds_to(reset_at, row=row),
-        )
-
-    def _count_seconds_to(self, reset_at: float, *, row: LimitRow) -> int:
-        return min(row.window_seconds, max(1, int(reset_at - self._clock()) + 1))
-
-    def _make_state(self, row: LimitRow, *, is_over: bool) -> LimitState:
-        remaining, reset_seconds = row.quota, row.window_seconds
-        for limit in self.limiter.current_limits:
-            try:
-                reset_at, left = limit.window
-            except Exception:  # noqa: BLE001 - the store's errors are the driver's own; figures are not worth a failure
-                reset_at, left = self._clock() + row.window_seconds, 0
-            remaining = min(remaining, left)
-            reset_seconds = min(reset_seconds, max(1, int(reset_at - self._clock()) + 1))
+    def _read_state(
+        self,
+        row: LimitRow,
+        counted: Sequence[tuple[RateLimitItemPerSecond, str]],
+        strategy: FixedWindowRateLimiter,
+        *,
+        is_over: bool = False,
+    ) -> LimitState:
+        windows = [strategy.get_window_stats(item, key) for item, key in counted]
+        reset_seconds = min(max(1, int(window.reset_time - self._clock()) + 1) for window in windows)
         return LimitState(
             name=row.name,
             is_over=is_over,
             quota=row.quota,
             window_seconds=row.window_seconds,
-            remaining=0 if is_over else remaining,
-            reset_seconds=reset_seconds,
+            remaining=0 if is_over else min(row.quota, *(window.remaining for window in windows)),
+            reset_seconds=min(row.window_seconds, reset_seconds),
         )
 
-    def _make_counter(self, row: LimitRow) -> Callable[[], None]:
-        counter: Callable[[], None] = _CountedStep(row.name)
-        if row.subject is not Subject.NETWORK:
-            text = f"{row.quota} per {row.window_seconds} second"
-            return self._limit(text, scope=row.name, key_func=self._get_subject_key, exempt_when=None)(counter)
-        for tier in TIERS:
-            text = f"{row.quota * _WIDER[tier]} per {row.window_seconds} second"
-            key = _NetworkKey(self._hasher, tier)
-            counter = self._limit(text, scope=f"{row.name}{tier}", key_func=key, exempt_when=key.is_absent)(counter)
-        return counter
 
-    def _limit(
-        self, text: str, *, scope: str, key_func: Callable[[], str], exempt_when: Callable[[], bool] | None
-    ) -> Callable[[Callable[[], None]], Callable[[], None]]:
-        decorate: Any = self.limiter.shared_limit(text, scope=scope, key_func=key_func, exempt_when=exempt_when)
-        return cast("Callable[[Callable[[], None]], Callable[[], None]]", decorate)
-
-    def _get_subject_key(self) -> str:
-        return self._hasher.hash_text(g.limit_subject)
+def _open_store(storage_uri: str) -> Storage:
+    """Return the store of an address. Raises `SettingsError` for one that cannot be used."""
+    uri = f"{SCHEME}://" if storage_uri == MEMORY_URI else storage_uri
+    try:
+        store = storage_from_string(uri, **_storage_options(storage_uri))
+    except ConfigurationError:
+        # The library's message repeats the address, which may hold a password.
+        raise SettingsError(
+            "limits.storage_uri names a store that is not known or whose client library is not installed.",
+            reason="bad-settings",
+        ) from None
+    if not isinstance(store, Storage):
+        raise SettingsError("limits.storage_uri names a store for asynchronous programs.", reason="bad-settings")
+    return store
 
 
-class _CountedStep:
-    """What Flask-Limiter wraps: a named step that does nothing, so that each limit is found by its own name.
-
-    Its context manager finds a limit by file and line instead, which two threads at once would confuse.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.__module__ = __name__
-        self.__name__ = name
-        self.__qualname__ = f"count {name}"
-
-    def __call__(self) -> None:
-        return None
-
-
-class _NetworkKey:
-    """The key of one tier of the caller's network. The address is the socket's peer, or what the proxy count says."""
-
-    def __init__(self, hasher: BucketHasher, tier: Tier) -> None:
-        self._hasher = hasher
-        self._tier = tier
-
-    def __call__(self) -> str:
-        return self._hasher.hash_network(request.remote_addr, tier=self._tier) or ""
-
-    def is_absent(self) -> bool:
-        return self._hasher.hash_network(request.remote_addr, tier=self._tier) is None
-
-
-def _make_item(row: LimitRow) -> RateLimitItemPerSecond:
-    return RateLimitItemPerSecond(row.quota, row.window_seconds, namespace=row.name)
+def _make_item(row: LimitRow, *, tier: Tier) -> RateLimitItemPerSecond:
+    namespace = row.name if row.subject is not Subject.NETWORK else f"{row.name}{tier}"
+    return RateLimitItemPerSecond(row.quota * _WIDER[tier], row.window_seconds, namespace=namespace)
 
 
 def _name_subject(row: LimitRow, *, subject: str | None) -> str:
-    if (row.subject is not Subject.NETWORK) != (subject is not None):
+    if subject is None:
         raise ValueError(f"The limit {row.name} counts {row.subject.value}.")
     named = f"{row.subject.name.lower()} {subject}"
     if row.subject is not Subject.REFERENCE_HERE:
         return named
-    networks = (find_network(request.remote_addr, tier=tier) for tier in TIERS)
-    return f"{named} {next(network for network in networks if network is not None)}"
+    return f"{named} {list_networks(request.remote_addr)[0][1]}"
 
 
 def set_headers(response: Response, *, policies: Sequence[LimitRow | LimitState], states: Sequence[LimitState]) -> None:

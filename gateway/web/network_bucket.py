@@ -40,10 +40,9 @@ class BucketHasher:
         self._clock = clock
         self._daily = self._make_key(clock().date())
 
-    def hash_network(self, address: str | None, *, tier: Tier) -> str | None:
-        """Return the hash of one tier of an address's network, or None when the address has no such tier."""
-        network = find_network(address, tier=tier)
-        return None if network is None else self.hash_text(network)
+    def hash_networks(self, address: str | None) -> list[tuple[Tier, str]]:
+        """Return the hash of each tier of an address's network, the widest last."""
+        return [(tier, self.hash_text(network)) for tier, network in list_networks(address)]
 
     def pick_slot(self, address: str | None) -> int:
         """Return the slot of an address's whole network (/24 or /48): one of SLOTS, so that it names no network."""
@@ -93,21 +92,25 @@ def find_caller(environ: Mapping[str, Any], *, trusted_proxies: int) -> str | No
 
 def name_whole_network(address: str | None) -> str:
     """Return the widest network that an address counts for, as text: /24 or /48."""
-    if address and address.count(".") == 3 and address.replace(".", "").isdecimal():
-        return f"{address.rpartition('.')[0]}.0/24"  # as below, at a tenth of the time: each request comes by here
-    return find_network(address, tier="/24") or find_network(address, tier="/48") or "unknown"
+    return list_networks(address)[-1][1]
 
 
 def find_network(address: str | None, *, tier: Tier) -> str | None:
-    """Return the network of an address at one tier as text, or None; what is no address shares one /24 bucket."""
+    """Return the network of an address at one tier as text, or None when the address has no such tier."""
+    return dict(list_networks(address)).get(tier)
+
+
+def list_networks(address: str | None) -> list[tuple[Tier, str]]:
+    """List the tiers of an address with its networks as text, the widest last; no address shares one /24 bucket."""
+    text = (address or "").split("%", 1)[0]
+    if text.count(".") == 3 and text.replace(".", "").isdecimal() and text.isascii():
+        return [("/24", f"{text.rpartition('.')[0]}.0/24")]  # without parsing: every request comes by here
     try:
-        parsed = ipaddress.ip_address((address or "").split("%", 1)[0])
+        parsed = ipaddress.ip_address(text)
     except ValueError:
-        return "unknown" if tier == "/24" else None
+        return [("/24", "unknown")]
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
-    if tier not in (_V4_TIERS if parsed.version == 4 else _V6_TIERS):
-        return None
-    # From the number, not from text: every request comes by here once for each tier.
-    kind = ipaddress.IPv4Network if parsed.version == 4 else ipaddress.IPv6Network
-    return str(kind((int(parsed), int(tier[1:])), strict=False))
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return [("/24", str(ipaddress.IPv4Network((int(parsed), 24), strict=False)))]
+    return [(tier, str(ipaddress.IPv6Network((int(parsed), int(tier[1:])), strict=False))) for tier in _V6_TIERS]

@@ -63,7 +63,7 @@ class FuzzedHouse:
 
     def forget_counts(self) -> None:
         """Let no limit stand between the next request and what it is meant to reach."""
-        self.gateway.limits.limiter.reset()
+        self.gateway.limits.store.reset()
 
     def ask(self, environ: dict[str, Any]) -> Answer:
         """Return the app's answer to an environ, as the server hands one over."""

@@ -242,7 +242,7 @@ def test_store_and_log_hold_no_address_and_no_partner() -> None:
         for _ in range(4):
             get(app, "/v1/status")
             get(app, "/v1/reports/partner-one/partner-report")
-    storage = app.extensions["limits-under-test"].limiter.storage
+    storage = app.extensions["limits-under-test"].store
     assert isinstance(storage, ProcessStore)
     keys = storage.keys
     assert len(keys) == 2
@@ -256,13 +256,13 @@ def test_key_of_the_hash_is_new_every_day_and_the_same_in_every_worker() -> None
     one = BucketHasher(SECRET, clock=lambda: clock["now"])
     two = BucketHasher(SECRET, clock=lambda: clock["now"])
     other = BucketHasher(b"d" * 32, clock=lambda: clock["now"])
-    today = one.hash_network(ADDRESS, tier="/24")
-    assert today == two.hash_network(ADDRESS, tier="/24")
-    assert today != other.hash_network(ADDRESS, tier="/24")
+    today = one.hash_networks(ADDRESS)
+    assert today == two.hash_networks(ADDRESS)
+    assert today != other.hash_networks(ADDRESS)
     clock["now"] += timedelta(minutes=1)
-    tomorrow = one.hash_network(ADDRESS, tier="/24")
+    tomorrow = one.hash_networks(ADDRESS)
     assert today != tomorrow
-    assert tomorrow == two.hash_network(ADDRESS, tier="/24")
+    assert tomorrow == two.hash_networks(ADDRESS)
 
 
 def test_addresses_have_the_tiers_of_their_kind() -> None:
@@ -288,6 +288,17 @@ def test_store_that_goes_down_later_is_survived_too() -> None:
     assert BrokenStorage.tries == 1
     BrokenStorage.is_down = True
     assert statuses(app, "/v1/status", *[ADDRESS] * 3) == [200, 200, 429]
+
+
+def test_store_that_comes_back_counts_again_and_is_left_alone_until_then() -> None:
+    BrokenStorage.is_down, BrokenStorage.tries = True, 0
+    app = make_app(storage_uri="broken://")
+    assert statuses(app, "/v1/status", *[ADDRESS] * 3) == [200, 200, 429]
+    assert BrokenStorage.tries == 1  # a store that hangs costs one request its patience, not each
+    BrokenStorage.is_down = False
+    app.extensions["limits-under-test"]._left_alone_until = 0.0  # RETRY_SECONDS later
+    assert statuses(app, "/v1/status", *[ADDRESS] * 3) == [200, 200, 429]
+    assert BrokenStorage.tries == 4
 
 
 def test_window_of_the_own_store_ends_and_what_has_passed_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

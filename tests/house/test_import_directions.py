@@ -2,7 +2,7 @@
 
 from tests.house.sources import files, imports_of, module_of
 
-FLASK_FAMILY = ("flask", "flask_wtf", "flask_limiter", "werkzeug", "wtforms", "jinja2", "markupsafe", "limits")
+FLASK_FAMILY = ("flask", "flask_wtf", "werkzeug", "wtforms", "jinja2", "markupsafe", "limits")
 
 
 def starts(name: str, *rooms: str) -> bool:

@@ -15,7 +15,7 @@ import partner_sdk.cli
 from tests.builders import EXAMPLE_REPORT
 
 SENDING = ("requests", "urllib3", "http_message_signatures")
-PAGES = ("flask", "werkzeug", "jinja2", "babel", "flask_limiter")
+PAGES = ("flask", "werkzeug", "jinja2", "babel", "limits")
 STORING = ("sqlalchemy", "alembic", "asyncio")
 GRANIAN = ("granian", "multiprocessing")
 COUNTING = ("opendp", "numpy")
