@@ -1,6 +1,7 @@
 """Fixtures that several rooms' tests share; what is special to a test is built in the test."""
 
 import gc
+import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -8,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.builders import Door, House, Partner, make_house
-from tests.other_days import READERS_KEY, clock_readers
+from tests.other_days import LONG, clock_readers
 
-# The folders whose files take longest.
-LONG = frozenset({"whole", "widget"})
 SHORT_AFTER_LONG = 3
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the file that the names of tests are written to which read the clock of this machine."""
+    parser.addoption("--clock-readers", type=Path, metavar="FILE", help="write there which tests read the clock")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,7 +51,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Note whether a test reads the clock of this machine or starts a program, which has no other."""
+    """Note whether a test reads the clock of this machine."""
     clock_readers.begin(item)
     return (yield)
 
@@ -58,9 +62,10 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Keep the names of those tests for `python -m tests.other_days`."""
-    if not hasattr(session.config, "workerinput") and hasattr(session.config, "cache"):
-        session.config.cache.set(READERS_KEY, sorted(clock_readers.names))
+    """Write the names of those tests for `python -m tests.other_days`."""
+    wanted: Path | None = session.config.getoption("--clock-readers")
+    if wanted is not None and not hasattr(session.config, "workerinput"):
+        wanted.write_text(json.dumps(sorted(clock_readers.names), indent=1), "utf-8")
 
 
 @pytest.fixture
