@@ -54,12 +54,21 @@ def bench_vault(*, sender: str, size: int) -> list[float]:
 
 
 def bench_collect(*, door: str) -> float:
-    """Return how many rows a CPU-second are verified, opened and committed; the feed's HTTP is not counted."""
+    """Return how many rows a CPU-second are verified, opened, weighed and committed; the feed's HTTP is not counted.
+
+    `joined`: every second report of a partner adds to the one before.
+    """
     with tempfile.TemporaryDirectory() as folder:
         loop = make_loop(Path(folder))
         loop.enrol()
-        for _ in range(REPORTS):
-            loop.send_public() if door == "public" else loop.send_industry()
+        earlier = None
+        for number in range(REPORTS):
+            if door == "public":
+                loop.send_public()
+            elif door == "joined" and number % 2:
+                loop.send_industry(kind="supplement", earlier_reference=earlier)
+            else:
+                earlier = loop.send_industry().reference
         with loop.gateway.store.read() as connection:
             waiting, *_ = read_waiting(connection, limit=REPORTS, max_bytes=sys.maxsize)
         rows = [encode(describe_report(report)) for report in waiting]
@@ -121,8 +130,13 @@ def main() -> int:
     public = [bench_collect(door="public") for _ in range(COLLECT_ROUNDS)]
     vault = bench_vault(sender="example-chat", size=2000)
     vault_public = bench_vault(sender="public", size=2000)
+    joined = [bench_collect(door="joined") for _ in range(COLLECT_ROUNDS)]
     unit = "envelopes a CPU-second"
     figures = [
+        make_figure("first page of 100,000 open cases", bench_queue(count=100_000), unit="ms", most=200),
+        make_figure("first page of 1,000 open cases", bench_queue(count=1_000), unit="ms"),
+        make_figure("last page of 100,000 open cases", bench_queue(count=100_000, path="/?page=1000"), unit="ms"),
+        make_figure("collect with commit, each second report added to one", joined, unit=unit, least=700),
         make_figure("collect with commit, industry reports", industry, unit=unit, least=1500),
         make_figure("collect with commit, public reports (64 KiB each)", public, unit=unit, least=1000),
         make_figure("vault alone, industry reports", vault, unit=unit, least=6000),

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, insert
+from sqlalchemy.dialects import sqlite
 
+from gateway.desk.collection import joining
 from gateway.desk.store.schema import CASES
 from gateway.desk.views.list_pages import MOST_LISTED
 from gateway.desk.wiring import Desk
@@ -121,3 +123,30 @@ def test_page_loads_no_more_cases_than_it_shows(desk: Desk) -> None:
     event.remove(desk.store.engine, "before_cursor_execute", note)
     assert len(loaded) >= 2
     assert [one for one in loaded if "LIMIT" not in one and "joined_to IN" not in one] == []
+
+
+def test_what_is_added_finds_its_report_without_reading_all_that_its_sender_sent(desk: Desk) -> None:
+    with desk.store.write() as connection:
+        connection.exec_driver_sql("UPDATE cases SET adds_to = 'REF-0001' WHERE case_id = 'case-0002'")
+    for path in ("/cases/case-0001", "/cases/case-0002"):
+        plans = [plan for _, plan in list_plans(desk, path)]
+        assert [plan for plan in plans if "(environment=? AND partner=?)" in plan] == []
+        assert [plan for plan in plans if plan.startswith("SCAN cases")] == []
+        wanted = {"ix_cases_adds_to", "ix_cases_reference"} if "0002" in path else {"ix_cases_adds_to"}
+        assert [name for name in wanted if not any(name in plan for plan in plans)] == []
+
+
+def test_joining_prepares_questions_that_indexes_answer(desk: Desk) -> None:
+    asked = {
+        joining._NAMED_BY_REFERENCE: "ix_cases_reference",
+        joining._ADDITIONS: "ix_cases_adds_to",
+        joining._NAMED: "ix_cases_adds_to",
+    }
+    values: dict[str, Any] = {"environment": "live", "partner": "public", "case_id": "x", "name": "y"}
+    values |= {"names": ["a", "b"], "references": ["a"]}
+    for query, index in asked.items():
+        bound = query.params(**values).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+        with desk.store.read() as connection:
+            plans = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {bound}")]
+        assert any(index in plan for plan in plans), plans
+        assert [plan for plan in plans if "(environment=? AND partner=?)" in plan] == []

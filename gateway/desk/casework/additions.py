@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, or_, select
 
 from gateway.desk.casework.cases import CaseRow, to_case
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASES, of_sender
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 
@@ -19,8 +19,7 @@ def find_earlier(connection: Connection, found: CaseRow) -> CaseRow | None:
         return None
     row = connection.execute(
         select(CASES).where(
-            CASES.c.environment == found.environment,
-            CASES.c.partner == found.partner,
+            *of_sender(found.environment, found.partner),
             or_(CASES.c.reference == found.adds_to, CASES.c.other_reference == found.adds_to),
         )
     ).first()
@@ -32,8 +31,7 @@ def list_additions(connection: Connection, found: CaseRow) -> Sequence[CaseRow]:
     rows = connection.execute(
         select(CASES)
         .where(
-            CASES.c.environment == found.environment,
-            CASES.c.partner == found.partner,
+            *of_sender(found.environment, found.partner),
             CASES.c.adds_to.in_([one for one in (found.reference, found.other_reference) if one is not None]),
         )
         .order_by(CASES.c.received_at, CASES.c.case_id)

@@ -5,12 +5,13 @@ Never opens a report: that is opening.py.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, literal_column, select
 
 from gateway.desk.store.schema import CASES
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.keys import Environment
 
 CaseState = Literal["open", "closed", "all"]
 # As ix_cases_queue spells it, in brackets too: SQLite takes an index for an expression that is written alike.
@@ -122,7 +123,12 @@ def list_cases_of(connection: Connection, *, partner: str, report_ids: Collectio
     """Return the cases of these reports of one sender, the newest first."""
     rows = connection.execute(
         select(CASES)
-        .where(CASES.c.partner == partner, CASES.c.report_id.in_(report_ids))
+        # Both environments are named for the index that begins with it.
+        .where(
+            CASES.c.environment.in_(get_args(Environment)),
+            CASES.c.partner == partner,
+            CASES.c.report_id.in_(report_ids),
+        )
         .order_by(CASES.c.received_at.desc(), CASES.c.case_id.desc())
     )
     return [to_case(row) for row in rows]

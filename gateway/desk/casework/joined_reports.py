@@ -14,7 +14,7 @@ from gateway.desk.casework.opening import open_case
 from gateway.desk.collection.sealed_reports import list_sealed_sizes
 from gateway.desk.partnership.registrations import find_authorisation
 from gateway.desk.store.partner_tables import PARTNERS
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASES, of_sender
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.report import SealedIndustryReport, list_given
@@ -155,8 +155,7 @@ def list_own_reports(connection: Connection, found: CaseRow, references: Collect
     """Return the sender's own reports of these references, with the case of each that is known here."""
     rows = connection.execute(
         select(CASES.c.case_id, CASES.c.reference, CASES.c.other_reference).where(
-            CASES.c.environment == found.environment,
-            CASES.c.partner == found.partner,
+            *of_sender(found.environment, found.partner),
             CASES.c.reference.in_(references) | CASES.c.other_reference.in_(references),
         )
     ).all()

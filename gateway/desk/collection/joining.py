@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 from gateway.desk.collection.risk import Risk, combine
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
 from gateway.desk.store.question_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASES, of_sender
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
@@ -32,13 +32,8 @@ def find_request(connection: Connection, clear: ClearFields, content: SealedCont
     named = connection.execute(asked.where(INFORMATION_REQUESTS.c.request_id == content.report.answers_request)).first()
     if clear.earlier_reference is None:
         return None if named is None else str(named.request_id)
-    reported = connection.execute(
-        select(CASES.c.case_id).where(
-            CASES.c.environment == clear.environment,
-            CASES.c.partner == clear.partner,
-            or_(CASES.c.reference == clear.earlier_reference, CASES.c.other_reference == clear.earlier_reference),
-        )
-    ).scalar()
+    own = {"environment": clear.environment, "partner": clear.partner, "case_id": ""}  # it has no case yet
+    reported = connection.execute(_NAMED_BY_REFERENCE, own | {"name": clear.earlier_reference}).first()
     about = None if reported is None else _get_first_id(connection, reported)
     if named is not None:
         return str(named.request_id) if named.case_id == about else None
@@ -79,14 +74,14 @@ def settle_case(connection: Connection, case_id: str, *, now: datetime) -> set[s
     if case.partner == PUBLIC_SENDER:
         return _settle_public(connection, case, earlier=earlier, now=now)
     stands_alone = case.joined_to is None
-    first_id = _get_first_id(connection, case_id if earlier is None or not stands_alone else earlier.case_id)
+    first_id = _get_first_id(connection, case if earlier is None or not stands_alone else earlier)
     joined = [case_id] if stands_alone and first_id != case_id else []
     joined += _list_waiting(connection, case, first_id=first_id)
     for one in joined:
         _join(connection, one, first_id=first_id)
     if not joined:
         return set()
-    _gather(connection, first_id)
+    connection.execute(_GATHER, {"first_id": first_id})
     return _raise_all(connection, first_id, joined=joined, now=now)
 
 
@@ -106,67 +101,39 @@ def list_misjoined(connection: Connection) -> list[str]:
 
 def _find_named(connection: Connection, case: Row[Any]) -> Row[Any] | None:
     """Return the sender's own earlier report that a report names, or the case of the question that it answers."""
+    own = {"environment": case.environment, "partner": case.partner, "case_id": case.case_id}
     if case.adds_to is not None:
-        wanted = or_(CASES.c.reference == case.adds_to, CASES.c.other_reference == case.adds_to)
-    elif case.answers_request is not None:
-        asked = select(INFORMATION_REQUESTS.c.case_id).where(INFORMATION_REQUESTS.c.request_id == case.answers_request)
-        wanted = CASES.c.case_id == asked.scalar_subquery()
-    else:
-        return None
-    return connection.execute(
-        select(CASES).where(
-            CASES.c.environment == case.environment,
-            CASES.c.partner == case.partner,
-            CASES.c.case_id != case.case_id,
-            wanted,
-        )
-    ).first()
+        return connection.execute(_NAMED_BY_REFERENCE, own | {"name": case.adds_to}).first()
+    if case.answers_request is not None:
+        return connection.execute(_NAMED_BY_REQUEST, own | {"name": case.answers_request}).first()
+    return None
 
 
-def _get_first_id(connection: Connection, case_id: str) -> str:
+def _get_first_id(connection: Connection, case: Row[Any]) -> str:
     """Return the first report of the case that a report is joined to, from step to step."""
-    first_id, seen = case_id, {case_id}
-    next_one = CASES.alias()
-    while True:
-        step = select(next_one.c.case_id).join(CASES, CASES.c.joined_to == next_one.c.case_id)
-        joined_to = connection.execute(step.where(CASES.c.case_id == first_id)).scalar()
-        if joined_to is None or joined_to in seen:
-            return first_id
-        first_id = joined_to
+    first_id: str = case.case_id
+    next_id, seen = case.joined_to, {first_id}
+    while next_id is not None and next_id not in seen:
+        step = connection.execute(_ONE, {"case_id": next_id}).first()
+        if step is None:
+            return first_id  # it is joined to nothing that is here
+        first_id, next_id = step.case_id, step.joined_to
         seen.add(first_id)
-
-
-def _list_waiting(connection: Connection, case: Row[Any], *, first_id: str) -> Collection[str]:
-    """Return what named this report before it was known by that reference, and stands for itself until now."""
-    names = [name for name in (case.reference, case.other_reference) if name is not None]
-    return (
-        connection.execute(
-            select(CASES.c.case_id).where(
-                CASES.c.environment == case.environment,
-                CASES.c.partner == case.partner,
-                CASES.c.adds_to.in_(names),
-                CASES.c.joined_to.is_(None),
-                # Of reports that name each other in a circle one stays the first: none is hidden.
-                CASES.c.case_id.not_in((case.case_id, first_id)),
-            )
-        )
-        .scalars()
-        .all()
-    )
+    return first_id
 
 
 def _list_additions(connection: Connection, first: Row[Any]) -> Sequence[Row[Any]]:
+    """Return what its sender added to a report under either of its references, the oldest first."""
     names = [name for name in (first.reference, first.other_reference) if name is not None]
-    return connection.execute(
-        select(CASES)
-        .where(
-            CASES.c.environment == first.environment,
-            CASES.c.partner == first.partner,
-            CASES.c.adds_to.in_(names),
-            CASES.c.case_id != first.case_id,
-        )
-        .order_by(CASES.c.received_at, CASES.c.case_id)
-    ).all()
+    own = {"environment": first.environment, "partner": first.partner, "case_id": first.case_id}
+    return connection.execute(_ADDITIONS, own | {"names": names}).all()
+
+
+def _list_waiting(connection: Connection, case: Row[Any], *, first_id: str) -> list[str]:
+    """Return what named this report before it was known by that reference, and stands for itself until now."""
+    # Of reports that name each other in a circle one stays the first: none is hidden.
+    added = _list_additions(connection, case)
+    return [one.case_id for one in added if one.joined_to is None and one.case_id != first_id]
 
 
 def _note_answer(connection: Connection, values: Mapping[str, object]) -> None:
@@ -196,6 +163,7 @@ def _settle_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] 
     own_key = first.reply_key_sha256 if first.adds_to is None else None
     proven = [first, *(one for one in additions if own_key is not None and one.reply_key_sha256 == own_key)]
     together = combine(*(one.factors for one in proven))
+    is_told_again = case.crisis and case.case_id in {one.case_id for one in proven}
     raised = set()
     for one in (first, *additions):
         if one.closed_at is not None:
@@ -204,7 +172,7 @@ def _settle_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] 
         is_new = one.case_id == case.case_id
         # A person who lowered the first report had read what it says: two more words do not bring that back up.
         read_before = first if is_new else one
-        if not (one.crisis if is_new else case.crisis and case in proven) and _says_no_more(risk, than=read_before):
+        if not (one.crisis if is_new else is_told_again) and _says_no_more(risk, than=read_before):
             risk = Risk(read_before.crisis, read_before.score, risk.factors)
         # Who adds two words to an urgent report has not become less urgent.
         priority = one.priority if one is first else min(one.priority, first.priority, key=PRIORITIES.index)
@@ -231,29 +199,10 @@ def _raising(case_id: str, risk: Risk, *, priority: str, now: datetime) -> dict[
 
 def _join(connection: Connection, case_id: str, *, first_id: str) -> None:
     """Join what was the first report of a case, or a case of its own, to another first report."""
-    cluster = connection.execute(select(CASES.c.cluster_id).where(CASES.c.case_id == first_id)).scalar_one()
-    # A cluster that a person has joined to another one stays as it is.
-    connection.execute(
-        update(CASES)
-        .where(or_(CASES.c.case_id == case_id, CASES.c.joined_to == case_id), CASES.c.cluster_id == case_id)
-        .values(cluster_id=cluster or first_id)
-    )
-    connection.execute(update(CASES).where(CASES.c.case_id == case_id).values(joined_to=first_id))
-    # Pages show questions and outcomes with the first report of the case: what waits there can be taken back there.
-    for table in (INFORMATION_REQUESTS, OUTCOME_SIGNALS):
-        connection.execute(update(table).where(table.c.case_id == case_id).values(case_id=first_id))
-
-
-def _gather(connection: Connection, first_id: str) -> None:
-    """Join to a first report itself whatever is joined to a report that is joined to it."""
-    family = select(CASES.c.case_id).where(CASES.c.case_id == first_id).cte("family", recursive=True)
-    # UNION, not UNION ALL: it ends, whatever the table says.
-    family = family.union(select(CASES.c.case_id).where(CASES.c.joined_to == family.c.case_id))
-    connection.execute(
-        update(CASES)
-        .where(CASES.c.case_id.in_(select(family.c.case_id)), CASES.c.case_id != first_id)
-        .values(joined_to=first_id)
-    )
+    first = connection.execute(_ONE, {"case_id": first_id}).one()
+    joined = {"joined": case_id, "first_id": first_id, "cluster": first.cluster_id or first_id}
+    for statement in _JOIN:
+        connection.execute(statement, joined)
 
 
 def _raise_all(connection: Connection, first_id: str, *, joined: Collection[str], now: datetime) -> set[str]:
@@ -281,6 +230,50 @@ def _raise_all(connection: Connection, first_id: str, *, joined: Collection[str]
 # Prepared once: building a statement costs more than running it.
 _ONE: Final = select(CASES).where(CASES.c.case_id == bindparam("case_id"))
 _NAMED: Final = select(CASES.c.adds_to).where(CASES.c.adds_to.in_(bindparam("references", expanding=True))).distinct()
+_OWN: Final = (*of_sender(bindparam("environment"), bindparam("partner")), CASES.c.case_id != bindparam("case_id"))
+_NAMED_BY_REFERENCE: Final = select(CASES).where(
+    *_OWN, or_(CASES.c.reference == bindparam("name"), CASES.c.other_reference == bindparam("name"))
+)
+_NAMED_BY_REQUEST: Final = select(CASES).where(
+    *_OWN,
+    CASES.c.case_id
+    == select(INFORMATION_REQUESTS.c.case_id)
+    .where(INFORMATION_REQUESTS.c.request_id == bindparam("name"))
+    .scalar_subquery(),
+)
+_ADDITIONS: Final = (
+    select(CASES)
+    .where(*_OWN, CASES.c.adds_to.in_(bindparam("names", expanding=True)))
+    .order_by(CASES.c.received_at, CASES.c.case_id)
+)
+_JOIN: Final = (
+    # A cluster that a person has joined to another one stays as it is.
+    update(CASES)
+    .where(
+        or_(CASES.c.case_id == bindparam("joined"), CASES.c.joined_to == bindparam("joined")),
+        CASES.c.cluster_id == bindparam("joined"),
+    )
+    .values(cluster_id=bindparam("cluster")),
+    update(CASES).where(CASES.c.case_id == bindparam("joined")).values(joined_to=bindparam("first_id")),
+    # Pages show questions and outcomes with the first report of the case: what waits there can be taken back there.
+    *(
+        update(table).where(table.c.case_id == bindparam("joined")).values(case_id=bindparam("first_id"))
+        for table in (INFORMATION_REQUESTS, OUTCOME_SIGNALS)
+    ),
+)
+_FAMILY: Final = select(CASES.c.case_id).where(CASES.c.case_id == bindparam("first_id")).cte("family", recursive=True)
+# Joins to a first report itself whatever is joined to a report that is joined to it. UNION, not UNION ALL: it ends,
+# whatever the table says.
+_GATHER: Final = (
+    update(CASES)
+    .where(
+        CASES.c.case_id.in_(
+            select(_FAMILY.union(select(CASES.c.case_id).where(CASES.c.joined_to == _FAMILY.c.case_id)).c.case_id)
+        ),
+        CASES.c.case_id != bindparam("first_id"),
+    )
+    .values(joined_to=bindparam("first_id"))
+)
 _WHOLE: Final = select(CASES).where(
     or_(CASES.c.case_id == bindparam("first_id"), CASES.c.joined_to == bindparam("first_id"))
 )
