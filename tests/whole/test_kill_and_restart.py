@@ -21,6 +21,7 @@ from partner_sdk.client.partner import Partner as SdkPartner
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.keys import find_active_sealing_key
 from tests.builders import Partner, SealedReport, seal_report, sign_request
+from tests.gateway.process_watch import find_living, wait_until
 
 KILLS = 20
 # Before each fifth kill one more form comes to its end, however slow the machine is: it has to survive the next ones.
@@ -41,6 +42,7 @@ class Senders:
         self.loop = loop
         self.acknowledged: set[str] = set()
         self.thanked: list[str] = []
+        self.cut: list[str] = []
         self.stopping = threading.Event()
         self.on_its_way = threading.Condition()
         self.sending = 0
@@ -68,12 +70,16 @@ class Senders:
         """Send it once; return whether it was acknowledged."""
         url = f"{self.loop.origin}/v1/reports"
         headers = sign_request("POST", url, body=sealed.body, private_key=self.private_key, created=utc_now())
-        with contextlib.suppress(requests.RequestException), self.counted():
-            answer = requests.post(url, data=sealed.body, headers=headers, timeout=10)
-            if answer.status_code in (200, 201):
-                self.acknowledged.add(sealed.clear.report_id)
-                return True
-            assert answer.status_code in (429, 503), answer.text
+        try:
+            with self.counted():
+                answer = requests.post(url, data=sealed.body, headers=headers, timeout=10)
+        except requests.RequestException as error:
+            self.cut.append(repr(error))
+            return False
+        if answer.status_code in (200, 201):
+            self.acknowledged.add(sealed.clear.report_id)
+            return True
+        assert answer.status_code in (429, 503), answer.text
         return False
 
     @contextlib.contextmanager
@@ -102,8 +108,10 @@ class Senders:
 
     def _fill_forms(self) -> None:
         while not self.stopping.is_set():
-            with contextlib.suppress(requests.RequestException, FormWalkError):
+            try:
                 self.thanked.append(walk_form(self.loop.origin, ANSWERS))
+            except (requests.RequestException, FormWalkError) as error:
+                self.cut.append(repr(error))
             self.stopping.wait(PAUSE_SECONDS)
 
     def __enter__(self) -> "Senders":
@@ -120,14 +128,20 @@ class Senders:
 
 
 def members_of_the_gateway(loop: Loop) -> list[int]:
-    """Return the command and all its servers and workers."""
+    """Return the command and all its servers and workers. Their environment is closed to everybody but root."""
     mine = str(loop.gateway_state).encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdecimal() and mine in (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes():
-                found.append(int(entry.name))
+    found, newest = [], {pid for pid in find_living() if mine in read_command(pid)}
+    while newest:
+        found += sorted(newest)
+        newest = {child for pid in newest for child in find_living(parent=pid)} - set(found)
     return found
+
+
+def read_command(pid: int) -> bytes:
+    """Return the command line of a process; nothing where it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def stored(loop: Loop) -> tuple[list[str], list[str]]:
@@ -160,6 +174,22 @@ def test_every_acknowledged_report_is_there_after_twenty_kills_and_none_twice(lo
     assert [name for name, count in Counter(report_ids + references).items() if count > 1] == []
     assert loop.collect() == len(report_ids) + len(references)
     loop.run_desk("collect", "--reconcile")
+
+
+def test_reports_and_forms_go_on_while_every_worker_is_replaced(loop: Loop) -> None:
+    servers = [pid for pid in members_of_the_gateway(loop) if b"gateway.web.server_process" in read_command(pid)]
+    workers = {pid for server in servers for pid in find_living(parent=server) if b"spawn_main" in read_command(pid)}
+    assert len(workers) >= 2
+    with Senders(loop) as senders:
+        senders.wait_for(acknowledged=1)
+        for server in servers:
+            os.kill(server, signal.SIGHUP)  # as each lifetime does
+        assert wait_until(lambda: not workers & find_living(), patience_seconds=120)
+        senders.wait_for(acknowledged=len(senders.acknowledged) + 3, thanked=len(senders.thanked) + 1)
+    report_ids, references = stored(loop)
+    assert senders.cut == []
+    assert senders.acknowledged <= set(report_ids)
+    assert set(senders.thanked) <= set(references)
 
 
 def test_write_ahead_log_is_synced_before_the_answer_is_written(loop: Loop, tmp_path: Path) -> None:
