@@ -1,7 +1,7 @@
 """Makes the body of `POST /v1/reports`: the sealed report, and the partner's signature over it (WIRE.md §6.1).
 
 A report is sealed under the key set that is saved here, before the network is asked for a newer one, and it leaves the
-folder only if a key set in force allows its key (docs/decisions/0022).
+folder only if a key set in force allows its key (docs/decisions/0026).
 """
 
 from collections.abc import Callable

@@ -197,3 +197,13 @@ def test_limits_that_are_documented_are_those_of_the_code() -> None:
 def test_log_fields_that_are_documented_are_those_of_the_code() -> None:
     section = read_section(RUNNING.read_text(encoding="utf-8"), "## Logs")
     assert re.findall(r"`([a-z_]+)`", section) == list(LOG_FIELDS)
+
+
+def test_each_decision_has_a_number_of_its_own_and_links_to_it_lead_there() -> None:
+    names = sorted(path.name for path in (ROOT / "docs/decisions").glob("*.md"))
+    assert [name[:4] for name in names] == [f"{number:04}" for number in range(1, len(names) + 1)]
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "partner_sdk").glob("*.md")]
+    link = re.compile(r"\[(\d{4})\]\((?:[^)]*/)?(\d{4}-[^)#]+\.md)")
+    linked = [found for path in pages for found in link.findall(path.read_text(encoding="utf-8"))]
+    assert len(linked) >= 5
+    assert [(number, target) for number, target in linked if target not in names or target[:4] != number] == []
