@@ -5,35 +5,24 @@ Never changes anything but the row that it writes to see whether it can, and nev
 
 import stat
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway.config import GatewayConfig, StateFolder, load_config
 from gateway.evidence.local_blobs import FreeShare, measure_free_share
 from gateway.key_folder import find_next_receipt_key
 from gateway.receipt_key_change import NEXT_CARD_FILE
-from gateway.store import StorageUnavailableError, Store
+from gateway.start_checks import BEHIND, advise_behind, find_wrong_clock, find_wrong_receipt_key
+from gateway.store import StorageUnavailableError
 from gateway.store.evidence_collection import count_evidence
 from gateway.store.instance import find_instance
 from gateway.wiring import Gateway, make_gateway
-from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding
-from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY
-from partner_sdk.wire.statements import parse_statement
 
-CLOCK_TOLERANCE = timedelta(minutes=5)
 WARN_ABOVE_LEAST = 0.05  # of the disk, above the share at which evidence is refused
-
-BEHIND = "Reports that this gateway has stored, and whose senders hold receipts, are not in its database any more."
-
-
-def mend_behind(state: Path) -> str:
-    """Return what to do about a database that is behind its high-water mark."""
-    return (
-        "Put the newest copy of the database back, or gateway.sqlite-wal if it was moved away. If reports are still "
-        f"missing, run `report-abuse-gateway restored --state {state}`: a new epoch begins (docs/running.md, Restore)."
-    )
 
 
 def examine(
@@ -79,7 +68,7 @@ def _look_at_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
             instance = find_instance(connection)
     except StorageUnavailableError as error:
         if error.reason == "behind":
-            yield Finding("store", "fault", BEHIND, mend=mend_behind(state))
+            yield Finding("store", "fault", BEHIND, mend=advise_behind(state))
             return
         detail = f"The store can not be used ({error.reason}): both doors answer 503."
         mend = "Look at the disk. If the database is lost, restore its backup and run `report-abuse-gateway restored`."
@@ -149,7 +138,9 @@ def _look_at_keys(gateway: Gateway) -> Iterator[Finding]:
         yield Finding("sealing key", "fault", detail, mend="Run `publish` at the desk.")
     else:
         yield Finding("sealing key", "ok", "One is active.")
-    wrong_key = find_wrong_receipt_key(gateway)
+    wrong_key = find_wrong_receipt_key(
+        gateway.key_state, store=gateway.store, receipt_key_id=gateway.receipt_key_id, now=gateway.clock()
+    )
     if wrong_key is not None:
         yield wrong_key
     elif keys.has_receipt_key(gateway.receipt_key_id):
@@ -164,73 +155,10 @@ def _look_at_keys(gateway: Gateway) -> Iterator[Finding]:
         yield Finding("register", "ok", f"Serial {keys.register.serial}, {len(keys.register.partners)} partners.")
 
 
-def find_wrong_receipt_key(gateway: Gateway) -> Finding | None:
-    """Return the fault of a receipt key in whose place the agency has published others, or that has ended.
-
-    None before the first publication, and where no key of a gateway is published yet: both are steps of a set-up.
-    """
-    keys, now = gateway.key_state.find_keys(), gateway.clock()
-    if keys is None or not keys.key_set.receipt_keys:
-        return None
-    usable = [key.key_id for key in keys.key_set.receipt_keys if now < parse_time(key.use_until)]
-    if gateway.receipt_key_id in usable:
-        return None
-    signer = find_newest_signer(gateway.store)
-    signed = "" if signer is None else f" The newest report here is signed with {signer}."
-    detail = (
-        f"keys/receipt.key is {gateway.receipt_key_id}, and the agency has published {', '.join(usable) or 'none'} "
-        f"for use now: the desk would refuse every report.{signed}"
-    )
-    mend = (
-        "Put the right keys/receipt.key back from your copy. If it is lost: `report-abuse-gateway rotate-receipt-key`, "
-        "and `serve --roles feed`, give the new card to the desk, run `publish` there, then start the gateway anew."
-    )
-    return Finding("receipt key", "fault", detail, mend=mend)
-
-
-def find_newest_signer(store: Store) -> str | None:
-    """Return the id of the key that signed the newest report's statement; None without a report, or a readable one."""
-    rows = store.look("SELECT intake FROM reports ORDER BY position DESC LIMIT 1")
-    try:
-        return parse_statement(bytes(rows[0][0])).signatures[0].keyid if rows else None
-    except (FormatError, TypeError):
-        return None
-
-
-def find_wrong_clock(gateway: Gateway) -> Finding | None:
-    """Return the fault of a clock that stands before what this gateway itself has stored, by more than a few minutes.
-
-    Nothing is refused for it: a report with a wrong time is better than none.
-    """
-    now = gateway.clock()
-    keys = gateway.key_state.find_keys()
-    stored = find_latest_instant(gateway.store)
-    known = [
-        ("the newest report or list here was stored", stored),
-        ("the key set was issued", None if keys is None else parse_time(keys.key_set.issued_at)),
-    ]
-    late = [(at - now, what, at) for what, at in known if at is not None and at - now > CLOCK_TOLERANCE]
-    if not late:
-        return None
-    behind, what, at = max(late)
-    minutes = int(behind.total_seconds() // 60)
-    detail = (
-        f"The clock is wrong by {minutes} minutes or more: it says {format_time(now)}, and {what} {format_time(at)}."
-    )
-    return Finding("clock", "fault", detail, mend="Set this machine's clock, and let it be kept right (NTP).")
-
-
-def find_latest_instant(store: Store) -> datetime | None:
-    """Return when the newest report or published list was stored, by the clock of then."""
-    rows = store.look(
-        "SELECT max(at) FROM (SELECT accepted_at AS at FROM published UNION ALL "
-        "SELECT at FROM (SELECT received_at AS at FROM reports ORDER BY position DESC LIMIT 1))"
-    )
-    return datetime.fromtimestamp(rows[0][0], UTC) if rows and rows[0][0] is not None else None
-
-
 def _look_at_clock(gateway: Gateway) -> Finding:
-    return find_wrong_clock(gateway) or Finding("clock", "ok", "It is not before anything that is stored here.")
+    return find_wrong_clock(gateway.key_state, store=gateway.store, now=gateway.clock()) or Finding(
+        "clock", "ok", "The clock is not behind anything stored here."
+    )
 
 
 def _look_at_next_receipt_key(gateway: Gateway, *, state: Path) -> Iterator[Finding]:

@@ -11,18 +11,18 @@ from typing import Final
 from gateway.clock import utc_now
 from gateway.commands.frame import FAULT, Commands, add_command, add_json, add_state, complain, print_json, say
 from gateway.config import GatewayConfig, ListenerConfig, Role, StateFolder, load_config, load_pin
-from gateway.doctor import BEHIND, find_wrong_clock, find_wrong_receipt_key, mend_behind
 from gateway.evidence.local_blobs import LocalBlobs
 from gateway.guidance.agency import load_agency
 from gateway.housekeeping import housekeeping
 from gateway.key_folder import read_cookie_secret, read_receipt_key
+from gateway.key_state import KeyState
 from gateway.receipt_key_change import finish_receipt_key_change
+from gateway.start_checks import BEHIND, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError, Store, open_store
 from gateway.store.creation import migrate_store
 from gateway.web.logs import configure_logging, log_event, log_failure
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.serving import Listener, ServerGroup, ServingError
-from gateway.wiring import make_gateway
 from gateway.worker_words import ROLES_VARIABLE, STATE_VARIABLE, parse_roles
 
 WORKER_APP: Final = "gateway.app:make_worker_app"
@@ -104,7 +104,7 @@ def _look_for_lost_reports(state: Path, *, config: GatewayConfig) -> None:
     except StorageUnavailableError as error:
         if error.reason == "behind":
             log_failure(error, event="storage-behind")
-            say(f"{BEHIND} The doors refuse every report until then.\n{mend_behind(state)}", to=sys.stderr)
+            say(f"{BEHIND} The doors refuse every report until then.\n{advise_behind(state)}", to=sys.stderr)
     finally:
         store.close()
 
@@ -126,14 +126,18 @@ def _check_key_and_clock(
 
     The feed alone starts with any key: it is how a new one is published.
     """
-    gateway = make_gateway(config, state=state, clock=clock)
+    store, now = _open_store(state, config=config), clock()
     try:
-        wrong_clock, wrong_key = find_wrong_clock(gateway), find_wrong_receipt_key(gateway)
+        key_state = KeyState(store, pin=load_pin(state), clock=clock)
+        wrong_clock = find_wrong_clock(key_state, store=store, now=now)
+        wrong_key = find_wrong_receipt_key(
+            key_state, store=store, receipt_key_id=read_receipt_key(state).key_id, now=now
+        )
     except StorageUnavailableError as error:
         log_failure(error, event="start-not-checked")
         return
     finally:
-        gateway.store.close()
+        store.close()
     if wrong_clock is not None:
         log_event("clock-wrong", level=logging.ERROR)
         say(f"{wrong_clock.detail} {wrong_clock.mend}", to=sys.stderr)

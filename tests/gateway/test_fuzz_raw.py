@@ -5,6 +5,7 @@ Requests go in as the server hands them over, so methods, paths and headers may 
 
 import hashlib
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -265,8 +266,10 @@ def test_good_body_that_was_changed_anywhere_is_refused_and_changes_nothing(
 
     is_good = check_answer(answer.status_code, dict(answer.headers), answer.data)
     if is_good:
-        # The change left it as it was, or made another id of the partner's own, or another box: good in itself.
-        assert changed == good or name in {"post_account", "post_enrol"}
+        # The change left it as it was or only spelled it anew, or made another id of the partner's own, or another
+        # box: good in itself. Without the bytes in the message: they are up to a megabyte.
+        is_same = changed == good or json.loads(changed) == json.loads(good)
+        assert is_same or name in {"post_account", "post_enrol"}, name
     else:
         assert fuzzed.read_kept() == before
 
