@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+from contextlib import closing
 
 import msgspec
 import pytest
@@ -158,7 +159,7 @@ def test_status_names_the_oldest_that_waits_of_each_priority(house: House, feed:
     submit(house, partner, count=1)
     house.clock.advance(minutes=2)
     submit(house, partner, count=2)
-    with sqlite3.connect(StateFolder(house.state).database) as connection:
+    with closing(sqlite3.connect(StateFolder(house.state).database)) as connection, connection:
         # A priority and a time that a hand has written count as the most urgent, and end nothing.
         connection.execute("UPDATE reports SET priority = 'P9', received_at = 99999999999999999 WHERE position = 3")
     assert feed.get("/feed/status").json["waiting"] == [
