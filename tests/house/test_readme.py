@@ -207,3 +207,10 @@ def test_each_decision_has_a_number_of_its_own_and_links_to_it_lead_there() -> N
     linked = [found for path in pages for found in link.findall(path.read_text(encoding="utf-8"))]
     assert len(linked) >= 5
     assert [(number, target) for number, target in linked if target not in names or target[:4] != number] == []
+
+
+def test_changelog_has_each_heading_once_in_a_version() -> None:
+    versions = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.M)[1:]
+    headings = [re.findall(r"^### .*$", version, re.M) for version in versions]
+    assert headings[0]
+    assert [found for found in headings if len(set(found)) != len(found)] == []
