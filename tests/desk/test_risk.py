@@ -22,7 +22,7 @@ from partner_sdk.report.people import Child
 from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, FAST_SIGNAL, HONEYPOT_SIGNAL, LIMITED_SIGNAL
 from partner_sdk.wire.public_report import PublicReport
 from tests.builders import make_clear_fields, make_industry_report
-from tests.public_report_builders import make_public_report
+from tests.public_report_builders import make_known_person, make_public_report
 
 RECEIVED_AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 CALM: dict[str, Any] = {"danger": "no", "age_band": "16_17", "under_18": "no", "clear": make_clear_fields("public")}
@@ -223,6 +223,52 @@ def test_combination_counts_on_top_of_what_it_is_made_of_also_when_two_reports_s
     assert together.crisis
     assert together.score == combine(one).score + combine(other).score + 40
     assert together.factors[0] == "can_turn_up"
+
+
+YOUNG = {"age_band": "12_or_under", "reporter_age_band": "12_or_under"}
+MAY_BE_NEAR = {"person": make_known_person(near="not_sure")}
+MAY_BE_NEAR_AND_KNOWS_HOME = {"person": make_known_person(near="not_sure", knows=("home", "school"))}
+TOUCHED, THREAT = {"kinds": ("touched_or_hurt",)}, {"kinds": ("threatens_to_share",)}
+
+
+@pytest.mark.parametrize(
+    ("answers", "combination"),
+    [
+        (YOUNG | TOUCHED | MAY_BE_NEAR_AND_KNOWS_HOME | {"still": "not_sure", "danger": "not_sure"}, "young_and_hurt"),
+        (YOUNG | TOUCHED | {"feels": "scared"}, "young_and_hurt"),
+        (THREAT | MAY_BE_NEAR_AND_KNOWS_HOME | {"still": "yes"}, "may_turn_up"),
+        (THREAT | MAY_BE_NEAR_AND_KNOWS_HOME | {"still": "not_sure"}, "may_turn_up"),
+        (THREAT | {"when": "this_week", "still": "yes", "pictures": "me", "under_18": "yes"}, "sextortion_runs"),
+        (THREAT | {"still": "not_sure", "pictures": "me"}, "sextortion_runs"),
+        (THREAT | {"when": "today", "pictures": "me"}, "sextortion_runs"),
+        (THREAT | {"when": "today", "still": "not_sure"}, "threat_runs"),
+        (TOUCHED | {"still": "not_sure"}, "hurt_and_going_on"),
+        (TOUCHED | {"danger": "not_sure"}, "hurt_and_going_on"),
+        (TOUCHED | {"when": "today"}, "hurt_and_going_on"),
+        (TOUCHED | MAY_BE_NEAR, "hurt_at_home"),
+        (YOUNG | MAY_BE_NEAR_AND_KNOWS_HOME | {"still": "not_sure"}, "may_turn_up"),
+        (YOUNG | {"kinds": ("on_camera",), "still": "not_sure"}, "young_and_made_to"),
+        ({"kinds": ("on_camera",), "when": "today", "still": "not_sure"}, "live_abuse"),
+    ],
+)
+def test_not_sure_beside_abuse_a_threat_or_a_young_child_is_a_crisis(answers: dict[str, Any], combination: str) -> None:
+    found = assess(make_public_report(**(CALM | answers)), received_at=RECEIVED_AT)
+    assert combination in found.factors
+    assert found.crisis
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        TOUCHED | {"still": "no", "when": "longer_ago"},
+        THREAT | {"pictures": "me", "still": "no", "when": "longer_ago"},
+        THREAT | {"still": "not_sure"},
+        YOUNG | {"kinds": ("asked_for_pictures",), "still": "not_sure"},
+        MAY_BE_NEAR_AND_KNOWS_HOME | {"kinds": ("sexual_talk",), "still": "not_sure"},
+    ],
+)
+def test_what_is_over_or_is_no_more_than_one_sign_stands_in_the_queue(answers: dict[str, Any]) -> None:
+    assert not assess(make_public_report(**(CALM | answers)), received_at=RECEIVED_AT).crisis
 
 
 def test_codes_of_another_release_count_nothing_and_are_shown_as_they_are() -> None:
