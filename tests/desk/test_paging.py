@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import insert, select
 
 from gateway.desk.carrying.post_settings import PagerConfig
-from gateway.desk.paging.pages import Paged, list_pager_warnings, send_pages
+from gateway.desk.collection.collect import collect_reports
+from gateway.desk.paging import pages
+from gateway.desk.paging.pages import Paged, list_pager_warnings, queue_page, send_pages
 from gateway.desk.store.schema import AUDIT, SET_ASIDE
 from gateway.guidance.agency import load_agency
 from partner_sdk.wire.canonical import format_time, parse_time
@@ -290,3 +292,45 @@ def test_page_stays_while_a_row_that_was_set_aside_waits_for_somebody(
         )
     assert send_pages(loop.desk).waiting == 1
     assert dropped(loop) == []
+
+
+def collect_as_other(loop: Loop, *, at: datetime) -> None:
+    """Collect as a process that read its clock then, and commits only now."""
+    slow = replace(loop.desk, clock=lambda: at)
+    collect_reports(slow, slow.make_feed(), actor="other")
+
+
+def test_case_of_a_process_that_read_its_clock_before_the_page_was_queued_is_counted(
+    loop: Loop, desk_pager: Posts, other_pager: Posts
+) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    early = loop.clock()
+    loop.send_public(feels="hurting")
+    loop.clock.advance(seconds=1)
+    with loop.desk.store.write() as connection:
+        queue_page(connection, count=1, now=loop.clock())
+    collect_as_other(loop, at=early)
+    assert send_pages(loop.desk).sent == 1
+    assert len(desk_pager.taken) == 1
+
+
+def test_case_that_another_process_commits_while_a_page_is_sent_has_a_page_of_its_own(
+    loop: Loop, desk_pager: Posts, other_pager: Posts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    file_urgent(loop)
+    loop.send_public(feels="hurting")
+    early = loop.clock()
+    loop.clock.advance(seconds=2)
+    real = pages.sign_page
+
+    def sign_late(notice: PageNotice, **rest: Any) -> bytes:
+        monkeypatch.setattr(pages, "sign_page", real)
+        collect_as_other(loop, at=early)
+        return real(notice, **rest)
+
+    monkeypatch.setattr(pages, "sign_page", sign_late)
+    assert send_pages(loop.desk).sent == 1
+    loop.clock.advance(minutes=2)
+    assert send_pages(loop.desk).sent == 1
+    assert len(desk_pager.taken) == 2

@@ -282,11 +282,11 @@ def _store_refused(
     """Keep refused rows; return how many are new, and the bytes of those that stay at the gateway."""
     kept = urgent = 0
     left: list[bytes] = []
-    shelf = Shelf(connection)
+    shelf, now = Shelf(connection), desk.clock()
     for one in judged:
         if one.refused is None:
             continue
-        row = keep_row(connection, one.raw, one.refused, shelf=shelf, actor=actor, now=desk.clock())
+        row = keep_row(connection, one.raw, one.refused, shelf=shelf, actor=actor, now=now)
         if row.outcome == "kept":
             kept += 1
             urgent += row.calls_somebody
@@ -296,7 +296,7 @@ def _store_refused(
             left.append(one.raw)
         else:
             collected.known += 1
-    queue_page(connection, count=urgent, now=desk.clock())
+    queue_page(connection, count=urgent, now=now)
     return kept, left
 
 

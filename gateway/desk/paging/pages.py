@@ -76,7 +76,10 @@ def queue_page(connection: Connection, *, count: int, now: datetime) -> None:
         return
     waiting = _find_waiting(connection)
     if waiting is not None:
-        connection.execute(update(PAGES).where(PAGES.c.id == waiting.id).values(count=PAGES.c.count + count))
+        # Another process may have read its clock before this page was queued, and commit after that.
+        first_at = min(waiting.first_at, format_time(now))
+        values = {"count": PAGES.c.count + count, "first_at": first_at}
+        connection.execute(update(PAGES).where(PAGES.c.id == waiting.id).values(**values))
         return
     # Addressed when it is sent, to who is on duty then.
     _add_page(connection, "desk", count=count, first_at=format_time(now), now=now)
@@ -259,15 +262,17 @@ def _send(desk: Desk, row: Row[Any], *, paged: Paged) -> None:
         return
     with desk.store.write() as connection:
         # None: everything was opened meanwhile, and another run dropped the page.
-        held = connection.execute(select(PAGES.c.count).where(PAGES.c.id == row.id)).scalar() or 0
+        held = connection.execute(select(PAGES).where(PAGES.c.id == row.id)).first()
         connection.execute(
             update(PAGES)
             .where(PAGES.c.id == row.id)
             .values(sent_at=format_time(now), count=notice.count, last_error=None)
         )
-        if held > notice.count:
-            # Filed while we were sending: the next notice tells of them.
-            _add_page(connection, row.target, count=held - notice.count, first_at=notice.issued_at, now=now)
+        if held is not None and _count_of(held) > notice.count:
+            # Filed while we were sending: the next notice tells of them. Its time is that of this page, because who
+            # filed them may have read its clock before we read ours.
+            left = _count_of(held) - notice.count
+            _add_page(connection, row.target, count=left, first_at=held.first_at, now=now)
         audit.append_entry(
             connection, at=now, actor="pager", action="send-page", subject=row.target, detail={"count": notice.count}
         )
