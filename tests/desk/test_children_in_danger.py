@@ -11,12 +11,14 @@ from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.queue import list_queue
 from gateway.desk.collection.importing import import_report
 from gateway.desk.paging.pages import send_pages
+from gateway.desk.partnership.key_ends import suspend_partner
 from partner_sdk.report import IndustryReport, encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.public_report import Meeting
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import SealedReport, make_clear_fields, make_industry_report, seal_report, sign_for_envelope
 from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.forgery import newest_statement, resign_newest
 from tests.desk.import_builders import make_file
 from tests.desk.loop_model import copy_loop
 from tests.desk.post_builders import list_pages
@@ -224,6 +226,67 @@ def test_row_whose_sealed_fields_differ_alerts_by_what_it_seals(
     else:
         loop.send_industry(one)
         assert loop.collect().refused == {"clear-fields-mismatch": 1}
+    assert alerts(loop) == counts
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "intake-misspelled": {"placement": "Rival App\n"},
+    "wrong-instance": {"instance": "gateway-2"},
+    "intake-not-genuine": {"received_at": "2033-06-01T00:00:00Z"},
+    "door-mismatch": {"submission_sha256": "0" * 64},
+}
+
+
+@pytest.mark.parametrize("reason", CHANGES)
+@pytest.mark.parametrize(("answers", "counts"), [(HURTING, [1]), ({}, [])], ids=["crisis", "calm"])
+def test_row_of_a_child_is_weighed_whatever_it_is_refused_for(
+    loop: Loop, reason: str, answers: dict[str, Any], counts: list[int]
+) -> None:
+    loop.send_public(**answers)
+    resign_newest(loop, **CHANGES[reason])
+    assert loop.collect().refused == {reason: 1}
+    assert alerts(loop) == counts
+
+
+@pytest.mark.parametrize("reason", ["key-ended", "submission-mismatch", "intake-not-genuine"])
+@pytest.mark.parametrize(("signs", "counts"), [(("self_harm",), [1]), ((), [])], ids=["crisis", "calm"])
+def test_row_of_a_partner_is_weighed_whatever_it_is_refused_for(
+    loop: Loop, reason: str, signs: tuple[Any, ...], counts: list[int]
+) -> None:
+    if reason == "key-ended":
+        suspend_partner(loop.desk, partner=loop.partner.partner, actor=ACTOR)
+        loop.clock.advance(days=30)
+    send_industry(loop, *signs)
+    changes = {"submission-mismatch": {"submission_sha256": "0" * 64}, **CHANGES}.get(reason)
+    if changes is not None:
+        resign_newest(loop, **changes)
+    assert loop.collect().refused == {reason: 1}
+    assert alerts(loop) == counts
+
+
+def test_row_of_a_partner_whose_priority_the_gateway_lowered_is_weighed_as_the_partner_signed_it(loop: Loop) -> None:
+    send_industry(loop, "self_harm", priority="P2")
+    resign_newest(loop, clear=msgspec.structs.replace(newest_statement(loop).clear, priority="P3"))
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        assert connection.exec_driver_sql("SELECT stated_priority, is_urgent FROM set_aside").all() == [("P2", 1)]
+    assert alerts(loop) == [1]
+
+
+def test_row_that_nobody_can_open_may_be_a_crisis_and_alerts_once_for_its_group(loop: Loop) -> None:
+    for _ in range(2):
+        loop.send_public()
+        loop.gateway_sql("UPDATE reports SET envelope = x'00' WHERE acknowledged_at IS NULL")
+        assert loop.collect().refused == {"envelope-mismatch": 1}
+    assert alerts(loop) == [1]
+
+
+@pytest.mark.parametrize(("signs", "counts"), [(("self_harm",), [1]), ((), [])], ids=["crisis", "calm"])
+def test_file_is_weighed_whatever_it_is_refused_for(loop: Loop, signs: tuple[Any, ...], counts: list[int]) -> None:
+    sealed = seal_report(loop.partner, key=loop.sealing_key(), report=make_partners_report(*signs), priority="P3")
+    suspend_partner(loop.desk, partner=loop.partner.partner, actor=ACTOR)
+    loop.clock.advance(days=30)
+    assert import_report(loop.desk, make_file(sealed), actor=ACTOR).reason == "key-ended"
     assert alerts(loop) == counts
 
 

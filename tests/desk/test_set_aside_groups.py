@@ -11,10 +11,13 @@ from gateway.desk.collection import shelf
 from gateway.desk.collection.set_aside import list_set_aside
 from gateway.desk.collection.shelf import SetAsideError, list_groups, resolve_group
 from gateway.desk.commands.frame import DONE, WRONG_USE
-from tests.builders import Partner
+from gateway.desk.paging.pages import acknowledge_alert, send_pages
+from tests.builders import Partner, make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.forgery import alarms, waiting_at_gateway
-from tests.desk.post_builders import list_pages
+from tests.desk.forgery import alarms, resign_newest, waiting_at_gateway
+from tests.desk.mail_server import Posts
+from tests.desk.post_builders import list_pages, set_pagers
+from tests.desk.test_children_in_danger import HURTING
 from tests.desk.view_builders import Browser
 
 OTHER = "other-chat"
@@ -27,6 +30,20 @@ def send_bad(loop: Loop, count: int, *, partner: str | None = None, **changes: A
     for _ in range(count):
         loop.send_industry(**changes)
     loop.gateway_sql("UPDATE reports SET envelope = x'00' WHERE acknowledged_at IS NULL")
+
+
+def send_first(loop: Loop) -> str:
+    """File a calm report and return its reference."""
+    reference = loop.send_public().reference
+    loop.collect()
+    return reference
+
+
+def send_clashing(loop: Loop, reference: str, **answers: Any) -> None:
+    """Collect a report of the public that opens, under a reference that is taken: it is set aside."""
+    loop.send_public(**answers)
+    resign_newest(loop, reference=reference)
+    loop.collect()
 
 
 def groups_of(loop: Loop) -> list[tuple[str, str, int]]:
@@ -116,11 +133,49 @@ def test_group_alerts_once_and_raises_one_alarm(loop: Loop) -> None:
 
 
 def test_first_row_of_a_group_that_states_p1_alerts_though_others_wait(loop: Loop) -> None:
-    send_bad(loop, 2, priority="P3")
-    loop.collect()
+    send_clashing(loop, send_first(loop))
     assert list_pages(loop.desk) == []
-    send_bad(loop, 1, priority="P1")
-    loop.collect()
+    send_clashing(loop, send_first(loop), clear=make_clear_fields("public", priority="P1"))
+    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+
+
+@pytest.mark.parametrize("is_acknowledged", [True, False])
+def test_second_child_in_crisis_of_a_group_alerts_once_the_alert_of_the_first_went_out(
+    loop: Loop, desk_pager: Posts, other_pager: Posts, *, is_acknowledged: bool
+) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    taken = send_first(loop)
+    for _ in range(2):
+        send_clashing(loop, taken, **HURTING)
+    # The alert of the first has still to go out, so it tells of the second too.
+    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert send_pages(loop.desk).sent == 1
+    if is_acknowledged:
+        with loop.desk.store.write() as connection:
+            acknowledge_alert(connection, 1, actor=ACTOR, now=loop.clock())
+    loop.clock.advance(minutes=2)
+    send_clashing(loop, taken)
+    assert len(list_pages(loop.desk)) == 1
+    send_clashing(loop, taken, **HURTING)
+    assert [page["sent_at"] is None for page in list_pages(loop.desk)] == [False, True]
+    assert send_pages(loop.desk).sent == 1
+    assert len(desk_pager.taken) == 2
+
+
+@pytest.mark.usefixtures("small_shelf")
+def test_row_that_seals_a_crisis_is_kept_and_alerts_though_the_share_is_full(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "MOST_CRISES_OF_ONE", 2)
+    taken = send_first(loop)
+    for _ in range(4):
+        send_clashing(loop, taken)
+    assert (waiting_at_gateway(loop), list_pages(loop.desk)) == (1, [])
+    for _ in range(3):
+        send_clashing(loop, taken, **HURTING)
+    # The room beside a full share has an end too.
+    assert groups_of(loop) == [("public", "duplicate-reference", 5)]
+    assert waiting_at_gateway(loop) == 2
     assert [page["count"] for page in list_pages(loop.desk)] == [1]
 
 

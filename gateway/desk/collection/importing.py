@@ -16,7 +16,7 @@ from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases
 from gateway.desk.collection.imported import read_clear_fields
 from gateway.desk.collection.post_checks import VerifiedPost, check_post, parse_post, peek_post_claim
 from gateway.desk.collection.risk import assess
-from gateway.desk.collection.row_checks import PRIORITIES, RowRefusedError
+from gateway.desk.collection.row_checks import RowRefusedError
 from gateway.desk.collection.set_aside import keep_bytes, list_waiting_bytes, resolve_row
 from gateway.desk.collection.shelf import Shelf
 from gateway.desk.paging.pages import queue_page
@@ -207,8 +207,6 @@ def _set_aside(connection: Connection, raw: bytes, refused: RowRefusedError, *, 
         refused,
         claim=claim,
         stated_priority=refused.stated_priority,
-        # A file that states no priority was brought by a person: it counts as the most urgent.
-        is_urgent=refused.seals_crisis or refused.priority == PRIORITIES[0],
         channel=BY_FILE,
         shelf=Shelf(connection),
         actor=actor,

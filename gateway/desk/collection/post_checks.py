@@ -16,6 +16,7 @@ from gateway.desk.collection.row_checks import (
     check_same,
     open_content,
     open_partners_submission,
+    weigh,
 )
 from gateway.desk.collection.set_aside import Claim
 from partner_sdk.errors import FormatError, OpeningError
@@ -76,11 +77,21 @@ def check_post(raw: bytes, *, believed: Believed, seen_at: datetime) -> Verified
             str(refused),
             reason=refused.reason,
             priority=refused.stated_priority or claimed_priority,
-            seals_crisis=refused.seals_crisis,
+            seals_crisis=_weigh_post(raw, believed=believed, now=seen_at)
+            if refused.seals_crisis is None
+            else refused.seals_crisis,
         ) from None
     except (FormatError, OpeningError) as error:
         reason = error.reason if isinstance(error, OpeningError) else "malformed"
         raise RowRefusedError(str(error), reason=reason, priority=claimed_priority) from None
+
+
+def _weigh_post(raw: bytes, *, believed: Believed, now: datetime) -> bool | None:
+    try:
+        post = parse_post(raw)
+        return weigh(post.envelope, [clear_fields_of(peek_submission(post.statement))], believed=believed, now=now)
+    except FormatError:
+        return None
 
 
 def _check(post: ReportPost, *, believed: Believed, seen_at: datetime) -> VerifiedPost:

@@ -5,7 +5,7 @@ Never drops a row and never believes what only the gateway says: a row is verifi
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +25,7 @@ from partner_sdk.wire.intake import (
     MAX_SEQUENCE,
     PLACEMENT_PATTERN,
     IntakeStatement,
+    peek_intake,
     verify_intake,
 )
 from partner_sdk.wire.keys import KeySet
@@ -39,6 +40,7 @@ from partner_sdk.wire.submission import (
     check_clear_fields,
     clear_fields_of,
     open_submission,
+    peek_submission,
     report_context,
 )
 
@@ -81,8 +83,8 @@ class RowRefusedError(ReportAbuseError):
     """A row does not verify or does not open; `intake` is set where the intake statement itself is genuine.
 
     `is_proven` is set where a key of the partner that is in force signed for it, whatever else is wrong.
-    `stated_priority` is None where nobody vouches for one: `priority` is then the most urgent. `seals_crisis` where its
-    envelope opens and what it seals belongs into the crisis lane.
+    `stated_priority` is None where nobody vouches for one: `priority` is then the most urgent. `seals_crisis` says
+    whether what its envelope seals belongs into the crisis lane; it is None where nobody can tell.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class RowRefusedError(ReportAbuseError):
         reason: str,
         priority: str | None = None,
         intake: IntakeStatement | None = None,
-        seals_crisis: bool = False,
+        seals_crisis: bool | None = None,
     ) -> None:
         super().__init__(message, reason=reason)
         self.stated_priority = priority
@@ -147,7 +149,42 @@ def check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetim
     """Return the row verified and opened, or raise `RowRefusedError`.
 
     `seen_at` is when this desk first saw the row, if not now; no time that the row itself names stands in for it.
+    A refused row is weighed too, whatever it was refused for: it may come from a child in danger.
     """
+    try:
+        return _check_row(raw, believed=believed, now=now, seen_at=seen_at or now)
+    except RowRefusedError as refused:
+        if refused.seals_crisis is None:
+            refused.seals_crisis = _weigh_row(raw, believed=believed, now=now)
+        raise
+
+
+def weigh(envelope: str, clears: Iterable[ClearFields], *, believed: Believed, now: datetime) -> bool | None:
+    """Return whether an envelope seals a crisis, opened under clear fields that nobody vouches for; None if none opens.
+
+    Good for an alert and for nothing else.
+    """
+    for clear in clears:
+        try:
+            raw = parse_base64url(envelope, max_bytes=MAX_ENVELOPE_BYTES)
+            return assess(open_content(raw, clear=clear, believed=believed), received_at=now).crisis
+        except ReportAbuseError:
+            continue
+    return None
+
+
+def _weigh_row(raw: bytes, *, believed: Believed, now: datetime) -> bool | None:
+    try:
+        row = parse_exact(raw, kind=ReportRow, max_bytes=MAX_ROW_BYTES)
+        clears = [peek_intake(encode(row.intake)).clear]
+        if row.submission is not None:
+            clears.append(clear_fields_of(peek_submission(row.submission)))
+    except FormatError:
+        return None
+    return weigh(row.envelope, clears, believed=believed, now=now)
+
+
+def _check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetime) -> VerifiedRow:
     row = _parse_row(raw)
     intake_raw = encode(row.intake)
     submission_raw = None if row.submission is None else encode(row.submission)
@@ -161,7 +198,7 @@ def check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetim
         check_clear_fields(clear)
         if submission_raw is not None:
             _check_submission(
-                submission_raw, intake=intake, envelope_raw=envelope_raw, believed=believed, seen_at=seen_at or now
+                submission_raw, intake=intake, envelope_raw=envelope_raw, believed=believed, seen_at=seen_at
             )
             is_proven = True
         content = open_content(envelope_raw, clear=clear, believed=believed)
@@ -169,7 +206,8 @@ def check_row(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetim
     except RowRefusedError as error:
         error.intake = intake  # the chain has seen this link, whatever else is wrong
         error.is_proven = is_proven
-        error.seals_crisis = content is not None and assess(content, received_at=parse_time(intake.received_at)).crisis
+        if content is not None:
+            error.seals_crisis = assess(content, received_at=parse_time(intake.received_at)).crisis
         raise
     except (FormatError, OpeningError) as error:
         reason = error.reason if isinstance(error, OpeningError) else "malformed"

@@ -69,8 +69,8 @@ class Untold:
 class Kept:
     """What became of a row: kept, known already, or left because the share of its sender is full.
 
-    `calls_somebody`: it is the first of its group that states the highest priority or seals a crisis, so a person looks
-    at once.
+    `calls_somebody`: it states the highest priority or seals a crisis, and no alert that is still to go out tells of
+    its group; or it may seal one, and is the first such row of its group.
     """
 
     outcome: Literal["kept", "known", "full"]
@@ -97,7 +97,8 @@ def keep_row(
         claim = Claim(clear.partner, clear.report_id, hashlib.sha256(intake_raw).digest())
         stated = min(stated or clear.priority, clear.priority)
     # A row that nobody names as its sender shares the room of all such rows.
-    if not _is_kept(connection, raw) and shelf.is_full_for(claim.partner or ""):
+    is_full = shelf.is_full_for(claim.partner or "", is_crisis=bool(refused.seals_crisis))
+    if is_full and not _is_kept(connection, raw):
         return Kept("full")
     return keep_bytes(
         connection,
@@ -105,8 +106,6 @@ def keep_row(
         refused,
         claim=claim,
         stated_priority=stated,
-        # What states none may be urgent too: it is listed with the most urgent, but alerts nobody.
-        is_urgent=refused.seals_crisis or stated == PRIORITIES[0],
         channel=BY_GATEWAY,
         shelf=shelf,
         actor=actor,
@@ -121,7 +120,6 @@ def keep_bytes(
     *,
     claim: Claim,
     stated_priority: str | None,
-    is_urgent: bool,
     channel: str,
     shelf: Shelf,
     actor: str,
@@ -131,8 +129,10 @@ def keep_bytes(
     if _is_kept(connection, raw):
         return Kept("known")
     row_sha256 = hashlib.sha256(raw).digest()
-    # One alarm and one alert for a group, however many rows come after the first.
-    is_first_urgent = is_urgent and not shelf.has_urgent(claim.partner, refused.reason, channel=channel)
+    is_certain = refused.seals_crisis or stated_priority == PRIORITIES[0]
+    # What nobody can weigh may come from a child in danger.
+    is_urgent = is_certain or refused.seals_crisis is None
+    needs_alert = is_urgent and shelf.needs_alert((claim.partner, refused.reason, channel), is_certain=is_certain)
     is_alarming = refused.reason in ALARMING_REASONS
     connection.execute(
         insert(SET_ASIDE).values(
@@ -163,7 +163,7 @@ def keep_bytes(
         subject=row_sha256.hex(),
         detail={"reason": refused.reason, "priority": refused.priority},
     )
-    return Kept("kept", calls_somebody=is_first_urgent)
+    return Kept("kept", calls_somebody=needs_alert)
 
 
 def find_claim(raw: bytes) -> Acknowledgement | None:

@@ -13,6 +13,7 @@ from gateway.desk import audit
 from gateway.desk.alarms import list_subjects
 from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.row_checks import PRIORITIES
+from gateway.desk.store.post_tables import PAGES
 from gateway.desk.store.schema import SET_ASIDE
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
@@ -21,6 +22,8 @@ from partner_sdk.wire.canonical import format_time
 # What is over it stays at the gateway, unacknowledged, and is taken once rows here are resolved.
 MOST_ROWS_OF_ONE: Final = 500
 MOST_BYTES_OF_ONE: Final = 64 * 1024 * 1024
+# Beside a full share there is room for rows that seal a crisis, so that each of them alerts and can be found.
+MOST_CRISES_OF_ONE: Final = 100
 
 
 class SetAsideError(ReportAbuseError):
@@ -62,13 +65,17 @@ class Shelf:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._shares: dict[str, Share] = {}
+        self._alerted: set[tuple[str | None, str, str]] = set()
 
-    def is_full_for(self, partner: str) -> bool:
-        """Return whether no more of this sender is kept."""
+    def is_full_for(self, partner: str, *, is_crisis: bool = False) -> bool:
+        """Return whether no more of this sender is kept, or no more that seals a crisis."""
         if partner not in self._shares:
             found = _list_shares(self._connection, SET_ASIDE.c.claimed_partner.is_not_distinct_from(partner or None))
             self._shares[partner] = found[0] if found else Share(partner, rows=0, size=0, last_at="")
-        return self._shares[partner].is_full
+        share = self._shares[partner]
+        if is_crisis:
+            return share.rows >= MOST_ROWS_OF_ONE + MOST_CRISES_OF_ONE or share.size >= 2 * MOST_BYTES_OF_ONE
+        return share.is_full
 
     def add(self, partner: str, size: int) -> None:
         """Count a row that was kept."""
@@ -76,16 +83,32 @@ class Shelf:
             share = self._shares[partner]
             self._shares[partner] = replace(share, rows=share.rows + 1, size=share.size + size)
 
-    def has_urgent(self, partner: str | None, reason: str, *, channel: str) -> bool:
-        """Return whether an urgent row of this group waits already."""
-        query = select(SET_ASIDE.c.id).where(
+    def needs_alert(self, group: tuple[str | None, str, str], *, is_certain: bool) -> bool:
+        """Return whether an urgent row of this sender, reason and channel has to alert.
+
+        The first of its group does. A later one where it is known to be urgent, unless the alert that tells of its
+        group has still to go out: whoever had an earlier alert in hand cannot know of it.
+        """
+        if group in self._alerted:
+            return False
+        partner, reason, channel = group
+        query = select(func.max(SET_ASIDE.c.set_aside_at)).where(
             SET_ASIDE.c.resolved_at.is_(None),
             SET_ASIDE.c.claimed_partner.is_not_distinct_from(partner),
             SET_ASIDE.c.reason == reason,
             SET_ASIDE.c.channel == channel,
             SET_ASIDE.c.is_urgent,
         )
-        return self._connection.execute(query.limit(1)).first() is not None
+        last_at = self._connection.execute(query).scalar()
+        if last_at is not None:
+            # A page that was tried may be on its way to the pager this moment, with the count that it had.
+            waiting = select(PAGES.c.id).where(
+                PAGES.c.sent_at.is_(None), PAGES.c.tries == 0, PAGES.c.first_at <= last_at
+            )
+            if not is_certain or self._connection.execute(waiting).first() is not None:
+                return False
+        self._alerted.add(group)
+        return True
 
     def has_alarm(self, partner: str | None, reason: str) -> bool:
         """Return whether an alarm of this sender and this cause is open. One that was cleared hides no later row."""
