@@ -1,7 +1,8 @@
 """The threads of one server process that make answers: the event loop hands jobs over and goes on meanwhile.
 
-No network has more than its share of them: whatever another network sends, the next caller is answered soon. A plain
-queue instead of an executor of the standard library: less CPU for each request, measured under load.
+No network has more than its share of them: whatever another network sends, the next caller is answered soon. Within a
+network, those who have begun a form have a share apart from those who have not. A plain queue instead of an executor of
+the standard library: less CPU for each request, measured under load.
 """
 
 import asyncio
@@ -17,10 +18,14 @@ from typing import Final
 from gateway.web.logs import log_failure
 
 Job = Callable[[], None]
-# A network whose posts were refused so often is answered one request at a time until the window ends.
+# A network whose posts were refused so often is answered a few requests at a time until the window ends.
 REFUSALS_ALLOWED: Final = 60
+MOST_AFTER_REFUSALS: Final = 4
 REFUSAL_SECONDS: Final = 600.0
 MAX_WAITING_AFTER_REFUSALS: Final = 16
+# A journey of the form whose posts were refused so often counts as none until the window ends.
+REFUSALS_OF_A_JOURNEY: Final = 20
+MOST_OF_A_JOURNEY: Final = 2
 MAX_COUNTED_NETWORKS: Final = 4096
 _Work = tuple[Job, asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 
@@ -70,8 +75,11 @@ class TooManyWaitingError(Exception):
 class NetworkTurns:
     """Lets each network have so many requests with the threads at once. Only for the event loop's thread."""
 
-    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, most: int, *, refusals_allowed: int = REFUSALS_ALLOWED, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._most = most
+        self._refusals_allowed = refusals_allowed
         self._clock = clock
         self._at_work: dict[bytes, int] = {}
         self._waiting: dict[bytes, deque[asyncio.Future[None]]] = {}
@@ -97,16 +105,17 @@ class NetworkTurns:
             counted = self._refusals[network] = _Refusals(number=0, ends_at=now + REFUSAL_SECONDS)
         counted.number += 1
 
-    def _is_refused_often(self, network: bytes) -> bool:
+    def is_refused_often(self, network: bytes) -> bool:
+        """Return whether more of its posts were refused than may be."""
         counted = self._refusals.get(network)
-        return counted is not None and counted.number > REFUSALS_ALLOWED and counted.ends_at > self._clock()
+        return counted is not None and counted.number > self._refusals_allowed and counted.ends_at > self._clock()
 
     def _count_most(self, network: bytes) -> int:
-        return 1 if self._is_refused_often(network) else self._most
+        return min(self._most, MOST_AFTER_REFUSALS) if self.is_refused_often(network) else self._most
 
     async def _wait(self, network: bytes) -> None:
         waiting = self._waiting.setdefault(network, deque())
-        if len(waiting) >= MAX_WAITING_AFTER_REFUSALS and self._is_refused_often(network):
+        if len(waiting) >= MAX_WAITING_AFTER_REFUSALS and self.is_refused_often(network):
             raise TooManyWaitingError("too many requests of one network wait")
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting.append(place)
@@ -132,3 +141,52 @@ class NetworkTurns:
             self._at_work[network] = at_work
         else:
             self._at_work.pop(network, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a network, and the journey of the form whose signed cookie came along, both as hashes."""
+
+    network: bytes
+    journey: bytes | None = None
+
+
+class CallerTurns:
+    """Lets each network have so many requests with the threads at once, and as many again of those who have begun.
+
+    A flood of refused posts slows what comes without a journey, and the journey that it came with: no classmate's.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.strangers = NetworkTurns(most)
+        self._begun = NetworkTurns(most)
+        self._journeys = NetworkTurns(MOST_OF_A_JOURNEY, refusals_allowed=REFUSALS_OF_A_JOURNEY)
+
+    def find_begun(self, caller: Caller) -> bytes | None:
+        """Return the journey that goes before strangers; None where there is none, or one that was refused often."""
+        journey = caller.journey
+        return None if journey is None or self._journeys.is_refused_often(journey) else journey
+
+    async def run(self, caller: Caller, threads: RequestThreads, job: Job) -> None:
+        """Have the job done when it is this caller's turn. Raises `TooManyWaitingError`."""
+        journey = self.find_begun(caller)
+        turns = self.strangers if journey is None else self._begun
+        if journey is not None:
+            await self._journeys.enter(journey)
+        try:
+            await turns.enter(caller.network)
+            try:
+                await threads.run(job)
+            finally:
+                turns.leave(caller.network)
+        finally:
+            if journey is not None:
+                self._journeys.leave(journey)
+
+    def count_refusal(self, caller: Caller) -> None:
+        """Count a post that was refused: against its journey, or against its network without one."""
+        journey = self.find_begun(caller)
+        if journey is None:
+            self.strangers.count_refusal(caller.network)
+        else:
+            self._journeys.count_refusal(journey)

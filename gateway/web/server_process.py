@@ -35,7 +35,7 @@ from gateway.web.process_guard import (
 from gateway.web.server_spec import SPEC_VARIABLE, ServerSpec
 
 if TYPE_CHECKING:
-    from gateway.web.wsgi_bridge import BodyRule, WsgiBridge
+    from gateway.web.wsgi_bridge import BodyRule, JourneyFinder, WsgiBridge
 
 WORKER_STOP_SECONDS: Final = 10
 APP_FAILED_EXIT: Final = 3
@@ -81,6 +81,7 @@ def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | 
         bodies=bodies,
         threads=spec.threads,
         trusted_proxies=count_trusted_proxies(app),
+        find_journey=make_journey_finder(app),
     )
 
     def leave(_signal: int, _frame: object) -> None:
@@ -110,6 +111,16 @@ def make_body_rule(app: Callable[..., Any]) -> "BodyRule":
     if not isinstance(app, Flask):
         return lambda _method, _path: NO_BODY
     return lambda method, path: get_body_terms(app, method=method, path=path)
+
+
+def make_journey_finder(app: Callable[..., Any]) -> "JourneyFinder":
+    """Return what finds the journey in an app's own cookie. An app without our sessions has none."""
+    from gateway.web.web_app import PageSessions, WebApp
+
+    sessions = app.session_interface if isinstance(app, WebApp) else None
+    if not isinstance(app, WebApp) or not isinstance(sessions, PageSessions):
+        return lambda _cookies: None
+    return partial(sessions.find_journey, name=app.config["SESSION_COOKIE_NAME"])
 
 
 class RecyclingServer(MPServer):

@@ -4,6 +4,7 @@ Never has static files, debug pages or sessions of its own; a room registers its
 `finish_web_app`, which refuses an app with a route that states no rule.
 """
 
+import hashlib
 import hmac
 from collections.abc import Callable, Collection, Sequence
 from types import TracebackType
@@ -28,6 +29,9 @@ from partner_sdk.wire.canonical import parse_base64url, to_base64url
 from partner_sdk.wire.known_types import prepare_types
 
 Session = dict[str, Any]
+JOURNEY: Final = "journey"
+"""The name, in a session, of the secret of a form that was begun."""
+JOURNEY_SECONDS: Final = 2 * 3600  # each step signs the cookie anew, and a draft lasts an hour
 _COOKIE_KEY_LABEL: Final = b"report-abuse session cookie v1"
 
 
@@ -77,6 +81,18 @@ class PageSessions(SecureCookieSessionInterface):
         if request.path.startswith(self._api_prefixes):
             return self.make_null_session(app)
         return super().open_session(app, request)
+
+    def find_journey(self, cookies: str, *, name: str) -> bytes | None:
+        """Return a hash of the journey in the cookie `name` of a Cookie header; None without one that we signed."""
+        start = f"{name}="
+        value = next((one[len(start) :] for one in cookies.split("; ") if one.startswith(start)), None)
+        if value is None:
+            return None
+        try:
+            journey = self._serializer.loads(value, max_age=JOURNEY_SECONDS).get(JOURNEY)
+        except BadSignature:
+            return None
+        return hashlib.blake2b(journey, digest_size=16).digest() if isinstance(journey, bytes) else None
 
 
 class WebApp(Flask):

@@ -15,7 +15,7 @@ from gateway.web.body_limit import REFUSED
 from gateway.web.body_reader import BodyNotReadError, BodyReader, Receive
 from gateway.web.logs import log_failure
 from gateway.web.network_bucket import CallerNetworks
-from gateway.web.request_threads import NetworkTurns, RequestThreads, TooManyWaitingError
+from gateway.web.request_threads import Caller, CallerTurns, RequestThreads, TooManyWaitingError
 from gateway.web.rules import NO_BODY, SAFE_METHODS, BodyRoom, BodyTerms
 from gateway.web.silent_connections import Peer
 from gateway.web.wsgi_environ import AmbiguousHeadersError, Scope, drop_headers, make_environ
@@ -25,11 +25,14 @@ WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 BodyRule = Callable[[str, str], BodyTerms]
 """Returns the terms for a body, for a method and a path; `NO_BODY` where none is taken."""
+JourneyFinder = Callable[[str], bytes | None]
+"""Returns a hash of the journey in a Cookie header; None where there is none, or none that this gateway signed."""
 
 _CLOSE: Final = (b"connection", b"close")
 # A request of the form has some 2 KiB, a signed one 3 KiB. The server itself ends with 64 KiB and 100 headers.
 MAX_HEAD_BYTES: Final = 16 * 1024
 _MACHINES: Final = ("/v1", "/feed")
+_BEGUN: Final = b"begun"
 # What counts against a network: forged, malformed, too large, of another type, unsigned.
 COUNTED_REFUSALS: Final = frozenset({400, 401, 403, 405, 411, 413, 415, 422, 431})
 
@@ -54,12 +57,14 @@ class WsgiBridge:
         bodies: BodyReader,
         threads: int,
         trusted_proxies: int = 0,
+        find_journey: JourneyFinder = lambda _cookies: None,
     ) -> None:
         self._app = app
         self._networks = CallerNetworks(trusted_proxies=trusted_proxies)
         # Twice as many as there are threads: the next request is there when a thread is free.
-        self._turns = NetworkTurns(2 * threads)
-        self._busy_answers: dict[bool, Answer] = {}
+        self._turns = CallerTurns(2 * threads)
+        self._find_journey = find_journey
+        self._busy_answers: dict[tuple[bool, bool], Answer] = {}
         self._making_busy_answer = asyncio.Lock()
         self._body_rule = body_rule
         self._bodies = bodies
@@ -81,29 +86,38 @@ class WsgiBridge:
             environ = make_environ(scope)
         except AmbiguousHeadersError as error:
             environ, refused = error.environ, HTTPStatus.BAD_REQUEST
-        network = self._networks.name_caller(environ)
+        caller = self._name_caller(environ)
         if _count_head(scope) > MAX_HEAD_BYTES:
             environ, refused = drop_headers(environ), HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         if refused is not None:
-            await self._refuse(environ, send, status=refused, network=network)
+            await self._refuse(environ, send, status=refused, caller=caller)
             return
         length = int(environ.get("CONTENT_LENGTH") or 0)
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ
         terms = self._body_rule(environ["REQUEST_METHOD"], scope["path"]) if length else NO_BODY
         if is_chunked or length > terms.ceiling:
             # The app refuses it by the rule of its route, in its own words. It finds no byte to read.
-            await self._answer(environ, send, network=network, closes=True)
+            await self._answer(environ, send, caller=caller, closes=True)
             return
-        with self._bodies.hold(length, room=terms.room, network=network) as held:
+        # Whoever has begun has a share of the room apart, so that strangers with slow bodies do not fill it.
+        share = caller.network if self._turns.find_begun(caller) is None else caller.network + _BEGUN
+        with self._bodies.hold(length, room=terms.room, network=share) as held:
             if length:
                 try:
                     environ["wsgi.input"] = await held.read(receive, length=length, seconds=self._bodies.seconds)
                 except BodyNotReadError as error:
                     # Not counted: a bad line is no flood.
-                    await self._refuse(environ, send, status=error.status, network=network, counts=False)
+                    await self._refuse(environ, send, status=error.status, caller=caller, counts=False)
                     return
             async with self._turn(terms.room):
-                await self._answer(environ, send, network=network)
+                await self._answer(environ, send, caller=caller)
+
+    def _name_caller(self, environ: Environ) -> Caller:
+        network = self._networks.name_caller(environ)
+        cookies = environ.get("HTTP_COOKIE")
+        if cookies is None or len(cookies) > MAX_HEAD_BYTES or environ["PATH_INFO"].startswith(_MACHINES):
+            return Caller(network)
+        return Caller(network, self._find_journey(cookies))
 
     def _turn(self, room: BodyRoom) -> AbstractAsyncContextManager[object]:
         return self._part_turns if room is BodyRoom.PARTS else nullcontext()
@@ -113,12 +127,12 @@ class WsgiBridge:
         environ: Environ,
         send: Send,
         *,
-        network: bytes,
+        caller: Caller,
         closes: bool = False,
         must_be: HTTPStatus | None = None,
         counts: bool = True,
     ) -> None:
-        """Let a thread ask the app when it is this network's turn; an answer counts only with the status `must_be`."""
+        """Let a thread ask the app when it is this caller's turn; an answer counts only with the status `must_be`."""
         statuses: list[int] = []
 
         def answer() -> None:
@@ -128,45 +142,41 @@ class WsgiBridge:
             statuses.append(said.status)
             _send(said, send, closes=closes or self._is_leaving)
 
-        caller = (environ["REMOTE_ADDR"], environ["REMOTE_PORT"])
-        self.busy.add(caller)
+        peer = (environ["REMOTE_ADDR"], environ["REMOTE_PORT"])
+        self.busy.add(peer)
         try:
-            await self._turns.enter(network)
-            try:
-                await self._threads.run(answer)
-            finally:
-                self._turns.leave(network)
+            await self._turns.run(caller, self._threads, answer)
         except TooManyWaitingError:
             _send(await self._get_busy_answer(environ), send, closes=True)
             return
         finally:
-            self.busy.discard(caller)
+            self.busy.discard(peer)
         is_refused = environ["REQUEST_METHOD"] not in SAFE_METHODS and not COUNTED_REFUSALS.isdisjoint(statuses)
         if counts and is_refused:
-            self._turns.count_refusal(network)
+            self._turns.count_refusal(caller)
 
     async def _get_busy_answer(self, environ: Environ) -> Answer:
         """Return the app's own 503, which is made once: a flood of refused posts costs nothing more."""
-        is_machine = environ["PATH_INFO"].startswith(_MACHINES)
+        kind = (environ["PATH_INFO"].startswith(_MACHINES), environ["REQUEST_METHOD"] not in SAFE_METHODS)
         environ = {**drop_headers(environ), REFUSED: HTTPStatus.SERVICE_UNAVAILABLE}
 
         def make() -> None:
             said = self._ask(environ)
             headers = [one for one in said.headers if one[0].lower() not in {b"set-cookie", b"x-request-id"}]
-            self._busy_answers[is_machine] = Answer(HTTPStatus.SERVICE_UNAVAILABLE, headers, said.body)
+            self._busy_answers[kind] = Answer(HTTPStatus.SERVICE_UNAVAILABLE, headers, said.body)
 
         async with self._making_busy_answer:
-            if is_machine not in self._busy_answers:
+            if kind not in self._busy_answers:
                 await self._threads.run(make)
-        return self._busy_answers[is_machine]
+        return self._busy_answers[kind]
 
     async def _refuse(
-        self, environ: Environ, send: Send, *, status: HTTPStatus, network: bytes, counts: bool = True
+        self, environ: Environ, send: Send, *, status: HTTPStatus, caller: Caller, counts: bool = True
     ) -> None:
         """Let the app say in its own words that the request is refused; what it says counts only with this status."""
         environ.pop("CONTENT_LENGTH", None)
         environ[REFUSED] = status
-        await self._answer(environ, send, network=network, closes=True, must_be=status, counts=counts)
+        await self._answer(environ, send, caller=caller, closes=True, must_be=status, counts=counts)
 
     def _ask(self, environ: Environ) -> Answer:
         """Return the app's answer; a failure that it did not answer itself is a bare 500."""

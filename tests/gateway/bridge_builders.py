@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.web.body_reader import BodyReader
-from gateway.web.server_process import make_body_rule
+from gateway.web.server_process import make_body_rule, make_journey_finder
 from gateway.web.wsgi_bridge import WsgiApp, WsgiBridge
 
+FORM = ((b"content-type", b"application/x-www-form-urlencoded"),)
 LEAVES = None
 """In a list of pieces: the caller closes the connection."""
 
@@ -78,7 +79,8 @@ def make_bridge(
 ) -> WsgiBridge:
     """Return the bridge of an app, its rules for bodies as the server process takes them from the app."""
     bodies = BodyReader(seconds=seconds, room_bytes=room_bytes, is_shared=is_shared)
-    return WsgiBridge(app, body_rule=make_body_rule(app), bodies=bodies, threads=threads)
+    finder = make_journey_finder(app)
+    return WsgiBridge(app, body_rule=make_body_rule(app), bodies=bodies, threads=threads, find_journey=finder)
 
 
 def serve(bridge: WsgiBridge, *calls: Call) -> Call:
@@ -91,3 +93,13 @@ def serve(bridge: WsgiBridge, *calls: Call) -> Call:
 
     asyncio.run(answer_all())
     return calls[-1]
+
+
+def hold(address: str, *, path: bytes, headers: tuple[tuple[bytes, bytes], ...], length: int) -> Call:
+    """Return a call that sends all of its body but the last byte, and then waits."""
+    return Call(path=path, headers=headers, length=length, pieces=(b"x" * (length - 1),), address=address)
+
+
+async def call_all(bridge: WsgiBridge, calls: list[Call]) -> None:
+    """Let the bridge answer these calls at the same time."""
+    await asyncio.gather(*(bridge(call.scope(), call.receive, call.send) for call in calls))

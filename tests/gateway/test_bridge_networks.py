@@ -12,15 +12,20 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from gateway.web.body_limit import MAX_FORM_FIELDS, REFUSED
 from gateway.web.body_reader import SMALL_BODY_BYTES
 from gateway.web.network_bucket import CallerNetworks, find_caller
-from gateway.web.request_threads import MAX_WAITING_AFTER_REFUSALS, REFUSALS_ALLOWED, NetworkTurns, TooManyWaitingError
-from gateway.web.wsgi_bridge import MAX_HEAD_BYTES, WsgiBridge
+from gateway.web.request_threads import (
+    MAX_WAITING_AFTER_REFUSALS,
+    MOST_AFTER_REFUSALS,
+    REFUSALS_ALLOWED,
+    NetworkTurns,
+    TooManyWaitingError,
+)
+from gateway.web.wsgi_bridge import MAX_HEAD_BYTES
 from tests.builders import House
-from tests.gateway.bridge_builders import LEAVES, Call, make_bridge, serve
+from tests.gateway.bridge_builders import FORM, LEAVES, Call, call_all, hold, make_bridge, serve
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.web_builders import FORM_BYTES, JSON_BYTES, make_test_app
 
 FLOOD, OTHER = "203.0.113.9", "198.51.100.7"
-FORM = ((b"content-type", b"application/x-www-form-urlencoded"),)
 JSON = ((b"content-type", b"application/json"),)
 FULL = SMALL_BODY_BYTES
 
@@ -33,11 +38,6 @@ async def take_turn(turns: NetworkTurns, network: bytes) -> AsyncIterator[None]:
         yield
     finally:
         turns.leave(network)
-
-
-def hold(address: str, *, path: bytes, headers: tuple[tuple[bytes, bytes], ...], length: int) -> Call:
-    """Return a call that sends all of its body but the last byte, and then waits."""
-    return Call(path=path, headers=headers, length=length, pieces=(b"x" * (length - 1),), address=address)
 
 
 def test_unsigned_reports_of_one_network_keep_no_other_network_out(house: House) -> None:
@@ -138,19 +138,16 @@ class Gate:
         return []
 
 
-async def call_all(bridge: WsgiBridge, calls: list[Call]) -> None:
-    await asyncio.gather(*(bridge(call.scope(), call.receive, call.send) for call in calls))
-
-
-def test_flood_of_refused_posts_is_answered_one_at_a_time_and_another_network_at_once() -> None:
+def test_flood_of_refused_posts_is_answered_few_at_a_time_and_another_network_at_once() -> None:
     gate = Gate()
-    bridge = make_bridge(gate, threads=4)
+    bridge = make_bridge(gate, threads=8)
     gate.may_go.set()
     for _ in range(REFUSALS_ALLOWED + 1):
         assert serve(bridge, Call(path=b"/", headers=FORM, address=FLOOD)).status == 400
     assert gate.most == 1
     gate.may_go.clear()
-    flood = [Call(path=b"/", headers=FORM, address=FLOOD) for _ in range(MAX_WAITING_AFTER_REFUSALS + 5)]
+    most = MOST_AFTER_REFUSALS + MAX_WAITING_AFTER_REFUSALS
+    flood = [Call(path=b"/", headers=FORM, address=FLOOD) for _ in range(most + 4)]
     other = Call(method="GET", path=b"/", address=OTHER)
 
     async def run() -> None:
@@ -162,9 +159,9 @@ def test_flood_of_refused_posts_is_answered_one_at_a_time_and_another_network_at
         await waiting
 
     asyncio.run(run())
-    assert gate.most == 1
-    # One was answered at once and 16 waited for their turn; the others came to nothing, and cost no thread.
-    assert sorted(call.status for call in flood) == [400] * (MAX_WAITING_AFTER_REFUSALS + 1) + [503] * 4
+    assert gate.most == MOST_AFTER_REFUSALS
+    # Four were answered at once and 16 waited for their turn; the others came to nothing, and cost no thread.
+    assert sorted(call.status for call in flood) == [400] * most + [503] * 4
     assert gate.refused == 1
     busy = next(call for call in flood if call.status == 503)
     assert (busy.body, busy.answer_headers) == (b"a kind page", {"retry-after": "60", "connection": "close"})
@@ -176,7 +173,7 @@ def test_one_network_never_has_all_places_at_the_threads() -> None:
     flood = [Call(method="GET", path=b"/", address=FLOOD) for _ in range(50)]
 
     async def run() -> None:
-        turns = bridge._turns
+        turns = bridge._turns.strangers
         waiting = asyncio.create_task(call_all(bridge, flood))
         while sum(turns._at_work.values()) < 4:
             await asyncio.sleep(0.001)
@@ -191,7 +188,7 @@ def test_one_network_never_has_all_places_at_the_threads() -> None:
 
 def test_refusals_are_forgotten_after_their_window_and_of_one_network_alone() -> None:
     clock = {"now": 0.0}
-    turns = NetworkTurns(4, clock=lambda: clock["now"])
+    turns = NetworkTurns(6, clock=lambda: clock["now"])
 
     async def run(network: bytes) -> int:
         """Return how many are let in at once."""
@@ -201,7 +198,7 @@ def test_refusals_are_forgotten_after_their_window_and_of_one_network_alone() ->
             async with take_turn(turns, network):
                 await inside.wait()
 
-        tasks = [asyncio.create_task(take()) for _ in range(6)]
+        tasks = [asyncio.create_task(take()) for _ in range(8)]
         await asyncio.sleep(0)
         number = turns._at_work[network]
         inside.set()
@@ -210,10 +207,10 @@ def test_refusals_are_forgotten_after_their_window_and_of_one_network_alone() ->
 
     for _ in range(REFUSALS_ALLOWED + 1):
         turns.count_refusal(b"flood")
-    assert asyncio.run(run(b"flood")) == 1
-    assert asyncio.run(run(b"other")) == 4
+    assert asyncio.run(run(b"flood")) == MOST_AFTER_REFUSALS
+    assert asyncio.run(run(b"other")) == 6
     clock["now"] += 600
-    assert asyncio.run(run(b"flood")) == 4
+    assert asyncio.run(run(b"flood")) == 6
 
 
 def test_who_waits_and_leaves_takes_no_place_with_them() -> None:
@@ -302,4 +299,4 @@ def test_bodies_that_a_bad_line_cuts_or_slows_are_not_counted_as_refused() -> No
         for _ in range(REFUSALS_ALLOWED):
             call = serve(bridge, Call(length=9, pieces=pieces, address=FLOOD))
             assert call.status in {400, 408}
-    assert bridge._turns._refusals == {}
+    assert bridge._turns.strangers._refusals == {}

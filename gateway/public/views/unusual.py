@@ -5,6 +5,7 @@ Never a bare error page, and never a page without the words that were typed and 
 
 from collections.abc import Mapping
 from dataclasses import replace
+from http import HTTPStatus
 
 from flask import request
 from flask.typing import ResponseReturnValue
@@ -30,6 +31,7 @@ from gateway.public.visiting.page_contexts import has_shown_context, read_contex
 from gateway.public.visiting.service_form import read_service_form
 from gateway.public.visiting.visit import Visit, find_visit, get_posted_version, has_cookie, is_own_form, start_visit
 from gateway.public.visiting.words_field import find_packed_answers
+from gateway.web.body_limit import REFUSED
 
 KIND_PAGES: Mapping[int, str] = {
     404: "not_found",
@@ -101,6 +103,9 @@ def answer_csrf_failure() -> ResponseReturnValue:
 def make_error_page(status: int, request_id: str) -> ResponseReturnValue:
     """Make the kind page for a status; after a fault of ours it still shows what was typed."""
     door = get_door()
+    if request.method == "POST" and request.environ.get(REFUSED) == HTTPStatus.SERVICE_UNAVAILABLE:
+        # Nothing of the body was read here. The browser has it, and sends it again when this page is loaded again.
+        return render_message(door, "busy"), status
     is_lost_post = status >= SERVER_ERROR and request.method == "POST"
     if is_lost_post and request.path == get_path(FOR_SERVICES):
         asked = read_service_form(request.form)

@@ -15,9 +15,10 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.visiting.draft_rows import NO_VERSION
 from gateway.public.visiting.drafts import IDLE_SECONDS, SECRET_BYTES, JourneyKeys, make_journey_keys
 from gateway.public.visiting.visit_state import NONCE_BYTES, VisitState, find_state, seal_state
+from gateway.web.web_app import JOURNEY
 from partner_sdk.wire.public_codes import LANGUAGES, Language
 
-_SECRET, _STATE = "journey", "state"
+_SECRET, _STATE = JOURNEY, "state"
 FRESH_SECONDS = 30  # a redirect is followed at once; whoever comes later comes from outside
 SLOW_LASTS_SECONDS = 120  # for how long a wait is good, and for how long a journey that waited at a step walks on
 MARK_BYTES = 16
