@@ -23,7 +23,7 @@ from gateway.guidance.signposts import load_signposts
 from gateway.web.serving import ServerGroup
 from tests.builders import Partner, make_house
 from tests.builders.local_servers import CERTIFICATE, make_tls, run_server
-from tests.gateway.process_watch import find_free_port
+from tests.gateway.process_watch import count_open, find_free_port
 
 CONF = Path(__file__).resolve().parents[2] / "gateway" / "web" / "nginx" / "report-abuse.conf"
 INSTALL_LINE = "No nginx here. Install it with: apt-get install nginx libnginx-mod-stream"
@@ -155,20 +155,6 @@ def wait_for(proxy: Proxy, nginx: "subprocess.Popen[bytes]") -> None:
 
 def is_form(answer: bytes) -> bool:
     return answer.startswith(b"HTTP/1.1 200 ") and b"<form" in answer
-
-
-def count_open(lines: list[socket.socket]) -> int:
-    """Return how many connections the other side has not ended; reads nothing away."""
-    number = 0
-    for line in lines:
-        line.setblocking(False)
-        try:
-            number += bool(line.recv(1, socket.MSG_PEEK))
-        except BlockingIOError:
-            number += 1
-        except OSError:
-            pass
-    return number
 
 
 def test_silent_connections_of_one_address_are_bounded_and_another_gets_the_form(proxy: Proxy) -> None:

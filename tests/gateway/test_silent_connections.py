@@ -16,7 +16,7 @@ from gateway.web.server_process import MAX_CONNECTIONS
 from gateway.web.serving import ServerGroup
 from gateway.web.silent_connections import MOST_OF_A_NETWORK, SilentConnections
 from tests.builders import Partner, make_house
-from tests.gateway.process_watch import find_free_port
+from tests.gateway.process_watch import count_open, find_free_port
 
 FLOOD, OTHER = "127.0.7.1", "127.0.8.1"
 PATIENCE_SECONDS = 20.0
@@ -48,20 +48,6 @@ def ask_for_form(port: int, source: str) -> bytes:
         while piece := line.recv(65536):
             came += piece
         return came
-
-
-def count_open(lines: list[socket.socket]) -> int:
-    """Return how many connections the other side has not ended."""
-    number = 0
-    for line in lines:
-        line.setblocking(False)
-        try:
-            number += bool(line.recv(1, socket.MSG_PEEK))
-        except BlockingIOError:
-            number += 1
-        except OSError:
-            pass
-    return number
 
 
 @pytest.mark.parametrize("sent", [b"", HEAD, HALF_A_BODY], ids=["no-byte", "half-a-head", "half-a-body"])
