@@ -94,6 +94,7 @@ def add_commands(report: CommandGroup) -> None:
 
 
 def _say_not_sealed(call: PartnerCall, error: ReportAbuseError) -> None:
+    if isinstance(error, KeySetError):  # a SealingError says so itself
+        call.speaker.warn("Nothing was sealed or saved.")
     if isinstance(error, (SealingError, KeySetError)):
-        call.speaker.warn("Nothing was sealed: no key set in force is saved here, and none could be fetched.")
         call.speaker.warn("Ask the agency for another way now. Once the gateway answers, `doctor` saves a key set.")

@@ -121,7 +121,9 @@ def test_nothing_is_sealed_without_a_key_set_and_the_words_say_what_to_do(line: 
     offline = Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
     out = tmp_path / "out.json"
     assert offline.run("report", "submit", REPORT, "--priority", "P2", "--to-file", str(out)) == EXIT_FAILED
-    assert "Nothing was sealed: no key set in force is saved here" in offline.err
+    assert offline.err.count("Nothing was sealed") == 1
+    assert "Nothing was sealed or saved: this folder holds no key of the agency to seal to." in offline.err
+    assert "Ask the agency for another way now." in offline.err
     assert not out.exists()
     assert list((line.folder / "submissions").iterdir()) == []
 
