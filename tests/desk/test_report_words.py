@@ -13,7 +13,7 @@ from gateway.desk.reading.contact import make_contact_block
 from gateway.desk.reading.content import make_sections
 from gateway.desk.reading.report_words import PUBLIC_WORDS, READING_WORDS
 from partner_sdk.report.outline import list_fields
-from partner_sdk.wire.public_codes import CONTACT_WAYS, MEETS_SOON, REGIONS
+from partner_sdk.wire.public_codes import CONTACT_WAYS, HURTING, MEETS_SOON, REGIONS, REPORTER_HURTING
 from partner_sdk.wire.public_report import Meeting, PublicReport
 from tests.public_report_builders import make_child_details, make_contact, make_known_person, make_public_report
 
@@ -71,6 +71,15 @@ def test_every_field_of_a_report_is_shown_as_it_was_written() -> None:
     assert set(lines) >= {PUBLIC_WORDS[name] for name in msgspec.to_builtins(report) if name in PUBLIC_WORDS}
     assert (lines["In their own words"].text, lines["In their own words"].is_text) == (report.story, True)
     assert lines["What is happening"].text == "grooming, sexual_talk"
+
+
+def test_how_a_child_feels_is_read_in_words_and_whose_feeling_it_is() -> None:
+    for code in ("all_right", "scared", HURTING, REPORTER_HURTING, "rather_not_say"):
+        report = make_public_report(feels=code)
+        lines = {line.title: line.text for section in make_sections(report) for line in section.lines}
+        assert "_" not in lines["How the child feels"]
+        assert lines["How the child feels"] != code
+        assert ("The person reporting" in lines["How the child feels"]) == (code == REPORTER_HURTING)
 
 
 def test_every_code_of_the_form_that_the_desk_spells_has_words() -> None:

@@ -1,6 +1,7 @@
 """Lays an opened report of the public out for reading: every field, in sections that are folded.
 
-Never leaves a field out and never changes a character of what was written; the page escapes it.
+Never leaves a field out and never changes a character of what was written, but for codes in words.
+The page escapes it.
 """
 
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.desk.reading.report_words import PUBLIC_WORDS
+from gateway.desk.reading.report_words import PUBLIC_ANSWERS, PUBLIC_WORDS
 from partner_sdk.wire.public_report import PublicReport
 
 # What the reader wants first; what the machine added comes last.
@@ -69,4 +70,6 @@ def _get_group(path: tuple[str, ...]) -> str:
 
 
 def _make_line(path: tuple[str, ...], text: str) -> Line:
-    return Line(PUBLIC_WORDS[".".join(path)], text, len(text) > 80 or "\n" in text)
+    name = ".".join(path)
+    text = PUBLIC_ANSWERS.get(name, {}).get(text, text)
+    return Line(PUBLIC_WORDS[name], text, len(text) > 80 or "\n" in text)

@@ -53,7 +53,7 @@ PUBLIC_WORDS: Final[Mapping[str, str]] = {
     "copy_version": "Version of the form's words",
     "country": "Country, if not in the UK",
     "danger": "Is someone in danger now?",
-    "feels": "How they feel",
+    "feels": "How the child feels",
     "kinds": "What is happening",
     "language": "Language of the form",
     "meeting.place": "Where that person wants to meet, and at what time",
@@ -83,6 +83,17 @@ PUBLIC_WORDS: Final[Mapping[str, str]] = {
     "under_18": "Is the person reporting under 18?",
     "when": "When it last happened",
     "who": "Who this is about",
+}
+
+# By field: the codes of its answers that are not plain by themselves.
+PUBLIC_ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "feels": {
+        "all_right": "All right",
+        "scared": "Scared",
+        "hurting": "May hurt themselves",
+        "reporter_hurting": "The person reporting says that they think about hurting themselves, too",
+        "rather_not_say": "Not known, or not said",
+    }
 }
 
 
