@@ -6,37 +6,22 @@ every reference. The key of the return code is sealed in both reports, and only 
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection
 
 from gateway.desk.casework.cases import CaseRow, to_case
-from gateway.desk.store.schema import CASES, of_sender
+from gateway.desk.collection.joining import find_named, list_added
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 
 def find_earlier(connection: Connection, found: CaseRow) -> CaseRow | None:
     """Return the case that an addition adds to, or None: its sender's own alone."""
-    if found.adds_to is None:
-        return None
-    row = connection.execute(
-        select(CASES).where(
-            *of_sender(found.environment, found.partner),
-            or_(CASES.c.reference == found.adds_to, CASES.c.other_reference == found.adds_to),
-        )
-    ).first()
+    row = None if found.adds_to is None else find_named(connection, found)
     return None if row is None else to_case(row)
 
 
 def list_additions(connection: Connection, found: CaseRow) -> Sequence[CaseRow]:
     """Return the cases that add to this one, the oldest first."""
-    rows = connection.execute(
-        select(CASES)
-        .where(
-            *of_sender(found.environment, found.partner),
-            CASES.c.adds_to.in_([one for one in (found.reference, found.other_reference) if one is not None]),
-        )
-        .order_by(CASES.c.received_at, CASES.c.case_id)
-    )
-    return [to_case(row) for row in rows]
+    return [to_case(row) for row in list_added(connection, found)]
 
 
 def has_nothing_to_repeat(earlier: CaseRow | None) -> bool:

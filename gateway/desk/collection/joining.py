@@ -70,7 +70,7 @@ def settle_case(connection: Connection, case_id: str, *, now: datetime) -> set[s
     """
     # Read from the table: a report that was settled before may have moved this one.
     case = connection.execute(_ONE, {"case_id": case_id}).one()
-    earlier = _find_named(connection, case)
+    earlier = find_named(connection, case)
     if case.partner == PUBLIC_SENDER:
         return _settle_public(connection, case, earlier=earlier, now=now)
     stands_alone = case.joined_to is None
@@ -99,8 +99,11 @@ def list_misjoined(connection: Connection) -> list[str]:
     return list(rows.scalars())
 
 
-def _find_named(connection: Connection, case: Row[Any]) -> Row[Any] | None:
-    """Return the sender's own earlier report that a report names, or the case of the question that it answers."""
+def find_named(connection: Connection, case: Any) -> Row[Any] | None:
+    """Return the sender's own earlier report that a report names, or the case of the question that it answers.
+
+    `case` is a row of the table, or anything with its names.
+    """
     own = {"environment": case.environment, "partner": case.partner, "case_id": case.case_id}
     if case.adds_to is not None:
         return connection.execute(_NAMED_BY_REFERENCE, own | {"name": case.adds_to}).first()
@@ -122,8 +125,11 @@ def _get_first_id(connection: Connection, case: Row[Any]) -> str:
     return first_id
 
 
-def _list_additions(connection: Connection, first: Row[Any]) -> Sequence[Row[Any]]:
-    """Return what its sender added to a report under either of its references, the oldest first."""
+def list_added(connection: Connection, first: Any) -> Sequence[Row[Any]]:
+    """Return what its sender added to a report under either of its references, the oldest first.
+
+    `first` is a row of the table, or anything with its names.
+    """
     names = [name for name in (first.reference, first.other_reference) if name is not None]
     own = {"environment": first.environment, "partner": first.partner, "case_id": first.case_id}
     return connection.execute(_ADDITIONS, own | {"names": names}).all()
@@ -132,7 +138,7 @@ def _list_additions(connection: Connection, first: Row[Any]) -> Sequence[Row[Any
 def _list_waiting(connection: Connection, case: Row[Any], *, first_id: str) -> list[str]:
     """Return what named this report before it was known by that reference, and stands for itself until now."""
     # Of reports that name each other in a circle one stays the first: none is hidden.
-    added = _list_additions(connection, case)
+    added = list_added(connection, case)
     return [one.case_id for one in added if one.joined_to is None and one.case_id != first_id]
 
 
@@ -159,7 +165,7 @@ def _settle_public(connection: Connection, case: Row[Any], *, earlier: Row[Any] 
     first = case if case.adds_to is None else earlier
     if first is None:
         return set()
-    additions = _list_additions(connection, first)
+    additions = list_added(connection, first)
     own_key = first.reply_key_sha256 if first.adds_to is None else None
     proven = [first, *(one for one in additions if own_key is not None and one.reply_key_sha256 == own_key)]
     together = combine(*(one.factors for one in proven))
