@@ -57,7 +57,7 @@ def _look_at_folder(state: Path) -> Finding:
 def _look_at_hours(gateway: Gateway, *, state: Path) -> Finding:
     stale = gateway.agency.find_stale_holidays(gateway.clock())
     if stale is not None:
-        return Finding("hours", "warning", stale, mend=f"Add the new list to {StateFolder(state).agency}.")
+        return Finding("hours", *stale, mend=f"Add the new list to {StateFolder(state).agency}.")
     return Finding("hours", "ok", f"The desk's hours and holidays are known ({gateway.agency.desk.zone}).")
 
 
@@ -70,7 +70,7 @@ def _look_at_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
         if error.reason == "behind":
             yield Finding("store", "fault", BEHIND, mend=advise_behind(state))
             return
-        detail = f"The store can not be used ({error.reason}): both doors answer 503."
+        detail = f"The store cannot be used ({error.reason}): both doors answer 503."
         mend = "Look at the disk. If the database is lost, restore its backup and run `report-abuse-gateway restored`."
         yield Finding("store", "fault", detail, mend=mend)
         return
@@ -88,7 +88,10 @@ def _look_at_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
 
 def _look_at_pages(gateway: Gateway) -> Finding:
     if gateway.soundness.look_for_damage():
-        detail = "Pages of the database are damaged. What can still be read is handed over; the rest waits, by name."
+        detail = (
+            "Pages of the database are damaged. "
+            "Readable reports still go to the desk; the others are listed by position."
+        )
         mend = "Run `collect` at the desk until nothing more comes, then restore (docs/running.md, Damaged database)."
         return Finding("pages", "fault", detail, mend=mend)
     return Finding("pages", "ok", "Every page of the database is whole.")
@@ -102,7 +105,7 @@ def _look_at_evidence(gateway: Gateway, *, folder: Path) -> Finding:
         with gateway.store.read() as connection:
             waiting, held_bytes = count_evidence(connection)
     except StorageUnavailableError as error:
-        detail = f"The folder {folder} can not be used ({error.reason})."
+        detail = f"The folder {folder} cannot be used ({error.reason})."
         return Finding("evidence", "fault", detail, mend="Look at the disk, and at who owns the folder.")
     detail = f"{waiting} wait for the desk, {held_bytes / 1024**3:.1f} GiB are kept, {free:.0%} of the disk is free."
     if free < least:

@@ -23,13 +23,12 @@ from gateway.desk.placements.standing import TO_SEE_TO, Standing, StandingCode, 
 from gateway.desk.post_room.queue import count_open
 from gateway.desk.post_room.sending import list_post_room_faults
 from gateway.desk.return_post.sending import NO_PLACE
-from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.schema import SET_ASIDE
-from gateway.desk.watch import ADVICE, describe_concern, list_concerns, list_waiting_concerns
+from gateway.desk.watch import ADVICE, describe_concern, list_concerns, list_lost_quarters, list_waiting_concerns
 from gateway.desk.wiring import Clock, Desk, open_desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding, Verdict
-from partner_sdk.wire.canonical import parse_base64url, parse_time
+from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KEY_SET_LIFETIME
 
 _SIGN_AFTER: Final = timedelta(days=2)
@@ -39,7 +38,7 @@ Look = tuple[Verdict, str, str]
 _MOST_NAMED: Final = 20
 _PLACEMENT_WORDS: Final[dict[StandingCode, str]] = {
     "with_faults": "The button is not as agreed at",
-    "not_reached": "The page did not come of",
+    "not_reached": "Could not reach the page of",
     "long_ago": f"Not looked at for {OLD_AFTER.days} days, or never",
 }
 
@@ -70,8 +69,7 @@ def _look_at_keys(desk: Desk) -> Iterator[Look]:
         desk.read_key(role)
     held = desk.load_vault().key_ids
     with desk.store.read() as connection:
-        wanted = connection.execute(select(SEALING_KEYS).where(SEALING_KEYS.c.destroyed_at.is_(None))).all()
-    lost = [row.quarter for row in wanted if parse_base64url(row.key_id) not in held]
+        lost = list_lost_quarters(connection, held=held)
     if lost:
         yield "fault", f"The sealing key of {', '.join(lost)} is missing.", "Restore it, or its reports stay closed."
     else:
@@ -201,7 +199,7 @@ def _look_at_placements(desk: Desk) -> Iterator[Look]:
             why = _spell_reasons([one for one in living if one.code == code]) if code == "not_reached" else ""
             yield "warning", f"{_PLACEMENT_WORDS[code]}: {named}.{why}", "See `placement show`."
     if not any(one.code in TO_SEE_TO for one in living):
-        yield "ok", f"{len(living)} placements of the button need nobody.", ""
+        yield "ok", f"{len(living)} placements of the button need no attention.", ""
 
 
 def _spell_reasons(standings: list[Standing]) -> str:
@@ -227,18 +225,18 @@ def _look_at_post(desk: Desk) -> Iterator[Look]:
 
 def _look_at_pager(desk: Desk) -> Iterator[Look]:
     warnings = list_pager_warnings(desk)
-    # Nobody's life hangs on a sandbox.
+    # A sandbox has no real reports.
     verdict: Verdict = "fault" if desk.config.environment == "live" else "warning"
     for warning in warnings:
         yield verdict, warning, ""
     if not warnings:
-        yield "ok", "Somebody is paged in the desk's hours and out of them.", ""
+        yield "ok", "Alerts go out in the desk's hours and out of them.", ""
 
 
 def _look_at_hours(desk: Desk) -> Iterator[Look]:
     stale = desk.agency.find_stale_holidays(desk.clock())
     if stale is not None:
-        yield "fault", stale, f"Add the new list to {desk.paths.agency}."
+        yield *stale, f"Add the new list to {desk.paths.agency}."
     else:
         yield "ok", f"The desk's hours and holidays are known ({desk.agency.desk.zone}).", ""
 

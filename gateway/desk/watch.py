@@ -46,8 +46,8 @@ ADVICE: Final[dict[str, tuple[str, str]]] = {
     URGENT_WAIT: ("Urgent reports wait at the gateway", "Run `report-abuse-desk collect`, and read what it prints."),
     OTHERS_WAIT: ("Reports wait at the gateway", "Run `report-abuse-desk collect`, and read what it prints."),
     NOT_SENT: ("An alert has not gone out", "Tell the people on duty yourself; look at [pager] in desk.toml."),
-    NOT_ACKNOWLEDGED: ("Nobody has acknowledged an alert", "Open the urgent cases; `report-abuse-desk alert list`."),
-    SHELF_FULL: ("One sender fills its share of what is set aside", "`report-abuse-desk set-aside list`."),
+    NOT_ACKNOWLEDGED: ("An alert is not acknowledged", "Open the urgent cases; `report-abuse-desk alert list`."),
+    SHELF_FULL: ("A sender's share of the set-aside shelf is full", "`report-abuse-desk set-aside list`."),
 }
 
 _BY_ITSELF: Final = "watch"
@@ -99,8 +99,7 @@ def find_unfit(desk: Desk) -> str | None:
         held = desk.load_vault().key_ids
         write_collector_state(desk, probed_at=format_time(desk.clock()))
         with desk.store.read() as connection:
-            wanted = select(SEALING_KEYS.c.key_id).where(SEALING_KEYS.c.destroyed_at.is_(None))
-            is_lost = any(parse_base64url(key_id) not in held for key_id in connection.execute(wanted).scalars())
+            is_lost = bool(list_lost_quarters(connection, held=held))
             is_refused = get_collector_state(connection).is_refused
     except DeskStoreError:
         return "store-not-writable"
@@ -109,6 +108,12 @@ def find_unfit(desk: Desk) -> str | None:
     if is_lost:
         return "keys-missing"
     return "feed-refuses" if is_refused else None
+
+
+def list_lost_quarters(connection: Connection, *, held: Collection[bytes]) -> list[str]:
+    """Return the quarters whose sealing key should be in the vault, and is not among the ids that it holds."""
+    wanted = connection.execute(select(SEALING_KEYS).where(SEALING_KEYS.c.destroyed_at.is_(None)))
+    return [row.quarter for row in wanted if parse_base64url(row.key_id) not in held]
 
 
 def describe_concern(concern: Concern, *, now: datetime) -> str:

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import SettingsError, read_settings
+from partner_sdk.finding import Verdict
 from partner_sdk.wire.page_notice import PageTarget
 
 AGENCY_FILE: Final = "agency.toml"
@@ -145,12 +146,14 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             reply_by=self._add_desk_days(sent_at, self.promises.reply_within_days),
         )
 
-    def find_stale_holidays(self, now: datetime) -> str | None:
-        """Return a warning when the list of bank holidays ends soon, or None."""
+    def find_stale_holidays(self, now: datetime) -> tuple[Verdict, str] | None:
+        """Return a warning when the list of bank holidays ends soon, a fault once it has ended, or None."""
         left = self.bank_holidays.known_until - self.get_day(now)
         if self.desk.bank_holidays == "none" or left >= HOLIDAYS_AHEAD:
             return None
-        return f"Bank holidays are known for {left.days} more days only."
+        if left < timedelta(0):
+            return "fault", f"Bank holidays are known until {self.bank_holidays.known_until} only, which is over."
+        return "warning", f"Bank holidays are known for {left.days} more days only."
 
     def _is_open_on(self, day: date) -> bool:
         closed = self.desk.also_closed

@@ -222,6 +222,8 @@ def test_bank_holidays_that_end_soon_are_a_warning(tmp_path: Path) -> None:
     assert (soon.verdict, soon.detail) == ("warning", "Bank holidays are known for 41 more days only.")
     assert str(StateFolder(house.state).agency) in soon.mend
     assert with_hours(bank_holidays="none").find_stale_holidays(late()) is None
+    last, after = datetime(2028, 12, 31, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC)
+    assert [(with_hours().find_stale_holidays(day) or ("",))[0] for day in (last, after)] == ["warning", "fault"]
 
 
 def find_easter(year: int) -> date:
