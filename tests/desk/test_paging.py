@@ -134,7 +134,7 @@ def test_pager_that_does_not_take_it_is_tried_until_it_does(loop: Loop, desk_pag
     for tries in range(1, 8):
         paged = send_pages(loop.desk)
         assert (paged.sent, paged.waiting, paged.is_stuck) == (0, 1, True)
-        assert paged.warnings[-1].startswith(f"PAGE NOT DELIVERED: 1 urgent since {format_time(IN_HOURS)}, {tries} t")
+        assert paged.warnings[-1].startswith(f"ALERT NOT DELIVERED: 1 urgent since {format_time(IN_HOURS)}, {tries} t")
         next_try_at = parse_time(list_pages(loop.desk)[0]["next_try_at"])
         waits.append((next_try_at - loop.clock()).total_seconds() / 60)
         loop.clock.now = next_try_at

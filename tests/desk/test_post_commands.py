@@ -68,12 +68,12 @@ def test_collect_pages_and_says_when_nobody_can_be_paged(served: Loop, capsys: p
     assert capsys.readouterr().out.count("NO PAGER") == 2
     served.send_public(danger="yes")
     assert run(served, "collect") == LOOK
-    assert "PAGE NOT DELIVERED: 1 urgent" in capsys.readouterr().out
+    assert "ALERT NOT DELIVERED: 1 urgent" in capsys.readouterr().out
     with run_receiver() as posts:
         set_up(served, pager=posts.url)
         assert run(served, "post", "send") == DONE
         assert len(posts.taken) == 1
-    assert "1 page sent" in capsys.readouterr().out
+    assert "1 alert(s) sent to the people on duty." in capsys.readouterr().out
 
 
 def test_gateway_that_is_away_does_not_keep_back_page_and_notes(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:

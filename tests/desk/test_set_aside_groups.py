@@ -215,7 +215,7 @@ def test_command_lists_groups_and_resolves_one(loop: Loop, capsys: pytest.Captur
     assert run("list") == DONE
     (line,) = capsys.readouterr().out.splitlines()
     assert line.split()[:2] == ["3", "ALARM"]
-    assert f"{REASON} claims to be {partner}: 3 state P1, " in line
+    assert f"{REASON} claims to be {partner}: 3 with P1, " in line
     assert run("list", "--rows") == DONE
     assert len(capsys.readouterr().out.splitlines()) == 3
     assert run("list", "--json") == DONE

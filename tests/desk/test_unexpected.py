@@ -124,7 +124,7 @@ def test_page_that_fails_unexpectedly_keeps_back_no_note(
         assert main(["post", "send", "--state", str(served.desk.paths.state)]) == LOOK
     said = capsys.readouterr()
     assert "1 notes sent" in said.out
-    assert "PAGE NOT DELIVERED: unexpected, LookupError" in said.out
+    assert "ALERT NOT DELIVERED: unexpected, LookupError" in said.out
     assert TYPED not in said.out + said.err
 
 

@@ -43,7 +43,7 @@ ENDLESS: Final = "feed-endless"
 MOST_PAGES: Final = 10_000
 MOST_SET_ASIDE: Final = 2_000
 MOST_SET_ASIDE_BYTES: Final = 512 * 1024 * 1024
-# The gateway holds reports that it can not read: pages of its database are damaged.
+# The gateway holds reports that it cannot read: pages of its database are damaged.
 UNREADABLE: Final = "unreadable-at-gateway"
 # The gateway counts reports that wait, and shows or names fewer.
 HIDDEN: Final = "waiting-not-shown"
@@ -91,7 +91,7 @@ class _Judged:
 def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None = None) -> Collected:
     """Take every row that the gateway still holds for us, in one pass from the first.
 
-    Rows that can not be acknowledged are passed by, and come again at the next run: they never hold up the rest. A feed
+    Rows that cannot be acknowledged are passed by, and come again at the next run: they never hold up the rest. A feed
     without end is left with an alarm.
     Raises what the feed client raises; what was stored until then stays, and the next run goes on from there.
     """
@@ -289,7 +289,7 @@ def _store_refused(
         row = keep_row(connection, one.raw, one.refused, shelf=shelf, actor=actor, now=now)
         if row.outcome == "kept":
             kept += 1
-            urgent += row.calls_somebody
+            urgent += row.needs_alert
             collected.set_aside_bytes += len(one.raw)
             collected.refused[one.refused.reason] = collected.refused.get(one.refused.reason, 0) + 1
         elif row.outcome == "full":
@@ -354,7 +354,7 @@ def _links(judged: Sequence[_Judged]) -> list[Link]:
 
 
 def _claims(judged: Sequence[_Judged]) -> tuple[Acknowledgement, ...]:
-    # A row without a statement can not be named: it stays at the gateway and is refused again each time.
+    # A row without a statement cannot be named: it stays at the gateway and is refused again each time.
     return tuple(claim for claim in map(_claim, judged) if claim is not None)
 
 

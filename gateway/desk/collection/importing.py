@@ -212,5 +212,5 @@ def _set_aside(connection: Connection, raw: bytes, refused: RowRefusedError, *, 
         actor=actor,
         now=now,
     )
-    queue_page(connection, count=int(kept.calls_somebody), now=now)
+    queue_page(connection, count=int(kept.needs_alert), now=now)
     return Imported("set-aside", reason=refused.reason)

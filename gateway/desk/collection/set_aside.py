@@ -69,12 +69,12 @@ class Untold:
 class Kept:
     """What became of a row: kept, known already, or left because the share of its sender is full.
 
-    `calls_somebody`: it states the highest priority or seals a crisis, and no alert that is still to go out tells of
+    `needs_alert`: it states the highest priority or seals a crisis, and no alert that is still to go out tells of
     its group; or it may seal one, and is the first such row of its group.
     """
 
     outcome: Literal["kept", "known", "full"]
-    calls_somebody: bool = False
+    needs_alert: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ def keep_bytes(
         subject=row_sha256.hex(),
         detail={"reason": refused.reason, "priority": refused.priority},
     )
-    return Kept("kept", calls_somebody=needs_alert)
+    return Kept("kept", needs_alert=needs_alert)
 
 
 def find_claim(raw: bytes) -> Acknowledgement | None:

@@ -68,9 +68,10 @@ def run_collect(parsed: argparse.Namespace) -> int:
     Evidence comes last, still sealed: with --every for a while in each round.
 
     What does not verify or open is set aside and kept, and the rest goes on. Exit code 1 says that a row was set aside,
-    the gateway holds reports that it can not read or does not show, an enrolment was refused, a gap or a new epoch of
-    the gateway's chains is open, --reconcile found a difference, or a note or an urgent page did not go out. With
-    --every it goes on until it is stopped (SIGTERM), whatever one round brings, as paging needs.
+    a sender's share of the shelf is full, the gateway holds reports that it cannot read or does not show, an enrolment
+    was refused, a gap or a new epoch of the gateway's chains is open, --reconcile found a difference, a note did not go
+    out, or an alert was not delivered or acknowledged. With --every it goes on until it is stopped (SIGTERM), whatever
+    one round brings, as alerts need.
     """
     if parsed.every is None:
         return _collect_once(parsed)
@@ -86,7 +87,7 @@ def _collect_or_complain(parsed: argparse.Namespace) -> int:
         return complain(f"{error} The next round tries again.", code=TRY_AGAIN)
     except ReportAbuseError as error:
         # A locked database, a full disk, or an answer of the gateway that makes no sense: the next round may find it
-        # mended, what was done is kept, and whatever the gateway says, it can not keep this desk from paging.
+        # mended, what was done is kept, and whatever the gateway says, it cannot keep this desk from paging.
         return complain(f"{error} The next round tries again.", code=LOOK)
     except Exception as error:  # noqa: BLE001 - a slip of ours must not end what pages; its words may be a report's
         return complain(f"Unexpected: {describe_unexpected(error)}. The next round tries again.", code=LOOK)
@@ -197,7 +198,7 @@ class _Taken:
             _tell_reconciled(self.reconciled)
 
 
-def _noting(desk: Desk, step: Callable[[], T]) -> T:
+def _record_failure(desk: Desk, step: Callable[[], T]) -> T:
     """Do a step without which nothing is collected; what ends it is noted, so that a stopped collector is seen."""
     try:
         return step()
@@ -209,13 +210,13 @@ def _noting(desk: Desk, step: Callable[[], T]) -> T:
 def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) -> _Taken:
     # The gateway may have a new pin since the last run.
     steps.take(lambda: len(finish_rotations(desk, actor=actor)), otherwise=0)
-    feed = steps.take(lambda: _noting(desk, desk.make_feed), otherwise=None)
+    feed = steps.take(lambda: _record_failure(desk, desk.make_feed), otherwise=None)
     if feed is None:
         return _Taken(
             Collected(), NO_ENROLMENTS, NO_CHANGES, stages=0, adoptions=0, messages=0, replies=0, reconciled=None
         )
     collected = steps.take(
-        lambda: _noting(desk, lambda: collect_reports(desk, feed, actor=actor, progress=show_progress)),
+        lambda: _record_failure(desk, lambda: collect_reports(desk, feed, actor=actor, progress=show_progress)),
         otherwise=Collected(),
     )
     end_progress()
@@ -246,7 +247,7 @@ def run_set_aside_list(parsed: argparse.Namespace) -> int:
         print_json({"groups": [asdict(group) for group in groups], "set_aside": [asdict(row) for row in rows]})
         return DONE
     for group in [] if parsed.rows or parsed.all else groups:
-        stated = ", ".join(f"{count} state {code or 'none'}" for code, count in sorted(group.priorities.items()))
+        stated = ", ".join(f"{count} with {code or 'no priority'}" for code, count in sorted(group.priorities.items()))
         alarm = "ALARM " if group.alarmed else ""
         way = ", came as files" if group.channel == BY_FILE else ""
         times = group.first_at if group.first_at == group.last_at else f"{group.first_at} to {group.last_at}"

@@ -19,7 +19,7 @@ _MOST_ALERTS: Final = 50
 def run_post_send(parsed: argparse.Namespace) -> int:
     """Send the short notes and the page that are due; `collect` does the same at its end.
 
-    Exit code 1 says that a note was given up, a carrier failed, or an urgent page was not delivered.
+    Exit code 1 says that a note was given up, a carrier failed, or an alert was not delivered or acknowledged.
     """
     sent = send_what_waits(open_desk(parsed.state))
     if parsed.json:
@@ -98,7 +98,7 @@ class SentOut:
         for code, count in sorted(posted.problems.items()):
             say(f"NOTE NOT SENT: {count} because of {code}. See `post list` and `doctor`.", to=to)
         if paged.sent:
-            say(f"{paged.sent} page sent to whoever is on duty.", to=to)
+            say(f"{paged.sent} alert(s) sent to the people on duty.", to=to)
         if paged.unacknowledged:
             say(f"ALERT NOT ACKNOWLEDGED: {paged.unacknowledged} urgent. See `alert list`.", to=to)
         for warning in paged.warnings:
@@ -106,7 +106,7 @@ class SentOut:
 
 
 def send_what_waits(desk: Desk) -> SentOut:
-    """Page first, then send the notes. A key or secret file that can not be read is a problem's code, not an end.
+    """Page first, then send the notes. A key or secret file that cannot be read is a problem's code, not an end.
 
     Neither is what nobody expected: it is told by its type, and the other goes on.
     """
@@ -115,7 +115,7 @@ def send_what_waits(desk: Desk) -> SentOut:
     except ReportAbuseError:
         raise
     except Exception as error:  # noqa: BLE001 - its words may be a report's
-        paged = Paged(is_stuck=True, warnings=[f"PAGE NOT DELIVERED: unexpected, {describe_unexpected(error)}."])
+        paged = Paged(is_stuck=True, warnings=[f"ALERT NOT DELIVERED: unexpected, {describe_unexpected(error)}."])
     try:
         posted = send_due(desk)
     except LocalStateError as error:

@@ -1,7 +1,6 @@
-"""Pages whoever is on duty when something urgent was filed: one notice a minute, tried until it is taken (R21),
-and sent again to the other target until somebody acknowledges it.
+"""Alerts the people on duty to urgent reports: one notice a minute, tried until it is taken and acknowledged (R21).
 
-Never says what came in: a notice has a count and times. Never silent: a page that can not go out is said by each run.
+Never says what came in: a notice has a count and times. Never silent: each run names an alert that cannot go out.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, or_
 from gateway.desk import audit
 from gateway.desk.carrying.back_off import get_wait
 from gateway.desk.carrying.delivery import DeliveryError
-from gateway.desk.paging.pagers import Pager, find_pager
+from gateway.desk.paging.pagers import find_pager
 from gateway.desk.store.post_tables import PAGES
 from gateway.desk.store.schema import CASES, SET_ASIDE
 from gateway.desk.wiring import Desk
@@ -106,8 +105,8 @@ def send_pages(desk: Desk) -> Paged:
         if waiting.last_error is not None:
             paged.is_stuck = True
             paged.warnings.append(
-                f"PAGE NOT DELIVERED: {paged.waiting} urgent since {waiting.first_at}, {waiting.tries} tries, "
-                f"{waiting.last_error}. Tell whoever is on duty yourself."
+                f"ALERT NOT DELIVERED: {paged.waiting} urgent since {waiting.first_at}, {waiting.tries} tries, "
+                f"{waiting.last_error}. Phone the people on duty."
             )
     return paged
 
@@ -172,7 +171,7 @@ def list_pager_warnings(desk: Desk) -> list[str]:
     """Return a line for each pager that `desk.toml` leaves off."""
     times = {"desk": "in the desk's hours", "out_of_hours": "out of hours"}
     return [
-        f"NO PAGER {words}: nobody is told of urgent reports then. Set pager.{target} in desk.toml."
+        f"NO PAGER {words}: urgent reports raise no alert then. Set pager.{target} in desk.toml."
         for target, words in times.items()
         if getattr(desk.config.pager, target) == "off"
     ]
@@ -240,17 +239,9 @@ def _choose_target(desk: Desk, now: datetime) -> PageTarget | None:
 
 
 def _send(desk: Desk, row: Row[Any], *, paged: Paged) -> None:
-    now = desk.clock()
-    notice = PageNotice(
-        count=_count_of(row),
-        environment=desk.config.environment,
-        first_at=row.first_at,
-        issued_at=format_time(now),
-        target=row.target,
-    )
+    now, count = desk.clock(), _count_of(row)
     try:
-        pager = _get_pager(desk, row.target)
-        pager.send(sign_page(notice, private_key=desk.load_private_key(KeyRole.MAILBOX_SIGNING)), notice=notice)
+        _hand_over(desk, row.target, count=count, first_at=row.first_at, now=now)
     except (DeliveryError, LocalStateError) as error:
         wait = get_wait(row.tries, random=desk.random, longest=LONGEST_WAIT)
         with desk.store.write() as connection:
@@ -264,17 +255,15 @@ def _send(desk: Desk, row: Row[Any], *, paged: Paged) -> None:
         # None: everything was opened meanwhile, and another run dropped the page.
         held = connection.execute(select(PAGES).where(PAGES.c.id == row.id)).first()
         connection.execute(
-            update(PAGES)
-            .where(PAGES.c.id == row.id)
-            .values(sent_at=format_time(now), count=notice.count, last_error=None)
+            update(PAGES).where(PAGES.c.id == row.id).values(sent_at=format_time(now), count=count, last_error=None)
         )
-        if held is not None and _count_of(held) > notice.count:
+        if held is not None and _count_of(held) > count:
             # Filed while we were sending: the next notice tells of them. Its time is that of this page, because who
             # filed them may have read its clock before we read ours.
-            left = _count_of(held) - notice.count
+            left = _count_of(held) - count
             _add_page(connection, row.target, count=left, first_at=held.first_at, now=now)
         audit.append_entry(
-            connection, at=now, actor="pager", action="send-page", subject=row.target, detail={"count": notice.count}
+            connection, at=now, actor="pager", action="send-page", subject=row.target, detail={"count": count}
         )
     paged.sent += 1
 
@@ -308,19 +297,11 @@ def _repeat(desk: Desk, *, paged: Paged) -> None:
             subject=target,
             detail={"count": paged.unacknowledged},
         )
-    notice = PageNotice(
-        count=paged.unacknowledged,
-        environment=desk.config.environment,
-        first_at=first_at,
-        issued_at=format_time(now),
-        target=target,
-    )
     try:
-        pager = _get_pager(desk, target)
-        pager.send(sign_page(notice, private_key=desk.load_private_key(KeyRole.MAILBOX_SIGNING)), notice=notice)
+        _hand_over(desk, target, count=paged.unacknowledged, first_at=first_at, now=now)
     except (DeliveryError, LocalStateError) as error:
         paged.is_stuck = True
-        paged.warnings.append(f"ALERT NOT REPEATED: {notice.count} urgent since {first_at}, {error.reason}.")
+        paged.warnings.append(f"ALERT NOT REPEATED: {paged.unacknowledged} urgent since {first_at}, {error.reason}.")
         with desk.store.write() as connection:  # the next run tries the same target again
             for row in due:
                 values = {"repeated_at": row.repeated_at, "repeated_to": row.repeated_to, "repeats": row.repeats}
@@ -332,11 +313,19 @@ def _choose_other(desk: Desk, told: str) -> PageTarget | None:
     return next((target for target in targets if getattr(desk.config.pager, target) != "off"), None)
 
 
-def _get_pager(desk: Desk, target: PageTarget) -> Pager:
+def _hand_over(desk: Desk, target: PageTarget, *, count: int, first_at: str, now: datetime) -> None:
+    """Sign a notice and give it to a pager; raises `DeliveryError` or `LocalStateError` where it does not take it."""
     pager = find_pager(desk, target)
     if pager is None:
         raise DeliveryError(reason=_NO_PAGER)
-    return pager
+    notice = PageNotice(
+        count=count,
+        environment=desk.config.environment,
+        first_at=first_at,
+        issued_at=format_time(now),
+        target=target,
+    )
+    pager.send(sign_page(notice, private_key=desk.load_private_key(KeyRole.MAILBOX_SIGNING)), notice=notice)
 
 
 def _add_page(connection: Connection, target: str, *, count: int, first_at: str, now: datetime) -> None:
