@@ -20,6 +20,7 @@ from gateway.health import register_health
 from gateway.key_folder import read_cookie_secret
 from gateway.web.logs import configure_logging
 from gateway.web.problem_pages import API_PREFIXES
+from gateway.web.server_spec import TRUSTED_PROXIES
 from gateway.web.web_app import finish_web_app, make_web_app
 from gateway.wiring import Gateway, make_gateway, put_gateway
 from gateway.worker_words import ROLES_VARIABLE, STATE_VARIABLE, parse_roles
@@ -44,7 +45,7 @@ def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gatew
         html_error=_plain_error,
         cookie_name=COOKIE_NAME,
     )
-    app.config["TRUSTED_PROXIES"] = config.trusted_proxies
+    app.config[TRUSTED_PROXIES] = config.trusted_proxies
     if config.trusted_proxies:
         # Only the caller's address is taken from proxies; scheme and host always come from the configured origin.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # the way that Flask's documentation names

@@ -1,7 +1,7 @@
 """Turns a network address into keyed hashes of its network, and forgets it: what limits and rooms count by.
 
 Never keeps, logs or stores an address. The key of the hash is new every day, but made from the cookie secret, which is
-on the disk: whoever has the limiter's store alone can not try addresses; whoever has that key too can, for any day.
+on the disk: whoever has the limiter's store alone cannot try addresses; whoever has that key too can, for any day.
 """
 
 import hashlib
@@ -93,11 +93,6 @@ def find_caller(environ: Mapping[str, Any], *, trusted_proxies: int) -> str | No
 def name_whole_network(address: str | None) -> str:
     """Return the widest network that an address counts for, as text: /24 or /48."""
     return list_networks(address)[-1][1]
-
-
-def find_network(address: str | None, *, tier: Tier) -> str | None:
-    """Return the network of an address at one tier as text, or None when the address has no such tier."""
-    return dict(list_networks(address)).get(tier)
 
 
 def list_networks(address: str | None) -> list[tuple[Tier, str]]:

@@ -32,7 +32,7 @@ from gateway.web.process_guard import (
     protect_memory,
     stop_accepting,
 )
-from gateway.web.server_spec import SPEC_VARIABLE, ServerSpec
+from gateway.web.server_spec import SPEC_VARIABLE, TRUSTED_PROXIES, ServerSpec
 
 if TYPE_CHECKING:
     from gateway.web.wsgi_bridge import BodyRule, JourneyFinder, WsgiBridge
@@ -48,8 +48,6 @@ LOAD_PATIENCE_SECONDS: Final = 60
 # end the server drops connections that it has taken and not read from yet.
 LEAVE_SIGNAL: Final = signal.SIGUSR1
 LEAVE_SECONDS: Final = 2
-TRUSTED_PROXIES: Final = "TRUSTED_PROXIES"
-"""In the config of an app: how many proxies stand before it, whose word on the caller's address is taken."""
 HEAD_SECONDS: Final = 10
 # A head that does not fit gets 431 from the server itself, as does one of more than 100 headers (hyper). Bodies pass in
 # pieces of this size at most.
@@ -191,6 +189,13 @@ def run() -> None:
     configure_logging(spec.name)
     # A forked worker could inherit a lock that a thread of the master holds, and hang; a spawned one can not.
     multiprocessing.set_start_method("spawn")
+    server = make_server(spec)
+    loader = partial(load_worker_app, spec, os.getpid())
+    server.serve(target_loader=loader, wrap_loader=False)
+
+
+def make_server(spec: ServerSpec) -> RecyclingServer:
+    """Return the server of one listener, which does not run yet."""
     server = RecyclingServer(
         spec.target,
         address=spec.host,
@@ -213,8 +218,7 @@ def run() -> None:
         rss_sample_interval=spec.memory_look_seconds,
     )
     server.recycle_patience_seconds = spec.body_seconds + WORKER_STOP_SECONDS
-    loader = partial(load_worker_app, spec, os.getpid())
-    server.serve(target_loader=loader, wrap_loader=False)
+    return server
 
 
 def _granian_logging(name: str) -> dict[str, Any]:

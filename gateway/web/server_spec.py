@@ -5,6 +5,8 @@ from typing import Final
 import msgspec
 
 SPEC_VARIABLE: Final = "REPORT_ABUSE_SERVER_SPEC"
+TRUSTED_PROXIES: Final = "TRUSTED_PROXIES"
+"""In the config of an app: how many proxies stand before it, whose word on the caller's address is taken."""
 DEFAULT_BODY_SECONDS: Final = 20.0
 DEFAULT_WORKER_MIB: Final = 512  # a quiet worker has about 100; bodies may take 192 more
 DEFAULT_LOOK_SECONDS: Final = 30

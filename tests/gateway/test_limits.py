@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from gateway.clock import utc_now
 from gateway.limit_store import SWEEP_EVERY, ProcessStore
 from gateway.limits import Effect, Limits, Subject, make_rows
-from gateway.web.network_bucket import BucketHasher, find_network
+from gateway.web.network_bucket import BucketHasher, list_networks
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.web.settings import SettingsError
 from gateway.web.web_app import finish_web_app, make_web_app
@@ -266,10 +266,10 @@ def test_key_of_the_hash_is_new_every_day_and_the_same_in_every_worker() -> None
 
 
 def test_addresses_have_the_tiers_of_their_kind() -> None:
-    assert find_network(ADDRESS, tier="/24") == "203.0.113.0/24"
-    assert find_network(ADDRESS, tier="/64") is None
-    assert find_network("2001:db8:1:2:3::", tier="/48") == "2001:db8:1::/48"
-    assert find_network("2001:db8::", tier="/24") is None
+    assert list_networks(ADDRESS) == [("/24", "203.0.113.0/24")]
+    networks = dict(list_networks("2001:db8:1:2:3::"))
+    assert list(networks) == ["/64", "/56", "/48"]
+    assert networks["/48"] == "2001:db8:1::/48"
 
 
 def test_store_that_is_down_leaves_every_door_open_and_counts_in_memory() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -259,9 +260,21 @@ def test_worker_stays_where_the_one_that_follows_can_not_load_its_app(tmp_path: 
         assert find_workers(listener, count=1) != {old}
 
 
-def test_workers_live_for_an_hour() -> None:
+def test_workers_live_for_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     # granian takes no lifetime under a minute, so that no test waits for one: the rest of it is what SIGHUP does too.
-    assert server_process.WORKER_LIFETIME_SECONDS == 3600
+    given: dict[str, object] = {}
+
+    def note(_target: str, **settings: object) -> SimpleNamespace:
+        given.update(settings)
+        return SimpleNamespace()
+
+    monkeypatch.setattr(server_process, "RecyclingServer", note)
+    server_process.make_server(
+        ServerSpec(
+            name="test", target=TARGET, host="127.0.0.1", port=1, workers=1, threads=2, body_seconds=20.0, parent_pid=1
+        )
+    )
+    assert given["workers_lifetime"] == 3600
 
 
 def test_port_of_another_program_is_a_clear_error() -> None:
