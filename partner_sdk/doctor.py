@@ -269,7 +269,7 @@ def _mailbox(partner: Partner, *, now: datetime) -> Iterator[Finding]:
         numbers = ", ".join(map(str, kept.unreadable))
         mend = "Renew this program; if it stays, ask the agency what it wants."
         yield _warn("requests", f"the request in message {numbers} can not be read", mend=mend)
-    for one in kept.requests:
+    for one in kept.questions:
         text = f"{one.request.reference} is due {one.request.due_at}"
         mend = f"Run requests show {one.request.request_id}, and answer it."
         if one.state == "waiting":

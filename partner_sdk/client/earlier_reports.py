@@ -70,20 +70,20 @@ def find_earlier_reference(
     check_earlier_reference(given, kind=kind)
     if kind != "response":
         return given
-    kept = list_requests(state, messages=[read_message(state, number) for number in state.list_messages()]).requests
+    kept = list_requests(state, messages=[read_message(state, number) for number in state.list_messages()]).questions
     asked = next((one for one in kept if one.request_id == report.answers_request), None)
     if asked is None:
         raise _refuse(
             "The question that this answers is not known here, so nobody can tell which report it is about.",
             reason="unknown-request",
-            detail=f"{_NOT_KNOWN_HERE} {_spell_open(kept)}",
+            detail=f"{_NOT_KNOWN_HERE} {_format_open(kept)}",
         )
     if asked.state != "open":
         raise _refuse(
             "The question that this answers has an answer already.",
             reason="not-open",
             detail=f"{_HAS_ANSWER[asked.state].format(answers=', '.join(asked.answers), reference=asked.reference)} "
-            f"{_spell_open(kept)}",
+            f"{_format_open(kept)}",
         )
     if given not in {None, asked.reference}:
         raise _refuse(
@@ -98,7 +98,7 @@ def _refuse(message: str, *, reason: str, detail: str) -> ReportError:
     return ReportError(message, reason=reason, faults=[FieldFault("#/answers_request", detail)])
 
 
-def _spell_open(kept: Sequence[Question]) -> str:
+def _format_open(kept: Sequence[Question]) -> str:
     """Return the ids of the open questions, the soonest due first: they come from the agency, so they may be shown."""
     still_open = [one for one in kept if one.state == "open"]
     if not still_open:

@@ -74,7 +74,7 @@ class Question:
 class Questions:
     """The questions, the soonest due first, and the numbers of messages whose question could not be read."""
 
-    requests: tuple[Question, ...]
+    questions: tuple[Question, ...]
     unreadable: tuple[int, ...]
 
 
@@ -118,7 +118,7 @@ def list_requests(state: PartnerState, *, messages: Iterable[OpenedMessage]) -> 
             answers=given,
         )
     ordered = sorted(found.values(), key=lambda one: (one.request.due_at, one.number))
-    return Questions(requests=tuple(ordered), unreadable=tuple(unreadable))
+    return Questions(questions=tuple(ordered), unreadable=tuple(unreadable))
 
 
 def _list_answers(state: PartnerState) -> dict[str, list[str]]:

@@ -310,7 +310,7 @@ class Partner:
         kept = list_requests(self.state, messages=self.messages())
         for number in kept.unreadable:
             self._notify(f"Message {number} is a question that cannot be read: tell the agency, or renew this program.")
-        return list(kept.requests)
+        return list(kept.questions)
 
     def answer(
         self,

@@ -25,9 +25,9 @@ def run_requests(call: PartnerCall) -> int:
         speaker.warn(f"Message {number} is a request that cannot be read: tell the agency, or renew this program.")
     code = EXIT_ALARM if alarms or kept.unreadable else EXIT_DONE
     if args.action is None:
-        _say_all(call, kept.requests, now=now)
+        _say_all(call, kept.questions, now=now)
         return code
-    found = [one for one in kept.requests if one.request.request_id == args.request_id]
+    found = [one for one in kept.questions if one.request.request_id == args.request_id]
     if not found:
         speaker.warn("There is no request with this id; `requests` lists them.")
         return EXIT_FAILED

@@ -96,7 +96,7 @@ def _say_question(call: Call, say: Callable[[str], None]) -> None:
     try:
         state = PartnerState.open(Path(call.args.state))
         messages = [read_message(state, number) for number in state.list_messages()]
-        kept = list_requests(state, messages=messages).requests
+        kept = list_requests(state, messages=messages).questions
     except ReportAbuseError:
         kept = ()  # a report may be written where no folder is
     found = [one.request for one in kept if one.request.request_id == call.args.answers]

@@ -352,7 +352,7 @@ def test_damaged_note_leaves_the_request_open(line: Terminal, house: House, tmp_
     (note,) = (line.folder / "answers").iterdir()
     note.write_bytes(b"{")
     assert states_of(line) == {REQUEST.request_id: "open"}
-    assert list_requests(PartnerState.open(line.folder), messages=()).requests == ()
+    assert list_requests(PartnerState.open(line.folder), messages=()).questions == ()
 
 
 def test_question_from_the_agency_can_not_steer_the_terminal(line: Terminal, house: House) -> None:
