@@ -1,6 +1,6 @@
 """`/health` of each role: can this process do its work now? Says yes or no, and nothing that helps an attacker.
 
-503 where, and only where, it can not: nothing can be stored, or there is no key to seal to. A database with damaged
+503 where, and only where, it cannot: nothing can be stored, or there is no key to seal to. A database with damaged
 pages that still takes reports is 200 `damaged`: the form stays open. Reasons are for `report-abuse-gateway doctor` and
 the log.
 """

@@ -1,5 +1,4 @@
-"""Runs the clean-up beside the servers: drafts after their hour, envelopes 30 days after collection, swept evidence;
-and every six hours the check of all pages of the database.
+"""Runs the clean-up beside the servers, e.g. of drafts after their hour, and every six hours the check of all pages.
 
 Never stops serving: a step that fails is logged, and the next round goes on.
 """

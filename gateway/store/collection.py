@@ -43,7 +43,7 @@ class WaitingReport:
 
 
 class WaitingPage(NamedTuple):
-    """Reports that wait, whether more wait behind them, and the positions of those that can not be read."""
+    """Reports that wait, whether more wait behind them, and the positions of those that cannot be read."""
 
     reports: list[WaitingReport]
     more: bool
@@ -73,7 +73,7 @@ class ChainLink:
     intake_sha256: bytes
 
 
-# SQLite keeps whatever type a hand puts into a column: cast, so that one altered row can not stop all collection. The
+# SQLite keeps whatever type a hand puts into a column: cast, so that one altered row cannot stop all collection. The
 # desk then sees its bytes and sets it aside.
 _REPORT = select(
     reports.c.position,
@@ -193,7 +193,7 @@ def _read_in_order(connection: Connection, *, after: int, most: int) -> Iterator
 
 
 def _read_one_by_one(connection: Connection, *, after: int, most: int) -> Iterator[WaitingReport | int]:
-    """Yield each waiting report that can be read by itself, and the position of each that can not."""
+    """Yield each waiting report that can be read by itself, and the position of each that cannot."""
     for position in _list_waiting_positions(connection, after=after, most=most):
         rows = _try_read(connection, _REPORT.where(_AT_POSITION), {"position": position})
         yield WaitingReport(*rows[0]) if rows else position
@@ -204,7 +204,7 @@ def _list_waiting_positions(connection: Connection, *, after: int, most: int) ->
     if found is not None:
         yield from (row.position for row in found)
         return
-    # The index is damaged too. Every place is asked; one that can not be read may wait.
+    # The index is damaged too. Every place is asked; one that cannot be read may wait.
     for position in range(after + 1, get_newest_position(connection) + 1):
         found = _try_read(connection, _IS_WAITING.where(_AT_POSITION), {"position": position})
         if found is None or any(row[0] for row in found):
@@ -283,8 +283,7 @@ def acknowledge_report(
 
 
 def withdraw_acknowledgement(connection: Connection, *, partner: str, report_id: str, intake_sha256: bytes) -> bool:
-    """Let a report wait again, because the desk has lost it; False when none was acknowledged
-    here, or its envelope is gone."""
+    """Let a report wait again that the desk has lost; False when none was acknowledged, or its envelope is gone."""
     wanted = {"wanted_id": report_id, "wanted_partner": partner}
     held = connection.execute(_FIND_STATEMENT, wanted).scalar_one_or_none()
     if held is None or hashlib.sha256(held).digest() != intake_sha256:

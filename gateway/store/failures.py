@@ -51,7 +51,7 @@ class StorageUnavailableError(Exception):
 
 def make_storage_error(reason: FailureReason) -> StorageUnavailableError:
     """Build the error with wording of our own: a driver's text could repeat a path or a bound value."""
-    return StorageUnavailableError(f"The storage can not be used now ({reason}).", reason=reason)
+    return StorageUnavailableError(f"The storage cannot be used now ({reason}).", reason=reason)
 
 
 def find_driver_reason(error: BaseException | None) -> FailureReason | None:
@@ -61,7 +61,7 @@ def find_driver_reason(error: BaseException | None) -> FailureReason | None:
 
 
 def is_damage(error: DBAPIError) -> bool:
-    """Return whether bytes on the disk can not be read: a page that is no page, a text that is none, a bad sector."""
+    """Return whether bytes on the disk cannot be read: a page that is no page, a text that is none, a bad sector."""
     reason = find_driver_reason(error.orig)
     # A text that is no UTF-8 is refused by Python's own module, without a code of SQLite.
     return reason == "broken" or (reason is None and "UTF-8" in str(error.orig))

@@ -1,5 +1,4 @@
-"""Whether the storage does what it says: a row of a report's size is written and read back, and every
-page is looked at.
+"""Whether the storage works: a row of a report's size is written and read back, and every page is looked at.
 
 Never costs more than one such write in PROBE_SECONDS, however often a load balancer asks; and never keeps a door shut
 after the disk has room again, for the next look writes anew.

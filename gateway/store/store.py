@@ -78,7 +78,7 @@ class Store:
     def write(self) -> Iterator[Connection]:
         """Give a connection that may write; when the block ends, all of it is committed and synced, or none.
 
-        Raises StorageUnavailableError when the storage can not take it or the turn does not come in time.
+        Raises StorageUnavailableError when the storage cannot take it or the turn does not come in time.
         """
         with self._lock.hold(), self._connected(self._idle_writers) as connection:
             self._next_mark = None
@@ -144,7 +144,7 @@ class Store:
     def has_damage(self) -> bool:
         """Return whether SQLite's own check finds a page that is none; reads the whole database, and blocks nobody.
 
-        Raises StorageUnavailableError where the file can not be opened at all.
+        Raises StorageUnavailableError where the file cannot be opened at all.
         """
         try:
             return self.look("PRAGMA quick_check(1)") != [("ok",)]

@@ -71,7 +71,7 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class ReportPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`GET /feed/reports?after=&limit=`: what was not acknowledged yet, by position.
 
-    `unreadable` are the positions of reports that wait and that the gateway can not read: its database is damaged.
+    `unreadable` are the positions of reports that wait and that the gateway cannot read: its database is damaged.
     `last` is the position of the last row, to be named as `after` for the next page of the same run. It is a hint:
     every run starts at 0, so that nothing is passed over for good.
     """

@@ -209,7 +209,7 @@ CASES: Final = Table(
     Index("ix_cases_owed", "reply_owed", "reply_code", "closed_at", "reply_by", sqlite_where=text("reply_owed = 1")),
     Index("ix_cases_crisis", "crisis_since", sqlite_where=text("crisis = 1")),
 )
-# The one order of the queue: open cases, then the crisis lane, then the score, then whoever has waited longest.
+# The one order of the queue: open cases, then the crisis lane, then the score, then the longest wait.
 Index(
     "ix_cases_queue",
     text("(closed_at IS NULL) DESC"),

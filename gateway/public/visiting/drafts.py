@@ -43,9 +43,9 @@ class DraftTooBigError(Exception):
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """What is left of a draft after Send: enough for the same thank-you page, and no word of the report.
 
-    `reply_by` is the very day that was sealed and is shown, `read_by` the moment by which a person
-    reads it. `return_words` are the five words, None where there are
-    none or the person has come back with them; `reply_key` is their public half, for what is sent after the first.
+    `reply_by` is the very day that was sealed and is shown, `read_by` the moment by which a person reads it.
+    `return_words` are the five words, None where there are none or the person has come back with them; `reply_key` is
+    their public half, for what is sent after the first.
     `advice` names the entries of the advice library that fit, and `urgent` what is answered above all else.
     `has_told` is set by the one tap on how the form was.
     `country` is the reader's own, empty in the UK, and `country_there` that of somebody else whom the report is about.
