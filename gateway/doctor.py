@@ -6,6 +6,7 @@ Never changes anything but the row that it writes to see whether it can, and nev
 import stat
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from gateway.config import GatewayConfig, StateFolder, load_config
@@ -16,6 +17,7 @@ from gateway.start_checks import BEHIND, advise_behind, find_wrong_clock, find_w
 from gateway.store import StorageUnavailableError
 from gateway.store.evidence_collection import count_evidence
 from gateway.store.instance import find_instance
+from gateway.store.reports import find_newest
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.finding import Finding
@@ -43,6 +45,7 @@ def examine(
         Finding("settings", "ok", f"{config.environment} gateway {config.instance} at {config.public_origin}"),
         _look_at_folder(state),
         _look_at_hours(gateway, state=state),
+        *_look_at_proxies(config),
         *_look_at_store(gateway, config=config, state=state),
     )
 
@@ -61,11 +64,30 @@ def _look_at_hours(gateway: Gateway, *, state: Path) -> Finding:
     return Finding("hours", "ok", f"The desk's hours and holidays are known ({gateway.agency.desk.zone}).")
 
 
+def _look_at_proxies(config: GatewayConfig) -> Iterator[Finding]:
+    is_behind_one = config.public_origin.startswith("https:") and any(
+        "public" in one.roles and _is_loopback(one.host) for one in config.listeners
+    )
+    if is_behind_one and not config.trusted_proxies:
+        detail = "The form listens on loopback, and no proxy is trusted: behind one, all visitors count as one network."
+        yield Finding(
+            "proxies", "warning", detail, mend="Say in gateway.toml how many stand there: trusted_proxies = 1"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _look_at_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> Iterator[Finding]:
     try:
         gateway.store.check()
         with gateway.store.read() as connection:
-            instance = find_instance(connection)
+            instance, newest = find_instance(connection), find_newest(connection)
+        has_mark = gateway.store.find_mark() is not None
     except StorageUnavailableError as error:
         if error.reason == "behind":
             yield Finding("store", "fault", BEHIND, mend=advise_behind(state))
@@ -79,6 +101,13 @@ def _look_at_store(gateway: Gateway, *, config: GatewayConfig, state: Path) -> I
         yield Finding("store", "fault", detail, mend="Put files that belong together back from one backup.")
         return
     yield Finding("store", "ok", "A row of a report's size was written and read back.")
+    if newest is not None and not has_mark:
+        detail = f"There are reports, and no {StateFolder(state).database.with_suffix('.mark').name} that can be read."
+        mend = (
+            "If the database was put back from a backup, run `report-abuse-gateway restored`. If not, the next report "
+            "writes it anew."
+        )
+        yield Finding("mark", "warning", detail, mend=mend)
     yield _look_at_pages(gateway)
     yield _look_at_clock(gateway)
     yield _look_at_evidence(gateway, folder=StateFolder(state).evidence)

@@ -56,7 +56,21 @@ class HighWaterMark:
         nothing that is whole. A sync would be a second wait for the disk at each report.
         """
         file = self._file if self._file is not None else self._open(flags=os.O_CREAT)
+        if not self._is_in_place(file):
+            # A mark in a file that was removed or replaced would be written into nothing. The number of the open file
+            # stays: another thread may be reading by it.
+            other = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, 0o600)
+            os.dup2(other, file, inheritable=False)
+            os.close(other)
         os.pwrite(file, _format(mark), 0)
+
+    def _is_in_place(self, file: int) -> bool:
+        own = os.fstat(file)
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - on the way of every report, and several times as fast as Path
+        except FileNotFoundError:
+            return False
+        return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
 
     def _open(self, *, flags: int = 0) -> int:
         file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)

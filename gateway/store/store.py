@@ -92,10 +92,17 @@ class Store:
 
         Raises StorageUnavailableError (`behind`) where the mark has gone past it: reports were taken out meanwhile.
         """
-        before = self._find_mark()
+        before = self.find_mark()
         if before is not None and mark.position <= before.position:
             raise make_storage_error("behind")
         self._next_mark = mark
+
+    def find_mark(self) -> Mark | None:
+        """Return the high-water mark; None where there is none that can be read. Raises StorageUnavailableError."""
+        try:
+            return self._mark.find()
+        except OSError as error:
+            raise make_storage_error(get_system_reason(error)) from error
 
     def reset_mark(self, mark: Mark) -> None:
         """Let the mark stand at `mark` once this write is committed, wherever it was: after a restore."""
@@ -129,11 +136,16 @@ class Store:
         """Write as much as a report of the public takes, and read it back; raises StorageUnavailableError.
 
         A full disk takes an empty transaction, and often a short row in the room that the write-ahead log has already.
+        What is behind its mark refuses every report, and so is unavailable (`behind`) here too.
         """
         token = os.urandom(PROBE_BYTES)
         now = int(time.time())
         values = {"process": self._process_id, "written_at": now, "forgotten_before": now - 3600, "token": token}
         with self.write() as connection:
+            # Nobody else stores a report or puts the mark meanwhile.
+            mark = self.find_mark() if self._is_checked else None
+            if mark is not None and not _holds(connection, mark):
+                raise make_storage_error("behind")
             _FORGET_PROBES.run(connection, values)
             _WRITE_PROBE.run(connection, values)
         with self.read() as connection:
@@ -244,12 +256,6 @@ class Store:
             with contextlib.suppress(*self._driver_errors):
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def _find_mark(self) -> Mark | None:
-        try:
-            return self._mark.find()
-        except OSError as error:
-            raise make_storage_error(get_system_reason(error)) from error
-
     def _put_mark(self, mark: Mark) -> None:
         try:
             self._mark.put(mark)
@@ -290,7 +296,7 @@ class Store:
 
     def _open(self) -> Connection:
         # The mark first: what is read afterwards is never older than it.
-        mark = self._find_mark() if self._is_checked else None
+        mark = self.find_mark() if self._is_checked else None
         try:
             connection = self._engine.connect()
         except DBAPIError as error:
@@ -313,6 +319,17 @@ class Store:
 
 def _reaches(connection: Connection, mark: Mark) -> bool:
     """Return whether the database holds the very report that the mark names. Its row stays for good."""
+    try:
+        return _holds(connection, mark)
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection.close()
+        raise _translate(error) from error
+    finally:
+        if not connection.closed:
+            connection.rollback()
+
+
+def _holds(connection: Connection, mark: Mark) -> bool:
     if mark.position == 0:
         return True
     try:
@@ -321,11 +338,7 @@ def _reaches(connection: Connection, mark: Mark) -> bool:
         # A damaged page keeps nothing else back: the rest is to be handed over.
         if find_driver_reason(error) == "broken":
             return True
-        connection.close()
-        raise _translate(error) from error
-    finally:
-        if not connection.closed:
-            connection.rollback()
+        raise
     return row is not None and row[0] == mark.intake_sha256
 
 

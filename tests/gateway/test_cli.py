@@ -19,7 +19,7 @@ from gateway.cli import main, make_parser
 from gateway.commands.frame import DONE, FAULT, WRONG_USE
 from gateway.commands.serve import choose_listeners, make_listener
 from gateway.config import ListenerConfig, load_config, write_config
-from gateway.doctor import examine
+from gateway.doctor import _look_at_proxies, examine
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, read_key_file, write_key_file
 from partner_sdk.wire.canonical import encode, parse_exact
@@ -300,6 +300,7 @@ def test_doctor_says_what_a_new_gateway_still_needs(
         "settings": "ok",
         "folder": "ok",
         "hours": "ok",
+        "proxies": "warning",
         "store": "ok",
         "pages": "ok",
         "clock": "ok",
@@ -331,6 +332,28 @@ def test_doctor_finds_a_missing_database_and_an_open_folder(house: House) -> Non
     assert find_verdicts(house)["folder"] == "warning"
     (house.state / "gateway.sqlite").unlink()
     assert find_verdicts(house)["store"] == "fault"
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "proxies", "verdicts"),
+    [
+        ("127.0.0.1", "https://report.example", 0, ["warning"]),
+        ("::1", "https://report.example", 0, ["warning"]),
+        ("localhost", "https://report.example", 0, ["warning"]),
+        ("127.0.0.1", "https://report.example", 1, []),
+        ("0.0.0.0", "https://report.example", 0, []),  # noqa: S104 - nothing listens here
+        ("127.0.0.1", "http://127.0.0.1:8080", 0, []),
+    ],
+)
+def test_doctor_warns_when_everybody_would_count_as_one_network_behind_a_proxy(
+    house: House, host: str, origin: str, proxies: int, verdicts: list[str]
+) -> None:
+    listener = ListenerConfig(host=host, port=8080, roles=("public",))
+    changes = {"listeners": (listener,), "public_origin": origin, "trusted_proxies": proxies}
+    if origin.startswith("http:"):
+        changes["environment"] = "test"
+    changed = msgspec.structs.replace(house.config, **changes)
+    assert [one.verdict for one in _look_at_proxies(changed)] == verdicts
 
 
 def test_init_takes_the_feeds_origin_and_the_proxies_in_front(tmp_path: Path, pin: Path) -> None:

@@ -101,9 +101,23 @@ def test_rows_taken_out_under_a_running_gateway_are_noticed_at_the_next_report(h
     send(gateway, 3)
     with gateway.store.write() as connection:
         connection.exec_driver_sql("DELETE FROM reports WHERE position > 1")
+    # A process that has its connections open says so too, not a new one alone.
+    client = house.open_app("industry", gateway=gateway).test_client()
+    assert client.get("/health").status_code == 503
     with pytest.raises(StorageUnavailableError) as refused:
         send(gateway)
     assert refused.value.reason == "behind"
+
+
+def test_health_is_well_again_when_the_mark_was_set_back_to_what_is_there(house: House) -> None:
+    gateway = house.open_gateway()
+    send(gateway, 3)
+    with gateway.store.write() as connection:
+        connection.exec_driver_sql("DELETE FROM reports WHERE position > 1")
+    with pytest.raises(StorageUnavailableError, match="behind"):
+        gateway.store.check()
+    assert main(["restored", "--state", str(house.state)]) == 0
+    gateway.store.check()
 
 
 @pytest.mark.parametrize("first", ["write", "read"])
@@ -160,6 +174,43 @@ def test_mark_that_is_older_missing_or_unreadable_refuses_nothing(house: House) 
     path.unlink()
     send(house.open_gateway())
     assert mark_of(house).find() is not None
+
+
+@pytest.mark.parametrize("first", ["removed", "replaced"])
+def test_mark_that_is_removed_under_a_running_gateway_is_written_anew_with_the_next_report(
+    house: House, first: str
+) -> None:
+    gateway, other = house.open_gateway(), house.open_gateway()
+    path = house.state / "gateway.mark"
+    send(gateway, 2)
+    send(other)
+    path.unlink()
+    if first == "replaced":
+        path.write_bytes(b"")
+    send(gateway)
+    assert mark_of(house).find() == Mark(4, gateway.store.look("SELECT intake_sha256 FROM reports")[-1][0])
+    send(other)  # whose open file was that of the old mark too
+    send(gateway)
+    assert mark_of(house).find() == Mark(6, gateway.store.look("SELECT intake_sha256 FROM reports")[-1][0])
+
+
+@pytest.mark.parametrize("raw", [None, b"", b"nonsense"])
+def test_doctor_warns_of_reports_without_a_mark_that_can_be_read(house: House, raw: bytes | None) -> None:
+    def find_warnings() -> list[tuple[str, str]]:
+        return [(one.name, one.verdict) for one in examine(house.state, clock=house.clock) if one.name == "mark"]
+
+    path = house.state / "gateway.mark"
+    path.unlink(missing_ok=True)
+    assert find_warnings() == []  # no report yet
+    gateway = house.open_gateway()
+    send(gateway)
+    assert find_warnings() == []
+    path.unlink()
+    if raw is not None:
+        path.write_bytes(raw)
+    assert find_warnings() == [("mark", "warning")]
+    send(gateway)
+    assert find_warnings() == []
 
 
 def test_mark_is_never_ahead_of_what_was_committed(house: House) -> None:
