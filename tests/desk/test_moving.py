@@ -113,10 +113,45 @@ def test_later_report_with_new_factors_brings_a_lowered_case_back_up_and_alerts_
 def test_same_crisis_said_once_more_brings_a_lowered_case_back_too(loop: Loop) -> None:
     first = send_industry(loop, "self_harm")
     loop.collect()
+    open_case(loop.desk, first, actor=ACTOR)
     move(loop, first, "queue", 0)
     send_industry(loop, "self_harm", kind="supplement", earlier_reference=first)
     loop.collect()
     assert get(loop, first).crisis
+
+
+def test_crisis_that_nobody_has_read_is_not_lowered_and_its_alert_stays(loop: Loop, browser: Browser) -> None:
+    reference = loop.send_public(feels="hurting").reference
+    loop.collect()
+    before = get(loop, reference)
+    with pytest.raises(CaseError) as caught:
+        move(loop, reference, "queue", reason="x")
+    assert caught.value.reason == "lowered-unread"
+    assert "case show" in str(caught.value)
+    browser.get(f"/cases/{before.case_id}")
+    answer = browser.post(f"/cases/{before.case_id}/move", lane="queue", score="", move_reason="x")
+    assert answer.status_code == 409
+    assert words.CASE_FAULTS["lowered-unread"] in answer.text
+    assert get(loop, reference) == before
+    assert send_pages(loop.desk).waiting == 1
+    # A higher or lower score within the lane ends no alert.
+    assert move(loop, reference, "crisis", 1).crisis
+    open_case(loop.desk, reference, actor=ACTOR)
+    assert not move(loop, reference, "queue").crisis
+
+
+def test_crisis_whose_later_report_nobody_has_read_is_not_lowered(loop: Loop) -> None:
+    first = send_industry(loop)
+    loop.collect()
+    open_case(loop.desk, first, actor=ACTOR)
+    later = send_industry(loop, "self_harm", kind="supplement", earlier_reference=first)
+    loop.collect()
+    assert get(loop, first).crisis
+    with pytest.raises(CaseError) as caught:
+        move(loop, first, "queue")
+    assert caught.value.reason == "lowered-unread"
+    open_case(loop.desk, later, actor=ACTOR)
+    assert not move(loop, first, "queue").crisis
 
 
 def test_report_that_was_raised_before_its_case_came_keeps_the_case_up(loop: Loop) -> None:

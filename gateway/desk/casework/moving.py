@@ -41,7 +41,7 @@ def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: 
     """Put a case into a lane and at a score (None: as it is); a report that is joined to an open case moves that.
 
     Raises `CaseError`: `unknown-case`, `already-closed`, `bad-lane`, `bad-score`, `move-reason-missing`,
-    `reason-too-long`, `unprintable`, `not-moved`.
+    `reason-too-long`, `unprintable`, `not-moved`, `lowered-unread`.
     """
     reason = _check(lane, score, reason)
     now = desk.clock()
@@ -50,6 +50,8 @@ def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: 
         crisis, score = lane == CRISIS, found.score if score is None else score
         if (crisis, score) == (found.crisis, found.score):
             raise CaseError("The case stands there already.", reason="not-moved")
+        if found.crisis and not crisis:
+            _check_read(connection, found)
         came_in = crisis and not found.crisis
         connection.execute(
             insert(CASE_MOVES).values(
@@ -95,6 +97,16 @@ def _get_movable(connection: Connection, wanted: str) -> CaseRow:
     if found.closed_at is not None:
         raise CaseError("This case is closed: it stands in no queue.", reason="already-closed")
     return found
+
+
+def _check_read(connection: Connection, found: CaseRow) -> None:
+    # Whoever lowers a case ends its alert: they have read what it came for, also where that was added later.
+    same = (CASES.c.case_id == found.case_id) | (CASES.c.joined_to == found.case_id)
+    if connection.execute(select(CASES.c.case_id).where(same, CASES.c.opened_at.is_(None)).limit(1)).first():
+        raise CaseError(
+            "Nobody has read all of this case yet: open each report first (`case show`), then move it.",
+            reason="lowered-unread",
+        )
 
 
 def _check(lane: str, score: int | None, reason: str) -> str:

@@ -65,6 +65,9 @@ CASE_FAULTS = {
     "move-reason-missing": "Say why you move the case.",
     "reason-too-long": "Make the reason shorter: 300 characters at most.",
     "unprintable": "The text holds signs that no page can show. Take them out.",
+    "lowered-unread": (
+        "Nobody has read all of this case yet. Open each of its reports first, then move it out of the crisis lane."
+    ),
     "not-moved": "The case stands there already. Change the lane or the score.",
     "outcome-waits": "An outcome waits for its day. Take it back before you tell another one.",
     "not-own-duplicate": (
