@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.button import register as register_button
 from gateway.guidance.advice import load_advice
+from gateway.guidance.risk import load_rules
 from gateway.guidance.signposts import load_signposts
 from gateway.public.actions import Action
 from gateway.public.assets import FILES_PATH, load_assets
@@ -64,6 +65,7 @@ VIEWS: Mapping[str, tuple[View | None, View | None]] = {
 
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the public door to an app."""
+    load_rules()  # a damaged file stops the start, and not a child's Send
     app.extensions[EXTENSION] = PublicDoor(
         store=gateway.store,
         intake=gateway.intake,

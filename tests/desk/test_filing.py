@@ -9,9 +9,9 @@ from alembic.config import Config
 from sqlalchemy import select
 
 from gateway.desk.casework.cases import get_case, list_cases
-from gateway.desk.collection.risk import combine
 from gateway.desk.store import engine, open_store
 from gateway.desk.store.schema import CASES
+from gateway.guidance.risk import combine
 from partner_sdk.wire.public_report import Meeting
 from tests.desk.desk_loop import Loop
 

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, create_engine
 from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.queue import find_next, list_queue
 from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
-from gateway.desk.collection.risk import list_reasons
 from gateway.desk.store.schema import METADATA
+from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.report.incident import Meeting as ProposedMeeting
 from partner_sdk.report.people import Child

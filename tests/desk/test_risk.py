@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,17 +11,21 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from gateway.desk.collection import risk
-from gateway.desk.collection.risk import RiskRules, assess, combine, list_reasons, load_rules, read_rules
-from gateway.public.journey import FIELD_BY_NAME
+from gateway.desk.collection.risk import assess
+from gateway.guidance import risk
+from gateway.guidance.risk import RiskRules, combine, list_reasons, load_rules, read_rules
+from gateway.public.journey import FIELD_BY_NAME, get_priority, keep_on_path, list_urgent
+from gateway.public.sending.sealed_answers import is_crisis
 from gateway.public.sending.sealed_answers import make_public_report as make_report_of_form
+from gateway.public.visiting.drafts import Draft
 from gateway.web.settings import SettingsError
 from partner_sdk.report import NotHeld, SealedIndustryReport, list_given
 from partner_sdk.report.incident import Meeting as ProposedMeeting
 from partner_sdk.report.outline import get_report_type, get_value_type
 from partner_sdk.report.people import Child
 from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, FAST_SIGNAL, HONEYPOT_SIGNAL, LIMITED_SIGNAL
-from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.public_report import PublicReport, encode_public_report, parse_public_report
+from partner_sdk.wire.submission import ClearFields
 from tests.builders import make_clear_fields, make_industry_report
 from tests.public_report_builders import make_known_person, make_public_report
 
@@ -61,12 +66,12 @@ def is_covered(answer: str, rules: RiskRules, *, door: str) -> bool:
     return weighed or listed
 
 
-def make_report(answers: dict[str, list[str]]) -> PublicReport:
+def make_report(answers: dict[str, list[str]], clear: ClearFields | None = None) -> PublicReport:
     draft: Any = SimpleNamespace(language="en", sent=None, context=None)
     return make_report_of_form(
         draft,
         answers,
-        clear=make_clear_fields("public"),
+        clear=clear or make_clear_fields("public"),
         placement=None,
         signals=(),
         signposted=(),
@@ -269,6 +274,29 @@ def test_not_sure_beside_abuse_a_threat_or_a_young_child_is_a_crisis(answers: di
 )
 def test_what_is_over_or_is_no_more_than_one_sign_stands_in_the_queue(answers: dict[str, Any]) -> None:
     assert not assess(make_public_report(**(CALM | answers)), received_at=RECEIVED_AT).crisis
+
+
+def choose_answers(chance: Random) -> dict[str, list[str]]:
+    """Answer each question of the form with nothing or one of its options; a list with two."""
+    said: dict[str, list[str]] = {}
+    for name, field in FIELD_BY_NAME.items():
+        if field.options and chance.random() < 0.5:
+            said[name] = chance.sample(field.options, 2 if field.kind == "checkboxes" else 1)
+    return said
+
+
+def test_form_promises_by_the_lane_in_which_the_desk_puts_the_report() -> None:
+    draft, chance, lanes = Draft(report_id="", started_at="", language="en"), Random(11), []
+    for _ in range(1500):
+        said = keep_on_path(choose_answers(chance))
+        clear = make_clear_fields("public", priority=get_priority(said))
+        report = parse_public_report(encode_public_report(make_report(said, clear=clear)))
+        lane = assess(report, received_at=RECEIVED_AT).crisis
+        assert is_crisis(draft, said, environment="live") == lane, said
+        lanes.append((lane, bool(list_urgent(said))))
+    # Enough of each, and of those that no rule of the urgent block names.
+    assert min(lanes.count(one) for one in ((True, False), (True, True), (False, False))) > 50
+    assert (False, True) not in lanes
 
 
 def test_codes_of_another_release_count_nothing_and_are_shown_as_they_are() -> None:

@@ -5,12 +5,16 @@ What each answer leads to is a table; who reads decides the words, and the reade
 
 import html
 import re
+from datetime import UTC, datetime
 
 import pytest
 
-from gateway.public.journey import SCREEN_BY_NAME, get_priority, is_crisis, list_path, list_urgent
+from gateway.public.journey import SCREEN_BY_NAME, get_priority, list_path, list_urgent
 from gateway.public.journey.kinds import URGENT_RULES
+from gateway.public.sending.sealed_answers import is_crisis
+from gateway.public.visiting.drafts import Draft
 from gateway.public.wording import load_wording
+from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import SHORT_ANSWERS, SHORT_STORY, Person
@@ -48,6 +52,8 @@ URGENT = [
     (HURTING, ("hurting",)),
     (DANGER | HURTING | TODAY, ("danger", "hurting", "meeting_today")),
 ]
+FRIDAY_NIGHT = datetime(2026, 11, 27, 20, tzinfo=UTC)
+NEW_DRAFT = Draft(report_id="", started_at="", language="en")
 CODES = tuple(dict.fromkeys(rule.code for rule in URGENT_RULES))
 
 
@@ -62,13 +68,13 @@ def read_block(person: Person) -> str:
 def test_what_can_not_wait_follows_the_table(answers: ScreenAnswers, codes: tuple[str, ...]):
     said = flatten(SHORT_ANSWERS | answers)
     assert list_urgent(said) == codes
-    assert is_crisis(said)
+    assert is_crisis(NEW_DRAFT, said, environment="sandbox")
 
 
 @pytest.mark.parametrize("answers", CALMS)
 def test_what_can_wait_is_not_urgent(answers: ScreenAnswers):
     assert list_urgent(flatten(SHORT_ANSWERS | answers)) == ()
-    assert not is_crisis(flatten(SHORT_ANSWERS | answers))
+    assert not is_crisis(NEW_DRAFT, flatten(SHORT_ANSWERS | answers), environment="sandbox")
 
 
 def test_whoever_may_hurt_themselves_is_told_apart():
@@ -238,3 +244,51 @@ def test_nothing_of_what_is_urgent_is_stored_readable(public: PublicHouse):
         stored += path.read_bytes()
     assert b"hurting" not in stored
     assert SHORT_STORY.encode() not in stored
+
+
+MORE: ScreenAnswers = {"/10": {"near": "yes", "more_person": "yes"}}
+YOUNG: ScreenAnswers = {"/5": {"age": "12_or_under"}}
+# Nothing here is answered by the block: the desk's rules alone put it into the crisis lane.
+IN_THE_LANE: list[ScreenAnswers] = [
+    {"/7": {"kinds": ["touched_or_hurt"]}} | MORE | {"/10a": {"still": "yes"}},
+    {"/7": {"kinds": ["touched_or_hurt"]}} | YOUNG,
+    {"/7": {"kinds": ["threatens_to_share"]}, "/8": {"pictures": "me"}, "/8a": {}}
+    | {"/9": {"story": SHORT_STORY, "when": "today"}}
+    | MORE
+    | {"/10a": {"still": "yes"}},
+    MORE | {"/10a": {"knows": ["home"], "still": "yes"}},
+    YOUNG | MEETING | {"/7b": {"meet_when": "later"}},
+]
+
+
+@pytest.mark.parametrize("answers", IN_THE_LANE)
+def test_hour_and_day_that_are_promised_follow_the_crisis_lane_on_a_friday_night(
+    public: PublicHouse, answers: ScreenAnswers
+):
+    public.house.clock.advance(seconds=(FRIDAY_NIGHT - public.house.clock()).total_seconds())
+    person = public.person_at("/15", SHORT_ANSWERS | answers)
+    (report,) = public.reports()
+    (sent,) = [draft.sent for draft in public.drafts_of(person)]
+    agency = public.app.extensions["public_door"].agency
+    promise = agency.make_promise(FRIDAY_NIGHT, is_crisis=True)
+    assert promise.reply_by < agency.make_promise(FRIDAY_NIGHT, is_crisis=False).reply_by
+    assert report.reply_by == promise.reply_by.isoformat()
+    assert sent is not None
+    assert (sent.read_by, sent.reply_by) == (format_time(promise.read_by), report.reply_by)
+    assert promise.read_by.astimezone(agency.zone).strftime("%H:%M") in person.text()
+    assert read_block(person) == ""
+    assert report.clear.priority != "P1"
+
+
+def test_words_added_to_a_report_of_the_crisis_lane_keep_its_promise(public: PublicHouse):
+    public.house.clock.advance(seconds=(FRIDAY_NIGHT - public.house.clock()).total_seconds())
+    person = public.person_at("/9", SHORT_ANSWERS | IN_THE_LANE[1])
+    stale = person.fill({"story": "One more thing."})
+    person.walk_to("/14", SHORT_ANSWERS | IN_THE_LANE[1]).send()
+    person.post("/9", stale)
+    person.send()
+    first, added = public.reports()
+    assert added.clear.kind == "supplement"
+    agency = public.app.extensions["public_door"].agency
+    promised = agency.make_promise(FRIDAY_NIGHT, is_crisis=True).reply_by.isoformat()
+    assert (first.reply_by, added.reply_by) == (promised, promised)

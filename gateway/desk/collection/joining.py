@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
-from gateway.desk.collection.risk import Risk, combine
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
 from gateway.desk.store.question_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES, of_sender
+from gateway.guidance.risk import Risk, combine
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields

@@ -29,7 +29,6 @@ from gateway.desk.casework.page_contexts import find_page_context
 from gateway.desk.casework.promised_days import count_days_late, get_uk_day, spell_lateness
 from gateway.desk.casework.queue import find_next, list_queue
 from gateway.desk.collection.filing import BY_FILE
-from gateway.desk.collection.risk import list_reasons
 from gateway.desk.commands import case_questions, case_reply
 from gateway.desk.commands.case_partner import (
     ListMarks,
@@ -48,6 +47,7 @@ from gateway.desk.reading.page_context import make_context_view
 from gateway.desk.reading.partner_case import make_partner_case
 from gateway.desk.reading.report_words import PUBLIC_WORDS
 from gateway.desk.wiring import Desk, open_desk
+from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.public_codes import NOT_UK
 

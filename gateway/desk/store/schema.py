@@ -155,7 +155,7 @@ CASES: Final = Table(
     Column("collected_at", Text, nullable=False),
     Column("opened_at", Text),
     Column("closed_at", Text),
-    # How urgent it is (collection/risk.toml): codes of what its reports say, the strongest first, and where it stands
+    # How urgent it is (guidance/risk.toml): codes of what its reports say, the strongest first, and where it stands
     # in the queue by them or by a person's word. `crisis_since` is when it came into the crisis lane.
     Column("factors", Text, nullable=False, server_default=text("''")),
     Column("crisis", Boolean, nullable=False, server_default=text("0")),

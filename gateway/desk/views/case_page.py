@@ -26,7 +26,6 @@ from gateway.desk.casework.promised_days import (
     spell_lateness,
 )
 from gateway.desk.casework.safe_contact import list_open_ways
-from gateway.desk.collection.risk import list_reasons
 from gateway.desk.placements.placements import find_placement
 from gateway.desk.post_room.queue import list_post
 from gateway.desk.reading import words
@@ -45,6 +44,7 @@ from gateway.desk.views.case_form import Answers, Fault, MoveAnswers, read_answe
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.desk.views.question_form import PartnerAnswers, read_partner_answers
 from gateway.desk.views.reply_form import COUNTS, Preview, ReplyAnswers, read_reply
+from gateway.guidance.risk import list_reasons
 from gateway.web.problem_pages import not_found
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 from partner_sdk.report import SealedIndustryReport

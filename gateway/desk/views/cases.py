@@ -23,7 +23,6 @@ from gateway.desk.casework.promised_days import (
     spell_lateness,
 )
 from gateway.desk.casework.queue import QueueState, count_queue, count_waiting, find_next, list_later, list_queue
-from gateway.desk.collection.risk import list_reasons
 from gateway.desk.collection.shelf import list_groups
 from gateway.desk.paging.pages import list_unacknowledged
 from gateway.desk.partnership.adoptions import count_adoptions
@@ -49,6 +48,7 @@ from gateway.desk.views.case_page import (
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.desk.views.list_pages import read_list_page
 from gateway.desk.watch import ADVICE, describe_concern, settle_alarms
+from gateway.guidance.risk import list_reasons
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
 blueprint = Blueprint("cases", __name__, template_folder="templates")

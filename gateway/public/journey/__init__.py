@@ -41,7 +41,6 @@ __all__ = [
     "get_priority",
     "get_reader",
     "is_about_other",
-    "is_crisis",
     "is_grown_up",
     "is_owed_an_answer",
     "keep_on_path",
@@ -100,14 +99,6 @@ def get_priority(answers: Answers) -> Priority:
         if rule.when.fits(answers):
             return rule.priority
     return "P3"
-
-
-def is_crisis(answers: Answers) -> bool:
-    """Return whether the answers alone say that it cannot wait until the desk opens.
-
-    The desk judges anew, by everything in the report; the gateway keeps nothing of this.
-    """
-    return bool(list_urgent(answers))
 
 
 def list_urgent(answers: Answers) -> tuple[str, ...]:

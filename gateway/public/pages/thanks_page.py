@@ -61,7 +61,7 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         reference=sent.reference,
         return_words=sent.return_words,
         has_way_back=sent.reply_key is not None,
-        read=words["read"].format(read_by=say_read_by(door, promise, is_timed=bool(sent.urgent))),
+        read=words["read"].format(read_by=say_read_by(door, promise, is_timed=sent.is_crisis)),
         reply=words["reply_child" if is_child else "reply_adult"].format(reply_by=say_day(promise.reply_by)),
         talk="" if has_talk_there else words["talk"].format(**help_names),
         talk_posts=list_posts_abroad(door, sent.country, kind="talk") if has_talk_there else [],

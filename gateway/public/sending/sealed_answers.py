@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
+from gateway.guidance.risk import assess_public
 from gateway.public.journey import Answers, get_one, get_priority, is_about_other, is_grown_up
 from gateway.public.visiting.drafts import Draft
 from partner_sdk.wire.keys import Environment
@@ -86,6 +87,28 @@ def make_public_report(
         who=one("who"),
         context=draft.context,
     )
+
+
+def is_crisis(draft: Draft, answers: Answers, *, environment: Environment) -> bool:
+    """Return whether this cannot wait until the desk opens: by the desk's own rules, on the report that it will open.
+
+    What is added to such a report stands in the crisis lane with it. Weighed in memory: no score or factor is kept.
+    """
+    if draft.sent is not None and draft.sent.is_crisis:
+        return True
+    report = make_public_report(
+        draft,
+        answers,
+        clear=make_clear_fields(draft, answers, environment=environment),
+        placement=None,
+        signals=(),
+        signposted=(),
+        submitted_at="",
+        copy_version="",
+        reply_by=None,
+        reply_key=None,
+    )
+    return assess_public(report).crisis
 
 
 def leave_out_what_does_not_fit(report: PublicReport) -> PublicReport:

@@ -3,27 +3,29 @@
 import msgspec
 
 from gateway.guidance.advice import Audience, get_audience
-from gateway.guidance.agency import Promise
 from gateway.public.door import PublicDoor
 from gateway.public.journey import (
     SCREENS,
     Answers,
     ReaderProfile,
     get_one,
-    is_crisis,
     is_owed_an_answer,
     list_urgent,
     make_profile,
 )
 from gateway.public.returning.way_back import WayBack
 from gateway.public.sending.advice_shown import list_advice_codes
+from gateway.public.sending.sealed_answers import is_crisis
 from gateway.public.visiting.drafts import Draft, JourneyKeys, Sent, make_text_mac
 from partner_sdk.wire.canonical import format_time, parse_time
 
 
 def find_reply_by(door: PublicDoor, draft: Draft, answers: Answers, *, sent_at: str) -> str | None:
     """Find the day of the promise that this Send makes: what is sent later promises anew to whom the first did."""
-    return _make_promise(door, answers, sent_at=sent_at).reply_by.isoformat() if _is_owed(draft, answers) else None
+    if not _is_owed(draft, answers):
+        return None
+    is_urgent = is_crisis(draft, answers, environment=door.key_state.environment)
+    return door.agency.make_promise(parse_time(sent_at), is_crisis=is_urgent).reply_by.isoformat()
 
 
 def make_sent(
@@ -42,7 +44,8 @@ def make_sent(
     Who came back with the words was given advice in another visit: they get what holds for what they add.
     """
     text_mac = make_text_mac(answers, keys=keys)
-    read_by = format_time(_make_promise(door, answers, sent_at=sent_at).read_by)
+    is_urgent = is_crisis(draft, answers, environment=door.key_state.environment)
+    read_by = format_time(door.agency.make_promise(parse_time(sent_at), is_crisis=is_urgent).read_by)
     reader = _get_reader(draft, answers)
     profile = make_profile(answers)
     advice = list_advice_codes(door, answers, audience=reader)
@@ -59,6 +62,7 @@ def make_sent(
             screen_macs=draft.sent.screen_macs or screen_macs,
             reply_by=reply_by,
             read_by=read_by,
+            is_crisis=is_urgent,
             advice=draft.sent.advice or advice,
             urgent=list(list_urgent(answers)) or draft.sent.urgent,
         )
@@ -71,6 +75,7 @@ def make_sent(
         screen_macs=screen_macs,
         reply_by=reply_by,
         read_by=read_by,
+        is_crisis=is_urgent,
         return_words=None if way_back is None else way_back.words,
         reply_key=None if way_back is None else way_back.reply_key,
         advice=advice,
@@ -90,10 +95,6 @@ def get_sent_profile(sent: Sent) -> ReaderProfile:
 def make_remaining_draft(draft: Draft, sent: Sent, *, report_id: str) -> Draft:
     """Make what takes the place of a draft that was sent: the record, and a new submit token for what is added."""
     return Draft(report_id=report_id, started_at=draft.started_at, language=draft.language, sent=sent)
-
-
-def _make_promise(door: PublicDoor, answers: Answers, *, sent_at: str) -> Promise:
-    return door.agency.make_promise(parse_time(sent_at), is_crisis=is_crisis(answers))
 
 
 def _is_owed(draft: Draft, answers: Answers) -> bool:

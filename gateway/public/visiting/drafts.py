@@ -43,7 +43,8 @@ class DraftTooBigError(Exception):
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """What is left of a draft after Send: enough for the same thank-you page, and no word of the report.
 
-    `reply_by` is the very day that was sealed and is shown, `read_by` the moment by which a person reads it.
+    `reply_by` is the very day that was sealed and is shown, `read_by` the moment by which a person reads it: by
+    the clock where `is_crisis`.
     `return_words` are the five words, None where there are none or the person has come back with them; `reply_key` is
     their public half, for what is sent after the first.
     `advice` names the entries of the advice library that fit, and `urgent` what is answered above all else.
@@ -60,6 +61,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     screen_macs: dict[str, bytes]
     reply_by: str | None = None
     read_by: str | None = None
+    is_crisis: bool = False
     return_words: str | None = None
     reply_key: str | None = None
     advice: list[str] = []

@@ -1,0 +1,219 @@
+"""Weighs how urgent answers are, by `risk.toml`: codes, points and the crisis lane, for the form and the desk alike.
+
+Never decides anything: points order the queue and alert, a person judges. Never keeps a word of a report: the answers
+are compared with the codes of the file, and only the file's own codes come out.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from gateway.web.settings import SettingsError, read_settings
+from partner_sdk.wire.public_codes import is_from_grown_up
+from partner_sdk.wire.public_report import PublicReport
+
+Door = Literal["public", "partner"]
+
+_RISK_FILE: Final = Path(__file__).with_name("risk.toml")
+# What no single answer says: `assess_public`, and the desk for a partner's report, work these out.
+DERIVED: Final = frozenset(
+    {
+        *("age-13-to-15", "age-not-said", "age-under-13", "danger-not-said", "earlier-reports", "meets-some-time"),
+        *("meets-soon", "meets-today", "off-platform", "payments", "position-of-trust", "priority-p1", "priority-p2"),
+        *("several-children", "told-no-adult"),
+    }
+)
+_ADULTS: Final = frozenset({"parent", "school", "police"})
+_ABOUT_THEMSELVES: Final = frozenset({"me", "", "not_sure"})
+
+
+class Factor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that makes a report more urgent, and the answers that say so."""
+
+    code: str
+    points: int
+    reason: str
+    crisis: bool = False
+    public: tuple[str, ...] = ()
+    partner: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
+
+
+class Combination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Factors that mean more together: one of each list of `all_of`."""
+
+    code: str
+    points: int
+    reason: str
+    crisis: bool = False
+    all_of: tuple[tuple[str, ...], ...]
+
+
+class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Answers that say nothing about risk, as `path=value`, or a path with all that is below it."""
+
+    public: tuple[str, ...]
+    partner: tuple[str, ...]
+
+
+class RiskRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`risk.toml`."""
+
+    factor: tuple[Factor, ...]
+    combination: tuple[Combination, ...]
+    nothing: Nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """How urgent a report is. `factors` are codes of the file, the strongest first."""
+
+    crisis: bool
+    score: int
+    factors: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The codes as a case stores them."""
+        return " ".join(self.factors)
+
+
+@cache
+def load_rules() -> RiskRules:
+    """Return the rules of this release. Raises `SettingsError` (`bad-settings`)."""
+    return read_rules(_RISK_FILE)
+
+
+def read_rules(path: Path) -> RiskRules:
+    """Read and check a file of rules. Raises `SettingsError`."""
+    rules = read_settings(path, kind=RiskRules)
+    codes = {one.code for one in rules.factor}
+    every: list[Factor | Combination] = [*rules.factor, *rules.combination]
+    for wrong, message in (
+        (len({one.code for one in every}) != len(every), "a code stands there twice"),
+        (any(one.points < 0 for one in every), "points are never negative: nothing makes a report less urgent"),
+        (any(not one.reason or " " in one.code for one in every), "a code is one word, and has a reason in words"),
+        (any(not set(chain(*one.all_of)) <= codes for one in rules.combination), "a combination names no factor"),
+        ({name for one in rules.factor for name in one.derived} != DERIVED, "what is derived is not what is used"),
+        (any(map(_has_two, _list_answers(rules))), "an answer stands for two factors"),
+    ):
+        if wrong:
+            raise SettingsError(f"{path}: {message}.", reason="bad-settings")
+    return rules
+
+
+def _list_answers(rules: RiskRules) -> Iterator[list[str]]:
+    for door in ("public", "partner"):
+        yield [*chain.from_iterable(getattr(one, door) for one in rules.factor), *getattr(rules.nothing, door)]
+    yield [*chain.from_iterable(one.derived for one in rules.factor)]
+
+
+def _has_two(names: list[str]) -> bool:
+    return len(set(names)) != len(names)
+
+
+def assess_public(report: PublicReport) -> Risk:
+    """Return how urgent a report of the form is."""
+    return weigh(frozenset(chain(list_said(report, "public"), list_derived(_derive_public(report)))))
+
+
+def combine(*stored: str) -> Risk:
+    """Return how urgent reports are together, from the codes that their cases store; unknown codes count nothing."""
+    return weigh(frozenset(chain.from_iterable(one.split() for one in stored)))
+
+
+def list_reasons(stored: str) -> list[Factor | Combination]:
+    """Return what the codes of a case stand for, the strongest first; of a code from another release its bare code."""
+    known = _by_code()
+    return [known.get(code) or Factor(code=code, points=0, reason=code) for code in stored.split()]
+
+
+def weigh(codes: frozenset[str]) -> Risk:
+    """Return how urgent factors are together: their points, and those of the combinations that they make."""
+    rules, known = load_rules(), _by_code()
+    combined = [one.code for one in rules.combination if all(not codes.isdisjoint(any_of) for any_of in one.all_of)]
+    found = sorted(
+        (known[code] for code in codes.union(combined) & known.keys()), key=lambda one: _strength()[one.code]
+    )
+    return Risk(
+        crisis=any(one.crisis for one in found),
+        score=sum(one.points for one in found),
+        factors=tuple(one.code for one in found),
+    )
+
+
+@cache
+def _by_code() -> Mapping[str, Factor | Combination]:
+    every: list[Factor | Combination] = [*load_rules().factor, *load_rules().combination]
+    return {one.code: one for one in every}
+
+
+@cache
+def _strength() -> Mapping[str, int]:
+    # Alone a reason for the crisis lane, then by points, then as the file has them.
+    ordered = sorted(_by_code().values(), key=lambda one: (not one.crisis, -one.points))
+    return {one.code: place for place, one in enumerate(ordered)}
+
+
+# One step of the way into a model: the field, the codes of its values, and the steps below it.
+_Plan = Mapping[str, "tuple[Mapping[str, str], _Plan]"]
+
+
+@cache
+def _plan(door: Door) -> _Plan:
+    tree: dict[str, Any] = {}
+    for factor in load_rules().factor:
+        for answer in getattr(factor, door):
+            path, _, value = answer.partition("=")
+            *above, last = path.split(".")
+            below = tree
+            for name in above:
+                below = below.setdefault(name, ({}, {}))[1]
+            below.setdefault(last, ({}, {}))[0][value] = factor.code
+    return tree
+
+
+def list_said(report: object, door: Door) -> Iterator[str]:
+    """Yield the factors that the answers of a report name; what is not held or left out names none."""
+    return _list_below(report, _plan(door))
+
+
+def _list_below(value: Any, plan: _Plan) -> Iterator[str]:
+    for name, (codes, below) in plan.items():
+        found = getattr(value, name)
+        for one in found if isinstance(found, tuple) else (found,):
+            if isinstance(one, str):
+                if one in codes:
+                    yield codes[one]
+            elif below and one is not None and not hasattr(one, "not_held"):  # e.g. NotHeld(not_held="unknown")
+                yield from _list_below(one, below)
+
+
+@cache
+def _derived_codes() -> Mapping[str, str]:
+    return {name: factor.code for factor in load_rules().factor for name in factor.derived}
+
+
+def list_derived(names: Iterable[str]) -> Iterator[str]:
+    """Yield the factors that stand for what was worked out."""
+    codes = _derived_codes()
+    return (codes[name] for name in names)
+
+
+def _derive_public(report: PublicReport) -> Iterator[str]:
+    if report.clear.priority == "P1":
+        yield "priority-p1"
+    if report.clear.kind != "initial":
+        return  # what is added later leaves most questions blank: they were asked before
+    if not report.danger:
+        yield "danger-not-said"
+    if not report.age_band:
+        yield "age-not-said"
+    is_alone = report.who in _ABOUT_THEMSELVES and _ADULTS.isdisjoint(report.told)
+    if is_alone and not is_from_grown_up(report):
+        yield "told-no-adult"
