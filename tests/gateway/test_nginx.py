@@ -23,13 +23,13 @@ from gateway.guidance.signposts import load_signposts
 from gateway.web.serving import ServerGroup
 from tests.builders import Partner, make_house
 from tests.builders.local_servers import CERTIFICATE, make_tls, run_server
-from tests.gateway.process_watch import count_open, find_free_port
+from tests.gateway.process_watch import find_free_port
 
 CONF = Path(__file__).resolve().parents[2] / "gateway" / "web" / "nginx" / "report-abuse.conf"
 INSTALL_LINE = "No nginx here. Install it with: apt-get install nginx libnginx-mod-stream"
 HOSTS = FORM_HOST, FEED_HOST = "report.example", "feed.report.example"
-FLOOD, SCHOOL, OTHER = "127.0.7.1", "127.0.8.1", "127.0.9.1"
-CONNECTIONS, SILENT_SECONDS = 1000, 10.0  # as the file says
+FLOOD, SCHOOL, OTHER, BODIES = "127.0.7.1", "127.0.8.1", "127.0.9.1", "127.0.10.1"
+CONNECTIONS, PARTNER_BODIES, SILENT_SECONDS = 1000, 20, 10.0  # as the file says
 PATIENCE_SECONDS = 30.0
 USERS = ("", "nobody") if os.geteuid() == 0 else ("",)
 
@@ -157,6 +157,20 @@ def is_form(answer: bytes) -> bool:
     return answer.startswith(b"HTTP/1.1 200 ") and b"<form" in answer
 
 
+def count_open(lines: list[socket.socket]) -> int:
+    """Return how many connections the other side has not ended; reads nothing away."""
+    number = 0
+    for line in lines:
+        line.setblocking(False)
+        try:
+            number += bool(line.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            number += 1
+        except OSError:
+            pass
+    return number
+
+
 def test_silent_connections_of_one_address_are_bounded_and_another_gets_the_form(proxy: Proxy) -> None:
     with ExitStack() as stack:
         flood = [stack.enter_context(proxy.connect(FLOOD)) for _ in range(CONNECTIONS + 100)]
@@ -190,6 +204,36 @@ def test_slow_handshakes_headers_and_bodies_are_ended_and_others_get_the_form(pr
             line.settimeout(SILENT_SECONDS + PATIENCE_SECONDS)
             with suppress(ConnectionError, ssl.SSLError):  # and no TimeoutError
                 read_all(line)  # comes to its end: nginx has ended it
+
+
+def test_large_bodies_of_one_address_are_bounded_and_another_partner_is_heard(proxy: Proxy) -> None:
+    post = f"POST /v1/reports HTTP/1.1\r\nHost: {FORM_HOST}\r\nContent-Type: application/json\r\n"
+    with ExitStack() as stack:
+        lines = [stack.enter_context(proxy.greet(BODIES)) for _ in range(PARTNER_BODIES + 10)]
+        for line in lines:
+            line.sendall(f"{post}Content-Length: 8000000\r\n\r\n{{".encode())
+        # The others are refused at once, long before the ten silent seconds of those that nginx keeps have gone.
+        answers: list[bytes] = []
+
+        def have_all() -> bool:
+            answers.extend(read_answers(lines))
+            return len(answers) >= 10
+
+        wait_until(have_all)
+        assert [one.split(b"\r\n")[0] for one in answers] == [b"HTTP/1.1 503 Service Temporarily Unavailable"] * 10
+        assert is_form(proxy.ask(BODIES))
+        head = f"{post}Content-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+        assert b"503" not in proxy.ask(OTHER, head).split(b"\r\n")[0]
+
+
+def read_answers(lines: list[ssl.SSLSocket]) -> list[bytes]:
+    """Return what came on these connections since they were last read."""
+    came = []
+    for line in lines:
+        line.setblocking(False)
+        with suppress(ssl.SSLWantReadError):
+            came.append(line.recv(65536))
+    return [one for one in came if one]
 
 
 def test_eight_classes_behind_one_address_are_served(proxy: Proxy) -> None:
