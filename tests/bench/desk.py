@@ -12,7 +12,8 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from gateway.desk.collection.collect import Collected, load_believed, take_rows
+from gateway.desk.collection.collect import Collected, take_rows
+from gateway.desk.collection.standing import load_believed
 from gateway.desk.store.schema import CASES
 from gateway.desk.vault import Vault
 from gateway.feed.get_reports import describe_report

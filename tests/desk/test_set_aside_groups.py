@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 
 from gateway.desk.alarms import clear_alarm
+from gateway.desk.casework.cases import get_case
 from gateway.desk.cli import main
-from gateway.desk.collection import shelf
+from gateway.desk.collection import collect, shelf
 from gateway.desk.collection.set_aside import list_set_aside
 from gateway.desk.collection.shelf import SetAsideError, list_groups, resolve_group
+from gateway.desk.collection.standing import get_collector_state, note_collected
 from gateway.desk.commands.frame import DONE, WRONG_USE
 from gateway.desk.paging.pages import acknowledge_alert, send_pages
+from gateway.desk.watch import settle_alarms
 from tests.builders import Partner, make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms, resign_newest, waiting_at_gateway
@@ -101,6 +104,77 @@ def test_flood_of_one_sender_keeps_out_neither_another_ones_row_nor_a_good_repor
     assert resolve(loop, flooder) == 3
     assert loop.collect().set_aside == 3
     assert waiting_at_gateway(loop) == 14
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "PAGE_ROWS", 5)
+    monkeypatch.setattr(collect, "MOST_PAGES", 4)
+    monkeypatch.setattr(collect, "LEFT_PAGES", 2)
+
+
+@pytest.mark.usefixtures("small_shelf", "small_pages")
+def test_rows_that_one_sender_leaves_at_the_gateway_hold_up_no_newer_row(loop: Loop) -> None:
+    send_bad(loop, 40)
+    first = loop.collect()
+    assert (first.set_aside, first.left) == (3, 17)
+    child = loop.send_public(**HURTING).reference
+    # The next run goes on where the last one stopped, and has room for what stands behind the flood.
+    collected = loop.collect()
+    assert (collected.filed, collected.gaps) == (0, [])
+    assert loop.collect().filed == 1
+    with loop.desk.store.read() as connection:
+        assert connection.exec_driver_sql("SELECT reference FROM cases").scalars().all() == [child]
+    for _ in range(4):
+        newer = loop.send_public().reference
+        collected = loop.collect()
+        assert (collected.filed, collected.gaps) == (1, [])
+        with loop.desk.store.read() as connection:
+            assert get_case(connection, newer).reference == newer
+        # Of what was left before, a few pages come again.
+        assert 0 < collected.left <= 10
+    assert not {kind for kind, _ in alarms(loop)} - {REASON, "feed-endless"}
+
+
+@pytest.mark.usefixtures("small_shelf", "small_pages")
+def test_every_row_that_was_left_comes_again_though_a_run_has_no_time_for_all(loop: Loop) -> None:
+    send_bad(loop, 18)
+    last = loop.send_industry().reference
+    assert loop.collect().filed == 1
+    # It waits again behind rows that no run takes, as after `collect --reconcile` at a desk that was restored.
+    loop.gateway_sql("UPDATE reports SET acknowledged_at = NULL WHERE reference = ?", last)
+    known = [loop.collect().known for _ in range(3)]
+    assert sum(known) >= 1
+    assert waiting_at_gateway(loop) == 15
+
+
+@pytest.mark.usefixtures("small_shelf")
+def test_desk_that_does_not_know_how_far_it_read_or_sees_another_epoch_begins_with_the_first_row(loop: Loop) -> None:
+    send_bad(loop, 5)
+    loop.collect()
+    resolve(loop, loop.partner.partner)
+    with loop.desk.store.write() as connection:
+        connection.exec_driver_sql("UPDATE collector SET feed_epoch = 'another', feed_position = 1000000")
+    assert loop.collect().set_aside == 2
+    assert waiting_at_gateway(loop) == 0
+
+
+@pytest.mark.usefixtures("small_shelf")
+def test_p1_rows_of_a_full_share_are_not_counted_as_urgent_reports_that_wait(loop: Loop) -> None:
+    send_bad(loop, 5, priority="P1")
+    loop.collect()
+    loop.clock.advance(minutes=30)
+    loop.collect()
+    codes = {one.code for one in settle_alarms(loop.desk)}
+    assert ("shelf-full" in codes, "urgent-reports-wait" in codes) == (True, False)
+    # Another sender's report that comes while nobody collects is seen.
+    with loop.desk.store.read() as connection:
+        state = get_collector_state(connection)
+    assert (state.urgent_waiting, state.urgent_since) == (0, None)
+    loop.send_public(clear=make_clear_fields("public", priority="P1"))
+    note_collected(loop.desk, loop.desk.make_feed().get_status(), left_urgent=2)
+    loop.clock.advance(minutes=3)
+    assert "urgent-reports-wait" in {one.code for one in settle_alarms(loop.desk)}
 
 
 @pytest.mark.usefixtures("small_shelf")

@@ -4,17 +4,19 @@ Never acknowledges what is not on this desk's own disk, and never lets one bad r
 means "held here, byte for byte": a row that was set aside is acknowledged too, because its bytes are kept.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
+import msgspec
 from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.chain import Link, add_links, make_link
-from gateway.desk.collection.filing import BY_GATEWAY, file_cases, to_new_case
+from gateway.desk.collection.filing import BY_GATEWAY, file_cases, to_new_case, to_report_values
 from gateway.desk.collection.imported import (
     is_another,
     link_to_case,
@@ -22,15 +24,23 @@ from gateway.desk.collection.imported import (
     list_imported_references,
 )
 from gateway.desk.collection.risk import assess
-from gateway.desk.collection.row_checks import KEY_ENDED, Believed, PartnerKey, RowRefusedError, VerifiedRow, check_row
+from gateway.desk.collection.row_checks import KEY_ENDED, Believed, RowRefusedError, VerifiedRow, check_row
 from gateway.desk.collection.set_aside import find_claim, keep_row, list_waiting_bytes, resolve_row
 from gateway.desk.collection.shelf import Shelf
-from gateway.desk.collection.standing import count_hidden, get_standing, look_for_gaps, name_positions, note_collected
+from gateway.desk.collection.standing import (
+    count_hidden,
+    get_collector_state,
+    get_standing,
+    load_believed,
+    look_for_gaps,
+    name_positions,
+    name_today,
+    note_collected,
+    note_read,
+    note_today,
+)
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.paging.pages import queue_page
-from gateway.desk.store.key_tables import VERIFY_KEYS
-from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.schema import REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time, parse_time
@@ -41,6 +51,9 @@ STUCK: Final = "feed-stuck"
 # A feed that would not end, or would fill this disk: one run takes so much and no more, and says so once.
 ENDLESS: Final = "feed-endless"
 MOST_PAGES: Final = 10_000
+# What was left before at the gateway gets so much of a run, after everything newer.
+LEFT_PAGES: Final = 5
+LEFT_TIME: Final = timedelta(seconds=10)
 MOST_SET_ASIDE: Final = 2_000
 MOST_SET_ASIDE_BYTES: Final = 512 * 1024 * 1024
 # The gateway holds reports that it cannot read: pages of its database are damaged.
@@ -70,6 +83,7 @@ class Collected:
     set_aside: int = 0
     set_aside_bytes: int = 0
     left: int = 0
+    left_urgent: int = 0  # those of them that state P1
     known: int = 0
     unreadable: list[int] = field(default_factory=list)  # positions at the gateway
     hidden: int = 0
@@ -77,6 +91,7 @@ class Collected:
     refused: dict[str, int] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     new_epochs: list[str] = field(default_factory=list)
+    passed: set[bytes] = field(default_factory=set, compare=False)  # digests of what comes again
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,52 +103,101 @@ class _Judged:
     refused: RowRefusedError | None
 
 
-def collect_reports(desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None = None) -> Collected:
-    """Take every row that the gateway still holds for us, in one pass from the first.
+def collect_reports(
+    desk: Desk, feed: FeedClient, *, actor: str, progress: Progress | None = None, from_start: bool = False
+) -> Collected:
+    """Take every row that the gateway still holds for us: first what is behind the last one that was judged.
 
-    Rows that cannot be acknowledged are passed by, and come again at the next run: they never hold up the rest. A feed
-    without end is left with an alarm.
+    Rows that cannot be acknowledged are passed by. They come again afterwards, a few pages in a run, so that they never
+    hold up a newer row. `from_start` reads everything anew. A feed without end is left with an alarm.
     Raises what the feed client raises; what was stored until then stays, and the next run goes on from there.
     """
     collected = Collected()
-    believed = load_believed(desk)
     status = get_standing(desk, feed)
-    after, more, pages, shown, is_left = 0, True, 0, 0, False
-    while more:
-        page = feed.get_reports(limit=PAGE_ROWS, after=after)
-        shown += len(page.reports) + len(page.unreadable)
-        collected.unreadable += page.unreadable
-        if not page.reports and not page.unreadable:
-            break
-        rows = [bytes(row) for row in page.reports]
-        claims = take_rows(desk, rows, believed=believed, actor=actor, collected=collected)
-        taken = feed.post_acknowledgements(claims)
-        if taken < len(claims):
-            _note(desk, NOT_TAKEN, status)
-        if progress is not None:
-            progress(collected.filed + collected.set_aside)
-        if page.last <= after:
-            # The gateway leads us in a circle: what it holds behind this point is not shown to us.
-            _note(desk, STUCK, status)
-            is_left = True
-            break
-        after, more, pages = page.last, page.more, pages + 1
-        if more and _is_enough(collected, pages=pages):
-            _note(desk, ENDLESS, status)
-            is_left = True
-            break
+    with desk.store.read() as connection:
+        state = get_collector_state(connection)
+    is_known = (state.feed_instance, state.feed_epoch) == (status.instance, status.epoch) and not from_start
+    start, left_from = (state.feed_position, state.left_position) if is_known else (0, 0)
+    reading = _Reading(desk, feed, load_believed(desk), status, actor, collected, progress, reached=start)
+    try:
+        is_left = not reading.read()
+    finally:
+        note_read(desk, status, position=reading.reached, left=left_from)
+    if start and reading.shown < status.unacknowledged:
+        left_from = left_from if left_from < start else 0
+        is_left |= left_from > 0
+        reading_end, reading.reached, reading.pages = reading.reached, left_from, 0
+        is_whole = reading.read(until=start)
+        is_left |= not is_whole
+        note_read(desk, status, position=reading_end, left=0 if is_whole else reading.reached)
     if collected.unreadable:
-        _note(desk, UNREADABLE, status, what=name_positions(collected.unreadable))
-    if shown < status.unacknowledged and not is_left:
+        note_today(desk, UNREADABLE, status, what=name_positions(collected.unreadable))
+    if reading.shown < status.unacknowledged and not is_left:
         collected.hidden = count_hidden(feed, rows=PAGE_ROWS)
         if collected.hidden:
-            _note(desk, HIDDEN, status)
-    standing = look_for_gaps(desk, status)
+            note_today(desk, HIDDEN, status)
+    # Behind where an endless feed was left there are rows that nobody has seen yet: no gap.
+    standing = look_for_gaps(desk, msgspec.structs.replace(status, chains=()) if reading.is_endless else status)
     collected.gaps, collected.new_epochs = standing.gaps, standing.new_epochs
     collected.is_behind = standing.is_behind
     # Asked again: what is left now could not be acknowledged, or has just come.
-    note_collected(desk, feed.get_status())
+    note_collected(
+        desk, feed.get_status(), left_urgent=collected.left_urgent, left_others=collected.left - collected.left_urgent
+    )
     return collected
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One run through the feed: `reached` is the last position that was judged, `shown` counts rows."""
+
+    desk: Desk
+    feed: FeedClient
+    believed: Believed
+    status: FeedStatus
+    actor: str
+    collected: Collected
+    progress: Progress | None
+    reached: int
+    shown: int = 0
+    pages: int = 0
+    is_endless: bool = False
+
+    def read(self, *, until: int | None = None) -> bool:
+        """Take what waits behind `reached`; return whether that was all.
+
+        `until` is the position up to which rows that were left before are tried again, a few pages at most.
+        """
+        collected, ends_at, more = self.collected, self.desk.clock() + LEFT_TIME, True
+        while more:
+            page = self.feed.get_reports(limit=PAGE_ROWS, after=self.reached)
+            rows = [row for one in page.reports if sha256(row := bytes(one)).digest() not in collected.passed]
+            unreadable = [one for one in page.unreadable if one not in collected.unreadable]
+            self.shown += len(rows) + len(unreadable)
+            collected.unreadable += unreadable
+            if not page.reports and not page.unreadable:
+                break
+            claims = take_rows(self.desk, rows, believed=self.believed, actor=self.actor, collected=collected)
+            if self.feed.post_acknowledgements(claims) < len(claims):
+                note_today(self.desk, NOT_TAKEN, self.status)
+            if self.progress is not None:
+                self.progress(collected.filed + collected.set_aside)
+            if page.last <= self.reached:
+                # The gateway leads us in a circle: what it holds behind this point is not shown to us.
+                note_today(self.desk, STUCK, self.status)
+                return False
+            self.reached, more, self.pages = page.last, page.more, self.pages + 1
+            if until is not None:
+                if self.reached >= until:
+                    break
+                is_late = self.pages >= LEFT_PAGES or self.desk.clock() >= ends_at
+                if more and (is_late or _is_enough(collected, pages=0)):
+                    return False
+            elif more and _is_enough(collected, pages=self.pages):
+                note_today(self.desk, ENDLESS, self.status)
+                self.is_endless = True
+                return False
+        return True
 
 
 def take_rows(
@@ -163,8 +227,10 @@ def take_rows(
     collected.set_aside += kept
     collected.known += known + len(verified) - filed_now
     collected.left += len(left)
+    collected.passed.update(sha256(one.raw).digest() for one in judged if one.raw in left or _claim(one) is None)
     # What is not kept here is not acknowledged: the gateway goes on holding it.
-    return _claims([one for one in judged if one.raw not in left] if left else judged)
+    # A row without a statement cannot be named: it stays at the gateway and is refused again each time.
+    return tuple(claim for one in judged if one.raw not in left and (claim := _claim(one)) is not None)
 
 
 def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) -> Collected:
@@ -194,26 +260,6 @@ def try_again(desk: Desk, *, actor: str, accept_ended_key: int | None = None) ->
         collected.filed += filed_now
         collected.known += known + len(verified) - filed_now
     return collected
-
-
-def load_believed(desk: Desk) -> Believed:
-    """Return what rows are judged by: this desk's own key set and register, never what the gateway serves."""
-    with desk.store.read() as connection:
-        key_set = make_key_set(connection, desk=desk, now=desk.clock())
-        receipt_keys = select(VERIFY_KEYS.c.key_id, VERIFY_KEYS.c.instance).where(VERIFY_KEYS.c.instance.is_not(None))
-        instances = {row.key_id: str(row.instance) for row in connection.execute(receipt_keys)}
-        keys: dict[str, dict[str, PartnerKey]] = {}
-        for table, end, revoked in (
-            (FORMER_PARTNER_KEYS, FORMER_PARTNER_KEYS.c.ended_at, FORMER_PARTNER_KEYS.c.revoked),
-            (PARTNERS, PARTNERS.c.suspended_at, PARTNERS.c.revoked_at.is_not(None)),
-        ):
-            columns = (table.c.partner, table.c.key_id, table.c.submission_key)
-            for row in connection.execute(select(*columns, end.label("end"), revoked.label("revoked"))):
-                ended_at = None if row.end is None else parse_time(row.end)
-                keys.setdefault(row.partner, {})[row.key_id] = PartnerKey(
-                    bytes(row.submission_key), ended_at, bool(row.revoked)
-                )
-    return Believed(key_set=key_set, instances=instances, submission_keys=keys, vault=desk.load_vault())
 
 
 def _judge(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetime | None = None) -> _Judged:
@@ -278,10 +324,10 @@ def _clash(one: _Judged, row: VerifiedRow, what: str, *, reason: str) -> _Judged
 
 def _store_refused(
     connection: Connection, judged: Sequence[_Judged], *, desk: Desk, actor: str, collected: Collected
-) -> tuple[int, list[bytes]]:
+) -> tuple[int, set[bytes]]:
     """Keep refused rows; return how many are new, and the bytes of those that stay at the gateway."""
     kept = urgent = 0
-    left: list[bytes] = []
+    left: set[bytes] = set()
     shelf, now = Shelf(connection), desk.clock()
     for one in judged:
         if one.refused is None:
@@ -293,7 +339,8 @@ def _store_refused(
             collected.set_aside_bytes += len(one.raw)
             collected.refused[one.refused.reason] = collected.refused.get(one.refused.reason, 0) + 1
         elif row.outcome == "full":
-            left.append(one.raw)
+            left.add(one.raw)
+            collected.left_urgent += row.states_p1
         else:
             collected.known += 1
     queue_page(connection, count=urgent, now=now)
@@ -305,7 +352,7 @@ def _store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk
     if not rows:
         return 0
     now = desk.clock()
-    connection.execute(insert(REPORTS), [_report_values(row, collected_at=format_time(now)) for row in rows])
+    connection.execute(insert(REPORTS), [to_report_values(row, collected_at=format_time(now)) for row in rows])
     imported = list_imported(connection, {row.intake.clear.report_id for row in rows})
     fresh: list[VerifiedRow] = []
     for row in rows:
@@ -317,31 +364,6 @@ def _store_verified(connection: Connection, rows: Sequence[VerifiedRow], *, desk
     return len(fresh)
 
 
-def _report_values(row: VerifiedRow, *, collected_at: str) -> Mapping[str, object]:
-    intake, clear = row.intake, row.intake.clear
-    return {
-        "environment": clear.environment,
-        "partner": clear.partner,
-        "report_id": clear.report_id,
-        "door": intake.door,
-        "kind": clear.kind,
-        "priority": clear.priority,
-        "earlier_reference": clear.earlier_reference,
-        "schema_version": clear.schema_version,
-        "reference": intake.reference,
-        "instance": intake.instance,
-        "epoch": intake.epoch,
-        "sequence": intake.sequence,
-        "received_at": intake.received_at,
-        "collected_at": collected_at,
-        "intake_sha256": row.intake_sha256,
-        "envelope_sha256": bytes.fromhex(intake.envelope_sha256),
-        "intake": row.intake_raw,
-        "submission": row.submission_raw,
-        "envelope": row.envelope_raw,
-    }
-
-
 def _links(judged: Sequence[_Judged]) -> list[Link]:
     """Return a link for every genuine intake statement, also where the rest of its row was refused."""
     links = []
@@ -351,11 +373,6 @@ def _links(judged: Sequence[_Judged]) -> list[Link]:
         elif one.refused is not None and one.refused.intake is not None and (claim := find_claim(one.raw)):
             links.append(make_link(one.refused.intake, statement_sha256=bytes.fromhex(claim.intake_sha256)))
     return links
-
-
-def _claims(judged: Sequence[_Judged]) -> tuple[Acknowledgement, ...]:
-    # A row without a statement cannot be named: it stays at the gateway and is refused again each time.
-    return tuple(claim for claim in map(_claim, judged) if claim is not None)
 
 
 def _claim(one: _Judged) -> Acknowledgement | None:
@@ -379,16 +396,4 @@ def _note_ahead(connection: Connection, judged: Sequence[_Judged], *, now: datet
     for one in judged:
         intake = one.verified.intake if one.verified is not None else one.refused.intake if one.refused else None
         if intake is not None and parse_time(intake.received_at) > now + MOST_AHEAD:
-            raise_alarm(connection, AHEAD, _today(intake.instance, intake.epoch, now=now), now=now)
-
-
-def _note(desk: Desk, kind: str, status: FeedStatus, *, what: str = "") -> None:
-    with desk.store.write() as connection:
-        now = desk.clock()
-        subject = _today(status.instance, status.epoch, now=now)
-        raise_alarm(connection, kind, f"{subject}: {what}" if what else subject, now=now)
-
-
-def _today(instance: str, epoch: str, *, now: datetime) -> str:
-    # Once a day: an alarm that somebody has cleared is raised anew while its cause goes on.
-    return f"{instance}/{epoch} on {now:%Y-%m-%d}"
+            raise_alarm(connection, AHEAD, name_today(intake.instance, intake.epoch, now=now), now=now)

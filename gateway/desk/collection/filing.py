@@ -45,6 +45,32 @@ class NewCase:
     channel: str
 
 
+def to_report_values(row: VerifiedRow, *, collected_at: str) -> dict[str, object]:
+    """Return what is stored of a verified row beside its case."""
+    intake, clear = row.intake, row.intake.clear
+    return {
+        "environment": clear.environment,
+        "partner": clear.partner,
+        "report_id": clear.report_id,
+        "door": intake.door,
+        "kind": clear.kind,
+        "priority": clear.priority,
+        "earlier_reference": clear.earlier_reference,
+        "schema_version": clear.schema_version,
+        "reference": intake.reference,
+        "instance": intake.instance,
+        "epoch": intake.epoch,
+        "sequence": intake.sequence,
+        "received_at": intake.received_at,
+        "collected_at": collected_at,
+        "intake_sha256": row.intake_sha256,
+        "envelope_sha256": bytes.fromhex(intake.envelope_sha256),
+        "intake": row.intake_raw,
+        "submission": row.submission_raw,
+        "envelope": row.envelope_raw,
+    }
+
+
 def to_new_case(row: VerifiedRow) -> NewCase:
     """Return what becomes a case of a row of the feed."""
     intake = row.intake

@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy import Connection, insert, or_, select, tuple_
 
 from gateway.desk import audit
-from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID, load_believed
+from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID
 from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases
 from gateway.desk.collection.imported import read_clear_fields
 from gateway.desk.collection.post_checks import VerifiedPost, check_post, parse_post, peek_post_claim
@@ -19,6 +19,7 @@ from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import RowRefusedError
 from gateway.desk.collection.set_aside import keep_bytes, list_waiting_bytes, resolve_row
 from gateway.desk.collection.shelf import Shelf
+from gateway.desk.collection.standing import load_believed
 from gateway.desk.paging.pages import queue_page
 from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
 from gateway.desk.store.schema import CASES, REPORTS

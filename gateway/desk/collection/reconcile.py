@@ -63,7 +63,7 @@ def reconcile(desk: Desk, feed: FeedClient, *, actor: str) -> Reconciled:
     theirs, is_whole = _read_theirs(feed)
     result = _compare(desk, status, theirs=theirs, is_whole=is_whole)
     if result.missing_here and _ask_again(feed, [theirs[place] for place in result.missing_here]):
-        collected = collect_reports(desk, feed, actor=actor)
+        collected = collect_reports(desk, feed, actor=actor, from_start=True)
         result = _compare(desk, status, theirs=theirs, is_whole=is_whole)
         result.brought_back = collected.filed + collected.set_aside
     now = desk.clock()

@@ -75,6 +75,7 @@ class Kept:
 
     outcome: Literal["kept", "known", "full"]
     needs_alert: bool = False
+    states_p1: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def keep_row(
     # A row that nobody names as its sender shares the room of all such rows.
     is_full = shelf.is_full_for(claim.partner or "", is_crisis=bool(refused.seals_crisis))
     if is_full and not _is_kept(connection, raw):
-        return Kept("full")
+        return Kept("full", states_p1=claimed is not None and claimed[1].priority == PRIORITIES[0])
     return keep_bytes(
         connection,
         raw,

@@ -22,9 +22,12 @@ from gateway.desk.collection.chain import (
     list_senders,
     note_epoch,
 )
+from gateway.desk.collection.row_checks import Believed, PartnerKey
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.key_tables import VERIFY_KEYS
+from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.schema import COLLECTOR
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, ProblemError, ReportAbuseError
@@ -140,22 +143,43 @@ class CollectorState:
     urgent_since: str | None = None
     others_waiting: int = 0
     others_since: str | None = None
+    feed_instance: str | None = None
+    feed_epoch: str | None = None
+    feed_position: int = 0
+    left_position: int = 0
 
 
-def note_collected(desk: Desk, status: FeedStatus) -> None:
-    """Note that the reports were collected, and what the gateway says still waits there."""
+def note_collected(desk: Desk, status: FeedStatus, *, left_urgent: int = 0, left_others: int = 0) -> None:
+    """Note that the reports were collected, and what the gateway says still waits there.
+
+    What this desk left there itself, because its sender's share is full, is an alarm of its own and not counted here:
+    it must not hide another sender's report that waits.
+    """
     now = desk.clock()
     urgent = [one for one in status.waiting if one.priority == "P1"]
     others = [one for one in status.waiting if one.priority != "P1"]
+    urgent_waiting = max(0, sum(one.count for one in urgent) - left_urgent)
+    others_waiting = max(0, sum(one.count for one in others) - left_others)
     write_collector_state(
         desk,
         succeeded_at=format_time(now),
         failure=None,
         is_refused=False,
-        urgent_waiting=sum(one.count for one in urgent),
-        urgent_since=_find_oldest(urgent, now=now),
-        others_waiting=sum(one.count for one in others),
-        others_since=_find_oldest(others, now=now),
+        urgent_waiting=urgent_waiting,
+        urgent_since=_find_oldest(urgent, now=now) if urgent_waiting else None,
+        others_waiting=others_waiting,
+        others_since=_find_oldest(others, now=now) if others_waiting else None,
+    )
+
+
+def note_read(desk: Desk, status: FeedStatus, *, position: int, left: int) -> None:
+    """Note how far the feed was judged, and how far what was left before that was judged again."""
+    write_collector_state(
+        desk,
+        feed_instance=status.instance,
+        feed_epoch=status.epoch,
+        feed_position=position,
+        left_position=left,
     )
 
 
@@ -194,3 +218,37 @@ def read_feed_time(text: str, *, now: datetime) -> datetime:
         return min(parse_time(text), now)
     except FormatError:
         return now  # the gateway is not believed: a time that is none must not end a round
+
+
+def load_believed(desk: Desk) -> Believed:
+    """Return what rows are judged by: this desk's own key set and register, never what the gateway serves."""
+    with desk.store.read() as connection:
+        key_set = make_key_set(connection, desk=desk, now=desk.clock())
+        receipt_keys = select(VERIFY_KEYS.c.key_id, VERIFY_KEYS.c.instance).where(VERIFY_KEYS.c.instance.is_not(None))
+        instances = {row.key_id: str(row.instance) for row in connection.execute(receipt_keys)}
+        keys: dict[str, dict[str, PartnerKey]] = {}
+        for table, end, revoked in (
+            (FORMER_PARTNER_KEYS, FORMER_PARTNER_KEYS.c.ended_at, FORMER_PARTNER_KEYS.c.revoked),
+            (PARTNERS, PARTNERS.c.suspended_at, PARTNERS.c.revoked_at.is_not(None)),
+        ):
+            columns = (table.c.partner, table.c.key_id, table.c.submission_key)
+            for row in connection.execute(select(*columns, end.label("end"), revoked.label("revoked"))):
+                ended_at = None if row.end is None else parse_time(row.end)
+                keys.setdefault(row.partner, {})[row.key_id] = PartnerKey(
+                    bytes(row.submission_key), ended_at, bool(row.revoked)
+                )
+    return Believed(key_set=key_set, instances=instances, submission_keys=keys, vault=desk.load_vault())
+
+
+def note_today(desk: Desk, kind: str, status: FeedStatus, *, what: str = "") -> None:
+    """Raise an alarm of this gateway and epoch, once a day."""
+    with desk.store.write() as connection:
+        now = desk.clock()
+        subject = name_today(status.instance, status.epoch, now=now)
+        raise_alarm(connection, kind, f"{subject}: {what}" if what else subject, now=now)
+
+
+def name_today(instance: str, epoch: str, *, now: datetime) -> str:
+    """Return the subject of such an alarm."""
+    # Once a day: an alarm that somebody has cleared is raised anew while its cause goes on.
+    return f"{instance}/{epoch} on {now:%Y-%m-%d}"

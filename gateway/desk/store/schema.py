@@ -128,6 +128,11 @@ COLLECTOR: Final = Table(
     Column("others_waiting", Integer, nullable=False, server_default=text("0")),
     Column("others_since", Text),
     Column("probed_at", Text),  # written by a look at whether the database can be written
+    # How far the feed of this gateway and epoch was judged, and how far the rows that were left before that were again.
+    Column("feed_instance", Text),
+    Column("feed_epoch", Text),
+    Column("feed_position", Integer, nullable=False, server_default=text("0")),
+    Column("left_position", Integer, nullable=False, server_default=text("0")),
 )
 
 # Who is signed in to the desk's pages. The cookie holds the secret; a row that is gone ends every copy of it.
