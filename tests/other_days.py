@@ -1,9 +1,8 @@
-"""Runs the tests that read the clock of this machine again, today and on other days: `python -m tests.other_days FILE`.
+"""Runs the tests that read the clock of this machine again on other days: `python -m tests.other_days FILE`.
 
-`make test` runs every test 400 days ahead, where whatever grows stale has done so. The day itself matters only to tests
-that read the clock: each run of the tests notes which ones do (tests/conftest.py), so that a new one is taken without
-being named. Debian's faketime moves the clock. Whole loops and browsers are not run again: they take minutes, and what
-they start computes with days as the tests of each room do.
+The day matters only to tests that read the clock. Each run of all tests notes which ones do (tests/conftest.py), so
+that a new one is taken without being named. Debian's faketime moves the clock. Whole loops and browsers are not run
+again: Chromium crawls under faketime, and what they start computes with days as the tests of each room do.
 """
 
 import json
@@ -27,7 +26,10 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 LONG: Final = frozenset({"whole", "widget"})
 # The functions that read the clock for all others are in these modules; tests/house/test_clock.py finds any other.
 CLOCK_MODULES: Final = ("gateway.clock", "gateway.desk.wiring", "partner_sdk.client.requests_auth")
-FAKED: Final = {"NO_FAKE_STAT": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}  # as in the Makefile
+FAKED: Final = {
+    "NO_FAKE_STAT": "1",
+    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+}  # files and waits keep the time of this machine
 _PROPERTY: Final = "reads the clock"
 
 
@@ -90,8 +92,8 @@ def list_days(now: datetime) -> dict[str, datetime]:
     year = now.year + 1
     leap_days = (datetime(one, 2, 29, 23, 59, 50, tzinfo=UTC) for one in range(now.year, now.year + 9) if isleap(one))
     return {
-        "today": now,
         "tomorrow": now + timedelta(days=1),
+        "in 400 days": now + timedelta(days=400),
         "the leap day, into March": next(day for day in leap_days if day > now),
         "the change to summer time": _find_last_sunday(year, 3) + timedelta(minutes=59, seconds=50),
         "a summer night, tomorrow in London": datetime(year, 7, 1, 23, 15, tzinfo=UTC),
@@ -107,8 +109,19 @@ def _find_last_sunday(year: int, month: int) -> datetime:
 def make_command(tests: list[str], moment: datetime, *, now: datetime) -> list[str]:
     """Return the command that runs tests from a moment on. A difference of seconds is the same for all processes."""
     seconds = round((moment - now).total_seconds())
-    moved = ["faketime", "-f", f"{seconds:+d}"] if seconds else []
-    return [*moved, sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
+    return [
+        "faketime",
+        "-f",
+        f"{seconds:+d}",
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        *tests,
+    ]
 
 
 def run_day(tests: list[str], moment: datetime) -> subprocess.CompletedProcess[str]:

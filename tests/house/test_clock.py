@@ -118,8 +118,8 @@ def test_run_notes_which_tests_read_the_clock(tmp_path: Path, workers: list[str]
 def test_days_are_those_on_which_calendars_go_wrong() -> None:
     days = list_days(datetime(2026, 11, 27, 12, tzinfo=UTC))
     assert [f"{moment:%Y-%m-%d %H:%M:%S}" for moment in days.values()] == [
-        "2026-11-27 12:00:00",
         "2026-11-28 12:00:00",
+        "2028-01-01 12:00:00",
         "2028-02-29 23:59:50",
         "2027-03-28 00:59:50",
         "2027-07-01 23:15:00",
@@ -141,10 +141,8 @@ def test_moved_clock_reaches_a_program_that_a_program_starts() -> None:
     assert abs(seconds[1] - seconds[0] - 39_657_600) < 60
 
 
-def test_make_test_runs_everything_ahead_and_the_readers_on_other_days() -> None:
+def test_make_test_runs_everything_and_then_the_readers_on_other_days() -> None:
     text = (ROOT / "Makefile").read_text("utf-8")
     recipe = text.partition("\ntest: install lint")[2].partition("\n\n")[0]
-    assert "$(NEXT_YEAR) $(VENV)/python -m pytest" in recipe
     assert "--clock-readers .venv/clock-readers.json\n" in recipe
     assert recipe.rstrip().endswith("@$(VENV)/python -m tests.other_days .venv/clock-readers.json")
-    assert "faketime -f +400d" in text
