@@ -19,6 +19,7 @@ from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import SHORT_ANSWERS, SHORT_STORY, Person
 from tests.gateway.public_walks import ADULT, ScreenAnswers, flatten
+from tests.gateway.return_builders import come_back, read_numbers
 
 MEETING = {"/7": {"kinds": ["wants_to_meet"]}}
 DANGER: ScreenAnswers = {"/3": {"danger": "yes"}, "/3a": {"called": "carry_on"}}
@@ -292,3 +293,20 @@ def test_words_added_to_a_report_of_the_crisis_lane_keep_its_promise(public: Pub
     agency = public.app.extensions["public_door"].agency
     promised = agency.make_promise(FRIDAY_NIGHT, is_crisis=True).reply_by.isoformat()
     assert (first.reply_by, added.reply_by) == (promised, promised)
+
+
+def test_what_is_added_days_later_to_a_report_of_the_crisis_lane_is_promised_as_a_crisis_is(public: PublicHouse):
+    clock = public.house.clock
+    clock.advance(seconds=(FRIDAY_NIGHT - clock()).total_seconds())
+    reference, words = read_numbers(public.person_at("/14", SHORT_ANSWERS | IN_THE_LANE[1]).send())
+    clock.advance(hours=2)
+    person = come_back(public, reference, words)
+    person.press("add")
+    person.press(danger="no")
+    person.press(story="He is coming here tonight.")
+    person.send()
+    agency = public.app.extensions["public_door"].agency
+    promise = agency.make_promise(clock(), is_crisis=True)
+    _first, added = public.reports()
+    assert added.reply_by == promise.reply_by.isoformat()
+    assert promise.read_by.astimezone(agency.zone).strftime("%H:%M") in person.text()

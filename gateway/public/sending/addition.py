@@ -5,6 +5,7 @@ decides how soon a person reads it.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 from gateway.public.door import PublicDoor
@@ -15,7 +16,7 @@ from gateway.public.returning.return_code import make_reply_public_key
 from gateway.public.visiting.draft_rows import make_submit_token
 from gateway.public.visiting.drafts import Draft, Sent
 from gateway.public.visiting.forms import Fault, list_faults
-from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.public_codes import NOT_SURE, YES
 
 DANGER: Final = "danger"
@@ -36,6 +37,7 @@ def make_addition(door: PublicDoor, returned: Returned, place: ReturnPlace) -> D
         text_macs=[],
         screen_macs={},
         reply_by=place.reply_by,
+        is_crisis=_was_crisis(door, place),
         reply_key=make_reply_public_key(returned.seed),
     )
     return Draft(
@@ -45,6 +47,17 @@ def make_addition(door: PublicDoor, returned: Returned, place: ReturnPlace) -> D
         sent=sent,
         returned=returned,
     )
+
+
+def _was_crisis(door: PublicDoor, place: ReturnPlace) -> bool:
+    """Say whether the first report was promised as a crisis is, so that what is added is promised no less.
+
+    The place keeps the day alone: in a crisis it is earlier than days on which the desk is there would make it.
+    """
+    if place.reply_by is None:
+        return False
+    by_office_days = door.agency.make_promise(parse_time(place.sent_at), is_crisis=False).reply_by
+    return date.fromisoformat(place.reply_by) < by_office_days
 
 
 def is_being_added(draft: Draft) -> bool:
