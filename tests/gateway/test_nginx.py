@@ -1,6 +1,7 @@
 """The shipped nginx file, with Debian's nginx: the form opens for a second network while one attacks."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -309,3 +310,16 @@ def test_no_file_of_nginx_names_an_address_or_holds_a_body(proxy: Proxy) -> None
         held = path.read_bytes()
         assert FLOOD.encode() not in held
         assert marker not in held
+
+
+def test_process_file_is_where_debians_unit_waits_for_it() -> None:
+    unit = Path("/usr/lib/systemd/system/nginx.service").read_text(encoding="utf-8")
+    (waited_for,) = re.findall(r"^PIDFile=(.*)$", unit, re.M)
+    assert re.findall(r"^pid (.*?);", CONF.read_text(encoding="utf-8"), re.M) == [waited_for]
+
+
+def test_drop_in_for_the_unit_removes_the_very_sockets_of_the_file() -> None:
+    drop_in = CONF.with_name("nginx-service-sockets.conf").read_text(encoding="utf-8")
+    sockets = set(re.findall(r"listen unix:(\S+?)[ ;]", CONF.read_text(encoding="utf-8")))
+    (removed,) = re.findall(r"^ExecStartPre=/bin/rm -f (.*)$", drop_in, re.M)
+    assert set(removed.split()) == sockets

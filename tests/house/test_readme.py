@@ -33,7 +33,19 @@ PARSERS = {
     "report-abuse-checker": make_checker_parser,
 }
 # What else a fenced block may run, and nothing beyond.
-OTHER_PROGRAMS = {"apt-get", "cp", "chmod", "export", "nginx", "rm", "sqlite3", "swapoff", "sysctl", "systemctl"}
+OTHER_PROGRAMS = {
+    "apt-get",
+    "cp",
+    "chmod",
+    "export",
+    "mkdir",
+    "nginx",
+    "rm",
+    "sqlite3",
+    "swapoff",
+    "sysctl",
+    "systemctl",
+}
 COMMAND = re.compile(r"\b(report-abuse-(?:gateway|desk|partner|checker))((?: [a-z][a-z-]+)*)")
 SETTINGS = {
     "### Top level": GatewayConfig,
