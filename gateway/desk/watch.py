@@ -23,7 +23,7 @@ from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.paging.pages import list_overdue, list_unsent
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.key_tables import SEALING_KEYS
-from gateway.desk.store.schema import ALARMS
+from gateway.desk.store.schema import ALARMS, CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
@@ -38,6 +38,7 @@ URGENT_WAIT: Final = "urgent-reports-wait"
 OTHERS_WAIT: Final = "reports-wait"
 NOT_SENT: Final = "alert-not-sent"
 NOT_ACKNOWLEDGED: Final = "alert-not-acknowledged"
+CRISIS_UNREAD: Final = "crisis-unread"
 SHELF_FULL: Final = "shelf-full"
 
 # What each means and what to do about it, for pages and for `doctor`.
@@ -47,6 +48,10 @@ ADVICE: Final[dict[str, tuple[str, str]]] = {
     OTHERS_WAIT: ("Reports wait at the gateway", "Run `report-abuse-desk collect`, and read what it prints."),
     NOT_SENT: ("An alert has not gone out", "Tell the people on duty yourself; look at [pager] in desk.toml."),
     NOT_ACKNOWLEDGED: ("An alert is not acknowledged", "Open the urgent cases; `report-abuse-desk alert list`."),
+    CRISIS_UNREAD: (
+        "A report in the crisis lane is unread past the hour that the form promised",
+        "Open it: `report-abuse-desk case next` names it.",
+    ),
     SHELF_FULL: ("A sender's share of the set-aside shelf is full", "`report-abuse-desk set-aside list`."),
 }
 
@@ -72,6 +77,7 @@ def list_concerns(connection: Connection, *, desk: Desk) -> list[Concern]:
     overdue = list_overdue(connection, now=now, within=timedelta(minutes=settings.acknowledge_within_minutes))
     if overdue:
         concerns.append(Concern(NOT_ACKNOWLEDGED, _first(overdue), sum(one.count for one in overdue)))
+    concerns += _list_unread(connection, now=now, within=timedelta(hours=desk.agency.promises.crisis_read_within_hours))
     concerns += [
         Concern(SHELF_FULL, parse_time(share.last_at), share.rows, share.partner)
         for share in list_full_shares(connection)
@@ -163,6 +169,18 @@ def list_waiting_concerns(status: FeedStatus, *, now: datetime) -> list[Concern]
         if now - since > (URGENT_WITHIN if is_urgent else OTHERS_WITHIN):
             concerns.append(Concern(URGENT_WAIT if is_urgent else OTHERS_WAIT, since, one.count))
     return concerns
+
+
+def _list_unread(connection: Connection, *, now: datetime, within: timedelta) -> list[Concern]:
+    """Return the promise that was broken, whoever acknowledged the alert: a child was told by when it is read."""
+    unread = select(func.count(), func.min(CASES.c.crisis_since)).where(
+        CASES.c.crisis,
+        CASES.c.crisis_since <= format_time(now - within),
+        CASES.c.opened_at.is_(None),
+        CASES.c.closed_at.is_(None),
+    )
+    count, since = connection.execute(unread).one()
+    return [Concern(CRISIS_UNREAD, parse_time(since), int(count))] if count else []
 
 
 def _list_collector_concerns(state: CollectorState, *, now: datetime, within: timedelta) -> list[Concern]:

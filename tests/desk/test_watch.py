@@ -21,6 +21,7 @@ from gateway.desk.config import WatchConfig
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.paging.pages import send_pages
+from gateway.desk.store.post_tables import PAGES
 from gateway.desk.store.schema import ALARMS
 from gateway.desk.watch import list_waiting_concerns, settle_alarms
 from partner_sdk.errors import ProblemError, TransportError
@@ -204,6 +205,20 @@ def test_alert_that_has_not_gone_out_in_two_minutes_is_an_alarm(loop: Loop) -> N
     open_all(loop)
     send_pages(loop.desk)
     assert codes(loop) == []
+
+
+def test_crisis_that_is_unread_past_its_promised_hour_is_an_alarm_whoever_took_the_alert(loop: Loop) -> None:
+    file_urgent(loop)
+    with loop.desk.store.write() as connection:
+        connection.execute(PAGES.update().values(sent_at=format_time(NOW), acknowledged_at=format_time(NOW)))
+    loop.clock.advance(minutes=59)
+    assert "crisis-unread" not in codes(loop)
+    loop.clock.advance(minutes=1)
+    assert "crisis-unread" in codes(loop)
+    assert "crisis-unread" in get_status_codes(loop)
+    assert "unread past the hour" in read_first_page(loop)
+    open_all(loop)
+    assert "crisis-unread" not in codes(loop)
 
 
 def test_full_share_of_the_shelf_is_an_alarm_until_it_is_resolved(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
