@@ -241,9 +241,10 @@ def test_eight_classes_behind_one_address_are_served(proxy: Proxy) -> None:
     with ExitStack() as stack:
         for _ in range(CONNECTIONS - 100):
             stack.enter_context(proxy.connect(SCHOOL))
-        lines = [stack.enter_context(proxy.greet(SCHOOL)) for _ in range(60)]
-        for line in lines:
-            line.sendall(f"GET / HTTP/1.1\r\nHost: {FORM_HOST}\r\nConnection: close\r\n\r\n".encode())
+        lines = []
+        for _ in range(60):
+            lines.append(stack.enter_context(proxy.greet(SCHOOL)))
+            lines[-1].sendall(f"GET / HTTP/1.1\r\nHost: {FORM_HOST}\r\nConnection: close\r\n\r\n".encode())
         assert [is_form(read_all(line)) for line in lines] == [True] * 60
 
 
