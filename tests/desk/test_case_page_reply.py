@@ -16,6 +16,7 @@ from gateway.desk.signoffs import WELSH_READER, Check, Signoffs
 from gateway.desk.store.post_tables import REPLY_MESSAGES
 from gateway.desk.views.reply_form import make_draft, make_mark, read_reply
 from gateway.desk.wiring import Desk
+from gateway.guidance.signposts import load_signposts
 from partner_sdk.wire.public_codes import LANGUAGES
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 from tests.desk.view_builders import (
@@ -195,6 +196,36 @@ def test_advice_of_a_reply_is_for_who_reads_it() -> None:
     }
     assert len(texts) == 5
     assert "The child" not in whole(under_18="no", who="me")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("under_18", "who", "feels", "helplines"),
+    [
+        ("yes", "me", "hurting", ("childline", "samaritans", "shout")),
+        ("yes", "friend", "reporter_hurting", ("childline", "samaritans", "shout")),
+        ("yes", "friend", "hurting", ("childline", "papyrus")),
+        ("no", "child_i_look_after", "hurting", ("childline", "papyrus")),
+        ("no", "child_i_work_with", "hurting", ("childline", "papyrus")),
+        ("no", "me", "hurting", ("samaritans", "shout")),
+    ],
+)
+def test_reply_where_somebody_may_hurt_themselves_begins_with_who_helps_now(
+    under_18: str, who: str, feels: str, helplines: tuple[str, ...], language: str
+) -> None:
+    def list_advice(said: str) -> list[tuple[str, str]]:
+        report = make_public_report(
+            under_18=under_18, who=who, feels=said, kinds=("threatens_to_share",), age_band="13_15", language=language
+        )
+        return [(one.code, one.text) for one in list_templates(report) if one.code.startswith("advice-")]
+
+    signposts = load_signposts()
+    numbers = [signposts[key].phone or signposts[key].text_number for key in helplines]
+    code, first = list_advice(feels)[0]
+    assert "hurting" in code
+    assert "999" in first
+    assert [number for number in numbers if f"({number})" not in first] == []
+    assert [one for one, _ in list_advice(feels)[1:]] == [one for one, _ in list_advice("scared")]  # it takes no place
 
 
 def test_templates_speak_the_language_of_the_form() -> None:

@@ -81,6 +81,7 @@ def list_templates(report: PublicReport) -> tuple[ReplyTemplate, ...]:
         age_band=report.age_band or None,
         audience=get_audience(is_grown_up=is_grown_up, who=report.who),
         limit=_MOST_ADVICE,
+        feels=report.feels,
     )
     frame = texts.full[audience]
     pieces = [" ".join(fill_sentences(one, names=names)) for one in advice]

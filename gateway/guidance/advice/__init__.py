@@ -36,6 +36,8 @@ Audience = Literal["child", "friend", "adult", "professional", "adult_self"]
 AUDIENCES: Final[tuple[Audience, ...]] = get_args(Audience)
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 AgeBand = Annotated[str, Meta(pattern=f"^({'|'.join(AGE_BANDS)})$")]
+# The codes of the form's answer: the child whom the report is about may hurt themselves, or the child who reads may.
+Feels = Literal["hurting", "reporter_hurting"]
 
 Sentence = Annotated[str, Meta(min_length=8, pattern="[.?!]$")]
 
@@ -43,7 +45,7 @@ Sentence = Annotated[str, Meta(min_length=8, pattern="[.?!]$")]
 class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A few sentences that go together. No `kinds` or no `ages` means all of them; lower `order` comes first.
 
-    `also` names who else reads the very same words.
+    `also` names who else reads the very same words. Advice with `feels` is only for that answer, and comes first.
     """
 
     code: str
@@ -52,12 +54,13 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sentences: Annotated[tuple[Sentence, ...], Meta(min_length=1, max_length=5)]
     kinds: tuple[Kind, ...] = ()
     ages: tuple[AgeBand, ...] = ()
+    feels: tuple[Feels, ...] = ()
     also: tuple[Audience, ...] = ()
 
     @property
     def is_general(self) -> bool:
-        """Return whether it is for every kind and every age."""
-        return not self.kinds and not self.ages
+        """Return whether it is for every kind, every age and every feeling."""
+        return not self.kinds and not self.ages and not self.feels
 
     def is_for(self, audience: Audience) -> bool:
         """Return whether these are words for this reader."""
@@ -87,12 +90,18 @@ def get_audience(*, is_grown_up: bool, who: str) -> Audience:
 
 
 def list_fitting_advice(
-    library: AdviceLibrary, *, kinds: Iterable[str], age_band: str | None, audience: Audience, limit: int
+    library: AdviceLibrary,
+    *,
+    kinds: Iterable[str],
+    age_band: str | None,
+    audience: Audience,
+    limit: int,
+    feels: str = "",
 ) -> tuple[Advice, ...]:
-    """Return what fits, most special first; `limit` cuts the special ones only, the general ones always come.
+    """Return what fits, most special first; `limit` never cuts what answers `feels`, nor the general ones.
 
-    `kinds` and `age_band` are the form's option codes; codes that the library does not know are passed over. The same
-    question always has the same answer.
+    `kinds`, `age_band` and `feels` are the form's option codes; codes that the library does not know are passed over.
+    The same question always has the same answer.
     """
     wanted = frozenset(kinds)
     fitting = [
@@ -101,11 +110,13 @@ def list_fitting_advice(
         if advice.is_for(audience)
         and (not advice.kinds or wanted.intersection(advice.kinds))
         and (not advice.ages or age_band in advice.ages)
+        and (not advice.feels or feels in advice.feels)
     ]
-    fitting.sort(key=lambda advice: (not advice.kinds, not advice.ages, advice.order, advice.code))
+    fitting.sort(key=lambda advice: (not advice.feels, not advice.kinds, not advice.ages, advice.order, advice.code))
+    urgent = [advice for advice in fitting if advice.feels]
     general = [advice for advice in fitting if advice.is_general]
-    special = [advice for advice in fitting if not advice.is_general]
-    return (*special[: max(limit - len(general), 0)], *general)
+    special = [advice for advice in fitting if not advice.feels and not advice.is_general]
+    return (*urgent, *special[: max(limit - len(general), 0)], *general)
 
 
 def fill_sentences(advice: Advice, *, names: Mapping[str, str]) -> tuple[str, ...]:
