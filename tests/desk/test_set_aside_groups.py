@@ -279,6 +279,37 @@ def test_group_is_resolved_at_once_its_bytes_stay_and_no_other_is_touched(loop: 
             resolve(loop, partner, reason)
 
 
+def test_group_that_may_be_urgent_stands_first_and_is_marked_and_so_are_its_rows(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = send_first(loop)
+    send_clashing(loop, taken)
+    send_clashing(loop, taken)
+    assert "may be urgent" not in Browser(loop.desk).sign_in().get("/").text
+    # A calm P3 by its clear fields; what its envelope seals is a crisis.
+    send_clashing(loop, taken, **HURTING)
+    send_bad(loop, 1, partner=OTHER, priority="P3")
+    loop.collect()
+    with loop.desk.store.read() as connection:
+        groups, rows = list_groups(connection), list_set_aside(connection)
+    # An envelope that cannot be weighed may be the worst, so it is marked too.
+    assert [(one.reason, one.urgent, one.count) for one in groups] == [(REASON, 1, 1), ("duplicate-reference", 1, 3)]
+    assert [(row.id, row.is_urgent) for row in rows] == [(4, True), (3, True), (1, False), (2, False)]
+    page = Browser(loop.desk).sign_in().get("/").text
+    assert "<b>2 may be urgent:</b> 2 groups" in page
+    assert page.count("<b>Urgent (1):</b>") == 2
+    assert list_lines(loop, capsys, "list")[0].split()[:3] == ["1", "URGENT", "(1)"]
+    assert [line.split()[0] for line in list_lines(loop, capsys, "list", "--rows") if "URGENT" in line] == ["4", "3"]
+    (text,) = list_lines(loop, capsys, "list", "--json")
+    assert [group["urgent"] for group in json.loads(text)["groups"]] == [1, 1]
+    assert [row["is_urgent"] for row in json.loads(text)["set_aside"]] == [True, True, False, False]
+
+
+def list_lines(loop: Loop, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    assert main(["set-aside", *words, "--state", str(loop.desk.paths.state)]) == DONE
+    return capsys.readouterr().out.splitlines()
+
+
 def test_command_lists_groups_and_resolves_one(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*words: str) -> int:
         return main(["set-aside", *words, "--state", str(loop.desk.paths.state)])
@@ -288,7 +319,8 @@ def test_command_lists_groups_and_resolves_one(loop: Loop, capsys: pytest.Captur
     loop.collect()
     assert run("list") == DONE
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.split()[:2] == ["3", "ALARM"]
+    assert line.split()[:4] == ["3", "URGENT", "(3)", "ALARM"]
+    assert line.endswith(", up to row 3")
     assert f"{REASON} claims to be {partner}: 3 with P1, " in line
     assert run("list", "--rows") == DONE
     assert len(capsys.readouterr().out.splitlines()) == 3

@@ -46,6 +46,7 @@ class SetAsideRow:
     resolved_at: str | None
     resolution: str | None
     channel: str
+    is_urgent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,10 @@ def find_claim(raw: bytes) -> Acknowledgement | None:
 
 
 def list_set_aside(connection: Connection, *, with_resolved: bool = False) -> list[SetAsideRow]:
-    """Return what waits, alarmed rows first, then by priority and age."""
-    query = select(SET_ASIDE).order_by(SET_ASIDE.c.alarmed.desc(), SET_ASIDE.c.priority, SET_ASIDE.c.id)
+    """Return what waits, urgent rows first, then alarmed ones, then by priority and age."""
+    query = select(SET_ASIDE).order_by(
+        SET_ASIDE.c.is_urgent.desc(), SET_ASIDE.c.alarmed.desc(), SET_ASIDE.c.priority, SET_ASIDE.c.id
+    )
     if not with_resolved:
         query = query.where(SET_ASIDE.c.resolved_at.is_(None))
     return [_to_row(row) for row in connection.execute(query)]
@@ -276,4 +279,5 @@ def _to_row(row: Row[Any]) -> SetAsideRow:
         resolved_at=row.resolved_at,
         resolution=row.resolution,
         channel=row.channel,
+        is_urgent=row.is_urgent,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, func, select, update
 
 from gateway.desk import audit
 from gateway.desk.alarms import list_subjects
@@ -32,7 +32,10 @@ class SetAsideError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class SetAsideGroup:
-    """What waits of one sender for one cause: `priorities` counts the rows by what their sender states, "" for none."""
+    """What waits of one sender for one cause: `priorities` counts the rows by what their sender states, "" for none.
+
+    `urgent` counts those that state P1, seal a crisis or cannot be weighed; `last_id` is the number of the newest row.
+    """
 
     partner: str
     reason: str
@@ -42,6 +45,8 @@ class SetAsideGroup:
     first_at: str
     last_at: str
     priorities: dict[str, int]
+    urgent: int
+    last_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ class Shelf:
 
 
 def list_groups(connection: Connection) -> list[SetAsideGroup]:
-    """Return what waits by sender and cause, alarmed groups first, then those that state the most urgent."""
+    """Return what waits by sender and cause: urgent groups first, then alarmed ones, then by what they state."""
     columns = SET_ASIDE.c
     keys = (columns.claimed_partner, columns.reason, columns.channel)
     query = (
@@ -128,6 +133,8 @@ def list_groups(connection: Connection) -> list[SetAsideGroup]:
             *keys,
             columns.stated_priority,
             func.max(columns.alarmed).label("alarmed"),
+            func.sum(columns.is_urgent, type_=Integer).label("urgent"),
+            func.max(columns.id).label("last_id"),
             func.count().label("rows"),
             func.min(columns.set_aside_at).label("first_at"),
             func.max(columns.set_aside_at).label("last_at"),
@@ -147,6 +154,8 @@ def list_groups(connection: Connection) -> list[SetAsideGroup]:
             first_at=row.first_at,
             last_at=row.last_at,
             priorities={},
+            urgent=0,
+            last_id=0,
         )
         groups[key] = replace(
             known,
@@ -154,11 +163,18 @@ def list_groups(connection: Connection) -> list[SetAsideGroup]:
             first_at=min(known.first_at, row.first_at),
             last_at=max(known.last_at, row.last_at),
             priorities={**known.priorities, row.stated_priority or "": row.rows},
+            urgent=known.urgent + int(row.urgent),
+            last_id=max(known.last_id, row.last_id),
         )
     return sorted(
         groups.values(),
         # What states no priority may be the most urgent: it stands with P1.
-        key=lambda one: (not one.alarmed, min(code or PRIORITIES[0] for code in one.priorities), one.first_at),
+        key=lambda one: (
+            not one.urgent,
+            not one.alarmed,
+            min(code or PRIORITIES[0] for code in one.priorities),
+            one.first_at,
+        ),
     )
 
 

@@ -248,15 +248,16 @@ def run_set_aside_list(parsed: argparse.Namespace) -> int:
         return DONE
     for group in [] if parsed.rows or parsed.all else groups:
         stated = ", ".join(f"{count} with {code or 'no priority'}" for code, count in sorted(group.priorities.items()))
-        alarm = "ALARM " if group.alarmed else ""
+        marks = (f"URGENT ({group.urgent}) " if group.urgent else "") + ("ALARM " if group.alarmed else "")
         way = ", came as files" if group.channel == BY_FILE else ""
         times = group.first_at if group.first_at == group.last_at else f"{group.first_at} to {group.last_at}"
-        say(f"{group.count:5} {alarm}{group.reason} claims to be {group.partner or '?'}: {stated}, {times}{way}")
+        claim = f"claims to be {group.partner or '?'}"
+        say(f"{group.count:5} {marks}{group.reason} {claim}: {stated}, {times}{way}, up to row {group.last_id}")
     for row in rows if parsed.rows or parsed.all else []:
         claim = f"{row.claimed_partner or '?'} {row.claimed_report_id or '?'}"
-        alarm = "ALARM" if row.alarmed else ""
+        marks = f"{'URGENT' if row.is_urgent else '':6} {'ALARM' if row.alarmed else '':5}"
         way = ", came as a file" if row.channel == BY_FILE else ""
-        say(f"{row.id:5} {row.priority} {alarm:5} {row.reason:24} {row.set_aside_at} claims to be {claim}{way}")
+        say(f"{row.id:5} {row.priority} {marks} {row.reason:24} {row.set_aside_at} claims to be {claim}{way}")
     if not rows:
         say("Nothing is set aside.")
     return DONE

@@ -84,6 +84,7 @@ def list_all() -> ResponseReturnValue:
         alerts=alerts,
         set_aside=set_aside[:MOST_GROUPS],
         set_aside_count=len(set_aside),
+        set_aside_urgent=sum(group.urgent for group in set_aside),
         adoption_count=adoption_count,
         cases=listed,
         promises={case.case_id: day for case in listed if (day := find_promised_day(case)) and is_waiting(case)},
