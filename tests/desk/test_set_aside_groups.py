@@ -9,15 +9,18 @@ from gateway.desk.alarms import clear_alarm
 from gateway.desk.casework.cases import get_case
 from gateway.desk.cli import main
 from gateway.desk.collection import collect, shelf
+from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.set_aside import list_set_aside
 from gateway.desk.collection.shelf import SetAsideError, list_groups, resolve_group
 from gateway.desk.collection.standing import get_collector_state, note_collected
 from gateway.desk.commands.frame import DONE, WRONG_USE
 from gateway.desk.paging.pages import acknowledge_alert, send_pages
+from gateway.desk.partnership.key_ends import suspend_partner
 from gateway.desk.watch import settle_alarms
-from tests.builders import Partner, make_clear_fields
+from tests.builders import Partner, make_clear_fields, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms, resign_newest, waiting_at_gateway
+from tests.desk.import_builders import make_file
 from tests.desk.mail_server import Posts
 from tests.desk.post_builders import list_pages, set_pagers
 from tests.desk.test_children_in_danger import HURTING
@@ -54,10 +57,18 @@ def groups_of(loop: Loop) -> list[tuple[str, str, int]]:
         return [(one.partner, one.reason, one.count) for one in list_groups(connection)]
 
 
-def resolve(loop: Loop, partner: str, reason: str = REASON) -> int:
+def resolve(loop: Loop, partner: str, reason: str = REASON, *, up_to: int | None = None) -> int:
+    """Settle a group as the list shows it now, or as it showed it when `up_to` was its newest row."""
     with loop.desk.store.write() as connection:
+        shown = {(one.partner, one.reason): one.last_id for one in list_groups(connection)}
         return resolve_group(
-            connection, partner=partner, reason=reason, resolution="forged", actor=ACTOR, now=loop.clock()
+            connection,
+            partner=partner,
+            reason=reason,
+            up_to=shown.get((partner, reason), 0) if up_to is None else up_to,
+            resolution="forged",
+            actor=ACTOR,
+            now=loop.clock(),
         )
 
 
@@ -305,6 +316,35 @@ def test_group_that_may_be_urgent_stands_first_and_is_marked_and_so_are_its_rows
     assert [row["is_urgent"] for row in json.loads(text)["set_aside"]] == [True, True, False, False]
 
 
+def test_row_that_arrives_after_the_list_was_read_is_not_settled_with_its_group(loop: Loop) -> None:
+    taken = send_first(loop)
+    send_clashing(loop, taken)
+    send_bad(loop, 1)
+    loop.collect()
+    send_clashing(loop, taken)
+    assert groups_of(loop) == [(loop.partner.partner, REASON, 1), ("public", "duplicate-reference", 2)]
+    send_clashing(loop, taken, **HURTING)
+    for not_of_the_group in (2, 5):
+        with pytest.raises(SetAsideError):
+            resolve(loop, "public", "duplicate-reference", up_to=not_of_the_group)
+    assert resolve(loop, "public", "duplicate-reference", up_to=3) == 2
+    with loop.desk.store.read() as connection:
+        assert [(row.id, row.reason) for row in list_set_aside(connection)] == [(2, REASON), (4, "duplicate-reference")]
+
+
+def test_group_of_files_is_settled_apart_from_the_rows_of_the_feed(loop: Loop) -> None:
+    suspend_partner(loop.desk, partner=loop.partner.partner, actor=ACTOR)
+    loop.clock.advance(days=30)
+    loop.send_industry()
+    loop.collect()
+    file = make_file(seal_report(loop.partner, key=loop.sealing_key()))
+    assert import_report(loop.desk, file, actor=ACTOR).reason == "key-ended"
+    assert groups_of(loop) == [(loop.partner.partner, "key-ended", 1)] * 2
+    assert resolve(loop, loop.partner.partner, "key-ended", up_to=2) == 1
+    with loop.desk.store.read() as connection:
+        assert [(row.id, row.channel) for row in list_set_aside(connection)] == [(1, "gateway")]
+
+
 def list_lines(loop: Loop, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
     assert main(["set-aside", *words, "--state", str(loop.desk.paths.state)]) == DONE
     return capsys.readouterr().out.splitlines()
@@ -329,8 +369,11 @@ def test_command_lists_groups_and_resolves_one(loop: Loop, capsys: pytest.Captur
     assert (group["partner"], group["count"], group["priorities"]) == (partner, 3, {"P1": 3})
     assert run("resolve", "--how", "forged") == WRONG_USE
     assert run("resolve", "1", "--partner", partner, "--reason", REASON, "--how", "forged") == WRONG_USE
-    assert run("resolve", "--partner", partner, "--reason", REASON, "--how", "forged") == DONE
-    assert run("resolve", "--partner", partner, "--reason", REASON, "--how", "forged") == WRONG_USE
+    of_group = ("resolve", "--partner", partner, "--reason", REASON, "--how", "forged")
+    assert run(*of_group) == WRONG_USE
+    assert run("resolve", "1", "--up-to", "3", "--how", "forged") == WRONG_USE
+    assert run(*of_group, "--up-to", "3") == DONE
+    assert run(*of_group, "--up-to", "3") == WRONG_USE
     capsys.readouterr()
     assert run("list") == DONE
     assert capsys.readouterr().out == "Nothing is set aside.\n"

@@ -234,6 +234,7 @@ def test_full_share_of_the_shelf_is_an_alarm_until_it_is_resolved(loop: Loop, mo
             connection,
             partner=loop.partner.partner,
             reason="envelope-mismatch",
+            up_to=2,
             resolution="forged",
             actor=ACTOR,
             now=loop.clock(),

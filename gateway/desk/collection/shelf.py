@@ -184,24 +184,23 @@ def list_full_shares(connection: Connection) -> list[Share]:
 
 
 def resolve_group(
-    connection: Connection, *, partner: str, reason: str, resolution: str, actor: str, now: datetime
+    connection: Connection, *, partner: str, reason: str, up_to: int, resolution: str, actor: str, now: datetime
 ) -> int:
-    """Note how every row of a sender and a cause was dealt with; their bytes stay. Return how many they were.
+    """Note how the rows of one group were dealt with; their bytes stay. Return how many they were.
 
-    `partner` is empty for rows that name none. Raises `SetAsideError` (`unknown-row`) where none waits.
+    `up_to` is the newest row that the person was shown, and one of the group, e.g. 41 for "up to row 41": rows that
+    arrived since go on waiting. `partner` is empty for rows that name none. Raises `SetAsideError` (`unknown-row`).
     """
+    of_group = (SET_ASIDE.c.claimed_partner.is_not_distinct_from(partner or None), SET_ASIDE.c.reason == reason)
+    channel = connection.execute(select(SET_ASIDE.c.channel).where(SET_ASIDE.c.id == up_to, *of_group)).scalar()
+    waiting = (SET_ASIDE.c.resolved_at.is_(None), SET_ASIDE.c.channel == channel, SET_ASIDE.c.id <= up_to)
     changed = connection.execute(
-        update(SET_ASIDE)
-        .where(
-            SET_ASIDE.c.resolved_at.is_(None),
-            SET_ASIDE.c.claimed_partner.is_not_distinct_from(partner or None),
-            SET_ASIDE.c.reason == reason,
-        )
-        .values(resolved_at=format_time(now), resolution=resolution)
+        update(SET_ASIDE).where(*of_group, *waiting).values(resolved_at=format_time(now), resolution=resolution)
     )
     if changed.rowcount == 0:
         raise SetAsideError(
-            "No row of this sender and this cause waits. `set-aside list` shows those that do.", reason="unknown-row"
+            "No row of this sender and this cause waits up to that number. `set-aside list` shows those that do.",
+            reason="unknown-row",
         )
     audit.append_entry(
         connection,
@@ -209,7 +208,7 @@ def resolve_group(
         actor=actor,
         action="resolve-set-aside-group",
         subject=partner or "unknown",
-        detail={"reason": reason, "resolution": resolution, "rows": changed.rowcount},
+        detail={"reason": reason, "resolution": resolution, "rows": changed.rowcount, "up_to": up_to},
     )
     return changed.rowcount
 

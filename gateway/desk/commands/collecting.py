@@ -286,9 +286,14 @@ def run_set_aside_retry(parsed: argparse.Namespace) -> int:
 
 
 def run_set_aside_resolve(parsed: argparse.Namespace) -> int:
-    """Note how a row that was set aside was dealt with, or all of one sender and cause; their bytes stay."""
+    """Note how a row that was set aside was dealt with, or those of one sender and cause; their bytes stay.
+
+    A group is settled up to the row that `set-aside list` named: what arrived since goes on waiting.
+    """
     if (parsed.row is None) == (parsed.reason is None):
         return complain("Name one row by its number, or a group by --partner and --reason.", code=WRONG_USE)
+    if (parsed.up_to is None) != (parsed.reason is None):
+        return complain("A group is settled --up-to the row that `set-aside list` names.", code=WRONG_USE)
     desk, actor = open_desk(parsed.state), get_actor(parsed)
     if parsed.reason is not None:
         with desk.store.write() as connection:
@@ -296,6 +301,7 @@ def run_set_aside_resolve(parsed: argparse.Namespace) -> int:
                 connection,
                 partner=parsed.partner,
                 reason=parsed.reason,
+                up_to=parsed.up_to,
                 resolution=parsed.how,
                 actor=actor,
                 now=desk.clock(),
@@ -351,7 +357,8 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     resolve = add_command(group, "resolve", run=run_set_aside_resolve, example="3 --how forged", group="set-aside")
     resolve.add_argument("row", type=int, nargs="?", metavar="NUMBER", help="its number in `set-aside list --rows`")
     resolve.add_argument("--partner", default="", metavar="ID", help="whose rows, as the list names it (default: none)")
-    resolve.add_argument("--reason", metavar="CODE", help="all rows of this partner and cause")
+    resolve.add_argument("--reason", metavar="CODE", help="the rows of this partner and cause")
+    resolve.add_argument("--up-to", type=int, metavar="NUMBER", help="the newest of them that the list named")
     resolve.add_argument("--how", required=True, choices=RESOLUTIONS, help="what became of it")
     alarms = add_command(commands, "alarms", run=run_alarms, example="--clear 3")
     alarms.add_argument("--clear", type=int, metavar="NUMBER", help="note that you have looked into this one")
