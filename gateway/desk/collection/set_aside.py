@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+import msgspec
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from gateway.desk import audit
@@ -17,11 +18,15 @@ from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.row_checks import ALARMING_REASONS, MAX_ROW_BYTES, PRIORITIES, RowRefusedError
 from gateway.desk.collection.shelf import SetAsideError, Shelf
 from gateway.desk.store.schema import SET_ASIDE
-from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import encode, format_time, parse_exact
+from gateway.desk.vault import Vault
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
+from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.feed_messages import Acknowledgement, ReportRow
 from partner_sdk.wire.intake import peek_intake
-from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
+from partner_sdk.wire.statements import SignedStatement
+from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, clear_fields_of, peek_submission, report_context
 
 # What a person may say became of a row; the others come of trying again.
 RESOLUTIONS: Final = ("forged", "sender-told", "police-told", "lost")
@@ -47,6 +52,19 @@ class SetAsideRow:
     resolution: str | None
     channel: str
     is_urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRow:
+    """A row with what it seals and the clear fields that it opened under; `fault` says why it does not open.
+
+    `plain` is for the eyes of the reader: never store or log it.
+    """
+
+    row: SetAsideRow
+    clear: ClearFields | None
+    plain: bytes | None
+    fault: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +236,51 @@ def mark_told(connection: Connection, row: Untold) -> None:
     """Note in the caller's transaction that the sender is told how this row stands now."""
     told = _TOLD_FILED if row.is_filed else _TOLD_SET_ASIDE
     connection.execute(update(SET_ASIDE).where(SET_ASIDE.c.id == row.id).values(told=told))
+
+
+def open_row(desk: Desk, row_id: int, *, actor: str) -> OpenedRow:
+    """Open what a row seals, under the clear fields that it claims, for a person to read; that they did is noted.
+
+    Good for reading and for nothing else: nobody vouches for it. Raises `SetAsideError` (`unknown-row`).
+    """
+    with desk.store.read() as connection:
+        found = connection.execute(select(SET_ASIDE).where(SET_ASIDE.c.id == row_id)).first()
+    if found is None:
+        raise SetAsideError("No row has this number. `set-aside list --all` shows them.", reason="unknown-row")
+    opened = _open_bytes(_to_row(found), bytes(found.row), vault=desk.load_vault())
+    with desk.store.write() as connection:
+        audit.append_entry(
+            connection,
+            at=desk.clock(),
+            actor=actor,
+            action="open-set-aside",
+            subject=opened.row.row_sha256,
+            detail={"fault": opened.fault},
+        )
+    return opened
+
+
+def _open_bytes(row: SetAsideRow, raw: bytes, *, vault: Vault) -> OpenedRow:
+    fault = "malformed"
+    try:
+        parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        envelope = Envelope.parse(
+            parse_base64url(msgspec.json.decode(parts["envelope"], type=str), max_bytes=MAX_ENVELOPE_BYTES)
+        )
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, ReportAbuseError):
+        return OpenedRow(row, None, None, fault)
+    # A row of the feed has an intake, and a partner's a submission; a file has a statement. One may be damaged.
+    for name in ("intake", "submission", "statement"):
+        try:
+            signed = msgspec.json.decode(parts.get(name, b""), type=SignedStatement)
+            is_intake = name == "intake"
+            clear = peek_intake(encode(signed)).clear if is_intake else clear_fields_of(peek_submission(signed))
+            return OpenedRow(row, clear, vault.open_report(envelope, context=report_context(clear)), None)
+        except OpeningError as error:
+            fault = error.reason
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ReportAbuseError):
+            continue
+    return OpenedRow(row, None, None, fault)
 
 
 def list_waiting_bytes(connection: Connection, *, channel: str) -> Sequence[tuple[int, bytes, str]]:

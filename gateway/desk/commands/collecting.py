@@ -1,4 +1,4 @@
-"""Commands that bring in what the gateway holds: collect, and what was set aside."""
+"""Commands that bring in what the gateway holds: collect, alarms."""
 
 import argparse
 import sys
@@ -8,22 +8,16 @@ from typing import Final, TypeVar
 
 from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
 from gateway.desk.collection.chain import GAP
-from gateway.desk.collection.collect import Collected, collect_reports, try_again
-from gateway.desk.collection.filing import BY_FILE
-from gateway.desk.collection.importing import try_imports_again
+from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.collection.reconcile import Reconciled, reconcile
-from gateway.desk.collection.set_aside import RESOLUTIONS, list_set_aside, resolve_row
-from gateway.desk.collection.shelf import list_groups, resolve_group
 from gateway.desk.collection.standing import note_failed
 from gateway.desk.commands.evidence import tell_evidence
 from gateway.desk.commands.frame import (
     DONE,
     LOOK,
     TRY_AGAIN,
-    WRONG_USE,
     Commands,
     add_command,
-    add_group,
     complain,
     end_progress,
     get_actor,
@@ -238,89 +232,6 @@ def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) 
     )
 
 
-def run_set_aside_list(parsed: argparse.Namespace) -> int:
-    """List what was set aside, by sender and cause; with --rows or --all row by row, the most urgent first."""
-    with open_desk(parsed.state).store.read() as connection:
-        groups = list_groups(connection)
-        rows = list_set_aside(connection, with_resolved=parsed.all)
-    if parsed.json:
-        print_json({"groups": [asdict(group) for group in groups], "set_aside": [asdict(row) for row in rows]})
-        return DONE
-    for group in [] if parsed.rows or parsed.all else groups:
-        stated = ", ".join(f"{count} with {code or 'no priority'}" for code, count in sorted(group.priorities.items()))
-        marks = (f"URGENT ({group.urgent}) " if group.urgent else "") + ("ALARM " if group.alarmed else "")
-        way = ", came as files" if group.channel == BY_FILE else ""
-        times = group.first_at if group.first_at == group.last_at else f"{group.first_at} to {group.last_at}"
-        claim = f"claims to be {group.partner or '?'}"
-        say(f"{group.count:5} {marks}{group.reason} {claim}: {stated}, {times}{way}, up to row {group.last_id}")
-    for row in rows if parsed.rows or parsed.all else []:
-        claim = f"{row.claimed_partner or '?'} {row.claimed_report_id or '?'}"
-        marks = f"{'URGENT' if row.is_urgent else '':6} {'ALARM' if row.alarmed else '':5}"
-        way = ", came as a file" if row.channel == BY_FILE else ""
-        say(f"{row.id:5} {row.priority} {marks} {row.reason:24} {row.set_aside_at} claims to be {claim}{way}")
-    if not rows:
-        say("Nothing is set aside.")
-    return DONE
-
-
-def run_set_aside_retry(parsed: argparse.Namespace) -> int:
-    """Judge everything that was set aside once more, with the keys and the register of today.
-
-    A row whose partner's key had ended stays, until the partner has confirmed by another way that it sent it: then
-    --accept-ended-key files it.
-    """
-    desk, accepted = open_desk(parsed.state), parsed.accept_ended_key
-    collected = try_again(desk, actor=get_actor(parsed), accept_ended_key=accepted)
-    imported = try_imports_again(desk, actor=get_actor(parsed), accept_ended_key=accepted)
-    collected.filed += sum(one.state == "filed" for one in imported)
-    collected.known += sum(one.state == "known" for one in imported)
-    with desk.store.read() as connection:
-        waiting = len(list_set_aside(connection))
-    if parsed.json:
-        print_json({"filed": collected.filed, "known": collected.known, "waiting": waiting})
-    else:
-        say(f"{collected.filed} filed now, {collected.known} known already, {waiting} still set aside.")
-        if imported:
-            say(f"{len(imported)} of them came as files: run `import` with each file again for its receipt.")
-    return DONE
-
-
-def run_set_aside_resolve(parsed: argparse.Namespace) -> int:
-    """Note how a row that was set aside was dealt with, or those of one sender and cause; their bytes stay.
-
-    A group is settled up to the row that `set-aside list` named: what arrived since goes on waiting.
-    """
-    if (parsed.row is None) == (parsed.reason is None):
-        return complain("Name one row by its number, or a group by --partner and --reason.", code=WRONG_USE)
-    if (parsed.up_to is None) != (parsed.reason is None):
-        return complain("A group is settled --up-to the row that `set-aside list` names.", code=WRONG_USE)
-    desk, actor = open_desk(parsed.state), get_actor(parsed)
-    if parsed.reason is not None:
-        with desk.store.write() as connection:
-            count = resolve_group(
-                connection,
-                partner=parsed.partner,
-                reason=parsed.reason,
-                up_to=parsed.up_to,
-                resolution=parsed.how,
-                actor=actor,
-                now=desk.clock(),
-            )
-        settle_alarms(desk)
-        if parsed.json:
-            print_json({"resolution": parsed.how, "rows": count})
-        else:
-            say(f"{count} rows are dealt with: {parsed.how}.")
-        return DONE
-    with desk.store.write() as connection:
-        resolve_row(connection, parsed.row, resolution=parsed.how, actor=actor, now=desk.clock())
-    if parsed.json:
-        print_json({"resolution": parsed.how, "row": parsed.row})
-    else:
-        say(f"Row {parsed.row} is dealt with: {parsed.how}.")
-    return DONE
-
-
 def run_alarms(parsed: argparse.Namespace) -> int:
     """Run `alarms`, and return its exit code."""
     desk = open_desk(parsed.state)
@@ -346,20 +257,6 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     collect.add_argument(
         "--every", type=_parse_seconds, metavar="SECONDS", help="go on collecting, with so long a pause, until stopped"
     )
-    group = add_group(commands, "set-aside")
-    listed = add_command(group, "list", run=run_set_aside_list, example="--json", group="set-aside")
-    listed.add_argument("--rows", action="store_true", help="row by row, with their numbers")
-    listed.add_argument("--all", action="store_true", help="row by row, also what was dealt with")
-    retry = add_command(group, "retry", run=run_set_aside_retry, example="", group="set-aside")
-    retry.add_argument(
-        "--accept-ended-key", type=int, metavar="NUMBER", help="file this row though its partner's key had ended"
-    )
-    resolve = add_command(group, "resolve", run=run_set_aside_resolve, example="3 --how forged", group="set-aside")
-    resolve.add_argument("row", type=int, nargs="?", metavar="NUMBER", help="its number in `set-aside list --rows`")
-    resolve.add_argument("--partner", default="", metavar="ID", help="whose rows, as the list names it (default: none)")
-    resolve.add_argument("--reason", metavar="CODE", help="the rows of this partner and cause")
-    resolve.add_argument("--up-to", type=int, metavar="NUMBER", help="the newest of them that the list named")
-    resolve.add_argument("--how", required=True, choices=RESOLUTIONS, help="what became of it")
     alarms = add_command(commands, "alarms", run=run_alarms, example="--clear 3")
     alarms.add_argument("--clear", type=int, metavar="NUMBER", help="note that you have looked into this one")
 

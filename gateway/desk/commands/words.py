@@ -23,11 +23,11 @@ WORDS: Final = WordTable(
                 "Collect reports and enrolments from the gateway, and send what waits: "
                 "for it, for partners, notes and pages."
             ),
-            "set-aside": "What did not verify or open.",
             "alarms": (
                 "List the alarms that nobody has cleared: gaps, forks, forgeries. Exit code 1 when there are any."
             ),
         },
+        "set_aside": {"set-aside": "What did not verify or open: list, open, retry, resolve."},
         "importing": {
             "import": "Take in a sealed report that came as a file (`report-abuse-partner report submit --to-file`)."
         },
