@@ -29,4 +29,4 @@ class ReceiptSigner:
 
     def sign(self, statement: IntakeStatement) -> bytes:
         """Return the signed bytes of an intake statement."""
-        return sign_intake(statement, receipt_key=self._receipt_key)
+        return sign_intake(statement, receipt_key=self._receipt_key, key_id=self.key_id)

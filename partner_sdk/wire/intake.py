@@ -12,7 +12,14 @@ from partner_sdk.errors import StatementError
 from partner_sdk.wire.canonical import parse_base64url, parse_exact, parse_time
 from partner_sdk.wire.field_types import Reference, Sha256Digits, WireTime
 from partner_sdk.wire.keys import Environment, KeySet, verify_keys
-from partner_sdk.wire.statements import StatementKind, open_statement, parse_statement, sign_statement
+from partner_sdk.wire.statements import (
+    StatementKind,
+    key_id_of,
+    open_statement,
+    parse_statement,
+    public_bytes,
+    sign_statement_by,
+)
 from partner_sdk.wire.submission import ClearFields
 
 Door = Literal["public", "industry"]
@@ -49,9 +56,13 @@ class IntakeStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     submission_sha256: Sha256Digits | None
 
 
-def sign_intake(statement: IntakeStatement, *, receipt_key: Ed25519PrivateKey) -> bytes:
-    """Return the signed bytes that are stored beside the envelope; a partner gets them as its receipt."""
-    return sign_statement(statement, kind=StatementKind.INTAKE, private_keys=(receipt_key,))
+def sign_intake(statement: IntakeStatement, *, receipt_key: Ed25519PrivateKey, key_id: str = "") -> bytes:
+    """Return the signed bytes that are stored beside the envelope; a partner gets them as its receipt.
+
+    `key_id` is that of the receipt key, where it is known already.
+    """
+    signer = (key_id or key_id_of(public_bytes(receipt_key)), receipt_key)
+    return sign_statement_by(statement, kind=StatementKind.INTAKE, signers=(signer,))
 
 
 def peek_intake(raw: bytes) -> IntakeStatement:

@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from partner_sdk.errors import SignatureProfileError
+from partner_sdk.wire.statements import load_public_key
 
 LABEL = "sig1"
 TAG = "report-abuse"
@@ -113,7 +113,7 @@ def check_claim(
     base = signature_base(claim, method=method, target_uri=target_uri)
     try:
         # RFC 9421 §3.3.6: Ed25519 over the signature base.
-        Ed25519PublicKey.from_public_bytes(public_key).verify(claim.signature, base)
+        load_public_key(public_key).verify(claim.signature, base)
     except (InvalidSignature, ValueError):
         raise SignatureProfileError("The signature does not hold.", reason="bad-signature") from None
 
@@ -203,7 +203,7 @@ def explain_refusal(
     try:
         # RFC 9421 §3.3.6: Ed25519 over the signature base.
         raw = base64.b64decode(signature["value"])
-        Ed25519PublicKey.from_public_bytes(public_key or STAND_IN_KEY).verify(raw, "\n".join(lines).encode("ascii"))
+        load_public_key(public_key or STAND_IN_KEY).verify(raw, "\n".join(lines).encode("ascii"))
     except (InvalidSignature, ValueError):
         return None
     if public_key is None:
