@@ -154,8 +154,12 @@ def _add_headers(response: Response) -> Response:
     headers = current_app.extensions[_EXTENSION]
     stated = find_current_rule(current_app)
     surface = stated.surface if stated is not None and stated.surface else headers.surface_of(request.path)
+    # Looked up once and then added: each assignment to a header goes through the whole list of them.
+    present = {name.lower() for name, _ in response.headers}
     for row in headers.rows[surface]:
-        if not (row.may_replace and row.name in response.headers and response.status_code < 400):
+        if row.name.lower() not in present:
+            response.headers.add(row.name, row.value)
+        elif not (row.may_replace and response.status_code < 400):
             response.headers[row.name] = row.value
     if response.status_code >= 400:
         # An error on the way to a file must not be kept in its place.

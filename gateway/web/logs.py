@@ -101,11 +101,15 @@ def catch_stray_exceptions() -> None:
 
 def log_event(event: str, *, level: int = logging.INFO, **fields: str | int) -> None:
     """Write one line; raises `UnknownLogFieldError` for a field outside `LOG_FIELDS`."""
-    unknown = sorted(set(fields) - set(LOG_FIELDS))
-    if unknown:
-        raise UnknownLogFieldError(f"Not on the allow-list of logs: {', '.join(unknown)}.")
+    if unknown := fields.keys() - LOG_FIELDS.keys():
+        raise UnknownLogFieldError(f"Not on the allow-list of logs: {', '.join(sorted(unknown))}.")
+    if not _logger.isEnabledFor(level):
+        return
     cleaned = {name: _clean(value) if isinstance(value, str) else value for name, value in fields.items()}
-    _logger.log(level, event, extra={_RECORD_ATTRIBUTE: {"event": _clean(event), **cleaned}})
+    # Not by `Logger.log`: it walks the stack for the file and line of its caller, which no line of ours has.
+    record = logging.LogRecord(_logger.name, level, "", 0, event, None, None)
+    setattr(record, _RECORD_ATTRIBUTE, {"event": _clean(event), **cleaned})
+    _logger.handle(record)
 
 
 def describe_requests_by(describe: Callable[[], dict[str, str]]) -> None:

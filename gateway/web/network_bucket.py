@@ -54,7 +54,7 @@ class BucketHasher:
 
     def hash_text(self, text: str) -> str:
         """Return today's keyed hash of a text."""
-        return hmac.new(self._get_key(), text.encode("utf-8"), hashlib.sha256).hexdigest()[: 2 * _HASH_BYTES]
+        return hmac.digest(self._get_key(), text.encode("utf-8"), "sha256")[:_HASH_BYTES].hex()
 
     def _get_key(self) -> bytes:
         today = self._clock().date()

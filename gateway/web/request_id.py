@@ -13,9 +13,10 @@ REQUEST_ID_HEADER = "X-Request-Id"
 
 def get_request_id() -> str:
     """Return this request's id, made on first use."""
-    if "request_id" not in g:
-        g.request_id = str(uuid.uuid4())
-    return str(g.request_id)
+    found: str | None = g.get("request_id")
+    if found is None:
+        found = g.request_id = str(uuid.uuid4())
+    return found
 
 
 def get_elapsed_milliseconds() -> int:
