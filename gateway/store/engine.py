@@ -47,11 +47,12 @@ def begin_write(connection: Connection) -> None:
     """Begin a transaction that already holds the right to write, so that it can not fail half-way as a deadlock."""
     connection.begin()
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # By the driver: Core's own execution would cost more than the statement.
+        connection.connection.cursor().execute("BEGIN IMMEDIATE")
 
 
 def begin_read(connection: Connection) -> None:
     """Begin a transaction that sees one state of the database throughout."""
     connection.begin()
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN")
+        connection.connection.cursor().execute("BEGIN")

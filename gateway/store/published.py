@@ -1,9 +1,8 @@
 """What the desk publishes through the feed: the newest key-set bundle and partner register, byte for byte."""
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
@@ -14,8 +13,7 @@ from gateway.store.store import Store
 PublishedName = Literal["key-set", "register"]
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedVersion:
+class PublishedVersion(NamedTuple):
     """Which document is in force: equal values mean equal bytes."""
 
     name: str
@@ -36,7 +34,7 @@ def list_versions(connection: Connection) -> tuple[PublishedVersion, ...]:
 
 def look_at_versions(store: Store) -> tuple[PublishedVersion, ...]:
     """Return the versions in force in the cheapest way: this runs at every request."""
-    return tuple(PublishedVersion(*row) for row in store.look(_VERSIONS_QUERY))
+    return tuple(map(PublishedVersion._make, store.look(_VERSIONS_QUERY)))
 
 
 def find_version(connection: Connection, *, name: PublishedName) -> PublishedVersion | None:
