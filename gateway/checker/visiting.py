@@ -19,11 +19,9 @@ import msgspec
 from gateway.checker.memory_limit import limit_growth
 from gateway.checker.network_addresses import IsAllowed, Resolve
 from gateway.checker.pinned_session import make_session
-from partner_sdk.button.check.addresses import find_address
-from partner_sdk.button.check.expected import Expected
-from partner_sdk.button.check.no_page import explain_no_page
+from partner_sdk.button.check import Expected, check_page, explain_no_page, make_unreachable
+from partner_sdk.button.check.page import find_address
 from partner_sdk.button.check.page_fetch import DEADLINE_SECONDS, USER_AGENT, fetch_page, read_own_copy
-from partner_sdk.button.check.static_check import check_page, make_unreachable
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.button_check import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
 

@@ -20,7 +20,7 @@ from partner_sdk.errors import FormatError, LocalStateError, TransportError
 from partner_sdk.wire.button_check import ButtonCheck
 
 if TYPE_CHECKING:
-    from partner_sdk.button.check.expected import Expected, Known
+    from partner_sdk.button.check import Expected, Known
 
 EXIT_NO_PAGE: Final = 5
 FORMATS: Final = ("text", "json", "junit")
@@ -48,8 +48,7 @@ class Source:
 
 def run_check(call: Call) -> int:
     """Check one page."""
-    from partner_sdk.button.check.no_page import explain_no_page
-    from partner_sdk.button.check.static_check import make_unreachable
+    from partner_sdk.button.check import explain_no_page, make_unreachable
 
     args = call.args
     expected = _make_expected(call)
@@ -71,7 +70,7 @@ def run_check(call: Call) -> int:
 
 
 def _make_expected(call: Call) -> "Expected":
-    from partner_sdk.button.check.expected import MAX_KNOWN_BYTES, Expected, parse_known
+    from partner_sdk.button.check import MAX_KNOWN_BYTES, Expected, parse_known
 
     args = call.args
     known: Known | None = None
@@ -122,8 +121,7 @@ def _read_file(page: str, *, max_bytes: int) -> bytes:
 
 def _check_is_page(source: Source, *, expected: "Expected", now: datetime) -> None:
     """Raise `FormatError` (`no-html`) for a file that is no page: to put the snippet into it would mend nothing."""
-    from partner_sdk.button.check.no_html import describe_no_html
-    from partner_sdk.button.check.static_check import check_page
+    from partner_sdk.button.check.static_check import check_page, describe_no_html
 
     what = None if source.headers is not None else describe_no_html(source.raw, name=source.address)
     if what is None:
@@ -135,7 +133,7 @@ def _check_is_page(source: Source, *, expected: "Expected", now: datetime) -> No
 
 
 def _judge(call: Call, source: Source, *, expected: "Expected") -> ButtonCheck:
-    from partner_sdk.button.check.static_check import check_page
+    from partner_sdk.button.check import check_page
 
     args, now = call.args, call.surroundings.clock()
     if not args.browser:
@@ -147,8 +145,8 @@ def _judge(call: Call, source: Source, *, expected: "Expected") -> ButtonCheck:
             headers=source.headers,
             read_resource=source.read_copy,
         )
+    from partner_sdk.button.check._browser import open_chromium
     from partner_sdk.button.check.browser_check import Screen, check_in_browser
-    from partner_sdk.button.check.chromium import open_chromium
 
     is_root = os.geteuid() == 0
     if is_root:
@@ -167,7 +165,7 @@ def _judge(call: Call, source: Source, *, expected: "Expected") -> ButtonCheck:
 
 
 def _say(call: Call, check: ButtonCheck) -> None:
-    from partner_sdk.button.check.spelling import spell_check, spell_junit
+    from partner_sdk.button.check.findings import spell_check, spell_junit
 
     if call.args.format == "json" or call.args.json:
         text = json.dumps(msgspec.to_builtins(check), indent=2, ensure_ascii=True, sort_keys=True)

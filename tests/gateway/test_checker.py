@@ -10,7 +10,7 @@ import pytest
 
 from gateway.checker.network_addresses import is_public, pick_address
 from gateway.checker.visiting import JUDGING_BYTES, PAUSE_SECONDS, Outside, Visit, check_hop, take_turns, visit_pages
-from partner_sdk.button.check.static_check import check_page
+from partner_sdk.button.check import check_page
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import TransportError
 from partner_sdk.wire.button_check import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget

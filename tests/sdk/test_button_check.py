@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.button.check import codes as codes_room
-from partner_sdk.button.check.codes import read_codes
-from partner_sdk.button.check.expected import Expected
-from partner_sdk.button.check.static_check import check_page, make_unreachable
+from partner_sdk.button.check import Expected, check_page, make_unreachable
+from partner_sdk.button.check import findings as codes_room
+from partner_sdk.button.check.findings import read_codes
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
 from partner_sdk.button.snippet import LANGUAGES, SIZES, make_snippet
 from partner_sdk.wire.button_check import ButtonCheck, CheckPost, encode_checks, parse_checks

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partner_sdk.button.check.expected import Expected, parse_known
+from partner_sdk.button.check import Expected, check_page, parse_known
 from partner_sdk.button.check.page import MAX_MARKS, MAX_PAGE_BYTES
-from partner_sdk.button.check.static_check import check_page
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.button_check import ButtonCheck, CheckPost, encode_checks, parse_checks
 from tests.sdk.button_pages import ADDRESS, ORIGIN, PLACEMENT, PLAIN, SEEDS, WITH_SCRIPT

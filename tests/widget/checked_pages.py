@@ -6,8 +6,8 @@ from typing import Final
 
 from playwright.sync_api import Browser, BrowserContext, Route
 
+from partner_sdk.button.check import Expected
 from partner_sdk.button.check.browser_check import Screen, check_in_browser
-from partner_sdk.button.check.expected import Expected
 from partner_sdk.wire.button_check import ButtonCheck
 from tests.sdk.button_pages import ADDRESS, ORIGIN, PLACEMENT
 

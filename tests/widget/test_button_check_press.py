@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error
 
-from partner_sdk.button.check import browser_check, press_in_browser
+from partner_sdk.button.check import Expected, _press, browser_check
 from partner_sdk.button.check.browser_check import Prepare, Screen, check_in_browser, leave_as_it_is
-from partner_sdk.button.check.expected import Expected
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import TransportError
 from partner_sdk.wire.button_check import ButtonCheck
@@ -209,8 +208,8 @@ def test_form_that_opens_in_a_frame_of_the_page_is_judged_there(check_browser: B
 def test_page_does_not_pass_where_what_the_press_opens_never_comes(
     check_browser: Browser, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(press_in_browser, "find_frame", lambda _request: None)
-    monkeypatch.setattr(press_in_browser, "ASKED_SECONDS", 2.0)
+    monkeypatch.setattr(_press, "find_frame", lambda _request: None)
+    monkeypatch.setattr(_press, "ASKED_SECONDS", 2.0)
     with pytest.raises(TransportError) as told:
         check(check_browser, make_page(PLAIN))
     assert told.value.reason == "browser"
@@ -230,6 +229,6 @@ class Opening:
 
 def test_ended_browser_is_not_taken_for_a_tab_that_is_still_to_come():
     is_early = Opening("Frame for this navigation request is not available, because the request\nwas issued")
-    assert press_in_browser.find_frame(is_early) is None  # type: ignore[arg-type] # stands in for a request
+    assert _press.find_frame(is_early) is None  # type: ignore[arg-type] # stands in for a request
     with pytest.raises(Error, match="closed"):
-        press_in_browser.find_frame(Opening("Target page, context or browser has been closed"))  # type: ignore[arg-type] # as above
+        _press.find_frame(Opening("Target page, context or browser has been closed"))  # type: ignore[arg-type] # as above

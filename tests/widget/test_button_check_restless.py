@@ -4,9 +4,9 @@ import time
 
 import pytest
 
+from partner_sdk.button.check._browser import open_chromium
 from partner_sdk.button.check.browser_check import Screen, check_in_browser
-from partner_sdk.button.check.chromium import open_chromium
-from partner_sdk.button.check.spelling import spell_check, spell_junit
+from partner_sdk.button.check.findings import spell_check, spell_junit
 from tests.sdk.button_pages import ADDRESS, PLACEMENT, PLAIN, make_page
 from tests.widget.checked_pages import EXPECTED, NOW, serve_agency
 

@@ -1,7 +1,7 @@
 """Measures a page in Chromium: what is seen, covered, faint or small, what a press does, and whom it tells.
 
 The page is the source that was fetched, at its own address; what it loads comes from wherever it says, but
-what a press asks for is looked at and stopped (`press_in_browser.py` says how far). The profile is thrown away.
+what a press asks for is looked at and stopped (how far: `_press.py`). The profile is thrown away.
 """
 
 import base64
@@ -12,17 +12,12 @@ from datetime import datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from partner_sdk.button.check.addresses import find_address
-from partner_sdk.button.check.codes import spell_notice
-from partner_sdk.button.check.deadline import CHECK_SECONDS, end_browser_after
-from partner_sdk.button.check.expected import Expected
-from partner_sdk.button.check.icon_rules import LEAST_SIZE, ReadResource
-from partner_sdk.button.check.notices import Notice
-from partner_sdk.button.check.page import parse_page
-from partner_sdk.button.check.page_headers import find_charset, guess_charset, list_policy_headers
-from partner_sdk.button.check.press_in_browser import Pressed, press
-from partner_sdk.button.check.request_watch import RequestWatch
-from partner_sdk.button.check.socket_gate import SocketGate
+from partner_sdk.button.check._browser import CHECK_SECONDS, RequestWatch, SocketGate, end_browser_after
+from partner_sdk.button.check._buttons import Expected, Notice
+from partner_sdk.button.check._press import Pressed, press
+from partner_sdk.button.check._script_rules import LEAST_SIZE, ReadResource
+from partner_sdk.button.check.findings import spell_notice
+from partner_sdk.button.check.page import find_address, find_charset, guess_charset, list_policy_headers, parse_page
 from partner_sdk.button.check.static_check import (
     judge_page,
     make_check,

@@ -1,29 +1,154 @@
-"""Checks a page by its source alone: runs every rule over every button and says what was found. Never runs a script."""
+"""Checks a page by its source alone: runs every rule over every button, or explains why the page has none.
 
-from collections.abc import Iterator, Mapping
+A page without a button may hide its markup in a comment or a template, or have a script build it; a file without one
+may be no page at all. Never runs a script.
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final
 
 from partner_sdk import __version__
-from partner_sdk.button.check.absence import explain_absence
-from partner_sdk.button.check.buttons import Button, Subject, list_buttons, list_documents
-from partner_sdk.button.check.codes import read_codes, spell_notice
-from partner_sdk.button.check.expected import Expected
-from partner_sdk.button.check.icon_rules import ReadResource, see_icon
-from partner_sdk.button.check.inner_rules import INNER_RULES
-from partner_sdk.button.check.link_rules import LINK_RULES, find_given_placement, see_link
-from partner_sdk.button.check.notices import Notice, Rule
-from partner_sdk.button.check.page import Page, parse_page
-from partner_sdk.button.check.page_headers import find_charset, guess_charset, list_policy_headers
-from partner_sdk.button.check.place_rules import PLACE_RULES
-from partner_sdk.button.check.press_rules import PRESS_RULES
-from partner_sdk.button.check.script_rules import SCRIPT_RULES, see_scripts
-from partner_sdk.button.check.words_rules import WORDS_RULES
+from partner_sdk.button.check._buttons import Button, Expected, Notice, Rule, Subject, list_buttons, list_documents
+from partner_sdk.button.check._known_names import CONSENT_ATTRIBUTES
+from partner_sdk.button.check._link_rules import INNER_RULES, LINK_RULES, WORDS_RULES, find_given_placement, see_link
+from partner_sdk.button.check._place_rules import PLACE_RULES, PRESS_RULES
+from partner_sdk.button.check._script_rules import SCRIPT_RULES, ReadResource, see_icon, see_scripts
+from partner_sdk.button.check.findings import read_codes, spell_notice
+from partner_sdk.button.check.page import (
+    Page,
+    decode_all,
+    find_address,
+    find_charset,
+    find_line,
+    get_attribute,
+    guess_charset,
+    list_elements,
+    list_nodes,
+    list_policy_headers,
+    parse_page,
+)
+from partner_sdk.button.release import ELEMENT
+from partner_sdk.button.words import WORDS
 from partner_sdk.wire.button_check import MAX_FINDINGS, ButtonCheck, CheckFinding, CheckResult, Method
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.placement import is_placement
+
+if TYPE_CHECKING:
+    from justhtml import Node
+
+_FRAMES: Final = ("iframe", "frame", "object", "embed")
+_NOT_IN_A_FRAME: Final = " A button in a frame does not count: put it into the page itself."
+
+
+def explain_absence(documents: Sequence[Page], *, expected: Expected) -> Notice:
+    """Return what is so: `no-button`, or where its markup lies instead."""
+    marks = _list_marks(expected)
+    for document in documents:
+        for found in _list_in(document, marks=marks):
+            return found
+    has_frame = any(True for document in documents for _ in list_elements(document.root, *_FRAMES))
+    return Notice("no-button", add=_NOT_IN_A_FRAME if has_frame else "")
+
+
+def _list_in(page: Page, *, marks: tuple[str, ...]) -> Iterator[Notice]:
+    for node in list_nodes(page.root):
+        code = _judge_node(node, marks=marks)
+        if code:
+            at = node if node.name[:1] not in "#!" else node.parent
+            line = node.origin_line if node.name == "#comment" else None
+            yield Notice(code, line=line if line is not None or at is None else find_line(page, at))
+
+
+def _list_marks(expected: Expected) -> tuple[str, ...]:
+    agency = find_address(expected.origin)
+    host = () if agency is None else (f"{agency.host}/?from=",)
+    return (*host, f"<{ELEMENT}", *(words.label.lower() for words in WORDS.values()))
+
+
+def _judge_node(node: Any, *, marks: tuple[str, ...]) -> str:
+    if node.name == "#comment":
+        return "in-comment" if _holds(str(node.data), marks=marks) else ""
+    if node.name == "template":
+        content = node.template_content
+        return "in-template" if content is not None and _holds(_spell(content), marks=marks) else ""
+    if node.name == "noscript":
+        return "in-noscript" if _holds(_spell(node), marks=marks) else ""
+    if node.name == "script":
+        if not _holds(_spell(node), marks=marks):
+            return ""
+        is_held = any(name.startswith(CONSENT_ATTRIBUTES) for name in node.attrs or {})
+        # The type that consent managers give to what they hold back; other odd types are a script's templates.
+        is_plain = get_attribute(node, "type").strip().lower() == "text/plain"
+        return "waits-for-consent" if is_held or is_plain else "built-by-script"
+    if node.name in ("textarea", "title", "style", "xmp"):
+        return "shown-as-text" if _holds(_spell(node), marks=marks) else ""
+    return "shown-as-text" if node.name == "#text" and _holds_markup(node, marks=marks) else ""
+
+
+def _holds_markup(node: Any, *, marks: tuple[str, ...]) -> bool:
+    # A page that shows `<a href=...>` as words has escaped the snippet once too often.
+    is_read = node.parent is not None and node.parent.name not in ("script", "noscript")
+    return is_read and "<a " in str(node.data) and _holds(str(node.data), marks=marks)
+
+
+def _holds(text: str, *, marks: tuple[str, ...]) -> bool:
+    plain = decode_all(text.replace("\\/", "/").replace("\\u002F", "/").replace("&amp;", "&"))
+    return any(mark in plain for mark in marks)
+
+
+def _spell(root: "Node") -> str:
+    """Return the text and the attributes below an element, as far as marks are found in them."""
+    parts = []
+    for node in list_nodes(root):
+        if node.name == "#text":
+            parts.append(str(node.data))
+        elif node.name[:1] not in "#!":
+            parts.append(f"<{node.name} {' '.join(value or '' for value in (node.attrs or {}).values())}")
+    return "\n".join(parts)
+
+
+# What the first bytes of a page never hold: the binary data bytes of the web's own sniffing (mimesniff §3).
+_BINARY: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+_SNIFFED_BYTES: Final = 1445
+# A beginning or an end of an element, a comment or a doctype; `<https://chat.example>` of Markdown is none.
+_TAG: Final = re.compile(rb"</?[a-z][a-z0-9-]*(?:\s|/?>)|<!--|<!doctype", re.IGNORECASE)
+_PAGE: Final = re.compile(rb"<(?:!doctype|html|head|body)\b", re.IGNORECASE)
+_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MARKDOWN: Final = frozenset({".md", ".markdown"})
+
+
+def describe_no_html(raw: bytes, *, name: str) -> str | None:
+    """Return what the file called `name` is, to follow its name in a sentence, or None where it may be a page."""
+    if not raw.removeprefix(codecs.BOM_UTF8).strip():
+        return "is empty"
+    # In UTF-16 each second byte is a zero, and a browser reads it as a page all the same.
+    if raw.startswith(_MARKS) or _PAGE.search(raw):
+        return None
+    if _BINARY.search(raw[:_SNIFFED_BYTES]):
+        return "is no HTML: it holds bytes that are no text"
+    if _is_json(raw):
+        return "is no HTML: it is JSON"
+    if PurePath(name).suffix.lower() in _MARKDOWN:
+        return "is no HTML: by its name it is Markdown"
+    return None if _TAG.search(raw) else "is no HTML: it holds no element"
+
+
+def _is_json(raw: bytes) -> bool:
+    if not raw.lstrip().startswith((b"{", b"[", b'"')):
+        return False
+    try:
+        json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
 
 CHECKER: Final = f"report-abuse-partner {__version__}"
 MAX_ADDRESS: Final = 2000

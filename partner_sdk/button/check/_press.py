@@ -1,9 +1,9 @@
-"""Presses a button in the browser and looks at what that asks for, of whom, and what the new page can know.
+"""Presses a button in the browser, and notes which hosts that calls and what the new page learns.
 
-The press does not reach the agency: an empty page stands in the place of what it opens. That page is held back until
-the old one has told all that it asked for: once the new one is there, nobody tells of the old one. Requests and sockets
-of the press are noted and stopped; not so what a worker says through a socket of its own, what a shared worker asks
-for, and what a page sends while it is being left.
+The press does not reach the agency: an empty page stands in for the page that it opens. That page is held back until
+the old one has sent all its requests, because the browser reports nothing of the old page once the new one is there.
+Requests and sockets of the press are noted and stopped. Not seen: a worker's own socket, requests of a shared worker,
+and anything that a page sends while it is being left.
 """
 
 import time
@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from partner_sdk.button.check.addresses import find_address
-from partner_sdk.button.check.expected import Expected
-from partner_sdk.button.check.notices import Notice
-from partner_sdk.button.check.request_watch import RequestWatch, watch_requests
-from partner_sdk.button.check.socket_gate import SocketGate
+from partner_sdk.button.check._browser import RequestWatch, SocketGate, watch_requests
+from partner_sdk.button.check._buttons import Expected, Notice
+from partner_sdk.button.check.page import find_address
 from partner_sdk.errors import TransportError
 
 if TYPE_CHECKING:

@@ -1,10 +1,100 @@
-"""A check in words for a person and in JUnit XML for a build server. JSON is the check itself (WIRE.md §10.1)."""
+"""Findings: each `Notice` in the words of one table (`codes.toml`), and a whole check as text or as JUnit XML.
 
-from typing import Final
+A row of the table gives how grave a finding is, what is so, why it matters and how to fix it. JSON is the check itself
+(WIRE.md §10.1). A page that did not come is a finding too (`unseen`).
+"""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
-from partner_sdk.button.check.codes import GROUPS, Group, read_codes
+import msgspec
+
+from partner_sdk.button.check._buttons import Expected, Notice
+from partner_sdk.button.check._known_names import spell_names
+from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
+from partner_sdk.button.snippet import SIZES
+from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.button_check import ButtonCheck, CheckFinding, Severity
+
+Group = Literal["page", "link", "press", "words", "icon", "script", "place", "browser"]
+GROUPS: Final[dict[Group, str]] = {
+    "page": "The page",
+    "link": "The link",
+    "press": "A press on it",
+    "words": "The words",
+    "icon": "The icon",
+    "script": "The script",
+    "place": "Where it stands",
+    "browser": "As a browser shows it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One row of the table."""
+
+    group: Group
+    severity: Severity
+    what: str
+    why: str
+    mend: str
+
+
+@cache
+def read_codes() -> dict[str, Code]:
+    """Return the table, in its order."""
+    text = files("partner_sdk.button.check").joinpath("codes.toml").read_text("utf-8")
+    return msgspec.convert(tomllib.loads(text), dict[str, Code])
+
+
+def spell_notice(notice: Notice, *, expected: Expected) -> CheckFinding:
+    """Return the finding of a notice, in the words of the table."""
+    row = read_codes()[notice.code]
+    values = {
+        "origin": expected.origin,
+        "script": SCRIPT_PATH,
+        "icon": ICON_PATH,
+        "hash": SCRIPT_INTEGRITY,
+        "least": str(min(SIZES)),
+        "sizes": ", ".join(map(str, SIZES)),
+        "add": notice.add,
+        "placement": "" if expected.placement is None else f" --placement {expected.placement}",
+        "names": spell_names(notice.names),
+        "screens": ", ".join(notice.screens),
+    }
+    return CheckFinding(
+        code=notice.code,
+        mend=row.mend.format_map(values)[:600],
+        severity=row.severity,
+        what=row.what.format_map(values).replace(" ()", ""),
+        where="" if notice.line is None else f"line {notice.line}",
+        why=row.why.format_map(values),
+    )
+
+
+def explain_no_page(error: TransportError | FormatError, *, expected: Expected) -> CheckFinding:
+    """Return why there is nothing to judge."""
+    return spell_notice(Notice(_pick_code(error.reason), add=str(error)), expected=expected)
+
+
+def _pick_code(reason: str) -> str:
+    """Return the code for a reason of `fetch_page`, of the parser or of a runner."""
+    return {
+        "bad-address": "no-address",
+        "not-https": "not-https",
+        "not-public": "not-public",
+        "connection": "no-connection",
+        "tls": "not-trusted",
+        "timeout": "too-slow",
+        "status": "other-answer",
+        "redirect": "sent-elsewhere",
+        "no-page": "no-html",
+    }.get(reason, "not-judged")
+
 
 _MARKS: Final[dict[Severity, str]] = {"fault": "FAULT", "advice": "advice", "unseen": "not seen"}
 _NOT_COMPARED: Final = "placement-not-compared"

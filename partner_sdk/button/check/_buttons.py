@@ -1,34 +1,133 @@
-"""Finds the buttons of a page: the links that are one, and what only pretends to be one.
+"""Finds the buttons of a page, and those elements that only pretend to be one.
 
-A site's own "Report abuse" is no button of ours: words alone make none, unless they lead to the agency.
+A site's own "Report abuse" is no button of ours: the words alone make none, unless they lead to the agency. The icon is
+known by its released shapes, or as an image at one of the icon's addresses.
+A rule looks at a `Subject` (a button and what was agreed) and gives a `Notice` for each fault.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
 
-from partner_sdk.button.check.addresses import Address, decode_all, find_address, is_alike, join_address
-from partner_sdk.button.check.expected import Expected
-from partner_sdk.button.check.icon_shapes import is_button_icon
+import msgspec
+
 from partner_sdk.button.check.page import (
+    Address,
     Page,
     check_marks,
+    decode_all,
+    find_address,
+    find_line,
     get_attribute,
     get_base,
     get_text,
     has_attribute,
+    is_alike,
+    join_address,
     list_ancestors,
     list_elements,
     parse_frame,
     spell_plain,
 )
-from partner_sdk.button.release import ELEMENT
+from partner_sdk.button.release import ELEMENT, ICON_BOX, ICON_SHAPES
 from partner_sdk.button.words import WORDS, Language
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.button_check import CheckList, CheckTarget
+from partner_sdk.wire.placement import is_placement
 
 if TYPE_CHECKING:
     from justhtml import Node
+
+MAX_KNOWN_BYTES: Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """`origin` is the agency's; `placement` the one of this page; `known` all that are agreed (None: not told)."""
+
+    origin: str
+    placement: str | None = None
+    known: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A list of agreed placements: `origin` and `targets` only where it is the desk's list for a runner."""
+
+    placements: frozenset[str]
+    origin: str | None = None
+    targets: tuple[CheckTarget, ...] = ()
+
+    def find_placement(self, address: str) -> str | None:
+        """Return the placement that was agreed for an address, or None where none or several are."""
+        found = {one.placement for one in self.targets if one.address == address}
+        return found.pop() if len(found) == 1 else None
+
+
+def parse_known(raw: bytes) -> Known:
+    """Read the desk's list for a runner, or a JSON list of link ids; raises `FormatError`."""
+    if len(raw) > MAX_KNOWN_BYTES:
+        raise FormatError("The list of placements is too large.", reason="too-large")
+    try:
+        told = msgspec.json.decode(raw, type=CheckList | list[str])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise FormatError(
+            'This is no list of placements: a JSON list such as ["example-chat-profile"], or the file that the '
+            "agency's desk writes for a runner.",
+            reason="malformed",
+        ) from None
+    if isinstance(told, CheckList):
+        placements = frozenset(one.placement for one in told.targets)
+        return Known(placements=placements, origin=told.agency_origin, targets=told.targets)
+    if not all(is_placement(one) for one in told):
+        raise FormatError("The list holds something that is not spelled as a placement.", reason="bad-placement")
+    return Known(placements=frozenset(told))
+
+
+Shape = tuple[str, tuple[tuple[str, str], ...]]
+# What may stand on <svg> itself: where it says nothing of how the icon looks.
+_HARMLESS: Final = {"width", "height", "viewBox", "aria-hidden", "xmlns", "role", "aria-label", "focusable"}
+_ICON_NAME: Final = re.compile(r"/button/(?:[\w.-]+/)?button\.svg(?:[?#]|$)")
+
+
+@cache
+def _released() -> tuple[Shape, ...]:
+    root = ET.fromstring(f"<svg>{ICON_SHAPES}</svg>")  # noqa: S314 - our own release
+    return tuple(_shape(node.tag, dict(node.attrib)) for node in root.iter() if node is not root)
+
+
+def _shape(name: str, attributes: dict[str, str]) -> Shape:
+    return name, tuple(sorted((key, " ".join(value.split())) for key, value in attributes.items()))
+
+
+def list_shapes(svg: "Node") -> tuple[Shape, ...]:
+    """Return what an inline <svg> draws, in its order, whatever white space stands between."""
+    return tuple(
+        _shape(node.name, {key: value or "" for key, value in (node.attrs or {}).items()})
+        for node in list_elements(svg)
+    )
+
+
+def is_released_drawing(svg: "Node") -> bool:
+    """Return whether an inline <svg> is the released icon, unaltered but for its size."""
+    added = set(svg.attrs or {}) - _HARMLESS
+    return get_attribute(svg, "viewBox") == ICON_BOX and list_shapes(svg) == _released() and not added
+
+
+def is_button_icon(node: "Node") -> bool:
+    """Return whether an <svg> or <img> is the button's icon, altered or not: by one of its outlines, or its address."""
+    if node.name == "img":
+        return _ICON_NAME.search(get_attribute(node, "src")) is not None
+    return not _list_outlines(_released()).isdisjoint(_list_outlines(list_shapes(node)))
+
+
+def _list_outlines(shapes: tuple[Shape, ...]) -> set[str]:
+    return {value for _, attributes in shapes for key, value in attributes if key == "d"}
+
 
 MAX_BUTTONS: Final = 20
 MAX_FRAMES: Final = 20
@@ -220,3 +319,25 @@ def get_page_language(node: "Node") -> str:
             told = get_attribute(one, "lang") or get_attribute(one, "xml:lang")
             return told.strip().lower().partition("-")[0].partition("_")[0]
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """`line` is None where the source has none; `names` are of attributes, as the page writes them; `add` is a line
+    that is missing; `screens` are the sizes of those on which it is so.
+    """
+
+    code: str
+    line: int | None = None
+    names: tuple[str, ...] = ()
+    add: str = ""
+    screens: tuple[str, ...] = ()
+
+
+Rule = Callable[[Subject], Iterator[Notice]]
+
+
+def notice(code: str, subject: Subject, *, at: "Node | None" = None, names: tuple[str, ...] = ()) -> Notice:
+    """Return a notice at an element of the page, or at the link."""
+    button = subject.button
+    return Notice(code, line=find_line(button.page, button.link if at is None else at), names=names)
