@@ -11,8 +11,14 @@ from partner_sdk.commands.frame import Call, CommandGroup, read_input
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import ReportAbuseError, ReportError
-from partner_sdk.export import NcmecExport, make_ncmec_file, make_ncmec_report, make_uk_checklist
-from partner_sdk.export.uk_checklist import list_checklist_fields, spell_checklist
+from partner_sdk.export import (
+    NcmecExport,
+    format_checklist,
+    list_checklist_fields,
+    make_ncmec_file,
+    make_ncmec_report,
+    make_uk_checklist,
+)
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
 from partner_sdk.wire.submission import Priority, ReportKind
 
@@ -76,13 +82,13 @@ def _write_checklist(call: Call, report: IndustryReport) -> int:
     checklist = make_uk_checklist(report)
     fields = list_checklist_fields(checklist)
     if args.out is not None:
-        raw = msgspec.json.format(msgspec.json.encode(fields)) if args.json else spell_checklist(checklist).encode()
+        raw = msgspec.json.format(msgspec.json.encode(fields)) if args.json else format_checklist(checklist).encode()
         write_new_durably(args.out, raw + b"\n")
         speaker.warn(f"Written to {args.out}.")
     elif args.json:
         speaker.say_json(fields)
     else:
-        speaker.say(spell_checklist(checklist))
+        speaker.say(format_checklist(checklist))
     return EXIT_DONE
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from partner_sdk.errors import ReportError
 from partner_sdk.export import NcmecExport, make_ncmec_file, make_ncmec_report
-from partner_sdk.export.ncmec_words import INCIDENT_TYPES
+from partner_sdk.export._ncmec_elements import INCIDENT_TYPES
 from partner_sdk.report import IndustryReport, NotHeld, parse_report
 from partner_sdk.report.outline import Visited, follow, make_trail
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, make_industry_report

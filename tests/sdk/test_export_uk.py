@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from partner_sdk.export import UkChecklist, make_uk_checklist
-from partner_sdk.export.uk_checklist import DATA_FILE, WARNING, list_checklist_fields, read_list, spell_checklist
+from partner_sdk.export._uk_checklist import DATA_FILE, WARNING, format_checklist, list_checklist_fields, read_list
 from partner_sdk.report import IndustryReport, NotHeld, parse_report
 from partner_sdk.report.outline import list_fields
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT
@@ -117,7 +117,7 @@ def test_copy_that_nobody_keeps_is_an_answer() -> None:
 @pytest.mark.parametrize("report", [FULL, LEAST], ids=["full", "least"])
 def test_text_and_json_say_the_same(report: IndustryReport) -> None:
     checklist = make_uk_checklist(report)
-    text, fields = spell_checklist(checklist), list_checklist_fields(checklist)
+    text, fields = format_checklist(checklist), list_checklist_fields(checklist)
     words = {"have": "HAVE", "part": "PART", "not-held": "NOT HELD", "missing": "MISSING"}
     spelled = re.findall(r"^(HAVE|PART|NOT HELD|MISSING) +(\S.*)$", text, re.MULTILINE)
     assert spelled == [(words[item["status"]], item["title"]) for item in fields["items"]]

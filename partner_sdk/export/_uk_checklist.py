@@ -1,6 +1,6 @@
 """The list of SI 2026/268 against one report: each item is there, not held and why, or missing.
 
-The list is a dated data file. It is a help for the person who submits, and no advice on the law: the file says so.
+The list is a dated data file. It helps the person who submits and is no legal advice: the file says so.
 """
 
 import tomllib
@@ -60,7 +60,7 @@ def make_uk_checklist(report: IndustryReport) -> UkChecklist:
     return UkChecklist(checked_on, source, tuple(_check(item, answers) for item in listed))
 
 
-def spell_checklist(checklist: UkChecklist) -> str:
+def format_checklist(checklist: UkChecklist) -> str:
     """Return the list as text, an item a line, and below it what is not held and what is missing."""
     lines = [f"SI 2026/268, as of {checklist.checked_on.isoformat()}. {WARNING}"]
     for item in checklist.items:

@@ -1,20 +1,41 @@
-"""A report as NCMEC's CyberTipline takes it: one `<report>` document, its elements in the order of the schema.
+"""A report as NCMEC's CyberTipline takes it: one `<report>` document, and one `<fileDetails>` for each file.
 
-Never an element without a value or with a guessed one: what has no element is said as free text, and what can not be
-said at all is in the losses. Sends nothing.
+The elements stand in the order of the schema. Never writes an element without a value or with a guessed one: a field
+without an element becomes free text, and a field that cannot be said at all is in the losses. A file's document is sent
+after the file itself was uploaded there. Sends nothing.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from partner_sdk.errors import FieldFault, ReportError
-from partner_sdk.export.field_source import FieldSource
-from partner_sdk.export.losses import Ledger, Loss
-from partner_sdk.export.ncmec_elements import add, add_name, add_part
-from partner_sdk.export.ncmec_incident import add_internet_details, add_police, add_rest, add_summary
-from partner_sdk.export.ncmec_people import add_recipient, add_suspect, add_victim
-from partner_sdk.export.ncmec_words import INCIDENT_TYPES, TYPE_OF_CATEGORY, TYPE_OF_SUB_LABEL
+from partner_sdk.export._fields import FieldSource, Ledger, Loss
+from partner_sdk.export._ncmec_elements import (
+    FILE_ANNOTATIONS,
+    HASH_TYPES,
+    INCIDENT_TYPES,
+    NOT_OF_SUPPLEMENTAL,
+    RELEVANCE,
+    TYPE_OF_CATEGORY,
+    TYPE_OF_SUB_LABEL,
+    add,
+    add_flag,
+    add_free_text,
+    add_ip_capture,
+    add_name,
+    add_part,
+)
+from partner_sdk.export._ncmec_parts import (
+    add_internet_details,
+    add_police,
+    add_recipient,
+    add_rest,
+    add_summary,
+    add_suspect,
+    add_victim,
+)
 from partner_sdk.report import IndustryReport, list_given
 from partner_sdk.wire.submission import Priority
 
@@ -129,3 +150,59 @@ def _add_reporter(root: Element, source: FieldSource) -> None:
     add(made, "companyTemplate", source.take("standing_text"))
     add(made, "termsOfService", source.take("terms_excerpt"))
     add(made, "legalURL", source.take_address("legal_url"))
+
+
+_REPORT_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+_NCMEC_FILE_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+_SUPPLEMENTAL: Final = "supplemental"
+
+
+def make_ncmec_file(report: IndustryReport, *, file_id: str, report_number: str, ncmec_file_id: str) -> NcmecExport:
+    """Return the `<fileDetails>` document of a file of the report.
+
+    `report_number` and `ncmec_file_id` are those that NCMEC's answers named. Raises `ReportError` (`no-such-file`,
+    `bad-ncmec-id`).
+    """
+    if not _REPORT_NUMBER.fullmatch(report_number) or not _NCMEC_FILE_ID.fullmatch(ncmec_file_id):
+        raise ReportError("Name the report number and the file id as NCMEC's answers do.", reason="bad-ncmec-id")
+    ledger = Ledger()
+    files = FieldSource(report, "#", ledger).list_parts("files")
+    source = next((one for one in files if one.owner.file_id == file_id), None)
+    if source is None:
+        raise ReportError(
+            "The report lists no such file.",
+            reason="no-such-file",
+            faults=[FieldFault("#/files", "Name a file by its file_id.")],
+        )
+    root = Element("fileDetails")
+    add(root, "reportId", report_number)
+    add(root, "fileId", ncmec_file_id)
+    add(root, "originalFileName", source.take("name"))
+    add(root, "uploadedToEspTimestamp", source.take("uploaded_at"))
+    add(root, "locationOfFile", source.take_address("url"))
+    add(root, "fileViewedByEsp", source.take_yes_no("viewed_by_staff"))
+    add(root, "exifViewedByEsp", source.take_yes_no("exif_viewed_by_staff"))
+    add(root, "publiclyAvailable", source.take_yes_no("is_public"))
+    add(root, "fileRelevance", source.take_choice("relevance", RELEVANCE))
+    _add_annotations(root, source)
+    if source.peek("relevance") != _SUPPLEMENTAL:
+        add(root, "industryClassification", source.take("industry_class"))
+    for one in source.list_parts("hashes"):
+        kind = one.take_choice("type", HASH_TYPES)
+        if kind is not None:
+            add(root, "originalFileHash", one.take("value"), hashType=kind)
+    add_ip_capture(root, source, ip="upload_ip", event="Upload", moment="uploaded_at", port="upload_port")
+    add_free_text(root, report, ledger=ledger, below=source.pointer)
+    return NcmecExport(xml=print_document(root), losses=tuple(ledger.losses))
+
+
+def _add_annotations(root: Element, source: FieldSource) -> None:
+    given = source.peek("tags") or ()
+    annotations = Element("fileAnnotations")
+    for tag, ours in FILE_ANNOTATIONS:
+        # Only what is reported itself may be marked as a possible meme there.
+        is_allowed = ours != NOT_OF_SUPPLEMENTAL or source.peek("relevance") != _SUPPLEMENTAL
+        if ours in given and is_allowed:
+            source.mark(f"tags/{given.index(ours)}")
+            add_flag(annotations, tag)
+    add_part(root, annotations)
