@@ -7,14 +7,14 @@ when they are first used (PEP 562), so that a test run that does not use it does
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-_HOMES = {"Sandbox": "running", "SandboxReport": "opened_reports", "scenarios": ""}
+_HOMES = {"Sandbox": "_running", "SandboxReport": "_agency", "scenarios": ""}
 
 __all__ = ["Sandbox", "SandboxReport", "scenarios"]
 
 if TYPE_CHECKING:
     from partner_sdk.sandbox import scenarios as scenarios
-    from partner_sdk.sandbox.opened_reports import SandboxReport as SandboxReport
-    from partner_sdk.sandbox.running import Sandbox as Sandbox
+    from partner_sdk.sandbox._agency import SandboxReport as SandboxReport
+    from partner_sdk.sandbox._running import Sandbox as Sandbox
 
 
 def __getattr__(name: str) -> Any:

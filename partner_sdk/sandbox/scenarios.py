@@ -1,6 +1,6 @@
-"""What a test lets go wrong: scenarios for the next requests, to be given to `Sandbox.next_requests`.
+"""Scenarios for the next requests: faults that a test puts in the way with `Sandbox.next_requests`.
 
-Each is what a real gateway, or the line to it, does now and then. Nothing here waits: a time-out is told at once.
+A real gateway, or the network, does each of these now and then. Nothing here waits: a time-out is reported at once.
 """
 
 import threading
@@ -12,7 +12,7 @@ from typing import Final
 import requests
 
 from partner_sdk.errors import FieldFault
-from partner_sdk.sandbox.answers import Answer, ProblemAnswer, Request, answer_problem
+from partner_sdk.sandbox._answers import Answer, ProblemAnswer, Request, answer_problem
 from partner_sdk.wire import problems
 from partner_sdk.wire.problems import Problem
 

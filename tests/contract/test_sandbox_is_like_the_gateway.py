@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.sandbox.routes import ROUTES
+from partner_sdk.sandbox._routes import ROUTES
 from partner_sdk.wire.problems import PROBLEMS
 from tests.contract.two_gateways import Asked, FakeSide, RealSide, Side, make_fake_side, make_real_side
 from tests.contract.two_gateways_evidence import EVIDENCE_CASES

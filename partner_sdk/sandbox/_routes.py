@@ -14,23 +14,20 @@ from urllib.parse import unquote
 
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.report import report_schema
-from partner_sdk.sandbox.accounts import SandboxAccounts
-from partner_sdk.sandbox.adoptions import SandboxAdoptions
-from partner_sdk.sandbox.agency import SANDBOX, SandboxAgency
-from partner_sdk.sandbox.answers import (
+from partner_sdk.sandbox._agency import SANDBOX, SandboxAgency
+from partner_sdk.sandbox._answers import (
     Answer,
     ProblemAnswer,
     Request,
+    SandboxPartners,
+    SignedCall,
     answer_blank,
     answer_error,
     answer_json,
     answer_problem,
 )
-from partner_sdk.sandbox.enrolments import SandboxEnrolments
-from partner_sdk.sandbox.evidence_parts import SandboxEvidenceStore
-from partner_sdk.sandbox.intake import SandboxIntake
-from partner_sdk.sandbox.mailboxes import SandboxMailboxes
-from partner_sdk.sandbox.partners import SandboxPartners, SignedCall
+from partner_sdk.sandbox._items import SandboxAccounts, SandboxAdoptions, SandboxEnrolments, SandboxMailboxes
+from partner_sdk.sandbox._reports import SandboxEvidenceStore, SandboxIntake
 from partner_sdk.wire import problems
 from partner_sdk.wire.account import MAX_ACCOUNT_BODY_BYTES
 from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES
