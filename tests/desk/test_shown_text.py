@@ -1,6 +1,8 @@
 """No character of a report turns or hides text of the desk's pages: directions and controls are spelled out."""
 
 import re
+import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from markupsafe import Markup
 
 from gateway.desk import views
 from gateway.desk.app import make_desk_app
+from gateway.desk.commands.frame import say, say_lines
 from gateway.desk.views.context import show_unshown
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import ORIGIN, Browser, Clock, add_sealed_case, make_test_desk
@@ -44,10 +47,88 @@ def test_every_value_of_every_template_is_spelled_out_wherever_it_stands(desk: D
     assert shown.count(TRICKS[trick]) == 4
 
 
-def test_words_in_any_language_with_their_lines_and_pictures_stay_as_they_are() -> None:
-    said = "שלום\tمرحبا\nfamily \U0001f468\u200d\U0001f469\u200d\U0001f467 \u200f!"
-    assert show_unshown(said) is said
+# Needed by who writes so: Hebrew, Arabic, Persian, Hindi, Marathi, Malayalam, Sinhala, Khmer, Mongolian, Burmese, a
+# Japanese name, a family, a heart on fire, a keycap, the Welsh flag, an emoji newer than Python 3.11.
+LEGIBLE = {
+    "lines": "one\ttwo\nthree",
+    "hebrew": "שלום \u200f!",
+    "arabic": "مرحبا (hello)\u200f. \u06dd\u0661",
+    "persian": "می\u200cروم",
+    "hindi": "क्\u200dष and र्\u200cय",
+    "malayalam": "അവന്\u200d ",
+    "sinhala": "ක්\u200dරි",
+    "khmer": "ខ្ញុំ\u200bទៅ",
+    "mongolian": "ᠨ\u180bᠠ",
+    "burmese": "မ\ufe00",
+    "japanese": "辻\U000e0100",
+    "family": "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "fire": "\u2764\ufe0f\u200d\U0001f525",
+    "keycap": "1\ufe0f\u20e3",
+    "wales": "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f",
+    "new emoji": "\U0001fae8",
+    "accents": "Ŵyn, naïve, Zoë, e\u0301",
+}
+
+
+@pytest.mark.parametrize("language", LEGIBLE)
+def test_words_in_any_language_with_their_lines_and_pictures_stay_as_they_are(
+    language: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = LEGIBLE[language]
+    assert show_unshown(said) == said
+    say_lines(said.replace("\t", " "))
+    assert capsys.readouterr().out == said.replace("\t", " ") + "\n"
+
+
+def test_value_that_is_no_text_stays_as_it_is() -> None:
     assert show_unshown(7) == 7
+
+
+def list_hidden() -> list[str]:
+    """List what draws nothing or turns text: by category, and letters and marks that Unicode calls ignorable."""
+    ignorable = [0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2065, 0x3164, *range(0xFE00, 0xFE10)]
+    ignorable += [0xFFA0, *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000)]
+    drawn = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
+    by_category = [
+        code
+        for code in range(sys.maxunicode + 1)
+        if unicodedata.category(chr(code)) in {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"} and code not in drawn
+    ]
+    return [chr(code) for code in sorted({*ignorable, *by_category}) if chr(code) not in "\t\n"]
+
+
+def test_every_hidden_character_is_made_visible_inside_and_between_latin_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hidden = list_hidden()
+    assert len(hidden) > 137_000  # most of them private
+    assert {"\u200b", "\u200d", "\u200e", "\u2060", "\ufeff", "\u00ad", "\U000e0041", "\U000e007f"} <= set(hidden)
+    for one in hidden:
+        shown = f"[U+{ord(one):04X}]"
+        assert show_unshown(f"m{one}eet {one} a{one}") == f"m{shown}eet {shown} a{shown}", shown
+    some = [one for one in hidden if unicodedata.category(one) not in {"Co", "Cs"}]
+    say("".join(f"a{one}b" for one in some))
+    assert capsys.readouterr().out == "a\N{REPLACEMENT CHARACTER}b" * len(some) + "\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "می\u200c\u200cروم",
+        "می\u200c\u200dروم",
+        "\U0001f468\u200d\u200d\U0001f467",
+        "\u2764\ufe0f\ufe0f",
+        "辻\U000e0100\U000e0101",
+        "\U0001f3f4\U000e0068\U000e0069\U000e007f",
+        "שלום me\u200eet",
+        "שלום \u200f\u200f.",
+        "שלום \u202e",
+        "ไป\u200b\u200b",
+    ],
+    ids=ascii,
+)
+def test_what_a_language_needs_once_hides_nothing_in_a_row_or_elsewhere(said: str) -> None:
+    assert "[U+" in str(show_unshown(said))
 
 
 def test_report_with_tricks_of_direction_is_read_with_them_spelled_out_and_isolated(desk: Desk) -> None:

@@ -4,13 +4,13 @@ import argparse
 import getpass
 import json
 import sys
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TextIO
 
 from gateway.desk.commands.suggested import add_state, add_state_to_line
 from gateway.desk.commands.words import WORDS
+from gateway.desk.reading.hidden_text import replace_hidden
 from partner_sdk.word_table import Commands as Commands
 
 DONE: Final = 0
@@ -75,7 +75,7 @@ def say(text: str, *, to: TextIO | None = None) -> None:
 
 def _write(text: str, *, to: TextIO | None = None) -> None:
     stream = sys.stdout if to is None else to
-    stream.write("".join(one if _is_shown(one) else "\N{REPLACEMENT CHARACTER}" for one in text) + "\n")
+    stream.write(replace_hidden(text, lambda _: "\N{REPLACEMENT CHARACTER}") + "\n")
     stream.flush()
 
 
@@ -83,10 +83,6 @@ def say_lines(text: str, *, to: TextIO | None = None) -> None:
     """Print text that has lines of its own, such as a table."""
     for line in text.split("\n"):
         _write(line, to=to)
-
-
-def _is_shown(character: str) -> bool:
-    return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
 def print_json(value: object) -> None:

@@ -3,7 +3,6 @@
 Holds the login rule: a route of staff answers nobody without a session that has not run out.
 """
 
-import re
 import shlex
 from datetime import timedelta
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from flask import Flask, current_app, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
+from gateway.desk.reading.hidden_text import replace_hidden
 from gateway.desk.start_links import Session, begin_session, end_session, find_session
 from gateway.desk.wiring import Desk
 from gateway.web.rules import Login, find_current_rule
@@ -21,9 +21,6 @@ from gateway.web.rules import Login, find_current_rule
 BREAK_AFTER: Final = timedelta(minutes=50)
 _EXTENSION: Final = "desk"
 _SIGNED_IN: Final = "signed_in"
-# What makes text look like other text: controls but tab and line end, the explicit directions of Unicode (UAX #9 §2:
-# embeddings, overrides, isolates), and line ends that a terminal does not know.
-_UNSHOWN: Final = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 
 
 def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
@@ -40,15 +37,15 @@ def bind_desk(app: Flask, desk: Desk, *, origin: str) -> None:
 
 
 def show_unshown(value: object) -> object:
-    """Return a value of a template with every control and direction character spelled out, e.g. `[U+202E]`."""
-    if not isinstance(value, str) or not _UNSHOWN.search(value):
+    """Return a value of a template with every hidden character spelled out, e.g. `[U+202E]`."""
+    if not isinstance(value, str):
         return value
-    shown = _UNSHOWN.sub(_spell_out, value)
+    shown = replace_hidden(value, _spell_out, but="\t\n")
     return Markup(shown) if isinstance(value, Markup) else shown  # noqa: S704 - it was markup before
 
 
-def _spell_out(found: re.Match[str]) -> str:
-    return f"[U+{ord(found[0]):04X}]"
+def _spell_out(hidden: str) -> str:
+    return f"[U+{ord(hidden):04X}]"
 
 
 def get_desk() -> Desk:
