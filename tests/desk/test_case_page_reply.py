@@ -1,6 +1,7 @@
 """Writing a reply on the page: begun from a template, looked at, sent once; nothing that was typed is ever lost."""
 
 import html
+import json
 import re
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
 from gateway.desk.casework.cases import get_case
+from gateway.desk.cli import main
 from gateway.desk.replying.reply_templates import list_templates, load_texts
 from gateway.desk.signoffs import WELSH_READER, Check, Signoffs
 from gateway.desk.store.post_tables import REPLY_MESSAGES
@@ -289,6 +291,45 @@ def test_reply_may_be_written_after_the_case_was_closed(desk: Desk, browser: Bro
     assert seen.status_code == 200
     assert post(browser, case_id, "send", reply_text="Hello again.", **get_hidden(seen.text)).status_code == 303
     assert count_replies(desk) == 1
+
+
+FROM_THE_START = "2026-11-25T09:30:00Z"
+
+
+@pytest.mark.parametrize(
+    ("columns", "hour"),
+    [
+        ({"factors": "grooming"}, "13:30"),
+        ({"factors": "self_harm", "crisis": True, "crisis_since": FROM_THE_START}, "10:30"),
+        # Lowered by a person, who promised nobody anything else.
+        ({"factors": "self_harm"}, "10:30"),
+        # What was added or a person raised it: an hour from then, or as it was promised first.
+        ({"factors": "self_harm", "crisis": True, "crisis_since": "2026-11-25T10:00:00Z"}, "11:00"),
+        ({"factors": "grooming", "crisis": True, "crisis_since": "2026-11-25T13:00:00Z"}, "13:30"),
+        ({"factors": "grooming", "crisis": True, "crisis_since": FROM_THE_START}, "10:30"),
+    ],
+)
+def test_hour_by_which_a_report_is_to_be_read_stands_beside_the_day_of_the_answer(
+    desk: Desk,
+    browser: Browser,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+    columns: dict[str, Any],
+    hour: str,
+) -> None:
+    case_id = add_sealed_case(desk, marker="", under_18="yes", report={"reply_by": "2026-11-27"}, **columns)
+    said = f"{hour} on Wednesday 25 November"
+    page = browser.get(f"/cases/{case_id}").text
+    assert f"<dt>To be read</dt><dd>By {said}</dd>" in page
+    assert page.index("To be read") < page.index("An answer by Friday 27 November")
+    clock.now += timedelta(hours=4, minutes=1)
+    browser.sign_in()
+    assert f"By {said}, which has passed</dd>" in browser.get(f"/cases/{case_id}").text
+    assert main(["case", "show", case_id, "--json", "--state", str(desk.paths.state)]) == 0
+    assert json.loads(capsys.readouterr().out)["case"]["read_by"] == f"2026-11-25T{hour}:00Z"
+    assert main(["case", "show", case_id, "--state", str(desk.paths.state)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:4] == [f"To be read by {said}.", "An answer by Friday 27 November."]
 
 
 def test_promised_day_is_said_and_when_it_has_passed(desk: Desk, browser: Browser, clock: Clock, case_id: str) -> None:

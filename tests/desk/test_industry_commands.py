@@ -92,6 +92,21 @@ def test_show_prints_the_first_report_whole_and_then_what_came_later(terminal: T
         assert said in out
 
 
+def test_show_gives_the_reasons_of_the_rank_first_and_what_is_missing_in_one_line(
+    terminal: Terminal, loop: Loop
+) -> None:
+    found = file(loop, make_industry_report(), priority="P1")
+    _, out, _ = terminal.run("case", "show", found.reference)
+    lines = out.splitlines()
+    assert "sent as P1" in lines[1]
+    assert lines[2].startswith("Crisis lane, score ")
+    assert lines[3].strip() == "30 Sent as P1"
+    (missing,) = (number for number, line in enumerate(lines) if "missing" in line)
+    assert lines[missing].startswith("Complete: 4 of 100, as this desk counts; 46 missing: Incident: Signs that ")
+    assert lines[missing].endswith("; ....")
+    assert lines.index("WHY IT IS URGENT") < missing
+
+
 def test_show_prints_every_word_of_the_fullest_report(terminal: Terminal, loop: Loop) -> None:
     report, words = make_fullest_report()
     found = file(loop, report)

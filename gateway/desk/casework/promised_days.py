@@ -1,4 +1,4 @@
-"""The day by which a person was told that they would hear from us, and whether it has passed.
+"""What a person of the public was told: by when their report is read, and the day by which they hear from us.
 
 The day is one of the United Kingdom: it was printed on a page there, and it ends at midnight there.
 """
@@ -8,7 +8,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from gateway.desk.casework.cases import CaseError, CaseRow
+from gateway.guidance.agency import Agency
+from gateway.guidance.risk import combine
 from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.submission import PUBLIC_SENDER
 
 UK: Final = ZoneInfo("Europe/London")
 # Not from the locale: the desk reads English, and a server's locale may be any.
@@ -45,6 +48,32 @@ def is_waiting(case: CaseRow) -> bool:
 def find_promised_day(case: CaseRow) -> date | None:
     """Return the day that the person was told, or None where no day was named."""
     return None if case.reply_by is None else date.fromisoformat(case.reply_by)
+
+
+def find_read_by(case: CaseRow, agency: Agency) -> datetime | None:
+    """Return when a report of the public is to be read by, or None for any other.
+
+    It is worked out as the form does, with the hours of this desk. One that was raised later is to be read as soon as a
+    crisis from then on, and never later than was promised first.
+    """
+    if case.partner != PUBLIC_SENDER or case.synthetic:
+        return None
+    is_crisis = combine(case.factors).crisis
+    is_raised = case.crisis_since is not None and (case.crisis_since != case.collected_at or not is_crisis)
+    read_by = agency.make_promise(parse_time(case.received_at), is_crisis=is_crisis and not is_raised).read_by
+    if case.crisis_since is None or not is_raised:
+        return read_by
+    return min(read_by, agency.make_promise(parse_time(case.crisis_since), is_crisis=True).read_by)
+
+
+def spell_read_by(case: CaseRow, agency: Agency, *, now: datetime) -> str:
+    """Return it in words, e.g. `18:05 on Friday 27 November, which has passed`; empty where nothing was promised."""
+    read_by = find_read_by(case, agency)
+    if read_by is None:
+        return ""
+    is_past = case.opened_at is None and case.closed_at is None and now > read_by
+    local = read_by.astimezone(agency.zone)
+    return f"{local:%H:%M} on {spell_day(local.date())}{', which has passed' if is_past else ''}"
 
 
 def count_days_late(case: CaseRow, *, today: date) -> int:

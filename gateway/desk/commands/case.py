@@ -26,7 +26,15 @@ from gateway.desk.casework.joined_reports import open_whole_case
 from gateway.desk.casework.moving import LANES, MOST_SCORE, list_moves, move_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.page_contexts import find_page_context
-from gateway.desk.casework.promised_days import count_days_late, get_uk_day, spell_lateness
+from gateway.desk.casework.promised_days import (
+    count_days_late,
+    find_promised_day,
+    find_read_by,
+    get_uk_day,
+    spell_day,
+    spell_lateness,
+    spell_read_by,
+)
 from gateway.desk.casework.queue import find_next, list_queue
 from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.commands import case_questions, case_reply
@@ -49,6 +57,7 @@ from gateway.desk.reading.report_words import PUBLIC_WORDS
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport
+from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_codes import NOT_UK
 
 _COLUMNS: Final = "{:<5} {:4} {:18} {:20} {:9} {:20} {}"
@@ -88,11 +97,20 @@ def run_show(parsed: argparse.Namespace) -> int:
     context = make_context_view(find_page_context(desk, opened.case, opened.content))
     if parsed.json:
         doubts = list_said_doubts(desk, opened, actor=actor)
-        said = {"case": asdict(opened.case), "doubts": doubts, "report": msgspec.to_builtins(opened.content)}
+        read_by = find_read_by(opened.case, desk.agency)
+        said = {
+            "case": asdict(opened.case) | {"read_by": None if read_by is None else format_time(read_by)},
+            "doubts": doubts,
+            "report": msgspec.to_builtins(opened.content),
+        }
         print_json(said | list_context_json(context))
         return DONE
     say(_HEADER)
     say(_line(opened.case))
+    if words := spell_read_by(opened.case, desk.agency, now=desk.clock()):
+        say(f"To be read by {words}.")
+    if (promised := find_promised_day(opened.case)) and opened.case.reply_owed:
+        say(f"An answer by {spell_day(promised)}.")
     _say_risk(desk, opened.case)
     say_contact(desk, opened, actor=actor)
     for section in make_sections(opened.content):
@@ -256,7 +274,7 @@ def _line(case: CaseRow, *, marks: ListMarks | None = None, days_late: int = 0) 
             ("CAME AS A FILE", case.channel == BY_FILE),
             (f"ADDS TO {case.adds_to}", case.adds_to is not None),
             ("closed", case.closed_at is not None),
-            *((one.reason.lower(), True) for one in list_reasons(case.factors)[:2]),
+            *((one.reason[:1].lower() + one.reason[1:], True) for one in list_reasons(case.factors)[:2]),
         )
         if is_set
     ]

@@ -11,6 +11,7 @@ from gateway.desk.reading.report_blocks import Block, Grid, Message
 from gateway.desk.reading.report_sections import Counted, ReportSection
 
 _STEP: Final = "  "
+_MOST_MISSING: Final = 3  # the page of the case lists all of them
 
 
 def say_report(shown: ShownReport) -> None:
@@ -23,12 +24,13 @@ def say_report(shown: ShownReport) -> None:
         for one in shown.fingerprints:
             _say_typed(_STEP, one.name, f"SHA-256 {one.sha256}")
         return
-    if shown.counted is not None:
-        _say_counted(shown.counted)
     for section in shown.sections:
         say("")
         say(section.title.upper() + (f" ({section.count})" if section.count else ""))
         _say_blocks(section)
+    if shown.counted is not None:
+        say("")
+        _say_counted(shown.counted)
 
 
 def say_changes(shown: ShownReport) -> None:
@@ -41,11 +43,11 @@ def say_changes(shown: ShownReport) -> None:
 
 
 def _say_counted(counted: Counted) -> None:
-    say(f"Complete: {counted.score} of 100, as this desk counts.")
+    some = "; ".join(counted.missing[:_MOST_MISSING]) + ("; ..." if len(counted.missing) > _MOST_MISSING else "")
+    missing = f"; {len(counted.missing)} missing: {some}" if counted.missing else ""
+    say(f"Complete: {counted.score} of 100, as this desk counts{missing}.")
     if counted.said is not None:
         say(f"WARNING: The sender's program counted {counted.said} of 100.")
-    for line in counted.missing:
-        _say_typed(_STEP, "missing", line)
 
 
 def _say_blocks(section: ReportSection) -> None:

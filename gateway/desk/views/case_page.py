@@ -24,6 +24,7 @@ from gateway.desk.casework.promised_days import (
     is_waiting,
     spell_day,
     spell_lateness,
+    spell_read_by,
 )
 from gateway.desk.casework.safe_contact import list_open_ways
 from gateway.desk.placements.placements import find_placement
@@ -195,6 +196,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         is_read_noted=any(one.kind == "read" for one in written),
         notes=notes,
         promised_day=None if promised is None else spell_day(promised),
+        read_by=spell_read_by(case, desk.agency, now=desk.clock()),
         lateness=spell_lateness(days_late) if days_late else "",
         is_reply_waiting=is_waiting(case),
         is_abroad=case.region == NOT_UK,
