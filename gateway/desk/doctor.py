@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import count_alarms, list_subjects
+from gateway.desk.collection.collector_state import get_collector_state
 from gateway.desk.collection.joining import list_misjoined
-from gateway.desk.collection.standing import get_collector_state
 from gateway.desk.config import DeskPaths
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation

@@ -226,3 +226,11 @@ def test_changelog_has_each_heading_once_in_a_version() -> None:
     headings = [re.findall(r"^### .*$", version, re.M) for version in versions]
     assert headings[0]
     assert [found for found in headings if len(set(found)) != len(found)] == []
+
+
+def test_running_md_names_every_section_at_its_top() -> None:
+    source = RUNNING.read_text(encoding="utf-8")
+    titles = re.findall(r"^## (.+)$", source, re.MULTILINE)
+    listed = re.findall(r"\[([^]]+)\]\(#", source[: source.index("## Before")].replace("\n", " "))
+    assert len(titles) >= 15
+    assert listed == titles

@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
 from gateway.desk.collection.chain import GAP
 from gateway.desk.collection.collect import Collected, collect_reports
+from gateway.desk.collection.collector_state import note_failed
 from gateway.desk.collection.reconcile import Reconciled, reconcile
-from gateway.desk.collection.standing import note_failed
 from gateway.desk.commands.evidence import tell_evidence
 from gateway.desk.commands.frame import (
     DONE,
