@@ -62,6 +62,7 @@ def silent_gateway() -> Iterator[tuple[str, threading.Event]]:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
         finally:
             stop.set()
+            socket.create_connection(listener.getsockname()).close()  # ends the wait where no program came
             thread.join()
 
 
