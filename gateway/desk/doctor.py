@@ -22,7 +22,7 @@ from gateway.desk.placements.checks import OLD_AFTER
 from gateway.desk.placements.standing import TO_SEE_TO, Standing, StandingCode, list_standings
 from gateway.desk.post_room.queue import count_open
 from gateway.desk.post_room.sending import list_post_room_faults
-from gateway.desk.return_post.sending import NO_PLACE
+from gateway.desk.return_post.sending import WITHOUT_PLACE
 from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.watch import ADVICE, describe_concern, list_concerns, list_lost_quarters, list_waiting_concerns
 from gateway.desk.wiring import Clock, Desk, open_desk
@@ -213,7 +213,7 @@ def _look_at_post(desk: Desk) -> Iterator[Look]:
         yield "fault", f"The post room can not send. {fault}.", "Look at [post_room] in desk.toml."
     with desk.store.read() as connection:
         waiting = count_open(connection)
-        without_place = len(list_subjects(connection, NO_PLACE))
+        without_place = len(list_subjects(connection, WITHOUT_PLACE))
     if without_place:
         detail = f"{without_place} replies found no place at the gateway."
         yield "warning", detail, "Answer in another way. See `alarms`."

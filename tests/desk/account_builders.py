@@ -10,7 +10,7 @@ from gateway.desk.partnership.approval import approve_partner
 from gateway.desk.partnership.change_decisions import accept_change
 from gateway.desk.partnership.enrolments import collect_enrolments
 from gateway.desk.partnership.invitations import invite_partner, publish_invitations
-from gateway.desk.partnership.mailbox_post import post_message
+from gateway.desk.partnership.mailbox_post import write_message
 from partner_sdk.client.enrol import enrol
 from partner_sdk.client.key_rotation import Rotation, rotate_keys
 from partner_sdk.client.partner import Partner
@@ -22,6 +22,7 @@ from tests.builders import EXAMPLE_REPORT, PUBLIC_ORIGIN
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 from tests.desk.loop_model import close_loop, open_loop
 from tests.desk.made_models import copy_model, hold_open
+from tests.desk.post_builders import send_out
 from tests.sdk.sdk_builders import session_for
 from tests.wsgi_transport import WsgiTransport
 
@@ -95,7 +96,8 @@ class Service:
 
     def tell(self, text: str) -> None:
         """Let the desk write to this partner."""
-        post_message(self.loop.desk, partner=self.partner, kind="welcome", body=encode({"text": text}), actor=ACTOR)
+        write_message(self.loop.desk, partner=self.partner, kind="welcome", body=encode({"text": text}), actor=ACTOR)
+        send_out(self.loop.desk, "message")
 
     def read(self) -> list[bytes]:
         """Collect the mailbox without an alarm, and return the bodies of new messages."""

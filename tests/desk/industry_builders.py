@@ -10,8 +10,6 @@ from msgspec import inspect
 from gateway.desk.casework.cases import CaseRow, get_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.partnership.mailbox_post import post_waiting
-from gateway.desk.partnership.stages import send_stages
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
@@ -35,6 +33,7 @@ from partner_sdk.wire.padding import unpad
 from partner_sdk.wire.sealing import make_suite
 from tests.builders import FULL_REPORT, Partner, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.post_builders import send_out
 from tests.desk.view_builders import Browser
 
 _SPELLED = {
@@ -145,8 +144,7 @@ def read_mailbox(loop: Loop, *, partner: Partner | None = None) -> list[MailboxM
 def collect_and_send(loop: Loop) -> None:
     """Do what one `collect` does for partners: take what came, and send stages and messages."""
     loop.collect()
-    send_stages(loop.desk)
-    post_waiting(loop.desk, loop.desk.make_feed())
+    send_out(loop.desk, "stage", "message")
 
 
 def stage_at_gateway(loop: Loop, reference: str) -> tuple[str, str | None]:

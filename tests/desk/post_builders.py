@@ -12,7 +12,9 @@ from gateway.desk.casework.cases import list_cases
 from gateway.desk.casework.opening import open_case
 from gateway.desk.config import check_config
 from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.store.post_tables import OUTGOING_POST, PAGES
+from gateway.desk.outbox.queue import KindName
+from gateway.desk.outbox_kinds import send_due
+from gateway.desk.store.post_tables import OUTBOX, OUTGOING_POST, PAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.page_notice import PageNotice, open_page
@@ -63,6 +65,30 @@ def list_pages(desk: Desk) -> list[dict[str, Any]]:
     """Return every page."""
     with desk.store.read() as connection:
         return [dict(row._mapping) for row in connection.execute(select(PAGES).order_by(PAGES.c.id))]
+
+
+def send_out(desk: Desk, *kinds: KindName) -> int:
+    """Send what is due of these kinds, or raise what kept it back; return how many went out."""
+    sent = send_due(desk, only=kinds)
+    sent.raise_first()
+    return sum(outcome.sent for outcome in sent.by_kind.values())
+
+
+def list_outbox(desk: Desk, kind: KindName) -> list[dict[str, Any]]:
+    """Return every entry of a kind, the oldest first."""
+    query = select(OUTBOX).where(OUTBOX.c.kind == kind).order_by(OUTBOX.c.id)
+    with desk.store.read() as connection:
+        return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def forget_that_it_was_sent(desk: Desk, kind: KindName) -> None:
+    """Leave the desk as a killed run does whose claims have run out: the gateway has what it sent, and nobody knows."""
+    with desk.store.write() as connection:
+        connection.execute(
+            OUTBOX.update()
+            .where(OUTBOX.c.kind == kind)
+            .values(state="waiting", next_try_at=OUTBOX.c.queued_at, done_at=None)
+        )
 
 
 def set_pagers(loop: Loop, desk_pager: Posts, other_pager: Posts, *, now: datetime = IN_HOURS) -> None:

@@ -11,7 +11,6 @@ from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
 from gateway.desk.partnership.account_changes import list_changes
 from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
-from gateway.desk.partnership.mailbox_post import post_waiting
 from gateway.desk.partnership.partners import PartnerError, list_partners
 from gateway.desk.partnership.registrations import find_registration
 from partner_sdk.client.account import send_registration
@@ -22,6 +21,7 @@ from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import DAY, NOW
 from tests.desk.account_builders import REPORT, Service, copy_enrolled_service
 from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.post_builders import forget_that_it_was_sent, send_out
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_honest_partner_enrols_again_and_keeps_its_id_its_reports_and_its_messag
     revoke(loop)
     renewed = Service(loop, tmp_path / "renewed")
     renewed.enrol()
-    post_waiting(loop.desk, loop.desk.make_feed())
+    send_out(loop.desk, "message")
     assert renewed.read() == [b'{"text":"one"}', b'{"text":"two"}']
     renewed.tell("three")
     assert renewed.read() == [b'{"text":"three"}']
@@ -251,12 +251,11 @@ def test_message_is_sealed_again_while_it_was_never_posted_and_twice(
 ) -> None:
     service.tell("one")
     loop.gateway_sql("DELETE FROM mailbox")
-    with loop.desk.store.write() as connection:
-        connection.exec_driver_sql("UPDATE mailbox_messages SET posted_at = NULL")
+    forget_that_it_was_sent(loop.desk, "message")
     for name in ("second", "third"):
         Service(loop, tmp_path / name).enrol()
     last = Service(loop, tmp_path / "third")
-    assert post_waiting(loop.desk, loop.desk.make_feed()) == 1
+    assert send_out(loop.desk, "message") == 1
     assert last.read() == [b'{"text":"one"}']
 
 
@@ -267,7 +266,7 @@ def test_signed_bytes_stay_the_same_when_a_message_is_sealed_again(
     service.read()
     renewed = Service(loop, tmp_path / "renewed")
     renewed.enrol()
-    post_waiting(loop.desk, loop.desk.make_feed())
+    send_out(loop.desk, "message")
     renewed.read()
     assert renewed.open().state.find_message(1) == service.open().state.find_message(1)
     assert (

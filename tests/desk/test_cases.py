@@ -11,13 +11,13 @@ from gateway.desk.casework.case_codes import NO_SAFE_CONTACT, WEAKNESSES
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case, list_cases
 from gateway.desk.casework.closing import Assessment, Closing, close_case
 from gateway.desk.casework.opening import open_case
-from gateway.desk.partnership.stages import send_stages
 from gateway.desk.store.schema import AUDIT, CASES
 from partner_sdk.errors import OpeningError
 from partner_sdk.report import NotHeld, SealedIndustryReport
 from tests.builders import make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.placement_builders import LINK_ID, agree
+from tests.desk.post_builders import send_out
 
 ASSESSMENT = Assessment(
     assessor="A. Analyst", immediate_risk="no", urgent="no", urgent_dissemination="no", best_placed="harm_reduction"
@@ -81,8 +81,8 @@ def test_first_opening_is_noted_and_told_to_the_partner_after_it_was_collected(l
     first = open_case(loop.desk, reference, actor=ACTOR).case.opened_at
     loop.clock.advance(hours=1)
     assert open_case(loop.desk, reference, actor="second-analyst").case.opened_at == first
-    assert send_stages(loop.desk) == 1
-    assert send_stages(loop.desk) == 0
+    assert send_out(loop.desk, "stage") == 1
+    assert send_out(loop.desk, "stage") == 0
     assert stage_at_gateway(loop, reference) == ("opened", None)
     with loop.desk.store.read() as connection:
         entries = connection.execute(AUDIT.select().where(AUDIT.c.action == "open-case")).all()
@@ -91,7 +91,7 @@ def test_first_opening_is_noted_and_told_to_the_partner_after_it_was_collected(l
 
 def test_nothing_is_told_about_a_report_of_the_public(loop: Loop) -> None:
     open_case(loop.desk, collected(loop, under_18="no"), actor=ACTOR)
-    assert send_stages(loop.desk) == 0
+    assert send_out(loop.desk, "stage") == 0
     assert loop.count("stages") == 0
 
 
@@ -194,7 +194,7 @@ def test_outcome_is_told_only_when_it_is_released(loop: Loop) -> None:
     for reference, release in ((quiet, False), (told, True)):
         open_case(loop.desk, reference, actor=ACTOR)
         close(loop, reference, release_outcome=release)
-    send_stages(loop.desk)
+    send_out(loop.desk, "stage")
     assert stage_at_gateway(loop, quiet) == ("opened", None)
     assert stage_at_gateway(loop, told) == ("opened", "used")
 
@@ -209,7 +209,7 @@ def test_duplicate_of_somebody_elses_report_is_told_as_used(loop: Loop) -> None:
         open_case(loop.desk, reference, actor=ACTOR)
     close(loop, first, duplicate, release_outcome=True)
     close(loop, second, duplicate, release_outcome=True)
-    send_stages(loop.desk)
+    send_out(loop.desk, "stage")
     assert stage_at_gateway(loop, first) == ("opened", "used")
     assert stage_at_gateway(loop, second) == ("opened", "duplicate")
     assert get(loop, first).cluster_id == get(loop, other).cluster_id
@@ -224,7 +224,7 @@ def test_first_of_a_partners_two_reports_is_never_told_as_a_duplicate_of_the_sec
     close(loop, second)
     duplicate = dataclasses.replace(CLOSING, outcome="duplicate", cluster_id=second)
     assert close(loop, first, duplicate, release_outcome=True).outcome == "duplicate"
-    send_stages(loop.desk)
+    send_out(loop.desk, "stage")
     assert stage_at_gateway(loop, first) == ("opened", "used")
 
 

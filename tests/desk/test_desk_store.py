@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -193,3 +194,52 @@ def test_deed_that_fails_leaves_no_entry(store: DeskStore) -> None:
         fail(connection)
     with store.read() as connection:
         assert check_chain(connection) == 0
+
+
+def test_what_waited_or_went_before_there_was_an_outbox_has_its_state_there(tmp_path: Path) -> None:
+    path = tmp_path / "desk.sqlite"
+    path.touch(mode=0o600)
+    old = engine.DeskStore(engine._make_engine(path))
+    config = Config()
+    config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+    with old.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0015")
+        for table, columns, rows in (
+            (
+                "mailbox_messages",
+                "partner, number, message_id, kind, signed, envelope, issued_at, posted_at",
+                ["'a', 1, 'm-1', 'welcome', '', '', 't1', 't3'", "'a', 2, 'm-2', 'welcome', '', '', 't2', NULL"],
+            ),
+            (
+                "stages",
+                "partner, report_id, stage, queued_at, sent_at",
+                ["'a', 'r-1', 'opened', 't1', NULL", "'a', 'r-2', 'collected', 't0', 't1'"],
+            ),
+            (
+                "reply_messages",
+                "message_id, case_id, kind, reference, envelope, written_at, written_by, posted_at, no_place_at",
+                [
+                    "'w-1', 'c', 'reply', 'r', '', 't1', 'k', NULL, NULL",
+                    "'w-2', 'c', 'reply', 'r', '', 't2', 'k', 't3', NULL",
+                    "'w-3', 'c', 'reply', 'r', '', 't3', 'k', NULL, 't4'",
+                ],
+            ),
+        ):
+            for row in rows:
+                connection.exec_driver_sql(f"INSERT INTO {table} ({columns}) VALUES ({row})")  # noqa: S608 - our own
+    old.close()
+    store = open_store(path)
+    with store.read() as connection:
+        query = "SELECT kind, subject, lane, state, queued_at, done_at, last_error FROM outbox ORDER BY kind, id"
+        found = [tuple(row) for row in connection.exec_driver_sql(query)]
+    assert found == [
+        ("message", "m-1", "a", "sent", "t1", "t3", None),
+        ("message", "m-2", "a", "waiting", "t2", None, None),
+        ("reply", "w-1", "", "waiting", "t1", None, None),
+        ("reply", "w-2", "", "sent", "t2", "t3", None),
+        ("reply", "w-3", "", "given_up", "t3", "t4", "no-place"),
+        ("stage", "a r-2", "", "sent", "t0", "t1", None),
+        ("stage", "a r-1", "", "waiting", "t1", None, None),
+    ]
+    store.close()

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from gateway.desk.cli import main
 from gateway.desk.feedback import posting
+from gateway.desk.outbox_kinds import SentOut
 from gateway.desk.partnership.mailbox_post import write_message
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES
@@ -40,7 +41,12 @@ def state(tmp_path: Path) -> Path:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was handed to the feed, instead of a gateway."""
     calls: list[str] = []
-    monkeypatch.setattr(posting, "post_waiting", lambda desk, feed: calls.append("sent"))
+
+    def send(_desk: Desk, only: object) -> SentOut:
+        calls.append("sent")
+        return SentOut()
+
+    monkeypatch.setattr(posting, "send_due", send)
     return calls
 
 
@@ -95,13 +101,11 @@ def test_a_gateway_that_is_away_loses_nothing(
 ) -> None:
     make(state, capsys)
 
-    def fail(_desk: Desk, _feed: object) -> None:
-        raise TransportError("The gateway did not answer.", reason="no-answer")
-
-    monkeypatch.setattr(posting, "post_waiting", fail)
+    silence = TransportError("The gateway did not answer.", reason="no-answer")
+    monkeypatch.setattr(posting, "send_due", lambda _desk, only: SentOut(error=silence))
     code, _, _ = run(state, "digest", "release", DIGEST, "--by", "Second Two", capsys=capsys)
     assert code == 3  # run it again
-    monkeypatch.setattr(posting, "post_waiting", lambda _desk, _feed: 1)
+    monkeypatch.setattr(posting, "send_due", lambda _desk, only: SentOut())
     assert run_json(state, "digest", "release", DIGEST, "--by", "Second Two", capsys=capsys)["state"] == "released"
     assert len(read_messages(state)) == 1
 

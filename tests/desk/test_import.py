@@ -15,7 +15,6 @@ from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
 from gateway.desk.partnership.change_decisions import FORMER_KEY_GRACE
 from gateway.desk.partnership.key_ends import keep_former_key, suspend_partner
 from gateway.desk.partnership.partners import get_partner
-from gateway.desk.partnership.stages import send_stages
 from gateway.desk.store.partner_tables import PARTNERS
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport
@@ -35,7 +34,7 @@ from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.evidence_builders import collect_all, make_film, open_door, post, seal_with, tell_of
 from tests.desk.forgery import alarms, resign_newest, set_aside, waiting_at_gateway
 from tests.desk.import_builders import cases_of, check, import_sealed, make_file, make_post, seal_for
-from tests.desk.post_builders import list_pages
+from tests.desk.post_builders import list_pages, send_out
 
 
 def test_file_is_filed_as_a_case_that_says_how_it_came_and_opens(loop: Loop) -> None:
@@ -127,10 +126,10 @@ def test_stage_that_the_gateway_could_not_take_is_told_again_once_it_knows_the_r
     sealed = seal_for(loop)
     import_sealed(loop, sealed)
     open_case(loop.desk, cases_of(loop)[0].case_id, actor=ACTOR)
-    send_stages(loop.desk)
+    send_out(loop.desk, "stage")
     loop.send_industry(sealed)
     loop.collect()
-    assert send_stages(loop.desk) == 1
+    assert send_out(loop.desk, "stage") == 1
     with loop.gateway.store.read() as connection:
         assert connection.exec_driver_sql("SELECT stage FROM reports").scalar_one() == "opened"
 

@@ -11,7 +11,6 @@ from gateway.desk.casework.closing import close_case
 from gateway.desk.casework.partner_outcomes import MOST_DAYS_HELD, take_back, tell_outcome
 from gateway.desk.feedback.tables import OUTCOMES
 from gateway.desk.partnership.outcomes import OutcomeSignal, list_signals, write_outcome_notes
-from gateway.desk.partnership.stages import send_stages
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire import questions
@@ -19,6 +18,7 @@ from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.questions import parse_outcome_note
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox, stage_at_gateway
+from tests.desk.post_builders import send_out
 from tests.desk.test_industry_cases import CLOSING
 
 
@@ -182,7 +182,7 @@ def test_stage_is_told_though_the_note_can_not_be_signed_and_the_note_follows_on
     raw = key.read_bytes()
     key.unlink()
     with pytest.raises(LocalStateError):
-        send_stages(loop.desk)
+        send_out(loop.desk, "stage", "message")
     assert stage_at_gateway(loop, case.reference) == ("opened", "used")
     key.touch(mode=0o600)
     key.write_bytes(raw)

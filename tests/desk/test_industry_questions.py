@@ -11,7 +11,7 @@ from gateway.desk.casework.cases import CaseError, CaseRow
 from gateway.desk.casework.closing import close_case
 from gateway.desk.casework.joined_reports import list_case_doubts
 from gateway.desk.casework.promised_days import get_uk_day
-from gateway.desk.partnership.mailbox_post import post_message
+from gateway.desk.partnership.mailbox_post import write_message
 from gateway.desk.partnership.questions import QuestionRow, list_questions, list_unanswered, open_questions
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES
 from gateway.desk.store.schema import AUDIT
@@ -22,6 +22,7 @@ from partner_sdk.wire.questions import parse_information_request
 from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox
+from tests.desk.post_builders import send_out
 from tests.desk.test_industry_cases import CLOSING
 
 MARKER = "Which account wrote to SAM-MARKER?"
@@ -95,7 +96,8 @@ def test_question_of_another_box_or_a_lost_key_is_not_passed_for_a_question(loop
 def test_messages_after_a_question_name_it_as_the_one_before(loop: Loop) -> None:
     case = read(loop)
     ask(loop, case.reference)
-    post_message(loop.desk, partner="example-chat", kind="welcome", body=encode({"text": "hello"}), actor=ACTOR)
+    write_message(loop.desk, partner="example-chat", kind="welcome", body=encode({"text": "hello"}), actor=ACTOR)
+    send_out(loop.desk, "message")
     first, second = read_mailbox(loop)
     assert (first.number, second.number) == (1, 2)
     with loop.desk.store.read() as connection:

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.partnership.mailbox_post import list_messages, post_message, post_waiting
+from gateway.desk.partnership.mailbox_post import list_messages, write_message
 from gateway.desk.partnership.partners import PartnerError
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES
 from partner_sdk.errors import LocalStateError, StatementError, TransportError
@@ -21,6 +21,7 @@ from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, MailboxMessage, mes
 from partner_sdk.wire.statements import SignedStatement
 from tests.builders import Partner
 from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.post_builders import forget_that_it_was_sent, send_out
 from tests.wsgi_transport import WsgiTransport
 
 BODY = encode({"text": "hello"})
@@ -35,7 +36,9 @@ class Deaf(WsgiTransport):
 
 
 def post(loop: Loop, body: bytes = BODY, *, partner: str = "example-chat") -> str:
-    return post_message(loop.desk, partner=partner, kind="welcome", body=body, actor=ACTOR)
+    message = write_message(loop.desk, partner=partner, kind="welcome", body=body, actor=ACTOR)
+    send_out(loop.desk, "message")
+    return message.message_id
 
 
 def rows_at_gateway(loop: Loop) -> list[tuple[str, str, bytes]]:
@@ -116,7 +119,7 @@ def test_message_is_stored_before_it_is_sent_and_goes_out_later_with_the_same_by
     assert len(deaf.requests) == 1
     with loop.desk.store.read() as connection:
         stored = connection.execute(MAILBOX_MESSAGES.select()).one()
-    assert stored.posted_at is None
+        assert list_messages(connection)[0].posted_at is None
     loop.desk.session.mount(loop.desk.config.feed_url, loop.transport)
     assert post(loop) == stored.message_id
     assert rows_at_gateway(loop) == [("example-chat", stored.message_id, bytes(stored.envelope))]
@@ -127,9 +130,8 @@ def test_message_is_stored_before_it_is_sent_and_goes_out_later_with_the_same_by
 
 def test_lost_answer_to_a_post_sends_the_same_bytes_once_more(loop: Loop) -> None:
     post(loop)
-    with loop.desk.store.write() as connection:
-        connection.execute(MAILBOX_MESSAGES.update().values(posted_at=None))
-    assert post_waiting(loop.desk, loop.desk.make_feed()) == 1
+    forget_that_it_was_sent(loop.desk, "message")
+    assert send_out(loop.desk, "message") == 1
     assert len(rows_at_gateway(loop)) == 1
 
 

@@ -11,6 +11,7 @@ from gateway.desk.casework.answering import record_reply
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.outbox.queue import queue
 from gateway.desk.replying.replies import (
     MOST_BODY_BYTES,
     NO_OTHER_WAY,
@@ -20,16 +21,16 @@ from gateway.desk.replying.replies import (
     write_reply,
 )
 from gateway.desk.return_post.messages import READ, REPLIED_BY_RETURN_CODE, REPLY, list_written
-from gateway.desk.return_post.sending import send_replies
 from gateway.desk.store.post_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import OpeningError
+from partner_sdk.errors import OpeningError, TransportError
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.feed_messages import ReplyPostItem, ReplyResult
 from partner_sdk.wire.keys import verify_keys
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, ReplyMessage, open_reply, reply_context
+from tests.desk.post_builders import send_out
 from tests.desk.view_builders import (
     Clock,
     add_sealed_case,
@@ -56,7 +57,7 @@ class Feed:
 
     def post_replies(self, items: tuple[ReplyPostItem, ...]) -> tuple[ReplyResult, ...]:
         if self.is_deaf:
-            raise ConnectionError
+            raise TransportError("No answer.", reason="no-answer")
         self.taken += items
         return ("stored",) * len(items)
 
@@ -69,6 +70,13 @@ def clock() -> Clock:
 @pytest.fixture
 def desk(tmp_path: Path, clock: Clock) -> Desk:
     return make_test_desk(tmp_path / "desk", clock)
+
+
+@pytest.fixture
+def feed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Feed:
+    feed = Feed()
+    monkeypatch.setattr(Desk, "make_feed", lambda _desk: feed)
+    return feed
 
 
 def add_opened(desk: Desk, **report: Any) -> CaseRow:
@@ -245,16 +253,16 @@ def test_report_opens_though_its_code_is_no_key(desk: Desk) -> None:
     assert len(noted) == 1
 
 
-def test_what_waits_is_sent_once_and_stays_when_nobody_answers(desk: Desk, clock: Clock) -> None:
-    case, feed = add_opened(desk), Feed()
+def test_what_waits_is_sent_once_and_stays_when_nobody_answers(desk: Desk, clock: Clock, feed: Feed) -> None:
+    case = add_opened(desk)
     clock.now += timedelta(minutes=1)
     message_id = write_reply(desk, case.case_id, NOT_THE_REPLY, actor=ACTOR)
     feed.is_deaf = True
-    with pytest.raises(ConnectionError):
-        send_replies(desk, feed)  # type: ignore[arg-type]  # all that is used of a feed
+    with pytest.raises(TransportError):
+        send_out(desk, "reply")
     feed.is_deaf = False
-    assert send_replies(desk, feed) == 2  # type: ignore[arg-type]  # all that is used of a feed
-    assert send_replies(desk, feed) == 0  # type: ignore[arg-type]  # all that is used of a feed
+    assert send_out(desk, "reply") == 2
+    assert send_out(desk, "reply") == 0
     (row,) = list_rows(desk, kind=REPLY)
     assert [item.message_id for item in feed.taken][-1] == message_id
     assert {item.reference for item in feed.taken} == {case.reference}
@@ -263,12 +271,12 @@ def test_what_waits_is_sent_once_and_stays_when_nobody_answers(desk: Desk, clock
         assert all(one.posted_at for one in list_written(connection, case_id=case.case_id))
 
 
-def test_many_replies_go_in_handfuls(desk: Desk) -> None:
-    feed = Feed()
+def test_many_replies_go_in_handfuls(desk: Desk, clock: Clock, feed: Feed) -> None:
     values = {"case_id": "c", "kind": READ, "reference": "r", "envelope": b"e", "written_at": "t", "written_by": "a"}
     with desk.store.write() as connection:
         connection.execute(insert(REPLY_MESSAGES), [{**values, "message_id": f"m-{n:03}"} for n in range(120)])
-    assert send_replies(desk, feed) == 120  # type: ignore[arg-type]  # all that is used of a feed
+        queue(connection, "reply", [f"m-{n:03}" for n in range(120)], now=clock())
+    assert send_out(desk, "reply") == 120
     assert [item.message_id for item in feed.taken] == [f"m-{n:03}" for n in range(120)]
 
 

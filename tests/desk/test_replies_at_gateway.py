@@ -12,13 +12,13 @@ from gateway.desk.casework.opening import open_case
 from gateway.desk.doctor import examine
 from gateway.desk.replying.replies import ReplyDraft, ReplyError, write_reply
 from gateway.desk.return_post.messages import list_waiting, list_written
-from gateway.desk.return_post.sending import send_replies
 from gateway.store.return_places import put_return_place
 from partner_sdk.errors import ConflictError
 from partner_sdk.wire.canonical import to_base64url
 from partner_sdk.wire.feed_messages import ReplyPostItem
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.post_builders import forget_that_it_was_sent, send_out
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed, open_by_code
 
 SEED = make_code_seed("lamp river coat seven")
@@ -44,8 +44,8 @@ def rows_at_gateway(loop: Loop) -> list[Any]:
 
 def test_reply_and_note_lie_at_the_gateway_for_the_code_alone(loop: Loop) -> None:
     reference, message_id = write(loop)
-    assert send_replies(loop.desk, loop.desk.make_feed()) == 2
-    assert send_replies(loop.desk, loop.desk.make_feed()) == 0
+    assert send_out(loop.desk, "reply") == 2
+    assert send_out(loop.desk, "reply") == 0
     rows = {row.message_id: row for row in rows_at_gateway(loop)}
     assert len(rows) == 2
     assert {row.reference for row in rows.values()} == {reference}
@@ -59,11 +59,11 @@ def test_reply_to_what_was_added_later_waits_where_the_person_comes_back(loop: L
     clear = make_clear_fields("public", kind="supplement", earlier_reference=reference)
     added = loop.send_public(reply_key=make_code_key(SEED), clear=clear).reference
     loop.collect()
-    send_replies(loop.desk, loop.desk.make_feed())
+    send_out(loop.desk, "reply")
     open_case(loop.desk, added, actor=ACTOR)
-    assert send_replies(loop.desk, loop.desk.make_feed()) == 0  # no note of reading: the first report may be unread
+    assert send_out(loop.desk, "reply") == 0  # no note of reading: the first report may be unread
     message_id = write_reply(loop.desk, added, ReplyDraft(MARKER, is_the_reply=False), actor=ACTOR)
-    assert send_replies(loop.desk, loop.desk.make_feed()) == 1
+    assert send_out(loop.desk, "reply") == 1
     row = next(row for row in rows_at_gateway(loop) if row.message_id == message_id)
     assert row.reference == reference
     assert open_by_code(bytes(row.envelope), seed=SEED, reference=reference, message_id=message_id)
@@ -73,23 +73,22 @@ def test_note_of_reading_that_found_no_place_is_an_alarm_too(loop: Loop) -> None
     reference = loop.send_public(reply_key=make_code_key(SEED)).reference
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
-    assert send_replies(loop.desk, loop.desk.make_feed()) == 0
+    assert send_out(loop.desk, "reply") == 0
     with loop.desk.store.read() as connection:
         assert [(one.kind, one.subject) for one in list_alarms(connection)] == [("reply-without-place", reference)]
 
 
 def test_reply_that_was_taken_but_not_noted_is_taken_again(loop: Loop) -> None:
     write(loop)
-    send_replies(loop.desk, loop.desk.make_feed())
-    with loop.desk.store.write() as connection:
-        connection.exec_driver_sql("UPDATE reply_messages SET posted_at = NULL")
-    assert send_replies(loop.desk, loop.desk.make_feed()) == 2
+    send_out(loop.desk, "reply")
+    forget_that_it_was_sent(loop.desk, "reply")
+    assert send_out(loop.desk, "reply") == 2
     assert len(rows_at_gateway(loop)) == 2
 
 
 def test_other_bytes_under_the_same_id_are_refused(loop: Loop) -> None:
     reference, message_id = write(loop)
-    send_replies(loop.desk, loop.desk.make_feed())
+    send_out(loop.desk, "reply")
     other = ReplyPostItem(envelope=_get_envelope(loop, but=message_id), message_id=message_id, reference=reference)
     with pytest.raises(ConflictError):
         loop.desk.make_feed().post_replies((other,))
@@ -116,10 +115,10 @@ def test_reply_that_the_gateway_has_no_place_for_is_owed_again_and_is_said(loop:
         loop.publish()
     else:
         loop.gateway_sql("DELETE FROM return_places")
-    assert send_replies(loop.desk, loop.desk.make_feed()) == 0
+    assert send_out(loop.desk, "reply") == 0
     assert get_state(loop, reference) == (None, False, True, ["reply-without-place"])
     assert rows_at_gateway(loop) == []
-    assert send_replies(loop.desk, loop.desk.make_feed()) == 0  # not sent again
+    assert send_out(loop.desk, "reply") == 0  # not sent again
     with loop.desk.store.read() as connection:
         assert list_waiting(connection, most=9) == []
     browser = Browser(loop.desk).sign_in()
@@ -142,5 +141,5 @@ def test_reply_without_a_place_leaves_another_answer_as_it_is(loop: Loop) -> Non
     reference, _ = write(loop)
     record_reply(loop.desk, reference, code="replied_by_call", reason=None, actor=ACTOR)
     loop.gateway_sql("DELETE FROM return_places")
-    send_replies(loop.desk, loop.desk.make_feed())
+    send_out(loop.desk, "reply")
     assert get_state(loop, reference) == ("replied_by_call", False, True, ["reply-without-place"])

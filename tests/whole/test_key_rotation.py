@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.casework.cases import list_cases
-from gateway.desk.partnership.mailbox_post import post_waiting
 from partner_sdk.client.partner import Partner
 from partner_sdk.client.pending_keys import find_pending
 from partner_sdk.errors import NotAuthorisedError
@@ -14,6 +13,7 @@ from partner_sdk.report import IndustryReport, parse_report
 from tests.desk.account_builders import REPORT, Service
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
+from tests.desk.post_builders import send_out
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_lost_folder_is_enrolled_again_and_the_old_key_ends(loop: Loop, service:
     renewed.enrol()
     with pytest.raises(NotAuthorisedError):
         submit(old)
-    assert post_waiting(loop.desk, loop.desk.make_feed()) == 2
+    assert send_out(loop.desk, "message") == 2
     # Everything comes again: the folder that had read the first one is lost, and the chain is whole.
     assert renewed.read() == [b'{"text":"read already"}', b'{"text":"not read"}']
     submit(renewed.open())

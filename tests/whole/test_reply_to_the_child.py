@@ -9,10 +9,10 @@ from gateway.desk.casework.additions import is_proven
 from gateway.desk.casework.cases import to_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.replying.replies import ReplyDraft, write_reply
-from gateway.desk.return_post.sending import send_replies
 from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop
+from tests.desk.post_builders import send_out
 from tests.gateway.public_person import Person, list_files
 from tests.gateway.return_builders import read_numbers
 
@@ -49,11 +49,11 @@ def test_stage_and_answer_reach_the_child_step_by_step(loop: Loop) -> None:
     loop.collect()
     assert "It is with our team." in come_back(loop, reference, words).text()
     open_case(loop.desk, reference, actor=ACTOR)
-    send_replies(loop.desk, loop.desk.make_feed())
+    send_out(loop.desk, "reply")
     assert "Someone from our team has read it." in come_back(loop, reference, words).text()
     write_reply(loop.desk, reference, ReplyDraft(ANSWER, is_the_reply=False), actor=ACTOR)
     assert ANSWER not in come_back(loop, reference, words).text()
-    send_replies(loop.desk, loop.desk.make_feed())
+    send_out(loop.desk, "reply")
     assert ANSWER in come_back(loop, reference, words).text()
 
 
@@ -62,7 +62,7 @@ def test_answer_can_be_read_on_no_disk(loop: Loop) -> None:
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
     write_reply(loop.desk, reference, ReplyDraft(ANSWER, is_the_reply=False), actor=ACTOR)
-    send_replies(loop.desk, loop.desk.make_feed())
+    send_out(loop.desk, "reply")
     come_back(loop, reference, words)
     files = list_files(loop.folder)
     assert len(files) >= 10
@@ -90,5 +90,5 @@ def test_what_is_added_later_joins_the_first_case(loop: Loop) -> None:
     assert is_proven(to_case(added), earlier=to_case(first))
     open_case(loop.desk, reference, actor=ACTOR)
     write_reply(loop.desk, added.reference, ReplyDraft(ANSWER, is_the_reply=False), actor=ACTOR)
-    send_replies(loop.desk, loop.desk.make_feed())
+    send_out(loop.desk, "reply")
     assert ANSWER in come_back(loop, reference, words).text()

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, select, update
 from gateway.desk import audit
 from gateway.desk.collection.joining import settle_case
 from gateway.desk.collection.row_checks import VerifiedRow
+from gateway.desk.collection.stage_queue import queue_stage_again
 from gateway.desk.paging.pages import queue_page
 from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
-from gateway.desk.store.post_tables import STAGES
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.statements import parse_statement
 from partner_sdk.wire.submission import ClearFields, clear_fields_of, peek_submission
@@ -81,8 +81,7 @@ def link_to_case(connection: Connection, row: VerifiedRow, *, actor: str, now: d
         & (CASES.c.report_id == clear.report_id)
     )
     connection.execute(update(CASES).where(case, CASES.c.reference != reference).values(other_reference=reference))
-    same = (STAGES.c.partner == clear.partner) & (STAGES.c.report_id == clear.report_id)
-    connection.execute(update(STAGES).where(same).values(sent_at=None))
+    queue_stage_again(connection, partner=clear.partner, report_id=clear.report_id, now=now)
     case_id = connection.execute(select(CASES.c.case_id).where(case)).scalar_one()
     raised = settle_case(connection, case_id, now=now)
     queue_page(connection, count=len(raised), now=now)

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, delete, insert, select
 
+from gateway.desk.outbox.queue import queue
 from gateway.desk.store.post_tables import STAGES
-from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.questions import SetAsideReason
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
@@ -41,11 +41,14 @@ def queue_stage(
     connection.execute(delete(STAGES).where(same))
     connection.execute(
         insert(STAGES).values(
-            partner=partner,
-            report_id=report_id,
-            stage=stage,
-            outcome=told,
-            queued_at=format_time(now),
-            set_aside_reason=set_aside_reason,
+            partner=partner, report_id=report_id, stage=stage, outcome=told, set_aside_reason=set_aside_reason
         )
     )
+    queue(connection, "stage", [f"{partner} {report_id}"], now=now)
+
+
+def queue_stage_again(connection: Connection, *, partner: str, report_id: str, now: datetime) -> None:
+    """Queue the stage of a report once more as it is, where it has one."""
+    same = (STAGES.c.partner == partner) & (STAGES.c.report_id == report_id)
+    if connection.execute(select(STAGES.c.stage).where(same)).first() is not None:
+        queue(connection, "stage", [f"{partner} {report_id}"], now=now)

@@ -40,9 +40,6 @@ from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.partnership.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partnership.adoption_collecting import collect_adoptions
 from gateway.desk.partnership.enrolments import EnrolmentsTaken, collect_enrolments
-from gateway.desk.partnership.mailbox_post import post_waiting
-from gateway.desk.partnership.stages import send_stages
-from gateway.desk.return_post.sending import send_replies
 from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
@@ -91,8 +88,9 @@ def _collect_once(parsed: argparse.Namespace) -> int:
     desk, actor = open_desk(parsed.state), get_actor(parsed)
     steps = _Steps()
     taken = _take(desk, parsed, actor=actor, steps=steps)
-    # A gateway that does not answer must not keep back the page or the notes of what is here already.
-    sent = send_what_waits(desk)
+    # A gateway that does not answer must not keep back the alerts or the notes of what is here already.
+    sent = send_what_waits(desk, is_silent=steps.is_silent)
+    steps.fail(sent.error)
     settle_alarms(desk)
     # Last, and for a while only: no report and no page waits for a film.
     seconds = None if parsed.every is None else EVIDENCE_SECONDS
@@ -120,31 +118,32 @@ class _Steps:
     is_silent: bool = False
 
     def take(self, step: Callable[[], T], *, otherwise: T) -> T:
-        """Return what a step brought, or `otherwise`; its error is kept for the end, and a second one is said."""
+        """Return what a step brought, or `otherwise`; its error is kept for the end."""
         if self.is_silent:
             return otherwise
         try:
             return step()
         except Exception as error:  # noqa: BLE001 - raised again at the end of the run
             self.is_silent = isinstance(error, TransportError | UnavailableError)
-            if self.error is None:
-                self.error = error
-            else:
-                complain(str(error) if isinstance(error, ReportAbuseError) else describe_unexpected(error), code=LOOK)
+            self.fail(error)
             return otherwise
+
+    def fail(self, error: Exception | None) -> None:
+        """Keep the first error for the end of the run, and print any other."""
+        if self.error is None:
+            self.error = error
+        elif error is not None:
+            complain(str(error) if isinstance(error, ReportAbuseError) else describe_unexpected(error), code=LOOK)
 
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """What one run brought in and sent back to the gateway."""
+    """What one run brought in."""
 
     collected: Collected
     enrolments: EnrolmentsTaken
     changes: ChangesTaken
-    stages: int
     adoptions: int
-    messages: int
-    replies: int
     reconciled: Reconciled | None
 
     @property
@@ -171,13 +170,10 @@ class _Taken:
             "hidden": collected.hidden,
             "known": collected.known,
             "left_at_gateway": collected.left,
-            "messages_sent": self.messages,
             "new_epochs": collected.new_epochs,
-            "replies_sent": self.replies,
             "reconciled": None if self.reconciled is None else asdict(self.reconciled),
             "set_aside": collected.set_aside,
             "set_aside_reasons": collected.refused,
-            "stages_sent": self.stages,
             "unreadable": collected.unreadable,
         }
 
@@ -206,9 +202,7 @@ def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) 
     steps.take(lambda: len(finish_rotations(desk, actor=actor)), otherwise=0)
     feed = steps.take(lambda: _record_failure(desk, desk.make_feed), otherwise=None)
     if feed is None:
-        return _Taken(
-            Collected(), NO_ENROLMENTS, NO_CHANGES, stages=0, adoptions=0, messages=0, replies=0, reconciled=None
-        )
+        return _Taken(Collected(), NO_ENROLMENTS, NO_CHANGES, adoptions=0, reconciled=None)
     collected = steps.take(
         lambda: _record_failure(desk, lambda: collect_reports(desk, feed, actor=actor, progress=show_progress)),
         otherwise=Collected(),
@@ -224,10 +218,7 @@ def _take(desk: Desk, parsed: argparse.Namespace, *, actor: str, steps: _Steps) 
         collected=collected,
         enrolments=steps.take(lambda: collect_enrolments(desk, feed, actor=actor), otherwise=NO_ENROLMENTS),
         changes=steps.take(lambda: collect_account_changes(desk, feed, actor=actor), otherwise=NO_CHANGES),
-        stages=steps.take(lambda: send_stages(desk), otherwise=0),
         adoptions=steps.take(lambda: collect_adoptions(desk, feed, actor=actor), otherwise=0),
-        messages=steps.take(lambda: post_waiting(desk, feed), otherwise=0),
-        replies=steps.take(lambda: send_replies(desk, feed), otherwise=0),
         reconciled=reconciled,
     )
 

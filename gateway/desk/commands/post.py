@@ -5,15 +5,25 @@ from dataclasses import asdict
 from typing import Any, Final, TextIO
 
 from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.outbox.queue import KindName
+from gateway.desk.outbox_kinds import SentOut
+from gateway.desk.outbox_kinds import send_due as send_outbox
 from gateway.desk.paging.pages import Paged, acknowledge_alert, list_pages, list_unacknowledged, send_pages
 from gateway.desk.post_room.queue import list_post
 from gateway.desk.post_room.sending import Posted, send_due
+from gateway.desk.return_post.messages import NO_PLACE
 from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 
 _MOST_ALERTS: Final = 50
+# The kinds that go to the gateway, and the names of their counts.
+_TO_GATEWAY: Final[dict[KindName, str]] = {
+    "message": "messages_sent",
+    "reply": "replies_sent",
+    "stage": "stages_sent",
+}
 
 
 def run_post_send(parsed: argparse.Namespace) -> int:
@@ -26,6 +36,8 @@ def run_post_send(parsed: argparse.Namespace) -> int:
         print_json(sent.as_json())
     else:
         sent.tell()
+    if sent.error is not None:
+        raise sent.error
     return DONE if sent.is_well else LOOK
 
 
@@ -76,20 +88,35 @@ def run_alert_acknowledge(parsed: argparse.Namespace) -> int:
     return DONE
 
 
-class SentOut:
-    """What went out at the end of a run: notes and pages."""
+class WentOut:
+    """What went out at the end of a run."""
 
-    def __init__(self, posted: Posted, *, paged: Paged) -> None:
-        self.posted, self.paged = posted, paged
+    def __init__(self, posted: Posted, *, paged: Paged, outbox: SentOut) -> None:
+        self.posted, self.paged, self.outbox = posted, paged, outbox
+
+    @property
+    def error(self) -> Exception | None:
+        """The first error of what goes to the gateway."""
+        return self.outbox.error
 
     @property
     def is_well(self) -> bool:
         """Whether nothing of it waits for a person."""
-        return not (self.posted.problems or self.paged.is_stuck or self.paged.unacknowledged)
+        return not (self.list_refused() or self.posted.problems or self.paged.is_stuck or self.paged.unacknowledged)
+
+    def list_refused(self) -> list[tuple[str, str, int]]:
+        """Return what the gateway has refused, as kind, code and count; a reply without a place has its own alarm."""
+        return [
+            (kind, code, count)
+            for kind in _TO_GATEWAY
+            for code, count in sorted((self.outbox.of(kind).problems | self.outbox.failing.get(kind, {})).items())
+            if code != NO_PLACE
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """Return counts and codes."""
-        return {"notes": asdict(self.posted), "pages": asdict(self.paged)}
+        counts = {name: self.outbox.of(kind).sent for kind, name in _TO_GATEWAY.items()}
+        return counts | {"notes": asdict(self.posted), "pages": asdict(self.paged)}
 
     def tell(self, *, to: TextIO | None = None) -> None:
         """Print the counts, and what a person has to know."""
@@ -97,6 +124,8 @@ class SentOut:
         say(f"{posted.sent} notes sent, {posted.held} held, {posted.given_up} given up, {posted.open} wait.", to=to)
         for code, count in sorted(posted.problems.items()):
             say(f"NOTE NOT SENT: {count} because of {code}. See `post list` and `doctor`.", to=to)
+        for kind, code, count in self.list_refused():
+            say(f"NOT SENT TO THE GATEWAY: {count} {kind} because of {code}. See `post list`.", to=to)
         if paged.sent:
             say(f"{paged.sent} alert(s) sent to the people on duty.", to=to)
         if paged.unacknowledged:
@@ -105,7 +134,7 @@ class SentOut:
             say(warning, to=to)
 
 
-def send_what_waits(desk: Desk) -> SentOut:
+def send_what_waits(desk: Desk, *, is_silent: bool = False) -> WentOut:
     """Page first, then send the notes. A key or secret file that cannot be read is a problem's code, not an end.
 
     Neither is what nobody expected: it is told by its type, and the other goes on.
@@ -116,6 +145,7 @@ def send_what_waits(desk: Desk) -> SentOut:
         raise
     except Exception as error:  # noqa: BLE001 - its words may be a report's
         paged = Paged(is_stuck=True, warnings=[f"ALERT NOT DELIVERED: unexpected, {describe_unexpected(error)}."])
+    outbox = send_outbox(desk, is_silent=is_silent)
     try:
         posted = send_due(desk)
     except LocalStateError as error:
@@ -125,7 +155,7 @@ def send_what_waits(desk: Desk) -> SentOut:
         raise
     except Exception as error:  # noqa: BLE001 - its words may be a report's
         posted = Posted(problems={f"unexpected, {describe_unexpected(error)}": 1})
-    return SentOut(posted, paged=paged)
+    return WentOut(posted, paged=paged, outbox=outbox)
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:

@@ -2,15 +2,16 @@
 
 from gateway.desk.feedback.digests import release_digest
 from gateway.desk.feedback.records import DigestRecord
-from gateway.desk.partnership.mailbox_post import post_waiting, write_message
+from gateway.desk.outbox_kinds import send_due
+from gateway.desk.partnership.mailbox_post import write_message
 from gateway.desk.wiring import Desk
 
 
 def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
-    """Sign, seal and store a digest as a second person, then send what waits; again, it only sends.
+    """Sign, seal and queue a digest as a second person, then send what waits; again, it only sends.
 
     Raises as `release_digest` does before anything is written, and what the feed client raises after: then the
-    message is stored, and the next `collect` or release sends it.
+    message is queued, and the next `collect` or release sends it.
     """
     record = release_digest(
         desk.store,
@@ -20,5 +21,5 @@ def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
         post=lambda partner, body: write_message(desk, partner=partner, kind="digest", body=body, actor=by).message_id,
         now=desk.clock(),
     )
-    post_waiting(desk, desk.make_feed())
+    send_due(desk, only={"message"}).raise_first()
     return record

@@ -1,19 +1,21 @@
-"""Posts messages to partners' mailboxes: signed first, numbered and chained, then sealed, stored, and only then sent.
+"""Writes messages to partners' mailboxes: signed first, numbered and chained, then sealed, stored, and queued.
 
 Never signs one number twice and never signs the same content twice: asking again gives the message that exists. What
 may name a child is kept only in boxes: one is the partner's, the other opens in the desk's vault alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.publication import make_key_set, make_mailbox_key
+from gateway.desk.outbox.loop import Run
+from gateway.desk.outbox.queue import SENT_AT, queue, record
 from gateway.desk.partnership.partners import get_partner
-from gateway.desk.store.post_tables import MAILBOX_MESSAGES
+from gateway.desk.store.post_tables import MAILBOX_MESSAGES, OUTBOX
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import LocalStateError
@@ -34,7 +36,9 @@ from partner_sdk.wire.mailbox_message import (
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
 
-_MOST_AT_ONCE: Final = 100
+_MESSAGES: Final = select(MAILBOX_MESSAGES, SENT_AT.label("posted_at")).join(
+    OUTBOX, record("message", MAILBOX_MESSAGES.c.message_id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +53,11 @@ class PostedMessage:
     posted_at: str | None
 
 
-def post_message(desk: Desk, *, partner: str, kind: MessageKind, body: bytes, actor: str) -> str:
-    """Send a message (`body` is canonical JSON) and return its id; the same kind and body again is the same message.
-
-    Raises `PartnerError`, `LocalStateError` for the signing key, and what the feed client raises: the message is
-    stored then, and goes out with the next `post_waiting`.
-    """
-    message = write_message(desk, partner=partner, kind=kind, body=body, actor=actor)
-    post_waiting(desk, desk.make_feed())
-    return message.message_id
-
-
 def write_message(desk: Desk, *, partner: str, kind: MessageKind, body: bytes, actor: str) -> PostedMessage:
-    """Sign, seal and store a message without sending it."""
+    """Sign, seal and queue a message (`body` is canonical JSON); the same kind and body again is the same message.
+
+    Raises `PartnerError`, and `LocalStateError` for the signing key.
+    """
     with desk.store.write() as connection:
         existing = _find_same(connection, partner=partner, kind=kind, body=body)
         return existing or store_message(desk, connection, partner=partner, kind=kind, body=body, actor=actor)
@@ -77,7 +73,7 @@ def store_message(
     actor: str,
     is_secret: bool = False,
 ) -> PostedMessage:
-    """Sign, seal and store a new message in the caller's transaction; nothing is sent.
+    """Sign, seal and queue a new message in the caller's transaction; nothing is sent.
 
     Of a secret one this desk keeps a sealed copy and no readable one. Raises `PartnerError`, and `LocalStateError` for
     the signing key or where no sealing key of this desk is active.
@@ -114,6 +110,7 @@ def store_message(
             issued_at=message.issued_at,
         )
     )
+    queue(connection, "message", [message.message_id], now=now, lane=partner)
     audit.append_entry(
         connection,
         at=now,
@@ -137,44 +134,41 @@ def get_signed_message(desk: Desk, connection: Connection, message_id: str, *, v
     return vault.open_message_copy(Envelope.parse(bytes(row.desk_copy)), context=context)
 
 
-def post_waiting(desk: Desk, feed: FeedClient) -> int:
-    """Send every stored message that the gateway has not taken, in order, and return how many."""
-    sent = 0
-    while True:
-        with desk.store.read() as connection:
-            waiting = connection.execute(
-                select(MAILBOX_MESSAGES)
-                .where(MAILBOX_MESSAGES.c.posted_at.is_(None))
-                .order_by(MAILBOX_MESSAGES.c.issued_at, MAILBOX_MESSAGES.c.number)
-                .limit(_MOST_AT_ONCE)
-            ).all()
-        if not waiting:
-            return sent
-        for row in waiting:
-            # One by one: a message may be a megabyte, and what was taken stays taken when the next one fails.
-            feed.post_mailbox(
-                MailboxPostItem(
-                    partner=row.partner,
-                    message_id=row.message_id,
-                    envelope=to_base64url(bytes(row.envelope)),
-                    replaces=tuple((row.replaces or "").split()),
-                )
-            )
-            with desk.store.write() as connection:
-                connection.execute(
-                    update(MAILBOX_MESSAGES)
-                    .where(MAILBOX_MESSAGES.c.message_id == row.message_id)
-                    .values(posted_at=format_time(desk.clock()), replaces=None)
-                )
-            sent += 1
-
-
 def list_messages(connection: Connection, *, partner: str | None = None) -> list[PostedMessage]:
     """Return the messages of one partner or of all, oldest first."""
-    query = select(MAILBOX_MESSAGES).order_by(MAILBOX_MESSAGES.c.issued_at, MAILBOX_MESSAGES.c.number)
+    query = _MESSAGES.order_by(MAILBOX_MESSAGES.c.issued_at, MAILBOX_MESSAGES.c.number)
     if partner is not None:
         query = query.where(MAILBOX_MESSAGES.c.partner == partner)
     return [_to_message(row) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSender:
+    """Sends sealed messages to the gateway, one by one."""
+
+    run: Run
+
+    def load(self, connection: Connection, row: Row[Any]) -> MailboxPostItem:
+        message = connection.execute(select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == row.subject)).one()
+        return MailboxPostItem(
+            partner=message.partner,
+            message_id=message.message_id,
+            envelope=to_base64url(bytes(message.envelope)),
+            replaces=tuple((message.replaces or "").split()),
+        )
+
+    def send(self, items: Sequence[MailboxPostItem]) -> list[None]:
+        for item in items:
+            self.run.feed.post_mailbox(item)
+        return [None] * len(items)
+
+    def sent(self, connection: Connection, row: Row[Any], item: MailboxPostItem) -> None:
+        connection.execute(
+            update(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == item.message_id).values(replaces=None)
+        )
+
+    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
+        """Nothing follows: the alarm names it, and the messages behind it go on."""
 
 
 def seal_message(signed: bytes, *, message: MailboxMessage, recipient: Row[Any]) -> bytes:
@@ -209,7 +203,7 @@ def _copy_context(*, environment: str, message_id: str) -> SealContext:
 
 def _find_same(connection: Connection, *, partner: str, kind: str, body: bytes) -> PostedMessage | None:
     rows = connection.execute(
-        select(MAILBOX_MESSAGES).where(
+        _MESSAGES.where(
             MAILBOX_MESSAGES.c.partner == partner,
             MAILBOX_MESSAGES.c.kind == kind,
             MAILBOX_MESSAGES.c.desk_copy.is_(None),
@@ -222,9 +216,7 @@ def _find_same(connection: Connection, *, partner: str, kind: str, body: bytes) 
 
 
 def _get_message(connection: Connection, message_id: str) -> PostedMessage:
-    return _to_message(
-        connection.execute(select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == message_id)).one()
-    )
+    return _to_message(connection.execute(_MESSAGES.where(MAILBOX_MESSAGES.c.message_id == message_id)).one())
 
 
 def _to_message(row: Row[Any]) -> PostedMessage:

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Row, insert, select
 
 from gateway.desk import audit
 from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.outbox.queue import SENT_AT, record
 from gateway.desk.partnership.mailbox_post import get_signed_message, store_message
-from gateway.desk.store.post_tables import MAILBOX_MESSAGES
+from gateway.desk.store.post_tables import OUTBOX
 from gateway.desk.store.question_tables import INFORMATION_REQUESTS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, StatementError
@@ -132,8 +133,8 @@ def open_questions(desk: Desk, questions: Collection[QuestionRow]) -> dict[str, 
 
 def _list(connection: Connection, wanted: Any) -> list[QuestionRow]:
     rows: Sequence[Row[Any]] = connection.execute(
-        select(INFORMATION_REQUESTS, MAILBOX_MESSAGES.c.posted_at)
-        .join(MAILBOX_MESSAGES, MAILBOX_MESSAGES.c.message_id == INFORMATION_REQUESTS.c.message_id)
+        select(INFORMATION_REQUESTS, SENT_AT.label("posted_at"))
+        .join(OUTBOX, record("message", INFORMATION_REQUESTS.c.message_id))
         .where(wanted)
         .order_by(INFORMATION_REQUESTS.c.due_at, INFORMATION_REQUESTS.c.request_id)
     ).all()

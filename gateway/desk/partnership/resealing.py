@@ -8,6 +8,7 @@ import hashlib
 
 from sqlalchemy import Connection, select, update
 
+from gateway.desk.outbox.queue import queue
 from gateway.desk.partnership.mailbox_post import get_signed_message, seal_message
 from gateway.desk.partnership.partners import get_partner
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES
@@ -36,7 +37,7 @@ def seal_messages_again(desk: Desk, connection: Connection, *, partner: str) -> 
             .values(
                 envelope=seal_message(signed, message=peek_message(signed), recipient=recipient),
                 replaces=" ".join(replaces[-MAX_REPLACED:]),
-                posted_at=None,
             )
         )
+    queue(connection, "message", [row.message_id for row in rows], now=desk.clock(), lane=partner)
     return len(rows)

@@ -1,17 +1,19 @@
-"""Tells the gateway how far a partner's report is: queued with the deed, sent after, sent again until it is taken.
+"""How far a partner's report is, for its sender: what falls due by time is queued here, and the outbox sends it.
 
-Outcomes whose day has come are released first, and get their message to the partner's mailbox after. Reports that were
-set aside are told here too, because nothing that collects may depend on a partner's mailbox.
+Reports that were set aside are told here too, because nothing that collects may depend on a partner's mailbox.
 """
 
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select
 
 from gateway.desk.collection.set_aside import list_untold, mark_told
 from gateway.desk.collection.stage_queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
+from gateway.desk.outbox.loop import Run
 from gateway.desk.partnership.mailbox_post import store_message
-from gateway.desk.partnership.outcomes import release_due, write_outcome_notes
+from gateway.desk.partnership.outcomes import release_due
 from gateway.desk.store.post_tables import STAGES
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
@@ -26,7 +28,6 @@ from partner_sdk.wire.questions import (
     encode_body,
 )
 
-_MOST_AT_ONCE: Final = 200
 _TELLER: Final = "collector"
 
 # What the sender is told of the desk's own reasons (row_checks.py, vault.py); of every other one, that it is held.
@@ -43,17 +44,10 @@ COARSE_REASONS: Final[dict[str, SetAsideReason]] = {
 }
 
 
-def send_stages(desk: Desk) -> int:
-    """Release what is due, send every stage that was not taken yet, and return how many of these.
-
-    Raises what the feed client and the keys raise. The mailbox messages of outcomes and of reports that were set aside
-    wait for `post_waiting`.
-    """
+def queue_due_stages(desk: Desk) -> None:
+    """Queue the stages of reports that were set aside, and of outcomes whose time has come."""
     _tell_set_aside(desk)
     release_due(desk)
-    sent = _send_waiting(desk)
-    write_outcome_notes(desk)
-    return sent
 
 
 def coarsen(reason: str) -> SetAsideReason:
@@ -107,41 +101,31 @@ def _write_unanswering_notice(desk: Desk, connection: Connection, *, partner: st
         _write_notices(desk, connection, partner=partner, reason=NO_OPEN_REQUEST, reports=[report])
 
 
-def _send_waiting(desk: Desk) -> int:
-    sent = 0
-    while True:
-        with desk.store.read() as connection:
-            waiting = connection.execute(
-                select(STAGES).where(STAGES.c.sent_at.is_(None)).order_by(STAGES.c.queued_at).limit(_MOST_AT_ONCE)
-            ).all()
-        if not waiting:
-            return sent
-        items = tuple(
-            StageItem(
-                partner=row.partner,
-                report_id=row.report_id,
-                stage=row.stage,
-                outcome=row.outcome,
-                set_aside_reason=row.set_aside_reason,
-            )
-            for row in waiting
+@dataclass(frozen=True, slots=True)
+class StageSender:
+    """Tells the gateway how far reports are."""
+
+    run: Run
+
+    def load(self, connection: Connection, row: Row[Any]) -> StageItem:
+        partner, report_id = row.subject.split()
+        same = (STAGES.c.partner == partner) & (STAGES.c.report_id == report_id)
+        stage = connection.execute(select(STAGES).where(same)).one()
+        return StageItem(
+            partner=partner,
+            report_id=report_id,
+            stage=stage.stage,
+            outcome=stage.outcome,
+            set_aside_reason=stage.set_aside_reason,
         )
-        desk.make_feed().post_stages(items)
-        now = format_time(desk.clock())
-        with desk.store.write() as connection:
-            for row in waiting:
-                # A stage that was queued anew while we sent keeps its place in the queue.
-                marked = connection.execute(
-                    update(STAGES)
-                    .where(
-                        STAGES.c.partner == row.partner,
-                        STAGES.c.report_id == row.report_id,
-                        STAGES.c.outcome.is_not_distinct_from(row.outcome),
-                        STAGES.c.stage == row.stage,
-                        STAGES.c.set_aside_reason.is_not_distinct_from(row.set_aside_reason),
-                    )
-                    .values(sent_at=now)
-                )
-                if row.set_aside_reason == NO_OPEN_REQUEST and marked.rowcount:
-                    _write_unanswering_notice(desk, connection, partner=row.partner, report_id=row.report_id)
-        sent += len(waiting)
+
+    def send(self, items: Sequence[StageItem]) -> list[None]:
+        self.run.feed.post_stages(tuple(items))
+        return [None] * len(items)
+
+    def sent(self, connection: Connection, row: Row[Any], item: StageItem) -> None:
+        if item.set_aside_reason == NO_OPEN_REQUEST:
+            _write_unanswering_notice(self.run.desk, connection, partner=item.partner, report_id=item.report_id)
+
+    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
+        """Nothing follows: the alarm names it, and a later stage of the report is sent as a new one."""

@@ -23,6 +23,7 @@ from gateway.desk.return_post.messages import (
     Recipient,
     copy_context,
     has_no_place,
+    list_written,
     store_message,
 )
 from gateway.desk.store.post_tables import REPLY_MESSAGES
@@ -173,25 +174,23 @@ def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:
     """Open the desk's own copies of the replies of a case, the oldest first; that somebody read them is noted."""
     now = desk.clock()
     with desk.store.read() as connection:
-        rows = connection.execute(
-            select(REPLY_MESSAGES)
-            .where(REPLY_MESSAGES.c.case_id == found.case_id, REPLY_MESSAGES.c.kind == REPLY)
-            .order_by(REPLY_MESSAGES.c.written_at, REPLY_MESSAGES.c.message_id)
-        ).all()
+        written = [one for one in list_written(connection, case_id=found.case_id) if one.kind == REPLY]
+        mine = (REPLY_MESSAGES.c.case_id == found.case_id) & (REPLY_MESSAGES.c.kind == REPLY)
+        rows = connection.execute(select(REPLY_MESSAGES.c.message_id, REPLY_MESSAGES.c.desk_copy).where(mine)).all()
         signing_keys = make_key_set(connection, desk=desk, now=now).mailbox_keys
-    if not rows:
+    if not written:
         return []
-    vault = desk.load_vault()
+    vault, boxes = desk.load_vault(), {row.message_id: bytes(row.desk_copy) for row in rows}
     copies = []
-    for row in rows:
-        context = copy_context(environment=desk.config.environment, message_id=row.message_id)
+    for one in written:
+        context = copy_context(environment=desk.config.environment, message_id=one.message_id)
         try:
-            signed = vault.open_reply_copy(Envelope.parse(bytes(row.desk_copy)), context=context)
-            keys = verify_keys(signing_keys, signed_at=parse_time(row.written_at), now=now)
+            signed = vault.open_reply_copy(Envelope.parse(boxes[one.message_id]), context=context)
+            keys = verify_keys(signing_keys, signed_at=parse_time(one.written_at), now=now)
             text = open_reply(signed, keys=keys).body
         except (OpeningError, StatementError, FormatError):
             text = None  # its key is gone with the reports of its time, or the row was changed
-        copies.append(ReplyCopy(text, row.written_at, row.written_by, row.posted_at, row.no_place_at))
+        copies.append(ReplyCopy(text, one.written_at, one.written_by, one.posted_at, one.no_place_at))
     with desk.store.write() as connection:
         audit.append_entry(connection, at=now, actor=actor, action="read-replies", subject=found.case_id)
     return copies

@@ -5,13 +5,14 @@ Never keeps what was written where it can be read: one box is the child's, the o
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import ColumnElement, Connection, case, insert, select
 
 from gateway.desk import audit
 from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.store.post_tables import REPLY_MESSAGES
+from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, queue, record
+from gateway.desk.store.post_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, SealingError
 from partner_sdk.key_files import KeyRole
@@ -26,6 +27,8 @@ REPLY: Final = "reply"
 READ: Final = "read"
 # How a reply that is owed was given, where a sealed one is enough (case_codes.py has the others).
 REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
+# Why a reply was given up: the gateway keeps no place for it, because nobody can come back and read it.
+NO_PLACE: Final = "no-place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,14 @@ class WrittenReply:
     written_by: str
     posted_at: str | None
     no_place_at: str | None
+
+
+_LOST: Final = (OUTBOX.c.state == "given_up") & (OUTBOX.c.last_error == NO_PLACE)
+_REPLIES: Final = select(
+    *(REPLY_MESSAGES.c[name] for name in WrittenReply.__dataclass_fields__ if name not in {"posted_at", "no_place_at"}),
+    SENT_AT.label("posted_at"),
+    case((_LOST, OUTBOX.c.done_at)).label("no_place_at"),
+).join(OUTBOX, record("reply", REPLY_MESSAGES.c.message_id))
 
 
 def store_message(
@@ -91,6 +102,7 @@ def store_message(
             written_by=actor,
         )
     )
+    queue(connection, "reply", [message.message_id], now=now)
     audit.append_entry(
         connection,
         at=now,
@@ -118,56 +130,30 @@ def queue_read_note(desk: Desk, connection: Connection, to: Recipient, *, actor:
 
 def list_written(connection: Connection, *, case_id: str) -> list[WrittenReply]:
     """Return what was written to the return code of a case, the oldest first; nothing of it is opened."""
-    rows = connection.execute(
-        select(REPLY_MESSAGES)
-        .where(REPLY_MESSAGES.c.case_id == case_id)
-        .order_by(REPLY_MESSAGES.c.written_at, REPLY_MESSAGES.c.message_id)
-    )
-    return [_to_written(row) for row in rows]
+    return _list(connection, REPLY_MESSAGES.c.case_id == case_id)
 
 
 def has_reply(connection: Connection, *, case_id: str) -> bool:
-    """Return whether a reply was written to the return code of a case, sent or not; one without a place is none."""
-    written = select(REPLY_MESSAGES.c.message_id).where(
-        REPLY_MESSAGES.c.case_id == case_id, REPLY_MESSAGES.c.kind == REPLY, REPLY_MESSAGES.c.no_place_at.is_(None)
-    )
-    return connection.execute(written).first() is not None
+    """Return whether a reply was written to the return code of a case that was sent or waits to be."""
+    written = (REPLY_MESSAGES.c.case_id == case_id) & (REPLY_MESSAGES.c.kind == REPLY) & (OUTBOX.c.state != "given_up")
+    return connection.execute(_REPLIES.where(written)).first() is not None
 
 
 def has_no_place(connection: Connection, *, reference: str) -> bool:
     """Return whether the gateway has said that nobody can come back to this reference any more."""
-    lost = select(REPLY_MESSAGES.c.message_id).where(
-        REPLY_MESSAGES.c.reference == reference, REPLY_MESSAGES.c.no_place_at.is_not(None)
-    )
-    return connection.execute(lost).first() is not None
+    return connection.execute(_REPLIES.where(REPLY_MESSAGES.c.reference == reference, _LOST)).first() is not None
 
 
 def list_waiting(connection: Connection, *, most: int) -> list[WrittenReply]:
     """Return what the gateway has not taken yet, the oldest first; nothing of it is opened."""
-    rows = connection.execute(
-        select(REPLY_MESSAGES)
-        .where(REPLY_MESSAGES.c.posted_at.is_(None), REPLY_MESSAGES.c.no_place_at.is_(None))
-        .order_by(REPLY_MESSAGES.c.written_at, REPLY_MESSAGES.c.message_id)
-        .limit(most)
-    )
-    return [_to_written(row) for row in rows]
-
-
-def count_posted(connection: Connection) -> int:
-    """Return how many messages the gateway has taken."""
-    query = select(func.count()).select_from(REPLY_MESSAGES).where(REPLY_MESSAGES.c.posted_at.is_not(None))
-    return int(connection.execute(query).scalar_one())
+    return _list(connection, IS_OPEN, most=most)
 
 
 def list_without_place(connection: Connection, *, most: int) -> list[WrittenReply]:
     """Return the replies that the gateway had no place for, the newest first."""
-    rows = connection.execute(
-        select(REPLY_MESSAGES)
-        .where(REPLY_MESSAGES.c.kind == REPLY, REPLY_MESSAGES.c.no_place_at.is_not(None))
-        .order_by(REPLY_MESSAGES.c.no_place_at.desc(), REPLY_MESSAGES.c.message_id.desc())
-        .limit(most)
-    )
-    return [_to_written(row) for row in rows]
+    newest = (OUTBOX.c.done_at.desc(), REPLY_MESSAGES.c.message_id.desc())
+    rows = connection.execute(_REPLIES.where(REPLY_MESSAGES.c.kind == REPLY, _LOST).order_by(*newest).limit(most))
+    return [WrittenReply(**row._mapping) for row in rows]
 
 
 def copy_context(*, environment: str, message_id: str) -> SealContext:
@@ -197,13 +183,7 @@ def _get_own_key(desk: Desk, connection: Connection) -> SealingKey:
     return key
 
 
-def _to_written(row: Row[Any]) -> WrittenReply:
-    return WrittenReply(
-        message_id=row.message_id,
-        case_id=row.case_id,
-        kind=row.kind,
-        written_at=row.written_at,
-        written_by=row.written_by,
-        posted_at=row.posted_at,
-        no_place_at=row.no_place_at,
-    )
+def _list(connection: Connection, wanted: ColumnElement[bool], *, most: int | None = None) -> list[WrittenReply]:
+    order = (REPLY_MESSAGES.c.written_at, REPLY_MESSAGES.c.message_id)
+    rows = connection.execute(_REPLIES.where(wanted).order_by(*order).limit(most))
+    return [WrittenReply(**row._mapping) for row in rows]

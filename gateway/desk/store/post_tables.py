@@ -9,6 +9,25 @@ from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text, UniqueC
 
 from gateway.desk.store.schema import METADATA
 
+# What has to be sent, one row for each record below: queued in the transaction that wrote the record.
+OUTBOX: Final = Table(
+    "outbox",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),  # stage, message, reply
+    Column("subject", Text, nullable=False),  # the id of the record
+    Column("lane", Text, nullable=False),  # entries of one lane go in order, e.g. of one partner's mailbox
+    Column("state", Text, nullable=False),  # waiting, held, sent, given_up
+    Column("turn", Integer, nullable=False),  # counts claims and queuings: only the newest notes what became of it
+    Column("tries", Integer, nullable=False),
+    Column("queued_at", Text, nullable=False),
+    Column("next_try_at", Text, nullable=False),
+    Column("done_at", Text),  # when it was sent or given up
+    Column("last_error", Text),  # a code of ours, never a server's words: those quote addresses
+    UniqueConstraint("kind", "subject"),
+    Index(None, "kind", "state", "next_try_at"),
+)
+
 MAILBOX_MESSAGES: Final = Table(
     "mailbox_messages",
     METADATA,
@@ -19,13 +38,12 @@ MAILBOX_MESSAGES: Final = Table(
     Column("signed", LargeBinary, nullable=False),
     Column("envelope", LargeBinary, nullable=False),
     Column("issued_at", Text, nullable=False),
-    Column("posted_at", Text),
     Column("signed_sha256", Text),
     Column("desk_copy", LargeBinary),  # where a message may name a child: the signed bytes, sealed; `signed` is empty
     Column("replaces", Text),  # SHA-256 of envelopes that the gateway may hold instead, sealed to keys that were lost
 )
 
-# Stages to be told to the gateway: written with the event, sent after, sent again until the feed has taken them.
+# How far each report is, as its sender may know it.
 STAGES: Final = Table(
     "stages",
     METADATA,
@@ -33,8 +51,6 @@ STAGES: Final = Table(
     Column("report_id", Text, primary_key=True),
     Column("stage", Text, nullable=False),
     Column("outcome", Text),
-    Column("queued_at", Text, nullable=False),
-    Column("sent_at", Text),
     Column("set_aside_reason", Text),
 )
 
@@ -51,9 +67,6 @@ REPLY_MESSAGES: Final = Table(
     Column("desk_copy", LargeBinary),
     Column("written_at", Text, nullable=False),
     Column("written_by", Text, nullable=False),
-    Column("posted_at", Text),
-    # The gateway has no place for it: nobody can come back and read it.
-    Column("no_place_at", Text),
     Index(None, "case_id"),
 )
 

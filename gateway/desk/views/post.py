@@ -10,10 +10,11 @@ from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.casework.cases import get_references
+from gateway.desk.outbox.queue import count_by_state as outbox_counts
 from gateway.desk.paging.pages import AlertError, acknowledge_alert, list_pages
 from gateway.desk.post_room.post_retry import PostRetryError, retry_note
 from gateway.desk.post_room.queue import GIVE_UP_AFTER, count_by_state, list_newest
-from gateway.desk.return_post.messages import count_posted, list_waiting, list_without_place
+from gateway.desk.return_post.messages import list_waiting, list_without_place
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -69,7 +70,7 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         pages = list_pages(connection, most=MOST_LISTED)
         replies = list_waiting(connection, most=MOST_LISTED)
         without_place = list_without_place(connection, most=MOST_LISTED)
-        posted = count_posted(connection)
+        posted = outbox_counts(connection, "reply").get("sent", 0)
         shown = {note.case_id for note in notes} | {reply.case_id for reply in (*replies, *without_place)}
         references = get_references(connection, shown)
     return show_page(

@@ -1,0 +1,353 @@
+"""The one loop that sends: entries are claimed, sent, and noted as sent, as failed until a later try, or as given up.
+
+Never sends twice what two runs find at once, and never loses an entry: a claim runs out when its run is killed.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Connection, Row, select
+
+from gateway.desk.alarms import list_subjects, raise_alarm
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.outbox.queue import (
+    IS_OPEN,
+    KindName,
+    claim,
+    count_open,
+    drop,
+    get_wait,
+    is_unchanged,
+    list_due,
+    note,
+)
+from gateway.desk.store import DeskStoreError
+from gateway.desk.store.post_tables import OUTBOX
+from gateway.desk.unexpected import describe_unexpected
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import (
+    NotAuthorisedError,
+    RateLimitedError,
+    ReportAbuseError,
+    TransportError,
+    UnavailableError,
+)
+from partner_sdk.wire.canonical import format_time
+
+_log = logging.getLogger(__name__)
+
+UNEXPECTED: Final = "unexpected"
+GAVE_UP: Final = "outbox-gave-up"
+# The gateway does not talk to this desk now: that says nothing about the entry, which loses no try.
+_SILENT: Final = (TransportError, UnavailableError, NotAuthorisedError, RateLimitedError)
+# A gateway that refuses so many entries of a kind, one by one, would refuse the rest of this run as well.
+_MOST_REFUSED: Final = 5
+
+
+class DeliveryError(ReportAbuseError):
+    """An entry was not taken. `is_final`: it never will be, however often it is tried.
+
+    The message is a code of ours, never the words of the other side.
+    """
+
+    def __init__(self, *, reason: str, is_final: bool = False) -> None:
+        super().__init__(f"A message was not taken: {reason}.", reason=reason)
+        self.is_final = is_final
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why an entry is not sent now: it waits until then, or with `until` None for a later run, and loses no try."""
+
+    until: datetime | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Why an entry is never sent. `is_alarm`: a person has to look into it."""
+
+    code: str
+    is_alarm: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The record has gone, or nobody needs it any more."""
+
+
+class Sender(Protocol):
+    """Sends the entries of one kind in one run."""
+
+    def load(self, connection: Connection, row: Row[Any]) -> Any:
+        """Return what is to be sent, as its record has it now; or `Hold`, `GiveUp` or `Drop`.
+
+        Runs in the transaction that claims the entry.
+        """
+
+    def send(self, items: Sequence[Any]) -> Sequence[GiveUp | None]:
+        """Send what was loaded, and return for each None, or why it never will be sent.
+
+        Raises `DeliveryError` or what the feed client raises, and then none of them counts as sent.
+        """
+
+    def sent(self, connection: Connection, row: Row[Any], item: Any) -> None:
+        """Note what follows, in the transaction that notes an entry as sent."""
+
+    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
+        """Note what follows, in the transaction that gives an entry up."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxKind:
+    """One kind of entry, as data.
+
+    `lease` is how long a claim keeps other runs away; `longest_wait` ends the doubling of the pause. An entry is given
+    up after `most_tries` refusals or once it is `too_late_after`. `before` queues what falls due by time alone.
+    """
+
+    name: KindName
+    open: "Callable[[Run], Sender]"
+    lease: timedelta
+    longest_wait: timedelta
+    most_at_once: int = 1
+    most_a_run: int | None = None
+    most_tries: int | None = None
+    too_late_after: timedelta | None = None
+    is_for_gateway: bool = False
+    # What fails in a way that nobody expected may have been sent: another try may be a second copy.
+    is_tried_after_slip: bool = True
+    before: Callable[[Desk], object] | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one run did with one kind; `problems` counts codes, `open` entries wait or are held for another run."""
+
+    sent: int = 0
+    held: int = 0
+    given_up: int = 0
+    open: int = 0
+    problems: dict[str, int] = field(default_factory=dict)
+    # The first failure of this run, for the caller's exit code; its entry is tried again.
+    error: Exception | None = None
+
+    def count(self, code: str) -> None:
+        """Count a problem by its code."""
+        self.problems[code] = self.problems.get(code, 0) + 1
+
+    def fail(self, error: Exception) -> None:
+        """Keep the first error."""
+        self.error = self.error or error
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of the loop: the desk, its feed, and whether the gateway has failed to answer in it."""
+
+    desk: Desk
+    is_silent: bool = False
+    _feed: FeedClient | None = None
+
+    @property
+    def feed(self) -> FeedClient:
+        """Return the client of the feed, made when the first entry needs it."""
+        if self._feed is None:
+            self._feed = self.desk.make_feed()
+        return self._feed
+
+
+def send_kind(run: Run, kind: OutboxKind) -> Outcome:
+    """Send every entry of a kind that is due. A failure is kept in the outcome; only the desk's database raises."""
+    outcome = Outcome()
+    try:
+        if kind.before is not None:
+            _do_before(run.desk, kind, outcome)
+        _Sending(run, kind, outcome).go()
+    except DeskStoreError:
+        raise  # locked or full: the next run finds every entry as it is
+    except Exception as error:  # noqa: BLE001 - one kind keeps back no other; its words may be a report's
+        outcome.fail(error)
+    with run.desk.store.read() as connection:
+        outcome.open = count_open(connection, kind.name)
+    return outcome
+
+
+def _do_before(desk: Desk, kind: OutboxKind, outcome: Outcome) -> None:
+    try:
+        if kind.before is not None:
+            kind.before(desk)
+    except DeskStoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what is queued already goes out all the same
+        outcome.fail(error)
+
+
+Claimed = tuple[Row[Any], Any]
+
+
+@dataclass(slots=True)
+class _Sending:
+    run: Run
+    kind: OutboxKind
+    outcome: Outcome
+    refused: int = 0
+    _sender: Sender | None = None
+
+    @property
+    def sender(self) -> Sender:
+        if self._sender is None:
+            self._sender = self.kind.open(self.run)
+        return self._sender
+
+    def go(self) -> None:
+        self._give_up_late()
+        seen, last_id = 0, 0
+        while not self._is_over() and (self.kind.most_a_run is None or seen < self.kind.most_a_run):
+            with self.run.desk.store.read() as connection:
+                due = list_due(
+                    connection, self.kind.name, now=self.run.desk.clock(), after=last_id, most=self.kind.most_at_once
+                )
+            if not due:
+                return
+            seen, last_id = seen + len(due), due[-1].id
+            claimed = self._claim(due)
+            if claimed:
+                self._send(claimed)
+
+    def _is_over(self) -> bool:
+        return (self.kind.is_for_gateway and self.run.is_silent) or self.refused >= _MOST_REFUSED
+
+    def _claim(self, due: Sequence[Row[Any]]) -> list[Claimed]:
+        desk, sender = self.run.desk, self.sender
+        until = desk.clock() + self.kind.lease
+        claimed: list[Claimed] = []
+        failed: list[tuple[Row[Any], Exception]] = []
+        with desk.store.write() as connection:
+            for row in due:
+                if not is_unchanged(connection, row):
+                    continue
+                try:
+                    item = sender.load(connection, row)
+                except DeskStoreError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - one entry keeps back no other
+                    failed.append((claim(connection, row, until=until), error))
+                    continue
+                match item:
+                    case Hold():
+                        self._hold(connection, row, item)
+                    case GiveUp():
+                        self._give_up(connection, row, item)
+                    case Drop():
+                        drop(connection, self.kind.name, [row.subject])
+                    case _:
+                        claimed.append((claim(connection, row, until=until), item))
+        for row, reason in failed:
+            self._fail(row, reason)
+        return claimed
+
+    def _send(self, claimed: Sequence[Claimed]) -> None:
+        try:
+            results = self.sender.send([item for _, item in claimed])
+        except DeskStoreError:
+            raise
+        except _SILENT as error:
+            self.run.is_silent = True
+            self.outcome.fail(error)
+            self._release(claimed, error)
+        except Exception as error:  # noqa: BLE001 - see `_fail`
+            if len(claimed) == 1:
+                self._fail(claimed[0][0], error)
+                return
+            # One of them is refused: each alone, so that it keeps back no other.
+            for number, one in enumerate(claimed):
+                if self._is_over():
+                    self._release(claimed[number:], error)
+                    return
+                self._send([one])
+        else:
+            self._note(claimed, results)
+
+    def _note(self, claimed: Sequence[Claimed], results: Sequence[GiveUp | None]) -> None:
+        moment = format_time(self.run.desk.clock())
+        with self.run.desk.store.write() as connection:
+            for (row, item), result in zip(claimed, results, strict=True):
+                if result is not None:
+                    self._give_up(connection, row, result)
+                elif note(connection, row, state="sent", done_at=moment, last_error=None):
+                    self.sender.sent(connection, row, item)
+                self.outcome.sent += result is None
+
+    def _hold(self, connection: Connection, row: Row[Any], hold: Hold) -> None:
+        if hold.until is None:
+            if hold.code is not None:
+                note(connection, row, last_error=hold.code)
+                self.outcome.count(hold.code)
+            return
+        note(connection, row, state="held", next_try_at=format_time(hold.until), last_error=hold.code)
+        self.outcome.held += 1
+
+    def _release(self, claimed: Sequence[Claimed], error: Exception) -> None:
+        """Put entries back as they were before this run: nobody looked at them."""
+        code = error.reason if isinstance(error, ReportAbuseError) else UNEXPECTED
+        with self.run.desk.store.write() as connection:
+            for row, _ in claimed:
+                note(
+                    connection,
+                    row,
+                    tries=row.tries - 1,
+                    next_try_at=format_time(self.run.desk.clock()),
+                    last_error=code,
+                )
+
+    def _fail(self, row: Row[Any], error: Exception) -> None:
+        """Let an entry wait for its next try, or give it up."""
+        is_known = isinstance(error, ReportAbuseError)
+        code = error.reason if isinstance(error, ReportAbuseError) else UNEXPECTED
+        if not is_known:
+            # The words of an error that nobody expected may be those of a report: only its type is told.
+            _log.error("Could not send a %s: %s", self.kind.name, describe_unexpected(error))
+        if self.kind.is_for_gateway:
+            self.outcome.fail(error)
+            self.refused += 1
+        tries = max(row.tries, 1)
+        is_final = isinstance(error, DeliveryError) and error.is_final
+        is_last = self.kind.most_tries is not None and tries >= self.kind.most_tries
+        with self.run.desk.store.write() as connection:
+            if is_final or is_last or not (is_known or self.kind.is_tried_after_slip):
+                self._give_up(connection, row, GiveUp(code, is_alarm=not is_final))
+                return
+            wait = get_wait(tries, random=self.run.desk.random, longest=self.kind.longest_wait)
+            note(connection, row, next_try_at=format_time(self.run.desk.clock() + wait), last_error=code)
+        self.outcome.count(code)
+
+    def _give_up(self, connection: Connection, row: Row[Any], verdict: GiveUp) -> None:
+        now = self.run.desk.clock()
+        if not note(connection, row, state="given_up", done_at=format_time(now), last_error=verdict.code):
+            return
+        self.sender.given_up(connection, row, verdict.code)
+        if verdict.is_alarm:
+            self._raise_alarm(connection, verdict.code, now=now)
+        self.outcome.given_up += 1
+        self.outcome.count(verdict.code)
+
+    def _raise_alarm(self, connection: Connection, code: str, *, now: datetime) -> None:
+        # One for each cause until it is cleared: a mail server that is down gives up a hundred notes.
+        cause = f"{self.kind.name} {code}, "
+        if not any(subject.startswith(cause) for subject in list_subjects(connection, GAVE_UP)):
+            raise_alarm(connection, GAVE_UP, f"{cause}first at {format_time(now)}", now=now)
+
+    def _give_up_late(self) -> None:
+        if self.kind.too_late_after is None:
+            return
+        late = format_time(self.run.desk.clock() - self.kind.too_late_after)
+        is_late = (OUTBOX.c.kind == self.kind.name) & IS_OPEN & (OUTBOX.c.queued_at < late)
+        with self.run.desk.store.read() as connection:
+            rows = connection.execute(select(OUTBOX).where(is_late)).all()
+        for row in rows:
+            with self.run.desk.store.write() as connection:
+                self._give_up(connection, row, GiveUp(row.last_error or "too-late"))

@@ -1,0 +1,192 @@
+"""The queue of all that the desk sends: one row for each record, its state, its tries and the time of the next one.
+
+Never holds content or an address: a row names its record by an id of ours, and the record's own table holds the rest.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from sqlalchemy import ColumnElement, Connection, Row, Text, and_, case, cast, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from gateway.desk import audit
+from gateway.desk.store.post_tables import OUTBOX
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import format_time
+
+KindName = Literal["alert", "stage", "message", "reply", "note"]
+State = Literal["waiting", "held", "sent", "given_up"]
+
+OPEN_STATES: Final[tuple[State, ...]] = ("waiting", "held")
+# The condition of an entry that is neither sent nor given up.
+IS_OPEN: Final = OUTBOX.c.state.in_(OPEN_STATES)
+# When an entry was sent; None for one that waits or was given up.
+SENT_AT: Final = case((OUTBOX.c.state == "sent", OUTBOX.c.done_at))
+FIRST_WAIT: Final = timedelta(minutes=1)
+# Entries a person has to look at come first.
+_STATES: Final[tuple[State, ...]] = ("given_up", "waiting", "held", "sent")
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One entry as lists show it; `subject` is the id of its record, and `done_at` when it was sent or given up."""
+
+    id: int
+    kind: KindName
+    subject: str
+    state: State
+    tries: int
+    next_try_at: str
+    queued_at: str
+    done_at: str | None
+    last_error: str | None
+
+
+class OutboxError(ReportAbuseError):
+    """An entry cannot be tried again; the message says why."""
+
+
+def get_wait(
+    tries: int, *, random: Callable[[int], bytes], longest: timedelta, first: timedelta = FIRST_WAIT
+) -> timedelta:
+    """Return the pause after so many tries: doubling, with up to a quarter more by chance."""
+    # 2**20 minutes are two years: the exponent is cut so that no number grows without end.
+    doublings = min(max(tries - 1, 0), 20)
+    wait = min(first * (1 << doublings), longest)
+    return wait + wait * (random(1)[0] / 255) / 4
+
+
+def queue(connection: Connection, kind: KindName, subjects: Iterable[str], *, now: datetime, lane: str = "") -> None:
+    """Queue records in the caller's transaction; one that is queued already starts anew and is sent again.
+
+    Entries of one lane go in order: the first that waits keeps back those behind it.
+    """
+    moment = format_time(now)
+    fresh = {
+        "state": "waiting",
+        "tries": 0,
+        "queued_at": moment,
+        "next_try_at": moment,
+        "done_at": None,
+        "last_error": None,
+    }
+    values = [{"kind": kind, "subject": subject, "lane": lane, "turn": 0, **fresh} for subject in subjects]
+    if values:
+        # A new turn: a run that is sending the entry as it was before cannot mark this one as sent.
+        again = {**fresh, "turn": OUTBOX.c.turn + 1}
+        statement = insert(OUTBOX).on_conflict_do_update(index_elements=["kind", "subject"], set_=again)
+        connection.execute(statement, values)
+
+
+def record(kind: KindName, subject: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition that joins a table of records to their entries."""
+    return and_(OUTBOX.c.kind == kind, OUTBOX.c.subject == cast(subject, Text))
+
+
+def list_due(connection: Connection, kind: KindName, *, now: datetime, after: int, most: int) -> Sequence[Row[Any]]:
+    """Return the entries whose time has come, the oldest first, without those behind one that has to wait."""
+    moment, before = format_time(now), OUTBOX.alias()
+    kept_back = select(before.c.id).where(
+        before.c.kind == OUTBOX.c.kind,
+        before.c.lane == OUTBOX.c.lane,
+        before.c.lane != "",
+        before.c.id < OUTBOX.c.id,
+        before.c.state.in_(OPEN_STATES),
+        before.c.next_try_at > moment,
+    )
+    due = (OUTBOX.c.kind == kind) & IS_OPEN & (OUTBOX.c.next_try_at <= moment) & (OUTBOX.c.id > after)
+    query = select(OUTBOX).where(due, ~kept_back.exists()).order_by(OUTBOX.c.id).limit(most)
+    return connection.execute(query).all()
+
+
+def is_unchanged(connection: Connection, row: Row[Any]) -> bool:
+    """Return whether no other run has taken an entry, and nothing queued it anew, since it was read."""
+    return connection.execute(select(OUTBOX.c.id).where(_as_read(row), IS_OPEN)).first() is not None
+
+
+def claim(connection: Connection, row: Row[Any], *, until: datetime) -> Row[Any]:
+    """Take an entry for this run: until then no other run sends it. A run that is killed leaves it to the next one."""
+    return connection.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.id == row.id)
+        .values(
+            state="waiting", turn=row.turn + 1, tries=row.tries + 1, next_try_at=format_time(until), last_error=None
+        )
+        .returning(OUTBOX)
+    ).one()
+
+
+def note(connection: Connection, row: Row[Any], **values: Any) -> bool:
+    """Note what became of a claimed entry; False when it was queued anew meanwhile, and has to be sent again."""
+    return connection.execute(update(OUTBOX).where(_as_read(row), IS_OPEN).values(**values)).rowcount == 1
+
+
+def drop(connection: Connection, kind: KindName, subjects: Collection[str]) -> None:
+    """Take entries out of the queue whose records are gone."""
+    connection.execute(delete(OUTBOX).where(OUTBOX.c.kind == kind, OUTBOX.c.subject.in_(subjects)))
+
+
+def find_entry(connection: Connection, kind: KindName, subject: str) -> OutboxRow | None:
+    """Return the entry of one record."""
+    wanted = select(*_COLUMNS).where(OUTBOX.c.kind == kind, OUTBOX.c.subject == subject)
+    row = connection.execute(wanted).first()
+    return None if row is None else OutboxRow(**row._mapping)
+
+
+def list_entries(connection: Connection, *, most: int, with_done: bool = False) -> list[OutboxRow]:
+    """Return the entries that were given up, then those that wait, the newest of each first; on request all."""
+    places = case({state: place for place, state in enumerate(_STATES)}, value=OUTBOX.c.state)
+    query = select(*_COLUMNS).order_by(places, OUTBOX.c.id.desc()).limit(most)
+    if not with_done:
+        query = query.where(OUTBOX.c.state != "sent")
+    return [OutboxRow(**row._mapping) for row in connection.execute(query)]
+
+
+def count_by_state(connection: Connection, kind: KindName) -> dict[str, int]:
+    """Return how many entries of a kind are in each state."""
+    query = select(OUTBOX.c.state, func.count()).where(OUTBOX.c.kind == kind).group_by(OUTBOX.c.state)
+    return {str(state): int(count) for state, count in connection.execute(query)}
+
+
+def count_open(connection: Connection, kind: KindName) -> int:
+    """Return how many entries of a kind are neither sent nor given up."""
+    counts = count_by_state(connection, kind)
+    return sum(counts.get(state, 0) for state in OPEN_STATES)
+
+
+def count_failing(connection: Connection, kind: KindName) -> dict[str, int]:
+    """Return how many entries of a kind wait for another try, by the code of their last failure."""
+    failing = (OUTBOX.c.kind == kind) & IS_OPEN & OUTBOX.c.last_error.is_not(None)
+    query = select(OUTBOX.c.last_error, func.count()).where(failing).group_by(OUTBOX.c.last_error)
+    return {str(code): int(count) for code, count in connection.execute(query)}
+
+
+def try_again(connection: Connection, number: int, *, actor: str, now: datetime) -> OutboxRow:
+    """Let the next run send an entry that was given up or has failed before, and return it as it was.
+
+    Raises `OutboxError` (`not-waiting`) for any other: one without an error may be on its way at this moment.
+    """
+    failed = (OUTBOX.c.state == "given_up") | (IS_OPEN & OUTBOX.c.last_error.is_not(None))
+    row = connection.execute(select(*_COLUMNS).where(OUTBOX.c.id == number, failed)).first()
+    if row is None:
+        raise OutboxError(
+            "No entry of this number was given up or has failed. `post list` shows them.", reason="not-waiting"
+        )
+    connection.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.id == number)
+        .values(state="waiting", turn=OUTBOX.c.turn + 1, tries=0, next_try_at=format_time(now), last_error=None)
+    )
+    audit.append_entry(
+        connection, at=now, actor=actor, action="send-again", subject=row.subject, detail={"kind": row.kind}
+    )
+    return OutboxRow(**row._mapping)
+
+
+_COLUMNS: Final = [OUTBOX.c[name] for name in OutboxRow.__dataclass_fields__]
+
+
+def _as_read(row: Row[Any]) -> ColumnElement[bool]:
+    return and_(OUTBOX.c.id == row.id, OUTBOX.c.turn == row.turn)

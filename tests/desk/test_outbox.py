@@ -1,0 +1,348 @@
+"""The loop that sends: each kind retries, backs off, gives up with an alarm and sends nothing twice, killed or not."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from gateway.desk.alarms import list_subjects
+from gateway.desk.outbox.loop import GAVE_UP, DeliveryError, GiveUp, Hold, OutboxKind, Outcome, Run, send_kind
+from gateway.desk.outbox.queue import OutboxError, get_wait, queue, try_again
+from gateway.desk.outbox_kinds import KINDS
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import ConflictError, TransportError
+from partner_sdk.wire.canonical import parse_time
+from tests.desk.post_builders import list_outbox
+from tests.desk.view_builders import Clock, make_test_desk
+
+BY_NAME = {kind.name: kind for kind in KINDS}
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+TO_GATEWAY = pytest.mark.parametrize("kind", [one for one in KINDS if one.is_for_gateway], ids=lambda kind: kind.name)
+
+
+@dataclass
+class Taker:
+    """The other side: takes every subject, unless something stands in `faults` for it."""
+
+    taken: list[str] = field(default_factory=list)
+    calls: list[list[str]] = field(default_factory=list)
+    faults: dict[str, BaseException] = field(default_factory=dict)
+    verdicts: dict[str, object] = field(default_factory=dict)
+    noted: list[str] = field(default_factory=list)
+    lost: list[tuple[str, str]] = field(default_factory=list)
+    meanwhile: Callable[[], object] = lambda: None
+
+    def load(self, _connection: Connection, row: Any) -> object:
+        return self.verdicts.get(row.subject, row.subject)
+
+    def send(self, items: Sequence[str]) -> list[GiveUp | None]:
+        self.calls.append(list(items))
+        self.meanwhile()
+        for item in items:
+            if item in self.faults:
+                raise self.faults[item]
+        self.taken += items
+        return [None] * len(items)
+
+    def sent(self, _connection: Connection, row: Any, _item: object) -> None:
+        self.noted.append(row.subject)
+
+    def given_up(self, _connection: Connection, row: Any, code: str) -> None:
+        self.lost.append((row.subject, code))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: Clock) -> Desk:
+    return make_test_desk(tmp_path / "desk", clock)
+
+
+@pytest.fixture
+def taker() -> Taker:
+    return Taker()
+
+
+def put(desk: Desk, kind: OutboxKind, *subjects: str, lane: str = "") -> None:
+    with desk.store.write() as connection:
+        queue(connection, kind.name, subjects, now=desk.clock(), lane=lane)
+
+
+def run(desk: Desk, kind: OutboxKind, taker: Taker, *, in_run: Run | None = None) -> Outcome:
+    return send_kind(in_run or Run(desk), replace(kind, open=lambda _run: taker, before=None))
+
+
+def states(desk: Desk, kind: OutboxKind) -> list[str]:
+    return [row["state"] for row in list_outbox(desk, kind.name)]
+
+
+def refuse(code: str) -> ConflictError:
+    return ConflictError(type=f"x/{code}", title="No", status=409, detail="", request_id=None)
+
+
+def alarms(desk: Desk) -> list[str]:
+    with desk.store.read() as connection:
+        return list_subjects(connection, GAVE_UP)
+
+
+@EVERY_KIND
+def test_entry_is_sent_once_in_the_order_of_the_queue(desk: Desk, taker: Taker, kind: OutboxKind) -> None:
+    put(desk, kind, "a", "b", "c")
+    assert run(desk, kind, taker) == Outcome(sent=3)
+    assert run(desk, kind, taker) == Outcome()
+    assert (taker.taken, taker.noted, states(desk, kind)) == (["a", "b", "c"], ["a", "b", "c"], ["sent"] * 3)
+    assert all(len(call) <= kind.most_at_once for call in taker.calls)
+
+
+@EVERY_KIND
+def test_failed_entry_waits_ever_longer_and_then_goes(desk: Desk, clock: Clock, taker: Taker, kind: OutboxKind) -> None:
+    put(desk, kind, "a")
+    taker.faults["a"] = refuse("a-code") if kind.is_for_gateway else DeliveryError(reason="a-code")
+    waits = []
+    for tries in range(1, 9):
+        assert run(desk, kind, taker).problems == {"a-code": 1}
+        (row,) = list_outbox(desk, kind.name)
+        assert (row["state"], row["tries"], row["last_error"]) == ("waiting", tries, "a-code")
+        waits.append(parse_time(row["next_try_at"]) - clock.now)
+        clock.now = parse_time(row["next_try_at"]) - timedelta(seconds=1)
+        before = len(taker.calls)
+        assert run(desk, kind, taker).problems == {}
+        assert len(taker.calls) == before
+        clock.now += timedelta(seconds=1)
+    # Doubling from a minute, with up to a quarter more by chance, up to the longest pause of the kind.
+    for number, wait in enumerate(waits):
+        least = min(timedelta(minutes=2**number), kind.longest_wait)
+        assert least - timedelta(seconds=1) <= wait <= least * 1.25
+    taker.faults.clear()
+    assert run(desk, kind, taker).sent == 1
+
+
+@EVERY_KIND
+def test_entry_that_never_goes_is_given_up_with_one_alarm_for_its_cause_or_tried_for_ever(
+    desk: Desk, clock: Clock, taker: Taker, kind: OutboxKind
+) -> None:
+    put(desk, kind, "a", "b")
+    taker.faults |= dict.fromkeys("ab", refuse("a-code") if kind.is_for_gateway else DeliveryError(reason="a-code"))
+    given_up = 0
+    for _ in range(60):
+        given_up += run(desk, kind, taker).given_up
+        clock.now += timedelta(hours=8)
+    if kind.most_tries is None and kind.too_late_after is None:
+        assert (given_up, taker.lost, alarms(desk), states(desk, kind)) == (0, [], [], ["waiting"] * 2)
+        return
+    assert (given_up, taker.lost) == (2, [("a", "a-code"), ("b", "a-code")])
+    assert states(desk, kind) == ["given_up"] * 2
+    (alarm,) = alarms(desk)
+    assert alarm.startswith(f"{kind.name} a-code, first at 20")
+    if kind.most_tries is not None:
+        assert [row["tries"] for row in list_outbox(desk, kind.name)] == [kind.most_tries] * 2
+    # A person may let it be sent after all; nothing else does.
+    number = list_outbox(desk, kind.name)[0]["id"]
+    taker.faults.clear()
+    assert run(desk, kind, taker) == Outcome()
+    if kind.too_late_after is None:
+        with desk.store.write() as connection:
+            assert try_again(connection, number, actor="kim", now=clock()).subject == "a"
+        assert run(desk, kind, taker).sent == 1
+        assert taker.taken == ["a"]
+
+
+@EVERY_KIND
+def test_what_is_final_is_given_up_at_once_without_an_alarm(desk: Desk, taker: Taker, kind: OutboxKind) -> None:
+    put(desk, kind, "a", "b")
+    taker.faults["a"] = DeliveryError(reason="address-refused", is_final=True)
+    outcome = run(desk, kind, taker)
+    assert (outcome.given_up, outcome.sent) == (1, 1)
+    assert (states(desk, kind), alarms(desk)) == (["given_up", "sent"], [])
+
+
+@EVERY_KIND
+def test_run_that_is_killed_after_sending_repeats_its_entries_when_the_claim_has_run_out(
+    desk: Desk, clock: Clock, taker: Taker, kind: OutboxKind
+) -> None:
+    put(desk, kind, "a")
+
+    def kill() -> None:
+        taker.taken.append("a")
+        raise KeyboardInterrupt
+
+    taker.meanwhile = kill
+    with pytest.raises(KeyboardInterrupt):
+        run(desk, kind, taker)
+    taker.meanwhile = lambda: None
+    # Whether it arrived is not known: nobody else sends it while the run may only be slow.
+    assert run(desk, kind, taker) == Outcome(open=1)
+    clock.now += kind.lease - timedelta(seconds=1)
+    assert run(desk, kind, taker).sent == 0
+    clock.now += timedelta(seconds=1)
+    assert run(desk, kind, taker).sent == 1
+    assert (taker.taken, taker.noted) == (["a", "a"], ["a"])
+
+
+@EVERY_KIND
+def test_run_that_is_killed_before_the_claim_is_written_loses_nothing(
+    desk: Desk, taker: Taker, kind: OutboxKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(desk, kind, "a")
+
+    def kill(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.desk.outbox.loop.claim", kill)
+        with pytest.raises(KeyboardInterrupt):
+            run(desk, kind, taker)
+    assert run(desk, kind, taker).sent == 1
+    assert taker.calls == [["a"]]
+
+
+@EVERY_KIND
+def test_two_runs_at_once_send_an_entry_once(desk: Desk, taker: Taker, kind: OutboxKind) -> None:
+    put(desk, kind, "a", "b")
+    second = Taker()
+    taker.meanwhile = lambda: run(desk, kind, second)
+    run(desk, kind, taker)
+    assert sorted(taker.taken + second.taken) == ["a", "b"]
+    assert states(desk, kind) == ["sent"] * 2
+
+
+@EVERY_KIND
+def test_entry_that_is_queued_anew_while_it_is_sent_is_sent_again(desk: Desk, taker: Taker, kind: OutboxKind) -> None:
+    put(desk, kind, "a")
+    taker.meanwhile = lambda: put(desk, kind, "a")
+    run(desk, kind, taker)
+    assert (states(desk, kind), taker.noted) == (["waiting"], [])
+    taker.meanwhile = lambda: None
+    assert run(desk, kind, taker).sent == 1
+    assert (taker.taken, taker.noted) == (["a", "a"], ["a"])
+
+
+@EVERY_KIND
+def test_entry_that_is_queued_anew_while_it_fails_keeps_its_fresh_try(
+    desk: Desk, taker: Taker, kind: OutboxKind
+) -> None:
+    put(desk, kind, "a")
+    taker.faults["a"] = refuse("no")
+    taker.meanwhile = lambda: put(desk, kind, "a")
+    run(desk, kind, taker)
+    (row,) = list_outbox(desk, kind.name)
+    assert (row["state"], row["tries"], row["last_error"]) == ("waiting", 0, None)
+
+
+@EVERY_KIND
+def test_slip_of_ours_with_one_entry_keeps_back_no_other_and_is_told_by_its_type(
+    desk: Desk, taker: Taker, kind: OutboxKind, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(desk, kind, "a", "b", "c")
+    taker.faults["b"] = LookupError("Quetzal-typed-this")
+    outcome = run(desk, kind, taker)
+    assert (taker.taken, outcome.problems) == (["a", "c"], {"unexpected": 1})
+    waits = "waiting" if kind.is_tried_after_slip else "given_up"
+    assert states(desk, kind) == ["sent", waits, "sent"]
+    assert "LookupError" in caplog.text
+    assert "Quetzal" not in caplog.text
+
+
+@TO_GATEWAY
+def test_one_refused_entry_keeps_back_no_other(desk: Desk, taker: Taker, kind: OutboxKind) -> None:
+    put(desk, kind, *"abcde")
+    taker.faults["b"] = refuse("conflict")
+    outcome = run(desk, kind, taker)
+    assert (outcome.sent, outcome.problems, taker.taken) == (4, {"conflict": 1}, list("acde"))
+    assert isinstance(outcome.error, ConflictError)
+
+
+@TO_GATEWAY
+def test_gateway_that_refuses_everything_is_asked_a_few_times_only(desk: Desk, taker: Taker, kind: OutboxKind) -> None:
+    names = [f"{number:02}" for number in range(40)]
+    put(desk, kind, *names)
+    taker.faults |= dict.fromkeys(names, refuse("conflict"))
+    run(desk, kind, taker)
+    assert len(taker.calls) <= 6
+    assert [row["tries"] for row in list_outbox(desk, kind.name)] == [1] * 5 + [0] * 35
+
+
+@TO_GATEWAY
+def test_silent_gateway_costs_no_try_and_ends_what_goes_there_in_this_run(
+    desk: Desk, taker: Taker, kind: OutboxKind
+) -> None:
+    for one in KINDS:
+        put(desk, one, "a", "b")
+    taker.faults["a"] = TransportError("No answer.", reason="no-answer")
+    in_run = Run(desk)
+    assert isinstance(run(desk, kind, taker, in_run=in_run).error, TransportError)
+    assert [(row["state"], row["tries"]) for row in list_outbox(desk, kind.name)] == [("waiting", 0)] * 2
+    calls = len(taker.calls)
+    taker.faults.clear()
+    for one in KINDS:
+        assert run(desk, one, taker, in_run=in_run).sent == (0 if one.is_for_gateway else 2)
+    assert len(taker.calls) == calls + sum(not one.is_for_gateway for one in KINDS) * 2
+    # The next run goes at once: the gateway's silence was no fault of theirs.
+    assert run(desk, kind, taker).sent == 2
+
+
+def test_message_that_waits_keeps_back_those_of_its_mailbox_alone(desk: Desk, clock: Clock, taker: Taker) -> None:
+    kind = BY_NAME["message"]
+    put(desk, kind, "one-1", "one-2", lane="one")
+    put(desk, kind, "two-1", lane="two")
+    taker.faults["one-1"] = refuse("conflict")
+    run(desk, kind, taker)
+    assert taker.taken == ["two-1"]
+    put(desk, kind, "one-3", lane="one")
+    assert run(desk, kind, taker).sent == 0
+    clock.now += timedelta(minutes=2)
+    taker.faults.clear()
+    assert run(desk, kind, taker).sent == 3
+    assert taker.taken == ["two-1", "one-1", "one-2", "one-3"]
+
+
+def test_messages_behind_one_that_is_on_its_way_wait_for_it(desk: Desk, taker: Taker) -> None:
+    kind, second = BY_NAME["message"], Taker()
+    put(desk, kind, "one-1", "one-2", lane="one")
+    taker.meanwhile = lambda: run(desk, kind, second)
+    run(desk, kind, taker)
+    assert (taker.taken, second.taken) == (["one-1", "one-2"], [])
+
+
+@EVERY_KIND
+def test_held_entry_goes_when_there_is_room_and_loses_no_try(
+    desk: Desk, clock: Clock, taker: Taker, kind: OutboxKind
+) -> None:
+    put(desk, kind, "a")
+    taker.verdicts["a"] = Hold(clock.now + timedelta(hours=1), "no-room")
+    assert run(desk, kind, taker) == Outcome(held=1, open=1)
+    taker.verdicts.clear()
+    assert run(desk, kind, taker) == Outcome(open=1)
+    clock.now += timedelta(hours=1)
+    assert run(desk, kind, taker).sent == 1
+    assert [row["tries"] for row in list_outbox(desk, kind.name)] == [1]
+
+
+def test_entry_on_its_way_or_sent_can_not_be_sent_again_by_hand(desk: Desk, taker: Taker) -> None:
+    kind = BY_NAME["reply"]
+    put(desk, kind, "a")
+    number = list_outbox(desk, kind.name)[0]["id"]
+
+    def ask() -> None:
+        with desk.store.write() as connection, pytest.raises(OutboxError):
+            try_again(connection, number, actor="kim", now=desk.clock())
+
+    ask()
+    taker.meanwhile = ask
+    assert run(desk, kind, taker).sent == 1
+    ask()
+
+
+def test_no_two_entries_wait_for_the_same_moment() -> None:
+    waits = {
+        get_wait(1, random=lambda _, byte=byte: bytes([byte]), longest=timedelta(hours=1)) for byte in (0, 85, 170, 255)
+    }
+    assert waits == {timedelta(seconds=seconds) for seconds in (60, 65, 70, 75)}
+    assert get_wait(10**6, random=lambda _: b"\xff", longest=timedelta(hours=6)) == timedelta(hours=7.5)
