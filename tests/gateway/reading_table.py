@@ -21,7 +21,7 @@ VOICES: Mapping[str, Mapping[str, list[str]]] = {
     for person, under_18 in (("child", "yes"), ("adult", "no"))
     for about in ("me", "friend", "another_child", "child_i_look_after", "child_i_work_with")
 } | {"child, abroad": {"under_18": ["yes"], "who": ["me"], "region": ["not_uk"]}}
-NO_WORDS = {"key", "side", "version", "language"}  # what stands in the files and is never read by a person
+NO_WORDS = {"key", "side", "only_here", "version", "language"}  # what stands in the files and is never read by a person
 ENDINGS = ("_abroad", "_friend", "_other", "_parent", "_work", "_self", "_adult")
 BARE_LABEL_WORDS = 3  # on a bare label the formula says nothing
 

@@ -112,7 +112,7 @@ def test_command_gives_1_and_names_each_stale_entry(
     monkeypatch.setattr(gateway.commands.stale_data, "utc_now", lambda: datetime(2026, 11, 27, tzinfo=UTC))
     assert run_gateway(["stale-data", "--json"]) == 1
     owed = json.loads(capsys.readouterr().out)["stale"]
-    assert len(owed) == 13
+    assert len(owed) == 15
     assert all(row["to_prove"] for row in owed)  # on the day of the last check nothing else is listed
     monkeypatch.setattr(gateway.commands.stale_data, "utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
     assert run_gateway(["stale-data", "--json"]) == 1

@@ -4,7 +4,10 @@ The rule, spelled out here and computed from the answers alone:
 - Only somebody who reports about themselves is asked where they live themselves. They read their own country's number,
   and 112, which works in many countries, where the country is not named or not in the data.
 - Everybody else reads 999. Where the report is about somebody in another country, that number stands beside it as
-  text ("There: 000"), and nothing offers to call it.
+  text ("There: 000"), and nothing offers to call it. Wherever such a reader is told to call, for somebody else, they
+  are told to say that it is not in the UK, and which number is that of people there.
+- Childline serves the UK and the islands beside it: it is named to a reader there for
+  themselves, and to nobody for a child elsewhere.
 """
 
 import html
@@ -25,7 +28,7 @@ from gateway.public.pages.frame import make_blank_form, make_help_bar
 from gateway.public.pages.screen_page import render_screen
 from gateway.public.pages.side_page import render_side
 from gateway.public.pages.stale_page import render_stale
-from gateway.public.pages.thanks_page import render_thanks
+from gateway.public.pages.thanks_page import make_urgent, render_thanks
 from gateway.public.visiting.drafts import Sent
 from gateway.public.wording.voice import make_voice
 from partner_sdk.wire.public_codes import LANGUAGES
@@ -55,7 +58,11 @@ SOME_WHERE = [
     *((region, "") for region in ("", "wales", "not_sure")),
     *(("not_uk", code) for code in ("au", "co", "us", "ke", "other", "zz", "")),
 ]
-SIDES_WITH_NUMBERS = ("problem", "accessibility", "talk")
+CHILDLINE = "0800 1111"
+NOT_IN_UK = {"en": "Say that it is not in the UK.", "cy": "Mae angen dweud nad yw hyn yn y DU."}
+# What a post says of the UK's Childline where it is for the child whom the report is about.
+FOR_THE_CHILD = r"<li><span>[^<]*(?:for them|the child|iddyn nhw|plentyn)[^<]*</span> <a[^>]*tel:08001111"
+SIDES_WITH_NUMBERS = ("problem", "accessibility", "talk", "no_name")
 
 
 def list_expected(who: str, region: str, country: str) -> tuple[str, str | None]:
@@ -90,6 +97,21 @@ def ask_in(public: PublicHouse, language: str = "en") -> RequestContext:
     return public.app.test_request_context("/", base_url=PUBLIC_ORIGIN, headers={"Accept-Language": language})
 
 
+def is_elsewhere(who: str, region: str) -> bool:
+    """Return whether a reader in the UK tells of somebody in another country, named or not."""
+    return region == "not_uk" and who not in ABOUT_THEMSELVES
+
+
+def is_child_abroad(who: str, region: str, age: Answers) -> bool:
+    """Return whether the reader is a child in another country, whom Childline does not serve."""
+    return region == "not_uk" and who in ABOUT_THEMSELVES and age.get("under_18") != ["no"]
+
+
+def find_helpline(country: str) -> str:
+    """Return the name of the helpline of a country; one that names none has the list of all countries."""
+    return (COUNTRIES.get(country, COUNTRIES["other"]).talk or COUNTRIES["other"].talk).name
+
+
 def test_help_bar_has_the_readers_own_number_for_every_who_where_and_age(public: PublicHouse, door: PublicDoor):
     seen = 0
     with ask_in(public):
@@ -98,15 +120,58 @@ def test_help_bar_has_the_readers_own_number_for_every_who_where_and_age(public:
             number, there = list_expected(who, *where)
             assert (bar["emergency"], bar["emergency_link"]) == (number, f"tel:{number}"), (who, where, age)
             assert bar["there"] == there, (who, where, age)
+            if is_child_abroad(who, where[0], age):
+                helpline = COUNTRIES.get(where[1], COUNTRIES["other"]).talk or COUNTRIES["other"].talk
+                assert bar["talk_phone"] == (helpline.phone or helpline.name), (who, where, age)
+                assert bar["talk_phone"] != CHILDLINE or where[1] in {"gg", "im", "je"}, (who, where, age)
             seen += 1
     assert seen == len(WHO) * len(WHERE) * len(AGES) > 4_000
+
+
+def test_urgent_block_names_the_right_number_and_helpline_for_every_who_where_and_age(
+    public: PublicHouse, door: PublicDoor
+):
+    seen = 0
+    with ask_in(public):
+        for who, where, age in product(WHO, WHERE, AGES):
+            number, there = list_expected(who, *where)
+            elsewhere, case = is_elsewhere(who, where[0]), (who, where, age)
+            for code in sorted({rule.code for rule in URGENT_RULES}):
+                block = make_urgent(door, [code], make_profile(make_answers(who, where, age)))
+                assert block is not None
+                to_do = " ".join(block["parts"][0]["to_do"])
+                for_others = elsewhere and code != "hurting"  # who may hurt themselves is here, whoever else is there
+                assert ("Say that it is not in the UK." in to_do) is for_others, (code, *case)
+                assert (f"The number for people there is {there}." in to_do) is (for_others and there is not None)
+                unnamed = for_others and where[1] not in set(COUNTRIES) - {"other"}
+                assert ("The number for people there is often 112." in to_do) is unnamed, (code, *case)
+                said = set(re.findall(r"\b(?:000|\d{2,5})\b", to_do)) - {"55"}
+                assert said <= {number} | ({there or "112"} if for_others else set()), (code, *case)
+                talk = {str(post["name"]): str(post["text"]) for post in block["talk"]}
+                if is_child_abroad(who, where[0], age):
+                    assert list(talk) == [find_helpline(where[1])], (code, *case)
+                if elsewhere:
+                    assert "them" not in talk.get("Childline", ""), (code, *case)
+                if elsewhere and code == "keep_close":
+                    assert find_helpline(where[1]) in talk, (code, *case)
+                seen += 1
+    assert seen == len(WHO) * len(WHERE) * len(AGES) * 7 > 28_000
 
 
 def render_all(door: PublicDoor, answers: Answers) -> Iterator[tuple[str, str]]:
     """Make every page on which a number stands, as these answers would show it."""
     form = make_blank_form()
     answers = {"danger": ["yes"], "kinds": ["wants_to_meet"], "name": ["Sam"], **answers}
-    for name in ("danger_help", "meet", "not_alone", "keep_close", "pictures_me", "pictures_other", "kind"):
+    for name in (
+        "danger_help",
+        "meet",
+        "not_alone",
+        "keep_close",
+        "pictures_me",
+        "pictures_other",
+        "kind",
+        "other_worries",
+    ):
         yield name, render_screen(door, SCREEN_BY_NAME[name], answers, form)
     if answers.get("region") == ["not_uk"]:
         yield "country", render_screen(door, SCREEN_BY_NAME["country"], answers, form)
@@ -168,6 +233,15 @@ def test_no_page_offers_a_number_that_is_not_the_readers(
                 assert number == "999" or "999" not in page, (name, where, age)
                 bar = page[page.index('<nav class="help"') : page.index("</nav>")]
                 assert (there or "") in bar, (name, where, age)
+                if is_child_abroad(who, where[0], age):
+                    assert CHILDLINE not in page, (name, where, age)
+                if is_elsewhere(who, where[0]):
+                    main = html.unescape(page[page.index("<main") : page.index("</main>")])
+                    is_asked_to_call = name.split(",")[0] in {"danger_help", "meet", "keep_close", "thanks"}
+                    is_for_others = is_asked_to_call and name != "thanks, hurting"
+                    assert (NOT_IN_UK[language] in main) is is_for_others, (name, where, age)
+                    assert not is_for_others or (there or "") in main, (name, where, age)
+                    assert not re.search(FOR_THE_CHILD, main), (name, where, age)
                 seen += 1
     assert seen > len(SOME_WHERE) * len(AGES) * 10
 
@@ -193,6 +267,10 @@ def test_number_of_the_other_country_is_said_and_never_a_link(public: PublicHous
         assert 'href="tel:000"' not in page, path
         assert not re.search(r"[Cc]all 000", page), path
     assert "In danger there, people call this number." in pages["/6b"]
+    assert (
+        "call 999. Ask for the police. Say that it is not in the UK. The number for people there is 000."
+        in pages["/15"]
+    )
 
 
 @pytest.mark.parametrize(("way", "number"), [(SHORT_ANSWERS, "911"), (ADULT, "999")])

@@ -76,11 +76,17 @@ def test_child_in_another_country_reads_the_numbers_of_that_country_from_there_o
     assert not re.search("999|Childline <b>|Call Childline|0800 1111", text)
 
 
-def test_country_without_a_phone_line_keeps_the_number_in_the_bar_and_names_where_to_look(public: PublicHouse):
-    text = public.person_at("/14", ABROAD | {"/6a": {"country": "other"}}).send().text()
-    assert "Child Helpline International" in text
-    assert 'href="tel:08001111"' in text
-    assert 'href="tel:112"' in text
+@pytest.mark.parametrize("country", ["other", "pk", ""])
+def test_country_without_a_helpline_has_the_list_of_those_of_all_countries_and_no_number_of_the_uk(
+    public: PublicHouse, country: str
+):
+    text = public.person_at("/14", ABROAD | {"/6a": {"country": country}}).send().text()
+    bar, main = text.split("<main", 1)
+    for part in (bar, main):
+        assert re.search(r'<a [^>]*href="https://childhelplineinternational\.org"[^>]*target="_blank"', part)
+        assert "Child Helpline International" in part
+    assert "08001111" not in text
+    assert f'href="tel:{"15" if country == "pk" else "112"}"' in bar
 
 
 def test_call_is_the_one_filled_button_where_someone_is_in_danger(public: PublicHouse):
@@ -95,9 +101,11 @@ def test_call_is_the_one_filled_button_where_someone_is_in_danger(public: Public
 
 def test_numbers_of_a_friends_country_are_not_taken_for_those_of_who_tells(public: PublicHouse):
     way = ABROAD | {"/4b": {"who": "friend"}, "/5b": {"their_age": "13_15"}}
-    text = public.person_at("/9c", way).text()
-    assert 'href="tel:08001111"' in text
-    assert "Childhelp" not in text
+    bar, main = public.person_at("/9c", way).text().split("<main", 1)
+    assert 'href="tel:08001111"' in bar
+    assert "Childhelp" not in bar
+    assert "<span>For you, if you are under 19</span>" in main
+    assert re.search(r"<span>Talk to someone there</span> <a [^>]*>Childhelp <b>1-800-422-4453</b>", main)
 
 
 def test_check_page_is_short_where_little_was_said(public: PublicHouse):

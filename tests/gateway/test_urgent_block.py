@@ -224,7 +224,7 @@ def test_what_is_added_after_coming_back_is_answered_as_well(public: PublicHouse
 def test_number_of_another_country_is_said_and_not_offered(public: PublicHouse):
     block = read_block(public.person_at("/15", FRIEND | ABROAD | DANGER))
     assert 'href="tel:999">Call 999</a>' in block
-    assert "Say that it is not in the UK. The number there is 000." in block
+    assert "Say that it is not in the UK. The number for people there is 000." in block
     assert "tel:000" not in block
 
 

@@ -134,7 +134,8 @@ class ReaderProfile:
     """Who reads a page and where: what the help on it depends on.
 
     `country` is the reader's own, empty in the UK and until they say otherwise. `country_there` is that of the child
-    whom the report is about, where that is somebody else: its emergency number does nothing on a phone in the UK.
+    whom the report is about, where that is somebody else outside the UK: its emergency number does nothing on a phone
+    in the UK. Each is `OTHER` where the country was left blank.
     """
 
     reader: Audience = "child"
@@ -147,10 +148,10 @@ UNKNOWN_READER: Final = ReaderProfile()  # who has not said a thing yet is spoke
 
 def make_profile(answers: Answers) -> ReaderProfile:
     """Return who reads and where; where people live themselves is asked only in a report about themselves."""
+    country = (get_country(answers) or OTHER) if get_one(answers, "region") == NOT_UK else ""
     if is_about_other(answers):
-        return ReaderProfile(get_reader(answers), country_there=get_country(answers))
-    is_abroad = get_one(answers, "region") == NOT_UK
-    return ReaderProfile(get_reader(answers), country=(get_country(answers) or OTHER) if is_abroad else "")
+        return ReaderProfile(get_reader(answers), country_there=country)
+    return ReaderProfile(get_reader(answers), country=country)
 
 
 def is_about_other(answers: Answers) -> bool:

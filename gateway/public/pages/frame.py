@@ -14,6 +14,7 @@ from gateway.public.door import PublicDoor
 from gateway.public.facts.countries import OTHER
 from gateway.public.journey import UNKNOWN_READER, Answers, ReaderProfile
 from gateway.public.journey.places import ABOUT_PAGES, get_path
+from gateway.public.pages.posts import list_posts_abroad
 from gateway.public.visiting.draft_rows import NO_VERSION
 from gateway.public.visiting.drafts import JourneyKeys
 from gateway.public.visiting.words_field import pack_answers
@@ -109,17 +110,30 @@ def make_help_bar(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str 
         "there": _find_emergency_there(door, profile.country_there, own=number),
         **(
             _make_talk(door, key, door.signposts[key].phone, door.signposts[key].phone_link)
-            if there is None or there["phone"] is None
-            else _make_talk(door, "there", there["phone"], there["phone_link"])
+            if there is None
+            else _make_talk(door, "there", there["phone"] or there["name"], there["phone_link"] or there["url"])
         ),
     }
 
 
 def find_talk_there(door: PublicDoor, profile: ReaderProfile) -> Mapping[str, str | None] | None:
-    """Find the helpline of the country that a child lives in; None in the UK, and where the country names none."""
-    if profile.reader != "child" or profile.country not in door.countries:
+    """Find the helpline for a child who reads in another country; None in the UK, and for every other reader."""
+    if profile.reader != "child" or not profile.country:
         return None
-    return dict(door.countries[profile.country].list_posts()).get("talk")
+    return list_posts_abroad(door, profile.country, kind="talk")[0]
+
+
+def list_words_there(door: PublicDoor, profile: ReaderProfile) -> list[str]:
+    """List what to say where a reader in the UK is told to call for a child in another country; else nothing."""
+    if not profile.country_there:
+        return []
+    words, own = door.words.screen("urgent"), get_emergency_number(door, profile.country)
+    number = get_emergency_number(door, profile.country_there)
+    is_named = profile.country_there in door.countries and profile.country_there != OTHER
+    said = [words["there"]]
+    if number != own:
+        said.append(words["there_number" if is_named else "there_many"].format(there=number))
+    return said
 
 
 def _make_talk(door: PublicDoor, words: str, phone: str | None, link: str | None) -> Mapping[str, str | None]:

@@ -34,11 +34,11 @@ def make_notice(
 
     The first page has no words to keep.
     """
-    country = make_profile(answers or {}).country
+    profile = make_profile(answers or {})
     words = door.words.page(page)
     kept = [words["words"]] if has_words and "words" in words else []
     return {
         "title": words["title"],
         "lead": [*kept, *words["lead"], *extra],
-        "posts": [] if page == "again" else list_posts(door, door.words.page("phones")["signposts"], country=country),
+        "posts": [] if page == "again" else list_posts(door, door.words.page("phones")["signposts"], profile=profile),
     }

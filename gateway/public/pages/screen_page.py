@@ -11,14 +11,13 @@ from gateway.public.journey import (
     Answers,
     Field,
     Screen,
-    get_country,
     get_one,
     is_about_other,
     is_grown_up,
     make_profile,
 )
 from gateway.public.journey.places import get_path
-from gateway.public.pages.frame import FormState, find_talk_there, get_emergency_number, render_page
+from gateway.public.pages.frame import FormState, get_emergency_number, list_words_there, render_page
 from gateway.public.pages.posts import list_posts, list_posts_abroad
 from gateway.public.pages.rows import say_answer
 from gateway.public.visiting.forms import Fault
@@ -29,7 +28,10 @@ from partner_sdk.wire.public_codes import YOUNGEST_BAND
 _PARTS = ("after", "why", "card_heading", "card", "keys")
 _TEMPLATES = {"safe_now": "safe_now.html", "danger_help": "danger_help.html"}
 # Screens whose helpers are those of the UK: who is elsewhere sees one of that country above them.
-_FIRST_ABROAD: Mapping[str, PostKind] = {"not_alone": "talk", "pictures_me": "report", "pictures_other": "report"}
+_FIRST_ABROAD: Mapping[str, PostKind] = {"pictures_me": "report", "pictures_other": "report"}
+# Screens that tell the reader to call for a child, who may be in another country.
+_CALL_FOR_CHILD = frozenset({"danger_help", "keep_close"})
+_CALL_IN_NOTE = "meet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ def render_screen(
         "emergency": get_emergency_number(door, profile.country),
         "anywhere": door.countries[OTHER].emergency,
     }
+    note, there = (
+        str(find_in_voice(words, "note", voice=voice) or "").format(**numbers),
+        list_words_there(door, profile),
+    )
     return render_page(
         door,
         _TEMPLATES.get(screen.name, "screen.html"),
@@ -103,8 +109,11 @@ def render_screen(
         screen_fields=[_with_extras(views[field.name], asked, views) for field in drawn],
         choices=_list_buttons(door, screen, asked, "choice", voice=voice),
         more=_list_buttons(door, screen, asked, "more", voice=voice),
-        points=[point.format(**numbers) for point in find_in_voice(words, "points", voice=voice) or ()],
-        note=str(find_in_voice(words, "note", voice=voice) or "").format(**numbers),
+        points=[
+            *(point.format(**numbers) for point in find_in_voice(words, "points", voice=voice) or ()),
+            *(there if screen.name in _CALL_FOR_CHILD else ()),
+        ],
+        note=" ".join((note, *(there if screen.name == _CALL_IN_NOTE else ()))),
         title=str(find_in_voice(words, "title", voice=voice)).format(**numbers),
         **{part: find_in_voice(words, part, voice=voice) for part in _PARTS},
     )
@@ -126,18 +135,15 @@ def _list_posts(
 ) -> list[Mapping[str, str | None]]:
     profile = make_profile(answers)
     if screen.shows != ("abroad",):
-        posts = list_posts(door, find_in_voice(words, "signposts", voice=voice) or (), country=profile.country)
+        posts = list_posts(door, find_in_voice(words, "signposts", voice=voice) or (), profile=profile)
         return [*_list_posts_there(door, screen, answers), *posts]
     return list_posts_abroad(door, get_one(answers, "country"), is_there=is_about_other(answers))
 
 
 def _list_posts_there(door: PublicDoor, screen: Screen, answers: Answers) -> list[Mapping[str, str | None]]:
-    kind, country = _FIRST_ABROAD.get(screen.name), get_country(answers)
-    if not country or kind is None:
-        return []
-    if kind == "talk" and find_talk_there(door, make_profile(answers)) is None:
-        return []
-    return list_posts_abroad(door, country, kind=kind)
+    kind, profile = _FIRST_ABROAD.get(screen.name), make_profile(answers)
+    country = profile.country or profile.country_there
+    return list_posts_abroad(door, country, kind=kind) if country and kind else []
 
 
 def _list_buttons(

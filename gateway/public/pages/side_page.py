@@ -39,7 +39,7 @@ def render_side(door: PublicDoor, side: str, form: FormState | None, *, profile:
             for section in words.get("sections", ())
             if not (profile.country and section.get("is_uk_only"))
         ],
-        posts=list_posts(door, words.get("signposts", ()), country=profile.country),
+        posts=list_posts(door, words.get("signposts", ()), profile=profile),
         after=words.get("after", words.get("note", "")).format(**names),
         form_path=get_path(side),
         go_back=words.get("back", door.words.common()["back"]),

@@ -9,7 +9,13 @@ from gateway.public.actions import OPINIONS, make_opinion_action
 from gateway.public.door import PublicDoor
 from gateway.public.journey import THANKS, ReaderProfile
 from gateway.public.journey.places import get_path
-from gateway.public.pages.frame import FormState, find_talk_there, get_emergency_number, make_help_bar, render_page
+from gateway.public.pages.frame import (
+    FormState,
+    find_talk_there,
+    get_emergency_number,
+    list_words_there,
+    render_page,
+)
 from gateway.public.pages.posts import list_posts, list_posts_abroad
 from gateway.public.sending.advice_shown import FIRST, say_advice
 from gateway.public.sending.sent_record import get_sent_profile
@@ -40,7 +46,6 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         "samaritans_name": door.signposts["samaritans"].name,
         "samaritans_phone": door.signposts["samaritans"].phone,
     }
-    emergency = get_emergency_number(door, profile.country)
     promise = get_promise(door, sent)
     has_talk_there = find_talk_there(door, profile) is not None
     is_asked = not sent.has_told and not door.is_practice  # in practice nothing is counted, so nothing is asked
@@ -53,7 +58,7 @@ def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
         form_path=get_path(THANKS),
         opinions=[(make_opinion_action(one), words["ok"][one]) for one in OPINIONS] if is_asked else [],
         has_told=sent.has_told,
-        advice=say_advice(door, list_shown_advice(sent), emergency=emergency),
+        advice=_list_advice(door, sent, profile),
         urgent=make_urgent(door, sent.urgent, profile),
         title=words["title"],
         screen=words,
@@ -76,18 +81,18 @@ def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) 
     if not codes:
         return None
     words, voice = door.words.screen("urgent"), make_reader_voice(profile.reader, is_abroad=bool(profile.country))
-    there = make_help_bar(door, profile)["there"]
-    numbers = {"emergency": get_emergency_number(door, profile.country), "there": there}
+    emergency, there = get_emergency_number(door, profile.country), list_words_there(door, profile)
     call_at = None if CANNOT_CALL in codes else next((code for code in codes if code in _CALL_FIRST), None)
     parts: list[Mapping[str, Any]] = []
     for code in codes:
-        to_do = list(find_in_voice(words, f"{code}_do", voice=voice))
-        if profile.country_there and not parts:
-            to_do.append(f"{words['there']} {words['there_number']}" if there else words["there"])
+        to_do = [line.format(emergency=emergency) for line in find_in_voice(words, f"{code}_do", voice=voice)]
+        if there and code != HURTING:  # who may hurt themselves is the reader, who is here
+            to_do.append(" ".join(there))
+            there = []  # once is enough
         parts.append(
             {
                 "told": find_in_voice(words, f"{code}_told", voice=voice),
-                "to_do": [line.format(**numbers) for line in to_do],
+                "to_do": to_do,
                 "has_call": code == call_at,
             }
         )
@@ -95,7 +100,7 @@ def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) 
         "heading": words["title"],
         "parts": parts,
         "ways_heading": words["ways_heading"],
-        "ways": list_posts(door, words["ways"], country=profile.country) if CANNOT_CALL in codes else [],
+        "ways": list_posts(door, words["ways"], profile=profile) if CANNOT_CALL in codes else [],
         "talk_heading": words["talk_heading"],
         "talk": _list_urgent_talk(door, codes, profile, voice=voice),
     }
@@ -110,7 +115,15 @@ def _list_urgent_talk(
     if HURTING in codes and profile.reader not in {"child", "friend"}:
         voice = ("_self", *voice)  # an adult who thinks about hurting themselves, whomever else the report is about
     entries = find_in_voice(door.words.screen("urgent"), "signposts", voice=voice)
-    return list_posts(door, entries if not _MAY_HURT.isdisjoint(codes) else entries[:1], country=profile.country)
+    return list_posts(door, entries if not _MAY_HURT.isdisjoint(codes) else entries[:1], profile=profile)
+
+
+def _list_advice(door: PublicDoor, sent: Sent, profile: ReaderProfile) -> list[str]:
+    codes = list_shown_advice(sent)
+    said = say_advice(door, codes, emergency=get_emergency_number(door, profile.country))
+    if codes and codes[0] in FIRST:
+        said[0] = " ".join((said[0], *list_words_there(door, profile)))
+    return said
 
 
 def list_shown_advice(sent: Sent) -> list[str]:

@@ -8,8 +8,9 @@ from typing import Final
 
 from gateway.guidance.advice import Audience, fill_sentences, list_fitting_advice
 from gateway.public.door import PublicDoor
-from gateway.public.journey import Answers, get_country, get_one, is_about_other
+from gateway.public.journey import Answers, get_one, is_about_other
 from gateway.public.wording.languages import DEFAULT_LANGUAGE, get_language
+from partner_sdk.wire.public_codes import NOT_UK
 
 UK_EMERGENCY: Final = "999"  # the one number that stands in the library's words
 MOST_SPECIAL: Final = 2  # what fits the kind; more than that and nobody reads what holds for everyone
@@ -37,7 +38,7 @@ def list_advice_codes(door: PublicDoor, answers: Answers, *, audience: Audience)
         audience=audience,
         limit=general + MOST_SPECIAL,
     )
-    left_out = LEFT_OUT | UK_ONLY if get_country(answers) else LEFT_OUT
+    left_out = LEFT_OUT | UK_ONLY if get_one(answers, "region") == NOT_UK else LEFT_OUT
     codes = [advice.code for advice in found if advice.code not in left_out]
     return sorted(codes, key=lambda code: code not in FIRST)  # danger first; the rest as it stands
 
