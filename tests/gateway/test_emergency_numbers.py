@@ -158,6 +158,22 @@ def test_urgent_block_names_the_right_number_and_helpline_for_every_who_where_an
     assert seen == len(WHO) * len(WHERE) * len(AGES) * 7 > 28_000
 
 
+def test_child_who_may_hurt_themselves_gets_their_own_helplines_whomever_they_tell_of(
+    public: PublicHouse, door: PublicDoor
+):
+    for_oneself, seen = ["Childline", "Samaritans", "Shout"], 0
+    with ask_in(public):
+        for who, where, age in product(WHO, WHERE, AGES):
+            if age.get("under_18") == ["no"] or is_child_abroad(who, where[0], age):
+                continue
+            block = make_urgent(door, ["hurting"], make_profile(make_answers(who, where, age)))
+            assert block is not None
+            assert [post["name"] for post in block["talk"]] == for_oneself, (who, where, age)
+            assert not [post for post in block["talk"] if "them" in str(post["text"])], (who, where, age)
+            seen += 1
+    assert seen > 1_000
+
+
 def render_all(door: PublicDoor, answers: Answers) -> Iterator[tuple[str, str]]:
     """Make every page on which a number stands, as these answers would show it."""
     form = make_blank_form()

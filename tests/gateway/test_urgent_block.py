@@ -136,7 +136,7 @@ def test_call_is_the_one_filled_button_but_not_for_who_can_not_call(public: Publ
     ("way", "there", "not_there"),
     [
         (SHORT_ANSWERS | HURTING, ("tel:08001111", "tel:116123", "sms:85258"), ("tel:08088005000",)),
-        (FRIEND | SELF_OF_A_FRIEND, ("tel:08001111", "tel:116123"), ("tel:08088005000",)),
+        (FRIEND | SELF_OF_A_FRIEND, ("tel:08001111", "tel:116123", "sms:85258"), ("tel:08000684141",)),
         (FRIEND | HURTING, ("tel:08001111", "tel:116123", "tel:08000684141"), ("tel:08088005000",)),
         (ADULT | HURTING, ("tel:08088005000", "tel:116123", "tel:08000684141"), ("tel:08001111",)),
         (OWN_CHILDHOOD | HURTING, ("tel:116123", "sms:85258"), ("tel:08001111", "tel:08088005000")),

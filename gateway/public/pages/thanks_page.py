@@ -109,11 +109,14 @@ def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) 
 def _list_urgent_talk(
     door: PublicDoor, codes: Sequence[str], profile: ReaderProfile, *, voice: Voice
 ) -> list[Mapping[str, str | None]]:
-    """List helplines: all of them where somebody may hurt themselves, else the one that fits the reader."""
+    """List helplines: all of them where somebody may hurt themselves, else the one that fits the reader.
+
+    Readers who may hurt themselves get those for themselves, whomever else the report is about.
+    """
     if find_talk_there(door, profile) is not None:
         return list_posts_abroad(door, profile.country, kind="talk")
-    if HURTING in codes and profile.reader not in {"child", "friend"}:
-        voice = ("_self", *voice)  # an adult who thinks about hurting themselves, whomever else the report is about
+    if HURTING in codes:
+        voice = ("",) if profile.reader in {"child", "friend"} else ("_self", *voice)
     entries = find_in_voice(door.words.screen("urgent"), "signposts", voice=voice)
     return list_posts(door, entries if not _MAY_HURT.isdisjoint(codes) else entries[:1], profile=profile)
 
