@@ -4,7 +4,7 @@ Everything goes through commands and HTTP, so this file imports neither the desk
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ PARTNER_NAME: Final = "Example Chat"
 ASSESSOR: Final = "Alex Assessor"
 MAKER, RELEASER = "Morgan Maker", "Robin Releaser"
 SYNTHETIC_CASES: Final = 400
+COLLECT_SECONDS: Final = 2
 BANNER: Final = "Demonstration. Nothing that you type here reaches anyone. In danger? Call 999."
 
 # Mild and made up. Every word is a placeholder for what a child might say.
@@ -235,9 +236,14 @@ class Loop:
         self.run_desk("collect")
         return len(self._list_open())
 
-    def open_and_close(self) -> int:
-        """Open, assess and close every open case; returns how many."""
-        cases = self._list_open()
+    def start_collecting(self) -> None:
+        """Let the desk go on collecting, so that what is typed into the form from now on reaches its queue."""
+        every = ("--every", str(COLLECT_SECONDS))
+        self.processes.start("collect", DESK, "collect", *every, *self._desk_words())
+
+    def open_and_close(self, references: Collection[str]) -> int:
+        """Open, assess and close these cases and no other; returns how many."""
+        cases = [case for case in self._list_open() if case["reference"] in references]
         for case in cases:
             self.run_desk("case", "show", case["reference"])
             reply = ("--reply-recorded", "replied_through_school") if case["reply_owed"] else ()

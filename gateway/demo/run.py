@@ -4,6 +4,7 @@ import argparse
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -16,7 +17,7 @@ from types import FrameType
 from typing import Any, Final
 
 from gateway.clock import utc_now
-from gateway.demo.loop import PARTNER_ID, Loop
+from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, Loop
 from gateway.demo.processes import DemoError, check_ports_are_free
 from gateway.demo.service.places import PLACES
 
@@ -48,6 +49,7 @@ def run_demo(words: argparse.Namespace) -> int:
             sys.stdout.write(json.dumps(result) + "\n")
             sys.stdout.flush()
         if not words.once:
+            loop.start_collecting()
             _tell_addresses(loop, say)
             signal.pause()
     except DemoError as error:
@@ -83,7 +85,12 @@ def run_steps(loop: Loop, say: Callable[[str], None]) -> dict[str, Any]:
     replied = steps.take(
         "reply", lambda: loop.reply_to_child(public), "the desk answered; who came back with five words read: {}"
     )
-    opened = steps.take("cases", loop.open_and_close, "the desk opened, assessed and closed {} cases")
+    opened = steps.take(
+        "cases",
+        # What a visitor types into the form meanwhile stays open.
+        lambda: loop.open_and_close({public, sent["reference"]}),
+        "the desk opened, assessed and closed {} cases",
+    )
     digest_id = steps.take(
         "digest", lambda: loop.publish_digest(quarter), f"the desk released the digest of {quarter}: {{}}"
     )
@@ -176,7 +183,19 @@ def _tell_addresses(loop: Loop, say: Callable[[str], None]) -> None:
     say(f"the feed             {loop.feed_origin}/health")
     say(f"the desk, one time   {loop.make_start_link()}")
     say(f"a service's pages    {loop.service}/")
+    say("")
+    say(f"What you type into the form is in the desk's queue {COLLECT_SECONDS} seconds later: on its pages, or with")
+    desk = f"{_name_path(Path(sys.executable).with_name('report-abuse-desk'))} case"
+    state = f"--state {_name_path(loop.desk_state)}"
+    say(f"{desk} list {state}")
+    say(f"{desk} show REFERENCE {state}")
     say("Ctrl-C ends it.")
+
+
+def _name_path(path: Path) -> str:
+    """Return a path as a shell takes it, from where this was started, e.g. `.venv/bin/report-abuse-desk`."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _make_say(*, to_error: bool) -> Callable[[str], None]:

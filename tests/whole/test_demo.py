@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -23,6 +24,8 @@ from typing import Any
 import pytest
 import requests
 
+from gateway.demo.form_walk import walk_to_thanks
+from gateway.demo.loop import ANSWERS
 from gateway.demo.service.places import PLACES
 from tests.house.sources import ROOT
 from tests.whole.conftest import find_free_ports
@@ -194,24 +197,55 @@ def check_nothing_is_left(newcomer: Newcomer) -> None:
     assert newcomer.list_written() == set()
 
 
-def check_it_runs_until(by: signal.Signals, newcomer: Newcomer, process: "subprocess.Popen[str]") -> list[str]:
-    """Check that the addresses answer until the signal, and nothing is left then; return what was said before it."""
+def check_it_runs_until(
+    by: signal.Signals,
+    newcomer: Newcomer,
+    process: "subprocess.Popen[str]",
+    *,
+    use: Callable[[list[str]], None] = lambda _: None,
+) -> list[str]:
+    """Check that the addresses answer until the signal, and nothing is left then; return what was said before it.
+
+    `use` is called with that while everything runs.
+    """
     said = read_until(process, is_last=lambda line: line == "Ctrl-C ends it.")
     addresses = re.findall(r"http://127\.0\.0\.1:(\d+)(/\S*)", "\n".join(said))
     assert [int(port) - newcomer.port for port, _ in addresses] == [0, 0, 1, 2, 3]
     for port, path in addresses:
         assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=20).status_code == 200
     assert len(newcomer.find_processes()) > 4
+    use(said)
     end(process, by=by)
     check_nothing_is_left(newcomer)
     return said
 
 
 @pytest.fixture(scope="module")
-def first(newcomer: Newcomer) -> list[str]:
+def typed() -> dict[str, str]:
+    """What became of a report that was typed into the form after the start, by the commands that were printed."""
+    return {"queue": ""}
+
+
+@pytest.fixture(scope="module")
+def first(newcomer: Newcomer, typed: dict[str, str]) -> list[str]:
     """What the first run said, on a fresh folder, before it was ended with SIGTERM."""
+
+    def run_printed(line: str) -> str:
+        done = newcomer.run_command(shlex.split(line))
+        assert (done.returncode, done.stderr) == (0, ""), line
+        return done.stdout
+
+    def type_a_report(said: list[str]) -> None:
+        lists, shows = (next(line for line in said if f" case {what} " in line) for what in ("list", "show"))
+        typed["reference"] = walk_to_thanks(f"http://127.0.0.1:{newcomer.port}", ANSWERS).reference
+        deadline = time.monotonic() + RUN_SECONDS
+        while typed["reference"] not in typed["queue"] and time.monotonic() < deadline:
+            typed["queue"] = run_printed(lists)
+        typed["shown"] = run_printed(shows.replace("REFERENCE", typed["reference"]))
+        typed["all"] = run_printed(f"{lists} --all --json")
+
     with running(newcomer) as process:
-        return check_it_runs_until(signal.SIGTERM, newcomer, process)
+        return check_it_runs_until(signal.SIGTERM, newcomer, process, use=type_a_report)
 
 
 @dataclass(frozen=True)
@@ -246,6 +280,17 @@ def check_result(told: str) -> dict[str, Any]:
 def test_it_runs_until_it_is_ended_tells_addresses_and_leaves_no_process(first: list[str]) -> None:
     assert list_steps(first[: len(STEPS)]) == STEPS
     assert first[-1] == "Ctrl-C ends it."
+
+
+def test_report_that_is_typed_after_the_start_reaches_the_desks_queue_and_stays_open(
+    first: list[str], typed: dict[str, str]
+) -> None:
+    assert len(first) > len(STEPS)
+    assert typed["reference"] in typed["queue"]
+    assert ANSWERS["story"][0] in typed["shown"]
+    cases = json.loads(typed["all"])["cases"]
+    assert [case["reference"] for case in cases if case["closed_at"] is None] == [typed["reference"]]
+    assert len([case for case in cases if case["closed_at"] is not None]) >= 2
 
 
 def test_second_run_on_the_same_folder_tells_json_that_names_what_the_loop_brought(
