@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, literal_column, select, update
 
 from gateway.store.instants import to_epoch_seconds
+from gateway.store.prepared import PreparedStatement
 from gateway.store.schema import drafts
 from gateway.store.store import Store
 
@@ -36,17 +37,19 @@ class Draft:
 
 
 _SAME = drafts.c.draft_id == bindparam("wanted_id")
-_FIND = select(drafts.c.version, drafts.c.box).where(_SAME, drafts.c.expires_at > bindparam("now"))
-_EXISTS = select(drafts.c.version).where(_SAME)
-_REPLACE = (
+# Prepared: every page of the form finds its draft, and every post saves it.
+_FIND = PreparedStatement(select(drafts.c.version, drafts.c.box).where(_SAME, drafts.c.expires_at > bindparam("now")))
+_EXISTS = PreparedStatement(select(drafts.c.version).where(_SAME))
+_INSERT = PreparedStatement(insert(drafts).values({c.name: bindparam(c.name) for c in drafts.c}))
+_REPLACE = PreparedStatement(
     update(drafts)
-    .where(_SAME, drafts.c.version == bindparam("new_version") - 1)
+    .where(_SAME, drafts.c.version == bindparam("old_version"))
     .values(
         version=bindparam("new_version"),
         box=bindparam("new_box"),
         expires_at=bindparam("new_expiry"),
         kind=bindparam("new_kind"),
-        network_slot=case((bindparam("new_kind") == "writing", drafts.c.network_slot), else_=None),
+        network_slot=case((bindparam("new_kind") == literal_column("'writing'"), drafts.c.network_slot), else_=None),
     )
 )
 
@@ -63,7 +66,7 @@ _DELETE = delete(drafts).where(_SAME)
 
 def find_draft(connection: Connection, *, draft_id: bytes, now: datetime) -> Draft | None:
     """Return the draft unless it has expired."""
-    row = connection.execute(_FIND, {"wanted_id": draft_id, "now": to_epoch_seconds(now)}).first()
+    row = _FIND.run(connection, {"wanted_id": draft_id, "now": to_epoch_seconds(now)}).fetchone()
     return None if row is None else Draft(*row)
 
 
@@ -85,12 +88,13 @@ def put_draft(
     expiry = to_epoch_seconds(expires_at)
     if version != FIRST_VERSION:
         new = {"new_version": version, "new_box": box, "new_expiry": expiry, "new_kind": kind}
-        return connection.execute(_REPLACE, {"wanted_id": draft_id, **new}).rowcount == 1
-    if connection.execute(_EXISTS, {"wanted_id": draft_id}).first() is not None:
+        old = {"wanted_id": draft_id, "old_version": version - 1}
+        return bool(_REPLACE.run(connection, {**old, **new}).rowcount == 1)
+    if _EXISTS.run(connection, {"wanted_id": draft_id}).fetchone() is not None:
         return False
     row = {"draft_id": draft_id, "version": version, "box": box, "expires_at": expiry, "kind": kind}
     row["network_slot"] = network_slot if kind == "writing" else None
-    connection.execute(insert(drafts), row)
+    _INSERT.run(connection, row)
     return True
 
 
