@@ -5,14 +5,14 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.house.sources import ROOT, files, parse
-from tests.other_days import CLOCK_MODULES, list_days, make_command
+from tests.other_days import CLOCK_MODULES, FAKED, list_days, make_command
 
 NAMES: Final = {
     "datetime": {"now", "today", "utcnow"},
@@ -113,6 +113,28 @@ def test_run_notes_which_tests_read_the_clock(tmp_path: Path, workers: list[str]
         "test_sharing.py::test_reads",
         "test_sharing.py::test_reads_as_well",
     ]
+
+
+# Waits as a thread of Python waits for its turn: on a condition whose clock is the monotonic one, until a moment of it.
+WAITING: Final = """
+import ctypes, time
+libc = ctypes.CDLL(None)
+attribute, condition, mutex = (ctypes.create_string_buffer(64) for _ in range(3))
+libc.pthread_condattr_init(attribute)
+libc.pthread_condattr_setclock(attribute, time.CLOCK_MONOTONIC)
+libc.pthread_cond_init(condition, attribute)
+libc.pthread_mutex_lock(mutex)
+end = time.monotonic_ns() + 100_000_000
+until = (ctypes.c_int64 * 2)(*divmod(end, 1_000_000_000))
+libc.pthread_cond_timedwait(condition, mutex, until)
+assert time.monotonic_ns() >= end, "The wait ended early."
+"""
+
+
+def test_wait_of_a_thread_lasts_as_long_under_a_moved_clock() -> None:
+    now = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    *moved, _python, _m, _pytest = make_command([], now + timedelta(days=1), now=now)[:6]
+    subprocess.run([*moved, sys.executable, "-c", WAITING], env={**os.environ, **FAKED}, check=True)
 
 
 def test_days_are_those_on_which_calendars_go_wrong() -> None:
