@@ -7,11 +7,16 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.builders import Door, House, Partner, make_house
 from tests.other_days import LONG, clock_readers
 
 SHORT_AFTER_LONG = 3
+
+# How long an example takes to make or to try says more about the machine than about us.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,13 +1,16 @@
-"""Servers on this machine: let one answer until a block ends, and give one a certificate."""
+"""Servers on this machine: find free ports, let one answer until a block ends, and give one a certificate."""
 
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from socketserver import BaseServer
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,6 +21,59 @@ from gateway.clock import utc_now
 # How soon a server notices that it shall end; the library's own half a second would be a wait in every test.
 POLL_SECONDS = 0.02
 CERTIFICATE = "server.pem"
+# Below the ports that the kernel gives to connections (32768 and up) and above those that browsers refuse (10080).
+FIRST_PORT: Final = 11_000
+LAST_PORT: Final = 31_000
+BLOCK: Final = 200
+
+
+def find_free_ports(count: int) -> int:
+    """Return the first of some free ports in a row, which no other process of tests is given."""
+    ports = _claim_ports()
+    for _ in range(BLOCK):
+        if len(ports.left) < count:
+            ports.left = ports.all
+        found, ports.left = ports.left[0], ports.left[count:]
+        if all(_is_free(port) for port in range(found, found + count)):
+            return found
+    raise AssertionError("no free ports")
+
+
+def find_free_port() -> int:
+    """Return a free port, which no other process of tests is given."""
+    return find_free_ports(1)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what waits for its last packets is free
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+class _Ports:
+    """The ports of this process: held by a name that the kernel gives once and takes back when the process ends."""
+
+    def __init__(self, first: int, name: socket.socket) -> None:
+        self.all = self.left = range(first, first + BLOCK)
+        self._name = name
+
+
+@cache
+def _claim_ports() -> _Ports:
+    for first in range(FIRST_PORT, LAST_PORT, BLOCK):
+        with ExitStack() as closing:
+            name = closing.enter_context(socket.socket(socket.AF_UNIX))
+            try:
+                name.bind(f"\0report-abuse-tests-{first}")
+            except OSError:
+                continue
+            closing.pop_all()
+            return _Ports(first, name)
+    raise AssertionError("Every block of ports is taken.")
 
 
 @contextmanager

@@ -42,13 +42,14 @@ from tests.builders import (
     make_clear_fields,
     seal_report,
 )
+from tests.builders.local_servers import find_free_port
 from tests.builders.made_once import COMPILED_TEMPLATES, making_once
 from tests.public_report_builders import make_contact
 from tests.public_report_builders import make_public_report as make_blank_report
 from tests.wsgi_transport import WsgiTransport
 
-# Each worker of a run in parallel (gw0, gw1, ...) has a port of its own, beside those of a demonstration that runs.
-FEED_PORT = 18701 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+DOORS_PORT = find_free_port()
+FEED_PORT = find_free_port()
 FEED_ORIGIN = f"http://127.0.0.1:{FEED_PORT}"
 ACTOR = "test-analyst"
 
@@ -216,7 +217,7 @@ def make_loop(folder: Path, *, environment: Environment = "live", add_card: bool
             pin_file=DeskPaths(desk_state).pin,
             origin=PUBLIC_ORIGIN,
             host="127.0.0.1",
-            port=FEED_PORT - 1,
+            port=DOORS_PORT,
             feed_port=FEED_PORT,
             instance="gateway-1",
             agency_name="The agency",

@@ -24,7 +24,7 @@ from gateway.wiring import make_gateway, utc_now
 from partner_sdk.wire.enrolment import parse_invitation
 from tests.builders import PUBLIC_ORIGIN, Partner, StillClock, make_clear_fields
 from tests.builders.local_servers import run_server
-from tests.desk.desk_loop import FEED_ORIGIN, FEED_PORT, Loop
+from tests.desk.desk_loop import DOORS_PORT, FEED_ORIGIN, FEED_PORT, Loop
 from tests.desk.made_models import copy_model
 from tests.public_report_builders import make_contact, make_known_person
 from tests.wsgi_transport import WsgiTransport
@@ -86,7 +86,7 @@ def make_by_commands(folder: Path) -> None:
             pin_file=folder / "desk" / "agency.pin",
             origin=PUBLIC_ORIGIN,
             host="127.0.0.1",
-            port=FEED_PORT - 1,
+            port=DOORS_PORT,
             feed_port=FEED_PORT,
             instance="gateway-1",
             agency_name="The agency",

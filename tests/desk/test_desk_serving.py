@@ -11,15 +11,10 @@ from pathlib import Path
 import requests
 
 from gateway.desk.wiring import utc_now
+from tests.builders.local_servers import find_free_port
 from tests.desk.view_builders import Clock, make_test_desk
 
 ROOT = Path(__file__).parents[2]
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_command_serves_signs_in_and_ends(tmp_path: Path) -> None:

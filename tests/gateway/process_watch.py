@@ -9,13 +9,6 @@ from pathlib import Path
 PATIENCE_SECONDS = 15.0
 
 
-def find_free_port() -> int:
-    """Return a port of loopback that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_until(condition: Callable[[], bool], *, patience_seconds: float = PATIENCE_SECONDS) -> bool:
     """Wait for a condition and return whether it came true."""
     deadline = time.monotonic() + patience_seconds

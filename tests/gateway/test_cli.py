@@ -25,7 +25,8 @@ from partner_sdk.key_files import KeyRole, read_key_file, write_key_file
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.gateway_card import GatewayCard, ReceiptKey
 from tests.builders import Agency, House, make_house, make_key
-from tests.gateway.process_watch import find_free_port, find_living, is_gone, is_listening, wait_until
+from tests.builders.local_servers import find_free_port
+from tests.gateway.process_watch import find_living, is_gone, is_listening, wait_until
 
 COMMANDS = ("init", "serve", "doctor", "stale-data", "demo")
 ORIGIN = "https://report.example"

@@ -23,8 +23,7 @@ from gateway.config import CONFIG_FILE, ListenerConfig, write_config
 from gateway.guidance.signposts import load_signposts
 from gateway.web.serving import ServerGroup
 from tests.builders import Partner, make_house
-from tests.builders.local_servers import CERTIFICATE, make_tls, run_server
-from tests.gateway.process_watch import find_free_port
+from tests.builders.local_servers import CERTIFICATE, find_free_port, make_tls, run_server
 
 CONF = Path(__file__).resolve().parents[2] / "gateway" / "web" / "nginx" / "report-abuse.conf"
 INSTALL_LINE = "No nginx here. Install it with: apt-get install nginx libnginx-mod-stream"

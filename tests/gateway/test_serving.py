@@ -28,7 +28,8 @@ from gateway.web.serving import (
     check_port_is_free,
     start_server,
 )
-from tests.gateway.process_watch import find_free_port, find_living, is_gone, is_listening, read_core_limit, wait_until
+from tests.builders.local_servers import find_free_port
+from tests.gateway.process_watch import find_living, is_gone, is_listening, read_core_limit, wait_until
 from tests.gateway.web_builders import JSON_BYTES
 
 TARGET = "tests.gateway.serving_target:make_app"

@@ -16,7 +16,8 @@ from gateway.web.server_process import MAX_CONNECTIONS
 from gateway.web.serving import ServerGroup
 from gateway.web.silent_connections import MOST_OF_A_NETWORK, SilentConnections
 from tests.builders import Partner, make_house
-from tests.gateway.process_watch import count_open, find_free_port
+from tests.builders.local_servers import find_free_port
+from tests.gateway.process_watch import count_open
 
 FLOOD, OTHER = "127.0.7.1", "127.0.8.1"
 PATIENCE_SECONDS = 20.0

@@ -14,8 +14,8 @@ from gateway.config import ListenerConfig, Role
 from gateway.desk.app import ORIGIN_VARIABLE, STATE_VARIABLE
 from gateway.web.serving import Listener, ServerGroup
 from tests.builders import Agency, Partner, make_house
+from tests.builders.local_servers import find_free_port
 from tests.desk.view_builders import Clock, make_test_desk
-from tests.gateway.process_watch import find_free_port
 
 WORKERS, THREADS = 2, 4
 STALLED = WORKERS * THREADS + 8

@@ -12,7 +12,7 @@ from gateway.commands.serve import make_listener
 from gateway.config import ListenerConfig
 from gateway.web.serving import ServerGroup
 from tests.builders import Agency, House, Partner, make_house
-from tests.gateway.process_watch import find_free_port
+from tests.builders.local_servers import find_free_port
 
 THREADS, WORKERS = 2, 1
 STALLED = WORKERS * THREADS + 30

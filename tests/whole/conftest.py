@@ -1,8 +1,5 @@
 """A whole agency, gateway and partner as real processes, made once for the tests that only read or add to it."""
 
-import itertools
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,35 +8,15 @@ import pytest
 from playwright.sync_api import Browser
 
 from gateway.demo.loop import Loop
+from tests.builders.local_servers import find_free_ports
 from tests.whole.loop_in_process import open_enrolled_loop
 from tests.whole.public_server import PublicServer, launch_chromium, open_chromium, serve_public
-
-# Each worker of a run in parallel (gw0, gw1, ...) looks in a thousand ports of its own.
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_FIRST_PORTS = itertools.count(21000 + 1000 * _WORKER, 10)
-
-
-def find_free_ports() -> int:
-    """Return the first of four free ports in a row."""
-    for first in _FIRST_PORTS:
-        sockets = [socket.socket() for _ in range(4)]
-        try:
-            for offset, probe in enumerate(sockets):
-                probe.bind(("127.0.0.1", first + offset))
-        except OSError:
-            continue
-        else:
-            return first
-        finally:
-            for probe in sockets:
-                probe.close()
-    raise AssertionError("no free ports")
 
 
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """A running loop with an enrolled partner: keys made, gateway served, lists published."""
-    with open_enrolled_loop(Path(tmp_path_factory.mktemp("loop")), port=find_free_ports()) as loop:
+    with open_enrolled_loop(Path(tmp_path_factory.mktemp("loop")), port=find_free_ports(4)) as loop:
         yield loop
 
 

@@ -27,8 +27,8 @@ import requests
 from gateway.demo.form_walk import walk_to_thanks
 from gateway.demo.loop import ANSWERS
 from gateway.demo.service.places import PLACES
+from tests.builders.local_servers import find_free_ports
 from tests.house.sources import ROOT
-from tests.whole.conftest import find_free_ports
 
 # A whole run takes 25 seconds of a core, and many tests may use it too: only what never ends shall meet this end.
 RUN_SECONDS = 600
@@ -129,7 +129,8 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
     folder = tmp_path_factory.mktemp("newcomer")
     for name in ("home", "here"):
         (folder / name).mkdir()
-    return Newcomer(home=folder / "home", here=folder / "here", state=folder / "state" / "demo", port=find_free_ports())
+    ports = find_free_ports(4)
+    return Newcomer(home=folder / "home", here=folder / "here", state=folder / "state" / "demo", port=ports)
 
 
 @contextmanager
@@ -337,7 +338,7 @@ def test_no_process_is_left_and_the_ports_are_free(newcomer: Newcomer, second: S
 def test_with_once_it_ends_by_itself_after_the_last_step_and_leaves_no_process(
     newcomer: Newcomer, tmp_path: Path
 ) -> None:
-    other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports())
+    other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports(4))
     done = other.run_command([sys.executable, "-c", TWO_STEPS, *other.words("--once", "--json")])
     assert (done.returncode, done.stderr) == (0, "the gateway answers\n")
     assert json.loads(done.stdout) == {"steps": 2}
@@ -346,7 +347,7 @@ def test_with_once_it_ends_by_itself_after_the_last_step_and_leaves_no_process(
 
 
 def test_ended_in_the_midst_of_a_step_it_says_so_and_leaves_no_process(newcomer: Newcomer, tmp_path: Path) -> None:
-    other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports())
+    other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=find_free_ports(4))
     with running(other, "--json") as process:
         said = read_until(process, is_last=lambda line: line.startswith("gateway  "))
         # The gateway serves, and the desk's command of the next step runs.
@@ -370,7 +371,7 @@ def test_foreign_folder_is_refused_and_not_touched(newcomer: Newcomer, tmp_path:
 
 @pytest.mark.parametrize("place", range(4))
 def test_port_in_use_ends_with_1_and_names_step_and_port(newcomer: Newcomer, tmp_path: Path, place: int) -> None:
-    port = find_free_ports()
+    port = find_free_ports(4)
     other = Newcomer(home=newcomer.home, here=newcomer.here, state=tmp_path / "demo", port=port)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port + place))
@@ -390,7 +391,7 @@ def test_command_of_the_readme_is_the_one_that_is_tested_here() -> None:
 def test_second_demonstration_leaves_the_folder_of_a_running_one_alone(newcomer: Newcomer, tmp_path: Path) -> None:
     state = tmp_path / "demo"
     (state / "desk").mkdir(parents=True)
-    other = Newcomer(home=newcomer.home, here=newcomer.here, state=state, port=find_free_ports())
+    other = Newcomer(home=newcomer.home, here=newcomer.here, state=state, port=find_free_ports(4))
     with (state / "THIS-IS-A-DEMONSTRATION").open("w") as running:
         fcntl.flock(running, fcntl.LOCK_EX)
         done = other.run("--once", "--json")
