@@ -7,9 +7,12 @@ import msgspec
 import pytest
 
 from gateway.desk.casework.cases import CaseRow, get_case
+from gateway.desk.casework.moving import move_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.queue import list_queue
+from gateway.desk.collection import joining
 from gateway.desk.collection.importing import import_report
+from gateway.desk.commands.case import _line
 from gateway.desk.paging.pages import send_pages
 from gateway.desk.partnership.key_ends import suspend_partner
 from partner_sdk.report import IndustryReport, encode_sealed_report, list_given, make_sealed_report
@@ -22,7 +25,7 @@ from tests.desk.forgery import newest_statement, resign_newest
 from tests.desk.import_builders import make_file
 from tests.desk.loop_model import copy_loop
 from tests.desk.post_builders import list_pages
-from tests.desk.view_builders import make_code_key, make_code_seed
+from tests.desk.view_builders import Browser, make_code_key, make_code_seed
 from tests.public_report_builders import make_known_person
 
 KEY = make_code_key(make_code_seed("lamp river coat seven"))
@@ -312,3 +315,37 @@ def test_case_keeps_codes_and_no_word_of_the_report(loop: Loop) -> None:
         *("told_no_adult", "grooming", "teenager"),
     ]
     assert (case.crisis, case.score, case.crisis_since) == (True, 253, case.collected_at)
+
+
+def test_flood_of_a_partner_stands_before_no_child_and_comes_forward_as_it_is_read(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "MOST_AHEAD", 2)
+    signs = ("threat_to_life", "ongoing_abuse", "meeting_soon")
+    loud = [send_industry(loop, *signs, at_risk_now="yes", priority="P1") for _ in range(3)]
+    hurting = loop.send_public(**HURTING).reference
+    loop.collect()
+    assert [set(queue(loop)[:2]) < set(loud), queue(loop)[2]] == [True, hurting]
+    last = queue(loop)[3]
+    assert (get(loop, last).is_behind, alerts(loop)) == (True, [4])
+    page = Browser(loop.desk).sign_in().get("/").text
+    assert page.count("Behind: its sender has many unread") == 1
+    with loop.desk.store.read() as connection:
+        assert "BEHIND: ITS SENDER HAS MANY UNREAD" in _line(get_case(connection, last))
+    read(loop, queue(loop)[0])
+    # The next one takes the place, and what was read keeps its own.
+    assert set(queue(loop)[:3]) == set(loud)
+    assert not get(loop, last).is_behind
+
+
+def test_case_that_a_person_moves_is_not_held_back(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "MOST_AHEAD", 1)
+    send_industry(loop, "self_harm", "threat_to_life")
+    held = send_industry(loop, "self_harm")
+    loop.collect()
+    assert get(loop, held).is_behind
+    moved = move_case(loop.desk, held, lane="crisis", score=900, reason="A teacher rang", actor=ACTOR)
+    assert (moved.is_behind, queue(loop)[0]) == (False, held)
+    send_industry(loop, "self_harm")
+    loop.collect()
+    assert queue(loop)[0] == held

@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, event, insert
 
 from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.queue import find_next, list_queue
+from gateway.desk.collection import joining
 from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
-from gateway.desk.store.schema import METADATA
+from gateway.desk.store.schema import CASES, METADATA
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.report.incident import Meeting as ProposedMeeting
@@ -207,3 +208,60 @@ def test_next_to_read_is_the_first_that_nobody_has_opened(connection: Connection
     assert find_next(connection) == first
     connection.exec_driver_sql("UPDATE cases SET opened_at = 'x' WHERE case_id = ?", (first.case_id,))
     assert find_next(connection) == second
+
+
+def flood(*scores: int) -> list[dict[str, Any]]:
+    return [{"partner": "loud-chat", "score": score} for score in scores]
+
+
+CHILD: dict[str, Any] = {"partner": "public", "score": 130}
+OTHER: dict[str, Any] = {"partner": "calm-chat", "score": 45}
+
+
+@pytest.mark.parametrize(
+    ("said", "filed", "expected"),
+    [
+        ("share is full, not exceeded", [*flood(300, 310), CHILD], [310, 300, 130]),
+        ("the best of it stand in the share", [*flood(250, 300, 310), CHILD, OTHER], [310, 300, 130, 45, 250]),
+        ("what is held back keeps its own order", [*flood(300, 310, 90, 95), CHILD], [310, 300, 130, 95, 90]),
+        ("children have no share", [*([CHILD] * 5), *flood(300)], [300, *([130] * 5)]),
+        ("the calm queue stays behind", [*flood(300, 310, 90), {**OTHER, "crisis": False, "score": 400}], [310, 300, 90, 400]),
+        ("what was read takes no place", [{**flood(300)[0], "opened_at": "x"}, *flood(310, 90), CHILD], [310, 300, 130, 90]),
+        ("what joins an open case takes none", [{**flood(320)[0], "joined_to": "case-1"}, *flood(310, 90), CHILD], [310, 130, 90]),
+    ],
+)  # fmt: skip
+def test_what_one_partner_sends_beyond_its_share_stands_before_no_child(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, said: str, filed: list[dict[str, Any]], expected: list[int]
+) -> None:
+    monkeypatch.setattr(joining, "MOST_AHEAD", 2)
+    add_cases(connection, filed)
+    for partner in sorted({one["partner"] for one in filed}):
+        joining.hold_back(connection, partner=partner)
+    assert [row.score for row in list_queue(connection)] == expected, said
+
+
+def add_cases(connection: Connection, filed: list[dict[str, Any]]) -> None:
+    for number, one in enumerate(filed):
+        common = {"case_id": f"case-{number}", "report_id": f"report-{number}", "reference": f"REF-{number}"}
+        times = {"received_at": format_time(NOW), "collected_at": format_time(NOW)}
+        door = "public" if one["partner"] == "public" else "industry"
+        fixed = {"environment": "live", "door": door, "priority": "P1", "reply_owed": False, "synthetic": False}
+        connection.execute(insert(CASES).values(**{**common, **times, **fixed, "crisis": True, **one}))
+
+
+def test_flood_costs_no_more_than_its_share_to_look_at(connection: Connection) -> None:
+    asked: list[tuple[str, Any]] = []
+    add_cases(connection, flood(*range(100, 100 + joining.MOST_AHEAD + 5)))
+    event.listen(
+        connection, "before_cursor_execute", lambda _c, _cursor, text, values, *_: asked.append((text, values))
+    )
+    joining.hold_back(connection, partner="loud-chat")
+    assert len(asked) == 3
+    plans = [
+        [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
+        for text, values in list(asked)
+    ]
+    assert [plan for plan in plans[0] if "ix_cases_unread_crisis" in plan]
+    assert [plan for plan in plans[2] if "ix_cases_ahead" in plan]
+    assert not [plan for found in plans for plan in found if "SCAN" in plan or "TEMP B-TREE" in plan]
+    assert sum(row.is_behind for row in list_queue(connection)) == 5

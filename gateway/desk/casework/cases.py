@@ -16,9 +16,15 @@ from partner_sdk.wire.keys import Environment
 CaseState = Literal["open", "closed", "all"]
 # As ix_cases_queue spells it, in brackets too: SQLite takes an index for an expression that is written alike.
 IS_OPEN: Final[ColumnElement[bool]] = literal_column("(closed_at IS NULL)", Boolean)
-# The one order of the queue: the crisis lane, the score, then the longest wait. Of open and closed cases together the
-# open ones come first.
-QUEUE_ORDER: Final = (CASES.c.crisis.desc(), CASES.c.score.desc(), CASES.c.received_at, CASES.c.case_id)
+# The one order of the queue: the crisis lane, the score, then the longest wait. Within the lane, what one partner sent
+# beyond its share stands behind the rest. Of open and closed cases together the open ones come first.
+QUEUE_ORDER: Final = (
+    CASES.c.crisis.desc(),
+    CASES.c.is_behind,
+    CASES.c.score.desc(),
+    CASES.c.received_at,
+    CASES.c.case_id,
+)
 WHOLE_ORDER: Final = (IS_OPEN.desc(), *QUEUE_ORDER)
 
 
@@ -47,6 +53,7 @@ class CaseRow:
     crisis: bool
     score: int
     crisis_since: str | None
+    is_behind: bool
     reply_owed: bool
     reply_code: str | None
     reply_reason: str | None

@@ -67,7 +67,9 @@ def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: 
         )
         since = format_time(now) if came_in else found.crisis_since if crisis else None
         same = CASES.c.case_id == found.case_id
-        connection.execute(update(CASES).where(same).values(crisis=crisis, score=score, crisis_since=since))
+        connection.execute(
+            update(CASES).where(same).values(crisis=crisis, score=score, crisis_since=since, is_behind=False)
+        )
         queue_page(connection, count=int(came_in), now=now)
         audit.append_entry(
             connection,

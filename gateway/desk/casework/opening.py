@@ -10,6 +10,7 @@ from sqlalchemy import update
 from gateway.desk import audit
 from gateway.desk.casework.additions import find_earlier, is_proven
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
+from gateway.desk.collection.joining import hold_back
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.collection.sealed_reports import find_sealed_report
 from gateway.desk.collection.stage_queue import queue_stage
@@ -54,10 +55,11 @@ def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
         first_time = connection.execute(
             update(CASES)
             .where(CASES.c.case_id == found.case_id, CASES.c.opened_at.is_(None))
-            .values(opened_at=format_time(now))
+            .values(opened_at=format_time(now), is_behind=False)
         ).rowcount
         audit.append_entry(connection, at=now, actor=actor, action="open-case", subject=found.case_id)
         if first_time:
+            hold_back(connection, partner=found.partner)
             queue_stage(connection, partner=found.partner, report_id=found.report_id, outcome=None, now=now)
             # That an addition was read says nothing about the report that it adds to.
             recipient = find_recipient(found, content) if found.adds_to is None else None

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, func, insert, select
 
 from gateway.desk.collection.context_ids import note_contexts
-from gateway.desk.collection.joining import RESPONSE, find_request, settle_cases
+from gateway.desk.collection.joining import RESPONSE, find_request, hold_back, settle_cases
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import SealedContent, VerifiedRow
 from gateway.desk.collection.stage_queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
@@ -97,6 +97,8 @@ def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Seq
         return
     connection.execute(insert(CASES), values)
     settle_cases(connection, values, now=now)
+    for partner in sorted({row.clear.partner for row in rows}):
+        hold_back(connection, partner=partner)
     _queue_unanswering(connection, values, now=now)
     _note_named_evidence(connection, rows)
     contents = zip(case_ids, (row.content for row in rows), strict=True)
@@ -160,6 +162,7 @@ def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: da
         "crisis": risk.crisis,
         "score": risk.score,
         "crisis_since": format_time(now) if risk.crisis else None,
+        "is_behind": False,  # until it is in the table: hold_back
         "reply_owed": public is not None and not is_from_grown_up(public),
         "cluster_id": case_id,
         "synthetic": False,

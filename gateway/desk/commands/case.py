@@ -265,6 +265,7 @@ def _line(case: CaseRow, *, marks: ListMarks | None = None, days_late: int = 0) 
         word
         for word, is_set in (
             ("CRISIS", case.crisis),
+            ("BEHIND: ITS SENDER HAS MANY UNREAD", case.is_behind and case.closed_at is None),
             (f"REPLY {spell_lateness(days_late).upper()}", days_late > 0),
             ("REPLY OWED", case.reply_owed and case.reply_code is None and not days_late),
             ("FLAGGED", case.flagged),

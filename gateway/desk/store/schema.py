@@ -166,6 +166,8 @@ CASES: Final = Table(
     Column("crisis", Boolean, nullable=False, server_default=text("0")),
     Column("score", Integer, nullable=False, server_default=text("0")),
     Column("crisis_since", Text),
+    # Whether it stands behind the rest of the lane, as its sender has too many unread there (collection/joining.py).
+    Column("is_behind", Boolean, nullable=False, server_default=text("0")),
     # What only the report itself says: whether a reply is owed (under 18 or not said).
     Column("reply_owed", Boolean, nullable=False),
     Column("reply_code", Text),
@@ -214,11 +216,22 @@ CASES: Final = Table(
     Index("ix_cases_owed", "reply_owed", "reply_code", "closed_at", "reply_by", sqlite_where=text("reply_owed = 1")),
     Index("ix_cases_crisis", "crisis_since", sqlite_where=text("crisis = 1")),
 )
-# The one order of the queue: open cases, then the crisis lane, then the score, then the longest wait.
+_UNREAD_CRISIS: Final = "crisis = 1 AND opened_at IS NULL AND closed_at IS NULL"
+Index("ix_cases_ahead", CASES.c.partner, sqlite_where=text(f"{_UNREAD_CRISIS} AND is_behind = 0"))
+Index(
+    "ix_cases_unread_crisis",
+    CASES.c.partner,
+    CASES.c.score.desc(),
+    CASES.c.received_at,
+    CASES.c.case_id,
+    sqlite_where=text(_UNREAD_CRISIS),
+)
+# The one order of the queue: open cases, the crisis lane, those that nothing holds back, the score, the longest wait.
 Index(
     "ix_cases_queue",
     text("(closed_at IS NULL) DESC"),
     CASES.c.crisis.desc(),
+    CASES.c.is_behind,
     CASES.c.score.desc(),
     CASES.c.received_at,
     CASES.c.case_id,
