@@ -1,6 +1,7 @@
 """Whoever has begun a form goes on with it, whatever somebody else in the same network sends."""
 
 import asyncio
+import html
 import threading
 from typing import Any
 from urllib.parse import urlencode
@@ -162,3 +163,10 @@ def test_busy_answer_to_a_form_says_that_loading_it_again_sends_it(public: Publi
     refused = [call for call in gets if call.status == 503]
     assert refused
     assert page["title"] not in refused[0].body.decode()
+    # Made once for everybody, and so in both languages: nobody's wish is looked at in a flood.
+    for call, name in ((posts[0], "busy"), (refused[0], "not_ready")):
+        said = html.unescape(call.body.decode())
+        welsh = said[said.index('<section lang="cy">') : said.index("</section>")]
+        words = load_wording("cy").page(name)
+        assert [text for text in (words["title"], *words["lead"]) if text not in welsh] == []
+        assert "Mewn perygl nawr? Ffonio 999" in welsh

@@ -103,9 +103,10 @@ def answer_csrf_failure() -> ResponseReturnValue:
 def make_error_page(status: int, request_id: str) -> ResponseReturnValue:
     """Make the kind page for a status; after a fault of ours it still shows what was typed."""
     door = get_door()
-    if request.method == "POST" and request.environ.get(REFUSED) == HTTPStatus.SERVICE_UNAVAILABLE:
+    is_sent_away = request.environ.get(REFUSED) == HTTPStatus.SERVICE_UNAVAILABLE
+    if request.method == "POST" and is_sent_away:
         # Nothing of the body was read here. The browser has it, and sends it again when this page is loaded again.
-        return render_message(door, "busy"), status
+        return render_message(door, "busy", is_for_all=True), status
     is_lost_post = status >= SERVER_ERROR and request.method == "POST"
     if is_lost_post and request.path == get_path(FOR_SERVICES):
         asked = read_service_form(request.form)
@@ -116,7 +117,8 @@ def make_error_page(status: int, request_id: str) -> ResponseReturnValue:
     if is_lost_post:
         screen = SCREEN_BY_NAME.get(str((request.view_args or {}).get("name", START)))
         typed = [] if screen is None else list_rows(door, _read_all_posted(screen))
-    return render_message(door, page, go_on=door.words.page("not_found")["start"], typed=typed), status
+    go_on = door.words.page("not_found")["start"]
+    return render_message(door, page, go_on=go_on, typed=typed, is_for_all=is_sent_away), status
 
 
 def _ask_to_wait(door: PublicDoor, name: str, posted: Answers) -> str:
