@@ -281,7 +281,7 @@ def choose_answers(chance: Random) -> dict[str, list[str]]:
     said: dict[str, list[str]] = {}
     for name, field in FIELD_BY_NAME.items():
         if field.options and chance.random() < 0.5:
-            said[name] = chance.sample(field.options, 2 if field.kind == "checkboxes" else 1)
+            said[name] = chance.sample(field.options, min(2, len(field.options)) if field.kind == "checkboxes" else 1)
     return said
 
 
@@ -297,6 +297,20 @@ def test_form_promises_by_the_lane_in_which_the_desk_puts_the_report() -> None:
     # Enough of each, and of those that no rule of the urgent block names.
     assert min(lanes.count(one) for one in ((True, False), (True, True), (False, False))) > 50
     assert (False, True) not in lanes
+
+
+def test_deadline_of_a_threat_is_asked_beside_it_alone_and_puts_the_report_into_the_crisis_lane() -> None:
+    threat, field = {"kinds": ["threatens_to_share"], "danger": ["no"]}, FIELD_BY_NAME["gave_a_time"]
+    assert field.is_shown(threat)
+    assert not field.is_shown({"kinds": ["on_camera"]})
+    said = make_report(threat | {"gave_a_time": list(field.options)})
+    assert said.kinds == ("threatens_to_share", "gave_a_time")
+    before, after = (assess(one, received_at=RECEIVED_AT) for one in (make_report(threat), said))
+    assert (before.crisis, after.crisis) == (False, True)
+    assert {"deadline", "threat_with_deadline"} == set(after.factors) - set(before.factors)
+    assert after.score == before.score + 70
+    alone = make_public_report(**(CALM | {"kinds": ("gave_a_time",)}))
+    assert assess(alone, received_at=RECEIVED_AT) == risk.Risk(crisis=False, score=30, factors=("deadline",))
 
 
 def test_codes_of_another_release_count_nothing_and_are_shown_as_they_are() -> None:

@@ -76,6 +76,16 @@ STORY_SCREENS = (
                 what_if_blank="not known",
                 options=("me", "someone_else", "website", "none", NOT_SURE),
             ),
+            # Here and not among the kinds: it tells more about one of them, and that page has no byte left in Welsh.
+            Field(
+                "gave_a_time",
+                "checkboxes",
+                why="a threat with a deadline can not wait",
+                who_uses="the person who reads first",
+                what_if_blank="no time was given, or it is not known",
+                options=("gave_a_time",),
+                shown_if=(Given("kinds", ("threatens_to_share",)),),
+            ),
         ),
         branches=(
             Branch("pictures_grown_up", (Given("pictures", ("me",)), Given("under_18", (IS_NOT_UNDER_18,)))),

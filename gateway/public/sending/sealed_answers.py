@@ -64,7 +64,7 @@ def make_public_report(
         country=one("country"),
         danger=one("danger"),
         feels=one("feels"),
-        kinds=many("kinds"),
+        kinds=(*many("kinds"), *many("gave_a_time")),
         language=draft.language,
         meeting=Meeting(place=one("meet_place"), when=one("meet_when")),
         name=one("name"),
