@@ -173,7 +173,7 @@ def main() -> int:
     """Run the benchmark and print its figures."""
     parser = make_parser(__doc__)
     parser.add_argument("--windows", type=int, default=5, help="counted windows for each server (default: 5)")
-    parser.add_argument("--count", type=int, default=3000, help="requests in a window (default: 3000)")
+    parser.add_argument("--count", type=int, default=2000, help="requests in a window (default: 2000)")
     parser.add_argument("--port", type=int, default=8760, help="first of the ports that are used (default: 8760)")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

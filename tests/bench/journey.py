@@ -151,7 +151,7 @@ def main() -> int:
     """Run the benchmark and print its figures."""
     parser = make_parser(__doc__)
     parser.add_argument("--windows", type=int, default=5, help="counted windows (default: 5)")
-    parser.add_argument("--journeys", type=int, default=60, help="journeys in a window (default: 60)")
+    parser.add_argument("--journeys", type=int, default=40, help="journeys in a window (default: 40)")
     parser.add_argument("--port", type=int, default=8780, help="first of the ports that are used (default: 8780)")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
