@@ -88,6 +88,11 @@ def read_table(section: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
+def test_pythons_of_the_classifiers_are_those_that_operators_read_of() -> None:
+    *earlier, last = re.findall(r"Python :: (3\.\d+)", (ROOT / "setup.cfg").read_text("utf-8"))
+    assert f"Python {', '.join(earlier)} or {last} " in RUNNING.read_text("utf-8")
+
+
 def test_every_line_of_a_shell_block_can_be_run() -> None:
     lines = list(find_shell_lines())
     assert len(lines) >= 40
