@@ -217,7 +217,7 @@ CASES: Final = Table(
     Index("ix_cases_crisis", "crisis_since", sqlite_where=text("crisis = 1")),
 )
 _UNREAD_CRISIS: Final = "crisis = 1 AND opened_at IS NULL AND closed_at IS NULL"
-Index("ix_cases_ahead", CASES.c.partner, sqlite_where=text(f"{_UNREAD_CRISIS} AND is_behind = 0"))
+Index("ix_cases_ahead", CASES.c.partner, CASES.c.is_behind, sqlite_where=text(_UNREAD_CRISIS))
 Index(
     "ix_cases_unread_crisis",
     CASES.c.partner,

@@ -23,4 +23,4 @@ def upgrade() -> None:
         "CREATE INDEX ix_cases_unread_crisis ON cases (partner, score DESC, received_at, case_id) "
         f"WHERE {_UNREAD_CRISIS}"
     )
-    op.execute(f"CREATE INDEX ix_cases_ahead ON cases (partner) WHERE {_UNREAD_CRISIS} AND is_behind = 0")
+    op.execute(f"CREATE INDEX ix_cases_ahead ON cases (partner, is_behind) WHERE {_UNREAD_CRISIS}")
