@@ -19,17 +19,14 @@ from gateway.intake import (
     WrongEnvironmentError,
 )
 from gateway.store import StorageUnavailableError
-from gateway.store.account_changes import ConflictingChangeError
-from gateway.store.adoption import AdoptionFullError, ConflictingAdoptionError
-from gateway.store.enrolments import ConflictingEnrolmentError
 from gateway.store.evidence import ConflictingEvidenceError
 from gateway.store.invitations import ConflictingInvitationError
-from gateway.store.mailbox import ConflictingMessageError
-from gateway.store.replies import ConflictingReplyError
+from gateway.store.items import ConflictingItemError, NoRoomError
 from gateway.web.logs import log_failure
 from gateway.web.problem_pages import make_problem_response
 from partner_sdk.errors import FieldFault, ReportAbuseError
 from partner_sdk.wire import problems
+from partner_sdk.wire.items import ENROLMENT
 from partner_sdk.wire.problems import Problem
 from partner_sdk.wire.refused_errors import (
     ANY,
@@ -66,14 +63,11 @@ TABLE: tuple[ErrorRow, ...] = (
     (EnvelopeMismatchError, ANY, problems.ENVELOPE_MISMATCH),
     (WrongEnvironmentError, ANY, problems.STATEMENT_REFUSED),
     (WrongDoorError, ANY, problems.STATEMENT_REFUSED),
-    (ConflictingMessageError, ANY, problems.CONFLICTING_MESSAGE),
-    (ConflictingReplyError, ANY, problems.CONFLICTING_MESSAGE),
-    (ConflictingChangeError, ANY, problems.CONFLICTING_MESSAGE),
-    (ConflictingAdoptionError, ANY, problems.CONFLICTING_MESSAGE),
-    (AdoptionFullError, ANY, problems.ADOPTION_FULL),
-    (ConflictingInvitationError, ANY, problems.CONFLICTING_MESSAGE),
     # An invitation is for one box: for any other it is used.
-    (ConflictingEnrolmentError, ANY, problems.UNKNOWN_INVITATION),
+    (ConflictingItemError, ENROLMENT.name, problems.UNKNOWN_INVITATION),
+    (ConflictingItemError, ANY, problems.CONFLICTING_MESSAGE),
+    (NoRoomError, ANY, problems.ADOPTION_FULL),
+    (ConflictingInvitationError, ANY, problems.CONFLICTING_MESSAGE),
     (ConflictingEvidenceError, ANY, problems.CONFLICTING_EVIDENCE),
     (EvidenceQuotaError, ANY, problems.EVIDENCE_QUOTA),
     (EvidencePausedError, ANY, problems.EVIDENCE_PAUSED),

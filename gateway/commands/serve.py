@@ -19,7 +19,7 @@ from gateway.key_state import KeyState
 from gateway.receipt_key_change import finish_receipt_key_change
 from gateway.start_checks import BEHIND, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError, Store, open_store
-from gateway.store.creation import migrate_store
+from gateway.store.creation import UnknownSchemaError, migrate_store
 from gateway.web.logs import configure_logging, log_event, log_failure
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.serving import Listener, ServerGroup, ServingError
@@ -90,6 +90,9 @@ def _migrate(state: Path, *, config: GatewayConfig) -> None:
         return
     try:
         migrate_store(folder.database, lock_path=folder.lock, lock_timeout_seconds=config.lock_timeout_seconds)
+    except UnknownSchemaError as error:
+        log_failure(error, event="migration-failed")
+        say(f"{error} The doors answer 503 until then.", to=sys.stderr)
     except Exception as error:  # noqa: BLE001 - full, locked, damaged: the form must still show the phone numbers
         log_failure(error, event="migration-failed")
         say("The database can not be used: `doctor` says more. The doors answer 503 until it can.", to=sys.stderr)

@@ -11,9 +11,10 @@ from flask import Response
 from gateway.description.call import Answer, Call, describe
 from gateway.industry.caller import get_caller
 from gateway.json_answer import answer_json
-from gateway.store.mailbox import WaitingMessage, list_messages
+from gateway.store.items import StoredItem, list_own_items
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.wire.canonical import to_base64url
+from partner_sdk.wire.items import MAILBOX_MESSAGE
 from partner_sdk.wire.mailbox_message import MAX_WAITING_MESSAGES, MailboxItem, MailboxList
 
 # A partner need not take more than this at once into its memory.
@@ -37,15 +38,15 @@ def get_mailbox() -> Response:
     caller = get_caller()
     caller.gateway.limits.check("partner-read", subject=caller.partner)
     with caller.gateway.store.read() as connection:
-        waiting = list_messages(connection, partner=caller.partner, limit=MAX_WAITING_MESSAGES)
+        waiting = list_own_items(connection, MAILBOX_MESSAGE, address=caller.partner, limit=MAX_WAITING_MESSAGES)
     return answer_json(MailboxList(messages=tuple(_fill_answer(waiting))))
 
 
-def _fill_answer(waiting: list[WaitingMessage]) -> Iterator[MailboxItem]:
+def _fill_answer(waiting: list[StoredItem]) -> Iterator[MailboxItem]:
     """Yield messages until the answer is full, and one in any case."""
     held_bytes = 0
     for message in waiting:
         held_bytes += len(message.envelope)
         if held_bytes > ANSWER_BYTES and message is not waiting[0]:
             return
-        yield MailboxItem(envelope=to_base64url(message.envelope), message_id=message.message_id)
+        yield MailboxItem(envelope=to_base64url(message.envelope), message_id=message.item_id)

@@ -12,12 +12,13 @@ from gateway.industry.caller import get_caller
 from gateway.industry.post_enrol import check_sealing_key
 from gateway.json_answer import answer_json
 from gateway.signed_request import read_signed_body
-from gateway.store.account_changes import add_change
+from gateway.store.items import put_item
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.wire import problems
 from partner_sdk.wire.account import MAX_ACCOUNT_BODY_BYTES, MAX_ACCOUNT_ENVELOPE_BYTES, AccountPost
 from partner_sdk.wire.canonical import check_report_id, parse_any_spelling, parse_base64url
 from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.items import ACCOUNT_CHANGE
 from partner_sdk.wire.replies import WaitingReply
 
 
@@ -45,5 +46,5 @@ def post_account() -> Response:
     check_sealing_key(caller.gateway, Envelope.parse(envelope, max_bytes=MAX_ACCOUNT_ENVELOPE_BYTES))
     now = caller.gateway.clock()
     with caller.gateway.store.write() as connection:
-        add_change(connection, partner=caller.partner, change_id=post.change_id, envelope=envelope, now=now)
+        put_item(connection, ACCOUNT_CHANGE, address=caller.partner, item_id=post.change_id, envelope=envelope, now=now)
     return answer_json(WaitingReply(), status=HTTPStatus.ACCEPTED)

@@ -10,13 +10,14 @@ from flask import Response, current_app, request
 from gateway.description.call import Answer, Call, describe
 from gateway.industry.post_enrol import check_sealing_key
 from gateway.json_answer import answer_json
-from gateway.store.adoption import add_adoption, check_room, is_waiting
+from gateway.store.items import check_room, is_stored, put_item
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import get_gateway
 from partner_sdk.wire import problems
 from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES, MAX_ADOPTION_ENVELOPE_BYTES, AdoptionPost
 from partner_sdk.wire.canonical import check_report_id, parse_any_spelling, parse_base64url
 from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.replies import WaitingReply
 
 
@@ -49,11 +50,11 @@ def post_adoption() -> Response:
     envelope = parse_base64url(post.envelope, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES)
     check_sealing_key(gateway, Envelope.parse(envelope, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES))
     with gateway.store.read() as connection:
-        is_here = is_waiting(connection, request_id=post.request_id, envelope=envelope)
+        is_here = is_stored(connection, ADOPTION_REQUEST, address="", item_id=post.request_id, envelope=envelope)
         if not is_here:
-            check_room(connection)
+            check_room(connection, ADOPTION_REQUEST)
     if not is_here:
         now = gateway.clock()
         with gateway.store.write() as connection:
-            add_adoption(connection, request_id=post.request_id, envelope=envelope, now=now)
+            put_item(connection, ADOPTION_REQUEST, address="", item_id=post.request_id, envelope=envelope, now=now)
     return answer_json(WaitingReply(), status=HTTPStatus.ACCEPTED)

@@ -12,14 +12,15 @@ from gateway.industry.caller import get_accepted_keys
 from gateway.intake import UnknownSealingKeyError
 from gateway.json_answer import answer_json
 from gateway.refusals import UnknownInvitationError
-from gateway.store.enrolments import add_enrolment
 from gateway.store.invitations import find_invitation
+from gateway.store.items import put_item
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import Gateway, get_gateway
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id, parse_any_spelling, parse_base64url
 from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES, MAX_ENROLMENT_BYTES, SHA256_BYTES, EnrolmentPost
 from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.items import ENROLMENT
 from partner_sdk.wire.replies import WaitingReply
 
 
@@ -52,10 +53,11 @@ def post_enrol() -> Response:
     check_invitation(gateway, secret_sha256=hashed)
     now = gateway.clock()
     with gateway.store.write() as connection:
-        add_enrolment(
+        put_item(
             connection,
-            enrolment_id=make_report_id(now, gateway.random(REPORT_ID_RANDOM_BYTES)),
-            secret_sha256=hashed,
+            ENROLMENT,
+            address=post.secret_sha256,
+            item_id=make_report_id(now, gateway.random(REPORT_ID_RANDOM_BYTES)),
             envelope=envelope,
             now=now,
         )

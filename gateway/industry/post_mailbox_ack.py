@@ -9,10 +9,11 @@ from gateway.industry.caller import get_caller
 from gateway.json_answer import answer_json
 from gateway.refusals import UnknownItemError
 from gateway.signed_request import read_signed_body
-from gateway.store.mailbox import acknowledge_message
+from gateway.store.items import acknowledge_item
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.wire.canonical import parse_any_spelling
 from partner_sdk.wire.field_types import MessageId
+from partner_sdk.wire.items import MAILBOX_MESSAGE
 from partner_sdk.wire.mailbox_message import MAX_ACK_BODY_BYTES, EmptyBody
 
 
@@ -34,7 +35,9 @@ def post_mailbox_ack(message_id: str) -> Response:
     caller.gateway.limits.check("partner-read", subject=caller.partner)
     gateway = caller.gateway
     with gateway.store.write() as connection:
-        known = acknowledge_message(connection, partner=caller.partner, message_id=message_id, now=gateway.clock())
+        known = acknowledge_item(
+            connection, MAILBOX_MESSAGE, address=caller.partner, item_id=message_id, now=gateway.clock()
+        )
     if not known:
         raise UnknownItemError("This partner has no message with this id.", reason="unknown-message")
     return answer_json({})

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway.store.failures import is_damage
 from gateway.store.instants import from_epoch_seconds, to_epoch_seconds
 from gateway.store.reports import STAGE_RECEIVED
-from gateway.store.schema import mailbox, reports
+from gateway.store.schema import items, reports
 from gateway.store.store import Store
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.feed_messages import StageItem, WaitingReports
@@ -313,10 +313,10 @@ def set_stage(connection: Connection, item: StageItem) -> bool:
 def delete_collected(store: Store, *, before: datetime) -> int:
     """Delete the envelopes that were acknowledged before `before`; digests and statements stay. Return how many.
 
-    Sealed messages that their partner acknowledged go the same way. Deleted bytes are overwritten in the database
+    Other sealed items of a kind whose bytes stay so long go the same way. Deleted bytes are overwritten in the database
     (secure_delete) and the write-ahead log, which still holds them, is emptied.
     """
-    deleted = sum(_delete_envelopes(store, table=table, before=before) for table in (reports, mailbox))
+    deleted = sum(_delete_envelopes(store, table=table, before=before) for table in (reports, items))
     if deleted:
         store.truncate_log()
     return deleted

@@ -19,6 +19,17 @@ from gateway.store.writer_lock import WriterLock
 from partner_sdk.durable_files import sync_folder
 
 
+class UnknownSchemaError(Exception):
+    """The database has a schema that no migration of this release leads on from: it is too old, or newer."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"This release does not know the schema of the database ({revision}). If it was made before the first "
+            "release, let the desk collect what waits with the version that made it, then make a new gateway in an "
+            "empty folder with `init`. If a newer release made it, install that one."
+        )
+
+
 def make_store(
     path: Path,
     *,
@@ -57,7 +68,7 @@ def begin_epoch(store: Store, *, epoch: str, now: datetime) -> None:
 
 
 def migrate_store(path: Path, *, lock_path: Path, lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS) -> None:
-    """Bring an existing file to the newest schema, one process at a time."""
+    """Bring an existing file to the newest schema, one process at a time. Raises `UnknownSchemaError`."""
     engine = make_sqlite_engine(path, busy_timeout_seconds=lock_timeout_seconds)
     lock = WriterLock(lock_path, timeout_seconds=lock_timeout_seconds)
     with lock.hold(), engine.connect() as connection:
@@ -68,23 +79,33 @@ def migrate_store(path: Path, *, lock_path: Path, lock_timeout_seconds: float = 
 
 def _is_newest(connection: Connection) -> bool:
     """Return whether the file has the schema of this release: then every start is spared what runs migrations."""
-    known = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").first()
-    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all() if known else []
+    found = _list_revisions(connection)
     connection.rollback()
     # Alembic refuses a file that names more than one.
-    return list(found) == [SCHEMA_REVISION]
+    return found == [SCHEMA_REVISION]
 
 
 def run_migrations(connection: Connection, *, revision: str = "head") -> None:
-    """Run the migrations on an open connection, all in one transaction."""
+    """Run the migrations on an open connection, all in one transaction. Raises `UnknownSchemaError`."""
     # Alembic is 60 ms of import that a door never needs.
     from alembic import command
     from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    unknown = set(_list_revisions(connection)) - known
+    connection.rollback()
+    if unknown:
+        raise UnknownSchemaError(unknown.pop())
     command.upgrade(config, revision)
+
+
+def _list_revisions(connection: Connection) -> list[str]:
+    known = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").first()
+    return list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars()) if known else []
 
 
 def _make_file(path: Path) -> None:

@@ -13,13 +13,12 @@ from gateway.store.evidence import PartRow, list_parts
 from gateway.store.evidence_tables import evidence, evidence_parts
 from gateway.store.instants import to_epoch_seconds
 
-FIRST_ID = ""  # sorts before every id
-
 
 @dataclass(frozen=True, slots=True)
 class WaitingEvidence:
     """Evidence that is complete, named by a report, and not acknowledged by the desk."""
 
+    position: int
     partner: str
     evidence_id: str
     digest: bytes
@@ -48,20 +47,12 @@ _IS_WAITING = (
     evidence.c.referenced_at.is_not(None),
     evidence.c.acknowledged_at.is_(None),
 )
-_ORDER = (evidence.c.evidence_id, evidence.c.partner)
 _WAITING = (
     select(*_COLUMNS)
-    .where(*_IS_WAITING, evidence.c.evidence_id > bindparam("after"))
-    .order_by(*_ORDER)
+    .where(*_IS_WAITING, evidence.c.position > bindparam("after"))
+    .order_by(evidence.c.position)
     .limit(bindparam("limit"))
 )
-# Two partners may have chosen one id. A page ends between ids, never inside one.
-_SAME_ID = (
-    select(*_COLUMNS)
-    .where(*_IS_WAITING, evidence.c.evidence_id == bindparam("same_id"), evidence.c.partner > bindparam("behind"))
-    .order_by(*_ORDER)
-)
-_IS_MORE = select(evidence.c.position).where(*_IS_WAITING, evidence.c.evidence_id > bindparam("after")).limit(1)
 _COUNT_WAITING = select(func.count()).select_from(evidence).where(*_IS_WAITING)
 _SUM_HELD = select(func.coalesce(func.sum(evidence.c.held_bytes), 0)).where(evidence.c.held_bytes > 0)
 _ACKNOWLEDGE = (
@@ -78,29 +69,22 @@ _FORGET_EVIDENCE = delete(evidence).where(evidence.c.position == bindparam("want
 _HOLDS_NOTHING = update(evidence).where(evidence.c.position == bindparam("wanted_position")).values(held_bytes=0)
 
 
-def list_waiting_evidence(
-    connection: Connection, *, limit: int, after: str = FIRST_ID
-) -> tuple[list[WaitingEvidence], bool]:
-    """Return what waits behind the id `after`, oldest id first, and whether more waits behind that.
+def list_waiting_evidence(connection: Connection, *, limit: int, after: int = 0) -> list[WaitingEvidence]:
+    """Return the oldest evidence that waits behind a position.
 
-    About `limit` rows: those of one id stand on one page.
+    A hint, for what the desk could not take: what becomes complete later may have an older position.
     """
-    rows = list(connection.execute(_WAITING, {"after": after, "limit": limit}))
-    if not rows:
-        return [], False
-    last = rows[-1]
-    rows += connection.execute(_SAME_ID, {"same_id": last.evidence_id, "behind": last.partner})
-    found = [
+    return [
         WaitingEvidence(
+            position=row.position,
             partner=row.partner,
             evidence_id=row.evidence_id,
             digest=row.digest,
             size_bytes=row.size_bytes,
             parts=list_parts(connection, position=row.position),
         )
-        for row in rows
+        for row in connection.execute(_WAITING, {"after": after, "limit": limit}).all()
     ]
-    return found, connection.execute(_IS_MORE, {"after": last.evidence_id}).first() is not None
 
 
 def count_evidence(connection: Connection) -> tuple[int, int]:

@@ -8,8 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from gateway.store.instants import to_epoch_seconds
-from gateway.store.schema import replies, return_places
+from gateway.store.schema import items, return_places
 from gateway.store.store import Store
+from partner_sdk.wire.items import REPLY
 
 SWEEP_BATCH = 200
 
@@ -19,6 +20,12 @@ _EXTEND = (
     update(return_places)
     .where(_SAME, return_places.c.expires_at < bindparam("new_expiry"))
     .values(expires_at=bindparam("new_expiry"))
+)
+# Nobody acknowledges a reply: it goes with its place. The partial index holds what waits alone.
+_FORGET_REPLIES = delete(items).where(
+    items.c.kind == REPLY.name,
+    items.c.acknowledged_at.is_(None),
+    items.c.address.in_(bindparam("wanted_places", expanding=True)),
 )
 
 
@@ -51,7 +58,7 @@ def sweep_return_places(store: Store, *, now: datetime) -> int:
         with store.write() as connection:
             references = list(connection.execute(expired).scalars())
             if references:
-                connection.execute(delete(replies).where(replies.c.reference.in_(references)))
+                connection.execute(_FORGET_REPLIES, {"wanted_places": references})
                 connection.execute(delete(return_places).where(return_places.c.reference.in_(references)))
         swept += len(references)
         if len(references) < SWEEP_BATCH:

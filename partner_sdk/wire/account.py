@@ -9,7 +9,6 @@ from typing import Annotated
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from msgspec import Meta
 
 from partner_sdk.errors import EnrolmentError, FormatError, StatementError
 from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time, to_base64url
@@ -32,7 +31,6 @@ from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
 MAX_ACCOUNT_STATEMENT_BYTES = 40 * 1024
 MAX_ACCOUNT_ENVELOPE_BYTES = 48 * 1024
 MAX_ACCOUNT_BODY_BYTES = 72 * 1024
-MAX_CHANGES = 1000
 
 
 class NewKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,37 +58,6 @@ class AccountPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     change_id: ChangeId
     envelope: Annotated[str, base64url_of("The sealed change.", "AQAAAAAAAAAA", most_bytes=MAX_ACCOUNT_ENVELOPE_BYTES)]
-
-
-class AccountChangeRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One sealed change as the gateway keeps it; `partner` is who signed the request that brought it.
-
-    No envelope is longer than the body that brought it. The desk keeps none over `MAX_ACCOUNT_ENVELOPE_BYTES`.
-    """
-
-    change_id: str
-    envelope: Annotated[str, Meta(max_length=MAX_ACCOUNT_BODY_BYTES)]
-    partner: str
-    received_at: str
-
-
-class AccountChangePage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`GET /feed/account-changes`."""
-
-    changes: Annotated[tuple[AccountChangeRow, ...], Meta(max_length=MAX_CHANGES)]
-
-
-class AccountChangeAck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One change that is durable at the desk."""
-
-    change_id: str
-    partner: str
-
-
-class AccountChangeAckPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /feed/account-change-acks`."""
-
-    acknowledged: Annotated[tuple[AccountChangeAck, ...], Meta(max_length=MAX_CHANGES)]
 
 
 def account_context(*, environment: str, partner: str, change_id: str) -> SealContext:

@@ -28,7 +28,6 @@ MAX_SURFACES: Final = 8
 MAX_ADOPTION_BYTES: Final = STEPPED_UP_TO_BYTES - 4
 MAX_ADOPTION_ENVELOPE_BYTES: Final = STEPPED_UP_TO_BYTES + OVERHEAD_BYTES
 MAX_ADOPTION_BODY_BYTES: Final = 24 * 1024
-MAX_ADOPTION_ROWS: Final = 100
 
 # Of the controls only lines and tabs: a terminal or a mail obeys the others.
 _TEXT: Final = rf"^(?:[^{CONTROLS}]|[\t\n])*\Z"
@@ -77,26 +76,6 @@ class AdoptionPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         str, base64url_of("The sealed request.", "AQAAAAAAAAAA", most_bytes=MAX_ADOPTION_ENVELOPE_BYTES)
     ]
     request_id: AdoptionId
-
-
-class AdoptionRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One sealed request as the gateway keeps it."""
-
-    envelope: Annotated[str, Meta(max_length=MAX_ADOPTION_BODY_BYTES)]
-    received_at: str
-    request_id: str
-
-
-class AdoptionPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`GET /feed/adoption-requests`."""
-
-    requests: Annotated[tuple[AdoptionRow, ...], Meta(max_length=MAX_ADOPTION_ROWS)]
-
-
-class AdoptionAckPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /feed/adoption-acks`."""
-
-    ids: Annotated[tuple[str, ...], Meta(max_length=MAX_ADOPTION_ROWS)]
 
 
 EXAMPLE: Final = AskingService(

@@ -27,8 +27,6 @@ KEY_BYTES: Final = 32
 PARTS_IN_FLIGHT: Final = 4
 MAX_COMPLETE_BYTES: Final = 512
 MAX_STATE_BYTES: Final = 256 * 1024
-# Of the largest evidence, 1,282 digests each: 18 MB.
-MAX_EVIDENCE_ROWS: Final = 200
 
 _KEY_INFO: Final = b"report-abuse evidence key v1"
 _DIGEST_LABEL: Final = b"report-abuse evidence v1\0"
@@ -143,27 +141,6 @@ class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     part_sha256: Annotated[tuple[Sha256Hex, ...], Meta(min_length=1, max_length=MAX_PARTS)]
     partner: str
     size_bytes: SealedSize
-
-
-class EvidencePage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`GET /feed/evidence`: what is complete, named by a report, and not acknowledged by the desk; the oldest first."""
-
-    evidence: Annotated[tuple[EvidenceRow, ...], Meta(max_length=MAX_EVIDENCE_ROWS)]
-    more: bool
-
-
-class EvidenceAck(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One piece of evidence whose sealed bytes, with this digest, are on the desk's own disk."""
-
-    digest: Sha256Hex
-    evidence_id: str
-    partner: str
-
-
-class EvidenceAckPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /feed/evidence-acks`; the answer is an `AcknowledgementReply`."""
-
-    acknowledged: Annotated[tuple[EvidenceAck, ...], Meta(max_length=1000)]
 
 
 def derive_file_key(*, secret: bytes, sha256: bytes) -> bytes:

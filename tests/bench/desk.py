@@ -16,7 +16,7 @@ from gateway.desk.collection.collect import Collected, take_rows
 from gateway.desk.collection.standing import load_believed
 from gateway.desk.store.schema import CASES
 from gateway.desk.vault import Vault
-from gateway.feed.get_reports import describe_report
+from gateway.feed.items import describe_report
 from gateway.store.collection import read_waiting
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from flask import Flask
@@ -22,6 +22,7 @@ from gateway.store.creation import make_store
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.key_files import KeyFile
 from partner_sdk.wire.canonical import encode, format_time
+from partner_sdk.wire.items import ItemKind
 from partner_sdk.wire.register import RegisterEntry
 from tests.builders.clock import StillClock
 from tests.builders.doors import Door
@@ -30,6 +31,17 @@ from tests.builders.parties import Agency, Partner, verify_key_of
 
 PUBLIC_ORIGIN = "https://report.example"
 FEED_ORIGIN = "https://feed.example"
+
+
+class KeptItem(NamedTuple):
+    """A sealed item as the gateway's database keeps it; `envelope` is None once it has let go of the bytes."""
+
+    address: str
+    item_id: str
+    put_at: int
+    acknowledged_at: int | None
+    sha256: bytes
+    envelope: bytes | None
 
 
 @dataclass
@@ -85,11 +97,21 @@ class House:
         is_logged = log.exists() and log.stat().st_size > 0
         return self.clock() == self.agency.now and not is_logged and database.read_bytes() == self.first_database
 
+    def items(self, kind: ItemKind) -> list[KeptItem]:
+        """Return the items of a kind as the database keeps them, the oldest first."""
+        columns = "address, item_id, put_at, acknowledged_at, envelope_sha256, envelope"
+        with self._open_database() as connection:
+            rows = connection.execute(f"SELECT {columns} FROM items WHERE kind = ? ORDER BY position", (kind.name,))  # noqa: S608 - our names
+            return [KeptItem(*row) for row in rows]
+
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         """Return all rows of a table of the database."""
-        address = f"file:{quote(str(StateFolder(self.state).database.absolute()))}?mode=rw"
-        with closing(sqlite3.connect(address, uri=True)) as connection:
+        with self._open_database() as connection:
             return list(connection.execute(f"SELECT * FROM {table}"))  # noqa: S608 - our name
+
+    def _open_database(self) -> "closing[sqlite3.Connection]":
+        address = f"file:{quote(str(StateFolder(self.state).database.absolute()))}?mode=rw"
+        return closing(sqlite3.connect(address, uri=True))
 
 
 def make_house(

@@ -24,6 +24,7 @@ from partner_sdk.wire.enrolment import (
     secret_sha256,
 )
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
+from partner_sdk.wire.items import ENROLMENT
 from partner_sdk.wire.register import RegisterEntry
 from partner_sdk.wire.signature_profile import check_claim, check_content_digest, parse_signature_headers
 from partner_sdk.wire.statements import key_id_of
@@ -221,5 +222,5 @@ def test_gateway_keeps_the_enrolment_for_the_desk_when_the_same_box_comes_twice(
             connection, secret_sha256=SECRET_SHA256, partner=FILE["partner"], expires_at=NOW + timedelta(days=7)
         )
     assert [door.post("/v1/enrol", body).status_code for _ in range(2)] == [202, 202]
-    (stored,) = other_house.rows("enrolments")
-    assert parse_base64url(json.loads(body)["envelope"], max_bytes=MAX_ENVELOPE_BYTES) in stored
+    (stored,) = other_house.items(ENROLMENT)
+    assert parse_base64url(json.loads(body)["envelope"], max_bytes=MAX_ENVELOPE_BYTES) == stored.envelope

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from gateway.public.returning import return_code
 from gateway.public.returning.places import ReturnPlace
 from gateway.public.returning.replies import _open_one, open_place
-from gateway.store.replies import StoredReply
+from gateway.store.items import StoredItem
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time
 from partner_sdk.wire.envelope import SealContext
 from partner_sdk.wire.keys import Environment
@@ -110,7 +110,7 @@ def test_reply_gives_its_expected_result_when_the_gateway_opens_it(case: dict[st
     def read() -> None:
         # The page itself leaves out what does not open, without a reason: this is the one step before.
         message = _open_one(
-            StoredReply(asked["message_id"], now, read_box(REPLIES, case, "statement")),
+            StoredItem(1, asked["reference"], asked["message_id"], now, read_box(REPLIES, case, "statement")),
             seed=bytes_of(asked, "seed"),
             place=make_place(asked["environment"], asked["reference"]),
             signers=mailbox_keys_of(REPLIES),

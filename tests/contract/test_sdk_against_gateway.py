@@ -117,7 +117,7 @@ def test_enrolled_partner_can_submit_once_the_register_names_it(
     with pytest.raises(NotAuthorisedError):
         client.status()
     with house.open_gateway().store.read() as connection:
-        (envelope,) = connection.exec_driver_sql("SELECT envelope FROM enrolments").one()
+        (envelope,) = connection.exec_driver_sql("SELECT envelope FROM items").one()
     text = to_base64url(hashed)
     opened = Vault([house.agency.key(KeyRole.SEALING)]).open_enrolment(
         Envelope.parse(envelope),

@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+from gateway.feed import ROUTES
 from gateway.public.journey import FIELD_BY_NAME
 from gateway.public.returning import return_code
 from partner_sdk.wire import envelope, padding, public_codes, reply_message, signature_profile
+from partner_sdk.wire.items import KINDS
 from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES
 from partner_sdk.wire.signature_profile import COVERED_WITH_BODY
 from partner_sdk.wire.statements import StatementKind
@@ -89,6 +91,29 @@ def test_return_code_of_the_document_is_that_of_the_code() -> None:
         assert f'"{label.decode()}"' in section
     assert f"at most {reply_message.MAX_BODY_CHARACTERS:,} characters" in section
     assert re.search(rf"at\s+most {reply_message.MAX_SIGNED_BYTES:,}", section)
+
+
+def test_kinds_of_sealed_items_are_those_of_the_code() -> None:
+    rows = re.findall(
+        r"^\| `([a-z-]+)` \| ([a-z]+), ([a-z]+) \| (.*?) \| (.*?) \| ([0-9,]+)(?: a part)? \| ([0-9,]+) \| (.*?) \|$",
+        read_section("10.3"),
+        re.MULTILINE,
+    )
+    assert [row[0] for row in rows] == list(KINDS)
+    one_for_each = {"id": "id", "id-of-address": "id at an address", "address": "address"}
+    for name, put_by, taken_by, address, identity, most_bytes, at_once, leaves in rows:
+        kind = KINDS[name]
+        assert (put_by, taken_by, one_for_each[kind.identity]) == (kind.put_by, kind.taken_by, identity)
+        assert (most_bytes, at_once) == (f"{kind.max_envelope_bytes:,}", f"{kind.max_items:,}")
+        assert ("30 days" in leaves, "digest" in leaves) == (kind.leaves == "bytes", kind.leaves != "nothing")
+        assert (address == "empty") == (name == "adoption-request")
+        assert kind.max_waiting is None or f"{kind.max_waiting} wait at most" in leaves
+
+
+def test_calls_of_the_feed_are_those_of_the_code() -> None:
+    told = set(re.findall(r"`(GET|POST|PUT) (/feed/[^`?]*)", read_section("10.3")))
+    assert told == {(method, re.sub(r"<(?:evidence_)?([a-z]+)>", r"{\1}", path)) for method, path, _ in ROUTES}
+    assert len(told) == 9
 
 
 def test_every_vector_file_is_in_the_document_and_no_other() -> None:

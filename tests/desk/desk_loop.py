@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
@@ -25,9 +26,10 @@ from gateway.intake import Accepted, NewReport
 from gateway.new_gateway import NewGateway, create_gateway
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.enrolment import EnrolmentPost, Invitation, seal_enrolment
 from partner_sdk.wire.gateway_card import parse_gateway_card
+from partner_sdk.wire.items import ItemPage
 from partner_sdk.wire.keys import Environment, SealingKey, find_active_sealing_key
 from partner_sdk.wire.public_report import PublicReport, encode_public_report
 from partner_sdk.wire.sealing import seal
@@ -52,6 +54,11 @@ DOORS_PORT = find_free_port()
 FEED_PORT = find_free_port()
 FEED_ORIGIN = f"http://127.0.0.1:{FEED_PORT}"
 ACTOR = "test-analyst"
+
+
+def page_of(*rows: object, last: int = 1, more: bool = False) -> ItemPage:
+    """Return a page of the feed with these rows, as a gateway of ours or a lying one writes it."""
+    return ItemPage(items=tuple(msgspec.Raw(encode(row)) for row in rows), last=last, more=more)
 
 
 @dataclass

@@ -18,8 +18,9 @@ from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.evidence_tables import EVIDENCE
 from partner_sdk.report import encode_sealed_report, make_sealed_report
 from partner_sdk.report.files import ReportedFile
+from partner_sdk.wire import items
 from partner_sdk.wire.canonical import make_report_id, to_base64url
-from partner_sdk.wire.evidence import EvidenceReference, derive_file_key
+from partner_sdk.wire.evidence import EvidenceReference, EvidenceRow, derive_file_key
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import (
@@ -158,7 +159,8 @@ def collect_all(loop: Loop, feed: FeedClient | None = None) -> EvidenceCollected
 
 def waiting(loop: Loop) -> list[str]:
     """Return the ids of the evidence that the gateway still holds for the desk."""
-    return [row.evidence_id for row in loop.desk.make_feed().get_evidence(after="").evidence]
+    page = loop.desk.make_feed().get_items(items.EVIDENCE)
+    return [msgspec.json.decode(row, type=EvidenceRow).evidence_id for row in page.items]
 
 
 def held(loop: Loop) -> list[str]:

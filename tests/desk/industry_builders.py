@@ -125,7 +125,7 @@ def read_mailbox(loop: Loop, *, partner: Partner | None = None) -> list[MailboxM
     """Return what lies in a partner's mailbox at the gateway, opened with its key and proven to be the agency's."""
     partner = partner or loop.partner
     with loop.gateway.store.read() as connection:
-        query = "SELECT message_id, envelope FROM mailbox WHERE partner = ? ORDER BY position"
+        query = "SELECT item_id, envelope FROM items WHERE kind = 'mailbox-message' AND address = ? ORDER BY position"
         rows = connection.exec_driver_sql(query, (partner.partner,)).all()
     with loop.desk.store.read() as connection:
         signing_keys = make_key_set(connection, desk=loop.desk, now=loop.clock()).mailbox_keys
@@ -133,7 +133,7 @@ def read_mailbox(loop: Loop, *, partner: Partner | None = None) -> list[MailboxM
     found = []
     for row in rows:
         envelope = Envelope.parse(bytes(row.envelope))
-        context = mailbox_context(environment="live", partner=partner.partner, message_id=row.message_id)
+        context = mailbox_context(environment="live", partner=partner.partner, message_id=row.item_id)
         padded = make_suite().decrypt(envelope.box, private_key, info=context.info(key_id=envelope.key_id))
         signed = unpad(padded, purpose="mailbox", sender="agency")
         keys = verify_keys(signing_keys, signed_at=parse_time(peek_message(signed).issued_at), now=loop.clock())

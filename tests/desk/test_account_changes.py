@@ -26,6 +26,9 @@ from tests.builders import NOW, Partner
 from tests.desk.account_builders import Service, copy_enrolled_service
 from tests.desk.desk_loop import ACTOR, Loop
 
+WAITS_AGAIN = "UPDATE items SET envelope = ?, acknowledged_at = NULL WHERE kind = 'account-change'"
+SEALED_CHANGE = "SELECT envelope FROM items WHERE kind = 'account-change'"
+
 
 @pytest.fixture
 def service(tmp_path: Path) -> Service:
@@ -185,13 +188,13 @@ def test_change_in_another_partners_name_or_under_another_id_is_refused(loop: Lo
 def test_gateway_that_gives_a_change_to_another_partner_is_not_believed(loop: Loop, service: Service) -> None:
     loop.enrol(partner=Partner("other-chat"))
     service.rotate()
-    loop.gateway_sql("UPDATE account_changes SET partner = 'other-chat'")
+    loop.gateway_sql("UPDATE items SET address = 'other-chat'")
     assert service.take_changes().refused == {("other-chat", "does-not-open"): 1}
 
 
 def test_gateway_that_names_no_partner_or_no_id_stores_nothing_here(loop: Loop, service: Service) -> None:
     service.rotate()
-    loop.gateway_sql("UPDATE account_changes SET partner = 'No Partner'")
+    loop.gateway_sql("UPDATE items SET address = 'No Partner'")
     assert service.take_changes().waiting == ()
     assert loop.count("account_changes") == 0
 
@@ -240,16 +243,16 @@ def test_change_whose_id_was_used_up_by_somebody_elses_bytes_takes_their_place(l
     rotation = service.rotate()
     assert rotation.change_id is not None
     with loop.gateway.store.read() as connection:
-        true_envelope = connection.exec_driver_sql("SELECT envelope FROM account_changes").scalar_one()
-    loop.gateway_sql("UPDATE account_changes SET envelope = ?", b"\x01" + bytes(40))
+        true_envelope = connection.exec_driver_sql(SEALED_CHANGE).scalar_one()
+    loop.gateway_sql("UPDATE items SET envelope = ? WHERE kind = 'account-change'", b"\x01" + bytes(40))
     assert service.take_changes().waiting == ()
-    loop.gateway_sql("UPDATE account_changes SET envelope = ?, acknowledged_at = NULL", true_envelope)
+    loop.gateway_sql(WAITS_AGAIN, true_envelope)
     assert [change.change_id for change in service.take_changes().waiting] == [rotation.change_id]
     # What waits, or was decided, is replaced by nothing.
-    loop.gateway_sql("UPDATE account_changes SET envelope = ?, acknowledged_at = NULL", true_envelope)
+    loop.gateway_sql(WAITS_AGAIN, true_envelope)
     assert service.take_changes() == type(service.take_changes())((), {})
     refuse_change(loop.desk, change_id=rotation.change_id, reason="not-confirmed", actor=ACTOR)
-    loop.gateway_sql("UPDATE account_changes SET envelope = ?, acknowledged_at = NULL", true_envelope)
+    loop.gateway_sql(WAITS_AGAIN, true_envelope)
     assert service.take_changes().waiting == ()
     assert loop.count("account_changes") == 1
 

@@ -250,7 +250,7 @@ def test_message_is_sealed_again_while_it_was_never_posted_and_twice(
     loop: Loop, service: Service, tmp_path: Path
 ) -> None:
     service.tell("one")
-    loop.gateway_sql("DELETE FROM mailbox")
+    loop.gateway_sql("DELETE FROM items")
     forget_that_it_was_sent(loop.desk, "message")
     for name in ("second", "third"):
         Service(loop, tmp_path / name).enrol()

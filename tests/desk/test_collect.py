@@ -20,6 +20,7 @@ from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.report import SealedIndustryReport, encode_sealed_report
 from partner_sdk.wire.canonical import to_base64url
 from partner_sdk.wire.intake import sign_intake
+from partner_sdk.wire.items import ItemKind, ItemPage
 from partner_sdk.wire.public_report import encode_public_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import PUBLIC_SENDER, report_context
@@ -77,10 +78,10 @@ def test_more_than_one_page_is_collected(loop: Loop) -> None:
     class SmallPages(FeedClient):
         """The same client, asking for less."""
 
-        def get_reports(self, *, limit: int, after: int = 0) -> Any:
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
             nonlocal asked
             asked += 1
-            return super().get_reports(limit=2, after=after)
+            return super().get_items(kind, limit=2, after=after)
 
     feed = loop.make_feed(SmallPages)
     assert collect_reports(loop.desk, feed, actor=ACTOR).filed == 5
@@ -94,7 +95,7 @@ def test_lost_acknowledgement_files_nothing_twice(loop: Loop) -> None:
     class LostReply(FeedClient):
         """The same client, whose acknowledgement is lost."""
 
-        def post_acknowledgements(self, rows: Any) -> int:
+        def acknowledge(self, *named: Any, **more: Any) -> int:
             nonlocal calls
             calls += 1
             raise TransportError("There is no connection.", reason="connection")
@@ -308,10 +309,10 @@ def test_row_json_in_another_spelling_is_set_aside(loop: Loop) -> None:
     class OtherSpelling(FeedClient):
         """A gateway that adds a space."""
 
-        def get_reports(self, *, limit: int, after: int = 0) -> Any:
-            page = super().get_reports(limit=limit, after=after)
-            rows = tuple(msgspec.Raw(bytes(row).replace(b'"envelope":', b'"envelope": ')) for row in page.reports)
-            return msgspec.structs.replace(page, reports=rows)
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
+            page = super().get_items(kind, limit=limit, after=after)
+            rows = tuple(msgspec.Raw(bytes(row).replace(b'"envelope":', b'"envelope": ')) for row in page.items)
+            return msgspec.structs.replace(page, items=rows)
 
     feed = loop.make_feed(OtherSpelling)
     collect_reports(loop.desk, feed, actor=ACTOR)
@@ -331,8 +332,8 @@ def test_rows_that_can_not_be_acknowledged_do_not_hold_up_the_rest(loop: Loop) -
     class SmallPages(FeedClient):
         """The same client, asking for less."""
 
-        def get_reports(self, *, limit: int, after: int = 0) -> Any:
-            return super().get_reports(limit=2, after=after)
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
+            return super().get_items(kind, limit=2, after=after)
 
     collected = collect_reports(loop.desk, loop.make_feed(SmallPages), actor=ACTOR)
     assert (collected.filed, collected.set_aside) == (1, 3)
@@ -348,8 +349,8 @@ def test_gateway_that_leads_in_a_circle_is_left_with_an_alarm(loop: Loop) -> Non
 
         first: Any = None
 
-        def get_reports(self, *, limit: int, after: int = 0) -> Any:
-            self.first = self.first or super().get_reports(limit=1)
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
+            self.first = self.first or super().get_items(kind, limit=1)
             return self.first
 
     collect_reports(loop.desk, loop.make_feed(Circle), actor=ACTOR)

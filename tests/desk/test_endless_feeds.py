@@ -1,34 +1,36 @@
 """A feed that never ends, or leads in a circle: one run takes so much, raises one alarm and is over."""
 
 import hashlib
+from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec import to_builtins
 
 from gateway.desk.collection import collect, reconcile
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.partnership import account_changes, enrolments
+from gateway.desk.partnership import account_changes, adoptions, enrolments
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.partner_tables import ENROLMENTS
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.account import AccountChangeAck, AccountChangePage, AccountChangeRow
 from partner_sdk.wire.canonical import encode, make_report_id, parse_exact
 from partner_sdk.wire.feed_messages import (
     ChainHead,
-    EnrolmentPage,
-    EnrolmentRow,
     FeedStatus,
     ReconciliationPage,
     ReconciliationRow,
-    ReportPage,
 )
+from partner_sdk.wire.items import KINDS, REPORT, ItemKind, ItemPage, ItemRow, parse_item
 from tests.builders import NOW
-from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.desk_loop import ACTOR, Loop, page_of
 from tests.desk.forgery import alarms
 
 # A run that ignores its bound ends here, and the test fails.
 FAR_TOO_MANY = 60
+ROOMS = (enrolments, account_changes, adoptions)
+ADDRESSES = {"enrolment": "none", "adoption-request": ""}
 
 
 class TooFarError(Exception):
@@ -46,24 +48,18 @@ class Endless(FeedClient):
             raise TooFarError
         return self.asked
 
-    def get_reports(self, *, limit: int, after: int = 0) -> ReportPage:
-        rows = (msgspec.Raw(b'{"intake":%d}' % self.count()),)
-        return ReportPage(last=after + 1, more=True, reports=rows)
+    def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
+        row = {"intake": self.count()} if kind is REPORT else self.make_row(kind)
+        return page_of(row, last=after + 1, more=True)
 
-    def get_enrolments(self) -> EnrolmentPage:
-        row = EnrolmentRow(envelope="AA", id=f"id-{self.count()}", received_at="", secret_sha256="none")
-        return EnrolmentPage(enrolments=(row,))
+    def make_row(self, kind: ItemKind, *, envelope: str = "AA", address: str | None = None) -> ItemRow:
+        item_id = make_report_id(NOW, self.count().to_bytes(10, "big"))
+        address = ADDRESSES.get(kind.name, "no-such-partner") if address is None else address
+        return ItemRow(address=address, envelope=envelope, item_id=item_id, put_at="")
 
-    def post_enrolment_acks(self, ids: tuple[str, ...]) -> None:
+    def acknowledge(self, kind: ItemKind, items: Any, **_: Any) -> int:
         """Take no notice."""
-
-    def get_account_changes(self) -> AccountChangePage:
-        change_id = make_report_id(NOW, self.count().to_bytes(10, "big"))
-        row = AccountChangeRow(change_id=change_id, envelope="AA", partner="no-such-partner", received_at="")
-        return AccountChangePage(changes=(row,))
-
-    def post_account_change_acks(self, changes: tuple[AccountChangeAck, ...]) -> None:
-        """Take no notice."""
+        return 0
 
     def get_reconciliation(self, *, after: int) -> ReconciliationPage:
         self.count()
@@ -89,33 +85,57 @@ def test_endless_reports_are_left_after_a_bound_with_one_alarm(
     assert [kind for kind, _ in alarms(loop)] == [collect.ENDLESS]
 
 
-def test_endless_enrolments_are_left_after_a_bound_with_one_alarm(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enrolments, "MOST_REFUSED", 20)
-    taken = enrolments.collect_enrolments(loop.desk, loop.make_feed(Endless), actor=ACTOR)
-    assert taken.refused == {("unknown", "unknown-invitation"): 20}
-    assert [kind for kind, _ in alarms(loop)] == [enrolments.ENROLMENTS_ENDLESS]
+def collect_kind(loop: Loop, room: ModuleType, feed: FeedClient) -> int:
+    """Collect one kind of item, and return how many were taken."""
+    if room is adoptions:
+        return adoptions.collect_adoptions(loop.desk, feed, actor=ACTOR)
+    if room is enrolments:
+        return sum(enrolments.collect_enrolments(loop.desk, feed, actor=ACTOR).refused.values())
+    return sum(account_changes.collect_account_changes(loop.desk, feed, actor=ACTOR).refused.values())
 
 
-def test_endless_account_changes_are_left_after_a_bound_with_one_alarm(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize(("bound", "most", "taken"), [("most_items", 20, 20), ("most_bytes", 20, 10)])
+def test_items_without_end_are_left_after_a_bound_with_one_alarm(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, room: ModuleType, bound: str, most: int, taken: int
 ) -> None:
-    monkeypatch.setattr(account_changes, "MOST_TAKEN", 20)
-    taken = account_changes.collect_account_changes(loop.desk, loop.make_feed(Endless), actor=ACTOR)
-    assert taken.refused == {("no-such-partner", "unknown-partner"): 20}
-    assert [kind for kind, _ in alarms(loop)] == [account_changes.CHANGES_ENDLESS]
+    monkeypatch.setattr(room, "INTAKE", replace(room.INTAKE, **{bound: most}))
+    assert collect_kind(loop, room, loop.make_feed(Endless)) == taken
+    assert [kind for kind, _ in alarms(loop)] == [room.INTAKE.endless]
 
 
-@pytest.mark.parametrize("size", [30_000_000, 70_000])
+@pytest.mark.parametrize("room", ROOMS)
+def test_items_that_are_here_already_end_a_run_too_and_so_does_a_circle(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, room: ModuleType
+) -> None:
+    class Same(Endless):
+        """A gateway that shows one item for ever, or leads in a circle."""
+
+        is_circle = False
+
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
+            row = {**to_builtins(self.make_row(kind)), "item_id": make_report_id(NOW, bytes(10))}
+            return page_of(row, last=0 if self.is_circle else after + 1, more=True)
+
+    monkeypatch.setattr(room, "INTAKE", replace(room.INTAKE, most_items=20))
+    assert collect_kind(loop, room, loop.make_feed(Same)) == 1
+    assert [kind for kind, _ in alarms(loop)] == [room.INTAKE.endless]
+    monkeypatch.setattr(Same, "is_circle", True)
+    feed = loop.make_feed(Same)
+    assert collect_kind(loop, room, feed) == 0
+    assert feed.asked == 1
+
+
+@pytest.mark.parametrize("size", [73_000, 70_000])
 def test_change_that_is_too_large_leaves_its_hash_and_size_and_one_alarm(loop: Loop, size: int) -> None:
     class Large(Endless):
         """A gateway with twenty changes larger than any partner can send."""
 
-        def get_account_changes(self) -> AccountChangePage:
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
             if self.asked == 3:
-                return AccountChangePage(changes=())
-            change_id = make_report_id(NOW, self.count().to_bytes(10, "big"))
-            row = AccountChangeRow(change_id=change_id, envelope="A" * size, partner="example-chat", received_at="")
-            return AccountChangePage(changes=(row,))
+                return page_of()
+            row = self.make_row(kind, envelope="A" * size, address="example-chat")
+            return page_of(row, last=after + 1, more=True)
 
     taken = account_changes.collect_account_changes(loop.desk, loop.make_feed(Large), actor=ACTOR)
     assert set(taken.refused) == {("example-chat", "too-large")}
@@ -123,43 +143,41 @@ def test_change_that_is_too_large_leaves_its_hash_and_size_and_one_alarm(loop: L
         kept = [bytes(row.envelope) for row in connection.execute(ACCOUNT_CHANGES.select())]
     sha256 = hashlib.sha256(b"A" * size).hexdigest()
     assert set(kept) == {b'{"sha256":"%s","size":%d}' % (sha256.encode(), size)}
-    assert account_changes.CHANGE_TOO_LARGE in [kind for kind, _ in alarms(loop)]
+    assert account_changes.INTAKE.too_large in [kind for kind, _ in alarms(loop)]
     assert len(alarms(loop)) <= 2
 
 
-def test_enrolment_that_is_too_large_leaves_its_hash_and_size_and_one_alarm(loop: Loop) -> None:
+def test_enrolment_that_is_too_large_leaves_its_hash_and_size_and_one_alarm(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Large(Endless):
         """A gateway with enrolments larger than any partner can send."""
 
-        def get_enrolments(self) -> EnrolmentPage:
-            row = EnrolmentRow(envelope="A" * 9_000_000, id=f"id-{self.count()}", received_at="", secret_sha256="none")
-            return EnrolmentPage(enrolments=(row,))
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
+            row = self.make_row(kind, envelope="A" * 100_000)
+            return page_of(row, last=after + 1, more=True)
 
+    monkeypatch.setattr(enrolments, "INTAKE", replace(enrolments.INTAKE, most_bytes=1_000_000))
     enrolments.collect_enrolments(loop.desk, loop.make_feed(Large), actor=ACTOR)
     with loop.desk.store.read() as connection:
-        kept = [len(row.envelope) for row in connection.execute(ENROLMENTS.select().where(ENROLMENTS.c.id == "id-1"))]
-    assert kept
+        refused = ENROLMENTS.select().where(ENROLMENTS.c.state == "refused")
+        kept = [len(row.envelope) for row in connection.execute(refused)]
+    assert len(kept) == 10
     assert max(kept) < 200
-    assert sorted(kind for kind, _ in alarms(loop)) == [enrolments.ENROLMENT_TOO_LARGE, enrolments.ENROLMENTS_ENDLESS]
+    assert sorted(kind for kind, _ in alarms(loop)) == ["enrolment-too-large", "enrolments-endless"]
 
 
-def test_changes_and_enrolments_are_left_after_so_many_bytes(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account_changes, "MOST_TAKEN_BYTES", 20)
-    monkeypatch.setattr(enrolments, "MOST_REFUSED_BYTES", 20)
-    feed = loop.make_feed(Endless)
-    taken = account_changes.collect_account_changes(loop.desk, feed, actor=ACTOR)
-    assert sum(taken.refused.values()) == 10
-    assert sum(enrolments.collect_enrolments(loop.desk, feed, actor=ACTOR).refused.values()) == 10
-    assert [kind for kind, _ in alarms(loop)] == [account_changes.CHANGES_ENDLESS, enrolments.ENROLMENTS_ENDLESS]
-
-
-def test_page_with_an_envelope_that_no_body_holds_is_no_page() -> None:
-    row = AccountChangeRow(change_id="", envelope="A" * 80_000, partner="", received_at="")
-    with pytest.raises(FormatError):
-        parse_exact(encode(AccountChangePage(changes=(row,))), kind=AccountChangePage, max_bytes=1_000_000)
-    other = EnrolmentRow(envelope="A" * 140_000, id="", received_at="", secret_sha256="")
-    with pytest.raises(FormatError):
-        parse_exact(encode(EnrolmentPage(enrolments=(other,))), kind=EnrolmentPage, max_bytes=1_000_000)
+@pytest.mark.parametrize("kind", [one for one in KINDS.values() if one.taken_by == "desk"], ids=lambda one: one.name)
+def test_row_with_an_envelope_that_no_body_holds_is_no_row(kind: ItemKind) -> None:
+    most = kind.max_body_bytes
+    row = ItemRow(address="", envelope="A" * most, item_id="", put_at="")
+    assert parse_item(encode(row), kind=kind) == row
+    for wrong in (
+        encode(msgspec.structs.replace(row, envelope="A" * (most + 1))),
+        encode({**to_builtins(row), "x": 1}),
+    ):
+        with pytest.raises(FormatError):
+            parse_item(wrong, kind=kind)
 
 
 @pytest.mark.parametrize("bound", ["MOST_PAGES", "MOST_LINKS"])

@@ -12,17 +12,16 @@ from gateway.desk.evidence import collecting, fetch_plan, run_alarms
 from gateway.desk.evidence.fetch_plan import FetchPlan, WantedEvidence
 from gateway.desk.feed_client import FeedClient
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import encode, make_report_id, parse_exact
+from partner_sdk.wire.canonical import make_report_id
 from partner_sdk.wire.evidence import (
     LEAST_SEALED_BYTES,
-    MAX_EVIDENCE_ROWS,
-    EvidencePage,
     EvidenceRow,
     evidence_digest,
 )
+from partner_sdk.wire.items import EVIDENCE, ItemKind, ItemPage
 from tests.builders import NOW, Partner
 from tests.builders.evidence import hand_over
-from tests.desk.desk_loop import Loop
+from tests.desk.desk_loop import Loop, page_of
 from tests.desk.evidence_builders import (
     Film,
     collect,
@@ -57,24 +56,24 @@ def make_row(number: int, *, partner: str = "no-such", size_bytes: int = LEAST_S
 
 
 class Unnamed(FeedClient):
-    """A gateway whose list names what no report does, 200 lines a page, and a page more each time."""
+    """A gateway whose list names what no report does, 50 lines a page, and a page more each time."""
 
     pages = 3
     asked = 0
 
-    def get_evidence(self, *, after: str) -> EvidencePage:
+    def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
         self.asked += 1
-        first = self.asked * MAX_EVIDENCE_ROWS
-        rows = tuple(make_row(number) for number in range(first, first + MAX_EVIDENCE_ROWS))
-        return EvidencePage(evidence=rows, more=self.asked < self.pages)
+        first = self.asked * EVIDENCE.max_items
+        rows = tuple(make_row(number) for number in range(first, first + EVIDENCE.max_items))
+        return page_of(*rows, last=self.asked, more=self.asked < self.pages)
 
 
 def serve_lines(loop: Loop, rows: tuple[EvidenceRow, ...]) -> FeedClient:
     class Serving(FeedClient):
         """A gateway with one page of these lines."""
 
-        def get_evidence(self, *, after: str) -> EvidencePage:
-            return EvidencePage(evidence=rows, more=False)
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
+            return page_of(*rows)
 
     return loop.make_feed(Serving)
 
@@ -87,7 +86,7 @@ def test_long_list_of_what_nobody_names_is_a_few_alarms_in_one_commit(
     monkeypatch.setattr(type(loop.desk.store), "write", lambda self: commits.append(1) or writing(self))
     for _ in range(2):
         done = collect(loop, loop.make_feed(Unnamed))
-        assert (done.unnamed, done.left) == (3 * MAX_EVIDENCE_ROWS, None)
+        assert (done.unnamed, done.left) == (3 * EVIDENCE.max_items, None)
     assert len(commits) == 2
     raised = alarms(loop)
     assert {kind for kind, _ in raised} == {collecting.NOT_NAMED}
@@ -113,10 +112,15 @@ def test_wrong_lines_are_a_few_alarms(loop: Loop) -> None:
     assert len(alarms(loop)) == run_alarms.MOST_OPEN + 1
 
 
-def test_page_with_more_lines_than_a_page_has_is_no_page() -> None:
-    page = EvidencePage(evidence=(make_row(1),) * (MAX_EVIDENCE_ROWS + 1), more=False)
+def test_page_with_more_lines_than_were_asked_for_is_no_page(loop: Loop) -> None:
+    class Long(FeedClient):
+        """A gateway with a page that is too long."""
+
+        def _get(self, path: str, *, kind: Any) -> Any:
+            return page_of(*(make_row(1),) * (EVIDENCE.max_items + 1))
+
     with pytest.raises(FormatError):
-        parse_exact(encode(page), kind=EvidencePage, max_bytes=1_000_000)
+        loop.make_feed(Long).get_items(EVIDENCE)
 
 
 def test_urgent_and_small_evidence_comes_before_the_rest(loop: Loop) -> None:
@@ -202,14 +206,14 @@ def send_junk(loop: Loop, film: Film) -> None:
     class Lying(FeedClient):
         """A gateway with bytes of its own."""
 
-        def get_evidence(self, *, after: str) -> EvidencePage:
-            return EvidencePage(evidence=(row,), more=False)
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
+            return page_of(row)
 
         def get_evidence_part(self, *, partner: str, evidence_id: str, part: int) -> bytes:
             return junk
 
-        def post_evidence_acks(self, rows: Any) -> int:
-            return len(rows)
+        def acknowledge(self, kind: ItemKind, items: Any, **_: Any) -> int:
+            return len(items)
 
     assert collect(loop, loop.make_feed(Lying)).collected == 1
 

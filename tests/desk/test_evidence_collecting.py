@@ -13,9 +13,10 @@ from gateway.desk.evidence import collecting
 from gateway.desk.evidence.sealed_parts import SealedParts, hold_alone
 from gateway.desk.feed_client import FeedClient
 from partner_sdk.errors import FormatError, LocalStateError, ProblemError, UnavailableError
-from partner_sdk.wire.evidence import EvidencePage, EvidenceRow
+from partner_sdk.wire.evidence import EvidenceRow
+from partner_sdk.wire.items import ItemKind, ItemPage
 from tests.builders.evidence import hand_over
-from tests.desk.desk_loop import Loop
+from tests.desk.desk_loop import Loop, page_of
 from tests.desk.evidence_builders import (
     PART,
     Film,
@@ -105,8 +106,8 @@ def test_parts_that_went_lost_here_before_the_acknowledgement_are_fetched_again(
     class Deaf(FeedClient):
         """A gateway that does not hear the acknowledgement."""
 
-        def post_evidence_acks(self, rows: Any) -> int:
-            return len(rows)
+        def acknowledge(self, kind: ItemKind, items: Any, **_: Any) -> int:
+            return len(items)
 
     collect(loop, loop.make_feed(Deaf))
     part_files(loop, film)[0].unlink()
@@ -128,9 +129,9 @@ def test_every_part_and_every_name_is_synced_before_the_acknowledgement(
     class Noting(FeedClient):
         """The feed, noting when it hears the acknowledgement."""
 
-        def post_evidence_acks(self, rows: Any) -> int:
+        def acknowledge(self, kind: ItemKind, items: Any, **named: Any) -> int:
             events.append("acknowledged")
-            return super().post_evidence_acks(rows)
+            return super().acknowledge(kind, items, **named)
 
     film = send_film(loop, make_film(TWO_PARTS))
     loop.collect()
@@ -232,12 +233,12 @@ class Endless(FeedClient):
     asked = 0
     goes_on = True
 
-    def get_evidence(self, *, after: str) -> EvidencePage:
+    def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
         type(self).asked += 1
         assert self.asked < 60, "the desk went on and on"
         number = self.asked if self.goes_on else 1
         row = make_line(evidence_id=f"0193622c-0000-7000-8000-{number:012x}")
-        return EvidencePage(evidence=(row,), more=True)
+        return page_of(row, last=number, more=True)
 
 
 def make_line(**changes: Any) -> EvidenceRow:
@@ -282,8 +283,8 @@ def test_line_that_no_gateway_writes_is_an_alarm_and_touches_no_file(loop: Loop,
     class Lying(FeedClient):
         """A gateway with one bad line."""
 
-        def get_evidence(self, *, after: str) -> EvidencePage:
-            return EvidencePage(evidence=(make_line(**changes),), more=False)
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
+            return page_of(make_line(**changes))
 
     done = collect(loop, loop.make_feed(Lying))
     assert (done.refused, done.collected, done.fetched_bytes) == (1, 0, 0)
@@ -314,7 +315,7 @@ def test_gateway_that_takes_no_acknowledgement_is_an_alarm(loop: Loop) -> None:
     class Refusing(FeedClient):
         """A gateway that knows nothing."""
 
-        def post_evidence_acks(self, rows: Any) -> int:
+        def acknowledge(self, kind: ItemKind, items: Any, **_: Any) -> int:
             return 0
 
     send_film(loop)
@@ -333,4 +334,4 @@ def test_errors_of_the_feed_are_those_of_the_sdk(loop: Loop) -> None:
     with pytest.raises(ProblemError):
         loop.desk.make_feed().get_evidence_part(partner="example-chat", evidence_id=make_film().evidence_id, part=0)
     with pytest.raises(FormatError):
-        loop.desk.make_feed().get_evidence(after="a b")
+        loop.desk.make_feed().get_evidence_part(partner="a b", evidence_id="x", part=0)

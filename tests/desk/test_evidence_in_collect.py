@@ -14,8 +14,9 @@ from gateway.desk.evidence.collecting import EvidenceCollected
 from gateway.desk.evidence.saving import save_file
 from gateway.desk.feed_client import FeedClient
 from partner_sdk.errors import FormatError, LocalStateError
-from partner_sdk.wire.evidence import EvidencePage, EvidenceRow
-from tests.desk.desk_loop import ACTOR, Loop
+from partner_sdk.wire.evidence import EvidenceRow
+from partner_sdk.wire.items import ItemKind, ItemPage
+from tests.desk.desk_loop import ACTOR, Loop, page_of
 from tests.desk.evidence_builders import (
     PART,
     SEGMENT_TEXT,
@@ -65,10 +66,10 @@ def test_evidence_that_is_not_right_is_said_and_gives_the_exit_code_to_look(
 @pytest.mark.parametrize(
     ("path", "status", "body"),
     [
-        ("/feed/evidence", 200, b"nonsense"),
-        ("/feed/evidence", 500, b""),
-        ("/feed/evidence", 401, b""),
-        ("/feed/evidence-acks", 200, b"{}"),
+        ("/feed/items/evidence", 200, b"nonsense"),
+        ("/feed/items/evidence", 500, b""),
+        ("/feed/items/evidence", 401, b""),
+        ("/feed/acknowledgements", 200, b"{}"),
     ],
 )
 def test_answer_about_evidence_that_makes_no_sense_keeps_back_no_report_and_no_page(
@@ -147,14 +148,14 @@ def test_memory_stays_flat_while_evidence_comes_in_and_is_opened(loop: Loop, tmp
     class FromDisk(FeedClient):
         """A gateway that is not in this process's memory."""
 
-        def get_evidence(self, *, after: str) -> Any:
-            return EvidencePage(evidence=(EvidenceRow(**row_of),), more=False)
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
+            return page_of(EvidenceRow(**row_of))
 
         def get_evidence_part(self, *, partner: str, evidence_id: str, part: int) -> bytes:
             return (tmp_path / str(part)).read_bytes()
 
-        def post_evidence_acks(self, rows: Any) -> int:
-            return len(rows)
+        def acknowledge(self, kind: ItemKind, items: Any, **_: Any) -> int:
+            return len(items)
 
     feed = loop.make_feed(FromDisk)
     tracemalloc.start()

@@ -9,7 +9,7 @@ from gateway.desk.casework.partner_outcomes import take_back, tell_outcome
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient
-from partner_sdk.wire.feed_messages import ReportPage
+from partner_sdk.wire.items import REPORT, ItemKind, ItemPage
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms
 from tests.desk.import_builders import import_sealed, seal_for
@@ -25,15 +25,15 @@ def collect_in_pages(loop: Loop, pages: list[list[int]]) -> Collected:
 
         asked = 0
 
-        def get_reports(self, *, limit: int, after: int = 0) -> ReportPage:
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
             self.asked += 1
             if self.asked > len(pages):
                 # The rest is hidden no more once the run looks whether anything is.
-                return super().get_reports(limit=limit, after=after)
+                return super().get_items(kind, limit=limit, after=after)
             chosen = tuple(rows[place] for place in pages[self.asked - 1])
-            return ReportPage(last=self.asked, more=self.asked < len(pages), reports=chosen)
+            return ItemPage(last=self.asked, more=self.asked < len(pages), items=chosen)
 
-    rows = loop.desk.make_feed().get_reports(limit=50).reports
+    rows = loop.desk.make_feed().get_items(REPORT, limit=50).items
     return collect_reports(loop.desk, loop.make_feed(Chosen), actor=ACTOR)
 
 

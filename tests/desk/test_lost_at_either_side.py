@@ -17,7 +17,7 @@ from gateway.desk.collection.reconcile import reconcile
 from gateway.desk.commands.collecting import _Steps, _take
 from gateway.desk.feed_client import FeedClient
 from gateway.store.housekeeping import KEEP_COLLECTED, clean_store
-from partner_sdk.wire.feed_messages import Acknowledgement
+from partner_sdk.wire.items import REPORT, Acknowledgement, ItemKind, ItemPage
 from tests.builders import seal_report
 from tests.damaged_database import TABLE_LEAF, damage_pages
 from tests.desk.desk_loop import ACTOR, Loop
@@ -56,9 +56,9 @@ def test_reports_that_wait_and_are_neither_shown_nor_named_are_an_alarm(loop: Lo
     class Silent(FeedClient):
         """A gateway that counts what waits, and shows nothing."""
 
-        def get_reports(self, *, limit: int, after: int = 0) -> Any:
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
             return msgspec.structs.replace(
-                super().get_reports(limit=limit, after=after), last=0, more=False, reports=()
+                super().get_items(kind, limit=limit, after=after), last=0, more=False, items=()
             )
 
     collected = collect_reports(loop.desk, loop.make_feed(Silent), actor=ACTOR)
@@ -150,7 +150,7 @@ def test_report_whose_envelope_is_deleted_stays_missing_and_is_an_alarm(loop: Lo
     loop.send_public()
     loop.collect()
     later = loop.clock() + KEEP_COLLECTED + timedelta(seconds=1)
-    assert clean_store(loop.gateway.store, now=later).envelopes == 1
+    assert clean_store(loop.gateway.store, now=later).envelopes == 2  # with that of the enrolment
     restore_desk(loop, copy)
     result = reconcile(loop.desk, loop.desk.make_feed(), actor=ACTOR)
     assert (result.brought_back, result.missing_here) == (0, [("public", 1)])
@@ -162,9 +162,9 @@ def test_withdrawal_needs_the_very_statement(loop: Loop) -> None:
     loop.collect()
     feed = loop.desk.make_feed()
     (row,) = feed.get_reconciliation(after=0).statements
-    named = Acknowledgement(intake_sha256=row.intake_sha256, partner=row.partner, report_id=row.report_id)
-    for changes in ({"intake_sha256": "0" * 64}, {"partner": "example-chat"}, {"report_id": "other"}):
-        assert feed.post_withdrawn_acknowledgements((msgspec.structs.replace(named, **changes),)) == 0
+    named = Acknowledgement(address=row.partner, item_id=row.report_id, sha256=row.intake_sha256)
+    for changes in ({"sha256": "0" * 64}, {"address": "example-chat"}, {"item_id": "other"}):
+        assert feed.acknowledge(REPORT, (msgspec.structs.replace(named, **changes),), is_withdrawn=True) == 0
     assert waiting_at_gateway(loop) == 0
-    assert feed.post_withdrawn_acknowledgements((named,)) == 1
+    assert feed.acknowledge(REPORT, (named,), is_withdrawn=True) == 1
     assert waiting_at_gateway(loop) == 1

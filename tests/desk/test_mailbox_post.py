@@ -43,7 +43,10 @@ def post(loop: Loop, body: bytes = BODY, *, partner: str = "example-chat") -> st
 
 def rows_at_gateway(loop: Loop) -> list[tuple[str, str, bytes]]:
     with loop.gateway.store.read() as connection:
-        rows = connection.exec_driver_sql("SELECT partner, message_id, envelope FROM mailbox ORDER BY position")
+        rows = connection.exec_driver_sql(
+            "SELECT address AS partner, item_id AS message_id, envelope FROM items WHERE kind = 'mailbox-message' "
+            "ORDER BY position"
+        )
         return [(row.partner, row.message_id, bytes(row.envelope)) for row in rows]
 
 

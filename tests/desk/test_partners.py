@@ -25,6 +25,7 @@ from partner_sdk.wire.enrolment import (
     secret_sha256,
 )
 from partner_sdk.wire.envelope import Envelope, SealContext
+from partner_sdk.wire.items import ENROLMENT
 from partner_sdk.wire.sealing import seal
 from tests.builders import PUBLIC_ORIGIN, Partner, raw_public_key
 from tests.desk.desk_loop import ACTOR, Loop
@@ -124,7 +125,7 @@ def test_secret_is_good_for_one_enrolment(loop: Loop) -> None:
     loop.answer(invitation, partner=loop.partner)
     assert take(loop).waiting == ("example-chat",)
     # A gateway that hands over another box under the same hash.
-    loop.gateway_sql("DELETE FROM enrolments")
+    loop.gateway_sql("DELETE FROM items")
     loop.answer(invitation, partner=Partner("other-chat"))
     assert take(loop) == EnrolmentsTaken(waiting=(), refused={("example-chat", "invitation-used"): 1})
     assert states(loop) == [("example-chat", "waiting")]
@@ -187,7 +188,7 @@ def test_refused_enrolment_is_kept_and_acknowledged(loop: Loop) -> None:
     loop.answer(invitation, partner=loop.partner)
     loop.clock.advance(days=14)
     take(loop)
-    assert loop.desk.make_feed().get_enrolments().enrolments == ()
+    assert loop.desk.make_feed().get_items(ENROLMENT).items == ()
     with loop.desk.store.read() as connection:
         row = connection.execute(ENROLMENTS.select()).one()
     assert (row.state, row.reason) == ("refused", "invitation-expired")

@@ -27,7 +27,7 @@ from gateway.desk.wiring import Desk
 from partner_sdk.errors import OpeningError, TransportError
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.feed_messages import ReplyPostItem, ReplyResult
+from partner_sdk.wire.items import ItemKind, NewItem, PutResult
 from partner_sdk.wire.keys import verify_keys
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, ReplyMessage, open_reply, reply_context
 from tests.desk.post_builders import send_out
@@ -52,10 +52,10 @@ class Feed:
     """A gateway that takes what it is given; `is_deaf` makes it answer nothing."""
 
     def __init__(self) -> None:
-        self.taken: list[ReplyPostItem] = []
+        self.taken: list[NewItem] = []
         self.is_deaf = False
 
-    def post_replies(self, items: tuple[ReplyPostItem, ...]) -> tuple[ReplyResult, ...]:
+    def put_items(self, kind: ItemKind, items: tuple[NewItem, ...]) -> tuple[PutResult, ...]:
         if self.is_deaf:
             raise TransportError("No answer.", reason="no-answer")
         self.taken += items
@@ -264,8 +264,8 @@ def test_what_waits_is_sent_once_and_stays_when_nobody_answers(desk: Desk, clock
     assert send_out(desk, "reply") == 2
     assert send_out(desk, "reply") == 0
     (row,) = list_rows(desk, kind=REPLY)
-    assert [item.message_id for item in feed.taken][-1] == message_id
-    assert {item.reference for item in feed.taken} == {case.reference}
+    assert [item.item_id for item in feed.taken][-1] == message_id
+    assert {item.address for item in feed.taken} == {case.reference}
     assert parse_base64url(feed.taken[-1].envelope) == bytes(row.envelope)
     with desk.store.read() as connection:
         assert all(one.posted_at for one in list_written(connection, case_id=case.case_id))
@@ -277,7 +277,7 @@ def test_many_replies_go_in_handfuls(desk: Desk, clock: Clock, feed: Feed) -> No
         connection.execute(insert(REPLY_MESSAGES), [{**values, "message_id": f"m-{n:03}"} for n in range(120)])
         queue(connection, "reply", [f"m-{n:03}" for n in range(120)], now=clock())
     assert send_out(desk, "reply") == 120
-    assert [item.message_id for item in feed.taken] == [f"m-{n:03}" for n in range(120)]
+    assert [item.item_id for item in feed.taken] == [f"m-{n:03}" for n in range(120)]
 
 
 def test_desk_without_its_signing_key_still_opens_reports(desk: Desk) -> None:

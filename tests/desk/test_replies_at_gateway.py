@@ -15,7 +15,7 @@ from gateway.desk.return_post.messages import list_waiting, list_written
 from gateway.store.return_places import put_return_place
 from partner_sdk.errors import ConflictError
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.feed_messages import ReplyPostItem
+from partner_sdk.wire.items import REPLY, NewItem
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.post_builders import forget_that_it_was_sent, send_out
@@ -39,7 +39,9 @@ def write(loop: Loop, *, is_the_reply: bool = False) -> tuple[str, str]:
 
 def rows_at_gateway(loop: Loop) -> list[Any]:
     with loop.gateway.store.read() as connection:
-        return connection.exec_driver_sql("SELECT message_id, reference, envelope FROM replies").all()
+        return connection.exec_driver_sql(
+            "SELECT item_id AS message_id, address AS reference, envelope FROM items WHERE kind = 'reply'"
+        ).all()
 
 
 def test_reply_and_note_lie_at_the_gateway_for_the_code_alone(loop: Loop) -> None:
@@ -89,9 +91,9 @@ def test_reply_that_was_taken_but_not_noted_is_taken_again(loop: Loop) -> None:
 def test_other_bytes_under_the_same_id_are_refused(loop: Loop) -> None:
     reference, message_id = write(loop)
     send_out(loop.desk, "reply")
-    other = ReplyPostItem(envelope=_get_envelope(loop, but=message_id), message_id=message_id, reference=reference)
+    other = NewItem(address=reference, envelope=_get_envelope(loop, but=message_id), item_id=message_id)
     with pytest.raises(ConflictError):
-        loop.desk.make_feed().post_replies((other,))
+        loop.desk.make_feed().put_items(REPLY, (other,))
 
 
 def _get_envelope(loop: Loop, *, but: str) -> str:

@@ -59,14 +59,14 @@ def answer_with(loop: Loop, path: str, *, status: int, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "body"),
     [
-        ("/feed/replies", 409, b'{"type":"x","title":"y","status":409}'),
-        ("/feed/replies", 400, b""),
-        ("/feed/replies", 200, b'{"results":[]}'),
+        ("/feed/items/reply", 409, b'{"type":"x","title":"y","status":409}'),
+        ("/feed/items/reply", 400, b""),
+        ("/feed/items/reply", 200, b'{"results":[]}'),
         ("/feed/status", 200, b'{"x":1}'),
-        ("/feed/reports", 200, b"nonsense"),
-        ("/feed/reports", 302, b""),
-        ("/feed/reports", 401, b""),
-        ("/feed/enrolments", 200, b"[]"),
+        ("/feed/items/report", 200, b"nonsense"),
+        ("/feed/items/report", 302, b""),
+        ("/feed/items/report", 401, b""),
+        ("/feed/items/enrolment", 200, b"[]"),
     ],
 )
 def test_answer_that_makes_no_sense_ends_no_round_after_it_and_keeps_back_no_page(
@@ -90,7 +90,7 @@ def test_answer_that_makes_no_sense_ends_no_round_after_it_and_keeps_back_no_pag
 
 
 def test_step_that_fails_keeps_back_no_other_step(served: Loop, capsys: pytest.CaptureFixture[str]) -> None:
-    answer_with(served, "/feed/enrolments", status=200, body=b"[]")
+    answer_with(served, "/feed/items/enrolment", status=200, body=b"[]")
     collecting._collect_or_complain(parse(served))
     with served.desk.store.read() as connection:
         assert count_open(connection, "reply") == 0

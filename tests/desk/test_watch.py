@@ -27,6 +27,7 @@ from gateway.desk.watch import list_waiting_concerns, settle_alarms
 from partner_sdk.errors import ProblemError, TransportError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.feed_messages import FeedStatus, WaitingReports
+from partner_sdk.wire.items import ItemKind
 from tests.builders import NOW
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.post_builders import file_urgent, open_all
@@ -164,8 +165,8 @@ def test_report_that_waits_at_the_gateway_longer_than_its_priority_allows_is_an_
 class DeafFeed(FeedClient):
     """A feed whose acknowledgements get lost."""
 
-    def post_acknowledgements(self, rows: Any) -> int:
-        return len(rows)
+    def acknowledge(self, kind: ItemKind, items: Any, **_: Any) -> int:
+        return len(items)
 
 
 @contextmanager

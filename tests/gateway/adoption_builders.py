@@ -1,6 +1,6 @@
 """What the tests of adoption share: a request that is right, sealed or typed, and what waits at a gateway."""
 
-from gateway.store.adoption import add_adoption
+from gateway.store.items import put_item
 from gateway.wiring import Gateway
 from partner_sdk.key_files import KeyRole, load_xwing_private_key
 from partner_sdk.wire.adoption import (
@@ -14,11 +14,13 @@ from partner_sdk.wire.adoption import (
 )
 from partner_sdk.wire.canonical import make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.padding import unpad
 from partner_sdk.wire.sealing import make_suite
 from tests.builders import NOW, Agency, House
 
+MAX_WAITING = ADOPTION_REQUEST.max_waiting or 0
 MARKER = "A marker that must stay sealed"
 # As a person types it into the page: the site's address without https, and spaces around a line.
 TYPED: dict[str, str | list[str]] = {
@@ -59,16 +61,18 @@ def fill_up(gateway: Gateway, count: int) -> None:
     """Let so many requests wait: boxes that nobody needs to open."""
     with gateway.store.write() as connection:
         for number in range(count):
-            add_adoption(connection, request_id=make_id(1_000 + number), envelope=b"box", now=NOW)
+            request_id = make_id(1_000 + number)
+            put_item(connection, ADOPTION_REQUEST, address="", item_id=request_id, envelope=b"box", now=NOW)
 
 
 def open_waiting(house: House) -> list[AdoptionRequest]:
     """Open every waiting request with the agency's key: a reader of our own, not the desk's code."""
     private_key = load_xwing_private_key(parse_base64url(house.agency.key(KeyRole.SEALING).secret))
     found = []
-    for _position, request_id, _at, _digest, raw in house.rows("adoption_requests"):
-        envelope = Envelope.parse(raw)
-        context = adoption_context(environment="live", request_id=request_id)
+    for item in house.items(ADOPTION_REQUEST):
+        assert item.envelope is not None
+        envelope = Envelope.parse(item.envelope)
+        context = adoption_context(environment="live", request_id=item.item_id)
         padded = make_suite().decrypt(envelope.box, private_key, info=context.info(key_id=envelope.key_id))
         found.append(parse_adoption(unpad(padded, purpose="enrol", sender="public")))
     return found

@@ -13,13 +13,14 @@ from types import MappingProxyType
 from werkzeug.test import TestResponse
 
 from gateway.store.invitations import put_invitation
-from gateway.store.mailbox import post_message
+from gateway.store.items import put_item
 from gateway.web.rules import find_rule
 from partner_sdk.wire.account import AccountPost
 from partner_sdk.wire.adoption import AdoptionPost
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
 from partner_sdk.wire.enrolment import EnrolmentPost, secret_sha256
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, CompletePost, evidence_digest
+from partner_sdk.wire.items import MAILBOX_MESSAGE
 from partner_sdk.wire.signature_profile import CONTENT_TYPE
 from tests.builders import NOW, Door, House, Partner, SealedReport, make_box, seal_report, sign_request
 
@@ -139,5 +140,5 @@ def put_message(house: House, recipient: Partner, *, message_id: str = MESSAGE_I
     """Put one message into a partner's mailbox; return its envelope."""
     envelope = envelope or make_box(recipient.entry().mailbox_key)
     with house.open_gateway().store.write() as connection:
-        post_message(connection, partner=recipient.partner, message_id=message_id, envelope=envelope, now=NOW)
+        put_item(connection, MAILBOX_MESSAGE, address=recipient.partner, item_id=message_id, envelope=envelope, now=NOW)
     return envelope

@@ -5,6 +5,7 @@ from typing import Any
 
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import make_report_id, to_base64url
+from partner_sdk.wire.items import REPLY
 from partner_sdk.wire.public_report import PublicReport
 from partner_sdk.wire.reply_message import ReplyMessage, make_reply_key, reply_context, sign_reply
 from partner_sdk.wire.sealing import seal
@@ -41,7 +42,7 @@ def come_back(public: PublicHouse, reference: str, words: str, *, address: str =
 def post_reply(public: PublicHouse, report: PublicReport, reference: str, **changes: Any) -> bytes:
     """Sign and seal a message as the desk does, and post it through the feed; return the box."""
     signing_key = changes.pop("signing_key", load_signing_key(public.house.agency.key(KeyRole.MAILBOX_SIGNING)))
-    number = len(public.house.rows("replies"))
+    number = len(public.house.items(REPLY))
     message = ReplyMessage(
         **{
             "body": ANSWER,
@@ -57,8 +58,8 @@ def post_reply(public: PublicHouse, report: PublicReport, reference: str, **chan
     context = reply_context(environment="live", reference=reference, message_id=message.message_id)
     signed = sign_reply(message, mailbox_signing_key=signing_key)
     box = seal(signed, key=make_reply_key(report.reply_key), context=context).to_bytes()
-    item = {"envelope": to_base64url(box), "message_id": message.message_id, "reference": reference}
-    assert public.house.open_feed().post("/feed/replies", {"replies": [item]}).json == {"results": ["stored"]}
+    item = {"address": reference, "envelope": to_base64url(box), "item_id": message.message_id}
+    assert public.house.open_feed().post("/feed/items/reply", {"items": [item]}).json == {"results": ["stored"]}
     return box
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from gateway.store.account_changes import list_changes
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire import problems
 from partner_sdk.wire.account import (
@@ -16,9 +15,10 @@ from partner_sdk.wire.account import (
     sign_registration,
 )
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_base64url, to_base64url
+from partner_sdk.wire.items import ACCOUNT_CHANGE
 from partner_sdk.wire.problems import Problem
 from partner_sdk.wire.registration import TEMPLATE
-from tests.builders import FEED_ORIGIN, NOW, Agency, Door, House, Partner, make_box
+from tests.builders import NOW, Agency, Door, House, Partner, make_box
 from tests.problem_shape import check_problem
 
 CHANGE_ID = make_report_id(NOW, bytes(10))
@@ -50,18 +50,18 @@ def test_change_waits_for_the_desk_and_the_same_again_is_kept_once(house: House,
     answers = [industry.post("/v1/account", post) for _ in range(3)]
 
     assert [(answer.status_code, answer.data) for answer in answers] == [(202, b'{"status":"waiting"}')] * 3
-    ((_position, change_id, sender, _at, acknowledged, _digest, envelope),) = house.rows("account_changes")
-    assert (change_id, sender, acknowledged) == (CHANGE_ID, partner.partner, None)
-    assert envelope == parse_base64url(post.envelope)
+    (item,) = house.items(ACCOUNT_CHANGE)
+    assert (item.item_id, item.address, item.acknowledged_at) == (CHANGE_ID, partner.partner, None)
+    assert item.envelope == parse_base64url(post.envelope)
 
 
 def test_other_change_under_the_same_id_is_refused_and_the_first_stays(house: House, industry: Door, partner: Partner):
     industry.post("/v1/account", make_post(house, partner))
-    before = house.rows("account_changes")
+    before = house.items(ACCOUNT_CHANGE)
 
     check_problem(industry.post("/v1/account", make_post(house, partner)), problems.CONFLICTING_MESSAGE)
 
-    assert house.rows("account_changes") == before
+    assert house.items(ACCOUNT_CHANGE) == before
 
 
 def test_two_partners_may_draw_one_id_and_neither_learns_of_the_other(house: House, partner: Partner):
@@ -70,7 +70,7 @@ def test_two_partners_may_draw_one_id_and_neither_learns_of_the_other(house: Hou
     for one in (partner, other):
         assert house.open_industry(one).post("/v1/account", make_post(house, one)).status_code == 202
 
-    assert [row[2] for row in house.rows("account_changes")] == [partner.partner, other.partner]
+    assert [item.address for item in house.items(ACCOUNT_CHANGE)] == [partner.partner, other.partner]
 
 
 @pytest.mark.parametrize("who", [None, Partner("stranger")])
@@ -79,7 +79,7 @@ def test_nobody_but_a_registered_partner_posts_a_change(house: House, partner: P
 
     check_problem(door.post("/v1/account", make_post(house, partner)), problems.NOT_AUTHORISED)
 
-    assert house.rows("account_changes") == []
+    assert house.items(ACCOUNT_CHANGE) == []
 
 
 # A key that comes twice: two readers would see two boxes.
@@ -108,7 +108,7 @@ def test_bad_body_is_refused_and_nothing_is_kept(case: int, house: House, indust
 
     check_problem(industry.post("/v1/account", body), problem)
 
-    assert house.rows("account_changes") == []
+    assert house.items(ACCOUNT_CHANGE) == []
 
 
 def test_changes_are_limited_by_partner(house: House, industry: Door, partner: Partner):
@@ -117,35 +117,3 @@ def test_changes_are_limited_by_partner(house: House, industry: Door, partner: P
     statuses = [industry.post("/v1/account", post).status_code for _ in range(31)]
 
     assert statuses == [202] * 30 + [429]
-
-
-def test_desk_gets_a_change_until_it_says_that_it_holds_it(house: House, industry: Door, feed: Door, partner: Partner):
-    post = make_post(house, partner)
-    industry.post("/v1/account", post)
-    row = {"change_id": CHANGE_ID, "envelope": post.envelope, "partner": partner.partner}
-    assert feed.get("/feed/account-changes").json == {"changes": [row | {"received_at": format_time(NOW)}]}
-    ack = {"change_id": CHANGE_ID, "partner": partner.partner}
-
-    for known in (1, 1):
-        assert feed.post("/feed/account-change-acks", {"acknowledged": [ack]}).json == {"acknowledged": known}
-
-    assert feed.get("/feed/account-changes").json == {"changes": []}
-    assert [row[6] for row in house.rows("account_changes")] == [None]
-    assert industry.post("/v1/account", post).status_code == 202  # a reply that was lost
-    assert feed.get("/feed/account-changes").json == {"changes": []}
-
-
-def test_acknowledgement_in_another_partners_name_acknowledges_nothing(
-    house: House, industry: Door, feed: Door, partner: Partner
-):
-    industry.post("/v1/account", make_post(house, partner))
-    ack = {"change_id": CHANGE_ID, "partner": "second-service"}
-
-    assert feed.post("/feed/account-change-acks", {"acknowledged": [ack]}).json == {"acknowledged": 0}
-    with house.open_gateway().store.read() as connection:
-        assert len(list_changes(connection, limit=5)) == 1
-
-
-@pytest.mark.parametrize("body", [{"acknowledged": [{"change_id": CHANGE_ID}]}, {"acknowledged": "x"}, {}])
-def test_misspelled_acknowledgement_is_refused(body: dict[str, object], feed: Door):
-    check_problem(feed.post("/feed/account-change-acks", body), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)

@@ -5,6 +5,7 @@ import pytest
 
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import format_time, to_base64url
+from partner_sdk.wire.items import MAILBOX_MESSAGE
 from partner_sdk.wire.register import FormerKey, RegisterEntry
 from partner_sdk.wire.statements import key_id_of, public_bytes
 from tests.builders import DAY, FEED_ORIGIN, NOW, PUBLIC_ORIGIN, Door, House, Partner, make_box, seal_report
@@ -93,20 +94,20 @@ def test_former_key_of_one_partner_signs_nothing_for_another(house: House):
 def post_message(feed: Door, envelope: bytes, **more: object) -> int:
     item = {
         "envelope": to_base64url(envelope),
-        "message_id": "0199c0de-0000-7000-8000-000000000000",
-        "partner": OLD.partner,
+        "item_id": "0199c0de-0000-7000-8000-000000000000",
+        "address": OLD.partner,
         **more,
     }
-    return int(feed.post("/feed/mailbox", {"messages": [item]}).status_code)
+    return int(feed.post("/feed/items/mailbox-message", {"items": [item]}).status_code)
 
 
 def test_message_that_is_sealed_again_replaces_only_the_box_that_it_names(house: House, feed: Door, partner: Partner):
     first, second = make_box(house.agency.sealing_key), make_box(house.agency.sealing_key)
     assert post_message(feed, first) == 200
-    digest = house.rows("mailbox")[0][5].hex()
+    digest = house.items(MAILBOX_MESSAGE)[0].sha256.hex()
     assert post_message(feed, second) == 409
     assert post_message(feed, second, replaces=["00" * 32]) == 409
-    assert post_message(feed, second, replaces=["00" * 32], partner="second-service") == 409
+    assert post_message(feed, second, replaces=["00" * 32], address="second-service") == 409
 
     assert post_message(feed, second, replaces=[digest]) == 200
 
@@ -117,7 +118,7 @@ def test_message_that_is_sealed_again_replaces_only_the_box_that_it_names(house:
 def test_message_that_was_acknowledged_waits_again_once_it_is_sealed_again(house: House, feed: Door, partner: Partner):
     first, second = make_box(house.agency.sealing_key), make_box(house.agency.sealing_key)
     post_message(feed, first)
-    digest = house.rows("mailbox")[0][5].hex()
+    digest = house.items(MAILBOX_MESSAGE)[0].sha256.hex()
     door = house.open_industry(partner)
     assert door.post("/v1/mailbox/0199c0de-0000-7000-8000-000000000000/ack", {}).status_code == 200
     assert door.get("/v1/mailbox").json == {"messages": []}
@@ -133,13 +134,13 @@ def test_message_that_was_acknowledged_waits_again_once_it_is_sealed_again(house
 @pytest.mark.parametrize("replaces", [["xy"], ["AB" * 32], "00", [1], ["00" * 32] * 21])
 def test_misspelled_digest_of_a_replaced_box_is_refused(replaces: object, house: House, feed: Door):
     answer = feed.post(
-        "/feed/mailbox",
+        "/feed/items/mailbox-message",
         {
-            "messages": [
+            "items": [
                 {
                     "envelope": to_base64url(make_box(house.agency.sealing_key)),
-                    "message_id": "0199c0de-0000-7000-8000-000000000000",
-                    "partner": OLD.partner,
+                    "item_id": "0199c0de-0000-7000-8000-000000000000",
+                    "address": OLD.partner,
                     "replaces": replaces,
                 }
             ]

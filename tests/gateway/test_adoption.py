@@ -1,22 +1,21 @@
-"""`POST /v1/adoption` and its feed: anybody's sealed box, bounded, and deleted once the desk has it."""
+"""`POST /v1/adoption`: anybody's sealed box, bounded, and deleted once the desk has it."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.store.adoption import MAX_WAITING
 from partner_sdk.wire import problems
 from partner_sdk.wire.adoption import (
     EXAMPLE,
     MAX_ADOPTION_BODY_BYTES,
     MAX_ADOPTION_ENVELOPE_BYTES,
-    MAX_ADOPTION_ROWS,
 )
-from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
+from partner_sdk.wire.canonical import encode, parse_base64url, to_base64url
+from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.problems import Problem
-from tests.builders import FEED_ORIGIN, NOW, Agency, Door, House, Partner, make_box, make_house, seal_report
-from tests.gateway.adoption_builders import fill_up, make_id, make_post, open_waiting
+from tests.builders import Agency, Door, House, Partner, make_box, make_house, seal_report
+from tests.gateway.adoption_builders import MAX_WAITING, fill_up, make_id, make_post, open_waiting
 from tests.gateway.public_person import list_files
 from tests.gateway.web_builders import LogCatcher
 from tests.problem_shape import check_problem
@@ -36,18 +35,18 @@ def test_request_waits_for_the_desk_and_the_same_again_is_kept_once(house: House
     answers = [nobody.post("/v1/adoption", post) for _ in range(3)]
 
     assert [(answer.status_code, answer.data) for answer in answers] == [(202, WAITING)] * 3
-    ((_position, request_id, _at, _digest, envelope),) = house.rows("adoption_requests")
-    assert (request_id, envelope) == (post.request_id, parse_base64url(post.envelope))
+    (item,) = house.items(ADOPTION_REQUEST)
+    assert (item.item_id, item.envelope) == (post.request_id, parse_base64url(post.envelope))
     assert [one.service for one in open_waiting(house)] == [EXAMPLE]
 
 
 def test_other_box_under_the_same_id_is_refused_and_the_first_stays(house: House, nobody: Door):
     nobody.post("/v1/adoption", make_post(house.agency))
-    before = house.rows("adoption_requests")
+    before = house.items(ADOPTION_REQUEST)
 
     check_problem(nobody.post("/v1/adoption", make_post(house.agency)), problems.CONFLICTING_MESSAGE)
 
-    assert house.rows("adoption_requests") == before
+    assert house.items(ADOPTION_REQUEST) == before
 
 
 # A key that comes twice: two readers would see two boxes.
@@ -77,7 +76,7 @@ def test_bad_body_is_refused_and_nothing_is_kept(case: int, house: House, nobody
 
     check_problem(nobody.post("/v1/adoption", body), problem)
 
-    assert house.rows("adoption_requests") == []
+    assert house.items(ADOPTION_REQUEST) == []
 
 
 def test_request_is_refused_before_the_agency_has_published_a_key(tmp_path: Path):
@@ -110,45 +109,10 @@ def test_full_queue_is_a_503_with_another_way_and_keeps_no_report_out(house: Hou
     assert answer.headers["Retry-After"] == "3600"
     # A 5xx tells no detail; the page of its type does, and so does the client.
     assert "/for-services" in problems.ADOPTION_FULL.advice
-    assert len(house.rows("adoption_requests")) == MAX_WAITING
+    assert len(house.items(ADOPTION_REQUEST)) == MAX_WAITING
     assert door.post("/v1/adoption", last).status_code == 202  # what is here is here
     report = seal_report(partner, key=house.agency.sealing_key)
     assert door.post("/v1/reports", report.body).status_code == 201
-
-
-def test_desk_gets_requests_in_pages_and_the_gateway_lets_go_of_what_it_holds(house: House, nobody: Door, feed: Door):
-    posts = [make_post(house.agency, number) for number in (1, 2)]
-    for post in posts:
-        nobody.post("/v1/adoption", post)
-    rows = [
-        {"envelope": post.envelope, "received_at": format_time(NOW), "request_id": post.request_id} for post in posts
-    ]
-    assert feed.get("/feed/adoption-requests").json == {"requests": rows}
-
-    acks = [feed.post("/feed/adoption-acks", {"ids": [posts[0].request_id, make_id(9)]}).json for _ in range(2)]
-
-    assert acks == [{"acknowledged": 1}, {"acknowledged": 0}]
-    assert feed.get("/feed/adoption-requests").json == {"requests": rows[1:]}
-    assert [row[1] for row in house.rows("adoption_requests")] == [posts[1].request_id]
-
-
-def test_one_page_of_the_feed_has_a_hundred_rows_at_most(house: House, feed: Door):
-    fill_up(house.open_gateway(), MAX_ADOPTION_ROWS + 1)
-
-    assert len(feed.get("/feed/adoption-requests").json["requests"]) == MAX_ADOPTION_ROWS
-
-
-@pytest.mark.parametrize("body", [{"ids": [1]}, {"ids": "x"}, {}, {"ids": [make_id(1)] * (MAX_ADOPTION_ROWS + 1)}])
-def test_misspelled_acknowledgement_is_refused(body: dict[str, object], feed: Door):
-    check_problem(feed.post("/feed/adoption-acks", body), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
-
-
-def test_feed_gives_requests_to_nobody_but_the_desk(house: House, partner: Partner):
-    app = house.open_app("feed")
-    for key in (None, partner.submission_key):
-        door = Door(app, FEED_ORIGIN, house.clock, key)
-        check_problem(door.get("/feed/adoption-requests"), problems.NOT_AUTHORISED, origin=FEED_ORIGIN)
-        check_problem(door.post("/feed/adoption-acks", {"ids": []}), problems.NOT_AUTHORISED, origin=FEED_ORIGIN)
 
 
 def test_who_asks_stands_in_no_log_and_in_no_file(house: House, nobody: Door):
@@ -157,7 +121,7 @@ def test_who_asks_stands_in_no_log_and_in_no_file(house: House, nobody: Door):
 
     words = [text.encode() for text in (EXAMPLE.organisation, EXAMPLE.contact_email, EXAMPLE.service_name)]
     files = list_files(house.state)
-    assert len(house.rows("adoption_requests")) == 1
+    assert len(house.items(ADOPTION_REQUEST)) == 1
     assert [path for path in files for word in words if word in path.read_bytes()] == []
     assert log.lines
     assert [line for line in log.lines if "example" in str(line).replace("report.example", "").lower()] == []

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from gateway.store.adoption import MAX_WAITING
 from partner_sdk.button.release import ICON_PATH, SCRIPT_PATH
+from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.public_codes import LANGUAGES
-from tests.gateway.adoption_builders import MARKER, TYPED, fill_up, open_waiting
+from tests.gateway.adoption_builders import MARKER, MAX_WAITING, TYPED, fill_up, open_waiting
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
 from tests.gateway.public_person import Person, list_files, read_form, read_title
 from tests.gateway.test_public_limits import put_over
@@ -76,7 +76,7 @@ def test_every_field_that_is_left_out_is_named_with_a_link_to_it(public: PublicH
     assert {target.partition("-")[0] for target in targets} == {*REQUIRED, *PICKED}
     assert all(f'id="{target}"' in person.text() for target in targets)
     assert person.text().count('aria-invalid="true"') == len(targets)
-    assert public.house.rows("adoption_requests") == []
+    assert public.house.items(ADOPTION_REQUEST) == []
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_value_that_does_not_fit_is_shown_again_with_what_to_do(public: PublicHo
     assert read_title(person.page).startswith("Error:")
     # One line of a form has no line ends: a browser takes them out, and so does our reader of pages.
     assert read_form(person.page)[name].replace("\n", "") == text.replace("\n", "")
-    assert public.house.rows("adoption_requests") == []
+    assert public.house.items(ADOPTION_REQUEST) == []
 
 
 def test_option_that_is_none_is_dropped_and_asked_for(public: PublicHouse):
@@ -125,7 +125,7 @@ def test_request_without_a_token_is_asked_for_once_more_with_its_words(public: P
     person.post(PAGE, form)
 
     assert (person.page.status_code, keeps_words(person)) == (400, True)
-    assert public.house.rows("adoption_requests") == []
+    assert public.house.items(ADOPTION_REQUEST) == []
     person.press("send")
     assert person.path == "/for-services/sent"
 
@@ -138,7 +138,7 @@ def test_forged_post_of_another_site_stores_nothing(public: PublicHouse):
     person.post(PAGE, form, Origin="https://evil.example", Sec_Fetch_Site="cross-site")
 
     assert person.page.status_code in {400, 403}
-    assert public.house.rows("adoption_requests") == []
+    assert public.house.items(ADOPTION_REQUEST) == []
 
 
 def test_language_changes_on_the_page_and_on_the_thanks_and_nothing_typed_is_lost(public: PublicHouse):
@@ -177,7 +177,7 @@ def test_full_queue_is_told_with_another_way_and_the_words_stay(
     assert (person.page.status_code, person.page.headers["Retry-After"]) == (503, "3600")
     assert keeps_words(person)
     assert (contact or "Send it again tomorrow.") in person.text()
-    assert len(house.house.rows("adoption_requests")) == MAX_WAITING
+    assert len(house.house.items(ADOPTION_REQUEST)) == MAX_WAITING
 
 
 @pytest.mark.parametrize("fault", ["no-key", "locked", "missing"])
@@ -188,7 +188,7 @@ def test_what_can_not_be_sealed_or_stored_is_said_kindly_with_the_words(public: 
         person.press("send", **TYPED)
         assert (person.page.status_code, keeps_words(person)) == (503, True)
         assert "Your request was not sent" in person.text()
-    assert public.house.rows("adoption_requests") == []
+    assert public.house.items(ADOPTION_REQUEST) == []
     person.press("send")
     assert person.path == "/for-services/sent"
 
@@ -245,7 +245,7 @@ def test_address_without_https_is_asked_for_again(public: PublicHouse):
     person = ask(public, website="http://chat.example")
     assert (person.path, keeps_words(person)) == (PAGE, True)
     assert "Give an address that begins with https://" in person.text()
-    assert public.house.rows("adoption_requests") == []
+    assert public.house.items(ADOPTION_REQUEST) == []
 
 
 def test_page_sets_the_forms_own_cookie_alone_and_is_kept_by_nobody(public: PublicHouse):

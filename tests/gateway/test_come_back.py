@@ -100,8 +100,8 @@ def test_reply_of_another_signer_or_for_another_reference_is_left_out_and_hides_
     post_reply(public, report, reference, body="Too early.", issued_at="2020-01-01T00:00:00Z")
     _, other_reference, _ = send(public)
     box = post_reply(public, report, other_reference, body="For somebody else.")
-    item = {"envelope": to_base64url(box), "message_id": make_report_id(NOW, b"9" * 10), "reference": reference}
-    assert public.house.open_feed().post("/feed/replies", {"replies": [item]}).json == {"results": ["stored"]}
+    item = {"address": reference, "envelope": to_base64url(box), "item_id": make_report_id(NOW, b"9" * 10)}
+    assert public.house.open_feed().post("/feed/items/reply", {"items": [item]}).json == {"results": ["stored"]}
     post_reply(public, report, reference)
     with LogCatcher() as log:
         text = come_back(public, reference, words).text()

@@ -16,6 +16,7 @@ from gateway.store.housekeeping import clean_store
 from partner_sdk.key_files import load_xwing_private_key
 from partner_sdk.wire.canonical import make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.envelope import Envelope, SealContext
+from partner_sdk.wire.items import REPLY
 from partner_sdk.wire.reply_message import place_context, reply_context
 from partner_sdk.wire.sealing import make_suite
 from tests.builders import NOW
@@ -103,7 +104,7 @@ def test_expired_place_shows_the_same_sentence_and_is_swept_with_its_replies(pub
     public.house.clock.advance(days=1)
     assert shape_of(come_back(public, reference, words)) == wrong
     assert clean_store(public.gateway.store, now=public.house.clock()).places == 1
-    assert (public.house.rows("return_places"), public.house.rows("replies")) == ([], [])
+    assert (public.house.rows("return_places"), public.house.items(REPLY)) == ([], [])
     assert shape_of(come_back(public, reference, words)) == wrong
 
 
@@ -255,7 +256,7 @@ def test_neither_words_nor_replies_are_in_any_file_log_or_cookie(public: PublicH
         assert to_base64url(raw).encode() not in session
         assert str(secret) not in log.text
     assert reference not in log.text
-    assert {line["route"] for line in log.lines if line["event"] == "request"} <= {"journey", "/feed/replies"}
+    assert {line["route"] for line in log.lines if line["event"] == "request"} <= {"journey", "/feed/items/<kind>"}
 
 
 def test_whole_database_and_settings_without_words_open_neither_place_nor_reply(public: PublicHouse):

@@ -139,8 +139,8 @@ def put_what_they_speak_of(house: House, door: Door, *, enrolment: dict) -> None
     with house.open_gateway().store.write() as connection:
         put_invitation(connection, partner="example-chat", secret_sha256=secret_sha256, expires_at=NOW + DAY)
     box = to_base64url(make_box(house.agency.sealing_key))
-    item = {"envelope": box, "message_id": example, "partner": "example-chat"}
-    assert house.open_feed().post("/feed/mailbox", {"messages": [item]}).status_code == 200
+    item = {"address": "example-chat", "envelope": box, "item_id": example}
+    assert house.open_feed().post("/feed/items/mailbox-message", {"items": [item]}).status_code == 200
     assert put_part(door, f"/v1/evidence/{example}/0", bytes(LEAST_SEALED_BYTES)).status_code == 201
 
 

@@ -1,13 +1,11 @@
 """What the desk pulls of evidence: complete and named by a report, in order, until it is acknowledged."""
 
-from importlib import import_module
-
 import pytest
 
-from gateway.feed.get_evidence import MAX_EVIDENCE
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES
+from partner_sdk.wire.items import EVIDENCE
 from tests.builders import FEED_ORIGIN, NOW, Door, House, Partner
 from tests.builders.evidence import (
     SealedEvidence,
@@ -38,45 +36,28 @@ def hand_over_many(house: House, partner: Partner, *, count: int) -> list[str]:
 
 def ack_of(evidence: SealedEvidence, partner: Partner, /, **changes: str) -> dict[str, str]:
     return {
-        "digest": evidence.digest,
-        "evidence_id": evidence.evidence_id,
-        "partner": partner.partner,
+        "address": partner.partner,
+        "item_id": evidence.evidence_id,
+        "sha256": evidence.digest,
         **changes,
     }
 
 
-def test_pages_are_in_the_order_of_ids_and_say_that_more_wait(house: House, feed: Door, partner: Partner) -> None:
-    ids = hand_over_many(house, partner, count=MAX_EVIDENCE + 3)
+def test_pages_are_in_the_order_of_coming_and_say_that_more_wait(house: House, feed: Door, partner: Partner) -> None:
+    ids = hand_over_many(house, partner, count=EVIDENCE.max_items + 3)[::-1]  # the newest was handed over first
 
-    first = feed.get("/feed/evidence").json
-    second = feed.get(f"/feed/evidence?after={first['evidence'][-1]['evidence_id']}").json
+    first = feed.get("/feed/items/evidence").json
+    second = feed.get(f"/feed/items/evidence?after={first['last']}").json
 
-    assert [row["evidence_id"] for row in first["evidence"]] == ids[:MAX_EVIDENCE]
-    assert [row["evidence_id"] for row in second["evidence"]] == ids[MAX_EVIDENCE:]
+    assert [row["evidence_id"] for row in first["items"]] == ids[: EVIDENCE.max_items]
+    assert [row["evidence_id"] for row in second["items"]] == ids[EVIDENCE.max_items :]
     assert (first["more"], second["more"]) == (True, False)
-    assert feed.get(f"/feed/evidence?after={ids[-1]}").json == {"evidence": [], "more": False}
+    nothing = {"items": [], "last": second["last"], "more": False, "unreadable": []}
+    assert feed.get(f"/feed/items/evidence?after={second['last']}").json == nothing
 
 
-def test_page_ends_between_ids_so_that_no_partner_is_passed_over(house: House, feed: Door) -> None:
-    partners = [Partner(name) for name in ("a-chat", "b-chat", "c-chat")]
-    house.publish(*(one.entry() for one in partners), serial=2)
-    parts = (bytes(LEAST_SEALED_BYTES),)
-    for number in range(MAX_EVIDENCE - 1):
-        hand_over(house.open_industry(partners[0]), SealedEvidence(make_id(number), parts))
-    name_in_report(house, partners[0], *(make_id(number) for number in range(MAX_EVIDENCE - 1)))
-    shared = make_id(MAX_EVIDENCE)
-    for one in partners:
-        hand_over(house.open_industry(one), SealedEvidence(shared, parts))
-        name_in_report(house, one, shared)
-
-    page = feed.get("/feed/evidence").json
-
-    assert [row["partner"] for row in page["evidence"][-3:]] == ["a-chat", "b-chat", "c-chat"]
-    assert (len(page["evidence"]), page["more"]) == (MAX_EVIDENCE + 2, False)
-
-
-def test_page_is_never_longer_than_the_wire_allows_and_the_rest_comes_after_an_acknowledgement(
-    house: House, feed: Door, monkeypatch: pytest.MonkeyPatch
+def test_evidence_of_two_partners_under_one_id_is_on_two_pages_and_neither_is_passed_over(
+    house: House, feed: Door
 ) -> None:
     partners = [Partner(name) for name in ("a-chat", "b-chat", "c-chat")]
     house.publish(*(one.entry() for one in partners), serial=2)
@@ -84,16 +65,20 @@ def test_page_is_never_longer_than_the_wire_allows_and_the_rest_comes_after_an_a
     for one in partners:
         hand_over(house.open_industry(one), shared)
         name_in_report(house, one, shared.evidence_id)
-    monkeypatch.setattr(import_module("gateway.feed.get_evidence"), "MAX_EVIDENCE_ROWS", 2)
-    page = feed.get("/feed/evidence").json
-    assert [row["partner"] for row in page["evidence"]] == ["a-chat", "b-chat"]
-    feed.post("/feed/evidence-acks", {"acknowledged": [ack_of(shared, one) for one in partners[:2]]})
-    assert [row["partner"] for row in feed.get("/feed/evidence").json["evidence"]] == ["c-chat"]
+
+    page = feed.get("/feed/items/evidence?limit=2").json
+    rest = feed.get(f"/feed/items/evidence?limit=2&after={page['last']}").json
+
+    assert [row["partner"] for row in page["items"]] == ["a-chat", "b-chat"]
+    assert [row["partner"] for row in rest["items"]] == ["c-chat"]
+    acks = [ack_of(shared, one) for one in partners[:2]]
+    assert feed.post("/feed/acknowledgements", {"items": acks, "kind": "evidence"}).json == {"acknowledged": 2}
+    assert [row["partner"] for row in feed.get("/feed/items/evidence").json["items"]] == ["c-chat"]
 
 
-@pytest.mark.parametrize("query", ["after=1", "after=", "after=x&after=y", f"after={make_id(1).upper()}"])
-def test_cursor_that_is_no_id_is_refused(feed: Door, query: str) -> None:
-    check_problem(feed.get(f"/feed/evidence?{query}"), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
+@pytest.mark.parametrize("query", ["after=x", "after=", "after=1&after=2", "limit=51", f"after={make_id(1)}"])
+def test_cursor_that_is_no_position_and_a_page_that_is_too_long_are_refused(feed: Door, query: str) -> None:
+    check_problem(feed.get(f"/feed/items/evidence?{query}"), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
 
 
 def test_incomplete_or_unnamed_evidence_is_not_listed_and_incomplete_parts_are_not_served(
@@ -104,7 +89,7 @@ def test_incomplete_or_unnamed_evidence_is_not_listed_and_incomplete_parts_are_n
     name_in_report(house, partner, incomplete.evidence_id)
     hand_over(industry, unnamed)
 
-    assert feed.get("/feed/evidence").json == {"evidence": [], "more": False}
+    assert feed.get("/feed/items/evidence").json["items"] == []
     part = feed.get(f"/feed/evidence/{partner.partner}/{incomplete.evidence_id}/0")
     check_problem(part, problems.NOT_FOUND, origin=FEED_ORIGIN)
 
@@ -132,7 +117,7 @@ def test_part_that_the_disk_has_lost_is_503_and_stays_listed(
     answer = feed.get(f"/feed/evidence/{partner.partner}/{evidence.evidence_id}/0")
 
     check_problem(answer, problems.STORAGE_UNAVAILABLE, origin=FEED_ORIGIN)
-    assert len(feed.get("/feed/evidence").json["evidence"]) == 1
+    assert len(feed.get("/feed/items/evidence").json["items"]) == 1
 
 
 def test_acknowledgement_counts_only_with_partner_id_and_digest(
@@ -142,17 +127,17 @@ def test_acknowledgement_counts_only_with_partner_id_and_digest(
     hand_over(industry, evidence)
     name_in_report(house, partner, evidence.evidence_id)
     wrong = [
-        ack_of(evidence, partner, digest="0" * 64),
-        ack_of(evidence, partner, partner="other-chat"),
-        ack_of(evidence, partner, evidence_id=make_id(3)),
+        ack_of(evidence, partner, sha256="0" * 64),
+        ack_of(evidence, partner, address="other-chat"),
+        ack_of(evidence, partner, item_id=make_id(3)),
     ]
 
-    assert feed.post("/feed/evidence-acks", {"acknowledged": wrong}).json == {"acknowledged": 0}
-    assert len(feed.get("/feed/evidence").json["evidence"]) == 1
+    assert feed.post("/feed/acknowledgements", {"items": wrong, "kind": "evidence"}).json == {"acknowledged": 0}
+    assert len(feed.get("/feed/items/evidence").json["items"]) == 1
 
     acks = [*wrong, ack_of(evidence, partner)]
-    assert feed.post("/feed/evidence-acks", {"acknowledged": acks}).json == {"acknowledged": 1}
-    assert feed.get("/feed/evidence").json["evidence"] == []
+    assert feed.post("/feed/acknowledgements", {"items": acks, "kind": "evidence"}).json == {"acknowledged": 1}
+    assert feed.get("/feed/items/evidence").json["items"] == []
 
 
 def test_incomplete_evidence_can_not_be_acknowledged(
@@ -161,11 +146,13 @@ def test_incomplete_evidence_can_not_be_acknowledged(
     evidence = make_evidence()
     send_parts(industry, evidence)
     name_in_report(house, partner, evidence.evidence_id)
-    assert feed.post("/feed/evidence-acks", {"acknowledged": [ack_of(evidence, partner)]}).json == {"acknowledged": 0}
+    assert feed.post("/feed/acknowledgements", {"items": [ack_of(evidence, partner)], "kind": "evidence"}).json == {
+        "acknowledged": 0
+    }
 
 
 def test_a_thousand_acknowledgements_fit_into_one_body(feed: Door) -> None:
-    acks = [{"digest": "0" * 64, "evidence_id": make_id(number), "partner": "p" * 64} for number in range(1000)]
-    assert len(encode({"acknowledged": acks})) > 200_000
-    assert feed.post("/feed/evidence-acks", {"acknowledged": acks}).json == {"acknowledged": 0}
-    assert feed.post("/feed/evidence-acks", {"acknowledged": [*acks, acks[0]]}).status_code == 400
+    acks = [{"address": "p" * 64, "item_id": make_id(number), "sha256": "0" * 64} for number in range(1000)]
+    assert len(encode({"items": acks, "kind": "evidence"})) > 200_000
+    assert feed.post("/feed/acknowledgements", {"items": acks, "kind": "evidence"}).json == {"acknowledged": 0}
+    assert feed.post("/feed/acknowledgements", {"items": [*acks, acks[0]], "kind": "evidence"}).status_code == 400

@@ -36,10 +36,10 @@ def test_evidence_goes_from_partner_to_desk_byte_for_byte(
     evidence = make_two_parts()
     hand_over(industry, evidence)
     assert industry.get(evidence.path).json["digest"] == evidence.digest
-    assert feed.get("/feed/evidence").json == {"evidence": [], "more": False}, "nothing has named it yet"
+    assert feed.get("/feed/items/evidence").json["items"] == [], "nothing has named it yet"
     name_in_report(house, partner, evidence.evidence_id)
 
-    page = feed.get("/feed/evidence")
+    page = feed.get("/feed/items/evidence")
 
     row = {
         "digest": evidence.digest,
@@ -48,15 +48,15 @@ def test_evidence_goes_from_partner_to_desk_byte_for_byte(
         "partner": partner.partner,
         "size_bytes": evidence.size_bytes,
     }
-    assert page.json == {"evidence": [row], "more": False}
+    assert page.json == {"items": [row], "last": 1, "more": False, "unreadable": []}
     for number, part in enumerate(evidence.parts):
         answer = feed.get(f"/feed/evidence/{partner.partner}/{evidence.evidence_id}/{number}")
         assert (answer.status_code, answer.content_type) == (200, "application/octet-stream")
         assert answer.data == part
-    ack = {"digest": evidence.digest, "evidence_id": evidence.evidence_id, "partner": partner.partner}
+    ack = {"address": partner.partner, "item_id": evidence.evidence_id, "sha256": evidence.digest}
     for _ in range(2):
-        assert feed.post("/feed/evidence-acks", {"acknowledged": [ack]}).json == {"acknowledged": 1}
-    assert feed.get("/feed/evidence").json == {"evidence": [], "more": False}
+        assert feed.post("/feed/acknowledgements", {"items": [ack], "kind": "evidence"}).json == {"acknowledged": 1}
+    assert feed.get("/feed/items/evidence").json["items"] == []
 
 
 def test_same_part_again_is_200_with_the_same_answer_and_stored_once(house: House, industry: Door) -> None:
@@ -95,9 +95,9 @@ def test_two_partners_may_use_one_id_and_neither_learns_of_the_other(house: Hous
     assert house.open_industry(second).get(ours.path).json["digest"] == theirs.digest
 
     name_in_report(house, first, ours.evidence_id)
-    assert [row["partner"] for row in feed.get("/feed/evidence").json["evidence"]] == ["first-chat"]
+    assert [row["partner"] for row in feed.get("/feed/items/evidence").json["items"]] == ["first-chat"]
     name_in_report(house, second, ours.evidence_id)
-    rows = feed.get("/feed/evidence").json["evidence"]
+    rows = feed.get("/feed/items/evidence").json["items"]
     assert [(row["partner"], row["digest"]) for row in rows] == [
         ("first-chat", ours.digest),
         ("second-chat", theirs.digest),

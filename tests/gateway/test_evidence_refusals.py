@@ -122,8 +122,8 @@ def test_octet_stream_is_refused_everywhere_else(house: House, industry: Door, f
         (industry, "POST", "/v1/reports", report.body),
         (industry, "POST", "/v1/mailbox/1/ack", b"{}"),
         (industry, "POST", f"/v1/evidence/{UNKNOWN_ID}/complete", encode(make_evidence().complete_post())),
-        (feed, "POST", "/feed/evidence-acks", b'{"acknowledged":[]}'),
-        (feed, "PUT", "/feed/keys", b"{}"),
+        (feed, "POST", "/feed/acknowledgements", b'{"items":[],"kind":"evidence"}'),
+        (feed, "PUT", "/feed/lists/keys", b"{}"),
     ]
     for door, method, path, body in calls:
         answer = send_octets(door, method, path, body)
@@ -185,7 +185,7 @@ def test_feed_routes_of_evidence_are_closed_to_partners(house: House, industry: 
     feed_app = house.open_app("feed")
     caller = Door(feed_app, "https://feed.example", house.clock, partner.submission_key)
     part = f"/feed/evidence/{partner.partner}/{evidence.evidence_id}/0"
-    for answer in (caller.get("/feed/evidence"), caller.get(part), caller.post("/feed/evidence-acks", {})):
+    for answer in (caller.get("/feed/items/evidence"), caller.get(part), caller.post("/feed/acknowledgements", {})):
         check_problem(answer, problems.NOT_AUTHORISED, origin="https://feed.example")
-    for path in ("/feed/evidence", part):
+    for path in ("/feed/items/evidence", part):
         check_problem(industry.get(path), problems.NOT_FOUND)

@@ -44,8 +44,8 @@ def make_old(house: House, name: str, *, age: timedelta) -> Path:
 
 
 def acknowledge(feed: Door, evidence: SealedEvidence, partner: Partner) -> None:
-    ack = {"digest": evidence.digest, "evidence_id": evidence.evidence_id, "partner": partner.partner}
-    assert feed.post("/feed/evidence-acks", {"acknowledged": [ack]}).json == {"acknowledged": 1}
+    ack = {"address": partner.partner, "item_id": evidence.evidence_id, "sha256": evidence.digest}
+    assert feed.post("/feed/acknowledgements", {"items": [ack], "kind": "evidence"}).json == {"acknowledged": 1}
 
 
 @pytest.mark.parametrize("is_complete", [True, False])
@@ -93,13 +93,13 @@ def test_p1_locks_evidence_of_which_nothing_has_come_yet(
 ) -> None:
     evidence = make_evidence()
     name_in_report(house, partner, evidence.evidence_id, priority="P1")
-    assert feed.get("/feed/evidence").json["evidence"] == []
+    assert feed.get("/feed/items/evidence").json["items"] == []
     house.clock.now += 15 * DAY
     assert sweep(house) == 0
 
     hand_over(house.open_industry(partner), evidence)
 
-    rows = house.open_feed().get("/feed/evidence").json["evidence"]
+    rows = house.open_feed().get("/feed/items/evidence").json["items"]
     assert [row["evidence_id"] for row in rows] == [evidence.evidence_id]
     house.clock.now += 15 * DAY
     assert sweep(house) == 0

@@ -13,7 +13,13 @@ from partner_sdk.wire.canonical import encode
 from tests.builders import FEED_ORIGIN, PUBLIC_ORIGIN, Agency, Door, House, Partner, sign_request
 from tests.problem_shape import check_problem
 
-PLACES = {"<partner>": "example-chat", "<evidence_id>": "0194f3a0-5b7c-7a3e-9c1d-2f4b6a8c0e12", "<part>": "0"}
+PLACES = {
+    "<kind>": "mailbox-message",
+    "<name>": "keys",
+    "<partner>": "example-chat",
+    "<evidence_id>": "0194f3a0-5b7c-7a3e-9c1d-2f4b6a8c0e12",
+    "<part>": "0",
+}
 CALLS = [(method, re.sub("<[a-z_]+>", lambda place: PLACES[place[0]], path)) for method, path, _view in ROUTES]
 
 
@@ -49,9 +55,9 @@ def test_stale_requests_are_refused(method: str, path: str, house: House, feed: 
     check_problem(answer, problems.NOT_AUTHORISED, origin=FEED_ORIGIN)
 
 
-@pytest.mark.parametrize("path", [path for method, path, _ in ROUTES if method != "GET" and "/feed/" in path])
+@pytest.mark.parametrize("path", [path for method, path in CALLS if method != "GET"])
 def test_bodies_are_canonical_or_refused(path: str, feed: Door):
-    method = next(route[0] for route in ROUTES if route[1] == path)
+    method = "PUT" if path.startswith("/feed/lists/") else "POST"
 
     for body in (b"", b"{", b"[]", b'{"more":1}', b"{ }"):
         answer = feed.send(method, path, body=body)
@@ -62,13 +68,10 @@ def test_bodies_are_canonical_or_refused(path: str, feed: Door):
 @pytest.mark.parametrize(
     ("path", "field"),
     [
-        ("/feed/acknowledgements", "acknowledged"),
+        ("/feed/items/mailbox-message", "items"),
+        ("/feed/items/reply", "items"),
         ("/feed/invitations", "invitations"),
-        ("/feed/enrolment-acks", "ids"),
-        ("/feed/evidence-acks", "acknowledged"),
-        ("/feed/mailbox", "messages"),
         ("/feed/stages", "stages"),
-        ("/feed/replies", "replies"),
     ],
 )
 def test_empty_lists_are_no_fault(path: str, field: str, feed: Door):
@@ -77,7 +80,8 @@ def test_empty_lists_are_no_fault(path: str, field: str, feed: Door):
 
 def test_unknown_address_and_wrong_method_are_problems(feed: Door):
     check_problem(feed.get("/feed/nothing"), problems.NOT_FOUND, origin=FEED_ORIGIN)
-    check_problem(feed.get("/feed/keys"), problems.METHOD_NOT_ALLOWED, origin=FEED_ORIGIN)
+    check_problem(feed.get("/feed/lists/keys"), problems.METHOD_NOT_ALLOWED, origin=FEED_ORIGIN)
+    check_problem(feed.send("PUT", "/feed/lists/nothing", body=b"{}"), problems.NOT_FOUND, origin=FEED_ORIGIN)
     check_problem(feed.get("/v1/status"), problems.NOT_FOUND, origin=FEED_ORIGIN)
     check_problem(feed.get("/feed/%73tatus"), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
 

@@ -8,13 +8,12 @@ import msgspec
 import pytest
 
 from gateway.config import StateFolder
-from gateway.feed.get_reports import MAX_REPORTS
-from gateway.store.enrolments import add_enrolment
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
+from partner_sdk.wire.canonical import format_time, make_report_id, to_base64url
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.intake import peek_intake
-from tests.builders import FEED_ORIGIN, NOW, Door, House, Partner, SealedReport, make_box, seal_report
+from partner_sdk.wire.items import REPORT
+from tests.builders import FEED_ORIGIN, NOW, Door, House, Partner, SealedReport, seal_report
 from tests.problem_shape import check_problem
 
 
@@ -37,19 +36,19 @@ def row_of(report: SealedReport, receipt: bytes) -> bytes:
 
 def acknowledgement_of(report: SealedReport, receipt: bytes) -> dict[str, str]:
     return {
-        "intake_sha256": hashlib.sha256(receipt).hexdigest(),
-        "partner": report.clear.partner,
-        "report_id": report.clear.report_id,
+        "address": report.clear.partner,
+        "item_id": report.clear.report_id,
+        "sha256": hashlib.sha256(receipt).hexdigest(),
     }
 
 
 def test_waiting_reports_are_served_byte_for_byte_in_order(house: House, feed: Door, partner: Partner):
     first, second = submit(house, partner, count=2)
 
-    answer = feed.get("/feed/reports")
+    answer = feed.get("/feed/items/report")
 
     assert answer.status_code == 200
-    assert answer.data == b'{"last":2,"more":false,"reports":[%s,%s],"unreadable":[]}' % (
+    assert answer.data == b'{"items":[%s,%s],"last":2,"more":false,"unreadable":[]}' % (
         row_of(*first),
         row_of(*second),
     )
@@ -58,30 +57,30 @@ def test_waiting_reports_are_served_byte_for_byte_in_order(house: House, feed: D
 def test_page_is_as_long_as_asked_and_says_that_more_wait(house: House, feed: Door, partner: Partner):
     first, *_others = submit(house, partner, count=3)
 
-    assert feed.get("/feed/reports?limit=1").data == b'{"last":1,"more":true,"reports":[%s],"unreadable":[]}' % row_of(
-        *first
-    )
-    assert feed.get("/feed/reports?after=1&limit=1").json["last"] == 2
-    assert feed.get("/feed/reports?after=3").json == {"last": 3, "more": False, "reports": [], "unreadable": []}
-    assert feed.get("/feed/reports?limit=3").json["more"] is False
+    assert feed.get(
+        "/feed/items/report?limit=1"
+    ).data == b'{"items":[%s],"last":1,"more":true,"unreadable":[]}' % row_of(*first)
+    assert feed.get("/feed/items/report?after=1&limit=1").json["last"] == 2
+    assert feed.get("/feed/items/report?after=3").json == {"last": 3, "more": False, "items": [], "unreadable": []}
+    assert feed.get("/feed/items/report?limit=3").json["more"] is False
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", f"limit={MAX_REPORTS + 1}", "limit=x", "limit=01", "limit=1&limit=2", "after=-1"]
+    "query", ["limit=0", f"limit={REPORT.max_items + 1}", "limit=x", "limit=01", "limit=1&limit=2", "after=-1"]
 )
 def test_limit_of_a_page_is_checked(query: str, feed: Door):
-    check_problem(feed.get(f"/feed/reports?{query}"), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
+    check_problem(feed.get(f"/feed/items/report?{query}"), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
 
 
 def test_reports_come_again_until_they_are_acknowledged(house: House, feed: Door, partner: Partner):
     taken = submit(house, partner, count=2)
-    assert feed.get("/feed/reports").json == feed.get("/feed/reports").json
+    assert feed.get("/feed/items/report").json == feed.get("/feed/items/report").json
 
     for known in (1, 1):
-        answer = feed.post("/feed/acknowledgements", {"acknowledged": [acknowledgement_of(*taken[0])]})
+        answer = feed.post("/feed/acknowledgements", {"items": [acknowledgement_of(*taken[0])], "kind": "report"})
         assert (answer.status_code, answer.json) == (200, {"acknowledged": known})
 
-    assert feed.get("/feed/reports").data == b'{"last":2,"more":false,"reports":[%s],"unreadable":[]}' % row_of(
+    assert feed.get("/feed/items/report").data == b'{"items":[%s],"last":2,"more":false,"unreadable":[]}' % row_of(
         *taken[1]
     )
     assert house.open_industry(partner).get(f"/v1/reports/{taken[0][0].clear.report_id}").json["stage"] == "collected"
@@ -91,19 +90,19 @@ def test_acknowledgement_of_another_statement_acknowledges_nothing(house: House,
     ((report, receipt),) = submit(house, partner, count=1)
     wrong = [
         acknowledgement_of(report, receipt + b" "),
-        {**acknowledgement_of(report, receipt), "partner": "second-service"},
-        {**acknowledgement_of(report, receipt), "report_id": make_report_id(NOW, bytes(10))},
+        {**acknowledgement_of(report, receipt), "address": "second-service"},
+        {**acknowledgement_of(report, receipt), "item_id": make_report_id(NOW, bytes(10))},
     ]
 
-    assert feed.post("/feed/acknowledgements", {"acknowledged": wrong}).json == {"acknowledged": 0}
-    assert len(feed.get("/feed/reports").json["reports"]) == 1
+    assert feed.post("/feed/acknowledgements", {"items": wrong, "kind": "report"}).json == {"acknowledged": 0}
+    assert len(feed.get("/feed/items/report").json["items"]) == 1
 
 
 @pytest.mark.parametrize("digest", ["", "AB" * 32, "ab" * 31, "zz" * 32])
 def test_acknowledgement_with_a_misspelled_digest_is_refused(digest: str, feed: Door):
-    row = {"intake_sha256": digest, "partner": "example-chat", "report_id": make_report_id(NOW, bytes(10))}
+    row = {"address": "example-chat", "item_id": make_report_id(NOW, bytes(10)), "sha256": digest}
 
-    answer = feed.post("/feed/acknowledgements", {"acknowledged": [row]})
+    answer = feed.post("/feed/acknowledgements", {"items": [row], "kind": "report"})
 
     check_problem(answer, problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
 
@@ -123,8 +122,8 @@ def test_row_altered_by_hand_is_handed_on_and_does_not_hide_the_others(
     with house.open_gateway().store.write() as connection:
         connection.exec_driver_sql(ALTERATIONS[column])
 
-    page = msgspec.json.decode(feed.get("/feed/reports").data, type=dict[str, msgspec.Raw])
-    altered, other = msgspec.json.decode(page["reports"], type=list[msgspec.Raw])
+    page = msgspec.json.decode(feed.get("/feed/items/report").data, type=dict[str, msgspec.Raw])
+    altered, other = msgspec.json.decode(page["items"], type=list[msgspec.Raw])
 
     assert msgspec.json.decode(altered)[column] == to_base64url(b'{"\xff')
     assert bytes(other) == row_of(*intact)
@@ -145,7 +144,7 @@ def test_status_says_where_the_chain_stands(house: House, feed: Door, partner: P
     assert feed.get("/feed/status").json == empty
 
     taken = submit(house, partner, count=2)
-    feed.post("/feed/acknowledgements", {"acknowledged": [acknowledgement_of(*taken[0])]})
+    feed.post("/feed/acknowledgements", {"items": [acknowledgement_of(*taken[0])], "kind": "report"})
 
     assert feed.get("/feed/status").json == {
         **empty,
@@ -170,9 +169,15 @@ def test_status_names_the_oldest_that_waits_of_each_priority(house: House, feed:
 
 def test_reconciliation_lists_every_link_acknowledged_or_not(house: House, feed: Door, partner: Partner):
     taken = submit(house, partner, count=3)
-    feed.post("/feed/acknowledgements", {"acknowledged": [acknowledgement_of(*taken[1])]})
+    feed.post("/feed/acknowledgements", {"items": [acknowledgement_of(*taken[1])], "kind": "report"})
     links = [
-        {**acknowledgement_of(report, receipt), "position": position, "sequence": peek_intake(receipt).sequence}
+        {
+            "intake_sha256": hashlib.sha256(receipt).hexdigest(),
+            "partner": report.clear.partner,
+            "position": position,
+            "report_id": report.clear.report_id,
+            "sequence": peek_intake(receipt).sequence,
+        }
         for position, (report, receipt) in enumerate(taken, start=1)
     ]
 
@@ -224,27 +229,9 @@ def test_stage_takes_codes_only(change: dict, feed: Door):
     check_problem(feed.post("/feed/stages", {"stages": [item]}), problems.MALFORMED_REQUEST, origin=FEED_ORIGIN)
 
 
-def test_enrolments_wait_until_they_are_acknowledged(house: House, feed: Door):
-    envelope = make_box(house.agency.sealing_key)
-    enrolment_id = make_report_id(NOW, bytes(10))
-    with house.open_gateway().store.write() as connection:
-        add_enrolment(connection, enrolment_id=enrolment_id, secret_sha256=b"\x01" * 32, envelope=envelope, now=NOW)
-    row = {
-        "envelope": to_base64url(envelope),
-        "id": enrolment_id,
-        "received_at": "2026-11-25T08:30:00Z",
-        "secret_sha256": to_base64url(b"\x01" * 32),
-    }
-
-    assert feed.get("/feed/enrolments").data == encode({"enrolments": [row]})
-    for known in (1, 1):
-        assert feed.post("/feed/enrolment-acks", {"ids": [enrolment_id, "unknown"]}).json == {"acknowledged": known}
-    assert feed.get("/feed/enrolments").json == {"enrolments": []}
-
-
 def test_feed_serves_the_very_envelope_that_was_posted(house: House, feed: Door, partner: Partner):
     ((report, _receipt),) = submit(house, partner, count=1)
-    (row,) = feed.get("/feed/reports").json["reports"]
+    (row,) = feed.get("/feed/items/report").json["items"]
 
     assert Envelope.parse(report.envelope).to_bytes() == report.envelope
     assert row["envelope"] == to_base64url(report.envelope)

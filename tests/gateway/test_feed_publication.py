@@ -7,6 +7,7 @@ import pytest
 
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import make_report_id, to_base64url
+from partner_sdk.wire.items import MAILBOX_MESSAGE
 from partner_sdk.wire.problems import Problem
 from tests.builders import FEED_ORIGIN, NOW, Agency, Door, House, Partner, make_box, make_house
 from tests.problem_shape import check_problem
@@ -28,8 +29,8 @@ def test_first_key_set_and_register_open_the_industry_door(new_house: House, par
     feed, industry = new_house.open_feed(), new_house.open_industry(partner)
     assert industry.get("/v1/mailbox").status_code == 503
 
-    keys = feed.send("PUT", "/feed/keys", body=new_house.agency.bundle())
-    register = feed.send("PUT", "/feed/register", body=new_house.agency.register(partner.entry(), serial=3))
+    keys = feed.send("PUT", "/feed/lists/keys", body=new_house.agency.bundle())
+    register = feed.send("PUT", "/feed/lists/register", body=new_house.agency.register(partner.entry(), serial=3))
 
     assert (keys.status_code, keys.json, register.json) == (200, {"serial": 1}, {"serial": 3})
     assert industry.get("/v1/keys").data == new_house.agency.bundle()
@@ -37,7 +38,7 @@ def test_first_key_set_and_register_open_the_industry_door(new_house: House, par
 
 
 def test_register_before_the_first_key_set_is_not_taken(new_house: House, partner: Partner):
-    answer = new_house.open_feed().send("PUT", "/feed/register", body=new_house.agency.register(partner.entry()))
+    answer = new_house.open_feed().send("PUT", "/feed/lists/register", body=new_house.agency.register(partner.entry()))
 
     refused(answer, problems.NOT_READY)
 
@@ -46,8 +47,8 @@ def test_same_lists_again_are_no_fault(house: House, feed: Door, partner: Partne
     bundle, register = house.agency.bundle(serial=5), house.agency.register(partner.entry(), serial=5)
 
     for _ in range(2):
-        assert feed.send("PUT", "/feed/keys", body=bundle).json == {"serial": 5}
-        assert feed.send("PUT", "/feed/register", body=register).json == {"serial": 5}
+        assert feed.send("PUT", "/feed/lists/keys", body=bundle).json == {"serial": 5}
+        assert feed.send("PUT", "/feed/lists/register", body=register).json == {"serial": 5}
 
 
 BAD_KEY_SETS: dict[str, tuple[Callable[[Agency], bytes], Problem]] = {
@@ -67,7 +68,7 @@ def test_bad_key_set_is_refused_and_the_old_one_stays(case: str, house: House, f
     make_body, problem = BAD_KEY_SETS[case]
     before = house.rows("published")
 
-    refused(feed.send("PUT", "/feed/keys", body=make_body(house.agency)), problem)
+    refused(feed.send("PUT", "/feed/lists/keys", body=make_body(house.agency)), problem)
 
     assert house.rows("published") == before
 
@@ -90,7 +91,7 @@ def test_bad_register_is_refused_and_the_old_one_stays(case: str, house: House, 
     make_body, problem = BAD_REGISTERS[case]
     before = house.rows("published")
 
-    refused(feed.send("PUT", "/feed/register", body=make_body(house.agency)), problem)
+    refused(feed.send("PUT", "/feed/lists/register", body=make_body(house.agency)), problem)
 
     assert house.rows("published") == before
 
@@ -100,7 +101,7 @@ def test_register_takes_effect_in_a_running_process(house: House, feed: Door, pa
     assert second.get("/v1/mailbox").status_code == 401
 
     register = house.agency.register(partner.entry(), SECOND.entry(), serial=2)
-    assert feed.send("PUT", "/feed/register", body=register).status_code == 200
+    assert feed.send("PUT", "/feed/lists/register", body=register).status_code == 200
 
     assert second.get("/v1/mailbox").status_code == 200
 
@@ -138,15 +139,15 @@ def test_one_bad_invitation_keeps_all_out(house: House, feed: Door):
 
 
 def message(envelope: bytes, **changes: str) -> dict[str, str]:
-    return {"envelope": to_base64url(envelope), "message_id": MESSAGE_ID, "partner": "example-chat", **changes}
+    return {"envelope": to_base64url(envelope), "item_id": MESSAGE_ID, "address": "example-chat", **changes}
 
 
 def test_message_reaches_its_partner_once_however_often_it_is_posted(house: House, feed: Door, partner: Partner):
     envelope = make_box(partner.entry().mailbox_key)
 
-    stored = [feed.post("/feed/mailbox", {"messages": [message(envelope)]}).json for _ in range(2)]
+    stored = [feed.post("/feed/items/mailbox-message", {"items": [message(envelope)]}).json for _ in range(2)]
 
-    assert stored == [{"stored": 1}, {"stored": 0}]
+    assert stored == [{"results": ["stored"]}, {"results": ["known"]}]
     assert house.open_industry(partner).get("/v1/mailbox").json == {
         "messages": [{"envelope": to_base64url(envelope), "message_id": MESSAGE_ID}]
     }
@@ -154,19 +155,21 @@ def test_message_reaches_its_partner_once_however_often_it_is_posted(house: Hous
 
 def test_message_id_with_other_bytes_or_another_partner_is_a_conflict(house: House, feed: Door, partner: Partner):
     envelope = make_box(partner.entry().mailbox_key)
-    feed.post("/feed/mailbox", {"messages": [message(envelope)]})
-    before = house.rows("mailbox")
-    new = message(envelope, message_id=make_report_id(NOW, b"\x01" * 10))
+    feed.post("/feed/items/mailbox-message", {"items": [message(envelope)]})
+    before = house.items(MAILBOX_MESSAGE)
+    new = message(envelope, item_id=make_report_id(NOW, b"\x01" * 10))
 
-    for conflicting in (message(envelope + b"\0"), message(envelope, partner="second-service")):
-        refused(feed.post("/feed/mailbox", {"messages": [new, conflicting]}), problems.CONFLICTING_MESSAGE)
+    for conflicting in (message(envelope + b"\0"), message(envelope, address="second-service")):
+        refused(feed.post("/feed/items/mailbox-message", {"items": [new, conflicting]}), problems.CONFLICTING_MESSAGE)
 
-    assert house.rows("mailbox") == before
+    assert house.items(MAILBOX_MESSAGE) == before
 
 
 def test_message_that_is_no_envelope_is_refused(house: House, feed: Door):
-    refused(feed.post("/feed/mailbox", {"messages": [message(b"cut")]}), problems.MALFORMED_ENVELOPE)
+    refused(feed.post("/feed/items/mailbox-message", {"items": [message(b"cut")]}), problems.MALFORMED_ENVELOPE)
     box = make_box(house.agency.sealing_key)
-    for change in ({"message_id": "x"}, {"partner": "Not A Partner"}):
-        refused(feed.post("/feed/mailbox", {"messages": [message(box, **change)]}), problems.MALFORMED_REQUEST)
-    assert house.rows("mailbox") == []
+    for change in ({"item_id": "x"}, {"address": "Not A Partner"}, {"address": ""}):
+        refused(
+            feed.post("/feed/items/mailbox-message", {"items": [message(box, **change)]}), problems.MALFORMED_REQUEST
+        )
+    assert house.items(MAILBOX_MESSAGE) == []

@@ -5,7 +5,7 @@ import pytest
 from gateway.store.return_places import put_return_place
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import make_report_id, to_base64url
-from partner_sdk.wire.feed_messages import MAX_REPLIES, MAX_REPLIES_BODY_BYTES
+from partner_sdk.wire.items import REPLY
 from partner_sdk.wire.problems import Problem
 from partner_sdk.wire.reference import make_reference
 from partner_sdk.wire.reply_message import MAX_REPLY_ENVELOPE_BYTES
@@ -30,71 +30,76 @@ def box(house: House) -> bytes:
 
 
 def reply(box: bytes, **changes: str) -> dict[str, str]:
-    return {"envelope": to_base64url(box), "message_id": MESSAGE_ID, "reference": REFERENCE, **changes}
+    return {"envelope": to_base64url(box), "item_id": MESSAGE_ID, "address": REFERENCE, **changes}
 
 
 def test_reply_is_stored_once_however_often_it_is_posted(house: House, feed: Door, box: bytes):
-    answers = [feed.post("/feed/replies", {"replies": [reply(box)]}).json for _ in range(2)]
+    answers = [feed.post("/feed/items/reply", {"items": [reply(box)]}).json for _ in range(2)]
 
     assert answers == [{"results": ["stored"]}, {"results": ["known"]}]
-    ((message_id, reference, posted_at, _digest, envelope),) = house.rows("replies")
-    assert (message_id, reference, posted_at, envelope) == (MESSAGE_ID, REFERENCE, int(NOW.timestamp()), box)
+    (item,) = house.items(REPLY)
+    assert (item.item_id, item.address, item.put_at, item.envelope) == (
+        MESSAGE_ID,
+        REFERENCE,
+        int(NOW.timestamp()),
+        box,
+    )
 
 
 def test_reply_to_a_reference_that_is_not_known_is_not_kept_and_the_desk_is_told(house: House, feed: Door):
-    answer = feed.post("/feed/replies", {"replies": [reply(make_box(house.agency.sealing_key))]})
+    answer = feed.post("/feed/items/reply", {"items": [reply(make_box(house.agency.sealing_key))]})
 
     assert (answer.status_code, answer.json) == (200, {"results": ["no-place"]})
-    assert house.rows("replies") == []
+    assert house.items(REPLY) == []
 
 
 def test_answer_says_of_each_message_in_order_what_became_of_it(house: House, feed: Door, box: bytes):
-    feed.post("/feed/replies", {"replies": [reply(box)]})
-    new, lost = (reply(box, message_id=make_report_id(NOW, bytes([one]) * 10)) for one in (1, 2))
-    lost["reference"] = make_reference("live", random=bytes([1]) * 6)
-    answer = feed.post("/feed/replies", {"replies": [lost, new, reply(box)]})
+    feed.post("/feed/items/reply", {"items": [reply(box)]})
+    new, lost = (reply(box, item_id=make_report_id(NOW, bytes([one]) * 10)) for one in (1, 2))
+    lost["address"] = make_reference("live", random=bytes([1]) * 6)
+    answer = feed.post("/feed/items/reply", {"items": [lost, new, reply(box)]})
 
     assert answer.data == b'{"results":["no-place","stored","known"]}'
-    assert len(house.rows("replies")) == 2
+    assert len(house.items(REPLY)) == 2
 
 
 def test_same_id_with_other_bytes_or_another_reference_is_a_conflict_and_nothing_is_stored(
     house: House, feed: Door, box: bytes
 ):
-    feed.post("/feed/replies", {"replies": [reply(box)]})
-    before = house.rows("replies")
-    new = reply(box, message_id=make_report_id(NOW, b"\x01" * 10))
+    feed.post("/feed/items/reply", {"items": [reply(box)]})
+    before = house.items(REPLY)
+    new = reply(box, item_id=make_report_id(NOW, b"\x01" * 10))
 
-    for conflicting in (reply(box + b"\0"), reply(box, reference=OTHER)):
-        refused(feed.post("/feed/replies", {"replies": [new, conflicting]}), problems.CONFLICTING_MESSAGE)
+    for conflicting in (reply(box + b"\0"), reply(box, address=OTHER)):
+        refused(feed.post("/feed/items/reply", {"items": [new, conflicting]}), problems.CONFLICTING_MESSAGE)
 
-    assert house.rows("replies") == before
+    assert house.items(REPLY) == before
 
 
 def test_reply_that_is_not_in_its_one_spelling_is_refused(house: House, feed: Door, box: bytes):
-    refused(feed.post("/feed/replies", {"replies": [reply(b"cut")]}), problems.MALFORMED_ENVELOPE)
+    refused(feed.post("/feed/items/reply", {"items": [reply(b"cut")]}), problems.MALFORMED_ENVELOPE)
     for change in (
-        {"message_id": "x"},
-        {"reference": "c5h66s35c3"},
-        {"reference": "C5H6-6S35C-4"},
+        {"item_id": "x"},
+        {"address": "c5h66s35c3"},
+        {"address": "C5H6-6S35C-4"},
         {"envelope": "="},
         {"partner": "example-chat"},
     ):
-        answer = feed.post("/feed/replies", {"replies": [reply(box, **change)]})
+        answer = feed.post("/feed/items/reply", {"items": [reply(box, **change)]})
         assert answer.status_code in {400, 422}, change
-    assert house.rows("replies") == []
+    assert house.items(REPLY) == []
 
 
 def test_boxes_and_lists_have_a_size(house: House, feed: Door, box: bytes):
     largest = make_box(house.agency.sealing_key, size=16 * 1024)
     assert len(largest) == MAX_REPLY_ENVELOPE_BYTES
     too_large = make_box(house.agency.sealing_key, size=16 * 1024 + 1)
-    refused(feed.post("/feed/replies", {"replies": [reply(too_large)]}), problems.BODY_TOO_LARGE)
+    refused(feed.post("/feed/items/reply", {"items": [reply(too_large)]}), problems.BODY_TOO_LARGE)
 
     def many(number: int) -> dict[str, list[dict[str, str]]]:
         ids = [make_report_id(NOW, one.to_bytes(10, "big")) for one in range(number)]
-        return {"replies": [reply(largest, message_id=one) for one in ids]}
+        return {"items": [reply(largest, item_id=one) for one in ids]}
 
-    refused(feed.post("/feed/replies", many(MAX_REPLIES + 1)), problems.MALFORMED_REQUEST)
-    assert feed.post("/feed/replies", many(MAX_REPLIES)).json == {"results": ["stored"] * MAX_REPLIES}
-    assert MAX_REPLIES * (MAX_REPLY_ENVELOPE_BYTES * 4 // 3 + 200) < MAX_REPLIES_BODY_BYTES
+    refused(feed.post("/feed/items/reply", many(REPLY.max_items + 1)), problems.MALFORMED_REQUEST)
+    assert feed.post("/feed/items/reply", many(REPLY.max_items)).json == {"results": ["stored"] * REPLY.max_items}
+    assert REPLY.max_items * (MAX_REPLY_ENVELOPE_BYTES * 4 // 3 + 200) < REPLY.max_body_bytes

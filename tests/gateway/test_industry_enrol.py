@@ -17,6 +17,7 @@ from partner_sdk.wire.enrolment import (
     seal_enrolment,
     secret_sha256,
 )
+from partner_sdk.wire.items import ENROLMENT
 from partner_sdk.wire.keys import SealingKey
 from partner_sdk.wire.problems import Problem
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, Door, House, Partner, make_box, make_house, raw_public_key
@@ -71,25 +72,25 @@ def test_answer_to_an_invitation_waits_for_the_desk(house: House, anyone: Door):
     answer = anyone.post("/v1/enrol", post)
 
     assert (answer.status_code, answer.data) == (202, b'{"status":"waiting"}')
-    ((_id, hashed, _received, acknowledged, _digest, envelope),) = house.rows("enrolments")
-    assert (to_base64url(hashed), acknowledged, envelope) == (HASHED, None, parse_base64url(post.envelope))
+    (item,) = house.items(ENROLMENT)
+    assert (item.address, item.acknowledged_at, item.envelope) == (HASHED, None, parse_base64url(post.envelope))
 
 
 def test_same_box_again_is_no_fault_and_is_kept_once(house: House, anyone: Door):
     post = answer_invitation(house)
 
     assert [anyone.post("/v1/enrol", post).status_code for _ in range(3)] == [202, 202, 202]
-    assert len(house.rows("enrolments")) == 1
+    assert len(house.items(ENROLMENT)) == 1
 
 
 def test_other_box_for_a_used_invitation_is_refused_and_the_first_stays(house: House, anyone: Door):
     anyone.post("/v1/enrol", answer_invitation(house))
-    before = house.rows("enrolments")
+    before = house.items(ENROLMENT)
 
     refused = anyone.post("/v1/enrol", answer_invitation(house))
 
     check_problem(refused, problems.UNKNOWN_INVITATION)
-    assert house.rows("enrolments") == before
+    assert house.items(ENROLMENT) == before
 
 
 def test_unknown_and_expired_invitations_are_refused_alike(house: House):
@@ -101,7 +102,7 @@ def test_unknown_and_expired_invitations_are_refused_alike(house: House):
     expired = check_problem(anyone.post("/v1/enrol", post), problems.UNKNOWN_INVITATION)
 
     assert {**unknown, "instance": ""} == {**expired, "instance": ""}
-    assert house.rows("enrolments") == []
+    assert house.items(ENROLMENT) == []
 
 
 def test_guessing_secrets_does_not_wait_for_the_writers(house: House):
@@ -116,7 +117,7 @@ def test_box_for_an_unknown_sealing_key_is_refused(house: House, anyone: Door):
     post = answer_invitation(house, key=Agency(name="another-agency").sealing_key)
 
     check_problem(anyone.post("/v1/enrol", post), problems.UNKNOWN_AGENCY_KEY)
-    assert house.rows("enrolments") == []
+    assert house.items(ENROLMENT) == []
 
 
 # A key that comes twice: two readers would see two boxes.
@@ -144,7 +145,7 @@ def test_bad_body_is_refused_and_nothing_is_kept(case: int, house: House, anyone
 
     check_problem(anyone.post("/v1/enrol", body), problem)
 
-    assert house.rows("enrolments") == []
+    assert house.items(ENROLMENT) == []
 
 
 def test_enrolments_are_limited_by_network(house: House, anyone: Door):
@@ -161,4 +162,4 @@ def test_nobody_can_enrol_before_the_first_key_set(tmp_path):
     invite(house)
 
     check_problem(house.open_industry().post("/v1/enrol", answer_invitation(house)), problems.NOT_READY)
-    assert house.rows("enrolments") == []
+    assert house.items(ENROLMENT) == []

@@ -6,12 +6,13 @@ from typing import get_args
 import pytest
 
 from gateway.store.collection import set_stage
-from gateway.store.mailbox import post_message
+from gateway.store.items import put_item
 from partner_sdk.report import report_schema
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, make_report_id, to_base64url
 from partner_sdk.wire.feed_messages import StageItem
 from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.items import MAILBOX_MESSAGE
 from partner_sdk.wire.keys import verify_bundle
 from partner_sdk.wire.mailbox_message import MessageKind, mailbox_schema
 from tests.builders import NOW, Agency, Door, House, Partner, make_box, make_house, seal_report, sign_request
@@ -31,7 +32,7 @@ def other(house: House, partner: Partner, industry: Door) -> Door:
 def put_message(house: House, recipient: Partner, *, message_id: str = MESSAGE_ID) -> bytes:
     envelope = make_box(recipient.entry().mailbox_key)
     with house.open_gateway().store.write() as connection:
-        post_message(connection, partner=recipient.partner, message_id=message_id, envelope=envelope, now=NOW)
+        put_item(connection, MAILBOX_MESSAGE, address=recipient.partner, item_id=message_id, envelope=envelope, now=NOW)
     return envelope
 
 
@@ -252,10 +253,11 @@ def test_mailbox_of_large_messages_comes_in_parts(house: House, industry: Door, 
     ids = [make_report_id(NOW, bytes([number]) * 10) for number in range(1, 7)]
     with house.open_gateway().store.write() as connection:
         for message_id in ids:
-            post_message(
+            put_item(
                 connection,
-                partner=partner.partner,
-                message_id=message_id,
+                MAILBOX_MESSAGE,
+                address=partner.partner,
+                item_id=message_id,
                 envelope=make_box(partner.entry().mailbox_key, size=4 * 1024 * 1024),
                 now=NOW,
             )
@@ -275,7 +277,7 @@ def test_mailbox_shows_fifty_messages_at_once_and_the_next_ones_after_them(
     box = make_box(partner.entry().mailbox_key)
     with house.open_gateway().store.write() as connection:
         for message_id in ids:
-            post_message(connection, partner=partner.partner, message_id=message_id, envelope=box, now=NOW)
+            put_item(connection, MAILBOX_MESSAGE, address=partner.partner, item_id=message_id, envelope=box, now=NOW)
 
     assert [item["message_id"] for item in industry.get("/v1/mailbox").json["messages"]] == ids[:50]
     industry.post(f"/v1/mailbox/{ids[0]}/ack", {})

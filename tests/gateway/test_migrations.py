@@ -1,5 +1,7 @@
 """Migrations: an empty file brought up is exactly the schema that the code uses, and says so."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,29 +14,30 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import gateway.store
-import gateway.store.account_tables
-import gateway.store.adoption_tables
 import gateway.store.evidence_tables
-from gateway.store.creation import begin_epoch, make_store, migrate_store, run_migrations
+from gateway.store import StorageUnavailableError
+from gateway.store.creation import UnknownSchemaError, begin_epoch, make_store, migrate_store, run_migrations
 from gateway.store.instance import find_instance
-from gateway.store.reports import find_next_place
 from gateway.store.schema import SCHEMA_REVISION, metadata
+from gateway.store.store import open_store
 from tests.builders import NOW, House, Partner
 from tests.gateway.store_builders import new_industry_report, new_store
 
 OBJECTS = "SELECT name, type, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND name != 'alembic_version'"
-FIRST_TABLES = {"reports", "mailbox", "invitations", "enrolments", "drafts", "published", "instance"}
-TABLES = FIRST_TABLES | {
-    "return_places",
-    "replies",
+TABLES = {
     "counts",
-    "account_changes",
+    "drafts",
     "evidence",
     "evidence_parts",
-    "adoption_requests",
+    "instance",
+    "invitations",
+    "items",
     "probes",
+    "published",
+    "reports",
+    "return_places",
 }
-INDEXES = 14
+INDEXES = 12
 
 
 def describe(connection: Connection) -> dict[str, tuple[str, frozenset[str]]]:
@@ -69,7 +72,7 @@ def test_the_revision_in_the_code_is_the_newest_migration() -> None:
     config.set_main_option("script_location", str(folder))
     script = ScriptDirectory.from_config(config)
     assert script.get_heads() == [SCHEMA_REVISION]
-    assert len(list((folder / "versions").glob("0*.py"))) == len(list(script.walk_revisions())) == 8
+    assert len(list((folder / "versions").glob("r*.py"))) == len(list(script.walk_revisions())) == 1
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
@@ -81,52 +84,25 @@ def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
         assert describe(connection) == before
 
 
-def test_a_file_of_the_first_release_is_brought_up_and_keeps_its_rows(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path / 'gateway.sqlite'}", connect_args={"isolation_level": None})
-    with engine.connect() as connection:
-        run_migrations(connection, revision="0001")
-        found = {name for name, (kind, _) in describe(connection).items() if kind == "table"}
-        assert found == FIRST_TABLES
-        connection.exec_driver_sql("INSERT INTO drafts VALUES (x'01', 1, 2, x'03')")
-        connection.commit()
-    engine.dispose()
-    migrate_store(tmp_path / "gateway.sqlite", lock_path=tmp_path / "gateway.lock")
-    store = new_store(tmp_path)
-    with store.read() as connection:
-        assert set(describe(connection)) >= TABLES
-        assert connection.exec_driver_sql("SELECT * FROM drafts").all() == [(b"\x01", 1, 2, b"\x03", "writing", None)]
-
-
-def test_reports_of_one_common_chain_keep_their_order_and_each_sender_goes_on_behind_its_highest(
-    tmp_path: Path,
+@pytest.mark.parametrize("revision", ["0001", "0008", "r9"])
+def test_a_file_of_before_the_first_release_or_of_a_newer_one_is_refused_and_left_as_it_is(
+    tmp_path: Path, revision: str
 ) -> None:
     path = tmp_path / "gateway.sqlite"
-    engine = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None})
-    with engine.connect() as connection:
-        run_migrations(connection, revision="0005")
-        for number, partner in enumerate(("public", "example-chat", "public", "example-chat", "public"), start=1):
-            connection.exec_driver_sql(
-                "INSERT INTO reports (sequence, epoch, report_id, partner, environment, door, reference, kind, "
-                "priority, received_at, stage, envelope_sha256, intake_sha256, intake, envelope) "
-                "VALUES (?, 'one', ?, ?, 'live', 'public', ?, 'initial', 'P3', 1, 'received', x'', ?, x'01', x'02')",
-                (number, f"id-{number}", partner, f"reference-{number}", bytes([number])),
-            )
-        connection.exec_driver_sql("INSERT INTO instance VALUES (1, 'gateway-test', 'one', 1)")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (revision,))
+        connection.execute("CREATE TABLE reports (position INTEGER)")
         connection.commit()
-    engine.dispose()
-    migrate_store(path, lock_path=tmp_path / "gateway.lock")
-    store = new_store(tmp_path)
-    assert store.look("SELECT position, sequence, partner FROM reports ORDER BY position")[3:] == [
-        (4, 4, "example-chat"),
-        (5, 5, "public"),
-    ]
-    with store.write() as connection:
-        places = [find_next_place(connection, partner=one) for one in ("example-chat", "public", "newcomer")]
-    assert [(place.position, place.sequence, place.previous_sha256) for place in places if place] == [
-        (6, 5, b"\x04"),
-        (6, 6, b"\x05"),
-        (6, 1, None),
-    ]
+        before = connection.execute("SELECT name, sql FROM sqlite_master").fetchall()
+    with pytest.raises(UnknownSchemaError, match=rf"does not know the schema of the database \({revision}\)") as caught:
+        migrate_store(path, lock_path=tmp_path / "gateway.lock")
+    assert "make a new gateway in an empty folder with `init`" in str(caught.value)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT name, sql FROM sqlite_master").fetchall() == before
+    with pytest.raises(StorageUnavailableError) as unusable:
+        open_store(path, lock_path=tmp_path / "gateway.lock").check()
+    assert unusable.value.reason == "schema"
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
@@ -154,8 +130,8 @@ def test_every_table_and_index_can_be_made_by_postgresql_too() -> None:
     ]
     assert len(texts) == len(TABLES)
     assert len(indexes) == INDEXES
-    assert sum("BYTEA" in text for text in texts) == 13
-    assert sum("WHERE acknowledged_at IS" in text for text in indexes) == 6
+    assert sum("BYTEA" in text for text in texts) == 9
+    assert sum("WHERE acknowledged_at IS" in text for text in indexes) == 5
 
 
 def test_a_store_that_is_there_keeps_its_name_and_epoch(tmp_path: Path) -> None:

@@ -293,7 +293,7 @@ def test_name_that_is_not_ours_gets_no_certificate_and_plain_http_is_led_to_the_
 def test_feed_is_closed_to_everybody_but_the_desk(proxy: Proxy) -> None:
     context = ssl.create_default_context(cafile=str(proxy.folder / FEED_HOST / CERTIFICATE))
     with context.wrap_socket(proxy.connect(OTHER), server_hostname=FEED_HOST) as line:
-        line.sendall(f"GET /feed/reports HTTP/1.1\r\nHost: {FEED_HOST}\r\nConnection: close\r\n\r\n".encode())
+        line.sendall(f"GET /feed/items/report HTTP/1.1\r\nHost: {FEED_HOST}\r\nConnection: close\r\n\r\n".encode())
         assert read_all(line).startswith(b"HTTP/1.1 403 ")
 
 

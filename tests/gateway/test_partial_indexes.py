@@ -64,7 +64,7 @@ def test_condition_of_every_partial_index_is_a_text_in_the_file_of_its_table() -
         for module, source in sources.items()
         if f"import {add_partial_index.__name__}" in source
     }
-    assert {"gateway.store.schema", "gateway.store.account_tables", "gateway.store.evidence_tables"} == set(callers)
+    assert {"gateway.store.schema", "gateway.store.evidence_tables"} == set(callers)
     conditions = [one for given in callers.values() for one in given]
-    assert len(conditions) >= 9
+    assert len(conditions) >= 8
     assert [ast.unparse(one) for one in conditions if not isinstance(one, ast.Constant)] == []

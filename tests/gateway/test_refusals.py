@@ -7,7 +7,7 @@ import pytest
 from gateway import intake
 from gateway.evidence import keeper
 from gateway.refusals import TABLE, get_problem, list_faults
-from gateway.store import enrolments, evidence, failures, invitations, mailbox, replies
+from gateway.store import evidence, failures, invitations, items
 from partner_sdk import errors
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
@@ -37,12 +37,12 @@ def errors_of(module: object) -> list[type[Exception]]:
 
 
 def test_every_error_of_intake_and_store_has_a_problem():
-    rooms = (intake, keeper, enrolments, evidence, failures, invitations, mailbox, replies)
+    rooms = (intake, keeper, evidence, failures, invitations, items)
     kinds = [kind for module in rooms for kind in errors_of(module)]
     kinds.remove(intake.IntakeError)
     listed = {kind for kind, _reason, _problem in TABLE}
 
-    assert len(kinds) >= 14
+    assert len(kinds) >= 12
     assert [kind for kind in kinds if not set(kind.__mro__) & listed] == []
 
 

@@ -87,7 +87,7 @@ def stalled_callers(listener: Listener, method: str, path: str, media_type: str)
     [
         (("public", "industry"), "POST", "/", FORM),
         (("industry",), "POST", "/v1/reports", JSON),
-        (("feed",), "PUT", "/feed/keys", JSON),
+        (("feed",), "PUT", "/feed/lists/keys", JSON),
         (("desk",), "POST", "/start/nothing", FORM),
     ],
 )

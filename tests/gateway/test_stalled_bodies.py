@@ -59,7 +59,7 @@ def read_status(connection: socket.socket) -> int:
         (0, "POST", "/", FORM),
         (0, "POST", "/v1/enrol", JSON),
         (0, "POST", "/v1/reports", JSON),
-        (1, "PUT", "/feed/keys", JSON),
+        (1, "PUT", "/feed/lists/keys", JSON),
     ],
 )
 def test_stalled_bodies_hold_nobody_up_and_end_at_the_deadline(

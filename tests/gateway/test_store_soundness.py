@@ -48,8 +48,8 @@ def read_feed(house: House, *, limit: int = 200) -> tuple[list[str], list[int]]:
     """Return the ids of all reports that the feed shows, page by page, and the positions that it names."""
     feed, shown, named, after, more = house.open_feed(), [], [], 0, True
     while more:
-        page: dict[str, Any] = feed.get(f"/feed/reports?after={after}&limit={limit}").json
-        shown += [row["envelope"] for row in page["reports"]]
+        page: dict[str, Any] = feed.get(f"/feed/items/report?after={after}&limit={limit}").json
+        shown += [row["envelope"] for row in page["items"]]
         named += page["unreadable"]
         assert page["last"] > after
         after, more = page["last"], page["more"]

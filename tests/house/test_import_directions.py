@@ -161,6 +161,7 @@ DESK_ROOMS = (
     "alarms",
     "config",
     "wiring",
+    "inbox",
     "placements",
     "keyring",
     "outbox",

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.store.mailbox import post_message
+from gateway.store.items import put_item
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
+from partner_sdk.wire.items import MAILBOX_MESSAGE
 from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
     MailboxItem,
@@ -66,10 +67,11 @@ def post_to(house: House, *posts: Post) -> None:
     """Put messages for the example partner into a gateway's mailbox, as the feed does."""
     with house.open_gateway().store.write() as connection:
         for post in posts:
-            post_message(
+            put_item(
                 connection,
-                partner=Partner().partner,
-                message_id=post.item.message_id,
+                MAILBOX_MESSAGE,
+                address=Partner().partner,
+                item_id=post.item.message_id,
                 envelope=parse_base64url(post.item.envelope),
                 now=NOW,
             )

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from gateway.desk.vault import Vault
-from gateway.store.mailbox import post_message
+from gateway.store.items import put_item
 from partner_sdk.cli import main
 from partner_sdk.client.key_rotation import rotate_keys
 from partner_sdk.client.partner import Partner
@@ -22,6 +22,7 @@ from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.account import account_context, check_account_change
 from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.items import ACCOUNT_CHANGE, MAILBOX_MESSAGE
 from partner_sdk.wire.keys import make_sealing_key
 from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
@@ -68,8 +69,7 @@ class World:
         self.entry = Example().entry()
         self.put(**{role.value: keys[role].public_key for role in PARTNER_ROLES})
         with self.house.open_gateway().store.write() as connection:
-            connection.exec_driver_sql("DELETE FROM mailbox")
-            connection.exec_driver_sql("DELETE FROM account_changes")
+            connection.exec_driver_sql("DELETE FROM items")
 
     def put(self, *, submission: str, context: str, mailbox: str, former: tuple[FormerKey, ...] = ()) -> None:
         """Publish a register with these keys of the partner."""
@@ -87,17 +87,18 @@ class World:
     def decide(self) -> bool:
         """Accept the change that waits for the register's key, as a person at the desk does; False if there is none."""
         assert self.entry is not None
-        for _position, change_id, partner, _at, _ack, _digest, envelope in self.house.rows("account_changes"):
+        for item in self.house.items(ACCOUNT_CHANGE):
+            assert item.envelope is not None
             raw = Vault([AGENCY.key(KeyRole.SEALING)]).open_enrolment(
-                Envelope.parse(envelope),
-                context=account_context(environment="live", partner=partner, change_id=change_id),
+                Envelope.parse(item.envelope),
+                context=account_context(environment="live", partner=item.address, change_id=item.item_id),
             )
             change = check_account_change(
                 raw,
                 environment="live",
-                partner=partner,
+                partner=item.address,
                 submission_keys={self.entry.key_id: parse_base64url(self.entry.submission_key)},
-                change_id=change_id,
+                change_id=item.item_id,
             )
             assert change.keys is not None
             former = FormerKey(
@@ -112,7 +113,7 @@ class World:
                 former=(*self.entry.former_keys, former),
             )
             with self.house.open_gateway().store.write() as connection:
-                connection.exec_driver_sql("DELETE FROM account_changes")
+                connection.exec_driver_sql("DELETE FROM items WHERE kind = 'account-change'")
             return True
         return False
 
@@ -133,10 +134,11 @@ class World:
         self.last = sign_message(message, mailbox_signing_key=load_signing_key(AGENCY.key(KeyRole.MAILBOX_SIGNING)))
         context = mailbox_context(environment="live", partner="example-chat", message_id=message.message_id)
         with self.house.open_gateway().store.write() as connection:
-            post_message(
+            put_item(
                 connection,
-                partner="example-chat",
-                message_id=message.message_id,
+                MAILBOX_MESSAGE,
+                address="example-chat",
+                item_id=message.message_id,
                 envelope=seal(self.last, key=self.entry.mailbox_key, context=context).to_bytes(),
                 now=NOW,
             )

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 from requests.adapters import BaseAdapter
 
-from gateway.store.adoption import MAX_WAITING
 from partner_sdk.button.adoption import ask_for_the_button, parse_asking_file
 from partner_sdk.cli import main
 from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
@@ -27,10 +26,11 @@ from partner_sdk.wire.adoption import (
     seal_adoption,
 )
 from partner_sdk.wire.canonical import encode, parse_exact, to_base64url
+from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.keys import KeySetBundle
 from partner_sdk.wire.statements import MAX_LIST_BYTES
 from tests.builders import PUBLIC_ORIGIN, Agency, House, Partner, StillClock, make_house
-from tests.gateway.adoption_builders import fill_up, make_id, open_waiting
+from tests.gateway.adoption_builders import MAX_WAITING, fill_up, make_id, open_waiting
 from tests.sdk.sdk_builders import ScriptedGateway, session_for
 from tests.wsgi_transport import WsgiTransport
 
@@ -81,7 +81,7 @@ def test_example_is_a_file_that_can_be_sent_once_it_is_filled_in(
 
     assert run(tmp_path, adapter, str(path), "--gateway", PUBLIC_ORIGIN) == EXIT_FAILED
     assert "(unchanged-example)" in capsys.readouterr().err
-    assert house.rows("adoption_requests") == []
+    assert house.items(ADOPTION_REQUEST) == []
 
     path.write_text(out.replace(EXAMPLE.organisation, FILLED_IN.organisation), encoding="utf-8")
     assert run(tmp_path, adapter, str(path), "--gateway", PUBLIC_ORIGIN) == EXIT_DONE
@@ -159,7 +159,7 @@ def test_other_root_than_the_given_one_is_refused_and_nothing_is_sent(
     assert run(tmp_path, adapter, write(tmp_path), *words) == EXIT_FAILED
 
     assert "root" in capsys.readouterr().err
-    assert house.rows("adoption_requests") == []
+    assert house.items(ADOPTION_REQUEST) == []
 
 
 def test_key_set_that_the_root_beside_it_did_not_sign_is_refused_without_a_fingerprint_too() -> None:
@@ -205,7 +205,7 @@ def test_fault_of_a_field_is_told_with_its_pointer(
     assert run(tmp_path, adapter, write(tmp_path, **changed), "--origin", PUBLIC_ORIGIN) == EXIT_FAILED
 
     assert f"  {pointer}: " in capsys.readouterr().err
-    assert house.rows("adoption_requests") == []
+    assert house.items(ADOPTION_REQUEST) == []
 
 
 def test_all_faults_are_told_at_once_and_no_value_is_repeated() -> None:

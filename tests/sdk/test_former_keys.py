@@ -17,6 +17,7 @@ from partner_sdk.client.retrying import RetryPolicy
 from partner_sdk.errors import NotAuthorisedError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.report import parse_report
+from partner_sdk.wire.items import ACCOUNT_CHANGE
 from tests.builders import EXAMPLE_REPORT, NOW, PUBLIC_ORIGIN, make_house
 from tests.sdk.rotation_builders import AGENCY, Crash, World, power_cut
 from tests.sdk.sdk_builders import session_for
@@ -99,7 +100,7 @@ def test_command_goes_on_with_the_first_question_after_a_lie(
     shown = capsys.readouterr()
     assert json.loads(shown.out)["change_id"] == before.change_id
     assert "Phone the agency" in shown.err
-    assert len(enrolled.house.rows("account_changes")) == 1
+    assert len(enrolled.house.items(ACCOUNT_CHANGE)) == 1
 
 
 def test_former_keys_are_closed_to_others_and_listed(enrolled: World, capsys: pytest.CaptureFixture[str]) -> None:

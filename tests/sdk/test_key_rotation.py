@@ -17,6 +17,7 @@ from partner_sdk.key_files import KeyFile, KeyRole
 from partner_sdk.report import parse_report
 from partner_sdk.wire.account import AccountPost
 from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.items import ACCOUNT_CHANGE
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, make_house
 from tests.builders import Partner as Example
 from tests.sdk.rotation_builders import AGENCY, Crash, World, go_over, power_cut
@@ -72,7 +73,7 @@ def test_old_keys_work_until_the_agency_has_accepted(enrolled: World) -> None:
     partner = enrolled.open()
     assert enrolled.rotate() is False
     assert enrolled.rotate() is False
-    assert len(enrolled.house.rows("account_changes")) == 1
+    assert len(enrolled.house.items(ACCOUNT_CHANGE)) == 1
     assert partner.submit(EXAMPLE_REPORT.read_bytes(), priority="P2").report_id
     assert enrolled.decide()
     assert enrolled.rotate() is True
@@ -107,7 +108,7 @@ def test_refused_change_is_asked_again_for_the_same_keys(enrolled: World) -> Non
     after = describe_rotation(enrolled.open().state)
     assert after.new_key_ids == before.new_key_ids
     assert after.change_id != before.change_id
-    assert len(enrolled.house.rows("account_changes")) == 2
+    assert len(enrolled.house.items(ACCOUNT_CHANGE)) == 2
 
 
 def test_another_key_of_the_register_is_never_taken_for_the_pending_one(enrolled: World) -> None:
@@ -192,6 +193,6 @@ def test_rotate_that_is_run_once_more_after_another_command_went_over_asks_for_n
     assert "The new keys are in force since" in capsys.readouterr().out
     assert enrolled.run("keys", "rotate", "--json") == 0
     assert json.loads(capsys.readouterr().out)["status"] == "done"
-    assert enrolled.house.rows("account_changes") == []
+    assert enrolled.house.items(ACCOUNT_CHANGE) == []
     assert enrolled.run("keys", "rotate", "--anew") == 0
-    assert len(enrolled.house.rows("account_changes")) == 1
+    assert len(enrolled.house.items(ACCOUNT_CHANGE)) == 1

@@ -42,9 +42,10 @@ from gateway.desk.paging.pages import queue_page
 from gateway.desk.store.schema import REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.feed_messages import Acknowledgement, FeedStatus
+from partner_sdk.wire.feed_messages import FeedStatus
+from partner_sdk.wire.items import REPORT, Acknowledgement
 
-PAGE_ROWS: Final = 200
+PAGE_ROWS: Final = REPORT.max_items
 STUCK: Final = "feed-stuck"
 # A feed that would not end, or would fill this disk: one run takes so much and no more, and says so once.
 ENDLESS: Final = "feed-endless"
@@ -168,15 +169,15 @@ class _Reading:
         """
         collected, ends_at, more = self.collected, self.desk.clock() + LEFT_TIME, True
         while more:
-            page = self.feed.get_reports(limit=PAGE_ROWS, after=self.reached)
-            rows = [row for one in page.reports if sha256(row := bytes(one)).digest() not in collected.passed]
+            page = self.feed.get_items(REPORT, limit=PAGE_ROWS, after=self.reached)
+            rows = [row for one in page.items if sha256(row := bytes(one)).digest() not in collected.passed]
             unreadable = [one for one in page.unreadable if one not in collected.unreadable]
             self.shown += len(rows) + len(unreadable)
             collected.unreadable += unreadable
-            if not page.reports and not page.unreadable:
+            if not page.items and not page.unreadable:
                 break
             claims = take_rows(self.desk, rows, believed=self.believed, actor=self.actor, collected=collected)
-            if self.feed.post_acknowledgements(claims) < len(claims):
+            if self.feed.acknowledge(REPORT, claims) < len(claims):
                 note_today(self.desk, NOT_TAKEN, self.status)
             if self.progress is not None:
                 self.progress(collected.filed + collected.set_aside)
@@ -272,7 +273,7 @@ def _part_filed(connection: Connection, refused: Sequence[_Judged]) -> tuple[lis
     wanted: list[_Judged] = []
     for one in refused:
         if one.refused is not None and one.refused.reason == KEY_ENDED and (claim := find_claim(one.raw)):
-            held = select(REPORTS.c.id).where(REPORTS.c.intake_sha256 == bytes.fromhex(claim.intake_sha256))
+            held = select(REPORTS.c.id).where(REPORTS.c.intake_sha256 == bytes.fromhex(claim.sha256 or ""))
             if connection.execute(held).first() is not None:
                 continue
         wanted.append(one)
@@ -369,7 +370,7 @@ def _links(judged: Sequence[_Judged]) -> list[Link]:
         if one.verified is not None:
             links.append(make_link(one.verified.intake, statement_sha256=one.verified.intake_sha256))
         elif one.refused is not None and one.refused.intake is not None and (claim := find_claim(one.raw)):
-            links.append(make_link(one.refused.intake, statement_sha256=bytes.fromhex(claim.intake_sha256)))
+            links.append(make_link(one.refused.intake, statement_sha256=bytes.fromhex(claim.sha256 or "")))
     return links
 
 
@@ -377,9 +378,7 @@ def _claim(one: _Judged) -> Acknowledgement | None:
     if one.verified is None:
         return find_claim(one.raw)
     clear = one.verified.intake.clear
-    return Acknowledgement(
-        intake_sha256=one.verified.intake_sha256.hex(), partner=clear.partner, report_id=clear.report_id
-    )
+    return Acknowledgement(address=clear.partner, item_id=clear.report_id, sha256=one.verified.intake_sha256.hex())
 
 
 def _is_enough(collected: Collected, *, pages: int) -> bool:

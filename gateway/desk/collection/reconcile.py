@@ -15,7 +15,8 @@ from gateway.desk.collection.collect import collect_reports
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.schema import CHAIN_LINKS
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.feed_messages import MAX_ROWS, Acknowledgement, FeedStatus, ReconciliationRow
+from partner_sdk.wire.feed_messages import FeedStatus, ReconciliationRow
+from partner_sdk.wire.items import REPORT, Acknowledgement
 
 MISSING_HERE: Final = "missing-at-desk"
 MISSING_THERE: Final = "missing-at-gateway"
@@ -83,15 +84,8 @@ def reconcile(desk: Desk, feed: FeedClient, *, actor: str) -> Reconciled:
 
 def _ask_again(feed: FeedClient, rows: list[ReconciliationRow]) -> int:
     """Return how many of these the gateway lets wait again."""
-    return sum(
-        feed.post_withdrawn_acknowledgements(
-            tuple(
-                Acknowledgement(intake_sha256=row.intake_sha256, partner=row.partner, report_id=row.report_id)
-                for row in rows[start : start + MAX_ROWS]
-            )
-        )
-        for start in range(0, len(rows), MAX_ROWS)
-    )
+    lost = tuple(Acknowledgement(address=row.partner, item_id=row.report_id, sha256=row.intake_sha256) for row in rows)
+    return feed.acknowledge(REPORT, lost, is_withdrawn=True)
 
 
 def _compare(

@@ -23,8 +23,9 @@ from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
-from partner_sdk.wire.feed_messages import Acknowledgement, ReportRow
+from partner_sdk.wire.feed_messages import ReportRow
 from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.items import Acknowledgement
 from partner_sdk.wire.statements import SignedStatement
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, clear_fields_of, peek_submission, report_context
 
@@ -193,7 +194,7 @@ def find_claim(raw: bytes) -> Acknowledgement | None:
         return None
     intake_raw, clear = claimed
     return Acknowledgement(
-        intake_sha256=hashlib.sha256(intake_raw).hexdigest(), partner=clear.partner, report_id=clear.report_id
+        address=clear.partner, item_id=clear.report_id, sha256=hashlib.sha256(intake_raw).hexdigest()
     )
 
 

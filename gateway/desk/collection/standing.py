@@ -30,6 +30,7 @@ from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.feed_messages import FeedStatus
+from partner_sdk.wire.items import REPORT
 
 UNKNOWN_INSTANCE: Final = "unknown-gateway"
 # The gateway has found pages of its database damaged: what can be read is handed over.
@@ -109,9 +110,9 @@ def count_hidden(feed: FeedClient, *, rows: int) -> int:
     Other runs may acknowledge meanwhile, and more may come in: asked before and after, and the lower number counts.
     """
     before = feed.get_status().unacknowledged
-    page = feed.get_reports(limit=rows)
+    page = feed.get_items(REPORT, limit=rows)
     after = feed.get_status().unacknowledged
-    return 0 if page.more else max(0, min(before, after) - len(page.reports) - len(page.unreadable))
+    return 0 if page.more else max(0, min(before, after) - len(page.items) - len(page.unreadable))
 
 
 def name_positions(positions: Sequence[int]) -> str:

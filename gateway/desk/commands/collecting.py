@@ -38,7 +38,7 @@ from gateway.desk.config import DeskPaths, load_config
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.partnership.account_changes import ChangesTaken, collect_account_changes
-from gateway.desk.partnership.adoption_collecting import collect_adoptions
+from gateway.desk.partnership.adoptions import collect_adoptions
 from gateway.desk.partnership.enrolments import EnrolmentsTaken, collect_enrolments
 from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.watch import settle_alarms

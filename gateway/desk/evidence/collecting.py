@@ -21,15 +21,14 @@ from gateway.desk.evidence.sealed_parts import SealedParts, get_parts, hold_alon
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, RefusedError, ReportAbuseError, TransportError, UnavailableError
-from partner_sdk.wire.canonical import check_report_id, encode
+from partner_sdk.wire.canonical import check_report_id, encode, parse_exact
 from partner_sdk.wire.evidence import (
-    MAX_EVIDENCE_ROWS,
-    EvidenceAck,
     EvidenceRow,
     count_sealed_parts,
     evidence_digest,
     size_of_sealed_part,
 )
+from partner_sdk.wire.items import EVIDENCE, Acknowledgement
 from partner_sdk.wire.submission import check_partner_id
 
 # Alarms. A part that is not what the list names, or is not there at all.
@@ -49,6 +48,7 @@ SHARE_USED: Final = "evidence-share-used"
 # The desk's own database must go on: reports come first on its disk too.
 LEAST_FREE_SHARE: Final = 0.1
 MOST_PAGES: Final = 1_000
+MAX_LINE_BYTES: Final = 128 * 1024  # the largest names 1,282 parts: 90 kB
 MOST_RUN_BYTES: Final = 256 * 1024**3
 MOST_FAILURES: Final = 3
 MOST_ACKS: Final = 50
@@ -102,7 +102,7 @@ class _Run:
     done: EvidenceCollected = field(default_factory=EvidenceCollected)
     plan: FetchPlan = field(default_factory=FetchPlan)
     unnamed: list[tuple[str, str]] = field(default_factory=list)
-    acks: list[EvidenceAck] = field(default_factory=list)
+    acks: list[Acknowledgement] = field(default_factory=list)
     taken_bytes: dict[str, int] = field(default_factory=dict)
     failure: ReportAbuseError | None = None
     failures: int = 0
@@ -188,11 +188,11 @@ def _read_list(run: _Run, *, until: float | None) -> None:
 
 
 def _take_pages(run: _Run, *, until: float | None) -> None:
-    after = ""
+    after = 0
     for _ in range(MOST_PAGES):
         run.check_time(until=until)
-        page = run.feed.get_evidence(after=after)
-        rows = page.evidence[:MAX_EVIDENCE_ROWS]
+        page = run.feed.get_items(EVIDENCE, after=after)
+        rows = [parse_exact(bytes(raw), kind=EvidenceRow, max_bytes=MAX_LINE_BYTES) for raw in page.items]
         if not rows:
             return
         with run.desk.store.read() as connection:
@@ -201,14 +201,13 @@ def _take_pages(run: _Run, *, until: float | None) -> None:
                 _sort_out(run, row, connection=connection)
         if len(run.acks) >= MOST_ACKS:
             _acknowledge(run)
-        last = max((row.evidence_id for row in rows if _has_good_ids(row)), default="")
         if not page.more:
             return
-        if last <= after:
+        if page.last <= after:
             raise _EnoughError("circle")
         if run.plan.is_full:
             raise _EnoughError("list")
-        after = last
+        after = page.last
     raise _EnoughError("pages")
 
 
@@ -361,11 +360,11 @@ def _keep(run: _Run, row: EvidenceRow) -> None:
 def _acknowledge(run: _Run) -> None:
     while run.acks:
         batch = tuple(run.acks[:MOST_ACKS])
-        taken = run.feed.post_evidence_acks(batch)
+        taken = run.feed.acknowledge(EVIDENCE, batch)
         del run.acks[: len(batch)]
         now = run.desk.clock()
         with run.desk.store.write() as connection:
-            named = [(one.partner, one.evidence_id) for one in batch]
+            named = [(one.address, one.item_id) for one in batch]
             holdings.note_acknowledged(connection, named, now=now)
         if taken < len(batch):
             run.alarms.find(NOT_TAKEN, f"{now:%Y-%m-%d}")
@@ -387,8 +386,8 @@ def _note_unnamed(run: _Run) -> None:
             run.alarms.find(NOT_NAMED, f"{partner}/{evidence_id}")
 
 
-def _make_ack(row: EvidenceRow) -> EvidenceAck:
-    return EvidenceAck(digest=row.digest, evidence_id=row.evidence_id, partner=row.partner)
+def _make_ack(row: EvidenceRow) -> Acknowledgement:
+    return Acknowledgement(address=row.partner, item_id=row.evidence_id, sha256=row.digest)
 
 
 def _name(row: EvidenceRow) -> str:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -75,8 +76,8 @@ def publish(desk: Desk, *, actor: str) -> Published:
         raise PublicationError("The gateway at this address serves another environment.", reason="wrong-environment")
     # The register is signed by a key of the key set: the key set goes first.
     for publication, seen, send in (
-        (published.key_set, status.key_set_serial, feed.put_keys),
-        (published.register, status.register_serial, feed.put_register),
+        (published.key_set, status.key_set_serial, partial(feed.put_list, "keys")),
+        (published.register, status.register_serial, partial(feed.put_list, "register")),
     ):
         try:
             send(publication.body)

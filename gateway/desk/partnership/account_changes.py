@@ -3,15 +3,16 @@
 Never changes a key by itself: a stolen key could ask for a rotation too, so people compare the key ids by phone.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from gateway.desk import audit
-from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.partnership.kept_envelopes import keep_envelope
+from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.partnership.key_use import is_key_taken
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.partner_tables import PARTNERS
@@ -21,8 +22,6 @@ from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
 from partner_sdk.wire.account import (
     MAX_ACCOUNT_ENVELOPE_BYTES,
     AccountChange,
-    AccountChangeAck,
-    AccountChangeRow,
     account_context,
     check_account_change,
     get_signing_key_id,
@@ -31,16 +30,19 @@ from partner_sdk.wire.account import (
 from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
 from partner_sdk.wire.enrolment import EnrolmentKeys
 from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.items import ACCOUNT_CHANGE, ItemRow
 from partner_sdk.wire.registration import Registration
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
 from partner_sdk.wire.submission import check_partner_id
 
-MOST_AT_ONCE: Final = 200
 # One partner asks for so many an hour at most (gateway/limits.py); behind this is a feed without end, and an alarm.
-MOST_TAKEN: Final = 1_000
-MOST_TAKEN_BYTES: Final = 8 * 1024 * 1024
-CHANGES_ENDLESS: Final = "account-changes-endless"
-CHANGE_TOO_LARGE: Final = "account-change-too-large"
+INTAKE: Final = Intake(
+    ACCOUNT_CHANGE,
+    most_items=1_000,
+    most_bytes=8 * 1024 * 1024,
+    endless="account-changes-endless",
+    too_large="account-change-too-large",
+)
 UNREADABLE: Final = "unreadable"
 
 
@@ -74,40 +76,12 @@ class ChangesTaken:
 
 def collect_account_changes(desk: Desk, feed: FeedClient, *, actor: str) -> ChangesTaken:
     """Open and check the changes at the feed, store every one, then acknowledge them."""
-    waiting: list[ChangeRow] = []
-    refused: dict[tuple[str, str], int] = {}
-    vault = desk.load_vault()
-    taken = taken_bytes = 0
-    while rows := feed.get_account_changes().changes[:MOST_AT_ONCE]:
-        fresh = 0
-        seen: list[AccountChangeRow] = []
-        for row in rows:
-            if taken_bytes >= MOST_TAKEN_BYTES:
-                break
-            with desk.store.write() as connection:
-                change = _take(connection, desk, row, vault=vault, actor=actor)
-            seen.append(row)
-            if change is None:
-                continue
-            fresh += 1
-            taken_bytes += len(row.envelope)
-            if change.reason is None:
-                waiting.append(change)
-            else:
-                place = (change.partner, change.reason)
-                refused[place] = refused.get(place, 0) + 1
-        feed.post_account_change_acks(
-            tuple(AccountChangeAck(change_id=row.change_id, partner=row.partner) for row in seen)
-        )
-        taken += fresh
-        if not fresh:
-            break
-        if taken >= MOST_TAKEN or taken_bytes >= MOST_TAKEN_BYTES:
-            now = desk.clock()
-            with desk.store.write() as connection:
-                raise_alarm(connection, CHANGES_ENDLESS, f"taken on {now:%Y-%m-%d}", now=now)
-            break
-    return ChangesTaken(waiting=tuple(waiting), refused=refused)
+    take = partial(_take, desk=desk, vault=desk.load_vault(), actor=actor)
+    changes = collect_items(desk, feed, INTAKE, take=take)
+    return ChangesTaken(
+        waiting=tuple(change for change in changes if change.reason is None),
+        refused=dict(Counter((change.partner, change.reason) for change in changes if change.reason is not None)),
+    )
 
 
 def take_enrolled_registration(
@@ -178,14 +152,14 @@ def to_change_row(row: Row[Any]) -> ChangeRow:
     return ChangeRow(**columns, signed_by=signed_by)
 
 
-def _take(connection: Connection, desk: Desk, row: AccountChangeRow, *, vault: Vault, actor: str) -> ChangeRow | None:
+def _take(connection: Connection, row: ItemRow, *, desk: Desk, vault: Vault, actor: str) -> ChangeRow | None:
     try:
         # The gateway is not believed: what can not be a name is not stored as one.
-        check_partner_id(row.partner)
-        check_report_id(row.change_id)
+        check_partner_id(row.address)
+        check_report_id(row.item_id)
     except FormatError:
         return None
-    known = _find(connection, row.partner, row.change_id)
+    known = _find(connection, row.address, row.item_id)
     if known is not None and known.kind != UNREADABLE:
         return None
     opened = _open(connection, desk, row, vault=vault)
@@ -195,30 +169,27 @@ def _take(connection: Connection, desk: Desk, row: AccountChangeRow, *, vault: V
             return None
         connection.execute(
             delete(ACCOUNT_CHANGES).where(
-                ACCOUNT_CHANGES.c.partner == row.partner, ACCOUNT_CHANGES.c.change_id == row.change_id
+                ACCOUNT_CHANGES.c.partner == row.address, ACCOUNT_CHANGES.c.change_id == row.item_id
             )
         )
-    envelope = keep_envelope(row.envelope, most_bytes=MAX_ACCOUNT_ENVELOPE_BYTES)
-    if envelope.is_cut:
-        raise_alarm(connection, CHANGE_TOO_LARGE, f"on {desk.clock():%Y-%m-%d}", now=desk.clock())
     return _store(
         connection,
         desk,
-        partner=row.partner,
-        change_id=row.change_id,
-        envelope=envelope.kept,
+        partner=row.address,
+        change_id=row.item_id,
+        envelope=keep_envelope(desk, connection, row, intake=INTAKE),
         opened=opened,
         actor=actor,
     )
 
 
 def _open(
-    connection: Connection, desk: Desk, row: AccountChangeRow, *, vault: Vault
+    connection: Connection, desk: Desk, row: ItemRow, *, vault: Vault
 ) -> tuple[bytes | None, AccountChange | None, str | None]:
-    partner = connection.execute(select(PARTNERS).where(PARTNERS.c.partner == row.partner)).first()
+    partner = connection.execute(select(PARTNERS).where(PARTNERS.c.partner == row.address)).first()
     if partner is None:
         return None, None, "unknown-partner"
-    context = account_context(environment=desk.config.environment, partner=row.partner, change_id=row.change_id)
+    context = account_context(environment=desk.config.environment, partner=row.address, change_id=row.item_id)
     try:
         envelope = Envelope.parse(parse_base64url(row.envelope, max_bytes=MAX_ACCOUNT_ENVELOPE_BYTES))
         raw = vault.open_enrolment(envelope, context=context)
@@ -229,15 +200,15 @@ def _open(
     change, reason = _check(
         raw,
         desk=desk,
-        partner=row.partner,
+        partner=row.address,
         submission_keys=get_key_in_force(partner),
-        change_id=row.change_id,
+        change_id=row.item_id,
     )
     if change is None or change.keys is None:
         return raw, change, reason
     if change.keys.old_key_id != partner.key_id:
         return raw, None, "unknown-key"
-    if is_key_taken(connection, _new_key_id(change) or "", offered_by=row.partner):
+    if is_key_taken(connection, _new_key_id(change) or "", offered_by=row.address):
         return raw, None, "key-in-use"
     return raw, change, None
 

@@ -1,21 +1,36 @@
-"""Requests to show the button: the list, and opening one for a person, which is noted (R37).
+"""Requests to show the button: taken sealed from the feed, listed, and opened for a person, which is noted (R37).
 
 Never believes what one says: nothing proves who sealed it, so whoever decides asks back at a published number first.
+Never takes more than people could read: the gateway is not believed, and anybody can send to it.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from gateway.desk import audit
+from gateway.desk.feed_client import FeedClient
+from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError
 from partner_sdk.wire.adoption import MAX_ADOPTION_ENVELOPE_BYTES, AskingService, adoption_context, parse_adoption
-from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url
 from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.items import ADOPTION_REQUEST, ItemRow
+
+# A gateway keeps 300 at most. Behind this is a feed without end, or a flood that a person has to clear first.
+INTAKE: Final = Intake(
+    ADOPTION_REQUEST,
+    most_items=500,
+    most_bytes=16 * 1024 * 1024,
+    endless="adoptions-endless",
+    too_large="adoption-too-large",
+)
+MOST_WAITING: Final = 2_000
 
 
 class AdoptionError(ReportAbuseError):
@@ -33,6 +48,16 @@ class AdoptionLine:
     reason: str | None
     decided_at: str | None
     decided_by: str | None
+
+
+def collect_adoptions(desk: Desk, feed: FeedClient, *, actor: str) -> int:
+    """Store the requests at the feed, sealed as they are, acknowledge them, and return how many are new.
+
+    While more than `MOST_WAITING` wait for a person nothing is taken: the gateway keeps what it has, and says to
+    whoever asks next that there is no room.
+    """
+    take = partial(_take, desk=desk, actor=actor)
+    return len(collect_items(desk, feed, INTAKE, take=take, has_room=_has_room))
 
 
 def list_adoptions(
@@ -137,3 +162,26 @@ def _get_row(connection: Connection, request_id: str) -> Row[Any]:
 
 def _to_line(row: Row[Any]) -> AdoptionLine:
     return AdoptionLine(**{name: getattr(row, name) for name in AdoptionLine.__dataclass_fields__})
+
+
+def _has_room(connection: Connection) -> bool:
+    return count_adoptions(connection) < MOST_WAITING
+
+
+def _take(connection: Connection, row: ItemRow, *, desk: Desk, actor: str) -> str | None:
+    try:
+        check_report_id(row.item_id)
+    except FormatError:
+        return None
+    known = select(ADOPTION_REQUESTS.c.request_id).where(ADOPTION_REQUESTS.c.request_id == row.item_id)
+    if connection.execute(known).first() is not None:
+        return None
+    now = desk.clock()
+    envelope = keep_envelope(desk, connection, row, intake=INTAKE)
+    connection.execute(
+        insert(ADOPTION_REQUESTS).values(
+            request_id=row.item_id, state="waiting", envelope=envelope, received_at=format_time(now)
+        )
+    )
+    audit.append_entry(connection, at=now, actor=actor, action="take-adoption", subject=row.item_id)
+    return row.item_id

@@ -3,16 +3,17 @@
 Never approves, and never takes a partner's key from anywhere but the sealed enrolment.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.partnership.account_changes import take_enrolled_registration
-from gateway.desk.partnership.kept_envelopes import keep_envelope
 from gateway.desk.partnership.key_use import is_key_taken
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
 from gateway.desk.vault import Vault
@@ -27,14 +28,16 @@ from partner_sdk.wire.enrolment import (
     find_enrolled_registration,
 )
 from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.feed_messages import EnrolmentRow
+from partner_sdk.wire.items import ENROLMENT, ItemRow
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
 
-MOST_AT_ONCE: Final = 200
-MOST_REFUSED: Final = 1_000
-MOST_REFUSED_BYTES: Final = 8 * 1024 * 1024
-ENROLMENTS_ENDLESS: Final = "enrolments-endless"
-ENROLMENT_TOO_LARGE: Final = "enrolment-too-large"
+INTAKE: Final = Intake(
+    ENROLMENT,
+    most_items=1_000,
+    most_bytes=8 * 1024 * 1024,
+    endless="enrolments-endless",
+    too_large="enrolment-too-large",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +49,13 @@ class EnrolmentsTaken:
 
 
 def collect_enrolments(desk: Desk, feed: FeedClient, *, actor: str) -> EnrolmentsTaken:
-    """Open and check the enrolments at the feed, store every one, then acknowledge them.
-
-    One run refuses so many and no more: behind that is a feed without end, and an alarm.
-    """
-    waiting: list[str] = []
-    refused: dict[tuple[str, str], int] = {}
-    vault = desk.load_vault()
-    refused_bytes = 0
-    while rows := feed.get_enrolments().enrolments[:MOST_AT_ONCE]:
-        fresh = 0
-        seen: list[str] = []
-        for row in rows:
-            if refused_bytes >= MOST_REFUSED_BYTES:
-                break
-            with desk.store.write() as connection:
-                outcome = _take_enrolment(connection, desk, row, vault=vault, actor=actor)
-            seen.append(row.id)
-            if outcome is None:
-                continue
-            fresh += 1
-            partner, reason = outcome
-            if reason is None:
-                waiting.append(partner)
-            else:
-                refused[partner, reason] = refused.get((partner, reason), 0) + 1
-                refused_bytes += len(row.envelope)
-        feed.post_enrolment_acks(tuple(seen))
-        if not fresh:
-            break
-        if sum(refused.values()) >= MOST_REFUSED or refused_bytes >= MOST_REFUSED_BYTES:
-            now = desk.clock()
-            with desk.store.write() as connection:
-                raise_alarm(connection, ENROLMENTS_ENDLESS, f"refused on {now:%Y-%m-%d}", now=now)
-            break
-    return EnrolmentsTaken(waiting=tuple(waiting), refused=refused)
+    """Open and check the enrolments at the feed, store every one, then acknowledge them."""
+    take = partial(_take_enrolment, desk=desk, vault=desk.load_vault(), actor=actor)
+    outcomes = collect_items(desk, feed, INTAKE, take=take)
+    return EnrolmentsTaken(
+        waiting=tuple(partner for partner, reason in outcomes if reason is None),
+        refused=dict(Counter((partner, reason) for partner, reason in outcomes if reason is not None)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +69,18 @@ class _Checked:
 
 
 def _take_enrolment(
-    connection: Connection, desk: Desk, row: EnrolmentRow, *, vault: Vault, actor: str
+    connection: Connection, row: ItemRow, *, desk: Desk, vault: Vault, actor: str
 ) -> tuple[str, str | None] | None:
     """Store one enrolment; return its partner and why it was refused, or None when it is stored already."""
-    if connection.execute(select(ENROLMENTS.c.id).where(ENROLMENTS.c.id == row.id)).first() is not None:
+    if connection.execute(select(ENROLMENTS.c.id).where(ENROLMENTS.c.id == row.item_id)).first() is not None:
         return None
     now = desk.clock()
     checked = _check_row(connection, desk, row, vault=vault)
-    envelope = keep_envelope(row.envelope, most_bytes=MAX_ENROLMENT_BYTES)
-    if envelope.is_cut:
-        raise_alarm(connection, ENROLMENT_TOO_LARGE, f"on {now:%Y-%m-%d}", now=now)
     values: dict[str, object] = {
-        "id": row.id,
-        "secret_sha256": row.secret_sha256,
+        "id": row.item_id,
+        "secret_sha256": row.address,
         "partner": checked.partner,
-        "envelope": envelope.kept,
+        "envelope": keep_envelope(desk, connection, row, intake=INTAKE),
         "state": "refused" if checked.keys is None else "waiting",
         "reason": checked.reason,
         "received_at": format_time(now),
@@ -116,7 +88,7 @@ def _take_enrolment(
     if checked.keys is not None:
         values |= _key_columns(checked.keys)
         connection.execute(
-            update(INVITATIONS).where(INVITATIONS.c.secret_sha256 == row.secret_sha256).values(used_at=format_time(now))
+            update(INVITATIONS).where(INVITATIONS.c.secret_sha256 == row.address).values(used_at=format_time(now))
         )
     connection.execute(insert(ENROLMENTS).values(values))
     audit.append_entry(
@@ -132,8 +104,8 @@ def _take_enrolment(
     return checked.partner or "unknown", checked.reason
 
 
-def _check_row(connection: Connection, desk: Desk, row: EnrolmentRow, *, vault: Vault) -> _Checked:
-    invitation = connection.execute(select(INVITATIONS).where(INVITATIONS.c.secret_sha256 == row.secret_sha256)).first()
+def _check_row(connection: Connection, desk: Desk, row: ItemRow, *, vault: Vault) -> _Checked:
+    invitation = connection.execute(select(INVITATIONS).where(INVITATIONS.c.secret_sha256 == row.address)).first()
     if invitation is None:
         return _Checked(None, "unknown-invitation")
     partner: str = invitation.partner
@@ -142,11 +114,11 @@ def _check_row(connection: Connection, desk: Desk, row: EnrolmentRow, *, vault: 
     if desk.clock() >= parse_time(invitation.expires_at):
         return _Checked(partner, "invitation-expired")
     environment = desk.config.environment
-    context = enrolment_context(environment=environment, partner=partner, hashed_secret=row.secret_sha256)
+    context = enrolment_context(environment=environment, partner=partner, hashed_secret=row.address)
     try:
         envelope = Envelope.parse(parse_base64url(row.envelope, max_bytes=MAX_ENROLMENT_BYTES))
         opened = vault.open_enrolment(envelope, context=context)
-        keys = check_enrolment(opened, environment=environment, invited={row.secret_sha256: partner})
+        keys = check_enrolment(opened, environment=environment, invited={row.address: partner})
         registration = find_enrolled_registration(opened)
     except (FormatError, OpeningError, EnrolmentError) as error:
         return _Checked(partner, error.reason)

@@ -22,7 +22,7 @@ from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.envelope import Envelope, SealContext
-from partner_sdk.wire.feed_messages import MailboxPostItem
+from partner_sdk.wire.items import MAILBOX_MESSAGE, NewItem
 from partner_sdk.wire.keys import find_active_sealing_key
 from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
@@ -148,23 +148,23 @@ class MessageSender:
 
     run: Run
 
-    def load(self, connection: Connection, row: Row[Any]) -> MailboxPostItem:
+    def load(self, connection: Connection, row: Row[Any]) -> NewItem:
         message = connection.execute(select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == row.subject)).one()
-        return MailboxPostItem(
-            partner=message.partner,
-            message_id=message.message_id,
+        return NewItem(
+            address=message.partner,
             envelope=to_base64url(bytes(message.envelope)),
+            item_id=message.message_id,
             replaces=tuple((message.replaces or "").split()),
         )
 
-    def send(self, items: Sequence[MailboxPostItem]) -> list[None]:
+    def send(self, items: Sequence[NewItem]) -> list[None]:
         for item in items:
-            self.run.feed.post_mailbox(item)
+            self.run.feed.put_items(MAILBOX_MESSAGE, (item,))
         return [None] * len(items)
 
-    def sent(self, connection: Connection, row: Row[Any], item: MailboxPostItem) -> None:
+    def sent(self, connection: Connection, row: Row[Any], item: NewItem) -> None:
         connection.execute(
-            update(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == item.message_id).values(replaces=None)
+            update(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.message_id == item.item_id).values(replaces=None)
         )
 
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:

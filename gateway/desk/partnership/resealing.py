@@ -13,7 +13,7 @@ from gateway.desk.partnership.mailbox_post import get_signed_message, seal_messa
 from gateway.desk.partnership.partners import get_partner
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.feed_messages import MAX_REPLACED
+from partner_sdk.wire.items import MAX_REPLACED
 from partner_sdk.wire.mailbox_message import peek_message
 
 

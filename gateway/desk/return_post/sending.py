@@ -16,7 +16,8 @@ from gateway.desk.return_post.messages import NO_PLACE, REPLIED_BY_RETURN_CODE, 
 from gateway.desk.store.post_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import to_base64url
-from partner_sdk.wire.feed_messages import ReplyPostItem
+from partner_sdk.wire.items import REPLY as REPLY_ITEM
+from partner_sdk.wire.items import NewItem
 
 WITHOUT_PLACE: Final = "reply-without-place"
 ACTOR: Final = "return-post"
@@ -28,18 +29,18 @@ class ReplySender:
 
     run: Run
 
-    def load(self, connection: Connection, row: Row[Any]) -> ReplyPostItem:
+    def load(self, connection: Connection, row: Row[Any]) -> NewItem:
         reply = _get_reply(connection, row)
-        return ReplyPostItem(
-            envelope=to_base64url(bytes(reply.envelope)), message_id=reply.message_id, reference=reply.reference
+        return NewItem(
+            address=reply.reference, envelope=to_base64url(bytes(reply.envelope)), item_id=reply.message_id
         )
 
-    def send(self, items: Sequence[ReplyPostItem]) -> list[GiveUp | None]:
-        results = self.run.feed.post_replies(tuple(items))
+    def send(self, items: Sequence[NewItem]) -> list[GiveUp | None]:
+        results = self.run.feed.put_items(REPLY_ITEM, tuple(items))
         # With an alarm of its own kind, which names the reference.
         return [GiveUp(NO_PLACE, is_alarm=False) if result == "no-place" else None for result in results]
 
-    def sent(self, connection: Connection, row: Row[Any], item: ReplyPostItem) -> None:
+    def sent(self, connection: Connection, row: Row[Any], item: NewItem) -> None:
         """Nothing follows."""
 
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:

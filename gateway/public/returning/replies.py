@@ -11,7 +11,7 @@ from datetime import datetime
 from cryptography.exceptions import InvalidTag
 
 from gateway.public.returning.places import ReturnPlace
-from gateway.store.replies import StoredReply
+from gateway.store.items import StoredItem
 from gateway.web.logs import log_failure
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.key_files import load_xwing_private_key
@@ -49,7 +49,7 @@ def open_place(box: bytes, *, seed: bytes, environment: Environment, reference: 
 
 
 def open_replies(
-    stored: Sequence[StoredReply],
+    stored: Sequence[StoredItem],
     *,
     seed: bytes,
     place: ReturnPlace,
@@ -67,14 +67,14 @@ def open_replies(
 
 
 def _open_one(
-    stored: StoredReply, *, seed: bytes, place: ReturnPlace, signers: tuple[VerifyKey, ...], now: datetime
+    stored: StoredItem, *, seed: bytes, place: ReturnPlace, signers: tuple[VerifyKey, ...], now: datetime
 ) -> ReplyMessage:
-    context = reply_context(environment=place.environment, reference=place.reference, message_id=stored.message_id)
+    context = reply_context(environment=place.environment, reference=place.reference, message_id=stored.item_id)
     signed = _open(stored.envelope, seed=seed, context=context)
     # Only a key that was in use when the message says it was issued (WIRE.md §5.4).
     issued_at = parse_time(peek_reply(signed).issued_at)
     message = open_reply(signed, keys=verify_keys(signers, signed_at=issued_at, now=now))
-    outside = (place.environment, place.reference, stored.message_id)
+    outside = (place.environment, place.reference, stored.item_id)
     if (message.environment, message.reference, message.message_id) != outside:
         raise OpeningError("The reply says something else inside than outside.", reason="wrong-reference")
     return message

@@ -20,10 +20,11 @@ from gateway.public.returning.replies import open_place, open_replies, seal_plac
 from gateway.public.returning.return_code import draw_code, find_code, make_reply_public_key
 from gateway.store import Store
 from gateway.store.collection import STAGE_OPENED
-from gateway.store.replies import list_replies
+from gateway.store.items import list_own_items
 from gateway.store.reports import STAGE_RECEIVED, find_stage
 from gateway.store.return_places import extend_return_place, find_return_place, put_return_place
 from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.wire.items import REPLY
 from partner_sdk.wire.reference import parse_reference
 from partner_sdk.wire.reply_message import ReplyMessage
 
@@ -119,7 +120,9 @@ class WaysBack:
         with self.store.read() as connection:
             box = find_return_place(connection, reference=returned.reference, now=self.clock())
             stage = find_stage(connection, reference=returned.reference)
-            stored = list_replies(connection, reference=returned.reference, limit=MOST_SHOWN)
+            stored = list_own_items(
+                connection, REPLY, address=returned.reference, limit=MOST_SHOWN, is_newest_first=True
+            )
         place = None if box is None else self._find_opened(box, returned)
         if place is None:
             return None

@@ -5,15 +5,16 @@ What was typed is in memory for this one request: no draft, no log, no readable 
 
 from gateway.intake import NoActiveKeyError
 from gateway.public.door import PublicDoor
-from gateway.store.adoption import add_adoption, check_room
+from gateway.store.items import check_room, put_item
 from partner_sdk.wire.adoption import AdoptionRequest, AskingService, seal_adoption
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
+from partner_sdk.wire.items import ADOPTION_REQUEST
 
 
 def send_adoption(door: PublicDoor, service: AskingService) -> str | None:
     """Seal and store a request, and return its id. In practice nothing is kept, as the page says, and there is none.
 
-    Raises `NoActiveKeyError`, `AdoptionFullError`, `SealingError`, `FormatError`, `StorageUnavailableError`: nothing
+    Raises `NoActiveKeyError`, `NoRoomError`, `SealingError`, `FormatError`, `StorageUnavailableError`: nothing
     is stored then.
     """
     if door.is_practice:
@@ -31,7 +32,7 @@ def send_adoption(door: PublicDoor, service: AskingService) -> str | None:
     envelope = seal_adoption(request, sealing_key=sealing_key).to_bytes()
     # Before the write, so that what has no room does not stand in the line of writers, where reports do.
     with door.store.read() as connection:
-        check_room(connection)
+        check_room(connection, ADOPTION_REQUEST)
     with door.store.write() as connection:
-        add_adoption(connection, request_id=request.request_id, envelope=envelope, now=now)
+        put_item(connection, ADOPTION_REQUEST, address="", item_id=request.request_id, envelope=envelope, now=now)
     return request.request_id

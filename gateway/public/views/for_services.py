@@ -30,7 +30,7 @@ from gateway.public.visiting.service_form import list_service_faults, make_askin
 from gateway.public.visiting.visit import find_asked, is_inside, remember_asked
 from gateway.public.wording.languages import get_language, refresh_language
 from gateway.store import StorageUnavailableError
-from gateway.store.adoption import AdoptionFullError
+from gateway.store.items import NoRoomError
 from gateway.web.logs import log_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, SealingError
@@ -65,7 +65,7 @@ def post_for_services() -> ResponseReturnValue:
         return render_for_services(door, typed, make_blank_form(), notice="slow"), TOO_MANY_REQUESTS
     try:
         request_id = send_adoption(door, make_asking_service(typed, language=get_language()))
-    except AdoptionFullError:
+    except NoRoomError:
         page = render_for_services(door, typed, make_blank_form(), notice="full")
         return answer_later(page, retry_seconds=FULL_RETRY_SECONDS)
     except (StorageUnavailableError, NoActiveKeyError, SealingError, FormatError) as error:

@@ -1,1 +1,1 @@
-"""One file per change of the schema; the numbers count up."""
+"""One file per change of the schema; r1, r2 and so on."""

@@ -1,15 +1,17 @@
-"""`GET /feed/status`: where this gateway's chains stand, what is published, and how much waits."""
+"""Where this gateway stands: what it serves, how much waits, and every link of its chains, for the desk to compare."""
 
 from flask import Response
 
-from gateway.feed.desk_request import get_desk_request
+from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request, get_number
 from gateway.json_answer import answer_json
 from gateway.store import StorageUnavailableError
-from gateway.store.collection import count_waiting, find_heads, list_waiting_by_priority
+from gateway.store.collection import count_waiting, find_heads, list_links, list_waiting_by_priority
 from gateway.store.instance import find_instance
 from gateway.store.published import list_versions
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.wire.feed_messages import ChainHead, FeedStatus
+from partner_sdk.wire.feed_messages import ChainHead, FeedStatus, ReconciliationPage, ReconciliationRow
+
+MAX_LINKS = 1000
 
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
@@ -38,3 +40,23 @@ def get_status() -> Response:
             waiting=tuple(waiting),
         )
     )
+
+
+@rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def get_reconciliation() -> Response:
+    """Answer with the links behind the position `after`, acknowledged or not; `more` says that others follow."""
+    gateway = get_desk_request().gateway
+    after = get_number("after", default=0, least=0, most=MAX_SEQUENCE)
+    with gateway.store.read() as connection:
+        links, more = list_links(connection, after=after, limit=MAX_LINKS)
+    statements = tuple(
+        ReconciliationRow(
+            intake_sha256=link.intake_sha256.hex(),
+            partner=link.partner,
+            position=link.position,
+            report_id=link.report_id,
+            sequence=link.sequence,
+        )
+        for link in links
+    )
+    return answer_json(ReconciliationPage(more=more, statements=statements))
