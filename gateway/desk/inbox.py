@@ -6,7 +6,7 @@ larger than the wire allows.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,9 +16,13 @@ from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.items import Acknowledgement, ItemKind, ItemRow, parse_item
+from partner_sdk.wire.items import Acknowledgement, ItemKind, ItemPage, ItemRow, parse_item
 
 T = TypeVar("T")
+
+
+class FeedCircleError(Exception):
+    """The gateway leads in a circle: what it holds behind this page is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +50,42 @@ def collect_items(
     gateway keeps what it has. Behind the bounds of a run, or where the feed leads in a circle, is an alarm.
     """
     taken: list[T] = []
-    seen = seen_bytes = after = 0
-    while (page := feed.get_items(intake.kind, after=after)).items:
-        rows = [parse_item(bytes(raw), kind=intake.kind) for raw in page.items]
-        held: list[Acknowledgement] = []
-        with desk.store.write() as connection:
-            is_full = not has_room(connection)
-            for row in rows:
-                if is_full or seen >= intake.most_items or seen_bytes >= intake.most_bytes:
-                    break
-                outcome = take(connection, row)
-                if outcome is not None:
-                    taken.append(outcome)
-                held.append(Acknowledgement(address=row.address, item_id=row.item_id))
-                seen, seen_bytes = seen + 1, seen_bytes + len(row.envelope)
-        feed.acknowledge(intake.kind, tuple(held))
-        if len(held) < len(rows) or (page.more and page.last <= after):
-            _raise_endless(desk, intake)
-            break
-        if not page.more:
-            break
-        after = page.last
+    seen = seen_bytes = 0
+    try:
+        for page in read_pages(feed, intake.kind):
+            held: list[Acknowledgement] = []
+            rows = [parse_item(bytes(raw), kind=intake.kind) for raw in page.items]
+            with desk.store.write() as connection:
+                is_full = not has_room(connection)
+                for row in rows:
+                    if is_full or seen >= intake.most_items or seen_bytes >= intake.most_bytes:
+                        break
+                    outcome = take(connection, row)
+                    if outcome is not None:
+                        taken.append(outcome)
+                    held.append(Acknowledgement(address=row.address, item_id=row.item_id))
+                    seen, seen_bytes = seen + 1, seen_bytes + len(row.envelope)
+            feed.acknowledge(intake.kind, tuple(held))
+            if len(held) < len(rows):
+                _raise_endless(desk, intake)
+                break
+    except FeedCircleError:
+        _raise_endless(desk, intake)
     return taken
+
+
+def read_pages(feed: FeedClient, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> Iterator[ItemPage]:
+    """Yield page after page of what waits behind a position, until nothing more does. Raises `FeedCircleError`.
+
+    The gateway alone says whether there is more: the caller bounds how many pages it takes.
+    """
+    while (page := feed.get_items(kind, after=after, limit=limit)).items or page.unreadable:
+        yield page
+        if page.last <= after:
+            raise FeedCircleError
+        if not page.more:
+            return
+        after = page.last
 
 
 def keep_envelope(desk: Desk, connection: Connection, row: ItemRow, *, intake: Intake) -> bytes:

@@ -54,10 +54,10 @@ def get_items(kind: str) -> Response:
     after = get_number("after", default=0, least=0, most=MAX_SEQUENCE)
     with gateway.store.read() as connection:
         if wanted is REPORT:
-            return _list_reports(connection, after=after, limit=limit)
+            return _answer_reports(connection, after=after, limit=limit)
         if wanted is EVIDENCE:
-            return _list_evidence(connection, after=after, limit=limit)
-        return _list_stored(connection, wanted, after=after, limit=limit)
+            return _answer_evidence(connection, after=after, limit=limit)
+        return _answer_stored(connection, wanted, after=after, limit=limit)
 
 
 @rule(login=Login.DESK, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
@@ -138,13 +138,13 @@ def _get_kind(name: str, *, put_by: Side | None = None, taken_by: Side | None = 
     return kind
 
 
-def _list_reports(connection: Connection, *, after: int, limit: int) -> Response:
+def _answer_reports(connection: Connection, *, after: int, limit: int) -> Response:
     page = read_waiting(connection, limit=limit, after=after)
     rows = [describe_report(report) for report in page.reports]
     return _answer_page(rows, last=page.get_last(after=after), more=page.more, unreadable=page.unreadable)
 
 
-def _list_evidence(connection: Connection, *, after: int, limit: int) -> Response:
+def _answer_evidence(connection: Connection, *, after: int, limit: int) -> Response:
     found = list_waiting_evidence(connection, limit=limit + 1, after=after)
     rows = [
         EvidenceRow(
@@ -159,7 +159,7 @@ def _list_evidence(connection: Connection, *, after: int, limit: int) -> Respons
     return _answer_page(rows, last=_get_last(found[:limit], after=after), more=len(found) > limit)
 
 
-def _list_stored(connection: Connection, kind: ItemKind, *, after: int, limit: int) -> Response:
+def _answer_stored(connection: Connection, kind: ItemKind, *, after: int, limit: int) -> Response:
     found = list_items(connection, kind, limit=limit + 1, after=after)
     rows = [
         ItemRow(

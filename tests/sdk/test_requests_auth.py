@@ -29,10 +29,10 @@ def claim_of(request: requests.PreparedRequest):
     ("method", "url", "body"),
     [
         ("GET", "https://report.example/v1/mailbox", None),
-        ("GET", "https://feed.example/feed/reports?limit=200", None),
+        ("GET", "https://feed.example/feed/items/report?limit=200", None),
         ("GET", "http://127.0.0.1:8701/feed/status", None),
         ("POST", URL, b"{}"),
-        ("PUT", "https://feed.example/feed/keys", b'{"a":1}'),
+        ("PUT", "https://feed.example/feed/lists/keys", b'{"a":1}'),
     ],
 )
 def test_signed_request_passes_the_strict_profile(method: str, url: str, body: bytes | None) -> None:

@@ -75,7 +75,7 @@ def transport(seen: Seen) -> Iterator[Transport]:
 
 def test_signature_holds_over_what_arrives(seen: Seen, transport: Transport) -> None:
     transport.send("POST", "/v1/reports", body=b'{"a":1}')
-    transport.send("GET", "/feed/reports?limit=200")
+    transport.send("GET", "/feed/items/report?limit=200")
     assert len(seen.requests) == 2
     for method, path, headers, body in seen.requests:
         claim = parse_signature_headers(headers)

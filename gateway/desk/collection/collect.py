@@ -38,6 +38,7 @@ from gateway.desk.collection.standing import (
     note_today,
 )
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.inbox import FeedCircleError, read_pages
 from gateway.desk.paging.pages import queue_page
 from gateway.desk.store.schema import REPORTS
 from gateway.desk.wiring import Desk
@@ -163,36 +164,36 @@ class _Reading:
     is_endless: bool = False
 
     def read(self, *, until: int | None = None) -> bool:
-        """Take what waits behind `reached`; return whether that was all.
+        """Take what waits behind `reached`; return whether that was all. A circle of the feed is an alarm.
 
         `until` is the position up to which rows that were left before are tried again, a few pages at most.
         """
-        collected, ends_at, more = self.collected, self.desk.clock() + LEFT_TIME, True
-        while more:
-            page = self.feed.get_items(REPORT, limit=PAGE_ROWS, after=self.reached)
+        try:
+            return self._read_pages(until=until)
+        except FeedCircleError:
+            note_today(self.desk, STUCK, self.status)
+            return False
+
+    def _read_pages(self, *, until: int | None) -> bool:
+        collected, ends_at = self.collected, self.desk.clock() + LEFT_TIME
+        for page in read_pages(self.feed, REPORT, limit=PAGE_ROWS, after=self.reached):
             rows = [row for one in page.items if sha256(row := bytes(one)).digest() not in collected.passed]
             unreadable = [one for one in page.unreadable if one not in collected.unreadable]
             self.shown += len(rows) + len(unreadable)
             collected.unreadable += unreadable
-            if not page.items and not page.unreadable:
-                break
             claims = take_rows(self.desk, rows, believed=self.believed, actor=self.actor, collected=collected)
             if self.feed.acknowledge(REPORT, claims) < len(claims):
                 note_today(self.desk, NOT_TAKEN, self.status)
             if self.progress is not None:
                 self.progress(collected.filed + collected.set_aside)
-            if page.last <= self.reached:
-                # The gateway leads us in a circle: what it holds behind this point is not shown to us.
-                note_today(self.desk, STUCK, self.status)
-                return False
-            self.reached, more, self.pages = page.last, page.more, self.pages + 1
+            self.reached, self.pages = max(self.reached, page.last), self.pages + 1
             if until is not None:
                 if self.reached >= until:
                     break
                 is_late = self.pages >= LEFT_PAGES or self.desk.clock() >= ends_at
-                if more and (is_late or _is_enough(collected, pages=0)):
+                if page.more and (is_late or _is_enough(collected, pages=0)):
                     return False
-            elif more and _is_enough(collected, pages=self.pages):
+            elif page.more and _is_enough(collected, pages=self.pages):
                 note_today(self.desk, ENDLESS, self.status)
                 self.is_endless = True
                 return False

@@ -19,6 +19,7 @@ from gateway.desk.evidence.fetch_plan import FetchPlan, WantedEvidence
 from gateway.desk.evidence.run_alarms import RunAlarms
 from gateway.desk.evidence.sealed_parts import SealedParts, get_parts, hold_alone
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.inbox import FeedCircleError, read_pages
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, RefusedError, ReportAbuseError, TransportError, UnavailableError
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact
@@ -181,6 +182,8 @@ def _read_list(run: _Run, *, until: float | None) -> None:
         _take_pages(run, until=until)
     except _EnoughError as enough:
         run.done.left = enough.why
+    except FeedCircleError:
+        run.done.left = "circle"
     except (FormatError, TransportError, UnavailableError) as error:
         run.failure = error
     _acknowledge(run)
@@ -188,13 +191,9 @@ def _read_list(run: _Run, *, until: float | None) -> None:
 
 
 def _take_pages(run: _Run, *, until: float | None) -> None:
-    after = 0
-    for _ in range(MOST_PAGES):
-        run.check_time(until=until)
-        page = run.feed.get_items(EVIDENCE, after=after)
+    run.check_time(until=until)
+    for number, page in enumerate(read_pages(run.feed, EVIDENCE), start=1):
         rows = [parse_exact(bytes(raw), kind=EvidenceRow, max_bytes=MAX_LINE_BYTES) for raw in page.items]
-        if not rows:
-            return
         with run.desk.store.read() as connection:
             for row in rows:
                 run.check_time(until=until)
@@ -203,12 +202,11 @@ def _take_pages(run: _Run, *, until: float | None) -> None:
             _acknowledge(run)
         if not page.more:
             return
-        if page.last <= after:
-            raise _EnoughError("circle")
         if run.plan.is_full:
             raise _EnoughError("list")
-        after = page.last
-    raise _EnoughError("pages")
+        if number >= MOST_PAGES:
+            raise _EnoughError("pages")
+        run.check_time(until=until)
 
 
 def _sort_out(run: _Run, row: EvidenceRow, *, connection: Connection) -> None:
