@@ -82,7 +82,7 @@ def test_answer_that_makes_no_sense_ends_no_round_after_it_and_keeps_back_no_pag
         assert len(posts.taken) == 1
     # Without --every the error ends the command. What was refused a moment ago waits for its next try, and is named.
     code = main(["collect", "--state", str(served.desk.paths.state)])
-    if path == "/feed/replies":
+    if path == "/feed/items/reply":
         assert code == LOOK
         assert "NOT SENT TO THE GATEWAY: 1 reply because of " in capsys.readouterr().out
     else:

@@ -31,9 +31,7 @@ class ReplySender:
 
     def load(self, connection: Connection, row: Row[Any]) -> NewItem:
         reply = _get_reply(connection, row)
-        return NewItem(
-            address=reply.reference, envelope=to_base64url(bytes(reply.envelope)), item_id=reply.message_id
-        )
+        return NewItem(address=reply.reference, envelope=to_base64url(bytes(reply.envelope)), item_id=reply.message_id)
 
     def send(self, items: Sequence[NewItem]) -> list[GiveUp | None]:
         results = self.run.feed.put_items(REPLY_ITEM, tuple(items))
