@@ -9,15 +9,12 @@ from flask import Response
 
 from gateway.description.call import Answer, Call, describe
 from gateway.industry.caller import get_caller
-from gateway.industry.post_enrol import check_sealing_key
-from gateway.json_answer import answer_json
+from gateway.industry.sealed_items import keep_box, parse_box
 from gateway.signed_request import read_signed_body
-from gateway.store.items import put_item
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.wire import problems
-from partner_sdk.wire.account import MAX_ACCOUNT_BODY_BYTES, MAX_ACCOUNT_ENVELOPE_BYTES, AccountPost
-from partner_sdk.wire.canonical import check_report_id, parse_any_spelling, parse_base64url
-from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.account import MAX_ACCOUNT_BODY_BYTES, AccountPost
+from partner_sdk.wire.canonical import parse_any_spelling
 from partner_sdk.wire.items import ACCOUNT_CHANGE
 from partner_sdk.wire.replies import WaitingReply
 
@@ -41,10 +38,5 @@ def post_account() -> Response:
     caller = get_caller()
     post = parse_any_spelling(read_signed_body(caller.claim), kind=AccountPost, max_bytes=MAX_ACCOUNT_BODY_BYTES)
     caller.gateway.limits.check("partner-account", subject=caller.partner)
-    check_report_id(post.change_id)
-    envelope = parse_base64url(post.envelope, max_bytes=MAX_ACCOUNT_ENVELOPE_BYTES)
-    check_sealing_key(caller.gateway, Envelope.parse(envelope, max_bytes=MAX_ACCOUNT_ENVELOPE_BYTES))
-    now = caller.gateway.clock()
-    with caller.gateway.store.write() as connection:
-        put_item(connection, ACCOUNT_CHANGE, address=caller.partner, item_id=post.change_id, envelope=envelope, now=now)
-    return answer_json(WaitingReply(), status=HTTPStatus.ACCEPTED)
+    box = parse_box(caller.gateway, ACCOUNT_CHANGE, post.envelope)
+    return keep_box(caller.gateway, ACCOUNT_CHANGE, address=caller.partner, item_id=post.change_id, box=box)

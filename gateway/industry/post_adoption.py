@@ -8,15 +8,12 @@ from http import HTTPStatus
 from flask import Response, current_app, request
 
 from gateway.description.call import Answer, Call, describe
-from gateway.industry.post_enrol import check_sealing_key
-from gateway.json_answer import answer_json
-from gateway.store.items import check_room, is_stored, put_item
+from gateway.industry.sealed_items import keep_box, parse_box
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import get_gateway
 from partner_sdk.wire import problems
-from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES, MAX_ADOPTION_ENVELOPE_BYTES, AdoptionPost
-from partner_sdk.wire.canonical import check_report_id, parse_any_spelling, parse_base64url
-from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES, AdoptionPost
+from partner_sdk.wire.canonical import parse_any_spelling
 from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.replies import WaitingReply
 
@@ -46,15 +43,5 @@ def post_adoption() -> Response:
     """Answer 202 once the request is stored. The same again is no fault; another box under the same id is."""
     gateway = get_gateway(current_app)
     post = parse_any_spelling(request.get_data(cache=False), kind=AdoptionPost, max_bytes=MAX_ADOPTION_BODY_BYTES)
-    check_report_id(post.request_id)
-    envelope = parse_base64url(post.envelope, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES)
-    check_sealing_key(gateway, Envelope.parse(envelope, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES))
-    with gateway.store.read() as connection:
-        is_here = is_stored(connection, ADOPTION_REQUEST, address="", item_id=post.request_id, envelope=envelope)
-        if not is_here:
-            check_room(connection, ADOPTION_REQUEST)
-    if not is_here:
-        now = gateway.clock()
-        with gateway.store.write() as connection:
-            put_item(connection, ADOPTION_REQUEST, address="", item_id=post.request_id, envelope=envelope, now=now)
-    return answer_json(WaitingReply(), status=HTTPStatus.ACCEPTED)
+    box = parse_box(gateway, ADOPTION_REQUEST, post.envelope)
+    return keep_box(gateway, ADOPTION_REQUEST, address="", item_id=post.request_id, box=box)

@@ -8,18 +8,14 @@ from http import HTTPStatus
 from flask import Response, current_app, request
 
 from gateway.description.call import Answer, Call, describe
-from gateway.industry.caller import get_accepted_keys
-from gateway.intake import UnknownSealingKeyError
-from gateway.json_answer import answer_json
+from gateway.industry.sealed_items import keep_box, parse_box
 from gateway.refusals import UnknownInvitationError
 from gateway.store.invitations import find_invitation
-from gateway.store.items import put_item
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import Gateway, get_gateway
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id, parse_any_spelling, parse_base64url
-from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES, MAX_ENROLMENT_BYTES, SHA256_BYTES, EnrolmentPost
-from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES, SHA256_BYTES, EnrolmentPost
 from partner_sdk.wire.items import ENROLMENT
 from partner_sdk.wire.replies import WaitingReply
 
@@ -48,27 +44,10 @@ def post_enrol() -> Response:
     gateway = get_gateway(current_app)
     post = parse_any_spelling(request.get_data(cache=False), kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_BODY_BYTES)
     hashed = parse_base64url(post.secret_sha256, length=SHA256_BYTES)
-    envelope = parse_base64url(post.envelope, max_bytes=MAX_ENROLMENT_BYTES)
-    check_sealing_key(gateway, Envelope.parse(envelope, max_bytes=MAX_ENROLMENT_BYTES))
+    box = parse_box(gateway, ENROLMENT, post.envelope)
     check_invitation(gateway, secret_sha256=hashed)
-    now = gateway.clock()
-    with gateway.store.write() as connection:
-        put_item(
-            connection,
-            ENROLMENT,
-            address=post.secret_sha256,
-            item_id=make_report_id(now, gateway.random(REPORT_ID_RANDOM_BYTES)),
-            envelope=envelope,
-            now=now,
-        )
-    return answer_json(WaitingReply(), status=HTTPStatus.ACCEPTED)
-
-
-def check_sealing_key(gateway: Gateway, envelope: Envelope) -> None:
-    """Raise `UnknownSealingKeyError` unless the agency can open the box."""
-    keys = get_accepted_keys(gateway)
-    if keys.find_accepted_sealing_key(envelope.key_id, now=gateway.clock()) is None:
-        raise UnknownSealingKeyError("The box is sealed to a key that is not in use.")
+    enrolment_id = make_report_id(gateway.clock(), gateway.random(REPORT_ID_RANDOM_BYTES))
+    return keep_box(gateway, ENROLMENT, address=post.secret_sha256, item_id=enrolment_id, box=box)
 
 
 def check_invitation(gateway: Gateway, *, secret_sha256: bytes) -> None:
