@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from gateway.commands.frame import EXIT_CODES, WRONG_USE, Run, complain
 from gateway.commands.words import WORDS
 from gateway.web.process_guard import protect_memory
+from partner_sdk.command_table import Commands, end_by_overview
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.word_table import Commands, end_by_overview
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

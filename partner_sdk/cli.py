@@ -5,39 +5,45 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from partner_sdk import __version__
+from partner_sdk._commands.runtime import (
+    COMMANDS,
+    EMERGENCY,
+    EXIT_CODES,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_USAGE,
+    Call,
+    CommandGroup,
+    PartnerCall,
+    Runtime,
+    Speaker,
+    Urgency,
+)
 from partner_sdk.client.advice import describe
 from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.commands.frame import EMERGENCY, Call, CommandGroup, PartnerCall, Urgency
-from partner_sdk.commands.output import EXIT_CODES, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Speaker
-from partner_sdk.commands.words import WORDS
+from partner_sdk.command_table import Commands, end_by_overview
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.word_table import Commands, end_by_overview
-
-if TYPE_CHECKING:
-    from partner_sdk.commands.surroundings import Surroundings
 
 STATE_VARIABLE = "REPORT_ABUSE_PARTNER_STATE"
 DEFAULT_STATE = "report-abuse-partner"
 
 
-def main(arguments: Sequence[str] | None = None, *, surroundings: "Surroundings | None" = None) -> int:
-    """Run one command and return its exit code; without `surroundings`, with what this machine has."""
+def main(arguments: Sequence[str] | None = None, *, runtime: Runtime | None = None) -> int:
+    """Run one command and return its exit code, e.g. 0 when it is done. `runtime` defaults to this machine's own."""
     words = sys.argv[1:] if arguments is None else arguments
-    word = WORDS.find_word(words)
+    word = COMMANDS.find_word(words)
     if word is None:
         with _saying_emergency(words):
             end_by_overview(make_overview(), words)
-    if surroundings is None:
-        surroundings = _make_surroundings()
+    runtime = Runtime() if runtime is None else runtime
     with _saying_emergency(words):
-        args = _parse(make_parser(surroundings.environ, word=word), words)
+        args = _parse(make_parser(runtime.environ, word=word), words)
     urgency = Urgency(is_p1_waiting=getattr(args, "priority", None) == "P1")
     code = EXIT_FAILED
     try:
-        code = _run(args, surroundings=surroundings, urgency=urgency)
+        code = _run(args, runtime=runtime, urgency=urgency)
     except ReportAbuseError as error:
         _open_speaker(Path(args.state)).warn(describe(error))
     finally:
@@ -68,16 +74,16 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argpars
     return args
 
 
-def _run(args: argparse.Namespace, *, surroundings: "Surroundings", urgency: Urgency) -> int:
+def _run(args: argparse.Namespace, *, runtime: Runtime, urgency: Urgency) -> int:
     if args.needs_partner:
-        return _run_for_partner(args, surroundings=surroundings, urgency=urgency)
+        return _run_for_partner(args, runtime=runtime, urgency=urgency)
     speaker = _open_speaker(Path(args.state))
-    call = Call(args=args, speaker=speaker, surroundings=surroundings, urgency=urgency)
+    call = Call(args=args, speaker=speaker, runtime=runtime, urgency=urgency)
     code: int = args.command(call)
     return code
 
 
-def _run_for_partner(args: argparse.Namespace, *, surroundings: "Surroundings", urgency: Urgency) -> int:
+def _run_for_partner(args: argparse.Namespace, *, runtime: Runtime, urgency: Urgency) -> int:
     # Imported here: with it comes all that sends, which what runs alone may not need.
     from partner_sdk.client.partner import Partner
 
@@ -89,14 +95,14 @@ def _run_for_partner(args: argparse.Namespace, *, surroundings: "Surroundings", 
     partner = Partner.open(
         Path(args.state),
         ca_file=args.ca_file,
-        session=surroundings.open_session(),
-        clock=surroundings.clock,
-        policy=surroundings.policy,
-        sleep=surroundings.sleep,
+        session=runtime.open_session(),
+        clock=runtime.clock,
+        policy=runtime.policy,
+        sleep=runtime.sleep,
         notify=notify,
     )
     try:
-        call = PartnerCall(args=args, speaker=speaker, surroundings=surroundings, urgency=urgency, partner=partner)
+        call = PartnerCall(args=args, speaker=speaker, runtime=runtime, urgency=urgency, partner=partner)
         code: int = args.command(call)
         return code
     finally:
@@ -115,14 +121,14 @@ def make_parser(environ: Mapping[str, str], *, word: str | None = None) -> argpa
     shared.add_argument("--ca-file", metavar="FILE", type=Path, help="trust this certificate authority only")
     shared.add_argument("--json", action="store_true", help="write one JSON object for a machine")
     parser, commands = _make_bare_parser()
-    WORDS.add_commands(CommandGroup(commands=commands, shared=shared), word=word)
+    COMMANDS.add_commands(CommandGroup(commands=commands, shared=shared), word=word)
     return parser
 
 
 def make_overview() -> argparse.ArgumentParser:
     """Return a parser that knows each word and its summary, as the help lists them, and loads no command."""
     parser, commands = _make_bare_parser()
-    WORDS.add_overview(commands)
+    COMMANDS.add_overview(commands)
     return parser
 
 
@@ -135,13 +141,6 @@ def _make_bare_parser() -> "tuple[argparse.ArgumentParser, Commands[argparse.Arg
     )
     parser.add_argument("--version", action="version", version=__version__)
     return parser, parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-
-def _make_surroundings() -> "Surroundings":
-    # Imported here: with it comes all that sends, which the overview does not need.
-    from partner_sdk.commands.surroundings import Surroundings
-
-    return Surroundings()
 
 
 def _open_speaker(folder: Path) -> Speaker:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from gateway.commands.words import WORDS
-from partner_sdk.word_table import Commands as Commands
+from partner_sdk.command_table import Commands as Commands
 
 DONE: Final = 0
 FAULT: Final = 1

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from partner_sdk.word_table import WordTable
+from partner_sdk.command_table import CommandTable
 
 # A new word is one line.
-WORDS: Final = WordTable(
+WORDS: Final = CommandTable(
     room="gateway.commands",
     files={
         "init": {"init": "Make the state folder of a new gateway."},

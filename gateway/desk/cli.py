@@ -10,8 +10,8 @@ from gateway.desk.commands.suggested import naming_state
 from gateway.desk.commands.words import WORDS
 from gateway.desk.unexpected import describe_unexpected
 from gateway.web.process_guard import protect_memory
+from partner_sdk.command_table import Commands, end_by_overview
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
-from partner_sdk.word_table import Commands, end_by_overview
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -27,11 +27,11 @@ from gateway.desk.partnership.partners import (
     list_partners,
 )
 from gateway.desk.partnership.registrations import find_authorisation, find_registration
+from partner_sdk._commands.runtime import Runtime
 from partner_sdk.cli import main as partner_main
 from partner_sdk.client.account import send_registration
 from partner_sdk.client.enrol import enrol
 from partner_sdk.client.own_account import find_sent_registration
-from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.errors import LocalStateError, TransportError
 from partner_sdk.wire.enrolment import parse_invitation
 from partner_sdk.wire.registration import TEMPLATE, Registration
@@ -212,13 +212,13 @@ def test_desk_shows_a_registration_and_says_what_is_missing(
 
 
 def run_partner(service: Service, *words: str) -> int:
-    surroundings = Surroundings(
+    runtime = Runtime(
         clock=service.loop.clock,
         open_session=lambda: session_for(service.adapter),
         sleep=lambda _: None,
         environ={"REPORT_ABUSE_PARTNER_STATE": str(service.folder)},
     )
-    return partner_main(words, surroundings=surroundings)
+    return partner_main(words, runtime=runtime)
 
 
 def test_partner_fills_in_the_template_sends_it_and_sees_what_it_sent(

@@ -70,7 +70,7 @@ def test_gateway_imports_of_the_sdk_never_a_partners_own_side() -> None:
     # their own, share the partner's transport.
     apart = ("gateway.desk", "gateway.demo", "gateway.checker")
     outside = [a for a in arrows("gateway", 50) if not starts(a[0], *apart)]
-    own_side = ("partner_sdk.client", "partner_sdk.commands", "partner_sdk.cli")
+    own_side = ("partner_sdk.client", "partner_sdk._commands", "partner_sdk.cli")
     assert [a for a in outside if starts(a[1], *own_side)] == []
 
 
@@ -83,15 +83,14 @@ SDK_ORDER = (
         "wire",
         "key_files",
         "report",
-        "interview",
         "export",
         "client",
         "button",
         "sandbox",
-        "doctor",
-        "word_table",
+        "command_table",
+        "_commands",
+        "cli",
     ),
-    *("commands", "cli"),
 )
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from gateway.desk.vault import Vault
 from gateway.store.items import put_item
+from partner_sdk._commands.runtime import Runtime
 from partner_sdk.cli import main
 from partner_sdk.client.key_rotation import rotate_keys
 from partner_sdk.client.partner import Partner
 from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.client.retrying import RetryPolicy
-from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.account import account_context, check_account_change
 from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url
@@ -154,13 +154,13 @@ class World:
 
     def run(self, *words: str) -> int:
         """Run a command."""
-        surroundings = Surroundings(
+        runtime = Runtime(
             clock=self.house.clock,
             open_session=lambda: session_for(self.adapter),
             sleep=lambda _: None,
             environ={"REPORT_ABUSE_PARTNER_STATE": str(self.folder)},
         )
-        return main(words, surroundings=surroundings)
+        return main(words, runtime=runtime)
 
 
 @contextmanager

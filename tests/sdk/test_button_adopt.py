@@ -8,10 +8,9 @@ import msgspec
 import pytest
 from requests.adapters import BaseAdapter
 
+from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Runtime
 from partner_sdk.button.adoption import ask_for_the_button, parse_asking_file
 from partner_sdk.cli import main
-from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
-from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.errors import FormatError, KeySetError, ReportError
 from partner_sdk.sandbox import Sandbox
 from partner_sdk.wire.adoption import (
@@ -52,12 +51,12 @@ def adapter(house: House) -> BaseAdapter:
 
 
 def run(folder: Path, adapter: BaseAdapter, *words: str) -> int:
-    surroundings = Surroundings(
+    runtime = Runtime(
         clock=StillClock(),
         open_session=lambda: session_for(adapter),
         environ={"REPORT_ABUSE_PARTNER_STATE": str(folder / "no-folder")},
     )
-    return main(("button", "adopt", *words), surroundings=surroundings)
+    return main(("button", "adopt", *words), runtime=runtime)
 
 
 def write(folder: Path, **changed: object) -> str:
@@ -111,13 +110,13 @@ def test_without_tls_and_a_fingerprint_no_certificate_is_spoken_of(
 ) -> None:
     here = "http://127.0.0.1:9400"
     gateway = ScriptedGateway((200, {"Content-Type": "application/json"}, AGENCIES[0].bundle()), (202, {}, b"{}"))
-    surroundings = Surroundings(
+    runtime = Runtime(
         clock=StillClock(),
         open_session=lambda: session_for(gateway, here),
         environ={"REPORT_ABUSE_PARTNER_STATE": str(tmp_path / "no-folder")},
     )
     words = ("button", "adopt", write(tmp_path), "--origin", here, "--json")
-    assert main(words, surroundings=surroundings) == EXIT_DONE
+    assert main(words, runtime=runtime) == EXIT_DONE
     gateway.check_used(2)
     out, err = capsys.readouterr()
     assert "has no certificate" in err

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from partner_sdk._commands.runtime import EXIT_FAILED, EXIT_USAGE
 from partner_sdk.button.flavour_files import FILE_NAMES, FLAVOURS
 from partner_sdk.button.release import SCRIPT_INTEGRITY
 from partner_sdk.button.well_known import PATH, parse_well_known
 from partner_sdk.cli import main
 from partner_sdk.client.account import send_registration
 from partner_sdk.client.partner import Partner as Client
-from partner_sdk.commands.output import EXIT_FAILED, EXIT_USAGE
 from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import NOW, PUBLIC_ORIGIN, House, StillClock
 from tests.sdk.button_builders import read_golden, read_link

@@ -5,9 +5,8 @@ import json
 
 import pytest
 
+from partner_sdk._commands.runtime import Runtime, Speaker
 from partner_sdk.cli import main
-from partner_sdk.commands.output import Speaker
-from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire.canonical import encode
 from tests.builders import Agency, StillClock
@@ -49,8 +48,8 @@ def test_error_that_ends_a_command_passes_the_filter(tmp_path, capsys, monkeypat
         raise LocalStateError(STEERING, reason="no-such-file")
 
     monkeypatch.setattr("partner_sdk.cli._run", fail)
-    surroundings = Surroundings(clock=StillClock(), open_session=lambda: session_for(ScriptedGateway()))
-    assert main(["doctor", "--state", str(tmp_path / "partner")], surroundings=surroundings) == 1
+    runtime = Runtime(clock=StillClock(), open_session=lambda: session_for(ScriptedGateway()))
+    assert main(["doctor", "--state", str(tmp_path / "partner")], runtime=runtime) == 1
     label = "[live] " if is_enrolled else ""
     assert capsys.readouterr().err == f"{label}{HARMLESS} (no-such-file)\n"
 
@@ -60,8 +59,8 @@ def test_mailbox_list_with_steering_words_prints_none_of_them(tmp_path, capsys) 
     make_state(tmp_path / "partner", agency=agency)
     rows = [{"envelope": "AA", "message_id": STEERING + "No new messages."}]
     gateway = ScriptedGateway((200, {}, agency.bundle()), (200, {}, encode({"messages": rows})))
-    surroundings = Surroundings(clock=StillClock(), open_session=lambda: session_for(gateway))
-    assert main(["inbox", "--state", str(tmp_path / "partner")], surroundings=surroundings) == 4
+    runtime = Runtime(clock=StillClock(), open_session=lambda: session_for(gateway))
+    assert main(["inbox", "--state", str(tmp_path / "partner")], runtime=runtime) == 4
     said = capsys.readouterr()
     assert "ALARM (bad-message-id)" in said.err
     assert "No new messages" not in said.err

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from partner_sdk._commands.delivery import EvidenceBar, spell_progress
+from partner_sdk._commands.runtime import EMERGENCY, EXIT_FAILED, EXIT_NOT_DELIVERED
 from partner_sdk.cli import main
 from partner_sdk.client.evidence_upload import Progress
-from partner_sdk.commands.evidence_bar import EvidenceBar, spell_progress
-from partner_sdk.commands.frame import EMERGENCY
-from partner_sdk.commands.output import EXIT_FAILED, EXIT_NOT_DELIVERED
 from partner_sdk.errors import EvidenceError
 from partner_sdk.wire.canonical import encode
 from tests.sdk.evidence_builders import (

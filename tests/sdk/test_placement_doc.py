@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from partner_sdk._commands.button import BY_NOTHING, BY_TLS_ALONE
 from partner_sdk.button.flavour_files import FLAVOURS
 from partner_sdk.button.policy import make_policy
 from partner_sdk.button.well_known import WellKnown, encode_well_known, parse_well_known
 from partner_sdk.button.words import WORDS
 from partner_sdk.cli import make_parser
-from partner_sdk.commands.button_adopt import BY_NOTHING, BY_TLS_ALONE
 from tests.placement_pictures import MOST_BYTES, PICTURES, WRONGS
 from tests.sdk.renew_button_release import ORIGIN, REPOSITORY
 from tests.sdk.sdk_builders import ScriptedGateway

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from partner_sdk._commands.runtime import EMERGENCY, EXIT_DONE, EXIT_FAILED
 from partner_sdk.cli import main
-from partner_sdk.commands.frame import EMERGENCY
-from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED
 from partner_sdk.report import parse_report
 from partner_sdk.wire.canonical import encode
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, Agency, Partner

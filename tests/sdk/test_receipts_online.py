@@ -6,10 +6,9 @@ import pytest
 import requests
 
 from partner_sdk import Partner
+from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Runtime
 from partner_sdk.cli import main
 from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.commands.output import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, EXIT_USAGE
-from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.errors import TransportError
 from tests.builders import EXAMPLE_REPORT, House, StillClock
 from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
@@ -109,11 +108,11 @@ def test_progress_is_said_every_two_seconds(line: Terminal, monkeypatch: pytest.
             clock.advance(seconds=1)
             return super().send(request, **settings)
 
-    monkeypatch.setattr("partner_sdk.commands.output.Speaker.say_progress", lambda _, text: said.append(text))
-    surroundings = Surroundings(
+    monkeypatch.setattr("partner_sdk._commands.runtime.Speaker.say_progress", lambda _, text: said.append(text))
+    runtime = Runtime(
         clock=clock, open_session=lambda: session_for(SlowGateway(line.adapter.app)), sleep=lambda _: None, environ={}
     )
-    assert main([*VERIFY, "--state", str(line.folder)], surroundings=surroundings) == EXIT_DONE
+    assert main([*VERIFY, "--state", str(line.folder)], runtime=runtime) == EXIT_DONE
     assert said == [f"{done} of 6 receipts compared" for done in (2, 4, 6)]
 
 

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from partner_sdk._commands.runtime import EMERGENCY, EXIT_FAILED, Runtime
 from partner_sdk.cli import main
-from partner_sdk.commands.frame import EMERGENCY
-from partner_sdk.commands.output import EXIT_FAILED
-from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.report import parse_report
 from tests.builders import EXAMPLE_REPORT
 
@@ -25,7 +23,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def go(*words: str, typed: str = "") -> int:
         monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        return main(("report", "new", *words), surroundings=Surroundings(environ={}))
+        return main(("report", "new", *words), runtime=Runtime(environ={}))
 
     return go
 

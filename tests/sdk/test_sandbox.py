@@ -10,10 +10,10 @@ import requests
 
 from gateway.clock import utc_now
 from partner_sdk import Partner
+from partner_sdk._commands.doctor import examine
 from partner_sdk.client.enrol import enrol
 from partner_sdk.client.mailbox import OpenedMessage
 from partner_sdk.client.transport import Transport, make_session
-from partner_sdk.doctor import examine
 from partner_sdk.errors import FormatError, KeySetError, NotAuthorisedError, OpeningError, RefusedError, TransportError
 from partner_sdk.report import parse_report
 from partner_sdk.sandbox import Sandbox, SandboxReport

@@ -12,10 +12,8 @@ import requests
 from requests.adapters import BaseAdapter
 
 from gateway.store.invitations import put_invitation
+from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, Runtime, Speaker
 from partner_sdk.cli import main
-from partner_sdk.commands.frame import EMERGENCY
-from partner_sdk.commands.output import EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
-from partner_sdk.commands.surroundings import Surroundings
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.enrolment import secret_sha256
 from partner_sdk.wire.environment import NOT_A_REPORT
@@ -50,13 +48,13 @@ class Terminal:
         self.err = ""
 
     def run(self, *words: str) -> int:
-        surroundings = Surroundings(
+        runtime = Runtime(
             clock=StillClock(),
             open_session=lambda: session_for(self.adapter),
             sleep=lambda _: None,
             environ={"REPORT_ABUSE_PARTNER_STATE": str(self.folder)},
         )
-        code = main(words, surroundings=surroundings)
+        code = main(words, runtime=runtime)
         self.out, self.err = self.capsys.readouterr()
         return code
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from partner_sdk._commands.runtime import EMERGENCY
 from partner_sdk.button.page_contexts import DEFAULT_LIFETIME_SECONDS
 from partner_sdk.cli import main
-from partner_sdk.commands.frame import EMERGENCY
 from tests.builders import EXAMPLE_REPORT
 
 REPORT = str(EXAMPLE_REPORT)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from partner_sdk._commands.runtime import EMERGENCY
 from partner_sdk.cli import main
-from partner_sdk.commands.frame import EMERGENCY
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from partner_sdk import durable_files
-from partner_sdk.commands.frame import EMERGENCY
-from partner_sdk.commands.output import EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
-from partner_sdk.commands.spool import spell_age
+from partner_sdk._commands.runtime import EMERGENCY, EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
+from partner_sdk._commands.spool import spell_age
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 from tests.builders import EXAMPLE_REPORT, NOW, House

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.commands.frame import EMERGENCY
-from partner_sdk.commands.output import EXIT_ALARM, EXIT_FAILED
+from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole, load_signing_key

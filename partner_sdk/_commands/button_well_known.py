@@ -5,6 +5,17 @@ from typing import Any, Final
 
 import msgspec
 
+from partner_sdk._commands.runtime import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    Call,
+    CommandGroup,
+    Speaker,
+    find_origin,
+    get_origin,
+    read_input,
+    write_out,
+)
 from partner_sdk.button.well_known import (
     MAX_DAYS,
     MAX_WELL_KNOWN_BYTES,
@@ -16,9 +27,6 @@ from partner_sdk.button.well_known import (
 )
 from partner_sdk.client.own_account import find_sent_registration
 from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.commands.button_files import find_origin, get_origin, write_out
-from partner_sdk.commands.frame import Call, CommandGroup, read_input
-from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, Speaker
 from partner_sdk.errors import FormatError, LocalStateError, ProblemError, ReportAbuseError, TransportError
 from partner_sdk.finding import Finding, describe_findings, is_well, spell_finding
 from partner_sdk.wire.registration import ContactPoint, Email, Line, Telephone
@@ -39,7 +47,7 @@ def run_make(call: Call) -> int:
         hours=args.hours,
         languages=tuple(args.language or ("en",)),
         days=args.days,
-        now=call.surroundings.clock(),
+        now=call.runtime.clock(),
     )
     text = encode_well_known(made).decode("utf-8")
     if args.out is not None:
@@ -64,7 +72,7 @@ def run_check(call: Call) -> int:
         findings = [Finding("form", "fault", f"{error} ({error.reason})", _spell_mend(error))]
     else:
         agency = find_origin(args.origin, state=Path(args.state))
-        findings = list(list_findings(found, now=call.surroundings.clock(), agency=agency))
+        findings = list(list_findings(found, now=call.runtime.clock(), agency=agency))
     if args.json:
         speaker.say_json(describe_findings(findings))
     else:
@@ -98,7 +106,7 @@ def _read(call: Call) -> bytes:
 
     origin = place.removesuffix(PATH).removesuffix("/")
     try:
-        transport = Transport(origin, ca_file=call.args.ca_file, session=call.surroundings.open_session())
+        transport = Transport(origin, ca_file=call.args.ca_file, session=call.runtime.open_session())
     except FormatError:
         raise FormatError(
             "Give a file, or the service's address as https://chat.example: https, in lower case, without a path.",

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, CommandGroup, PartnerCall
 from partner_sdk.client.advice import ENROLLED_ANEW, describe
 from partner_sdk.client.information_requests import list_requests
 from partner_sdk.client.key_renewal import go_over_if_known
@@ -29,7 +30,7 @@ from partner_sdk.errors import (
     ReportAbuseError,
     TransportError,
 )
-from partner_sdk.finding import Finding
+from partner_sdk.finding import Finding, describe_findings, is_well, spell_finding
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KeySet, find_active_sealing_key
@@ -298,3 +299,22 @@ def _environment(environ: Mapping[str, str]) -> Iterator[Finding]:
             text = f"{name} is set and changes how the gateway is reached"
             mend = "Add the gateway's host to NO_PROXY if it is reached directly."
             yield _warn("this machine", text, mend=mend)
+
+
+def run_doctor(call: PartnerCall) -> int:
+    """Say what works and what does not."""
+    partner, speaker, args, runtime = call.partner, call.speaker, call.args, call.runtime
+    findings = []
+    for finding in examine(partner, now=runtime.clock(), environ=runtime.environ):
+        findings.append(finding)
+        if not args.json:
+            for line in spell_finding(finding):
+                speaker.say(line)
+    if args.json:
+        speaker.say_json(describe_findings(findings))
+    return EXIT_DONE if is_well(findings) else EXIT_FAILED
+
+
+def add_commands(top: CommandGroup) -> None:
+    """Add the command `doctor`."""
+    top.add("doctor", run=run_doctor, example="")

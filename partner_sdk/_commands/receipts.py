@@ -4,12 +4,11 @@ import argparse
 from datetime import timedelta
 from typing import Final
 
+from partner_sdk._commands.delivery import list_receipt_fields
+from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, CommandGroup, PartnerCall, read_input
 from partner_sdk.client.by_file import check_answer, keep_receipt
 from partner_sdk.client.partner import Partner
 from partner_sdk.client.receipt_check import DeskReceipt, Receipt
-from partner_sdk.commands.delivery_words import list_receipt_fields
-from partner_sdk.commands.frame import CommandGroup, PartnerCall, read_input
-from partner_sdk.commands.output import EXIT_ALARM, EXIT_DONE, EXIT_FAILED
 from partner_sdk.errors import FormatError, ReportAbuseError, StatementError
 from partner_sdk.wire.desk_receipt import is_desk_receipt, peek_desk_receipt
 from partner_sdk.wire.intake import peek_intake
@@ -42,7 +41,7 @@ def find_misuse(args: argparse.Namespace) -> str | None:
 
 def _compare_all(call: PartnerCall) -> int:
     """Compare every kept receipt with the gateway; an alarm for each that is not the same there."""
-    speaker, now = call.speaker, call.surroundings.clock
+    speaker, now = call.speaker, call.runtime.clock
     last_said = now()
 
     def say_progress(done: int, count: int) -> None:
@@ -121,7 +120,7 @@ def _check(call: PartnerCall, raw: bytes, *, is_of_the_desk: bool) -> Receipt | 
 
 def _check_offline(call: PartnerCall, raw: bytes, *, is_of_the_desk: bool) -> Receipt | DeskReceipt:
     if is_of_the_desk:
-        return check_answer(call.partner.state, raw, now=call.surroundings.clock())
+        return check_answer(call.partner.state, raw, now=call.runtime.clock())
     return call.partner.check_receipt(raw)
 
 

@@ -1,24 +1,80 @@
-"""The order of the questions: what must be there, what police use most, and then what else may be known.
+"""The order of the questions of `report new`: the required fields, then those that police use most, then the rest.
 
-Everything is read off the outline of the model and its completeness table, so a new field is asked for by itself.
+Everything is read off the outline of the model and its completeness table, so a new field is asked for by itself. The
+draft is a JSON file, saved whole after every answer, so that nothing is lost. It holds the answers in clear: 0600, and
+never over another file when it is begun.
 """
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from msgspec import inspect
 
-from partner_sdk.errors import ReportError
-from partner_sdk.interview.answers import find_only_value
-from partner_sdk.interview.draft import Draft, Owner, is_said
-from partner_sdk.interview.questions import Questioner, Said, name_part
+from partner_sdk._commands.interview_questions import Questioner, Said, find_only_value, name_part
+from partner_sdk.durable_files import find_bytes, write_durably, write_new_durably
+from partner_sdk.errors import FormatError, LocalStateError, ReportError
 from partner_sdk.report.checks import list_asked_fields
 from partner_sdk.report.completeness import APPLIES, MOST_USEFUL, counts_where_given
 from partner_sdk.report.model import IndustryReport
 from partner_sdk.report.outline import Field, Part, get_field, get_outline, get_value_type
-from partner_sdk.report.reading import parse_report
+from partner_sdk.report.reading import MAX_REPORT_BYTES, parse_report
+from partner_sdk.wire.strict_json import parse_json_file
 from partner_sdk.wire.submission import Priority, ReportKind
+
+Owner = dict[str, Any]
+
+
+class Draft:
+    """What was said so far. `root` is the report as JSON has it; change it, then `save`."""
+
+    def __init__(self, path: Path, *, root: Owner) -> None:
+        self.path = path
+        self.root = root
+
+    @classmethod
+    def begin(cls, path: Path) -> "Draft":
+        """Make the file; raises `LocalStateError` (`file-exists`, `not-saved`)."""
+        write_new_durably(path, b"{}\n")
+        return cls(path, root={})
+
+    @classmethod
+    def resume(cls, path: Path) -> "Draft":
+        """Read a file that was begun before; raises `LocalStateError` (`no-such-file`) and `FormatError`."""
+        raw = find_bytes(path)
+        if raw is None:
+            raise LocalStateError(f"There is no draft at {path}.", reason="no-such-file")
+        root = parse_json_file(raw, max_bytes=MAX_REPORT_BYTES)
+        if not isinstance(root, dict):
+            raise FormatError("A report is one JSON object.", reason="malformed")
+        return cls(path, root=root)
+
+    def take_reporter(self, path: Path) -> None:
+        """Take who reports from an earlier report or draft, without the declaration, which a person makes anew.
+
+        What this draft says already stays. Raises as `resume` does.
+        """
+        earlier = Draft.resume(path).root.get("reporter")
+        if isinstance(earlier, dict):
+            taken = {name: value for name, value in earlier.items() if name != "declaration"}
+            self.root["reporter"] = {**taken, **self.root.get("reporter", {})}
+            self.save()
+
+    def encode(self) -> bytes:
+        """Return the draft as it stands in the file."""
+        return json.dumps(self.root, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
+
+    def save(self) -> None:
+        """Put what was said on disk; raises `LocalStateError` (`not-saved`)."""
+        write_durably(self.path, self.encode())
+
+
+def is_said(owner: Owner, name: str) -> bool:
+    """Say whether a field has an answer: a value, or the reason why there is none."""
+    return owner.get(name) not in (None, [])
+
 
 _RANK: Final = {pattern: place for place, pattern in enumerate(MOST_USEFUL)}
 

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, Call, CommandGroup, find_origin, read_input
 from partner_sdk.client.origins import check_origin
-from partner_sdk.commands.button_files import find_origin
-from partner_sdk.commands.frame import Call, CommandGroup, read_input
-from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED
 from partner_sdk.errors import FormatError, LocalStateError, TransportError
 from partner_sdk.wire.button_check import ButtonCheck
 
@@ -54,14 +52,14 @@ def run_check(call: Call) -> int:
     expected = _make_expected(call)
     try:
         source = _read_source(call)
-        _check_is_page(source, expected=expected, now=call.surroundings.clock())
+        _check_is_page(source, expected=expected, now=call.runtime.clock())
         check = _judge(call, source, expected=expected)
     except TransportError as error:
         call.speaker.warn(f"{error} ({error.reason})")
         check = make_unreachable(
             args.page,
             placement=expected.placement,
-            now=call.surroundings.clock(),
+            now=call.runtime.clock(),
             method="browser" if args.browser else "static",
             findings=(explain_no_page(error, expected=expected),),
         )
@@ -99,7 +97,7 @@ def _read_source(call: Call) -> Source:
     if not is_address(args.page):
         raw = _read_file(args.page, max_bytes=MAX_PAGE_BYTES)
         return Source(raw, address=args.page, headers=None, read_copy=partial(read_beside, page=args.page))
-    session = call.surroundings.open_session()
+    session = call.runtime.open_session()
     ca_file = None if args.ca_file is None else str(args.ca_file)
     page = fetch_page(args.page, session=session, ca_file=ca_file)
     return Source(
@@ -135,7 +133,7 @@ def _check_is_page(source: Source, *, expected: "Expected", now: datetime) -> No
 def _judge(call: Call, source: Source, *, expected: "Expected") -> ButtonCheck:
     from partner_sdk.button.check import check_page
 
-    args, now = call.args, call.surroundings.clock()
+    args, now = call.args, call.runtime.clock()
     if not args.browser:
         return check_page(
             source.raw,

@@ -10,7 +10,7 @@ Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 
 @dataclass(frozen=True, slots=True)
-class WordTable:
+class CommandTable:
     """The first words of a program, in the order of its help.
 
     `files` names each file of the package `room`, and the words that it adds with a summary of each. A command loads

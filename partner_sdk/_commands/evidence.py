@@ -6,24 +6,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from partner_sdk._commands.delivery import EvidenceBar, list_receipt_fields, say_fault, say_gone_files, say_receipt
+from partner_sdk._commands.reports import read_report
+from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED, CommandGroup, PartnerCall
 from partner_sdk.client.evidence_journal import JournalEntry, JournalFile
 from partner_sdk.client.receipt_check import Receipt
 from partner_sdk.client.retrying import RetryPolicy
-from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault, say_gone_files, say_receipt
-from partner_sdk.commands.evidence_bar import EvidenceBar
-from partner_sdk.commands.frame import CommandGroup, PartnerCall
-from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED
-from partner_sdk.commands.reports import read_report
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.evidence import count_parts_of_plain
 from partner_sdk.wire.submission import Priority
 
-# With them comes all that sends, which the other commands of `report` do not need: here for their names of types, and
-# again where a command calls them.
 if TYPE_CHECKING:
     from partner_sdk.client.evidence_handover import HandedOver
     from partner_sdk.client.evidence_upload import Line
+
+# With them comes all that sends, which the other commands of `report` do not need: here for their names of types, and
+# again where a command calls them.
 
 PAIR = "FILE_ID=PATH"
 GO_ON = "`evidence resume` goes on; nothing has to be submitted again."

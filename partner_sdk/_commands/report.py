@@ -1,16 +1,16 @@
-"""The command `report submit`: one report, to the gateway or to a file, or everything that waits for a receipt."""
+"""The group `report`, and its command `submit`: one report, to the gateway or to a file, or all that wait."""
 
 import argparse
 from pathlib import Path
 from typing import get_args
 
+from partner_sdk._commands import export, new_report, reports
+from partner_sdk._commands.delivery import list_receipt_fields, say_fault, say_receipt
+from partner_sdk._commands.evidence import PAIR, collect_files, parse_pair, submit_with_evidence
+from partner_sdk._commands.reports import add_what_is_sent, find_wrong_kind, read_report
+from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED, CommandGroup, PartnerCall
+from partner_sdk._commands.spool import run_flush, write_for_travel
 from partner_sdk.client.by_file import check_free
-from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault, say_receipt
-from partner_sdk.commands.evidence import PAIR, collect_files, parse_pair, submit_with_evidence
-from partner_sdk.commands.frame import CommandGroup, PartnerCall
-from partner_sdk.commands.output import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED
-from partner_sdk.commands.reports import add_what_is_sent, find_wrong_kind, read_report
-from partner_sdk.commands.spool import run_flush, write_for_travel
 from partner_sdk.errors import KeySetError, ReportAbuseError, SealingError
 from partner_sdk.wire.submission import Priority
 
@@ -59,7 +59,7 @@ def run_submit(call: PartnerCall) -> int:
     return EXIT_DONE
 
 
-def find_misuse(args: argparse.Namespace) -> str | None:
+def _find_misuse(args: argparse.Namespace) -> str | None:
     """Return what is wrong with options that do not go together, or None."""
     if not args.resume and (args.file is None or args.priority is None):
         return "report submit takes FILE and --priority, or --resume"
@@ -70,14 +70,13 @@ def find_misuse(args: argparse.Namespace) -> str | None:
     return find_wrong_kind(args)
 
 
-def add_commands(report: CommandGroup) -> None:
-    """Add this file's command to the group `report`."""
+def _add_submit(report: CommandGroup) -> None:
     submit = report.add(
         "submit",
         run=run_submit,
         summary="seal and send one report",
         example="report.json --priority P2",
-        find_misuse=find_misuse,
+        find_misuse=_find_misuse,
     )
     submit.add_argument("file", metavar="FILE", nargs="?", help="the report as JSON (- for standard input)")
     submit.add_argument("--priority", choices=get_args(Priority), help="P1: a child is at risk now")
@@ -98,3 +97,12 @@ def _say_not_sealed(call: PartnerCall, error: ReportAbuseError) -> None:
         call.speaker.warn("Nothing was sealed or saved.")
     if isinstance(error, (SealingError, KeySetError)):
         call.speaker.warn("Ask the agency for another way now. Once the gateway answers, `doctor` saves a key set.")
+
+
+def add_commands(top: CommandGroup) -> None:
+    """Add the group `report`, with the commands of its files."""
+    report = top.add_group("report")
+    new_report.add_commands(report)
+    _add_submit(report)
+    reports.add_commands(report)
+    export.add_commands(report)

@@ -5,6 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+from partner_sdk._commands.delivery import EvidenceBar, list_receipt_fields, say_fault, say_gone_files, say_receipt
+from partner_sdk._commands.runtime import EMERGENCY, EXIT_DONE, EXIT_NOT_DELIVERED, CommandGroup, PartnerCall
 from partner_sdk.client.by_file import write_sealed_file
 from partner_sdk.client.spool import (
     Attempt,
@@ -15,16 +17,13 @@ from partner_sdk.client.spool import (
     list_waiting,
     list_waiting_evidence,
 )
-from partner_sdk.commands.delivery_words import list_receipt_fields, say_fault, say_gone_files, say_receipt
-from partner_sdk.commands.evidence_bar import EvidenceBar
-from partner_sdk.commands.frame import EMERGENCY, CommandGroup, PartnerCall
-from partner_sdk.commands.output import EXIT_DONE, EXIT_NOT_DELIVERED
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.submission import Priority, peek_submission
 
-# With it comes all that sends, which the other commands of `report` do not need.
 if TYPE_CHECKING:
     from partner_sdk.client.evidence_handover import HandedOver
+
+# With it comes all that sends, which the other commands of `report` do not need.
 
 _NOTHING_WAITS: Final = "Nothing waits: every sealed report has its receipt, and all evidence is handed over."
 _DAY_SECONDS, _HOUR_SECONDS, _MINUTE_SECONDS = 86_400, 3600, 60
@@ -32,7 +31,7 @@ _DAY_SECONDS, _HOUR_SECONDS, _MINUTE_SECONDS = 86_400, 3600, 60
 
 def run_status(call: PartnerCall) -> int:
     """Say what waits: how many, since when, of which priority, how large."""
-    speaker, now = call.speaker, call.surroundings.clock()
+    speaker, now = call.speaker, call.runtime.clock()
     waiting, evidence = list_waiting(call.partner.state), list_waiting_evidence(call.partner.state)
     call.urgency.is_p1_waiting = any(one.priority == "P1" for one in waiting)
     if call.args.json:
@@ -82,7 +81,7 @@ def write_for_travel(call: PartnerCall, report_id: str, path: Path) -> int:
     from partner_sdk.client.evidence_handover import find_delivery
 
     state, speaker = call.partner.state, call.speaker
-    size = write_sealed_file(state, report_id, path, now=call.surroundings.clock())
+    size = write_sealed_file(state, report_id, path, now=call.runtime.clock())
     saved = state.find_submission(report_id)
     clear = peek_submission(saved[1].statement) if saved is not None else None
     receipt = find_delivery(state, report_id)

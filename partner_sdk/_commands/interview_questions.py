@@ -1,0 +1,364 @@
+"""One question of `report new`: it is put to a person, and the typed line becomes the value of a field.
+
+Plain lines out and plain lines in, so that a screen reader reads them. An empty line skips a question that may be left
+out, `?` explains it, and a dot leaves the part.
+
+A slip that the model would take (in a telephone number, say) is pointed out at once and never refused: the agency calls
+and writes to the reporter, and until then nobody notices it.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum, auto
+from typing import Any, Final, TypeVar, get_args, get_type_hints
+
+import msgspec
+from msgspec import inspect
+
+from partner_sdk.errors import FormatError
+from partner_sdk.report.outline import Field, Part, get_value_type, may_be_not_held, may_be_null
+from partner_sdk.report.type_words import describe_type, describe_value
+from partner_sdk.report.values import DAY, MOMENT, NotHeldReason
+
+NOT_HELD_REASONS: Final[tuple[str, ...]] = get_args(NotHeldReason)
+MOST_IN_A_LINE: Final = 2048  # an address, however long, is one line
+
+ChoiceT = TypeVar("ChoiceT", bound=str)
+
+_NOT_HELD = re.compile(r"not[ _]held(?:[ :]+(?P<reason>.+))?", re.IGNORECASE)
+# How people write a time: without seconds, with a space; it means UTC, as the question says.
+_LOOSE_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?\s?(?:Z|UTC)?", re.ASCII | re.IGNORECASE)
+_YES_NO: Final = ("yes", "no")
+_WHOLE_DAY = len("2011-05-30")
+
+
+class AnswerError(FormatError):
+    """What was typed is no answer to this question; the message says what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotHeldAnswer:
+    """`not held` was typed; the reason is None where none was given with it."""
+
+    reason: str | None
+
+
+def find_not_held(text: str, *, kind: inspect.Type) -> NotHeldAnswer | None:
+    """Return what `not held` says, or None for another answer; raises `AnswerError` where it may not stand."""
+    found = _NOT_HELD.fullmatch(text.strip())
+    if found is None:
+        return None
+    if not may_be_not_held(kind):
+        raise AnswerError("This must be answered: it is no field that may be not held.", reason="not-an-answer")
+    return NotHeldAnswer(None if found["reason"] is None else choose(found["reason"], NOT_HELD_REASONS))
+
+
+def read_answer(text: str, *, field: Field, owner_type: type[msgspec.Struct]) -> Any:
+    """Return the JSON value of one answer, or of one item of a list of plain values; raises `AnswerError`."""
+    kind = get_item_type(field)
+    if may_be_null(field.type) and field.needed == "must" and text.strip().lower() in {"none", "null"}:
+        return None
+    value = _read(text, kind)
+    annotation = get_type_hints(owner_type, include_extras=True)[field.name]
+    try:
+        msgspec.convert((value,) if field.is_list else value, annotation)
+    except msgspec.ValidationError:
+        raise AnswerError(f"Give {describe_value(kind)}.", reason="not-an-answer") from None
+    if isinstance(value, str):
+        _check_day(value, kind)
+    return value
+
+
+def get_item_type(field: Field) -> inspect.Type:
+    """Return the type of a value, or of each value of a list."""
+    bare = get_value_type(field.type)
+    return get_value_type(bare.item_type) if isinstance(bare, inspect.VarTupleType) else bare
+
+
+def list_choices(field: Field) -> tuple[str, ...]:
+    """Return what may be chosen, or nothing for a field that takes free words."""
+    match get_item_type(field):
+        case inspect.LiteralType(values=values):
+            return ("yes",) if values == (True,) else tuple(str(one) for one in values)
+        case inspect.BoolType():
+            return _YES_NO
+        case _:
+            return ()
+
+
+def find_only_value(field: Field) -> str | None:
+    """Return the value of a field that can only have one, which nobody needs to be asked; None for others.
+
+    Not for `true`: that is a declaration, which a person must make.
+    """
+    choices = list_choices(field)
+    return choices[0] if len(choices) == 1 and choices != ("yes",) else None
+
+
+def takes_lines(field: Field) -> bool:
+    """Say whether a field takes a text of several lines."""
+    kind = get_item_type(field)
+    return isinstance(kind, inspect.StrType) and kind.pattern is None and (kind.max_length or 0) > MOST_IN_A_LINE
+
+
+def find_hint(field: Field) -> str | None:
+    """Return how an answer is spelled, where it is no free text and no choice."""
+    match get_item_type(field):
+        case inspect.StrType(pattern=str()) | inspect.IntType():
+            return describe_value(get_item_type(field))
+        case _:
+            return None
+
+
+def choose(text: str, choices: Sequence[ChoiceT]) -> ChoiceT:
+    """Return the choice that was typed: its word, its number from 1, or how it alone begins; raises `AnswerError`."""
+    said = text.strip().lower().replace(" ", "_")
+    by_word = {one.lower(): one for one in choices}
+    if said in by_word:
+        return by_word[said]
+    if said.isascii() and said.isdigit() and 1 <= int(said) <= len(choices):
+        return choices[int(said) - 1]
+    begun = [one for one in choices if said and one.lower().startswith(said)]
+    if len(begun) == 1:
+        return begun[0]
+    raise AnswerError(f"Give one of: {spell_choices(choices)}.", reason="not-an-answer")
+
+
+def spell_choices(choices: Sequence[str]) -> str:
+    """Return choices as words with their numbers; plain words for yes and no."""
+    if tuple(choices) in (_YES_NO, ("yes",)):
+        return " or ".join(choices)
+    return ", ".join(f"{number} {one.replace('_', ' ')}" for number, one in enumerate(choices, start=1))
+
+
+def _read(text: str, kind: inspect.Type) -> Any:
+    said = text.strip()
+    match kind:
+        case inspect.LiteralType(values=values):
+            if values == (True,):
+                if choose(said, _YES_NO) == "no":
+                    raise AnswerError("A report needs this declaration.", reason="not-an-answer")
+                return True
+            return choose(said, tuple(str(one) for one in values))
+        case inspect.BoolType():
+            return choose(said, _YES_NO) == "yes"
+        case inspect.IntType():
+            if not re.fullmatch(r"-?[0-9]{1,18}", said):
+                raise AnswerError(f"Give {describe_value(kind)}.", reason="not-an-answer")
+            return int(said)
+        case inspect.StrType(pattern=pattern) if pattern == MOMENT and (loose := _LOOSE_MOMENT.fullmatch(said)):
+            return f"{loose[1]}T{loose[2]}{loose[3] or ':00'}Z"
+        case _:
+            return said
+
+
+def _check_day(text: str, kind: inspect.Type) -> None:
+    pattern = kind.pattern if isinstance(kind, inspect.StrType) else None
+    try:
+        if pattern == MOMENT:
+            datetime.fromisoformat(text)
+        elif pattern == DAY and len(text) == _WHOLE_DAY:
+            date.fromisoformat(text)
+    except ValueError:
+        raise AnswerError("Name a day that exists.", reason="not-an-answer") from None
+
+
+_EMAILS: Final = ("email", "/emails/address")
+_TELEPHONES: Final = ("telephone", "/phones/number")
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+_FEWEST_DIGITS: Final = 6
+_YEAR, _MONTH = len("2011"), len("2011-05")
+
+
+def find_doubt(text: str, *, field: Field) -> str | None:
+    """Return what looks odd in an answer that the model takes, or None."""
+    said = text.strip()
+    if field.pattern.endswith(_EMAILS) and not _EMAIL.fullmatch(said):
+        return "This does not look like an e-mail address, such as name@example.com."
+    if field.pattern.endswith(_TELEPHONES) and sum(map(str.isdigit, said)) < _FEWEST_DIGITS:
+        return "This does not look like a telephone number, such as +44 20 7946 0000."
+    return None
+
+
+def find_reading(value: object, *, field: Field) -> str | None:
+    """Return how a date or a time that the model takes was understood, or None for any other answer."""
+    kind = get_item_type(field)
+    pattern = kind.pattern if isinstance(kind, inspect.StrType) else None
+    if not isinstance(value, str) or pattern not in {MOMENT, DAY}:
+        return None
+    if pattern == MOMENT:
+        moment = datetime.fromisoformat(value)
+        return f"{moment:%A} {moment.day} {moment:%B %Y, %H:%M:%S} UTC"
+    if len(value) == _YEAR:
+        return f"the year {value}"
+    day = date.fromisoformat(f"{value}-01" if len(value) == _MONTH else value)
+    return f"{day:%B %Y}" if len(value) == _MONTH else f"{day:%A} {day.day} {day:%B %Y}"
+
+
+HOW_TO_ANSWER: Final = (
+    "Every answer is saved at once. Ctrl-C stops; nothing is lost.",
+    "An empty line skips a question that may be left. ? explains it.",
+    '"not held" says that you do not hold it, and asks why. A dot leaves the rest of a part.',
+)
+_ASKERS: Final = {"uk": "the United Kingdom's rules (SI 2026/268)", "ncmec": "the CyberTipline"}
+
+
+class Said(Enum):
+    """An answer that is no value."""
+
+    SKIPPED = auto()
+    LEAVING = auto()
+
+
+class Questioner:
+    """Asks at one terminal. `read` returns a line with its end, or nothing when no more lines come."""
+
+    def __init__(self, *, read: Callable[[], str], say: Callable[[str], None]) -> None:
+        self._read = read
+        self.say = say
+
+    def ask(self, field: Field, *, owner_type: type[msgspec.Struct], where: str) -> Any:
+        """Return the JSON value of a field, `not_held` included, or what else was said; asks until it is one."""
+        is_lines, doubted = takes_lines(field), None
+        self.say(_spell_question(field, where=where))
+        while True:
+            text = self._read_line()
+            said = self._answer_aside(text, field)
+            if said is None:
+                continue
+            if isinstance(said, Said):
+                return said
+            try:
+                not_held = find_not_held(text, kind=field.type)
+                if not_held is not None:
+                    return {"not_held": not_held.reason or self._ask_reason()}
+                whole = self._read_more(text) if is_lines else text
+                value = read_answer(whole, field=field, owner_type=owner_type)
+            except AnswerError as error:
+                self.say(str(error))
+                continue
+            doubt = find_doubt(whole, field=field)
+            if doubt is not None and whole != doubted:
+                self.say(f"{doubt} Type it again; the same once more keeps it.")
+                doubted = whole
+                continue
+            reading = find_reading(value, field=field)
+            if reading is not None:
+                self.say(f"Understood as {reading}.")
+            return value
+
+    def ask_yes(self, question: str, *, otherwise: bool) -> bool:
+        """Return whether the answer is yes; an empty line is `otherwise`."""
+        self.say(f"{question} yes or no (empty: {'yes' if otherwise else 'no'})")
+        while True:
+            text = self._read_line().strip()
+            if text in ("", "."):
+                return otherwise if not text else False
+            try:
+                return choose(text, ("yes", "no")) == "yes"
+            except AnswerError as error:
+                self.say(str(error))
+
+    def ask_whether(self, field: Field, *, where: str, count: int) -> Any:
+        """Ask whether there is one (more) of a list of objects: True, False, or the `not_held` of the whole list."""
+        noun = name_part(field.part)
+        if count:
+            self.say(f"{where}Another {noun} ({count} so far)? yes or no (empty: no)")
+        else:
+            self.say(f"{where}{field.description} Is there one to give ({noun})? yes, no{_or_not_held(field)}")
+        while True:
+            text = self._read_line().strip()
+            if text == "?":
+                self.say(explain(field))
+                continue
+            if text in ("", "."):
+                return False
+            try:
+                not_held = None if count else find_not_held(text, kind=field.type)
+                if not_held is not None:
+                    return {"not_held": not_held.reason or self._ask_reason()}
+                return choose(text, ("yes", "no")) == "yes"
+            except AnswerError as error:
+                self.say(str(error))
+
+    def choose(self, question: str, choices: tuple[ChoiceT, ...]) -> ChoiceT:
+        """Return one of a few words; asks until it is one."""
+        self.say(f"{question} {spell_choices(choices)}")
+        while True:
+            try:
+                return choose(self._read_line(), choices)
+            except AnswerError as error:
+                self.say(str(error))
+
+    def _ask_reason(self) -> str:
+        return self.choose("Why is it not held?", NOT_HELD_REASONS)
+
+    def _answer_aside(self, text: str, field: Field) -> str | Said | None:
+        """Return the text if it is an answer; None if it was dealt with and the question stands."""
+        said = text.strip()
+        if said == "?":
+            self.say(explain(field))
+            return None
+        if said not in ("", "."):
+            return text
+        if field.needed in ("must", "case") and not (field.is_list and said == ""):
+            self.say("This must be answered; without it there is no report. ? explains it.")
+            return None
+        return Said.LEAVING if said else Said.SKIPPED
+
+    def _read_line(self) -> str:
+        line = self._read()
+        if not line:
+            raise EOFError
+        return line.rstrip("\r\n")
+
+    def _read_more(self, first: str) -> str:
+        lines = [first]
+        while (line := self._read_line()).strip() != ".":
+            lines.append(line)
+        return "\n".join(lines)
+
+
+def explain(field: Field) -> str:
+    """Return all that the model says of a field: what, in which spelling, who asks for it, and where it stands."""
+    lines = [field.description, f"It takes {describe_type(field.type)}."]
+    if field.asked_by:
+        lines.append(f"Asked for by {' and '.join(_ASKERS[one] for one in field.asked_by)}.")
+    if field.needed == "should":
+        lines.append("Police use it: it counts for completeness, given or not held with a reason.")
+    if field.when:
+        lines.append(f"It must be there {field.when}.")
+    if may_be_not_held(field.type):
+        lines.append(f"Reasons for not held: {spell_choices(NOT_HELD_REASONS)}.")
+    return "\n".join([*lines, f"In the file it is #{field.pattern}."])
+
+
+def name_part(part: Part | None) -> str:
+    """Return what one object of a list is called: `other person`."""
+    title = part.title if part is not None else "answer"
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in title).strip()
+
+
+def _spell_question(field: Field, *, where: str) -> str:
+    lines = [f"{where}{field.description}{' (must)' if field.needed in ('must', 'case') else ''}"]
+    choices = list_choices(field)
+    if choices:
+        lines.append(f"  {spell_choices(choices)}{' or none' if _may_be_none(field) else ''}")
+    hint = find_hint(field)
+    if hint is not None:
+        lines.append(f"  {hint}{', or none' if _may_be_none(field) else ''}")
+    if field.is_list:
+        lines.append("  One answer a line; an empty line ends them.")
+    if takes_lines(field):
+        lines.append("  It may have several lines. After it, a line with only a dot.")
+    return "\n".join(lines)
+
+
+def _may_be_none(field: Field) -> bool:
+    return field.needed == "must" and may_be_null(field.type)
+
+
+def _or_not_held(field: Field) -> str:
+    return ' or "not held" (empty: no)' if may_be_not_held(field.type) else " (empty: no)"

@@ -1,0 +1,247 @@
+"""The commands `inbox`, `digest` and `requests`: the agency's messages and its questions."""
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from partner_sdk._commands.runtime import (
+    EXIT_ALARM,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_USAGE,
+    CommandGroup,
+    PartnerCall,
+    Speaker,
+)
+from partner_sdk.client.information_requests import Question, list_requests
+from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_message
+from partner_sdk.errors import FormatError, TransportError, UnavailableError
+from partner_sdk.wire.digest import render_csv, render_json, render_table
+from partner_sdk.wire.questions import (
+    SET_ASIDE_REASONS,
+    InformationRequest,
+    OutcomeNote,
+    SetAsideNotice,
+    parse_information_request,
+    parse_outcome_note,
+    parse_set_aside_notice,
+    spell_outcome,
+)
+
+
+def find_words(opened: OpenedMessage) -> str | None:
+    """Return what a message says, or None for a kind without words, or for a body that can not be read."""
+    try:
+        match opened.message.kind:
+            case "information-request":
+                return "\n".join(spell_request(parse_information_request(opened.body)))
+            case "outcome":
+                return "\n".join(spell_note(parse_outcome_note(opened.body)))
+            case "set-aside":
+                return "\n".join(format_set_aside(parse_set_aside_notice(opened.body)))
+            case _:
+                return None
+    except FormatError:
+        return None
+
+
+def spell_request(request: InformationRequest) -> Iterator[str]:
+    """Yield the lines of one question, with the way to answer it."""
+    yield f"The agency asks about your report {request.reference} ({request.report_id})."
+    yield f"Question: {request.question}"
+    yield f"What it is for: {request.purpose}"
+    yield f"Legal basis: {request.legal_basis}"
+    yield f"Due by {request.due_at}."
+    yield "To answer, write a report and submit it; it goes to this report and to no other:"
+    yield f"  report-abuse-partner report new --answers {request.request_id} --priority P3 --out answer.json"
+    yield f"  report-abuse-partner report submit answer.json --answers {request.request_id} --priority P3"
+
+
+def spell_note(note: OutcomeNote) -> Iterator[str]:
+    """Yield the lines of an outcome."""
+    yield f"Your report {note.reference} ({note.report_id}), told {note.released_at}:"
+    yield spell_outcome(note.outcome)
+
+
+def format_set_aside(notice: SetAsideNotice) -> Iterator[str]:
+    """Yield the lines of a notice that reports were set aside."""
+    yield f"The agency holds these reports of yours but could not take them as reports ({notice.reason}):"
+    for report in notice.reports:
+        yield f"  {report.reference} ({report.report_id})"
+    yield SET_ASIDE_REASONS[notice.reason]
+
+
+def run_inbox(call: PartnerCall) -> int:
+    """Fetch and save what waits, and list it; or show one saved message."""
+    partner, speaker, args = call.partner, call.speaker, call.args
+    if args.show is not None:
+        opened = read_message(partner.state, args.show)
+        if args.json:
+            speaker.say_json({**_fields(opened), "body": json.loads(opened.body)})
+        else:
+            speaker.say(_line(opened))
+            speaker.say(find_words(opened) or json.dumps(json.loads(opened.body), indent=2))
+        return EXIT_DONE
+    delivery = partner.collect_mailbox()
+    listed = partner.messages() if args.all else list(delivery.messages)
+    _warn(speaker, delivery.alarms)
+    if args.json:
+        alarms = [
+            {"message_id": alarm.message_id, "reason": alarm.reason, "text": alarm.text} for alarm in delivery.alarms
+        ]
+        speaker.say_json({"alarms": alarms, "messages": [_fields(opened) for opened in listed]})
+    else:
+        for opened in listed:
+            speaker.say(_line(opened))
+        if not listed:
+            speaker.say("No new messages.")
+    return EXIT_ALARM if delivery.alarms else EXIT_DONE
+
+
+def run_digest(call: PartnerCall) -> int:
+    """Show the newest digest, or the one of a quarter, after a look into the mailbox."""
+    partner, speaker, args = call.partner, call.speaker, call.args
+    alarms = () if args.offline else look_into_mailbox(call)
+    found = [digest for digest in partner.digests() if args.quarter in (None, digest.quarter)]
+    if not found:
+        speaker.warn("No digest has come for that quarter." if args.quarter else "No digest has come yet.")
+        return EXIT_ALARM if alarms else EXIT_FAILED
+    if args.json:
+        speaker.say_json({"digest": json.loads(render_json(found[-1]))})
+    elif args.csv:
+        speaker.say_csv(render_csv(found[-1]))
+    else:
+        speaker.say(render_table(found[-1]))
+    return EXIT_ALARM if alarms else EXIT_DONE
+
+
+def look_into_mailbox(call: PartnerCall) -> tuple[MailboxAlarm, ...]:
+    """Fetch and save what waits, and tell of alarms; while the gateway is down, what was saved before has to do."""
+    alarms: tuple[MailboxAlarm, ...] = ()
+    try:
+        alarms = call.partner.collect_mailbox().alarms
+    except (TransportError, UnavailableError) as error:
+        call.speaker.warn(f"Only what was fetched before is shown. {error}")
+    _warn(call.speaker, alarms)
+    return alarms
+
+
+def _warn(speaker: Speaker, alarms: tuple[MailboxAlarm, ...]) -> None:
+    for alarm in alarms:
+        where = f" Message {alarm.message_id}." if alarm.message_id else ""
+        speaker.warn(f"ALARM ({alarm.reason}): {alarm.text}{where}")
+    if alarms:
+        speaker.warn("Tell the agency by another way than this service.")
+
+
+def _line(opened: OpenedMessage) -> str:
+    message = opened.message
+    return f"{message.number:>4}  {message.issued_at}  {message.kind}  {message.message_id}"
+
+
+def _fields(opened: OpenedMessage) -> dict[str, object]:
+    message = opened.message
+    return {
+        "issued_at": message.issued_at,
+        "kind": message.kind,
+        "message_id": message.message_id,
+        "number": message.number,
+    }
+
+
+def add_commands(top: CommandGroup) -> None:
+    """Add this file's commands."""
+    inbox = top.add("inbox", run=run_inbox, example="--all")
+    inbox.add_argument("--all", action="store_true", help="list the saved messages too")
+    inbox.add_argument("--show", metavar="NUMBER", type=int, help="show one saved message")
+    digest = top.add("digest", run=run_digest, example="--quarter 2026-Q3 --csv")
+    digest.add_argument("--quarter", type=_quarter, help="the digest of this quarter instead of the newest")
+    digest.add_argument("--csv", action="store_true", help="one line per number")
+    digest.add_argument("--offline", action="store_true", help="do not look into the mailbox first")
+    _add_requests(top)
+
+
+def _quarter(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{4}-Q[1-4]", text):
+        raise argparse.ArgumentTypeError("A quarter looks like 2026-Q3.")
+    return text
+
+
+_STATES = {"open": "OPEN", "waiting": "ANSWER WAITS", "answered": "answered"}
+
+
+def run_requests(call: PartnerCall) -> int:
+    """List what the agency asks, the soonest due first; or show one request whole."""
+    partner, speaker, args = call.partner, call.speaker, call.args
+    now = call.runtime.clock()
+    if (args.action is None) != (args.request_id is None):
+        speaker.warn("requests show takes the id of a request; `requests` lists them.")
+        return EXIT_USAGE
+    alarms = () if args.offline else look_into_mailbox(call)
+    kept = list_requests(partner.state, messages=partner.messages())
+    for number in kept.unreadable:
+        speaker.warn(f"Message {number} is a request that cannot be read: tell the agency, or renew this program.")
+    code = EXIT_ALARM if alarms or kept.unreadable else EXIT_DONE
+    if args.action is None:
+        _say_all(call, kept.questions, now=now)
+        return code
+    found = [one for one in kept.questions if one.request.request_id == args.request_id]
+    if not found:
+        speaker.warn("There is no request with this id; `requests` lists them.")
+        return EXIT_FAILED
+    if args.json:
+        speaker.say_json({"request": _list_fields(found[0], now=now)})
+    else:
+        speaker.say(_spell_state(found[0], now=now))
+        for line in spell_request(found[0].request):
+            speaker.say(line)
+    return code
+
+
+def _add_requests(top: CommandGroup) -> None:
+    command = top.add(
+        "requests",
+        run=run_requests,
+        example="show 019ab3c5-...",
+    )
+    command.add_argument("action", nargs="?", choices=["show"], help="show one request and how to answer it")
+    command.add_argument("request_id", metavar="ID", nargs="?")
+    command.add_argument("--offline", action="store_true", help="do not look into the mailbox first")
+
+
+def _say_all(call: PartnerCall, requests: tuple[Question, ...], *, now: datetime) -> None:
+    if call.args.json:
+        call.speaker.say_json({"requests": [_list_fields(one, now=now) for one in requests]})
+        return
+    for one in requests:
+        call.speaker.say(f"{_spell_state(one, now=now)}  {one.request.reference}  {one.request.request_id}")
+        call.speaker.say(f"  {one.request.question.splitlines()[0]}")
+        call.speaker.say(f"  Legal basis: {one.request.legal_basis}")
+    if not requests:
+        call.speaker.say("The agency has asked nothing.")
+
+
+def _spell_state(one: Question, *, now: datetime) -> str:
+    overdue = "OVERDUE  " if one.is_overdue(now) else ""
+    return f"{overdue}{_STATES[one.state]}  due {one.request.due_at[:10]}"
+
+
+def _list_fields(one: Question, *, now: datetime) -> dict[str, Any]:
+    request = one.request
+    return {
+        "answers": list(one.answers),
+        "due_at": request.due_at,
+        "issued_at": one.issued_at,
+        "legal_basis": request.legal_basis,
+        "message_number": one.number,
+        "overdue": one.is_overdue(now),
+        "purpose": request.purpose,
+        "question": request.question,
+        "reference": request.reference,
+        "report_id": request.report_id,
+        "request_id": request.request_id,
+        "state": one.state,
+    }
