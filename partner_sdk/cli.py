@@ -21,8 +21,8 @@ from partner_sdk._commands.runtime import (
     Speaker,
     Urgency,
 )
-from partner_sdk.client.advice import describe
-from partner_sdk.client.partner_state import PartnerState
+from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client.exchange import describe
 from partner_sdk.command_table import Commands, end_by_overview
 from partner_sdk.errors import ReportAbuseError
 

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.checker.handing_over import DeskDoor, make_posts, post_checks, read_token, write_posts
 from gateway.checker.network_addresses import is_public, resolve_name
-from partner_sdk.client.requests_auth import read_clock
+from partner_sdk.client.http import read_clock
 from partner_sdk.errors import FormatError, ReportAbuseError, TransportError
 from partner_sdk.wire.button_check import MAX_CHECKS, ButtonCheck, CheckList
 from partner_sdk.wire.canonical import parse_exact

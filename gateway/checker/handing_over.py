@@ -13,7 +13,7 @@ import msgspec
 import requests
 
 from partner_sdk import __version__
-from partner_sdk.client.origins import check_origin
+from partner_sdk.client.exchange import check_origin
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.button_check import MAX_CHECKS, MAX_CHECKS_BODY_BYTES, ButtonCheck, CheckPost, encode_checks

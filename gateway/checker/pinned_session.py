@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import requests
 
 from gateway.checker.network_addresses import IsAllowed, Resolve, pick_address
-from partner_sdk.client.punctual import PunctualAdapter
+from partner_sdk.client.http import PunctualAdapter
 
 
 class PinnedAdapter(PunctualAdapter):

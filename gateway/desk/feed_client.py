@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk import __version__
-from partner_sdk.client.exchange_bounds import MAX_REPLY_BYTES, Timeouts
+from partner_sdk.client.exchange import MAX_REPLY_BYTES, Timeouts
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.evidence import PART_BYTES

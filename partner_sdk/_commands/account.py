@@ -8,13 +8,16 @@ import msgspec
 
 from partner_sdk._commands.delivery import say_fault
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, Call, CommandGroup, PartnerCall, Speaker, read_input
-from partner_sdk.client.account import send_registration
-from partner_sdk.client.enrol import enrol
-from partner_sdk.client.former_keys import FORMER_KEYS_KEPT_FOR, list_changes, list_former_keys
-from partner_sdk.client.key_rotation import Rotation, describe_rotation, rotate_keys
-from partner_sdk.client.own_account import find_sent_registration
-from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
-from partner_sdk.client.pending_keys import list_mailbox_keys
+from partner_sdk.client._keys import FORMER_KEYS_KEPT_FOR, list_changes, list_former_keys, list_mailbox_keys
+from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.client.account import (
+    Rotation,
+    describe_rotation,
+    enrol,
+    find_sent_registration,
+    rotate_keys,
+    send_registration,
+)
 from partner_sdk.errors import ReportError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_time

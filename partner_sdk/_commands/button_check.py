@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, Call, CommandGroup, find_origin, read_input
-from partner_sdk.client.origins import check_origin
+from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError, LocalStateError, TransportError
 from partner_sdk.wire.button_check import ButtonCheck
 

@@ -25,8 +25,7 @@ from partner_sdk.button.well_known import (
     make_well_known,
     parse_well_known,
 )
-from partner_sdk.client.own_account import find_sent_registration
-from partner_sdk.client.partner_state import PartnerState
+from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import FormatError, LocalStateError, ProblemError, ReportAbuseError, TransportError
 from partner_sdk.finding import Finding, describe_findings, is_well, spell_finding
 from partner_sdk.wire.registration import ContactPoint, Email, Line, Telephone
@@ -129,6 +128,9 @@ def _get_contact(call: Call) -> ContactPoint:
     args = call.args
     if args.email is not None:
         return _make_contact(args.email, name=args.contact, telephone=args.telephone)
+    # Imported here: with it comes all that sends, which the other commands of the button do not need.
+    from partner_sdk.client.account import find_sent_registration
+
     try:
         sent = find_sent_registration(PartnerState.open(Path(args.state)))
     except ReportAbuseError:

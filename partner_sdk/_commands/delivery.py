@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from partner_sdk._commands.runtime import Speaker, make_printable
-from partner_sdk.client.advice import describe
-from partner_sdk.client.receipt_check import DeskReceipt, Receipt
+from partner_sdk.client._receipts import DeskReceipt, Receipt
+from partner_sdk.client.exchange import describe
 from partner_sdk.errors import ProblemError, ReportAbuseError, ReportError
 
 if TYPE_CHECKING:
-    from partner_sdk.client.evidence_handover import HandedOver
-    from partner_sdk.client.evidence_upload import Progress
+    from partner_sdk.client._evidence_handover import HandedOver
+    from partner_sdk.client._evidence_upload import Progress
     from partner_sdk.client.partner import Partner
 
 # Names of types only: with them comes all that sends, which a command that runs alone does not need.

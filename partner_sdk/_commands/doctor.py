@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, CommandGroup, PartnerCall
-from partner_sdk.client.advice import ENROLLED_ANEW, describe
-from partner_sdk.client.information_requests import list_requests
-from partner_sdk.client.key_renewal import go_over_if_known
-from partner_sdk.client.key_rotation import describe_rotation
+from partner_sdk.client._earlier_reports import list_requests
+from partner_sdk.client._key_renewal import go_over_if_known
+from partner_sdk.client._partner_state import PARTNER_ROLES
+from partner_sdk.client._spool import find_oldest, list_waiting, list_waiting_evidence
+from partner_sdk.client.account import describe_rotation
+from partner_sdk.client.exchange import ENROLLED_ANEW, describe
 from partner_sdk.client.mailbox import list_gap_alarms
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.partner_state import PARTNER_ROLES
-from partner_sdk.client.spool import find_oldest, list_waiting, list_waiting_evidence
 from partner_sdk.client.transport import CLOCK_TOLERANCE_SECONDS, MAX_CLOCK_CORRECTION_SECONDS
 from partner_sdk.errors import (
     FormatError,

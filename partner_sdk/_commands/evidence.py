@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, get_args
 from partner_sdk._commands.delivery import EvidenceBar, list_receipt_fields, say_fault, say_gone_files, say_receipt
 from partner_sdk._commands.reports import read_report
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED, CommandGroup, PartnerCall
-from partner_sdk.client.evidence_journal import JournalEntry, JournalFile
-from partner_sdk.client.receipt_check import Receipt
-from partner_sdk.client.retrying import RetryPolicy
+from partner_sdk.client._evidence_files import JournalEntry, JournalFile
+from partner_sdk.client._receipts import Receipt
+from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.evidence import count_parts_of_plain
 from partner_sdk.wire.submission import Priority
 
 if TYPE_CHECKING:
-    from partner_sdk.client.evidence_handover import HandedOver
-    from partner_sdk.client.evidence_upload import Line
+    from partner_sdk.client._evidence_handover import HandedOver
+    from partner_sdk.client._evidence_upload import Line
 
 # With them comes all that sends, which the other commands of `report` do not need: here for their names of types, and
 # again where a command calls them.
@@ -215,7 +215,7 @@ class _AskedOnce:
 
     def count_parts_there(self, file: JournalFile) -> tuple[int | None, str | None]:
         """Return how many parts of a file the gateway holds, or why that is not known."""
-        from partner_sdk.client.evidence_upload import find_state
+        from partner_sdk.client._evidence_upload import find_state
 
         parts = count_parts_of_plain(file.size_bytes)
         if file.digest is not None:
@@ -234,7 +234,7 @@ class _AskedOnce:
 
 def _look_at(call: PartnerCall, entry: JournalEntry, *, gateway: _AskedOnce) -> dict[str, Any]:
     """Say how far one report's evidence is, and return that for JSON."""
-    from partner_sdk.client.evidence_handover import find_delivery
+    from partner_sdk.client._evidence_handover import find_delivery
 
     state = call.partner.state
     if find_delivery(state, entry.report_id) is not None:

@@ -7,7 +7,7 @@ import msgspec
 
 from partner_sdk._commands.delivery import say_fault
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, Call, CommandGroup, read_input
-from partner_sdk.client.by_file import check_free
+from partner_sdk.client._receipts import check_free
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import ReportAbuseError, ReportError
 from partner_sdk.export import (

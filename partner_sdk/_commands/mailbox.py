@@ -16,7 +16,7 @@ from partner_sdk._commands.runtime import (
     PartnerCall,
     Speaker,
 )
-from partner_sdk.client.information_requests import Question, list_requests
+from partner_sdk.client._earlier_reports import Question, list_requests
 from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_message
 from partner_sdk.errors import FormatError, TransportError, UnavailableError
 from partner_sdk.wire.digest import render_csv, render_json, render_table

@@ -9,9 +9,9 @@ from partner_sdk._commands.delivery import say_fault
 from partner_sdk._commands.interview import Course, Draft
 from partner_sdk._commands.interview_questions import HOW_TO_ANSWER, Questioner
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_DONE, EXIT_FAILED, Call, CommandGroup
-from partner_sdk.client.information_requests import list_requests
+from partner_sdk.client._earlier_reports import list_requests
+from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.mailbox import read_message
-from partner_sdk.client.partner_state import PartnerState
 from partner_sdk.errors import LocalStateError, ReportAbuseError, ReportError
 from partner_sdk.report import measure_completeness, parse_report
 from partner_sdk.report.preview import spell_missing

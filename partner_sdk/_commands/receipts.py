@@ -6,9 +6,8 @@ from typing import Final
 
 from partner_sdk._commands.delivery import list_receipt_fields
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, CommandGroup, PartnerCall, read_input
-from partner_sdk.client.by_file import check_answer, keep_receipt
+from partner_sdk.client._receipts import DeskReceipt, Receipt, check_answer, keep_receipt
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.receipt_check import DeskReceipt, Receipt
 from partner_sdk.errors import FormatError, ReportAbuseError, StatementError
 from partner_sdk.wire.desk_receipt import is_desk_receipt, peek_desk_receipt
 from partner_sdk.wire.intake import peek_intake

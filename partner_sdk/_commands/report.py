@@ -10,7 +10,7 @@ from partner_sdk._commands.evidence import PAIR, collect_files, parse_pair, subm
 from partner_sdk._commands.reports import add_what_is_sent, find_wrong_kind, read_report
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED, CommandGroup, PartnerCall
 from partner_sdk._commands.spool import run_flush, write_for_travel
-from partner_sdk.client.by_file import check_free
+from partner_sdk.client._receipts import check_free
 from partner_sdk.errors import KeySetError, ReportAbuseError, SealingError
 from partner_sdk.wire.submission import Priority
 

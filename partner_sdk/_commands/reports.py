@@ -5,9 +5,8 @@ from typing import Any, get_args
 
 from partner_sdk._commands.delivery import list_receipt_fields, say_fault
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, Call, CommandGroup, PartnerCall, read_input
-from partner_sdk.client.by_file import list_desk_receipts
-from partner_sdk.client.earlier_reports import check_earlier_reference, get_report_id
-from partner_sdk.client.receipt_check import DeskReceipt, Receipt
+from partner_sdk.client._earlier_reports import check_earlier_reference, get_report_id
+from partner_sdk.client._receipts import DeskReceipt, Receipt, list_desk_receipts
 from partner_sdk.errors import ReportAbuseError, ReportError
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
 from partner_sdk.report.preview import list_preview_fields, make_preview, spell_preview

@@ -17,8 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.client.retrying import DEFAULT_POLICY, RetryPolicy
+from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client.exchange import DEFAULT_POLICY, RetryPolicy
 from partner_sdk.command_table import Commands, CommandTable
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.environment import NOT_A_REPORT
@@ -116,7 +116,7 @@ def make_printable(text: str) -> str:
 
 def _read_clock() -> datetime:
     # Imported here, as below: with it comes all that sends, which a command that runs alone does not need.
-    from partner_sdk.client.requests_auth import read_clock
+    from partner_sdk.client.http import read_clock
 
     return read_clock()
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from partner_sdk._commands.delivery import EvidenceBar, list_receipt_fields, say_fault, say_gone_files, say_receipt
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_DONE, EXIT_NOT_DELIVERED, CommandGroup, PartnerCall
-from partner_sdk.client.by_file import write_sealed_file
-from partner_sdk.client.spool import (
+from partner_sdk.client._receipts import write_sealed_file
+from partner_sdk.client._spool import (
     Attempt,
     Waiting,
     WaitingEvidence,
@@ -21,7 +21,7 @@ from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.submission import Priority, peek_submission
 
 if TYPE_CHECKING:
-    from partner_sdk.client.evidence_handover import HandedOver
+    from partner_sdk.client._evidence_handover import HandedOver
 
 # With it comes all that sends, which the other commands of `report` do not need.
 
@@ -78,7 +78,7 @@ def run_write(call: PartnerCall) -> int:
 
 def write_for_travel(call: PartnerCall, report_id: str, path: Path) -> int:
     """Write a sealed report to a new file, and say how it may travel and whether it still waits."""
-    from partner_sdk.client.evidence_handover import find_delivery
+    from partner_sdk.client._evidence_handover import find_delivery
 
     state, speaker = call.partner.state, call.speaker
     size = write_sealed_file(state, report_id, path, now=call.runtime.clock())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from partner_sdk.button.snippet import make_snippet, make_style
-from partner_sdk.client.origins import check_origin
+from partner_sdk.client.exchange import check_origin
 
 NAME: Final = "report_abuse_button"
 

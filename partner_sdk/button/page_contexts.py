@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk.button.page_facts import PageFacts, check_page_facts, list_too_long
 from partner_sdk.button.page_links import make_link
+from partner_sdk.client._partner_state import PartnerProfile, PartnerState
+from partner_sdk.client.http import read_clock
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.partner_state import PartnerProfile, PartnerState
-from partner_sdk.client.requests_auth import read_clock
 from partner_sdk.errors import FormatError, KeySetError, ReportAbuseError, ReportError, SealingError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, format_time, make_report_id, parse_time

@@ -6,7 +6,7 @@ What this makes holds no character that HTML, a template or a query would have t
 import re
 from typing import Final
 
-from partner_sdk.client.origins import check_origin
+from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.page_context import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS
 from partner_sdk.wire.placement import is_placement

@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY
 from partner_sdk.button.snippet import Form
-from partner_sdk.client.origins import check_origin
+from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError
 
 By = Literal["host", "hash"]

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from partner_sdk.button.page_links import make_link
-from partner_sdk.client.origins import check_origin
+from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError
 from partner_sdk.finding import Finding
 from partner_sdk.wire.canonical import format_time, parse_time

@@ -1,25 +1,131 @@
-"""Sends what this partner registers of itself to the agency, sealed.
+"""A partner's account at the agency: enrol, register, and change keys (WIRE.md §8).
 
-Never sends two boxes for one registration: what is saved is sent again after a failure.
+Enrolment checks the agency, makes keys and posts one sealed box. The key set is believed only under the root
+fingerprint of the invitation, so a gateway in the middle can neither read the box nor put its own keys in place.
+
+A registration is signed and kept in the folder as it was sent (`account.json`): a retry sends the saved box, never a
+second one. Nothing here claims that the agency has accepted it: a person there decides, and calls when something is
+missing.
+
+Keys change without a pause: the old ones work on until the new ones are known. Sealed reports that wait stay as they
+are: the gateway takes a statement that the former key signed, in a request that the new key signs. Only a reply to a
+request that the new keys signed puts them in force, and until a message of the agency has come to the new mailbox, that
+is the gateway's word alone and can be undone.
 """
 
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
+import requests
 
-from partner_sdk.client.exchange_bounds import MAX_SMALL_REPLY_BYTES
-from partner_sdk.client.own_account import (
-    SentRegistration,
-    find_sent_registration,
-    make_registration_change,
-    save_sent_registration,
-)
+from partner_sdk.client._key_renewal import go_over_if_known
+from partner_sdk.client._keys import find_pending, prepare_keys
+from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerProfile, PartnerState, make_already_enrolled
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES
+from partner_sdk.client.http import read_clock
 from partner_sdk.client.partner import Partner
-from partner_sdk.errors import SealingError
-from partner_sdk.wire.account import seal_account_change, sign_registration
-from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.keys import find_active_sealing_key
+from partner_sdk.client.transport import Transport
+from partner_sdk.durable_files import find_bytes, write_durably
+from partner_sdk.errors import EnrolmentError, FormatError, LocalStateError, RefusedError, SealingError
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.account import AccountChange, AccountPost, seal_account_change, sign_registration
+from partner_sdk.wire.canonical import (
+    REPORT_ID_RANDOM_BYTES,
+    encode,
+    format_time,
+    make_report_id,
+    parse_base64url,
+    parse_exact,
+    parse_time,
+    to_base64url,
+)
+from partner_sdk.wire.enrolment import (
+    SECRET_BYTES,
+    EnrolmentPost,
+    Invitation,
+    make_partner_pin,
+    seal_enrolment,
+    secret_sha256,
+)
+from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, KeySet, find_active_sealing_key, verify_bundle
 from partner_sdk.wire.registration import Registration
+from partner_sdk.wire.statements import MAX_LIST_BYTES
+
+MAX_SENT_BYTES = 256 * 1024
+
+_NAME = "account.json"
+
+
+class SentRegistration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was sent last. `post` is None where it went inside the enrolment, `sent_at` while it did not arrive."""
+
+    change_id: str
+    made_at: str
+    post: AccountPost | None
+    registration: Registration
+    sent_at: str | None
+
+
+def make_registration_change(state: PartnerState, registration: Registration, *, now: datetime) -> AccountChange:
+    """Return the change that carries a registration of this partner, to be signed."""
+    return AccountChange(
+        change_id=make_report_id(now, secrets.token_bytes(REPORT_ID_RANDOM_BYTES)),
+        created_at=format_time(now),
+        environment=state.profile.environment,
+        keys=None,
+        partner=state.profile.partner,
+        registration=registration,
+    )
+
+
+def find_sent_registration(state: PartnerState) -> SentRegistration | None:
+    """Return what was sent last, or None; raises `LocalStateError` for a damaged file."""
+    raw = find_bytes(state.folder / _NAME)
+    if raw is None:
+        return None
+    try:
+        return parse_exact(raw, kind=SentRegistration, max_bytes=MAX_SENT_BYTES)
+    except FormatError:
+        raise LocalStateError(f"{state.folder}/{_NAME} is damaged.", reason="damaged-state") from None
+
+
+def save_sent_registration(state: PartnerState, sent: SentRegistration) -> None:
+    """Keep what is sent, before and after."""
+    write_durably(state.folder / _NAME, encode(sent))
+
+
+def sign_enrolled_registration(state: PartnerState, registration: Registration, *, now: datetime) -> bytes:
+    """Return the statement that goes inside an enrolment, and note it as sent: it can not go twice."""
+    change = make_registration_change(state, registration, now=now)
+    sent = SentRegistration(
+        change_id=change.change_id,
+        made_at=change.created_at,
+        post=None,
+        registration=registration,
+        sent_at=change.created_at,
+    )
+    save_sent_registration(state, sent)
+    return sign_registration(change, submission_key=state.load_submission_key())
+
+
+def check_same_registration(state: PartnerState, registration: Registration) -> None:
+    """Raise `LocalStateError` (`box-sealed`) unless the box that is sealed already holds this very registration."""
+    sent = find_sent_registration(state)
+    if sent is None or sent.registration != registration:
+        raise LocalStateError(
+            "The enrolment is sealed already, without this registration: send it with account update once the agency "
+            "has approved you.",
+            reason="box-sealed",
+        )
+
+
+def remove_sent_registration(state: PartnerState) -> None:
+    """Take away the note of a registration, when the gateway refused the enrolment that it was in."""
+    (state.folder / _NAME).unlink(missing_ok=True)
 
 
 def send_registration(partner: Partner, registration: Registration, *, now: datetime) -> SentRegistration:
@@ -51,3 +157,135 @@ def _prepare(partner: Partner, registration: Registration, *, now: datetime) -> 
         registration=registration,
         sent_at=None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What was posted. Read the key ids to the agency over the phone: it compares them before it approves."""
+
+    profile: PartnerProfile
+    key_ids: dict[str, str]
+
+
+def enrol(
+    invitation: Invitation,
+    *,
+    folder: Path,
+    ca_file: Path | None = None,
+    session: requests.Session | None = None,
+    clock: Callable[[], datetime] = read_clock,
+    registration: Registration | None = None,
+) -> Enrolled:
+    """Check the key set, make the folder and the keys, and post the box; the agency then approves.
+
+    `registration` goes along inside the box, so that whoever approves sees who is responsible.
+
+    The same call with the same invitation is safe after any failure: keys and box are made once. Another invitation
+    needs another folder, since the old keys may have leaked. If the gateway refuses the invitation at the first post,
+    the folder goes again. Raises
+    `EnrolmentError` (`expired-invitation`), `KeySetError` (`wrong-root` and others), `LocalStateError`,
+    `TransportError`, `ProblemError`.
+    """
+    now = clock()
+    if now >= parse_time(invitation.expires_at):
+        raise EnrolmentError("The invitation has expired: ask the agency for a new one.", reason="expired-invitation")
+    transport = Transport(invitation.origin, ca_file=ca_file, session=session, clock=clock)
+    try:
+        bundle = transport.send("GET", "/v1/keys", is_signed=False, max_bytes=MAX_LIST_BYTES).body
+        verify_bundle(bundle, pin=make_partner_pin(invitation), now=now)  # before anything is made here
+        is_new = not PartnerState.is_in(folder)
+        state = PartnerState.create(folder, invitation=invitation, now=now)
+        key_set = state.accept_key_set(bundle, now=now)
+        post = state.find_enrolment()
+        if post is not None and post.secret_sha256 != _hashed_secret(invitation):
+            raise make_already_enrolled()
+        if post is None:
+            post = _seal(invitation, state, key_set=key_set, now=now, registration=registration)
+            state.save_enrolment(post)
+        elif registration is not None:
+            check_same_registration(state, registration)
+        try:
+            transport.send("POST", "/v1/enrol", body=encode(post), is_signed=False, max_bytes=MAX_SMALL_REPLY_BYTES)
+        except RefusedError as error:
+            # Only keys that were never posted before: an earlier post may have been stored, and approved since.
+            if is_new and error.reason == "unknown-invitation":
+                remove_sent_registration(state)
+                state.remove_refused()
+            raise
+    finally:
+        transport.close()
+    return Enrolled(profile=state.profile, key_ids={role.value: state.read_key(role).key_id for role in PARTNER_ROLES})
+
+
+def _hashed_secret(invitation: Invitation) -> str:
+    return to_base64url(secret_sha256(parse_base64url(invitation.secret, length=SECRET_BYTES)))
+
+
+def _seal(
+    invitation: Invitation,
+    state: PartnerState,
+    *,
+    key_set: KeySet,
+    now: datetime,
+    registration: Registration | None,
+) -> EnrolmentPost:
+    agency_key = find_active_sealing_key(key_set, now=now)
+    if agency_key is None:
+        raise SealingError("The agency has no key to seal to now.", reason="no-active-key")
+    mailbox = state.read_key(KeyRole.MAILBOX)
+    return seal_enrolment(
+        invitation,
+        submission_key=state.load_submission_key(),
+        context_key=load_signing_key(state.read_key(KeyRole.CONTEXT)),
+        mailbox_key=parse_base64url(mailbox.public_key, length=XWING_PUBLIC_KEY_BYTES),
+        agency_key=agency_key,
+        registration=None if registration is None else sign_enrolled_registration(state, registration, now=now),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How far it is. While `is_done` is False, read both submission key ids to the agency over the phone."""
+
+    is_done: bool
+    change_id: str | None
+    key_ids: dict[str, str]
+    new_key_ids: dict[str, str]
+
+
+def rotate_keys(partner: Partner, *, now: datetime, ask_again: bool = False) -> Rotation:
+    """Begin a rotation, or go on with one; safe to repeat after any failure.
+
+    `ask_again` sends the question once more, for the same new keys, when the agency has refused it. Raises what
+    sending raises; `SealingError` (`no-active-key`) when the agency has no key to seal to.
+    """
+    state = partner.state
+    pending = find_pending(state)
+    if pending is None:
+        partner.status()  # new keys are asked for under a key that counts: a refusal may lead back to former ones
+        pending = find_pending(state)
+    if pending is not None and go_over_if_known(state, partner.transport, now=now):
+        return describe_rotation(state)
+    if pending is None or ask_again:
+        agency_key = find_active_sealing_key(partner.refresh_key_set(), now=now)
+        if agency_key is None:
+            raise SealingError("The agency has no key to seal to now.", reason="no-active-key")
+        pending = prepare_keys(
+            state,
+            agency_key=agency_key,
+            now=now,
+            random=secrets.token_bytes(REPORT_ID_RANDOM_BYTES),
+            ask_again=ask_again,
+        )
+    partner.transport.send("POST", "/v1/account", body=encode(pending.post), max_bytes=MAX_SMALL_REPLY_BYTES)
+    return describe_rotation(state)
+
+
+def describe_rotation(state: PartnerState) -> Rotation:
+    """Return how far a rotation is, without any network; `is_done` where none is under way."""
+    key_ids = {role.value: state.read_key(role).key_id for role in PARTNER_ROLES}
+    pending = find_pending(state)
+    if pending is None:
+        return Rotation(is_done=True, change_id=None, key_ids=key_ids, new_key_ids={})
+    new_key_ids = {role.value: pending.keys[role].key_id for role in PARTNER_ROLES}
+    return Rotation(is_done=False, change_id=pending.post.change_id, key_ids=key_ids, new_key_ids=new_key_ids)

@@ -1,6 +1,6 @@
 """`Partner`: what an online service calls to submit reports, keep receipts and read its mailbox.
 
-Everything is kept in the partner's own folder (partner_state.py). A report is sealed and saved before it is sent, and
+Everything is kept in the partner's own folder (_partner_state.py). A report is sealed and saved before it is sent, and
 it counts as delivered only when a receipt for these very bytes was verified and saved. For one thread at a time.
 """
 
@@ -17,28 +17,25 @@ from typing import overload
 
 import requests
 
-from partner_sdk.client.earlier_reports import find_earlier_reference
-from partner_sdk.client.evidence_handover import HandedOver, ReportToSend, hand_over, resume_evidence
-from partner_sdk.client.evidence_sending import EvidenceRoom, OnProgress, ignore_progress
-from partner_sdk.client.evidence_upload import Line
-from partner_sdk.client.exchange_bounds import MAX_SMALL_REPLY_BYTES
-from partner_sdk.client.information_requests import Question, list_requests
-from partner_sdk.client.key_renewal import find_newer_key
-from partner_sdk.client.mailbox import Delivery, Mailbox, OpenedMessage, read_digest, read_message
-from partner_sdk.client.partner_state import PartnerProfile, PartnerState
-from partner_sdk.client.pending_keys import finish_switch
-from partner_sdk.client.receipt_check import (
+from partner_sdk.client._earlier_reports import Question, find_earlier_reference, list_requests
+from partner_sdk.client._evidence_handover import HandedOver, ReportToSend, hand_over, resume_evidence
+from partner_sdk.client._evidence_sending import EvidenceRoom, OnProgress, ignore_progress
+from partner_sdk.client._evidence_upload import Line
+from partner_sdk.client._key_renewal import find_newer_key, find_receipt, find_taken_before, send_submission
+from partner_sdk.client._keys import finish_switch
+from partner_sdk.client._partner_state import PartnerProfile, PartnerState
+from partner_sdk.client._receipts import (
     ComparedReceipt,
     Receipt,
     check_kept_receipt,
     check_new_receipt,
     compare_receipts,
 )
-from partner_sdk.client.report_sealing import seal_and_save
-from partner_sdk.client.requests_auth import read_clock
-from partner_sdk.client.retrying import DEFAULT_POLICY, RetryPolicy, T, send_patiently
-from partner_sdk.client.signing_again import find_receipt, find_taken_before, send_submission
-from partner_sdk.client.spool import Attempt, flush
+from partner_sdk.client._report_sealing import seal_and_save
+from partner_sdk.client._spool import Attempt, flush
+from partner_sdk.client.exchange import DEFAULT_POLICY, MAX_SMALL_REPLY_BYTES, RetryPolicy, T, send_patiently
+from partner_sdk.client.http import read_clock
+from partner_sdk.client.mailbox import Delivery, Mailbox, OpenedMessage, read_digest, read_message
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import (
     FormatError,

@@ -1,7 +1,7 @@
 """One exchange with the gateway: sends a request, returns the reply or raises an error of errors.py.
 
 Nothing of `requests` or `urllib3` crosses this border, no redirect is followed, no cookie is kept. Never retries: what
-may be sent again is decided above the signing (retrying.py). One deadline holds for everything (punctual.py).
+may be sent again is decided above the signing (exchange.py). One deadline holds for everything (http.py).
 """
 
 import re
@@ -20,11 +20,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from requests.adapters import HTTPAdapter
 
 from partner_sdk import __version__
-from partner_sdk.client.exchange_bounds import DEFAULT_TIMEOUTS, MAX_REPLY_BYTES, Timeouts
-from partner_sdk.client.origins import DEFAULT_PORTS, check_origin
-from partner_sdk.client.problem_replies import make_problem_error
-from partner_sdk.client.punctual import PunctualAdapter, deadline_at
-from partner_sdk.client.requests_auth import PartBody, SignedRequestAuth, UnsignedRequestAuth, read_clock
+from partner_sdk.client.exchange import DEFAULT_PORTS, DEFAULT_TIMEOUTS, MAX_REPLY_BYTES, Timeouts, check_origin
+from partner_sdk.client.http import (
+    PartBody,
+    PunctualAdapter,
+    SignedRequestAuth,
+    UnsignedRequestAuth,
+    deadline_at,
+    make_problem_error,
+    read_clock,
+)
 from partner_sdk.errors import FormatError, LocalStateError, NotAuthorisedError, ProblemError, TransportError
 from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE, content_digest_of
 
@@ -115,7 +120,7 @@ class Transport:
         Raises `TransportError` when no reply came, `FormatError` for one that is too large, else `ProblemError`. After
         a 401 it compares this machine's clock with the reply's `Date`; if they differ, by a day at most, it corrects
         the time of its signatures once and sends once more. The correction never touches the judgement of key sets:
-        who forges `Date` must not revive an expired one. After another 401 it looks for a newer key (key_renewal.py),
+        who forges `Date` must not revive an expired one. After another 401 it looks for a newer key (_key_renewal.py),
         and sends once more with that.
         """
         try:

@@ -18,10 +18,10 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
-from partner_sdk.client.enrol import enrol
+from partner_sdk.client._receipts import Receipt
+from partner_sdk.client.account import enrol
+from partner_sdk.client.http import read_clock
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.receipt_check import Receipt
-from partner_sdk.client.requests_auth import read_clock
 from partner_sdk.client.transport import make_session
 from partner_sdk.sandbox._agency import SandboxAgency, SandboxReport, open_evidence
 from partner_sdk.sandbox._answers import ORIGIN, Answer, Request, list_headers

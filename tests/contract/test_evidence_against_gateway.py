@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import requests
 
-from partner_sdk.client.evidence_upload import find_state
+from partner_sdk.client._evidence_upload import find_state
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.errors import NotAuthorisedError, TransportError
 from partner_sdk.wire.evidence import count_sealed_bytes

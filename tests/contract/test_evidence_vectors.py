@@ -9,8 +9,8 @@ import pytest
 from gateway.desk.evidence.holdings import Held
 from gateway.desk.evidence.open_evidence import check_file
 from gateway.desk.evidence.sealed_parts import SealedParts
-from partner_sdk.client.evidence_files import measure_file, opened
-from partner_sdk.client.evidence_sealing import PartSealer
+from partner_sdk.client._evidence_files import measure_file, opened
+from partner_sdk.client._evidence_upload import PartSealer
 from partner_sdk.errors import OpeningError
 from partner_sdk.wire.canonical import parse_base64url, to_base64url
 from partner_sdk.wire.evidence import (

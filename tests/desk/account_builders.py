@@ -11,10 +11,9 @@ from gateway.desk.partnership.change_decisions import accept_change
 from gateway.desk.partnership.enrolments import collect_enrolments
 from gateway.desk.partnership.invitations import invite_partner, publish_invitations
 from gateway.desk.partnership.mailbox_post import write_message
-from partner_sdk.client.enrol import enrol
-from partner_sdk.client.key_rotation import Rotation, rotate_keys
+from partner_sdk.client.account import Rotation, enrol, rotate_keys
+from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.retrying import RetryPolicy
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.enrolment import Invitation
 from partner_sdk.wire.registration import Registration

@@ -6,7 +6,7 @@ from typing import Any
 from gateway.desk.casework.cases import CaseRow, list_cases
 from gateway.desk.collection.importing import Imported, import_report
 from gateway.desk.keyring.publication import make_key_set
-from partner_sdk.client.receipt_check import DeskReceipt, check_desk_receipt
+from partner_sdk.client._receipts import DeskReceipt, check_desk_receipt
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.statements import parse_statement

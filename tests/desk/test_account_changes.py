@@ -15,8 +15,8 @@ from gateway.desk.partnership.account_changes import list_changes
 from gateway.desk.partnership.change_decisions import FORMER_KEY_GRACE, accept_change, refuse_change
 from gateway.desk.partnership.partners import PartnerError, list_partners
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS
+from partner_sdk.client._keys import find_pending
 from partner_sdk.client.account import send_registration
-from partner_sdk.client.pending_keys import find_pending
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.account import AccountChange, NewKeys, seal_account_change, sign_key_change, sign_registration
 from partner_sdk.wire.canonical import encode, format_time, make_report_id

@@ -29,9 +29,7 @@ from gateway.desk.partnership.partners import (
 from gateway.desk.partnership.registrations import find_authorisation, find_registration
 from partner_sdk._commands.runtime import Runtime
 from partner_sdk.cli import main as partner_main
-from partner_sdk.client.account import send_registration
-from partner_sdk.client.enrol import enrol
-from partner_sdk.client.own_account import find_sent_registration
+from partner_sdk.client.account import enrol, find_sent_registration, send_registration
 from partner_sdk.errors import LocalStateError, TransportError
 from partner_sdk.wire.enrolment import parse_invitation
 from partner_sdk.wire.registration import TEMPLATE, Registration

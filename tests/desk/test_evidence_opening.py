@@ -16,8 +16,8 @@ from gateway.desk.commands.frame import DONE, WRONG_USE
 from gateway.desk.evidence.case_files import CaseFile, CaseFileError, CaseFiles, list_case_files
 from gateway.desk.evidence.saving import save_file, stream_file
 from gateway.desk.store.schema import AUDIT
-from partner_sdk.client.evidence_files import measure_file, opened
-from partner_sdk.client.evidence_sealing import PartSealer
+from partner_sdk.client._evidence_files import measure_file, opened
+from partner_sdk.client._evidence_upload import PartSealer
 from partner_sdk.errors import LocalStateError, OpeningError
 from partner_sdk.report.files import FileHash
 from partner_sdk.wire.canonical import to_base64url

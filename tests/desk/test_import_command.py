@@ -11,7 +11,7 @@ import pytest
 from gateway.desk.cli import main
 from gateway.desk.commands.frame import DONE, LOOK, WRONG_USE
 from gateway.wiring import utc_now
-from partner_sdk.client.receipt_check import check_desk_receipt
+from partner_sdk.client._receipts import check_desk_receipt
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 from tests.builders import Partner, SealedReport, seal_report
 from tests.desk.desk_loop import Loop

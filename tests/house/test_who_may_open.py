@@ -25,7 +25,7 @@ MAY_DECRYPT_A_DRAFT = {"gateway.public.visiting.drafts", "gateway.public.visitin
 
 
 # Evidence is encrypted in segments, into a buffer of the sealer's own; whoever encrypts it opens nothing.
-MAY_ENCRYPT_EVIDENCE = {"partner_sdk.client.evidence_sealing"}
+MAY_ENCRYPT_EVIDENCE = {"partner_sdk.client._evidence_upload"}
 
 # Whoever builds a context can name any purpose; who holds an X-Wing key can open any box that is sealed to it.
 OF_A_RETURN_CODE = {"reply_context", "place_context", "open_reply", "SealContext"}
@@ -86,7 +86,7 @@ def test_only_the_vault_the_mailbox_and_the_drafts_decrypt() -> None:
 
 def test_only_the_desks_one_file_and_the_partner_make_the_key_of_a_file() -> None:
     makers = users_of({"derive_file_key"}, among=everywhere())
-    assert makers == MAY_DECRYPT_EVIDENCE | {"partner_sdk.client.evidence_sealing"} | OPENS_IN_THE_SANDBOX
+    assert makers == MAY_DECRYPT_EVIDENCE | {"partner_sdk.client._evidence_upload"} | OPENS_IN_THE_SANDBOX
     # It takes the secret out of an opened report, and opens no report itself.
     (opening,) = MAY_DECRYPT_EVIDENCE
     assert not desk()[opening] & {"load_vault", "open_report", "report_context", "Vault"}

@@ -14,10 +14,10 @@ from gateway.desk.vault import Vault
 from gateway.store.items import put_item
 from partner_sdk._commands.runtime import Runtime
 from partner_sdk.cli import main
-from partner_sdk.client.key_rotation import rotate_keys
+from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.client.account import rotate_keys
+from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
-from partner_sdk.client.retrying import RetryPolicy
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.account import account_context, check_account_change
 from partner_sdk.wire.canonical import format_time, make_report_id, parse_base64url, to_base64url

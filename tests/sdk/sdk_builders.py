@@ -10,7 +10,7 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
-from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
 from partner_sdk.client.transport import make_session
 from partner_sdk.key_files import write_key_file
 from partner_sdk.wire.digest import Digest, DigestAdvice, DigestTable, make_cell, make_exact_cell

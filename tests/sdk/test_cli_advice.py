@@ -8,7 +8,7 @@ import pytest
 from partner_sdk._commands.delivery import say_fault
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
 from partner_sdk.cli import main
-from partner_sdk.client.advice import ENROLLED_ANEW, NOT_KNOWN, describe
+from partner_sdk.client.exchange import ENROLLED_ANEW, NOT_KNOWN, describe
 from partner_sdk.errors import FieldFault, KeySetError, MailboxError, NotAuthorisedError, RefusedError
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.problems import NOT_AUTHORISED

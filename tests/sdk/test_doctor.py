@@ -8,7 +8,7 @@ import pytest
 from partner_sdk._commands import doctor
 from partner_sdk._commands.doctor import KEYS_ARE_OLD_AFTER, Finding, examine
 from partner_sdk._commands.runtime import EXIT_FAILED
-from partner_sdk.client.evidence_journal import EvidenceJournal, JournalEntry, JournalFile
+from partner_sdk.client._evidence_files import EvidenceJournal, JournalEntry, JournalFile
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.report import parse_report
 from partner_sdk.wire.canonical import format_time, make_report_id, to_base64url

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from gateway.desk.vault import Vault
-from partner_sdk.client.enrol import enrol
-from partner_sdk.client.partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.client.account import enrol
 from partner_sdk.errors import (
     EnrolmentError,
     KeySetError,

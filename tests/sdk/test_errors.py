@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partner_sdk import errors
-from partner_sdk.client.partner_state import MailboxPosition, PartnerProfile
+from partner_sdk.client._partner_state import MailboxPosition, PartnerProfile
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import parse_key_file
 from partner_sdk.report import parse_report, parse_sealed_report

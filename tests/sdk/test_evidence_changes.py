@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from partner_sdk.client.evidence_upload import Progress
+from partner_sdk.client._evidence_upload import Progress
 from partner_sdk.errors import (
     EvidenceError,
 )

@@ -8,7 +8,7 @@ import pytest
 from partner_sdk._commands.delivery import EvidenceBar, spell_progress
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_FAILED, EXIT_NOT_DELIVERED
 from partner_sdk.cli import main
-from partner_sdk.client.evidence_upload import Progress
+from partner_sdk.client._evidence_upload import Progress
 from partner_sdk.errors import EvidenceError
 from partner_sdk.wire.canonical import encode
 from tests.sdk.evidence_builders import (

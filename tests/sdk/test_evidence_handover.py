@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from partner_sdk.client.evidence_journal import EvidenceJournal
-from partner_sdk.client.evidence_upload import Progress
+from partner_sdk.client._evidence_files import EvidenceJournal
+from partner_sdk.client._evidence_upload import Progress
 from partner_sdk.errors import (
     EvidenceError,
     LocalStateError,

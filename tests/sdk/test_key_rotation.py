@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from partner_sdk._commands.doctor import examine
-from partner_sdk.client import pending_keys
-from partner_sdk.client.key_rotation import describe_rotation
-from partner_sdk.client.partner_state import PARTNER_ROLES
-from partner_sdk.client.pending_keys import find_pending, list_mailbox_keys
+from partner_sdk.client import _keys as pending_keys
+from partner_sdk.client._keys import find_pending, list_mailbox_keys
+from partner_sdk.client._partner_state import PARTNER_ROLES
+from partner_sdk.client.account import describe_rotation
 from partner_sdk.errors import NotAuthorisedError
 from partner_sdk.key_files import KeyFile, KeyRole
 from partner_sdk.report import parse_report

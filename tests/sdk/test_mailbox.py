@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk.client import partner_state
+from partner_sdk.client import _partner_state as partner_state
+from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.mailbox import Delivery, Mailbox, list_gap_alarms, read_message
-from partner_sdk.client.partner_state import PartnerState
 from partner_sdk.errors import LocalStateError, MailboxError, TransportError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from partner_sdk import durable_files
-from partner_sdk.client.partner_state import PARTNER_ROLES, MailboxPosition, PartnerState
+from partner_sdk.client._partner_state import PARTNER_ROLES, MailboxPosition, PartnerState
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import FormatError, KeySetError, LocalStateError
 from partner_sdk.key_files import KeyRole

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk.client.problem_replies import make_problem_error
+from partner_sdk.client.http import make_problem_error
 from partner_sdk.errors import (
     ConflictError,
     FieldFault,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from partner_sdk.client.exchange_bounds import Timeouts
-from partner_sdk.client.punctual import PunctualAdapter
+from partner_sdk.client.exchange import Timeouts
+from partner_sdk.client.http import PunctualAdapter
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import FormatError, TransportError
 from tests.builders.local_servers import make_tls

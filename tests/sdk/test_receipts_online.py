@@ -8,7 +8,7 @@ import requests
 from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Runtime
 from partner_sdk.cli import main
-from partner_sdk.client.partner_state import PartnerState
+from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import TransportError
 from tests.builders import EXAMPLE_REPORT, House, StillClock
 from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for

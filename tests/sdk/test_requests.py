@@ -10,8 +10,8 @@ import pytest
 
 from partner_sdk import Partner
 from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_FAILED, EXIT_USAGE
-from partner_sdk.client.information_requests import list_requests
-from partner_sdk.client.partner_state import PartnerState
+from partner_sdk.client._earlier_reports import list_requests
+from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import ReportError
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
 from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, message_sha256

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import requests
 
-from partner_sdk.client.requests_auth import SignedRequestAuth
+from partner_sdk.client.http import SignedRequestAuth
 from partner_sdk.errors import SignatureProfileError
 from partner_sdk.wire.signature_profile import check_claim, check_content_digest, parse_signature_headers
 from partner_sdk.wire.statements import public_bytes

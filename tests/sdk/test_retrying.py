@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from partner_sdk.client.problem_replies import make_problem_error
-from partner_sdk.client.retrying import RetryPolicy, send_patiently
+from partner_sdk.client.exchange import RetryPolicy, send_patiently
+from partner_sdk.client.http import make_problem_error
 from partner_sdk.errors import ConflictError, ReportAbuseError, TransportError
 
 NO_REPLY = TransportError("no", reason="timeout")

@@ -11,7 +11,7 @@ import requests
 from gateway.clock import utc_now
 from partner_sdk import Partner
 from partner_sdk._commands.doctor import examine
-from partner_sdk.client.enrol import enrol
+from partner_sdk.client.account import enrol
 from partner_sdk.client.mailbox import OpenedMessage
 from partner_sdk.client.transport import Transport, make_session
 from partner_sdk.errors import FormatError, KeySetError, NotAuthorisedError, OpeningError, RefusedError, TransportError

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from partner_sdk import Partner
-from partner_sdk.client.account import send_registration
-from partner_sdk.client.key_rotation import rotate_keys
+from partner_sdk.client.account import rotate_keys, send_registration
 from partner_sdk.errors import OpeningError, UnavailableError
 from partner_sdk.sandbox import Sandbox, scenarios
 from partner_sdk.wire import problems

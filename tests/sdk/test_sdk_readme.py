@@ -12,7 +12,7 @@ import pytest
 from partner_sdk._commands import runtime as cli_output
 from partner_sdk._commands.runtime import EMERGENCY
 from partner_sdk.cli import make_parser
-from partner_sdk.client import partner_state
+from partner_sdk.client import _partner_state as partner_state
 from partner_sdk.client.account import send_registration
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.wire.canonical import encode

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.casework.cases import list_cases
+from partner_sdk.client._keys import find_pending
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.pending_keys import find_pending
 from partner_sdk.errors import NotAuthorisedError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.report import IndustryReport, parse_report

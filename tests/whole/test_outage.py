@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from gateway.demo.loop import Loop
 from partner_sdk._commands.runtime import EXIT_NOT_DELIVERED
+from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.client.partner import Partner
-from partner_sdk.client.retrying import RetryPolicy
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.report import parse_report
 from partner_sdk.wire.submission import Priority

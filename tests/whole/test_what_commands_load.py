@@ -158,7 +158,7 @@ def test_process_above_the_workers_loads_no_app_and_no_database() -> None:
 def test_command_of_a_partner_that_sends_nothing_never_loads_what_sends(words: tuple[str, ...]) -> None:
     loaded = list_loaded("partner_sdk.cli", *words)
     assert f"partner_sdk._commands.{words[0]}" in loaded
-    sending = {"partner_sdk.client.partner", "partner_sdk.client.transport", "partner_sdk.client.requests_auth"}
+    sending = {"partner_sdk.client.partner", "partner_sdk.client.transport", "partner_sdk.client.http"}
     assert loaded & {*sending, *SENDING, *PAGES, "sqlalchemy"} == set()
     assert {name for name in loaded if name.startswith("gateway")} == set()
 

@@ -11,7 +11,7 @@ import urllib3
 
 from gateway.desk.carrying.delivery import DeliveryError
 from gateway.desk.carrying.post_settings import is_safe_url
-from partner_sdk.client.punctual import deadline_at
+from partner_sdk.client.http import deadline_at
 
 TOTAL_SECONDS: Final = 30.0
 USER_AGENT: Final = "report-abuse-desk"

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from partner_sdk.client.evidence_journal import EvidenceJournal
-from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.client.receipt_check import Receipt
-from partner_sdk.client.retrying import RETRIED_ERRORS
+from partner_sdk.client._evidence_files import EvidenceJournal
+from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client._receipts import Receipt
+from partner_sdk.client.exchange import RETRIED_ERRORS
 from partner_sdk.errors import FormatError, ReportAbuseError, StatementError, TransportError
 from partner_sdk.wire.canonical import check_report_id, format_time
 from partner_sdk.wire.submission import Priority, ReportKind, peek_submission

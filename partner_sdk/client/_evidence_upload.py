@@ -1,10 +1,14 @@
-"""Sends one sealed file to the gateway: four parts in flight, resumable (WIRE.md §6.6).
+"""Seals a file of evidence part by part and sends it to the gateway: four parts in flight, resumable (WIRE.md §6.6).
+
+The only file that encrypts evidence; nothing here opens it. Memory stays flat: one segment of plain text and one sealed
+part for each sealer, used again and again, whatever the size of the file.
 
 A part that the gateway has is not sent again: it is sealed once more, which costs a fraction, and compared by digest.
-So the digest that is reported is always this machine's own. Threads only seal and send; the caller's thread hears of
-everything.
+So the digest that is reported is always this machine's own. Threads only seal and send; everything is reported to the
+caller's thread.
 """
 
+import hashlib
 import queue
 import threading
 import time
@@ -14,27 +18,84 @@ from functools import partial
 from itertools import count
 from typing import Final, Literal
 
-from partner_sdk.client.evidence_files import FileFacts, opened
-from partner_sdk.client.evidence_sealing import PartSealer, SealedPart
-from partner_sdk.client.exchange_bounds import MAX_SMALL_REPLY_BYTES, Timeouts
-from partner_sdk.client.requests_auth import PartBody
-from partner_sdk.client.retrying import RetryPolicy, send_patiently
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from partner_sdk.client._evidence_files import FileFacts, opened, read_same_segment
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RetryPolicy, Timeouts, send_patiently
+from partner_sdk.client.http import PartBody
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import EvidenceError, FormatError, ProblemError, ReportAbuseError
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.evidence import (
     MAX_COMPLETE_BYTES,
     MAX_STATE_BYTES,
+    PART_BYTES,
     PARTS_IN_FLIGHT,
+    SEGMENT_BYTES,
+    SEGMENT_TEXT_BYTES,
+    TAG_BYTES,
     CompletePost,
     CompleteReply,
     EvidenceState,
     StoredPart,
+    count_padded_bytes,
     count_parts_of_plain,
     count_sealed_bytes,
+    derive_file_key,
     evidence_digest,
+    make_nonce,
 )
 from partner_sdk.wire.known_types import prepare_types
+
+SEGMENTS_OF_A_PART: Final = PART_BYTES // SEGMENT_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPart:
+    """One part. `content` is the sealer's own buffer: it holds until the next part is sealed."""
+
+    number: int
+    content: memoryview
+    sha256: bytes
+
+
+class PartSealer:
+    """Seals parts of one file, in any order, for one thread.
+
+    `descriptor` is open as long as the sealer is used. The same part of the same file is always the same bytes.
+    """
+
+    def __init__(self, facts: FileFacts, *, secret: bytes, descriptor: int) -> None:
+        self._facts = facts
+        self._descriptor = descriptor
+        self._cipher = AESGCM(derive_file_key(secret=secret, sha256=facts.sha256))
+        sealed_bytes = count_sealed_bytes(facts.size_bytes)
+        self._text = memoryview(bytearray(min(SEGMENT_TEXT_BYTES, sealed_bytes)))
+        self._sealed = memoryview(bytearray(min(PART_BYTES, sealed_bytes)))
+
+    def seal(self, number: int) -> SealedPart:
+        """Read, encrypt and hash one part, numbered from 0; raises `EvidenceError` if the file is not the same."""
+        first = number * SEGMENTS_OF_A_PART
+        done = 0
+        for counter in range(first, min(first + SEGMENTS_OF_A_PART, self._facts.segments)):
+            done += self._seal_segment(counter, into=self._sealed[done:])
+        content = self._sealed[:done]
+        return SealedPart(number=number, content=content, sha256=hashlib.sha256(content).digest())
+
+    def _seal_segment(self, counter: int, *, into: memoryview) -> int:
+        is_last = counter == self._facts.segments - 1
+        text = read_same_segment(self._descriptor, counter, facts=self._facts, buffer=self._text)
+        if is_last:
+            text = self._pad(len(text))
+        place = into[: len(text) + TAG_BYTES]
+        return self._cipher.encrypt_into(make_nonce(counter, is_last=is_last), text, None, place)
+
+    def _pad(self, length: int) -> memoryview:
+        # An exact size would identify a known file.
+        padded = count_padded_bytes(length)
+        self._text[length:padded] = bytes(padded - length)
+        return self._text[:padded]
+
 
 # A part has 8 MiB: four of them through half a megabit a second.
 PART_TIMEOUTS: Final = Timeouts(connect_seconds=10.0, read_seconds=120.0, total_seconds=600.0)

@@ -14,8 +14,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import structs
 
-from partner_sdk.client.information_requests import note_answer
-from partner_sdk.client.partner_state import PartnerState
+from partner_sdk.client._earlier_reports import note_answer
+from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import (
     KeySetError,
     LocalStateError,

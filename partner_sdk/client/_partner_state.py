@@ -3,25 +3,25 @@
 ```
 partner.json           partner, environment, origin, pin; written once at enrolment
 enrolment.json         the sealed enrolment, so that a retry posts the same bytes
-account.json           what this partner registered of itself last (own_account.py)
+account.json           the registration that was sent last (account.py)
 keys/*.key             three private keys, 0600
-keys/pending/*         new keys and what the agency is asked, while a rotation is under way (pending_keys.py)
-keys/former/*          keys of before, and the changes that led away from them (former_keys.py)
+keys/pending/*         new keys and the sealed question, while a rotation is under way (_keys.py)
+keys/former/*          former keys, and the changes that led away from them (_keys.py)
 key-set.json           the newest key set seen, as received
 pin.json               the pin in force, once the root has changed; partner.json keeps the first one
-submissions/ID.json    bodies of POST /v1/reports, sealed: a retry sends the same bytes, and nobody here can open them
+submissions/ID.json    bodies of POST /v1/reports, sealed: a retry sends the same bytes; nobody here can open them
 submissions/.ID.json.lock  empty; there while a submission is sent
 receipts/ID.json       receipts, as received
 desk-receipts/ID.json  receipts of the desk, for reports that went there as a file
-evidence/ID.json       what a report hands over, and its secret until that is done (evidence_journal.py)
+evidence/ID.json       the evidence of a report, and its secret until it is handed over (_evidence_files.py)
 evidence/ID.lock       empty; there while evidence is sent
-answers/ID.json        which request of the agency a response answers (information_requests.py)
+answers/ID.json        the request of the agency that a response answers (_earlier_reports.py)
 mailbox/NUMBER.json    opened messages, still signed
-mailbox/position       up to where the chain of messages is unbroken
+mailbox/position       the number up to which the chain of messages is unbroken
 lock                   empty; held while the key set or the mailbox changes
 ```
 
-Never holds the partner register: which partners exist is not this partner's business.
+Never holds the partner register: a partner does not learn which others exist.
 """
 
 import hashlib
@@ -309,7 +309,7 @@ class PartnerState:
     # Mailbox
 
     def read_position(self) -> MailboxPosition:
-        """Return up to where the chain of messages is unbroken."""
+        """Return the number up to which the chain of messages is unbroken."""
         raw = find_bytes(self.folder / "mailbox" / "position")
         return FIRST_POSITION if raw is None else self._parse(raw, MailboxPosition, MAX_PROFILE_BYTES, "position")
 

@@ -18,11 +18,10 @@ from typing import Final
 
 from msgspec import structs
 
-from partner_sdk.client.evidence_files import FileFacts, check_file
-from partner_sdk.client.evidence_journal import JournalEntry, JournalFile
-from partner_sdk.client.evidence_sending import EvidenceRoom, OnProgress, ignore_progress, measure, send_waiting
-from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.client.receipt_check import DeskReceipt, Receipt
+from partner_sdk.client._evidence_files import FileFacts, JournalEntry, JournalFile, check_file
+from partner_sdk.client._evidence_sending import EvidenceRoom, OnProgress, ignore_progress, measure, send_waiting
+from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client._receipts import DeskReceipt, Receipt
 from partner_sdk.errors import EvidenceError, FieldFault, LocalStateError, ReportAbuseError, ReportError
 from partner_sdk.report import IndustryReport, list_given
 from partner_sdk.report.evidence_cover import make_evidence_cover, note_new_ids

@@ -11,11 +11,17 @@ from typing import Protocol
 
 from msgspec import structs
 
-from partner_sdk.client.evidence_files import FileFacts, measure_file, size_of_file
-from partner_sdk.client.evidence_journal import EvidenceJournal, JournalEntry, JournalFile
-from partner_sdk.client.evidence_upload import Line, Progress, Stage, upload_file
-from partner_sdk.client.partner_state import PartnerState
-from partner_sdk.client.receipt_check import Receipt
+from partner_sdk.client._evidence_files import (
+    EvidenceJournal,
+    FileFacts,
+    JournalEntry,
+    JournalFile,
+    measure_file,
+    size_of_file,
+)
+from partner_sdk.client._evidence_upload import Line, Progress, Stage, upload_file
+from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client._receipts import Receipt
 from partner_sdk.errors import ConflictError, EvidenceError, ReportAbuseError
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.evidence import EvidenceReference, count_sealed_bytes
