@@ -19,11 +19,8 @@ from partner_sdk._commands.runtime import (
     read_input,
     write_out,
 )
-from partner_sdk.button.flavour_files import FILE_NAMES, FLAVOURS, make_flavour
-from partner_sdk.button.page_facts import MAX_FACTS_BYTES, parse_page_facts
-from partner_sdk.button.page_links import make_link
-from partner_sdk.button.policy import WAYS, make_policy
-from partner_sdk.button.snippet import FORMS, LANGUAGES, SIZES, THEMES, make_style
+from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS, make_flavour
+from partner_sdk.button.snippet import FORMS, LANGUAGES, SIZES, THEMES, WAYS, make_link, make_policy, make_style
 from partner_sdk.errors import ReportAbuseError, ReportError
 from partner_sdk.wire.strict_json import check_filled_in
 
@@ -40,8 +37,6 @@ BY_TLS_ALONE = (
 
 def run_adopt(call: Call) -> int:
     """Ask the agency for the button: sealed, without any key of your own. A person there writes back."""
-    from pathlib import Path
-
     from partner_sdk.button.adoption import (
         MAX_FILE_BYTES,
         ask_for_the_button,
@@ -112,7 +107,12 @@ def _find_misuse(args: argparse.Namespace) -> str | None:
 def run_context(call: PartnerCall) -> int:
     """Print the token, or the whole address; without any network."""
     # Imported here: with it comes all that sends, which the other commands of `button` do not need.
-    from partner_sdk.button.page_contexts import DEFAULT_LIFETIME_SECONDS, PageContexts
+    from partner_sdk.button.page_contexts import (
+        DEFAULT_LIFETIME_SECONDS,
+        MAX_FACTS_BYTES,
+        PageContexts,
+        parse_page_facts,
+    )
 
     args, speaker, profile = call.args, call.speaker, call.partner.profile
     try:

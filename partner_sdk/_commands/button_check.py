@@ -199,7 +199,7 @@ def _read_side(text: str) -> int:
 
 
 def _read_placement(text: str) -> str:
-    from partner_sdk.button.page_links import check_placement
+    from partner_sdk.button.snippet import check_placement
 
     try:
         check_placement(text)

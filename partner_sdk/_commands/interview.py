@@ -16,11 +16,10 @@ from msgspec import inspect
 from partner_sdk._commands.interview_questions import Questioner, Said, find_only_value, name_part
 from partner_sdk.durable_files import find_bytes, write_durably, write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, ReportError
-from partner_sdk.report.checks import list_asked_fields
-from partner_sdk.report.completeness import APPLIES, MOST_USEFUL, counts_where_given
+from partner_sdk.report._completeness import APPLIES, MOST_USEFUL, counts_where_given
+from partner_sdk.report._reading import MAX_REPORT_BYTES, list_asked_fields, parse_report
 from partner_sdk.report.model import IndustryReport
 from partner_sdk.report.outline import Field, Part, get_field, get_outline, get_value_type
-from partner_sdk.report.reading import MAX_REPORT_BYTES, parse_report
 from partner_sdk.wire.strict_json import parse_json_file
 from partner_sdk.wire.submission import Priority, ReportKind
 

@@ -18,8 +18,15 @@ import msgspec
 from msgspec import inspect
 
 from partner_sdk.errors import FormatError
-from partner_sdk.report.outline import Field, Part, get_value_type, may_be_not_held, may_be_null
-from partner_sdk.report.type_words import describe_type, describe_value
+from partner_sdk.report.outline import (
+    Field,
+    Part,
+    describe_type,
+    describe_value,
+    get_value_type,
+    may_be_not_held,
+    may_be_null,
+)
 from partner_sdk.report.values import DAY, MOMENT, NotHeldReason
 
 NOT_HELD_REASONS: Final[tuple[str, ...]] = get_args(NotHeldReason)

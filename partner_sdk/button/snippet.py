@@ -1,17 +1,87 @@
-"""The button's HTML for one place: always the sentence and a plain link; with script, an element around the link.
+"""The button's HTML for one place, its words, its link, and the one line that a strict policy needs for it.
 
-Without script, with a wrong hash or under a policy that blocks the script, the link still works and still looks whole.
-Never writes a style, a class or an inline script: nothing that a strict policy has to allow.
+Always the sentence and a plain link; with script, an element around the link. Without script, with a wrong hash or
+under a policy that blocks the script, the link still works and still looks whole. Never writes a style, a class or an
+inline script: nothing that a strict policy has to allow. The link holds no character that HTML, a template or a query
+would have to escape.
+
+One list of words serves the snippet, the checker and the element (R35). The sentence tells what the button is for,
+whose it is, that people who do this are found (R39), and 999. The reading-age test of the form reads it.
 """
 
+import re
 from dataclasses import dataclass
 from html import escape
 from typing import Final, Literal, cast, get_args
 
-from partner_sdk.button.page_links import make_link
 from partner_sdk.button.release import ELEMENT, ICON_BOX, ICON_PATH, ICON_SHAPES, SCRIPT_INTEGRITY, SCRIPT_PATH
-from partner_sdk.button.words import WORDS, Language
+from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError
+from partner_sdk.wire.page_context import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS
+from partner_sdk.wire.placement import is_placement
+
+Language = Literal["en", "cy"]
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonWords:
+    """What stands there in one language. `label` begins with `text`: who speaks to the machine says what they see."""
+
+    sentence: str
+    text: str
+    label: str
+
+
+WORDS: Final[dict[Language, ButtonWords]] = {
+    "en": ButtonWords(
+        sentence="Has someone online scared you, or done something sexual? Tell the police team who keep children "
+        "safe. They find people who do this. In danger now? Call 999.",
+        text="Report Abuse",
+        label="Report Abuse to the police (opens their site)",
+    ),
+    "cy": ButtonWords(
+        sentence="Oes rhywun ar-lein wedi codi ofn arnat ti, neu wedi gwneud rhywbeth rhywiol? Dwed wrth y tîm heddlu "
+        "sy'n cadw plant yn ddiogel. Maen nhw'n dod o hyd i bobl sy'n gwneud hyn. Mewn perygl nawr? Ffonia 999.",
+        text="Riportio Camdriniaeth",
+        label="Riportio Camdriniaeth i'r heddlu (ar eu safle)",
+    ),
+}
+
+
+TOKEN_CHARACTERS: Final = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def make_link(origin: str, *, placement: str, context: str | None = None) -> str:
+    """Return the address that the button leads to; raises `FormatError` as the three checks below do.
+
+    `context` is a token of `seal_page_context`; it goes behind `#`, so that it reaches no server's log.
+    """
+    check_origin(origin)
+    check_placement(placement)
+    link = f"{origin}/?from={placement}"
+    if context is None:
+        return link
+    check_token(context)
+    return f"{link}#{FRAGMENT_NAME}={context}"
+
+
+def check_placement(placement: str) -> None:
+    """Raise `FormatError` (`bad-placement`) unless this is spelled as the agency spells link ids."""
+    if not is_placement(placement):
+        raise FormatError(
+            "A placement is spelled in lower case letters, digits, - and _, at most 40, like example-chat-profile: "
+            "take it as the agency gave it to you.",
+            reason="bad-placement",
+        )
+
+
+def check_token(context: str) -> None:
+    """Raise `FormatError` (`bad-context`) for what can not be a sealed context. Never opens it."""
+    if len(context) > MAX_TOKEN_CHARACTERS or TOKEN_CHARACTERS.fullmatch(context) is None:
+        raise FormatError(
+            "A sealed context is one word of letters, digits, . - and _: take it as it was made.", reason="bad-context"
+        )
+
 
 Form = Literal["script", "link"]
 Theme = Literal["light", "dark"]
@@ -99,3 +169,68 @@ def spell_snippet(link: str, *, origin: str, style: ButtonStyle) -> str:
 
 def _list(known: tuple[object, ...]) -> str:
     return ", ".join(str(one) for one in known)
+
+
+By = Literal["host", "hash"]
+WAYS: Final[tuple[By, ...]] = get_args(By)
+
+# The released files of all versions lie below it: narrower than the whole host (CSP Level 3 §6.7.2.8, paths).
+_FOLDER: Final = f"{ICON_PATH.split('/', 2)[1]}/"
+_NEVER_FOR_SCRIPT: Final = (
+    "img-src: the icon stands in the page",
+    "style-src: its style is a sheet made by its script, and it has no style attribute",
+    "connect-src, font-src, frame-src, worker-src: it asks for nothing but itself",
+    "'unsafe-inline', 'unsafe-eval', a Trusted Types policy: it writes no HTML and no script",
+)
+_NEVER_FOR_LINK: Final = (
+    "script-src: this form has no script",
+    "style-src: it has no style attribute",
+    "connect-src, font-src, frame-src, worker-src: it asks for nothing but the icon",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One directive with the source to add to it; `why` says what it is for, `never` what the button does not need."""
+
+    directive: str
+    source: str
+    why: str
+    never: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """As it stands in the header."""
+        return f"{self.directive} {self.source}"
+
+
+def make_policy(origin: str, *, form: Form, by: By) -> Policy:
+    """Return what a page needs; raises `FormatError`: `bad-origin`, or `bad-policy` for an image by hash.
+
+    A hash is that of the released script: the agency's host may change, the line need not.
+    """
+    check_origin(origin)
+    if form == "script" and by == "hash":
+        return Policy(
+            directive="script-src",
+            source=f"'{SCRIPT_INTEGRITY}'",
+            why="lets exactly the released script run, wherever it lies (CSP Level 3; an older browser shows the link)",
+            never=_NEVER_FOR_SCRIPT,
+        )
+    if form == "script":
+        return Policy(
+            directive="script-src",
+            source=f"{origin}/{_FOLDER}",
+            why="lets the agency's script load; `integrity` in the snippet refuses any other bytes",
+            never=_NEVER_FOR_SCRIPT,
+        )
+    if by == "hash":
+        raise FormatError(
+            "No browser takes an image by its hash: use --by host, or the form with script.", reason="bad-policy"
+        )
+    return Policy(
+        directive="img-src",
+        source=f"{origin}/{_FOLDER}",
+        why="lets the icon load; without it the link still shows its words",
+        never=_NEVER_FOR_LINK,
+    )

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from partner_sdk.button.page_links import make_link
+from partner_sdk.button.snippet import make_link
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError
 from partner_sdk.finding import Finding

@@ -1,8 +1,7 @@
 """The industry report: its model, its checks, how complete it is, and what is sealed. Never seen by the gateway."""
 
-from partner_sdk.report.completeness import measure_completeness
-from partner_sdk.report.model import Completeness, IndustryReport, SealedIndustryReport
-from partner_sdk.report.reading import (
+from partner_sdk.report._completeness import measure_completeness
+from partner_sdk.report._reading import (
     MAX_REPORT_BYTES,
     encode_sealed_report,
     make_sealed_report,
@@ -10,6 +9,7 @@ from partner_sdk.report.reading import (
     parse_sealed_report,
     report_schema,
 )
+from partner_sdk.report.model import Completeness, IndustryReport, SealedIndustryReport
 from partner_sdk.report.values import NotHeld, list_given
 
 __all__ = [

@@ -9,10 +9,7 @@ from typing import Final
 
 from msgspec import structs
 
-from partner_sdk.report.files import ReportedFile
-from partner_sdk.report.incident import Incident
-from partner_sdk.report.model import IndustryReport, SealedIndustryReport
-from partner_sdk.report.reporter import Discovery, Reporter
+from partner_sdk.report.model import Discovery, Incident, IndustryReport, ReportedFile, Reporter, SealedIndustryReport
 from partner_sdk.report.values import list_given
 
 NARRATIVE: Final = (

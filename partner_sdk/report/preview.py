@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from partner_sdk.report.completeness import measure_completeness
+from partner_sdk.report._completeness import measure_completeness
 from partner_sdk.report.model import Completeness, IndustryReport
 from partner_sdk.report.outline import Field, Part, get_field, get_outline, is_answered
 from partner_sdk.report.values import NotHeld

@@ -47,7 +47,7 @@ NotHeldReason = Literal[
     "unknown",
 ]
 
-# `case`: a must with some kinds or priorities only (checks.py).
+# `case`: a must with some kinds or priorities only (_reading.py).
 Needed = Literal["must", "case", "should", "may"]
 Asker = Literal["uk", "ncmec"]  # SI 2026/268; the CyberTipline schema
 UK: Final[Asker] = "uk"

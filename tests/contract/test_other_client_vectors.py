@@ -14,7 +14,7 @@ from gateway.desk.vault import Vault
 from gateway.store.invitations import put_invitation
 from partner_sdk.key_files import KeyFile, KeyRole, new_key
 from partner_sdk.report import parse_sealed_report
-from partner_sdk.report.checks import list_faults
+from partner_sdk.report._reading import list_faults
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, parse_time, to_base64url
 from partner_sdk.wire.enrolment import (
     EnrolmentKeys,

@@ -17,7 +17,7 @@ from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.evidence_tables import EVIDENCE
 from partner_sdk.report import encode_sealed_report, make_sealed_report
-from partner_sdk.report.files import ReportedFile
+from partner_sdk.report.model import ReportedFile
 from partner_sdk.wire import items
 from partner_sdk.wire.canonical import make_report_id, to_base64url
 from partner_sdk.wire.evidence import EvidenceReference, EvidenceRow, derive_file_key

@@ -19,7 +19,7 @@ from gateway.desk.store.schema import AUDIT
 from partner_sdk.client._evidence_files import measure_file, opened
 from partner_sdk.client._evidence_upload import PartSealer
 from partner_sdk.errors import LocalStateError, OpeningError
-from partner_sdk.report.files import FileHash
+from partner_sdk.report.model import FileHash
 from partner_sdk.wire.canonical import to_base64url
 from partner_sdk.wire.evidence import count_parts_of_plain
 from tests.builders import DAY

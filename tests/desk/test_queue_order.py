@@ -20,7 +20,7 @@ from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
 from gateway.desk.store.schema import CASES, METADATA
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport, list_given
-from partner_sdk.report.incident import Meeting as ProposedMeeting
+from partner_sdk.report.model import Meeting as ProposedMeeting
 from partner_sdk.report.people import Child
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.public_report import Meeting, PublicReport

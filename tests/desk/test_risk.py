@@ -20,7 +20,7 @@ from gateway.public.sending.sealed_answers import make_public_report as make_rep
 from gateway.public.visiting.drafts import Draft
 from gateway.web.settings import SettingsError
 from partner_sdk.report import NotHeld, SealedIndustryReport, list_given
-from partner_sdk.report.incident import Meeting as ProposedMeeting
+from partner_sdk.report.model import Meeting as ProposedMeeting
 from partner_sdk.report.outline import get_report_type, get_value_type
 from partner_sdk.report.people import Child
 from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, FAST_SIGNAL, HONEYPOT_SIGNAL, LIMITED_SIGNAL

@@ -20,7 +20,7 @@ from gateway.desk.reading.page_room import PageRoom
 from gateway.desk.reading.partner_case import make_partner_case
 from partner_sdk.report import IndustryReport, SealedIndustryReport, encode_sealed_report, make_sealed_report
 from partner_sdk.report.evidence_cover import is_cover, make_evidence_cover, note_new_ids
-from partner_sdk.report.files import FileHash
+from partner_sdk.report.model import FileHash
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 from tests.builders import make_clear_fields

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.public.pages.for_services_page import BLANK
 from partner_sdk.button.release import ICON_PATH
-from partner_sdk.button.words import WORDS
+from partner_sdk.button.snippet import WORDS
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.adoption_builders import TYPED, open_waiting
 from tests.gateway.public_fixtures import PublicHouse

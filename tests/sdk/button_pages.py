@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
-from partner_sdk.button.snippet import make_snippet
-from partner_sdk.button.words import WORDS
+from partner_sdk.button.snippet import WORDS, make_snippet
 
 ORIGIN: Final = "https://report.agency.example"
 PLACEMENT: Final = "example-chat-profile"

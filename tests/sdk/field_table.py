@@ -6,9 +6,8 @@ Renew it after a change of the model: `python -m tests.sdk.field_table`.
 from collections.abc import Iterator
 from pathlib import Path
 
-from partner_sdk.report.completeness import APPLIES, MOST_PLACES, MOST_USEFUL
-from partner_sdk.report.outline import Field, Part, get_outline
-from partner_sdk.report.type_words import describe_value
+from partner_sdk.report._completeness import APPLIES, MOST_PLACES, MOST_USEFUL
+from partner_sdk.report.outline import Field, Part, describe_value, get_outline
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "fields.md"
 COMMAND = "python -m tests.sdk.field_table"

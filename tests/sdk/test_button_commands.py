@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from partner_sdk._commands.runtime import EXIT_FAILED, EXIT_USAGE
-from partner_sdk.button.flavour_files import FILE_NAMES, FLAVOURS
+from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS
 from partner_sdk.button.release import SCRIPT_INTEGRITY
 from partner_sdk.button.well_known import PATH, parse_well_known
 from partner_sdk.cli import main

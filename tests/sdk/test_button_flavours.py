@@ -11,8 +11,7 @@ import pytest
 from django.template import Context, Engine
 from flask import Flask, render_template_string
 
-from partner_sdk.button.flask_extension import ReportAbuseButton
-from partner_sdk.button.flavour_files import FLAVOURS, make_flavour
+from partner_sdk.button.frameworks import FLAVOURS, ReportAbuseButton, make_flavour
 from partner_sdk.button.snippet import make_style
 from partner_sdk.errors import FormatError
 from tests.sdk.button_builders import CASES, HOSTILE, LINK, TOKEN, read_golden, read_link, read_nodes

@@ -2,8 +2,8 @@
 
 import pytest
 
-from partner_sdk.button.policy import make_policy
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
+from partner_sdk.button.snippet import make_policy
 from partner_sdk.errors import FormatError
 from tests.sdk.renew_button_release import ORIGIN
 

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_sdk.button.page_links import make_link
-from partner_sdk.button.snippet import SIZES, make_snippet
-from partner_sdk.button.words import WORDS
+from partner_sdk.button.snippet import SIZES, WORDS, make_link, make_snippet
 from partner_sdk.errors import FormatError
 from tests.reading_level import grade_of, sentences_of, words_of
 from tests.sdk.button_builders import CASES, LINK, TOKEN, read_golden, read_link, read_nodes

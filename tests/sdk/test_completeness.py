@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from partner_sdk.report import measure_completeness, parse_report
-from partner_sdk.report.completeness import MOST_PLACES, MOST_USEFUL
+from partner_sdk.report._completeness import MOST_PLACES, MOST_USEFUL
 from partner_sdk.report.outline import get_field, list_fields
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, make_industry_report
 

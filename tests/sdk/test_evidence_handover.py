@@ -15,7 +15,7 @@ from partner_sdk.errors import (
     ReportError,
 )
 from partner_sdk.report.evidence_cover import NARRATIVE
-from partner_sdk.report.files import FileHash
+from partner_sdk.report.model import FileHash
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.submission import Priority
 from tests.sdk.evidence_builders import (

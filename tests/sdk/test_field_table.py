@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from partner_sdk.report.completeness import APPLIES, MOST_USEFUL
+from partner_sdk.report._completeness import APPLIES, MOST_USEFUL
 from partner_sdk.report.outline import list_fields, may_be_not_held
 from tests.sdk.field_table import COMMAND, DOCUMENT, make_document
 

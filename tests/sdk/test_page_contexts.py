@@ -10,8 +10,7 @@ import pytest
 import requests
 
 from gateway.desk.vault import Vault
-from partner_sdk.button.page_contexts import DEFAULT_LIFETIME_SECONDS, PageContexts
-from partner_sdk.button.page_facts import PageFacts, parse_page_facts
+from partner_sdk.button.page_contexts import DEFAULT_LIFETIME_SECONDS, PageContexts, PageFacts, parse_page_facts
 from partner_sdk.errors import FormatError, KeySetError, LocalStateError, ReportError, SealingError
 from partner_sdk.key_files import KeyRole, new_key, write_key_file
 from partner_sdk.wire.canonical import parse_base64url, parse_time

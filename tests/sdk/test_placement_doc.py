@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from partner_sdk._commands.button import BY_NOTHING, BY_TLS_ALONE
-from partner_sdk.button.flavour_files import FLAVOURS
-from partner_sdk.button.policy import make_policy
+from partner_sdk.button.frameworks import FLAVOURS
+from partner_sdk.button.snippet import WORDS, make_policy
 from partner_sdk.button.well_known import WellKnown, encode_well_known, parse_well_known
-from partner_sdk.button.words import WORDS
 from partner_sdk.cli import make_parser
 from tests.placement_pictures import MOST_BYTES, PICTURES, WRONGS
 from tests.sdk.renew_button_release import ORIGIN, REPOSITORY

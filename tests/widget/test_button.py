@@ -7,8 +7,7 @@ from xml.etree import ElementTree as ET
 
 import brotli
 
-from partner_sdk.button.snippet import make_snippet
-from partner_sdk.button.words import WORDS
+from partner_sdk.button.snippet import WORDS, make_snippet
 
 FOLDER = files("widget").joinpath("1.0.0")
 ICON = FOLDER.joinpath("button.svg").read_bytes()

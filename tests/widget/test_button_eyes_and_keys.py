@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from partner_sdk.button.snippet import SIZES, make_snippet
-from partner_sdk.button.words import WORDS
+from partner_sdk.button.snippet import SIZES, WORDS, make_snippet
 from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS
 from tests.widget.agency_door import AgencyDoor
 from tests.widget.browsers import LOOK, SEE, SETTLED, Chromium, Visit, Visitor

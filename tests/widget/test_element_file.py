@@ -8,8 +8,7 @@ from xml.etree import ElementTree as ET
 import brotli
 import pytest
 
-from partner_sdk.button.snippet import SIZES
-from partner_sdk.button.words import WORDS
+from partner_sdk.button.snippet import SIZES, WORDS
 
 VERSION = "1.0.0"
 FOLDER = files("widget").joinpath(VERSION)

@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response as Answer
 
 from gateway.clock import utc_now
 from gateway.demo.service.places import CHAT, MESSAGES, MESSAGES_FACTS, PLACES, SERVICE_NAME, Place
-from partner_sdk.button.flask_extension import ReportAbuseButton
+from partner_sdk.button.frameworks import ReportAbuseButton
 from partner_sdk.button.page_contexts import PageContexts
-from partner_sdk.button.policy import make_policy
+from partner_sdk.button.snippet import make_policy
 from partner_sdk.button.well_known import PATH, encode_well_known, make_well_known
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.registration import ContactPoint

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from partner_sdk.button.page_facts import PageFacts
+from partner_sdk.button.page_contexts import PageFacts
 from partner_sdk.wire.page_context import ContextAccount, ContextMessage, Surface
 
 SERVICE_NAME: Final = "Example Chat"

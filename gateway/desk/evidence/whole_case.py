@@ -12,7 +12,7 @@ from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.joined_reports import OpenedReport
 from gateway.desk.evidence.case_files import CaseFile, CaseFileError, ComparedReports, FileState, list_case_files
 from gateway.desk.wiring import Desk
-from partner_sdk.report.files import ReportedFile
+from partner_sdk.report.model import ReportedFile
 from partner_sdk.report.values import list_given
 
 

@@ -9,9 +9,8 @@ from typing import Final
 from gateway.desk.reading.report_blocks import Block, Fact, Message, get_part, make_block
 from gateway.desk.reading.report_values import Value, spell, spell_not_held
 from gateway.desk.reading.report_words import get_reading_words
-from partner_sdk.report.incident import Conversation
-from partner_sdk.report.incident import Message as SentMessage
-from partner_sdk.report.model import IndustryReport
+from partner_sdk.report.model import Conversation, IndustryReport
+from partner_sdk.report.model import Message as SentMessage
 from partner_sdk.report.outline import Field, Part, get_outline, is_answered
 from partner_sdk.report.people import Child, OtherPerson, Suspect
 from partner_sdk.report.values import NotHeld, list_given

@@ -12,7 +12,7 @@ from gateway.public.visiting.service_form import FIELDS, FieldKind, ServiceFault
 from gateway.public.wording.languages import get_language
 from gateway.public.wording.service_words import ServiceWords
 from partner_sdk.button.release import ICON_PATH, SCRIPT_PATH
-from partner_sdk.button.words import WORDS as BUTTON_WORDS
+from partner_sdk.button.snippet import WORDS as BUTTON_WORDS
 
 NoticeName = Literal["again", "slow", "full", "not_sent", "not_ready"]
 BLANK: Final[Typed] = {field.name: [] if field.options else [""] for field in FIELDS}

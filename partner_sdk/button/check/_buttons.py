@@ -34,7 +34,7 @@ from partner_sdk.button.check.page import (
     spell_plain,
 )
 from partner_sdk.button.release import ELEMENT, ICON_BOX, ICON_SHAPES
-from partner_sdk.button.words import WORDS, Language
+from partner_sdk.button.snippet import WORDS, Language
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.button_check import CheckList, CheckTarget
 from partner_sdk.wire.placement import is_placement

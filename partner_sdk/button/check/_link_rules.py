@@ -22,9 +22,8 @@ from partner_sdk.button.check.page import (
     list_elements,
     spell_plain,
 )
-from partner_sdk.button.page_links import TOKEN_CHARACTERS
 from partner_sdk.button.release import ELEMENT
-from partner_sdk.button.words import WORDS, Language
+from partner_sdk.button.snippet import TOKEN_CHARACTERS, WORDS, Language
 from partner_sdk.wire.page_context import FRAGMENT_NAME, MAX_TOKEN_CHARACTERS
 from partner_sdk.wire.placement import is_placement
 

@@ -27,9 +27,8 @@ from partner_sdk.button.check.page import (
     list_ancestors,
     list_elements,
 )
-from partner_sdk.button.policy import make_policy
 from partner_sdk.button.release import ICON_INTEGRITY, ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
-from partner_sdk.button.snippet import SIZES
+from partner_sdk.button.snippet import SIZES, make_policy
 
 if TYPE_CHECKING:
     from justhtml import Node

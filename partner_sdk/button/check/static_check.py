@@ -35,7 +35,7 @@ from partner_sdk.button.check.page import (
     parse_page,
 )
 from partner_sdk.button.release import ELEMENT
-from partner_sdk.button.words import WORDS
+from partner_sdk.button.snippet import WORDS
 from partner_sdk.wire.button_check import MAX_FINDINGS, ButtonCheck, CheckFinding, CheckResult, Method
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.placement import is_placement

@@ -1,0 +1,222 @@
+"""The button for each framework: files for a service's own tree, React's nested calls, and an extension for Flask.
+
+Each file renders the HTML of `snippet.py` and needs this SDK no more. A placement or a context that a page hands over
+is percent-encoded there, so that no word of a page becomes markup; a misspelled one leads to the form all the same, and
+the agency drops it.
+
+The Flask extension touches only the globals of an app's templates and imports no Flask: any app with a `jinja_env` will
+do.
+"""
+
+import json
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from importlib.resources import files
+from typing import Any, Final, Literal, Protocol, get_args
+
+from partner_sdk.button.release import ELEMENT, SCRIPT_INTEGRITY, SCRIPT_PATH, VERSION
+from partner_sdk.button.snippet import ButtonStyle, make_link, make_snippet, make_style, spell_snippet
+from partner_sdk.client.exchange import check_origin
+
+VOID: Final = frozenset({"img"})
+# HTML and SVG names that React spells in another way; the parser has put them into lower case.
+_NAMES: Final = {
+    "crossorigin": "crossOrigin",
+    "referrerpolicy": "referrerPolicy",
+    "viewbox": "viewBox",
+}
+_STEP: Final = "  "
+
+
+class _TreeWriter(HTMLParser):
+    """Writes one call a line, in the depth at which it stands."""
+
+    def __init__(self, *, link: str) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._link = link
+        self._depth = 3
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open a call; one of an element that holds nothing is closed at once."""
+        given = ", ".join(f"{json.dumps(_NAMES.get(name, name))}: {self._spell(value)}" for name, value in attrs)
+        properties = f"{{ {given} }}" if given else "null"
+        self._write(f"h({json.dumps(tag)}, {properties},")
+        self._depth += 1
+        if tag in VOID:
+            self.handle_endtag(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Write a call that holds nothing: the icon's shapes."""
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, _tag: str) -> None:
+        """Close a call."""
+        self._depth -= 1
+        self._write("),")
+
+    def handle_data(self, data: str) -> None:
+        """Write a text, white space between elements too."""
+        self._write(f"{json.dumps(data, ensure_ascii=False)},")
+
+    def _spell(self, value: str | None) -> str:
+        if value is None:
+            return "true"
+        return "link" if value == self._link else json.dumps(value, ensure_ascii=False)
+
+    def _write(self, text: str) -> None:
+        self.lines.append(_STEP * self._depth + text)
+
+
+def make_react_tree(html: str, *, link: str) -> str:
+    """Return the calls; where an attribute is `link`, the variable of that name stands."""
+    writer = _TreeWriter(link=link)
+    writer.feed(html)
+    writer.close()
+    return "\n".join([f"{_STEP * 2}h(Fragment, null,", *writer.lines, f"{_STEP * 2})"])
+
+
+Flavour = Literal["html", "jinja", "flask", "django", "react", "wordpress"]
+FLAVOURS: Final[tuple[Flavour, ...]] = get_args(Flavour)
+# How a file is to be named in the service's tree.
+FILE_NAMES: Final[dict[Flavour, str]] = {
+    "html": "report-abuse-button.html",
+    "jinja": "report_abuse.jinja",
+    "flask": "report_abuse_button.py",
+    "django": "templatetags/report_abuse.py",
+    "react": "ReportAbuseButton.js",
+    "wordpress": "report-abuse-button.php",
+}
+_TEMPLATES: Final[dict[Flavour, str]] = {
+    "jinja": "report_abuse.jinja",
+    "flask": "flask.py.txt",
+    "django": "report_abuse.py.txt",
+    "react": "ReportAbuseButton.js.txt",
+    "wordpress": "report-abuse-button.php.txt",
+}
+_LINK: Final = "@LINK@"
+
+
+def make_flavour(flavour: Flavour, *, origin: str, placement: str, style: ButtonStyle) -> str:
+    """Return the text of the file; raises `FormatError` for an address or a placement that is not spelled as one."""
+    link = make_link(origin, placement=placement)
+    if flavour == "html":
+        return spell_snippet(link, origin=origin, style=style)
+    head, tail = spell_snippet(_LINK, origin=origin, style=style).rstrip("\n").split(_LINK)
+    marks = {"ORIGIN": origin, "PLACEMENT": placement, "VERSION": VERSION, "ELEMENT": ELEMENT, "SCRIPT": SCRIPT_PATH}
+    marks |= {"INTEGRITY": SCRIPT_INTEGRITY, "HEAD": head, "TAIL": tail}
+    if flavour in ("django", "flask"):
+        marks |= {"HEAD": _quote_for_python(head), "TAIL": _quote_for_python(tail), "STYLE": _spell_style(style)}
+    elif flavour == "wordpress":
+        marks |= {"HEAD": _quote_for_php(head), "TAIL": _quote_for_php(tail)}
+    elif flavour == "react":
+        has_script = style.form == "script"
+        marks["TREE"] = make_react_tree(f"{head}{_LINK}{tail}", link=_LINK)
+        marks["EFFECT_IMPORT"] = ", useEffect" if has_script else ""
+        marks["EFFECT"] = _fill(_read("effect.js.txt"), marks) if has_script else ""
+    return _fill(_read(_TEMPLATES[flavour]), marks)
+
+
+def _read(name: str) -> str:
+    return files("partner_sdk").joinpath("button", "flavours", name).read_text(encoding="utf-8")
+
+
+def _fill(template: str, marks: dict[str, str]) -> str:
+    for mark, text in marks.items():
+        template = template.replace(f"@{mark}@", text)
+    return template
+
+
+def _quote_for_python(text: str) -> str:
+    return repr(text)
+
+
+def _quote_for_php(text: str) -> str:
+    # PHP manual, "Single quoted": only the quote and the backslash mean anything.
+    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{quoted}'"
+
+
+def _spell_style(style: ButtonStyle) -> str:
+    theme = "" if style.theme is None else f", theme={style.theme!r}"
+    return f"language={style.language!r}, form={style.form!r}, size={style.size}{theme}"
+
+
+NAME: Final = "report_abuse_button"
+
+
+class Templates(Protocol):
+    """What is used of a Jinja environment."""
+
+    @property
+    def globals(self) -> MutableMapping[str, Any]:
+        """Names that every template knows."""
+
+
+class App(Protocol):
+    """What is used of a Flask app."""
+
+    @property
+    def jinja_env(self) -> Templates:
+        """Where its templates are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonHtml:
+    """HTML that a template takes as it stands."""
+
+    text: str
+
+    def __html__(self) -> str:
+        """Return the HTML: this is how Jinja knows that it needs no escaping."""
+        return self.text
+
+    def __str__(self) -> str:
+        """Return the HTML."""
+        return self.text
+
+
+class ReportAbuseButton:
+    """The extension. What does not change from page to page is checked once, when it is made."""
+
+    def __init__(
+        self,
+        app: App | None = None,
+        *,
+        origin: str,
+        language: str = "en",
+        form: str = "script",
+        size: int = 44,
+        theme: str | None = None,
+    ) -> None:
+        """Check the agency's address and the style; raises `FormatError`, so that a mistake stops the start."""
+        check_origin(origin)
+        self.origin = origin
+        self.style = make_style(language=language, form=form, size=size, theme=theme)
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: App) -> None:
+        """Put the call into an app's templates."""
+        app.jinja_env.globals[NAME] = self.render
+
+    def render(self, placement: str, *, context: str | None = None, language: str | None = None) -> ButtonHtml:
+        """Return the button of one place; raises `FormatError` for a word that was not agreed.
+
+        `context` is a token of this very page, None or empty without one; `language` is that of this page.
+        """
+        style = self.style
+        return ButtonHtml(
+            make_snippet(
+                self.origin,
+                placement=placement,
+                language=language or style.language,
+                form=style.form,
+                size=style.size,
+                theme=style.theme,
+                context=context or None,
+            )
+        )
