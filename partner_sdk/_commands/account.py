@@ -20,7 +20,7 @@ from partner_sdk.client.account import (
 )
 from partner_sdk.errors import ReportError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.canonical import check_filled_in, parse_time
 from partner_sdk.wire.enrolment import MAX_INVITATION_BYTES, parse_invitation
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.registration import (
@@ -30,7 +30,6 @@ from partner_sdk.wire.registration import (
     list_registration_gaps,
     parse_registration_file,
 )
-from partner_sdk.wire.strict_json import check_filled_in
 
 
 def run_template(_: Call) -> int:

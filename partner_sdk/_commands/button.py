@@ -22,7 +22,7 @@ from partner_sdk._commands.runtime import (
 from partner_sdk.button.frameworks import FILE_NAMES, FLAVOURS, make_flavour
 from partner_sdk.button.snippet import FORMS, LANGUAGES, SIZES, THEMES, WAYS, make_link, make_policy, make_style
 from partner_sdk.errors import ReportAbuseError, ReportError
-from partner_sdk.wire.strict_json import check_filled_in
+from partner_sdk.wire.canonical import check_filled_in
 
 BY_NOTHING = (
     "Trusted without any proof: no --root-fingerprint was given, and {origin} has no certificate. The agency's root "

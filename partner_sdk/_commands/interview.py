@@ -20,7 +20,7 @@ from partner_sdk.report._completeness import APPLIES, MOST_USEFUL, counts_where_
 from partner_sdk.report._reading import MAX_REPORT_BYTES, list_asked_fields, parse_report
 from partner_sdk.report.model import IndustryReport
 from partner_sdk.report.outline import Field, Part, get_field, get_outline, get_value_type
-from partner_sdk.wire.strict_json import parse_json_file
+from partner_sdk.wire.canonical import parse_json_file
 from partner_sdk.wire.submission import Priority, ReportKind
 
 Owner = dict[str, Any]

@@ -36,6 +36,8 @@ from partner_sdk.wire.canonical import (
     make_report_id,
     parse_base64url,
     parse_exact,
+    parse_json_file,
+    spell_unknown,
     to_base64url,
 )
 from partner_sdk.wire.keys import (
@@ -51,7 +53,6 @@ from partner_sdk.wire.page_context import Surface
 from partner_sdk.wire.placement import SERVICE_NAME_MAX
 from partner_sdk.wire.public_codes import LANGUAGES
 from partner_sdk.wire.statements import MAX_LIST_BYTES, PUBLIC_KEY_BYTES
-from partner_sdk.wire.strict_json import parse_json_file, spell_unknown
 
 # In any layout: more than the longest request takes when a person has spaced it out.
 MAX_FILE_BYTES: Final = 4 * MAX_ADOPTION_BYTES

@@ -28,9 +28,17 @@ from partner_sdk.client.http import read_clock
 from partner_sdk.client.partner import Partner
 from partner_sdk.errors import FieldFault, FormatError, KeySetError, ReportAbuseError, ReportError, SealingError
 from partner_sdk.key_files import KeyRole, load_signing_key
-from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, encode, format_time, make_report_id, parse_time
+from partner_sdk.wire.canonical import (
+    REPORT_ID_RANDOM_BYTES,
+    describe_misfit,
+    encode,
+    format_time,
+    list_misfit_faults,
+    make_report_id,
+    parse_json_file,
+    parse_time,
+)
 from partner_sdk.wire.keys import KeySet, find_active_sealing_key
-from partner_sdk.wire.misfit import describe_misfit, list_misfit_faults
 from partner_sdk.wire.padding import MAX_CONTEXT_STATEMENT_BYTES
 from partner_sdk.wire.page_context import (
     MAX_ACCOUNTS,
@@ -44,7 +52,6 @@ from partner_sdk.wire.page_context import (
 )
 from partner_sdk.wire.placement import PlacementId
 from partner_sdk.wire.statements import StatementKind, sign_statement
-from partner_sdk.wire.strict_json import parse_json_file
 
 MAX_FACTS_BYTES: Final = 64 * 1024
 # What `describe_misfit` says of a field that no model has.

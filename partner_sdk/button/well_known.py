@@ -17,10 +17,9 @@ from partner_sdk.button.snippet import make_link
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError
 from partner_sdk.finding import Finding
-from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.canonical import format_time, parse_json_file, parse_time, spell_unknown
 from partner_sdk.wire.placement import SERVICE_NAME_MAX, PlacementId
 from partner_sdk.wire.registration import ContactPoint, Line
-from partner_sdk.wire.strict_json import parse_json_file, spell_unknown
 
 PATH: Final = "/.well-known/report-abuse.json"
 MAX_WELL_KNOWN_BYTES: Final = 16 * 1024

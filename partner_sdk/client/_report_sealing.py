@@ -25,14 +25,13 @@ from partner_sdk.errors import (
     TransportError,
 )
 from partner_sdk.report import IndustryReport, encode_sealed_report, make_sealed_report
-from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.canonical import check_filled_in, encode, format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.keys import KeySet, SealingKey, accepts_envelope, find_active_sealing_key, find_saving_key
 from partner_sdk.wire.problems import UNKNOWN_AGENCY_KEY
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.statements import parse_statement
-from partner_sdk.wire.strict_json import check_filled_in
 from partner_sdk.wire.submission import (
     ClearFields,
     ReportPost,

@@ -31,12 +31,10 @@ from partner_sdk.report.outline import (
     make_trail,
 )
 from partner_sdk.report.values import DAY, MOMENT, NotHeld, list_given
-from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.canonical import describe_misfit, encode, parse_exact, parse_json_file
 from partner_sdk.wire.evidence import EvidenceReference
-from partner_sdk.wire.misfit import describe_misfit
 from partner_sdk.wire.padding import MAX_PADDED_BYTES
 from partner_sdk.wire.reference import check_reference
-from partner_sdk.wire.strict_json import parse_json_file
 from partner_sdk.wire.submission import ClearFields, Priority, ReportKind
 
 SCHEMA_CALL: Final = "GET /v1/schema/report.json"

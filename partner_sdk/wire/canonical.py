@@ -1,20 +1,140 @@
-"""The one spelling of JSON, base64url, times and ids on the wire (WIRE.md §2).
+"""The one spelling of JSON, base64url, times and ids on the wire (WIRE.md §2), and strict JSON from a person's file.
 
-Never lenient: what `parse_exact` takes prints back byte for byte. Python's own base64 decoder skips junk and msgspec
-keeps the last of two equal keys, so every value is encoded again after decoding and compared.
+Never lenient: `parse_exact` prints back every accepted value byte for byte. Python's own base64 decoder skips junk and
+msgspec keeps the last of two equal keys, so every value is encoded again after decoding and compared. A file that a
+person wrote may have any layout, but no duplicate keys and no invented numbers.
+
+Faults are described in our own words: msgspec repeats names and values of the sender. A place is made of numbers and of
+names that the model itself has.
 """
 
 import base64
 import binascii
+import json
 import re
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, Final, NoReturn, TypeVar, get_args, get_type_hints
 
 import msgspec
 
-from partner_sdk.errors import FormatError
-from partner_sdk.wire.misfit import describe_misfit
-from partner_sdk.wire.strict_json import parse_json_file
+from partner_sdk.errors import FieldFault, FormatError
+
+# The form that `list_misfit_faults` reads: "Object missing required field `name` - at `$.list[0]`".
+_PLACE = re.compile(r" - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`\Z")
+_STEP = re.compile(r"\.(\w+)")
+_NAME_OR_PLACE = re.compile(r"\.(\w+)|\[(\d+)\]")
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+# What msgspec begins with, and what we say.
+_SAYINGS = (
+    ("Object contains unknown field", "Object contains a field that the model does not know"),
+    ("Invalid enum value", "A value is none of those that the model lists"),
+    ("Expected", "A value is not of the type, length or pattern that the model asks for"),
+)
+
+
+def describe_misfit(error: Exception, *, kind: Any) -> str:
+    """Return the reason in one line, with the place where msgspec names one."""
+    if not isinstance(error, msgspec.ValidationError):
+        return "it is cut off, nested too deeply, or no JSON in UTF-8"
+    text = str(error)
+    names = _names_of(kind)
+    missing = _MISSING.match(text)
+    if missing and missing[1] in names:
+        said = missing[0]
+    else:
+        said = next((ours for theirs, ours in _SAYINGS if text.startswith(theirs)), "A value does not fit")
+    place = _PLACE.search(text)
+    if place and names.issuperset(_STEP.findall(place[1])):
+        said += f" - at `${place[1]}`"
+    return said
+
+
+def list_misfit_faults(said: str) -> Iterator[FieldFault]:
+    """Yield the fault that a reason of `describe_misfit` names a place for: what a refusal tells in `errors`."""
+    place = _PLACE.search(said)
+    pointer = "#" + "".join(f"/{name or index}" for name, index in _NAME_OR_PLACE.findall(place[1] if place else ""))
+    missing = _MISSING.search(said)
+    if missing:
+        yield FieldFault(f"{pointer}/{missing[1]}", "Add this field; it must be there.")
+    elif place:
+        yield FieldFault(pointer, "This does not fit the description of the call.")
+
+
+@cache
+def _names_of(kind: Any) -> frozenset[str]:
+    """Return the names of all fields of a model and of the models inside."""
+    names: set[str] = set()
+    waiting, seen = [kind], set()
+    while waiting:
+        one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        waiting += get_args(one)
+        if isinstance(one, type) and issubclass(one, msgspec.Struct):
+            names.update(one.__struct_encode_fields__)
+            waiting += get_type_hints(one).values()
+    return frozenset(names)
+
+
+_MOST_NAMED: Final = 5
+
+
+def parse_json_file(raw: bytes, *, max_bytes: int) -> Any:
+    """Return the value, or raise `FormatError` (`too-large`, `not-utf8`, `malformed`, `duplicate-key`)."""
+    if len(raw) > max_bytes:
+        raise FormatError(f"The file is larger than {max_bytes} bytes.", reason="too-large")
+    try:
+        value = _DECODER.decode(raw.decode("utf-8"))
+        if b"\\u" in raw:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeDecodeError:
+        raise FormatError("The file is not UTF-8 text.", reason="not-utf8") from None
+    except json.JSONDecodeError as error:
+        raise FormatError(
+            f"The file is not JSON: look at line {error.lineno}, column {error.colno}.", reason="malformed"
+        ) from None
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which only an escape can spell, is no character: it has no UTF-8 to seal.
+        raise FormatError("An escape in the file spells half a character.", reason="malformed") from None
+    except ValueError:
+        raise FormatError("A number in the file has too many digits.", reason="malformed") from None
+    except RecursionError:
+        raise FormatError("The JSON is nested too deeply.", reason="malformed") from None
+    return value
+
+
+def check_filled_in(value: object, *, examples: Collection[object]) -> None:
+    """Raise `FormatError` (`unchanged-example`) for a file that is still one of our own examples, in any layout."""
+    if value in examples:
+        raise FormatError(
+            "This is an example of this package as it was: fill in what is yours, then send it.",
+            reason="unchanged-example",
+        )
+
+
+def spell_unknown(found: Mapping[str, Any], *, known: Collection[str]) -> str:
+    """Return which fields of an object none of `known` are, by their place: a name from outside is never repeated."""
+    places = [str(place) for place, name in enumerate(found, start=1) if name not in known]
+    more = " and more" if len(places) > _MOST_NAMED else ""
+    return f"number {', '.join(places[:_MOST_NAMED])}{more}, counted from the top"
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise FormatError("A field appears twice in one object of the file.", reason="duplicate-key")
+    return found
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise FormatError("NaN and Infinity are not JSON.", reason="malformed")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
+
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from partner_sdk.errors import (
     StatementError,
 )
 from partner_sdk.wire import problems
-from partner_sdk.wire.misfit import list_misfit_faults
+from partner_sdk.wire.canonical import list_misfit_faults
 from partner_sdk.wire.problems import Problem
 
 ErrorRow = tuple[type[Exception], str, Problem]

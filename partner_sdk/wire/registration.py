@@ -11,8 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from partner_sdk.errors import FieldFault, FormatError, ReportError
-from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.strict_json import parse_json_file
+from partner_sdk.wire.canonical import encode, parse_json_file
 
 MAX_REGISTRATION_BYTES: Final = 24 * 1024
 MAX_PERSONS: Final = 100

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import FieldFault, FormatError, StatementError
-from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, parse_exact, parse_time, spell_unknown
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, SealContext
 from partner_sdk.wire.field_types import (
     EvidenceId,
@@ -32,7 +32,6 @@ from partner_sdk.wire.statements import (
     parse_statement,
     sign_statement,
 )
-from partner_sdk.wire.strict_json import spell_unknown
 
 PUBLIC_SENDER = "public"
 AGENCY = "agency"
