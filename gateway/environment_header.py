@@ -5,8 +5,8 @@ Also problems, and what no route answers: nobody may take a rehearsal for a repo
 
 from flask import Flask, Response, request
 
-from partner_sdk.wire.environment import ENVIRONMENT_HEADER, spell_environment
 from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.problems import ENVIRONMENT_HEADER, spell_environment
 
 PREFIX = "/v1"
 

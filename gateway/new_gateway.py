@@ -26,8 +26,7 @@ from gateway.store.creation import make_store
 from gateway.web.settings import SettingsError
 from partner_sdk.key_files import KeyFile
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.gateway_card import GatewayCard, ReceiptKey
-from partner_sdk.wire.keys import Environment, parse_pin
+from partner_sdk.wire.keys import Environment, GatewayCard, ReceiptKey, parse_pin
 
 MAX_PIN_FILE_BYTES = 8192
 

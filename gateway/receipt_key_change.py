@@ -13,8 +13,7 @@ from gateway.key_state import KeyState
 from gateway.store import Store
 from partner_sdk.durable_files import write_durably
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.gateway_card import GatewayCard, ReceiptKey
-from partner_sdk.wire.keys import Pin
+from partner_sdk.wire.keys import GatewayCard, Pin, ReceiptKey
 
 NEXT_CARD_FILE = "gateway.next.card"
 

@@ -1,6 +1,6 @@
 """From what can go wrong to the problem that the caller gets: the one table of the industry door and the feed.
 
-The errors of the SDK have their rows in `partner_sdk/wire/refused_errors.py`; those of the gateway stand here. Never
+The errors of the SDK have their rows in `partner_sdk/wire/problems.py`; those of the gateway stand here. Never
 echoes what was sent.
 """
 
@@ -27,11 +27,11 @@ from gateway.web.problem_pages import make_problem_response
 from partner_sdk.errors import FieldFault, ReportAbuseError
 from partner_sdk.wire import problems
 from partner_sdk.wire.items import ENROLMENT
-from partner_sdk.wire.problems import Problem
-from partner_sdk.wire.refused_errors import (
+from partner_sdk.wire.problems import (
     ANY,
     SDK_ERRORS,
     ErrorRow,
+    Problem,
     find_error_detail,
     find_error_problem,
     list_error_faults,

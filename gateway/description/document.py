@@ -11,8 +11,7 @@ from gateway.description.headers import ANSWER_HEADERS, SIGNATURE_SCHEME, list_s
 from gateway.description.schemas import PROBLEM, REFERENCE, Schema, make_problem_schema, make_schemas, read_examples
 from gateway.web.rules import Login
 from partner_sdk.wire import problems
-from partner_sdk.wire.environment import NOT_A_REPORT
-from partner_sdk.wire.problems import Problem
+from partner_sdk.wire.problems import NOT_A_REPORT, Problem
 from partner_sdk.wire.problems import make_document as make_problem_document
 
 OPENAPI_VERSION: Final = "3.1.1"

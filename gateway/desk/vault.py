@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from partner_sdk.errors import OpeningError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_xwing_private_key, read_key_file
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.envelope import KEY_ID_BYTES, Envelope, SealContext
-from partner_sdk.wire.padding import unpad
+from partner_sdk.wire.envelope import KEY_ID_BYTES, Envelope, SealContext, unpad
 from partner_sdk.wire.sealing import make_suite
 from partner_sdk.wire.submission import AGENCY
 

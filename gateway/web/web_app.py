@@ -25,8 +25,7 @@ from gateway.web.problem_pages import API_PREFIXES, HtmlError, register_problems
 from gateway.web.request_id import apply_request_ids
 from gateway.web.rules import check_every_route_has_a_rule
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import parse_base64url, to_base64url
-from partner_sdk.wire.known_types import prepare_types
+from partner_sdk.wire.canonical import parse_base64url, prepare_types, to_base64url
 
 Session = dict[str, Any]
 JOURNEY: Final = "journey"

@@ -20,7 +20,7 @@ from partner_sdk.client._earlier_reports import Question, list_requests
 from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_message
 from partner_sdk.errors import FormatError, TransportError, UnavailableError
 from partner_sdk.wire.digest import render_csv, render_json, render_table
-from partner_sdk.wire.questions import (
+from partner_sdk.wire.mailbox_message import (
     SET_ASIDE_REASONS,
     InformationRequest,
     OutcomeNote,

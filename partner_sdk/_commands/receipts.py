@@ -9,8 +9,7 @@ from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, Co
 from partner_sdk.client._receipts import DeskReceipt, Receipt, check_answer, keep_receipt
 from partner_sdk.client.partner import Partner
 from partner_sdk.errors import FormatError, ReportAbuseError, StatementError
-from partner_sdk.wire.desk_receipt import is_desk_receipt, peek_desk_receipt
-from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.intake import is_desk_receipt, peek_desk_receipt, peek_intake
 
 MAX_RECEIPT_BYTES = 64 * 1024
 

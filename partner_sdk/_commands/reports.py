@@ -10,7 +10,7 @@ from partner_sdk.client._receipts import DeskReceipt, Receipt, list_desk_receipt
 from partner_sdk.errors import ReportAbuseError, ReportError
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
 from partner_sdk.report.preview import list_preview_fields, make_preview, spell_preview
-from partner_sdk.wire.questions import SET_ASIDE_REASONS, spell_outcome
+from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, spell_outcome
 from partner_sdk.wire.submission import Priority, ReportKind
 
 

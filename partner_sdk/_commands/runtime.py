@@ -21,8 +21,8 @@ from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.exchange import DEFAULT_POLICY, RetryPolicy
 from partner_sdk.command_table import Commands, CommandTable
 from partner_sdk.errors import LocalStateError, ReportAbuseError
-from partner_sdk.wire.environment import NOT_A_REPORT
 from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.problems import NOT_A_REPORT
 
 if TYPE_CHECKING:
     import requests

@@ -38,8 +38,8 @@ from partner_sdk.wire.canonical import (
     parse_json_file,
     parse_time,
 )
+from partner_sdk.wire.envelope import MAX_CONTEXT_STATEMENT_BYTES
 from partner_sdk.wire.keys import KeySet, find_active_sealing_key
-from partner_sdk.wire.padding import MAX_CONTEXT_STATEMENT_BYTES
 from partner_sdk.wire.page_context import (
     MAX_ACCOUNTS,
     MAX_LIFETIME_SECONDS,

@@ -18,7 +18,7 @@ from partner_sdk.durable_files import find_bytes, make_private_folder, write_dur
 from partner_sdk.errors import FieldFault, FormatError, LocalStateError, ReportError
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact, parse_time
-from partner_sdk.wire.questions import InformationRequest, parse_information_request
+from partner_sdk.wire.mailbox_message import InformationRequest, parse_information_request
 from partner_sdk.wire.reference import parse_reference
 from partner_sdk.wire.submission import ReportKind
 

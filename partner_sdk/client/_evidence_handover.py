@@ -26,9 +26,8 @@ from partner_sdk.errors import EvidenceError, FieldFault, LocalStateError, Repor
 from partner_sdk.report import IndustryReport, list_given
 from partner_sdk.report.evidence_cover import make_evidence_cover, note_new_ids
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
-from partner_sdk.wire.desk_receipt import peek_desk_receipt
 from partner_sdk.wire.evidence import EvidenceReference
-from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.intake import peek_desk_receipt, peek_intake
 from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind
 
 # It brings no new fact, and the way of the P1 is for children at risk.

@@ -25,7 +25,7 @@ from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, RetryPolicy, Time
 from partner_sdk.client.http import PartBody
 from partner_sdk.client.transport import Transport
 from partner_sdk.errors import EvidenceError, FormatError, ProblemError, ReportAbuseError
-from partner_sdk.wire.canonical import encode, parse_exact
+from partner_sdk.wire.canonical import encode, parse_exact, prepare_types
 from partner_sdk.wire.evidence import (
     MAX_COMPLETE_BYTES,
     MAX_STATE_BYTES,
@@ -45,7 +45,6 @@ from partner_sdk.wire.evidence import (
     evidence_digest,
     make_nonce,
 )
-from partner_sdk.wire.known_types import prepare_types
 
 SEGMENTS_OF_A_PART: Final = PART_BYTES // SEGMENT_BYTES
 

@@ -17,8 +17,14 @@ from partner_sdk.client._report_sealing import check_may_leave
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, StatementError
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.desk_receipt import DeskReceiptStatement, peek_desk_receipt, verify_desk_receipt
-from partner_sdk.wire.intake import IntakeStatement, peek_intake, verify_receipt
+from partner_sdk.wire.intake import (
+    DeskReceiptStatement,
+    IntakeStatement,
+    peek_desk_receipt,
+    peek_intake,
+    verify_desk_receipt,
+    verify_receipt,
+)
 from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.submission import ReportPost, clear_fields_of, peek_submission
 

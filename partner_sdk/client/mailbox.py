@@ -22,7 +22,7 @@ from partner_sdk.errors import FormatError, LocalStateError, MailboxError, Openi
 from partner_sdk.key_files import SEED_BYTES, KeyFile, load_xwing_private_key
 from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time, to_base64url
 from partner_sdk.wire.digest import Digest, parse_digest
-from partner_sdk.wire.envelope import KEY_ID_BYTES, Envelope
+from partner_sdk.wire.envelope import KEY_ID_BYTES, Envelope, unpad
 from partner_sdk.wire.keys import KeySet, verify_keys
 from partner_sdk.wire.mailbox_message import (
     MailboxItem,
@@ -33,7 +33,6 @@ from partner_sdk.wire.mailbox_message import (
     open_message,
     peek_message,
 )
-from partner_sdk.wire.padding import unpad
 from partner_sdk.wire.sealing import make_suite
 
 # With it comes all that sends, which a command that only reads the saved messages does not need.

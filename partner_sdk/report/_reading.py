@@ -32,8 +32,8 @@ from partner_sdk.report.outline import (
 )
 from partner_sdk.report.values import DAY, MOMENT, NotHeld, list_given
 from partner_sdk.wire.canonical import describe_misfit, encode, parse_exact, parse_json_file
+from partner_sdk.wire.envelope import MAX_PADDED_BYTES
 from partner_sdk.wire.evidence import EvidenceReference
-from partner_sdk.wire.padding import MAX_PADDED_BYTES
 from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.submission import ClearFields, Priority, ReportKind
 

@@ -18,7 +18,7 @@ from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, KeyRole, load_signing_key, load_xwing_private_key, new_key
 from partner_sdk.report import IndustryReport, SealedIndustryReport, parse_sealed_report
 from partner_sdk.wire.canonical import format_time, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope, SealContext
+from partner_sdk.wire.envelope import Envelope, SealContext, unpad
 from partner_sdk.wire.evidence import SECRET_BYTES, SEGMENT_BYTES, EvidenceReference, derive_file_key, make_nonce
 from partner_sdk.wire.keys import (
     KEY_SET_LIFETIME,
@@ -32,7 +32,6 @@ from partner_sdk.wire.keys import (
     make_sealing_key,
     sign_bundle,
 )
-from partner_sdk.wire.padding import unpad
 from partner_sdk.wire.sealing import make_suite
 from partner_sdk.wire.statements import StatementKind, public_bytes, sign_statement
 from partner_sdk.wire.submission import ClearFields, report_context

@@ -14,10 +14,17 @@ from partner_sdk.errors import FieldFault, ReportAbuseError, SignatureProfileErr
 from partner_sdk.sandbox._agency import SANDBOX
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.environment import ENVIRONMENT_HEADER, spell_environment
 from partner_sdk.wire.keys import SealingKey
-from partner_sdk.wire.problems import MEDIA_TYPE, Problem, make_document
-from partner_sdk.wire.refused_errors import find_error_detail, find_error_problem, list_error_faults
+from partner_sdk.wire.problems import (
+    ENVIRONMENT_HEADER,
+    MEDIA_TYPE,
+    Problem,
+    find_error_detail,
+    find_error_problem,
+    list_error_faults,
+    make_document,
+    spell_environment,
+)
 from partner_sdk.wire.signature_profile import (
     CONTENT_TYPE,
     STAND_IN_KEY,

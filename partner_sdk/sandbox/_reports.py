@@ -32,7 +32,7 @@ from partner_sdk.wire.evidence_rules import check_part_size, list_evidence_fault
 from partner_sdk.wire.feed_messages import Outcome
 from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
 from partner_sdk.wire.keys import accepts_envelope
-from partner_sdk.wire.questions import SetAsideReason
+from partner_sdk.wire.mailbox_message import SetAsideReason
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from partner_sdk.wire.replies import Stage
 from partner_sdk.wire.submission import (

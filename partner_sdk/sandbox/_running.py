@@ -32,11 +32,10 @@ from partner_sdk.wire.account import AccountChange
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, encode, format_time, make_report_id
 from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.enrolment import Invitation
-from partner_sdk.wire.environment import NOT_A_REPORT
 from partner_sdk.wire.feed_messages import Outcome
 from partner_sdk.wire.keys import KeySet
-from partner_sdk.wire.mailbox_message import MessageKind
-from partner_sdk.wire.questions import InformationRequest, SetAsideReason, encode_body
+from partner_sdk.wire.mailbox_message import InformationRequest, MessageKind, SetAsideReason, encode_body
+from partner_sdk.wire.problems import NOT_A_REPORT
 from partner_sdk.wire.replies import Stage
 
 

@@ -11,10 +11,9 @@ from msgspec import Meta
 
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact
-from partner_sdk.wire.envelope import OVERHEAD_BYTES, Envelope, SealContext
+from partner_sdk.wire.envelope import OVERHEAD_BYTES, STEPPED_UP_TO_BYTES, Envelope, SealContext
 from partner_sdk.wire.field_types import AdoptionId, base64url_of
 from partner_sdk.wire.keys import Environment, SealingKey
-from partner_sdk.wire.padding import STEPPED_UP_TO_BYTES
 from partner_sdk.wire.page_context import Surface
 from partner_sdk.wire.placement import SERVICE_NAME_MAX
 from partner_sdk.wire.public_codes import Language

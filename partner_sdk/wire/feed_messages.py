@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from partner_sdk.wire.intake import EPOCH_PATTERN, INSTANCE_PATTERN, MAX_SEQUENCE
-from partner_sdk.wire.questions import SetAsideReason
+from partner_sdk.wire.mailbox_message import SetAsideReason
 from partner_sdk.wire.statements import SignedStatement
 from partner_sdk.wire.submission import SENDER_PATTERN
 

@@ -1,6 +1,8 @@
-"""Mailbox messages: signed by the agency first, then sealed to one partner (WIRE.md §9).
+"""Mailbox messages: signed by the agency first, then sealed to one partner (WIRE.md §9), and bodies about its reports.
 
-Immutable means the signed inner bytes: after a re-enrolment the same bytes may be sealed to a new key.
+Immutable means the signed inner bytes: after a re-enrolment the same bytes may be sealed to a new key. The bodies are
+questions, outcomes and notices of reports that were set aside; a partner answers a question with a report of kind
+`response` whose `answers_request` is the `request_id`.
 """
 
 import hashlib
@@ -11,12 +13,13 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
-from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, parse_exact, parse_time
 from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.envelope import SealContext
 from partner_sdk.wire.field_types import MessageId, base64url_of
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.questions import InformationRequest, OutcomeNote, SetAsideNotice, Welcome
+from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.statements import (
     SignedStatement,
     StatementKind,
@@ -25,6 +28,147 @@ from partner_sdk.wire.statements import (
     sign_statement,
 )
 from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
+
+MAX_QUESTION_CHARACTERS: Final = 2000
+MAX_PURPOSE_CHARACTERS: Final = 300
+# A question of 2,000 characters of four bytes each, escaped at worst, with its purpose and its legal basis.
+MAX_BODY_BYTES: Final = 32 * 1024
+
+# What may be said of a partner's own report, in the order of how often it is. `duplicate` is said only of what this
+# very partner had reported before: of anybody else's report it would tell one service about another.
+OUTCOMES: Final[tuple[tuple[str, str], ...]] = (
+    ("used", "Used: it helps to protect a child or to find somebody."),
+    ("needs_more", "Not enough to go on: send what else you hold."),
+    ("duplicate", "You had reported this before: both are one case."),
+    ("out_of_remit", "Not for this agency: nothing of ours to act on."),
+    ("actioned", "Acted on: police or child protection took it further."),
+)
+_OUTCOME_WORDS: Final = dict(OUTCOMES)
+
+# Why the desk set a report aside, as its sender is told: coarse, so that nobody learns from it how the desk checks.
+SetAsideReason = Literal["unreadable", "not-opened", "mismatch", "not-proven", "no-open-request", "held"]
+SET_ASIDE_REASONS: Final[dict[SetAsideReason, str]] = {
+    "unreadable": (
+        "It opened, but it is no report of a form that the agency reads: a field or a version is unknown. "
+        "Upgrade the SDK, or compare the report with /v1/schema/report.json, and send it again."
+    ),
+    "not-opened": (
+        "It did not open: it was sealed to another key, or under other clear fields than its statement names. "
+        "Fetch /v1/keys and send it again."
+    ),
+    "mismatch": "Its statement, envelope and sealed report contradict each other. Seal it anew and send it again.",
+    "not-proven": "No key of yours that is in force signed its statement. Tell the agency by phone if you sent it.",
+    "no-open-request": (
+        "It is a response, and names no question that is open. It stands beside the report that it names, and answers "
+        "nothing. Look at `requests`, and answer the question that is meant."
+    ),
+    "held": "The agency is looking into it. There is nothing to do for you.",
+}
+MAX_SET_ASIDE_REPORTS: Final = 200
+
+Question = Annotated[str, Meta(min_length=1, max_length=MAX_QUESTION_CHARACTERS)]
+Reason = Annotated[str, Meta(min_length=1, max_length=MAX_PURPOSE_CHARACTERS)]
+OutcomeCode = Annotated[str, Meta(pattern=r"^[a-z_]{1,32}\Z")]
+
+
+class InformationRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One question about one report of the recipient; `due_at` is by when the law wants the answer."""
+
+    due_at: str
+    legal_basis: Reason
+    purpose: Reason
+    question: Question
+    reference: str
+    report_id: str
+    request_id: str
+
+
+class OutcomeNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What became of one report of the recipient; a later note about the same report counts instead."""
+
+    outcome: OutcomeCode
+    reference: str
+    released_at: str
+    report_id: str
+
+
+class SetAsideReport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One report that a notice is about."""
+
+    reference: str
+    report_id: str
+
+
+class SetAsideNotice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Reports of the recipient that the desk holds but could not take as reports, all for one reason.
+
+    `GET /v1/reports/{id}` tells how each stands now: a report that is read after all leaves the stage `set_aside`.
+    """
+
+    reason: SetAsideReason
+    reports: Annotated[tuple[SetAsideReport, ...], Meta(min_length=1, max_length=MAX_SET_ASIDE_REPORTS)]
+    set_aside_at: str
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line of text, e.g. to try whether a new mailbox key opens."""
+
+    text: Annotated[str, Meta(max_length=MAX_QUESTION_CHARACTERS)]
+
+
+MessageBody = InformationRequest | OutcomeNote | SetAsideNotice
+
+
+def encode_body(body: MessageBody) -> bytes:
+    """Return the canonical bytes of a body; raises `FormatError` for an id, a reference or a time that is none."""
+    _check_body(body)
+    return encode(body)
+
+
+def parse_information_request(raw: bytes) -> InformationRequest:
+    """Read the body of an `information-request`; raises `FormatError`."""
+    request = parse_exact(raw, kind=InformationRequest, max_bytes=MAX_BODY_BYTES)
+    _check_body(request)
+    return request
+
+
+def parse_outcome_note(raw: bytes) -> OutcomeNote:
+    """Read the body of an `outcome`; raises `FormatError`."""
+    note = parse_exact(raw, kind=OutcomeNote, max_bytes=MAX_BODY_BYTES)
+    _check_body(note)
+    return note
+
+
+def parse_set_aside_notice(raw: bytes) -> SetAsideNotice:
+    """Read the body of a `set-aside`; raises `FormatError`."""
+    notice = parse_exact(raw, kind=SetAsideNotice, max_bytes=MAX_BODY_BYTES)
+    _check_body(notice)
+    return notice
+
+
+def spell_outcome(outcome: str) -> str:
+    """Return the words for an outcome; one that a later release knows stands for itself."""
+    return _OUTCOME_WORDS.get(outcome, outcome.replace("_", " "))
+
+
+def _check_body(body: MessageBody) -> None:
+    if isinstance(body, SetAsideNotice):
+        parse_time(body.set_aside_at)
+        for report in body.reports:
+            check_report_id(report.report_id)
+            check_reference(report.reference)
+        return
+    check_report_id(body.report_id)
+    check_reference(body.reference)
+    if isinstance(body, OutcomeNote):
+        parse_time(body.released_at)
+        return
+    check_report_id(body.request_id)
+    parse_time(body.due_at)
+    for name in ("question", "purpose", "legal_basis"):
+        if not getattr(body, name).strip():
+            raise FormatError(f"The {name.replace('_', ' ')} of a request may not be blank.", reason="malformed")
+
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 FIRST_PREVIOUS = "0" * 64

@@ -16,10 +16,9 @@ from msgspec import Meta
 
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_time, to_base64url
-from partner_sdk.wire.envelope import OVERHEAD_BYTES, Envelope, SealContext
+from partner_sdk.wire.envelope import CONTEXT_MAX_BYTES, OVERHEAD_BYTES, Envelope, SealContext
 from partner_sdk.wire.field_types import PartnerId
 from partner_sdk.wire.keys import Environment, SealingKey
-from partner_sdk.wire.padding import CONTEXT_MAX_BYTES
 from partner_sdk.wire.placement import PlacementId
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.statements import StatementKind, open_statement, sign_statement

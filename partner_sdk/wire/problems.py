@@ -1,12 +1,34 @@
-"""The one table of problem types (RFC 9457): the gateway answers from it, the client and the pages read it.
+"""The one table of problem types (RFC 9457), the problem of each error of this package, and the environment header.
 
-`detail` is ours and never echoes what was sent.
+The gateway answers from the table; the client and the pages read it. `detail` is our own text and never echoes the
+request: a decoder's text may name a field or a value of the sender, so only its place is kept. By the header every
+answer under `/v1` tells whether it is live (WIRE.md §10).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from partner_sdk.errors import FieldFault
+from partner_sdk.errors import (
+    EnvelopeError,
+    FieldFault,
+    FormatError,
+    KeySetError,
+    RegisterError,
+    SignatureProfileError,
+    StatementError,
+)
+from partner_sdk.wire.canonical import list_misfit_faults
+from partner_sdk.wire.keys import Environment
+
+ENVIRONMENT_HEADER: Final = "Report-Abuse-Environment"
+NOT_A_REPORT: Final = "NOT A REPORT"
+
+
+def spell_environment(environment: Environment) -> str:
+    """Return the value of the header: `live`, or `sandbox; NOT A REPORT`."""
+    return environment if environment == "live" else f"{environment}; {NOT_A_REPORT}"
+
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -200,3 +222,51 @@ def make_document(
     if faults:
         document["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]
     return document
+
+
+ErrorRow = tuple[type[Exception], str, Problem]
+"""The kind of error, the reason that it carries (`ANY` for every one), and the problem."""
+
+ANY: Final = ""
+# The first row that fits decides: a reason stands before the rest of its kind, a kind before the one that it is of.
+SDK_ERRORS: Final[tuple[ErrorRow, ...]] = (
+    (SignatureProfileError, ANY, NOT_AUTHORISED),
+    (EnvelopeError, "too-large", BODY_TOO_LARGE),
+    (EnvelopeError, ANY, MALFORMED_ENVELOPE),
+    (FormatError, "too-large", BODY_TOO_LARGE),
+    (FormatError, "not-canonical", NOT_CANONICAL),
+    (FormatError, ANY, MALFORMED_REQUEST),
+    (StatementError, "envelope-mismatch", ENVELOPE_MISMATCH),
+    (StatementError, ANY, STATEMENT_REFUSED),
+    (KeySetError, "stale-serial", STALE_SERIAL),
+    (KeySetError, "forked-serial", STALE_SERIAL),
+    (KeySetError, ANY, REFUSED_LIST),
+    (RegisterError, "stale-serial", STALE_SERIAL),
+    (RegisterError, "forked-serial", STALE_SERIAL),
+    (RegisterError, "no-key-set", NOT_READY),
+    (RegisterError, ANY, REFUSED_LIST),
+)
+
+
+def find_error_problem(error: Exception, *, table: Iterable[ErrorRow] = SDK_ERRORS) -> Problem | None:
+    """Return the problem of the first row that fits, or None for an error that the table does not know."""
+    reason = getattr(error, "reason", ANY)
+    return next(
+        (problem for kind, wanted, problem in table if isinstance(error, kind) and wanted in (ANY, reason)), None
+    )
+
+
+def list_error_faults(error: Exception) -> tuple[FieldFault, ...]:
+    """Return the places of faults in a body: those of a statement, or the one that the decoder named."""
+    if isinstance(error, StatementError):
+        return error.faults
+    if type(error) is not FormatError:
+        return ()
+    if error.reason == "duplicate-key":
+        return (FieldFault("#", "Give each key once in an object."),)
+    return tuple(list_misfit_faults(str(error))) if error.reason == "malformed" else ()
+
+
+def find_error_detail(error: Exception) -> str | None:
+    """Return what the caller is told in place of the problem's advice, or None: always our own words."""
+    return error.advice if isinstance(error, SignatureProfileError) else None

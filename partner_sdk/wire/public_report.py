@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from partner_sdk.wire.canonical import encode, parse_exact
-from partner_sdk.wire.padding import PUBLIC_PADDED_BYTES
+from partner_sdk.wire.envelope import PUBLIC_PADDED_BYTES
 from partner_sdk.wire.page_context import ContextToken
 from partner_sdk.wire.public_codes import Language
 from partner_sdk.wire.submission import ClearFields

@@ -9,7 +9,7 @@ from msgspec import Meta
 from partner_sdk.wire.feed_messages import Outcome
 from partner_sdk.wire.field_types import KeyId, PartnerId
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.questions import SetAsideReason
+from partner_sdk.wire.mailbox_message import SetAsideReason
 from partner_sdk.wire.statements import SignedStatement
 
 Stage = Literal["received", "collected", "set_aside", "opened"]

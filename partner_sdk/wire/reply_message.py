@@ -13,9 +13,8 @@ from msgspec import Meta
 
 from partner_sdk.errors import FormatError, SealingError
 from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time
-from partner_sdk.wire.envelope import OVERHEAD_BYTES, SealContext
+from partner_sdk.wire.envelope import OVERHEAD_BYTES, STEPPED_UP_TO_BYTES, SealContext
 from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, Environment, SealingKey, make_sealing_key
-from partner_sdk.wire.padding import STEPPED_UP_TO_BYTES
 from partner_sdk.wire.reference import check_reference, get_reference_environment
 from partner_sdk.wire.statements import StatementKind, open_statement, parse_statement, sign_statement
 from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION

@@ -11,9 +11,8 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519Pu
 
 from partner_sdk.errors import FormatError, SealingError
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.envelope import KEY_ID_BYTES, SUITE_NAME, Envelope, SealContext
+from partner_sdk.wire.envelope import KEY_ID_BYTES, SUITE_NAME, Envelope, SealContext, pad
 from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, SealingKey, sealing_key_id
-from partner_sdk.wire.padding import pad
 
 _MLKEM_PUBLIC_KEY_BYTES = 1184
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from partner_sdk.wire import envelope, padding, signature_profile
+from partner_sdk.wire import envelope, signature_profile
 from partner_sdk.wire.enrolment import EnrolmentKeys, Invitation
 from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES
 from partner_sdk.wire.statements import StatementKind
@@ -51,7 +51,7 @@ def test_numbers_are_those_of_the_code() -> None:
     assert f"has {XWING_PUBLIC_KEY_BYTES} bytes" in TEXT
     assert f"{signature_profile.MAX_AGE_SECONDS} seconds past" in TEXT
     assert f"{signature_profile.MAX_SKEW_SECONDS} ahead" in TEXT
-    assert f"at most {padding.MAX_PADDED_BYTES // 1024**2} MiB of `padded`" in TEXT
+    assert f"at most {envelope.MAX_PADDED_BYTES // 1024**2} MiB of `padded`" in TEXT
 
 
 def test_examples_of_padding_are_right() -> None:
@@ -59,7 +59,7 @@ def test_examples_of_padding_are_right() -> None:
     assert len(examples) == 4
     for length, padded in examples:
         # `n` counts the four bytes of the length too.
-        assert len(padding.pad(bytes(int(length) - 4), purpose="report", sender="example-chat")) == int(padded)
+        assert len(envelope.pad(bytes(int(length) - 4), purpose="report", sender="example-chat")) == int(padded)
 
 
 @pytest.mark.parametrize(("place", "covers_body"), [(0, True), (1, False)])

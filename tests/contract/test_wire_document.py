@@ -6,7 +6,7 @@ from pathlib import Path
 from gateway.feed import ROUTES
 from gateway.public.journey import FIELD_BY_NAME
 from gateway.public.returning import return_code
-from partner_sdk.wire import envelope, padding, public_codes, reply_message, signature_profile
+from partner_sdk.wire import envelope, public_codes, reply_message, signature_profile
 from partner_sdk.wire.items import KINDS
 from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES
 from partner_sdk.wire.signature_profile import COVERED_WITH_BODY
@@ -26,7 +26,7 @@ def test_numbers_of_the_document_are_those_of_the_code() -> None:
     assert f"`0x{envelope.KEM_ID:04X}`" in TEXT
     assert f"enc({envelope.ENC_BYTES})" in TEXT
     assert f"{XWING_PUBLIC_KEY_BYTES} bytes" in TEXT
-    assert f"{padding.PUBLIC_PADDED_BYTES:,} bytes for a public report" in TEXT
+    assert f"{envelope.PUBLIC_PADDED_BYTES:,} bytes for a public report" in TEXT
     assert (
         f"at most {signature_profile.MAX_AGE_SECONDS} s old and at most {signature_profile.MAX_SKEW_SECONDS} s ahead"
         in TEXT

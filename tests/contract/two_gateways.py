@@ -16,8 +16,8 @@ from gateway.store.invitations import put_invitation
 from partner_sdk.sandbox import Sandbox
 from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.enrolment import Invitation, secret_sha256
-from partner_sdk.wire.environment import ENVIRONMENT_HEADER
 from partner_sdk.wire.keys import SealingKey, find_active_sealing_key
+from partner_sdk.wire.problems import ENVIRONMENT_HEADER
 from tests.builders import (
     DAY,
     NOW,

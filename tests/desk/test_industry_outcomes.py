@@ -13,9 +13,9 @@ from gateway.desk.feedback.tables import OUTCOMES
 from gateway.desk.partnership.outcomes import OutcomeSignal, list_signals, write_outcome_notes
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.errors import LocalStateError
-from partner_sdk.wire import questions
+from partner_sdk.wire import mailbox_message
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.questions import parse_outcome_note
+from partner_sdk.wire.mailbox_message import parse_outcome_note
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox, stage_at_gateway
 from tests.desk.post_builders import send_out
@@ -40,7 +40,7 @@ def notes(loop: Loop) -> list[tuple[str, str]]:
 
 
 def test_codes_of_outcomes_are_those_that_digests_count() -> None:
-    assert [code for code, _ in questions.OUTCOMES] == [code for code, _ in OUTCOMES]
+    assert [code for code, _ in mailbox_message.OUTCOMES] == [code for code, _ in OUTCOMES]
 
 
 def test_outcome_goes_with_the_next_collect_by_stage_and_by_mailbox(loop: Loop) -> None:

@@ -17,8 +17,7 @@ from gateway.desk.store.post_tables import MAILBOX_MESSAGES
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.mailbox_message import message_sha256
-from partner_sdk.wire.questions import parse_information_request
+from partner_sdk.wire.mailbox_message import message_sha256, parse_information_request
 from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox

@@ -15,7 +15,7 @@ from gateway.desk.partnership.stages import COARSE_REASONS, coarsen
 from gateway.intake import NewReport
 from partner_sdk.report import encode_sealed_report, make_sealed_report, parse_sealed_report
 from partner_sdk.wire.canonical import encode, parse_base64url
-from partner_sdk.wire.questions import SET_ASIDE_REASONS, SetAsideNotice, parse_set_aside_notice
+from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, SetAsideNotice, parse_set_aside_notice
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders import Partner, SealedReport, make_clear_fields, make_industry_report, sign_for_envelope

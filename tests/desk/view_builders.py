@@ -23,10 +23,9 @@ from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.key_files import load_xwing_private_key, xwing_public_bytes
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
-from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.envelope import Envelope, unpad
 from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
 from partner_sdk.wire.keys import make_sealing_key
-from partner_sdk.wire.padding import unpad
 from partner_sdk.wire.public_report import encode_public_report
 from partner_sdk.wire.reference import make_reference
 from partner_sdk.wire.reply_message import reply_context

@@ -13,10 +13,9 @@ from partner_sdk.wire.adoption import (
     seal_adoption,
 )
 from partner_sdk.wire.canonical import make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.envelope import Envelope, unpad
 from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.padding import unpad
 from partner_sdk.wire.sealing import make_suite
 from tests.builders import NOW, Agency, House
 

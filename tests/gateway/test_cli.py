@@ -23,7 +23,7 @@ from gateway.doctor import _look_at_proxies, examine
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, read_key_file, write_key_file
 from partner_sdk.wire.canonical import encode, parse_exact
-from partner_sdk.wire.gateway_card import GatewayCard, ReceiptKey
+from partner_sdk.wire.keys import GatewayCard, ReceiptKey
 from tests.builders import Agency, House, make_house, make_key
 from tests.builders.local_servers import find_free_port
 from tests.gateway.process_watch import find_living, is_gone, is_listening, wait_until

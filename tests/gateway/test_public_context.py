@@ -14,7 +14,7 @@ from gateway.public.visiting.drafts import PADDED_SIZES, DraftTooBigError, make_
 from gateway.public.wording import load_wording
 from gateway.store import StorageUnavailableError
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.padding import MAX_PUBLIC_REPORT_BYTES
+from partner_sdk.wire.envelope import MAX_PUBLIC_REPORT_BYTES
 from partner_sdk.wire.page_context import MAX_TOKEN_CHARACTERS
 from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL
 from tests.builders import Agency, make_house

@@ -12,7 +12,7 @@ from gateway.intake import Accepted, Intake, NewReport
 from gateway.public.journey import FIELD_BY_NAME, TYPED
 from gateway.store.reports import NewRow, insert_report
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.padding import PUBLIC_ENVELOPE_BYTES, PUBLIC_PADDED_BYTES
+from partner_sdk.wire.envelope import PUBLIC_ENVELOPE_BYTES, PUBLIC_PADDED_BYTES
 from tests.builders import House
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import SHORT_STORY, Person, list_files, read_title

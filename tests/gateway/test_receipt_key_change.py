@@ -16,7 +16,7 @@ from gateway.key_folder import find_next_receipt_key, read_receipt_key
 from gateway.receipt_key_change import begin_receipt_key_change, finish_receipt_key_change
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, write_key_file
-from partner_sdk.wire.gateway_card import parse_gateway_card
+from partner_sdk.wire.keys import parse_gateway_card
 from tests.builders import StillClock, make_house, make_key
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 

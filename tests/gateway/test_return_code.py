@@ -21,7 +21,7 @@ from gateway.public.returning.return_code import (
 )
 from partner_sdk.key_files import load_xwing_private_key
 from partner_sdk.wire.canonical import make_report_id
-from partner_sdk.wire.padding import unpad
+from partner_sdk.wire.envelope import unpad
 from partner_sdk.wire.reply_message import make_reply_key, reply_context
 from partner_sdk.wire.sealing import make_suite, seal
 from tests.builders import NOW

@@ -18,11 +18,10 @@ from partner_sdk.report import parse_report, parse_sealed_report
 from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, parse_exact, parse_time
 from partner_sdk.wire.digest import Digest, parse_digest
 from partner_sdk.wire.enrolment import check_enrolment, parse_invitation
-from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.envelope import Envelope, unpad
 from partner_sdk.wire.intake import peek_intake, verify_intake
 from partner_sdk.wire.keys import parse_pin, verify_bundle
 from partner_sdk.wire.mailbox_message import MailboxList, open_message, peek_message
-from partner_sdk.wire.padding import unpad
 from partner_sdk.wire.public_report import parse_public_report
 from partner_sdk.wire.reference import parse_reference
 from partner_sdk.wire.register import verify_register

@@ -9,7 +9,7 @@ REPOSITORY = Path(__file__).parents[2]
 ROUNDS = """
 import gc, sys, threading, types
 import msgspec
-from partner_sdk.wire.known_types import prepare_types
+from partner_sdk.wire.canonical import prepare_types
 sys.setswitchinterval(1e-6)
 SOURCE = '''
 import msgspec
@@ -54,7 +54,7 @@ def test_threads_that_read_a_prepared_type_first_do_not_crash() -> None:
 def test_every_message_of_the_wire_is_prepared() -> None:
     code = (
         "import time, partner_sdk.client.partner\n"
-        "from partner_sdk.wire.known_types import prepare_types\n"
+        "from partner_sdk.wire.canonical import prepare_types\n"
         "began = time.perf_counter()\nprint(prepare_types(), time.perf_counter() - began)"
     )
     done = subprocess.run(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError, OpeningError
-from partner_sdk.wire.padding import (
+from partner_sdk.wire.envelope import (
     CONTEXT_MAX_BYTES,
     MAX_PADDED_BYTES,
     PUBLIC_PADDED_BYTES,

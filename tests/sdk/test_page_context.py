@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError, StatementError
-from partner_sdk.wire.envelope import OVERHEAD_BYTES, Envelope
-from partner_sdk.wire.padding import CONTEXT_MAX_BYTES
+from partner_sdk.wire.envelope import CONTEXT_MAX_BYTES, OVERHEAD_BYTES, Envelope
 from partner_sdk.wire.page_context import (
     FRAGMENT_NAME,
     MAX_TOKEN_CHARACTERS,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.padding import PUBLIC_PADDED_BYTES, pad
+from partner_sdk.wire.envelope import PUBLIC_PADDED_BYTES, pad
 from partner_sdk.wire.page_context import MAX_TOKEN_CHARACTERS
 from partner_sdk.wire.public_report import (
     BLOCK_MAX,

@@ -8,8 +8,7 @@ from cryptography.exceptions import InvalidTag
 from partner_sdk.errors import FormatError, SealingError, StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key, load_xwing_private_key, xwing_public_bytes
 from partner_sdk.wire.canonical import encode, make_report_id, parse_base64url, to_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.padding import unpad
+from partner_sdk.wire.envelope import Envelope, unpad
 from partner_sdk.wire.reply_message import (
     MAX_BODY_CHARACTERS,
     MAX_REPLY_ENVELOPE_BYTES,

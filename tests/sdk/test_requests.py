@@ -14,8 +14,13 @@ from partner_sdk.client._earlier_reports import list_requests
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import ReportError
 from partner_sdk.wire.canonical import encode, format_time, make_report_id, to_base64url
-from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, message_sha256
-from partner_sdk.wire.questions import InformationRequest, OutcomeNote, encode_body
+from partner_sdk.wire.mailbox_message import (
+    FIRST_PREVIOUS,
+    InformationRequest,
+    OutcomeNote,
+    encode_body,
+    message_sha256,
+)
 from partner_sdk.wire.submission import peek_submission
 from tests.builders import DAY, EXAMPLE_REPORT, NOW, House, StillClock, make_industry_report
 from tests.sdk.evidence_builders import EvidenceGateway, make_report, open_partner, write_plain

@@ -19,8 +19,8 @@ from partner_sdk.report import parse_report
 from partner_sdk.sandbox import Sandbox, SandboxReport
 from partner_sdk.wire.canonical import encode, parse_time, to_base64url
 from partner_sdk.wire.enrolment import INVITATION_LIFETIME
-from partner_sdk.wire.environment import ENVIRONMENT_HEADER
 from partner_sdk.wire.keys import Pin, verify_bundle
+from partner_sdk.wire.problems import ENVIRONMENT_HEADER
 from partner_sdk.wire.statements import parse_statement
 from partner_sdk.wire.submission import ReportPost
 from tests.builders import (

@@ -23,7 +23,7 @@ from partner_sdk.errors import FormatError, KeySetError, SealingError
 from partner_sdk.sandbox import Sandbox
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, to_base64url
 from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.questions import encode_body
+from partner_sdk.wire.mailbox_message import encode_body
 from partner_sdk.wire.replies import Progress
 from partner_sdk.wire.statements import parse_statement
 from partner_sdk.wire.submission import ReportPost

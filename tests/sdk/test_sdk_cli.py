@@ -16,8 +16,8 @@ from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED, EX
 from partner_sdk.cli import main
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.enrolment import secret_sha256
-from partner_sdk.wire.environment import NOT_A_REPORT
 from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, message_sha256
+from partner_sdk.wire.problems import NOT_A_REPORT
 from tests.builders import (
     DAY,
     EXAMPLE_REPORT,

@@ -16,7 +16,7 @@ from partner_sdk.client import _partner_state as partner_state
 from partner_sdk.client.account import send_registration
 from partner_sdk.client.partner import Partner as Client
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.questions import encode_body
+from partner_sdk.wire.mailbox_message import encode_body
 from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import EXAMPLE_REPORT, NOW, House, make_house
 from tests.sdk.evidence_builders import make_report, write_plain

@@ -12,7 +12,7 @@ import requests
 from gateway.demo.form_walk import walk_form
 from gateway.demo.loop import ANSWERS, Loop
 from gateway.public.journey import FIELD_BY_NAME, TYPED
-from partner_sdk.wire.padding import PUBLIC_ENVELOPE_BYTES
+from partner_sdk.wire.envelope import PUBLIC_ENVELOPE_BYTES
 from tests.builders import EXAMPLE_REPORT
 from tests.gateway.public_walks import LONG_WAY, flatten
 

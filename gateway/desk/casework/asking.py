@@ -16,7 +16,7 @@ from gateway.desk.casework.partner_outcomes import check_from_partner, get_first
 from gateway.desk.casework.promised_days import UK, get_uk_day, get_uk_day_of, spell_day, spell_lateness
 from gateway.desk.partnership.questions import QuestionDraft, QuestionRow, list_questions, store_question
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.questions import MAX_PURPOSE_CHARACTERS, MAX_QUESTION_CHARACTERS
+from partner_sdk.wire.mailbox_message import MAX_PURPOSE_CHARACTERS, MAX_QUESTION_CHARACTERS
 
 DAYS_TO_ANSWER: Final = 7  # SI 2026/268
 MOST_DAYS_TO_ANSWER: Final = 90

@@ -26,8 +26,8 @@ from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time
-from partner_sdk.wire.desk_receipt import DeskReceiptStatement, sign_desk_receipt
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
+from partner_sdk.wire.intake import DeskReceiptStatement, sign_desk_receipt
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from partner_sdk.wire.submission import ClearFields, clear_fields_of, peek_submission
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from gateway.desk.outbox.queue import queue
 from gateway.desk.store.post_tables import STAGES
-from partner_sdk.wire.questions import SetAsideReason
+from partner_sdk.wire.mailbox_message import SetAsideReason
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 COLLECTED: Final = "collected"

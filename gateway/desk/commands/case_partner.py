@@ -18,7 +18,7 @@ from gateway.desk.reading.partner_case import PartnerCase, ShownQuestion, spell_
 from gateway.desk.reading.words import title_of
 from gateway.desk.wiring import Desk
 from partner_sdk.report import SealedIndustryReport
-from partner_sdk.wire.questions import spell_outcome
+from partner_sdk.wire.mailbox_message import spell_outcome
 
 
 @dataclass(frozen=True, slots=True)

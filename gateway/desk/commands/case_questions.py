@@ -16,7 +16,7 @@ from gateway.desk.casework.promised_days import parse_day
 from gateway.desk.commands.case_reply import read_text
 from gateway.desk.commands.frame import DONE, Commands, add_command, get_actor, print_json, say
 from gateway.desk.wiring import open_desk
-from partner_sdk.wire.questions import OUTCOMES as TOLD
+from partner_sdk.wire.mailbox_message import OUTCOMES as TOLD
 
 
 def run_ask(parsed: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.partnership.invitations import publish_invitations
 from gateway.desk.wiring import open_desk, utc_now
 from partner_sdk.finding import describe_findings, is_well, spell_finding
-from partner_sdk.wire.gateway_card import MAX_CARD_BYTES, parse_gateway_card
+from partner_sdk.wire.keys import MAX_CARD_BYTES, parse_gateway_card
 
 
 def run_init(parsed: argparse.Namespace) -> int:

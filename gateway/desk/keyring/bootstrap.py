@@ -26,9 +26,8 @@ from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.key_files import KeyFile, KeyRole, new_key, write_key_file
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url
-from partner_sdk.wire.gateway_card import GatewayCard
 from partner_sdk.wire.intake import INSTANCE_PATTERN
-from partner_sdk.wire.keys import Pin, fingerprint_of
+from partner_sdk.wire.keys import GatewayCard, Pin, fingerprint_of
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
 
 # The keys that the desk works with every day; the roots lie offline.

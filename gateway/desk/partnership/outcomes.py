@@ -17,7 +17,7 @@ from gateway.desk.store.question_tables import OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.questions import OutcomeNote, encode_body
+from partner_sdk.wire.mailbox_message import OutcomeNote, encode_body
 
 
 @dataclass(frozen=True, slots=True)

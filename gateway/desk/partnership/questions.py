@@ -20,8 +20,7 @@ from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, StatementError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
 from partner_sdk.wire.keys import verify_keys
-from partner_sdk.wire.mailbox_message import open_message
-from partner_sdk.wire.questions import InformationRequest, encode_body, parse_information_request
+from partner_sdk.wire.mailbox_message import InformationRequest, encode_body, open_message, parse_information_request
 
 
 @dataclass(frozen=True, slots=True)

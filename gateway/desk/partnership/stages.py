@@ -20,7 +20,7 @@ from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.feed_messages import StageItem
-from partner_sdk.wire.questions import (
+from partner_sdk.wire.mailbox_message import (
     MAX_SET_ASIDE_REPORTS,
     SetAsideNotice,
     SetAsideReason,

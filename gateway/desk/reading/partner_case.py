@@ -39,7 +39,7 @@ from gateway.desk.reading.report_sections import Counted, ReportSection, count_c
 from gateway.desk.wiring import Desk
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.evidence_cover import is_cover
-from partner_sdk.wire.questions import InformationRequest
+from partner_sdk.wire.mailbox_message import InformationRequest
 
 # About what the template writes around one.
 _FINGERPRINT_BYTES = 60

@@ -1,7 +1,7 @@
 """The words for codes of cases, files, post and digests, in the order in which a form shows them; and for refusals."""
 
 from gateway.desk.feedback import tables
-from partner_sdk.wire import questions
+from partner_sdk.wire import mailbox_message
 from partner_sdk.wire.public_codes import NOT_SURE, NOT_UK
 
 YES_NO = (("yes", "Yes"), ("no", "No"))
@@ -129,7 +129,7 @@ REPORT_KINDS = (
 )
 CASE_CHANNELS = (("gateway", "Through the gateway"), ("file", "As a sealed file"))
 # What a partner reads for each outcome, beside the words that the desk uses.
-TOLD_OUTCOMES = questions.OUTCOMES
+TOLD_OUTCOMES = mailbox_message.OUTCOMES
 # Where a file is that a report names, by the state that desk/evidence gives it.
 FILE_STATES = (
     ("here", "Here, sealed"),

@@ -16,9 +16,8 @@ from gateway.web.logs import log_failure
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.key_files import load_xwing_private_key
 from partner_sdk.wire.canonical import encode, parse_exact, parse_time
-from partner_sdk.wire.envelope import Envelope, SealContext
+from partner_sdk.wire.envelope import Envelope, SealContext, unpad
 from partner_sdk.wire.keys import Environment, VerifyKey, verify_keys
-from partner_sdk.wire.padding import unpad
 from partner_sdk.wire.reply_message import (
     MAX_REPLY_ENVELOPE_BYTES,
     ReplyMessage,

@@ -10,8 +10,8 @@ from msgspec import structs
 from gateway.guidance.risk import assess_public
 from gateway.public.journey import Answers, get_one, get_priority, is_about_other, is_grown_up
 from gateway.public.visiting.drafts import Draft
+from partner_sdk.wire.envelope import MAX_PUBLIC_REPORT_BYTES
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.padding import MAX_PUBLIC_REPORT_BYTES
 from partner_sdk.wire.public_codes import ADULT_BAND, CONTEXT_REFUSED_SIGNAL, DANGER_PREFIX, IS_NOT_UNDER_18
 from partner_sdk.wire.public_report import (
     ChildDetails,

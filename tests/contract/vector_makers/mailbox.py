@@ -5,8 +5,16 @@ from typing import Any
 
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, MessageKind, message_sha256
-from partner_sdk.wire.questions import InformationRequest, OutcomeNote, SetAsideNotice, SetAsideReport, Welcome
+from partner_sdk.wire.mailbox_message import (
+    FIRST_PREVIOUS,
+    InformationRequest,
+    MessageKind,
+    OutcomeNote,
+    SetAsideNotice,
+    SetAsideReport,
+    Welcome,
+    message_sha256,
+)
 from tests.builders import NOW, Agency, Partner, make_key
 from tests.contract.vector_makers.seeds import REPORT_ID
 from tests.sdk.mailbox_builders import Post, make_post

@@ -7,8 +7,7 @@ from typing import Any
 
 from partner_sdk.key_files import xwing_public_bytes
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.padding import MAX_CONTEXT_STATEMENT_BYTES
+from partner_sdk.wire.envelope import MAX_CONTEXT_STATEMENT_BYTES, Envelope
 from partner_sdk.wire.page_context import (
     MAX_MESSAGES,
     MAX_TOKEN_CHARACTERS,
