@@ -1,6 +1,6 @@
 """Who may import whom (architecture): arrows point one way, and the private keys' room is imported by nobody."""
 
-from tests.house.sources import files, imports_of, module_of
+from tests.house.sources import ROOMS, files, imports_of, module_of
 
 FLASK_FAMILY = ("flask", "flask_wtf", "werkzeug", "wtforms", "jinja2", "markupsafe", "limits")
 
@@ -72,6 +72,57 @@ def test_gateway_imports_of_the_sdk_never_a_partners_own_side() -> None:
     outside = [a for a in arrows("gateway", 50) if not starts(a[0], *apart)]
     own_side = ("partner_sdk.client", "partner_sdk._commands", "partner_sdk.cli")
     assert [a for a in outside if starts(a[1], *own_side)] == []
+
+
+# The public face of the SDK for gateway, desk and runner: formats and errors, the report's model, the button and its
+# check, the way to a gateway, and the files and commands that all programs have in common.
+SDK_FACE = ("partner_sdk.wire", "partner_sdk.errors", "partner_sdk.report", "partner_sdk.button")
+SDK_FACE_MODULES = (
+    *("partner_sdk", "partner_sdk.client.exchange", "partner_sdk.client.http", "partner_sdk.client.transport"),
+    *("partner_sdk.command_table", "partner_sdk.durable_files", "partner_sdk.finding", "partner_sdk.key_files"),
+)
+
+
+def list_modules() -> set[str]:
+    return {module_of(path) for path in files(".py")}
+
+
+def find_private_imports(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the imports of a private module or name (`_name`) of another package of this house."""
+    return [
+        (importer, name)
+        for importer, name in found
+        if starts(name, *ROOMS)
+        and importer.partition(".")[0] != name.partition(".")[0]
+        and any(part.startswith("_") and not part.endswith("__") for part in name.split("."))
+    ]
+
+
+def test_no_package_imports_a_private_name_of_another() -> None:
+    found = [*arrows("partner_sdk", 90), *arrows("gateway", 300)]
+    assert find_private_imports(found) == []
+
+
+def test_import_of_a_private_name_is_found() -> None:
+    wrong = [
+        ("gateway.intake", "partner_sdk.report._reading"),
+        ("gateway.intake", "partner_sdk.report._reading.parse_report"),
+        ("gateway.intake", "partner_sdk.wire.keys._names_of"),
+    ]
+    right = [
+        ("partner_sdk.report", "partner_sdk.report._reading"),
+        ("gateway.intake", "granian._granian"),
+        ("gateway.intake", "partner_sdk.__version__"),
+    ]
+    assert find_private_imports([*wrong, *right]) == wrong
+
+
+def test_gateway_and_desk_import_the_sdk_by_its_public_face() -> None:
+    modules = list_modules()
+    found = [a for a in arrows("gateway", 300) if starts(a[1], "partner_sdk") and a[1] in modules]
+    assert len(found) >= 400
+    assert [a for a in found if not starts(a[1], *SDK_FACE) and a[1] not in SDK_FACE_MODULES] == []
+    assert {name for name in (*SDK_FACE, *SDK_FACE_MODULES) if name not in modules} == set()
 
 
 # The rooms of the SDK, from the ground up: each imports only what stands before it.

@@ -45,6 +45,34 @@ def test_import_loads_no_module_of_the_package_and_no_library() -> None:
     assert [name for name in loaded if name.split(".")[0] in (*HEAVY, "msgspec", "cryptography")] == []
 
 
+EXTRAS = ("partner_sdk.button.check", "partner_sdk.export", "partner_sdk.sandbox")
+LIBRARIES_OF_EXTRAS = ("justhtml", "playwright", "pytest", "xml.etree")
+
+
+def list_extras(loaded: list[str]) -> list[str]:
+    rooms = (*EXTRAS, *LIBRARIES_OF_EXTRAS)
+    return [name for name in loaded if any(name == room or name.startswith(f"{room}.") for room in rooms)]
+
+
+def test_no_public_name_and_no_part_of_the_core_loads_an_extra() -> None:
+    core = ("client.partner", "client.account", "wire.keys", "report", "button.snippet", "button.page_contexts")
+    modules = ", ".join(f"partner_sdk.{name}" for name in core)
+    loaded = run(
+        f"import sys, partner_sdk, {modules}\n"
+        "for name in partner_sdk.__all__: getattr(partner_sdk, name)\n"
+        "print(*sorted(sys.modules))"
+    ).split()
+    assert {"partner_sdk.client.partner", "partner_sdk.wire.envelope", "partner_sdk.report.model"} <= set(loaded)
+    assert list_extras(loaded) == []
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_extra_has_an_import_of_its_own(extra: str) -> None:
+    loaded = run(f"import sys, {extra}\nprint(*sorted(sys.modules))").split()
+    assert extra in list_extras(loaded)
+    assert {"justhtml", "playwright", "pytest"} & set(loaded) == set(), "loaded before it is needed"
+
+
 @pytest.mark.parametrize(
     "module",
     ["signature_profile", "keys", "sealing", "submission", "intake", "problems", "reply_message", "public_report"],
