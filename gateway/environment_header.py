@@ -6,14 +6,14 @@ Also problems, and what no route answers: nobody may take a rehearsal for a repo
 from flask import Flask, Response, request
 
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.problems import ENVIRONMENT_HEADER, spell_environment
+from partner_sdk.wire.problems import ENVIRONMENT_HEADER, format_environment
 
 PREFIX = "/v1"
 
 
 def apply_environment_header(app: Flask, *, environment: Environment) -> None:
     """Send the header with every answer of `app` under the prefix of partners."""
-    value = spell_environment(environment)
+    value = format_environment(environment)
 
     def add(response: Response) -> Response:
         if request.path == PREFIX or request.path.startswith(f"{PREFIX}/"):

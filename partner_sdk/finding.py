@@ -25,7 +25,7 @@ def is_well(findings: Collection[Finding]) -> bool:
     return all(one.verdict != "fault" for one in findings)
 
 
-def spell_finding(finding: Finding) -> tuple[str, ...]:
+def format_finding(finding: Finding) -> tuple[str, ...]:
     """Return the lines of a finding for a terminal; what to do stands below what is wrong."""
     verdict = finding.verdict if finding.verdict == "ok" else finding.verdict.upper()
     found = f"{verdict:8} {finding.name}: {finding.detail}"

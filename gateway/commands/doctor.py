@@ -5,7 +5,7 @@ import argparse
 from gateway.clock import utc_now
 from gateway.commands.frame import DONE, FAULT, Commands, add_command, add_json, add_state, print_json, say
 from gateway.doctor import examine
-from partner_sdk.finding import describe_findings, is_well, spell_finding
+from partner_sdk.finding import describe_findings, format_finding, is_well
 
 
 def run_doctor(parsed: argparse.Namespace) -> int:
@@ -14,7 +14,7 @@ def run_doctor(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print_json(describe_findings(findings))
     else:
-        for line in (line for finding in findings for line in spell_finding(finding)):
+        for line in (line for finding in findings for line in format_finding(finding)):
             say(line)
     return DONE if is_well(findings) else FAULT
 

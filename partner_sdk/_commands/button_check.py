@@ -163,15 +163,15 @@ def _judge(call: Call, source: Source, *, expected: "Expected") -> ButtonCheck:
 
 
 def _say(call: Call, check: ButtonCheck) -> None:
-    from partner_sdk.button.check.findings import spell_check, spell_junit
+    from partner_sdk.button.check.findings import format_check, format_junit
 
     if call.args.format == "json" or call.args.json:
         text = json.dumps(msgspec.to_builtins(check), indent=2, ensure_ascii=True, sort_keys=True)
         call.speaker.say_document(f"{text}\n")
     elif call.args.format == "junit":
-        call.speaker.say_document(spell_junit(check))
+        call.speaker.say_document(format_junit(check))
     else:
-        call.speaker.say("\n".join(spell_check(check)))
+        call.speaker.say("\n".join(format_check(check)))
 
 
 def is_address(page: str) -> bool:

@@ -27,7 +27,7 @@ from partner_sdk.button.well_known import (
 )
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.errors import FormatError, LocalStateError, ProblemError, ReportAbuseError, TransportError
-from partner_sdk.finding import Finding, describe_findings, is_well, spell_finding
+from partner_sdk.finding import Finding, describe_findings, format_finding, is_well
 from partner_sdk.wire.registration import ContactPoint, Email, Line, Telephone
 
 # A number with its country code that has fewer digits is a slip of the hand (ITU-T E.164 allows up to 15).
@@ -68,7 +68,7 @@ def run_check(call: Call) -> int:
     try:
         found = parse_well_known(_read(call))
     except (FormatError, ProblemError, TransportError) as error:
-        findings = [Finding("form", "fault", f"{error} ({error.reason})", _spell_mend(error))]
+        findings = [Finding("form", "fault", f"{error} ({error.reason})", _format_mend(error))]
     else:
         agency = find_origin(args.origin, state=Path(args.state))
         findings = list(list_findings(found, now=call.runtime.clock(), agency=agency))
@@ -76,12 +76,12 @@ def run_check(call: Call) -> int:
         speaker.say_json(describe_findings(findings))
     else:
         for finding in findings:
-            for line in spell_finding(finding):
+            for line in format_finding(finding):
                 speaker.say(line)
     return EXIT_DONE if is_well(findings) else EXIT_FAILED
 
 
-def _spell_mend(error: ReportAbuseError) -> str:
+def _format_mend(error: ReportAbuseError) -> str:
     """Return what to do about a file that could not be had or read: nothing more where the error has said it."""
     if error.reason == "bad-address":
         return ""

@@ -93,7 +93,7 @@ class EvidenceBar:
         if now - self._started < PATIENCE_SECONDS or (self._is_drawn and now - self._drawn_at < REDRAWN_AFTER_SECONDS):
             return
         self._drawn_at, self._is_drawn = now, True
-        self._stream.write(f"\r{spell_progress(progress, label=self._label)}")
+        self._stream.write(f"\r{format_progress(progress, label=self._label)}")
         self._stream.flush()
 
     def end(self) -> None:
@@ -104,7 +104,7 @@ class EvidenceBar:
             self._is_drawn = False
 
 
-def spell_progress(progress: "Progress", *, label: str) -> str:
+def format_progress(progress: "Progress", *, label: str) -> str:
     """Return one line of a fixed width for one name: the share, a bar, and megabytes."""
     share = min(1.0, progress.done_bytes / progress.total_bytes) if progress.total_bytes else 1.0
     done = round(share * _WIDTH)

@@ -30,7 +30,7 @@ from partner_sdk.errors import (
     ReportAbuseError,
     TransportError,
 )
-from partner_sdk.finding import Finding, describe_findings, is_well, spell_finding
+from partner_sdk.finding import Finding, describe_findings, format_finding, is_well
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KeySet, find_active_sealing_key
@@ -308,7 +308,7 @@ def run_doctor(call: PartnerCall) -> int:
     for finding in examine(partner, now=runtime.clock(), environ=runtime.environ):
         findings.append(finding)
         if not args.json:
-            for line in spell_finding(finding):
+            for line in format_finding(finding):
                 speaker.say(line)
     if args.json:
         speaker.say_json(describe_findings(findings))

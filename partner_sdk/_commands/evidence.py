@@ -249,14 +249,14 @@ def _look_at(call: PartnerCall, entry: JournalEntry, *, gateway: _AskedOnce) -> 
     return {"error": None, "files": files, "report_id": entry.report_id, "stage": stage}
 
 
-def _spell_silence(reason: str) -> str:
+def _format_silence(reason: str) -> str:
     return f"how much of it is at the gateway is not known now: it was not reached, or refused ({reason})"
 
 
 def _look_at_file(call: PartnerCall, file: JournalFile, *, gateway: _AskedOnce) -> dict[str, Any]:
     parts, (there, reason) = count_parts_of_plain(file.size_bytes), gateway.count_parts_there(file)
     if not call.args.json:
-        known = f"{there} of {parts} parts are at the gateway" if reason is None else _spell_silence(reason)
+        known = f"{there} of {parts} parts are at the gateway" if reason is None else _format_silence(reason)
         call.speaker.say(f"  {file.file_id}  {file.size_bytes:,} bytes  {known}  {file.path}")
         if file.digest is None and not Path(file.path).exists():
             call.speaker.say(

@@ -130,10 +130,10 @@ def choose(text: str, choices: Sequence[ChoiceT]) -> ChoiceT:
     begun = [one for one in choices if said and one.lower().startswith(said)]
     if len(begun) == 1:
         return begun[0]
-    raise AnswerError(f"Give one of: {spell_choices(choices)}.", reason="not-an-answer")
+    raise AnswerError(f"Give one of: {format_choices(choices)}.", reason="not-an-answer")
 
 
-def spell_choices(choices: Sequence[str]) -> str:
+def format_choices(choices: Sequence[str]) -> str:
     """Return choices as words with their numbers; plain words for yes and no."""
     if tuple(choices) in (_YES_NO, ("yes",)):
         return " or ".join(choices)
@@ -229,7 +229,7 @@ class Questioner:
     def ask(self, field: Field, *, owner_type: type[msgspec.Struct], where: str) -> Any:
         """Return the JSON value of a field, `not_held` included, or what else was said; asks until it is one."""
         is_lines, doubted = takes_lines(field), None
-        self.say(_spell_question(field, where=where))
+        self.say(_format_question(field, where=where))
         while True:
             text = self._read_line()
             said = self._answer_aside(text, field)
@@ -292,7 +292,7 @@ class Questioner:
 
     def choose(self, question: str, choices: tuple[ChoiceT, ...]) -> ChoiceT:
         """Return one of a few words; asks until it is one."""
-        self.say(f"{question} {spell_choices(choices)}")
+        self.say(f"{question} {format_choices(choices)}")
         while True:
             try:
                 return choose(self._read_line(), choices)
@@ -338,7 +338,7 @@ def explain(field: Field) -> str:
     if field.when:
         lines.append(f"It must be there {field.when}.")
     if may_be_not_held(field.type):
-        lines.append(f"Reasons for not held: {spell_choices(NOT_HELD_REASONS)}.")
+        lines.append(f"Reasons for not held: {format_choices(NOT_HELD_REASONS)}.")
     return "\n".join([*lines, f"In the file it is #{field.pattern}."])
 
 
@@ -348,11 +348,11 @@ def name_part(part: Part | None) -> str:
     return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in title).strip()
 
 
-def _spell_question(field: Field, *, where: str) -> str:
+def _format_question(field: Field, *, where: str) -> str:
     lines = [f"{where}{field.description}{' (must)' if field.needed in ('must', 'case') else ''}"]
     choices = list_choices(field)
     if choices:
-        lines.append(f"  {spell_choices(choices)}{' or none' if _may_be_none(field) else ''}")
+        lines.append(f"  {format_choices(choices)}{' or none' if _may_be_none(field) else ''}")
     hint = find_hint(field)
     if hint is not None:
         lines.append(f"  {hint}{', or none' if _may_be_none(field) else ''}")

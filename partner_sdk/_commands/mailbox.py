@@ -25,10 +25,10 @@ from partner_sdk.wire.mailbox_message import (
     InformationRequest,
     OutcomeNote,
     SetAsideNotice,
+    format_outcome,
     parse_information_request,
     parse_outcome_note,
     parse_set_aside_notice,
-    spell_outcome,
 )
 
 
@@ -37,9 +37,9 @@ def find_words(opened: OpenedMessage) -> str | None:
     try:
         match opened.message.kind:
             case "information-request":
-                return "\n".join(spell_request(parse_information_request(opened.body)))
+                return "\n".join(format_request(parse_information_request(opened.body)))
             case "outcome":
-                return "\n".join(spell_note(parse_outcome_note(opened.body)))
+                return "\n".join(format_note(parse_outcome_note(opened.body)))
             case "set-aside":
                 return "\n".join(format_set_aside(parse_set_aside_notice(opened.body)))
             case _:
@@ -48,7 +48,7 @@ def find_words(opened: OpenedMessage) -> str | None:
         return None
 
 
-def spell_request(request: InformationRequest) -> Iterator[str]:
+def format_request(request: InformationRequest) -> Iterator[str]:
     """Yield the lines of one question, with the way to answer it."""
     yield f"The agency asks about your report {request.reference} ({request.report_id})."
     yield f"Question: {request.question}"
@@ -60,10 +60,10 @@ def spell_request(request: InformationRequest) -> Iterator[str]:
     yield f"  report-abuse-partner report submit answer.json --answers {request.request_id} --priority P3"
 
 
-def spell_note(note: OutcomeNote) -> Iterator[str]:
+def format_note(note: OutcomeNote) -> Iterator[str]:
     """Yield the lines of an outcome."""
     yield f"Your report {note.reference} ({note.report_id}), told {note.released_at}:"
-    yield spell_outcome(note.outcome)
+    yield format_outcome(note.outcome)
 
 
 def format_set_aside(notice: SetAsideNotice) -> Iterator[str]:
@@ -195,8 +195,8 @@ def run_requests(call: PartnerCall) -> int:
     if args.json:
         speaker.say_json({"request": _list_fields(found[0], now=now)})
     else:
-        speaker.say(_spell_state(found[0], now=now))
-        for line in spell_request(found[0].request):
+        speaker.say(_format_state(found[0], now=now))
+        for line in format_request(found[0].request):
             speaker.say(line)
     return code
 
@@ -217,14 +217,14 @@ def _say_all(call: PartnerCall, requests: tuple[Question, ...], *, now: datetime
         call.speaker.say_json({"requests": [_list_fields(one, now=now) for one in requests]})
         return
     for one in requests:
-        call.speaker.say(f"{_spell_state(one, now=now)}  {one.request.reference}  {one.request.request_id}")
+        call.speaker.say(f"{_format_state(one, now=now)}  {one.request.reference}  {one.request.request_id}")
         call.speaker.say(f"  {one.request.question.splitlines()[0]}")
         call.speaker.say(f"  Legal basis: {one.request.legal_basis}")
     if not requests:
         call.speaker.say("The agency has asked nothing.")
 
 
-def _spell_state(one: Question, *, now: datetime) -> str:
+def _format_state(one: Question, *, now: datetime) -> str:
     overdue = "OVERDUE  " if one.is_overdue(now) else ""
     return f"{overdue}{_STATES[one.state]}  due {one.request.due_at[:10]}"
 

@@ -14,7 +14,7 @@ from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.mailbox import read_message
 from partner_sdk.errors import LocalStateError, ReportAbuseError, ReportError
 from partner_sdk.report import measure_completeness, parse_report
-from partner_sdk.report.preview import spell_missing
+from partner_sdk.report.preview import format_missing
 from partner_sdk.wire.submission import Priority, ReportKind
 
 DEFAULT_OUT = "report.json"
@@ -48,7 +48,7 @@ def run_new(call: Call) -> int:
         Course(draft, questioner=questioner, priority=priority, kind=kind).run()
     except (EOFError, KeyboardInterrupt):
         speaker.warn(f"Stopped. All that you answered is in {draft.path}.")
-        speaker.warn(f"To go on: {_spell_going_on(draft, priority=known, kind=kind)}")
+        speaker.warn(f"To go on: {_format_going_on(draft, priority=known, kind=kind)}")
         return EXIT_FAILED
     return _say_end(call, draft, priority=priority, kind=kind)
 
@@ -84,7 +84,7 @@ def _open_draft(call: Call, *, kind: ReportKind) -> Draft:
     except LocalStateError as error:
         if error.reason == "file-exists":
             draft = Draft(path, root={})
-            going_on = _spell_going_on(draft, priority=args.priority, kind=kind)
+            going_on = _format_going_on(draft, priority=args.priority, kind=kind)
             call.speaker.warn(f"If it is a report that was begun before: {going_on}")
         raise
 
@@ -111,7 +111,7 @@ def _say_end(call: Call, draft: Draft, *, priority: Priority, kind: ReportKind) 
         report = parse_report(draft.encode(), priority=priority, kind=kind)
     except ReportError as error:
         say_fault(speaker, error)
-        speaker.warn(f"It is saved. To go on: {_spell_going_on(draft, priority=priority, kind=kind)}")
+        speaker.warn(f"It is saved. To go on: {_format_going_on(draft, priority=priority, kind=kind)}")
         if args.json:
             faults = {one.pointer: one.detail for one in error.faults}
             speaker.say_json({"faults": faults, "file": str(draft.path), "ready": False})
@@ -124,23 +124,23 @@ def _say_end(call: Call, draft: Draft, *, priority: Priority, kind: ReportKind) 
     speaker.say(f"The report is in {draft.path}. Complete: {completeness.score} of 100.")
     if completeness.missing:
         speaker.say("Not said, the most useful to police first:")
-        for line in spell_missing(completeness):
+        for line in format_missing(completeness):
             speaker.say(f"  {line}")
     speaker.say(f"{draft.path} holds your words in clear: keep it where your case files are safe.")
     speaker.say("Nothing was sent. Next:")
     # A response goes to the report that the saved request names.
     earlier = "" if kind in {"initial", "response"} else " --earlier-reference REFERENCE"
     for name in ("report preview", "report submit"):
-        speaker.say(f"  {_spell_command(name, f'{draft.path} --priority {priority}', kind=kind)}{earlier}")
+        speaker.say(f"  {_format_command(name, f'{draft.path} --priority {priority}', kind=kind)}{earlier}")
     return EXIT_DONE
 
 
-def _spell_going_on(draft: Draft, *, priority: Priority | None, kind: ReportKind) -> str:
+def _format_going_on(draft: Draft, *, priority: Priority | None, kind: ReportKind) -> str:
     # The file is the report and holds no priority: the command remembers it.
     known = "" if priority is None else f" --priority {priority}"
-    return _spell_command("report new", f"--draft {draft.path}{known}", kind=kind)
+    return _format_command("report new", f"--draft {draft.path}{known}", kind=kind)
 
 
-def _spell_command(name: str, words: str, *, kind: ReportKind) -> str:
+def _format_command(name: str, words: str, *, kind: ReportKind) -> str:
     option = "" if kind == "initial" else f" --kind {kind}"
     return f"report-abuse-partner {name} {words}{option}"

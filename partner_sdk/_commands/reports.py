@@ -9,8 +9,8 @@ from partner_sdk.client._earlier_reports import check_earlier_reference, get_rep
 from partner_sdk.client._receipts import DeskReceipt, Receipt, list_desk_receipts
 from partner_sdk.errors import ReportAbuseError, ReportError
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
-from partner_sdk.report.preview import list_preview_fields, make_preview, spell_preview
-from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, spell_outcome
+from partner_sdk.report.preview import format_preview, list_preview_fields, make_preview
+from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, format_outcome
 from partner_sdk.wire.submission import Priority, ReportKind
 
 
@@ -29,7 +29,7 @@ def run_preview(call: Call) -> int:
     if args.json:
         speaker.say_json(list_preview_fields(preview))
     else:
-        speaker.say(spell_preview(preview))
+        speaker.say(format_preview(preview))
     return EXIT_DONE
 
 
@@ -71,7 +71,7 @@ def run_status(call: PartnerCall) -> int:
         speaker.say(f"{progress.report_id}: {progress.stage} ({progress.set_aside_reason})")
         speaker.say(SET_ASIDE_REASONS[progress.set_aside_reason])
     else:
-        outcome = "not released yet" if progress.outcome is None else spell_outcome(progress.outcome)
+        outcome = "not released yet" if progress.outcome is None else format_outcome(progress.outcome)
         speaker.say(f"{progress.report_id}: {progress.stage}; outcome: {outcome}")
     return EXIT_DONE
 

@@ -126,7 +126,7 @@ def add_commands(top: CommandGroup) -> None:
     write.add_argument("out", metavar="OUT", help="the file to make; never over another")
 
 
-def spell_age(since: str, *, now: datetime) -> str:
+def format_age(since: str, *, now: datetime) -> str:
     """Return how long ago a time was, in the largest whole unit: `3 hours`."""
     seconds = max(0, int((now - parse_time(since)).total_seconds()))
     for span, name in ((_DAY_SECONDS, "day"), (_HOUR_SECONDS, "hour"), (_MINUTE_SECONDS, "minute")):
@@ -146,7 +146,7 @@ def _say_status(call: PartnerCall, waiting: list[Waiting], evidence: list[Waitin
         speaker.say(f"{len(waiting)} sealed report(s) wait: {counts}; {total:,} bytes.")
     oldest = find_oldest(waiting)
     if oldest is not None:
-        speaker.say(f"The oldest since {oldest}, {spell_age(oldest, now=now)} ago.")
+        speaker.say(f"The oldest since {oldest}, {format_age(oldest, now=now)} ago.")
     for one in waiting:
         speaker.say(f"{one.priority}  {one.since or 'unknown time'}  {one.size_bytes:>9,} bytes  {one.report_id}")
         if one.error is not None:

@@ -33,11 +33,11 @@ from partner_sdk.wire.adoption import (
 from partner_sdk.wire.canonical import (
     REPORT_ID_RANDOM_BYTES,
     encode,
+    format_unknown,
     make_report_id,
     parse_base64url,
     parse_exact,
     parse_json_file,
-    spell_unknown,
     to_base64url,
 )
 from partner_sdk.wire.keys import (
@@ -186,7 +186,7 @@ def _list_faults(value: Any) -> Iterator[FieldFault]:
             yield FieldFault(f"#/{name}", _DETAILS[name])
     if set(value) - set(fields):
         # Never repeats a name that the model does not have.
-        which = spell_unknown(value, known=fields)
+        which = format_unknown(value, known=fields)
         yield FieldFault("#", f"There is a field too many: {which}. Take out what is not one of {', '.join(fields)}.")
 
 

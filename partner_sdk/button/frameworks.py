@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Any, Final, Literal, Protocol, get_args
 
 from partner_sdk.button.release import ELEMENT, SCRIPT_INTEGRITY, SCRIPT_PATH, VERSION
-from partner_sdk.button.snippet import ButtonStyle, make_link, make_snippet, make_style, spell_snippet
+from partner_sdk.button.snippet import ButtonStyle, format_snippet, make_link, make_snippet, make_style
 from partner_sdk.client.exchange import check_origin
 
 VOID: Final = frozenset({"img"})
@@ -104,12 +104,12 @@ def make_flavour(flavour: Flavour, *, origin: str, placement: str, style: Button
     """Return the text of the file; raises `FormatError` for an address or a placement that is not spelled as one."""
     link = make_link(origin, placement=placement)
     if flavour == "html":
-        return spell_snippet(link, origin=origin, style=style)
-    head, tail = spell_snippet(_LINK, origin=origin, style=style).rstrip("\n").split(_LINK)
+        return format_snippet(link, origin=origin, style=style)
+    head, tail = format_snippet(_LINK, origin=origin, style=style).rstrip("\n").split(_LINK)
     marks = {"ORIGIN": origin, "PLACEMENT": placement, "VERSION": VERSION, "ELEMENT": ELEMENT, "SCRIPT": SCRIPT_PATH}
     marks |= {"INTEGRITY": SCRIPT_INTEGRITY, "HEAD": head, "TAIL": tail}
     if flavour in ("django", "flask"):
-        marks |= {"HEAD": _quote_for_python(head), "TAIL": _quote_for_python(tail), "STYLE": _spell_style(style)}
+        marks |= {"HEAD": _quote_for_python(head), "TAIL": _quote_for_python(tail), "STYLE": _format_style(style)}
     elif flavour == "wordpress":
         marks |= {"HEAD": _quote_for_php(head), "TAIL": _quote_for_php(tail)}
     elif flavour == "react":
@@ -140,7 +140,7 @@ def _quote_for_php(text: str) -> str:
     return f"'{quoted}'"
 
 
-def _spell_style(style: ButtonStyle) -> str:
+def _format_style(style: ButtonStyle) -> str:
     theme = "" if style.theme is None else f", theme={style.theme!r}"
     return f"language={style.language!r}, form={style.form!r}, size={style.size}{theme}"
 

@@ -145,7 +145,7 @@ def _convert(value: object) -> PageFacts:
         said = describe_misfit(error, kind=PageFacts)
         if said.startswith(_TOO_MANY):
             raise _misfit(*_describe_too_many(said)) from None
-        told = tuple(_spell_fault(one) for one in list_misfit_faults(said))
+        told = tuple(_format_fault(one) for one in list_misfit_faults(said))
         raise _misfit(
             "The facts of the page do not fit." if told else f"The facts of the page do not fit: {said}", told
         ) from None
@@ -166,7 +166,7 @@ def _describe_too_many(said: str) -> tuple[str, tuple[FieldFault, ...]]:
     )
 
 
-def _spell_fault(fault: FieldFault) -> FieldFault:
+def _format_fault(fault: FieldFault) -> FieldFault:
     """Return a fault that says what would fit, where the table knows its place."""
     names = "/".join(one for one in fault.pointer.split("/")[1:] if not one.isdecimal())
     return FieldFault(fault.pointer, _FITS.get(names, fault.detail))

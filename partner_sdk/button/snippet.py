@@ -123,7 +123,7 @@ def make_snippet(
     `origin` is the agency's, https (or this very machine), `placement` the link id that the agency gave, `context` a
     sealed context of this one rendered page.
     """
-    return spell_snippet(
+    return format_snippet(
         make_link(origin, placement=placement, context=context),
         origin=origin,
         style=make_style(language=language, form=form, size=size, theme=theme),
@@ -146,7 +146,7 @@ def make_style(*, language: str, form: str, size: int, theme: str | None) -> But
     )
 
 
-def spell_snippet(link: str, *, origin: str, style: ButtonStyle) -> str:
+def format_snippet(link: str, *, origin: str, style: ButtonStyle) -> str:
     """Return the HTML around a link that was checked; a flavour gives a mark in the link's place."""
     words = WORDS[style.language]
     lang = "" if style.language == "en" else f' lang="{style.language}"'

@@ -17,7 +17,7 @@ from partner_sdk.button.snippet import make_link
 from partner_sdk.client.exchange import check_origin
 from partner_sdk.errors import FormatError
 from partner_sdk.finding import Finding
-from partner_sdk.wire.canonical import format_time, parse_json_file, parse_time, spell_unknown
+from partner_sdk.wire.canonical import format_time, format_unknown, parse_json_file, parse_time
 from partner_sdk.wire.placement import SERVICE_NAME_MAX, PlacementId
 from partner_sdk.wire.registration import ContactPoint, Line
 
@@ -181,7 +181,7 @@ def _describe(error: msgspec.ValidationError, *, value: Any) -> str:
         return f"The field `{where}` is missing: give {_FITS.get(where, 'it')}."
     if str(error).startswith("Object contains unknown field"):
         kind, of = (ContactPoint, f"`{where}` has") if where else (WellKnown, "There is")
-        which = spell_unknown(value["contact"] if where else value, known=kind.__struct_fields__)
+        which = format_unknown(value["contact"] if where else value, known=kind.__struct_fields__)
         return f"{of} a field too many: {which}. Take out what is not one of {', '.join(kind.__struct_fields__)}."
     if where in _FITS:
         return f"The file does not fit: look at `{where}`. Give {_FITS[where]}."

@@ -234,11 +234,11 @@ def add_location(parent: Element, source: FieldSource) -> None:
 def add_free_text(parent: Element, report: IndustryReport, *, ledger: Ledger, below: str, start: str = "") -> None:
     """Add `additionalInfo` with everything below a pointer that was not said, a line for each value."""
     lines = [start] if start else []
-    lines += spell_left_over(report, ledger=ledger, below=below)
+    lines += format_left_over(report, ledger=ledger, below=below)
     add(parent, "additionalInfo", "\n".join(lines) or None)
 
 
-def spell_left_over(report: IndustryReport, *, ledger: Ledger, below: str) -> Iterator[str]:
+def format_left_over(report: IndustryReport, *, ledger: Ledger, below: str) -> Iterator[str]:
     """Yield a line for each value that was not said, and note each as said so; reasons of absence are lost."""
     for left in list(list_left_over(report, ledger=ledger, below=below)):
         ledger.said.add(left.pointer)
@@ -247,7 +247,7 @@ def spell_left_over(report: IndustryReport, *, ledger: Ledger, below: str) -> It
             continue
         ledger.add_loss("free-text", left.pointer, FREE_TEXT)
         owner, _, name = left.pointer.rpartition("/")
-        text = FieldSource(None, owner, ledger).clean(spell_value(left.value), name)
+        text = FieldSource(None, owner, ledger).clean(format_value(left.value), name)
         yield f"- {left.words} ({left.pointer}): {indent_lines(text)}"
 
 
@@ -256,7 +256,7 @@ def indent_lines(text: str) -> str:
     return text.replace("\n", "\n    ")
 
 
-def spell_value(value: object) -> str:
+def format_value(value: object) -> str:
     """Return a value in a word."""
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -18,8 +18,8 @@ from partner_sdk.export._ncmec_elements import (
     add_name,
     add_part,
     add_reach,
+    format_value,
     indent_lines,
-    spell_value,
 )
 from partner_sdk.report import IndustryReport
 from partner_sdk.report.values import NotHeld, list_given
@@ -48,7 +48,7 @@ def add_internet_details(root: Element, source: FieldSource, *, report: Industry
     incident = source.open_part("incident")
     medium = report.incident.medium
     places = incident.list_parts("places")
-    said = spell_conversations(source)
+    said = format_conversations(source)
     made: list[Element] = []
     if medium in _FILLERS:
         tag, filler = _FILLERS[medium]
@@ -96,14 +96,14 @@ def add_police(root: Element, source: FieldSource, *, report: IndustryReport) ->
             add(made, kind, police.take_yes_no("legal_process"))
 
 
-def spell_conversations(source: FieldSource) -> str | None:
+def format_conversations(source: FieldSource) -> str | None:
     """Return all messages as text, in order, every value of them; None where there are none."""
     lines: list[str] = []
     for conversation in source.list_parts("conversations"):
         about = ("thread_id", "language", "context_before", "context_after")
-        lines.append(_spell_fields("Thread", conversation, about))
+        lines.append(_format_fields("Thread", conversation, about))
         lines += [
-            _spell_fields(
+            _format_fields(
                 "Message",
                 message,
                 ("message_id", "sent_at", "sender", "recipients", "type", "ip", "is_deleted", "file_id", "text"),
@@ -113,13 +113,13 @@ def spell_conversations(source: FieldSource) -> str | None:
     return "\n".join(lines) or None
 
 
-def _spell_fields(title: str, source: FieldSource, names: tuple[str, ...]) -> str:
+def _format_fields(title: str, source: FieldSource, names: tuple[str, ...]) -> str:
     spelled = []
     for name in names:
         value = getattr(source.owner, name)
         if value is None or isinstance(value, NotHeld) or value == ():
             continue
-        text = ", ".join(value) if isinstance(value, tuple) else spell_value(value)
+        text = ", ".join(value) if isinstance(value, tuple) else format_value(value)
         spelled.append(f"{name.replace('_', ' ')}: {indent_lines(source.clean(text, name))}")
     return f"{title}. {'; '.join(spelled)}"
 
@@ -175,7 +175,7 @@ _WITH_CONTENT: Final = {"chatImIncident", "onlineGamingIncident", "emailIncident
 def add_rest(root: Element, source: FieldSource, *, report: IndustryReport) -> None:
     """Add `additionalInfo` of the report: the narrative first, then whatever no element has said."""
     narrative = source.open_part("incident").take("narrative")
-    said = None if source.ledger.is_said("#/conversations") else spell_conversations(source)
+    said = None if source.ledger.is_said("#/conversations") else format_conversations(source)
     if said is not None:
         source.mark("conversations")
     told = None if narrative is None else f"What happened: {indent_lines(narrative)}"

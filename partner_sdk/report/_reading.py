@@ -63,7 +63,7 @@ def _list_in_object(value: Any, cls: type[msgspec.Struct], above: Steps) -> Iter
     pointer, fields = _spell(above), msgspec.structs.fields(cls)
     absent = [field for field in fields if field.encode_name not in value]
     if len(value) > len(fields) - len(absent):
-        yield FieldFault(pointer, _spell_unknown(pointer, [field.encode_name for field in absent]))
+        yield FieldFault(pointer, _format_unknown(pointer, [field.encode_name for field in absent]))
     for field in fields:
         here = (*above, (field.encode_name, None))
         if field.encode_name in value:
@@ -113,14 +113,14 @@ def make_fault(error: msgspec.ValidationError, *, above: Steps = ()) -> FieldFau
         return FieldFault(pointer, f"Give {describe_type(kind)}.")
     if named["what"] == "missing required":
         return FieldFault(f"{pointer}/{named['name']}", _MUST_BE_THERE)
-    return FieldFault(pointer, _spell_unknown(pointer, []))
+    return FieldFault(pointer, _format_unknown(pointer, []))
 
 
 def _spell(steps: Steps) -> str:
     return "#" + "".join(f"/{name or index}" for name, index in steps)
 
 
-def _spell_unknown(pointer: str, absent: Sequence[str]) -> str:
+def _format_unknown(pointer: str, absent: Sequence[str]) -> str:
     said = f"Take out the field directly under {pointer} that the schema does not know; see {SCHEMA_CALL}."
     return f"{said} If it is misspelt: not given here yet are {', '.join(absent)}." if absent else said
 

@@ -49,9 +49,9 @@ def make_preview(
     )
 
 
-def spell_preview(preview: Preview) -> str:
+def format_preview(preview: Preview) -> str:
     """Return the preview as text: headings, plain words, and what is missing, the most useful to police first."""
-    return "\n".join([*_spell_head(preview), "", *_spell_part(get_outline(), preview.report, depth=0)])
+    return "\n".join([*_format_head(preview), "", *_format_part(get_outline(), preview.report, depth=0)])
 
 
 def list_preview_fields(preview: Preview) -> dict[str, Any]:
@@ -60,40 +60,40 @@ def list_preview_fields(preview: Preview) -> dict[str, Any]:
     return fields
 
 
-def spell_missing(completeness: Completeness) -> Iterator[str]:
+def format_missing(completeness: Completeness) -> Iterator[str]:
     """Yield a line for each missing field that is named: where it belongs, and what it is."""
     for pointer in completeness.missing:
         yield f"{pointer}: {get_field(pointer).description}"
 
 
-def _spell_head(preview: Preview) -> Iterator[str]:
+def _format_head(preview: Preview) -> Iterator[str]:
     earlier = f", belongs to {preview.earlier_reference}" if preview.earlier_reference else ""
     yield f"PREVIEW: {preview.priority}, {preview.kind}{earlier}. Nothing was sent."
     yield f"Complete: {preview.completeness.score} of 100."
     if preview.completeness.missing:
         yield 'Not said, the most useful to police first; where you do not hold it, say {"not_held": reason}:'
-        yield from (f"{_INDENT}{line}" for line in spell_missing(preview.completeness))
+        yield from (f"{_INDENT}{line}" for line in format_missing(preview.completeness))
 
 
-def _spell_part(part: Part, owner: Any, *, depth: int) -> Iterator[str]:
+def _format_part(part: Part, owner: Any, *, depth: int) -> Iterator[str]:
     for field in part.fields:
         value = getattr(owner, field.name)
         # A must is shown when it is empty too: null and an empty list say something there.
         if is_answered(value) or field.needed == "must":
-            yield from _spell_field(field, value, depth=depth)
+            yield from _format_field(field, value, depth=depth)
 
 
-def _spell_field(field: Field, value: Any, *, depth: int) -> Iterator[str]:
+def _format_field(field: Field, value: Any, *, depth: int) -> Iterator[str]:
     margin, words = _INDENT * depth, field.description.removesuffix(".")
     if field.part is None or isinstance(value, NotHeld):
-        yield from _spell_value(f"{margin}{words}: ", value)
+        yield from _format_value(f"{margin}{words}: ", value)
     elif field.is_list:
         for number, item in enumerate(value, start=1):
             yield f"{margin}{_make_heading(field, depth)} {number}"
-            yield from _spell_part(field.part, item, depth=depth + 1)
+            yield from _format_part(field.part, item, depth=depth + 1)
     else:
         yield f"{margin}{_make_heading(field, depth)}"
-        yield from _spell_part(field.part, value, depth=depth + 1)
+        yield from _format_part(field.part, value, depth=depth + 1)
 
 
 def _make_heading(field: Field, depth: int) -> str:
@@ -101,7 +101,7 @@ def _make_heading(field: Field, depth: int) -> str:
     return name.upper() if depth == 0 else name.capitalize()
 
 
-def _spell_value(start: str, value: Any) -> Iterator[str]:
+def _format_value(start: str, value: Any) -> Iterator[str]:
     first, *others = _spell(value).split("\n")
     yield f"{start}{first}"
     margin = " " * (len(start) - len(start.lstrip()) + len(_INDENT))

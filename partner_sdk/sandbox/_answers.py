@@ -21,9 +21,9 @@ from partner_sdk.wire.problems import (
     Problem,
     find_error_detail,
     find_error_problem,
+    format_environment,
     list_error_faults,
     make_document,
-    spell_environment,
 )
 from partner_sdk.wire.signature_profile import (
     CONTENT_TYPE,
@@ -129,7 +129,7 @@ def list_headers(answer: Answer, *, date: str) -> dict[str, str]:
         "Date": date,
         "X-Request-Id": str(uuid.uuid4()),
         **answer.headers,
-        ENVIRONMENT_HEADER: spell_environment(SANDBOX),
+        ENVIRONMENT_HEADER: format_environment(SANDBOX),
     }
 
 

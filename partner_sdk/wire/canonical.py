@@ -119,7 +119,7 @@ def check_filled_in(value: object, *, examples: Collection[object]) -> None:
         )
 
 
-def spell_unknown(found: Mapping[str, Any], *, known: Collection[str]) -> str:
+def format_unknown(found: Mapping[str, Any], *, known: Collection[str]) -> str:
     """Return which fields of an object none of `known` are, by their place: a name from outside is never repeated."""
     places = [str(place) for place, name in enumerate(found, start=1) if name not in known]
     more = " and more" if len(places) > _MOST_NAMED else ""

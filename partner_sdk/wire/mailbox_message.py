@@ -146,7 +146,7 @@ def parse_set_aside_notice(raw: bytes) -> SetAsideNotice:
     return notice
 
 
-def spell_outcome(outcome: str) -> str:
+def format_outcome(outcome: str) -> str:
     """Return the words for an outcome; one that a later release knows stands for itself."""
     return _OUTCOME_WORDS.get(outcome, outcome.replace("_", " "))
 

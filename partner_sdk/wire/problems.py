@@ -25,7 +25,7 @@ ENVIRONMENT_HEADER: Final = "Report-Abuse-Environment"
 NOT_A_REPORT: Final = "NOT A REPORT"
 
 
-def spell_environment(environment: Environment) -> str:
+def format_environment(environment: Environment) -> str:
     """Return the value of the header: `live`, or `sandbox; NOT A REPORT`."""
     return environment if environment == "live" else f"{environment}; {NOT_A_REPORT}"
 

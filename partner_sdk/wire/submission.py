@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import FieldFault, FormatError, StatementError
-from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, parse_exact, parse_time, spell_unknown
+from partner_sdk.wire.canonical import check_report_id, encode, format_unknown, parse_base64url, parse_exact, parse_time
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, SealContext
 from partner_sdk.wire.field_types import (
     EvidenceId,
@@ -261,7 +261,7 @@ def _list_payload_faults(body: bytes, *, partner: str, environment: Environment)
     if not is_canonical:
         yield FieldFault(place, "Spell the JSON canonically (RFC 8785): sorted keys, no white space, each key once.")
     if set(value) - set(_FIELD_SENTENCES):
-        which = spell_unknown(value, known=_FIELD_SENTENCES)
+        which = format_unknown(value, known=_FIELD_SENTENCES)
         yield FieldFault(
             place, f"There is a field too many: {which}. Take out what is not one of {', '.join(_FIELD_SENTENCES)}."
         )

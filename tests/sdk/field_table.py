@@ -34,18 +34,18 @@ the UK duty (SI 2026/268); **C**: the CyberTipline schema has it.
 def make_document() -> str:
     """Make the whole document."""
     return (
-        "\n".join([HEAD, *_spell_part(get_outline(), heading="The report", pattern=""), *_spell_completeness()]) + "\n"
+        "\n".join([HEAD, *_format_part(get_outline(), heading="The report", pattern=""), *_spell_completeness()]) + "\n"
     )
 
 
-def _spell_part(part: Part, *, heading: str, pattern: str) -> Iterator[str]:
+def _format_part(part: Part, *, heading: str, pattern: str) -> Iterator[str]:
     yield from (f"## {heading}", "", "| Field | | | What | Takes |", "|---|---|---|---|---|")
     yield from map(_spell_row, part.fields)
     yield ""
     for field in part.fields:
         if field.part is not None:
             place = f"{pattern}/{field.name}{'/…' if field.is_list else ''}"
-            yield from _spell_part(field.part, heading=f"`#{place}`", pattern=place)
+            yield from _format_part(field.part, heading=f"`#{place}`", pattern=place)
 
 
 def _spell_row(field: Field) -> str:

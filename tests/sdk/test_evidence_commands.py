@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from partner_sdk._commands.delivery import EvidenceBar, spell_progress
+from partner_sdk._commands.delivery import EvidenceBar, format_progress
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_FAILED, EXIT_NOT_DELIVERED
 from partner_sdk.cli import main
 from partner_sdk.client._evidence_upload import Progress
@@ -282,6 +282,6 @@ def test_line_of_the_bar_names_file_share_and_megabytes_and_steers_no_terminal()
     progress = Progress(
         file_id="a\x1b[2J" + "x" * 90, stage="sending", done_bytes=512_000_000, total_bytes=2_048_000_000
     )
-    said = spell_progress(progress, label="[live]")
+    said = format_progress(progress, label="[live]")
     assert said == "[live] a?[2Jxxxxxxxxxxxxxxxxxxx sent [######------------------]  25%   512 of 2,048 MB"
-    assert "100%" in spell_progress(Progress(file_id="a", stage="reading", done_bytes=0, total_bytes=0), label="")
+    assert "100%" in format_progress(Progress(file_id="a", stage="reading", done_bytes=0, total_bytes=0), label="")

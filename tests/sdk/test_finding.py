@@ -2,7 +2,7 @@
 
 import ast
 
-from partner_sdk.finding import Finding, describe_findings, is_well, spell_finding
+from partner_sdk.finding import Finding, describe_findings, format_finding, is_well
 from tests.house.sources import files, module_of, parse
 
 WELL = Finding("disk", "ok", "There is room.")
@@ -11,9 +11,9 @@ FAULT = Finding("store", "fault", "It can not be used.")
 
 
 def test_finding_is_one_line_and_what_to_do_stands_below_it() -> None:
-    assert spell_finding(WELL) == ("ok       disk: There is room.",)
-    assert spell_finding(WARNING) == ("WARNING  keys: One is old.", "         What to do: Run keys rotate.")
-    assert spell_finding(FAULT) == ("FAULT    store: It can not be used.",)
+    assert format_finding(WELL) == ("ok       disk: There is room.",)
+    assert format_finding(WARNING) == ("WARNING  keys: One is old.", "         What to do: Run keys rotate.")
+    assert format_finding(FAULT) == ("FAULT    store: It can not be used.",)
 
 
 def test_only_a_fault_makes_findings_not_well() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from partner_sdk.report import make_sealed_report, measure_completeness, parse_report
-from partner_sdk.report.preview import list_preview_fields, make_preview, spell_preview
+from partner_sdk.report.preview import format_preview, list_preview_fields, make_preview
 from partner_sdk.wire.canonical import encode
 from tests.builders import EXAMPLE_REPORT, FULL_REPORT, make_clear_fields
 
@@ -28,7 +28,7 @@ def list_texts(value: Any) -> Iterator[str]:
 
 
 def test_text_holds_every_value_of_the_report() -> None:
-    shown = spell_preview(make_preview(FULL, priority="P2"))
+    shown = format_preview(make_preview(FULL, priority="P2"))
     raw = json.loads(FULL_REPORT.read_bytes())
     texts = list(list_texts(raw))
     assert len(texts) > 150
@@ -39,29 +39,29 @@ def test_text_holds_every_value_of_the_report() -> None:
 
 def test_text_names_score_and_what_is_missing_first() -> None:
     preview = make_preview(THIN, priority="P2", kind="supplement", earlier_reference="AAAA")
-    head, _, _ = spell_preview(preview).partition("\n\n")
+    head, _, _ = format_preview(preview).partition("\n\n")
     assert head.startswith("PREVIEW: P2, supplement, belongs to AAAA. Nothing was sent.\nComplete: ")
     first = measure_completeness(THIN).missing[0]
     assert f"  {first}: " in head.splitlines()[3]
-    assert "Not said" not in spell_preview(make_preview(FULL, priority="P2")).split("\n\n")[0]
+    assert "Not said" not in format_preview(make_preview(FULL, priority="P2")).split("\n\n")[0]
 
 
 def test_two_suspects_have_a_heading_each_and_not_held_has_its_reason() -> None:
     pair = msgspec.structs.replace(FULL, suspects=FULL.suspects * 2)
-    lines = spell_preview(make_preview(pair, priority="P2")).splitlines()
+    lines = format_preview(make_preview(pair, priority="P2")).splitlines()
     assert [line for line in lines if line.startswith("SUSPECTS")] == ["SUSPECTS 1", "SUSPECTS 2"]
     assert "  Names used before: not held (none exists)" in lines
 
 
 def test_text_over_several_lines_stays_under_its_words() -> None:
-    lines = spell_preview(make_preview(FULL, priority="P2")).splitlines()
+    lines = format_preview(make_preview(FULL, priority="P2")).splitlines()
     place = lines.index("    The address, as it is held: 1 Example Street")
     assert lines[place + 1] == "      Exampletown"
 
 
 def test_must_that_is_null_or_empty_is_shown() -> None:
     files = tuple(msgspec.structs.replace(file, copy_kept_until=None) for file in FULL.files)
-    lines = spell_preview(make_preview(msgspec.structs.replace(FULL, files=files), priority="P2")).splitlines()
+    lines = format_preview(make_preview(msgspec.structs.replace(FULL, files=files), priority="P2")).splitlines()
     assert "  Until when a copy is kept, null for none: none" in lines
 
 

@@ -14,9 +14,9 @@ from partner_sdk.wire.mailbox_message import (
     InformationRequest,
     OutcomeNote,
     encode_body,
+    format_outcome,
     parse_information_request,
     parse_outcome_note,
-    spell_outcome,
 )
 from tests.builders import NOW
 
@@ -88,6 +88,6 @@ def test_longest_question_fits_its_body() -> None:
 
 def test_every_outcome_has_words_and_one_of_a_later_release_stands_for_itself() -> None:
     for code, words in OUTCOMES:
-        assert spell_outcome(code) == words
+        assert format_outcome(code) == words
         assert words.endswith(".")
-    assert spell_outcome("sent_to_police") == "sent to police"
+    assert format_outcome("sent_to_police") == "sent to police"

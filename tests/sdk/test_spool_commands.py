@@ -8,7 +8,7 @@ import pytest
 
 from partner_sdk import durable_files
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_FAILED, EXIT_NOT_DELIVERED, Speaker
-from partner_sdk._commands.spool import spell_age
+from partner_sdk._commands.spool import format_age
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 from tests.builders import EXAMPLE_REPORT, NOW, House
@@ -228,7 +228,7 @@ def test_report_that_was_delivered_is_written_to_a_file_without_saying_that_it_w
     [(-5, "less than a minute"), (59, "less than a minute"), (60, "1 minute"), (7200, "2 hours"), (86_400, "1 day")],
 )
 def test_age_is_told_in_its_largest_whole_unit(seconds: int, words: str) -> None:
-    assert spell_age(format_time(NOW), now=NOW + timedelta(seconds=seconds)) == words
+    assert format_age(format_time(NOW), now=NOW + timedelta(seconds=seconds)) == words
 
 
 @pytest.mark.parametrize("words", [("spool", "status"), ("spool", "flush"), ("spool", "write"), ("receipt", "add")])

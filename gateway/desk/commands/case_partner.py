@@ -18,7 +18,7 @@ from gateway.desk.reading.partner_case import PartnerCase, ShownQuestion, spell_
 from gateway.desk.reading.words import title_of
 from gateway.desk.wiring import Desk
 from partner_sdk.report import SealedIndustryReport
-from partner_sdk.wire.mailbox_message import spell_outcome
+from partner_sdk.wire.mailbox_message import format_outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,4 +181,4 @@ def _say_signals(partner: PartnerCase) -> None:
             if one.released_at
             else f"waits until {one.held_until}"
         )
-        say(f"OUTCOME {one.outcome}: {spell_outcome(one.outcome)} {state}.")
+        say(f"OUTCOME {one.outcome}: {format_outcome(one.outcome)} {state}.")

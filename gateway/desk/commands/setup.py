@@ -12,7 +12,7 @@ from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_rece
 from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.partnership.invitations import publish_invitations
 from gateway.desk.wiring import open_desk, utc_now
-from partner_sdk.finding import describe_findings, is_well, spell_finding
+from partner_sdk.finding import describe_findings, format_finding, is_well
 from partner_sdk.wire.keys import MAX_CARD_BYTES, parse_gateway_card
 
 
@@ -102,7 +102,7 @@ def run_doctor(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print_json(describe_findings(findings))
     else:
-        for line in (line for finding in findings for line in spell_finding(finding)):
+        for line in (line for finding in findings for line in format_finding(finding)):
             say(line)
     return DONE if is_well(findings) else LOOK
 

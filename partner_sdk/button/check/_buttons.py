@@ -22,6 +22,7 @@ from partner_sdk.button.check.page import (
     decode_all,
     find_address,
     find_line,
+    format_plain,
     get_attribute,
     get_base,
     get_text,
@@ -31,7 +32,6 @@ from partner_sdk.button.check.page import (
     list_ancestors,
     list_elements,
     parse_frame,
-    spell_plain,
 )
 from partner_sdk.button.release import ELEMENT, ICON_BOX, ICON_SHAPES
 from partner_sdk.button.snippet import WORDS, Language
@@ -302,7 +302,7 @@ def _pretends(node: "Node", agency: Address, marked: set[int]) -> bool:
 
 def get_language(node: "Node") -> Language:
     """Return the language of a button's words: by what it shows, then by its name, then by what the page says."""
-    said, label = get_text(node).casefold(), spell_plain(get_attribute(node, "aria-label"))
+    said, label = get_text(node).casefold(), format_plain(get_attribute(node, "aria-label"))
     for language, words in WORDS.items():
         if said == words.text.casefold():
             return language

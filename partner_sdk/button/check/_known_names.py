@@ -137,17 +137,17 @@ _KNOWN: Final = _OF_HTML | _HANDLERS
 _BEGINNINGS: Final = (*TRACKING_ATTRIBUTES, *CONSENT_ATTRIBUTES)
 
 
-def spell_names(names: tuple[str, ...]) -> str:
+def format_names(names: tuple[str, ...]) -> str:
     """Return the names that are known, at most `MOST_NAMES`, and that there are others; empty where none is known.
 
     Of a name that only begins as one of a tracker or a consent manager, the beginning is said.
     """
-    known = list(dict.fromkeys(one for one in map(_spell_known, names) if one))
-    has_more = len(known) > MOST_NAMES or any(not _spell_known(name) for name in names)
+    known = list(dict.fromkeys(one for one in map(_format_known, names) if one))
+    has_more = len(known) > MOST_NAMES or any(not _format_known(name) for name in names)
     return ", ".join(known[:MOST_NAMES]) + (" and others" if has_more else "") if known else ""
 
 
-def _spell_known(name: str) -> str:
+def _format_known(name: str) -> str:
     if name in _KNOWN:
         return name
     beginning = max((one for one in _BEGINNINGS if name.startswith(one)), key=len, default="")

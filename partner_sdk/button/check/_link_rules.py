@@ -13,6 +13,7 @@ from partner_sdk.button.check.page import (
     Address,
     decode_all,
     find_address,
+    format_plain,
     get_attribute,
     get_text,
     has_attribute,
@@ -20,7 +21,6 @@ from partner_sdk.button.check.page import (
     is_element,
     list_ancestors,
     list_elements,
-    spell_plain,
 )
 from partner_sdk.button.release import ELEMENT
 from partner_sdk.button.snippet import TOKEN_CHARACTERS, WORDS, Language
@@ -222,9 +222,9 @@ def see_name(subject: Subject) -> Iterator[Notice]:
         return
     if not has_attribute(button.link, "aria-label"):
         yield notice("name-says-not-where", subject)
-    elif spell_plain(get_attribute(button.link, "aria-label")) != WORDS[button.language].label:
+    elif format_plain(get_attribute(button.link, "aria-label")) != WORDS[button.language].label:
         yield notice("name-changed", subject)
-    title = spell_plain(get_attribute(button.link, "title"))
+    title = format_plain(get_attribute(button.link, "title"))
     if title and title not in (WORDS[button.language].text, WORDS[button.language].label):
         yield notice("other-title", subject, names=("title",))
     role = get_attribute(button.link, "role").strip().lower()
@@ -244,12 +244,12 @@ def see_sentence(subject: Subject) -> Iterator[Notice]:
     """The sentence that says what it is for, whose it is, and 999 stands beside it."""
     language = subject.button.language
     near = list(_list_texts_near(subject.button.outermost))
-    if any(spell_plain(WORDS[language].sentence) in text for text in near):
+    if any(format_plain(WORDS[language].sentence) in text for text in near):
         return
-    if any(spell_plain(words.sentence) in text for words in WORDS.values() for text in near):
+    if any(format_plain(words.sentence) in text for words in WORDS.values() for text in near):
         yield notice("sentence-in-other-language", subject)
         return
-    if any(spell_plain(WORDS[language].sentence) in _read_again(text) for text in near):
+    if any(format_plain(WORDS[language].sentence) in _read_again(text) for text in near):
         yield notice("charset-not-said", subject)
         return
     parts = _split(language)
@@ -272,12 +272,12 @@ def _name_missing(missing: list[str], *, parts: tuple[str, ...]) -> str:
 
 def _read_again(text: str) -> str:
     # Bytes of UTF-8 that were read as the web's old default.
-    return spell_plain(text.encode("cp1252", "ignore").decode("utf-8", "ignore"))
+    return format_plain(text.encode("cp1252", "ignore").decode("utf-8", "ignore"))
 
 
 def _split(language: Language) -> tuple[str, ...]:
     # Its five sentences: what it is for, whose it is, that they find people, "In danger now?", and 999.
-    text = spell_plain(WORDS[language].sentence)
+    text = format_plain(WORDS[language].sentence)
     return tuple(f"{one}{end}" for one, end in _cut(text))
 
 
@@ -296,14 +296,14 @@ def _list_texts_near(node: "Node") -> Iterator[str]:
         around = [one for one in outer.children or () if is_element(one) or (one.name == "#text" and one.data.strip())]
         place = next(place for place, one in enumerate(around) if one is inner)
         near = around[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS + 1]
-        yield spell_plain(" ".join(spell_plain(one.data) if one.name == "#text" else get_text(one) for one in near))
+        yield format_plain(" ".join(format_plain(one.data) if one.name == "#text" else get_text(one) for one in near))
         inner = outer
 
 
 def see_icon_words(subject: Subject) -> Iterator[Notice]:
     """The icon has no words of its own: its name would be read beside, or in place of, the button's."""
     for image in list_elements(subject.button.link, "img"):
-        alt = spell_plain(get_attribute(image, "alt"))
+        alt = format_plain(get_attribute(image, "alt"))
         if not has_attribute(image, "alt") or alt not in ("", WORDS[subject.button.language].text):
             yield notice("icon-has-words", subject, at=image, names=("alt",))
 

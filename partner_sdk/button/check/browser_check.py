@@ -16,7 +16,7 @@ from partner_sdk.button.check._browser import CHECK_SECONDS, RequestWatch, Socke
 from partner_sdk.button.check._buttons import Expected, Notice
 from partner_sdk.button.check._press import Pressed, press
 from partner_sdk.button.check._script_rules import LEAST_SIZE, ReadResource
-from partner_sdk.button.check.findings import spell_notice
+from partner_sdk.button.check.findings import format_notice
 from partner_sdk.button.check.page import find_address, find_charset, guess_charset, list_policy_headers, parse_page
 from partner_sdk.button.check.static_check import (
     judge_page,
@@ -115,7 +115,7 @@ def check_in_browser(
                     placement=expected.placement,
                     now=now,
                     method="browser",
-                    findings=(spell_notice(Notice("no-rest"), expected=expected),),
+                    findings=(format_notice(Notice("no-rest"), expected=expected),),
                 )
     if Notice("nothing-to-measure") in measured and any(one.code in _TELLS_WHY for one in seen_in_source.notices):
         del measured[Notice("nothing-to-measure")]

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from partner_sdk.button.check._buttons import Expected, Notice
-from partner_sdk.button.check._known_names import spell_names
+from partner_sdk.button.check._known_names import format_names
 from partner_sdk.button.release import ICON_PATH, SCRIPT_INTEGRITY, SCRIPT_PATH
 from partner_sdk.button.snippet import SIZES
 from partner_sdk.errors import FormatError, TransportError
@@ -51,7 +51,7 @@ def read_codes() -> dict[str, Code]:
     return msgspec.convert(tomllib.loads(text), dict[str, Code])
 
 
-def spell_notice(notice: Notice, *, expected: Expected) -> CheckFinding:
+def format_notice(notice: Notice, *, expected: Expected) -> CheckFinding:
     """Return the finding of a notice, in the words of the table."""
     row = read_codes()[notice.code]
     values = {
@@ -63,7 +63,7 @@ def spell_notice(notice: Notice, *, expected: Expected) -> CheckFinding:
         "sizes": ", ".join(map(str, SIZES)),
         "add": notice.add,
         "placement": "" if expected.placement is None else f" --placement {expected.placement}",
-        "names": spell_names(notice.names),
+        "names": format_names(notice.names),
         "screens": ", ".join(notice.screens),
     }
     return CheckFinding(
@@ -78,7 +78,7 @@ def spell_notice(notice: Notice, *, expected: Expected) -> CheckFinding:
 
 def explain_no_page(error: TransportError | FormatError, *, expected: Expected) -> CheckFinding:
     """Return why there is nothing to judge."""
-    return spell_notice(Notice(_pick_code(error.reason), add=str(error)), expected=expected)
+    return format_notice(Notice(_pick_code(error.reason), add=str(error)), expected=expected)
 
 
 def _pick_code(reason: str) -> str:
@@ -103,18 +103,18 @@ _BY_SOURCE_ALONE: Final = "Read as text: what lies over it, or below the first s
 _NOT_JUDGED: Final = frozenset({"not-judged", "no-rest"})
 
 
-def spell_check(check: ButtonCheck) -> list[str]:
+def format_check(check: ButtonCheck) -> list[str]:
     """Return the lines of a check for a terminal: what was found, by subject, then the result and its limit."""
     lines = []
     for group, title in GROUPS.items():
         found = [one for one in check.findings if read_codes()[one.code].group == group]
         if found:
-            lines += [title, *(line for one in found for line in _spell_finding(one)), ""]
+            lines += [title, *(line for one in found for line in _format_finding(one)), ""]
     is_limited = check.method == "static" and check.result == "passes"
-    return [*lines, _spell_result(check), *([_BY_SOURCE_ALONE] if is_limited else [])]
+    return [*lines, _format_result(check), *([_BY_SOURCE_ALONE] if is_limited else [])]
 
 
-def _spell_finding(finding: CheckFinding) -> list[str]:
+def _format_finding(finding: CheckFinding) -> list[str]:
     where = f" ({finding.where})" if finding.where else ""
     return [
         f"  {_MARKS[finding.severity]}: {finding.what}{where}",
@@ -123,7 +123,7 @@ def _spell_finding(finding: CheckFinding) -> list[str]:
     ]
 
 
-def _spell_result(check: ButtonCheck) -> str:
+def _format_result(check: ButtonCheck) -> str:
     if check.result == "unreachable":
         is_here = any(one.code in _NOT_JUDGED for one in check.findings)
         what = "could not be judged" if is_here else "did not come"
@@ -138,7 +138,7 @@ def _spell_result(check: ButtonCheck) -> str:
     return f"{check.address}: {faults} {'fault' if faults == 1 else 'faults'}.{more}"
 
 
-def spell_junit(check: ButtonCheck) -> str:
+def format_junit(check: ButtonCheck) -> str:
     """Return one test suite: a test case for each subject, which fails with its faults and says the rest as output."""
     suite = ET.Element(
         "testsuite",
@@ -159,7 +159,7 @@ def spell_junit(check: ButtonCheck) -> str:
         if check.result == "unreachable":
             said = check.findings[0].what if check.findings else "The page did not come."
             error = ET.SubElement(case, "error", type="unreachable", message=said)
-            error.text = "\n".join(line for one in check.findings for line in _spell_finding(one))
+            error.text = "\n".join(line for one in check.findings for line in _format_finding(one))
             continue
         found = [one for one in check.findings if read_codes()[one.code].group == group]
         failures += _add_findings(case, found)
@@ -176,10 +176,10 @@ def _add_findings(case: ET.Element, found: list[CheckFinding]) -> int:
     if faults:
         codes = ", ".join(dict.fromkeys(one.code for one in faults))
         failure = ET.SubElement(case, "failure", type=codes, message=faults[0].what)
-        failure.text = "\n".join(line for one in faults for line in _spell_finding(one))
+        failure.text = "\n".join(line for one in faults for line in _format_finding(one))
     rest = [one for one in found if one.severity != "fault"]
     if rest:
-        ET.SubElement(case, "system-out").text = "\n".join(line for one in rest for line in _spell_finding(one))
+        ET.SubElement(case, "system-out").text = "\n".join(line for one in rest for line in _format_finding(one))
     return 1 if faults else 0
 
 

@@ -275,10 +275,10 @@ def get_text(root: "Node", *, most_nodes: int = MAX_TEXT_NODES) -> str:
             waiting += [" "] if parts_words else []
             waiting.extend(reversed(node.children))
             waiting += [" "] if parts_words else []
-    return spell_plain("".join(parts))[:MAX_TEXT]
+    return format_plain("".join(parts))[:MAX_TEXT]
 
 
-def spell_plain(text: str) -> str:
+def format_plain(text: str) -> str:
     """Return a text with one blank between words and straight apostrophes, as sites' editors bend them."""
     return " ".join(text.replace("\u2019", "'").replace("\u2018", "'").split())
 

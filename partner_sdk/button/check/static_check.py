@@ -20,7 +20,7 @@ from partner_sdk.button.check._known_names import CONSENT_ATTRIBUTES
 from partner_sdk.button.check._link_rules import INNER_RULES, LINK_RULES, WORDS_RULES, find_given_placement, see_link
 from partner_sdk.button.check._place_rules import PLACE_RULES, PRESS_RULES
 from partner_sdk.button.check._script_rules import SCRIPT_RULES, ReadResource, see_icon, see_scripts
-from partner_sdk.button.check.findings import read_codes, spell_notice
+from partner_sdk.button.check.findings import format_notice, read_codes
 from partner_sdk.button.check.page import (
     Page,
     decode_all,
@@ -245,11 +245,11 @@ def make_check(
     """Return the check as it is written down; the gravest first, at most `MAX_FINDINGS`."""
     order = list(read_codes())
     findings = sorted(
-        (spell_notice(one, expected=expected) for one in notices),
+        (format_notice(one, expected=expected) for one in notices),
         key=lambda one: (("fault", "advice", "unseen").index(one.severity), order.index(one.code)),
     )
     if len(findings) > MAX_FINDINGS:
-        findings = [*findings[: MAX_FINDINGS - 1], spell_notice(Notice("too-many"), expected=expected)]
+        findings = [*findings[: MAX_FINDINGS - 1], format_notice(Notice("too-many"), expected=expected)]
     result: CheckResult = "faults" if any(one.severity == "fault" for one in findings) else "passes"
     return _write(findings, address=address, method=method, now=now, placement=placement, result=result)
 
