@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from partner_sdk._commands import button_check, button_well_known
-from partner_sdk._commands.delivery import say_fault
+from partner_sdk._commands.delivery import end_with_fault, say_fault
 from partner_sdk._commands.runtime import (
     EXIT_DONE,
     EXIT_FAILED,
@@ -122,11 +122,7 @@ def run_context(call: PartnerCall) -> int:
         token = contexts.make_token(facts, lifetime_seconds=lifetime)
         href = make_link(profile.origin, placement=facts.placement, context=token)
     except ReportAbuseError as error:
-        say_fault(speaker, error)
-        if args.json:
-            faults = error.faults if isinstance(error, ReportError) else ()
-            speaker.say_json({"faults": {one.pointer: one.detail for one in faults}, "reason": error.reason})
-        return EXIT_FAILED
+        return end_with_fault(call, error)
     if args.json:
         speaker.say_json({"context": token, "href": href})
     else:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from partner_sdk._commands.runtime import Speaker, make_printable
+from partner_sdk._commands.runtime import EXIT_FAILED, Call, Speaker, make_printable
 from partner_sdk.client._receipts import DeskReceipt, Receipt
 from partner_sdk.client.exchange import describe
 from partner_sdk.errors import ProblemError, ReportAbuseError, ReportError
@@ -34,6 +34,15 @@ def say_fault(speaker: Speaker, error: ReportAbuseError) -> None:
         speaker.warn(f"  {fault.pointer}: {fault.detail}")
     if isinstance(error, ProblemError) and error.request_id:
         speaker.warn(f"  request id {error.request_id}")
+
+
+def end_with_fault(call: Call, error: ReportAbuseError) -> int:
+    """Show what stopped a command, as JSON too where that is asked for, and return `EXIT_FAILED`."""
+    say_fault(call.speaker, error)
+    if call.args.json:
+        faults = error.faults if isinstance(error, ReportError) else ()
+        call.speaker.say_json({"faults": {one.pointer: one.detail for one in faults}, "reason": error.reason})
+    return EXIT_FAILED
 
 
 def say_gone_files(speaker: Speaker, handed: "HandedOver") -> None:

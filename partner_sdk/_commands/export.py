@@ -5,11 +5,11 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from partner_sdk._commands.delivery import say_fault
-from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, Call, CommandGroup, read_input
+from partner_sdk._commands.delivery import end_with_fault
+from partner_sdk._commands.runtime import EXIT_DONE, Call, CommandGroup, read_input
 from partner_sdk.client._receipts import check_free
 from partner_sdk.durable_files import write_new_durably
-from partner_sdk.errors import ReportAbuseError, ReportError
+from partner_sdk.errors import ReportAbuseError
 from partner_sdk.export import (
     NcmecExport,
     format_checklist,
@@ -37,11 +37,7 @@ def run_export(call: Call) -> int:
             return _write_checklist(call, report)
         made = _make_document(call, report)
     except ReportAbuseError as error:
-        say_fault(speaker, error)
-        if args.json:
-            faults = error.faults if isinstance(error, ReportError) else ()
-            speaker.say_json({"faults": {one.pointer: one.detail for one in faults}, "reason": error.reason})
-        return EXIT_FAILED
+        return end_with_fault(call, error)
     losses: Any = msgspec.to_builtins(made.losses)
     if args.json:
         speaker.say_json({"document": made.xml.decode("ascii"), "losses": losses})

@@ -3,11 +3,11 @@
 import argparse
 from typing import Any, get_args
 
-from partner_sdk._commands.delivery import list_receipt_fields, say_fault
-from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, Call, CommandGroup, PartnerCall, read_input
+from partner_sdk._commands.delivery import end_with_fault, list_receipt_fields
+from partner_sdk._commands.runtime import EXIT_DONE, Call, CommandGroup, PartnerCall, read_input
 from partner_sdk.client._earlier_reports import check_earlier_reference, get_report_id
 from partner_sdk.client._receipts import DeskReceipt, Receipt, list_desk_receipts
-from partner_sdk.errors import ReportAbuseError, ReportError
+from partner_sdk.errors import ReportAbuseError
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
 from partner_sdk.report.preview import format_preview, list_preview_fields, make_preview
 from partner_sdk.wire.mailbox_message import SET_ASIDE_REASONS, format_outcome
@@ -20,11 +20,7 @@ def run_preview(call: Call) -> int:
     try:
         report = read_report(args)
     except ReportAbuseError as error:
-        say_fault(speaker, error)
-        if args.json:
-            faults = error.faults if isinstance(error, ReportError) else ()
-            speaker.say_json({"faults": {one.pointer: one.detail for one in faults}, "reason": error.reason})
-        return EXIT_FAILED
+        return end_with_fault(call, error)
     preview = make_preview(report, priority=args.priority, kind=args.kind, earlier_reference=args.earlier_reference)
     if args.json:
         speaker.say_json(list_preview_fields(preview))

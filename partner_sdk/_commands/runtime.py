@@ -199,6 +199,10 @@ RunForPartner = Callable[[PartnerCall], int]
 FindMisuse = Callable[[argparse.Namespace], str | None]
 
 
+def _find_no_misuse(_args: argparse.Namespace) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class CommandGroup:
     """Where commands are added: the top, or a word such as `report`. `shared` holds the options of every command.
@@ -218,38 +222,38 @@ class CommandGroup:
         return CommandGroup(commands=actions, shared=self.shared, words=f"{self.words}{name} ")
 
     def add(
-        self, name: str, *, run: RunForPartner, example: str, summary: str = "", find_misuse: FindMisuse | None = None
+        self,
+        name: str,
+        *,
+        run: RunForPartner,
+        example: str,
+        summary: str = "",
+        find_misuse: FindMisuse = _find_no_misuse,
     ) -> argparse.ArgumentParser:
-        """Add a command of an enrolled partner; `example` is what follows its name."""
-        command = self._add(name, summary=summary, example=example, run=run, needs_partner=True)
-        if find_misuse is not None:
-            command.set_defaults(find_misuse=find_misuse)
+        """Add a command of an enrolled partner; `example` is the rest of its line, e.g. `report.json --priority P2`."""
+        command = self._add(name, summary=summary, example=example, exit_codes=EXIT_CODES)
+        command.set_defaults(command=run, needs_partner=True, find_misuse=find_misuse, parser=command)
         return command
 
     def add_alone(
-        self, name: str, *, run: RunAlone, example: str, summary: str = "", find_misuse: FindMisuse | None = None
+        self, name: str, *, run: RunAlone, example: str, summary: str = "", find_misuse: FindMisuse = _find_no_misuse
     ) -> argparse.ArgumentParser:
         """Add a command that needs no folder of an enrolled partner."""
-        command = self._add(name, summary=summary, example=example, run=run, needs_partner=False)
-        if find_misuse is not None:
-            command.set_defaults(find_misuse=find_misuse)
+        command = self._add(name, summary=summary, example=example, exit_codes=FEW_EXIT_CODES)
+        command.set_defaults(command=run, needs_partner=False, find_misuse=find_misuse, parser=command)
         return command
 
-    def _add(
-        self, name: str, *, summary: str, example: str, run: RunForPartner | RunAlone, needs_partner: bool
-    ) -> argparse.ArgumentParser:
+    def _add(self, name: str, *, summary: str, example: str, exit_codes: str) -> argparse.ArgumentParser:
         summary = self._choose_summary(name, own=summary)
         line = f"report-abuse-partner {self.words}{name} {example}".rstrip()
-        command = self.commands.add_parser(
+        return self.commands.add_parser(
             name,
             help=summary,
             description=f"{_capital(summary)}.",
-            epilog=f"example:\n  {line}\n\n{EXIT_CODES if needs_partner else FEW_EXIT_CODES}",
+            epilog=f"example:\n  {line}\n\n{exit_codes}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             parents=[self.shared],
         )
-        command.set_defaults(command=run, needs_partner=needs_partner, find_misuse=_find_no_misuse, parser=command)
-        return command
 
     def _choose_summary(self, name: str, *, own: str) -> str:
         return own if self.words else COMMANDS.list_summaries()[name]
@@ -265,10 +269,6 @@ def read_input(name: str, *, max_bytes: int) -> bytes:
     except OSError as error:
         reason = "no-such-file"
         raise LocalStateError(f"{name} can not be read: {error.strerror}.", reason=reason) from None
-
-
-def _find_no_misuse(_args: argparse.Namespace) -> None:
-    return None
 
 
 def _capital(text: str) -> str:
