@@ -16,7 +16,7 @@ def make_private_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
-        raise LocalStateError(f"The folder {folder} can not be made.", reason="no-state") from None
+        raise LocalStateError(f"The folder {folder} cannot be made.", reason="no-state") from None
     check_private_folder(folder)
 
 
@@ -99,7 +99,7 @@ def find_bytes(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise LocalStateError(f"{path} can not be read: {error.strerror}.", reason="unreadable") from None
+        raise LocalStateError(f"{path} cannot be read: {error.strerror}.", reason="unreadable") from None
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise LocalStateError(f"{folder} can not be locked: {error.strerror}.", reason="not-saved") from None
+        raise LocalStateError(f"{folder} cannot be locked: {error.strerror}.", reason="not-saved") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -128,7 +128,7 @@ def held(path: Path) -> Iterator[None]:
         descriptor = _lock_name(beside)
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise LocalStateError(f"{path} can not be locked: {error.strerror}.", reason="not-saved") from None
+            raise LocalStateError(f"{path} cannot be locked: {error.strerror}.", reason="not-saved") from None
         yield  # a report that goes out twice is stored once; one that does not go out protects nobody
         return
     try:

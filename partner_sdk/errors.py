@@ -10,10 +10,10 @@ ReportAbuseError            .reason: one kebab-case slug a machine can compare
 ├── KeySetError             key set or pin: stale, expired, not signed by the pinned root
 ├── RegisterError           partner register: stale, expired, not signed for this key set
 ├── ReportError             a report misses or garbles fields; .faults lists JSON pointers
-├── EnrolmentError          an invitation or an enrolment can not be used
+├── EnrolmentError          an invitation or an enrolment cannot be used
 ├── MailboxError            a message is not for us, out of order, or not the agency's
 ├── LocalStateError         the partner's own folder is missing, damaged or readable by others
-├── EvidenceError           a file can not be handed over: missing, too large, changed while it was read
+├── EvidenceError           a file cannot be handed over: missing, too large, changed while it was read
 ├── SignatureProfileError   a request is not signed as WIRE.md §7 says
 ├── TransportError          no reply: time-out, connection, TLS (safe to retry with the same report id)
 └── ProblemError            the gateway replied with a problem; has .type .title .status .detail .request_id
@@ -54,11 +54,11 @@ class OpeningError(ReportAbuseError):
 
 
 class KeySetError(ReportAbuseError):
-    """A key set or a pin can not be trusted."""
+    """A key set or a pin cannot be trusted."""
 
 
 class RegisterError(ReportAbuseError):
-    """A partner register can not be trusted."""
+    """A partner register cannot be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class StatementError(ReportAbuseError):
 
 
 class EnrolmentError(ReportAbuseError):
-    """An invitation or an enrolment can not be used."""
+    """An invitation or an enrolment cannot be used."""
 
 
 class MailboxError(ReportAbuseError):
@@ -94,11 +94,11 @@ class MailboxError(ReportAbuseError):
 
 
 class LocalStateError(ReportAbuseError):
-    """The partner's own folder can not be used."""
+    """The partner's own folder cannot be used."""
 
 
 class EvidenceError(ReportAbuseError):
-    """A file can not be handed over as evidence."""
+    """A file cannot be handed over as evidence."""
 
 
 class SignatureProfileError(ReportAbuseError):

@@ -107,7 +107,7 @@ def read_key_file(path: Path, *, role: KeyRole) -> KeyFile:
         mode = path.stat().st_mode
         raw = path.read_bytes()
     except OSError:
-        raise LocalStateError(f"The key file {path} is not there or can not be read.", reason="no-key-file") from None
+        raise LocalStateError(f"The key file {path} is not there or cannot be read.", reason="no-key-file") from None
     if stat.S_IMODE(mode) & 0o077:
         raise LocalStateError(f"Others can read {path}: run chmod 600 on it.", reason="open-to-others")
     key_file = parse_key_file(raw, name=str(path))

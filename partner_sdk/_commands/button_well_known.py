@@ -119,7 +119,7 @@ def _read(call: Call) -> bytes:
         ) from None
     except TransportError as error:
         # The transport speaks of a gateway: here it is the service's own server.
-        raise TransportError(f"{origin} can not be reached.", reason=error.reason) from None
+        raise TransportError(f"{origin} cannot be reached.", reason=error.reason) from None
     finally:
         transport.close()
 

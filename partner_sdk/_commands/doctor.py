@@ -95,11 +95,11 @@ def _folder(folder: Path) -> Iterator[Finding]:
         mend = f"Run every command as one user, and chown -R {folder} to that user."
         yield _warn("folder", f"another user owns {_name(foreign)}", mend=mend)
     if not os.access(folder, os.W_OK | os.X_OK):
-        yield _fault("folder", f"{folder} can not be written to", mend="Run this as the user who owns the folder.")
+        yield _fault("folder", f"{folder} cannot be written to", mend="Run this as the user who owns the folder.")
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
         text = f"only {free // 1024**2} MiB are free on the disk of {folder}"
-        yield _warn("disk", text, mend="Free some room: a report that can not be saved can not be sent.")
+        yield _warn("disk", text, mend="Free some room: a report that cannot be saved cannot be sent.")
     if not open_ones and not foreign:
         yield _ok("folder", f"{folder} is its owner's alone")
 
@@ -232,7 +232,7 @@ def _spool(partner: Partner, *, now: datetime) -> Iterator[Finding]:
     if any(one.error is not None for one in waiting):
         unread = ", ".join(one.report_id for one in waiting if one.error is not None)
         mend_unread = "Restore the file from your backup, or submit that report again and discard this one."
-        yield _fault("spool", f"can not be read: {unread}", mend=mend_unread)
+        yield _fault("spool", f"cannot be read: {unread}", mend=mend_unread)
     if any(one.priority == "P1" for one in waiting):
         yield _fault("spool", f"{text}; a P1 among them", mend=f"If a child is in danger now, call 999. {mend}")
     elif since is None or now - parse_time(since) > SPOOL_IS_OLD_AFTER:
@@ -264,12 +264,12 @@ def _mailbox(partner: Partner, *, now: datetime) -> Iterator[Finding]:
         kept = list_requests(partner.state, messages=partner.messages())
     except ReportAbuseError as error:
         mend = "Restore the folder mailbox from your backup, and tell the agency."
-        yield _fault("requests", f"saved messages can not be read: {error}", mend=mend)
+        yield _fault("requests", f"saved messages cannot be read: {error}", mend=mend)
         return
     if kept.unreadable:
         numbers = ", ".join(map(str, kept.unreadable))
         mend = "Renew this program; if it stays, ask the agency what it wants."
-        yield _warn("requests", f"the request in message {numbers} can not be read", mend=mend)
+        yield _warn("requests", f"the request in message {numbers} cannot be read", mend=mend)
     for one in kept.questions:
         text = f"{one.request.reference} is due {one.request.due_at}"
         mend = f"Run requests show {one.request.request_id}, and answer it."

@@ -33,7 +33,7 @@ from partner_sdk.wire.mailbox_message import (
 
 
 def find_words(opened: OpenedMessage) -> str | None:
-    """Return what a message says, or None for a kind without words, or for a body that can not be read."""
+    """Return what a message says, or None for a kind without words, or for a body that cannot be read."""
     try:
         match opened.message.kind:
             case "information-request":

@@ -268,7 +268,7 @@ def read_input(name: str, *, max_bytes: int) -> bytes:
             return handle.read(max_bytes + 1)
     except OSError as error:
         reason = "no-such-file"
-        raise LocalStateError(f"{name} can not be read: {error.strerror}.", reason=reason) from None
+        raise LocalStateError(f"{name} cannot be read: {error.strerror}.", reason=reason) from None
 
 
 def _capital(text: str) -> str:
@@ -301,4 +301,4 @@ def write_out(file: Path, text: str) -> None:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise LocalStateError(f"{file} can not be written: {error.strerror}.", reason="can-not-write") from None
+        raise LocalStateError(f"{file} cannot be written: {error.strerror}.", reason="can-not-write") from None

@@ -150,7 +150,7 @@ def _say_status(call: PartnerCall, waiting: list[Waiting], evidence: list[Waitin
     for one in waiting:
         speaker.say(f"{one.priority}  {one.since or 'unknown time'}  {one.size_bytes:>9,} bytes  {one.report_id}")
         if one.error is not None:
-            speaker.warn(f"{one.report_id} can not be read, and counts as P1. {one.error}")
+            speaker.warn(f"{one.report_id} cannot be read, and counts as P1. {one.error}")
     for files in evidence:
         since = files.since or "unknown time"
         speaker.say(f"Evidence since {since}: {files.files} file(s), {files.size_bytes:,} bytes, of {files.report_id}")

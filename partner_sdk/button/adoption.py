@@ -164,7 +164,7 @@ def _make_pin(bundle: bytes, *, root_fingerprint: str | None) -> Pin:
         delegation = parse_exact(parse_base64url(payload), kind=Delegation, max_bytes=MAX_LIST_BYTES)
         named = fingerprint_of(parse_base64url(delegation.root_key, length=PUBLIC_KEY_BYTES))
     except FormatError as error:
-        raise KeySetError(f"The key set can not be read: {error}", reason="malformed") from None
+        raise KeySetError(f"The key set cannot be read: {error}", reason="malformed") from None
     return Pin(
         environment=delegation.environment,
         feed_key=None,

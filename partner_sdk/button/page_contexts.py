@@ -105,7 +105,7 @@ def parse_page_facts(raw: bytes) -> PageFacts:
 
 
 def check_page_facts(facts: PageFacts) -> None:
-    """Raise `ReportError` (`malformed`, with JSON pointers) for what a page context can not hold.
+    """Raise `ReportError` (`malformed`, with JSON pointers) for what a page context cannot hold.
 
     Facts that a program put together are not checked by their types alone.
     """
@@ -220,7 +220,7 @@ class PageContexts:
         """Read the context key and the newest key set of an enrolled partner's folder, without any network.
 
         A key set that has expired is read all the same: until it is renewed there are plain links. `notify` gets a
-        line when a link has no context, or the key set can not be renewed. Raises `LocalStateError`, `KeySetError`.
+        line when a link has no context, or the key set cannot be renewed. Raises `LocalStateError`, `KeySetError`.
         """
         state = PartnerState.open(folder)
         return cls(state, clock=clock, notify=notify, keys=_read_keys(state, now=clock()))

@@ -76,7 +76,7 @@ def check_placement(placement: str) -> None:
 
 
 def check_token(context: str) -> None:
-    """Raise `FormatError` (`bad-context`) for what can not be a sealed context. Never opens it."""
+    """Raise `FormatError` (`bad-context`) for what cannot be a sealed context. Never opens it."""
     if len(context) > MAX_TOKEN_CHARACTERS or TOKEN_CHARACTERS.fullmatch(context) is None:
         raise FormatError(
             "A sealed context is one word of letters, digits, . - and _: take it as it was made.", reason="bad-context"

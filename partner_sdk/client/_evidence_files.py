@@ -97,7 +97,7 @@ def opened(path: Path) -> Iterator[int]:
         raise EvidenceError(f"There is no file {path}.", reason="no-such-file") from None
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else "not a name"
-        raise EvidenceError(f"{path} can not be read: {said}.", reason="unreadable") from None
+        raise EvidenceError(f"{path} cannot be read: {said}.", reason="unreadable") from None
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
@@ -143,7 +143,7 @@ def read_segment(descriptor: int, counter: int, *, size_bytes: int, buffer: memo
         try:
             count = os.preadv(descriptor, [wanted[done:]], start + done)
         except OSError as error:
-            raise EvidenceError(f"{path} can not be read: {error.strerror}.", reason="unreadable") from None
+            raise EvidenceError(f"{path} cannot be read: {error.strerror}.", reason="unreadable") from None
         if not count:
             raise make_changed(path)
         done += count
@@ -279,7 +279,7 @@ class EvidenceJournal:
         self._path(entry.report_id).with_suffix(".lock").unlink(missing_ok=True)
 
     def discard(self, report_id: str) -> None:
-        """Delete an entry with its secret: what the gateway holds of it can not be opened by this partner again."""
+        """Delete an entry with its secret: what the gateway holds of it cannot be opened by this partner again."""
         for name in (self._path(report_id), self._path(report_id).with_suffix(".lock")):
             name.unlink(missing_ok=True)
         sync_folder(self.state_folder / FOLDER)

@@ -193,7 +193,7 @@ def prepare_keys(
     """Make new keys and the sealed question, and save both; what was prepared before is returned as it is.
 
     `ask_again` seals the question for the same new keys once more, under a new id: the agency refused the one before,
-    or can not open it any more. `random` is 10 bytes for the id.
+    or cannot open it any more. `random` is 10 bytes for the id.
     """
     with locked(state.folder):
         _finish(state)

@@ -365,7 +365,7 @@ def _check_usable(folder: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise LocalStateError(f"{folder} can not be used: {error.strerror}.", reason="no-state") from None
+        raise LocalStateError(f"{folder} cannot be used: {error.strerror}.", reason="no-state") from None
     if _MARKER in names:
         return
     left = {name for name in names if name in {*_FOLDERS, "lock"} or name.startswith(f".{_MARKER}.")}

@@ -27,7 +27,7 @@ MOST_UNANSWERED_IN_A_ROW: Final = 3
 class Waiting:
     """One sealed submission without a receipt.
 
-    `since` is when it was sealed. What can not be read counts as a P1, with the error: nobody knows that it is less.
+    `since` is when it was sealed. What cannot be read counts as a P1, with the error: nobody knows that it is less.
     """
 
     report_id: str
@@ -159,7 +159,7 @@ def _read_time(report_id: str) -> str:
     try:
         return format_time(datetime.fromtimestamp(milliseconds / 1000, tz=UTC))
     except (OverflowError, ValueError, OSError):
-        raise FormatError("An id names a time that can not be.", reason="malformed") from None
+        raise FormatError("An id names a time that cannot be.", reason="malformed") from None
 
 
 def _make_failure(one: Waiting, error: ReportAbuseError) -> Attempt:

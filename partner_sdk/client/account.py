@@ -99,7 +99,7 @@ def save_sent_registration(state: PartnerState, sent: SentRegistration) -> None:
 
 
 def sign_enrolled_registration(state: PartnerState, registration: Registration, *, now: datetime) -> bytes:
-    """Return the statement that goes inside an enrolment, and note it as sent: it can not go twice."""
+    """Return the statement that goes inside an enrolment, and note it as sent: it cannot go twice."""
     change = make_registration_change(state, registration, now=now)
     sent = SentRegistration(
         change_id=change.change_id,

@@ -34,7 +34,7 @@ from partner_sdk.errors import FormatError, LocalStateError, NotAuthorisedError,
 from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE, content_digest_of
 
 USER_AGENT = f"report-abuse-partner-sdk/{__version__}"
-# Less can not be the reason for a 401: the gateway allows 60 seconds (WIRE.md §7).
+# Less cannot be the reason for a 401: the gateway allows 60 seconds (WIRE.md §7).
 CLOCK_TOLERANCE_SECONDS = 30
 # More is no clock that runs wrong: whoever forges `Date` would collect signatures for any year it likes.
 MAX_CLOCK_CORRECTION_SECONDS = 24 * 3600
@@ -238,7 +238,7 @@ class Transport:
         made.data = content if content is not None else []  # whose types do not know that a memoryview is sent as it is
         request = self._session.prepare_request(made)
         if request.url != url:
-            raise FormatError("The address can not be sent as it is spelled.", reason="bad-origin")
+            raise FormatError("The address cannot be sent as it is spelled.", reason="bad-origin")
         request.hooks["response"].append(_forget_location)
         settings = self._session.merge_environment_settings(url, {}, True, self._verify, None)
         left = deadline - time.monotonic()

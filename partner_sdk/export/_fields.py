@@ -18,7 +18,7 @@ LossKind = Literal["free-text", "changed", "not-said"]
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """One field that the other format can not carry as it is; `detail` never repeats what the report says."""
+    """One field that the other format cannot carry as it is; `detail` never repeats what the report says."""
 
     kind: LossKind
     pointer: str
@@ -145,12 +145,12 @@ class FieldSource:
         return FieldSource(getattr(self.owner, name), f"{self.pointer}/{name}", self.ledger)
 
     def clean(self, text: str, name: str) -> str:
-        """Return a text with LF as its line end, and a replacement for what XML can not carry, which is noted."""
+        """Return a text with LF as its line end, and a replacement for what XML cannot carry, which is noted."""
         lines = text.replace("\r\n", "\n").replace("\r", "\n")
         cleaned = _NO_XML.sub("\ufffd", lines)
         if cleaned != lines:
             self.ledger.add_loss(
-                "changed", f"{self.pointer}/{name}", "Characters that XML can not carry were replaced by U+FFFD."
+                "changed", f"{self.pointer}/{name}", "Characters that XML cannot carry were replaced by U+FFFD."
             )
         return cleaned
 

@@ -1,7 +1,7 @@
 """How complete a report is: what police use and the report does not say, the most useful first (WIRE.md §6.5).
 
 Every kind of field that the model marks `should` counts once wherever its object is there: a hundred messages weigh as
-much as one. `not_held` with its reason counts as said. Computed before sealing: the gateway can not read a report.
+much as one. `not_held` with its reason counts as said. Computed before sealing: the gateway cannot read a report.
 """
 
 from collections.abc import Callable, Mapping

@@ -142,8 +142,8 @@ class SandboxAgency:
 class SandboxReport:
     """One report as the sandbox stored it. NOT A REPORT: nobody reads it.
 
-    `sealed` is what was inside, or None where it does not open or can not be read; `doubt` then says why. A gateway
-    takes such a report all the same, since it can not open it: the desk is who notices.
+    `sealed` is what was inside, or None where it does not open or cannot be read; `doubt` then says why. A gateway
+    takes such a report all the same, since it cannot open it: the desk is who notices.
     """
 
     clear: ClearFields

@@ -127,7 +127,7 @@ QUESTION_DUE_AFTER: Final = timedelta(days=14)
 class Sandbox:
     """A gateway that lives as long as this object. Use it as a context manager.
 
-    Its environment is `sandbox` and can not be another: there is no parameter, and every key is made here.
+    Its environment is `sandbox` and cannot be another: there is no parameter, and every key is made here.
     """
 
     def __init__(self, *, clock: Callable[[], datetime] = read_clock) -> None:
@@ -178,7 +178,7 @@ class Sandbox:
         return session
 
     def invite(self, partner: str = DEFAULT_PARTNER, *, name: str = "Example Service") -> Invitation:
-        """Return an invitation, as the agency hands one out; raises `FormatError` for a name that can not be."""
+        """Return an invitation, as the agency hands one out; raises `FormatError` for a name that cannot be."""
         return self._gateway.enrolments.invite(partner, name=name, now=self._clock())
 
     def enrol(self, folder: Path, partner: str = DEFAULT_PARTNER, **settings: Any) -> Partner:

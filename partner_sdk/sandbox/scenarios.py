@@ -84,7 +84,7 @@ def timeout() -> Scenario:
 
 
 def no_connection() -> Scenario:
-    """The gateway can not be reached."""
+    """The gateway cannot be reached."""
 
     def play(_request: Request, _handle: Handle) -> Answer:
         raise requests.exceptions.ConnectionError("The sandbox plays a gateway that is not there.")

@@ -22,7 +22,7 @@ MAX_CHECKS_BODY_BYTES: Final = 512 * 1024
 NEVER_ASKED: Final = frozenset({"not-https", "not-public", "no-address"})
 
 FindingCode = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=40)]
-# `fault`: the button is not as agreed. `advice`: it works and could be better. `unseen`: this method can not tell.
+# `fault`: the button is not as agreed. `advice`: it works and could be better. `unseen`: this method cannot tell.
 Severity = Literal["fault", "advice", "unseen"]
 Method = Literal["static", "browser"]
 # `unreachable` says nothing of the button: the page did not come. A finding, `unseen`, says why.

@@ -193,7 +193,7 @@ def check_enrolment(raw: bytes, *, environment: str, invited: Mapping[str, str])
     except StatementError:
         raise EnrolmentError("The new keys are not signed by themselves.", reason="bad-signature") from None
     except FormatError as error:
-        raise EnrolmentError(f"The enrolment can not be read: {error}", reason="malformed") from None
+        raise EnrolmentError(f"The enrolment cannot be read: {error}", reason="malformed") from None
     if hashed not in invited or keys.secret_sha256 != hashed:
         raise EnrolmentError("No open invitation has this secret.", reason="unknown-invitation")
     if keys.partner != invited[hashed] or keys.environment != environment:

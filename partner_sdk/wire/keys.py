@@ -126,7 +126,7 @@ def parse_pin(raw: bytes) -> Pin:
 
 
 def sealing_key_id(public_key: bytes) -> bytes:
-    """Return the first 8 bytes of SHA-256(suite || public key): one id can not name a key under two suites.
+    """Return the first 8 bytes of SHA-256(suite || public key): one id cannot name a key under two suites.
 
     WIRE.md §3.1.
     """
@@ -179,7 +179,7 @@ def verify_bundle(
     except StatementError as error:
         raise KeySetError("The key set is not signed by the pinned root.", reason=_cause(error.reason)) from None
     except FormatError as error:
-        raise KeySetError(f"The key set can not be read: {error}", reason="malformed") from None
+        raise KeySetError(f"The key set cannot be read: {error}", reason="malformed") from None
     if not pin.environment == delegation.environment == key_set.environment:
         raise KeySetError("The key set is for another environment.", reason="wrong-environment")
     if newest_delegated_at is not None and delegation.not_before < newest_delegated_at:
@@ -241,7 +241,7 @@ def find_saving_key(key_set: KeySet, *, now: datetime) -> SealingKey | None:
 
 
 def accepts_envelope(key: SealingKey, *, now: datetime) -> bool:
-    """Return whether the gateway still takes a box for this key: until 7 days before it can not be opened any more."""
+    """Return whether the gateway still takes a box for this key: until 7 days before it cannot be opened any more."""
     return key.state in {"active", "retired"} and now < parse_time(key.open_until) - ACCEPT_UNTIL_BEFORE_OPEN_END
 
 

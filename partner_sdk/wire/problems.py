@@ -45,7 +45,7 @@ class Problem:
 
 
 MALFORMED_REQUEST = Problem(
-    "malformed-request", 400, "The request can not be read", "Send canonical JSON that fits the description at /v1."
+    "malformed-request", 400, "The request cannot be read", "Send canonical JSON that fits the description at /v1."
 )
 NOT_CANONICAL = Problem(
     "not-canonical",
@@ -95,7 +95,7 @@ UNSUPPORTED_MEDIA_TYPE = Problem(
     "unsupported-media-type", 415, "The content type or encoding is not taken", "Send application/json, unencoded."
 )
 MALFORMED_ENVELOPE = Problem(
-    "malformed-envelope", 422, "The envelope can not be read", "Seal the report again; the envelope is cut or altered."
+    "malformed-envelope", 422, "The envelope cannot be read", "Seal the report again; the envelope is cut or altered."
 )
 ENVELOPE_MISMATCH = Problem(
     "envelope-mismatch",
@@ -106,7 +106,7 @@ ENVELOPE_MISMATCH = Problem(
 UNKNOWN_AGENCY_KEY = Problem(
     "unknown-agency-key",
     422,
-    "The report is sealed to a key that can not be opened",
+    "The report is sealed to a key that cannot be opened",
     "Fetch /v1/keys, check it against the pinned root, and seal the report again.",
 )
 STATEMENT_REFUSED = Problem(

@@ -98,7 +98,7 @@ def verify_register(
     except StatementError:
         raise RegisterError("The register is not signed for this key set.", reason="bad-signature") from None
     except FormatError as error:
-        raise RegisterError(f"The register can not be read: {error}", reason="malformed") from None
+        raise RegisterError(f"The register cannot be read: {error}", reason="malformed") from None
     if register.environment != key_set.environment:
         raise RegisterError("The register is for another environment.", reason="wrong-environment")
     _check_names(register)

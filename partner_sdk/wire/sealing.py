@@ -49,7 +49,7 @@ def _load_public_key(public_key: str, key_id: str, suite: str) -> tuple[MLKEM768
             X25519PublicKey.from_public_bytes(raw[_MLKEM_PUBLIC_KEY_BYTES:]),
         )
     except (FormatError, ValueError):
-        raise SealingError("The sealing key can not be read.", reason="bad-key") from None
+        raise SealingError("The sealing key cannot be read.", reason="bad-key") from None
     if suite != SUITE_NAME or claimed != sealing_key_id(raw):
         raise SealingError("The sealing key does not have the id or the suite that it claims.", reason="bad-key")
     return loaded, claimed

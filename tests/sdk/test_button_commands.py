@@ -249,7 +249,7 @@ def test_address_that_is_none_is_never_asked(address: str, anywhere: Terminal) -
 def test_service_that_does_not_answer_is_not_called_a_gateway(anywhere: Terminal) -> None:
     anywhere.adapter = ScriptedGateway(ConnectionError())
     assert anywhere.run("button", "well-known", "check", "https://chat.example") == EXIT_FAILED
-    assert "https://chat.example can not be reached" in anywhere.out
+    assert "https://chat.example cannot be reached" in anywhere.out
     assert "well-known make" not in anywhere.out
     assert "gateway" not in anywhere.out
 

@@ -113,7 +113,7 @@ def test_requests_that_are_late_or_soon_due_are_told(client: Client, house: Hous
     client.collect_mailbox()
     found = find(client, "requests")
     assert [one.verdict for one in found] == ["warning", "fault", "warning"]
-    assert "message 4 can not be read" in found[0].detail
+    assert "message 4 cannot be read" in found[0].detail
     assert late.request_id in found[1].mend
     assert soon.request_id in found[2].mend
 

@@ -114,7 +114,7 @@ def test_damaged_submission_is_told_as_p1(line: Terminal, broken_line: Terminal)
     (p3,) = leave(broken_line, "P3")
     (line.folder / "submissions" / f"{p3}.json").write_bytes(b"{")
     assert line.run("spool", "status") == EXIT_NOT_DELIVERED
-    assert "can not be read, and counts as P1" in line.err
+    assert "cannot be read, and counts as P1" in line.err
     assert EMERGENCY in line.err
     assert line.run("spool", "flush") == EXIT_NOT_DELIVERED
     assert EMERGENCY in line.err

@@ -136,7 +136,7 @@ def _is_host(pattern: str, *, host: str) -> bool:
     return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
 
 
-# Reads what lies at an address of the service's own host, or returns None where this method can not.
+# Reads what lies at an address of the service's own host, or returns None where this method cannot.
 ReadResource = Callable[[str], bytes | None]
 LEAST_SIZE: Final = min(SIZES)
 _ALTERING: Final = frozenset({"style", "srcset", "class", "filter", "transform"})

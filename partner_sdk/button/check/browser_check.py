@@ -87,7 +87,7 @@ def check_in_browser(
 ) -> ButtonCheck:
     """Return what the source shows and what is measured on each screen; raises as `check_page` does.
 
-    Raises `TransportError` (`browser`) where the browser can not show the page. `prepare` is given each new profile:
+    Raises `TransportError` (`browser`) where the browser cannot show the page. `prepare` is given each new profile:
     who watches over many hosts decides there what a page may reach. After `deadline_seconds` for all screens together
     the browser is ended, and the check says that the page did not come to rest, or what is wrong if it saw that before.
     """
@@ -125,7 +125,7 @@ def check_in_browser(
     )
 
 
-# What a person can not press is not pressed here.
+# What a person cannot press is not pressed here.
 _OUT_OF_REACH: Final = frozenset({"not-visible", "covered"})
 # Where the source has no button, that is said already.
 _TELLS_WHY: Final = frozenset({"no-button", "in-comment", "in-template", "in-noscript", "needs-script", "sandboxed"})

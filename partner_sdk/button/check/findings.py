@@ -98,7 +98,7 @@ def _pick_code(reason: str) -> str:
 
 _MARKS: Final[dict[Severity, str]] = {"fault": "FAULT", "advice": "advice", "unseen": "not seen"}
 _NOT_COMPARED: Final = "placement-not-compared"
-# What a page's source can not tell: a banner that covers the button, a place below the first screen.
+# What a page's source cannot tell: a banner that covers the button, a place below the first screen.
 _BY_SOURCE_ALONE: Final = "Read as text: what lies over it, or below the first screen, is seen with --browser."
 _NOT_JUDGED: Final = frozenset({"not-judged", "no-rest"})
 
@@ -184,5 +184,5 @@ def _add_findings(case: ET.Element, found: list[CheckFinding]) -> int:
 
 
 def make_xml_text(text: str) -> str:
-    """Return a text without the characters that XML 1.0 can not hold (§2.2)."""
+    """Return a text without the characters that XML 1.0 cannot hold (§2.2)."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -200,8 +200,8 @@ def _parse(raw: bytes, **options: Any) -> "Node":
         ) from None
     try:
         root: Node = parser.JustHTML(raw, sanitize=False, track_node_locations=True, **options).root
-    except (ValueError, LookupError, RecursionError) as error:  # a parser's fault is a page that can not be read
-        raise FormatError("The page can not be read as HTML.", reason="malformed") from error
+    except (ValueError, LookupError, RecursionError) as error:  # a parser's fault is a page that cannot be read
+        raise FormatError("The page cannot be read as HTML.", reason="malformed") from error
     return root
 
 
