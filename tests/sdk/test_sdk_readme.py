@@ -4,6 +4,7 @@ import argparse
 import re
 import shlex
 from collections.abc import Collection, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -168,3 +169,9 @@ def test_links_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert len(links) >= 2
     assert [link for link in links if not (SDK / link).exists()] == []
+
+
+def test_every_import_that_is_promised_can_be_imported() -> None:
+    rows = re.findall(r"^\| `(partner_sdk(?:\.[a-z]+)*)` \|", README, re.MULTILINE)
+    assert {"partner_sdk", "partner_sdk.export", "partner_sdk.sandbox", "partner_sdk.button.check"} < set(rows)
+    assert [name for name in rows if import_module(name).__name__ != name] == []
