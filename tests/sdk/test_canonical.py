@@ -1,6 +1,10 @@
-"""One spelling for every value: what parses prints back identically."""
+"""One spelling for every value: what parses prints back identically, and a misfit is explained in our own words."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
@@ -193,3 +197,121 @@ def test_report_id_takes_ten_random_bytes(size: int) -> None:
 def test_other_spelling_of_an_id_is_refused(text: str) -> None:
     with pytest.raises(FormatError):
         check_report_id(text)
+
+
+MARKER = "Marker\x1b[2J"
+
+
+class Inner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One row."""
+
+    color: Literal["red", "blue"]
+    size: Annotated[str, msgspec.Meta(pattern="^[a-z]$")] | None = None
+
+
+class Outer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Rows, in a list and by name."""
+
+    rows: tuple[Inner, ...] = ()
+    named: dict[str, Inner] = {}
+
+
+def said_of(raw: bytes) -> str:
+    with pytest.raises(FormatError) as caught:
+        parse_exact(raw, kind=Outer, max_bytes=10_000)
+    assert caught.value.reason == "malformed"
+    said = str(caught.value)
+    assert said.isprintable()
+    assert "Marker" not in said
+    return said.removeprefix("The JSON does not fit its model: ")
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b'{"rows":[{}]}', "Object missing required field `color` - at `$.rows[0]`"),
+        (msgspec.json.encode({MARKER: 1}), "Object contains a field that the model does not know"),
+        (
+            msgspec.json.encode({"rows": [{"color": "red", MARKER: 1}]}),
+            "Object contains a field that the model does not know - at `$.rows[0]`",
+        ),
+        (
+            msgspec.json.encode({"Marker` - at `$.Marker": 1}),
+            "Object contains a field that the model does not know",
+        ),
+        (
+            msgspec.json.encode({"named": {MARKER: {"color": MARKER}}}),
+            "A value is none of those that the model lists - at `$.named[...].color`",
+        ),
+        (
+            msgspec.json.encode({"rows": [{"color": "red", "size": MARKER}]}),
+            "A value is not of the type, length or pattern that the model asks for - at `$.rows[0].size`",
+        ),
+        (b'{"rows":1}', "A value is not of the type, length or pattern that the model asks for - at `$.rows`"),
+        (b'{"rows":', "it is cut off, nested too deeply, or no JSON in UTF-8"),
+        (b'{"\xff":1}', "it is cut off, nested too deeply, or no JSON in UTF-8"),
+    ],
+)
+def test_misfit_is_told_in_our_own_words(raw: bytes, said: str) -> None:
+    assert said_of(raw) == said
+
+
+REPOSITORY = Path(__file__).parents[2]
+# New types in each round, read first by three threads at once while another collects garbage.
+ROUNDS = """
+import gc, sys, threading, types
+import msgspec
+from partner_sdk.wire.canonical import prepare_types
+sys.setswitchinterval(1e-6)
+SOURCE = '''
+import msgspec
+from typing import Annotated, Literal
+Text = Annotated[str, msgspec.Meta(max_length=5)]
+class Inner(msgspec.Struct, frozen=True, kw_only=True):
+    x: Text | None = None
+    y: tuple[Text, ...] = ()
+class Outer(msgspec.Struct, frozen=True, kw_only=True):
+    inner: Inner | None = None
+    many: tuple[Inner, ...] = ()
+    kind: Literal["a", "b"] = "a"
+'''
+for number in range(60):
+    module = types.ModuleType(f"round_{number}")
+    sys.modules[module.__name__] = module
+    exec(SOURCE, module.__dict__)
+    PREPARE
+    together = threading.Barrier(4)
+    def read():
+        together.wait()
+        msgspec.json.decode(b'{"inner":{"x":"a"},"many":[{}]}', type=module.Outer)
+    def collect():
+        together.wait()
+        for _ in range(20):
+            gc.collect(0)
+    threads = [threading.Thread(target=each) for each in (read, read, read, collect)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+print("done")
+"""
+
+
+def test_threads_that_read_a_prepared_type_first_do_not_crash() -> None:
+    code = ROUNDS.replace("PREPARE", "assert prepare_types() >= 2")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, cwd=REPOSITORY)
+    assert (done.returncode, done.stdout) == (0, "done\n")
+
+
+def test_every_message_of_the_wire_is_prepared() -> None:
+    code = (
+        "import time, partner_sdk.client.partner\n"
+        "from partner_sdk.wire.canonical import prepare_types\n"
+        "began = time.perf_counter()\nprint(prepare_types(), time.perf_counter() - began)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, cwd=REPOSITORY, check=True
+    )
+    count, seconds = done.stdout.split()
+    assert int(count) >= 60
+    assert float(seconds) < 2
