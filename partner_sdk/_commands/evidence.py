@@ -1,4 +1,4 @@
-"""The group `evidence`: hand files over, see what waits, go on, give up; and how `report submit --evidence` does it."""
+"""The group `evidence`: hand files over, list waiting ones, go on, give up; used by `report submit --evidence` too."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from partner_sdk._commands.delivery import EvidenceBar, list_receipt_fields, say
 from partner_sdk._commands.reports import read_report
 from partner_sdk._commands.runtime import EXIT_DONE, EXIT_FAILED, EXIT_NOT_DELIVERED, CommandGroup, PartnerCall
 from partner_sdk.client._evidence_files import JournalEntry, JournalFile
-from partner_sdk.client._receipts import Receipt
+from partner_sdk.client._receipts import Receipt, find_delivery
 from partner_sdk.client.exchange import RetryPolicy
 from partner_sdk.errors import FormatError, LocalStateError, ReportAbuseError
 from partner_sdk.report import IndustryReport
@@ -38,7 +38,7 @@ def run_add(call: PartnerCall) -> int:
 
 
 def run_status(call: PartnerCall) -> int:
-    """Say what is not handed over yet; asks the gateway how much of it is there."""
+    """List the files that are not handed over yet; asks the gateway how much of each it holds."""
     journal, gateway = call.partner.make_evidence_room().journal, _AskedOnce(call.partner.make_evidence_room().line)
     rows: list[dict[str, Any]] = []
     for report_id in journal.list_ids():
@@ -58,7 +58,7 @@ def run_status(call: PartnerCall) -> int:
 
 
 def run_resume(call: PartnerCall) -> int:
-    """Go on with everything that waits; what the gateway holds is not sent again."""
+    """Go on with everything that waits; parts that the gateway holds are not sent again."""
     bar = _make_bar(call)
     try:
         results = call.partner.resume_evidence(on_progress=bar.show)
@@ -96,7 +96,7 @@ def run_discard(call: PartnerCall) -> int:
 
 
 def submit_with_evidence(call: PartnerCall, report: IndustryReport, *, files: dict[str, Path]) -> int:
-    """Submit a report with its files, and say what became of both."""
+    """Submit a report with its files, and show the outcome of both."""
     partner, args = call.partner, call.args
     waited_before, bar = set(partner.state.list_undelivered()), _make_bar(call)
 
@@ -233,9 +233,7 @@ class _AskedOnce:
 
 
 def _look_at(call: PartnerCall, entry: JournalEntry, *, gateway: _AskedOnce) -> dict[str, Any]:
-    """Say how far one report's evidence is, and return that for JSON."""
-    from partner_sdk.client._evidence_handover import find_delivery
-
+    """Show how far one report's evidence is, and return that for JSON."""
     state = call.partner.state
     if find_delivery(state, entry.report_id) is not None:
         stage, words = "delivered", f"Report {entry.report_id} is delivered. {GO_ON}"

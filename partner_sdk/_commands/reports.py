@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 from partner_sdk._commands.delivery import end_with_fault, list_receipt_fields
 from partner_sdk._commands.runtime import EXIT_DONE, Call, CommandGroup, PartnerCall, read_input
-from partner_sdk.client._earlier_reports import check_earlier_reference, get_report_id
-from partner_sdk.client._receipts import DeskReceipt, Receipt, list_desk_receipts
+from partner_sdk.client._earlier_reports import check_earlier_reference
+from partner_sdk.client._receipts import DeskReceipt, Receipt, get_report_id, list_desk_receipts
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.report import MAX_REPORT_BYTES, IndustryReport, parse_report
 from partner_sdk.report.preview import format_preview, list_preview_fields, make_preview
@@ -15,7 +15,7 @@ from partner_sdk.wire.submission import Priority, ReportKind
 
 
 def run_preview(call: Call) -> int:
-    """Show what would be sealed; needs neither a folder nor a network."""
+    """Show the text that would be sealed; needs neither a folder nor a network."""
     speaker, args = call.speaker, call.args
     try:
         report = read_report(args)
@@ -30,7 +30,7 @@ def run_preview(call: Call) -> int:
 
 
 def run_list(call: PartnerCall) -> int:
-    """List the receipts, and what waits for one."""
+    """List the receipts, and the reports that wait for one."""
     partner, speaker, args = call.partner, call.speaker, call.args
     receipts: list[Receipt | DeskReceipt] = [*partner.receipts(), *list_desk_receipts(partner.state)]
     waiting = partner.state.list_undelivered()
@@ -81,7 +81,7 @@ def run_discard(call: PartnerCall) -> int:
 
 
 def read_report(args: argparse.Namespace) -> IndustryReport:
-    """Read the report that the arguments name, and check what goes with it; raises `ReportAbuseError`."""
+    """Read the report that the arguments name, and check its clear fields; raises `ReportAbuseError`."""
     check_earlier_reference(args.earlier_reference, kind=args.kind)
     raw = read_input(args.file, max_bytes=MAX_REPORT_BYTES)
     return parse_report(raw, priority=args.priority, kind=args.kind, answers=args.answers)
@@ -97,7 +97,7 @@ class _Answer(argparse.Action):
 
 
 def add_what_is_sent(command: argparse.ArgumentParser) -> None:
-    """Add the options that say what a report is."""
+    """Add the options for the kind of a report, and for the report that it belongs to."""
     command.add_argument("--kind", choices=get_args(ReportKind), default="initial")
     command.add_argument("--earlier-reference", metavar="REFERENCE", help="your own report that this one belongs to")
     command.add_argument(
@@ -106,7 +106,7 @@ def add_what_is_sent(command: argparse.ArgumentParser) -> None:
 
 
 def find_wrong_kind(args: argparse.Namespace) -> str | None:
-    """Return what is wrong with a kind beside `--answers`, or None."""
+    """Return why a kind does not go with `--answers`, or None."""
     if args.answers is not None and args.kind != "response":
         return "--answers makes a report of kind response: leave --kind out"
     return None

@@ -1,4 +1,4 @@
-"""The group `spool`: what is sealed and waits for a receipt, sending it, and writing one of it to a file."""
+"""The group `spool`: list sealed reports that wait for a receipt, send them, and write one to a file."""
 
 import sys
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from partner_sdk._commands.delivery import EvidenceBar, list_receipt_fields, say_fault, say_gone_files, say_receipt
 from partner_sdk._commands.runtime import EMERGENCY, EXIT_DONE, EXIT_NOT_DELIVERED, CommandGroup, PartnerCall
-from partner_sdk.client._receipts import write_sealed_file
+from partner_sdk.client._receipts import find_delivery, write_sealed_file
 from partner_sdk.client._spool import (
     Attempt,
     Waiting,
@@ -30,7 +30,7 @@ _DAY_SECONDS, _HOUR_SECONDS, _MINUTE_SECONDS = 86_400, 3600, 60
 
 
 def run_status(call: PartnerCall) -> int:
-    """Say what waits: how many, since when, of which priority, how large."""
+    """Show the waiting reports: how many, since when, of which priority, how large."""
     speaker, now = call.speaker, call.runtime.clock()
     waiting, evidence = list_waiting(call.partner.state), list_waiting_evidence(call.partner.state)
     call.urgency.is_p1_waiting = any(one.priority == "P1" for one in waiting)
@@ -42,7 +42,7 @@ def run_status(call: PartnerCall) -> int:
 
 
 def run_flush(call: PartnerCall) -> int:
-    """Send what waits, P1 first, and say of each what became of it."""
+    """Send waiting reports, P1 first, and show the outcome of each."""
     partner, speaker, args = call.partner, call.speaker, call.args
     urgent = {one.report_id for one in list_waiting(partner.state) if one.priority == "P1"}
     call.urgency.is_p1_waiting = bool(urgent)
@@ -77,9 +77,7 @@ def run_write(call: PartnerCall) -> int:
 
 
 def write_for_travel(call: PartnerCall, report_id: str, path: Path) -> int:
-    """Write a sealed report to a new file, and say how it may travel and whether it still waits."""
-    from partner_sdk.client._evidence_handover import find_delivery
-
+    """Write a sealed report to a new file, and show how it may travel and whether it still waits."""
     state, speaker = call.partner.state, call.speaker
     size = write_sealed_file(state, report_id, path, now=call.runtime.clock())
     saved = state.find_submission(report_id)

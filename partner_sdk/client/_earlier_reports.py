@@ -15,11 +15,10 @@ import msgspec
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client.mailbox import OpenedMessage, read_message
 from partner_sdk.durable_files import find_bytes, make_private_folder, write_durably
-from partner_sdk.errors import FieldFault, FormatError, LocalStateError, ReportError
+from partner_sdk.errors import FieldFault, FormatError, ReportError
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import check_report_id, encode, parse_exact, parse_time
 from partner_sdk.wire.mailbox_message import InformationRequest, parse_information_request
-from partner_sdk.wire.reference import parse_reference
 from partner_sdk.wire.submission import ReportKind
 
 FOLDER = "answers"
@@ -54,7 +53,7 @@ class Question:
 
     @property
     def text(self) -> str:
-        """What the agency asks."""
+        """The agency's question."""
         return self.request.question
 
     @property
@@ -87,7 +86,7 @@ def note_answer(state: PartnerState, report_id: str, *, report: IndustryReport, 
     try:
         check_report_id(report.answers_request)
     except FormatError:
-        return  # whatever it says, it may be words about somebody: those are only kept sealed
+        return  # it may be words about a person: those are only kept sealed
     make_private_folder(state.folder / FOLDER)
     check_report_id(report_id)
     write_durably(state.folder / FOLDER / f"{report_id}.json", encode(AnswerNote(request_id=report.answers_request)))
@@ -143,30 +142,6 @@ _HAS_ANSWER: Final = {
     "answered": "Your report {answers} answers it. Send more as a supplement to {reference}.",
 }
 _MOST_NAMED: Final = 5
-
-
-def get_report_id(state: PartnerState, named: str) -> str:
-    """Return the id of a report of this folder that an id or a reference names, without any network.
-
-    Raises `FormatError` (`bad-reference`) for neither, and `LocalStateError` (`no-such-receipt`) for a reference that
-    no receipt here has.
-    """
-    # Imported here: with it comes all that sends, which the preview of a report does not need.
-    from partner_sdk.client._evidence_handover import find_delivery
-
-    try:
-        check_report_id(named)
-    except FormatError:
-        reference = parse_reference(named)
-    else:
-        return named
-    for report_id in {*state.list_receipts(), *state.list_desk_receipts()}:
-        receipt = find_delivery(state, report_id)
-        if receipt is not None and receipt.reference == reference:
-            return report_id
-    raise LocalStateError(
-        "No receipt of this folder has this reference: `report list` shows them all.", reason="no-such-receipt"
-    )
 
 
 def check_earlier_reference(reference: str | None, *, kind: ReportKind) -> None:

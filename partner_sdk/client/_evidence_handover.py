@@ -1,12 +1,12 @@
-"""Hands files over with a report: what is sent in which order, and what becomes of it when the line is cut.
+"""Hands files over with a report: in which order they are sent, and how it goes on after a broken connection.
 
 - A P1 goes first. Its evidence follows, and then a supplement that brings the digests.
 - For a P2 or P3 the evidence goes first and the report carries the digests. If the evidence does not get through, the
   report does not wait for it: it goes as a P1 does.
-- Every report is sealed and on disk before the first part is sent. What is interrupted goes on as a P1 does, with
+- Every report is sealed and on disk before the first part is sent. An interrupted one goes on as a P1 does, with
   `resume` and `resume_evidence`.
 
-Never sends a byte of a file that is no longer what the report says: it gets a new id, and the caller is told.
+Never sends a byte of a file that has changed since the report: it gets a new id, and the caller is told.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,14 +20,12 @@ from msgspec import structs
 
 from partner_sdk.client._evidence_files import FileFacts, JournalEntry, JournalFile, check_file
 from partner_sdk.client._evidence_sending import EvidenceRoom, OnProgress, ignore_progress, measure, send_waiting
-from partner_sdk.client._partner_state import PartnerState
-from partner_sdk.client._receipts import DeskReceipt, Receipt
+from partner_sdk.client._receipts import DeskReceipt, Receipt, find_delivery
 from partner_sdk.errors import EvidenceError, FieldFault, LocalStateError, ReportAbuseError, ReportError
 from partner_sdk.report import IndustryReport, list_given
 from partner_sdk.report.evidence_cover import make_evidence_cover, note_new_ids
 from partner_sdk.wire.canonical import format_time, parse_time, to_base64url
 from partner_sdk.wire.evidence import EvidenceReference
-from partner_sdk.wire.intake import peek_desk_receipt, peek_intake
 from partner_sdk.wire.submission import MAX_EVIDENCE_IDS, Priority, ReportKind
 
 # It brings no new fact, and the way of the P1 is for children at risk.
@@ -39,7 +37,7 @@ _WAITS_ALREADY: Final = (
     "Report {report_id} with these very files is sealed and saved already: `spool flush` goes on with it, and sends no "
     "part twice. This is another report."
 )
-# The gateway sweeps what no report has named for 14 days: what is half as old is not counted on.
+# The gateway sweeps parts that no report has named for 14 days: those half as old are not counted on.
 KEPT_UNSEALED_FOR: Final = timedelta(days=7)
 
 
@@ -75,7 +73,7 @@ class HandedOver:
 
 @dataclass(frozen=True, slots=True)
 class ReportToSend:
-    """A checked report, and what goes with it in clear."""
+    """A checked report, and its clear fields."""
 
     report: IndustryReport
     priority: Priority
@@ -116,10 +114,10 @@ def hand_over(
         if sent.priority != "P1":
             entry, error = send_waiting(room, entry, facts=facts, is_new=is_new, on_progress=on_progress)
             if isinstance(error, EvidenceError):
-                room.state.discard_submission(entry.report_id)  # never sent: whoever flushes leaves it to its journal
-                raise error  # a file changes or is gone: the caller knows what the report should say of it then
+                room.state.discard_submission(entry.report_id)  # never sent: a flush leaves it to its journal
+                raise error  # a file changes or is gone: the caller decides how the report describes it then
             _seal(room, sent, evidence=entry.make_references(), report_id=entry.report_id, replaces=True)
-            # What goes out names the ids of now: no supplement has to tell of an older one.
+            # The report names the ids of now: no supplement has to name an older one.
             entry = structs.replace(entry, files=tuple(structs.replace(file, has_new_id=False) for file in entry.files))
             room.journal.save(entry)
         if not entry.waiting:  # the sealed report holds all
@@ -134,7 +132,7 @@ def hand_over(
 def resume_evidence(room: EvidenceRoom, *, on_progress: OnProgress = ignore_progress) -> list[HandedOver]:
     """Go on with the evidence of every report that is delivered; one that fails does not stop the others.
 
-    What another process is sending now is left to it. Evidence of a report that waits in the spool waits with it.
+    A report that another process is sending is left to it. Evidence of a report that waits in the spool waits with it.
     """
     done = []
     for report_id in room.journal.list_ids():
@@ -147,15 +145,6 @@ def resume_evidence(room: EvidenceRoom, *, on_progress: OnProgress = ignore_prog
         except LocalStateError as error:
             room.line.notify(f"Evidence of report {report_id}: {error}")
     return done
-
-
-def find_delivery(state: PartnerState, report_id: str) -> Receipt | DeskReceipt | None:
-    """Return the receipt of a report, from the gateway or from the desk, or None."""
-    raw = state.find_receipt(report_id)
-    if raw is not None:
-        return Receipt(statement=peek_intake(raw), raw=raw)
-    raw = state.find_desk_receipt(report_id)
-    return None if raw is None else DeskReceipt(statement=peek_desk_receipt(raw), raw=raw)
 
 
 def check_names(report: IndustryReport, files: Mapping[str, Path]) -> None:
@@ -196,7 +185,7 @@ def _seal(
 
 
 def _check_is_described(report: IndustryReport, *, facts: Mapping[str, FileFacts]) -> None:
-    """Raise `ReportError` for a file that is not the one that the report describes: nobody could trust either."""
+    """Raise `ReportError` for a file that is not the one that the report describes: neither could be trusted."""
     faults = []
     for place, file in enumerate(list_given(report.files)):
         found = facts.get(file.file_id)
@@ -282,7 +271,7 @@ def _finish(
     is_new: bool,
     on_progress: OnProgress,
 ) -> HandedOver:
-    """Upload what waits and deliver the supplement; what stops it is in the result, and the journal keeps the rest."""
+    """Upload waiting files and deliver the supplement; an error is in the result, and the journal keeps the rest."""
     supplement: Receipt | None = None
     error: ReportAbuseError | None = None
     try:

@@ -16,7 +16,7 @@ from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.client._report_sealing import check_may_leave
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, StatementError
-from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.canonical import check_report_id, encode
 from partner_sdk.wire.intake import (
     DeskReceiptStatement,
     IntakeStatement,
@@ -26,12 +26,13 @@ from partner_sdk.wire.intake import (
     verify_receipt,
 )
 from partner_sdk.wire.keys import KeySet
+from partner_sdk.wire.reference import parse_reference
 from partner_sdk.wire.submission import ReportPost, clear_fields_of, peek_submission
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The gateway's signed word that a report is stored. `raw` is what counts: keep it as it is."""
+    """The gateway's signed statement that a report is stored. `raw` is the proof: keep it as it is."""
 
     statement: IntakeStatement
     raw: bytes
@@ -49,7 +50,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class DeskReceipt:
-    """The agency's signed word that a report which came as a file is at its desk. `raw` is what counts."""
+    """The agency's signed statement that a report which came as a file is at its desk. `raw` is the proof."""
 
     statement: DeskReceiptStatement
     raw: bytes
@@ -205,3 +206,33 @@ def list_desk_receipts(state: PartnerState) -> list[DeskReceipt]:
     """Return the saved receipts of the desk, oldest report first, without any network."""
     found = (state.find_desk_receipt(report_id) for report_id in state.list_desk_receipts())
     return [DeskReceipt(statement=peek_desk_receipt(raw), raw=raw) for raw in found if raw is not None]
+
+
+def find_delivery(state: PartnerState, report_id: str) -> Receipt | DeskReceipt | None:
+    """Return the receipt of a report, from the gateway or from the desk, or None."""
+    raw = state.find_receipt(report_id)
+    if raw is not None:
+        return Receipt(statement=peek_intake(raw), raw=raw)
+    raw = state.find_desk_receipt(report_id)
+    return None if raw is None else DeskReceipt(statement=peek_desk_receipt(raw), raw=raw)
+
+
+def get_report_id(state: PartnerState, named: str) -> str:
+    """Return the id of a report of this folder that an id or a reference names, without any network.
+
+    Raises `FormatError` (`bad-reference`) for neither, and `LocalStateError` (`no-such-receipt`) for a reference that
+    no receipt here has.
+    """
+    try:
+        check_report_id(named)
+    except FormatError:
+        reference = parse_reference(named)
+    else:
+        return named
+    for report_id in {*state.list_receipts(), *state.list_desk_receipts()}:
+        receipt = find_delivery(state, report_id)
+        if receipt is not None and receipt.reference == reference:
+            return report_id
+    raise LocalStateError(
+        "No receipt of this folder has this reference: `report list` shows them all.", reason="no-such-receipt"
+    )
