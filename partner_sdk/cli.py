@@ -84,7 +84,7 @@ def _run(args: argparse.Namespace, *, runtime: Runtime, urgency: Urgency) -> int
 
 
 def _run_for_partner(args: argparse.Namespace, *, runtime: Runtime, urgency: Urgency) -> int:
-    # Imported here: with it comes all that sends, which what runs alone may not need.
+    # Imported here: with it comes all that sends, which a command that runs alone may not need.
     from partner_sdk.client.partner import Partner
 
     speaker = Speaker(PartnerState.open(Path(args.state)).profile.environment)

@@ -1,4 +1,4 @@
-"""The words of a command line: what the help says of each, and which file of commands adds it."""
+"""The first words of a command line: the summary of each, and the file of commands that adds it."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class CommandTable:
     files: Mapping[str, Mapping[str, str]]
 
     def list_summaries(self) -> dict[str, str]:
-        """Return what the help says of each word."""
+        """Return the summary of each word."""
         return {word: summary for words in self.files.values() for word, summary in words.items()}
 
     def find_word(self, arguments: Sequence[str]) -> str | None:

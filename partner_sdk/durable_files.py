@@ -23,7 +23,7 @@ def make_private_folder(folder: Path) -> None:
 def check_private_folder(folder: Path, *, marker: str | None = None) -> None:
     """Raise `LocalStateError` (`no-state`, `open-to-others`) unless only the owner can enter `folder`.
 
-    Without the file `marker` it is not ours: nobody is told to change its mode.
+    Without the file `marker` it is not ours: its mode is left alone.
     """
     try:
         mode = folder.stat().st_mode
@@ -63,7 +63,7 @@ def write_durably(path: Path, raw: bytes) -> None:
 def write_new_durably(path: Path, raw: bytes) -> None:
     """Write a file that is not there yet (0600); never over another one, nor through a link.
 
-    On return the bytes and the name are on disk; what fails leaves no file. Raises `LocalStateError` (`file-exists`,
+    On return the bytes and the name are on disk; a failure leaves no file. Raises `LocalStateError` (`file-exists`,
     `not-saved`). No file beside it and no hard link: it may lie on a memory stick.
     """
     try:
@@ -93,7 +93,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def find_bytes(path: Path) -> bytes | None:
-    """Return what a file holds, or None if there is none; raises `LocalStateError` (`unreadable`)."""
+    """Return the bytes of a file, or None if there is none; raises `LocalStateError` (`unreadable`)."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -129,7 +129,7 @@ def held(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise LocalStateError(f"{path} cannot be locked: {error.strerror}.", reason="not-saved") from None
-        yield  # a report that goes out twice is stored once; one that does not go out protects nobody
+        yield  # a report that goes out twice is stored once; one that does not go out protects no child
         return
     try:
         yield

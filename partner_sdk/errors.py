@@ -63,7 +63,7 @@ class RegisterError(ReportAbuseError):
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
-    """One fault of one field: `pointer` is an RFC 6901 JSON pointer behind `#`, `detail` says what to do."""
+    """One fault of one field: `pointer` is an RFC 6901 JSON pointer behind `#`, `detail` tells how to fix it."""
 
     pointer: str
     detail: str

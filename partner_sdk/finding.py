@@ -1,4 +1,4 @@
-"""What a doctor says of one thing that it looked at: one type, one JSON and one print for partner, gateway and desk."""
+"""A finding of a doctor: one type, one JSON and one print for partner, gateway and desk."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ Verdict = Literal["ok", "warning", "fault"]
 class Finding:
     """One thing that was looked at: `ok`, `warning` (a person should know) or `fault` (something fails, or soon will).
 
-    `mend` says what to do. It is empty where all is well, and where `detail` is an error in its own words.
+    `mend` is the way to fix it, e.g. "Free some room.". Empty where all is well, and for an error in its own words.
     """
 
     name: str
@@ -26,7 +26,7 @@ def is_well(findings: Collection[Finding]) -> bool:
 
 
 def format_finding(finding: Finding) -> tuple[str, ...]:
-    """Return the lines of a finding for a terminal; what to do stands below what is wrong."""
+    """Return the lines of a finding for a terminal; the fix stands below the fault."""
     verdict = finding.verdict if finding.verdict == "ok" else finding.verdict.upper()
     found = f"{verdict:8} {finding.name}: {finding.detail}"
     return (found, f"         What to do: {finding.mend}") if finding.mend else (found,)

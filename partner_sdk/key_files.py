@@ -26,7 +26,7 @@ MAX_KEY_FILE_BYTES = 8192
 
 
 class KeyRole(Enum):
-    """What a private key may do; one key, one role."""
+    """The role of a private key; one key, one role."""
 
     ROOT = "root"
     NEXT_ROOT = "next-root"

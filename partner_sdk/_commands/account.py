@@ -58,7 +58,7 @@ def run_update(call: PartnerCall) -> int:
 
 
 def run_show(call: PartnerCall) -> int:
-    """Show what was sent last, without any network."""
+    """Show the registration that was sent last, without any network."""
     speaker, sent = call.speaker, find_sent_registration(call.partner.state)
     if call.args.json:
         speaker.say_json({"account": None if sent is None else msgspec.to_builtins(sent)})
@@ -85,7 +85,7 @@ def read_registration(name: str, *, environment: Environment) -> Registration:
 
 
 def say_gaps(speaker: Speaker, gaps: tuple[str, ...]) -> None:
-    """Warn of what the law asks for and the registration lacks."""
+    """Warn of each item that the law asks for and the registration lacks."""
     for gap in gaps:
         speaker.warn(f"Missing: {gap.replace('_', ' ')}. The agency will ask for it.")
 
@@ -149,7 +149,7 @@ def run_rotate(call: PartnerCall) -> int:
     had_begun, now = not describe_rotation(partner.state).is_done, call.runtime.clock()
     changed_at = None if had_begun or call.args.anew else _find_last_change(partner.state, now=now)
     if changed_at is not None:
-        # Another command went over since: whoever runs this only to see that must not ask for a third set.
+        # Another command went over since: a run that only shows that must not ask for a third set.
         partner.status()  # a refusal may lead back to the keys of before, and then there is something to ask
         rotation = describe_rotation(partner.state)
         if rotation.is_done:

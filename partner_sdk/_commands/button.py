@@ -170,7 +170,7 @@ def run_snippet(call: Call) -> int:
 
 
 def run_csp(call: Call) -> int:
-    """Say what a strict Content-Security-Policy needs for the button, and what it does not."""
+    """Show the sources that a strict Content-Security-Policy needs for the button, and those that it does not."""
     args = call.args
     origin = get_origin(args.origin, state=Path(args.state))
     policy = make_policy(origin, form=args.form, by=args.by)

@@ -36,7 +36,7 @@ _EXIT_CODES: Final = """exit codes:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A page that is to be judged. `headers` is None where it came from a file; `read_copy` reads what lies beside."""
+    """A page that is to be judged. `headers` is None for a file; `read_copy` reads the files beside it."""
 
     raw: bytes
     address: str

@@ -1,4 +1,4 @@
-"""The commands `button well-known make` and `button well-known check`: what a service says of its button."""
+"""The commands `button well-known make` and `button well-known check`: a service's statement about its button."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -63,7 +63,7 @@ def run_make(call: Call) -> int:
 
 
 def run_check(call: Call) -> int:
-    """Say whether a file, or what a service serves, is as it has to be."""
+    """Check a file, or the one that a service serves."""
     args, speaker = call.args, call.speaker
     try:
         found = parse_well_known(_read(call))
@@ -100,7 +100,7 @@ def _read(call: Call) -> bytes:
             return read_input(place, max_bytes=MAX_WELL_KNOWN_BYTES)
         except LocalStateError as error:
             raise LocalStateError(f"{error} An address begins with https://.", reason=error.reason) from None
-    # Imported here: what makes the file sends nothing, and loads nothing that sends.
+    # Imported here: making the file sends nothing, and loads nothing that sends.
     from partner_sdk.client.transport import Transport
 
     origin = place.removesuffix(PATH).removesuffix("/")

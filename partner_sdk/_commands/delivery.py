@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def say_receipt(partner: "Partner", speaker: Speaker, receipt: Receipt | DeskReceipt) -> None:
-    """Say that a report is delivered, and where its receipt lies."""
+    """Write that a report is delivered, and where its receipt lies."""
     speaker.say(f"Delivered. Reference {receipt.reference}, received {receipt.statement.received_at}.")
     speaker.say(f"Report {receipt.report_id}; receipt in {_receipt_file(partner, receipt)}")
 
 
 def say_fault(speaker: Speaker, error: ReportAbuseError) -> None:
-    """Say what stopped a command, field by field where the error names fields."""
+    """Write why a command stopped, field by field where the error names fields."""
     speaker.warn(describe(error))
     for fault in error.faults if isinstance(error, (ReportError, ProblemError)) else ():
         speaker.warn(f"  {fault.pointer}: {fault.detail}")
@@ -37,7 +37,7 @@ def say_fault(speaker: Speaker, error: ReportAbuseError) -> None:
 
 
 def end_with_fault(call: Call, error: ReportAbuseError) -> int:
-    """Show what stopped a command, as JSON too where that is asked for, and return `EXIT_FAILED`."""
+    """Show why a command stopped, as JSON too where that is asked for, and return `EXIT_FAILED`."""
     say_fault(call.speaker, error)
     if call.args.json:
         faults = error.faults if isinstance(error, ReportError) else ()
@@ -46,7 +46,7 @@ def end_with_fault(call: Call, error: ReportAbuseError) -> int:
 
 
 def say_gone_files(speaker: Speaker, handed: "HandedOver") -> None:
-    """Say of each file that waits and is no longer where it was what to do: trying again alone would never end."""
+    """Advise on each waiting file that is no longer in its place: trying again alone would never end."""
     for file in handed.waiting:
         if not Path(file.path).exists():
             speaker.warn(f"  {file.file_id}: put it back at {file.path}, or `evidence discard {handed.report_id}`.")
@@ -81,7 +81,7 @@ _WORDS: Final = {"reading": "read", "sending": "sent"}
 
 
 class EvidenceBar:
-    """Draws one line again and again; `end` leaves it. Writes nothing where nobody watches."""
+    """Draws one line again and again; `end` leaves it. Writes nothing outside a terminal."""
 
     def __init__(self, stream: IO[str], *, label: str, count_seconds: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream

@@ -36,14 +36,14 @@ from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import ALARM_BEFORE_EXPIRY, KeySet, find_active_sealing_key
 
 KEYS_ARE_OLD_AFTER: Final = timedelta(days=365)
-# A timer that flushes runs more often than this: what waits longer has no timer, or a cause of its own.
+# A timer that flushes runs more often than this: a longer wait means no timer, or a cause of its own.
 SPOOL_IS_OLD_AFTER: Final = timedelta(days=1)
 REQUEST_IS_URGENT_WITHIN: Final = timedelta(days=2)
 # A sealed report of the largest kind, its receipt and messages, some times over.
 LEAST_FREE_BYTES: Final = 256 * 1024 * 1024
 MOST_NAMED: Final = 3
 
-# Whoever has read a key can ask for a rotation too.
+# An intruder who has read a key can ask for a rotation too.
 _IF_READ: Final = "If others may have read a key, phone the agency: it revokes your keys and invites you anew."
 
 # `requests` obeys these; an odd reply is often explained by one of them.
@@ -52,7 +52,7 @@ _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "A
 
 
 def examine(partner: Partner, *, now: datetime, environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
-    """Yield the findings one by one, as they are made; never raises for what it finds."""
+    """Yield the findings one by one, as they are made; never raises for a fault that it finds."""
     yield from _folder(partner.state.folder)
     yield from _rotation(partner, now=now)
     yield from _keys(partner, now=now)
@@ -148,7 +148,7 @@ def _goes_over(partner: Partner, *, now: datetime) -> bool:
     try:
         return go_over_if_known(partner.state, partner.transport, now=now)
     except (TransportError, ProblemError, FormatError):
-        return False  # what is wrong with the gateway is said where it is looked at
+        return False  # a fault of the gateway is a finding of its own check
 
 
 def _key_set(partner: Partner, *, now: datetime) -> Iterator[Finding]:
@@ -302,7 +302,7 @@ def _environment(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def run_doctor(call: PartnerCall) -> int:
-    """Say what works and what does not."""
+    """List everything that works and everything that does not."""
     partner, speaker, args, runtime = call.partner, call.speaker, call.args, call.runtime
     findings = []
     for finding in examine(partner, now=runtime.clock(), environ=runtime.environ):

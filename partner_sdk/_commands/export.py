@@ -27,7 +27,7 @@ UK_CHECKLIST: Final = "uk-checklist"
 
 
 def run_export(call: Call) -> int:
-    """Write the document; name on standard error what it could not say."""
+    """Write the document; list its losses on standard error."""
     speaker, args = call.speaker, call.args
     try:
         if args.out is not None:

@@ -27,7 +27,7 @@ Owner = dict[str, Any]
 
 
 class Draft:
-    """What was said so far. `root` is the report as JSON has it; change it, then `save`."""
+    """The answers so far. `root` is the report as JSON has it; change it, then `save`."""
 
     def __init__(self, path: Path, *, root: Owner) -> None:
         self.path = path
@@ -53,7 +53,7 @@ class Draft:
     def take_reporter(self, path: Path) -> None:
         """Take who reports from an earlier report or draft, without the declaration, which a person makes anew.
 
-        What this draft says already stays. Raises as `resume` does.
+        Answers of this draft stay. Raises as `resume` does.
         """
         earlier = Draft.resume(path).root.get("reporter")
         if isinstance(earlier, dict):
@@ -66,7 +66,7 @@ class Draft:
         return json.dumps(self.root, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
 
     def save(self) -> None:
-        """Put what was said on disk; raises `LocalStateError` (`not-saved`)."""
+        """Save the answers; raises `LocalStateError` (`not-saved`)."""
         write_durably(self.path, self.encode())
 
 
@@ -124,7 +124,7 @@ class Course:
                     self._gather(field, section)
 
     def _enrich(self, sections: list[Section]) -> None:
-        """Ask what police use of these objects, the most useful first."""
+        """Ask for the fields of these objects that police use, the most useful first."""
         slots = [(field, one) for one in sections for field in one.part.fields if field.needed == "should"]
         for field, section in sorted(slots, key=lambda slot: _RANK.get(slot[0].pattern, len(_RANK))):
             if not self._applies(field, section.owner):
@@ -135,7 +135,7 @@ class Course:
                 return
 
     def _offer(self) -> None:
-        """Offer what else may be known, object by object."""
+        """Offer the remaining fields, object by object."""
         for section in self._list_sections(self._root):
             left = [field for field in section.part.fields if self._is_offered(field, section.owner)]
             if not left:
@@ -151,7 +151,7 @@ class Course:
                     break
 
     def _mend(self) -> None:
-        """Ask again what does not fit, until the report is good or nothing more is changed."""
+        """Ask again for each misfit, until the report is good or nothing more is changed."""
         while True:
             try:
                 parse_report(self._draft.encode(), priority=self._priority, kind=self._kind)
@@ -190,7 +190,7 @@ class Course:
         return not isinstance(said, Said)
 
     def _gather(self, field: Field, section: Section) -> None:
-        """Ask for the items of a list of objects, one after the other, with what must and should be in each."""
+        """Ask for the items of a list of objects, one after the other, with the required and useful fields of each."""
         if isinstance(section.owner.get(field.name), dict):
             return  # not held
         for item in self._list_items(field, section):  # of an earlier run
@@ -259,7 +259,7 @@ class Course:
             report = msgspec.convert(self._draft.root, IndustryReport)
             return applies(msgspec.convert(owner, _read_owner_type(field)), report)
         except msgspec.ValidationError:
-            return True  # what does not fit yet is asked for rather than left out
+            return True  # a misfit is asked for rather than left out
 
     def _list_items(self, field: Field, section: Section) -> list[Section]:
         held = section.owner.get(field.name)

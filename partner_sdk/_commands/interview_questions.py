@@ -42,7 +42,7 @@ _WHOLE_DAY = len("2011-05-30")
 
 
 class AnswerError(FormatError):
-    """What was typed is no answer to this question; the message says what is."""
+    """The typed line is no answer to this question; the message tells what would be one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def get_item_type(field: Field) -> inspect.Type:
 
 
 def list_choices(field: Field) -> tuple[str, ...]:
-    """Return what may be chosen, or nothing for a field that takes free words."""
+    """Return the choices, or nothing for a field that takes free words."""
     match get_item_type(field):
         case inspect.LiteralType(values=values):
             return ("yes",) if values == (True,) else tuple(str(one) for one in values)
@@ -96,7 +96,7 @@ def list_choices(field: Field) -> tuple[str, ...]:
 
 
 def find_only_value(field: Field) -> str | None:
-    """Return the value of a field that can only have one, which nobody needs to be asked; None for others.
+    """Return the value of a field that can only have one, so that it need not be asked; None for others.
 
     Not for `true`: that is a declaration, which a person must make.
     """
@@ -180,7 +180,7 @@ _YEAR, _MONTH = len("2011"), len("2011-05")
 
 
 def find_doubt(text: str, *, field: Field) -> str | None:
-    """Return what looks odd in an answer that the model takes, or None."""
+    """Return a doubt about an answer that the model takes, or None."""
     said = text.strip()
     if field.pattern.endswith(_EMAILS) and not _EMAIL.fullmatch(said):
         return "This does not look like an e-mail address, such as name@example.com."
@@ -227,7 +227,7 @@ class Questioner:
         self.say = say
 
     def ask(self, field: Field, *, owner_type: type[msgspec.Struct], where: str) -> Any:
-        """Return the JSON value of a field, `not_held` included, or what else was said; asks until it is one."""
+        """Return the JSON value of a field, `not_held` included, or a command such as a dot; asks until it is one."""
         is_lines, doubted = takes_lines(field), None
         self.say(_format_question(field, where=where))
         while True:
@@ -329,7 +329,7 @@ class Questioner:
 
 
 def explain(field: Field) -> str:
-    """Return all that the model says of a field: what, in which spelling, who asks for it, and where it stands."""
+    """Return the model's description of a field: its meaning, its spelling, who asks for it, and its place."""
     lines = [field.description, f"It takes {describe_type(field.type)}."]
     if field.asked_by:
         lines.append(f"Asked for by {' and '.join(_ASKERS[one] for one in field.asked_by)}.")
@@ -343,7 +343,7 @@ def explain(field: Field) -> str:
 
 
 def name_part(part: Part | None) -> str:
-    """Return what one object of a list is called: `other person`."""
+    """Return the name of one object of a list, e.g. `other person`."""
     title = part.title if part is not None else "answer"
     return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in title).strip()
 

@@ -33,7 +33,7 @@ from partner_sdk.wire.mailbox_message import (
 
 
 def find_words(opened: OpenedMessage) -> str | None:
-    """Return what a message says, or None for a kind without words, or for a body that cannot be read."""
+    """Return the text of a message, or None for a kind without text, or for a body that cannot be read."""
     try:
         match opened.message.kind:
             case "information-request":
@@ -75,7 +75,7 @@ def format_set_aside(notice: SetAsideNotice) -> Iterator[str]:
 
 
 def run_inbox(call: PartnerCall) -> int:
-    """Fetch and save what waits, and list it; or show one saved message."""
+    """Fetch, save and list waiting messages; or show one saved message."""
     partner, speaker, args = call.partner, call.speaker, call.args
     if args.show is not None:
         opened = read_message(partner.state, args.show)
@@ -119,7 +119,7 @@ def run_digest(call: PartnerCall) -> int:
 
 
 def look_into_mailbox(call: PartnerCall) -> tuple[MailboxAlarm, ...]:
-    """Fetch and save what waits, and tell of alarms; while the gateway is down, what was saved before has to do."""
+    """Fetch and save waiting messages, and show alarms; while the gateway is down, the saved ones have to do."""
     alarms: tuple[MailboxAlarm, ...] = ()
     try:
         alarms = call.partner.collect_mailbox().alarms
@@ -174,7 +174,7 @@ _STATES = {"open": "OPEN", "waiting": "ANSWER WAITS", "answered": "answered"}
 
 
 def run_requests(call: PartnerCall) -> int:
-    """List what the agency asks, the soonest due first; or show one request whole."""
+    """List the agency's questions, the soonest due first; or show one whole."""
     partner, speaker, args = call.partner, call.speaker, call.args
     now = call.runtime.clock()
     if (args.action is None) != (args.request_id is None):

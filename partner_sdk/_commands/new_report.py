@@ -22,7 +22,7 @@ _HOW_URGENT: Final = "How urgent is it? P1: a child is at risk now. P2: urgent. 
 
 
 def run_new(call: Call) -> int:
-    """Ask, save, and say what is missing and what comes next."""
+    """Ask, save, and show the missing fields and the next step."""
     args, speaker = call.args, call.speaker
     # With --json standard output holds the one object and nothing else.
     say = speaker.warn if args.json else speaker.say
@@ -90,7 +90,7 @@ def _open_draft(call: Call, *, kind: ReportKind) -> Draft:
 
 
 def _say_question(call: Call, say: Callable[[str], None]) -> None:
-    """Show what is asked, where this folder holds it: whoever answers has it before their eyes."""
+    """Show the question, where this folder holds it: the person who answers has it before their eyes."""
     try:
         state = PartnerState.open(Path(call.args.state))
         messages = [read_message(state, number) for number in state.list_messages()]

@@ -29,7 +29,7 @@ def run_verify(call: PartnerCall) -> int:
 
 
 def find_misuse(args: argparse.Namespace) -> str | None:
-    """Return what is wrong with options that do not go together, or None."""
+    """Return why options do not go together, or None."""
     if args.all != args.online:
         return "--all and --online go together: all kept receipts are compared with the gateway"
     if args.all != (args.file is None):

@@ -60,7 +60,7 @@ def run_submit(call: PartnerCall) -> int:
 
 
 def _find_misuse(args: argparse.Namespace) -> str | None:
-    """Return what is wrong with options that do not go together, or None."""
+    """Return why options do not go together, or None."""
     if not args.resume and (args.file is None or args.priority is None):
         return "report submit takes FILE and --priority, or --resume"
     if args.resume and args.to_file is not None:

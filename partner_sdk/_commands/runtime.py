@@ -1,4 +1,4 @@
-"""The frame of every command: how it is declared, what it is given when it runs, and what it writes.
+"""The frame of every command: how it is declared, its call, and how it writes.
 
 Each line names the environment, so that a rehearsal is never taken for a report. Never writes a character that steers a
 terminal: text from outside passes `make_printable`.
@@ -77,7 +77,7 @@ class Speaker:
         self._write(self._err, text)
 
     def say_progress(self, text: str) -> None:
-        """Write where a long command is, for whoever watches it: on a terminal only, whole lines for screen readers."""
+        """Write how far a long command is: on a terminal only, in whole lines for screen readers."""
         if self._err.isatty():
             self.warn(text)
 
@@ -165,7 +165,7 @@ COMMANDS: Final = CommandTable(
 )
 
 
-# Written by cli.py whenever a P1 does not get through: a sealed report in a spool protects nobody.
+# Written by cli.py whenever a P1 does not get through: a sealed report in a spool protects no child.
 EMERGENCY: Final = "If a child is in danger now, call 999. Do not wait for this command."
 
 
@@ -178,7 +178,7 @@ class Urgency:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One run of a command: its arguments, how it speaks, what it uses of the machine, and how urgent it is by now."""
+    """One run of a command: its arguments, how it writes, the machine around it, and how urgent it is by now."""
 
     args: argparse.Namespace
     speaker: Speaker
@@ -195,7 +195,7 @@ class PartnerCall(Call):
 
 RunAlone = Callable[[Call], int]
 RunForPartner = Callable[[PartnerCall], int]
-# What is wrong with options that do not go together, in words, or None.
+# Returns why options do not go together, in words, or None.
 FindMisuse = Callable[[argparse.Namespace], str | None]
 
 
@@ -260,7 +260,7 @@ class CommandGroup:
 
 
 def read_input(name: str, *, max_bytes: int) -> bytes:
-    """Return what a file holds (`-` is standard input), or raise `LocalStateError` (`no-such-file`)."""
+    """Return the bytes of a file (`-` is standard input), or raise `LocalStateError` (`no-such-file`)."""
     try:
         if name == "-":
             return sys.stdin.buffer.read(max_bytes + 1)

@@ -1,4 +1,4 @@
-"""The button of a service: its snippet in every flavour, what a policy must allow, and what a service says of it.
+"""The button of a service: its snippet for every framework, the policy line it needs, and a service's statement.
 
 Works offline: the released files are known by their hashes. Never touches a key, except in `page_contexts.py`.
 """

@@ -1,8 +1,8 @@
-"""Asking the agency for the button: reads what a service says of itself, seals it, and sends it.
+"""Asking the agency for the button: reads a service's request, seals it, and sends it.
 
 Needs no folder and no key of a partner. Whom it is sealed to hangs on the key set that the gateway serves: with the
 fingerprint of the agency's root it is checked as a partner's is; without one only TLS says that the gateway is the
-agency's, and whoever could forge that could read the request.
+agency's, and a forger of that could read the request.
 """
 
 import re
@@ -77,7 +77,7 @@ _DETAILS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SentRequest:
-    """What was sent. `is_pinned` says whether the agency was known by its root, or by TLS alone."""
+    """A request as it was sent. `is_pinned`: the agency was known by its root, not by TLS alone."""
 
     request_id: str
     environment: Environment
@@ -91,7 +91,7 @@ def list_optional_fields() -> tuple[str, ...]:
 
 
 def parse_asking_file(raw: bytes) -> AskingService:
-    """Read a file that a person wrote, or raise `ReportError` whose faults name JSON pointers and say what to do."""
+    """Read a file that a person wrote, or raise `ReportError` whose faults name JSON pointers and their fix."""
     try:
         value = parse_json_file(raw, max_bytes=MAX_FILE_BYTES)
     except FormatError as error:

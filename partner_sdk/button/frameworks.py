@@ -149,7 +149,7 @@ NAME: Final = "report_abuse_button"
 
 
 class Templates(Protocol):
-    """What is used of a Jinja environment."""
+    """The part of a Jinja environment that is used here."""
 
     @property
     def globals(self) -> MutableMapping[str, Any]:
@@ -157,7 +157,7 @@ class Templates(Protocol):
 
 
 class App(Protocol):
-    """What is used of a Flask app."""
+    """The part of a Flask app that is used here."""
 
     @property
     def jinja_env(self) -> Templates:
@@ -180,7 +180,7 @@ class ButtonHtml:
 
 
 class ReportAbuseButton:
-    """The extension. What does not change from page to page is checked once, when it is made."""
+    """The extension. Settings that are the same on every page are checked once, when it is made."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Seals a page's context, for the fragment of the button's link: who looks at the page, whom and what it shows.
+"""Seals a page's context, for the fragment of the button's link: who looks, and the people and messages shown.
 
 Ids, names that others see, and times: never a word that a person wrote (WIRE.md §8.2).
 
@@ -54,10 +54,10 @@ from partner_sdk.wire.placement import PlacementId
 from partner_sdk.wire.statements import StatementKind, sign_statement
 
 MAX_FACTS_BYTES: Final = 64 * 1024
-# What `describe_misfit` says of a field that no model has.
+# The text of `describe_misfit` for a field that no model has.
 _TOO_MANY: Final = "Object contains a field"
 _ID: Final = "Give your own id of it: 1 to 120 characters."
-# What fits, for each field that can be wrong in itself, by its place without numbers.
+# The valid values of each field that can be wrong in itself, by its place without numbers.
 _FITS: Final = {
     "about": f"Give a list of at most {MAX_ACCOUNTS} accounts, or leave it out.",
     "about/account_id": _ID,
@@ -99,13 +99,13 @@ _PARTS: Final[dict[str, type[msgspec.Struct]]] = {
 
 
 def parse_page_facts(raw: bytes) -> PageFacts:
-    """Read facts that somebody wrote as JSON; raises `FormatError`, and `ReportError` as `check_page_facts`."""
+    """Read facts from a JSON file; raises `FormatError`, and `ReportError` as `check_page_facts`."""
     value = parse_json_file(raw, max_bytes=MAX_FACTS_BYTES)
     return _convert(value)
 
 
 def check_page_facts(facts: PageFacts) -> None:
-    """Raise `ReportError` (`malformed`, with JSON pointers) for what a page context cannot hold.
+    """Raise `ReportError` (`malformed`, with JSON pointers) for facts that a page context cannot hold.
 
     Facts that a program put together are not checked by their types alone.
     """
@@ -167,7 +167,7 @@ def _describe_too_many(said: str) -> tuple[str, tuple[FieldFault, ...]]:
 
 
 def _format_fault(fault: FieldFault) -> FieldFault:
-    """Return a fault that says what would fit, where the table knows its place."""
+    """Return a fault with the valid values, where the table knows its place."""
     names = "/".join(one for one in fault.pointer.split("/")[1:] if not one.isdecimal())
     return FieldFault(fault.pointer, _FITS.get(names, fault.detail))
 
@@ -192,7 +192,7 @@ RENEWAL_SECONDS: Final = 6 * 60 * 60
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """What was read from the folder at one moment: replaced whole, so that no thread sees half of a change."""
+    """The folder's keys at one moment: replaced whole, so that no thread sees half of a change."""
 
     context_key: Ed25519PrivateKey
     key_set: KeySet
@@ -233,6 +233,7 @@ class PageContexts:
     def make_href(self, facts: PageFacts, *, lifetime_seconds: int = DEFAULT_LIFETIME_SECONDS) -> str:
         """Return the button's address for one page, with its context behind `#` where one can be made now.
 
+        E.g. `https://report.example/?from=example-chat-dm#context=...`. The lifetime is at most a day (86,400 seconds).
         Raises `FormatError` only for a placement that is spelled as none: there is no link then.
         """
         try:
@@ -243,13 +244,13 @@ class PageContexts:
         return make_link(self.profile.origin, placement=facts.placement, context=token)
 
     def make_plain_href(self, placement: str) -> str:
-        """Return the button's address without a context; raises `FormatError` for what is spelled as no placement."""
+        """Return the button's address without a context; raises `FormatError` for a misspelled placement."""
         return make_link(self.profile.origin, placement=placement)
 
     def make_token(self, facts: PageFacts, *, lifetime_seconds: int = DEFAULT_LIFETIME_SECONDS) -> str:
         """Return the sealed context of one page, for `#context=`. Each rendering of a page gets its own.
 
-        Raises `ReportError` (`malformed`, `too-large`) with pointers to what does not fit, `KeySetError` (`expired`)
+        Raises `ReportError` (`malformed`, `too-large`) with pointers to the misfits, `KeySetError` (`expired`)
         for a key set that is too old, `SealingError` (`no-active-key`) when the agency has no key to seal to now, and
         `FormatError` (`malformed`) for a lifetime that is none or longer than a day.
         """
@@ -286,7 +287,7 @@ class PageContexts:
     def renew(self, *, ca_file: Path | None = None, session: requests.Session | None = None) -> bool:
         """Fetch the key set anew and read the keys again; return whether that worked. Waits for the network.
 
-        Reads keys that `keys rotate` has put in force, too. What fails is told to `notify`; the keys before go on.
+        Reads keys that `keys rotate` has put in force, too. A failure is reported to `notify`; the keys before go on.
         """
         try:
             partner = Partner.open(self._state.folder, ca_file=ca_file, session=session, clock=self._clock)

@@ -15,7 +15,7 @@ ICON_INTEGRITY: Final = "sha384-uOOG8RoldU4KmiRMyelsNZPv+AjkJnqRX9XVjOQosUNt+8KM
 ELEMENT: Final = "report-abuse-button"
 
 ICON_BOX: Final = "0 0 48 48"
-# What stands inside <svg> in button.svg, so that a page can show the icon without asking for it.
+# The content of <svg> in button.svg, so that a page can show the icon without asking for it.
 ICON_SHAPES: Final = (
     '<rect width="48" height="48" rx="12" fill="#154650"/><path fill="#f6c65b" d="M19 39A20 18 0 1 0 10 3'
     "5L8 45zM16 22v-8a2 2 0 0 1 4 0v7h1v-10a2 2 0 0 1 4 0v10h1v-9a2 2 0 0 1 4 0v9h1v-6a2 2 0 0 1 4 0v11c0"

@@ -25,7 +25,7 @@ Language = Literal["en", "cy"]
 
 @dataclass(frozen=True, slots=True)
 class ButtonWords:
-    """What stands there in one language. `label` begins with `text`: who speaks to the machine says what they see."""
+    """The button's words in one language. `label` begins with `text`: speech input uses the visible words."""
 
     sentence: str
     text: str
@@ -54,7 +54,8 @@ TOKEN_CHARACTERS: Final = re.compile(r"[A-Za-z0-9._-]+")
 def make_link(origin: str, *, placement: str, context: str | None = None) -> str:
     """Return the address that the button leads to; raises `FormatError` as the three checks below do.
 
-    `context` is a token of `seal_page_context`; it goes behind `#`, so that it reaches no server's log.
+    E.g. `https://report.example/?from=example-chat-profile`. `context` is a token of `PageContexts.make_token`; it goes
+    behind `#`, so that it reaches no server's log.
     """
     check_origin(origin)
     check_placement(placement)
@@ -76,7 +77,7 @@ def check_placement(placement: str) -> None:
 
 
 def check_token(context: str) -> None:
-    """Raise `FormatError` (`bad-context`) for what cannot be a sealed context. Never opens it."""
+    """Raise `FormatError` (`bad-context`) for a text that cannot be a sealed context. Never opens it."""
     if len(context) > MAX_TOKEN_CHARACTERS or TOKEN_CHARACTERS.fullmatch(context) is None:
         raise FormatError(
             "A sealed context is one word of letters, digits, . - and _: take it as it was made.", reason="bad-context"
@@ -118,10 +119,12 @@ def make_snippet(
     theme: str | None = None,
     context: str | None = None,
 ) -> str:
-    """Return the HTML; raises `FormatError` for whatever is not agreed: it names what is and never escapes.
+    """Return the HTML; raises `FormatError` for a value that is not agreed: it names the agreed ones and never escapes.
+
+        make_snippet("https://report.example", placement="example-chat-profile", language="cy", size=32)
 
     `origin` is the agency's, https (or this very machine), `placement` the link id that the agency gave, `context` a
-    sealed context of this one rendered page.
+    sealed context of this one rendered page, `size` that of the icon in pixels.
     """
     return format_snippet(
         make_link(origin, placement=placement, context=context),
@@ -191,7 +194,7 @@ _NEVER_FOR_LINK: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One directive with the source to add to it; `why` says what it is for, `never` what the button does not need."""
+    """One directive with the source to add to it; `why` is its purpose, `never` lists needless sources."""
 
     directive: str
     source: str
@@ -205,9 +208,10 @@ class Policy:
 
 
 def make_policy(origin: str, *, form: Form, by: By) -> Policy:
-    """Return what a page needs; raises `FormatError`: `bad-origin`, or `bad-policy` for an image by hash.
+    """Return the line that a page needs; raises `FormatError`: `bad-origin`, or `bad-policy` for an image by hash.
 
-    A hash is that of the released script: the agency's host may change, the line need not.
+    E.g. `script-src https://report.example/button/`. A hash is that of the released script: the agency's host may
+    change, the line need not.
     """
     check_origin(origin)
     if form == "script" and by == "hash":

@@ -1,4 +1,4 @@
-"""`/.well-known/report-abuse.json`: what a service says of its button to anybody who looks (RFC 8615).
+"""`/.well-known/report-abuse.json`: a service's public statement about its button (RFC 8615).
 
 Where the button leads, whose form it is, whom to write to about it and when. Public: names a team, never a person who
 did not choose it, and nothing of the people who use the service. A promise with an end, as security.txt is (RFC 9116).
@@ -24,16 +24,16 @@ from partner_sdk.wire.registration import ContactPoint, Line
 PATH: Final = "/.well-known/report-abuse.json"
 MAX_WELL_KNOWN_BYTES: Final = 16 * 1024
 VERSION: Final = 1
-# A year, as RFC 9116 §2.5.5 advises: what nobody looks at any more must end by itself.
+# A year, as RFC 9116 §2.5.5 advises: a forgotten file must end by itself.
 MAX_DAYS: Final = 366
 WARN_DAYS: Final = 30
 
-# Two or three letters, and at most a region: what BCP 47 needs for a page's language.
+# Two or three letters, and at most a region: enough of BCP 47 for a page's language.
 LanguageTag = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z")]
 _WHERE: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _MISSING: Final = re.compile(r"^Object missing required field `(?P<name>\w+)`")
 _LINE: Final = "one line of 1 to 100 characters"
-# What fits, for each field that can be wrong in itself.
+# The valid values of each field that can be wrong in itself.
 _FITS: Final = {
     "agency": "the agency's address, like https://report.example",
     "button": "the address that one of your buttons leads to",
@@ -104,7 +104,7 @@ def encode_well_known(well_known: WellKnown) -> bytes:
 
 
 def parse_well_known(raw: bytes) -> WellKnown:
-    """Read a file strictly; raises `FormatError`: `bad-well-known` names the field, and never repeats what it holds."""
+    """Read a file strictly; raises `FormatError`: `bad-well-known` names the field, and never repeats its value."""
     value = parse_json_file(raw, max_bytes=MAX_WELL_KNOWN_BYTES)
     try:
         found = msgspec.convert(value, WellKnown)
@@ -134,7 +134,7 @@ def parse_well_known(raw: bytes) -> WellKnown:
 
 
 def list_findings(found: WellKnown, *, now: datetime, agency: str | None = None) -> Iterator[Finding]:
-    """Yield what is so about a file that could be read; `agency` is the address that it has to name, if it is known."""
+    """Yield the findings about a file that could be read; `agency` is the address that it has to name, if known."""
     yield Finding("form", "ok", f"{found.service} names its button, its contact and its hours")
     if agency is not None and found.agency != agency:
         yield Finding(
@@ -173,7 +173,7 @@ def _find_placement(found: WellKnown) -> str | None:
 
 
 def _describe(error: msgspec.ValidationError, *, value: Any) -> str:
-    """Return what is wrong with the file, and what would fit. Never repeats a name that the model does not have."""
+    """Return the fault of the file, and the valid values. Never repeats a name that the model does not have."""
     place, missing = _WHERE.search(str(error)), _MISSING.match(str(error))
     where = place["path"].split("[")[0] if place is not None else ""
     if missing is not None:

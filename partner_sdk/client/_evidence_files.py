@@ -51,7 +51,7 @@ _MARK_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a file held when it was read through: its size, its SHA-256, and a mark of each segment.
+    """The content of a file when it was read through: its size, its SHA-256, and a mark of each segment.
 
     A mark is a Poly1305 tag under a key that never leaves this process. One key encrypts one byte string, ever: what no
     longer has its mark is never sealed. SHA-256 would do as well, at five times the price.
@@ -91,7 +91,7 @@ def size_of_file(path: Path) -> int:
 def opened(path: Path) -> Iterator[int]:
     """Yield a descriptor of a regular file of at most 10 GiB; raises `EvidenceError` as `check_file` does."""
     try:
-        # Without O_NONBLOCK, opening a named pipe would wait for somebody to write into it.
+        # Without O_NONBLOCK, opening a named pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise EvidenceError(f"There is no file {path}.", reason="no-such-file") from None
@@ -110,7 +110,7 @@ def opened(path: Path) -> Iterator[int]:
 
 
 def measure_file(path: Path, *, on_bytes: Callable[[int], None] = lambda _: None) -> FileFacts:
-    """Read a file through, once, and return what it holds; `on_bytes` hears how many bytes were read more.
+    """Read a file through, once, and return its facts; `on_bytes` gets the number of bytes of each step.
 
     Raises `EvidenceError`, also `file-changed` when it grew, shrank or was written meanwhile.
     """
@@ -151,7 +151,7 @@ def read_segment(descriptor: int, counter: int, *, size_bytes: int, buffer: memo
 
 
 def read_same_segment(descriptor: int, counter: int, *, facts: FileFacts, buffer: memoryview) -> memoryview:
-    """Read one segment, which must be what was measured; raises `EvidenceError` (`file-changed`)."""
+    """Read one segment, which must be as measured; raises `EvidenceError` (`file-changed`)."""
     text = read_segment(descriptor, counter, size_bytes=facts.size_bytes, buffer=buffer, path=facts.path)
     mark = facts.marks[counter * _MARK_BYTES : (counter + 1) * _MARK_BYTES]
     if Poly1305.generate_tag(facts.mark_key, text) != mark:
@@ -160,7 +160,7 @@ def read_same_segment(descriptor: int, counter: int, *, facts: FileFacts, buffer
 
 
 def make_changed(path: Path) -> EvidenceError:
-    """Return the error for a file that is not what it was."""
+    """Return the error for a file that has changed."""
     return EvidenceError(
         f"{path} changed while it was read: hand it over when nothing writes it.", reason="file-changed"
     )
@@ -171,7 +171,7 @@ MAX_ENTRY_BYTES: Final = 8 * 1024 * 1024  # MAX_EVIDENCE_IDS files with the long
 
 
 class JournalFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One file: what it is called in the report and at the gateway, and what was in it. `digest` once it is complete.
+    """One file: its ids in the report and at the gateway, and its facts. `digest` once it is complete.
 
     `has_new_id`: the report, sealed before, names another evidence id than this one.
     """
@@ -186,7 +186,7 @@ class JournalFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one report hands over. `secret` and `cover` are null once all is done.
+    """The evidence of one report. `secret` and `cover` are null once all is done.
 
     `report_id` is the report's own, `supplement_id` that of the supplement that may have to follow: both are settled
     before anything is sent, so that nothing is sealed twice.
@@ -218,7 +218,7 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return parse_base64url(self.secret, length=SECRET_BYTES)
 
     def make_references(self) -> tuple[EvidenceReference, ...]:
-        """Return what a sealed report says of these files."""
+        """Return the references to these files for a sealed report."""
         secret = to_base64url(self.get_secret())
         return tuple(
             EvidenceReference(
@@ -279,7 +279,7 @@ class EvidenceJournal:
         self._path(entry.report_id).with_suffix(".lock").unlink(missing_ok=True)
 
     def discard(self, report_id: str) -> None:
-        """Delete an entry with its secret: what the gateway holds of it cannot be opened by this partner again."""
+        """Delete an entry with its secret: this partner can never again open the gateway's copy."""
         for name in (self._path(report_id), self._path(report_id).with_suffix(".lock")):
             name.unlink(missing_ok=True)
         sync_folder(self.state_folder / FOLDER)

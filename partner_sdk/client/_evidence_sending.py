@@ -1,6 +1,6 @@
-"""Sends what waits of one journal entry, file after file, and writes down each one that is complete.
+"""Sends the waiting files of one journal entry, one after the other, and records each one that is complete.
 
-Every file is measured anew before it is sent again: what changed gets a new id, and the caller is told.
+Every file is measured anew before it is sent again: a changed one gets a new id, and the caller is told.
 """
 
 from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ class Seal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRoom:
-    """What handing over uses of one partner."""
+    """The parts of one partner that handing over uses."""
 
     state: PartnerState
     line: Line
@@ -71,7 +71,7 @@ class EvidenceRoom:
 
 
 def measure(path: Path, *, file_id: str, on_progress: OnProgress) -> FileFacts:
-    """Read a file through and say how far that is; raises `EvidenceError`."""
+    """Read a file through and report how far that is; raises `EvidenceError`."""
     return measure_file(path, on_bytes=_count(file_id, "reading", size_of_file(path), on_progress))
 
 

@@ -98,7 +98,7 @@ class PartSealer:
 
 # A part has 8 MiB: four of them through half a megabit a second.
 PART_TIMEOUTS: Final = Timeouts(connect_seconds=10.0, read_seconds=120.0, total_seconds=600.0)
-# How long the threads of an upload that failed are waited for; what they still send does no harm.
+# How long the threads of a failed upload are waited for; parts that they still send do no harm.
 _LEAVE_SECONDS: Final = 5.0
 
 Stage = Literal["reading", "sending"]
@@ -160,7 +160,7 @@ def upload_file(
     line: Line,
     on_bytes: Callable[[int], None] = lambda _: None,
 ) -> str:
-    """Send what the gateway does not hold yet, complete it, and return the digest (hexadecimal).
+    """Send the parts that the gateway does not hold yet, complete the file, and return its digest (hexadecimal).
 
     `is_new`: nothing was sent under this id before, so the gateway is not asked. `on_bytes` hears, in the caller's
     thread, of sealed bytes that the gateway holds. Raises `EvidenceError` when the file is no longer what was measured,
@@ -226,7 +226,7 @@ _Event = _Sent | Exception | str
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What the threads of one upload share."""
+    """The state that the threads of one upload share."""
 
     facts: FileFacts
     evidence_id: str

@@ -60,7 +60,7 @@ def find_newer_key(
         if _go_back_if_known(state, transport, notify=notify):
             return state.load_submission_key()
     except (TransportError, ProblemError):
-        return None  # the refusal stays what is said
+        return None  # the refusal stands
     return _find_other_key(state, transport)  # another process may have gone over at this moment
 
 
@@ -113,7 +113,7 @@ def _is_known(state: PartnerState, transport: Transport, key_file: KeyFile) -> b
 def send_submission(state: PartnerState, transport: Transport, report_id: str) -> Reply:
     """Send a saved submission and return the receipt's reply; raises as `Transport.send`.
 
-    The caller holds the submission. Afterwards the saved one is what was taken.
+    The caller holds the submission. Afterwards the saved one is the one that was taken.
     """
     saved = state.find_submission(report_id)
     body = b"" if saved is None else saved[0]

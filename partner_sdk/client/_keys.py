@@ -80,7 +80,7 @@ def keep_keys(state: PartnerState, keys: dict[KeyRole, KeyFile]) -> KeyIds:
 
 
 def keep_change(state: PartnerState, new: dict[KeyRole, KeyFile], *, post: AccountPost, now: datetime) -> None:
-    """Keep what a switch from the keys of now to `new` takes away; the caller holds the folder."""
+    """Keep the keys that a switch to `new` replaces; the caller holds the folder."""
     new_ids = KeyIds(**{role.value: key_file.key_id for role, key_file in new.items()})
     old_ids = keep_keys(state, {role: state.read_key(role) for role in PARTNER_ROLES})
     change = KeyChange(changed_at=format_time(now), new=new_ids, old=old_ids, post=post)
@@ -190,7 +190,7 @@ def find_pending(state: PartnerState) -> PendingKeys | None:
 def prepare_keys(
     state: PartnerState, *, agency_key: SealingKey, now: datetime, random: bytes, ask_again: bool = False
 ) -> PendingKeys:
-    """Make new keys and the sealed question, and save both; what was prepared before is returned as it is.
+    """Make new keys and the sealed question, and save both; an earlier preparation is returned as it is.
 
     `ask_again` seals the question for the same new keys once more, under a new id: the agency refused the one before,
     or cannot open it any more. `random` is 10 bytes for the id.
@@ -202,7 +202,7 @@ def prepare_keys(
             return found
         folder = _pending_folder(state)
         make_private_folder(folder)
-        # Keys without a question were never shown to anybody: an interrupted run left them, perhaps half written.
+        # Keys without a question were never sent: an interrupted run left them, perhaps half written.
         keys = found.keys if found is not None else _make_keys(state, folder, now=now)
         post = _seal_question(state, keys, agency_key=agency_key, now=now, change_id=make_report_id(now, random))
         write_durably(folder / "change.json", encode(post))
@@ -317,7 +317,7 @@ def _seal_question(
 
 
 def _finish(state: PartnerState) -> None:
-    """Do what an interrupted step has not done yet; nothing without one of the two marks."""
+    """Finish an interrupted step; does nothing without one of the two marks."""
     _finish_going_back(state)
     folder = _pending_folder(state)
     if not (folder / "known").exists():

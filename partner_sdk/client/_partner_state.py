@@ -67,7 +67,7 @@ _MESSAGE_NAME = re.compile(r"([0-9]{8})\.json")
 
 
 class PartnerProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What enrolment settled for good: the environment belongs to it and is never a parameter afterwards."""
+    """The settings of an enrolment, for good: the environment is one and is never a parameter afterwards."""
 
     enrolled_at: str
     environment: Environment
@@ -111,7 +111,7 @@ class PartnerState:
         """Make the folder and the three keys for an invitation.
 
         Again with the same invitation, after a crash or a lost reply, it goes on with the keys that are there; with
-        another one it raises `LocalStateError` (`already-enrolled`). It refuses a folder of somebody else's
+        another one it raises `LocalStateError` (`already-enrolled`). It refuses a folder of another user's
         (`not-our-folder`).
         """
         _check_usable(folder)
@@ -150,13 +150,13 @@ class PartnerState:
         return find_bytes(folder / _MARKER) is not None
 
     def remove_refused(self) -> None:
-        """Take away what enrolment made here, when the gateway refused the first post of these keys for good."""
+        """Remove the enrolment's files when the gateway refused the first post of these keys for good."""
         for name in ("enrolment.json", "key-set.json", _MARKER):  # the marker after the box: see `_check_usable`
             (self.folder / name).unlink(missing_ok=True)
         for role in PARTNER_ROLES:
             (self.folder / "keys" / f"{role.value}.key").unlink(missing_ok=True)
         for name in _FOLDERS:
-            with suppress(OSError):  # what is not empty is not of this enrolment
+            with suppress(OSError):  # a folder that is not empty is not of this enrolment
                 (self.folder / name).rmdir()
         (self.folder / "lock").unlink(missing_ok=True)
         with suppress(OSError):
@@ -200,7 +200,7 @@ class PartnerState:
             )
             if raw != kept:
                 write_durably(self.folder / "key-set.json", raw)
-            # Behind the key set: whoever stops between the two follows again from the pin of before.
+            # After the key set: a run that stops between the two follows again from the former pin.
             followed = follow_root(raw, pin=self.read_pin())
             if followed != self.read_pin():
                 write_durably(self.folder / "pin.json", encode(followed))
@@ -236,13 +236,13 @@ class PartnerState:
         write_durably(self._path("submissions", report_id), body)
 
     def find_submission(self, report_id: str) -> tuple[bytes, ReportPost] | None:
-        """Return the saved body and what it says, or None."""
+        """Return the saved body and its statement, or None."""
         path = self._path("submissions", report_id)
         raw = find_bytes(path)
         return None if raw is None else (raw, self._parse(raw, ReportPost, MAX_REPORT_BODY_BYTES, path.name))
 
     def get_submission(self, report_id: str) -> tuple[bytes, ReportPost]:
-        """Return the saved body and what it says; raises `StatementError` (`no-such-submission`)."""
+        """Return the saved body and its statement; raises `StatementError` (`no-such-submission`)."""
         saved = self.find_submission(report_id)
         if saved is None:
             raise StatementError("There is no submission with this id here.", reason="no-such-submission")
@@ -252,7 +252,7 @@ class PartnerState:
     def holding_submission(self, report_id: str) -> Iterator[None]:
         """Hold a saved submission against other processes (and threads), so that one at a time sends or discards it.
 
-        Waits for whoever holds it; then look again whether it is still there and still without a receipt.
+        Waits for its holder; then look again whether it is still there and still without a receipt.
         """
         with held(self._path("submissions", report_id)):
             yield

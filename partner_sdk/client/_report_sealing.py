@@ -79,7 +79,7 @@ def seal_and_save(
 ) -> None:
     """Seal and save a report, and only then renew the key set and seal anew if it names another key.
 
-    Without a saved key set one is fetched first. What is raised before `on_saved` was called means that nothing is
+    Without a saved key set one is fetched first. An error before `on_saved` was called means that nothing is
     saved; nothing is raised afterwards. A live agency is never sent an example of this package as it was: `FormatError`
     (`unchanged-example`).
     """
@@ -95,7 +95,7 @@ def seal_and_save(
 
     key = _find_saved_key(state, now=clock()) or _fetch_key(get_key_set, clock=clock)
     body = seal(key)
-    # Held until the newest key has sealed it: a flush beside this must not send what is about to be replaced.
+    # Held until the newest key has sealed it: a flush beside this must not send a report that is about to be replaced.
     with state.holding_submission(clear.report_id):
         note_answer(state, clear.report_id, report=report, kind=clear.kind)
         (state.replace_submission if replaces else state.save_submission)(clear.report_id, body)
@@ -140,7 +140,7 @@ def _fetch_key(get_key_set: Callable[[], KeySet], *, clock: Callable[[], datetim
 def check_may_leave(post: ReportPost, *, key_set: KeySet, now: datetime) -> None:
     """Raise unless a sealed report may leave the folder under the newest key set that is known.
 
-    `KeySetError` (`expired`): sealed under a key set that had expired, so nobody knows whether its key still counted.
+    `KeySetError` (`expired`): sealed under an expired key set, so that its key may not have counted any more.
     `SealingError` (`unknown-agency-key`): a key set in force says that the agency opens nothing under this key.
     """
     if parse_time(peek_submission(post.statement).created_at) >= parse_time(key_set.expires_at):

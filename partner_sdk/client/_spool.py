@@ -1,6 +1,6 @@
 """The spool: sealed submissions that wait in the folder until a receipt proves that they arrived.
 
-It holds sealed bodies only, which nobody can open here: neither whoever copies the folder, nor the partner itself.
+It holds sealed bodies only, which neither a thief of the folder nor the partner itself can open.
 Several processes may flush at once: each report is held while it is sent (`PartnerState.holding_submission`).
 """
 
@@ -27,7 +27,7 @@ MOST_UNANSWERED_IN_A_ROW: Final = 3
 class Waiting:
     """One sealed submission without a receipt.
 
-    `since` is when it was sealed. What cannot be read counts as a P1, with the error: nobody knows that it is less.
+    `since` is when it was sealed. An unreadable one counts as a P1, with the error: it may be one.
     """
 
     report_id: str
@@ -55,7 +55,7 @@ class WaitingEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What became of one report that had been waiting: a receipt, or the error that stopped it."""
+    """The outcome of one report that had been waiting: a receipt, or the error that stopped it."""
 
     report_id: str
     priority: Priority
@@ -77,7 +77,7 @@ def find_oldest(waiting: list[Waiting]) -> str | None:
 
 
 def list_waiting(state: PartnerState) -> list[Waiting]:
-    """List what waits, P1 first and then the oldest; never raises for a file that is damaged."""
+    """List waiting reports, P1 first and then the oldest; never raises for a damaged file."""
     found = [_read_waiting(state, report_id) for report_id in state.list_undelivered()]
     return sorted(found, key=lambda one: (one.priority, one.report_id))
 
@@ -106,11 +106,11 @@ def flush(
     deliver: Deliver,
     on_start: Callable[[int, int, Waiting], None] = lambda *_: None,
 ) -> Iterator[Attempt]:
-    """Send all that waits, P1 first, and yield what became of each; one that fails does not stop the others.
+    """Send all waiting reports, P1 first, and yield the outcome of each; a failure does not stop the others.
 
     After one that got no answer, 5xx or 429, the next are sent once only, until one gets through; after
     `MOST_UNANSWERED_IN_A_ROW` of a priority the rest of it is left (`not-tried`). `on_start` hears before each one its
-    place from 1, how many there are, and which it is. What another process discards meanwhile is passed by.
+    place from 1, how many there are, and which it is. A report that another process discards meanwhile is skipped.
     """
     waiting = list_waiting(state)
     unanswered, priority, is_patient = 0, "", True

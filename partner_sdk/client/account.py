@@ -61,7 +61,7 @@ _NAME = "account.json"
 
 
 class SentRegistration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What was sent last. `post` is None where it went inside the enrolment, `sent_at` while it did not arrive."""
+    """The last registration. `post` is None where it went inside the enrolment, `sent_at` while it did not arrive."""
 
     change_id: str
     made_at: str
@@ -83,7 +83,7 @@ def make_registration_change(state: PartnerState, registration: Registration, *,
 
 
 def find_sent_registration(state: PartnerState) -> SentRegistration | None:
-    """Return what was sent last, or None; raises `LocalStateError` for a damaged file."""
+    """Return the last registration, or None; raises `LocalStateError` for a damaged file."""
     raw = find_bytes(state.folder / _NAME)
     if raw is None:
         return None
@@ -94,7 +94,7 @@ def find_sent_registration(state: PartnerState) -> SentRegistration | None:
 
 
 def save_sent_registration(state: PartnerState, sent: SentRegistration) -> None:
-    """Keep what is sent, before and after."""
+    """Keep a registration, before it is sent and after."""
     write_durably(state.folder / _NAME, encode(sent))
 
 
@@ -131,7 +131,7 @@ def remove_sent_registration(state: PartnerState) -> None:
 def send_registration(partner: Partner, registration: Registration, *, now: datetime) -> SentRegistration:
     """Sign, seal, save and send a registration; the same again, after a failure, sends the same bytes.
 
-    Raises what sending raises; `SealingError` (`no-active-key`) when the agency has no key to seal to.
+    Raises the errors of sending; `SealingError` (`no-active-key`) when the agency has no key to seal to.
     """
     state = partner.state
     sent = find_sent_registration(state)
@@ -161,7 +161,7 @@ def _prepare(partner: Partner, registration: Registration, *, now: datetime) -> 
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What was posted. Read the key ids to the agency over the phone: it compares them before it approves."""
+    """A posted enrolment. Read the key ids to the agency over the phone: it compares them before it approves."""
 
     profile: PartnerProfile
     key_ids: dict[str, str]
@@ -178,13 +178,15 @@ def enrol(
 ) -> Enrolled:
     """Check the key set, make the folder and the keys, and post the box; the agency then approves.
 
-    `registration` goes along inside the box, so that whoever approves sees who is responsible.
+        made = enrol(parse_invitation(Path("invitation.json").read_bytes()), folder=Path("report-abuse-partner"))
+        made.key_ids  # to be read to the agency by phone
+
+    `registration` goes along inside the box, so that the approver sees who is responsible.
 
     The same call with the same invitation is safe after any failure: keys and box are made once. Another invitation
     needs another folder, since the old keys may have leaked. If the gateway refuses the invitation at the first post,
-    the folder goes again. Raises
-    `EnrolmentError` (`expired-invitation`), `KeySetError` (`wrong-root` and others), `LocalStateError`,
-    `TransportError`, `ProblemError`.
+    the folder goes again. Raises `EnrolmentError` (`expired-invitation`), `KeySetError` (`wrong-root` and others),
+    `LocalStateError`, `TransportError`, `ProblemError`.
     """
     now = clock()
     if now >= parse_time(invitation.expires_at):
@@ -256,8 +258,9 @@ class Rotation:
 def rotate_keys(partner: Partner, *, now: datetime, ask_again: bool = False) -> Rotation:
     """Begin a rotation, or go on with one; safe to repeat after any failure.
 
-    `ask_again` sends the question once more, for the same new keys, when the agency has refused it. Raises what
-    sending raises; `SealingError` (`no-active-key`) when the agency has no key to seal to.
+    `ask_again` sends the question once more, for the same new keys, when the agency has refused it. Raises the
+    errors of sending; `SealingError` (`no-active-key`) when the agency has no key to seal to. Run it again until
+    `is_done`, e.g. daily: the switch waits for the agency.
     """
     state = partner.state
     pending = find_pending(state)

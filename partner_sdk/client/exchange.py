@@ -112,7 +112,7 @@ def _wait_seconds(error: ReportAbuseError, *, attempt: int, policy: RetryPolicy,
     return float(asked + span * share)
 
 
-# What waits in a folder whose keys count no more cannot be opened here, and is never taken from it.
+# Reports in a folder whose keys count no more cannot be opened here, and are never taken from it.
 ENROLLED_ANEW = (
     "If the agency has enrolled you anew, submit the reports of `spool status` again, from your own case files and "
     "with the new folder."

@@ -68,7 +68,7 @@ def read_clock() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class PartBody:
-    """A part of evidence: eight megabytes that are hashed once, by whoever sealed them, and copied never."""
+    """A part of evidence: eight megabytes that are hashed once, by their sealer, and never copied."""
 
     content: memoryview
     sha256: bytes
@@ -169,7 +169,7 @@ class PunctualAdapter(HTTPAdapter):
 
 
 class _Incoming(io.RawIOBase):
-    """What comes from a socket, until the deadline."""
+    """The bytes of a socket, until the deadline."""
 
     def __init__(self, sock: socket.socket, deadline: float | None) -> None:
         super().__init__()

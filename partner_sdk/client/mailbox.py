@@ -66,7 +66,7 @@ class MailboxAlarm:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What one look into the mailbox brought: new messages, already saved, and alarms."""
+    """The result of one look into the mailbox: new messages, already saved, and alarms."""
 
     messages: tuple[OpenedMessage, ...]
     alarms: tuple[MailboxAlarm, ...]
@@ -86,7 +86,7 @@ class Mailbox:
         self._used_key_ids: set[str] = set()
 
     def collect(self, transport: "Transport") -> Delivery:
-        """Fetch and receive what waits at the gateway, round after round; raises what sending raises."""
+        """Fetch and receive waiting messages, round after round; raises the errors of sending."""
         messages: list[OpenedMessage] = []
         alarms: dict[tuple[str, str | None], MailboxAlarm] = {}
         for _ in range(MAX_ROUNDS):  # the gateway answers with some at a time, the oldest first
@@ -95,7 +95,7 @@ class Mailbox:
             acknowledged: list[str] = []
             delivery = self.receive(items, acknowledge=partial(_acknowledge, transport, acknowledged))
             messages += delivery.messages
-            # A gap may close in a later round; what is wrong with a message stays.
+            # A gap may close in a later round; a fault of a message stays.
             alarms = {place: alarm for place, alarm in alarms.items() if alarm.reason != "gap"}
             alarms |= {(alarm.reason, alarm.message_id): alarm for alarm in delivery.alarms}
             if not acknowledged:
@@ -103,7 +103,7 @@ class Mailbox:
         return Delivery(messages=tuple(messages), alarms=tuple(alarms.values()))
 
     def receive(self, items: Iterable[MailboxItem], *, acknowledge: Callable[[str], None]) -> Delivery:
-        """Open, check and save `items`, then acknowledge what is saved; never raises for what a message holds."""
+        """Open, check and save `items`, then acknowledge the saved ones; never raises for the content of a message."""
         opened: list[OpenedMessage] = []
         alarms: list[MailboxAlarm] = []
         fresh: list[OpenedMessage] = []

@@ -1,4 +1,4 @@
-"""`Partner`: what an online service calls to submit reports, keep receipts and read its mailbox.
+"""`Partner`: the client of an online service, to submit reports, keep receipts and read its mailbox.
 
 Everything is kept in the partner's own folder (_partner_state.py). A report is sealed and saved before it is sent, and
 it counts as delivered only when a receipt for these very bytes was verified and saved. For one thread at a time.
@@ -157,7 +157,10 @@ class Partner:
         on_progress: OnProgress = ignore_progress,
         on_receipt: Callable[[Receipt], None] = lambda _: None,
     ) -> Receipt | HandedOver:
-        """Seal, save and send a report (JSON bytes or the model), and return its verified receipt.
+        """Seal, save and send a report (JSON bytes of at most `MAX_REPORT_BYTES`, or the model); return its receipt.
+
+            receipt = partner.submit(Path("report.json").read_bytes(), priority="P1")
+            handed = partner.submit(report, priority="P2", evidence={"file-1": Path("chat.png")})
 
         A response needs no `earlier_reference`: it goes to the report that the saved request is about, and no other.
 
@@ -178,7 +181,7 @@ class Partner:
         )
 
     def resume_evidence(self, *, on_progress: OnProgress = ignore_progress) -> list[HandedOver]:
-        """Go on with the files of every report that is delivered; what the gateway holds is not sent again."""
+        """Go on with the files of every delivered report; parts that the gateway holds are not sent again."""
         return resume_evidence(self.make_evidence_room(), on_progress=on_progress)
 
     def seal_report(
@@ -230,7 +233,7 @@ class Partner:
     def deliver(self, report_id: str, *, is_patient: bool = True) -> Receipt:
         """Send a saved submission until it is stored or `policy` gives up; save and return the verified receipt.
 
-        Without patience it is sent once. What has its receipt, from another process too, is not sent again.
+        Without patience it is sent once. A report with a receipt, from another process too, is not sent again.
         """
         with self.state.holding_submission(report_id):
             _, post = self.state.get_submission(report_id)
@@ -245,7 +248,10 @@ class Partner:
         return receipt
 
     def resume(self) -> list[Attempt]:
-        """Send every sealed report that has no receipt yet, P1 first; one that fails does not stop the others."""
+        """Send every sealed report that has no receipt yet, P1 first; one that fails does not stop the others.
+
+        Never raises for a report: each `Attempt` has its `receipt` or its `error`, e.g. a `TransportError`.
+        """
         return list(flush(self.state, deliver=self.deliver))
 
     def get_progress(self, report_id: str) -> ReportProgress:
@@ -276,7 +282,7 @@ class Partner:
     def compare_receipts(self, *, on_progress: Callable[[int, int], None] = lambda *_: None) -> list[ComparedReceipt]:
         """Compare every saved receipt of the gateway, byte for byte, with the one that the gateway has now.
 
-        `on_progress` hears how many are done, and of how many. Raises what sending raises, after the usual patience.
+        `on_progress` gets how many are done, and of how many. Raises the errors of sending, after the usual patience.
         """
 
         def ask(report_id: str) -> bytes | None:
@@ -295,7 +301,7 @@ class Partner:
     # Mailbox
 
     def collect_mailbox(self) -> Delivery:
-        """Fetch, open, check, save and acknowledge what waits; return new messages and alarms."""
+        """Fetch, open, check, save and acknowledge waiting messages; return new messages and alarms."""
         return Mailbox(self.state, key_set=self._get_key_set(), now=self._clock()).collect(self.transport)
 
     def messages(self) -> list[OpenedMessage]:
@@ -303,7 +309,7 @@ class Partner:
         return [read_message(self.state, number) for number in self.state.list_messages()]
 
     def questions(self) -> list[Question]:
-        """Return what the agency asked in the saved messages, the soonest due first; `state` says what is open."""
+        """Return the agency's questions in the saved messages, the soonest due first; `state` is e.g. `open`."""
         kept = list_requests(self.state, messages=self.messages())
         for number in kept.unreadable:
             self._notify(f"Message {number} is a question that cannot be read: tell the agency, or renew this program.")
@@ -347,7 +353,7 @@ class Partner:
         return key_set
 
     def make_evidence_room(self) -> EvidenceRoom:
-        """Return what the evidence modules use of this partner."""
+        """Return the parts of this partner that the evidence modules use."""
         return EvidenceRoom(
             state=self.state,
             line=Line(self.transport, policy=self._policy, sleep=self._sleep, jitter=self._jitter, notify=self._notify),

@@ -36,7 +36,7 @@ from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE, 
 USER_AGENT = f"report-abuse-partner-sdk/{__version__}"
 # Less cannot be the reason for a 401: the gateway allows 60 seconds (WIRE.md §7).
 CLOCK_TOLERANCE_SECONDS = 30
-# More is no clock that runs wrong: whoever forges `Date` would collect signatures for any year it likes.
+# More is no wrong clock: a forger of `Date` would collect signatures for any year it likes.
 MAX_CLOCK_CORRECTION_SECONDS = 24 * 3600
 
 _CHUNK_BYTES = 64 * 1024

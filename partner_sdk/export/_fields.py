@@ -18,7 +18,7 @@ LossKind = Literal["free-text", "changed", "not-said"]
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """One field that the other format cannot carry as it is; `detail` never repeats what the report says."""
+    """One field that the other format cannot carry as it is; `detail` never repeats the report's text."""
 
     kind: LossKind
     pointer: str
@@ -27,7 +27,7 @@ class Loss:
 
 @dataclass(slots=True)
 class Ledger:
-    """What of a report was said so far, by JSON pointer, and what was lost."""
+    """The fields of a report that were written so far, by JSON pointer, and those that were lost."""
 
     said: set[str] = field(default_factory=set)
     losses: list[Loss] = field(default_factory=list)

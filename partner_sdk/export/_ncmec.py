@@ -46,7 +46,7 @@ _OF_OURS: Final = ("schema_version", "reporter/declaration")
 
 @dataclass(frozen=True, slots=True)
 class NcmecExport:
-    """A document, and what it could not say, in the order of the report."""
+    """A document, and its losses, in the order of the report."""
 
     xml: bytes
     losses: tuple[Loss, ...]
@@ -117,7 +117,7 @@ def print_document(root: Element) -> bytes:
 
 
 def _set_aside(source: FieldSource, *, suspect: int) -> None:
-    """Take out of the document what belongs in another one, and say where."""
+    """Leave out the fields that belong in another document, and note where."""
     ledger = source.ledger
     for name in _OF_OURS:
         source.mark(name)

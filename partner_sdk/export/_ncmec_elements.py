@@ -125,7 +125,7 @@ def add_part(parent: Element, part: Element) -> None:
 
 
 def add_name(parent: Element, source: FieldSource, name: str) -> None:
-    """Add first and last name. A name of more than two words is not split: nobody knows where."""
+    """Add first and last name. A name of more than two words is not split: there is no rule where."""
     words = (source.peek(name) or "").split()
     if not 1 <= len(words) <= _NAME_WORDS or any(len(word) > MOST_NAME for word in words):
         return
@@ -202,7 +202,7 @@ def add_captures(parent: Element, source: FieldSource) -> None:
 
 
 def add_ip_capture(parent: Element, source: FieldSource, *, ip: str, event: str | None, moment: str, port: str) -> None:
-    """Add an address with what is known of its use; one that is no address stays free text."""
+    """Add an address with its use, where that is known; one that is no address stays free text."""
     if not _is_ip(source.peek(ip)):
         return
     made = SubElement(parent, "ipCaptureEvent")
@@ -252,7 +252,7 @@ def format_left_over(report: IndustryReport, *, ledger: Ledger, below: str) -> I
 
 
 def indent_lines(text: str) -> str:
-    """Return a text whose later lines are indented: a line of somebody's text must not look like one of ours."""
+    """Return a text whose later lines are indented: a line of a person's text must not look like one of ours."""
     return text.replace("\n", "\n    ")
 
 

@@ -233,7 +233,7 @@ def add_victim(root: Element, source: FieldSource, *, report: IndustryReport) ->
 
 
 def add_recipient(root: Element, source: FieldSource, *, report: IndustryReport) -> None:
-    """Add `intendedRecipient` for somebody whom it was meant for."""
+    """Add `intendedRecipient` for a person whom it was meant for."""
     made = SubElement(root, "intendedRecipient")
     source.mark("part")
     person = Element("intendedRecipientPerson")

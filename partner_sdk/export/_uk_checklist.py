@@ -44,7 +44,7 @@ class CheckedItem:
 
 @dataclass(frozen=True, slots=True)
 class UkChecklist:
-    """All items in the order of the list, and the day on which somebody last looked at the law."""
+    """All items in the order of the list, and the day of the last look at the law."""
 
     checked_on: date
     source: str
@@ -61,7 +61,7 @@ def make_uk_checklist(report: IndustryReport) -> UkChecklist:
 
 
 def format_checklist(checklist: UkChecklist) -> str:
-    """Return the list as text, an item a line, and below it what is not held and what is missing."""
+    """Return the list as text, an item a line, and below it the items not held and those missing."""
     lines = [f"SI 2026/268, as of {checklist.checked_on.isoformat()}. {WARNING}"]
     for item in checklist.items:
         lines.append(f"{_WORDS[item.status]}  {item.title}")
@@ -133,5 +133,5 @@ def _list_answers(pattern: str, answers: dict[str, list[Visited]]) -> Iterator[t
 
 
 def _is_none_said(pattern: str, value: Any) -> bool:
-    """Return whether null is an answer: of a copy that nobody keeps."""
+    """Return whether null is an answer: there is no copy."""
     return pattern == "/files/copy_kept_until" and value is None

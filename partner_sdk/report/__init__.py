@@ -1,4 +1,4 @@
-"""The industry report: its model, its checks, how complete it is, and what is sealed. Never seen by the gateway."""
+"""The industry report: its model, its checks, its completeness, and its sealed form. Never seen by the gateway."""
 
 from partner_sdk.report._completeness import measure_completeness
 from partner_sdk.report._reading import (

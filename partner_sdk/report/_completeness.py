@@ -1,4 +1,4 @@
-"""How complete a report is: what police use and the report does not say, the most useful first (WIRE.md §6.5).
+"""How complete a report is: the fields that police use and that it lacks, the most useful first (WIRE.md §6.5).
 
 Every kind of field that the model marks `should` counts once wherever its object is there: a hundred messages weigh as
 much as one. `not_held` with its reason counts as said. Computed before sealing: the gateway cannot read a report.
@@ -14,7 +14,7 @@ from partner_sdk.report.outline import Trail, Visited, follow, is_answered, make
 # Of one kind of field, so many places are named; the others look like them, and a thousand logins fill no page.
 MOST_PLACES: Final = 3
 
-# What identifies and protects somebody comes first: who, from where, which child, and what was said.
+# Fields that identify and protect a person come first: who, from where, which child, and the messages.
 MOST_USEFUL: Final[tuple[str, ...]] = (
     "/children",
     "/suspects",
@@ -52,7 +52,7 @@ MOST_USEFUL: Final[tuple[str, ...]] = (
 
 
 def counts_where_given(_: Any, __: IndustryReport) -> bool:
-    """Say for a field that it is never missing; what is given counts."""
+    """Mark a field as never missing; a given value counts."""
     return False
 
 
@@ -79,7 +79,7 @@ _RANK: Final = {pattern: place for place, pattern in enumerate(MOST_USEFUL)}
 
 
 def measure_completeness(report: IndustryReport) -> Completeness:
-    """Return the score, 0 to 100, and the JSON pointers of what is missing, the most useful to police first.
+    """Return the score, 0 to 100, and the JSON pointers of missing fields, the most useful to police first.
 
     The score is the mean, rounded down, of the share of each kind of field in percent, rounded down.
     """
@@ -88,7 +88,7 @@ def measure_completeness(report: IndustryReport) -> Completeness:
     for visited in follow(_get_trail(), report):
         pattern = visited.field.pattern
         if not is_answered(visited.value):
-            applies = APPLIES.get(pattern)  # what was said counts, although nobody had to say it
+            applies = APPLIES.get(pattern)  # a given value counts, although the field is optional
             if applies is not None and not applies(visited.owner, report):
                 continue
             gaps.setdefault(pattern, []).append(visited)

@@ -151,7 +151,7 @@ _KINDS_BY_FIELD: Final[dict[str, tuple[ReportKind, ...]]] = {
 
 
 def list_faults(report: IndustryReport, *, priority: Priority, kind: ReportKind) -> list[FieldFault]:
-    """List what is missing or contradicts itself; an empty list is a good report."""
+    """List missing fields and contradictions; an empty list is a good report."""
     return [
         *_list_missing(report, priority=priority, kind=kind),
         *_list_of_other_kinds(report, kind=kind),
@@ -186,7 +186,7 @@ def _list_missing(report: IndustryReport, *, priority: Priority, kind: ReportKin
 
 
 def _list_of_other_kinds(report: IndustryReport, *, kind: ReportKind) -> Iterator[FieldFault]:
-    # A kind that was forgotten would make a case of its own of what belongs to one that is open.
+    # A forgotten kind would open a case of its own for a report that belongs to an open one.
     for name, kinds in _KINDS_BY_FIELD.items():
         if kind not in kinds and getattr(report, name) is not None:
             options = " or ".join(f"--kind {one}" for one in kinds)
@@ -264,8 +264,11 @@ MAX_REPORT_BYTES = 1024 * 1024
 def parse_report(
     raw: bytes, *, priority: Priority, kind: ReportKind = "initial", answers: str | None = None
 ) -> IndustryReport:
-    """Read a report file, or raise `ReportError` whose faults name JSON pointers and say what to do.
+    """Read a report file, or raise `ReportError` whose faults name JSON pointers and the way to fix each.
 
+        parse_report(Path("report.json").read_bytes(), priority="P2").category  # e.g. "grooming"
+
+    `raw` is JSON in any layout, at most `MAX_REPORT_BYTES`.
     `answers` is the id of the question that a response answers: it is written into a report that names none.
     """
     try:
@@ -295,7 +298,7 @@ def parse_report(
 def make_sealed_report(
     report: IndustryReport, *, clear: ClearFields, evidence: tuple[EvidenceReference, ...] = ()
 ) -> SealedIndustryReport:
-    """Return what to seal: the report, how complete it is, what opens its evidence, and the clear fields again."""
+    """Return the text to seal: the report, its completeness, the keys of its evidence, and the clear fields again."""
     return SealedIndustryReport(
         clear=clear, completeness=measure_completeness(report), evidence=evidence, report=report
     )
@@ -307,7 +310,7 @@ def encode_sealed_report(report: SealedIndustryReport) -> bytes:
 
 
 def parse_sealed_report(raw: bytes) -> SealedIndustryReport:
-    """Read what was sealed; raises `FormatError`.
+    """Read the sealed text; raises `FormatError`.
 
     The JSON is canonical (RFC 8785), and a field without a value may be left out or spelled as empty: senders in other
     languages do the one or the other.

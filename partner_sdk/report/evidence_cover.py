@@ -1,6 +1,6 @@
-"""The cover of a supplement that brings nothing but the digests of evidence: what the model demands, and no word more.
+"""The cover of a supplement that brings only digests of evidence: the required fields, and no word more.
 
-Made from the report before that is sealed, so that no word about anybody has to be kept in the partner's folder until
+Made from the report before that is sealed, so that no word about a person has to be kept in the partner's folder until
 the evidence has got through.
 """
 
@@ -55,14 +55,14 @@ def note_new_ids(cover: IndustryReport, *, file_ids: Iterable[str]) -> IndustryR
 
 
 def is_cover(content: SealedIndustryReport) -> bool:
-    """Return whether an opened report is such a supplement: it brings evidence and says what a cover says, no more."""
+    """Return whether an opened report is such a supplement: it brings evidence and fills only a cover."""
     report = content.report
     if content.clear.kind != "supplement" or not content.evidence:
         return False
     narrative = report.incident.narrative
     if narrative != NARRATIVE and not narrative.startswith(NARRATIVE + _NEW_IDS):
         return False
-    # A word anywhere else is a word about somebody: then it is a report like any other.
+    # A word anywhere else may be about a person: then it is a report like any other.
     cover = make_evidence_cover(report, file_ids={file.file_id for file in list_given(report.files)})
     return report == structs.replace(cover, incident=structs.replace(cover.incident, narrative=narrative))
 

@@ -137,7 +137,7 @@ def follow(trail: Trail, report: IndustryReport) -> list[Visited]:
 
 
 def _follow(trail: Trail, owner: Any, pointer: str, found: list[Visited]) -> None:
-    # Every report passes here on its way out: no pointer is spelled before somebody asks for it.
+    # Every report passes here on its way out: no pointer is spelled before it is asked for.
     for name, field, is_wanted, below in trail.stops:
         value = getattr(owner, name)
         if is_wanted:
@@ -179,7 +179,7 @@ def _outline_field(field: inspect.Field, *, pattern: str) -> Field:
 
 
 def get_value_type(kind: inspect.Type) -> inspect.Type:
-    """Return what a field holds when it holds a value: neither `not_held` nor null."""
+    """Return the type of a field's value: neither `not_held` nor null."""
     while isinstance(kind, inspect.Metadata):
         kind = kind.type
     if not isinstance(kind, inspect.UnionType):
@@ -202,7 +202,7 @@ def may_be_null(kind: inspect.Type) -> bool:
 
 
 def is_not_held(kind: inspect.Type) -> bool:
-    """Say whether a type is the object that says why there is no value."""
+    """Return whether a type is the object for the reason of a missing value."""
     return isinstance(kind, inspect.StructType) and issubclass(kind.cls, msgspec.Struct) and kind.cls is NotHeld
 
 
@@ -220,13 +220,13 @@ NOT_HELD_WORDS: Final = 'or {"not_held": reason}'
 
 
 def describe_type(kind: inspect.Type) -> str:
-    """Return what a field takes: `a time in UTC like …, or {"not_held": reason}`."""
+    """Return the values of a field in words: `a time in UTC like …, or {"not_held": reason}`."""
     said = describe_value(kind)
     return f"{said}, {NOT_HELD_WORDS}" if may_be_not_held(kind) else said
 
 
 def describe_value(kind: inspect.Type) -> str:
-    """Return what a field takes where there is a value; null is named only where it says something."""
+    """Return the values of a field in words, without `not_held`; null is named only where it means something."""
     said = _describe(get_value_type(kind))
     return f"{said}, or null" if may_be_null(kind) and not may_be_not_held(kind) else said
 

@@ -1,4 +1,4 @@
-"""Shows exactly what will be sealed, before it is: as text for a person and as JSON for a program.
+"""Shows a report exactly as it will be sealed: as text for a person and as JSON for a program.
 
 Never leaves a field out and never shortens one; only the id and the time are not there, which are made at sealing.
 """
@@ -20,7 +20,7 @@ _INDENT: Final = "  "
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What will be sealed of one report, with the clear fields that are settled before sealing."""
+    """The text of one report that will be sealed, with the clear fields that are settled before sealing."""
 
     completeness: Completeness
     earlier_reference: str | None
@@ -50,7 +50,7 @@ def make_preview(
 
 
 def format_preview(preview: Preview) -> str:
-    """Return the preview as text: headings, plain words, and what is missing, the most useful to police first."""
+    """Return the preview as text: headings, plain words, and missing fields, the most useful to police first."""
     return "\n".join([*_format_head(preview), "", *_format_part(get_outline(), preview.report, depth=0)])
 
 
@@ -61,7 +61,7 @@ def list_preview_fields(preview: Preview) -> dict[str, Any]:
 
 
 def format_missing(completeness: Completeness) -> Iterator[str]:
-    """Yield a line for each missing field that is named: where it belongs, and what it is."""
+    """Yield a line for each missing field that is named: its place and its description."""
     for pointer in completeness.missing:
         yield f"{pointer}: {get_field(pointer).description}"
 

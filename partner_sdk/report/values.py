@@ -67,7 +67,7 @@ def must(text: str, *asked_by: Asker) -> Meta:
 
 
 def must_in_some_cases(text: str, when: str, *asked_by: Asker) -> Meta:
-    """Describe a field that a kind or a priority of report asks for: `when` says which."""
+    """Describe a field that a kind or a priority of report asks for: `when` names it."""
     return _describe(text, "case", asked_by, when=when)
 
 
@@ -82,7 +82,7 @@ def may(text: str, *asked_by: Asker) -> Meta:
 
 
 def list_given(value: tuple[T, ...] | NotHeld) -> tuple[T, ...]:
-    """Return what a list holds; nothing where the service says that it holds none."""
+    """Return the items of a list; nothing where the service holds none."""
     return () if isinstance(value, NotHeld) else value
 
 

@@ -1,6 +1,6 @@
 """The agency of a sandbox: every key that it needs, made when the sandbox starts, and the boxes that those keys open.
 
-The one file of the sandbox that decrypts, so that a test can look at what a reader would read. Never for live: it names
+The one file of the sandbox that decrypts, so that a test can read the report. Never for live: it names
 no other environment, no key comes from outside, and no file of the gateway or the desk imports it.
 """
 
@@ -63,7 +63,7 @@ class SandboxAgency:
 
     @property
     def root_fingerprint(self) -> str:
-        """What an invitation of this sandbox pins."""
+        """The fingerprint that an invitation of this sandbox pins."""
         return fingerprint_of(public_bytes(self._root))
 
     @property
@@ -140,9 +140,9 @@ class SandboxAgency:
 
 @dataclass(frozen=True, slots=True)
 class SandboxReport:
-    """One report as the sandbox stored it. NOT A REPORT: nobody reads it.
+    """One report as the sandbox stored it. NOT A REPORT: no person reads it.
 
-    `sealed` is what was inside, or None where it does not open or cannot be read; `doubt` then says why. A gateway
+    `sealed` is its content, or None where it does not open or cannot be read; `doubt` is then the reason. A gateway
     takes such a report all the same, since it cannot open it: the desk is who notices.
     """
 
@@ -156,14 +156,14 @@ class SandboxReport:
 
     @property
     def report(self) -> IndustryReport:
-        """What the agency would read; raises `OpeningError` if it could not."""
+        """The report as the agency would read it; raises `OpeningError` if it could not."""
         if self.sealed is None:
             raise OpeningError(self.doubt or "The report does not open.", reason="does-not-open")
         return self.sealed.report
 
 
 def open_box(agency: SandboxAgency, envelope: bytes, *, context: SealContext) -> bytes:
-    """Return what a box holds, or raise `OpeningError` (`wrong-key`, `does-not-open`, `bad-padding`)."""
+    """Return the content of a box, or raise `OpeningError` (`wrong-key`, `does-not-open`, `bad-padding`)."""
     parsed = Envelope.parse(envelope)
     key_file = agency.find_opening_key(to_base64url(parsed.key_id))
     if key_file is None:
@@ -180,7 +180,7 @@ def open_box(agency: SandboxAgency, envelope: bytes, *, context: SealContext) ->
 
 
 def open_evidence(sealed: bytes, *, reference: EvidenceReference) -> bytes:
-    """Return the file that sealed parts hold, in order, by what the report says of it; raises `OpeningError`."""
+    """Return the file in sealed parts, in order, by the report's reference to it; raises `OpeningError`."""
     key = AESGCM(
         derive_file_key(
             secret=parse_base64url(reference.secret, length=SECRET_BYTES), sha256=bytes.fromhex(reference.sha256)
@@ -208,7 +208,7 @@ def open_evidence(sealed: bytes, *, reference: EvidenceReference) -> bytes:
 def read_report(
     agency: SandboxAgency, envelope: bytes, *, clear: ClearFields
 ) -> tuple[SealedIndustryReport | None, str | None]:
-    """Return what a report's box holds and a doubt about it; never raises for what a client sealed."""
+    """Return the content of a report's box and a doubt about it; never raises for a client's fault."""
     try:
         sealed = parse_sealed_report(open_box(agency, envelope, context=report_context(clear)))
     except (OpeningError, FormatError) as error:

@@ -42,7 +42,7 @@ ORIGIN: Final = "https://sandbox-gateway.invalid"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client sent. `path` is as it was spelled, header names are in lower case."""
+    """A client's request. `path` is as it was spelled, header names are in lower case."""
 
     method: str
     path: str
@@ -52,13 +52,13 @@ class Request:
 
     @property
     def target_uri(self) -> str:
-        """What the client must have signed."""
+        """The address that the client must have signed."""
         return f"{ORIGIN}{self.path}?{self.query}" if self.query else f"{ORIGIN}{self.path}"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the client gets; the headers of every answer are added to `headers`."""
+    """The answer to a client; the headers of every answer are added to `headers`."""
 
     status: int
     body: bytes
@@ -177,7 +177,7 @@ class SignedCall:
 
     @property
     def sent_bytes(self) -> int:
-        """The size of the body, before anybody knows whether it is the one that was signed."""
+        """The size of the body, before it is known to be the signed one."""
         return len(self.sent)
 
     def read_body(self) -> bytes:

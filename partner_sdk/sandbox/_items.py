@@ -1,6 +1,6 @@
 """Sealed items of the sandbox beside reports: enrolments, account changes, requests for the button, mailbox messages.
 
-An enrolment or a change that holds is approved at once; a request for the button is taken and read by nobody.
+An enrolment or a change that holds is approved at once; a request for the button is taken and never read.
 """
 
 import hashlib
@@ -115,7 +115,7 @@ class SandboxEnrolments:
         return invitation
 
     def post_enrol(self, request: Request, *, now: datetime) -> Answer:
-        """Answer 202 as the gateway does, and approve the partner if its box holds what it should."""
+        """Answer 202 as the gateway does, and approve the partner if its box holds a valid enrolment."""
         post = parse_any_spelling(request.body or b"", kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_BODY_BYTES)
         parse_base64url(post.secret_sha256, length=SHA256_BYTES)
         envelope = _parse_envelope(post.envelope, agency=self._agency, max_bytes=MAX_ENROLMENT_BYTES, now=now)
@@ -160,7 +160,7 @@ def make_mailbox_key(public_key: str, *, now: datetime) -> SealingKey:
 
 
 class SandboxAccounts:
-    """Takes account changes; what was approved is in `changes`, the oldest first."""
+    """Takes account changes; approved ones are in `changes`, the oldest first."""
 
     def __init__(self, agency: SandboxAgency) -> None:
         self._agency = agency
@@ -198,7 +198,7 @@ class SandboxAccounts:
 
 
 def _take_keys(partner: SandboxPartner, keys: NewKeys, *, now: datetime) -> None:
-    # What the old key signed lies in a spool perhaps: its statements still count, its requests do not (WIRE.md §8.1).
+    # A statement of the old key may lie in a spool: its statements still count, its requests do not (WIRE.md §8.1).
     partner.former_keys[partner.key_id] = partner.raw_submission_key
     partner.submission_key = keys.submission_key
     partner.key_id = key_id_of(parse_base64url(keys.submission_key, length=PUBLIC_KEY_BYTES))

@@ -67,7 +67,7 @@ class SandboxIntake:
         self._heads: dict[str, tuple[int, str]] = {}  # by partner: newest number and digest of its chain
 
     def list_reports(self) -> list[SandboxReport]:
-        """Return what was stored, the oldest first."""
+        """Return the stored reports, the oldest first."""
         return [stored.report for stored in self._stored.values()]
 
     def post_report(self, call: SignedCall, *, now: datetime) -> Answer:
@@ -121,7 +121,7 @@ class SandboxIntake:
         outcome: Outcome | None = None,
         set_aside_reason: SetAsideReason | None = None,
     ) -> None:
-        """Say how far a stored report is; raises `KeyError` for one that is not here."""
+        """Return how far a stored report is; raises `KeyError` for one that is not here."""
         found = [stored for (_, known_id), stored in self._stored.items() if known_id == report_id]
         if not found:
             raise KeyError(report_id)
@@ -186,7 +186,7 @@ class SandboxPart:
         return hashlib.sha256(self.raw).digest()
 
     def describe(self) -> StoredPart:
-        """Return what a partner is told of it."""
+        """Return the progress that a partner is told."""
         return StoredPart(part=self.part, sha256=self.sha256.hex())
 
 
@@ -214,7 +214,7 @@ class SandboxEvidence:
 
 
 class SandboxEvidenceStore:
-    """All evidence of all partners; an id belongs to its partner, and nobody learns of another one's."""
+    """All evidence of all partners; an id belongs to its partner, and no other learns of it."""
 
     def __init__(self) -> None:
         self._stored: dict[tuple[str, str], SandboxEvidence] = {}
@@ -224,7 +224,7 @@ class SandboxEvidenceStore:
         return {evidence_id: one for (_, evidence_id), one in self._stored.items()}
 
     def reference(self, partner: str, evidence_ids: tuple[str, ...]) -> None:
-        """Note what a report names, also ids of which nothing has come yet."""
+        """Note the evidence that a report names, also ids of which nothing has come yet."""
         for evidence_id in evidence_ids:
             self._stored.setdefault((partner, evidence_id), SandboxEvidence())
 

@@ -1,4 +1,4 @@
-"""The router of the sandbox: which call is which, what a request may look like, and what an error becomes.
+"""The router of the sandbox: its calls, the shape of a request, and the answer to an error.
 
 Checks come in the order of the gateway's: address, body, signature, content. A table of requests runs against both.
 """
@@ -88,7 +88,7 @@ class SandboxGateway:
         self._lock = threading.Lock()
 
     def handle(self, request: Request, *, now: datetime) -> Answer:
-        """Answer a request at the time `now`; never raises for what a client sent."""
+        """Answer a request at the time `now`; never raises for a client's fault."""
         try:
             with self._lock:
                 return self._dispatch(request, now=now)

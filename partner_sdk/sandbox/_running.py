@@ -42,7 +42,7 @@ from partner_sdk.wire.replies import Stage
 class SandboxAdapter(BaseAdapter):
     """Answers every request of a session in this process; a request for another address gets no connection.
 
-    `requests` keeps what came, so that a test can look at it.
+    `requests` keeps each request, so that a test can look at it.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Sandbox:
         self.close()
 
     def __repr__(self) -> str:
-        """Say what this is: a repr ends in logs."""
+        """Name the sandbox: a repr ends in logs."""
         return f"<Sandbox: {NOT_A_REPORT}, {len(self.reports)} received>"
 
     def close(self) -> None:
@@ -194,11 +194,11 @@ class Sandbox:
         defaults: dict[str, Any] = {"session": self.session(), "clock": self._clock, "sleep": self.waits.append}
         return Partner.open(folder, **{**defaults, **settings})
 
-    # What was received
+    # Received
 
     @property
     def reports(self) -> list[SandboxReport]:
-        """Every report that was stored, the oldest first, with what was sealed in it."""
+        """Every stored report, the oldest first, with its opened content."""
         return self._gateway.intake.list_reports()
 
     @property
@@ -207,7 +207,7 @@ class Sandbox:
         return self._gateway.evidence.list_all()
 
     def read_evidence(self, evidence_id: str) -> bytes:
-        """Return the file behind evidence, opened with what a report says of it.
+        """Return the file behind evidence, opened with the reference of a report.
 
         Raises `KeyError` if no report names it, `OpeningError` if it does not open or has not come whole.
         """
@@ -272,7 +272,7 @@ class Sandbox:
         known = self._gateway.partners.get(partner)
         return self._gateway.mailboxes.send(known, kind=kind, body=body, now=self._clock())
 
-    # What goes wrong
+    # Faults
 
     def next_requests(self, scenario: Scenario, *, times: int = 1) -> None:
         """Let a scenario of `partner_sdk.sandbox.scenarios` happen to the next `times` requests that it is for."""

@@ -123,6 +123,6 @@ class Script:
         return None
 
     def list_waiting(self) -> Sequence[str]:
-        """Return the names of what has not happened yet."""
+        """Return the names of scenarios that have not happened yet."""
         with self._lock:
             return [scenario.name for scenario in self._waiting]

@@ -1,1 +1,1 @@
-"""The wire (WIRE.md): what is sealed, signed and said, in its one spelling. Never reaches a network or a disk."""
+"""The wire (WIRE.md): sealed boxes, signatures and messages, in one spelling. Never reaches a network or a disk."""

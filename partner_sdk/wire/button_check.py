@@ -1,4 +1,4 @@
-"""What a check of a button found, as the checker writes it and the desk takes it (WIRE.md §10.1).
+"""The findings of a check of a button, as the checker writes them and the desk takes them (WIRE.md §10.1).
 
 Holds nothing of the page but its address, the fault and where on the page it is; never a word that a person wrote.
 """
@@ -25,7 +25,7 @@ FindingCode = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z", max_leng
 # `fault`: the button is not as agreed. `advice`: it works and could be better. `unseen`: this method cannot tell.
 Severity = Literal["fault", "advice", "unseen"]
 Method = Literal["static", "browser"]
-# `unreachable` says nothing of the button: the page did not come. A finding, `unseen`, says why.
+# `unreachable` is no verdict on the button: the page did not come. A finding, `unseen`, gives the reason.
 CheckResult = Literal["passes", "faults", "unreachable"]
 
 
@@ -79,7 +79,7 @@ def encode_checks(post: CheckPost) -> bytes:
 
 
 def parse_checks(raw: bytes) -> CheckPost:
-    """Read what a runner handed over; raises `FormatError`."""
+    """Read the checks of a runner; raises `FormatError`."""
     post = parse_exact(raw, kind=CheckPost, max_bytes=MAX_CHECKS_BODY_BYTES)
     for check in post.checks:
         parse_time(check.checked_at)

@@ -30,7 +30,7 @@ _PLACE = re.compile(r" - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`\Z")
 _STEP = re.compile(r"\.(\w+)")
 _NAME_OR_PLACE = re.compile(r"\.(\w+)|\[(\d+)\]")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
-# What msgspec begins with, and what we say.
+# The beginnings of msgspec's texts, and ours.
 _SAYINGS = (
     ("Object contains unknown field", "Object contains a field that the model does not know"),
     ("Invalid enum value", "A value is none of those that the model lists"),
@@ -56,7 +56,7 @@ def describe_misfit(error: Exception, *, kind: Any) -> str:
 
 
 def list_misfit_faults(said: str) -> Iterator[FieldFault]:
-    """Yield the fault that a reason of `describe_misfit` names a place for: what a refusal tells in `errors`."""
+    """Yield the fault that a reason of `describe_misfit` names a place for: the `errors` of a refusal."""
     place = _PLACE.search(said)
     pointer = "#" + "".join(f"/{name or index}" for name, index in _NAME_OR_PLACE.findall(place[1] if place else ""))
     missing = _MISSING.search(said)
@@ -225,7 +225,7 @@ def parse_base64url(text: str, *, length: int | None = None, max_bytes: int | No
 
 
 def format_time(moment: datetime) -> str:
-    """Return an aware time as RFC 3339 UTC in whole seconds, the only spelling of a time on the wire."""
+    """Return an aware time as RFC 3339 UTC in whole seconds, e.g. `2026-11-25T08:30:00Z`: its one spelling."""
     if moment.tzinfo is None:
         raise FormatError("A time on the wire needs a time zone.", reason="malformed")
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -271,7 +271,7 @@ def check_report_id(text: str) -> None:
 def prepare_types() -> int:
     """Prepare every `Struct` that is loaded now, and return how many; call it before the first thread.
 
-    A type that is loaded later is not prepared: import what will be read first. Costs some milliseconds.
+    A type that is loaded later is not prepared: import the types that are read first. Costs some milliseconds.
     """
     prepared = 0
     for kind in set(_list_kinds(msgspec.Struct)):

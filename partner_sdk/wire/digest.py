@@ -1,6 +1,6 @@
 """The digest: a partner's quarterly, differentially private figures, as the desk publishes and the partner reads them.
 
-One model for both sides, so that a desk's preview is exactly what the partner will see. Never holds an exact count of
+One model for both sides, so that a desk's preview is exactly the partner's view. Never holds an exact count of
 anything but the partner's own industry reports, and never a float.
 """
 

@@ -94,7 +94,7 @@ class EnrolmentPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def make_partner_pin(invitation: Invitation) -> Pin:
-    """Return what a partner pins: the root that the agency named, and the one that may follow it. No feed."""
+    """Return the pin of a partner: the root that the agency named, and the one that may follow it. No feed."""
     return Pin(
         environment=invitation.environment,
         feed_key=None,
@@ -109,7 +109,7 @@ def secret_sha256(secret: bytes) -> bytes:
 
 
 def parse_invitation(raw: bytes) -> Invitation:
-    """Read an invitation file, or raise `EnrolmentError` (`bad-invitation`)."""
+    """Read an invitation file of at most `MAX_INVITATION_BYTES`, or raise `EnrolmentError` (`bad-invitation`)."""
     try:
         invitation = parse_exact(raw.rstrip(b"\n"), kind=Invitation, max_bytes=MAX_INVITATION_BYTES)
         parse_base64url(invitation.secret, length=SECRET_BYTES)

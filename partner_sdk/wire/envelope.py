@@ -47,7 +47,10 @@ class Envelope:
 
     @classmethod
     def parse(cls, raw: bytes, *, max_bytes: int = MAX_ENVELOPE_BYTES) -> "Envelope":
-        """Read a box, or raise `EnvelopeError`: `too-large`, `truncated`, `unknown-version`, `unknown-suite`."""
+        """Read a box of at most 4 MiB and its overhead, or raise `EnvelopeError`.
+
+        Its reasons are `too-large`, `truncated`, `unknown-version` and `unknown-suite`.
+        """
         if len(raw) > max_bytes:
             raise EnvelopeError(f"The envelope is larger than {max_bytes} bytes.", reason="too-large")
         if len(raw) < HEADER_BYTES:

@@ -1,6 +1,6 @@
 """What a gateway takes as evidence: which sizes and numbers a part has, and when its parts are all (WIRE.md §6.6).
 
-Never trusts what the sender says of a part: size and digest are those of the bytes that came.
+Never trusts the sender's description of a part: size and digest are those of the bytes that came.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""The spellings of WIRE.md §2 as types with words, an example and a pattern: for whoever reads the description.
+"""The spellings of WIRE.md §2 as types with a description, an example and a pattern, for readers of the calls.
 
-Never checks a value: that is done by the functions that parse it, whose errors name what is wrong.
+Never checks a value: the functions that parse it do, and their errors name the fault.
 """
 
 from typing import Annotated, Any, Final

@@ -100,7 +100,7 @@ def verify_receipt(raw: bytes, *, key_set: KeySet, submission: bytes, now: datet
     """Return the receipt if it is the gateway's and names this very signed submission (its DSSE bytes).
 
     Raises as `verify_intake`, and `StatementError` (`receipt-mismatch`) for a genuine receipt of something else. The
-    clear fields of both are not compared: `receipt_check.check_receipt` does that.
+    clear fields of both are not compared: `Partner.check_receipt` does that.
     """
     statement = verify_intake(raw, key_set=key_set, now=now)
     if statement.submission_sha256 != hashlib.sha256(submission).hexdigest():
@@ -135,7 +135,7 @@ def peek_desk_receipt(raw: bytes) -> DeskReceiptStatement:
 
 
 def is_desk_receipt(raw: bytes) -> bool:
-    """Return whether signed bytes say that they are a desk receipt, believed or not; raises `FormatError`."""
+    """Return whether signed bytes claim to be a desk receipt, believed or not; raises `FormatError`."""
     return parse_statement(raw).payloadType == StatementKind.DESK_RECEIPT.value
 
 

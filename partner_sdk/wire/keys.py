@@ -185,7 +185,7 @@ def verify_bundle(
     if newest_delegated_at is not None and delegation.not_before < newest_delegated_at:
         raise KeySetError("The root has spoken since: this key-set key is out of use.", reason="stale-delegation")
     if newest_delegated_at is not None and delegation.not_before > newest_delegated_at:
-        # Whoever held the key before may have counted as high as they liked: serials count under one word of the root.
+        # A former holder of the key may have counted as high as they liked: serials count under one word of the root.
         highest_serial = None
     if highest_serial is not None and key_set.serial < highest_serial:
         raise KeySetError("A newer key set has been seen already.", reason="stale-serial")

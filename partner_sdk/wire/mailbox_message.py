@@ -45,7 +45,7 @@ OUTCOMES: Final[tuple[tuple[str, str], ...]] = (
 )
 _OUTCOME_WORDS: Final = dict(OUTCOMES)
 
-# Why the desk set a report aside, as its sender is told: coarse, so that nobody learns from it how the desk checks.
+# Why the desk set a report aside, as its sender is told: coarse, so that it teaches no sender how the desk checks.
 SetAsideReason = Literal["unreadable", "not-opened", "mismatch", "not-proven", "no-open-request", "held"]
 SET_ASIDE_REASONS: Final[dict[SetAsideReason, str]] = {
     "unreadable": (
@@ -172,7 +172,7 @@ def _check_body(body: MessageBody) -> None:
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 FIRST_PREVIOUS = "0" * 64
-# What a partner takes into its memory at once: the rest comes after these are acknowledged.
+# A partner's memory holds these at once: the rest comes after these are acknowledged.
 MAX_WAITING_MESSAGES = 50
 MAX_ACK_BODY_BYTES = 64
 
@@ -259,7 +259,7 @@ def peek_message(raw: bytes) -> MailboxMessage:
 
 
 def message_sha256(signed: bytes) -> str:
-    """Return what the next message names as its `previous`."""
+    """Return the `previous` of the next message."""
     return hashlib.sha256(signed).hexdigest()
 
 

@@ -1,7 +1,7 @@
-"""Sealed context: what a partner's server says of one rendered page, sealed to the agency (WIRE.md §8.2).
+"""Sealed context: a partner's statement about one rendered page, sealed to the agency (WIRE.md §8.2).
 
 It travels in the fragment of the button's link, which no server sees, and goes inside the sealed report unopened. It is
-a partner's claim: the desk judges it. Never opened here, and never carries a word that somebody wrote.
+a partner's claim: the desk judges it. Never opened here, and never carries a word that a person wrote.
 """
 
 import re
@@ -24,7 +24,7 @@ from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.statements import StatementKind, open_statement, sign_statement
 from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
 
-# One page is looked at for hours at most; what is older was copied from somewhere.
+# One page is looked at for hours at most; an older one was copied from elsewhere.
 MAX_LIFETIME_SECONDS: Final = 24 * 60 * 60
 # No page was shown in another year. At the ends of what a calendar of a program holds, adding a minute fails.
 FIRST_YEAR: Final = 2000
@@ -45,7 +45,7 @@ _TOKEN_PARTS: Final = 4
 
 Surface = Literal["chat", "direct_message", "profile", "game_lobby", "stream", "comments", "help", "other"]
 ServiceId = Annotated[str, Meta(min_length=1, max_length=120)]
-# A field of the report. No pattern: what is misspelled is judged when it is read, and never makes a report unreadable.
+# A field of the report. No pattern: a misspelled one is judged when it is read, and never makes a report unreadable.
 ContextToken = Annotated[str, Meta(max_length=MAX_TOKEN_CHARACTERS)]
 
 
@@ -110,7 +110,7 @@ def parse_context_token(text: str) -> SealedPageContext:
 
 
 def context_seal_context(*, environment: str, partner: str, context_id: str) -> SealContext:
-    """Return what is bound into the box of a page's context."""
+    """Return the context that is bound into the box of a page."""
     return SealContext(
         environment=environment,
         purpose="context",
@@ -143,7 +143,7 @@ def seal_page_context(
 def verify_page_context(
     raw: bytes, *, keys: Mapping[str, bytes], partner: str, context_id: str, environment: str
 ) -> PageContext:
-    """Return what an opened box says, signed by one of the partner's context keys (id to 32 raw bytes).
+    """Return the content of an opened box, signed by one of the partner's context keys (id to 32 raw bytes).
 
     Raises `FormatError`, or `StatementError`: what `open_statement` raises, and `wrong-context` for another partner,
     id or environment than the box was bound to. Never judges whether it has expired: the desk does.

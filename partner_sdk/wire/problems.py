@@ -35,7 +35,7 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One kind of refusal. `advice` says what the caller does next; it is also the default `detail`."""
+    """One kind of refusal. `advice` is the caller's next step; it is also the default `detail`."""
 
     slug: str
     status: int
@@ -268,5 +268,5 @@ def list_error_faults(error: Exception) -> tuple[FieldFault, ...]:
 
 
 def find_error_detail(error: Exception) -> str | None:
-    """Return what the caller is told in place of the problem's advice, or None: always our own words."""
+    """Return the `detail` in place of the problem's advice, or None: always our own words."""
     return error.advice if isinstance(error, SignatureProfileError) else None

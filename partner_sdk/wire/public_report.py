@@ -136,5 +136,5 @@ def encode_public_report(report: PublicReport) -> bytes:
 
 
 def parse_public_report(raw: bytes) -> PublicReport:
-    """Read what was sealed; raises `FormatError`."""
+    """Read the sealed text; raises `FormatError`."""
     return parse_exact(raw, kind=PublicReport, max_bytes=PUBLIC_PADDED_BYTES)

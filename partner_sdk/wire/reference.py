@@ -22,8 +22,8 @@ def make_reference(environment: str, *, random: bytes) -> str:
 def parse_reference(text: str) -> str:
     """Return the one spelling of a reference that a person typed, or raise `FormatError` (`bad-reference`).
 
-    Case, spaces and hyphens do not matter; O reads as 0, I and L as 1. One wrong symbol is always
-    noticed, two exchanged neighbours almost always.
+    E.g. `k7qf 2m9txd` gives `K7QF-2M9TX-D`. Case, spaces and hyphens do not matter; O reads as 0, I and L as 1. One
+    wrong symbol is always noticed, two exchanged neighbours almost always.
     """
     squeezed = "".join(text.upper().split()).replace("-", "")
     environment = "sandbox" if squeezed.startswith(_SANDBOX_PREFIX) and len(squeezed) > _SYMBOLS + 1 else "live"

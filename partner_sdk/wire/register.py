@@ -36,7 +36,7 @@ class FormerKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One approved partner: `key_id` is that of its submission key; `mailbox_key` is an X-Wing public key.
 
-    `former_keys` is left out when there are none: what the desk signed before 0.4 stays in its one spelling.
+    `former_keys` is left out when there are none: registers that the desk signed before 0.4 stay in their one spelling.
     """
 
     context_key: str
@@ -53,7 +53,7 @@ class RegisterEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class PartnerRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Every partner of one environment, and every placement that is agreed now.
 
-    A placement may belong to a service without keys: whoever shows the button need not submit reports.
+    A placement may belong to a service without keys: showing the button does not mean submitting reports.
     """
 
     environment: Environment
@@ -112,7 +112,7 @@ def verify_register(
 
 
 def submission_keys(register: PartnerRegister, *, partner: str) -> dict[str, bytes]:
-    """Return key id to raw key for one partner, suspended or not, former keys too: what it signed stays provable."""
+    """Return key id to raw key for one partner, suspended or not, former keys too: its signatures stay provable."""
     found: dict[str, bytes] = {}
     for entry in register.partners:
         if entry.partner == partner:

@@ -1,4 +1,4 @@
-"""What a partner registers of itself: who is responsible, who may submit, whom to ask, for which platforms.
+"""A partner's registration: who is responsible, who may submit, whom to ask, for which platforms.
 
 SI 2026/268 asks for an organisation administrator, a named replacement and the authorised persons. Never names a child.
 """
@@ -20,7 +20,7 @@ MAX_PLATFORMS: Final = 50
 # C0, DEL and C1; the separators of lines and paragraphs; what turns the direction of writing (UAX #9 §2): a terminal, a
 # mail or a reader's eye takes them for orders.
 CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
-# What a mail program may take for a second address, a name or another header (RFC 5322 §3.4, RFC 6068 §2).
+# Signs that a mail program may take for a second address, a name or another header (RFC 5322 §3.4, RFC 6068 §2).
 _MAIL: Final = rf'@\s,;<>()"?&\\{CONTROLS}'
 # One `@`, no space, and a dot behind it: what can be typed wrongly; whether mail arrives is not ours to know.
 EMAIL: Final = rf"^[^{_MAIL}]{{1,64}}@[^{_MAIL}]{{1,180}}\.[^.{_MAIL}]{{2,63}}\Z"
@@ -115,7 +115,7 @@ TEMPLATE: Final = Registration(
 
 
 def parse_registration_file(raw: bytes) -> Registration:
-    """Read a file that a person wrote, or raise `ReportError` whose faults name JSON pointers and say what to do."""
+    """Read a file that a person wrote, or raise `ReportError` whose faults name JSON pointers and their fix."""
     try:
         value = parse_json_file(raw, max_bytes=MAX_REGISTRATION_BYTES)
         registration = msgspec.convert(value, Registration)
@@ -132,12 +132,12 @@ def parse_registration_file(raw: bytes) -> Registration:
 
 
 def list_registration_faults(registration: Registration) -> list[FieldFault]:
-    """Return what no single field shows: somebody named twice, a replacement who is the administrator, too much."""
+    """Return faults beyond single fields: a person named twice, a replacement who is the administrator, too much."""
     return list(_list_faults(registration))
 
 
 def list_registration_gaps(registration: Registration) -> tuple[str, ...]:
-    """Return the names of what the law asks for and the registration lacks; the desk warns and asks for more."""
+    """Return the names of items that the law asks for and the registration lacks; the desk warns and asks for more."""
     wanted = ("administrator", "replacement", "out_of_hours_telephone")
     return tuple(name for name in wanted if getattr(registration, name) is None)
 

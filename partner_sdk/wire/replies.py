@@ -1,4 +1,4 @@
-"""What the gateway answers to signed questions, beside receipts and messages; read strictly (WIRE.md §10)."""
+"""The gateway's answers to signed questions, beside receipts and messages; read strictly (WIRE.md §10)."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -52,7 +52,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class ReportProgress:
     """How far an own report is. `outcome` is there once the agency released one.
 
-    At the stage `set_aside` the desk holds the report and could not read it; `set_aside_reason` says why.
+    At the stage `set_aside` the desk holds the report and could not read it; `set_aside_reason` is the reason.
     """
 
     report_id: str

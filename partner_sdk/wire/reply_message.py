@@ -21,13 +21,13 @@ from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
 
 GATEWAY = "gateway"
 MAX_BODY_CHARACTERS = 4000
-# What is signed must fit the steps of §3.3, length field included: every reply has one of four sizes.
+# The signed bytes must fit the steps of §3.3, length field included: every reply has one of four sizes.
 MAX_SIGNED_BYTES = STEPPED_UP_TO_BYTES - 4
 MAX_REPLY_ENVELOPE_BYTES = STEPPED_UP_TO_BYTES + OVERHEAD_BYTES
 
 ReplyKind = Literal["reply", "read"]
 
-# A code's key has no life of its own: it is used for as long as somebody answers to it.
+# A code's key has no life of its own: it is used for as long as the desk answers to it.
 _ALWAYS_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 _ALWAYS_UNTIL = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -92,7 +92,7 @@ def make_reply_key(public_key: str) -> SealingKey:
 
 
 def reply_context(*, environment: str, reference: str, message_id: str) -> SealContext:
-    """Return the context of a reply's box: whether it is a text or a note that somebody read stays inside."""
+    """Return the context of a reply's box: whether it is a text or a note of reading stays inside."""
     return _context(environment, sender=AGENCY, reference=reference, box_id=message_id, kind="message")
 
 

@@ -31,7 +31,7 @@ PART_CONTENT_TYPE = "application/octet-stream"  # of a part of evidence, and of 
 # the curve (RFC 8032 §5.1). What it verifies is refused all the same.
 STAND_IN_KEY: Final = bytes.fromhex("58" + "66" * 31)
 
-# RFC 3986 §2.3: what nobody on the way may spell in another way.
+# RFC 3986 §2.3: characters that no server on the way may spell in another way.
 _UNRESERVED_PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 _INPUT = re.compile(
     r'sig1=(\((?P<covered>"@method" "@target-uri"(?: "content-type" "content-digest")?)\)'
@@ -184,7 +184,7 @@ def explain_refusal(
 ) -> str | None:
     """Return which rule of the profile a refused request broke, if its signature holds under a key that is known.
 
-    None for every other: whoever holds no key learns nothing. Never repeats what was sent.
+    None for every other: a stranger learns nothing. Never repeats the request.
     """
     sent_input, sent_signature = headers.get("signature-input", ""), headers.get("signature", "")
     if max(len(sent_input), len(sent_signature)) > _MAX_EXPLAINED_CHARACTERS:

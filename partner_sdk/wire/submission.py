@@ -1,4 +1,4 @@
-"""Submission statements: what a partner signs about a sealed report, stored and judged verbatim (WIRE.md §6.1)."""
+"""Submission statements: a partner's signed word on a sealed report, stored and judged verbatim (WIRE.md §6.1)."""
 
 import hashlib
 import re
@@ -153,7 +153,7 @@ def open_own_submission(
 
 
 def peek_submission(signed: SignedStatement) -> SubmissionStatement:
-    """Return what a submission statement says, without checking who signed it; raises `FormatError`."""
+    """Return a submission statement without checking its signature; raises `FormatError`."""
     payload = parse_base64url(signed.payload)
     return parse_exact(payload, kind=SubmissionStatement, max_bytes=len(payload))
 
@@ -180,7 +180,7 @@ def _check_submission(statement: SubmissionStatement) -> None:
         raise FormatError("A digest must be 64 hexadecimal digits in lower case.", reason="malformed")
 
 
-# What each field of a submission statement asks for; the places of faults are told in this order.
+# The valid values of each field of a submission statement; faults are listed in this order.
 _FIELD_SENTENCES: Final = {
     "created_at": "Give a time in UTC and whole seconds, like 2026-11-25T08:30:00Z.",
     "earlier_reference": "Give null, or the reference of your own report in its one spelling, like K7QF-2M9TX-D.",
@@ -216,7 +216,7 @@ def _answers_no_report(kind: object, earlier_reference: object) -> bool:
 def _list_statement_faults(
     raw: bytes, *, keys: Mapping[str, bytes], partner: str, environment: Environment
 ) -> Iterator[FieldFault]:
-    """Yield every fault of a statement that was refused, in our own words: never what was sent."""
+    """Yield every fault of a statement that was refused, in our own words: never the sender's."""
     try:
         signed = parse_statement(raw)
     except FormatError:

@@ -45,7 +45,7 @@ def find_chromium() -> str | None:
 def open_chromium(*, is_root: bool = False) -> Iterator["Browser"]:
     """Run Chromium until the block ends; raises `ReportAbuseError` (`browser-missing`) with the line that installs it.
 
-    `is_root`: without its sandbox, as Chromium asks of whoever runs it as root; only for pages of one's own.
+    `is_root`: without its sandbox, as Chromium asks of its caller under root; only for pages of one's own.
     """
     try:
         playwright = import_module("playwright.sync_api")
@@ -86,7 +86,7 @@ class Deadline:
         return self._ended.is_set()
 
     def end(self, process_id: int) -> None:
-        """End the browser; what waits for it then fails with Playwright's error."""
+        """End the browser; a call that waits for it then fails with Playwright's error."""
         self._ended.set()
         with suppress(ProcessLookupError):
             os.kill(process_id, signal.SIGKILL)
@@ -121,7 +121,7 @@ _WEB_SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "h
 
 
 class RequestWatch:
-    """What was asked for since the last `forget`, but of the agency; it changes for as long as a page is watched.
+    """The requests since the last `forget`, without the agency's; they change while a page is watched.
 
     Each address is noted as several clues, from a whole origin to a path: a name that is another one each time hides
     no press from the coarse ones, and the fine ones tell apart what goes to a host that is asked all the time.
@@ -137,11 +137,11 @@ class RequestWatch:
 
     @property
     def asked(self) -> frozenset[str]:
-        """Return the clues of what was asked for."""
+        """Return the clues of the requests."""
         return frozenset(self._asked)
 
     def forget(self) -> frozenset[str]:
-        """Return the clues of what was asked for, and begin anew."""
+        """Return the clues of the requests, and begin anew."""
         asked = self.asked
         self._asked.clear()
         self._leads.clear()
@@ -152,7 +152,7 @@ class RequestWatch:
         return any(map(is_wanted, self._leads))
 
     def note(self, address: str, *, kind: str = "request") -> None:
-        """Note that something was sent; data and blobs go nowhere. `kind` is the way: what is rare in one is seen."""
+        """Note a request; data and blobs go nowhere. `kind` is the way that it went: a rare host is seen in each."""
         found = find_address(address)
         if found is None or found.scheme not in _WEB_SCHEMES:
             return
@@ -173,7 +173,7 @@ def _list_clues(found: Address, *, kind: str) -> tuple[str, ...]:
 
 
 def watch_requests(page: "Page", watch: RequestWatch) -> None:
-    """Begin to note what a page, its frames and its workers ask for; sockets are noted where they are stopped."""
+    """Begin to note the requests of a page, its frames and its workers; sockets are noted where they are stopped."""
     page.context.on("request", lambda request: watch.note(request.url))
     for frame in page.frames:
         _listen(frame, page, watch)
@@ -203,7 +203,7 @@ def _listen(frame: "Frame", page: "Page", watch: RequestWatch) -> None:
 
 
 _TELL: Final = "reportAbuseCheckTold"
-# At an address that nobody has (RFC 6761 §6.4) it fails as it does where the network lets none through.
+# At an address that no host has (RFC 6761 §6.4) it fails as it does where the network lets none through.
 _STOP_TRANSPORT: Final = f"""(() => {{
   const tell = globalThis.{_TELL}
   if (!globalThis.WebTransport) return

@@ -89,7 +89,7 @@ def parse_known(raw: bytes) -> Known:
 
 
 Shape = tuple[str, tuple[tuple[str, str], ...]]
-# What may stand on <svg> itself: where it says nothing of how the icon looks.
+# Attributes that may stand on <svg> itself: they do not change how the icon looks.
 _HARMLESS: Final = {"width", "height", "viewBox", "aria-hidden", "xmlns", "role", "aria-label", "focusable"}
 _ICON_NAME: Final = re.compile(r"/button/(?:[\w.-]+/)?button\.svg(?:[?#]|$)")
 
@@ -105,7 +105,7 @@ def _shape(name: str, attributes: dict[str, str]) -> Shape:
 
 
 def list_shapes(svg: "Node") -> tuple[Shape, ...]:
-    """Return what an inline <svg> draws, in its order, whatever white space stands between."""
+    """Return the shapes of an inline <svg>, in their order, without the white space between."""
     return tuple(
         _shape(node.name, {key: value or "" for key, value in (node.attrs or {}).items()})
         for node in list_elements(svg)
@@ -133,7 +133,7 @@ MAX_BUTTONS: Final = 20
 MAX_FRAMES: Final = 20
 MAX_NODES: Final = 50  # in something that shows no more than the words of a button
 MAX_FRAME_DEPTH: Final = 3
-# What a site makes into a button of its own where a link belongs.
+# Elements that a site makes into a button of its own where a link belongs.
 _PRETENDERS: Final = ("a", "area", "button", "span", "div", "input", ELEMENT)
 
 Resolve = Callable[[str], Address | None]
@@ -141,7 +141,7 @@ Resolve = Callable[[str], Address | None]
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """One button: its link (or what stands there in a link's place), the element around it, and its words' language."""
+    """One button: its link (or the element in a link's place), the element around it, and its words' language."""
 
     page: Page
     link: "Node"
@@ -162,7 +162,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a rule looks at: one button, what was agreed, and all buttons of the page."""
+    """The subject of a rule: one button, the agreement, and all buttons of the page."""
 
     button: Button
     expected: Expected
@@ -301,7 +301,7 @@ def _pretends(node: "Node", agency: Address, marked: set[int]) -> bool:
 
 
 def get_language(node: "Node") -> Language:
-    """Return the language of a button's words: by what it shows, then by its name, then by what the page says."""
+    """Return the language of a button's words: by its text, then by its name, then by the page's own."""
     said, label = get_text(node).casefold(), format_plain(get_attribute(node, "aria-label"))
     for language, words in WORDS.items():
         if said == words.text.casefold():

@@ -122,7 +122,7 @@ _OF_HTML: Final = frozenset(
         *("data-id", "data-testid", "data-toggle", "data-bs-toggle"),
     )
 )
-# What can take a press: HTML Standard, 8.1.8.2; Pointer Events; Touch Events; and how Vue and Angular write a click.
+# Handlers of a press: HTML Standard, 8.1.8.2; Pointer Events; Touch Events; and how Vue and Angular write a click.
 _HANDLERS: Final = frozenset(
     (
         *("onauxclick", "onbeforeinput", "onblur", "onchange", "onclick", "oncontextmenu", "ondblclick", "onfocus"),

@@ -1,4 +1,4 @@
-"""Rules of the link, of what stands inside it, and of its words.
+"""Rules of the link, of its content, and of its words.
 
 The link works without script and leads straight to the agency, with the placement and no more. A press must land on it:
 a button, a frame or a dialog inside it takes the press first. The words are the agreed ones, on the page and to a
@@ -135,7 +135,7 @@ def list_pairs(address: Address | None) -> list[tuple[str, str]]:
 
 
 def find_given_placement(address: Address | None) -> str | None:
-    """Return what stands behind `from=`, however it is spelled, or None."""
+    """Return the value of `from=`, however it is spelled, or None."""
     return next((value for name, value in list_pairs(address) if name == "from"), None)
 
 
@@ -163,7 +163,7 @@ _MEMBERS: Final = frozenset({"createElement", "createElementNS", "currentScript"
 
 
 def see_inside(subject: Subject) -> Iterator[Notice]:
-    """In the link stand the icon and words, and nothing else. What the icon is made of is judged with the icon."""
+    """The link holds the icon and words, and nothing else. The icon's own parts are judged with the icon."""
     waiting = [one for one in reversed(subject.button.link.children or ()) if is_element(one)]
     has_icon = False
     while waiting:
@@ -182,7 +182,7 @@ def see_slot(subject: Subject) -> Iterator[Notice]:
 
 
 def see_clobbering(subject: Subject) -> Iterator[Notice]:
-    """No name on the page stands for what the element's script asks the document for."""
+    """No name on the page hides a property that the element's script reads of the document."""
     if subject.button.element is None:
         return
     for node in list_elements(subject.button.page.root, *_NAMED):
@@ -213,7 +213,7 @@ def see_words(subject: Subject) -> Iterator[Notice]:
 
 
 def see_name(subject: Subject) -> Iterator[Notice]:
-    """Its name says what it does and where it leads, and nothing puts another in its place."""
+    """Its name tells its purpose and where it leads, and nothing puts another in its place."""
     button = subject.button
     if not button.is_link:
         return
@@ -241,7 +241,7 @@ def see_language(subject: Subject) -> Iterator[Notice]:
 
 
 def see_sentence(subject: Subject) -> Iterator[Notice]:
-    """The sentence that says what it is for, whose it is, and 999 stands beside it."""
+    """The sentence about its purpose, its owner, and 999 stands beside it."""
     language = subject.button.language
     near = list(_list_texts_near(subject.button.outermost))
     if any(format_plain(WORDS[language].sentence) in text for text in near):
@@ -276,7 +276,7 @@ def _read_again(text: str) -> str:
 
 
 def _split(language: Language) -> tuple[str, ...]:
-    # Its five sentences: what it is for, whose it is, that they find people, "In danger now?", and 999.
+    # Its five sentences: its purpose, its owner, that they find people, "In danger now?", and 999.
     text = format_plain(WORDS[language].sentence)
     return tuple(f"{one}{end}" for one, end in _cut(text))
 
@@ -290,7 +290,7 @@ def _cut(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _list_texts_near(node: "Node") -> Iterator[str]:
-    """Yield what stands around a button, box by box: in its own box, then in the boxes around it."""
+    """Yield the surroundings of a button, box by box: its own box, then the boxes around it."""
     inner = node
     for _, outer in zip(range(_LEVELS), list_ancestors(node), strict=False):
         around = [one for one in outer.children or () if is_element(one) or (one.name == "#text" and one.data.strip())]

@@ -104,7 +104,7 @@ def _get_target(subject: Subject) -> str:
 
 
 def see_consent(subject: Subject) -> Iterator[Notice]:
-    """It needs nobody's consent, and waits for none."""
+    """It needs no consent, and waits for none."""
     for node in _list_around(subject):
         held = sorted(name for name in node.attrs or {} if name.startswith(CONSENT_ATTRIBUTES))
         classes = get_attribute(node, "class").lower().split()
@@ -126,12 +126,12 @@ def _list_around(subject: Subject) -> Iterator["Node"]:
 PLACE_RULES: Final[tuple[Rule, ...]] = (see_hidden, see_unreachable, see_closed, see_frame, see_consent)
 
 
-# Whoever writes a whole page puts handlers and counting on these; that is not around the button, but around everything.
+# Authors of whole pages put handlers and counting on these; that is not around the button, but around everything.
 _WHOLE_PAGE: Final = ("html", "body", "main")
 # A place of more words than this is more than the button's own container.
 _MOST_WORDS_AROUND: Final = 600
 _OWN_FRAME: Final = ("", "_self", "_top", "_parent")
-# What a link of the button may carry: what was agreed, and what frameworks put on every element and nothing acts on.
+# Attributes that the link may carry: the agreed ones, and those that frameworks put on every element without effect.
 _AGREED: Final = frozenset({"href", "rel", "aria-label", "lang", "xml:lang", "dir", "id", "translate", "part"})
 _FRAMEWORK: Final = re.compile(
     r"(data-v-[0-9a-f]+|data-astro-cid-\w+|_ng(content|host)-[\w-]+|data-reactid|data-reactroot|data-svelte-h"
@@ -177,7 +177,7 @@ def see_tracker_scripts(subject: Subject) -> Iterator[Notice]:
 
 
 def see_ping(subject: Subject) -> Iterator[Notice]:
-    """Pressing it tells nobody else."""
+    """Pressing it notifies no other host."""
     if has_attribute(subject.button.link, "ping"):
         yield notice("ping", subject)
 
@@ -192,7 +192,7 @@ def see_target(subject: Subject) -> Iterator[Notice]:
     """It opens in this tab: leaving the form then leaves nothing behind."""
     link = subject.button.link
     if subject.button.page.frames or not subject.button.is_link:
-        return  # what leads out of a frame is judged there
+        return  # a link out of a frame is judged there
     target, node = get_attribute(link, "target").strip().lower(), link
     if not has_attribute(link, "target"):
         bases = list_elements(subject.button.page.root, "base")
@@ -230,7 +230,7 @@ def _see_added_to(subject: Subject, node: "Node", *, agreed: frozenset[str]) -> 
 
 
 def list_wrappers(subject: Subject) -> list["Node"]:
-    """Return the link and the elements around it that hold no other link: what they do is done to the button."""
+    """Return the link and the elements around it that hold no other link: their effects are on the button."""
     found = [subject.button.link]
     for node in list_ancestors(subject.button.link):
         if node.name in _WHOLE_PAGE or len(list(islice(list_elements(node, "a", "button", "input"), 2))) > 1:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from playwright.sync_api import ElementHandle, Frame, Page, Request, Route
 
 BASELINE_SECONDS: Final = 0.7
-# How long the form is held: what a page does a moment after the press is of the press too.
+# How long the form is held: a request a moment after the press is of the press too.
 HOLD_SECONDS: Final = 0.5
 # For a page that does not go to the form, and for one that said that it goes: a busy machine is slow to ask.
 PRESS_SECONDS: Final = 3.0
 ASKED_SECONDS: Final = 20.0
 _STEP_MS: Final = 20
-# What Playwright says while it has the request and not yet its tab: its errors have no kinds.
+# Playwright's text while it has the request and not yet its tab: its errors have no kinds.
 _NOT_YET: Final = "Frame for this navigation request is not available"
 _EMPTY: Final = "<!doctype html><title>Stopped here</title>"
 
@@ -58,7 +58,7 @@ def press(
     gate: SocketGate,
     baseline: float = BASELINE_SECONDS,
 ) -> Pressed:
-    """Press in the middle of what is seen, and say what is not as it should be.
+    """Press in the middle of the visible part, and yield a notice for each fault.
 
     `baseline` is for how many seconds the page is watched before: what it asks for all the time, pressed or not, says
     nothing of the press. Raises `TransportError` (`browser`) where what the press opens does not come.
@@ -122,7 +122,7 @@ def _wait(page: "Page", is_so: Callable[[], bool], *, seconds: float) -> bool:
 
 
 def _open_forms(page: "Page", held: "list[Route]", *, expected: Expected) -> Iterator[Notice]:
-    """Let the form come, wherever the press opened it, and look at what it can know.
+    """Let the form come, wherever the press opened it, and look at the data that it gets.
 
     In this tab, in new ones and in frames: one that knows nothing says nothing for another.
     """

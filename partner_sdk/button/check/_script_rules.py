@@ -60,7 +60,7 @@ _SOURCE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a page loads: its address, the page's own, and for a script its nonce and its hashes."""
+    """A script or image of a page: its address, the page's own, and for a script its nonce and its hashes."""
 
     address: Address
     page: Address | None
@@ -136,7 +136,7 @@ def _is_host(pattern: str, *, host: str) -> bool:
     return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
 
 
-# Reads what lies at an address of the service's own host, or returns None where this method cannot.
+# Reads a file of the service's own host, or returns None where this method cannot.
 ReadResource = Callable[[str], bytes | None]
 LEAST_SIZE: Final = min(SIZES)
 _ALTERING: Final = frozenset({"style", "srcset", "class", "filter", "transform"})

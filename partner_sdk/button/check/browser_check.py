@@ -1,4 +1,4 @@
-"""Measures a page in Chromium: what is seen, covered, faint or small, what a press does, and whom it tells.
+"""Measures a page in Chromium: visible, covered, faint or small parts, the effect of a press, and its requests.
 
 The page is the source that was fetched, at its own address; what it loads comes from wherever it says, but
 what a press asks for is looked at and stopped (how far: `_press.py`). The profile is thrown away.
@@ -30,7 +30,7 @@ from partner_sdk.wire.button_check import ButtonCheck
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ElementHandle, Page, Route
 
-# A page that came from a file is shown at this address, which nobody has (RFC 6761 §6.4).
+# A page that came from a file is shown at this address, which no host has (RFC 6761 §6.4).
 FILE_ADDRESS: Final = "https://page.invalid/"
 LOAD_MS: Final = 20_000
 SETTLE_MS: Final = 400
@@ -44,7 +44,7 @@ LEAST_CONTRAST: Final = 4.3
 LEAST_EDGE_CONTRAST: Final = 3.0
 LEAST_OPACITY: Final = 0.99
 _OWN_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-# Headers that say how the page was sent, and not what it is.
+# Headers about the transfer of the page, not about the page.
 _NOT_KEPT: Final = (
     "content-length",
     "content-encoding",
@@ -69,7 +69,7 @@ SCREENS: Final = (Screen(320, 640), Screen(360, 640), Screen(1280, 800))
 
 
 def leave_as_it_is(_context: "BrowserContext") -> None:
-    """Let the page load what it says."""
+    """Leave the page's requests as they are."""
 
 
 def check_in_browser(
@@ -85,7 +85,7 @@ def check_in_browser(
     prepare: Prepare = leave_as_it_is,
     deadline_seconds: float = CHECK_SECONDS,
 ) -> ButtonCheck:
-    """Return what the source shows and what is measured on each screen; raises as `check_page` does.
+    """Return the findings of the source and of each screen; raises as `check_page` does.
 
     Raises `TransportError` (`browser`) where the browser cannot show the page. `prepare` is given each new profile:
     who watches over many hosts decides there what a page may reach. After `deadline_seconds` for all screens together
@@ -125,7 +125,7 @@ def check_in_browser(
     )
 
 
-# What a person cannot press is not pressed here.
+# A button that a person cannot press is not pressed here.
 _OUT_OF_REACH: Final = frozenset({"not-visible", "covered"})
 # Where the source has no button, that is said already.
 _TELLS_WHY: Final = frozenset({"no-button", "in-comment", "in-template", "in-noscript", "needs-script", "sandboxed"})
@@ -241,7 +241,7 @@ def _open_page(
         watch = RequestWatch(expected.origin)
         gate = SocketGate(watch)
         gate.guard(context)
-        prepare(context)  # what is said last of a profile counts first
+        prepare(context)  # the last statement about a profile counts first
         context.set_default_timeout(LOAD_MS)
         page = context.new_page()
         page.route(shown.address, lambda route: _answer(route, shown))
@@ -284,7 +284,7 @@ def _open(page: "Page", shown: _Shown, *, waits_for_load: bool) -> None:
 
     page.goto(shown.address, wait_until="domcontentloaded")
     if waits_for_load:
-        with suppress(TooSlowError):  # one slow picture: what is there is measured
+        with suppress(TooSlowError):  # one slow picture: the rest is measured
             page.wait_for_load_state("load")
     page.wait_for_timeout(SETTLE_MS)
     # The element draws in several small tasks: 30 looks, and not a time, so that a busy machine gets as many turns.
@@ -372,7 +372,7 @@ def _take_picture(page: "Page", box: dict[str, float] | None) -> str | None:
 
 
 def _is_reached(page: "Page", link: "ElementHandle") -> bool:
-    """Return whether Tab goes to the link from what stands right before it, wherever on the page that is."""
+    """Return whether Tab goes to the link from the element right before it, wherever on the page that is."""
     page.evaluate("({ link }) => link.focus({ preventScroll: true })", {"link": link})
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Tab")

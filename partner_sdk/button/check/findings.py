@@ -1,6 +1,6 @@
 """Findings: each `Notice` in the words of one table (`codes.toml`), and a whole check as text or as JUnit XML.
 
-A row of the table gives how grave a finding is, what is so, why it matters and how to fix it. JSON is the check itself
+A row of the table gives the gravity of a finding, the fact, why it matters and how to fix it. JSON is the check itself
 (WIRE.md §10.1). A page that did not come is a finding too (`unseen`).
 """
 
@@ -98,13 +98,13 @@ def _pick_code(reason: str) -> str:
 
 _MARKS: Final[dict[Severity, str]] = {"fault": "FAULT", "advice": "advice", "unseen": "not seen"}
 _NOT_COMPARED: Final = "placement-not-compared"
-# What a page's source cannot tell: a banner that covers the button, a place below the first screen.
+# Not in a page's source: a banner that covers the button, a place below the first screen.
 _BY_SOURCE_ALONE: Final = "Read as text: what lies over it, or below the first screen, is seen with --browser."
 _NOT_JUDGED: Final = frozenset({"not-judged", "no-rest"})
 
 
 def format_check(check: ButtonCheck) -> list[str]:
-    """Return the lines of a check for a terminal: what was found, by subject, then the result and its limit."""
+    """Return the lines of a check for a terminal: the findings by subject, then the result and its limit."""
     lines = []
     for group, title in GROUPS.items():
         found = [one for one in check.findings if read_codes()[one.code].group == group]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _LOOKS_ALIKE: Final = 0.8
 _LONGEST_HOST: Final = 253  # RFC 1035 §2.3.4
-# What people take for another character at a glance.
+# Characters that are taken for another at a glance.
 _ALIKE: Final = str.maketrans("0135l|_", "oiesii-")
 
 
@@ -140,12 +140,12 @@ MAX_PAGE_BYTES: Final = 5 * 1024 * 1024
 # is nothing but tags would keep the parser and the rules for minutes, and they know no deadline.
 MAX_MARKS: Final = 100_000
 MAX_TEXT: Final = 5000
-# What a hostile page may make the check look at: no button has as much in it, and Chromium nests no deeper than 512.
+# Bounds for a hostile page: no button has as much in it, and Chromium nests no deeper than 512.
 MAX_TEXT_NODES: Final = 5000
 MAX_DEPTH: Final = 512
 INSTALL_LINE: Final = "pip install 'report-abuse-partner-sdk[check]'"
 
-# What holds text that nobody sees.
+# Elements whose text is not shown.
 _UNREAD: Final = frozenset({"script", "style", "template", "noscript", "title", "textarea", "select", "iframe", "svg"})
 # Whose edges part words, as a reader sees them.
 _INLINE: Final = frozenset(
@@ -174,7 +174,7 @@ def parse_page(raw: bytes, *, address: str, charset: str | None = None, policies
     """Return the page; raises `FormatError` (`too-large`, `too-many-tags`, `malformed`).
 
     Raises `ReportAbuseError` (`parser-missing`) without the extra.
-    `charset` is what the server said; without it the bytes are read as a browser reads them (byte order mark, meta).
+    `charset` is the server's; without it the bytes are read as a browser reads them (byte order mark, meta).
     """
     if len(raw) > MAX_PAGE_BYTES:
         raise FormatError(f"The page is larger than {MAX_PAGE_BYTES // 1024**2} MiB.", reason="too-large")
@@ -220,7 +220,7 @@ def is_element(node: Any) -> bool:
 
 
 def list_nodes(root: "Node") -> Iterator["Node"]:
-    """Yield everything below `root` in the order of the source; never what lies inside a template."""
+    """Yield everything below `root` in the order of the source; never the content of a template."""
     waiting = list(reversed(root.children or ()))
     while waiting:
         node = waiting.pop()
@@ -254,9 +254,9 @@ def has_attribute(node: "Node", name: str) -> bool:
 
 
 def get_text(root: "Node", *, most_nodes: int = MAX_TEXT_NODES) -> str:
-    """Return what a reader sees of an element, white space as one blank: at most `MAX_TEXT` characters.
+    """Return the visible text of an element, white space as one blank: at most `MAX_TEXT` characters.
 
-    Looks at so many nodes at most, so that nobody can make it take long.
+    Looks at so many nodes at most, so that no page can make it take long.
     """
     parts: list[str] = []
     length = 0
@@ -284,14 +284,14 @@ def format_plain(text: str) -> str:
 
 
 def is_hidden(node: "Node") -> bool:
-    """Return whether this very element says that nobody shall see it."""
+    """Return whether this very element hides itself."""
     style = "".join(get_attribute(node, "style").lower().split())
     shown_not = ("display:none", "visibility:hidden", "visibility:collapse", "opacity:0;", "opacity:0.0")
     return has_attribute(node, "hidden") or any(one in f"{style};" for one in shown_not)
 
 
 def get_base(page: Page) -> str:
-    """Return what relative addresses of the page start from."""
+    """Return the base of the page's relative addresses."""
     for node in list_elements(page.root, "base"):
         if has_attribute(node, "href"):
             return join_address(page.address, get_attribute(node, "href"))

@@ -39,7 +39,7 @@ class FetchedPage:
 
 
 def allow_every_hop(_address: str) -> None:
-    """Let any public or private host be asked: whoever checks a page of their own names it themselves."""
+    """Let any public or private host be asked: people who check a page of their own name it themselves."""
 
 
 def check_page_address(address: str) -> None:
@@ -125,7 +125,7 @@ def _is_same_host(one: Address | None, other: Address | None) -> bool:
 def _ask(
     address: str, *, session: requests.Session, deadline: float, max_bytes: int, ca_file: str | None
 ) -> FetchedPage | str:
-    """Return what came, or where a redirect points."""
+    """Return the page, or the target of a redirect."""
     location: list[str] = []
 
     def take_location(response: requests.Response, **_: object) -> None:

@@ -48,7 +48,7 @@ _NOT_IN_A_FRAME: Final = " A button in a frame does not count: put it into the p
 
 
 def explain_absence(documents: Sequence[Page], *, expected: Expected) -> Notice:
-    """Return what is so: `no-button`, or where its markup lies instead."""
+    """Return `no-button`, or a notice of the place where its markup lies instead."""
     marks = _list_marks(expected)
     for document in documents:
         for found in _list_in(document, marks=marks):
@@ -84,7 +84,7 @@ def _judge_node(node: Any, *, marks: tuple[str, ...]) -> str:
         if not _holds(_spell(node), marks=marks):
             return ""
         is_held = any(name.startswith(CONSENT_ATTRIBUTES) for name in node.attrs or {})
-        # The type that consent managers give to what they hold back; other odd types are a script's templates.
+        # The type that consent managers give to a script that they hold back; other odd types are templates.
         is_plain = get_attribute(node, "type").strip().lower() == "text/plain"
         return "waits-for-consent" if is_held or is_plain else "built-by-script"
     if node.name in ("textarea", "title", "style", "xmp"):
@@ -114,7 +114,7 @@ def _spell(root: "Node") -> str:
     return "\n".join(parts)
 
 
-# What the first bytes of a page never hold: the binary data bytes of the web's own sniffing (mimesniff §3).
+# Bytes that a page never begins with: the binary data bytes of the web's own sniffing (mimesniff §3).
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _SNIFFED_BYTES: Final = 1445
 # A beginning or an end of an element, a comment or a doctype; `<https://chat.example>` of Markdown is none.
@@ -125,7 +125,7 @@ _MARKDOWN: Final = frozenset({".md", ".markdown"})
 
 
 def describe_no_html(raw: bytes, *, name: str) -> str | None:
-    """Return what the file called `name` is, to follow its name in a sentence, or None where it may be a page."""
+    """Return the kind of the file called `name`, to follow its name in a sentence, or None where it may be a page."""
     if not raw.removeprefix(codecs.BOM_UTF8).strip():
         return "is empty"
     # In UTF-16 each second byte is a zero, and a browser reads it as a page all the same.
@@ -168,7 +168,7 @@ def check_page(
     headers: Mapping[str, str] | None = None,
     read_resource: ReadResource = read_nothing,
 ) -> ButtonCheck:
-    """Return what is found on a page of at most 5 MiB and `MAX_MARKS` tags; raises `FormatError` for a larger one.
+    """Return the check of a page of at most 5 MiB and `MAX_MARKS` tags; raises `FormatError` for a larger one.
 
     `headers` are those of the answer that brought it; `read_resource` fetches a copy of icon or script from the page's
     own host.
@@ -188,14 +188,14 @@ def check_page(
 
 @dataclass(frozen=True, slots=True)
 class PageSeen:
-    """What the source of a page shows. `placement` is the one that the first button names, if it is spelled as one."""
+    """The findings in a page's source. `placement` is the one that the first button names, if it is spelled as one."""
 
     notices: tuple[Notice, ...]
     placement: str | None
 
 
 def judge_page(page: Page, *, expected: Expected, read_resource: ReadResource = read_nothing) -> PageSeen:
-    """Return what every rule says of every button of the page, each thing once; raises `FormatError` for its frames.
+    """Return the notices of every rule for every button of the page, each once; raises `FormatError` for its frames.
 
     The page is gone through once: a large one takes seconds.
     """
