@@ -2,6 +2,9 @@
 
 A sealed item waits at the gateway until the other side acknowledges it. All that differs from kind to kind is a row of
 `KINDS`: gateway, desk and WIRE.md read it here. Never knows what is inside an item.
+
+A new kind that the desk takes is a row here and in WIRE.md, and a function at the desk that `inbox.collect_items` hands
+it to, e.g. `adoptions.collect_adoptions`. One that a partner sends also has a call of its own, e.g. `post_account`.
 """
 
 from collections.abc import Callable
