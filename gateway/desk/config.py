@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig, check_post_settings
+from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig, check_post_settings
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.web.settings import check_origin, read_settings
 from partner_sdk.errors import ReportAbuseError

@@ -9,19 +9,19 @@ from sqlalchemy import func, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import count_alarms, list_subjects
+from gateway.desk.alerts.sending import list_pager_warnings
 from gateway.desk.collection.collector_state import get_collector_state
 from gateway.desk.collection.joining import list_misjoined
 from gateway.desk.config import DeskPaths
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.publication import find_newest
-from gateway.desk.paging.pages import list_pager_warnings
+from gateway.desk.outbox.note_sending import list_carrier_faults
+from gateway.desk.outbox.queue import count_open
 from gateway.desk.partnership.account_changes import count_waiting
 from gateway.desk.partnership.registrations import list_incomplete, list_old_keys
 from gateway.desk.placements.checks import OLD_AFTER
 from gateway.desk.placements.standing import TO_SEE_TO, Standing, StandingCode, list_standings
-from gateway.desk.post_room.queue import count_open
-from gateway.desk.post_room.sending import list_post_room_faults
 from gateway.desk.return_post.sending import WITHOUT_PLACE
 from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.watch import ADVICE, describe_concern, list_concerns, list_lost_quarters, list_waiting_concerns
@@ -191,7 +191,7 @@ def _look_at_placements(desk: Desk) -> Iterator[Look]:
     with desk.store.read() as connection:
         standings = list_standings(connection, now=desk.clock())
     living = [one for one in standings if one.placement.state != "ended"]
-    # Nobody is paged for a page that has changed: the button's link works as before.
+    # No alert is raised for a page that has changed: the button's link works as before.
     for code in TO_SEE_TO:
         concerned = sorted(one.placement.placement for one in living if one.code == code)
         if concerned:
@@ -208,11 +208,11 @@ def _spell_reasons(standings: list[Standing]) -> str:
 
 
 def _look_at_post(desk: Desk) -> Iterator[Look]:
-    faults = list_post_room_faults(desk)
+    faults = list_carrier_faults(desk)
     for fault in faults:
-        yield "fault", f"The post room can not send. {fault}.", "Look at [post_room] in desk.toml."
+        yield "fault", f"Notes cannot go out. {fault}.", "Look at [post_room] in desk.toml."
     with desk.store.read() as connection:
-        waiting = count_open(connection)
+        waiting = count_open(connection, "note")
         without_place = len(list_subjects(connection, WITHOUT_PLACE))
     if without_place:
         detail = f"{without_place} replies found no place at the gateway."
@@ -220,7 +220,7 @@ def _look_at_post(desk: Desk) -> Iterator[Look]:
     if desk.config.post_room.notes == "off":
         yield "warning", f"Short notes are off, and {waiting} wait.", "Set post_room.notes in desk.toml."
     elif not faults:
-        yield "ok", f"The post room can send; {waiting} notes wait.", ""
+        yield "ok", f"The carriers can send; {waiting} notes wait.", ""
 
 
 def _look_at_pager(desk: Desk) -> Iterator[Look]:

@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from gateway.desk.alerts.sending import AlertSender, count_waiting_anew, repeat_overdue
 from gateway.desk.outbox.loop import OutboxKind, Outcome, Run, send_kind
-from gateway.desk.outbox.queue import KindName, count_failing
+from gateway.desk.outbox.note_sending import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes
+from gateway.desk.outbox.queue import KindName, OutboxError, OutboxRow, count_failing, try_again
 from gateway.desk.partnership.mailbox_post import MessageSender
 from gateway.desk.partnership.outcomes import write_outcome_notes
 from gateway.desk.partnership.stages import StageSender, queue_due_stages
 from gateway.desk.return_post.sending import ReplySender
 from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import parse_time
 
 # A refused entry waits for an hour at the most, so that one that was mended goes soon; it is given up after 15 hours.
 _FEED: Final[dict[str, Any]] = {
@@ -22,10 +25,29 @@ _FEED: Final[dict[str, Any]] = {
 }
 
 KINDS: Final = (
+    # Tried for ever: until it is taken, each run says so and an alarm is open.
+    OutboxKind(
+        "alert",
+        AlertSender,
+        lease=timedelta(minutes=2),
+        longest_wait=timedelta(minutes=15),
+        before=count_waiting_anew,
+        after=repeat_overdue,
+    ),
     OutboxKind("stage", StageSender, most_at_once=200, before=queue_due_stages, **_FEED),
     # One at a time: a message may be a megabyte, and each keeps its place in its partner's mailbox.
     OutboxKind("message", MessageSender, before=write_outcome_notes, **_FEED),
     OutboxKind("reply", ReplySender, most_at_once=50, **_FEED),
+    OutboxKind(
+        "note",
+        NoteSender,
+        lease=LEASE,
+        longest_wait=timedelta(hours=6),
+        most_a_run=500,
+        too_late_after=GIVE_UP_AFTER,
+        is_tried_after_slip=False,
+        before=forget_old_notes,
+    ),
 )
 
 
@@ -62,3 +84,20 @@ def send_due(desk: Desk, *, only: Collection[KindName] | None = None, is_silent:
                 with desk.store.read() as connection:
                     sent.failing[kind.name] = count_failing(connection, kind.name)
     return sent
+
+
+def send_again(desk: Desk, number: int, *, actor: str) -> OutboxRow:
+    """Let the next run send an entry that was given up or has failed, and return it as it was.
+
+    Raises `OutboxError` (`not-waiting`, `too-late`).
+    """
+    now = desk.clock()
+    with desk.store.write() as connection:
+        row = try_again(connection, number, actor=actor, now=now)
+        too_late_after = next(kind.too_late_after for kind in KINDS if kind.name == row.kind)
+        if too_late_after is not None and now - parse_time(row.queued_at) >= too_late_after:
+            raise OutboxError(
+                "This note is too old: it would say the wrong thing. Answer the person in the way that they picked.",
+                reason="too-late",
+            )
+    return row

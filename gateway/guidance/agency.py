@@ -17,7 +17,7 @@ from msgspec import Meta
 from gateway.guidance.dated_data import Source
 from gateway.web.settings import SettingsError, read_settings
 from partner_sdk.finding import Verdict
-from partner_sdk.wire.page_notice import PageTarget
+from partner_sdk.wire.alert_notice import AlertTarget
 
 AGENCY_FILE: Final = "agency.toml"
 AGENCY_EXAMPLE: Final = Path(__file__).parent / "data" / AGENCY_FILE
@@ -126,7 +126,7 @@ class Agency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         opens_at, closes_at = self._get_hours(self.get_day(now))
         return self._is_open_on(self.get_day(now)) and opens_at <= now < closes_at
 
-    def get_target_on_duty(self, now: datetime) -> PageTarget:
+    def get_target_on_duty(self, now: datetime) -> AlertTarget:
         """Return who is on duty at this moment."""
         return "desk" if self.is_in_hours(now) else "out_of_hours"
 

@@ -42,7 +42,7 @@ class StatementKind(Enum):
     ENROLMENT = "application/vnd.report-abuse.enrolment.v1+json"
     ACCOUNT_CHANGE = "application/vnd.report-abuse.account-change.v1+json"
     REPLY = "application/vnd.report-abuse.reply.v1+json"
-    PAGE = "application/vnd.report-abuse.page.v1+json"
+    ALERT = "application/vnd.report-abuse.page.v1+json"
     DESK_RECEIPT = "application/vnd.report-abuse.desk-receipt.v1+json"
     PAGE_CONTEXT = "application/vnd.report-abuse.page-context.v1+json"
 

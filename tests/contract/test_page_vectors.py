@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from partner_sdk.wire.alert_notice import open_alert, peek_alert
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time, to_base64url
-from partner_sdk.wire.page_notice import open_page, peek_page
 from tests.contract.vector_files import FILES, bytes_of, cases_of, known_keys_of, result_of
 
 FILE = FILES["page"]
@@ -19,8 +19,8 @@ def test_page_gives_its_expected_result(case: dict[str, Any]) -> None:
     raw, now = bytes_of(case, "page"), (FILE | case)["now"]
 
     def read() -> None:
-        keys = known_keys_of(FILE, issued_at=peek_page(raw).issued_at, now=now)
-        notice = open_page(raw, keys=keys, environment=FILE["environment"], target=FILE["target"], now=parse_time(now))
+        keys = known_keys_of(FILE, issued_at=peek_alert(raw).issued_at, now=now)
+        notice = open_alert(raw, keys=keys, environment=FILE["environment"], target=FILE["target"], now=parse_time(now))
         assert json.loads(encode(notice)) == FILE["notice"] | case.get("notice", {})
 
     assert result_of(read) == case["expect"]

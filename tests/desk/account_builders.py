@@ -21,7 +21,7 @@ from tests.builders import EXAMPLE_REPORT, PUBLIC_ORIGIN
 from tests.desk.desk_loop import ACTOR, Loop, make_loop
 from tests.desk.loop_model import close_loop, open_loop
 from tests.desk.made_models import copy_model, hold_open
-from tests.desk.post_builders import send_out
+from tests.desk.outbox_builders import send_out
 from tests.sdk.sdk_builders import session_for
 from tests.wsgi_transport import WsgiTransport
 

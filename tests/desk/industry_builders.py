@@ -32,7 +32,7 @@ from partner_sdk.wire.mailbox_message import MailboxMessage, mailbox_context, op
 from partner_sdk.wire.sealing import make_suite
 from tests.builders import FULL_REPORT, Partner, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.post_builders import send_out
+from tests.desk.outbox_builders import send_out
 from tests.desk.view_builders import Browser
 
 _SPELLED = {

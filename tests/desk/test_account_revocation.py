@@ -21,7 +21,7 @@ from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import DAY, NOW
 from tests.desk.account_builders import REPORT, Service, copy_enrolled_service
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.post_builders import forget_that_it_was_sent, send_out
+from tests.desk.outbox_builders import forget_that_it_was_sent, send_out
 
 
 @pytest.fixture

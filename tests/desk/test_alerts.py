@@ -2,15 +2,16 @@
 
 import pytest
 
+from gateway.desk.alerts.model import acknowledge_alert
+from gateway.desk.alerts.sending import AlertsSent
 from gateway.desk.cli import main
 from gateway.desk.commands.frame import DONE, LOOK, WRONG_USE
-from gateway.desk.paging.pages import Paged, acknowledge_alert, send_pages
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.watch import settle_alarms
 from partner_sdk.wire.canonical import format_time
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Posts
-from tests.desk.post_builders import IN_HOURS, file_urgent, open_all, open_with_key_set, set_pagers
+from tests.desk.outbox_builders import IN_HOURS, file_urgent, open_all, open_with_key_set, send_alerts, set_pagers
 from tests.desk.view_builders import ORIGIN, Browser
 
 
@@ -25,22 +26,22 @@ def test_alert_that_nobody_acknowledges_goes_to_the_other_target_and_is_an_alarm
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop, 2)
-    assert send_pages(loop.desk) == Paged(sent=1)
+    assert send_alerts(loop.desk) == AlertsSent(sent=1)
     loop.clock.advance(minutes=5)
     loop.collect()
-    assert send_pages(loop.desk) == Paged()
+    assert send_alerts(loop.desk) == AlertsSent()
     assert codes(loop) == []
     loop.clock.advance(seconds=1)
-    assert send_pages(loop.desk) == Paged(unacknowledged=2)
+    assert send_alerts(loop.desk) == AlertsSent(unacknowledged=2)
     assert (len(desk_pager.taken), len(other_pager.taken)) == (1, 1)
     notice = open_with_key_set(loop, other_pager.taken[0][1], target="out_of_hours")
     assert (notice.count, notice.first_at, notice.issued_at) == (2, format_time(IN_HOURS), format_time(loop.clock()))
     assert codes(loop) == ["alert-not-acknowledged"]
-    assert send_pages(loop.desk) == Paged(unacknowledged=2)  # not again at once
+    assert send_alerts(loop.desk) == AlertsSent(unacknowledged=2)  # not again at once
     assert len(other_pager.taken) == 1
     loop.clock.advance(minutes=5)
     loop.collect()
-    send_pages(loop.desk)  # and back, until somebody has it
+    send_alerts(loop.desk)  # and back, until somebody has it
     assert (len(desk_pager.taken), len(other_pager.taken)) == (2, 1)
     assert "alert-not-acknowledged" in codes(loop)
     with loop.desk.store.write() as connection:
@@ -48,7 +49,7 @@ def test_alert_that_nobody_acknowledges_goes_to_the_other_target_and_is_an_alarm
     assert codes(loop) == []
     loop.clock.advance(minutes=30)
     loop.collect()
-    assert send_pages(loop.desk) == Paged()
+    assert send_alerts(loop.desk) == AlertsSent()
     with loop.desk.store.read() as connection:
         entries = connection.execute(AUDIT.select().where(AUDIT.c.action == "acknowledge-alert")).all()
     assert [(entry.actor, entry.subject) for entry in entries] == [("Alex", "1")]
@@ -61,15 +62,15 @@ def test_repeat_that_the_other_target_does_not_take_is_tried_again_and_said(
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
-    send_pages(loop.desk)
+    send_alerts(loop.desk)
     other_pager.status = 503
     loop.clock.advance(minutes=6)
-    paged = send_pages(loop.desk)
+    paged = send_alerts(loop.desk)
     assert (paged.is_stuck, paged.unacknowledged) == (True, 1)
     assert paged.warnings[-1].startswith("ALERT NOT REPEATED: 1 urgent since")
     other_pager.status = 200
     loop.clock.advance(seconds=1)
-    assert send_pages(loop.desk) == Paged(unacknowledged=1)
+    assert send_alerts(loop.desk) == AlertsSent(unacknowledged=1)
     assert len(other_pager.taken) == 2
 
 
@@ -80,11 +81,11 @@ def test_alert_whose_cases_were_all_opened_needs_nobody_more(
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
-    send_pages(loop.desk)
+    send_alerts(loop.desk)
     open_all(loop)
     loop.clock.advance(hours=1)
     loop.collect()
-    assert send_pages(loop.desk) == Paged()
+    assert send_alerts(loop.desk) == AlertsSent()
     assert other_pager.taken == []
     assert codes(loop) == []
 
@@ -96,7 +97,7 @@ def test_button_on_the_first_page_acknowledges_by_name_and_needs_its_token(
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
-    send_pages(loop.desk)
+    send_alerts(loop.desk)
     browser = Browser(loop.desk).sign_in()
     assert "I have it in hand" in browser.get("/").text
     assert browser.client.post("/alerts/1/acknowledge", base_url=ORIGIN).status_code == 400
@@ -119,10 +120,10 @@ def test_command_lists_and_acknowledges_alerts_by_name(
     assert run("list") == DONE
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
-    send_pages(loop.desk)
+    send_alerts(loop.desk)
     loop.clock.advance(minutes=1)
     file_urgent(loop)
-    send_pages(loop.desk)
+    send_alerts(loop.desk)
     assert run("list") == LOOK
     assert capsys.readouterr().out.count("NOBODY HAS IT YET") == 2
     assert run("acknowledge", "2", "--as", "Alex") == DONE

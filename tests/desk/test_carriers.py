@@ -16,10 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from gateway.desk.carrying.delivery import DeliveryError
-from gateway.desk.carrying.mail_carriers import SmtpCarrier, SmtpLogin, make_mail_carrier
-from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig
-from gateway.desk.carrying.secret_files import read_secret_lines
+from gateway.desk.carriers.delivery import DeliveryError, read_secret_lines
+from gateway.desk.carriers.mail import SmtpCarrier, SmtpLogin, make_mail_carrier
+from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig
 from gateway.desk.config import DeskConfig, DeskPaths, check_config, encode_config, load_config
 from gateway.web.settings import SettingsError
 from gateway.wiring import utc_now

@@ -16,8 +16,8 @@ from partner_sdk.errors import OpeningError
 from partner_sdk.report import NotHeld, SealedIndustryReport
 from tests.builders import make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.outbox_builders import send_out
 from tests.desk.placement_builders import LINK_ID, agree
-from tests.desk.post_builders import send_out
 
 ASSESSMENT = Assessment(
     assessor="A. Analyst", immediate_risk="no", urgent="no", urgent_dissemination="no", best_placed="harm_reduction"

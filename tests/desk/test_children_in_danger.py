@@ -13,7 +13,6 @@ from gateway.desk.casework.queue import list_queue
 from gateway.desk.collection import joining
 from gateway.desk.collection.importing import import_report
 from gateway.desk.commands.case import _line
-from gateway.desk.paging.pages import send_pages
 from gateway.desk.partnership.key_ends import suspend_partner
 from partner_sdk.report import IndustryReport, encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.public_report import Meeting
@@ -24,7 +23,7 @@ from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import newest_statement, resign_newest
 from tests.desk.import_builders import make_file
 from tests.desk.loop_model import copy_loop
-from tests.desk.post_builders import list_pages
+from tests.desk.outbox_builders import list_all_alerts, send_alerts
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed
 from tests.public_report_builders import make_known_person
 
@@ -58,7 +57,7 @@ def queue(loop: Loop) -> list[str]:
 
 def alerts(loop: Loop) -> list[int]:
     """Return the counts of the alerts that wait or went out, the newest first."""
-    return [page["count"] for page in list_pages(loop.desk)]
+    return [alert["count"] for alert in list_all_alerts(loop.desk)]
 
 
 def make_partners_report(*signs: Any, at_risk_now: Any = "no", **incident: Any) -> IndustryReport:
@@ -140,7 +139,7 @@ def test_factors_of_two_reports_of_a_partner_are_weighed_together_and_alert_thou
     assert alerts(loop) == [1]
     assert queue(loop) == [first]
     # And the alert that waits is not dropped because somebody read the first report before.
-    assert send_pages(loop.desk).waiting == 1
+    assert send_alerts(loop.desk).waiting == 1
 
 
 @pytest.mark.parametrize("adds_first", [False, True], ids=["in order", "addition first"])

@@ -202,6 +202,7 @@ def test_what_waited_or_went_before_there_was_an_outbox_has_its_state_there(tmp_
     old = engine.DeskStore(engine._make_engine(path))
     config = Config()
     config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+    queue_columns = "tries, next_try_at, queued_at, last_error"
     with old.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0015")
@@ -225,6 +226,23 @@ def test_what_waited_or_went_before_there_was_an_outbox_has_its_state_there(tmp_
                     "'w-3', 'c', 'reply', 'r', '', 't3', 'k', NULL, 't4'",
                 ],
             ),
+            (
+                "outgoing_post",
+                f"case_id, kind, channel, language, state, {queue_columns}, sent_at, address_mac",
+                [
+                    "'c-1', 'acknowledgement', 'email', 'en', 'held', 1, 't9', 't1', NULL, NULL, NULL",
+                    "'c-2', 'acknowledgement', 'sms', 'cy', 'sent', 1, 't9', 't1', NULL, 't2', x'68'",
+                    "'c-3', 'acknowledgement', 'email', 'en', 'given_up', 9, 't9', 't1', 'mail-refused', NULL, NULL",
+                ],
+            ),
+            (
+                "pages",
+                "id, target, count, first_at, sent_at, tries, next_try_at, last_error, acknowledged_by, repeats",
+                [
+                    "4, 'desk', 2, 't1', 't2', 1, 't9', NULL, 'Alex', 1",
+                    "5, 'out_of_hours', 3, 't3', NULL, 0, 't3', 'no-pager', NULL, 0",
+                ],
+            ),
         ):
             for row in rows:
                 connection.exec_driver_sql(f"INSERT INTO {table} ({columns}) VALUES ({row})")  # noqa: S608 - our own
@@ -233,9 +251,18 @@ def test_what_waited_or_went_before_there_was_an_outbox_has_its_state_there(tmp_
     with store.read() as connection:
         query = "SELECT kind, subject, lane, state, queued_at, done_at, last_error FROM outbox ORDER BY kind, id"
         found = [tuple(row) for row in connection.exec_driver_sql(query)]
+        notes = connection.exec_driver_sql("SELECT case_id, channel, address_mac FROM notes").all()
+        alerts = connection.exec_driver_sql("SELECT id, target, count, acknowledged_by, repeats FROM alerts").all()
+    assert notes == [("c-1", "email", None), ("c-2", "sms", b"h"), ("c-3", "email", None)]
+    assert alerts == [(4, "desk", 2, "Alex", 1), (5, "out_of_hours", 3, None, 0)]
     assert found == [
+        ("alert", "4", "", "sent", "t1", "t2", None),
+        ("alert", "5", "", "waiting", "t3", None, "no-pager"),
         ("message", "m-1", "a", "sent", "t1", "t3", None),
         ("message", "m-2", "a", "waiting", "t2", None, None),
+        ("note", "c-1", "", "held", "t1", None, None),
+        ("note", "c-2", "", "sent", "t1", "t2", None),
+        ("note", "c-3", "", "given_up", "t1", "t9", "mail-refused"),
         ("reply", "w-1", "", "waiting", "t1", None, None),
         ("reply", "w-2", "", "sent", "t2", "t3", None),
         ("reply", "w-3", "", "given_up", "t3", "t4", "no-place"),

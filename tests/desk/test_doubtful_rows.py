@@ -15,7 +15,7 @@ from partner_sdk.wire.canonical import format_time
 from tests.builders import DAY, NOW, make_clear_fields, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms, newest_statement, resign_newest, set_aside
-from tests.desk.post_builders import list_pages
+from tests.desk.outbox_builders import list_all_alerts
 
 HOUR = DAY / 24
 
@@ -51,23 +51,23 @@ def test_row_that_claims_the_highest_priority_and_is_set_aside_pages_once(loop: 
     loop.send_public(clear=make_clear_fields("public", priority="P1"))
     resign_newest(loop, placement="rival app\n")
     assert loop.collect().set_aside == 1
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
     loop.collect()
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
 def test_row_whose_sealed_priority_the_gateway_lowered_pages_all_the_same(loop: Loop) -> None:
     loop.send_industry(priority="P1")
     resign_newest(loop, clear=msgspec.structs.replace(newest_statement(loop).clear, priority="P3"))
     assert loop.collect().set_aside == 1
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
 def test_other_rows_that_are_set_aside_page_nobody(loop: Loop) -> None:
     loop.send_public()
     resign_newest(loop, placement="rival app\n")
     assert loop.collect().set_aside == 1
-    assert list_pages(loop.desk) == []
+    assert list_all_alerts(loop.desk) == []
 
 
 def test_reference_of_another_report_is_set_aside(loop: Loop) -> None:

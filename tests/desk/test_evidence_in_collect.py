@@ -32,7 +32,7 @@ from tests.desk.evidence_builders import (
     waiting,
 )
 from tests.desk.mail_server import run_receiver
-from tests.desk.test_post_commands import set_up
+from tests.desk.test_outbox_commands import set_up
 from tests.desk.test_unexpected import answer_with, parse, served
 
 __all__ = ["served"]

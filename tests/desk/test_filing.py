@@ -106,7 +106,7 @@ def test_desk_from_before_gets_the_columns_and_keeps_its_cases(tmp_path: Path) -
             "SELECT partner, sequence, epoch, statement_sha256, followed FROM chain_links"
         )
         assert rows.all() == [("public", 1, "e", b"\x01", 1)]
-        for table in ("reply_messages", "outgoing_post", "pages"):
+        for table in ("reply_messages", "notes", "alerts", "outbox"):
             assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() == 0  # noqa: S608 - our own names
     store.close()
 

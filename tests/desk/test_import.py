@@ -34,7 +34,7 @@ from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.evidence_builders import collect_all, make_film, open_door, post, seal_with, tell_of
 from tests.desk.forgery import alarms, resign_newest, set_aside, waiting_at_gateway
 from tests.desk.import_builders import cases_of, check, import_sealed, make_file, make_post, seal_for
-from tests.desk.post_builders import list_pages, send_out
+from tests.desk.outbox_builders import list_all_alerts, send_out
 
 
 def test_file_is_filed_as_a_case_that_says_how_it_came_and_opens(loop: Loop) -> None:
@@ -70,12 +70,12 @@ def test_same_file_again_gives_the_same_receipt_and_no_second_case(loop: Loop) -
     again = import_sealed(loop, sealed)
     assert (again.state, again.receipt, again.reference) == ("known", first.receipt, first.reference)
     assert len(cases_of(loop)) == 1
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
 def test_urgent_file_pages_like_an_urgent_row(loop: Loop) -> None:
     import_sealed(loop, seal_for(loop, priority="P1"))
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
 def test_report_that_came_through_the_gateway_is_known_and_its_receipt_names_that_reference(loop: Loop) -> None:
@@ -211,10 +211,10 @@ def test_file_of_a_stranger_is_set_aside_with_its_reason_and_pages_when_it_says_
     imported = import_sealed(loop, sealed)
     assert (imported.state, imported.reason, imported.receipt) == ("set-aside", "submission-not-genuine", None)
     assert set_aside(loop) == [("submission-not-genuine", "P1", True)]
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
     import_sealed(loop, sealed)
     assert len(set_aside(loop)) == 1
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
 def test_file_for_another_environment_is_set_aside(loop: Loop) -> None:

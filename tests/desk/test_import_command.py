@@ -18,7 +18,7 @@ from tests.desk.desk_loop import Loop
 from tests.desk.forgery import set_aside
 from tests.desk.import_builders import cases_of, key_set_of, make_post, seal_for, write_file
 from tests.desk.mail_server import run_receiver
-from tests.desk.test_post_commands import set_up
+from tests.desk.test_outbox_commands import set_up
 
 Run = Callable[..., int]
 

@@ -152,9 +152,9 @@ def test_danger_of_a_case_is_raised_and_never_lowered(loop: Loop, was: bool, com
 
 def test_urgent_supplement_pages_whoever_is_on_duty(loop: Loop) -> None:
     case = file(loop, calm_report(), priority="P3")
-    assert loop.count("pages") == 0
+    assert loop.count("alerts") == 0
     file(loop, calm_report(), kind="supplement", earlier_reference=case.reference, priority="P1")
-    assert loop.count("pages") == 1
+    assert loop.count("alerts") == 1
 
 
 def test_whole_case_is_opened_with_its_first_report_and_each_reading_is_noted(loop: Loop) -> None:

@@ -55,7 +55,7 @@ def test_operator_hides_no_urgent_addition_by_the_order_of_pages(loop: Loop, pag
     assert joined(loop, chain[-1]) == chain
     assert queue(loop) == chain[:1]
     assert find(loop, chain[0]).priority == "P1"
-    assert loop.count("pages") == 1
+    assert loop.count("alerts") == 1
     assert alarms(loop) == []
 
 

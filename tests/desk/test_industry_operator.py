@@ -32,7 +32,7 @@ def test_operator_changes_a_priority(loop: Loop, said: str, changed: str) -> Non
     # Whoever lowers it wins nothing: the higher of the two counts, a person is told, and the bytes are kept.
     assert set_aside(loop) == [("clear-fields-mismatch", "P1", True)]
     assert [kind for kind, _ in alarms(loop)] == ["clear-fields-mismatch"]
-    assert loop.count("pages") == 1
+    assert loop.count("alerts") == 1
 
 
 def test_operator_changes_a_priority_in_the_partners_own_statement(loop: Loop) -> None:

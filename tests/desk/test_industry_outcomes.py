@@ -18,7 +18,7 @@ from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.mailbox_message import parse_outcome_note
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox, stage_at_gateway
-from tests.desk.post_builders import send_out
+from tests.desk.outbox_builders import send_out
 from tests.desk.test_industry_cases import CLOSING
 
 

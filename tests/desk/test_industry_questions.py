@@ -21,7 +21,7 @@ from partner_sdk.wire.mailbox_message import message_sha256, parse_information_r
 from tests.builders import Partner, make_industry_report, seal_report
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.industry_builders import collect_and_send, file, find, read, read_mailbox
-from tests.desk.post_builders import send_out
+from tests.desk.outbox_builders import send_out
 from tests.desk.test_industry_cases import CLOSING
 
 MARKER = "Which account wrote to SAM-MARKER?"

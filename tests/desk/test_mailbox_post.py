@@ -21,7 +21,7 @@ from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, MailboxMessage, mes
 from partner_sdk.wire.statements import SignedStatement
 from tests.builders import Partner
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.post_builders import forget_that_it_was_sent, send_out
+from tests.desk.outbox_builders import forget_that_it_was_sent, send_out
 from tests.wsgi_transport import WsgiTransport
 
 BODY = encode({"text": "hello"})

@@ -12,13 +12,12 @@ from gateway.desk.casework.moving import MAX_REASON_CHARACTERS, list_moves, move
 from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.queue import list_queue
 from gateway.desk.cli import main
-from gateway.desk.paging.pages import send_pages
 from gateway.desk.reading import words
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.wire.canonical import format_time
 from tests.builders import seal_report
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.post_builders import list_pages
+from tests.desk.outbox_builders import list_all_alerts, send_alerts
 from tests.desk.test_children_in_danger import make_partners_report, send_industry
 from tests.desk.view_builders import Browser
 
@@ -74,10 +73,10 @@ def test_case_that_a_person_moves_into_the_lane_alerts_though_somebody_has_read_
     reference = loop.send_public().reference
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
-    assert list_pages(loop.desk) == []
+    assert list_all_alerts(loop.desk) == []
     loop.clock.advance(minutes=1)
     assert move(loop, reference, "crisis").crisis_since == format_time(loop.clock())
-    assert send_pages(loop.desk).waiting == 1
+    assert send_alerts(loop.desk).waiting == 1
     assert queue(loop) == [reference]
 
 
@@ -87,7 +86,7 @@ def test_score_alone_alerts_nobody_and_keeps_the_time_of_the_lane(loop: Loop) ->
     loop.clock.advance(minutes=1)
     moved = move(loop, reference, "crisis", 999)
     assert (moved.crisis_since, moved.score) == (since, 999)
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
 def test_later_report_with_new_factors_brings_a_lowered_case_back_up_and_alerts_again(loop: Loop) -> None:
@@ -101,13 +100,13 @@ def test_later_report_with_new_factors_brings_a_lowered_case_back_up_and_alerts_
     send_industry(loop, kind="supplement", earlier_reference=first)
     loop.collect()
     assert (get(loop, first).crisis, get(loop, first).score) == (False, 0)
-    assert sum(page["count"] for page in list_pages(loop.desk)) == 1
+    assert sum(alert["count"] for alert in list_all_alerts(loop.desk)) == 1
     send_industry(loop, "threat_to_life", kind="supplement", earlier_reference=first)
     loop.collect()
     case = get(loop, first)
     assert case.crisis
     assert case.score > risen
-    assert sum(page["count"] for page in list_pages(loop.desk)) == 2
+    assert sum(alert["count"] for alert in list_all_alerts(loop.desk)) == 2
 
 
 def test_same_crisis_said_once_more_brings_a_lowered_case_back_too(loop: Loop) -> None:
@@ -133,7 +132,7 @@ def test_crisis_that_nobody_has_read_is_not_lowered_and_its_alert_stays(loop: Lo
     assert answer.status_code == 409
     assert words.CASE_FAULTS["lowered-unread"] in answer.text
     assert get(loop, reference) == before
-    assert send_pages(loop.desk).waiting == 1
+    assert send_alerts(loop.desk).waiting == 1
     # A higher or lower score within the lane ends no alert.
     assert move(loop, reference, "crisis", 1).crisis
     open_case(loop.desk, reference, actor=ACTOR)

@@ -30,7 +30,7 @@ from partner_sdk.wire.envelope import Envelope
 from partner_sdk.wire.items import ItemKind, NewItem, PutResult
 from partner_sdk.wire.keys import verify_keys
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, ReplyMessage, open_reply, reply_context
-from tests.desk.post_builders import send_out
+from tests.desk.outbox_builders import send_out
 from tests.desk.view_builders import (
     Clock,
     add_sealed_case,

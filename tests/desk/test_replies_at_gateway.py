@@ -18,7 +18,7 @@ from partner_sdk.wire.canonical import to_base64url
 from partner_sdk.wire.items import REPLY, NewItem
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.post_builders import forget_that_it_was_sent, send_out
+from tests.desk.outbox_builders import forget_that_it_was_sent, send_out
 from tests.desk.view_builders import Browser, make_code_key, make_code_seed, open_by_code
 
 SEED = make_code_seed("lamp river coat seven")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.desk.alarms import clear_alarm
+from gateway.desk.alerts.model import acknowledge_alert
 from gateway.desk.casework.cases import get_case
 from gateway.desk.cli import main
 from gateway.desk.collection import collect, shelf
@@ -14,7 +15,6 @@ from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.set_aside import list_set_aside
 from gateway.desk.collection.shelf import SetAsideError, list_groups, resolve_group
 from gateway.desk.commands.frame import DONE, WRONG_USE
-from gateway.desk.paging.pages import acknowledge_alert, send_pages
 from gateway.desk.partnership.key_ends import suspend_partner
 from gateway.desk.watch import settle_alarms
 from tests.builders import Partner, make_clear_fields, seal_report
@@ -22,7 +22,7 @@ from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.forgery import alarms, resign_newest, waiting_at_gateway
 from tests.desk.import_builders import make_file
 from tests.desk.mail_server import Posts
-from tests.desk.post_builders import list_pages, set_pagers
+from tests.desk.outbox_builders import list_all_alerts, send_alerts, set_pagers
 from tests.desk.test_children_in_danger import HURTING
 from tests.desk.view_builders import Browser
 
@@ -209,19 +209,19 @@ def test_group_alerts_once_and_raises_one_alarm(loop: Loop) -> None:
     loop.collect()
     send_bad(loop, 3, priority="P1")
     loop.collect()
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
     assert [kind for kind, _ in alarms(loop)] == [REASON]
     send_bad(loop, 1, partner=OTHER, priority="P1")
     loop.collect()
-    assert [page["count"] for page in list_pages(loop.desk)] == [2]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [2]
     assert [kind for kind, _ in alarms(loop)] == [REASON, REASON]
 
 
 def test_first_row_of_a_group_that_states_p1_alerts_though_others_wait(loop: Loop) -> None:
     send_clashing(loop, send_first(loop))
-    assert list_pages(loop.desk) == []
+    assert list_all_alerts(loop.desk) == []
     send_clashing(loop, send_first(loop), clear=make_clear_fields("public", priority="P1"))
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
 @pytest.mark.parametrize("is_acknowledged", [True, False])
@@ -233,17 +233,17 @@ def test_second_child_in_crisis_of_a_group_alerts_once_the_alert_of_the_first_we
     for _ in range(2):
         send_clashing(loop, taken, **HURTING)
     # The alert of the first has still to go out, so it tells of the second too.
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
-    assert send_pages(loop.desk).sent == 1
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
+    assert send_alerts(loop.desk).sent == 1
     if is_acknowledged:
         with loop.desk.store.write() as connection:
             acknowledge_alert(connection, 1, actor=ACTOR, now=loop.clock())
     loop.clock.advance(minutes=2)
     send_clashing(loop, taken)
-    assert len(list_pages(loop.desk)) == 1
+    assert len(list_all_alerts(loop.desk)) == 1
     send_clashing(loop, taken, **HURTING)
-    assert [page["sent_at"] is None for page in list_pages(loop.desk)] == [False, True]
-    assert send_pages(loop.desk).sent == 1
+    assert [alert["sent_at"] is None for alert in list_all_alerts(loop.desk)] == [False, True]
+    assert send_alerts(loop.desk).sent == 1
     assert len(desk_pager.taken) == 2
 
 
@@ -255,13 +255,13 @@ def test_row_that_seals_a_crisis_is_kept_and_alerts_though_the_share_is_full(
     taken = send_first(loop)
     for _ in range(4):
         send_clashing(loop, taken)
-    assert (waiting_at_gateway(loop), list_pages(loop.desk)) == (1, [])
+    assert (waiting_at_gateway(loop), list_all_alerts(loop.desk)) == (1, [])
     for _ in range(3):
         send_clashing(loop, taken, **HURTING)
     # The room beside a full share has an end too.
     assert groups_of(loop) == [("public", "duplicate-reference", 5)]
     assert waiting_at_gateway(loop) == 2
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
 def test_alarm_of_a_group_that_was_cleared_hides_no_later_row(loop: Loop) -> None:

@@ -12,15 +12,15 @@ from gateway.desk.casework.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.commands import collecting
 from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN, WRONG_USE
+from gateway.desk.outbox import note_sending
+from gateway.desk.outbox.loop import Outcome
 from gateway.desk.outbox.queue import count_open
-from gateway.desk.post_room import sending
-from gateway.desk.post_room.sending import Posted, send_due
 from gateway.wiring import utc_now
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import ACTOR, FEED_PORT, Loop
 from tests.desk.mail_server import run_mail_server, run_receiver
-from tests.desk.post_builders import list_notes, send_asking, set_mail_server
-from tests.desk.test_post_commands import set_up
+from tests.desk.outbox_builders import list_all_notes, send_asking, send_notes, set_mail_server
+from tests.desk.test_outbox_commands import set_up
 from tests.desk.view_builders import make_code_key, make_code_seed
 
 TYPED = "Quetzal-typed-this"
@@ -69,7 +69,7 @@ def answer_with(loop: Loop, path: str, *, status: int, body: bytes) -> None:
         ("/feed/items/enrolment", 200, b"[]"),
     ],
 )
-def test_answer_that_makes_no_sense_ends_no_round_after_it_and_keeps_back_no_page(
+def test_answer_that_makes_no_sense_ends_no_round_after_it_and_keeps_back_no_alert(
     served: Loop, capsys: pytest.CaptureFixture[str], path: str, status: int, body: bytes
 ) -> None:
     served.send_public(danger="yes")
@@ -114,16 +114,16 @@ def test_slip_of_ours_is_told_by_its_type_alone_and_the_round_ends_well(
     assert collecting._collect_or_complain(parse(served)) == DONE
 
 
-def test_page_that_fails_unexpectedly_keeps_back_no_note(
+def test_alert_that_fails_unexpectedly_keeps_back_no_note(
     served: Loop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise LookupError(TYPED)
 
     send_asking(served)
     served.collect()
     with monkeypatch.context() as patch:
-        patch.setattr("gateway.desk.commands.post.send_pages", fail)
+        patch.setattr("gateway.desk.alerts.sending.count_anew", fail)
         assert main(["post", "send", "--state", str(served.desk.paths.state)]) == LOOK
     said = capsys.readouterr()
     assert "1 notes sent" in said.out
@@ -142,7 +142,7 @@ def test_settings_that_are_wrong_before_the_first_round_end_it(
 def test_note_that_can_not_be_written_is_given_up_and_the_next_one_goes(
     loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    make = sending.make_note_mail
+    make = note_sending.make_note_mail
 
     def fail_for_one(to: str, **named: Any) -> Any:
         if to.startswith(TYPED):
@@ -154,10 +154,10 @@ def test_note_that_can_not_be_written_is_given_up_and_the_next_one_goes(
         send_asking(loop, contact={"email": f"{TYPED}@mail.example"})
         send_asking(loop, contact={"email": "kim@mail.example"})
         loop.collect()
-        monkeypatch.setattr(sending, "make_note_mail", fail_for_one)
-        assert send_due(desk) == Posted(sent=1, given_up=1, problems={"unexpected": 1})
+        monkeypatch.setattr(note_sending, "make_note_mail", fail_for_one)
+        assert send_notes(desk) == Outcome(sent=1, given_up=1, problems={"unexpected": 1})
         assert [to for recipients, _ in mailbox.taken for to in recipients] == ["kim@mail.example"]
-    assert [(row["state"], row["last_error"]) for row in list_notes(desk)] == [
+    assert [(row["state"], row["last_error"]) for row in list_all_notes(desk)] == [
         ("given_up", "unexpected"),
         ("sent", None),
     ]
@@ -170,5 +170,5 @@ def test_address_that_is_an_encoded_word_gets_no_note(loop: Loop) -> None:
         desk = set_mail_server(loop, mailbox.port)
         send_asking(loop, contact={"email": "=?utf-8?q?a?=@example.com"})
         loop.collect()
-        assert send_due(desk) == Posted()
-    assert (mailbox.taken, list_notes(desk)) == ([], [])
+        assert send_notes(desk) == Outcome()
+    assert (mailbox.taken, list_all_notes(desk)) == ([], [])

@@ -20,8 +20,7 @@ from gateway.desk.collection.shelf import resolve_group
 from gateway.desk.config import WatchConfig
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.paging.pages import send_pages
-from gateway.desk.store.post_tables import PAGES
+from gateway.desk.store.post_tables import ALERTS, OUTBOX
 from gateway.desk.store.schema import ALARMS
 from gateway.desk.watch import list_waiting_concerns, settle_alarms
 from partner_sdk.errors import ProblemError, TransportError
@@ -30,7 +29,7 @@ from partner_sdk.wire.feed_messages import FeedStatus, WaitingReports
 from partner_sdk.wire.items import ItemKind
 from tests.builders import NOW
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.post_builders import file_urgent, open_all
+from tests.desk.outbox_builders import file_urgent, open_all, send_alerts
 from tests.desk.view_builders import ORIGIN, Browser
 
 MARKER = "quetzal-of-the-watch"
@@ -200,18 +199,19 @@ def test_alert_that_has_not_gone_out_in_two_minutes_is_an_alarm(loop: Loop) -> N
     loop.clock.advance(minutes=2)
     assert codes(loop) == []
     loop.clock.advance(seconds=1)
-    send_pages(loop.desk)
+    send_alerts(loop.desk)
     assert codes(loop) == ["alert-not-sent"]
     assert "no-pager" in read_first_page(loop)
     open_all(loop)
-    send_pages(loop.desk)
+    send_alerts(loop.desk)
     assert codes(loop) == []
 
 
 def test_crisis_that_is_unread_past_its_promised_hour_is_an_alarm_whoever_took_the_alert(loop: Loop) -> None:
     file_urgent(loop)
     with loop.desk.store.write() as connection:
-        connection.execute(PAGES.update().values(sent_at=format_time(NOW), acknowledged_at=format_time(NOW)))
+        connection.execute(OUTBOX.update().values(state="sent", done_at=format_time(NOW)))
+        connection.execute(ALERTS.update().values(acknowledged_at=format_time(NOW)))
     loop.clock.advance(minutes=59)
     assert "crisis-unread" not in codes(loop)
     loop.clock.advance(minutes=1)

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.carrying.addresses import (
+from gateway.desk.carriers.addresses import (
     find_email_address,
     find_mobile_number,
     make_address_mac,
     make_domain_mac,
 )
-from gateway.desk.carrying.mails import make_mail
-from gateway.desk.carrying.post_settings import PostRoomConfig
-from gateway.desk.carrying.text_messages import is_country_open
-from gateway.desk.post_room.who_may_get_note import find_note_channel, get_note_kind
+from gateway.desk.carriers.mail import make_mail
+from gateway.desk.carriers.settings import PostRoomConfig
+from gateway.desk.carriers.sms import is_country_open
+from gateway.desk.outbox.notes import find_note_channel, get_note_kind
 from partner_sdk.wire.public_report import PublicReport
 from tests.builders import NOW, make_clear_fields
 from tests.public_report_builders import make_contact, make_known_person, make_public_report

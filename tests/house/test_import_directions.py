@@ -203,7 +203,7 @@ def test_table_of_the_journey_returning_and_sending_know_no_flask() -> None:
 DESK_ROOMS = (
     "signoffs",
     "unexpected",
-    "carrying",
+    "carriers",
     "store",
     "vault",
     "feed_client",
@@ -215,8 +215,7 @@ DESK_ROOMS = (
     "placements",
     "keyring",
     "outbox",
-    "paging",
-    "post_room",
+    "alerts",
     "collection",
     "partnership",
     "return_post",

@@ -16,7 +16,7 @@ import pytest
 from gateway.checker.cli import make_parser as make_checker_parser
 from gateway.cli import make_parser as make_gateway_parser
 from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig
-from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig
+from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig
 from gateway.desk.cli import make_parser as make_desk_parser
 from gateway.desk.config import DeskConfig
 from gateway.limits import Effect, Subject, make_rows

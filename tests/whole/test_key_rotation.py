@@ -13,7 +13,7 @@ from partner_sdk.report import IndustryReport, parse_report
 from tests.desk.account_builders import REPORT, Service
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
-from tests.desk.post_builders import send_out
+from tests.desk.outbox_builders import send_out
 
 
 @pytest.fixture

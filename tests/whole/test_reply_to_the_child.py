@@ -12,7 +12,7 @@ from gateway.desk.replying.replies import ReplyDraft, write_reply
 from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop
-from tests.desk.post_builders import send_out
+from tests.desk.outbox_builders import send_out
 from tests.gateway.public_person import Person, list_files
 from tests.gateway.return_builders import read_numbers
 

@@ -9,11 +9,11 @@ from sqlalchemy import select
 from gateway.desk.casework.additions import is_proven
 from gateway.desk.casework.cases import to_case
 from gateway.desk.casework.queue import find_next, list_queue
-from gateway.desk.store.post_tables import OUTGOING_POST
+from gateway.desk.store.post_tables import NOTES
 from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
-from tests.desk.post_builders import list_pages
+from tests.desk.outbox_builders import list_all_alerts
 from tests.gateway.public_person import Person
 from tests.gateway.public_walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERSEAS, UNDER_18, URGENT, ScreenAnswers
 
@@ -108,7 +108,7 @@ def test_child_who_is_hurting_is_first_at_the_desk_and_alerted_though_the_gatewa
     for _ in range(3):
         loop.send_industry(priority="P3")
     loop.collect()
-    assert list_pages(loop.desk) == []
+    assert list_all_alerts(loop.desk) == []
     person = make_person(loop).start()
     loop.clock.advance(minutes=2)
     person.walk_to("/14", HURTING).send()
@@ -124,7 +124,7 @@ def test_child_who_is_hurting_is_first_at_the_desk_and_alerted_though_the_gatewa
     assert set(first.factors.split()) >= {"self_harm", "knows_home", "knows_school", "still_going_on", "teenager"}
     assert len(others) == 6
     assert not any(one.crisis for one in others)
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
 @pytest.mark.parametrize("collects_between", [False, True], ids=["at once", "one by one"])
@@ -193,4 +193,4 @@ def test_note_is_queued_only_above_12_on_both_sides_and_where_the_person_is_not_
     person.walk_to("/14", ASKS_FOR_A_NOTE | ages).send()
     loop.collect()
     with loop.desk.store.read() as connection:
-        assert len(connection.execute(select(OUTGOING_POST)).all()) == notes
+        assert len(connection.execute(select(NOTES)).all()) == notes

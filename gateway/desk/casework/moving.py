@@ -11,8 +11,8 @@ from typing import Final
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
+from gateway.desk.alerts.model import queue_alert
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
-from gateway.desk.paging.pages import queue_page
 from gateway.desk.store.schema import CASE_MOVES, CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
@@ -70,7 +70,7 @@ def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: 
         connection.execute(
             update(CASES).where(same).values(crisis=crisis, score=score, crisis_since=since, is_behind=False)
         )
-        queue_page(connection, count=int(came_in), now=now)
+        queue_alert(connection, count=int(came_in), now=now)
         audit.append_entry(
             connection,
             at=now,

@@ -11,14 +11,14 @@ from typing import Final
 
 from sqlalchemy import Connection, func, insert, select
 
+from gateway.desk.alerts.model import queue_alert
 from gateway.desk.collection.context_ids import note_contexts
 from gateway.desk.collection.joining import RESPONSE, find_request, hold_back, settle_cases
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import SealedContent, VerifiedRow
 from gateway.desk.collection.stage_queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
-from gateway.desk.paging.pages import queue_page
+from gateway.desk.outbox.notes import queue_notes
 from gateway.desk.placements.placements import list_owners
-from gateway.desk.post_room.queue import queue_notes
 from gateway.desk.store.evidence_tables import NAMED_EVIDENCE
 from gateway.desk.store.schema import CASES
 from partner_sdk.report import SealedIndustryReport
@@ -105,7 +105,7 @@ def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Seq
     public = {case: report for case, report in contents if isinstance(report, PublicReport)}
     note_contexts(connection, public)
     queue_notes(connection, public, now=now)
-    queue_page(connection, count=_count_crises(connection, case_ids), now=now)
+    queue_alert(connection, count=_count_crises(connection, case_ids), now=now)
 
 
 def _queue_unanswering(connection: Connection, filed: Sequence[Mapping[str, object]], *, now: datetime) -> None:

@@ -8,10 +8,10 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from gateway.desk import audit
+from gateway.desk.alerts.model import queue_alert
 from gateway.desk.collection.joining import settle_case
 from gateway.desk.collection.row_checks import VerifiedRow
 from gateway.desk.collection.stage_queue import queue_stage_again
-from gateway.desk.paging.pages import queue_page
 from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.statements import parse_statement
@@ -84,7 +84,7 @@ def link_to_case(connection: Connection, row: VerifiedRow, *, actor: str, now: d
     queue_stage_again(connection, partner=clear.partner, report_id=clear.report_id, now=now)
     case_id = connection.execute(select(CASES.c.case_id).where(case)).scalar_one()
     raised = settle_case(connection, case_id, now=now)
-    queue_page(connection, count=len(raised), now=now)
+    queue_alert(connection, count=len(raised), now=now)
     audit.append_entry(
         connection, at=now, actor=actor, action="came-through-gateway-too", subject=case_id, detail={"as": reference}
     )

@@ -11,6 +11,7 @@ from typing import Literal
 from sqlalchemy import Connection, insert, or_, select, tuple_
 
 from gateway.desk import audit
+from gateway.desk.alerts.model import queue_alert
 from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID
 from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases
 from gateway.desk.collection.imported import read_clear_fields
@@ -20,7 +21,6 @@ from gateway.desk.collection.row_checks import RowRefusedError
 from gateway.desk.collection.set_aside import keep_bytes, list_waiting_bytes, resolve_row
 from gateway.desk.collection.shelf import Shelf
 from gateway.desk.collection.standing import load_believed
-from gateway.desk.paging.pages import queue_page
 from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk
@@ -213,5 +213,5 @@ def _set_aside(connection: Connection, raw: bytes, refused: RowRefusedError, *, 
         actor=actor,
         now=now,
     )
-    queue_page(connection, count=int(kept.needs_alert), now=now)
+    queue_alert(connection, count=int(kept.needs_alert), now=now)
     return Imported("set-aside", reason=refused.reason)

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Integer, func, select, update
 
 from gateway.desk import audit
 from gateway.desk.alarms import list_subjects
+from gateway.desk.alerts.model import find_waiting
 from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.row_checks import PRIORITIES
-from gateway.desk.store.post_tables import PAGES
 from gateway.desk.store.schema import SET_ASIDE
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
@@ -106,11 +106,10 @@ class Shelf:
         )
         last_at = self._connection.execute(query).scalar()
         if last_at is not None:
-            # A page that was tried may be on its way to the pager this moment, with the count that it had.
-            waiting = select(PAGES.c.id).where(
-                PAGES.c.sent_at.is_(None), PAGES.c.tries == 0, PAGES.c.first_at <= last_at
-            )
-            if not is_certain or self._connection.execute(waiting).first() is not None:
+            # An alert that was tried may be on its way to the pager this moment, with the count that it had.
+            waiting = find_waiting(self._connection)
+            is_told = waiting is not None and waiting.tries == 0 and waiting.first_at <= last_at
+            if not is_certain or is_told:
                 return False
         self._alerted.add(group)
         return True

@@ -78,7 +78,7 @@ def _collect_or_complain(parsed: argparse.Namespace) -> int:
         return complain(f"{error} The next round tries again.", code=TRY_AGAIN)
     except ReportAbuseError as error:
         # A locked database, a full disk, or an answer of the gateway that makes no sense: the next round may find it
-        # mended, what was done is kept, and whatever the gateway says, it cannot keep this desk from paging.
+        # mended, what was done is kept, and whatever the gateway says, it cannot keep this desk from raising alerts.
         return complain(f"{error} The next round tries again.", code=LOOK)
     except Exception as error:  # noqa: BLE001 - a slip of ours must not end what pages; its words may be a report's
         return complain(f"Unexpected: {describe_unexpected(error)}. The next round tries again.", code=LOOK)

@@ -1,22 +1,21 @@
-"""Commands of the post room and of alerts: send what is due, list it, acknowledge an alert. Never shows an address."""
+"""Commands of the outbox and of alerts: send, list, send again, acknowledge. Never show an address."""
 
 import argparse
 from dataclasses import asdict
 from typing import Any, Final, TextIO
 
+from gateway.desk.alerts.model import acknowledge_alert, list_alerts, list_unacknowledged
+from gateway.desk.alerts.sending import AlertsSent, describe_alerts
 from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
-from gateway.desk.outbox.queue import KindName
-from gateway.desk.outbox_kinds import SentOut
-from gateway.desk.outbox_kinds import send_due as send_outbox
-from gateway.desk.paging.pages import Paged, acknowledge_alert, list_pages, list_unacknowledged, send_pages
-from gateway.desk.post_room.queue import list_post
-from gateway.desk.post_room.sending import Posted, send_due
+from gateway.desk.outbox.notes import list_notes
+from gateway.desk.outbox.queue import KindName, list_entries
+from gateway.desk.outbox_kinds import SentOut, send_again, send_due
 from gateway.desk.return_post.messages import NO_PLACE
 from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
-from partner_sdk.errors import LocalStateError, ReportAbuseError
 
+_MOST_LISTED: Final = 200
 _MOST_ALERTS: Final = 50
 # The kinds that go to the gateway, and the names of their counts.
 _TO_GATEWAY: Final[dict[KindName, str]] = {
@@ -27,9 +26,10 @@ _TO_GATEWAY: Final[dict[KindName, str]] = {
 
 
 def run_post_send(parsed: argparse.Namespace) -> int:
-    """Send the short notes and the page that are due; `collect` does the same at its end.
+    """Send all that waits: alerts, stages, messages, replies and notes; `collect` does the same at its end.
 
-    Exit code 1 says that a note was given up, a carrier failed, or an alert was not delivered or acknowledged.
+    Exit code 1 says that something was given up or refused, a carrier failed, or an alert was not delivered or
+    acknowledged.
     """
     sent = send_what_waits(open_desk(parsed.state))
     if parsed.json:
@@ -42,24 +42,40 @@ def run_post_send(parsed: argparse.Namespace) -> int:
 
 
 def run_post_list(parsed: argparse.Namespace) -> int:
-    """List the short notes that are not sent yet, by case; with --all also those that are done."""
+    """List what waits or was given up, by kind and the id of its record; with --all also what was sent.
+
+    The newest 200; notes that wait are listed by case as well.
+    """
     with open_desk(parsed.state).store.read() as connection:
-        rows = list_post(connection, with_done=parsed.all)
+        entries = list_entries(connection, most=_MOST_LISTED, with_done=parsed.all)
+        notes = list_notes(connection, with_done=parsed.all)
     if parsed.json:
-        print_json({"notes": [asdict(row) for row in rows]})
+        print_json({"entries": [asdict(entry) for entry in entries], "notes": [asdict(note) for note in notes]})
         return DONE
-    for row in rows:
-        when = row.sent_at or f"next try {row.next_try_at}"
-        say(f"{row.id:5} {row.state:8} {row.channel:5} {row.case_id} tries {row.tries} {when} {row.last_error or ''}")
-    if not rows:
-        say("No note waits.")
+    channels = {note.id: f" by {note.channel}" for note in notes}
+    for entry in entries:
+        when = entry.done_at or f"next try {entry.next_try_at}"
+        what = f"{entry.kind}{channels.get(entry.id, '')} {entry.subject}"
+        say(f"{entry.id:5} {entry.state:8} {what} tries {entry.tries} {when} {entry.last_error or ''}")
+    if not entries:
+        say("Nothing waits.")
+    return DONE
+
+
+def run_post_retry(parsed: argparse.Namespace) -> int:
+    """Let the next run send an entry again that was given up or has failed, by its number in the list."""
+    entry = send_again(open_desk(parsed.state), parsed.number, actor=get_actor(parsed))
+    if parsed.json:
+        print_json({"kind": entry.kind, "number": entry.id})
+    else:
+        say(f"The {entry.kind} {entry.subject} goes with the next `post send` or `collect`.")
     return DONE
 
 
 def run_alert_list(parsed: argparse.Namespace) -> int:
     """List the alerts to the people on duty, the newest first; exit code 1 when one waits to be acknowledged."""
     with open_desk(parsed.state).store.read() as connection:
-        rows = list_pages(connection, most=_MOST_ALERTS)
+        rows = list_alerts(connection, most=_MOST_ALERTS)
         waiting = {row.id for row in list_unacknowledged(connection)}
     if parsed.json:
         print_json({"alerts": [asdict(row) | {"waits": row.id in waiting} for row in rows]})
@@ -89,73 +105,54 @@ def run_alert_acknowledge(parsed: argparse.Namespace) -> int:
 
 
 class WentOut:
-    """What went out at the end of a run."""
+    """What went out at the end of a run, in words and as an exit code."""
 
-    def __init__(self, posted: Posted, *, paged: Paged, outbox: SentOut) -> None:
-        self.posted, self.paged, self.outbox = posted, paged, outbox
-
-    @property
-    def error(self) -> Exception | None:
-        """The first error of what goes to the gateway."""
-        return self.outbox.error
+    def __init__(self, sent: SentOut, *, alerts: AlertsSent) -> None:
+        self.error = sent.error
+        self._sent, self._alerts, self._notes = sent, alerts, sent.of("note")
 
     @property
     def is_well(self) -> bool:
         """Whether nothing of it waits for a person."""
-        return not (self.list_refused() or self.posted.problems or self.paged.is_stuck or self.paged.unacknowledged)
+        is_alerted = not (self._alerts.is_stuck or self._alerts.unacknowledged)
+        return is_alerted and not (self._list_refused() or self._notes.problems or self._notes.error)
 
-    def list_refused(self) -> list[tuple[str, str, int]]:
+    def _list_refused(self) -> list[tuple[str, str, int]]:
         """Return what the gateway has refused, as kind, code and count; a reply without a place has its own alarm."""
         return [
             (kind, code, count)
             for kind in _TO_GATEWAY
-            for code, count in sorted((self.outbox.of(kind).problems | self.outbox.failing.get(kind, {})).items())
+            for code, count in sorted((self._sent.of(kind).problems | self._sent.failing.get(kind, {})).items())
             if code != NO_PLACE
         ]
 
     def as_json(self) -> dict[str, Any]:
         """Return counts and codes."""
-        counts = {name: self.outbox.of(kind).sent for kind, name in _TO_GATEWAY.items()}
-        return counts | {"notes": asdict(self.posted), "pages": asdict(self.paged)}
+        counts = {name: self._sent.of(kind).sent for kind, name in _TO_GATEWAY.items()}
+        return counts | {"notes": self._notes.as_json(), "alerts": asdict(self._alerts)}
 
     def tell(self, *, to: TextIO | None = None) -> None:
         """Print the counts, and what a person has to know."""
-        posted, paged = self.posted, self.paged
-        say(f"{posted.sent} notes sent, {posted.held} held, {posted.given_up} given up, {posted.open} wait.", to=to)
-        for code, count in sorted(posted.problems.items()):
+        notes, alerts = self._notes, self._alerts
+        say(f"{notes.sent} notes sent, {notes.held} held, {notes.given_up} given up, {notes.open} wait.", to=to)
+        for code, count in sorted(notes.problems.items()):
             say(f"NOTE NOT SENT: {count} because of {code}. See `post list` and `doctor`.", to=to)
-        for kind, code, count in self.list_refused():
+        if notes.error is not None:
+            say(f"NOTES NOT SENT: unexpected, {describe_unexpected(notes.error)}.", to=to)
+        for kind, code, count in self._list_refused():
             say(f"NOT SENT TO THE GATEWAY: {count} {kind} because of {code}. See `post list`.", to=to)
-        if paged.sent:
-            say(f"{paged.sent} alert(s) sent to the people on duty.", to=to)
-        if paged.unacknowledged:
-            say(f"ALERT NOT ACKNOWLEDGED: {paged.unacknowledged} urgent. See `alert list`.", to=to)
-        for warning in paged.warnings:
+        if alerts.sent:
+            say(f"{alerts.sent} alert(s) sent to the people on duty.", to=to)
+        if alerts.unacknowledged:
+            say(f"ALERT NOT ACKNOWLEDGED: {alerts.unacknowledged} urgent. See `alert list`.", to=to)
+        for warning in alerts.warnings:
             say(warning, to=to)
 
 
 def send_what_waits(desk: Desk, *, is_silent: bool = False) -> WentOut:
-    """Page first, then send the notes. A key or secret file that cannot be read is a problem's code, not an end.
-
-    Neither is what nobody expected: it is told by its type, and the other goes on.
-    """
-    try:
-        paged = send_pages(desk)
-    except ReportAbuseError:
-        raise
-    except Exception as error:  # noqa: BLE001 - its words may be a report's
-        paged = Paged(is_stuck=True, warnings=[f"ALERT NOT DELIVERED: unexpected, {describe_unexpected(error)}."])
-    outbox = send_outbox(desk, is_silent=is_silent)
-    try:
-        posted = send_due(desk)
-    except LocalStateError as error:
-        # `collect --every` must not end over a note: it pages.
-        posted = Posted(problems={error.reason: 1})
-    except ReportAbuseError:
-        raise
-    except Exception as error:  # noqa: BLE001 - its words may be a report's
-        posted = Posted(problems={f"unexpected, {describe_unexpected(error)}": 1})
-    return WentOut(posted, paged=paged, outbox=outbox)
+    """Send all that is due, alerts first. What fails is told at the end, and keeps back nothing else."""
+    sent = send_due(desk, is_silent=is_silent)
+    return WentOut(sent, alerts=describe_alerts(desk, sent.of("alert")))
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -163,7 +160,9 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     group = add_group(commands, "post")
     add_command(group, "send", run=run_post_send, example="--json", group="post")
     listed = add_command(group, "list", run=run_post_list, example="--all", group="post")
-    listed.add_argument("--all", action="store_true", help="also what was sent or given up")
+    listed.add_argument("--all", action="store_true", help="also what was sent")
+    retry = add_command(group, "retry", run=run_post_retry, example="12", group="post")
+    retry.add_argument("number", type=int, metavar="NUMBER", help="its number in the list")
     alerts = add_group(commands, "alert")
     add_command(alerts, "list", run=run_alert_list, example="--json", group="alert")
     acknowledge = add_command(alerts, "acknowledge", run=run_alert_acknowledge, example="7", group="alert")

@@ -12,13 +12,13 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection, Row, select
 
 from gateway.desk.alarms import list_subjects, raise_alarm
+from gateway.desk.carriers.delivery import DeliveryError
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.outbox.queue import (
     IS_OPEN,
     KindName,
     claim,
     count_open,
-    drop,
     get_wait,
     is_unchanged,
     list_due,
@@ -47,17 +47,6 @@ _SILENT: Final = (TransportError, UnavailableError, NotAuthorisedError, RateLimi
 _MOST_REFUSED: Final = 5
 
 
-class DeliveryError(ReportAbuseError):
-    """An entry was not taken. `is_final`: it never will be, however often it is tried.
-
-    The message is a code of ours, never the words of the other side.
-    """
-
-    def __init__(self, *, reason: str, is_final: bool = False) -> None:
-        super().__init__(f"A message was not taken: {reason}.", reason=reason)
-        self.is_final = is_final
-
-
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Why an entry is not sent now: it waits until then, or with `until` None for a later run, and loses no try."""
@@ -75,15 +64,17 @@ class GiveUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
-    """The record has gone, or nobody needs it any more."""
+class Stop:
+    """Why nothing of this kind is sent in this run, with the code of a problem where it is one."""
+
+    code: str | None = None
 
 
 class Sender(Protocol):
     """Sends the entries of one kind in one run."""
 
     def load(self, connection: Connection, row: Row[Any]) -> Any:
-        """Return what is to be sent, as its record has it now; or `Hold`, `GiveUp` or `Drop`.
+        """Return what is to be sent, as its record has it now; or `Hold`, `GiveUp` or `Stop`.
 
         Runs in the transaction that claims the entry.
         """
@@ -106,7 +97,8 @@ class OutboxKind:
     """One kind of entry, as data.
 
     `lease` is how long a claim keeps other runs away; `longest_wait` ends the doubling of the pause. An entry is given
-    up after `most_tries` refusals or once it is `too_late_after`. `before` queues what falls due by time alone.
+    up after `most_tries` refusals or once it is `too_late_after`. `before` queues what falls due by time
+    alone, and `after` sends what needs no entry.
     """
 
     name: KindName
@@ -121,6 +113,12 @@ class OutboxKind:
     # What fails in a way that nobody expected may have been sent: another try may be a second copy.
     is_tried_after_slip: bool = True
     before: Callable[[Desk], object] | None = None
+    after: Callable[[Desk], object] | None = None
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether an entry is ever given up; an alert is not."""
+        return self.most_tries is not None or self.too_late_after is not None
 
 
 @dataclass(slots=True)
@@ -134,6 +132,11 @@ class Outcome:
     problems: dict[str, int] = field(default_factory=dict)
     # The first failure of this run, for the caller's exit code; its entry is tried again.
     error: Exception | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return counts and codes."""
+        names = ("sent", "held", "given_up", "open", "problems")
+        return {name: getattr(self, name) for name in names}
 
     def count(self, code: str) -> None:
         """Count a problem by its code."""
@@ -164,9 +167,9 @@ def send_kind(run: Run, kind: OutboxKind) -> Outcome:
     """Send every entry of a kind that is due. A failure is kept in the outcome; only the desk's database raises."""
     outcome = Outcome()
     try:
-        if kind.before is not None:
-            _do_before(run.desk, kind, outcome)
+        _do_step(kind.before, run.desk, outcome)
         _Sending(run, kind, outcome).go()
+        _do_step(kind.after, run.desk, outcome)
     except DeskStoreError:
         raise  # locked or full: the next run finds every entry as it is
     except Exception as error:  # noqa: BLE001 - one kind keeps back no other; its words may be a report's
@@ -176,13 +179,13 @@ def send_kind(run: Run, kind: OutboxKind) -> Outcome:
     return outcome
 
 
-def _do_before(desk: Desk, kind: OutboxKind, outcome: Outcome) -> None:
+def _do_step(step: Callable[[Desk], object] | None, desk: Desk, outcome: Outcome) -> None:
     try:
-        if kind.before is not None:
-            kind.before(desk)
+        if step is not None:
+            step(desk)
     except DeskStoreError:
         raise
-    except Exception as error:  # noqa: BLE001 - what is queued already goes out all the same
+    except Exception as error:  # noqa: BLE001 - what is queued goes out all the same
         outcome.fail(error)
 
 
@@ -195,6 +198,7 @@ class _Sending:
     kind: OutboxKind
     outcome: Outcome
     refused: int = 0
+    is_stopped: bool = False
     _sender: Sender | None = None
 
     @property
@@ -219,7 +223,13 @@ class _Sending:
                 self._send(claimed)
 
     def _is_over(self) -> bool:
-        return (self.kind.is_for_gateway and self.run.is_silent) or self.refused >= _MOST_REFUSED
+        is_silent = self.kind.is_for_gateway and self.run.is_silent
+        return is_silent or self.is_stopped or self.refused >= _MOST_REFUSED
+
+    def _stop(self, stop: Stop) -> None:
+        self.is_stopped = True
+        if stop.code is not None:
+            self.outcome.count(stop.code)
 
     def _claim(self, due: Sequence[Row[Any]]) -> list[Claimed]:
         desk, sender = self.run.desk, self.sender
@@ -242,8 +252,9 @@ class _Sending:
                         self._hold(connection, row, item)
                     case GiveUp():
                         self._give_up(connection, row, item)
-                    case Drop():
-                        drop(connection, self.kind.name, [row.subject])
+                    case Stop():
+                        self._stop(item)
+                        break
                     case _:
                         claimed.append((claim(connection, row, until=until), item))
         for row, reason in failed:
@@ -318,7 +329,8 @@ class _Sending:
         is_final = isinstance(error, DeliveryError) and error.is_final
         is_last = self.kind.most_tries is not None and tries >= self.kind.most_tries
         with self.run.desk.store.write() as connection:
-            if is_final or is_last or not (is_known or self.kind.is_tried_after_slip):
+            is_over = is_final or is_last or not (is_known or self.kind.is_tried_after_slip)
+            if is_over and self.kind.is_given_up:
                 self._give_up(connection, row, GiveUp(code, is_alarm=not is_final))
                 return
             wait = get_wait(tries, random=self.run.desk.random, longest=self.kind.longest_wait)
@@ -347,7 +359,7 @@ class _Sending:
         late = format_time(self.run.desk.clock() - self.kind.too_late_after)
         is_late = (OUTBOX.c.kind == self.kind.name) & IS_OPEN & (OUTBOX.c.queued_at < late)
         with self.run.desk.store.read() as connection:
-            rows = connection.execute(select(OUTBOX).where(is_late)).all()
+            rows = connection.execute(select(OUTBOX).where(is_late).order_by(OUTBOX.c.id)).all()
         for row in rows:
             with self.run.desk.store.write() as connection:
                 self._give_up(connection, row, GiveUp(row.last_error or "too-late"))

@@ -137,11 +137,16 @@ def find_entry(connection: Connection, kind: KindName, subject: str) -> OutboxRo
 
 def list_entries(connection: Connection, *, most: int, with_done: bool = False) -> list[OutboxRow]:
     """Return the entries that were given up, then those that wait, the newest of each first; on request all."""
-    places = case({state: place for place, state in enumerate(_STATES)}, value=OUTBOX.c.state)
-    query = select(*_COLUMNS).order_by(places, OUTBOX.c.id.desc()).limit(most)
+    query = select(*_COLUMNS).order_by(*order_by_state()).limit(most)
     if not with_done:
         query = query.where(OUTBOX.c.state != "sent")
     return [OutboxRow(**row._mapping) for row in connection.execute(query)]
+
+
+def order_by_state() -> tuple[ColumnElement[Any], ...]:
+    """Return the order of lists: given up first, then what waits, then what was sent, and of each the newest first."""
+    places = case({state: place for place, state in enumerate(_STATES)}, value=OUTBOX.c.state)
+    return places, OUTBOX.c.id.desc()
 
 
 def count_by_state(connection: Connection, kind: KindName) -> dict[str, int]:

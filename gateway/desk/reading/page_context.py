@@ -45,7 +45,7 @@ _VERDICTS: Final[dict[ContextOutcome, tuple[str, str]]] = {
         "It is forged, or made by a faulty program.",
         (
             "It says that it comes from {partner}, and no key of theirs has signed it so. What it says is not shown. "
-            "Anybody can put one into a link, so nobody is paged for it."
+            "Anybody can put one into a link, so it raises no alert."
         ),
     ),
     "unreadable": (

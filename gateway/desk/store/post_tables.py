@@ -1,4 +1,4 @@
-"""The tables of what goes out: to partners' mailboxes, to people who reported, and to whoever is on duty.
+"""The tables of what goes out: to partners' mailboxes, to people who reported, and to the people on duty.
 
 Never an address of a person who reported, and never the words of a reply outside a box.
 """
@@ -14,7 +14,7 @@ OUTBOX: Final = Table(
     "outbox",
     METADATA,
     Column("id", Integer, primary_key=True),
-    Column("kind", Text, nullable=False),  # stage, message, reply
+    Column("kind", Text, nullable=False),  # alert, stage, message, reply, note
     Column("subject", Text, nullable=False),  # the id of the record
     Column("lane", Text, nullable=False),  # entries of one lane go in order, e.g. of one partner's mailbox
     Column("state", Text, nullable=False),  # waiting, held, sent, given_up
@@ -71,40 +71,26 @@ REPLY_MESSAGES: Final = Table(
 )
 
 # Short notes to be sent. Never an address: it is read from the envelope when the note is sent.
-OUTGOING_POST: Final = Table(
-    "outgoing_post",
+NOTES: Final = Table(
+    "notes",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("case_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # acknowledgement
+    Column("case_id", Text, primary_key=True),
     Column("channel", Text, nullable=False),  # email, sms
     Column("language", Text, nullable=False),
-    Column("state", Text, nullable=False),  # waiting, held, sent, given_up
-    Column("tries", Integer, nullable=False),
-    Column("next_try_at", Text, nullable=False),
-    Column("queued_at", Text, nullable=False),
-    Column("sent_at", Text),
     # A keyed hash of the address, kept for the one day in which no second note may go there.
     Column("address_mac", LargeBinary),
     Column("domain_mac", LargeBinary),  # the same of a mail address's domain
-    Column("last_error", Text),  # a code of ours, never a server's words: those quote addresses
-    UniqueConstraint("case_id", "kind"),
-    Index(None, "state", "next_try_at"),
 )
 
-# Notices to whoever is on duty that something urgent came in; the row says how many, never what.
-PAGES: Final = Table(
-    "pages",
+# Notices to the people on duty that something urgent came in; the row says how many, never what.
+ALERTS: Final = Table(
+    "alerts",
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("target", Text, nullable=False),  # desk, out_of_hours
     Column("count", Integer, nullable=False),
     Column("first_at", Text, nullable=False),
-    Column("sent_at", Text),
-    Column("tries", Integer, nullable=False),
-    Column("next_try_at", Text, nullable=False),
-    Column("last_error", Text),
-    # Until somebody says that they have it, it goes out again, to the other target.
+    # Until a person acknowledges it by name, it goes out again, to the other target.
     Column("acknowledged_at", Text),
     Column("acknowledged_by", Text),
     Column("repeats", Integer, nullable=False, server_default=text("0")),

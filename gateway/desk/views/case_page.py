@@ -27,8 +27,8 @@ from gateway.desk.casework.promised_days import (
     spell_read_by,
 )
 from gateway.desk.casework.safe_contact import list_open_ways
+from gateway.desk.outbox.notes import list_notes
 from gateway.desk.placements.placements import find_placement
-from gateway.desk.post_room.queue import list_post
 from gateway.desk.reading import words
 from gateway.desk.reading.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.reading.content import Section, make_sections
@@ -156,7 +156,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         written = list_written(connection, case_id=case.case_id)
         earlier = find_earlier(connection, case)
         additions = list_additions(connection, case)
-        notes = list_post(connection, case_id=case.case_id, with_done=True)
+        notes = list_notes(connection, case_id=case.case_id, with_done=True)
         placement = find_placement(connection, case.placement)
         moves = list_moves(connection, case)
     partner = None if case.partner == PUBLIC_SENDER else make_partner_case(desk, case, content.opened, room=PageRoom())

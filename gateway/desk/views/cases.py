@@ -10,6 +10,7 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.alarms import count_alarms
+from gateway.desk.alerts.model import list_unacknowledged
 from gateway.desk.casework.cases import CaseError, list_firsts
 from gateway.desk.casework.closing import close_case
 from gateway.desk.casework.joined_reports import list_sources
@@ -24,7 +25,6 @@ from gateway.desk.casework.promised_days import (
 )
 from gateway.desk.casework.queue import QueueState, count_queue, count_waiting, find_next, list_later, list_queue
 from gateway.desk.collection.shelf import list_groups
-from gateway.desk.paging.pages import list_unacknowledged
 from gateway.desk.partnership.adoptions import count_adoptions
 from gateway.desk.partnership.questions import list_unanswered
 from gateway.desk.reading import words

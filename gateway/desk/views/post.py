@@ -1,4 +1,4 @@
-"""The page of what goes out: short notes, pages to whoever is on duty, and replies to return codes, by state.
+"""The page of what goes out: short notes, alerts to the people on duty, and replies to return codes, by state.
 
 Never shows an address and never shows what was written.
 """
@@ -9,11 +9,12 @@ from http import HTTPStatus
 from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.alerts.model import AlertError, acknowledge_alert, list_alerts
 from gateway.desk.casework.cases import get_references
-from gateway.desk.outbox.queue import count_by_state as outbox_counts
-from gateway.desk.paging.pages import AlertError, acknowledge_alert, list_pages
-from gateway.desk.post_room.post_retry import PostRetryError, retry_note
-from gateway.desk.post_room.queue import GIVE_UP_AFTER, count_by_state, list_newest
+from gateway.desk.outbox.note_sending import GIVE_UP_AFTER
+from gateway.desk.outbox.notes import list_newest_notes
+from gateway.desk.outbox.queue import OutboxError, count_by_state
+from gateway.desk.outbox_kinds import send_again
 from gateway.desk.return_post.messages import list_waiting, list_without_place
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.web.problem_pages import not_found
@@ -33,15 +34,15 @@ def list_all() -> ResponseReturnValue:
     return _show()
 
 
-@blueprint.post("/post/<note_id>/retry")
+@blueprint.post("/post/<number>/retry")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
-def post_retry(note_id: str) -> ResponseReturnValue:
-    """Put a note that was given up back into the queue."""
-    if not _NUMBER.fullmatch(note_id):
+def post_retry(number: str) -> ResponseReturnValue:
+    """Put an entry that was given up back into the queue."""
+    if not _NUMBER.fullmatch(number):
         not_found()
     try:
-        retry_note(get_desk(), int(note_id), actor=get_name())
-    except PostRetryError as error:
+        send_again(get_desk(), int(number), actor=get_name())
+    except OutboxError as error:
         return _show(fault=str(error))
     return redirect(url_for("post.list_all"), HTTPStatus.SEE_OTHER)
 
@@ -65,12 +66,12 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
     desk = get_desk()
     now = desk.clock()
     with desk.store.read() as connection:
-        notes = list_newest(connection, most=MOST_LISTED)
-        counts = count_by_state(connection)
-        pages = list_pages(connection, most=MOST_LISTED)
+        notes = list_newest_notes(connection, most=MOST_LISTED)
+        counts = count_by_state(connection, "note")
+        alerts = list_alerts(connection, most=MOST_LISTED)
         replies = list_waiting(connection, most=MOST_LISTED)
         without_place = list_without_place(connection, most=MOST_LISTED)
-        posted = outbox_counts(connection, "reply").get("sent", 0)
+        posted = count_by_state(connection, "reply").get("sent", 0)
         shown = {note.case_id for note in notes} | {reply.case_id for reply in (*replies, *without_place)}
         references = get_references(connection, shown)
     return show_page(
@@ -82,8 +83,8 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         counts=counts,
         # A given up note may be tried again only while it still says the right thing.
         oldest_retried=format_time(now - GIVE_UP_AFTER),
-        pages=pages,
-        pages_waiting=sum(page.sent_at is None for page in pages),
+        alerts=alerts,
+        alerts_waiting=sum(alert.sent_at is None for alert in alerts),
         replies=replies,
         without_place=without_place,
         posted_count=posted,

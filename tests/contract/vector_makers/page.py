@@ -4,8 +4,8 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from partner_sdk.wire.alert_notice import AlertNotice, sign_alert
 from partner_sdk.wire.canonical import encode, format_time, to_base64url
-from partner_sdk.wire.page_notice import PageNotice, sign_page
 from partner_sdk.wire.statements import StatementKind, sign_statement
 from tests.contract.vector_makers.seeds import NOW, signing_key
 from tests.contract.vector_makers.signed import make_verify_key, mix, rewrite, sign_raw
@@ -19,7 +19,7 @@ def make_pages() -> dict[str, Any]:
         signing_key(label) for label in ("mailbox-signing key", "old mailbox key", "a stranger's key")
     )
 
-    def notice(**changes: Any) -> PageNotice:
+    def notice(**changes: Any) -> AlertNotice:
         fields: dict[str, Any] = {
             "count": 2,
             "environment": "live",
@@ -27,16 +27,16 @@ def make_pages() -> dict[str, Any]:
             "issued_at": format_time(NOW),
             "target": "desk",
         }
-        return PageNotice(**(fields | changes))
+        return AlertNotice(**(fields | changes))
 
     def page(signer: Any = key, **changes: Any) -> bytes:
-        return sign_page(notice(**changes), private_key=signer)
+        return sign_alert(notice(**changes), private_key=signer)
 
     good = page()
     body = encode(notice())
 
     def raw_page(old: bytes, new: bytes) -> bytes:
-        return sign_raw(rewrite(body, old, new), kind=StatementKind.PAGE, private_key=key)
+        return sign_raw(rewrite(body, old, new), kind=StatementKind.ALERT, private_key=key)
 
     def at(moment: Any) -> dict[str, str]:
         return {"now": format_time(moment)}
@@ -56,8 +56,8 @@ def make_pages() -> dict[str, Any]:
         ("of the other environment", "wrong-environment", page(environment="sandbox"), {}),
         ("another kind", "wrong-kind", sign_statement(notice(), kind=StatementKind.REPLY, private_keys=(key,)), {}),
         ("kind renamed after signing", "bad-signature", mix(sign_statement(notice(), kind=StatementKind.REPLY, private_keys=(key,)), type_of=good), {}),
-        ("no signature", "wrong-signature-count", encode({"payload": to_base64url(body), "payloadType": StatementKind.PAGE.value, "signatures": []}), {}),
-        ("two signatures", "wrong-signature-count", sign_statement(notice(), kind=StatementKind.PAGE, private_keys=(key, stranger)), {}),
+        ("no signature", "wrong-signature-count", encode({"payload": to_base64url(body), "payloadType": StatementKind.ALERT.value, "signatures": []}), {}),
+        ("two signatures", "wrong-signature-count", sign_statement(notice(), kind=StatementKind.ALERT, private_keys=(key, stranger)), {}),
         ("a count of nothing", "malformed", raw_page(b'"count":2', b'"count":0'), {}),
         ("the largest count", "success", raw_page(b'"count":2', b'"count":1000000'), {"notice": {"count": 1_000_000}}),
         ("a count that is too large", "malformed", raw_page(b'"count":2', b'"count":1000001'), {}),

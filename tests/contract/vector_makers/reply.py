@@ -84,7 +84,7 @@ def make_replies() -> dict[str, Any]:
         ("signed by a stranger under the key's id", "bad-signature", mix(reply(stranger), key_of=good), {}),
         ("body changed after signing", "bad-signature", mix(good, payload_of=reply(body="Come alone.")), {}),
         ("a mailbox message", "wrong-kind", of_kind(StatementKind.MAILBOX_MESSAGE), {}),
-        ("a page", "wrong-kind", of_kind(StatementKind.PAGE), {}),
+        ("a page", "wrong-kind", of_kind(StatementKind.ALERT), {}),
         ("kind renamed after signing", "bad-signature", mix(of_kind(StatementKind.MAILBOX_MESSAGE), type_of=good), {}),
         ("no signature", "wrong-signature-count", encode({"payload": to_base64url(body), "payloadType": StatementKind.REPLY.value, "signatures": []}), {}),
         ("two signatures", "wrong-signature-count", sign_statement(message(), kind=StatementKind.REPLY, private_keys=(key, stranger)), {}),

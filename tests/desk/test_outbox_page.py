@@ -4,11 +4,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
+from gateway.desk.alerts.model import add_alert
 from gateway.desk.casework.opening import open_case
+from gateway.desk.outbox.queue import queue
 from gateway.desk.replying.replies import ReplyDraft, write_reply
-from gateway.desk.store.post_tables import OUTGOING_POST, PAGES
+from gateway.desk.store.post_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time
@@ -33,28 +35,20 @@ def browser(desk: Desk) -> Browser:
 
 
 def add_note(desk: Desk, *, state: str, age: timedelta = timedelta(hours=1)) -> int:
+    """Add a note with its entry, and return the entry's number."""
     case_id = add_sealed_case(desk, marker=MARKER, under_18="yes")
-    moment = format_time(desk.clock() - age)
+    now = desk.clock() - age
+    values = {"state": state, "tries": 3, "last_error": "mail-refused" if state == "given_up" else None}
     with desk.store.write() as connection:
-        done = connection.execute(
-            insert(OUTGOING_POST).values(
-                case_id=case_id,
-                kind="acknowledgement",
-                channel="email",
-                language="en",
-                state=state,
-                tries=3,
-                next_try_at=moment,
-                queued_at=moment,
-                last_error="mail-refused" if state == "given_up" else None,
-            )
-        )
-    return int(done.inserted_primary_key[0])
+        connection.execute(insert(NOTES).values(case_id=case_id, channel="email", language="en"))
+        queue(connection, "note", [case_id], now=now)
+        done = update(OUTBOX).where(OUTBOX.c.subject == case_id).values(**values).returning(OUTBOX.c.id)
+        return int(connection.execute(done).scalar_one())
 
 
-def get_note(desk: Desk, note_id: int) -> tuple[str, int, str | None]:
+def get_note(desk: Desk, number: int) -> tuple[str, int, str | None]:
     with desk.store.read() as connection:
-        row = connection.execute(select(OUTGOING_POST).where(OUTGOING_POST.c.id == note_id)).one()
+        row = connection.execute(select(OUTBOX).where(OUTBOX.c.id == number)).one()
     return row.state, row.tries, row.last_error
 
 
@@ -68,22 +62,19 @@ def test_states_are_counted_and_what_was_given_up_comes_first(desk: Desk, browse
     assert MARKER not in page
 
 
-def test_pages_and_replies_that_wait_are_shown_without_a_word(desk: Desk, browser: Browser) -> None:
+def test_alerts_and_replies_that_wait_are_shown_without_a_word(desk: Desk, browser: Browser) -> None:
     moment = format_time(desk.clock())
     with desk.store.write() as connection:
-        for target, sent_at in (("desk", None), ("out_of_hours", moment)):
-            connection.execute(
-                insert(PAGES).values(
-                    target=target, count=2, first_at=moment, sent_at=sent_at, tries=1, next_try_at=moment
-                )
-            )
+        for target in ("desk", "out_of_hours"):
+            add_alert(connection, target, count=2, first_at=moment, now=desk.clock())
+        connection.execute(update(OUTBOX).where(OUTBOX.c.subject == "2").values(state="sent", done_at=moment))
     report = {"reply_key": make_code_key(make_code_seed("lamp"))}
     case_id = add_sealed_case(desk, marker=MARKER, under_18="yes", report=report)
     open_case(desk, case_id, actor="test")
     write_reply(desk, case_id, ReplyDraft(f"Hello. {MARKER}", is_the_reply=False), actor="test")
     page = browser.get("/post").text
     for said in (
-        "<b>1</b> page waits",
+        "<b>1</b> alert waits",
         "<b>2</b> for return codes wait",
         "Not sent",
         "A reply",
@@ -99,7 +90,7 @@ def test_given_up_note_is_tried_again_and_that_is_noted(desk: Desk, browser: Bro
     assert browser.post(f"/post/{note_id}/retry").status_code == 303
     assert get_note(desk, note_id) == ("waiting", 0, None)
     with desk.store.read() as connection:
-        assert connection.execute(select(AUDIT.c.actor).where(AUDIT.c.action == "retry-note")).scalar() == "A. Assessor"
+        assert connection.execute(select(AUDIT.c.actor).where(AUDIT.c.action == "send-again")).scalar() == "A. Assessor"
 
 
 def test_old_note_is_not_tried_again(desk: Desk, browser: Browser) -> None:
@@ -120,14 +111,14 @@ def test_note_that_was_sent_or_is_none_is_not_tried_again(desk: Desk, browser: B
     assert get_note(desk, sent)[0] == "sent"
 
 
-def test_empty_post_room_says_so(browser: Browser) -> None:
+def test_empty_outbox_says_so(browser: Browser) -> None:
     page = browser.get("/post").text
     assert "No note was queued yet" in page
-    assert "Nobody was paged yet" in page
+    assert "No alert was raised yet" in page
 
 
 def test_case_says_what_became_of_its_note(desk: Desk, browser: Browser) -> None:
     note_id = add_note(desk, state="given_up")
     with desk.store.read() as connection:
-        case_id = connection.execute(select(OUTGOING_POST.c.case_id).where(OUTGOING_POST.c.id == note_id)).scalar()
+        case_id = connection.execute(select(OUTBOX.c.subject).where(OUTBOX.c.id == note_id)).scalar()
     assert "(e-mail): given up" in browser.get(f"/cases/{case_id}").text

@@ -7,8 +7,8 @@ import pytest
 
 from partner_sdk.errors import FormatError, StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.alert_notice import AlertNotice, open_alert, peek_alert, sign_alert
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.page_notice import PageNotice, open_page, peek_page, sign_page
 from tests.builders import NOW, make_key, raw_public_key
 
 KEY = make_key(KeyRole.MAILBOX_SIGNING, name="agency")
@@ -25,11 +25,11 @@ def make_page(*, key: Any = KEY, **changes: Any) -> bytes:
         "target": "desk",
         **changes,
     }
-    return sign_page(PageNotice(**values), private_key=load_signing_key(key))
+    return sign_alert(AlertNotice(**values), private_key=load_signing_key(key))
 
 
-def opened(raw: bytes, **changes: Any) -> PageNotice:
-    return open_page(raw, **{"keys": KEYS, "environment": "live", "target": "desk", "now": NOW, **changes})
+def opened(raw: bytes, **changes: Any) -> AlertNotice:
+    return open_alert(raw, **{"keys": KEYS, "environment": "live", "target": "desk", "now": NOW, **changes})
 
 
 def test_genuine_page_opens() -> None:
@@ -58,7 +58,7 @@ def test_anything_else_is_refused_with_its_reason(raw: bytes, changes: dict[str,
 
 def test_page_can_be_peeked_at_before_its_key_is_known() -> None:
     raw = make_page(key=OTHER)
-    assert peek_page(raw).issued_at == format_time(NOW)
+    assert peek_alert(raw).issued_at == format_time(NOW)
     for broken in (raw[:-1], raw + b" ", b"x" * 5000):
         with pytest.raises(FormatError):
-            peek_page(broken)
+            peek_alert(broken)

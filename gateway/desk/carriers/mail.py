@@ -1,4 +1,4 @@
-"""Carries a mail: to a mail server over TLS, or into a folder of this machine.
+"""Makes a plain mail and carries it: to a mail server over TLS, or into a folder of this machine.
 
 Never repeats what a server said: its words quote the address. A failure is a code of ours.
 """
@@ -6,17 +6,33 @@ Never repeats what a server said: its words quote the address. A failure is a co
 import smtplib
 import ssl
 from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from gateway.desk.carrying.delivery import DeliveryError
-from gateway.desk.carrying.message_folder import make_folder, write_message
-from gateway.desk.carrying.post_settings import PostRoomConfig
-from gateway.desk.carrying.secret_files import read_secret_lines
+from gateway.desk.carriers.delivery import DeliveryError, make_folder, read_secret_lines, write_message
+from gateway.desk.carriers.settings import PostRoomConfig
 from gateway.web.settings import is_loopback
 
 TIMEOUT_SECONDS: Final = 30.0
+
+
+def make_mail(to: str, *, sender: Address, subject: str, body: str, now: datetime, random: bytes) -> EmailMessage:
+    """Return a plain mail that asks for no answer from any machine; `random` makes its id."""
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = sender
+    mail["To"] = Address(addr_spec=to)
+    mail["Subject"] = subject
+    mail["Date"] = format_datetime(now)
+    mail["Message-ID"] = f"<{random.hex()}@{sender.domain}>"
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: holiday answers do not come back to it
+    mail["X-Auto-Response-Suppress"] = "All"
+    mail.set_content(body)
+    return mail
 
 
 class MailCarrier(Protocol):
@@ -119,7 +135,7 @@ class FolderCarrier:
         write_message(self._folder, name=f"{_name_of(mail)}.eml", content=mail.as_bytes())
 
     def check(self) -> None:
-        """Raise `DeliveryError` when the folder can not be written to."""
+        """Raise `DeliveryError` when the folder cannot be written to."""
         make_folder(self._folder)
 
 

@@ -1,4 +1,4 @@
-"""The post room against a real mail server on loopback: what goes out, when, and what stays nowhere."""
+"""Short notes against a real mail server on loopback: what goes out, when, and what stays nowhere."""
 
 import logging
 from collections.abc import Iterator
@@ -8,21 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.post_room import sending
-from gateway.desk.post_room.sending import Posted, list_post_room_faults, send_due
+from gateway.desk.outbox.loop import Outcome
+from gateway.desk.outbox.note_sending import NoteSender, list_carrier_faults
 from gateway.desk.store.all_tables import METADATA
-from gateway.desk.store.post_tables import OUTGOING_POST
+from gateway.desk.store.post_tables import NOTES
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_time
 from tests.builders import NOW
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Mailbox, run_mail_server, run_receiver
-from tests.desk.post_builders import (
+from tests.desk.outbox_builders import (
     ADDRESS,
     FROM,
     NUMBER,
-    list_notes,
+    list_all_notes,
     send_asking,
+    send_notes,
     set_mail_server,
     set_post_room,
 )
@@ -38,8 +39,8 @@ def test_person_who_asked_gets_one_neutral_mail(loop: Loop, mailbox: Mailbox) ->
     desk = set_mail_server(loop, mailbox.port)
     reference = send_asking(loop, name="Sam", story="Somebody in a game asks me every day how old I am.")
     loop.collect()
-    assert send_due(desk) == Posted(sent=1)
-    assert send_due(desk) == Posted()
+    assert send_notes(desk) == Outcome(sent=1)
+    assert send_notes(desk) == Outcome()
     (mail,) = mailbox.mails
     assert mailbox.taken[0][0] == [ADDRESS]
     assert (mail["From"], mail["To"], mail["Subject"]) == (f"The team <{FROM}>", ADDRESS, "Your message")
@@ -48,8 +49,8 @@ def test_person_who_asked_gets_one_neutral_mail(loop: Loop, mailbox: Mailbox) ->
     assert "We will get back to you the way you asked." in mail.get_content()
     raw = mailbox.taken[0][1].decode()
     assert [word for word in (reference, "Sam\n", "game", "http", desk.config.agency_name) if word in raw] == []
-    (row,) = list_notes(desk)
-    assert (row["state"], row["tries"], row["sent_at"], row["last_error"]) == ("sent", 1, format_time(NOW), None)
+    (row,) = list_all_notes(desk)
+    assert (row["state"], row["tries"], row["done_at"], row["last_error"]) == ("sent", 1, format_time(NOW), None)
 
 
 def test_note_is_queued_with_the_case_and_for_nobody_who_did_not_ask(loop: Loop) -> None:
@@ -58,9 +59,9 @@ def test_note_is_queued_with_the_case_and_for_nobody_who_did_not_ask(loop: Loop)
     send_asking(loop, contact={"who_sees": "not_sure"})
     loop.send_industry()
     loop.collect()
-    (row,) = list_notes(loop.desk)
+    (row,) = list_all_notes(loop.desk)
     assert loop.count("cases") == 4
-    assert (row["kind"], row["channel"], row["language"], row["state"]) == ("acknowledgement", "email", "en", "waiting")
+    assert (row["kind"], row["channel"], row["language"], row["state"]) == ("note", "email", "en", "waiting")
 
 
 def test_filing_that_fails_leaves_no_note(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,12 +70,12 @@ def test_filing_that_fails_leaves_no_note(loop: Loop, monkeypatch: pytest.Monkey
 
     send_asking(loop)
     with monkeypatch.context() as patch:
-        patch.setattr("gateway.desk.collection.filing.queue_page", fail)
+        patch.setattr("gateway.desk.collection.filing.queue_alert", fail)
         with pytest.raises(LookupError):
             loop.collect()
-    assert (loop.count("cases"), loop.count("outgoing_post")) == (0, 0)
+    assert (loop.count("cases"), loop.count("notes")) == (0, 0)
     loop.collect()
-    assert (loop.count("cases"), loop.count("outgoing_post")) == (1, 1)
+    assert (loop.count("cases"), loop.count("notes")) == (1, 1)
 
 
 def test_one_address_gets_one_note_a_day_and_the_other_is_held_until_then(loop: Loop, mailbox: Mailbox) -> None:
@@ -83,11 +84,11 @@ def test_one_address_gets_one_note_a_day_and_the_other_is_held_until_then(loop: 
     send_asking(loop, contact={"email": ADDRESS.upper()})
     send_asking(loop, contact={"email": "kim@mail.example"})
     loop.collect()
-    assert send_due(desk) == Posted(sent=2, held=1, open=1)
+    assert send_notes(desk) == Outcome(sent=2, held=1, open=1)
     loop.clock.advance(hours=23, minutes=59)
-    assert send_due(desk) == Posted(open=1)
+    assert send_notes(desk) == Outcome(open=1)
     loop.clock.advance(minutes=1)
-    assert send_due(desk) == Posted(sent=1)
+    assert send_notes(desk) == Outcome(sent=1)
     assert sorted(to for recipients, _ in mailbox.taken for to in recipients) == sorted(
         ["kim@mail.example", ADDRESS, ADDRESS.upper().replace("MAIL.EXAMPLE", "mail.example")]
     )
@@ -97,11 +98,11 @@ def test_keyed_hash_of_an_address_is_forgotten_after_its_day(loop: Loop, mailbox
     desk = set_mail_server(loop, mailbox.port)
     send_asking(loop)
     loop.collect()
-    send_due(desk)
-    assert len(list_notes(desk)[0]["address_mac"]) == 32
+    send_notes(desk)
+    assert len(list_all_notes(desk)[0]["address_mac"]) == 32
     loop.clock.advance(days=1)
-    send_due(desk)
-    assert list_notes(desk)[0]["address_mac"] is None
+    send_notes(desk)
+    assert list_all_notes(desk)[0]["address_mac"] is None
 
 
 def test_server_that_is_busy_is_tried_again_ever_later_and_given_up_after_three_days(
@@ -112,18 +113,18 @@ def test_server_that_is_busy_is_tried_again_ever_later_and_given_up_after_three_
     send_asking(loop)
     loop.collect()
     waits = []
-    while (row := list_notes(desk)[0])["state"] == "waiting":
+    while (row := list_all_notes(desk)[0])["state"] == "waiting":
         before = loop.clock()
-        posted = send_due(desk)
-        row = list_notes(desk)[0]
+        posted = send_notes(desk)
+        row = list_all_notes(desk)[0]
         if row["state"] == "waiting":
-            assert posted == Posted(open=1, problems={"mail-refused": 1})
+            assert posted == Outcome(open=1, problems={"mail-refused": 1})
             waits.append(parse_time(row["next_try_at"]) - before)
             loop.clock.now = parse_time(row["next_try_at"])
     assert waits[:4] == [timedelta(minutes=minutes) for minutes in (1, 2, 4, 8)]
     assert max(waits) == timedelta(hours=6)
     assert timedelta(days=3) < loop.clock() - NOW < timedelta(days=3, hours=6)
-    assert posted == Posted(given_up=1, problems={"mail-refused": 1})
+    assert posted == Outcome(given_up=1, problems={"mail-refused": 1})
     assert (row["state"], row["last_error"], row["address_mac"]) == ("given_up", "mail-refused", None)
     assert mailbox.taken == []
 
@@ -136,8 +137,8 @@ def test_server_that_refuses_our_sender_is_asked_once_in_a_run_and_the_other_not
     send_asking(loop)
     send_asking(loop, contact={"email": "kim@mail.example"})
     loop.collect()
-    assert send_due(desk) == Posted(open=2, problems={"sender-refused": 1})
-    assert sorted(row["tries"] for row in list_notes(desk)) == [0, 1]
+    assert send_notes(desk) == Outcome(open=2, problems={"sender-refused": 1})
+    assert sorted(row["tries"] for row in list_all_notes(desk)) == [0, 1]
 
 
 def test_note_of_a_channel_that_nothing_carries_is_given_up_and_never_counts_as_sent(
@@ -147,9 +148,9 @@ def test_note_of_a_channel_that_nothing_carries_is_given_up_and_never_counts_as_
     send_asking(loop)
     loop.collect()
     with desk.store.write() as connection:
-        connection.execute(OUTGOING_POST.update().values(channel="letter"))
-    assert send_due(desk) == Posted(given_up=1, problems={"unknown-channel": 1})
-    assert list_notes(desk)[0]["last_error"] == "unknown-channel"
+        connection.execute(NOTES.update().values(channel="letter"))
+    assert send_notes(desk) == Outcome(given_up=1, problems={"unknown-channel": 1})
+    assert list_all_notes(desk)[0]["last_error"] == "unknown-channel"
     assert mailbox.taken == []
 
 
@@ -158,8 +159,8 @@ def test_waits_differ_by_chance(loop: Loop, mailbox: Mailbox) -> None:
     mailbox.data_answer = "451 busy"
     send_asking(loop)
     loop.collect()
-    send_due(desk)
-    assert parse_time(list_notes(desk)[0]["next_try_at"]) == NOW + timedelta(seconds=75)
+    send_notes(desk)
+    assert parse_time(list_all_notes(desk)[0]["next_try_at"]) == NOW + timedelta(seconds=75)
 
 
 def test_address_that_the_server_refuses_for_good_is_given_up_at_once(loop: Loop, mailbox: Mailbox) -> None:
@@ -167,7 +168,7 @@ def test_address_that_the_server_refuses_for_good_is_given_up_at_once(loop: Loop
     mailbox.recipient_answer = "550 no such person"
     send_asking(loop)
     loop.collect()
-    assert send_due(desk) == Posted(given_up=1, problems={"address-refused": 1})
+    assert send_notes(desk) == Outcome(given_up=1, problems={"address-refused": 1})
 
 
 def test_server_that_is_away_costs_one_note_a_try_and_the_rest_none(loop: Loop, mailbox: Mailbox) -> None:
@@ -177,10 +178,10 @@ def test_server_that_is_away_costs_one_note_a_try_and_the_rest_none(loop: Loop, 
     for name in ("ann", "bob", "cat"):
         send_asking(loop, contact={"email": f"{name}@mail.example"})
     loop.collect()
-    assert send_due(desk) == Posted(open=3, problems={"no-connection": 1})
-    assert [row["tries"] for row in list_notes(desk)] == [1, 0, 0]
+    assert send_notes(desk) == Outcome(open=3, problems={"no-connection": 1})
+    assert [row["tries"] for row in list_all_notes(desk)] == [1, 0, 0]
     loop.clock.advance(minutes=2)
-    assert send_due(set_mail_server(loop, mailbox.port)) == Posted(sent=3)
+    assert send_notes(set_mail_server(loop, mailbox.port)) == Outcome(sent=3)
 
 
 def test_run_that_dies_after_sending_sends_once_more_and_loses_nothing(
@@ -194,14 +195,14 @@ def test_run_that_dies_after_sending_sends_once_more_and_loses_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sending, "_finish", die)
+        patch.setattr(NoteSender, "sent", die)
         with pytest.raises(KeyboardInterrupt):
-            send_due(desk)
+            send_notes(desk)
     assert len(mailbox.taken) == 1
-    assert send_due(desk) == Posted(open=1)  # the reservation holds: another run does not send it at the same time
+    assert send_notes(desk) == Outcome(open=1)  # the reservation holds: another run does not send it at the same time
     loop.clock.advance(minutes=10)
-    assert send_due(desk) == Posted(sent=1)
-    assert send_due(desk) == Posted()
+    assert send_notes(desk) == Outcome(sent=1)
+    assert send_notes(desk) == Outcome()
     first, second = mailbox.mails
     assert first["Message-ID"] == second["Message-ID"]
 
@@ -210,28 +211,28 @@ def test_two_runs_at_once_send_one_note(loop: Loop, mailbox: Mailbox, monkeypatc
     desk = set_mail_server(loop, mailbox.port)
     send_asking(loop)
     loop.collect()
-    inner: list[Posted] = []
-    carry = sending._carry
+    inner: list[Outcome] = []
+    carry = NoteSender._carry
 
     def carry_while_another_runs(*given: object, **named: object) -> None:
-        inner.append(send_due(desk))
+        inner.append(send_notes(desk))
         carry(*given, **named)  # type: ignore[arg-type] - what it was called with
 
-    monkeypatch.setattr(sending, "_carry", carry_while_another_runs)
-    assert send_due(desk) == Posted(sent=1)
-    assert inner == [Posted(open=1)]
+    monkeypatch.setattr(NoteSender, "_carry", carry_while_another_runs)
+    assert send_notes(desk) == Outcome(sent=1)
+    assert inner == [Outcome(open=1)]
     assert len(mailbox.taken) == 1
 
 
 def test_notes_wait_while_they_are_off_and_are_given_up_when_they_come_too_late(loop: Loop, mailbox: Mailbox) -> None:
     send_asking(loop)
     loop.collect()
-    assert send_due(loop.desk) == Posted(open=1)
+    assert send_notes(loop.desk) == Outcome(open=1)
     desk = set_post_room(loop)
-    assert send_due(desk) == Posted(open=1, problems={"channel-off": 1})
+    assert send_notes(desk) == Outcome(open=1, problems={"channel-off": 1})
     loop.clock.advance(days=3, seconds=1)
-    assert send_due(desk) == Posted(given_up=1, problems={"channel-off": 1})
-    assert list_notes(desk)[0]["tries"] == 0
+    assert send_notes(desk) == Outcome(given_up=1, problems={"channel-off": 1})
+    assert list_all_notes(desk)[0]["tries"] == 0
 
 
 def test_report_whose_key_is_gone_gets_no_note(loop: Loop, mailbox: Mailbox) -> None:
@@ -240,7 +241,7 @@ def test_report_whose_key_is_gone_gets_no_note(loop: Loop, mailbox: Mailbox) -> 
     loop.collect()
     for path in (desk.paths.keys).glob("sealing-*.key"):
         path.unlink()
-    assert send_due(desk) == Posted(given_up=1, problems={"does-not-open": 1})
+    assert send_notes(desk) == Outcome(given_up=1, problems={"does-not-open": 1})
 
 
 def test_text_message_goes_to_the_provider_with_its_token(loop: Loop, tmp_path: Path) -> None:
@@ -252,7 +253,7 @@ def test_text_message_goes_to_the_provider_with_its_token(loop: Loop, tmp_path: 
         send_asking(loop, contact={"ways": ("text",), "phone": "07700 900123"})
         send_asking(loop, contact={"ways": ("text",), "phone": "+1 202 555 0100"})
         loop.collect()
-        assert send_due(desk) == Posted(sent=1, given_up=1, problems={"country-off": 1})
+        assert send_notes(desk) == Outcome(sent=1, given_up=1, problems={"country-off": 1})
     ((headers, body),) = posts.taken
     assert headers["Authorization"] == "Bearer secret-token"
     assert len(headers["Idempotency-Key"]) == 32
@@ -265,19 +266,19 @@ def test_text_message_goes_to_the_provider_with_its_token(loop: Loop, tmp_path: 
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (302, Posted(open=1, problems={"server-error": 1})),
-        (401, Posted(open=1, problems={"login-refused": 1})),
-        (422, Posted(given_up=1, problems={"address-refused": 1})),
-        (500, Posted(open=1, problems={"server-error": 1})),
+        (302, Outcome(open=1, problems={"server-error": 1})),
+        (401, Outcome(open=1, problems={"login-refused": 1})),
+        (422, Outcome(given_up=1, problems={"address-refused": 1})),
+        (500, Outcome(open=1, problems={"server-error": 1})),
     ],
 )
-def test_provider_that_does_not_take_it_is_a_code(loop: Loop, status: int, expected: Posted) -> None:
+def test_provider_that_does_not_take_it_is_a_code(loop: Loop, status: int, expected: Outcome) -> None:
     with run_receiver() as posts:
         posts.status = status
         desk = set_post_room(loop, sms="webhook", sms_sender="Team", sms_url=posts.url)
         send_asking(loop, contact={"ways": ("text",), "phone": "07700 900123"})
         loop.collect()
-        assert send_due(desk) == expected
+        assert send_notes(desk) == expected
     assert len(posts.taken) == 1
 
 
@@ -287,7 +288,7 @@ def test_folder_takes_mails_and_text_messages(loop: Loop, tmp_path: Path) -> Non
     send_asking(loop)
     send_asking(loop, contact={"ways": ("text",), "phone": "07700 900123"}, language="cy")
     loop.collect()
-    assert send_due(desk) == Posted(sent=2)
+    assert send_notes(desk) == Outcome(sent=2)
     files = {path.suffix: path for path in folder.iterdir()}
     assert b"Subject: Your message\r\n" in files[".eml"].read_bytes()
     assert files[".txt"].read_text(encoding="utf-8").startswith(f"From: Team\nTo: {NUMBER}\n\nHelo. ")
@@ -306,10 +307,10 @@ def test_no_address_is_in_any_file_log_or_audit_entry_of_the_desk(
     loop.collect()
     for answer in ("451 busy", "250 OK", "550 unknown"):
         mailbox.recipient_answer = answer
-        send_due(desk)
+        send_notes(desk)
         loop.clock.advance(hours=23)
     assert len(mailbox.taken) == 2
-    assert {row["state"] for row in list_notes(desk)} >= {"sent", "held"}
+    assert {row["state"] for row in list_all_notes(desk)} >= {"sent", "held"}
     markers = (b"quetzal", b"QUETZAL", b"7700900123", b"7700 900123")
     desk.store.engine.dispose()
     files = [path for path in desk.paths.state.rglob("*") if path.is_file()]
@@ -331,25 +332,25 @@ def test_no_address_is_in_any_file_log_or_audit_entry_of_the_desk(
 def test_address_key_is_made_when_it_is_first_needed_and_kept(loop: Loop, mailbox: Mailbox) -> None:
     desk = set_mail_server(loop, mailbox.port)
     path = desk.paths.keys / f"{KeyRole.ADDRESS_MAC.value}.key"
-    send_due(desk)
+    send_notes(desk)
     assert not path.exists()
     send_asking(loop)
     loop.collect()
-    send_due(desk)
+    send_notes(desk)
     kept = path.read_bytes()
     assert b'"type":"report-abuse/private-address-mac-key"' in kept
     send_asking(loop)
     loop.collect()
-    assert send_due(desk).held == 1
+    assert send_notes(desk).held == 1
     assert path.read_bytes() == kept
 
 
 def test_check_greets_the_server_and_sends_nothing(loop: Loop, mailbox: Mailbox) -> None:
-    assert list_post_room_faults(set_mail_server(loop, mailbox.port)) == ()
+    assert list_carrier_faults(set_mail_server(loop, mailbox.port)) == ()
     assert mailbox.taken == []
     with run_mail_server() as other:
         gone = other.port
-    assert list_post_room_faults(set_mail_server(loop, gone)) == ("mail: no-connection",)
-    assert list_post_room_faults(set_mail_server(loop, mailbox.port, smtp_login_file="/no/such/file")) == (
+    assert list_carrier_faults(set_mail_server(loop, gone)) == ("mail: no-connection",)
+    assert list_carrier_faults(set_mail_server(loop, mailbox.port, smtp_login_file="/no/such/file")) == (
         "mail: no-secret-file",
     )

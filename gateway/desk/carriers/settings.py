@@ -1,4 +1,4 @@
-"""The settings of the post room and of the pager, as `desk.toml` has them. Never holds a secret: those are files."""
+"""The settings of notes and of the pager, as `desk.toml` has them. Never hold a secret: those are files."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from gateway.desk.carrying.addresses import find_email_address
+from gateway.desk.carriers.addresses import find_email_address
 from gateway.web.settings import SettingsError, is_loopback
 
 OFF: Final = "off"
@@ -48,7 +48,7 @@ class PostRoomConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class PagerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[pager]`: whom to page in the desk's hours and out of them: `off`, an https address, or `mailto:` and one."""
+    """`[pager]`: who gets alerts in the desk's hours and out of them: `off`, an https address, or `mailto:` and one."""
 
     desk: str = OFF
     out_of_hours: str = OFF

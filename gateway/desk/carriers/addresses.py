@@ -89,8 +89,8 @@ def make_domain_mac(address: str, *, key: bytes) -> bytes | None:
 
 
 def _fits_a_header(address: str) -> bool:
-    # The library that writes the mail reads addresses by grammar of its own: what it refuses, or reads otherwise, can
-    # not be written to. Any error counts: nothing typed may end a run.
+    # The library that writes the mail reads addresses by a grammar of its own: an address that it refuses, or reads
+    # otherwise, cannot be written to. Any error counts: nothing typed may end a run.
     try:
         mail = EmailMessage(policy=SMTP)
         mail["To"] = Address(addr_spec=address)

@@ -1,23 +1,26 @@
 """A desk whose post room is on, and reports that ask for a note."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import select
 
-from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig
+from gateway.desk.alerts.model import list_alerts
+from gateway.desk.alerts.sending import AlertsSent, describe_alerts
+from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig
 from gateway.desk.casework.cases import list_cases
 from gateway.desk.casework.opening import open_case
 from gateway.desk.config import check_config
 from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.outbox.queue import KindName
+from gateway.desk.outbox.loop import Outcome
+from gateway.desk.outbox.queue import KindName, record
 from gateway.desk.outbox_kinds import send_due
-from gateway.desk.store.post_tables import OUTBOX, OUTGOING_POST, PAGES
+from gateway.desk.store.post_tables import NOTES, OUTBOX
 from gateway.desk.wiring import Desk
+from partner_sdk.wire.alert_notice import AlertNotice, open_alert
 from partner_sdk.wire.canonical import parse_base64url
-from partner_sdk.wire.page_notice import PageNotice, open_page
 from tests.builders import NOW, make_clear_fields
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.mail_server import Posts
@@ -55,16 +58,27 @@ def send_asking(loop: Loop, *, contact: dict[str, Any] | None = None, **changes:
     return loop.send_public(contact=make_asking_contact(**(contact or {})), **said).reference
 
 
-def list_notes(desk: Desk) -> list[dict[str, Any]]:
-    """Return every row of the queue of notes."""
-    with desk.store.read() as connection:
-        return [dict(row._mapping) for row in connection.execute(select(OUTGOING_POST).order_by(OUTGOING_POST.c.id))]
+def send_notes(desk: Desk) -> Outcome:
+    """Send the notes that are due."""
+    return send_due(desk, only={"note"}).of("note")
 
 
-def list_pages(desk: Desk) -> list[dict[str, Any]]:
-    """Return every page."""
+def send_alerts(desk: Desk) -> AlertsSent:
+    """Send the alert that waits, and repeat those that nobody has acknowledged."""
+    return describe_alerts(desk, send_due(desk, only={"alert"}).of("alert"))
+
+
+def list_all_notes(desk: Desk) -> list[dict[str, Any]]:
+    """Return every note with its state, the oldest first."""
+    rows = select(NOTES, OUTBOX).join(OUTBOX, record("note", NOTES.c.case_id)).order_by(OUTBOX.c.id)
     with desk.store.read() as connection:
-        return [dict(row._mapping) for row in connection.execute(select(PAGES).order_by(PAGES.c.id))]
+        return [dict(row._mapping) for row in connection.execute(rows)]
+
+
+def list_all_alerts(desk: Desk) -> list[dict[str, Any]]:
+    """Return every alert, the oldest first."""
+    with desk.store.read() as connection:
+        return [asdict(row) for row in reversed(list_alerts(connection, most=9999))]
 
 
 def send_out(desk: Desk, *kinds: KindName) -> int:
@@ -102,11 +116,11 @@ def file_urgent(loop: Loop, count: int = 1) -> None:
     loop.collect()
 
 
-def open_with_key_set(loop: Loop, raw: bytes, *, target: Any = "desk") -> PageNotice:
+def open_with_key_set(loop: Loop, raw: bytes, *, target: Any = "desk") -> AlertNotice:
     with loop.desk.store.read() as connection:
         key_set = make_key_set(connection, desk=loop.desk, now=loop.clock())
     keys = {key.key_id: parse_base64url(key.public_key) for key in key_set.mailbox_keys}
-    return open_page(raw, keys=keys, environment="live", target=target, now=loop.clock())
+    return open_alert(raw, keys=keys, environment="live", target=target, now=loop.clock())
 
 
 def open_all(loop: Loop) -> None:

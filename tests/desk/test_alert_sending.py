@@ -1,4 +1,4 @@
-"""Paging: who is told, how often, with what; and that a page which can not go out is never silent."""
+"""Alerts on their way: who is told, how often, with what; and one that cannot go out is never silent."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,24 +7,26 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from gateway.desk.carrying.post_settings import PagerConfig
+from gateway.desk.alerts import sending
+from gateway.desk.alerts.model import queue_alert
+from gateway.desk.alerts.sending import AlertsSent, list_pager_warnings
+from gateway.desk.carriers.settings import PagerConfig
 from gateway.desk.collection.collect import collect_reports
-from gateway.desk.paging import pages
-from gateway.desk.paging.pages import Paged, list_pager_warnings, queue_page, send_pages
 from gateway.desk.store.schema import AUDIT, SET_ASIDE
 from gateway.guidance.agency import load_agency
+from partner_sdk.wire.alert_notice import AlertNotice
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.page_notice import PageNotice
 from partner_sdk.wire.public_report import Meeting
 from tests.builders import make_clear_fields
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Posts, run_mail_server
-from tests.desk.post_builders import (
+from tests.desk.outbox_builders import (
     IN_HOURS,
     file_urgent,
-    list_pages,
+    list_all_alerts,
     open_all,
     open_with_key_set,
+    send_alerts,
     set_mail_server,
     set_pagers,
     set_post_room,
@@ -33,32 +35,32 @@ from tests.desk.post_builders import (
 SATURDAY = datetime(2026, 11, 28, 23, 0, tzinfo=UTC)
 
 
-def test_urgent_report_pages_the_desk_in_its_hours_with_a_signed_count(
+def test_urgent_report_alerts_the_desk_in_its_hours_with_a_signed_count(
     loop: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
-    assert send_pages(loop.desk) == Paged(sent=1)
-    assert send_pages(loop.desk) == Paged()
+    assert send_alerts(loop.desk) == AlertsSent(sent=1)
+    assert send_alerts(loop.desk) == AlertsSent()
     ((headers, body),) = desk_pager.taken
     assert headers["Content-Type"] == "application/json"
     moment = format_time(IN_HOURS)
-    assert open_with_key_set(loop, body) == PageNotice(
+    assert open_with_key_set(loop, body) == AlertNotice(
         count=1, environment="live", first_at=moment, issued_at=moment, target="desk"
     )
     assert other_pager.taken == []
 
 
-def test_other_times_page_the_other_body(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
+def test_other_times_alert_the_other_body(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
     set_pagers(loop, desk_pager, other_pager, now=SATURDAY)
     file_urgent(loop)
-    send_pages(loop.desk)
+    send_alerts(loop.desk)
     assert desk_pager.taken == []
     ((_, body),) = other_pager.taken
     assert open_with_key_set(loop, body, target="out_of_hours").target == "out_of_hours"
 
 
-def test_own_hours_of_the_agency_decide_who_is_paged(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
+def test_own_hours_of_the_agency_decide_who_is_alerted(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
     path = loop.desk.paths.agency
     days = 'days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]'
     lines = [days if line.startswith("days =") else line for line in path.read_text("utf-8").splitlines()]
@@ -66,24 +68,24 @@ def test_own_hours_of_the_agency_decide_who_is_paged(loop: Loop, desk_pager: Pos
     loop.desk = replace(loop.desk, agency=load_agency(path))
     set_pagers(loop, desk_pager, other_pager, now=SATURDAY)
     file_urgent(loop)
-    send_pages(loop.desk)
+    send_alerts(loop.desk)
     assert (len(desk_pager.taken), len(other_pager.taken)) == (1, 0)
 
 
-def test_page_that_waits_goes_to_whoever_is_on_duty_when_it_is_sent(
+def test_alert_that_waits_goes_to_whoever_is_on_duty_when_it_is_sent(
     loop: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
     set_pagers(loop, desk_pager, other_pager, now=IN_HOURS.replace(hour=16, minute=59))
     desk_pager.status = 503
     file_urgent(loop)
-    assert send_pages(loop.desk).is_stuck
+    assert send_alerts(loop.desk).is_stuck
     loop.clock.advance(minutes=3)
-    assert send_pages(loop.desk).sent == 1
+    assert send_alerts(loop.desk).sent == 1
     assert (len(desk_pager.taken), len(other_pager.taken)) == (1, 1)
 
 
 @pytest.mark.parametrize(
-    ("changes", "pages"),
+    ("changes", "alerts"),
     [
         ({"clear": make_clear_fields("public", priority="P1")}, 1),
         ({"danger": "yes"}, 1),
@@ -95,29 +97,29 @@ def test_page_that_waits_goes_to_whoever_is_on_duty_when_it_is_sent(
         ({}, 0),
     ],
 )
-def test_whatever_is_in_the_crisis_lane_is_alerted(loop: Loop, changes: dict[str, Any], pages: int) -> None:
+def test_whatever_is_in_the_crisis_lane_is_alerted(loop: Loop, changes: dict[str, Any], alerts: int) -> None:
     loop.send_public(**changes)
     loop.collect()
-    assert len(list_pages(loop.desk)) == pages
+    assert len(list_all_alerts(loop.desk)) == alerts
 
 
-def test_partners_urgent_report_pages_too(loop: Loop) -> None:
+def test_partners_urgent_report_alerts_too(loop: Loop) -> None:
     loop.send_industry(priority="P1")
     loop.collect()
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
 
 
 def test_one_minute_holds_one_notice_with_the_count(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop, 2)
-    assert send_pages(loop.desk).sent == 1
+    assert send_alerts(loop.desk).sent == 1
     loop.clock.advance(seconds=20)
     file_urgent(loop)
     loop.clock.advance(seconds=20)
     file_urgent(loop, 2)
-    assert send_pages(loop.desk) == Paged(waiting=3)
+    assert send_alerts(loop.desk) == AlertsSent(waiting=3)
     loop.clock.advance(seconds=20)
-    assert send_pages(loop.desk) == Paged(sent=1)
+    assert send_alerts(loop.desk) == AlertsSent(sent=1)
     counts = [open_with_key_set(loop, body) for _, body in desk_pager.taken]
     assert [(notice.count, notice.first_at) for notice in counts] == [
         (2, format_time(IN_HOURS)),
@@ -132,19 +134,19 @@ def test_pager_that_does_not_take_it_is_tried_until_it_does(loop: Loop, desk_pag
     file_urgent(loop)
     waits = []
     for tries in range(1, 8):
-        paged = send_pages(loop.desk)
-        assert (paged.sent, paged.waiting, paged.is_stuck) == (0, 1, True)
-        assert paged.warnings[-1].startswith(f"ALERT NOT DELIVERED: 1 urgent since {format_time(IN_HOURS)}, {tries} t")
-        next_try_at = parse_time(list_pages(loop.desk)[0]["next_try_at"])
+        sent = send_alerts(loop.desk)
+        assert (sent.sent, sent.waiting, sent.is_stuck) == (0, 1, True)
+        assert sent.warnings[-1].startswith(f"ALERT NOT DELIVERED: 1 urgent since {format_time(IN_HOURS)}, {tries} t")
+        next_try_at = parse_time(list_all_alerts(loop.desk)[0]["next_try_at"])
         waits.append((next_try_at - loop.clock()).total_seconds() / 60)
         loop.clock.now = next_try_at
     assert waits == [1, 2, 4, 8, 15, 15, 15]
     desk_pager.status = 200
-    assert send_pages(loop.desk) == Paged(sent=1)
+    assert send_alerts(loop.desk) == AlertsSent(sent=1)
     assert len(desk_pager.taken) == 8
 
 
-def test_run_that_dies_while_it_sends_leaves_the_page_to_the_next(
+def test_run_that_dies_while_it_sends_leaves_the_alert_to_the_next(
     loop: Loop, desk_pager: Posts, other_pager: Posts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
@@ -154,47 +156,45 @@ def test_run_that_dies_while_it_sends_leaves_the_page_to_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("gateway.desk.paging.pages.sign_page", die)
+        patch.setattr("gateway.desk.alerts.sending.sign_alert", die)
         with pytest.raises(KeyboardInterrupt):
-            send_pages(loop.desk)
-    assert send_pages(loop.desk).sent == 0
+            send_alerts(loop.desk)
+    assert send_alerts(loop.desk).sent == 0
     loop.clock.advance(minutes=2)
-    assert send_pages(loop.desk).sent == 1
+    assert send_alerts(loop.desk).sent == 1
 
 
-def test_report_filed_while_a_page_is_sent_is_told_of_next(
+def test_report_filed_while_a_alert_is_sent_is_told_of_next(
     loop: Loop, desk_pager: Posts, other_pager: Posts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
-    from gateway.desk.paging import pages as paging
-
-    sign = paging.sign_page
+    sign = sending.sign_alert
 
     def file_another_first(*given: Any, **named: Any) -> bytes:
         file_urgent(loop)
         return sign(*given, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(paging, "sign_page", file_another_first)
-        assert send_pages(loop.desk).sent == 1
+        patch.setattr(sending, "sign_alert", file_another_first)
+        assert send_alerts(loop.desk).sent == 1
     loop.clock.advance(minutes=5)
-    assert send_pages(loop.desk) == Paged(sent=1)
-    assert [page["count"] for page in list_pages(loop.desk)] == [1, 1]
+    assert send_alerts(loop.desk) == AlertsSent(sent=1)
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1, 1]
 
 
-def test_pager_that_is_off_is_said_each_time_and_the_other_one_is_paged(loop: Loop, desk_pager: Posts) -> None:
+def test_pager_that_is_off_is_said_each_time_and_the_other_one_is_alerted(loop: Loop, desk_pager: Posts) -> None:
     loop.clock.now = SATURDAY
     assert [warning.split(":")[0] for warning in list_pager_warnings(loop.desk)] == [
         "NO PAGER in the desk's hours",
         "NO PAGER out of hours",
     ]
     file_urgent(loop)
-    paged = send_pages(loop.desk)
-    assert (paged.sent, paged.waiting, paged.is_stuck, len(paged.warnings)) == (0, 1, True, 3)
+    sent = send_alerts(loop.desk)
+    assert (sent.sent, sent.waiting, sent.is_stuck, len(sent.warnings)) == (0, 1, True, 3)
     set_post_room(loop, notes="off", pager=PagerConfig(desk=desk_pager.url))
-    paged = send_pages(loop.desk)
-    assert (paged.sent, len(paged.warnings)) == (1, 1)
+    sent = send_alerts(loop.desk)
+    assert (sent.sent, len(sent.warnings)) == (1, 1)
     assert open_with_key_set(loop, desk_pager.taken[0][1], target="desk").count == 1
 
 
@@ -204,7 +204,7 @@ def test_mail_pager_carries_the_notice_and_says_no_more(loop: Loop) -> None:
         set_mail_server(loop, mailbox.port, notes="off", pager=PagerConfig(desk="mailto:duty@team.example"))
         reference = loop.send_public(danger="yes", name="Quetzal").reference
         loop.collect()
-        assert send_pages(loop.desk).sent == 1
+        assert send_alerts(loop.desk).sent == 1
     (mail,) = mailbox.mails
     assert (mail["To"], mail["Subject"]) == ("duty@team.example", "1 urgent item at the desk")
     (attached,) = mail.iter_attachments()
@@ -218,42 +218,42 @@ def test_mail_pager_carries_the_notice_and_says_no_more(loop: Loop) -> None:
 def test_notice_says_nothing_but_count_and_times(loop: Loop, desk_pager: Posts, other_pager: Posts) -> None:
     set_pagers(loop, desk_pager, other_pager)
     file_urgent(loop)
-    send_pages(loop.desk)
-    assert set(PageNotice.__struct_fields__) == {"count", "environment", "first_at", "issued_at", "target"}
+    send_alerts(loop.desk)
+    assert set(AlertNotice.__struct_fields__) == {"count", "environment", "first_at", "issued_at", "target"}
     assert len(desk_pager.taken[0][1]) < 600
 
 
 def dropped(loop: Loop) -> list[str]:
     with loop.desk.store.read() as connection:
-        return list(connection.execute(select(AUDIT.c.detail).where(AUDIT.c.action == "drop-page")).scalars())
+        return list(connection.execute(select(AUDIT.c.detail).where(AUDIT.c.action == "drop-alert")).scalars())
 
 
-def test_page_that_could_not_go_out_is_dropped_once_somebody_has_opened_every_case_and_the_log_says_so(
+def test_alert_that_could_not_go_out_is_dropped_once_somebody_has_opened_every_case_and_the_log_says_so(
     loop: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
     desk_pager.status = 503
     file_urgent(loop, 3)
-    assert send_pages(loop.desk).waiting == 3
+    assert send_alerts(loop.desk).waiting == 3
     open_all(loop)
-    assert send_pages(loop.desk) == Paged()
-    assert list_pages(loop.desk) == []
+    assert send_alerts(loop.desk) == AlertsSent()
+    assert list_all_alerts(loop.desk) == []
     assert dropped(loop) == ['{"count":3}']
 
 
-def test_page_that_waits_counts_only_the_cases_that_nobody_has_opened(
+def test_alert_that_waits_counts_only_the_cases_that_nobody_has_opened(
     loop: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
     desk_pager.status = 503
     file_urgent(loop)
-    send_pages(loop.desk)
+    send_alerts(loop.desk)
     open_all(loop)
     loop.clock.advance(minutes=1)
     file_urgent(loop, 2)
     desk_pager.status = 200
     loop.clock.advance(minutes=20)
-    assert send_pages(loop.desk).sent == 1
+    assert send_alerts(loop.desk).sent == 1
     assert open_with_key_set(loop, desk_pager.taken[-1][1]).count == 2
     assert dropped(loop) == []
 
@@ -266,13 +266,13 @@ def test_what_a_sender_adds_to_an_urgent_case_is_not_counted_beside_it(
     first = loop.send_industry(priority="P1").reference
     loop.send_industry(kind="supplement", earlier_reference=first, priority="P1")
     loop.collect()
-    assert [page["count"] for page in list_pages(loop.desk)] == [1]
+    assert [alert["count"] for alert in list_all_alerts(loop.desk)] == [1]
     loop.send_industry(kind="supplement", earlier_reference=first, priority="P1")
     loop.collect()
-    assert send_pages(loop.desk).waiting == 1
+    assert send_alerts(loop.desk).waiting == 1
 
 
-def test_page_stays_while_a_row_that_was_set_aside_waits_for_somebody(
+def test_alert_stays_while_a_row_that_was_set_aside_waits_for_somebody(
     loop: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
@@ -290,7 +290,7 @@ def test_page_stays_while_a_row_that_was_set_aside_waits_for_somebody(
                 set_aside_at=format_time(loop.clock()),
             )
         )
-    assert send_pages(loop.desk).waiting == 1
+    assert send_alerts(loop.desk).waiting == 1
     assert dropped(loop) == []
 
 
@@ -300,7 +300,7 @@ def collect_as_other(loop: Loop, *, at: datetime) -> None:
     collect_reports(slow, slow.make_feed(), actor="other")
 
 
-def test_case_of_a_process_that_read_its_clock_before_the_page_was_queued_is_counted(
+def test_case_of_a_process_that_read_its_clock_before_the_alert_was_queued_is_counted(
     loop: Loop, desk_pager: Posts, other_pager: Posts
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
@@ -308,13 +308,13 @@ def test_case_of_a_process_that_read_its_clock_before_the_page_was_queued_is_cou
     loop.send_public(feels="hurting")
     loop.clock.advance(seconds=1)
     with loop.desk.store.write() as connection:
-        queue_page(connection, count=1, now=loop.clock())
+        queue_alert(connection, count=1, now=loop.clock())
     collect_as_other(loop, at=early)
-    assert send_pages(loop.desk).sent == 1
+    assert send_alerts(loop.desk).sent == 1
     assert len(desk_pager.taken) == 1
 
 
-def test_case_that_another_process_commits_while_a_page_is_sent_has_a_page_of_its_own(
+def test_case_that_another_process_commits_while_a_alert_is_sent_has_a_alert_of_its_own(
     loop: Loop, desk_pager: Posts, other_pager: Posts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
@@ -322,15 +322,15 @@ def test_case_that_another_process_commits_while_a_page_is_sent_has_a_page_of_it
     loop.send_public(feels="hurting")
     early = loop.clock()
     loop.clock.advance(seconds=2)
-    real = pages.sign_page
+    real = sending.sign_alert
 
-    def sign_late(notice: PageNotice, **rest: Any) -> bytes:
-        monkeypatch.setattr(pages, "sign_page", real)
+    def sign_late(notice: AlertNotice, **rest: Any) -> bytes:
+        monkeypatch.setattr(sending, "sign_alert", real)
         collect_as_other(loop, at=early)
         return real(notice, **rest)
 
-    monkeypatch.setattr(pages, "sign_page", sign_late)
-    assert send_pages(loop.desk).sent == 1
+    monkeypatch.setattr(sending, "sign_alert", sign_late)
+    assert send_alerts(loop.desk).sent == 1
     loop.clock.advance(minutes=2)
-    assert send_pages(loop.desk).sent == 1
+    assert send_alerts(loop.desk).sent == 1
     assert len(desk_pager.taken) == 2

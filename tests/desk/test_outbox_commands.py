@@ -15,16 +15,17 @@ import msgspec
 import pytest
 from werkzeug.serving import make_server
 
-from gateway.desk.carrying.post_settings import PagerConfig, PostRoomConfig
+from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig
 from gateway.desk.cli import main
-from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN
+from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN, WRONG_USE
 from gateway.desk.commands.keep_going import keep_going
 from gateway.desk.config import encode_config
+from gateway.desk.store.post_tables import OUTBOX
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import FEED_PORT, Loop
 from tests.desk.loop_model import copy_loop_of_now
 from tests.desk.mail_server import run_receiver
-from tests.desk.post_builders import FROM, send_asking
+from tests.desk.outbox_builders import FROM, send_asking
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_collect_sends_notes_at_its_end(served: Loop, capsys: pytest.CaptureFixt
     assert run(served, "collect", "--json") == DONE
     said = json.loads(capsys.readouterr().out)
     assert said["notes"] == {"given_up": 0, "held": 0, "open": 0, "problems": {}, "sent": 1}
-    assert said["pages"] == {"is_stuck": False, "unacknowledged": 0, "sent": 0, "waiting": 0, "warnings": []}
+    assert said["alerts"] == {"is_stuck": False, "unacknowledged": 0, "sent": 0, "waiting": 0, "warnings": []}
     assert len(list((served.folder / "out").glob("*.eml"))) == 1
 
 
@@ -93,16 +94,37 @@ def test_list_shows_cases_and_codes_but_no_address(loop: Loop, capsys: pytest.Ca
     loop.collect()
     assert run(loop, "post", "list") == DONE
     out = capsys.readouterr().out
-    assert " waiting  email " in out
+    assert " waiting  note by email " in out
     assert "@" not in out
     set_up(loop)
     assert run(loop, "post", "send", "--json") == DONE
     assert json.loads(capsys.readouterr().out)["notes"]["sent"] == 1
     assert run(loop, "post", "list") == DONE
-    assert capsys.readouterr().out == "No note waits.\n"
+    assert capsys.readouterr().out == "Nothing waits.\n"
     assert run(loop, "post", "list", "--all", "--json") == DONE
     (note,) = json.loads(capsys.readouterr().out)["notes"]
     assert (note["state"], note["channel"], "address_mac" in note) == ("sent", "email", False)
+
+
+def test_entry_that_was_given_up_is_listed_and_goes_once_a_person_says_so(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send_asking(loop)
+    loop.collect()
+    with loop.desk.store.write() as connection:
+        connection.execute(OUTBOX.update().values(state="given_up", last_error="mail-refused"))
+    set_up(loop)
+    assert run(loop, "post", "send", "--json") == DONE
+    assert json.loads(capsys.readouterr().out)["notes"]["sent"] == 0
+    assert run(loop, "post", "list", "--json") == DONE
+    (entry,) = json.loads(capsys.readouterr().out)["entries"]
+    assert (entry["kind"], entry["state"], entry["last_error"]) == ("note", "given_up", "mail-refused")
+    assert run(loop, "post", "retry", "99") == WRONG_USE
+    assert run(loop, "post", "retry", str(entry["id"])) == DONE
+    assert "goes with the next" in capsys.readouterr().out
+    assert run(loop, "post", "send", "--json") == DONE
+    assert json.loads(capsys.readouterr().out)["notes"]["sent"] == 1
+    assert run(loop, "post", "retry", str(entry["id"])) == WRONG_USE
 
 
 def test_carrier_that_fails_makes_exit_code_1_and_a_fault_of_the_doctor(

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from gateway.desk.carrying.message_folder import write_message
-from gateway.desk.carrying.post_settings import PostRoomConfig
-from gateway.desk.carrying.secret_files import read_secret_lines
+from gateway.desk.carriers.delivery import post_json, read_secret_lines, write_message
+from gateway.desk.carriers.settings import PostRoomConfig
 from partner_sdk.wire.canonical import encode
 
 if TYPE_CHECKING:
@@ -57,9 +56,6 @@ class WebhookSms:
 
     def send(self, to: str, *, text: str, message_id: str) -> None:
         """Post the message, or raise `DeliveryError`."""
-        # Imported here: with it comes `requests`, which a command that sends nothing does not need.
-        from gateway.desk.carrying.posting import post_json
-
         body = encode({"from": self.sender, "text": text, "to": to})
         post_json(self.session, url=self.url, body=body, token=self.token, message_id=message_id)
 

@@ -1,4 +1,4 @@
-"""Carries a signed page to whoever is on duty: posted to an address, or as a mail with the notice attached.
+"""Carries a signed alert to the people on duty: posted to an address, or as a mail with the notice attached.
 
 Never says what came in: around the notice, a mail has words for its count, its time and its environment alone.
 """
@@ -8,23 +8,22 @@ from datetime import datetime
 from email.headerregistry import Address
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.desk.carrying.delivery import DeliveryError
-from gateway.desk.carrying.mail_carriers import MailCarrier, make_mail_carrier
-from gateway.desk.carrying.mails import make_mail
-from gateway.desk.carrying.post_settings import MAILTO, OFF
+from gateway.desk.carriers.delivery import DeliveryError, post_json
+from gateway.desk.carriers.mail import MailCarrier, make_mail, make_mail_carrier
+from gateway.desk.carriers.settings import MAILTO, OFF
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.page_notice import PageNotice, PageTarget
+from partner_sdk.wire.alert_notice import AlertNotice, AlertTarget
 
 if TYPE_CHECKING:
     import requests
 
-PAGE_FILE_NAME = "page.json"
+ALERT_FILE_NAME = "page.json"  # WIRE.md §9.1
 
 
 class Pager(Protocol):
     """Takes one signed notice, or raises `DeliveryError`."""
 
-    def send(self, signed: bytes, *, notice: PageNotice) -> None:
+    def send(self, signed: bytes, *, notice: AlertNotice) -> None:
         """Hand the notice over."""
 
 
@@ -35,17 +34,14 @@ class WebhookPager:
     url: str
     session: "requests.Session"
 
-    def send(self, signed: bytes, *, notice: PageNotice) -> None:
+    def send(self, signed: bytes, *, notice: AlertNotice) -> None:
         """Post the signed bytes, or raise `DeliveryError`."""
-        # Imported here: with it comes `requests`, which a command that sends nothing does not need.
-        from gateway.desk.carrying.posting import post_json
-
         post_json(self.session, url=self.url, body=signed)
 
 
 @dataclass(frozen=True, slots=True)
 class MailPager:
-    """A mailbox that somebody on duty is woken by."""
+    """A mailbox that wakes the people on duty."""
 
     to: str
     sender: Address
@@ -53,7 +49,7 @@ class MailPager:
     now: datetime
     random: bytes
 
-    def send(self, signed: bytes, *, notice: PageNotice) -> None:
+    def send(self, signed: bytes, *, notice: AlertNotice) -> None:
         """Send a mail that says how many and since when, or raise `DeliveryError`."""
         words = "1 urgent item" if notice.count == 1 else f"{notice.count} urgent items"
         mail = make_mail(
@@ -64,11 +60,11 @@ class MailPager:
             now=self.now,
             random=self.random,
         )
-        mail.add_attachment(signed, maintype="application", subtype="json", filename=PAGE_FILE_NAME)
+        mail.add_attachment(signed, maintype="application", subtype="json", filename=ALERT_FILE_NAME)
         self.carrier.send(mail)
 
 
-def find_pager(desk: Desk, target: PageTarget) -> Pager | None:
+def find_pager(desk: Desk, target: AlertTarget) -> Pager | None:
     """Return the pager that `desk.toml` names for a target, or None for `off`.
 
     Raises `DeliveryError` (`no-mail`), and `LocalStateError` for the file of the mail server's login.

@@ -1,0 +1,189 @@
+"""Alerts as records: what is queued for the people on duty, and who has acknowledged it (R21).
+
+Never says what came in: an alert has a count and times. What waits is one alert, and later cases are added to it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+
+from gateway.desk import audit
+from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, drop, queue, record
+from gateway.desk.store.post_tables import ALERTS, OUTBOX
+from gateway.desk.store.schema import CASES, SET_ASIDE
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.alert_notice import AlertTarget
+from partner_sdk.wire.canonical import format_time, parse_time
+
+ACTOR: Final = "pager"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """One alert as lists show it: to whom, how many, and when."""
+
+    id: int
+    target: AlertTarget
+    count: int
+    first_at: str
+    sent_at: str | None
+    tries: int
+    next_try_at: str
+    last_error: str | None
+    acknowledged_at: str | None
+    acknowledged_by: str | None
+    repeats: int
+    repeated_at: str | None
+    repeated_to: str | None
+
+    def is_on_its_way(self, now: datetime) -> bool:
+        """Return whether a run is handing it over now, with the count that it had."""
+        return self.tries > 0 and self.last_error is None and parse_time(self.next_try_at) > now
+
+
+class AlertError(ReportAbuseError):
+    """No alert of this number waits to be acknowledged."""
+
+
+def queue_alert(connection: Connection, *, count: int, now: datetime) -> None:
+    """Note in the caller's transaction that so many cases came into the crisis lane; what waits already is added to."""
+    if count < 1:
+        return
+    waiting = find_waiting(connection)
+    if waiting is None:
+        # Addressed when it is sent, to the people on duty then.
+        add_alert(connection, "desk", count=count, first_at=format_time(now), now=now)
+        return
+    # Another process may have read its clock before this alert was queued, and commit after that.
+    first_at = min(waiting.first_at, format_time(now))
+    values = {"count": ALERTS.c.count + count, "first_at": first_at}
+    connection.execute(update(ALERTS).where(ALERTS.c.id == waiting.id).values(**values))
+
+
+def add_alert(connection: Connection, target: str, *, count: int, first_at: str, now: datetime) -> None:
+    """Queue an alert of its own."""
+    values = {"target": target, "count": count, "first_at": first_at}
+    number = connection.execute(insert(ALERTS).values(**values).returning(ALERTS.c.id)).scalar_one()
+    queue(connection, "alert", [str(number)], now=now)
+
+
+def find_waiting(connection: Connection) -> AlertRow | None:
+    """Return the alert that has not gone out yet."""
+    return next(iter(_list_rows(connection, IS_OPEN, most=1)), None)
+
+
+def count_anew(connection: Connection, *, now: datetime) -> None:
+    """Take from the alert that waits what was opened since; drop it where nothing is left.
+
+    Nobody has to be told any more of what was opened before the alert could go out. The audit log says so.
+    """
+    row = find_waiting(connection)
+    if row is None or row.is_on_its_way(now):
+        return
+    left = min(row.count, count_unread(connection, since=row.first_at))
+    if left:
+        connection.execute(update(ALERTS).where(ALERTS.c.id == row.id).values(count=left))
+        return
+    drop(connection, "alert", [str(row.id)])
+    connection.execute(ALERTS.delete().where(ALERTS.c.id == row.id))
+    audit.append_entry(
+        connection, at=now, actor=ACTOR, action="drop-alert", subject=row.target, detail={"count": row.count}
+    )
+
+
+def list_alerts(connection: Connection, *, most: int) -> list[AlertRow]:
+    """Return the newest alerts, the newest first."""
+    rows = connection.execute(_ROWS.order_by(ALERTS.c.id.desc()).limit(most))
+    return [AlertRow(**row._mapping) for row in rows]
+
+
+def list_unsent(connection: Connection, *, now: datetime, within: timedelta) -> list[AlertRow]:
+    """Return the alerts that have not gone out in this time."""
+    return _list_rows(connection, IS_OPEN, ALERTS.c.first_at < format_time(now - within))
+
+
+def list_unacknowledged(connection: Connection) -> list[AlertRow]:
+    """Return the alerts that went out and that nobody has acknowledged, the oldest first.
+
+    One whose urgent cases were all opened since needs nobody any more.
+    """
+    rows = _list_rows(connection, OUTBOX.c.state == "sent", ALERTS.c.acknowledged_at.is_(None))
+    # What is unread since a moment is unread since every earlier one: the newest alert that has some settles the rest.
+    while rows and not count_unread(connection, since=rows[-1].first_at):
+        rows.pop()
+    return rows
+
+
+def list_overdue(connection: Connection, *, now: datetime, within: timedelta) -> list[AlertRow]:
+    """Return the alerts that went out longer ago than this, and that nobody has acknowledged."""
+    latest = format_time(now - within)
+    return [row for row in list_unacknowledged(connection) if row.sent_at is not None and row.sent_at < latest]
+
+
+def acknowledge_alert(connection: Connection, number: int, *, actor: str, now: datetime) -> int:
+    """Note the person who has an alert, and every earlier one that went out, in hand; return how many they are.
+
+    Raises `AlertError` (`unknown-alert`) where none of this number waits for that.
+    """
+    went = select(OUTBOX.c.id).where(record("alert", ALERTS.c.id), OUTBOX.c.state == "sent").exists()
+    waiting = [went, ALERTS.c.acknowledged_at.is_(None)]
+    if connection.execute(select(ALERTS.c.id).where(ALERTS.c.id == number, *waiting)).first() is None:
+        raise AlertError(
+            "No alert of this number waits to be acknowledged. `alert list` shows those that do.",
+            reason="unknown-alert",
+        )
+    changed = connection.execute(
+        update(ALERTS)
+        .where(ALERTS.c.id <= number, *waiting)
+        .values(acknowledged_at=format_time(now), acknowledged_by=actor)
+    )
+    audit.append_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action="acknowledge-alert",
+        subject=str(number),
+        detail={"alerts": changed.rowcount},
+    )
+    return changed.rowcount
+
+
+def count_unread(connection: Connection, *, since: str) -> int:
+    """Return how many cases came into the crisis lane since then that nobody has opened, and rows that wait aside.
+
+    A case and what its sender added to it is one.
+    """
+    cases = select(func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())).where(
+        CASES.c.crisis,
+        CASES.c.crisis_since >= since,
+        # A reader from before it came into the crisis lane has not seen why it did.
+        or_(CASES.c.opened_at.is_(None), CASES.c.opened_at < CASES.c.crisis_since),
+    )
+    # Of any priority: what a row seals may be more urgent than what it states.
+    group = SET_ASIDE.c.reason + " " + func.coalesce(SET_ASIDE.c.claimed_partner, "")
+    rows = select(func.count(group.distinct())).where(
+        SET_ASIDE.c.resolved_at.is_(None), SET_ASIDE.c.set_aside_at >= since
+    )
+    return int(connection.execute(cases).scalar_one()) + int(connection.execute(rows).scalar_one())
+
+
+def find_last_sent(connection: Connection, target: str) -> datetime | None:
+    """Return when an alert last went to a target."""
+    went = select(func.max(SENT_AT)).join(ALERTS, record("alert", ALERTS.c.id)).where(ALERTS.c.target == target)
+    last = connection.execute(went).scalar()
+    return None if last is None else parse_time(last)
+
+
+def _list_rows(connection: Connection, *conditions: ColumnElement[bool], most: int | None = None) -> list[AlertRow]:
+    rows = connection.execute(_ROWS.where(*conditions).order_by(ALERTS.c.id).limit(most))
+    return [AlertRow(**row._mapping) for row in rows]
+
+
+def _columns() -> list[Any]:
+    found = {"sent_at": SENT_AT.label("sent_at"), **dict(ALERTS.c.items())}
+    return [found[name] if name in found else OUTBOX.c[name] for name in AlertRow.__dataclass_fields__]
+
+
+_ROWS: Final = select(*_columns()).join(OUTBOX, record("alert", ALERTS.c.id))

@@ -1,0 +1,284 @@
+"""Sends the short notes that are due: reads the address from the envelope, keeps within a day's limits, and sends.
+
+Never stores, prints or logs an address, nor what a server said about it. A note is claimed before it is sent and noted
+after: a run that is killed in between leaves one that is sent once more, never one that is lost (decision 0011).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.headerregistry import Address
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
+
+from gateway.desk import audit
+from gateway.desk.alarms import raise_alarm
+from gateway.desk.carriers.addresses import make_address_mac, make_domain_mac
+from gateway.desk.carriers.delivery import CARRIER_FAULTS, DeliveryError
+from gateway.desk.carriers.mail import MailCarrier, make_mail_carrier
+from gateway.desk.carriers.sms import SmsProvider, is_country_open, make_sms_provider
+from gateway.desk.outbox.loop import GiveUp, Hold, Run, Stop
+from gateway.desk.outbox.notes import NoteKind, find_address, get_note_kind, make_note_mail, make_note_text
+from gateway.desk.outbox.queue import IS_OPEN, drop, record
+from gateway.desk.store.post_tables import NOTES, OUTBOX
+from gateway.desk.store.schema import CASES, REPORTS
+from gateway.desk.vault import Vault
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError, LocalStateError, OpeningError
+from partner_sdk.key_files import SEED_BYTES, KeyRole, new_key, read_key_file, write_key_file
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.intake import peek_intake
+from partner_sdk.wire.public_report import parse_public_report
+from partner_sdk.wire.submission import report_context
+
+ACTOR: Final = "post-room"
+ONE_DAY: Final = timedelta(days=1)
+# While a note is being sent no other run takes it; longer than any carrier takes, shorter than anyone's patience.
+LEASE: Final = timedelta(minutes=10)
+# A note that says "your message got to us" after three days says something else: then a person has to.
+GIVE_UP_AFTER: Final = timedelta(days=3)
+# How long a finished note can be asked about; no figure is made of it.
+KEPT_FOR: Final = timedelta(days=90)
+# Why a note is held, where it is not for its own address: the form is filled in again and again.
+SMS_FULL: Final = "text-messages-full"
+DOMAIN_FULL: Final = "domain-full"
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """What is needed to send one note; in memory only."""
+
+    to: str = field(repr=False)
+    channel: str
+    language: str
+    note: NoteKind
+    message_id: str
+
+
+class _Macs(NamedTuple):
+    """The keyed hashes of where a note goes; a number has no domain."""
+
+    address: bytes
+    domain: bytes | None
+
+
+class NoteSender:
+    """Sends notes by mail and text message; a carrier that fails ends its channel for this run."""
+
+    def __init__(self, run: Run) -> None:
+        self._desk = run.desk
+        self._failed: set[str] = set()
+
+    @cached_property
+    def _vault(self) -> Vault:
+        return self._desk.load_vault()
+
+    @cached_property
+    def _key(self) -> bytes:
+        return load_address_key(self._desk)
+
+    @cached_property
+    def _mail(self) -> MailCarrier | None:
+        return make_mail_carrier(self._desk.config.post_room)
+
+    @cached_property
+    def _sms(self) -> SmsProvider | None:
+        return make_sms_provider(self._desk.config.post_room, session=self._desk.session)
+
+    def load(self, connection: Connection, row: Row[Any]) -> "_Letter | Hold | GiveUp | Stop":
+        """Return the note with its address, once there is room for it today."""
+        if self._desk.config.post_room.notes == "off":
+            return Stop()
+        try:
+            carriers = {"email": self._mail, "sms": self._sms}
+            _ = (self._vault, self._key)
+        except LocalStateError as error:
+            return Stop(error.reason)  # a key or a secret file: no note's fault
+        note = connection.execute(select(NOTES).where(NOTES.c.case_id == row.subject)).one()
+        if note.channel not in carriers:
+            return GiveUp("unknown-channel")
+        if note.channel in self._failed:
+            return Hold()  # its carrier does not answer: the rest waits for another run
+        if carriers[note.channel] is None:
+            return Hold(code="channel-off")
+        letter = self._make_letter(connection, row, note)
+        if isinstance(letter, GiveUp):
+            return letter
+        macs = _Macs(
+            make_address_mac(letter.to, key=self._key),
+            make_domain_mac(letter.to, key=self._key),
+        )
+        return self._find_room(connection, note, macs) or letter
+
+    def send(self, items: Sequence[_Letter]) -> list[GiveUp | None]:
+        """Hand each note to its carrier."""
+        for letter in items:
+            try:
+                self._carry(letter)
+            except DeliveryError as error:
+                if error.reason in CARRIER_FAULTS:
+                    self._failed.add(letter.channel)
+                raise
+        return [None] * len(items)
+
+    def sent(self, connection: Connection, row: Row[Any], item: _Letter) -> None:
+        """Note in the audit log that a note went."""
+        self._append(connection, row, channel=item.channel, state="sent", code=None)
+
+    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
+        """Forget the address of a note that never goes, and note it in the audit log."""
+        channel = connection.execute(
+            update(NOTES)
+            .where(NOTES.c.case_id == row.subject)
+            .values(address_mac=None, domain_mac=None)
+            .returning(NOTES.c.channel)
+        ).scalar_one()
+        self._append(connection, row, channel=channel, state="given_up", code=code)
+
+    def _make_letter(self, connection: Connection, row: Row[Any], note: Row[Any]) -> _Letter | GiveUp:
+        of_case = (
+            (CASES.c.environment == REPORTS.c.environment)
+            & (CASES.c.partner == REPORTS.c.partner)
+            & (CASES.c.report_id == REPORTS.c.report_id)
+        )
+        stored = connection.execute(
+            select(REPORTS.c.intake, REPORTS.c.envelope).join(CASES, of_case).where(CASES.c.case_id == note.case_id)
+        ).first()
+        if stored is None:
+            return GiveUp("no-report")
+        clear = peek_intake(bytes(stored.intake)).clear  # verified when it was collected
+        try:
+            plain = self._vault.open_report(Envelope.parse(bytes(stored.envelope)), context=report_context(clear))
+            report = parse_public_report(plain)
+        except (OpeningError, FormatError):
+            return GiveUp("does-not-open")
+        address = find_address(report, channel=note.channel)
+        if address is None:
+            return GiveUp("no-address", is_alarm=False)
+        if note.channel == "sms" and not is_country_open(address, post_room=self._desk.config.post_room):
+            return GiveUp("country-off", is_alarm=False)
+        # The same in every try, so that a second copy can be known as one; under the key it names no case.
+        message_id = sha256(self._key + f"{row.subject} {row.queued_at}".encode()).hexdigest()[:32]
+        return _Letter(address, note.channel, note.language, get_note_kind(report), message_id)
+
+    def _find_room(self, connection: Connection, note: Row[Any], macs: _Macs) -> Hold | None:
+        """Return until when a note has to wait, or note where it goes and return None."""
+        now, mine = self._desk.clock(), NOTES.c.case_id == note.case_id
+        post_room = self._desk.config.post_room
+        limits: list[tuple[ColumnElement[bool], int, str | None]] = [(NOTES.c.address_mac == macs.address, 1, None)]
+        if macs.domain is not None:
+            limits.append((NOTES.c.domain_mac == macs.domain, post_room.mail_most_a_day_per_domain, DOMAIN_FULL))
+        else:
+            limits.append((NOTES.c.channel == note.channel, post_room.sms_most_a_day, SMS_FULL))
+        for same, most, code in limits:
+            free_at = _find_free_at(connection, same & ~mine, most=most, now=now)
+            if free_at is not None:
+                connection.execute(update(NOTES).where(mine).values(address_mac=None, domain_mac=None))
+                if code is not None:
+                    raise_alarm(connection, code, f"{now:%Y-%m-%d}", now=now)
+                return Hold(free_at, code)
+        connection.execute(update(NOTES).where(mine).values(address_mac=macs.address, domain_mac=macs.domain))
+        return None
+
+    def _carry(self, letter: _Letter) -> None:
+        post_room = self._desk.config.post_room
+        match letter.channel:
+            case "email" if self._mail is not None:
+                mail = make_note_mail(
+                    letter.to,
+                    sender=Address(display_name=post_room.mail_name, addr_spec=post_room.mail_from),
+                    language=letter.language,
+                    note=letter.note,
+                    now=self._desk.clock(),
+                    random=bytes.fromhex(letter.message_id),
+                )
+                self._mail.send(mail)
+            case "sms" if self._sms is not None:
+                text = make_note_text(letter.language, note=letter.note)
+                self._sms.send(letter.to, text=text, message_id=letter.message_id)
+            case _:
+                # Noted as sent, it would be lost without a word.
+                raise ValueError(f"Nothing carries a note by {letter.channel}.")
+
+    def _append(self, connection: Connection, row: Row[Any], *, channel: str, state: str, code: str | None) -> None:
+        detail = {"channel": channel, "code": code, "state": state}
+        now = self._desk.clock()
+        audit.append_entry(connection, at=now, actor=ACTOR, action="send-note", subject=row.subject, detail=detail)
+
+
+def forget_old_notes(desk: Desk) -> None:
+    """Forget the keyed hash of an address after its day, and finished notes after `KEPT_FOR`."""
+    now = desk.clock()
+    with desk.store.write() as connection:
+        # The keyed hash has one use: the day in which no second note may go there.
+        gone = select(OUTBOX.c.subject).where(
+            OUTBOX.c.kind == "note", OUTBOX.c.state == "sent", OUTBOX.c.done_at <= format_time(now - ONE_DAY)
+        )
+        connection.execute(
+            update(NOTES)
+            .where(NOTES.c.address_mac.is_not(None), NOTES.c.case_id.in_(gone))
+            .values(address_mac=None, domain_mac=None)
+        )
+        old = select(OUTBOX.c.subject).where(
+            OUTBOX.c.kind == "note", ~IS_OPEN, OUTBOX.c.queued_at < format_time(now - KEPT_FOR)
+        )
+        subjects = connection.execute(old).scalars().all()
+        connection.execute(delete(NOTES).where(NOTES.c.case_id.in_(subjects)))
+        drop(connection, "note", subjects)
+
+
+def load_address_key(desk: Desk) -> bytes:
+    """Return the key under which addresses are hashed; it is made at the first note. Raises `LocalStateError`.
+
+    Losing it costs no more than one second note on that day.
+    """
+    role = KeyRole.ADDRESS_MAC
+    path = desk.paths.keys / f"{role.value}.key"
+    if not path.exists():
+        made_at = format_time(desk.clock())
+        write_key_file(
+            path, new_key(role, environment=desk.config.environment, created_at=made_at, seed=desk.random(SEED_BYTES))
+        )
+    return parse_base64url(read_key_file(path, role=role).secret, length=SEED_BYTES)
+
+
+def list_carrier_faults(desk: Desk) -> tuple[str, ...]:
+    """Return a code for each carrier that could send nothing now; sends nothing and opens nothing."""
+    faults = []
+    try:
+        carrier = make_mail_carrier(desk.config.post_room)
+        if carrier is not None:
+            carrier.check()
+    except (DeliveryError, LocalStateError) as error:
+        faults.append(f"mail: {error.reason}")
+    try:
+        make_sms_provider(desk.config.post_room, session=desk.session)
+    except (DeliveryError, LocalStateError) as error:
+        faults.append(f"sms: {error.reason}")
+    return tuple(faults)
+
+
+def _find_free_at(connection: Connection, same: ColumnElement[bool], *, most: int, now: datetime) -> datetime | None:
+    """Return when fewer than `most` of these notes are of the last day, or None for now.
+
+    A note on its way counts as well: it is one that has its hash, which what waits for its turn has not.
+    """
+    others = connection.execute(
+        select(OUTBOX.c.state, OUTBOX.c.done_at, OUTBOX.c.next_try_at)
+        .join(NOTES, record("note", NOTES.c.case_id))
+        .where(
+            same,
+            (IS_OPEN & NOTES.c.address_mac.is_not(None))
+            | ((OUTBOX.c.state == "sent") & (OUTBOX.c.done_at > format_time(now - ONE_DAY))),
+        )
+    ).all()
+    times = sorted(
+        parse_time(other.done_at) + ONE_DAY if other.state == "sent" else parse_time(other.next_try_at) + LEASE
+        for other in others
+    )
+    coming = [moment for moment in times if moment > now]
+    return coming[len(coming) - most] if len(coming) >= most else None

@@ -1,0 +1,187 @@
+"""Short notes that a report came in: who may get one (R22), their words from one dated file, and how lists show them.
+
+Never in doubt: a note goes only to a person who asked for it, picked that way themselves, and is alone with the phone
+or the mailbox. Never holds an address, nor anything of a report: the words are the same for everybody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+from sqlalchemy import Connection, insert, select
+
+from gateway.desk.carriers.addresses import find_email_address, find_mobile_number
+from gateway.desk.carriers.mail import make_mail
+from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, order_by_state, queue, record
+from gateway.desk.store.post_tables import NOTES, OUTBOX
+from gateway.web.settings import read_settings
+from partner_sdk.wire.public_codes import (
+    AGE_BANDS,
+    NO,
+    RATHER_NOT_SAY,
+    WELSH,
+    YES,
+    YOUNGEST_BAND,
+    is_flagged,
+    is_from_grown_up,
+)
+from partner_sdk.wire.public_report import PublicReport
+
+Channel = Literal["email", "sms"]
+NoteKind = Literal["promised", "if_needed"]
+
+# A mailbox first: a text message stands on the locked screen of a phone.
+_CHANNELS: Final[tuple[Channel, ...]] = ("email", "sms")
+# Stated, and above 12: an age that was left blank may be any.
+_OLD_ENOUGH: Final = frozenset(AGE_BANDS) - {YOUNGEST_BAND, RATHER_NOT_SAY}
+_NOTES_FILE: Final = Path(__file__).with_name("notes.toml")
+
+
+class EmailWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Subject and bodies of a mail."""
+
+    subject: str
+    promised: str
+    if_needed: str
+
+
+class SmsWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The text messages."""
+
+    promised: str
+    if_needed: str
+
+
+class LanguageWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every channel in one language."""
+
+    email: EmailWords
+    sms: SmsWords
+
+
+class NoteWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`notes.toml`."""
+
+    version: str
+    checked_on: date
+    source: str
+    en: LanguageWords
+    cy: LanguageWords
+
+    def of(self, language: str) -> LanguageWords:
+        """Return the words of a language; English for one that the form has and this file has not."""
+        return self.cy if language == WELSH else self.en
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRow:
+    """One note as lists show it; `id` is its number in the outbox."""
+
+    id: int
+    case_id: str
+    channel: str
+    language: str
+    state: str
+    tries: int
+    next_try_at: str
+    queued_at: str
+    sent_at: str | None
+    last_error: str | None
+
+
+def find_note_channel(report: PublicReport) -> Channel | None:
+    """Return how to send the note, or None where none may go.
+
+    Both the person reporting and the child must have said an age above 12: the form says so to the youngest, and their
+    phones are often shared. And that the person it is about is not near must be said: left blank, nothing goes.
+    """
+    contact = report.contact
+    may_be_sent = (
+        contact.may_send_note == YES
+        and contact.who_sees == NO
+        and report.person.near == NO
+        and {report.age_band, report.reporter_age_band} <= _OLD_ENOUGH
+        and report.clear.kind == "initial"
+        and not is_flagged(report)
+    )
+    if not may_be_sent:
+        return None
+    return next((channel for channel in _CHANNELS if find_address(report, channel=channel) is not None), None)
+
+
+def find_address(report: PublicReport, *, channel: Channel) -> str | None:
+    """Return the address that the person gave for this channel in its one spelling, or None."""
+    contact = report.contact
+    if channel == "email":
+        return find_email_address(contact.email) if "email" in contact.ways else None
+    return find_mobile_number(contact.phone) if "text" in contact.ways else None
+
+
+def get_note_kind(report: PublicReport) -> NoteKind:
+    """Return whether the note may say that we will answer, or only that we will if there is need."""
+    # A person who said that they are grown up is answered if there is need; everybody else was promised an answer (R3,
+    # R23).
+    return "if_needed" if is_from_grown_up(report) else "promised"
+
+
+@cache
+def load_note_words() -> NoteWords:
+    """Return the words of this release. Raises `SettingsError`."""
+    return read_settings(_NOTES_FILE, kind=NoteWords)
+
+
+def make_note_text(language: str, *, note: NoteKind) -> str:
+    """Return the text message of a language."""
+    return str(getattr(load_note_words().of(language).sms, note))
+
+
+def make_note_mail(
+    to: str, *, sender: Address, language: str, note: NoteKind, now: datetime, random: bytes
+) -> EmailMessage:
+    """Return the mail to one checked address, as plain text."""
+    words = load_note_words().of(language).email
+    body = str(getattr(words, note)).strip() + "\n"
+    return make_mail(to, sender=sender, subject=words.subject, body=body, now=now, random=random)
+
+
+def queue_notes(connection: Connection, reports: Mapping[str, PublicReport], *, now: datetime) -> int:
+    """Queue, in the caller's transaction, a note for each of these reports that gets one; return how many."""
+    values = [
+        {"case_id": case_id, "channel": channel, "language": report.language}
+        for case_id, report in reports.items()
+        if (channel := find_note_channel(report)) is not None
+    ]
+    if values:
+        connection.execute(insert(NOTES), values)
+        queue(connection, "note", [value["case_id"] for value in values], now=now)
+    return len(values)
+
+
+def list_notes(connection: Connection, *, case_id: str | None = None, with_done: bool = False) -> list[NoteRow]:
+    """Return notes, the oldest first: those that are not done, or all of them."""
+    query = _ROWS.order_by(OUTBOX.c.id)
+    if case_id is not None:
+        query = query.where(NOTES.c.case_id == case_id)
+    if not with_done:
+        query = query.where(IS_OPEN)
+    return [NoteRow(**row._mapping) for row in connection.execute(query)]
+
+
+def list_newest_notes(connection: Connection, *, most: int) -> list[NoteRow]:
+    """Return notes for the page: those that were given up first, then what waits, and of each the newest first."""
+    rows = connection.execute(_ROWS.order_by(*order_by_state()).limit(most))
+    return [NoteRow(**row._mapping) for row in rows]
+
+
+def _columns() -> list[Any]:
+    found = {"sent_at": SENT_AT.label("sent_at"), **dict(NOTES.c.items())}
+    return [found[name] if name in found else OUTBOX.c[name] for name in NoteRow.__dataclass_fields__]
+
+
+_ROWS: Final = select(*_columns()).join(OUTBOX, record("note", NOTES.c.case_id))
