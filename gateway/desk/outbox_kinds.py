@@ -9,10 +9,10 @@ from gateway.desk.alerts.sending import AlertSender, count_waiting_anew, repeat_
 from gateway.desk.outbox.loop import OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.note_sending import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes
 from gateway.desk.outbox.queue import KindName, OutboxError, OutboxRow, count_failing, try_again
+from gateway.desk.outbox.replies import ReplySender
 from gateway.desk.partnership.mailbox_post import MessageSender
 from gateway.desk.partnership.outcomes import write_outcome_notes
 from gateway.desk.partnership.stages import StageSender, queue_due_stages
-from gateway.desk.return_post.sending import ReplySender
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import parse_time
 

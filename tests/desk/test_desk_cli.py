@@ -150,7 +150,7 @@ def test_whole_loop_by_commands(desk: Terminal, loop: Loop) -> None:
     assert desk.run("audit", "check", "--json").json["entries"] >= 10
     assert desk.run("alarms").code == DONE
     findings = desk.run("doctor", "--json").json["findings"]
-    # A live desk that pages nobody is not well, and nothing else is amiss here.
+    # A live desk that alerts nobody is not well, and nothing else is amiss here.
     assert {one["name"] for one in findings if one["verdict"] == "fault"} == {"pager"}
 
 

@@ -66,7 +66,7 @@ def test_note_is_queued_with_the_case_and_for_nobody_who_did_not_ask(loop: Loop)
 
 def test_filing_that_fails_leaves_no_note(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise LookupError("the page failed")
+        raise LookupError("the alert failed")
 
     send_asking(loop)
     with monkeypatch.context() as patch:

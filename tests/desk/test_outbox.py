@@ -14,7 +14,14 @@ from gateway.desk.outbox.loop import GAVE_UP, DeliveryError, GiveUp, Hold, Outbo
 from gateway.desk.outbox.queue import OutboxError, get_wait, queue, try_again
 from gateway.desk.outbox_kinds import KINDS
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import ConflictError, TransportError
+from partner_sdk.errors import (
+    ConflictError,
+    LocalStateError,
+    NotAuthorisedError,
+    RateLimitedError,
+    TransportError,
+    UnavailableError,
+)
 from partner_sdk.wire.canonical import parse_time
 from tests.desk.outbox_builders import list_outbox
 from tests.desk.view_builders import Clock, make_test_desk
@@ -85,6 +92,10 @@ def states(desk: Desk, kind: OutboxKind) -> list[str]:
 
 def refuse(code: str) -> ConflictError:
     return ConflictError(type=f"x/{code}", title="No", status=409, detail="", request_id=None)
+
+
+def fail_with(status: int) -> UnavailableError:
+    return UnavailableError(type="x/crash", title="Oh", status=status, detail="", request_id=None)
 
 
 def alarms(desk: Desk) -> list[str]:
@@ -273,14 +284,51 @@ def test_gateway_that_refuses_everything_is_asked_a_few_times_only(desk: Desk, t
 
 
 @TO_GATEWAY
+def test_entry_on_which_the_gateway_crashes_keeps_back_no_other(desk: Desk, taker: Taker, kind: OutboxKind) -> None:
+    put(desk, kind, *"abc")
+    taker.faults["a"] = fail_with(500)
+    in_run = Run(desk)
+    assert (run(desk, kind, taker, in_run=in_run).sent, in_run.is_silent) == (2, False)
+    assert [row["tries"] for row in list_outbox(desk, kind.name)] == [1, 1, 1]
+
+
+@EVERY_KIND
+def test_slip_after_one_entry_was_sent_undoes_no_other(desk: Desk, taker: Taker, kind: OutboxKind) -> None:
+    put(desk, kind, *"abc")
+    noted = taker.sent
+
+    def slip(connection: Connection, row: Any, item: object) -> None:
+        if row.subject == "b":
+            raise LookupError
+        noted(connection, row, item)
+
+    taker.sent = slip  # type: ignore[method-assign]  # one entry whose consequence fails
+    run(desk, kind, taker)
+    assert states(desk, kind) == ["sent", "waiting" if kind.is_tried_after_slip else "given_up", "sent"]
+    assert taker.taken == ["a", "b", "c"]
+
+
+@TO_GATEWAY
+@pytest.mark.parametrize(
+    "silence",
+    [
+        TransportError("No answer.", reason="no-answer"),
+        fail_with(503),
+        fail_with(502),
+        NotAuthorisedError(type="x/no", title="No", status=401, detail="", request_id=None),
+        RateLimitedError(type="x/slow", title="Slow", status=429, detail="", request_id=None),
+        LocalStateError("No key.", reason="no-key-file"),
+    ],
+    ids=lambda error: error.reason,
+)
 def test_silent_gateway_costs_no_try_and_ends_what_goes_there_in_this_run(
-    desk: Desk, taker: Taker, kind: OutboxKind
+    desk: Desk, taker: Taker, kind: OutboxKind, silence: Exception
 ) -> None:
     for one in KINDS:
         put(desk, one, "a", "b")
-    taker.faults["a"] = TransportError("No answer.", reason="no-answer")
+    taker.faults["a"] = silence
     in_run = Run(desk)
-    assert isinstance(run(desk, kind, taker, in_run=in_run).error, TransportError)
+    assert run(desk, kind, taker, in_run=in_run).error is silence
     assert [(row["state"], row["tries"]) for row in list_outbox(desk, kind.name)] == [("waiting", 0)] * 2
     calls = len(taker.calls)
     taker.faults.clear()

@@ -12,6 +12,7 @@ from gateway.desk.casework.cases import CaseError, CaseRow, get_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.outbox.queue import queue
+from gateway.desk.outbox.replies import READ, REPLIED_BY_RETURN_CODE, REPLY, list_written
 from gateway.desk.replying.replies import (
     MOST_BODY_BYTES,
     NO_OTHER_WAY,
@@ -20,7 +21,6 @@ from gateway.desk.replying.replies import (
     open_copies,
     write_reply,
 )
-from gateway.desk.return_post.messages import READ, REPLIED_BY_RETURN_CODE, REPLY, list_written
 from gateway.desk.store.post_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk

@@ -10,8 +10,8 @@ from gateway.desk.casework.answering import record_reply
 from gateway.desk.casework.cases import CaseError, get_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.doctor import examine
+from gateway.desk.outbox.replies import list_waiting, list_written
 from gateway.desk.replying.replies import ReplyDraft, ReplyError, write_reply
-from gateway.desk.return_post.messages import list_waiting, list_written
 from gateway.store.return_places import put_return_place
 from partner_sdk.errors import ConflictError
 from partner_sdk.wire.canonical import to_base64url

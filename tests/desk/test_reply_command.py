@@ -11,7 +11,7 @@ from sqlalchemy import select
 from gateway.desk.casework.cases import get_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.cli import main
-from gateway.desk.return_post.messages import list_written
+from gateway.desk.outbox.replies import list_written
 from gateway.desk.store.schema import AUDIT
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop_of_now

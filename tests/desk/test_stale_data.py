@@ -28,7 +28,7 @@ def test_command_gives_1_and_names_each_stale_entry(
     assert len(answer["stale"]) == answer["entries"] >= 20
     assert {row["file"] for row in answer["stale"]} == {
         "gateway/guidance/data/agency.toml",
-        "gateway/desk/post_room/notes.toml",
+        "gateway/desk/outbox/notes.toml",
         "gateway/desk/replying/reply_templates_cy.toml",
         "gateway/desk/replying/reply_templates_en.toml",
         "gateway/guidance/data/signposts.toml",

@@ -218,7 +218,6 @@ DESK_ROOMS = (
     "alerts",
     "collection",
     "partnership",
-    "return_post",
     "outbox_kinds",
     "synthetic",
     "feedback",

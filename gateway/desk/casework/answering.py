@@ -11,7 +11,7 @@ from sqlalchemy import Connection, update
 from gateway.desk import audit
 from gateway.desk.casework.case_codes import NO_SAFE_CONTACT, REPLY_CODES, check_code
 from gateway.desk.casework.cases import CaseError, CaseRow, get_case
-from gateway.desk.return_post.messages import REPLIED_BY_RETURN_CODE, has_reply
+from gateway.desk.outbox.replies import REPLIED_BY_RETURN_CODE, has_reply
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time

@@ -4,7 +4,7 @@ from typing import Final
 
 from gateway.desk.casework.cases import CaseError
 from gateway.desk.feedback import tables
-from gateway.desk.return_post.messages import REPLIED_BY_RETURN_CODE
+from gateway.desk.outbox.replies import REPLIED_BY_RETURN_CODE
 
 KINDS: Final = tuple(code for code, _ in tables.KINDS)
 AGE_BANDS: Final = tuple(code for code, _ in tables.AGE_BANDS)

@@ -14,7 +14,7 @@ from gateway.desk.collection.joining import hold_back
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.collection.sealed_reports import find_sealed_report
 from gateway.desk.collection.stage_queue import queue_stage
-from gateway.desk.return_post.messages import Recipient, queue_read_note
+from gateway.desk.outbox.replies import Recipient, queue_read_note
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError

@@ -86,7 +86,7 @@ def to_new_case(row: VerifiedRow) -> NewCase:
 
 
 def file_cases(connection: Connection, rows: Sequence[NewCase], *, case_ids: Sequence[str], now: datetime) -> None:
-    """Make a case for each verified report, and queue its note and its page, in the transaction that stores them."""
+    """Make a case for each verified report, and queue its note and its alert, in the transaction that stores them."""
     owners = list_owners(connection, [row.placement for row in rows if row.placement is not None])
     values: list[dict[str, object]] = []
     for row, case_id in zip(rows, case_ids, strict=True):

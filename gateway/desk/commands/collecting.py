@@ -80,7 +80,7 @@ def _collect_or_complain(parsed: argparse.Namespace) -> int:
         # A locked database, a full disk, or an answer of the gateway that makes no sense: the next round may find it
         # mended, what was done is kept, and whatever the gateway says, it cannot keep this desk from raising alerts.
         return complain(f"{error} The next round tries again.", code=LOOK)
-    except Exception as error:  # noqa: BLE001 - a slip of ours must not end what pages; its words may be a report's
+    except Exception as error:  # noqa: BLE001 - a slip of ours must not end what alerts; its words may be a report's
         return complain(f"Unexpected: {describe_unexpected(error)}. The next round tries again.", code=LOOK)
 
 
@@ -92,7 +92,7 @@ def _collect_once(parsed: argparse.Namespace) -> int:
     sent = send_what_waits(desk, is_silent=steps.is_silent)
     steps.fail(sent.error)
     settle_alarms(desk)
-    # Last, and for a while only: no report and no page waits for a film.
+    # Last, and for a while only: no report and no alert waits for a film.
     seconds = None if parsed.every is None else EVIDENCE_SECONDS
     evidence = steps.take(
         lambda: collect_evidence(desk, desk.make_feed(), actor=actor, seconds=seconds), otherwise=EvidenceCollected()

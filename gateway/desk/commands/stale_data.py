@@ -16,7 +16,7 @@ DATED_FILES: Final = (
     SIGNPOSTS_FILE,
     _DESK / "replying" / "reply_templates_en.toml",
     _DESK / "replying" / "reply_templates_cy.toml",
-    _DESK / "post_room" / "notes.toml",
+    _DESK / "outbox" / "notes.toml",
 )
 
 

@@ -29,6 +29,7 @@ from gateway.desk.store.post_tables import OUTBOX
 from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import (
+    LocalStateError,
     NotAuthorisedError,
     RateLimitedError,
     ReportAbuseError,
@@ -41,8 +42,16 @@ _log = logging.getLogger(__name__)
 
 UNEXPECTED: Final = "unexpected"
 GAVE_UP: Final = "outbox-gave-up"
-# The gateway does not talk to this desk now: that says nothing about the entry, which loses no try.
-_SILENT: Final = (TransportError, UnavailableError, NotAuthorisedError, RateLimitedError)
+# The gateway does not talk to this desk now, or this desk lacks a key: no fault of the entry, which loses no try.
+_SILENCE: Final = (
+    TransportError,
+    UnavailableError,
+    NotAuthorisedError,
+    RateLimitedError,
+    LocalStateError,
+)
+# A crash (500) may be of this entry alone: as silence it would keep back all others for ever.
+_CRASH: Final = 500
 # A gateway that refuses so many entries of a kind, one by one, would refuse the rest of this run as well.
 _MOST_REFUSED: Final = 5
 
@@ -266,11 +275,12 @@ class _Sending:
             results = self.sender.send([item for _, item in claimed])
         except DeskStoreError:
             raise
-        except _SILENT as error:
-            self.run.is_silent = True
-            self.outcome.fail(error)
-            self._release(claimed, error)
         except Exception as error:  # noqa: BLE001 - see `_fail`
+            if self.kind.is_for_gateway and _is_silence(error):
+                self.run.is_silent = True
+                self.outcome.fail(error)
+                self._release(claimed, error)
+                return
             if len(claimed) == 1:
                 self._fail(claimed[0][0], error)
                 return
@@ -284,14 +294,27 @@ class _Sending:
             self._note(claimed, results)
 
     def _note(self, claimed: Sequence[Claimed], results: Sequence[GiveUp | None]) -> None:
-        moment = format_time(self.run.desk.clock())
-        with self.run.desk.store.write() as connection:
-            for (row, item), result in zip(claimed, results, strict=True):
-                if result is not None:
-                    self._give_up(connection, row, result)
-                elif note(connection, row, state="sent", done_at=moment, last_error=None):
-                    self.sender.sent(connection, row, item)
-                self.outcome.sent += result is None
+        try:
+            with self.run.desk.store.write() as connection:
+                for one, result in zip(claimed, results, strict=True):
+                    self._note_one(connection, one, result)
+        except DeskStoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what follows from one entry keeps back no other
+            if len(claimed) == 1:
+                self._fail(claimed[0][0], error)
+                return
+            for one, result in zip(claimed, results, strict=True):
+                self._note([one], [result])
+        else:
+            self.outcome.sent += sum(result is None for result in results)
+
+    def _note_one(self, connection: Connection, claimed: Claimed, result: GiveUp | None) -> None:
+        row, item = claimed
+        if result is not None:
+            self._give_up(connection, row, result)
+        elif note(connection, row, state="sent", done_at=format_time(self.run.desk.clock()), last_error=None):
+            self.sender.sent(connection, row, item)
 
     def _hold(self, connection: Connection, row: Row[Any], hold: Hold) -> None:
         if hold.until is None:
@@ -363,3 +386,8 @@ class _Sending:
         for row in rows:
             with self.run.desk.store.write() as connection:
                 self._give_up(connection, row, GiveUp(row.last_error or "too-late"))
+
+
+def _is_silence(error: Exception) -> bool:
+    is_crash = isinstance(error, UnavailableError) and error.status == _CRASH
+    return isinstance(error, _SILENCE) and not is_crash

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.partnership.key_ends import end_former_keys, keep_former_key
+from gateway.desk.partnership.mailbox_post import seal_messages_again
 from gateway.desk.partnership.no_partner import explain_no_partner
 from gateway.desk.partnership.open_invitations import find_open_invitation
 from gateway.desk.partnership.partners import SERVICE, PartnerError, PartnerKind, find_partner_kind
-from gateway.desk.partnership.resealing import seal_messages_again
 from gateway.desk.placements.placements import find_owner_name
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.wiring import Desk

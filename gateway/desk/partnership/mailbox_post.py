@@ -4,6 +4,7 @@ Never signs one number twice and never signs the same content twice: asking agai
 may name a child is kept only in boxes: one is the partner's, the other opens in the desk's vault alone.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,7 +23,7 @@ from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.envelope import Envelope, SealContext
-from partner_sdk.wire.items import MAILBOX_MESSAGE, NewItem
+from partner_sdk.wire.items import MAILBOX_MESSAGE, MAX_REPLACED, NewItem
 from partner_sdk.wire.keys import find_active_sealing_key
 from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
@@ -176,6 +177,35 @@ def seal_message(signed: bytes, *, message: MailboxMessage, recipient: Row[Any])
     key = make_mailbox_key(bytes(recipient.mailbox_key), approved_at=parse_time(recipient.approved_at))
     context = mailbox_context(environment=message.environment, partner=message.recipient, message_id=message.message_id)
     return seal(signed, key=key, context=context).to_bytes()
+
+
+def seal_messages_again(desk: Desk, connection: Connection, *, partner: str) -> int:
+    """Seal every message of a partner to the key that it has now, to be sent again; return how many.
+
+    For a partner that has lost its keys and enrols again: the same signed bytes, so the chain stays what it was. It
+    gets all of its messages, because the holder of the old keys may have acknowledged some.
+
+    Raises `OpeningError` where the desk's own copy of one does not open any more.
+    """
+    recipient = get_partner(connection, partner, now=desk.clock())
+    vault = desk.load_vault()
+    rows = connection.execute(
+        select(MAILBOX_MESSAGES).where(MAILBOX_MESSAGES.c.partner == partner).order_by(MAILBOX_MESSAGES.c.number)
+    ).all()
+    for row in rows:
+        signed = get_signed_message(desk, connection, row.message_id, vault=vault)
+        # Whether the gateway has taken the box of before is not always known: it may replace any of them.
+        replaces = [*(row.replaces or "").split(), hashlib.sha256(bytes(row.envelope)).hexdigest()]
+        connection.execute(
+            update(MAILBOX_MESSAGES)
+            .where(MAILBOX_MESSAGES.c.message_id == row.message_id)
+            .values(
+                envelope=seal_message(signed, message=peek_message(signed), recipient=recipient),
+                replaces=" ".join(replaces[-MAX_REPLACED:]),
+            )
+        )
+    queue(connection, "message", [row.message_id for row in rows], now=desk.clock(), lane=partner)
+    return len(rows)
 
 
 def _seal_copy(desk: Desk, connection: Connection, signed: bytes, *, message_id: str) -> bytes:

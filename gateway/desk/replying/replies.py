@@ -17,7 +17,7 @@ from gateway.desk.casework.cases import CaseRow, get_case
 from gateway.desk.casework.opening import find_first_report, find_recipient, open_report
 from gateway.desk.casework.safe_contact import list_open_ways
 from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.return_post.messages import (
+from gateway.desk.outbox.replies import (
     REPLIED_BY_RETURN_CODE,
     REPLY,
     Recipient,

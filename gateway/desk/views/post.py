@@ -14,8 +14,8 @@ from gateway.desk.casework.cases import get_references
 from gateway.desk.outbox.note_sending import GIVE_UP_AFTER
 from gateway.desk.outbox.notes import list_newest_notes
 from gateway.desk.outbox.queue import OutboxError, count_by_state
+from gateway.desk.outbox.replies import list_waiting, list_without_place
 from gateway.desk.outbox_kinds import send_again
-from gateway.desk.return_post.messages import list_waiting, list_without_place
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule

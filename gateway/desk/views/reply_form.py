@@ -10,9 +10,9 @@ from werkzeug.datastructures import MultiDict
 
 from gateway.desk.casework.cases import CaseRow
 from gateway.desk.casework.promised_days import is_waiting
+from gateway.desk.outbox.replies import REPLIED_BY_RETURN_CODE
 from gateway.desk.reading import words
 from gateway.desk.replying.replies import ReplyDraft, clean_text, normalise
-from gateway.desk.return_post.messages import REPLIED_BY_RETURN_CODE
 from gateway.desk.views.case_form import Fault
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS

@@ -1,23 +1,30 @@
-"""Writes to a return code: signed first, then sealed to the code, and stored until it is sent to the gateway.
+"""Replies to a return code, and notes that a report was read: signed, sealed to the code, queued, and sent.
 
 Never keeps what was written where it can be read: one box is the child's, the other opens in the desk's vault alone.
+Never counts as given what the gateway has no place for: that reply is owed again, and an alarm says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, case, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, case, insert, select, update
 
 from gateway.desk import audit
+from gateway.desk.alarms import raise_alarm
 from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, queue, record
 from gateway.desk.store.post_tables import OUTBOX, REPLY_MESSAGES
+from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, SealingError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.canonical import format_time, to_base64url
 from partner_sdk.wire.envelope import SealContext
+from partner_sdk.wire.items import REPLY as REPLY_ITEM
+from partner_sdk.wire.items import NewItem
 from partner_sdk.wire.keys import SealingKey, find_active_sealing_key
 from partner_sdk.wire.reply_message import ReplyKind, ReplyMessage, make_reply_key, reply_context, sign_reply
 from partner_sdk.wire.sealing import seal
@@ -29,6 +36,9 @@ READ: Final = "read"
 REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
 # Why a reply was given up: the gateway keeps no place for it, because nobody can come back and read it.
 NO_PLACE: Final = "no-place"
+# The alarm that names the reference.
+WITHOUT_PLACE: Final = "reply-without-place"
+ACTOR: Final = "return-post"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +166,45 @@ def list_without_place(connection: Connection, *, most: int) -> list[WrittenRepl
     return [WrittenReply(**row._mapping) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class ReplySender:
+    """Sends sealed replies to the gateway."""
+
+    run: Run
+
+    def load(self, connection: Connection, row: Row[Any]) -> NewItem:
+        """Return the sealed box of a reply."""
+        reply = _get_reply(connection, row)
+        return NewItem(address=reply.reference, envelope=to_base64url(bytes(reply.envelope)), item_id=reply.message_id)
+
+    def send(self, items: Sequence[NewItem]) -> list[GiveUp | None]:
+        """Send boxes in one call; the gateway answers for each."""
+        results = self.run.feed.put_items(REPLY_ITEM, tuple(items))
+        # With an alarm of its own kind, which names the reference.
+        return [GiveUp(NO_PLACE, is_alarm=False) if result == "no-place" else None for result in results]
+
+    def sent(self, connection: Connection, row: Row[Any], item: NewItem) -> None:
+        """Nothing follows."""
+
+    def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
+        reply, now = _get_reply(connection, row), self.run.desk.clock()
+        if code == NO_PLACE:
+            # Also for the note that a person has read it: nothing more can be written to this reference now.
+            raise_alarm(connection, WITHOUT_PLACE, reply.reference, now=now)
+        if reply.kind != REPLY:
+            return
+        audit.append_entry(
+            connection, at=now, actor=ACTOR, action=code, subject=reply.case_id, detail={"message_id": reply.message_id}
+        )
+        if not has_reply(connection, case_id=reply.case_id):
+            # It is owed again; a closed case stays closed.
+            connection.execute(
+                update(CASES)
+                .where(CASES.c.case_id == reply.case_id, CASES.c.reply_code == REPLIED_BY_RETURN_CODE)
+                .values(reply_code=None, reply_reason=None, reply_recorded_at=None)
+            )
+
+
 def copy_context(*, environment: str, message_id: str) -> SealContext:
     """Return the context of the desk's own copy: addressed to the agency, so that no child's box ever passes for it."""
     return SealContext(
@@ -187,3 +236,7 @@ def _list(connection: Connection, wanted: ColumnElement[bool], *, most: int | No
     order = (REPLY_MESSAGES.c.written_at, REPLY_MESSAGES.c.message_id)
     rows = connection.execute(_REPLIES.where(wanted).order_by(*order).limit(most))
     return [WrittenReply(**row._mapping) for row in rows]
+
+
+def _get_reply(connection: Connection, row: Row[Any]) -> Row[Any]:
+    return connection.execute(select(REPLY_MESSAGES).where(REPLY_MESSAGES.c.message_id == row.subject)).one()

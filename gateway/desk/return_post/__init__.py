@@ -1,1 +1,0 @@
-"""The post to return codes: messages that only the person with the five words opens, stored sealed and then sent."""
