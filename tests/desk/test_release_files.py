@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.desk.cli import main
-from gateway.desk.post_room import notes
+from gateway.desk.outbox import notes
 from gateway.desk.replying.reply_templates import load_texts
 from gateway.desk.signoffs import SIGNOFFS_FILE, WELSH_READER, Check, Signoffs, is_checked, load_signoffs
 from gateway.desk.starting import check_release
