@@ -24,8 +24,7 @@ from gateway.store.evidence import (
 )
 from gateway.store.failures import make_storage_error
 from partner_sdk.errors import FieldFault
-from partner_sdk.wire.evidence import CompletePost, EvidenceState, StoredPart
-from partner_sdk.wire.evidence_rules import list_evidence_faults
+from partner_sdk.wire.evidence import CompletePost, EvidenceState, StoredPart, list_evidence_faults
 
 CopyBody = Callable[[Callable[[bytes], object]], None]
 """Hands every piece of a body to a function, and raises unless it is the body that was signed."""

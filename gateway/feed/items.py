@@ -21,8 +21,7 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import check_report_id, format_time, parse_base64url, to_base64url
 from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.evidence import EvidenceRow
-from partner_sdk.wire.evidence_rules import parse_part_number
+from partner_sdk.wire.evidence import EvidenceRow, parse_part_number
 from partner_sdk.wire.feed_messages import MAX_ROWS_BODY_BYTES
 from partner_sdk.wire.items import (
     EVIDENCE,

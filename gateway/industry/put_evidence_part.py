@@ -15,8 +15,7 @@ from gateway.store.evidence import PartRow
 from gateway.web.rules import BodyRoom, CsrfRule, Login, rule
 from partner_sdk.errors import SignatureProfileError
 from partner_sdk.wire import problems
-from partner_sdk.wire.evidence import PART_BYTES, PartNumber, StoredPart
-from partner_sdk.wire.evidence_rules import check_part_size, parse_part_number
+from partner_sdk.wire.evidence import PART_BYTES, PartNumber, StoredPart, check_part_size, parse_part_number
 from partner_sdk.wire.field_types import EvidenceId
 from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
 

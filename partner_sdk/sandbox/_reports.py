@@ -27,8 +27,16 @@ from partner_sdk.wire.canonical import (
     to_base64url,
 )
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
-from partner_sdk.wire.evidence import MAX_COMPLETE_BYTES, CompletePost, CompleteReply, EvidenceState, StoredPart
-from partner_sdk.wire.evidence_rules import check_part_size, list_evidence_faults, parse_part_number
+from partner_sdk.wire.evidence import (
+    MAX_COMPLETE_BYTES,
+    CompletePost,
+    CompleteReply,
+    EvidenceState,
+    StoredPart,
+    check_part_size,
+    list_evidence_faults,
+    parse_part_number,
+)
 from partner_sdk.wire.feed_messages import Outcome
 from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, sign_intake
 from partner_sdk.wire.keys import accepts_envelope

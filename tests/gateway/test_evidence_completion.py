@@ -6,8 +6,14 @@ import pytest
 
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode
-from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, MAX_PARTS, MAX_SEALED_BYTES, PART_BYTES, SEGMENT_BYTES
-from partner_sdk.wire.evidence_rules import MAX_FAULTS
+from partner_sdk.wire.evidence import (
+    LEAST_SEALED_BYTES,
+    MAX_FAULTS,
+    MAX_PARTS,
+    MAX_SEALED_BYTES,
+    PART_BYTES,
+    SEGMENT_BYTES,
+)
 from tests.builders import Door, House, Partner
 from tests.builders.evidence import (
     SealedEvidence,

@@ -16,7 +16,7 @@ from gateway.web.wsgi_environ import AmbiguousHeadersError, make_environ
 from partner_sdk.errors import FormatError, ReportAbuseError, SignatureProfileError
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.evidence_rules import parse_part_number
+from partner_sdk.wire.evidence import parse_part_number
 from partner_sdk.wire.signature_profile import parse_signature_headers
 from partner_sdk.wire.submission import ReportPost, SubmissionStatement
 from tests.gateway.fuzzing import fuzz

@@ -11,15 +11,16 @@ from partner_sdk.wire.evidence import (
     SEGMENT_BYTES,
     SEGMENT_TEXT_BYTES,
     TAG_BYTES,
+    check_part_size,
     count_padded_bytes,
     count_parts_of_plain,
     count_plain_segments,
     count_sealed_bytes,
     count_sealed_parts,
     count_sealed_segments,
+    parse_part_number,
     size_of_sealed_part,
 )
-from partner_sdk.wire.evidence_rules import check_part_size, parse_part_number
 
 PART_TEXT_BYTES = 8 * SEGMENT_TEXT_BYTES
 EDGES = (0, 65_536, SEGMENT_TEXT_BYTES - 65_520, SEGMENT_TEXT_BYTES, PART_TEXT_BYTES, 3 * PART_TEXT_BYTES)
