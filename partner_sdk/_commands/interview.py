@@ -151,7 +151,7 @@ class Course:
                     break
 
     def _mend(self) -> None:
-        """Ask again for each misfit, until the report is good or nothing more is changed."""
+        """Ask again for each mismatch, until the report is good or nothing more is changed."""
         while True:
             try:
                 parse_report(self._draft.encode(), priority=self._priority, kind=self._kind)
@@ -259,7 +259,7 @@ class Course:
             report = msgspec.convert(self._draft.root, IndustryReport)
             return applies(msgspec.convert(owner, _read_owner_type(field)), report)
         except msgspec.ValidationError:
-            return True  # a misfit is asked for rather than left out
+            return True  # a mismatch is asked for rather than left out
 
     def _list_items(self, field: Field, section: Section) -> list[Section]:
         held = section.owner.get(field.name)

@@ -30,10 +30,10 @@ from partner_sdk.errors import FieldFault, FormatError, KeySetError, ReportAbuse
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import (
     REPORT_ID_RANDOM_BYTES,
-    describe_misfit,
+    describe_mismatch,
     encode,
     format_time,
-    list_misfit_faults,
+    list_mismatch_faults,
     make_report_id,
     parse_json_file,
     parse_time,
@@ -54,7 +54,7 @@ from partner_sdk.wire.placement import PlacementId
 from partner_sdk.wire.statements import StatementKind, sign_statement
 
 MAX_FACTS_BYTES: Final = 64 * 1024
-# The text of `describe_misfit` for a field that no model has.
+# The text of `describe_mismatch` for a field that no model has.
 _TOO_MANY: Final = "Object contains a field"
 _ID: Final = "Give your own id of it: 1 to 120 characters."
 # The valid values of each field that can be wrong in itself, by its place without numbers.
@@ -112,7 +112,7 @@ def check_page_facts(facts: PageFacts) -> None:
     try:
         value = msgspec.to_builtins(facts)
     except (TypeError, msgspec.ValidationError):
-        raise _misfit("A fact of the page is of no type that JSON has.", ()) from None
+        raise _mismatch("A fact of the page is of no type that JSON has.", ()) from None
     _convert(value)
 
 
@@ -142,22 +142,22 @@ def _convert(value: object) -> PageFacts:
     try:
         facts = msgspec.convert(value, PageFacts)
     except msgspec.ValidationError as error:
-        said = describe_misfit(error, kind=PageFacts)
+        said = describe_mismatch(error, kind=PageFacts)
         if said.startswith(_TOO_MANY):
-            raise _misfit(*_describe_too_many(said)) from None
-        told = tuple(_format_fault(one) for one in list_misfit_faults(said))
-        raise _misfit(
+            raise _mismatch(*_describe_too_many(said)) from None
+        told = tuple(_format_fault(one) for one in list_mismatch_faults(said))
+        raise _mismatch(
             "The facts of the page do not fit." if told else f"The facts of the page do not fit: {said}", told
         ) from None
     faults = tuple(_list_time_faults(facts))
     if faults:
-        raise _misfit("A time of the page is not spelled as one.", faults)
+        raise _mismatch("A time of the page is not spelled as one.", faults)
     return facts
 
 
 def _describe_too_many(said: str) -> tuple[str, tuple[FieldFault, ...]]:
     """Return the words and the fault for a field that is none of ours, whose name is never repeated."""
-    places = [fault.pointer for fault in list_misfit_faults(said)]
+    places = [fault.pointer for fault in list_mismatch_faults(said)]
     pointer = places[0] if places else "#"
     kind = next((kind for part, kind in _PARTS.items() if pointer.startswith(part)), PageFacts)
     names = ", ".join(kind.__struct_fields__)
@@ -181,7 +181,7 @@ def _list_time_faults(facts: PageFacts) -> Iterator[FieldFault]:
             yield FieldFault(f"#/messages/{place}/sent_at", "Give a time like 2026-11-25T08:30:00Z, or leave it out.")
 
 
-def _misfit(words: str, faults: tuple[FieldFault, ...]) -> ReportError:
+def _mismatch(words: str, faults: tuple[FieldFault, ...]) -> ReportError:
     return ReportError(words, reason="malformed", faults=faults)
 
 
@@ -250,7 +250,7 @@ class PageContexts:
     def make_token(self, facts: PageFacts, *, lifetime_seconds: int = DEFAULT_LIFETIME_SECONDS) -> str:
         """Return the sealed context of one page, for `#context=`. Each rendering of a page gets its own.
 
-        Raises `ReportError` (`malformed`, `too-large`) with pointers to the misfits, `KeySetError` (`expired`)
+        Raises `ReportError` (`malformed`, `too-large`) with pointers to the mismatches, `KeySetError` (`expired`)
         for a key set that is too old, `SealingError` (`no-active-key`) when the agency has no key to seal to now, and
         `FormatError` (`malformed`) for a lifetime that is none or longer than a day.
         """

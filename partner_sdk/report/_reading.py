@@ -1,7 +1,7 @@
 """Reads and checks reports: the file that a partner fills in, and the part of it that is sealed.
 
-Every fault names its JSON pointer and how to fix it. msgspec stops at the first misfit; here every object is looked at
-on its own, so that a person fixes all in one go. Never repeats a value of the report, nor a name that the model does
+Every fault names its JSON pointer and how to fix it. msgspec stops at the first mismatch; here every object is looked
+at on its own, so that a person fixes all in one go. Never repeats a value of the report, nor a name that the model does
 not have: both are part of a person's words.
 
 Beyond the model: which fields a kind or a priority asks for, real days, and names that must be there.
@@ -31,7 +31,7 @@ from partner_sdk.report.outline import (
     make_trail,
 )
 from partner_sdk.report.values import DAY, MOMENT, NotHeld, list_given
-from partner_sdk.wire.canonical import describe_misfit, encode, parse_exact, parse_json_file
+from partner_sdk.wire.canonical import describe_mismatch, encode, parse_exact, parse_json_file
 from partner_sdk.wire.envelope import MAX_PADDED_BYTES
 from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.reference import check_reference
@@ -51,7 +51,7 @@ _STEP = re.compile(r"\.(?P<name>\w+)|\[(?P<index>\d+|\.\.\.)\]")
 _NAMED = re.compile(r"^Object (?P<what>missing required|contains unknown) field `(?P<name>[^`]*)`")
 
 
-def list_misfits(value: Any) -> list[FieldFault]:
+def list_mismatches(value: Any) -> list[FieldFault]:
     """List where JSON does not fit an `IndustryReport`, object by object, at most `MOST_FAULTS`; empty if it fits."""
     return list(islice(_list_in_object(value, IndustryReport, ()), MOST_FAULTS))
 
@@ -286,9 +286,11 @@ def parse_report(
     try:
         report = msgspec.convert(value, IndustryReport)
     except msgspec.ValidationError as error:
-        misfits = list_misfits(value) or [make_fault(error)]
+        mismatches = list_mismatches(value) or [make_fault(error)]
         asked = list_missing_cases(value, priority=priority, kind=kind) if isinstance(value, dict) else []
-        raise ReportError("The report does not fit its model.", reason="bad-field", faults=[*misfits, *asked]) from None
+        raise ReportError(
+            "The report does not fit its model.", reason="bad-field", faults=[*mismatches, *asked]
+        ) from None
     faults = list_faults(report, priority=priority, kind=kind)
     if faults:
         raise ReportError("The report misses something.", reason="bad-field", faults=faults)
@@ -319,7 +321,7 @@ def parse_sealed_report(raw: bytes) -> SealedIndustryReport:
     try:
         return msgspec.convert(value, SealedIndustryReport)
     except msgspec.ValidationError as error:
-        said = describe_misfit(error, kind=SealedIndustryReport)
+        said = describe_mismatch(error, kind=SealedIndustryReport)
         raise FormatError(f"The JSON does not fit its model: {said}", reason="malformed") from None
 
 

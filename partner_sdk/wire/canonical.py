@@ -25,7 +25,7 @@ import msgspec
 
 from partner_sdk.errors import FieldFault, FormatError
 
-# The form that `list_misfit_faults` reads: "Object missing required field `name` - at `$.list[0]`".
+# The form that `list_mismatch_faults` reads: "Object missing required field `name` - at `$.list[0]`".
 _PLACE = re.compile(r" - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`\Z")
 _STEP = re.compile(r"\.(\w+)")
 _NAME_OR_PLACE = re.compile(r"\.(\w+)|\[(\d+)\]")
@@ -38,7 +38,7 @@ _SAYINGS = (
 )
 
 
-def describe_misfit(error: Exception, *, kind: Any) -> str:
+def describe_mismatch(error: Exception, *, kind: Any) -> str:
     """Return the reason in one line, with the place where msgspec names one."""
     if not isinstance(error, msgspec.ValidationError):
         return "it is cut off, nested too deeply, or no JSON in UTF-8"
@@ -55,8 +55,8 @@ def describe_misfit(error: Exception, *, kind: Any) -> str:
     return said
 
 
-def list_misfit_faults(said: str) -> Iterator[FieldFault]:
-    """Yield the fault that a reason of `describe_misfit` names a place for: the `errors` of a refusal."""
+def list_mismatch_faults(said: str) -> Iterator[FieldFault]:
+    """Yield the fault that a reason of `describe_mismatch` names a place for: the `errors` of a refusal."""
     place = _PLACE.search(said)
     pointer = "#" + "".join(f"/{name or index}" for name, index in _NAME_OR_PLACE.findall(place[1] if place else ""))
     missing = _MISSING.search(said)
@@ -173,7 +173,7 @@ def parse_exact(raw: bytes, *, kind: type[T], max_bytes: int) -> T:
         value: T = decoder.decode(raw)
         again = _ENCODER.encode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        said = describe_misfit(error, kind=kind)
+        said = describe_mismatch(error, kind=kind)
         raise FormatError(f"The JSON does not fit its model: {said}", reason="malformed") from None
     if again != raw:
         raise FormatError(

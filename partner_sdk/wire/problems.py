@@ -18,7 +18,7 @@ from partner_sdk.errors import (
     SignatureProfileError,
     StatementError,
 )
-from partner_sdk.wire.canonical import list_misfit_faults
+from partner_sdk.wire.canonical import list_mismatch_faults
 from partner_sdk.wire.keys import Environment
 
 ENVIRONMENT_HEADER: Final = "Report-Abuse-Environment"
@@ -264,7 +264,7 @@ def list_error_faults(error: Exception) -> tuple[FieldFault, ...]:
         return ()
     if error.reason == "duplicate-key":
         return (FieldFault("#", "Give each key once in an object."),)
-    return tuple(list_misfit_faults(str(error))) if error.reason == "malformed" else ()
+    return tuple(list_mismatch_faults(str(error))) if error.reason == "malformed" else ()
 
 
 def find_error_detail(error: Exception) -> str | None:

@@ -1,4 +1,4 @@
-"""One spelling for every value: what parses prints back identically, and a misfit is explained in our own words."""
+"""One spelling for every value: what parses prints back identically, and a mismatch is explained in our own words."""
 
 import subprocess
 import sys
@@ -252,7 +252,7 @@ def said_of(raw: bytes) -> str:
         (b'{"\xff":1}', "it is cut off, nested too deeply, or no JSON in UTF-8"),
     ],
 )
-def test_misfit_is_told_in_our_own_words(raw: bytes, said: str) -> None:
+def test_mismatch_is_told_in_our_own_words(raw: bytes, said: str) -> None:
     assert said_of(raw) == said
 
 

@@ -344,7 +344,7 @@ def test_unknown_field_is_told_with_the_names_that_are_not_given_and_never_with_
     assert missing.pointer == "#/discovery"
 
 
-def test_list_that_is_full_of_misfits_names_no_more_than_a_person_mends() -> None:
+def test_list_that_is_full_of_mismatches_names_no_more_than_a_person_mends() -> None:
     assert len(faults_of({**THIN, "children": [{}] * 1000})) == MOST_FAULTS
 
 
