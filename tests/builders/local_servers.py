@@ -1,5 +1,6 @@
 """Servers on this machine: find free ports, let one answer until a block ends, and give one a certificate."""
 
+import atexit
 import socket
 import ssl
 import threading
@@ -72,6 +73,7 @@ def _claim_ports() -> _Ports:
             except OSError:
                 continue
             closing.pop_all()
+            atexit.register(name.close)
             return _Ports(first, name)
     raise AssertionError("Every block of ports is taken.")
 
