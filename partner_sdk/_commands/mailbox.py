@@ -32,7 +32,7 @@ from partner_sdk.wire.mailbox_message import (
 )
 
 
-def find_words(opened: OpenedMessage) -> str | None:
+def find_text(opened: OpenedMessage) -> str | None:
     """Return the text of a message, or None for a kind without text, or for a body that cannot be read."""
     try:
         match opened.message.kind:
@@ -83,7 +83,7 @@ def run_inbox(call: PartnerCall) -> int:
             speaker.say_json({**_fields(opened), "body": json.loads(opened.body)})
         else:
             speaker.say(_line(opened))
-            speaker.say(find_words(opened) or json.dumps(json.loads(opened.body), indent=2))
+            speaker.say(find_text(opened) or json.dumps(json.loads(opened.body), indent=2))
         return EXIT_DONE
     delivery = partner.collect_mailbox()
     listed = partner.messages() if args.all else list(delivery.messages)
