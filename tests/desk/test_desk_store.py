@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -86,18 +85,30 @@ def test_database_is_closed_to_others(store: DeskStore, tmp_path: Path) -> None:
         assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
-def test_missing_existing_and_newer_databases_are_told_apart(store: DeskStore, tmp_path: Path) -> None:
+def test_missing_and_existing_databases_are_told_apart(store: DeskStore, tmp_path: Path) -> None:
     with pytest.raises(DeskStoreError) as missing:
         open_store(tmp_path / "other.sqlite")
     assert missing.value.reason == "no-store"
     with pytest.raises(DeskStoreError) as existing:
         open_store(tmp_path / "desk.sqlite", create=True)
     assert existing.value.reason == "store-exists"
+
+
+@pytest.mark.parametrize("revision", ["0001", "0018", "r9"])
+def test_database_of_before_the_first_release_or_of_a_newer_one_is_refused_and_left_as_it_is(
+    store: DeskStore, tmp_path: Path, revision: str
+) -> None:
+    append(store, "kept")
     with store.write() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(DeskStoreError) as newer:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = ?", (revision,))
+    store.close()
+    before = (tmp_path / "desk.sqlite").read_bytes()
+    told = rf"does not know the tables of the desk's database \({revision}\)"
+    with pytest.raises(DeskStoreError, match=told) as refused:
         open_store(tmp_path / "desk.sqlite")
-    assert newer.value.reason == "newer-store"
+    assert refused.value.reason == "unknown-store"
+    assert "make a new desk in an empty folder with `init`" in str(refused.value)
+    assert (tmp_path / "desk.sqlite").read_bytes() == before
 
 
 def test_full_disk_is_said_and_nothing_is_half_written(store: DeskStore) -> None:
@@ -194,79 +205,3 @@ def test_deed_that_fails_leaves_no_entry(store: DeskStore) -> None:
         fail(connection)
     with store.read() as connection:
         assert check_chain(connection) == 0
-
-
-def test_what_waited_or_went_before_there_was_an_outbox_has_its_state_there(tmp_path: Path) -> None:
-    path = tmp_path / "desk.sqlite"
-    path.touch(mode=0o600)
-    old = engine.DeskStore(engine._make_engine(path))
-    config = Config()
-    config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
-    queue_columns = "tries, next_try_at, queued_at, last_error"
-    with old.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0015")
-        for table, columns, rows in (
-            (
-                "mailbox_messages",
-                "partner, number, message_id, kind, signed, envelope, issued_at, posted_at",
-                ["'a', 1, 'm-1', 'welcome', '', '', 't1', 't3'", "'a', 2, 'm-2', 'welcome', '', '', 't2', NULL"],
-            ),
-            (
-                "stages",
-                "partner, report_id, stage, queued_at, sent_at",
-                ["'a', 'r-1', 'opened', 't1', NULL", "'a', 'r-2', 'collected', 't0', 't1'"],
-            ),
-            (
-                "reply_messages",
-                "message_id, case_id, kind, reference, envelope, written_at, written_by, posted_at, no_place_at",
-                [
-                    "'w-1', 'c', 'reply', 'r', '', 't1', 'k', NULL, NULL",
-                    "'w-2', 'c', 'reply', 'r', '', 't2', 'k', 't3', NULL",
-                    "'w-3', 'c', 'reply', 'r', '', 't3', 'k', NULL, 't4'",
-                ],
-            ),
-            (
-                "outgoing_post",
-                f"case_id, kind, channel, language, state, {queue_columns}, sent_at, address_mac",
-                [
-                    "'c-1', 'acknowledgement', 'email', 'en', 'held', 1, 't9', 't1', NULL, NULL, NULL",
-                    "'c-2', 'acknowledgement', 'sms', 'cy', 'sent', 1, 't9', 't1', NULL, 't2', x'68'",
-                    "'c-3', 'acknowledgement', 'email', 'en', 'given_up', 9, 't9', 't1', 'mail-refused', NULL, NULL",
-                ],
-            ),
-            (
-                "pages",
-                "id, target, count, first_at, sent_at, tries, next_try_at, last_error, acknowledged_by, repeats",
-                [
-                    "4, 'desk', 2, 't1', 't2', 1, 't9', NULL, 'Alex', 1",
-                    "5, 'out_of_hours', 3, 't3', NULL, 0, 't3', 'no-pager', NULL, 0",
-                ],
-            ),
-        ):
-            for row in rows:
-                connection.exec_driver_sql(f"INSERT INTO {table} ({columns}) VALUES ({row})")  # noqa: S608 - our own
-    old.close()
-    store = open_store(path)
-    with store.read() as connection:
-        query = "SELECT kind, subject, lane, state, queued_at, done_at, last_error FROM outbox ORDER BY kind, id"
-        found = [tuple(row) for row in connection.exec_driver_sql(query)]
-        notes = connection.exec_driver_sql("SELECT case_id, channel, address_mac FROM notes").all()
-        alerts = connection.exec_driver_sql("SELECT id, target, count, acknowledged_by, repeats FROM alerts").all()
-    assert notes == [("c-1", "email", None), ("c-2", "sms", b"h"), ("c-3", "email", None)]
-    assert alerts == [(4, "desk", 2, "Alex", 1), (5, "out_of_hours", 3, None, 0)]
-    assert found == [
-        ("alert", "4", "", "sent", "t1", "t2", None),
-        ("alert", "5", "", "waiting", "t3", None, "no-pager"),
-        ("message", "m-1", "a", "sent", "t1", "t3", None),
-        ("message", "m-2", "a", "waiting", "t2", None, None),
-        ("note", "c-1", "", "held", "t1", None, None),
-        ("note", "c-2", "", "sent", "t1", "t2", None),
-        ("note", "c-3", "", "given_up", "t1", "t9", "mail-refused"),
-        ("reply", "w-1", "", "waiting", "t1", None, None),
-        ("reply", "w-2", "", "sent", "t2", "t3", None),
-        ("reply", "w-3", "", "given_up", "t3", "t4", "no-place"),
-        ("stage", "a r-2", "", "sent", "t0", "t1", None),
-        ("stage", "a r-1", "", "waiting", "t1", None, None),
-    ]
-    store.close()

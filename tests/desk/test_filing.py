@@ -1,17 +1,12 @@
 """Filing: what a case takes over from its report, and desks from before that took less."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import select
 
-from gateway.desk.casework.cases import get_case, list_cases
-from gateway.desk.store import engine, open_store
+from gateway.desk.casework.cases import get_case
 from gateway.desk.store.schema import CASES
-from gateway.guidance.risk import combine
 from partner_sdk.wire.public_report import Meeting
 from tests.desk.desk_loop import Loop
 
@@ -69,86 +64,3 @@ def test_partners_case_has_none_of_it(loop: Loop) -> None:
     with loop.desk.store.read() as connection:
         row = connection.execute(select(CASES)).one()
     assert (row.has_reply_key, row.flagged, row.region) == (False, False, None)
-
-
-def test_desk_from_before_gets_the_columns_and_keeps_its_cases(tmp_path: Path) -> None:
-    path = tmp_path / "desk.sqlite"
-    path.touch(mode=0o600)
-    old = engine.DeskStore(engine._make_engine(path))
-    config = Config()
-    config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
-    with old.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.exec_driver_sql(
-            "INSERT INTO cases (case_id, environment, partner, report_id, reference, door, priority, received_at, "
-            "collected_at, danger, reply_owed, synthetic) VALUES ('one', 'live', 'public', 'r', 'K7QF-2M9TX-D', "
-            "'public', 'P3', '2026-11-01T08:00:00Z', '2026-11-01T09:00:00Z', 0, 1, 0)"
-        )
-        connection.exec_driver_sql(
-            "INSERT INTO reports (environment, partner, report_id, door, kind, priority, earlier_reference, "
-            "schema_version, reference, instance, epoch, sequence, received_at, collected_at, intake_sha256, "
-            "envelope_sha256, intake, envelope) VALUES ('live', 'public', 'r', 'public', 'supplement', 'P3', "
-            "'C5H6-6S35C-3', '1', 'K7QF-2M9TX-D', 'g', 'e', 1, '2026-11-01T08:00:00Z', '2026-11-01T09:00:00Z', "
-            "x'01', x'02', x'03', x'04')"
-        )
-        links = "INSERT INTO chain_links VALUES ('g', 'e', ?, ?, x'00', 0)"
-        connection.exec_driver_sql(links, (1, b"\x01"))
-        connection.exec_driver_sql(links, (2, b"\x05"))  # of a report that is not here
-    old.close()
-    store = open_store(path)
-    with store.read() as connection:
-        case = get_case(connection, "K7QF-2M9TX-D")
-        assert (case.has_reply_key, case.flagged, case.reply_by) == (False, False, None)
-        assert (case.factors, case.crisis, case.score, case.crisis_since) == ("", False, 0, None)
-        assert (case.adds_to, case.reply_key_sha256) == ("C5H6-6S35C-3", None)
-        rows = connection.exec_driver_sql(
-            "SELECT partner, sequence, epoch, statement_sha256, followed FROM chain_links"
-        )
-        assert rows.all() == [("public", 1, "e", b"\x01", 1)]
-        for table in ("reply_messages", "notes", "alerts", "outbox"):
-            assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() == 0  # noqa: S608 - our own names
-    store.close()
-
-
-def test_cases_of_a_desk_from_before_are_weighed_by_the_flags_that_they_had(tmp_path: Path) -> None:
-    path = tmp_path / "desk.sqlite"
-    path.touch(mode=0o600)
-    old = engine.DeskStore(engine._make_engine(path))
-    config = Config()
-    config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
-    rows = (
-        ("calm", "public", "P3", 0, 0),
-        ("danger", "public", "P1", 1, 1),
-        ("soon", "public", "P3", 0, 1),
-        ("p2", "example-chat", "P2", 0, 0),
-        ("childs-p2", "public", "P2", 0, 0),
-    )
-    with old.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0011")
-        for row in rows:
-            connection.exec_driver_sql(
-                "INSERT INTO cases (case_id, partner, priority, danger, meeting_soon, environment, report_id, "
-                "reference, door, received_at, collected_at, reply_owed, synthetic) VALUES (?, ?, ?, ?, ?, 'live', "
-                "?, ?, 'public', '2026-11-01T08:00:00Z', '2026-11-01T09:00:00Z', 0, 0)",
-                (*row, row[0], row[0]),
-            )
-    old.close()
-    store = open_store(path)
-    with store.read() as connection:
-        found = {one.case_id: one for one in list_cases(connection)}
-    store.close()
-    assert [(one.case_id, one.crisis, one.score, one.factors) for one in found.values()] == [
-        ("danger", True, 215, "danger_now meeting_soon p1_stated"),
-        ("soon", True, 75, "meeting_soon"),
-        ("p2", False, 15, "p2_stated"),
-        ("calm", False, 0, ""),
-        ("childs-p2", False, 0, ""),
-    ]
-    assert {one.crisis_since for one in found.values() if one.crisis} == {"2026-11-01T09:00:00Z"}
-    assert {one.crisis_since for one in found.values() if not one.crisis} == {None}
-    # What the migration writes is what the rules say: a later join weighs them together.
-    for one in found.values():
-        risk = combine(one.factors)
-        assert (risk.crisis, risk.score, risk.text) == (one.crisis, one.score, one.factors)

@@ -1,19 +1,15 @@
 """What a partner says later: one case with its first report, which nothing hides and nothing makes less urgent."""
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from alembic import command
-from alembic.config import Config
 
 from gateway.desk.casework.cases import CaseError, CaseState
 from gateway.desk.casework.closing import Assessment, Closing, close_case
 from gateway.desk.casework.joined_reports import MOST_OPENED, list_case_doubts, list_joined, open_whole_case
 from gateway.desk.casework.opening import open_case
 from gateway.desk.casework.queue import count_queue, list_later, list_queue
-from gateway.desk.store import engine, open_store
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import SealedIndustryReport, list_given
 from tests.builders import Partner, make_industry_report, seal_report
@@ -224,34 +220,3 @@ def test_case_is_listed_once_in_every_list(loop: Loop) -> None:
     other = file(loop)
     assert sorted(queue(loop)) == sorted(queue(loop, "all")) == sorted([case.reference, other.reference])
     assert queue(loop, "closed") == []
-
-
-def test_desk_from_before_joins_what_partners_had_added(tmp_path: Path) -> None:
-    path = tmp_path / "desk.sqlite"
-    path.touch(mode=0o600)
-    old = engine.DeskStore(engine._make_engine(path))
-    config = Config()
-    config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
-    rows = (
-        ("a", "example-chat", "K7QF-2M9TX-D", None),
-        ("b", "example-chat", "C5H6-6S35C-3", "K7QF-2M9TX-D"),
-        ("c", "example-chat", "MYK2-PAF4S-J", "C5H6-6S35C-3"),
-        ("d", "example-game", "5E00-CRE2T-V", "K7QF-2M9TX-D"),
-        ("e", "public", "BS88-5M71H-9", "K7QF-2M9TX-D"),
-    )
-    with old.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
-        for case_id, partner, reference, adds_to in rows:
-            connection.exec_driver_sql(
-                "INSERT INTO cases (case_id, environment, partner, report_id, reference, door, priority, received_at, "
-                "collected_at, danger, reply_owed, synthetic, adds_to) VALUES (?, 'live', ?, ?, ?, 'industry', 'P3', "
-                "'2026-11-01T08:00:00Z', '2026-11-01T09:00:00Z', 0, 0, 0, ?)",
-                (case_id, partner, case_id, reference, adds_to),
-            )
-    old.close()
-    store = open_store(path)
-    with store.read() as connection:
-        found = connection.exec_driver_sql("SELECT case_id, joined_to FROM cases ORDER BY case_id").all()
-    assert [tuple(row) for row in found] == [("a", None), ("b", "a"), ("c", "a"), ("d", None), ("e", None)]
-    store.close()

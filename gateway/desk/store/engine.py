@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 from partner_sdk.errors import ReportAbuseError
 
 # The newest migration; a test holds it equal to what Alembic finds in migrations/versions.
-HEAD_REVISION: Final = "0018"
+HEAD_REVISION: Final = "r1"
 BUSY_TIMEOUT_SECONDS: Final = 20
 
 _PRAGMAS: Final = (
@@ -29,7 +29,7 @@ _PRAGMAS: Final = (
 
 
 class DeskStoreError(ReportAbuseError):
-    """The desk's database is missing, locked, full, or newer than this release."""
+    """The desk's database is missing, locked, full, or none that this release knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def open_store(path: Path, *, create: bool = False) -> DeskStore:
     with store.read() as connection:
         revision = _find_revision(connection)
     if revision != HEAD_REVISION:
-        _migrate(store)
+        _migrate(store, revision=revision)
     return store
 
 
@@ -107,7 +107,7 @@ def _find_revision(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _migrate(store: DeskStore) -> None:
+def _migrate(store: DeskStore, *, revision: str | None) -> None:
     # Alembic costs 100 ms to import, and nearly every start finds the tables as they should be.
     from alembic import command
     from alembic.config import Config
@@ -121,7 +121,10 @@ def _migrate(store: DeskStore) -> None:
             command.upgrade(config, "head")
         except CommandError as error:
             raise DeskStoreError(
-                "The desk's database was made by a newer release. Install that release to use it.", reason="newer-store"
+                f"This release does not know the tables of the desk's database ({revision}). If it was made before the "
+                "first release, keep its folder with the version that made it, and make a new desk in an empty folder "
+                "with `init`. If a newer release made it, install that one.",
+                reason="unknown-store",
             ) from error
 
 

@@ -1,0 +1,308 @@
+"""The half of the desk's baseline (`versions/r1_baseline.py`) that is about partners, placements, digests and keys."""
+
+import sqlalchemy as sa
+from alembic import op
+
+
+def make_partner_side() -> None:
+    """Make these tables."""
+    _make_account()
+    _make_placement()
+    _make_adoption()
+    _make_digest()
+    _make_partner()
+    _make_question()
+    _make_context()
+    _make_key()
+
+
+def _make_account() -> None:
+    op.create_table(
+        "account_changes",
+        sa.Column("partner", sa.Text(), nullable=False),
+        sa.Column("change_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text()),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("statement", sa.LargeBinary()),
+        sa.Column("old_key_id", sa.Text()),
+        sa.Column("new_key_id", sa.Text()),
+        sa.Column("received_at", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.Text()),
+        sa.Column("decided_by", sa.Text()),
+        sa.PrimaryKeyConstraint("partner", "change_id", name=op.f("pk_account_changes")),
+    )
+    op.execute("CREATE INDEX ix_account_changes_state_received_at ON account_changes (state, received_at)")
+
+
+def _make_placement() -> None:
+    op.create_table(
+        "adopters",
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("added_at", sa.Text(), nullable=False),
+        sa.Column("added_by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("owner", name=op.f("pk_adopters")),
+    )
+    op.create_table(
+        "placement_checks",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("placement", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("checked_at", sa.Text(), nullable=False),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("checker", sa.Text(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=False),
+        sa.Column("named", sa.Text()),
+        sa.Column("faults", sa.Integer(), nullable=False),
+        sa.Column("findings", sa.LargeBinary(), nullable=False),
+        sa.Column("taken_at", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_placement_checks")),
+        sa.UniqueConstraint(
+            "placement",
+            "address",
+            "method",
+            "checked_at",
+            name=op.f("uq_placement_checks_placement_address_method_checked_at"),
+        ),
+    )
+    op.execute("CREATE INDEX ix_placement_checks_placement_checked_at ON placement_checks (placement, checked_at)")
+    op.create_table(
+        "placement_history",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("placement", sa.Text(), nullable=False),
+        sa.Column("at", sa.Text(), nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("deed", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text()),
+        sa.Column("terms", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_placement_history")),
+    )
+    op.execute("CREATE INDEX ix_placement_history_placement ON placement_history (placement)")
+    op.create_table(
+        "placements",
+        sa.Column("placement", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("service", sa.Text(), nullable=False),
+        sa.Column("surface", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("look_at", sa.Text()),
+        sa.Column("position", sa.Text(), nullable=False),
+        sa.Column("agreed_on", sa.Text(), nullable=False),
+        sa.Column("agreed_by", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("state_at", sa.Text(), nullable=False),
+        sa.Column("state_by", sa.Text(), nullable=False),
+        sa.Column("state_reason", sa.Text()),
+        sa.PrimaryKeyConstraint("placement", name=op.f("pk_placements")),
+    )
+    op.execute("CREATE INDEX ix_placements_look_at ON placements (look_at)")
+    op.execute("CREATE INDEX ix_placements_owner ON placements (owner)")
+    op.create_table(
+        "runner_tokens",
+        sa.Column("token_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("made_at", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("ended_at", sa.Text()),
+        sa.Column("ended_by", sa.Text()),
+        sa.PrimaryKeyConstraint("token_sha256", name=op.f("pk_runner_tokens")),
+    )
+
+
+def _make_adoption() -> None:
+    op.create_table(
+        "adoption_places",
+        sa.Column("placement", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("placement", name=op.f("pk_adoption_places")),
+    )
+    op.execute("CREATE INDEX ix_adoption_places_request_id ON adoption_places (request_id)")
+    op.create_table(
+        "adoption_requests",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text()),
+        sa.Column("reason", sa.Text()),
+        sa.Column("decided_at", sa.Text()),
+        sa.Column("decided_by", sa.Text()),
+        sa.PrimaryKeyConstraint("request_id", name=op.f("pk_adoption_requests")),
+    )
+    op.execute("CREATE INDEX ix_adoption_requests_state_received_at ON adoption_requests (state, received_at)")
+
+
+def _make_digest() -> None:
+    op.create_table(
+        "digests",
+        sa.Column("digest_id", sa.Text(), nullable=False),
+        sa.Column("partner", sa.Text(), nullable=False),
+        sa.Column("quarter", sa.Text(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text()),
+        sa.Column("released_at", sa.Text()),
+        sa.Column("released_by", sa.Text()),
+        sa.Column("message_id", sa.Text()),
+        sa.PrimaryKeyConstraint("digest_id", name=op.f("pk_digests")),
+        sa.UniqueConstraint("partner", "quarter", name=op.f("uq_digests_partner_quarter")),
+    )
+    op.create_table(
+        "ledger",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("partner", sa.Text(), nullable=False),
+        sa.Column("quarter", sa.Text(), nullable=False),
+        sa.Column("table_name", sa.Text(), nullable=False),
+        sa.Column("micro_epsilon", sa.Integer(), nullable=False),
+        sa.Column("committed_at", sa.Text(), nullable=False),
+        sa.CheckConstraint("micro_epsilon > 0", name=op.f("ck_ledger_positive")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger")),
+    )
+    op.execute("CREATE INDEX ix_ledger_partner_quarter ON ledger (partner, quarter)")
+
+
+def _make_partner() -> None:
+    op.create_table(
+        "enrolments",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("secret_sha256", sa.Text(), nullable=False),
+        sa.Column("partner", sa.Text()),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text()),
+        sa.Column("key_id", sa.Text()),
+        sa.Column("submission_key", sa.LargeBinary()),
+        sa.Column("context_key", sa.LargeBinary()),
+        sa.Column("mailbox_key", sa.LargeBinary()),
+        sa.Column("received_at", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.Text()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_enrolments")),
+    )
+    op.create_table(
+        "former_partner_keys",
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("partner", sa.Text(), nullable=False),
+        sa.Column("submission_key", sa.LargeBinary(), nullable=False),
+        sa.Column("ended_at", sa.Text(), nullable=False),
+        sa.Column("revoked", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("context_key", sa.LargeBinary()),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_former_partner_keys")),
+    )
+    op.create_table(
+        "invitations",
+        sa.Column("secret_sha256", sa.Text(), nullable=False),
+        sa.Column("partner", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.Text(), nullable=False),
+        sa.Column("published_at", sa.Text()),
+        sa.Column("used_at", sa.Text()),
+        sa.Column("type", sa.Text()),
+        sa.Column("country", sa.Text()),
+        sa.PrimaryKeyConstraint("secret_sha256", name=op.f("pk_invitations")),
+    )
+    op.create_table(
+        "partners",
+        sa.Column("partner", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("submission_key", sa.LargeBinary(), nullable=False),
+        sa.Column("context_key", sa.LargeBinary(), nullable=False),
+        sa.Column("mailbox_key", sa.LargeBinary(), nullable=False),
+        sa.Column("approved_at", sa.Text(), nullable=False),
+        sa.Column("approved_by", sa.Text(), nullable=False),
+        sa.Column("suspended_at", sa.Text()),
+        sa.Column("revoked_at", sa.Text()),
+        sa.Column("type", sa.Text(), server_default=sa.text("'service'"), nullable=False),
+        sa.Column("country", sa.Text()),
+        sa.PrimaryKeyConstraint("partner", name=op.f("pk_partners")),
+        sa.UniqueConstraint("key_id", name=op.f("uq_partners_key_id")),
+    )
+
+
+def _make_question() -> None:
+    op.create_table(
+        "information_requests",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("partner", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("asked_at", sa.Text(), nullable=False),
+        sa.Column("asked_by", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.Text(), nullable=False),
+        sa.Column("answered_at", sa.Text()),
+        sa.Column("answer_case_id", sa.Text()),
+        sa.PrimaryKeyConstraint("request_id", name=op.f("pk_information_requests")),
+        sa.UniqueConstraint("message_id", name=op.f("uq_information_requests_message_id")),
+    )
+    op.execute("CREATE INDEX ix_information_requests_case_id ON information_requests (case_id)")
+    op.create_table(
+        "outcome_signals",
+        sa.Column("signal_id", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("partner", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.Text(), nullable=False),
+        sa.Column("decided_by", sa.Text(), nullable=False),
+        sa.Column("held_until", sa.Text(), nullable=False),
+        sa.Column("released_at", sa.Text()),
+        sa.Column("taken_back_at", sa.Text()),
+        sa.Column("taken_back_by", sa.Text()),
+        sa.Column("message_id", sa.Text()),
+        sa.PrimaryKeyConstraint("signal_id", name=op.f("pk_outcome_signals")),
+    )
+    op.execute("CREATE INDEX ix_outcome_signals_case_id ON outcome_signals (case_id)")
+
+
+def _make_context() -> None:
+    op.create_table(
+        "page_contexts",
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("token_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("partner", sa.Text()),
+        sa.Column("context_id", sa.Text()),
+        sa.PrimaryKeyConstraint("case_id", name=op.f("pk_page_contexts")),
+    )
+    op.execute("CREATE INDEX ix_page_contexts_token_sha256 ON page_contexts (token_sha256)")
+
+
+def _make_key() -> None:
+    op.create_table(
+        "publications",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("content_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("signed_at", sa.Text(), nullable=False),
+        sa.Column("published_at", sa.Text()),
+        sa.PrimaryKeyConstraint("kind", "serial", name=op.f("pk_publications")),
+    )
+    op.create_table(
+        "sealing_keys",
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("quarter", sa.Text(), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("not_before", sa.Text(), nullable=False),
+        sa.Column("seal_until", sa.Text(), nullable=False),
+        sa.Column("open_until", sa.Text(), nullable=False),
+        sa.Column("destroyed_at", sa.Text()),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_sealing_keys")),
+        sa.UniqueConstraint("quarter", name=op.f("uq_sealing_keys_quarter")),
+    )
+    op.create_table(
+        "verify_keys",
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("not_before", sa.Text(), nullable=False),
+        sa.Column("use_until", sa.Text(), nullable=False),
+        sa.Column("verify_until", sa.Text(), nullable=False),
+        sa.Column("instance", sa.Text()),
+        sa.PrimaryKeyConstraint("role", "key_id", name=op.f("pk_verify_keys")),
+    )
