@@ -13,8 +13,9 @@ Commands = argparse._SubParsersAction  # argparse has no public name for it
 class CommandTable:
     """The first words of a program, in the order of its help.
 
-    `files` names each file of the package `room`, and the words that it adds with a summary of each. A command loads
-    its own file alone, and the help none, because all of them together cost every run some tenths of a second.
+    `files` names each file below the package `room`, e.g. `commands.keys`, and the words that it adds with a summary
+    of each. A command loads its own file alone, and the help none, because all of them together cost every run some
+    tenths of a second.
     """
 
     room: str

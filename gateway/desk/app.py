@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from flask import Flask
 
 from gateway.desk.config import DeskConfigError
+from gateway.desk.digests import pages as digest_pages
 from gateway.desk.reading.words import title_of
 from gateway.desk.starting import check_release
 from gateway.desk.views import (
     adoption,
     cases,
-    digests,
     evidence,
     partner_questions,
     placement_checks,
@@ -56,7 +56,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     placement_checks.bind_post_rate(app)
     for room in (
         *(sign_in, cases, evidence, replies, partner_questions),
-        *(post, placements, placement_checks, adoption, digests),
+        *(post, placements, placement_checks, adoption, digest_pages),
     ):
         app.register_blueprint(room.blueprint)
     finish_web_app(app, limits=(placement_checks.LIMIT,))

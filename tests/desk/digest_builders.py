@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from gateway.desk.feedback.digests import DigestOrder
-from gateway.desk.feedback.tables import CountedCluster
+from gateway.desk.digests.publishing import DigestOrder
+from gateway.desk.digests.tables import CountedCluster
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.schema import CASES

@@ -5,8 +5,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.feedback.consistency import make_consistent, project
-from gateway.desk.feedback.tables import MICRO, Table, make_tables
+from gateway.desk.digests.noise import make_consistent, project
+from gateway.desk.digests.tables import MICRO, Table, make_tables
 
 TABLES = make_tables((("profile", "Profile page"), ("chat", "Chat")))
 _draws = st.fixed_dictionaries(

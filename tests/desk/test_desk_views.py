@@ -11,8 +11,8 @@ from gateway.desk.app import make_desk_app
 from gateway.desk.casework import case_codes
 from gateway.desk.casework.cases import get_case
 from gateway.desk.config import DeskConfigError
-from gateway.desk.feedback import posting
-from gateway.desk.feedback.records import get_record, make_digest_id
+from gateway.desk.digests import publishing
+from gateway.desk.digests.records import get_record, make_digest_id
 from gateway.desk.outbox_kinds import SentOut
 from gateway.desk.reading import words
 from gateway.desk.start_links import StartLinkError, make_start_link, use_start_link
@@ -325,8 +325,8 @@ def test_a_digest_is_made_previewed_and_released_by_two_people(
         sent.append((partner, kind, body, actor))
         return type("Message", (), {"message_id": "message-1"})
 
-    monkeypatch.setattr(posting, "write_message", write_message)
-    monkeypatch.setattr(posting, "send_due", lambda _desk, only: sent.append("sent") or SentOut())
+    monkeypatch.setattr(publishing, "write_message", write_message)
+    monkeypatch.setattr(publishing, "send_due", lambda _desk, only: sent.append("sent") or SentOut())
     add_cases(desk.store, 60, synthetic=True)
     digest_id = make_digest_id(partner=PARTNER, quarter=QUARTER)
     browser.get("/digests")

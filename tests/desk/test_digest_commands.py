@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from gateway.desk.cli import main
-from gateway.desk.feedback import posting
+from gateway.desk.digests import publishing
 from gateway.desk.outbox_kinds import SentOut
 from gateway.desk.partnership.mailbox_post import write_message
 from gateway.desk.store.partner_tables import PARTNERS
@@ -46,7 +46,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls.append("sent")
         return SentOut()
 
-    monkeypatch.setattr(posting, "send_due", send)
+    monkeypatch.setattr(publishing, "send_due", send)
     return calls
 
 
@@ -102,10 +102,10 @@ def test_a_gateway_that_is_away_loses_nothing(
     make(state, capsys)
 
     silence = TransportError("The gateway did not answer.", reason="no-answer")
-    monkeypatch.setattr(posting, "send_due", lambda _desk, only: SentOut(error=silence))
+    monkeypatch.setattr(publishing, "send_due", lambda _desk, only: SentOut(error=silence))
     code, _, _ = run(state, "digest", "release", DIGEST, "--by", "Second Two", capsys=capsys)
     assert code == 3  # run it again
-    monkeypatch.setattr(posting, "send_due", lambda _desk, only: SentOut())
+    monkeypatch.setattr(publishing, "send_due", lambda _desk, only: SentOut())
     assert run_json(state, "digest", "release", DIGEST, "--by", "Second Two", capsys=capsys)["state"] == "released"
     assert len(read_messages(state)) == 1
 
@@ -119,10 +119,10 @@ def test_a_crash_after_the_message_was_written_does_not_write_a_second(
         write_message(*arguments, **settings)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(posting, "write_message", write_and_die)
+    monkeypatch.setattr(publishing, "write_message", write_and_die)
     with pytest.raises(KeyboardInterrupt):
         main(["digest", "release", DIGEST, "--by", "Second Two", "--state", str(state)])
-    monkeypatch.setattr(posting, "write_message", write_message)
+    monkeypatch.setattr(publishing, "write_message", write_message)
     assert run_json(state, "digest", "release", DIGEST, "--by", "Second Two", capsys=capsys)["state"] == "released"
     assert len(read_messages(state)) == 1
     assert sent == ["sent"]

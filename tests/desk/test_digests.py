@@ -5,13 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.feedback import digests, noise
-from gateway.desk.feedback.clusters import freeze_clusters
-from gateway.desk.feedback.digests import DigestError, get_body, make_digest, reject_digest, release_digest
-from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD, is_eligible
-from gateway.desk.feedback.ledger import get_spends
-from gateway.desk.feedback.records import find_record, list_records, make_digest_id
-from gateway.desk.feedback.tables import make_tables
+from gateway.desk.digests import noise, publishing
+from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, freeze_clusters, is_eligible
+from gateway.desk.digests.ledger import get_spends
+from gateway.desk.digests.publishing import (
+    DigestError,
+    get_body,
+    make_digest,
+    reject_digest,
+    release_digest,
+)
+from gateway.desk.digests.records import find_record, list_records, make_digest_id
+from gateway.desk.digests.tables import make_tables
 from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.store import DeskStore
 from partner_sdk.wire.digest import Digest, parse_digest
@@ -261,7 +266,7 @@ def test_threshold_is_decided_once_even_when_the_making_was_stopped(
 ) -> None:
     add_cases(store, 5)
     with monkeypatch.context() as patch:
-        patch.setattr(digests, "build_body", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(publishing, "build_body", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             make_digest(store, make_order(adopted=False, threshold=100_000), clock=clock)
     # Whoever looks at the noise and asks again with another threshold gets the same answer.

@@ -9,10 +9,15 @@ import pytest
 from sqlalchemy import delete, text, update
 from sqlalchemy.exc import IntegrityError
 
-from gateway.desk.feedback import noise
-from gateway.desk.feedback.digests import DigestError, make_digest
-from gateway.desk.feedback.ledger import LedgerError, check_spend, commit_spend, get_spends
-from gateway.desk.feedback.tables import BUDGET_MICRO
+from gateway.desk.digests import noise
+from gateway.desk.digests.ledger import (
+    LedgerError,
+    check_spend,
+    commit_spend,
+    get_spends,
+)
+from gateway.desk.digests.publishing import DigestError, make_digest
+from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.store import DeskStore, open_store
 from gateway.desk.store.digest_tables import LEDGER
 from partner_sdk.wire.digest import parse_digest
@@ -24,8 +29,8 @@ ROOT = Path(__file__).parents[2]
 KILLED_WHILE_DRAWING = """
 import os, signal, sys
 from pathlib import Path
-from gateway.desk.feedback import noise
-from gateway.desk.feedback.digests import make_digest
+from gateway.desk.digests import noise
+from gateway.desk.digests.publishing import make_digest
 from gateway.desk.store import open_store
 from tests.desk.digest_builders import clock, make_order
 

@@ -13,10 +13,9 @@ from pathlib import Path
 import opendp.prelude as dp
 import pytest
 
-from gateway.desk.feedback import noise
-from gateway.desk.feedback.consistency import make_consistent
-from gateway.desk.feedback.intervals import get_reach, make_interval
-from gateway.desk.feedback.tables import MICRO, count_table, make_tables
+from gateway.desk.digests import noise
+from gateway.desk.digests.noise import get_reach, make_consistent, make_interval
+from gateway.desk.digests.tables import MICRO, count_table, make_tables
 from tests.desk.digest_builders import make_cluster
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +104,7 @@ def test_no_other_file_imports_the_noise_library() -> None:
 def test_the_noise_library_is_loaded_by_a_draw_and_not_before() -> None:
     program = (
         "import sys\n"
-        "from gateway.desk.feedback import digests, noise\n"
+        "from gateway.desk.digests import noise, publishing\n"
         "assert 'opendp' not in sys.modules\n"
         "noise.draw([1], sensitivity=1, epsilon_micro=400_000)\n"
         "assert 'opendp' in sys.modules\n"
@@ -114,7 +113,7 @@ def test_the_noise_library_is_loaded_by_a_draw_and_not_before() -> None:
 
 
 def test_noise_is_never_seeded() -> None:
-    text = (ROOT / "gateway/desk/feedback/noise.py").read_text(encoding="utf-8")
+    text = (ROOT / "gateway/desk/digests/noise.py").read_text(encoding="utf-8")
     names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
     names |= {node.attr for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
     assert not {name for name in names if "seed" in name.lower() or "random" in name.lower()}

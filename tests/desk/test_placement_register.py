@@ -3,15 +3,15 @@
 import pytest
 
 from gateway.desk.casework.cases import get_case
-from gateway.desk.feedback import agreed_places
-from gateway.desk.feedback.agreed_places import has_adopted, list_adopters, list_places
-from gateway.desk.feedback.digests import make_digest
+from gateway.desk.digests import eligibility
+from gateway.desk.digests.eligibility import has_adopted, list_adopters, list_places
+from gateway.desk.digests.publishing import make_digest
+from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.keyring.publication import find_newest, make_register
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.partnership.key_ends import suspend_partner
 from gateway.desk.placements.agreeing import end_placement, resume_placement, suspend_placement
 from gateway.desk.placements.origins import count_reports
-from gateway.desk.synthetic import make_synthetic_cases
 from partner_sdk.wire.digest import Digest, parse_digest
 from partner_sdk.wire.placement import PlacementEntry
 from tests.desk.desk_loop import ACTOR, Loop
@@ -166,7 +166,7 @@ def test_partner_without_a_placement_and_few_incidents_gets_no_digest(loop: Loop
 
 
 def test_most_places_of_a_digest_are_bounded_and_the_oldest_stand(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agreed_places, "MOST_PLACES", 2)
+    monkeypatch.setattr(eligibility, "MOST_PLACES", 2)
     for day in ("03", "01", "02"):
         agree(loop.desk, link_id=f"day-{day}", agreed_on=f"2026-07-{day}")
     assert [label for label, _ in find_places(make(loop))] == ["day-01", "day-02", "not_stated"]

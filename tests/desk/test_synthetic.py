@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from gateway.desk import synthetic
 from gateway.desk.casework import case_codes
 from gateway.desk.casework.cases import CaseError, list_cases
 from gateway.desk.casework.opening import open_case
-from gateway.desk.feedback.digests import make_digest
+from gateway.desk.digests import synthetic
+from gateway.desk.digests.publishing import make_digest
+from gateway.desk.digests.synthetic import SyntheticError, make_synthetic_cases
 from gateway.desk.keyring.quarters import Quarter, QuarterError
 from gateway.desk.store.post_tables import STAGES
 from gateway.desk.store.schema import CASES, REPORTS
-from gateway.desk.synthetic import SyntheticError, make_synthetic_cases
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.digest import parse_digest, render_csv, render_table
 from tests.desk.digest_builders import PARTNER, QUARTER, make_order

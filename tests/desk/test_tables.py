@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.feedback.tables import (
+from gateway.desk.digests.tables import (
     AGE_BANDS,
     BUDGET_MICRO,
     KINDS,

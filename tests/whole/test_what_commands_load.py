@@ -60,6 +60,12 @@ def test_help_and_wrong_words_load_no_command(module: str, words: tuple[str, ...
     in_rooms = {name for name in loaded if name.startswith(rooms)}
     frames = {"runtime"} if module == "partner_sdk.cli" else {"frame", "words"}
     assert {name.rpartition(".")[2] for name in in_rooms} - {"output", "suggested"} == frames
+    assert [
+        name for name in loaded if name.startswith("gateway.desk.") and name.endswith((".commands", "_commands"))
+    ] in (
+        [],
+        ["gateway.desk.commands"],
+    )
 
 
 @pytest.mark.parametrize("program", ["gateway", "gateway.desk", "partner_sdk"])

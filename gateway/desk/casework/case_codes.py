@@ -1,9 +1,9 @@
-"""The codes of a case: what an assessor may answer. Those that digests count come from feedback/tables.py."""
+"""The codes of a case: what an assessor may answer. Those that digests count come from digests/tables.py."""
 
 from typing import Final
 
 from gateway.desk.casework.cases import CaseError
-from gateway.desk.feedback import tables
+from gateway.desk.digests import tables
 from gateway.desk.outbox.replies import REPLIED_BY_RETURN_CODE
 
 KINDS: Final = tuple(code for code, _ in tables.KINDS)

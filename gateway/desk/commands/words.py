@@ -6,9 +6,9 @@ from partner_sdk.command_table import CommandTable
 
 # A new word is one line.
 WORDS: Final = CommandTable(
-    room="gateway.desk.commands",
+    room="gateway.desk",
     files={
-        "setup": {
+        "commands.setup": {
             "init": "Make a desk with all its keys, and agency.pin for the gateway.",
             "gateway": "Gateways whose receipts this desk believes.",
             "publish": (
@@ -17,8 +17,8 @@ WORDS: Final = CommandTable(
             "doctor": "Say what is right with this desk and what is not.",
             "audit": "The log of who did what.",
         },
-        "keys": {"keys": "The agency's own keys: list, rotate, renew, replace, destroy."},
-        "collecting": {
+        "commands.keys": {"keys": "The agency's own keys: list, rotate, renew, replace, destroy."},
+        "commands.collecting": {
             "collect": (
                 "Collect reports and enrolments from the gateway, and send what waits: "
                 "for it, for partners, notes and pages."
@@ -27,35 +27,35 @@ WORDS: Final = CommandTable(
                 "List the alarms that nobody has cleared: gaps, forks, forgeries. Exit code 1 when there are any."
             ),
         },
-        "set_aside": {"set-aside": "What did not verify or open: list, open, retry, resolve."},
-        "importing": {
+        "commands.set_aside": {"set-aside": "What did not verify or open: list, open, retry, resolve."},
+        "commands.importing": {
             "import": "Take in a sealed report that came as a file (`report-abuse-partner report submit --to-file`)."
         },
-        "evidence": {"evidence": "Files that partners handed over: list, save."},
-        "partner": {"partner": "Online services that report, and get digests."},
-        "placement": {"placement": "Where the button stands: agreements, link ids and checks."},
-        "adoption": {"adoption": "Services that ask to show the button."},
-        "case": {"case": "Cases: list, next, show, move, reply, ask, outcome, close."},
-        "figures": {
+        "commands.evidence": {"evidence": "Files that partners handed over: list, save."},
+        "commands.partner": {"partner": "Online services that report, and get digests."},
+        "commands.placement": {"placement": "Where the button stands: agreements, link ids and checks."},
+        "commands.adoption": {"adoption": "Services that ask to show the button."},
+        "commands.case": {"case": "Cases: list, next, show, move, reply, ask, outcome, close."},
+        "commands.figures": {
             "figures": "Say how fast reports are read and replies given; counts and times only, nothing is opened."
         },
-        "stale_data": {
+        "commands.stale_data": {
             "stale-data": (
                 "List facts that were checked too long ago (bodies, numbers, hours, words to send); "
                 "gives 1 when there are any."
             )
         },
-        "post": {
+        "commands.post": {
             "post": "The short notes to people who asked for one: send, list.",
             "alert": "Alerts to the people on duty: list, acknowledge.",
         },
-        "digest": {
+        "digests.commands": {
             "digest": "Digests: make, show, release, reject, list.",
             "synthetic": (
                 "File marked, made-up, closed cases about a partner in a past quarter. They have no report behind them."
             ),
         },
-        "pages": {
+        "commands.serving": {
             "serve": "Serve the desk's pages on this machine until Ctrl-C.",
             "start-link": "Print an address that signs one person in to the desk's pages, once, within ten minutes.",
         },

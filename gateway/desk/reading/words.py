@@ -1,6 +1,6 @@
 """The words for codes of cases, files, post and digests, in the order in which a form shows them; and for refusals."""
 
-from gateway.desk.feedback import tables
+from gateway.desk.digests import tables
 from partner_sdk.wire import mailbox_message
 from partner_sdk.wire.public_codes import NOT_SURE, NOT_UK
 

@@ -2,6 +2,7 @@
 
 The order is the guarantee: freeze whom it counts, commit the spend, draw once, store the draw, then build, then show.
 Never draws twice: after a crash between spend and draw the table is spent, empty and refused.
+`release_to_mailbox` is the one way by which a digest leaves the desk.
 """
 
 import unicodedata
@@ -10,13 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.desk.audit import append_entry
-from gateway.desk.feedback import noise
-from gateway.desk.feedback.agreed_places import has_adopted, list_places
-from gateway.desk.feedback.clusters import count_own_reports, freeze_clusters
-from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD
-from gateway.desk.feedback.ledger import commit_spend, get_spends
-from gateway.desk.feedback.payload import build_body
-from gateway.desk.feedback.records import (
+from gateway.desk.digests import noise
+from gateway.desk.digests.eligibility import (
+    DEFAULT_THRESHOLD,
+    count_own_reports,
+    freeze_clusters,
+    has_adopted,
+    list_places,
+)
+from gateway.desk.digests.ledger import commit_spend, get_spends
+from gateway.desk.digests.payload import build_body
+from gateway.desk.digests.records import (
     DigestRecord,
     Workings,
     add_draw,
@@ -28,9 +33,12 @@ from gateway.desk.feedback.records import (
     mark_rejected,
     mark_released,
 )
-from gateway.desk.feedback.tables import Table, count_table, make_tables
+from gateway.desk.digests.tables import Table, count_table, make_tables
 from gateway.desk.keyring.quarters import Quarter, check_closed, parse_quarter
+from gateway.desk.outbox_kinds import send_due
+from gateway.desk.partnership.mailbox_post import write_message
 from gateway.desk.store import DeskStore
+from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.keys import Environment
 
@@ -236,3 +244,21 @@ def _finish(
         finish_record(connection, digest_id, body=body, now=now)
         append_entry(connection, at=now, actor=order.made_by, action="digest-made", subject=digest_id)
         return get_record(connection, digest_id)
+
+
+def release_to_mailbox(desk: Desk, digest_id: str, *, by: str) -> DigestRecord:
+    """Sign, seal and queue a digest as a second person, then send what waits; again, it only sends.
+
+    Raises as `release_digest` does before anything is written, and what the feed client raises after: then the
+    message is queued, and the next `collect` or release sends it.
+    """
+    record = release_digest(
+        desk.store,
+        digest_id,
+        by=by,
+        # The same body is the same message: a crash before the release is noted does not send it twice.
+        post=lambda partner, body: write_message(desk, partner=partner, kind="digest", body=body, actor=by).message_id,
+        now=desk.clock(),
+    )
+    send_due(desk, only={"message"}).raise_first()
+    return record

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 from sqlalchemy import Connection, Row, insert, select, update
 
-from gateway.desk.feedback.tables import CountedCluster
+from gateway.desk.digests.tables import CountedCluster
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store.digest_tables import DIGESTS
 from partner_sdk.errors import ReportAbuseError

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
-from gateway.desk.feedback.tables import BUDGET_MICRO
+from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store import DeskStore
 from gateway.desk.store.digest_tables import LEDGER

@@ -13,15 +13,20 @@ from gateway.desk.commands.frame import (
     say,
     say_lines,
 )
-from gateway.desk.feedback.agreed_places import has_adopted
-from gateway.desk.feedback.digests import DigestError, DigestOrder, get_body, make_digest, reject_digest
-from gateway.desk.feedback.eligibility import DEFAULT_THRESHOLD
-from gateway.desk.feedback.ledger import get_spends
-from gateway.desk.feedback.posting import release_to_mailbox
-from gateway.desk.feedback.records import DigestRecord, get_record, list_records
+from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, has_adopted
+from gateway.desk.digests.ledger import get_spends
+from gateway.desk.digests.publishing import (
+    DigestError,
+    DigestOrder,
+    get_body,
+    make_digest,
+    reject_digest,
+    release_to_mailbox,
+)
+from gateway.desk.digests.records import DigestRecord, get_record, list_records
+from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_quarter
 from gateway.desk.partnership.partners import get_partner
-from gateway.desk.synthetic import make_synthetic_cases
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.wire.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
 

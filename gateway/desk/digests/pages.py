@@ -1,6 +1,6 @@
 """The pages of the digests: make one, preview it exactly as the partner will see it, release or reject it.
 
-The rules (one draw, one budget, two people) live in `gateway/desk/feedback/digests.py`.
+The rules (one draw, one budget, two people) live in `gateway/desk/digests/publishing.py`.
 """
 
 from http import HTTPStatus
@@ -8,11 +8,16 @@ from http import HTTPStatus
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.feedback import digests, posting
-from gateway.desk.feedback.agreed_places import list_adopters
-from gateway.desk.feedback.ledger import get_spends
-from gateway.desk.feedback.records import DigestRecord, DigestRecordError, get_record, list_records
-from gateway.desk.feedback.tables import BUDGET_MICRO
+from gateway.desk.digests import publishing
+from gateway.desk.digests.eligibility import list_adopters
+from gateway.desk.digests.ledger import get_spends
+from gateway.desk.digests.records import (
+    DigestRecord,
+    DigestRecordError,
+    get_record,
+    list_records,
+)
+from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import get_last_closed_quarter, parse_quarter
 from gateway.desk.partnership.partners import get_partner_names
 from gateway.desk.views.context import get_desk, get_name, show_page
@@ -21,7 +26,7 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.digest import format_epsilon, format_interval, format_interval_share, parse_digest, render_table
 
-blueprint = Blueprint("digests", __name__, template_folder="templates")
+blueprint = Blueprint("digests", __name__)
 FORM_BYTES = 4096
 QUARTERS_OFFERED = 6
 
@@ -42,9 +47,9 @@ def post_make() -> ResponseReturnValue:
     if partner not in _get_partners():
         return _show_list(fault="Choose the partner that the digest is for.")
     try:
-        record = digests.make_digest(
+        record = publishing.make_digest(
             desk.store,
-            digests.DigestOrder(
+            publishing.DigestOrder(
                 partner=partner,
                 quarter=parse_quarter(form.get("quarter", "")),
                 environment=desk.config.environment,
@@ -72,7 +77,7 @@ def post_release(digest_id: str) -> ResponseReturnValue:
     """Release a digest to its partner's mailbox; a second person does it."""
     record = _get(digest_id)
     try:
-        posting.release_to_mailbox(get_desk(), record.digest_id, by=get_name())
+        publishing.release_to_mailbox(get_desk(), record.digest_id, by=get_name())
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
     return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
@@ -84,7 +89,7 @@ def post_reject(digest_id: str) -> ResponseReturnValue:
     """Reject a preview; its budget stays spent."""
     desk, record = get_desk(), _get(digest_id)
     try:
-        digests.reject_digest(desk.store, record.digest_id, by=get_name(), now=desk.clock())
+        publishing.reject_digest(desk.store, record.digest_id, by=get_name(), now=desk.clock())
     except ReportAbuseError as error:
         return _show(record, fault=str(error))
     return redirect(url_for("digests.show_digest", digest_id=record.digest_id), HTTPStatus.SEE_OTHER)
@@ -140,6 +145,6 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
         budget=format_epsilon(BUDGET_MICRO),
         format_epsilon=format_epsilon,
         format_interval=format_interval,
-        is_maker=digests.is_same_person(record.made_by, get_name()),
+        is_maker=publishing.is_same_person(record.made_by, get_name()),
         fault=fault,
     )

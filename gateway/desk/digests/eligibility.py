@@ -1,0 +1,133 @@
+"""Who gets a digest, and what it counts: agreed places of the button, and one case for each cluster.
+
+A partner gets one if it adopted the button, or has a significant number of incidents (R43). That limb reads the noisy
+total only, so being asked whether a small partner is eligible reveals no more than the tables do.
+
+The total is the draw itself, not the one that least squares makes: no negative numbers are left there, which lifts a
+partner without incidents. The draw costs epsilon 0.06, so its noise has scale 1 / 0.06 = 16.7, and a partner with no
+incident at all is eligible with P(noise >= threshold) = q ** threshold / (1 + q), where q = exp(-0.06): 15.5 % for a
+threshold of 20, 1.4 % for 60. A partner with as many incidents as the threshold is eligible about every second time.
+
+Counted places are those agreed in the register, never those found in cases. A label is the link id, its title the
+surface and the position: both were agreed with the service itself. Nothing else of the register is in a digest, not an
+address, a state, a reason or the result of a check.
+
+A frozen cluster is one representative of each cluster about one provider that was first closed in the quarter. A
+cluster belongs to the quarter of its first closed case and is spent in one quarter only, whatever is closed, merged
+or split afterwards.
+"""
+
+from typing import Final
+
+from sqlalchemy import Connection, and_, func, select
+
+from gateway.desk.digests.records import list_records
+from gateway.desk.digests.tables import NOT_STATED, CountedCluster
+from gateway.desk.keyring.quarters import Quarter
+from gateway.desk.placements.placements import PlacementRow, list_placements
+from gateway.desk.placements.surfaces import spell_place
+from gateway.desk.store.schema import CASES
+from partner_sdk.wire.canonical import format_time
+
+DEFAULT_THRESHOLD = 60
+
+
+def is_eligible(*, adopted: bool, drawn_total: int | None, threshold: int = DEFAULT_THRESHOLD) -> bool:
+    """Return whether a digest may be made; one limb is enough. Without the draw (lost) only the button counts."""
+    return adopted or (drawn_total is not None and drawn_total >= threshold)
+
+
+# A cell has at most some 700 bytes in a digest, which has 256 KiB. What is over this counts as elsewhere.
+MOST_PLACES: Final = 200
+
+
+def has_adopted(connection: Connection, *, partner: str, quarter: Quarter) -> bool:
+    """Return whether a partner shows the button by agreement: one limb of who gets a digest (R43)."""
+    return any(not _ended_before(row, quarter) for row in list_placements(connection, owner=partner))
+
+
+def list_adopters(connection: Connection) -> set[str]:
+    """Return everybody with a placement that has not ended."""
+    return {row.owner for row in list_placements(connection, states=("agreed", "suspended"))}
+
+
+def list_places(connection: Connection, *, partner: str, quarter: Quarter) -> tuple[tuple[str, str], ...]:
+    """Return link id and title of each placement that stood in the quarter, the oldest agreement first.
+
+    A suspended one is among them: its button stood there, and reports of before it was suspended name it.
+    """
+    last_day = quarter.last_day.isoformat()
+    rows = [
+        row
+        for row in list_placements(connection, owner=partner)
+        if row.agreed_on <= last_day and not _ended_before(row, quarter)
+    ]
+    rows.sort(key=lambda row: (row.agreed_on, row.placement))
+    return tuple((row.placement, spell_place(row.surface, row.position)) for row in rows[:MOST_PLACES])
+
+
+def _ended_before(row: PlacementRow, quarter: Quarter) -> bool:
+    return row.state == "ended" and row.state_at < format_time(quarter.starts_at)
+
+
+# A case without a cluster is a cluster of its own.
+_CLUSTER: Final = func.coalesce(CASES.c.cluster_id, CASES.c.case_id)
+_MOST_AT_ONCE: Final = 500
+
+
+def freeze_clusters(connection: Connection, *, partner: str, quarter: Quarter) -> tuple[list[CountedCluster], bool]:
+    """Return the representatives, earliest closed first, and whether one of them is synthetic."""
+    spent = _list_spent(connection, partner=partner, quarter=quarter)
+    starts_at, ends_at = format_time(quarter.starts_at), format_time(quarter.ends_at)
+    about = and_(CASES.c.provider == partner, CASES.c.closed_at.is_not(None))
+    earlier = select(_CLUSTER).where(about, CASES.c.closed_at < starts_at)
+    rows = connection.execute(
+        select(CASES, _CLUSTER.label("cluster"))
+        .where(about, CASES.c.closed_at >= starts_at, CASES.c.closed_at < ends_at, _CLUSTER.not_in(earlier))
+        .order_by(CASES.c.closed_at, CASES.c.case_id)
+    )
+    frozen: dict[str, CountedCluster] = {}
+    synthetic = False
+    for row in rows:
+        if row.cluster in frozen or row.cluster in spent:
+            continue
+        frozen[row.cluster] = CountedCluster(
+            cluster_id=row.cluster,
+            case_id=row.case_id,
+            kind=row.kind or NOT_STATED,
+            age_band=row.age_band or NOT_STATED,
+            placement=row.placement or NOT_STATED,
+            outcome=row.outcome or NOT_STATED,
+            weaknesses=tuple(code for code in (row.weakness_1, row.weakness_2) if code),
+        )
+        synthetic = synthetic or row.synthetic
+    return list(frozen.values()), synthetic
+
+
+def count_own_reports(connection: Connection, *, partner: str, quarter: Quarter) -> int:
+    """Return how many reports the partner itself sent in the quarter: it holds a receipt for each, so it is exact."""
+    count: int = connection.execute(
+        select(func.count())
+        .select_from(CASES)
+        .where(
+            CASES.c.partner == partner,
+            CASES.c.door == "industry",
+            CASES.c.synthetic.is_(False),
+            CASES.c.received_at >= format_time(quarter.starts_at),
+            CASES.c.received_at < format_time(quarter.ends_at),
+        )
+    ).scalar_one()
+    return count
+
+
+def _list_spent(connection: Connection, *, partner: str, quarter: Quarter) -> set[str]:
+    """Return the clusters that another quarter has counted: by the name they had then, and by the one they have now."""
+    others = [record for record in list_records(connection, partner=partner) if record.quarter != quarter.name]
+    counted = [one for record in others for one in record.workings.clusters]
+    spent = {one.cluster_id for one in counted}
+    cases = [one.case_id for one in counted]
+    # An analyst may have joined a counted case to another cluster since: that cluster is spent with it.
+    for start in range(0, len(cases), _MOST_AT_ONCE):
+        some = CASES.c.case_id.in_(cases[start : start + _MOST_AT_ONCE])
+        spent |= set(connection.execute(select(_CLUSTER).where(some)).scalars())
+    return spent
