@@ -98,7 +98,7 @@ def add_commands(top: CommandGroup) -> None:
     account.add_alone("template", run=run_template, summary="write an example to fill in", example="> account.json")
     update = account.add("update", run=run_update, summary="send a registration to the agency", example="account.json")
     update.add_argument("file", metavar="FILE", help="the registration as JSON (- for standard input)")
-    account.add("show", run=run_show, summary="show what was sent last", example="--json")
+    account.add("show", run=run_show, summary="show the registration that was sent last", example="--json")
 
 
 def run_enrol(call: Call) -> int:

@@ -136,10 +136,10 @@ def _add_context(group: CommandGroup) -> None:
     context = group.add(
         "context",
         run=run_context,
-        summary="seal what you know of one page, to go behind the link of its button",
+        summary="seal the facts about one page, to go behind the link of its button",
         example="page.json --lifetime 3600 --href",
     )
-    context.add_argument("file", metavar="FILE", help="what the page shows, as JSON (- for standard input)")
+    context.add_argument("file", metavar="FILE", help="the facts about the page, as JSON (- for standard input)")
     context.add_argument(
         "--lifetime",
         metavar="SECONDS",
@@ -197,9 +197,7 @@ def add_commands(top: CommandGroup) -> None:
     snippet.add_argument(
         "--placement", metavar="ID", required=True, help="the link id that the agency agreed for this place"
     )
-    snippet.add_argument(
-        "--for", dest="flavour", choices=FLAVOURS, default="html", help="what your pages are made with"
-    )
+    snippet.add_argument("--for", dest="flavour", choices=FLAVOURS, default="html", help="the framework of your pages")
     snippet.add_argument(
         "--form", choices=FORMS, default="script", help="with our script, or a plain link and an image"
     )
@@ -209,7 +207,7 @@ def add_commands(top: CommandGroup) -> None:
     snippet.add_argument("--origin", metavar="ADDRESS", help="the agency's (default: that of your folder)")
     snippet.add_argument("--out", metavar="FILE", type=Path, help="write there, and not to standard output")
     csp = button.add_alone(
-        "csp", run=run_csp, summary="say what your Content-Security-Policy needs", example="--by hash"
+        "csp", run=run_csp, summary="show the line that your Content-Security-Policy needs", example="--by hash"
     )
     csp.add_argument("--by", choices=WAYS, default="host", help="allow the agency's folder, or exactly this script")
     csp.add_argument("--form", choices=FORMS, default="script", help="as you chose it for the snippet")

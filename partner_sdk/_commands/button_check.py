@@ -213,7 +213,7 @@ def add_commands(group: CommandGroup) -> None:
     command = group.add_alone(
         "check",
         run=run_check,
-        summary="say whether the button of a page is as agreed, and how to mend it",
+        summary="check that the button of a page is as agreed, and show how to fix it",
         example="https://chat.example/profile --placement example-chat-profile",
     )
     command.add_argument("page", metavar="PAGE", help="the page's address, a file of HTML, or - for standard input")

@@ -193,7 +193,7 @@ def add_commands(button: CommandGroup) -> None:
     make.add_argument("--origin", metavar="ADDRESS", help="the agency's (default: that of your folder)")
     make.add_argument("--out", metavar="FILE", type=Path, help="write there, and not to standard output")
     check = group.add_alone(
-        "check", run=run_check, summary="say whether the file is as it has to be", example="https://chat.example"
+        "check", run=run_check, summary="check that the file is valid", example="https://chat.example"
     )
     check.add_argument("place", metavar="URL|FILE", help="the service's address, or a file (- for standard input)")
     check.add_argument(

@@ -157,10 +157,12 @@ def add_commands(top: CommandGroup) -> None:
     add.add_argument("--earlier-reference", metavar="REFERENCE", required=True, help="the report that was delivered")
     add.add_argument("--priority", choices=get_args(Priority), default="P3", help="P1: a child is at risk now")
     add.set_defaults(kind="supplement", answers=None)
-    evidence.add("status", run=run_status, summary="say what is not handed over yet (exit code 3 if any)", example="")
-    evidence.add("resume", run=run_resume, summary="go on with what is not handed over yet", example="")
+    evidence.add(
+        "status", run=run_status, summary="list files that are not handed over yet (exit code 3 if any)", example=""
+    )
+    evidence.add("resume", run=run_resume, summary="go on with files that are not handed over yet", example="")
     discard = evidence.add(
-        "discard", run=run_discard, summary="give up what a report hands over", example="019ab3c5-..."
+        "discard", run=run_discard, summary="give up the evidence of a report", example="019ab3c5-..."
     )
     discard.add_argument("report_id", metavar="REPORT_ID")
 

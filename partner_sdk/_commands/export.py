@@ -92,7 +92,7 @@ def add_commands(report: CommandGroup) -> None:
     export = report.add_alone(
         "export",
         run=run_export,
-        summary="write a report as another body takes it, and say what is lost",
+        summary="write a report in another body's format, and list the losses",
         example="report.json --priority P2 --format ncmec-xml --out report.xml",
     )
     export.add_argument("file", metavar="FILE", help="the report as JSON (- for standard input)")
@@ -110,7 +110,7 @@ def add_commands(report: CommandGroup) -> None:
     export.add_argument(
         "--suspect", metavar="NUMBER", type=int, default=1, help="which suspect: NCMEC has one in each report"
     )
-    export.add_argument("--incident-type", metavar="TYPE", help="one of NCMEC's kinds, in place of what ours means")
+    export.add_argument("--incident-type", metavar="TYPE", help="one of NCMEC's kinds, in place of ours")
     export.add_argument("--file-id", metavar="ID", help="with ncmec-file-xml: which file of the report")
     export.add_argument("--ncmec-report", metavar="NUMBER", help="with ncmec-file-xml: NCMEC's report number")
     export.add_argument("--ncmec-file", metavar="ID", help="with ncmec-file-xml: NCMEC's id of the uploaded file")

@@ -142,7 +142,7 @@ def add_commands(top: CommandGroup) -> None:
     )
     verify.add_argument("file", metavar="FILE", nargs="?", help="the receipt file (- for standard input)")
     verify.add_argument("--all", action="store_true", help="every receipt that is kept here (with --online)")
-    verify.add_argument("--online", action="store_true", help="compare with what the gateway has, byte for byte")
+    verify.add_argument("--online", action="store_true", help="compare with the gateway's copy, byte for byte")
     add = receipt.add(
         "add",
         run=run_add,

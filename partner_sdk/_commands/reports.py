@@ -117,14 +117,14 @@ def add_commands(report: CommandGroup) -> None:
     preview = report.add_alone(
         "preview",
         run=run_preview,
-        summary="show what would be sealed, and what is missing",
+        summary="show the report as it would be sealed, and its missing fields",
         example="report.json --priority P2",
         find_misuse=find_wrong_kind,
     )
     preview.add_argument("file", metavar="FILE", help="the report as JSON (- for standard input)")
     preview.add_argument("--priority", choices=get_args(Priority), required=True, help="P1: a child is at risk now")
     add_what_is_sent(preview)
-    report.add("list", run=run_list, summary="list receipts and what waits for one", example="")
+    report.add("list", run=run_list, summary="list receipts, and reports that wait for one", example="")
     status = report.add("status", run=run_status, summary="ask how far a report is", example="K7QF-2M9TX-D")
     status.add_argument("report_id", metavar="REPORT", help="its reference, or its report id")
     discard = report.add(

@@ -112,7 +112,9 @@ def write_for_travel(call: PartnerCall, report_id: str, path: Path) -> int:
 def add_commands(top: CommandGroup) -> None:
     """Add the group `spool`."""
     spool = top.add_group("spool")
-    spool.add("status", run=run_status, summary="say what waits, and since when (exit code 3 if any)", example="--json")
+    spool.add(
+        "status", run=run_status, summary="list waiting reports, and since when (exit code 3 if any)", example="--json"
+    )
     spool.add("flush", run=run_flush, summary="send all that waits, P1 first", example="")
     write = spool.add(
         "write",

@@ -40,7 +40,7 @@ class _TreeWriter(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Open a call; one of an element that holds nothing is closed at once."""
-        given = ", ".join(f"{json.dumps(_NAMES.get(name, name))}: {self._spell(value)}" for name, value in attrs)
+        given = ", ".join(f"{json.dumps(_NAMES.get(name, name))}: {self._format_value(value)}" for name, value in attrs)
         properties = f"{{ {given} }}" if given else "null"
         self._write(f"h({json.dumps(tag)}, {properties},")
         self._depth += 1
@@ -62,7 +62,7 @@ class _TreeWriter(HTMLParser):
         """Write a text, white space between elements too."""
         self._write(f"{json.dumps(data, ensure_ascii=False)},")
 
-    def _spell(self, value: str | None) -> str:
+    def _format_value(self, value: str | None) -> str:
         if value is None:
             return "true"
         return "link" if value == self._link else json.dumps(value, ensure_ascii=False)

@@ -168,7 +168,7 @@ def find_earlier_reference(
     asked = next((one for one in kept if one.request_id == report.answers_request), None)
     if asked is None:
         raise _refuse(
-            "The question that this answers is not known here, so nobody can tell which report it is about.",
+            "The question that this answers is not known here, so its report is unknown too.",
             reason="unknown-request",
             detail=f"{_NOT_KNOWN_HERE} {_format_open(kept)}",
         )

@@ -152,6 +152,6 @@ def check_may_leave(post: ReportPost, *, key_set: KeySet, now: datetime) -> None
     key_id = to_base64url(Envelope.parse(parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)).key_id)
     if not any(key.key_id == key_id and accepts_envelope(key, now=now) for key in key_set.sealing_keys):
         raise SealingError(
-            "The agency no longer opens what is sealed to the key of this report, and nobody here can open it either.",
+            "The agency no longer opens boxes sealed to the key of this report, and you cannot open it either.",
             reason=UNKNOWN_AGENCY_KEY.slug,
         )

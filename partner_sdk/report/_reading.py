@@ -60,7 +60,7 @@ def _list_in_object(value: Any, cls: type[msgspec.Struct], above: Steps) -> Iter
     if not isinstance(value, dict):
         yield from _list_first(value, cls, above)
         return
-    pointer, fields = _spell(above), msgspec.structs.fields(cls)
+    pointer, fields = _format_pointer(above), msgspec.structs.fields(cls)
     absent = [field for field in fields if field.encode_name not in value]
     if len(value) > len(fields) - len(absent):
         yield FieldFault(pointer, _format_unknown(pointer, [field.encode_name for field in absent]))
@@ -69,7 +69,7 @@ def _list_in_object(value: Any, cls: type[msgspec.Struct], above: Steps) -> Iter
         if field.encode_name in value:
             yield from _list_in_field(value[field.encode_name], field.type, here)
         elif field.required:
-            yield FieldFault(_spell(here), _MUST_BE_THERE)
+            yield FieldFault(_format_pointer(here), _MUST_BE_THERE)
 
 
 def _list_in_field(value: Any, kind: Any, here: Steps) -> Iterator[FieldFault]:
@@ -106,7 +106,7 @@ def make_fault(error: msgspec.ValidationError, *, above: Steps = ()) -> FieldFau
     place = _PLACE.search(text)
     found = _STEP.finditer(place["path"] if place else "")
     steps = [*above, *((step["name"], step["index"]) for step in found)]
-    pointer = _spell(steps)
+    pointer = _format_pointer(steps)
     kind = _get_type(steps)
     named = _NAMED.match(_PLACE.sub("", text))
     if named is None or _is_object_for_a_value(kind):
@@ -116,7 +116,7 @@ def make_fault(error: msgspec.ValidationError, *, above: Steps = ()) -> FieldFau
     return FieldFault(pointer, _format_unknown(pointer, []))
 
 
-def _spell(steps: Steps) -> str:
+def _format_pointer(steps: Steps) -> str:
     return "#" + "".join(f"/{name or index}" for name, index in steps)
 
 

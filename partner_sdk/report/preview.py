@@ -86,7 +86,7 @@ def _format_part(part: Part, owner: Any, *, depth: int) -> Iterator[str]:
 def _format_field(field: Field, value: Any, *, depth: int) -> Iterator[str]:
     margin, words = _INDENT * depth, field.description.removesuffix(".")
     if field.part is None or isinstance(value, NotHeld):
-        yield from _format_value(f"{margin}{words}: ", value)
+        yield from _indent_value(f"{margin}{words}: ", value)
     elif field.is_list:
         for number, item in enumerate(value, start=1):
             yield f"{margin}{_make_heading(field, depth)} {number}"
@@ -101,18 +101,18 @@ def _make_heading(field: Field, depth: int) -> str:
     return name.upper() if depth == 0 else name.capitalize()
 
 
-def _format_value(start: str, value: Any) -> Iterator[str]:
-    first, *others = _spell(value).split("\n")
+def _indent_value(start: str, value: Any) -> Iterator[str]:
+    first, *others = _format_value(value).split("\n")
     yield f"{start}{first}"
     margin = " " * (len(start) - len(start.lstrip()) + len(_INDENT))
     yield from (f"{margin}{line}" for line in others)
 
 
-def _spell(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, NotHeld):
         return f"not held ({value.not_held.replace('_', ' ')})"
     if isinstance(value, tuple):
-        return ", ".join(map(_spell, value)) or "none"
+        return ", ".join(map(_format_value, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)

@@ -16,7 +16,7 @@ def make_reference(environment: str, *, random: bytes) -> str:
         raise FormatError("A reference takes 6 random bytes.", reason="wrong-length")
     number = int.from_bytes(random, "big") >> 3
     symbols = "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(_SYMBOLS)))
-    return _spell(environment, symbols)
+    return _format(environment, symbols)
 
 
 def parse_reference(text: str) -> str:
@@ -31,7 +31,7 @@ def parse_reference(text: str) -> str:
     body = body.translate(_MISREAD)
     if len(body) != _SYMBOLS + 1 or any(symbol not in _ALPHABET for symbol in body):
         raise FormatError("A reference has ten letters and digits, like K7QF-2M9TX-D.", reason="bad-reference")
-    spelled = _spell(environment, body[:_SYMBOLS])
+    spelled = _format(environment, body[:_SYMBOLS])
     if spelled[-1] != body[-1]:
         raise FormatError("This reference has a slip in it: look at it once more.", reason="bad-reference")
     return spelled
@@ -46,10 +46,10 @@ def check_reference(reference: str) -> None:
 def get_reference_environment(reference: str) -> str:
     """Return the environment that a reference in its one spelling names."""
     # A live one may begin with the letters TEST too: it has one part less.
-    return "sandbox" if reference.count("-") > _spell("live", "0" * _SYMBOLS).count("-") else "live"
+    return "sandbox" if reference.count("-") > _format("live", "0" * _SYMBOLS).count("-") else "live"
 
 
-def _spell(environment: str, symbols: str) -> str:
+def _format(environment: str, symbols: str) -> str:
     spelled = f"{symbols[:4]}-{symbols[4:]}-{_make_check_symbol(symbols)}"
     return f"{_SANDBOX_PREFIX}-{spelled}" if environment == "sandbox" else spelled
 

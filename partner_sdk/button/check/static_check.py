@@ -77,18 +77,18 @@ def _judge_node(node: Any, *, marks: tuple[str, ...]) -> str:
         return "in-comment" if _holds(str(node.data), marks=marks) else ""
     if node.name == "template":
         content = node.template_content
-        return "in-template" if content is not None and _holds(_spell(content), marks=marks) else ""
+        return "in-template" if content is not None and _holds(_collect_text(content), marks=marks) else ""
     if node.name == "noscript":
-        return "in-noscript" if _holds(_spell(node), marks=marks) else ""
+        return "in-noscript" if _holds(_collect_text(node), marks=marks) else ""
     if node.name == "script":
-        if not _holds(_spell(node), marks=marks):
+        if not _holds(_collect_text(node), marks=marks):
             return ""
         is_held = any(name.startswith(CONSENT_ATTRIBUTES) for name in node.attrs or {})
         # The type that consent managers give to a script that they hold back; other odd types are templates.
         is_plain = get_attribute(node, "type").strip().lower() == "text/plain"
         return "waits-for-consent" if is_held or is_plain else "built-by-script"
     if node.name in ("textarea", "title", "style", "xmp"):
-        return "shown-as-text" if _holds(_spell(node), marks=marks) else ""
+        return "shown-as-text" if _holds(_collect_text(node), marks=marks) else ""
     return "shown-as-text" if node.name == "#text" and _holds_markup(node, marks=marks) else ""
 
 
@@ -103,7 +103,7 @@ def _holds(text: str, *, marks: tuple[str, ...]) -> bool:
     return any(mark in plain for mark in marks)
 
 
-def _spell(root: "Node") -> str:
+def _collect_text(root: "Node") -> str:
     """Return the text and the attributes below an element, as far as marks are found in them."""
     parts = []
     for node in list_nodes(root):
