@@ -27,7 +27,7 @@ def report(house: House, partner: Partner) -> SealedReport:
 def nothing_is_stored(house: House):
     """Whatever a test of this file sends, the gateway keeps nothing of it."""
     yield
-    for table in ("reports", "mailbox", "enrolments", "drafts"):
+    for table in ("reports", "items", "evidence", "drafts"):
         assert house.rows(table) == []
 
 
