@@ -164,7 +164,28 @@ def test_run_that_dies_while_it_sends_leaves_the_alert_to_the_next(
     assert send_alerts(loop.desk).sent == 1
 
 
-def test_report_filed_while_a_alert_is_sent_is_told_of_next(
+def test_alert_whose_cases_are_opened_while_it_is_on_its_way_is_not_taken_back(
+    loop: Loop, desk_pager: Posts, other_pager: Posts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_pagers(loop, desk_pager, other_pager)
+    file_urgent(loop)
+    sign = sending.sign_alert
+
+    def open_first(*given: Any, **named: Any) -> bytes:
+        open_all(loop)
+        assert send_alerts(loop.desk).sent == 0  # another run
+        return sign(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "sign_alert", open_first)
+        assert send_alerts(loop.desk).sent == 1
+    assert (len(desk_pager.taken), len(list_all_alerts(loop.desk)), dropped(loop)) == (1, 1, [])
+    with loop.desk.store.read() as connection:
+        noted = select(AUDIT.c.detail).where(AUDIT.c.action == "send-alert")
+        assert connection.execute(noted).scalars().all() == ['{"count":1}']
+
+
+def test_report_filed_while_an_alert_is_sent_is_told_of_next(
     loop: Loop, desk_pager: Posts, other_pager: Posts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
@@ -314,7 +335,7 @@ def test_case_of_a_process_that_read_its_clock_before_the_alert_was_queued_is_co
     assert len(desk_pager.taken) == 1
 
 
-def test_case_that_another_process_commits_while_a_alert_is_sent_has_a_alert_of_its_own(
+def test_case_that_another_process_commits_while_an_alert_is_sent_has_an_alert_of_its_own(
     loop: Loop, desk_pager: Posts, other_pager: Posts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_pagers(loop, desk_pager, other_pager)
