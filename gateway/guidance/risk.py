@@ -14,8 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from gateway.web.settings import SettingsError, read_settings
-from partner_sdk.wire.public_codes import is_from_grown_up
-from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
 
 Door = Literal["public", "partner"]
 

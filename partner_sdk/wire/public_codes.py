@@ -3,10 +3,7 @@
 Never changed, only added to: reports that hold a code are opened for years (WIRE.md §6.4).
 """
 
-from typing import TYPE_CHECKING, Final, Literal, get_args
-
-if TYPE_CHECKING:  # the report's own types are made of these codes
-    from partner_sdk.wire.public_report import PublicReport
+from typing import Final, Literal, get_args
 
 Language = Literal["en", "cy"]
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
@@ -53,16 +50,3 @@ HONEYPOT_SIGNAL: Final = "honeypot"
 FAST_SIGNAL: Final = "fast"
 LIMITED_SIGNAL: Final = "limited"
 CONTEXT_REFUSED_SIGNAL: Final = "context_refused"
-
-
-def is_from_grown_up(report: "PublicReport") -> bool:
-    """Return whether the person reporting said that they are 18 or over."""
-    return report.under_18 == IS_NOT_UNDER_18
-
-
-def is_flagged(report: "PublicReport") -> bool:
-    """Return whether the form doubts who typed: filled by a script, too fast, or over the limits.
-
-    A flagged report is taken, filed and read like any other. A code that is not known here flags too.
-    """
-    return any(not signal.startswith(DANGER_PREFIX) and signal != CONTEXT_REFUSED_SIGNAL for signal in report.signals)

@@ -8,7 +8,7 @@ from msgspec import Meta
 from partner_sdk.wire.canonical import encode, parse_exact
 from partner_sdk.wire.envelope import PUBLIC_PADDED_BYTES
 from partner_sdk.wire.page_context import ContextToken
-from partner_sdk.wire.public_codes import Language
+from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, DANGER_PREFIX, IS_NOT_UNDER_18, Language
 from partner_sdk.wire.submission import ClearFields
 
 # Characters, not bytes. All fields at their maximum must fit the one padded size even when every character is a
@@ -138,3 +138,16 @@ def encode_public_report(report: PublicReport) -> bytes:
 def parse_public_report(raw: bytes) -> PublicReport:
     """Read the sealed text; raises `FormatError`."""
     return parse_exact(raw, kind=PublicReport, max_bytes=PUBLIC_PADDED_BYTES)
+
+
+def is_from_grown_up(report: PublicReport) -> bool:
+    """Return whether the person reporting said that they are 18 or over."""
+    return report.under_18 == IS_NOT_UNDER_18
+
+
+def is_flagged(report: PublicReport) -> bool:
+    """Return whether the form doubts who typed: filled by a script, too fast, or over the limits.
+
+    A flagged report is taken, filed and read like any other. A code that is not known here flags too.
+    """
+    return any(not signal.startswith(DANGER_PREFIX) and signal != CONTEXT_REFUSED_SIGNAL for signal in report.signals)

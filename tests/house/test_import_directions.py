@@ -1,6 +1,7 @@
 """Who may import whom (architecture): arrows point one way, and the private keys' room is imported by nobody."""
 
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 
 from tests.house.sources import ROOMS, files, imports_of, module_of
 
@@ -15,6 +16,28 @@ def arrows(room: str, least: int) -> list[tuple[str, str]]:
     sources = [path for path in files(".py") if starts(module_of(path), room)]
     assert len(sources) >= least, "the house test looked at too few files"
     return [(module_of(path), name) for path in sources for name in imports_of(path)]
+
+
+def find_circle(imports: dict[str, set[str]]) -> list[str]:
+    """Return the modules of one circle of imports, or nothing."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    own = {module_of(path) for path in files(".py")}
+    # A package's own file is imported with each of its modules, so it is no step of the way.
+    packages = {module_of(path) for path in files(".py") if path.name == "__init__.py"}
+    found = {module_of(path): set(imports_of(path)) & own - packages for path in files(".py")}
+    assert len(found) >= 300
+    assert find_circle(found) == []
+
+
+def test_circle_of_imports_is_found() -> None:
+    assert sorted(set(find_circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}))) == ["a", "b", "c"]
 
 
 def test_partner_sdk_imports_neither_gateway_nor_web_nor_database() -> None:

@@ -17,8 +17,8 @@ from partner_sdk.wire.page_context import (
     parse_context_token,
     verify_page_context,
 )
-from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, FAST_SIGNAL, is_flagged
-from partner_sdk.wire.public_report import encode_public_report, parse_public_report
+from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, FAST_SIGNAL
+from partner_sdk.wire.public_report import encode_public_report, is_flagged, parse_public_report
 from tests.public_report_builders import make_public_report
 
 ID = "019ab9f0-0000-7000-8000-000000000001"

@@ -23,10 +23,16 @@ from partner_sdk.wire.public_codes import (
     UNDER_AGE_LINE,
     YES,
     YOUNGEST_BAND,
+)
+from partner_sdk.wire.public_report import (
+    LIST_MAX,
+    Meeting,
+    PublicReport,
+    encode_public_report,
     is_flagged,
     is_from_grown_up,
+    parse_public_report,
 )
-from partner_sdk.wire.public_report import LIST_MAX, Meeting, PublicReport, encode_public_report, parse_public_report
 from tests.public_report_builders import make_contact, make_public_report
 
 

@@ -23,8 +23,7 @@ from gateway.desk.store.evidence_tables import NAMED_EVIDENCE
 from gateway.desk.store.schema import CASES
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time, parse_time
-from partner_sdk.wire.public_codes import is_flagged, is_from_grown_up
-from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up
 from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
 
 # How a report came to the desk.

@@ -21,17 +21,8 @@ from gateway.desk.carriers.mail import make_mail
 from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, order_by_state, queue, record
 from gateway.desk.store.post_tables import NOTES, OUTBOX
 from gateway.web.settings import read_settings
-from partner_sdk.wire.public_codes import (
-    AGE_BANDS,
-    NO,
-    RATHER_NOT_SAY,
-    WELSH,
-    YES,
-    YOUNGEST_BAND,
-    is_flagged,
-    is_from_grown_up,
-)
-from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.public_codes import AGE_BANDS, NO, RATHER_NOT_SAY, WELSH, YES, YOUNGEST_BAND
+from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up
 
 Channel = Literal["email", "sms"]
 NoteKind = Literal["promised", "if_needed"]

@@ -24,8 +24,8 @@ from gateway.guidance.advice import (
 )
 from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import read_settings
-from partner_sdk.wire.public_codes import WELSH, Language, is_from_grown_up
-from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.public_codes import WELSH, Language
+from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
 
 TEMPLATES_FOLDER: Final = Path(__file__).parent
 FULL: Final = "full"
