@@ -5,23 +5,12 @@ Never opens an envelope, and never believes a key that the agency's register doe
 
 from flask import Blueprint, Flask
 
-from gateway.industry.described import TEMPLATES
-from gateway.industry.get_docs import get_docs
-from gateway.industry.get_docs_file import get_docs_file
-from gateway.industry.get_evidence import get_evidence
-from gateway.industry.get_keys import get_keys
-from gateway.industry.get_mailbox import get_mailbox
-from gateway.industry.get_openapi import get_openapi
-from gateway.industry.get_report import get_report
-from gateway.industry.get_schema import get_mailbox_schema, get_schema
-from gateway.industry.get_status import get_status
-from gateway.industry.post_account import post_account
-from gateway.industry.post_adoption import post_adoption
-from gateway.industry.post_enrol import post_enrol
-from gateway.industry.post_evidence_complete import post_evidence_complete
-from gateway.industry.post_mailbox_ack import post_mailbox_ack
-from gateway.industry.post_report import post_report
-from gateway.industry.put_evidence_part import put_evidence_part
+from gateway.industry.accounts import post_account, post_adoption, post_enrol
+from gateway.industry.documents import TEMPLATES, get_docs, get_docs_file, get_openapi
+from gateway.industry.evidence import get_evidence, post_evidence_complete, put_evidence_part
+from gateway.industry.mailbox import get_mailbox, post_mailbox_ack
+from gateway.industry.reports import get_report, post_report
+from gateway.industry.service import get_keys, get_mailbox_schema, get_schema, get_status
 from gateway.refusals import register_refusals
 from gateway.signed_request import check_path
 from gateway.wiring import Gateway

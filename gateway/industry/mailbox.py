@@ -1,4 +1,4 @@
-"""`GET /v1/mailbox`: the sealed messages that wait for the calling partner.
+"""A partner's mailbox: lists the sealed messages that wait for the caller, and drops those that it has saved.
 
 Never shows one partner's message to another, and never forgets one that was not acknowledged.
 """
@@ -11,11 +11,20 @@ from flask import Response
 from gateway.description.call import Answer, Call, describe
 from gateway.industry.caller import get_caller
 from gateway.json_answer import answer_json
-from gateway.store.items import StoredItem, list_own_items
+from gateway.refusals import UnknownItemError
+from gateway.signed_request import read_signed_body
+from gateway.store.items import StoredItem, acknowledge_item, list_own_items
 from gateway.web.rules import CsrfRule, Login, rule
-from partner_sdk.wire.canonical import to_base64url
+from partner_sdk.wire.canonical import parse_any_spelling, to_base64url
+from partner_sdk.wire.field_types import MessageId
 from partner_sdk.wire.items import MAILBOX_MESSAGE
-from partner_sdk.wire.mailbox_message import MAX_WAITING_MESSAGES, MailboxItem, MailboxList
+from partner_sdk.wire.mailbox_message import (
+    MAX_ACK_BODY_BYTES,
+    MAX_WAITING_MESSAGES,
+    EmptyBody,
+    MailboxItem,
+    MailboxList,
+)
 
 # A partner need not take more than this at once into its memory.
 ANSWER_BYTES = 16 * 1024 * 1024
@@ -50,3 +59,29 @@ def _fill_answer(waiting: list[StoredItem]) -> Iterator[MailboxItem]:
         if held_bytes > ANSWER_BYTES and message is not waiting[0]:
             return
         yield MailboxItem(envelope=to_base64url(message.envelope), message_id=message.item_id)
+
+
+@rule(login=Login.PARTNER, limit="partner-read", csrf=CsrfRule.SIGNED, body_bytes=MAX_ACK_BODY_BYTES)
+@describe(
+    Call(
+        group="Mailbox",
+        summary="Say that you have saved a message",
+        purpose="The gateway need not keep it for you any longer. Acknowledged before is no fault.",
+        body=EmptyBody,
+        path={"message_id": MessageId},
+        answers=(Answer(HTTPStatus.OK, "It is not kept any longer.", EmptyBody),),
+    )
+)
+def post_mailbox_ack(message_id: str) -> Response:
+    """Answer 200, also when it was acknowledged before; 404 for everything that is not this partner's."""
+    caller = get_caller()
+    parse_any_spelling(read_signed_body(caller.claim), kind=EmptyBody, max_bytes=MAX_ACK_BODY_BYTES)
+    caller.gateway.limits.check("partner-read", subject=caller.partner)
+    gateway = caller.gateway
+    with gateway.store.write() as connection:
+        known = acknowledge_item(
+            connection, MAILBOX_MESSAGE, address=caller.partner, item_id=message_id, now=gateway.clock()
+        )
+    if not known:
+        raise UnknownItemError("This partner has no message with this id.", reason="unknown-message")
+    return answer_json({})

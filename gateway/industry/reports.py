@@ -1,25 +1,31 @@
-"""`POST /v1/reports`: takes one sealed report with the partner's signed statement, and answers with the receipt.
+"""A partner's reports: takes one sealed report with its signed statement for a receipt, and shows how far it is.
 
-Never opens the envelope, and never answers before both are durable (gateway/intake.py).
+Never opens the envelope, never answers before both are durable (gateway/intake.py), and never tells another partner's
+report from one that does not exist.
 """
 
 import hashlib
 from http import HTTPStatus
 
+import msgspec
 from flask import Response
+from sqlalchemy import Connection
 
 from gateway.description.call import Answer, Call, describe
 from gateway.industry.caller import Caller, get_caller
-from gateway.industry.evidence_lock import make_evidence_lock
-from gateway.intake import NewReport
-from gateway.json_answer import answer_bytes
+from gateway.intake import Accepted, ExtraWrite, NewReport
+from gateway.json_answer import answer_bytes, answer_json
+from gateway.refusals import UnknownItemError
 from gateway.signed_request import read_signed_body
+from gateway.store.evidence import reference_evidence
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.errors import StatementError
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode, parse_any_spelling, parse_base64url
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
+from partner_sdk.wire.field_types import ReportId
 from partner_sdk.wire.intake import IntakeStatement
+from partner_sdk.wire.replies import Progress
 from partner_sdk.wire.statements import SignedStatement
 from partner_sdk.wire.submission import (
     ENVELOPE_FAULT,
@@ -106,3 +112,46 @@ def check_envelope(statement: SubmissionStatement, *, envelope: bytes) -> None:
         raise StatementError(
             "The statement names another envelope.", reason="envelope-mismatch", faults=(ENVELOPE_FAULT,)
         )
+
+
+@rule(login=Login.PARTNER, limit="partner-read", csrf=CsrfRule.NO_POST, body_bytes=0)
+@describe(
+    Call(
+        group="Reports",
+        summary="See how far a report of yours is",
+        purpose=(
+            "The receipt again, how far the report is, and the outcome once the agency released one. A receipt alone "
+            "does not mean that the report could be read: look for the stage `set_aside` and its reason."
+        ),
+        path={"report_id": ReportId},
+        answers=(Answer(HTTPStatus.OK, "Receipt, stage and outcome.", Progress),),
+    )
+)
+def get_report(report_id: str) -> Response:
+    """Answer with the stored bytes of the receipt inside, the stage, and the outcome once the desk released one."""
+    caller = get_caller()
+    caller.gateway.limits.check("partner-read", subject=caller.partner)
+    found = caller.gateway.intake.find_receipt(partner=caller.partner, report_id=report_id)
+    if found is None:
+        raise UnknownItemError("This partner has no report with this id.", reason="unknown-report")
+    return answer_json(
+        {
+            "outcome": found.outcome,
+            "receipt": msgspec.Raw(found.receipt),
+            "set_aside_reason": found.set_aside_reason,
+            "stage": found.stage,
+        }
+    )
+
+
+def make_evidence_lock(caller: Caller, *, statement: SubmissionStatement) -> ExtraWrite | None:
+    """Return what locks the evidence that the report names, also what has not come yet; None if it names none."""
+    if not statement.evidence_ids:
+        return None
+
+    def lock(connection: Connection, _accepted: Accepted) -> None:
+        reference_evidence(
+            connection, partner=caller.partner, evidence_ids=statement.evidence_ids, now=caller.gateway.clock()
+        )
+
+    return lock

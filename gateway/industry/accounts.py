@@ -1,0 +1,151 @@
+"""Sealed boxes that a person at the agency decides on: enrolments, changes of an account, requests to show the button.
+
+Never reads a box, never changes anything by itself (only the register that the agency signs does), never tells more
+about an invitation than that this box cannot answer one, and never keeps so many of a kind that reports lack room.
+"""
+
+from http import HTTPStatus
+
+from flask import Response, current_app, request
+
+from gateway.description.call import Answer, Call, describe
+from gateway.industry.caller import get_accepted_keys, get_caller
+from gateway.intake import UnknownSealingKeyError
+from gateway.json_answer import answer_json
+from gateway.refusals import UnknownInvitationError
+from gateway.signed_request import read_signed_body
+from gateway.store.invitations import find_invitation
+from gateway.store.items import check_room, is_stored, put_item
+from gateway.web.rules import CsrfRule, Login, rule
+from gateway.wiring import Gateway, get_gateway
+from partner_sdk.wire import problems
+from partner_sdk.wire.account import MAX_ACCOUNT_BODY_BYTES, AccountPost
+from partner_sdk.wire.adoption import MAX_ADOPTION_BODY_BYTES, AdoptionPost
+from partner_sdk.wire.canonical import (
+    REPORT_ID_RANDOM_BYTES,
+    check_report_id,
+    make_report_id,
+    parse_any_spelling,
+    parse_base64url,
+)
+from partner_sdk.wire.enrolment import MAX_ENROLMENT_BODY_BYTES, SHA256_BYTES, EnrolmentPost
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.items import ACCOUNT_CHANGE, ADOPTION_REQUEST, ENROLMENT, ItemKind
+from partner_sdk.wire.replies import WaitingReply
+
+
+@rule(login=Login.OPEN, limit="enrol", csrf=CsrfRule.SIGNED, body_bytes=MAX_ENROLMENT_BODY_BYTES)
+@describe(
+    Call(
+        group="Enrolment",
+        summary="Answer an invitation",
+        purpose=(
+            "Sends your new public keys to the agency in a box that only the agency opens. Once it has approved them, "
+            "your requests are known. The same box again is no fault; an invitation takes one box."
+        ),
+        body=EnrolmentPost,
+        answers=(Answer(HTTPStatus.ACCEPTED, "The box is kept for the agency, which decides.", WaitingReply),),
+        problems=(
+            problems.MALFORMED_ENVELOPE,
+            problems.UNKNOWN_AGENCY_KEY,
+            problems.UNKNOWN_INVITATION,
+            problems.NOT_READY,
+        ),
+    )
+)
+def post_enrol() -> Response:
+    """Answer 202 once the box is stored. The same box again is no fault; another box for a used invitation is."""
+    gateway = get_gateway(current_app)
+    post = parse_any_spelling(request.get_data(cache=False), kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_BODY_BYTES)
+    hashed = parse_base64url(post.secret_sha256, length=SHA256_BYTES)
+    box = parse_box(gateway, ENROLMENT, post.envelope)
+    check_invitation(gateway, secret_sha256=hashed)
+    enrolment_id = make_report_id(gateway.clock(), gateway.random(REPORT_ID_RANDOM_BYTES))
+    return keep_box(gateway, ENROLMENT, address=post.secret_sha256, item_id=enrolment_id, box=box)
+
+
+def check_invitation(gateway: Gateway, *, secret_sha256: bytes) -> None:
+    """Raise `UnknownInvitationError` unless the invitation is known and has not expired.
+
+    Read before the write, so that guessing does not stand in the queue of reports.
+    """
+    with gateway.store.read() as connection:
+        found = find_invitation(connection, secret_sha256=secret_sha256, now=gateway.clock())
+    if found is None:
+        raise UnknownInvitationError("No open invitation has this secret.", reason="unknown-invitation")
+
+
+def parse_box(gateway: Gateway, kind: ItemKind, text: str) -> bytes:
+    """Return the bytes of a box in base64url. Raises `FormatError`, and `UnknownSealingKeyError` for another's box."""
+    raw = parse_base64url(text, max_bytes=kind.max_envelope_bytes)
+    envelope = Envelope.parse(raw, max_bytes=kind.max_envelope_bytes)
+    if get_accepted_keys(gateway).find_accepted_sealing_key(envelope.key_id, now=gateway.clock()) is None:
+        raise UnknownSealingKeyError("The box is sealed to a key that is not in use.")
+    return raw
+
+
+def keep_box(gateway: Gateway, kind: ItemKind, *, address: str, item_id: str, box: bytes) -> Response:
+    """Answer 202 once the box is stored. The same again is no fault. Raises `ConflictingItemError`, `NoRoomError`."""
+    check_report_id(item_id)
+    # Read before the write: neither a repeat nor a flood stands in the line of writers, where reports do.
+    with gateway.store.read() as connection:
+        is_here = is_stored(connection, kind, address=address, item_id=item_id, envelope=box)
+        if not is_here:
+            check_room(connection, kind)
+    if not is_here:
+        now = gateway.clock()
+        with gateway.store.write() as connection:
+            put_item(connection, kind, address=address, item_id=item_id, envelope=box, now=now)
+    return answer_json(WaitingReply(), status=HTTPStatus.ACCEPTED)
+
+
+@rule(login=Login.PARTNER, limit="partner-account", csrf=CsrfRule.SIGNED, body_bytes=MAX_ACCOUNT_BODY_BYTES)
+@describe(
+    Call(
+        group="Account",
+        summary="Send a change of your account",
+        purpose=(
+            "New keys, or who is responsible at your service, in a box that only the agency opens. A person there "
+            "decides; nothing changes before the agency has signed a new register."
+        ),
+        body=AccountPost,
+        answers=(Answer(HTTPStatus.ACCEPTED, "The change is kept for the agency, which decides.", WaitingReply),),
+        problems=(problems.MALFORMED_ENVELOPE, problems.UNKNOWN_AGENCY_KEY, problems.CONFLICTING_MESSAGE),
+    )
+)
+def post_account() -> Response:
+    """Answer 202 once the change is stored. The same again is no fault; another one under the same id is."""
+    caller = get_caller()
+    post = parse_any_spelling(read_signed_body(caller.claim), kind=AccountPost, max_bytes=MAX_ACCOUNT_BODY_BYTES)
+    caller.gateway.limits.check("partner-account", subject=caller.partner)
+    box = parse_box(caller.gateway, ACCOUNT_CHANGE, post.envelope)
+    return keep_box(caller.gateway, ACCOUNT_CHANGE, address=caller.partner, item_id=post.change_id, box=box)
+
+
+@rule(login=Login.OPEN, limit="adoption", csrf=CsrfRule.SIGNED, body_bytes=MAX_ADOPTION_BODY_BYTES)
+@describe(
+    Call(
+        group="The button",
+        summary="Ask to show the button",
+        purpose=(
+            "Sends who you are and where the button would stand, in a box that only the agency opens. Needs no key and "
+            "no invitation. A person there reads it and writes back; nothing is published, and nothing is agreed by "
+            "this. The same box again is no fault."
+        ),
+        body=AdoptionPost,
+        answers=(Answer(HTTPStatus.ACCEPTED, "The request is kept for the agency, which writes back.", WaitingReply),),
+        problems=(
+            problems.MALFORMED_ENVELOPE,
+            problems.UNKNOWN_AGENCY_KEY,
+            problems.CONFLICTING_MESSAGE,
+            problems.NOT_READY,
+            problems.ADOPTION_FULL,
+        ),
+    )
+)
+def post_adoption() -> Response:
+    """Answer 202 once the request is stored. The same again is no fault; another box under the same id is."""
+    gateway = get_gateway(current_app)
+    post = parse_any_spelling(request.get_data(cache=False), kind=AdoptionPost, max_bytes=MAX_ADOPTION_BODY_BYTES)
+    box = parse_box(gateway, ADOPTION_REQUEST, post.envelope)
+    return keep_box(gateway, ADOPTION_REQUEST, address="", item_id=post.request_id, box=box)

@@ -1,0 +1,135 @@
+"""A partner's sealed evidence, part by part: takes parts in any order, lists them, and closes a file under its digest.
+
+Never answers before bytes and row are durable (gateway/evidence/keeper.py), never looks into a part, believes only the
+bytes that came, and never tells another partner's evidence from what does not exist.
+"""
+
+from http import HTTPStatus
+
+from flask import Response, request
+
+from gateway.description.call import Answer, Call, describe
+from gateway.industry.caller import Caller, get_caller
+from gateway.json_answer import answer_json
+from gateway.refusals import UnknownItemError
+from gateway.signed_request import copy_signed_body, read_signed_body
+from gateway.store.evidence import PartRow
+from gateway.web.rules import BodyRoom, CsrfRule, Login, rule
+from partner_sdk.errors import SignatureProfileError
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import parse_any_spelling
+from partner_sdk.wire.evidence import (
+    MAX_COMPLETE_BYTES,
+    PART_BYTES,
+    CompletePost,
+    CompleteReply,
+    EvidenceState,
+    PartNumber,
+    StoredPart,
+    check_part_size,
+    parse_part_number,
+)
+from partner_sdk.wire.field_types import EvidenceId
+from partner_sdk.wire.signature_profile import PART_CONTENT_TYPE
+
+
+@rule(
+    login=Login.PARTNER,
+    limit="partner-part",
+    csrf=CsrfRule.SIGNED,
+    body_bytes=PART_BYTES,
+    body_room=BodyRoom.PARTS,
+    media_type=PART_CONTENT_TYPE,
+)
+@describe(
+    Call(
+        group="Evidence",
+        summary="Send one sealed part of a file",
+        purpose=(
+            "Parts come in any order, a few at once, and again as often as you like. All but the last have exactly "
+            "8 MiB. The same bytes again are no fault; other bytes under the same number are."
+        ),
+        body=bytes,
+        path={"evidence_id": EvidenceId, "part": PartNumber},
+        answers=(
+            Answer(HTTPStatus.CREATED, "The part is stored.", StoredPart),
+            Answer(HTTPStatus.OK, "These very bytes were here.", StoredPart),
+        ),
+        problems=(problems.CONFLICTING_EVIDENCE, problems.EVIDENCE_QUOTA, problems.EVIDENCE_PAUSED),
+    )
+)
+def put_evidence_part(evidence_id: str, part: str) -> Response:
+    """Answer 201 with what is stored, 200 when these very bytes were here; 409 for other bytes."""
+    caller = get_caller()
+    caller.gateway.limits.check("partner-part", subject=caller.partner)
+    row = PartRow(part=parse_part_number(part), size_bytes=get_part_size(), sha256=get_body_sha256(caller))
+    is_new = caller.gateway.evidence.put_part(
+        row,
+        partner=caller.partner,
+        evidence_id=evidence_id,
+        copy_body=lambda write: copy_signed_body(caller.claim, write=write),
+    )
+    return answer_json(
+        StoredPart(part=row.part, sha256=row.sha256.hex()), status=HTTPStatus.CREATED if is_new else HTTPStatus.OK
+    )
+
+
+def get_part_size() -> int:
+    """Return how many bytes the body has; raises `FormatError` for a size that no part has."""
+    size_bytes = request.content_length or 0
+    check_part_size(size_bytes)
+    return size_bytes
+
+
+def get_body_sha256(caller: Caller) -> bytes:
+    """Return the SHA-256 that the caller has signed for the body."""
+    signed = caller.claim.body_sha256
+    if signed is None:
+        raise SignatureProfileError("The signature and the body do not go together.", reason="body-not-covered")
+    return signed
+
+
+@rule(login=Login.PARTNER, limit="partner-evidence", csrf=CsrfRule.NO_POST, body_bytes=0)
+@describe(
+    Call(
+        group="Evidence",
+        summary="See which parts are here",
+        purpose="What a client asks after a cut line, so that it sends again only what is missing.",
+        path={"evidence_id": EvidenceId},
+        answers=(Answer(HTTPStatus.OK, "The parts in order, and the digest once it is complete.", EvidenceState),),
+    )
+)
+def get_evidence(evidence_id: str) -> Response:
+    """Answer with the parts in order, and the digest once it is complete. No parts any more once the desk has it."""
+    caller = get_caller()
+    caller.gateway.limits.check("partner-evidence", subject=caller.partner)
+    found = caller.gateway.evidence.find_state(partner=caller.partner, evidence_id=evidence_id)
+    if found is None:
+        raise UnknownItemError("This partner has no evidence with this id.", reason="unknown-evidence")
+    return answer_json(found)
+
+
+@rule(login=Login.PARTNER, limit="partner-evidence", csrf=CsrfRule.SIGNED, body_bytes=MAX_COMPLETE_BYTES)
+@describe(
+    Call(
+        group="Evidence",
+        summary="Say that all parts are sent",
+        purpose=(
+            "The gateway counts what it holds and compares it with the digest that you name. A report may name "
+            "evidence before this: a P1 goes first."
+        ),
+        body=CompletePost,
+        path={"evidence_id": EvidenceId},
+        answers=(Answer(HTTPStatus.OK, "All of it is held under this digest.", CompleteReply),),
+        problems=(problems.CONFLICTING_EVIDENCE, problems.INCOMPLETE_EVIDENCE),
+    )
+)
+def post_evidence_complete(evidence_id: str) -> Response:
+    """Answer 200 with the digest, as often as asked; 422 with pointers at what is missing; 409 for another digest."""
+    caller = get_caller()
+    post = parse_any_spelling(read_signed_body(caller.claim), kind=CompletePost, max_bytes=MAX_COMPLETE_BYTES)
+    caller.gateway.limits.check("partner-evidence", subject=caller.partner)
+    digest = caller.gateway.evidence.complete(post, partner=caller.partner, evidence_id=evidence_id)
+    if digest is None:
+        raise UnknownItemError("This partner has no evidence with this id.", reason="unknown-evidence")
+    return answer_json(CompleteReply(digest=digest))

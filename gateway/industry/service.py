@@ -1,0 +1,104 @@
+"""Facts about this gateway for anybody: its state, the agency's signed key set, and the schemas of what is sealed."""
+
+import hashlib
+from functools import lru_cache
+from http import HTTPStatus
+
+from flask import Response, current_app, request
+
+from gateway.description.call import Answer, Call, describe
+from gateway.industry.caller import get_accepted_keys, get_caller
+from gateway.json_answer import answer_bytes, answer_json
+from gateway.signed_request import has_signature
+from gateway.web.rules import CsrfRule, Login, rule
+from gateway.wiring import get_gateway
+from partner_sdk.report import report_schema
+from partner_sdk.wire import problems
+from partner_sdk.wire.canonical import encode
+from partner_sdk.wire.keys import KeySetBundle
+from partner_sdk.wire.mailbox_message import mailbox_schema
+from partner_sdk.wire.replies import ServiceCaller, ServiceStatus
+
+
+@rule(login=Login.OPEN, limit="open-read", csrf=CsrfRule.NO_POST, body_bytes=0)
+@describe(
+    Call(
+        group="Service",
+        summary="See which gateway this is, and whom it takes you for",
+        purpose="Use it to look at a new set-up. Signed, it also names the partner and the key that it knows you by.",
+        answers=(Answer(HTTPStatus.OK, "The state of the service.", ServiceStatus),),
+        may_be_signed=True,
+    )
+)
+def get_status() -> Response:
+    """Answer anybody; a signature that is there must hold."""
+    gateway = get_gateway(current_app)
+    caller = None
+    if has_signature():
+        entry = get_caller().entry
+        caller = ServiceCaller(environment=entry.environment, key_id=entry.key_id, partner=entry.partner)
+    is_ready = gateway.key_state.find_keys() is not None
+    return answer_json(ServiceStatus(caller=caller, environment=gateway.config.environment, ready=is_ready))
+
+
+@rule(login=Login.OPEN, limit="open-read", csrf=CsrfRule.NO_POST, body_bytes=0)
+@describe(
+    Call(
+        group="Service",
+        summary="Fetch the agency's keys",
+        purpose=(
+            "The signed key set, byte for byte as the agency published it. Check it against the root that you pinned "
+            "before you seal to a key of it."
+        ),
+        answers=(
+            Answer(HTTPStatus.OK, "The chain from the root to the key set.", KeySetBundle, has_tag=True),
+            Answer(HTTPStatus.NOT_MODIFIED, "It is still the one that you hold."),
+        ),
+        problems=(problems.NOT_READY,),
+    )
+)
+def get_keys() -> Response:
+    """Answer anybody; the bundle proves itself against the pinned root. 304 for the tag of these very bytes."""
+    bundle = get_accepted_keys(get_gateway(current_app)).bundle
+    response = answer_bytes(bundle)
+    response.set_etag(hashlib.sha256(bundle).hexdigest())
+    response.make_conditional(request)
+    return response
+
+
+@rule(login=Login.OPEN, limit="open-read", csrf=CsrfRule.NO_POST, body_bytes=0)
+@describe(
+    Call(
+        group="Service",
+        summary="Fetch the schema of the report",
+        purpose="The JSON Schema (2020-12) of the report that you fill in and seal. No report comes here unsealed.",
+        answers=(Answer(HTTPStatus.OK, "The schema.", dict),),
+    )
+)
+def get_schema() -> Response:
+    """Answer anybody."""
+    return answer_bytes(_encode_report_schema())
+
+
+@rule(login=Login.OPEN, limit="open-read", csrf=CsrfRule.NO_POST, body_bytes=0)
+@describe(
+    Call(
+        group="Service",
+        summary="Fetch the schemas of mailbox messages",
+        purpose="The JSON Schema (2020-12) of an object with one property for each kind of message: its body.",
+        answers=(Answer(HTTPStatus.OK, "The schema.", dict),),
+    )
+)
+def get_mailbox_schema() -> Response:
+    """Answer anybody."""
+    return answer_bytes(_encode_mailbox_schema())
+
+
+@lru_cache(maxsize=1)
+def _encode_report_schema() -> bytes:
+    return encode(report_schema())
+
+
+@lru_cache(maxsize=1)
+def _encode_mailbox_schema() -> bytes:
+    return encode(mailbox_schema())
