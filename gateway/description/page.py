@@ -11,7 +11,6 @@ from typing import Any, Final
 from flask import render_template
 
 from gateway.description.schemas import Schema, resolve
-from gateway.description.type_words import describe_schema
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.signature_profile import content_digest
@@ -19,6 +18,7 @@ from partner_sdk.wire.signature_profile import content_digest
 METHODS: Final = ("get", "put", "post", "delete")
 # Deep enough for every model of the wire; a model that holds itself would end here.
 DEEPEST: Final = 6
+_TYPES = {"array": "list", "boolean": "true or false", "integer": "whole number", "null": "null", "object": "object"}
 
 Document = dict[str, Any]
 
@@ -226,3 +226,36 @@ def find_object(schema: Schema, components: dict[str, Schema]) -> tuple[Schema |
 def format_document(document: Document) -> bytes:
     """Return the bytes of the document in the order in which it was made: for people to look at, too."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def describe_schema(schema: Schema, components: dict[str, Schema]) -> tuple[str, str]:
+    """Return the type with its limits, and the words of a field."""
+    found = resolve(schema, components)
+    if "anyOf" in found:
+        parts = [describe_schema(option, components) for option in found["anyOf"]]
+        spoken = (found.get("description"), *(words for _kind, words in parts))
+        return " or ".join(kind for kind, _words in parts), next((str(words) for words in spoken if words), "")
+    words = schema.get("description") or found.get("description") or ""
+    return ", ".join(_list_type_words(found)), str(words)
+
+
+def _list_type_words(schema: Schema) -> Iterator[str]:
+    if "enum" in schema:
+        values = [str(value) for value in schema["enum"]]
+        yield f"always {values[0]}" if len(values) == 1 else f"one of {', '.join(values)}"
+        return
+    kind = schema.get("type", "any value")
+    encoding = schema.get("contentEncoding")
+    yield f"text ({encoding})" if encoding else _TYPES.get(kind, "text" if kind == "string" else kind)
+    if schema.get("minLength") is not None and schema.get("minLength") == schema.get("maxLength"):
+        yield f"exactly {schema['maxLength']:,} characters"
+    elif "maxLength" in schema:
+        yield f"at most {schema['maxLength']:,} characters"
+    if "minimum" in schema:
+        yield f"from {schema['minimum']:,}"
+    if "maximum" in schema:
+        yield f"to {schema['maximum']:,}"
+    elif "exclusiveMaximum" in schema:
+        yield f"below {schema['exclusiveMaximum']:,}"
+    if "maxItems" in schema:
+        yield f"at most {schema['maxItems']:,}"
