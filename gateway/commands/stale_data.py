@@ -4,20 +4,16 @@ Each file is strict where it is loaded; here only its days are read, so the comm
 """
 
 import argparse
-from pathlib import Path
 from typing import Final
 
 from gateway.clock import utc_now
 from gateway.commands.frame import Commands, add_command
+from gateway.guidance.countries import COUNTRIES_FILE
 from gateway.guidance.signposts import SIGNPOSTS_FILE
 from gateway.guidance.stale_command import add_stale_options, print_stale
 
-_FACTS: Final = Path(__file__).parents[1] / "public" / "facts"
 # One line a file; a test fails for a dated file that is in no list.
-DATED_FILES: Final = (
-    SIGNPOSTS_FILE,
-    _FACTS / "countries.toml",
-)
+DATED_FILES: Final = (SIGNPOSTS_FILE, COUNTRIES_FILE)
 
 
 def run_stale_data(parsed: argparse.Namespace) -> int:

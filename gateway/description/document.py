@@ -32,6 +32,19 @@ _ABOUT = (
     "key before they are sent: this gateway stores what it can not read. WIRE.md of the partner SDK is the "
     "specification; this document tells of the calls alone, and is made from their code."
 )
+_EXAMPLE_CREATED: Final = 1795595400
+_EXAMPLE_KEY_ID: Final = "q3Hn0Lm7mZc"
+_EXAMPLE_NONCE: Final = "cGxhaW4gYW5kIG5ldw"
+SIGNATURE_SCHEME: Final[dict[str, Any]] = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Signature",
+    "description": (
+        "HTTP Message Signatures (RFC 9421) with Ed25519, in the one profile of WIRE.md §7: label sig1, the parameters "
+        f'created, keyid, alg, nonce and tag="{TAG}" in this order; at most {MAX_AGE_SECONDS} s old and at most '
+        f"{MAX_SKEW_SECONDS} s ahead. The key is the submission key that the agency's register names for the partner."
+    ),
+}
 
 
 def make_document(calls: Sequence[DescribedCall], *, origin: str, environment: str) -> dict[str, Any]:
@@ -189,22 +202,6 @@ def _refer_to(*names: str) -> dict[str, Any]:
 
 def _status_of(problem: Problem) -> int:
     return problem.status
-
-
-_EXAMPLE_CREATED: Final = 1795595400
-_EXAMPLE_KEY_ID: Final = "q3Hn0Lm7mZc"
-_EXAMPLE_NONCE: Final = "cGxhaW4gYW5kIG5ldw"
-
-SIGNATURE_SCHEME: Final[dict[str, Any]] = {
-    "type": "apiKey",
-    "in": "header",
-    "name": "Signature",
-    "description": (
-        "HTTP Message Signatures (RFC 9421) with Ed25519, in the one profile of WIRE.md §7: label sig1, the parameters "
-        f'created, keyid, alg, nonce and tag="{TAG}" in this order; at most {MAX_AGE_SECONDS} s old and at most '
-        f"{MAX_SKEW_SECONDS} s ahead. The key is the submission key that the agency's register names for the partner."
-    ),
-}
 
 
 def _header(words: str, **schema: Any) -> dict[str, Any]:

@@ -5,17 +5,17 @@ Works without script and without a second try: what is typed is either stored se
 
 from collections.abc import Callable, Mapping
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Response, request
 from flask.typing import ResponseReturnValue
 
 from gateway.button import register as register_button
 from gateway.guidance.advice import load_advice
+from gateway.guidance.countries import load_countries
 from gateway.guidance.risk import load_rules
 from gateway.guidance.signposts import load_signposts
 from gateway.public.actions import Action
-from gateway.public.assets import FILES_PATH, load_assets
+from gateway.public.assets import FILES_PATH, find_asset, load_assets
 from gateway.public.door import EXTENSION, PublicDoor, get_door
-from gateway.public.facts.countries import load_countries
 from gateway.public.journey import CHECK, SCREENS, START, THANKS
 from gateway.public.journey.places import (
     COME_BACK,
@@ -30,7 +30,6 @@ from gateway.public.returning.return_code import load_return_words
 from gateway.public.returning.way_back import WaysBack
 from gateway.public.views.check import post_check, show_check
 from gateway.public.views.come_back import post_come_back, show_come_back
-from gateway.public.views.files import show_file
 from gateway.public.views.for_services import (
     post_for_services,
     post_for_services_sent,
@@ -45,15 +44,16 @@ from gateway.public.views.start import post_start, show_start
 from gateway.public.views.thanks import post_thanks, show_thanks
 from gateway.public.views.unusual import answer_csrf_failure, make_error_page
 from gateway.public.visiting.language_choice import apply_languages
-from gateway.public.visiting.visit_state import make_state_key
-from gateway.public.wording import load_wordings
-from gateway.public.wording.service_words import load_service_words
+from gateway.public.visiting.visit import make_state_key
+from gateway.public.wording import load_service_words, load_wordings
 from gateway.web.csrf import on_csrf_failure
-from gateway.web.problem_pages import use_html_error
+from gateway.web.problem_pages import not_found, use_html_error
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.wiring import Gateway
 from partner_sdk.wire.public_codes import LANGUAGES
 
 BLUEPRINT = "public"
+ONE_YEAR_SECONDS = 31_536_000
 View = Callable[..., ResponseReturnValue]
 # Screens with views of their own; all others ask something and share one pair.
 VIEWS: Mapping[str, tuple[View | None, View | None]] = {
@@ -140,3 +140,18 @@ def make_blueprint() -> Blueprint:
 def get_file_path(name: str) -> str:
     """Return the address of one of the door's files, for the templates."""
     return get_door().assets[name].path
+
+
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
+def show_file(name: str) -> ResponseReturnValue:
+    """Serve one file by the name that holds its digest, compressed where the browser takes it, or answer 404."""
+    asset = find_asset(get_door().assets, name=name)
+    if asset is None:
+        not_found()
+    is_compressed = "gzip" in request.headers.get("Accept-Encoding", "")
+    response = Response(asset.compressed if is_compressed else asset.plain, content_type=asset.media_type)
+    if is_compressed:
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+    response.headers["Cache-Control"] = f"public, max-age={ONE_YEAR_SECONDS}, immutable"
+    return response

@@ -8,16 +8,15 @@ from flask import current_app
 
 from gateway.guidance.advice import AdviceLibrary
 from gateway.guidance.agency import Agency
+from gateway.guidance.countries import Country
 from gateway.guidance.signposts import Signpost
 from gateway.intake import Intake
 from gateway.key_state import KeyState
 from gateway.limits import Limits
 from gateway.public.assets import Asset
-from gateway.public.facts.countries import Country
 from gateway.public.returning.way_back import WaysBack
-from gateway.public.wording import Wording
+from gateway.public.wording import ServiceWords, Wording
 from gateway.public.wording.languages import get_language
-from gateway.public.wording.service_words import ServiceWords
 from gateway.store import Store
 from partner_sdk.wire.public_codes import Language
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.public.visiting.service_form import FIELDS
-from gateway.public.wording import load_wording
-from gateway.public.wording.service_words import load_service_words
+from gateway.public.wording import load_service_words, load_wording
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.test_public_wording_cy import BANNED, TO_A_CHILD
 from tests.reading_level import find_banned, grade_of, sentences_of, words_of
@@ -80,7 +79,7 @@ def test_welsh_speaks_to_an_adult():
 
 
 def test_page_says_what_a_browser_sends_before_anyone_presses_and_where_the_agreed_name_is_shown():
-    # The icon or the script is fetched with the page; visiting/service_name.py puts the name into the form.
+    # The icon or the script is fetched with the page; visiting/from_button.py puts the name into the form.
     button = " ".join(WORDS["en"]["sections"][0]["points"])
     assert "a browser loads one small file from us" in button
     assert "sends nothing" not in button

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.public.facts.countries import COUNTRIES_FILE, OTHER, load_countries
+from gateway.guidance.countries import COUNTRIES_FILE, OTHER, load_countries
 from gateway.web.settings import SettingsError
 
 COUNTRIES = load_countries()

@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-from gateway.public.pages.for_services_page import BLANK
+from gateway.public.views.for_services import BLANK
 from partner_sdk.button.release import ICON_PATH
 from partner_sdk.button.snippet import WORDS
 from partner_sdk.wire.public_codes import LANGUAGES

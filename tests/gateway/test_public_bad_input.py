@@ -9,7 +9,7 @@ from werkzeug.datastructures import MultiDict
 
 from gateway.public.journey import FIELD_BY_NAME, SCREENS
 from gateway.public.journey.places import SIDE_PATHS
-from gateway.public.visiting.words_field import pack_answers
+from gateway.public.visiting.forms import pack_answers
 from partner_sdk.wire.canonical import to_base64url
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public_fixtures import PublicHouse, make_public_house

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.public.sending.practice import PRACTICE_REFERENCE
+from gateway.public.sending.send import PRACTICE_REFERENCE
 from gateway.wiring import Gateway
 from tests.builders import Agency, House, make_house
 from tests.gateway.public_fixtures import PublicHouse, make_public_house

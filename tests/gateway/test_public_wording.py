@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from msgspec.structs import fields
 
+from gateway.guidance.countries import load_countries
 from gateway.guidance.signposts import load_signposts
-from gateway.public.facts.countries import load_countries
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, Field, Screen
 from gateway.public.journey.places import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.wording import WordingError, find_in_voice, load_wording

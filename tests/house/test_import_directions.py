@@ -203,7 +203,7 @@ def test_opendp_is_imported_by_the_noise_alone() -> None:
 
 # The rooms and files of the public door, from the ground up: each may import only what stands before it.
 PUBLIC_ORDER = (
-    *("facts", "journey", "returning", "wording", "assets", "actions", "door", "tallies"),
+    *("journey", "returning", "wording", "assets", "actions", "door", "tallies"),
     *("visiting", "sending", "pages", "views"),
 )
 
@@ -220,7 +220,7 @@ def test_rooms_of_the_public_door_import_only_what_lies_below_them() -> None:
 
 
 def test_table_of_the_journey_returning_and_sending_know_no_flask() -> None:
-    rooms = tuple(f"gateway.public.{room}" for room in ("journey", "facts", "returning", "sending"))
+    rooms = tuple(f"gateway.public.{room}" for room in ("journey", "returning", "sending"))
     found = [(module, name) for room in rooms for module, name in arrows(room, 2)]
     assert [arrow for arrow in found if starts(arrow[1], *FLASK_FAMILY)] == []
 

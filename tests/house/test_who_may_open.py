@@ -21,7 +21,7 @@ MAY_DECRYPT_EVIDENCE = {"gateway.desk.evidence.open_evidence"}
 OPENS_IN_THE_SANDBOX = {"partner_sdk.sandbox._agency"}
 # Symmetric drafts: opened under a key that only the person's session cookie holds.
 # A visit's state in that cookie: no word of a report, sealed against whoever reads the cookie.
-MAY_DECRYPT_A_DRAFT = {"gateway.public.visiting.drafts", "gateway.public.visiting.visit_state"}
+MAY_DECRYPT_A_DRAFT = {"gateway.public.visiting.drafts", "gateway.public.visiting.visit"}
 
 
 # Evidence is encrypted in segments, into a buffer of the sealer's own; whoever encrypts it opens nothing.

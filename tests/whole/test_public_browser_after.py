@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from gateway.public.sending.practice import PRACTICE_REFERENCE
+from gateway.public.sending.send import PRACTICE_REFERENCE
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.public_person import SHORT_ANSWERS
 from tests.gateway.public_walks import ADULT

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final
 
 from gateway.guidance.advice import Audience, get_audience
-from gateway.public.facts.countries import OTHER
+from gateway.guidance.countries import OTHER
 from gateway.public.journey.kinds import ABOUT_OTHERS, KIND_OPTIONS, PRIORITY_RULES, URGENT_RULES
 from gateway.public.journey.reach_screens import REACH_SCREENS
 from gateway.public.journey.shapes import TYPED, Answers, Field, Priority, Screen, get_one

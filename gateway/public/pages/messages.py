@@ -1,13 +1,16 @@
-"""Kind messages: pages and notices that tell something went another way, always with someone to call."""
+"""Kind messages: pages and notices for when something went another way, always with someone to call.
+
+The page for two tabs shows both texts, so that the person picks and nothing is overwritten.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.public.door import PublicDoor
-from gateway.public.journey import Answers, make_profile
-from gateway.public.pages.frame import render_page
-from gateway.public.pages.posts import list_posts
-from gateway.public.pages.rows import Row
+from gateway.public.journey import CHECK, SCREENS, Answers, Screen, make_profile
+from gateway.public.journey.places import get_path
+from gateway.public.pages.layout import FormState, list_posts, render_page
+from gateway.public.pages.rows import Row, list_rows
 from gateway.public.wording.languages import get_other_language
 
 
@@ -58,3 +61,29 @@ def make_notice(
         "lead": [*kept, *words["lead"], *extra],
         "posts": [] if page == "again" else list_posts(door, door.words.page("phones")["signposts"], profile=profile),
     }
+
+
+def render_stale(door: PublicDoor, screen: Screen, form: FormState, *, saved: Answers, typed: Answers) -> str:
+    """Render what was saved beside what was typed, of one screen, or of all where the check page was posted."""
+    words = door.words.page("stale")
+    screens = SCREENS if screen.name == CHECK else (screen,)
+    saved_rows = list_rows(door, saved, screens=screens, only_asked=False)
+    typed_rows = list_rows(door, typed, screens=screens, only_asked=False)
+    return render_page(
+        door,
+        "stale.html",
+        profile=make_profile(saved),
+        form=form,
+        title=words["title"],
+        lead=words["lead"],
+        form_path=get_path(screen.name),
+        rows=[
+            {"label": one.label, "saved": one.texts, "typed": other.texts}
+            for one, other in zip(saved_rows, typed_rows, strict=True)
+            if one.texts != other.texts
+        ],
+        saved_heading=words["saved"],
+        typed_heading=words["typed"],
+        keep_saved=words["keep_saved"],
+        keep_typed=words["keep_typed"],
+    )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.guidance.countries import OTHER
 from gateway.public.door import PublicDoor
-from gateway.public.facts.countries import OTHER
 from gateway.public.journey import SCREENS, Answers, Field, Screen
 from gateway.public.wording import find_in_voice
 from gateway.public.wording.languages import get_language

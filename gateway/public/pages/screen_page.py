@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.guidance.countries import OTHER, PostKind
 from gateway.public.actions import Action, make_see_action
 from gateway.public.door import PublicDoor
-from gateway.public.facts.countries import OTHER, PostKind
 from gateway.public.journey import (
     Answers,
     Field,
@@ -17,8 +17,14 @@ from gateway.public.journey import (
     make_profile,
 )
 from gateway.public.journey.places import get_path
-from gateway.public.pages.frame import FormState, get_emergency_number, list_words_there, render_page
-from gateway.public.pages.posts import list_posts, list_posts_abroad
+from gateway.public.pages.layout import (
+    FormState,
+    get_emergency_number,
+    list_posts,
+    list_posts_abroad,
+    list_words_there,
+    render_page,
+)
 from gateway.public.pages.rows import say_answer
 from gateway.public.visiting.forms import Fault
 from gateway.public.wording import Voice, find_in_voice

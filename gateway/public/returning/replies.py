@@ -1,5 +1,6 @@
 """Opens what the five words of a return code open: the place that proves them, and the replies that wait there.
 
+The place lies in the store, sealed to the five words; who returned is kept like a draft, under their cookie's key.
 The only file of the gateway that opens a box, and only one that is sealed to a return code. It needs the seed that the
 words give: the gateway has it for an hour, under the cookie's key of who came back, and never without that cookie.
 Never keeps what it opened.
@@ -8,9 +9,9 @@ Never keeps what it opened.
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 
-from gateway.public.returning.places import ReturnPlace
 from gateway.store.items import StoredItem
 from gateway.web.logs import log_failure
 from partner_sdk.errors import OpeningError, ReportAbuseError
@@ -18,6 +19,7 @@ from partner_sdk.key_files import load_xwing_private_key
 from partner_sdk.wire.canonical import encode, parse_exact, parse_time
 from partner_sdk.wire.envelope import Envelope, SealContext, unpad
 from partner_sdk.wire.keys import Environment, VerifyKey, verify_keys
+from partner_sdk.wire.public_codes import Language
 from partner_sdk.wire.reply_message import (
     MAX_REPLY_ENVELOPE_BYTES,
     ReplyMessage,
@@ -30,6 +32,26 @@ from partner_sdk.wire.reply_message import (
 from partner_sdk.wire.sealing import make_suite, seal
 
 MAX_PLACE_BYTES = 1024
+
+
+class ReturnPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the gateway leaves at Send for who returns (WIRE.md §9.2).
+
+    Which report it belongs to, when that was sent, the day that was promised, and the language.
+    """
+
+    environment: Environment
+    language: Language
+    reference: str
+    reply_by: str | None
+    sent_at: str
+
+
+class Returned(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who came back with reference and words: the seed of the code, for as long as they look."""
+
+    reference: str
+    seed: bytes
 
 
 def seal_place(place: ReturnPlace, *, reply_key: str) -> bytes:

@@ -1,9 +1,11 @@
-"""Send: a draft becomes a sealed report, exactly once, or nothing happens at all.
+"""Send: a draft becomes a sealed report, exactly once, or nothing happens at all. So does a service's request.
 
-The report id was made with the draft, so it is the submit token: the same id can not be stored twice. The record
+The report id was made with the draft, so it is the submit token: the same id cannot be stored twice. The record
 that is left ("sent") replaces the draft in the transaction that stores the envelope: there is no moment in which one
 exists without the other. The reference is drawn before sealing, because the return code's key hangs on it. Never
 returns before all of it is durable, and never keeps a word of what was sent.
+
+Practice stores and sends nothing. It never exists on a live gateway: it hangs on the environment of the agency's pin.
 """
 
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ from sqlalchemy import Connection
 from gateway.intake import Accepted, NewReport, NoActiveKeyError, ReferenceTakenError
 from gateway.public.door import PublicDoor
 from gateway.public.journey import Answers, list_signposted
-from gateway.public.returning.places import ReturnPlace
+from gateway.public.returning.replies import ReturnPlace
 from gateway.public.returning.way_back import WayBack
 from gateway.public.sending.sealed_answers import (
     leave_out_what_does_not_fit,
@@ -25,12 +27,16 @@ from gateway.public.sending.sent_record import find_reply_by, make_remaining_dra
 from gateway.public.visiting.draft_rows import OpenedDraft, make_submit_token, write_draft
 from gateway.public.visiting.drafts import Draft, JourneyKeys, Sent
 from gateway.public.wording.languages import get_language
-from partner_sdk.wire.canonical import format_time
+from gateway.store.items import check_room, put_item
+from partner_sdk.wire.adoption import AdoptionRequest, AskingService, seal_adoption
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, format_time, make_report_id
+from partner_sdk.wire.items import ADOPTION_REQUEST
 from partner_sdk.wire.public_report import encode_public_report, parse_public_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 
 REFERENCE_TRIES = 3  # 45 random bits: one is enough, except when somebody is faster by a hair
+PRACTICE_REFERENCE = "TEST-PRACTICE"
 
 
 class DraftMovedError(Exception):
@@ -147,3 +153,52 @@ def _open_way_back(
         sent_at=sent_at,
     )
     return reference, door.ways_back.make(place)
+
+
+def practise_send(door: PublicDoor, keys: JourneyKeys, opened: OpenedDraft, answers: Answers) -> Sent:
+    """Put the record that the thank-you page needs in the place of the draft; every word of the draft is gone.
+
+    Raises StorageUnavailableError, and DraftMovedError when another tab was faster.
+    """
+    sent_at = format_time(door.clock())
+    sent = make_sent(
+        door,
+        opened.draft,
+        answers,
+        keys=keys,
+        reference=PRACTICE_REFERENCE,
+        sent_at=sent_at,
+        reply_by=find_reply_by(door, opened.draft, answers, sent_at=sent_at),
+    )
+    remaining = make_remaining_draft(opened.draft, sent, report_id=make_submit_token(door))
+    with door.store.write() as connection:
+        if not write_draft(connection, door, keys, remaining, version=opened.version):
+            raise DraftMovedError("another tab saved this draft first")
+    return sent
+
+
+def send_adoption(door: PublicDoor, service: AskingService) -> str | None:
+    """Seal and store a request, and return its id. In practice nothing is kept, as the page says, and there is none.
+
+    Raises `NoActiveKeyError`, `NoRoomError`, `SealingError`, `FormatError`, `StorageUnavailableError`: nothing
+    is stored then.
+    """
+    if door.is_practice:
+        return None
+    now = door.clock()
+    keys = door.key_state.find_keys()
+    sealing_key = None if keys is None else keys.find_active_sealing_key(now=now)
+    if keys is None or sealing_key is None:
+        raise NoActiveKeyError("The agency has no key to seal to now.")
+    request = AdoptionRequest(
+        environment=keys.key_set.environment,
+        request_id=make_report_id(now, door.random(REPORT_ID_RANDOM_BYTES)),
+        service=service,
+    )
+    envelope = seal_adoption(request, sealing_key=sealing_key).to_bytes()
+    # Before the write, so that what has no room does not stand in the line of writers, where reports do.
+    with door.store.read() as connection:
+        check_room(connection, ADOPTION_REQUEST)
+    with door.store.write() as connection:
+        put_item(connection, ADOPTION_REQUEST, address="", item_id=request.request_id, envelope=envelope, now=now)
+    return request.request_id

@@ -1,23 +1,69 @@
-"""The record that is left after Send: all that the thank-you page needs, and no word of what was sent."""
+"""The record that is left after Send: all that the thank-you page needs, and no word of what was sent.
+
+Its advice (R27) is kept as codes of the one advice library, so that the page can be shown again in either language.
+"""
+
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
-from gateway.guidance.advice import Audience, get_audience
+from gateway.guidance.advice import Audience, fill_sentences, get_audience, list_fitting_advice
 from gateway.public.door import PublicDoor
 from gateway.public.journey import (
     SCREENS,
     Answers,
     ReaderProfile,
     get_one,
+    is_about_other,
     is_owed_an_answer,
     list_urgent,
     make_profile,
 )
 from gateway.public.returning.way_back import WayBack
-from gateway.public.sending.advice_shown import list_advice_codes
 from gateway.public.sending.sealed_answers import is_crisis
 from gateway.public.visiting.drafts import Draft, JourneyKeys, Sent, make_text_mac
+from gateway.public.wording.languages import DEFAULT_LANGUAGE, get_language
 from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.public_codes import NOT_UK
+
+UK_EMERGENCY: Final = "999"  # the one number that stands in the library's words
+MOST_SPECIAL: Final = 2  # what fits the kind; more than that and nobody reads what holds for everyone
+# The page says the first two in words of its own, larger; not to pay is said where somebody threatens.
+LEFT_OUT: Final = frozenset(
+    {
+        *("not_your_fault", "tell_an_adult", "do_not_pay"),
+        *("adult_not_their_fault", "adult_talk", "adult_do_not_pay"),
+        *("friend_not_their_fault", "friend_talk", "self_talk"),
+    }
+)
+# Report Remove is for who lives in the UK; the page about pictures names who helps in another country.
+UK_ONLY: Final = frozenset({"nude_of_you", "friend_nude", "adult_nude_of_child"})
+FIRST: Final = frozenset({"call_999_if_worse", "friend_call_999", "adult_call_999", "self_call_999"})
+
+
+def list_advice_codes(door: PublicDoor, answers: Answers, *, audience: Audience) -> list[str]:
+    """List the entries for these answers, danger first and then the most special; `audience` says who reads them."""
+    library = door.advice[DEFAULT_LANGUAGE]
+    general = sum(one.is_general for one in library.advice if one.is_for(audience))
+    found = list_fitting_advice(
+        library,
+        kinds=answers.get("kinds", ()),
+        age_band=get_one(answers, "their_age" if is_about_other(answers) else "age"),
+        audience=audience,
+        limit=general + MOST_SPECIAL,
+    )
+    left_out = LEFT_OUT | UK_ONLY if get_one(answers, "region") == NOT_UK else LEFT_OUT
+    codes = [advice.code for advice in found if advice.code not in left_out]
+    return sorted(codes, key=lambda code: code not in FIRST)  # danger first; the rest as it stands
+
+
+def say_advice(door: PublicDoor, codes: Sequence[str], *, emergency: str) -> list[str]:
+    """Say the entries in the language of this request, each as one text; `emergency` is the reader's number."""
+    library = {advice.code: advice for advice in door.advice[get_language()].advice}
+    names = {key: post.say_name(get_language()) for key, post in door.signposts.items()}
+    texts = [" ".join(fill_sentences(library[code], names=names)) for code in codes if code in library]
+    return [text.replace(UK_EMERGENCY, emergency) for text in texts]
 
 
 def find_reply_by(door: PublicDoor, draft: Draft, answers: Answers, *, sent_at: str) -> str | None:

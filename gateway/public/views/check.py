@@ -1,6 +1,10 @@
-"""Check and Send: everything is shown once more; Send stores it once, or says kindly that it did not."""
+"""The check page and Send: everything is shown once more; Send stores it once, or says kindly that it did not.
 
-from collections.abc import Mapping
+The page's form carries what it shows, so that no failure can lose it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from flask import request
@@ -9,34 +13,48 @@ from flask.typing import ResponseReturnValue
 from gateway.intake import ConflictingReportError, IntakeError
 from gateway.public.actions import Action, find_wanted_side
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.journey import CHECK, SCREEN_BY_NAME, SCREENS, STORY, THANKS, Answers, get_previous, keep_on_path
-from gateway.public.pages.check_page import render_check
-from gateway.public.pages.frame import make_form
+from gateway.public.journey import (
+    CHECK,
+    SCREEN_BY_NAME,
+    SCREENS,
+    STORY,
+    THANKS,
+    Answers,
+    Screen,
+    get_previous,
+    keep_on_path,
+    list_path,
+    make_profile,
+)
+from gateway.public.journey.places import get_path
+from gateway.public.pages.layout import make_form, make_waiting_form, render_page
 from gateway.public.pages.messages import make_notice
+from gateway.public.pages.rows import Row, list_rows
 from gateway.public.pages.screen_page import render_screen
 from gateway.public.sending.addition import is_being_added
-from gateway.public.sending.practice import practise_send
-from gateway.public.sending.send import DraftMovedError, send_draft
-from gateway.public.views.frame import (
+from gateway.public.sending.send import DraftMovedError, practise_send, send_draft
+from gateway.public.views.limits import is_held_up
+from gateway.public.views.responses import (
     FORM_BODY_BYTES,
     LOG_WORD,
     TOO_MANY_REQUESTS,
+    answer_expired,
     answer_later,
     answer_not_ready,
+    answer_stale,
+    answer_too_big,
     lead_out,
     lead_to,
     read_action,
     switch_language,
     turn_away,
 )
-from gateway.public.views.limits import is_held_up
 from gateway.public.views.screens import add_honeypot_signal, make_draft
 from gateway.public.views.sides import lead_to_side
-from gateway.public.views.unusual import answer_expired, answer_stale, answer_too_big
 from gateway.public.visiting.draft_rows import NO_VERSION, OpenedDraft, find_opened_draft, make_submit_token, save_draft
 from gateway.public.visiting.drafts import DraftTooBigError, Sent, is_known_mac, leave_context_out, make_text_mac
-from gateway.public.visiting.forms import find_incomplete, list_faults
-from gateway.public.visiting.page_contexts import has_shown_context
+from gateway.public.visiting.forms import find_incomplete, find_packed_answers, list_faults
+from gateway.public.visiting.from_button import has_shown_context
 from gateway.public.visiting.visit import (
     Visit,
     find_visit,
@@ -44,7 +62,8 @@ from gateway.public.visiting.visit import (
     is_inside,
     is_own_form,
 )
-from gateway.public.visiting.words_field import find_packed_answers
+from gateway.public.wording import find_in_voice
+from gateway.public.wording.voice import make_voice
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, SealingError
@@ -223,3 +242,65 @@ def _list_signals(door: PublicDoor, visit: Visit, opened: OpenedDraft, *, is_ove
 def _lead_to_change(path: str) -> ResponseReturnValue:
     screen = next((one for one in SCREENS if one.path == path and one.fields), SCREEN_BY_NAME[CHECK])
     return lead_to(screen.name)
+
+
+def render_check(
+    door: PublicDoor,
+    visit: Visit | None,
+    answers: Answers,
+    *,
+    version: int,
+    is_addition: bool = False,
+    notice: Mapping[str, Any] | None = None,
+    again: bool = False,
+    has_context: bool = False,
+) -> str:
+    """Render the check page; an addition after Send shows only what is new. Without a visit its form waits for one.
+
+    `has_context` shows that what a service passed on goes along, with a way to leave it out.
+    """
+    words = door.words.screen(CHECK)
+    voice = make_voice(answers)
+    addition = door.words.screen("check_more")
+    on_path = list_path(answers)
+    screens = [screen for screen in SCREENS if screen in on_path]
+    if visit is None:
+        form = make_waiting_form(words=answers)
+    else:
+        form = make_form(visit.keys, version, words=answers, again=again)
+    return render_page(
+        door,
+        "check.html",
+        profile=make_profile(answers),
+        form=form,
+        ways="buttons",
+        default_action=Action.SEND,
+        title=addition["title"] if is_addition else find_in_voice(words, "title", voice=voice),
+        lead=addition["lead"] if is_addition else find_in_voice(words, "lead", voice=voice),
+        form_path=get_path(CHECK),
+        groups=list_groups(door, answers, screens=SCREENS if is_addition else screens, only_given=is_addition),
+        can_change=not is_addition,
+        send=words["again"] if notice and not again else words["send"],
+        skip=addition["skip"] if is_addition else None,
+        context=words["context"] if has_context else None,
+        notice=notice,
+    )
+
+
+def list_groups(
+    door: PublicDoor, answers: Answers, *, screens: Sequence[Screen], only_given: bool
+) -> list[Mapping[str, Any]]:
+    """List the answers screen by screen, so that each screen has one button to change it.
+
+    A screen that was left blank is one line: what it asks, and that nothing was given.
+    """
+    groups: list[Mapping[str, Any]] = []
+    for screen in screens:
+        rows = list_rows(door, answers, screens=(screen,))
+        rows = [row for row in rows if row.texts] if only_given else rows
+        if len(rows) > 1 and not any(row.texts for row in rows):
+            title = find_in_voice(door.words.screen(screen.name), "title", voice=make_voice(answers))
+            rows = [Row(str(title), screen.path, ())]
+        if rows:
+            groups.append({"path": screen.path, "label": rows[0].label, "rows": rows})
+    return groups

@@ -4,16 +4,20 @@ Never says which of the two was wrong, whether there is such a reference, or tha
 form which was begun in this browser is wiped, to everybody: else the page would tell the next person that there is one.
 """
 
+from dataclasses import dataclass
+from typing import Literal
+
 from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.public.actions import Action
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.journey.places import REPLIES
-from gateway.public.pages.come_back_page import Typed, render_come_back
-from gateway.public.pages.frame import make_blank_form
-from gateway.public.returning.places import Returned
-from gateway.public.views.frame import (
+from gateway.public.journey.places import COME_BACK, REPLIES
+from gateway.public.pages.layout import FormState, make_blank_form, render_page
+from gateway.public.pages.messages import make_notice
+from gateway.public.returning.replies import Returned
+from gateway.public.views.limits import is_asked_to_wait
+from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,
     TOO_MANY_REQUESTS,
@@ -22,7 +26,6 @@ from gateway.public.views.frame import (
     read_action,
     switch_language,
 )
-from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.visiting.draft_rows import NO_VERSION, make_submit_token, save_draft, wipe_draft
 from gateway.public.visiting.drafts import Draft
 from gateway.public.visiting.language_choice import remember_asked_language
@@ -33,6 +36,14 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import format_time
 
 MAX_SHOWN_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What was typed into the two fields."""
+
+    reference: str = ""
+    words: str = ""
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
@@ -85,3 +96,33 @@ def _lead_in(door: PublicDoor, returned: Returned) -> ResponseReturnValue:
     if former is not None:
         wipe_draft(door, former.keys)
     return lead_to(REPLIES)
+
+
+def render_come_back(
+    door: PublicDoor,
+    typed: Typed,
+    form: FormState,
+    *,
+    fault: Literal["blank", "refused"] | None = None,
+    notice_page: str | None = None,
+) -> str:
+    """Render the page that asks for both; `fault` adds that one was left out, or the one sentence for all the rest."""
+    words = door.words.page(COME_BACK)
+    return render_page(
+        door,
+        "come_back.html",
+        form=form,
+        ways="buttons",
+        default_action=Action.CONTINUE,
+        title=words["title"],
+        page=words,
+        typed=typed,
+        has_faults=fault is not None,
+        faults=[] if fault is None else [{"target": _get_target(typed), "text": words[fault]}],
+        notice=None if notice_page is None else make_notice(door, notice_page),
+    )
+
+
+def _get_target(typed: Typed) -> str:
+    """Find the field that a link in the error summary leads to: the first, or the one that was left out."""
+    return "words_typed" if typed.reference and not typed.words else "reference"

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import Headers
 
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.views.frame import SEE_OTHER
+from gateway.public.views.responses import SEE_OTHER
 from gateway.public.visiting.draft_rows import wipe_draft
 from gateway.public.visiting.visit import find_referrer_host, find_visit, is_prefetch
 from gateway.web.logs import log_failure

@@ -1,17 +1,19 @@
-"""What somebody who came back may see and do: read what waits there, and begin to add more.
+"""The page for people who came back: how far it is, the promised day, the replies, and a way to add more.
 
 Never shows a word of the report: nothing here could open it.
 """
+
+from datetime import date
 
 from flask.typing import ResponseReturnValue
 
 from gateway.public.actions import Action
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey.places import COME_BACK, REPLIES
-from gateway.public.pages.frame import make_form
-from gateway.public.pages.replies_page import render_replies
+from gateway.public.pages.layout import FormState, make_form, render_page
+from gateway.public.returning.way_back import FoundPlace
 from gateway.public.sending.addition import DANGER, is_being_added, make_addition
-from gateway.public.views.frame import (
+from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,
     answer_not_ready,
@@ -22,8 +24,10 @@ from gateway.public.views.frame import (
 )
 from gateway.public.visiting.draft_rows import find_opened_draft, save_draft
 from gateway.public.visiting.visit import Visit, find_visit, is_inside, is_own_form
+from gateway.public.wording.languages import say_day
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.wire.canonical import parse_time
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
@@ -73,3 +77,29 @@ def _begin_addition(door: PublicDoor, visit: Visit) -> ResponseReturnValue:
     if not save_draft(door, visit.keys, addition, version=opened.version):
         return turn_away(COME_BACK)
     return lead_to(DANGER)
+
+
+def render_replies(door: PublicDoor, found: FoundPlace, form: FormState) -> str:
+    """Render the page; a message that only says that the report was read is told as the stage.
+
+    Where an answer stands on the page, the stage says so, and no promise of one is made any more.
+    """
+    words, place = door.words.page(REPLIES), found.place
+    promised = None if place.reply_by is None else say_day(date.fromisoformat(place.reply_by))
+    promise = words["no_promise"] if promised is None else words["promise"].format(day=promised)
+    replies = [one for one in found.messages if one.kind == "reply"]
+    return render_page(
+        door,
+        "replies.html",
+        form=form,
+        ways="buttons",
+        title=words["title"],
+        page=words,
+        reference=place.reference,
+        stage=words["stage_answered" if replies else f"stage_{found.stage}"],
+        promise="" if replies else promise,
+        replies=[
+            {"day": words["written"].format(day=say_day(parse_time(one.issued_at).date())), "text": one.body}
+            for one in replies
+        ],
+    )

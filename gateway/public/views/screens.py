@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from gateway.public.actions import Action, find_wanted_side
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import CHECK, SCREEN_BY_NAME, THANKS, Answers, Screen, get_next, get_previous
-from gateway.public.pages.frame import make_form
+from gateway.public.pages.layout import make_form
 from gateway.public.pages.messages import make_notice
 from gateway.public.pages.screen_page import render_screen
 from gateway.public.sending.addition import (
@@ -19,21 +19,23 @@ from gateway.public.sending.addition import (
     is_being_added,
     list_addition_faults,
 )
-from gateway.public.views.frame import (
+from gateway.public.views.limits import is_asked_to_wait
+from gateway.public.views.responses import (
     FORM_BODY_BYTES,
     LOG_WORD,
     TOO_MANY_REQUESTS,
+    answer_expired,
     answer_later,
     answer_not_ready,
+    answer_stale,
+    answer_too_big,
     lead_out,
     lead_to,
     read_action,
     switch_language,
     turn_away,
 )
-from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.views.sides import lead_to_side
-from gateway.public.views.unusual import answer_expired, answer_stale, answer_too_big
 from gateway.public.visiting.draft_rows import (
     NO_VERSION,
     OpenedDraft,
@@ -43,8 +45,8 @@ from gateway.public.visiting.draft_rows import (
     save_draft,
 )
 from gateway.public.visiting.drafts import IDLE_SECONDS, Draft, DraftTooBigError, is_known_mac, make_text_mac
-from gateway.public.visiting.forms import list_faults, list_too_long, merge, read_screen
-from gateway.public.visiting.service_name import find_service_name
+from gateway.public.visiting.forms import find_packed_answers, list_faults, list_too_long, merge, read_screen
+from gateway.public.visiting.from_button import find_service_name
 from gateway.public.visiting.visit import (
     Visit,
     find_placement,
@@ -53,7 +55,6 @@ from gateway.public.visiting.visit import (
     is_inside,
     is_own_form,
 )
-from gateway.public.visiting.words_field import find_packed_answers
 from gateway.public.wording.languages import get_language, get_other_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule

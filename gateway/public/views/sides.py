@@ -1,19 +1,25 @@
-"""Side pages: other ways to get help, and what this site is. Open to all; inside a journey they lead back into it."""
+"""Side pages: other ways to get help, and what this site is. Open to all; inside a journey they lead back into it.
 
+Never shows anything that was typed.
+"""
+
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from flask.typing import ResponseReturnValue
 
 from gateway.public.actions import Action, find_wanted_side
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import SCREEN_BY_NAME, UNKNOWN_READER, ReaderProfile, make_profile
-from gateway.public.pages.frame import make_form
-from gateway.public.pages.side_page import render_side
+from gateway.public.journey.places import get_path
+from gateway.public.pages.layout import FormState, list_posts, make_form, render_page
 from gateway.public.sending.sent_record import get_sent_profile
-from gateway.public.views.frame import FORM_BODY_BYTES, LOG_WORD, lead_to, read_action, switch_language, turn_away
+from gateway.public.views.responses import FORM_BODY_BYTES, LOG_WORD, lead_to, read_action, switch_language, turn_away
 from gateway.public.visiting.draft_rows import NO_VERSION, find_opened_draft
 from gateway.public.visiting.language_choice import remember_asked_language
 from gateway.public.visiting.visit import Visit, find_return, find_visit, is_inside, is_own_form, remember_return
+from gateway.public.wording.languages import say_day
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 
@@ -57,3 +63,48 @@ def lead_to_side(side: str, *, from_screen: str) -> ResponseReturnValue:
     """Show a side page on the way, and remember the screen that it leads back to."""
     remember_return(from_screen)
     return lead_to(side)
+
+
+def render_side(door: PublicDoor, side: str, form: FormState | None, *, profile: ReaderProfile = UNKNOWN_READER) -> str:
+    """Render a side page; with the form of a journey it leads back into it, without one to the first page.
+
+    To a reader in another country nothing is said of how 999 works.
+    """
+    words = door.words.screen(side)
+    names = {
+        "agency": door.agency_name,
+        "day": say_day(door.agency.accessibility.checked_on),
+        "ask": _say_how_to_ask(door, words),
+    }
+    return render_page(
+        door,
+        "side.html",
+        profile=profile,
+        form=form,
+        ways="links" if form is None else "buttons",
+        title=words["title"],
+        lead=_fill_in(words["lead"], names),
+        sections=[
+            {
+                "heading": section["heading"],
+                "sentences": _fill_in(section["sentences"], names),
+                "leave_keys": section.get("keys"),
+            }
+            for section in words.get("sections", ())
+            if not (profile.country and section.get("is_uk_only"))
+        ],
+        posts=list_posts(door, words.get("signposts", ()), profile=profile),
+        after=words.get("after", words.get("note", "")).format(**names),
+        form_path=get_path(side),
+        go_back=words.get("back", door.words.common()["back"]),
+    )
+
+
+def _fill_in(sentences: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    return [sentence.format(**names) for sentence in sentences]
+
+
+def _say_how_to_ask(door: PublicDoor, words: Mapping[str, Any]) -> str:
+    if door.agency_contact:
+        return str(words.get("ask_contact", "")).format(contact=door.agency_contact)
+    return str(words.get("ask_here", ""))

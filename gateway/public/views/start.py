@@ -1,4 +1,7 @@
-"""The first page and the way in: nobody shall write it all and then find out that nothing can be sent."""
+"""The first page and the way in: nobody shall write it all and then find out that nothing can be sent.
+
+It holds no words of anybody.
+"""
 
 from flask import request
 from flask.typing import ResponseReturnValue
@@ -6,10 +9,11 @@ from flask.typing import ResponseReturnValue
 from gateway.public.actions import Action
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import SCREEN_BY_NAME, START
-from gateway.public.pages.frame import make_blank_form, make_form
-from gateway.public.pages.start_page import render_start
+from gateway.public.pages.layout import FormState, make_blank_form, make_form, render_page
+from gateway.public.pages.messages import make_notice
 from gateway.public.tallies import count_campaign
-from gateway.public.views.frame import (
+from gateway.public.views.limits import is_asked_to_wait
+from gateway.public.views.responses import (
     FORM_BODY_BYTES,
     LOG_WORD,
     TOO_MANY_REQUESTS,
@@ -18,12 +22,10 @@ from gateway.public.views.frame import (
     read_action,
     switch_language,
 )
-from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.views.screens import make_draft
 from gateway.public.visiting.draft_rows import NO_VERSION, find_opened_draft, is_full_for_network, wipe_draft
+from gateway.public.visiting.from_button import PostedContext, find_listed, keep_context, read_context
 from gateway.public.visiting.language_choice import remember_asked_language
-from gateway.public.visiting.page_contexts import keep_context, read_context
-from gateway.public.visiting.service_name import find_listed
 from gateway.public.visiting.visit import (
     Visit,
     find_visit,
@@ -108,3 +110,32 @@ def has_too_many_drafts(door: PublicDoor) -> bool:
 def _get_version(door: PublicDoor, visit: Visit) -> int:
     opened = find_opened_draft(door, visit.keys)
     return NO_VERSION if opened is None else opened.version
+
+
+def render_start(
+    door: PublicDoor,
+    form: FormState,
+    *,
+    notice_page: str | None = None,
+    has_left: bool = False,
+    context: PostedContext | None = None,
+) -> str:
+    """Render the first page, with a notice above it where `notice_page` names one.
+
+    `has_left` says to somebody who fell out of the form why it is blank. `context` is what a service passed on, where
+    this page had it already: only a script can take it out of the address.
+    """
+    words = door.words.screen(START)
+    return render_page(
+        door,
+        "start.html",
+        form=form,
+        ways="buttons",
+        default_action=Action.START,
+        title=words["title"],
+        screen=words,
+        has_left=has_left,
+        context=context or PostedContext(),
+        run_by=words["run_by"].format(agency=door.agency_name),
+        notice=None if notice_page is None else make_notice(door, notice_page, has_words=False),
+    )

@@ -1,17 +1,35 @@
-"""The thank-you page: shown only for what was stored, from the record that Send left."""
+"""The thank-you page: shown only for what was stored, from the record that Send left.
 
+In practice it says that nothing was sent.
+"""
+
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import date
+from typing import Any, Final
 
 import msgspec
 from flask.typing import ResponseReturnValue
 
-from gateway.public.actions import Action, Opinion, find_opinion, find_wanted_side
+from gateway.guidance.agency import Promise
+from gateway.public.actions import OPINIONS, Action, Opinion, find_opinion, find_wanted_side, make_opinion_action
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.pages.frame import make_form
+from gateway.public.journey import THANKS, ReaderProfile
+from gateway.public.journey.places import get_path
+from gateway.public.pages.layout import (
+    FormState,
+    find_talk_there,
+    get_emergency_number,
+    list_posts,
+    list_posts_abroad,
+    list_words_there,
+    make_form,
+    render_page,
+)
 from gateway.public.pages.messages import render_message
-from gateway.public.pages.thanks_page import render_thanks
+from gateway.public.sending.sent_record import FIRST, get_sent_profile, say_advice
 from gateway.public.tallies import count_opinion
-from gateway.public.views.frame import (
+from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,
     answer_later,
@@ -22,11 +40,20 @@ from gateway.public.views.frame import (
 )
 from gateway.public.views.sides import lead_to_side
 from gateway.public.visiting.draft_rows import find_opened_draft, save_draft
+from gateway.public.visiting.drafts import Sent
 from gateway.public.visiting.visit import Visit, find_visit, is_inside, is_own_form
+from gateway.public.wording import Voice, find_in_voice
+from gateway.public.wording.languages import say_day
+from gateway.public.wording.voice import make_reader_voice
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.public_codes import CANNOT_CALL, HURTING
 
 RETRY_SECONDS = 10  # it was stored: only the number is missing
+# Codes of `URGENT_RULES`: where a call comes first, and where somebody may hurt themselves.
+_CALL_FIRST: Final = frozenset({"danger", "called", "meeting_today"})
+_MAY_HURT: Final = frozenset({HURTING, "keep_close"})
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
@@ -71,3 +98,125 @@ def _count_tap(door: PublicDoor, visit: Visit, opinion: Opinion) -> None:
         draft = msgspec.structs.replace(opened.draft, sent=sent)
         if save_draft(door, visit.keys, draft, version=opened.version):
             count_opinion(door, opinion)
+
+
+def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
+    """Render the thank-you page."""
+    is_child = sent.is_owed_an_answer
+    profile = get_sent_profile(sent)
+    reader = profile.reader
+    said = door.words.screen(THANKS)
+    words = {key: find_in_voice(said, key, voice=make_reader_voice(reader)) for key in said}
+    help_names = {
+        "childline_name": door.signposts["childline"].name,
+        "childline_phone": door.signposts["childline"].phone,
+        "nspcc_name": door.signposts["nspcc"].name,
+        "nspcc_phone": door.signposts["nspcc"].phone,
+        "samaritans_name": door.signposts["samaritans"].name,
+        "samaritans_phone": door.signposts["samaritans"].phone,
+    }
+    promise = get_promise(door, sent)
+    has_talk_there = find_talk_there(door, profile) is not None
+    is_asked = not sent.has_told and not door.is_practice  # in practice nothing is counted, so nothing is asked
+    return render_page(
+        door,
+        "thanks.html",
+        profile=profile,
+        form=form,
+        ways="buttons",
+        form_path=get_path(THANKS),
+        opinions=[(make_opinion_action(one), words["ok"][one]) for one in OPINIONS] if is_asked else [],
+        has_told=sent.has_told,
+        advice=_list_advice(door, sent, profile),
+        urgent=make_urgent(door, sent.urgent, profile),
+        title=words["title"],
+        screen=words,
+        brave=words["brave"],
+        reference=sent.reference,
+        return_words=sent.return_words,
+        has_way_back=sent.reply_key is not None,
+        read=words["read"].format(read_by=say_read_by(door, promise, is_timed=sent.is_crisis)),
+        reply=words["reply_child" if is_child else "reply_adult"].format(reply_by=say_day(promise.reply_by)),
+        talk="" if has_talk_there else words["talk"].format(**help_names),
+        talk_posts=list_posts_abroad(door, sent.country, kind="talk") if has_talk_there else [],
+    )
+
+
+def make_urgent(door: PublicDoor, codes: Sequence[str], profile: ReaderProfile) -> Mapping[str, Any] | None:
+    """Make the block above all else: each answer that cannot wait, and what to do now. None where there is none.
+
+    The call is the one filled button; a reader who cannot call gets the other ways instead.
+    """
+    if not codes:
+        return None
+    words, voice = door.words.screen("urgent"), make_reader_voice(profile.reader, is_abroad=bool(profile.country))
+    emergency, there = get_emergency_number(door, profile.country), list_words_there(door, profile)
+    call_at = None if CANNOT_CALL in codes else next((code for code in codes if code in _CALL_FIRST), None)
+    parts: list[Mapping[str, Any]] = []
+    for code in codes:
+        to_do = [line.format(emergency=emergency) for line in find_in_voice(words, f"{code}_do", voice=voice)]
+        if there and code != HURTING:  # who may hurt themselves is the reader, who is here
+            to_do.append(" ".join(there))
+            there = []  # once is enough
+        parts.append(
+            {
+                "told": find_in_voice(words, f"{code}_told", voice=voice),
+                "to_do": to_do,
+                "has_call": code == call_at,
+            }
+        )
+    return {
+        "heading": words["title"],
+        "parts": parts,
+        "ways_heading": words["ways_heading"],
+        "ways": list_posts(door, words["ways"], profile=profile) if CANNOT_CALL in codes else [],
+        "talk_heading": words["talk_heading"],
+        "talk": _list_urgent_talk(door, codes, profile, voice=voice),
+    }
+
+
+def _list_urgent_talk(
+    door: PublicDoor, codes: Sequence[str], profile: ReaderProfile, *, voice: Voice
+) -> list[Mapping[str, str | None]]:
+    """List helplines: all of them where somebody may hurt themselves, else the one that fits the reader.
+
+    Readers who may hurt themselves get those for themselves, whomever else the report is about.
+    """
+    if find_talk_there(door, profile) is not None:
+        return list_posts_abroad(door, profile.country, kind="talk")
+    if HURTING in codes:
+        voice = ("",) if profile.reader in {"child", "friend"} else ("_self", *voice)
+    entries = find_in_voice(door.words.screen("urgent"), "signposts", voice=voice)
+    return list_posts(door, entries if not _MAY_HURT.isdisjoint(codes) else entries[:1], profile=profile)
+
+
+def _list_advice(door: PublicDoor, sent: Sent, profile: ReaderProfile) -> list[str]:
+    codes = list_shown_advice(sent)
+    said = say_advice(door, codes, emergency=get_emergency_number(door, profile.country))
+    if codes and codes[0] in FIRST:
+        said[0] = " ".join((said[0], *list_words_there(door, profile)))
+    return said
+
+
+def list_shown_advice(sent: Sent) -> list[str]:
+    """List the advice that is shown: to call if it gets worse is no advice for whoever was just told to call."""
+    return [code for code in sent.advice if not (sent.urgent and code in FIRST)]
+
+
+def get_promise(door: PublicDoor, sent: Sent) -> Promise:
+    """Return what this Send promised: the day that was sealed, and the moment by which it is read."""
+    promise = door.agency.make_promise(parse_time(sent.sent_at), is_crisis=False)
+    return Promise(
+        read_by=promise.read_by if sent.read_by is None else parse_time(sent.read_by),
+        reply_by=promise.reply_by if sent.reply_by is None else date.fromisoformat(sent.reply_by),
+    )
+
+
+def say_read_by(door: PublicDoor, promise: Promise, *, is_timed: bool = False) -> str:
+    """Return the words for when it is read: today, or by a day that is named; `is_timed` names the time as well."""
+    words, day = door.words.common(), door.agency.get_day(promise.read_by)
+    is_today = day == door.agency.get_day(door.clock())
+    if is_timed:
+        time = promise.read_by.astimezone(door.agency.zone).strftime("%H:%M")
+        return str(words["read_by_time_today" if is_today else "read_by_time"].format(time=time, day=say_day(day)))
+    return str(words["read_today"] if is_today else words["read_by_day"].format(day=say_day(day)))

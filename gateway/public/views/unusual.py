@@ -13,24 +13,21 @@ from flask.typing import ResponseReturnValue
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import CHECK, SCREEN_BY_NAME, START, Answers, Screen
 from gateway.public.journey.places import COME_BACK, FOR_SERVICES, FOR_SERVICES_SENT, get_path
-from gateway.public.pages.check_page import render_check
-from gateway.public.pages.come_back_page import render_come_back
-from gateway.public.pages.for_services_page import render_for_services
-from gateway.public.pages.frame import make_blank_form, make_form, make_waiting_form
+from gateway.public.pages.layout import make_blank_form, make_form, make_waiting_form
 from gateway.public.pages.messages import make_notice, render_message
 from gateway.public.pages.rows import Row, list_rows
 from gateway.public.pages.screen_page import render_screen
-from gateway.public.pages.stale_page import render_stale
-from gateway.public.pages.start_page import render_start
-from gateway.public.views.come_back import read_typed
-from gateway.public.views.frame import TOO_MANY_REQUESTS
+from gateway.public.views.check import render_check
+from gateway.public.views.come_back import read_typed, render_come_back
+from gateway.public.views.for_services import render_for_services
 from gateway.public.views.limits import is_asked_to_wait
-from gateway.public.visiting.draft_rows import NO_VERSION, OpenedDraft
-from gateway.public.visiting.forms import read_screen
-from gateway.public.visiting.page_contexts import has_shown_context, read_context
+from gateway.public.views.responses import TOO_MANY_REQUESTS
+from gateway.public.views.start import render_start
+from gateway.public.visiting.draft_rows import NO_VERSION
+from gateway.public.visiting.forms import find_packed_answers, read_screen
+from gateway.public.visiting.from_button import has_shown_context, read_context
 from gateway.public.visiting.service_form import read_service_form
-from gateway.public.visiting.visit import Visit, find_visit, get_posted_version, has_cookie, is_own_form, start_visit
-from gateway.public.visiting.words_field import find_packed_answers
+from gateway.public.visiting.visit import find_visit, get_posted_version, has_cookie, is_own_form, start_visit
 from gateway.web.body_limit import REFUSED
 
 KIND_PAGES: Mapping[int, str] = {
@@ -41,30 +38,7 @@ KIND_PAGES: Mapping[int, str] = {
     415: "files",
     431: "too_big",
 }
-BAD_REQUEST, TOO_BIG, SERVER_ERROR = 400, 413, 500
-
-
-def answer_expired(door: PublicDoor, posted: Answers, *, visit: Visit | None = None) -> ResponseReturnValue:
-    """Say that the draft was wiped, and show what this page still holds.
-
-    With a `visit` something else was begun in this browser since; without one an hour has passed.
-    """
-    is_replaced = visit is not None and not is_own_form(visit)
-    page = "replaced" if is_replaced else "expired"
-    return render_message(door, page, go_on=door.words.page("expired")["start"], typed=list_rows(door, posted))
-
-
-def answer_too_big(door: PublicDoor, posted: Answers) -> ResponseReturnValue:
-    """Say that it was too much at once, and show what this page holds."""
-    return render_message(door, "too_big", typed=list_rows(door, posted)), TOO_BIG
-
-
-def answer_stale(
-    door: PublicDoor, screen: Screen, visit: Visit, opened: OpenedDraft, posted: Answers
-) -> ResponseReturnValue:
-    """Show both texts of two tabs; nothing is overwritten before the person picks."""
-    form = make_form(visit.keys, opened.version, words=posted)
-    return render_stale(door, screen, form, saved=opened.draft.answers, typed=posted)
+BAD_REQUEST, SERVER_ERROR = 400, 500
 
 
 def answer_csrf_failure() -> ResponseReturnValue:

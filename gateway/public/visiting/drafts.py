@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.guidance.advice import Audience
-from gateway.public.returning.places import Returned
+from gateway.public.returning.replies import Returned
 from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, Language
 
 SECRET_BYTES = 32

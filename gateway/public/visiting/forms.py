@@ -1,6 +1,9 @@
-"""Reads what one screen posted, and checks it against the journey's table.
+"""Reads what one screen posted, and checks it against the journey's table; packs answers into the check page's field.
 
-Never changes a letter of what a person typed: what goes in is what the desk reads.
+Never changes a letter of what a person typed: what goes in is what the desk reads. The packed field is base64url of
+JSON, because a browser changes line breaks in a plain hidden field. What comes back is judged like anything typed: an
+unknown field is dropped; an unknown option, one that stands there twice, two answers where one can be given, or a text
+that is too long makes it worthless.
 """
 
 import re
@@ -8,9 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 from werkzeug.datastructures import MultiDict
 
-from gateway.public.journey import TYPED, Answers, Field, Screen, list_path
+from gateway.public.journey import FIELD_BY_NAME, TYPED, Answers, Field, Screen, list_path
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import parse_base64url, to_base64url
 
 FaultKind = Literal["blank", "too_long"]
 _SELECTED = re.compile(r"[a-z]{2}|other")  # a country's code (ISO 3166), whichever of them the data names
@@ -81,3 +87,21 @@ def _find_fault(field: Field, answers: Answers) -> FaultKind | None:
 def find_incomplete(answers: Answers) -> Screen | None:
     """Find the first screen on the path that still needs something before Send."""
     return next((screen for screen in list_path(answers) if list_faults(screen, answers)), None)
+
+
+def pack_answers(answers: Answers) -> str:
+    """Return answers as the text of the hidden field."""
+    return to_base64url(msgspec.json.encode({name: list(values) for name, values in answers.items()}))
+
+
+def find_packed_answers(packed: str | None) -> dict[str, list[str]] | None:
+    """Find the answers in the field; None when there are none, or none that a page of ours can have held."""
+    if not packed:
+        return None
+    try:
+        loose = msgspec.json.decode(parse_base64url(packed), type=dict[str, list[str]])
+    except (FormatError, msgspec.DecodeError):
+        return None
+    answers = {name: values for name, values in loose.items() if name in FIELD_BY_NAME and values}
+    are_readable = all(is_readable(FIELD_BY_NAME[name], values) for name, values in answers.items())
+    return answers if are_readable else None

@@ -1,6 +1,7 @@
 """The words of the public door: one folder per language, read once at the start.
 
-Never holds a telephone number or an address except 999: those come from dated data, with the day of the check.
+Never holds a telephone number or an address except 999: those come from dated data, with the day of the check. The page
+for services speaks to adults at work: its words keep no reading age and stand apart, where no screen can show them.
 """
 
 import tomllib
@@ -16,6 +17,8 @@ WORDING_FOLDER = Path(__file__).parent
 # Endings of keys to look for, the most special one first: `title_parent`, then `title_other`, then `title`.
 Voice = Sequence[str]
 PLAIN_VOICE: Final = ("",)
+ServiceWords = Mapping[str, Any]
+_FOLDER: Final = Path(__file__).parent / "for_services"
 
 
 class WordingError(ValueError):
@@ -103,3 +106,8 @@ def _add(table: dict[str, Any], more: Mapping[str, Any], *, where: str) -> None:
             raise WordingError(f"{key} stands in {where} and in another file")
         else:
             table[key] = value
+
+
+def load_service_words() -> Mapping[Language, ServiceWords]:
+    """Load the page's words in every language; a file that is missing is an error at the start."""
+    return {language: tomllib.loads((_FOLDER / f"{language}.toml").read_text("utf-8")) for language in LANGUAGES}

@@ -1,7 +1,8 @@
-"""What a service sealed of the page with its button, on its way through the form: judged by size and spelling only.
+"""What comes with a person from a service's button: its link id, and what the service sealed of its page.
 
-Never opened here: no key of the gateway opens it. Never in a cookie, an address or a log: it is in the page, then in
-the draft, and then inside the sealed report.
+The link id is looked up in the agency's register, never asked of the service, and not kept unless the register lists
+it (WIRE.md §5.5). The sealed page context is judged by size and spelling only: no key of the gateway opens it. It is
+never in a cookie, an address or a log: it is in the page, then in the draft, and then inside the sealed report.
 """
 
 from collections.abc import Mapping
@@ -23,12 +24,34 @@ from gateway.public.visiting.drafts import Draft, JourneyKeys, leave_context_out
 from gateway.store import StorageUnavailableError
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.page_context import parse_context_token
+from partner_sdk.wire.placement import PlacementEntry, is_placement
 from partner_sdk.wire.public_codes import YES
 
 CONTEXT_FIELD: Final = "context"
 LEAVE_OUT_FIELD: Final = "leave_out"
 # On the check page: that it said that the context goes along. What a page did not show is not sent.
 SHOWN_FIELD: Final = "with_context"
+
+
+def find_listed(door: PublicDoor, placement: str) -> str | None:
+    """Return a link id if the register lists it now; else None, also where the register can not be read now."""
+    return None if _find_entry(door, placement) is None else placement
+
+
+def find_service_name(door: PublicDoor, placement: str | None) -> str | None:
+    """Find the name that the agency's register gives to the service of a placement."""
+    entry = None if placement is None else _find_entry(door, placement)
+    return None if entry is None else entry.service
+
+
+def _find_entry(door: PublicDoor, placement: str) -> PlacementEntry | None:
+    if not is_placement(placement):
+        return None
+    try:
+        keys = door.key_state.find_keys()
+    except StorageUnavailableError:
+        return None
+    return None if keys is None else keys.placements.get(placement)
 
 
 @dataclass(frozen=True, slots=True)

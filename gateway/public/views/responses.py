@@ -1,6 +1,6 @@
-"""What all views of the form share: what their rules say alike, what a button says, and the answers that lead on.
+"""The responses that all views of the form share: ways on and out, "not now", an expired or too long form, two tabs.
 
-Never shows anything that was typed: a page that does is made by its own view.
+What a button asks for is read here too, and what the views' rules have in common stands here once.
 """
 
 from flask import redirect, request
@@ -8,10 +8,13 @@ from flask.typing import ResponseReturnValue
 
 from gateway.public.actions import ACTION_FIELD
 from gateway.public.door import PublicDoor
-from gateway.public.journey import START
+from gateway.public.journey import START, Answers, Screen
 from gateway.public.journey.places import get_path
-from gateway.public.pages.messages import render_message
-from gateway.public.visiting.visit import go_to_place, remember_language, remember_left
+from gateway.public.pages.layout import make_form
+from gateway.public.pages.messages import render_message, render_stale
+from gateway.public.pages.rows import list_rows
+from gateway.public.visiting.draft_rows import OpenedDraft
+from gateway.public.visiting.visit import Visit, go_to_place, is_own_form, remember_language, remember_left
 from gateway.public.wording.languages import get_other_language
 
 FORM_BODY_BYTES = 256 * 1024
@@ -21,6 +24,7 @@ LOG_WORD = "journey"  # all screens and side pages are one: the path from one to
 SEE_OTHER = 303
 TOO_MANY_REQUESTS = 429
 UNAVAILABLE = 503
+TOO_BIG = 413
 RETRY_SECONDS = 60
 
 
@@ -63,3 +67,26 @@ def answer_not_ready(door: PublicDoor, *, may_start: bool = True) -> ResponseRet
 def switch_language() -> None:
     """Pick the other language, for this visit and the next."""
     remember_language(get_other_language())
+
+
+def answer_expired(door: PublicDoor, posted: Answers, *, visit: Visit | None = None) -> ResponseReturnValue:
+    """Say that the draft was wiped, and show what this page still holds.
+
+    With a `visit` something else was begun in this browser since; without one an hour has passed.
+    """
+    is_replaced = visit is not None and not is_own_form(visit)
+    page = "replaced" if is_replaced else "expired"
+    return render_message(door, page, go_on=door.words.page("expired")["start"], typed=list_rows(door, posted))
+
+
+def answer_too_big(door: PublicDoor, posted: Answers) -> ResponseReturnValue:
+    """Say that it was too much at once, and show what this page holds."""
+    return render_message(door, "too_big", typed=list_rows(door, posted)), TOO_BIG
+
+
+def answer_stale(
+    door: PublicDoor, screen: Screen, visit: Visit, opened: OpenedDraft, posted: Answers
+) -> ResponseReturnValue:
+    """Show both texts of two tabs; nothing is overwritten before the person picks."""
+    form = make_form(visit.keys, opened.version, words=posted)
+    return render_stale(door, screen, form, saved=opened.draft.answers, typed=posted)
