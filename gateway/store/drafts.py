@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, literal_column, select, update
 
+from gateway.store.engine import PreparedStatement
 from gateway.store.instants import to_epoch_seconds
-from gateway.store.prepared import PreparedStatement
 from gateway.store.schema import drafts
 from gateway.store.store import Store
 

@@ -1,14 +1,17 @@
-"""The database engine: how a connection is opened and how its transactions begin.
+"""The database engine: how a connection is opened, how its transactions begin, and statements that skip its overhead.
 
 Never creates a database file: a missing file is a failure to report, not a reason to start an empty store.
 """
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql import ClauseElement
 
 # One row per setting: the reason is part of the table. https://www.sqlite.org/pragma.html
 SQLITE_PRAGMAS = (
@@ -56,3 +59,32 @@ def begin_read(connection: Connection) -> None:
     connection.begin()
     if connection.dialect.name == "sqlite":
         connection.connection.cursor().execute("BEGIN")
+
+
+class PreparedStatement:
+    """One statement in SQLAlchemy Core, compiled once, and run by the driver itself.
+
+    Its parameters are all named `bindparam`s of plain types: numbers, text, bytes. Core's own execution costs 10 to 30
+    microseconds a statement on top of SQLite's 3: a report has four of them, a walk through the form some fifty. What
+    runs more seldom uses Core as it is.
+    """
+
+    __slots__ = ("_compiled", "_statement")
+
+    def __init__(self, statement: ClauseElement) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[str, tuple[str, ...] | None]] = {}  # by dialect: text and order of parameters
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
+        """Run it in the connection's transaction and return the driver's cursor (PEP 249)."""
+        text, order = self._compiled.get(connection.dialect.name) or self._compile(connection)
+        cursor = connection.connection.cursor()
+        cursor.execute(text, values if order is None else tuple([values[name] for name in order]))
+        return cursor
+
+    def _compile(self, connection: Connection) -> tuple[str, tuple[str, ...] | None]:
+        compiled = self._statement.compile(dialect=connection.dialect)
+        order: list[str] | None = getattr(compiled, "positiontup", None)
+        result = (str(compiled), None if order is None else tuple(order))
+        self._compiled[connection.dialect.name] = result
+        return result

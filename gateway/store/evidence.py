@@ -10,8 +10,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from gateway.store.evidence_tables import evidence, evidence_parts
 from gateway.store.instants import to_epoch_seconds
+from gateway.store.schema import evidence, evidence_parts
 
 
 class ConflictingEvidenceError(Exception):

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, select
 
+from gateway.store.engine import PreparedStatement
 from gateway.store.high_water import Mark
 from gateway.store.instants import to_epoch_seconds
-from gateway.store.prepared import PreparedStatement
 from gateway.store.schema import instance, reports
 
 STAGE_RECEIVED = "received"

@@ -16,7 +16,7 @@ from gateway.desk.collection.collect import collect_reports
 from gateway.desk.collection.reconcile import reconcile
 from gateway.desk.commands.collecting import _Steps, _take
 from gateway.desk.feed_client import FeedClient
-from gateway.store.housekeeping import KEEP_COLLECTED, clean_store
+from gateway.housekeeping import KEEP_COLLECTED, clean_store
 from partner_sdk.wire.items import REPORT, Acknowledgement, ItemKind, ItemPage
 from tests.builders import seal_report
 from tests.damaged_database import TABLE_LEAF, damage_pages

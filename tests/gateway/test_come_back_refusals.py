@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from cryptography.exceptions import InvalidTag
 
+from gateway.housekeeping import clean_store
 from gateway.limits import LimitState, make_rows
 from gateway.public.returning import return_code
 from gateway.public.returning.way_back import RETURN_DAYS
-from gateway.store.housekeeping import clean_store
 from partner_sdk.key_files import load_xwing_private_key
 from partner_sdk.wire.canonical import make_report_id, parse_base64url, to_base64url
 from partner_sdk.wire.envelope import Envelope, SealContext

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import gateway.store
-import gateway.store.evidence_tables
+import gateway.store.schema
 from gateway.store import StorageUnavailableError
 from gateway.store.creation import UnknownSchemaError, begin_epoch, make_store, migrate_store, run_migrations
 from gateway.store.instance import find_instance

@@ -5,11 +5,11 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gateway.housekeeping import clean_store
 from gateway.public import BLUEPRINT
 from gateway.public.journey import SCREENS, list_path
 from gateway.public.journey.places import SIDE_PATHS
 from gateway.public.visiting.visit import VisitState, find_state, make_state_key, seal_state
-from gateway.store.housekeeping import clean_store
 from gateway.web.rules import find_rule
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import Person, list_files

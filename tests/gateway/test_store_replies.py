@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from gateway.housekeeping import clean_store
 from gateway.store import Store
-from gateway.store.housekeeping import clean_store
 from gateway.store.items import ConflictingItemError, StoredItem, list_own_items, put_item
 from gateway.store.return_places import (
     extend_return_place,
