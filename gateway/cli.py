@@ -7,8 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from gateway.commands.frame import EXIT_CODES, WRONG_USE, Run, complain
-from gateway.commands.words import WORDS
+from gateway.commands.terminal import EXIT_CODES, WORDS, WRONG_USE, Run, complain
 from gateway.web.process_guard import protect_memory
 from partner_sdk.command_table import Commands, end_by_overview
 from partner_sdk.errors import ReportAbuseError

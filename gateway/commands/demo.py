@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from gateway.commands.frame import Commands, add_command, add_json, parse_port
+from gateway.commands.terminal import Commands, add_command, add_json, parse_port
 
 DEMO_PORT: Final = 8700
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.clock import utc_now
-from gateway.commands.frame import FAULT, Commands, add_command, add_json, add_state, complain, print_json, say
+from gateway.commands.terminal import FAULT, Commands, add_command, add_json, add_state, complain, print_json, say
 from gateway.config import GatewayConfig, ListenerConfig, Role, StateFolder, load_config, load_pin
 from gateway.evidence.local_blobs import LocalBlobs
 from gateway.guidance.agency import load_agency

@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from gateway.cli import main, make_parser
-from gateway.commands.frame import DONE, FAULT, WRONG_USE
 from gateway.commands.serve import choose_listeners, make_listener
+from gateway.commands.terminal import DONE, FAULT, WRONG_USE
 from gateway.config import ListenerConfig, load_config, write_config
 from gateway.doctor import _look_at_proxies, examine
 from gateway.web.serving import ServingError

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import gateway.commands.stale_data
+import gateway.commands.checks
 from gateway.cli import main as run_gateway
 from gateway.guidance.dated_data import (
     WHOLE_FILE,
@@ -109,12 +109,12 @@ def test_entry_with_something_to_prove_is_listed_whatever_its_day(tmp_path: Path
 def test_command_gives_1_and_names_each_stale_entry(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gateway.commands.stale_data, "utc_now", lambda: datetime(2026, 11, 27, tzinfo=UTC))
+    monkeypatch.setattr(gateway.commands.checks, "utc_now", lambda: datetime(2026, 11, 27, tzinfo=UTC))
     assert run_gateway(["stale-data", "--json"]) == 1
     owed = json.loads(capsys.readouterr().out)["stale"]
     assert len(owed) == 15
     assert all(row["to_prove"] for row in owed)  # on the day of the last check nothing else is listed
-    monkeypatch.setattr(gateway.commands.stale_data, "utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(gateway.commands.checks, "utc_now", lambda: datetime(2031, 1, 1, tzinfo=UTC))
     assert run_gateway(["stale-data", "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["days"] == 180
@@ -127,7 +127,7 @@ def test_command_gives_1_and_names_each_stale_entry(
 def test_command_refuses_an_undated_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gateway.commands.stale_data, "DATED_FILES", (write(tmp_path, "[body]\nname = 1"),))
+    monkeypatch.setattr(gateway.commands.checks, "DATED_FILES", (write(tmp_path, "[body]\nname = 1"),))
     assert run_gateway(["stale-data"]) == 2
     assert "facts.toml: body needs checked_on" in capsys.readouterr().err
 

@@ -58,8 +58,8 @@ def test_help_and_wrong_words_load_no_command(module: str, words: tuple[str, ...
     assert loaded & set(HELP) == set()
     rooms = ("gateway.commands.", "gateway.desk.commands.", "partner_sdk._commands.")
     in_rooms = {name for name in loaded if name.startswith(rooms)}
-    frames = {"runtime"} if module == "partner_sdk.cli" else {"frame", "words"}
-    assert {name.rpartition(".")[2] for name in in_rooms} - {"output", "suggested"} == frames
+    frames = {"partner_sdk.cli": {"runtime"}, "gateway.cli": {"terminal"}, "gateway.desk.cli": {"frame", "words"}}
+    assert {name.rpartition(".")[2] for name in in_rooms} - {"output", "suggested"} == frames[module]
     assert [
         name for name in loaded if name.startswith("gateway.desk.") and name.endswith((".commands", "_commands"))
     ] in (

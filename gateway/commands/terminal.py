@@ -1,4 +1,4 @@
-"""What every command of the gateway shares: its parser and options, how it speaks and which exit code it gives."""
+"""The terminal of `report-abuse-gateway`: its table of commands, their options, output and exit codes."""
 
 import argparse
 import json
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TextIO
 
-from gateway.commands.words import WORDS
 from partner_sdk.command_table import Commands as Commands
+from partner_sdk.command_table import CommandTable
 
 DONE: Final = 0
 FAULT: Final = 1
@@ -18,11 +18,37 @@ EXIT_CODES: Final = "Exit codes: 0 done; 1 a fault was found or a server did not
 
 Run = Callable[[argparse.Namespace], int]
 
+# Each first word with its summary in the help, by the file that adds its command. A new word is one line.
+WORDS: Final = CommandTable(
+    room="gateway.commands",
+    files={
+        "state": {
+            "init": "Make the state folder of a new gateway.",
+            "rotate-receipt-key": "Make the next receipt key, and a card of it for the desk; nothing stops meanwhile.",
+            "pin": "Put a new agency.pin in place, such as one with a new feed key.",
+            "restored": (
+                "Begin a new epoch of receipts; run it after every restore of the database, "
+                "before the gateway serves again."
+            ),
+        },
+        "serve": {"serve": "Serve the configured listeners until SIGTERM or SIGINT."},
+        "checks": {
+            "doctor": "Say what is right with a gateway and what is not.",
+            "counts": "List how often each campaign's link was followed and how the form was to fill in, by week.",
+            "stale-data": (
+                "List facts that were checked too long ago (bodies, numbers, countries, promises); "
+                "gives 1 when there are any."
+            ),
+        },
+        "demo": {"demo": "Run the demonstration."},
+    },
+)
+
 
 def add_command(
     commands: "Commands[argparse.ArgumentParser]", name: str, *, run: Run, example: str
 ) -> argparse.ArgumentParser:
-    """Add a command with an example; its summary stands in words.py."""
+    """Add a command with an example; its summary stands in `WORDS`."""
     summary = WORDS.list_summaries()[name]
     command = commands.add_parser(
         name,
