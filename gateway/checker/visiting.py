@@ -1,9 +1,11 @@
 """Visits the registered pages one after the other, and judges each; what a page does ends with that page.
 
-Never asks a host that is not on the list, and never for two pages of one host within a few seconds.
+Never asks a host that is not on the list, and never for two pages of one host within a few seconds. The memory that
+judging one page may take is bounded: a page must not end the run, or the machine, by its size.
 """
 
 import gc
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,25 +14,49 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import zip_longest
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from gateway.checker.memory_limit import limit_growth
-from gateway.checker.network_addresses import IsAllowed, Resolve
-from gateway.checker.pinned_session import make_session
+from gateway.checker.network_addresses import IsAllowed, Resolve, make_session
 from partner_sdk.button.check import Expected, check_page, explain_no_page, make_unreachable
 from partner_sdk.button.check.page import find_address
 from partner_sdk.button.check.page_fetch import DEADLINE_SECONDS, USER_AGENT, fetch_page, read_own_copy
 from partner_sdk.errors import FormatError, TransportError
 from partner_sdk.wire.button_check import NEVER_ASKED, ButtonCheck, CheckList, CheckTarget
 
+_STATM: Final = Path("/proc/self/statm")
 PAUSE_SECONDS: Final = 5.0
 _OWN_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 # The parser refuses what has very many tags. This is for whatever else may keep it busy: the other pages must not wait.
 JUDGING_SECONDS: Final = 30.0
 # A page of 5 MiB takes some 300 MiB at most when it is written by people; one of nothing but attributes takes more.
 JUDGING_BYTES: Final = 1024**3
+
+
+@contextmanager
+def limit_growth(most_bytes: int) -> Iterator[None]:
+    """Let what runs inside take so many bytes more; beyond them Python raises `MemoryError`. Linux alone knows how."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = _measure_size() + most_bytes
+    if not _STATM.exists() or (soft != resource.RLIM_INFINITY and soft <= wanted):
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _measure_size() -> int:
+    """Return the address space of this process (proc_pid_statm(5)), 0 where the system does not say."""
+    try:
+        pages = int(_STATM.read_text("ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * resource.getpagesize()
 
 
 @dataclass(frozen=True, slots=True)
