@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from flask import Flask
+from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from gateway.config import GatewayConfig, Role, check_roles, load_config
-from gateway.environment_header import apply_environment_header
+from gateway.config import ROLES_VARIABLE, STATE_VARIABLE, GatewayConfig, Role, check_roles, load_config, parse_roles
 from gateway.health import register_health
 from gateway.key_folder import read_cookie_secret
 from gateway.web.logs import configure_logging
@@ -23,11 +22,13 @@ from gateway.web.problem_pages import API_PREFIXES
 from gateway.web.server_spec import TRUSTED_PROXIES
 from gateway.web.web_app import finish_web_app, make_web_app
 from gateway.wiring import Gateway, make_gateway, put_gateway
-from gateway.worker_words import ROLES_VARIABLE, STATE_VARIABLE, parse_roles
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.problems import ENVIRONMENT_HEADER, format_environment
 
 COOKIE_NAME: Final = "journey"
 _API_PATHS: Final = (*API_PREFIXES, "/health")
 _SESSION_LABEL: Final = b"report-abuse session signature v1"
+PREFIX = "/v1"
 
 
 def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gateway: Gateway | None = None) -> Flask:
@@ -94,3 +95,18 @@ def _surface_of(path: str) -> str:
 def _plain_error(status: int, request_id: str) -> ResponseReturnValue:
     """Answer outside the public door, which has kind pages of its own: machines that left their paths see this."""
     return f'<!doctype html><html lang="en"><title>{status}</title><p>{status}. Request {request_id}.</p></html>'
+
+
+def apply_environment_header(app: Flask, *, environment: Environment) -> None:
+    """Let every answer under `/v1` name its environment: `live`, or `sandbox; NOT A REPORT` (WIRE.md §10).
+
+    Also problems, and what no route answers: nobody may take a rehearsal for a report.
+    """
+    value = format_environment(environment)
+
+    def add(response: Response) -> Response:
+        if request.path == PREFIX or request.path.startswith(f"{PREFIX}/"):
+            response.headers[ENVIRONMENT_HEADER] = value
+        return response
+
+    app.after_request(add)

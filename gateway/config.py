@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -40,6 +40,8 @@ MAX_PARTNER_GIB = 1_000_000
 LEAST_FREE_PERCENT = 5
 _CAMPAIGN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _INSTANCE = re.compile(INSTANCE_PATTERN)
+STATE_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_STATE"
+ROLES_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_ROLES"
 
 
 class ListenerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -295,3 +297,12 @@ def write_config(path: Path, config: GatewayConfig) -> None:
 def _to_toml(value: str | float | tuple[str, ...]) -> str:
     # JSON's spelling of text, numbers and flat lists is TOML's too (TOML 1.0 §String: same escapes, but not \/).
     return msgspec.json.encode(value).decode("utf-8").replace("\x7f", "\\u007f")
+
+
+def parse_roles(text: str) -> tuple[Role, ...]:
+    """Return the roles of a text like `public,industry`, or raise `SettingsError`."""
+    by_name: dict[str, Role] = {role: role for role in ROLES}
+    try:
+        return tuple(by_name[name] for name in text.split(","))
+    except KeyError:
+        raise SettingsError(f"Roles are some of {', '.join(ROLES)}, with commas between.", reason="bad-roles") from None

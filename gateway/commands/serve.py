@@ -10,7 +10,17 @@ from typing import Final
 
 from gateway.clock import utc_now
 from gateway.commands.terminal import FAULT, Commands, add_command, add_json, add_state, complain, print_json, say
-from gateway.config import GatewayConfig, ListenerConfig, Role, StateFolder, load_config, load_pin
+from gateway.config import (
+    ROLES_VARIABLE,
+    STATE_VARIABLE,
+    GatewayConfig,
+    ListenerConfig,
+    Role,
+    StateFolder,
+    load_config,
+    load_pin,
+    parse_roles,
+)
 from gateway.evidence.local_blobs import LocalBlobs
 from gateway.guidance.agency import load_agency
 from gateway.housekeeping import housekeeping
@@ -23,7 +33,6 @@ from gateway.store.creation import UnknownSchemaError, migrate_store
 from gateway.web.logs import configure_logging, log_event, log_failure
 from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.serving import Listener, ServerGroup, ServingError
-from gateway.worker_words import ROLES_VARIABLE, STATE_VARIABLE, parse_roles
 
 WORKER_APP: Final = "gateway.app:make_worker_app"
 

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from gateway.web.logs import log_failure
-from gateway.web.request_id import get_request_id
+from gateway.web.request_log import get_request_id
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FieldFault
 from partner_sdk.wire import problems

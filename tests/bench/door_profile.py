@@ -34,7 +34,7 @@ ROWS: Final[Rows] = {
     "receipt signature": (
         ("~", "<method 'sign' of 'cryptography.hazmat.bindings._rust.openssl.ed25519.Ed25519PrivateKey' objects>"),
     ),
-    "log line": (("access_log.py", "_log_answer"),),
+    "log line": (("request_log.py", "_log_answer"),),
     "limiter": (("limits.py", "check"),),
     "keys still the newest?": (("key_state.py", "find_keys"),),
     "header table": (("headers.py", "_add_headers"),),

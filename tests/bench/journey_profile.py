@@ -30,7 +30,7 @@ ROWS: Final[Rows] = {
     "session cookie, read and signed": (("sessions.py", "open_session"), ("sessions.py", "save_session")),
     "limiter": (("limits.py", "limit_state"),),
     "forgery check": (("csrf.py", "_check_post"),),
-    "log line": (("access_log.py", "_log_answer"),),
+    "log line": (("request_log.py", "_log_answer"),),
     "sealing": (("sealing.py", "seal"),),
     "everything": (("journey_profile.py", "answer"),),
 }

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from gateway.config import Role
+from gateway.config import Role, parse_roles
 from gateway.web.rules import RouteRuleError, find_rule
 from gateway.web.settings import SettingsError
-from gateway.worker_words import parse_roles
 from tests.builders import House, make_house
 from tests.gateway.web_builders import LogCatcher
 
@@ -22,7 +21,7 @@ import json, sys
 from pathlib import Path
 from gateway.app import make_app
 from gateway.config import load_config
-from gateway.worker_words import parse_roles
+from gateway.config import parse_roles
 state, roles = Path(sys.argv[1]), parse_roles(sys.argv[2])
 app = make_app(load_config(state), roles, state=state)
 app.test_client().get("/health")

@@ -1,24 +1,94 @@
 """Serves the button to partners' pages: the same files for everybody, each version under addresses that never change.
 
+A folder of `widget/` whose name is a version is a release; a new version is a new folder. What was released never
+changes, so its address is kept for a year and its integrity stands in partners' pages.
+
 Never sets or reads a cookie, and never notes who asked. No `Timing-Allow-Origin`: a page of a partner has no business
 measuring the connection between somebody's device and the agency.
 """
 
-from collections.abc import Mapping
+import base64
+import gzip
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 
+import brotli  # type: ignore[import-untyped] # its wheel has no types
 from flask import Blueprint, Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
-from gateway.button.released_files import ICON, ReleasedFile, load_released_files
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import encode
 
+SCRIPT = "report-abuse-button.js"
+ICON = "button.svg"
+MEDIA_TYPES: Mapping[str, str] = {SCRIPT: "text/javascript; charset=utf-8", ICON: "image/svg+xml"}
+BROTLI_QUALITY = 11
+_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 BLUEPRINT = "button"
 SHORT_CACHE = "public, max-age=86400"  # a new icon reaches every page within a day
 LASTING_CACHE = "public, max-age=31536000, immutable"
 _ETAG_CHARACTERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedFile:
+    """One released file. `bodies` holds its bytes under the name of each content coding, best first.
+
+    `sha256` is in hexadecimal; `integrity` is the value of a page's attribute (Subresource Integrity §3.3).
+    """
+
+    version: str
+    name: str
+    bodies: Mapping[str, bytes]
+    sha256: str
+    integrity: str
+
+    @property
+    def raw(self) -> bytes:
+        """The file as it lies in its folder."""
+        return self.bodies["identity"]
+
+    @property
+    def media_type(self) -> str:
+        """The content type; nobody may guess another."""
+        return MEDIA_TYPES[self.name]
+
+
+def load_released_files(folder: Traversable | None = None) -> tuple[ReleasedFile, ...]:
+    """Load every release, the oldest first; one without its script or its icon, or none at all, raises `OSError`."""
+    releases = sorted(_list_releases(folder or files("widget")), key=lambda one: _order(one.name))
+    if not releases:
+        raise FileNotFoundError("No version of the button lies in widget/.")
+    return tuple(_load(release, name=name) for release in releases for name in sorted(MEDIA_TYPES))
+
+
+def _list_releases(folder: Traversable) -> Iterator[Traversable]:
+    return (entry for entry in folder.iterdir() if entry.is_dir() and _VERSION.fullmatch(entry.name))
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _load(release: Traversable, *, name: str) -> ReleasedFile:
+    raw = release.joinpath(name).read_bytes()
+    bodies = {
+        "br": brotli.compress(raw, quality=BROTLI_QUALITY),
+        "gzip": gzip.compress(raw, 9, mtime=0),
+        "identity": raw,
+    }
+    return ReleasedFile(
+        version=release.name,
+        name=name,
+        bodies=bodies,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        integrity=f"sha384-{base64.b64encode(hashlib.sha384(raw).digest()).decode()}",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,78 @@
+"""The id of each request, in every answer and every log line, and the one line of the log for each answer.
+
+Never taken from the caller: an id from outside could carry words into the log. Apart from logs.py, which every process
+uses: one that serves no app loads no Flask.
+"""
+
+import time
+import uuid
+
+from flask import Flask, Response, current_app, g, request
+
+from gateway.web.logs import describe_requests_by, log_event
+from gateway.web.rules import find_current_rule
+
+REQUEST_ID_HEADER = "X-Request-Id"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def get_request_id() -> str:
+    """Return this request's id, made on first use."""
+    found: str | None = g.get("request_id")
+    if found is None:
+        found = g.request_id = str(uuid.uuid4())
+    return found
+
+
+def get_elapsed_milliseconds() -> int:
+    """Return whole milliseconds since the request came in, or 0 when that is not known."""
+    started = g.get("request_started")
+    return 0 if started is None else int((time.monotonic() - started) * 1000)
+
+
+def apply_request_ids(app: Flask) -> None:
+    """Give every request an id and a start time, and every response the id."""
+    app.before_request(_begin)
+    app.after_request(_add_header)
+
+
+def _begin() -> None:
+    g.request_started = time.monotonic()
+    get_request_id()
+
+
+def _add_header(response: Response) -> Response:
+    response.headers[REQUEST_ID_HEADER] = get_request_id()
+    return response
+
+
+def apply_access_log(app: Flask) -> None:
+    """Write one line for each answer, and name the request in each failure of this process.
+
+    Two apps in one process say the same of a failure: what describes it asks Flask for the current request and app.
+    """
+    app.after_request(_log_answer)
+    describe_requests_by(_describe_request)
+
+
+def _log_answer(response: Response) -> Response:
+    log_event(
+        "request",
+        method=request.method if request.method in _METHODS else "OTHER",
+        route=_route(),
+        status=response.status_code,
+        duration_ms=get_elapsed_milliseconds(),
+        request_id=get_request_id(),
+    )
+    return response
+
+
+def _describe_request() -> dict[str, str]:
+    return {"request_id": get_request_id(), "route": _route()} if request else {}
+
+
+def _route() -> str:
+    if request.url_rule is None:
+        return "unmatched"
+    stated = find_current_rule(current_app)
+    return (stated.log_word if stated is not None else "") or request.url_rule.rule
