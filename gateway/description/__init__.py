@@ -3,8 +3,7 @@
 Never names a call, a limit or a problem a second time: all of it is read from the routes, their rules and the wire.
 """
 
-from gateway.description.call import Answer, Call, UndescribedCallError, describe
-from gateway.description.calls import DescribedCall, list_calls
+from gateway.description.calls import Answer, Call, DescribedCall, UndescribedCallError, describe, list_calls
 from gateway.description.document import make_document
 from gateway.description.page import render_page
 

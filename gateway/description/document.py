@@ -5,8 +5,7 @@ from http import HTTPStatus
 from itertools import groupby
 from typing import Any, Final
 
-from gateway.description.call import Answer
-from gateway.description.calls import DescribedCall
+from gateway.description.calls import Answer, DescribedCall
 from gateway.description.schemas import PROBLEM, REFERENCE, Schema, make_problem_schema, make_schemas, read_examples
 from gateway.web.rules import Login
 from partner_sdk.wire import problems

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from flask import Response, current_app, request
 
-from gateway.description.call import Answer, Call, describe
+from gateway.description.calls import Answer, Call, describe
 from gateway.industry.caller import get_accepted_keys, get_caller
 from gateway.intake import UnknownSealingKeyError
 from gateway.json_answer import answer_json

@@ -14,8 +14,7 @@ from typing import Annotated, Final, Literal
 from flask import Flask, Response, current_app, request
 from msgspec import Meta
 
-from gateway.description.call import Answer, Call, describe
-from gateway.description.calls import list_calls
+from gateway.description.calls import Answer, Call, describe, list_calls
 from gateway.description.document import make_document
 from gateway.description.page import format_document, render_page
 from gateway.refusals import UnknownItemError

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from flask import Response
 
-from gateway.description.call import Answer, Call, describe
+from gateway.description.calls import Answer, Call, describe
 from gateway.industry.caller import get_caller
 from gateway.json_answer import answer_json
 from gateway.refusals import UnknownItemError

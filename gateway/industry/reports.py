@@ -11,7 +11,7 @@ import msgspec
 from flask import Response
 from sqlalchemy import Connection
 
-from gateway.description.call import Answer, Call, describe
+from gateway.description.calls import Answer, Call, describe
 from gateway.industry.caller import Caller, get_caller
 from gateway.intake import Accepted, ExtraWrite, NewReport
 from gateway.json_answer import answer_bytes, answer_json

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from flask import Response, current_app, request
 
-from gateway.description.call import Answer, Call, describe
+from gateway.description.calls import Answer, Call, describe
 from gateway.industry.caller import get_accepted_keys, get_caller
 from gateway.json_answer import answer_bytes, answer_json
 from gateway.signed_request import has_signature
