@@ -10,7 +10,7 @@ from typing import Final
 
 from playwright.sync_api import Browser, Page
 
-from gateway.demo.service.places import PLACES
+from gateway.demo.service.app import PLACES
 from tests.house.sources import ROOT
 from tests.small_png import shrink_png
 from tests.whole.browser_walk import wait_until

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gateway.demo.form_walk import Answers, FormWalkError, read_button, read_replies, walk_to_thanks
 from gateway.demo.processes import DemoError, Processes, check_ports_are_free
-from gateway.demo.service.places import CHAT, PLACES, Place
+from gateway.demo.service.app import CHAT, PLACES, Place
 from partner_sdk.button.well_known import PATH
 from partner_sdk.wire.canonical import encode
 

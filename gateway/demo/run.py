@@ -19,7 +19,7 @@ from typing import Any, Final
 from gateway.clock import utc_now
 from gateway.demo.loop import COLLECT_SECONDS, PARTNER_ID, Loop
 from gateway.demo.processes import DemoError, check_ports_are_free
-from gateway.demo.service.places import PLACES
+from gateway.demo.service.app import PLACES
 
 MARK: Final = "THIS-IS-A-DEMONSTRATION"
 LAST_PORT: Final = 65535 - 3

@@ -57,7 +57,7 @@ def making_once(roles: Sequence[Role]) -> Iterator[None]:
         if "public" in roles:  # a role that is not asked for is not imported
             import gateway.button
             import gateway.public
-            from gateway.button.released_files import load_released_files
+            from gateway.button import load_released_files
 
             for name in _FILES:
                 stack.enter_context(patch.object(gateway.public, name, _load_once(getattr(gateway.public, name))))

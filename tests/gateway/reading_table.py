@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.guidance.advice import AUDIENCES, KINDS, list_fitting_advice, load_advice
-from gateway.public.wording import Wording, find_in_voice, load_wording
-from gateway.public.wording.voice import make_voice
+from gateway.public.wording import Wording, find_in_voice, load_wording, make_voice
 from tests.reading_level import PROSE_WORDS, grade_of, sentences_of, words_of
 
 TABLE = Path(__file__).parents[2] / "docs" / "reading-age.md"

@@ -13,8 +13,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from gateway.button import make_shelf
-from gateway.button.released_files import ICON, MEDIA_TYPES, SCRIPT, load_released_files
+from gateway.button import ICON, MEDIA_TYPES, SCRIPT, load_released_files, make_shelf
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public_fixtures import make_public_house
 from tests.gateway.public_person import Person

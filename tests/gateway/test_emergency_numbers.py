@@ -30,7 +30,7 @@ from gateway.public.views.check import render_check
 from gateway.public.views.sides import render_side
 from gateway.public.views.thanks import make_urgent, render_thanks
 from gateway.public.visiting.drafts import Sent
-from gateway.public.wording.voice import make_voice
+from gateway.public.wording import make_voice
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public_fixtures import PublicHouse, make_public_house

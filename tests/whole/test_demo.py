@@ -26,7 +26,7 @@ import requests
 
 from gateway.demo.form_walk import walk_to_thanks
 from gateway.demo.loop import ANSWERS
-from gateway.demo.service.places import PLACES
+from gateway.demo.service.app import PLACES
 from tests.builders.local_servers import find_free_ports
 from tests.house.sources import ROOT
 

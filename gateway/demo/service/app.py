@@ -1,6 +1,6 @@
-"""The example service as a Flask app: the pages, one strict policy for all of them, and what it says of its button.
+"""The example service as a Flask app: its pages with their five places of the button, and one strict policy for all.
 
-Nothing here is special to a demonstration: this is what a partner that uses Flask writes.
+Nothing here is special to a demonstration: this is how a partner that uses Flask writes it.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,51 @@ from flask import Flask, Response, current_app, redirect, render_template
 from werkzeug.wrappers import Response as Answer
 
 from gateway.clock import utc_now
-from gateway.demo.service.places import CHAT, MESSAGES, MESSAGES_FACTS, PLACES, SERVICE_NAME, Place
 from partner_sdk.button.frameworks import ReportAbuseButton
-from partner_sdk.button.page_contexts import PageContexts
+from partner_sdk.button.page_contexts import PageContexts, PageFacts
 from partner_sdk.button.snippet import make_policy
 from partner_sdk.button.well_known import PATH, encode_well_known, make_well_known
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.page_context import ContextAccount, ContextMessage, Surface
 from partner_sdk.wire.registration import ContactPoint
+
+SERVICE_NAME: Final = "Example Chat"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One page: its path, its name in the menu, and the placement that was agreed for it."""
+
+    path: str
+    title: str
+    placement: str
+    surface: Surface
+    position: str
+
+
+PLACES: Final = (
+    Place("/chat", "Chat room", "example-chat-chat", "chat", "Above the conversation, beside our own report"),
+    Place("/profile", "Profile", "example-chat-profile", "profile", "Under the name, beside Block"),
+    Place("/messages", "Messages", "example-chat-dm", "direct_message", "Above the conversation, beside Block"),
+    Place("/lobby", "Game lobby", "example-chat-lobby", "game_lobby", "Above the list of players"),
+    Place("/help", "Help", "example-chat-help", "help", "First on the page"),
+)
+CHAT: Final = PLACES[0]
+MESSAGES: Final = PLACES[2]
+
+# Ids as a service has them. The words of the conversation stay where they are: they are never sealed.
+MESSAGES_FACTS: Final = PageFacts(
+    placement=MESSAGES.placement,
+    surface=MESSAGES.surface,
+    viewer=ContextAccount(account_id="account-1001", display_name="Sam"),
+    about=(ContextAccount(account_id="account-2002", display_name="Robin42"),),
+    conversation_id="conversation-77",
+    messages=(
+        ContextMessage(message_id="message-5", sent_at="2026-11-25T16:02:00Z"),
+        ContextMessage(message_id="message-6", sent_at="2026-11-25T16:04:00Z"),
+    ),
+)
+
 
 CONTACT: Final = ContactPoint(email="safety@chat.example", name="Safety team")
 HOURS: Final = "Every day, 08:00 to 22:00, London"

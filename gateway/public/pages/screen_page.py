@@ -27,8 +27,7 @@ from gateway.public.pages.layout import (
 )
 from gateway.public.pages.rows import say_answer
 from gateway.public.visiting.forms import Fault
-from gateway.public.wording import Voice, find_in_voice
-from gateway.public.wording.voice import make_voice
+from gateway.public.wording import Voice, find_in_voice, make_voice
 from partner_sdk.wire.public_codes import YOUNGEST_BAND
 
 _PARTS = ("after", "why", "card_heading", "card", "keys")

@@ -62,8 +62,7 @@ from gateway.public.visiting.visit import (
     is_inside,
     is_own_form,
 )
-from gateway.public.wording import find_in_voice
-from gateway.public.wording.voice import make_voice
+from gateway.public.wording import find_in_voice, make_voice
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, SealingError

@@ -1,16 +1,21 @@
-"""The words of the public door: one folder per language, read once at the start.
+"""The words of the public door: one folder per language, read once at the start, and the voice that picks among them.
 
-Never holds a telephone number or an address except 999: those come from dated data, with the day of the check. The page
-for services speaks to adults at work: its words keep no reading age and stand apart, where no screen can show them.
+Pages speak to the child, about a friend, to a parent, to someone at work, to another grown-up: the voice never changes
+what is asked, only its words. Never holds a telephone number or an address except 999: those come from dated data, with
+the day of the check. The page for services speaks to adults at work: its words keep no reading age and stand apart,
+where no screen can show them.
 """
 
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
-from partner_sdk.wire.public_codes import LANGUAGES, Language
+from gateway.guidance.advice import Audience
+from gateway.public.journey import Answers, get_one, get_reader, make_profile
+from partner_sdk.wire.public_codes import LANGUAGES, NOT_SURE, Language
 
 WORDING_FOLDER = Path(__file__).parent
 
@@ -19,6 +24,18 @@ Voice = Sequence[str]
 PLAIN_VOICE: Final = ("",)
 ServiceWords = Mapping[str, Any]
 _FOLDER: Final = Path(__file__).parent / "for_services"
+_ENDINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "friend": ("_friend", "_other"),
+        "another_child": ("_other",),
+        NOT_SURE: ("_other",),
+        "child_i_look_after": ("_parent", "_other"),
+        "child_i_work_with": ("_work", "_parent", "_other"),
+    }
+)
+_ABROAD: Final[Voice] = ("_abroad",)
+_GROWN_UP: Final[Voice] = ("_adult",)
+_OF_OWN_CHILDHOOD: Final[Voice] = ("_self", "_adult")
 
 
 class WordingError(ValueError):
@@ -111,3 +128,22 @@ def _add(table: dict[str, Any], more: Mapping[str, Any], *, where: str) -> None:
 def load_service_words() -> Mapping[Language, ServiceWords]:
     """Load the page's words in every language; a file that is missing is an error at the start."""
     return {language: tomllib.loads((_FOLDER / f"{language}.toml").read_text("utf-8")) for language in LANGUAGES}
+
+
+def make_voice(answers: Answers) -> Voice:
+    """Return the endings of the wording's keys to look for, the most special one first."""
+    about = _ENDINGS.get(get_one(answers, "who"), ())
+    abroad = _ABROAD if make_profile(answers).country else ()
+    return (*abroad, *about, *_list_grown_up_endings(get_reader(answers)), "")
+
+
+def make_reader_voice(reader: Audience, *, is_abroad: bool = False) -> Voice:
+    """Return the endings for a page that knows who reads it, and no answer any more."""
+    friend = ("_friend",) if reader == "friend" else ()
+    return (*(_ABROAD if is_abroad else ()), *friend, *_list_grown_up_endings(reader), "")
+
+
+def _list_grown_up_endings(reader: Audience) -> Voice:
+    if reader in {"child", "friend"}:
+        return ()
+    return _OF_OWN_CHILDHOOD if reader == "adult_self" else _GROWN_UP
