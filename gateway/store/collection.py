@@ -15,9 +15,8 @@ from sqlalchemy import BigInteger, Connection, LargeBinary, Select, Table, bindp
 from sqlalchemy.exc import DBAPIError
 
 from gateway.store.failures import is_damage
-from gateway.store.instants import from_epoch_seconds, to_epoch_seconds
 from gateway.store.reports import STAGE_RECEIVED
-from gateway.store.schema import items, reports
+from gateway.store.schema import from_epoch_seconds, items, reports, to_epoch_seconds
 from gateway.store.store import Store
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.feed_messages import StageItem, WaitingReports

@@ -18,8 +18,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, literal_column, select, update
 
 from gateway.store.engine import PreparedStatement
-from gateway.store.instants import to_epoch_seconds
-from gateway.store.schema import drafts
+from gateway.store.schema import drafts, to_epoch_seconds
 from gateway.store.store import Store
 
 # What a row is: a form that is being written, the record that Send left, or what a return code opened.

@@ -10,8 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from gateway.store.instants import to_epoch_seconds
-from gateway.store.schema import evidence, evidence_parts
+from gateway.store.schema import evidence, evidence_parts, to_epoch_seconds
 
 
 class ConflictingEvidenceError(Exception):

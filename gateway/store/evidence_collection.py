@@ -10,8 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, update
 
 from gateway.store.evidence import PartRow, list_parts
-from gateway.store.instants import to_epoch_seconds
-from gateway.store.schema import evidence, evidence_parts
+from gateway.store.schema import evidence, evidence_parts, to_epoch_seconds
 
 
 @dataclass(frozen=True, slots=True)

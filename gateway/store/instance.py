@@ -5,8 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
-from gateway.store.instants import to_epoch_seconds
-from gateway.store.schema import instance
+from gateway.store.schema import instance, to_epoch_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from gateway.store.instants import to_epoch_seconds
-from gateway.store.schema import invitations
+from gateway.store.schema import invitations, to_epoch_seconds
 
 
 class ConflictingInvitationError(Exception):

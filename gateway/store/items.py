@@ -13,9 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from gateway.store.instants import from_epoch_seconds, to_epoch_seconds
 from gateway.store.return_places import find_return_place
-from gateway.store.schema import items
+from gateway.store.schema import from_epoch_seconds, items, to_epoch_seconds
 from partner_sdk.wire.items import REPLY, ItemKind, PutResult
 
 

@@ -6,8 +6,7 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from gateway.store.instants import to_epoch_seconds
-from gateway.store.schema import published
+from gateway.store.schema import published, to_epoch_seconds
 from gateway.store.store import Store
 
 PublishedName = Literal["key-set", "register"]

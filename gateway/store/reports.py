@@ -10,8 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, select
 
 from gateway.store.engine import PreparedStatement
 from gateway.store.high_water import Mark
-from gateway.store.instants import to_epoch_seconds
-from gateway.store.schema import instance, reports
+from gateway.store.schema import instance, reports, to_epoch_seconds
 
 STAGE_RECEIVED = "received"
 

@@ -7,8 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from gateway.store.instants import to_epoch_seconds
-from gateway.store.schema import items, return_places
+from gateway.store.schema import items, return_places, to_epoch_seconds
 from gateway.store.store import Store
 from partner_sdk.wire.items import REPLY
 

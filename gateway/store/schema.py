@@ -1,8 +1,10 @@
 """The gateway's tables: ciphertext, signed bytes and the least routing data.
 
-Never a column for words of a report, a contact detail, an address or a device.
+Times are whole seconds since 1970 in UTC, the resolution that the wire has too. Never a column for words of a report, a
+contact detail, an address or a device.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -37,6 +39,18 @@ metadata = MetaData(
 )
 
 _WHERE = "rows_held"
+
+
+def to_epoch_seconds(moment: datetime) -> int:
+    """Return the stored form of an aware time; raise ValueError for a naive one."""
+    if moment.tzinfo is None:
+        raise ValueError("A stored time must carry its zone.")
+    return int(moment.timestamp())
+
+
+def from_epoch_seconds(seconds: int) -> datetime:
+    """Return the aware UTC time of a stored one."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def add_partial_index(name: str, *columns: Column[Any], where: str) -> None:
