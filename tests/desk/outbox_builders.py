@@ -1,11 +1,12 @@
 """A desk whose post room is on, and reports that ask for a note."""
 
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from gateway.desk.alerts.model import list_alerts
 from gateway.desk.alerts.sending import AlertsSent, describe_alerts
@@ -14,7 +15,7 @@ from gateway.desk.casework.cases import list_cases
 from gateway.desk.casework.opening import open_case
 from gateway.desk.config import check_config
 from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.outbox.loop import Outcome
+from gateway.desk.outbox.loop import GiveUp, Outcome
 from gateway.desk.outbox.queue import KindName, record
 from gateway.desk.outbox_kinds import send_due
 from gateway.desk.store.post_tables import NOTES, OUTBOX
@@ -128,3 +129,34 @@ def open_all(loop: Loop) -> None:
         cases = list_cases(connection, state="all")
     for case in cases:
         open_case(loop.desk, case.case_id, actor=ACTOR)
+
+
+@dataclass
+class Taker:
+    """The other side: takes every subject, unless something stands in `faults` for it."""
+
+    taken: list[str] = field(default_factory=list)
+    calls: list[list[str]] = field(default_factory=list)
+    faults: dict[str, BaseException] = field(default_factory=dict)
+    verdicts: dict[str, object] = field(default_factory=dict)
+    noted: list[str] = field(default_factory=list)
+    lost: list[tuple[str, str]] = field(default_factory=list)
+    meanwhile: Callable[[], object] = lambda: None
+
+    def load(self, _connection: Connection, row: Any) -> object:
+        return self.verdicts.get(row.subject, row.subject)
+
+    def send(self, items: Sequence[str]) -> list[GiveUp | None]:
+        self.calls.append(list(items))
+        self.meanwhile()
+        for item in items:
+            if item in self.faults:
+                raise self.faults[item]
+        self.taken += items
+        return [None] * len(items)
+
+    def sent(self, _connection: Connection, row: Any, _item: object) -> None:
+        self.noted.append(row.subject)
+
+    def given_up(self, _connection: Connection, row: Any, code: str) -> None:
+        self.lost.append((row.subject, code))

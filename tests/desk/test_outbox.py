@@ -1,7 +1,6 @@
 """The loop that sends: each kind retries, backs off, gives up with an alarm and sends nothing twice, killed or not."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from gateway.desk.alarms import list_subjects
-from gateway.desk.outbox.loop import GAVE_UP, DeliveryError, GiveUp, Hold, OutboxKind, Outcome, Run, send_kind
+from gateway.desk.outbox.loop import GAVE_UP, STUCK, DeliveryError, Hold, OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.queue import OutboxError, get_wait, queue, try_again
 from gateway.desk.outbox_kinds import KINDS
 from gateway.desk.wiring import Desk
@@ -23,43 +22,12 @@ from partner_sdk.errors import (
     UnavailableError,
 )
 from partner_sdk.wire.canonical import parse_time
-from tests.desk.outbox_builders import list_outbox
+from tests.desk.outbox_builders import Taker, list_outbox
 from tests.desk.view_builders import Clock, make_test_desk
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 TO_GATEWAY = pytest.mark.parametrize("kind", [one for one in KINDS if one.is_for_gateway], ids=lambda kind: kind.name)
-
-
-@dataclass
-class Taker:
-    """The other side: takes every subject, unless something stands in `faults` for it."""
-
-    taken: list[str] = field(default_factory=list)
-    calls: list[list[str]] = field(default_factory=list)
-    faults: dict[str, BaseException] = field(default_factory=dict)
-    verdicts: dict[str, object] = field(default_factory=dict)
-    noted: list[str] = field(default_factory=list)
-    lost: list[tuple[str, str]] = field(default_factory=list)
-    meanwhile: Callable[[], object] = lambda: None
-
-    def load(self, _connection: Connection, row: Any) -> object:
-        return self.verdicts.get(row.subject, row.subject)
-
-    def send(self, items: Sequence[str]) -> list[GiveUp | None]:
-        self.calls.append(list(items))
-        self.meanwhile()
-        for item in items:
-            if item in self.faults:
-                raise self.faults[item]
-        self.taken += items
-        return [None] * len(items)
-
-    def sent(self, _connection: Connection, row: Any, _item: object) -> None:
-        self.noted.append(row.subject)
-
-    def given_up(self, _connection: Connection, row: Any, code: str) -> None:
-        self.lost.append((row.subject, code))
 
 
 @pytest.fixture
@@ -98,9 +66,9 @@ def fail_with(status: int) -> UnavailableError:
     return UnavailableError(type="x/crash", title="Oh", status=status, detail="", request_id=None)
 
 
-def alarms(desk: Desk) -> list[str]:
+def alarms(desk: Desk, kind: str = GAVE_UP) -> list[str]:
     with desk.store.read() as connection:
-        return list_subjects(connection, GAVE_UP)
+        return list_subjects(connection, kind)
 
 
 @EVERY_KIND
@@ -284,12 +252,22 @@ def test_gateway_that_refuses_everything_is_asked_a_few_times_only(desk: Desk, t
 
 
 @TO_GATEWAY
-def test_entry_on_which_the_gateway_crashes_keeps_back_no_other(desk: Desk, taker: Taker, kind: OutboxKind) -> None:
+def test_entry_on_which_the_gateway_crashes_keeps_back_no_other_and_is_never_given_up(
+    desk: Desk, clock: Clock, taker: Taker, kind: OutboxKind
+) -> None:
     put(desk, kind, *"abc")
     taker.faults["a"] = fail_with(500)
     in_run = Run(desk)
     assert (run(desk, kind, taker, in_run=in_run).sent, in_run.is_silent) == (2, False)
     assert [row["tries"] for row in list_outbox(desk, kind.name)] == [1, 1, 1]
+    for _ in range(60):
+        clock.now += timedelta(hours=8)
+        assert run(desk, kind, taker).given_up == 0
+    assert (states(desk, kind), alarms(desk)) == (["waiting", "sent", "sent"], [])
+    assert [alarm.split()[0] for alarm in alarms(desk, STUCK)] == [kind.name]
+    taker.faults.clear()
+    clock.now += timedelta(hours=8)
+    assert run(desk, kind, taker).sent == 1
 
 
 @EVERY_KIND

@@ -42,14 +42,9 @@ _log = logging.getLogger(__name__)
 
 UNEXPECTED: Final = "unexpected"
 GAVE_UP: Final = "outbox-gave-up"
+STUCK: Final = "outbox-stuck"
 # The gateway does not talk to this desk now, or this desk lacks a key: no fault of the entry, which loses no try.
-_SILENCE: Final = (
-    TransportError,
-    UnavailableError,
-    NotAuthorisedError,
-    RateLimitedError,
-    LocalStateError,
-)
+_SILENCE: Final = (TransportError, UnavailableError, NotAuthorisedError, RateLimitedError, LocalStateError)
 # A crash (500) may be of this entry alone: as silence it would keep back all others for ever.
 _CRASH: Final = 500
 # A gateway that refuses so many entries of a kind, one by one, would refuse the rest of this run as well.
@@ -350,9 +345,14 @@ class _Sending:
             self.refused += 1
         tries = max(row.tries, 1)
         is_final = isinstance(error, DeliveryError) and error.is_final
-        is_last = self.kind.most_tries is not None and tries >= self.kind.most_tries
+        is_tried_often = self.kind.most_tries is not None and tries >= self.kind.most_tries
         with self.run.desk.store.write() as connection:
-            is_over = is_final or is_last or not (is_known or self.kind.is_tried_after_slip)
+            if is_tried_often and _is_crash(error):
+                # The gateway's own fault, which its operator mends: a reply to a child must not be given up for it.
+                self._raise_alarm(connection, STUCK, code, now=self.run.desk.clock())
+            is_over = (
+                is_final or (is_tried_often and not _is_crash(error)) or not (is_known or self.kind.is_tried_after_slip)
+            )
             if is_over and self.kind.is_given_up:
                 self._give_up(connection, row, GiveUp(code, is_alarm=not is_final))
                 return
@@ -366,15 +366,15 @@ class _Sending:
             return
         self.sender.given_up(connection, row, verdict.code)
         if verdict.is_alarm:
-            self._raise_alarm(connection, verdict.code, now=now)
+            self._raise_alarm(connection, GAVE_UP, verdict.code, now=now)
         self.outcome.given_up += 1
         self.outcome.count(verdict.code)
 
-    def _raise_alarm(self, connection: Connection, code: str, *, now: datetime) -> None:
+    def _raise_alarm(self, connection: Connection, alarm: str, code: str, *, now: datetime) -> None:
         # One for each cause until it is cleared: a mail server that is down gives up a hundred notes.
         cause = f"{self.kind.name} {code}, "
-        if not any(subject.startswith(cause) for subject in list_subjects(connection, GAVE_UP)):
-            raise_alarm(connection, GAVE_UP, f"{cause}first at {format_time(now)}", now=now)
+        if not any(subject.startswith(cause) for subject in list_subjects(connection, alarm)):
+            raise_alarm(connection, alarm, f"{cause}first at {format_time(now)}", now=now)
 
     def _give_up_late(self) -> None:
         if self.kind.too_late_after is None:
@@ -389,5 +389,8 @@ class _Sending:
 
 
 def _is_silence(error: Exception) -> bool:
-    is_crash = isinstance(error, UnavailableError) and error.status == _CRASH
-    return isinstance(error, _SILENCE) and not is_crash
+    return isinstance(error, _SILENCE) and not _is_crash(error)
+
+
+def _is_crash(error: Exception) -> bool:
+    return isinstance(error, UnavailableError) and error.status == _CRASH
