@@ -15,7 +15,7 @@ from gateway.key_folder import find_next_receipt_key
 from gateway.receipt_key_change import NEXT_CARD_FILE
 from gateway.start_checks import BEHIND, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError
-from gateway.store.evidence_collection import count_evidence
+from gateway.store.evidence import count_evidence
 from gateway.store.instance import find_instance
 from gateway.store.reports import find_newest
 from gateway.wiring import Gateway, make_gateway

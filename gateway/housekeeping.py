@@ -1,9 +1,14 @@
-"""Runs the clean-up beside the servers, e.g. of drafts after their hour, and every six hours the check of all pages.
+"""What the gateway forgets, and when, in rounds beside the servers; and every six hours the check of all pages.
 
-Expired drafts and return places go at once, collected envelopes after 30 days. Other processes wipe and replace drafts
-all the time; what they took away is still in the write-ahead log, which each round therefore empties if anything was
-written since the last. Never touches what the desk has not acknowledged, and never stops serving: a step that fails is
-logged, and the next round goes on.
+- Expired drafts and return places: at once. Collected envelopes: 30 days after the desk acknowledged them.
+- Evidence that no report has ever named, when its newest part is 14 days old: all of it.
+- Evidence that the desk acknowledged 30 days ago: the parts. Its digest stays.
+- Bytes that no row names, a day after they came: a process died between bytes and row, or between row and bytes.
+
+Rows go first, bytes last. Other processes wipe and replace drafts all the time; what they took away is still in the
+write-ahead log, which each round therefore empties if anything was written since the last. Never touches what the desk
+has not acknowledged, never holds the writers' lock for long, and never stops serving: a step that fails is logged, and
+the next round goes on.
 """
 
 import threading
@@ -13,21 +18,92 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.evidence.blobs import Blobs
-from gateway.evidence.sweeping import sweep_evidence, sweep_unnamed
+from sqlalchemy import Connection
+
+from gateway.evidence.blobs import BlobName, Blobs
 from gateway.store import Store
 from gateway.store.collection import delete_collected
 from gateway.store.drafts import sweep_drafts
+from gateway.store.evidence import DeletedParts, find_evidence, forget_collected, forget_unreferenced, list_parts
 from gateway.store.return_places import sweep_return_places
 from gateway.store.soundness import Soundness
 from gateway.web.logs import log_failure
 
+KEEP_UNREFERENCED: Final = timedelta(days=14)
+KEEP_UNNAMED: Final = timedelta(days=1)  # no upload of a part takes as long
+DELETE_BATCH: Final = 10  # files in one turn of the writers' lock: a child's report must not wait for housekeeping
+
+Forget = Callable[[Connection, datetime], list[DeletedParts]]
 KEEP_COLLECTED = timedelta(days=30)  # long enough for a desk to notice that it lost something
 ROUND_SECONDS: Final = 60.0
 # Looking for bytes that no row names reads every folder of evidence.
 UNNAMED_EVERY: Final = timedelta(hours=1)
 # Looking at every page reads the whole database.
 PAGES_EVERY: Final = timedelta(hours=6)
+
+
+def sweep_evidence(store: Store, *, blobs: Blobs, now: datetime) -> int:
+    """Delete what has had its time, and return how many pieces of evidence that were. Safe to run from any process.
+
+    Raises `StorageUnavailableError`; what is left then goes a day later, as bytes that no row names.
+    """
+    unreferenced = _sweep(store, blobs=blobs, before=now - KEEP_UNREFERENCED, forget=_forget_one_unreferenced)
+    return unreferenced + _sweep(store, blobs=blobs, before=now - KEEP_COLLECTED, forget=_forget_one_collected)
+
+
+def sweep_unnamed(store: Store, *, blobs: Blobs, now: datetime) -> int:
+    """Delete bytes that no row names, and return how many blobs that were; raises `StorageUnavailableError`."""
+    removed = 0
+    for names in blobs.list_old_blobs(before=now - KEEP_UNNAMED):
+        if names:
+            with store.read() as connection:
+                unnamed = _leave_out_named(connection, names)
+            removed += _remove_unnamed(store, blobs=blobs, names=unnamed)
+    return removed
+
+
+def _sweep(store: Store, *, blobs: Blobs, before: datetime, forget: Forget) -> int:
+    swept = 0
+    while True:
+        with store.write() as connection:
+            batch = forget(connection, before)
+        for deleted in batch:
+            names = [BlobName(deleted.partner, deleted.evidence_id, row.part, row.sha256) for row in deleted.parts]
+            _remove_unnamed(store, blobs=blobs, names=names)
+        swept += len(batch)
+        if not batch:
+            return swept
+
+
+def _forget_one_unreferenced(connection: Connection, before: datetime) -> list[DeletedParts]:
+    return forget_unreferenced(connection, before=before, limit=1)
+
+
+def _forget_one_collected(connection: Connection, before: datetime) -> list[DeletedParts]:
+    return forget_collected(connection, before=before, limit=1)
+
+
+def _remove_unnamed(store: Store, *, blobs: Blobs, names: list[BlobName]) -> int:
+    """Delete blobs of one piece of evidence inside the writers' lock: no row can come to name them meanwhile."""
+    removed = 0
+    for batch in _cut(names):
+        with store.write() as connection:
+            unnamed = _leave_out_named(connection, batch)
+            blobs.remove_blobs(unnamed)
+        removed += len(unnamed)
+    return removed
+
+
+def _leave_out_named(connection: Connection, names: list[BlobName]) -> list[BlobName]:
+    found = find_evidence(connection, partner=names[0].partner, evidence_id=names[0].evidence_id)
+    rows = [] if found is None else list_parts(connection, position=found.position)
+    named = {(row.part, row.sha256) for row in rows}
+    return [name for name in names if (name.part, name.sha256) not in named]
+
+
+def _cut(names: list[BlobName]) -> Iterator[list[BlobName]]:
+    for start in range(0, len(names), DELETE_BATCH):
+        yield names[start : start + DELETE_BATCH]
 
 
 @dataclass(frozen=True, slots=True)

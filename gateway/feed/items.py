@@ -15,7 +15,7 @@ from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request, get_number
 from gateway.json_answer import answer_json
 from gateway.refusals import UnknownItemError
 from gateway.store.collection import WaitingReport, acknowledge_report, read_waiting, withdraw_acknowledgement
-from gateway.store.evidence_collection import WaitingEvidence, acknowledge_evidence, list_waiting_evidence
+from gateway.store.evidence import WaitingEvidence, acknowledge_evidence, list_waiting_evidence
 from gateway.store.items import StoredItem, acknowledge_item, list_items, put_item
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError

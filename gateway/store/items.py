@@ -2,7 +2,7 @@
 
 Never opens one, and never shows one address's item, or that there is one, to another. The kinds and their bounds are
 rows of `partner_sdk/wire/items.py`. Reports and evidence are kinds too, with tables of their own: `reports`,
-`collection`, `evidence` and `evidence_collection`.
+`collection` and `evidence`.
 """
 
 import hashlib

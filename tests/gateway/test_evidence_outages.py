@@ -12,7 +12,7 @@ from gateway.doctor import examine
 from gateway.evidence import keeper
 from gateway.evidence.keeper import EvidenceLimits
 from gateway.evidence.local_blobs import LocalBlob
-from gateway.evidence.sweeping import sweep_evidence
+from gateway.housekeeping import sweep_evidence
 from gateway.key_folder import ForeignKeyError
 from gateway.store.evidence import add_part
 from gateway.store.failures import make_storage_error

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.evidence import sweeping
-from gateway.evidence.sweeping import sweep_evidence, sweep_unnamed
-from gateway.housekeeping import Rounds
+from gateway import housekeeping
+from gateway.housekeeping import Rounds, sweep_evidence, sweep_unnamed
 from partner_sdk.wire.evidence import LEAST_SEALED_BYTES, PART_BYTES
 from tests.builders import DAY, Door, House, Partner, seal_report
 from tests.builders.evidence import (
@@ -272,7 +271,7 @@ def test_part_that_gets_its_row_while_the_sweep_looks_keeps_its_bytes(
     (house.state / "evidence" / name).parent.mkdir(parents=True)
     (house.state / "evidence" / name).write_bytes(evidence.parts[0])
     make_old(house, name, age=2 * DAY)
-    look = sweeping._leave_out_named
+    look = housekeeping._leave_out_named
 
     def look_and_wait(*arguments: Any) -> Any:
         monkeypatch.undo()
@@ -281,6 +280,6 @@ def test_part_that_gets_its_row_while_the_sweep_looks_keeps_its_bytes(
         send_parts(house.open_industry(Partner()), evidence)
         return unnamed
 
-    monkeypatch.setattr(sweeping, "_leave_out_named", look_and_wait)
+    monkeypatch.setattr(housekeeping, "_leave_out_named", look_and_wait)
     assert sweep_blobs(house) == 0
     assert list_blobs(house) == [name]
