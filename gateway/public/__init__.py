@@ -43,8 +43,7 @@ from gateway.public.views.sides import post_side, show_side
 from gateway.public.views.start import post_start, show_start
 from gateway.public.views.thanks import post_thanks, show_thanks
 from gateway.public.views.unusual import answer_csrf_failure, make_error_page
-from gateway.public.visiting.language_choice import apply_languages
-from gateway.public.visiting.visit import make_state_key
+from gateway.public.visiting.visit import apply_languages, make_state_key
 from gateway.public.wording import load_service_words, load_wordings
 from gateway.web.csrf import on_csrf_failure
 from gateway.web.problem_pages import not_found, use_html_error

@@ -19,8 +19,7 @@ from gateway.public.actions import make_see_action
 from gateway.public.door import PublicDoor
 from gateway.public.journey import UNKNOWN_READER, Answers, ReaderProfile
 from gateway.public.journey.places import ABOUT_PAGES, get_path
-from gateway.public.visiting.draft_rows import NO_VERSION
-from gateway.public.visiting.drafts import JourneyKeys
+from gateway.public.visiting.drafts import NO_VERSION, JourneyKeys
 from gateway.public.visiting.forms import pack_answers
 from gateway.public.wording.languages import get_language, get_other_language
 

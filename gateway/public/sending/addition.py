@@ -13,8 +13,7 @@ from gateway.public.journey import CHECK, SCREEN_BY_NAME, STORY, Answers, Screen
 from gateway.public.journey.places import REPLIES
 from gateway.public.returning.replies import Returned, ReturnPlace
 from gateway.public.returning.return_code import make_reply_public_key
-from gateway.public.visiting.draft_rows import make_submit_token
-from gateway.public.visiting.drafts import Draft, Sent
+from gateway.public.visiting.drafts import Draft, Sent, make_submit_token
 from gateway.public.visiting.forms import Fault, list_faults
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.public_codes import NOT_SURE, YES

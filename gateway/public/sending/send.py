@@ -24,8 +24,7 @@ from gateway.public.sending.sealed_answers import (
     make_public_report,
 )
 from gateway.public.sending.sent_record import find_reply_by, make_remaining_draft, make_sent
-from gateway.public.visiting.draft_rows import OpenedDraft, make_submit_token, write_draft
-from gateway.public.visiting.drafts import Draft, JourneyKeys, Sent
+from gateway.public.visiting.drafts import Draft, JourneyKeys, OpenedDraft, Sent, make_submit_token, write_draft
 from gateway.public.wording.languages import get_language
 from gateway.store.items import check_room, put_item
 from partner_sdk.wire.adoption import AdoptionRequest, AskingService, seal_adoption

@@ -33,7 +33,6 @@ from gateway.public.pages.rows import Row, list_rows
 from gateway.public.pages.screen_page import render_screen
 from gateway.public.sending.addition import is_being_added
 from gateway.public.sending.send import DraftMovedError, practise_send, send_draft
-from gateway.public.views.limits import is_held_up
 from gateway.public.views.responses import (
     FORM_BODY_BYTES,
     LOG_WORD,
@@ -43,6 +42,7 @@ from gateway.public.views.responses import (
     answer_not_ready,
     answer_stale,
     answer_too_big,
+    is_held_up,
     lead_out,
     lead_to,
     read_action,
@@ -51,8 +51,18 @@ from gateway.public.views.responses import (
 )
 from gateway.public.views.screens import add_honeypot_signal, make_draft
 from gateway.public.views.sides import lead_to_side
-from gateway.public.visiting.draft_rows import NO_VERSION, OpenedDraft, find_opened_draft, make_submit_token, save_draft
-from gateway.public.visiting.drafts import DraftTooBigError, Sent, is_known_mac, leave_context_out, make_text_mac
+from gateway.public.visiting.drafts import (
+    NO_VERSION,
+    DraftTooBigError,
+    OpenedDraft,
+    Sent,
+    find_opened_draft,
+    is_known_mac,
+    leave_context_out,
+    make_submit_token,
+    make_text_mac,
+    save_draft,
+)
 from gateway.public.visiting.forms import find_incomplete, find_packed_answers, list_faults
 from gateway.public.visiting.from_button import has_shown_context
 from gateway.public.visiting.visit import (

@@ -16,20 +16,18 @@ from gateway.public.journey.places import COME_BACK, REPLIES
 from gateway.public.pages.layout import FormState, make_blank_form, render_page
 from gateway.public.pages.messages import make_notice
 from gateway.public.returning.replies import Returned
-from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,
     TOO_MANY_REQUESTS,
     answer_later,
+    is_asked_to_wait,
     lead_to,
     read_action,
     switch_language,
 )
-from gateway.public.visiting.draft_rows import NO_VERSION, make_submit_token, save_draft, wipe_draft
-from gateway.public.visiting.drafts import Draft
-from gateway.public.visiting.language_choice import remember_asked_language
-from gateway.public.visiting.visit import find_visit, start_visit
+from gateway.public.visiting.drafts import NO_VERSION, Draft, make_submit_token, save_draft, wipe_draft
+from gateway.public.visiting.visit import find_visit, remember_asked_language, start_visit
 from gateway.public.wording.languages import refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule

@@ -17,19 +17,18 @@ from gateway.public.journey import ReaderProfile
 from gateway.public.journey.places import FOR_SERVICES, FOR_SERVICES_SENT
 from gateway.public.pages.layout import FormState, make_blank_form, render_page
 from gateway.public.sending.send import send_adoption
-from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,
     TOO_MANY_REQUESTS,
     answer_later,
+    is_asked_to_wait,
     lead_to,
     read_action,
     switch_language,
     turn_away,
 )
 from gateway.public.views.start import is_open
-from gateway.public.visiting.language_choice import remember_asked_language
 from gateway.public.visiting.service_form import (
     FIELDS,
     FieldKind,
@@ -40,7 +39,7 @@ from gateway.public.visiting.service_form import (
     make_asking_service,
     read_service_form,
 )
-from gateway.public.visiting.visit import find_asked, is_inside, remember_asked
+from gateway.public.visiting.visit import find_asked, is_inside, remember_asked, remember_asked_language
 from gateway.public.wording import ServiceWords
 from gateway.public.wording.languages import get_language, refresh_language
 from gateway.store import StorageUnavailableError

@@ -12,7 +12,7 @@ from werkzeug.datastructures import Headers
 
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.views.responses import SEE_OTHER
-from gateway.public.visiting.draft_rows import wipe_draft
+from gateway.public.visiting.drafts import wipe_draft
 from gateway.public.visiting.visit import find_referrer_host, find_visit, is_prefetch
 from gateway.web.logs import log_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule

@@ -22,7 +22,7 @@ from gateway.public.views.responses import (
     switch_language,
     turn_away,
 )
-from gateway.public.visiting.draft_rows import find_opened_draft, save_draft
+from gateway.public.visiting.drafts import find_opened_draft, save_draft
 from gateway.public.visiting.visit import Visit, find_visit, is_inside, is_own_form
 from gateway.public.wording.languages import say_day
 from gateway.store import StorageUnavailableError

@@ -1,11 +1,13 @@
-"""The responses that all views of the form share: ways on and out, "not now", an expired or too long form, two tabs.
+"""The responses that all views of the form share: ways on and out, "wait", "not now", an expired form, two tabs.
 
-What a button asks for is read here too, and what the views' rules have in common stands here once.
+What a button asks for is read here too, and what the views' rules have in common stands here once. Limits flag, and
+slow down by a page that can be posted again. They never drop.
 """
 
 from flask import redirect, request
 from flask.typing import ResponseReturnValue
 
+from gateway.limits import SLOW_SECONDS
 from gateway.public.actions import ACTION_FIELD
 from gateway.public.door import PublicDoor
 from gateway.public.journey import START, Answers, Screen
@@ -13,8 +15,18 @@ from gateway.public.journey.places import get_path
 from gateway.public.pages.layout import make_form
 from gateway.public.pages.messages import render_message, render_stale
 from gateway.public.pages.rows import list_rows
-from gateway.public.visiting.draft_rows import OpenedDraft
-from gateway.public.visiting.visit import Visit, go_to_place, is_own_form, remember_language, remember_left
+from gateway.public.visiting.drafts import JourneyKeys, OpenedDraft
+from gateway.public.visiting.visit import (
+    Visit,
+    forget_wait,
+    get_wait,
+    go_to_place,
+    is_own_form,
+    is_walking_on,
+    remember_language,
+    remember_left,
+    remember_wait,
+)
 from gateway.public.wording.languages import get_other_language
 
 FORM_BODY_BYTES = 256 * 1024
@@ -26,6 +38,8 @@ TOO_MANY_REQUESTS = 429
 UNAVAILABLE = 503
 TOO_BIG = 413
 RETRY_SECONDS = 60
+# What begins something that is stored. To come back has bounds of its own, see docs/decisions/0017.
+QUEUED = ("public-start", "public-adoption")
 
 
 def read_action(default: str = "") -> str:
@@ -90,3 +104,43 @@ def answer_stale(
     """Show both texts of two tabs; nothing is overwritten before the person picks."""
     form = make_form(visit.keys, opened.version, words=posted)
     return render_stale(door, screen, form, saved=opened.draft.answers, typed=posted)
+
+
+def is_asked_to_wait(door: PublicDoor, name: str, *, walker: JourneyKeys | None = None) -> bool:
+    """Count this request; return whether its sender is over the limit and has not waited yet.
+
+    A wait lets one request through, and a step of `walker` also those of the same journey that follow for a while.
+    What begins something new waits in its network's queue: e.g. of a hundred waiting starts one goes on each second.
+    """
+    if not door.limits.limit_state(name).is_over:
+        return False
+    return is_held_up(door, queue=name if walker is None and name in QUEUED else "", walker=walker)
+
+
+def is_held_up(door: PublicDoor, *, queue: str = "", walker: JourneyKeys | None = None) -> bool:
+    """Return whether a sender over a limit must wait now; a wait that has ended is used up.
+
+    Without a `queue` the wait is SLOW_SECONDS, however many others wait: Send and a journey's own steps are never
+    behind strangers.
+    """
+    if walker is not None and is_walking_on(walker) and not _is_rushing(door, walker):
+        return False
+    wait = get_wait()
+    # Counted here, not in the cookie alone: a cookie can be copied and sent a hundred times.
+    if wait.is_over and not door.limits.limit_state("public-wait", subject=wait.mark).is_over:
+        forget_wait(walks_on=walker)
+        return False
+    if wait.is_ahead:
+        return True  # the turn that was given stays
+    if not queue:
+        remember_wait(door, seconds=SLOW_SECONDS)
+        return True
+    seconds = door.limits.find_turn(queue)
+    if seconds is not None:
+        remember_wait(door, seconds=seconds)
+    return True
+
+
+def _is_rushing(door: PublicDoor, walker: JourneyKeys) -> bool:
+    """Count a step of a journey that walks on after its wait; return whether no person is as fast."""
+    return door.limits.limit_state("public-walk", subject=walker.form_token).is_over

@@ -19,7 +19,6 @@ from gateway.public.sending.addition import (
     is_being_added,
     list_addition_faults,
 )
-from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.views.responses import (
     FORM_BODY_BYTES,
     LOG_WORD,
@@ -29,6 +28,7 @@ from gateway.public.views.responses import (
     answer_not_ready,
     answer_stale,
     answer_too_big,
+    is_asked_to_wait,
     lead_out,
     lead_to,
     read_action,
@@ -36,15 +36,19 @@ from gateway.public.views.responses import (
     turn_away,
 )
 from gateway.public.views.sides import lead_to_side
-from gateway.public.visiting.draft_rows import (
+from gateway.public.visiting.drafts import (
+    IDLE_SECONDS,
     NO_VERSION,
+    Draft,
+    DraftTooBigError,
     OpenedDraft,
     TooManyDraftsError,
     find_opened_draft,
+    is_known_mac,
     make_submit_token,
+    make_text_mac,
     save_draft,
 )
-from gateway.public.visiting.drafts import IDLE_SECONDS, Draft, DraftTooBigError, is_known_mac, make_text_mac
 from gateway.public.visiting.forms import find_packed_answers, list_faults, list_too_long, merge, read_screen
 from gateway.public.visiting.from_button import find_service_name
 from gateway.public.visiting.visit import (

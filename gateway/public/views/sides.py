@@ -16,9 +16,16 @@ from gateway.public.journey.places import get_path
 from gateway.public.pages.layout import FormState, list_posts, make_form, render_page
 from gateway.public.sending.sent_record import get_sent_profile
 from gateway.public.views.responses import FORM_BODY_BYTES, LOG_WORD, lead_to, read_action, switch_language, turn_away
-from gateway.public.visiting.draft_rows import NO_VERSION, find_opened_draft
-from gateway.public.visiting.language_choice import remember_asked_language
-from gateway.public.visiting.visit import Visit, find_return, find_visit, is_inside, is_own_form, remember_return
+from gateway.public.visiting.drafts import NO_VERSION, find_opened_draft
+from gateway.public.visiting.visit import (
+    Visit,
+    find_return,
+    find_visit,
+    is_inside,
+    is_own_form,
+    remember_asked_language,
+    remember_return,
+)
 from gateway.public.wording.languages import say_day
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule

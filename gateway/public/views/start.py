@@ -12,20 +12,19 @@ from gateway.public.journey import SCREEN_BY_NAME, START
 from gateway.public.pages.layout import FormState, make_blank_form, make_form, render_page
 from gateway.public.pages.messages import make_notice
 from gateway.public.tallies import count_campaign
-from gateway.public.views.limits import is_asked_to_wait
 from gateway.public.views.responses import (
     FORM_BODY_BYTES,
     LOG_WORD,
     TOO_MANY_REQUESTS,
     answer_not_ready,
+    is_asked_to_wait,
     lead_to,
     read_action,
     switch_language,
 )
 from gateway.public.views.screens import make_draft
-from gateway.public.visiting.draft_rows import NO_VERSION, find_opened_draft, is_full_for_network, wipe_draft
+from gateway.public.visiting.drafts import NO_VERSION, find_opened_draft, is_full_for_network, wipe_draft
 from gateway.public.visiting.from_button import PostedContext, find_listed, keep_context, read_context
-from gateway.public.visiting.language_choice import remember_asked_language
 from gateway.public.visiting.visit import (
     Visit,
     find_visit,
@@ -33,6 +32,7 @@ from gateway.public.visiting.visit import (
     is_own_form,
     is_prefetch,
     pop_left,
+    remember_asked_language,
     remember_placement,
     start_visit,
 )

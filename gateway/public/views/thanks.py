@@ -39,8 +39,7 @@ from gateway.public.views.responses import (
     turn_away,
 )
 from gateway.public.views.sides import lead_to_side
-from gateway.public.visiting.draft_rows import find_opened_draft, save_draft
-from gateway.public.visiting.drafts import Sent
+from gateway.public.visiting.drafts import Sent, find_opened_draft, save_draft
 from gateway.public.visiting.visit import Visit, find_visit, is_inside, is_own_form
 from gateway.public.wording import Voice, find_in_voice, make_reader_voice
 from gateway.public.wording.languages import say_day

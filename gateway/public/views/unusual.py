@@ -20,10 +20,9 @@ from gateway.public.pages.screen_page import render_screen
 from gateway.public.views.check import render_check
 from gateway.public.views.come_back import read_typed, render_come_back
 from gateway.public.views.for_services import render_for_services
-from gateway.public.views.limits import is_asked_to_wait
-from gateway.public.views.responses import TOO_MANY_REQUESTS
+from gateway.public.views.responses import TOO_MANY_REQUESTS, is_asked_to_wait
 from gateway.public.views.start import render_start
-from gateway.public.visiting.draft_rows import NO_VERSION
+from gateway.public.visiting.drafts import NO_VERSION
 from gateway.public.visiting.forms import find_packed_answers, read_screen
 from gateway.public.visiting.from_button import has_shown_context, read_context
 from gateway.public.visiting.service_form import read_service_form

@@ -13,14 +13,16 @@ from typing import Final
 import msgspec
 
 from gateway.public.door import PublicDoor
-from gateway.public.visiting.draft_rows import (
+from gateway.public.visiting.drafts import (
     NO_VERSION,
+    Draft,
+    JourneyKeys,
     OpenedDraft,
     TooManyDraftsError,
     find_opened_draft,
+    leave_context_out,
     save_draft,
 )
-from gateway.public.visiting.drafts import Draft, JourneyKeys, leave_context_out
 from gateway.store import StorageUnavailableError
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.page_context import parse_context_token

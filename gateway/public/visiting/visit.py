@@ -1,8 +1,9 @@
-"""One person's visit as the session cookie knows it: a secret, a place, and no word that was typed.
+"""One person's visit as the session cookie knows it: a secret, a place, a language, and no word that was typed.
 
 Entering from outside is always blank: a page shows what was typed only right after a post of the same journey.
 The state beside the secret is sealed, because anyone who holds the signed cookie can read it: it never shows where a
 person stands or which button led here. Its size is always the same: else it would give away the page.
+The language is the one that was picked before, else the browser's, else English; `?lang=cy` needs no cookie.
 """
 
 import hashlib
@@ -13,13 +14,15 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import msgspec
+from babel import negotiate_locale
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from flask import current_app, g, request, session
+from flask import Flask, current_app, g, request, session
+from flask_babel import Babel  # type: ignore[import-untyped]  # the package ships no types
 
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.visiting.draft_rows import NO_VERSION
-from gateway.public.visiting.drafts import IDLE_SECONDS, SECRET_BYTES, JourneyKeys, make_journey_keys
+from gateway.public.visiting.drafts import IDLE_SECONDS, NO_VERSION, SECRET_BYTES, JourneyKeys, make_journey_keys
+from gateway.public.wording.languages import DEFAULT_LANGUAGE
 from gateway.web.web_app import JOURNEY
 from partner_sdk.wire.public_codes import LANGUAGES, Language
 
@@ -305,3 +308,31 @@ def _put_state(**changed: str | int | bytes | None) -> None:
 
 def _now_seconds() -> int:
     return int(get_door().clock().timestamp())
+
+
+def apply_languages(app: Flask) -> None:
+    """Let Flask-Babel ask this file for the language of each request."""
+    Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=select_language)
+
+
+def select_language() -> str:
+    """Return the language of this request."""
+    picked = find_asked_language() or find_picked_language()
+    if picked is not None:
+        return picked
+    # Babel's: Werkzeug's best_match takes a later "en" before a first "cy-GB" (3.1), and so English for a Welsh phone.
+    wanted = [tag for tag, quality in request.accept_languages if quality > 0]
+    return negotiate_locale(wanted, LANGUAGES, sep="-") or DEFAULT_LANGUAGE
+
+
+def find_asked_language() -> Language | None:
+    """Find the language that the address asks for."""
+    asked = request.args.get("lang", "")
+    return next((one for one in LANGUAGES if one == asked), None)
+
+
+def remember_asked_language() -> None:
+    """Remember the language that the address asks for, if it does."""
+    asked = find_asked_language()
+    if asked is not None:
+        remember_language(asked)
