@@ -110,8 +110,8 @@ def test_every_free_text_is_known_here_and_typed_on_the_long_way():
     typed = {name for answers in LONG_WAY.values() for name in answers if name in TYPED_NAMES}
     assert sorted(typed) == sorted(FREE_TEXTS) == TYPED_NAMES
     asked = {name for name, field in FIELD_BY_NAME.items() if field.kind != "more"}
-    # `age` is the band of who types, and `called` a signal: each has its own test below.
-    assert asked == {*FREE_TEXTS, *CHOICES, "age", "called"}
+    # `age` is the band of who types, `called` a signal, `gave_a_time` one of the kinds: each has its own test below.
+    assert asked == {*FREE_TEXTS, *CHOICES, "age", "called", "gave_a_time"}
 
 
 def test_every_free_text_arrives_letter_for_letter(public: PublicHouse):
@@ -138,6 +138,12 @@ def test_every_choice_arrives(public: PublicHouse):
         assert attrgetter(place)(report) == (value if isinstance(value, str) else tuple(value)), name
     assert report.reporter_age_band == "16_17"
     assert report.signals == ("danger-called",)
+
+
+def test_deadline_of_a_threat_arrives_among_the_kinds(public: PublicHouse):
+    public.person_at("/14", p7={"kinds": ["threatens_to_share"]}, p8={"gave_a_time": ["gave_a_time"]}).send()
+    (report,) = public.reports()
+    assert report.kinds == ("threatens_to_share", "gave_a_time")
 
 
 def test_no_word_is_in_any_file_or_cookie_of_the_gateway(public: PublicHouse):
