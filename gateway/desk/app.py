@@ -12,19 +12,11 @@ from flask import Flask
 
 from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import pages as digest_pages
+from gateway.desk.placements import checks_pages
+from gateway.desk.placements import pages as placement_pages
 from gateway.desk.reading.words import title_of
 from gateway.desk.starting import check_release
-from gateway.desk.views import (
-    adoption,
-    cases,
-    evidence,
-    partner_questions,
-    placement_checks,
-    placements,
-    post,
-    replies,
-    sign_in,
-)
+from gateway.desk.views import adoption, cases, evidence, partner_questions, post, replies, sign_in
 from gateway.desk.views.context import bind_desk, show_error
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import configure_logging
@@ -48,18 +40,18 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
         surface_of=_get_surface,
         html_error=show_error,
         cookie_name="desk",
-        api_prefixes=(placement_checks.PATH,),
+        api_prefixes=(checks_pages.PATH,),
         same_site="Strict",
     )
     app.jinja_env.filters["title_of"] = title_of
     bind_desk(app, desk, origin=origin)
-    placement_checks.bind_post_rate(app)
+    checks_pages.bind_post_rate(app)
     for room in (
         *(sign_in, cases, evidence, replies, partner_questions),
-        *(post, placements, placement_checks, adoption, digest_pages),
+        *(post, placement_pages, checks_pages, adoption, digest_pages),
     ):
         app.register_blueprint(room.blueprint)
-    finish_web_app(app, limits=(placement_checks.LIMIT,))
+    finish_web_app(app, limits=(checks_pages.LIMIT,))
     return app
 
 

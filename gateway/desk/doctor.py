@@ -21,8 +21,13 @@ from gateway.desk.outbox.queue import count_open
 from gateway.desk.outbox.replies import WITHOUT_PLACE
 from gateway.desk.partnership.account_changes import count_waiting
 from gateway.desk.partnership.registrations import list_incomplete, list_old_keys
-from gateway.desk.placements.checks import OLD_AFTER
-from gateway.desk.placements.standing import TO_SEE_TO, Standing, StandingCode, list_standings
+from gateway.desk.placements.checks import (
+    OLD_AFTER,
+    TO_SEE_TO,
+    Standing,
+    StandingCode,
+    list_standings,
+)
 from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.watch import ADVICE, describe_concern, list_concerns, list_lost_quarters, list_waiting_concerns
 from gateway.desk.wiring import Clock, Desk, open_desk

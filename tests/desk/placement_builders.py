@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.desk.placements.agreeing import agree_placement
-from gateway.desk.placements.placements import PlacementRow, get_placement
+from gateway.desk.placements.register import PlacementRow, get_placement
 from gateway.desk.placements.terms import Agreement
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button_check import ButtonCheck, CheckFinding, CheckPost, encode_checks

@@ -12,8 +12,7 @@ from gateway.desk.commands import adoption, collecting, publishing
 from gateway.desk.partnership.adoption_decisions import Place, agree_place, decline_adoption, invite_adopter
 from gateway.desk.partnership.adoption_mails import read_texts
 from gateway.desk.partnership.adoptions import AdoptionError, get_adoption
-from gateway.desk.placements.placements import PlacementError, find_owner_name, list_placements
-from gateway.desk.placements.surfaces import SURFACE_TITLES
+from gateway.desk.placements.register import SURFACE_TITLES, PlacementError, find_owner_name, list_placements
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.wire.canonical import parse_base64url
 from partner_sdk.wire.page_context import Surface

@@ -15,7 +15,7 @@ from gateway.desk.partnership.adoption_decisions import Place, agree_place, invi
 from gateway.desk.partnership.adoptions import AdoptionError, get_adoption
 from gateway.desk.partnership.invitations import invite_partner
 from gateway.desk.placements.agreeing import suspend_placement
-from gateway.desk.placements.placements import list_placements
+from gateway.desk.placements.register import list_placements
 from gateway.desk.store.partner_tables import INVITATIONS
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk

@@ -10,7 +10,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from gateway.desk.partnership.adoptions import get_adoption
-from gateway.desk.placements.placements import list_placements
+from gateway.desk.placements.register import list_placements
 from gateway.desk.wiring import Desk
 from tests.desk.adoption_builders import CALLED, MARKED, MARKER, add_waiting, list_actions
 from tests.desk.digest_builders import PARTNER

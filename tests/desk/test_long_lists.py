@@ -13,8 +13,14 @@ from gateway.desk.commands.frame import DONE
 from gateway.desk.partnership.adoptions import list_adoptions
 from gateway.desk.placements import checks
 from gateway.desk.placements.agreeing import end_placement, suspend_placement
-from gateway.desk.placements.checks import get_last_checks, list_checks, take_checks
-from gateway.desk.placements.standing import StandingCode, list_glances, list_standings
+from gateway.desk.placements.checks import (
+    StandingCode,
+    get_last_checks,
+    list_checks,
+    list_glances,
+    list_standings,
+    take_checks,
+)
 from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.views import list_pages
 from gateway.desk.wiring import Desk

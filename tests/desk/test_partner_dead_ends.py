@@ -20,7 +20,7 @@ from gateway.desk.partnership.open_invitations import find_open_invitation
 from gateway.desk.partnership.partner_view import get_partner_view
 from gateway.desk.partnership.partners import PartnerError, PartnerState, get_partner
 from gateway.desk.placements.agreeing import end_placement, resume_placement, suspend_placement
-from gateway.desk.placements.placements import PlacementError, get_placement
+from gateway.desk.placements.register import PlacementError, get_placement
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.desk.placements.page_addresses import has_any_part, is_page_of, parse_page, parse_pattern
-from gateway.desk.placements.placements import PlacementError
+from gateway.desk.placements.register import PlacementError
 
 
 @pytest.mark.parametrize(

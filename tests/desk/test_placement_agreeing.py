@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from gateway.desk.audit import check_chain
-from gateway.desk.placements import register_entries
+from gateway.desk.placements import register
 from gateway.desk.placements.agreeing import (
     change_placement,
     end_placement,
@@ -14,8 +14,8 @@ from gateway.desk.placements.agreeing import (
     resume_placement,
     suspend_placement,
 )
-from gateway.desk.placements.history import list_history
-from gateway.desk.placements.placements import (
+from gateway.desk.placements.register import (
+    SURFACE_TITLES,
     SURFACES,
     PlacementError,
     find_owner_name,
@@ -23,8 +23,7 @@ from gateway.desk.placements.placements import (
     list_owners,
     list_placements,
 )
-from gateway.desk.placements.surfaces import SURFACE_TITLES
-from gateway.desk.placements.terms import MAX_POSITION_CHARACTERS, TermChanges
+from gateway.desk.placements.terms import MAX_POSITION_CHARACTERS, TermChanges, list_history
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.page_context import Surface
@@ -143,7 +142,7 @@ def test_page_to_look_at_is_the_address_itself_where_that_is_one_page(desk: Desk
 
 
 def test_register_that_is_full_takes_no_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(register_entries, "MAX_PLACEMENTS", 2)
+    monkeypatch.setattr(register, "MAX_PLACEMENTS", 2)
     first, second = agree(desk), agree(desk, position="In the menu")
     assert refuse(desk, position="At the foot") == "register-full"
     suspend_placement(desk, first.placement, reason="moved", actor="test")
@@ -156,7 +155,7 @@ def test_register_that_is_full_takes_no_more(desk: Desk, monkeypatch: pytest.Mon
 
 
 def test_register_has_room_by_bytes_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(register_entries, "MOST_ENTRY_BYTES", 200)
+    monkeypatch.setattr(register, "MOST_ENTRY_BYTES", 200)
     agree(desk)
     assert refuse(desk, service="\N{SNOWMAN}" * 80, position="In the menu") == "register-full"
 

@@ -7,10 +7,18 @@ from typing import Any
 import pytest
 
 from gateway.desk.placements.agreeing import end_placement, suspend_placement
-from gateway.desk.placements.checks import KEPT_CHECKS, CheckRow, TakenChecks, get_last_checks, list_checks, take_checks
+from gateway.desk.placements.checks import (
+    KEPT_CHECKS,
+    CheckRow,
+    Standing,
+    TakenChecks,
+    get_last_checks,
+    list_checks,
+    list_standings,
+    take_checks,
+)
+from gateway.desk.placements.labels import spell_age, spell_result, spell_standing
 from gateway.desk.placements.runner import forget_runner_token, is_runner_token, make_runner_token, make_targets
-from gateway.desk.placements.standing import Standing, list_standings
-from gateway.desk.reading.placement_words import spell_age, spell_result, spell_standing
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError

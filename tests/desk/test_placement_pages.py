@@ -8,7 +8,7 @@ import pytest
 
 from gateway.desk.placements.agreeing import end_placement, suspend_placement
 from gateway.desk.placements.checks import take_checks
-from gateway.desk.placements.placements import list_placements
+from gateway.desk.placements.register import list_placements
 from gateway.desk.views import list_pages
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button_check import ButtonCheck

@@ -8,9 +8,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from gateway.desk.placements.checks import list_checks
-from gateway.desk.placements.post_rate import MOST_POSTS, PostRate
-from gateway.desk.placements.runner import forget_runner_token, make_runner_token
-from gateway.desk.views.placement_checks import PATH
+from gateway.desk.placements.checks_pages import PATH
+from gateway.desk.placements.runner import MOST_POSTS, PostRate, forget_runner_token, make_runner_token
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button_check import MAX_CHECKS_BODY_BYTES
 from tests.desk.placement_builders import LINK_ID, agree, make_check, make_post

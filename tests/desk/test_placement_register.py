@@ -11,7 +11,7 @@ from gateway.desk.keyring.publication import find_newest, make_register
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.partnership.key_ends import suspend_partner
 from gateway.desk.placements.agreeing import end_placement, resume_placement, suspend_placement
-from gateway.desk.placements.origins import count_reports
+from gateway.desk.placements.register import count_reports
 from partner_sdk.wire.digest import Digest, parse_digest
 from partner_sdk.wire.placement import PlacementEntry
 from tests.desk.desk_loop import ACTOR, Loop

@@ -18,7 +18,7 @@ from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import SealedContent, VerifiedRow
 from gateway.desk.collection.stage_queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
 from gateway.desk.outbox.notes import queue_notes
-from gateway.desk.placements.placements import list_owners
+from gateway.desk.placements.register import list_owners
 from gateway.desk.store.evidence_tables import NAMED_EVIDENCE
 from gateway.desk.store.schema import CASES
 from partner_sdk.report import SealedIndustryReport

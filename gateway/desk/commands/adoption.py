@@ -24,7 +24,7 @@ from gateway.desk.partnership.adoption_mails import Mail
 from gateway.desk.partnership.adoptions import get_adoption, list_adoptions, open_adoption, read_adoption
 from gateway.desk.partnership.invitation_files import hold_invitation_file
 from gateway.desk.partnership.invitations import publish_invitations
-from gateway.desk.placements.placements import SURFACES
+from gateway.desk.placements.register import SURFACES
 from gateway.desk.reading.adoption_words import (
     SEND_YOURSELF,
     spell_asking,

@@ -22,7 +22,7 @@ from gateway.desk.partnership.invitation_files import hold_invitation_file
 from gateway.desk.partnership.invitations import end_invitation, invite_partner, publish_invitations
 from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
 from gateway.desk.partnership.partners import PARTNER_TYPES, PartnerState, get_partner, list_partners
-from gateway.desk.placements.placements import PlacementState, list_placements
+from gateway.desk.placements.register import PlacementState, list_placements
 from gateway.desk.wiring import open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 

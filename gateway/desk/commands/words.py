@@ -33,7 +33,7 @@ WORDS: Final = CommandTable(
         },
         "commands.evidence": {"evidence": "Files that partners handed over: list, save."},
         "commands.partner": {"partner": "Online services that report, and get digests."},
-        "commands.placement": {"placement": "Where the button stands: agreements, link ids and checks."},
+        "placements.commands": {"placement": "Where the button stands: agreements, link ids and checks."},
         "commands.adoption": {"adoption": "Services that ask to show the button."},
         "commands.case": {"case": "Cases: list, next, show, move, reply, ask, outcome, close."},
         "commands.figures": {

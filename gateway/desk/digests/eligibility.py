@@ -24,8 +24,7 @@ from sqlalchemy import Connection, and_, func, select
 from gateway.desk.digests.records import list_records
 from gateway.desk.digests.tables import NOT_STATED, CountedCluster
 from gateway.desk.keyring.quarters import Quarter
-from gateway.desk.placements.placements import PlacementRow, list_placements
-from gateway.desk.placements.surfaces import spell_place
+from gateway.desk.placements.register import PlacementRow, list_placements, spell_place
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import format_time
 

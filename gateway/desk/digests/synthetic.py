@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
 from gateway.desk.keyring.quarters import Quarter, check_closed
-from gateway.desk.placements.placements import list_placements
+from gateway.desk.placements.register import list_placements
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ReportAbuseError

@@ -20,7 +20,7 @@ from gateway.desk.keyring.root_change import find_root_change
 from gateway.desk.keyring.sealing_keys import ensure_sealing_keys
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, has_role, list_verify_entries
-from gateway.desk.placements.register_entries import list_entries
+from gateway.desk.placements.register import list_entries
 from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk

@@ -16,7 +16,12 @@ from gateway.desk.partnership.invitation_files import KeepInvitation
 from gateway.desk.partnership.invitations import end_invitations, invite_in, may_enrol
 from gateway.desk.partnership.partners import get_partner_names
 from gateway.desk.placements.agreeing import agree_in
-from gateway.desk.placements.placements import PlacementRow, PlacementState, find_owner_name, list_placements
+from gateway.desk.placements.register import (
+    PlacementRow,
+    PlacementState,
+    find_owner_name,
+    list_placements,
+)
 from gateway.desk.placements.terms import Agreement
 from gateway.desk.store.adoption_tables import ADOPTION_PLACES, ADOPTION_REQUESTS
 from gateway.desk.wiring import Desk

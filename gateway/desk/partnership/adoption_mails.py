@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from gateway.desk.placements.placements import PlacementRow
+from gateway.desk.placements.register import PlacementRow
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.wire.adoption import AskingService
 from partner_sdk.wire.enrolment import Invitation

@@ -14,7 +14,7 @@ from gateway.desk.partnership.mailbox_post import seal_messages_again
 from gateway.desk.partnership.no_partner import explain_no_partner
 from gateway.desk.partnership.open_invitations import find_open_invitation
 from gateway.desk.partnership.partners import SERVICE, PartnerError, PartnerKind, find_partner_kind
-from gateway.desk.placements.placements import find_owner_name
+from gateway.desk.placements.register import find_owner_name
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time

@@ -9,7 +9,12 @@ from typing import Final, Literal
 from sqlalchemy import Connection, select
 
 from gateway.desk.partnership.open_invitations import find_open_invitation
-from gateway.desk.placements.placements import PlacementRow, find_owner_name, find_placement, list_placements
+from gateway.desk.placements.register import (
+    PlacementRow,
+    find_owner_name,
+    find_placement,
+    list_placements,
+)
 from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.store.partner_tables import ENROLMENTS
 

@@ -12,8 +12,13 @@ import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.placements.placements import PlacementError, PlacementRow, find_owner_name, get_placement
-from gateway.desk.placements.register_entries import check_room
+from gateway.desk.placements.register import (
+    PlacementError,
+    PlacementRow,
+    check_room,
+    find_owner_name,
+    get_placement,
+)
 from gateway.desk.placements.terms import Agreement, TermChanges, Terms, make_terms, read_line
 from gateway.desk.store.placement_tables import ADOPTERS, PLACEMENT_HISTORY, PLACEMENTS
 from gateway.desk.wiring import Desk

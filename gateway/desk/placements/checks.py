@@ -1,19 +1,19 @@
-"""Takes in what checks of the buttons found, from a runner or from a file, by one rule; keeps the newest of each.
+"""Takes in the results of checks, from a runner or a file, by one rule; keeps the newest of each, and judges by it.
 
-Never fetches a page, and never believes a page about whose it is: a check belongs to the placement that was agreed for
+Never fetches a page, and never believes a page about its owner: a check belongs to the placement that was agreed for
 the address, not to the one that the page's button names.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, not_, or_, select
 
 from gateway.desk import audit
 from gateway.desk.placements.page_addresses import is_page_of
-from gateway.desk.placements.placements import PlacementRow, to_placement
+from gateway.desk.placements.register import PlacementRow, PlacementState, list_placements, to_placement
 from gateway.desk.store.placement_tables import PLACEMENT_CHECKS, PLACEMENTS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button_check import (
@@ -252,3 +252,72 @@ def _to_check(row: Row[Any]) -> CheckRow:
         bytes(values.pop("findings")), kind=tuple[CheckFinding, ...], max_bytes=MAX_FINDINGS * _MAX_FINDING_BYTES
     )
     return CheckRow(**values, findings=found)
+
+
+StandingCode = Literal["as_agreed", "with_faults", "not_reached", "long_ago", "not_looked_at"]
+# What a person at the desk should see to.
+TO_SEE_TO: Final[tuple[StandingCode, ...]] = ("with_faults", "not_reached", "long_ago")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One placement with its last check. `days` is how long ago it was looked at, or agreed when it never was."""
+
+    placement: PlacementRow
+    last: CheckRow | None
+    code: StandingCode
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """One placement as the long list counts it: its state and how it stands, and nothing that a line of it says."""
+
+    placement: str
+    state: PlacementState
+    code: StandingCode
+
+
+def list_standings(
+    connection: Connection, *, now: datetime, owner: str | None = None, link_ids: Collection[str] | None = None
+) -> list[Standing]:
+    """Return every placement with how it stands, by the service's name; of one owner or of some link ids only."""
+    last = get_last_checks(connection, placements=link_ids)
+    rows = list_placements(connection, owner=owner, link_ids=link_ids)
+    return [make_standing(row, last.get(row.placement), now=now) for row in rows]
+
+
+def list_glances(connection: Connection, *, now: datetime) -> list[Glance]:
+    """Return all placements in the order of the list, each at a glance: the register may hold 20,000."""
+    last, oldest = list_last_results(connection), _spell_oldest(now)
+    columns = (PLACEMENTS.c.placement, PLACEMENTS.c.state, PLACEMENTS.c.state_at)
+    found = []
+    for placement, state, state_at in connection.execute(
+        select(*columns).order_by(PLACEMENTS.c.service, PLACEMENTS.c.placement)
+    ):
+        one = last.get(placement)
+        found.append(Glance(placement=placement, state=state, code=_judge(one, state_at=state_at, oldest=oldest)))
+    return found
+
+
+def make_standing(row: PlacementRow, last: CheckRow | None, *, now: datetime) -> Standing:
+    """Return how a placement stands. One that was agreed a month ago and never looked at is as bad as an old check."""
+    since = row.state_at if last is None else last.checked_at
+    days = max(0, (now - parse_time(since)).days)
+    code = _judge(None if last is None else last.outcome, state_at=row.state_at, oldest=_spell_oldest(now))
+    return Standing(placement=row, last=last, code=code, days=days)
+
+
+def _spell_oldest(now: datetime) -> str:
+    return format_time(now - OLD_AFTER)
+
+
+def _judge(last: LastResult | None, *, state_at: str, oldest: str) -> StandingCode:
+    # Times have one spelling, so they compare as they stand: reading 20,000 of them would be half of the work.
+    if (state_at if last is None else last.checked_at) < oldest:
+        return "long_ago"
+    if last is None:
+        return "not_looked_at"
+    if last.is_well:
+        return "as_agreed"
+    return "not_reached" if last.result == "unreachable" else "with_faults"

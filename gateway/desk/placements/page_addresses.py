@@ -9,7 +9,7 @@ import re
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from gateway.desk.placements.placements import PlacementError
+from gateway.desk.placements.register import PlacementError
 from gateway.web.settings import SettingsError, check_origin, is_loopback
 
 MAX_ADDRESS_CHARACTERS: Final = 500

@@ -1,17 +1,21 @@
-"""What the runner of checks gets from the desk: the pages to look at, and a token to hand in what it found.
+"""The runner of checks: the pages to look at, a token to hand in results, and the rate at which it may.
 
-The list holds no key and no secret. Never stores a token: only its hash, and at most one is in force.
+The list holds no key and no secret. Never stores a token: only its hash, and at most one is in force. The rate is kept
+in memory by the one process that serves the pages; a restart forgets it.
 """
 
 import hashlib
 import hmac
+from collections import deque
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
 from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.placements.placements import PlacementError, list_placements
+from gateway.desk.placements.register import PlacementError, list_placements
 from gateway.desk.store.placement_tables import RUNNER_TOKENS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button_check import CheckList, CheckTarget
@@ -101,3 +105,26 @@ def _end_tokens(connection: Connection, desk: Desk, *, actor: str) -> bool:
 def _hash(token: str) -> bytes:
     # 256 random bits need no slow hash: there is nothing to guess.
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+# 20,000 placements in posts of 200 checks are 100 posts.
+MOST_POSTS: Final = 120
+WINDOW: Final = timedelta(minutes=1)
+
+
+class PostRate:
+    """Counts the posts of the last minute."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._taken: deque[datetime] = deque()
+
+    def take(self, now: datetime) -> int:
+        """Count one post and return 0, or return after how many seconds there is room for one."""
+        with self._lock:
+            # A clock that was set back must not shut the door until it has caught up.
+            self._taken = deque(at for at in self._taken if now - WINDOW < at <= now)
+            if len(self._taken) < MOST_POSTS:
+                self._taken.append(now)
+                return 0
+            return max(1, -(-(self._taken[0] + WINDOW - now) // timedelta(seconds=1)))

@@ -1,13 +1,18 @@
-"""The terms of a placement: what the two sides agree, and their one spelling. Never touches the register."""
+"""The terms of a placement, in their one spelling, and its history: each action with the terms as they stood after it.
+
+Never touches the register.
+"""
 
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+from sqlalchemy import Connection, select
 
 from gateway.desk.placements.page_addresses import has_any_part, parse_page, parse_pattern
-from gateway.desk.placements.placements import SURFACES, PlacementError
-from gateway.desk.placements.surfaces import SURFACE_TITLES
+from gateway.desk.placements.register import SURFACE_TITLES, SURFACES, PlacementError
+from gateway.desk.store.placement_tables import PLACEMENT_HISTORY
+from partner_sdk.wire.canonical import parse_exact
 from partner_sdk.wire.placement import SERVICE_NAME_MAX
 
 MAX_POSITION_CHARACTERS: Final = 200
@@ -79,3 +84,36 @@ def read_line(text: str, *, most: int, what: str, reason: str) -> str:
     if not 0 < len(line) <= most or not line.isprintable():
         raise PlacementError(f"{what} is one line of 1 to {most} characters.", reason=reason)
     return line
+
+
+_MAX_TERMS_BYTES: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One deed: `agree`, `change`, `suspend`, `resume` or `end`."""
+
+    at: str
+    by: str
+    deed: str
+    reason: str | None
+    terms: Terms
+
+
+def list_history(connection: Connection, placement: str) -> list[HistoryRow]:
+    """Return what was done with a placement, the newest first."""
+    rows = connection.execute(
+        select(PLACEMENT_HISTORY)
+        .where(PLACEMENT_HISTORY.c.placement == placement)
+        .order_by(PLACEMENT_HISTORY.c.id.desc())
+    )
+    return [
+        HistoryRow(
+            at=row.at,
+            by=row.by,
+            deed=row.deed,
+            reason=row.reason,
+            terms=parse_exact(bytes(row.terms), kind=Terms, max_bytes=_MAX_TERMS_BYTES),
+        )
+        for row in rows
+    ]

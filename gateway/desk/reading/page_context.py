@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.desk.casework.page_contexts import ContextOutcome, JudgedContext
-from gateway.desk.placements.surfaces import SURFACE_TITLES
+from gateway.desk.placements.register import SURFACE_TITLES
 from gateway.desk.reading.report_values import spell_moment
 from partner_sdk.wire.page_context import ContextAccount, PageContext
 

@@ -29,8 +29,7 @@ from gateway.desk.partnership.adoptions import (
     open_adoption,
 )
 from gateway.desk.partnership.invitations import may_enrol
-from gateway.desk.placements.placements import find_owner_name
-from gateway.desk.placements.surfaces import SURFACE_TITLES
+from gateway.desk.placements.register import SURFACE_TITLES, find_owner_name
 from gateway.desk.reading import adoption_words as words
 from gateway.desk.views.context import get_desk, get_name, show_page
 from gateway.desk.views.list_pages import MOST_LISTED, parse_small_number, read_list_page

@@ -29,7 +29,8 @@ from gateway.desk.casework.promised_days import (
 from gateway.desk.casework.safe_contact import list_open_ways
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
-from gateway.desk.placements.placements import find_placement
+from gateway.desk.placements.labels import spell_placement
+from gateway.desk.placements.register import find_placement
 from gateway.desk.reading import words
 from gateway.desk.reading.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.reading.content import Section, make_sections
@@ -37,7 +38,6 @@ from gateway.desk.reading.countries import spell_country
 from gateway.desk.reading.page_context import ContextView, make_context_view
 from gateway.desk.reading.page_room import PageRoom
 from gateway.desk.reading.partner_case import make_partner_case
-from gateway.desk.reading.placement_words import spell_placement
 from gateway.desk.replying.replies import ReplyCopy, open_copies
 from gateway.desk.replying.reply_templates import list_templates, needs_welsh_reader
 from gateway.desk.views.case_files import MOST_PAGE_BYTES, make_page_files

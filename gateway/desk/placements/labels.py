@@ -1,11 +1,12 @@
-"""Placements in words, for the pages and for the terminal alike: state, last check, how old, and what was done."""
+"""Labels of placements, for the pages and the terminal alike: state, last check, age, and the changes of its history."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
-from gateway.desk.placements.checks import CheckRow, TakenChecks
-from gateway.desk.placements.placements import PlacementRow
-from gateway.desk.placements.standing import Standing, StandingCode
-from gateway.desk.placements.surfaces import SURFACE_TITLES, spell_place
+from gateway.desk.placements.checks import CheckRow, Standing, StandingCode, TakenChecks
+from gateway.desk.placements.register import SURFACE_TITLES, PlacementRow, spell_place
+from gateway.desk.placements.terms import HistoryRow, Terms
 
 STATES: Final = {"agreed": "Agreed", "suspended": "Suspended", "ended": "Ended"}
 DEEDS: Final = {
@@ -78,3 +79,33 @@ def spell_taken(taken: TakenChecks) -> str:
     if taken.not_yet:
         said.append(f"{taken.not_yet} dropped, as they are dated in the future")
     return f"Checks: {', '.join(said)}."
+
+
+_TITLES: Final = {
+    "service": "service",
+    "surface": "kind of page",
+    "position": "position",
+    "address": "address",
+    "look_at": "page to look at",
+}
+
+
+def spell_changes(history: Sequence[HistoryRow]) -> list[str]:
+    """Return what each deed changed, such as `position: Beside Block`; "" for a deed that is no change.
+
+    The history goes from the newest deed to the oldest, as `list_history` returns it.
+    """
+    said = [_spell_change(before.terms, one.terms) if one.deed == "change" else "" for one, before in pairwise(history)]
+    # The first deed of all agreed the placement.
+    return [*said, ""] if history else []
+
+
+def _spell_change(before: Terms, after: Terms) -> str:
+    changed = [name for name in _TITLES if getattr(before, name) != getattr(after, name)]
+    return "; ".join(f"{_TITLES[name]}: {_spell_term(after, name)}" for name in changed)
+
+
+def _spell_term(terms: Terms, name: str) -> str:
+    if name == "surface":
+        return SURFACE_TITLES.get(terms.surface, terms.surface)
+    return str(getattr(terms, name) or "none")

@@ -1,15 +1,22 @@
-"""Placements as the desk knows them: each link id, whose it is, where the button was agreed to stand, and its state."""
+"""The register of placements: each link id, its owner, the agreed place of the button, and its state.
+
+The signed register lists those that are agreed now, and no more than it has room for. The number of reports that came
+from a placement is for the desk alone, never in a digest: a partner gets numbers only through the noise.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from gateway.desk.store.partner_tables import INVITATIONS, PARTNERS
 from gateway.desk.store.placement_tables import ADOPTERS, PLACEMENTS
+from gateway.desk.store.schema import CASES
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.page_context import Surface
+from partner_sdk.wire.placement import MAX_PLACEMENTS, PlacementEntry
 
 SURFACES: Final[tuple[str, ...]] = get_args(Surface)
 PlacementState = Literal["agreed", "suspended", "ended"]
@@ -125,3 +132,57 @@ def _explain_no_placement(connection: Connection, placement: str) -> str:
 def to_placement(row: Row[Any]) -> PlacementRow:
     """Return one row of the table as lists show it."""
     return PlacementRow(**row._mapping)
+
+
+def count_reports(connection: Connection, placement: str) -> int:
+    """Return how many reports of people name this link id; made-up cases do not count."""
+    count: int = connection.execute(
+        select(func.count()).select_from(CASES).where(CASES.c.placement == placement, CASES.c.synthetic.is_(False))
+    ).scalar_one()
+    return count
+
+
+# The register has 4 MiB, in base64url (WIRE.md §5.5): what is left is for more than 500 partners and their keys.
+MOST_ENTRY_BYTES: Final = 2_000_000
+
+
+def list_entries(connection: Connection) -> tuple[PlacementEntry, ...]:
+    """Return the placements that are agreed now, by link id.
+
+    Those of a suspended partner are among them: being suspended ends the trust in its reports. A child on its pages
+    can press the button all the same, and the desk must go on to know from where. A link id gives its owner no right.
+    """
+    rows = connection.execute(
+        select(PLACEMENTS.c.placement, PLACEMENTS.c.owner, PLACEMENTS.c.service)
+        .where(PLACEMENTS.c.state == "agreed")
+        .order_by(PLACEMENTS.c.placement)
+    )
+    return tuple(PlacementEntry(partner=row.owner, placement=row.placement, service=row.service) for row in rows)
+
+
+def check_room(connection: Connection) -> None:
+    """Raise `PlacementError` (`register-full`) when the register can not list all that are agreed."""
+    entries = list_entries(connection)
+    if len(entries) > MAX_PLACEMENTS or len(encode(entries)) > MOST_ENTRY_BYTES:
+        raise PlacementError(
+            f"The register is full: it lists at most {MAX_PLACEMENTS} placements, fewer where names are long. End one "
+            "that is gone.",
+            reason="register-full",
+        )
+
+
+SURFACE_TITLES: Final = {
+    "chat": "Chat",
+    "direct_message": "Direct message",
+    "profile": "Profile page",
+    "game_lobby": "Game lobby",
+    "stream": "Live stream",
+    "comments": "Comments",
+    "help": "Help page",
+    "other": "Somewhere else",
+}
+
+
+def spell_place(surface: str, position: str) -> str:
+    """Return a surface and a position as one line, such as `Profile page: under the name`."""
+    return f"{SURFACE_TITLES.get(surface, surface)}: {position}"
