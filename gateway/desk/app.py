@@ -10,13 +10,16 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
+from gateway.desk.cases import pages as case_pages
+from gateway.desk.cases import question_pages, reply_pages
+from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import pages as digest_pages
+from gateway.desk.evidence import pages as evidence_pages
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
-from gateway.desk.reading.words import title_of
 from gateway.desk.starting import check_release
-from gateway.desk.views import adoption, cases, evidence, partner_questions, post, replies, sign_in
+from gateway.desk.views import adoption, post, sign_in
 from gateway.desk.views.context import bind_desk, show_error
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import configure_logging
@@ -47,7 +50,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     bind_desk(app, desk, origin=origin)
     checks_pages.bind_post_rate(app)
     for room in (
-        *(sign_in, cases, evidence, replies, partner_questions),
+        *(sign_in, case_pages, evidence_pages, reply_pages, question_pages),
         *(post, placement_pages, checks_pages, adoption, digest_pages),
     ):
         app.register_blueprint(room.blueprint)

@@ -3,8 +3,8 @@
 Never leaves a slip in one of them to be found in the night by the first report that needs it.
 """
 
+from gateway.desk.cases.reply_templates import load_library
 from gateway.desk.outbox.notes import load_note_words
-from gateway.desk.replying.reply_templates import load_library
 from gateway.desk.signoffs import load_signoffs
 from gateway.web.settings import SettingsError
 from partner_sdk.wire.public_codes import LANGUAGES

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.desk.casework.cases import CaseRow, list_cases
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.model import CaseRow, list_cases
+from gateway.desk.cases.opening import open_case
 from gateway.desk.evidence.case_files import CaseFile, list_case_files
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.feed_client import FeedClient

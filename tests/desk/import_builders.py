@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from gateway.desk.casework.cases import CaseRow, list_cases
+from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.collection.importing import Imported, import_report
 from gateway.desk.keyring.publication import make_key_set
 from partner_sdk.client._receipts import DeskReceipt, check_desk_receipt

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from gateway.desk.casework.cases import CaseRow, get_case
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.model import CaseRow, get_case
+from gateway.desk.cases.opening import open_case
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select
 from gateway.desk.alerts.model import list_alerts
 from gateway.desk.alerts.sending import AlertsSent, describe_alerts
 from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig
-from gateway.desk.casework.cases import list_cases
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.model import list_cases
+from gateway.desk.cases.opening import open_case
 from gateway.desk.config import check_config
 from gateway.desk.keyring.publication import make_key_set
 from gateway.desk.outbox.loop import GiveUp, Outcome

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from gateway.desk import audit
-from gateway.desk.casework.cases import get_case
+from gateway.desk.cases.model import get_case
 from gateway.desk.cli import main
 from gateway.desk.commands import partner, publishing
 from gateway.desk.partnership.account_changes import list_changes

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.casework.cases import list_cases
+from gateway.desk.cases.model import list_cases
 from gateway.desk.cli import main
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.casework.safe_contact import ContactWarning, list_open_ways, list_warnings
-from gateway.desk.reading import contact as contact_words
-from gateway.desk.reading.countries import spell_country
+from gateway.desk.cases.case_page import spell_country
+from gateway.desk.cases.reading import contact as contact_words
+from gateway.desk.cases.replies import ContactWarning, list_open_ways, list_warnings
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_report import Meeting, SafeContact
 from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_test_desk

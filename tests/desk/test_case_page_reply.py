@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
-from gateway.desk.casework.cases import get_case
+from gateway.desk.cases.forms import make_draft, make_mark, read_reply
+from gateway.desk.cases.model import get_case
+from gateway.desk.cases.reply_templates import list_templates, load_texts
 from gateway.desk.cli import main
-from gateway.desk.replying.reply_templates import list_templates, load_texts
 from gateway.desk.signoffs import WELSH_READER, Check, Signoffs
 from gateway.desk.store.post_tables import REPLY_MESSAGES
-from gateway.desk.views.reply_form import make_draft, make_mark, read_reply
 from gateway.desk.wiring import Desk
 from gateway.guidance.signposts import load_signposts
 from partner_sdk.wire.public_codes import LANGUAGES

@@ -6,11 +6,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.casework.answering import record_reply
-from gateway.desk.casework.case_codes import NO_SAFE_CONTACT, WEAKNESSES
-from gateway.desk.casework.cases import CaseError, CaseRow, get_case, list_cases
-from gateway.desk.casework.closing import Assessment, Closing, close_case
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.closing import Assessment, Closing, close_case
+from gateway.desk.cases.model import (
+    NO_SAFE_CONTACT,
+    WEAKNESSES,
+    CaseError,
+    CaseRow,
+    get_case,
+    list_cases,
+)
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.replies import record_reply
 from gateway.desk.store.schema import AUDIT, CASES
 from partner_sdk.errors import OpeningError
 from partner_sdk.report import NotHeld, SealedIndustryReport

@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.casework.cases import CaseRow, get_case
-from gateway.desk.casework.moving import move_case
-from gateway.desk.casework.opening import open_case
-from gateway.desk.casework.queue import list_queue
+from gateway.desk.cases.commands import _line
+from gateway.desk.cases.model import CaseRow, get_case
+from gateway.desk.cases.moving import move_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.queue import list_queue
 from gateway.desk.collection import joining
 from gateway.desk.collection.importing import import_report
-from gateway.desk.commands.case import _line
 from gateway.desk.partnership.key_ends import suspend_partner
 from partner_sdk.report import IndustryReport, encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.public_report import Meeting

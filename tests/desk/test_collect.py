@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from gateway.desk.casework.cases import list_cases
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.model import list_cases
+from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.collect import Collected, collect_reports, try_again
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.schema import REPORTS, SET_ASIDE

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.app import make_desk_app
-from gateway.desk.casework import case_codes
-from gateway.desk.casework.cases import get_case
+from gateway.desk.cases import model as case_model
+from gateway.desk.cases.model import get_case
+from gateway.desk.cases.reading import labels
 from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import publishing
 from gateway.desk.digests.records import get_record, make_digest_id
 from gateway.desk.outbox_kinds import SentOut
 from gateway.desk.placements.checks_pages import PATH
-from gateway.desk.reading import words
 from gateway.desk.start_links import StartLinkError, make_start_link, use_start_link
 from gateway.desk.wiring import Desk
 from gateway.web.rules import SAFE_METHODS, Login, find_rule
@@ -256,7 +256,7 @@ def test_closing_says_everything_that_is_missing_and_loses_no_answer(desk: Desk,
 
 def test_three_weaknesses_are_too_many(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER)
-    response = browser.post(f"/cases/{case_id}/close", **(ANSWERS | {"weakness": list(case_codes.WEAKNESSES[:3])}))
+    response = browser.post(f"/cases/{case_id}/close", **(ANSWERS | {"weakness": list(case_model.WEAKNESSES[:3])}))
     assert "Choose two weaknesses at most" in response.text
 
 
@@ -264,13 +264,13 @@ def test_a_case_that_nobody_read_can_not_be_closed(desk: Desk, browser: Browser)
     case_id = add_sealed_case(desk, marker=MARKER)
     response = browser.post(f"/cases/{case_id}/close", **ANSWERS)
     assert response.status_code == 409
-    assert words.CASE_FAULTS["not-opened"] in response.text
+    assert labels.CASE_FAULTS["not-opened"] in response.text
 
 
 def test_a_child_is_answered_before_the_case_is_closed(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER, under_18="yes")
     browser.post(f"/cases/{case_id}/read")
-    assert words.CASE_FAULTS["reply-owed"] in browser.post(f"/cases/{case_id}/close", **ANSWERS).text
+    assert labels.CASE_FAULTS["reply-owed"] in browser.post(f"/cases/{case_id}/close", **ANSWERS).text
     assert "Say how the person was answered." in browser.post(f"/cases/{case_id}/reply").text
     assert "why there is no safe way" in browser.post(f"/cases/{case_id}/reply", code="no_safe_contact").text
     assert browser.post(f"/cases/{case_id}/reply", code="replied_by_call").status_code == 303
@@ -287,7 +287,7 @@ def test_a_second_closing_changes_nothing(desk: Desk, browser: Browser) -> None:
     browser.post(f"/cases/{case_id}/read")
     browser.post(f"/cases/{case_id}/close", **ANSWERS)
     response = browser.post(f"/cases/{case_id}/close", **(ANSWERS | {"outcome": "actioned"}))
-    assert words.CASE_FAULTS["already-closed"] in response.text
+    assert labels.CASE_FAULTS["already-closed"] in response.text
     with desk.store.read() as connection:
         assert get_case(connection, case_id).outcome == "used"
 
@@ -369,13 +369,13 @@ def test_a_preview_can_be_rejected(desk: Desk, browser: Browser) -> None:
 
 def test_every_code_of_a_case_has_words() -> None:
     for codes, options in (
-        (case_codes.YES_NO, words.YES_NO),
-        (case_codes.BEST_PLACED, words.BEST_PLACED),
-        (case_codes.REPLY_CODES, words.REPLIES),
-        (case_codes.KINDS, words.KINDS),
-        (case_codes.AGE_BANDS, words.AGE_BANDS),
-        (case_codes.OUTCOMES, words.OUTCOMES),
-        (case_codes.WEAKNESSES, words.WEAKNESSES),
+        (case_model.YES_NO, labels.YES_NO),
+        (case_model.BEST_PLACED, labels.BEST_PLACED),
+        (case_model.REPLY_CODES, labels.REPLIES),
+        (case_model.KINDS, labels.KINDS),
+        (case_model.AGE_BANDS, labels.AGE_BANDS),
+        (case_model.OUTCOMES, labels.OUTCOMES),
+        (case_model.WEAKNESSES, labels.WEAKNESSES),
     ):
         assert tuple(code for code, _ in options) == codes
 

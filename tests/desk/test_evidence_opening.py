@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.commands.frame import DONE, WRONG_USE
 from gateway.desk.evidence.case_files import CaseFile, CaseFileError, CaseFiles, list_case_files

@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from gateway.desk.cases import case_page
 from gateway.desk.cli import main
-from gateway.desk.commands import evidence as evidence_commands
 from gateway.desk.commands.frame import DONE
+from gateway.desk.evidence import commands as evidence_commands
+from gateway.desk.evidence import pages as evidence_pages
 from gateway.desk.store.schema import AUDIT
-from gateway.desk.views import case_files, evidence
 from tests.desk.desk_loop import Loop
 from tests.desk.evidence_builders import (
     SEGMENT_TEXT,
@@ -104,8 +105,8 @@ def test_open_answers_with_the_file_as_an_attachment_that_no_browser_runs_or_kee
     assert answer.headers["Content-Type"] == "application/octet-stream"
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{newest_case(loop).reference}-file-1.bin"'
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers.getlist("Content-Security-Policy") == [evidence.SANDBOX]
-    assert "sandbox" in evidence.SANDBOX
+    assert answer.headers.getlist("Content-Security-Policy") == [evidence_pages.SANDBOX]
+    assert "sandbox" in evidence_pages.SANDBOX
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Content-Length"] == str(len(film.plain))
     assert opened_at_desk(loop) == ["Kim"]
@@ -166,9 +167,9 @@ def test_file_of_another_case_is_not_opened_from_this_one(loop: Loop) -> None:
 def test_file_that_is_too_large_for_a_page_is_saved_by_a_command(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     film = send_film(loop)
     collect_all(loop)
-    for module in (case_files, evidence):
+    for module in (case_page, evidence_pages):
         monkeypatch.setattr(module, "MOST_PAGE_BYTES", len(film.plain) - 1)
-    monkeypatch.setattr("gateway.desk.views.case_page.MOST_PAGE_BYTES", len(film.plain) - 1)
+    monkeypatch.setattr("gateway.desk.cases.case_page.MOST_PAGE_BYTES", len(film.plain) - 1)
     browser = browse(loop)
     page = read(browser, newest_case(loop).case_id)
     save = f"evidence save --state {shlex.quote(str(loop.desk.paths.state))} {newest_case(loop).reference}"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.casework.cases import CaseRow, list_cases
-from gateway.desk.casework.figures import make_figures
+from gateway.desk.cases.figures import make_figures
+from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.cli import main
 from gateway.desk.wiring import Desk
 from tests.desk.digest_builders import add_case

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.casework.cases import get_case
+from gateway.desk.cases.model import get_case
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.public_report import Meeting
 from tests.desk.desk_loop import Loop

@@ -7,8 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk.audit import check_chain
-from gateway.desk.casework.additions import find_earlier
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.opening import find_earlier, open_case
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.importing import import_report, try_imports_again
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE

@@ -5,11 +5,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.casework.cases import CaseError, CaseState
-from gateway.desk.casework.closing import Assessment, Closing, close_case
-from gateway.desk.casework.joined_reports import MOST_OPENED, list_case_doubts, list_joined, open_whole_case
-from gateway.desk.casework.opening import open_case
-from gateway.desk.casework.queue import count_queue, list_later, list_queue
+from gateway.desk.cases.closing import Assessment, Closing, close_case
+from gateway.desk.cases.joined_reports import (
+    MOST_OPENED,
+    list_case_doubts,
+    list_joined,
+    open_whole_case,
+)
+from gateway.desk.cases.model import CaseError, CaseState
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.queue import count_queue, list_later, list_queue
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import SealedIndustryReport, list_given
 from tests.builders import Partner, make_industry_report, seal_report

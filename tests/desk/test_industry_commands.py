@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.desk.cases import commands as case_commands
+from gateway.desk.cases import partner_commands
 from gateway.desk.cli import main, make_parser
-from gateway.desk.commands import case, case_questions
 from gateway.desk.commands.frame import DONE, WRONG_USE
 from partner_sdk.report import encode_sealed_report, make_sealed_report
 from partner_sdk.wire.canonical import make_report_id
@@ -45,7 +46,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal(loop: Loop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    for commands in (case, case_questions):  # with the clock of the loop: its keys are of that time
+    for commands in (case_commands, partner_commands):  # with the clock of the loop: its keys are of that time
         monkeypatch.setattr(commands, "open_desk", lambda state: loop.desk)
     return Terminal(loop, capsys)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.casework.cases import CaseError
-from gateway.desk.casework.closing import close_case
-from gateway.desk.casework.partner_outcomes import MOST_DAYS_HELD, take_back, tell_outcome
+from gateway.desk.cases.closing import close_case
+from gateway.desk.cases.model import CaseError
+from gateway.desk.cases.partner_side import MOST_DAYS_HELD, take_back, tell_outcome
 from gateway.desk.digests.tables import OUTCOMES
 from gateway.desk.partnership.outcomes import OutcomeSignal, list_signals, write_outcome_notes
 from gateway.desk.store.schema import AUDIT

@@ -8,12 +8,11 @@ from typing import get_args
 import msgspec
 import pytest
 
-from gateway.desk.casework.asking import DAYS_TO_ANSWER, Question, ask_partner
-from gateway.desk.casework.closing import close_case
-from gateway.desk.casework.opening import open_case
-from gateway.desk.casework.partner_outcomes import tell_outcome
-from gateway.desk.reading import words
-from gateway.desk.reading.words import REPORT_KINDS, SOURCES, title_of
+from gateway.desk.cases.closing import close_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Question, ask_partner, tell_outcome
+from gateway.desk.cases.reading import labels
+from gateway.desk.cases.reading.labels import REPORT_KINDS, SOURCES, title_of
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.sealing import seal
@@ -293,7 +292,7 @@ def test_outcome_is_told_held_and_taken_back_on_the_page(loop: Loop) -> None:
     page = browser.get(path).text
     assert ("held back until" in page, "2026-12-24" in page, "Take it back" in page) == (True, True, True)
     second = browser.post(f"{path}/outcome", told_outcome="actioned")
-    assert (second.status_code, words.CASE_FAULTS["outcome-waits"] in second.text) == (409, True)
+    assert (second.status_code, labels.CASE_FAULTS["outcome-waits"] in second.text) == (409, True)
     assert browser.post(f"{path}/outcome/take-back").status_code == 303
     assert "taken back" in browser.get(path).text
     assert browser.post(f"{path}/outcome/take-back").status_code == 409

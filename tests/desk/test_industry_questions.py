@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 
 from gateway.desk.audit import check_chain
-from gateway.desk.casework.asking import MOST_DAYS_TO_ANSWER, Question, ask_partner, spell_clock
-from gateway.desk.casework.cases import CaseError, CaseRow
-from gateway.desk.casework.closing import close_case
-from gateway.desk.casework.joined_reports import list_case_doubts
-from gateway.desk.casework.promised_days import get_uk_day
+from gateway.desk.cases.closing import close_case
+from gateway.desk.cases.joined_reports import list_case_doubts
+from gateway.desk.cases.model import CaseError, CaseRow
+from gateway.desk.cases.partner_side import (
+    MOST_DAYS_TO_ANSWER,
+    Question,
+    ask_partner,
+    spell_clock,
+)
+from gateway.desk.cases.promised_days import get_uk_day
 from gateway.desk.partnership.mailbox_post import write_message
 from gateway.desk.partnership.questions import QuestionRow, list_questions, list_unanswered, open_questions
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES

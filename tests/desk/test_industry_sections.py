@@ -6,11 +6,9 @@ from typing import get_args
 import msgspec
 import pytest
 
-from gateway.desk.reading.report_blocks import Block, Fact
-from gateway.desk.reading.report_changes import MOST_CHANGES, list_changes
-from gateway.desk.reading.report_sections import ReportSection, count_completeness, make_report_sections
-from gateway.desk.reading.report_values import NOT_HELD, Value
-from gateway.desk.reading.report_words import get_reading_words
+from gateway.desk.cases.reading.blocks import MOST_CHANGES, NOT_HELD, Block, Fact, Value, list_changes
+from gateway.desk.cases.reading.labels import get_reading_words
+from gateway.desk.cases.reading.sections import ReportSection, count_completeness, make_report_sections
 from partner_sdk.report import Completeness, IndustryReport, NotHeld, list_given, make_sealed_report
 from partner_sdk.report.outline import list_fields
 from partner_sdk.report.values import NotHeldReason

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.casework.cases import list_cases
+from gateway.desk.cases.model import list_cases
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.collection.reconcile import reconcile
 from gateway.desk.commands.collecting import _Steps, _take

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from gateway.desk.alarms import clear_alarm
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.chain import FORK, GAP, WENT_BACK
 from gateway.desk.collection.collect import collect_reports
 from gateway.desk.feed_client import FeedClient

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from gateway.desk.alerts.model import add_alert
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.replies import ReplyDraft, write_reply
 from gateway.desk.outbox.queue import queue
-from gateway.desk.replying.replies import ReplyDraft, write_reply
 from gateway.desk.store.post_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk

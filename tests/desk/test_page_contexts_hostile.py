@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.casework import page_contexts
-from gateway.desk.casework.page_contexts import JudgedContext
+from gateway.desk.cases import page_contexts
+from gateway.desk.cases.page_contexts import JudgedContext
 from gateway.desk.cli import main
 from partner_sdk.errors import FormatError
 from partner_sdk.key_files import KeyRole, load_signing_key

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.desk.casework.opening import open_case
-from gateway.desk.casework.page_contexts import CLOCK_SKEW, JudgedContext, find_page_context
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.page_contexts import CLOCK_SKEW, JudgedContext, find_page_context
+from gateway.desk.cases.reading.page_context import NEVER_NAME, make_context_view
 from gateway.desk.cli import main
 from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
 from gateway.desk.placements.agreeing import agree_placement
 from gateway.desk.placements.terms import Agreement
-from gateway.desk.reading.page_context import NEVER_NAME, make_context_view
 from gateway.desk.store.context_tables import PAGE_CONTEXTS
 from gateway.intake import Accepted
 from partner_sdk.key_files import KeyRole, load_signing_key

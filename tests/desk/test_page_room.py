@@ -5,11 +5,17 @@ import re
 import msgspec
 import pytest
 
-from gateway.desk.casework import joined_reports
+from gateway.desk.cases import joined_reports
+from gateway.desk.cases.case_page import MOST_COMPARED_BYTES
+from gateway.desk.cases.reading.page_room import (
+    MOST_MESSAGES,
+    PAGE_BYTES,
+    PageRoom,
+    fit_sections,
+    has_cuts,
+)
+from gateway.desk.cases.reading.sections import make_report_sections
 from gateway.desk.evidence import case_files
-from gateway.desk.reading.page_room import MOST_MESSAGES, PAGE_BYTES, PageRoom, fit_sections, has_cuts
-from gateway.desk.reading.report_sections import make_report_sections
-from gateway.desk.views.case_files import MOST_COMPARED_BYTES
 from partner_sdk.report import SealedIndustryReport, encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context

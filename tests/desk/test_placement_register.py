@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.desk.casework.cases import get_case
+from gateway.desk.cases.model import get_case
 from gateway.desk.digests import eligibility
 from gateway.desk.digests.eligibility import has_adopted, list_adopters, list_places
 from gateway.desk.digests.publishing import make_digest

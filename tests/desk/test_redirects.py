@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.casework.case_codes import OUTCOMES, REDIRECTS
-from gateway.desk.casework.cases import CaseError, get_case
-from gateway.desk.casework.closing import Assessment, Closing, close_case
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.closing import Assessment, Closing, close_case
+from gateway.desk.cases.model import OUTCOMES, REDIRECTS, CaseError, get_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.reading import labels
 from gateway.desk.cli import main
-from gateway.desk.reading import words
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_test_desk
@@ -115,7 +114,7 @@ def test_destination_that_is_left_over_from_another_outcome_is_no_answer(desk: D
 
 
 def test_every_destination_has_words() -> None:
-    assert tuple(code for code, _ in words.REDIRECTS) == REDIRECTS
+    assert tuple(code for code, _ in labels.REDIRECTS) == REDIRECTS
 
 
 def test_command_line_closes_with_a_destination(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

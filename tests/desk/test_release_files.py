@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from gateway.desk.cases.reply_templates import load_texts
 from gateway.desk.cli import main
 from gateway.desk.outbox import notes
-from gateway.desk.replying.reply_templates import load_texts
 from gateway.desk.signoffs import SIGNOFFS_FILE, WELSH_READER, Check, Signoffs, is_checked, load_signoffs
 from gateway.desk.starting import check_release
 from gateway.web.settings import SettingsError

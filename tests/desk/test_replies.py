@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from gateway.desk.casework.answering import record_reply
-from gateway.desk.casework.cases import CaseError, CaseRow, get_case
-from gateway.desk.casework.opening import open_case
-from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.outbox.queue import queue
-from gateway.desk.outbox.replies import READ, REPLIED_BY_RETURN_CODE, REPLY, list_written
-from gateway.desk.replying.replies import (
+from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.replies import (
     MOST_BODY_BYTES,
     NO_OTHER_WAY,
     ReplyDraft,
     ReplyError,
     open_copies,
+    record_reply,
     write_reply,
 )
+from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.outbox.queue import queue
+from gateway.desk.outbox.replies import READ, REPLIED_BY_RETURN_CODE, REPLY, list_written
 from gateway.desk.store.post_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from gateway.desk.alarms import list_alarms
-from gateway.desk.casework.answering import record_reply
-from gateway.desk.casework.cases import CaseError, get_case
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.model import CaseError, get_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.replies import ReplyDraft, ReplyError, record_reply, write_reply
 from gateway.desk.doctor import examine
 from gateway.desk.outbox.replies import list_waiting, list_written
-from gateway.desk.replying.replies import ReplyDraft, ReplyError, write_reply
 from gateway.store.return_places import put_return_place
 from partner_sdk.errors import ConflictError
 from partner_sdk.wire.canonical import to_base64url

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.casework.cases import get_case
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.model import get_case
+from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.outbox.replies import list_written
 from gateway.desk.store.schema import AUDIT

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 from msgspec import inspect
 
+from gateway.desk.cases.reading import labels
+from gateway.desk.cases.reading.contact import make_contact_block
+from gateway.desk.cases.reading.content import make_sections
+from gateway.desk.cases.reading.labels import PUBLIC_WORDS, READING_WORDS
 from gateway.desk.evidence.case_files import FileState
-from gateway.desk.reading import words
-from gateway.desk.reading.contact import make_contact_block
-from gateway.desk.reading.content import make_sections
-from gateway.desk.reading.report_words import PUBLIC_WORDS, READING_WORDS
 from partner_sdk.report.outline import list_fields
 from partner_sdk.wire.public_codes import CONTACT_WAYS, HURTING, MEETS_SOON, REGIONS, REPORTER_HURTING
 from partner_sdk.wire.public_report import Meeting, PublicReport
@@ -37,8 +37,8 @@ def test_every_path_of_a_report_has_words_and_no_words_stand_for_nothing() -> No
 
 
 def test_every_state_of_a_file_has_words_and_no_words_stand_for_nothing() -> None:
-    assert {code for code, _ in words.FILE_STATES} == set(get_args(FileState))
-    assert all(words.title_of(code) == said for code, said in words.FILE_STATES)
+    assert {code for code, _ in labels.FILE_STATES} == set(get_args(FileState))
+    assert all(labels.title_of(code) == said for code, said in labels.FILE_STATES)
 
 
 def test_no_two_fields_have_the_same_words() -> None:
@@ -83,7 +83,7 @@ def test_how_a_child_feels_is_read_in_words_and_whose_feeling_it_is() -> None:
 
 
 def test_every_code_of_the_form_that_the_desk_spells_has_words() -> None:
-    assert {code for code, _ in words.REGIONS} == set(REGIONS)
+    assert {code for code, _ in labels.REGIONS} == set(REGIONS)
     report = make_public_report(contact=make_contact(ways=CONTACT_WAYS))
     titles = [way.title for way in make_contact_block(report, is_flagged=False).ways]
     assert len(set(titles)) == len(CONTACT_WAYS) == 5

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.desk.alarms import clear_alarm
 from gateway.desk.alerts.model import acknowledge_alert
-from gateway.desk.casework.cases import get_case
+from gateway.desk.cases.model import get_case
 from gateway.desk.cli import main
 from gateway.desk.collection import collect, shelf
 from gateway.desk.collection.collector_state import get_collector_state, note_collected

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.desk.casework.asking import Question, ask_partner
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.partner_side import Question, ask_partner
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import ALARMING_REASONS
 from gateway.desk.partnership.stages import COARSE_REASONS, coarsen

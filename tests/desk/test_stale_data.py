@@ -29,8 +29,8 @@ def test_command_gives_1_and_names_each_stale_entry(
     assert {row["file"] for row in answer["stale"]} == {
         "gateway/guidance/data/agency.toml",
         "gateway/desk/outbox/notes.toml",
-        "gateway/desk/replying/reply_templates_cy.toml",
-        "gateway/desk/replying/reply_templates_en.toml",
+        "gateway/desk/cases/reply_templates_cy.toml",
+        "gateway/desk/cases/reply_templates_en.toml",
         "gateway/guidance/data/signposts.toml",
     }
     assert main(["stale-data", "--days", "180"]) == 1

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from gateway.desk.casework import case_codes
-from gateway.desk.casework.cases import CaseError, list_cases
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases import model as case_model
+from gateway.desk.cases.model import CaseError, list_cases
+from gateway.desk.cases.opening import open_case
 from gateway.desk.digests import synthetic
 from gateway.desk.digests.publishing import make_digest
 from gateway.desk.digests.synthetic import SyntheticError, make_synthetic_cases
@@ -89,10 +89,10 @@ def test_kinds_come_in_the_wished_shares(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("shares", "codes"),
     [
-        (synthetic.KIND_SHARES, case_codes.KINDS),
-        (synthetic.AGE_SHARES, case_codes.AGE_BANDS),
-        (synthetic.OUTCOME_SHARES, case_codes.OUTCOMES),
-        (synthetic.WEAKNESS_SHARES, case_codes.WEAKNESSES),
+        (synthetic.KIND_SHARES, case_model.KINDS),
+        (synthetic.AGE_SHARES, case_model.AGE_BANDS),
+        (synthetic.OUTCOME_SHARES, case_model.OUTCOMES),
+        (synthetic.WEAKNESS_SHARES, case_model.WEAKNESSES),
     ],
 )
 def test_shares_name_codes_of_the_desk_and_add_up(shares: dict[str, int], codes: tuple[str, ...]) -> None:

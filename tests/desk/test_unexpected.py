@@ -8,7 +8,7 @@ import pytest
 from flask import Response
 from werkzeug.serving import make_server
 
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.commands import collecting
 from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN, WRONG_USE

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.desk.casework.cases import list_cases
+from gateway.desk.cases.model import list_cases
 from partner_sdk.client._keys import find_pending
 from partner_sdk.client.partner import Partner
 from partner_sdk.errors import NotAuthorisedError

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.casework.additions import is_proven
-from gateway.desk.casework.cases import to_case
-from gateway.desk.casework.opening import open_case
-from gateway.desk.replying.replies import ReplyDraft, write_reply
+from gateway.desk.cases.model import to_case
+from gateway.desk.cases.opening import is_proven, open_case
+from gateway.desk.cases.replies import ReplyDraft, write_reply
 from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway.desk.casework.additions import is_proven
-from gateway.desk.casework.cases import to_case
-from gateway.desk.casework.queue import find_next, list_queue
+from gateway.desk.cases.model import to_case
+from gateway.desk.cases.opening import is_proven
+from gateway.desk.cases.queue import find_next, list_queue
 from gateway.desk.store.post_tables import NOTES
 from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import Loop

@@ -11,7 +11,6 @@ from gateway.desk.collection.chain import GAP
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.collection.collector_state import note_failed
 from gateway.desk.collection.reconcile import Reconciled, reconcile
-from gateway.desk.commands.evidence import tell_evidence
 from gateway.desk.commands.frame import (
     DONE,
     LOOK,
@@ -36,6 +35,7 @@ from gateway.desk.commands.partner_words import (
 from gateway.desk.commands.post import send_what_waits
 from gateway.desk.config import DeskPaths, load_config
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
+from gateway.desk.evidence.commands import tell_evidence
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.partnership.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partnership.adoptions import collect_adoptions

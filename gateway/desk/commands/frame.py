@@ -10,7 +10,7 @@ from typing import Final, TextIO
 
 from gateway.desk.commands.suggested import add_state, add_state_to_line
 from gateway.desk.commands.words import WORDS
-from gateway.desk.reading.hidden_text import replace_hidden
+from gateway.desk.hidden_text import replace_hidden
 from partner_sdk.command_table import Commands as Commands
 
 DONE: Final = 0

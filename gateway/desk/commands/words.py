@@ -31,12 +31,12 @@ WORDS: Final = CommandTable(
         "commands.importing": {
             "import": "Take in a sealed report that came as a file (`report-abuse-partner report submit --to-file`)."
         },
-        "commands.evidence": {"evidence": "Files that partners handed over: list, save."},
+        "evidence.commands": {"evidence": "Files that partners handed over: list, save."},
         "commands.partner": {"partner": "Online services that report, and get digests."},
         "placements.commands": {"placement": "Where the button stands: agreements, link ids and checks."},
         "commands.adoption": {"adoption": "Services that ask to show the button."},
-        "commands.case": {"case": "Cases: list, next, show, move, reply, ask, outcome, close."},
-        "commands.figures": {
+        "cases.commands": {"case": "Cases: list, next, show, move, reply, ask, outcome, close."},
+        "cases.figures_commands": {
             "figures": "Say how fast reports are read and replies given; counts and times only, nothing is opened."
         },
         "commands.stale_data": {

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO
 
 from gateway.desk import audit
-from gateway.desk.casework.cases import CaseRow
-from gateway.desk.casework.joined_reports import open_whole_case
-from gateway.desk.casework.opening import open_case
+from gateway.desk.cases.joined_reports import open_whole_case
+from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.opening import open_case
 from gateway.desk.evidence.case_files import CaseFile, CaseFileError, get_case_file, list_case_files
 from gateway.desk.evidence.holdings import Held
 from gateway.desk.evidence.open_evidence import check_file, open_file

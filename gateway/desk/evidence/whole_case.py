@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
-from gateway.desk.casework.cases import CaseRow
-from gateway.desk.casework.joined_reports import OpenedReport
+from gateway.desk.cases.joined_reports import OpenedReport
+from gateway.desk.cases.model import CaseRow
 from gateway.desk.evidence.case_files import CaseFile, CaseFileError, ComparedReports, FileState, list_case_files
 from gateway.desk.wiring import Desk
 from partner_sdk.report.model import ReportedFile

@@ -1,4 +1,4 @@
-"""Labels of placements, for the pages and the terminal alike: state, last check, age, and the changes of its history."""
+"""Labels of placements, for the pages and the terminal alike: state, last check, age, changes in the history."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -11,6 +11,7 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.partnership import adoption_labels as words
 from gateway.desk.partnership.adoption_clearing import UnreadableRequests, decline_unreadable, get_unreadable
 from gateway.desk.partnership.adoption_decisions import (
     Place,
@@ -30,9 +31,7 @@ from gateway.desk.partnership.adoptions import (
 )
 from gateway.desk.partnership.invitations import may_enrol
 from gateway.desk.placements.register import SURFACE_TITLES, find_owner_name
-from gateway.desk.reading import adoption_words as words
-from gateway.desk.views.context import get_desk, get_name, show_page
-from gateway.desk.views.list_pages import MOST_LISTED, parse_small_number, read_list_page
+from gateway.desk.views.context import MOST_LISTED, get_desk, get_name, parse_small_number, read_list_page, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import LocalStateError, ReportAbuseError

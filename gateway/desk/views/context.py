@@ -1,9 +1,11 @@
-"""What every page of the desk has at hand: the desk, who is signed in, and how a page is drawn.
+"""What every page of the desk has at hand: the desk, who is signed in, how a page is drawn, a page of a long list.
 
 Holds the login rule: a route of staff answers nobody without a session that has not run out.
 """
 
+import re
 import shlex
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
@@ -13,7 +15,7 @@ from flask import Flask, current_app, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from gateway.desk.reading.hidden_text import replace_hidden
+from gateway.desk.hidden_text import replace_hidden
 from gateway.desk.start_links import Session, begin_session, end_session, find_session
 from gateway.desk.wiring import Desk
 from gateway.web.rules import Login, find_current_rule
@@ -131,3 +133,39 @@ def _page_words() -> dict[str, object]:
         "is_break_due": age >= BREAK_AFTER,
         "signed_in_minutes": int(age.total_seconds() // 60),
     }
+
+
+MOST_LISTED: Final = 100
+_NUMBER: Final = re.compile(r"[0-9]{1,6}")
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """The page that was asked for, of a list of so many rows. Pages count from 1; a list without rows has one."""
+
+    page: int
+    pages: int
+    found: int
+    most: int
+
+    @property
+    def first(self) -> int:
+        """How many rows stand before this page."""
+        return (self.page - 1) * self.most
+
+    @property
+    def rows(self) -> slice:
+        """Where the rows of this page stand in the whole list."""
+        return slice(self.first, self.first + self.most)
+
+
+def read_list_page(*, found: int) -> ListPage:
+    """Return the page that the request asks for in `?page=`: the first for nonsense, the last for one behind it."""
+    pages = max(1, -(-found // MOST_LISTED))
+    asked = parse_small_number(request.args.get("page", ""))
+    return ListPage(page=min(max(1, asked or 1), pages), pages=pages, found=found, most=MOST_LISTED)
+
+
+def parse_small_number(text: str) -> int | None:
+    """Return a number of up to six digits that came from a browser, or None for anything else."""
+    return int(text) if _NUMBER.fullmatch(text) else None

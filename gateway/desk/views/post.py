@@ -10,7 +10,7 @@ from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.alerts.model import AlertError, acknowledge_alert, list_alerts
-from gateway.desk.casework.cases import get_references
+from gateway.desk.cases.model import get_references
 from gateway.desk.outbox.note_sending import GIVE_UP_AFTER
 from gateway.desk.outbox.notes import list_newest_notes
 from gateway.desk.outbox.queue import OutboxError, count_by_state

@@ -1,0 +1,279 @@
+"""Draws the page of a case: safe contact first, then the report, its files, the reply, and the assessment.
+
+The report's text is on the page only in the answer to the post that opened it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Final
+
+from babel import Locale
+from flask import request
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.cases.forms import (
+    COUNTS,
+    Answers,
+    Fault,
+    MoveAnswers,
+    PartnerAnswers,
+    Preview,
+    ReplyAnswers,
+    read_answers,
+    read_move,
+    read_partner_answers,
+    read_reply,
+)
+from gateway.desk.cases.joined_reports import OpenedReport, open_whole_case
+from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.cases.moving import list_moves
+from gateway.desk.cases.opening import OpenedCase, find_earlier, find_first_report, is_proven, list_additions, open_case
+from gateway.desk.cases.page_contexts import find_page_context
+from gateway.desk.cases.partner_side import DAYS_TO_ANSWER
+from gateway.desk.cases.promised_days import (
+    count_days_late,
+    find_promised_day,
+    get_uk_day,
+    is_waiting,
+    spell_day,
+    spell_lateness,
+    spell_read_by,
+)
+from gateway.desk.cases.reading import labels
+from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_contact_blocks
+from gateway.desk.cases.reading.content import Section, make_sections
+from gateway.desk.cases.reading.page_context import ContextView, make_context_view
+from gateway.desk.cases.reading.page_room import PageRoom
+from gateway.desk.cases.reading.partner_case import make_partner_case
+from gateway.desk.cases.replies import ReplyCopy, list_open_ways, open_copies
+from gateway.desk.cases.reply_templates import list_templates, needs_welsh_reader
+from gateway.desk.evidence.case_files import ComparedReports
+from gateway.desk.evidence.whole_case import FileOfReport, make_whole_case
+from gateway.desk.outbox.notes import list_notes
+from gateway.desk.outbox.replies import list_written
+from gateway.desk.placements.labels import spell_placement
+from gateway.desk.placements.register import find_placement
+from gateway.desk.views.context import get_desk, get_name, show_page
+from gateway.desk.wiring import Desk
+from gateway.guidance.risk import list_reasons
+from gateway.web.problem_pages import not_found
+from partner_sdk.errors import FormatError, LocalStateError, OpeningError
+from partner_sdk.report import SealedIndustryReport
+from partner_sdk.wire.public_codes import NOT_UK, WELSH
+from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
+from partner_sdk.wire.submission import PUBLIC_SENDER
+
+# The web server makes an answer whole before it sends it (docs/decisions/0009): more than this is saved by a command.
+MOST_PAGE_BYTES: Final = 64 * 1024 * 1024
+# More rows than this nobody reads on a page; `evidence list` shows them all.
+MOST_FILES: Final = 500
+# Sealed bytes of reports that are opened for their files alone.
+MOST_COMPARED_BYTES: Final = 2 * 1024 * 1024
+# What the form says for a country that is not in its list.
+_OTHER: Final = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class PageFiles:
+    """The files of the opened reports of a case, as the block shows them; doubts name the report they are about."""
+
+    files: Sequence[FileOfReport]
+    doubts: Sequence[str]
+    left_out: int = 0
+
+
+def make_page_files(desk: Desk, opened: Sequence[OpenedReport]) -> PageFiles:
+    """Return the files of the reports that a page has opened, of each the newest reference first.
+
+    Of very many the first ones, and how many are left out.
+    """
+    compared = ComparedReports(bytes_left=MOST_COMPARED_BYTES)
+    found = make_whole_case(desk, opened, compared=compared)
+    files = found.files[:MOST_FILES]
+    doubts = [doubt if len(opened) == 1 else f"{case.reference}: {doubt}" for case, doubt in found.doubts]
+    return PageFiles(files, (*doubts, *_spell_too_large(compared)), left_out=len(found.files) - len(files))
+
+
+def _spell_too_large(compared: ComparedReports) -> list[str]:
+    names = ", ".join(sorted(compared.too_large))
+    compared.too_large.clear()
+    if not names:
+        return []
+    return [f"These reports name the same evidence and are too large to compare on a page: {names}. Open each."]
+
+
+# A reply of 4,000 characters of which each is four bytes, percent-encoded, and more than is allowed: it comes back.
+FORM_BYTES = 131_072
+
+
+@dataclass(frozen=True, slots=True)
+class PageState:
+    """What a page shows beside the case: faults to mend, answers given so far, and a reply to look at.
+
+    `template` is the code of a text that is put behind what is written already: nothing is written over.
+    """
+
+    faults: Sequence[Fault] = ()
+    answers: Answers | None = None
+    reply: ReplyAnswers | None = None
+    preview: Preview | None = None
+    template: str = ""
+    partner: PartnerAnswers | None = None
+    move: MoveAnswers | None = None
+    status: int = HTTPStatus.OK
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """Everything of the page that comes out of envelopes."""
+
+    contacts: Sequence[ContactBlock]
+    sections: Sequence[Section]
+    copies: Sequence[ReplyCopy]
+    report: PublicReport | None
+    # With the first report of an addition, where that could be opened: together they say which ways are open.
+    reports: Sequence[PublicReport] = ()
+    # The reports of a partner's case.
+    opened: Sequence[OpenedReport] = ()
+    page_context: ContextView | None = None
+
+
+def get_case_or_404(case_id: str) -> CaseRow:
+    """Return the case of this address, or answer that there is nothing."""
+    with get_desk().store.read() as connection:
+        try:
+            return get_case(connection, case_id)
+        except CaseError:
+            not_found()
+
+
+def show_closed_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
+    """Draw the page of a case without its report."""
+    return _show(case, state, _Content((), (), (), None))
+
+
+def show_opened_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
+    """Open the report of a case, note who does, and draw the page with it; what does not open is said."""
+    try:
+        opened = open_case(get_desk(), case.case_id, actor=get_name())
+        content = _lay_out(opened)
+    except CaseError as error:
+        return _refuse(case, state, labels.CASE_FAULTS.get(error.reason, str(error)))
+    except (OpeningError, FormatError, LocalStateError) as error:
+        return _refuse(case, state, str(error))
+    return _show(opened.case, _add_template(state, content.report), content)
+
+
+def _add_template(state: PageState, report: PublicReport | None) -> PageState:
+    if not state.template or state.reply is None or report is None:
+        return state
+    found = next((one for one in list_templates(report) if one.code == state.template), None)
+    if found is None:
+        fault = Fault("reply_text", "There is no template of that name for this report. Choose one from the list.")
+        return replace(state, faults=(*state.faults, fault), status=HTTPStatus.CONFLICT)
+    written = state.reply.reply_text
+    text = f"{written}\n\n{found.text}" if written else found.text
+    return replace(state, reply=replace(state.reply, reply_text=text))
+
+
+def _refuse(case: CaseRow, state: PageState, said: str) -> ResponseReturnValue:
+    faults = (*state.faults, Fault("report", said))
+    return show_closed_page(case, replace(state, faults=faults, preview=None, status=HTTPStatus.CONFLICT))
+
+
+def _lay_out(opened: OpenedCase) -> _Content:
+    desk, report = get_desk(), opened.content
+    if isinstance(report, SealedIndustryReport):
+        return _Content((), (), (), None, opened=open_whole_case(desk, opened.case, report, actor=get_name()))
+    first = find_first_report(desk, opened.case, actor=get_name())
+    both = (report, None if first is None else first.content)
+    return _Content(
+        contacts=make_contact_blocks(opened.case, report, first=first),
+        sections=make_sections(report),
+        copies=open_copies(desk, opened.case, actor=get_name()),
+        report=report,
+        reports=tuple(one for one in both if one is not None),
+        page_context=make_context_view(find_page_context(desk, opened.case, report)),
+    )
+
+
+def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnValue:
+    desk = get_desk()
+    answers = state.answers or read_answers(request.form, person=get_name())
+    with desk.store.read() as connection:
+        written = list_written(connection, case_id=case.case_id)
+        earlier = find_earlier(connection, case)
+        additions = list_additions(connection, case)
+        notes = list_notes(connection, case_id=case.case_id, with_done=True)
+        placement = find_placement(connection, case.placement)
+        moves = list_moves(connection, case)
+    partner = None if case.partner == PUBLIC_SENDER else make_partner_case(desk, case, content.opened, room=PageRoom())
+    promised, days_late = find_promised_day(case), count_days_late(case, today=get_uk_day(desk.clock()))
+    report = content.report
+    is_same_person = is_proven(case, earlier=earlier)
+    can_write = (
+        case.has_reply_key
+        and not case.synthetic
+        and is_same_person
+        and (earlier is None or earlier.opened_at is not None)
+        and not any(one.no_place_at for one in written)
+    )
+    return show_page(
+        "case.html",
+        status=state.status,
+        case=case,
+        contacts=content.contacts,
+        factors=list_reasons(case.factors),
+        moves=moves,
+        move=state.move or read_move(request.form),
+        doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,
+        partner=partner,
+        days_to_answer=DAYS_TO_ANSWER,
+        partner_answers=state.partner or read_partner_answers(request.form),
+        is_open=bool(content.sections or content.opened),
+        case_files=make_page_files(desk, content.opened),
+        most_page_bytes=MOST_PAGE_BYTES,
+        sections=content.sections,
+        page_context=content.page_context,
+        button_place=None if placement is None else spell_placement(placement),
+        copies=content.copies,
+        written=[one for one in written if one.kind == "reply"],
+        earlier=earlier,
+        additions=additions,
+        is_place_lost=any(one.no_place_at for one in written),
+        is_read_noted=any(one.kind == "read" for one in written),
+        notes=notes,
+        promised_day=None if promised is None else spell_day(promised),
+        read_by=spell_read_by(case, desk.agency, now=desk.clock()),
+        lateness=spell_lateness(days_late) if days_late else "",
+        is_reply_waiting=is_waiting(case),
+        is_abroad=case.region == NOT_UK,
+        country=spell_country(case.country),
+        can_write=can_write,
+        has_other_way=bool(list_open_ways(*content.reports)),
+        templates=list_templates(report) if report is not None and can_write else (),
+        is_welsh=report is not None and report.language == WELSH,
+        is_welsh_unchecked=report is not None and needs_welsh_reader(report),
+        most_characters=MAX_BODY_CHARACTERS,
+        counts_options=COUNTS,
+        preview=state.preview,
+        faults=state.faults,
+        faulty={fault.field for fault in state.faults},
+        answers=answers.single,
+        chosen_weaknesses=answers.weaknesses,
+        reply=state.reply or read_reply(request.form),
+        words=labels,
+    )
+
+
+@lru_cache(maxsize=300)
+def spell_country(code: str | None) -> str:
+    """Return the English name of a country; empty for none, and the code itself for one that nobody knows."""
+    if not code:
+        return ""
+    if code == _OTHER:
+        return "another country"
+    return str(Locale("en").territories.get(code.upper(), code))

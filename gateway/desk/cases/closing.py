@@ -1,0 +1,175 @@
+"""Closes a case: with the assessment of a named person, and what digests are made of.
+
+Never closes by itself, and never before a child who is owed a reply has had one, or it is said why none is safe.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, update
+
+from gateway.desk import audit
+from gateway.desk.cases.model import (
+    AGE_BANDS,
+    BEST_PLACED,
+    KINDS,
+    MOST_WEAKNESSES,
+    NO_SAFE_CONTACT,
+    OUT_OF_REMIT,
+    OUTCOMES,
+    REDIRECTS,
+    WEAKNESSES,
+    YES_NO,
+    CaseError,
+    CaseRow,
+    check_code,
+    get_case,
+)
+from gateway.desk.cases.partner_side import check_may_tell, choose_told
+from gateway.desk.partnership.outcomes import record_outcome
+from gateway.desk.store.schema import CASES
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.submission import PUBLIC_SENDER
+
+# What closing writes into a case, and into the later reports that are joined to it.
+_JUDGED: Final = (
+    *("closed_at", "assessor", "immediate_risk", "urgent", "urgent_dissemination", "best_placed"),
+    *("kind", "age_band", "outcome", "weakness_1", "weakness_2", "cluster_id", "redirected_to"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The four explicit answers and who gave them (R15, R16)."""
+
+    assessor: str
+    immediate_risk: str
+    urgent: str
+    urgent_dissemination: str
+    best_placed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What closing asks for.
+
+    `cluster_id` is the id or reference of another case about the same person or incident, which this one is joined to.
+    `redirected_to` is where somebody was sent whose report is out of remit (R7), and is given then and only then.
+    """
+
+    assessment: Assessment
+    outcome: str
+    kind: str
+    age_band: str
+    weaknesses: tuple[str, ...] = ()
+    cluster_id: str | None = None
+    redirected_to: str | None = None
+
+
+def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release_outcome: bool = False) -> CaseRow:
+    """Close a case with its assessment, and what its sender added to it. `release_outcome` tells the sending partner.
+
+    Raises `CaseError`: `unknown-case`, `already-closed`, `not-opened`, `bad-code`, `no-assessor`, `no-redirect`,
+    `reply-owed`, `outcome-waits`.
+    """
+    check_closing(closing)
+    now = desk.clock()
+    with desk.store.write() as connection:
+        found = get_case(connection, wanted)
+        _check_may_close(found)
+        joined = found if closing.cluster_id is None else get_case(connection, closing.cluster_id)
+        first, second = (*closing.weaknesses, None, None)[:2]
+        connection.execute(
+            update(CASES)
+            .where(CASES.c.case_id == found.case_id)
+            .values(
+                closed_at=format_time(now),
+                assessor=closing.assessment.assessor.strip(),
+                immediate_risk=closing.assessment.immediate_risk,
+                urgent=closing.assessment.urgent,
+                urgent_dissemination=closing.assessment.urgent_dissemination,
+                best_placed=closing.assessment.best_placed,
+                kind=closing.kind,
+                age_band=closing.age_band,
+                outcome=closing.outcome,
+                weakness_1=first,
+                weakness_2=second,
+                cluster_id=joined.cluster_id or joined.case_id,
+                redirected_to=closing.redirected_to,
+            )
+        )
+        closed = get_case(connection, found.case_id)
+        _close_joined(connection, closed)
+        told = choose_told(connection, closed) if release_outcome and closed.partner != PUBLIC_SENDER else None
+        if told is not None:
+            check_may_tell(connection, closed)
+            record_outcome(
+                desk,
+                connection,
+                case_id=closed.case_id,
+                partner=closed.partner,
+                outcome=told,
+                held_until=now,
+                actor=actor,
+            )
+        audit.append_entry(
+            connection,
+            at=now,
+            actor=actor,
+            action="close-case",
+            subject=found.case_id,
+            detail={
+                "outcome": closing.outcome,
+                "redirected_to": closing.redirected_to,
+                "released": release_outcome,
+            },
+        )
+        return closed
+
+
+def check_closing(closing: Closing) -> None:
+    """Raise `CaseError` for an answer that is missing or is no code of the list."""
+    if not closing.assessment.assessor.strip():
+        raise CaseError("Name the person who assessed this: --assessor.", reason="no-assessor")
+    for name in ("immediate_risk", "urgent", "urgent_dissemination"):
+        check_code(name, getattr(closing.assessment, name), YES_NO)
+    check_code("best_placed", closing.assessment.best_placed, BEST_PLACED)
+    check_code("outcome", closing.outcome, OUTCOMES)
+    check_code("kind", closing.kind, KINDS)
+    check_code("age_band", closing.age_band, AGE_BANDS)
+    for weakness in closing.weaknesses:
+        check_code("weakness", weakness, WEAKNESSES)
+    if len(closing.weaknesses) > MOST_WEAKNESSES or len(set(closing.weaknesses)) != len(closing.weaknesses):
+        raise CaseError(f"At most {MOST_WEAKNESSES} weaknesses, each once.", reason="bad-code")
+    _check_redirect(closing)
+
+
+def _check_redirect(closing: Closing) -> None:
+    if closing.outcome == OUT_OF_REMIT and closing.redirected_to is None:
+        raise CaseError("Say where this person was sent: --redirected-to.", reason="no-redirect")
+    if closing.redirected_to is None:
+        return
+    check_code("redirected_to", closing.redirected_to, REDIRECTS)
+    if closing.outcome != OUT_OF_REMIT:
+        raise CaseError(f"Only the outcome {OUT_OF_REMIT} sends somebody elsewhere.", reason="bad-code")
+
+
+def _check_may_close(found: CaseRow) -> None:
+    if found.closed_at is not None:
+        raise CaseError("This case is closed already.", reason="already-closed")
+    if found.opened_at is None:
+        raise CaseError("Nobody has read this report yet: open it first (`case show`).", reason="not-opened")
+    if found.reply_owed and found.reply_code is None:
+        raise CaseError(
+            "A child is owed a reply first (R23). Record it with --reply-recorded, or why it would do harm with "
+            f"--reply-recorded {NO_SAFE_CONTACT} --reply-reason.",
+            reason="reply-owed",
+        )
+
+
+def _close_joined(connection: Connection, closed: CaseRow) -> None:
+    # What its sender added is the same case; what nobody has read yet stays open, and is judged for itself.
+    joined = (CASES.c.joined_to == closed.case_id) & CASES.c.closed_at.is_(None) & CASES.c.opened_at.is_not(None)
+    same = {name: getattr(closed, name) for name in _JUDGED}
+    connection.execute(update(CASES).where(joined).values(**same))

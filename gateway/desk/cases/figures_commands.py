@@ -1,0 +1,73 @@
+"""The command that says how fast reports are read and whether replies came by the day that was promised (R8)."""
+
+import argparse
+from dataclasses import asdict
+from datetime import date, timedelta
+from typing import Final
+
+from gateway.desk.cases.figures import ReadingFigures, make_figures
+from gateway.desk.cases.model import list_cases
+from gateway.desk.cases.promised_days import get_uk_day, get_uk_day_of
+from gateway.desk.commands.frame import DONE, Commands, add_command, print_json, say
+from gateway.desk.wiring import open_desk
+
+DAYS: Final = 90
+
+
+def run_figures(parsed: argparse.Namespace) -> int:
+    """Run `figures`, and return its exit code."""
+    desk = open_desk(parsed.state)
+    today = get_uk_day(desk.clock())
+    since = today - timedelta(days=parsed.days - 1)
+    with desk.store.read() as connection:
+        cases = [case for case in list_cases(connection, state="all") if get_uk_day_of(case.received_at) >= since]
+    figures = make_figures(cases, today=today)
+    if parsed.json:
+        print_json({"figures": asdict(figures), "since": since.isoformat(), "until": today.isoformat()})
+        return DONE
+    doors = ", ".join(f"{count} {door}" for door, count in figures.by_door.items()) or "none"
+    say(f"Received from {_spell(since)} to {_spell(today)}: {figures.cases} ({doors}).")
+    _say_reading("Reports of the public", figures.public_reading)
+    _say_reading("Reports of partners", figures.industry_reading)
+    replies = figures.replies
+    say(
+        f"Replies promised: {replies.owed}. In time {replies.in_time}, late {replies.late}, overdue {replies.overdue}, "
+        f"not due yet {replies.not_due_yet}, no safe way {replies.no_safe_contact}, "
+        f"no day named {replies.no_day_named}."
+    )
+    return DONE
+
+
+def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's command."""
+    figures = add_command(commands, "figures", run=run_figures, example="--days 30 --json")
+    figures.add_argument("--days", type=_parse_days, default=DAYS, metavar="N", help="how many days back (default 90)")
+
+
+def _parse_days(text: str) -> int:
+    days = int(text)
+    if not 1 <= days <= 36_500:
+        raise argparse.ArgumentTypeError("between 1 and 36,500 days")
+    return days
+
+
+def _say_reading(words: str, reading: ReadingFigures) -> None:
+    if not reading.read:
+        say(f"{words}: none read, {reading.unread} unread.")
+        return
+    say(
+        f"{words}: {reading.read} read, {reading.unread} unread. "
+        f"First read after {_spell_seconds(reading.median_seconds)} (median), "
+        f"{_spell_seconds(reading.p90_seconds)} (nine of ten). On the day they came: {reading.same_day}."
+    )
+
+
+def _spell(day: date) -> str:
+    return day.isoformat()
+
+
+def _spell_seconds(seconds: int | None) -> str:
+    if seconds is None:
+        return "no time"
+    hours, rest = divmod(seconds, 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min"

@@ -1,0 +1,162 @@
+"""Prints an opened case on a terminal, with the words and order of its page: first how to reach the person safely.
+
+Never lets a line from a report or from a service pass for one of ours: it is indented.
+"""
+
+from dataclasses import asdict
+from typing import Final, TextIO
+
+from gateway.desk.cases.opening import OpenedCase, find_first_report
+from gateway.desk.cases.reading.blocks import Block, Grid, Message
+from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_contact_blocks
+from gateway.desk.cases.reading.page_context import TITLE, ContextView
+from gateway.desk.cases.reading.partner_case import ShownReport
+from gateway.desk.cases.reading.sections import Counted, ReportSection
+from gateway.desk.commands.frame import say, say_lines
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.public_report import PublicReport
+
+
+def list_said_doubts(desk: Desk, opened: OpenedCase, *, actor: str) -> list[str]:
+    """List what speaks against an addition, for machines; the first report is opened for it, which is noted."""
+    if not isinstance(opened.content, PublicReport):
+        return []
+    first = find_first_report(desk, opened.case, actor=actor)
+    is_proven = first is not None and first.is_proven
+    doubts = list_doubts(opened.case, earlier=None if first is None else first.case, is_proven=is_proven)
+    return [f"{head} {rest}" for head, rest in doubts]
+
+
+def say_contact(desk: Desk, opened: OpenedCase, *, actor: str, to: TextIO | None = None) -> None:
+    """Print what speaks against an addition, and whom and how to contact; nothing for a partner's report."""
+    if not isinstance(opened.content, PublicReport):
+        return
+    first = find_first_report(desk, opened.case, actor=actor)
+    earlier = None if first is None else first.case
+    for head, rest in list_doubts(opened.case, earlier=earlier, is_proven=first is not None and first.is_proven):
+        say(f"WARNING: {head} {rest}", to=to)
+    for block in make_contact_blocks(opened.case, opened.content, first=first):
+        _say_block(block, to=to)
+
+
+def say_typed(title: str, text: str, *, to: TextIO | None = None) -> None:
+    """Print one field. Lines of a text are set in: none of them can pass for a field of the report."""
+    say_lines(f"{title}: {text}".replace("\n", "\n    "), to=to)
+
+
+def _say_block(block: ContactBlock, *, to: TextIO | None) -> None:
+    say("", to=to)
+    say(block.title.upper(), to=to)
+    for line in block.danger:
+        say(f"DANGER: {line}", to=to)
+    if block.must_not_know:
+        say_typed("WE MUST NOT CONTACT", block.must_not_know, to=to)
+    for head, rest in block.warnings:
+        say(f"WARNING: {head} {rest}", to=to)
+    for way in block.ways:
+        bar = "DO NOT USE: " if way.is_barred else "" if way.is_picked else "Given, but not picked as a way: "
+        say_typed(f"{bar}{way.title}", way.line or "They gave nothing to go with it", to=to)
+    for fact in block.facts:
+        say_typed(fact.title, fact.text or fact.unsaid, to=to)
+
+
+def say_context(view: ContextView | None) -> None:
+    """Print what became of a context and what it says; nothing where none came."""
+    if view is None:
+        return
+    say("")
+    say(TITLE.upper())
+    say(f"{'WARNING: ' if view.is_doubted else ''}{' '.join(view.verdict)}")
+    for notice in view.notices:
+        say(f"WARNING: {' '.join(notice)}")
+    for line in view.lines:
+        say_typed(f"{line.title} (never name it to the service)" if line.is_sensitive else line.title, line.text)
+
+
+def list_context_json(view: ContextView | None) -> dict[str, object]:
+    """Return the same for machines, under a name of its own."""
+    return {} if view is None else {"page_context": asdict(view)}
+
+
+_STEP: Final = "  "
+_MOST_MISSING: Final = 3  # the page of the case lists all of them
+
+
+def say_report(shown: ShownReport) -> None:
+    """Print everything of one report."""
+    if shown.fault:
+        say(f"WARNING: it does not open. {shown.fault}")
+        return
+    if shown.fingerprints:
+        say("All files handed over:")
+        for one in shown.fingerprints:
+            _say_typed(_STEP, one.name, f"SHA-256 {one.sha256}")
+        return
+    for section in shown.sections:
+        say("")
+        say(section.title.upper() + (f" ({section.count})" if section.count else ""))
+        _say_blocks(section)
+    if shown.counted is not None:
+        say("")
+        _say_counted(shown.counted)
+
+
+def say_changes(shown: ShownReport) -> None:
+    """Print what a later report says otherwise than the first one."""
+    for change in shown.changes:
+        _say_typed("", change.title, change.after.words or "left blank")
+        _say_typed(_STEP, "the first report says", change.before.words or "left blank")
+    if shown.more_changes:
+        say("There are more differences: read both.")
+
+
+def _say_counted(counted: Counted) -> None:
+    some = "; ".join(counted.missing[:_MOST_MISSING]) + ("; ..." if len(counted.missing) > _MOST_MISSING else "")
+    missing = f"; {len(counted.missing)} missing: {some}" if counted.missing else ""
+    say(f"Complete: {counted.score} of 100, as this desk counts{missing}.")
+    if counted.said is not None:
+        say(f"WARNING: The sender's program counted {counted.said} of 100.")
+
+
+def _say_blocks(section: ReportSection) -> None:
+    for block in section.blocks:
+        _say_report_block(block, margin="", without_title=section.title)
+
+
+def _say_report_block(block: Block, *, margin: str, without_title: str = "") -> None:
+    inner = margin
+    if block.title and block.title != without_title:
+        _say_typed(margin, "--", block.title)
+        inner = margin + _STEP
+    for fact in block.facts:
+        _say_typed(inner, fact.title, fact.value.words)
+    for message in block.messages:
+        _say_message(message, margin=inner)
+    for grid in block.grids:
+        _say_grid(grid, margin=inner)
+    for below in block.blocks:
+        _say_report_block(below, margin=inner, without_title=without_title)
+    for fact in block.not_held:
+        _say_typed(inner, fact.title, fact.value.words)
+    if block.unsaid:
+        _say_typed(inner, "Left blank", "; ".join(block.unsaid))
+
+
+def _say_grid(grid: Grid, *, margin: str) -> None:
+    for number, row in enumerate(grid.rows, start=1):
+        say(f"{margin}{grid.title} {number}")
+        for column, cell in zip(grid.columns, row, strict=True):
+            _say_typed(margin + _STEP, column, cell.words or "left blank")
+
+
+def _say_message(message: Message, *, margin: str) -> None:
+    to = f", to {message.to}" if message.to else ""
+    _say_typed(margin, f"{message.speaker}, {message.time}{to}, {message.kind.lower()}", message.text.words)
+    for note in message.notes:
+        _say_typed(margin + _STEP, note.title, note.value.words)
+
+
+def _say_typed(margin: str, title: str, text: str) -> None:
+    # Every further line stands deeper than any title: none of them can pass for a field.
+    deeper = "\n" + margin + _STEP * 4
+    say_lines(f"{margin}{title}: {text}".replace("\n", deeper))

@@ -1,0 +1,205 @@
+"""Cases as lists show them, in the order of the queue, and the codes that an assessor may answer.
+
+Codes and times only: never opens a report (opening.py does). Codes that digests count come from digests/tables.py.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, literal_column, select
+
+from gateway.desk.digests import tables
+from gateway.desk.outbox.replies import REPLIED_BY_RETURN_CODE
+from gateway.desk.store.schema import CASES
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.keys import Environment
+
+CaseState = Literal["open", "closed", "all"]
+# As ix_cases_queue spells it, in brackets too: SQLite takes an index for an expression that is written alike.
+IS_OPEN: Final[ColumnElement[bool]] = literal_column("(closed_at IS NULL)", Boolean)
+# The one order of the queue: the crisis lane, the score, then the longest wait. Within the lane, what one partner sent
+# beyond its share stands behind the rest. Of open and closed cases together the open ones come first.
+QUEUE_ORDER: Final = (
+    CASES.c.crisis.desc(),
+    CASES.c.is_behind,
+    CASES.c.score.desc(),
+    CASES.c.received_at,
+    CASES.c.case_id,
+)
+WHOLE_ORDER: Final = (IS_OPEN.desc(), *QUEUE_ORDER)
+
+
+class CaseError(ReportAbuseError):
+    """A case is not there, or can not be changed in this way; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRow:
+    """One case as lists show it: codes and times only."""
+
+    case_id: str
+    environment: str
+    partner: str
+    provider: str | None
+    report_id: str
+    reference: str
+    door: str
+    placement: str | None
+    priority: str
+    received_at: str
+    collected_at: str
+    opened_at: str | None
+    closed_at: str | None
+    factors: str
+    crisis: bool
+    score: int
+    crisis_since: str | None
+    is_behind: bool
+    reply_owed: bool
+    reply_code: str | None
+    reply_reason: str | None
+    reply_recorded_at: str | None
+    assessor: str | None
+    immediate_risk: str | None
+    urgent: str | None
+    urgent_dissemination: str | None
+    best_placed: str | None
+    kind: str | None
+    age_band: str | None
+    outcome: str | None
+    weakness_1: str | None
+    weakness_2: str | None
+    cluster_id: str | None
+    synthetic: bool
+    reply_by: str | None
+    region: str | None
+    country: str | None
+    has_reply_key: bool
+    flagged: bool
+    redirected_to: str | None
+    adds_to: str | None
+    reply_key_sha256: str | None
+    channel: str
+    other_reference: str | None
+    report_kind: str | None
+    joined_to: str | None
+    answers_request: str | None
+
+    @property
+    def first_id(self) -> str:
+        """The case id of the first report of the case: a partner's later reports are joined to it."""
+        return self.joined_to or self.case_id
+
+
+def list_cases(connection: Connection, *, state: CaseState = "open") -> list[CaseRow]:
+    """Return cases in the order of the queue, each report for itself; queue.py leaves joined ones to their case."""
+    query: Select[Any] = select(CASES)
+    query = query.order_by(*(WHOLE_ORDER if state == "all" else QUEUE_ORDER))
+    if state != "all":
+        query = query.where(IS_OPEN.is_(state == "open"))
+    return [to_case(row) for row in connection.execute(query)]
+
+
+def get_case(connection: Connection, wanted: str) -> CaseRow:
+    """Return the case with this case id or reference, or raise `CaseError` (`unknown-case`)."""
+    row = (
+        connection.execute(select(CASES).where((CASES.c.case_id == wanted) | (CASES.c.reference == wanted))).first()
+        or connection.execute(select(CASES).where(CASES.c.other_reference == wanted)).first()
+    )
+    if row is None:
+        raise CaseError(
+            "There is no case with this id or reference. `case list --all` shows them.", reason="unknown-case"
+        )
+    return to_case(row)
+
+
+def list_firsts(connection: Connection, cases: Collection[CaseRow]) -> dict[str, str]:
+    """Return, by the case id of each addition among these, the case id of the report of the same sender it adds to."""
+    wanted = {case.adds_to for case in cases if case.adds_to is not None}
+    rows = connection.execute(
+        select(CASES.c.environment, CASES.c.partner, CASES.c.reference, CASES.c.other_reference, CASES.c.case_id).where(
+            CASES.c.reference.in_(wanted) | CASES.c.other_reference.in_(wanted)
+        )
+    ).all()
+    known = {(row.environment, row.partner, row.other_reference): row.case_id for row in rows}
+    known.update({(row.environment, row.partner, row.reference): row.case_id for row in rows})
+    found = {case.case_id: known.get((case.environment, case.partner, case.adds_to)) for case in cases}
+    return {case_id: first for case_id, first in found.items() if first is not None}
+
+
+def list_cases_of(connection: Connection, *, partner: str, report_ids: Collection[str]) -> list[CaseRow]:
+    """Return the cases of these reports of one sender, the newest first."""
+    rows = connection.execute(
+        select(CASES)
+        # Both environments are named for the index that begins with it.
+        .where(
+            CASES.c.environment.in_(get_args(Environment)),
+            CASES.c.partner == partner,
+            CASES.c.report_id.in_(report_ids),
+        )
+        .order_by(CASES.c.received_at.desc(), CASES.c.case_id.desc())
+    )
+    return [to_case(row) for row in rows]
+
+
+def get_references(connection: Connection, case_ids: Collection[str]) -> dict[str, str]:
+    """Return the reference of each of these cases, by case id."""
+    rows = connection.execute(select(CASES.c.case_id, CASES.c.reference).where(CASES.c.case_id.in_(case_ids)))
+    return {row.case_id: row.reference for row in rows}
+
+
+def to_case(row: Row[Any]) -> CaseRow:
+    """Return one row of the table as lists show it."""
+    return CaseRow(**row._mapping)
+
+
+KINDS: Final = tuple(code for code, _ in tables.KINDS)
+AGE_BANDS: Final = tuple(code for code, _ in tables.AGE_BANDS)
+OUTCOMES: Final = tuple(code for code, _ in tables.OUTCOMES)
+WEAKNESSES: Final = tuple(code for code, _ in tables.WEAKNESSES)
+MOST_WEAKNESSES: Final = tables.MOST_WEAKNESSES
+
+YES_NO: Final = ("yes", "no")
+# Who is best placed to act (R18, R20); "nobody" is for what is out of remit or nothing to act on.
+BEST_PLACED: Final = (
+    "local_police",
+    "overseas_police",
+    "operations",
+    "harm_reduction",
+    "childrens_services",
+    "iwf",
+    "nobody",
+)
+# How the reply that is owed was given; the last one needs a reason and stands for a reply that would do harm (R23).
+NO_SAFE_CONTACT: Final = "no_safe_contact"
+REPLY_CODES: Final = (
+    "replied_by_call",
+    "replied_by_text",
+    "replied_by_email",
+    "replied_through_adult",
+    "replied_through_school",
+    # A sealed reply waits for someone who may never come back: it is the one that is owed only where a person says why.
+    REPLIED_BY_RETURN_CODE,
+    NO_SAFE_CONTACT,
+)
+
+# Where somebody was sent whose report is not for this desk (R7, R6): closing as out of remit names one.
+OUT_OF_REMIT: Final = "out_of_remit"
+REDIRECTS: Final = (
+    "school_and_app",
+    "childline",
+    "report_harmful_content",
+    "app_own_help",
+    "iwf",
+    "police_not_urgent",
+    "revenge_porn_helpline",
+    "other_country",
+    "other",
+)
+
+
+def check_code(name: str, code: str, codes: tuple[str, ...]) -> None:
+    """Raise `CaseError` (`bad-code`) for a code that is not of its list."""
+    if code not in codes:
+        raise CaseError(f"{name} must be one of: {', '.join(codes)}.", reason="bad-code")

@@ -1,0 +1,132 @@
+"""Opens and judges what a service sealed of the page with its button: a partner's claim, beside the report.
+
+Never raises for what came from outside, and never shows as a partner's word what its key did not sign: a hostile
+context must not stop anybody from reading a report (WIRE.md §8.2).
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from sqlalchemy import Connection, select
+
+from gateway.desk.cases.model import CaseRow
+from gateway.desk.collection.context_ids import OtherReports, get_other_reports
+from gateway.desk.collection.row_checks import SealedContent
+from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.unexpected import describe_unexpected
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import OpeningError, ReportAbuseError
+from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.page_context import (
+    PageContext,
+    SealedPageContext,
+    context_seal_context,
+    parse_context_token,
+    verify_page_context,
+)
+from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL
+from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.statements import key_id_of, parse_statement
+
+_log = logging.getLogger(__name__)
+
+# The clocks of a service and of the gateway differ by minutes at most.
+CLOCK_SKEW: Final = timedelta(minutes=5)
+
+# `holds`; `expired` (signed, but for another time); `elsewhere` (signed, but not for the place that the report names);
+# `key-ended` (by a key that its partner said was stolen, or that had ended); `forged` (by no key of the partner it
+# names); `unreadable` (does not open, or is misspelled); `refused` (the form could not take it along).
+ContextOutcome = Literal["holds", "expired", "elsewhere", "key-ended", "forged", "unreadable", "refused"]
+NO_OTHERS: Final = OtherReports(0, ())
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedContext:
+    """What became of a context. `claim` is there only where a key of `partner` that counts has signed it.
+
+    `partner` is whom the token names, empty where it names nobody. `others` are reports that the very same came with.
+    """
+
+    outcome: ContextOutcome
+    partner: str = ""
+    claim: PageContext | None = None
+    others: OtherReports = NO_OTHERS
+
+
+@dataclass(frozen=True, slots=True)
+class _ContextKey:
+    public_key: bytes
+    ended_at: datetime | None
+    is_revoked: bool
+
+    def covers(self, moment: datetime) -> bool:
+        return not self.is_revoked and (self.ended_at is None or moment < self.ended_at)
+
+
+def find_page_context(desk: Desk, found: CaseRow, content: SealedContent) -> JudgedContext | None:
+    """Open and judge the context of an opened report; None where none came."""
+    if not isinstance(content, PublicReport):
+        return None
+    if content.context is None:
+        return JudgedContext("refused") if CONTEXT_REFUSED_SIGNAL in content.signals else None
+    with desk.store.read() as connection:
+        others = get_other_reports(connection, found.case_id)
+        try:
+            token = parse_context_token(content.context)
+        except ReportAbuseError:
+            return JudgedContext("unreadable", others=others)
+        keys = _list_keys(connection, token.partner)
+    try:
+        outcome, claim = _judge(desk, found, token, keys=keys)
+    except Exception as error:  # noqa: BLE001 - whatever a claim holds, the child's report beside it is read
+        _log.error("A page's context could not be judged: %s", describe_unexpected(error))
+        outcome, claim = "unreadable", None
+    return JudgedContext(outcome, token.partner, claim, others)
+
+
+def _judge(
+    desk: Desk, found: CaseRow, token: SealedPageContext, *, keys: Mapping[str, _ContextKey]
+) -> tuple[ContextOutcome, PageContext | None]:
+    bound = context_seal_context(environment=found.environment, partner=token.partner, context_id=token.context_id)
+    received_at = parse_time(found.received_at)
+    try:
+        raw = desk.load_vault().open_context(token.envelope, context=bound)
+        claim = verify_page_context(
+            raw,
+            keys={key_id: key.public_key for key_id, key in keys.items()},
+            partner=token.partner,
+            context_id=token.context_id,
+            environment=found.environment,
+        )
+        (signature,) = parse_statement(raw).signatures
+    except OpeningError:
+        return "unreadable", None
+    except ReportAbuseError:
+        return "forged", None
+    if not keys[signature.keyid].covers(received_at):
+        return "key-ended", None
+    if found.provider != claim.partner or found.placement != claim.placement:
+        return "elsewhere", claim
+    issued_at, expires_at = parse_time(claim.issued_at), parse_time(claim.expires_at)
+    # Differences, because a sum can leave the calendar: the times are a claim.
+    if issued_at - received_at > CLOCK_SKEW or received_at - expires_at >= CLOCK_SKEW:
+        return "expired", claim
+    return "holds", claim
+
+
+def _list_keys(connection: Connection, partner: str) -> dict[str, _ContextKey]:
+    """Return the context keys of a partner by id: the one in force, and those that it used before."""
+    found: dict[str, _ContextKey] = {}
+    for table, end, revoked in (
+        (FORMER_PARTNER_KEYS, FORMER_PARTNER_KEYS.c.ended_at, FORMER_PARTNER_KEYS.c.revoked),
+        (PARTNERS, PARTNERS.c.suspended_at, PARTNERS.c.revoked_at.is_not(None)),
+    ):
+        query = select(table.c.context_key, end.label("end"), revoked.label("revoked"))
+        for row in connection.execute(query.where(table.c.partner == partner, table.c.context_key.is_not(None))):
+            public_key = bytes(row.context_key)
+            ended_at = None if row.end is None else parse_time(row.end)
+            found[key_id_of(public_key)] = _ContextKey(public_key, ended_at, bool(row.revoked))
+    return found

@@ -1,0 +1,173 @@
+"""The routes of the cases: the queue, one case, reading its report, closing.
+
+Content is shown only in the answer to the post that opened it, and never stored.
+"""
+
+from http import HTTPStatus
+from typing import get_args
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.alarms import count_alarms
+from gateway.desk.alerts.model import list_unacknowledged
+from gateway.desk.cases.case_page import (
+    FORM_BYTES,
+    PageState,
+    get_case_or_404,
+    show_closed_page,
+    show_opened_page,
+)
+from gateway.desk.cases.closing import close_case
+from gateway.desk.cases.forms import (
+    Fault,
+    list_faults,
+    make_closing,
+    move_fault_of,
+    parse_score,
+    read_answers,
+    read_move,
+)
+from gateway.desk.cases.joined_reports import list_sources
+from gateway.desk.cases.model import CaseError, list_firsts
+from gateway.desk.cases.moving import move_case
+from gateway.desk.cases.promised_days import (
+    count_days_late,
+    find_promised_day,
+    get_uk_day,
+    is_waiting,
+    spell_day,
+    spell_lateness,
+)
+from gateway.desk.cases.queue import (
+    QueueState,
+    count_queue,
+    count_waiting,
+    find_next,
+    list_later,
+    list_queue,
+)
+from gateway.desk.cases.reading import labels
+from gateway.desk.cases.reading.partner_case import spell_open_questions
+from gateway.desk.collection.shelf import list_groups
+from gateway.desk.partnership.adoptions import count_adoptions
+from gateway.desk.partnership.questions import list_unanswered
+from gateway.desk.views.context import get_desk, get_name, read_list_page, show_page
+from gateway.desk.watch import ADVICE, describe_concern, settle_alarms
+from gateway.guidance.risk import list_reasons
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+
+blueprint = Blueprint("cases", __name__)
+MOST_GROUPS = 10
+_STATES: tuple[QueueState, ...] = get_args(QueueState)
+
+
+@blueprint.get("/")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def list_all() -> ResponseReturnValue:
+    """Show the queue: crisis lane, score, waiting time. Replies that are late stand out, and never change the order."""
+    desk, wanted = get_desk(), request.args.get("state", "open")
+    concerns = settle_alarms(desk)
+    today = get_uk_day(desk.clock())
+    state: QueueState = next((one for one in _STATES if one == wanted), "open")
+    with desk.store.read() as connection:
+        waiting = count_waiting(connection, today=today)
+        found = waiting.open if state == "open" else count_queue(connection, state=state, today=today)
+        listed_page = read_list_page(found=found)
+        listed = list_queue(connection, state=state, today=today, rows=listed_page.rows)
+        next_case = find_next(connection)
+        alarms = count_alarms(connection)
+        alerts = list_unacknowledged(connection)
+        set_aside = list_groups(connection)
+        adoption_count = count_adoptions(connection)
+        firsts = list_firsts(connection, listed)
+        later = list_later(connection, listed)
+        sources = list_sources(connection, listed)
+        clocks = spell_open_questions(list_unanswered(connection), today=today)
+    return show_page(
+        "cases.html",
+        concerns=[(describe_concern(one, now=desk.clock()), ADVICE[one.code][1]) for one in concerns],
+        alerts=alerts,
+        set_aside=set_aside[:MOST_GROUPS],
+        set_aside_count=len(set_aside),
+        set_aside_urgent=sum(group.urgent for group in set_aside),
+        adoption_count=adoption_count,
+        cases=listed,
+        promises={case.case_id: day for case in listed if (day := find_promised_day(case)) and is_waiting(case)},
+        days_late={case.case_id: count_days_late(case, today=today) for case in listed},
+        spell_day=spell_day,
+        spell_lateness=spell_lateness,
+        today=today,
+        firsts=firsts,
+        later=later,
+        sources=sources,
+        clocks=clocks,
+        listed_page=listed_page,
+        state=state,
+        waiting=waiting,
+        next_case=next_case,
+        list_reasons=list_reasons,
+        alarm_count=alarms,
+    )
+
+
+@blueprint.get("/cases/<case_id>")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def show_case(case_id: str) -> ResponseReturnValue:
+    """Show what is known of a case without opening its report."""
+    return show_closed_page(get_case_or_404(case_id), PageState())
+
+
+@blueprint.post("/cases/<case_id>/read")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_read(case_id: str) -> ResponseReturnValue:
+    """Open the report of a case; who read it is noted."""
+    return show_opened_page(get_case_or_404(case_id), PageState())
+
+
+@blueprint.post("/cases/<case_id>/move")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_move(case_id: str) -> ResponseReturnValue:
+    """Move a case in the queue with a reason; what is missing comes back in words, with every answer kept."""
+    case, answers = get_case_or_404(case_id), read_move(request.form)
+    try:
+        score = parse_score(answers.score)
+        move_case(
+            get_desk(), case.case_id, lane=answers.lane, score=score, reason=answers.move_reason, actor=get_name()
+        )
+    except CaseError as error:
+        return show_closed_page(case, PageState([move_fault_of(error)], move=answers, status=HTTPStatus.CONFLICT))
+    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="risk-title"), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/cases/<case_id>/close")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_close(case_id: str) -> ResponseReturnValue:
+    """Close a case with its assessment; what is missing comes back in words, with every answer kept."""
+    case = get_case_or_404(case_id)
+    answers = read_answers(request.form, person=get_name())
+    faults = list_faults(answers)
+    if not faults:
+        try:
+            close_case(
+                get_desk(),
+                case.case_id,
+                make_closing(answers),
+                actor=get_name(),
+                release_outcome=answers.single["release_outcome"] == "yes",
+            )
+        except CaseError as error:
+            faults = [_fault_of(error)]
+    if faults:
+        return show_closed_page(case, PageState(faults, answers, status=HTTPStatus.CONFLICT))
+    return redirect(url_for("cases.show_case", case_id=case.case_id), HTTPStatus.SEE_OTHER)
+
+
+def _fault_of(error: CaseError) -> Fault:
+    field = {
+        "reply-owed": "code",
+        "not-opened": "report",
+        "no-redirect": "redirected_to",
+        "outcome-waits": "told_outcome",
+    }.get(error.reason, "cluster")
+    return Fault(field, labels.CASE_FAULTS.get(error.reason, str(error)))

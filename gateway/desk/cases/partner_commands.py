@@ -1,0 +1,278 @@
+"""A partner's case on the terminal: its reports, questions and outcomes in `case list` and `case show`, `case ask`,
+`case outcome`.
+
+Never sends anything itself: the next `collect` takes it along.
+"""
+
+import argparse
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.desk.cases.joined_reports import OpenedReport, Source, list_sources
+from gateway.desk.cases.lines import say_changes, say_report
+from gateway.desk.cases.model import OUTCOMES, CaseError, CaseRow
+from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Clock, Question, ask_partner, take_back, tell_outcome
+from gateway.desk.cases.promised_days import get_uk_day, parse_day
+from gateway.desk.cases.queue import Later, list_later
+from gateway.desk.cases.reading.labels import title_of
+from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, spell_open_questions
+from gateway.desk.cases.reply_commands import read_text
+from gateway.desk.commands.frame import DONE, Commands, add_command, get_actor, print_json, say
+from gateway.desk.partnership.questions import list_unanswered
+from gateway.desk.wiring import Desk, open_desk
+from partner_sdk.report import SealedIndustryReport
+from partner_sdk.wire.mailbox_message import OUTCOMES as TOLD
+from partner_sdk.wire.mailbox_message import format_outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ListMarks:
+    """What lists say of cases besides their own row: who sent them, what was added, and the clock of a question."""
+
+    sources: Mapping[str, Source]
+    later: Mapping[str, Later]
+    clocks: Mapping[str, Clock]
+
+    def list_marks(self, case: CaseRow) -> list[str]:
+        """Return the words of the line of one case."""
+        later, clock = self.later.get(case.case_id), self.clocks.get(case.case_id)
+        marks = []
+        if case.report_kind == "retraction" or (later is not None and later.is_taken_back):
+            marks.append("TAKEN BACK BY ITS SENDER")
+        if later is not None and later.unread:
+            marks.append(f"NEW: {', '.join(later.unread)}")
+        if later is not None:
+            marks.append(f"{later.count + 1} reports")
+        if clock is not None and case.closed_at is None:
+            marks.append(f"QUESTION {clock.words.upper()}" if clock.is_late else f"question: {clock.words.lower()}")
+        return marks
+
+    def name_source(self, case: CaseRow) -> str:
+        """Return who sent a case, in a word or two."""
+        source = self.sources.get(case.partner)
+        if source is None or source.type == "service":
+            return case.door
+        return f"{source.type} {source.country}" if source.country else source.type
+
+    def as_json(self, case: CaseRow) -> dict[str, Any]:
+        """Return the same for machines."""
+        source, later, clock = (
+            self.sources.get(case.partner),
+            self.later.get(case.case_id),
+            self.clocks.get(case.case_id),
+        )
+        return {
+            "later": None if later is None else asdict(later),
+            "question": None if clock is None else asdict(clock),
+            "source": None if source is None else asdict(source),
+        }
+
+
+def make_marks(desk: Desk, cases: Collection[CaseRow]) -> ListMarks:
+    """Return what lists say of these cases."""
+    with desk.store.read() as connection:
+        return ListMarks(
+            sources=list_sources(connection, cases),
+            later=list_later(connection, cases),
+            clocks=spell_open_questions(list_unanswered(connection), today=get_uk_day(desk.clock())),
+        )
+
+
+def say_partner_case(partner: PartnerCase) -> None:
+    """Print everything of an opened case of a partner, the first report first."""
+    for head, rest in partner.doubts:
+        say(f"WARNING: {head} {rest}")
+    _say_source(partner)
+    _say_timeline(partner)
+    for linked in partner.linked:
+        place = "" if linked.case_id else " (not at this desk)"
+        say(f"Its sender says that it belongs to {linked.reference}{place}.")
+    for number, shown in enumerate(partner.shown):
+        if number:
+            say("")
+            say(f"{title_of(shown.case.report_kind).upper()} {shown.case.reference}, {shown.case.received_at}")
+            say_changes(shown)
+        say_report(shown)
+    for left in partner.left_closed:
+        say(f"Not opened here: {left.reference}. `case show {left.reference}` opens it.")
+    _say_questions(partner.questions)
+    _say_signals(partner)
+
+
+def list_partner_json(partner: PartnerCase, opened: Sequence[OpenedReport]) -> dict[str, Any]:
+    """Return the same for machines. Whatever opens evidence is left out."""
+    return {
+        "doubts": [f"{head} {rest}" for head, rest in partner.doubts],
+        "linked_reports": [asdict(one) for one in partner.linked],
+        "outcomes": [asdict(one) for one in partner.signals],
+        "questions": [
+            {
+                **asdict(one.row),
+                "clock": asdict(one.clock),
+                "words": None if one.words is None else msgspec.to_builtins(one.words),
+            }
+            for one in partner.questions
+        ],
+        "reports": [
+            {"case": asdict(one.case), "fault": one.fault, "report": spell_content(one.content)} for one in opened
+        ],
+        "source": None if partner.source is None else asdict(partner.source),
+    }
+
+
+def spell_content(content: SealedIndustryReport | None) -> dict[str, Any] | None:
+    """Return an opened report for machines, without the secrets that open its evidence."""
+    if content is None:
+        return None
+    plain: dict[str, Any] = msgspec.to_builtins(content)
+    for reference in plain.get("evidence", ()):
+        reference.pop("secret", None)
+    return plain
+
+
+def _say_source(partner: PartnerCase) -> None:
+    source = partner.source
+    if source is not None:
+        country = f", {source.country}" if source.country else ""
+        say(f"Source: {title_of(source.type)}{country}: {source.name}")
+    own = next((one.own_reference for one in partner.shown if one.own_reference), "")
+    if own:
+        say(f"Their own number: {own}")
+
+
+def _say_timeline(partner: PartnerCase) -> None:
+    for one in partner.timeline:
+        if one.report_kind == "retraction":
+            reason = partner.reasons.get(one.case_id, "not opened here")
+            say(f"THE PARTNER TAKES IT BACK ({one.reference}): {reason}")
+            say("Nothing is gone: the first report stands below. A person closes the case.")
+    if len(partner.timeline) == 1:
+        return
+    say(f"The {len(partner.timeline)} reports of this case:")
+    for number, one in enumerate(partner.timeline, start=1):
+        reason = f" Because: {partner.reasons[one.case_id]}" if one.case_id in partner.reasons else ""
+        read = "" if one.opened_at else ", nobody has read it"
+        say(
+            f"  {number}. {title_of(one.report_kind)} {one.reference}, {one.received_at}, {one.priority}{read}.{reason}"
+        )
+
+
+def _say_questions(questions: Sequence[ShownQuestion]) -> None:
+    for one in questions:
+        say("")
+        clock = one.clock.words.upper() if one.clock.is_late else one.clock.words
+        say(f"QUESTION asked {one.row.asked_at} by {one.row.asked_by}: {clock}")
+        if one.words is None:
+            say("  It can not be opened any more.")
+            continue
+        for title, text in (
+            ("Question", one.words.question),
+            ("For", one.words.purpose),
+            ("Under", one.words.legal_basis),
+        ):
+            for number, line in enumerate(text.split("\n")):
+                say(f"    {line}" if number else f"  {title}: {line}")
+        if one.answer is not None:
+            say(f"  Answered by {one.answer.reference}.")
+
+
+def _say_signals(partner: PartnerCase) -> None:
+    for one in partner.signals:
+        state = (
+            f"taken back {one.taken_back_at} by {one.taken_back_by}"
+            if one.taken_back_at
+            else f"told {one.released_at}"
+            if one.released_at
+            else f"waits until {one.held_until}"
+        )
+        say(f"OUTCOME {one.outcome}: {format_outcome(one.outcome)} {state}.")
+
+
+def run_ask(parsed: argparse.Namespace) -> int:
+    """Ask the partner that sent a report one question about it. Read the report first.
+
+    It is sealed to the partner's mailbox and goes out with the next `collect`; your name is noted. One question at a
+    time: the next may be asked when this one is answered or late.
+    """
+    desk, actor = open_desk(parsed.state), get_actor(parsed)
+    question = Question(
+        question=parsed.question if parsed.question_file is None else read_text(parsed.question_file),
+        purpose=parsed.purpose,
+        legal_basis=parsed.legal_basis,
+        due=parsed.due,
+    )
+    request_id = ask_partner(desk, parsed.case, question, actor=actor)
+    if parsed.json:
+        print_json({"request_id": request_id})
+    else:
+        say(f"The question is sealed and waits: {request_id}. `collect` takes it along.")
+    return DONE
+
+
+def run_outcome(parsed: argparse.Namespace) -> int:
+    """Tell the partner that sent a report what became of it, or take that back before it went out.
+
+    It goes with the next `collect`, or with the first one on the day of --hold-until. Never for a report of the public.
+    """
+    desk, actor = open_desk(parsed.state), get_actor(parsed)
+    if parsed.take_back:
+        signal = take_back(desk, parsed.case, actor=actor)
+    else:
+        signal = tell_outcome(desk, parsed.case, outcome=parsed.outcome, hold_until=parsed.hold_until, actor=actor)
+    if parsed.json:
+        print_json({"outcome": asdict(signal), "taken_back": parsed.take_back})
+    elif parsed.take_back:
+        say(f"Taken back: the partner is not told {signal.outcome}.")
+    else:
+        when = (
+            "with the next `collect`"
+            if parsed.hold_until is None
+            else f"with the first `collect` from {signal.held_until}"
+        )
+        say(f"The partner is told {signal.outcome} {when}.")
+    return DONE
+
+
+def add_commands_to(group: "Commands[argparse.ArgumentParser]") -> None:
+    """Add this file's commands to the group `case`."""
+    ask = add_command(
+        group,
+        "ask",
+        run=run_ask,
+        example='K7QF-2M9TX-D --question-file question.txt --purpose "To find the child" '
+        '--legal-basis "Data Protection Act 2018, Schedule 2, paragraph 2"',
+        group="case",
+    )
+    ask.add_argument("case", metavar="CASE", help="its reference or case id")
+    words = ask.add_mutually_exclusive_group(required=True)
+    words.add_argument("--question", metavar="TEXT", help="the question; others on this machine may see a command line")
+    words.add_argument(
+        "--question-file", type=Path, metavar="FILE", help="the question, in plain text; - reads it from here"
+    )
+    ask.add_argument("--purpose", required=True, metavar="TEXT", help="what the answer is needed for")
+    ask.add_argument("--legal-basis", required=True, metavar="TEXT", help="the law that it is asked under")
+    ask.add_argument(
+        "--due", type=_read_day, metavar="DATE", help=f"by when, like 2026-12-24 (default: {DAYS_TO_ANSWER} days)"
+    )
+    told = "; ".join(f"{code}: {words_of}" for code, words_of in TOLD)
+    outcome = add_command(group, "outcome", run=run_outcome, example="K7QF-2M9TX-D --outcome used", group="case")
+    outcome.add_argument("case", metavar="CASE", help="its reference or case id")
+    what = outcome.add_mutually_exclusive_group(required=True)
+    what.add_argument("--outcome", choices=OUTCOMES, help=f"what the partner is told. {told}")
+    what.add_argument("--take-back", action="store_true", help="take back the outcome that waits")
+    outcome.add_argument(
+        "--hold-until", type=_read_day, metavar="DATE", help="tell it on this day and not before, like 2026-12-24"
+    )
+
+
+def _read_day(text: str) -> date:
+    # The parser of arguments turns this one error into words, and no other.
+    try:
+        return parse_day(text)
+    except CaseError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,248 @@
+"""A case's partner: one question at a time about its own report, and the outcomes that it may be told.
+
+A person decides, this file checks. Never asks or tells anything about a report of the public, and never "duplicate" of
+a report that another sender made (R49). Never asks two things at once: a question is open until it is answered or late.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from gateway.desk.cases.model import OUTCOMES, CaseError, CaseRow, check_code, get_case
+from gateway.desk.cases.promised_days import (
+    UK,
+    get_uk_day,
+    get_uk_day_of,
+    spell_day,
+    spell_lateness,
+)
+from gateway.desk.partnership.outcomes import OutcomeSignal, list_signals, record_outcome, take_back_outcome
+from gateway.desk.partnership.questions import QuestionDraft, QuestionRow, list_questions, store_question
+from gateway.desk.store.schema import CASES
+from gateway.desk.wiring import Desk
+from partner_sdk.wire.mailbox_message import MAX_PURPOSE_CHARACTERS, MAX_QUESTION_CHARACTERS
+from partner_sdk.wire.submission import PUBLIC_SENDER
+
+DUPLICATE: Final = "duplicate"
+USED: Final = "used"
+# Longer than any investigation is planned: a slip of the year is more likely.
+MOST_DAYS_HELD: Final = 3 * 366
+
+
+def tell_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date | None, actor: str) -> OutcomeSignal:
+    """Note what the sending partner is told of a case. It goes with the next collect, or with the first on that UK day.
+
+    Raises `CaseError`: `unknown-case`, `bad-code`, `public-report`, `synthetic`, `not-opened`, `outcome-waits`,
+    `not-own-duplicate`, `bad-day`.
+    """
+    check_code("outcome", outcome, OUTCOMES)
+    now = desk.clock()
+    with desk.store.write() as connection:
+        found = get_first_case(connection, wanted)
+        check_may_tell(connection, found)
+        if found.opened_at is None:
+            raise CaseError("Nobody has read this report yet: open it first (`case show`).", reason="not-opened")
+        if outcome == DUPLICATE and not has_own_earlier(connection, found):
+            raise CaseError(
+                "Only what this very partner had reported before is told as a duplicate: of another sender's report it "
+                f"would tell one service about another. Use {USED}.",
+                reason="not-own-duplicate",
+            )
+        signal_id = record_outcome(
+            desk,
+            connection,
+            case_id=found.case_id,
+            partner=found.partner,
+            outcome=outcome,
+            held_until=now if hold_until is None else _begin_day(hold_until, today=get_uk_day(now)),
+            actor=actor,
+        )
+        return next(one for one in list_signals(connection, case_id=found.case_id) if one.signal_id == signal_id)
+
+
+def take_back(desk: Desk, wanted: str, *, actor: str) -> OutcomeSignal:
+    """Take back the outcome of a case that waits. Raises `CaseError` (`unknown-case`, `nothing-waits`)."""
+    with desk.store.write() as connection:
+        found = get_first_case(connection, wanted)
+        signal = find_waiting(connection, found)
+        if signal is None or not take_back_outcome(connection, signal, actor=actor, now=desk.clock()):
+            raise CaseError(
+                "No outcome of this case waits. What was released can not be taken back: tell a later one.",
+                reason="nothing-waits",
+            )
+        return signal
+
+
+def get_first_case(connection: Connection, wanted: str) -> CaseRow:
+    """Return the first report of the case that this id or reference belongs to. Raises `CaseError` (`unknown-case`)."""
+    found = get_case(connection, wanted)
+    return found if found.joined_to is None else get_case(connection, found.joined_to)
+
+
+def check_may_tell(connection: Connection, found: CaseRow) -> None:
+    """Raise `CaseError` unless a partner sent this report and no other outcome waits."""
+    check_from_partner(found)
+    if find_waiting(connection, found) is not None:
+        raise CaseError(
+            "An outcome of this case waits already: take it back first (`case outcome --take-back`).",
+            reason="outcome-waits",
+        )
+
+
+def check_from_partner(found: CaseRow) -> None:
+    """Raise `CaseError` (`synthetic`, `public-report`) for a case that no partner sent."""
+    if found.synthetic:
+        raise CaseError("This is a marked synthetic case: nobody sent it.", reason="synthetic")
+    if found.partner == PUBLIC_SENDER:
+        raise CaseError("A person sent this, not a partner: no partner learns of it.", reason="public-report")
+
+
+def find_waiting(connection: Connection, found: CaseRow) -> OutcomeSignal | None:
+    """Return the outcome of a case that can still be taken back."""
+    return next((one for one in list_signals(connection, case_id=found.case_id) if one.waits), None)
+
+
+def choose_told(connection: Connection, closed: CaseRow) -> str | None:
+    """Return what a closed case's own partner may be told: "duplicate" of somebody else's report is told as "used"."""
+    if closed.outcome == DUPLICATE and not has_own_earlier(connection, closed):
+        return USED
+    return closed.outcome
+
+
+def has_own_earlier(connection: Connection, found: CaseRow) -> bool:
+    """Return whether the same partner sent another case about the same incident before this one.
+
+    What it added to this case is none. Of two that came in the same second neither is the earlier one.
+    """
+    other = connection.execute(
+        select(CASES.c.case_id).where(
+            CASES.c.partner == found.partner,
+            CASES.c.cluster_id == found.cluster_id,
+            CASES.c.case_id != found.case_id,
+            CASES.c.received_at < found.received_at,
+            CASES.c.joined_to.is_distinct_from(found.case_id),
+        )
+    ).first()
+    return other is not None
+
+
+def _begin_day(day: date, *, today: date) -> datetime:
+    if not 0 < (day - today).days <= MOST_DAYS_HELD:
+        raise CaseError("Hold it back until a day that is still to come, within three years.", reason="bad-day")
+    return datetime.combine(day, time.min, tzinfo=UK)
+
+
+DAYS_TO_ANSWER: Final = 7  # SI 2026/268
+MOST_DAYS_TO_ANSWER: Final = 90
+_KEPT_CONTROLS: Final = frozenset("\n\t")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person of the desk wants to know, what for, and by which law. `due` is a day of the United Kingdom."""
+
+    question: str
+    purpose: str
+    legal_basis: str
+    due: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How the clock of a question stands, in words."""
+
+    words: str
+    is_late: bool
+
+
+def ask_partner(desk: Desk, wanted: str, question: Question, *, actor: str) -> str:
+    """Write a question to the mailbox of the partner that sent the report, and return its request id.
+
+    Raises `CaseError`: `unknown-case`, `public-report`, `synthetic`, `not-opened`, `already-closed`, `question-open`,
+    `no-question`, `no-purpose`, `no-legal-basis`, `too-long`, `unprintable`, `bad-day`; and what the keys raise.
+    """
+    cleaned = clean_question(question)
+    now = desk.clock()
+    today = get_uk_day(now)
+    with desk.store.write() as connection:
+        found = get_first_case(connection, wanted)
+        _check_may_ask(connection, found, today=today)
+        draft = QuestionDraft(
+            report_id=found.report_id,
+            reference=found.reference,
+            question=cleaned.question,
+            purpose=cleaned.purpose,
+            legal_basis=cleaned.legal_basis,
+            due_at=_choose_due(cleaned.due, now=now),
+        )
+        return store_question(desk, connection, draft, case_id=found.case_id, partner=found.partner, actor=actor)
+
+
+def clean_question(question: Question) -> Question:
+    """Return the question without space around its words, or raise `CaseError` for what is missing or too long."""
+    parts = (
+        ("question", "no-question", "Write the question first.", MAX_QUESTION_CHARACTERS),
+        ("purpose", "no-purpose", "Say what the answer is needed for.", MAX_PURPOSE_CHARACTERS),
+        ("legal_basis", "no-legal-basis", "Name the law that it is asked under.", MAX_PURPOSE_CHARACTERS),
+    )
+    cleaned = {name: _clean(getattr(question, name)) for name, *_ in parts}
+    for name, reason, words, most in parts:
+        if not cleaned[name]:
+            raise CaseError(words, reason=reason)
+        if len(cleaned[name]) > most:
+            said = name.replace("_", " ")
+            raise CaseError(f"The {said} has at most {most:,} characters.", reason="too-long")
+        if any(unicodedata.category(one) == "Cc" and one not in _KEPT_CONTROLS for one in cleaned[name]):
+            raise CaseError("The text holds signs that no page can show. Take them out.", reason="unprintable")
+    return Question(due=question.due, **cleaned)
+
+
+def find_open_question(questions: Sequence[QuestionRow], *, today: date) -> QuestionRow | None:
+    """Return the question that is neither answered nor late, if there is one."""
+    waiting = (one for one in questions if one.answered_at is None)
+    return next((one for one in waiting if count_days_left(one, today=today) >= 0), None)
+
+
+def count_days_left(question: QuestionRow, *, today: date) -> int:
+    """Return how many days of the United Kingdom are left, below 0 when it is late; of an answer, when it came."""
+    until = today if question.answered_at is None else get_uk_day_of(question.answered_at)
+    return (get_uk_day_of(question.due_at) - until).days
+
+
+def spell_clock(question: QuestionRow, *, today: date) -> Clock:
+    """Return how the clock of a question stands."""
+    left = count_days_left(question, today=today)
+    if question.answered_at is not None:
+        day = spell_day(get_uk_day_of(question.answered_at))
+        return Clock(f"Answered {day}" + (f", {spell_lateness(-left)}" if left < 0 else ""), is_late=False)
+    if left < 0:
+        return Clock(spell_lateness(-left), is_late=True)
+    return Clock("Due today" if left == 0 else f"{left} {'day' if left == 1 else 'days'} left", is_late=False)
+
+
+def _check_may_ask(connection: Connection, found: CaseRow, *, today: date) -> None:
+    check_from_partner(found)
+    if found.opened_at is None:
+        raise CaseError("Nobody has read this report yet: open it first (`case show`).", reason="not-opened")
+    if found.closed_at is not None:
+        raise CaseError("This case is closed already.", reason="already-closed")
+    if find_open_question(list_questions(connection, case_id=found.case_id), today=today) is not None:
+        raise CaseError(
+            "A question about this case is open: wait for its answer, or for its last day.", reason="question-open"
+        )
+
+
+def _choose_due(day: date | None, *, now: datetime) -> datetime:
+    if day is None:
+        return now + timedelta(days=DAYS_TO_ANSWER)
+    if not 0 < (day - get_uk_day(now)).days <= MOST_DAYS_TO_ANSWER:
+        raise CaseError(f"Name a day within {MOST_DAYS_TO_ANSWER} days that is still to come.", reason="bad-day")
+    return datetime.combine(day, time(23, 59, 59), tzinfo=UK)
+
+
+def _clean(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()

@@ -1,0 +1,327 @@
+"""Blocks of an opened industry report: facts, tables, cards of people and places, along the outline of the model.
+
+Codes and times are put in words; never changes another character. Never leaves out a field that has a value: an unnamed
+one is laid out where it stands. A later report never replaces the first: the page shows both whole, and each change.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice, zip_longest
+from typing import Any, Final
+
+from msgspec import inspect
+
+from gateway.desk.cases.reading.labels import get_reading_words
+from partner_sdk.report import IndustryReport
+from partner_sdk.report.outline import Field, Part, get_outline, get_value_type, is_answered
+from partner_sdk.report.values import MOMENT, NotHeld
+
+NOT_HELD: Final = {
+    "none_exists": "none exists",
+    "not_collected": "not collected",
+    "no_longer_kept": "no longer kept",
+    "deleted_by_user": "deleted by the user",
+    "not_applicable": "does not apply",
+    "not_yet_known": "not known yet",
+    "law_forbids": "the law forbids it",
+    "unknown": "they do not know why",
+}
+# Codes whose letters are no words by themselves.
+_CODES: Final = {
+    "under_11": "Under 11",
+    "11_12": "11 or 12",
+    "13_15": "13 to 15",
+    "16_17": "16 or 17",
+    "18_plus": "18 or over",
+    "unknown": "Not known",
+    "email": "E-mail",
+    "ncmec": "NCMEC",
+    "md5": "MD5",
+    "sha1": "SHA-1",
+    "sha256": "SHA-256",
+    "pdq": "PDQ",
+    "tmk": "TMK",
+    "photodna": "PhotoDNA",
+    "ai_generated": "AI-generated",
+    "ai_tool": "AI tool",
+    "voice_video": "Voice or video",
+    "phone_sms": "Phone or SMS",
+    "drawing_or_virtual": "Drawing or virtual",
+    "solicitation": "Solicitation",
+}
+_LONG: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What stands in one place. `is_typed` is what somebody wrote, `is_long` asks for room and kept line breaks.
+
+    `is_reason` is why the sender has nothing: it is read after the words "Not held".
+    """
+
+    text: str
+    is_typed: bool = False
+    is_held: bool = True
+    is_long: bool = False
+    is_reason: bool = False
+
+    @property
+    def words(self) -> str:
+        """The text with what must be read before it."""
+        return f"Not held: {self.text}" if self.is_reason else self.text
+
+
+BLANK: Final = Value("", is_held=False)
+
+
+def spell(field: Field, value: Any) -> Value:
+    """Return how a value of this field is shown."""
+    if isinstance(value, NotHeld):
+        return spell_not_held(value)
+    if value is None or value == ():
+        return Value("None", is_held=False)
+    if isinstance(value, tuple):
+        one = _get_spelling(field.pattern, field.type)
+        parts = [_spell_one(one, part) for part in value]
+        # What was written may hold commas: each on a line of its own.
+        text = ("\n" if one == "typed" else ", ").join(parts)
+        return Value(text, is_typed=one == "typed", is_long=len(text) > _LONG)
+    spelling = _get_spelling(field.pattern, field.type)
+    text = _spell_one(spelling, value)
+    return Value(text, is_typed=spelling == "typed", is_long=len(text) > _LONG or "\n" in text)
+
+
+def spell_not_held(value: NotHeld) -> Value:
+    """Return why something is not held."""
+    return Value(NOT_HELD[value.not_held], is_held=False, is_reason=True)
+
+
+def spell_code(code: str) -> str:
+    """Return the words for a code."""
+    return _CODES.get(code) or code.replace("_", " ").capitalize()
+
+
+def spell_moment(moment: str) -> str:
+    """Return a time of the wire as people read it: to the second, and in UTC."""
+    return moment.replace("T", " ").replace("Z", " UTC")
+
+
+def _spell_one(spelling: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    if spelling == "code":
+        return spell_code(str(value))
+    return spell_moment(value) if spelling == "moment" else str(value)
+
+
+def _get_spelling(pattern: str, kind: inspect.Type) -> str:
+    return _list_spellings().setdefault(pattern, _choose_spelling(kind))
+
+
+@cache
+def _list_spellings() -> dict[str, str]:
+    return {}
+
+
+def _choose_spelling(kind: inspect.Type) -> str:
+    bare = get_value_type(kind)
+    if isinstance(bare, inspect.VarTupleType):
+        bare = get_value_type(bare.item_type)
+    if isinstance(bare, inspect.LiteralType):
+        return "code"
+    if isinstance(bare, inspect.StrType):
+        return "moment" if bare.pattern == MOMENT else "typed"
+    return "typed" if not isinstance(bare, inspect.BoolType) else "code"
+
+
+# A table with more columns than this is read worse than cards.
+MOST_COLUMNS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One field and what it says."""
+
+    title: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Entries that are alike, as a table. A cell without text was left blank; `left_out` rows are not in it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a thread. `side` is suspect, child or other; `to`, `notes` and `time` are in words."""
+
+    speaker: str
+    side: str
+    time: str
+    to: str
+    kind: str
+    text: Value
+    notes: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Facts that belong together, and what belongs to them.
+
+    `not_held` are fields with the reason why the sender has nothing, `unsaid` the titles of those left blank. What a
+    page has no room for is counted in `messages_left` and `left_out`.
+    """
+
+    title: str = ""
+    facts: tuple[Fact, ...] = ()
+    not_held: tuple[Fact, ...] = ()
+    grids: tuple[Grid, ...] = ()
+    blocks: tuple["Block", ...] = ()
+    messages: tuple[Message, ...] = ()
+    unsaid: tuple[str, ...] = ()
+    messages_left: int = 0
+    left_out: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said in it."""
+        said = (self.facts, self.not_held, self.grids, self.blocks, self.messages, self.messages_left, self.left_out)
+        return not any(said)
+
+
+@dataclass(slots=True)
+class _Making:
+    facts: list[Fact] = field(default_factory=list)
+    not_held: list[Fact] = field(default_factory=list)
+    grids: list[Grid] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    unsaid: list[str] = field(default_factory=list)
+
+
+def make_block(owner: Any, part: Part, *, title: str = "", without: Collection[str] = ()) -> Block:
+    """Lay out an object with all its fields but those that are shown elsewhere."""
+    return _make(owner, [one for one in part.fields if one.name not in without], title=title)
+
+
+def make_block_of(owner: Any, part: Part, names: Sequence[str], *, title: str = "") -> Block:
+    """Lay out these fields of an object alone, in this order."""
+    by_name = {one.name: one for one in part.fields}
+    return _make(owner, [by_name[name] for name in names], title=title)
+
+
+def get_part(part: Part, name: str) -> Part:
+    """Return the outline of what a field holds."""
+    (found,) = (one.part for one in part.fields if one.name == name)
+    if found is None:
+        raise LookupError(f"{name} holds no object.")
+    return found
+
+
+def _make(owner: Any, fields: Sequence[Field], *, title: str) -> Block:
+    making = _Making()
+    for one in fields:
+        _add(making, one, getattr(owner, one.name))
+    return Block(
+        title=title,
+        facts=tuple(making.facts),
+        not_held=tuple(making.not_held),
+        grids=tuple(making.grids),
+        blocks=tuple(making.blocks),
+        unsaid=tuple(making.unsaid),
+    )
+
+
+def _add(making: _Making, field_: Field, value: Any) -> None:
+    words = get_reading_words(field_)
+    if not is_answered(value) and field_.needed != "must":
+        making.unsaid.append(words)
+    elif isinstance(value, NotHeld):
+        making.not_held.append(Fact(words, spell_not_held(value)))
+    elif field_.part is None or not is_answered(value):
+        making.facts.append(Fact(words, spell(field_, value)))
+    elif not field_.is_list:
+        making.blocks.append(make_block(value, field_.part, title=words))
+    elif _is_flat(field_.part):
+        making.grids.append(_make_grid(words, field_.part, value))
+    else:
+        making.blocks += [
+            make_block(one, field_.part, title=f"{words} {number}" if len(value) > 1 else words)
+            for number, one in enumerate(value, start=1)
+        ]
+
+
+def _is_flat(part: Part) -> bool:
+    return len(part.fields) <= MOST_COLUMNS and all(one.part is None for one in part.fields)
+
+
+def _make_grid(title: str, part: Part, rows: Sequence[Any]) -> Grid:
+    shown = [one for one in part.fields if any(is_answered(getattr(row, one.name)) for row in rows)]
+    return Grid(
+        title=title,
+        columns=tuple(get_reading_words(one) for one in shown),
+        rows=tuple(
+            tuple(spell(one, value) if is_answered(value := getattr(row, one.name)) else BLANK for one in shown)
+            for row in rows
+        ),
+    )
+
+
+MOST_CHANGES: Final = 100
+# Why it is changed stands above it, and the version says nothing.
+_LEFT_OUT: Final = frozenset({"change_reason", "answers_request", "schema_version"})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field that two reports say otherwise; what one of them leaves blank is without text."""
+
+    title: str
+    before: Value
+    after: Value
+
+
+def list_changes(before: IndustryReport, after: IndustryReport) -> list[Change]:
+    """Return the first hundred differences, in the order of the model."""
+    return list(islice(_compare(get_outline(), before, after, ()), MOST_CHANGES))
+
+
+def _compare(part: Part, before: Any, after: Any, path: tuple[str, ...]) -> Iterator[Change]:
+    for each in part.fields:
+        if not path and each.name in _LEFT_OUT:
+            continue
+        old, new = getattr(before, each.name), getattr(after, each.name)
+        if old != new:
+            yield from _compare_field(each, old, new, (*path, get_reading_words(each)))
+
+
+def _compare_field(field: Field, old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
+    if field.part is None or isinstance(old, NotHeld) or isinstance(new, NotHeld) or not (old and new):
+        yield Change(": ".join(path), _spell(field, old), _spell(field, new))
+    elif not field.is_list:
+        yield from _compare(field.part, old, new, path)
+    else:
+        for number, (one, other) in enumerate(zip_longest(old, new), start=1):
+            here = (*path[:-1], f"{path[-1]} {number}")
+            if one is None or other is None:
+                yield Change(": ".join(here), _count(one), _count(other))
+            elif one != other:
+                yield from _compare(field.part, one, other, here)
+
+
+def _spell(field: Field, value: Any) -> Value:
+    if not is_answered(value):
+        return BLANK
+    if field.part is not None and not isinstance(value, NotHeld):
+        count = len(value) if field.is_list else 1
+        return Value(f"{count} given: see below")
+    return spell(field, value)
+
+
+def _count(entry: Any) -> Value:
+    return BLANK if entry is None else Value("Given: see below")

@@ -1,0 +1,250 @@
+"""Lays out how to reach a person safely, in plain words: what comes first on the page of an opened report.
+
+Never leaves out a line that the person wrote, and never changes a character of it; the page escapes it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.opening import FirstReport, has_nothing_to_repeat
+from gateway.desk.cases.replies import (
+    ContactWarning,
+    get_line,
+    is_barred,
+    list_warnings,
+    says_how_to_reach,
+)
+from partner_sdk.wire.public_codes import (
+    BY_ADULT,
+    BY_CALL,
+    BY_EMAIL,
+    BY_SCHOOL,
+    BY_TEXT,
+    DANGER_PREFIX,
+    ENGLISH,
+    MEETS_SOON,
+    NO,
+    NOT_SURE,
+    WELSH,
+    YES,
+)
+from partner_sdk.wire.public_report import PublicReport
+
+_WARNINGS: Final = {
+    ContactWarning.NEAR: (
+        "Whoever this is about lives there or sees the phone. Never text and never e-mail.",
+        "Reach the child through an adult they named or their school, away from home.",
+    ),
+    ContactWarning.MAYBE_NEAR: (
+        "Whoever this is about may live there or see the phone.",
+        "Do not text or e-mail before a person has made sure.",
+    ),
+    ContactWarning.YOUNG: (
+        "12 or under: a person first.",
+        "No text and no e-mail as the first thing. Speak to an adult they trust, their school or the child.",
+    ),
+    ContactWarning.SEEN: ("Somebody else may see their phone or e-mails.", "Say and write nothing of why we call."),
+    ContactWarning.DOUBTED: (
+        "Flagged: the form doubts who typed this.",
+        "It was very fast, came with many others, or filled in what no person sees. It may still be a child.",
+    ),
+    ContactWarning.NO_WAY: (
+        "No way that they picked can be used safely.",
+        "Write to the return code, or ask the safeguarding adviser.",
+    ),
+}
+_WAYS: Final = {
+    BY_CALL: "Call",
+    BY_TEXT: "Text",
+    BY_EMAIL: "E-mail",
+    BY_ADULT: "Through an adult they trust",
+    BY_SCHOOL: "At school",
+}
+_WHO_SEES: Final = {YES: "Yes", NO: "No, only they do", NOT_SURE: "They are not sure: count it as yes"}
+_SAY_WHO: Final = {YES: "Yes", NO: "No", NOT_SURE: "They are not sure: count it as no"}
+_NOTE: Final = {YES: "Yes, they asked for one", NO: "No"}
+_LANGUAGES: Final = {ENGLISH: "English", WELSH: "Welsh", "other": "Another language"}
+_MEETS: Final = dict(zip(MEETS_SOON, ("today", "in the next days"), strict=True))
+_NEEDS: Final = {
+    "bsl": "British Sign Language",
+    "relay_uk": "Relay UK",
+    "easy_read": "Easy read",
+    "adult_helper": "An adult helps them",
+}
+_CALLED: Final = {
+    f"{DANGER_PREFIX}called": "They said that they called 999.",
+    f"{DANGER_PREFIX}cannot_call": "They said that they can not call 999.",
+    f"{DANGER_PREFIX}carry_on": "They were told to call 999, and went on to the form.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ContactWay:
+    """One way that the person picked or gave a line for; `is_barred` ways must not be used."""
+
+    title: str
+    line: str
+    is_picked: bool
+    is_barred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContactFact:
+    """One more thing to know; `text` is empty where nothing was said, and `unsaid` says what to take it for."""
+
+    title: str
+    text: str
+    unsaid: str
+    is_typed: bool = False
+
+
+_TITLE: Final = "Before you contact anybody"
+_NOT_THEIRS: Final = ("Do not use what stands here.", "It is not proven to come from the same person.")
+_CHECK_FIRST: Final = (
+    "Check this with the person first, in a way that the first report names.",
+    "Nothing can prove it.",
+)
+# What an addition leaves blank says nothing: the first report has said it.
+_ONLY_IF_SAID: Final = frozenset({ContactWarning.SEEN, ContactWarning.NO_WAY})
+
+
+@dataclass(frozen=True, slots=True)
+class ContactBlock:
+    """How to reach the person, as one report says it."""
+
+    title: str
+    danger: tuple[str, ...]
+    warnings: tuple[tuple[str, str], ...]
+    must_not_know: str
+    ways: tuple[ContactWay, ...]
+    facts: tuple[ContactFact, ...]
+
+
+def list_doubts(found: CaseRow, *, earlier: CaseRow | None, is_proven: bool) -> list[tuple[str, str]]:
+    """Return what speaks against an addition, or must be read before it; empty for a first report."""
+    if found.adds_to is None:
+        return []
+    doubts = []
+    if not is_proven and has_nothing_to_repeat(earlier):
+        doubts.append(
+            (
+                "Nothing can prove that it is the same person.",
+                f"{found.adds_to} was sent without a return code. Check this with them in a way that it names.",
+            )
+        )
+    elif not is_proven:
+        doubts.append(
+            (
+                "Not proven to be the same person.",
+                f"This names {found.adds_to}, but not with its return code: it may be anybody's. Answer there only.",
+            )
+        )
+    if earlier is None:
+        doubts.append((f"{found.adds_to} is not at this desk.", "How to reach the person safely is in there."))
+    elif earlier.opened_at is None:
+        doubts.append((f"Contact is in {earlier.reference}: open that first.", "This only adds to it."))
+    return doubts
+
+
+def make_contact_blocks(found: CaseRow, report: PublicReport, *, first: FirstReport | None) -> list[ContactBlock]:
+    """Return the block of a report; of an addition that of the first report, and then what the addition itself says."""
+    if found.adds_to is None:
+        return [make_contact_block(report, is_flagged=found.flagged)]
+    blocks = []
+    if first is not None and first.content is not None:
+        title = f"{_TITLE}: from {first.case.reference}"
+        blocks.append(make_contact_block(first.content, title=title, is_flagged=first.case.flagged))
+    reports = [report] if first is None or first.content is None else [first.content, report]
+    own = make_contact_block(
+        report, title="What was added says", is_flagged=found.flagged, barred_by=reports, is_addition=True
+    )
+    if says_how_to_reach(report) or own.danger or own.warnings:
+        blocks.append(replace(own, warnings=(*_list_doubts_of_contact(first), *own.warnings)))
+    return blocks
+
+
+def _list_doubts_of_contact(first: FirstReport | None) -> tuple[tuple[str, str], ...]:
+    if first is not None and first.is_proven:
+        return ()
+    return (_CHECK_FIRST if first is not None and has_nothing_to_repeat(first.case) else _NOT_THEIRS,)
+
+
+def make_contact_block(
+    report: PublicReport,
+    *,
+    is_flagged: bool,
+    title: str = _TITLE,
+    barred_by: Sequence[PublicReport] = (),
+    is_addition: bool = False,
+) -> ContactBlock:
+    """Return the block of one report. What an addition leaves blank is left out: it was said before.
+
+    `barred_by` are the reports that may bar a way: this one alone, if nothing else is said.
+    """
+    contact = report.contact
+    danger = tuple(_CALLED[signal] for signal in report.signals if signal in _CALLED)
+    if report.meeting.when in _MEETS:
+        danger = (*danger, f"Somebody wants to meet {_MEETS[report.meeting.when]}.")
+    warnings = list_warnings(report, is_flagged=is_flagged)
+    facts = _list_facts(report)
+    return ContactBlock(
+        title=title,
+        danger=danger,
+        warnings=tuple(_WARNINGS[one] for one in warnings if not (is_addition and one in _ONLY_IF_SAID)),
+        must_not_know=contact.who_must_not_know,
+        ways=tuple(_make_ways(report, barred_by=barred_by or (report,))),
+        facts=tuple(fact for fact in facts if fact.text) if is_addition else facts,
+    )
+
+
+def _list_facts(report: PublicReport) -> tuple[ContactFact, ...]:
+    contact = report.contact
+    return (
+        ContactFact("What to call them", report.name, "They gave no name", is_typed=True),
+        ContactFact(
+            "Does anyone else see their phone or e-mails?",
+            _spell(_WHO_SEES, contact.who_sees),
+            "They did not say: count it as yes",
+        ),
+        ContactFact(
+            "May we say who we are?",
+            _spell(_SAY_WHO, contact.may_say_who_we_are),
+            "They did not say: count it as no",
+        ),
+        ContactFact("Safe word", contact.safe_word, "None: we can not prove that it is us", is_typed=True),
+        ContactFact("When", contact.times, "They did not say: ask first whether it is a good time", is_typed=True),
+        ContactFact("Language", _spell_language(report), "They did not say"),
+        ContactFact(
+            "Access needs", "; ".join(_spell(_NEEDS, need) for need in contact.access_needs), "None that they named"
+        ),
+        ContactFact("May a short note be sent?", _spell(_NOTE, contact.may_send_note), "They were not asked: no"),
+    )
+
+
+def _make_ways(report: PublicReport, *, barred_by: Sequence[PublicReport]) -> list[ContactWay]:
+    contact = report.contact
+    picked = [way for way in contact.ways if way in _WAYS]
+    # A line that goes with no way they picked is shown all the same, and said to be such.
+    others = [way for way in _WAYS if way not in picked and get_line(contact, way)]
+    if BY_CALL in picked or BY_TEXT in picked:
+        others = [way for way in others if way not in {BY_CALL, BY_TEXT}]  # one number: it is shown once already
+    elif BY_CALL in others and BY_TEXT in others:
+        others.remove(BY_TEXT)
+    return [
+        ContactWay(_WAYS[way], get_line(contact, way), way in picked, any(is_barred(one, way) for one in barred_by))
+        for way in (*picked, *others)
+    ]
+
+
+def _spell_language(report: PublicReport) -> str:
+    contact = report.contact
+    spoken = _spell(_LANGUAGES, contact.call_language)
+    if contact.other_language:
+        spoken = f"{spoken}: {contact.other_language}" if spoken else contact.other_language
+    return spoken or f"They filled in the form in {_LANGUAGES[report.language]}"
+
+
+def _spell(titles: dict[str, str], code: str) -> str:
+    return titles.get(code, code.replace("_", " "))

@@ -1,0 +1,74 @@
+"""Lays an opened report of the public out for reading: every field, in sections that are folded.
+
+Never leaves a field out and never changes a character of the text, but for codes in words. The page escapes it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS
+from partner_sdk.wire.public_report import PublicReport
+
+# What the reader wants first; what the machine added comes last.
+_LAST = "Particulars"
+_ADDED = frozenset(
+    {
+        *("schema_version", "copy_version", "submitted_at", "language"),
+        *("context", "placement", "reply_by", "reply_key", "signals", "signposted"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One field: its words and exactly what was written; `is_text` asks for room and kept line breaks."""
+
+    title: str
+    text: str
+    is_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Fields that belong together, folded as one."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+def make_sections(content: PublicReport) -> list[Section]:
+    """Return the sections of a report of the public; report_sections.py makes those of a partner's."""
+    groups: dict[str, list[Line]] = {"What was said": []}
+    for path, value in _flatten(msgspec.to_builtins(content), ()):
+        groups.setdefault(_get_group(path), []).append(_make_line(path, value))
+    last = groups.pop(_LAST, [])
+    sections = [Section(title, tuple(lines)) for title, lines in groups.items() if lines]
+    return [*sections, Section(_LAST, tuple(last))] if last else sections
+
+
+def _flatten(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _flatten(part, (*path, name))
+    elif isinstance(value, list | tuple):
+        yield path, ", ".join(str(part) for part in value)
+    elif isinstance(value, bool):
+        yield path, "yes" if value else "no"
+    else:
+        yield path, "" if value is None else str(value)
+
+
+def _get_group(path: tuple[str, ...]) -> str:
+    if path[-1] == "story":
+        return "What was said"
+    if path[0] == "clear" or (len(path) == 1 and path[0] in _ADDED):
+        return _LAST
+    return path[0].capitalize() if len(path) > 1 else "Answers"
+
+
+def _make_line(path: tuple[str, ...], text: str) -> Line:
+    name = ".".join(path)
+    text = PUBLIC_ANSWERS.get(name, {}).get(text, text)
+    return Line(PUBLIC_WORDS[name], text, len(text) > 80 or "\n" in text)

@@ -1,0 +1,231 @@
+"""What the page of a partner's case shows beside the case itself: its reports, the questions, the outcomes.
+
+Holds what was said only where the report was opened for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from gateway.desk.cases.joined_reports import (
+    OpenedReport,
+    OwnReport,
+    Source,
+    list_case_doubts,
+    list_joined,
+    list_linked,
+    list_own_reports,
+    list_sources,
+    list_submitter_doubts,
+    list_unopened,
+)
+from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.partner_side import Clock, find_open_question, spell_clock
+from gateway.desk.cases.promised_days import get_uk_day
+from gateway.desk.cases.reading.blocks import MOST_CHANGES, Change, list_changes
+from gateway.desk.cases.reading.page_room import (
+    MOST_MESSAGES,
+    MOST_MESSAGES_OF_LATER,
+    PageRoom,
+    fit_changes,
+    fit_missing,
+    fit_sections,
+    has_cuts,
+    measure_html,
+)
+from gateway.desk.cases.reading.sections import (
+    Counted,
+    ReportSection,
+    count_completeness,
+    make_report_sections,
+)
+from gateway.desk.partnership.outcomes import OutcomeSignal, list_signals
+from gateway.desk.partnership.questions import QuestionRow, list_questions, open_questions
+from gateway.desk.wiring import Desk
+from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
+from partner_sdk.report.evidence_cover import is_cover
+from partner_sdk.wire.mailbox_message import InformationRequest
+
+# About what the template writes around one.
+_FINGERPRINT_BYTES = 60
+_WITH_CHANGES = frozenset({"correction", "supplement", "response"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """A file that was handed over: its name or id as its sender says it, and the SHA-256 that is sealed with it."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReport:
+    """One opened report. `reason` is why its sender corrects it or takes it back, `own_reference` the sender's own.
+
+    `is_cut` where a page has no room for all of it. `fingerprints` is all that a supplement brings which says nothing
+    else (`is_cover`).
+    """
+
+    case: CaseRow
+    sections: Sequence[ReportSection] = ()
+    counted: Counted | None = None
+    reason: str = ""
+    own_reference: str = ""
+    changes: Sequence[Change] = ()
+    more_changes: bool = False
+    fault: str = ""
+    is_cut: bool = False
+    fingerprints: Sequence[Fingerprint] = ()
+    fingerprints_left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ShownQuestion:
+    """One question with its clock. `words` are there only on an opened page, and None where the copy does not open."""
+
+    row: QuestionRow
+    clock: Clock
+    answer: CaseRow | None
+    words: InformationRequest | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerCase:
+    """Everything of the page that is about a partner. `first` is the case that questions and outcomes belong to."""
+
+    first: CaseRow
+    timeline: Sequence[CaseRow]
+    shown: Sequence[ShownReport]
+    left_closed: Sequence[CaseRow]
+    doubts: Sequence[tuple[str, str]]
+    linked: Sequence[OwnReport]
+    questions: Sequence[ShownQuestion]
+    signals: Sequence[OutcomeSignal]
+    source: Source | None
+    may_ask: bool
+
+    @property
+    def waiting_signal(self) -> OutcomeSignal | None:
+        """The outcome that can still be taken back."""
+        return next((one for one in self.signals if one.waits), None)
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why later reports correct or take back, by case id, as far as they are open."""
+        return {one.case.case_id: one.reason for one in self.shown if one.reason}
+
+
+def make_partner_case(
+    desk: Desk, case: CaseRow, opened: Sequence[OpenedReport], *, room: PageRoom | None = None
+) -> PartnerCase:
+    """Return what the page of a partner's case shows; `opened` is empty on a page that is not opened.
+
+    Without `room` nothing is cut.
+    """
+    today = get_uk_day(desk.clock())
+    with desk.store.read() as connection:
+        timeline = list_joined(connection, case)
+        first = timeline[0]
+        rows = list_questions(connection, case_id=first.case_id)
+        signals = list_signals(connection, case_id=first.case_id)
+        linked = list_own_reports(connection, case, list_linked(opened))
+        source = list_sources(connection, [case]).get(case.partner)
+        strangers = list_submitter_doubts(connection, opened)
+    words = open_questions(desk, rows) if opened else {}
+    open_ids = {one.case.case_id for one in opened}
+    about = timeline if case.case_id == first.case_id else [case]
+    return PartnerCase(
+        first=first,
+        timeline=timeline,
+        shown=[
+            _show(one, first=_find_first(opened, first), room=room, is_later=one is not opened[0]) for one in opened
+        ],
+        left_closed=[one for one in about if one.case_id not in open_ids] if opened else (),
+        doubts=[*list_case_doubts(case, about), *strangers, *list_unopened(opened)],
+        linked=linked,
+        questions=[_show_question(one, timeline, words=words, today=today) for one in rows],
+        signals=signals,
+        source=source,
+        may_ask=first.closed_at is None and find_open_question(rows, today=today) is None,
+    )
+
+
+def spell_open_questions(questions: Sequence[QuestionRow], *, today: date) -> dict[str, Clock]:
+    """Return by case id how the clock stands of the question that is due last; for lists."""
+    return {one.case_id: spell_clock(one, today=today) for one in questions}
+
+
+def _find_first(opened: Sequence[OpenedReport], first: CaseRow) -> IndustryReport | None:
+    found = next((one.content for one in opened if one.case.case_id == first.case_id), None)
+    return None if found is None else found.report
+
+
+def _show(one: OpenedReport, *, first: IndustryReport | None, room: PageRoom | None, is_later: bool) -> ShownReport:
+    if one.content is None:
+        return ShownReport(one.case, fault=one.fault)
+    if is_cover(one.content):
+        return _show_cover(one.case, one.content, first=first, room=room)
+    report = one.content.report
+    compared = first is not None and one.case.joined_to is not None and one.case.report_kind in _WITH_CHANGES
+    changes = list_changes(first, report) if compared and first is not None else []
+    own = report.reporter.own_reference
+    most_messages = None
+    if room is not None:
+        most_messages = MOST_MESSAGES_OF_LATER if is_later else MOST_MESSAGES
+    shown = ShownReport(
+        one.case,
+        sections=make_report_sections(one.content, most_messages=most_messages),
+        counted=count_completeness(one.content),
+        reason=report.change_reason or "",
+        own_reference=own if isinstance(own, str) else "",
+        changes=changes,
+        more_changes=len(changes) == MOST_CHANGES,
+    )
+    return shown if room is None else _fit(shown, room)
+
+
+def _show_cover(
+    case: CaseRow, content: SealedIndustryReport, *, first: IndustryReport | None, room: PageRoom | None
+) -> ShownReport:
+    named = () if first is None else list_given(first.files)
+    names = {file.file_id: file.name for file in named if isinstance(file.name, str)}
+    brought = [Fingerprint(names.get(file.file_id, file.file_id), file.sha256) for file in content.evidence]
+    shown = brought if room is None else _fit_fingerprints(brought, room)
+    return ShownReport(case, fingerprints=shown, fingerprints_left=len(brought) - len(shown))
+
+
+def _fit(shown: ShownReport, room: PageRoom) -> ShownReport:
+    """Cut a report to half of what a page has left, so that those behind it find room."""
+    inner = room.open_half()
+    given = inner.left
+    changes = fit_changes(shown.changes, inner.open_half())
+    sections = fit_sections(shown.sections, inner)
+    counted = shown.counted
+    if counted is not None:
+        missing = fit_missing(counted.missing, inner)
+        counted = replace(counted, missing=missing, missing_left=len(counted.missing) - len(missing))
+    room.left -= given - inner.left
+    return replace(
+        shown,
+        sections=sections,
+        counted=counted,
+        changes=changes,
+        more_changes=shown.more_changes or len(changes) < len(shown.changes),
+        is_cut=has_cuts(sections),
+    )
+
+
+def _show_question(
+    row: QuestionRow, timeline: Sequence[CaseRow], *, words: Mapping[str, InformationRequest | None], today: date
+) -> ShownQuestion:
+    answer = next((one for one in timeline if one.case_id == row.answer_case_id), None)
+    return ShownQuestion(row, spell_clock(row, today=today), answer, words.get(row.request_id))
+
+
+def _fit_fingerprints(brought: Sequence[Fingerprint], room: PageRoom) -> Sequence[Fingerprint]:
+    inner = room.open_half()
+    given = inner.left
+    kept = inner.take(brought, lambda one: _FINGERPRINT_BYTES + measure_html(one.name) + len(one.sha256))
+    room.left -= given - inner.left
+    return kept

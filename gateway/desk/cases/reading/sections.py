@@ -1,0 +1,344 @@
+"""Lays an opened industry report out in an analyst's order: why it is urgent, who, what, where.
+
+Never leaves a field out: a field that is taken out of one section stands in another one. Conversations become threads
+in the order of sending; never calls anybody a child or a suspect but by the ids of the report itself.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.desk.cases.reading.blocks import (
+    Block,
+    Fact,
+    Grid,
+    Message,
+    Value,
+    get_part,
+    make_block,
+    make_block_of,
+    spell,
+    spell_code,
+    spell_not_held,
+)
+from gateway.desk.cases.reading.labels import get_reading_words
+from partner_sdk.report import Completeness, SealedIndustryReport, measure_completeness
+from partner_sdk.report.model import Conversation, IndustryReport
+from partner_sdk.report.model import Message as SentMessage
+from partner_sdk.report.outline import Field, Part, get_field, get_outline, is_answered
+from partner_sdk.report.people import Child, OtherPerson, Suspect
+from partner_sdk.report.values import NotHeld, list_given
+
+_SAID: Final = frozenset({"sender", "type", "text", "sent_at", "recipients"})
+_NO_TEXT: Final = Value("No text", is_held=False)
+
+
+def name_people(report: IndustryReport) -> dict[str, str]:
+    """Return by service user id what each person of a report is called, such as `Child 1`."""
+    named: dict[str, str] = {}
+    groups: tuple[tuple[str, Sequence[Suspect | Child | OtherPerson]], ...] = (
+        ("Other person", list_given(report.other_people)),
+        ("Suspect", list_given(report.suspects)),
+        ("Child", list_given(report.children)),
+    )
+    for word, people in groups:
+        for number, person in enumerate(people, start=1):
+            if isinstance(person.service_user_id, str):
+                named[person.service_user_id] = f"{word} {number}"
+    return named
+
+
+def make_threads(report: IndustryReport, *, most_messages: int | None = None) -> tuple[Block, ...]:
+    """Return a block for each thread of a report, with all its messages, or the first `most_messages` of the report."""
+    people, part = name_people(report), get_part(get_outline(), "conversations")
+    blocks, room = [], most_messages
+    for thread in list_given(report.conversations):
+        shown = thread.messages if room is None else thread.messages[:room]
+        if room is not None:
+            room -= len(shown)
+        blocks.append(_make_thread(thread, part, shown=shown, people=people))
+    return tuple(blocks)
+
+
+def _make_thread(thread: Conversation, part: Part, *, shown: Sequence[SentMessage], people: Mapping[str, str]) -> Block:
+    head = make_block(thread, part, without={"messages"})
+    fields = {one.name: one for one in get_part(part, "messages").fields}
+    ids = (user for sent in thread.messages for user in (sent.sender, *list_given(sent.recipients)))
+    known = [user for user in dict.fromkeys(ids) if user in people]
+    return Block(
+        title=f"Thread {thread.thread_id}",
+        # Who is who, once: every message names people by their number.
+        facts=(*head.facts, *(Fact(people[user], Value(user, is_typed=True)) for user in known)),
+        not_held=head.not_held,
+        messages=tuple(_make_message(one, fields, people=people) for one in shown),
+        messages_left=len(thread.messages) - len(shown),
+        unsaid=head.unsaid,
+    )
+
+
+def _make_message(sent: SentMessage, fields: Mapping[str, Field], *, people: Mapping[str, str]) -> Message:
+    return Message(
+        speaker=_name(sent.sender, people),
+        side=people.get(sent.sender, "Other").split()[0].lower(),
+        time=_spell_or_blank(fields["sent_at"], sent.sent_at),
+        to=_spell_recipients(sent, people),
+        kind=spell(fields["type"], sent.type).text,
+        text=spell(fields["text"], sent.text) if is_answered(sent.text) else _NO_TEXT,
+        notes=tuple(_list_notes(sent, fields)),
+    )
+
+
+def _list_notes(sent: SentMessage, fields: Mapping[str, Field]) -> Iterator[Fact]:
+    for name, field in fields.items():
+        value = getattr(sent, name)
+        if name not in _SAID and is_answered(value) and value is not False:
+            yield Fact(get_reading_words(field), spell(field, value))
+
+
+def _spell_recipients(sent: SentMessage, people: Mapping[str, str]) -> str:
+    if isinstance(sent.recipients, NotHeld):
+        return spell_not_held(sent.recipients).words
+    return ", ".join(_name(one, people) for one in sent.recipients)
+
+
+def _name(user_id: str, people: Mapping[str, str]) -> str:
+    return people.get(user_id, user_id)
+
+
+def _spell_or_blank(field: Field, value: object) -> str:
+    return spell(field, value).words if is_answered(value) else "No time given"
+
+
+# What is shown in other sections than where the model has it.
+_TRACES: Final = ("logins", "devices")
+_URGENT: Final = ("harm_signs", "meetings")
+_ONE_OF: Final = {
+    "children": "Child",
+    "suspects": "Suspect",
+    "other_people": "Other person",
+    "conversations": "Thread",
+    "files": "File",
+    "messages": "message",
+    "emails": "e-mail address",
+    "phones": "telephone number",
+    "logins": "login",
+    "devices": "device",
+    "locations": "location",
+    "places": "place",
+    "incident": "Incident",
+    "reporter": "Reporter",
+    "discovery": "Discovery",
+    "police": "Police",
+    "preservation": "Preservation",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSection:
+    """One part of a report. `name` is for addresses within the page, `count` says how much is in it.
+
+    `left_out` blocks have no room on a page.
+    """
+
+    name: str
+    title: str
+    blocks: tuple[Block, ...]
+    count: str = ""
+    is_open: bool = False
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How complete a report is as this desk counts it; `said` is the sender's count where it differs.
+
+    `missing_left` missing fields have no room on a page.
+    """
+
+    score: int
+    missing: tuple[str, ...]
+    said: int | None
+    missing_left: int = 0
+
+
+def make_report_sections(content: SealedIndustryReport, *, most_messages: int | None = None) -> list[ReportSection]:
+    """Return the sections of a report; one about which nothing at all is said is left out.
+
+    With all its messages, or the first `most_messages`.
+    """
+    sections = (
+        *(_make_changes(content), _make_urgency(content), _make_known_elsewhere(content.report)),
+        *(_make_people(content.report, "children"), _make_people(content.report, "suspects")),
+        _make_events(content.report),
+        _make_conversations(content.report, most_messages=most_messages),
+        _make_places(content.report),
+        *(_make_others(content.report), _make_files(content.report), _make_traces(content.report)),
+        *(_make_senders(content.report), _make_preservation(content.report), _make_particulars(content)),
+    )
+    return [one for one in sections if not all(block.is_empty and not block.unsaid for block in one.blocks)]
+
+
+def count_completeness(content: SealedIndustryReport) -> Counted:
+    """Count anew how complete a report is: the sender's count is its own word."""
+    counted, said = measure_completeness(content.report), content.completeness
+    return Counted(
+        score=counted.score,
+        missing=tuple(_spell_missing(counted)),
+        said=None if said is None or said == counted else said.score,
+    )
+
+
+def name_person(word: str, number: int, person: Any) -> str:
+    """Return what a person is called in headings: by number, and by the name or id that the service has."""
+    names = (getattr(person, name, None) for name in ("username", "service_user_id", "name"))
+    name = next((one for one in names if isinstance(one, str)), None)
+    return f"{word} {number}" if name is None else f"{word} {number}: {name}"
+
+
+def _make_changes(content: SealedIndustryReport) -> ReportSection:
+    names = [name for name in ("change_reason", "answers_request") if getattr(content.report, name) is not None]
+    block = make_block_of(content.report, get_outline(), names)
+    return ReportSection("changes", "What this changes or answers", (block,), is_open=True)
+
+
+def _make_urgency(content: SealedIndustryReport) -> ReportSection:
+    report, outline = content.report, get_outline()
+    head = make_block_of(report, outline, ("priority_reason",))
+    signs = make_block_of(report.incident, get_part(outline, "incident"), _URGENT)
+    risks = [
+        Fact(f"{name_person('Child', number, child)}: at risk now?", Value(spell_code(child.at_risk_now)))
+        for number, child in enumerate(list_given(report.children), start=1)
+    ]
+    block = Block(
+        facts=(Fact("Priority", Value(content.clear.priority)), *head.facts, *signs.facts, *risks),
+        not_held=(*head.not_held, *signs.not_held),
+        grids=signs.grids,
+        blocks=signs.blocks,
+        unsaid=(*head.unsaid, *signs.unsaid),
+    )
+    return ReportSection("urgency", "Why it is urgent", (block,), is_open=True)
+
+
+def _make_known_elsewhere(report: IndustryReport) -> ReportSection:
+    # On top, so that nothing is worked on twice.
+    block = make_block_of(report, get_outline(), ("other_references", "police", "linked_reports"))
+    count = len(list_given(report.other_references)) + len(list_given(report.police))
+    said = f"{count} elsewhere" if count else "nobody else is named"
+    return ReportSection("elsewhere", "Who has it already", (block,), count=said, is_open=True)
+
+
+def _make_people(report: IndustryReport, name: str) -> ReportSection:
+    word, part = _ONE_OF[name], get_part(get_outline(), name)
+    people = list_given(getattr(report, name))
+    blocks = [
+        make_block(person, part, title=name_person(word, number, person), without=_TRACES)
+        for number, person in enumerate(people, start=1)
+    ]
+    title = "Children" if name == "children" else "Suspects"
+    return ReportSection(name, title, tuple(blocks) or _say_none(report, name), count=str(len(people)), is_open=True)
+
+
+def _make_events(report: IndustryReport) -> ReportSection:
+    outline = get_outline()
+    head = make_block_of(report, outline, ("category", "sub_label", "uk_link", "countries"))
+    body = make_block(report.incident, get_part(outline, "incident"), without={*_URGENT, "places"})
+    return ReportSection("events", "What happened", (head, body))
+
+
+def _make_conversations(report: IndustryReport, *, most_messages: int | None) -> ReportSection:
+    threads = make_threads(report, most_messages=most_messages)
+    count = sum(len(thread.messages) + thread.messages_left for thread in threads)
+    return ReportSection(
+        "conversations",
+        "Conversation",
+        threads or _say_none(report, "conversations"),
+        count=f"{count} message" + ("" if count == 1 else "s"),
+    )
+
+
+def _make_places(report: IndustryReport) -> ReportSection:
+    incident, part = report.incident, get_part(get_outline(), "incident")
+    return ReportSection(
+        "places",
+        "Where on the service",
+        (make_block_of(incident, part, ("places",)),),
+        count=str(len(list_given(incident.places))),
+    )
+
+
+def _make_others(report: IndustryReport) -> ReportSection:
+    block = make_block_of(report, get_outline(), ("other_people",))
+    return ReportSection("others", "Other people", (block,), count=str(len(list_given(report.other_people))))
+
+
+def _make_files(report: IndustryReport) -> ReportSection:
+    part = get_part(get_outline(), "files")
+    files = list_given(report.files)
+    blocks = [make_block(one, part, title=f"File {one.file_id}", without={"file_id"}) for one in files]
+    return ReportSection("files", "Files", tuple(blocks) or _say_none(report, "files"), count=str(len(files)))
+
+
+def _make_traces(report: IndustryReport) -> ReportSection:
+    blocks, count = [], 0
+    for name in ("suspects", "children"):
+        part = get_part(get_outline(), name)
+        for number, person in enumerate(list_given(getattr(report, name)), start=1):
+            blocks.append(make_block_of(person, part, _TRACES, title=name_person(_ONE_OF[name], number, person)))
+            count += sum(len(list_given(getattr(person, trace))) for trace in _TRACES)
+    return ReportSection("traces", "Traces: logins and devices", tuple(blocks), count=str(count))
+
+
+def _make_senders(report: IndustryReport) -> ReportSection:
+    outline = get_outline()
+    reporter = make_block(report.reporter, get_part(outline, "reporter"), title="Who reports")
+    discovery = make_block(report.discovery, get_part(outline, "discovery"), title="How it was found")
+    return ReportSection("senders", "Who reports, and whom to ask", (reporter, discovery))
+
+
+def _make_preservation(report: IndustryReport) -> ReportSection:
+    kept = len(list_given(report.preservation))
+    block = make_block_of(report, get_outline(), ("preservation",))
+    return ReportSection("preservation", "What is kept for police", (block,), count=str(kept))
+
+
+def _make_particulars(content: SealedIndustryReport) -> ReportSection:
+    clear = content.clear
+    facts = (
+        Fact("Id of the report", Value(clear.report_id)),
+        Fact("Sent by", Value(clear.partner)),
+        Fact("Kind", Value(spell_code(clear.kind))),
+        Fact("Adds to", Value(clear.earlier_reference or "None", is_held=clear.earlier_reference is not None)),
+        Fact("Environment", Value(spell_code(clear.environment))),
+        Fact("Evidence", Value("\n".join(clear.evidence_ids) or "None", is_held=bool(clear.evidence_ids))),
+        Fact(
+            "Version of the report, and of the format as sent",
+            Value(f"{content.report.schema_version}, {clear.schema_version}"),
+        ),
+    )
+    return ReportSection("particulars", "Particulars", (Block(facts=facts),))
+
+
+def _say_none(report: IndustryReport, name: str) -> tuple[Block, ...]:
+    value = getattr(report, name)
+    block = make_block_of(report, get_outline(), (name,))
+    return (block,) if isinstance(value, NotHeld) else (Block(unsaid=block.unsaid),)
+
+
+def _spell_missing(counted: Completeness) -> Iterator[str]:
+    for pointer in counted.missing:
+        *parents, _ = pointer.removeprefix("#/").split("/")
+        words: list[str] = []
+        for step in parents:
+            if step.isdigit():
+                words[-1] = f"{words[-1]} {int(step) + 1}"
+            else:
+                words.append(_ONE_OF.get(step, step.replace("_", " ")))
+        said = get_reading_words(get_field(pointer))
+        yield f"{', '.join(words)}: {said}" if words else said
+
+
+def list_grids(block: Block) -> Iterator[Grid]:
+    """Yield the tables of a block and of what belongs to it."""
+    yield from block.grids
+    for below in block.blocks:
+        yield from list_grids(below)

@@ -1,0 +1,310 @@
+"""Replies to a person who reported: the safe ways to them, the text under their return code, and the record of it.
+
+Never lets a sealed reply count by itself as the one that is owed: it waits for a person who may never come back. It
+counts only where staff say so, with the reason wherever another safe way was open (R23).
+
+Never decides to contact anybody: a report gives the person's wishes, and the warnings against a way.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Final
+
+from sqlalchemy import Connection, select, update
+
+from gateway.desk import audit
+from gateway.desk.cases.model import NO_SAFE_CONTACT, REPLY_CODES, CaseError, CaseRow, check_code, get_case
+from gateway.desk.cases.opening import find_first_report, find_recipient, open_report
+from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.outbox.replies import (
+    REPLIED_BY_RETURN_CODE,
+    REPLY,
+    Recipient,
+    copy_context,
+    has_no_place,
+    has_reply,
+    list_written,
+    store_message,
+)
+from gateway.desk.store.post_tables import REPLY_MESSAGES
+from gateway.desk.store.schema import CASES
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError
+from partner_sdk.wire.canonical import encode, format_time, parse_time
+from partner_sdk.wire.envelope import Envelope
+from partner_sdk.wire.keys import verify_keys
+from partner_sdk.wire.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL, BY_TEXT, NO, YES, YOUNGEST_BAND
+from partner_sdk.wire.public_report import PublicReport, SafeContact
+from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, open_reply
+
+# The line that goes with each way; a way without one can not be used.
+_LINE_OF: Final = {BY_CALL: "phone", BY_TEXT: "phone", BY_EMAIL: "email", BY_ADULT: "adult", BY_SCHOOL: "school"}
+WRITTEN_WAYS: Final = frozenset({BY_TEXT, BY_EMAIL})
+
+
+class ContactWarning(Enum):
+    """What whoever answers must know before anything else, the most important first."""
+
+    NEAR = "near"
+    MAYBE_NEAR = "maybe-near"
+    YOUNG = "young"
+    SEEN = "seen"
+    DOUBTED = "doubted"
+    NO_WAY = "no-way"
+
+
+def list_open_ways(*reports: PublicReport) -> tuple[str, ...]:
+    """Return the ways that the person picked, that have a line, and that whoever lives there can not read.
+
+    Of a report and what was added to it: what one of them bars is barred in both.
+    """
+    ways = [way for report in reports for way in report.contact.ways if get_line(report.contact, way)]
+    return tuple(way for way in dict.fromkeys(ways) if not any(is_barred(report, way) for report in reports))
+
+
+def says_how_to_reach(report: PublicReport) -> bool:
+    """Return whether anything of the contact block was filled in; what is added later mostly leaves all of it blank."""
+    contact = report.contact
+    return any(getattr(contact, name) for name in contact.__struct_fields__) or bool(report.name or report.person.near)
+
+
+def is_barred(report: PublicReport, way: str) -> bool:
+    """Return whether a way would put words where the person that the report is about can read them."""
+    return way in WRITTEN_WAYS and report.person.near == YES
+
+
+def get_line(contact: SafeContact, way: str) -> str:
+    """Return the number, address or name that goes with a way; empty where there is none."""
+    name = _LINE_OF.get(way)
+    return "" if name is None else str(getattr(contact, name)).strip()
+
+
+def list_warnings(report: PublicReport, *, is_flagged: bool = False) -> tuple[ContactWarning, ...]:
+    """Return what to know before anybody is contacted. What was not said counts as the more careful answer."""
+    contact, near = report.contact, report.person.near
+    said = {
+        ContactWarning.NEAR: near == YES,
+        ContactWarning.MAYBE_NEAR: near not in {"", YES, NO},
+        ContactWarning.YOUNG: YOUNGEST_BAND in {report.reporter_age_band, report.age_band},
+        ContactWarning.SEEN: contact.who_sees != NO,
+        ContactWarning.DOUBTED: is_flagged,
+        ContactWarning.NO_WAY: not list_open_ways(report),
+    }
+    return tuple(warning for warning in ContactWarning if said[warning])
+
+
+MAX_REASON_CHARACTERS: Final = 300
+
+
+def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, actor: str) -> CaseRow:
+    """Record that the person reporting was answered, and how; or why an answer would do harm.
+
+    Raises `CaseError` (`unknown-case`, `bad-code`, `reason-missing`, `return-code-reason-missing`, `no-sealed-reply`).
+    """
+    reason = clean_reply_reason(code, reason)
+    now = desk.clock()
+    with desk.store.write() as connection:
+        found = get_case(connection, wanted)
+        if code == REPLIED_BY_RETURN_CODE and not has_reply(connection, case_id=found.case_id):
+            raise CaseError("No reply was written to the return code of this report.", reason="no-sealed-reply")
+        note_reply(connection, found, code=code, reason=reason, actor=actor, now=now)
+        return get_case(connection, found.case_id)
+
+
+def clean_reply_reason(code: str, reason: str | None) -> str | None:
+    """Return the reason without the spaces around it, or raise `CaseError` for what `record_reply` would refuse."""
+    check_code("reply", code, REPLY_CODES)
+    reason = (reason or "").strip() or None
+    if code == NO_SAFE_CONTACT and reason is None:
+        raise CaseError("Say why there is no safe way to reply: --reply-reason.", reason="reason-missing")
+    if code == REPLIED_BY_RETURN_CODE and reason is None:
+        # It waits for somebody who may never come back: a person says why it is enough.
+        raise CaseError(
+            "Say why the return code alone is the right way: --reply-reason.", reason="return-code-reason-missing"
+        )
+    if reason is not None and len(reason) > MAX_REASON_CHARACTERS:
+        raise CaseError(f"A reason has at most {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
+    return reason
+
+
+def note_reply(
+    connection: Connection, found: CaseRow, *, code: str, reason: str | None, actor: str, now: datetime
+) -> None:
+    """Enter the reply that is owed, in the caller's transaction; `clean_reply_reason` has passed it."""
+    connection.execute(
+        update(CASES)
+        .where(CASES.c.case_id == found.case_id)
+        .values(reply_code=code, reply_reason=reason, reply_recorded_at=format_time(now))
+    )
+    audit.append_entry(
+        connection, at=now, actor=actor, action="record-reply", subject=found.case_id, detail={"code": code}
+    )
+
+
+# Kept where the analyst gives no other: the reason stands in the case for whoever reads it later.
+NO_OTHER_WAY: Final = "The report names no other way that is safe."
+# As JSON, in base64 and with its signature, it must fit the largest box (WIRE.md §10): 4,000 letters of two bytes do.
+MOST_BODY_BYTES: Final = 11_000
+_KEPT_CONTROLS: Final = frozenset("\n\t")
+
+
+class ReplyError(ReportAbuseError):
+    """A reply can not be written; the message says what to change, and nothing was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDraft:
+    """What a person of the desk wrote. `is_the_reply` says whether it is the reply that is owed, `reason` why."""
+
+    text: str
+    is_the_reply: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedReply:
+    """A reply as it would be sealed: to whom, and why it is the one that is owed, where it is."""
+
+    text: str
+    recipient: Recipient
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyCopy:
+    """What was written before, for the next person who works on the case. `text` is None where it does not open."""
+
+    text: str | None
+    written_at: str
+    written_by: str
+    posted_at: str | None
+    no_place_at: str | None
+
+
+def write_reply(desk: Desk, wanted: str, draft: ReplyDraft, *, actor: str, message_id: str | None = None) -> str:
+    """Seal a reply to the return code of a report, store it to be sent, and return its message id.
+
+    The same `message_id` again (from `Desk.make_id`) is the same reply, whatever it says: nothing is written twice.
+
+    Raises `ReplyError` (`no-text`, `too-long`, `unprintable`, `not-opened`, `first-not-opened`, `not-proven`,
+    `no-reply-key`, `no-place`), `CaseError` (`unknown-case`, `synthetic`, `return-code-reason-missing`,
+    `reason-too-long`), and what the vault, the keys and the sealing raise.
+    """
+    with desk.store.read() as connection:
+        found = get_case(connection, wanted)
+    checked = check_draft(desk, found, draft)
+    now = desk.clock()
+    with desk.store.write() as connection:
+        if message_id is not None and _is_written(connection, message_id):
+            return message_id
+        found = get_case(connection, found.case_id)
+        written = store_message(
+            desk,
+            connection,
+            checked.recipient,
+            kind=REPLY,
+            body=checked.text,
+            actor=actor,
+            now=now,
+            message_id=message_id,
+        )
+        if draft.is_the_reply and found.reply_owed and found.reply_code is None:
+            note_reply(connection, found, code=REPLIED_BY_RETURN_CODE, reason=checked.reason, actor=actor, now=now)
+    return written
+
+
+def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft) -> CheckedReply:
+    """Return what would be sealed, or raise as `write_reply`; stores nothing.
+
+    Opens the report, and the first report of an addition, without noting who does: whoever calls this has that to do.
+    """
+    text = clean_text(draft.text)
+    if found.opened_at is None:
+        raise ReplyError("Nobody has read this report yet: open it first.", reason="not-opened")
+    content = open_report(desk, found)
+    if not isinstance(content, PublicReport) or content.reply_key is None:
+        raise ReplyError("This report has no return code: answer in another way.", reason="no-reply-key")
+    first = find_first_report(desk, found, actor=None)
+    recipient = find_recipient(found, content, first=first)
+    if recipient is None:
+        raise ReplyError(
+            f"This is not proven to come from who sent {found.adds_to}: nothing is sealed to its key. Write there.",
+            reason="not-proven",
+        )
+    if first is not None and first.case.opened_at is None:
+        raise ReplyError(
+            f"Nobody has read {first.case.reference} yet, which this adds to: open that first. How to reach the person "
+            "safely is in there.",
+            reason="first-not-opened",
+        )
+    with desk.store.read() as connection:
+        if has_no_place(connection, reference=recipient.reference):
+            raise ReplyError(
+                "The gateway has no place for this return code any more: answer in another way.", reason="no-place"
+            )
+    reports = [content] if first is None or first.content is None else [first.content, content]
+    return CheckedReply(text, recipient, _clean_reason(draft, reports) if draft.is_the_reply else None)
+
+
+def clean_text(text: str) -> str:
+    """Return the text as it is sent: one kind of line end, no space around it. Raises `ReplyError`."""
+    cleaned = normalise(text)
+    if not cleaned:
+        raise ReplyError("There is nothing written yet.", reason="no-text")
+    if len(cleaned) > MAX_BODY_CHARACTERS:
+        raise ReplyError(
+            f"A reply has at most {MAX_BODY_CHARACTERS:,} characters; this one has {len(cleaned):,}.",
+            reason="too-long",
+        )
+    if len(encode(cleaned)) > MOST_BODY_BYTES:
+        raise ReplyError("The text does not fit its box: make it shorter.", reason="too-long")
+    if any(unicodedata.category(one) == "Cc" and one not in _KEPT_CONTROLS for one in cleaned):
+        raise ReplyError("The text holds characters that no page can show.", reason="unprintable")
+    return cleaned
+
+
+def normalise(text: str) -> str:
+    """Return the text with one kind of line end (forms send CR LF) and no space around it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def _clean_reason(draft: ReplyDraft, reports: Sequence[PublicReport]) -> str | None:
+    # Where another safe way is open, only a person can say why the code alone is enough.
+    reason = draft.reason.strip()
+    if not reason and not list_open_ways(*reports):
+        reason = NO_OTHER_WAY
+    return clean_reply_reason(REPLIED_BY_RETURN_CODE, reason)
+
+
+def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:
+    """Open the desk's own copies of the replies of a case, the oldest first; that somebody read them is noted."""
+    now = desk.clock()
+    with desk.store.read() as connection:
+        written = [one for one in list_written(connection, case_id=found.case_id) if one.kind == REPLY]
+        mine = (REPLY_MESSAGES.c.case_id == found.case_id) & (REPLY_MESSAGES.c.kind == REPLY)
+        rows = connection.execute(select(REPLY_MESSAGES.c.message_id, REPLY_MESSAGES.c.desk_copy).where(mine)).all()
+        signing_keys = make_key_set(connection, desk=desk, now=now).mailbox_keys
+    if not written:
+        return []
+    vault, boxes = desk.load_vault(), {row.message_id: bytes(row.desk_copy) for row in rows}
+    copies = []
+    for one in written:
+        context = copy_context(environment=desk.config.environment, message_id=one.message_id)
+        try:
+            signed = vault.open_reply_copy(Envelope.parse(boxes[one.message_id]), context=context)
+            keys = verify_keys(signing_keys, signed_at=parse_time(one.written_at), now=now)
+            text = open_reply(signed, keys=keys).body
+        except (OpeningError, StatementError, FormatError):
+            text = None  # its key is gone with the reports of its time, or the row was changed
+        copies.append(ReplyCopy(text, one.written_at, one.written_by, one.posted_at, one.no_place_at))
+    with desk.store.write() as connection:
+        audit.append_entry(connection, at=now, actor=actor, action="read-replies", subject=found.case_id)
+    return copies
+
+
+def _is_written(connection: Connection, message_id: str) -> bool:
+    known = select(REPLY_MESSAGES.c.message_id).where(REPLY_MESSAGES.c.message_id == message_id)
+    return connection.execute(known).first() is not None

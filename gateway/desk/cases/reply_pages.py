@@ -1,0 +1,126 @@
+"""The routes of a reply: begin from a template, look at it, send it to the return code, or record another way.
+
+A reply is written with the report open: safe contact stands above it. What is sent must carry the mark of its preview.
+"""
+
+from http import HTTPStatus
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.cases.case_page import (
+    FORM_BYTES,
+    PageState,
+    get_case_or_404,
+    show_closed_page,
+    show_opened_page,
+)
+from gateway.desk.cases.forms import (
+    Fault,
+    Preview,
+    ReplyAnswers,
+    fault_of,
+    list_record_faults,
+    list_reply_faults,
+    make_draft,
+    make_mark,
+    read_reply,
+)
+from gateway.desk.cases.model import CaseRow
+from gateway.desk.cases.replies import check_draft, record_reply, write_reply
+from gateway.desk.views.context import get_desk, get_name
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.errors import FormatError, ReportAbuseError
+from partner_sdk.wire.canonical import check_report_id
+
+blueprint = Blueprint("replies", __name__)
+
+
+@blueprint.post("/cases/<case_id>/reply/start")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_start(case_id: str) -> ResponseReturnValue:
+    """Put a template behind what is written already; nothing is overwritten and nothing is sent."""
+    case, reply = get_case_or_404(case_id), read_reply(request.form)
+    return show_opened_page(case, PageState(reply=reply, template=request.form.get("template", "")))
+
+
+@blueprint.post("/cases/<case_id>/reply/preview")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_preview(case_id: str) -> ResponseReturnValue:
+    """Show a reply as the person will see it; nothing is sent."""
+    case, reply = get_case_or_404(case_id), read_reply(request.form)
+    faults = list_reply_faults(case, reply)
+    if not faults:
+        try:
+            check_draft(get_desk(), case, make_draft(reply))
+        except ReportAbuseError as error:
+            faults = [fault_of(error, reply)]
+    if faults:
+        return _show_again(case, reply, *faults)
+    return show_opened_page(case, PageState(reply=reply, preview=_make_preview(reply)))
+
+
+@blueprint.post("/cases/<case_id>/reply/send")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_send(case_id: str) -> ResponseReturnValue:
+    """Seal a reply that was looked at; the next collection takes it to the gateway."""
+    case, reply = get_case_or_404(case_id), read_reply(request.form)
+    faults = list_reply_faults(case, reply)
+    if faults:
+        return _show_again(case, reply, *faults)
+    if request.form.get("mark", "") != make_mark(make_draft(reply)):
+        changed = Fault("preview", "The reply was changed after you looked at it. Look at it once more, then send it.")
+        return show_opened_page(
+            case,
+            PageState([changed], reply=reply, preview=_make_preview(reply), status=HTTPStatus.CONFLICT),
+        )
+    try:
+        write_reply(get_desk(), case.case_id, make_draft(reply), actor=get_name(), message_id=_find_message_id())
+    except ReportAbuseError as error:
+        return _show_again(case, reply, fault_of(error, reply))
+    return _go_to_replies(case)
+
+
+@blueprint.post("/cases/<case_id>/reply")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_record(case_id: str) -> ResponseReturnValue:
+    """Record how the person who reported was answered."""
+    case, reply = get_case_or_404(case_id), read_reply(request.form)
+    faults = list_record_faults(reply)
+    if not faults:
+        try:
+            record_reply(get_desk(), case.case_id, code=reply.code, reason=reply.reason, actor=get_name())
+        except ReportAbuseError as error:
+            faults = [fault_of(error, reply)]
+    if faults:
+        return show_closed_page(case, PageState(faults, reply=reply, status=HTTPStatus.CONFLICT))
+    return _go_to_replies(case)
+
+
+def _show_again(case: CaseRow, reply: ReplyAnswers, *faults: Fault) -> ResponseReturnValue:
+    return show_opened_page(case, PageState(faults, reply=reply, status=HTTPStatus.CONFLICT))
+
+
+def _go_to_replies(case: CaseRow) -> ResponseReturnValue:
+    return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="reply-title"), HTTPStatus.SEE_OTHER)
+
+
+def _make_preview(reply: ReplyAnswers) -> Preview:
+    draft = make_draft(reply)
+    return Preview(
+        text=reply.reply_text,
+        is_the_reply=draft.is_the_reply,
+        reason=draft.reason,
+        mark=make_mark(draft),
+        message_id=get_desk().make_id(),
+    )
+
+
+def _find_message_id() -> str | None:
+    # From the preview, so that a second press of the button is the same reply; anything else is no id of ours.
+    message_id = request.form.get("message_id", "")
+    try:
+        check_report_id(message_id)
+    except FormatError:
+        return None
+    return message_id

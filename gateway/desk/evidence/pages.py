@@ -1,0 +1,55 @@
+"""The route that hands over one file of a partner's case, opened.
+
+Never shows a file in a page: it leaves as an attachment without a type, and no browser runs or keeps it.
+"""
+
+import re
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, Response
+from flask.typing import ResponseReturnValue
+
+from gateway.desk.cases.case_page import (
+    FORM_BYTES,
+    MOST_PAGE_BYTES,
+    PageState,
+    get_case_or_404,
+    show_opened_page,
+)
+from gateway.desk.cases.forms import Fault
+from gateway.desk.cases.model import CaseError, CaseRow
+from gateway.desk.evidence.case_files import CaseFile, CaseFileError
+from gateway.desk.evidence.saving import stream_file
+from gateway.desk.views.context import get_desk, get_name
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
+from partner_sdk.errors import FormatError, LocalStateError, OpeningError
+
+blueprint = Blueprint("evidence", __name__)
+SANDBOX: Final = "default-src 'none'; sandbox; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9-]+")
+_MOST_OF_A_NAME: Final = 40
+
+
+@blueprint.post("/cases/<case_id>/files/<evidence_id>")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_open_file(case_id: str, evidence_id: str) -> ResponseReturnValue:
+    """Answer with one file, opened and proven; who opened it is noted. What keeps it closed is said on the page."""
+    case = get_case_or_404(case_id)
+    try:
+        found, pieces = stream_file(get_desk(), case.case_id, evidence_id, actor=get_name(), most_bytes=MOST_PAGE_BYTES)
+    except (CaseError, CaseFileError, OpeningError, FormatError, LocalStateError) as error:
+        fault = Fault("files", f"The file was not opened. {error}")
+        return show_opened_page(case, PageState(faults=(fault,), status=HTTPStatus.CONFLICT))
+    answer = Response(pieces, content_type="application/octet-stream")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{_name_file(case, found)}"'
+    answer.headers["Content-Security-Policy"] = SANDBOX
+    if found.reference is not None:
+        answer.content_length = found.reference.size_bytes
+    return answer
+
+
+def _name_file(case: CaseRow, found: CaseFile) -> str:
+    # Never the sender's own name for it, nor its ending: what a browser or a desktop runs is chosen by those.
+    file_id = _NOT_IN_A_NAME.sub("-", found.file_id)[:_MOST_OF_A_NAME].strip("-") or "file"
+    return f"{case.reference}-{file_id}.bin"
