@@ -13,7 +13,8 @@ import requests
 from gateway.desk import audit
 from gateway.desk.cases.model import get_case
 from gateway.desk.cli import main
-from gateway.desk.commands import partner, publishing
+from gateway.desk.commands import partner
+from gateway.desk.keyring import commands as keyring_commands
 from gateway.desk.partnership.account_changes import list_changes
 from gateway.desk.partnership.approval import approve_partner
 from gateway.desk.partnership.change_decisions import accept_change, refuse_change
@@ -315,7 +316,7 @@ def test_approval_names_the_next_command_where_a_registration_waits(
     loop: Loop, service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.enrol(approve=False, registration=TEMPLATE)
-    for module in (partner, publishing):
+    for module in (partner, keyring_commands):
         monkeypatch.setattr(module, "open_desk", lambda state: loop.desk)
     state = ("--state", str(loop.desk.paths.state))
     assert main(["partner", "show", *state, "example-chat"]) == 0

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from gateway.desk.cli import main
-from gateway.desk.commands import adoption, collecting, publishing
+from gateway.desk.commands import adoption, collecting
+from gateway.desk.keyring import commands as keyring_commands
 from gateway.desk.partnership.adoption_decisions import Place, agree_place, decline_adoption, invite_adopter
 from gateway.desk.partnership.adoption_mails import read_texts
 from gateway.desk.partnership.adoptions import AdoptionError, get_adoption
@@ -40,7 +41,7 @@ def line_of(loop: Loop, request_id: str) -> tuple[str, str | None]:
 @pytest.fixture
 def in_process(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the commands have the clock of the loop, and its feed without a socket."""
-    for file in (adoption, collecting, publishing):
+    for file in (adoption, collecting, keyring_commands):
         monkeypatch.setattr(file, "open_desk", lambda state: loop.desk)
 
 

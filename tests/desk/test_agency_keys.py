@@ -7,10 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.desk.keyring.delegation import DelegationError, load_key_set_key, renew_delegation
+from gateway.desk.keyring.delegation import DelegationError, change_root, load_key_set_key, renew_delegation
 from gateway.desk.keyring.overview import list_keys
 from gateway.desk.keyring.publication import publish
-from gateway.desk.keyring.root_change import change_root
 from gateway.desk.keyring.sealing_keys import SealingKeyError, destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.signing_keys import (
     KNOWN_BEFORE_USE,
@@ -322,7 +321,7 @@ class PowerCutError(Exception):
     """The machine went off."""
 
 
-def stop_after(monkeypatch: pytest.MonkeyPatch, name: str, *, module: str = "root_change") -> None:
+def stop_after(monkeypatch: pytest.MonkeyPatch, name: str, *, module: str = "delegation") -> None:
     files = {"root_change": "root-change.json", "delegation": "delegation.json", "pin": "agency.pin"}
 
     def write(path: Path, raw: bytes) -> None:

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import insert, update
 
 from gateway.desk.cli import main
-from gateway.desk.commands import partner, publishing
+from gateway.desk.commands import partner
 from gateway.desk.commands.frame import DONE, TRY_AGAIN, WRONG_USE
+from gateway.desk.keyring import commands as keyring_commands
 from gateway.desk.partnership.approval import approve_partner
 from gateway.desk.partnership.change_decisions import get_waiting_change
 from gateway.desk.partnership.enrolments import collect_enrolments
@@ -150,7 +151,7 @@ def test_suspending_says_what_it_changed_and_that_buttons_stay(
     agree(desk)
     with desk.store.write() as connection:
         connection.execute(update(PARTNERS).values(state=state))
-    for file in (partner, publishing):
+    for file in (partner, keyring_commands):
         monkeypatch.setattr(file, "open_desk", lambda _: desk)
     monkeypatch.setattr(partner, "publish_register", lambda *_, **__: DONE)
 
@@ -190,7 +191,7 @@ def test_fault_of_the_network_says_what_stands_of_a_partner_and_no_more(
 
     with desk.store.write() as connection:
         connection.execute(update(PARTNERS).values(state=state, revoked_at=NOON if state == "revoked" else None))
-    monkeypatch.setattr(publishing, "publish", fail)
+    monkeypatch.setattr(keyring_commands, "publish", fail)
 
     assert main(["partner", "suspend", PARTNER, "--state", str(desk.paths.state)]) == TRY_AGAIN
 

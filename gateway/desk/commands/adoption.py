@@ -17,7 +17,7 @@ from gateway.desk.commands.frame import (
     say,
     say_lines,
 )
-from gateway.desk.commands.publishing import publish_later, publish_register
+from gateway.desk.keyring.commands import publish_later, publish_register
 from gateway.desk.partnership.adoption_clearing import decline_unreadable, get_unreadable
 from gateway.desk.partnership.adoption_decisions import Place, agree_place, decline_adoption, invite_adopter
 from gateway.desk.partnership.adoption_labels import (

@@ -15,7 +15,7 @@ from gateway.desk.commands.frame import (
     print_json,
     say,
 )
-from gateway.desk.commands.publishing import publish_later, publish_register
+from gateway.desk.keyring.commands import publish_later, publish_register
 from gateway.desk.partnership.account_changes import list_changes
 from gateway.desk.partnership.approval import approve_partner
 from gateway.desk.partnership.invitation_files import hold_invitation_file

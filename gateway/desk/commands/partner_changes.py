@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.desk.commands.frame import DONE, Commands, add_command, get_actor, print_json, say
-from gateway.desk.commands.publishing import publish_register
+from gateway.desk.keyring.commands import publish_register
 from gateway.desk.partnership.account_changes import ChangeRow, list_changes
 from gateway.desk.partnership.change_decisions import REFUSAL_REASONS, accept_change, refuse_change
 from gateway.desk.partnership.partner_view import PartnerView, get_partner_view

@@ -17,7 +17,7 @@ WORDS: Final = CommandTable(
             "doctor": "Say what is right with this desk and what is not.",
             "audit": "The log of who did what.",
         },
-        "commands.keys": {"keys": "The agency's own keys: list, rotate, renew, replace, destroy."},
+        "keyring.commands": {"keys": "The agency's own keys: list, rotate, renew, replace, destroy."},
         "commands.collecting": {
             "collect": (
                 "Collect reports and enrolments from the gateway, and send what waits: "

@@ -1,24 +1,28 @@
-"""The root's word for the key-set key: made at the beginning, renewed before it ends, moved to a new key.
+"""The root's word for the key-set key: made, renewed before it ends, moved to a new key; and the change of root.
 
-Never keeps a root key: `renew_delegation` reads it from the folder that a person brings, and only root_change.py reads
-one too. Between two uses both roots lie offline.
+A next root, which everybody has pinned, takes over and names the one after it. Each step finds the work of an earlier
+run, so the same command finishes a run that was stopped.
+
+Never keeps a root key: renewal and change read it from the folder that a person brings. Between two uses both roots
+lie offline.
 """
 
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk import audit
 from gateway.desk.config import DeskPaths
-from gateway.desk.keyring.verify_keys import CLOCK_ALLOWANCE
+from gateway.desk.keyring.verify_keys import CLOCK_ALLOWANCE, find_newest_published
 from gateway.desk.wiring import Desk
-from partner_sdk.durable_files import write_durably
-from partner_sdk.errors import LocalStateError, ReportAbuseError
+from partner_sdk.durable_files import sync_folder, write_durably
+from partner_sdk.errors import KeySetError, LocalStateError, ReportAbuseError
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file, write_key_file
-from partner_sdk.wire.canonical import format_time, parse_base64url, parse_exact
-from partner_sdk.wire.keys import Delegation, fingerprint_of, parse_pin
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
+from partner_sdk.wire.keys import Delegation, Pin, RootChange, fingerprint_of, parse_pin, verify_bundle
 from partner_sdk.wire.statements import StatementKind, parse_statement, sign_statement
 
 DELEGATION_LIFETIME: Final = timedelta(days=730)
@@ -108,3 +112,99 @@ def _make_next_key(desk: Desk, *, now: datetime) -> KeyFile:
     )
     write_key_file(path, key_file)
     return key_file
+
+
+# The root after the next one, while the change is under way.
+_COMING: Final = "coming-root.key"
+
+
+def find_root_change(paths: DeskPaths) -> bytes | None:
+    """Return the signed step to the present root, or None before the first change."""
+    return paths.root_change.read_bytes() if paths.root_change.exists() else None
+
+
+def change_root(desk: Desk, *, root_folder: Path, actor: str) -> Pin:
+    """Let the next root take over and return the pin that goes to the gateway's operator; `publish` tells the others.
+
+    `root_folder` holds `root.key` and `next-root.key`; afterwards both are the new ones, and the former root is gone
+    from it. Raises `LocalStateError`, and `DelegationError`: `wrong-root` for roots that are not this desk's, and
+    `not-published` while the change before was not: who has not followed that one could not follow this one.
+    """
+    pin = parse_pin(desk.paths.pin.read_bytes())
+    following = read_key_file(root_folder / "next-root.key", role=KeyRole.NEXT_ROOT)
+    if not (_fingerprint(following) == pin.root_fingerprint and (root_folder / _COMING).exists()):
+        pin = _sign_change(desk, root_folder, pin=pin, following=_as_root(following), actor=actor)
+    # From here on a run that stops is known by the next root being the pinned one already.
+    write_durably(root_folder / "root.key", encode(_as_root(following)) + b"\n")
+    # In one step: a coming root beside its own copy would be taken for the start of another change.
+    (root_folder / _COMING).replace(root_folder / "next-root.key")
+    sync_folder(root_folder)
+    return pin
+
+
+def _sign_change(desk: Desk, root_folder: Path, *, pin: Pin, following: KeyFile, actor: str) -> Pin:
+    former = read_key_file(root_folder / "root.key", role=KeyRole.ROOT)
+    if (_fingerprint(former), _fingerprint(following)) != (pin.root_fingerprint, pin.next_root_fingerprint):
+        raise DelegationError(f"The keys in {root_folder} are not the roots of this desk's pin.", reason="wrong-root")
+    if desk.paths.root_change.exists() and not _is_published(desk, pin=pin):
+        raise DelegationError("The last change of root is not published: run publish first.", reason="not-published")
+    now, coming = desk.clock(), _get_coming(desk, root_folder)
+    change = RootChange(
+        changed_at=format_time(now),
+        environment=desk.config.environment,
+        new_root_key=following.public_key,
+        next_root_fingerprint=_fingerprint(coming),
+        old_root_key=former.public_key,
+    )
+    signed = sign_statement(
+        change,
+        kind=StatementKind.ROOT_CHANGE,
+        private_keys=(load_signing_key(former), load_signing_key(following)),
+    )
+    new_pin = msgspec.structs.replace(
+        pin, next_root_fingerprint=_fingerprint(coming), root_fingerprint=_fingerprint(following)
+    )
+    write_durably(desk.paths.root_change, signed)
+    write_durably(desk.paths.delegation, sign_delegation(following, desk.read_key(KeyRole.KEY_SET), now=now))
+    with desk.store.write() as connection:
+        audit.append_entry(connection, at=now, actor=actor, action="change-root", subject=new_pin.root_fingerprint)
+    write_durably(desk.paths.pin, encode(new_pin) + b"\n")
+    return new_pin
+
+
+def _is_published(desk: Desk, *, pin: Pin) -> bool:
+    """Return whether the gateway has taken a key set under the root of `pin`, without a step to it."""
+    with desk.store.read() as connection:
+        newest = find_newest_published(connection)
+    alone = msgspec.structs.replace(pin, next_root_fingerprint=None)
+    try:
+        return newest is not None and bool(verify_bundle(newest, pin=alone, now=desk.clock(), allow_expired=True))
+    except KeySetError:
+        return False
+
+
+def _get_coming(desk: Desk, root_folder: Path) -> KeyFile:
+    path = root_folder / _COMING
+    if path.exists():
+        return read_key_file(path, role=KeyRole.NEXT_ROOT)
+    key_file = new_key(
+        KeyRole.NEXT_ROOT,
+        environment=desk.config.environment,
+        created_at=format_time(desk.clock()),
+        seed=desk.random(32),
+    )
+    write_key_file(path, key_file)
+    return key_file
+
+
+def _as_root(key_file: KeyFile) -> KeyFile:
+    return new_key(
+        KeyRole.ROOT,
+        environment=key_file.environment,
+        created_at=key_file.created_at,
+        seed=parse_base64url(key_file.secret),
+    )
+
+
+def _fingerprint(key_file: KeyFile) -> str:
+    return fingerprint_of(parse_base64url(key_file.public_key))

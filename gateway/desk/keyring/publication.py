@@ -1,6 +1,7 @@
 """Signs the key set and the partner register and publishes them through the feed.
 
-Never signs two different texts with one serial: what was signed is stored first, and sent as stored.
+Never signs two different texts with one serial: a signed text is stored first, and sent as stored. The register keeps
+rotated partner keys whose statements still count, never one that was revoked: that ends at once.
 """
 
 import hashlib
@@ -8,21 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.keyring.delegation import load_key_set_key, read_signed_delegation
-from gateway.desk.keyring.former_partner_keys import list_former_in_force
-from gateway.desk.keyring.root_change import find_root_change
+from gateway.desk.keyring.delegation import find_root_change, load_key_set_key, read_signed_delegation
 from gateway.desk.keyring.sealing_keys import ensure_sealing_keys
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, has_role, list_verify_entries
 from gateway.desk.placements.register import list_entries
 from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError, ReportAbuseError
 from partner_sdk.key_files import KeyRole
@@ -32,6 +31,18 @@ from partner_sdk.wire.envelope import SUITE_NAME
 from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, SealingKey, SealingState, sign_bundle
 from partner_sdk.wire.register import MAX_FORMER_KEYS, FormerKey, PartnerRegister, RegisterEntry, sign_register
 from partner_sdk.wire.statements import public_bytes
+
+
+def list_former_in_force(connection: Connection, partner: str, *, now: datetime) -> list[Row[Any]]:
+    """Return the keys that a partner has rotated out and whose statements are still taken, the newest ones first."""
+    former = select(FORMER_PARTNER_KEYS).where(
+        FORMER_PARTNER_KEYS.c.partner == partner,
+        FORMER_PARTNER_KEYS.c.ended_at > format_time(now),
+        FORMER_PARTNER_KEYS.c.revoked.is_(False),
+    )
+    newest_first = (FORMER_PARTNER_KEYS.c.ended_at.desc(), FORMER_PARTNER_KEYS.c.key_id)
+    return list(connection.execute(former.order_by(*newest_first)))
+
 
 PublicationKind = Literal["keys", "register"]
 

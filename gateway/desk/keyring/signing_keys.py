@@ -11,8 +11,14 @@ from typing import Final
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.keyring.published import find_newest_published
-from gateway.desk.keyring.verify_keys import CLOCK_ALLOWANCE, add_verify_key, end_belief, end_use, has_verify_key
+from gateway.desk.keyring.verify_keys import (
+    CLOCK_ALLOWANCE,
+    add_verify_key,
+    end_belief,
+    end_use,
+    find_newest_published,
+    has_verify_key,
+)
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import KeySetError, NotAuthorisedError, ReportAbuseError

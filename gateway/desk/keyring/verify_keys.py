@@ -1,6 +1,7 @@
-"""The public keys that others check by: register, mailbox-signing and receipt keys, with their times.
+"""The public keys that others check by (register, mailbox-signing and receipt keys) with their times, and the key sets
+that the gateway has taken, as signed.
 
-What a key signed in its time stays believed after its end, unless the key leaked.
+A statement that a key signed in its time stays believed after its end, unless the key leaked.
 """
 
 from datetime import datetime, timedelta
@@ -8,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.desk.store.key_tables import VERIFY_KEYS
+from gateway.desk.store.key_tables import PUBLICATIONS, VERIFY_KEYS
 from partner_sdk.wire.canonical import format_time, to_base64url
 from partner_sdk.wire.keys import VerifyKey
 from partner_sdk.wire.statements import key_id_of
@@ -87,3 +88,14 @@ def list_verify_entries(connection: Connection, role: str) -> tuple[VerifyKey, .
         )
         for row in rows
     )
+
+
+def find_newest_published(connection: Connection, *, before: datetime | None = None) -> bytes | None:
+    """Return the newest key-set bundle that was published, at the latest at `before`; None where there is none."""
+    published = select(PUBLICATIONS.c.body).where(
+        PUBLICATIONS.c.kind == "keys", PUBLICATIONS.c.published_at.is_not(None)
+    )
+    if before is not None:
+        published = published.where(PUBLICATIONS.c.published_at <= format_time(before))
+    body = connection.execute(published.order_by(PUBLICATIONS.c.serial.desc()).limit(1)).scalar()
+    return None if body is None else bytes(body)

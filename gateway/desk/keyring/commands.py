@@ -1,17 +1,31 @@
-"""Commands about the agency's own keys: list, rotate, renew the root's word, replace and destroy sealing keys."""
+"""Commands about the agency's own keys: list, rotate, renew the root's word, replace and destroy sealing keys.
+
+Every change of a partner's keys ends here too: sign the register and give it to the gateway at once.
+"""
 
 import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
-from gateway.desk.keyring.delegation import renew_delegation
+from gateway.desk.commands.frame import (
+    DONE,
+    LOOK,
+    TRY_AGAIN,
+    Commands,
+    add_command,
+    add_group,
+    complain,
+    get_actor,
+    print_json,
+    say,
+)
+from gateway.desk.keyring.delegation import change_root, renew_delegation
 from gateway.desk.keyring.overview import list_keys
 from gateway.desk.keyring.publication import publish
-from gateway.desk.keyring.root_change import change_root
 from gateway.desk.keyring.sealing_keys import destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation, revoke_signing_key
 from gateway.desk.wiring import open_desk
+from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole
 
 
@@ -153,3 +167,25 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     revoke.add_argument("key_id", metavar="KEY_ID", help="as `keys list` names it")
     destroy = add_command(group, "destroy-sealing", run=run_destroy_sealing, example="2026-Q4", group="keys")
     destroy.add_argument("key", metavar="KEY", help="its name in `keys list`")
+
+
+def publish_register(parsed: argparse.Namespace, *, partner: str, done: str) -> int:
+    """Sign the register, with the change of this partner, and give it to the gateway.
+
+    `done` says what stands already if that fails.
+    """
+    try:
+        published = publish(open_desk(parsed.state), actor=get_actor(parsed))
+    except (TransportError, UnavailableError) as error:
+        return publish_later(error, done=done)
+    if parsed.json:
+        print_json({"partner": partner, "register_serial": published.register.serial})
+    else:
+        say(f"The gateway has register serial {published.register.serial}.")
+    return DONE
+
+
+def publish_later(error: Exception, *, done: str) -> int:
+    """Say that the deed stands and the gateway does not know of it yet."""
+    # Running the same command again would be refused: it is done here, and only the gateway does not know.
+    return complain(f"{error} {done}; the gateway hears of it with the next `publish`.", code=TRY_AGAIN)
