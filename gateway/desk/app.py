@@ -16,10 +16,12 @@ from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.evidence import pages as evidence_pages
+from gateway.desk.outbox import pages as outbox_pages
+from gateway.desk.partners import adoption_pages
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
 from gateway.desk.starting import check_release
-from gateway.desk.views import adoption, post, sign_in
+from gateway.desk.views import sign_in
 from gateway.desk.views.context import bind_desk, show_error
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import configure_logging
@@ -51,7 +53,7 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     checks_pages.bind_post_rate(app)
     for room in (
         *(sign_in, case_pages, evidence_pages, reply_pages, question_pages),
-        *(post, placement_pages, checks_pages, adoption, digest_pages),
+        *(outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
     ):
         app.register_blueprint(room.blueprint)
     finish_web_app(app, limits=(checks_pages.LIMIT,))

@@ -19,8 +19,8 @@ from gateway.desk.keyring.publication import find_newest
 from gateway.desk.outbox.note_sending import list_carrier_faults
 from gateway.desk.outbox.queue import count_open
 from gateway.desk.outbox.replies import WITHOUT_PLACE
-from gateway.desk.partnership.account_changes import count_waiting
-from gateway.desk.partnership.registrations import list_incomplete, list_old_keys
+from gateway.desk.partners.account_changes import count_waiting
+from gateway.desk.partners.registrations import list_incomplete, list_old_keys
 from gateway.desk.placements.checks import (
     OLD_AFTER,
     TO_SEE_TO,

@@ -18,9 +18,9 @@ from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.bootstrap import add_gateway, make_desk
 from gateway.desk.keyring.publication import make_key_set, publish
-from gateway.desk.partnership.approval import approve_partner
-from gateway.desk.partnership.enrolments import collect_enrolments
-from gateway.desk.partnership.invitations import invite_partner, publish_invitations
+from gateway.desk.partners.approval import approve_partner
+from gateway.desk.partners.enrolments import collect_enrolments
+from gateway.desk.partners.invitations import invite_partner, publish_invitations
 from gateway.desk.wiring import Desk, open_desk
 from gateway.intake import Accepted, NewReport
 from gateway.new_gateway import NewGateway, create_gateway

@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk import audit
 from gateway.desk.cli import main
-from gateway.desk.commands import partner_changes
 from gateway.desk.doctor import examine
-from gateway.desk.partnership.account_changes import list_changes
-from gateway.desk.partnership.change_decisions import FORMER_KEY_GRACE, accept_change, refuse_change
-from gateway.desk.partnership.partners import PartnerError, list_partners
+from gateway.desk.partners import commands as partner_commands
+from gateway.desk.partners.account_changes import list_changes
+from gateway.desk.partners.change_decisions import FORMER_KEY_GRACE, accept_change, refuse_change
+from gateway.desk.partners.register import PartnerError, list_partners
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS
 from partner_sdk.client._keys import find_pending
 from partner_sdk.client.account import send_registration
@@ -298,7 +298,7 @@ def test_doctor_tells_of_changes_that_wait_and_of_old_keys(loop: Loop, service: 
 def test_desk_says_that_a_former_key_ends_until_its_day_and_that_it_ended_after(
     loop: Loop, service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partner_changes, "open_desk", lambda state: loop.desk)
+    monkeypatch.setattr(partner_commands, "open_desk", lambda state: loop.desk)
     old, day = key_in_force(loop), format_time(NOW + FORMER_KEY_GRACE)
     service.rotate()
     (change,) = service.take_changes().waiting

@@ -13,21 +13,20 @@ import requests
 from gateway.desk import audit
 from gateway.desk.cases.model import get_case
 from gateway.desk.cli import main
-from gateway.desk.commands import partner
 from gateway.desk.keyring import commands as keyring_commands
-from gateway.desk.partnership.account_changes import list_changes
-from gateway.desk.partnership.approval import approve_partner
-from gateway.desk.partnership.change_decisions import accept_change, refuse_change
-from gateway.desk.partnership.invitations import invite_partner
-from gateway.desk.partnership.partner_view import get_partner_view
-from gateway.desk.partnership.partners import (
+from gateway.desk.partners import commands as partner_commands
+from gateway.desk.partners.account_changes import list_changes
+from gateway.desk.partners.approval import approve_partner
+from gateway.desk.partners.change_decisions import accept_change, refuse_change
+from gateway.desk.partners.invitations import invite_partner
+from gateway.desk.partners.register import (
     PARTNER_TYPES,
     PartnerError,
     PartnerKind,
     find_partner_kind,
     list_partners,
 )
-from gateway.desk.partnership.registrations import find_authorisation, find_registration
+from gateway.desk.partners.registrations import find_authorisation, find_registration, get_partner_view
 from partner_sdk._commands.runtime import Runtime
 from partner_sdk.cli import main as partner_main
 from partner_sdk.client.account import enrol, find_sent_registration, send_registration
@@ -316,7 +315,7 @@ def test_approval_names_the_next_command_where_a_registration_waits(
     loop: Loop, service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.enrol(approve=False, registration=TEMPLATE)
-    for module in (partner, keyring_commands):
+    for module in (partner_commands, keyring_commands):
         monkeypatch.setattr(module, "open_desk", lambda state: loop.desk)
     state = ("--state", str(loop.desk.paths.state))
     assert main(["partner", "show", *state, "example-chat"]) == 0

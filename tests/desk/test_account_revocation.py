@@ -9,10 +9,10 @@ from gateway.desk.cases.model import list_cases
 from gateway.desk.cli import main
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
-from gateway.desk.partnership.account_changes import list_changes
-from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
-from gateway.desk.partnership.partners import PartnerError, list_partners
-from gateway.desk.partnership.registrations import find_registration
+from gateway.desk.partners.account_changes import list_changes
+from gateway.desk.partners.key_ends import revoke_key, suspend_partner
+from gateway.desk.partners.register import PartnerError, list_partners
+from gateway.desk.partners.registrations import find_registration
 from partner_sdk.client.account import send_registration
 from partner_sdk.errors import NotAuthorisedError, RefusedError
 from partner_sdk.key_files import KeyRole

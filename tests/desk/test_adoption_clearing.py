@@ -9,10 +9,10 @@ from sqlalchemy import select, update
 
 from gateway.desk.cli import main
 from gateway.desk.commands.frame import DONE, LOOK, WRONG_USE
-from gateway.desk.partnership import adoption_clearing
-from gateway.desk.partnership.adoption_clearing import decline_unreadable, get_unreadable
-from gateway.desk.partnership.adoption_decisions import decline_adoption
-from gateway.desk.partnership.adoptions import AdoptionError, get_adoption, open_adoption
+from gateway.desk.partners import adoption_clearing
+from gateway.desk.partners.adoption_clearing import decline_unreadable, get_unreadable
+from gateway.desk.partners.adoption_decisions import decline_adoption
+from gateway.desk.partners.adoptions import AdoptionError, get_adoption, open_adoption
 from gateway.desk.placements.agreeing import end_placement, suspend_placement
 from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.store.key_tables import SEALING_KEYS

@@ -9,9 +9,9 @@ from sqlalchemy import select, update
 
 from gateway.desk.audit import check_chain
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.partnership import adoptions
-from gateway.desk.partnership.adoption_decisions import decline_adoption
-from gateway.desk.partnership.adoptions import (
+from gateway.desk.partners import adoptions
+from gateway.desk.partners.adoption_decisions import decline_adoption
+from gateway.desk.partners.adoptions import (
     AdoptionError,
     collect_adoptions,
     get_adoption,

@@ -8,11 +8,17 @@ import msgspec
 import pytest
 
 from gateway.desk.cli import main
-from gateway.desk.commands import adoption, collecting
+from gateway.desk.commands import collecting
 from gateway.desk.keyring import commands as keyring_commands
-from gateway.desk.partnership.adoption_decisions import Place, agree_place, decline_adoption, invite_adopter
-from gateway.desk.partnership.adoption_mails import read_texts
-from gateway.desk.partnership.adoptions import AdoptionError, get_adoption
+from gateway.desk.partners import adoption_commands
+from gateway.desk.partners.adoption_decisions import (
+    Place,
+    agree_place,
+    decline_adoption,
+    invite_adopter,
+    read_texts,
+)
+from gateway.desk.partners.adoptions import AdoptionError, get_adoption
 from gateway.desk.placements.register import SURFACE_TITLES, PlacementError, find_owner_name, list_placements
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.wire.canonical import parse_base64url
@@ -41,7 +47,7 @@ def line_of(loop: Loop, request_id: str) -> tuple[str, str | None]:
 @pytest.fixture
 def in_process(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the commands have the clock of the loop, and its feed without a socket."""
-    for file in (adoption, collecting, keyring_commands):
+    for file in (adoption_commands, collecting, keyring_commands):
         monkeypatch.setattr(file, "open_desk", lambda state: loop.desk)
 
 

@@ -4,12 +4,12 @@ import msgspec
 import pytest
 
 from gateway.desk.cli import main
-from gateway.desk.partnership.adoption_decisions import decline_adoption, invite_adopter
-from gateway.desk.partnership.adoptions import AdoptionError, get_adoption
-from gateway.desk.partnership.approval import approve_partner
-from gateway.desk.partnership.enrolments import collect_enrolments
-from gateway.desk.partnership.invitations import publish_invitations
-from gateway.desk.partnership.partners import PartnerError, list_partners
+from gateway.desk.partners.adoption_decisions import decline_adoption, invite_adopter
+from gateway.desk.partners.adoptions import AdoptionError, get_adoption
+from gateway.desk.partners.approval import approve_partner
+from gateway.desk.partners.enrolments import collect_enrolments
+from gateway.desk.partners.invitations import publish_invitations
+from gateway.desk.partners.register import PartnerError, list_partners
 from partner_sdk.wire.enrolment import Invitation
 from tests.builders import Partner
 from tests.desk.adoption_builders import CALLED, MARKED, add_waiting, list_actions

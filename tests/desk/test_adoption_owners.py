@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.cli import main
-from gateway.desk.partnership import adoption_decisions
-from gateway.desk.partnership.adoption_decisions import Place, agree_place, invite_adopter
-from gateway.desk.partnership.adoptions import AdoptionError, get_adoption
-from gateway.desk.partnership.invitations import invite_partner
+from gateway.desk.partners import adoption_decisions
+from gateway.desk.partners.adoption_decisions import Place, agree_place, invite_adopter
+from gateway.desk.partners.adoptions import AdoptionError, get_adoption
+from gateway.desk.partners.invitations import invite_partner
 from gateway.desk.placements.agreeing import suspend_placement
 from gateway.desk.placements.register import list_placements
 from gateway.desk.store.partner_tables import INVITATIONS

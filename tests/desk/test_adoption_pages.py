@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from werkzeug.test import TestResponse
 
-from gateway.desk.partnership.adoptions import get_adoption
+from gateway.desk.partners.adoptions import get_adoption
 from gateway.desk.placements.register import list_placements
 from gateway.desk.wiring import Desk
 from tests.desk.adoption_builders import CALLED, MARKED, MARKER, add_waiting, list_actions

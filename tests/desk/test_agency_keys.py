@@ -20,7 +20,7 @@ from gateway.desk.keyring.signing_keys import (
     revoke_signing_key,
 )
 from gateway.desk.keyring.verify_keys import CLOCK_ALLOWANCE
-from gateway.desk.partnership.invitations import invite_partner
+from gateway.desk.partners.invitations import invite_partner
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.durable_files import write_durably
 from partner_sdk.errors import KeySetError

@@ -11,9 +11,9 @@ from gateway.desk.cases.opening import find_earlier, open_case
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.importing import import_report, try_imports_again
 from gateway.desk.collection.row_checks import KEY_ENDED_GRACE
-from gateway.desk.partnership.change_decisions import FORMER_KEY_GRACE
-from gateway.desk.partnership.key_ends import keep_former_key, suspend_partner
-from gateway.desk.partnership.partners import get_partner
+from gateway.desk.partners.change_decisions import FORMER_KEY_GRACE
+from gateway.desk.partners.key_ends import keep_former_key, suspend_partner
+from gateway.desk.partners.register import get_partner
 from gateway.desk.store.partner_tables import PARTNERS
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport

@@ -10,7 +10,7 @@ from gateway.desk.cases.closing import close_case
 from gateway.desk.cases.model import CaseError
 from gateway.desk.cases.partner_side import MOST_DAYS_HELD, take_back, tell_outcome
 from gateway.desk.digests.tables import OUTCOMES
-from gateway.desk.partnership.outcomes import OutcomeSignal, list_signals, write_outcome_notes
+from gateway.desk.partners.outcomes import OutcomeSignal, list_signals, write_outcome_notes
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.errors import LocalStateError
 from partner_sdk.wire import mailbox_message

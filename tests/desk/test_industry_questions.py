@@ -16,8 +16,13 @@ from gateway.desk.cases.partner_side import (
     spell_clock,
 )
 from gateway.desk.cases.promised_days import get_uk_day
-from gateway.desk.partnership.mailbox_post import write_message
-from gateway.desk.partnership.questions import QuestionRow, list_questions, list_unanswered, open_questions
+from gateway.desk.partners.mailbox_post import write_message
+from gateway.desk.partners.questions import (
+    QuestionRow,
+    list_questions,
+    list_unanswered,
+    open_questions,
+)
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import IndustryReport

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.cli import main
-from gateway.desk.partnership.adoption_decisions import Place, agree_place, invite_adopter
-from gateway.desk.partnership.enrolments import collect_enrolments
-from gateway.desk.partnership.invitations import publish_invitations
+from gateway.desk.partners.adoption_decisions import Place, agree_place, invite_adopter
+from gateway.desk.partners.enrolments import collect_enrolments
+from gateway.desk.partners.invitations import publish_invitations
 from gateway.desk.placements.register import list_placements
 from tests.builders import Partner
 from tests.desk.adoption_builders import CALLED, add_waiting, list_actions

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.cli import main
-from gateway.desk.partnership.adoptions import get_adoption
+from gateway.desk.partners.adoptions import get_adoption
 from gateway.desk.store.partner_tables import INVITATIONS
 from gateway.desk.wiring import Desk
 from tests.desk.adoption_builders import CALLED, add_waiting

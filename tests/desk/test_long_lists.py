@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from gateway.desk.cli import main
 from gateway.desk.commands.frame import DONE
-from gateway.desk.partnership.adoptions import list_adoptions
+from gateway.desk.partners.adoptions import list_adoptions
 from gateway.desk.placements import checks
 from gateway.desk.placements.agreeing import end_placement, suspend_placement
 from gateway.desk.placements.checks import (

@@ -9,8 +9,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from gateway.desk.keyring.publication import make_key_set
-from gateway.desk.partnership.mailbox_post import list_messages, write_message
-from gateway.desk.partnership.partners import PartnerError
+from gateway.desk.partners.mailbox_post import list_messages, write_message
+from gateway.desk.partners.register import PartnerError
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES
 from partner_sdk.errors import LocalStateError, StatementError, TransportError
 from partner_sdk.key_files import KeyRole, load_xwing_private_key

@@ -17,8 +17,8 @@ from werkzeug.serving import make_server
 
 from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig
 from gateway.desk.cli import main
+from gateway.desk.commands.collecting import keep_going
 from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN, WRONG_USE
-from gateway.desk.commands.keep_going import keep_going
 from gateway.desk.config import encode_config
 from gateway.desk.store.post_tables import OUTBOX
 from tests.builders.local_servers import run_server

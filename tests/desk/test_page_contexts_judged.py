@@ -13,7 +13,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.page_contexts import CLOCK_SKEW, JudgedContext, find_page_context
 from gateway.desk.cases.reading.page_context import NEVER_NAME, make_context_view
 from gateway.desk.cli import main
-from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
+from gateway.desk.partners.key_ends import revoke_key, suspend_partner
 from gateway.desk.placements.agreeing import agree_placement
 from gateway.desk.placements.terms import Agreement
 from gateway.desk.store.context_tables import PAGE_CONTEXTS

@@ -9,17 +9,16 @@ import pytest
 from sqlalchemy import insert, update
 
 from gateway.desk.cli import main
-from gateway.desk.commands import partner
 from gateway.desk.commands.frame import DONE, TRY_AGAIN, WRONG_USE
 from gateway.desk.keyring import commands as keyring_commands
-from gateway.desk.partnership.approval import approve_partner
-from gateway.desk.partnership.change_decisions import get_waiting_change
-from gateway.desk.partnership.enrolments import collect_enrolments
-from gateway.desk.partnership.invitations import invite_partner, publish_invitations
-from gateway.desk.partnership.key_ends import revoke_key, suspend_partner
-from gateway.desk.partnership.open_invitations import find_open_invitation
-from gateway.desk.partnership.partner_view import get_partner_view
-from gateway.desk.partnership.partners import PartnerError, PartnerState, get_partner
+from gateway.desk.partners import commands as partner_commands
+from gateway.desk.partners.approval import approve_partner
+from gateway.desk.partners.change_decisions import get_waiting_change
+from gateway.desk.partners.enrolments import collect_enrolments
+from gateway.desk.partners.invitations import invite_partner, publish_invitations
+from gateway.desk.partners.key_ends import revoke_key, suspend_partner
+from gateway.desk.partners.register import PartnerError, PartnerState, find_open_invitation, get_partner
+from gateway.desk.partners.registrations import get_partner_view
 from gateway.desk.placements.agreeing import end_placement, resume_placement, suspend_placement
 from gateway.desk.placements.register import PlacementError, get_placement
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
@@ -151,9 +150,9 @@ def test_suspending_says_what_it_changed_and_that_buttons_stay(
     agree(desk)
     with desk.store.write() as connection:
         connection.execute(update(PARTNERS).values(state=state))
-    for file in (partner, keyring_commands):
+    for file in (partner_commands, keyring_commands):
         monkeypatch.setattr(file, "open_desk", lambda _: desk)
-    monkeypatch.setattr(partner, "publish_register", lambda *_, **__: DONE)
+    monkeypatch.setattr(partner_commands, "publish_register", lambda *_, **__: DONE)
 
     assert main(["partner", "suspend", PARTNER, "--state", str(desk.paths.state)]) == DONE
 
@@ -168,7 +167,7 @@ def test_two_places_that_stay_are_counted_in_words(
 ) -> None:
     agree(desk)
     agree(desk, link_id="another")
-    monkeypatch.setattr(partner, "publish_register", lambda *_, **__: DONE)
+    monkeypatch.setattr(partner_commands, "publish_register", lambda *_, **__: DONE)
 
     assert main(["partner", "suspend", PARTNER, "--state", str(desk.paths.state)]) == DONE
 
@@ -223,7 +222,7 @@ def test_invitation_that_has_ended_says_when_and_the_line_that_invites_again(
     line = str(caught.value).partition("report-abuse-desk ")[2].removesuffix(".")
     assert line in said
     words = [str(tmp_path / "again") if word == "FILE" else word for word in shlex.split(line)]
-    monkeypatch.setattr(partner, "open_desk", lambda _: desk)
+    monkeypatch.setattr(partner_commands, "open_desk", lambda _: desk)
     assert main([*words, "--state", str(desk.paths.state)]) == DONE
     with desk.store.read() as connection:
         again = find_open_invitation(connection, "new-one", now=loop.clock())

@@ -6,12 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.desk.partnership.approval import approve_partner
-from gateway.desk.partnership.enrolments import EnrolmentsTaken, collect_enrolments
-from gateway.desk.partnership.invitation_files import hold_invitation_file
-from gateway.desk.partnership.invitations import invite_partner, publish_invitations
-from gateway.desk.partnership.key_ends import suspend_partner
-from gateway.desk.partnership.partners import PartnerError, list_partners
+from gateway.desk.partners.approval import approve_partner
+from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
+from gateway.desk.partners.invitations import hold_invitation_file, invite_partner, publish_invitations
+from gateway.desk.partners.key_ends import suspend_partner
+from gateway.desk.partners.register import PartnerError, list_partners
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_exact, to_base64url

@@ -9,7 +9,7 @@ from gateway.desk.digests.publishing import make_digest
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.keyring.publication import find_newest, make_register
 from gateway.desk.keyring.quarters import Quarter
-from gateway.desk.partnership.key_ends import suspend_partner
+from gateway.desk.partners.key_ends import suspend_partner
 from gateway.desk.placements.agreeing import end_placement, resume_placement, suspend_placement
 from gateway.desk.placements.register import count_reports
 from partner_sdk.wire.digest import Digest, parse_digest

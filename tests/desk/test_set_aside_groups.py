@@ -15,7 +15,7 @@ from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.set_aside import list_set_aside
 from gateway.desk.collection.shelf import SetAsideError, list_groups, resolve_group
 from gateway.desk.commands.frame import DONE, WRONG_USE
-from gateway.desk.partnership.key_ends import suspend_partner
+from gateway.desk.partners.key_ends import suspend_partner
 from gateway.desk.watch import settle_alarms
 from tests.builders import Partner, make_clear_fields, seal_report
 from tests.desk.desk_loop import ACTOR, Loop

@@ -11,7 +11,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.partner_side import Question, ask_partner
 from gateway.desk.collection.collect import try_again
 from gateway.desk.collection.row_checks import ALARMING_REASONS
-from gateway.desk.partnership.stages import COARSE_REASONS, coarsen
+from gateway.desk.partners.stages import COARSE_REASONS, coarsen
 from gateway.intake import NewReport
 from partner_sdk.report import encode_sealed_report, make_sealed_report, parse_sealed_report
 from partner_sdk.wire.canonical import encode, parse_base64url

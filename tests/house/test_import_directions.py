@@ -243,7 +243,7 @@ DESK_ROOMS = (
     "outbox",
     "alerts",
     "collection",
-    "partnership",
+    "partners",
     "outbox_kinds",
     "digests",
     "cases",

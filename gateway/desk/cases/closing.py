@@ -26,7 +26,7 @@ from gateway.desk.cases.model import (
     get_case,
 )
 from gateway.desk.cases.partner_side import check_may_tell, choose_told
-from gateway.desk.partnership.outcomes import record_outcome
+from gateway.desk.partners.outcomes import record_outcome
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, or_, select
 from gateway.desk.cases.model import CaseError, CaseRow, to_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.collection.sealed_reports import list_sealed_sizes
-from gateway.desk.partnership.registrations import find_authorisation
+from gateway.desk.partners.registrations import find_authorisation
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.store.schema import CASES, of_sender
 from gateway.desk.wiring import Desk

@@ -50,8 +50,8 @@ from gateway.desk.cases.queue import (
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.partner_case import spell_open_questions
 from gateway.desk.collection.shelf import list_groups
-from gateway.desk.partnership.adoptions import count_adoptions
-from gateway.desk.partnership.questions import list_unanswered
+from gateway.desk.partners.adoptions import count_adoptions
+from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.views.context import get_desk, get_name, read_list_page, show_page
 from gateway.desk.watch import ADVICE, describe_concern, settle_alarms
 from gateway.guidance.risk import list_reasons

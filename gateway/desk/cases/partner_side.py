@@ -20,8 +20,18 @@ from gateway.desk.cases.promised_days import (
     spell_day,
     spell_lateness,
 )
-from gateway.desk.partnership.outcomes import OutcomeSignal, list_signals, record_outcome, take_back_outcome
-from gateway.desk.partnership.questions import QuestionDraft, QuestionRow, list_questions, store_question
+from gateway.desk.partners.outcomes import (
+    OutcomeSignal,
+    list_signals,
+    record_outcome,
+    take_back_outcome,
+)
+from gateway.desk.partners.questions import (
+    QuestionDraft,
+    QuestionRow,
+    list_questions,
+    store_question,
+)
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.mailbox_message import MAX_PURPOSE_CHARACTERS, MAX_QUESTION_CHARACTERS

@@ -1,4 +1,4 @@
-"""Queues how far a partner's report is, in the caller's transaction; partnership/stages.py sends it.
+"""Queues how far a partner's report is, in the caller's transaction; partners/stages.py sends it.
 
 Never queues anything about a report of the public: nobody may follow those.
 """

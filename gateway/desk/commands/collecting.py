@@ -1,9 +1,13 @@
 """Commands that bring in what the gateway holds: collect, alarms."""
 
 import argparse
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from types import FrameType
 from typing import Final, TypeVar
 
 from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
@@ -24,26 +28,96 @@ from gateway.desk.commands.frame import (
     say,
     show_progress,
 )
-from gateway.desk.commands.keep_going import keep_going, stop_on_signal
-from gateway.desk.commands.partner_words import (
-    NO_CHANGES,
-    NO_ENROLMENTS,
-    list_refused,
-    tell_changes,
-    tell_enrolments,
-)
-from gateway.desk.commands.post import send_what_waits
 from gateway.desk.config import DeskPaths, load_config
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.evidence.commands import tell_evidence
 from gateway.desk.keyring.signing_keys import finish_rotations
-from gateway.desk.partnership.account_changes import ChangesTaken, collect_account_changes
-from gateway.desk.partnership.adoptions import collect_adoptions
-from gateway.desk.partnership.enrolments import EnrolmentsTaken, collect_enrolments
+from gateway.desk.outbox.commands import send_what_waits
+from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
+from gateway.desk.partners.adoptions import collect_adoptions
+from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
 from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
+
+NO_ENROLMENTS: Final = EnrolmentsTaken((), {})
+NO_CHANGES: Final = ChangesTaken((), {})
+
+_ENROLMENT_ADVICE: Final = {
+    "key-in-use": "the partner answered with the keys of an earlier enrolment; it must enrol into a new folder, "
+    "with a new invitation",
+    "invitation-used": "this invitation was answered before; ask the partner whether both answers are its own",
+    "invitation-expired": "the partner answered after the invitation's last day; write it a new one",
+    "unknown-invitation": "this desk never wrote that invitation; ask the gateway's operator where it came from",
+}
+_ENROLMENT_OTHERWISE: Final = "the answer did not pass the checks; write the partner a new invitation"
+_CHANGE_ADVICE: Final = {
+    "unknown-partner": "this desk has no such partner; ask the gateway's operator where it came from",
+    "partner-not-active": "the partner is suspended or its key revoked; write it an invitation if it may go on",
+    "unknown-key": "another key than the one in force signed it; ask the partner whether it sent it",
+    "bad-signature": "the keys did not all sign it; ask the partner whether it sent it",
+    "key-in-use": "the new key was used before; the partner must make new ones",
+}
+_CHANGE_OTHERWISE: Final = "the change did not pass the checks; ask the partner whether it sent it"
+
+
+def tell_enrolments(taken: EnrolmentsTaken, parsed: argparse.Namespace) -> None:
+    """Say which partners wait for approval, and what was refused."""
+    for partner in taken.waiting:
+        say(f"{partner} has enrolled and waits: report-abuse-desk partner approve --state {parsed.state} {partner}")
+    for (partner, reason), count in taken.refused.items():
+        say(f"REFUSED: {count} enrolment(s) of {partner}. {reason}: {_advise_enrolment(reason)}.")
+
+
+def tell_changes(taken: ChangesTaken) -> None:
+    """Say which changes wait for a person, and what was refused."""
+    for change in taken.waiting:
+        what = "new keys" if change.kind == "keys" else "a registration"
+        say(f"{change.partner} asks for {what}, change {change.change_id}: see `partner changes`.")
+    for (partner, reason), count in taken.refused.items():
+        say(f"REFUSED: {count} account change(s) of {partner}. {reason}: {_advise_change(reason)}.")
+
+
+def list_refused(refused: dict[tuple[str, str], int]) -> list[dict[str, object]]:
+    """Return refusals for machines."""
+    return [{"count": count, "partner": partner, "reason": reason} for (partner, reason), count in refused.items()]
+
+
+def _advise_enrolment(reason: str) -> str:
+    return _ENROLMENT_ADVICE.get(reason, _ENROLMENT_OTHERWISE)
+
+
+def _advise_change(reason: str) -> str:
+    return _CHANGE_ADVICE.get(reason, _CHANGE_OTHERWISE)
+
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def keep_going(work: Callable[[], int], *, every_seconds: float, stop: threading.Event) -> int:
+    """Do the work, wait, and do it again until `stop` is set; returns what the last run returned."""
+    while True:
+        code = work()
+        if stop.wait(every_seconds):
+            return code
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[threading.Event]:
+    """Give an event that SIGTERM and SIGINT set; the run that goes on is let finish."""
+    stop = threading.Event()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in _SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 T = TypeVar("T")
 

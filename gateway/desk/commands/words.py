@@ -32,9 +32,9 @@ WORDS: Final = CommandTable(
             "import": "Take in a sealed report that came as a file (`report-abuse-partner report submit --to-file`)."
         },
         "evidence.commands": {"evidence": "Files that partners handed over: list, save."},
-        "commands.partner": {"partner": "Online services that report, and get digests."},
+        "partners.commands": {"partner": "Online services that report, and get digests."},
         "placements.commands": {"placement": "Where the button stands: agreements, link ids and checks."},
-        "commands.adoption": {"adoption": "Services that ask to show the button."},
+        "partners.adoption_commands": {"adoption": "Services that ask to show the button."},
         "cases.commands": {"case": "Cases: list, next, show, move, reply, ask, outcome, close."},
         "cases.figures_commands": {
             "figures": "Say how fast reports are read and replies given; counts and times only, nothing is opened."
@@ -45,7 +45,7 @@ WORDS: Final = CommandTable(
                 "gives 1 when there are any."
             )
         },
-        "commands.post": {
+        "outbox.commands": {
             "post": "The short notes to people who asked for one: send, list.",
             "alert": "Alerts to the people on duty: list, acknowledge.",
         },

@@ -26,7 +26,7 @@ from gateway.desk.digests.publishing import (
 from gateway.desk.digests.records import DigestRecord, get_record, list_records
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_quarter
-from gateway.desk.partnership.partners import get_partner
+from gateway.desk.partners.register import get_partner
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.wire.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
 

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from gateway.desk.cases.forms import Fault
-from gateway.desk.partnership.adoptions import count_adoptions
+from gateway.desk.partners.adoptions import count_adoptions
 from gateway.desk.placements import labels
 from gateway.desk.placements.agreeing import (
     agree_placement,

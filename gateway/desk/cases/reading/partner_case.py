@@ -39,8 +39,8 @@ from gateway.desk.cases.reading.sections import (
     count_completeness,
     make_report_sections,
 )
-from gateway.desk.partnership.outcomes import OutcomeSignal, list_signals
-from gateway.desk.partnership.questions import QuestionRow, list_questions, open_questions
+from gateway.desk.partners.outcomes import OutcomeSignal, list_signals
+from gateway.desk.partners.questions import QuestionRow, list_questions, open_questions
 from gateway.desk.wiring import Desk
 from partner_sdk.report import IndustryReport, SealedIndustryReport, list_given
 from partner_sdk.report.evidence_cover import is_cover

@@ -1,6 +1,7 @@
 """Account changes: taken from the feed, opened, checked by their signatures, and then they wait for a person.
 
-Never changes a key by itself: a stolen key could ask for a rotation too, so people compare the key ids by phone.
+Never changes a key by itself: a stolen key could ask for a rotation too, so people compare the key ids by phone. Never
+takes a key that was used here before: two partners with one key could speak for each other, and no key comes back.
 """
 
 from collections import Counter
@@ -13,9 +14,8 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
-from gateway.desk.partnership.key_use import is_key_taken
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
-from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.store.partner_tables import ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
@@ -34,6 +34,21 @@ from partner_sdk.wire.items import ACCOUNT_CHANGE, ItemRow
 from partner_sdk.wire.registration import Registration
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
 from partner_sdk.wire.submission import check_partner_id
+
+
+def is_key_taken(connection: Connection, key_id: str, *, offered_by: str | None = None) -> bool:
+    """Return whether any partner has, had or has offered the submission key of this id.
+
+    `offered_by` may offer once more what it has only offered: its change was refused, and it asks again.
+    """
+    offered = select(ACCOUNT_CHANGES.c.new_key_id).where(
+        ACCOUNT_CHANGES.c.new_key_id == key_id, ACCOUNT_CHANGES.c.partner != (offered_by or "")
+    )
+    return connection.execute(offered).first() is not None or any(
+        connection.execute(select(table.c.key_id).where(table.c.key_id == key_id)).first() is not None
+        for table in (PARTNERS, FORMER_PARTNER_KEYS, ENROLMENTS)
+    )
+
 
 # One partner asks for so many an hour at most (gateway/limits.py); behind this is a feed without end, and an alarm.
 INTAKE: Final = Intake(

@@ -9,9 +9,9 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, Row, select, update
 
 from gateway.desk import audit
-from gateway.desk.partnership.account_changes import ChangeRow, get_key_in_force, to_change_row
-from gateway.desk.partnership.key_ends import keep_former_key
-from gateway.desk.partnership.partners import PartnerError, get_partner
+from gateway.desk.partners.account_changes import ChangeRow, get_key_in_force, to_change_row
+from gateway.desk.partners.key_ends import keep_former_key
+from gateway.desk.partners.register import PartnerError, get_partner
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk

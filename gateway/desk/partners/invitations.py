@@ -1,27 +1,71 @@
 """Invitations: the one-time secret that a new partner, or one that has lost its keys, enrols with.
 
-Never stores a secret: the invitation file is the only place that has it.
+Never stores a secret: the invitation file is the only place that has it. The file is held before the invitation is
+made, so that a file in the way leaves nothing made. Never writes over a file, and never leaves one behind for an
+invitation that was refused.
 """
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.partnership.invitation_files import KeepInvitation
-from gateway.desk.partnership.partners import PARTNER_TYPES, SERVICE, PartnerError, PartnerType
+from gateway.desk.partners.register import (
+    PARTNER_TYPES,
+    SERVICE,
+    PartnerError,
+    PartnerType,
+)
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import format_time, to_base64url
+from partner_sdk.wire.canonical import encode, format_time, to_base64url
 from partner_sdk.wire.enrolment import INVITATION_LIFETIME, SECRET_BYTES, Invitation, secret_sha256
 from partner_sdk.wire.feed_messages import InvitationHash
 from partner_sdk.wire.keys import parse_pin
 from partner_sdk.wire.submission import check_partner_id
+
+KeepInvitation = Callable[[Invitation], None]
+
+
+@contextmanager
+def hold_invitation_file(path: Path) -> Iterator[KeepInvitation]:
+    """Make the file, readable by its owner alone, and give what writes the invitation into it.
+
+    Whatever is raised inside takes the file away again. Raises `PartnerError` (`file-not-written`) for a file that is
+    there already, or that can not be made or written.
+    """
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise _refuse(path, error) from None
+
+    def keep(invitation: Invitation) -> None:
+        try:
+            path.write_bytes(encode(invitation) + b"\n")
+        except OSError as error:
+            raise _refuse(path, error) from None
+
+    try:
+        yield keep
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _refuse(path: Path, error: OSError) -> PartnerError:
+    return PartnerError(
+        f"The invitation can not be written to {path} ({error.strerror}), so none was made: name another --out.",
+        reason="file-not-written",
+    )
+
 
 MAX_NAME_CHARACTERS: Final = 100
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")

@@ -18,9 +18,15 @@ from gateway.desk.commands.frame import (
     say_lines,
 )
 from gateway.desk.keyring.commands import publish_later, publish_register
-from gateway.desk.partnership.adoption_clearing import decline_unreadable, get_unreadable
-from gateway.desk.partnership.adoption_decisions import Place, agree_place, decline_adoption, invite_adopter
-from gateway.desk.partnership.adoption_labels import (
+from gateway.desk.partners.adoption_clearing import decline_unreadable, get_unreadable
+from gateway.desk.partners.adoption_decisions import (
+    Mail,
+    Place,
+    agree_place,
+    decline_adoption,
+    invite_adopter,
+)
+from gateway.desk.partners.adoption_labels import (
     SEND_YOURSELF,
     spell_asking,
     spell_codes,
@@ -29,10 +35,13 @@ from gateway.desk.partnership.adoption_labels import (
     spell_not_understood,
     spell_unreadable,
 )
-from gateway.desk.partnership.adoption_mails import Mail
-from gateway.desk.partnership.adoptions import get_adoption, list_adoptions, open_adoption, read_adoption
-from gateway.desk.partnership.invitation_files import hold_invitation_file
-from gateway.desk.partnership.invitations import publish_invitations
+from gateway.desk.partners.adoptions import (
+    get_adoption,
+    list_adoptions,
+    open_adoption,
+    read_adoption,
+)
+from gateway.desk.partners.invitations import hold_invitation_file, publish_invitations
 from gateway.desk.placements.register import SURFACES
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError

@@ -1,6 +1,7 @@
-"""What partners registered of themselves, as a person accepted it: who may submit, whom to ask (SI 2026/268).
+"""The registration of a partner (SI 2026/268), as a person accepted it: who may submit, whom to ask; and one partner on
+one page, with its keys and the changes that it asks for.
 
-Never decides about a report: whoever submits one, it is filed, and this only gives a case its note.
+Never decides about a report: it is filed whoever submits it, and this only gives a case its note.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from gateway.desk.partnership.partners import SERVICE
+from gateway.desk.partners.account_changes import ChangeRow, find_wanted_registration, list_changes
+from gateway.desk.partners.key_ends import list_former_key_rows
+from gateway.desk.partners.register import SERVICE, PartnerError, explain_no_partner, list_partners
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.partner_tables import PARTNERS
 from partner_sdk.wire.account import peek_account_change
@@ -88,3 +91,55 @@ def list_old_keys(connection: Connection, *, now: datetime) -> list[str]:
 
 def _fold(text: str) -> str:
     return " ".join(text.split()).casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class FormerKeyView:
+    """A key of before: until when its statements count, or counted."""
+
+    key_id: str
+    ended_at: str
+    is_revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerView:
+    """What a person at the desk sees of a partner. `wanted` is a registration that waits."""
+
+    partner: str
+    name: str
+    state: str
+    since: str
+    type: str
+    country: str | None
+    key_id: str | None
+    former_keys: tuple[FormerKeyView, ...]
+    changes: tuple[ChangeRow, ...]
+    registration: Registration | None
+    registered_at: str | None
+    wanted: Registration | None
+
+
+def get_partner_view(connection: Connection, partner: str, *, now: datetime) -> PartnerView:
+    """Return the page of a partner that is registered, waits or is invited; raises `PartnerError`."""
+    rows = [row for row in list_partners(connection) if row.partner == partner]
+    if not rows:
+        raise PartnerError(explain_no_partner(connection, partner, now=now), reason="unknown-partner")
+    row, accepted = rows[0], find_registration(connection, partner)
+    return PartnerView(
+        partner=row.partner,
+        name=row.name,
+        state=row.state,
+        since=row.since,
+        type=row.type,
+        country=row.country,
+        key_id=row.key_id,
+        former_keys=tuple(
+            FormerKeyView(one.key_id, one.ended_at, bool(one.revoked))
+            for one in list_former_key_rows(connection, partner)
+        ),
+        changes=tuple(change for change in list_changes(connection) if change.partner == partner),
+        registration=None if accepted is None else accepted.registration,
+        registered_at=None if accepted is None else accepted.accepted_at,
+        wanted=find_wanted_registration(connection, partner),
+    )

@@ -21,7 +21,7 @@ from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import format_time
 
-blueprint = Blueprint("post", __name__, template_folder="templates")
+blueprint = Blueprint("post", __name__)
 FORM_BYTES = 4096
 MOST_LISTED = 200
 _NUMBER = re.compile(r"[0-9]{1,15}")

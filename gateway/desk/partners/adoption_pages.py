@@ -11,17 +11,17 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from gateway.desk.partnership import adoption_labels as words
-from gateway.desk.partnership.adoption_clearing import UnreadableRequests, decline_unreadable, get_unreadable
-from gateway.desk.partnership.adoption_decisions import (
+from gateway.desk.partners import adoption_labels as words
+from gateway.desk.partners.adoption_clearing import UnreadableRequests, decline_unreadable, get_unreadable
+from gateway.desk.partners.adoption_decisions import (
+    Mail,
     Place,
     agree_place,
     decline_adoption,
     invite_adopter,
     list_agreed_places,
 )
-from gateway.desk.partnership.adoption_mails import Mail
-from gateway.desk.partnership.adoptions import (
+from gateway.desk.partners.adoptions import (
     AdoptionError,
     AdoptionLine,
     count_adoptions,
@@ -29,7 +29,7 @@ from gateway.desk.partnership.adoptions import (
     list_adoptions,
     open_adoption,
 )
-from gateway.desk.partnership.invitations import may_enrol
+from gateway.desk.partners.invitations import may_enrol
 from gateway.desk.placements.register import SURFACE_TITLES, find_owner_name
 from gateway.desk.views.context import MOST_LISTED, get_desk, get_name, parse_small_number, read_list_page, show_page
 from gateway.web.problem_pages import not_found
@@ -38,7 +38,7 @@ from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.wire.adoption import AskingService
 from partner_sdk.wire.canonical import encode
 
-blueprint = Blueprint("adoption", __name__, template_folder="templates")
+blueprint = Blueprint("adoption", __name__)
 FORM_BYTES: Final = 16_384
 _FIELDS: Final = ("owner", "service", "surface", "address", "position", "look_at", "link_id", "known_owner", "why")
 

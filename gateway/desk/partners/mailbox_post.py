@@ -15,7 +15,7 @@ from gateway.desk import audit
 from gateway.desk.keyring.publication import make_key_set, make_mailbox_key
 from gateway.desk.outbox.loop import Run
 from gateway.desk.outbox.queue import SENT_AT, queue, record
-from gateway.desk.partnership.partners import get_partner
+from gateway.desk.partners.register import get_partner
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES, OUTBOX
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk

@@ -13,8 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
-from gateway.desk.partnership.account_changes import take_enrolled_registration
-from gateway.desk.partnership.key_use import is_key_taken
+from gateway.desk.partners.account_changes import is_key_taken, take_enrolled_registration
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from gateway.desk.partnership.adoption_clearing import UnreadableRequests
+from gateway.desk.partners.adoption_clearing import UnreadableRequests
 from gateway.desk.placements.register import SURFACE_TITLES
 from partner_sdk.wire.adoption import AskingService
 

@@ -9,11 +9,16 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.partnership.key_ends import end_former_keys, keep_former_key
-from gateway.desk.partnership.mailbox_post import seal_messages_again
-from gateway.desk.partnership.no_partner import explain_no_partner
-from gateway.desk.partnership.open_invitations import find_open_invitation
-from gateway.desk.partnership.partners import SERVICE, PartnerError, PartnerKind, find_partner_kind
+from gateway.desk.partners.key_ends import end_former_keys, keep_former_key
+from gateway.desk.partners.mailbox_post import seal_messages_again
+from gateway.desk.partners.register import (
+    SERVICE,
+    PartnerError,
+    PartnerKind,
+    explain_no_partner,
+    find_open_invitation,
+    find_partner_kind,
+)
 from gateway.desk.placements.register import find_owner_name
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS, PARTNERS
 from gateway.desk.wiring import Desk

@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, func, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.partnership.no_partner import explain_no_partner
-from gateway.desk.partnership.partners import PartnerError, PartnerState, get_partner
+from gateway.desk.partners.register import PartnerError, PartnerState, explain_no_partner, get_partner
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.wiring import Desk

@@ -1,0 +1,233 @@
+"""Partners as the desk knows them: registered, waiting or invited, their types, and the next step for any other id.
+
+Never shows one partner to another: only the desk's own lists and pages ask here. Never a bare "unknown" for an
+organisation that the desk knows: an open invitation, an owner of placements, a link id or a request for the button is
+named with the command that was meant. Never makes or ends an invitation: `invitations.py` does.
+"""
+
+import shlex
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, get_args
+
+from sqlalchemy import Connection, Row, func, select
+
+from gateway.desk.placements.register import (
+    PlacementRow,
+    find_owner_name,
+    find_placement,
+    list_placements,
+)
+from gateway.desk.store.account_tables import ACCOUNT_CHANGES
+from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
+from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS, PARTNERS
+from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import parse_time
+
+_MOST_NAMED: Final = 5
+_REASON: Final = ' --reason "…"'
+
+Deed = Literal["show", "suspend"]
+
+
+def explain_no_partner(connection: Connection, partner: str, *, now: datetime, deed: Deed = "show") -> str:
+    """Return in words, on one line, why there is no partner with keys of this id, and the command that was meant."""
+    placement = find_placement(connection, partner)
+    name = find_owner_name(connection, partner)
+    if name is None and placement is not None:
+        return f"{partner} is a link id, not a partner. {_name_command(placement, deed)}"
+    if name is None and _is_request(connection, partner):
+        return f"{partner} is a request for the button, not a partner. Next: report-abuse-desk adoption show {partner}"
+    if name is None:
+        return f"There is no partner {partner}. `partner list` shows them."
+    return " ".join(
+        (
+            f"{partner} is {_quote(name)}. {_spell_way(connection, partner, now=now)}",
+            *_list_placement_words(list_placements(connection, owner=partner), owner=partner, deed=deed),
+        )
+    )
+
+
+def _is_request(connection: Connection, partner: str) -> bool:
+    asked = select(ADOPTION_REQUESTS.c.request_id).where(ADOPTION_REQUESTS.c.request_id == partner)
+    return connection.execute(asked).first() is not None
+
+
+def _spell_way(connection: Connection, partner: str, *, now: datetime) -> str:
+    waits = select(ENROLMENTS.c.id).where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
+    if connection.execute(waits).first() is not None:
+        return f"Its keys wait for `partner approve {partner}`: until then none of its reports is taken."
+    invitation = find_open_invitation(connection, partner, now=now)
+    if invitation is not None and invitation.has_ended:
+        return f"Its invitation ended unused at {invitation.expires_at}. To invite it again: {invitation.command}."
+    if invitation is not None:
+        return f"It is invited until {invitation.expires_at} and has no keys yet: none of its reports is taken."
+    return "It has no keys: it sends no reports, and there is nothing of a partner to see or to end."
+
+
+def _quote(name: str) -> str:
+    # A stranger may have chosen it, in a request: what it says never reads as a sentence of the desk.
+    return '"' + name.replace('"', "'") + '"'
+
+
+def _list_placement_words(placements: list[PlacementRow], *, owner: str, deed: Deed) -> list[str]:
+    if not placements:
+        return []
+    if deed == "show":
+        return [f"Its buttons: report-abuse-desk placement list --owner {owner}"]
+    agreed = [row for row in placements if row.state == "agreed"]
+    if not agreed:
+        return ["No place of its button is in the register now, so there is nothing to suspend."]
+    words = [f"Its button is suspended place by place. {_name_command(agreed[0], deed)}"]
+    if len(agreed) > 1:
+        others = ", ".join(row.placement for row in agreed[1:_MOST_NAMED])
+        words.append(f"The same for {others}.")
+    if len(agreed) > _MOST_NAMED:
+        words.append(f"All {len(agreed)}: report-abuse-desk placement list --owner {owner}")
+    return words
+
+
+def _name_command(row: PlacementRow, deed: Deed) -> str:
+    if deed == "suspend" and row.state != "agreed":
+        return f"It is {row.state} already: report-abuse-desk placement show {row.placement}"
+    return f"Next: report-abuse-desk placement {deed} {row.placement}{_REASON if deed == 'suspend' else ''}"
+
+
+# Who comes through the industry door: services, and the agencies that refer what they hear (R6, R11, R25).
+PartnerType = Literal["service", "police", "child_protection", "iwf", "crimestoppers", "vgt"]
+SERVICE: Final[PartnerType] = "service"
+PARTNER_TYPES: Final[tuple[PartnerType, ...]] = get_args(PartnerType)
+# How the keys of a registered partner stand.
+PartnerState = Literal["active", "suspended", "revoked"]
+
+
+class PartnerError(ReportAbuseError):
+    """A partner can not be invited, approved or changed as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerRow:
+    """One partner as lists show it. `state` is `invited`, `waiting`, `active`, `suspended` or `revoked`.
+
+    `changes` is how many changes of its account wait for a person.
+    """
+
+    partner: str
+    name: str
+    state: str
+    key_id: str | None
+    since: str
+    type: str
+    country: str | None
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerKind:
+    """What sort of partner it is, and an agency's country (ISO 3166-1)."""
+
+    type: str
+    country: str | None
+
+
+def list_partners(connection: Connection) -> list[PartnerRow]:
+    """Return registered partners, then enrolments that wait, then open invitations."""
+    registered = connection.execute(select(PARTNERS).order_by(PARTNERS.c.partner)).all()
+    waiting = connection.execute(
+        select(ENROLMENTS, INVITATIONS.c.name, INVITATIONS.c.type, INVITATIONS.c.country)
+        .join(INVITATIONS, INVITATIONS.c.secret_sha256 == ENROLMENTS.c.secret_sha256)
+        .where(ENROLMENTS.c.state == "waiting")
+        .order_by(ENROLMENTS.c.received_at)
+    ).all()
+    invited = connection.execute(
+        select(INVITATIONS).where(INVITATIONS.c.used_at.is_(None)).order_by(INVITATIONS.c.made_at)
+    ).all()
+    changes = _count_changes(connection)
+    kinds = {row.partner: PartnerKind(row.type, row.country) for row in registered}
+
+    def to_row(one: Row[Any], state: str, key_id: str | None, since: str) -> PartnerRow:
+        kind = _choose_kind(one, kinds.get(one.partner))
+        in_line = changes.get(one.partner, 0) if state not in {"waiting", "invited"} or one.partner not in kinds else 0
+        return PartnerRow(one.partner, one.name, state, key_id, since, kind.type, kind.country, in_line)
+
+    return [
+        *(to_row(one, one.state, one.key_id, one.approved_at) for one in registered),
+        *(to_row(one, "waiting", one.key_id, one.received_at) for one in waiting),
+        *(to_row(one, "invited", None, one.made_at) for one in invited),
+    ]
+
+
+def get_partner_names(connection: Connection) -> dict[str, str]:
+    """Return the names of registered partners by their short names, in order."""
+    rows = connection.execute(select(PARTNERS.c.partner, PARTNERS.c.name).order_by(PARTNERS.c.partner))
+    return {row.partner: row.name for row in rows}
+
+
+def get_partner(connection: Connection, partner: str, *, now: datetime) -> Row[Any]:
+    """Return a registered partner, or raise `PartnerError` (`unknown-partner`), which says how the id stands `now`."""
+    row = connection.execute(select(PARTNERS).where(PARTNERS.c.partner == partner)).first()
+    if row is None:
+        raise PartnerError(explain_no_partner(connection, partner, now=now), reason="unknown-partner")
+    return row
+
+
+def find_partner_kind(connection: Connection, partner: str) -> PartnerKind | None:
+    """Return what sort of partner a registered one is, or None."""
+    row = connection.execute(select(PARTNERS.c.type, PARTNERS.c.country).where(PARTNERS.c.partner == partner)).first()
+    return None if row is None else PartnerKind(row.type, row.country)
+
+
+def _choose_kind(invitation: Row[Any], registered: PartnerKind | None) -> PartnerKind:
+    # An invitation that says nothing leaves a partner that enrols again as it is.
+    if invitation.type is not None:
+        return PartnerKind(invitation.type, invitation.country)
+    return registered or PartnerKind(SERVICE, None)
+
+
+def _count_changes(connection: Connection) -> dict[str, int]:
+    rows = connection.execute(
+        select(ACCOUNT_CHANGES.c.partner, func.count().label("number"))
+        .where(ACCOUNT_CHANGES.c.state == "waiting")
+        .group_by(ACCOUNT_CHANGES.c.partner)
+    )
+    return {row.partner: row.number for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInvitation:
+    """The newest invitation that no enrolment has used. `has_ended` is whether its time is over, at `expires_at`."""
+
+    partner: str
+    name: str
+    expires_at: str
+    has_ended: bool
+    type: str | None
+    country: str | None
+
+    @property
+    def command(self) -> str:
+        """The line that invites the same partner again."""
+        kind = "" if self.type is None else f" --type {self.type}"
+        country = "" if self.country is None else f" --country {self.country}"
+        who = f"{shlex.quote(self.name)} --partner {self.partner}{kind}{country}"
+        return f"report-abuse-desk partner invite {who} --out FILE"
+
+
+def find_open_invitation(connection: Connection, partner: str, *, now: datetime) -> OpenInvitation | None:
+    """Return the invitation of a partner that was not used and ends last, or None."""
+    row = connection.execute(
+        select(INVITATIONS)
+        .where(INVITATIONS.c.partner == partner, INVITATIONS.c.used_at.is_(None))
+        .order_by(INVITATIONS.c.expires_at.desc())
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    return OpenInvitation(
+        partner=partner,
+        name=row.name,
+        expires_at=row.expires_at,
+        has_ended=parse_time(row.expires_at) <= now,
+        type=row.type,
+        country=row.country,
+    )
