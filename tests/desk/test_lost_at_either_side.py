@@ -17,6 +17,7 @@ from gateway.desk.collection.reconcile import reconcile
 from gateway.desk.commands.collecting import _Steps, _take
 from gateway.desk.feed_client import FeedClient
 from gateway.housekeeping import KEEP_COLLECTED, clean_store
+from partner_sdk.errors import UnavailableError
 from partner_sdk.wire.items import REPORT, Acknowledgement, ItemKind, ItemPage
 from tests.builders import seal_report
 from tests.damaged_database import TABLE_LEAF, damage_pages
@@ -168,3 +169,16 @@ def test_withdrawal_needs_the_very_statement(loop: Loop) -> None:
     assert waiting_at_gateway(loop) == 0
     assert feed.acknowledge(REPORT, (named,), is_withdrawn=True) == 1
     assert waiting_at_gateway(loop) == 1
+
+
+@pytest.mark.parametrize(("status", "goes_on"), [(500, True), (503, False)])
+def test_feed_that_crashes_on_one_kind_keeps_back_no_other_step(status: int, goes_on: bool) -> None:
+    steps, done = _Steps(), []
+    crash = UnavailableError(type="x/crash", title="Oh", status=status, detail="", request_id=None)
+
+    def fail() -> None:
+        raise crash
+
+    steps.take(fail, otherwise=None)
+    steps.take(lambda: done.append("next"), otherwise=None)
+    assert (done, steps.is_silent, steps.error) == (["next"] if goes_on else [], not goes_on, crash)

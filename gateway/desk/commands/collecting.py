@@ -33,6 +33,7 @@ from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.evidence.commands import tell_evidence
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.outbox.commands import send_what_waits
+from gateway.desk.outbox.loop import is_crash
 from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partners.adoptions import collect_adoptions
 from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
@@ -198,7 +199,7 @@ class _Steps:
         try:
             return step()
         except Exception as error:  # noqa: BLE001 - raised again at the end of the run
-            self.is_silent = isinstance(error, TransportError | UnavailableError)
+            self.is_silent = isinstance(error, TransportError | UnavailableError) and not is_crash(error)
             self.fail(error)
             return otherwise
 

@@ -14,16 +14,8 @@ from sqlalchemy import Connection, Row, select
 from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.carriers.delivery import DeliveryError
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.outbox.queue import (
-    IS_OPEN,
-    KindName,
-    claim,
-    count_open,
-    get_wait,
-    is_unchanged,
-    list_due,
-    note,
-)
+from gateway.desk.outbox import queue
+from gateway.desk.outbox.queue import FIRST_WAIT, IS_OPEN, KindName, claim, get_wait, note
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.post_tables import OUTBOX
 from gateway.desk.unexpected import describe_unexpected
@@ -47,6 +39,9 @@ STUCK: Final = "outbox-stuck"
 _SILENCE: Final = (TransportError, UnavailableError, NotAuthorisedError, RateLimitedError, LocalStateError)
 # A crash (500) may be of this entry alone: as silence it would keep back all others for ever.
 _CRASH: Final = 500
+# So many calls in a row without an answer are the gateway's silence. A batch and then one of its entries may be that
+# entry's alone, e.g. a message on which a worker of the gateway dies.
+_MOST_SILENCES: Final = 3
 # A gateway that refuses so many entries of a kind, one by one, would refuse the rest of this run as well.
 _MOST_REFUSED: Final = 5
 
@@ -157,6 +152,7 @@ class Run:
 
     desk: Desk
     is_silent: bool = False
+    silences: int = 0  # in a row
     _feed: FeedClient | None = None
 
     @property
@@ -179,7 +175,7 @@ def send_kind(run: Run, kind: OutboxKind) -> Outcome:
     except Exception as error:  # noqa: BLE001 - one kind keeps back no other; its words may be a report's
         outcome.fail(error)
     with run.desk.store.read() as connection:
-        outcome.open = count_open(connection, kind.name)
+        outcome.open = queue.count_open(connection, kind.name)
     return outcome
 
 
@@ -216,7 +212,7 @@ class _Sending:
         seen, last_id = 0, 0
         while not self._is_over() and (self.kind.most_a_run is None or seen < self.kind.most_a_run):
             with self.run.desk.store.read() as connection:
-                due = list_due(
+                due = queue.list_due(
                     connection, self.kind.name, now=self.run.desk.clock(), after=last_id, most=self.kind.most_at_once
                 )
             if not due:
@@ -242,7 +238,7 @@ class _Sending:
         failed: list[tuple[Row[Any], Exception]] = []
         with desk.store.write() as connection:
             for row in due:
-                if not is_unchanged(connection, row):
+                if not queue.is_unchanged(connection, row):
                     continue
                 try:
                     item = sender.load(connection, row)
@@ -272,20 +268,23 @@ class _Sending:
             raise
         except Exception as error:  # noqa: BLE001 - see `_fail`
             if self.kind.is_for_gateway and _is_silence(error):
-                self.run.is_silent = True
+                self.run.silences += 1
+                self.run.is_silent = self.run.silences >= _MOST_SILENCES
                 self.outcome.fail(error)
-                self._release(claimed, error)
-                return
-            if len(claimed) == 1:
+                if self.run.is_silent or len(claimed) == 1:
+                    self._release(claimed, error, wait=FIRST_WAIT)
+                    return
+            elif len(claimed) == 1:
                 self._fail(claimed[0][0], error)
                 return
-            # One of them is refused: each alone, so that it keeps back no other.
+            # One of them is refused, or is not answered: each alone, so that it keeps back no other.
             for number, one in enumerate(claimed):
                 if self._is_over():
                     self._release(claimed[number:], error)
                     return
                 self._send([one])
         else:
+            self.run.silences = 0
             self._note(claimed, results)
 
     def _note(self, claimed: Sequence[Claimed], results: Sequence[GiveUp | None]) -> None:
@@ -320,18 +319,17 @@ class _Sending:
         note(connection, row, state="held", next_try_at=format_time(hold.until), last_error=hold.code)
         self.outcome.held += 1
 
-    def _release(self, claimed: Sequence[Claimed], error: Exception) -> None:
-        """Put entries back as they were before this run: nobody looked at them."""
+    def _release(self, claimed: Sequence[Claimed], error: Exception, *, wait: timedelta = timedelta(0)) -> None:
+        """Give entries their try back. One that was never answered waits a little, so that the next run begins
+        with another, and is an alarm in the end.
+        """
         code = error.reason if isinstance(error, ReportAbuseError) else UNEXPECTED
+        now = self.run.desk.clock()
         with self.run.desk.store.write() as connection:
             for row, _ in claimed:
-                note(
-                    connection,
-                    row,
-                    tries=row.tries - 1,
-                    next_try_at=format_time(self.run.desk.clock()),
-                    last_error=code,
-                )
+                note(connection, row, tries=row.tries - 1, next_try_at=format_time(now + wait), last_error=code)
+                if wait and self.kind.most_tries is not None and row.turn >= self.kind.most_tries:
+                    self._raise_alarm(connection, STUCK, code, now=now)
 
     def _fail(self, row: Row[Any], error: Exception) -> None:
         """Let an entry wait for its next try, or give it up."""
@@ -347,11 +345,11 @@ class _Sending:
         is_final = isinstance(error, DeliveryError) and error.is_final
         is_tried_often = self.kind.most_tries is not None and tries >= self.kind.most_tries
         with self.run.desk.store.write() as connection:
-            if is_tried_often and _is_crash(error):
+            if is_tried_often and is_crash(error):
                 # The gateway's own fault, which its operator mends: a reply to a child must not be given up for it.
                 self._raise_alarm(connection, STUCK, code, now=self.run.desk.clock())
             is_over = (
-                is_final or (is_tried_often and not _is_crash(error)) or not (is_known or self.kind.is_tried_after_slip)
+                is_final or (is_tried_often and not is_crash(error)) or not (is_known or self.kind.is_tried_after_slip)
             )
             if is_over and self.kind.is_given_up:
                 self._give_up(connection, row, GiveUp(code, is_alarm=not is_final))
@@ -389,8 +387,9 @@ class _Sending:
 
 
 def _is_silence(error: Exception) -> bool:
-    return isinstance(error, _SILENCE) and not _is_crash(error)
+    return isinstance(error, _SILENCE) and not is_crash(error)
 
 
-def _is_crash(error: Exception) -> bool:
+def is_crash(error: Exception) -> bool:
+    """Return whether the gateway crashed on this call, as it may on no other."""
     return isinstance(error, UnavailableError) and error.status == _CRASH
