@@ -135,13 +135,11 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
 
 @contextmanager
 def running(newcomer: Newcomer, *words: str, out: Path | None = None) -> Iterator["subprocess.Popen[str]"]:
-    """A demonstration that goes on until it is stopped; killed at the end if it was not.
-
-    With `out` its standard output goes there alone, and what it says beside that is read.
-    """
+    """A demonstration that goes on until it is stopped. With `out` its standard output goes there, the rest is read."""
     with contextlib.ExitStack() as stack:
         process = subprocess.Popen(
-            newcomer.command(*words),
+            # What a shell starts in the background ignores Ctrl-C, and so would all that these tests start.
+            ["env", "--default-signal=INT", *newcomer.command(*words)],
             cwd=newcomer.here,
             env=newcomer.environment,
             stdout=subprocess.PIPE if out is None else stack.enter_context(out.open("w")),

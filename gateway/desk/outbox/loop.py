@@ -15,7 +15,7 @@ from gateway.desk.alarms import list_subjects, raise_alarm
 from gateway.desk.carriers.delivery import DeliveryError
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.outbox import queue
-from gateway.desk.outbox.queue import FIRST_WAIT, IS_OPEN, KindName, claim, get_wait, note
+from gateway.desk.outbox.queue import IS_OPEN, KindName, claim, get_wait, note
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.post_tables import OUTBOX
 from gateway.desk.unexpected import describe_unexpected
@@ -198,6 +198,7 @@ class _Sending:
     kind: OutboxKind
     outcome: Outcome
     refused: int = 0
+    silent_lanes: set[str] = field(default_factory=set)  # what waits in these keeps its order
     is_stopped: bool = False
     _sender: Sender | None = None
 
@@ -238,7 +239,7 @@ class _Sending:
         failed: list[tuple[Row[Any], Exception]] = []
         with desk.store.write() as connection:
             for row in due:
-                if not queue.is_unchanged(connection, row):
+                if (row.lane and row.lane in self.silent_lanes) or not queue.is_unchanged(connection, row):
                     continue
                 try:
                     item = sender.load(connection, row)
@@ -272,7 +273,7 @@ class _Sending:
                 self.run.is_silent = self.run.silences >= _MOST_SILENCES
                 self.outcome.fail(error)
                 if self.run.is_silent or len(claimed) == 1:
-                    self._release(claimed, error, wait=FIRST_WAIT)
+                    self._release(claimed, error, is_unanswered=True)
                     return
             elif len(claimed) == 1:
                 self._fail(claimed[0][0], error)
@@ -319,16 +320,15 @@ class _Sending:
         note(connection, row, state="held", next_try_at=format_time(hold.until), last_error=hold.code)
         self.outcome.held += 1
 
-    def _release(self, claimed: Sequence[Claimed], error: Exception, *, wait: timedelta = timedelta(0)) -> None:
-        """Give entries their try back. One that was never answered waits a little, so that the next run begins
-        with another, and is an alarm in the end.
-        """
+    def _release(self, claimed: Sequence[Claimed], error: Exception, *, is_unanswered: bool = False) -> None:
+        """Give entries their try back. One that was never answered is an alarm in the end."""
         code = error.reason if isinstance(error, ReportAbuseError) else UNEXPECTED
         now = self.run.desk.clock()
         with self.run.desk.store.write() as connection:
             for row, _ in claimed:
-                note(connection, row, tries=row.tries - 1, next_try_at=format_time(now + wait), last_error=code)
-                if wait and self.kind.most_tries is not None and row.turn >= self.kind.most_tries:
+                note(connection, row, tries=row.tries - 1, next_try_at=format_time(now), last_error=code)
+                self.silent_lanes.add(row.lane)
+                if is_unanswered and self.kind.most_tries is not None and row.turn >= self.kind.most_tries:
                     self._raise_alarm(connection, STUCK, code, now=now)
 
     def _fail(self, row: Row[Any], error: Exception) -> None:
