@@ -8,17 +8,21 @@ larger than the wire allows.
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
+import msgspec
 from sqlalchemy import Connection
 
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.items import Acknowledgement, ItemKind, ItemPage, ItemRow, parse_item
 
 T = TypeVar("T")
+
+MALFORMED: Final = "item-malformed"
 
 
 class FeedCircleError(Exception):
@@ -47,14 +51,18 @@ def collect_items(
     """Hand every item that waits to `take`, a page in one transaction, acknowledge it, and return what came of them.
 
     `take` stores an item, or returns None for one that is here already or is none. Without room nothing is taken: the
-    gateway keeps what it has. Behind the bounds of a run, or where the feed leads in a circle, is an alarm.
+    gateway keeps what it has. Behind the bounds of a run, or where the feed leads in a circle, is an alarm. A row that
+    is no item raises one too; it stays at the gateway and keeps back no other.
     """
     taken: list[T] = []
-    seen = seen_bytes = 0
+    seen = seen_bytes = malformed = 0
     try:
         for page in read_pages(feed, intake.kind):
             held: list[Acknowledgement] = []
-            rows = [parse_item(bytes(raw), kind=intake.kind) for raw in page.items]
+            rows = [row for raw in page.items if (row := _find_item(raw, kind=intake.kind)) is not None]
+            malformed += len(page.items) - len(rows)
+            if len(rows) < len(page.items):
+                _raise_alarm(desk, MALFORMED, f"{intake.kind.name}: ")
             with desk.store.write() as connection:
                 is_full = not has_room(connection)
                 for row in rows:
@@ -66,11 +74,11 @@ def collect_items(
                     held.append(Acknowledgement(address=row.address, item_id=row.item_id))
                     seen, seen_bytes = seen + 1, seen_bytes + len(row.envelope)
             feed.acknowledge(intake.kind, tuple(held))
-            if len(held) < len(rows):
-                _raise_endless(desk, intake)
+            if len(held) < len(rows) or malformed >= intake.most_items:
+                _raise_alarm(desk, intake.endless)
                 break
     except FeedCircleError:
-        _raise_endless(desk, intake)
+        _raise_alarm(desk, intake.endless)
     return taken
 
 
@@ -99,7 +107,14 @@ def keep_envelope(desk: Desk, connection: Connection, row: ItemRow, *, intake: I
     return encode({"sha256": hashlib.sha256(spelled).hexdigest(), "size": len(spelled)})
 
 
-def _raise_endless(desk: Desk, intake: Intake) -> None:
+def _find_item(raw: msgspec.Raw, *, kind: ItemKind) -> ItemRow | None:
+    try:
+        return parse_item(bytes(raw), kind=kind)
+    except FormatError:
+        return None
+
+
+def _raise_alarm(desk: Desk, alarm: str, subject: str = "") -> None:
     now = desk.clock()
     with desk.store.write() as connection:
-        raise_alarm(connection, intake.endless, f"on {now:%Y-%m-%d}", now=now)
+        raise_alarm(connection, alarm, f"{subject}on {now:%Y-%m-%d}", now=now)

@@ -126,6 +126,44 @@ def test_items_that_are_here_already_end_a_run_too_and_so_does_a_circle(
     assert feed.asked == 1
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_row_that_is_none_keeps_back_no_other_and_is_an_alarm_and_stays_at_the_gateway(
+    loop: Loop, room: ModuleType
+) -> None:
+    class Broken(Endless):
+        """A gateway with two rows that are none before one that is."""
+
+        acknowledged: Any = ()
+
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
+            return page_of({"x": 1}, {"x": 2}, self.make_row(kind), last=3)
+
+        def acknowledge(self, kind: ItemKind, items: Any, **_: Any) -> int:
+            self.acknowledged = items
+            return len(items)
+
+    feed = loop.make_feed(Broken)
+    assert collect_kind(loop, room, feed) == 1
+    assert len(feed.acknowledged) == 1
+    ((kind, subject),) = alarms(loop)
+    assert (kind, subject.split(":")[0]) == ("item-malformed", room.INTAKE.kind.name)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rows_without_end_that_are_none_end_a_run(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, room: ModuleType
+) -> None:
+    class Nonsense(Endless):
+        """A gateway that always has one more row that is none."""
+
+        def get_items(self, kind: ItemKind, *, after: int = 0, limit: int | None = None) -> ItemPage:
+            return page_of({"x": self.count()}, last=after + 1, more=True)
+
+    monkeypatch.setattr(room, "INTAKE", replace(room.INTAKE, most_items=20))
+    assert collect_kind(loop, room, loop.make_feed(Nonsense)) == 0
+    assert {kind for kind, _ in alarms(loop)} == {"item-malformed", room.INTAKE.endless}
+
+
 @pytest.mark.parametrize("size", [73_000, 70_000])
 def test_change_that_is_too_large_leaves_its_hash_and_size_and_one_alarm(loop: Loop, size: int) -> None:
     class Large(Endless):
