@@ -20,12 +20,13 @@ from gateway.desk.cli import main
 from gateway.desk.commands.collecting import keep_going
 from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN, WRONG_USE
 from gateway.desk.config import encode_config
+from gateway.desk.outbox.queue import drop, queue
 from gateway.desk.store.post_tables import OUTBOX
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import FEED_PORT, Loop
 from tests.desk.loop_model import copy_loop_of_now
 from tests.desk.mail_server import run_receiver
-from tests.desk.outbox_builders import FROM, send_asking
+from tests.desk.outbox_builders import FROM, list_outbox, send_asking
 
 
 @pytest.fixture
@@ -210,3 +211,15 @@ def test_collect_goes_on_through_a_gateway_that_is_away_and_ends_cleanly_when_as
     rounds = [json.loads(line) for line in out.splitlines()]
     assert sum(one["filed"] for one in rounds) == 1
     assert sum(one["notes"]["sent"] for one in rounds) == 1
+
+
+def test_number_of_an_entry_is_given_once(loop: Loop) -> None:
+    """A run that slept longer than its claim would else note another entry as sent."""
+    numbers = []
+    for _ in range(2):
+        with loop.desk.store.write() as connection:
+            queue(connection, "alert", ["1"], now=loop.clock())
+        numbers += [entry["id"] for entry in list_outbox(loop.desk, "alert")]
+        with loop.desk.store.write() as connection:
+            drop(connection, "alert", ["1"])
+    assert numbers[0] < numbers[1]

@@ -26,6 +26,8 @@ OUTBOX: Final = Table(
     Column("last_error", Text),  # a code of ours, never a server's words: those quote addresses
     UniqueConstraint("kind", "subject"),
     Index(None, "kind", "state", "next_try_at"),
+    # No number is given twice: a run that slept would note another entry under it as sent.
+    sqlite_autoincrement=True,
 )
 
 MAILBOX_MESSAGES: Final = Table(
@@ -96,4 +98,5 @@ ALERTS: Final = Table(
     Column("repeats", Integer, nullable=False, server_default=text("0")),
     Column("repeated_at", Text),
     Column("repeated_to", Text),
+    sqlite_autoincrement=True,  # as above: an entry of the outbox names it
 )

@@ -247,6 +247,7 @@ def _make_post() -> None:
         sa.Column("repeated_at", sa.Text()),
         sa.Column("repeated_to", sa.Text()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "mailbox_messages",
@@ -287,6 +288,7 @@ def _make_post() -> None:
         sa.Column("last_error", sa.Text()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
         sa.UniqueConstraint("kind", "subject", name=op.f("uq_outbox_kind_subject")),
+        sqlite_autoincrement=True,
     )
     op.execute("CREATE INDEX ix_outbox_kind_state_next_try_at ON outbox (kind, state, next_try_at)")
     op.create_table(
