@@ -8,7 +8,9 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from gateway.desk.feed_client import FeedClient
 from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.outbox.loop import GAVE_UP
 from gateway.desk.partners.mailbox_post import list_messages, write_message
 from gateway.desk.partners.register import PartnerError
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES
@@ -21,7 +23,8 @@ from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS, MailboxMessage, mes
 from partner_sdk.wire.statements import SignedStatement
 from tests.builders import Partner
 from tests.desk.desk_loop import ACTOR, Loop
-from tests.desk.outbox_builders import forget_that_it_was_sent, send_out
+from tests.desk.forgery import alarms
+from tests.desk.outbox_builders import forget_that_it_was_sent, list_outbox, send_out
 from tests.wsgi_transport import WsgiTransport
 
 BODY = encode({"text": "hello"})
@@ -136,6 +139,14 @@ def test_lost_answer_to_a_post_sends_the_same_bytes_once_more(loop: Loop) -> Non
     forget_that_it_was_sent(loop.desk, "message")
     assert send_out(loop.desk, "message") == 1
     assert len(rows_at_gateway(loop)) == 1
+
+
+def test_message_that_the_gateway_did_not_keep_is_not_sent(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FeedClient, "put_items", lambda *_: ("no-place",))
+    post(loop)
+    (entry,) = list_outbox(loop.desk, "message")
+    assert (entry["state"], entry["last_error"]) == ("given_up", "no-place")
+    assert GAVE_UP in [kind for kind, _ in alarms(loop)]
 
 
 def test_unknown_partner_and_missing_key_leave_nothing_behind(loop: Loop) -> None:

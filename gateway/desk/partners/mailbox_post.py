@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.keyring.publication import make_key_set, make_mailbox_key
-from gateway.desk.outbox.loop import Run
+from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import SENT_AT, queue, record
 from gateway.desk.partners.register import get_partner
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES, OUTBOX
@@ -158,10 +158,9 @@ class MessageSender:
             replaces=tuple((message.replaces or "").split()),
         )
 
-    def send(self, items: Sequence[NewItem]) -> list[None]:
-        for item in items:
-            self.run.feed.put_items(MAILBOX_MESSAGE, (item,))
-        return [None] * len(items)
+    def send(self, items: Sequence[NewItem]) -> list[GiveUp | None]:
+        results = [self.run.feed.put_items(MAILBOX_MESSAGE, (item,))[0] for item in items]
+        return [GiveUp(result) if result == "no-place" else None for result in results]
 
     def sent(self, connection: Connection, row: Row[Any], item: NewItem) -> None:
         connection.execute(
