@@ -15,7 +15,7 @@ from gateway.json_answer import answer_json
 from gateway.refusals import UnknownInvitationError
 from gateway.signed_request import read_signed_body
 from gateway.store.invitations import find_invitation
-from gateway.store.items import check_room, is_stored, put_item
+from gateway.store.items import keep_item
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import Gateway, get_gateway
 from partner_sdk.wire import problems
@@ -87,15 +87,7 @@ def parse_box(gateway: Gateway, kind: ItemKind, text: str) -> bytes:
 def keep_box(gateway: Gateway, kind: ItemKind, *, address: str, item_id: str, box: bytes) -> Response:
     """Answer 202 once the box is stored. The same again is no fault. Raises `ConflictingItemError`, `NoRoomError`."""
     check_report_id(item_id)
-    # Read before the write: neither a repeat nor a flood stands in the line of writers, where reports do.
-    with gateway.store.read() as connection:
-        is_here = is_stored(connection, kind, address=address, item_id=item_id, envelope=box)
-        if not is_here:
-            check_room(connection, kind)
-    if not is_here:
-        now = gateway.clock()
-        with gateway.store.write() as connection:
-            put_item(connection, kind, address=address, item_id=item_id, envelope=box, now=now)
+    keep_item(gateway.store, kind, address=address, item_id=item_id, envelope=box, now=gateway.clock())
     return answer_json(WaitingReply(), status=HTTPStatus.ACCEPTED)
 
 

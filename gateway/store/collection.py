@@ -7,7 +7,7 @@ database is damaged, every row that can still be read is handed over, and the ot
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -23,8 +23,6 @@ from partner_sdk.wire.feed_messages import StageItem, WaitingReports
 
 STAGE_COLLECTED = "collected"
 STAGE_OPENED = "opened"
-# An altered row may hold any number: one that no calendar has must not end the answer.
-_LAST_SECOND = to_epoch_seconds(datetime(9999, 12, 31, tzinfo=UTC))
 ANSWER_BYTES = 16 * 1024 * 1024  # a page of envelopes is held in memory while it is sent
 DELETE_BATCH = 200  # no long transaction: a child's report must not wait for housekeeping
 
@@ -247,7 +245,7 @@ def list_waiting_by_priority(connection: Connection) -> list[WaitingReports]:
     return [
         WaitingReports(
             count=row._mapping["count"],
-            oldest_received_at=format_time(from_epoch_seconds(min(max(row.oldest, 0), _LAST_SECOND))),
+            oldest_received_at=format_time(from_epoch_seconds(row.oldest)),
             priority=row.priority,
         )
         for row in _try_read(connection, _WAITING_BY_PRIORITY, {}) or ()

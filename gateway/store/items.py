@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, cast, delete, func, insert, select, update
 
 from gateway.store.return_places import find_return_place
 from gateway.store.schema import from_epoch_seconds, items, to_epoch_seconds
+from gateway.store.store import Store
 from partner_sdk.wire.items import REPLY, ItemKind, PutResult
 
 
@@ -53,9 +54,13 @@ _FIND = select(items.c.address, items.c.envelope_sha256).where(
     _OF_KIND, items.c.identity == bindparam("wanted_identity")
 )
 _COUNT = select(func.count()).select_from(items).where(_OF_KIND, _IS_WAITING)
-_LIST = select(items.c.position, items.c.address, items.c.item_id, items.c.put_at, items.c.envelope).where(
-    _OF_KIND, _IS_WAITING
-)
+_LIST = select(
+    items.c.position,
+    items.c.address,
+    items.c.item_id,
+    cast(items.c.put_at, BigInteger).label("put_at"),  # SQLite keeps whatever type a hand puts into a column
+    items.c.envelope,
+).where(_OF_KIND, _IS_WAITING)
 _LIST_ALL = _LIST.where(items.c.position > bindparam("after")).order_by(items.c.position).limit(bindparam("limit"))
 _LIST_OWN = _LIST.where(_AT_ADDRESS).order_by(items.c.position).limit(bindparam("limit"))
 _LIST_NEWEST = _LIST.where(_AT_ADDRESS).order_by(items.c.position.desc()).limit(bindparam("limit"))
@@ -99,14 +104,25 @@ def is_stored(
 
 
 def check_room(connection: Connection, kind: ItemKind) -> None:
-    """Raise `NoRoomError` where no further item of this kind can wait.
-
-    Asked before the write as well: a flood must not stand in the line of writers, where reports do.
-    """
+    """Raise `NoRoomError` where no further item of this kind can wait."""
     if kind.max_waiting is None:
         return
     if connection.execute(_COUNT, {"wanted_kind": kind.name}).scalar_one() >= kind.max_waiting:
         raise NoRoomError("As many items of this kind wait as may.")
+
+
+def keep_item(store: Store, kind: ItemKind, *, address: str, item_id: str, envelope: bytes, now: datetime) -> None:
+    """Store what came by a door; the same again is no fault. Raises `ConflictingItemError` and `NoRoomError`.
+
+    Read before the write: neither a repeat nor a flood stands in the line of writers, where reports do.
+    """
+    with store.read() as connection:
+        is_here = is_stored(connection, kind, address=address, item_id=item_id, envelope=envelope)
+        if not is_here:
+            check_room(connection, kind)
+    if not is_here:
+        with store.write() as connection:
+            put_item(connection, kind, address=address, item_id=item_id, envelope=envelope, now=now)
 
 
 def put_item(

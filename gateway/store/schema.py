@@ -41,6 +41,9 @@ metadata = MetaData(
 _WHERE = "rows_held"
 
 
+_LAST_SECOND = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
+
+
 def to_epoch_seconds(moment: datetime) -> int:
     """Return the stored form of an aware time; raise ValueError for a naive one."""
     if moment.tzinfo is None:
@@ -49,8 +52,11 @@ def to_epoch_seconds(moment: datetime) -> int:
 
 
 def from_epoch_seconds(seconds: int) -> datetime:
-    """Return the aware UTC time of a stored one."""
-    return datetime.fromtimestamp(seconds, UTC)
+    """Return the aware UTC time of a stored one; the nearest that there is for a number that no calendar has.
+
+    An altered row may hold any number: it must not keep back the others.
+    """
+    return datetime.fromtimestamp(min(max(seconds, 0), _LAST_SECOND), UTC)
 
 
 def add_partial_index(name: str, *columns: Column[Any], where: str) -> None:

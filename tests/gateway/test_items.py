@@ -360,3 +360,11 @@ def test_reply_waits_only_where_somebody_can_return(store: Store) -> None:
     assert put(store, REPLY, address="C5H6-6S35C-4") == "no-place"
     assert put(store, REPLY, now=NOW + timedelta(days=60)) == "no-place"
     assert kept(store, REPLY) == []
+
+
+@pytest.mark.parametrize("moment", [10**15, -(10**15), "soon"])
+def test_altered_time_keeps_no_item_back(store: Store, moment: object) -> None:
+    put(store, ENROLMENT)
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE items SET put_at = ?", (moment,))
+    assert [item.item_id for item in waiting(store, ENROLMENT)] == [make_id(1)]

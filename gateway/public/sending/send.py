@@ -26,7 +26,7 @@ from gateway.public.sending.sealed_answers import (
 from gateway.public.sending.sent_record import find_reply_by, make_remaining_draft, make_sent
 from gateway.public.visiting.drafts import Draft, JourneyKeys, OpenedDraft, Sent, make_submit_token, write_draft
 from gateway.public.wording.languages import get_language
-from gateway.store.items import check_room, put_item
+from gateway.store.items import keep_item
 from partner_sdk.wire.adoption import AdoptionRequest, AskingService, seal_adoption
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, format_time, make_report_id
 from partner_sdk.wire.items import ADOPTION_REQUEST
@@ -195,9 +195,5 @@ def send_adoption(door: PublicDoor, service: AskingService) -> str | None:
         service=service,
     )
     envelope = seal_adoption(request, sealing_key=sealing_key).to_bytes()
-    # Before the write, so that what has no room does not stand in the line of writers, where reports do.
-    with door.store.read() as connection:
-        check_room(connection, ADOPTION_REQUEST)
-    with door.store.write() as connection:
-        put_item(connection, ADOPTION_REQUEST, address="", item_id=request.request_id, envelope=envelope, now=now)
+    keep_item(door.store, ADOPTION_REQUEST, address="", item_id=request.request_id, envelope=envelope, now=now)
     return request.request_id
