@@ -39,8 +39,8 @@ STUCK: Final = "outbox-stuck"
 _SILENCE: Final = (TransportError, UnavailableError, NotAuthorisedError, RateLimitedError, LocalStateError)
 # A crash (500) may be of this entry alone: as silence it would keep back all others for ever.
 _CRASH: Final = 500
-# So many calls in a row without an answer are the gateway's silence. A batch and then one of its entries may be that
-# entry's alone, e.g. a message on which a worker of the gateway dies.
+# After so many calls in a row without an answer the gateway counts as silent. Two of them may be due to one entry, sent
+# first in its batch and then alone, e.g. a message that kills a worker of the gateway.
 _MOST_SILENCES: Final = 3
 # A gateway that refuses so many entries of a kind, one by one, would refuse the rest of this run as well.
 _MOST_REFUSED: Final = 5
