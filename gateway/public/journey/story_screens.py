@@ -80,7 +80,7 @@ STORY_SCREENS = (
             Field(
                 "gave_a_time",
                 "checkboxes",
-                why="a threat with a deadline can not wait",
+                why="a threat with a deadline cannot wait",
                 who_uses="the person who reads first",
                 what_if_blank="no time was given, or it is not known",
                 options=("gave_a_time",),
