@@ -182,7 +182,6 @@ def _make_config(agency: Agency, *, limits: LimitsConfig | None = None, roles: S
         public_origin=PUBLIC_ORIGIN,
         feed_origin=FEED_ORIGIN,
         listeners=(ListenerConfig(host="127.0.0.1", port=8700, roles=tuple(roles) or ("industry",)),),
-        lock_timeout_seconds=0.2,
         limits=limits or LimitsConfig(),
     )
 
