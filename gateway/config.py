@@ -173,7 +173,7 @@ def load_pin(state: Path) -> Pin:
 
 
 def check_config(config: GatewayConfig) -> None:
-    """Raise `SettingsError`, naming the key, for values that can not work together."""
+    """Raise `SettingsError`, naming the key, for values that cannot work together."""
     check_origin(config.public_origin, key="public_origin")
     check_origin(config.feed_origin, key="feed_origin")
     if config.feed_origin == config.public_origin:

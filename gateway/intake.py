@@ -157,7 +157,7 @@ def check_proposed_reference(candidate: Candidate) -> None:
 def check_submission(candidate: Candidate) -> None:
     """Raise EnvelopeMismatchError unless the signed statement names this envelope and these clear fields.
 
-    Its signature is the door's to check. FormatError if it can not be read.
+    Its signature is the door's to check. FormatError if it cannot be read.
     """
     raw = candidate.report.submission
     if raw is None:

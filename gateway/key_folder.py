@@ -54,9 +54,7 @@ def check_no_foreign_keys(state: Path, *, left_out: str = "") -> None:
             except FileNotFoundError:
                 continue  # a log of SQLite may go between the listing and the reading
             except OSError:
-                raise ForeignKeyError(
-                    f"{path} can not be read, so it can not be checked.", reason="unreadable"
-                ) from None
+                raise ForeignKeyError(f"{path} cannot be read, so it cannot be checked.", reason="unreadable") from None
             _check_file(path, raw=raw, is_key_folder=path.parent == state / KEY_FOLDER)
 
 

@@ -133,7 +133,7 @@ class KeyState:
         now = self._clock()
         keys = self.find_keys()
         if keys is None:
-            raise RegisterError("A register can not be checked before there is a key set.", reason="no-key-set")
+            raise RegisterError("A register cannot be checked before there is a key set.", reason="no-key-set")
         with self._store.write() as connection:
             stored = find_version(connection, name="register")
             register = verify_register(

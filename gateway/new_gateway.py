@@ -55,7 +55,7 @@ def create_gateway(asked: NewGateway, *, clock: Callable[[], datetime]) -> Gatew
     try:
         raw_pin = asked.pin_file.read_bytes()[: MAX_PIN_FILE_BYTES + 1]
     except OSError:
-        raise SettingsError(f"The pin {asked.pin_file} is not there or can not be read.", reason="no-pin") from None
+        raise SettingsError(f"The pin {asked.pin_file} is not there or cannot be read.", reason="no-pin") from None
     config = _make_config(asked, environment=parse_pin(raw_pin).environment)
     check_config(config)
     is_new = not asked.state.exists()

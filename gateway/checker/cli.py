@@ -108,7 +108,7 @@ def read_check_list(file: Path) -> CheckList:
     try:
         raw = file.read_bytes()
     except OSError:
-        raise FormatError(f"{file} can not be read. {_LIST_MADE_BY}", reason="no-list") from None
+        raise FormatError(f"{file} cannot be read. {_LIST_MADE_BY}", reason="no-list") from None
     try:
         return parse_exact(raw.removesuffix(b"\n"), kind=CheckList, max_bytes=MAX_LIST_BYTES)
     except FormatError as error:

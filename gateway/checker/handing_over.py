@@ -41,7 +41,7 @@ def read_token(file: Path) -> str:
             raise FormatError("Others can read the file of the token: chmod 600 it.", reason="bad-token")
         token = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
-        raise FormatError("The file of the token can not be read.", reason="bad-token") from None
+        raise FormatError("The file of the token cannot be read.", reason="bad-token") from None
     if not _TOKEN.fullmatch(token):
         raise FormatError(
             "The file of the token holds no token: `report-abuse-desk placement runner-token` makes it.",

@@ -104,7 +104,7 @@ def _migrate(state: Path, *, config: GatewayConfig) -> None:
         say(f"{error} The doors answer 503 until then.", to=sys.stderr)
     except Exception as error:  # noqa: BLE001 - full, locked, damaged: the form must still show the phone numbers
         log_failure(error, event="migration-failed")
-        say("The database can not be used: `doctor` says more. The doors answer 503 until it can.", to=sys.stderr)
+        say("The database cannot be used: `doctor` says more. The doors answer 503 until it can.", to=sys.stderr)
 
 
 def _look_for_lost_reports(state: Path, *, config: GatewayConfig) -> None:

@@ -88,7 +88,7 @@ def run_pin(parsed: argparse.Namespace) -> int:
         with parsed.pin.open("rb") as handle:
             raw = handle.read(MAX_PIN_FILE_BYTES + 1)
     except OSError:
-        raise SettingsError(f"The pin {parsed.pin} is not there or can not be read.", reason="no-pin") from None
+        raise SettingsError(f"The pin {parsed.pin} is not there or cannot be read.", reason="no-pin") from None
     new, old = parse_pin(raw), load_pin(parsed.state)
     roots = {old.root_fingerprint, old.next_root_fingerprint}
     if new.environment != old.environment or new.root_fingerprint not in roots:
@@ -114,7 +114,7 @@ def run_restored(parsed: argparse.Namespace) -> int:
     try:
         begin_epoch(store, epoch=epoch, now=utc_now())
     except StorageUnavailableError as error:
-        return complain(f"The database can not be used ({error.reason}); `doctor` says more.", code=FAULT)
+        return complain(f"The database cannot be used ({error.reason}); `doctor` says more.", code=FAULT)
     finally:
         store.close()
     if parsed.json:

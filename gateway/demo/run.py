@@ -157,7 +157,7 @@ def _claim_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         claim = os.open(folder / MARK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise DemoError(f"{folder} can not be used ({error.strerror}). Name another folder with --state.") from None
+        raise DemoError(f"{folder} cannot be used ({error.strerror}). Name another folder with --state.") from None
     try:
         # Held until the process ends: a second demonstration must not empty the folder of a running one.
         fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -28,7 +28,7 @@ EXAMPLE_REQUEST_ID: Final = "6f1c2d1e-8f0b-4b6f-9a53-0c8f3d1b7a42"
 
 _ABOUT = (
     "Online services report online child sexual exploitation to one agency here. Reports are sealed to the agency's "
-    "key before they are sent: this gateway stores what it can not read. WIRE.md of the partner SDK is the "
+    "key before they are sent: this gateway stores what it cannot read. WIRE.md of the partner SDK is the "
     "specification; this document tells of the calls alone, and is made from their code."
 )
 _EXAMPLE_CREATED: Final = 1795595400

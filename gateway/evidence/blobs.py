@@ -48,7 +48,7 @@ class NewBlob(Protocol):
 
 
 class Blobs(Protocol):
-    """A place for blobs. Every call raises `StorageUnavailableError` when the place can not be used."""
+    """A place for blobs. Every call raises `StorageUnavailableError` when the place cannot be used."""
 
     def new_blob(self, name: BlobName, *, is_first: bool) -> AbstractContextManager[NewBlob]:
         """Begin a blob. `is_first` unless a part of this evidence is here already, durably."""

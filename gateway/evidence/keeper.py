@@ -55,7 +55,7 @@ class EvidenceLimits:
 
 
 class EvidenceKeeper:
-    """The evidence of one gateway. Everything raises `StorageUnavailableError` when the storage can not be used."""
+    """The evidence of one gateway. Everything raises `StorageUnavailableError` when the storage cannot be used."""
 
     def __init__(self, store: Store, *, blobs: Blobs, limits: EvidenceLimits, clock: Callable[[], datetime]) -> None:
         self.blobs = blobs

@@ -140,7 +140,7 @@ class LocalBlob:
         if descriptor is not None:
             os.close(descriptor)
         if not self._is_kept:
-            # What can not be deleted now is deleted a day later.
+            # What cannot be deleted now is deleted a day later.
             with suppress(OSError):
                 self._beside.unlink()
 

@@ -64,7 +64,7 @@ def read_facts(path: Path) -> tuple[DatedFact, ...]:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{_name(path)} can not be read: {error}", reason="bad-settings") from None
+        raise SettingsError(f"{_name(path)} cannot be read: {error}", reason="bad-settings") from None
     if "checked_on" in table:
         return (_make_fact(table, file=_name(path), key=WHOLE_FILE),)
     return tuple(_make_fact(entry, file=_name(path), key=key) for key, entry in table.items())

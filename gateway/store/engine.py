@@ -47,7 +47,7 @@ def make_sqlite_engine(path: Path, *, busy_timeout_seconds: float) -> Engine:
 
 
 def begin_write(connection: Connection) -> None:
-    """Begin a transaction that already holds the right to write, so that it can not fail half-way as a deadlock."""
+    """Begin a transaction that already holds the right to write, so that it cannot fail half-way as a deadlock."""
     connection.begin()
     if connection.dialect.name == "sqlite":
         # By the driver: Core's own execution would cost more than the statement.

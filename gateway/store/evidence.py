@@ -126,7 +126,7 @@ def find_part(connection: Connection, *, position: int, part: int) -> PartRow | 
 
 
 def is_part_here(found: StoredEvidence | None, stored: PartRow | None, *, part: PartRow) -> bool:
-    """Return whether this very part is here; raises `ConflictingEvidenceError` if it can not come any more."""
+    """Return whether this very part is here; raises `ConflictingEvidenceError` if it cannot come any more."""
     if stored is not None and stored != part:
         raise ConflictingEvidenceError("This part has other bytes.")
     if stored is None and found is not None and found.digest is not None:

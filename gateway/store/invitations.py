@@ -9,7 +9,7 @@ from gateway.store.schema import invitations, to_epoch_seconds
 
 
 class ConflictingInvitationError(Exception):
-    """The same secret can not invite two partners."""
+    """The same secret cannot invite two partners."""
 
 
 @dataclass(frozen=True, slots=True)

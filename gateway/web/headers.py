@@ -74,7 +74,7 @@ HEADERS: tuple[HeaderRow, ...] = (
         ("page", "asset", "api", "desk"),
         "Cross-Origin-Resource-Policy",
         "same-origin",
-        "other sites can not embed our answers and measure them",
+        "other sites cannot embed our answers and measure them",
     ),
     HeaderRow(
         ("button",),

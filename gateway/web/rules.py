@@ -39,7 +39,7 @@ class CsrfRule(Enum):
 
 
 # A post that another site has a browser send does nothing here that its maker could not do without the browser: no
-# cookie is read, and the body must be JSON, which a form can not say it is (415) and a script of another origin may not
+# cookie is read, and the body must be JSON, which a form cannot say it is (415) and a script of another origin may not
 # send. What is signed or opened by a bearer token asks for a secret besides, which no browser adds.
 EXEMPT = frozenset({CsrfRule.SIGNED, CsrfRule.BEARER})
 

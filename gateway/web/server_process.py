@@ -187,7 +187,7 @@ def run() -> None:
     die_with_parent(spec.parent_pid)
     catch_stray_exceptions()
     configure_logging(spec.name)
-    # A forked worker could inherit a lock that a thread of the master holds, and hang; a spawned one can not.
+    # A forked worker could inherit a lock that a thread of the master holds, and hang; a spawned one cannot.
     multiprocessing.set_start_method("spawn")
     server = make_server(spec)
     loader = partial(load_worker_app, spec, os.getpid())

@@ -32,7 +32,7 @@ MAX_RESTARTS_IN_WINDOW: Final = 5
 
 
 class ServingError(Exception):
-    """A server can not be started, or does not stay up; the message is for the person at the command line."""
+    """A server cannot be started, or does not stay up; the message is for the person at the command line."""
 
 
 class PortInUseError(ServingError):
@@ -141,7 +141,7 @@ def check_port_is_free(listener: Listener, *, patience_seconds: float = PORT_WAI
         except OSError as error:
             if time.monotonic() > deadline:
                 raise PortInUseError(
-                    f"Can not listen on {listener.address}: {os.strerror(error.errno or 0)}. Is a gateway or another "
+                    f"Cannot listen on {listener.address}: {os.strerror(error.errno or 0)}. Is a gateway or another "
                     "program running there? Stop it, or choose another port."
                 ) from None
             time.sleep(POLL_SECONDS)

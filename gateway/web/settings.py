@@ -23,7 +23,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class SettingsError(ReportAbuseError):
-    """A settings file can not be used; the message names the file and the key, never a value."""
+    """A settings file cannot be used; the message names the file and the key, never a value."""
 
 
 def read_settings(path: Path, *, kind: type[T]) -> T:
@@ -34,9 +34,7 @@ def read_settings(path: Path, *, kind: type[T]) -> T:
     try:
         raw = path.read_bytes()
     except OSError:
-        raise SettingsError(
-            f"The settings file {path} is not there or can not be read.", reason="no-settings"
-        ) from None
+        raise SettingsError(f"The settings file {path} is not there or cannot be read.", reason="no-settings") from None
     if len(raw) > MAX_SETTINGS_BYTES:
         raise SettingsError(f"{path} is larger than {MAX_SETTINGS_BYTES} bytes.", reason="bad-settings")
     try:

@@ -297,8 +297,8 @@ def get_origin(given: str | None, *, state: Path) -> str:
 
 
 def write_out(file: Path, text: str) -> None:
-    """Write a file of the service's own tree, or raise `LocalStateError` (`can-not-write`)."""
+    """Write a file of the service's own tree, or raise `LocalStateError` (`cannot-write`)."""
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise LocalStateError(f"{file} cannot be written: {error.strerror}.", reason="can-not-write") from None
+        raise LocalStateError(f"{file} cannot be written: {error.strerror}.", reason="cannot-write") from None

@@ -125,7 +125,7 @@ def check_account_change(
     except StatementError:
         raise EnrolmentError("The change is not signed by all its keys.", reason="bad-signature") from None
     except FormatError as error:
-        raise EnrolmentError(f"The change can not be read: {error}", reason="malformed") from None
+        raise EnrolmentError(f"The change cannot be read: {error}", reason="malformed") from None
     if (change.partner, change.environment) != (partner, environment):
         raise EnrolmentError("The change is for another partner or environment.", reason="wrong-partner")
     if change_id is not None and change.change_id != change_id:

@@ -1,4 +1,4 @@
-"""Sealed evidence as a partner hands it over. The bytes are noise: the gateway can not tell it from ciphertext."""
+"""Sealed evidence as a partner hands it over. The bytes are noise: the gateway cannot tell it from ciphertext."""
 
 import hashlib
 import os

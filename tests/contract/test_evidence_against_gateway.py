@@ -122,7 +122,7 @@ def test_evidence_id_that_nobody_sent_is_unknown(client: Client) -> None:
     assert find_state(client.make_evidence_room().line, "01a211d3-7340-7ff3-b7d7-b412be473e63") is None
 
 
-def test_stranger_can_not_send_a_part(client: Client, house: House, wire: CutWire, tmp_path: Path) -> None:
+def test_stranger_cannot_send_a_part(client: Client, house: House, wire: CutWire, tmp_path: Path) -> None:
     house.publish(serial=2)  # a register without this partner
     path = write_plain(tmp_path, "a", 5)
     with pytest.raises(NotAuthorisedError):

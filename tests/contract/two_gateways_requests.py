@@ -122,7 +122,7 @@ def replace_clear(report: SealedReport, **changes: object) -> object:
 
 
 def seal_wrongly(side: Side) -> list[Asked]:
-    """Boxes that can not be, under statements that hold."""
+    """Boxes that cannot be, under statements that hold."""
     clear = make_clear_fields(PARTNER.partner, environment="sandbox")
     good = side.seal().envelope
     boxes = {

@@ -28,7 +28,7 @@ EXPECTED_COUNTS = {
     "statement": 15,
 }
 FILES: dict[str, Any] = {name: json.loads((FOLDER / f"{name}.json").read_bytes()) for name in EXPECTED_COUNTS}
-# An opener can not tell why a box does not open; the vectors say it in the words of WIRE.md.
+# An opener cannot tell why a box does not open; the vectors say it in the words of WIRE.md.
 NAMES_OF_OPENING = {"does-not-open": "wrong-key", "unknown-key": "altered-header"}
 
 

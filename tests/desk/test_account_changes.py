@@ -89,7 +89,7 @@ def test_change_of_keys_waits_until_a_person_accepts_it(loop: Loop, service: Ser
     assert service.take_changes() == type(service.take_changes())((), {})
 
 
-def test_change_that_was_decided_can_not_be_decided_again(loop: Loop, service: Service) -> None:
+def test_change_that_was_decided_cannot_be_decided_again(loop: Loop, service: Service) -> None:
     rotation = service.rotate()
     service.take_changes()
     refuse_change(loop.desk, change_id=rotation.change_id or "", reason="not-confirmed", actor=ACTOR)

@@ -140,7 +140,7 @@ def test_damaged_key_file_makes_nothing_declinable(desk: Desk) -> None:
     assert [state_of(desk, one) for one in ours] == ["waiting", "waiting"]
 
 
-def test_page_says_what_is_wrong_with_a_key_file_that_can_not_be_used(desk: Desk, browser: Browser) -> None:
+def test_page_says_what_is_wrong_with_a_key_file_that_cannot_be_used(desk: Desk, browser: Browser) -> None:
     spoiled = spoil(desk, 1)
     path = min(desk.paths.keys.glob(SEALING_KEY_FILES))
     path.chmod(0o644)
@@ -256,7 +256,7 @@ def test_command_counts_first_and_declines_that_many(desk: Desk, capsys: pytest.
 
     assert main(words) == LOOK
     said = capsys.readouterr().out
-    assert "2 of the 3 that wait can not be read." in said
+    assert "2 of the 3 that wait cannot be read." in said
     assert "Why: not-canonical (2)." in said
     assert "--confirm 2" in said
     assert [state_of(desk, one) for one in spoiled] == ["waiting", "waiting"]
@@ -278,7 +278,7 @@ def test_page_says_how_many_before_and_after(desk: Desk, browser: Browser) -> No
     assert 'href="/adoption/unreadable"' in browser.get("/adoption").text
 
     page = browser.get("/adoption/unreadable").text
-    assert "2 of the 3 that wait can not be read." in page
+    assert "2 of the 3 that wait cannot be read." in page
     assert "Why: not-canonical (2)." in page
     assert "Decline these 2</button>" in page
 
@@ -304,7 +304,7 @@ def test_page_declines_nothing_without_a_token_or_a_session(desk: Desk, browser:
     stranger = Browser(desk)
     shown = stranger.get("/adoption/unreadable")
     assert (shown.status_code, "You are not signed in" in shown.text) == (401, True)
-    assert "can not be read" not in shown.text
+    assert "cannot be read" not in shown.text
     # A token is of one session: that of somebody who is signed in is none for a stranger.
     sent = stranger.post("/adoption/unreadable", token=browser.token, count="1", why=WHY)
     assert (sent.status_code, "The page was too old, or the form came from elsewhere" in sent.text) == (400, True)
@@ -313,10 +313,10 @@ def test_page_declines_nothing_without_a_token_or_a_session(desk: Desk, browser:
 
 def test_declined_request_says_when_by_whom_and_why(desk: Desk) -> None:
     request_id = spoil(desk, 1)
-    decline_adoption(desk, request_id, reason="It can not be read.", actor="A. Analyst")
+    decline_adoption(desk, request_id, reason="It cannot be read.", actor="A. Analyst")
 
     with pytest.raises(
-        AdoptionError, match=r"declined on 2026-11-25 by A\. Analyst \(It can not be read\.\)\. Nothing is left"
+        AdoptionError, match=r"declined on 2026-11-25 by A\. Analyst \(It cannot be read\.\)\. Nothing is left"
     ):
         decline_adoption(desk, request_id, reason="Again.", actor="test")
     with pytest.raises(AdoptionError, match="It is declined already: nothing is left to do"):

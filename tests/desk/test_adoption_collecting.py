@@ -116,7 +116,7 @@ def test_row_that_does_not_open_is_kept_told_and_can_be_declined(loop: Loop, env
     with pytest.raises(AdoptionError) as caught:
         open_adoption(loop.desk, make_id(1), actor=ACTOR)
     assert caught.value.reason == "does-not-open"
-    assert decline_adoption(loop.desk, make_id(1), reason="It can not be read.", actor=ACTOR) is None
+    assert decline_adoption(loop.desk, make_id(1), reason="It cannot be read.", actor=ACTOR) is None
     assert line_of(loop, make_id(1)) == ("declined", None)
 
 

@@ -81,7 +81,7 @@ def replace_place(place: Place, **changes: str) -> Place:
     return Place(**{name: changes.get(name, getattr(place, name)) for name in Place.__dataclass_fields__})
 
 
-def test_place_that_can_not_be_agreed_decides_nothing(loop: Loop) -> None:
+def test_place_that_cannot_be_agreed_decides_nothing(loop: Loop) -> None:
     request_id = add_waiting(loop.desk)
 
     with pytest.raises(PlacementError):

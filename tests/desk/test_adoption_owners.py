@@ -109,9 +109,7 @@ def test_mail_names_the_places_of_its_own_request_and_no_other_of_the_owner(loop
     assert f"?from={first.placement}\n" not in mail.text
 
 
-def test_invitation_is_not_made_when_its_request_can_not_be_decided(
-    loop: Loop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invitation_is_not_made_when_its_request_cannot_be_decided(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     """One transaction: no secret is left for an id that no request holds."""
 
     def fail(*_args: object, **_named: object) -> None:

@@ -168,8 +168,8 @@ def test_request_that_does_not_open_can_be_declined_on_its_page(desk: Desk, brow
 
     page = open_page(browser, request_id)
 
-    assert "can not be read" in page
-    browser.post(f"/adoption/{request_id}/decline", why="It can not be read.")
+    assert "cannot be read" in page
+    browser.post(f"/adoption/{request_id}/decline", why="It cannot be read.")
     assert state_of(desk, request_id) == "declined"
 
 

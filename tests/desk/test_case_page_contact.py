@@ -110,7 +110,7 @@ def test_danger_and_a_meeting_are_said_first(desk: Desk, browser: Browser) -> No
         read(browser, desk, signals=("danger-cannot_call", "fast"), meeting=Meeting(place="the park", when="today"))
     )
     alarms = re.findall(r'class="alarm">(.*?)</p>', block)
-    assert alarms == ["They said that they can not call 999.", "Somebody wants to meet today."]
+    assert alarms == ["They said that they cannot call 999.", "Somebody wants to meet today."]
     assert block.index("Somebody wants to meet today.") < block.index("Flagged: the form doubts who typed this")
 
 

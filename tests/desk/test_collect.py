@@ -110,7 +110,7 @@ def test_lost_acknowledgement_files_nothing_twice(loop: Loop) -> None:
     assert (loop.count("reports"), loop.count("cases"), waiting_at_gateway(loop)) == (1, 1, 0)
 
 
-def test_nothing_is_acknowledged_when_the_desk_can_not_store(loop: Loop) -> None:
+def test_nothing_is_acknowledged_when_the_desk_cannot_store(loop: Loop) -> None:
     loop.send_industry()
     with loop.desk.store.write() as connection:
         connection.exec_driver_sql(
@@ -277,7 +277,7 @@ def test_set_aside_row_is_filed_once_its_key_is_back(loop: Loop) -> None:
     assert loop.count("cases") == 1
 
 
-def test_rows_that_can_not_be_acknowledged_do_not_hold_up_the_run(loop: Loop) -> None:
+def test_rows_that_cannot_be_acknowledged_do_not_hold_up_the_run(loop: Loop) -> None:
     for _ in range(2):
         loop.send_public()
     loop.gateway_sql("UPDATE reports SET intake = x''")
@@ -319,11 +319,11 @@ def test_row_json_in_another_spelling_is_set_aside(loop: Loop) -> None:
     assert set_aside(loop) == [("malformed", "P1", False)]
 
 
-def test_rows_that_can_not_be_acknowledged_do_not_hold_up_the_rest(loop: Loop) -> None:
+def test_rows_that_cannot_be_acknowledged_do_not_hold_up_the_rest(loop: Loop) -> None:
     for _ in range(3):
         loop.send_public()
     with loop.gateway.store.write() as connection:
-        # Not even bytes: a statement that can not be read names nothing that could be acknowledged.
+        # Not even bytes: a statement that cannot be read names nothing that could be acknowledged.
         connection.exec_driver_sql(
             "UPDATE reports SET intake = 'a text where a statement was: ' || sequence, envelope = 7"
         )

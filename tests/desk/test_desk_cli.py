@@ -242,7 +242,7 @@ def test_init_refuses_a_feed_without_tls_beyond_this_machine(terminal: Terminal)
     assert not terminal.state.exists()
 
 
-def test_report_can_not_move_the_readers_cursor(desk: Terminal, loop: Loop) -> None:
+def test_report_cannot_move_the_readers_cursor(desk: Terminal, loop: Loop) -> None:
     publish(desk, loop)
     reference = loop.send_public(story="one\x1b[2Jtwo\x07\nthree").reference
     desk.run("collect")
@@ -251,7 +251,7 @@ def test_report_can_not_move_the_readers_cursor(desk: Terminal, loop: Loop) -> N
     assert not set(shown) & {"\x1b", "\x07"}
 
 
-def test_a_story_can_not_pass_for_a_field_of_the_report(desk: Terminal, loop: Loop) -> None:
+def test_a_story_cannot_pass_for_a_field_of_the_report(desk: Terminal, loop: Loop) -> None:
     publish(desk, loop)
     reference = loop.send_public(story="one\nIs someone in danger now?: yes\rname: Nobody").reference
     desk.run("collect")

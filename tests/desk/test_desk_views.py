@@ -260,7 +260,7 @@ def test_three_weaknesses_are_too_many(desk: Desk, browser: Browser) -> None:
     assert "Choose two weaknesses at most" in response.text
 
 
-def test_a_case_that_nobody_read_can_not_be_closed(desk: Desk, browser: Browser) -> None:
+def test_a_case_that_nobody_read_cannot_be_closed(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER)
     response = browser.post(f"/cases/{case_id}/close", **ANSWERS)
     assert response.status_code == 409

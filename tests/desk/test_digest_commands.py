@@ -138,7 +138,7 @@ def test_few_incidents_and_no_button_is_said_with_exit_code_one(
     today = utc_now().date().isoformat()
     code, out, _ = run(state, *words[:-2], "--adopted", capsys=capsys)  # asked again with the other limb
     assert code == 1
-    assert f"decided on {today} without --adopted; this can not be changed" in out
+    assert f"decided on {today} without --adopted; this cannot be changed" in out
 
 
 def test_a_digest_is_made_for_a_stated_reason_only(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,7 +158,7 @@ def test_disk_that_fails_ends_the_run_without_an_acknowledgement(loop: Loop, mon
     assert (held(loop), waiting(loop)) == ([], [film.evidence_id])
 
 
-def test_file_that_the_gateway_can_not_read_keeps_back_no_other(loop: Loop) -> None:
+def test_file_that_the_gateway_cannot_read_keeps_back_no_other(loop: Loop) -> None:
     lost, other = send_film(loop), send_film(loop)
     for path in (loop.folder / "gateway" / "evidence").glob(f"*/{lost.evidence_id}/*"):
         path.unlink()

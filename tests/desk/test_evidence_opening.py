@@ -356,7 +356,7 @@ def test_commands_list_and_save(loop: Loop, out: Path, capsys: pytest.CaptureFix
     assert "is there already" in capsys.readouterr().err
 
 
-def test_name_of_a_file_can_not_move_the_readers_cursor(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_name_of_a_file_cannot_move_the_readers_cursor(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     film = make_film(file_id="\x1b[2Jid")
     post(open_door(loop), seal_with(loop, [film.reference], files=[tell_of(film, name="a\nHere, sealed    x\x1b[1A")]))
     loop.collect()

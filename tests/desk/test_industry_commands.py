@@ -115,7 +115,7 @@ def test_show_prints_every_word_of_the_fullest_report(terminal: Terminal, loop: 
     assert (code, [word for word in words if word not in out]) == (DONE, [])
 
 
-def test_what_a_sender_typed_can_not_pass_for_a_line_of_ours(terminal: Terminal, loop: Loop) -> None:
+def test_what_a_sender_typed_cannot_pass_for_a_line_of_ours(terminal: Terminal, loop: Loop) -> None:
     incident = msgspec.structs.replace(
         make_industry_report().incident, narrative="one\nPriority: P3\x1b[2J\rWARNING: no"
     )

@@ -175,7 +175,7 @@ def test_closing_that_tells_the_outcome_writes_to_the_mailbox_too_and_keeps_to_w
     assert len(notes(loop)) == 1
 
 
-def test_stage_is_told_though_the_note_can_not_be_signed_and_the_note_follows_once(loop: Loop) -> None:
+def test_stage_is_told_though_the_note_cannot_be_signed_and_the_note_follows_once(loop: Loop) -> None:
     case = read(loop)
     tell(loop, case.reference)
     key = Path(loop.desk.paths.keys / "mailbox-signing.key")

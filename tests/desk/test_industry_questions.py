@@ -231,7 +231,7 @@ def test_only_a_response_answers_a_question(loop: Loop, kind: str) -> None:
     assert questions(loop, case.reference)[0].answered_at is None
 
 
-def test_another_partner_can_not_answer_and_is_doubted(loop: Loop) -> None:
+def test_another_partner_cannot_answer_and_is_doubted(loop: Loop) -> None:
     case = read(loop)
     request_id = ask(loop, case.reference)
     other = Partner(partner="example-game")

@@ -48,7 +48,7 @@ def test_invitation_is_not_made_when_its_folder_does_not_exist(loop: Loop, tmp_p
 
 
 @pytest.mark.parametrize("command", ["adoption", "partner"])
-def test_invitation_is_not_made_when_its_file_can_not_be_filled(
+def test_invitation_is_not_made_when_its_file_cannot_be_filled(
     loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     before, out = count_invitations(loop.desk), tmp_path / "one.invitation"

@@ -96,7 +96,7 @@ def test_numbers_count_up_and_each_message_names_the_one_before(loop: Loop) -> N
     assert [message.previous for message in messages[1:]] == [message_sha256(one) for one in signed[:2]]
 
 
-def test_each_partner_has_numbers_of_its_own_and_can_not_open_anothers_box(loop: Loop) -> None:
+def test_each_partner_has_numbers_of_its_own_and_cannot_open_anothers_box(loop: Loop) -> None:
     other = Partner("other-chat")
     loop.enrol(partner=other)
     post(loop)

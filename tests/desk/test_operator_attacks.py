@@ -191,7 +191,7 @@ def test_newest_row_that_was_dropped_before_the_desk_saw_it_is_brought_by_its_pa
     dropped = send(loop)
     loop.gateway_sql("DELETE FROM reports WHERE sequence = 2")
     loop.collect()
-    # The chain can not show it: nobody but the partner has seen the statement. It has the receipt, and asks.
+    # The chain cannot show it: nobody but the partner has seen the statement. It has the receipt, and asks.
     assert open_door(loop).get(f"/v1/reports/{dropped.clear.report_id}").status_code == 404
     imported = import_sealed(loop, dropped)
     assert (imported.state, check(loop, imported, dropped).report_id) == ("filed", dropped.clear.report_id)

@@ -377,7 +377,7 @@ def test_held_entry_goes_when_there_is_room_and_loses_no_try(
     assert [row["tries"] for row in list_outbox(desk, kind.name)] == [1]
 
 
-def test_entry_on_its_way_or_sent_can_not_be_sent_again_by_hand(desk: Desk, taker: Taker) -> None:
+def test_entry_on_its_way_or_sent_cannot_be_sent_again_by_hand(desk: Desk, taker: Taker) -> None:
     kind = BY_NAME["reply"]
     put(desk, kind, "a")
     number = list_outbox(desk, kind.name)[0]["id"]

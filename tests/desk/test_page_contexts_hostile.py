@@ -91,8 +91,8 @@ def test_report_is_read_when_judging_its_context_fails_in_a_way_that_nobody_fore
     page, lines = read_both_ways(placed, reference, capsys)
 
     assert judge(placed, reference) == JudgedContext("unreadable", "example-chat")
-    assert "It can not be opened." in page
-    assert "It can not be opened." in lines
+    assert "It cannot be opened." in page
+    assert "It cannot be opened." in lines
     assert "words of the claim" not in page + lines
 
 

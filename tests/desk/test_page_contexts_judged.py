@@ -166,7 +166,7 @@ def test_statement_that_speaks_for_another_page_than_its_box_is_forged(placed: L
     assert judge(placed, send(placed, token)).outcome == "forged"
 
 
-def test_box_that_was_altered_renamed_or_sealed_to_another_key_can_not_be_opened(placed: Loop) -> None:
+def test_box_that_was_altered_renamed_or_sealed_to_another_key_cannot_be_opened(placed: Loop) -> None:
     token = make_token(placed)
     flipped = token[:-20] + ("A" if token[-20] != "A" else "B") + token[-19:]
     renamed = token.replace("example-chat", "example-game", 1)
@@ -250,7 +250,7 @@ def test_same_context_with_several_reports_is_told_with_their_references(placed:
 
 
 def test_other_box_under_the_same_id_is_not_taken_for_the_same(placed: Loop) -> None:
-    """Who only knows an id can not make it look as if a report had come twice."""
+    """Who only knows an id cannot make it look as if a report had come twice."""
     first = send(placed, make_token(placed))
     send(placed, make_token(placed))  # sealed anew: another box
     assert judge(placed, first).others.count == 0

@@ -130,7 +130,7 @@ def test_organisation_without_keys_adopts_the_button_once_it_is_named(desk: Desk
         ({"agreed_on": "yesterday"}, "bad-day"),
     ],
 )
-def test_what_can_not_be_agreed_is_refused_by_name(desk: Desk, changes: dict[str, Any], reason: str) -> None:
+def test_what_cannot_be_agreed_is_refused_by_name(desk: Desk, changes: dict[str, Any], reason: str) -> None:
     assert refuse(desk, **changes) == reason
     with desk.store.read() as connection:
         assert list_placements(connection) == []

@@ -129,7 +129,7 @@ def test_list_says_state_and_last_check_of_each(desk: Desk, capsys: pytest.Captu
     assert "What to do: Make it 44 pixels or more." in said
 
 
-def test_findings_can_not_speak_to_the_terminal(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_findings_cannot_speak_to_the_terminal(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     agree(desk)
     finding = make_finding(what="\x1b[2J\nOK forged", why="\x07", mend="\r")
     path = desk.paths.state / "checks.json"

@@ -175,7 +175,7 @@ def test_reply_without_a_return_code_or_an_open_report_is_refused(desk: Desk) ->
         ("bell \a", "unprintable"),
     ],
 )
-def test_text_that_can_not_be_sent_is_refused_and_nothing_is_stored(desk: Desk, text: str, reason: str) -> None:
+def test_text_that_cannot_be_sent_is_refused_and_nothing_is_stored(desk: Desk, text: str, reason: str) -> None:
     case = add_opened(desk)
     with pytest.raises(ReplyError) as caught:
         write_reply(desk, case.case_id, ReplyDraft(text, is_the_reply=False), actor=ACTOR)

@@ -132,7 +132,7 @@ def test_reply_from_standard_input_needs_yes_on_the_command_line(
 @pytest.mark.parametrize(
     ("text", "words"), [(b"", "nothing written"), (b"\xff\xfe", "not UTF-8"), (b"x" * 4001, "4,000")]
 )
-def test_text_that_can_not_be_sent_says_what_to_change(
+def test_text_that_cannot_be_sent_says_what_to_change(
     loop: Loop, reference: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: bytes, words: str
 ) -> None:
     assert run(loop, reference, "--text-file", write(tmp_path, text)) == 2
@@ -142,7 +142,7 @@ def test_text_that_can_not_be_sent_says_what_to_change(
 
 def test_file_that_is_not_there_is_named(loop: Loop, reference: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(loop, reference, "--text-file", "no-such-file.txt") == 2
-    assert "no-such-file.txt can not be read" in capsys.readouterr().err
+    assert "no-such-file.txt cannot be read" in capsys.readouterr().err
 
 
 def test_how_to_reach_the_person_is_printed_before_the_question(

@@ -139,7 +139,7 @@ def test_settings_that_are_wrong_before_the_first_round_end_it(
     assert "next round" not in capsys.readouterr().err
 
 
-def test_note_that_can_not_be_written_is_given_up_and_the_next_one_goes(
+def test_note_that_cannot_be_written_is_given_up_and_the_next_one_goes(
     loop: Loop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     make = note_sending.make_note_mail

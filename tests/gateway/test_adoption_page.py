@@ -181,7 +181,7 @@ def test_full_queue_is_told_with_another_way_and_the_words_stay(
 
 
 @pytest.mark.parametrize("fault", ["no-key", "locked", "missing"])
-def test_what_can_not_be_sealed_or_stored_is_said_kindly_with_the_words(public: PublicHouse, fault: str):
+def test_what_cannot_be_sealed_or_stored_is_said_kindly_with_the_words(public: PublicHouse, fault: str):
     person = public.person()
     person.get(PAGE)
     with public.broken(fault):
@@ -197,7 +197,7 @@ def test_page_says_before_anything_is_typed_that_nothing_can_be_sent(public: Pub
     with public.broken("no-key"):
         page = public.person().get(PAGE)
     assert page.status_code == 503
-    assert "Requests can not be sent right now" in page.get_data(as_text=True)
+    assert "Requests cannot be sent right now" in page.get_data(as_text=True)
     assert "What it is not" in page.get_data(as_text=True)
 
 

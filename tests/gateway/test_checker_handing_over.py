@@ -173,7 +173,7 @@ def test_command_writes_a_line_of_json_for_each_page(tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.parametrize("hours", ["0", "-1", "0.05", "745", "nan", "inf", "often", ""])
-def test_hours_that_can_not_be_kept_are_wrong_use_and_said_so(
+def test_hours_that_cannot_be_kept_are_wrong_use_and_said_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], hours: str
 ):
     with pytest.raises(SystemExit) as stopped:
@@ -232,7 +232,7 @@ def test_list_that_is_not_there_is_named_with_the_line_that_makes_it(tmp_path: P
     file = tmp_path / "pages.json"
     assert main(["run", "--list", str(file), "--out", str(tmp_path / "checks.json")]) == WRONG_USE
     said = capsys.readouterr().err
-    assert f"{file} can not be read." in said
+    assert f"{file} cannot be read." in said
     assert "report-abuse-desk placement targets --out pages.json" in said
 
 

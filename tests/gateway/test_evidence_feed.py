@@ -140,9 +140,7 @@ def test_acknowledgement_counts_only_with_partner_id_and_digest(
     assert feed.get("/feed/items/evidence").json["items"] == []
 
 
-def test_incomplete_evidence_can_not_be_acknowledged(
-    house: House, industry: Door, feed: Door, partner: Partner
-) -> None:
+def test_incomplete_evidence_cannot_be_acknowledged(house: House, industry: Door, feed: Door, partner: Partner) -> None:
     evidence = make_evidence()
     send_parts(industry, evidence)
     name_in_report(house, partner, evidence.evidence_id)

@@ -119,7 +119,7 @@ def test_disk_that_is_full_in_the_middle_of_a_part_is_503_and_leaves_nothing_hal
     hand_over(industry, evidence)
 
 
-def test_folder_that_can_not_be_written_is_503_for_evidence_alone(
+def test_folder_that_cannot_be_written_is_503_for_evidence_alone(
     house: House, industry: Door, partner: Partner
 ) -> None:
     (house.state / "evidence").write_bytes(b"a file stands where the folder should")
@@ -239,7 +239,7 @@ def test_bytes_that_the_sweep_takes_before_their_row_stands_are_503(
     hand_over(industry, evidence)
 
 
-def test_row_that_can_not_be_written_is_503_and_a_repeat_works(
+def test_row_that_cannot_be_written_is_503_and_a_repeat_works(
     house: House, industry: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> bool:

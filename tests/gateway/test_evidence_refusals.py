@@ -162,7 +162,7 @@ def test_part_signed_for_another_address_is_401(house: House, industry: Door) ->
     check_nothing_is_kept(house)
 
 
-def test_evidence_of_another_partner_can_not_be_told_from_none(house: House, industry: Door, partner: Partner) -> None:
+def test_evidence_of_another_partner_cannot_be_told_from_none(house: House, industry: Door, partner: Partner) -> None:
     other = Partner("other-chat")
     house.publish(partner.entry(), other.entry(), serial=2)
     theirs = make_evidence()

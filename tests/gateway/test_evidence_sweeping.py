@@ -221,7 +221,7 @@ def test_one_round_of_housekeeping_sweeps_rows_and_bytes(house: House, industry:
     assert list_blobs(house) == house.rows("evidence") == []
 
 
-def test_round_cleans_drafts_although_the_evidence_can_not_be_reached(
+def test_round_cleans_drafts_although_the_evidence_cannot_be_reached(
     house: House, industry: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send_parts(industry, make_evidence())

@@ -300,7 +300,7 @@ CLEAR = ("earlier_reference", "environment", "evidence_ids", "kind", "partner", 
 def test_statement_with_any_payload_that_the_partner_signed_is_taken_whole_or_refused(
     changed: dict[str, Any], left_out: list[str], kind: StatementKind, priority: str, fuzzed: FuzzedHouse
 ):
-    """The partner's own key signs whatever it likes: what the gateway can not read, it must not half keep."""
+    """The partner's own key signs whatever it likes: what the gateway cannot read, it must not half keep."""
     envelope = make_envelope(fuzzed)
     payload = describe_clear(fuzzed, priority)
     payload |= {

@@ -230,7 +230,7 @@ def test_mark_is_never_ahead_of_what_was_committed(house: House) -> None:
     assert mark_of(house).find() == before
 
 
-def test_report_is_promised_though_the_mark_can_not_be_written(
+def test_report_is_promised_though_the_mark_cannot_be_written(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway = house.open_gateway()

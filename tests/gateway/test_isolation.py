@@ -1,6 +1,6 @@
 """What is one partner's is nobody else's: every route below `/v1`, run as its owner, as others and as nobody.
 
-Whoever may not see a thing can not even learn that it is there: answers are the same, bytes and headers, but for the
+Whoever may not see a thing cannot even learn that it is there: answers are the same, bytes and headers, but for the
 id of the request. Time is not measured. R42: what a child sent is out of every partner's reach.
 """
 

@@ -246,7 +246,7 @@ def test_report_that_could_not_be_stored_is_sent_later_with_its_context(public: 
     assert public.reports()[0].context == TOKEN
 
 
-def test_store_that_can_not_keep_it_at_the_start_lets_the_journey_begin(
+def test_store_that_cannot_keep_it_at_the_start_lets_the_journey_begin(
     public: PublicHouse, monkeypatch: pytest.MonkeyPatch
 ):
     def fail(*_: object, **__: object) -> bool:

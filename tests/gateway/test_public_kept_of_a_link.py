@@ -49,7 +49,7 @@ def test_unlisted_id_does_not_take_the_place_of_the_button_that_led_here(public:
     assert remembered(public, person) == "example-chat"
 
 
-def test_no_link_id_is_kept_while_the_register_can_not_be_read(
+def test_no_link_id_is_kept_while_the_register_cannot_be_read(
     public: PublicHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_self: KeyState) -> None:

@@ -1,4 +1,4 @@
-"""Leaving in a hurry: one link wipes and goes; a foreign page or a prefetch can not wipe."""
+"""Leaving in a hurry: one link wipes and goes; a foreign page or a prefetch cannot wipe."""
 
 import sys
 import threading
@@ -51,7 +51,7 @@ def test_leave_from_elsewhere_only_goes_on(public: PublicHouse, headers: dict[st
 
 
 @pytest.mark.parametrize("referrer", ["http://[", "https://[::1", "http://a]b/"])
-def test_leave_with_a_referer_that_can_not_be_read_wipes_and_goes(public: PublicHouse, referrer: str):
+def test_leave_with_a_referer_that_cannot_be_read_wipes_and_goes(public: PublicHouse, referrer: str):
     person = person_with_words(public)
     answer = person.get("/leave", Referer=referrer)
     assert (answer.status_code, answer.location) == (303, "https://www.bbc.co.uk/weather#")

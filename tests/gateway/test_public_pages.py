@@ -21,7 +21,7 @@ FIRST_PAGE_BYTES = 14_000
 LATER_PAGE_BYTES = 8_000
 OWN_FILES_BYTES = 8_000
 FORM = "application/x-www-form-urlencoded"
-# What can not be left blank (the story neither, where no box is ticked: see the test of the journey).
+# What cannot be left blank (the story neither, where no box is ticked: see the test of the journey).
 ASKED_AGAIN = ("/3", "/4", "/5", "/5b", "/6", "/11", "/12")
 NOT_NEUTRAL = re.compile(
     r"abuse|sex|police|crime|report|cam-?drin|\brhyw\b|rhywiol|heddlu|trosedd|adrodd", re.IGNORECASE
@@ -215,7 +215,7 @@ def test_files_are_refused_with_the_reason(public: PublicHouse):
         content_type="multipart/form-data",
     )
     assert answer.status_code == 415
-    assert "We can not take files here" in answer.get_data(as_text=True)
+    assert "We cannot take files here" in answer.get_data(as_text=True)
     assert "tel:08001111" in answer.get_data(as_text=True)
 
 

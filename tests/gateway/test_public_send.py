@@ -276,7 +276,7 @@ def test_draft_is_wiped_on_send_and_no_plain_hash_of_words_is_left(public: Publi
 
 
 @pytest.mark.parametrize("fault", ["no-key", "locked", "missing"])
-def test_what_can_not_be_stored_is_never_thanked_and_stays_on_the_page(public: PublicHouse, fault: str):
+def test_what_cannot_be_stored_is_never_thanked_and_stays_on_the_page(public: PublicHouse, fault: str):
     person = public.person_at("/14", p9={"story": "Keep these words."})
     form = person.fill({}, "send")
     with public.broken(fault):
@@ -363,7 +363,7 @@ def test_placement_that_is_not_agreed_is_dropped(placement: str, public: PublicH
     assert [report.placement for report in public.reports()] == [None]
 
 
-def test_half_empty_report_can_not_be_sent_by_jumping_to_the_end(public: PublicHouse):
+def test_half_empty_report_cannot_be_sent_by_jumping_to_the_end(public: PublicHouse):
     person = public.person_at("/11")
     person.post("/14", person.fill({}, "send"))
     assert read_title(person.page) == "Error: What can we call you?"

@@ -274,7 +274,7 @@ def test_post_without_referer_or_behind_a_proxy_that_changes_it_goes_on(public: 
     assert person.path == "/4"
 
 
-def test_row_of_another_person_can_not_be_read(public: PublicHouse):
+def test_row_of_another_person_cannot_be_read(public: PublicHouse):
     first, second = person_with_words(public), public.person_at("/9")
     with public.gateway.store.write() as connection:
         rows = connection.exec_driver_sql("SELECT draft_id, box FROM drafts").all()

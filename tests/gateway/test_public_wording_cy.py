@@ -1,6 +1,6 @@
 """The Welsh words: all of the English ones and no more, short, easy, and in the right person.
 
-What a formula can not say, a reader must: signoffs.toml keeps that as owed until somebody has done it.
+What a formula cannot say, a reader must: signoffs.toml keeps that as owed until somebody has done it.
 """
 
 import re

@@ -45,7 +45,7 @@ def test_no_word_is_another_ones_plural() -> None:
     assert plurals == []
 
 
-# Both would be heard alike; a test can not know all pairs, but these are those that nine-year-olds meet.
+# Both would be heard alike; a test cannot know all pairs, but these are those that nine-year-olds meet.
 SOUND_ALIKE = """
     sea see, meet meat, pair pear, flower flour, son sun, night knight, bear bare, deer dear, hair hare, mail male,
     sail sale, tail tale, week weak, wood would, write right, blue blew, red read, road rode, rose rows, sew sow,

@@ -243,7 +243,7 @@ def test_worker_that_holds_too_much_memory_makes_way(monkeypatch: pytest.MonkeyP
     assert [one for one in answers if not one.isdecimal()] == []
 
 
-def test_worker_stays_where_the_one_that_follows_can_not_load_its_app(tmp_path: Path) -> None:
+def test_worker_stays_where_the_one_that_follows_cannot_load_its_app(tmp_path: Path) -> None:
     fault = tmp_path / "fault"
     listener = make_listener(target="tests.gateway.serving_target:make_or_fail", SERVING_TEST_MARK=str(fault))
     with ServerGroup([listener]) as group:

@@ -176,7 +176,7 @@ def test_error_texts_do_not_repeat_what_was_bound(tmp_path: Path) -> None:
     assert "marker" not in str(found.value)
 
 
-def test_a_store_in_a_folder_that_is_not_there_can_not_be_made(tmp_path: Path) -> None:
+def test_a_store_in_a_folder_that_is_not_there_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         make_store(
             tmp_path / "nowhere" / "gateway.sqlite", lock_path=tmp_path / "gateway.lock", name="n", epoch="e", now=NOW

@@ -66,7 +66,7 @@ def read_block(person: Person) -> str:
 
 
 @pytest.mark.parametrize(("answers", "codes"), URGENT)
-def test_what_can_not_wait_follows_the_table(answers: ScreenAnswers, codes: tuple[str, ...]):
+def test_what_cannot_wait_follows_the_table(answers: ScreenAnswers, codes: tuple[str, ...]):
     said = flatten(SHORT_ANSWERS | answers)
     assert list_urgent(said) == codes
     assert is_crisis(NEW_DRAFT, said, environment="sandbox")
@@ -120,7 +120,7 @@ def test_page_without_the_worst_has_no_block(public: PublicHouse, answers: Scree
     assert "If things get worse, call 999." in person.text()
 
 
-def test_call_is_the_one_filled_button_but_not_for_who_can_not_call(public: PublicHouse):
+def test_call_is_the_one_filled_button_but_not_for_who_cannot_call(public: PublicHouse):
     for answers, is_first in ((DANGER, True), (CALLED, True), (TODAY, True), (CANNOT_CALL, False), (HURTING, False)):
         block = read_block(public.person_at("/15", SHORT_ANSWERS | answers))
         assert ('<a class="button call-now" href="tel:999">Call 999</a>' in block) is is_first, answers

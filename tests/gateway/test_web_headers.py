@@ -45,7 +45,7 @@ def test_file_may_name_its_own_caching_but_its_error_may_not() -> None:
     assert call(app, "PUT", "/look.css").headers["Cache-Control"] == "no-store"
 
 
-def test_view_can_not_weaken_a_row() -> None:
+def test_view_cannot_weaken_a_row() -> None:
     app = make_test_app()
     app.view_functions["pages.show_form"] = make_weak_answer
     answer = call(app, "GET", "/3")

@@ -153,7 +153,7 @@ def test_a_lock_opened_before_a_fork_is_refused_in_the_child(lock_path: Path) ->
         pass
 
 
-def test_a_lock_file_that_can_not_be_made_is_a_storage_failure(tmp_path: Path) -> None:
+def test_a_lock_file_that_cannot_be_made_is_a_storage_failure(tmp_path: Path) -> None:
     lock = WriterLock(tmp_path / "nowhere" / "gateway.lock", timeout_seconds=1)
     with pytest.raises(StorageUnavailableError) as refused, lock.hold():
         pass

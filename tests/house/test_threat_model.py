@@ -28,7 +28,7 @@ ADMITTED = (
     "expired",
     "only names",
     "Traffic",
-    "can not be acknowledged",
+    "cannot be acknowledged",
     "restore",
 )
 

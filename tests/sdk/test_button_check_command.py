@@ -79,7 +79,7 @@ def page(tmp_path: Path) -> Path:
     return path
 
 
-def test_good_file_passes_in_one_line_and_is_told_what_text_alone_can_not_show(page: Path, capsys):
+def test_good_file_passes_in_one_line_and_is_told_what_text_alone_cannot_show(page: Path, capsys):
     assert run(str(page), "--placement", PLACEMENT) == 0
     result, limit = capsys.readouterr().out.splitlines()
     assert result == f"{page}: the button is as agreed."

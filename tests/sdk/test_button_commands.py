@@ -99,7 +99,7 @@ def test_wish_that_was_not_agreed_is_wrong_usage(words: tuple[str, ...], line: T
         (("--placement", "Example Chat"), "bad-placement"),
         (("--placement", PLACEMENT, "--origin", "http://report.example"), "bad-origin"),
         (("--placement", PLACEMENT, "--form", "link", "--theme", "dark"), "bad-button"),
-        (("--placement", PLACEMENT, "--out", "/nowhere/at/all.html"), "can-not-write"),
+        (("--placement", PLACEMENT, "--out", "/nowhere/at/all.html"), "cannot-write"),
     ],
 )
 def test_mistake_is_named_and_nothing_is_printed(words: tuple[str, ...], reason: str, line: Terminal) -> None:
@@ -260,7 +260,7 @@ def test_link_of_every_printed_snippet_is_the_placement(line: Terminal) -> None:
 
 
 @pytest.mark.parametrize("words", ["snippet", "csp", "adopt", "well-known make", "well-known check"])
-def test_help_lists_no_exit_code_that_the_command_can_not_give(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_no_exit_code_that_the_command_cannot_give(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["button", *words.split(), "--help"])
     said = capsys.readouterr().out.partition("exit codes:")[2]

@@ -62,7 +62,7 @@ def test_report_that_waits_is_told_with_its_age_and_fails_after_a_day(client: Cl
     assert "999" not in one.mend
 
 
-def test_submission_that_can_not_be_read_is_named(client: Client) -> None:
+def test_submission_that_cannot_be_read_is_named(client: Client) -> None:
     report_id = seal(client, "P3")
     (client.state.folder / "submissions" / f"{report_id}.json").write_bytes(b"{")
     texts = [one.detail for one in find(client, "spool")]

@@ -121,14 +121,14 @@ def test_every_field_of_the_context_changes_info(field: str, value: str) -> None
     assert changed.info(key_id=b"keykeyid") != CONTEXT.info(key_id=b"keykeyid")
 
 
-def test_letters_can_not_move_from_one_field_to_the_next() -> None:
+def test_letters_cannot_move_from_one_field_to_the_next() -> None:
     one = msgspec.structs.replace(CONTEXT, sender="ab", recipient="c")
     two = msgspec.structs.replace(CONTEXT, sender="a", recipient="bc")
     assert one.info(key_id=b"keykeyid") != two.info(key_id=b"keykeyid")
 
 
 @pytest.mark.parametrize(("field", "value"), [("purpose", "other"), ("id", "x" * 65_536)])
-def test_context_that_can_not_be_written_is_refused(field: str, value: str) -> None:
+def test_context_that_cannot_be_written_is_refused(field: str, value: str) -> None:
     with pytest.raises(EnvelopeError):
         msgspec.structs.replace(CONTEXT, **{field: value}).info(key_id=b"keykeyid")
 

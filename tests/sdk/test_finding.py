@@ -7,13 +7,13 @@ from tests.house.sources import files, module_of, parse
 
 WELL = Finding("disk", "ok", "There is room.")
 WARNING = Finding("keys", "warning", "One is old.", mend="Run keys rotate.")
-FAULT = Finding("store", "fault", "It can not be used.")
+FAULT = Finding("store", "fault", "It cannot be used.")
 
 
 def test_finding_is_one_line_and_what_to_do_stands_below_it() -> None:
     assert format_finding(WELL) == ("ok       disk: There is room.",)
     assert format_finding(WARNING) == ("WARNING  keys: One is old.", "         What to do: Run keys rotate.")
-    assert format_finding(FAULT) == ("FAULT    store: It can not be used.",)
+    assert format_finding(FAULT) == ("FAULT    store: It cannot be used.",)
 
 
 def test_only_a_fault_makes_findings_not_well() -> None:

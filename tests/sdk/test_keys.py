@@ -190,7 +190,7 @@ def test_key_that_contradicts_itself_or_has_two_roles_is_refused(fields: dict[st
         {"receipt_keys": (msgspec.structs.replace(verify_key_of(AGENCY.key(KeyRole.FEED)), use_until="x"),)},
     ],
 )
-def test_key_set_that_can_not_be_read_is_malformed(fields: dict[str, object]) -> None:
+def test_key_set_that_cannot_be_read_is_malformed(fields: dict[str, object]) -> None:
     assert refused(make_bundle(make_delegation(), **fields)) == "malformed"
 
 

@@ -108,7 +108,7 @@ def test_words_come_back_as_they_were_typed(words: str) -> None:
     report = msgspec.structs.replace(make_report(), story=words)
     try:
         raw = encode_public_report(report)
-    except FormatError:  # a lone surrogate can not be sent in a form
+    except FormatError:  # a lone surrogate cannot be sent in a form
         return
     assert parse_public_report(raw) == report
 

@@ -96,7 +96,7 @@ def test_entry_that_contradicts_itself_is_refused(changes: dict[str, object]) ->
 
 
 @pytest.mark.parametrize("changes", [{"submission_key": "AA"}, {"context_key": "!"}])
-def test_entry_that_can_not_be_read_is_malformed(changes: dict[str, object]) -> None:
+def test_entry_that_cannot_be_read_is_malformed(changes: dict[str, object]) -> None:
     assert refused(AGENCY.register(msgspec.structs.replace(CHAT, **changes))) == "malformed"
 
 

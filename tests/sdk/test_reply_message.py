@@ -140,7 +140,7 @@ def test_reply_opens_with_the_seed_and_info_typed_out_by_hand() -> None:
     assert len(padded) == 4096
 
 
-def test_box_of_a_place_and_box_of_a_reply_can_not_be_exchanged() -> None:
+def test_box_of_a_place_and_box_of_a_reply_cannot_be_exchanged() -> None:
     place = place_context(environment="live", reference=REFERENCE)
     assert (place.sender, place.recipient, place.id, place.kind) == ("gateway", REFERENCE, REFERENCE, "place")
     envelope = seal(b"{}", key=make_reply_key(REPLY_KEY), context=place)

@@ -336,7 +336,7 @@ def test_saved_requests_are_shown_while_the_gateway_is_down(line: Terminal, down
     assert REQUEST.request_id in down.out
 
 
-def test_request_that_can_not_be_read_is_an_alarm_and_hides_no_other(line: Terminal, house: House) -> None:
+def test_request_that_cannot_be_read_is_an_alarm_and_hides_no_other(line: Terminal, house: House) -> None:
     post_bodies(house, b'{"question":"x"}', encode_body(REQUEST))
     assert line.run("requests") == EXIT_ALARM
     assert "Message 1 is a request that cannot be read" in line.err
@@ -360,7 +360,7 @@ def test_damaged_note_leaves_the_request_open(line: Terminal, house: House, tmp_
     assert list_requests(PartnerState.open(line.folder), messages=()).questions == ()
 
 
-def test_question_from_the_agency_can_not_steer_the_terminal(line: Terminal, house: House) -> None:
+def test_question_from_the_agency_cannot_steer_the_terminal(line: Terminal, house: House) -> None:
     post_bodies(house, encode_body(make_request(4, question="red \x1b[31m words")))
     assert line.run("requests") == 0
     assert "\x1b" not in line.out

@@ -142,7 +142,7 @@ def test_invitation_of_the_sandbox_lives_as_long_as_one_of_the_agency() -> None:
 
 
 def test_box_that_opens_for_nobody_is_stored_and_doubted(sandbox: Sandbox, partner: Partner) -> None:
-    """A gateway can not tell, so neither does the sandbox refuse it; a test sees what the desk would see."""
+    """A gateway cannot tell, so neither does the sandbox refuse it; a test sees what the desk would see."""
     stored = send_unreadable(sandbox, partner)
     assert stored.sealed is None
     assert "does not open" in str(stored.doubt)

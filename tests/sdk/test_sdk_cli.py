@@ -225,9 +225,7 @@ def test_p2_that_is_not_delivered_prints_no_emergency_words(broken_line: Termina
 
 
 @pytest.mark.parametrize("content", ["{}", "not json", None])
-def test_p1_that_can_not_be_read_prints_the_emergency_words(
-    line: Terminal, tmp_path: Path, content: str | None
-) -> None:
+def test_p1_that_cannot_be_read_prints_the_emergency_words(line: Terminal, tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "report.json"
     if content is not None:
         file.write_text(content, encoding="utf-8")

@@ -100,7 +100,7 @@ def test_waiting_are_listed_p1_first_and_then_the_oldest(tmp_path: Path) -> None
     assert {one.report_id: one.size_bytes for one in waiting} == sizes
 
 
-def test_submission_that_can_not_be_read_counts_as_p1_and_stops_no_other(tmp_path: Path) -> None:
+def test_submission_that_cannot_be_read_counts_as_p1_and_stops_no_other(tmp_path: Path) -> None:
     client = open_client(tmp_path / "p", ReceivingGateway(KEYS))
     good, bad = seal(client, "P3", "P2")
     (tmp_path / "p" / "submissions" / f"{bad}.json").write_bytes(b"{")

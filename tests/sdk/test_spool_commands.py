@@ -150,7 +150,7 @@ def _rows(line: Terminal, name: str) -> list[dict[str, object]]:
     return rows
 
 
-def test_p1_that_a_full_disk_can_not_save_prints_the_emergency_words(
+def test_p1_that_a_full_disk_cannot_save_prints_the_emergency_words(
     line: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert line.run("doctor") == 0
@@ -161,7 +161,7 @@ def test_p1_that_a_full_disk_can_not_save_prints_the_emergency_words(
     assert list((line.folder / "submissions").iterdir()) == []
 
 
-def test_report_whose_receipt_a_full_disk_can_not_save_waits_and_is_stored_once(
+def test_report_whose_receipt_a_full_disk_cannot_save_waits_and_is_stored_once(
     line: Terminal, broken_line: Terminal, house: House
 ) -> None:
     leave(broken_line, "P2", "P2")

@@ -127,7 +127,7 @@ def test_nothing_is_sealed_without_a_key_set_and_the_words_say_what_to_do(line: 
     assert list((line.folder / "submissions").iterdir()) == []
 
 
-def test_report_whose_file_can_not_be_written_still_waits(broken_line: Terminal, tmp_path: Path) -> None:
+def test_report_whose_file_cannot_be_written_still_waits(broken_line: Terminal, tmp_path: Path) -> None:
     words = ("report", "submit", REPORT, "--priority", "P2", "--to-file", str(tmp_path / "none" / "out.json"))
     assert broken_line.run(*words) == 3
     assert "could not be saved" in broken_line.err

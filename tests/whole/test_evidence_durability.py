@@ -119,7 +119,7 @@ def test_every_acknowledged_part_is_there_after_kills(loop: Loop) -> None:
 
 
 def test_bytes_name_and_row_are_synced_before_the_answer_is_written(loop: Loop, tmp_path: Path) -> None:
-    """A kill can not show a missing sync, because the page cache survives it: the system calls must."""
+    """A kill cannot show a missing sync, because the page cache survives it: the system calls must."""
     sender = Sender(loop)
     members = members_of_the_gateway(loop)
     assert len(members) >= 3

@@ -193,7 +193,7 @@ def test_reports_and_forms_go_on_while_every_worker_is_replaced(loop: Loop) -> N
 
 
 def test_write_ahead_log_is_synced_before_the_answer_is_written(loop: Loop, tmp_path: Path) -> None:
-    """A kill can not show a missing sync, because the page cache survives it: the system calls must.
+    """A kill cannot show a missing sync, because the page cache survives it: the system calls must.
 
     One sender at a time, so that every page of the log in the trace belongs to the next answer.
     """

@@ -147,7 +147,7 @@ def test_lost_cookie_asks_for_the_button_again_and_no_cookie_gives_numbers(
 
 
 @LANGUAGES_TO_RUN
-def test_what_can_not_be_sealed_or_stored_stays_on_the_page(server: PublicServer, look: tuple[Phone, Check]):
+def test_what_cannot_be_sealed_or_stored_stays_on_the_page(server: PublicServer, look: tuple[Phone, Check]):
     phone, check = look
     tell_story(phone.page, server)
     with server.public.broken("missing"):
@@ -169,7 +169,7 @@ def test_what_can_not_be_sealed_or_stored_stays_on_the_page(server: PublicServer
 
 
 @LANGUAGES_TO_RUN
-def test_form_that_can_not_be_taken_is_not_open(server: PublicServer, look: tuple[Phone, Check]):
+def test_form_that_cannot_be_taken_is_not_open(server: PublicServer, look: tuple[Phone, Check]):
     phone, check = look
     with server.public.broken("no-key"):
         phone.page.goto(server.url)

@@ -112,7 +112,7 @@ def _follow(page: Page, act: Callable[[], None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Firefox:
-    """Debian's Firefox, driven by a Node program, because Playwright can not drive it."""
+    """Debian's Firefox, driven by a Node program, because Playwright cannot drive it."""
 
     driver: subprocess.Popen[str]
     name: str = "firefox"

@@ -217,7 +217,7 @@ def test_page_does_not_pass_where_what_the_press_opens_never_comes(
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A request for a page whose frame can not be had."""
+    """A request for a page whose frame cannot be had."""
 
     words: str
 

@@ -182,7 +182,7 @@ UNREADABLE = (
 )
 
 
-def test_address_that_can_not_be_read_is_left_by_a_copy_on_the_host_of_the_page(visitor: Visitor, host: HostPages):
+def test_address_that_cannot_be_read_is_left_by_a_copy_on_the_host_of_the_page(visitor: Visitor, host: HostPages):
     # Such a copy dresses links to any agency, so that nothing else stands in the way.
     elements = "".join(
         f'<p><report-abuse-button><a href="{one}">Report Abuse</a></report-abuse-button></p>'

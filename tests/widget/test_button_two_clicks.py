@@ -68,7 +68,7 @@ def test_word_of_the_service_is_seen_where_there_is_one(visitor: Visitor, agency
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_new_tab_that_the_service_asks_for_can_not_reach_back(
+def test_new_tab_that_the_service_asks_for_cannot_reach_back(
     chromium: Chromium, agency: AgencyDoor, host: HostPages, form: str
 ):
     page_of_host = make_page(make_snippet(agency.url, placement=PLACEMENT, form=form), head='<base target="_blank">')

@@ -89,7 +89,7 @@ def test_script_leaves_no_name_behind_in_the_page():
     assert outside.strip() == ""
     assert not re.search(r"^(const|let|var|class|function)\b", CODE, flags=re.MULTILINE)
     assert " var " not in CODE
-    # The second way out: what one element can not do.
+    # The second way out: what one element cannot do.
     assert CODE.count("catch") == 2
     assert "draw(this).catch(() => {})" in CODE
 

@@ -31,7 +31,7 @@ WHOLE_ORDER: Final = (IS_OPEN.desc(), *QUEUE_ORDER)
 
 
 class CaseError(ReportAbuseError):
-    """A case is not there, or can not be changed in this way; the message says what is missing."""
+    """A case is not there, or cannot be changed in this way; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,7 @@ def _say_questions(questions: Sequence[ShownQuestion]) -> None:
         clock = one.clock.words.upper() if one.clock.is_late else one.clock.words
         say(f"QUESTION asked {one.row.asked_at} by {one.row.asked_by}: {clock}")
         if one.words is None:
-            say("  It can not be opened any more.")
+            say("  It cannot be opened any more.")
             continue
         for title, text in (
             ("Question", one.words.question),

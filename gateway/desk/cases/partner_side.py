@@ -81,7 +81,7 @@ def take_back(desk: Desk, wanted: str, *, actor: str) -> OutcomeSignal:
         signal = find_waiting(connection, found)
         if signal is None or not take_back_outcome(connection, signal, actor=actor, now=desk.clock()):
             raise CaseError(
-                "No outcome of this case waits. What was released can not be taken back: tell a later one.",
+                "No outcome of this case waits. What was released cannot be taken back: tell a later one.",
                 reason="nothing-waits",
             )
         return signal

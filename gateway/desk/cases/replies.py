@@ -40,7 +40,7 @@ from partner_sdk.wire.public_codes import BY_ADULT, BY_CALL, BY_EMAIL, BY_SCHOOL
 from partner_sdk.wire.public_report import PublicReport, SafeContact
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS, open_reply
 
-# The line that goes with each way; a way without one can not be used.
+# The line that goes with each way; a way without one cannot be used.
 _LINE_OF: Final = {BY_CALL: "phone", BY_TEXT: "phone", BY_EMAIL: "email", BY_ADULT: "adult", BY_SCHOOL: "school"}
 WRITTEN_WAYS: Final = frozenset({BY_TEXT, BY_EMAIL})
 
@@ -57,7 +57,7 @@ class ContactWarning(Enum):
 
 
 def list_open_ways(*reports: PublicReport) -> tuple[str, ...]:
-    """Return the ways that the person picked, that have a line, and that whoever lives there can not read.
+    """Return the ways that the person picked, that have a line, and that whoever lives there cannot read.
 
     Of a report and what was added to it: what one of them bars is barred in both.
     """
@@ -152,7 +152,7 @@ _KEPT_CONTROLS: Final = frozenset("\n\t")
 
 
 class ReplyError(ReportAbuseError):
-    """A reply can not be written; the message says what to change, and nothing was stored."""
+    """A reply cannot be written; the message says what to change, and nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def run_reply(parsed: argparse.Namespace) -> int:
     if str(parsed.text_file) == _FROM_HERE and not parsed.yes:
         raise ReplyError("With --text-file - nobody can be asked: add --yes.", reason="not-confirmed")
     draft = ReplyDraft(read_text(parsed.text_file), is_the_reply=parsed.is_the_reply, reason=parsed.reason or "")
-    clean_text(draft.text)  # for words that can not be sent nothing is opened
+    clean_text(draft.text)  # for words that cannot be sent nothing is opened
     with desk.store.read() as connection:
         found = get_case(connection, parsed.case)
     # As on the page: each step of a reply is a reading (decision 0016), and how to reach the person stands above it.
@@ -68,7 +68,7 @@ def read_text(path: Path) -> str:
     try:
         raw = sys.stdin.buffer.read() if str(path) == _FROM_HERE else path.read_bytes()
     except OSError:
-        raise ReplyError(f"{path} can not be read.", reason="no-file") from None
+        raise ReplyError(f"{path} cannot be read.", reason="no-file") from None
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -95,7 +95,7 @@ def _show(found: CaseRow, checked: CheckedReply, *, is_counted: bool) -> None:
         say(f"It counts as the reply that is owed. Because: {checked.reason}", to=sys.stderr)
     elif found.reply_owed and found.reply_code is None:
         say("It does not count as the reply that is owed.", to=sys.stderr)
-    say("It can not be taken back.", to=sys.stderr)
+    say("It cannot be taken back.", to=sys.stderr)
 
 
 def _is_confirmed() -> bool:

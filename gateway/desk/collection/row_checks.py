@@ -229,7 +229,7 @@ def _parse_row(raw: bytes) -> ReportRow:
     except FormatError as error:
         if _lacks_intake(raw):
             raise RowRefusedError("The row has no intake statement.", reason="no-intake-statement") from None
-        raise RowRefusedError(f"The row can not be read: {error}", reason="malformed") from None
+        raise RowRefusedError(f"The row cannot be read: {error}", reason="malformed") from None
 
 
 def _lacks_intake(raw: bytes) -> bool:
@@ -247,7 +247,7 @@ def _check_intake(raw: bytes, *, believed: Believed, now: datetime) -> IntakeSta
         reason = "wrong-environment" if error.reason == "wrong-environment" else "intake-not-genuine"
         raise RowRefusedError(f"The intake statement is not genuine: {error}", reason=reason) from None
     except FormatError as error:
-        raise RowRefusedError(f"The intake statement can not be read: {error}", reason="malformed") from None
+        raise RowRefusedError(f"The intake statement cannot be read: {error}", reason="malformed") from None
 
 
 def _check_place(intake: IntakeStatement, *, key_id: str, believed: Believed) -> None:

@@ -65,7 +65,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as handle:
             raw = handle.read(MAX_REPORT_BODY_BYTES + 1)
     except OSError as error:
-        raise LocalStateError(f"{path} can not be read: {error.strerror}.", reason="unreadable") from None
+        raise LocalStateError(f"{path} cannot be read: {error.strerror}.", reason="unreadable") from None
     if len(raw) > MAX_REPORT_BODY_BYTES:
         raise FormatError(f"{path} is larger than a sealed report may be.", reason="too-large")
     return raw

@@ -51,7 +51,7 @@ def run_gateway_add(parsed: argparse.Namespace) -> int:
         with parsed.card.open("rb") as handle:
             raw = handle.read(MAX_CARD_BYTES + 1)
     except OSError:
-        raise BootstrapError(f"{parsed.card} is not there or can not be read.", reason="no-card") from None
+        raise BootstrapError(f"{parsed.card} is not there or cannot be read.", reason="no-card") from None
     card = parse_gateway_card(raw)
     is_new = add_gateway(open_desk(parsed.state), card, actor=get_actor(parsed))
     if parsed.json:

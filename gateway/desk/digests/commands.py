@@ -51,7 +51,7 @@ def run_make(parsed: argparse.Namespace) -> int:
     elif record.state == "not-eligible":
         say(
             f"{record.partner} is not eligible for {record.quarter}: no button, and too few incidents by a noisy "
-            f"count. This was decided on {record.made_at[:10]} without --adopted; this can not be changed."
+            f"count. This was decided on {record.made_at[:10]} without --adopted; this cannot be changed."
         )
     else:
         say(f"{record.digest_id} is {record.state}. Privacy cost {format_epsilon(_get_spent(desk, record))} of 1.0.")

@@ -53,7 +53,7 @@ def _make_mechanism(sensitivity: int, epsilon_micro: int) -> tuple[Any, float]:
     space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l1_distance(T="i64")
     allowed = Fraction(epsilon_micro, MICRO)
     scale = sensitivity * MICRO / epsilon_micro
-    # A float can not hold most scales: step up until the library itself, in exact fractions, stays within the ledger.
+    # A float cannot hold most scales: step up until the library itself, in exact fractions, stays within the ledger.
     for _ in range(8):
         mechanism: Any = dp.m.make_laplace(*space, scale=scale)
         if Fraction(mechanism.map(sensitivity)) <= allowed:
@@ -106,7 +106,7 @@ def make_interval(*, draws: Sequence[int], published: int, scale: float) -> Inte
 
 
 def _make_negative_binomial(ratio: float, cells: int) -> list[float]:
-    """Return the chances of 0, 1, 2, ... until what is left can not move a whole number of the result."""
+    """Return the chances of 0, 1, 2, ... until what is left cannot move a whole number of the result."""
     chance = (1 - ratio) ** cells
     chances, seen = [chance], chance
     while seen < 1 - 1e-9 or len(chances) < cells / (1 - ratio):

@@ -48,7 +48,7 @@ Post = Callable[[str, bytes], str]
 
 
 class DigestError(ReportAbuseError):
-    """A digest can not be made, shown or released as asked."""
+    """A digest cannot be made, shown or released as asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def check_release(record: DigestRecord, *, by: str) -> None:
     """Raise `DigestError` unless this person may release this digest now."""
     if record.state != "made":
         raise DigestError(
-            f"This digest is {record.state.replace('-', ' ')}; it can not be released.", reason="not-waiting"
+            f"This digest is {record.state.replace('-', ' ')}; it cannot be released.", reason="not-waiting"
         )
     if not by.strip():
         raise DigestError("A digest is released by somebody: give a name.", reason="no-name")

@@ -48,7 +48,7 @@ _SHARED_CLUSTERS = 12
 
 
 class SyntheticError(ReportAbuseError):
-    """Synthetic cases can not be made as asked."""
+    """Synthetic cases cannot be made as asked."""
 
 
 def make_synthetic_cases(desk: Desk, *, partner: str, quarter: Quarter, count: int, seed: int, actor: str) -> int:

@@ -310,7 +310,7 @@ def _has_good_ids(row: EvidenceRow) -> bool:
 
 
 def _fetch(run: _Run, row: EvidenceRow, parts: SealedParts) -> bool:
-    """Bring in every part that is not here; False when one is not what the list names, or can not be had now."""
+    """Bring in every part that is not here; False when one is not what the list names, or cannot be had now."""
     parts.prepare()
     is_whole = True
     for number, sha256 in enumerate(map(bytes.fromhex, row.part_sha256)):
@@ -323,7 +323,7 @@ def _fetch(run: _Run, row: EvidenceRow, parts: SealedParts) -> bool:
         try:
             raw = run.feed.get_evidence_part(partner=row.partner, evidence_id=row.evidence_id, part=number)
         except UnavailableError as error:
-            # One file that the gateway can not read must not keep back all that lie behind it.
+            # One file that the gateway cannot read must not keep back all that lie behind it.
             run.failure, run.failures = error, run.failures + 1
             if run.failures >= MOST_FAILURES:
                 raise

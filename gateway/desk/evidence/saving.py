@@ -100,7 +100,7 @@ def _new_file(to: Path) -> Iterator[IO[bytes]]:
     try:
         descriptor, name = tempfile.mkstemp(prefix=".report-abuse-", dir=to.parent)  # 0600
     except OSError as error:
-        raise LocalStateError(f"{to} can not be written: {error.strerror}.", reason="not-saved") from None
+        raise LocalStateError(f"{to} cannot be written: {error.strerror}.", reason="not-saved") from None
     beside = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as handle:
@@ -110,7 +110,7 @@ def _new_file(to: Path) -> Iterator[IO[bytes]]:
         _give_name(beside, to)
         sync_folder(to.parent)
     except OSError as error:
-        raise LocalStateError(f"{to} can not be written: {error.strerror}.", reason="not-saved") from None
+        raise LocalStateError(f"{to} cannot be written: {error.strerror}.", reason="not-saved") from None
     finally:
         beside.unlink(missing_ok=True)
 

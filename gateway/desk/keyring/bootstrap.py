@@ -36,7 +36,7 @@ _ROOT_ROLES: Final = (KeyRole.ROOT, KeyRole.NEXT_ROOT)
 
 
 class BootstrapError(ReportAbuseError):
-    """A desk can not be made here, or a card is not one."""
+    """A desk cannot be made here, or a card is not one."""
 
 
 def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], actor: str) -> Pin:

@@ -121,7 +121,7 @@ def run_revoke(parsed: argparse.Namespace) -> int:
     """Let nobody believe a signing key any more, not even what it signed before, because it leaked; and publish.
 
     Whoever has a leaked key can sign words of any day, so an end from today on is not enough. What it signed in honesty
-    is not believed either: partners can not check old receipts or messages of it, and reports that wait at the gateway
+    is not believed either: partners cannot check old receipts or messages of it, and reports that wait at the gateway
     under a revoked receipt key are set aside for a person. Make its successor first: `keys rotate`. For a leaked
     key-set key: `keys renew-delegation --new-key`; for a sealing key: `keys replace-sealing`.
     """

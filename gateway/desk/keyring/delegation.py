@@ -30,7 +30,7 @@ _NEXT: Final = "key-set.next.key"
 
 
 class DelegationError(ReportAbuseError):
-    """The root's word can not be renewed with what is here."""
+    """The root's word cannot be renewed with what is here."""
 
 
 def sign_delegation(root: KeyFile, key_set: KeyFile, *, now: datetime) -> bytes:

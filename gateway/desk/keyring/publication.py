@@ -53,7 +53,7 @@ ListT = TypeVar("ListT", KeySet, PartnerRegister)
 
 
 class PublicationError(ReportAbuseError):
-    """The key set or the register can not be signed or published."""
+    """The key set or the register cannot be signed or published."""
 
 
 @dataclass(frozen=True, slots=True)

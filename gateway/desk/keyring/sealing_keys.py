@@ -23,7 +23,7 @@ OPEN_AFTER_SEAL: Final = timedelta(days=400)
 
 
 class SealingKeyError(ReportAbuseError):
-    """A sealing key can not be replaced or destroyed as asked."""
+    """A sealing key cannot be replaced or destroyed as asked."""
 
 
 def ensure_sealing_keys(desk: Desk, connection: Connection, *, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """Changes the keys that sign every day while everything goes on: published first, used after, ended last.
 
-Never lets a key sign that the gateway and the partners can not know yet, and never ends one before its successor signs.
+Never lets a key sign that the gateway and the partners cannot know yet, and never ends one before its successor signs.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ FEED_KEY_DENIED: Final = "feed-key-denied"
 
 
 class RotationError(ReportAbuseError):
-    """A key can not be changed in this way."""
+    """A key cannot be changed in this way."""
 
 
 @dataclass(frozen=True, slots=True)

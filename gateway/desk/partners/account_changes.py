@@ -169,7 +169,7 @@ def to_change_row(row: Row[Any]) -> ChangeRow:
 
 def _take(connection: Connection, row: ItemRow, *, desk: Desk, vault: Vault, actor: str) -> ChangeRow | None:
     try:
-        # The gateway is not believed: what can not be a name is not stored as one.
+        # The gateway is not believed: what cannot be a name is not stored as one.
         check_partner_id(row.address)
         check_report_id(row.item_id)
     except FormatError:

@@ -34,7 +34,7 @@ class UnreadableRequests:
 
     Also those whose sender lied inside of the box about which request it is. `waiting` is how many wait in all,
     `key_missing` how many of them only lack a sound file of a key of this desk. `not_understood` are the ids of those
-    that open, but say what this desk can not read.
+    that open, but say what this desk cannot read.
     """
 
     reasons: dict[str, str]
@@ -51,7 +51,7 @@ class UnreadableRequests:
 def get_unreadable(desk: Desk) -> UnreadableRequests:
     """Try to open every request that waits, and return what came of it. Nobody reads what opens.
 
-    Raises `LocalStateError` where a file of a key can not be used.
+    Raises `LocalStateError` where a file of a key cannot be used.
     """
     with desk.store.read() as connection:
         return _try_all(connection, desk)
@@ -73,7 +73,7 @@ def decline_unreadable(desk: Desk, *, confirmed: int, reason: str, actor: str) -
         )
     if found.count != confirmed:
         raise AdoptionError(
-            f"{found.count} of {found.waiting} can not be read now, not {confirmed}. Nothing was declined.",
+            f"{found.count} of {found.waiting} cannot be read now, not {confirmed}. Nothing was declined.",
             reason="count-changed",
         )
     now = desk.clock()

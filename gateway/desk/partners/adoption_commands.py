@@ -158,7 +158,7 @@ def run_agree(parsed: argparse.Namespace) -> int:
 def run_decline(parsed: argparse.Namespace) -> int:
     """Decline a request, with the reason in words, and print the mail that goes to the service.
 
-    An invitation that it was given ends with it. Once a place was agreed it can not be declined: `placement end` ends a
+    An invitation that it was given ends with it. Once a place was agreed it cannot be declined: `placement end` ends a
     place, and `partner end-invitation` the invitation.
     """
     mail = decline_adoption(open_desk(parsed.state), parsed.request, reason=parsed.why, actor=get_actor(parsed))
@@ -167,7 +167,7 @@ def run_decline(parsed: argparse.Namespace) -> int:
         return DONE
     say("The request is declined.")
     if mail is None:
-        say("It can not be read, so there is nobody to write to.")
+        say("It cannot be read, so there is nobody to write to.")
     else:
         _say_mail(mail)
     return DONE

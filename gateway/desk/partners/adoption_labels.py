@@ -23,11 +23,11 @@ CHILD_USES: Final = {
 
 
 def spell_unreadable(found: UnreadableRequests) -> str:
-    """Return in words how many of the requests that wait can not be read and may be declined together."""
+    """Return in words how many of the requests that wait cannot be read and may be declined together."""
     if not found.waiting:
         return "No request waits."
     if found.count:
-        return f"{found.count} of the {found.waiting} that wait can not be read."
+        return f"{found.count} of the {found.waiting} that wait cannot be read."
     if found.key_missing or found.not_understood:
         return "No request that waits can be declined together with others."
     return "Every request that waits can be read."
@@ -48,7 +48,7 @@ def spell_key_missing(found: UnreadableRequests) -> str:
 
 
 def spell_not_understood(found: UnreadableRequests) -> str:
-    """Return in words what to do about requests that open, but say what this desk can not read."""
+    """Return in words what to do about requests that open, but say what this desk cannot read."""
     count = len(found.not_understood)
     opens, it = ("1 opens", "it") if count == 1 else (f"{count} open", "them")
     return (

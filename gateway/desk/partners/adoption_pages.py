@@ -42,7 +42,7 @@ blueprint = Blueprint("adoption", __name__)
 FORM_BYTES: Final = 16_384
 _FIELDS: Final = ("owner", "service", "surface", "address", "position", "look_at", "link_id", "known_owner", "why")
 
-# What a place can not be agreed without, in the words of the form.
+# What a place cannot be agreed without, in the words of the form.
 _PLACE_WORDS: Final = {
     "owner": "Its id here",
     "surface": "Kind of place",
@@ -88,7 +88,7 @@ def list_all() -> ResponseReturnValue:
 @blueprint.get("/adoption/unreadable")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def show_unreadable() -> ResponseReturnValue:
-    """Show how many requests can not be read, with the form that declines all of them together."""
+    """Show how many requests cannot be read, with the form that declines all of them together."""
     return _draw_unreadable()
 
 

@@ -34,7 +34,7 @@ MOST_WAITING: Final = 2_000
 
 
 class AdoptionError(ReportAbuseError):
-    """A request is not there, can not be opened, or can not be decided as asked; the message says what to do."""
+    """A request is not there, cannot be opened, or cannot be decided as asked; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def open_adoption(desk: Desk, request_id: str, *, actor: str) -> AskingService:
 def read_adoption(connection: Connection, desk: Desk, request_id: str) -> AskingService:
     """Return what a request says, inside a deed that is noted itself.
 
-    Raises `AdoptionError` (`does-not-open`; `not-understood` for one that opens, but says what this desk can not read).
+    Raises `AdoptionError` (`does-not-open`; `not-understood` for one that opens, but says what this desk cannot read).
     """
     row = _get_row(connection, request_id)
     environment = desk.config.environment
@@ -107,13 +107,13 @@ def read_adoption(connection: Connection, desk: Desk, request_id: str) -> Asking
         raw = open_box(bytes(row.envelope), vault=desk.load_vault(), environment=environment, request_id=row.request_id)
     except (FormatError, OpeningError) as error:
         raise AdoptionError(
-            f"This request can not be read ({error.reason}). {_say_what_to_do(_to_line(row))}", reason="does-not-open"
+            f"This request cannot be read ({error.reason}). {_say_what_to_do(_to_line(row))}", reason="does-not-open"
         ) from None
     try:
         return parse_box(raw, environment=environment, request_id=row.request_id)
     except OpeningError as error:
         raise AdoptionError(
-            f"This request can not be read ({error.reason}). {_say_what_to_do(_to_line(row))}", reason="does-not-open"
+            f"This request cannot be read ({error.reason}). {_say_what_to_do(_to_line(row))}", reason="does-not-open"
         ) from None
     except FormatError as error:
         raise AdoptionError(

@@ -28,7 +28,7 @@ from partner_sdk.wire.canonical import format_time
 def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
     """Put the keys of a checked enrolment into the register; `publish` makes it count.
 
-    Raises `PartnerError` (`nothing-to-approve`), and `OpeningError` where a message of this partner can not be sealed
+    Raises `PartnerError` (`nothing-to-approve`), and `OpeningError` where a message of this partner cannot be sealed
     again because a key of this desk is gone.
     """
     now = desk.clock()

@@ -93,9 +93,9 @@ def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
             reason="not-waiting",
         )
     if len(waiting) != 1:
-        # Two partners can not both have drawn one id by chance: a person looks before either counts.
+        # Two partners cannot both have drawn one id by chance: a person looks before either counts.
         raise PartnerError(
-            f"The change {change_id} can not be decided: two partners sent this id. Ask both which is theirs.",
+            f"The change {change_id} cannot be decided: two partners sent this id. Ask both which is theirs.",
             reason="not-waiting",
         )
     return waiting[0]

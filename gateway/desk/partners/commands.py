@@ -189,7 +189,7 @@ def _describe(one: Person | ContactPoint) -> str:
 
 
 _IN_REGISTER: Final[tuple[PlacementState, ...]] = ("agreed",)
-# By the state before: what is said of it, and what stands if the gateway can not be told.
+# By the state before: what is said of it, and what stands if the gateway cannot be told.
 _SUSPENDED: Final[dict[PartnerState, tuple[str, str]]] = {
     "active": ("is suspended. If it may go on later, invite it again with `partner invite`.", "is suspended"),
     "suspended": ("is suspended already, and stays so since the first time.", "was suspended before"),

@@ -40,7 +40,7 @@ def hold_invitation_file(path: Path) -> Iterator[KeepInvitation]:
     """Make the file, readable by its owner alone, and give what writes the invitation into it.
 
     Whatever is raised inside takes the file away again. Raises `PartnerError` (`file-not-written`) for a file that is
-    there already, or that can not be made or written.
+    there already, or that cannot be made or written.
     """
     try:
         path.touch(mode=0o600, exist_ok=False)
@@ -62,7 +62,7 @@ def hold_invitation_file(path: Path) -> Iterator[KeepInvitation]:
 
 def _refuse(path: Path, error: OSError) -> PartnerError:
     return PartnerError(
-        f"The invitation can not be written to {path} ({error.strerror}), so none was made: name another --out.",
+        f"The invitation cannot be written to {path} ({error.strerror}), so none was made: name another --out.",
         reason="file-not-written",
     )
 

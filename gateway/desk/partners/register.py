@@ -102,7 +102,7 @@ PartnerState = Literal["active", "suspended", "revoked"]
 
 
 class PartnerError(ReportAbuseError):
-    """A partner can not be invited, approved or changed as asked."""
+    """A partner cannot be invited, approved or changed as asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def post_checks() -> ResponseReturnValue:
     # A page of another site may make a browser of the desk post here: it has no token, and is not counted either.
     check_own_origin()
     header, rates = request.headers.get("Authorization", ""), _get_rates()
-    # Whoever has no token is counted apart, and can not use up what the runner has.
+    # Whoever has no token is counted apart, and cannot use up what the runner has.
     is_runner = header.startswith(_SCHEME) and is_runner_token(desk, header.removeprefix(_SCHEME))
     seconds = (rates.taken if is_runner else rates.refused).take(desk.clock())
     if seconds:

@@ -74,7 +74,7 @@ def run_import_checks(parsed: argparse.Namespace) -> int:
         with parsed.file.open("rb") as handle:
             raw = handle.read(MAX_CHECKS_BODY_BYTES + 2)
     except OSError:
-        raise PlacementError(f"{parsed.file} is not there or can not be read.", reason="no-file") from None
+        raise PlacementError(f"{parsed.file} is not there or cannot be read.", reason="no-file") from None
     taken = take_checks(open_desk(parsed.state), raw.removesuffix(b"\n"), channel="file", actor=get_actor(parsed))
     if parsed.json:
         print_json(asdict(taken))

@@ -74,7 +74,7 @@ def _split(text: str, *, reason: str) -> SplitResult:
         parts = parts._replace(netloc=parts.netloc.lower(), path=parts.path or "/")
         check_origin(f"{parts.scheme}://{parts.netloc}", key="The address")
     except ValueError:
-        raise PlacementError("The address can not be read.", reason=reason) from None
+        raise PlacementError("The address cannot be read.", reason=reason) from None
     except SettingsError:
         raise PlacementError(
             "An address looks like https://chat.example/people: https, and no port that is the usual one.",

@@ -101,7 +101,7 @@ def read_placement(form: Form) -> PlacementAnswers:
 
 
 def list_missing(answers: PlacementAnswers) -> list[Fault]:
-    """Return what a placement can not be agreed without, in the order of the form, if more than one field is empty.
+    """Return what a placement cannot be agreed without, in the order of the form, if more than one field is empty.
 
     Of one alone the rules say more than that it is missing.
     """

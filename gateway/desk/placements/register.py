@@ -24,7 +24,7 @@ _MOST_AT_ONCE: Final = 500
 
 
 class PlacementError(ReportAbuseError):
-    """A placement is not there, or can not be agreed or changed as asked; the message says what to do."""
+    """A placement is not there, or cannot be agreed or changed as asked; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def list_entries(connection: Connection) -> tuple[PlacementEntry, ...]:
 
 
 def check_room(connection: Connection) -> None:
-    """Raise `PlacementError` (`register-full`) when the register can not list all that are agreed."""
+    """Raise `PlacementError` (`register-full`) when the register cannot list all that are agreed."""
     entries = list_entries(connection)
     if len(entries) > MAX_PLACEMENTS or len(encode(entries)) > MOST_ENTRY_BYTES:
         raise PlacementError(

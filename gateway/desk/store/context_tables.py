@@ -10,7 +10,7 @@ from sqlalchemy import Column, Index, LargeBinary, Table, Text
 from gateway.desk.store.schema import METADATA
 
 # One row for each report that a context came with. The digest is of the whole token: what is the same was used again.
-# Partner and id are those that the token names, which nobody has signed yet; null where it can not be read.
+# Partner and id are those that the token names, which nobody has signed yet; null where it cannot be read.
 PAGE_CONTEXTS: Final = Table(
     "page_contexts",
     METADATA,

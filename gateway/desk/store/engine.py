@@ -135,7 +135,7 @@ def _named_errors() -> Iterator[None]:
     except OperationalError as error:
         # Only the driver's own short word: a statement's parameters may hold what a person sent.
         raise DeskStoreError(
-            f"The desk's database can not be used now ({error.orig}). Free the disk or stop the other command, "
+            f"The desk's database cannot be used now ({error.orig}). Free the disk or stop the other command, "
             "then run this again: nothing was changed.",
             reason="store-unavailable",
         ) from None

@@ -48,7 +48,7 @@ STORY_SCREENS = (
             Field(
                 "meet_when",
                 "radios",
-                why="a meeting soon can not wait (P1)",
+                why="a meeting soon cannot wait (P1)",
                 who_uses="the person who reads first",
                 what_if_blank="not known",
                 options=MEETING_TIMES,

@@ -33,7 +33,7 @@ WHO_SCREENS = (
                 "radios",
                 why="decides whether 999 comes before any form (R5, R24)",
                 who_uses="the person who reads first, to put urgent reports on top",
-                what_if_blank="asked again: it is the one question that can not wait",
+                what_if_blank="asked again: it is the one question that cannot wait",
                 options=YES_NO_UNSURE,
                 required=True,
             ),

@@ -122,7 +122,7 @@ def make_journey_keys(secret: bytes) -> JourneyKeys:
 
 
 def seal_draft(draft: Draft, *, keys: JourneyKeys, version: int, nonce: bytes) -> bytes:
-    """Encrypt a draft with AES-256-GCM (SP 800-38D); row and version are bound, so that rows can not be exchanged.
+    """Encrypt a draft with AES-256-GCM (SP 800-38D); row and version are bound, so that rows cannot be exchanged.
 
     Raises DraftTooBigError.
     """
@@ -262,7 +262,7 @@ def get_kind(draft: Draft) -> Kind:
 
 
 def wipe_draft(door: PublicDoor, keys: JourneyKeys) -> None:
-    """Delete the row of a journey; when the store can not do it now, its expiry does.
+    """Delete the row of a journey; when the store cannot do it now, its expiry does.
 
     Either way nobody can read it any more once its secret is out of the cookie.
     """

@@ -72,7 +72,7 @@ def list_faults(screen: Screen, answers: Answers) -> list[Fault]:
 
 
 def list_too_long(screen: Screen, answers: Answers) -> list[Fault]:
-    """List texts that a draft can not hold: checked on Back as well, so that nothing is cut."""
+    """List texts that a draft cannot hold: checked on Back as well, so that nothing is cut."""
     return [fault for fault in list_faults(screen, answers) if fault.kind == "too_long"]
 
 

@@ -36,7 +36,7 @@ SHOWN_FIELD: Final = "with_context"
 
 
 def find_listed(door: PublicDoor, placement: str) -> str | None:
-    """Return a link id if the register lists it now; else None, also where the register can not be read now."""
+    """Return a link id if the register lists it now; else None, also where the register cannot be read now."""
     return None if _find_entry(door, placement) is None else placement
 
 

@@ -97,7 +97,7 @@ class Visit:
 
 
 def start_visit(door: PublicDoor) -> Visit:
-    """Begin a journey with a new secret; what an older one left can not be read any more.
+    """Begin a journey with a new secret; what an older one left cannot be read any more.
 
     The secret is drawn here and nowhere else: a cookie that was copied before knows nothing of it.
     """
@@ -105,7 +105,7 @@ def start_visit(door: PublicDoor) -> Visit:
     _put_state(started_at=_now_seconds(), wait_mark=b"", walks_until=0, walks_mark=b"")
     visit = find_visit()
     if visit is None:
-        raise RuntimeError("A session that was just written can not be read.")
+        raise RuntimeError("A session that was just written cannot be read.")
     return visit
 
 

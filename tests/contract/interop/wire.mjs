@@ -180,7 +180,7 @@ export async function makeEnrolment({ invitation, keys, sealingKey, ekm }) {
 
 // Step 6: the report.
 
-/** The gateway can not look into a sealed report: one that does not fit the schema must be found here. */
+/** The gateway cannot look into a sealed report: one that does not fit the schema must be found here. */
 export function checkReport(report, schema) {
   const fits = new Ajv({ strict: false, allErrors: true }).compile(schema);
   if (fits(report)) return;

@@ -75,7 +75,7 @@ _NEEDS: Final = {
 }
 _CALLED: Final = {
     f"{DANGER_PREFIX}called": "They said that they called 999.",
-    f"{DANGER_PREFIX}cannot_call": "They said that they can not call 999.",
+    f"{DANGER_PREFIX}cannot_call": "They said that they cannot call 999.",
     f"{DANGER_PREFIX}carry_on": "They were told to call 999, and went on to the form.",
 }
 
@@ -213,7 +213,7 @@ def _list_facts(report: PublicReport) -> tuple[ContactFact, ...]:
             _spell(_SAY_WHO, contact.may_say_who_we_are),
             "They did not say: count it as no",
         ),
-        ContactFact("Safe word", contact.safe_word, "None: we can not prove that it is us", is_typed=True),
+        ContactFact("Safe word", contact.safe_word, "None: we cannot prove that it is us", is_typed=True),
         ContactFact("When", contact.times, "They did not say: ask first whether it is a good time", is_typed=True),
         ContactFact("Language", _spell_language(report), "They did not say"),
         ContactFact(

@@ -49,7 +49,7 @@ _VERDICTS: Final[dict[ContextOutcome, tuple[str, str]]] = {
         ),
     ),
     "unreadable": (
-        "It can not be opened.",
+        "It cannot be opened.",
         "It was altered on the way, is misspelled, or its key is gone here.",
     ),
     "refused": (
