@@ -16,10 +16,10 @@ from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import pages as digest_pages
 from gateway.desk.evidence import pages as evidence_pages
-from gateway.desk.outbox import pages as outbox_pages
 from gateway.desk.partners import adoption_pages
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
+from gateway.desk.sending import pages as outbox_pages
 from gateway.desk.starting import check_release
 from gateway.desk.views import sign_in
 from gateway.desk.views.context import bind_desk, show_error

@@ -9,13 +9,13 @@ from sqlalchemy import func, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import count_alarms, list_subjects
-from gateway.desk.alerts.sending import list_pager_warnings
 from gateway.desk.collection.collector_state import get_collector_state
 from gateway.desk.collection.joining import list_misjoined
 from gateway.desk.config import DeskPaths
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation
 from gateway.desk.keyring.publication import find_newest
+from gateway.desk.outbox.alert_sending import list_pager_warnings
 from gateway.desk.outbox.note_sending import list_carrier_faults
 from gateway.desk.outbox.queue import count_open
 from gateway.desk.outbox.replies import WITHOUT_PLACE

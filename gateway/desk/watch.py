@@ -12,7 +12,6 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select, update
 
 from gateway.desk.alarms import raise_alarm
-from gateway.desk.alerts.model import list_overdue, list_unsent
 from gateway.desk.collection.collector_state import (
     CollectorState,
     get_collector_state,
@@ -21,6 +20,7 @@ from gateway.desk.collection.collector_state import (
 )
 from gateway.desk.collection.shelf import list_full_shares
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
+from gateway.desk.outbox.alerts import list_overdue, list_unsent
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.schema import ALARMS, CASES

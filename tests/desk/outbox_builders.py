@@ -8,16 +8,16 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from gateway.desk.alerts.model import list_alerts
-from gateway.desk.alerts.sending import AlertsSent, describe_alerts
 from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.config import check_config
 from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
+from gateway.desk.outbox.alerts import list_alerts
 from gateway.desk.outbox.loop import GiveUp, Outcome
 from gateway.desk.outbox.queue import KindName, record
-from gateway.desk.outbox_kinds import send_due
+from gateway.desk.sending.run import send_due
 from gateway.desk.store.post_tables import NOTES, OUTBOX
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.alert_notice import AlertNotice, open_alert

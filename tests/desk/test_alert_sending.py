@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from gateway.desk.alerts import sending
-from gateway.desk.alerts.model import queue_alert
-from gateway.desk.alerts.sending import AlertsSent, list_pager_warnings
 from gateway.desk.carriers.settings import PagerConfig
 from gateway.desk.collection.collect import collect_reports
+from gateway.desk.outbox import alert_sending as sending
+from gateway.desk.outbox.alert_sending import AlertsSent, list_pager_warnings
+from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.schema import AUDIT, SET_ASIDE
 from gateway.guidance.agency import load_agency
 from partner_sdk.wire.alert_notice import AlertNotice
@@ -156,7 +156,7 @@ def test_run_that_dies_while_it_sends_leaves_the_alert_to_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("gateway.desk.alerts.sending.sign_alert", die)
+        patch.setattr("gateway.desk.outbox.alert_sending.sign_alert", die)
         with pytest.raises(KeyboardInterrupt):
             send_alerts(loop.desk)
     assert send_alerts(loop.desk).sent == 0

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from gateway.desk.alarms import list_subjects
 from gateway.desk.outbox.loop import GAVE_UP, STUCK, DeliveryError, Hold, OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.queue import OutboxError, get_wait, queue, try_again
-from gateway.desk.outbox_kinds import KINDS
+from gateway.desk.sending.run import KINDS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import (
     ConflictError,

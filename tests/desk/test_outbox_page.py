@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, update
 
-from gateway.desk.alerts.model import add_alert
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replies import ReplyDraft, write_reply
+from gateway.desk.outbox.alerts import add_alert
 from gateway.desk.outbox.queue import queue
 from gateway.desk.store.post_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import AUDIT

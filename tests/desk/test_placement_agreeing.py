@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from gateway.desk.audit import check_chain
-from gateway.desk.placements import register
+from gateway.desk.placements import agreeing
 from gateway.desk.placements.agreeing import (
     change_placement,
     end_placement,
@@ -142,7 +142,7 @@ def test_page_to_look_at_is_the_address_itself_where_that_is_one_page(desk: Desk
 
 
 def test_register_that_is_full_takes_no_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(register, "MAX_PLACEMENTS", 2)
+    monkeypatch.setattr(agreeing, "MAX_PLACEMENTS", 2)
     first, second = agree(desk), agree(desk, position="In the menu")
     assert refuse(desk, position="At the foot") == "register-full"
     suspend_placement(desk, first.placement, reason="moved", actor="test")
@@ -155,7 +155,7 @@ def test_register_that_is_full_takes_no_more(desk: Desk, monkeypatch: pytest.Mon
 
 
 def test_register_has_room_by_bytes_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(register, "MOST_ENTRY_BYTES", 200)
+    monkeypatch.setattr(agreeing, "MOST_ENTRY_BYTES", 200)
     agree(desk)
     assert refuse(desk, service="\N{SNOWMAN}" * 80, position="In the menu") == "register-full"
 

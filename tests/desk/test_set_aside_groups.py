@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from gateway.desk.alarms import clear_alarm
-from gateway.desk.alerts.model import acknowledge_alert
 from gateway.desk.cases.model import get_case
 from gateway.desk.cli import main
 from gateway.desk.collection import collect, shelf
@@ -15,6 +14,7 @@ from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.set_aside import list_set_aside
 from gateway.desk.collection.shelf import SetAsideError, list_groups, resolve_group
 from gateway.desk.commands.frame import DONE, WRONG_USE
+from gateway.desk.outbox.alerts import acknowledge_alert
 from gateway.desk.partners.key_ends import suspend_partner
 from gateway.desk.watch import settle_alarms
 from tests.builders import Partner, make_clear_fields, seal_report

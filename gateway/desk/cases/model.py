@@ -143,12 +143,6 @@ def list_cases_of(connection: Connection, *, partner: str, report_ids: Collectio
     return [to_case(row) for row in rows]
 
 
-def get_references(connection: Connection, case_ids: Collection[str]) -> dict[str, str]:
-    """Return the reference of each of these cases, by case id."""
-    rows = connection.execute(select(CASES.c.case_id, CASES.c.reference).where(CASES.c.case_id.in_(case_ids)))
-    return {row.case_id: row.reference for row in rows}
-
-
 def to_case(row: Row[Any]) -> CaseRow:
     """Return one row of the table as lists show it."""
     return CaseRow(**row._mapping)

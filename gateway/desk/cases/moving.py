@@ -11,8 +11,8 @@ from typing import Final
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.alerts.model import queue_alert
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
+from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.schema import CASE_MOVES, CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time

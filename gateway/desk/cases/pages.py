@@ -10,7 +10,6 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.alarms import count_alarms
-from gateway.desk.alerts.model import list_unacknowledged
 from gateway.desk.cases.case_page import (
     FORM_BYTES,
     PageState,
@@ -50,8 +49,9 @@ from gateway.desk.cases.queue import (
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.partner_case import spell_open_questions
 from gateway.desk.collection.shelf import list_groups
-from gateway.desk.partners.adoptions import count_adoptions
+from gateway.desk.outbox.alerts import list_unacknowledged
 from gateway.desk.partners.questions import list_unanswered
+from gateway.desk.placements.register import count_button_requests
 from gateway.desk.views.context import get_desk, get_name, read_list_page, show_page
 from gateway.desk.watch import ADVICE, describe_concern, settle_alarms
 from gateway.guidance.risk import list_reasons
@@ -79,7 +79,7 @@ def list_all() -> ResponseReturnValue:
         alarms = count_alarms(connection)
         alerts = list_unacknowledged(connection)
         set_aside = list_groups(connection)
-        adoption_count = count_adoptions(connection)
+        adoption_count = count_button_requests(connection)
         firsts = list_firsts(connection, listed)
         later = list_later(connection, listed)
         sources = list_sources(connection, listed)

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, insert, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
-from gateway.desk.alerts.model import queue_alert
 from gateway.desk.collection.chain import Link, add_links, make_link
 from gateway.desk.collection.collector_state import get_collector_state, note_collected, note_read
 from gateway.desk.collection.filing import BY_GATEWAY, file_cases, to_new_case, to_report_values
@@ -40,6 +39,7 @@ from gateway.desk.collection.standing import (
 )
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import FeedCircleError, read_pages
+from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.schema import REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time, parse_time

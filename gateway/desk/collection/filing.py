@@ -11,12 +11,12 @@ from typing import Final
 
 from sqlalchemy import Connection, func, insert, select
 
-from gateway.desk.alerts.model import queue_alert
 from gateway.desk.collection.context_ids import note_contexts
 from gateway.desk.collection.joining import RESPONSE, find_request, hold_back, settle_cases
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import SealedContent, VerifiedRow
 from gateway.desk.collection.stage_queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
+from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox.notes import queue_notes
 from gateway.desk.placements.register import list_owners
 from gateway.desk.store.evidence_tables import NAMED_EVIDENCE

@@ -8,10 +8,10 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from gateway.desk import audit
-from gateway.desk.alerts.model import queue_alert
 from gateway.desk.collection.joining import settle_case
 from gateway.desk.collection.row_checks import VerifiedRow
 from gateway.desk.collection.stage_queue import queue_stage_again
+from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.statements import parse_statement

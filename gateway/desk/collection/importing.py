@@ -11,7 +11,6 @@ from typing import Literal
 from sqlalchemy import Connection, insert, or_, select, tuple_
 
 from gateway.desk import audit
-from gateway.desk.alerts.model import queue_alert
 from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID
 from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases
 from gateway.desk.collection.imported import read_clear_fields
@@ -21,6 +20,7 @@ from gateway.desk.collection.row_checks import RowRefusedError
 from gateway.desk.collection.set_aside import keep_bytes, list_waiting_bytes, resolve_row
 from gateway.desk.collection.shelf import Shelf
 from gateway.desk.collection.standing import load_believed
+from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk

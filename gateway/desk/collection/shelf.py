@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Integer, func, select, update
 
 from gateway.desk import audit
 from gateway.desk.alarms import list_subjects
-from gateway.desk.alerts.model import find_waiting
 from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.row_checks import PRIORITIES
+from gateway.desk.outbox.alerts import find_waiting
 from gateway.desk.store.schema import SET_ASIDE
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time

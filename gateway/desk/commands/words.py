@@ -45,7 +45,7 @@ WORDS: Final = CommandTable(
                 "gives 1 when there are any."
             )
         },
-        "outbox.commands": {
+        "sending.commands": {
             "post": "The short notes to people who asked for one: send, list.",
             "alert": "Alerts to the people on duty: list, acknowledge.",
         },

@@ -19,9 +19,9 @@ from gateway.desk.keyring.delegation import find_root_change, load_key_set_key, 
 from gateway.desk.keyring.sealing_keys import ensure_sealing_keys
 from gateway.desk.keyring.signing_keys import finish_rotations
 from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, has_role, list_verify_entries
-from gateway.desk.placements.register import list_entries
 from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.store.placement_tables import PLACEMENTS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError, ReportAbuseError
 from partner_sdk.key_files import KeyRole
@@ -29,6 +29,7 @@ from partner_sdk.wire.canonical import encode, format_time, parse_time, to_base6
 from partner_sdk.wire.enrolment import mailbox_key_id
 from partner_sdk.wire.envelope import SUITE_NAME
 from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, SealingKey, SealingState, sign_bundle
+from partner_sdk.wire.placement import PlacementEntry
 from partner_sdk.wire.register import MAX_FORMER_KEYS, FormerKey, PartnerRegister, RegisterEntry, sign_register
 from partner_sdk.wire.statements import public_bytes
 
@@ -168,8 +169,22 @@ def make_register(connection: Connection, *, desk: Desk, now: datetime) -> Partn
         partners=tuple(
             make_register_entry(row, former=_list_former_keys(connection, row.partner, now=now)) for row in rows
         ),
-        placements=list_entries(connection),
+        placements=list_placement_entries(connection),
     )
+
+
+def list_placement_entries(connection: Connection) -> tuple[PlacementEntry, ...]:
+    """Return the placements that are agreed now, by link id.
+
+    Those of a suspended partner are among them: being suspended ends the trust in its reports. A child on its pages
+    can press the button all the same, and the desk must go on to know from where. A link id gives its owner no right.
+    """
+    rows = connection.execute(
+        select(PLACEMENTS.c.placement, PLACEMENTS.c.owner, PLACEMENTS.c.service)
+        .where(PLACEMENTS.c.state == "agreed")
+        .order_by(PLACEMENTS.c.placement)
+    )
+    return tuple(PlacementEntry(partner=row.owner, placement=row.placement, service=row.service) for row in rows)
 
 
 def make_register_entry(row: Row[tuple[object, ...]], *, former: tuple[FormerKey, ...] = ()) -> RegisterEntry:

@@ -4,7 +4,7 @@ Never in doubt: a note goes only to a person who asked for it, picked that way t
 or the mailbox. Never holds an address, nor anything of a report: the words are the same for everybody.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from email.headerregistry import Address
@@ -20,6 +20,7 @@ from gateway.desk.carriers.addresses import find_email_address, find_mobile_numb
 from gateway.desk.carriers.mail import make_mail
 from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, order_by_state, queue, record
 from gateway.desk.store.post_tables import NOTES, OUTBOX
+from gateway.desk.store.schema import CASES
 from gateway.web.settings import read_settings
 from partner_sdk.wire.public_codes import AGE_BANDS, NO, RATHER_NOT_SAY, WELSH, YES, YOUNGEST_BAND
 from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up
@@ -168,6 +169,12 @@ def list_newest_notes(connection: Connection, *, most: int) -> list[NoteRow]:
     """Return notes for the page: those that were given up first, then what waits, and of each the newest first."""
     rows = connection.execute(_ROWS.order_by(*order_by_state()).limit(most))
     return [NoteRow(**row._mapping) for row in rows]
+
+
+def get_references(connection: Connection, case_ids: Collection[str]) -> dict[str, str]:
+    """Return the reference of each of these cases, by case id."""
+    rows = connection.execute(select(CASES.c.case_id, CASES.c.reference).where(CASES.c.case_id.in_(case_ids)))
+    return {row.case_id: row.reference for row in rows}
 
 
 def _columns() -> list[Any]:

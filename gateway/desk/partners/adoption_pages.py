@@ -24,13 +24,12 @@ from gateway.desk.partners.adoption_decisions import (
 from gateway.desk.partners.adoptions import (
     AdoptionError,
     AdoptionLine,
-    count_adoptions,
     get_adoption,
     list_adoptions,
     open_adoption,
 )
 from gateway.desk.partners.invitations import may_enrol
-from gateway.desk.placements.register import SURFACE_TITLES, find_owner_name
+from gateway.desk.placements.register import SURFACE_TITLES, count_button_requests, find_owner_name
 from gateway.desk.views.context import MOST_LISTED, get_desk, get_name, parse_small_number, read_list_page, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -71,8 +70,8 @@ def list_all() -> ResponseReturnValue:
     """Show the requests that wait, or all of them."""
     shows_all = request.args.get("show") == "all"
     with get_desk().store.read() as connection:
-        waiting_count = count_adoptions(connection)
-        found = count_adoptions(connection, with_decided=True) if shows_all else waiting_count
+        waiting_count = count_button_requests(connection)
+        found = count_button_requests(connection, with_decided=True) if shows_all else waiting_count
         listed_page = read_list_page(found=found)
         lines = list_adoptions(connection, with_decided=shows_all, first=listed_page.first, most=listed_page.most)
     return show_page(

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
+from gateway.desk.placements.register import count_button_requests
 from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
@@ -73,14 +74,6 @@ def list_adoptions(
     if not with_decided:
         query = query.where(ADOPTION_REQUESTS.c.state == "waiting")
     return [_to_line(row) for row in connection.execute(query.limit(most).offset(first))]
-
-
-def count_adoptions(connection: Connection, *, with_decided: bool = False) -> int:
-    """Return how many requests wait; of all, if asked."""
-    query = select(func.count()).select_from(ADOPTION_REQUESTS)
-    if not with_decided:
-        query = query.where(ADOPTION_REQUESTS.c.state == "waiting")
-    return connection.execute(query).scalar_one()
 
 
 def get_adoption(connection: Connection, request_id: str) -> AdoptionLine:
@@ -165,7 +158,7 @@ def _to_line(row: Row[Any]) -> AdoptionLine:
 
 
 def _has_room(connection: Connection) -> bool:
-    return count_adoptions(connection) < MOST_WAITING
+    return count_button_requests(connection) < MOST_WAITING
 
 
 def _take(connection: Connection, row: ItemRow, *, desk: Desk, actor: str) -> str | None:

@@ -12,10 +12,10 @@ import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.desk import audit
+from gateway.desk.keyring.publication import list_placement_entries
 from gateway.desk.placements.register import (
     PlacementError,
     PlacementRow,
-    check_room,
     find_owner_name,
     get_placement,
 )
@@ -35,6 +35,8 @@ _ROOM_FOR_NUMBER: Final = len(f"-{MAX_PLACEMENTS}")
 # The paper that the button comes from is of 2007: an earlier day is a slip of the pen.
 _FIRST_DAY: Final = date(2007, 1, 1)
 _UK: Final = ZoneInfo("Europe/London")
+# The register has 4 MiB, in base64url (WIRE.md §5.5): what is left is for more than 500 partners and their keys.
+MOST_ENTRY_BYTES: Final = 2_000_000
 
 
 def agree_placement(desk: Desk, agreement: Agreement, *, actor: str) -> PlacementRow:
@@ -66,7 +68,7 @@ def agree_in(connection: Connection, desk: Desk, agreement: Agreement, *, actor:
             state_reason=None,
         )
     )
-    check_room(connection)
+    _check_room(connection)
     _note(connection, desk, link_id, "agree", terms=terms, actor=actor)
     return get_placement(connection, link_id)
 
@@ -95,7 +97,7 @@ def change_placement(desk: Desk, placement: str, changes: TermChanges, *, actor:
         connection.execute(
             update(PLACEMENTS).where(PLACEMENTS.c.placement == placement).values(**msgspec.structs.asdict(terms))
         )
-        check_room(connection)
+        _check_room(connection)
         _note(connection, desk, placement, "change", terms=terms, actor=actor)
         return get_placement(connection, placement)
 
@@ -123,7 +125,7 @@ def resume_placement(desk: Desk, placement: str, *, actor: str) -> PlacementRow:
                 reason="not-suspended",
             )
         resumed = _set_state(connection, desk, row, state="agreed", deed="resume", reason=None, actor=actor)
-        check_room(connection)
+        _check_room(connection)
         return resumed
 
 
@@ -266,3 +268,14 @@ def _read_day(text: str | None, *, today: date) -> date:
     if not _FIRST_DAY <= day <= today:
         raise PlacementError("A placement was agreed today or before.", reason="bad-day")
     return day
+
+
+def _check_room(connection: Connection) -> None:
+    """Raise `PlacementError` (`register-full`) when the register cannot list all that are agreed."""
+    entries = list_placement_entries(connection)
+    if len(entries) > MAX_PLACEMENTS or len(encode(entries)) > MOST_ENTRY_BYTES:
+        raise PlacementError(
+            f"The register is full: it lists at most {MAX_PLACEMENTS} placements, fewer where names are long. End one "
+            "that is gone.",
+            reason="register-full",
+        )

@@ -14,7 +14,6 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from gateway.desk.cases.forms import Fault
-from gateway.desk.partners.adoptions import count_adoptions
 from gateway.desk.placements import labels
 from gateway.desk.placements.agreeing import (
     agree_placement,
@@ -34,6 +33,7 @@ from gateway.desk.placements.labels import spell_changes
 from gateway.desk.placements.register import (
     PlacementError,
     PlacementRow,
+    count_button_requests,
     count_reports,
     find_owner_name,
     find_placement,
@@ -181,7 +181,7 @@ def list_all() -> ResponseReturnValue:
         listed_page = read_list_page(found=len(found))
         link_ids = [one.placement for one in found[listed_page.rows]]
         standings = list_standings(connection, now=now, link_ids=link_ids)
-        adoption_count = count_adoptions(connection)
+        adoption_count = count_button_requests(connection)
     return show_page(
         "placements.html",
         standings=standings,

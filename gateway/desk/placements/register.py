@@ -1,6 +1,6 @@
 """The register of placements: each link id, its owner, the agreed place of the button, and its state.
 
-The signed register lists those that are agreed now, and no more than it has room for. The number of reports that came
+The signed register (keyring/publication.py) lists those that are agreed now. The number of reports that came
 from a placement is for the desk alone, never in a digest: a partner gets numbers only through the noise.
 """
 
@@ -10,13 +10,12 @@ from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import Connection, Row, func, select
 
+from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.store.partner_tables import INVITATIONS, PARTNERS
 from gateway.desk.store.placement_tables import ADOPTERS, PLACEMENTS
 from gateway.desk.store.schema import CASES
 from partner_sdk.errors import ReportAbuseError
-from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.page_context import Surface
-from partner_sdk.wire.placement import MAX_PLACEMENTS, PlacementEntry
 
 SURFACES: Final[tuple[str, ...]] = get_args(Surface)
 PlacementState = Literal["agreed", "suspended", "ended"]
@@ -142,33 +141,12 @@ def count_reports(connection: Connection, placement: str) -> int:
     return count
 
 
-# The register has 4 MiB, in base64url (WIRE.md §5.5): what is left is for more than 500 partners and their keys.
-MOST_ENTRY_BYTES: Final = 2_000_000
-
-
-def list_entries(connection: Connection) -> tuple[PlacementEntry, ...]:
-    """Return the placements that are agreed now, by link id.
-
-    Those of a suspended partner are among them: being suspended ends the trust in its reports. A child on its pages
-    can press the button all the same, and the desk must go on to know from where. A link id gives its owner no right.
-    """
-    rows = connection.execute(
-        select(PLACEMENTS.c.placement, PLACEMENTS.c.owner, PLACEMENTS.c.service)
-        .where(PLACEMENTS.c.state == "agreed")
-        .order_by(PLACEMENTS.c.placement)
-    )
-    return tuple(PlacementEntry(partner=row.owner, placement=row.placement, service=row.service) for row in rows)
-
-
-def check_room(connection: Connection) -> None:
-    """Raise `PlacementError` (`register-full`) when the register cannot list all that are agreed."""
-    entries = list_entries(connection)
-    if len(entries) > MAX_PLACEMENTS or len(encode(entries)) > MOST_ENTRY_BYTES:
-        raise PlacementError(
-            f"The register is full: it lists at most {MAX_PLACEMENTS} placements, fewer where names are long. End one "
-            "that is gone.",
-            reason="register-full",
-        )
+def count_button_requests(connection: Connection, *, with_decided: bool = False) -> int:
+    """Return how many requests to show the button wait; with those that are decided, if asked."""
+    query = select(func.count()).select_from(ADOPTION_REQUESTS)
+    if not with_decided:
+        query = query.where(ADOPTION_REQUESTS.c.state == "waiting")
+    return connection.execute(query).scalar_one()
 
 
 SURFACE_TITLES: Final = {

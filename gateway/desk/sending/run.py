@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from gateway.desk.alerts.sending import AlertSender, count_waiting_anew, repeat_overdue
+from gateway.desk.outbox.alert_sending import AlertSender, count_waiting_anew, repeat_overdue
 from gateway.desk.outbox.loop import OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.note_sending import GIVE_UP_AFTER, LEASE, NoteSender, forget_old_notes
 from gateway.desk.outbox.queue import KindName, OutboxError, OutboxRow, count_failing, try_again

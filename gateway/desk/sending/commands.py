@@ -4,13 +4,13 @@ import argparse
 from dataclasses import asdict
 from typing import Any, Final, TextIO
 
-from gateway.desk.alerts.model import acknowledge_alert, list_alerts, list_unacknowledged
-from gateway.desk.alerts.sending import AlertsSent, describe_alerts
 from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
+from gateway.desk.outbox.alerts import acknowledge_alert, list_alerts, list_unacknowledged
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.queue import KindName, list_entries
 from gateway.desk.outbox.replies import NO_PLACE
-from gateway.desk.outbox_kinds import SentOut, send_again, send_due
+from gateway.desk.sending.run import SentOut, send_again, send_due
 from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk

@@ -1,1 +1,0 @@
-"""Alerts: notices without content that call the people on duty, in hours and out of hours, until one acknowledges."""
