@@ -46,7 +46,7 @@ def clear_alarm(connection: Connection, alarm_id: int, *, actor: str, now: datet
     )
     if changed.rowcount == 0:
         raise AlarmError("No open alarm has this number. `alarms` lists them.", reason="unknown-alarm")
-    audit.append_entry(connection, at=now, actor=actor, action="clear-alarm", subject=str(alarm_id))
+    audit.append_entry(connection, "clear-alarm", str(alarm_id), at=now, actor=actor)
 
 
 def list_alarms(connection: Connection) -> list[AlarmRow]:

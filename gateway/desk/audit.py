@@ -4,7 +4,7 @@ Never holds anything that a person wrote: actions, ids and codes only.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from partner_sdk.wire.canonical import encode, format_time, to_base64url
 FIRST_PREVIOUS: Final = bytes(32)
 _LABEL: Final = "report-abuse desk audit v1"
 
-Detail = Mapping[str, str | int | bool | None]
+Detail = str | int | bool | None
 
 
 class AuditChainError(ReportAbuseError):
@@ -25,12 +25,12 @@ class AuditChainError(ReportAbuseError):
 
 
 def append_entry(
-    connection: Connection, *, at: datetime, actor: str, action: str, subject: str, detail: Detail | None = None
+    connection: Connection, action: str, subject: str, *, at: datetime, actor: str, **detail: Detail
 ) -> bytes:
     """Add one entry in the caller's transaction, so that the deed and its record stand or fall together."""
     last = connection.execute(select(AUDIT.c.entry_sha256).order_by(AUDIT.c.id.desc()).limit(1)).scalar()
     previous = FIRST_PREVIOUS if last is None else bytes(last)
-    moment, text = format_time(at), encode(dict(detail or {})).decode()
+    moment, text = format_time(at), encode(detail).decode()
     digest = _digest(moment, actor, action, subject, text, previous)
     connection.execute(
         insert(AUDIT).values(

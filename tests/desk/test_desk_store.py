@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> DeskStore:
 def append(store: DeskStore, *subjects: str) -> None:
     with store.write() as connection:
         for subject in subjects:
-            append_entry(connection, at=NOW, actor="test", action="try", subject=subject, detail={"count": 1})
+            append_entry(connection, "try", subject, at=NOW, actor="test", count=1)
 
 
 # Its first part is an expression, which SQLAlchemy cannot read back: the next test compares the text of every index.
@@ -116,7 +116,7 @@ def test_full_disk_is_said_and_nothing_is_half_written(store: DeskStore) -> None
         with store.write() as connection:
             connection.exec_driver_sql("PRAGMA max_page_count = 1")
             for number in range(2000):
-                append_entry(connection, at=NOW, actor="test", action="x" * 900, subject=str(number))
+                append_entry(connection, "x" * 900, str(number), at=NOW, actor="test")
 
     with pytest.raises(DeskStoreError) as caught:
         write_too_much()
@@ -198,7 +198,7 @@ def test_altered_audit_log_is_noticed(store: DeskStore, statement: str) -> None:
 
 def test_deed_that_fails_leaves_no_entry(store: DeskStore) -> None:
     def fail(connection: Any) -> None:
-        append_entry(connection, at=NOW, actor="test", action="try", subject="one")
+        append_entry(connection, "try", "one", at=NOW, actor="test")
         raise LookupError("the deed failed")
 
     with pytest.raises(LookupError), store.write() as connection:

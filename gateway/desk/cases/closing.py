@@ -115,15 +115,13 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
             )
         audit.append_entry(
             connection,
+            "close-case",
+            found.case_id,
             at=now,
             actor=actor,
-            action="close-case",
-            subject=found.case_id,
-            detail={
-                "outcome": closing.outcome,
-                "redirected_to": closing.redirected_to,
-                "released": release_outcome,
-            },
+            outcome=closing.outcome,
+            redirected_to=closing.redirected_to,
+            released=release_outcome,
         )
         return closed
 

@@ -71,14 +71,10 @@ def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: 
             update(CASES).where(same).values(crisis=crisis, score=score, crisis_since=since, is_behind=False)
         )
         queue_alert(connection, count=int(came_in), now=now)
+        # The reason itself stays beside the case: whoever audits reads no words about it, but can prove them.
+        proof = hashlib.sha256(reason.encode()).hexdigest()
         audit.append_entry(
-            connection,
-            at=now,
-            actor=actor,
-            action="move-case",
-            subject=found.case_id,
-            # The reason itself stays beside the case: whoever audits reads no words about it, but can prove them.
-            detail={"lane": lane, "score": score, "reason_sha256": hashlib.sha256(reason.encode()).hexdigest()},
+            connection, "move-case", found.case_id, at=now, actor=actor, lane=lane, score=score, reason_sha256=proof
         )
         return get_case(connection, found.case_id)
 

@@ -96,7 +96,7 @@ def open_case(desk: Desk, wanted: str, *, actor: str) -> OpenedCase:
             .where(CASES.c.case_id == found.case_id, CASES.c.opened_at.is_(None))
             .values(opened_at=format_time(now), is_behind=False)
         ).rowcount
-        audit.append_entry(connection, at=now, actor=actor, action="open-case", subject=found.case_id)
+        audit.append_entry(connection, "open-case", found.case_id, at=now, actor=actor)
         if first_time:
             hold_back(connection, partner=found.partner)
             queue_stage(connection, partner=found.partner, report_id=found.report_id, outcome=None, now=now)
@@ -136,7 +136,7 @@ def find_first_report(desk: Desk, found: CaseRow, *, actor: str | None) -> First
     content = None if earlier.opened_at is None else _find_content(desk, earlier)
     if content is not None and actor is not None:
         with desk.store.write() as connection:
-            audit.append_entry(connection, at=desk.clock(), actor=actor, action="open-case", subject=earlier.case_id)
+            audit.append_entry(connection, "open-case", earlier.case_id, at=desk.clock(), actor=actor)
     return FirstReport(earlier, content, is_proven(found, earlier=earlier))
 
 

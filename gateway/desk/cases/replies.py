@@ -139,9 +139,7 @@ def note_reply(
         .where(CASES.c.case_id == found.case_id)
         .values(reply_code=code, reply_reason=reason, reply_recorded_at=format_time(now))
     )
-    audit.append_entry(
-        connection, at=now, actor=actor, action="record-reply", subject=found.case_id, detail={"code": code}
-    )
+    audit.append_entry(connection, "record-reply", found.case_id, at=now, actor=actor, code=code)
 
 
 # Kept where the analyst gives no other: the reason stands in the case for whoever reads it later.
@@ -301,7 +299,7 @@ def open_copies(desk: Desk, found: CaseRow, *, actor: str) -> list[ReplyCopy]:
             text = None  # its key is gone with the reports of its time, or the row was changed
         copies.append(ReplyCopy(text, one.written_at, one.written_by, one.posted_at, one.no_place_at))
     with desk.store.write() as connection:
-        audit.append_entry(connection, at=now, actor=actor, action="read-replies", subject=found.case_id)
+        audit.append_entry(connection, "read-replies", found.case_id, at=now, actor=actor)
     return copies
 
 

@@ -215,14 +215,7 @@ def take_rows(
         add_links(connection, _links(judged), now=now)
         _note_ahead(connection, judged, now=now)
         if verified or kept:
-            audit.append_entry(
-                connection,
-                at=now,
-                actor=actor,
-                action="collect",
-                subject="feed",
-                detail={"filed": filed_now, "set_aside": kept},
-            )
+            audit.append_entry(connection, "collect", "feed", at=now, actor=actor, filed=filed_now, set_aside=kept)
     collected.filed += filed_now
     collected.set_aside += kept
     collected.known += known + len(verified) - filed_now

@@ -85,6 +85,4 @@ def link_to_case(connection: Connection, row: VerifiedRow, *, actor: str, now: d
     case_id = connection.execute(select(CASES.c.case_id).where(case)).scalar_one()
     raised = settle_case(connection, case_id, now=now)
     queue_alert(connection, count=len(raised), now=now)
-    audit.append_entry(
-        connection, at=now, actor=actor, action="came-through-gateway-too", subject=case_id, detail={"as": reference}
-    )
+    audit.append_entry(connection, "came-through-gateway-too", case_id, at=now, actor=actor, **{"as": reference})

@@ -148,11 +148,12 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
     state: Literal["filed", "known"] = "filed" if held is None else "known"
     audit.append_entry(
         connection,
+        "import",
+        f"{post.clear.partner}/{post.clear.report_id}",
         at=now,
         actor=actor,
-        action="import",
-        subject=f"{post.clear.partner}/{post.clear.report_id}",
-        detail={"state": state, "reference": reference},
+        state=state,
+        reference=reference,
     )
     return Imported(state, reference=reference, receipt=receipt)
 

@@ -177,12 +177,7 @@ def keep_bytes(
     if is_alarming and not shelf.has_alarm(claim.partner, refused.reason):
         raise_alarm(connection, refused.reason, row_sha256.hex(), now=now)
     audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action="set-aside",
-        subject=row_sha256.hex(),
-        detail={"reason": refused.reason, "priority": refused.priority},
+        connection, "set-aside", row_sha256.hex(), at=now, actor=actor, reason=refused.reason, priority=refused.priority
     )
     return Kept("kept", needs_alert=needs_alert)
 
@@ -251,12 +246,7 @@ def open_row(desk: Desk, row_id: int, *, actor: str) -> OpenedRow:
     opened = _open_bytes(_to_row(found), bytes(found.row), vault=desk.load_vault())
     with desk.store.write() as connection:
         audit.append_entry(
-            connection,
-            at=desk.clock(),
-            actor=actor,
-            action="open-set-aside",
-            subject=opened.row.row_sha256,
-            detail={"fault": opened.fault},
+            connection, "open-set-aside", opened.row.row_sha256, at=desk.clock(), actor=actor, fault=opened.fault
         )
     return opened
 
@@ -307,12 +297,7 @@ def resolve_row(connection: Connection, row_id: int, *, resolution: str, actor: 
         update(SET_ASIDE).where(SET_ASIDE.c.id == row_id).values(resolved_at=format_time(now), resolution=resolution)
     )
     audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action="resolve-set-aside",
-        subject=bytes(row.row_sha256).hex(),
-        detail={"resolution": resolution},
+        connection, "resolve-set-aside", bytes(row.row_sha256).hex(), at=now, actor=actor, resolution=resolution
     )
 
 

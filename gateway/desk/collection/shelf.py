@@ -203,11 +203,14 @@ def resolve_group(
         )
     audit.append_entry(
         connection,
+        "resolve-set-aside-group",
+        partner or "unknown",
         at=now,
         actor=actor,
-        action="resolve-set-aside-group",
-        subject=partner or "unknown",
-        detail={"reason": reason, "resolution": resolution, "rows": changed.rowcount, "up_to": up_to},
+        reason=reason,
+        resolution=resolution,
+        rows=changed.rowcount,
+        up_to=up_to,
     )
     return changed.rowcount
 

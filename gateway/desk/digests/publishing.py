@@ -96,7 +96,7 @@ def reject_digest(store: DeskStore, digest_id: str, *, by: str, now: datetime) -
         if record.state != "made":
             raise DigestError("Only a digest that waits for release can be rejected.", reason="not-waiting")
         mark_rejected(connection, digest_id)
-        append_entry(connection, at=now, actor=by, action="digest-rejected", subject=digest_id)
+        append_entry(connection, "digest-rejected", digest_id, at=now, actor=by)
         return get_record(connection, digest_id)
 
 
@@ -114,14 +114,7 @@ def release_digest(store: DeskStore, digest_id: str, *, by: str, post: Post, now
     message_id = post(record.partner, get_body(record))
     with store.write() as connection:
         mark_released(connection, digest_id, by=by.strip(), message_id=message_id, now=now)
-        append_entry(
-            connection,
-            at=now,
-            actor=by.strip(),
-            action="digest-released",
-            subject=digest_id,
-            detail={"message": message_id},
-        )
+        append_entry(connection, "digest-released", digest_id, at=now, actor=by.strip(), message=message_id)
         return get_record(connection, digest_id)
 
 
@@ -187,7 +180,7 @@ def _freeze(store: DeskStore, order: DigestOrder, *, now: datetime) -> DigestRec
             draws={},
             digest=None,
         )
-        append_entry(connection, at=now, actor=order.made_by, action="digest-frozen", subject=digest_id)
+        append_entry(connection, "digest-frozen", digest_id, at=now, actor=order.made_by)
         return add_record(
             connection,
             partner=order.partner,
@@ -242,7 +235,7 @@ def _finish(
             now=now,
         )
         finish_record(connection, digest_id, body=body, now=now)
-        append_entry(connection, at=now, actor=order.made_by, action="digest-made", subject=digest_id)
+        append_entry(connection, "digest-made", digest_id, at=now, actor=order.made_by)
         return get_record(connection, digest_id)
 
 

@@ -70,11 +70,12 @@ def make_synthetic_cases(desk: Desk, *, partner: str, quarter: Quarter, count: i
             connection.execute(insert(CASES), new)
         audit.append_entry(
             connection,
+            "make-synthetic-cases",
+            f"{quarter.name}.{partner}",
             at=now,
             actor=actor,
-            action="make-synthetic-cases",
-            subject=f"{quarter.name}.{partner}",
-            detail={"count": len(new), "seed": seed},
+            count=len(new),
+            seed=seed,
         )
     return len(new)
 

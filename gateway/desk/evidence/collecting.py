@@ -279,14 +279,7 @@ def _drop(run: _Run, held: holdings.Held, parts: SealedParts) -> None:
     now = run.desk.clock()
     with run.desk.store.write() as connection:
         holdings.drop_held(connection, held)
-        audit.append_entry(
-            connection,
-            at=now,
-            actor=run.actor,
-            action="drop-evidence",
-            subject=name,
-            detail={"digest": held.digest.hex()},
-        )
+        audit.append_entry(connection, "drop-evidence", name, at=now, actor=run.actor, digest=held.digest.hex())
     parts.clear()
 
 
@@ -351,7 +344,7 @@ def _keep(run: _Run, row: EvidenceRow) -> None:
     now = run.desk.clock()
     with run.desk.store.write() as connection:
         holdings.add_held(connection, held, now=now)
-        audit.append_entry(connection, at=now, actor=run.actor, action="collect-evidence", subject=_name(row))
+        audit.append_entry(connection, "collect-evidence", _name(row), at=now, actor=run.actor)
     run.done.collected += 1
 
 

@@ -76,12 +76,7 @@ def _begin(desk: Desk, case_id: str, found: CaseFile, *, actor: str, way: str) -
     reference, held, parts = _get_sealed(desk, found)
     with desk.store.write() as connection:
         audit.append_entry(
-            connection,
-            at=desk.clock(),
-            actor=actor,
-            action="open-evidence",
-            subject=case_id,
-            detail={"evidence_id": held.evidence_id, "way": way},
+            connection, "open-evidence", case_id, at=desk.clock(), actor=actor, evidence_id=held.evidence_id, way=way
         )
     return open_file(parts, held, reference=reference)
 

@@ -95,14 +95,7 @@ def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
                 reason="key-in-use",
             )
         add_verify_key(connection, RECEIPT_ROLE, public_key, now=now, instance=card.instance)
-        audit.append_entry(
-            connection,
-            at=now,
-            actor=actor,
-            action="add-gateway",
-            subject=card.instance,
-            detail={"receipt_key_id": key_id},
-        )
+        audit.append_entry(connection, "add-gateway", card.instance, at=now, actor=actor, receipt_key_id=key_id)
     return True
 
 
@@ -113,7 +106,7 @@ def end_receipt_key(desk: Desk, key_id: str, *, actor: str) -> None:
         if key_id not in {key.key_id for key in list_verify_entries(connection, RECEIPT_ROLE)}:
             raise BootstrapError(f"There is no receipt key {key_id}; `keys list` names them.", reason="unknown-key")
         end_use(connection, key_id, at=now)
-        audit.append_entry(connection, at=now, actor=actor, action="end-receipt-key", subject=key_id)
+        audit.append_entry(connection, "end-receipt-key", key_id, at=now, actor=actor)
 
 
 def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callable[[int], bytes], actor: str) -> Pin:
@@ -138,7 +131,7 @@ def _fill(paths: DeskPaths, *, config: DeskConfig, now: datetime, random: Callab
             )
         for role in (KeyRole.REGISTER, KeyRole.MAILBOX_SIGNING):
             add_verify_key(connection, role.value, parse_base64url(daily[role].public_key), now=now)
-        audit.append_entry(connection, at=now, actor=actor, action="make-desk", subject=config.environment)
+        audit.append_entry(connection, "make-desk", config.environment, at=now, actor=actor)
     store.close()
     pin = Pin(
         environment=config.environment,

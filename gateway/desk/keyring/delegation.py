@@ -76,12 +76,7 @@ def renew_delegation(desk: Desk, *, root_folder: Path, with_new_key: bool, actor
     load_key_set_key(desk)
     with desk.store.write() as connection:
         audit.append_entry(
-            connection,
-            at=now,
-            actor=actor,
-            action="renew-delegation",
-            subject=key_set.key_id,
-            detail={"new_key": "yes" if with_new_key else "no"},
+            connection, "renew-delegation", key_set.key_id, at=now, actor=actor, new_key="yes" if with_new_key else "no"
         )
     return read_delegation(desk.paths)
 
@@ -167,7 +162,7 @@ def _sign_change(desk: Desk, root_folder: Path, *, pin: Pin, following: KeyFile,
     write_durably(desk.paths.root_change, signed)
     write_durably(desk.paths.delegation, sign_delegation(following, desk.read_key(KeyRole.KEY_SET), now=now))
     with desk.store.write() as connection:
-        audit.append_entry(connection, at=now, actor=actor, action="change-root", subject=new_pin.root_fingerprint)
+        audit.append_entry(connection, "change-root", new_pin.root_fingerprint, at=now, actor=actor)
     write_durably(desk.paths.pin, encode(new_pin) + b"\n")
     return new_pin
 

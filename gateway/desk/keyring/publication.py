@@ -268,7 +268,7 @@ def _sign(
             published_at=None,
         )
     )
-    audit.append_entry(connection, at=now, actor=actor, action=f"sign-{kind}", subject=str(serial))
+    audit.append_entry(connection, f"sign-{kind}", str(serial), at=now, actor=actor)
     return Publication(kind=kind, serial=serial, body=body, is_new=True)
 
 
@@ -285,9 +285,7 @@ def _mark_published(desk: Desk, publication: Publication, *, actor: str) -> None
             .values(published_at=format_time(now))
         )
         if changed.rowcount:
-            audit.append_entry(
-                connection, at=now, actor=actor, action=f"publish-{publication.kind}", subject=str(publication.serial)
-            )
+            audit.append_entry(connection, f"publish-{publication.kind}", str(publication.serial), at=now, actor=actor)
 
 
 def _sealing_entry(row: Row[tuple[object, ...]], *, now: datetime) -> SealingKey:

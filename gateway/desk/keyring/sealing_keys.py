@@ -92,7 +92,7 @@ def destroy_sealing_key(desk: Desk, name: str, *, actor: str) -> None:
         if row.destroyed_at is None:
             is_key = SEALING_KEYS.c.key_id == row.key_id
             connection.execute(update(SEALING_KEYS).where(is_key).values(destroyed_at=format_time(now)))
-            audit.append_entry(connection, at=now, actor=actor, action="destroy-sealing-key", subject=name)
+            audit.append_entry(connection, "destroy-sealing-key", name, at=now, actor=actor)
     # The mark comes first: a key that is gone without one would be looked for in backups.
     desk.paths.sealing_key(name).unlink(missing_ok=True)
 
@@ -111,14 +111,7 @@ def _add_another(desk: Desk, connection: Connection, quarter: Quarter, *, not_be
     name = f"{quarter.name}-{len(connection.execute(of_quarter).all()) + 1}"
     key_file = _get_key_file(desk, name, now=now)
     add_sealing_key(connection, key_file, name=name, not_before=not_before, seal_until=quarter.ends_at + SEAL_GRACE)
-    audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action="replace-sealing-key",
-        subject=name,
-        detail={"key_id": key_file.key_id},
-    )
+    audit.append_entry(connection, "replace-sealing-key", name, at=now, actor=actor, key_id=key_file.key_id)
     return name
 
 

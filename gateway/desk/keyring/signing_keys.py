@@ -68,9 +68,7 @@ def begin_rotation(desk: Desk, role: KeyRole, *, actor: str) -> PendingKey:
     with desk.store.write() as connection:
         if role in LISTED_ROLES and not has_verify_key(connection, key_file.key_id):
             add_verify_key(connection, role.value, parse_base64url(key_file.public_key), now=now)
-        audit.append_entry(
-            connection, at=now, actor=actor, action=f"begin-rotation-{role.value}", subject=key_file.key_id
-        )
+        audit.append_entry(connection, f"begin-rotation-{role.value}", key_file.key_id, at=now, actor=actor)
     return PendingKey(role=role, key_id=key_file.key_id, made_at=key_file.created_at)
 
 
@@ -101,7 +99,7 @@ def revoke_signing_key(desk: Desk, key_id: str, *, actor: str) -> None:
     with desk.store.write() as connection:
         if not end_belief(connection, key_id, at=now):
             raise RotationError(f"There is no signing key {key_id}; `keys list` names them.", reason="unknown-key")
-        audit.append_entry(connection, at=now, actor=actor, action="revoke-key", subject=key_id)
+        audit.append_entry(connection, "revoke-key", key_id, at=now, actor=actor)
 
 
 def list_pending(desk: Desk) -> tuple[PendingKey, ...]:
@@ -176,7 +174,7 @@ def _take_back_feed_key(desk: Desk, *, actor: str) -> None:
     former.replace(current)
     with desk.store.write() as connection:
         raise_alarm(connection, FEED_KEY_DENIED, waits.key_id, now=now)
-        audit.append_entry(connection, at=now, actor=actor, action="take-back-feed-key", subject=back.key_id)
+        audit.append_entry(connection, "take-back-feed-key", back.key_id, at=now, actor=actor)
 
 
 def _exchange(desk: Desk, role: KeyRole, *, actor: str) -> None:
@@ -192,11 +190,11 @@ def _exchange(desk: Desk, role: KeyRole, *, actor: str) -> None:
         end_use(connection, former.key_id, at=now + CLOCK_ALLOWANCE)
         audit.append_entry(
             connection,
+            f"finish-rotation-{role.value}",
+            following.key_id,
             at=now,
             actor=actor,
-            action=f"finish-rotation-{role.value}",
-            subject=following.key_id,
-            detail={"former_key_id": former.key_id},
+            former_key_id=former.key_id,
         )
     get_next_path(desk, role).replace(desk.paths.keys / f"{role.value}.key")
 

@@ -166,9 +166,7 @@ class AlertSender:
             # Their time is that of this alert: the process that filed them may have read its clock before we read ours.
             left = alert.held - item.count
             add_alert(connection, item.target, count=left, first_at=alert.first_at, now=now)
-        audit.append_entry(
-            connection, at=now, actor=ACTOR, action="send-alert", subject=item.target, detail={"count": item.count}
-        )
+        audit.append_entry(connection, "send-alert", item.target, at=now, actor=ACTOR, count=item.count)
 
     def given_up(self, connection: Connection, row: Row[Any], code: str) -> None:
         """Nothing follows: no alert is given up."""
@@ -199,9 +197,7 @@ def repeat_overdue(desk: Desk) -> None:
             .where(ALERTS.c.id.in_([row.id for row in due]))
             .values(repeated_at=format_time(now), repeated_to=target, repeats=ALERTS.c.repeats + 1)
         )
-        audit.append_entry(
-            connection, at=now, actor=ACTOR, action="repeat-alert", subject=target, detail={"count": count}
-        )
+        audit.append_entry(connection, "repeat-alert", target, at=now, actor=ACTOR, count=count)
     try:
         _hand_over(desk, target, count=count, first_at=first_at)
     except (DeliveryError, LocalStateError) as error:

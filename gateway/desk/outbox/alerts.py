@@ -88,9 +88,7 @@ def count_anew(connection: Connection, *, now: datetime) -> None:
         return
     drop(connection, "alert", [str(row.id)])
     connection.execute(ALERTS.delete().where(ALERTS.c.id == row.id))
-    audit.append_entry(
-        connection, at=now, actor=ACTOR, action="drop-alert", subject=row.target, detail={"count": row.count}
-    )
+    audit.append_entry(connection, "drop-alert", row.target, at=now, actor=ACTOR, count=row.count)
 
 
 def list_alerts(connection: Connection, *, most: int) -> list[AlertRow]:
@@ -139,14 +137,7 @@ def acknowledge_alert(connection: Connection, number: int, *, actor: str, now: d
         .where(ALERTS.c.id <= number, *waiting)
         .values(acknowledged_at=format_time(now), acknowledged_by=actor)
     )
-    audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action="acknowledge-alert",
-        subject=str(number),
-        detail={"alerts": changed.rowcount},
-    )
+    audit.append_entry(connection, "acknowledge-alert", str(number), at=now, actor=actor, alerts=changed.rowcount)
     return changed.rowcount
 
 

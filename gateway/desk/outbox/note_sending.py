@@ -205,9 +205,10 @@ class NoteSender:
                 raise ValueError(f"Nothing carries a note by {letter.channel}.")
 
     def _append(self, connection: Connection, row: Row[Any], *, channel: str, state: str, code: str | None) -> None:
-        detail = {"channel": channel, "code": code, "state": state}
         now = self._desk.clock()
-        audit.append_entry(connection, at=now, actor=ACTOR, action="send-note", subject=row.subject, detail=detail)
+        audit.append_entry(
+            connection, "send-note", row.subject, at=now, actor=ACTOR, channel=channel, code=code, state=state
+        )
 
 
 def forget_old_notes(desk: Desk) -> None:

@@ -186,9 +186,7 @@ def try_again(connection: Connection, number: int, *, actor: str, now: datetime)
         .where(OUTBOX.c.id == number)
         .values(state="waiting", turn=OUTBOX.c.turn + 1, tries=0, next_try_at=format_time(now), last_error=None)
     )
-    audit.append_entry(
-        connection, at=now, actor=actor, action="send-again", subject=row.subject, detail={"kind": row.kind}
-    )
+    audit.append_entry(connection, "send-again", row.subject, at=now, actor=actor, kind=row.kind)
     return OutboxRow(**row._mapping)
 
 

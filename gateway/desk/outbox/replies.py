@@ -114,12 +114,7 @@ def store_message(
     )
     queue(connection, "reply", [message.message_id], now=now)
     audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action="write-to-return-code",
-        subject=to.case_id,
-        detail={"kind": kind, "message_id": message.message_id},
+        connection, "write-to-return-code", to.case_id, at=now, actor=actor, kind=kind, message_id=message.message_id
     )
     return message.message_id
 
@@ -132,8 +127,7 @@ def queue_read_note(desk: Desk, connection: Connection, to: Recipient, *, actor:
     try:
         store_message(desk, connection, to, kind=READ, body="", actor=actor, now=now)
     except (LocalStateError, SealingError, FormatError) as error:
-        detail = {"reason": error.reason}
-        audit.append_entry(connection, at=now, actor=actor, action="no-read-note", subject=to.case_id, detail=detail)
+        audit.append_entry(connection, "no-read-note", to.case_id, at=now, actor=actor, reason=error.reason)
         return False
     return True
 
@@ -193,9 +187,7 @@ class ReplySender:
             raise_alarm(connection, WITHOUT_PLACE, reply.reference, now=now)
         if reply.kind != REPLY:
             return
-        audit.append_entry(
-            connection, at=now, actor=ACTOR, action=code, subject=reply.case_id, detail={"message_id": reply.message_id}
-        )
+        audit.append_entry(connection, code, reply.case_id, at=now, actor=ACTOR, message_id=reply.message_id)
         if not has_reply(connection, case_id=reply.case_id):
             # It is owed again; a closed case stays closed.
             connection.execute(

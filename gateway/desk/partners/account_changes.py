@@ -272,12 +272,7 @@ def _store(
         )
     )
     audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action="take-account-change",
-        subject=partner,
-        detail={"change_id": change_id, "kind": kind, "reason": reason},
+        connection, "take-account-change", partner, at=now, actor=actor, change_id=change_id, kind=kind, reason=reason
     )
     row = _find(connection, partner, change_id)
     if row is None:

@@ -90,11 +90,13 @@ def decline_unreadable(desk: Desk, *, confirmed: int, reason: str, actor: str) -
                 )
             audit.append_entry(
                 connection,
+                "decline-adoption",
+                request_id,
                 at=now,
                 actor=actor,
-                action="decline-adoption",
-                subject=request_id,
-                detail={"owner": None, "together_with": found.count, "unreadable": code},
+                owner=None,
+                together_with=found.count,
+                unreadable=code,
             )
     return found.count
 

@@ -351,11 +351,4 @@ def _decide(
         .where(ADOPTION_REQUESTS.c.request_id == line.request_id)
         .values(state=state, owner=owner, reason=reason, decided_at=format_time(now), decided_by=actor)
     )
-    audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action=f"{action}-adoption",
-        subject=line.request_id,
-        detail={"owner": owner, **said},
-    )
+    audit.append_entry(connection, f"{action}-adoption", line.request_id, at=now, actor=actor, owner=owner, **said)

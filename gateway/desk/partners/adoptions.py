@@ -85,7 +85,7 @@ def open_adoption(desk: Desk, request_id: str, *, actor: str) -> AskingService:
     """Open one request for a person, and note who did. Raises `AdoptionError` for one that does not open."""
     with desk.store.write() as connection:
         found = read_adoption(connection, desk, request_id)
-        audit.append_entry(connection, at=desk.clock(), actor=actor, action="open-adoption", subject=request_id)
+        audit.append_entry(connection, "open-adoption", request_id, at=desk.clock(), actor=actor)
     return found
 
 
@@ -176,5 +176,5 @@ def _take(connection: Connection, row: ItemRow, *, desk: Desk, actor: str) -> st
             request_id=row.item_id, state="waiting", envelope=envelope, received_at=format_time(now)
         )
     )
-    audit.append_entry(connection, at=now, actor=actor, action="take-adoption", subject=row.item_id)
+    audit.append_entry(connection, "take-adoption", row.item_id, at=now, actor=actor)
     return row.item_id

@@ -77,11 +77,13 @@ def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
         resealed = seal_messages_again(desk, connection, partner=partner) if is_known else 0
         audit.append_entry(
             connection,
+            "approve-partner",
+            partner,
             at=now,
             actor=actor,
-            action="approve-partner",
-            subject=partner,
-            detail={"key_id": enrolment.key_id, "messages_sealed_again": resealed, "type": kind.type},
+            key_id=enrolment.key_id,
+            messages_sealed_again=resealed,
+            type=kind.type,
         )
 
 

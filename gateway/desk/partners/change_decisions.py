@@ -162,17 +162,15 @@ def _supersede(connection: Connection, row: Row[Any], *, at: str, actor: str) ->
 def _note(connection: Connection, desk: Desk, row: Row[Any], *, action: str, reason: str | None, actor: str) -> None:
     audit.append_entry(
         connection,
+        action,
+        row.partner,
         at=desk.clock(),
         actor=actor,
-        action=action,
-        subject=row.partner,
-        detail={
-            "change_id": row.change_id,
-            "kind": row.kind,
-            "new_key_id": row.new_key_id,
-            "old_key_id": row.old_key_id,
-            "reason": reason,
-        },
+        change_id=row.change_id,
+        kind=row.kind,
+        new_key_id=row.new_key_id,
+        old_key_id=row.old_key_id,
+        reason=reason,
     )
 
 

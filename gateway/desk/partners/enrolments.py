@@ -91,12 +91,7 @@ def _take_enrolment(
         )
     connection.execute(insert(ENROLMENTS).values(values))
     audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action="take-enrolment",
-        subject=checked.partner or "unknown",
-        detail={"reason": checked.reason},
+        connection, "take-enrolment", checked.partner or "unknown", at=now, actor=actor, reason=checked.reason
     )
     if checked.keys is not None and checked.registration is not None:
         take_enrolled_registration(connection, desk, checked.registration, keys=checked.keys, actor=actor)

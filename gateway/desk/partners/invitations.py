@@ -148,14 +148,7 @@ def invite_in(
             country=country,
         )
     )
-    audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action="invite-partner",
-        subject=partner,
-        detail={"country": country, "type": type},
-    )
+    audit.append_entry(connection, "invite-partner", partner, at=now, actor=actor, country=country, type=type)
     return invitation
 
 
@@ -201,12 +194,7 @@ def end_invitations(connection: Connection, desk: Desk, *, partner: str, actor: 
         .values(state="refused", reason="declined")
     ).rowcount
     audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action="end-invitation",
-        subject=partner,
-        detail={"enrolments": refused, "invitations": ended},
+        connection, "end-invitation", partner, at=now, actor=actor, enrolments=refused, invitations=ended
     )
     return EndedInvitation(invitations=ended, enrolments=refused)
 

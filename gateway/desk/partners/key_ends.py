@@ -41,7 +41,7 @@ def suspend_partner(desk: Desk, *, partner: str, actor: str) -> PartnerState:
             )
         )
         end_former_keys(connection, partner, at=format_time(now))
-        audit.append_entry(connection, at=now, actor=actor, action="suspend-partner", subject=partner)
+        audit.append_entry(connection, "suspend-partner", partner, at=now, actor=actor)
     return before
 
 
@@ -97,11 +97,13 @@ def revoke_key(
         )
         audit.append_entry(
             connection,
+            "revoke-key",
+            partner,
             at=now,
             actor=actor,
-            action="revoke-key",
-            subject=partner,
-            detail={"changes": " ".join(changes), "key_ids": " ".join(sorted(ended)), "kept_successor": keep_successor},
+            changes=" ".join(changes),
+            key_ids=" ".join(sorted(ended)),
+            kept_successor=keep_successor,
         )
     return tuple(sorted(ended))
 

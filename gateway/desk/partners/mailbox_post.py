@@ -114,11 +114,13 @@ def store_message(
     queue(connection, "message", [message.message_id], now=now, lane=partner)
     audit.append_entry(
         connection,
+        "write-message",
+        partner,
         at=now,
         actor=actor,
-        action="write-message",
-        subject=partner,
-        detail={"kind": kind, "message_id": message.message_id, "number": message.number},
+        kind=kind,
+        message_id=message.message_id,
+        number=message.number,
     )
     return _get_message(connection, message.message_id)
 

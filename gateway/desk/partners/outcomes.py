@@ -58,12 +58,7 @@ def record_outcome(
         )
     )
     audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action="decide-outcome",
-        subject=case_id,
-        detail={"outcome": outcome, "held_until": format_time(held_until)},
+        connection, "decide-outcome", case_id, at=now, actor=actor, outcome=outcome, held_until=format_time(held_until)
     )
     return signal_id
 
@@ -81,14 +76,7 @@ def take_back_outcome(connection: Connection, signal: OutcomeSignal, *, actor: s
     )
     if changed.rowcount == 0:
         return False
-    audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action="take-back-outcome",
-        subject=signal.case_id,
-        detail={"outcome": signal.outcome},
-    )
+    audit.append_entry(connection, "take-back-outcome", signal.case_id, at=now, actor=actor, outcome=signal.outcome)
     return True
 
 
@@ -123,12 +111,7 @@ def release_due(desk: Desk) -> int:
                     continue  # it came after the one that was judged: nobody has read it
                 queue_stage(connection, partner=row.partner, report_id=report.report_id, outcome=row.outcome, now=now)
             audit.append_entry(
-                connection,
-                at=now,
-                actor=row.decided_by,
-                action="release-outcome",
-                subject=row.case_id,
-                detail={"outcome": row.outcome},
+                connection, "release-outcome", row.case_id, at=now, actor=row.decided_by, outcome=row.outcome
             )
     return len(due)
 

@@ -89,11 +89,12 @@ def store_question(
     )
     audit.append_entry(
         connection,
+        "ask-partner",
+        case_id,
         at=desk.clock(),
         actor=actor,
-        action="ask-partner",
-        subject=case_id,
-        detail={"due_at": request.due_at, "request_id": request.request_id},
+        due_at=request.due_at,
+        request_id=request.request_id,
     )
     return request.request_id
 

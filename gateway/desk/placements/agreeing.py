@@ -173,7 +173,7 @@ def _ensure_owner(connection: Connection, desk: Desk, agreement: Agreement, *, a
     )
     now = desk.clock()
     connection.execute(insert(ADOPTERS).values(owner=owner, name=name, added_at=format_time(now), added_by=actor))
-    audit.append_entry(connection, at=now, actor=actor, action="add-adopter", subject=owner)
+    audit.append_entry(connection, "add-adopter", owner, at=now, actor=actor)
 
 
 def _check_not_agreed(connection: Connection, *, owner: str, terms: Terms) -> None:
@@ -248,14 +248,7 @@ def _note(
         )
     )
     # Codes alone: what the two sides wrote stands in the history.
-    audit.append_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action=f"{deed}-placement",
-        subject=placement,
-        detail={"surface": terms.surface},
-    )
+    audit.append_entry(connection, f"{deed}-placement", placement, at=now, actor=actor, surface=terms.surface)
 
 
 def _read_day(text: str | None, *, today: date) -> date:

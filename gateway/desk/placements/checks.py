@@ -134,9 +134,7 @@ def take_checks(desk: Desk, raw: bytes, *, channel: CheckChannel, actor: str) ->
                 touched.add(row.placement)
         for placement in touched:
             _forget_old(connection, placement)
-        audit.append_entry(
-            connection, at=now, actor=actor, action="take-placement-checks", subject=channel, detail=dict(counts)
-        )
+        audit.append_entry(connection, "take-placement-checks", channel, at=now, actor=actor, **counts)
     return TakenChecks(**counts)
 
 

@@ -65,7 +65,7 @@ def make_runner_token(desk: Desk, *, replace: bool, actor: str) -> str:
         connection.execute(
             insert(RUNNER_TOKENS).values(token_sha256=_hash(token), made_at=format_time(now), made_by=actor)
         )
-        audit.append_entry(connection, at=now, actor=actor, action="make-runner-token", subject="runner")
+        audit.append_entry(connection, "make-runner-token", "runner", at=now, actor=actor)
     return token
 
 
@@ -75,7 +75,7 @@ def forget_runner_token(desk: Desk, *, actor: str) -> bool:
     with desk.store.write() as connection:
         ended = _end_tokens(connection, desk, actor=actor)
         if ended:
-            audit.append_entry(connection, at=now, actor=actor, action="forget-runner-token", subject="runner")
+            audit.append_entry(connection, "forget-runner-token", "runner", at=now, actor=actor)
     return ended
 
 
