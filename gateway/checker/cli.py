@@ -133,7 +133,7 @@ def spell_visit(visit: "Visit") -> str:
 
 
 def spell_visit_as_json(visit: "Visit") -> str:
-    """Return one line of JSON in ASCII: the check as the desk takes it (WIRE.md §10.1), and why a page did not come."""
+    """Return one line of JSON in ASCII: the check as the desk takes it (WIRE.md §10.2), and why a page did not come."""
     told = {"check": msgspec.to_builtins(visit.check), "trouble": visit.trouble}
     return json.dumps(told, ensure_ascii=True, sort_keys=True)
 

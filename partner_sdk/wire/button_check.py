@@ -1,4 +1,4 @@
-"""The findings of a check of a button, as the checker writes them and the desk takes them (WIRE.md §10.1).
+"""The findings of a check of a button, as the checker writes them and the desk takes them (WIRE.md §10.2).
 
 Holds nothing of the page but its address, the fault and where on the page it is; never a word that a person wrote.
 """

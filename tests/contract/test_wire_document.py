@@ -2,15 +2,30 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
+import msgspec
+import pytest
+
+from gateway import industry
+from gateway.description.calls import get_call
 from gateway.feed import ROUTES
 from gateway.public.journey import FIELD_BY_NAME
 from gateway.public.returning import return_code
+from gateway.web.rules import Login
+from partner_sdk.report.model import SealedIndustryReport
 from partner_sdk.wire import envelope, public_codes, reply_message, signature_profile
-from partner_sdk.wire.items import KINDS
-from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES
+from partner_sdk.wire.adoption import AskingService
+from partner_sdk.wire.enrolment import EnrolmentBox
+from partner_sdk.wire.items import KINDS, Acknowledgement, AcknowledgementPost, NewItem
+from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, KeySetBundle
+from partner_sdk.wire.mailbox_message import OUTCOMES, SET_ASIDE_REASONS
+from partner_sdk.wire.page_context import ContextAccount, ContextMessage, PageContext, Surface
+from partner_sdk.wire.public_report import PublicReport
+from partner_sdk.wire.register import PartnerRegister, RegisterEntry
+from partner_sdk.wire.registration import ContactPoint, Person, Platform, Registration
 from partner_sdk.wire.signature_profile import COVERED_WITH_BODY
-from partner_sdk.wire.statements import StatementKind
+from partner_sdk.wire.statements import SignedStatement, StatementKind
 from tests.contract.vector_files import FILES
 
 TEXT = (Path(__file__).resolve().parents[2] / "partner_sdk" / "WIRE.md").read_text(encoding="utf-8")
@@ -116,6 +131,87 @@ def test_calls_of_the_feed_are_those_of_the_code() -> None:
     assert len(told) == 9
 
 
+def test_calls_of_partners_are_those_of_the_code_with_their_bodies_and_answers() -> None:
+    told = {}
+    for row in read_section("10").splitlines():
+        if row.startswith("| `"):
+            calls, signed, body, answer = (cell.strip() for cell in row.strip("|").split("|"))
+            told.update(dict.fromkeys(re.findall(r"`([A-Z]+) (/v1/[^`]*)`", calls), (signed, body, answer)))
+    views = {
+        (method, re.sub(r"<(?:evidence_|report_|message_)?([a-z]+)>", r"{\1}", path)): view
+        for method, path, view in industry.ROUTES
+        if "<name>" not in path  # the files of the page of the description
+    }
+    assert told.keys() == views.keys()
+    for key, view in views.items():
+        call, (signed, body, answer) = get_call(view), told[key]
+        is_signed = view.route_rule.login is Login.PARTNER
+        assert signed == ("yes" if is_signed else "may be" if call.may_be_signed else "no"), key
+        assert re.findall('"([a-z_0-9]+)"', body) == list_field_names(call.body), key
+        told_names = set(re.findall('"([a-z_0-9]+)"', answer)) - {"waiting"}
+        models = [one.kind for one in call.answers if one.kind not in {SignedStatement, KeySetBundle}]
+        assert told_names.issuperset(name for model in models for name in list_field_names(model)), key
+
+
+def list_field_names(model: object) -> list[str]:
+    """Return the fields of a body in the order of its one spelling; none for bytes and for no body."""
+    return sorted(model.__struct_fields__) if isinstance(model, type) and issubclass(model, msgspec.Struct) else []
+
+
+def test_values_of_fields_are_those_of_the_code() -> None:
+    (surfaces,) = re.findall(r"^\| `surface` \| (.*) \|$", read_section("8.2"), re.MULTILINE)
+    assert set(re.findall("`(.*?)`", surfaces)) == set(get_args(Surface))
+    (outcomes,) = re.findall(r"^\| `outcome` \|.*\| the result of one report: (.*?);", read_section("9"), re.MULTILINE)
+    assert set(re.findall("`(.*?)`", outcomes)) == {code for code, _ in OUTCOMES}
+    reasons = re.findall(r"^\| `([a-z-]+)` \|", read_section("9.4"), re.MULTILINE)
+    assert set(reasons) == set(SET_ASIDE_REASONS)
+    assert len(reasons) == len(SET_ASIDE_REASONS)
+
+
+@pytest.mark.parametrize(
+    ("section", "models"),
+    [
+        ("5.5", (PartnerRegister, RegisterEntry)),
+        ("6.4", (PublicReport,)),
+        ("8", (EnrolmentBox,)),
+        ("8.1", (Registration, Person, ContactPoint, Platform)),
+        ("8.2", (PageContext, ContextAccount, ContextMessage)),
+        ("8.3", (AskingService,)),
+        ("10.3", (NewItem, Acknowledgement, AcknowledgementPost)),
+    ],
+)
+def test_fields_that_may_be_left_out_are_called_optional(
+    section: str, models: tuple[type[msgspec.Struct], ...]
+) -> None:
+    text = read_section(section)
+    for model in models:
+        assert model.__struct_config__.omit_defaults
+        optional = [field.name for field in msgspec.structs.fields(model) if not field.required]
+        assert optional, model
+        for name in optional:
+            assert re.search(rf"\*[Oo]ptional\*[^.;]*`{name}`|`{name}`[^.;]*\*optional\*", text), (model, name)
+
+
+def test_only_a_sealed_report_may_spell_an_absent_field_in_two_ways() -> None:
+    rows = re.findall(r"^\| `([a-z]+)` \| (may be absent)?", read_section("6.5"), re.MULTILINE)
+    fields = msgspec.structs.fields(SealedIndustryReport)
+    assert {name: absent == "may be absent" for name, absent in rows} == {
+        field.name: not field.required for field in fields
+    }
+
+
+def test_beginning_names_every_section_for_its_readers() -> None:
+    first = TEXT[: TEXT.index("\n## ")]
+    for number, title in re.findall(r"^## (\d+) (.*)$", TEXT, re.MULTILINE):
+        assert f"[{number}](#{number}-{title.lower().replace(' ', '-')})" in first
+    service, _, others = first.partition("With the button on a page:")
+    assert re.findall(r"without (\d+\.\d)", service) == ["5.6", "6.4"]
+    subsections = set(re.findall(r"^### (\d+\.\d) ", TEXT, re.MULTILINE))
+    read_whole = {one for one in subsections if one[0] in "3567"} - {"5.6", "6.4"}
+    assert set(re.findall(r"\b\d+\.\d\b", f"{service} {others}")) | read_whole == subsections
+
+
 def test_every_vector_file_is_in_the_document_and_no_other() -> None:
-    assert re.findall(r"^\| `vectors/([a-z-]+)\.json` \|", read_section("12"), re.MULTILINE) != []
-    assert set(re.findall(r"`vectors/([a-z-]+)\.json`", TEXT)) == set(FILES)
+    assert re.findall(r"`vectors/([a-z-]+)\.json`", read_section("12")) != []
+    named = re.findall(r"`vectors/([a-z-]+)\.json`", TEXT)
+    assert set(re.findall(r"`vectors/([a-z-]+)\.json`", read_section("12"))) == set(named) == set(FILES)

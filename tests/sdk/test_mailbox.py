@@ -200,6 +200,21 @@ def test_message_that_is_not_ours_is_set_aside_and_hides_no_other(
     assert reader.acknowledged == [good.item.message_id]
 
 
+def test_message_of_an_unknown_kind_waits_unacknowledged_as_a_gap(reader: Reader) -> None:
+    unknown = make_post(1, kind="of-a-later-release")
+    delivery = reader.receive(unknown, make_post(2, message_sha256(unknown.signed)))
+    assert reasons(delivery) == ["malformed", "gap"]
+    assert [one.message.number for one in delivery.messages] == [2]
+    assert reader.acknowledged == [delivery.messages[0].message.message_id]
+
+
+def test_body_that_cannot_be_read_is_saved_and_acknowledged(reader: Reader) -> None:
+    post = make_post(1, kind="outcome", body=to_base64url(b"no body of an outcome"))
+    delivery = reader.receive(post)
+    assert reasons(delivery) == []
+    assert reader.acknowledged == [post.item.message_id]
+
+
 @pytest.mark.parametrize("envelope", ["", "!", "AAAA", to_base64url(bytes(3000))])
 def test_row_that_is_no_box_is_set_aside(reader: Reader, envelope: str) -> None:
     post = Post(signed=b"", item=MailboxItem(envelope=envelope, message_id="x"))

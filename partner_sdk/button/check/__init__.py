@@ -2,7 +2,7 @@
 
 An extra with an import of its own: `pip install 'report-abuse-partner-sdk[check]'` brings the HTML parser, and
 `[browser]` Playwright as well. `check_page` reads the page's source, `browser_check.py` measures it in Chromium. Both
-give a `ButtonCheck` (WIRE.md §10.1). Never keeps or repeats words of the page, and never sends anything anywhere.
+give a `ButtonCheck` (WIRE.md §10.2). Never keeps or repeats words of the page, and never sends anything anywhere.
 
     from datetime import UTC, datetime
     from partner_sdk.button.check import Expected, check_page

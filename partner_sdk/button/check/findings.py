@@ -1,7 +1,7 @@
 """Findings: each `Notice` in the words of one table (`codes.toml`), and a whole check as text or as JUnit XML.
 
 A row of the table gives the gravity of a finding, the fact, why it matters and how to fix it. JSON is the check itself
-(WIRE.md §10.1). A page that did not come is a finding too (`unseen`).
+(WIRE.md §10.2). A page that did not come is a finding too (`unseen`).
 """
 
 import tomllib
