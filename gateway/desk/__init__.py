@@ -1,4 +1,16 @@
 """The desk: the separate process that alone holds the private keys, opens what was sealed, and answers partners.
 
+It stands on eight floors. A module imports from its own floor and from lower ones, and no two packages import each
+other. Most packages hold a subject: its rules, its pages and its commands.
+
+1. base: `carriers/`, `feed_client`, `store/`, `vault`, `audit`, `alarms`, `config`; `wiring`: all as one `Desk`
+2. pages and terminal: `hidden_text`, `terminal`, `sessions`, `views/`, on which every page and command is built
+3. keys: `keyring/`, the agency's own keys and the two lists that it signs
+4. exchange: `inbox`, `evidence/`, `outbox/`: how sealed items come in, and all that goes out
+5. reports: `placements/`, `collection/` (pull, verify, file), `watch` (what has stopped or waits too long)
+6. partners: `partners/`, `sending/` (the run that sends every kind), `digests/`
+7. cases: `cases/`, with `cases/reading/`: an opened report in words
+8. entry: `doctor`, `app` (all pages), `commands/`, `cli`
+
 Never imports the rest of the gateway (only ``gateway.web`` and ``gateway.guidance``), and the gateway never imports it.
 """

@@ -1,35 +1,96 @@
-"""Makes the desk's web app: pages on this machine for the people of the desk.
+"""Makes the desk's web app: every page, sign-in by a start link, the style sheet, and `/health` and `/status`.
 
 Never listens for anybody else: the address is a loopback address, and any other host name is turned away.
 """
 
 import os
 import secrets
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flask import Flask
+from flask import Blueprint, Flask, Response, redirect, url_for
+from flask.typing import ResponseReturnValue
 
+from gateway.desk.cases import file_pages, question_pages, reply_pages
 from gateway.desk.cases import pages as case_pages
-from gateway.desk.cases import question_pages, reply_pages
 from gateway.desk.cases.reading.labels import title_of
+from gateway.desk.cases.reply_templates import check_release
 from gateway.desk.config import DeskConfigError
 from gateway.desk.digests import pages as digest_pages
-from gateway.desk.evidence import pages as evidence_pages
 from gateway.desk.partners import adoption_pages
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
 from gateway.desk.sending import pages as outbox_pages
-from gateway.desk.starting import check_release
-from gateway.desk.views import sign_in
-from gateway.desk.views.context import bind_desk, show_error
+from gateway.desk.sessions import StartLinkError, get_link_folder, use_start_link
+from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_in, sign_out
+from gateway.desk.watch import describe_watch, find_unfit, settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import configure_logging
+from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.web.settings import is_loopback
 from gateway.web.web_app import finish_web_app, make_web_app
+from partner_sdk.wire.canonical import encode
 
 STATE_VARIABLE = "REPORT_ABUSE_DESK_STATE"
 ORIGIN_VARIABLE = "REPORT_ABUSE_DESK_ORIGIN"
+
+blueprint = Blueprint("sign_in", __name__, template_folder="views/templates")
+STYLE_FILE = Path(__file__).parent / "views" / "static" / "desk.css"
+FORM_BYTES = 4096
+
+
+@blueprint.get("/start/<secret>")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
+def show_start(secret: str) -> ResponseReturnValue:
+    """Show the button that uses the link: a program that only looks at addresses must not use it up."""
+    return show_page("start.html", secret=secret)
+
+
+@blueprint.post("/start/<secret>")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_start(secret: str) -> ResponseReturnValue:
+    """Use the link."""
+    desk = get_desk()
+    try:
+        name = use_start_link(get_link_folder(desk.paths.state), secret, now=desk.clock())
+    except StartLinkError as error:
+        return show_page("signed_out.html", status=HTTPStatus.UNAUTHORIZED, fault=str(error))
+    sign_in(name)
+    return redirect(url_for("cases.list_all"), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.post("/sign-out")
+@rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
+def post_sign_out() -> ResponseReturnValue:
+    """End the session."""
+    sign_out()
+    return show_page("signed_out.html", fault="You are signed out.")
+
+
+@blueprint.get("/desk.css")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
+def get_style() -> Response:
+    """Give the one style sheet."""
+    return Response(STYLE_FILE.read_bytes(), content_type="text/css; charset=utf-8")
+
+
+@blueprint.get("/health")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="api")
+def get_health() -> Response:
+    """Answer 503 when this desk cannot open or collect now, and 200 whatever else is amiss: `/status` says that."""
+    unfit = find_unfit(get_desk())
+    body = {"role": "desk", "status": "ok"} if unfit is None else {"reason": unfit, "role": "desk", "status": "unfit"}
+    status = HTTPStatus.OK if unfit is None else HTTPStatus.SERVICE_UNAVAILABLE
+    return Response(encode(body), status=status, content_type="application/json")
+
+
+@blueprint.get("/status")
+@rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="api")
+def get_status() -> Response:
+    """Answer a monitoring program on this machine: codes, counts and ages of what has stopped or waits."""
+    desk = get_desk()
+    return Response(encode(describe_watch(desk, settle_alarms(desk))), content_type="application/json")
 
 
 def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
@@ -51,11 +112,12 @@ def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     app.jinja_env.filters["title_of"] = title_of
     bind_desk(app, desk, origin=origin)
     checks_pages.bind_post_rate(app)
-    for room in (
-        *(sign_in, case_pages, evidence_pages, reply_pages, question_pages),
+    app.register_blueprint(blueprint)
+    for pages in (
+        *(case_pages, file_pages, reply_pages, question_pages),
         *(outbox_pages, placement_pages, checks_pages, adoption_pages, digest_pages),
     ):
-        app.register_blueprint(room.blueprint)
+        app.register_blueprint(pages.blueprint)
     finish_web_app(app, limits=(checks_pages.LIMIT,))
     return app
 

@@ -5,10 +5,18 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gateway.desk.commands.frame import DONE, EXIT_CODES, LOOK, TRY_AGAIN, WRONG_USE, Run, complain
-from gateway.desk.commands.suggested import naming_state
-from gateway.desk.commands.words import WORDS
-from gateway.desk.unexpected import describe_unexpected
+from gateway.desk.terminal import (
+    COMMAND_TABLE,
+    DONE,
+    EXIT_CODES,
+    LOOK,
+    TRY_AGAIN,
+    WRONG_USE,
+    Run,
+    complain,
+    naming_state,
+)
+from gateway.web.logs import format_exception
 from gateway.web.process_guard import protect_memory
 from partner_sdk.command_table import Commands, end_by_overview
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
@@ -19,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A report that is open in memory must not end in a file of the crash handler, or with another program.
     protect_memory()
     words = sys.argv[1:] if arguments is None else arguments
-    word = WORDS.find_word(words)
+    word = COMMAND_TABLE.find_word(words)
     if word is None:
         end_by_overview(make_overview(), words)
     parsed = make_parser(word).parse_args(words)
@@ -30,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(parsed: argparse.Namespace) -> int:
     command: Run = parsed.command
     # Imported here: it loads what the help and wrong words do not need.
-    from gateway.desk.starting import check_release
+    from gateway.desk.cases.reply_templates import check_release
 
     try:
         check_release()
@@ -45,7 +53,7 @@ def _run(parsed: argparse.Namespace) -> int:
         return complain(str(error), code=WRONG_USE)
     except Exception as error:  # noqa: BLE001 - a traceback would print its message, which may be a report's words
         return complain(
-            f"This release has a fault: {describe_unexpected(error)}. What was done before is kept; tell its makers.",
+            f"This release has a fault: {format_exception(error)}. What was done before is kept; tell its makers.",
             code=LOOK,
         )
 
@@ -53,14 +61,14 @@ def _run(parsed: argparse.Namespace) -> int:
 def make_parser(word: str | None = None) -> argparse.ArgumentParser:
     """Return the parser with the commands of the file that adds `word`; with every command for any other word."""
     parser, commands = _make_bare_parser()
-    WORDS.add_commands(commands, word=word)
+    COMMAND_TABLE.add_commands(commands, word=word)
     return parser
 
 
 def make_overview() -> argparse.ArgumentParser:
     """Return a parser that knows each word and its summary, as the help lists them, and loads no command."""
     parser, commands = _make_bare_parser()
-    WORDS.add_overview(commands)
+    COMMAND_TABLE.add_overview(commands)
     return parser
 
 

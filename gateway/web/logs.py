@@ -135,6 +135,11 @@ def describe_exception(error: BaseException) -> dict[str, str]:
     return {"exception": type(error).__name__, "location": places[0] if places else "unknown"}
 
 
+def format_exception(error: BaseException) -> str:
+    """Return the same in one line, e.g. `LookupError at gateway.desk.cli:45`."""
+    return "{exception} at {location}".format_map(describe_exception(error))
+
+
 def _clean(text: str) -> str:
     return text if _SAFE_TEXT.fullmatch(text) else "unprintable"
 

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gateway.desk.cases.files import CaseFile, make_case_files
 from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.evidence.case_files import CaseFile, list_case_files
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.store.evidence_tables import EVIDENCE
@@ -183,7 +183,7 @@ def newest_case(loop: Loop) -> CaseRow:
 def newest_file(loop: Loop) -> CaseFile:
     """Open the newest case and return its one file."""
     opened = open_case(loop.desk, newest_case(loop).case_id, actor=ACTOR)
-    (found,) = list_case_files(loop.desk, opened.case, opened.content).files
+    (found,) = make_case_files(loop.desk, opened.case, opened.content).files
     return found
 
 

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import select, update
 
 from gateway.desk.cli import main
-from gateway.desk.commands.frame import DONE, LOOK, WRONG_USE
 from gateway.desk.partners import adoption_clearing
 from gateway.desk.partners.adoption_clearing import decline_unreadable, get_unreadable
 from gateway.desk.partners.adoption_decisions import decline_adoption
@@ -17,6 +16,7 @@ from gateway.desk.placements.agreeing import end_placement, suspend_placement
 from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.store.key_tables import SEALING_KEYS
 from gateway.desk.store.schema import AUDIT
+from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.vault import SEALING_KEY_FILES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.adoption import adoption_context

@@ -3,10 +3,10 @@
 import pytest
 
 from gateway.desk.cli import main
-from gateway.desk.commands.frame import DONE, LOOK, WRONG_USE
 from gateway.desk.outbox.alert_sending import AlertsSent
 from gateway.desk.outbox.alerts import acknowledge_alert
 from gateway.desk.store.schema import AUDIT
+from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.watch import settle_alarms
 from partner_sdk.wire.canonical import format_time
 from tests.desk.desk_loop import Loop

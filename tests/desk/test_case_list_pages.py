@@ -10,7 +10,7 @@ from sqlalchemy.dialects import sqlite
 
 from gateway.desk.collection import joining
 from gateway.desk.store.schema import CASES
-from gateway.desk.views.context import MOST_LISTED
+from gateway.desk.views.page import MOST_LISTED
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import Browser, Clock, make_test_desk
 

@@ -13,9 +13,8 @@ from werkzeug.datastructures import MultiDict
 
 from gateway.desk.cases.forms import make_draft, make_mark, read_reply
 from gateway.desk.cases.model import get_case
-from gateway.desk.cases.reply_templates import list_templates, load_texts
+from gateway.desk.cases.reply_templates import WELSH_READER, Check, Signoffs, list_templates, load_texts
 from gateway.desk.cli import main
-from gateway.desk.signoffs import WELSH_READER, Check, Signoffs
 from gateway.desk.store.post_tables import REPLY_MESSAGES
 from gateway.desk.wiring import Desk
 from gateway.guidance.signposts import load_signposts
@@ -270,7 +269,7 @@ def test_welsh_texts_say_that_no_welsh_speaker_has_checked_them_until_one_has(
         by="A. Reader",
         done_on=date(2026, 12, 1),
     )
-    monkeypatch.setattr("gateway.desk.signoffs.load_signoffs", lambda: Signoffs((checked,)))
+    monkeypatch.setattr("gateway.desk.cases.reply_templates.load_signoffs", lambda: Signoffs((checked,)))
     assert said not in browser.post(f"/cases/{welsh}/read").text
 
 

@@ -16,7 +16,7 @@ from werkzeug.serving import make_server
 from gateway.app import make_app
 from gateway.config import StateFolder, load_config
 from gateway.desk.cli import main, make_parser
-from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN, WRONG_USE, say, say_lines
+from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE, say, say_lines
 from gateway.desk.wiring import open_desk
 from gateway.guidance.agency import AGENCY_EXAMPLE
 from gateway.new_gateway import NewGateway, create_gateway

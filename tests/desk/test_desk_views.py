@@ -16,7 +16,7 @@ from gateway.desk.digests import publishing
 from gateway.desk.digests.records import get_record, make_digest_id
 from gateway.desk.placements.checks_pages import PATH
 from gateway.desk.sending.run import SentOut
-from gateway.desk.start_links import StartLinkError, make_start_link, use_start_link
+from gateway.desk.sessions import StartLinkError, make_start_link, use_start_link
 from gateway.desk.wiring import Desk
 from gateway.web.rules import SAFE_METHODS, Login, find_rule
 from tests.desk.digest_builders import PARTNER, QUARTER, add_cases

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from gateway.desk.cases.file_saving import save_file
 from gateway.desk.cli import main
 from gateway.desk.commands import collecting
-from gateway.desk.commands.frame import DONE, LOOK
 from gateway.desk.evidence.collecting import EvidenceCollected
-from gateway.desk.evidence.saving import save_file
 from gateway.desk.feed_client import FeedClient
+from gateway.desk.terminal import DONE, LOOK
 from partner_sdk.errors import FormatError, LocalStateError
 from partner_sdk.wire.evidence import EvidenceRow
 from partner_sdk.wire.items import ItemKind, ItemPage

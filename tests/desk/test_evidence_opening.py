@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from gateway.desk.cases.file_saving import save_file, stream_file
+from gateway.desk.cases.files import CaseFile, CaseFileError, CaseFiles, make_case_files
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
-from gateway.desk.commands.frame import DONE, WRONG_USE
-from gateway.desk.evidence.case_files import CaseFile, CaseFileError, CaseFiles, list_case_files
-from gateway.desk.evidence.saving import save_file, stream_file
 from gateway.desk.store.schema import AUDIT
+from gateway.desk.terminal import DONE, WRONG_USE
 from partner_sdk.client._evidence_files import measure_file, opened
 from partner_sdk.client._evidence_upload import PartSealer
 from partner_sdk.errors import LocalStateError, OpeningError
@@ -44,7 +44,7 @@ from tests.desk.evidence_builders import (
 
 def files_of(loop: Loop, case_id: str | None = None) -> CaseFiles:
     opened = open_case(loop.desk, case_id or newest_case(loop).case_id, actor=ACTOR)
-    return list_case_files(loop.desk, opened.case, opened.content)
+    return make_case_files(loop.desk, opened.case, opened.content)
 
 
 def file_of(loop: Loop, case_id: str | None = None) -> CaseFile:

@@ -11,11 +11,11 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from gateway.desk.cases import case_page
+from gateway.desk.cases import file_commands as evidence_commands
+from gateway.desk.cases import file_pages as evidence_pages
 from gateway.desk.cli import main
-from gateway.desk.commands.frame import DONE
-from gateway.desk.evidence import commands as evidence_commands
-from gateway.desk.evidence import pages as evidence_pages
 from gateway.desk.store.schema import AUDIT
+from gateway.desk.terminal import DONE
 from tests.desk.desk_loop import Loop
 from tests.desk.evidence_builders import (
     SEGMENT_TEXT,

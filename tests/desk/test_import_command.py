@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.desk.cli import main
-from gateway.desk.commands.frame import DONE, LOOK, WRONG_USE
+from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.wiring import utc_now
 from partner_sdk.client._receipts import check_desk_receipt
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES

@@ -11,7 +11,7 @@ import pytest
 from gateway.desk.cases import commands as case_commands
 from gateway.desk.cases import partner_commands
 from gateway.desk.cli import main, make_parser
-from gateway.desk.commands.frame import DONE, WRONG_USE
+from gateway.desk.terminal import DONE, WRONG_USE
 from partner_sdk.report import encode_sealed_report, make_sealed_report
 from partner_sdk.wire.canonical import make_report_id
 from partner_sdk.wire.evidence import EvidenceReference

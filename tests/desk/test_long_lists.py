@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import insert
 
 from gateway.desk.cli import main
-from gateway.desk.commands.frame import DONE
 from gateway.desk.partners.adoptions import list_adoptions
 from gateway.desk.placements import checks
 from gateway.desk.placements.agreeing import end_placement, suspend_placement
@@ -22,7 +21,8 @@ from gateway.desk.placements.checks import (
     take_checks,
 )
 from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
-from gateway.desk.views import context
+from gateway.desk.terminal import DONE
+from gateway.desk.views import page as page_base
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button_check import ButtonCheck
 from partner_sdk.wire.canonical import format_time, parse_exact
@@ -94,7 +94,7 @@ def test_every_request_is_counted_however_many_wait(
 def test_pages_of_requests_show_each_once_with_the_waiting_ones_first(
     desk: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(context, "MOST_LISTED", 2)
+    monkeypatch.setattr(page_base, "MOST_LISTED", 2)
     ids = add_requests(desk, "declined", "waiting", "agreed", "waiting", "waiting")
     waiting = [ids[1], ids[3], ids[4]]
 
@@ -114,7 +114,7 @@ def test_pages_of_requests_show_each_once_with_the_waiting_ones_first(
 def test_page_of_a_list_that_is_none_is_the_first(
     asked: str, desk: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(context, "MOST_LISTED", 2)
+    monkeypatch.setattr(page_base, "MOST_LISTED", 2)
     add_requests(desk, *["waiting"] * 3)
 
     assert "Page 1 of 2" in browser.get(f"/adoption?page={asked}").text
@@ -181,7 +181,7 @@ def test_last_check_is_the_first_of_a_placements_own_list(desk: Desk) -> None:
 def test_list_of_placements_reads_findings_of_no_more_than_it_shows(
     desk: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(context, "MOST_LISTED", 2)
+    monkeypatch.setattr(page_base, "MOST_LISTED", 2)
     add_places(desk, "a", "b", "c")
     for name in ("a", "b", "c"):
         look_at(desk, name, result="faults", findings=(make_finding(),))

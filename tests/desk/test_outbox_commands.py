@@ -18,10 +18,10 @@ from werkzeug.serving import make_server
 from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig
 from gateway.desk.cli import main
 from gateway.desk.commands.collecting import keep_going
-from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN, WRONG_USE
 from gateway.desk.config import encode_config
 from gateway.desk.outbox.queue import drop, queue
 from gateway.desk.store.post_tables import OUTBOX
+from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import FEED_PORT, Loop
 from tests.desk.loop_model import copy_loop_of_now

@@ -5,6 +5,7 @@ import re
 import msgspec
 import pytest
 
+from gateway.desk.cases import files as case_files
 from gateway.desk.cases import joined_reports
 from gateway.desk.cases.case_page import MOST_COMPARED_BYTES
 from gateway.desk.cases.reading.page_room import (
@@ -15,7 +16,6 @@ from gateway.desk.cases.reading.page_room import (
     has_cuts,
 )
 from gateway.desk.cases.reading.sections import make_report_sections
-from gateway.desk.evidence import case_files
 from partner_sdk.report import SealedIndustryReport, encode_sealed_report, list_given, make_sealed_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import insert, update
 
 from gateway.desk.cli import main
-from gateway.desk.commands.frame import DONE, TRY_AGAIN, WRONG_USE
 from gateway.desk.keyring import commands as keyring_commands
 from gateway.desk.partners import commands as partner_commands
 from gateway.desk.partners.approval import approve_partner
@@ -23,6 +22,7 @@ from gateway.desk.placements.agreeing import end_placement, resume_placement, su
 from gateway.desk.placements.register import PlacementError, get_placement
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.partner_tables import PARTNERS
+from gateway.desk.terminal import DONE, TRY_AGAIN, WRONG_USE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import TransportError
 from partner_sdk.wire.canonical import parse_time

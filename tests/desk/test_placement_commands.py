@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from gateway.desk.cli import main
-from gateway.desk.commands.frame import DONE, LOOK, WRONG_USE
 from gateway.desk.doctor import examine
 from gateway.desk.placements.checks import list_checks
 from gateway.desk.placements.runner import is_runner_token
+from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.wiring import Desk
 from gateway.wiring import utc_now
 from partner_sdk.wire.button_check import CheckList

@@ -9,7 +9,7 @@ import pytest
 from gateway.desk.placements.agreeing import end_placement, suspend_placement
 from gateway.desk.placements.checks import take_checks
 from gateway.desk.placements.register import list_placements
-from gateway.desk.views import context
+from gateway.desk.views import page as page_base
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.button_check import ButtonCheck
 from tests.desk.placement_builders import (
@@ -79,7 +79,7 @@ def test_list_is_told_apart_by_what_needs_a_person_and_what_has_ended(desk: Desk
 
 
 def test_long_list_has_pages(desk: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "MOST_LISTED", 2)
+    monkeypatch.setattr(page_base, "MOST_LISTED", 2)
     for name in ("one", "two", "six"):
         agree(desk, link_id=name)
     assert "Page 1 of 2, 3 placements" in browser.get("/placements").text

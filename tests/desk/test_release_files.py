@@ -8,11 +8,18 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases.reply_templates import load_texts
+from gateway.desk.cases.reply_templates import (
+    SIGNOFFS_FILE,
+    WELSH_READER,
+    Check,
+    Signoffs,
+    check_release,
+    is_checked,
+    load_signoffs,
+    load_texts,
+)
 from gateway.desk.cli import main
 from gateway.desk.outbox import notes
-from gateway.desk.signoffs import SIGNOFFS_FILE, WELSH_READER, Check, Signoffs, is_checked, load_signoffs
-from gateway.desk.starting import check_release
 from gateway.web.settings import SettingsError
 from partner_sdk.wire.public_codes import LANGUAGES, WELSH
 from tests.desk.desk_loop import Loop

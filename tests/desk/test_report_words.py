@@ -7,11 +7,11 @@ import msgspec
 import pytest
 from msgspec import inspect
 
+from gateway.desk.cases.files import FileState
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.contact import make_contact_block
 from gateway.desk.cases.reading.content import make_sections
 from gateway.desk.cases.reading.labels import PUBLIC_WORDS, READING_WORDS
-from gateway.desk.evidence.case_files import FileState
 from partner_sdk.report.outline import list_fields
 from partner_sdk.wire.public_codes import CONTACT_WAYS, HURTING, MEETS_SOON, REGIONS, REPORTER_HURTING
 from partner_sdk.wire.public_report import Meeting, PublicReport

@@ -13,9 +13,9 @@ from gateway.desk.collection.collector_state import get_collector_state, note_co
 from gateway.desk.collection.importing import import_report
 from gateway.desk.collection.set_aside import list_set_aside
 from gateway.desk.collection.shelf import SetAsideError, list_groups, resolve_group
-from gateway.desk.commands.frame import DONE, WRONG_USE
 from gateway.desk.outbox.alerts import acknowledge_alert
 from gateway.desk.partners.key_ends import suspend_partner
+from gateway.desk.terminal import DONE, WRONG_USE
 from gateway.desk.watch import settle_alarms
 from tests.builders import Partner, make_clear_fields, seal_report
 from tests.desk.desk_loop import ACTOR, Loop

@@ -9,8 +9,8 @@ import pytest
 
 from gateway.desk.cli import main
 from gateway.desk.collection.importing import import_report
-from gateway.desk.commands.frame import DONE, LOOK, WRONG_USE
 from gateway.desk.partners.key_ends import suspend_partner
+from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from partner_sdk.wire.envelope import KEY_ID_BYTES
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context

@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from gateway.desk import views
 from gateway.desk.app import make_desk_app
-from gateway.desk.commands.frame import say, say_lines
-from gateway.desk.views.context import show_unshown
+from gateway.desk.terminal import say, say_lines
+from gateway.desk.views.page import show_unshown
 from gateway.desk.wiring import Desk
 from tests.desk.view_builders import ORIGIN, Browser, Clock, add_sealed_case, make_test_desk
 

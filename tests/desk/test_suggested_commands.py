@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.desk.cli import main, make_parser
-from gateway.desk.commands.frame import print_json, say, say_lines
-from gateway.desk.commands.suggested import ALONE, add_state, naming_state
+from gateway.desk.terminal import ALONE, add_state, naming_state, print_json, say, say_lines
 from gateway.desk.wiring import Desk
 from tests.desk.adoption_builders import add_waiting
 from tests.desk.view_builders import Clock, make_test_desk

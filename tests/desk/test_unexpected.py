@@ -11,10 +11,10 @@ from werkzeug.serving import make_server
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cli import main
 from gateway.desk.commands import collecting
-from gateway.desk.commands.frame import DONE, LOOK, TRY_AGAIN, WRONG_USE
 from gateway.desk.outbox import note_sending
 from gateway.desk.outbox.loop import Outcome
 from gateway.desk.outbox.queue import count_open
+from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE
 from gateway.wiring import utc_now
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import ACTOR, FEED_PORT, Loop
@@ -109,7 +109,7 @@ def test_slip_of_ours_is_told_by_its_type_alone_and_the_round_ends_well(
         assert collecting._collect_or_complain(parse(served)) == LOOK
         assert main(["collect", "--state", str(served.desk.paths.state)]) == LOOK
     said = capsys.readouterr()
-    assert said.err.count("LookupError in test_unexpected.py, line ") == 2
+    assert said.err.count("LookupError at gateway.desk.commands.collecting:") == 2
     assert TYPED not in said.out + said.err
     assert collecting._collect_or_complain(parse(served)) == DONE
 

@@ -8,16 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.desk.cases.file_saving import save_file
+from gateway.desk.cases.files import CaseFileError, FileOfReport, make_whole_case
 from gateway.desk.cases.joined_reports import open_whole_case
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.reading.page_room import PageRoom
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cli import main
-from gateway.desk.commands.frame import DONE
-from gateway.desk.evidence.case_files import CaseFileError
-from gateway.desk.evidence.saving import save_file
-from gateway.desk.evidence.whole_case import FileOfReport, make_whole_case
+from gateway.desk.terminal import DONE
 from partner_sdk.report import IndustryReport, SealedIndustryReport, encode_sealed_report, make_sealed_report
 from partner_sdk.report.evidence_cover import is_cover, make_evidence_cover, note_new_ids
 from partner_sdk.report.model import FileHash

@@ -1,8 +1,10 @@
 """Who may import whom (architecture): arrows point one way, and the private keys' room is imported by nobody."""
 
+import re
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 
+import gateway.desk
 from tests.house.sources import ROOMS, files, imports_of, module_of
 
 FLASK_FAMILY = ("flask", "flask_wtf", "werkzeug", "wtforms", "jinja2", "markupsafe", "limits")
@@ -225,89 +227,88 @@ def test_table_of_the_journey_returning_and_sending_know_no_flask() -> None:
     assert [arrow for arrow in found if starts(arrow[1], *FLASK_FAMILY)] == []
 
 
-# The rooms of the desk, the lowest first: each imports only rooms that stand before it, so no cycle can come back.
-DESK_ROOMS = (
-    "signoffs",
-    "unexpected",
-    "carriers",
-    "store",
-    "vault",
-    "feed_client",
-    "audit",
-    "alarms",
-    "config",
-    "wiring",
-    "inbox",
-    "keyring",
-    "placements",
-    "outbox",
-    "collection",
-    "partners",
-    "sending",
-    "digests",
-    "cases",
-    "evidence",
-    "hidden_text",
-    "reading",
-    "starting",
-    "start_links",
-    "watch",
-    "doctor",
-    "views",
-    "app",
-    "commands",
-    "cli",
-)
+# The floors of the desk, the lowest first, with their packages: each imports only those that stand before it.
+DESK_FLOORS = {
+    "base": ("carriers", "feed_client", "store", "vault", "audit", "alarms", "config", "wiring"),
+    "pages and terminal": ("hidden_text", "terminal", "sessions", "views"),
+    "keys": ("keyring",),
+    "exchange": ("inbox", "evidence", "outbox"),
+    "reports": ("placements", "collection", "watch"),
+    "partners": ("partners", "sending", "digests"),
+    "cases": ("cases",),
+    "entry": ("doctor", "app", "commands", "cli"),
+}
+DESK_ORDER = tuple(package for packages in DESK_FLOORS.values() for package in packages)
 
 
-def find_desk_room(name: str) -> str | None:
-    """Return the room of a module. A subject's pages and commands stand in its package and above all subjects."""
+def find_desk_package(name: str) -> str | None:
     parts = name.split(".")
-    if ".".join(parts[:4]) in list_modules() and parts[2:3] != ["commands"] and len(parts) > 3:
-        if parts[3].endswith(("pages", "page", "forms")):
-            return "views"
-        if parts[3].endswith(("commands", "lines")):
-            return "commands"
-        if parts[3] == "reading":
-            return "reading"
     return parts[2] if parts[:2] == ["gateway", "desk"] and len(parts) > 2 else None
 
 
-def desk_arrows(room: str, least: int) -> list[tuple[str, str]]:
-    found = [arrow for arrow in arrows("gateway.desk", 90) if find_desk_room(arrow[0]) == room]
+def goes_up(importer: str, name: str) -> bool:
+    own, other = find_desk_package(importer), find_desk_package(name)
+    return other is not None and DESK_ORDER.index(other) > DESK_ORDER.index(str(own))
+
+
+def test_desk_has_at_most_eight_floors_and_no_import_goes_up() -> None:
+    assert len(DESK_FLOORS) <= 8
+    inside = [arrow for arrow in arrows("gateway.desk", 90) if find_desk_package(arrow[0])]
+    assert {find_desk_package(importer) for importer, _ in inside} == set(DESK_ORDER)
+    assert [a for a in inside if a[1] in list_modules() and goes_up(*a)] == []
+
+
+def test_import_that_goes_up_at_the_desk_is_found() -> None:
+    assert goes_up("gateway.desk.keyring.publication", "gateway.desk.placements.register")
+    assert not goes_up("gateway.desk.placements.agreeing", "gateway.desk.keyring.publication")
+    assert not goes_up("gateway.desk.placements.agreeing", "gateway.desk.placements.terms")
+
+
+def test_docstring_of_the_desk_names_each_floor_with_its_packages() -> None:
+    lines = re.findall(r"^([1-8])\. ([a-z ]+): (.*)$", gateway.desk.__doc__ or "", re.MULTILINE)
+    named = {floor: tuple(re.findall(r"`([a-z_]+)(?:/|\.py)?`", packages)) for _, floor, packages in lines}
+    assert named == DESK_FLOORS
+    assert [number for number, _, _ in lines] == [str(number) for number in range(1, 9)]
+
+
+# What a module of a subject is for, by its name; any other one holds rules.
+def find_desk_part(name: str) -> str:
+    package, last = find_desk_package(name), name.rpartition(".")[2]
+    if package in ("views", "app") or last.endswith(("pages", "page", "forms")):
+        return "pages"
+    if package in ("commands", "terminal", "cli") or last.endswith(("commands", "lines")):
+        return "commands"
+    return "reading" if starts(name, "gateway.desk.cases.reading") else "rules"
+
+
+def desk_arrows(part: str, least: int) -> list[tuple[str, str]]:
+    found = [arrow for arrow in arrows("gateway.desk", 90) if find_desk_part(arrow[0]) == part]
     assert len({importer for importer, _ in found}) >= least, "the house test looked at too few files"
     return found
 
 
-def test_rooms_of_the_desk_import_only_rooms_below_them() -> None:
-    found = arrows("gateway.desk", 90)
-    rooms = {room for importer, _ in found if (room := find_desk_room(importer))}
-    assert rooms == set(DESK_ROOMS)
-    wrong = [
-        (importer, name)
-        for importer, name in found
-        if (room := find_desk_room(importer))
-        and (other := find_desk_room(name)) in rooms
-        and DESK_ROOMS.index(other) > DESK_ROOMS.index(room)
-    ]
-    assert wrong == []
-
-
-def test_pages_and_commands_of_the_desk_ask_the_rooms_below_and_hold_no_sql() -> None:
+def test_pages_and_commands_of_the_desk_ask_the_rules_and_hold_no_sql() -> None:
     tables = [module_of(path) for path in files(".py") if starts(module_of(path), "gateway.desk.store")]
     tables = [name for name in tables if name != "gateway.desk.store" and "migrations" not in name]
     assert {"gateway.desk.store.schema", "gateway.desk.store.evidence_tables"} < set(tables)
-    rooms = (("views", 12), ("commands", 10), ("reading", 8), ("app", 1))
-    found = [arrow for room, least in rooms for arrow in desk_arrows(room, least)]
+    parts = (("pages", 12), ("commands", 14), ("reading", 6))
+    found = [arrow for part, least in parts for arrow in desk_arrows(part, least)]
     assert [a for a in found if starts(a[1], "sqlalchemy", *tables)] == []
 
 
 def test_commands_of_the_desk_import_no_page() -> None:
-    # `serve` starts the app, which is a room of its own; what page and terminal both say stands in cases/reading/.
-    assert [a for a in desk_arrows("commands", 10) if find_desk_room(a[1]) == "views"] == []
+    # `serve` starts the app; what page and terminal both say stands in cases/reading/.
+    found = [a for a in desk_arrows("commands", 14) if a[1] in list_modules() and a[1] != "gateway.desk.app"]
+    assert [a for a in found if find_desk_part(a[1]) == "pages"] == []
+
+
+def test_rules_of_the_desk_import_no_page_and_no_command() -> None:
+    found = [a for part, least in (("rules", 70), ("reading", 6)) for a in desk_arrows(part, least)]
+    inside = [a for a in found if a[1] in list_modules() and find_desk_package(a[1])]
+    assert [a for a in inside if find_desk_part(a[1]) in ("pages", "commands")] == []
 
 
 def test_no_flask_below_the_desks_pages() -> None:
-    found = [a for a in arrows("gateway.desk", 90) if find_desk_room(a[0]) not in ("views", "app")]
+    found = [a for a in arrows("gateway.desk", 90) if find_desk_part(a[0]) != "pages"]
     assert len(found) >= 500
     assert [a for a in found if starts(a[1], *FLASK_FAMILY)] == []

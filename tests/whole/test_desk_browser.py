@@ -1,13 +1,12 @@
 """The desk's pages in a real browser: no page scrolls sideways, on a phone or a wide screen, and tables fit."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page
 
-from gateway.desk.views import sign_in
+from gateway.desk.app import STYLE_FILE
 from tests.builders import make_industry_report
 from tests.desk.evidence_builders import make_film
 from tests.desk.industry_builders import file, make_full_report
@@ -15,7 +14,6 @@ from tests.desk.loop_model import copy_loop
 from tests.desk.test_whole_case_files import make_cover, send_cover, send_first
 from tests.desk.view_builders import Browser
 
-STYLE = Path(sign_in.__file__).parent / "static" / "desk.css"
 LONG_NAME = "IMG_20261102_a-rather-long-name-of-a-file-without-a-blank.mp4"
 OPEN_ALL = "for (const one of document.querySelectorAll('details')) one.open = true"
 WIDER_THAN_ITS_BOX = "one => one.scrollWidth - one.clientWidth"
@@ -48,7 +46,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def show(browser: Chromium, html: str, *, width: int) -> Page:
-    style = f"<style>{STYLE.read_text()}</style>"
+    style = f"<style>{STYLE_FILE.read_text()}</style>"
     html, count = re.subn(r'<link rel="stylesheet"[^>]*>', lambda _: style, html)
     assert count == 1
     page = browser.new_page(viewport={"width": width, "height": 900})

@@ -1,17 +1,15 @@
 """The desk's pages of placements in a real browser: no page scrolls sideways, on a phone or a wide screen."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 
+from gateway.desk.app import STYLE_FILE
 from gateway.desk.placements.checks import take_checks
-from gateway.desk.views import sign_in
 from tests.desk.placement_builders import LINK_ID, agree, make_check, make_finding, make_post
 from tests.desk.view_builders import Browser, Clock, add_sealed_case, make_test_desk
 
-STYLE = Path(sign_in.__file__).parent / "static" / "desk.css"
 OPEN_ALL = "for (const one of document.querySelectorAll('details')) one.open = true"
 LONG = "https://chat.example/" + "a-rather-long-part-of-a-path-without-a-blank" * 6
 NAMES = ("list", "placement", "form", "mend", "case")
@@ -47,7 +45,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_page_of_placements_does_not_scroll_sideways(
     browser: Chromium, pages: dict[str, str], name: str, width: int
 ) -> None:
-    html, count = re.subn(r'<link rel="stylesheet"[^>]*>', lambda _: f"<style>{STYLE.read_text()}</style>", pages[name])
+    style = f"<style>{STYLE_FILE.read_text()}</style>"
+    html, count = re.subn(r'<link rel="stylesheet"[^>]*>', lambda _: style, pages[name])
     assert count == 1
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.set_content(html)

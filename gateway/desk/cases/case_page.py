@@ -13,10 +13,10 @@ from babel import Locale
 from flask import request
 from flask.typing import ResponseReturnValue
 
+from gateway.desk.cases.files import ComparedReports, FileOfReport, make_whole_case
 from gateway.desk.cases.forms import (
     COUNTS,
     Answers,
-    Fault,
     MoveAnswers,
     PartnerAnswers,
     Preview,
@@ -49,13 +49,11 @@ from gateway.desk.cases.reading.page_room import PageRoom
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import ReplyCopy, list_open_ways, open_copies
 from gateway.desk.cases.reply_templates import list_templates, needs_welsh_reader
-from gateway.desk.evidence.case_files import ComparedReports
-from gateway.desk.evidence.whole_case import FileOfReport, make_whole_case
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
 from gateway.desk.placements.labels import spell_placement
 from gateway.desk.placements.register import find_placement
-from gateway.desk.views.context import get_desk, get_name, show_page
+from gateway.desk.views.page import Fault, get_desk, get_name, show_page
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import list_reasons
 from gateway.web.problem_pages import not_found

@@ -16,6 +16,8 @@ from gateway.desk.cases.closing import (
     check_closing,
     close_case,
 )
+from gateway.desk.cases.file_commands import list_file_json, say_files
+from gateway.desk.cases.files import make_whole_case
 from gateway.desk.cases.joined_reports import open_whole_case
 from gateway.desk.cases.lines import list_context_json, list_said_doubts, say_contact, say_context, say_typed
 from gateway.desk.cases.model import (
@@ -60,9 +62,7 @@ from gateway.desk.cases.reading.page_context import make_context_view
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import record_reply
 from gateway.desk.collection.filing import BY_FILE
-from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
-from gateway.desk.evidence.commands import list_file_json, say_files
-from gateway.desk.evidence.whole_case import make_whole_case
+from gateway.desk.terminal import DONE, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport

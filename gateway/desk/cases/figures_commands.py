@@ -8,7 +8,7 @@ from typing import Final
 from gateway.desk.cases.figures import ReadingFigures, make_figures
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.promised_days import get_uk_day, get_uk_day_of
-from gateway.desk.commands.frame import DONE, Commands, add_command, print_json, say
+from gateway.desk.terminal import DONE, Commands, add_command, print_json, say
 from gateway.desk.wiring import open_desk
 
 DAYS: Final = 90

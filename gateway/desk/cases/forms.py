@@ -18,19 +18,11 @@ from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.labels import ASSESSMENT, CASE_FAULTS
 from gateway.desk.cases.replies import ReplyDraft, clean_text, normalise
 from gateway.desk.outbox.replies import REPLIED_BY_RETURN_CODE
-from gateway.desk.views.context import parse_small_number
+from gateway.desk.views.page import Fault, parse_small_number
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS
 
 Form = MultiDict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing to mend: which question, and what to do about it."""
-
-    field: str
-    words: str
 
 
 @dataclass(frozen=True, slots=True)

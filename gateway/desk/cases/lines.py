@@ -12,7 +12,7 @@ from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_c
 from gateway.desk.cases.reading.page_context import TITLE, ContextView
 from gateway.desk.cases.reading.partner_case import ShownReport
 from gateway.desk.cases.reading.sections import Counted, ReportSection
-from gateway.desk.commands.frame import say, say_lines
+from gateway.desk.terminal import say, say_lines
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_report import PublicReport
 

@@ -16,8 +16,8 @@ from gateway.desk.cases.model import CaseRow
 from gateway.desk.collection.context_ids import OtherReports, get_other_reports
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
-from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.wiring import Desk
+from gateway.web.logs import format_exception
 from partner_sdk.errors import OpeningError, ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.page_context import (
@@ -82,7 +82,7 @@ def find_page_context(desk: Desk, found: CaseRow, content: SealedContent) -> Jud
     try:
         outcome, claim = _judge(desk, found, token, keys=keys)
     except Exception as error:  # noqa: BLE001 - whatever a claim holds, the child's report beside it is read
-        _log.error("A page's context could not be judged: %s", describe_unexpected(error))
+        _log.error("A page's context could not be judged: %s", format_exception(error))
         outcome, claim = "unreadable", None
     return JudgedContext(outcome, token.partner, claim, others)
 

@@ -19,7 +19,6 @@ from gateway.desk.cases.case_page import (
 )
 from gateway.desk.cases.closing import close_case
 from gateway.desk.cases.forms import (
-    Fault,
     list_faults,
     make_closing,
     move_fault_of,
@@ -52,7 +51,7 @@ from gateway.desk.collection.shelf import list_groups
 from gateway.desk.outbox.alerts import list_unacknowledged
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.placements.register import count_button_requests
-from gateway.desk.views.context import get_desk, get_name, read_list_page, show_page
+from gateway.desk.views.page import Fault, get_desk, get_name, read_list_page, show_page
 from gateway.desk.watch import ADVICE, describe_concern, settle_alarms
 from gateway.guidance.risk import list_reasons
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule

@@ -22,8 +22,8 @@ from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, spell_open_questions
 from gateway.desk.cases.reply_commands import read_text
-from gateway.desk.commands.frame import DONE, Commands, add_command, get_actor, print_json, say
 from gateway.desk.partners.questions import list_unanswered
+from gateway.desk.terminal import DONE, Commands, add_command, get_actor, print_json, say
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.mailbox_message import OUTCOMES as TOLD

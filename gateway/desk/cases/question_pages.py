@@ -16,7 +16,6 @@ from gateway.desk.cases.case_page import (
     show_opened_page,
 )
 from gateway.desk.cases.forms import (
-    Fault,
     PartnerAnswers,
     make_question,
     parse_optional_day,
@@ -25,7 +24,7 @@ from gateway.desk.cases.forms import (
 )
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.partner_side import ask_partner, take_back, tell_outcome
-from gateway.desk.views.context import get_desk, get_name
+from gateway.desk.views.page import Fault, get_desk, get_name
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import ReportAbuseError
 

@@ -18,7 +18,7 @@ from gateway.desk.cases.replies import (
     clean_text,
     write_reply,
 )
-from gateway.desk.commands.frame import (
+from gateway.desk.terminal import (
     DONE,
     WRONG_USE,
     Commands,

@@ -16,7 +16,6 @@ from gateway.desk.cases.case_page import (
     show_opened_page,
 )
 from gateway.desk.cases.forms import (
-    Fault,
     Preview,
     ReplyAnswers,
     fault_of,
@@ -28,7 +27,7 @@ from gateway.desk.cases.forms import (
 )
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.replies import check_draft, record_reply, write_reply
-from gateway.desk.views.context import get_desk, get_name
+from gateway.desk.views.page import Fault, get_desk, get_name
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import check_report_id

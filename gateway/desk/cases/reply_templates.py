@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
-from gateway.desk.signoffs import WELSH_READER, is_checked
+from gateway.desk.outbox.notes import load_note_words
 from gateway.guidance.advice import (
     Advice,
     AdviceLibrary,
@@ -23,9 +23,50 @@ from gateway.guidance.advice import (
     load_advice,
 )
 from gateway.guidance.signposts import load_signposts
-from gateway.web.settings import read_settings
-from partner_sdk.wire.public_codes import WELSH, Language
+from gateway.web.settings import SettingsError, read_settings
+from partner_sdk.wire.public_codes import LANGUAGES, WELSH, Language
 from partner_sdk.wire.public_report import PublicReport, is_from_grown_up
+
+WELSH_READER: Final = "a first-language Welsh reader"
+SIGNOFFS_FILE: Final = Path(__file__).with_name("signoffs.toml")
+
+Words = Literal["replies", "notes"]
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One check that is owed or was made. `by` and `done_on` are given once it was made."""
+
+    words: Words
+    version: str
+    who: str
+    state: Literal["owed", "done"]
+    noted_on: date
+    by: str = ""
+    done_on: date | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether a name and a day stand with it."""
+        return self.state == "done" and bool(self.by.strip()) and self.done_on is not None
+
+
+class Signoffs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`signoffs.toml`."""
+
+    check: tuple[Check, ...]
+
+
+@cache
+def load_signoffs() -> Signoffs:
+    """Return the checks of this release. Raises `SettingsError`."""
+    return read_settings(SIGNOFFS_FILE, kind=Signoffs)
+
+
+def is_checked(words: Words, *, version: str, who: str, signoffs: Signoffs | None = None) -> bool:
+    """Return whether this version of the words was looked at by somebody of that kind."""
+    checks = (signoffs or load_signoffs()).check
+    return any(one.is_made for one in checks if (one.words, one.version, one.who) == (words, version, who))
+
 
 TEMPLATES_FOLDER: Final = Path(__file__).parent
 FULL: Final = "full"
@@ -127,3 +168,20 @@ def load_library(language: str) -> tuple[TemplateFile, AdviceLibrary, Mapping[st
 
 def _make_title(advice: Advice) -> str:
     return "Advice: " + advice.code.replace("_", " ")
+
+
+def check_release() -> None:
+    """Load notes, texts for replies with their advice, and sign-offs.
+
+    Raises `SettingsError` naming the file and the key, and saying what to do.
+    """
+    try:
+        load_note_words()
+        load_signoffs()
+        for language in LANGUAGES:
+            load_library(language)
+    except SettingsError as error:
+        raise SettingsError(
+            f"{error} The file is a part of the release: mend this key, or install the release again.",
+            reason=error.reason,
+        ) from None

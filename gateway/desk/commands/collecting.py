@@ -11,11 +11,20 @@ from types import FrameType
 from typing import Final, TypeVar
 
 from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
+from gateway.desk.cases.file_commands import tell_evidence
 from gateway.desk.collection.chain import GAP
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.collection.collector_state import note_failed
 from gateway.desk.collection.reconcile import Reconciled, reconcile
-from gateway.desk.commands.frame import (
+from gateway.desk.config import DeskPaths, load_config
+from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
+from gateway.desk.keyring.signing_keys import finish_rotations
+from gateway.desk.outbox.loop import is_crash
+from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
+from gateway.desk.partners.adoptions import collect_adoptions
+from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
+from gateway.desk.sending.commands import send_what_waits
+from gateway.desk.terminal import (
     DONE,
     LOOK,
     TRY_AGAIN,
@@ -28,18 +37,9 @@ from gateway.desk.commands.frame import (
     say,
     show_progress,
 )
-from gateway.desk.config import DeskPaths, load_config
-from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
-from gateway.desk.evidence.commands import tell_evidence
-from gateway.desk.keyring.signing_keys import finish_rotations
-from gateway.desk.outbox.loop import is_crash
-from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
-from gateway.desk.partners.adoptions import collect_adoptions
-from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
-from gateway.desk.sending.commands import send_what_waits
-from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
+from gateway.web.logs import format_exception
 from partner_sdk.errors import ReportAbuseError, TransportError, UnavailableError
 
 NO_ENROLMENTS: Final = EnrolmentsTaken((), {})
@@ -156,7 +156,7 @@ def _collect_or_complain(parsed: argparse.Namespace) -> int:
         # mended, what was done is kept, and whatever the gateway says, it cannot keep this desk from raising alerts.
         return complain(f"{error} The next round tries again.", code=LOOK)
     except Exception as error:  # noqa: BLE001 - a slip of ours must not end what alerts; its words may be a report's
-        return complain(f"Unexpected: {describe_unexpected(error)}. The next round tries again.", code=LOOK)
+        return complain(f"Unexpected: {format_exception(error)}. The next round tries again.", code=LOOK)
 
 
 def _collect_once(parsed: argparse.Namespace) -> int:
@@ -208,7 +208,7 @@ class _Steps:
         if self.error is None:
             self.error = error
         elif error is not None:
-            complain(str(error) if isinstance(error, ReportAbuseError) else describe_unexpected(error), code=LOOK)
+            complain(str(error) if isinstance(error, ReportAbuseError) else format_exception(error), code=LOOK)
 
 
 @dataclass(frozen=True, slots=True)

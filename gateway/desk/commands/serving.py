@@ -3,8 +3,8 @@
 import argparse
 from typing import Final
 
-from gateway.desk.commands.frame import DONE, WRONG_USE, Commands, add_command, complain, get_actor, print_json, say
-from gateway.desk.start_links import LIFETIME, get_link_folder, make_start_link
+from gateway.desk.sessions import LIFETIME, get_link_folder, make_start_link
+from gateway.desk.terminal import DONE, WRONG_USE, Commands, add_command, complain, get_actor, print_json, say
 from gateway.desk.wiring import Desk, open_desk
 
 HOST: Final = "127.0.0.1"

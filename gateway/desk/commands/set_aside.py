@@ -14,7 +14,7 @@ from gateway.desk.collection.filing import BY_FILE
 from gateway.desk.collection.importing import try_imports_again
 from gateway.desk.collection.set_aside import RESOLUTIONS, SetAsideRow, list_set_aside, open_row, resolve_row
 from gateway.desk.collection.shelf import list_groups, resolve_group
-from gateway.desk.commands.frame import (
+from gateway.desk.terminal import (
     DONE,
     LOOK,
     WRONG_USE,

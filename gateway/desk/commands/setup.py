@@ -5,12 +5,12 @@ import secrets
 from pathlib import Path
 
 from gateway.desk import audit
-from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.config import DeskConfig, DeskPaths
 from gateway.desk.doctor import examine
 from gateway.desk.keyring.bootstrap import BootstrapError, add_gateway, end_receipt_key, make_desk
 from gateway.desk.keyring.publication import Publication, publish
 from gateway.desk.partners.invitations import publish_invitations
+from gateway.desk.terminal import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.wiring import open_desk, utc_now
 from partner_sdk.finding import describe_findings, format_finding, is_well
 from partner_sdk.wire.keys import MAX_CARD_BYTES, parse_gateway_card

@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from gateway.desk.commands.frame import EXIT_CODES, Commands
-from gateway.desk.commands.words import WORDS
+from gateway.desk.terminal import COMMAND_TABLE, EXIT_CODES, Commands
 from gateway.desk.wiring import utc_now
 from gateway.guidance.signposts import SIGNPOSTS_FILE
 from gateway.guidance.stale_command import add_stale_options, print_stale
@@ -27,7 +26,7 @@ def run_stale_data(parsed: argparse.Namespace) -> int:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's command."""
-    summary = WORDS.list_summaries()["stale-data"]
+    summary = COMMAND_TABLE.list_summaries()["stale-data"]
     command = commands.add_parser(
         "stale-data",
         help=summary,

@@ -2,17 +2,6 @@
 
 import argparse
 
-from gateway.desk.commands.frame import (
-    DONE,
-    LOOK,
-    Commands,
-    add_command,
-    add_group,
-    get_actor,
-    print_json,
-    say,
-    say_lines,
-)
 from gateway.desk.digests.eligibility import DEFAULT_THRESHOLD, has_adopted
 from gateway.desk.digests.ledger import get_spends
 from gateway.desk.digests.publishing import (
@@ -27,6 +16,17 @@ from gateway.desk.digests.records import DigestRecord, get_record, list_records
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_quarter
 from gateway.desk.partners.register import get_partner
+from gateway.desk.terminal import (
+    DONE,
+    LOOK,
+    Commands,
+    add_command,
+    add_group,
+    get_actor,
+    print_json,
+    say,
+    say_lines,
+)
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.wire.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
 

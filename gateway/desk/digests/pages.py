@@ -20,7 +20,7 @@ from gateway.desk.digests.records import (
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import get_last_closed_quarter, parse_quarter
 from gateway.desk.partners.register import get_partner_names
-from gateway.desk.views.context import get_desk, get_name, show_page
+from gateway.desk.views.page import get_desk, get_name, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import ReportAbuseError

@@ -1,1 +1,1 @@
-"""Files that partners handed over: collected sealed, kept sealed, opened only when a person asks for one."""
+"""Evidence as partners handed it over: collected sealed, kept sealed, and opened piece by piece for `cases/`."""

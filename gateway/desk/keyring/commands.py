@@ -7,7 +7,12 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from gateway.desk.commands.frame import (
+from gateway.desk.keyring.delegation import change_root, renew_delegation
+from gateway.desk.keyring.overview import list_keys
+from gateway.desk.keyring.publication import publish
+from gateway.desk.keyring.sealing_keys import destroy_sealing_key, replace_sealing_key
+from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation, revoke_signing_key
+from gateway.desk.terminal import (
     DONE,
     LOOK,
     TRY_AGAIN,
@@ -19,11 +24,6 @@ from gateway.desk.commands.frame import (
     print_json,
     say,
 )
-from gateway.desk.keyring.delegation import change_root, renew_delegation
-from gateway.desk.keyring.overview import list_keys
-from gateway.desk.keyring.publication import publish
-from gateway.desk.keyring.sealing_keys import destroy_sealing_key, replace_sealing_key
-from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation, revoke_signing_key
 from gateway.desk.wiring import open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole

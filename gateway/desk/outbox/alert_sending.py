@@ -27,8 +27,8 @@ from gateway.desk.outbox.alerts import (
 )
 from gateway.desk.outbox.loop import GiveUp, Hold, Outcome, Run
 from gateway.desk.store.post_tables import ALERTS
-from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.wiring import Desk
+from gateway.web.logs import format_exception
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.alert_notice import AlertNotice, AlertTarget, sign_alert
@@ -222,7 +222,7 @@ def describe_alerts(desk: Desk, outcome: Outcome) -> AlertsSent:
         found.warnings.append(str(outcome.error))
     elif outcome.error is not None:
         found.is_stuck = True
-        found.warnings.append(f"ALERT NOT DELIVERED: unexpected, {describe_unexpected(outcome.error)}.")
+        found.warnings.append(f"ALERT NOT DELIVERED: unexpected, {format_exception(outcome.error)}.")
     if waiting is not None:
         found.waiting = waiting.count
         if waiting.last_error is not None:

@@ -18,8 +18,8 @@ from gateway.desk.outbox import queue
 from gateway.desk.outbox.queue import IS_OPEN, KindName, claim, get_wait, note
 from gateway.desk.store import DeskStoreError
 from gateway.desk.store.post_tables import OUTBOX
-from gateway.desk.unexpected import describe_unexpected
 from gateway.desk.wiring import Desk
+from gateway.web.logs import format_exception
 from partner_sdk.errors import (
     LocalStateError,
     NotAuthorisedError,
@@ -337,7 +337,7 @@ class _Sending:
         code = error.reason if isinstance(error, ReportAbuseError) else UNEXPECTED
         if not is_known:
             # The words of an error that nobody expected may be those of a report: only its type is told.
-            _log.error("Could not send a %s: %s", self.kind.name, describe_unexpected(error))
+            _log.error("Could not send a %s: %s", self.kind.name, format_exception(error))
         if self.kind.is_for_gateway:
             self.outcome.fail(error)
             self.refused += 1

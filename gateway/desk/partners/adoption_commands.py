@@ -6,17 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.desk.commands.frame import (
-    DONE,
-    LOOK,
-    Commands,
-    add_command,
-    add_group,
-    get_actor,
-    print_json,
-    say,
-    say_lines,
-)
 from gateway.desk.keyring.commands import publish_later, publish_register
 from gateway.desk.partners.adoption_clearing import decline_unreadable, get_unreadable
 from gateway.desk.partners.adoption_decisions import (
@@ -43,6 +32,17 @@ from gateway.desk.partners.adoptions import (
 )
 from gateway.desk.partners.invitations import hold_invitation_file, publish_invitations
 from gateway.desk.placements.register import SURFACES
+from gateway.desk.terminal import (
+    DONE,
+    LOOK,
+    Commands,
+    add_command,
+    add_group,
+    get_actor,
+    print_json,
+    say,
+    say_lines,
+)
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 

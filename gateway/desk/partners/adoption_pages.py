@@ -30,7 +30,7 @@ from gateway.desk.partners.adoptions import (
 )
 from gateway.desk.partners.invitations import may_enrol
 from gateway.desk.placements.register import SURFACE_TITLES, count_button_requests, find_owner_name
-from gateway.desk.views.context import MOST_LISTED, get_desk, get_name, parse_small_number, read_list_page, show_page
+from gateway.desk.views.page import MOST_LISTED, get_desk, get_name, parse_small_number, read_list_page, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import LocalStateError, ReportAbuseError

@@ -8,15 +8,6 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.desk.commands.frame import (
-    DONE,
-    Commands,
-    add_command,
-    add_group,
-    get_actor,
-    print_json,
-    say,
-)
 from gateway.desk.keyring.commands import publish_later, publish_register
 from gateway.desk.partners.account_changes import ChangeRow, list_changes
 from gateway.desk.partners.approval import approve_partner
@@ -31,6 +22,15 @@ from gateway.desk.partners.register import (
 )
 from gateway.desk.partners.registrations import PartnerView, get_partner_view
 from gateway.desk.placements.register import PlacementState, list_placements
+from gateway.desk.terminal import (
+    DONE,
+    Commands,
+    add_command,
+    add_group,
+    get_actor,
+    print_json,
+    say,
+)
 from gateway.desk.wiring import open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.wire.canonical import parse_time

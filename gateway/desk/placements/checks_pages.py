@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.desk.placements.checks import take_checks
 from gateway.desk.placements.runner import PostRate, is_runner_token
-from gateway.desk.views.context import get_desk
+from gateway.desk.views.page import get_desk
 from gateway.web.csrf import check_own_origin
 from gateway.web.problem_pages import RequestRefusedError, make_problem_response
 from gateway.web.rules import CsrfRule, Login, rule

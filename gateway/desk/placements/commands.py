@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 
-from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.placements.agreeing import (
     agree_placement,
     change_placement,
@@ -43,6 +42,7 @@ from gateway.desk.placements.register import (
 )
 from gateway.desk.placements.runner import forget_runner_token, make_runner_token, make_targets
 from gateway.desk.placements.terms import Agreement, TermChanges, list_history
+from gateway.desk.terminal import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.wiring import open_desk
 from partner_sdk.durable_files import write_durably
 from partner_sdk.wire.button_check import MAX_CHECKS_BODY_BYTES

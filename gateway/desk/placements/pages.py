@@ -13,7 +13,6 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from gateway.desk.cases.forms import Fault
 from gateway.desk.placements import labels
 from gateway.desk.placements.agreeing import (
     agree_placement,
@@ -40,7 +39,7 @@ from gateway.desk.placements.register import (
     get_owner_names,
 )
 from gateway.desk.placements.terms import Agreement, TermChanges, list_history
-from gateway.desk.views.context import get_desk, get_name, read_list_page, show_page
+from gateway.desk.views.page import Fault, get_desk, get_name, read_list_page, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 

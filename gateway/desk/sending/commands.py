@@ -4,16 +4,16 @@ import argparse
 from dataclasses import asdict
 from typing import Any, Final, TextIO
 
-from gateway.desk.commands.frame import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
 from gateway.desk.outbox.alerts import acknowledge_alert, list_alerts, list_unacknowledged
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.queue import KindName, list_entries
 from gateway.desk.outbox.replies import NO_PLACE
 from gateway.desk.sending.run import SentOut, send_again, send_due
-from gateway.desk.unexpected import describe_unexpected
+from gateway.desk.terminal import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
+from gateway.web.logs import format_exception
 
 _MOST_LISTED: Final = 200
 _MOST_ALERTS: Final = 50
@@ -138,7 +138,7 @@ class WentOut:
         for code, count in sorted(notes.problems.items()):
             say(f"NOTE NOT SENT: {count} because of {code}. See `post list` and `doctor`.", to=to)
         if notes.error is not None:
-            say(f"NOTES NOT SENT: unexpected, {describe_unexpected(notes.error)}.", to=to)
+            say(f"NOTES NOT SENT: unexpected, {format_exception(notes.error)}.", to=to)
         for kind, code, count in self._list_refused():
             say(f"NOT SENT TO THE GATEWAY: {count} {kind} because of {code}. See `post list`.", to=to)
         if alerts.sent:

@@ -11,14 +11,22 @@ from pathlib import Path
 from typing import IO
 
 from gateway.desk import audit
+from gateway.desk.cases.files import (
+    CaseFile,
+    CaseFileError,
+    FileOfReport,
+    WholeCaseFiles,
+    get_case_file,
+    get_saved_file,
+    make_case_files,
+    make_whole_case,
+)
 from gateway.desk.cases.joined_reports import open_whole_case
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.opening import open_case
-from gateway.desk.evidence.case_files import CaseFile, CaseFileError, get_case_file, list_case_files
 from gateway.desk.evidence.holdings import Held
 from gateway.desk.evidence.open_evidence import check_file, open_file
 from gateway.desk.evidence.sealed_parts import SealedParts, get_parts
-from gateway.desk.evidence.whole_case import FileOfReport, WholeCaseFiles, get_saved_file, make_whole_case
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import sync_folder
 from partner_sdk.errors import LocalStateError
@@ -61,7 +69,7 @@ def stream_file(desk: Desk, case: str, wanted: str, *, actor: str, most_bytes: i
     Raises as `save_file`, and `CaseFileError` (`too-large`) for more than `most_bytes`.
     """
     opened = open_case(desk, case, actor=actor)
-    found = get_case_file(list_case_files(desk, opened.case, opened.content), wanted)
+    found = get_case_file(make_case_files(desk, opened.case, opened.content), wanted)
     if found.reference is not None and found.reference.size_bytes > most_bytes:
         raise CaseFileError(
             f"It is too large for a page. Save it: report-abuse-desk evidence save {wanted} ...", reason="too-large"

@@ -17,11 +17,10 @@ from gateway.desk.cases.case_page import (
     get_case_or_404,
     show_opened_page,
 )
-from gateway.desk.cases.forms import Fault
+from gateway.desk.cases.file_saving import stream_file
+from gateway.desk.cases.files import CaseFile, CaseFileError
 from gateway.desk.cases.model import CaseError, CaseRow
-from gateway.desk.evidence.case_files import CaseFile, CaseFileError
-from gateway.desk.evidence.saving import stream_file
-from gateway.desk.views.context import get_desk, get_name
+from gateway.desk.views.page import Fault, get_desk, get_name
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, LocalStateError, OpeningError
 

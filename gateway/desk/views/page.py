@@ -16,7 +16,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from gateway.desk.hidden_text import replace_hidden
-from gateway.desk.start_links import Session, begin_session, end_session, find_session
+from gateway.desk.sessions import Session, begin_session, end_session, find_session
 from gateway.desk.wiring import Desk
 from gateway.web.rules import Login, find_current_rule
 
@@ -94,6 +94,14 @@ def get_name() -> str:
     if name is None:
         raise LookupError("Nobody is signed in: the route states no login rule.")
     return name
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing to mend: which question, and what to do about it."""
+
+    field: str
+    words: str
 
 
 def show_page(template: str, *, status: int = HTTPStatus.OK, **values: object) -> ResponseReturnValue:

@@ -7,14 +7,13 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from gateway.desk.cases.file_saving import open_case_files, save_file
+from gateway.desk.cases.files import ANOTHER_HASH, FileOfReport, FileState, WholeCaseFiles
 from gateway.desk.cases.lines import say_typed
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.reading.labels import title_of
-from gateway.desk.commands.frame import DONE, Commands, add_command, add_group, get_actor, print_json, say
-from gateway.desk.evidence.case_files import ANOTHER_HASH, FileState
 from gateway.desk.evidence.collecting import EvidenceCollected
-from gateway.desk.evidence.saving import open_case_files, save_file
-from gateway.desk.evidence.whole_case import FileOfReport, WholeCaseFiles
+from gateway.desk.terminal import DONE, Commands, add_command, add_group, get_actor, print_json, say
 from gateway.desk.wiring import open_desk
 
 
