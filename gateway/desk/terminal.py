@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -131,10 +132,12 @@ EXIT_CODES: Final = (
 )
 
 Run = Callable[[argparse.Namespace], int]
+# Adds a command to a first word, e.g. `add("list", run=run_list, example="--json")`.
+AddCommand = Callable[..., argparse.ArgumentParser]
 
 
 def add_command(
-    commands: "Commands[argparse.ArgumentParser]", name: str, *, run: Run, example: str, group: str = ""
+    commands: "Commands[argparse.ArgumentParser]", name: str, *, run: Run, example: str = "", group: str = ""
 ) -> argparse.ArgumentParser:
     """Add a command with `--state`, `--as`, `--json` and an example.
 
@@ -160,11 +163,11 @@ def add_command(
     return command
 
 
-def add_group(commands: "Commands[argparse.ArgumentParser]", name: str) -> "Commands[argparse.ArgumentParser]":
-    """Add a first word that has commands of its own, such as `partner`; its summary stands in the table."""
+def add_group(commands: "Commands[argparse.ArgumentParser]", name: str) -> AddCommand:
+    """Add a first word that has commands of its own, such as `partner`, and return the `add_command` of its words."""
     summary = COMMAND_TABLE.list_summaries()[name]
     group = commands.add_parser(name, help=summary, description=summary, epilog=EXIT_CODES)
-    return group.add_subparsers(required=True, metavar="COMMAND")
+    return partial(add_command, group.add_subparsers(required=True, metavar="COMMAND"), group=name)
 
 
 def get_actor(parsed: argparse.Namespace) -> str:
@@ -195,6 +198,16 @@ def say_lines(text: str, *, to: TextIO | None = None) -> None:
 def print_json(value: object) -> None:
     """Print one JSON object."""
     _write(json.dumps(value, sort_keys=True))
+
+
+def print_result(parsed: argparse.Namespace, value: object, *lines: str, empty: str = "", code: int = DONE) -> int:
+    """Print a value for `--json`, else its lines, or `empty` where there are none; return the exit code."""
+    if parsed.json:
+        print_json(value)
+    else:
+        for line in lines or ([empty] if empty else []):
+            say(line)
+    return code
 
 
 def complain(text: str, *, code: int) -> int:

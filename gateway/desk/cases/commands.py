@@ -62,7 +62,7 @@ from gateway.desk.cases.reading.page_context import make_context_view
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import record_reply
 from gateway.desk.collection.filing import BY_FILE
-from gateway.desk.terminal import DONE, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.terminal import DONE, Commands, add_group, get_actor, print_json, print_result, say
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.risk import list_reasons
 from partner_sdk.report import SealedIndustryReport
@@ -82,16 +82,9 @@ def run_list(parsed: argparse.Namespace) -> int:
     with desk.store.read() as connection:
         cases = list_queue(connection, state="all" if parsed.all else "open")
     marks = make_marks(desk, cases)
-    if parsed.json:
-        print_json({"cases": [asdict(case) | marks.as_json(case) for case in cases]})
-        return DONE
-    if cases:
-        say(_HEADER)
-    for case in cases:
-        say(_line(case, marks=marks, days_late=count_days_late(case, today=today)))
-    if not cases:
-        say("No case is open.")
-    return DONE
+    lines = [_line(case, marks=marks, days_late=count_days_late(case, today=today)) for case in cases]
+    found = {"cases": [asdict(case) | marks.as_json(case) for case in cases]}
+    return print_result(parsed, found, *([_HEADER, *lines] if lines else []), empty="No case is open.")
 
 
 def run_show(parsed: argparse.Namespace) -> int:
@@ -157,26 +150,21 @@ def run_next(parsed: argparse.Namespace) -> int:
     desk = open_desk(parsed.state)
     with desk.store.read() as connection:
         found = find_next(connection)
-    if parsed.json:
-        print_json({"case": None if found is None else asdict(found)})
-        return DONE
     if found is None:
-        say("Every open case was read.")
-        return DONE
-    say(_HEADER)
-    say(_line(found, marks=make_marks(desk, [found])))
-    return DONE
+        return print_result(parsed, {"case": None}, "Every open case was read.")
+    line = _line(found, marks=make_marks(desk, [found]))
+    return print_result(parsed, {"case": asdict(found)}, _HEADER, line)
 
 
 def run_move(parsed: argparse.Namespace) -> int:
     """Move a case in the queue: into the crisis lane or out of it, or to another score. The reason stays."""
     desk, actor = open_desk(parsed.state), get_actor(parsed)
     moved = move_case(desk, parsed.case, lane=parsed.lane, score=parsed.score, reason=parsed.reason, actor=actor)
-    if parsed.json:
-        print_json({"case": asdict(moved)})
-    else:
-        say(f"{moved.reference} stands in the {'crisis lane' if moved.crisis else 'queue'} now, score {moved.score}.")
-    return DONE
+    return print_result(
+        parsed,
+        {"case": asdict(moved)},
+        f"{moved.reference} stands in the {'crisis lane' if moved.crisis else 'queue'} now, score {moved.score}.",
+    )
 
 
 def _say_risk(desk: Desk, case: CaseRow) -> None:
@@ -215,38 +203,30 @@ def run_close(parsed: argparse.Namespace) -> int:
     if parsed.reply_recorded is not None:
         record_reply(desk, parsed.case, code=parsed.reply_recorded, reason=parsed.reply_reason, actor=actor)
     closed = close_case(desk, parsed.case, closing, actor=actor, release_outcome=parsed.release_outcome)
-    if parsed.json:
-        print_json({"case": asdict(closed)})
-    else:
-        say(f"{closed.reference} is closed: {closed.outcome}.")
-    return DONE
+    return print_result(parsed, {"case": asdict(closed)}, f"{closed.reference} is closed: {closed.outcome}.")
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "case")
-    listed = add_command(group, "list", run=run_list, example="--json", group="case")
+    add = add_group(commands, "case")
+    listed = add("list", run=run_list, example="--json")
     listed.add_argument("--all", action="store_true", help="also cases that are closed")
-    show = add_command(group, "show", run=run_show, example="K7QF-2M9TX-D", group="case")
+    show = add("show", run=run_show, example="K7QF-2M9TX-D")
     show.add_argument("case", metavar="CASE", help="its reference or case id")
-    add_command(group, "next", run=run_next, example="", group="case")
-    move = add_command(
-        group, "move", run=run_move, example='K7QF-2M9TX-D --lane crisis --reason "A teacher rang"', group="case"
-    )
+    add("next", run=run_next)
+    move = add("move", run=run_move, example='K7QF-2M9TX-D --lane crisis --reason "A teacher rang"')
     move.add_argument("case", metavar="CASE", help="its reference or case id")
     move.add_argument("--lane", required=True, choices=LANES, help="where it belongs")
     move.add_argument("--score", type=int, metavar="N", help=f"from 0 to {MOST_SCORE} (default: as it is)")
     move.add_argument("--reason", required=True, metavar="TEXT", help="why; no details of the report")
-    reply_commands.add_command_to(group)
-    partner_commands.add_commands_to(group)
-    close = add_command(
-        group,
+    reply_commands.add_command_to(add)
+    partner_commands.add_commands_to(add)
+    close = add(
         "close",
         run=run_close,
         example="K7QF-2M9TX-D --outcome used --kind grooming --age-band 13_15 --weakness open_direct_messages "
         '--assessor "A. Analyst" --immediate-risk no --urgent no --urgent-dissemination no '
         "--best-placed harm_reduction --reply-recorded replied_by_call",
-        group="case",
     )
     close.add_argument("case", metavar="CASE", help="its reference or case id")
     close.add_argument("--outcome", required=True, choices=OUTCOMES)

@@ -2,13 +2,13 @@
 
 import argparse
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Final
 
 from gateway.desk.cases.figures import ReadingFigures, make_figures
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.promised_days import get_uk_day, get_uk_day_of
-from gateway.desk.terminal import DONE, Commands, add_command, print_json, say
+from gateway.desk.terminal import Commands, add_command, print_result
 from gateway.desk.wiring import open_desk
 
 DAYS: Final = 90
@@ -22,20 +22,18 @@ def run_figures(parsed: argparse.Namespace) -> int:
     with desk.store.read() as connection:
         cases = [case for case in list_cases(connection, state="all") if get_uk_day_of(case.received_at) >= since]
     figures = make_figures(cases, today=today)
-    if parsed.json:
-        print_json({"figures": asdict(figures), "since": since.isoformat(), "until": today.isoformat()})
-        return DONE
     doors = ", ".join(f"{count} {door}" for door, count in figures.by_door.items()) or "none"
-    say(f"Received from {_spell(since)} to {_spell(today)}: {figures.cases} ({doors}).")
-    _say_reading("Reports of the public", figures.public_reading)
-    _say_reading("Reports of partners", figures.industry_reading)
     replies = figures.replies
-    say(
+    return print_result(
+        parsed,
+        {"figures": asdict(figures), "since": since.isoformat(), "until": today.isoformat()},
+        f"Received from {since} to {today}: {figures.cases} ({doors}).",
+        _spell_reading("Reports of the public", figures.public_reading),
+        _spell_reading("Reports of partners", figures.industry_reading),
         f"Replies promised: {replies.owed}. In time {replies.in_time}, late {replies.late}, overdue {replies.overdue}, "
         f"not due yet {replies.not_due_yet}, no safe way {replies.no_safe_contact}, "
-        f"no day named {replies.no_day_named}."
+        f"no day named {replies.no_day_named}.",
     )
-    return DONE
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -51,19 +49,14 @@ def _parse_days(text: str) -> int:
     return days
 
 
-def _say_reading(words: str, reading: ReadingFigures) -> None:
+def _spell_reading(words: str, reading: ReadingFigures) -> str:
     if not reading.read:
-        say(f"{words}: none read, {reading.unread} unread.")
-        return
-    say(
+        return f"{words}: none read, {reading.unread} unread."
+    return (
         f"{words}: {reading.read} read, {reading.unread} unread. "
         f"First read after {_spell_seconds(reading.median_seconds)} (median), "
         f"{_spell_seconds(reading.p90_seconds)} (nine of ten). On the day they came: {reading.same_day}."
     )
-
-
-def _spell(day: date) -> str:
-    return day.isoformat()
 
 
 def _spell_seconds(seconds: int | None) -> str:

@@ -13,7 +13,7 @@ from gateway.desk.cases.lines import say_typed
 from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.evidence.collecting import EvidenceCollected
-from gateway.desk.terminal import DONE, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.terminal import DONE, Commands, add_group, get_actor, print_json, say
 from gateway.desk.wiring import open_desk
 
 
@@ -145,10 +145,10 @@ def tell_evidence(done: EvidenceCollected) -> None:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "evidence")
-    listed = add_command(group, "list", run=run_list, example="K7QF-2M9TX-D", group="evidence")
+    add = add_group(commands, "evidence")
+    listed = add("list", run=run_list, example="K7QF-2M9TX-D")
     listed.add_argument("case", metavar="CASE", help="its reference or case id")
-    save = add_command(group, "save", run=run_save, example="K7QF-2M9TX-D file-1 --out file-1.bin", group="evidence")
+    save = add("save", run=run_save, example="K7QF-2M9TX-D file-1 --out file-1.bin")
     save.add_argument("case", metavar="CASE", help="its reference or case id")
     save.add_argument("file", metavar="FILE_ID", help="its id in the list, or its evidence id")
     save.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file that is not there yet")

@@ -23,7 +23,7 @@ from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, spell_open_questions
 from gateway.desk.cases.reply_commands import read_text
 from gateway.desk.partners.questions import list_unanswered
-from gateway.desk.terminal import DONE, Commands, add_command, get_actor, print_json, say
+from gateway.desk.terminal import AddCommand, get_actor, print_result, say
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.mailbox_message import OUTCOMES as TOLD
@@ -207,11 +207,9 @@ def run_ask(parsed: argparse.Namespace) -> int:
         due=parsed.due,
     )
     request_id = ask_partner(desk, parsed.case, question, actor=actor)
-    if parsed.json:
-        print_json({"request_id": request_id})
-    else:
-        say(f"The question is sealed and waits: {request_id}. `collect` takes it along.")
-    return DONE
+    return print_result(
+        parsed, {"request_id": request_id}, f"The question is sealed and waits: {request_id}. `collect` takes it along."
+    )
 
 
 def run_outcome(parsed: argparse.Namespace) -> int:
@@ -224,29 +222,20 @@ def run_outcome(parsed: argparse.Namespace) -> int:
         signal = take_back(desk, parsed.case, actor=actor)
     else:
         signal = tell_outcome(desk, parsed.case, outcome=parsed.outcome, hold_until=parsed.hold_until, actor=actor)
-    if parsed.json:
-        print_json({"outcome": asdict(signal), "taken_back": parsed.take_back})
-    elif parsed.take_back:
-        say(f"Taken back: the partner is not told {signal.outcome}.")
-    else:
-        when = (
-            "with the next `collect`"
-            if parsed.hold_until is None
-            else f"with the first `collect` from {signal.held_until}"
-        )
-        say(f"The partner is told {signal.outcome} {when}.")
-    return DONE
+    when = "the next `collect`" if parsed.hold_until is None else f"the first `collect` from {signal.held_until}"
+    line = f"The partner is told {signal.outcome} with {when}."
+    if parsed.take_back:
+        line = f"Taken back: the partner is not told {signal.outcome}."
+    return print_result(parsed, {"outcome": asdict(signal), "taken_back": parsed.take_back}, line)
 
 
-def add_commands_to(group: "Commands[argparse.ArgumentParser]") -> None:
+def add_commands_to(add: AddCommand) -> None:
     """Add this file's commands to the group `case`."""
-    ask = add_command(
-        group,
+    ask = add(
         "ask",
         run=run_ask,
         example='K7QF-2M9TX-D --question-file question.txt --purpose "To find the child" '
         '--legal-basis "Data Protection Act 2018, Schedule 2, paragraph 2"',
-        group="case",
     )
     ask.add_argument("case", metavar="CASE", help="its reference or case id")
     words = ask.add_mutually_exclusive_group(required=True)
@@ -260,7 +249,7 @@ def add_commands_to(group: "Commands[argparse.ArgumentParser]") -> None:
         "--due", type=_read_day, metavar="DATE", help=f"by when, like 2026-12-24 (default: {DAYS_TO_ANSWER} days)"
     )
     told = "; ".join(f"{code}: {words_of}" for code, words_of in TOLD)
-    outcome = add_command(group, "outcome", run=run_outcome, example="K7QF-2M9TX-D --outcome used", group="case")
+    outcome = add("outcome", run=run_outcome, example="K7QF-2M9TX-D --outcome used")
     outcome.add_argument("case", metavar="CASE", help="its reference or case id")
     what = outcome.add_mutually_exclusive_group(required=True)
     what.add_argument("--outcome", choices=OUTCOMES, help=f"what the partner is told. {told}")

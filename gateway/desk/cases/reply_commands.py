@@ -18,17 +18,7 @@ from gateway.desk.cases.replies import (
     clean_text,
     write_reply,
 )
-from gateway.desk.terminal import (
-    DONE,
-    WRONG_USE,
-    Commands,
-    add_command,
-    complain,
-    get_actor,
-    print_json,
-    say,
-    say_lines,
-)
+from gateway.desk.terminal import WRONG_USE, AddCommand, complain, get_actor, print_result, say, say_lines
 from gateway.desk.wiring import open_desk
 
 _FROM_HERE = "-"
@@ -56,11 +46,9 @@ def run_reply(parsed: argparse.Namespace) -> int:
     if not parsed.yes and not _is_confirmed():
         return complain("Nothing was sent.", code=WRONG_USE)
     message_id = write_reply(desk, found.case_id, draft, actor=actor)
-    if parsed.json:
-        print_json({"message_id": message_id})
-    else:
-        say(f"The reply is sealed and waits: {message_id}. `collect` takes it along.")
-    return DONE
+    return print_result(
+        parsed, {"message_id": message_id}, f"The reply is sealed and waits: {message_id}. `collect` takes it along."
+    )
 
 
 def read_text(path: Path) -> str:
@@ -75,9 +63,9 @@ def read_text(path: Path) -> str:
         raise ReplyError(f"{path} is not UTF-8 text.", reason="not-text") from None
 
 
-def add_command_to(group: "Commands[argparse.ArgumentParser]") -> None:
+def add_command_to(add: AddCommand) -> None:
     """Add this file's command to the group `case`."""
-    reply = add_command(group, "reply", run=run_reply, example="K7QF-2M9TX-D --text-file reply.txt", group="case")
+    reply = add("reply", run=run_reply, example="K7QF-2M9TX-D --text-file reply.txt")
     reply.add_argument("case", metavar="CASE", help="its reference or case id")
     reply.add_argument(
         "--text-file", required=True, type=Path, metavar="FILE", help="what to say, in plain text; - reads it from here"

@@ -34,6 +34,7 @@ from gateway.desk.terminal import (
     end_progress,
     get_actor,
     print_json,
+    print_result,
     say,
     show_progress,
 )
@@ -306,14 +307,9 @@ def run_alarms(parsed: argparse.Namespace) -> int:
             clear_alarm(connection, parsed.clear, actor=get_actor(parsed), now=desk.clock())
     with desk.store.read() as connection:
         alarms = list_alarms(connection)
-    if parsed.json:
-        print_json({"alarms": [asdict(alarm) for alarm in alarms]})
-    else:
-        for alarm in alarms:
-            say(f"{alarm.id:5} {alarm.raised_at} {alarm.kind:24} {alarm.subject}")
-        if not alarms:
-            say("No alarm is open.")
-    return LOOK if alarms else DONE
+    lines = (f"{alarm.id:5} {alarm.raised_at} {alarm.kind:24} {alarm.subject}" for alarm in alarms)
+    found = {"alarms": [asdict(alarm) for alarm in alarms]}
+    return print_result(parsed, found, *lines, empty="No alarm is open.", code=LOOK if alarms else DONE)
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:

@@ -4,7 +4,7 @@ import argparse
 from typing import Final
 
 from gateway.desk.sessions import LIFETIME, get_link_folder, make_start_link
-from gateway.desk.terminal import DONE, WRONG_USE, Commands, add_command, complain, get_actor, print_json, say
+from gateway.desk.terminal import WRONG_USE, Commands, add_command, complain, get_actor, print_result
 from gateway.desk.wiring import Desk, open_desk
 
 HOST: Final = "127.0.0.1"
@@ -39,8 +39,11 @@ def run_serve(parsed: argparse.Namespace) -> int:
 
 def run_start_link(parsed: argparse.Namespace) -> int:
     """Run `start-link`, and return its exit code."""
-    _print_link(open_desk(parsed.state), parsed)
-    return DONE
+    name = str(parsed.name or get_actor(parsed))
+    address = make_start_address(open_desk(parsed.state), name=name, port=parsed.port)
+    minutes = int(LIFETIME.total_seconds() // 60)
+    line = f"{address}  (signs in {name}, once, within {minutes} minutes)"
+    return print_result(parsed, {"address": address, "name": name, "minutes": minutes}, line)
 
 
 def make_start_address(desk: Desk, *, name: str, port: int) -> str:
@@ -63,21 +66,12 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _print_origin(parsed: argparse.Namespace) -> None:
     # No link: what a service manager keeps of this would sign in whoever reads the journal.
-    if parsed.json:
-        print_json({"address": _make_origin(parsed.port)})
-        return
-    say(f"The desk's pages are at {_make_origin(parsed.port)}.")
-    say(f"For a link that signs one person in: report-abuse-desk start-link --port {parsed.port} --name NAME")
-
-
-def _print_link(desk: Desk, parsed: argparse.Namespace) -> None:
-    name = str(parsed.name or get_actor(parsed))
-    address = make_start_address(desk, name=name, port=parsed.port)
-    minutes = int(LIFETIME.total_seconds() // 60)
-    if parsed.json:
-        print_json({"address": address, "name": name, "minutes": minutes})
-    else:
-        say(f"{address}  (signs in {name}, once, within {minutes} minutes)")
+    print_result(
+        parsed,
+        {"address": _make_origin(parsed.port)},
+        f"The desk's pages are at {_make_origin(parsed.port)}.",
+        f"For a link that signs one person in: report-abuse-desk start-link --port {parsed.port} --name NAME",
+    )
 
 
 def _make_origin(port: int) -> str:

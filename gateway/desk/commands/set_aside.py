@@ -19,11 +19,11 @@ from gateway.desk.terminal import (
     LOOK,
     WRONG_USE,
     Commands,
-    add_command,
     add_group,
     complain,
     get_actor,
     print_json,
+    print_result,
     say,
 )
 from gateway.desk.watch import settle_alarms
@@ -87,13 +87,10 @@ def run_set_aside_retry(parsed: argparse.Namespace) -> int:
     collected.known += sum(one.state == "known" for one in imported)
     with desk.store.read() as connection:
         waiting = len(list_set_aside(connection))
-    if parsed.json:
-        print_json({"filed": collected.filed, "known": collected.known, "waiting": waiting})
-    else:
-        say(f"{collected.filed} filed now, {collected.known} known already, {waiting} still set aside.")
-        if imported:
-            say(f"{len(imported)} of them came as files: run `import` with each file again for its receipt.")
-    return DONE
+    lines = [f"{collected.filed} filed now, {collected.known} known already, {waiting} still set aside."]
+    if imported:
+        lines.append(f"{len(imported)} of them came as files: run `import` with each file again for its receipt.")
+    return print_result(parsed, {"filed": collected.filed, "known": collected.known, "waiting": waiting}, *lines)
 
 
 def run_set_aside_resolve(parsed: argparse.Namespace) -> int:
@@ -118,33 +115,28 @@ def run_set_aside_resolve(parsed: argparse.Namespace) -> int:
                 now=desk.clock(),
             )
         settle_alarms(desk)
-        if parsed.json:
-            print_json({"resolution": parsed.how, "rows": count})
-        else:
-            say(f"{count} rows are dealt with: {parsed.how}.")
-        return DONE
+        value = {"resolution": parsed.how, "rows": count}
+        return print_result(parsed, value, f"{count} rows are dealt with: {parsed.how}.")
     with desk.store.write() as connection:
         resolve_row(connection, parsed.row, resolution=parsed.how, actor=actor, now=desk.clock())
-    if parsed.json:
-        print_json({"resolution": parsed.how, "row": parsed.row})
-    else:
-        say(f"Row {parsed.row} is dealt with: {parsed.how}.")
-    return DONE
+    return print_result(
+        parsed, {"resolution": parsed.how, "row": parsed.row}, f"Row {parsed.row} is dealt with: {parsed.how}."
+    )
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "set-aside")
-    listed = add_command(group, "list", run=run_set_aside_list, example="--json", group="set-aside")
+    add = add_group(commands, "set-aside")
+    listed = add("list", run=run_set_aside_list, example="--json")
     listed.add_argument("--rows", action="store_true", help="row by row, with their numbers")
     listed.add_argument("--all", action="store_true", help="row by row, also what was dealt with")
-    opened = add_command(group, "open", run=run_set_aside_open, example="3", group="set-aside")
+    opened = add("open", run=run_set_aside_open, example="3")
     opened.add_argument("row", type=int, metavar="NUMBER", help="its number in `set-aside list`")
-    retry = add_command(group, "retry", run=run_set_aside_retry, example="", group="set-aside")
+    retry = add("retry", run=run_set_aside_retry)
     retry.add_argument(
         "--accept-ended-key", type=int, metavar="NUMBER", help="file this row though its partner's key had ended"
     )
-    resolve = add_command(group, "resolve", run=run_set_aside_resolve, example="3 --how forged", group="set-aside")
+    resolve = add("resolve", run=run_set_aside_resolve, example="3 --how forged")
     resolve.add_argument("row", type=int, nargs="?", metavar="NUMBER", help="its number in `set-aside list --rows`")
     resolve.add_argument("--partner", default="", metavar="ID", help="whose rows, as the list names it (default: none)")
     resolve.add_argument("--reason", metavar="CODE", help="the rows of this partner and cause")

@@ -16,17 +16,7 @@ from gateway.desk.digests.records import DigestRecord, get_record, list_records
 from gateway.desk.digests.synthetic import make_synthetic_cases
 from gateway.desk.keyring.quarters import Quarter, get_last_closed_quarter, parse_quarter
 from gateway.desk.partners.register import get_partner
-from gateway.desk.terminal import (
-    DONE,
-    LOOK,
-    Commands,
-    add_command,
-    add_group,
-    get_actor,
-    print_json,
-    say,
-    say_lines,
-)
+from gateway.desk.terminal import DONE, LOOK, Commands, add_command, add_group, get_actor, print_result, say_lines
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.wire.digest import format_epsilon, parse_digest, render_csv, render_json, render_table
 
@@ -46,17 +36,18 @@ def run_make(parsed: argparse.Namespace) -> int:
         accept_lost=parsed.without_lost,
     )
     record = make_digest(desk.store, order, clock=desk.clock)
-    if parsed.json:
-        print_json(_describe(desk, record))
-    elif record.state == "not-eligible":
-        say(
+    if record.state == "not-eligible":
+        line = (
             f"{record.partner} is not eligible for {record.quarter}: no button, and too few incidents by a noisy "
             f"count. This was decided on {record.made_at[:10]} without --adopted; this cannot be changed."
         )
-    else:
-        say(f"{record.digest_id} is {record.state}. Privacy cost {format_epsilon(_get_spent(desk, record))} of 1.0.")
-        say(f"Read it: report-abuse-desk digest show {record.digest_id}; a second person releases it.")
-    return LOOK if record.state == "not-eligible" else DONE
+        return print_result(parsed, _describe(desk, record), line, code=LOOK)
+    return print_result(
+        parsed,
+        _describe(desk, record),
+        f"{record.digest_id} is {record.state}. Privacy cost {format_epsilon(_get_spent(desk, record))} of 1.0.",
+        f"Read it: report-abuse-desk digest show {record.digest_id}; a second person releases it.",
+    )
 
 
 def run_show(parsed: argparse.Namespace) -> int:
@@ -64,10 +55,8 @@ def run_show(parsed: argparse.Namespace) -> int:
     desk = open_desk(parsed.state)
     with desk.store.read() as connection:
         digest = parse_digest(get_body(get_record(connection, parsed.digest)))
-    if parsed.json:
-        say_lines(render_json(digest).rstrip("\n"))
-    else:
-        say_lines((render_csv(digest) if parsed.csv else render_table(digest)).rstrip("\n"))
+    render = render_json if parsed.json else render_csv if parsed.csv else render_table
+    say_lines(render(digest).rstrip("\n"))
     return DONE
 
 
@@ -75,22 +64,18 @@ def run_release(parsed: argparse.Namespace) -> int:
     """Release a digest into its partner's mailbox. Whoever made it does not release it."""
     desk = open_desk(parsed.state)
     record = release_to_mailbox(desk, parsed.digest, by=_get_name(parsed))
-    if parsed.json:
-        print_json(_describe(desk, record))
-    else:
-        say(f"{record.digest_id} is released by {record.released_by}: message {record.message_id}.")
-    return DONE
+    return print_result(
+        parsed,
+        _describe(desk, record),
+        f"{record.digest_id} is released by {record.released_by}: message {record.message_id}.",
+    )
 
 
 def run_reject(parsed: argparse.Namespace) -> int:
     """Reject a digest that waits for release. Its budget stays spent and the quarter gets no other digest."""
     desk = open_desk(parsed.state)
     record = reject_digest(desk.store, parsed.digest, by=_get_name(parsed), now=desk.clock())
-    if parsed.json:
-        print_json(_describe(desk, record))
-    else:
-        say(f"{record.digest_id} is rejected. Its budget stays spent.")
-    return DONE
+    return print_result(parsed, _describe(desk, record), f"{record.digest_id} is rejected. Its budget stays spent.")
 
 
 def run_list(parsed: argparse.Namespace) -> int:
@@ -98,15 +83,12 @@ def run_list(parsed: argparse.Namespace) -> int:
     desk = open_desk(parsed.state)
     with desk.store.read() as connection:
         records = list_records(connection, partner=parsed.partner)
-    if parsed.json:
-        print_json({"digests": [_describe(desk, record) for record in records]})
-        return DONE
-    for record in records:
-        mark = "  SYNTHETIC" if record.workings.synthetic else ""
-        say(f"{record.digest_id:32} {record.state:13} made by {record.made_by}{mark}")
-    if not records:
-        say("There is no digest yet.")
-    return DONE
+    lines = (
+        f"{one.digest_id:32} {one.state:13} made by {one.made_by}{'  SYNTHETIC' if one.workings.synthetic else ''}"
+        for one in records
+    )
+    found = {"digests": [_describe(desk, record) for record in records]}
+    return print_result(parsed, found, *lines, empty="There is no digest yet.")
 
 
 def run_synthetic(parsed: argparse.Namespace) -> int:
@@ -117,23 +99,17 @@ def run_synthetic(parsed: argparse.Namespace) -> int:
     added = make_synthetic_cases(
         desk, partner=parsed.partner, quarter=quarter, count=parsed.count, seed=parsed.seed, actor=get_actor(parsed)
     )
-    if parsed.json:
-        print_json({"added": added, "partner": parsed.partner, "quarter": quarter.name, "synthetic": True})
-    else:
-        say(f"{added} SYNTHETIC cases about {parsed.partner} in {quarter.name}.")
-    return DONE
+    return print_result(
+        parsed,
+        {"added": added, "partner": parsed.partner, "quarter": quarter.name, "synthetic": True},
+        f"{added} SYNTHETIC cases about {parsed.partner} in {quarter.name}.",
+    )
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "digest")
-    make = add_command(
-        group,
-        "make",
-        run=run_make,
-        example='--partner example-chat --quarter 2026-Q3 --adopted --by "A. Analyst"',
-        group="digest",
-    )
+    add = add_group(commands, "digest")
+    make = add("make", run=run_make, example='--partner example-chat --quarter 2026-Q3 --adopted --by "A. Analyst"')
     _add_partner_and_quarter(make)
     make.add_argument("--by", metavar="NAME", help="who makes it (default: as --as)")
     make.add_argument(
@@ -149,20 +125,16 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
         f"{DEFAULT_THRESHOLD} or more, as the noise alone often reaches less",
     )
     make.add_argument("--without-lost", action="store_true", help="go on without a table whose noise was lost")
-    show = add_command(group, "show", run=run_show, example="2026-Q3.example-chat", group="digest")
+    show = add("show", run=run_show, example="2026-Q3.example-chat")
     _add_digest(show)
     show.add_argument("--csv", action="store_true", help="one line for each number")
-    release = add_command(
-        group, "release", run=run_release, example='2026-Q3.example-chat --by "B. Supervisor"', group="digest"
-    )
+    release = add("release", run=run_release, example='2026-Q3.example-chat --by "B. Supervisor"')
     _add_digest(release)
     release.add_argument("--by", metavar="NAME", help="who releases it: not who made it (default: as --as)")
-    reject = add_command(
-        group, "reject", run=run_reject, example='2026-Q3.example-chat --by "B. Supervisor"', group="digest"
-    )
+    reject = add("reject", run=run_reject, example='2026-Q3.example-chat --by "B. Supervisor"')
     _add_digest(reject)
     reject.add_argument("--by", metavar="NAME", help="who rejects it (default: as --as)")
-    listed = add_command(group, "list", run=run_list, example="--json", group="digest")
+    listed = add("list", run=run_list, example="--json")
     listed.add_argument("--partner", metavar="PARTNER", help="only this partner's")
     synthetic = add_command(
         commands, "synthetic", run=run_synthetic, example="--partner example-chat --quarter 2026-Q3 --count 240"

@@ -12,18 +12,7 @@ from gateway.desk.keyring.overview import list_keys
 from gateway.desk.keyring.publication import publish
 from gateway.desk.keyring.sealing_keys import destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation, revoke_signing_key
-from gateway.desk.terminal import (
-    DONE,
-    LOOK,
-    TRY_AGAIN,
-    Commands,
-    add_command,
-    add_group,
-    complain,
-    get_actor,
-    print_json,
-    say,
-)
+from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, Commands, add_group, complain, get_actor, print_result
 from gateway.desk.wiring import open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.key_files import KeyRole
@@ -32,15 +21,13 @@ from partner_sdk.key_files import KeyRole
 def run_list(parsed: argparse.Namespace) -> int:
     """List every key with its times. Exit code 1 when something has to be done about one."""
     rows = list_keys(open_desk(parsed.state))
-    if parsed.json:
-        print_json({"keys": [asdict(row) for row in rows]})
-    else:
-        for row in rows:
-            until = f"until {row.use_until}" if row.use_until else ""
-            say(f"{row.state:9} {row.role:16} {row.key_id:12} {row.of:16} {until}".rstrip())
-            if row.advice:
-                say(f"          LOOK: {row.advice}")
-    return LOOK if any(row.advice for row in rows) else DONE
+    lines = []
+    for row in rows:
+        until = f"until {row.use_until}" if row.use_until else ""
+        lines.append(f"{row.state:9} {row.role:16} {row.key_id:12} {row.of:16} {until}".rstrip())
+        lines += [f"          LOOK: {row.advice}"] if row.advice else []
+    code = LOOK if any(row.advice for row in rows) else DONE
+    return print_result(parsed, {"keys": [asdict(row) for row in rows]}, *lines, code=code)
 
 
 def run_rotate(parsed: argparse.Namespace) -> int:
@@ -54,15 +41,14 @@ def run_rotate(parsed: argparse.Namespace) -> int:
     pending = begin_rotation(desk, role, actor=get_actor(parsed))
     is_feed = role is KeyRole.FEED
     serial = None if is_feed else publish(desk, actor=get_actor(parsed)).key_set.serial
-    if parsed.json:
-        print_json({"key_id": pending.key_id, "key_set_serial": serial, "role": role.value})
-        return DONE
-    say(f"The next {role.value} key is {pending.key_id}.")
-    if is_feed:
-        say(f"Give {desk.paths.next_pin} to the gateway's operator: report-abuse-gateway pin --state DIR next.pin")
-    else:
-        say(f"It is in key set {serial}. Run publish again in an hour or later: then it signs.")
-    return DONE
+    return print_result(
+        parsed,
+        {"key_id": pending.key_id, "key_set_serial": serial, "role": role.value},
+        f"The next {role.value} key is {pending.key_id}.",
+        f"Give {desk.paths.next_pin} to the gateway's operator: report-abuse-gateway pin --state DIR next.pin"
+        if is_feed
+        else f"It is in key set {serial}. Run publish again in an hour or later: then it signs.",
+    )
 
 
 def run_renew_delegation(parsed: argparse.Namespace) -> int:
@@ -78,11 +64,11 @@ def run_renew_delegation(parsed: argparse.Namespace) -> int:
         actor=get_actor(parsed),
     )
     published = publish(desk, actor=get_actor(parsed))
-    if parsed.json:
-        print_json({"key_set_serial": published.key_set.serial, "not_after": renewed.not_after})
-        return DONE
-    say(f"The root's word holds until {renewed.not_after}; key set {published.key_set.serial} is published.")
-    return DONE
+    return print_result(
+        parsed,
+        {"key_set_serial": published.key_set.serial, "not_after": renewed.not_after},
+        f"The root's word holds until {renewed.not_after}; key set {published.key_set.serial} is published.",
+    )
 
 
 def run_change_root(parsed: argparse.Namespace) -> int:
@@ -94,12 +80,12 @@ def run_change_root(parsed: argparse.Namespace) -> int:
     desk = open_desk(parsed.state)
     pin = change_root(desk, root_folder=parsed.root or desk.paths.root, actor=get_actor(parsed))
     published = publish(desk, actor=get_actor(parsed))
-    if parsed.json:
-        print_json({"key_set_serial": published.key_set.serial, "root_fingerprint": pin.root_fingerprint})
-        return DONE
-    say(f"The root is {pin.root_fingerprint}; key set {published.key_set.serial} is published.")
-    say(f"Give {desk.paths.pin} to the gateway's operator: report-abuse-gateway pin --state DIR agency.pin")
-    return DONE
+    return print_result(
+        parsed,
+        {"key_set_serial": published.key_set.serial, "root_fingerprint": pin.root_fingerprint},
+        f"The root is {pin.root_fingerprint}; key set {published.key_set.serial} is published.",
+        f"Give {desk.paths.pin} to the gateway's operator: report-abuse-gateway pin --state DIR agency.pin",
+    )
 
 
 def run_replace_sealing(parsed: argparse.Namespace) -> int:
@@ -110,11 +96,11 @@ def run_replace_sealing(parsed: argparse.Namespace) -> int:
     desk = open_desk(parsed.state)
     name = replace_sealing_key(desk, actor=get_actor(parsed))
     published = publish(desk, actor=get_actor(parsed))
-    if parsed.json:
-        print_json({"key": name, "key_set_serial": published.key_set.serial})
-        return DONE
-    say(f"Reports are sealed to the key {name} from now on; key set {published.key_set.serial} is published.")
-    return DONE
+    return print_result(
+        parsed,
+        {"key": name, "key_set_serial": published.key_set.serial},
+        f"Reports are sealed to the key {name} from now on; key set {published.key_set.serial} is published.",
+    )
 
 
 def run_revoke(parsed: argparse.Namespace) -> int:
@@ -128,11 +114,11 @@ def run_revoke(parsed: argparse.Namespace) -> int:
     desk = open_desk(parsed.state)
     revoke_signing_key(desk, parsed.key_id, actor=get_actor(parsed))
     published = publish(desk, actor=get_actor(parsed))
-    if parsed.json:
-        print_json({"key_set_serial": published.key_set.serial, "revoked": parsed.key_id})
-        return DONE
-    say(f"Nobody believes the key {parsed.key_id} from now on; key set {published.key_set.serial} is published.")
-    return DONE
+    return print_result(
+        parsed,
+        {"key_set_serial": published.key_set.serial, "revoked": parsed.key_id},
+        f"Nobody believes the key {parsed.key_id} from now on; key set {published.key_set.serial} is published.",
+    )
 
 
 def run_destroy_sealing(parsed: argparse.Namespace) -> int:
@@ -142,30 +128,28 @@ def run_destroy_sealing(parsed: argparse.Namespace) -> int:
     """
     desk = open_desk(parsed.state)
     destroy_sealing_key(desk, parsed.key, actor=get_actor(parsed))
-    if parsed.json:
-        print_json({"destroyed": parsed.key})
-        return DONE
-    say(f"The sealing key {parsed.key} is destroyed. Destroy its copies in backups too, then run publish.")
-    return DONE
+    return print_result(
+        parsed,
+        {"destroyed": parsed.key},
+        f"The sealing key {parsed.key} is destroyed. Destroy its copies in backups too, then run publish.",
+    )
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "keys")
-    add_command(group, "list", run=run_list, example="--json", group="keys")
-    rotate = add_command(group, "rotate", run=run_rotate, example="mailbox-signing", group="keys")
+    add = add_group(commands, "keys")
+    add("list", run=run_list, example="--json")
+    rotate = add("rotate", run=run_rotate, example="mailbox-signing")
     rotate.add_argument("role", choices=[role.value for role in ROTATED_ROLES], help="which key")
-    renew = add_command(
-        group, "renew-delegation", run=run_renew_delegation, example="--root /media/root --new-key", group="keys"
-    )
+    renew = add("renew-delegation", run=run_renew_delegation, example="--root /media/root --new-key")
     renew.add_argument("--root", type=Path, metavar="DIR", help="where root.key is (default: in the state folder)")
     renew.add_argument("--new-key", action="store_true", help="move to a new key-set key")
-    change = add_command(group, "change-root", run=run_change_root, example="--root /media/root", group="keys")
+    change = add("change-root", run=run_change_root, example="--root /media/root")
     change.add_argument("--root", type=Path, metavar="DIR", help="where both root keys are (default: state folder)")
-    add_command(group, "replace-sealing", run=run_replace_sealing, example="", group="keys")
-    revoke = add_command(group, "revoke", run=run_revoke, example="tWXvD6bK7pA", group="keys")
+    add("replace-sealing", run=run_replace_sealing)
+    revoke = add("revoke", run=run_revoke, example="tWXvD6bK7pA")
     revoke.add_argument("key_id", metavar="KEY_ID", help="as `keys list` names it")
-    destroy = add_command(group, "destroy-sealing", run=run_destroy_sealing, example="2026-Q4", group="keys")
+    destroy = add("destroy-sealing", run=run_destroy_sealing, example="2026-Q4")
     destroy.add_argument("key", metavar="KEY", help="its name in `keys list`")
 
 
@@ -178,11 +162,11 @@ def publish_register(parsed: argparse.Namespace, *, partner: str, done: str) -> 
         published = publish(open_desk(parsed.state), actor=get_actor(parsed))
     except (TransportError, UnavailableError) as error:
         return publish_later(error, done=done)
-    if parsed.json:
-        print_json({"partner": partner, "register_serial": published.register.serial})
-    else:
-        say(f"The gateway has register serial {published.register.serial}.")
-    return DONE
+    return print_result(
+        parsed,
+        {"partner": partner, "register_serial": published.register.serial},
+        f"The gateway has register serial {published.register.serial}.",
+    )
 
 
 def publish_later(error: Exception, *, done: str) -> int:

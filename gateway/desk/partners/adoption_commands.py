@@ -31,15 +31,16 @@ from gateway.desk.partners.adoptions import (
     read_adoption,
 )
 from gateway.desk.partners.invitations import hold_invitation_file, publish_invitations
+from gateway.desk.placements.labels import spell_no_page
 from gateway.desk.placements.register import SURFACES
 from gateway.desk.terminal import (
     DONE,
     LOOK,
     Commands,
-    add_command,
     add_group,
     get_actor,
     print_json,
+    print_result,
     say,
     say_lines,
 )
@@ -51,17 +52,13 @@ def run_list(parsed: argparse.Namespace) -> int:
     """List the requests that wait. Who asks is sealed until `adoption show` opens it."""
     with open_desk(parsed.state).store.read() as connection:
         lines = list_adoptions(connection, with_decided=parsed.all)
-    if parsed.json:
-        print_json({"requests": [asdict(line) for line in lines]})
-        return DONE
+    words = []
     for line in lines:
         decided = "" if line.decided_at is None else f"  {line.owner or '-'} {line.decided_at} by {line.decided_by}"
-        say(f"{line.state:9} {line.received_at}  {line.request_id}{decided}")
-    if not lines:
-        say("No request waits.")
-    elif any(line.state == "waiting" for line in lines):
-        say("Next: `adoption show ID` opens one.")
-    return DONE
+        words.append(f"{line.state:9} {line.received_at}  {line.request_id}{decided}")
+    if any(line.state == "waiting" for line in lines):
+        words.append("Next: `adoption show ID` opens one.")
+    return print_result(parsed, {"requests": [asdict(line) for line in lines]}, *words, empty="No request waits.")
 
 
 def run_show(parsed: argparse.Namespace) -> int:
@@ -150,7 +147,7 @@ def run_agree(parsed: argparse.Namespace) -> int:
         return DONE
     say(f"{row.placement} is agreed with {row.owner}.")
     if row.look_at is None:
-        say(f"A runner visits none of its pages: name one with `placement change {row.placement} --look-at URL`.")
+        say(spell_no_page(row))
     _say_mail(mail)
     return publish_register(parsed, partner=row.owner, done=f"{row.placement} is agreed")
 
@@ -182,67 +179,37 @@ def run_decline_unreadable(parsed: argparse.Namespace) -> int:
     desk = open_desk(parsed.state)
     if parsed.confirm is not None:
         declined = decline_unreadable(desk, confirmed=parsed.confirm, reason=parsed.why, actor=get_actor(parsed))
-        if parsed.json:
-            print_json({"declined": declined})
-        else:
-            say(spell_declined_together(declined))
-        return DONE
+        return print_result(parsed, {"declined": declined}, spell_declined_together(declined))
     found = get_unreadable(desk)
-    if parsed.json:
-        print_json(
-            {
-                "key_missing": found.key_missing,
-                "not_understood": found.not_understood,
-                "unreadable": found.reasons,
-                "waiting": found.waiting,
-            }
-        )
-        return LOOK if found.count else DONE
-    say(spell_unreadable(found))
+    lines = [spell_unreadable(found)]
     if found.key_missing:
-        say(spell_key_missing(found))
+        lines.append(spell_key_missing(found))
     if found.not_understood:
-        say(spell_not_understood(found))
-        for request_id in found.not_understood:
-            say(f"  {request_id}")
-    if not found.count:
-        return DONE
-    say(spell_codes(found))
-    say(f'Next: report-abuse-desk adoption decline-unreadable --why "…" --confirm {found.count}')
-    return LOOK
+        lines += [spell_not_understood(found), *(f"  {request_id}" for request_id in found.not_understood)]
+    if found.count:
+        next_step = f'Next: report-abuse-desk adoption decline-unreadable --why "…" --confirm {found.count}'
+        lines += [spell_codes(found), next_step]
+    value = {name: getattr(found, name) for name in ("key_missing", "not_understood", "waiting")}
+    return print_result(parsed, value | {"unreadable": found.reasons}, *lines, code=LOOK if found.count else DONE)
 
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "adoption")
-    listed = add_command(group, "list", run=run_list, example="--json", group="adoption")
+    add = add_group(commands, "adoption")
+    listed = add("list", run=run_list, example="--json")
     listed.add_argument("--all", action="store_true", help="also what was decided")
     one = "0199c0de-0000-7000-8000-000000000000"
-    show = add_command(group, "show", run=run_show, example=one, group="adoption")
-    invite = add_command(
-        group,
-        "invite",
-        run=run_invite,
-        example=f"{one} --owner example-chat --out example-chat.invitation",
-        group="adoption",
-    )
-    agree = add_command(
-        group,
+    show = add("show", run=run_show, example=one)
+    invite = add("invite", run=run_invite, example=f"{one} --owner example-chat --out example-chat.invitation")
+    agree = add(
         "agree",
         run=run_agree,
         example=f'{one} --owner example-chat --surface profile --address "https://chat.example/people/*" '
         '--position "Under the name, beside Block"',
-        group="adoption",
     )
-    decline = add_command(
-        group, "decline", run=run_decline, example=f'{one} --why "We could not reach you."', group="adoption"
-    )
-    clear = add_command(
-        group,
-        "decline-unreadable",
-        run=run_decline_unreadable,
-        example='--why "Sealed to no key of ours." --confirm 40',
-        group="adoption",
+    decline = add("decline", run=run_decline, example=f'{one} --why "We could not reach you."')
+    clear = add(
+        "decline-unreadable", run=run_decline_unreadable, example='--why "Sealed to no key of ours." --confirm 40'
     )
     clear.add_argument("--why", required=True, metavar="WORDS", help="the reason, for the record of this desk")
     clear.add_argument("--confirm", type=int, metavar="NUMBER", help="how many: as it says without this option")

@@ -1,6 +1,7 @@
 """Commands about partners: invite, list, approve, suspend, revoke a key, and decide the changes that they ask for."""
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -22,16 +23,8 @@ from gateway.desk.partners.register import (
 )
 from gateway.desk.partners.registrations import PartnerView, get_partner_view
 from gateway.desk.placements.register import PlacementState, list_placements
-from gateway.desk.terminal import (
-    DONE,
-    Commands,
-    add_command,
-    add_group,
-    get_actor,
-    print_json,
-    say,
-)
-from gateway.desk.wiring import open_desk
+from gateway.desk.terminal import DONE, AddCommand, Commands, add_group, get_actor, print_json, print_result, say
+from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.registration import ContactPoint, Person, Registration, list_registration_gaps
@@ -41,16 +34,11 @@ def run_changes(parsed: argparse.Namespace) -> int:
     """List the changes that partners ask for and that wait for a person."""
     with open_desk(parsed.state).store.read() as connection:
         changes = list_changes(connection, with_decided=parsed.all)
-    if parsed.json:
-        print_json({"changes": [asdict(change) for change in changes]})
-        return DONE
-    for change in changes:
-        _say_change(change)
-    if not changes:
-        say("No change waits.")
-    elif any(change.state == "waiting" for change in changes):
-        say("Next: `partner show ID` shows what is asked, and how to accept or refuse it.")
-    return DONE
+    lines = [line for change in changes for line in _list_change_lines(change)]
+    if any(change.state == "waiting" for change in changes):
+        lines.append("Next: `partner show ID` shows what is asked, and how to accept or refuse it.")
+    found = {"changes": [asdict(change) for change in changes]}
+    return print_result(parsed, found, *lines, empty="No change waits.")
 
 
 def run_accept_change(parsed: argparse.Namespace) -> int:
@@ -68,22 +56,16 @@ def run_accept_change(parsed: argparse.Namespace) -> int:
     with desk.store.read() as connection:
         view = get_partner_view(connection, change.partner, now=desk.clock())
     gaps = list_registration_gaps(view.registration) if view.registration is not None else ()
-    if parsed.json:
-        print_json({"change": asdict(change), "missing": list(gaps)})
-        return DONE
-    say(f"The registration of {change.partner} is in force.")
-    _say_gaps(gaps)
-    return DONE
+    line = f"The registration of {change.partner} is in force."
+    return print_result(parsed, {"change": asdict(change), "missing": list(gaps)}, line, *_list_gap_lines(gaps))
 
 
 def run_refuse_change(parsed: argparse.Namespace) -> int:
     """Refuse a change, with the reason; it stays on record. Tell the partner: it may send a better one."""
     change = refuse_change(open_desk(parsed.state), change_id=parsed.change, reason=parsed.why, actor=get_actor(parsed))
-    if parsed.json:
-        print_json({"change": asdict(change)})
-    else:
-        say(f"The change of {change.partner} is refused: {REFUSAL_REASONS[parsed.why]}.")
-    return DONE
+    return print_result(
+        parsed, {"change": asdict(change)}, f"The change of {change.partner} is refused: {REFUSAL_REASONS[parsed.why]}."
+    )
 
 
 def run_show(parsed: argparse.Namespace) -> int:
@@ -91,79 +73,73 @@ def run_show(parsed: argparse.Namespace) -> int:
     desk = open_desk(parsed.state)
     with desk.store.read() as connection:
         view = get_partner_view(connection, parsed.partner, now=desk.clock())
-    if parsed.json:
-        print_json(msgspec.to_builtins(asdict(view)))
-        return DONE
-    _say_view(view, now=desk.clock())
-    return DONE
+    return print_result(parsed, msgspec.to_builtins(asdict(view)), *_list_view_lines(view, now=desk.clock()))
 
 
-def _add_change_commands(group: "Commands[argparse.ArgumentParser]") -> None:
+def _add_change_commands(add: AddCommand) -> None:
     """Add this file's commands to the group `partner`."""
-    listed = add_command(group, "changes", run=run_changes, example="--json", group="partner")
+    listed = add("changes", run=run_changes, example="--json")
     listed.add_argument("--all", action="store_true", help="also what was decided")
     example = "0199c0de-0000-7000-8000-000000000000"
-    accept = add_command(group, "accept-change", run=run_accept_change, example=example, group="partner")
-    refuse = add_command(
-        group, "refuse-change", run=run_refuse_change, example=f"{example} --why more-needed", group="partner"
-    )
+    accept = add("accept-change", run=run_accept_change, example=example)
+    refuse = add("refuse-change", run=run_refuse_change, example=f"{example} --why more-needed")
     for command in (accept, refuse):
         command.add_argument("change", metavar="CHANGE", help="its id in `partner changes`")
     why = "; ".join(f"{name}: {words}" for name, words in REFUSAL_REASONS.items())
     refuse.add_argument("--why", required=True, choices=tuple(REFUSAL_REASONS), help=why)
-    show = add_command(group, "show", run=run_show, example="example-chat", group="partner")
+    show = add("show", run=run_show, example="example-chat")
     show.add_argument("partner", metavar="ID", help="the partner's id")
 
 
-def _say_change(change: ChangeRow) -> None:
-    say(f"{change.state:9} {change.partner:24} {change.kind:13} {change.received_at}  {change.change_id}")
+def _list_change_lines(change: ChangeRow) -> Iterator[str]:
+    yield f"{change.state:9} {change.partner:24} {change.kind:13} {change.received_at}  {change.change_id}"
     if change.kind == "keys":
-        say(f"          from submission key {change.old_key_id} to {change.new_key_id}: compare both by phone")
+        yield f"          from submission key {change.old_key_id} to {change.new_key_id}: compare both by phone"
     elif change.signed_by is not None:
-        say(f"          signed with submission key {change.signed_by}")
+        yield f"          signed with submission key {change.signed_by}"
     if change.reason is not None:
-        say(f"          {change.reason}")
+        yield f"          {change.reason}"
 
 
-def _say_view(view: PartnerView, *, now: datetime) -> None:
+def _list_view_lines(view: PartnerView, *, now: datetime) -> Iterator[str]:
     kind = view.type if view.country is None else f"{view.type}, {view.country}"
-    say(f"{view.partner}: {view.name} ({kind}), {view.state} since {view.since}")
+    yield f"{view.partner}: {view.name} ({kind}), {view.state} since {view.since}"
     if view.key_id is not None:
-        say(f"submission key {view.key_id}")
+        yield f"submission key {view.key_id}"
     for key in view.former_keys:
         words = "REVOKED" if key.is_revoked else "ends" if parse_time(key.ended_at) > now else "ended"
-        say(f"former key {key.key_id}, {words} {key.ended_at}")
+        yield f"former key {key.key_id}, {words} {key.ended_at}"
     for change in view.changes:
-        _say_change(change)
+        yield from _list_change_lines(change)
     waiting = [change for change in view.changes if change.kind == "registration"]
     if view.wanted is not None and waiting:
         # Listed the oldest first, as `find_wanted_registration` sorts them: what is shown is the last one.
-        say(f"It asks to register, in {waiting[-1].change_id}:")
-        _say_registration(view.wanted)
+        yield f"It asks to register, in {waiting[-1].change_id}:"
+        yield from _list_registration_lines(view.wanted)
         if len(waiting) > 1:
-            say(f"{len(waiting) - 1} more of it wait, all older: accepting this one replaces them.")
-    _say_next_commands(view)
+            yield f"{len(waiting) - 1} more of it wait, all older: accepting this one replaces them."
+    yield from _list_next_commands(view)
     if view.registration is None:
         first = "first `report-abuse-partner enrol FILE`, and later " if view.state == "invited" else ""
-        say(f"Nothing is registered yet: the partner runs {first}`report-abuse-partner account update FILE`.")
+        yield f"Nothing is registered yet: the partner runs {first}`report-abuse-partner account update FILE`."
         return
-    say(f"Registered since {view.registered_at}:")
-    _say_registration(view.registration)
+    yield f"Registered since {view.registered_at}:"
+    yield from _list_registration_lines(view.registration)
 
 
-def _say_next_commands(view: PartnerView) -> None:
+def _list_next_commands(view: PartnerView) -> Iterator[str]:
     """Name the commands that decide what waits: the newest of each kind."""
     if view.state == "waiting":
-        say(f"Next: report-abuse-desk partner approve {view.partner}")
+        yield f"Next: report-abuse-desk partner approve {view.partner}"
     for kind in ("keys", "registration"):
         waiting = [change.change_id for change in view.changes if change.kind == kind]
         if waiting:
-            say(f"Next: report-abuse-desk partner accept-change {waiting[-1]}")
-            say(f"  or: report-abuse-desk partner refuse-change {waiting[-1]} --why {'|'.join(REFUSAL_REASONS)}")
+            yield f"Next: report-abuse-desk partner accept-change {waiting[-1]}"
+            yield f"  or: report-abuse-desk partner refuse-change {waiting[-1]} --why {'|'.join(REFUSAL_REASONS)}"
 
 
-def _say_registration(registration: Registration) -> None:
-    say(f"  organisation        {registration.organisation} ({registration.sector})")
+def _list_registration_lines(registration: Registration) -> Iterator[str]:
+    yield f"  organisation        {registration.organisation} ({registration.sector})"
     for title, one in (
         ("administrator", registration.administrator),
         ("replacement", registration.replacement),
@@ -171,16 +147,16 @@ def _say_registration(registration: Registration) -> None:
         ("police contact", registration.law_enforcement_contact),
         *(("authorised", person) for person in registration.authorised_persons),
     ):
-        say(f"  {title:19} {'-' if one is None else _describe(one)}")
-    say(f"  out of hours        {registration.out_of_hours_telephone or '-'}")
+        yield f"  {title:19} {'-' if one is None else _describe(one)}"
+    yield f"  out of hours        {registration.out_of_hours_telephone or '-'}"
     for platform in registration.platforms:
-        say(f"  platform            {platform.name} {platform.url or ''}".rstrip())
-    _say_gaps(list_registration_gaps(registration))
+        yield f"  platform            {platform.name} {platform.url or ''}".rstrip()
+    yield from _list_gap_lines(list_registration_gaps(registration))
 
 
-def _say_gaps(gaps: tuple[str, ...]) -> None:
+def _list_gap_lines(gaps: tuple[str, ...]) -> Iterator[str]:
     for gap in gaps:
-        say(f"  MISSING: {gap.replace('_', ' ')}. Ask the partner for it.")
+        yield f"  MISSING: {gap.replace('_', ' ')}. Ask the partner for it."
 
 
 def _describe(one: Person | ContactPoint) -> str:
@@ -241,36 +217,35 @@ def run_end_invitation(parsed: argparse.Namespace) -> int:
     """
     desk = open_desk(parsed.state)
     ended = end_invitation(desk, partner=parsed.partner, actor=get_actor(parsed))
-    if parsed.json:
-        print_json({"partner": parsed.partner, **asdict(ended)})
-        return DONE
-    say(f"The invitation of {parsed.partner} has ended: nobody can enrol with it.")
+    lines = [f"The invitation of {parsed.partner} has ended: nobody can enrol with it."]
     if ended.enrolments:
-        say("The enrolment that waited is refused.")
-    with desk.store.read() as connection:
-        agreed = list_placements(connection, owner=parsed.partner, states=_IN_REGISTER)
-    if agreed:
-        places = "1 place of its button stays" if len(agreed) == 1 else f"{len(agreed)} places of its button stay"
-        say(f"{places}: report-abuse-desk placement list --owner {parsed.partner}")
-    return DONE
+        lines.append("The enrolment that waited is refused.")
+    lines += _list_button_lines(desk, parsed.partner)
+    return print_result(parsed, {"partner": parsed.partner, **asdict(ended)}, *lines)
 
 
 def run_list(parsed: argparse.Namespace) -> int:
     """List partners, enrolments that wait for approval, and open invitations."""
     with open_desk(parsed.state).store.read() as connection:
         rows = list_partners(connection)
-    if parsed.json:
-        print_json({"partners": [asdict(row) for row in rows]})
-        return DONE
+    lines = []
     for row in rows:
         key = f"submission key {row.key_id}" if row.key_id else "-"
         kind = row.type if row.country is None else f"{row.type} {row.country}"
         change = "1 change waits" if row.changes == 1 else f"{row.changes} changes wait"
         waits = f"  {change}: see `partner changes`" if row.changes else ""
-        say(f"{row.state:10} {row.partner:24} {kind:19} {key:31} {row.since}  {row.name}{waits}")
-    if not rows:
-        say("There is no partner yet. `partner invite` makes the first one.")
-    return DONE
+        lines.append(f"{row.state:10} {row.partner:24} {kind:19} {key:31} {row.since}  {row.name}{waits}")
+    empty = "There is no partner yet. `partner invite` makes the first one."
+    return print_result(parsed, {"partners": [asdict(row) for row in rows]}, *lines, empty=empty)
+
+
+def _list_button_lines(desk: Desk, partner: str) -> list[str]:
+    with desk.store.read() as connection:
+        agreed = list_placements(connection, owner=partner, states=_IN_REGISTER)
+    if not agreed:
+        return []
+    places = "1 place of its button stays" if len(agreed) == 1 else f"{len(agreed)} places of its button stay"
+    return [f"{places}: report-abuse-desk placement list --owner {partner}"]
 
 
 def run_approve(parsed: argparse.Namespace) -> int:
@@ -296,12 +271,8 @@ def run_suspend(parsed: argparse.Namespace) -> int:
     desk = open_desk(parsed.state)
     said, stands = _SUSPENDED[suspend_partner(desk, partner=parsed.partner, actor=get_actor(parsed))]
     if not parsed.json:
-        say(f"{parsed.partner} {said}")
-        with desk.store.read() as connection:
-            agreed = list_placements(connection, owner=parsed.partner, states=_IN_REGISTER)
-        if agreed:
-            places = "1 place of its button stays" if len(agreed) == 1 else f"{len(agreed)} places of its button stay"
-            say(f"{places}: report-abuse-desk placement list --owner {parsed.partner}")
+        for line in (f"{parsed.partner} {said}", *_list_button_lines(desk, parsed.partner)):
+            say(line)
     return publish_register(parsed, partner=parsed.partner, done=f"{parsed.partner} {stands}")
 
 
@@ -333,13 +304,9 @@ def run_revoke_key(parsed: argparse.Namespace) -> int:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "partner")
-    invite = add_command(
-        group,
-        "invite",
-        run=run_invite,
-        example='"Example Chat" --partner example-chat --out example-chat.invitation',
-        group="partner",
+    add = add_group(commands, "partner")
+    invite = add(
+        "invite", run=run_invite, example='"Example Chat" --partner example-chat --out example-chat.invitation'
     )
     invite.add_argument("name", metavar="NAME", help="the partner's name, as people know it")
     invite.add_argument("--partner", required=True, metavar="ID", help="its id: a-z, 0-9 and hyphens, for good")
@@ -349,14 +316,14 @@ def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     invite.add_argument("--country", metavar="CODE", help="the country of an agency, like GB")
     invite.add_argument("--out", type=Path, required=True, metavar="FILE", help="the invitation file to write")
-    add_command(group, "list", run=run_list, example="--json", group="partner")
+    add("list", run=run_list, example="--json")
     for name, run in (("approve", run_approve), ("end-invitation", run_end_invitation), ("suspend", run_suspend)):
-        command = add_command(group, name, run=run, example="example-chat", group="partner")
+        command = add(name, run=run, example="example-chat")
         command.add_argument("partner", metavar="ID", help="the partner's id")
-    revoke = add_command(group, "revoke-key", run=run_revoke_key, example="example-chat", group="partner")
+    revoke = add("revoke-key", run=run_revoke_key, example="example-chat")
     revoke.add_argument("partner", metavar="ID", help="the partner's id")
     revoke.add_argument("--key", metavar="KEY-ID", help="one former key, and what it signed for")
     revoke.add_argument(
         "--keep-successor", action="store_true", help="the partner said by phone that its later keys are its own"
     )
-    _add_change_commands(group)
+    _add_change_commands(add)

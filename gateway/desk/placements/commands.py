@@ -27,6 +27,7 @@ from gateway.desk.placements.labels import (
     STATES,
     spell_age,
     spell_changes,
+    spell_no_page,
     spell_placement,
     spell_result,
     spell_standing,
@@ -42,7 +43,7 @@ from gateway.desk.placements.register import (
 )
 from gateway.desk.placements.runner import forget_runner_token, make_runner_token, make_targets
 from gateway.desk.placements.terms import Agreement, TermChanges, list_history
-from gateway.desk.terminal import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.terminal import DONE, LOOK, AddCommand, Commands, add_group, get_actor, print_json, print_result, say
 from gateway.desk.wiring import open_desk
 from partner_sdk.durable_files import write_durably
 from partner_sdk.wire.button_check import MAX_CHECKS_BODY_BYTES
@@ -53,19 +54,11 @@ def run_targets(parsed: argparse.Namespace) -> int:
     """Write the list of pages for the runner of checks. It holds no key and no secret; the desk fetches no page."""
     targets = make_targets(open_desk(parsed.state))
     write_durably(parsed.out, encode(targets.check_list))
-    if parsed.json:
-        print_json(
-            {
-                "out": str(parsed.out),
-                "targets": len(targets.check_list.targets),
-                "without_page": list(targets.without_page),
-            }
-        )
-        return DONE
-    say(f"{len(targets.check_list.targets)} pages to look at are in {parsed.out}.")
-    if targets.without_page:
-        say(f"No page is named for {', '.join(targets.without_page)}: `placement change --look-at`.")
-    return DONE
+    count, without_page = len(targets.check_list.targets), list(targets.without_page)
+    lines = [f"{count} pages to look at are in {parsed.out}."]
+    if without_page:
+        lines.append(f"No page is named for {', '.join(without_page)}: `placement change --look-at`.")
+    return print_result(parsed, {"out": str(parsed.out), "targets": count, "without_page": without_page}, *lines)
 
 
 def run_import_checks(parsed: argparse.Namespace) -> int:
@@ -76,11 +69,9 @@ def run_import_checks(parsed: argparse.Namespace) -> int:
     except OSError:
         raise PlacementError(f"{parsed.file} is not there or cannot be read.", reason="no-file") from None
     taken = take_checks(open_desk(parsed.state), raw.removesuffix(b"\n"), channel="file", actor=get_actor(parsed))
-    if parsed.json:
-        print_json(asdict(taken))
-    else:
-        say(spell_taken(taken))
-    return LOOK if taken.unknown or taken.not_yet else DONE
+    return print_result(
+        parsed, asdict(taken), spell_taken(taken), code=LOOK if taken.unknown or taken.not_yet else DONE
+    )
 
 
 def run_runner_token(parsed: argparse.Namespace) -> int:
@@ -97,20 +88,16 @@ def run_runner_token(parsed: argparse.Namespace) -> int:
             say("The token has ended: no runner can hand in anything." if ended else "There is no token.")
         return DONE
     token = make_runner_token(desk, replace=parsed.replace, actor=actor)
-    if parsed.json:
-        print_json({"token": token})
-    else:
-        say(token)
-    return DONE
+    return print_result(parsed, {"token": token}, token)
 
 
-def _add_runner_commands(group: "Commands[argparse.ArgumentParser]") -> None:
+def _add_runner_commands(add: AddCommand) -> None:
     """Add this file's commands to the group `placement`."""
-    targets = add_command(group, "targets", run=run_targets, example="--out pages.json", group="placement")
+    targets = add("targets", run=run_targets, example="--out pages.json")
     targets.add_argument("--out", type=Path, required=True, metavar="FILE", help="the list to write, over an old one")
-    taken = add_command(group, "import-checks", run=run_import_checks, example="checks.json", group="placement")
+    taken = add("import-checks", run=run_import_checks, example="checks.json")
     taken.add_argument("file", type=Path, metavar="FILE", help="what a runner wrote, or `button check --json`")
-    token = add_command(group, "runner-token", run=run_runner_token, example="", group="placement")
+    token = add("runner-token", run=run_runner_token)
     choice = token.add_mutually_exclusive_group()
     choice.add_argument("--replace", action="store_true", help="end the token of before, at once")
     choice.add_argument("--forget", action="store_true", help="only end the token")
@@ -150,16 +137,13 @@ def run_list(parsed: argparse.Namespace) -> int:
         if parsed.owner is not None:
             check_owner(connection, parsed.owner)
         standings = list_standings(connection, now=desk.clock(), owner=parsed.owner)
-    if parsed.json:
-        print_json({"placements": [_describe_standing(one) for one in standings]})
-        return DONE
+    lines = []
     for one in standings:
         row = one.placement
-        say(f"{row.placement:40} {row.state:9} {_spell_check(one):52} {row.owner:20} {spell_placement(row)}")
-    if not standings:
-        whose = "" if parsed.owner is None else f" with {parsed.owner}"
-        say(f"No placement is agreed{whose} yet. `placement agree` begins with one.")
-    return DONE
+        lines.append(f"{row.placement:40} {row.state:9} {_spell_check(one):52} {row.owner:20} {spell_placement(row)}")
+    whose = "" if parsed.owner is None else f" with {parsed.owner}"
+    empty = f"No placement is agreed{whose} yet. `placement agree` begins with one."
+    return print_result(parsed, {"placements": [_describe_standing(one) for one in standings]}, *lines, empty=empty)
 
 
 def run_show(parsed: argparse.Namespace) -> int:
@@ -238,48 +222,36 @@ def run_end(parsed: argparse.Namespace) -> int:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "placement")
-    agree = add_command(
-        group,
+    add = add_group(commands, "placement")
+    agree = add(
         "agree",
         run=run_agree,
         example='--owner example-chat --service "Example Chat" --surface profile '
         '--address "https://chat.example/people/*" --position "Under the name, beside Block"',
-        group="placement",
     )
     agree.add_argument("--owner", required=True, metavar="ID", help="whose it is: a partner's id, or an adopter's")
     _add_terms(agree, required=True)
     agree.add_argument("--link-id", metavar="ID", help="(default: one that the desk makes, like example-chat-profile)")
     agree.add_argument("--agreed-on", metavar="DAY", help="like 2026-11-25 (default: today)")
     agree.add_argument("--new-owner", metavar="NAME", help="the name of an organisation without keys that is new here")
-    listed = add_command(group, "list", run=run_list, example="--json", group="placement")
+    listed = add("list", run=run_list, example="--json")
     listed.add_argument("--owner", metavar="ID", help="only this owner's")
-    show = add_command(group, "show", run=run_show, example="example-chat-profile", group="placement")
-    change = add_command(
-        group, "change", run=run_change, example='example-chat-profile --position "Beside Block"', group="placement"
-    )
+    show = add("show", run=run_show, example="example-chat-profile")
+    change = add("change", run=run_change, example='example-chat-profile --position "Beside Block"')
     reason = '--reason "{}"'
-    suspend = add_command(
-        group,
+    suspend = add(
         "suspend",
         run=run_suspend,
         example=f"example-chat-profile {reason.format('Behind a menu since the new design')}",
-        group="placement",
     )
-    resume = add_command(group, "resume", run=run_resume, example="example-chat-profile", group="placement")
-    end = add_command(
-        group,
-        "end",
-        run=run_end,
-        example=f"example-chat-profile {reason.format('The page is gone')}",
-        group="placement",
-    )
+    resume = add("resume", run=run_resume, example="example-chat-profile")
+    end = add("end", run=run_end, example=f"example-chat-profile {reason.format('The page is gone')}")
     for command in (show, change, suspend, resume, end):
         command.add_argument("placement", metavar="LINK-ID", help="the link id")
     for command in (suspend, end):
         command.add_argument("--reason", required=True, metavar="WORDS", help="why, in one line, for the history")
     _add_terms(change, required=False)
-    _add_runner_commands(group)
+    _add_runner_commands(add)
 
 
 def _add_terms(command: argparse.ArgumentParser, *, required: bool) -> None:
@@ -291,13 +263,10 @@ def _add_terms(command: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def _tell(parsed: argparse.Namespace, row: PlacementRow, *, said: str) -> int:
-    if parsed.json:
-        print_json({**asdict(row), "published": False})
-    else:
-        say(f"{said} {NEXT_PUBLISH}")
-        if row.look_at is None and row.state != "ended":
-            say(f"A runner visits none of its pages: name one with `placement change {row.placement} --look-at URL`.")
-    return DONE
+    lines = [f"{said} {NEXT_PUBLISH}"]
+    if row.look_at is None and row.state != "ended":
+        lines.append(spell_no_page(row))
+    return print_result(parsed, {**asdict(row), "published": False}, *lines)
 
 
 def _spell_check(standing: Standing) -> str:

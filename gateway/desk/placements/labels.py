@@ -42,6 +42,11 @@ def spell_placement(row: PlacementRow) -> str:
     return f"{row.service}, {place[0].lower()}{place[1:]}"
 
 
+def spell_no_page(row: PlacementRow) -> str:
+    """Return in words, for a terminal, that a runner has no page of a placement to look at."""
+    return f"A runner visits none of its pages: name one with `placement change {row.placement} --look-at URL`."
+
+
 def spell_standing(standing: Standing) -> str:
     """Return in words how a placement stands by its last check."""
     last = standing.last

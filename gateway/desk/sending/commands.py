@@ -10,7 +10,7 @@ from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.queue import KindName, list_entries
 from gateway.desk.outbox.replies import NO_PLACE
 from gateway.desk.sending.run import SentOut, send_again, send_due
-from gateway.desk.terminal import DONE, LOOK, Commands, add_command, add_group, get_actor, print_json, say
+from gateway.desk.terminal import DONE, LOOK, Commands, add_group, get_actor, print_json, print_result, say
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
 from gateway.web.logs import format_exception
@@ -49,27 +49,24 @@ def run_post_list(parsed: argparse.Namespace) -> int:
     with open_desk(parsed.state).store.read() as connection:
         entries = list_entries(connection, most=_MOST_LISTED, with_done=parsed.all)
         notes = list_notes(connection, with_done=parsed.all)
-    if parsed.json:
-        print_json({"entries": [asdict(entry) for entry in entries], "notes": [asdict(note) for note in notes]})
-        return DONE
     channels = {note.id: f" by {note.channel}" for note in notes}
-    for entry in entries:
-        when = entry.done_at or f"next try {entry.next_try_at}"
-        what = f"{entry.kind}{channels.get(entry.id, '')} {entry.subject}"
-        say(f"{entry.id:5} {entry.state:8} {what} tries {entry.tries} {when} {entry.last_error or ''}")
-    if not entries:
-        say("Nothing waits.")
-    return DONE
+    lines = (
+        f"{entry.id:5} {entry.state:8} {entry.kind}{channels.get(entry.id, '')} {entry.subject} tries {entry.tries} "
+        f"{entry.done_at or f'next try {entry.next_try_at}'} {entry.last_error or ''}"
+        for entry in entries
+    )
+    found = {"entries": [asdict(entry) for entry in entries], "notes": [asdict(note) for note in notes]}
+    return print_result(parsed, found, *lines, empty="Nothing waits.")
 
 
 def run_post_retry(parsed: argparse.Namespace) -> int:
     """Let the next run send an entry again that was given up or has failed, by its number in the list."""
     entry = send_again(open_desk(parsed.state), parsed.number, actor=get_actor(parsed))
-    if parsed.json:
-        print_json({"kind": entry.kind, "number": entry.id})
-    else:
-        say(f"The {entry.kind} {entry.subject} goes with the next `post send` or `collect`.")
-    return DONE
+    return print_result(
+        parsed,
+        {"kind": entry.kind, "number": entry.id},
+        f"The {entry.kind} {entry.subject} goes with the next `post send` or `collect`.",
+    )
 
 
 def run_alert_list(parsed: argparse.Namespace) -> int:
@@ -97,11 +94,11 @@ def run_alert_acknowledge(parsed: argparse.Namespace) -> int:
     with desk.store.write() as connection:
         count = acknowledge_alert(connection, parsed.number, actor=get_actor(parsed), now=desk.clock())
     settle_alarms(desk)
-    if parsed.json:
-        print_json({"acknowledged": count})
-    else:
-        say(f"You have {count} {'alert' if count == 1 else 'alerts'} in hand. Open the urgent cases now: `case list`.")
-    return DONE
+    return print_result(
+        parsed,
+        {"acknowledged": count},
+        f"You have {count} {'alert' if count == 1 else 'alerts'} in hand. Open the urgent cases now: `case list`.",
+    )
 
 
 class WentOut:
@@ -157,13 +154,13 @@ def send_what_waits(desk: Desk, *, is_silent: bool = False) -> WentOut:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    group = add_group(commands, "post")
-    add_command(group, "send", run=run_post_send, example="--json", group="post")
-    listed = add_command(group, "list", run=run_post_list, example="--all", group="post")
+    add = add_group(commands, "post")
+    add("send", run=run_post_send, example="--json")
+    listed = add("list", run=run_post_list, example="--all")
     listed.add_argument("--all", action="store_true", help="also what was sent")
-    retry = add_command(group, "retry", run=run_post_retry, example="12", group="post")
+    retry = add("retry", run=run_post_retry, example="12")
     retry.add_argument("number", type=int, metavar="NUMBER", help="its number in the list")
-    alerts = add_group(commands, "alert")
-    add_command(alerts, "list", run=run_alert_list, example="--json", group="alert")
-    acknowledge = add_command(alerts, "acknowledge", run=run_alert_acknowledge, example="7", group="alert")
+    add_alert = add_group(commands, "alert")
+    add_alert("list", run=run_alert_list, example="--json")
+    acknowledge = add_alert("acknowledge", run=run_alert_acknowledge, example="7")
     acknowledge.add_argument("number", type=int, metavar="NUMBER", help="its number in the list")
