@@ -38,7 +38,7 @@ ANSWERS: Final[Answers] = {
     "contact_ways": ("school",),
     "school": ("Ask for Sam at Example School",),
 }
-POST_ROOM: Final = """[post_room]
+POST_ROOM: Final = """[carriers]
 notes = "on"
 mail = "folder"
 mail_from = "hello@team.example"
@@ -138,7 +138,7 @@ class Loop:
     def _write_to_a_folder(self) -> None:
         """Let the desk write its notes and pages into a folder: a demonstration writes to nobody."""
         settings = self.desk_state / "desk.toml"
-        before, _, _ = settings.read_text(encoding="utf-8").partition("\n[post_room]\n")
+        before, _, _ = settings.read_text(encoding="utf-8").partition("\n[carriers]\n")
         folder = json.dumps(str((self.folder / "sent-notes").resolve()))  # a JSON string is a TOML string
         settings.write_text(f"{before}\n{POST_ROOM}folder = {folder}\n{PAGER}", encoding="utf-8")
 

@@ -3,7 +3,7 @@
 It stands on eight floors. A module imports from its own floor and from lower ones, and no two packages import each
 other. Most packages hold a subject: its rules, its pages and its commands.
 
-1. base: `carriers/`, `feed_client`, `store/`, `vault`, `audit`, `alarms`, `config`; `wiring`: all as one `Desk`
+1. base: `store/`, `vault`, `audit`, `alarms`, `feed_client`, `addresses`, `config`, `carriers/`; `wiring`: one `Desk`
 2. pages and terminal: `hidden_text`, `terminal`, `sessions`, `views/`, on which every page and command is built
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs
 4. exchange: `inbox`, `evidence/`, `outbox/`: how sealed items come in, and all that goes out

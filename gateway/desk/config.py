@@ -1,18 +1,135 @@
-"""The desk's settings (`desk.toml`) and where its files are. Never holds a secret: keys are files of their own."""
+"""The desk's settings (`desk.toml`) and where its files are. Never holds a secret: keys and logins are other files."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig, check_post_settings
+from gateway.desk.addresses import find_email_address
 from gateway.guidance.agency import AGENCY_FILE
-from gateway.web.settings import check_origin, read_settings
+from gateway.web.settings import SettingsError, check_origin, is_loopback, read_settings
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.keys import Environment
+
+OFF: Final = "off"
+MAILTO: Final = "mailto:"
+MOST_SENDER_CHARACTERS: Final = 11  # a sender that is a word has at most 11 characters (3GPP TS 23.040 §9.1.2.5)
+
+_SENDER: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ]*[A-Za-z0-9])?")
+# A country code, or more of a number's beginning, for a part of a country.
+_COUNTRY_CODE: Final = re.compile(r"[1-9][0-9]{0,6}")
+# +1 is the United States and Canada, and also twenty countries of the Caribbean with prices of their own: whoever
+# opens it names the area codes behind it.
+_SHARED_CODE: Final = "1"
+_SHORTEST_SHARED: Final = 4
+
+
+class CarriersConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[carriers]`: whether short notes go out, and what carries mails and text messages."""
+
+    notes: Literal["off", "on"] = "off"
+    mail: Literal["off", "smtp", "folder"] = "off"
+    mail_from: str = ""
+    mail_name: str = ""
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_login_file: str = ""
+    sms: Literal["off", "webhook", "folder"] = "off"
+    sms_sender: str = ""
+    sms_url: str = ""
+    sms_token_file: str = ""
+    sms_country_codes: tuple[str, ...] = ("44",)
+    # A text message costs money, and whoever fills in the form says where it goes: so many in a day, to all together.
+    sms_most_a_day: int = 200
+    # One note a day to a mailbox is no limit for who owns a domain. The large providers need room: most
+    # mailboxes are at one of a few.
+    mail_most_a_day_per_domain: int = 200
+    folder: str = ""
+
+
+class PagerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[pager]`: who gets alerts in the desk's hours and out of them: `off`, an https address, or `mailto:` and one."""
+
+    desk: str = OFF
+    out_of_hours: str = OFF
+
+
+def check_carriers(carriers: CarriersConfig, *, pager: PagerConfig) -> None:
+    """Raise `SettingsError` (`bad-settings`) naming the first key that does not fit the others."""
+    for name in ("sms_most_a_day", "mail_most_a_day_per_domain"):
+        if getattr(carriers, name) < 1:
+            raise _bad(f"carriers.{name}", "must be 1 or more")
+    if carriers.mail != OFF:
+        _check_mail(carriers)
+    if carriers.sms != OFF:
+        _check_sms(carriers)
+    if "folder" in {carriers.mail, carriers.sms} and not Path(carriers.folder).is_absolute():
+        raise _bad("carriers.folder", "must be the whole path of a folder, for `folder` to write into")
+    for name in PagerConfig.__struct_fields__:
+        _check_pager(getattr(pager, name), key=f"pager.{name}", has_mail=carriers.mail != OFF)
+
+
+def is_safe_url(url: str) -> bool:
+    """Return whether an address may be posted to: https, or http on this machine; without a login or fragment in it."""
+    try:
+        parts = urlsplit(url)
+        is_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    is_bare = not (parts.username or parts.password or parts.fragment) and url.isascii() and url.isprintable()
+    is_private = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    return bool(parts.hostname) and is_port and is_bare and is_private and " " not in url
+
+
+def _check_mail(carriers: CarriersConfig) -> None:
+    if find_email_address(carriers.mail_from) != carriers.mail_from:
+        raise _bad("carriers.mail_from", "must be one plain address, its domain in lower case")
+    if not carriers.mail_name.isprintable():
+        raise _bad("carriers.mail_name", "must be one line")
+    if carriers.mail != "smtp":
+        return
+    if not carriers.smtp_host or not 1 <= carriers.smtp_port <= 65_535:
+        raise _bad("carriers.smtp_host and smtp_port", "must name the mail server")
+    if carriers.smtp_security == "none" and not is_loopback(carriers.smtp_host):
+        raise _bad("carriers.smtp_security", "must be starttls or tls: none is only for a server on this machine")
+
+
+def _check_sms(carriers: CarriersConfig) -> None:
+    if not _SENDER.fullmatch(carriers.sms_sender) or len(carriers.sms_sender) > MOST_SENDER_CHARACTERS:
+        raise _bad("carriers.sms_sender", f"must be 1 to {MOST_SENDER_CHARACTERS} letters, digits and spaces")
+    if not carriers.sms_country_codes or not all(map(_COUNTRY_CODE.fullmatch, carriers.sms_country_codes)):
+        raise _bad("carriers.sms_country_codes", 'must list country codes such as "44"')
+    if any(code.startswith(_SHARED_CODE) and len(code) < _SHORTEST_SHARED for code in carriers.sms_country_codes):
+        raise _bad(
+            "carriers.sms_country_codes",
+            'must not open all of "1", which many countries share: list 1 with an area code, such as "1202"',
+        )
+    if carriers.sms == "webhook" and not is_safe_url(carriers.sms_url):
+        raise _bad("carriers.sms_url", "must be an https address")
+
+
+def _check_pager(address: str, *, key: str, has_mail: bool) -> None:
+    if address == OFF:
+        return
+    if not address.startswith(MAILTO):
+        if not is_safe_url(address):
+            raise _bad(key, "must be off, an https address, or mailto: and one address")
+        return
+    mailbox = address.removeprefix(MAILTO)
+    if find_email_address(mailbox) != mailbox:
+        raise _bad(key, "must be off, an https address, or mailto: and one address")
+    if not has_mail:
+        raise _bad(key, "needs a mail carrier: set carriers.mail")
+
+
+def _bad(key: str, what: str) -> SettingsError:
+    return SettingsError(f"{key} {what}.", reason="bad-settings")
 
 
 class DeskConfigError(ReportAbuseError):
@@ -35,7 +152,7 @@ class DeskConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     agency_name: str = "The agency"
     # Of the disk that evidence lies on: one partner's flood leaves room for the files of everybody else.
     evidence_share_of_one_partner: Annotated[float, Meta(gt=0, le=1)] = 0.25
-    post_room: PostRoomConfig = PostRoomConfig()
+    carriers: CarriersConfig = CarriersConfig()
     pager: PagerConfig = PagerConfig()
     watch: WatchConfig = WatchConfig()
 
@@ -108,7 +225,15 @@ def load_config(paths: DeskPaths) -> DeskConfig:
             f"There is no desk in {paths.state}. Run `report-abuse-desk init --state {paths.state} ...` first.",
             reason="no-desk",
         )
-    config = read_settings(paths.config, kind=DeskConfig)
+    try:
+        config = read_settings(paths.config, kind=DeskConfig)
+    except SettingsError as error:
+        if "`post_room`" not in str(error):
+            raise
+        raise SettingsError(
+            f"{paths.config}: the table [post_room] is called [carriers] now. Rename it; its keys are the same.",
+            reason="bad-settings",
+        ) from None
     check_config(config)
     return config
 
@@ -117,7 +242,7 @@ def check_config(config: DeskConfig) -> None:
     """Raise `SettingsError` when an address is not one the desk may use, or settings do not fit one another."""
     check_origin(config.gateway_origin, key="gateway_origin")
     check_origin(config.feed_url, key="feed_url")
-    check_post_settings(config.post_room, pager=config.pager)
+    check_carriers(config.carriers, pager=config.pager)
 
 
 def encode_config(config: DeskConfig) -> str:

@@ -215,15 +215,15 @@ def _spell_reasons(standings: list[Standing]) -> str:
 def _look_at_post(desk: Desk) -> Iterator[Look]:
     faults = list_carrier_faults(desk)
     for fault in faults:
-        yield "fault", f"Notes cannot go out. {fault}.", "Look at [post_room] in desk.toml."
+        yield "fault", f"Notes cannot go out. {fault}.", "Look at [carriers] in desk.toml."
     with desk.store.read() as connection:
         waiting = count_open(connection, "note")
         without_place = len(list_subjects(connection, WITHOUT_PLACE))
     if without_place:
         detail = f"{without_place} replies found no place at the gateway."
         yield "warning", detail, "Answer in another way. See `alarms`."
-    if desk.config.post_room.notes == "off":
-        yield "warning", f"Short notes are off, and {waiting} wait.", "Set post_room.notes in desk.toml."
+    if desk.config.carriers.notes == "off":
+        yield "warning", f"Short notes are off, and {waiting} wait.", "Set carriers.notes in desk.toml."
     elif not faults:
         yield "ok", f"The carriers can send; {waiting} notes wait.", ""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.collection.importing import Imported, import_report
-from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.keyring.key_set import make_key_set
 from partner_sdk.client._receipts import DeskReceipt, check_desk_receipt
 from partner_sdk.wire.canonical import encode, to_base64url
 from partner_sdk.wire.keys import KeySet

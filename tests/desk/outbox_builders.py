@@ -1,4 +1,4 @@
-"""A desk whose post room is on, and reports that ask for a note."""
+"""A desk whose carriers are on, and reports that ask for a note."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -8,11 +8,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
-from gateway.desk.config import check_config
-from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.config import CarriersConfig, PagerConfig, check_config
+from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
 from gateway.desk.outbox.alerts import list_alerts
 from gateway.desk.outbox.loop import GiveUp, Outcome
@@ -34,9 +33,9 @@ FROM = "hello@team.example"
 
 
 def set_post_room(loop: Loop, *, pager: PagerConfig | None = None, **changes: Any) -> Desk:
-    """Give the loop's desk a post room and return the desk."""
-    post_room = PostRoomConfig(**{"notes": "on", "mail_from": FROM, "mail_name": "The team", **changes})
-    config = msgspec.structs.replace(loop.desk.config, post_room=post_room, pager=pager or PagerConfig())
+    """Give the loop's desk carriers and return the desk."""
+    carriers = CarriersConfig(**{"notes": "on", "mail_from": FROM, "mail_name": "The team", **changes})
+    config = msgspec.structs.replace(loop.desk.config, carriers=carriers, pager=pager or PagerConfig())
     check_config(config)
     loop.desk = replace(loop.desk, config=config)
     return loop.desk

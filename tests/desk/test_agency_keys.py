@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from gateway.desk.keyring.delegation import DelegationError, change_root, load_key_set_key, renew_delegation
+from gateway.desk.keyring.key_set import CLOCK_ALLOWANCE, SealingKeyError, destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.overview import list_keys
 from gateway.desk.keyring.publication import publish
-from gateway.desk.keyring.sealing_keys import SealingKeyError, destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.signing_keys import (
     KNOWN_BEFORE_USE,
     RotationError,
@@ -19,7 +19,6 @@ from gateway.desk.keyring.signing_keys import (
     list_pending,
     revoke_signing_key,
 )
-from gateway.desk.keyring.verify_keys import CLOCK_ALLOWANCE
 from gateway.desk.partners.invitations import invite_partner
 from partner_sdk.client._partner_state import PartnerState
 from partner_sdk.durable_files import write_durably

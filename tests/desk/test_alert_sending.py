@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from gateway.desk.carriers.settings import PagerConfig
 from gateway.desk.collection.collect import collect_reports
+from gateway.desk.config import PagerConfig
 from gateway.desk.outbox import alert_sending as sending
 from gateway.desk.outbox.alert_sending import AlertsSent, list_pager_warnings
 from gateway.desk.outbox.alerts import queue_alert

@@ -18,8 +18,15 @@ from cryptography.x509.oid import NameOID
 
 from gateway.desk.carriers.delivery import DeliveryError, read_secret_lines
 from gateway.desk.carriers.mail import SmtpCarrier, SmtpLogin, make_mail_carrier
-from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig
-from gateway.desk.config import DeskConfig, DeskPaths, check_config, encode_config, load_config
+from gateway.desk.config import (
+    CarriersConfig,
+    DeskConfig,
+    DeskPaths,
+    PagerConfig,
+    check_config,
+    encode_config,
+    load_config,
+)
 from gateway.web.settings import SettingsError
 from gateway.wiring import utc_now
 from partner_sdk.errors import LocalStateError
@@ -137,12 +144,12 @@ def test_secret_file_is_closed_to_others_and_holds_its_lines(tmp_path: Path) -> 
     assert read_secret_lines(file, count=2) == ["team", "secret word"]
 
 
-def make_config(post_room: dict[str, Any], pager: dict[str, str]) -> DeskConfig:
+def make_config(carriers: dict[str, Any], pager: dict[str, str]) -> DeskConfig:
     return DeskConfig(
         environment="live",
         gateway_origin="https://report.example",
         feed_url="https://feed.report.example",
-        post_room=PostRoomConfig(**post_room),
+        carriers=CarriersConfig(**carriers),
         pager=PagerConfig(**pager),
     )
 
@@ -168,44 +175,44 @@ def test_settings_from_before_the_post_room_still_read(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     config = load_config(paths)
-    assert (config.post_room.notes, config.post_room.mail, config.pager.desk) == ("off", "off", "off")
-    assert make_mail_carrier(config.post_room) is None
+    assert (config.carriers.notes, config.carriers.mail, config.pager.desk) == ("off", "off", "off")
+    assert make_mail_carrier(config.carriers) is None
 
 
 @pytest.mark.parametrize(
-    ("post_room", "pager", "key"),
+    ("carriers", "pager", "key"),
     [
-        ({**MAIL, "mail_from": "no address"}, {}, "post_room.mail_from"),
-        ({**MAIL, "mail_from": "hello@Team.example"}, {}, "post_room.mail_from"),
-        ({**MAIL, "mail_name": "a\r\nBcc: b@c.example"}, {}, "post_room.mail_name"),
-        ({**MAIL, "smtp_host": ""}, {}, "post_room.smtp_host"),
-        ({**MAIL, "smtp_port": 0}, {}, "post_room.smtp_host"),
-        ({**MAIL, "smtp_security": "none"}, {}, "post_room.smtp_security"),
-        ({**SMS, "sms_sender": "Hello Team 12"}, {}, "post_room.sms_sender"),
-        ({**SMS, "sms_sender": ""}, {}, "post_room.sms_sender"),
-        ({**SMS, "sms_url": "http://sms.example/send"}, {}, "post_room.sms_url"),
-        ({**SMS, "sms_url": "https://name:word@sms.example/send"}, {}, "post_room.sms_url"),
-        ({**SMS, "sms_country_codes": ("+44",)}, {}, "post_room.sms_country_codes"),
-        ({**SMS, "sms_country_codes": ()}, {}, "post_room.sms_country_codes"),
-        ({**SMS, "sms_country_codes": ("44", "1")}, {}, "post_room.sms_country_codes"),
-        ({**SMS, "sms_country_codes": ("120",)}, {}, "post_room.sms_country_codes"),
-        ({**SMS, "sms_most_a_day": 0}, {}, "post_room.sms_most_a_day"),
-        ({**MAIL, "mail_most_a_day_per_domain": -1}, {}, "post_room.mail_most_a_day_per_domain"),
-        ({"sms": "folder", "sms_sender": "Team"}, {}, "post_room.folder"),
+        ({**MAIL, "mail_from": "no address"}, {}, "carriers.mail_from"),
+        ({**MAIL, "mail_from": "hello@Team.example"}, {}, "carriers.mail_from"),
+        ({**MAIL, "mail_name": "a\r\nBcc: b@c.example"}, {}, "carriers.mail_name"),
+        ({**MAIL, "smtp_host": ""}, {}, "carriers.smtp_host"),
+        ({**MAIL, "smtp_port": 0}, {}, "carriers.smtp_host"),
+        ({**MAIL, "smtp_security": "none"}, {}, "carriers.smtp_security"),
+        ({**SMS, "sms_sender": "Hello Team 12"}, {}, "carriers.sms_sender"),
+        ({**SMS, "sms_sender": ""}, {}, "carriers.sms_sender"),
+        ({**SMS, "sms_url": "http://sms.example/send"}, {}, "carriers.sms_url"),
+        ({**SMS, "sms_url": "https://name:word@sms.example/send"}, {}, "carriers.sms_url"),
+        ({**SMS, "sms_country_codes": ("+44",)}, {}, "carriers.sms_country_codes"),
+        ({**SMS, "sms_country_codes": ()}, {}, "carriers.sms_country_codes"),
+        ({**SMS, "sms_country_codes": ("44", "1")}, {}, "carriers.sms_country_codes"),
+        ({**SMS, "sms_country_codes": ("120",)}, {}, "carriers.sms_country_codes"),
+        ({**SMS, "sms_most_a_day": 0}, {}, "carriers.sms_most_a_day"),
+        ({**MAIL, "mail_most_a_day_per_domain": -1}, {}, "carriers.mail_most_a_day_per_domain"),
+        ({"sms": "folder", "sms_sender": "Team"}, {}, "carriers.folder"),
         ({}, {"desk": "ftp://pager.example"}, "pager.desk"),
         ({}, {"out_of_hours": "http://pager.example"}, "pager.out_of_hours"),
         ({}, {"desk": "mailto:duty@other.example"}, "pager.desk"),
         (MAIL, {"desk": "mailto:duty@other.example?subject=x"}, "pager.desk"),
     ],
 )
-def test_setting_that_does_not_fit_is_named(post_room: dict[str, Any], pager: dict[str, str], key: str) -> None:
+def test_setting_that_does_not_fit_is_named(carriers: dict[str, Any], pager: dict[str, str], key: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        check_config(make_config(post_room, pager))
+        check_config(make_config(carriers, pager))
     assert str(caught.value).startswith(key)
 
 
 def test_no_secret_has_a_place_in_the_settings() -> None:
-    names = {field.name for kind in (PostRoomConfig, PagerConfig) for field in msgspec.structs.fields(kind)}
+    names = {field.name for kind in (CarriersConfig, PagerConfig) for field in msgspec.structs.fields(kind)}
     assert len(names) >= 14
     assert [name for name in names if ("login" in name or "token" in name) and not name.endswith("_file")] == []
     assert not any("password" in name for name in names)

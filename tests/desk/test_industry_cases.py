@@ -6,14 +6,14 @@ import msgspec
 import pytest
 
 from gateway.desk.cases.closing import Assessment, Closing, close_case
-from gateway.desk.cases.joined_reports import (
+from gateway.desk.cases.model import CaseError, CaseState
+from gateway.desk.cases.opening import (
     MOST_OPENED,
     list_case_doubts,
     list_joined,
+    open_case,
     open_whole_case,
 )
-from gateway.desk.cases.model import CaseError, CaseState
-from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.queue import count_queue, list_later, list_queue
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import SealedIndustryReport, list_given

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.desk.cases.joined_reports import list_joined
+from gateway.desk.cases.opening import list_joined
 from gateway.intake import NewReport
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.intake import peek_intake

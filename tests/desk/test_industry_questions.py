@@ -7,15 +7,14 @@ import pytest
 
 from gateway.desk.audit import check_chain
 from gateway.desk.cases.closing import close_case
-from gateway.desk.cases.joined_reports import list_case_doubts
-from gateway.desk.cases.model import CaseError, CaseRow
+from gateway.desk.cases.model import CaseError, CaseRow, get_uk_day
+from gateway.desk.cases.opening import list_case_doubts
 from gateway.desk.cases.partner_side import (
     MOST_DAYS_TO_ANSWER,
     Question,
     ask_partner,
     spell_clock,
 )
-from gateway.desk.cases.promised_days import get_uk_day
 from gateway.desk.partners.mailbox_post import write_message
 from gateway.desk.partners.questions import (
     QuestionRow,

@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from gateway.desk.cases.model import CaseError, CaseRow, get_case
-from gateway.desk.cases.moving import MAX_REASON_CHARACTERS, list_moves, move_case
 from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.queue import list_queue
+from gateway.desk.cases.queue import MAX_REASON_CHARACTERS, list_moves, list_queue, move_case
 from gateway.desk.cases.reading import labels
 from gateway.desk.cli import main
 from gateway.desk.store.schema import AUDIT

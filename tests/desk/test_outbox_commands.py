@@ -15,10 +15,9 @@ import msgspec
 import pytest
 from werkzeug.serving import make_server
 
-from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig
 from gateway.desk.cli import main
 from gateway.desk.commands.collecting import keep_going
-from gateway.desk.config import encode_config
+from gateway.desk.config import CarriersConfig, PagerConfig, encode_config
 from gateway.desk.outbox.queue import drop, queue
 from gateway.desk.store.post_tables import OUTBOX
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, WRONG_USE
@@ -42,10 +41,10 @@ def served(loop: Loop) -> Iterator[Loop]:
         yield loop
 
 
-def set_up(loop: Loop, *, pager: str = "off", **post_room: Any) -> None:
-    wanted = {"notes": "on", "mail": "folder", "mail_from": FROM, "folder": str(loop.folder / "out"), **post_room}
+def set_up(loop: Loop, *, pager: str = "off", **carriers: Any) -> None:
+    wanted = {"notes": "on", "mail": "folder", "mail_from": FROM, "folder": str(loop.folder / "out"), **carriers}
     config = msgspec.structs.replace(
-        loop.desk.config, post_room=PostRoomConfig(**wanted), pager=PagerConfig(desk=pager, out_of_hours=pager)
+        loop.desk.config, carriers=CarriersConfig(**wanted), pager=PagerConfig(desk=pager, out_of_hours=pager)
     )
     loop.desk.paths.config.write_text(encode_config(config), encoding="utf-8")
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gateway.desk.cases import files as case_files
-from gateway.desk.cases import joined_reports
+from gateway.desk.cases import opening
 from gateway.desk.cases.case_page import MOST_COMPARED_BYTES
 from gateway.desk.cases.reading.page_room import (
     MOST_MESSAGES,
@@ -60,8 +60,8 @@ def test_page_of_a_case_of_many_megabytes_stays_small_and_says_what_is_left_out(
     later = [send_heavy(loop, kind="supplement", earlier_reference=first) for _ in range(4)]
     loop.collect()
     opened: list[str] = []
-    for module in (joined_reports, case_files):
-        name = "open_case" if module is joined_reports else "open_report"
+    for module in (opening, case_files):
+        name = "open_case" if module is opening else "open_report"
         real = getattr(module, name)
 
         def note(desk: object, wanted: object, real: object = real, **settings: object) -> object:

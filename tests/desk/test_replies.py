@@ -18,7 +18,7 @@ from gateway.desk.cases.replies import (
     record_reply,
     write_reply,
 )
-from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.queue import queue
 from gateway.desk.outbox.replies import READ, REPLIED_BY_RETURN_CODE, REPLY, list_written
 from gateway.desk.store.post_tables import REPLY_MESSAGES

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.desk.carriers.addresses import (
+from gateway.desk.addresses import (
     find_email_address,
     find_mobile_number,
     make_address_mac,
     make_domain_mac,
 )
 from gateway.desk.carriers.mail import make_mail
-from gateway.desk.carriers.settings import PostRoomConfig
 from gateway.desk.carriers.sms import is_country_open
+from gateway.desk.config import CarriersConfig
 from gateway.desk.outbox.notes import find_note_channel, get_note_kind
 from partner_sdk.wire.public_report import PublicReport
 from tests.builders import NOW, make_clear_fields
@@ -246,4 +246,4 @@ def test_address_that_may_be_written_to_can_be_put_into_a_mail(local: str) -> No
 def test_text_message_goes_only_where_the_settings_say(typed: str, codes: tuple[str, ...], *, is_open: bool) -> None:
     number = find_mobile_number(typed)
     assert number is not None
-    assert is_country_open(number, post_room=PostRoomConfig(sms_country_codes=codes)) is is_open
+    assert is_country_open(number, carriers=CarriersConfig(sms_country_codes=codes)) is is_open

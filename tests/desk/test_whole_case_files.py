@@ -10,9 +10,8 @@ import pytest
 
 from gateway.desk.cases.file_saving import save_file
 from gateway.desk.cases.files import CaseFileError, FileOfReport, make_whole_case
-from gateway.desk.cases.joined_reports import open_whole_case
 from gateway.desk.cases.model import CaseRow
-from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.opening import open_case, open_whole_case
 from gateway.desk.cases.reading.page_room import PageRoom
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cli import main

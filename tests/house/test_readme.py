@@ -16,9 +16,8 @@ import pytest
 from gateway.checker.cli import make_parser as make_checker_parser
 from gateway.cli import make_parser as make_gateway_parser
 from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig
-from gateway.desk.carriers.settings import PagerConfig, PostRoomConfig
 from gateway.desk.cli import make_parser as make_desk_parser
-from gateway.desk.config import DeskConfig
+from gateway.desk.config import CarriersConfig, DeskConfig, PagerConfig
 from gateway.limits import Effect, Subject, make_rows
 from gateway.web.logs import LOG_FIELDS
 from partner_sdk.cli import make_parser as make_partner_parser
@@ -53,7 +52,7 @@ SETTINGS = {
     "### `[evidence]`": EvidenceConfig,
     "### `[[listeners]]`": ListenerConfig,
     "## desk.toml": DeskConfig,
-    "### `[post_room]`": PostRoomConfig,
+    "### `[carriers]`": CarriersConfig,
     "### `[pager]`": PagerConfig,
 }
 

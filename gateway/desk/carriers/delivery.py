@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway.desk.carriers.settings import is_safe_url
+from gateway.desk.config import is_safe_url
 from partner_sdk.errors import LocalStateError, ReportAbuseError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from gateway.desk.carriers.delivery import DeliveryError, make_folder, read_secret_lines, write_message
-from gateway.desk.carriers.settings import PostRoomConfig
+from gateway.desk.config import CarriersConfig
 from gateway.web.settings import is_loopback
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -139,18 +139,18 @@ class FolderCarrier:
         make_folder(self._folder)
 
 
-def make_mail_carrier(post_room: PostRoomConfig) -> MailCarrier | None:
+def make_mail_carrier(carriers: CarriersConfig) -> MailCarrier | None:
     """Return what the settings name, or None for `off`. Raises `LocalStateError` for the login's file."""
-    if post_room.mail == "off":
+    if carriers.mail == "off":
         return None
-    if post_room.mail == "folder":
-        return FolderCarrier(Path(post_room.folder))
+    if carriers.mail == "folder":
+        return FolderCarrier(Path(carriers.folder))
     return SmtpCarrier(
-        post_room.smtp_host,
-        port=post_room.smtp_port,
-        security=post_room.smtp_security,
-        helo_name=post_room.mail_from.partition("@")[2],
-        login=_read_login(post_room.smtp_login_file),
+        carriers.smtp_host,
+        port=carriers.smtp_port,
+        security=carriers.smtp_security,
+        helo_name=carriers.mail_from.partition("@")[2],
+        login=_read_login(carriers.smtp_login_file),
     )
 
 

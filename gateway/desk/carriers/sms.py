@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gateway.desk.carriers.delivery import post_json, read_secret_lines, write_message
-from gateway.desk.carriers.settings import PostRoomConfig
+from gateway.desk.config import CarriersConfig
 from partner_sdk.wire.canonical import encode
 
 if TYPE_CHECKING:
@@ -60,22 +60,22 @@ class WebhookSms:
         post_json(self.session, url=self.url, body=body, token=self.token, message_id=message_id)
 
 
-def make_sms_provider(post_room: PostRoomConfig, *, session: "requests.Session") -> SmsProvider | None:
+def make_sms_provider(carriers: CarriersConfig, *, session: "requests.Session") -> SmsProvider | None:
     """Return what the settings name, or None for `off`. Raises `LocalStateError` for the token's file."""
-    if post_room.sms == "off":
+    if carriers.sms == "off":
         return None
-    if post_room.sms == "folder":
-        return FolderSms(Path(post_room.folder), post_room.sms_sender)
-    token = read_secret_lines(Path(post_room.sms_token_file), count=1)[0] if post_room.sms_token_file else None
-    return WebhookSms(post_room.sms_url, post_room.sms_sender, session, token)
+    if carriers.sms == "folder":
+        return FolderSms(Path(carriers.folder), carriers.sms_sender)
+    token = read_secret_lines(Path(carriers.sms_token_file), count=1)[0] if carriers.sms_token_file else None
+    return WebhookSms(carriers.sms_url, carriers.sms_sender, session, token)
 
 
-def is_country_open(number: str, *, post_room: PostRoomConfig) -> bool:
+def is_country_open(number: str, *, carriers: CarriersConfig) -> bool:
     """Return whether the settings let a text message go to the country of this number.
 
     A number of Jersey, Guernsey or the Isle of Man needs an entry of its own, such as 447797: 44 alone is not enough.
     """
-    codes = post_room.sms_country_codes
+    codes = carriers.sms_country_codes
     if _CROWN_DEPENDENCIES.fullmatch(number):
         codes = tuple(code for code in codes if code != _UK)
     return number.startswith(tuple(f"+{code}" for code in codes))

@@ -26,21 +26,31 @@ from gateway.desk.cases.forms import (
     read_partner_answers,
     read_reply,
 )
-from gateway.desk.cases.joined_reports import OpenedReport, open_whole_case
-from gateway.desk.cases.model import CaseError, CaseRow, get_case
-from gateway.desk.cases.moving import list_moves
-from gateway.desk.cases.opening import OpenedCase, find_earlier, find_first_report, is_proven, list_additions, open_case
-from gateway.desk.cases.page_contexts import find_page_context
-from gateway.desk.cases.partner_side import DAYS_TO_ANSWER
-from gateway.desk.cases.promised_days import (
+from gateway.desk.cases.model import (
+    CaseError,
+    CaseRow,
     count_days_late,
     find_promised_day,
+    get_case,
     get_uk_day,
     is_waiting,
     spell_day,
     spell_lateness,
     spell_read_by,
 )
+from gateway.desk.cases.opening import (
+    OpenedCase,
+    OpenedReport,
+    find_earlier,
+    find_first_report,
+    is_proven,
+    list_additions,
+    open_case,
+    open_whole_case,
+)
+from gateway.desk.cases.page_contexts import find_page_context
+from gateway.desk.cases.partner_side import DAYS_TO_ANSWER
+from gateway.desk.cases.queue import list_moves
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_contact_blocks
 from gateway.desk.cases.reading.content import Section, make_sections

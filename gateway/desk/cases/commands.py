@@ -18,7 +18,6 @@ from gateway.desk.cases.closing import (
 )
 from gateway.desk.cases.file_commands import list_file_json, say_files
 from gateway.desk.cases.files import make_whole_case
-from gateway.desk.cases.joined_reports import open_whole_case
 from gateway.desk.cases.lines import list_context_json, list_said_doubts, say_contact, say_context, say_typed
 from gateway.desk.cases.model import (
     AGE_BANDS,
@@ -30,23 +29,6 @@ from gateway.desk.cases.model import (
     WEAKNESSES,
     YES_NO,
     CaseRow,
-)
-from gateway.desk.cases.moving import (
-    LANES,
-    MOST_SCORE,
-    list_moves,
-    move_case,
-)
-from gateway.desk.cases.opening import open_case
-from gateway.desk.cases.page_contexts import find_page_context
-from gateway.desk.cases.partner_commands import (
-    ListMarks,
-    list_partner_json,
-    make_marks,
-    say_partner_case,
-    spell_content,
-)
-from gateway.desk.cases.promised_days import (
     count_days_late,
     find_promised_day,
     find_read_by,
@@ -55,7 +37,23 @@ from gateway.desk.cases.promised_days import (
     spell_lateness,
     spell_read_by,
 )
-from gateway.desk.cases.queue import find_next, list_queue
+from gateway.desk.cases.opening import open_case, open_whole_case
+from gateway.desk.cases.page_contexts import find_page_context
+from gateway.desk.cases.partner_commands import (
+    ListMarks,
+    list_partner_json,
+    make_marks,
+    say_partner_case,
+    spell_content,
+)
+from gateway.desk.cases.queue import (
+    LANES,
+    MOST_SCORE,
+    find_next,
+    list_moves,
+    list_queue,
+    move_case,
+)
 from gateway.desk.cases.reading.content import make_sections
 from gateway.desk.cases.reading.labels import PUBLIC_WORDS
 from gateway.desk.cases.reading.page_context import make_context_view

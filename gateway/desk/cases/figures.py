@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseRow
-from gateway.desk.cases.promised_days import find_promised_day, get_uk_day_of
+from gateway.desk.cases.model import NO_SAFE_CONTACT, CaseRow, find_promised_day, get_uk_day_of
 from partner_sdk.wire.canonical import parse_time
 
 

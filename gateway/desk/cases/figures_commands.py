@@ -6,8 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.desk.cases.figures import ReadingFigures, make_figures
-from gateway.desk.cases.model import list_cases
-from gateway.desk.cases.promised_days import get_uk_day, get_uk_day_of
+from gateway.desk.cases.model import get_uk_day, get_uk_day_of, list_cases
 from gateway.desk.terminal import Commands, add_command, print_result
 from gateway.desk.wiring import open_desk
 

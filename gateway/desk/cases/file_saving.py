@@ -21,9 +21,8 @@ from gateway.desk.cases.files import (
     make_case_files,
     make_whole_case,
 )
-from gateway.desk.cases.joined_reports import open_whole_case
 from gateway.desk.cases.model import CaseRow
-from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.opening import open_case, open_whole_case
 from gateway.desk.evidence.holdings import Held
 from gateway.desk.evidence.open_evidence import check_file, open_file
 from gateway.desk.evidence.sealed_parts import SealedParts, get_parts

@@ -12,11 +12,9 @@ from typing import Final, Literal
 import msgspec
 from sqlalchemy import Connection
 
-from gateway.desk.cases.joined_reports import OpenedReport
-from gateway.desk.cases.model import CaseRow, list_cases_of
-from gateway.desk.cases.opening import open_report
+from gateway.desk.cases.model import CaseRow, list_cases_of, list_sealed_sizes
+from gateway.desk.cases.opening import OpenedReport, open_report
 from gateway.desk.collection.row_checks import SealedContent
-from gateway.desk.collection.sealed_reports import list_sealed_sizes
 from gateway.desk.evidence.holdings import Held, find_held, list_reports_naming
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError

@@ -11,9 +11,8 @@ from typing import Final
 from werkzeug.datastructures import MultiDict
 
 from gateway.desk.cases.closing import Assessment, Closing
-from gateway.desk.cases.model import MOST_WEAKNESSES, OUT_OF_REMIT, CaseError, CaseRow
+from gateway.desk.cases.model import MOST_WEAKNESSES, OUT_OF_REMIT, CaseError, CaseRow, is_waiting, parse_day
 from gateway.desk.cases.partner_side import Question
-from gateway.desk.cases.promised_days import is_waiting, parse_day
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.labels import ASSESSMENT, CASE_FAULTS
 from gateway.desk.cases.replies import ReplyDraft, clean_text, normalise

@@ -1,19 +1,29 @@
-"""Cases as lists show them, in the order of the queue, and the codes that an assessor may answer.
+"""Cases as lists show them, in the order of the queue; the day that a person was told; the sealed report behind each.
 
-Codes and times only: never opens a report (opening.py does). Codes that digests count come from digests/tables.py.
+Codes and times only: never opens a report (opening.py does). Codes that digests count come from digests/tables.py. A
+promised day is one of the United Kingdom: it was printed on a page there, and it ends at midnight there.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, Final, Literal, get_args
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, literal_column, select
+from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, func, literal_column, select
 
 from gateway.desk.digests import tables
 from gateway.desk.outbox.replies import REPLIED_BY_RETURN_CODE
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
+from gateway.desk.store.schema import CASES, REPORTS
+from gateway.guidance.agency import Agency
+from gateway.guidance.risk import combine
 from partner_sdk.errors import ReportAbuseError
+from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, clear_fields_of, peek_submission
 
 CaseState = Literal["open", "closed", "all"]
 # As ix_cases_queue spells it, in brackets too: SQLite takes an index for an expression that is written alike.
@@ -197,3 +207,125 @@ def check_code(name: str, code: str, codes: tuple[str, ...]) -> None:
     """Raise `CaseError` (`bad-code`) for a code that is not of its list."""
     if code not in codes:
         raise CaseError(f"{name} must be one of: {', '.join(codes)}.", reason="bad-code")
+
+
+UK: Final = ZoneInfo("Europe/London")
+# Not from the locale: the desk reads English, and a server's locale may be any.
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+def get_uk_day(moment: datetime) -> date:
+    """Return the day that it is in the United Kingdom."""
+    return moment.astimezone(UK).date()
+
+
+def get_uk_day_of(text: str) -> date:
+    """Return the day in the United Kingdom of a time as the desk stores it."""
+    return get_uk_day(parse_time(text))
+
+
+def parse_day(text: str) -> date:
+    """Return a day that a person wrote like 2026-12-24. Raises `CaseError` (`bad-day`)."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise CaseError("A day is written like 2026-12-24.", reason="bad-day") from None
+
+
+def is_waiting(case: CaseRow) -> bool:
+    """Return whether a reply is owed and none is recorded."""
+    return case.reply_owed and case.reply_code is None and case.closed_at is None
+
+
+def find_promised_day(case: CaseRow) -> date | None:
+    """Return the day that the person was told, or None where no day was named."""
+    return None if case.reply_by is None else date.fromisoformat(case.reply_by)
+
+
+def find_read_by(case: CaseRow, agency: Agency) -> datetime | None:
+    """Return when a report of the public is to be read by, or None for any other.
+
+    It is worked out as the form does, with the hours of this desk. One that was raised later is to be read as soon as a
+    crisis from then on, and never later than was promised first.
+    """
+    if case.partner != PUBLIC_SENDER or case.synthetic:
+        return None
+    is_crisis = combine(case.factors).crisis
+    is_raised = case.crisis_since is not None and (case.crisis_since != case.collected_at or not is_crisis)
+    read_by = agency.make_promise(parse_time(case.received_at), is_crisis=is_crisis and not is_raised).read_by
+    if case.crisis_since is None or not is_raised:
+        return read_by
+    return min(read_by, agency.make_promise(parse_time(case.crisis_since), is_crisis=True).read_by)
+
+
+def spell_read_by(case: CaseRow, agency: Agency, *, now: datetime) -> str:
+    """Return it in words, e.g. `18:05 on Friday 27 November, which has passed`; empty where nothing was promised."""
+    read_by = find_read_by(case, agency)
+    if read_by is None:
+        return ""
+    is_past = case.opened_at is None and case.closed_at is None and now > read_by
+    local = read_by.astimezone(agency.zone)
+    return f"{local:%H:%M} on {spell_day(local.date())}{', which has passed' if is_past else ''}"
+
+
+def count_days_late(case: CaseRow, *, today: date) -> int:
+    """Return by how many days a reply that is still owed is late; 0 when it is not."""
+    promised = find_promised_day(case)
+    return 0 if promised is None or not is_waiting(case) else max(0, (today - promised).days)
+
+
+def spell_day(day: date) -> str:
+    """Return a day as the page for the person spells it, such as Friday 27 November."""
+    return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+
+
+def spell_lateness(days: int) -> str:
+    """Return in words how late a reply is."""
+    return "1 day late" if days == 1 else f"{days} days late"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedReport:
+    """An envelope and the clear fields that it is sealed under, both verified when the desk took them in."""
+
+    clear: ClearFields
+    envelope: bytes
+
+
+def find_sealed_report(
+    connection: Connection, *, environment: str, partner: str, report_id: str
+) -> SealedReport | None:
+    """Return the sealed report of this sender and id, or None where there is none, as for a synthetic case."""
+    for table in (REPORTS, IMPORTED_REPORTS):
+        row = connection.execute(
+            select(table).where(
+                table.c.environment == environment, table.c.partner == partner, table.c.report_id == report_id
+            )
+        ).first()
+        if row is not None:
+            clear = (
+                peek_intake(bytes(row.intake)).clear
+                if table is REPORTS
+                else clear_fields_of(peek_submission(parse_statement(bytes(row.submission))))
+            )
+            return SealedReport(clear, bytes(row.envelope))
+    return None
+
+
+def list_sealed_sizes(
+    connection: Connection, *, environment: str, partner: str, report_ids: Collection[str]
+) -> dict[str, int]:
+    """Return by report id how many bytes the envelopes of these reports have; what is not here is not in it."""
+    sizes: dict[str, int] = {}
+    for table in (IMPORTED_REPORTS, REPORTS):
+        rows = connection.execute(
+            select(table.c.report_id, func.length(table.c.envelope).label("size")).where(
+                table.c.environment == environment, table.c.partner == partner, table.c.report_id.in_(report_ids)
+            )
+        )
+        sizes |= {row.report_id: row.size for row in rows}
+    return sizes

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection, select
 
 from gateway.desk.cases.model import CaseRow
-from gateway.desk.collection.context_ids import OtherReports, get_other_reports
+from gateway.desk.collection.filing import OtherReports, get_other_reports
 from gateway.desk.collection.row_checks import SealedContent
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.wiring import Desk

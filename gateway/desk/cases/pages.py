@@ -26,17 +26,17 @@ from gateway.desk.cases.forms import (
     read_answers,
     read_move,
 )
-from gateway.desk.cases.joined_reports import list_sources
-from gateway.desk.cases.model import CaseError, list_firsts
-from gateway.desk.cases.moving import move_case
-from gateway.desk.cases.promised_days import (
+from gateway.desk.cases.model import (
+    CaseError,
     count_days_late,
     find_promised_day,
     get_uk_day,
     is_waiting,
+    list_firsts,
     spell_day,
     spell_lateness,
 )
+from gateway.desk.cases.opening import list_sources
 from gateway.desk.cases.queue import (
     QueueState,
     count_queue,
@@ -44,6 +44,7 @@ from gateway.desk.cases.queue import (
     find_next,
     list_later,
     list_queue,
+    move_case,
 )
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.partner_case import spell_open_questions

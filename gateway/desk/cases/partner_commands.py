@@ -13,11 +13,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.desk.cases.joined_reports import OpenedReport, Source, list_sources
 from gateway.desk.cases.lines import say_changes, say_report
-from gateway.desk.cases.model import OUTCOMES, CaseError, CaseRow
+from gateway.desk.cases.model import OUTCOMES, CaseError, CaseRow, get_uk_day, parse_day
+from gateway.desk.cases.opening import OpenedReport, Source, list_sources
 from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Clock, Question, ask_partner, take_back, tell_outcome
-from gateway.desk.cases.promised_days import get_uk_day, parse_day
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, spell_open_questions

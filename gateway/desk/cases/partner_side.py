@@ -12,9 +12,13 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from gateway.desk.cases.model import OUTCOMES, CaseError, CaseRow, check_code, get_case
-from gateway.desk.cases.promised_days import (
+from gateway.desk.cases.model import (
+    OUTCOMES,
     UK,
+    CaseError,
+    CaseRow,
+    check_code,
+    get_case,
     get_uk_day,
     get_uk_day_of,
     spell_day,

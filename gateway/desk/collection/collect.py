@@ -17,12 +17,15 @@ from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.chain import Link, add_links, make_link
 from gateway.desk.collection.collector_state import get_collector_state, note_collected, note_read
-from gateway.desk.collection.filing import BY_GATEWAY, file_cases, to_new_case, to_report_values
-from gateway.desk.collection.imported import (
+from gateway.desk.collection.filing import (
+    BY_GATEWAY,
+    file_cases,
     is_another,
     link_to_case,
     list_imported,
     list_imported_references,
+    to_new_case,
+    to_report_values,
 )
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import KEY_ENDED, Believed, RowRefusedError, VerifiedRow, check_row

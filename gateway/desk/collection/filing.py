@@ -1,30 +1,36 @@
 """Files each verified report as a case, in the transaction that stores the report, however it came.
 
-Never keeps what the report says: the case gets codes, days and yes or no; the words stay in the envelope.
+One that came as a file and comes through the gateway too stays one case, with both references. The hash of a page's
+context is noted, so that one that is used again is seen. Never keeps what the report says: the case gets codes, days
+and yes or no; the text stays in the envelope.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
-from gateway.desk.collection.context_ids import note_contexts
-from gateway.desk.collection.joining import RESPONSE, find_request, hold_back, settle_cases
+from gateway.desk import audit
+from gateway.desk.collection.joining import RESPONSE, find_request, hold_back, settle_case, settle_cases
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import SealedContent, VerifiedRow
-from gateway.desk.collection.stage_queue import COLLECTED, NO_OPEN_REQUEST, queue_stage
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox.notes import queue_notes
+from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage, queue_stage_again
 from gateway.desk.placements.register import list_owners
-from gateway.desk.store.evidence_tables import NAMED_EVIDENCE
+from gateway.desk.store.context_tables import PAGE_CONTEXTS
+from gateway.desk.store.evidence_tables import IMPORTED_REPORTS, NAMED_EVIDENCE
 from gateway.desk.store.schema import CASES
+from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time, parse_time
+from partner_sdk.wire.page_context import parse_context_token
 from partner_sdk.wire.public_report import PublicReport, is_flagged, is_from_grown_up
-from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
+from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields, clear_fields_of, peek_submission
 
 # How a report came to the desk.
 BY_GATEWAY: Final = "gateway"
@@ -199,3 +205,122 @@ def _find_provider(row: NewCase, *, owners: Mapping[str, str]) -> str | None:
 def _hash_reply_key(reply_key: str | None) -> str | None:
     # A hash of a public key tells nothing: it is there to be compared (docs/decisions/0016).
     return None if reply_key is None else hashlib.sha256(reply_key.encode()).hexdigest()
+
+
+MOST_REFERENCES_SHOWN: Final = 5
+
+
+def note_contexts(connection: Connection, reports: Mapping[str, PublicReport]) -> None:
+    """Note the contexts of new cases (case id to report), in the transaction that files them."""
+    values = [_to_values(case_id, report.context) for case_id, report in reports.items() if report.context is not None]
+    if values:
+        connection.execute(insert(PAGE_CONTEXTS), values)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherReports:
+    """How many other reports the very same context came with, and the references of the first of them."""
+
+    count: int
+    references: tuple[str, ...]
+
+
+def get_other_reports(connection: Connection, case_id: str) -> OtherReports:
+    """Return the other reports that the context of a case came with.
+
+    Who has the page before them may report twice; nobody else can have made the same bytes.
+    """
+    own = select(PAGE_CONTEXTS.c.token_sha256).where(PAGE_CONTEXTS.c.case_id == case_id).scalar_subquery()
+    same = (PAGE_CONTEXTS.c.token_sha256 == own, PAGE_CONTEXTS.c.case_id != case_id)
+    count: int = connection.execute(select(func.count()).select_from(PAGE_CONTEXTS).where(*same)).scalar_one()
+    references = connection.execute(
+        select(CASES.c.reference)
+        .join(PAGE_CONTEXTS, PAGE_CONTEXTS.c.case_id == CASES.c.case_id)
+        .where(*same)
+        .order_by(CASES.c.received_at, CASES.c.case_id)
+        .limit(MOST_REFERENCES_SHOWN)
+    )
+    return OtherReports(count, tuple(references.scalars()))
+
+
+def _to_values(case_id: str, token: str) -> dict[str, object]:
+    try:
+        named = parse_context_token(token)
+    except FormatError:
+        named = None
+    return {
+        "case_id": case_id,
+        "token_sha256": hashlib.sha256(token.encode()).digest(),
+        "partner": None if named is None else named.partner,
+        "context_id": None if named is None else named.context_id,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedReport:
+    """What is kept of a report that came as a file: whose word it is and which box, whatever key signed it."""
+
+    clear: ClearFields
+    envelope_sha256: bytes
+
+
+ByReport = Mapping[tuple[str, str], ImportedReport]
+
+
+def list_imported(connection: Connection, report_ids: Collection[str]) -> ByReport:
+    """Return, by partner and report id, each of these that came as a file."""
+    columns = (IMPORTED_REPORTS.c.submission, IMPORTED_REPORTS.c.envelope)
+    rows = connection.execute(
+        select(IMPORTED_REPORTS.c.partner, IMPORTED_REPORTS.c.report_id, *columns).where(
+            IMPORTED_REPORTS.c.report_id.in_(report_ids)
+        )
+    )
+    return {
+        (row.partner, row.report_id): ImportedReport(
+            clear=read_clear_fields(bytes(row.submission)),
+            envelope_sha256=hashlib.sha256(row.envelope).digest(),
+        )
+        for row in rows
+    }
+
+
+def read_clear_fields(submission_raw: bytes) -> ClearFields:
+    """Return the clear fields of a stored submission that was verified before; raises `FormatError`."""
+    return clear_fields_of(peek_submission(parse_statement(submission_raw)))
+
+
+def list_imported_references(connection: Connection, references: Collection[str]) -> frozenset[str]:
+    """Return those of these references that a report has which came as a file."""
+    rows = connection.execute(select(IMPORTED_REPORTS.c.reference).where(IMPORTED_REPORTS.c.reference.in_(references)))
+    return frozenset(rows.scalars())
+
+
+def is_another(row: VerifiedRow, *, imported: ByReport) -> bool:
+    """Return whether a file brought another report under this row's id.
+
+    The same box with the same clear fields is the same report. Its signature may be another: a partner that changed
+    its key signs anew what lies in its spool. Both were checked, each by a key that was the partner's.
+    """
+    clear = row.intake.clear
+    held = imported.get((clear.partner, clear.report_id))
+    return held is not None and held != ImportedReport(clear, bytes.fromhex(row.intake.envelope_sha256))
+
+
+def link_to_case(connection: Connection, row: VerifiedRow, *, actor: str, now: datetime) -> None:
+    """Note at the case that was filed from a file that its report came through the gateway now, under a reference too.
+
+    What was told of it before did not reach the gateway, which did not know it: it is told again.
+    What was added under that reference meanwhile is joined to the case now.
+    """
+    clear, reference = row.intake.clear, row.intake.reference
+    case = (
+        (CASES.c.environment == clear.environment)
+        & (CASES.c.partner == clear.partner)
+        & (CASES.c.report_id == clear.report_id)
+    )
+    connection.execute(update(CASES).where(case, CASES.c.reference != reference).values(other_reference=reference))
+    queue_stage_again(connection, partner=clear.partner, report_id=clear.report_id, now=now)
+    case_id = connection.execute(select(CASES.c.case_id).where(case)).scalar_one()
+    raised = settle_case(connection, case_id, now=now)
+    queue_alert(connection, count=len(raised), now=now)
+    audit.append_entry(connection, "came-through-gateway-too", case_id, at=now, actor=actor, **{"as": reference})

@@ -12,8 +12,7 @@ from sqlalchemy import Connection, insert, or_, select, tuple_
 
 from gateway.desk import audit
 from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID
-from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases
-from gateway.desk.collection.imported import read_clear_fields
+from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases, read_clear_fields
 from gateway.desk.collection.post_checks import VerifiedPost, check_post, parse_post, peek_post_claim
 from gateway.desk.collection.risk import assess
 from gateway.desk.collection.row_checks import RowRefusedError

@@ -24,7 +24,7 @@ from gateway.desk.collection.chain import (
 )
 from gateway.desk.collection.row_checks import Believed, PartnerKey
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.store.key_tables import VERIFY_KEYS
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.wiring import Desk

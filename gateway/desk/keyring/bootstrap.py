@@ -15,9 +15,15 @@ from sqlalchemy import select
 from gateway.desk import audit
 from gateway.desk.config import DeskConfig, DeskPaths, check_config, encode_config
 from gateway.desk.keyring.delegation import sign_delegation
+from gateway.desk.keyring.key_set import (
+    RECEIPT_ROLE,
+    SEAL_GRACE,
+    add_sealing_key,
+    add_verify_key,
+    end_use,
+    list_verify_entries,
+)
 from gateway.desk.keyring.quarters import get_quarter_of
-from gateway.desk.keyring.sealing_keys import SEAL_GRACE, add_sealing_key
-from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, add_verify_key, end_use, list_verify_entries
 from gateway.desk.store import open_store
 from gateway.desk.store.key_tables import VERIFY_KEYS
 from gateway.desk.wiring import Desk

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gateway.desk.keyring.delegation import change_root, renew_delegation
+from gateway.desk.keyring.key_set import destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.overview import list_keys
 from gateway.desk.keyring.publication import publish
-from gateway.desk.keyring.sealing_keys import destroy_sealing_key, replace_sealing_key
 from gateway.desk.keyring.signing_keys import ROTATED_ROLES, begin_rotation, revoke_signing_key
 from gateway.desk.terminal import DONE, LOOK, TRY_AGAIN, Commands, add_group, complain, get_actor, print_result
 from gateway.desk.wiring import open_desk

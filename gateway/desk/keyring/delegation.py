@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.desk import audit
 from gateway.desk.config import DeskPaths
-from gateway.desk.keyring.verify_keys import CLOCK_ALLOWANCE, find_newest_published
+from gateway.desk.keyring.key_set import CLOCK_ALLOWANCE, find_newest_published
 from gateway.desk.wiring import Desk
 from partner_sdk.durable_files import sync_folder, write_durably
 from partner_sdk.errors import KeySetError, LocalStateError, ReportAbuseError

@@ -16,19 +16,22 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from gateway.desk import audit
 from gateway.desk.keyring.delegation import find_root_change, load_key_set_key, read_signed_delegation
-from gateway.desk.keyring.sealing_keys import ensure_sealing_keys
+from gateway.desk.keyring.key_set import (
+    RECEIPT_ROLE,
+    ensure_sealing_keys,
+    has_role,
+    make_key_set,
+    make_mailbox_key,
+)
 from gateway.desk.keyring.signing_keys import finish_rotations
-from gateway.desk.keyring.verify_keys import RECEIPT_ROLE, has_role, list_verify_entries
-from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS
+from gateway.desk.store.key_tables import PUBLICATIONS
 from gateway.desk.store.partner_tables import FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.store.placement_tables import PLACEMENTS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError, ReportAbuseError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import encode, format_time, parse_time, to_base64url
-from partner_sdk.wire.enrolment import mailbox_key_id
-from partner_sdk.wire.envelope import SUITE_NAME
-from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, SealingKey, SealingState, sign_bundle
+from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, sign_bundle
 from partner_sdk.wire.placement import PlacementEntry
 from partner_sdk.wire.register import MAX_FORMER_KEYS, FormerKey, PartnerRegister, RegisterEntry, sign_register
 from partner_sdk.wire.statements import public_bytes
@@ -143,21 +146,6 @@ def sign_lists(desk: Desk, *, actor: str) -> Published:
         )
 
 
-def make_key_set(connection: Connection, *, desk: Desk, now: datetime) -> KeySet:
-    """Return the key set as it should be now, with serial 0: signing gives it its number."""
-    sealing = connection.execute(select(SEALING_KEYS).order_by(SEALING_KEYS.c.quarter)).all()
-    return KeySet(
-        environment=desk.config.environment,
-        serial=0,
-        issued_at=format_time(now),
-        expires_at=format_time(now + KEY_SET_LIFETIME),
-        sealing_keys=tuple(_sealing_entry(row, now=now) for row in sealing),
-        receipt_keys=list_verify_entries(connection, RECEIPT_ROLE),
-        mailbox_keys=list_verify_entries(connection, KeyRole.MAILBOX_SIGNING.value),
-        register_keys=list_verify_entries(connection, KeyRole.REGISTER.value),
-    )
-
-
 def make_register(connection: Connection, *, desk: Desk, now: datetime) -> PartnerRegister:
     """Return the register as it should be now, with serial 0."""
     rows = connection.execute(select(PARTNERS).order_by(PARTNERS.c.partner)).all()
@@ -208,20 +196,6 @@ def _list_former_keys(connection: Connection, partner: str, *, now: datetime) ->
     return tuple(
         FormerKey(key_id=row.key_id, submission_key=to_base64url(bytes(row.submission_key)), until=row.ended_at)
         for row in list_former_in_force(connection, partner, now=now)[:MAX_FORMER_KEYS]
-    )
-
-
-def make_mailbox_key(public_key: bytes, *, approved_at: datetime) -> SealingKey:
-    """Return a partner's mailbox key as an entry: it is used until the partner enrols again."""
-    far = approved_at + timedelta(days=3650)
-    return SealingKey(
-        key_id=mailbox_key_id(public_key),
-        suite=SUITE_NAME,
-        public_key=to_base64url(public_key),
-        not_before=format_time(approved_at),
-        seal_until=format_time(far),
-        open_until=format_time(far),
-        state="active",
     )
 
 
@@ -286,23 +260,3 @@ def _mark_published(desk: Desk, publication: Publication, *, actor: str) -> None
         )
         if changed.rowcount:
             audit.append_entry(connection, f"publish-{publication.kind}", str(publication.serial), at=now, actor=actor)
-
-
-def _sealing_entry(row: Row[tuple[object, ...]], *, now: datetime) -> SealingKey:
-    return SealingKey(
-        key_id=row.key_id,
-        suite=SUITE_NAME,
-        public_key=to_base64url(bytes(row.public_key)),
-        not_before=row.not_before,
-        seal_until=row.seal_until,
-        open_until=row.open_until,
-        state=_sealing_state(row, now=now),
-    )
-
-
-def _sealing_state(row: Row[tuple[object, ...]], *, now: datetime) -> SealingState:
-    if row.destroyed_at is not None:
-        return "destroyed"
-    if now < parse_time(row.not_before):
-        return "pending"
-    return "active" if now < parse_time(row.seal_until) else "retired"

@@ -11,7 +11,7 @@ from typing import Final
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.keyring.verify_keys import (
+from gateway.desk.keyring.key_set import (
     CLOCK_ALLOWANCE,
     add_verify_key,
     end_belief,

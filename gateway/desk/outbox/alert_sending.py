@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, select, update
 from gateway.desk import audit
 from gateway.desk.carriers.delivery import DeliveryError, post_json
 from gateway.desk.carriers.mail import MailCarrier, make_mail, make_mail_carrier
-from gateway.desk.carriers.settings import MAILTO, OFF
+from gateway.desk.config import MAILTO, OFF
 from gateway.desk.outbox.alerts import (
     ACTOR,
     AlertRow,
@@ -94,12 +94,12 @@ def find_pager(desk: Desk, target: AlertTarget) -> Pager | None:
         return None
     if not address.startswith(MAILTO):
         return WebhookPager(address, desk.session)
-    carrier = make_mail_carrier(desk.config.post_room)
+    carrier = make_mail_carrier(desk.config.carriers)
     if carrier is None:
         raise DeliveryError(reason="no-mail")
     return MailPager(
         to=address.removeprefix(MAILTO),
-        sender=Address(display_name=desk.config.post_room.mail_name, addr_spec=desk.config.post_room.mail_from),
+        sender=Address(display_name=desk.config.carriers.mail_name, addr_spec=desk.config.carriers.mail_from),
         carrier=carrier,
         now=desk.clock(),
         random=desk.random(16),

@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from gateway.desk import audit
+from gateway.desk.addresses import make_address_mac, make_domain_mac
 from gateway.desk.alarms import raise_alarm
-from gateway.desk.carriers.addresses import make_address_mac, make_domain_mac
 from gateway.desk.carriers.delivery import CARRIER_FAULTS, DeliveryError
 from gateway.desk.carriers.mail import MailCarrier, make_mail_carrier
 from gateway.desk.carriers.sms import SmsProvider, is_country_open, make_sms_provider
@@ -35,7 +35,7 @@ from partner_sdk.wire.intake import peek_intake
 from partner_sdk.wire.public_report import parse_public_report
 from partner_sdk.wire.submission import report_context
 
-ACTOR: Final = "post-room"
+ACTOR: Final = "outbox"
 ONE_DAY: Final = timedelta(days=1)
 # While a note is being sent no other run takes it; longer than any carrier takes, shorter than anyone's patience.
 LEASE: Final = timedelta(minutes=10)
@@ -83,15 +83,15 @@ class NoteSender:
 
     @cached_property
     def _mail(self) -> MailCarrier | None:
-        return make_mail_carrier(self._desk.config.post_room)
+        return make_mail_carrier(self._desk.config.carriers)
 
     @cached_property
     def _sms(self) -> SmsProvider | None:
-        return make_sms_provider(self._desk.config.post_room, session=self._desk.session)
+        return make_sms_provider(self._desk.config.carriers, session=self._desk.session)
 
     def load(self, connection: Connection, row: Row[Any]) -> "_Letter | Hold | GiveUp | Stop":
         """Return the note with its address, once there is room for it today."""
-        if self._desk.config.post_room.notes == "off":
+        if self._desk.config.carriers.notes == "off":
             return Stop()
         try:
             carriers = {"email": self._mail, "sms": self._sms}
@@ -159,7 +159,7 @@ class NoteSender:
         address = find_address(report, channel=note.channel)
         if address is None:
             return GiveUp("no-address", is_alarm=False)
-        if note.channel == "sms" and not is_country_open(address, post_room=self._desk.config.post_room):
+        if note.channel == "sms" and not is_country_open(address, carriers=self._desk.config.carriers):
             return GiveUp("country-off", is_alarm=False)
         # The same in every try, so that a second copy can be known as one; under the key it names no case.
         message_id = sha256(self._key + f"{row.subject} {row.queued_at}".encode()).hexdigest()[:32]
@@ -168,12 +168,12 @@ class NoteSender:
     def _find_room(self, connection: Connection, note: Row[Any], macs: _Macs) -> Hold | None:
         """Return until when a note has to wait, or note where it goes and return None."""
         now, mine = self._desk.clock(), NOTES.c.case_id == note.case_id
-        post_room = self._desk.config.post_room
+        carriers = self._desk.config.carriers
         limits: list[tuple[ColumnElement[bool], int, str | None]] = [(NOTES.c.address_mac == macs.address, 1, None)]
         if macs.domain is not None:
-            limits.append((NOTES.c.domain_mac == macs.domain, post_room.mail_most_a_day_per_domain, DOMAIN_FULL))
+            limits.append((NOTES.c.domain_mac == macs.domain, carriers.mail_most_a_day_per_domain, DOMAIN_FULL))
         else:
-            limits.append((NOTES.c.channel == note.channel, post_room.sms_most_a_day, SMS_FULL))
+            limits.append((NOTES.c.channel == note.channel, carriers.sms_most_a_day, SMS_FULL))
         for same, most, code in limits:
             free_at = _find_free_at(connection, same & ~mine, most=most, now=now)
             if free_at is not None:
@@ -185,12 +185,12 @@ class NoteSender:
         return None
 
     def _carry(self, letter: _Letter) -> None:
-        post_room = self._desk.config.post_room
+        carriers = self._desk.config.carriers
         match letter.channel:
             case "email" if self._mail is not None:
                 mail = make_note_mail(
                     letter.to,
-                    sender=Address(display_name=post_room.mail_name, addr_spec=post_room.mail_from),
+                    sender=Address(display_name=carriers.mail_name, addr_spec=carriers.mail_from),
                     language=letter.language,
                     note=letter.note,
                     now=self._desk.clock(),
@@ -251,13 +251,13 @@ def list_carrier_faults(desk: Desk) -> tuple[str, ...]:
     """Return a code for each carrier that could send nothing now; sends nothing and opens nothing."""
     faults = []
     try:
-        carrier = make_mail_carrier(desk.config.post_room)
+        carrier = make_mail_carrier(desk.config.carriers)
         if carrier is not None:
             carrier.check()
     except (DeliveryError, LocalStateError) as error:
         faults.append(f"mail: {error.reason}")
     try:
-        make_sms_provider(desk.config.post_room, session=desk.session)
+        make_sms_provider(desk.config.carriers, session=desk.session)
     except (DeliveryError, LocalStateError) as error:
         faults.append(f"sms: {error.reason}")
     return tuple(faults)

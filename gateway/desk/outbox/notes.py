@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from gateway.desk.carriers.addresses import find_email_address, find_mobile_number
+from gateway.desk.addresses import find_email_address, find_mobile_number
 from gateway.desk.carriers.mail import make_mail
 from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, order_by_state, queue, record
 from gateway.desk.store.post_tables import NOTES, OUTBOX

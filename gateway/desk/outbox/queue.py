@@ -1,6 +1,7 @@
 """The queue of all that the desk sends: one row for each record, its state, its tries and the time of the next one.
 
 Never holds content or an address: a row names its record by an id of ours, and the record's own table holds the rest.
+Never queues a stage of a report of the public: nobody may follow those.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -12,9 +13,11 @@ from sqlalchemy import ColumnElement, Connection, Row, Text, and_, case, cast, d
 from sqlalchemy.dialects.sqlite import insert
 
 from gateway.desk import audit
-from gateway.desk.store.post_tables import OUTBOX
+from gateway.desk.store.post_tables import OUTBOX, STAGES
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.mailbox_message import SetAsideReason
+from partner_sdk.wire.submission import PUBLIC_SENDER
 
 KindName = Literal["alert", "stage", "message", "reply", "note"]
 State = Literal["waiting", "held", "sent", "given_up"]
@@ -195,3 +198,44 @@ _COLUMNS: Final = [OUTBOX.c[name] for name in OutboxRow.__dataclass_fields__]
 
 def _as_read(row: Row[Any]) -> ColumnElement[bool]:
     return and_(OUTBOX.c.id == row.id, OUTBOX.c.turn == row.turn)
+
+
+COLLECTED: Final = "collected"
+OPENED: Final = "opened"
+# Of a response that answers nothing; unlike the other reasons it goes with a report that is filed.
+NO_OPEN_REQUEST: Final = "no-open-request"
+
+
+def queue_stage(
+    connection: Connection,
+    *,
+    partner: str,
+    report_id: str,
+    now: datetime,
+    outcome: str | None = None,
+    stage: Literal["collected", "opened"] = OPENED,
+    set_aside_reason: SetAsideReason | None = None,
+) -> None:
+    """Note in the caller's transaction how far a report is, and its outcome where that is released.
+
+    A report that was set aside is `collected` with a reason, and one that is filed after all is `collected` without.
+    An outcome that was queued before stays where no new one is named: it was released already.
+    """
+    if partner == PUBLIC_SENDER:
+        return
+    same = (STAGES.c.partner == partner) & (STAGES.c.report_id == report_id)
+    told = outcome or connection.execute(select(STAGES.c.outcome).where(same)).scalar()
+    connection.execute(delete(STAGES).where(same))
+    connection.execute(
+        insert(STAGES).values(
+            partner=partner, report_id=report_id, stage=stage, outcome=told, set_aside_reason=set_aside_reason
+        )
+    )
+    queue(connection, "stage", [f"{partner} {report_id}"], now=now)
+
+
+def queue_stage_again(connection: Connection, *, partner: str, report_id: str, now: datetime) -> None:
+    """Queue the stage of a report once more as it is, where it has one."""
+    same = (STAGES.c.partner == partner) & (STAGES.c.report_id == report_id)
+    if connection.execute(select(STAGES.c.stage).where(same)).first() is not None:
+        queue(connection, "stage", [f"{partner} {report_id}"], now=now)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, insert, select, upd
 
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
-from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.keyring.key_set import get_own_sealing_key
 from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, queue, record
 from gateway.desk.store.post_tables import OUTBOX, REPLY_MESSAGES
@@ -25,7 +25,6 @@ from partner_sdk.wire.canonical import format_time, to_base64url
 from partner_sdk.wire.envelope import SealContext
 from partner_sdk.wire.items import REPLY as REPLY_ITEM
 from partner_sdk.wire.items import NewItem
-from partner_sdk.wire.keys import SealingKey, find_active_sealing_key
 from partner_sdk.wire.reply_message import ReplyKind, ReplyMessage, make_reply_key, reply_context, sign_reply
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
@@ -213,15 +212,7 @@ def copy_context(*, environment: str, message_id: str) -> SealContext:
 
 def _seal_copy(desk: Desk, connection: Connection, signed: bytes, *, message_id: str) -> bytes:
     context = copy_context(environment=desk.config.environment, message_id=message_id)
-    return seal(signed, key=_get_own_key(desk, connection), context=context).to_bytes()
-
-
-def _get_own_key(desk: Desk, connection: Connection) -> SealingKey:
-    now = desk.clock()
-    key = find_active_sealing_key(make_key_set(connection, desk=desk, now=now), now=now)
-    if key is None:
-        raise LocalStateError("No sealing key of this desk is active. Run `publish`.", reason="no-sealing-key")
-    return key
+    return seal(signed, key=get_own_sealing_key(desk, connection), context=context).to_bytes()
 
 
 def _list(connection: Connection, wanted: ColumnElement[bool], *, most: int | None = None) -> list[WrittenReply]:

@@ -12,19 +12,17 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk import audit
-from gateway.desk.keyring.publication import make_key_set, make_mailbox_key
+from gateway.desk.keyring.key_set import get_own_sealing_key, make_mailbox_key
 from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import SENT_AT, queue, record
 from gateway.desk.partners.register import get_partner
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES, OUTBOX
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
-from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyRole
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.envelope import Envelope, SealContext
 from partner_sdk.wire.items import MAILBOX_MESSAGE, MAX_REPLACED, NewItem
-from partner_sdk.wire.keys import find_active_sealing_key
 from partner_sdk.wire.mailbox_message import (
     FIRST_PREVIOUS,
     MailboxMessage,
@@ -210,12 +208,8 @@ def seal_messages_again(desk: Desk, connection: Connection, *, partner: str) -> 
 
 
 def _seal_copy(desk: Desk, connection: Connection, signed: bytes, *, message_id: str) -> bytes:
-    now = desk.clock()
-    key = find_active_sealing_key(make_key_set(connection, desk=desk, now=now), now=now)
-    if key is None:
-        raise LocalStateError("No sealing key of this desk is active. Run `publish`.", reason="no-sealing-key")
     context = _copy_context(environment=desk.config.environment, message_id=message_id)
-    return seal(signed, key=key, context=context).to_bytes()
+    return seal(signed, key=get_own_sealing_key(desk, connection), context=context).to_bytes()
 
 
 def _copy_context(*, environment: str, message_id: str) -> SealContext:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from gateway.desk import audit
-from gateway.desk.collection.stage_queue import queue_stage
+from gateway.desk.outbox.queue import queue_stage
 from gateway.desk.partners.mailbox_post import store_message
 from gateway.desk.store.question_tables import OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES

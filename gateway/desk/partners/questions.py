@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from gateway.desk import audit
-from gateway.desk.keyring.publication import make_key_set
+from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.queue import SENT_AT, record
 from gateway.desk.partners.mailbox_post import get_signed_message, store_message
 from gateway.desk.store.post_tables import OUTBOX

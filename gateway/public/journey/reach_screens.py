@@ -117,7 +117,7 @@ REACH_SCREENS = (
                 "may_send_note",
                 "radios",
                 why="a short note that it came in goes out only where it is safe (R22)",
-                who_uses="the post room, which sends it",
+                who_uses="the desk, which sends it",
                 what_if_blank="counts as no: nothing is sent by itself",
                 options=(YES, NO),
                 # Offered only where the desk would send it: never by or about the youngest or an age that was not said

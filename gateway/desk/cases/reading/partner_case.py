@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from gateway.desk.cases.joined_reports import (
+from gateway.desk.cases.model import CaseRow, get_uk_day
+from gateway.desk.cases.opening import (
     OpenedReport,
     OwnReport,
     Source,
@@ -19,9 +20,7 @@ from gateway.desk.cases.joined_reports import (
     list_submitter_doubts,
     list_unopened,
 )
-from gateway.desk.cases.model import CaseRow
 from gateway.desk.cases.partner_side import Clock, find_open_question, spell_clock
-from gateway.desk.cases.promised_days import get_uk_day
 from gateway.desk.cases.reading.blocks import MOST_CHANGES, Change, list_changes
 from gateway.desk.cases.reading.page_room import (
     MOST_MESSAGES,

@@ -1,0 +1,281 @@
+"""The key set: the agency's sealing keys, one for each quarter, and the public keys that others check statements by.
+
+Never makes a second key for one name, and never destroys one that may still have to open a report. A statement that a
+key signed in its time stays believed after its end, unless the key leaked.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from gateway.desk import audit
+from gateway.desk.keyring.quarters import Quarter, get_quarter_of
+from gateway.desk.store.key_tables import PUBLICATIONS, SEALING_KEYS, VERIFY_KEYS
+from gateway.desk.wiring import Desk
+from partner_sdk.errors import LocalStateError, ReportAbuseError
+from partner_sdk.key_files import KeyFile, KeyRole, new_key, read_key_file, write_key_file
+from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.enrolment import mailbox_key_id
+from partner_sdk.wire.envelope import SUITE_NAME
+from partner_sdk.wire.keys import KEY_SET_LIFETIME, KeySet, SealingKey, SealingState, VerifyKey, find_active_sealing_key
+from partner_sdk.wire.statements import key_id_of
+
+# A new quarter's key is used from the first publication in the quarter: the old one seals on until then.
+SEAL_GRACE: Final = timedelta(days=30)
+# Content lives a year (SI 2026/268); a case may be opened until then.
+OPEN_AFTER_SEAL: Final = timedelta(days=400)
+
+
+class SealingKeyError(ReportAbuseError):
+    """A sealing key cannot be replaced or destroyed as asked."""
+
+
+def ensure_sealing_keys(desk: Desk, connection: Connection, *, now: datetime) -> None:
+    """Make the sealing keys of this quarter and the next, where they are missing."""
+    this = get_quarter_of(now)
+    for quarter in (this, this.next()):
+        known = connection.execute(select(SEALING_KEYS.c.key_id).where(SEALING_KEYS.c.quarter == quarter.name))
+        if known.first() is None:
+            add_sealing_key(
+                connection,
+                _get_key_file(desk, quarter.name, now=now),
+                name=quarter.name,
+                not_before=quarter.starts_at,
+                seal_until=quarter.ends_at + SEAL_GRACE,
+            )
+
+
+def add_sealing_key(
+    connection: Connection, key_file: KeyFile, *, name: str, not_before: datetime, seal_until: datetime
+) -> None:
+    """Enter the public half of a sealing key; `name` is that of its file, such as `2026-Q4`."""
+    connection.execute(
+        insert(SEALING_KEYS).values(
+            key_id=key_file.key_id,
+            quarter=name,
+            public_key=parse_base64url(key_file.public_key),
+            not_before=format_time(not_before),
+            seal_until=format_time(seal_until),
+            open_until=format_time(seal_until + OPEN_AFTER_SEAL),
+            destroyed_at=None,
+        )
+    )
+
+
+def replace_sealing_key(desk: Desk, *, actor: str) -> str:
+    """Make other keys for what is left of this quarter and for the next, and seal to the former ones no more.
+
+    For a key that may have leaked, and with it the next quarter's, which lay beside it. The old keys go on opening what
+    was sealed to them. `publish` tells the others. Returns the name of the key to seal to now.
+    """
+    now = desk.clock()
+    quarter = get_quarter_of(now)
+    with desk.store.write() as connection:
+        ensure_sealing_keys(desk, connection, now=now)
+        _retire_all(connection, now=now)
+        name = _add_another(desk, connection, quarter, not_before=now, actor=actor)
+        _add_another(desk, connection, quarter.next(), not_before=quarter.next().starts_at, actor=actor)
+    return name
+
+
+def destroy_sealing_key(desk: Desk, name: str, *, actor: str) -> None:
+    """Destroy the private half of a sealing key: nothing that was sealed to it is ever opened again.
+
+    Safe to repeat. Raises `SealingKeyError`: `unknown-key`, or `too-early` before its `open_until`.
+    """
+    now = desk.clock()
+    with desk.store.write() as connection:
+        row = _find(connection, name)
+        if row is None:
+            raise SealingKeyError(f"There is no sealing key {name}; `keys list` names them.", reason="unknown-key")
+        if now < parse_time(row.open_until):
+            raise SealingKeyError(
+                f"The key {name} may have to open reports until {row.open_until}; destroy it after that.",
+                reason="too-early",
+            )
+        if row.destroyed_at is None:
+            is_key = SEALING_KEYS.c.key_id == row.key_id
+            connection.execute(update(SEALING_KEYS).where(is_key).values(destroyed_at=format_time(now)))
+            audit.append_entry(connection, "destroy-sealing-key", name, at=now, actor=actor)
+    # The mark comes first: a key that is gone without one would be looked for in backups.
+    desk.paths.sealing_key(name).unlink(missing_ok=True)
+
+
+def _retire_all(connection: Connection, *, now: datetime) -> None:
+    sealing_now = (SEALING_KEYS.c.not_before <= format_time(now)) & (SEALING_KEYS.c.seal_until > format_time(now))
+    connection.execute(update(SEALING_KEYS).where(sealing_now).values(seal_until=format_time(now)))
+    # A key that waits would be the newest one from its first day on: it never seals.
+    waiting = SEALING_KEYS.c.not_before > format_time(now)
+    connection.execute(update(SEALING_KEYS).where(waiting).values(seal_until=SEALING_KEYS.c.not_before))
+
+
+def _add_another(desk: Desk, connection: Connection, quarter: Quarter, *, not_before: datetime, actor: str) -> str:
+    now = desk.clock()
+    of_quarter = select(SEALING_KEYS.c.quarter).where(SEALING_KEYS.c.quarter.startswith(quarter.name))
+    name = f"{quarter.name}-{len(connection.execute(of_quarter).all()) + 1}"
+    key_file = _get_key_file(desk, name, now=now)
+    add_sealing_key(connection, key_file, name=name, not_before=not_before, seal_until=quarter.ends_at + SEAL_GRACE)
+    audit.append_entry(connection, "replace-sealing-key", name, at=now, actor=actor, key_id=key_file.key_id)
+    return name
+
+
+def _find(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
+    return connection.execute(select(SEALING_KEYS).where(SEALING_KEYS.c.quarter == name)).first()
+
+
+def _get_key_file(desk: Desk, name: str, *, now: datetime) -> KeyFile:
+    path = desk.paths.sealing_key(name)
+    if path.exists():
+        # From a run that was stopped before its commit, or the database is an older copy: never make a second one.
+        return read_key_file(path, role=KeyRole.SEALING)
+    key_file = new_key(
+        KeyRole.SEALING, environment=desk.config.environment, created_at=format_time(now), seed=desk.random(32)
+    )
+    write_key_file(path, key_file)
+    return key_file
+
+
+RECEIPT_ROLE: Final = "receipt"
+SIGNING_KEY_USE: Final = timedelta(days=730)
+# Receipts and messages are evidence: their keys are believed for six years after use (WIRE.md §5.4).
+VERIFY_AFTER_USE: Final = timedelta(days=6 * 365 + 2)
+# A gateway's or partner's clock may run a little behind ours.
+CLOCK_ALLOWANCE: Final = timedelta(days=1)
+
+
+def add_verify_key(
+    connection: Connection, role: str, public_key: bytes, *, now: datetime, instance: str | None = None
+) -> None:
+    """Enter a public signing key with its times; a receipt key also with the gateway that it speaks for."""
+    use_until = now + SIGNING_KEY_USE
+    connection.execute(
+        insert(VERIFY_KEYS).values(
+            role=role,
+            key_id=key_id_of(public_key),
+            public_key=public_key,
+            not_before=format_time(now - CLOCK_ALLOWANCE),
+            use_until=format_time(use_until),
+            verify_until=format_time(use_until + VERIFY_AFTER_USE),
+            instance=instance,
+        )
+    )
+
+
+def has_verify_key(connection: Connection, key_id: str) -> bool:
+    """Return whether this key is entered."""
+    return connection.execute(select(VERIFY_KEYS.c.key_id).where(VERIFY_KEYS.c.key_id == key_id)).first() is not None
+
+
+def has_role(connection: Connection, role: str) -> bool:
+    """Return whether there is any key of a role."""
+    return connection.execute(select(VERIFY_KEYS.c.key_id).where(VERIFY_KEYS.c.role == role)).first() is not None
+
+
+def end_use(connection: Connection, key_id: str, *, at: datetime) -> bool:
+    """Let a key's use end `at` a moment, if it does not end sooner; False when there is no such key.
+
+    What it signed before stays believed as long as it would have been.
+    """
+    row = connection.execute(select(VERIFY_KEYS.c.use_until).where(VERIFY_KEYS.c.key_id == key_id)).first()
+    if row is None:
+        return False
+    if format_time(at) < row.use_until:
+        connection.execute(update(VERIFY_KEYS).where(VERIFY_KEYS.c.key_id == key_id).values(use_until=format_time(at)))
+    return True
+
+
+def end_belief(connection: Connection, key_id: str, *, at: datetime) -> bool:
+    """Let nobody believe a key from a moment on, not even what it signed before; False when there is no such key.
+
+    For a key that leaked: whoever has it can sign words of any day.
+    """
+    if not end_use(connection, key_id, at=at):
+        return False
+    is_key = VERIFY_KEYS.c.key_id == key_id
+    connection.execute(update(VERIFY_KEYS).where(is_key).values(verify_until=format_time(at)))
+    return True
+
+
+def list_verify_entries(connection: Connection, role: str) -> tuple[VerifyKey, ...]:
+    """Return the keys of a role as the key set shows them."""
+    rows = connection.execute(select(VERIFY_KEYS).where(VERIFY_KEYS.c.role == role).order_by(VERIFY_KEYS.c.key_id))
+    return tuple(
+        VerifyKey(
+            key_id=row.key_id,
+            public_key=to_base64url(bytes(row.public_key)),
+            not_before=row.not_before,
+            use_until=row.use_until,
+            verify_until=row.verify_until,
+        )
+        for row in rows
+    )
+
+
+def find_newest_published(connection: Connection, *, before: datetime | None = None) -> bytes | None:
+    """Return the newest key-set bundle that was published, at the latest at `before`; None where there is none."""
+    published = select(PUBLICATIONS.c.body).where(
+        PUBLICATIONS.c.kind == "keys", PUBLICATIONS.c.published_at.is_not(None)
+    )
+    if before is not None:
+        published = published.where(PUBLICATIONS.c.published_at <= format_time(before))
+    body = connection.execute(published.order_by(PUBLICATIONS.c.serial.desc()).limit(1)).scalar()
+    return None if body is None else bytes(body)
+
+
+def make_key_set(connection: Connection, *, desk: Desk, now: datetime) -> KeySet:
+    """Return the key set as it should be now, with serial 0: signing gives it its number."""
+    sealing = connection.execute(select(SEALING_KEYS).order_by(SEALING_KEYS.c.quarter)).all()
+    return KeySet(
+        environment=desk.config.environment,
+        serial=0,
+        issued_at=format_time(now),
+        expires_at=format_time(now + KEY_SET_LIFETIME),
+        sealing_keys=tuple(_sealing_entry(row, now=now) for row in sealing),
+        receipt_keys=list_verify_entries(connection, RECEIPT_ROLE),
+        mailbox_keys=list_verify_entries(connection, KeyRole.MAILBOX_SIGNING.value),
+        register_keys=list_verify_entries(connection, KeyRole.REGISTER.value),
+    )
+
+
+def make_mailbox_key(public_key: bytes, *, approved_at: datetime) -> SealingKey:
+    """Return a partner's mailbox key as an entry: it is used until the partner enrols again."""
+    far = approved_at + timedelta(days=3650)
+    return SealingKey(
+        key_id=mailbox_key_id(public_key),
+        suite=SUITE_NAME,
+        public_key=to_base64url(public_key),
+        not_before=format_time(approved_at),
+        seal_until=format_time(far),
+        open_until=format_time(far),
+        state="active",
+    )
+
+
+def get_own_sealing_key(desk: Desk, connection: Connection) -> SealingKey:
+    """Return the key that this desk's own copies are sealed to now, or raise `LocalStateError` (`no-sealing-key`)."""
+    now = desk.clock()
+    key = find_active_sealing_key(make_key_set(connection, desk=desk, now=now), now=now)
+    if key is None:
+        raise LocalStateError("No sealing key of this desk is active. Run `publish`.", reason="no-sealing-key")
+    return key
+
+
+def _sealing_entry(row: Row[tuple[object, ...]], *, now: datetime) -> SealingKey:
+    return SealingKey(
+        key_id=row.key_id,
+        suite=SUITE_NAME,
+        public_key=to_base64url(bytes(row.public_key)),
+        not_before=row.not_before,
+        seal_until=row.seal_until,
+        open_until=row.open_until,
+        state=_sealing_state(row, now=now),
+    )
+
+
+def _sealing_state(row: Row[tuple[object, ...]], *, now: datetime) -> SealingState:
+    if row.destroyed_at is not None:
+        return "destroyed"
+    if now < parse_time(row.not_before):
+        return "pending"
+    return "active" if now < parse_time(row.seal_until) else "retired"
