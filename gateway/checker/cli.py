@@ -88,7 +88,7 @@ def run_once(parsed: argparse.Namespace) -> int:
     waiting: list[ButtonCheck] = []
     is_well = True
     for visit in visit_pages(check_list, outside=outside):
-        sys.stdout.write((spell_visit_as_json(visit) if parsed.json else spell_visit(visit)) + "\n")
+        sys.stdout.write((format_visit_as_json(visit) if parsed.json else format_visit(visit)) + "\n")
         sys.stdout.flush()
         is_well = is_well and visit.check.result == "passes"
         waiting.append(visit.check)
@@ -122,7 +122,7 @@ def make_door(parsed: argparse.Namespace) -> DeskDoor | None:
     return DeskDoor(origin=parsed.post.rstrip("/"), token=read_token(parsed.token_file), ca_file=parsed.ca_file)
 
 
-def spell_visit(visit: "Visit") -> str:
+def format_visit(visit: "Visit") -> str:
     """Return one line: the result, the placement, the address, and why or which faults; nothing of the page itself."""
     faults = [one.code for one in visit.check.findings if one.severity == "fault"]
     # The address is the desk's own, but a terminal takes orders from characters that a mistyped one may hold.
@@ -132,7 +132,7 @@ def spell_visit(visit: "Visit") -> str:
     ).rstrip()
 
 
-def spell_visit_as_json(visit: "Visit") -> str:
+def format_visit_as_json(visit: "Visit") -> str:
     """Return one line of JSON in ASCII: the check as the desk takes it (WIRE.md §10.2), and why a page did not come."""
     told = {"check": msgspec.to_builtins(visit.check), "trouble": visit.trouble}
     return json.dumps(told, ensure_ascii=True, sort_keys=True)

@@ -23,9 +23,9 @@ def make_schemas(kinds: Iterable[Any]) -> tuple[dict[Any, Schema], dict[str, Sch
     """Return the schema of each kind, and the components that they refer to."""
     asked = [kind for kind in dict.fromkeys(kinds) if kind is not None and kind is not bytes]
     schemas, components = msgspec.json.schema_components(asked, ref_template=f"{REFERENCE}{{name}}")
-    own = {kind: _spell_patterns(schema) for kind, schema in zip(asked, schemas, strict=True)}
+    own = {kind: _format_patterns(schema) for kind, schema in zip(asked, schemas, strict=True)}
     # OpenAPI 3.1 §4.8.14.3: a body of raw bytes has a media type and an empty schema.
-    return {**own, bytes: {}}, {name: _spell_patterns(schema) for name, schema in components.items()}
+    return {**own, bytes: {}}, {name: _format_patterns(schema) for name, schema in components.items()}
 
 
 def make_problem_schema(*, origin: str) -> Schema:
@@ -80,14 +80,16 @@ def read_examples() -> Mapping[str, Any]:
     return {case["operation"]: case["body"] for case in vectors["cases"] if case["expect"] == "success"}
 
 
-def _spell_patterns(value: Any) -> Any:
+def _format_patterns(value: Any) -> Any:
     """Turn the end of a text as Python spells it into the one of ECMA-262, which JSON Schema asks for."""
     if isinstance(value, dict):
-        return {name: _spell(one) if name == "pattern" else _spell_patterns(one) for name, one in value.items()}
+        return {
+            name: _format_pattern(one) if name == "pattern" else _format_patterns(one) for name, one in value.items()
+        }
     if isinstance(value, list):
-        return [_spell_patterns(one) for one in value]
+        return [_format_patterns(one) for one in value]
     return value
 
 
-def _spell(pattern: Any) -> Any:
+def _format_pattern(pattern: Any) -> Any:
     return pattern.removesuffix(r"\Z") + "$" if isinstance(pattern, str) and pattern.endswith(r"\Z") else pattern

@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from gateway.desk import audit
 from gateway.desk.alarms import count_alarms, list_subjects
-from gateway.desk.collection.collector_state import get_collector_state
 from gateway.desk.collection.joining import list_misjoined
+from gateway.desk.collection.standing import get_collector_state
 from gateway.desk.config import DeskPaths
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.keyring.delegation import read_delegation
@@ -201,13 +201,13 @@ def _look_at_placements(desk: Desk) -> Iterator[Look]:
         concerned = sorted(one.placement.placement for one in living if one.code == code)
         if concerned:
             named = ", ".join(concerned[:_MOST_NAMED]) + (" and others" if len(concerned) > _MOST_NAMED else "")
-            why = _spell_reasons([one for one in living if one.code == code]) if code == "not_reached" else ""
+            why = _format_reasons([one for one in living if one.code == code]) if code == "not_reached" else ""
             yield "warning", f"{_PLACEMENT_WORDS[code]}: {named}.{why}", "See `placement show`."
     if not any(one.code in TO_SEE_TO for one in living):
         yield "ok", f"{len(living)} placements of the button need no attention.", ""
 
 
-def _spell_reasons(standings: list[Standing]) -> str:
+def _format_reasons(standings: list[Standing]) -> str:
     found = [one.last.findings[0].what for one in standings if one.last is not None and one.last.findings]
     return "".join(f" {reason}" for reason in list(dict.fromkeys(found))[:_MOST_NAMED])
 

@@ -12,13 +12,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select, update
 
 from gateway.desk.alarms import raise_alarm
-from gateway.desk.collection.collector_state import (
+from gateway.desk.collection.shelf import list_full_shares
+from gateway.desk.collection.standing import (
     CollectorState,
     get_collector_state,
     read_feed_time,
     write_collector_state,
 )
-from gateway.desk.collection.shelf import list_full_shares
 from gateway.desk.keyring.bootstrap import DAILY_ROLES
 from gateway.desk.outbox.alerts import list_overdue, list_unsent
 from gateway.desk.store import DeskStoreError

@@ -1,4 +1,4 @@
-"""The desk as one value: settings, files, store, clock, randomness and the feed, handed to every deed."""
+"""The desk as one value: settings, files, store, clock, randomness and the feed, handed to every function that acts."""
 
 import functools
 import secrets

@@ -32,7 +32,7 @@ NUMBER = "+447700900123"
 FROM = "hello@team.example"
 
 
-def set_post_room(loop: Loop, *, pager: PagerConfig | None = None, **changes: Any) -> Desk:
+def set_carriers(loop: Loop, *, pager: PagerConfig | None = None, **changes: Any) -> Desk:
     """Give the loop's desk carriers and return the desk."""
     carriers = CarriersConfig(**{"notes": "on", "mail_from": FROM, "mail_name": "The team", **changes})
     config = msgspec.structs.replace(loop.desk.config, carriers=carriers, pager=pager or PagerConfig())
@@ -44,7 +44,7 @@ def set_post_room(loop: Loop, *, pager: PagerConfig | None = None, **changes: An
 def set_mail_server(loop: Loop, port: int, *, pager: PagerConfig | None = None, **changes: Any) -> Desk:
     """Give the loop's desk the mail server on loopback."""
     server = {"mail": "smtp", "smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}
-    return set_post_room(loop, pager=pager, **{**server, **changes})
+    return set_carriers(loop, pager=pager, **{**server, **changes})
 
 
 def make_asking_contact(**changes: Any) -> Any:
@@ -107,7 +107,7 @@ def forget_that_it_was_sent(desk: Desk, kind: KindName) -> None:
 
 def set_pagers(loop: Loop, desk_pager: Posts, other_pager: Posts, *, now: datetime = IN_HOURS) -> None:
     loop.clock.now = now
-    set_post_room(loop, notes="off", pager=PagerConfig(desk=desk_pager.url, out_of_hours=other_pager.url))
+    set_carriers(loop, notes="off", pager=PagerConfig(desk=desk_pager.url, out_of_hours=other_pager.url))
 
 
 def file_urgent(loop: Loop, count: int = 1) -> None:

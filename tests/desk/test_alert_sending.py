@@ -27,9 +27,9 @@ from tests.desk.outbox_builders import (
     open_all,
     open_with_key_set,
     send_alerts,
+    set_carriers,
     set_mail_server,
     set_pagers,
-    set_post_room,
 )
 
 SATURDAY = datetime(2026, 11, 28, 23, 0, tzinfo=UTC)
@@ -213,7 +213,7 @@ def test_pager_that_is_off_is_said_each_time_and_the_other_one_is_alerted(loop: 
     file_urgent(loop)
     sent = send_alerts(loop.desk)
     assert (sent.sent, sent.waiting, sent.is_stuck, len(sent.warnings)) == (0, 1, True, 3)
-    set_post_room(loop, notes="off", pager=PagerConfig(desk=desk_pager.url))
+    set_carriers(loop, notes="off", pager=PagerConfig(desk=desk_pager.url))
     sent = send_alerts(loop.desk)
     assert (sent.sent, len(sent.warnings)) == (1, 1)
     assert open_with_key_set(loop, desk_pager.taken[0][1], target="desk").count == 1

@@ -168,7 +168,7 @@ def test_settings_are_read_as_they_are_written(tmp_path: Path) -> None:
     assert load_config(paths) == config
 
 
-def test_settings_from_before_the_post_room_still_read(tmp_path: Path) -> None:
+def test_settings_from_before_the_carriers_still_read(tmp_path: Path) -> None:
     paths = DeskPaths(tmp_path)
     paths.config.write_text(
         'environment = "live"\ngateway_origin = "https://report.example"\nfeed_url = "https://feed.report.example"\n',

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.desk.cases.case_page import spell_country
+from gateway.desk.cases.case_page import format_country
 from gateway.desk.cases.reading import contact as contact_words
 from gateway.desk.cases.replies import ContactWarning, list_open_ways, list_warnings
 from gateway.desk.wiring import Desk
@@ -169,7 +169,7 @@ def test_country_is_named_and_only_suggested(desk: Desk, browser: Browser) -> No
     ("code", "name"), [(None, ""), ("", ""), ("ke", "Kenya"), ("other", "another country"), ("zz-zz", "zz-zz")]
 )
 def test_every_code_of_a_country_has_a_name(code: str | None, name: str) -> None:
-    assert spell_country(code) == name
+    assert format_country(code) == name
 
 
 def test_page_of_a_partners_report_has_no_such_block(desk: Desk, browser: Browser) -> None:

@@ -15,7 +15,7 @@ from partner_sdk.wire.canonical import format_time
 from tests.builders import DAY
 from tests.desk.desk_loop import Loop
 from tests.desk.mail_server import Mailbox, run_mail_server
-from tests.desk.outbox_builders import list_all_notes, send_asking, send_notes, set_mail_server, set_post_room
+from tests.desk.outbox_builders import list_all_notes, send_asking, send_notes, set_carriers, set_mail_server
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_domain_gets_so_many_notes_a_day_and_the_rest_waits_until_there_is_room(
 
 
 def test_text_messages_have_a_budget_of_a_day_and_reaching_it_is_an_alarm(loop: Loop, tmp_path: Path) -> None:
-    desk = set_post_room(loop, sms="folder", sms_sender="Team", folder=str(tmp_path / "out"), sms_most_a_day=3)
+    desk = set_carriers(loop, sms="folder", sms_sender="Team", folder=str(tmp_path / "out"), sms_most_a_day=3)
     for number in range(5):
         send_asking(loop, contact={"ways": ("text",), "phone": f"0770090012{number}", "email": ""})
     loop.collect()

@@ -13,7 +13,7 @@ from gateway.desk.cases.partner_side import (
     MOST_DAYS_TO_ANSWER,
     Question,
     ask_partner,
-    spell_clock,
+    format_clock,
 )
 from gateway.desk.partners.mailbox_post import write_message
 from gateway.desk.partners.questions import (
@@ -188,7 +188,7 @@ def test_clock_of_a_question_is_said_in_words(loop: Loop, days: int, words: str,
     ask(loop, case.reference)
     loop.clock.advance(days=days)
     (question,) = questions(loop, case.reference)
-    clock = spell_clock(question, today=get_uk_day(loop.clock()))
+    clock = format_clock(question, today=get_uk_day(loop.clock()))
     assert (clock.words, clock.is_late) == (words, is_late)
 
 
@@ -203,7 +203,7 @@ def test_response_answers_the_question_and_stops_its_clock(loop: Loop, names_rep
     assert (question.answered_at, question.answer_case_id) == (response.received_at, response.case_id)
     assert (response.joined_to, response.answers_request) == (case.case_id, request_id)
     loop.clock.advance(days=30)
-    clock = spell_clock(question, today=get_uk_day(loop.clock()))
+    clock = format_clock(question, today=get_uk_day(loop.clock()))
     assert (clock.words, clock.is_late) == ("Answered Friday 27 November", False)
     with loop.desk.store.read() as connection:
         assert list_unanswered(connection) == []
@@ -219,7 +219,7 @@ def test_answer_that_is_late_is_said_to_be_so_and_a_second_one_changes_nothing(l
     (question,) = questions(loop, case.reference)
     assert question.answer_case_id == first.case_id
     assert second.answers_request == request_id
-    assert spell_clock(question, today=get_uk_day(loop.clock())).words == "Answered Friday 4 December, 2 days late"
+    assert format_clock(question, today=get_uk_day(loop.clock())).words == "Answered Friday 4 December, 2 days late"
 
 
 @pytest.mark.parametrize("kind", ["supplement", "initial", "correction"])

@@ -24,8 +24,8 @@ from tests.desk.outbox_builders import (
     list_all_notes,
     send_asking,
     send_notes,
+    set_carriers,
     set_mail_server,
-    set_post_room,
 )
 
 
@@ -228,7 +228,7 @@ def test_notes_wait_while_they_are_off_and_are_given_up_when_they_come_too_late(
     send_asking(loop)
     loop.collect()
     assert send_notes(loop.desk) == Outcome(open=1)
-    desk = set_post_room(loop)
+    desk = set_carriers(loop)
     assert send_notes(desk) == Outcome(open=1, problems={"channel-off": 1})
     loop.clock.advance(days=3, seconds=1)
     assert send_notes(desk) == Outcome(given_up=1, problems={"channel-off": 1})
@@ -249,7 +249,7 @@ def test_text_message_goes_to_the_provider_with_its_token(loop: Loop, tmp_path: 
     token.touch(mode=0o600)
     token.write_text("secret-token\n", encoding="utf-8")
     with run_receiver() as posts:
-        desk = set_post_room(loop, sms="webhook", sms_sender="Hello Team", sms_url=posts.url, sms_token_file=str(token))
+        desk = set_carriers(loop, sms="webhook", sms_sender="Hello Team", sms_url=posts.url, sms_token_file=str(token))
         send_asking(loop, contact={"ways": ("text",), "phone": "07700 900123"})
         send_asking(loop, contact={"ways": ("text",), "phone": "+1 202 555 0100"})
         loop.collect()
@@ -275,7 +275,7 @@ def test_text_message_goes_to_the_provider_with_its_token(loop: Loop, tmp_path: 
 def test_provider_that_does_not_take_it_is_a_code(loop: Loop, status: int, expected: Outcome) -> None:
     with run_receiver() as posts:
         posts.status = status
-        desk = set_post_room(loop, sms="webhook", sms_sender="Team", sms_url=posts.url)
+        desk = set_carriers(loop, sms="webhook", sms_sender="Team", sms_url=posts.url)
         send_asking(loop, contact={"ways": ("text",), "phone": "07700 900123"})
         loop.collect()
         assert send_notes(desk) == expected
@@ -284,7 +284,7 @@ def test_provider_that_does_not_take_it_is_a_code(loop: Loop, status: int, expec
 
 def test_folder_takes_mails_and_text_messages(loop: Loop, tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    desk = set_post_room(loop, mail="folder", sms="folder", sms_sender="Team", folder=str(folder))
+    desk = set_carriers(loop, mail="folder", sms="folder", sms_sender="Team", folder=str(folder))
     send_asking(loop)
     send_asking(loop, contact={"ways": ("text",), "phone": "07700 900123"}, language="cy")
     loop.collect()

@@ -166,7 +166,7 @@ def test_change_keeps_owner_and_link_id_and_says_what_was_before(desk: Desk) -> 
     assert (row.placement, row.owner, row.position, row.look_at) == (LINK_ID, "example-chat", "In the menu", PAGE)
     with desk.store.read() as connection:
         history = list_history(connection, LINK_ID)
-    assert [(one.deed, one.by, one.terms.position) for one in history] == [
+    assert [(one.action, one.by, one.terms.position) for one in history] == [
         ("change", "B. Analyst", "In the menu"),
         ("agree", "test-analyst", POSITION),
     ]

@@ -17,7 +17,7 @@ from gateway.desk.placements.checks import (
     list_standings,
     take_checks,
 )
-from gateway.desk.placements.labels import spell_age, spell_result, spell_standing
+from gateway.desk.placements.labels import format_age, format_result, format_standing
 from gateway.desk.placements.runner import forget_runner_token, is_runner_token, make_runner_token, make_targets
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
@@ -103,7 +103,7 @@ def test_page_whose_button_names_another_id_is_not_well_though_the_check_passes(
     assert [(row.named, row.is_well, row.names_another) for row in kept(desk)] == [("rival-app-help", False, True)]
     assert kept(desk, "rival-app-help") == []
     assert stand(desk)[LINK_ID].code == "with_faults"
-    assert spell_standing(stand(desk)[LINK_ID]) == "Another link id"
+    assert format_standing(stand(desk)[LINK_ID]) == "Another link id"
 
 
 def test_two_placements_on_one_page_get_the_check_that_names_them(desk: Desk) -> None:
@@ -178,13 +178,13 @@ def test_placement_stands_as_its_newest_check_says(
     assert stand(desk)[LINK_ID].code == "not_looked_at"
     take(desk, make_check(checked_at="2026-11-24T07:00:00Z"), make_check(**changes))
     standing = stand(desk)[LINK_ID]
-    assert (standing.code, spell_standing(standing), standing.days) == (code, words, 0)
+    assert (standing.code, format_standing(standing), standing.days) == (code, words, 0)
     assert standing.last is not None
-    assert spell_result(standing.last) == words
+    assert format_result(standing.last) == words
     clock.now += timedelta(days=31)
     assert stand(desk)[LINK_ID].code == "long_ago"
-    assert spell_standing(stand(desk)[LINK_ID]) == "Looked at too long ago"
-    assert spell_age(stand(desk)[LINK_ID].days) == "31 days ago"
+    assert format_standing(stand(desk)[LINK_ID]) == "Looked at too long ago"
+    assert format_age(stand(desk)[LINK_ID].days) == "31 days ago"
 
 
 def test_placement_that_nobody_ever_looked_at_is_late_after_a_month(desk: Desk, clock: Clock) -> None:
@@ -192,7 +192,7 @@ def test_placement_that_nobody_ever_looked_at_is_late_after_a_month(desk: Desk, 
     clock.now += timedelta(days=30)
     assert stand(desk)[LINK_ID].code == "not_looked_at"
     clock.now += timedelta(seconds=1)
-    assert spell_standing(stand(desk)[LINK_ID]) == "Never looked at"
+    assert format_standing(stand(desk)[LINK_ID]) == "Never looked at"
 
 
 def test_last_checks_are_one_of_each_placement(desk: Desk) -> None:
@@ -261,7 +261,7 @@ def test_page_that_was_only_never_asked_for_says_why(desk: Desk) -> None:
     standing = stand(desk)[LINK_ID]
     assert standing.code == "not_reached"
     assert standing.last is not None
-    assert spell_result(standing.last) == "The page was not asked for"
+    assert format_result(standing.last) == "The page was not asked for"
     assert standing.last.findings[0].what == "127.0.0.1 is not public."
 
 

@@ -100,7 +100,7 @@ def test_states_change_and_the_history_says_why(desk: Desk, capsys: pytest.Captu
     assert ": Behind a menu" in said
     assert run(desk, "placement", "show", LINK_ID, "--json") == DONE
     shown = read(capsys)
-    assert [one["deed"] for one in shown["history"]] == ["end", "change", "resume", "suspend", "agree"]
+    assert [one["action"] for one in shown["history"]] == ["end", "change", "resume", "suspend", "agree"]
     assert (shown["reports"], shown["checks"], shown["last_check"]) == (0, [], None)
 
 

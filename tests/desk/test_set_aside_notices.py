@@ -41,7 +41,7 @@ def add_unknown_field(content: dict[str, Any]) -> None:
     content["report"]["mood"] = "[message]"
 
 
-def spell_version_as_number(content: dict[str, Any]) -> None:
+def format_version_as_number(content: dict[str, Any]) -> None:
     content["report"]["schema_version"] = 1
 
 
@@ -60,7 +60,7 @@ def read_notices(loop: Loop) -> list[SetAsideNotice]:
 
 
 def test_partner_is_told_of_an_unknown_field_and_of_a_version_that_is_a_number(loop: Loop) -> None:
-    references = [send_changed(loop, change) for change in (add_unknown_field, spell_version_as_number)]
+    references = [send_changed(loop, change) for change in (add_unknown_field, format_version_as_number)]
 
     collect_and_send(loop)
 

@@ -34,13 +34,14 @@ the UK duty (SI 2026/268); **C**: the CyberTipline schema has it.
 def make_document() -> str:
     """Make the whole document."""
     return (
-        "\n".join([HEAD, *_format_part(get_outline(), heading="The report", pattern=""), *_spell_completeness()]) + "\n"
+        "\n".join([HEAD, *_format_part(get_outline(), heading="The report", pattern=""), *_format_completeness()])
+        + "\n"
     )
 
 
 def _format_part(part: Part, *, heading: str, pattern: str) -> Iterator[str]:
     yield from (f"## {heading}", "", "| Field | | | What | Takes |", "|---|---|---|---|---|")
-    yield from map(_spell_row, part.fields)
+    yield from map(_format_row, part.fields)
     yield ""
     for field in part.fields:
         if field.part is not None:
@@ -48,14 +49,14 @@ def _format_part(part: Part, *, heading: str, pattern: str) -> Iterator[str]:
             yield from _format_part(field.part, heading=f"`#{place}`", pattern=place)
 
 
-def _spell_row(field: Field) -> str:
+def _format_row(field: Field) -> str:
     mark = f"{MARKS[field.needed]} {field.when}".strip()
     askers = " ".join(ASKERS[one] for one in field.asked_by)
     takes = describe_value(field.type)
     return f"| `{field.name}` | {mark} | {askers} | {field.description} | {takes} |"
 
 
-def _spell_completeness() -> Iterator[str]:
+def _format_completeness() -> Iterator[str]:
     yield from (
         "## Completeness",
         "",

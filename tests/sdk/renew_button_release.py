@@ -21,7 +21,7 @@ ORIGIN: Final = "https://report.example"
 PLACEMENT: Final = "example-chat-profile"
 
 
-def spell_integrity(raw: bytes) -> str:
+def format_integrity(raw: bytes) -> str:
     """Return bytes as `integrity` names them."""
     return "sha384-" + base64.b64encode(hashlib.sha384(raw).digest()).decode()
 
@@ -39,7 +39,7 @@ def renew_release(folder: Path) -> None:
     text = file.read_text(encoding="utf-8")
     for name, path in (("SCRIPT_INTEGRITY", script), ("ICON_INTEGRITY", icon)):
         text = re.sub(
-            rf'^{name}: Final = ".*"$', f'{name}: Final = "{spell_integrity(path.read_bytes())}"', text, flags=re.M
+            rf'^{name}: Final = ".*"$', f'{name}: Final = "{format_integrity(path.read_bytes())}"', text, flags=re.M
         )
     shapes = read_shapes(icon.read_text(encoding="utf-8"))
     parts = [shapes[start : start + 100] for start in range(0, len(shapes), 100)]

@@ -7,7 +7,7 @@ import pytest
 
 from partner_sdk.button import release
 from tests.sdk.button_builders import CASES, read_golden
-from tests.sdk.renew_button_release import GOLDEN, REPOSITORY, WIDGET, read_shapes, spell_integrity
+from tests.sdk.renew_button_release import GOLDEN, REPOSITORY, WIDGET, format_integrity, read_shapes
 
 FOLDER = WIDGET / release.VERSION
 SDK = REPOSITORY / "partner_sdk"
@@ -27,7 +27,7 @@ FILES = sorted(
 )
 def test_hash_is_that_of_the_released_file(path: str, integrity: str) -> None:
     assert path.startswith(f"/button/{release.VERSION}/")
-    assert spell_integrity((FOLDER / Path(path).name).read_bytes()) == integrity
+    assert format_integrity((FOLDER / Path(path).name).read_bytes()) == integrity
 
 
 def test_icon_in_the_page_is_the_released_one() -> None:

@@ -31,12 +31,12 @@ from gateway.desk.cases.model import (
     CaseRow,
     count_days_late,
     find_promised_day,
+    format_day,
+    format_lateness,
+    format_read_by,
     get_case,
     get_uk_day,
     is_waiting,
-    spell_day,
-    spell_lateness,
-    spell_read_by,
 )
 from gateway.desk.cases.opening import (
     OpenedCase,
@@ -61,7 +61,7 @@ from gateway.desk.cases.replies import ReplyCopy, list_open_ways, open_copies
 from gateway.desk.cases.reply_templates import list_templates, needs_welsh_reader
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
-from gateway.desk.placements.labels import spell_placement
+from gateway.desk.placements.labels import format_placement
 from gateway.desk.placements.register import find_placement
 from gateway.desk.views.page import Fault, get_desk, get_name, show_page
 from gateway.desk.wiring import Desk
@@ -102,10 +102,10 @@ def make_page_files(desk: Desk, opened: Sequence[OpenedReport]) -> PageFiles:
     found = make_whole_case(desk, opened, compared=compared)
     files = found.files[:MOST_FILES]
     doubts = [doubt if len(opened) == 1 else f"{case.reference}: {doubt}" for case, doubt in found.doubts]
-    return PageFiles(files, (*doubts, *_spell_too_large(compared)), left_out=len(found.files) - len(files))
+    return PageFiles(files, (*doubts, *_format_too_large(compared)), left_out=len(found.files) - len(files))
 
 
-def _spell_too_large(compared: ComparedReports) -> list[str]:
+def _format_too_large(compared: ComparedReports) -> list[str]:
     names = ", ".join(sorted(compared.too_large))
     compared.too_large.clear()
     if not names:
@@ -246,7 +246,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         most_page_bytes=MOST_PAGE_BYTES,
         sections=content.sections,
         page_context=content.page_context,
-        button_place=None if placement is None else spell_placement(placement),
+        button_place=None if placement is None else format_placement(placement),
         copies=content.copies,
         written=[one for one in written if one.kind == "reply"],
         earlier=earlier,
@@ -254,12 +254,12 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         is_place_lost=any(one.no_place_at for one in written),
         is_read_noted=any(one.kind == "read" for one in written),
         notes=notes,
-        promised_day=None if promised is None else spell_day(promised),
-        read_by=spell_read_by(case, desk.agency, now=desk.clock()),
-        lateness=spell_lateness(days_late) if days_late else "",
+        promised_day=None if promised is None else format_day(promised),
+        read_by=format_read_by(case, desk.agency, now=desk.clock()),
+        lateness=format_lateness(days_late) if days_late else "",
         is_reply_waiting=is_waiting(case),
         is_abroad=case.region == NOT_UK,
-        country=spell_country(case.country),
+        country=format_country(case.country),
         can_write=can_write,
         has_other_way=bool(list_open_ways(*content.reports)),
         templates=list_templates(report) if report is not None and can_write else (),
@@ -278,7 +278,7 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
 
 
 @lru_cache(maxsize=300)
-def spell_country(code: str | None) -> str:
+def format_country(code: str | None) -> str:
     """Return the English name of a country; empty for none, and the code itself for one that nobody knows."""
     if not code:
         return ""

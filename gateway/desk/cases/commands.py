@@ -32,19 +32,19 @@ from gateway.desk.cases.model import (
     count_days_late,
     find_promised_day,
     find_read_by,
+    format_day,
+    format_lateness,
+    format_read_by,
     get_uk_day,
-    spell_day,
-    spell_lateness,
-    spell_read_by,
 )
 from gateway.desk.cases.opening import open_case, open_whole_case
 from gateway.desk.cases.page_contexts import find_page_context
 from gateway.desk.cases.partner_commands import (
     ListMarks,
+    format_content,
     list_partner_json,
     make_marks,
     say_partner_case,
-    spell_content,
 )
 from gateway.desk.cases.queue import (
     LANES,
@@ -107,10 +107,10 @@ def run_show(parsed: argparse.Namespace) -> int:
         return DONE
     say(_HEADER)
     say(_line(opened.case))
-    if words := spell_read_by(opened.case, desk.agency, now=desk.clock()):
+    if words := format_read_by(opened.case, desk.agency, now=desk.clock()):
         say(f"To be read by {words}.")
     if (promised := find_promised_day(opened.case)) and opened.case.reply_owed:
-        say(f"An answer by {spell_day(promised)}.")
+        say(f"An answer by {format_day(promised)}.")
     _say_risk(desk, opened.case)
     say_contact(desk, opened, actor=actor)
     for section in make_sections(opened.content):
@@ -128,7 +128,7 @@ def _show_partners(desk: Desk, case: CaseRow, content: SealedIndustryReport, *, 
     partner, files = make_partner_case(desk, case, reports), make_whole_case(desk, reports)
     if as_json:
         print_json(
-            {"case": asdict(case), "files": list_file_json(files), "report": spell_content(content)}
+            {"case": asdict(case), "files": list_file_json(files), "report": format_content(content)}
             | list_partner_json(partner, reports)
         )
         return DONE
@@ -253,7 +253,7 @@ def _line(case: CaseRow, *, marks: ListMarks | None = None, days_late: int = 0) 
         for word, is_set in (
             ("CRISIS", case.crisis),
             ("BEHIND: ITS SENDER HAS MANY UNREAD", case.is_behind and case.closed_at is None),
-            (f"REPLY {spell_lateness(days_late).upper()}", days_late > 0),
+            (f"REPLY {format_lateness(days_late).upper()}", days_late > 0),
             ("REPLY OWED", case.reply_owed and case.reply_code is None and not days_late),
             ("FLAGGED", case.flagged),
             ("OUTSIDE THE UK", case.region == NOT_UK),

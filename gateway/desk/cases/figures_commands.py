@@ -27,8 +27,8 @@ def run_figures(parsed: argparse.Namespace) -> int:
         parsed,
         {"figures": asdict(figures), "since": since.isoformat(), "until": today.isoformat()},
         f"Received from {since} to {today}: {figures.cases} ({doors}).",
-        _spell_reading("Reports of the public", figures.public_reading),
-        _spell_reading("Reports of partners", figures.industry_reading),
+        _format_reading("Reports of the public", figures.public_reading),
+        _format_reading("Reports of partners", figures.industry_reading),
         f"Replies promised: {replies.owed}. In time {replies.in_time}, late {replies.late}, overdue {replies.overdue}, "
         f"not due yet {replies.not_due_yet}, no safe way {replies.no_safe_contact}, "
         f"no day named {replies.no_day_named}.",
@@ -48,17 +48,17 @@ def _parse_days(text: str) -> int:
     return days
 
 
-def _spell_reading(words: str, reading: ReadingFigures) -> str:
+def _format_reading(words: str, reading: ReadingFigures) -> str:
     if not reading.read:
         return f"{words}: none read, {reading.unread} unread."
     return (
         f"{words}: {reading.read} read, {reading.unread} unread. "
-        f"First read after {_spell_seconds(reading.median_seconds)} (median), "
-        f"{_spell_seconds(reading.p90_seconds)} (nine of ten). On the day they came: {reading.same_day}."
+        f"First read after {_format_seconds(reading.median_seconds)} (median), "
+        f"{_format_seconds(reading.p90_seconds)} (nine of ten). On the day they came: {reading.same_day}."
     )
 
 
-def _spell_seconds(seconds: int | None) -> str:
+def _format_seconds(seconds: int | None) -> str:
     if seconds is None:
         return "no time"
     hours, rest = divmod(seconds, 3600)

@@ -35,7 +35,7 @@ def list_file_json(files: WholeCaseFiles) -> list[dict[str, object]]:
 
 def _say_file(row: FileOfReport, *, case: CaseRow) -> None:
     one = row.file
-    say(f"{_spell_state(one.state):15} {'' if one.reference is None else one.reference.evidence_id}".rstrip())
+    say(f"{_format_state(one.state):15} {'' if one.reference is None else one.reference.evidence_id}".rstrip())
     say_typed("  File", one.file_id)
     if one.name:
         say_typed("  Name", one.name)
@@ -51,7 +51,7 @@ def _say_file(row: FileOfReport, *, case: CaseRow) -> None:
         say(f"  DOUBT: {doubt}")
 
 
-def _spell_state(state: FileState) -> str:
+def _format_state(state: FileState) -> str:
     words = title_of(state)
     return words.upper() if state == "late" else words
 

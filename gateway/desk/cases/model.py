@@ -262,14 +262,14 @@ def find_read_by(case: CaseRow, agency: Agency) -> datetime | None:
     return min(read_by, agency.make_promise(parse_time(case.crisis_since), is_crisis=True).read_by)
 
 
-def spell_read_by(case: CaseRow, agency: Agency, *, now: datetime) -> str:
+def format_read_by(case: CaseRow, agency: Agency, *, now: datetime) -> str:
     """Return it in words, e.g. `18:05 on Friday 27 November, which has passed`; empty where nothing was promised."""
     read_by = find_read_by(case, agency)
     if read_by is None:
         return ""
     is_past = case.opened_at is None and case.closed_at is None and now > read_by
     local = read_by.astimezone(agency.zone)
-    return f"{local:%H:%M} on {spell_day(local.date())}{', which has passed' if is_past else ''}"
+    return f"{local:%H:%M} on {format_day(local.date())}{', which has passed' if is_past else ''}"
 
 
 def count_days_late(case: CaseRow, *, today: date) -> int:
@@ -278,12 +278,12 @@ def count_days_late(case: CaseRow, *, today: date) -> int:
     return 0 if promised is None or not is_waiting(case) else max(0, (today - promised).days)
 
 
-def spell_day(day: date) -> str:
+def format_day(day: date) -> str:
     """Return a day as the page for the person spells it, such as Friday 27 November."""
     return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
 
 
-def spell_lateness(days: int) -> str:
+def format_lateness(days: int) -> str:
     """Return in words how late a reply is."""
     return "1 day late" if days == 1 else f"{days} days late"
 

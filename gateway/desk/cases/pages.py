@@ -30,11 +30,11 @@ from gateway.desk.cases.model import (
     CaseError,
     count_days_late,
     find_promised_day,
+    format_day,
+    format_lateness,
     get_uk_day,
     is_waiting,
     list_firsts,
-    spell_day,
-    spell_lateness,
 )
 from gateway.desk.cases.opening import list_sources
 from gateway.desk.cases.queue import (
@@ -47,7 +47,7 @@ from gateway.desk.cases.queue import (
     move_case,
 )
 from gateway.desk.cases.reading import labels
-from gateway.desk.cases.reading.partner_case import spell_open_questions
+from gateway.desk.cases.reading.partner_case import format_open_questions
 from gateway.desk.collection.shelf import list_groups
 from gateway.desk.outbox.alerts import list_unacknowledged
 from gateway.desk.partners.questions import list_unanswered
@@ -83,7 +83,7 @@ def list_all() -> ResponseReturnValue:
         firsts = list_firsts(connection, listed)
         later = list_later(connection, listed)
         sources = list_sources(connection, listed)
-        clocks = spell_open_questions(list_unanswered(connection), today=today)
+        clocks = format_open_questions(list_unanswered(connection), today=today)
     return show_page(
         "cases.html",
         concerns=[(describe_concern(one, now=desk.clock()), ADVICE[one.code][1]) for one in concerns],
@@ -95,8 +95,8 @@ def list_all() -> ResponseReturnValue:
         cases=listed,
         promises={case.case_id: day for case in listed if (day := find_promised_day(case)) and is_waiting(case)},
         days_late={case.case_id: count_days_late(case, today=today) for case in listed},
-        spell_day=spell_day,
-        spell_lateness=spell_lateness,
+        format_day=format_day,
+        format_lateness=format_lateness,
         today=today,
         firsts=firsts,
         later=later,

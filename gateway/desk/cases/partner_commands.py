@@ -19,7 +19,7 @@ from gateway.desk.cases.opening import OpenedReport, Source, list_sources
 from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Clock, Question, ask_partner, take_back, tell_outcome
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
-from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, spell_open_questions
+from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, format_open_questions
 from gateway.desk.cases.reply_commands import read_text
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.terminal import AddCommand, get_actor, print_result, say
@@ -78,7 +78,7 @@ def make_marks(desk: Desk, cases: Collection[CaseRow]) -> ListMarks:
         return ListMarks(
             sources=list_sources(connection, cases),
             later=list_later(connection, cases),
-            clocks=spell_open_questions(list_unanswered(connection), today=get_uk_day(desk.clock())),
+            clocks=format_open_questions(list_unanswered(connection), today=get_uk_day(desk.clock())),
         )
 
 
@@ -118,13 +118,13 @@ def list_partner_json(partner: PartnerCase, opened: Sequence[OpenedReport]) -> d
             for one in partner.questions
         ],
         "reports": [
-            {"case": asdict(one.case), "fault": one.fault, "report": spell_content(one.content)} for one in opened
+            {"case": asdict(one.case), "fault": one.fault, "report": format_content(one.content)} for one in opened
         ],
         "source": None if partner.source is None else asdict(partner.source),
     }
 
 
-def spell_content(content: SealedIndustryReport | None) -> dict[str, Any] | None:
+def format_content(content: SealedIndustryReport | None) -> dict[str, Any] | None:
     """Return an opened report for machines, without the secrets that open its evidence."""
     if content is None:
         return None

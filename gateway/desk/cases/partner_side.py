@@ -18,11 +18,11 @@ from gateway.desk.cases.model import (
     CaseError,
     CaseRow,
     check_code,
+    format_day,
+    format_lateness,
     get_case,
     get_uk_day,
     get_uk_day_of,
-    spell_day,
-    spell_lateness,
 )
 from gateway.desk.partners.outcomes import (
     OutcomeSignal,
@@ -227,14 +227,14 @@ def count_days_left(question: QuestionRow, *, today: date) -> int:
     return (get_uk_day_of(question.due_at) - until).days
 
 
-def spell_clock(question: QuestionRow, *, today: date) -> Clock:
+def format_clock(question: QuestionRow, *, today: date) -> Clock:
     """Return how the clock of a question stands."""
     left = count_days_left(question, today=today)
     if question.answered_at is not None:
-        day = spell_day(get_uk_day_of(question.answered_at))
-        return Clock(f"Answered {day}" + (f", {spell_lateness(-left)}" if left < 0 else ""), is_late=False)
+        day = format_day(get_uk_day_of(question.answered_at))
+        return Clock(f"Answered {day}" + (f", {format_lateness(-left)}" if left < 0 else ""), is_late=False)
     if left < 0:
-        return Clock(spell_lateness(-left), is_late=True)
+        return Clock(format_lateness(-left), is_late=True)
     return Clock("Due today" if left == 0 else f"{left} {'day' if left == 1 else 'days'} left", is_late=False)
 
 

@@ -16,7 +16,6 @@ from sqlalchemy import Connection, insert, select
 from gateway.desk import audit
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.chain import Link, add_links, make_link
-from gateway.desk.collection.collector_state import get_collector_state, note_collected, note_read
 from gateway.desk.collection.filing import (
     BY_GATEWAY,
     file_cases,
@@ -33,11 +32,14 @@ from gateway.desk.collection.set_aside import find_claim, keep_row, list_waiting
 from gateway.desk.collection.shelf import Shelf
 from gateway.desk.collection.standing import (
     count_hidden,
+    get_collector_state,
     get_standing,
     load_believed,
     look_for_gaps,
     name_positions,
     name_today,
+    note_collected,
+    note_read,
     note_today,
 )
 from gateway.desk.feed_client import FeedClient

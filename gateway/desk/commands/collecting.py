@@ -14,8 +14,8 @@ from gateway.desk.alarms import clear_alarm, list_alarms, list_subjects
 from gateway.desk.cases.file_commands import tell_evidence
 from gateway.desk.collection.chain import GAP
 from gateway.desk.collection.collect import Collected, collect_reports
-from gateway.desk.collection.collector_state import note_failed
 from gateway.desk.collection.reconcile import Reconciled, reconcile
+from gateway.desk.collection.standing import note_failed
 from gateway.desk.config import DeskPaths, load_config
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.keyring.signing_keys import finish_rotations

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, and_, func, select
 from gateway.desk.digests.records import list_records
 from gateway.desk.digests.tables import NOT_STATED, CountedCluster
 from gateway.desk.keyring.quarters import Quarter
-from gateway.desk.placements.register import PlacementRow, list_placements, spell_place
+from gateway.desk.placements.register import PlacementRow, format_place, list_placements
 from gateway.desk.store.schema import CASES
 from partner_sdk.wire.canonical import format_time
 
@@ -62,7 +62,7 @@ def list_places(connection: Connection, *, partner: str, quarter: Quarter) -> tu
         if row.agreed_on <= last_day and not _ended_before(row, quarter)
     ]
     rows.sort(key=lambda row: (row.agreed_on, row.placement))
-    return tuple((row.placement, spell_place(row.surface, row.position)) for row in rows[:MOST_PLACES])
+    return tuple((row.placement, format_place(row.surface, row.position)) for row in rows[:MOST_PLACES])
 
 
 def _ended_before(row: PlacementRow, quarter: Quarter) -> bool:

@@ -170,6 +170,6 @@ def publish_register(parsed: argparse.Namespace, *, partner: str, done: str) -> 
 
 
 def publish_later(error: Exception, *, done: str) -> int:
-    """Say that the deed stands and the gateway does not know of it yet."""
+    """Say that the action stands and the gateway does not know of it yet."""
     # Running the same command again would be refused: it is done here, and only the gateway does not know.
     return complain(f"{error} {done}; the gateway hears of it with the next `publish`.", code=TRY_AGAIN)

@@ -17,12 +17,12 @@ from gateway.desk.partners.adoption_decisions import (
 )
 from gateway.desk.partners.adoption_labels import (
     SEND_YOURSELF,
-    spell_asking,
-    spell_codes,
-    spell_declined_together,
-    spell_key_missing,
-    spell_not_understood,
-    spell_unreadable,
+    format_asking,
+    format_codes,
+    format_declined_together,
+    format_key_missing,
+    format_not_understood,
+    format_unreadable,
 )
 from gateway.desk.partners.adoptions import (
     get_adoption,
@@ -31,7 +31,7 @@ from gateway.desk.partners.adoptions import (
     read_adoption,
 )
 from gateway.desk.partners.invitations import hold_invitation_file, publish_invitations
-from gateway.desk.placements.labels import spell_no_page
+from gateway.desk.placements.labels import format_no_page
 from gateway.desk.placements.register import SURFACES
 from gateway.desk.terminal import (
     DONE,
@@ -74,7 +74,7 @@ def run_show(parsed: argparse.Namespace) -> int:
         print_json({"request": asdict(line), "service": msgspec.to_builtins(service)})
         return DONE
     say(f"{line.request_id}: {line.state}, received {line.received_at}")
-    for title, text in spell_asking(service):
+    for title, text in format_asking(service):
         for place, one in enumerate(text.split("\n")):
             say(f"  {title if place == 0 else '':20} {one}")
     say("Nothing proves who sent this: call the organisation at a number that it has published, not at one above.")
@@ -147,7 +147,7 @@ def run_agree(parsed: argparse.Namespace) -> int:
         return DONE
     say(f"{row.placement} is agreed with {row.owner}.")
     if row.look_at is None:
-        say(spell_no_page(row))
+        say(format_no_page(row))
     _say_mail(mail)
     return publish_register(parsed, partner=row.owner, done=f"{row.placement} is agreed")
 
@@ -179,16 +179,16 @@ def run_decline_unreadable(parsed: argparse.Namespace) -> int:
     desk = open_desk(parsed.state)
     if parsed.confirm is not None:
         declined = decline_unreadable(desk, confirmed=parsed.confirm, reason=parsed.why, actor=get_actor(parsed))
-        return print_result(parsed, {"declined": declined}, spell_declined_together(declined))
+        return print_result(parsed, {"declined": declined}, format_declined_together(declined))
     found = get_unreadable(desk)
-    lines = [spell_unreadable(found)]
+    lines = [format_unreadable(found)]
     if found.key_missing:
-        lines.append(spell_key_missing(found))
+        lines.append(format_key_missing(found))
     if found.not_understood:
-        lines += [spell_not_understood(found), *(f"  {request_id}" for request_id in found.not_understood)]
+        lines += [format_not_understood(found), *(f"  {request_id}" for request_id in found.not_understood)]
     if found.count:
         next_step = f'Next: report-abuse-desk adoption decline-unreadable --why "…" --confirm {found.count}'
-        lines += [spell_codes(found), next_step]
+        lines += [format_codes(found), next_step]
     value = {name: getattr(found, name) for name in ("key_missing", "not_understood", "waiting")}
     return print_result(parsed, value | {"unreadable": found.reasons}, *lines, code=LOOK if found.count else DONE)
 

@@ -239,7 +239,7 @@ def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) ->
             said_more = _explain_invited(connection, desk, owner=line.owner)
             raise AdoptionError(f"{_explain_agreed(connection, request_id)}{said_more}", reason="agreed")
         if line.state == "declined":
-            raise AdoptionError(f"{_spell_declined(line)} Nothing is left to do.", reason="declined")
+            raise AdoptionError(f"{_format_declined(line)} Nothing is left to do.", reason="declined")
         if line.state == "invited" and line.owner is not None:
             _check_no_partner(connection, owner=line.owner)
             end_invitations(connection, desk, partner=line.owner, actor=actor)
@@ -285,7 +285,7 @@ def _explain_invited(connection: Connection, desk: Desk, *, owner: str | None) -
     return f" It may still enrol. To end its invitation: report-abuse-desk partner end-invitation {owner}"
 
 
-def _spell_declined(line: AdoptionLine) -> str:
+def _format_declined(line: AdoptionLine) -> str:
     return f"This request was declined on {(line.decided_at or '')[:10]} by {line.decided_by} ({line.reason})."
 
 
@@ -301,7 +301,8 @@ def _check_open(connection: Connection, request_id: str, *, owner: str) -> Adopt
     line = get_adoption(connection, request_id)
     if line.state == "declined":
         raise AdoptionError(
-            f"{_spell_declined(line)} It stays so: the service may ask again, or agree a place with `placement agree`.",
+            f"{_format_declined(line)} It stays so: the service may ask again, or agree a place with "
+            "`placement agree`.",
             reason="declined",
         )
     if line.owner not in {None, owner}:

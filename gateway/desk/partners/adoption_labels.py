@@ -22,7 +22,7 @@ CHILD_USES: Final = {
 }
 
 
-def spell_unreadable(found: UnreadableRequests) -> str:
+def format_unreadable(found: UnreadableRequests) -> str:
     """Return in words how many of the requests that wait cannot be read and may be declined together."""
     if not found.waiting:
         return "No request waits."
@@ -33,13 +33,13 @@ def spell_unreadable(found: UnreadableRequests) -> str:
     return "Every request that waits can be read."
 
 
-def spell_codes(found: UnreadableRequests) -> str:
+def format_codes(found: UnreadableRequests) -> str:
     """Return the codes of those that can be declined together, each with how often."""
     counted = sorted(Counter(found.reasons.values()).items())
     return f"Why: {', '.join(f'{code} ({count})' for code, count in counted)}."
 
 
-def spell_key_missing(found: UnreadableRequests) -> str:
+def format_key_missing(found: UnreadableRequests) -> str:
     """Return in words what to do about requests that lack only the file of a key of this desk."""
     return (
         f"{found.key_missing} {'is' if found.key_missing == 1 else 'are'} sealed to a key of this desk whose file is "
@@ -47,7 +47,7 @@ def spell_key_missing(found: UnreadableRequests) -> str:
     )
 
 
-def spell_not_understood(found: UnreadableRequests) -> str:
+def format_not_understood(found: UnreadableRequests) -> str:
     """Return in words what to do about requests that open, but say what this desk cannot read."""
     count = len(found.not_understood)
     opens, it = ("1 opens", "it") if count == 1 else (f"{count} open", "them")
@@ -57,17 +57,17 @@ def spell_not_understood(found: UnreadableRequests) -> str:
     )
 
 
-def spell_decline_button(found: UnreadableRequests) -> str:
+def format_decline_button(found: UnreadableRequests) -> str:
     """Return what the button that declines them says: how many."""
     return "Decline this one" if found.count == 1 else f"Decline these {found.count}"
 
 
-def spell_declined_together(count: int) -> str:
+def format_declined_together(count: int) -> str:
     """Return in words what was done."""
     return "1 request is declined." if count == 1 else f"{count} requests are declined."
 
 
-def spell_asking(service: AskingService) -> list[tuple[str, str]]:
+def format_asking(service: AskingService) -> list[tuple[str, str]]:
     """Return titles and texts; a text may have lines of its own."""
     surfaces = ", ".join(SURFACE_TITLES.get(one, one) for one in service.surfaces)
     return [

@@ -101,7 +101,7 @@ def post_unreadable() -> ResponseReturnValue:
         declined = decline_unreadable(get_desk(), confirmed=confirmed, reason=why, actor=get_name())
     except (AdoptionError, LocalStateError) as error:
         return _draw_unreadable(fault=str(error), why=why)
-    return _draw_unreadable(said=words.spell_declined_together(declined))
+    return _draw_unreadable(said=words.format_declined_together(declined))
 
 
 def _draw_unreadable(*, said: str = "", fault: str = "", why: str = "") -> ResponseReturnValue:
@@ -232,7 +232,7 @@ def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -
         status=HTTPStatus.CONFLICT if outcome.fault else HTTPStatus.OK,
         line=line,
         service=service,
-        asking=[] if service is None else words.spell_asking(service),
+        asking=[] if service is None else words.format_asking(service),
         surfaces=SURFACE_TITLES,
         owner_name=owner_name,
         places=places,

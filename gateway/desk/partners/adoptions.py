@@ -90,7 +90,7 @@ def open_adoption(desk: Desk, request_id: str, *, actor: str) -> AskingService:
 
 
 def read_adoption(connection: Connection, desk: Desk, request_id: str) -> AskingService:
-    """Return what a request says, inside a deed that is noted itself.
+    """Return what a request says, inside an action that is noted itself.
 
     Raises `AdoptionError` (`does-not-open`; `not-understood` for one that opens, but says what this desk cannot read).
     """

@@ -29,7 +29,7 @@ def suspend_partner(desk: Desk, *, partner: str, actor: str) -> PartnerState:
         ).scalar()
         if before is None:
             raise PartnerError(
-                explain_no_partner(connection, partner, now=now, deed="suspend"), reason="unknown-partner"
+                explain_no_partner(connection, partner, now=now, action="suspend"), reason="unknown-partner"
             )
         connection.execute(
             update(PARTNERS)

@@ -27,23 +27,23 @@ from partner_sdk.wire.canonical import parse_time
 _MOST_NAMED: Final = 5
 _REASON: Final = ' --reason "…"'
 
-Deed = Literal["show", "suspend"]
+Action = Literal["show", "suspend"]
 
 
-def explain_no_partner(connection: Connection, partner: str, *, now: datetime, deed: Deed = "show") -> str:
+def explain_no_partner(connection: Connection, partner: str, *, now: datetime, action: Action = "show") -> str:
     """Return in words, on one line, why there is no partner with keys of this id, and the command that was meant."""
     placement = find_placement(connection, partner)
     name = find_owner_name(connection, partner)
     if name is None and placement is not None:
-        return f"{partner} is a link id, not a partner. {_name_command(placement, deed)}"
+        return f"{partner} is a link id, not a partner. {_name_command(placement, action)}"
     if name is None and _is_request(connection, partner):
         return f"{partner} is a request for the button, not a partner. Next: report-abuse-desk adoption show {partner}"
     if name is None:
         return f"There is no partner {partner}. `partner list` shows them."
     return " ".join(
         (
-            f"{partner} is {_quote(name)}. {_spell_way(connection, partner, now=now)}",
-            *_list_placement_words(list_placements(connection, owner=partner), owner=partner, deed=deed),
+            f"{partner} is {_quote(name)}. {_format_way(connection, partner, now=now)}",
+            *_list_placement_words(list_placements(connection, owner=partner), owner=partner, action=action),
         )
     )
 
@@ -53,7 +53,7 @@ def _is_request(connection: Connection, partner: str) -> bool:
     return connection.execute(asked).first() is not None
 
 
-def _spell_way(connection: Connection, partner: str, *, now: datetime) -> str:
+def _format_way(connection: Connection, partner: str, *, now: datetime) -> str:
     waits = select(ENROLMENTS.c.id).where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
     if connection.execute(waits).first() is not None:
         return f"Its keys wait for `partner approve {partner}`: until then none of its reports is taken."
@@ -70,15 +70,15 @@ def _quote(name: str) -> str:
     return '"' + name.replace('"', "'") + '"'
 
 
-def _list_placement_words(placements: list[PlacementRow], *, owner: str, deed: Deed) -> list[str]:
+def _list_placement_words(placements: list[PlacementRow], *, owner: str, action: Action) -> list[str]:
     if not placements:
         return []
-    if deed == "show":
+    if action == "show":
         return [f"Its buttons: report-abuse-desk placement list --owner {owner}"]
     agreed = [row for row in placements if row.state == "agreed"]
     if not agreed:
         return ["No place of its button is in the register now, so there is nothing to suspend."]
-    words = [f"Its button is suspended place by place. {_name_command(agreed[0], deed)}"]
+    words = [f"Its button is suspended place by place. {_name_command(agreed[0], action)}"]
     if len(agreed) > 1:
         others = ", ".join(row.placement for row in agreed[1:_MOST_NAMED])
         words.append(f"The same for {others}.")
@@ -87,10 +87,10 @@ def _list_placement_words(placements: list[PlacementRow], *, owner: str, deed: D
     return words
 
 
-def _name_command(row: PlacementRow, deed: Deed) -> str:
-    if deed == "suspend" and row.state != "agreed":
+def _name_command(row: PlacementRow, action: Action) -> str:
+    if action == "suspend" and row.state != "agreed":
         return f"It is {row.state} already: report-abuse-desk placement show {row.placement}"
-    return f"Next: report-abuse-desk placement {deed} {row.placement}{_REASON if deed == 'suspend' else ''}"
+    return f"Next: report-abuse-desk placement {action} {row.placement}{_REASON if action == 'suspend' else ''}"
 
 
 # Who comes through the industry door: services, and the agencies that refer what they hear (R6, R11, R25).

@@ -112,7 +112,7 @@ def suspend_placement(desk: Desk, placement: str, *, reason: str, actor: str) ->
                 f"Back into the register: report-abuse-desk placement resume {placement}",
                 reason="suspended-already",
             )
-        return _set_state(connection, desk, row, state="suspended", deed="suspend", reason=reason, actor=actor)
+        return _set_state(connection, desk, row, state="suspended", action="suspend", reason=reason, actor=actor)
 
 
 def resume_placement(desk: Desk, placement: str, *, actor: str) -> PlacementRow:
@@ -124,7 +124,7 @@ def resume_placement(desk: Desk, placement: str, *, actor: str) -> PlacementRow:
                 f"{placement} is not suspended: it is in the register, agreed since {row.state_at[:10]}.",
                 reason="not-suspended",
             )
-        resumed = _set_state(connection, desk, row, state="agreed", deed="resume", reason=None, actor=actor)
+        resumed = _set_state(connection, desk, row, state="agreed", action="resume", reason=None, actor=actor)
         _check_room(connection)
         return resumed
 
@@ -133,7 +133,7 @@ def end_placement(desk: Desk, placement: str, *, reason: str, actor: str) -> Pla
     """End a placement for good. Reports that were on the way keep its owner; its link id is never given again."""
     with desk.store.write() as connection:
         row = _get_living(connection, placement)
-        return _set_state(connection, desk, row, state="ended", deed="end", reason=reason, actor=actor)
+        return _set_state(connection, desk, row, state="ended", action="end", reason=reason, actor=actor)
 
 
 def offer_link_id(connection: Connection, *, owner: str, surface: str) -> str:
@@ -203,7 +203,7 @@ def _check_link_id(connection: Connection, link_id: str) -> None:
 
 
 def _set_state(
-    connection: Connection, desk: Desk, row: PlacementRow, *, state: str, deed: str, reason: str | None, actor: str
+    connection: Connection, desk: Desk, row: PlacementRow, *, state: str, action: str, reason: str | None, actor: str
 ) -> PlacementRow:
     if reason is not None:
         reason = read_line(reason, most=MAX_REASON_CHARACTERS, what="The reason", reason="no-reason")
@@ -212,7 +212,7 @@ def _set_state(
         .where(PLACEMENTS.c.placement == row.placement)
         .values(state=state, state_at=format_time(desk.clock()), state_by=actor, state_reason=reason)
     )
-    _note(connection, desk, row.placement, deed, terms=_to_terms(row), actor=actor, reason=reason)
+    _note(connection, desk, row.placement, action, terms=_to_terms(row), actor=actor, reason=reason)
     return get_placement(connection, row.placement)
 
 
@@ -235,7 +235,7 @@ def _note(
     connection: Connection,
     desk: Desk,
     placement: str,
-    deed: str,
+    action: str,
     *,
     terms: Terms,
     actor: str,
@@ -244,11 +244,11 @@ def _note(
     now = desk.clock()
     connection.execute(
         insert(PLACEMENT_HISTORY).values(
-            placement=placement, at=format_time(now), by=actor, deed=deed, reason=reason, terms=encode(terms)
+            placement=placement, at=format_time(now), by=actor, deed=action, reason=reason, terms=encode(terms)
         )
     )
     # Codes alone: what the two sides wrote stands in the history.
-    audit.append_entry(connection, f"{deed}-placement", placement, at=now, actor=actor, surface=terms.surface)
+    audit.append_entry(connection, f"{action}-placement", placement, at=now, actor=actor, surface=terms.surface)
 
 
 def _read_day(text: str | None, *, today: date) -> date:

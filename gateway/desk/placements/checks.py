@@ -287,7 +287,7 @@ def list_standings(
 
 def list_glances(connection: Connection, *, now: datetime) -> list[Glance]:
     """Return all placements in the order of the list, each at a glance: the register may hold 20,000."""
-    last, oldest = list_last_results(connection), _spell_oldest(now)
+    last, oldest = list_last_results(connection), _format_oldest(now)
     columns = (PLACEMENTS.c.placement, PLACEMENTS.c.state, PLACEMENTS.c.state_at)
     found = []
     for placement, state, state_at in connection.execute(
@@ -302,11 +302,11 @@ def make_standing(row: PlacementRow, last: CheckRow | None, *, now: datetime) ->
     """Return how a placement stands. One that was agreed a month ago and never looked at is as bad as an old check."""
     since = row.state_at if last is None else last.checked_at
     days = max(0, (now - parse_time(since)).days)
-    code = _judge(None if last is None else last.outcome, state_at=row.state_at, oldest=_spell_oldest(now))
+    code = _judge(None if last is None else last.outcome, state_at=row.state_at, oldest=_format_oldest(now))
     return Standing(placement=row, last=last, code=code, days=days)
 
 
-def _spell_oldest(now: datetime) -> str:
+def _format_oldest(now: datetime) -> str:
     return format_time(now - OLD_AFTER)
 
 

@@ -19,19 +19,19 @@ from gateway.desk.placements.agreeing import (
 )
 from gateway.desk.placements.checks import CheckRow, Standing, list_checks, list_standings, make_standing, take_checks
 from gateway.desk.placements.labels import (
+    ACTIONS,
     CHANNELS,
-    DEEDS,
     METHODS,
     NEXT_PUBLISH,
     SEVERITIES,
     STATES,
-    spell_age,
-    spell_changes,
-    spell_no_page,
-    spell_placement,
-    spell_result,
-    spell_standing,
-    spell_taken,
+    format_age,
+    format_changes,
+    format_no_page,
+    format_placement,
+    format_result,
+    format_standing,
+    format_taken,
 )
 from gateway.desk.placements.register import (
     SURFACES,
@@ -70,7 +70,7 @@ def run_import_checks(parsed: argparse.Namespace) -> int:
         raise PlacementError(f"{parsed.file} is not there or cannot be read.", reason="no-file") from None
     taken = take_checks(open_desk(parsed.state), raw.removesuffix(b"\n"), channel="file", actor=get_actor(parsed))
     return print_result(
-        parsed, asdict(taken), spell_taken(taken), code=LOOK if taken.unknown or taken.not_yet else DONE
+        parsed, asdict(taken), format_taken(taken), code=LOOK if taken.unknown or taken.not_yet else DONE
     )
 
 
@@ -127,7 +127,7 @@ def run_agree(parsed: argparse.Namespace) -> int:
         ),
         actor=get_actor(parsed),
     )
-    return _tell(parsed, row, said=f"{row.placement} is agreed with {row.owner}: {spell_placement(row)}.")
+    return _tell(parsed, row, said=f"{row.placement} is agreed with {row.owner}: {format_placement(row)}.")
 
 
 def run_list(parsed: argparse.Namespace) -> int:
@@ -140,7 +140,7 @@ def run_list(parsed: argparse.Namespace) -> int:
     lines = []
     for one in standings:
         row = one.placement
-        lines.append(f"{row.placement:40} {row.state:9} {_spell_check(one):52} {row.owner:20} {spell_placement(row)}")
+        lines.append(f"{row.placement:40} {row.state:9} {_format_check(one):52} {row.owner:20} {format_placement(row)}")
     whose = "" if parsed.owner is None else f" with {parsed.owner}"
     empty = f"No placement is agreed{whose} yet. `placement agree` begins with one."
     return print_result(parsed, {"placements": [_describe_standing(one) for one in standings]}, *lines, empty=empty)
@@ -161,7 +161,7 @@ def run_show(parsed: argparse.Namespace) -> int:
                 **_describe_standing(standing),
                 "checks": [_describe_check(check) for check in checks],
                 "history": [
-                    {"at": one.at, "by": one.by, "deed": one.deed, "reason": one.reason}
+                    {"at": one.at, "by": one.by, "action": one.action, "reason": one.reason}
                     | msgspec.to_builtins(one.terms)
                     for one in history
                 ],
@@ -173,17 +173,17 @@ def run_show(parsed: argparse.Namespace) -> int:
     for title, text in (
         ("Link id", row.placement),
         ("Service", f"{row.service}, of {row.owner}"),
-        ("Agreed", f"{spell_placement(row)}; on {row.agreed_on}, by {row.agreed_by}"),
+        ("Agreed", f"{format_placement(row)}; on {row.agreed_on}, by {row.agreed_by}"),
         ("Address", row.address),
         ("Looked at", row.look_at or "no page: the address stands for many (`placement change --look-at`)"),
         ("State", f"{STATES[row.state]} since {row.state_at}{why}"),
-        ("Last check", _spell_check(standing)),
+        ("Last check", _format_check(standing)),
         ("Reports", f"{reports} (for the desk alone)"),
     ):
         say(f"{title:11} {text}")
-    for one, changed in zip(history, spell_changes(history), strict=True):
+    for one, changed in zip(history, format_changes(history), strict=True):
         what = one.reason or changed
-        say(f"{one.at}  {DEEDS.get(one.deed, one.deed)} by {one.by}{f': {what}' if what else ''}")
+        say(f"{one.at}  {ACTIONS.get(one.action, one.action)} by {one.by}{f': {what}' if what else ''}")
     for check in checks[:1]:
         _say_findings(check)
     return DONE
@@ -199,7 +199,7 @@ def run_change(parsed: argparse.Namespace) -> int:
         position=parsed.position,
     )
     row = change_placement(open_desk(parsed.state), parsed.placement, changes, actor=get_actor(parsed))
-    return _tell(parsed, row, said=f"{row.placement} is changed: {spell_placement(row)}.")
+    return _tell(parsed, row, said=f"{row.placement} is changed: {format_placement(row)}.")
 
 
 def run_suspend(parsed: argparse.Namespace) -> int:
@@ -265,20 +265,20 @@ def _add_terms(command: argparse.ArgumentParser, *, required: bool) -> None:
 def _tell(parsed: argparse.Namespace, row: PlacementRow, *, said: str) -> int:
     lines = [f"{said} {NEXT_PUBLISH}"]
     if row.look_at is None and row.state != "ended":
-        lines.append(spell_no_page(row))
+        lines.append(format_no_page(row))
     return print_result(parsed, {**asdict(row), "published": False}, *lines)
 
 
-def _spell_check(standing: Standing) -> str:
+def _format_check(standing: Standing) -> str:
     if standing.placement.state == "ended":
         return "-"
-    said = spell_standing(standing)
-    return said if standing.last is None else f"{said}, {spell_age(standing.days)}"
+    said = format_standing(standing)
+    return said if standing.last is None else f"{said}, {format_age(standing.days)}"
 
 
 def _say_findings(check: CheckRow) -> None:
     how = f"{METHODS[check.method]}, {CHANNELS[check.channel]}"
-    say(f"{check.checked_at}  {spell_result(check)}. {how}: {check.address}")
+    say(f"{check.checked_at}  {format_result(check)}. {how}: {check.address}")
     if check.names_another:
         say(f"  The button there names {check.named}, not {check.placement}.")
     for one in check.findings:

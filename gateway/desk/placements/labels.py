@@ -5,11 +5,11 @@ from itertools import pairwise
 from typing import Final
 
 from gateway.desk.placements.checks import CheckRow, Standing, StandingCode, TakenChecks
-from gateway.desk.placements.register import SURFACE_TITLES, PlacementRow, spell_place
+from gateway.desk.placements.register import SURFACE_TITLES, PlacementRow, format_place
 from gateway.desk.placements.terms import HistoryRow, Terms
 
 STATES: Final = {"agreed": "Agreed", "suspended": "Suspended", "ended": "Ended"}
-DEEDS: Final = {
+ACTIONS: Final = {
     "agree": "Agreed",
     "change": "Changed",
     "suspend": "Suspended",
@@ -36,28 +36,28 @@ BADGES: Final[dict[StandingCode, str]] = {
 }
 
 
-def spell_placement(row: PlacementRow) -> str:
+def format_placement(row: PlacementRow) -> str:
     """Return a placement as a case shows it, such as `Example Chat, profile page: under the name`."""
-    place = spell_place(row.surface, row.position)
+    place = format_place(row.surface, row.position)
     return f"{row.service}, {place[0].lower()}{place[1:]}"
 
 
-def spell_no_page(row: PlacementRow) -> str:
+def format_no_page(row: PlacementRow) -> str:
     """Return in words, for a terminal, that a runner has no page of a placement to look at."""
     return f"A runner visits none of its pages: name one with `placement change {row.placement} --look-at URL`."
 
 
-def spell_standing(standing: Standing) -> str:
+def format_standing(standing: Standing) -> str:
     """Return in words how a placement stands by its last check."""
     last = standing.last
     if standing.code == "long_ago":
         return "Never looked at" if last is None else "Looked at too long ago"
     if standing.code == "with_faults" and last is not None:
-        return spell_result(last)
+        return format_result(last)
     return _STANDINGS[standing.code]
 
 
-def spell_result(check: CheckRow) -> str:
+def format_result(check: CheckRow) -> str:
     """Return in words what one check found."""
     if check.result == "unreachable" and not check.was_asked_for:
         return "The page was not asked for"
@@ -69,14 +69,14 @@ def spell_result(check: CheckRow) -> str:
     return _STANDINGS["as_agreed"] if check.result == "passes" else faults
 
 
-def spell_age(days: int) -> str:
+def format_age(days: int) -> str:
     """Return in words how long ago something was."""
     if days == 0:
         return "looked at within the last day"
     return "1 day ago" if days == 1 else f"{days} days ago"
 
 
-def spell_taken(taken: TakenChecks) -> str:
+def format_taken(taken: TakenChecks) -> str:
     """Return in words what became of the checks that were handed in."""
     said = [f"{taken.taken} taken", f"{taken.repeated} here already"]
     if taken.unknown:
@@ -95,22 +95,24 @@ _TITLES: Final = {
 }
 
 
-def spell_changes(history: Sequence[HistoryRow]) -> list[str]:
-    """Return what each deed changed, such as `position: Beside Block`; "" for a deed that is no change.
+def format_changes(history: Sequence[HistoryRow]) -> list[str]:
+    """Return what each action changed, such as `position: Beside Block`; "" for an action that changes nothing.
 
-    The history goes from the newest deed to the oldest, as `list_history` returns it.
+    The history goes from the newest action to the oldest, as `list_history` returns it.
     """
-    said = [_spell_change(before.terms, one.terms) if one.deed == "change" else "" for one, before in pairwise(history)]
-    # The first deed of all agreed the placement.
+    said = [
+        _format_change(before.terms, one.terms) if one.action == "change" else "" for one, before in pairwise(history)
+    ]
+    # The first action of all agreed the placement.
     return [*said, ""] if history else []
 
 
-def _spell_change(before: Terms, after: Terms) -> str:
+def _format_change(before: Terms, after: Terms) -> str:
     changed = [name for name in _TITLES if getattr(before, name) != getattr(after, name)]
-    return "; ".join(f"{_TITLES[name]}: {_spell_term(after, name)}" for name in changed)
+    return "; ".join(f"{_TITLES[name]}: {_format_term(after, name)}" for name in changed)
 
 
-def _spell_term(terms: Terms, name: str) -> str:
+def _format_term(terms: Terms, name: str) -> str:
     if name == "surface":
         return SURFACE_TITLES.get(terms.surface, terms.surface)
     return str(getattr(terms, name) or "none")

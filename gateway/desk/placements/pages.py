@@ -28,7 +28,7 @@ from gateway.desk.placements.checks import (
     list_standings,
     make_standing,
 )
-from gateway.desk.placements.labels import spell_changes
+from gateway.desk.placements.labels import format_changes
 from gateway.desk.placements.register import (
     PlacementError,
     PlacementRow,
@@ -315,7 +315,7 @@ def _show(
         owner_name=owner_name,
         standing=make_standing(row, checks[0] if checks else None, now=desk.clock()),
         checks=checks,
-        history=list(zip(history, spell_changes(history), strict=True)),
+        history=list(zip(history, format_changes(history), strict=True)),
         reports=reports,
         answers=changed or fill_in(row),
         is_changing=changed is not None,

@@ -161,6 +161,6 @@ SURFACE_TITLES: Final = {
 }
 
 
-def spell_place(surface: str, position: str) -> str:
+def format_place(surface: str, position: str) -> str:
     """Return a surface and a position as one line, such as `Profile page: under the name`."""
     return f"{SURFACE_TITLES.get(surface, surface)}: {position}"

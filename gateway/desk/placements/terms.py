@@ -91,11 +91,11 @@ _MAX_TERMS_BYTES: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """One deed: `agree`, `change`, `suspend`, `resume` or `end`."""
+    """One action: `agree`, `change`, `suspend`, `resume` or `end`."""
 
     at: str
     by: str
-    deed: str
+    action: str
     reason: str | None
     terms: Terms
 
@@ -111,7 +111,7 @@ def list_history(connection: Connection, placement: str) -> list[HistoryRow]:
         HistoryRow(
             at=row.at,
             by=row.by,
-            deed=row.deed,
+            action=row.deed,
             reason=row.reason,
             terms=parse_exact(bytes(row.terms), kind=Terms, max_bytes=_MAX_TERMS_BYTES),
         )

@@ -42,11 +42,11 @@ def show_unshown(value: object) -> object:
     """Return a value of a template with every hidden character spelled out, e.g. `[U+202E]`."""
     if not isinstance(value, str):
         return value
-    shown = replace_hidden(value, _spell_out, but="\t\n")
+    shown = replace_hidden(value, _format_out, but="\t\n")
     return Markup(shown) if isinstance(value, Markup) else shown  # noqa: S704 - it was markup before
 
 
-def _spell_out(hidden: str) -> str:
+def _format_out(hidden: str) -> str:
     return f"[U+{ord(hidden):04X}]"
 
 

@@ -78,41 +78,41 @@ BLANK: Final = Value("", is_held=False)
 def spell(field: Field, value: Any) -> Value:
     """Return how a value of this field is shown."""
     if isinstance(value, NotHeld):
-        return spell_not_held(value)
+        return format_not_held(value)
     if value is None or value == ():
         return Value("None", is_held=False)
     if isinstance(value, tuple):
         one = _get_spelling(field.pattern, field.type)
-        parts = [_spell_one(one, part) for part in value]
+        parts = [_format_one(one, part) for part in value]
         # What was written may hold commas: each on a line of its own.
         text = ("\n" if one == "typed" else ", ").join(parts)
         return Value(text, is_typed=one == "typed", is_long=len(text) > _LONG)
     spelling = _get_spelling(field.pattern, field.type)
-    text = _spell_one(spelling, value)
+    text = _format_one(spelling, value)
     return Value(text, is_typed=spelling == "typed", is_long=len(text) > _LONG or "\n" in text)
 
 
-def spell_not_held(value: NotHeld) -> Value:
+def format_not_held(value: NotHeld) -> Value:
     """Return why something is not held."""
     return Value(NOT_HELD[value.not_held], is_held=False, is_reason=True)
 
 
-def spell_code(code: str) -> str:
+def format_code(code: str) -> str:
     """Return the words for a code."""
     return _CODES.get(code) or code.replace("_", " ").capitalize()
 
 
-def spell_moment(moment: str) -> str:
+def format_moment(moment: str) -> str:
     """Return a time of the wire as people read it: to the second, and in UTC."""
     return moment.replace("T", " ").replace("Z", " UTC")
 
 
-def _spell_one(spelling: str, value: Any) -> str:
+def _format_one(spelling: str, value: Any) -> str:
     if isinstance(value, bool):
         return "Yes" if value else "No"
     if spelling == "code":
-        return spell_code(str(value))
-    return spell_moment(value) if spelling == "moment" else str(value)
+        return format_code(str(value))
+    return format_moment(value) if spelling == "moment" else str(value)
 
 
 def _get_spelling(pattern: str, kind: inspect.Type) -> str:
@@ -242,7 +242,7 @@ def _add(making: _Making, field_: Field, value: Any) -> None:
     if not is_answered(value) and field_.needed != "must":
         making.unsaid.append(words)
     elif isinstance(value, NotHeld):
-        making.not_held.append(Fact(words, spell_not_held(value)))
+        making.not_held.append(Fact(words, format_not_held(value)))
     elif field_.part is None or not is_answered(value):
         making.facts.append(Fact(words, spell(field_, value)))
     elif not field_.is_list:
@@ -302,7 +302,7 @@ def _compare(part: Part, before: Any, after: Any, path: tuple[str, ...]) -> Iter
 
 def _compare_field(field: Field, old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
     if field.part is None or isinstance(old, NotHeld) or isinstance(new, NotHeld) or not (old and new):
-        yield Change(": ".join(path), _spell(field, old), _spell(field, new))
+        yield Change(": ".join(path), _format_value(field, old), _format_value(field, new))
     elif not field.is_list:
         yield from _compare(field.part, old, new, path)
     else:
@@ -314,7 +314,7 @@ def _compare_field(field: Field, old: Any, new: Any, path: tuple[str, ...]) -> I
                 yield from _compare(field.part, one, other, here)
 
 
-def _spell(field: Field, value: Any) -> Value:
+def _format_value(field: Field, value: Any) -> Value:
     if not is_answered(value):
         return BLANK
     if field.part is not None and not isinstance(value, NotHeld):

@@ -205,21 +205,23 @@ def _list_facts(report: PublicReport) -> tuple[ContactFact, ...]:
         ContactFact("What to call them", report.name, "They gave no name", is_typed=True),
         ContactFact(
             "Does anyone else see their phone or e-mails?",
-            _spell(_WHO_SEES, contact.who_sees),
+            _format_code(_WHO_SEES, contact.who_sees),
             "They did not say: count it as yes",
         ),
         ContactFact(
             "May we say who we are?",
-            _spell(_SAY_WHO, contact.may_say_who_we_are),
+            _format_code(_SAY_WHO, contact.may_say_who_we_are),
             "They did not say: count it as no",
         ),
         ContactFact("Safe word", contact.safe_word, "None: we cannot prove that it is us", is_typed=True),
         ContactFact("When", contact.times, "They did not say: ask first whether it is a good time", is_typed=True),
-        ContactFact("Language", _spell_language(report), "They did not say"),
+        ContactFact("Language", _format_language(report), "They did not say"),
         ContactFact(
-            "Access needs", "; ".join(_spell(_NEEDS, need) for need in contact.access_needs), "None that they named"
+            "Access needs",
+            "; ".join(_format_code(_NEEDS, need) for need in contact.access_needs),
+            "None that they named",
         ),
-        ContactFact("May a short note be sent?", _spell(_NOTE, contact.may_send_note), "They were not asked: no"),
+        ContactFact("May a short note be sent?", _format_code(_NOTE, contact.may_send_note), "They were not asked: no"),
     )
 
 
@@ -238,13 +240,13 @@ def _make_ways(report: PublicReport, *, barred_by: Sequence[PublicReport]) -> li
     ]
 
 
-def _spell_language(report: PublicReport) -> str:
+def _format_language(report: PublicReport) -> str:
     contact = report.contact
-    spoken = _spell(_LANGUAGES, contact.call_language)
+    spoken = _format_code(_LANGUAGES, contact.call_language)
     if contact.other_language:
         spoken = f"{spoken}: {contact.other_language}" if spoken else contact.other_language
     return spoken or f"They filled in the form in {_LANGUAGES[report.language]}"
 
 
-def _spell(titles: dict[str, str], code: str) -> str:
+def _format_code(titles: dict[str, str], code: str) -> str:
     return titles.get(code, code.replace("_", " "))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.desk.cases.page_contexts import ContextOutcome, JudgedContext
-from gateway.desk.cases.reading.blocks import spell_moment
+from gateway.desk.cases.reading.blocks import format_moment
 from gateway.desk.placements.register import SURFACE_TITLES
 from partner_sdk.wire.page_context import ContextAccount, PageContext
 
@@ -110,18 +110,18 @@ def _list_lines(claim: PageContext) -> Iterator[ContextLine]:
     yield ContextLine("Kind of page", SURFACE_TITLES.get(claim.surface, claim.surface))
     yield ContextLine("Place of the button", claim.placement)
     if claim.viewer is not None:
-        yield ContextLine("Account of the person who reports", _spell_account(claim.viewer), is_sensitive=True)
+        yield ContextLine("Account of the person who reports", _format_account(claim.viewer), is_sensitive=True)
     for account in claim.about:
-        yield ContextLine("Account on the page", _spell_account(account))
+        yield ContextLine("Account on the page", _format_account(account))
     if claim.conversation_id:
         yield ContextLine("Conversation", claim.conversation_id)
     for message in claim.messages:
-        sent = f", sent {spell_moment(message.sent_at)}" if message.sent_at else ""
+        sent = f", sent {format_moment(message.sent_at)}" if message.sent_at else ""
         yield ContextLine("Message", f"{message.message_id}{sent}")
-    yield ContextLine("Page shown", spell_moment(claim.issued_at))
-    yield ContextLine("Good until", spell_moment(claim.expires_at))
+    yield ContextLine("Page shown", format_moment(claim.issued_at))
+    yield ContextLine("Good until", format_moment(claim.expires_at))
     yield ContextLine("Id of this page", claim.context_id)
 
 
-def _spell_account(account: ContextAccount) -> str:
+def _format_account(account: ContextAccount) -> str:
     return f"{account.account_id} ({account.display_name})" if account.display_name else account.account_id

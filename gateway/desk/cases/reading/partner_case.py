@@ -20,7 +20,7 @@ from gateway.desk.cases.opening import (
     list_submitter_doubts,
     list_unopened,
 )
-from gateway.desk.cases.partner_side import Clock, find_open_question, spell_clock
+from gateway.desk.cases.partner_side import Clock, find_open_question, format_clock
 from gateway.desk.cases.reading.blocks import MOST_CHANGES, Change, list_changes
 from gateway.desk.cases.reading.page_room import (
     MOST_MESSAGES,
@@ -150,9 +150,9 @@ def make_partner_case(
     )
 
 
-def spell_open_questions(questions: Sequence[QuestionRow], *, today: date) -> dict[str, Clock]:
+def format_open_questions(questions: Sequence[QuestionRow], *, today: date) -> dict[str, Clock]:
     """Return by case id how the clock stands of the question that is due last; for lists."""
-    return {one.case_id: spell_clock(one, today=today) for one in questions}
+    return {one.case_id: format_clock(one, today=today) for one in questions}
 
 
 def _find_first(opened: Sequence[OpenedReport], first: CaseRow) -> IndustryReport | None:
@@ -219,7 +219,7 @@ def _show_question(
     row: QuestionRow, timeline: Sequence[CaseRow], *, words: Mapping[str, InformationRequest | None], today: date
 ) -> ShownQuestion:
     answer = next((one for one in timeline if one.case_id == row.answer_case_id), None)
-    return ShownQuestion(row, spell_clock(row, today=today), answer, words.get(row.request_id))
+    return ShownQuestion(row, format_clock(row, today=today), answer, words.get(row.request_id))
 
 
 def _fit_fingerprints(brought: Sequence[Fingerprint], room: PageRoom) -> Sequence[Fingerprint]:

@@ -14,12 +14,12 @@ from gateway.desk.cases.reading.blocks import (
     Grid,
     Message,
     Value,
+    format_code,
+    format_not_held,
     get_part,
     make_block,
     make_block_of,
     spell,
-    spell_code,
-    spell_not_held,
 )
 from gateway.desk.cases.reading.labels import get_reading_words
 from partner_sdk.report import Completeness, SealedIndustryReport, measure_completeness
@@ -80,8 +80,8 @@ def _make_message(sent: SentMessage, fields: Mapping[str, Field], *, people: Map
     return Message(
         speaker=_name(sent.sender, people),
         side=people.get(sent.sender, "Other").split()[0].lower(),
-        time=_spell_or_blank(fields["sent_at"], sent.sent_at),
-        to=_spell_recipients(sent, people),
+        time=_format_or_blank(fields["sent_at"], sent.sent_at),
+        to=_format_recipients(sent, people),
         kind=spell(fields["type"], sent.type).text,
         text=spell(fields["text"], sent.text) if is_answered(sent.text) else _NO_TEXT,
         notes=tuple(_list_notes(sent, fields)),
@@ -95,9 +95,9 @@ def _list_notes(sent: SentMessage, fields: Mapping[str, Field]) -> Iterator[Fact
             yield Fact(get_reading_words(field), spell(field, value))
 
 
-def _spell_recipients(sent: SentMessage, people: Mapping[str, str]) -> str:
+def _format_recipients(sent: SentMessage, people: Mapping[str, str]) -> str:
     if isinstance(sent.recipients, NotHeld):
-        return spell_not_held(sent.recipients).words
+        return format_not_held(sent.recipients).words
     return ", ".join(_name(one, people) for one in sent.recipients)
 
 
@@ -105,7 +105,7 @@ def _name(user_id: str, people: Mapping[str, str]) -> str:
     return people.get(user_id, user_id)
 
 
-def _spell_or_blank(field: Field, value: object) -> str:
+def _format_or_blank(field: Field, value: object) -> str:
     return spell(field, value).words if is_answered(value) else "No time given"
 
 
@@ -183,7 +183,7 @@ def count_completeness(content: SealedIndustryReport) -> Counted:
     counted, said = measure_completeness(content.report), content.completeness
     return Counted(
         score=counted.score,
-        missing=tuple(_spell_missing(counted)),
+        missing=tuple(_format_missing(counted)),
         said=None if said is None or said == counted else said.score,
     )
 
@@ -206,7 +206,7 @@ def _make_urgency(content: SealedIndustryReport) -> ReportSection:
     head = make_block_of(report, outline, ("priority_reason",))
     signs = make_block_of(report.incident, get_part(outline, "incident"), _URGENT)
     risks = [
-        Fact(f"{name_person('Child', number, child)}: at risk now?", Value(spell_code(child.at_risk_now)))
+        Fact(f"{name_person('Child', number, child)}: at risk now?", Value(format_code(child.at_risk_now)))
         for number, child in enumerate(list_given(report.children), start=1)
     ]
     block = Block(
@@ -306,9 +306,9 @@ def _make_particulars(content: SealedIndustryReport) -> ReportSection:
     facts = (
         Fact("Id of the report", Value(clear.report_id)),
         Fact("Sent by", Value(clear.partner)),
-        Fact("Kind", Value(spell_code(clear.kind))),
+        Fact("Kind", Value(format_code(clear.kind))),
         Fact("Adds to", Value(clear.earlier_reference or "None", is_held=clear.earlier_reference is not None)),
-        Fact("Environment", Value(spell_code(clear.environment))),
+        Fact("Environment", Value(format_code(clear.environment))),
         Fact("Evidence", Value("\n".join(clear.evidence_ids) or "None", is_held=bool(clear.evidence_ids))),
         Fact(
             "Version of the report, and of the format as sent",
@@ -324,7 +324,7 @@ def _say_none(report: IndustryReport, name: str) -> tuple[Block, ...]:
     return (block,) if isinstance(value, NotHeld) else (Block(unsaid=block.unsaid),)
 
 
-def _spell_missing(counted: Completeness) -> Iterator[str]:
+def _format_missing(counted: Completeness) -> Iterator[str]:
     for pointer in counted.missing:
         *parents, _ = pointer.removeprefix("#/").split("/")
         words: list[str] = []
