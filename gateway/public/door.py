@@ -15,8 +15,7 @@ from gateway.key_state import KeyState
 from gateway.limits import Limits
 from gateway.public.assets import Asset
 from gateway.public.returning.way_back import WaysBack
-from gateway.public.wording import ServiceWords, Wording
-from gateway.public.wording.languages import get_language
+from gateway.public.wording import ServiceWords, Wording, get_language
 from gateway.store import Store
 from partner_sdk.wire.public_codes import Language
 

@@ -21,7 +21,7 @@ from gateway.public.journey import UNKNOWN_READER, Answers, ReaderProfile
 from gateway.public.journey.places import ABOUT_PAGES, get_path
 from gateway.public.visiting.drafts import NO_VERSION, JourneyKeys
 from gateway.public.visiting.forms import pack_answers
-from gateway.public.wording.languages import get_language, get_other_language
+from gateway.public.wording import get_language, get_other_language
 
 Ways = Literal["buttons", "links", "none"]
 # Who listens to whom in the UK: keys of the signposts.

@@ -11,7 +11,7 @@ from gateway.public.journey import CHECK, SCREENS, Answers, Screen, make_profile
 from gateway.public.journey.places import get_path
 from gateway.public.pages.layout import FormState, list_posts, render_page
 from gateway.public.pages.rows import Row, list_rows
-from gateway.public.wording.languages import get_other_language
+from gateway.public.wording import get_other_language
 
 
 def render_message(

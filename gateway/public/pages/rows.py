@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from gateway.guidance.countries import OTHER
 from gateway.public.door import PublicDoor
 from gateway.public.journey import SCREENS, Answers, Field, Screen
-from gateway.public.wording import find_in_voice, make_voice
-from gateway.public.wording.languages import get_language
+from gateway.public.wording import find_in_voice, get_language, make_voice
 
 
 @dataclass(frozen=True, slots=True)

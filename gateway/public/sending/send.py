@@ -25,7 +25,7 @@ from gateway.public.sending.sealed_answers import (
 )
 from gateway.public.sending.sent_record import find_reply_by, make_remaining_draft, make_sent
 from gateway.public.visiting.drafts import Draft, JourneyKeys, OpenedDraft, Sent, make_submit_token, write_draft
-from gateway.public.wording.languages import get_language
+from gateway.public.wording import get_language
 from gateway.store.items import keep_item
 from partner_sdk.wire.adoption import AdoptionRequest, AskingService, seal_adoption
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, format_time, make_report_id

@@ -23,7 +23,7 @@ from gateway.public.journey import (
 from gateway.public.returning.way_back import WayBack
 from gateway.public.sending.sealed_answers import is_crisis
 from gateway.public.visiting.drafts import Draft, JourneyKeys, Sent, make_text_mac
-from gateway.public.wording.languages import DEFAULT_LANGUAGE, get_language
+from gateway.public.wording import DEFAULT_LANGUAGE, get_language
 from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.public_codes import NOT_UK
 

@@ -28,7 +28,7 @@ from gateway.public.views.responses import (
 )
 from gateway.public.visiting.drafts import NO_VERSION, Draft, make_submit_token, save_draft, wipe_draft
 from gateway.public.visiting.visit import find_visit, remember_asked_language, start_visit
-from gateway.public.wording.languages import refresh_language
+from gateway.public.wording import refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import format_time

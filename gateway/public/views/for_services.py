@@ -40,8 +40,7 @@ from gateway.public.visiting.service_form import (
     read_service_form,
 )
 from gateway.public.visiting.visit import find_asked, is_inside, remember_asked, remember_asked_language
-from gateway.public.wording import ServiceWords
-from gateway.public.wording.languages import get_language, refresh_language
+from gateway.public.wording import ServiceWords, get_language, refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.store.items import NoRoomError
 from gateway.web.logs import log_failure

@@ -24,7 +24,7 @@ from gateway.public.views.responses import (
 )
 from gateway.public.visiting.drafts import find_opened_draft, save_draft
 from gateway.public.visiting.visit import Visit, find_visit, is_inside, is_own_form
-from gateway.public.wording.languages import say_day
+from gateway.public.wording import say_day
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import parse_time

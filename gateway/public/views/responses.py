@@ -27,7 +27,7 @@ from gateway.public.visiting.visit import (
     remember_left,
     remember_wait,
 )
-from gateway.public.wording.languages import get_other_language
+from gateway.public.wording import get_other_language
 
 FORM_BODY_BYTES = 256 * 1024
 SMALL_BODY_BYTES = 8 * 1024  # a form with a button, or two short lines

@@ -59,7 +59,7 @@ from gateway.public.visiting.visit import (
     is_inside,
     is_own_form,
 )
-from gateway.public.wording.languages import get_language, get_other_language
+from gateway.public.wording import get_language, get_other_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import format_time

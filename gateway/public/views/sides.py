@@ -26,7 +26,7 @@ from gateway.public.visiting.visit import (
     remember_asked_language,
     remember_return,
 )
-from gateway.public.wording.languages import say_day
+from gateway.public.wording import say_day
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 

@@ -36,7 +36,7 @@ from gateway.public.visiting.visit import (
     remember_placement,
     start_visit,
 )
-from gateway.public.wording.languages import refresh_language
+from gateway.public.wording import refresh_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 

@@ -22,7 +22,7 @@ from flask_babel import Babel  # type: ignore[import-untyped]  # the package shi
 
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.visiting.drafts import IDLE_SECONDS, NO_VERSION, SECRET_BYTES, JourneyKeys, make_journey_keys
-from gateway.public.wording.languages import DEFAULT_LANGUAGE
+from gateway.public.wording import DEFAULT_LANGUAGE
 from gateway.web.web_app import JOURNEY
 from partner_sdk.wire.public_codes import LANGUAGES, Language
 

@@ -1,4 +1,4 @@
-"""The words of the public door: one folder per language, read once at the start, and the voice that picks among them.
+"""The words of the public door: one folder per language, read once at the start; language and voice pick among them.
 
 Pages speak to the child, about a friend, to a parent, to someone at work, to another grown-up: the voice never changes
 what is asked, only its words. Never holds a telephone number or an address except 999: those come from dated data, with
@@ -9,21 +9,25 @@ where no screen can show them.
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from flask import g
+from flask_babel import format_date, get_locale, refresh  # type: ignore[import-untyped]  # the package ships no types
+
 from gateway.guidance.advice import Audience
 from gateway.public.journey import Answers, get_one, get_reader, make_profile
-from partner_sdk.wire.public_codes import LANGUAGES, NOT_SURE, Language
+from partner_sdk.wire.public_codes import ENGLISH, LANGUAGES, NOT_SURE, WELSH, Language
 
 WORDING_FOLDER = Path(__file__).parent
+DEFAULT_LANGUAGE: Final = ENGLISH
 
 # Endings of keys to look for, the most special one first: `title_parent`, then `title_other`, then `title`.
 Voice = Sequence[str]
 PLAIN_VOICE: Final = ("",)
 ServiceWords = Mapping[str, Any]
-_FOLDER: Final = Path(__file__).parent / "for_services"
 _ENDINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "friend": ("_friend", "_other"),
@@ -33,6 +37,7 @@ _ENDINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "child_i_work_with": ("_work", "_parent", "_other"),
     }
 )
+_LANGUAGE: Final = "public_language"
 _ABROAD: Final[Voice] = ("_abroad",)
 _GROWN_UP: Final[Voice] = ("_adult",)
 _OF_OWN_CHILDHOOD: Final[Voice] = ("_self", "_adult")
@@ -127,7 +132,10 @@ def _add(table: dict[str, Any], more: Mapping[str, Any], *, where: str) -> None:
 
 def load_service_words() -> Mapping[Language, ServiceWords]:
     """Load the page's words in every language; a file that is missing is an error at the start."""
-    return {language: tomllib.loads((_FOLDER / f"{language}.toml").read_text("utf-8")) for language in LANGUAGES}
+    return {
+        language: tomllib.loads((WORDING_FOLDER / "for_services" / f"{language}.toml").read_text("utf-8"))
+        for language in LANGUAGES
+    }
 
 
 def make_voice(answers: Answers) -> Voice:
@@ -147,3 +155,34 @@ def _list_grown_up_endings(reader: Audience) -> Voice:
     if reader in {"child", "friend"}:
         return ()
     return _OF_OWN_CHILDHOOD if reader == "adult_self" else _GROWN_UP
+
+
+def get_language() -> Language:
+    """Return the language of this request."""
+    # Asked for with every text of a page; the library's own answer walks through two proxies each time.
+    known: Language | None = g.get(_LANGUAGE)
+    if known is not None:
+        return known
+    locale = get_locale()
+    code = None if locale is None else locale.language
+    language = next((one for one in LANGUAGES if one == code), DEFAULT_LANGUAGE)
+    setattr(g, _LANGUAGE, language)
+    return language
+
+
+def get_other_language() -> Language:
+    """Return the language that the toggle leads to."""
+    return next(language for language in LANGUAGES if language != get_language())
+
+
+def refresh_language() -> None:
+    """Let this very answer be in the language that was just picked."""
+    g.pop(_LANGUAGE, None)
+    refresh()
+
+
+def say_day(day: date) -> str:
+    """Say a day as a child would: the day's name, its number and the month."""
+    said = str(format_date(day, "EEEE d MMMM"))
+    # In Welsh the names of days and months are written small within a sentence; CLDR gives them as they head a list.
+    return said[0].lower() + said[1:] if get_language() == WELSH else said
