@@ -13,17 +13,17 @@ from gateway.guidance.advice import load_advice
 from gateway.guidance.countries import load_countries
 from gateway.guidance.risk import load_rules
 from gateway.guidance.signposts import load_signposts
-from gateway.public.actions import Action
 from gateway.public.assets import FILES_PATH, find_asset, load_assets
 from gateway.public.door import EXTENSION, PublicDoor, get_door
 from gateway.public.journey import CHECK, SCREENS, START, THANKS
-from gateway.public.journey.places import (
+from gateway.public.navigation import (
     COME_BACK,
     FOR_SERVICES,
     FOR_SERVICES_SENT,
     LEAVE,
     REPLIES,
     SIDE_PATHS,
+    Action,
     get_path,
 )
 from gateway.public.returning.return_code import load_return_words

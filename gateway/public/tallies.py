@@ -6,8 +6,8 @@ Never keeps a page waiting for a busy disk.
 
 from datetime import datetime
 
-from gateway.public.actions import Opinion
 from gateway.public.door import PublicDoor
+from gateway.public.navigation import Opinion
 from gateway.store import StorageUnavailableError
 from gateway.store.counts import add_count
 from gateway.web.logs import log_failure

@@ -19,10 +19,10 @@ import pytest
 from flask.ctx import RequestContext
 
 from gateway.guidance.countries import load_countries
-from gateway.public.actions import make_see_action
 from gateway.public.door import PublicDoor
 from gateway.public.journey import FIELD_BY_NAME, SCREEN_BY_NAME, Answers, make_profile
 from gateway.public.journey.kinds import URGENT_RULES
+from gateway.public.navigation import make_see_action
 from gateway.public.pages.layout import make_blank_form, make_help_bar
 from gateway.public.pages.messages import render_stale
 from gateway.public.pages.screen_page import render_screen

@@ -23,7 +23,7 @@ from gateway.public.journey import (
     list_path,
     list_signposted,
 )
-from gateway.public.journey.places import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
+from gateway.public.navigation import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
 from gateway.public.visiting.forms import find_incomplete, list_faults
 from partner_sdk.wire.public_codes import ADULT_BAND, UNDER_AGE_LINE
 from tests.gateway.public_person import SHORT_ANSWERS

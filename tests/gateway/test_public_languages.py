@@ -5,7 +5,7 @@ import re
 import pytest
 
 from gateway.public.journey import FIELD_BY_NAME, TYPED, list_path
-from gateway.public.journey.places import SIDE_PATHS
+from gateway.public.navigation import SIDE_PATHS
 from gateway.public.wording import load_wording
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.public_fixtures import PublicHouse

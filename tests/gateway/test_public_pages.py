@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 import gateway.public
 from gateway.public.journey import SCREENS
-from gateway.public.journey.places import SIDE_PATHS
+from gateway.public.navigation import SIDE_PATHS
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public_fixtures import PublicHouse, make_public_house

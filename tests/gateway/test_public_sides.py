@@ -7,7 +7,7 @@ import pytest
 
 from gateway.guidance.signposts import load_signposts
 from gateway.public.journey import FIELD_BY_NAME, list_path
-from gateway.public.journey.places import ABOUT_PAGES, SIDE_PATHS
+from gateway.public.navigation import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.wording import load_wording
 from tests.builders import PUBLIC_ORIGIN
 from tests.gateway.public_fixtures import PublicHouse, make_public_house

@@ -13,7 +13,7 @@ from msgspec.structs import fields
 from gateway.guidance.countries import load_countries
 from gateway.guidance.signposts import load_signposts
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, Field, Screen
-from gateway.public.journey.places import ABOUT_PAGES, SIDE_PATHS
+from gateway.public.navigation import ABOUT_PAGES, SIDE_PATHS
 from gateway.public.wording import WordingError, find_in_voice, load_wording, make_voice
 from partner_sdk.button.snippet import WORDS as BUTTON_WORDS
 from partner_sdk.wire.page_context import PageContext

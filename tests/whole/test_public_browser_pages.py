@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser
 
-from gateway.public.journey.places import SIDE_PATHS
+from gateway.public.navigation import SIDE_PATHS
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.whole.browser_walk import bring_browser_to, go_on, list_page_faults
 from tests.whole.public_server import PublicServer, open_phone

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.guidance.countries import OTHER, PostKind
-from gateway.public.actions import Action, make_see_action
 from gateway.public.door import PublicDoor
 from gateway.public.journey import (
     Answers,
@@ -16,7 +15,7 @@ from gateway.public.journey import (
     is_grown_up,
     make_profile,
 )
-from gateway.public.journey.places import get_path
+from gateway.public.navigation import Action, get_path, make_see_action
 from gateway.public.pages.layout import (
     FormState,
     get_emergency_number,

@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.public.door import PublicDoor
 from gateway.public.journey import CHECK, SCREEN_BY_NAME, STORY, Answers, Screen, get_next, get_one
-from gateway.public.journey.places import REPLIES
+from gateway.public.navigation import REPLIES
 from gateway.public.returning.replies import Returned, ReturnPlace
 from gateway.public.returning.return_code import make_reply_public_key
 from gateway.public.visiting.drafts import Draft, Sent, make_submit_token

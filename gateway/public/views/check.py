@@ -11,7 +11,6 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.intake import ConflictingReportError, IntakeError
-from gateway.public.actions import Action, find_wanted_side
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import (
     CHECK,
@@ -26,7 +25,7 @@ from gateway.public.journey import (
     list_path,
     make_profile,
 )
-from gateway.public.journey.places import get_path
+from gateway.public.navigation import Action, find_wanted_side, get_path
 from gateway.public.pages.layout import make_form, make_waiting_form, render_page
 from gateway.public.pages.messages import make_notice
 from gateway.public.pages.rows import Row, list_rows

@@ -10,9 +10,8 @@ from typing import Literal
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from gateway.public.actions import Action
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.journey.places import COME_BACK, REPLIES
+from gateway.public.navigation import COME_BACK, REPLIES, Action
 from gateway.public.pages.layout import FormState, make_blank_form, render_page
 from gateway.public.pages.messages import make_notice
 from gateway.public.returning.replies import Returned

@@ -11,10 +11,9 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.intake import NoActiveKeyError
-from gateway.public.actions import Action
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import ReaderProfile
-from gateway.public.journey.places import FOR_SERVICES, FOR_SERVICES_SENT
+from gateway.public.navigation import FOR_SERVICES, FOR_SERVICES_SENT, Action
 from gateway.public.pages.layout import FormState, make_blank_form, render_page
 from gateway.public.sending.send import send_adoption
 from gateway.public.views.responses import (

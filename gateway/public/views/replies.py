@@ -7,9 +7,8 @@ from datetime import date
 
 from flask.typing import ResponseReturnValue
 
-from gateway.public.actions import Action
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.journey.places import COME_BACK, REPLIES
+from gateway.public.navigation import COME_BACK, REPLIES, Action
 from gateway.public.pages.layout import FormState, make_form, render_page
 from gateway.public.returning.way_back import FoundPlace
 from gateway.public.sending.addition import DANGER, is_being_added, make_addition

@@ -8,10 +8,9 @@ from flask import redirect, request
 from flask.typing import ResponseReturnValue
 
 from gateway.limits import SLOW_SECONDS
-from gateway.public.actions import ACTION_FIELD
 from gateway.public.door import PublicDoor
 from gateway.public.journey import START, Answers, Screen
-from gateway.public.journey.places import get_path
+from gateway.public.navigation import ACTION_FIELD, get_path
 from gateway.public.pages.layout import make_form
 from gateway.public.pages.messages import render_message, render_stale
 from gateway.public.pages.rows import list_rows

@@ -6,9 +6,9 @@ import msgspec
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from gateway.public.actions import Action, find_wanted_side
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import CHECK, SCREEN_BY_NAME, THANKS, Answers, Screen, get_next, get_previous
+from gateway.public.navigation import Action, find_wanted_side
 from gateway.public.pages.layout import make_form
 from gateway.public.pages.messages import make_notice
 from gateway.public.pages.screen_page import render_screen

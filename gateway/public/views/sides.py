@@ -9,10 +9,9 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from gateway.public.actions import Action, find_wanted_side
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import SCREEN_BY_NAME, UNKNOWN_READER, ReaderProfile, make_profile
-from gateway.public.journey.places import get_path
+from gateway.public.navigation import Action, find_wanted_side, get_path
 from gateway.public.pages.layout import FormState, list_posts, make_form, render_page
 from gateway.public.sending.sent_record import get_sent_profile
 from gateway.public.views.responses import FORM_BODY_BYTES, LOG_WORD, lead_to, read_action, switch_language, turn_away

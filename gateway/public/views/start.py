@@ -6,9 +6,9 @@ It holds no words of anybody.
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from gateway.public.actions import Action
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import SCREEN_BY_NAME, START
+from gateway.public.navigation import Action
 from gateway.public.pages.layout import FormState, make_blank_form, make_form, render_page
 from gateway.public.pages.messages import make_notice
 from gateway.public.tallies import count_campaign

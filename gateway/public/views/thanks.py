@@ -12,10 +12,17 @@ import msgspec
 from flask.typing import ResponseReturnValue
 
 from gateway.guidance.agency import Promise
-from gateway.public.actions import OPINIONS, Action, Opinion, find_opinion, find_wanted_side, make_opinion_action
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import THANKS, ReaderProfile
-from gateway.public.journey.places import get_path
+from gateway.public.navigation import (
+    OPINIONS,
+    Action,
+    Opinion,
+    find_opinion,
+    find_wanted_side,
+    get_path,
+    make_opinion_action,
+)
 from gateway.public.pages.layout import (
     FormState,
     find_talk_there,

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import CHECK, SCREEN_BY_NAME, START, Answers, Screen
-from gateway.public.journey.places import COME_BACK, FOR_SERVICES, FOR_SERVICES_SENT, get_path
+from gateway.public.navigation import COME_BACK, FOR_SERVICES, FOR_SERVICES_SENT, get_path
 from gateway.public.pages.layout import make_blank_form, make_form, make_waiting_form
 from gateway.public.pages.messages import make_notice, render_message
 from gateway.public.pages.rows import Row, list_rows

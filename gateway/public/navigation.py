@@ -1,0 +1,100 @@
+"""Where a person can go from a page, and how: every place with its path, and what each button asks for.
+
+Paths are numbers, because they stay in the history of a shared phone. The page for services has a name instead: it is
+read by adults at work, and said to them on the telephone.
+
+A button sends one field, `action`. One with a name of its own (an option, `change`) is read as its field, and is not
+here.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Literal
+
+from gateway.public.journey import SCREENS
+
+SIDE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "talk": "1a",
+        "no_name": "1b",
+        "saw_picture": "1c",
+        "own_thoughts": "1d",
+        "what_to_report": "1e",
+        "privacy": "1f",
+        "accessibility": "1g",
+        "problem": "1h",
+        "stay_safe": "2a",
+    }
+)
+# Those that stand at the foot of every page.
+ABOUT_PAGES: Final = ("what_to_report", "privacy", "accessibility", "problem")
+
+COME_BACK: Final = "come_back"  # asks for the number and the five words
+REPLIES: Final = "replies"  # what these two open
+LEAVE: Final = "leave"
+FOR_SERVICES: Final = "for_services"  # asks for the button
+FOR_SERVICES_SENT: Final = "for_services_sent"
+
+_PATHS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **{screen.name: f"/{screen.path}" for screen in SCREENS},
+        **{side: f"/{path}" for side, path in SIDE_PATHS.items()},
+        COME_BACK: "/16",
+        REPLIES: "/17",
+        LEAVE: "/leave",
+        FOR_SERVICES: "/for-services",
+        FOR_SERVICES_SENT: "/for-services/sent",
+    }
+)
+
+
+ACTION_FIELD: Final = "action"
+
+Opinion = Literal["yes", "partly", "no"]
+OPINIONS: Final[tuple[Opinion, ...]] = ("yes", "partly", "no")
+
+_SEE: Final = "see:"
+_OPINION: Final = "ok:"
+
+
+class Action(StrEnum):
+    """What a button asks for."""
+
+    START = "start"
+    CONTINUE = "continue"
+    BACK = "back"
+    LANGUAGE = "language"
+    SEND = "send"
+    SKIP = "skip"  # do not send what was added
+    ADD = "add"
+    RETURN = "return"  # from a side page, into the form
+    KEEP_SAVED = "keep_saved"
+    KEEP_TYPED = "keep_typed"
+    LEAVE_OUT = "leave_out"  # what a service passed on of its page
+
+
+def get_path(place: str) -> str:
+    """Return the path of a screen, a side page or one of the other places. Raises KeyError."""
+    return _PATHS[place]
+
+
+def make_see_action(side: str) -> str:
+    """Make the action of a button that saves what is here and shows a side page."""
+    return f"{_SEE}{side}"
+
+
+def find_wanted_side(action: str) -> str | None:
+    """Find the side page that a button asks for."""
+    side = action.removeprefix(_SEE)
+    return side if action.startswith(_SEE) and side in SIDE_PATHS else None
+
+
+def make_opinion_action(opinion: Opinion) -> str:
+    """Make the action of the one tap at the end: how the form was to fill in."""
+    return f"{_OPINION}{opinion}"
+
+
+def find_opinion(action: str) -> Opinion | None:
+    """Find the answer that a tap at the end gives."""
+    return next((one for one in OPINIONS if make_opinion_action(one) == action), None)
