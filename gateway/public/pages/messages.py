@@ -10,7 +10,7 @@ from gateway.public.door import PublicDoor
 from gateway.public.journey import CHECK, SCREENS, Answers, Screen, make_profile
 from gateway.public.navigation import get_path
 from gateway.public.pages.layout import FormState, list_posts, render_page
-from gateway.public.pages.rows import Row, list_rows
+from gateway.public.pages.screen_page import Row, list_rows
 from gateway.public.wording import get_other_language
 
 

@@ -28,8 +28,7 @@ from gateway.public.journey import (
 from gateway.public.navigation import Action, find_wanted_side, get_path
 from gateway.public.pages.layout import make_form, make_waiting_form, render_page
 from gateway.public.pages.messages import make_notice
-from gateway.public.pages.rows import Row, list_rows
-from gateway.public.pages.screen_page import render_screen
+from gateway.public.pages.screen_page import Row, list_rows, render_screen
 from gateway.public.sending.addition import is_being_added
 from gateway.public.sending.send import DraftMovedError, practise_send, send_draft
 from gateway.public.views.responses import (

@@ -13,7 +13,7 @@ from gateway.public.journey import START, Answers, Screen
 from gateway.public.navigation import ACTION_FIELD, get_path
 from gateway.public.pages.layout import make_form
 from gateway.public.pages.messages import render_message, render_stale
-from gateway.public.pages.rows import list_rows
+from gateway.public.pages.screen_page import list_rows
 from gateway.public.visiting.drafts import JourneyKeys, OpenedDraft
 from gateway.public.visiting.visit import (
     Visit,

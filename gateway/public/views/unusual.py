@@ -15,8 +15,7 @@ from gateway.public.journey import CHECK, SCREEN_BY_NAME, START, Answers, Screen
 from gateway.public.navigation import COME_BACK, FOR_SERVICES, FOR_SERVICES_SENT, get_path
 from gateway.public.pages.layout import make_blank_form, make_form, make_waiting_form
 from gateway.public.pages.messages import make_notice, render_message
-from gateway.public.pages.rows import Row, list_rows
-from gateway.public.pages.screen_page import render_screen
+from gateway.public.pages.screen_page import Row, list_rows, render_screen
 from gateway.public.views.check import render_check
 from gateway.public.views.come_back import read_typed, render_come_back
 from gateway.public.views.for_services import render_for_services
