@@ -14,7 +14,7 @@ from gateway.guidance.countries import load_countries
 from gateway.guidance.risk import load_rules
 from gateway.guidance.signposts import load_signposts
 from gateway.public.assets import FILES_PATH, find_asset, load_assets
-from gateway.public.door import EXTENSION, PublicDoor, get_door
+from gateway.public.door import EXTENSION, PublicDoor, get_door, get_file_path
 from gateway.public.journey import CHECK, SCREENS, START, THANKS
 from gateway.public.navigation import (
     COME_BACK,
@@ -134,11 +134,6 @@ def make_blueprint() -> Blueprint:
     door.add_url_rule(get_path(LEAVE), "leave", leave, methods=["GET"])
     door.add_url_rule(f"{FILES_PATH}<name>", "show_file", show_file, methods=["GET"])
     return door
-
-
-def get_file_path(name: str) -> str:
-    """Return the address of one of the door's files, for the templates."""
-    return get_door().assets[name].path
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")

@@ -16,7 +16,9 @@ from gateway.limits import Limits
 from gateway.public.assets import Asset
 from gateway.public.returning.way_back import WaysBack
 from gateway.public.wording import ServiceWords, Wording, get_language
-from gateway.store import Store
+from gateway.store import StorageUnavailableError, Store
+from gateway.store.counts import add_count
+from gateway.web.logs import log_failure
 from partner_sdk.wire.public_codes import Language
 
 EXTENSION = "public_door"
@@ -54,6 +56,20 @@ class PublicDoor:
         """The words in the language of this request."""
         return self.wordings[get_language()]
 
+    def count(self, event: str) -> None:
+        """Count an event without a trace: a name, a week (`2026-W48`) and a number, never who, when or from where.
+
+        Never in practice, where nothing is kept. Never keeps a page waiting for a busy disk.
+        """
+        if self.is_practice:
+            return
+        try:
+            with self.store.write() as connection:
+                add_count(connection, name=event, week=self.clock().strftime("%G-W%V"))  # ISO 8601
+        except StorageUnavailableError as error:
+            # A number that is one too small is no reason to show a child an error.
+            log_failure(error, event="count-lost")
+
 
 def get_door() -> PublicDoor:
     """Return the door of the app that answers this request."""
@@ -61,3 +77,8 @@ def get_door() -> PublicDoor:
     if not isinstance(door, PublicDoor):
         raise TypeError("app.extensions['public_door'] was replaced.")
     return door
+
+
+def get_file_path(name: str) -> str:
+    """Return the address of one of the door's files, for the templates."""
+    return get_door().assets[name].path

@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
-from gateway.public.tallies import say_week
-from tests.builders import NOW
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
 
 WEEK = "2026-W48"
@@ -19,10 +17,6 @@ def public(tmp_path: Path) -> PublicHouse:
 
 def counts_of(public: PublicHouse) -> dict[tuple[str, str], int]:
     return {(name, week): number for name, week, number in public.house.rows("counts")}
-
-
-def test_week_is_that_of_the_calendar():
-    assert say_week(NOW) == WEEK
 
 
 def test_link_of_a_campaign_is_counted(public: PublicHouse):

@@ -11,7 +11,6 @@ from gateway.public.journey import SCREEN_BY_NAME, START
 from gateway.public.navigation import Action
 from gateway.public.pages.layout import FormState, make_blank_form, make_form, render_page
 from gateway.public.pages.messages import make_notice
-from gateway.public.tallies import count_campaign
 from gateway.public.views.responses import (
     FORM_BODY_BYTES,
     LOG_WORD,
@@ -48,7 +47,7 @@ def show_start() -> ResponseReturnValue:
     if not is_open(door):
         return answer_not_ready(door)
     if not is_prefetch():
-        count_campaign(door, request.args.get("c", ""))
+        _count_campaign(door, request.args.get("c", ""))
     remember_asked_language()
     remember_placement(find_listed(door, request.args.get("from", "")))
     visit, has_left = find_visit(), pop_left()
@@ -105,6 +104,15 @@ def has_too_many_drafts(door: PublicDoor) -> bool:
             return is_full_for_network(connection, door)
     except StorageUnavailableError:
         return True
+
+
+def _count_campaign(door: PublicDoor, word: str) -> None:
+    """Count a link that carries one of the agency's own words (R31); any other word is dropped, never stored.
+
+    A network over its limit is not counted any more: each count is a write, and writers stand in one line with Send.
+    """
+    if word in door.campaigns and not door.is_practice and not door.limits.limit_state("public-campaign").is_over:
+        door.count(f"campaign:{word}")
 
 
 def _get_version(door: PublicDoor, visit: Visit) -> int:

@@ -35,7 +35,6 @@ from gateway.public.pages.layout import (
 )
 from gateway.public.pages.messages import render_message
 from gateway.public.sending.sent_record import FIRST, get_sent_profile, say_advice
-from gateway.public.tallies import count_opinion
 from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,
@@ -101,7 +100,7 @@ def _count_tap(door: PublicDoor, visit: Visit, opinion: Opinion) -> None:
         sent = msgspec.structs.replace(opened.draft.sent, has_told=True)
         draft = msgspec.structs.replace(opened.draft, sent=sent)
         if save_draft(door, visit.keys, draft, version=opened.version):
-            count_opinion(door, opinion)
+            door.count(f"form-was-ok:{opinion}")  # one answer to 'Was this OK to fill in?' (R34)
 
 
 def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
