@@ -16,6 +16,7 @@ from gateway.public.journey import (
     THANKS,
     Answers,
     Screen,
+    find_incomplete,
     get_previous,
     is_about_other,
     is_owed_an_answer,
@@ -24,7 +25,6 @@ from gateway.public.journey import (
     list_signposted,
 )
 from gateway.public.navigation import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
-from gateway.public.visiting.forms import find_incomplete, list_faults
 from partner_sdk.wire.public_codes import ADULT_BAND, UNDER_AGE_LINE
 from tests.gateway.public_person import SHORT_ANSWERS
 from tests.gateway.public_walks import ALL_WAYS, LONG_WAY, flatten
@@ -230,8 +230,8 @@ def test_story_or_one_box_is_enough(answers: dict[str, list[str]], *, is_enough:
 )
 def test_only_the_detail_of_the_picked_way_is_needed(way: str, detail: str):
     reach = SCREEN_BY_NAME["reach"]
-    assert [fault.field.name for fault in list_faults(reach, {"contact_ways": [way]})] == [detail]
-    assert list_faults(reach, {"contact_ways": [way], detail: ["Here"]}) == []
+    assert [fault.field.name for fault in reach.list_faults({"contact_ways": [way]})] == [detail]
+    assert reach.list_faults({"contact_ways": [way], detail: ["Here"]}) == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from gateway.public.visiting.forms import find_packed_answers, pack_answers
+from gateway.public.journey import find_packed_answers, pack_answers
 from partner_sdk.errors import FormatError
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import SHORT_ANSWERS, Person, read_title

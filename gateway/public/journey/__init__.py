@@ -2,6 +2,10 @@
 
 One table, read by the views, the checks, the summary and the tests. The words that a person sees are in `wording/`.
 Screen numbers are those of the specification of the form; a letter marks a page that only some people see.
+
+The check page carries all answers in one field: base64url of JSON, because a browser changes line breaks in a plain
+hidden field. What comes back is judged like anything typed: an unknown field is dropped; an unknown option, one that
+stands there twice, two answers where one can be given, or a text that is too long makes it worthless.
 """
 
 from collections.abc import Mapping
@@ -9,17 +13,23 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+import msgspec
+
 from gateway.guidance.advice import Audience, get_audience
 from gateway.guidance.countries import OTHER
+from gateway.public.journey.fields import TYPED, Answers, Fault, Field, Priority, Screen, get_one
 from gateway.public.journey.kinds import ABOUT_OTHERS, KIND_OPTIONS, PRIORITY_RULES, URGENT_RULES
 from gateway.public.journey.reach_screens import REACH_SCREENS
-from gateway.public.journey.shapes import TYPED, Answers, Field, Priority, Screen, get_one
 from gateway.public.journey.story_screens import STORY_SCREENS
 from gateway.public.journey.who_screens import WHO_SCREENS
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.canonical import parse_base64url, to_base64url
 from partner_sdk.wire.public_codes import IS_NOT_UNDER_18, NOT_UK
 
 __all__ = [
+    "ADDITION_SCREENS",
     "CHECK",
+    "DANGER",
     "FIELD_BY_NAME",
     "KIND_OPTIONS",
     "SCREENS",
@@ -30,10 +40,13 @@ __all__ = [
     "TYPED",
     "UNKNOWN_READER",
     "Answers",
+    "Fault",
     "Field",
     "Priority",
     "ReaderProfile",
     "Screen",
+    "find_incomplete",
+    "find_packed_answers",
     "get_country",
     "get_next",
     "get_one",
@@ -44,13 +57,18 @@ __all__ = [
     "is_grown_up",
     "is_owed_an_answer",
     "keep_on_path",
+    "list_addition_places",
     "list_path",
     "list_signposted",
     "list_urgent",
     "make_profile",
+    "pack_answers",
 ]
 
-START, STORY, CHECK, THANKS = "start", "story", "check", "thanks"
+START, DANGER, STORY, CHECK, THANKS = "start", "danger", "story", "check", "thanks"
+_DANGER_HELP: Final = "danger_help"
+# Where somebody who came back with the five words adds to what they sent.
+ADDITION_SCREENS: Final = frozenset({DANGER, _DANGER_HELP, STORY})
 
 SCREENS = (*WHO_SCREENS, *STORY_SCREENS, *REACH_SCREENS)
 SCREEN_BY_NAME: Mapping[str, Screen] = {screen.name: screen for screen in SCREENS}
@@ -73,6 +91,15 @@ def list_path(answers: Answers) -> tuple[Screen, ...]:
     return tuple(path)
 
 
+def list_addition_places(answers: Answers) -> tuple[str, ...]:
+    """List the places of an addition: whether someone is in danger now, then their own words, then the check.
+
+    Danger comes first here too, because it decides how soon a person reads it.
+    """
+    is_danger = get_next(SCREEN_BY_NAME[DANGER], answers).name == _DANGER_HELP
+    return (DANGER, *([_DANGER_HELP] if is_danger else []), STORY, CHECK)
+
+
 def get_previous(screen: Screen, answers: Answers) -> Screen:
     """Return the screen before; a screen that the answers no longer lead to goes back to the start of the path."""
     path = list_path(answers)
@@ -86,6 +113,29 @@ def keep_on_path(answers: Answers) -> dict[str, list[str]]:
     """Keep the answers to what these very answers lead to: what is shown before Send is what is sent."""
     asked = {field.name for screen in list_path(answers) for field in screen.fields if field.is_shown(answers)}
     return {name: list(values) for name, values in answers.items() if name in asked and values}
+
+
+def find_incomplete(answers: Answers) -> Screen | None:
+    """Find the first screen on the path that still needs something before Send."""
+    return next((screen for screen in list_path(answers) if screen.list_faults(answers)), None)
+
+
+def pack_answers(answers: Answers) -> str:
+    """Return answers as the text of the hidden field."""
+    return to_base64url(msgspec.json.encode({name: list(values) for name, values in answers.items()}))
+
+
+def find_packed_answers(packed: str | None) -> dict[str, list[str]] | None:
+    """Find the answers in the field; None when there are none, or none that a page of ours can have held."""
+    if not packed:
+        return None
+    try:
+        loose = msgspec.json.decode(parse_base64url(packed), type=dict[str, list[str]])
+    except (FormatError, msgspec.DecodeError):
+        return None
+    answers = {name: values for name, values in loose.items() if name in FIELD_BY_NAME and values}
+    are_readable = all(FIELD_BY_NAME[name].can_have(values) for name, values in answers.items())
+    return answers if are_readable else None
 
 
 def list_signposted(answers: Answers) -> tuple[str, ...]:

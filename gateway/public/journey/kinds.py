@@ -1,6 +1,6 @@
 """What a report can be about: the child's options, their Annex A kind, the priority they give, and what is urgent."""
 
-from gateway.public.journey.shapes import Given, KindOption, NotGiven, PriorityRule, UrgentRule
+from gateway.public.journey.fields import Given, KindOption, NotGiven, PriorityRule, UrgentRule
 from partner_sdk.wire.public_codes import (
     CALLED,
     CANNOT_CALL,

@@ -1,6 +1,6 @@
 """The last screens: what to call the person, a safe way to reach them, who will know, check and thanks."""
 
-from gateway.public.journey.shapes import Branch, Field, Given, NotGiven, Screen
+from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
 from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
 from partner_sdk.wire.public_codes import (
     BY_ADULT,

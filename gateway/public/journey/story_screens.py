@@ -1,7 +1,7 @@
 """The screens about what happened: the kind of worry, pictures, the story, and the person it is about."""
 
+from gateway.public.journey.fields import Branch, Field, Given, NotGiven, Screen
 from gateway.public.journey.kinds import ABOUT_OTHERS, ABOUT_PICTURES, KIND_OPTIONS, OTHER_WORRIES
-from gateway.public.journey.shapes import Branch, Field, Given, NotGiven, Screen
 from gateway.public.journey.who_screens import SHORT, YES_NO_UNSURE
 from partner_sdk.wire.public_codes import (
     HURTING,

@@ -1,7 +1,7 @@
 """The first screens: is it safe, is someone in danger, who is this about, how old, and where."""
 
+from gateway.public.journey.fields import Branch, Field, Given, Screen
 from gateway.public.journey.kinds import ABOUT_OTHERS
-from gateway.public.journey.shapes import Branch, Field, Given, Screen
 from partner_sdk.wire.public_codes import (
     ADULT_BAND,
     AGE_BANDS,

@@ -16,10 +16,9 @@ from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # the 
 from gateway.guidance.advice import Audience
 from gateway.guidance.countries import OTHER, PostKind
 from gateway.public.door import PublicDoor
-from gateway.public.journey import UNKNOWN_READER, Answers, ReaderProfile
+from gateway.public.journey import UNKNOWN_READER, Answers, ReaderProfile, pack_answers
 from gateway.public.navigation import ABOUT_PAGES, get_path, make_see_action
 from gateway.public.visiting.drafts import NO_VERSION, JourneyKeys
-from gateway.public.visiting.forms import pack_answers
 from gateway.public.wording import get_language, get_other_language
 
 Ways = Literal["buttons", "links", "none"]

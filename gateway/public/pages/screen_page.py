@@ -12,6 +12,7 @@ from gateway.public.door import PublicDoor
 from gateway.public.journey import (
     SCREENS,
     Answers,
+    Fault,
     Field,
     Screen,
     get_one,
@@ -28,7 +29,6 @@ from gateway.public.pages.layout import (
     list_words_there,
     render_page,
 )
-from gateway.public.visiting.forms import Fault
 from gateway.public.wording import Voice, find_in_voice, get_language, make_voice
 from partner_sdk.wire.public_codes import YOUNGEST_BAND
 

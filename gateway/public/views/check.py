@@ -20,6 +20,8 @@ from gateway.public.journey import (
     THANKS,
     Answers,
     Screen,
+    find_incomplete,
+    find_packed_answers,
     get_previous,
     keep_on_path,
     list_path,
@@ -29,7 +31,6 @@ from gateway.public.navigation import Action, find_wanted_side, get_path
 from gateway.public.pages.layout import make_form, make_waiting_form, render_page
 from gateway.public.pages.messages import make_notice
 from gateway.public.pages.screen_page import Row, list_rows, render_screen
-from gateway.public.sending.addition import is_being_added
 from gateway.public.sending.send import DraftMovedError, practise_send, send_draft
 from gateway.public.views.responses import (
     FORM_BODY_BYTES,
@@ -61,7 +62,6 @@ from gateway.public.visiting.drafts import (
     make_text_mac,
     save_draft,
 )
-from gateway.public.visiting.forms import find_incomplete, find_packed_answers, list_faults
 from gateway.public.visiting.from_button import has_shown_context
 from gateway.public.visiting.visit import (
     Visit,
@@ -179,7 +179,7 @@ def _answer_send(door: PublicDoor, visit: Visit, opened: OpenedDraft) -> Respons
     incomplete = find_incomplete(answers)
     if incomplete is not None:
         form = make_form(visit.keys, opened.version)
-        return render_screen(door, incomplete, answers, form, faults=list_faults(incomplete, answers))
+        return render_screen(door, incomplete, answers, form, faults=incomplete.list_faults(answers))
     if door.is_practice:
         practise_send(door, visit.keys, opened, answers)
         return lead_to(THANKS)
@@ -212,7 +212,7 @@ def _answer_sent_before(
     door: PublicDoor, visit: Visit, opened: OpenedDraft, sent: Sent, shown: Mapping[str, list[str]] | None
 ) -> ResponseReturnValue:
     """Send was pressed again: the same words, the same thank-you page; other words become a linked supplement."""
-    if not shown and is_being_added(opened.draft):
+    if not shown and opened.draft.is_being_added:
         # A page whose words did not come along whole: what is being added is in the draft, and nothing of it was sent.
         shown = dict(opened.draft.answers)
     is_same = not shown or is_known_mac(make_text_mac(shown, keys=visit.keys), known=sent.text_macs)
@@ -221,7 +221,7 @@ def _answer_sent_before(
     side = find_wanted_side(read_action())
     if side is not None and not is_same:
         return lead_to_side(side, from_screen=CHECK)
-    if read_action() == Action.BACK and is_being_added(opened.draft):
+    if read_action() == Action.BACK and opened.draft.is_being_added:
         return lead_to(STORY)
     if not is_same and read_action() == Action.SEND and not door.is_practice:
         if opened.draft.report_id in sent.report_ids:

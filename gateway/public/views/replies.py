@@ -8,10 +8,12 @@ from datetime import date
 from flask.typing import ResponseReturnValue
 
 from gateway.public.door import PublicDoor, get_door
+from gateway.public.journey import DANGER
 from gateway.public.navigation import COME_BACK, REPLIES, Action
 from gateway.public.pages.layout import FormState, make_form, render_page
+from gateway.public.returning.replies import Returned, ReturnPlace
+from gateway.public.returning.return_code import make_reply_public_key
 from gateway.public.returning.way_back import FoundPlace
-from gateway.public.sending.addition import DANGER, is_being_added, make_addition
 from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,
@@ -21,12 +23,12 @@ from gateway.public.views.responses import (
     switch_language,
     turn_away,
 )
-from gateway.public.visiting.drafts import find_opened_draft, save_draft
+from gateway.public.visiting.drafts import Draft, Sent, find_opened_draft, make_submit_token, save_draft
 from gateway.public.visiting.visit import Visit, find_visit, is_inside, is_own_form
 from gateway.public.wording import say_day
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.canonical import format_time, parse_time
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
@@ -70,12 +72,49 @@ def _begin_addition(door: PublicDoor, visit: Visit) -> ResponseReturnValue:
     found = door.ways_back.find_place(opened.draft.returned)
     if found is None:
         return turn_away(COME_BACK)
-    if is_being_added(opened.draft):
+    if opened.draft.is_being_added:
         return lead_to(DANGER)  # who went back to the replies has begun already
-    addition = make_addition(door, opened.draft.returned, found.place)
+    addition = _make_addition(door, opened.draft.returned, found.place)
     if not save_draft(door, visit.keys, addition, version=opened.version):
         return turn_away(COME_BACK)
     return lead_to(DANGER)
+
+
+def _make_addition(door: PublicDoor, returned: Returned, place: ReturnPlace) -> Draft:
+    """Make the draft in which an addition is written: it counts as sent once, so that it is linked to the first report.
+
+    The words of the return code are in no record of it. The seed stays until it is sent, so that Back leads to the
+    replies.
+    """
+    sent = Sent(
+        report_ids=[],
+        reference=returned.reference,
+        is_owed_an_answer=place.reply_by is not None,
+        sent_at=place.sent_at,
+        text_macs=[],
+        screen_macs={},
+        reply_by=place.reply_by,
+        is_crisis=_was_crisis(door, place),
+        reply_key=make_reply_public_key(returned.seed),
+    )
+    return Draft(
+        report_id=make_submit_token(door),
+        started_at=format_time(door.clock()),
+        language=door.words.language,
+        sent=sent,
+        returned=returned,
+    )
+
+
+def _was_crisis(door: PublicDoor, place: ReturnPlace) -> bool:
+    """Say whether the first report was promised as a crisis is, so that what is added is promised no less.
+
+    The place keeps the day alone: in a crisis it is earlier than days on which the desk is there would make it.
+    """
+    if place.reply_by is None:
+        return False
+    by_office_days = door.agency.make_promise(parse_time(place.sent_at), is_crisis=False).reply_by
+    return date.fromisoformat(place.reply_by) < by_office_days
 
 
 def render_replies(door: PublicDoor, found: FoundPlace, form: FormState) -> str:

@@ -1,24 +1,33 @@
 """The screens that ask: shown only inside a journey; each post saves, then leads on or back."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.journey import CHECK, SCREEN_BY_NAME, THANKS, Answers, Screen, get_next, get_previous
-from gateway.public.navigation import Action, find_wanted_side
+from gateway.public.journey import (
+    ADDITION_SCREENS,
+    CHECK,
+    DANGER,
+    SCREEN_BY_NAME,
+    STORY,
+    THANKS,
+    Answers,
+    Fault,
+    Screen,
+    find_packed_answers,
+    get_next,
+    get_one,
+    get_previous,
+    list_addition_places,
+)
+from gateway.public.navigation import REPLIES, Action, find_wanted_side
 from gateway.public.pages.layout import make_form
 from gateway.public.pages.messages import make_notice
 from gateway.public.pages.screen_page import render_screen
-from gateway.public.sending.addition import (
-    ADDITION_SCREENS,
-    get_place_after,
-    get_place_before,
-    is_being_added,
-    list_addition_faults,
-)
 from gateway.public.views.responses import (
     FORM_BODY_BYTES,
     LOG_WORD,
@@ -49,7 +58,6 @@ from gateway.public.visiting.drafts import (
     make_text_mac,
     save_draft,
 )
-from gateway.public.visiting.forms import find_packed_answers, list_faults, list_too_long, merge, read_screen
 from gateway.public.visiting.from_button import find_service_name
 from gateway.public.visiting.visit import (
     Visit,
@@ -63,7 +71,7 @@ from gateway.public.wording import get_language, get_other_language
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import format_time
-from partner_sdk.wire.public_codes import HONEYPOT_SIGNAL
+from partner_sdk.wire.public_codes import HONEYPOT_SIGNAL, NOT_SURE, YES
 
 HONEYPOT_FIELD = "website"
 ASIDE = (Action.BACK, Action.LANGUAGE)  # nothing is asked of a person who does not go on
@@ -120,7 +128,7 @@ def read_posted(screen: Screen) -> dict[str, list[str]]:
     """Read the screen's fields, or, from the page that shows two texts, the ones that were typed there before."""
     kept = find_packed_answers(request.form.get("words")) if read_action() == Action.KEEP_TYPED else None
     if kept is None:
-        return read_screen(screen, request.form)
+        return screen.read(request.form.getlist)
     return {field.name: kept.get(field.name, []) for field in screen.fields}
 
 
@@ -134,14 +142,14 @@ def _answer_post(
     if is_asked_to_wait(door, "public-step", walker=visit.keys):
         form, notice = make_form(visit.keys, version), make_notice(door, "slow", answers=posted)
         return render_screen(door, screen, posted, form, notice=notice), TOO_MANY_REQUESTS
-    is_added = opened is not None and is_being_added(opened.draft) and screen.name in ADDITION_SCREENS
+    is_added = opened is not None and opened.draft.is_being_added and screen.name in ADDITION_SCREENS
     if opened is not None and opened.draft.sent is not None and not is_added:
         return _answer_after_sent(door, screen, visit, opened, posted)
     if opened is None:
         opened = OpenedDraft(make_draft(door), NO_VERSION)
     elif read_action() == Action.KEEP_SAVED:
         answers = opened.draft.answers
-        return lead_to(get_place_after(screen, answers) if is_added else get_next(screen, answers).name)
+        return lead_to(_get_addition_place(screen, answers, 1) if is_added else get_next(screen, answers).name)
     elif version != opened.version and not _is_same(screen, opened.draft.answers, posted):
         return answer_stale(door, screen, visit, opened, posted)
     return _save_and_lead(door, screen, visit, opened, posted)
@@ -151,10 +159,9 @@ def _save_and_lead(
     door: PublicDoor, screen: Screen, visit: Visit, opened: OpenedDraft, posted: Mapping[str, list[str]]
 ) -> ResponseReturnValue:
     action = read_action(Action.CONTINUE)
-    answers = merge(opened.draft.answers, posted, screen=screen)
+    answers = screen.merge(opened.draft.answers, posted)
     is_on = action not in ASIDE and find_wanted_side(action) is None
-    list_needed = list_addition_faults if is_being_added(opened.draft) else list_faults
-    faults = (list_needed if is_on else list_too_long)(screen, answers)
+    faults = _list_faults(screen, answers, draft=opened.draft) if is_on else screen.list_too_long(answers)
     if faults:
         form = make_form(visit.keys, opened.version)
         return render_screen(door, screen, answers, form, faults=faults)
@@ -173,7 +180,7 @@ def _save_and_lead(
         moved = find_opened_draft(door, visit.keys)
         if moved is None:
             return answer_expired(door, posted)
-        if moved.draft.sent is not None and not is_being_added(moved.draft):
+        if moved.draft.sent is not None and not moved.draft.is_being_added:
             return _answer_after_sent(door, screen, visit, moved, posted)
         return answer_stale(door, screen, visit, moved, posted)
     side = find_wanted_side(action)
@@ -191,10 +198,10 @@ def _answer_after_sent(
     is_known = is_known_mac(mac, known=[sent.screen_macs.get(screen.name, b"")])
     if is_known or not any(posted.values()) or door.is_practice:
         return lead_to(THANKS)
-    faults = list_too_long(screen, merge({}, posted))
+    faults = screen.list_too_long(posted)
     if faults:
         return render_screen(door, screen, posted, make_form(visit.keys, opened.version), faults=faults)
-    draft = msgspec.structs.replace(opened.draft, answers=merge(opened.draft.answers, posted, screen=screen))
+    draft = msgspec.structs.replace(opened.draft, answers=screen.merge(opened.draft.answers, posted))
     if draft != opened.draft and not save_draft(door, visit.keys, draft, version=opened.version):
         return answer_stale(door, screen, visit, opened, posted)
     return lead_to(CHECK)
@@ -214,11 +221,27 @@ def get_destination(action: str, screen: Screen, draft: Draft) -> str:
     """Return where a button leads: on, back, or to the same screen in the other language."""
     if action == Action.LANGUAGE:
         return screen.name
-    if is_being_added(draft):
-        return (get_place_before if action == Action.BACK else get_place_after)(screen, draft.answers)
+    if draft.is_being_added:
+        return _get_addition_place(screen, draft.answers, -1 if action == Action.BACK else 1)
     if action == Action.BACK:
         return get_previous(screen, draft.answers).name
     return get_following(screen, draft).name
+
+
+def _get_addition_place(screen: Screen, answers: Answers, step: Literal[1, -1]) -> str:
+    """Return the place after or before a screen of an addition; before the first are the replies."""
+    places = [REPLIES, *list_addition_places(answers)]
+    if screen.name not in places:
+        return STORY if step == 1 else DANGER
+    return places[places.index(screen.name) + step]
+
+
+def _list_faults(screen: Screen, answers: Answers, *, draft: Draft) -> list[Fault]:
+    """List what must be mended before Continue; who adds that someone may be in danger need not say more."""
+    faults = screen.list_faults(answers)
+    if not draft.is_being_added or get_one(answers, DANGER) not in {YES, NOT_SURE}:
+        return faults
+    return [fault for fault in faults if fault.kind != "blank"]
 
 
 def get_following(screen: Screen, draft: Draft) -> Screen:
@@ -237,7 +260,7 @@ def get_following(screen: Screen, draft: Draft) -> Screen:
 def is_settled(screen: Screen, answers: Answers) -> bool:
     """Say whether a screen needs nothing more; one that only offers choices must have been seen."""
     is_seen = all(answers.get(field.name) for field in screen.fields if field.kind == "choice")
-    return is_seen and not list_faults(screen, answers)
+    return is_seen and not screen.list_faults(answers)
 
 
 def add_honeypot_signal(signals: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.journey import CHECK, SCREEN_BY_NAME, START, Answers, Screen
+from gateway.public.journey import CHECK, SCREEN_BY_NAME, START, Answers, Screen, find_packed_answers
 from gateway.public.navigation import COME_BACK, FOR_SERVICES, FOR_SERVICES_SENT, get_path
 from gateway.public.pages.layout import make_blank_form, make_form, make_waiting_form
 from gateway.public.pages.messages import make_notice, render_message
@@ -22,7 +22,6 @@ from gateway.public.views.for_services import render_for_services
 from gateway.public.views.responses import TOO_MANY_REQUESTS, is_asked_to_wait
 from gateway.public.views.start import render_start
 from gateway.public.visiting.drafts import NO_VERSION
-from gateway.public.visiting.forms import find_packed_answers, read_screen
 from gateway.public.visiting.from_button import has_shown_context, read_context
 from gateway.public.visiting.service_form import read_service_form
 from gateway.public.visiting.visit import find_visit, get_posted_version, has_cookie, is_own_form, start_visit
@@ -110,4 +109,4 @@ def _answer_no_cookies(door: PublicDoor, posted: Answers) -> str:
 def _read_all_posted(screen: Screen) -> Answers:
     if screen.name == CHECK:
         return find_packed_answers(request.form.get("words")) or {}
-    return read_screen(screen, request.form)
+    return screen.read(request.form.getlist)

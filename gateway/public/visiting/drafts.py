@@ -100,6 +100,11 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     returned: Returned | None = None
     context: str | None = None
 
+    @property
+    def is_being_added(self) -> bool:
+        """Whether somebody who came back writes this, and has not sent it yet."""
+        return self.sent is not None and not self.sent.report_ids
+
 
 @dataclass(frozen=True, slots=True)
 class JourneyKeys:

@@ -1,8 +1,12 @@
-"""What the journey's table is made of: fields, conditions, branches and screens. Never holds a word that is shown."""
+"""What the journey's table is made of: fields, conditions, branches and screens, and how a screen reads what is posted.
 
-from collections.abc import Mapping, Sequence
+Never holds a word that is shown, and never changes a letter of what a person typed: the desk reads it as it went in.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from partner_sdk.wire.public_report import LINE_MAX
 
@@ -11,6 +15,8 @@ Priority = Literal["P1", "P2", "P3"]
 # `choice`: buttons in the place of Continue. `more`: one button beside it, to a page that nobody has to see.
 FieldKind = Literal["radios", "checkboxes", "select", "text", "textarea", "choice", "more"]
 TYPED: tuple[FieldKind, ...] = ("text", "textarea")
+FaultKind = Literal["blank", "too_long"]
+_SELECTED: Final = re.compile(r"[a-z]{2}|other")  # a country's code (ISO 3166), whichever of them the data names
 
 
 def get_one(answers: Answers, name: str) -> str:
@@ -85,6 +91,42 @@ class Field:
             return False
         return self.required or (self.goes_with is not None and self.is_needed_with and self.goes_with.fits(answers))
 
+    def read(self, sent: Sequence[str]) -> list[str]:
+        """Return the posted values: an option that the table does not know is dropped, text is kept as it was sent."""
+        if self.kind == "checkboxes":
+            return [option for option in self.options if option in sent]
+        if self.kind == "select":
+            return [code for code in sent if _SELECTED.fullmatch(code)][:1]
+        if self.options:
+            return [option for option in sent if option in self.options][:1]
+        return [text for text in sent[:1] if text]
+
+    def can_have(self, values: Sequence[str]) -> bool:
+        """Say whether these are values that this field can have: for what comes back from a page in one piece."""
+        if self.kind in TYPED:
+            return len(values) == 1 and len(values[0]) <= self.max_characters
+        if self.kind == "select":
+            return len(values) == 1 and _SELECTED.fullmatch(values[0]) is not None
+        most = len(self.options) if self.kind == "checkboxes" else 1
+        return len(values) <= most and len(set(values)) == len(values) and set(values) <= set(self.options)
+
+    def find_fault(self, answers: Answers) -> FaultKind | None:
+        """Find what must be mended before Continue; None where nothing must."""
+        text = "".join(answers.get(self.name, ()))
+        if self.kind in TYPED and len(text) > self.max_characters:
+            return "too_long"
+        # The one field that hangs on what another was left without: the story, or a box ticked on an earlier page.
+        is_needed = self.is_needed(answers) or (self.name == "story" and not answers.get("kinds"))
+        return "blank" if is_needed and not text.strip() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing to mend: its field, and which words tell about it."""
+
+    field: Field
+    kind: FaultKind
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:
@@ -111,6 +153,27 @@ class Screen:
     fields: tuple[Field, ...] = ()
     branches: tuple[Branch, ...] = ()
     shows: tuple[str, ...] = ()
+
+    def read(self, get_posted: Callable[[str], Sequence[str]]) -> dict[str, list[str]]:
+        """Read this screen's fields from a post, e.g. with `request.form.getlist`."""
+        return {field.name: field.read(get_posted(field.name)) for field in self.fields}
+
+    def merge(self, answers: Answers, posted: Answers) -> dict[str, list[str]]:
+        """Return the answers with this screen's fields replaced.
+
+        A button that leads to a page with more, once pressed, stays pressed: else what was said there would be gone.
+        """
+        kept = {field.name for field in self.fields if field.kind == "more"}
+        changed = {name: values for name, values in posted.items() if values or name not in kept}
+        return {name: list(values) for name, values in {**answers, **changed}.items() if values}
+
+    def list_faults(self, answers: Answers) -> list[Fault]:
+        """List what must be mended before Continue; answers hold this screen's fields already."""
+        return [Fault(field, kind) for field in self.fields if (kind := field.find_fault(answers))]
+
+    def list_too_long(self, answers: Answers) -> list[Fault]:
+        """List texts that a draft cannot hold: checked on Back as well, so that nothing is cut."""
+        return [fault for fault in self.list_faults(answers) if fault.kind == "too_long"]
 
 
 @dataclass(frozen=True, slots=True)
