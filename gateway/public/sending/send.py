@@ -1,9 +1,12 @@
-"""Send: a draft becomes a sealed report, exactly once, or nothing happens at all. So does a service's request.
+"""Send: a draft becomes a sealed report, exactly once, or nothing happens at all.
 
 The report id was made with the draft, so it is the submit token: the same id cannot be stored twice. The record
 that is left ("sent") replaces the draft in the transaction that stores the envelope: there is no moment in which one
 exists without the other. The reference is drawn before sealing, because the return code's key hangs on it. Never
 returns before all of it is durable, and never keeps a word of what was sent.
+
+The record has all that the thank-you page needs. Its advice (R27) is kept as codes of the one advice library, so that
+the page can be shown again in either language.
 
 Practice stores and sends nothing. It never exists on a live gateway: it hangs on the environment of the agency's pin.
 """
@@ -23,7 +26,14 @@ from gateway.public.sending.sealed_answers import (
     make_clear_fields,
     make_public_report,
 )
-from gateway.public.sending.sent_record import find_reply_by, make_remaining_draft, make_sent
+from typing import Final
+from gateway.guidance.advice import Audience, get_audience, list_fitting_advice
+from gateway.public.journey import SCREENS, get_one, is_about_other, is_owed_an_answer, list_urgent, make_profile
+from gateway.public.sending.sealed_answers import is_crisis
+from gateway.public.visiting.drafts import make_text_mac
+from gateway.public.wording import DEFAULT_LANGUAGE
+from partner_sdk.wire.canonical import parse_time
+from partner_sdk.wire.public_codes import NOT_UK
 from gateway.public.visiting.drafts import Draft, JourneyKeys, OpenedDraft, Sent, make_submit_token, write_draft
 from gateway.public.wording import get_language
 from gateway.store.items import keep_item
@@ -36,6 +46,18 @@ from partner_sdk.wire.submission import report_context
 
 REFERENCE_TRIES = 3  # 45 random bits: one is enough, except when somebody is faster by a hair
 PRACTICE_REFERENCE = "TEST-PRACTICE"
+MOST_SPECIAL: Final = 2  # what fits the kind; more than that and nobody reads what holds for everyone
+# The page says the first two in words of its own, larger; not to pay is said where somebody threatens.
+LEFT_OUT: Final = frozenset(
+    {
+        *("not_your_fault", "tell_an_adult", "do_not_pay"),
+        *("adult_not_their_fault", "adult_talk", "adult_do_not_pay"),
+        *("friend_not_their_fault", "friend_talk", "self_talk"),
+    }
+)
+# Report Remove is for who lives in the UK; the page about pictures names who helps in another country.
+UK_ONLY: Final = frozenset({"nude_of_you", "friend_nude", "adult_nude_of_child"})
+FIRST: Final = frozenset({"call_999_if_worse", "friend_call_999", "adult_call_999", "self_call_999"})
 
 
 class DraftMovedError(Exception):
@@ -176,24 +198,99 @@ def practise_send(door: PublicDoor, keys: JourneyKeys, opened: OpenedDraft, answ
     return sent
 
 
-def send_adoption(door: PublicDoor, service: AskingService) -> str | None:
-    """Seal and store a request, and return its id. In practice nothing is kept, as the page says, and there is none.
-
-    Raises `NoActiveKeyError`, `NoRoomError`, `SealingError`, `FormatError`, `StorageUnavailableError`: nothing
-    is stored then.
-    """
-    if door.is_practice:
+def find_reply_by(door: PublicDoor, draft: Draft, answers: Answers, *, sent_at: str) -> str | None:
+    """Find the day of the promise that this Send makes: what is sent later promises anew to whom the first did."""
+    if not _is_owed(draft, answers):
         return None
-    now = door.clock()
-    keys = door.key_state.find_keys()
-    sealing_key = None if keys is None else keys.find_active_sealing_key(now=now)
-    if keys is None or sealing_key is None:
-        raise NoActiveKeyError("The agency has no key to seal to now.")
-    request = AdoptionRequest(
-        environment=keys.key_set.environment,
-        request_id=make_report_id(now, door.random(REPORT_ID_RANDOM_BYTES)),
-        service=service,
+    is_urgent = is_crisis(draft, answers, environment=door.key_state.environment)
+    return door.agency.make_promise(parse_time(sent_at), is_crisis=is_urgent).reply_by.isoformat()
+
+
+def make_sent(
+    door: PublicDoor,
+    draft: Draft,
+    answers: Answers,
+    *,
+    keys: JourneyKeys,
+    reference: str,
+    sent_at: str,
+    reply_by: str | None,
+    way_back: WayBack | None = None,
+) -> Sent:
+    """Make the record; a supplement keeps the number, the words and the advice that were given first.
+
+    Who came back with the words was given advice in another visit: they get what holds for what they add.
+    """
+    text_mac = make_text_mac(answers, keys=keys)
+    is_urgent = is_crisis(draft, answers, environment=door.key_state.environment)
+    read_by = format_time(door.agency.make_promise(parse_time(sent_at), is_crisis=is_urgent).read_by)
+    reader = _get_reader(draft, answers)
+    profile = make_profile(answers)
+    advice = list_advice_codes(door, answers, audience=reader)
+    screen_macs = {
+        screen.name: make_text_mac({field.name: answers.get(field.name, ()) for field in screen.fields}, keys=keys)
+        for screen in SCREENS
+        if screen.fields
+    }
+    if draft.sent is not None:
+        return msgspec.structs.replace(
+            draft.sent,
+            report_ids=[*draft.sent.report_ids, draft.report_id],
+            text_macs=[*draft.sent.text_macs, text_mac],
+            screen_macs=draft.sent.screen_macs or screen_macs,
+            reply_by=reply_by,
+            read_by=read_by,
+            is_crisis=is_urgent,
+            advice=draft.sent.advice or advice,
+            urgent=list(list_urgent(answers)) or draft.sent.urgent,
+        )
+    return Sent(
+        report_ids=[draft.report_id],
+        reference=reference,
+        is_owed_an_answer=is_owed_an_answer(answers),
+        sent_at=sent_at,
+        text_macs=[text_mac],
+        screen_macs=screen_macs,
+        reply_by=reply_by,
+        read_by=read_by,
+        is_crisis=is_urgent,
+        return_words=None if way_back is None else way_back.words,
+        reply_key=None if way_back is None else way_back.reply_key,
+        advice=advice,
+        urgent=list(list_urgent(answers)),
+        country=profile.country,
+        country_there=profile.country_there,
+        reader=reader,
     )
-    envelope = seal_adoption(request, sealing_key=sealing_key).to_bytes()
-    keep_item(door.store, ADOPTION_REQUEST, address="", item_id=request.request_id, envelope=envelope, now=now)
-    return request.request_id
+
+
+def make_remaining_draft(draft: Draft, sent: Sent, *, report_id: str) -> Draft:
+    """Make what takes the place of a draft that was sent: the record, and a new submit token for what is added."""
+    return Draft(report_id=report_id, started_at=draft.started_at, language=draft.language, sent=sent)
+
+
+def _is_owed(draft: Draft, answers: Answers) -> bool:
+    return is_owed_an_answer(answers) if draft.sent is None else draft.sent.is_owed_an_answer
+
+
+def _get_reader(draft: Draft, answers: Answers) -> Audience:
+    # What is added after Send asks nobody again who they are: the record of the first report knows it.
+    if draft.sent is not None and draft.sent.reader is not None:
+        return draft.sent.reader
+    return get_audience(is_grown_up=not _is_owed(draft, answers), who=get_one(answers, "who"))
+
+
+def list_advice_codes(door: PublicDoor, answers: Answers, *, audience: Audience) -> list[str]:
+    """List the entries for these answers, danger first and then the most special; `audience` says who reads them."""
+    library = door.advice[DEFAULT_LANGUAGE]
+    general = sum(one.is_general for one in library.advice if one.is_for(audience))
+    found = list_fitting_advice(
+        library,
+        kinds=answers.get("kinds", ()),
+        age_band=get_one(answers, "their_age" if is_about_other(answers) else "age"),
+        audience=audience,
+        limit=general + MOST_SPECIAL,
+    )
+    left_out = LEFT_OUT | UK_ONLY if get_one(answers, "region") == NOT_UK else LEFT_OUT
+    codes = [advice.code for advice in found if advice.code not in left_out]
+    return sorted(codes, key=lambda code: code not in FIRST)  # danger first; the rest as it stands

@@ -15,7 +15,7 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import ReaderProfile
 from gateway.public.navigation import FOR_SERVICES, FOR_SERVICES_SENT, Action
 from gateway.public.pages.layout import FormState, make_blank_form, render_page
-from gateway.public.sending.send import send_adoption
+from gateway.public.sending.adoption import send_adoption
 from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,
@@ -68,7 +68,7 @@ def show_for_services() -> ResponseReturnValue:
 @rule(login=Login.OPEN, limit="public-adoption", csrf=CsrfRule.TOKEN, body_bytes=ASKING_BODY_BYTES, log_word=LOG_WORD)
 def post_for_services() -> ResponseReturnValue:
     """Seal and store the request and lead to the thanks; else show the page again with its words."""
-    door, typed = get_door(), read_service_form(request.form)
+    door, typed = get_door(), read_service_form(request.form.getlist)
     if read_action() == Action.LANGUAGE:
         switch_language()
         refresh_language()

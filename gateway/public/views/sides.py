@@ -13,7 +13,6 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import SCREEN_BY_NAME, UNKNOWN_READER, ReaderProfile, make_profile
 from gateway.public.navigation import Action, find_wanted_side, get_path
 from gateway.public.pages.layout import FormState, list_posts, make_form, render_page
-from gateway.public.sending.sent_record import get_sent_profile
 from gateway.public.views.responses import FORM_BODY_BYTES, LOG_WORD, lead_to, read_action, switch_language, turn_away
 from gateway.public.visiting.drafts import NO_VERSION, find_opened_draft
 from gateway.public.visiting.visit import (
@@ -49,7 +48,7 @@ def _read_profile(door: PublicDoor, visit: Visit) -> ReaderProfile:
     if opened is None:
         return UNKNOWN_READER
     sent = opened.draft.sent
-    return make_profile(opened.draft.answers) if sent is None else get_sent_profile(sent)
+    return make_profile(opened.draft.answers) if sent is None else sent.profile
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BODY_BYTES, log_word=LOG_WORD)

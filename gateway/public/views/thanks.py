@@ -34,7 +34,9 @@ from gateway.public.pages.layout import (
     render_page,
 )
 from gateway.public.pages.messages import render_message
-from gateway.public.sending.sent_record import FIRST, get_sent_profile, say_advice
+from gateway.public.sending.send import FIRST
+from gateway.guidance.advice import fill_sentences
+from gateway.public.wording import get_language
 from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,
@@ -53,6 +55,7 @@ from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.public_codes import CANNOT_CALL, HURTING
 
+_UK_EMERGENCY: Final = "999"  # the one number that stands in the library's words
 RETRY_SECONDS = 10  # it was stored: only the number is missing
 # Codes of `URGENT_RULES`: where a call comes first, and where somebody may hurt themselves.
 _CALL_FIRST: Final = frozenset({"danger", "called", "meeting_today"})
@@ -106,7 +109,7 @@ def _count_tap(door: PublicDoor, visit: Visit, opinion: Opinion) -> None:
 def render_thanks(door: PublicDoor, sent: Sent, form: FormState) -> str:
     """Render the thank-you page."""
     is_child = sent.is_owed_an_answer
-    profile = get_sent_profile(sent)
+    profile = sent.profile
     reader = profile.reader
     said = door.words.screen(THANKS)
     words = {key: find_in_voice(said, key, voice=make_reader_voice(reader)) for key in said}
@@ -195,10 +198,18 @@ def _list_urgent_talk(
 
 def _list_advice(door: PublicDoor, sent: Sent, profile: ReaderProfile) -> list[str]:
     codes = list_shown_advice(sent)
-    said = say_advice(door, codes, emergency=get_emergency_number(door, profile.country))
+    said = _say_advice(door, codes, emergency=get_emergency_number(door, profile.country))
     if codes and codes[0] in FIRST:
         said[0] = " ".join((said[0], *list_words_there(door, profile)))
     return said
+
+
+def _say_advice(door: PublicDoor, codes: Sequence[str], *, emergency: str) -> list[str]:
+    """Say the entries in the language of this request, each as one text; `emergency` is the reader's number."""
+    library = {advice.code: advice for advice in door.advice[get_language()].advice}
+    names = {key: post.say_name(get_language()) for key, post in door.signposts.items()}
+    texts = [" ".join(fill_sentences(library[code], names=names)) for code in codes if code in library]
+    return [text.replace(_UK_EMERGENCY, emergency) for text in texts]
 
 
 def list_shown_advice(sent: Sent) -> list[str]:

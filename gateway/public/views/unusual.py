@@ -46,7 +46,7 @@ def answer_csrf_failure() -> ResponseReturnValue:
         form = replace(make_blank_form(), again=True)
         return render_come_back(door, read_typed(), form, notice_page="again"), BAD_REQUEST
     if request.path in {get_path(FOR_SERVICES), get_path(FOR_SERVICES_SENT)}:
-        typed = read_service_form(request.form)
+        typed = read_service_form(request.form.getlist)
         return render_for_services(door, typed, make_blank_form(), notice="again"), BAD_REQUEST
     if name not in SCREEN_BY_NAME:
         if has_cookie():
@@ -80,7 +80,7 @@ def make_error_page(status: int, request_id: str) -> ResponseReturnValue:
         return render_message(door, "busy", is_for_all=True), status
     is_lost_post = status >= SERVER_ERROR and request.method == "POST"
     if is_lost_post and request.path == get_path(FOR_SERVICES):
-        asked = read_service_form(request.form)
+        asked = read_service_form(request.form.getlist)
         return render_for_services(door, asked, make_blank_form(), notice="not_sent"), status
     fault_page = "not_stored" if is_lost_post else "not_ready"
     page = KIND_PAGES.get(status, fault_page if status >= SERVER_ERROR else "not_found")

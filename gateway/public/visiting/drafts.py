@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 
 from gateway.guidance.advice import Audience
 from gateway.public.door import PublicDoor
+from gateway.public.journey import ReaderProfile
 from gateway.public.returning.replies import Returned
 from gateway.store import StorageUnavailableError
 from gateway.store.drafts import Kind, delete_draft, find_draft, has_rows, has_rows_in_slot, put_draft
@@ -79,6 +80,12 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     country: str = ""
     country_there: str = ""
     reader: Audience | None = None
+
+    @property
+    def profile(self) -> ReaderProfile:
+        """Who reads the thank-you page, and where."""
+        reader = self.reader or ("child" if self.is_owed_an_answer else "adult")
+        return ReaderProfile(reader, country=self.country, country_there=self.country_there)
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,15 +1,21 @@
-"""Reads and checks what a service types when it asks for the button.
+"""A service's request for the button: what it types, read and checked, then sealed and stored.
 
 Everything stays as it was typed until it is right: spaces around a line, and a missing `https://`, are mended only in
 what is sealed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 import msgspec
-from werkzeug.datastructures import MultiDict
+
+from gateway.intake import NoActiveKeyError
+from gateway.public.door import PublicDoor
+from gateway.store.items import keep_item
+from partner_sdk.wire.adoption import AdoptionRequest, seal_adoption
+from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
+from partner_sdk.wire.items import ADOPTION_REQUEST
 
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.adoption import AskingService, ChildUse, Message, SecureWebsite, ServiceName
@@ -61,9 +67,9 @@ class ServiceFault:
     kind: FaultKind
 
 
-def read_service_form(form: MultiDict[str, str]) -> Typed:
-    """Read every field; an option that the table does not know is dropped."""
-    return {field.name: _read(field, form) for field in FIELDS}
+def read_service_form(get_posted: Callable[[str], Sequence[str]]) -> Typed:
+    """Read every field, e.g. with `request.form.getlist`; an option that the table does not know is dropped."""
+    return {field.name: _read(field, get_posted(field.name)) for field in FIELDS}
 
 
 def list_service_faults(typed: Typed) -> list[ServiceFault]:
@@ -89,12 +95,34 @@ def make_asking_service(typed: Typed, *, language: Language) -> AskingService:
         raise FormatError("The form does not fit its model.", reason="malformed") from None
 
 
-def _read(field: ServiceField, form: MultiDict[str, str]) -> list[str]:
+def send_adoption(door: PublicDoor, service: AskingService) -> str | None:
+    """Seal and store a request, and return its id. In practice nothing is kept, as the page says, and there is none.
+
+    Raises `NoActiveKeyError`, `NoRoomError`, `SealingError`, `FormatError`, `StorageUnavailableError`: nothing
+    is stored then.
+    """
+    if door.is_practice:
+        return None
+    now = door.clock()
+    keys = door.key_state.find_keys()
+    sealing_key = None if keys is None else keys.find_active_sealing_key(now=now)
+    if keys is None or sealing_key is None:
+        raise NoActiveKeyError("The agency has no key to seal to now.")
+    request = AdoptionRequest(
+        environment=keys.key_set.environment,
+        request_id=make_report_id(now, door.random(REPORT_ID_RANDOM_BYTES)),
+        service=service,
+    )
+    envelope = seal_adoption(request, sealing_key=sealing_key).to_bytes()
+    keep_item(door.store, ADOPTION_REQUEST, address="", item_id=request.request_id, envelope=envelope, now=now)
+    return request.request_id
+
+
+def _read(field: ServiceField, sent: Sequence[str]) -> list[str]:
     if field.options:
-        sent = form.getlist(field.name)
         picked = [option for option in field.options if option in sent]
         return picked if field.kind == "checkboxes" else picked[:1]
-    return [form.get(field.name, "")[:_MOST_SHOWN]]
+    return ["".join(sent[:1])[:_MOST_SHOWN]]
 
 
 def _find_fault(field: ServiceField, typed: Typed) -> FaultKind | None:
