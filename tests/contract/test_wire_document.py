@@ -94,7 +94,7 @@ def test_form_asks_in_the_codes_of_the_document() -> None:
     assert options["under_18"] == (public_codes.YES, public_codes.IS_NOT_UNDER_18, public_codes.RATHER_NOT_SAY)
     assert options["age"] == options["their_age"] == public_codes.AGE_BANDS
     assert options["region"] == public_codes.REGIONS
-    assert options["meet_when"] == public_codes.MEETING_TIMES
+    assert options["meeting_when"] == public_codes.MEETING_TIMES
     assert options["contact_ways"] == public_codes.CONTACT_WAYS
 
 

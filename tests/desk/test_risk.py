@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -15,8 +14,8 @@ from gateway.desk.collection.risk import assess
 from gateway.guidance import risk
 from gateway.guidance.risk import RiskRules, combine, list_reasons, load_rules, read_rules
 from gateway.public.journey import FIELD_BY_NAME, get_priority, keep_on_path, list_urgent
-from gateway.public.sending.sealed_answers import is_crisis
-from gateway.public.sending.sealed_answers import make_public_report as make_report_of_form
+from gateway.public.sending.report import is_crisis
+from gateway.public.sending.report import make_public_report as make_report_of_form
 from gateway.public.visiting.drafts import Draft
 from gateway.web.settings import SettingsError
 from partner_sdk.report import NotHeld, SealedIndustryReport, list_given
@@ -67,18 +66,10 @@ def is_covered(answer: str, rules: RiskRules, *, door: str) -> bool:
 
 
 def make_report(answers: dict[str, list[str]], clear: ClearFields | None = None) -> PublicReport:
-    draft: Any = SimpleNamespace(language="en", sent=None, context=None)
-    return make_report_of_form(
-        draft,
-        answers,
-        clear=clear or make_clear_fields("public"),
-        placement=None,
-        signals=(),
-        signposted=(),
-        submitted_at="2026-11-25T12:00:00Z",
-        copy_version="",
-        reply_by=None,
-        reply_key=None,
+    draft: Any = Draft(report_id="", started_at="", language="en")
+    report = make_report_of_form(draft, answers, environment="live")
+    return msgspec.structs.replace(
+        report, clear=clear or make_clear_fields("public"), submitted_at="2026-11-25T12:00:00Z"
     )
 
 
@@ -292,7 +283,7 @@ def test_form_promises_by_the_lane_in_which_the_desk_puts_the_report() -> None:
         clear = make_clear_fields("public", priority=get_priority(said))
         report = parse_public_report(encode_public_report(make_report(said, clear=clear)))
         lane = assess(report, received_at=RECEIVED_AT).crisis
-        assert is_crisis(draft, said, environment="live") == lane, said
+        assert is_crisis(draft, make_report_of_form(draft, said, environment="live")) == lane, said
         lanes.append((lane, bool(list_urgent(said))))
     # Enough of each, and of those that no rule of the urgent block names.
     assert min(lanes.count(one) for one in ((True, False), (True, True), (False, False))) > 50

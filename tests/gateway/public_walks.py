@@ -17,7 +17,7 @@ LONG_WAY: ScreenAnswers = {
     "/6a": {"country": "us"},
     "/6b": {},
     "/7": {"kinds": ["asked_for_pictures", "wants_to_meet"]},
-    "/7b": {"meet_when": "next_days", "meet_place": "By the clock"},
+    "/7b": {"meeting_when": "next_days", "meeting_place": "By the clock"},
     "/8": {"pictures": "me"},
     "/8a": {},
     "/9": {"story": "They want to meet by the clock.", "when": "this_week"},
@@ -63,14 +63,14 @@ LONG_WAY: ScreenAnswers = {
     },
     "/12a": {
         "who_sees": "yes",
-        "say_who_we_are": "no",
+        "may_say_who_we_are": "no",
         "contact_times": "After four",
         "may_send_note": "yes",
         "more_safe": "yes",
     },
     "/12b": {
         "safe_word": "pancake",
-        "do_not_contact": "My uncle",
+        "who_must_not_know": "My uncle",
         "call_language": "other",
         "other_language": "Polish",
         "access_needs": ["bsl"],
@@ -116,5 +116,5 @@ URGENT: ScreenAnswers = SHORT_ANSWERS | {
     "/3": {"danger": "yes"},
     "/3a": {"called": "cannot_call"},
     "/7": {"kinds": ["wants_to_meet"]},
-    "/7b": {"meet_when": "today", "meet_place": "By the clock"},
+    "/7b": {"meeting_when": "today", "meeting_place": "By the clock"},
 }

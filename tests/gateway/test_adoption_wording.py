@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.public.visiting.service_form import FIELDS
+from gateway.public.sending.adoption import FIELDS
 from gateway.public.wording import load_service_words, load_wording
 from partner_sdk.wire.public_codes import LANGUAGES
 from tests.gateway.test_public_wording_cy import BANNED, TO_A_CHILD

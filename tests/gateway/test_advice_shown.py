@@ -8,7 +8,7 @@ import pytest
 from gateway.guidance.advice import AUDIENCES, KINDS, Audience, load_advice
 from gateway.public.door import PublicDoor
 from gateway.public.journey import KIND_OPTIONS
-from gateway.public.sending.sent_record import FIRST, LEFT_OUT, UK_ONLY, list_advice_codes
+from gateway.public.sending.send import FIRST, LEFT_OUT, UK_ONLY, list_advice_codes
 from tests.gateway.public_fixtures import make_public_house
 
 

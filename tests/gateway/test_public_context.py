@@ -8,7 +8,7 @@ import pytest
 
 import gateway.public
 from gateway.public.door import EXTENSION
-from gateway.public.sending.sealed_answers import leave_out_what_does_not_fit
+from gateway.public.sending.report import leave_out_what_does_not_fit
 from gateway.public.visiting.drafts import PADDED_SIZES, DraftTooBigError, make_journey_keys, save_draft
 from gateway.public.wording import load_wording
 from gateway.store import StorageUnavailableError

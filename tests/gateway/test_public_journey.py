@@ -261,7 +261,7 @@ def test_answers_that_are_off_the_path_are_not_kept():
     full = flatten(LONG_WAY)
     assert keep_on_path(full) == full
     turned = {**full, "danger": ["no"], "who": ["me"], "region": ["wales"], "kinds": ["extra_nice"]}
-    gone = {"called", "their_age", "country", "meet_when", "meet_place", "pictures", "already_told", "child_name"}
+    gone = {"called", "their_age", "country", "meeting_when", "meeting_place", "pictures", "already_told", "child_name"}
     assert not gone & set(keep_on_path(turned))
     assert {"story", "name", "person_age", "safe_word"} <= set(keep_on_path(turned))
     assert keep_on_path({**SHORT, "unknown": ["x"], "story": []}) == {

@@ -15,7 +15,7 @@ from tests.gateway.public_walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERS
 
 POSTS = load_signposts()
 THANKS = "We have got what you sent"
-MEETING: ScreenAnswers = {"/7": {"kinds": ["wants_to_meet"]}, "/7b": {"meet_when": "today"}}
+MEETING: ScreenAnswers = {"/7": {"kinds": ["wants_to_meet"]}, "/7b": {"meeting_when": "today"}}
 
 
 def send(public: PublicHouse, way: ScreenAnswers) -> tuple[Person, PublicReport]:
@@ -241,7 +241,10 @@ def test_r24_danger_is_p1_and_goes_on_whatever_became_of_the_call(public: Public
 
 
 def test_r24_a_meeting_today_is_p1_and_the_page_says_999(public: PublicHouse):
-    way = UNDER_18 | {"/7": {"kinds": ["wants_to_meet"]}, "/7b": {"meet_when": "today", "meet_place": "By the clock"}}
+    way = UNDER_18 | {
+        "/7": {"kinds": ["wants_to_meet"]},
+        "/7b": {"meeting_when": "today", "meeting_place": "By the clock"},
+    }
     person = public.person().start().walk_to("/7b", way)
     assert "Is it today? Call 999." in person.text()
     person.walk_to("/14", way).send()

@@ -13,6 +13,7 @@ from gateway.public.journey import FIELD_BY_NAME, TYPED
 from gateway.store.reports import NewRow, insert_report
 from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.envelope import PUBLIC_ENVELOPE_BYTES, PUBLIC_PADDED_BYTES
+from partner_sdk.wire.public_report import ChildDetails, KnownPerson, Meeting, SafeContact
 from tests.builders import House
 from tests.gateway.public_fixtures import PublicHouse
 from tests.gateway.public_person import SHORT_STORY, Person, list_files, read_title
@@ -27,10 +28,10 @@ FREE_TEXTS = {
     "child_place": "child.place",
     "child_school": "child.school",
     "contact_times": "contact.times",
-    "do_not_contact": "contact.who_must_not_know",
+    "who_must_not_know": "contact.who_must_not_know",
     "email": "contact.email",
     "how_met": "person.how_met",
-    "meet_place": "meeting.place",
+    "meeting_place": "meeting.place",
     "name": "name",
     "organisation": "child.organisation",
     "other_language": "contact.other_language",
@@ -60,11 +61,11 @@ CHOICES = {
     "kinds": "kinds",
     "knows": "person.knows",
     "may_send_note": "contact.may_send_note",
-    "meet_when": "meeting.when",
+    "meeting_when": "meeting.when",
     "near": "person.near",
     "pictures": "pictures",
     "region": "region",
-    "say_who_we_are": "contact.may_say_who_we_are",
+    "may_say_who_we_are": "contact.may_say_who_we_are",
     "still": "still",
     "their_age": "age_band",
     "told": "told",
@@ -112,6 +113,12 @@ def test_every_free_text_is_known_here_and_typed_on_the_long_way():
     asked = {name for name, field in FIELD_BY_NAME.items() if field.kind != "more"}
     # `age` is the band of who types, `called` a signal, `gave_a_time` one of the kinds: each has its own test below.
     assert asked == {*FREE_TEXTS, *CHOICES, "age", "called", "gave_a_time"}
+
+
+def test_every_field_of_a_part_of_the_report_is_filled_from_a_field_of_its_own():
+    parts = {"child": ChildDetails, "contact": SafeContact, "meeting": Meeting, "person": KnownPerson}
+    asked = sorted(place for place in (*FREE_TEXTS.values(), *CHOICES.values()) if "." in place)
+    assert asked == sorted(f"{part}.{name}" for part, kind in parts.items() for name in kind.__struct_fields__)
 
 
 def test_every_free_text_arrives_letter_for_letter(public: PublicHouse):
@@ -320,9 +327,9 @@ def test_a_fault_in_the_middle_of_storing_leaves_nothing(public: PublicHouse, mo
     [
         ({"p3": {"danger": "yes"}}, "P1"),
         ({"p3": {"danger": "not_sure"}}, "P2"),
-        ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {"meet_when": "today"}}, "P1"),
-        ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {"meet_when": "next_days"}}, "P1"),
-        ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {"meet_when": "later"}}, "P2"),
+        ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {"meeting_when": "today"}}, "P1"),
+        ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {"meeting_when": "next_days"}}, "P1"),
+        ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {"meeting_when": "later"}}, "P2"),
         ({"p7": {"kinds": ["wants_to_meet"]}, "p7b": {}}, "P2"),
         ({"p5": {"age": "12_or_under"}}, "P2"),
         ({}, "P3"),

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.public.journey import SCREEN_BY_NAME, get_priority, list_path, list_urgent
 from gateway.public.journey.kinds import URGENT_RULES
-from gateway.public.sending.sealed_answers import is_crisis
+from gateway.public.sending.report import is_crisis, make_public_report
 from gateway.public.visiting.drafts import Draft
 from gateway.public.wording import load_wording
 from partner_sdk.wire.canonical import format_time
@@ -25,8 +25,8 @@ MEETING = {"/7": {"kinds": ["wants_to_meet"]}}
 DANGER: ScreenAnswers = {"/3": {"danger": "yes"}, "/3a": {"called": "carry_on"}}
 CANNOT_CALL: ScreenAnswers = {"/3": {"danger": "yes"}, "/3a": {"called": "cannot_call"}}
 CALLED: ScreenAnswers = {"/3": {"danger": "yes"}, "/3a": {"called": "called"}}
-TODAY: ScreenAnswers = MEETING | {"/7b": {"meet_when": "today"}}
-SOON: ScreenAnswers = MEETING | {"/7b": {"meet_when": "next_days"}}
+TODAY: ScreenAnswers = MEETING | {"/7b": {"meeting_when": "today"}}
+SOON: ScreenAnswers = MEETING | {"/7b": {"meeting_when": "next_days"}}
 HURTING: ScreenAnswers = {"/9a": {"feels": "hurting"}}
 SELF_OF_A_FRIEND: ScreenAnswers = {"/9a": {"feels": "reporter_hurting"}}
 FRIEND: ScreenAnswers = SHORT_ANSWERS | {"/4b": {"who": "friend"}, "/5b": {"their_age": "13_15"}}
@@ -37,8 +37,8 @@ ABROAD: ScreenAnswers = {"/6": {"region": "not_uk"}, "/6a": {"country": "au"}}
 CALMS = (
     {},
     {"/3": {"danger": "not_sure"}},
-    MEETING | {"/7b": {"meet_when": "later"}},
-    MEETING | {"/7b": {"meet_when": "not_sure"}},
+    MEETING | {"/7b": {"meeting_when": "later"}},
+    MEETING | {"/7b": {"meeting_when": "not_sure"}},
     MEETING | {"/7b": {}},
     {"/9a": {"feels": "scared"}},
     {"/9a": {"feels": "rather_not_say"}},
@@ -69,13 +69,14 @@ def read_block(person: Person) -> str:
 def test_what_cannot_wait_follows_the_table(answers: ScreenAnswers, codes: tuple[str, ...]):
     said = flatten(SHORT_ANSWERS | answers)
     assert list_urgent(said) == codes
-    assert is_crisis(NEW_DRAFT, said, environment="sandbox")
+    assert is_crisis(NEW_DRAFT, make_public_report(NEW_DRAFT, said, environment="sandbox"))
 
 
 @pytest.mark.parametrize("answers", CALMS)
 def test_what_can_wait_is_not_urgent(answers: ScreenAnswers):
-    assert list_urgent(flatten(SHORT_ANSWERS | answers)) == ()
-    assert not is_crisis(NEW_DRAFT, flatten(SHORT_ANSWERS | answers), environment="sandbox")
+    said = flatten(SHORT_ANSWERS | answers)
+    assert list_urgent(said) == ()
+    assert not is_crisis(NEW_DRAFT, make_public_report(NEW_DRAFT, said, environment="sandbox"))
 
 
 def test_whoever_may_hurt_themselves_is_told_apart():
@@ -258,7 +259,7 @@ IN_THE_LANE: list[ScreenAnswers] = [
     | MORE
     | {"/10a": {"still": "yes"}},
     MORE | {"/10a": {"knows": ["home"], "still": "yes"}},
-    YOUNG | MEETING | {"/7b": {"meet_when": "later"}},
+    YOUNG | MEETING | {"/7b": {"meeting_when": "later"}},
 ]
 
 

@@ -53,10 +53,10 @@ def test_other_language_keeps_what_was_typed_and_picked(browser: Browser, server
         assert page.get_attribute("html", "lang") == "cy"
         expect(page.locator("#kinds-wants_to_meet")).to_be_checked()
         go_on(page)
-        page.fill("#meet_place", "By the clock")
+        page.fill("#meeting_place", "By the clock")
         go_on(page, LANGUAGE)
         assert page.get_attribute("html", "lang") == "en"
-        expect(page.locator("#meet_place")).to_have_value("By the clock")
+        expect(page.locator("#meeting_place")).to_have_value("By the clock")
 
 
 @WAYS_TO_RUN

@@ -36,7 +36,7 @@ ABOUT_PICTURES = ("asked_for_pictures", "on_camera", "threatens_to_share", "shar
 
 PRIORITY_RULES = (
     PriorityRule(Given("danger", (YES,)), "P1"),
-    PriorityRule(Given("meet_when", MEETS_SOON), "P1"),
+    PriorityRule(Given("meeting_when", MEETS_SOON), "P1"),
     PriorityRule(Given("danger", (NOT_SURE,)), "P2"),
     PriorityRule(Given("kinds", tuple(option.code for option in KIND_OPTIONS if option.priority == "P2")), "P2"),
     PriorityRule(Given("age", (YOUNGEST_BAND,)), "P2"),
@@ -53,6 +53,6 @@ URGENT_RULES = (
     UrgentRule("hurting", (Given("feels", (HURTING,)), NotGiven("who", ABOUT_OTHERS))),
     UrgentRule("hurting", (Given("feels", (REPORTER_HURTING,)),)),
     UrgentRule("keep_close", (Given("feels", (HURTING,)), Given("who", ABOUT_OTHERS))),
-    UrgentRule("meeting_today", (Given("meet_when", (MEETS_TODAY,)),)),
-    UrgentRule("meeting_soon", (Given("meet_when", tuple(time for time in MEETS_SOON if time != MEETS_TODAY)),)),
+    UrgentRule("meeting_today", (Given("meeting_when", (MEETS_TODAY,)),)),
+    UrgentRule("meeting_soon", (Given("meeting_when", tuple(time for time in MEETS_SOON if time != MEETS_TODAY)),)),
 )

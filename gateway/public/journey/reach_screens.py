@@ -97,7 +97,7 @@ REACH_SCREENS = (
                 shown_if=(Given("contact_ways", (BY_CALL, BY_TEXT, BY_EMAIL)),),
             ),
             Field(
-                "say_who_we_are",
+                "may_say_who_we_are",
                 "radios",
                 why="whether our name may be said to others",
                 who_uses="the person who answers",
@@ -154,7 +154,7 @@ REACH_SCREENS = (
                 max_characters=SHORT,
             ),
             Field(
-                "do_not_contact",
+                "who_must_not_know",
                 "text",
                 why="whom we must not speak to",
                 who_uses="everyone who works on the report",

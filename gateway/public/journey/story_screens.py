@@ -46,7 +46,7 @@ STORY_SCREENS = (
         "story",
         fields=(
             Field(
-                "meet_when",
+                "meeting_when",
                 "radios",
                 why="a meeting soon cannot wait (P1)",
                 who_uses="the person who reads first",
@@ -54,7 +54,7 @@ STORY_SCREENS = (
                 options=MEETING_TIMES,
             ),
             Field(
-                "meet_place",
+                "meeting_place",
                 "text",
                 why="where help would have to go",
                 who_uses="the police, if there is danger",

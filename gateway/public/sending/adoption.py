@@ -13,12 +13,18 @@ import msgspec
 from gateway.intake import NoActiveKeyError
 from gateway.public.door import PublicDoor
 from gateway.store.items import keep_item
-from partner_sdk.wire.adoption import AdoptionRequest, seal_adoption
+from partner_sdk.errors import FormatError
+from partner_sdk.wire.adoption import (
+    AdoptionRequest,
+    AskingService,
+    ChildUse,
+    Message,
+    SecureWebsite,
+    ServiceName,
+    seal_adoption,
+)
 from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 from partner_sdk.wire.items import ADOPTION_REQUEST
-
-from partner_sdk.errors import FormatError
-from partner_sdk.wire.adoption import AskingService, ChildUse, Message, SecureWebsite, ServiceName
 from partner_sdk.wire.page_context import Surface
 from partner_sdk.wire.public_codes import Language
 from partner_sdk.wire.registration import Email, Line, Telephone

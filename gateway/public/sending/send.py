@@ -12,35 +12,40 @@ Practice stores and sends nothing. It never exists on a live gateway: it hangs o
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
-import msgspec
+from msgspec import structs
 from sqlalchemy import Connection
 
+from gateway.guidance.advice import Audience, get_audience, list_fitting_advice
 from gateway.intake import Accepted, NewReport, NoActiveKeyError, ReferenceTakenError
 from gateway.public.door import PublicDoor
-from gateway.public.journey import Answers, list_signposted
+from gateway.public.journey import (
+    SCREENS,
+    Answers,
+    get_one,
+    is_about_other,
+    is_owed_an_answer,
+    list_urgent,
+    make_profile,
+)
 from gateway.public.returning.replies import ReturnPlace
 from gateway.public.returning.way_back import WayBack
-from gateway.public.sending.sealed_answers import (
-    leave_out_what_does_not_fit,
-    make_clear_fields,
-    make_public_report,
+from gateway.public.sending.report import is_crisis, leave_out_what_does_not_fit, make_public_report
+from gateway.public.visiting.drafts import (
+    Draft,
+    JourneyKeys,
+    OpenedDraft,
+    Sent,
+    make_submit_token,
+    make_text_mac,
+    write_draft,
 )
-from typing import Final
-from gateway.guidance.advice import Audience, get_audience, list_fitting_advice
-from gateway.public.journey import SCREENS, get_one, is_about_other, is_owed_an_answer, list_urgent, make_profile
-from gateway.public.sending.sealed_answers import is_crisis
-from gateway.public.visiting.drafts import make_text_mac
-from gateway.public.wording import DEFAULT_LANGUAGE
-from partner_sdk.wire.canonical import parse_time
+from gateway.public.wording import DEFAULT_LANGUAGE, get_language
+from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.public_codes import NOT_UK
-from gateway.public.visiting.drafts import Draft, JourneyKeys, OpenedDraft, Sent, make_submit_token, write_draft
-from gateway.public.wording import get_language
-from gateway.store.items import keep_item
-from partner_sdk.wire.adoption import AdoptionRequest, AskingService, seal_adoption
-from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, format_time, make_report_id
-from partner_sdk.wire.items import ADOPTION_REQUEST
-from partner_sdk.wire.public_report import encode_public_report, parse_public_report
+from partner_sdk.wire.public_report import PublicReport, encode_public_report, parse_public_report
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.submission import report_context
 
@@ -98,43 +103,40 @@ def _send_once(
     if accepted_keys is None or sealing_key is None:
         raise NoActiveKeyError("The agency has no key to seal to now.")
     # The language in which the person reads at Send: it may have been picked on the last page.
-    draft = msgspec.structs.replace(opened.draft, language=get_language())
+    draft = structs.replace(opened.draft, language=get_language())
     sent_at = format_time(door.clock())
-    clear = make_clear_fields(draft, answers, environment=accepted_keys.key_set.environment)
     # A placement that is unknown, or is not agreed any more, opens the form all the same, and is dropped here.
     placement = draft.placement if draft.placement in accepted_keys.placements else None
-    reply_by = find_reply_by(door, draft, answers, sent_at=sent_at)
-    reference, way_back = _open_way_back(door, draft, sent_at=sent_at, reply_by=reply_by)
+    report = make_public_report(draft, answers, environment=accepted_keys.key_set.environment)
+    promise = _make_promise(door, draft, answers, report, sent_at=sent_at)
+    reference, way_back = _open_way_back(door, draft, sent_at=sent_at, reply_by=promise.reply_by)
     earlier_key = None if draft.sent is None else draft.sent.reply_key
-    report = make_public_report(
-        draft,
-        answers,
-        clear=clear,
-        placement=placement,
-        signals=signals,
-        signposted=list_signposted(answers),
-        submitted_at=sent_at,
+    report = structs.replace(
+        report,
         copy_version=door.words.version,
-        reply_by=reply_by,
+        placement=placement,
+        reply_by=promise.reply_by,
         reply_key=earlier_key if way_back is None else way_back.reply_key,
+        signals=(*signals, *report.signals),
+        submitted_at=sent_at,
     )
     raw = encode_public_report(leave_out_what_does_not_fit(report))
     parse_public_report(raw)  # what the desk could not read is not thanked for: it stays on the page
-    envelope = seal(raw, key=sealing_key, context=report_context(clear)).to_bytes()
+    envelope = seal(raw, key=sealing_key, context=report_context(report.clear)).to_bytes()
     left: list[Sent] = []
 
     def leave_sent_record(connection: Connection, accepted: Accepted) -> None:
-        sent = make_sent(
+        sent = _make_sent(
             door,
             draft,
             answers,
             keys=keys,
             reference=accepted.reference,
             sent_at=sent_at,
-            reply_by=reply_by,
+            promise=promise,
             way_back=way_back,
         )
-        remaining = make_remaining_draft(draft, sent, report_id=make_submit_token(door))
+        remaining = _make_remaining_draft(draft, sent, report_id=make_submit_token(door))
         if not write_draft(connection, door, keys, remaining, version=opened.version):
             raise DraftMovedError("another tab saved this draft first")
         if way_back is not None:
@@ -148,7 +150,7 @@ def _send_once(
             door="public",
             envelope=envelope,
             submission=None,
-            clear=clear,
+            clear=report.clear,
             placement=placement,
             reference=reference,
             extra_write=leave_sent_record,
@@ -182,31 +184,41 @@ def practise_send(door: PublicDoor, keys: JourneyKeys, opened: OpenedDraft, answ
     Raises StorageUnavailableError, and DraftMovedError when another tab was faster.
     """
     sent_at = format_time(door.clock())
-    sent = make_sent(
+    report = make_public_report(opened.draft, answers, environment=door.key_state.environment)
+    sent = _make_sent(
         door,
         opened.draft,
         answers,
         keys=keys,
         reference=PRACTICE_REFERENCE,
         sent_at=sent_at,
-        reply_by=find_reply_by(door, opened.draft, answers, sent_at=sent_at),
+        promise=_make_promise(door, opened.draft, answers, report, sent_at=sent_at),
     )
-    remaining = make_remaining_draft(opened.draft, sent, report_id=make_submit_token(door))
+    remaining = _make_remaining_draft(opened.draft, sent, report_id=make_submit_token(door))
     with door.store.write() as connection:
         if not write_draft(connection, door, keys, remaining, version=opened.version):
             raise DraftMovedError("another tab saved this draft first")
     return sent
 
 
-def find_reply_by(door: PublicDoor, draft: Draft, answers: Answers, *, sent_at: str) -> str | None:
-    """Find the day of the promise that this Send makes: what is sent later promises anew to whom the first did."""
-    if not _is_owed(draft, answers):
-        return None
-    is_urgent = is_crisis(draft, answers, environment=door.key_state.environment)
-    return door.agency.make_promise(parse_time(sent_at), is_crisis=is_urgent).reply_by.isoformat()
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """What one Send promises, as the report and the record keep it; no `reply_by` where no answer is owed."""
+
+    is_crisis: bool
+    read_by: str
+    reply_by: str | None
 
 
-def make_sent(
+def _make_promise(door: PublicDoor, draft: Draft, answers: Answers, report: PublicReport, *, sent_at: str) -> _Promise:
+    """Make the promise of this Send: what is sent later promises anew to whom the first did."""
+    is_urgent = is_crisis(draft, report)
+    promise = door.agency.make_promise(parse_time(sent_at), is_crisis=is_urgent)
+    reply_by = promise.reply_by.isoformat() if _is_owed(draft, answers) else None
+    return _Promise(is_urgent, format_time(promise.read_by), reply_by)
+
+
+def _make_sent(
     door: PublicDoor,
     draft: Draft,
     answers: Answers,
@@ -214,7 +226,7 @@ def make_sent(
     keys: JourneyKeys,
     reference: str,
     sent_at: str,
-    reply_by: str | None,
+    promise: _Promise,
     way_back: WayBack | None = None,
 ) -> Sent:
     """Make the record; a supplement keeps the number, the words and the advice that were given first.
@@ -222,8 +234,6 @@ def make_sent(
     Who came back with the words was given advice in another visit: they get what holds for what they add.
     """
     text_mac = make_text_mac(answers, keys=keys)
-    is_urgent = is_crisis(draft, answers, environment=door.key_state.environment)
-    read_by = format_time(door.agency.make_promise(parse_time(sent_at), is_crisis=is_urgent).read_by)
     reader = _get_reader(draft, answers)
     profile = make_profile(answers)
     advice = list_advice_codes(door, answers, audience=reader)
@@ -233,14 +243,14 @@ def make_sent(
         if screen.fields
     }
     if draft.sent is not None:
-        return msgspec.structs.replace(
+        return structs.replace(
             draft.sent,
             report_ids=[*draft.sent.report_ids, draft.report_id],
             text_macs=[*draft.sent.text_macs, text_mac],
             screen_macs=draft.sent.screen_macs or screen_macs,
-            reply_by=reply_by,
-            read_by=read_by,
-            is_crisis=is_urgent,
+            reply_by=promise.reply_by,
+            read_by=promise.read_by,
+            is_crisis=promise.is_crisis,
             advice=draft.sent.advice or advice,
             urgent=list(list_urgent(answers)) or draft.sent.urgent,
         )
@@ -251,9 +261,9 @@ def make_sent(
         sent_at=sent_at,
         text_macs=[text_mac],
         screen_macs=screen_macs,
-        reply_by=reply_by,
-        read_by=read_by,
-        is_crisis=is_urgent,
+        reply_by=promise.reply_by,
+        read_by=promise.read_by,
+        is_crisis=promise.is_crisis,
         return_words=None if way_back is None else way_back.words,
         reply_key=None if way_back is None else way_back.reply_key,
         advice=advice,
@@ -264,7 +274,7 @@ def make_sent(
     )
 
 
-def make_remaining_draft(draft: Draft, sent: Sent, *, report_id: str) -> Draft:
+def _make_remaining_draft(draft: Draft, sent: Sent, *, report_id: str) -> Draft:
     """Make what takes the place of a draft that was sent: the record, and a new submit token for what is added."""
     return Draft(report_id=report_id, started_at=draft.started_at, language=draft.language, sent=sent)
 

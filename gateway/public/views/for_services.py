@@ -15,7 +15,17 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import ReaderProfile
 from gateway.public.navigation import FOR_SERVICES, FOR_SERVICES_SENT, Action
 from gateway.public.pages.layout import FormState, make_blank_form, render_page
-from gateway.public.sending.adoption import send_adoption
+from gateway.public.sending.adoption import (
+    FIELDS,
+    FieldKind,
+    ServiceFault,
+    ServiceField,
+    Typed,
+    list_service_faults,
+    make_asking_service,
+    read_service_form,
+    send_adoption,
+)
 from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,
@@ -28,16 +38,6 @@ from gateway.public.views.responses import (
     turn_away,
 )
 from gateway.public.views.start import is_open
-from gateway.public.visiting.service_form import (
-    FIELDS,
-    FieldKind,
-    ServiceFault,
-    ServiceField,
-    Typed,
-    list_service_faults,
-    make_asking_service,
-    read_service_form,
-)
 from gateway.public.visiting.visit import find_asked, is_inside, remember_asked, remember_asked_language
 from gateway.public.wording import ServiceWords, get_language, refresh_language
 from gateway.store import StorageUnavailableError

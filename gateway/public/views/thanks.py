@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from flask.typing import ResponseReturnValue
 
+from gateway.guidance.advice import fill_sentences
 from gateway.guidance.agency import Promise
 from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import THANKS, ReaderProfile
@@ -35,8 +36,6 @@ from gateway.public.pages.layout import (
 )
 from gateway.public.pages.messages import render_message
 from gateway.public.sending.send import FIRST
-from gateway.guidance.advice import fill_sentences
-from gateway.public.wording import get_language
 from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,
@@ -49,7 +48,7 @@ from gateway.public.views.responses import (
 from gateway.public.views.sides import lead_to_side
 from gateway.public.visiting.drafts import Sent, find_opened_draft, save_draft
 from gateway.public.visiting.visit import Visit, find_visit, is_inside, is_own_form
-from gateway.public.wording import Voice, find_in_voice, make_reader_voice, say_day
+from gateway.public.wording import Voice, find_in_voice, get_language, make_reader_voice, say_day
 from gateway.store import StorageUnavailableError
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import parse_time

@@ -16,6 +16,7 @@ from gateway.public.navigation import COME_BACK, FOR_SERVICES, FOR_SERVICES_SENT
 from gateway.public.pages.layout import make_blank_form, make_form, make_waiting_form
 from gateway.public.pages.messages import make_notice, render_message
 from gateway.public.pages.screen_page import Row, list_rows, render_screen
+from gateway.public.sending.adoption import read_service_form
 from gateway.public.views.check import render_check
 from gateway.public.views.come_back import read_typed, render_come_back
 from gateway.public.views.for_services import render_for_services
@@ -23,7 +24,6 @@ from gateway.public.views.responses import TOO_MANY_REQUESTS, is_asked_to_wait
 from gateway.public.views.start import render_start
 from gateway.public.visiting.drafts import NO_VERSION
 from gateway.public.visiting.from_button import has_shown_context, read_context
-from gateway.public.visiting.service_form import read_service_form
 from gateway.public.visiting.visit import find_visit, get_posted_version, has_cookie, is_own_form, start_visit
 from gateway.web.body_limit import REFUSED
 

@@ -1,0 +1,114 @@
+"""Turns the answers of the form into the report that is sealed: letter for letter, and empty where nothing was said.
+
+Never adds anything about the device, the network or the pace of typing.
+"""
+
+from typing import Any, TypeVar
+
+from msgspec import Struct, structs
+
+from gateway.guidance.risk import assess_public
+from gateway.public.journey import (
+    FIELD_BY_NAME,
+    Answers,
+    get_one,
+    get_priority,
+    is_about_other,
+    is_grown_up,
+    list_signposted,
+)
+from gateway.public.visiting.drafts import Draft
+from partner_sdk.wire.envelope import MAX_PUBLIC_REPORT_BYTES
+from partner_sdk.wire.keys import Environment
+from partner_sdk.wire.public_codes import ADULT_BAND, CONTEXT_REFUSED_SIGNAL, DANGER_PREFIX, IS_NOT_UNDER_18
+from partner_sdk.wire.public_report import (
+    ChildDetails,
+    KnownPerson,
+    Meeting,
+    PublicReport,
+    SafeContact,
+    encode_public_report,
+)
+from partner_sdk.wire.submission import PUBLIC_SENDER, ClearFields
+
+P = TypeVar("P", bound=Struct)
+
+
+def make_public_report(draft: Draft, answers: Answers, *, environment: Environment) -> PublicReport:
+    """Put the answers into the report; what Send itself adds beside them is blank still.
+
+    Most fields are those of the same name. What no single field of the form says is worked out here.
+    """
+    called = get_one(answers, "called")
+    own_age = ADULT_BAND if is_grown_up(answers) else get_one(answers, "age")
+    return _fill(
+        PublicReport,
+        answers,
+        age_band=get_one(answers, "their_age") if is_about_other(answers) else own_age,
+        child=_fill(ChildDetails, answers, group="child"),
+        clear=_make_clear_fields(draft, answers, environment=environment),
+        contact=_fill(SafeContact, answers, group="contact"),
+        context=draft.context,
+        copy_version="",
+        kinds=(*answers.get("kinds", ()), *answers.get("gave_a_time", ())),
+        language=draft.language,
+        meeting=_fill(Meeting, answers, group="meeting"),
+        person=_fill(KnownPerson, answers, group="person"),
+        placement=None,
+        reply_by=None,
+        reply_key=None,
+        reporter_age_band=own_age,
+        schema_version="1",
+        signals=(f"{DANGER_PREFIX}{called}",) if called else (),
+        signposted=list_signposted(answers),
+        submitted_at="",
+        under_18=get_one(answers, "under_18") or _get_said_before(draft),
+    )
+
+
+def _fill(kind: type[P], answers: Answers, *, group: str = "", **made: Any) -> P:
+    """Fill a part of the report: what is not `made` comes from the form's field of that name.
+
+    A name that the form asks for in more than one place has its group before it, e.g. `child_school` goes to
+    `child.school`, and `school` to `contact.school`. Raises KeyError where the form has no such field.
+    """
+    for name in kind.__struct_fields__:
+        if name not in made:
+            field = FIELD_BY_NAME.get(f"{group}_{name}") or FIELD_BY_NAME[name]
+            values = tuple(answers.get(field.name, ()))
+            made[name] = values if field.kind == "checkboxes" else "".join(values[:1])
+    return kind(**made)
+
+
+def _make_clear_fields(draft: Draft, answers: Answers, *, environment: Environment) -> ClearFields:
+    """Make what the gateway may know: a first report, or a supplement that names the reference of the first."""
+    return ClearFields(
+        earlier_reference=None if draft.sent is None else draft.sent.reference,
+        environment=environment,
+        evidence_ids=(),
+        kind="initial" if draft.sent is None else "supplement",
+        partner=PUBLIC_SENDER,
+        priority=get_priority(answers),
+        report_id=draft.report_id,
+        schema_version="1",
+    )
+
+
+def _get_said_before(draft: Draft) -> str:
+    """Return what was said of the age at the first Send: who was grown up then is so when they add something."""
+    return IS_NOT_UNDER_18 if draft.sent is not None and not draft.sent.is_owed_an_answer else ""
+
+
+def is_crisis(draft: Draft, report: PublicReport) -> bool:
+    """Return whether this cannot wait until the desk opens: by the desk's own rules, on the report that it will open.
+
+    What is added to such a report stands in the crisis lane with it. Weighed in memory: no score or factor is kept.
+    """
+    return (draft.sent is not None and draft.sent.is_crisis) or assess_public(report).crisis
+
+
+def leave_out_what_does_not_fit(report: PublicReport) -> PublicReport:
+    """Return the report without what a service passed on, where both do not fit the one size: words come first."""
+    if report.context is None or len(encode_public_report(report)) <= MAX_PUBLIC_REPORT_BYTES:
+        return report
+    return structs.replace(report, context=None, signals=(*report.signals, CONTEXT_REFUSED_SIGNAL))
