@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519Pr
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from gateway.public.returning import return_code
-from gateway.public.returning.replies import ReturnPlace, _open_one, open_place
+from gateway.public.returning.return_code import ReturnPlace, _open_one, open_place
 from gateway.store.items import StoredItem
 from partner_sdk.wire.canonical import encode, parse_base64url, parse_time
 from partner_sdk.wire.envelope import SealContext

@@ -12,7 +12,7 @@ import pytest
 from tests.house.sources import files, imports_of, module_of
 
 # What a return code opens, for who has typed its words: the gateway itself could not (docs/decisions/0010).
-MAY_DECRYPT_A_REPLY = {"gateway.public.returning.replies"}
+MAY_DECRYPT_A_REPLY = {"gateway.public.returning.return_code"}
 MAY_DECRYPT_A_BOX = {"gateway.desk.vault", "partner_sdk.client.mailbox"} | MAY_DECRYPT_A_REPLY
 MAY_ENCRYPT_A_BOX = {"partner_sdk.wire.sealing"}
 # A file that a partner handed over: opened at the desk, when a person asks for it (docs/decisions/0019).

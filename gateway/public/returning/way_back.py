@@ -15,8 +15,16 @@ from sqlalchemy import Connection
 from gateway.key_state import KeyState
 from gateway.limits import Limits
 from gateway.public.returning import return_code
-from gateway.public.returning.replies import Returned, ReturnPlace, open_place, open_replies, seal_place
-from gateway.public.returning.return_code import draw_code, find_code, make_reply_public_key
+from gateway.public.returning.return_code import (
+    Returned,
+    ReturnPlace,
+    draw_code,
+    find_code,
+    make_reply_public_key,
+    open_place,
+    open_replies,
+    seal_place,
+)
 from gateway.store import Store
 from gateway.store.collection import STAGE_OPENED
 from gateway.store.items import list_own_items

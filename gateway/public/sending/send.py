@@ -30,7 +30,7 @@ from gateway.public.journey import (
     list_urgent,
     make_profile,
 )
-from gateway.public.returning.replies import ReturnPlace
+from gateway.public.returning.return_code import ReturnPlace
 from gateway.public.returning.way_back import WayBack
 from gateway.public.sending.report import is_crisis, leave_out_what_does_not_fit, make_public_report
 from gateway.public.visiting.drafts import (

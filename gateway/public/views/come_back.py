@@ -14,7 +14,7 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.navigation import COME_BACK, REPLIES, Action
 from gateway.public.pages.layout import FormState, make_blank_form, render_page
 from gateway.public.pages.messages import make_notice
-from gateway.public.returning.replies import Returned
+from gateway.public.returning.return_code import Returned
 from gateway.public.views.responses import (
     LOG_WORD,
     SMALL_BODY_BYTES,

@@ -11,8 +11,7 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import DANGER
 from gateway.public.navigation import COME_BACK, REPLIES, Action
 from gateway.public.pages.layout import FormState, make_form, render_page
-from gateway.public.returning.replies import Returned, ReturnPlace
-from gateway.public.returning.return_code import make_reply_public_key
+from gateway.public.returning.return_code import Returned, ReturnPlace, make_reply_public_key
 from gateway.public.returning.way_back import FoundPlace
 from gateway.public.views.responses import (
     LOG_WORD,
