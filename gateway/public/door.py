@@ -10,8 +10,8 @@ from gateway.guidance.advice import AdviceLibrary
 from gateway.guidance.agency import Agency
 from gateway.guidance.countries import Country
 from gateway.guidance.signposts import Signpost
-from gateway.intake import Intake
-from gateway.key_state import KeyState
+from gateway.intake import Intake, NoActiveKeyError
+from gateway.key_state import AcceptedKeys, KeyState
 from gateway.limits import Limits
 from gateway.public.assets import Asset
 from gateway.public.returning.way_back import WaysBack
@@ -19,6 +19,7 @@ from gateway.public.wording import ServiceWords, Wording, get_language
 from gateway.store import StorageUnavailableError, Store
 from gateway.store.counts import add_count
 from gateway.web.logs import log_failure
+from partner_sdk.wire.keys import SealingKey
 from partner_sdk.wire.public_codes import Language
 
 EXTENSION = "public_door"
@@ -55,6 +56,14 @@ class PublicDoor:
     def words(self) -> Wording:
         """The words in the language of this request."""
         return self.wordings[get_language()]
+
+    def get_sealing_key(self) -> tuple[AcceptedKeys, SealingKey]:
+        """Return the agency's keys and the one to seal with now. Raises NoActiveKeyError, StorageUnavailableError."""
+        keys = self.key_state.find_keys()
+        sealing_key = None if keys is None else keys.find_active_sealing_key(now=self.clock())
+        if keys is None or sealing_key is None:
+            raise NoActiveKeyError("The agency has no key to seal to now.")
+        return keys, sealing_key
 
     def count(self, event: str) -> None:
         """Count an event without a trace: a name, a week (`2026-W48`) and a number, never who, when or from where.

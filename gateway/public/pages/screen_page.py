@@ -32,12 +32,12 @@ from gateway.public.pages.layout import (
 from gateway.public.wording import Voice, find_in_voice, get_language, make_voice
 from partner_sdk.wire.public_codes import YOUNGEST_BAND
 
+_DANGER_HELP = "danger_help"
 _PARTS = ("after", "why", "card_heading", "card", "keys")
-_TEMPLATES = {"safe_now": "safe_now.html", "danger_help": "danger_help.html"}
 # Screens whose helpers are those of the UK: who is elsewhere sees one of that country above them.
 _FIRST_ABROAD: Mapping[str, PostKind] = {"pictures_me": "report", "pictures_other": "report"}
 # Screens that tell the reader to call for a child, who may be in another country.
-_CALL_FOR_CHILD = frozenset({"danger_help", "keep_close"})
+_CALL_FOR_CHILD = frozenset({_DANGER_HELP, "keep_close"})
 _CALL_IN_NOTE = "meet"
 
 
@@ -96,7 +96,7 @@ def render_screen(
     )
     return render_page(
         door,
-        _TEMPLATES.get(screen.name, "screen.html"),
+        "danger_help.html" if screen.name == _DANGER_HELP else "screen.html",
         profile=profile,
         form=form,
         ways="buttons",

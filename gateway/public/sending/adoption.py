@@ -10,7 +10,6 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from gateway.intake import NoActiveKeyError
 from gateway.public.door import PublicDoor
 from gateway.store.items import keep_item
 from partner_sdk.errors import FormatError
@@ -110,10 +109,7 @@ def send_adoption(door: PublicDoor, service: AskingService) -> str | None:
     if door.is_practice:
         return None
     now = door.clock()
-    keys = door.key_state.find_keys()
-    sealing_key = None if keys is None else keys.find_active_sealing_key(now=now)
-    if keys is None or sealing_key is None:
-        raise NoActiveKeyError("The agency has no key to seal to now.")
+    keys, sealing_key = door.get_sealing_key()
     request = AdoptionRequest(
         environment=keys.key_set.environment,
         request_id=make_report_id(now, door.random(REPORT_ID_RANDOM_BYTES)),

@@ -15,7 +15,6 @@ from gateway.public.journey import (
     get_priority,
     is_about_other,
     is_grown_up,
-    list_signposted,
 )
 from gateway.public.visiting.drafts import Draft
 from partner_sdk.wire.envelope import MAX_PUBLIC_REPORT_BYTES
@@ -60,7 +59,7 @@ def make_public_report(draft: Draft, answers: Answers, *, environment: Environme
         reporter_age_band=own_age,
         schema_version="1",
         signals=(f"{DANGER_PREFIX}{called}",) if called else (),
-        signposted=list_signposted(answers),
+        signposted=(),
         submitted_at="",
         under_18=get_one(answers, "under_18") or _get_said_before(draft),
     )

@@ -19,7 +19,7 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from gateway.guidance.advice import Audience, get_audience, list_fitting_advice
-from gateway.intake import Accepted, NewReport, NoActiveKeyError, ReferenceTakenError
+from gateway.intake import Accepted, NewReport, ReferenceTakenError
 from gateway.public.door import PublicDoor
 from gateway.public.journey import (
     SCREENS,
@@ -27,6 +27,7 @@ from gateway.public.journey import (
     get_one,
     is_about_other,
     is_owed_an_answer,
+    list_signposted,
     list_urgent,
     make_profile,
 )
@@ -98,10 +99,7 @@ def _send_once(
     *,
     signals: Sequence[str],
 ) -> Sent:
-    accepted_keys = door.key_state.find_keys()
-    sealing_key = None if accepted_keys is None else accepted_keys.find_active_sealing_key(now=door.clock())
-    if accepted_keys is None or sealing_key is None:
-        raise NoActiveKeyError("The agency has no key to seal to now.")
+    accepted_keys, sealing_key = door.get_sealing_key()
     # The language in which the person reads at Send: it may have been picked on the last page.
     draft = structs.replace(opened.draft, language=get_language())
     sent_at = format_time(door.clock())
@@ -118,6 +116,7 @@ def _send_once(
         reply_by=promise.reply_by,
         reply_key=earlier_key if way_back is None else way_back.reply_key,
         signals=(*signals, *report.signals),
+        signposted=list_signposted(answers),
         submitted_at=sent_at,
     )
     raw = encode_public_report(leave_out_what_does_not_fit(report))
