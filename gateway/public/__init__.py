@@ -23,7 +23,6 @@ from gateway.public.navigation import (
     LEAVE,
     REPLIES,
     SIDE_PATHS,
-    Action,
     get_path,
 )
 from gateway.public.returning.return_code import load_return_words
@@ -109,7 +108,6 @@ def make_blueprint() -> Blueprint:
     door = Blueprint(BLUEPRINT, __name__, template_folder="templates")
     door.add_app_template_global(get_file_path, "asset")
     door.add_app_template_global(get_path, "path_of")
-    door.app_context_processor(lambda: {"Action": Action})
     door.add_url_rule(get_path(START), "show_start", show_start, methods=["GET"])
     door.add_url_rule(get_path(START), "post_start", post_start, methods=["POST"])
     for screen in SCREENS:

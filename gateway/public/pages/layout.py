@@ -17,7 +17,7 @@ from gateway.guidance.advice import Audience
 from gateway.guidance.countries import OTHER, PostKind
 from gateway.public.door import PublicDoor
 from gateway.public.journey import UNKNOWN_READER, Answers, ReaderProfile, pack_answers
-from gateway.public.navigation import ABOUT_PAGES, get_path, make_see_action
+from gateway.public.navigation import ABOUT_PAGES, Action, get_path, make_see_action
 from gateway.public.visiting.drafts import NO_VERSION, JourneyKeys
 from gateway.public.wording import get_language, get_other_language
 
@@ -90,6 +90,7 @@ def render_page(
     return render_template(
         f"public/{template}",
         words=door.words,
+        Action=Action,
         common=door.words.common(),
         signposts=door.signposts,
         banner=door.banner,
