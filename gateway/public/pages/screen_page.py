@@ -63,6 +63,7 @@ class FieldView:
     options: tuple[OptionView, ...]
     value: str
     fault: str
+    autocomplete: str = "off"
 
 
 def render_screen(

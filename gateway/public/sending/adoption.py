@@ -37,6 +37,8 @@ YES, NO = "yes", "no"
 _MOST_SHOWN: Final = 10_000
 
 
+# Tried as a `FlaskForm` of Flask-WTF: error summary and token stayed as they are, and it was no shorter or plainer.
+# Each field needed a filter, because WTForms keeps an unknown option and faults it in English; mypy saw no type of it.
 @dataclass(frozen=True, slots=True)
 class ServiceField:
     """One field: what a value of it must fit, and under which name a browser may fill it in (WCAG 1.3.5)."""
@@ -64,22 +66,14 @@ FIELDS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceFault:
-    """One thing to mend: its field, and which words tell about it."""
-
-    field: ServiceField
-    kind: FaultKind
-
-
 def read_service_form(get_posted: Callable[[str], Sequence[str]]) -> Typed:
     """Read every field, e.g. with `request.form.getlist`; an option that the table does not know is dropped."""
     return {field.name: _read(field, get_posted(field.name)) for field in FIELDS}
 
 
-def list_service_faults(typed: Typed) -> list[ServiceFault]:
-    """List what must be mended before the request can be sealed."""
-    return [ServiceFault(field, kind) for field in FIELDS if (kind := _find_fault(field, typed)) is not None]
+def find_service_faults(typed: Typed) -> Mapping[str, FaultKind]:
+    """Find the fields to mend before the request can be sealed, by name."""
+    return {field.name: kind for field in FIELDS if (kind := _find_fault(field, typed)) is not None}
 
 
 def make_asking_service(typed: Typed, *, language: Language) -> AskingService:

@@ -4,7 +4,7 @@ Never keeps a word that is typed: it is sealed and stored in the request that br
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from flask import request
@@ -15,13 +15,13 @@ from gateway.public.door import PublicDoor, get_door
 from gateway.public.journey import ReaderProfile
 from gateway.public.navigation import FOR_SERVICES, FOR_SERVICES_SENT, Action
 from gateway.public.pages.layout import FormState, make_blank_form, render_page
+from gateway.public.pages.screen_page import FieldView, OptionView
 from gateway.public.sending.adoption import (
     FIELDS,
-    FieldKind,
-    ServiceFault,
+    FaultKind,
     ServiceField,
     Typed,
-    list_service_faults,
+    find_service_faults,
     make_asking_service,
     read_service_form,
     send_adoption,
@@ -52,7 +52,7 @@ from partner_sdk.errors import FormatError, SealingError
 ASKING_BODY_BYTES = 64 * 1024
 FULL_RETRY_SECONDS = 3600
 NoticeName = Literal["again", "slow", "full", "not_sent", "not_ready"]
-BLANK: Final[Typed] = {field.name: [] if field.options else [""] for field in FIELDS}
+BLANK: Final = read_service_form(lambda _name: ())
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, log_word=LOG_WORD)
@@ -73,7 +73,7 @@ def post_for_services() -> ResponseReturnValue:
         switch_language()
         refresh_language()
         return render_for_services(door, typed, make_blank_form())
-    faults = list_service_faults(typed)
+    faults = find_service_faults(typed)
     if faults:
         return render_for_services(door, typed, make_blank_form(), faults=faults)
     if is_asked_to_wait(door, "public-adoption"):
@@ -107,43 +107,17 @@ def post_for_services_sent() -> ResponseReturnValue:
     return lead_to(FOR_SERVICES_SENT)
 
 
-@dataclass(frozen=True, slots=True)
-class OptionView:
-    """One option as the template shows it."""
-
-    code: str
-    label: str
-    target: str
-    is_picked: bool
-    extra: None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FieldView:
-    """One field as the template shows it."""
-
-    name: str
-    kind: FieldKind
-    label: str
-    hint: str
-    fault: str
-    value: str
-    autocomplete: str
-    options: tuple[OptionView, ...]
-
-
 def render_for_services(
     door: PublicDoor,
     typed: Typed,
     form: FormState,
     *,
-    faults: Sequence[ServiceFault] = (),
+    faults: Mapping[str, FaultKind] = MappingProxyType({}),
     notice: NoticeName | None = None,
 ) -> str:
     """Render the page with its form; everything typed is still there."""
     words = door.service_words[get_language()]
-    kinds = {fault.field.name: fault.kind for fault in faults}
-    views = [_make_view(field, typed, words, fault=kinds.get(field.name)) for field in FIELDS]
+    views = [_make_view(field, typed, words, fault=faults.get(field.name)) for field in FIELDS]
     return render_page(
         door,
         "for_services.html",
