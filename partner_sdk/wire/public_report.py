@@ -1,4 +1,9 @@
-"""The public report: what a person wrote in the form, before it is sealed. Never stored or logged in this shape."""
+"""The public report: what a person wrote in the form, before it is sealed. Never stored or logged in this shape.
+
+To add a field is to add an optional one: with a default, e.g. `device: Code = ""`, it is left out while it is blank, so
+reports that were sealed before it still open, letter for letter. A desk refuses a field that it does not know: upgrade
+the desk before the gateway.
+"""
 
 from typing import Annotated, Literal
 
@@ -27,7 +32,7 @@ Code = Annotated[str, Meta(max_length=40, pattern="^[a-z0-9_-]*$")]
 Codes = Annotated[tuple[Code, ...], Meta(max_length=LIST_MAX)]
 
 
-class SafeContact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SafeContact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How to reach the person safely, in their own words.
 
     `may_send_note` is `yes` only where the person asked for a short note that their report came in. `phone`, `email`,
@@ -50,7 +55,7 @@ class SafeContact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     who_sees: Code
 
 
-class KnownPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KnownPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What is known of the person that the report is about. `near` is `yes` for one who lives there or sees the phone.
 
     `knows` lists what they know of the child: `home`, `school`, `real_name`.
@@ -66,7 +71,7 @@ class KnownPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     near: Code
 
 
-class ChildDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ChildDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a parent or a professional adds about the child; empty where somebody else reports."""
 
     already_told: Codes
@@ -82,7 +87,7 @@ class ChildDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     school: Short
 
 
-class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Meeting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """When somebody wants to meet (`today`, `next_days`, `later`, `no_day`, `not_sure`), and where, as typed."""
 
     place: Line

@@ -98,6 +98,30 @@ def test_report_without_a_context_is_spelled_as_before_there_were_any() -> None:
     assert b'"context"' not in encode_public_report(make_report(context=None))
 
 
+# Never changed: a field that comes later is optional, or this would open no more.
+SEALED_BEFORE = (
+    '{"age_band":"","child":{"already_told":[],"birth":"","child_knows":"","is_with_you":"","name":"",'
+    '"organisation":"","other_reference":"","place":"","relationship":"","role":"","school":""},'
+    '"clear":{"earlier_reference":null,"environment":"live","evidence_ids":[],"kind":"initial","partner":"public",'
+    '"priority":"P2","report_id":"01a211d3-7340-7257-bdb6-35d41c20a999","schema_version":"1"},'
+    '"contact":{"access_needs":[],"adult":"","call_language":"","email":"","may_say_who_we_are":"",'
+    '"may_send_note":"","other_language":"","phone":"","safe_word":"","school":"Mx Kite","times":"",'
+    '"ways":["school"],"who_must_not_know":"","who_sees":""},"copy_version":"en-5","country":"","danger":"",'
+    '"feels":"","kinds":[],"language":"en","meeting":{"place":"","when":""},"name":"","person":{"age":"",'
+    '"app":"Example","handle":"","how_met":"","in_real_life":"","knows":[],"names":"","near":""},"pictures":"",'
+    '"placement":null,"region":"","reply_by":null,"reply_key":null,"reporter_age_band":"","schema_version":"1",'
+    '"signals":[],"signposted":[],"still":"","story":"[message]","submitted_at":"2026-11-25T08:30:00Z","told":[],'
+    '"under_18":"","when":"","who":""}'
+)
+
+
+def test_report_that_was_sealed_before_a_field_was_added_opens_and_is_spelled_as_it_was() -> None:
+    raw = SEALED_BEFORE.encode()
+    report = parse_public_report(raw)
+    assert (report.story, report.person.app, report.contact.ways) == ("[message]", "Example", ("school",))
+    assert encode_public_report(report) == raw
+
+
 def test_bounds_count_characters_and_are_exact() -> None:
     story = "\U0001f600" * STORY_MAX
     assert parse_public_report(encode_public_report(make_report(story=story))).story == story
