@@ -19,6 +19,7 @@ from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, Listener
 from gateway.desk.cli import make_parser as make_desk_parser
 from gateway.desk.config import CarriersConfig, DeskConfig, PagerConfig
 from gateway.limits import Effect, Subject, make_rows
+from gateway.public import journey
 from gateway.web.logs import LOG_FIELDS
 from partner_sdk.cli import make_parser as make_partner_parser
 from tests.house.sources import ROOT
@@ -238,3 +239,12 @@ def test_running_md_names_every_section_at_its_top() -> None:
     listed = re.findall(r"\[([^]]+)\]\(#", source[: source.index("## Before")].replace("\n", " "))
     assert len(titles) >= 15
     assert listed == titles
+
+
+def test_steps_that_add_a_field_name_files_and_tests_that_exist() -> None:
+    steps = journey.__doc__ or ""
+    paths = re.findall(r"`((?:gateway|partner_sdk|tests)/[\w/]+\.\w+)`", steps)
+    tests = re.findall(r"-> `(tests/[\w/]+\.py)::(\w+)`", steps)
+    assert (len(paths) >= 7, len(tests)) == (True, 6)
+    assert [path for path in paths if not (ROOT / path).is_file()] == []
+    assert [name for path, name in tests if f"def {name}(" not in (ROOT / path).read_text("utf-8")] == []

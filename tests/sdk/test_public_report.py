@@ -115,7 +115,7 @@ SEALED_BEFORE = (
 )
 
 
-def test_report_that_was_sealed_before_a_field_was_added_opens_and_is_spelled_as_it_was() -> None:
+def test_report_that_was_sealed_before_a_field_was_added_still_opens() -> None:
     raw = SEALED_BEFORE.encode()
     report = parse_public_report(raw)
     assert (report.story, report.person.app, report.contact.ways) == ("[message]", "Example", ("school",))
