@@ -71,8 +71,8 @@ def read_service_form(get_posted: Callable[[str], Sequence[str]]) -> Typed:
     return {field.name: _read(field, get_posted(field.name)) for field in FIELDS}
 
 
-def find_service_faults(typed: Typed) -> Mapping[str, FaultKind]:
-    """Find the fields to mend before the request can be sealed, by name."""
+def judge_service_form(typed: Typed) -> Mapping[str, FaultKind]:
+    """Return what must be mended before the request can be sealed, by the name of the field."""
     return {field.name: kind for field in FIELDS if (kind := _find_fault(field, typed)) is not None}
 
 

@@ -21,7 +21,7 @@ from gateway.public.sending.adoption import (
     FaultKind,
     ServiceField,
     Typed,
-    find_service_faults,
+    judge_service_form,
     make_asking_service,
     read_service_form,
     send_adoption,
@@ -73,7 +73,7 @@ def post_for_services() -> ResponseReturnValue:
         switch_language()
         refresh_language()
         return render_for_services(door, typed, make_blank_form())
-    faults = find_service_faults(typed)
+    faults = judge_service_form(typed)
     if faults:
         return render_for_services(door, typed, make_blank_form(), faults=faults)
     if is_asked_to_wait(door, "public-adoption"):
