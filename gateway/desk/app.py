@@ -65,7 +65,7 @@ def post_start(secret: str) -> ResponseReturnValue:
 def post_sign_out() -> ResponseReturnValue:
     """End the session."""
     sign_out()
-    return show_page("signed_out.html", fault="You are signed out.")
+    return show_page("signed_out.html", status=HTTPStatus.OK, fault="You are signed out.")
 
 
 @blueprint.get("/desk.css")

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from werkzeug.datastructures import MultiDict
 
-from gateway.desk.cases.forms import make_draft, make_mark, read_reply
+from gateway.desk.cases.forms import make_draft, make_mark
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.reply_templates import WELSH_READER, Check, Signoffs, list_templates, load_texts
 from gateway.desk.cli import main
 from gateway.desk.store.post_tables import REPLY_MESSAGES
+from gateway.desk.views.page import Typed
 from gateway.desk.wiring import Desk
 from gateway.guidance.signposts import load_signposts
 from partner_sdk.wire.public_codes import LANGUAGES
@@ -134,7 +134,7 @@ def test_what_is_missing_is_said_and_no_word_is_lost(
 ) -> None:
     assessment = {"urgent": "yes", "kind": "sexual_talk", "weakness": ["no_block_tool"], "cluster": "K7QF"}
     if step == "send":
-        fields = {**fields, "mark": make_mark(make_draft(read_reply(MultiDict(fields))))}
+        fields = {**fields, "mark": make_mark(make_draft(Typed(fields)))}
     refused = post(browser, case_id, step, **fields, **assessment)
     assert refused.status_code == 409
     assert said in html.unescape(refused.text)

@@ -4,9 +4,8 @@ The report's text is on the page only in the answer to the post that opened it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from http import HTTPStatus
 from typing import Final
 
 from babel import Locale
@@ -14,18 +13,7 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.files import ComparedReports, FileOfReport, make_whole_case
-from gateway.desk.cases.forms import (
-    COUNTS,
-    Answers,
-    MoveAnswers,
-    PartnerAnswers,
-    Preview,
-    ReplyAnswers,
-    read_answers,
-    read_move,
-    read_partner_answers,
-    read_reply,
-)
+from gateway.desk.cases.forms import COUNTS, Preview
 from gateway.desk.cases.model import (
     CaseError,
     CaseRow,
@@ -57,13 +45,13 @@ from gateway.desk.cases.reading.content import Section, make_sections
 from gateway.desk.cases.reading.page_context import ContextView, make_context_view
 from gateway.desk.cases.reading.page_room import PageRoom
 from gateway.desk.cases.reading.partner_case import make_partner_case
-from gateway.desk.cases.replies import ReplyCopy, list_open_ways, open_copies
+from gateway.desk.cases.replies import ReplyCopy, list_open_ways, normalise, open_copies
 from gateway.desk.cases.reply_templates import list_templates, needs_welsh_reader
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.replies import list_written
 from gateway.desk.placements.labels import format_placement
 from gateway.desk.placements.register import find_placement
-from gateway.desk.views.page import Fault, get_desk, get_name, show_page
+from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_typed, show_page
 from gateway.desk.wiring import Desk
 from gateway.guidance.risk import list_reasons
 from gateway.web.problem_pages import not_found
@@ -119,19 +107,15 @@ FORM_BYTES = 131_072
 
 @dataclass(frozen=True, slots=True)
 class PageState:
-    """What a page shows beside the case: faults to mend, answers given so far, and a reply to look at.
+    """What a page shows beside the case: faults to mend, what was typed so far, and a reply to look at.
 
     `template` is the code of a text that is put behind what is written already: nothing is written over.
     """
 
     faults: Sequence[Fault] = ()
-    answers: Answers | None = None
-    reply: ReplyAnswers | None = None
+    typed: Typed = field(default_factory=read_typed)
     preview: Preview | None = None
     template: str = ""
-    partner: PartnerAnswers | None = None
-    move: MoveAnswers | None = None
-    status: int = HTTPStatus.OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,20 +160,20 @@ def show_opened_page(case: CaseRow, state: PageState) -> ResponseReturnValue:
 
 
 def _add_template(state: PageState, report: PublicReport | None) -> PageState:
-    if not state.template or state.reply is None or report is None:
+    if not state.template or report is None:
         return state
     found = next((one for one in list_templates(report) if one.code == state.template), None)
     if found is None:
         fault = Fault("reply_text", "There is no template of that name for this report. Choose one from the list.")
-        return replace(state, faults=(*state.faults, fault), status=HTTPStatus.CONFLICT)
-    written = state.reply.reply_text
+        return replace(state, faults=(*state.faults, fault))
+    written = normalise(state.typed["reply_text"])
     text = f"{written}\n\n{found.text}" if written else found.text
-    return replace(state, reply=replace(state.reply, reply_text=text))
+    return replace(state, typed=Typed(state.typed | {"reply_text": text}))
 
 
 def _refuse(case: CaseRow, state: PageState, said: str) -> ResponseReturnValue:
     faults = (*state.faults, Fault("report", said))
-    return show_closed_page(case, replace(state, faults=faults, preview=None, status=HTTPStatus.CONFLICT))
+    return show_closed_page(case, replace(state, faults=faults, preview=None))
 
 
 def _lay_out(opened: OpenedCase) -> _Content:
@@ -210,7 +194,8 @@ def _lay_out(opened: OpenedCase) -> _Content:
 
 def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnValue:
     desk = get_desk()
-    answers = state.answers or read_answers(request.form, person=get_name())
+    # Before the first post the assessor is who is signed in.
+    typed = Typed({"assessor": get_name(), **state.typed, "reply_text": normalise(state.typed["reply_text"])})
     with desk.store.read() as connection:
         written = list_written(connection, case_id=case.case_id)
         earlier = find_earlier(connection, case)
@@ -231,16 +216,13 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
     )
     return show_page(
         "case.html",
-        status=state.status,
         case=case,
         contacts=content.contacts,
         factors=list_reasons(case.factors),
         moves=moves,
-        move=state.move or read_move(request.form),
         doubts=list_doubts(case, earlier=earlier, is_proven=is_same_person) if partner is None else partner.doubts,
         partner=partner,
         days_to_answer=DAYS_TO_ANSWER,
-        partner_answers=state.partner or read_partner_answers(request.form),
         is_open=bool(content.sections or content.opened),
         case_files=make_page_files(desk, content.opened),
         most_page_bytes=MOST_PAGE_BYTES,
@@ -270,9 +252,8 @@ def _show(case: CaseRow, state: PageState, content: _Content) -> ResponseReturnV
         preview=state.preview,
         faults=state.faults,
         faulty={fault.field for fault in state.faults},
-        answers=answers.single,
-        chosen_weaknesses=answers.weaknesses,
-        reply=state.reply or read_reply(request.form),
+        typed=typed,
+        chosen_weaknesses=request.form.getlist("weakness"),
         words=labels,
     )
 

@@ -4,7 +4,6 @@ Never shows a file in a page: it leaves as an attachment without a type, and no 
 """
 
 import re
-from http import HTTPStatus
 from typing import Final
 
 from flask import Blueprint, Response
@@ -39,7 +38,7 @@ def post_open_file(case_id: str, evidence_id: str) -> ResponseReturnValue:
         found, pieces = stream_file(get_desk(), case.case_id, evidence_id, actor=get_name(), most_bytes=MOST_PAGE_BYTES)
     except (CaseError, CaseFileError, OpeningError, FormatError, LocalStateError) as error:
         fault = Fault("files", f"The file was not opened. {error}")
-        return show_opened_page(case, PageState(faults=(fault,), status=HTTPStatus.CONFLICT))
+        return show_opened_page(case, PageState([fault]))
     answer = Response(pieces, content_type="application/octet-stream")
     answer.headers["Content-Disposition"] = f'attachment; filename="{_name_file(case, found)}"'
     answer.headers["Content-Security-Policy"] = SANDBOX

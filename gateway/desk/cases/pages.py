@@ -18,14 +18,7 @@ from gateway.desk.cases.case_page import (
     show_opened_page,
 )
 from gateway.desk.cases.closing import close_case
-from gateway.desk.cases.forms import (
-    list_faults,
-    make_closing,
-    move_fault_of,
-    parse_score,
-    read_answers,
-    read_move,
-)
+from gateway.desk.cases.forms import CLOSE_FIELDS, MOVE_FIELDS, list_faults, make_case_fault, make_closing, parse_score
 from gateway.desk.cases.model import (
     CaseError,
     count_days_late,
@@ -46,13 +39,12 @@ from gateway.desk.cases.queue import (
     list_queue,
     move_case,
 )
-from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.partner_case import format_open_questions
 from gateway.desk.collection.shelf import list_groups
 from gateway.desk.outbox.alerts import list_unacknowledged
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.placements.register import count_button_requests
-from gateway.desk.views.page import Fault, get_desk, get_name, read_list_page, show_page
+from gateway.desk.views.page import get_desk, get_name, read_list_page, read_typed, show_page
 from gateway.desk.watch import ADVICE, describe_concern, settle_alarms
 from gateway.guidance.risk import list_reasons
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
@@ -129,14 +121,12 @@ def post_read(case_id: str) -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_move(case_id: str) -> ResponseReturnValue:
     """Move a case in the queue with a reason; what is missing comes back in words, with every answer kept."""
-    case, answers = get_case_or_404(case_id), read_move(request.form)
+    case, typed = get_case_or_404(case_id), read_typed()
     try:
-        score = parse_score(answers.score)
-        move_case(
-            get_desk(), case.case_id, lane=answers.lane, score=score, reason=answers.move_reason, actor=get_name()
-        )
+        score, reason = parse_score(typed["score"]), typed["move_reason"]
+        move_case(get_desk(), case.case_id, lane=typed["lane"], score=score, reason=reason, actor=get_name())
     except CaseError as error:
-        return show_closed_page(case, PageState([move_fault_of(error)], move=answers, status=HTTPStatus.CONFLICT))
+        return show_closed_page(case, PageState([make_case_fault(error, MOVE_FIELDS, otherwise="move_reason")]))
     return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="risk-title"), HTTPStatus.SEE_OTHER)
 
 
@@ -144,30 +134,16 @@ def post_move(case_id: str) -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_close(case_id: str) -> ResponseReturnValue:
     """Close a case with its assessment; what is missing comes back in words, with every answer kept."""
-    case = get_case_or_404(case_id)
-    answers = read_answers(request.form, person=get_name())
-    faults = list_faults(answers)
+    case, typed, weaknesses = get_case_or_404(case_id), read_typed(), tuple(request.form.getlist("weakness"))
+    # A form without the field, e.g. of a program, is signed by the person who is signed in.
+    typed.setdefault("assessor", get_name())
+    faults = list_faults(typed, weaknesses)
     if not faults:
+        closing, release = make_closing(typed, weaknesses), typed["release_outcome"] == "yes"
         try:
-            close_case(
-                get_desk(),
-                case.case_id,
-                make_closing(answers),
-                actor=get_name(),
-                release_outcome=answers.single["release_outcome"] == "yes",
-            )
+            close_case(get_desk(), case.case_id, closing, actor=get_name(), release_outcome=release)
         except CaseError as error:
-            faults = [_fault_of(error)]
+            faults = [make_case_fault(error, CLOSE_FIELDS, otherwise="cluster")]
     if faults:
-        return show_closed_page(case, PageState(faults, answers, status=HTTPStatus.CONFLICT))
+        return show_closed_page(case, PageState(faults))
     return redirect(url_for("cases.show_case", case_id=case.case_id), HTTPStatus.SEE_OTHER)
-
-
-def _fault_of(error: CaseError) -> Fault:
-    field = {
-        "reply-owed": "code",
-        "not-opened": "report",
-        "no-redirect": "redirected_to",
-        "outcome-waits": "told_outcome",
-    }.get(error.reason, "cluster")
-    return Fault(field, labels.CASE_FAULTS.get(error.reason, str(error)))

@@ -5,7 +5,7 @@ Never sends anything itself: the next collection takes it to the gateway.
 
 from http import HTTPStatus
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.desk.cases.case_page import (
@@ -15,16 +15,10 @@ from gateway.desk.cases.case_page import (
     show_closed_page,
     show_opened_page,
 )
-from gateway.desk.cases.forms import (
-    PartnerAnswers,
-    make_question,
-    parse_optional_day,
-    partner_fault_of,
-    read_partner_answers,
-)
+from gateway.desk.cases.forms import PARTNER_FIELDS, make_case_fault, make_question, parse_optional_day
 from gateway.desk.cases.model import CaseError, CaseRow
 from gateway.desk.cases.partner_side import ask_partner, take_back, tell_outcome
-from gateway.desk.views.page import Fault, get_desk, get_name
+from gateway.desk.views.page import Fault, get_desk, get_name, read_typed
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import ReportAbuseError
 
@@ -35,13 +29,13 @@ blueprint = Blueprint("partner_questions", __name__)
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_ask(case_id: str) -> ResponseReturnValue:
     """Write a question to the partner's mailbox; what is missing comes back in words, with every answer kept."""
-    case, answers = get_case_or_404(case_id), read_partner_answers(request.form)
+    case, typed = get_case_or_404(case_id), read_typed()
     try:
-        ask_partner(get_desk(), case.case_id, make_question(answers), actor=get_name())
+        ask_partner(get_desk(), case.case_id, make_question(typed), actor=get_name())
     except CaseError as error:
-        return _show_again(case, answers, partner_fault_of(error, day_field="due", otherwise="question"))
+        return _show_again(case, _make_fault(error, day="due", otherwise="question"))
     except ReportAbuseError as error:
-        return _show_again(case, answers, Fault("question", str(error)))
+        return _show_again(case, Fault("question", str(error)))
     return _go_to(case, "question-title")
 
 
@@ -49,19 +43,19 @@ def post_ask(case_id: str) -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_outcome(case_id: str) -> ResponseReturnValue:
     """Note what the partner is told of its own report, and from which day."""
-    case, answers = get_case_or_404(case_id), read_partner_answers(request.form)
-    if not answers.told_outcome:
-        return _show_again(case, answers, Fault("told_outcome", "Choose what the partner is told."))
+    case, typed = get_case_or_404(case_id), read_typed()
+    if not typed["told_outcome"]:
+        return _show_again(case, Fault("told_outcome", "Choose what the partner is told."))
     try:
         tell_outcome(
             get_desk(),
             case.case_id,
-            outcome=answers.told_outcome,
-            hold_until=parse_optional_day(answers.hold_until),
+            outcome=typed["told_outcome"],
+            hold_until=parse_optional_day(typed["hold_until"]),
             actor=get_name(),
         )
     except CaseError as error:
-        return _show_again(case, answers, partner_fault_of(error, day_field="hold_until", otherwise="told_outcome"))
+        return _show_again(case, _make_fault(error, day="hold_until", otherwise="told_outcome"))
     return _go_to(case, "told-title")
 
 
@@ -69,18 +63,22 @@ def post_outcome(case_id: str) -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_take_back(case_id: str) -> ResponseReturnValue:
     """Take back an outcome that was not released yet."""
-    case, answers = get_case_or_404(case_id), read_partner_answers(request.form)
+    case = get_case_or_404(case_id)
     try:
         take_back(get_desk(), case.case_id, actor=get_name())
     except CaseError as error:
-        return _show_again(case, answers, partner_fault_of(error, day_field="hold_until", otherwise="told_outcome"))
+        return _show_again(case, _make_fault(error, day="hold_until", otherwise="told_outcome"))
     return _go_to(case, "told-title")
 
 
-def _show_again(case: CaseRow, answers: PartnerAnswers, fault: Fault) -> ResponseReturnValue:
+def _make_fault(error: CaseError, *, day: str, otherwise: str) -> Fault:
+    return make_case_fault(error, PARTNER_FIELDS | {"bad-day": day}, otherwise=otherwise)
+
+
+def _show_again(case: CaseRow, fault: Fault) -> ResponseReturnValue:
     # With the report open again where somebody has read it: a question is written beside it.
-    state = PageState([fault], partner=answers, status=HTTPStatus.CONFLICT)
-    return show_closed_page(case, state) if case.opened_at is None else show_opened_page(case, state)
+    show = show_closed_page if case.opened_at is None else show_opened_page
+    return show(case, PageState([fault]))
 
 
 def _go_to(case: CaseRow, place: str) -> ResponseReturnValue:

@@ -15,19 +15,10 @@ from gateway.desk.cases.case_page import (
     show_closed_page,
     show_opened_page,
 )
-from gateway.desk.cases.forms import (
-    Preview,
-    ReplyAnswers,
-    fault_of,
-    list_record_faults,
-    list_reply_faults,
-    make_draft,
-    make_mark,
-    read_reply,
-)
+from gateway.desk.cases.forms import Preview, list_reply_faults, make_draft, make_mark, make_reply_fault
 from gateway.desk.cases.model import CaseRow
-from gateway.desk.cases.replies import check_draft, record_reply, write_reply
-from gateway.desk.views.page import Fault, get_desk, get_name
+from gateway.desk.cases.replies import ReplyDraft, check_draft, record_reply, write_reply
+from gateway.desk.views.page import Fault, get_desk, get_name, read_typed
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.canonical import check_report_id
@@ -39,44 +30,40 @@ blueprint = Blueprint("replies", __name__)
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_start(case_id: str) -> ResponseReturnValue:
     """Put a template behind what is written already; nothing is overwritten and nothing is sent."""
-    case, reply = get_case_or_404(case_id), read_reply(request.form)
-    return show_opened_page(case, PageState(reply=reply, template=request.form.get("template", "")))
+    return show_opened_page(get_case_or_404(case_id), PageState(template=request.form.get("template", "")))
 
 
 @blueprint.post("/cases/<case_id>/reply/preview")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_preview(case_id: str) -> ResponseReturnValue:
     """Show a reply as the person will see it; nothing is sent."""
-    case, reply = get_case_or_404(case_id), read_reply(request.form)
-    faults = list_reply_faults(case, reply)
+    case, typed = get_case_or_404(case_id), read_typed()
+    faults = list_reply_faults(case, typed)
     if not faults:
         try:
-            check_draft(get_desk(), case, make_draft(reply))
+            check_draft(get_desk(), case, make_draft(typed))
         except ReportAbuseError as error:
-            faults = [fault_of(error, reply)]
+            faults = [make_reply_fault(error, typed)]
     if faults:
-        return _show_again(case, reply, *faults)
-    return show_opened_page(case, PageState(reply=reply, preview=_make_preview(reply)))
+        return show_opened_page(case, PageState(faults))
+    return show_opened_page(case, PageState(preview=_make_preview(make_draft(typed))))
 
 
 @blueprint.post("/cases/<case_id>/reply/send")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_send(case_id: str) -> ResponseReturnValue:
     """Seal a reply that was looked at; the next collection takes it to the gateway."""
-    case, reply = get_case_or_404(case_id), read_reply(request.form)
-    faults = list_reply_faults(case, reply)
+    case, typed = get_case_or_404(case_id), read_typed()
+    faults = list_reply_faults(case, typed)
     if faults:
-        return _show_again(case, reply, *faults)
-    if request.form.get("mark", "") != make_mark(make_draft(reply)):
+        return show_opened_page(case, PageState(faults))
+    if request.form.get("mark", "") != make_mark(make_draft(typed)):
         changed = Fault("preview", "The reply was changed after you looked at it. Look at it once more, then send it.")
-        return show_opened_page(
-            case,
-            PageState([changed], reply=reply, preview=_make_preview(reply), status=HTTPStatus.CONFLICT),
-        )
+        return show_opened_page(case, PageState([changed], preview=_make_preview(make_draft(typed))))
     try:
-        write_reply(get_desk(), case.case_id, make_draft(reply), actor=get_name(), message_id=_find_message_id())
+        write_reply(get_desk(), case.case_id, make_draft(typed), actor=get_name(), message_id=_find_message_id())
     except ReportAbuseError as error:
-        return _show_again(case, reply, fault_of(error, reply))
+        return show_opened_page(case, PageState([make_reply_fault(error, typed)]))
     return _go_to_replies(case)
 
 
@@ -84,35 +71,22 @@ def post_send(case_id: str) -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_record(case_id: str) -> ResponseReturnValue:
     """Record how the person who reported was answered."""
-    case, reply = get_case_or_404(case_id), read_reply(request.form)
-    faults = list_record_faults(reply)
-    if not faults:
-        try:
-            record_reply(get_desk(), case.case_id, code=reply.code, reason=reply.reason, actor=get_name())
-        except ReportAbuseError as error:
-            faults = [fault_of(error, reply)]
-    if faults:
-        return show_closed_page(case, PageState(faults, reply=reply, status=HTTPStatus.CONFLICT))
+    case, typed = get_case_or_404(case_id), read_typed()
+    if not typed["code"]:
+        return show_closed_page(case, PageState([Fault("code", "Say how the person was answered.")]))
+    try:
+        record_reply(get_desk(), case.case_id, code=typed["code"], reason=typed["reason"], actor=get_name())
+    except ReportAbuseError as error:
+        return show_closed_page(case, PageState([make_reply_fault(error, typed)]))
     return _go_to_replies(case)
-
-
-def _show_again(case: CaseRow, reply: ReplyAnswers, *faults: Fault) -> ResponseReturnValue:
-    return show_opened_page(case, PageState(faults, reply=reply, status=HTTPStatus.CONFLICT))
 
 
 def _go_to_replies(case: CaseRow) -> ResponseReturnValue:
     return redirect(url_for("cases.show_case", case_id=case.case_id, _anchor="reply-title"), HTTPStatus.SEE_OTHER)
 
 
-def _make_preview(reply: ReplyAnswers) -> Preview:
-    draft = make_draft(reply)
-    return Preview(
-        text=reply.reply_text,
-        is_the_reply=draft.is_the_reply,
-        reason=draft.reason,
-        mark=make_mark(draft),
-        message_id=get_desk().make_id(),
-    )
+def _make_preview(draft: ReplyDraft) -> Preview:
+    return Preview(draft, mark=make_mark(draft), message_id=get_desk().make_id())
 
 
 def _find_message_id() -> str | None:

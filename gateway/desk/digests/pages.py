@@ -20,7 +20,7 @@ from gateway.desk.digests.records import (
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import get_last_closed_quarter, parse_quarter
 from gateway.desk.partners.register import get_partner_names
-from gateway.desk.views.page import get_desk, get_name, show_page
+from gateway.desk.views.page import get_desk, get_name, read_typed, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import ReportAbuseError
@@ -119,12 +119,13 @@ def _show_list(*, fault: str | None = None, is_lost: bool = False) -> ResponseRe
         quarters.append(quarters[-1].previous())
     return show_page(
         "digests.html",
-        status=HTTPStatus.CONFLICT if fault else HTTPStatus.OK,
         records=records,
-        partners=_get_partners(),
-        adopters=adopters,
+        partners=[
+            (partner, f"{name} ({partner}){', carries the button' if partner in adopters else ''}")
+            for partner, name in _get_partners().items()
+        ],
         quarters=quarters,
-        chosen=request.form,
+        chosen=read_typed(),
         fault=fault,
         is_lost=is_lost,
     )
@@ -136,7 +137,6 @@ def _show(record: DigestRecord, *, fault: str | None = None) -> ResponseReturnVa
     digest = None if record.body is None else parse_digest(record.body)
     return show_page(
         "digest.html",
-        status=HTTPStatus.CONFLICT if fault else HTTPStatus.OK,
         record=record,
         digest=digest,
         text=None if digest is None else render_table(digest),

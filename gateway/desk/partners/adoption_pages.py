@@ -30,7 +30,16 @@ from gateway.desk.partners.adoptions import (
 )
 from gateway.desk.partners.invitations import may_enrol
 from gateway.desk.placements.register import SURFACE_TITLES, count_button_requests, find_owner_name
-from gateway.desk.views.page import MOST_LISTED, get_desk, get_name, parse_small_number, read_list_page, show_page
+from gateway.desk.views.page import (
+    MOST_LISTED,
+    Typed,
+    get_desk,
+    get_name,
+    parse_small_number,
+    read_list_page,
+    read_typed,
+    show_page,
+)
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.errors import LocalStateError, ReportAbuseError
@@ -39,7 +48,6 @@ from partner_sdk.wire.canonical import encode
 
 blueprint = Blueprint("adoption", __name__)
 FORM_BYTES: Final = 16_384
-_FIELDS: Final = ("owner", "service", "surface", "address", "position", "look_at", "link_id", "known_owner", "why")
 
 # What a place cannot be agreed without, in the words of the form.
 _PLACE_WORDS: Final = {
@@ -112,7 +120,6 @@ def _draw_unreadable(*, said: str = "", fault: str = "", why: str = "") -> Respo
         fault = str(error)
     return show_page(
         "adoption_unreadable.html",
-        status=HTTPStatus.CONFLICT if fault else HTTPStatus.OK,
         found=found,
         most_listed=MOST_LISTED,
         said=said,
@@ -140,7 +147,7 @@ def post_open(request_id: str) -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_agree(request_id: str) -> ResponseReturnValue:
     """Agree one place with the service."""
-    typed = _read()
+    typed = read_typed()
 
     def deed() -> Outcome:
         _check_filled_in(typed, _PLACE_WORDS)
@@ -169,7 +176,7 @@ def post_agree(request_id: str) -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_invite(request_id: str) -> ResponseReturnValue:
     """Make an invitation for the service, and show it once."""
-    typed = _read()
+    typed = read_typed()
 
     def deed() -> Outcome:
         invitation, mail = invite_adopter(
@@ -191,14 +198,14 @@ def post_decline(request_id: str) -> ResponseReturnValue:
     """Decline a request with its reason."""
 
     def deed() -> Outcome:
-        mail = decline_adoption(get_desk(), request_id, reason=_read()["why"], actor=get_name())
+        mail = decline_adoption(get_desk(), request_id, reason=read_typed()["why"], actor=get_name())
         return Outcome("The request is declined.", mail)
 
     return _do(request_id, deed)
 
 
-def _check_filled_in(typed: dict[str, str], words: dict[str, str]) -> None:
-    missing = [title for name, title in words.items() if not typed[name].strip()]
+def _check_filled_in(typed: Typed, words: dict[str, str]) -> None:
+    missing = [title for name, title in words.items() if not typed[name]]
     if missing:
         raise AdoptionError(f"Fill in: {', '.join(missing)}.", reason="missing")
 
@@ -222,7 +229,8 @@ def _show(request_id: str, outcome: Outcome) -> ResponseReturnValue:
 
 
 def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -> ResponseReturnValue:
-    typed = _read() if outcome.fault else dict.fromkeys(_FIELDS, "")
+    typed = read_typed() if outcome.fault else Typed()
+    typed["owner"] = typed["owner"] or line.owner or ""
     with get_desk().store.read() as connection:
         owner_name = None if line.owner is None else find_owner_name(connection, line.owner)
         places = list_agreed_places(connection, line.request_id)
@@ -241,10 +249,6 @@ def _draw(line: AdoptionLine, service: AskingService | None, outcome: Outcome) -
         typed=typed,
         words=words,
     )
-
-
-def _read() -> dict[str, str]:
-    return {name: request.form.get(name, "").strip() for name in _FIELDS}
 
 
 def _get(request_id: str) -> AdoptionLine:

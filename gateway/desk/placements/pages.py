@@ -5,13 +5,11 @@ live beside this file; the forms here place each fault at its field.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.datastructures import MultiDict
 
 from gateway.desk.placements import labels
 from gateway.desk.placements.agreeing import (
@@ -39,11 +37,9 @@ from gateway.desk.placements.register import (
     get_owner_names,
 )
 from gateway.desk.placements.terms import Agreement, TermChanges, list_history
-from gateway.desk.views.page import Fault, get_desk, get_name, read_list_page, show_page
+from gateway.desk.views.page import Fault, Typed, get_desk, get_name, read_list_page, read_typed, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
-
-Form = MultiDict[str, str]
 
 _FIELDS: Final = {
     "bad-owner": "owner",
@@ -77,82 +73,43 @@ _WORDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PlacementAnswers:
-    """What a form holds, so that a page that comes back has lost nothing."""
-
-    owner: str = ""
-    new_owner: str = ""
-    new_owner_name: str = ""
-    service: str = ""
-    surface: str = ""
-    address: str = ""
-    look_at: str = ""
-    position: str = ""
-    link_id: str = ""
-    agreed_on: str = ""
-    reason: str = ""
-
-
-def read_placement(form: Form) -> PlacementAnswers:
-    """Return the answers as they stand in the form."""
-    return PlacementAnswers(**{name: form.get(name, "").strip() for name in PlacementAnswers.__dataclass_fields__})
-
-
-def list_missing(answers: PlacementAnswers) -> list[Fault]:
+def list_missing(typed: Typed) -> list[Fault]:
     """Return what a placement cannot be agreed without, in the order of the form, if more than one field is empty.
 
     Of one alone the rules say more than that it is missing.
     """
-    is_new = bool(answers.new_owner or answers.new_owner_name)
+    is_new = bool(typed["new_owner"] or typed["new_owner_name"])
     asked = {"new_owner": "Its id", "new_owner_name": "Its name"} if is_new else {"owner": "Owner"}
     titles = asked | _TERM_TITLES
-    missing = [Fault(name, f"Fill in: {title}.") for name, title in titles.items() if not getattr(answers, name)]
+    missing = [Fault(name, f"Fill in: {title}.") for name, title in titles.items() if not typed[name]]
     return missing if len(missing) > 1 else []
 
 
-def fill_in(row: PlacementRow) -> PlacementAnswers:
-    """Return the answers of a placement as it was agreed, for the form that changes it."""
-    return PlacementAnswers(
-        service=row.service,
-        surface=row.surface,
-        address=row.address,
-        look_at=row.look_at or "",
-        position=row.position,
-    )
-
-
-def make_agreement(answers: PlacementAnswers) -> Agreement:
+def make_agreement(typed: Typed) -> Agreement:
     """Return the agreement that the form asks for. A new organisation goes before one that was chosen."""
-    is_new = bool(answers.new_owner or answers.new_owner_name)
+    is_new = bool(typed["new_owner"] or typed["new_owner_name"])
     return Agreement(
-        owner=answers.new_owner if is_new else answers.owner,
-        service=answers.service,
-        surface=answers.surface,
-        address=answers.address,
-        position=answers.position,
-        look_at=answers.look_at or None,
-        link_id=answers.link_id or None,
-        agreed_on=answers.agreed_on or None,
-        new_owner=answers.new_owner_name or None,
+        owner=typed["new_owner"] if is_new else typed["owner"],
+        service=typed["service"],
+        surface=typed["surface"],
+        address=typed["address"],
+        position=typed["position"],
+        look_at=typed["look_at"] or None,
+        link_id=typed["link_id"] or None,
+        agreed_on=typed["agreed_on"] or None,
+        new_owner=typed["new_owner_name"] or None,
     )
 
 
-def make_changes(answers: PlacementAnswers) -> TermChanges:
+def make_changes(typed: Typed) -> TermChanges:
     """Return the changes that the form asks for: it holds every term."""
-    return TermChanges(
-        service=answers.service,
-        surface=answers.surface,
-        address=answers.address,
-        look_at=answers.look_at,
-        position=answers.position,
-    )
+    return TermChanges(**{name: typed[name] for name in TermChanges.__dataclass_fields__})
 
 
-def placement_fault_of(error: PlacementError, answers: PlacementAnswers) -> Fault:
+def placement_fault_of(error: PlacementError, typed: Typed) -> Fault:
     """Return the fault of the page for an error of the rules."""
     field, said = _FIELDS.get(error.reason, "main"), _WORDS.get(error.reason, str(error))
-    if field == "owner" and (answers.new_owner or answers.new_owner_name):
+    if field == "owner" and (typed["new_owner"] or typed["new_owner_name"]):
         field = "new_owner" if error.reason == "bad-owner" else "new_owner_name"
     elif field == "owner":
         said = _WORDS["unknown-owner"]
@@ -199,21 +156,21 @@ def list_all() -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def show_form() -> ResponseReturnValue:
     """Show the form that agrees a placement."""
-    return _show_form(PlacementAnswers())
+    return _show_form(Typed())
 
 
 @blueprint.post("/placements/new")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_agree() -> ResponseReturnValue:
     """Agree a placement; what is missing comes back in words, with every answer kept."""
-    answers = read_placement(request.form)
-    missing = list_missing(answers)
+    typed = read_typed()
+    missing = list_missing(typed)
     if missing:
-        return _show_form(answers, faults=missing)
+        return _show_form(typed, faults=missing)
     try:
-        row = agree_placement(get_desk(), make_agreement(answers), actor=get_name())
+        row = agree_placement(get_desk(), make_agreement(typed), actor=get_name())
     except PlacementError as error:
-        return _show_form(answers, faults=[placement_fault_of(error, answers)])
+        return _show_form(typed, faults=[placement_fault_of(error, typed)])
     return _go_to(row)
 
 
@@ -228,16 +185,16 @@ def show_placement(placement: str) -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_change(placement: str) -> ResponseReturnValue:
     """Change what was agreed."""
-    answers = read_placement(request.form)
-    changes = make_changes(answers)
-    return _do(placement, lambda: change_placement(get_desk(), placement, changes, actor=get_name()), changed=answers)
+    typed = read_typed()
+    changes = make_changes(typed)
+    return _do(placement, lambda: change_placement(get_desk(), placement, changes, actor=get_name()), changed=typed)
 
 
 @blueprint.post("/placement/<placement>/suspend")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_suspend(placement: str) -> ResponseReturnValue:
     """Take a placement out of the register for a while."""
-    reason = read_placement(request.form).reason
+    reason = read_typed()["reason"]
     return _do(placement, lambda: suspend_placement(get_desk(), placement, reason=reason, actor=get_name()))
 
 
@@ -252,7 +209,7 @@ def post_resume(placement: str) -> ResponseReturnValue:
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_end(placement: str) -> ResponseReturnValue:
     """End a placement for good."""
-    reason = read_placement(request.form).reason
+    reason = read_typed()["reason"]
     return _do(placement, lambda: end_placement(get_desk(), placement, reason=reason, actor=get_name()), is_end=True)
 
 
@@ -260,14 +217,14 @@ def _do(
     placement: str,
     deed: Callable[[], PlacementRow],
     *,
-    changed: PlacementAnswers | None = None,
+    changed: Typed | None = None,
     is_end: bool = False,
 ) -> ResponseReturnValue:
     row = _get(placement)
     try:
         deed()
     except PlacementError as error:
-        fault = placement_fault_of(error, changed or PlacementAnswers())
+        fault = placement_fault_of(error, changed or Typed())
         if fault.field == "reason" and is_end:
             fault = Fault("end_reason", fault.words)
         return _show(row, faults=[fault], changed=changed)
@@ -286,38 +243,35 @@ def _go_to(row: PlacementRow) -> ResponseReturnValue:
     return redirect(url_for("placements.show_placement", placement=row.placement), HTTPStatus.SEE_OTHER)
 
 
-def _show_form(answers: PlacementAnswers, *, faults: Sequence[Fault] = ()) -> ResponseReturnValue:
+def _show_form(typed: Typed, *, faults: Sequence[Fault] = ()) -> ResponseReturnValue:
     with get_desk().store.read() as connection:
         owners = get_owner_names(connection)
     return show_page(
         "placement_form.html",
-        status=HTTPStatus.CONFLICT if faults else HTTPStatus.OK,
-        answers=answers,
+        typed=typed,
         faults=faults,
-        owners=owners,
+        owners=[(owner, f"{name} ({owner})") for owner, name in owners.items()],
         words=labels,
     )
 
 
-def _show(
-    row: PlacementRow, *, faults: Sequence[Fault] = (), changed: PlacementAnswers | None = None
-) -> ResponseReturnValue:
+def _show(row: PlacementRow, *, faults: Sequence[Fault] = (), changed: Typed | None = None) -> ResponseReturnValue:
     desk = get_desk()
     with desk.store.read() as connection:
         checks = list_checks(connection, row.placement)
         history = list_history(connection, row.placement)
         reports = count_reports(connection, row.placement)
         owner_name = find_owner_name(connection, row.owner)
+    agreed = Typed({name: getattr(row, name) or "" for name in TermChanges.__dataclass_fields__})
     return show_page(
         "placement.html",
-        status=HTTPStatus.CONFLICT if faults else HTTPStatus.OK,
         row=row,
         owner_name=owner_name,
         standing=make_standing(row, checks[0] if checks else None, now=desk.clock()),
         checks=checks,
         history=list(zip(history, format_changes(history), strict=True)),
         reports=reports,
-        answers=changed or fill_in(row),
+        typed=agreed if changed is None else changed,
         is_changing=changed is not None,
         faults=faults,
         words=labels,

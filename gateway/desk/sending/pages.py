@@ -75,7 +75,6 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         references = get_references(connection, shown)
     return show_page(
         "post.html",
-        status=HTTPStatus.CONFLICT if fault else HTTPStatus.OK,
         fault=fault,
         notes=notes,
         hidden=max(0, sum(counts.values()) - len(notes)),

@@ -104,8 +104,24 @@ class Fault:
     words: str
 
 
-def show_page(template: str, *, status: int = HTTPStatus.OK, **values: object) -> ResponseReturnValue:
-    """Draw a page."""
+# No classes of Flask-WTF fields: tried for placements and digests, they took 67 lines for these twelve and templates as
+# long, and named each field and choice again, which the rules of each deed check for the commands too.
+class Typed(dict[str, str]):
+    """A form as it was typed, without blanks around a value; a field that it does not hold is empty."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+def read_typed() -> Typed:
+    """Return the form of this request, which a page that comes back shows again: nothing that was typed is lost."""
+    return Typed({name: text.strip() for name, text in request.form.items()})
+
+
+def show_page(template: str, *, status: int | None = None, **values: object) -> ResponseReturnValue:
+    """Draw a page. One with a `fault` or `faults` to mend answers a form that changed nothing: a conflict."""
+    if status is None:
+        status = HTTPStatus.CONFLICT if values.get("fault") or values.get("faults") else HTTPStatus.OK
     return make_response(render_template(f"desk/{template}", **values), status)
 
 
