@@ -4,10 +4,24 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import House, Partner, make_house
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
+from tests.gateway.store_builders import HURRIED_SECONDS, hurry
 
 
 @pytest.fixture
 def public(tmp_path: Path) -> PublicHouse:
     """A gateway with a public door."""
     return make_public_house(tmp_path)
+
+
+@pytest.fixture
+def hurried_public(tmp_path: Path) -> PublicHouse:
+    """A gateway with a public door, for a test that locks its store on purpose."""
+    return make_public_house(tmp_path, lock_timeout_seconds=HURRIED_SECONDS)
+
+
+@pytest.fixture
+def hurried_house(tmp_path: Path, partner: Partner) -> House:
+    """A gateway that knows one partner, for a test that locks its store on purpose."""
+    return hurry(make_house(tmp_path / "hurried", partners=(partner,)))

@@ -18,6 +18,7 @@ from tests.builders import NOW, Agency, House, Partner, make_box, make_clear_fie
 
 ROOT = Path(__file__).parents[2]
 PATIENT_SECONDS = 60.0  # for tests in which nobody may run out of time
+HURRIED_SECONDS = 0.3  # for tests that hold the lock on purpose and have a single writer, who waits in vain
 
 
 def new_store(folder: Path, *, lock_timeout_seconds: float = PATIENT_SECONDS) -> Store:
@@ -30,6 +31,12 @@ def new_store(folder: Path, *, lock_timeout_seconds: float = PATIENT_SECONDS) ->
         now=NOW,
         lock_timeout_seconds=lock_timeout_seconds,
     )
+
+
+def hurry(house: House) -> House:
+    """Have whoever opens this house wait in vain for a short time only."""
+    house.config = msgspec.structs.replace(house.config, lock_timeout_seconds=HURRIED_SECONDS)
+    return house
 
 
 def open_patient(house: House) -> Gateway:

@@ -181,14 +181,14 @@ def test_full_queue_is_told_with_another_way_and_the_words_stay(
 
 
 @pytest.mark.parametrize("fault", ["no-key", "locked", "missing"])
-def test_what_cannot_be_sealed_or_stored_is_said_kindly_with_the_words(public: PublicHouse, fault: str):
-    person = public.person()
+def test_what_cannot_be_sealed_or_stored_is_said_kindly_with_the_words(hurried_public: PublicHouse, fault: str):
+    person = hurried_public.person()
     person.get(PAGE)
-    with public.broken(fault):
+    with hurried_public.broken(fault):
         person.press("send", **TYPED)
         assert (person.page.status_code, keeps_words(person)) == (503, True)
         assert "Your request was not sent" in person.text()
-    assert public.house.items(ADOPTION_REQUEST) == []
+    assert hurried_public.house.items(ADOPTION_REQUEST) == []
     person.press("send")
     assert person.path == "/for-services/sent"
 

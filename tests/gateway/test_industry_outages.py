@@ -15,6 +15,11 @@ from tests.problem_shape import check_problem
 
 
 @pytest.fixture
+def hurried_industry(hurried_house: House, partner: Partner) -> Door:
+    return hurried_house.open_industry(partner)
+
+
+@pytest.fixture
 def report(house: House, partner: Partner) -> SealedReport:
     return seal_report(partner, key=house.agency.sealing_key)
 
@@ -46,24 +51,24 @@ def test_full_storage_is_503_and_the_same_report_is_taken_later(house: House, pa
     assert len(house.rows("reports")) == 1
 
 
-def test_database_locked_by_another_program_is_503(house: House, industry: Door, report: SealedReport):
-    stranger = sqlite3.connect(house.state / "gateway.sqlite", isolation_level=None)
+def test_database_locked_by_another_program_is_503(hurried_house: House, hurried_industry: Door, report: SealedReport):
+    stranger = sqlite3.connect(hurried_house.state / "gateway.sqlite", isolation_level=None)
     stranger.execute("BEGIN IMMEDIATE")
 
-    check_problem(industry.post("/v1/reports", report.body), problems.STORAGE_UNAVAILABLE)
+    check_problem(hurried_industry.post("/v1/reports", report.body), problems.STORAGE_UNAVAILABLE)
 
     stranger.close()
-    assert house.rows("reports") == []
-    assert industry.post("/v1/reports", report.body).status_code == 201
+    assert hurried_house.rows("reports") == []
+    assert hurried_industry.post("/v1/reports", report.body).status_code == 201
 
 
-def test_writers_queue_that_does_not_move_is_503(house: House, industry: Door, report: SealedReport):
-    with (house.state / "gateway.lock").open("w") as held:
+def test_writers_queue_that_does_not_move_is_503(hurried_house: House, hurried_industry: Door, report: SealedReport):
+    with (hurried_house.state / "gateway.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        check_problem(industry.post("/v1/reports", report.body), problems.STORAGE_UNAVAILABLE)
+        check_problem(hurried_industry.post("/v1/reports", report.body), problems.STORAGE_UNAVAILABLE)
 
-    assert house.rows("reports") == []
-    assert industry.post("/v1/reports", report.body).status_code == 201
+    assert hurried_house.rows("reports") == []
+    assert hurried_industry.post("/v1/reports", report.body).status_code == 201
 
 
 def test_missing_database_is_503_for_every_call(house: House, industry: Door, report: SealedReport, tmp_path: Path):
@@ -75,12 +80,12 @@ def test_missing_database_is_503_for_every_call(house: House, industry: Door, re
 
 
 def test_storage_fault_is_logged_without_words_of_the_caller(
-    house: House, industry: Door, report: SealedReport, caplog: pytest.LogCaptureFixture
+    hurried_house: House, hurried_industry: Door, report: SealedReport, caplog: pytest.LogCaptureFixture
 ):
-    stranger = sqlite3.connect(house.state / "gateway.sqlite", isolation_level=None)
+    stranger = sqlite3.connect(hurried_house.state / "gateway.sqlite", isolation_level=None)
     stranger.execute("BEGIN IMMEDIATE")
 
-    industry.post("/v1/reports", report.body)
+    hurried_industry.post("/v1/reports", report.body)
     stranger.close()
 
     fields = [getattr(record, "allowed_fields", None) for record in caplog.records]

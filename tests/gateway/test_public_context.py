@@ -236,14 +236,14 @@ def test_check_page_whose_token_failed_still_shows_and_sends_the_context(public:
 
 
 @pytest.mark.parametrize("fault", ["no-key", "locked"])
-def test_report_that_could_not_be_stored_is_sent_later_with_its_context(public: PublicHouse, fault: str):
-    person = at_check(public)
-    with public.broken(fault):
+def test_report_that_could_not_be_stored_is_sent_later_with_its_context(hurried_public: PublicHouse, fault: str):
+    person = at_check(hurried_public)
+    with hurried_public.broken(fault):
         person.send()
         assert person.page.status_code == 503
         assert LABEL in person.text()
     person.send()
-    assert public.reports()[0].context == TOKEN
+    assert hurried_public.reports()[0].context == TOKEN
 
 
 def test_store_that_cannot_keep_it_at_the_start_lets_the_journey_begin(

@@ -283,10 +283,10 @@ def test_draft_is_wiped_on_send_and_no_plain_hash_of_words_is_left(public: Publi
 
 
 @pytest.mark.parametrize("fault", ["no-key", "locked", "missing"])
-def test_what_cannot_be_stored_is_never_thanked_and_stays_on_the_page(public: PublicHouse, fault: str):
-    person = public.person_at("/14", p9={"story": "Keep these words."})
+def test_what_cannot_be_stored_is_never_thanked_and_stays_on_the_page(hurried_public: PublicHouse, fault: str):
+    person = hurried_public.person_at("/14", p9={"story": "Keep these words."})
     form = person.fill({}, "send")
-    with public.broken(fault):
+    with hurried_public.broken(fault):
         person.post("/14", form)
         assert person.page.status_code == 503
         assert "Retry-After" in person.page.headers
@@ -297,10 +297,10 @@ def test_what_cannot_be_stored_is_never_thanked_and_stays_on_the_page(public: Pu
         assert "tel:999" in text
         assert "tel:08001111" in text
         again = person.fill({}, "send")
-    assert count_reports(public.house) == 0
+    assert count_reports(hurried_public.house) == 0
     person.post("/14", again)
     assert read_title(person.page) == THANKS
-    assert public.reports()[0].story == "Keep these words."
+    assert hurried_public.reports()[0].story == "Keep these words."
 
 
 def test_a_fault_in_the_middle_of_storing_leaves_nothing(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.cli import main
 from tests.gateway.public_fixtures import PublicHouse, make_public_house
+from tests.gateway.store_builders import HURRIED_SECONDS
 
 WEEK = "2026-W48"
 
@@ -13,6 +14,11 @@ WEEK = "2026-W48"
 @pytest.fixture
 def public(tmp_path: Path) -> PublicHouse:
     return make_public_house(tmp_path, campaigns=("school-talk", "poster"))
+
+
+@pytest.fixture
+def hurried_public(tmp_path: Path) -> PublicHouse:
+    return make_public_house(tmp_path, campaigns=("poster",), lock_timeout_seconds=HURRIED_SECONDS)
 
 
 def counts_of(public: PublicHouse) -> dict[tuple[str, str], int]:
@@ -47,12 +53,12 @@ def test_campaign_goes_into_no_cookie_no_draft_and_no_report(public: PublicHouse
     assert "poster" not in repr(public.reports()[0])
 
 
-def test_busy_disk_keeps_nobody_waiting_for_a_count(public: PublicHouse):
-    person = public.person()
-    with public.broken("locked"):
+def test_busy_disk_keeps_nobody_waiting_for_a_count(hurried_public: PublicHouse):
+    person = hurried_public.person()
+    with hurried_public.broken("locked"):
         person.get("/?c=poster")
     assert person.page.status_code == 200
-    assert counts_of(public) == {}
+    assert counts_of(hurried_public) == {}
 
 
 def test_counts_are_listed(public: PublicHouse, capsys: pytest.CaptureFixture[str]):

@@ -170,21 +170,23 @@ def test_every_row_that_asks_to_wait_says_how_long(problem: problems.Problem):
     assert 1 <= problem.retry_after_seconds <= 3600
 
 
-def test_real_refusals_that_ask_to_wait_say_how_long(tmp_path, house: House, partner: Partner):
+def test_real_refusals_that_ask_to_wait_say_how_long(tmp_path, hurried_house: House, partner: Partner):
     """One of each sort, as it comes: no keys, no storage, no key to seal to, too many, no room in the server."""
     new = make_house(tmp_path / "new")
-    locked = house.open_industry(partner)
-    body = seal_report(partner, key=house.agency.sealing_key).body
-    stranger = sqlite3.connect(house.state / "gateway.sqlite", isolation_level=None)
+    locked = hurried_house.open_industry(partner)
+    body = seal_report(partner, key=hurried_house.agency.sealing_key).body
+    stranger = sqlite3.connect(hurried_house.state / "gateway.sqlite", isolation_level=None)
     stranger.execute("BEGIN IMMEDIATE")
     storage = locked.post(REPORTS, body)
     stranger.close()
-    app = house.open_app("industry")
+    app = hurried_house.open_app("industry")
     no_room = app.test_client().open(REPORTS, method="POST", base_url=PUBLIC_ORIGIN, environ_overrides={REFUSED: 503})
-    anyone = house.open_industry()
+    anyone = hurried_house.open_industry()
     network = [anyone.post("/v1/enrol", b"{}") for _ in range(21)][-1]
-    house.publish(partner.entry(), serial=2, sealing_keys=(house.agency.other_sealing_key("later", state="pending"),))
-    no_key = house.open_industry(partner).post(REPORTS, body)
+    hurried_house.publish(
+        partner.entry(), serial=2, sealing_keys=(hurried_house.agency.other_sealing_key("later", state="pending"),)
+    )
+    no_key = hurried_house.open_industry(partner).post(REPORTS, body)
 
     check_problem(new.open_industry(partner).get("/v1/keys"), problems.NOT_READY)
     check_problem(storage, problems.STORAGE_UNAVAILABLE)

@@ -40,8 +40,10 @@ def count(path: Path, table: str = "reports") -> int:
         raw.close()
 
 
-def test_a_store_locked_by_a_stranger_refuses_in_time_and_goes_on_afterwards(house: House, partner: Partner) -> None:
-    gateway = house.open_gateway()
+def test_a_store_locked_by_a_stranger_refuses_in_time_and_goes_on_afterwards(
+    hurried_house: House, partner: Partner
+) -> None:
+    gateway = hurried_house.open_gateway()
     report = new_industry_report(partner)
     stranger = open_raw(gateway.store.path)
     stranger.execute("BEGIN IMMEDIATE")

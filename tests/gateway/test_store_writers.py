@@ -156,10 +156,10 @@ def test_a_removed_lock_file_costs_order_but_never_a_link_of_the_chain(house: Ho
     assert check_chain(second, promised=promised) == len(promised) + 1 == 81
 
 
-def test_a_store_writes_only_in_its_turn(house: House, partner: Partner) -> None:
-    gateway = house.open_gateway()
+def test_a_store_writes_only_in_its_turn(hurried_house: House, partner: Partner) -> None:
+    gateway = hurried_house.open_gateway()
     report = new_industry_report(partner)
-    with WriterLock(StateFolder(house.state).lock, timeout_seconds=1).hold():
+    with WriterLock(StateFolder(hurried_house.state).lock, timeout_seconds=1).hold():
         with pytest.raises(StorageUnavailableError) as refused:
             gateway.intake.accept(report)
         with gateway.store.read() as connection:  # readers do not queue
