@@ -26,9 +26,9 @@ test: install lint ## lint, types, all tests, on any day (installs the browsers 
 	@# In the order of tests/conftest.py, which begins with what takes longest, so that no core is left with it at the end.
 	@# One more worker than cores: the whole loops spend half of their time waiting for processes.
 	@# Then what reads the clock, on other days: tomorrow, in 400 days, a leap day, both changes of the clocks.
-	@$(VENV)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile \
+	@.ci/in-memory $(VENV)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile \
 		--no-loadscope-reorder --clock-readers .venv/clock-readers.json
-	@$(VENV)/python -m tests.other_days .venv/clock-readers.json
+	@.ci/in-memory $(VENV)/python -m tests.other_days .venv/clock-readers.json
 
 lint: install ## ruff: lint and format
 	@$(VENV)/ruff check .
@@ -39,7 +39,7 @@ types: install ## mypy: strict on partner_sdk and on the vault
 
 tests: install ## the tests alone (ARGS="-k receipt" for some)
 	@.ci/test-tools
-	@$(VENV)/python -m pytest $(ARGS)
+	@.ci/in-memory $(VENV)/python -m pytest $(ARGS)
 
 bench: install ## measure, and write the tables of docs/performance.md (NAMES="intake journey" for some)
 	@$(VENV)/python -m tests.bench.figures $(NAMES)

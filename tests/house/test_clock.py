@@ -166,4 +166,4 @@ def test_make_test_runs_everything_and_then_the_readers_on_other_days() -> None:
     text = (ROOT / "Makefile").read_text("utf-8")
     recipe = text.partition("\ntest: install lint")[2].partition("\n\n")[0]
     assert "--clock-readers .venv/clock-readers.json\n" in recipe
-    assert recipe.rstrip().endswith("@$(VENV)/python -m tests.other_days .venv/clock-readers.json")
+    assert recipe.rstrip().endswith("@.ci/in-memory $(VENV)/python -m tests.other_days .venv/clock-readers.json")

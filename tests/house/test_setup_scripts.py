@@ -1,9 +1,9 @@
-"""The scripts that make .venv and find the tests' tools, on a machine whose programs are stubs that log."""
+"""The scripts that make .venv and find the tests' tools and room in memory, on a machine whose programs are stubs."""
 
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,13 +39,15 @@ class Machine:
         (self.programs / name).write_text(text, "utf-8")
         (self.programs / name).chmod(0o755)
 
-    def run(self, script: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, script: str, environment: Mapping[str, str] | None = None, *, words: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """Run a script; the log of the stubs begins anew."""
         self.log.write_text("", "utf-8")
         # An environment of this machine's own, so that no variable of the tests' run reaches the script.
         path = f"{self.programs}:/usr/bin:/bin"
         return subprocess.run(
-            [self.checkout / ".ci" / script],
+            [self.checkout / ".ci" / script, *words],
             env={"PATH": path, "LOG": str(self.log), **(environment or {})},
             capture_output=True,
             text=True,
@@ -156,3 +158,22 @@ def test_missing_tool_is_named_with_the_line_that_installs_it(machine: Machine) 
     run = machine.run("test-tools", {"PATH": str(machine.programs)})
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == "The tests need more than Python. Run: sudo apt-get install faketime\n"
+
+
+@pytest.mark.parametrize("fault", [None, "no folder", "no room", "no programs"])
+def test_temporary_files_are_in_memory_where_it_has_room_and_are_removed_at_the_end(
+    machine: Machine, fault: str | None
+) -> None:
+    folder = machine.checkout / "memory"
+    made = "exit 1" if fault == "no folder" else f'mkdir "{folder}" && echo "{folder}"'
+    machine.put("mktemp", f"#!/bin/sh\n{made}\n")
+    room = 2_000_000 if fault == "no room" else 9_000_000
+    machine.put("df", "#!/bin/sh\n")
+    machine.put("awk", f"#!/bin/sh\ncase $* in *MemAvailable*) echo 9000000 ;; *) echo {room} ;; esac\n")
+    machine.put("chmod", "#!/bin/sh\n" + ("" if fault == "no programs" else 'exec /usr/bin/chmod "$@"\n'))
+    machine.put("tested", '#!/bin/sh\necho "tested in $TMPDIR with $*" >>"$LOG"\nexit 3\n')
+    run = machine.run("in-memory", {"TMPDIR": "/on the disk"}, words=["tested", "one word", "another"])
+    assert (run.returncode, run.stdout) == (3, "")
+    used = "/on the disk" if fault else folder
+    assert machine.list_calls("tested") == [f"tested in {used} with one word another"]
+    assert not folder.exists()
