@@ -5,7 +5,8 @@ from email.headerregistry import Address
 
 import pytest
 
-from gateway.desk.outbox.notes import load_note_words, make_note_mail, make_note_text
+from gateway.desk.outbox.note_sending import make_note_mail
+from gateway.desk.outbox.notes import load_note_words, make_note_text
 from tests.builders import NOW
 
 # 3GPP TS 23.038 §6.2.1, the default alphabet without its escape.

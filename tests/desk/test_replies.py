@@ -20,9 +20,9 @@ from gateway.desk.cases.replies import (
 )
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.queue import queue
-from gateway.desk.outbox.replies import READ, REPLIED_BY_RETURN_CODE, REPLY, list_written
+from gateway.desk.outbox.replies import READ, REPLY, list_written
 from gateway.desk.store.post_tables import REPLY_MESSAGES
-from gateway.desk.store.schema import AUDIT
+from gateway.desk.store.schema import AUDIT, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import OpeningError, TransportError
 from partner_sdk.wire.canonical import parse_base64url

@@ -5,7 +5,7 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 
 import gateway.desk
-from tests.house.sources import ROOMS, files, imports_of, module_of
+from tests.house.sources import ROOMS, ROOT, files, imports_of, module_of
 
 FLASK_FAMILY = ("flask", "flask_wtf", "werkzeug", "wtforms", "jinja2", "markupsafe", "limits")
 
@@ -269,6 +269,32 @@ def test_docstring_of_the_desk_names_each_floor_with_its_packages() -> None:
     named = {floor: tuple(re.findall(r"`([a-z_]+)(?:/|\.py)?`", packages)) for _, floor, packages in lines}
     assert named == DESK_FLOORS
     assert [number for number, _, _ in lines] == [str(number) for number in range(1, 9)]
+
+
+def test_no_chain_of_imports_at_the_desk_is_longer_than_thirteen_modules() -> None:
+    packages = {module_of(path) for path in files(".py") if path.name == "__init__.py"}
+    imports: dict[str, set[str]] = {}
+    for importer, name in arrows("gateway.desk", 90):
+        known = imports.setdefault(importer, set())
+        if starts(name, "gateway.desk") and name in list_modules() - packages:
+            known.add(name)
+    lengths: dict[str, int] = {}
+    for name in TopologicalSorter(imports).static_order():
+        lengths[name] = 1 + max((lengths[one] for one in imports[name]), default=0)
+    assert len(lengths) >= 100
+    # From a store's table to `serve`, which loads the app: a reader goes down as many files at the most.
+    assert max(lengths.values()) <= 13
+
+
+def test_way_of_a_report_at_the_desk_goes_up_the_floors() -> None:
+    way = re.search(
+        r"^- \*\*At the desk\*\*:.*?(?=\n\n)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    named = re.findall(r"`(?:gateway/desk/)?([a-z_/]+)\.py`", way[0] if way else "")
+    assert len(named) >= 5
+    assert [name for name in named if f"gateway.desk.{name.replace('/', '.')}" not in list_modules()] == []
+    steps = [DESK_ORDER.index(name.partition("/")[0]) for name in named]
+    assert steps == sorted(steps)
 
 
 # What a module of a subject is for, by its name; any other one holds rules.

@@ -10,12 +10,19 @@ from datetime import date
 from typing import Final
 
 from gateway.desk.cases.closing import Assessment, Closing
-from gateway.desk.cases.model import MOST_WEAKNESSES, OUT_OF_REMIT, CaseError, CaseRow, is_waiting, parse_day
+from gateway.desk.cases.model import (
+    MOST_WEAKNESSES,
+    OUT_OF_REMIT,
+    REPLIED_BY_RETURN_CODE,
+    CaseError,
+    CaseRow,
+    is_waiting,
+    parse_day,
+)
 from gateway.desk.cases.partner_side import Question
 from gateway.desk.cases.reading import labels
 from gateway.desk.cases.reading.labels import ASSESSMENT, CASE_FAULTS
 from gateway.desk.cases.replies import ReplyDraft, clean_text, normalise
-from gateway.desk.outbox.replies import REPLIED_BY_RETURN_CODE
 from gateway.desk.views.page import Fault, Typed, parse_small_number
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.reply_message import MAX_BODY_CHARACTERS

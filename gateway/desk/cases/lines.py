@@ -3,7 +3,9 @@
 Never lets a line from a report or from a service pass for one of ours: it is indented.
 """
 
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final, TextIO
 
 from gateway.desk.cases.opening import OpenedCase, find_first_report
@@ -12,9 +14,12 @@ from gateway.desk.cases.reading.contact import ContactBlock, list_doubts, make_c
 from gateway.desk.cases.reading.page_context import TITLE, ContextView
 from gateway.desk.cases.reading.partner_case import ShownReport
 from gateway.desk.cases.reading.sections import Counted, ReportSection
+from gateway.desk.cases.replies import ReplyError
 from gateway.desk.terminal import say, say_lines
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.public_report import PublicReport
+
+FROM_HERE: Final = "-"  # a file name for standard input
 
 
 def list_said_doubts(desk: Desk, opened: OpenedCase, *, actor: str) -> list[str]:
@@ -160,3 +165,15 @@ def _say_typed(margin: str, title: str, text: str) -> None:
     # Every further line stands deeper than any title: none of them can pass for a field.
     deeper = "\n" + margin + _STEP * 4
     say_lines(f"{margin}{title}: {text}".replace("\n", deeper))
+
+
+def read_text(path: Path) -> str:
+    """Read a text from a file or, for `-`, from standard input. Raises `ReplyError` (`no-file`, `not-text`)."""
+    try:
+        raw = sys.stdin.buffer.read() if str(path) == FROM_HERE else path.read_bytes()
+    except OSError:
+        raise ReplyError(f"{path} cannot be read.", reason="no-file") from None
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ReplyError(f"{path} is not UTF-8 text.", reason="not-text") from None

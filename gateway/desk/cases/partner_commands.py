@@ -13,14 +13,13 @@ from typing import Any
 
 import msgspec
 
-from gateway.desk.cases.lines import say_changes, say_report
+from gateway.desk.cases.lines import read_text, say_changes, say_report
 from gateway.desk.cases.model import OUTCOMES, CaseError, CaseRow, get_uk_day, parse_day
 from gateway.desk.cases.opening import OpenedReport, Source, list_sources
 from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Clock, Question, ask_partner, take_back, tell_outcome
 from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, format_open_questions
-from gateway.desk.cases.reply_commands import read_text
 from gateway.desk.partners.questions import list_unanswered
 from gateway.desk.terminal import AddCommand, get_actor, print_result, say
 from gateway.desk.wiring import Desk, open_desk

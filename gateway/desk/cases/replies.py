@@ -16,11 +16,18 @@ from typing import Final
 from sqlalchemy import Connection, select, update
 
 from gateway.desk import audit
-from gateway.desk.cases.model import NO_SAFE_CONTACT, REPLY_CODES, CaseError, CaseRow, check_code, get_case
+from gateway.desk.cases.model import (
+    NO_SAFE_CONTACT,
+    REPLIED_BY_RETURN_CODE,
+    REPLY_CODES,
+    CaseError,
+    CaseRow,
+    check_code,
+    get_case,
+)
 from gateway.desk.cases.opening import find_first_report, find_recipient, open_report
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.replies import (
-    REPLIED_BY_RETURN_CODE,
     REPLY,
     Recipient,
     copy_context,

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gateway.desk.cases.lines import say_contact
+from gateway.desk.cases.lines import FROM_HERE, read_text, say_contact
 from gateway.desk.cases.model import CaseRow, get_case
 from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replies import (
@@ -21,8 +21,6 @@ from gateway.desk.cases.replies import (
 from gateway.desk.terminal import WRONG_USE, AddCommand, complain, get_actor, print_result, say, say_lines
 from gateway.desk.wiring import open_desk
 
-_FROM_HERE = "-"
-
 
 def run_reply(parsed: argparse.Namespace) -> int:
     """Show a reply and whom it goes to, ask, and seal it to the return code. Read the report first.
@@ -30,7 +28,7 @@ def run_reply(parsed: argparse.Namespace) -> int:
     That the report was opened for it is noted in the audit log. It goes out with the next `collect`.
     """
     desk, actor = open_desk(parsed.state), get_actor(parsed)
-    if str(parsed.text_file) == _FROM_HERE and not parsed.yes:
+    if str(parsed.text_file) == FROM_HERE and not parsed.yes:
         raise ReplyError("With --text-file - nobody can be asked: add --yes.", reason="not-confirmed")
     draft = ReplyDraft(read_text(parsed.text_file), is_the_reply=parsed.is_the_reply, reason=parsed.reason or "")
     clean_text(draft.text)  # for words that cannot be sent nothing is opened
@@ -49,18 +47,6 @@ def run_reply(parsed: argparse.Namespace) -> int:
     return print_result(
         parsed, {"message_id": message_id}, f"The reply is sealed and waits: {message_id}. `collect` takes it along."
     )
-
-
-def read_text(path: Path) -> str:
-    """Read a reply from a file or, for `-`, from standard input. Raises `ReplyError` (`no-file`, `not-text`)."""
-    try:
-        raw = sys.stdin.buffer.read() if str(path) == _FROM_HERE else path.read_bytes()
-    except OSError:
-        raise ReplyError(f"{path} cannot be read.", reason="no-file") from None
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ReplyError(f"{path} is not UTF-8 text.", reason="not-text") from None
 
 
 def add_command_to(add: AddCommand) -> None:

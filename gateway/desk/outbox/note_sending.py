@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.headerregistry import Address
+from email.message import EmailMessage
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
@@ -18,10 +19,10 @@ from gateway.desk import audit
 from gateway.desk.addresses import make_address_mac, make_domain_mac
 from gateway.desk.alarms import raise_alarm
 from gateway.desk.carriers.delivery import CARRIER_FAULTS, DeliveryError
-from gateway.desk.carriers.mail import MailCarrier, make_mail_carrier
+from gateway.desk.carriers.mail import MailCarrier, make_mail, make_mail_carrier
 from gateway.desk.carriers.sms import SmsProvider, is_country_open, make_sms_provider
 from gateway.desk.outbox.loop import GiveUp, Hold, Run, Stop
-from gateway.desk.outbox.notes import NoteKind, find_address, get_note_kind, make_note_mail, make_note_text
+from gateway.desk.outbox.notes import NoteKind, find_address, get_note_kind, load_note_words, make_note_text
 from gateway.desk.outbox.queue import IS_OPEN, drop, record
 from gateway.desk.store.post_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import CASES, REPORTS
@@ -283,3 +284,12 @@ def _find_free_at(connection: Connection, same: ColumnElement[bool], *, most: in
     )
     coming = [moment for moment in times if moment > now]
     return coming[len(coming) - most] if len(coming) >= most else None
+
+
+def make_note_mail(
+    to: str, *, sender: Address, language: str, note: NoteKind, now: datetime, random: bytes
+) -> EmailMessage:
+    """Return the mail to one checked address, as plain text."""
+    words = load_note_words().of(language).email
+    body = str(getattr(words, note)).strip() + "\n"
+    return make_mail(to, sender=sender, subject=words.subject, body=body, now=now, random=random)

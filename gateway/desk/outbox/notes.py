@@ -7,8 +7,6 @@ or the mailbox. Never holds an address, nor anything of a report: the words are 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -17,7 +15,6 @@ import msgspec
 from sqlalchemy import Connection, insert, select
 
 from gateway.desk.addresses import find_email_address, find_mobile_number
-from gateway.desk.carriers.mail import make_mail
 from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, order_by_state, queue, record
 from gateway.desk.store.post_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import CASES
@@ -131,15 +128,6 @@ def load_note_words() -> NoteWords:
 def make_note_text(language: str, *, note: NoteKind) -> str:
     """Return the text message of a language."""
     return str(getattr(load_note_words().of(language).sms, note))
-
-
-def make_note_mail(
-    to: str, *, sender: Address, language: str, note: NoteKind, now: datetime, random: bytes
-) -> EmailMessage:
-    """Return the mail to one checked address, as plain text."""
-    words = load_note_words().of(language).email
-    body = str(getattr(words, note)).strip() + "\n"
-    return make_mail(to, sender=sender, subject=words.subject, body=body, now=now, random=random)
 
 
 def queue_notes(connection: Connection, reports: Mapping[str, PublicReport], *, now: datetime) -> int:

@@ -17,7 +17,7 @@ from gateway.desk.keyring.key_set import get_own_sealing_key
 from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, queue, record
 from gateway.desk.store.post_tables import OUTBOX, REPLY_MESSAGES
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, SealingError
 from partner_sdk.key_files import KeyRole
@@ -32,7 +32,6 @@ from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
 REPLY: Final = "reply"
 READ: Final = "read"
 # How a reply that is owed was given, where a sealed one is enough (case_codes.py has the others).
-REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
 # Why a reply was given up: the gateway keeps no place for it, because nobody can come back and read it.
 NO_PLACE: Final = "no-place"
 # The alarm that names the reference.

@@ -216,6 +216,8 @@ CASES: Final = Table(
     Index("ix_cases_owed", "reply_owed", "reply_code", "closed_at", "reply_by", sqlite_where=text("reply_owed = 1")),
     Index("ix_cases_crisis", "crisis_since", sqlite_where=text("crisis = 1")),
 )
+# How a reply was given that the outbox sends; the other values of `reply_code` are answers of a person.
+REPLIED_BY_RETURN_CODE: Final = "replied_by_return_code"
 _UNREAD_CRISIS: Final = "crisis = 1 AND opened_at IS NULL AND closed_at IS NULL"
 Index("ix_cases_ahead", CASES.c.partner, CASES.c.is_behind, sqlite_where=text(_UNREAD_CRISIS))
 Index(
