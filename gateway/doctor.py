@@ -16,7 +16,7 @@ from gateway.receipt_key_change import NEXT_CARD_FILE
 from gateway.start_checks import BEHIND, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError
 from gateway.store.evidence import count_evidence
-from gateway.store.instance import find_instance
+from gateway.store.high_water import find_instance
 from gateway.store.reports import find_newest
 from gateway.wiring import Gateway, make_gateway
 from partner_sdk.errors import ReportAbuseError

@@ -22,10 +22,9 @@ from sqlalchemy import Connection
 
 from gateway.evidence.blobs import BlobName, Blobs
 from gateway.store import Store
+from gateway.store.boxes import sweep_drafts, sweep_return_places
 from gateway.store.collection import delete_collected
-from gateway.store.drafts import sweep_drafts
 from gateway.store.evidence import DeletedParts, find_evidence, forget_collected, forget_unreferenced, list_parts
-from gateway.store.return_places import sweep_return_places
 from gateway.store.soundness import Soundness
 from gateway.web.logs import log_failure
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
 from gateway.key_state import AcceptedKeys, KeyState
-from gateway.receipts import ReceiptSigner
 from gateway.store import StorageUnavailableError, Store
 from gateway.store.high_water import Mark
 from gateway.store.reports import (
@@ -26,10 +26,10 @@ from gateway.store.reports import (
 )
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.envelope import Envelope
-from partner_sdk.wire.intake import FIRST_PREVIOUS, Door, IntakeStatement
+from partner_sdk.wire.intake import FIRST_PREVIOUS, Door, IntakeStatement, sign_intake
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.reference import check_reference, get_reference_environment
-from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.reference import RANDOM_BYTES, check_reference, get_reference_environment, make_reference
+from partner_sdk.wire.statements import key_id_of, parse_statement, public_bytes
 from partner_sdk.wire.submission import (
     PUBLIC_SENDER,
     ClearFields,
@@ -37,6 +37,26 @@ from partner_sdk.wire.submission import (
     clear_fields_of,
     peek_submission,
 )
+
+
+class ReceiptSigner:
+    """Holds the gateway's receipt key and its source of randomness."""
+
+    __slots__ = ("_random", "_receipt_key", "key_id")
+
+    def __init__(self, receipt_key: Ed25519PrivateKey, *, random: Callable[[int], bytes]) -> None:
+        self._receipt_key = receipt_key
+        self._random = random
+        self.key_id = key_id_of(public_bytes(receipt_key))
+
+    def draw_reference(self, environment: Environment) -> str:
+        """Draw a reference; the caller makes sure that nobody has it yet."""
+        return make_reference(environment, random=self._random(RANDOM_BYTES))
+
+    def sign(self, statement: IntakeStatement) -> bytes:
+        """Return the signed bytes of an intake statement."""
+        return sign_intake(statement, receipt_key=self._receipt_key, key_id=self.key_id)
+
 
 STAGE_SET_ASIDE = "set_aside"
 REFERENCE_DRAWS = 8  # 45 random bits: with a million reports a second draw is needed once in 35 million

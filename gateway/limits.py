@@ -19,10 +19,10 @@ from limits.storage import Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from gateway.limit_store import SCHEME, ProcessStore
-from gateway.web.body_limit import REFUSED
 from gateway.web.logs import log_failure
 from gateway.web.network_bucket import TIERS, BucketHasher, Tier, list_networks
 from gateway.web.problem_pages import RequestRefusedError
+from gateway.web.request_checks import REFUSED
 from gateway.web.rules import find_current_rule
 from gateway.web.settings import SettingsError
 from partner_sdk.wire.problems import RATE_LIMITED

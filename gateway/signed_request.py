@@ -2,22 +2,23 @@
 
 Never reads a byte of a body before the signature over its digest has been checked, and never says which check failed,
 but to whoever holds a key that is known: it is told which rule of the profile its request broke.
-Knows no register: each door says whose keys it believes.
+Knows no register: each door says whose keys it believes. Both answer in canonical JSON, or with bytes signed once.
 """
 
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Final
 
-from flask import current_app, request
+from flask import Response, current_app, request
 
 from gateway.web.problem_pages import RequestRefusedError
 from gateway.web.rules import find_current_rule
 from partner_sdk.errors import SignatureProfileError
 from partner_sdk.wire import problems
-from partner_sdk.wire.canonical import parse_base64url
+from partner_sdk.wire.canonical import encode, parse_base64url
 from partner_sdk.wire.signature_profile import (
     CONTENT_TYPE,
     STAND_IN_KEY,
@@ -141,3 +142,13 @@ def _read_headers(environ: Mapping[str, str]) -> dict[str, str]:
         "signature": environ.get("HTTP_SIGNATURE", ""),
         "signature-input": environ.get("HTTP_SIGNATURE_INPUT", ""),
     }
+
+
+def answer_bytes(raw: bytes, *, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """Answer with JSON bytes as they are."""
+    return Response(raw, status=status, content_type=CONTENT_TYPE)
+
+
+def answer_json(value: object, *, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """Answer with a value in canonical JSON."""
+    return Response(encode(value), status=status, content_type=CONTENT_TYPE)

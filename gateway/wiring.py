@@ -16,11 +16,10 @@ from gateway.config import GatewayConfig, StateFolder, load_pin
 from gateway.evidence.keeper import EvidenceKeeper, EvidenceLimits
 from gateway.evidence.local_blobs import FreeShare, LocalBlobs, measure_free_share
 from gateway.guidance.agency import Agency, load_agency
-from gateway.intake import Intake
+from gateway.intake import Intake, ReceiptSigner
 from gateway.key_folder import read_cookie_secret, read_receipt_key
 from gateway.key_state import KeyState
 from gateway.limits import Limits, make_rows
-from gateway.receipts import ReceiptSigner
 from gateway.store import Store, open_store
 from gateway.store.soundness import Soundness
 from gateway.web.network_bucket import BucketHasher

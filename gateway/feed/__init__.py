@@ -6,8 +6,7 @@ Never believes anybody but the key that `agency.pin` names, and never runs in a 
 from flask import Blueprint, Flask
 
 from gateway.feed.items import get_evidence_part, get_items, post_acknowledgements, post_items
-from gateway.feed.publishing import post_invitations, post_stages, put_list
-from gateway.feed.standing import get_reconciliation, get_status
+from gateway.feed.standing import get_reconciliation, get_status, post_invitations, post_stages, put_list
 from gateway.refusals import register_refusals
 from gateway.signed_request import check_path
 from gateway.wiring import Gateway

@@ -12,8 +12,8 @@ from flask import Response
 from sqlalchemy import Connection
 
 from gateway.feed.desk_request import MAX_SEQUENCE, get_desk_request, get_number
-from gateway.json_answer import answer_json
 from gateway.refusals import UnknownItemError
+from gateway.signed_request import answer_json
 from gateway.store.collection import WaitingReport, acknowledge_report, read_waiting, withdraw_acknowledgement
 from gateway.store.evidence import WaitingEvidence, acknowledge_evidence, list_waiting_evidence
 from gateway.store.items import StoredItem, acknowledge_item, list_items, put_item

@@ -11,9 +11,8 @@ from flask import Response, current_app, request
 from gateway.description.calls import Answer, Call, describe
 from gateway.industry.caller import get_accepted_keys, get_caller
 from gateway.intake import UnknownSealingKeyError
-from gateway.json_answer import answer_json
 from gateway.refusals import UnknownInvitationError
-from gateway.signed_request import read_signed_body
+from gateway.signed_request import answer_json, read_signed_body
 from gateway.store.invitations import find_invitation
 from gateway.store.items import keep_item
 from gateway.web.rules import CsrfRule, Login, rule

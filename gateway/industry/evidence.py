@@ -10,9 +10,8 @@ from flask import Response, request
 
 from gateway.description.calls import Answer, Call, describe
 from gateway.industry.caller import Caller, get_caller
-from gateway.json_answer import answer_json
 from gateway.refusals import UnknownItemError
-from gateway.signed_request import copy_signed_body, read_signed_body
+from gateway.signed_request import answer_json, copy_signed_body, read_signed_body
 from gateway.store.evidence import PartRow
 from gateway.web.rules import BodyRoom, CsrfRule, Login, rule
 from partner_sdk.errors import SignatureProfileError

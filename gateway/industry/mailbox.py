@@ -10,9 +10,8 @@ from flask import Response
 
 from gateway.description.calls import Answer, Call, describe
 from gateway.industry.caller import get_caller
-from gateway.json_answer import answer_json
 from gateway.refusals import UnknownItemError
-from gateway.signed_request import read_signed_body
+from gateway.signed_request import answer_json, read_signed_body
 from gateway.store.items import StoredItem, acknowledge_item, list_own_items
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.wire.canonical import parse_any_spelling, to_base64url

@@ -14,9 +14,8 @@ from sqlalchemy import Connection
 from gateway.description.calls import Answer, Call, describe
 from gateway.industry.caller import Caller, get_caller
 from gateway.intake import Accepted, ExtraWrite, NewReport
-from gateway.json_answer import answer_bytes, answer_json
 from gateway.refusals import UnknownItemError
-from gateway.signed_request import read_signed_body
+from gateway.signed_request import answer_bytes, answer_json, read_signed_body
 from gateway.store.evidence import reference_evidence
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.errors import StatementError

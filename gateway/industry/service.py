@@ -8,8 +8,7 @@ from flask import Response, current_app, request
 
 from gateway.description.calls import Answer, Call, describe
 from gateway.industry.caller import get_accepted_keys, get_caller
-from gateway.json_answer import answer_bytes, answer_json
-from gateway.signed_request import has_signature
+from gateway.signed_request import answer_bytes, answer_json, has_signature
 from gateway.web.rules import CsrfRule, Login, rule
 from gateway.wiring import get_gateway
 from partner_sdk.report import report_schema

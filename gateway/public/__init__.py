@@ -44,8 +44,8 @@ from gateway.public.views.thanks import post_thanks, show_thanks
 from gateway.public.views.unusual import answer_csrf_failure, make_error_page
 from gateway.public.visiting.visit import apply_languages, make_state_key
 from gateway.public.wording import load_service_words, load_wordings
-from gateway.web.csrf import on_csrf_failure
 from gateway.web.problem_pages import not_found, use_html_error
+from gateway.web.request_checks import on_csrf_failure
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from gateway.wiring import Gateway
 from partner_sdk.wire.public_codes import LANGUAGES

@@ -9,13 +9,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from gateway.store.engine import make_sqlite_engine
-from gateway.store.high_water import NOTHING_YET
-from gateway.store.instance import find_instance, put_instance
+from gateway.store.engine import WriterLock, make_sqlite_engine
+from gateway.store.high_water import NOTHING_YET, find_instance, put_instance
 from gateway.store.reports import find_newest
 from gateway.store.schema import SCHEMA_REVISION
 from gateway.store.store import DEFAULT_LOCK_TIMEOUT_SECONDS, Store, open_store
-from gateway.store.writer_lock import WriterLock
 from partner_sdk.durable_files import sync_folder
 
 

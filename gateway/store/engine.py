@@ -1,10 +1,21 @@
-"""The database engine: how a connection is opened, how its transactions begin, and statements that skip its overhead.
+"""Connections: how one is opened, how its transactions begin, how writers queue, and statements that skip overhead.
 
 Never creates a database file: a missing file is a failure to report, not a reason to start an empty store.
+
+Writers come one at a time over all threads and processes, first come first served, with a bounded wait. SQLite's own
+busy handler makes a latecomer as likely to win as the first in line (99th percentile 55-540 ms under 8 writers); queued
+here it is 4-20 ms. The lock orders writers and nothing more: BEGIN IMMEDIATE still guards the data if someone removes
+the lock file. Never held by a dead process: flock ends with the process, whatever killed it (docs/decisions/0008).
 """
 
+import fcntl
+import os
 import sqlite3
-from collections.abc import Mapping
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +23,8 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import ClauseElement
+
+from gateway.store.failures import get_system_reason, make_storage_error
 
 # One row per setting: the reason is part of the table. https://www.sqlite.org/pragma.html
 SQLITE_PRAGMAS = (
@@ -88,3 +101,125 @@ class PreparedStatement:
         result = (str(compiled), None if order is None else tuple(order))
         self._compiled[connection.dialect.name] = result
         return result
+
+
+FIRST_PAUSE_SECONDS = 0.0001  # a durable commit takes about 0.4 ms: the first looks come sooner than that
+LONGEST_PAUSE_SECONDS = 0.001
+
+
+class ThreadQueue:
+    """A lock for the threads of this process, handed over strictly first come, first served."""
+
+    __slots__ = ("_guard", "_is_held", "_waiting")
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._is_held = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def acquire(self, timeout_seconds: float) -> bool:
+        """Wait for this thread's turn; return False when it did not come in time."""
+        with self._guard:
+            if not self._is_held:
+                self._is_held = True
+                return True
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        if turn.acquire(timeout=timeout_seconds):
+            return True
+        with self._guard:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+                return False
+        return True  # handed over between the end of the wait and this look
+
+    def release(self) -> None:
+        """Hand the lock to whoever has waited longest."""
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._is_held = False
+
+
+class WriterLock:
+    """Our own queue of writers over `lock_path` (and `lock_path` + `.next`)."""
+
+    def __init__(self, lock_path: Path, *, timeout_seconds: float) -> None:
+        self.timeout_seconds = timeout_seconds
+        self._paths = (lock_path, lock_path.with_name(lock_path.name + ".next"))
+        self._threads = ThreadQueue()
+        self._descriptors: tuple[int, int] | None = None
+        self._owner: int | None = None
+        self._process_id = os.getpid()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold the lock for the block; raise StorageUnavailableError when the turn does not come in time."""
+        deadline = time.monotonic() + self.timeout_seconds
+        if self._owner == threading.get_ident():
+            raise RuntimeError("A write inside a write would wait for itself: pass the connection on instead.")
+        if os.getpid() != self._process_id:
+            # A flock belongs to the open file, which a fork shares: parent and child would hold it together.
+            raise RuntimeError("A store must be opened in the process that uses it.")
+        if not self._threads.acquire(self.timeout_seconds):
+            raise make_storage_error("locked")
+        try:
+            held = self._lock_files(deadline)
+            self._owner = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._owner = None
+                fcntl.flock(held, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
+
+    def close(self) -> None:
+        """Close the lock files; the next `hold` opens them again."""
+        if not self._threads.acquire(self.timeout_seconds):
+            raise make_storage_error("locked")
+        try:
+            descriptors, self._descriptors = self._descriptors, None
+            for descriptor in descriptors or ():
+                os.close(descriptor)
+        finally:
+            self._threads.release()
+
+    def _lock_files(self, deadline: float) -> int:
+        """Lock `.next` (the place at the head of the queue), then the lock itself, then give up the place.
+
+        With one file only, a busy process would take the lock again before a waiting process wakes, and starve it.
+        """
+        try:
+            if self._descriptors is None:
+                self._descriptors = (_open_lock_file(self._paths[0]), _open_lock_file(self._paths[1]))
+            lock, next_in_line = self._descriptors
+            _lock_file(next_in_line, deadline)
+            try:
+                _lock_file(lock, deadline)
+            finally:
+                fcntl.flock(next_in_line, fcntl.LOCK_UN)
+        except OSError as error:
+            raise make_storage_error(get_system_reason(error)) from error
+        return lock
+
+
+def _open_lock_file(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _lock_file(descriptor: int, deadline: float) -> None:
+    # flock has no timeout, so the (at most one) waiter of each process looks again after short pauses.
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise make_storage_error("locked") from None
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        else:
+            return

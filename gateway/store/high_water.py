@@ -1,13 +1,20 @@
-"""The high-water mark: how far reports were committed, in one line of a file beside the database.
+"""What tells a database from an older copy of itself: the epoch of its chains, and its high-water mark.
 
-A database that is behind its mark has lost reports whose senders hold receipts (a deleted write-ahead log, an old copy
-put back) and would give their numbers out again: the store refuses it (docs/decisions/0023).
+The mark says how far reports were committed, in one line of a file beside the database. A database that is behind it
+has lost reports whose senders hold receipts (a deleted write-ahead log, an old copy put back) and would give their
+numbers out again: the store refuses it (docs/decisions/0023). The epoch is a row, and begins anew after every restore.
 """
 
 import os
 import zlib
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select
+
+from gateway.store.schema import instance, to_epoch_seconds
 
 _LINE: Final = "{:020d} {} {:08x}\n"
 _LINE_BYTES: Final = len(_LINE.format(0, "0" * 64, 0))
@@ -96,3 +103,28 @@ def _parse(raw: bytes) -> Mark | None:
 
 def _sum_of(mark: Mark) -> int:
     return zlib.crc32(mark.intake_sha256, mark.position & 0xFFFFFFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The name of this gateway and the epoch of its chain, as intake statements carry them."""
+
+    name: str
+    epoch: str
+
+
+_FIND = select(instance.c.name, instance.c.epoch)
+
+
+def find_instance(connection: Connection) -> Instance | None:
+    """Return the instance, or None in a database that was never given one."""
+    row = connection.execute(_FIND).first()
+    return None if row is None else Instance(name=row.name, epoch=row.epoch)
+
+
+def put_instance(connection: Connection, *, name: str, epoch: str, now: datetime) -> None:
+    """Write the one row."""
+    connection.execute(delete(instance))
+    connection.execute(
+        insert(instance), {"position": 1, "name": name, "epoch": epoch, "began_at": to_epoch_seconds(now)}
+    )

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, cast, delete, func, insert, select, update
 
-from gateway.store.return_places import find_return_place
+from gateway.store.boxes import find_return_place
 from gateway.store.schema import from_epoch_seconds, items, to_epoch_seconds
 from gateway.store.store import Store
 from partner_sdk.wire.items import REPLY, ItemKind, PutResult

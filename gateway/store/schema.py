@@ -156,7 +156,7 @@ drafts = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("box", LargeBinary, nullable=False),
     Column("kind", String(8), nullable=False),
-    Column("network_slot", Integer),  # only while it is being written; see gateway/store/drafts.py
+    Column("network_slot", Integer),  # only while it is being written; see gateway/store/boxes.py
     CheckConstraint("kind IN ('writing', 'sent', 'returned')", name="kind"),
 )
 Index("ix_drafts_expires_at", drafts.c.expires_at)

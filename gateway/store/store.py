@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, or_, select, text
 from sqlalchemy.exc import DBAPIError
 
-from gateway.store.engine import PreparedStatement, begin_read, begin_write, make_sqlite_engine
+from gateway.store.engine import PreparedStatement, WriterLock, begin_read, begin_write, make_sqlite_engine
 from gateway.store.failures import (
     StorageUnavailableError,
     find_driver_reason,
@@ -25,7 +25,6 @@ from gateway.store.failures import (
 )
 from gateway.store.high_water import HighWaterMark, Mark
 from gateway.store.schema import SCHEMA_REVISION, probes, reports
-from gateway.store.writer_lock import WriterLock
 from gateway.web.logs import log_event, log_failure
 
 DEFAULT_LOCK_TIMEOUT_SECONDS = 5.0

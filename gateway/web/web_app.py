@@ -16,11 +16,10 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from itsdangerous import BadSignature, TimestampSigner
 from itsdangerous.signer import SigningAlgorithm
 
-from gateway.web.body_limit import apply_body_limits
-from gateway.web.csrf import apply_csrf
 from gateway.web.headers import SurfaceOf, apply_headers
 from gateway.web.logs import log_failure
 from gateway.web.problem_pages import API_PREFIXES, HtmlError, register_problems
+from gateway.web.request_checks import apply_body_limits, apply_csrf
 from gateway.web.request_log import apply_access_log, apply_request_ids
 from gateway.web.rules import check_every_route_has_a_rule
 from partner_sdk.errors import FormatError

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from gateway.web.body_limit import REFUSED
 from gateway.web.body_reader import BodyNotReadError, BodyReader, Receive
 from gateway.web.logs import log_failure
 from gateway.web.network_bucket import CallerNetworks
+from gateway.web.request_checks import REFUSED
 from gateway.web.request_threads import Caller, CallerTurns, RequestThreads, TooManyWaitingError
 from gateway.web.rules import NO_BODY, SAFE_METHODS, BodyRoom, BodyTerms
 from gateway.web.silent_connections import Peer

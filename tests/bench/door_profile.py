@@ -38,7 +38,7 @@ ROWS: Final[Rows] = {
     "limiter": (("limits.py", "check"),),
     "keys still the newest?": (("key_state.py", "find_keys"),),
     "header table": (("headers.py", "_add_headers"),),
-    "body rule": (("body_limit.py", "_check_body"),),
+    "body rule": (("request_checks.py", "_check_body"),),
     "everything": (("door_profile.py", "call"),),
 }
 

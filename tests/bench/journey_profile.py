@@ -29,7 +29,7 @@ ROWS: Final[Rows] = {
     "templates": (("environment.py", "render"),),
     "session cookie, read and signed": (("sessions.py", "open_session"), ("sessions.py", "save_session")),
     "limiter": (("limits.py", "limit_state"),),
-    "forgery check": (("csrf.py", "_check_post"),),
+    "forgery check": (("request_checks.py", "_check_post"),),
     "log line": (("request_log.py", "_log_answer"),),
     "sealing": (("sealing.py", "seal"),),
     "everything": (("journey_profile.py", "answer"),),

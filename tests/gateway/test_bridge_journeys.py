@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from gateway.public.wording import load_wording
-from gateway.web.body_limit import REFUSED
+from gateway.web.request_checks import REFUSED
 from gateway.web.request_threads import MOST_AFTER_REFUSALS, REFUSALS_ALLOWED, REFUSALS_OF_A_JOURNEY
 from gateway.web.server_process import make_journey_finder
 from gateway.web.web_app import CookieSerializer

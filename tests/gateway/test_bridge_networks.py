@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from gateway.web.body_limit import MAX_FORM_FIELDS, REFUSED
 from gateway.web.body_reader import SMALL_BODY_BYTES
 from gateway.web.network_bucket import CallerNetworks, find_caller
+from gateway.web.request_checks import MAX_FORM_FIELDS, REFUSED
 from gateway.web.request_threads import (
     MAX_WAITING_AFTER_REFUSALS,
     MOST_AFTER_REFUSALS,

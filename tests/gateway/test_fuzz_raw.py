@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.industry import ROUTES
-from gateway.web.body_limit import REFUSED
+from gateway.web.request_checks import REFUSED
 from gateway.web.wsgi_environ import AmbiguousHeadersError, make_environ
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.canonical import encode, to_base64url

@@ -6,9 +6,9 @@ import pytest
 
 from gateway.cli import main
 from gateway.housekeeping import housekeeping
-from gateway.store.drafts import put_draft
+from gateway.store.boxes import put_draft
 from gateway.store.failures import StorageUnavailableError
-from gateway.store.instance import find_instance
+from gateway.store.high_water import find_instance
 from tests.builders import NOW, House
 
 WAIT_SECONDS = 10

@@ -19,15 +19,15 @@ from gateway.intake import (
     IntakeError,
     NewReport,
     NoActiveKeyError,
+    ReceiptSigner,
     ReferenceTakenError,
     UnknownSealingKeyError,
     WrongDoorError,
     WrongEnvironmentError,
 )
-from gateway.receipts import ReceiptSigner
 from gateway.store import StorageUnavailableError, reports
+from gateway.store.boxes import find_draft, put_draft
 from gateway.store.creation import begin_epoch
-from gateway.store.drafts import find_draft, put_draft
 from gateway.wiring import Gateway
 from partner_sdk.errors import EnvelopeError, FormatError
 from partner_sdk.key_files import load_signing_key

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.intake import REFERENCE_DRAWS, Intake, ReferenceTakenError, WrongEnvironmentError
-from gateway.receipts import ReceiptSigner
+from gateway.intake import REFERENCE_DRAWS, Intake, ReceiptSigner, ReferenceTakenError, WrongEnvironmentError
 from gateway.store import StorageUnavailableError
 from gateway.wiring import Gateway
 from partner_sdk.errors import FormatError

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.store import Store
+from gateway.store.boxes import put_return_place
 from gateway.store.collection import delete_collected
 from gateway.store.invitations import ConflictingInvitationError, find_invitation, put_invitation
 from gateway.store.items import (
@@ -21,7 +22,6 @@ from gateway.store.items import (
     list_own_items,
     put_item,
 )
-from gateway.store.return_places import put_return_place
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import format_time, make_report_id, to_base64url

@@ -17,7 +17,7 @@ import gateway.store
 import gateway.store.schema
 from gateway.store import StorageUnavailableError
 from gateway.store.creation import UnknownSchemaError, begin_epoch, make_store, migrate_store, run_migrations
-from gateway.store.instance import find_instance
+from gateway.store.high_water import find_instance
 from gateway.store.schema import SCHEMA_REVISION, metadata
 from gateway.store.store import open_store
 from tests.builders import NOW, House, Partner

@@ -8,8 +8,8 @@ from collections import deque
 import pytest
 from flask import Flask, Response, request
 
-from gateway.web.body_limit import apply_body_limits
 from gateway.web.body_reader import BodyStream
+from gateway.web.request_checks import apply_body_limits
 from gateway.web.rules import BodyRoom, CsrfRule, Login, find_rule, rule
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 from tests.builders import House

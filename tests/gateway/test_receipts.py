@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.receipts import ReceiptSigner
+from gateway.intake import ReceiptSigner
 from partner_sdk.errors import StatementError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.intake import FIRST_PREVIOUS, IntakeStatement, verify_intake

@@ -14,8 +14,8 @@ from flask.typing import ResponseReturnValue
 from gateway.desk.placements.checks import take_checks
 from gateway.desk.placements.runner import PostRate, is_runner_token
 from gateway.desk.views.page import get_desk
-from gateway.web.csrf import check_own_origin
 from gateway.web.problem_pages import RequestRefusedError, make_problem_response
+from gateway.web.request_checks import check_own_origin
 from gateway.web.rules import CsrfRule, Login, rule
 from partner_sdk.errors import FormatError
 from partner_sdk.wire import problems

@@ -26,10 +26,10 @@ from gateway.public.returning.return_code import (
     seal_place,
 )
 from gateway.store import Store
+from gateway.store.boxes import extend_return_place, find_return_place, put_return_place
 from gateway.store.collection import STAGE_OPENED
 from gateway.store.items import list_own_items
 from gateway.store.reports import STAGE_RECEIVED, find_stage
-from gateway.store.return_places import extend_return_place, find_return_place, put_return_place
 from partner_sdk.errors import FormatError, ReportAbuseError
 from partner_sdk.wire.items import REPLY
 from partner_sdk.wire.reference import parse_reference

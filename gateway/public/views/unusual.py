@@ -25,7 +25,7 @@ from gateway.public.views.start import render_start
 from gateway.public.visiting.drafts import NO_VERSION
 from gateway.public.visiting.from_button import has_shown_context, read_context
 from gateway.public.visiting.visit import find_visit, get_posted_version, has_cookie, is_own_form, start_visit
-from gateway.web.body_limit import REFUSED
+from gateway.web.request_checks import REFUSED
 
 KIND_PAGES: Mapping[int, str] = {
     404: "not_found",

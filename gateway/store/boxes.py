@@ -1,14 +1,17 @@
-"""Boxes of half-filled forms, sealed under a key that only the person's cookie holds.
+"""Sealed boxes that only the person who reports can open: half-filled forms, and places to return to.
 
-Never keeps one past its expiry, and never lets a stale tab overwrite a newer one.
-
-The ceiling counts what is being written. What Send leaves and what was opened with a return code are kept apart: a
-flood of them closes the form to nobody. Each ends an hour after its last use. What makes a new one costs more than it
-does: a record of Send stands beside a stored report, and one of who returned beside a derivation, of which a process
-makes some five a second. Nothing but the limit on steps bounds how many are kept alive by being used again.
+A draft is sealed under a key that only the person's cookie holds. Never keeps one past its expiry, and never lets a
+stale tab overwrite a newer one. The ceiling counts what is being written. What Send leaves and what was opened with a
+return code are kept apart: a flood of them closes the form to nobody. Each ends an hour after its last use. What makes
+a new one costs more than it does: a record of Send stands beside a stored report, and one of who returned beside a
+derivation, of which a process makes some five a second. Nothing but the limit on steps bounds how many are kept alive
+by being used again.
 
 Each network has a share of what is being written. A row carries the slot of its network, one of 4,096 that a keyed hash
 picks: e.g. 4,096 of all IPv4 /24 networks fall into each slot, so a row names none of them.
+
+A return place is one box for each reference. Never holds the five words or anything that they are made into: only they
+open the box.
 """
 
 from dataclasses import dataclass
@@ -18,13 +21,14 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, literal_column, select, update
 
 from gateway.store.engine import PreparedStatement
-from gateway.store.schema import drafts, to_epoch_seconds
+from gateway.store.schema import drafts, items, return_places, to_epoch_seconds
 from gateway.store.store import Store
+from partner_sdk.wire.items import REPLY
 
 # What a row is: a form that is being written, the record that Send left, or what a return code opened.
 Kind = Literal["writing", "sent", "returned"]
 FIRST_VERSION = 1
-SWEEP_BATCH = 500
+SWEEP_BATCH = 200  # no long transaction: a child's report must not wait for housekeeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +126,55 @@ def sweep_drafts(store: Store, *, now: datetime) -> int:
             batch = connection.execute(statement).rowcount
         swept += batch
         if batch < SWEEP_BATCH:
+            return swept
+
+
+_SAME_PLACE = return_places.c.reference == bindparam("wanted")
+_FIND_PLACE = select(return_places.c.box).where(_SAME_PLACE, return_places.c.expires_at > bindparam("now"))
+_EXTEND = (
+    update(return_places)
+    .where(_SAME_PLACE, return_places.c.expires_at < bindparam("new_expiry"))
+    .values(expires_at=bindparam("new_expiry"))
+)
+# Nobody acknowledges a reply: it goes with its place. The partial index holds what waits alone.
+_FORGET_REPLIES = delete(items).where(
+    items.c.kind == REPLY.name,
+    items.c.acknowledged_at.is_(None),
+    items.c.address.in_(bindparam("wanted_places", expanding=True)),
+)
+
+
+def put_return_place(connection: Connection, *, reference: str, box: bytes, expires_at: datetime) -> None:
+    """Store the place of a reference that has none."""
+    connection.execute(
+        insert(return_places), {"reference": reference, "box": box, "expires_at": to_epoch_seconds(expires_at)}
+    )
+
+
+def find_return_place(connection: Connection, *, reference: str, now: datetime) -> bytes | None:
+    """Return the box of a place that has not expired."""
+    found = connection.execute(_FIND_PLACE, {"wanted": reference, "now": to_epoch_seconds(now)}).first()
+    return None if found is None else bytes(found.box)
+
+
+def extend_return_place(connection: Connection, *, reference: str, expires_at: datetime) -> bool:
+    """Keep a place for longer; False where there is none, or one that is kept as long anyway."""
+    changed = connection.execute(_EXTEND, {"wanted": reference, "new_expiry": to_epoch_seconds(expires_at)})
+    return changed.rowcount == 1
+
+
+def sweep_return_places(store: Store, *, now: datetime) -> int:
+    """Delete every expired place with the replies that wait for it, in short transactions; return how many places."""
+    expired = (
+        select(return_places.c.reference).where(return_places.c.expires_at <= to_epoch_seconds(now)).limit(SWEEP_BATCH)
+    )
+    swept = 0
+    while True:
+        with store.write() as connection:
+            references = list(connection.execute(expired).scalars())
+            if references:
+                connection.execute(_FORGET_REPLIES, {"wanted_places": references})
+                connection.execute(delete(return_places).where(return_places.c.reference.in_(references)))
+        swept += len(references)
+        if len(references) < SWEEP_BATCH:
             return swept
