@@ -1,6 +1,7 @@
 """The first words of a command line: the summary of each, and the file of commands that adds it."""
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -20,6 +21,33 @@ class CommandTable:
 
     room: str
     files: Mapping[str, Mapping[str, str]]
+    program: str = ""
+    description: str = ""
+    epilog: str = ""
+
+    def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+        """Return the arguments of one command (default: of this process), or end the process as argparse does."""
+        words = sys.argv[1:] if arguments is None else arguments
+        word = self.find_word(words)
+        if word is None:
+            end_by_overview(self.make_overview(), words)
+        return self.make_parser(word).parse_args(words)
+
+    def make_parser(self, word: str | None = None) -> argparse.ArgumentParser:
+        """Return the parser with the commands of the file that adds `word`; with every command for any other word."""
+        parser, commands = self._make_bare_parser()
+        self.add_commands(commands, word=word)
+        return parser
+
+    def make_overview(self) -> argparse.ArgumentParser:
+        """Return a parser that knows each word and its summary, as the help lists them, and loads no command."""
+        parser, commands = self._make_bare_parser()
+        self.add_overview(commands)
+        return parser
+
+    def _make_bare_parser(self) -> "tuple[argparse.ArgumentParser, Commands[argparse.ArgumentParser]]":
+        parser = argparse.ArgumentParser(prog=self.program, description=self.description, epilog=self.epilog)
+        return parser, parser.add_subparsers(required=True, metavar="COMMAND")
 
     def list_summaries(self) -> dict[str, str]:
         """Return the summary of each word."""

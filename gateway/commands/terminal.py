@@ -20,6 +20,9 @@ Run = Callable[[argparse.Namespace], int]
 
 # Each first word with its summary in the help, by the file that adds its command. A new word is one line.
 WORDS: Final = CommandTable(
+    program="report-abuse-gateway",
+    description="Make, serve and examine a gateway that takes sealed reports.",
+    epilog=EXIT_CODES,
     room="gateway.commands",
     files={
         "state": {

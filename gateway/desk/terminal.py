@@ -17,8 +17,16 @@ from gateway.desk.hidden_text import replace_hidden
 from partner_sdk.command_table import Commands as Commands
 from partner_sdk.command_table import CommandTable
 
+EXIT_CODES: Final = (
+    "Exit codes: 0 done; 1 done, but something waits for a person; 2 wrong use, wrong settings or refused; "
+    "3 the gateway did not answer, run it again."
+)
+
 # A new command is one line.
 COMMAND_TABLE: Final = CommandTable(
+    program="report-abuse-desk",
+    description="The desk of the agency: the only holder of the keys that open reports.",
+    epilog=EXIT_CODES,
     room="gateway.desk",
     files={
         "commands.setup": {
@@ -125,11 +133,6 @@ DONE: Final = 0
 LOOK: Final = 1
 WRONG_USE: Final = 2
 TRY_AGAIN: Final = 3
-
-EXIT_CODES: Final = (
-    "Exit codes: 0 done; 1 done, but something waits for a person; 2 wrong use, wrong settings or refused; "
-    "3 the gateway did not answer, run it again."
-)
 
 Run = Callable[[argparse.Namespace], int]
 # Adds a command to a first word, e.g. `add("list", run=run_list, example="--json")`.
