@@ -67,12 +67,12 @@ class RouteRuleError(Exception):
     """A route states no rule, or one that contradicts itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRule:
-    """What one route allows. `limit` names a row of the app's limits, or `none`; `surface` picks the headers.
+    """What one route allows, stated as a decorator of its view function, below that of the route.
 
-    `other_limits` names the rows that may count a request in its place: what the body says decides.
-    `body_room` says where bodies wait for a thread.
+    `limit` names a row of the app's limits, or `none`; `surface` picks the headers. `other_limits` names the rows that
+    may count a request in its place: what the body says decides. `body_room` says where bodies wait for a thread.
     `log_word` stands in the log for a route whose path would tell what a person answered.
     """
 
@@ -85,6 +85,11 @@ class RouteRule:
     surface: str = ""
     log_word: str = ""
     other_limits: tuple[str, ...] = ()
+
+    def __call__(self, view: View) -> View:
+        """State this rule of a view function."""
+        setattr(view, _ATTRIBUTE, self)
+        return view
 
     @property
     def limits(self) -> tuple[str, ...]:
@@ -104,36 +109,7 @@ class RouteRule:
         return "application/x-www-form-urlencoded" if self.csrf is CsrfRule.TOKEN else "application/json"
 
 
-def rule(
-    *,
-    login: Login,
-    limit: str,
-    csrf: CsrfRule,
-    body_bytes: int,
-    body_room: BodyRoom = BodyRoom.REPORTS,
-    media_type: str = "",
-    surface: str = "",
-    log_word: str = "",
-    other_limits: tuple[str, ...] = (),
-) -> Callable[[View], View]:
-    """State the rule of a view function; put it below the route decorator."""
-    stated = RouteRule(
-        login=login,
-        limit=limit,
-        csrf=csrf,
-        body_bytes=body_bytes,
-        body_room=body_room,
-        media_type=media_type,
-        surface=surface,
-        log_word=log_word,
-        other_limits=other_limits,
-    )
-
-    def state(view: View) -> View:
-        setattr(view, _ATTRIBUTE, stated)
-        return view
-
-    return state
+rule = RouteRule  # as a decorator it reads as what it does
 
 
 def find_rule(app: Flask, endpoint: str | None) -> RouteRule | None:
