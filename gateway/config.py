@@ -3,10 +3,8 @@
 Never holds a secret and never accepts a path to a key: the two keys of a gateway lie in its own `keys/` folder.
 """
 
-import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -16,14 +14,12 @@ from gateway.guidance.agency import AGENCY_FILE
 from gateway.key_folder import check_no_foreign_keys
 from gateway.web.listener import DEFAULT_BODY_SECONDS
 from gateway.web.settings import SettingsError, check_origin, read_settings
+from partner_sdk.durable_files import write_new_durably
 from partner_sdk.wire.intake import INSTANCE_PATTERN
 from partner_sdk.wire.keys import Environment, Pin, parse_pin
 
 CONFIG_FILE = "gateway.toml"
 PIN_FILE = "agency.pin"
-CARD_FILE = "gateway.card"
-DATABASE_FILE = "gateway.sqlite"
-LOCK_FILE = "gateway.lock"
 EVIDENCE_FOLDER = "evidence"
 
 Role = Literal["public", "industry", "feed"]
@@ -31,13 +27,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 MAX_WORKERS = 64
 MAX_THREADS = 64
-MAX_TRUSTED_PROXIES = 8
 MAX_BANNER_CHARACTERS = 300
 MAX_CONTACT_CHARACTERS = 200
 MAX_DRAFTS = 10_000_000
 MAX_CAMPAIGNS = 200
-MAX_PARTNER_GIB = 1_000_000
-LEAST_FREE_PERCENT = 5
 _CAMPAIGN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _INSTANCE = re.compile(INSTANCE_PATTERN)
 STATE_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_STATE"
@@ -105,46 +98,18 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return self.feed_origin if set(roles) == {"feed"} else self.public_origin
 
 
-@dataclass(frozen=True, slots=True)
 class StateFolder:
     """The files of one gateway."""
 
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """The settings."""
-        return self.path / CONFIG_FILE
-
-    @property
-    def agency(self) -> Path:
-        """The agency's hours and promises."""
-        return self.path / AGENCY_FILE
-
-    @property
-    def pin(self) -> Path:
-        """The agency's root fingerprint and feed key, as the desk made it."""
-        return self.path / PIN_FILE
-
-    @property
-    def card(self) -> Path:
-        """What the desk needs to know of this gateway; holds no secret."""
-        return self.path / CARD_FILE
-
-    @property
-    def database(self) -> Path:
-        """The store of sealed envelopes."""
-        return self.path / DATABASE_FILE
-
-    @property
-    def lock(self) -> Path:
-        """The queue of writers."""
-        return self.path / LOCK_FILE
-
-    @property
-    def evidence(self) -> Path:
-        """The sealed parts of evidence; may be a disk of its own."""
-        return self.path / EVIDENCE_FOLDER
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / CONFIG_FILE
+        self.agency = path / AGENCY_FILE  # the agency's hours and promises
+        self.pin = path / PIN_FILE  # the agency's root fingerprint and feed key, as the desk made it
+        self.card = path / "gateway.card"  # what the desk needs to know of this gateway; holds no secret
+        self.database = path / "gateway.sqlite"
+        self.lock = path / "gateway.lock"  # the queue of writers
+        self.evidence = path / EVIDENCE_FOLDER  # sealed parts; may be a disk of its own
 
 
 def load_config(state: Path) -> GatewayConfig:
@@ -181,30 +146,21 @@ def check_config(config: GatewayConfig) -> None:
     if not _INSTANCE.fullmatch(config.instance):
         raise SettingsError("instance must be 1 to 39 of a-z, 0-9 and hyphens.", reason="bad-settings")
     _check_shown_texts(config)
-    if not 0.1 <= config.lock_timeout_seconds <= 60:
-        raise SettingsError("lock_timeout_seconds must be between 0.1 and 60.", reason="bad-settings")
-    if not 1 <= config.body_timeout_seconds <= 300:
-        raise SettingsError("body_timeout_seconds must be between 1 and 300.", reason="bad-settings")
-    if not 0 <= config.trusted_proxies <= MAX_TRUSTED_PROXIES:
-        raise SettingsError(f"trusted_proxies must be between 0 and {MAX_TRUSTED_PROXIES}.", reason="bad-settings")
-    _check_draft_ceilings(config)
+    for key, number, least, most in (
+        ("lock_timeout_seconds", config.lock_timeout_seconds, 0.1, 60),
+        ("body_timeout_seconds", config.body_timeout_seconds, 1, 300),
+        ("trusted_proxies", config.trusted_proxies, 0, 8),
+        ("drafts_max_rows", config.drafts_max_rows, 1, MAX_DRAFTS),
+        ("drafts_max_rows_per_network", config.drafts_max_rows_per_network, 1, MAX_DRAFTS),
+        ("evidence.partner_gib", config.evidence.partner_gib, 1, 1_000_000),
+        ("evidence.least_free_percent", config.evidence.least_free_percent, 5, 90),  # reports need room
+    ):
+        if not least <= number <= most:
+            raise SettingsError(f"{key} must be between {least} and {most}.", reason="bad-settings")
     if config.limits.partner_reports_per_minute < 1:
         raise SettingsError("limits.partner_reports_per_minute must be at least 1.", reason="bad-settings")
-    if not 1 <= config.evidence.partner_gib <= MAX_PARTNER_GIB:
-        raise SettingsError(f"evidence.partner_gib must be between 1 and {MAX_PARTNER_GIB}.", reason="bad-settings")
-    if not LEAST_FREE_PERCENT <= config.evidence.least_free_percent <= 90:
-        raise SettingsError(
-            f"evidence.least_free_percent must be between {LEAST_FREE_PERCENT} and 90: reports need room.",
-            reason="bad-settings",
-        )
     _check_campaigns(config.campaigns)
     _check_listeners(config)
-
-
-def _check_draft_ceilings(config: GatewayConfig) -> None:
-    for key in ("drafts_max_rows", "drafts_max_rows_per_network"):
-        if not 1 <= getattr(config, key) <= MAX_DRAFTS:
-            raise SettingsError(f"{key} must be between 1 and {MAX_DRAFTS}.", reason="bad-settings")
 
 
 def _check_shown_texts(config: GatewayConfig) -> None:
@@ -257,41 +213,18 @@ def check_roles(roles: Sequence[Role], *, key: str) -> None:
 
 def write_config(path: Path, config: GatewayConfig) -> None:
     """Write settings as TOML that `load_config` reads back to the same value; never over another file."""
-    lines = [
-        "# Settings of this gateway. Unknown keys are errors. No secret belongs here.",
-        *(
-            f"{key} = {_to_toml(getattr(config, key))}"
-            for key in (
-                "environment",
-                "instance",
-                "public_origin",
-                "feed_origin",
-                "agency_name",
-                "agency_contact",
-                "banner",
-                "lock_timeout_seconds",
-                "body_timeout_seconds",
-                "trusted_proxies",
-                "drafts_max_rows",
-                "drafts_max_rows_per_network",
-                "campaigns",
-            )
-        ),
-        "",
-        "[limits]",
-        *(f"{key} = {_to_toml(getattr(config.limits, key))}" for key in LimitsConfig.__struct_fields__),
-        "",
-        "[evidence]",
-        *(f"{key} = {_to_toml(getattr(config.evidence, key))}" for key in EvidenceConfig.__struct_fields__),
-    ]
+    tables = {"limits": config.limits, "evidence": config.evidence}
+    plain = [key for key in GatewayConfig.__struct_fields__ if key not in {"listeners", *tables}]
+    lines = ["# Settings of this gateway. Unknown keys are errors. No secret belongs here.", *_to_lines(config, plain)]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *_to_lines(table, table.__struct_fields__)]
     for listener in config.listeners:
-        lines += ["", "[[listeners]]"]
-        lines += [f"{key} = {_to_toml(getattr(listener, key))}" for key in ListenerConfig.__struct_fields__]
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-        handle.write("\n".join(lines) + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
+        lines += ["", "[[listeners]]", *_to_lines(listener, listener.__struct_fields__)]
+    write_new_durably(path, "\n".join([*lines, ""]).encode())
+
+
+def _to_lines(table: msgspec.Struct, keys: Sequence[str]) -> list[str]:
+    return [f"{key} = {_to_toml(getattr(table, key))}" for key in keys]
 
 
 def _to_toml(value: str | float | tuple[str, ...]) -> str:

@@ -16,7 +16,7 @@ from gateway.config import (
 from gateway.key_folder import ForeignKeyError
 from gateway.web.settings import SettingsError, check_origin, read_settings
 from partner_sdk.client.exchange import check_origin as check_origin_of_a_client
-from partner_sdk.errors import ReportAbuseError
+from partner_sdk.errors import LocalStateError, ReportAbuseError
 from partner_sdk.key_files import KeyRole, write_key_file
 from tests.builders import Agency, House, make_house, make_key
 
@@ -67,7 +67,7 @@ def test_written_settings_read_back_the_same(tmp_path: Path) -> None:
     (house.state / "gateway.toml").unlink()
     write_config(house.state / "gateway.toml", odd)
     assert load_config(house.state) == odd
-    with pytest.raises(FileExistsError):
+    with pytest.raises(LocalStateError, match="gateway.toml is there already"):
         write_config(house.state / "gateway.toml", odd)
 
 
