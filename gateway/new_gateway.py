@@ -3,7 +3,6 @@
 Never leaves half a gateway: what fails takes back what it wrote.
 """
 
-import os
 import shutil
 import uuid
 from collections.abc import Callable
@@ -22,11 +21,12 @@ from gateway.config import (
 )
 from gateway.guidance.agency import write_agency_example
 from gateway.key_folder import make_keys
+from gateway.receipt_key_change import make_card
 from gateway.store.creation import make_store
 from gateway.web.settings import SettingsError
-from partner_sdk.key_files import KeyFile
+from partner_sdk.durable_files import write_new_durably
 from partner_sdk.wire.canonical import encode, format_time
-from partner_sdk.wire.keys import Environment, GatewayCard, ReceiptKey, parse_pin
+from partner_sdk.wire.keys import Environment, GatewayCard, parse_pin
 
 MAX_PIN_FILE_BYTES = 8192
 
@@ -91,7 +91,7 @@ def _fill(state: Path, *, config: GatewayConfig, raw_pin: bytes, now: datetime) 
     folder.path.chmod(0o700)
     receipt = make_keys(state, environment=config.environment, created_at=format_time(now))
     folder.evidence.mkdir(mode=0o700)
-    _write(folder.pin, raw_pin)
+    write_new_durably(folder.pin, raw_pin)
     write_agency_example(folder.agency)
     make_store(
         folder.database,
@@ -101,28 +101,11 @@ def _fill(state: Path, *, config: GatewayConfig, raw_pin: bytes, now: datetime) 
         now=now,
         lock_timeout_seconds=config.lock_timeout_seconds,
     ).close()
-    card = _make_card(config, receipt=receipt)
-    _write(folder.card, encode(card) + b"\n")
+    card = make_card(config, receipt_key=receipt)
+    write_new_durably(folder.card, encode(card) + b"\n")
     write_config(folder.config, config)
     load_config(state)
     return card
-
-
-def _make_card(config: GatewayConfig, *, receipt: KeyFile) -> GatewayCard:
-    return GatewayCard(
-        environment=config.environment,
-        instance=config.instance,
-        origin=config.public_origin,
-        receipt_key=ReceiptKey(key_id=receipt.key_id, public_key=receipt.public_key),
-    )
-
-
-def _write(path: Path, raw: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as handle:
-        handle.write(raw)
-        handle.flush()
-        os.fsync(handle.fileno())
 
 
 def _take_back(state: Path, *, is_new: bool) -> None:

@@ -12,6 +12,7 @@ from gateway.key_folder import find_next_receipt_key, make_next_receipt_key, use
 from gateway.key_state import KeyState
 from gateway.store import Store
 from partner_sdk.durable_files import write_durably
+from partner_sdk.key_files import KeyFile
 from partner_sdk.wire.canonical import encode, format_time
 from partner_sdk.wire.keys import GatewayCard, Pin, ReceiptKey
 
@@ -21,15 +22,19 @@ NEXT_CARD_FILE = "gateway.next.card"
 def begin_receipt_key_change(state: Path, *, config: GatewayConfig, now: datetime) -> Path:
     """Make the next receipt key and the card that carries it; return where the card is. Safe to repeat."""
     key_file = make_next_receipt_key(state, environment=config.environment, created_at=format_time(now))
-    card = GatewayCard(
+    path = state / NEXT_CARD_FILE
+    write_durably(path, encode(make_card(config, receipt_key=key_file)) + b"\n")
+    return path
+
+
+def make_card(config: GatewayConfig, *, receipt_key: KeyFile) -> GatewayCard:
+    """Return what the desk needs to know of a gateway to believe its receipts; holds no secret."""
+    return GatewayCard(
         environment=config.environment,
         instance=config.instance,
         origin=config.public_origin,
-        receipt_key=ReceiptKey(key_id=key_file.key_id, public_key=key_file.public_key),
+        receipt_key=ReceiptKey(key_id=receipt_key.key_id, public_key=receipt_key.public_key),
     )
-    path = state / NEXT_CARD_FILE
-    write_durably(path, encode(card) + b"\n")
-    return path
 
 
 def finish_receipt_key_change(state: Path, *, store: Store, pin: Pin, clock: Callable[[], datetime]) -> bool:
