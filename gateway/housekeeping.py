@@ -32,7 +32,7 @@ KEEP_UNREFERENCED: Final = timedelta(days=14)
 KEEP_UNNAMED: Final = timedelta(days=1)  # no upload of a part takes as long
 DELETE_BATCH: Final = 10  # files in one turn of the writers' lock: a child's report must not wait for housekeeping
 
-Forget = Callable[[Connection, datetime], list[DeletedParts]]
+Forget = Callable[..., DeletedParts | None]
 KEEP_COLLECTED = timedelta(days=30)  # long enough for a desk to notice that it lost something
 ROUND_SECONDS: Final = 60.0
 # Looking for bytes that no row names reads every folder of evidence.
@@ -46,8 +46,8 @@ def sweep_evidence(store: Store, *, blobs: Blobs, now: datetime) -> int:
 
     Raises `StorageUnavailableError`; what is left then goes a day later, as bytes that no row names.
     """
-    unreferenced = _sweep(store, blobs=blobs, before=now - KEEP_UNREFERENCED, forget=_forget_one_unreferenced)
-    return unreferenced + _sweep(store, blobs=blobs, before=now - KEEP_COLLECTED, forget=_forget_one_collected)
+    unreferenced = _sweep(store, blobs=blobs, before=now - KEEP_UNREFERENCED, forget=forget_unreferenced)
+    return unreferenced + _sweep(store, blobs=blobs, before=now - KEEP_COLLECTED, forget=forget_collected)
 
 
 def sweep_unnamed(store: Store, *, blobs: Blobs, now: datetime) -> int:
@@ -65,27 +65,19 @@ def _sweep(store: Store, *, blobs: Blobs, before: datetime, forget: Forget) -> i
     swept = 0
     while True:
         with store.write() as connection:
-            batch = forget(connection, before)
-        for deleted in batch:
-            names = [BlobName(deleted.partner, deleted.evidence_id, row.part, row.sha256) for row in deleted.parts]
-            _remove_unnamed(store, blobs=blobs, names=names)
-        swept += len(batch)
-        if not batch:
+            deleted = forget(connection, before=before)
+        if deleted is None:
             return swept
-
-
-def _forget_one_unreferenced(connection: Connection, before: datetime) -> list[DeletedParts]:
-    return forget_unreferenced(connection, before=before, limit=1)
-
-
-def _forget_one_collected(connection: Connection, before: datetime) -> list[DeletedParts]:
-    return forget_collected(connection, before=before, limit=1)
+        names = [BlobName(deleted.partner, deleted.evidence_id, row.part, row.sha256) for row in deleted.parts]
+        _remove_unnamed(store, blobs=blobs, names=names)
+        swept += 1
 
 
 def _remove_unnamed(store: Store, *, blobs: Blobs, names: list[BlobName]) -> int:
     """Delete blobs of one piece of evidence inside the writers' lock: no row can come to name them meanwhile."""
     removed = 0
-    for batch in _cut(names):
+    for start in range(0, len(names), DELETE_BATCH):
+        batch = names[start : start + DELETE_BATCH]
         with store.write() as connection:
             unnamed = _leave_out_named(connection, batch)
             blobs.remove_blobs(unnamed)
@@ -98,11 +90,6 @@ def _leave_out_named(connection: Connection, names: list[BlobName]) -> list[Blob
     rows = [] if found is None else list_parts(connection, position=found.position)
     named = {(row.part, row.sha256) for row in rows}
     return [name for name in names if (name.part, name.sha256) not in named]
-
-
-def _cut(names: list[BlobName]) -> Iterator[list[BlobName]]:
-    for start in range(0, len(names), DELETE_BATCH):
-        yield names[start : start + DELETE_BATCH]
 
 
 @dataclass(frozen=True, slots=True)

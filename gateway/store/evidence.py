@@ -7,9 +7,8 @@ Never deletes the parts of evidence that a report names before the desk has ackn
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, bindparam, delete, func, insert, select, update
 
 from gateway.store.schema import evidence, evidence_parts, to_epoch_seconds
 
@@ -260,37 +259,29 @@ def acknowledge_evidence(
     return connection.execute(_ACKNOWLEDGE, {**wanted, "now": to_epoch_seconds(now)}).rowcount == 1
 
 
-def forget_unreferenced(connection: Connection, *, before: datetime, limit: int) -> list[DeletedParts]:
-    """Delete the rows of evidence that no report has ever named and whose newest part came before `before`."""
+def forget_unreferenced(connection: Connection, *, before: datetime) -> DeletedParts | None:
+    """Delete the rows of the oldest evidence that no report has ever named, if its newest part came before `before`."""
     condition = (evidence.c.referenced_at.is_(None), evidence.c.newest_part_at < to_epoch_seconds(before))
-    forgotten = []
-    for row in _list_rows(connection, *condition, order=evidence.c.newest_part_at, limit=limit):
-        forgotten.append(_forget_parts(connection, row))
-        connection.execute(_FORGET_EVIDENCE, {"wanted_position": row.position})
-    return forgotten
+    return _forget_first(connection, *condition, order=evidence.c.newest_part_at, then=_FORGET_EVIDENCE)
 
 
-def forget_collected(connection: Connection, *, before: datetime, limit: int) -> list[DeletedParts]:
-    """Delete the rows of the parts of evidence that was acknowledged before `before`; its digest stays."""
+def forget_collected(connection: Connection, *, before: datetime) -> DeletedParts | None:
+    """Delete the rows of the parts of the evidence that was acknowledged first, before `before`; its digest stays."""
     condition = (
         evidence.c.acknowledged_at < to_epoch_seconds(before),
         evidence.c.acknowledged_at.is_not(None),  # names the partial index
         evidence.c.held_bytes > 0,
     )
-    forgotten = []
-    for row in _list_rows(connection, *condition, order=evidence.c.acknowledged_at, limit=limit):
-        forgotten.append(_forget_parts(connection, row))
-        connection.execute(_HOLDS_NOTHING, {"wanted_position": row.position})
-    return forgotten
+    return _forget_first(connection, *condition, order=evidence.c.acknowledged_at, then=_HOLDS_NOTHING)
 
 
-def _list_rows(
-    connection: Connection, *condition: ColumnElement[bool], order: ColumnElement[int], limit: int
-) -> list[Row[Any]]:
-    return list(connection.execute(select(*_COLUMNS).where(*condition).order_by(order).limit(limit)))
-
-
-def _forget_parts(connection: Connection, row: Row[Any]) -> DeletedParts:
+def _forget_first(
+    connection: Connection, *condition: ColumnElement[bool], order: ColumnElement[int], then: Executable
+) -> DeletedParts | None:
+    row = connection.execute(select(*_COLUMNS).where(*condition).order_by(order).limit(1)).first()
+    if row is None:
+        return None
     parts = list_parts(connection, position=row.position)
     connection.execute(_FORGET_PARTS, {"wanted_position": row.position})
+    connection.execute(then, {"wanted_position": row.position})
     return DeletedParts(partner=row.partner, evidence_id=row.evidence_id, parts=parts)
