@@ -3,8 +3,8 @@
 Leaves no process behind: stopping ends the whole group, and if this process is killed, the kernel kills the rest.
 """
 
-import multiprocessing
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -49,8 +49,9 @@ class ServerProcess:
         Call it from a thread that lives as long as the server shall: its end is the end of the server.
         """
         self.listener = listener
-        self._ready, told = multiprocessing.Pipe(duplex=False)
-        passed = (listening.fileno(), told.fileno())
+        ready, told = os.pipe()
+        self._ready = os.fdopen(ready, "rb", buffering=0)
+        passed = (listening.fileno(), told)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "gateway.web.server_process", str(os.getpid()), *map(str, passed)],
             env={**os.environ, **listener.environment, SPEC_VARIABLE: msgspec.json.encode(listener).decode("utf-8")},
@@ -58,7 +59,7 @@ class ServerProcess:
             pass_fds=passed,
             process_group=0,
         )
-        told.close()
+        os.close(told)
 
     @property
     def pid(self) -> int:
@@ -67,13 +68,12 @@ class ServerProcess:
 
     def wait_until_ready(self, *, timeout_seconds: float) -> None:
         """Wait until a worker has loaded its app; raises `ServingError`."""
-        address = self.listener.address
-        if not self._ready.poll(timeout_seconds):
+        address, hearing = self.listener.address, select.poll()
+        hearing.register(self._ready, select.POLLIN)
+        if not hearing.poll(timeout_seconds * 1000):
             raise ServingError(f"The server on {address} did not start in {timeout_seconds:.0f} seconds.")
-        try:
-            self._ready.recv_bytes()
-        except EOFError:
-            raise ServingError(f"The server on {address} ended while it started. The log says where.") from None
+        if not self._ready.read(1):
+            raise ServingError(f"The server on {address} ended while it started. The log says where.")
 
     def find_exit_code(self) -> int | None:
         """Return how the master ended, or None while it runs."""
@@ -95,6 +95,7 @@ class ServerProcess:
                 os.killpg(self.pid, signal.SIGKILL)
             time.sleep(POLL_SECONDS / 5)
         self._process.wait()
+        self._ready.close()
 
 
 def open_port(listener: Listener, *, patience_seconds: float = PORT_WAIT_SECONDS) -> socket.socket:
