@@ -12,7 +12,6 @@ from email.policy import SMTP
 from typing import Final
 
 MAX_EMAIL_CHARACTERS: Final = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
-ADDRESS_MAC_BYTES: Final = 32
 
 # RFC 5321 Dot-string without quoting: what needs quotes is no address that a person types into a form.
 _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")

@@ -1,6 +1,6 @@
 """Examines a desk: files, keys, database, audit log, lists, and the gateway. Never changes anything, opens nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -149,11 +149,8 @@ def _look_at_work(desk: Desk) -> Iterator[Look]:
             select(func.count()).select_from(SET_ASIDE).where(SET_ASIDE.c.resolved_at.is_(None))
         ).scalar_one()
     if alarms or aside:
-        yield (
-            "warning",
-            f"{alarms} alarms are open and {aside} rows are set aside.",
-            "See `alarms` and `set-aside list`.",
-        )
+        detail = f"{alarms} alarms are open and {aside} rows are set aside."
+        yield "warning", detail, "See `alarms` and `set-aside list`."
     else:
         yield "ok", "No alarm is open and nothing is set aside.", ""
 
@@ -162,12 +159,8 @@ def _look_at_cases(desk: Desk) -> Iterator[Look]:
     with desk.store.read() as connection:
         lost = list_misjoined(connection)
     if lost:
-        named = ", ".join(lost[:_MOST_NAMED]) + (" and others" if len(lost) > _MOST_NAMED else "")
-        yield (
-            "fault",
-            f"Joined to none that is the first of a case, so lists may hide it: {named}.",
-            "Read it: `case show`.",
-        )
+        detail = f"Joined to none that is the first of a case, so lists may hide it: {_format_some(lost)}."
+        yield "fault", detail, "Read it: `case show`."
     else:
         yield "ok", "What partners added is joined to the first report of its case.", ""
 
@@ -200,11 +193,14 @@ def _look_at_placements(desk: Desk) -> Iterator[Look]:
     for code in TO_SEE_TO:
         concerned = sorted(one.placement.placement for one in living if one.code == code)
         if concerned:
-            named = ", ".join(concerned[:_MOST_NAMED]) + (" and others" if len(concerned) > _MOST_NAMED else "")
             why = _format_reasons([one for one in living if one.code == code]) if code == "not_reached" else ""
-            yield "warning", f"{_PLACEMENT_WORDS[code]}: {named}.{why}", "See `placement show`."
+            yield "warning", f"{_PLACEMENT_WORDS[code]}: {_format_some(concerned)}.{why}", "See `placement show`."
     if not any(one.code in TO_SEE_TO for one in living):
         yield "ok", f"{len(living)} placements of the button need no attention.", ""
+
+
+def _format_some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_NAMED]) + (" and others" if len(names) > _MOST_NAMED else "")
 
 
 def _format_reasons(standings: list[Standing]) -> str:

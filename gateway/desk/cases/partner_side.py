@@ -31,14 +31,14 @@ from gateway.desk.partners.outcomes import (
     take_back_outcome,
 )
 from gateway.desk.partners.questions import (
-    QuestionDraft,
     QuestionRow,
     list_questions,
     store_question,
 )
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
-from partner_sdk.wire.mailbox_message import MAX_PURPOSE_CHARACTERS, MAX_QUESTION_CHARACTERS
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.mailbox_message import MAX_PURPOSE_CHARACTERS, MAX_QUESTION_CHARACTERS, InformationRequest
 from partner_sdk.wire.submission import PUBLIC_SENDER
 
 DUPLICATE: Final = "duplicate"
@@ -185,15 +185,16 @@ def ask_partner(desk: Desk, wanted: str, question: Question, *, actor: str) -> s
     with desk.store.write() as connection:
         found = get_first_case(connection, wanted)
         _check_may_ask(connection, found, today=today)
-        draft = QuestionDraft(
-            report_id=found.report_id,
-            reference=found.reference,
-            question=cleaned.question,
-            purpose=cleaned.purpose,
+        request = InformationRequest(
+            due_at=format_time(_choose_due(cleaned.due, now=now)),
             legal_basis=cleaned.legal_basis,
-            due_at=_choose_due(cleaned.due, now=now),
+            purpose=cleaned.purpose,
+            question=cleaned.question,
+            reference=found.reference,
+            report_id=found.report_id,
+            request_id=desk.make_id(),
         )
-        return store_question(desk, connection, draft, case_id=found.case_id, partner=found.partner, actor=actor)
+        return store_question(desk, connection, request, case_id=found.case_id, partner=found.partner, actor=actor)
 
 
 def clean_question(question: Question) -> Question:

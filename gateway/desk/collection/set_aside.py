@@ -17,6 +17,7 @@ from gateway.desk.alarms import raise_alarm
 from gateway.desk.collection.filing import BY_GATEWAY
 from gateway.desk.collection.row_checks import ALARMING_REASONS, MAX_ROW_BYTES, PRIORITIES, RowRefusedError
 from gateway.desk.collection.shelf import SetAsideError, Shelf
+from gateway.desk.store import read_row
 from gateway.desk.store.schema import SET_ASIDE
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
@@ -315,18 +316,4 @@ def _find_claimed(raw: bytes) -> tuple[bytes, ClearFields] | None:
 
 
 def _to_row(row: Row[Any]) -> SetAsideRow:
-    return SetAsideRow(
-        id=row.id,
-        row_sha256=bytes(row.row_sha256).hex(),
-        reason=row.reason,
-        alarmed=row.alarmed,
-        priority=row.priority,
-        stated_priority=row.stated_priority,
-        claimed_partner=row.claimed_partner,
-        claimed_report_id=row.claimed_report_id,
-        set_aside_at=row.set_aside_at,
-        resolved_at=row.resolved_at,
-        resolution=row.resolution,
-        channel=row.channel,
-        is_urgent=row.is_urgent,
-    )
+    return read_row(SetAsideRow, row, row_sha256=bytes(row.row_sha256).hex())

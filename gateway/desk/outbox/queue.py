@@ -133,13 +133,6 @@ def drop(connection: Connection, kind: KindName, subjects: Collection[str]) -> N
     connection.execute(delete(OUTBOX).where(OUTBOX.c.kind == kind, OUTBOX.c.subject.in_(subjects)))
 
 
-def find_entry(connection: Connection, kind: KindName, subject: str) -> OutboxRow | None:
-    """Return the entry of one record."""
-    wanted = select(*_COLUMNS).where(OUTBOX.c.kind == kind, OUTBOX.c.subject == subject)
-    row = connection.execute(wanted).first()
-    return None if row is None else OutboxRow(**row._mapping)
-
-
 def list_entries(connection: Connection, *, most: int, with_done: bool = False) -> list[OutboxRow]:
     """Return the entries that were given up, then those that wait, the newest of each first; on request all."""
     query = select(*_COLUMNS).order_by(*order_by_state()).limit(most)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
+from gateway.desk.store import read_row
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.partner_tables import ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.vault import Vault
@@ -22,6 +23,7 @@ from partner_sdk.errors import EnrolmentError, FormatError, OpeningError
 from partner_sdk.wire.account import (
     MAX_ACCOUNT_ENVELOPE_BYTES,
     AccountChange,
+    NewKeys,
     account_context,
     check_account_change,
     get_signing_key_id,
@@ -163,8 +165,7 @@ def find_wanted_registration(connection: Connection, partner: str) -> Registrati
 def to_change_row(row: Row[Any]) -> ChangeRow:
     """Return a row of the table as lists show it."""
     signed_by = None if row.kind == UNREADABLE else get_signing_key_id(bytes(row.statement))
-    columns = {name: getattr(row, name) for name in ChangeRow.__dataclass_fields__ if name != "signed_by"}
-    return ChangeRow(**columns, signed_by=signed_by)
+    return read_row(ChangeRow, row, signed_by=signed_by)
 
 
 def _take(connection: Connection, row: ItemRow, *, desk: Desk, vault: Vault, actor: str) -> ChangeRow | None:
@@ -287,6 +288,15 @@ def _find(connection: Connection, partner: str, change_id: str) -> Row[Any] | No
 
 
 def _new_key_id(change: AccountChange) -> str | None:
-    if change.keys is None:
-        return None
-    return key_id_of(parse_base64url(change.keys.submission_key, length=PUBLIC_KEY_BYTES))
+    return None if change.keys is None else str(make_key_columns(change.keys)["key_id"])
+
+
+def make_key_columns(keys: EnrolmentKeys | NewKeys) -> dict[str, str | bytes]:
+    """Return the keys of a partner by the names of their columns, with the id of the submission key."""
+    submission_key = parse_base64url(keys.submission_key, length=PUBLIC_KEY_BYTES)
+    return {
+        "key_id": key_id_of(submission_key),
+        "submission_key": submission_key,
+        "context_key": parse_base64url(keys.context_key, length=PUBLIC_KEY_BYTES),
+        "mailbox_key": parse_base64url(keys.mailbox_key),
+    }

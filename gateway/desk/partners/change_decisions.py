@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, Row, select, update
 
 from gateway.desk import audit
-from gateway.desk.partners.account_changes import ChangeRow, get_key_in_force, to_change_row
+from gateway.desk.partners.account_changes import ChangeRow, get_key_in_force, make_key_columns, to_change_row
 from gateway.desk.partners.key_ends import keep_former_key
 from gateway.desk.partners.register import PartnerError, get_partner
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
@@ -17,8 +17,7 @@ from gateway.desk.store.partner_tables import PARTNERS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnrolmentError
 from partner_sdk.wire.account import NewKeys, check_account_change
-from partner_sdk.wire.canonical import format_time, parse_base64url
-from partner_sdk.wire.statements import PUBLIC_KEY_BYTES, key_id_of
+from partner_sdk.wire.canonical import format_time
 
 # What a partner sealed before a rotation may lie in its spool for so long: a gateway is down, a machine is off.
 FORMER_KEY_GRACE: Final = timedelta(days=14)
@@ -124,19 +123,8 @@ def _find_new_keys(row: Row[Any], partner: Row[Any], *, desk: Desk) -> NewKeys |
 
 
 def _put_keys(connection: Connection, partner: str, keys: NewKeys, *, at: str, actor: str) -> None:
-    submission_key = parse_base64url(keys.submission_key, length=PUBLIC_KEY_BYTES)
-    connection.execute(
-        update(PARTNERS)
-        .where(PARTNERS.c.partner == partner)
-        .values(
-            key_id=key_id_of(submission_key),
-            submission_key=submission_key,
-            context_key=parse_base64url(keys.context_key, length=PUBLIC_KEY_BYTES),
-            mailbox_key=parse_base64url(keys.mailbox_key),
-            approved_at=at,
-            approved_by=actor,
-        )
-    )
+    values = make_key_columns(keys) | {"approved_at": at, "approved_by": actor}
+    connection.execute(update(PARTNERS).where(PARTNERS.c.partner == partner).values(values))
 
 
 def _decide(connection: Connection, row: Row[Any], *, state: str, reason: str | None, at: str, actor: str) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
-from gateway.desk.partners.account_changes import is_key_taken, take_enrolled_registration
+from gateway.desk.partners.account_changes import is_key_taken, make_key_columns, take_enrolled_registration
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
@@ -85,7 +85,7 @@ def _take_enrolment(
         "received_at": format_time(now),
     }
     if checked.keys is not None:
-        values |= _key_columns(checked.keys)
+        values |= make_key_columns(checked.keys)
         connection.execute(
             update(INVITATIONS).where(INVITATIONS.c.secret_sha256 == row.address).values(used_at=format_time(now))
         )
@@ -119,13 +119,3 @@ def _check_row(connection: Connection, desk: Desk, row: ItemRow, *, vault: Vault
     if is_key_taken(connection, key_id_of(parse_base64url(keys.submission_key, length=PUBLIC_KEY_BYTES))):
         return _Checked(partner, "key-in-use")
     return _Checked(partner, keys=keys, registration=registration)
-
-
-def _key_columns(keys: EnrolmentKeys) -> dict[str, object]:
-    submission_key = parse_base64url(keys.submission_key, length=PUBLIC_KEY_BYTES)
-    return {
-        "key_id": key_id_of(submission_key),
-        "submission_key": submission_key,
-        "context_key": parse_base64url(keys.context_key, length=PUBLIC_KEY_BYTES),
-        "mailbox_key": parse_base64url(keys.mailbox_key),
-    }

@@ -16,6 +16,7 @@ from gateway.desk.keyring.key_set import get_own_sealing_key, make_mailbox_key
 from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import SENT_AT, queue, record
 from gateway.desk.partners.register import get_partner
+from gateway.desk.store import read_row
 from gateway.desk.store.post_tables import MAILBOX_MESSAGES, OUTBOX
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
@@ -245,11 +246,4 @@ def _get_message(connection: Connection, message_id: str) -> PostedMessage:
 
 
 def _to_message(row: Row[Any]) -> PostedMessage:
-    return PostedMessage(
-        partner=row.partner,
-        message_id=row.message_id,
-        number=row.number,
-        kind=row.kind,
-        issued_at=row.issued_at,
-        posted_at=row.posted_at,
-    )
+    return read_row(PostedMessage, row)

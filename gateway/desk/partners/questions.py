@@ -5,7 +5,6 @@ Never keeps the words where they can be read: one box is the partner's, the othe
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
@@ -39,34 +38,14 @@ class QuestionRow:
     posted_at: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class QuestionDraft:
-    """What to ask about which report. The words are for the partner: never store or log them."""
-
-    report_id: str
-    reference: str
-    question: str
-    purpose: str
-    legal_basis: str
-    due_at: datetime
-
-
 def store_question(
-    desk: Desk, connection: Connection, draft: QuestionDraft, *, case_id: str, partner: str, actor: str
+    desk: Desk, connection: Connection, request: InformationRequest, *, case_id: str, partner: str, actor: str
 ) -> str:
     """Sign, seal and store a question in the caller's transaction and return its request id; nothing is sent.
 
-    Raises `FormatError` for words that do not fit, `PartnerError`, and `LocalStateError` for the keys.
+    Its words are for the partner: never store or log them. Raises `FormatError` for words that do not fit,
+    `PartnerError`, and `LocalStateError` for the keys.
     """
-    request = InformationRequest(
-        due_at=format_time(draft.due_at),
-        legal_basis=draft.legal_basis,
-        purpose=draft.purpose,
-        question=draft.question,
-        reference=draft.reference,
-        report_id=draft.report_id,
-        request_id=desk.make_id(),
-    )
     message = store_message(
         desk,
         connection,

@@ -18,6 +18,7 @@ from gateway.desk.placements.register import (
     find_placement,
     list_placements,
 )
+from gateway.desk.store import read_row
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS, PARTNERS
@@ -223,11 +224,4 @@ def find_open_invitation(connection: Connection, partner: str, *, now: datetime)
     ).first()
     if row is None:
         return None
-    return OpenInvitation(
-        partner=partner,
-        name=row.name,
-        expires_at=row.expires_at,
-        has_ended=parse_time(row.expires_at) <= now,
-        type=row.type,
-        country=row.country,
-    )
+    return read_row(OpenInvitation, row, has_ended=parse_time(row.expires_at) <= now)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from gateway.desk.partners.account_changes import ChangeRow, find_wanted_registration, list_changes
 from gateway.desk.partners.key_ends import list_former_key_rows
 from gateway.desk.partners.register import SERVICE, PartnerError, explain_no_partner, list_partners
+from gateway.desk.store import read_row
 from gateway.desk.store.account_tables import ACCOUNT_CHANGES
 from gateway.desk.store.partner_tables import PARTNERS
 from partner_sdk.wire.account import peek_account_change
@@ -126,14 +127,9 @@ def get_partner_view(connection: Connection, partner: str, *, now: datetime) -> 
     if not rows:
         raise PartnerError(explain_no_partner(connection, partner, now=now), reason="unknown-partner")
     row, accepted = rows[0], find_registration(connection, partner)
-    return PartnerView(
-        partner=row.partner,
-        name=row.name,
-        state=row.state,
-        since=row.since,
-        type=row.type,
-        country=row.country,
-        key_id=row.key_id,
+    return read_row(
+        PartnerView,
+        row,
         former_keys=tuple(
             FormerKeyView(one.key_id, one.ended_at, bool(one.revoked))
             for one in list_former_key_rows(connection, partner)

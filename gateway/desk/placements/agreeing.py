@@ -4,6 +4,7 @@ Never gives a link id a second time, not even after its placement has ended: it 
 take down, and reports that name it belong to whom it was given.
 """
 
+from dataclasses import asdict
 from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -78,20 +79,10 @@ def change_placement(desk: Desk, placement: str, changes: TermChanges, *, actor:
     with desk.store.write() as connection:
         row = _get_living(connection, placement)
         before = _to_terms(row)
-        address = before.address if changes.address is None else changes.address
-        look_at = before.look_at if changes.look_at is None else changes.look_at or None
-        if changes.look_at is None and address != before.address:
-            look_at = None  # the page of before lies elsewhere
-        terms = make_terms(
-            Agreement(
-                owner=row.owner,
-                service=before.service if changes.service is None else changes.service,
-                surface=before.surface if changes.surface is None else changes.surface,
-                address=address,
-                look_at=look_at,
-                position=before.position if changes.position is None else changes.position,
-            )
-        )
+        changed = {name: value for name, value in asdict(changes).items() if value is not None}
+        if changes.address not in {None, before.address}:
+            changed.setdefault("look_at", None)  # the page of before lies elsewhere
+        terms = make_terms(Agreement(owner=row.owner, **(msgspec.structs.asdict(before) | changed)))
         if terms == before:
             raise PlacementError("Nothing is different: say what changes.", reason="no-change")
         connection.execute(

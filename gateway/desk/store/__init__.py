@@ -3,6 +3,6 @@
 Never keeps anything that a person wrote in the clear: content stays in its envelope and is opened to view.
 """
 
-from gateway.desk.store.engine import DeskStore, DeskStoreError, open_store
+from gateway.desk.store.engine import DeskStore, DeskStoreError, open_store, read_row
 
-__all__ = ["DeskStore", "DeskStoreError", "open_store"]
+__all__ = ["DeskStore", "DeskStoreError", "open_store", "read_row"]

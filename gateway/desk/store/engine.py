@@ -5,9 +5,9 @@ A commit returns after the write-ahead log is on the disk; only then may the des
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -26,6 +26,17 @@ _PRAGMAS: Final = (
     "PRAGMA secure_delete = ON",
     "PRAGMA temp_store = MEMORY",  # nothing readable reaches a disk on the way
 )
+
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Read = TypeVar("Read", bound=DataclassInstance)
+
+
+def read_row(kind: "type[Read]", row: object, **own: object) -> "Read":
+    """Return a row as a dataclass of the same names; `own` are the values of those that no column holds as they are."""
+    return kind(**{one.name: getattr(row, one.name) for one in fields(kind) if one.name not in own}, **own)
 
 
 class DeskStoreError(ReportAbuseError):
