@@ -1,7 +1,9 @@
 """One job a file: at most 400 lines, no file is a drawer, and none was left behind by an editor or a patch."""
 
+import io
 import os
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from tests.house.sources import LEFT_OUT, ROOT, files
 
 MOST_LINES = 400
 DRAWER_ROOMS = {"util", "utils", "helper", "helpers", "common", "misc", "manager"}
+# In a comment or a docstring: a module, e.g. `risk.py` or `collection/risk.py`.
+MODULE_NAMED = re.compile(r"(?:[\w-]+/)*\w+\.py\b")
 LEFTOVER = re.compile(r".*(\.orig|\.rej|\.bak|\.swp|~)|\.DS_Store|Thumbs\.db")
 DRAWERS = re.compile(r"(utils?|helpers?|common|misc|manager|handlers?\d*)\.\w+")
 
@@ -33,6 +37,29 @@ def test_every_module_says_what_it_is_for() -> None:
     sources = files(".py")
     assert len(sources) >= 80
     assert [str(path) for path in sources if not path.read_text(encoding="utf-8").startswith('"""')] == []
+
+
+def list_named_modules(text: str) -> list[str]:
+    """List the modules that the comments and docstrings of a file of Python name."""
+    found = list[str]()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        is_docstring = token.type == tokenize.STRING and token.string.startswith('"""')
+        if is_docstring or token.type == tokenize.COMMENT:
+            found += MODULE_NAMED.findall(token.string)
+    return found
+
+
+def test_every_module_that_a_comment_names_is_there() -> None:
+    assert list_named_modules('"""See a/b.py and `c.py`."""\nx = "d.py"  # not e.py') == ["a/b.py", "c.py", "e.py"]
+    sources = files(".py", below=("gateway", "partner_sdk", "widget", "tests"))
+    there = [f"/{path.relative_to(ROOT)}" for path in sources]
+    named = {
+        (name, str(path.relative_to(ROOT)))
+        for path in files(".py")
+        for name in list_named_modules(path.read_text(encoding="utf-8"))
+    }
+    assert len(named) >= 50
+    assert sorted(one for one in named if not any(path.endswith(f"/{one[0]}") for path in there)) == []
 
 
 def list_everything(root: Path) -> Iterator[Path]:

@@ -1,6 +1,6 @@
 """Commands about cases: list, next, show, move, close.
 
-case_reply.py has `case reply`, case_questions.py what goes to partners.
+reply_commands.py has `case reply`, partner_commands.py the questions to partners.
 """
 
 import argparse

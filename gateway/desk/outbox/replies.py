@@ -31,7 +31,6 @@ from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
 
 REPLY: Final = "reply"
 READ: Final = "read"
-# How a reply that is owed was given, where a sealed one is enough (case_codes.py has the others).
 # Why a reply was given up: the gateway keeps no place for it, because nobody can come back and read it.
 NO_PLACE: Final = "no-place"
 # The alarm that names the reference.

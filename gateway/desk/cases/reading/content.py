@@ -39,7 +39,7 @@ class Section:
 
 
 def make_sections(content: PublicReport) -> list[Section]:
-    """Return the sections of a report of the public; report_sections.py makes those of a partner's."""
+    """Return the sections of a report of the public; sections.py makes those of a partner's."""
     groups: dict[str, list[Line]] = {"What was said": []}
     for path, value in _flatten(msgspec.to_builtins(content), ()):
         groups.setdefault(_get_group(path), []).append(_make_line(path, value))
