@@ -1,7 +1,7 @@
 """The desk: the separate process that alone holds the private keys, opens what was sealed, and answers partners.
 
-It stands on eight floors. A module imports from its own floor and from lower ones, and no two packages import each
-other. Most packages hold a subject: its rules, its pages and its commands.
+It stands on eight floors. A module imports from its own floor and from lower ones, and two packages never
+import each other both ways. Most packages hold a subject: its rules, its pages and its commands.
 
 1. base: `store/`, `vault`, `audit`, `alarms`, `feed_client`, `addresses`, `config`, `carriers/`; `wiring`: one `Desk`
 2. pages and terminal: `hidden_text`, `terminal`, `sessions`, `views/`, on which every page and command is built

@@ -42,7 +42,7 @@ COMMAND_TABLE: Final = CommandTable(
         "commands.collecting": {
             "collect": (
                 "Collect reports and enrolments from the gateway, and send what waits: "
-                "for it, for partners, notes and pages."
+                "for it, for partners, notes and alerts."
             ),
             "alarms": (
                 "List the alarms that nobody has cleared: gaps, forks, forgeries. Exit code 1 when there are any."

@@ -26,7 +26,6 @@ from partner_sdk.wire.feed_messages import MAX_ROWS_BODY_BYTES
 from partner_sdk.wire.items import (
     EVIDENCE,
     KINDS,
-    MAILBOX_MESSAGE,
     REPORT,
     Acknowledgement,
     AcknowledgementPost,
@@ -79,7 +78,7 @@ def post_acknowledgements() -> Response:
     desk = get_desk_request()
     post = desk.parse_body(AcknowledgementPost, max_bytes=MAX_ROWS_BODY_BYTES)
     kind = KINDS.get(post.kind)
-    if kind is None or kind.taken_by != "desk" or (post.is_withdrawn and kind is not REPORT):
+    if kind is None or kind.taken_by != "desk" or (post.is_withdrawn and not kind.may_wait_again):
         raise FormatError("The desk takes no items of this kind, or cannot give them back.", reason="malformed")
     if any((item.sha256 is None) is kind.proves_digest for item in post.items):
         raise FormatError("Acknowledgements of this kind name a digest, or none.", reason="malformed")
@@ -208,8 +207,8 @@ def _parse_envelope(item: NewItem, kind: ItemKind) -> bytes:
     """Return the bytes of an item's envelope; raises `FormatError` for anything that is not in its one spelling."""
     kind.check_address(item.address)
     check_report_id(item.item_id)
-    if item.replaces and kind is not MAILBOX_MESSAGE:
-        raise FormatError("Only a message to a partner replaces another.", reason="malformed")
+    if item.replaces and not kind.may_be_replaced:
+        raise FormatError("An item of this kind replaces no other.", reason="malformed")
     raw = parse_base64url(item.envelope, max_bytes=kind.max_envelope_bytes)
     Envelope.parse(raw, max_bytes=kind.max_envelope_bytes)
     return raw

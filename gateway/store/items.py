@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, cast, delete, func, in
 from gateway.store.boxes import find_return_place
 from gateway.store.schema import from_epoch_seconds, items, to_epoch_seconds
 from gateway.store.store import Store
-from partner_sdk.wire.items import REPLY, ItemKind, PutResult
+from partner_sdk.wire.items import ItemKind, PutResult
 
 
 class ConflictingItemError(Exception):
@@ -146,7 +146,7 @@ def put_item(
         wanted = _name(kind, address=address, item_id=item_id)
         connection.execute(_REPLACE, {**wanted, "new_sha256": digest, "new_envelope": envelope})
         return "stored"
-    if kind is REPLY and find_return_place(connection, reference=address, now=now) is None:
+    if kind.needs_place and find_return_place(connection, reference=address, now=now) is None:
         return "no-place"
     check_room(connection, kind)
     connection.execute(

@@ -88,13 +88,13 @@ def seal_and_save(
         check_filled_in(plain, examples=_load_examples())
     submission_key = state.load_submission_key()
 
-    def seal(key: SealingKey) -> bytes:
+    def make_body(key: SealingKey) -> bytes:
         return make_report_body(
             report, clear=clear, evidence=evidence, key=key, submission_key=submission_key, now=clock()
         )
 
     key = _find_saved_key(state, now=clock()) or _fetch_key(get_key_set, clock=clock)
-    body = seal(key)
+    body = make_body(key)
     # Held until the newest key has sealed it: a flush beside this must not send a report that is about to be replaced.
     with state.holding_submission(clear.report_id):
         note_answer(state, clear.report_id, report=report, kind=clear.kind)
@@ -103,7 +103,7 @@ def seal_and_save(
         try:
             newest = find_active_sealing_key(get_key_set(), now=clock())
             if newest is not None and newest.key_id != key.key_id:
-                state.replace_submission(clear.report_id, seal(newest))
+                state.replace_submission(clear.report_id, make_body(newest))
         except ReportAbuseError as error:
             notify(f"Report {clear.report_id} is sealed and saved. The key set could not be renewed: {error}")
 

@@ -1,10 +1,13 @@
 """The kinds of sealed items, and the bodies that hand them over the feed (WIRE.md §10.3).
 
-A sealed item waits at the gateway until the other side acknowledges it. All that differs from kind to kind is a row of
-`KINDS`: gateway, desk and WIRE.md read it here. Never knows what is inside an item.
+A sealed item waits at the gateway until the other side acknowledges it. The kinds differ in a row of `KINDS`, which
+gateway, desk and WIRE.md read here; reports and evidence also have tables of their own. Never knows what is inside.
 
-A new kind that the desk takes is a row here and in WIRE.md, and a function at the desk that `inbox.collect_items` hands
-it to, e.g. `adoptions.collect_adoptions`. One that a partner sends also has a call of its own, e.g. `post_account`.
+- A new kind that the desk takes: a row here and in WIRE.md, and a function at the desk that `inbox.collect_items` calls
+  for each item, e.g. `adoptions.collect_adoptions`. If a partner sends it, also a call, e.g. `post_account`.
+- Something new that the desk tells partners needs no kind: it is a `MessageKind` in `mailbox_message.py`.
+- A new kind that the desk puts: a row here and in WIRE.md, and an `OutboxKind` with its sender in
+  `gateway/desk/sending/run.py`.
 """
 
 from collections.abc import Callable
@@ -52,7 +55,9 @@ class ItemKind:
 
     `address` is whose item it is, e.g. a partner; `max_body_bytes` bounds the request that brings it, and `max_items`
     a page or a post of many. `max_waiting` bounds what waits altogether. Where `proves_digest`, an acknowledgement
-    names the digest of what is held, because more than one item may have been under an id.
+    names the digest of what is held, because more than one item may have been under an id. Where `may_wait_again`, the
+    desk may withdraw an acknowledgement; where `may_be_replaced`, it may put an item again, sealed to a new key; where
+    `needs_place`, an item is taken only while a person can still return to its address.
     """
 
     name: str
@@ -66,6 +71,9 @@ class ItemKind:
     leaves: Leaves
     max_waiting: int | None = None
     proves_digest: bool = False
+    may_wait_again: bool = False
+    may_be_replaced: bool = False
+    needs_place: bool = False
 
 
 # A report has a chain and a receipt (§6.2), evidence has parts (§6.6): each is stored in a table of its own.
@@ -80,6 +88,7 @@ REPORT: Final = ItemKind(
     identity="id-of-address",
     leaves="bytes",
     proves_digest=True,
+    may_wait_again=True,  # a desk that was restored from a backup fetches what it lacks
 )
 EVIDENCE: Final = ItemKind(
     name="evidence",
@@ -137,6 +146,7 @@ MAILBOX_MESSAGE: Final = ItemKind(
     max_items=1000,
     identity="id",
     leaves="bytes",
+    may_be_replaced=True,  # a partner that has lost its mailbox key
 )
 REPLY: Final = ItemKind(
     name="reply",
@@ -148,6 +158,7 @@ REPLY: Final = ItemKind(
     max_items=200,
     identity="id",
     leaves="nothing",
+    needs_place=True,
 )
 KINDS: Final = {
     kind.name: kind for kind in (REPORT, EVIDENCE, ENROLMENT, ACCOUNT_CHANGE, ADOPTION_REQUEST, MAILBOX_MESSAGE, REPLY)

@@ -53,10 +53,10 @@ from partner_sdk.wire.items import REPORT, Acknowledgement
 
 PAGE_ROWS: Final = REPORT.max_items
 STUCK: Final = "feed-stuck"
-# A feed that would not end, or would fill this disk: one run takes so much and no more, and says so once.
+# A bound for a feed that would not end, or would fill this disk; reaching it is told once.
 ENDLESS: Final = "feed-endless"
 MOST_PAGES: Final = 10_000
-# What was left before at the gateway gets so much of a run, after everything newer.
+# Rows that an earlier run left at the gateway get this much of a run, after everything newer.
 LEFT_PAGES: Final = 5
 LEFT_TIME: Final = timedelta(seconds=10)
 MOST_SET_ASIDE: Final = 2_000

@@ -1,8 +1,8 @@
 """Files each verified report as a case, in the transaction that stores the report, however it came.
 
 One that came as a file and comes through the gateway too stays one case, with both references. The hash of a page's
-context is noted, so that one that is used again is seen. Never keeps what the report says: the case gets codes, days
-and yes or no; the text stays in the envelope.
+context is noted, so that a reused context is seen. Never keeps the text of a report: the case gets codes, days and yes
+or no; the text stays in the envelope.
 """
 
 import hashlib

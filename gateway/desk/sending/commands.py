@@ -9,7 +9,7 @@ from gateway.desk.outbox.alerts import acknowledge_alert, list_alerts, list_unac
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.queue import KindName, list_entries
 from gateway.desk.outbox.replies import NO_PLACE
-from gateway.desk.sending.run import SentOut, send_again, send_due
+from gateway.desk.sending.run import KINDS, SentOut, send_again, send_due
 from gateway.desk.terminal import DONE, LOOK, Commands, add_group, get_actor, print_json, print_result, say
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk
@@ -17,8 +17,8 @@ from gateway.web.logs import format_exception
 
 _MOST_LISTED: Final = 200
 _MOST_ALERTS: Final = 50
-# The kinds that go to the gateway, and the names of their counts.
-_TO_GATEWAY: Final[dict[KindName, str]] = {
+_TO_GATEWAY: Final = tuple(kind.name for kind in KINDS if kind.is_for_gateway)
+_COUNT_NAMES: Final[dict[KindName, str]] = {
     "message": "messages_sent",
     "reply": "replies_sent",
     "stage": "stages_sent",
@@ -125,7 +125,7 @@ class WentOut:
 
     def as_json(self) -> dict[str, Any]:
         """Return counts and codes."""
-        counts = {name: self._sent.of(kind).sent for kind, name in _TO_GATEWAY.items()}
+        counts = {_COUNT_NAMES[kind]: self._sent.of(kind).sent for kind in _TO_GATEWAY}
         return counts | {"notes": self._notes.as_json(), "alerts": asdict(self._alerts)}
 
     def tell(self, *, to: TextIO | None = None) -> None:
