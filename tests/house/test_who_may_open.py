@@ -19,9 +19,9 @@ MAY_ENCRYPT_A_BOX = {"partner_sdk.wire.sealing"}
 MAY_DECRYPT_EVIDENCE = {"gateway.desk.evidence.open_evidence"}
 # The fake gateway for partners' own tests: it opens with keys that it made itself when it started, and nothing else.
 OPENS_IN_THE_SANDBOX = {"partner_sdk.sandbox._agency"}
-# Symmetric drafts: opened under a key that only the person's session cookie holds.
-# A visit's state in that cookie: no word of a report, sealed against whoever reads the cookie.
-MAY_DECRYPT_A_DRAFT = {"gateway.public.visiting.drafts", "gateway.public.visiting.visit"}
+# Symmetric drafts, opened under a key that only the person's session cookie holds, and a visit's state in that cookie:
+# no word of a report, sealed against whoever reads the cookie.
+MAY_DECRYPT_A_DRAFT = {"gateway.public.visiting.drafts"}
 
 
 # Evidence is encrypted in segments, into a buffer of the sealer's own; whoever encrypts it opens nothing.

@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from gateway.guidance.advice import Audience
@@ -29,11 +31,12 @@ from partner_sdk.wire.canonical import REPORT_ID_RANDOM_BYTES, make_report_id
 from partner_sdk.wire.public_codes import CONTEXT_REFUSED_SIGNAL, Language
 
 SECRET_BYTES = 32
-NONCE_BYTES = 12  # SP 800-38D §8.2.2: random 96-bit nonces; a journey writes its key's row some dozens of times
+NONCE_BYTES = 12  # SP 800-38D §8.2.2, §8.3: random 96-bit nonces, at most 2**32 a key; a journey uses some dozens
 IDLE_SECONDS = 60 * 60  # a safety exception to WCAG 2.2.1: the next person on the phone matters more
 # Two sizes only: nearly every draft is the small one, and a long story looks like any other long story.
 PADDED_SIZES = (8 * 1024, 64 * 1024)
 
+S = TypeVar("S", bound=Struct)
 _LENGTH = struct.Struct(">I")
 _ID_LABEL = b"report-abuse draft id v1"
 _INFO_BOX = b"report-abuse draft key v1"
@@ -50,7 +53,7 @@ class DraftTooBigError(Exception):
     """More than the larger of the two sizes holds; the checks of the form let nothing as long pass."""
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
+class Sent(Struct, frozen=True, kw_only=True):
     """What is left of a draft after Send: enough for the same thank-you page, and no word of the report.
 
     `reply_by` is the very day that was sealed and is shown, `read_by` the moment by which a person reads it: by
@@ -88,7 +91,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
         return ReaderProfile(reader, country=self.country, country_there=self.country_there)
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class Draft(Struct, frozen=True, kw_only=True):
     """What was typed so far. `report_id` is the submit token: made once, so that Send can only count once.
 
     `gone_past` names the screens that the person has gone on from: after the check page only these are passed over.
@@ -133,28 +136,38 @@ def make_journey_keys(secret: bytes) -> JourneyKeys:
     )
 
 
-def seal_draft(draft: Draft, *, keys: JourneyKeys, version: int, nonce: bytes) -> bytes:
-    """Encrypt a draft with AES-256-GCM (SP 800-38D); row and version are bound, so that rows cannot be exchanged.
+def seal_padded(value: Struct, *, key: bytes, nonce: bytes, label: bytes, sizes: Sequence[int]) -> bytes:
+    """Encrypt a value with AES-256-GCM (SP 800-38D), padded to the first of the sizes that holds it; `label` is bound.
 
     Raises DraftTooBigError.
     """
-    plain = msgspec.msgpack.encode(draft)
+    plain = msgspec.msgpack.encode(value)
     needed = _LENGTH.size + len(plain)
-    size = next((size for size in PADDED_SIZES if size >= needed), None)
+    size = next((size for size in sizes if size >= needed), None)
     if size is None:
-        raise DraftTooBigError("the draft does not fit the larger size")
+        raise DraftTooBigError("it does not fit the largest size")
     padded = _LENGTH.pack(len(plain)) + plain + bytes(size - needed)
-    return nonce + AESGCM(keys.box_key).encrypt(nonce, padded, _bind(keys, version))
+    return nonce + AESGCM(key).encrypt(nonce, padded, label)
+
+
+def open_padded(box: bytes, *, key: bytes, label: bytes, kind: type[S]) -> S:
+    """Decrypt a value; raises DraftUnreadableError for another key, another label or an altered box."""
+    try:
+        padded = AESGCM(key).decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], label)
+        (length,) = _LENGTH.unpack_from(padded)
+        return msgspec.msgpack.decode(padded[_LENGTH.size : _LENGTH.size + length], type=kind)
+    except (InvalidTag, ValueError):  # msgspec's errors are ValueErrors
+        raise DraftUnreadableError("it does not open with this key") from None
+
+
+def seal_draft(draft: Draft, *, keys: JourneyKeys, version: int, nonce: bytes) -> bytes:
+    """Seal a draft; row and version are bound, so that rows cannot be exchanged. Raises DraftTooBigError."""
+    return seal_padded(draft, key=keys.box_key, nonce=nonce, label=_bind(keys, version), sizes=PADDED_SIZES)
 
 
 def open_draft(box: bytes, *, keys: JourneyKeys, version: int) -> Draft:
-    """Decrypt a draft; raises DraftUnreadableError for another person's row, another version or an altered box."""
-    try:
-        padded = AESGCM(keys.box_key).decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], _bind(keys, version))
-    except (InvalidTag, ValueError):
-        raise DraftUnreadableError("the draft does not open with this cookie") from None
-    (length,) = _LENGTH.unpack_from(padded)
-    return msgspec.msgpack.decode(padded[_LENGTH.size : _LENGTH.size + length], type=Draft)
+    """Open a draft; raises DraftUnreadableError for another person's row, another version or an altered box."""
+    return open_padded(box, key=keys.box_key, label=_bind(keys, version), kind=Draft)
 
 
 def leave_context_out(draft: Draft, *, is_refused: bool) -> Draft:

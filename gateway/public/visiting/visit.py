@@ -9,30 +9,34 @@ The language is the one that was picked before, else the browser's, else English
 import hashlib
 import hmac
 import math
-import struct
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import msgspec
 from babel import negotiate_locale
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import Flask, current_app, g, request, session
 from flask_babel import Babel  # type: ignore[import-untyped]  # the package ships no types
 
 from gateway.public.door import PublicDoor, get_door
-from gateway.public.visiting.drafts import IDLE_SECONDS, NO_VERSION, SECRET_BYTES, JourneyKeys, make_journey_keys
+from gateway.public.visiting.drafts import (
+    IDLE_SECONDS,
+    NO_VERSION,
+    NONCE_BYTES,
+    SECRET_BYTES,
+    DraftUnreadableError,
+    JourneyKeys,
+    make_journey_keys,
+    open_padded,
+    seal_padded,
+)
 from gateway.public.wording import DEFAULT_LANGUAGE
 from gateway.web.web_app import JOURNEY
 from partner_sdk.wire.public_codes import LANGUAGES, Language
 
-# SP 800-38D §8.3: one key takes 2**32 random nonces; a journey uses some thirty.
-NONCE_BYTES = 12
 PADDED_BYTES = 256  # the longest place and placement and two marks need about half of it
 
 _KEY_LABEL = b"report-abuse visit state key v1"
 _BOX_LABEL = b"report-abuse visit state v1"
-_LENGTH = struct.Struct(">H")
 _SECRET, _STATE = JOURNEY, "state"
 FRESH_SECONDS = 30  # a redirect is followed at once; whoever comes later comes from outside
 SLOW_LASTS_SECONDS = 120  # for how long a wait is good, and for how long a journey that waited at a step walks on
@@ -69,22 +73,15 @@ def make_state_key(secret_key: bytes) -> bytes:
 
 
 def seal_state(state: VisitState, *, key: bytes, nonce: bytes) -> bytes:
-    """Encrypt a state with AES-256-GCM (SP 800-38D); the box has one size."""
-    plain = msgspec.msgpack.encode(state)
-    needed = _LENGTH.size + len(plain)
-    if needed > PADDED_BYTES:
-        raise ValueError(f"A visit's state does not fit {PADDED_BYTES} bytes.")
-    padded = _LENGTH.pack(len(plain)) + plain + bytes(PADDED_BYTES - needed)
-    return nonce + AESGCM(key).encrypt(nonce, padded, _BOX_LABEL)
+    """Seal a state; the box has one size."""
+    return seal_padded(state, key=key, nonce=nonce, label=_BOX_LABEL, sizes=(PADDED_BYTES,))
 
 
 def find_state(box: bytes, *, key: bytes) -> VisitState | None:
     """Open a state; None when it is not one of this gateway's."""
     try:
-        padded = AESGCM(key).decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], _BOX_LABEL)
-        (length,) = _LENGTH.unpack_from(padded)
-        return msgspec.msgpack.decode(padded[_LENGTH.size : _LENGTH.size + length], type=VisitState)
-    except (InvalidTag, ValueError):  # msgspec's errors are ValueErrors
+        return open_padded(box, key=key, label=_BOX_LABEL, kind=VisitState)
+    except DraftUnreadableError:
         return None
 
 
