@@ -53,11 +53,15 @@ from partner_sdk.wire.public_codes import LANGUAGES
 BLUEPRINT = "public"
 ONE_YEAR_SECONDS = 31_536_000
 View = Callable[..., ResponseReturnValue]
-# Screens with views of their own; all others ask something and share one pair.
-VIEWS: Mapping[str, tuple[View | None, View | None]] = {
-    START: (None, None),
+# Places with views of their own; all other screens ask something and share one pair.
+VIEWS: Mapping[str, tuple[View, View]] = {
+    START: (show_start, post_start),
     CHECK: (show_check, post_check),
     THANKS: (show_thanks, post_thanks),
+    COME_BACK: (show_come_back, post_come_back),
+    REPLIES: (show_replies, post_replies),
+    FOR_SERVICES: (show_for_services, post_for_services),
+    FOR_SERVICES_SENT: (show_for_services_sent, post_for_services_sent),
 }
 
 
@@ -104,34 +108,26 @@ def register(app: Flask, gateway: Gateway) -> None:
 
 
 def make_blueprint() -> Blueprint:
-    """Make the routes from the journey's table: one path for each screen, numbers only."""
+    """Make the routes of every place: one path for each screen of the journey, numbers only."""
     door = Blueprint(BLUEPRINT, __name__, template_folder="templates")
     door.add_app_template_global(get_file_path, "asset")
     door.add_app_template_global(get_path, "path_of")
-    door.add_url_rule(get_path(START), "show_start", show_start, methods=["GET"])
-    door.add_url_rule(get_path(START), "post_start", post_start, methods=["POST"])
     for screen in SCREENS:
-        show, post = VIEWS.get(screen.name, (show_screen, post_screen))
-        path, place = get_path(screen.name), {"name": screen.name}
-        if show is not None:
-            door.add_url_rule(path, f"show_{screen.name}", show, methods=["GET"], defaults=place)
-        if post is not None:
-            door.add_url_rule(path, f"post_{screen.name}", post, methods=["POST"], defaults=place)
+        if screen.name not in VIEWS:
+            _add_place(door, screen.name, show_screen, post_screen, name=screen.name)
     for side in SIDE_PATHS:
-        door.add_url_rule(get_path(side), f"show_{side}", show_side, methods=["GET"], defaults={"side": side})
-        door.add_url_rule(get_path(side), f"post_{side}", post_side, methods=["POST"], defaults={"side": side})
-    door.add_url_rule(get_path(COME_BACK), "show_come_back", show_come_back, methods=["GET"])
-    door.add_url_rule(get_path(COME_BACK), "post_come_back", post_come_back, methods=["POST"])
-    door.add_url_rule(get_path(REPLIES), "show_replies", show_replies, methods=["GET"])
-    door.add_url_rule(get_path(REPLIES), "post_replies", post_replies, methods=["POST"])
-    services, services_sent = get_path(FOR_SERVICES), get_path(FOR_SERVICES_SENT)
-    door.add_url_rule(services, "show_for_services", show_for_services, methods=["GET"])
-    door.add_url_rule(services, "post_for_services", post_for_services, methods=["POST"])
-    door.add_url_rule(services_sent, "show_for_services_sent", show_for_services_sent, methods=["GET"])
-    door.add_url_rule(services_sent, "post_for_services_sent", post_for_services_sent, methods=["POST"])
+        _add_place(door, side, show_side, post_side, side=side)
+    for place, (show, post) in VIEWS.items():
+        _add_place(door, place, show, post, **({"name": place} if place in {CHECK, THANKS} else {}))
     door.add_url_rule(get_path(LEAVE), "leave", leave, methods=["GET"])
     door.add_url_rule(f"{FILES_PATH}<name>", "show_file", show_file, methods=["GET"])
     return door
+
+
+def _add_place(door: Blueprint, place: str, show: View, post: View, **arguments: str) -> None:
+    path = get_path(place)
+    door.add_url_rule(path, f"show_{place}", show, methods=["GET"], defaults=arguments)
+    door.add_url_rule(path, f"post_{place}", post, methods=["POST"], defaults=arguments)
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="asset")
