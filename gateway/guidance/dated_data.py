@@ -1,4 +1,4 @@
-"""Reads dated facts (bodies, numbers, hours, laws) from TOML files, strictly, and lists those checked too long ago.
+"""Dated facts (bodies, numbers, hours, laws) in TOML files: how each is dated, and which were checked too long ago.
 
 A fact carries `checked_on`, the day it was compared with its source, and `source`; a decision carries `decided_by`.
 Where the source is neither the body's own nor a public one, `to_prove` says what rests on it: a better one is owed.
@@ -6,15 +6,15 @@ Either every table at the top of a file carries both, or the file itself does.
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final, Protocol, TypeVar
+from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-from gateway.web.settings import SettingsError, read_settings
+from gateway.web.settings import SettingsError
 
 STALE_DAYS: Final = 180
 WHOLE_FILE: Final = "(whole file)"
@@ -22,19 +22,6 @@ WHOLE_FILE: Final = "(whole file)"
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
 Source = Annotated[str, Meta(min_length=8)]
-
-
-class Dated(Protocol):
-    """What every kind of entry carries; without it the entry does not load."""
-
-    @property
-    def checked_on(self) -> date: ...
-
-    @property
-    def source(self) -> str: ...
-
-
-D = TypeVar("D", bound=Dated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +33,6 @@ class DatedFact:
     checked_on: date
     source: str
     to_prove: str | None = None
-
-
-def read_dated_file(path: Path, *, kind: type[D]) -> Mapping[str, D]:
-    """Read a file whose every table is one `kind`, a Struct that forbids unknown fields.
-
-    Raises `SettingsError` for an unknown key, a wrong type, or an entry without its day or its source.
-    """
-    return read_settings(path, kind=dict[str, kind])  # type: ignore[valid-type]  # mypy takes `kind` for a value
 
 
 def read_facts(path: Path) -> tuple[DatedFact, ...]:

@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.guidance.dated_data import Source, read_dated_file
+from gateway.guidance.dated_data import Source
+from gateway.web.settings import read_settings
 from partner_sdk.wire.public_codes import WELSH
 
 SIGNPOSTS_FILE: Final = Path(__file__).parent / "data" / "signposts.toml"
@@ -39,5 +40,5 @@ class Signpost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_signposts(path: Path = SIGNPOSTS_FILE) -> Mapping[str, Signpost]:
-    """Load every signpost; an unknown key or a missing date is an error at the start, not on a child's page."""
-    return read_dated_file(path, kind=Signpost)
+    """Load every signpost. Raises `SettingsError` at the start, not on a child's page: an unknown key, no date."""
+    return read_settings(path, kind=dict[str, Signpost])

@@ -4,7 +4,6 @@ import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 
 import gateway.commands.checks
@@ -12,22 +11,14 @@ from gateway.cli import main as run_gateway
 from gateway.guidance.dated_data import (
     WHOLE_FILE,
     DatedFact,
-    Source,
     list_stale,
     make_line,
-    read_dated_file,
     read_facts,
 )
 from gateway.guidance.signposts import load_signposts
 from gateway.web.settings import SettingsError
 
 TODAY = date(2026, 11, 25)
-
-
-class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    checked_on: date
-    source: Source
 
 
 def write(folder: Path, text: str) -> Path:
@@ -49,12 +40,12 @@ def test_entry_without_its_day_or_its_source_is_refused(tmp_path: Path, missing:
     }
     whole = write(tmp_path, "[body]\n" + "\n".join(lines.values()))
     assert [fact.key for fact in read_facts(whole)] == ["body"]
-    assert read_dated_file(whole, kind=Body)["body"].checked_on == TODAY
+    assert load_signposts(whole)["body"].checked_on == TODAY
     lacking = write(tmp_path, "[body]\n" + "\n".join(line for key, line in lines.items() if key != missing))
     with pytest.raises(SettingsError, match="body"):
         read_facts(lacking)
     with pytest.raises(SettingsError, match=missing):
-        read_dated_file(lacking, kind=Body)
+        load_signposts(lacking)
 
 
 @pytest.mark.parametrize("line", ['source = ""', "checked_on = 2026-11-25T10:00:00Z", "checked_on = 2026", "more = 1"])
@@ -66,7 +57,7 @@ def test_strict_reading_refuses_another_spelling(tmp_path: Path, line: str) -> N
     }
     lines[line.split(" ", maxsplit=1)[0]] = line
     with pytest.raises(SettingsError):
-        read_dated_file(write(tmp_path, "[body]\n" + "\n".join(lines.values())), kind=Body)
+        load_signposts(write(tmp_path, "[body]\n" + "\n".join(lines.values())))
 
 
 @pytest.mark.parametrize(
