@@ -73,6 +73,14 @@ def test_every_field_of_a_report_is_shown_as_it_was_written() -> None:
     assert lines["What is happening"].text == "grooming, sexual_talk"
 
 
+def test_field_that_was_left_out_is_shown_as_left_blank() -> None:
+    report = make_public_report(child=make_child_details(), meeting=Meeting(place="", when=""))
+    optional = {name for name in PUBLIC_WORDS if "." not in name} - msgspec.to_builtins(report).keys()
+    assert "context" in optional  # the wire leaves it out
+    lines = {line.title: line.text for section in make_sections(report) for line in section.lines}
+    assert {lines[PUBLIC_WORDS[name]] for name in optional - {"contact", "person"}} == {""}
+
+
 def test_how_a_child_feels_is_read_in_words_and_whose_feeling_it_is() -> None:
     for code in ("all_right", "scared", HURTING, REPORTER_HURTING, "rather_not_say"):
         report = make_public_report(feels=code)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import fields
 
 from gateway.desk.cases.reading.labels import PUBLIC_ANSWERS, PUBLIC_WORDS
 from partner_sdk.wire.public_report import PublicReport
@@ -41,7 +42,7 @@ class Section:
 def make_sections(content: PublicReport) -> list[Section]:
     """Return the sections of a report of the public; sections.py makes those of a partner's."""
     groups: dict[str, list[Line]] = {"What was said": []}
-    for path, value in _flatten(msgspec.to_builtins(content), ()):
+    for path, value in _flatten(content, ()):
         groups.setdefault(_get_group(path), []).append(_make_line(path, value))
     last = groups.pop(_LAST, [])
     sections = [Section(title, tuple(lines)) for title, lines in groups.items() if lines]
@@ -49,9 +50,10 @@ def make_sections(content: PublicReport) -> list[Section]:
 
 
 def _flatten(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    if isinstance(value, dict):
-        for name, part in value.items():
-            yield from _flatten(part, (*path, name))
+    # By the model, not by `to_builtins`, which leaves an optional field out where it is blank.
+    if isinstance(value, msgspec.Struct):
+        for field in fields(value):
+            yield from _flatten(getattr(value, field.name), (*path, field.encode_name))
     elif isinstance(value, list | tuple):
         yield path, ", ".join(str(part) for part in value)
     elif isinstance(value, bool):
