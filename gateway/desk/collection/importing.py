@@ -1,11 +1,13 @@
-"""Takes in a sealed report that came as a file, and answers with a receipt that the agency signs.
+"""Judges a sealed report that came as a file (the body of `POST /v1/reports`), files it, and answers with a receipt.
 
-Never files a report twice: what came through the gateway before, or as this very file, is known, and gets its receipt.
+Never believes anything but the partner's signature, the desk's own register and the sealed content. Never files a
+report twice: one that came through the gateway before, or as this very file, is known and gets its receipt.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Literal
 
 from sqlalchemy import Connection, insert, or_, select, tuple_
@@ -13,22 +15,118 @@ from sqlalchemy import Connection, insert, or_, select, tuple_
 from gateway.desk import audit
 from gateway.desk.collection.collect import ALWAYS, DUPLICATE_ID
 from gateway.desk.collection.filing import BY_FILE, NewCase, file_cases, read_clear_fields
-from gateway.desk.collection.post_checks import VerifiedPost, check_post, parse_post, peek_post_claim
 from gateway.desk.collection.risk import assess
-from gateway.desk.collection.row_checks import RowRefusedError
-from gateway.desk.collection.set_aside import keep_bytes, list_waiting_bytes, resolve_row
+from gateway.desk.collection.row_checks import (
+    Believed,
+    RowRefusedError,
+    SealedContent,
+    check_key_covers,
+    check_same,
+    open_content,
+    open_partners_submission,
+    weigh,
+)
+from gateway.desk.collection.set_aside import Claim, keep_bytes, list_waiting_bytes, resolve_row
 from gateway.desk.collection.shelf import Shelf
 from gateway.desk.collection.standing import load_believed
 from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.wiring import Desk
+from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.key_files import KeyRole
-from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_time
+from partner_sdk.wire.canonical import encode, format_time, parse_any_spelling, parse_base64url, parse_time
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES
 from partner_sdk.wire.intake import DeskReceiptStatement, sign_desk_receipt
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
-from partner_sdk.wire.submission import ClearFields, clear_fields_of, peek_submission
+from partner_sdk.wire.submission import (
+    MAX_REPORT_BODY_BYTES,
+    ClearFields,
+    ReportPost,
+    clear_fields_of,
+    peek_submission,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedPost:
+    """A file whose statement holds and whose envelope opens. `content` is in memory only."""
+
+    clear: ClearFields
+    submission_raw: bytes
+    envelope_raw: bytes
+    content: SealedContent
+
+    @property
+    def submission_sha256(self) -> bytes:
+        """The digest that names the partner's statement."""
+        return sha256(self.submission_raw).digest()
+
+    @property
+    def envelope_sha256(self) -> bytes:
+        """The digest of the sealed box."""
+        return sha256(self.envelope_raw).digest()
+
+
+def parse_post(raw: bytes) -> ReportPost:
+    """Read a file strictly, without believing it; raises `FormatError`."""
+    return parse_any_spelling(raw, kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
+
+
+def peek_post_claim(raw: bytes) -> Claim:
+    """Return what a file says of itself."""
+    try:
+        said = peek_submission(parse_post(raw).statement)
+    except FormatError:
+        return Claim()
+    return Claim(said.partner, said.report_id)
+
+
+def check_post(raw: bytes, *, believed: Believed, seen_at: datetime) -> VerifiedPost:
+    """Return the report verified and opened, or raise `RowRefusedError`; `seen_at` is when this desk first saw it."""
+    claimed_priority: str | None = None
+    try:
+        post = parse_post(raw)
+        claimed_priority = peek_submission(post.statement).priority
+        return _check(post, believed=believed, seen_at=seen_at)
+    except RowRefusedError as refused:
+        raise RowRefusedError(
+            str(refused),
+            reason=refused.reason,
+            priority=refused.stated_priority or claimed_priority,
+            seals_crisis=_weigh_post(raw, believed=believed, now=seen_at)
+            if refused.seals_crisis is None
+            else refused.seals_crisis,
+        ) from None
+    except (FormatError, OpeningError) as error:
+        reason = error.reason if isinstance(error, OpeningError) else "malformed"
+        raise RowRefusedError(str(error), reason=reason, priority=claimed_priority) from None
+
+
+def _weigh_post(raw: bytes, *, believed: Believed, now: datetime) -> bool | None:
+    try:
+        post = parse_post(raw)
+        return weigh(post.envelope, [clear_fields_of(peek_submission(post.statement))], believed=believed, now=now)
+    except FormatError:
+        return None
+
+
+def _check(post: ReportPost, *, believed: Believed, seen_at: datetime) -> VerifiedPost:
+    submission_raw = encode(post.statement)
+    envelope_raw = parse_base64url(post.envelope, max_bytes=MAX_ENVELOPE_BYTES)
+    keys = believed.submission_keys.get(peek_submission(post.statement).partner, {})
+    submission = open_partners_submission(submission_raw, keys=keys, envelope_raw=envelope_raw)
+    if submission.environment != believed.key_set.environment:
+        raise RowRefusedError("The report is for another environment.", reason="wrong-environment")
+    clear = clear_fields_of(submission)
+    check_key_covers(submission_raw, keys=keys, seen_at=seen_at, priority=clear.priority)
+    content = open_content(envelope_raw, clear=clear, believed=believed)
+    try:
+        check_same(content.clear, clear, whose="sealed report and the submission")
+    except RowRefusedError as refused:
+        refused.seals_crisis = assess(content, received_at=seen_at).crisis
+        raise
+    return VerifiedPost(clear=clear, submission_raw=submission_raw, envelope_raw=envelope_raw, content=content)
 
 
 @dataclass(frozen=True, slots=True)

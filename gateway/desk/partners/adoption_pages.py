@@ -60,7 +60,7 @@ _PLACE_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a deed left to be shown once: the text to send, and an invitation with its secret.
+    """What an action left to be shown once: the text to send, and an invitation with its secret.
 
     With `is_to_publish` neither works for the service until the gateway has heard of it.
     """
@@ -149,7 +149,7 @@ def post_agree(request_id: str) -> ResponseReturnValue:
     """Agree one place with the service."""
     typed = read_typed()
 
-    def deed() -> Outcome:
+    def action() -> Outcome:
         _check_filled_in(typed, _PLACE_WORDS)
         place = Place(
             surface=typed["surface"],
@@ -169,7 +169,7 @@ def post_agree(request_id: str) -> ResponseReturnValue:
         )
         return Outcome(f"{row.placement} is agreed with {row.owner}.", mail, is_to_publish=True)
 
-    return _do(request_id, deed)
+    return _do(request_id, action)
 
 
 @blueprint.post("/adoption/<request_id>/invite")
@@ -178,7 +178,7 @@ def post_invite(request_id: str) -> ResponseReturnValue:
     """Make an invitation for the service, and show it once."""
     typed = read_typed()
 
-    def deed() -> Outcome:
+    def action() -> Outcome:
         invitation, mail = invite_adopter(
             get_desk(),
             request_id,
@@ -189,7 +189,7 @@ def post_invite(request_id: str) -> ResponseReturnValue:
         secret = encode(invitation).decode("utf-8")
         return Outcome(f"{invitation.partner} is invited.", mail, secret, is_to_publish=True)
 
-    return _do(request_id, deed)
+    return _do(request_id, action)
 
 
 @blueprint.post("/adoption/<request_id>/decline")
@@ -197,11 +197,11 @@ def post_invite(request_id: str) -> ResponseReturnValue:
 def post_decline(request_id: str) -> ResponseReturnValue:
     """Decline a request with its reason."""
 
-    def deed() -> Outcome:
+    def action() -> Outcome:
         mail = decline_adoption(get_desk(), request_id, reason=read_typed()["why"], actor=get_name())
         return Outcome("The request is declined.", mail)
 
-    return _do(request_id, deed)
+    return _do(request_id, action)
 
 
 def _check_filled_in(typed: Typed, words: dict[str, str]) -> None:
@@ -210,10 +210,10 @@ def _check_filled_in(typed: Typed, words: dict[str, str]) -> None:
         raise AdoptionError(f"Fill in: {', '.join(missing)}.", reason="missing")
 
 
-def _do(request_id: str, deed: Callable[[], Outcome]) -> ResponseReturnValue:
+def _do(request_id: str, action: Callable[[], Outcome]) -> ResponseReturnValue:
     _get(request_id)
     try:
-        outcome = deed()
+        outcome = action()
     except ReportAbuseError as error:
         outcome = Outcome(fault=str(error))
     return _show(request_id, outcome)

@@ -215,14 +215,14 @@ def post_end(placement: str) -> ResponseReturnValue:
 
 def _do(
     placement: str,
-    deed: Callable[[], PlacementRow],
+    action: Callable[[], PlacementRow],
     *,
     changed: Typed | None = None,
     is_end: bool = False,
 ) -> ResponseReturnValue:
     row = _get(placement)
     try:
-        deed()
+        action()
     except PlacementError as error:
         fault = placement_fault_of(error, changed or Typed())
         if fault.field == "reason" and is_end:

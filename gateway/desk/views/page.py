@@ -105,7 +105,7 @@ class Fault:
 
 
 # No classes of Flask-WTF fields: tried for placements and digests, they took 67 lines for these twelve and templates as
-# long, and named each field and choice again, which the rules of each deed check for the commands too.
+# long, and named each field and choice again, which the rules of each action check for the commands too.
 class Typed(dict[str, str]):
     """A form as it was typed, without blanks around a value; a field that it does not hold is empty."""
 
