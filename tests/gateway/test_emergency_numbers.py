@@ -225,13 +225,17 @@ def list_called(page: str) -> set[str]:
     return EMERGENCY & (links | set(re.findall(r"(?:[Cc]all|[Ff]foni\w*|[Tt]ext|[Dd]?[Tt]ecst\w+) (\d+)\b", words)))
 
 
+def read_main(page: str) -> str:
+    return html.unescape(page[page.index("<main") : page.index("</main>")])
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("who", WHO)
 def test_no_page_offers_a_number_that_is_not_the_readers(
     public: PublicHouse, door: PublicDoor, who: str, language: str
 ):
     seen = 0
-    made: dict[object, list[tuple[str, str]]] = {}
+    made: dict[object, list[tuple[str, str, set[str], str]]] = {}
     with ask_in(public, language):
         for where, age in product(SOME_WHERE, AGES):
             number, there = list_expected(who, *where)
@@ -239,11 +243,10 @@ def test_no_page_offers_a_number_that_is_not_the_readers(
             # Pages differ by who reads, in which voice and where; the other answers are only shown back.
             key = (make_voice(answers), make_profile(answers), "12_or_under" in answers.get("age", ()), where)
             if key not in made:
-                made[key] = list(render_all(door, answers))
-            for name, page in made[key]:
-                called = list_called(page)
+                made[key] = [(*one, list_called(one[1]), read_main(one[1])) for one in render_all(door, answers)]
+            for name, page, all_called, main in made[key]:
                 # Two pages say of 112 that it works in many countries, for readers abroad who have not said so yet.
-                called -= {"112"} if name in {"danger_help", "abroad"} else set()
+                called = all_called - {"112"} if name in {"danger_help", "abroad"} else all_called
                 assert called <= {number}, (name, where, age)
                 assert number in called | ({"112"} if number == "112" else set()), (name, where, age)
                 assert number == "999" or "999" not in page, (name, where, age)
@@ -252,7 +255,6 @@ def test_no_page_offers_a_number_that_is_not_the_readers(
                 if is_child_abroad(who, where[0], age):
                     assert CHILDLINE not in page, (name, where, age)
                 if is_elsewhere(who, where[0]):
-                    main = html.unescape(page[page.index("<main") : page.index("</main>")])
                     is_asked_to_call = name.split(",")[0] in {"danger_help", "meet", "keep_close", "thanks"}
                     is_for_others = is_asked_to_call and name != "thanks, hurting"
                     assert (NOT_IN_UK[language] in main) is is_for_others, (name, where, age)
