@@ -3,7 +3,7 @@
 Never closes by itself, and never before a child who is owed a reply has had one, or it is said why none is safe.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from sqlalchemy import Connection, update
@@ -85,11 +85,7 @@ def close_case(desk: Desk, wanted: str, closing: Closing, *, actor: str, release
             .where(CASES.c.case_id == found.case_id)
             .values(
                 closed_at=format_time(now),
-                assessor=closing.assessment.assessor.strip(),
-                immediate_risk=closing.assessment.immediate_risk,
-                urgent=closing.assessment.urgent,
-                urgent_dissemination=closing.assessment.urgent_dissemination,
-                best_placed=closing.assessment.best_placed,
+                **asdict(closing.assessment) | {"assessor": closing.assessment.assessor.strip()},
                 kind=closing.kind,
                 age_band=closing.age_band,
                 outcome=closing.outcome,

@@ -60,6 +60,7 @@ from gateway.desk.cases.reading.page_context import make_context_view
 from gateway.desk.cases.reading.partner_case import make_partner_case
 from gateway.desk.cases.replies import record_reply
 from gateway.desk.collection.filing import BY_FILE
+from gateway.desk.store import read_row
 from gateway.desk.terminal import DONE, Commands, add_group, get_actor, print_json, print_result, say
 from gateway.desk.wiring import Desk, open_desk
 from gateway.guidance.risk import list_reasons
@@ -182,21 +183,8 @@ def _say_risk(desk: Desk, case: CaseRow) -> None:
 def run_close(parsed: argparse.Namespace) -> int:
     """Close a case with its assessment. A child who is owed a reply must have one first (--reply-recorded)."""
     desk, actor = open_desk(parsed.state), get_actor(parsed)
-    closing = Closing(
-        assessment=Assessment(
-            assessor=parsed.assessor,
-            immediate_risk=parsed.immediate_risk,
-            urgent=parsed.urgent,
-            urgent_dissemination=parsed.urgent_dissemination,
-            best_placed=parsed.best_placed,
-        ),
-        outcome=parsed.outcome,
-        kind=parsed.kind,
-        age_band=parsed.age_band,
-        weaknesses=tuple(parsed.weakness),
-        cluster_id=parsed.same_as,
-        redirected_to=parsed.redirected_to,
-    )
+    assessment, weaknesses = read_row(Assessment, parsed), tuple(parsed.weakness)
+    closing = read_row(Closing, parsed, assessment=assessment, weaknesses=weaknesses, cluster_id=parsed.same_as)
     check_closing(closing)
     if parsed.reply_recorded is not None:
         record_reply(desk, parsed.case, code=parsed.reply_recorded, reason=parsed.reply_reason, actor=actor)

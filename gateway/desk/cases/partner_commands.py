@@ -21,6 +21,7 @@ from gateway.desk.cases.queue import Later, list_later
 from gateway.desk.cases.reading.labels import title_of
 from gateway.desk.cases.reading.partner_case import PartnerCase, ShownQuestion, format_open_questions
 from gateway.desk.partners.questions import list_unanswered
+from gateway.desk.store import read_row
 from gateway.desk.terminal import AddCommand, get_actor, print_result, say
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.report import SealedIndustryReport
@@ -198,12 +199,8 @@ def run_ask(parsed: argparse.Namespace) -> int:
     time: the next may be asked when this one is answered or late.
     """
     desk, actor = open_desk(parsed.state), get_actor(parsed)
-    question = Question(
-        question=parsed.question if parsed.question_file is None else read_text(parsed.question_file),
-        purpose=parsed.purpose,
-        legal_basis=parsed.legal_basis,
-        due=parsed.due,
-    )
+    text = parsed.question if parsed.question_file is None else read_text(parsed.question_file)
+    question = read_row(Question, parsed, question=text)
     request_id = ask_partner(desk, parsed.case, question, actor=actor)
     return print_result(
         parsed, {"request_id": request_id}, f"The question is sealed and waits: {request_id}. `collect` takes it along."

@@ -33,6 +33,7 @@ from gateway.desk.partners.adoptions import (
 from gateway.desk.partners.invitations import hold_invitation_file, publish_invitations
 from gateway.desk.placements.labels import format_no_page
 from gateway.desk.placements.register import SURFACES
+from gateway.desk.store import read_row
 from gateway.desk.terminal import (
     DONE,
     LOOK,
@@ -126,19 +127,11 @@ def run_agree(parsed: argparse.Namespace) -> int:
     that are agreed with this request by then.
     """
     desk = open_desk(parsed.state)
-    place = Place(
-        surface=parsed.surface,
-        address=parsed.address,
-        position=parsed.position,
-        look_at=parsed.look_at,
-        link_id=parsed.link_id,
-        service=parsed.service,
-    )
     row, mail = agree_place(
         desk,
         parsed.request,
         owner=parsed.owner,
-        place=place,
+        place=read_row(Place, parsed),
         actor=get_actor(parsed),
         is_known_owner=parsed.known_owner,
     )

@@ -26,8 +26,8 @@ from gateway.desk.partners.invitations import KeepInvitation, end_invitations, i
 from gateway.desk.partners.register import get_partner_names
 from gateway.desk.placements.agreeing import agree_in
 from gateway.desk.placements.register import (
+    IN_REGISTER,
     PlacementRow,
-    PlacementState,
     find_owner_name,
     list_placements,
 )
@@ -121,7 +121,6 @@ def _make(occasion: str, service: AskingService, **words: str) -> Mail:
 
 
 MAX_REASON_CHARACTERS: Final = 500
-_IN_FORCE: Final[tuple[PlacementState, ...]] = ("agreed",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +266,7 @@ def list_agreed_places(connection: Connection, request_id: str) -> list[str]:
 
 def _explain_agreed(connection: Connection, request_id: str) -> str:
     rows = list_placements(connection, link_ids=list_agreed_places(connection, request_id))
-    in_force = [row.placement for row in rows if row.state in _IN_FORCE]
+    in_force = [row.placement for row in rows if row.state in IN_REGISTER]
     answered = "A place was agreed with this service, so the request is answered."
     if not in_force:
         states = ", ".join(f"{row.placement} ({row.state})" for row in rows)
@@ -325,7 +324,7 @@ def _check_owner(connection: Connection, line: AdoptionLine, *, owner: str, is_k
 
 def _list_places(connection: Connection, request_id: str, *, owner: str) -> list[PlacementRow]:
     own = set(list_agreed_places(connection, request_id))
-    return [row for row in list_placements(connection, owner=owner, states=_IN_FORCE) if row.placement in own]
+    return [row for row in list_placements(connection, owner=owner, states=IN_REGISTER) if row.placement in own]
 
 
 def _later(line: AdoptionLine, state: str) -> str:

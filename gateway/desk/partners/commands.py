@@ -22,7 +22,7 @@ from gateway.desk.partners.register import (
     list_partners,
 )
 from gateway.desk.partners.registrations import PartnerView, get_partner_view
-from gateway.desk.placements.register import PlacementState, list_placements
+from gateway.desk.placements.register import IN_REGISTER, list_placements
 from gateway.desk.terminal import DONE, AddCommand, Commands, add_group, get_actor, print_json, print_result, say
 from gateway.desk.wiring import Desk, open_desk
 from partner_sdk.errors import TransportError, UnavailableError
@@ -164,7 +164,6 @@ def _describe(one: Person | ContactPoint) -> str:
     return ", ".join(part for part in parts if part)
 
 
-_IN_REGISTER: Final[tuple[PlacementState, ...]] = ("agreed",)
 # By the state before: what is said of it, and what stands if the gateway cannot be told.
 _SUSPENDED: Final[dict[PartnerState, tuple[str, str]]] = {
     "active": ("is suspended. If it may go on later, invite it again with `partner invite`.", "is suspended"),
@@ -241,7 +240,7 @@ def run_list(parsed: argparse.Namespace) -> int:
 
 def _list_button_lines(desk: Desk, partner: str) -> list[str]:
     with desk.store.read() as connection:
-        agreed = list_placements(connection, owner=partner, states=_IN_REGISTER)
+        agreed = list_placements(connection, owner=partner, states=IN_REGISTER)
     if not agreed:
         return []
     places = "1 place of its button stays" if len(agreed) == 1 else f"{len(agreed)} places of its button stay"

@@ -112,12 +112,8 @@ def keep_former_key(connection: Connection, row: Row[Any], *, ended_at: str, is_
     """Keep the key that a partner signed with until now, with its end: what is filed stays provable."""
     connection.execute(
         insert(FORMER_PARTNER_KEYS).values(
-            key_id=row.key_id,
-            partner=row.partner,
-            submission_key=row.submission_key,
-            context_key=row.context_key,
-            ended_at=ended_at,
-            revoked=is_revoked,
+            {name: getattr(row, name) for name in ("key_id", "partner", "submission_key", "context_key")}
+            | {"ended_at": ended_at, "revoked": is_revoked}
         )
     )
 

@@ -43,6 +43,7 @@ from gateway.desk.placements.register import (
 )
 from gateway.desk.placements.runner import forget_runner_token, make_runner_token, make_targets
 from gateway.desk.placements.terms import Agreement, TermChanges, list_history
+from gateway.desk.store import read_row
 from gateway.desk.terminal import DONE, LOOK, AddCommand, Commands, add_group, get_actor, print_json, print_result, say
 from gateway.desk.wiring import open_desk
 from partner_sdk.durable_files import write_durably
@@ -112,21 +113,7 @@ def run_agree(parsed: argparse.Namespace) -> int:
 
     The link id stands in the address of the button: hand it to the service. No id is ever given twice.
     """
-    row = agree_placement(
-        open_desk(parsed.state),
-        Agreement(
-            owner=parsed.owner,
-            service=parsed.service,
-            surface=parsed.surface,
-            address=parsed.address,
-            position=parsed.position,
-            look_at=parsed.look_at,
-            link_id=parsed.link_id,
-            agreed_on=parsed.agreed_on,
-            new_owner=parsed.new_owner,
-        ),
-        actor=get_actor(parsed),
-    )
+    row = agree_placement(open_desk(parsed.state), read_row(Agreement, parsed), actor=get_actor(parsed))
     return _tell(parsed, row, said=f"{row.placement} is agreed with {row.owner}: {format_placement(row)}.")
 
 
@@ -191,13 +178,7 @@ def run_show(parsed: argparse.Namespace) -> int:
 
 def run_change(parsed: argparse.Namespace) -> int:
     """Change what was agreed of a placement. Its owner and its link id stay for good."""
-    changes = TermChanges(
-        service=parsed.service,
-        surface=parsed.surface,
-        address=parsed.address,
-        look_at=parsed.look_at,
-        position=parsed.position,
-    )
+    changes = read_row(TermChanges, parsed)
     row = change_placement(open_desk(parsed.state), parsed.placement, changes, actor=get_actor(parsed))
     return _tell(parsed, row, said=f"{row.placement} is changed: {format_placement(row)}.")
 

@@ -19,6 +19,8 @@ from partner_sdk.wire.page_context import Surface
 
 SURFACES: Final[tuple[str, ...]] = get_args(Surface)
 PlacementState = Literal["agreed", "suspended", "ended"]
+# The states of what stands in the signed register now.
+IN_REGISTER: Final[tuple[PlacementState, ...]] = ("agreed",)
 _MOST_AT_ONCE: Final = 500
 
 

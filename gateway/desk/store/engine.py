@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def read_row(kind: "type[Read]", row: object, **own: object) -> "Read":
-    """Return a row as a dataclass of the same names; `own` are the values of those that no column holds as they are."""
+    """Return a row, or the arguments of a command, as a dataclass of the same names; `own` are given values."""
     return kind(**{one.name: getattr(row, one.name) for one in fields(kind) if one.name not in own}, **own)
 
 
