@@ -20,20 +20,21 @@ from partner_sdk.client.exchange import MAX_REPLY_BYTES, MAX_SMALL_REPLY_BYTES
 from partner_sdk.durable_files import locked
 from partner_sdk.errors import FormatError, LocalStateError, MailboxError, OpeningError, ReportAbuseError
 from partner_sdk.key_files import SEED_BYTES, KeyFile, load_xwing_private_key
-from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time, to_base64url
+from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, to_base64url
 from partner_sdk.wire.digest import Digest, parse_digest
 from partner_sdk.wire.envelope import KEY_ID_BYTES, Envelope, unpad
-from partner_sdk.wire.keys import KeySet, verify_keys
+from partner_sdk.wire.keys import KeySet, open_dated_statement
 from partner_sdk.wire.mailbox_message import (
+    MAX_MESSAGE_BYTES,
     MailboxItem,
     MailboxList,
     MailboxMessage,
     mailbox_context,
     message_sha256,
-    open_message,
     peek_message,
 )
 from partner_sdk.wire.sealing import make_suite
+from partner_sdk.wire.statements import StatementKind
 
 # With it comes all that sends, which a command that only reads the saved messages does not need.
 if TYPE_CHECKING:
@@ -169,9 +170,15 @@ class Mailbox:
         return OpenedMessage(message=message, signed=signed)
 
     def _check(self, signed: bytes) -> MailboxMessage:
-        # Only a key that was in use when the message says it was issued (WIRE.md §5.4).
-        issued_at = parse_time(peek_message(signed).issued_at)
-        message = open_message(signed, keys=verify_keys(self._signers, signed_at=issued_at, now=self._now))
+        message = open_dated_statement(
+            signed,
+            kind=StatementKind.MAILBOX_MESSAGE,
+            signers=self._signers,
+            payload_type=MailboxMessage,
+            dated_by="issued_at",
+            now=self._now,
+            max_bytes=MAX_MESSAGE_BYTES,
+        )
         profile = self._state.profile
         if message.recipient != profile.partner:
             raise MailboxError("The message is addressed to another partner.", reason="wrong-recipient")

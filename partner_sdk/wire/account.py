@@ -11,7 +11,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from partner_sdk.errors import EnrolmentError, FormatError, StatementError
-from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time, to_base64url
+from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_time, to_base64url
 from partner_sdk.wire.envelope import SealContext
 from partner_sdk.wire.field_types import ChangeId, base64url_of
 from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, Environment, SealingKey
@@ -22,10 +22,11 @@ from partner_sdk.wire.statements import (
     StatementKind,
     check_statement,
     parse_statement,
+    peek_statement,
     public_bytes,
     sign_statement,
 )
-from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
+from partner_sdk.wire.submission import AGENCY
 
 # A registration of at most 24 KiB, in base64url inside the statement, with room for names and signatures.
 MAX_ACCOUNT_STATEMENT_BYTES = 40 * 1024
@@ -63,14 +64,7 @@ class AccountPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def account_context(*, environment: str, partner: str, change_id: str) -> SealContext:
     """Return the context of the box of an account change."""
     return SealContext(
-        environment=environment,
-        purpose="enrol",
-        sender=partner,
-        recipient=AGENCY,
-        id=change_id,
-        kind="account",
-        priority="none",
-        schema_version=SCHEMA_VERSION,
+        environment=environment, purpose="enrol", sender=partner, recipient=AGENCY, id=change_id, kind="account"
     )
 
 
@@ -115,8 +109,7 @@ def check_account_change(
     """
     try:
         statement = parse_statement(raw, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES)
-        payload = parse_base64url(statement.payload)
-        change = parse_exact(payload, kind=AccountChange, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES)
+        change = peek_account_change(raw)
         _check_change(change)
         if not statement.signatures or statement.signatures[0].keyid not in submission_keys:
             raise EnrolmentError("The change is not signed by the key in force.", reason="unknown-key")
@@ -139,8 +132,7 @@ def check_account_change(
 
 def peek_account_change(raw: bytes) -> AccountChange:
     """Read a stored statement that was checked before; raises `FormatError`."""
-    payload = parse_base64url(parse_statement(raw, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES).payload)
-    return parse_exact(payload, kind=AccountChange, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES)
+    return peek_statement(raw, AccountChange, max_bytes=MAX_ACCOUNT_STATEMENT_BYTES)
 
 
 def get_signing_key_id(raw: bytes) -> str:

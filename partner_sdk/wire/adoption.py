@@ -19,7 +19,7 @@ from partner_sdk.wire.placement import SERVICE_NAME_MAX
 from partner_sdk.wire.public_codes import Language
 from partner_sdk.wire.registration import CONTROLS, HTTPS_URL, LINE, URL, Email, Line, Telephone
 from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.submission import AGENCY, PUBLIC_SENDER, SCHEMA_VERSION
+from partner_sdk.wire.submission import AGENCY, PUBLIC_SENDER
 
 MAX_MESSAGE_CHARACTERS: Final = 2000
 MAX_SURFACES: Final = 8
@@ -96,14 +96,7 @@ EXAMPLE: Final = AskingService(
 def adoption_context(*, environment: str, request_id: str) -> SealContext:
     """Return what is bound into the box of a request; nobody has a key yet, so the sender is the public."""
     return SealContext(
-        environment=environment,
-        purpose="enrol",
-        sender=PUBLIC_SENDER,
-        recipient=AGENCY,
-        id=request_id,
-        kind="adoption",
-        priority="none",
-        schema_version=SCHEMA_VERSION,
+        environment=environment, purpose="enrol", sender=PUBLIC_SENDER, recipient=AGENCY, id=request_id, kind="adoption"
     )
 
 

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import StatementError
-from partner_sdk.wire.canonical import parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.keys import Environment
-from partner_sdk.wire.statements import StatementKind, open_statement, parse_statement, sign_statement
+from partner_sdk.wire.statements import StatementKind, open_statement, peek_statement, sign_statement
 
 MAX_BYTES = 4096
 MAX_AGE = timedelta(hours=1)
@@ -40,8 +40,7 @@ def sign_alert(notice: AlertNotice, *, private_key: Ed25519PrivateKey) -> bytes:
 
 def peek_alert(raw: bytes) -> AlertNotice:
     """Read a notice without believing it (for its time); raises `FormatError`."""
-    body = parse_base64url(parse_statement(raw, max_bytes=MAX_BYTES).payload)
-    return parse_exact(body, kind=AlertNotice, max_bytes=len(body))
+    return peek_statement(raw, AlertNotice, max_bytes=MAX_BYTES)
 
 
 def open_alert(

@@ -27,7 +27,7 @@ from partner_sdk.wire.statements import (
     public_bytes,
     sign_statement,
 )
-from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION, check_partner_id
+from partner_sdk.wire.submission import AGENCY, check_partner_id
 
 SECRET_BYTES = 32
 SHA256_BYTES = 32
@@ -127,14 +127,7 @@ def parse_invitation(raw: bytes) -> Invitation:
 def enrolment_context(*, environment: str, partner: str, hashed_secret: str) -> SealContext:
     """Return the context of an enrolment box; `hashed_secret` is the base64url of `secret_sha256`."""
     return SealContext(
-        environment=environment,
-        purpose="enrol",
-        sender=partner,
-        recipient=AGENCY,
-        id=hashed_secret,
-        kind="enrol",
-        priority="none",
-        schema_version=SCHEMA_VERSION,
+        environment=environment, purpose="enrol", sender=partner, recipient=AGENCY, id=hashed_secret, kind="enrol"
     )
 
 

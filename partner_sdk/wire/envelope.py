@@ -68,7 +68,7 @@ class Envelope:
 class SealContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything about a box that is not secret but must not be exchanged.
 
-    It goes into HPKE's `info` (RFC 9180 §5.1), because the library has no `aad` argument.
+    It goes into HPKE's `info` (RFC 9180 §5.1), because the library has no `aad` argument. Only a report has a priority.
     """
 
     environment: str
@@ -77,25 +77,15 @@ class SealContext(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     recipient: str
     id: str
     kind: str
-    priority: str
-    schema_version: str
+    priority: str = "none"
+    schema_version: str = "1"
 
     def info(self, *, key_id: bytes) -> bytes:
         """Return the `info` bytes of WIRE.md §3.2: label, version, then fields with a uint16 length before each."""
         if self.purpose not in _PURPOSES:
             raise EnvelopeError("A box has one of five purposes.", reason="unknown-purpose")
-        fields = (
-            self.environment.encode(),
-            key_id,
-            SUITE_BYTES,
-            self.purpose.encode(),
-            self.sender.encode(),
-            self.recipient.encode(),
-            self.id.encode(),
-            self.kind.encode(),
-            self.priority.encode(),
-            self.schema_version.encode(),
-        )
+        rest = (self.purpose, self.sender, self.recipient, self.id, self.kind, self.priority, self.schema_version)
+        fields = (self.environment.encode(), key_id, SUITE_BYTES, *(text.encode() for text in rest))
         if any(len(field) > 0xFFFF for field in fields):
             raise EnvelopeError("A field of the context is longer than 65,535 bytes.", reason="too-large")
         return b"".join([_INFO_LABEL, bytes([ENVELOPE_VERSION]), *(struct.pack(">H", len(f)) + f for f in fields)])

@@ -13,16 +13,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import StatementError
-from partner_sdk.wire.canonical import parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.canonical import parse_time
 from partner_sdk.wire.evidence import Sha256Hex
 from partner_sdk.wire.field_types import Reference, Sha256Digits, WireTime
-from partner_sdk.wire.keys import Environment, KeySet, verify_keys
+from partner_sdk.wire.keys import Environment, KeySet, open_dated_statement
 from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.statements import (
     StatementKind,
     key_id_of,
-    open_statement,
     parse_statement,
+    peek_statement,
     public_bytes,
     sign_statement,
     sign_statement_by,
@@ -73,9 +73,8 @@ def sign_intake(statement: IntakeStatement, *, receipt_key: Ed25519PrivateKey, k
 
 
 def peek_intake(raw: bytes) -> IntakeStatement:
-    """Read an intake statement without believing it, for the time that names its key; raises `FormatError`."""
-    body = parse_base64url(parse_statement(raw).payload)
-    return parse_exact(body, kind=IntakeStatement, max_bytes=len(body))
+    """Read an intake statement without believing it; raises `FormatError`."""
+    return peek_statement(raw, IntakeStatement)
 
 
 def verify_intake(raw: bytes, *, key_set: KeySet, now: datetime) -> IntakeStatement:
@@ -84,15 +83,15 @@ def verify_intake(raw: bytes, *, key_set: KeySet, now: datetime) -> IntakeStatem
     Works offline with a stored key set, also with one that has expired. The spelling of its names and its place in the
     chain are not judged here: that is the desk's. Raises `FormatError` and `StatementError` (also `wrong-environment`).
     """
-    claimed_at: datetime = parse_time(peek_intake(raw).received_at)
-    statement = open_statement(
+    statement = open_dated_statement(
         raw,
         kind=StatementKind.INTAKE,
-        keys=verify_keys(key_set.receipt_keys, signed_at=claimed_at, now=now),
+        signers=key_set.receipt_keys,
         payload_type=IntakeStatement,
+        dated_by="received_at",
+        now=now,
     )
-    if not statement.environment == statement.clear.environment == key_set.environment:
-        raise StatementError("The receipt is for another environment.", reason="wrong-environment")
+    _check_environment(statement, key_set=key_set)
     return statement
 
 
@@ -103,8 +102,7 @@ def verify_receipt(raw: bytes, *, key_set: KeySet, submission: bytes, now: datet
     clear fields of both are not compared: `Partner.check_receipt` does that.
     """
     statement = verify_intake(raw, key_set=key_set, now=now)
-    if statement.submission_sha256 != hashlib.sha256(submission).hexdigest():
-        raise StatementError("The receipt is for another submission.", reason="receipt-mismatch")
+    _check_submission(statement, submission=submission)
     return statement
 
 
@@ -129,9 +127,8 @@ def sign_desk_receipt(statement: DeskReceiptStatement, *, mailbox_signing_key: E
 
 
 def peek_desk_receipt(raw: bytes) -> DeskReceiptStatement:
-    """Read a desk receipt without believing it, for the time that names its key; raises `FormatError`."""
-    body = parse_base64url(parse_statement(raw).payload)
-    return parse_exact(body, kind=DeskReceiptStatement, max_bytes=len(body))
+    """Read a desk receipt without believing it; raises `FormatError`."""
+    return peek_statement(raw, DeskReceiptStatement)
 
 
 def is_desk_receipt(raw: bytes) -> bool:
@@ -145,16 +142,25 @@ def verify_desk_receipt(raw: bytes, *, key_set: KeySet, submission: bytes, now: 
     The key must have been in use at its `received_at` and be believed `now`. Works offline with a stored key set.
     Raises `FormatError` and `StatementError` (also `wrong-environment`, `receipt-mismatch`).
     """
-    claimed_at = parse_time(peek_desk_receipt(raw).received_at)
-    statement = open_statement(
+    statement = open_dated_statement(
         raw,
         kind=StatementKind.DESK_RECEIPT,
-        keys=verify_keys(key_set.mailbox_keys, signed_at=claimed_at, now=now),
+        signers=key_set.mailbox_keys,
         payload_type=DeskReceiptStatement,
+        dated_by="received_at",
+        now=now,
     )
     check_reference(statement.reference)
+    _check_environment(statement, key_set=key_set)
+    _check_submission(statement, submission=submission)
+    return statement
+
+
+def _check_environment(statement: IntakeStatement | DeskReceiptStatement, *, key_set: KeySet) -> None:
     if not statement.environment == statement.clear.environment == key_set.environment:
         raise StatementError("The receipt is for another environment.", reason="wrong-environment")
+
+
+def _check_submission(statement: IntakeStatement | DeskReceiptStatement, *, submission: bytes) -> None:
     if statement.submission_sha256 != hashlib.sha256(submission).hexdigest():
         raise StatementError("The receipt is for another submission.", reason="receipt-mismatch")
-    return statement

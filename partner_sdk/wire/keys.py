@@ -6,7 +6,7 @@ holds a private key.
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,14 +16,19 @@ from partner_sdk.wire.canonical import encode, format_time, parse_base64url, par
 from partner_sdk.wire.envelope import KEY_ID_BYTES, SUITE_BYTES, SUITE_NAME
 from partner_sdk.wire.statements import (
     MAX_LIST_BYTES,
+    MAX_STATEMENT_BYTES,
     PUBLIC_KEY_BYTES,
     SignedStatement,
     StatementKind,
     check_statement,
     key_id_of,
+    open_statement,
     parse_statement,
+    peek_statement,
     sign_statement,
 )
+
+T = TypeVar("T")
 
 Environment = Literal["live", "sandbox"]
 SealingState = Literal["pending", "active", "retired", "destroyed"]
@@ -255,6 +260,25 @@ def verify_keys(keys: tuple[VerifyKey, ...], *, signed_at: datetime, now: dateti
         for key in keys
         if _within(signed_at, key.not_before, key.use_until) and now < parse_time(key.verify_until)
     }
+
+
+def open_dated_statement(
+    raw: bytes,
+    *,
+    kind: StatementKind,
+    signers: tuple[VerifyKey, ...],
+    payload_type: type[T],
+    dated_by: str,
+    now: datetime,
+    max_bytes: int = MAX_STATEMENT_BYTES,
+) -> T:
+    """Return the payload, signed by a key that was in use at its own time `dated_by` and is believed `now`.
+
+    WIRE.md §5.4. Works offline, also with keys of a set that has expired. Raises as `open_statement`.
+    """
+    signed_at = parse_time(getattr(peek_statement(raw, payload_type, max_bytes=max_bytes), dated_by))
+    keys = verify_keys(signers, signed_at=signed_at, now=now)
+    return open_statement(raw, kind=kind, keys=keys, payload_type=payload_type, max_bytes=max_bytes)
 
 
 def make_sealing_key(

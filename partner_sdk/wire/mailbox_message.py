@@ -14,20 +14,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import FormatError
-from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.canonical import check_report_id, encode, parse_exact, parse_time
 from partner_sdk.wire.digest import Digest
 from partner_sdk.wire.envelope import SealContext
 from partner_sdk.wire.field_types import MessageId, base64url_of
 from partner_sdk.wire.keys import Environment
 from partner_sdk.wire.reference import check_reference
 from partner_sdk.wire.statements import (
-    SignedStatement,
     StatementKind,
     open_statement,
-    parse_statement,
+    peek_statement,
     sign_statement,
 )
-from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
+from partner_sdk.wire.submission import AGENCY
 
 MAX_QUESTION_CHARACTERS: Final = 2000
 MAX_PURPOSE_CHARACTERS: Final = 300
@@ -252,10 +251,8 @@ def open_message(raw: bytes, *, keys: Mapping[str, bytes]) -> MailboxMessage:
 
 
 def peek_message(raw: bytes) -> MailboxMessage:
-    """Read a message without believing it (for its time); raises `FormatError`."""
-    statement: SignedStatement = parse_statement(raw, max_bytes=MAX_MESSAGE_BYTES)
-    body = parse_base64url(statement.payload)
-    return parse_exact(body, kind=MailboxMessage, max_bytes=len(body))
+    """Read a message without believing it; raises `FormatError`."""
+    return peek_statement(raw, MailboxMessage, max_bytes=MAX_MESSAGE_BYTES)
 
 
 def message_sha256(signed: bytes) -> str:
@@ -266,12 +263,5 @@ def message_sha256(signed: bytes) -> str:
 def mailbox_context(*, environment: str, partner: str, message_id: str) -> SealContext:
     """Return the context of a mailbox box: the kind of message stays inside."""
     return SealContext(
-        environment=environment,
-        purpose="mailbox",
-        sender=AGENCY,
-        recipient=partner,
-        id=message_id,
-        kind="message",
-        priority="none",
-        schema_version=SCHEMA_VERSION,
+        environment=environment, purpose="mailbox", sender=AGENCY, recipient=partner, id=message_id, kind="message"
     )

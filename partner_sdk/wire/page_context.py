@@ -22,7 +22,7 @@ from partner_sdk.wire.keys import Environment, SealingKey
 from partner_sdk.wire.placement import PlacementId
 from partner_sdk.wire.sealing import seal
 from partner_sdk.wire.statements import StatementKind, open_statement, sign_statement
-from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
+from partner_sdk.wire.submission import AGENCY
 
 # One page is looked at for hours at most; an older one was copied from elsewhere.
 MAX_LIFETIME_SECONDS: Final = 24 * 60 * 60
@@ -112,14 +112,7 @@ def parse_context_token(text: str) -> SealedPageContext:
 def context_seal_context(*, environment: str, partner: str, context_id: str) -> SealContext:
     """Return the context that is bound into the box of a page."""
     return SealContext(
-        environment=environment,
-        purpose="context",
-        sender=partner,
-        recipient=AGENCY,
-        id=context_id,
-        kind="page",
-        priority="none",
-        schema_version=SCHEMA_VERSION,
+        environment=environment, purpose="context", sender=partner, recipient=AGENCY, id=context_id, kind="page"
     )
 
 

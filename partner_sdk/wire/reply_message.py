@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from partner_sdk.errors import FormatError, SealingError
-from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_exact, parse_time
+from partner_sdk.wire.canonical import check_report_id, parse_base64url, parse_time
 from partner_sdk.wire.envelope import OVERHEAD_BYTES, STEPPED_UP_TO_BYTES, SealContext
 from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, Environment, SealingKey, make_sealing_key
 from partner_sdk.wire.reference import check_reference, get_reference_environment
-from partner_sdk.wire.statements import StatementKind, open_statement, parse_statement, sign_statement
-from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
+from partner_sdk.wire.statements import StatementKind, open_statement, peek_statement, sign_statement
+from partner_sdk.wire.submission import AGENCY
 
 GATEWAY = "gateway"
 MAX_BODY_CHARACTERS = 4000
@@ -63,8 +63,7 @@ def open_reply(raw: bytes, *, keys: Mapping[str, bytes]) -> ReplyMessage:
 
 def peek_reply(raw: bytes) -> ReplyMessage:
     """Read a message without believing it (for its time); raises `FormatError`."""
-    body = parse_base64url(parse_statement(raw, max_bytes=MAX_SIGNED_BYTES).payload)
-    return parse_exact(body, kind=ReplyMessage, max_bytes=len(body))
+    return peek_statement(raw, ReplyMessage, max_bytes=MAX_SIGNED_BYTES)
 
 
 def check_reply(message: ReplyMessage) -> None:
@@ -103,12 +102,5 @@ def place_context(*, environment: str, reference: str) -> SealContext:
 
 def _context(environment: str, *, sender: str, reference: str, box_id: str, kind: str) -> SealContext:
     return SealContext(
-        environment=environment,
-        purpose="reply",
-        sender=sender,
-        recipient=reference,
-        id=box_id,
-        kind=kind,
-        priority="none",
-        schema_version=SCHEMA_VERSION,
+        environment=environment, purpose="reply", sender=sender, recipient=reference, id=box_id, kind=kind
     )

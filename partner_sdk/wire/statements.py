@@ -105,6 +105,12 @@ def parse_statement(raw: bytes, *, max_bytes: int = MAX_STATEMENT_BYTES) -> Sign
     return parse_exact(raw, kind=SignedStatement, max_bytes=max_bytes)
 
 
+def peek_statement(raw: bytes, payload_type: type[T], *, max_bytes: int = MAX_STATEMENT_BYTES) -> T:
+    """Read the payload without believing it, e.g. for the time that names its key; raises `FormatError`."""
+    body = parse_base64url(parse_statement(raw, max_bytes=max_bytes).payload)
+    return parse_exact(body, kind=payload_type, max_bytes=len(body))
+
+
 def open_statement(
     raw: bytes,
     *,

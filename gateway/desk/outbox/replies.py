@@ -27,7 +27,7 @@ from partner_sdk.wire.items import REPLY as REPLY_ITEM
 from partner_sdk.wire.items import NewItem
 from partner_sdk.wire.reply_message import ReplyKind, ReplyMessage, make_reply_key, reply_context, sign_reply
 from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
+from partner_sdk.wire.submission import AGENCY
 
 REPLY: Final = "reply"
 READ: Final = "read"
@@ -197,14 +197,7 @@ class ReplySender:
 def copy_context(*, environment: str, message_id: str) -> SealContext:
     """Return the context of the desk's own copy: addressed to the agency, so that no child's box ever passes for it."""
     return SealContext(
-        environment=environment,
-        purpose="reply",
-        sender=AGENCY,
-        recipient=AGENCY,
-        id=message_id,
-        kind="copy",
-        priority="none",
-        schema_version=SCHEMA_VERSION,
+        environment=environment, purpose="reply", sender=AGENCY, recipient=AGENCY, id=message_id, kind="copy"
     )
 
 

@@ -34,7 +34,7 @@ from partner_sdk.wire.mailbox_message import (
     sign_message,
 )
 from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.submission import AGENCY, SCHEMA_VERSION
+from partner_sdk.wire.submission import AGENCY
 
 _MESSAGES: Final = select(MAILBOX_MESSAGES, SENT_AT.label("posted_at")).join(
     OUTBOX, record("message", MAILBOX_MESSAGES.c.message_id)
@@ -216,14 +216,7 @@ def _seal_copy(desk: Desk, connection: Connection, signed: bytes, *, message_id:
 def _copy_context(*, environment: str, message_id: str) -> SealContext:
     # Addressed to the agency, so that no partner's box ever passes for it.
     return SealContext(
-        environment=environment,
-        purpose="mailbox",
-        sender=AGENCY,
-        recipient=AGENCY,
-        id=message_id,
-        kind="copy",
-        priority="none",
-        schema_version=SCHEMA_VERSION,
+        environment=environment, purpose="mailbox", sender=AGENCY, recipient=AGENCY, id=message_id, kind="copy"
     )
 
 
