@@ -229,3 +229,18 @@ class SandboxPartners:
     def _find_key(self, key_id: str) -> bytes | None:
         known = self._find_active(key_id)
         return None if known is None else known.raw_submission_key
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request at its call: the varying parts of its path, and the time of the sandbox."""
+
+    request: Request
+    parts: Mapping[str, str]
+    now: datetime
+    media_type: str
+    partners: SandboxPartners
+
+    def get_call(self) -> SignedCall:
+        """Return who signed it; raises `SignatureProfileError`."""
+        return self.partners.get_caller(self.request, now=self.now, content_type=self.media_type)

@@ -16,10 +16,9 @@ from partner_sdk.sandbox._answers import (
     ORIGIN,
     Answer,
     ProblemAnswer,
-    Request,
     SandboxPartner,
     SandboxPartners,
-    SignedCall,
+    Visit,
     answer_json,
 )
 from partner_sdk.wire import problems
@@ -114,9 +113,10 @@ class SandboxEnrolments:
         self._invitations[to_base64url(secret_sha256(secret))] = invitation
         return invitation
 
-    def post_enrol(self, request: Request, *, now: datetime) -> Answer:
+    def post_enrol(self, visit: Visit) -> Answer:
         """Answer 202 as the gateway does, and approve the partner if its box holds a valid enrolment."""
-        post = parse_any_spelling(request.body or b"", kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_BODY_BYTES)
+        now, body = visit.now, visit.request.body or b""
+        post = parse_any_spelling(body, kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_BODY_BYTES)
         parse_base64url(post.secret_sha256, length=SHA256_BYTES)
         envelope = _parse_envelope(post.envelope, agency=self._agency, max_bytes=MAX_ENROLMENT_BYTES, now=now)
         invitation = self._invitations.get(post.secret_sha256)
@@ -167,8 +167,9 @@ class SandboxAccounts:
         self._digests: dict[tuple[str, str], bytes] = {}
         self.changes: list[AccountChange] = []
 
-    def post_account(self, call: SignedCall, *, now: datetime) -> Answer:
+    def post_account(self, visit: Visit) -> Answer:
         """Answer 202 as the gateway does. The same again is no fault; another one under the same id is."""
+        call, now = visit.get_call(), visit.now
         post = parse_any_spelling(call.read_body(), kind=AccountPost, max_bytes=MAX_ACCOUNT_BODY_BYTES)
         check_report_id(post.change_id)
         envelope = _parse_envelope(post.envelope, agency=self._agency, max_bytes=MAX_ACCOUNT_ENVELOPE_BYTES, now=now)
@@ -212,9 +213,10 @@ class SandboxAdoptions:
         self._agency = agency
         self._taken: dict[str, bytes] = {}
 
-    def post_adoption(self, request: Request, *, now: datetime) -> Answer:
+    def post_adoption(self, visit: Visit) -> Answer:
         """Answer 202 as the gateway does."""
-        post = parse_any_spelling(request.body or b"", kind=AdoptionPost, max_bytes=MAX_ADOPTION_BODY_BYTES)
+        now, body = visit.now, visit.request.body or b""
+        post = parse_any_spelling(body, kind=AdoptionPost, max_bytes=MAX_ADOPTION_BODY_BYTES)
         check_report_id(post.request_id)
         envelope = _parse_envelope(post.envelope, agency=self._agency, max_bytes=MAX_ADOPTION_ENVELOPE_BYTES, now=now)
         digest = hashlib.sha256(envelope).digest()
@@ -264,14 +266,15 @@ class SandboxMailboxes:
         """Return whether its partner has saved a message and said so."""
         return any(message_id in mailbox.acknowledged for mailbox in self._by_partner.values())
 
-    def get_mailbox(self, partner: SandboxPartner) -> Answer:
+    def get_mailbox(self, visit: Visit) -> Answer:
         """Answer with the oldest messages that were not acknowledged."""
-        mailbox = self._by_partner.get(partner.partner, _Mailbox())
+        mailbox = self._by_partner.get(visit.get_call().partner.partner, _Mailbox())
         waiting = [item for message_id, item in mailbox.items.items() if message_id not in mailbox.acknowledged]
         return answer_json(MailboxList(messages=tuple(waiting[:MAX_WAITING_MESSAGES])))
 
-    def post_ack(self, call: SignedCall, *, message_id: str) -> Answer:
+    def post_ack(self, visit: Visit) -> Answer:
         """Answer 200, also when it was acknowledged before; 404 for everything that is not this partner's."""
+        call, message_id = visit.get_call(), visit.parts["message_id"]
         parse_any_spelling(call.read_body(), kind=EmptyBody, max_bytes=MAX_ACK_BODY_BYTES)
         mailbox = self._by_partner.get(call.partner.partner, _Mailbox())
         if message_id not in mailbox.items:

@@ -16,7 +16,7 @@ import msgspec
 
 from partner_sdk.errors import StatementError
 from partner_sdk.sandbox._agency import SANDBOX, SandboxAgency, SandboxReport, read_report
-from partner_sdk.sandbox._answers import Answer, ProblemAnswer, SandboxPartner, SignedCall, answer_json
+from partner_sdk.sandbox._answers import Answer, ProblemAnswer, SandboxPartner, Visit, answer_json
 from partner_sdk.wire import problems
 from partner_sdk.wire.canonical import (
     check_report_id,
@@ -78,8 +78,9 @@ class SandboxIntake:
         """Return the stored reports, the oldest first."""
         return [stored.report for stored in self._stored.values()]
 
-    def post_report(self, call: SignedCall, *, now: datetime) -> Answer:
+    def post_report(self, visit: Visit) -> Answer:
         """Answer 201 with the receipt of a new report, 200 with the stored receipt of the same report again."""
+        call, now = visit.get_call(), visit.now
         post = parse_any_spelling(call.read_body(), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
         statement = encode(post.statement)
         submission = open_own_submission(
@@ -106,20 +107,13 @@ class SandboxIntake:
             raise ProblemAnswer(problems.CONFLICTING_REPORT)
         return Answer(status=HTTPStatus.OK, body=known.report.receipt)
 
-    def get_report(self, partner: SandboxPartner, *, report_id: str) -> Answer:
+    def get_report(self, visit: Visit) -> Answer:
         """Answer with receipt, stage and outcome of a partner's own report."""
-        stored = self._stored.get((partner.partner, report_id))
+        stored = self._stored.get((visit.get_call().partner.partner, visit.parts["report_id"]))
         if stored is None:
             raise ProblemAnswer(problems.NOT_FOUND)
-        receipt = msgspec.Raw(stored.report.receipt)
-        return answer_json(
-            {
-                "outcome": stored.outcome,
-                "receipt": receipt,
-                "set_aside_reason": stored.set_aside_reason,
-                "stage": stored.stage,
-            }
-        )
+        progress = {name: getattr(stored, name) for name in ("outcome", "set_aside_reason", "stage")}
+        return answer_json({**progress, "receipt": msgspec.Raw(stored.report.receipt)})
 
     def set_progress(
         self,
@@ -236,10 +230,11 @@ class SandboxEvidenceStore:
         for evidence_id in evidence_ids:
             self._stored.setdefault((partner, evidence_id), SandboxEvidence())
 
-    def put_part(self, call: SignedCall, *, evidence_id: str, part: str) -> Answer:
+    def put_part(self, visit: Visit) -> Answer:
         """Answer 201 for a new part, 200 for these very bytes again, 409 for others."""
+        call, evidence_id = visit.get_call(), visit.parts["evidence_id"]
         check_report_id(evidence_id)
-        number = parse_part_number(part)
+        number = parse_part_number(visit.parts["part"])
         check_part_size(call.sent_bytes)
         came = SandboxPart(number, call.read_body())
         place = (call.partner.partner, evidence_id)
@@ -252,16 +247,17 @@ class SandboxEvidenceStore:
         status = HTTPStatus.CREATED if kept is None else HTTPStatus.OK
         return answer_json(came.describe(), status=status)
 
-    def get_state(self, partner: SandboxPartner, *, evidence_id: str) -> Answer:
+    def get_state(self, visit: Visit) -> Answer:
         """Answer with the parts that are there, in order."""
-        evidence = self._get(partner, evidence_id)
+        evidence = self._get(visit.get_call().partner, visit.parts["evidence_id"])
         parts = tuple(part.describe() for part in evidence.ordered)
         return answer_json(EvidenceState(digest=evidence.digest, parts=parts))
 
-    def post_complete(self, call: SignedCall, *, evidence_id: str) -> Answer:
+    def post_complete(self, visit: Visit) -> Answer:
         """Answer 200 if all parts are there and stand under this digest."""
+        call = visit.get_call()
         post = parse_any_spelling(call.read_body(), kind=CompletePost, max_bytes=MAX_COMPLETE_BYTES)
-        evidence = self._get(call.partner, evidence_id)
+        evidence = self._get(call.partner, visit.parts["evidence_id"])
         if evidence.is_complete:
             if evidence.digest != post.digest:
                 raise ProblemAnswer(problems.CONFLICTING_EVIDENCE)

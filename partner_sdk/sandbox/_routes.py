@@ -5,7 +5,7 @@ Checks come in the order of the gateway's: address, body, signature, content. A 
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from partner_sdk.sandbox._answers import (
     ProblemAnswer,
     Request,
     SandboxPartners,
-    SignedCall,
+    Visit,
     answer_blank,
     answer_error,
     answer_json,
@@ -38,7 +38,7 @@ from partner_sdk.wire.replies import ServiceCaller, ServiceStatus
 from partner_sdk.wire.signature_profile import CONTENT_TYPE, PART_CONTENT_TYPE, is_unreserved_path
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES
 
-View = Callable[["Visit"], Answer]
+View = Callable[[Visit], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Route:
 
     method: str
     path: str
-    view: View
+    find_view: Callable[["SandboxGateway"], View]
     body_bytes: int = 0
     media_type: str = CONTENT_TYPE
 
@@ -56,21 +56,6 @@ class Route:
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
         found = re.fullmatch(pattern, path)
         return None if found is None else found.groupdict()
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One request at its route."""
-
-    gateway: "SandboxGateway"
-    request: Request
-    parts: Mapping[str, str]
-    now: datetime
-    media_type: str
-
-    def get_call(self) -> SignedCall:
-        """Return who signed it; raises `SignatureProfileError`."""
-        return self.gateway.partners.get_caller(self.request, now=self.now, content_type=self.media_type)
 
 
 class SandboxGateway:
@@ -109,7 +94,7 @@ class SandboxGateway:
                     return refused
                 if not is_unreserved_path(request.path):
                     raise ProblemAnswer(problems.MALFORMED_REQUEST)
-                return route.view(Visit(self, request, parts, now, route.media_type))
+                return route.find_view(self)(Visit(request, parts, now, route.media_type, self.partners))
         allowed = ", ".join(sorted({route.method for route, _ in matching}))
         raise ProblemAnswer(problems.METHOD_NOT_ALLOWED, headers={"Allow": allowed})
 
@@ -140,73 +125,19 @@ def _get_status(visit: Visit) -> Answer:
     return answer_json(ServiceStatus(caller=caller, environment=SANDBOX, ready=True))
 
 
-def _get_keys(visit: Visit) -> Answer:
-    return Answer(status=HTTPStatus.OK, body=visit.gateway.agency.bundle)
-
-
-def _get_schema(_visit: Visit) -> Answer:
-    return answer_json(report_schema())
-
-
-def _get_mailbox_schema(_visit: Visit) -> Answer:
-    return answer_json(mailbox_schema())
-
-
-def _post_enrol(visit: Visit) -> Answer:
-    return visit.gateway.enrolments.post_enrol(visit.request, now=visit.now)
-
-
-def _post_account(visit: Visit) -> Answer:
-    return visit.gateway.accounts.post_account(visit.get_call(), now=visit.now)
-
-
-def _post_adoption(visit: Visit) -> Answer:
-    return visit.gateway.adoptions.post_adoption(visit.request, now=visit.now)
-
-
-def _post_report(visit: Visit) -> Answer:
-    return visit.gateway.intake.post_report(visit.get_call(), now=visit.now)
-
-
-def _get_report(visit: Visit) -> Answer:
-    return visit.gateway.intake.get_report(visit.get_call().partner, report_id=visit.parts["report_id"])
-
-
-def _put_part(visit: Visit) -> Answer:
-    return visit.gateway.evidence.put_part(
-        visit.get_call(), evidence_id=visit.parts["evidence_id"], part=visit.parts["part"]
-    )
-
-
-def _get_evidence(visit: Visit) -> Answer:
-    return visit.gateway.evidence.get_state(visit.get_call().partner, evidence_id=visit.parts["evidence_id"])
-
-
-def _post_complete(visit: Visit) -> Answer:
-    return visit.gateway.evidence.post_complete(visit.get_call(), evidence_id=visit.parts["evidence_id"])
-
-
-def _get_mailbox(visit: Visit) -> Answer:
-    return visit.gateway.mailboxes.get_mailbox(visit.get_call().partner)
-
-
-def _post_ack(visit: Visit) -> Answer:
-    return visit.gateway.mailboxes.post_ack(visit.get_call(), message_id=visit.parts["message_id"])
-
-
 ROUTES: Final[tuple[Route, ...]] = (
-    Route("GET", "/v1/status", _get_status),
-    Route("GET", "/v1/keys", _get_keys),
-    Route("GET", "/v1/schema/report.json", _get_schema),
-    Route("GET", "/v1/schema/mailbox.json", _get_mailbox_schema),
-    Route("POST", "/v1/enrol", _post_enrol, MAX_ENROLMENT_BODY_BYTES),
-    Route("POST", "/v1/account", _post_account, MAX_ACCOUNT_BODY_BYTES),
-    Route("POST", "/v1/adoption", _post_adoption, MAX_ADOPTION_BODY_BYTES),
-    Route("POST", "/v1/reports", _post_report, MAX_REPORT_BODY_BYTES),
-    Route("GET", "/v1/reports/{report_id}", _get_report),
-    Route("PUT", "/v1/evidence/{evidence_id}/{part}", _put_part, PART_BYTES, PART_CONTENT_TYPE),
-    Route("GET", "/v1/evidence/{evidence_id}", _get_evidence),
-    Route("POST", "/v1/evidence/{evidence_id}/complete", _post_complete, MAX_COMPLETE_BYTES),
-    Route("GET", "/v1/mailbox", _get_mailbox),
-    Route("POST", "/v1/mailbox/{message_id}/ack", _post_ack, MAX_ACK_BODY_BYTES),
+    Route("GET", "/v1/status", lambda _: _get_status),
+    Route("GET", "/v1/keys", lambda its: lambda _: Answer(status=HTTPStatus.OK, body=its.agency.bundle)),
+    Route("GET", "/v1/schema/report.json", lambda _: lambda _: answer_json(report_schema())),
+    Route("GET", "/v1/schema/mailbox.json", lambda _: lambda _: answer_json(mailbox_schema())),
+    Route("POST", "/v1/enrol", lambda its: its.enrolments.post_enrol, MAX_ENROLMENT_BODY_BYTES),
+    Route("POST", "/v1/account", lambda its: its.accounts.post_account, MAX_ACCOUNT_BODY_BYTES),
+    Route("POST", "/v1/adoption", lambda its: its.adoptions.post_adoption, MAX_ADOPTION_BODY_BYTES),
+    Route("POST", "/v1/reports", lambda its: its.intake.post_report, MAX_REPORT_BODY_BYTES),
+    Route("GET", "/v1/reports/{report_id}", lambda its: its.intake.get_report),
+    Route("PUT", "/v1/evidence/{evidence_id}/{part}", lambda its: its.evidence.put_part, PART_BYTES, PART_CONTENT_TYPE),
+    Route("GET", "/v1/evidence/{evidence_id}", lambda its: its.evidence.get_state),
+    Route("POST", "/v1/evidence/{evidence_id}/complete", lambda its: its.evidence.post_complete, MAX_COMPLETE_BYTES),
+    Route("GET", "/v1/mailbox", lambda its: its.mailboxes.get_mailbox),
+    Route("POST", "/v1/mailbox/{message_id}/ack", lambda its: its.mailboxes.post_ack, MAX_ACK_BODY_BYTES),
 )
