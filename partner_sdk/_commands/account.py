@@ -1,6 +1,7 @@
 """The commands `enrol`, `keys` and `account`: how a partner enrols, changes its keys and registers."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -49,12 +50,10 @@ def run_update(call: PartnerCall) -> int:
         return EXIT_FAILED
     sent = send_registration(call.partner, registration, now=call.runtime.clock())
     gaps = list_registration_gaps(registration)
-    if args.json:
-        speaker.say_json({"change_id": sent.change_id, "missing": list(gaps), "status": "waiting"})
-        return EXIT_DONE
-    speaker.say(f"Sent to the agency, change {sent.change_id}. A person there reads it.")
-    say_gaps(speaker, gaps)
-    return EXIT_DONE
+    if not args.json:
+        say_gaps(speaker, gaps)
+    fields = {"change_id": sent.change_id, "missing": list(gaps), "status": "waiting"}
+    return call.answer(fields, [f"Sent to the agency, change {sent.change_id}. A person there reads it."])
 
 
 def run_show(call: PartnerCall) -> int:
@@ -123,16 +122,15 @@ def run_enrol(call: Call) -> int:
         clock=runtime.clock,
         registration=registration,
     )
-    if args.json:
-        speaker.say_json({"key_ids": made.key_ids, "partner": made.profile.partner, "status": "waiting"})
-        return EXIT_DONE
-    speaker.say(f"Enrolled as {made.profile.partner} at {made.profile.origin}; folder {args.state}.")
-    speaker.say(f"Root fingerprint {invitation.root_fingerprint}")
-    for role, key_id in made.key_ids.items():
-        speaker.say(f"{role} key id {key_id}")
-    speaker.say("Read these to the agency by phone; once it has approved you, `doctor` says so.")
-    speaker.say(f"Delete {args.invitation}: its secret is used up.")
-    return EXIT_DONE
+    lines = (
+        f"Enrolled as {made.profile.partner} at {made.profile.origin}; folder {args.state}.",
+        f"Root fingerprint {invitation.root_fingerprint}",
+        *_format_keys(made.key_ids),
+        "Read these to the agency by phone; once it has approved you, `doctor` says so.",
+        f"Delete {args.invitation}: its secret is used up.",
+    )
+    fields = {"key_ids": made.key_ids, "partner": made.profile.partner, "status": "waiting"}
+    return replace(call, speaker=speaker).answer(fields, lines)
 
 
 def _add_enrol(top: CommandGroup) -> None:
@@ -145,7 +143,7 @@ def _add_enrol(top: CommandGroup) -> None:
 
 def run_rotate(call: PartnerCall) -> int:
     """Begin a rotation or go on with one; the old keys work until the agency has put the new ones in force."""
-    partner, speaker = call.partner, call.speaker
+    partner = call.partner
     had_begun, now = not describe_rotation(partner.state).is_done, call.runtime.clock()
     changed_at = None if had_begun or call.args.anew else _find_last_change(partner.state, now=now)
     if changed_at is not None:
@@ -153,34 +151,29 @@ def run_rotate(call: PartnerCall) -> int:
         partner.status()  # a refusal may lead back to the keys of before, and then there is something to ask
         rotation = describe_rotation(partner.state)
         if rotation.is_done:
-            if call.args.json:
-                speaker.say_json(_to_fields(rotation))
-                return EXIT_DONE
-            speaker.say(f"The new keys are in force since {changed_at}. Nothing was asked; --anew asks for yet others.")
-            _say_keys(speaker, rotation.key_ids)
-            return EXIT_DONE
+            said = f"The new keys are in force since {changed_at}. Nothing was asked; --anew asks for yet others."
+            return call.answer(_to_fields(rotation), [said, *_format_keys(rotation.key_ids)])
     rotation = rotate_keys(partner, now=now, ask_again=call.args.ask_again)
-    if call.args.json:
-        speaker.say_json(_to_fields(rotation))
-        return EXIT_DONE
     if rotation.is_done:
-        speaker.say("The new keys are in force here, and the gateway says that they are at the agency.")
-        speaker.say("The former ones are kept until the agency has written to the new mailbox, 14 days at least.")
-        _say_keys(speaker, rotation.key_ids)
-        return EXIT_DONE
-    speaker.say(
-        f"The agency {'still has' if had_begun else 'has'} to accept the new keys, change {rotation.change_id}."
-    )
-    speaker.say(f"submission key id {rotation.key_ids['submission']} (old)")
-    speaker.say(f"submission key id {rotation.new_key_ids['submission']} (new)")
-    speaker.say("Read both to the agency by phone. Until it accepts them, everything goes on with the old keys.")
-    speaker.say("Afterwards the next command, `doctor` too, goes over to the new keys by itself and says so.")
-    return EXIT_DONE
+        lines = [
+            "The new keys are in force here, and the gateway says that they are at the agency.",
+            "The former ones are kept until the agency has written to the new mailbox, 14 days at least.",
+            *_format_keys(rotation.key_ids),
+        ]
+    else:
+        lines = [
+            f"The agency {'still has' if had_begun else 'has'} to accept the new keys, change {rotation.change_id}.",
+            f"submission key id {rotation.key_ids['submission']} (old)",
+            f"submission key id {rotation.new_key_ids['submission']} (new)",
+            "Read both to the agency by phone. Until it accepts them, everything goes on with the old keys.",
+            "Afterwards the next command, `doctor` too, goes over to the new keys by itself and says so.",
+        ]
+    return call.answer(_to_fields(rotation), lines)
 
 
 def run_list(call: PartnerCall) -> int:
     """List the keys of this folder, without any network."""
-    state, speaker = call.partner.state, call.speaker
+    state = call.partner.state
     rotation = describe_rotation(state)
     current = {role.value: state.read_key(role) for role in PARTNER_ROLES}
     named = set(rotation.key_ids.values()) | set(rotation.new_key_ids.values())
@@ -191,25 +184,20 @@ def run_list(call: PartnerCall) -> int:
         for key in list_former_keys(state, role)
         if key.key_id not in named
     ]
-    if call.args.json:
-        speaker.say_json(
-            {
-                **_to_fields(rotation),
-                "created_at": {role: key.created_at for role, key in current.items()},
-                "former_keys": [key.key_id for key in kept],
-                "former_mailbox_keys": [key.key_id for key in former],
-            }
-        )
-        return EXIT_DONE
-    for role, key in current.items():
-        speaker.say(f"{role} key id {key.key_id}, made {key.created_at}")
-    for role, key_id in rotation.new_key_ids.items():
-        speaker.say(f"{role} key id {key_id}, new: waits for the agency, change {rotation.change_id}")
-    for key in kept:
-        speaker.say(f"{key.role} key id {key.key_id}, of before: kept until the agency has used the new ones")
-    for key in former:
-        speaker.say(f"mailbox key id {key.key_id}, of before: still opens what was sealed to it")
-    return EXIT_DONE
+    fields = {
+        **_to_fields(rotation),
+        "created_at": {role: key.created_at for role, key in current.items()},
+        "former_keys": [key.key_id for key in kept],
+        "former_mailbox_keys": [key.key_id for key in former],
+    }
+    waits = f"new: waits for the agency, change {rotation.change_id}"
+    lines = (
+        *(f"{role} key id {key.key_id}, made {key.created_at}" for role, key in current.items()),
+        *(f"{line}, {waits}" for line in _format_keys(rotation.new_key_ids)),
+        *(f"{key.role} key id {key.key_id}, of before: kept until the agency has used the new ones" for key in kept),
+        *(f"mailbox key id {key.key_id}, of before: still opens what was sealed to it" for key in former),
+    )
+    return call.answer(fields, lines)
 
 
 def _add_keys(top: CommandGroup) -> None:
@@ -230,9 +218,8 @@ def _find_last_change(state: PartnerState, *, now: datetime) -> str | None:
     return max(young, default=None)
 
 
-def _say_keys(speaker: Speaker, key_ids: dict[str, str]) -> None:
-    for role, key_id in key_ids.items():
-        speaker.say(f"{role} key id {key_id}")
+def _format_keys(key_ids: dict[str, str]) -> list[str]:
+    return [f"{role} key id {key_id}" for role, key_id in key_ids.items()]
 
 
 def _to_fields(rotation: Rotation) -> dict[str, object]:

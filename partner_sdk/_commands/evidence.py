@@ -50,11 +50,8 @@ def run_status(call: PartnerCall) -> int:
             continue
         if entry is not None and not entry.is_done:
             rows.append(_look_at(call, entry, gateway=gateway))
-    if call.args.json:
-        call.speaker.say_json({"evidence": rows})
-    elif not rows:
-        call.speaker.say("Nothing waits: all evidence is handed over.")
-    return EXIT_NOT_DELIVERED if rows else EXIT_DONE
+    lines = [] if rows else ["Nothing waits: all evidence is handed over."]
+    return call.answer({"evidence": rows}, lines, code=EXIT_NOT_DELIVERED if rows else EXIT_DONE)
 
 
 def run_resume(call: PartnerCall) -> int:
@@ -66,11 +63,10 @@ def run_resume(call: PartnerCall) -> int:
         bar.end()
     for handed in results:
         _say_handed(call, handed)
-    if call.args.json:
-        call.speaker.say_json({"evidence": [_list_fields(call, handed) for handed in results]})
-    elif not results:
-        call.speaker.say("Nothing waits for evidence whose report is delivered.")
-    return EXIT_DONE if all(handed.is_complete for handed in results) else EXIT_NOT_DELIVERED
+    fields = {"evidence": [_list_fields(call, handed) for handed in results]}
+    lines = [] if results else ["Nothing waits for evidence whose report is delivered."]
+    is_whole = all(handed.is_complete for handed in results)
+    return call.answer(fields, lines, code=EXIT_DONE if is_whole else EXIT_NOT_DELIVERED)
 
 
 def run_discard(call: PartnerCall) -> int:

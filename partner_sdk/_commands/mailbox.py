@@ -15,6 +15,7 @@ from partner_sdk._commands.runtime import (
     CommandGroup,
     PartnerCall,
     Speaker,
+    pick,
 )
 from partner_sdk.client._earlier_reports import Question, list_requests
 from partner_sdk.client.mailbox import MailboxAlarm, OpenedMessage, read_message
@@ -79,26 +80,15 @@ def run_inbox(call: PartnerCall) -> int:
     partner, speaker, args = call.partner, call.speaker, call.args
     if args.show is not None:
         opened = read_message(partner.state, args.show)
-        if args.json:
-            speaker.say_json({**_fields(opened), "body": json.loads(opened.body)})
-        else:
-            speaker.say(_line(opened))
-            speaker.say(find_text(opened) or json.dumps(json.loads(opened.body), indent=2))
-        return EXIT_DONE
+        text = find_text(opened) or json.dumps(json.loads(opened.body), indent=2)
+        return call.answer({**_fields(opened), "body": json.loads(opened.body)}, [_line(opened), text])
     delivery = partner.collect_mailbox()
     listed = partner.messages() if args.all else list(delivery.messages)
     _warn(speaker, delivery.alarms)
-    if args.json:
-        alarms = [
-            {"message_id": alarm.message_id, "reason": alarm.reason, "text": alarm.text} for alarm in delivery.alarms
-        ]
-        speaker.say_json({"alarms": alarms, "messages": [_fields(opened) for opened in listed]})
-    else:
-        for opened in listed:
-            speaker.say(_line(opened))
-        if not listed:
-            speaker.say("No new messages.")
-    return EXIT_ALARM if delivery.alarms else EXIT_DONE
+    alarms = [pick(alarm, "message_id", "reason", "text") for alarm in delivery.alarms]
+    fields = {"alarms": alarms, "messages": [_fields(opened) for opened in listed]}
+    lines = [_line(opened) for opened in listed] or ["No new messages."]
+    return call.answer(fields, lines, code=EXIT_ALARM if alarms else EXIT_DONE)
 
 
 def run_digest(call: PartnerCall) -> int:
@@ -143,13 +133,7 @@ def _line(opened: OpenedMessage) -> str:
 
 
 def _fields(opened: OpenedMessage) -> dict[str, object]:
-    message = opened.message
-    return {
-        "issued_at": message.issued_at,
-        "kind": message.kind,
-        "message_id": message.message_id,
-        "number": message.number,
-    }
+    return pick(opened.message, "issued_at", "kind", "message_id", "number")
 
 
 def add_commands(top: CommandGroup) -> None:
@@ -186,19 +170,14 @@ def run_requests(call: PartnerCall) -> int:
         speaker.warn(f"Message {number} is a request that cannot be read: tell the agency, or renew this program.")
     code = EXIT_ALARM if alarms or kept.unreadable else EXIT_DONE
     if args.action is None:
-        _say_all(call, kept.questions, now=now)
-        return code
+        fields = {"requests": [_list_fields(one, now=now) for one in kept.questions]}
+        return call.answer(fields, _format_all(kept.questions, now=now), code=code)
     found = [one for one in kept.questions if one.request.request_id == args.request_id]
     if not found:
         speaker.warn("There is no request with this id; `requests` lists them.")
         return EXIT_FAILED
-    if args.json:
-        speaker.say_json({"request": _list_fields(found[0], now=now)})
-    else:
-        speaker.say(_format_state(found[0], now=now))
-        for line in format_request(found[0].request):
-            speaker.say(line)
-    return code
+    lines = [_format_state(found[0], now=now), *format_request(found[0].request)]
+    return call.answer({"request": _list_fields(found[0], now=now)}, lines, code=code)
 
 
 def _add_requests(top: CommandGroup) -> None:
@@ -212,16 +191,13 @@ def _add_requests(top: CommandGroup) -> None:
     command.add_argument("--offline", action="store_true", help="do not look into the mailbox first")
 
 
-def _say_all(call: PartnerCall, requests: tuple[Question, ...], *, now: datetime) -> None:
-    if call.args.json:
-        call.speaker.say_json({"requests": [_list_fields(one, now=now) for one in requests]})
-        return
+def _format_all(requests: tuple[Question, ...], *, now: datetime) -> Iterator[str]:
     for one in requests:
-        call.speaker.say(f"{_format_state(one, now=now)}  {one.request.reference}  {one.request.request_id}")
-        call.speaker.say(f"  {one.request.question.splitlines()[0]}")
-        call.speaker.say(f"  Legal basis: {one.request.legal_basis}")
+        yield f"{_format_state(one, now=now)}  {one.request.reference}  {one.request.request_id}"
+        yield f"  {one.request.question.splitlines()[0]}"
+        yield f"  Legal basis: {one.request.legal_basis}"
     if not requests:
-        call.speaker.say("The agency has asked nothing.")
+        yield "The agency has asked nothing."
 
 
 def _format_state(one: Question, *, now: datetime) -> str:
@@ -230,18 +206,6 @@ def _format_state(one: Question, *, now: datetime) -> str:
 
 
 def _list_fields(one: Question, *, now: datetime) -> dict[str, Any]:
-    request = one.request
-    return {
-        "answers": list(one.answers),
-        "due_at": request.due_at,
-        "issued_at": one.issued_at,
-        "legal_basis": request.legal_basis,
-        "message_number": one.number,
-        "overdue": one.is_overdue(now),
-        "purpose": request.purpose,
-        "question": request.question,
-        "reference": request.reference,
-        "report_id": request.report_id,
-        "request_id": request.request_id,
-        "state": one.state,
-    }
+    names = ("due_at", "legal_basis", "purpose", "question", "reference", "report_id", "request_id")
+    own = {"answers": list(one.answers), "message_number": one.number, "overdue": one.is_overdue(now)}
+    return {**pick(one.request, *names), **pick(one, "issued_at", "state"), **own}

@@ -5,7 +5,15 @@ from datetime import timedelta
 from typing import Final
 
 from partner_sdk._commands.delivery import list_receipt_fields
-from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, CommandGroup, PartnerCall, read_input
+from partner_sdk._commands.runtime import (
+    EXIT_ALARM,
+    EXIT_DONE,
+    EXIT_FAILED,
+    CommandGroup,
+    PartnerCall,
+    pick,
+    read_input,
+)
 from partner_sdk.client._receipts import DeskReceipt, Receipt, check_answer, keep_receipt
 from partner_sdk.client.partner import Partner
 from partner_sdk.errors import FormatError, ReportAbuseError, StatementError
@@ -52,10 +60,7 @@ def _compare_all(call: PartnerCall) -> int:
     wrong = [one for one in compared if one.finding != "same"]
     counts = {finding: sum(one.finding == finding for one in compared) for finding in _FINDINGS}
     if call.args.json:
-        rows = [
-            {"finding": one.finding, "reason": one.reason, "reference": one.reference, "report_id": one.report_id}
-            for one in wrong
-        ]
+        rows = [pick(one, "finding", "reason", "reference", "report_id") for one in wrong]
         speaker.say_json({"compared": len(compared), "counts": counts, "differing": rows})
     else:
         speaker.say(f"{counts['same']} of {len(compared)}: {_FINDINGS['same']}, byte for byte.")
@@ -94,16 +99,14 @@ def _judge(call: PartnerCall, *, is_to_keep: bool) -> int:
         if args.json:
             speaker.say_json({"reason": error.reason, "verified": False})
         return EXIT_ALARM
-    if args.json:
-        speaker.say_json({"verified": True, **list_receipt_fields(partner, receipt)})
-        return EXIT_DONE
-    speaker.say(f"The receipt holds: {receipt.reference}, received {receipt.statement.received_at}.")
     whose = "agency's desk's" if is_of_the_desk else "gateway's"
-    speaker.say(f"It is the {whose} word for your report {receipt.report_id}.")
+    lines = [
+        f"The receipt holds: {receipt.reference}, received {receipt.statement.received_at}.",
+        f"It is the {whose} word for your report {receipt.report_id}.",
+    ]
     if is_to_keep:
-        said = "It is kept: the report waits no longer." if is_new else "A receipt of this kind was kept before."
-        speaker.say(said)
-    return EXIT_DONE
+        lines.append("It is kept: the report waits no longer." if is_new else "A receipt of this kind was kept before.")
+    return call.answer({"verified": True, **list_receipt_fields(partner, receipt)}, lines)
 
 
 def _check(call: PartnerCall, raw: bytes, *, is_of_the_desk: bool) -> Receipt | DeskReceipt:

@@ -4,7 +4,7 @@ import argparse
 from typing import Any, get_args
 
 from partner_sdk._commands.delivery import end_with_fault, list_receipt_fields
-from partner_sdk._commands.runtime import EXIT_DONE, Call, CommandGroup, PartnerCall, read_input
+from partner_sdk._commands.runtime import EXIT_DONE, Call, CommandGroup, PartnerCall, pick, read_input
 from partner_sdk.client._earlier_reports import check_earlier_reference
 from partner_sdk.client._receipts import DeskReceipt, Receipt, get_report_id, list_desk_receipts
 from partner_sdk.errors import ReportAbuseError
@@ -16,60 +16,44 @@ from partner_sdk.wire.submission import Priority, ReportKind
 
 def run_preview(call: Call) -> int:
     """Show the text that would be sealed; needs neither a folder nor a network."""
-    speaker, args = call.speaker, call.args
+    args = call.args
     try:
         report = read_report(args)
     except ReportAbuseError as error:
         return end_with_fault(call, error)
     preview = make_preview(report, priority=args.priority, kind=args.kind, earlier_reference=args.earlier_reference)
-    if args.json:
-        speaker.say_json(list_preview_fields(preview))
-    else:
-        speaker.say(format_preview(preview))
-    return EXIT_DONE
+    return call.answer(list_preview_fields(preview), [format_preview(preview)])
 
 
 def run_list(call: PartnerCall) -> int:
     """List the receipts, and the reports that wait for one."""
-    partner, speaker, args = call.partner, call.speaker, call.args
+    partner = call.partner
     receipts: list[Receipt | DeskReceipt] = [*partner.receipts(), *list_desk_receipts(partner.state)]
     waiting = partner.state.list_undelivered()
-    if args.json:
-        speaker.say_json({"receipts": [list_receipt_fields(partner, one) for one in receipts], "undelivered": waiting})
-        return EXIT_DONE
-    for one in receipts:
-        clear = one.statement.clear
-        by_desk = "  (receipt of the desk)" if isinstance(one, DeskReceipt) else ""
-        what = f"{clear.kind:10}  {clear.priority}  {one.statement.received_at}  {one.report_id}"
-        belongs = f"  to {clear.earlier_reference}" if clear.earlier_reference is not None else ""
-        speaker.say(f"{one.reference}  {what}{belongs}{by_desk}")
-    for report_id in waiting:
-        speaker.say(f"NOT DELIVERED  {report_id}")
-    if not receipts and not waiting:
-        speaker.say("Nothing was submitted from this folder yet.")
-    return EXIT_DONE
+    fields = {"receipts": [list_receipt_fields(partner, one) for one in receipts], "undelivered": waiting}
+    lines = [*map(_format_receipt, receipts), *(f"NOT DELIVERED  {report_id}" for report_id in waiting)]
+    return call.answer(fields, lines or ["Nothing was submitted from this folder yet."])
+
+
+def _format_receipt(receipt: Receipt | DeskReceipt) -> str:
+    clear = receipt.statement.clear
+    by_desk = "  (receipt of the desk)" if isinstance(receipt, DeskReceipt) else ""
+    what = f"{clear.kind:10}  {clear.priority}  {receipt.statement.received_at}  {receipt.report_id}"
+    belongs = f"  to {clear.earlier_reference}" if clear.earlier_reference is not None else ""
+    return f"{receipt.reference}  {what}{belongs}{by_desk}"
 
 
 def run_status(call: PartnerCall) -> int:
     """Ask how far a report is."""
-    partner, speaker, args = call.partner, call.speaker, call.args
-    progress = partner.get_progress(get_report_id(partner.state, args.report_id))
-    if args.json:
-        speaker.say_json(
-            {
-                "outcome": progress.outcome,
-                "report_id": progress.report_id,
-                "set_aside_reason": progress.set_aside_reason,
-                "stage": progress.stage,
-            }
-        )
-    elif progress.set_aside_reason is not None:
-        speaker.say(f"{progress.report_id}: {progress.stage} ({progress.set_aside_reason})")
-        speaker.say(SET_ASIDE_REASONS[progress.set_aside_reason])
-    else:
+    partner = call.partner
+    progress = partner.get_progress(get_report_id(partner.state, call.args.report_id))
+    reason = progress.set_aside_reason
+    if reason is None:
         outcome = "not released yet" if progress.outcome is None else format_outcome(progress.outcome)
-        speaker.say(f"{progress.report_id}: {progress.stage}; outcome: {outcome}")
-    return EXIT_DONE
+        lines = [f"{progress.report_id}: {progress.stage}; outcome: {outcome}"]
+    else:
+        lines = [f"{progress.report_id}: {progress.stage} ({reason})", SET_ASIDE_REASONS[reason]]
+    return call.answer(pick(progress, "outcome", "report_id", "set_aside_reason", "stage"), lines)
 
 
 def run_discard(call: PartnerCall) -> int:

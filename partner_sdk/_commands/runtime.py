@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -184,6 +184,20 @@ class Call:
     speaker: Speaker
     runtime: Runtime
     urgency: Urgency
+
+    def answer(self, fields: dict[str, Any], lines: Iterable[str] = (), *, code: int = EXIT_DONE) -> int:
+        """Write a result, as JSON where that is asked for, else as lines; return the exit code."""
+        if self.args.json:
+            self.speaker.say_json(fields)
+        else:
+            for line in lines:
+                self.speaker.say(line)
+        return code
+
+
+def pick(value: object, *names: str) -> dict[str, Any]:
+    """Return some attributes of a value by their names, for JSON."""
+    return {name: getattr(value, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)

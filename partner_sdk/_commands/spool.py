@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from partner_sdk._commands.delivery import EvidenceBar, list_receipt_fields, say_fault, say_gone_files, say_receipt
-from partner_sdk._commands.runtime import EMERGENCY, EXIT_DONE, EXIT_NOT_DELIVERED, CommandGroup, PartnerCall
+from partner_sdk._commands.runtime import EMERGENCY, EXIT_DONE, EXIT_NOT_DELIVERED, CommandGroup, PartnerCall, pick
 from partner_sdk.client._receipts import find_delivery, write_sealed_file
 from partner_sdk.client._spool import (
     Attempt,
@@ -173,12 +173,9 @@ def _list_status_fields(waiting: list[Waiting], evidence: list[WaitingEvidence],
         "by_priority": _count(waiting),
         "evidence": [
             {
+                **pick(one, "files", "report_id", "since", "size_bytes"),
                 "error": None if one.error is None else one.error.reason,
-                "files": one.files,
-                "report_id": one.report_id,
                 "report_is_sealed": one.is_sealed,
-                "since": one.since,
-                "size_bytes": one.size_bytes,
             }
             for one in evidence
         ],
@@ -186,12 +183,8 @@ def _list_status_fields(waiting: list[Waiting], evidence: list[WaitingEvidence],
         "oldest_seconds": None if oldest is None else int((now - parse_time(oldest)).total_seconds()),
         "reports": [
             {
+                **pick(one, "kind", "priority", "report_id", "since", "size_bytes"),
                 "error": None if one.error is None else one.error.reason,
-                "kind": one.kind,
-                "priority": one.priority,
-                "report_id": one.report_id,
-                "since": one.since,
-                "size_bytes": one.size_bytes,
             }
             for one in waiting
         ],
