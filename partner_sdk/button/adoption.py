@@ -19,7 +19,7 @@ import requests
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.http import read_clock
 from partner_sdk.client.transport import Transport
-from partner_sdk.errors import FieldFault, FormatError, KeySetError, ReportError, SealingError
+from partner_sdk.errors import FieldFault, FormatError, KeySetError, ReportError
 from partner_sdk.wire.adoption import (
     MAX_ADOPTION_BYTES,
     MAX_MESSAGE_CHARACTERS,
@@ -45,8 +45,8 @@ from partner_sdk.wire.keys import (
     Environment,
     KeySetBundle,
     Pin,
-    find_active_sealing_key,
     fingerprint_of,
+    get_active_sealing_key,
     verify_bundle,
 )
 from partner_sdk.wire.page_context import Surface
@@ -125,9 +125,7 @@ def ask_for_the_button(
         bundle = transport.send("GET", "/v1/keys", is_signed=False, max_bytes=MAX_LIST_BYTES).body
         pin = _make_pin(bundle, root_fingerprint=root_fingerprint)
         key_set = verify_bundle(bundle, pin=pin, now=now)
-        sealing_key = find_active_sealing_key(key_set, now=now)
-        if sealing_key is None:
-            raise SealingError("The agency has no key to seal to now.", reason="no-active-key")
+        sealing_key = get_active_sealing_key(key_set, now=now)
         request = AdoptionRequest(
             environment=key_set.environment,
             request_id=make_report_id(now, secrets.token_bytes(REPORT_ID_RANDOM_BYTES)),

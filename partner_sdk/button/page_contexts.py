@@ -26,7 +26,7 @@ from partner_sdk.button.snippet import make_link
 from partner_sdk.client._partner_state import PartnerProfile, PartnerState
 from partner_sdk.client.http import read_clock
 from partner_sdk.client.partner import Partner
-from partner_sdk.errors import FieldFault, FormatError, KeySetError, ReportAbuseError, ReportError, SealingError
+from partner_sdk.errors import FieldFault, FormatError, KeySetError, ReportAbuseError, ReportError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import (
     REPORT_ID_RANDOM_BYTES,
@@ -39,7 +39,7 @@ from partner_sdk.wire.canonical import (
     parse_time,
 )
 from partner_sdk.wire.envelope import MAX_CONTEXT_STATEMENT_BYTES
-from partner_sdk.wire.keys import KeySet, find_active_sealing_key
+from partner_sdk.wire.keys import KeySet, get_active_sealing_key
 from partner_sdk.wire.page_context import (
     MAX_ACCOUNTS,
     MAX_LIFETIME_SECONDS,
@@ -260,9 +260,7 @@ class PageContexts:
         keys, now = self._keys, self._clock()
         if now >= keys.expires_at:
             raise KeySetError("The key set has expired; it must be renewed first.", reason="expired")
-        sealing_key = find_active_sealing_key(keys.key_set, now=now)
-        if sealing_key is None:
-            raise SealingError("The agency has no key to seal to now.", reason="no-active-key")
+        sealing_key = get_active_sealing_key(keys.key_set, now=now)
         context = PageContext(
             about=facts.about,
             context_id=make_report_id(now, secrets.token_bytes(REPORT_ID_RANDOM_BYTES)),

@@ -96,7 +96,7 @@ def list_requests(state: PartnerState, *, messages: Iterable[OpenedMessage]) -> 
     """Return the requests of the saved messages with how far each is; a later message with the same id counts."""
     answers = _list_answers(state)
     undelivered = set(state.list_undelivered())
-    delivered = {*state.list_receipts(), *state.list_desk_receipts()}
+    delivered = state.list_delivered()
     found: dict[str, Question] = {}
     unreadable: list[int] = []
     for opened in messages:

@@ -30,10 +30,11 @@ import msgspec
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 from msgspec import structs
 
-from partner_sdk.durable_files import find_bytes, make_private_folder, sync_folder, write_durably
-from partner_sdk.errors import EvidenceError, FormatError, LocalStateError
+from partner_sdk.client._partner_state import find_document
+from partner_sdk.durable_files import make_private_folder, sync_folder, write_durably
+from partner_sdk.errors import EvidenceError, LocalStateError
 from partner_sdk.report import IndustryReport
-from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, parse_exact, to_base64url
+from partner_sdk.wire.canonical import check_report_id, encode, parse_base64url, to_base64url
 from partner_sdk.wire.evidence import (
     MAX_FILE_BYTES,
     SECRET_BYTES,
@@ -253,14 +254,7 @@ class EvidenceJournal:
 
     def find(self, report_id: str) -> JournalEntry | None:
         """Return the entry of a report, or None; raises `LocalStateError` (`damaged-state`)."""
-        path = self._path(report_id)
-        raw = find_bytes(path)
-        if raw is None:
-            return None
-        try:
-            return parse_exact(raw, kind=JournalEntry, max_bytes=MAX_ENTRY_BYTES)
-        except FormatError:
-            raise LocalStateError(f"{path} is damaged.", reason="damaged-state") from None
+        return find_document(self._path(report_id), kind=JournalEntry, max_bytes=MAX_ENTRY_BYTES)
 
     def get(self, report_id: str) -> JournalEntry:
         """Return the entry of a report; raises `LocalStateError` (`no-such-evidence`)."""

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import msgspec
 
-from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState
+from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerState, find_document
 from partner_sdk.durable_files import find_bytes, locked, make_private_folder, sync_folder, write_durably
-from partner_sdk.errors import FormatError, LocalStateError
+from partner_sdk.errors import LocalStateError
 from partner_sdk.key_files import KeyFile, KeyRole, load_signing_key, new_key, read_key_file
 from partner_sdk.wire.account import (
     MAX_ACCOUNT_BODY_BYTES,
@@ -30,7 +30,7 @@ from partner_sdk.wire.account import (
     seal_account_change,
     sign_key_change,
 )
-from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_exact, parse_time
+from partner_sdk.wire.canonical import encode, format_time, make_report_id, parse_time
 from partner_sdk.wire.keys import SealingKey
 
 # As long as the agency takes a submission statement of a former key.
@@ -47,12 +47,11 @@ class KeyIds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def of(self, role: KeyRole) -> str:
         """Return the id of one key."""
-        by_role = {
+        return {
             KeyRole.CONTEXT: self.context,
             KeyRole.MAILBOX: self.mailbox,
             KeyRole.SUBMISSION: self.submission,
-        }
-        return by_role[role]
+        }[role]
 
 
 class KeyChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,23 +88,12 @@ def keep_change(state: PartnerState, new: dict[KeyRole, KeyFile], *, post: Accou
 
 def list_changes(state: PartnerState) -> list[KeyChange]:
     """Return the changes that can be gone back on, the newest first; raises `LocalStateError` for a damaged one."""
-    found = []
-    for path in _folder(state).glob("change-*.json"):
-        raw = find_bytes(path)
-        if raw is not None:  # another process may have forgotten it at this moment
-            found.append(parse_change(raw, path=path))
+    found = [_find_change(path) for path in _folder(state).glob("change-*.json")]
     current = state.read_key(KeyRole.SUBMISSION).key_id
-    # A run that was stopped before the switch leaves one that leads away from the key of now.
-    changes = [change for change in found if change.old.submission != current]
+    # Another process may have forgotten one at this moment; a run that was stopped before the switch leaves one that
+    # leads away from the key of now.
+    changes = [change for change in found if change is not None and change.old.submission != current]
     return sorted(changes, key=lambda change: change.changed_at, reverse=True)
-
-
-def parse_change(raw: bytes, *, path: Path) -> KeyChange:
-    """Parse a kept change, or raise `LocalStateError` (`damaged-state`)."""
-    try:
-        return parse_exact(raw, kind=KeyChange, max_bytes=MAX_CHANGE_BYTES)
-    except FormatError:
-        raise LocalStateError(f"{path} is damaged.", reason="damaged-state") from None
 
 
 def read_former_key(state: PartnerState, role: KeyRole, key_id: str) -> KeyFile:
@@ -144,6 +132,10 @@ def forget_old_changes(state: PartnerState, *, now: datetime) -> None:
         sync_folder(_folder(state))
 
 
+def _find_change(path: Path) -> KeyChange | None:
+    return find_document(path, kind=KeyChange, max_bytes=MAX_CHANGE_BYTES)
+
+
 def _folder(state: PartnerState) -> Path:
     return state.folder / "keys" / "former"
 
@@ -171,13 +163,11 @@ class PendingKeys:
 def find_pending(state: PartnerState) -> PendingKeys | None:
     """Return the new keys that the agency was asked to take, or None; raises `LocalStateError` for damaged files."""
     folder = _pending_folder(state)
-    raw = find_bytes(folder / "change.json")
-    if raw is None or _is_stepping(folder):
+    if _is_stepping(folder):
         return None
-    try:
-        post = parse_exact(raw, kind=AccountPost, max_bytes=MAX_ACCOUNT_BODY_BYTES)
-    except FormatError:
-        raise LocalStateError(f"{folder}/change.json is damaged.", reason="damaged-state") from None
+    post = find_document(folder / "change.json", kind=AccountPost, max_bytes=MAX_ACCOUNT_BODY_BYTES)
+    if post is None or _is_stepping(folder):
+        return None
     try:
         keys = {role: read_key_file(_path(folder, role), role=role) for role in PARTNER_ROLES}
     except LocalStateError:
@@ -340,10 +330,9 @@ def _finish(state: PartnerState) -> None:
 def _finish_going_back(state: PartnerState) -> None:
     folder = _pending_folder(state)
     mark = folder / "back"
-    raw = find_bytes(mark)
-    if raw is None:
+    change = _find_change(mark)
+    if change is None:
         return
-    change = parse_change(raw, path=mark)
     for role in PARTNER_ROLES:
         write_durably(_path(folder, role), encode(read_former_key(state, role, change.new.of(role))) + b"\n")
     write_durably(folder / "change.json", encode(change.post))

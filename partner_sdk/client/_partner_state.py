@@ -32,7 +32,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -54,16 +54,30 @@ from partner_sdk.wire.keys import Environment, KeySet, Pin, follow_root, peek_de
 from partner_sdk.wire.mailbox_message import FIRST_PREVIOUS
 from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost
 
+T = TypeVar("T")
+
 PARTNER_ROLES = (KeyRole.SUBMISSION, KeyRole.CONTEXT, KeyRole.MAILBOX)
 MAX_PROFILE_BYTES = 8192
 MAX_ENROLMENT_POST_BYTES = 128 * 1024
 MAX_MESSAGE_NUMBER = 99_999_999
 
-T = TypeVar("T")
-
 _MARKER = "partner.json"  # written last: a folder that has it is ours
+# Whose receipt it is, and the folder that keeps it.
+Signer = Literal["gateway", "desk"]
+_RECEIPTS: Final[dict[Signer, str]] = {"gateway": "receipts", "desk": "desk-receipts"}
 _FOLDERS = ("keys", "submissions", "receipts", "mailbox")
 _MESSAGE_NAME = re.compile(r"([0-9]{8})\.json")
+
+
+def find_document(path: Path, *, kind: type[T], max_bytes: int) -> T | None:
+    """Return a saved document in canonical JSON, or None; raises `LocalStateError` (`damaged-state`)."""
+    raw = find_bytes(path)
+    if raw is None:
+        return None
+    try:
+        return parse_exact(raw, kind=kind, max_bytes=max_bytes)
+    except FormatError:
+        raise LocalStateError(f"{path} is damaged.", reason="damaged-state") from None
 
 
 class PartnerProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,11 +113,9 @@ class PartnerState:
     def open(cls, folder: Path) -> "PartnerState":
         """Open the folder of an enrolled partner, or raise `LocalStateError`."""
         check_private_folder(folder, marker=_MARKER)
-        raw = find_bytes(folder / _MARKER) or b""
-        try:
-            profile = parse_exact(raw, kind=PartnerProfile, max_bytes=MAX_PROFILE_BYTES)
-        except FormatError:
-            raise LocalStateError(f"{folder}/partner.json is damaged.", reason="damaged-state") from None
+        profile = find_document(folder / _MARKER, kind=PartnerProfile, max_bytes=MAX_PROFILE_BYTES)
+        if profile is None:  # taken away since it was looked for
+            raise LocalStateError(f"{folder / _MARKER} is damaged.", reason="damaged-state")
         return cls(folder=folder, profile=profile)
 
     @classmethod
@@ -208,15 +220,13 @@ class PartnerState:
 
     def read_pin(self) -> Pin:
         """Return the root that is pinned: that of the invitation, or the one that it led to since."""
-        raw = find_bytes(self.folder / "pin.json")
-        return self.profile.pin if raw is None else self._parse(raw, Pin, MAX_PROFILE_BYTES, "pin.json")
+        return find_document(self.folder / "pin.json", kind=Pin, max_bytes=MAX_PROFILE_BYTES) or self.profile.pin
 
     # Enrolment
 
     def find_enrolment(self) -> EnrolmentPost | None:
         """Return the sealed enrolment that was made before, or None."""
-        raw = find_bytes(self.folder / "enrolment.json")
-        return None if raw is None else self._parse(raw, EnrolmentPost, MAX_ENROLMENT_POST_BYTES, "enrolment.json")
+        return find_document(self.folder / "enrolment.json", kind=EnrolmentPost, max_bytes=MAX_ENROLMENT_POST_BYTES)
 
     def save_enrolment(self, post: EnrolmentPost) -> None:
         """Keep the sealed enrolment before it is posted."""
@@ -238,8 +248,8 @@ class PartnerState:
     def find_submission(self, report_id: str) -> tuple[bytes, ReportPost] | None:
         """Return the saved body and its statement, or None."""
         path = self._path("submissions", report_id)
-        raw = find_bytes(path)
-        return None if raw is None else (raw, self._parse(raw, ReportPost, MAX_REPORT_BODY_BYTES, path.name))
+        post = find_document(path, kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
+        return None if post is None else (encode(post), post)  # a document has one spelling
 
     def get_submission(self, report_id: str) -> tuple[bytes, ReportPost]:
         """Return the saved body and its statement; raises `StatementError` (`no-such-submission`)."""
@@ -260,7 +270,7 @@ class PartnerState:
     def discard_submission(self, report_id: str) -> None:
         """Delete a submission that has no receipt; raises `LocalStateError` (`no-such-submission`, `has-receipt`)."""
         with self.holding_submission(report_id):
-            if self.find_receipt(report_id) is not None or self.find_desk_receipt(report_id) is not None:
+            if report_id in self.list_delivered():
                 raise LocalStateError("This report was delivered; its submission proves it.", reason="has-receipt")
             try:
                 self._path("submissions", report_id).unlink()
@@ -268,50 +278,38 @@ class PartnerState:
                 raise LocalStateError("There is no submission with this id.", reason="no-such-submission") from None
         sync_folder(self.folder / "submissions")
 
-    def save_receipt(self, report_id: str, raw: bytes) -> None:
-        """Keep a receipt, verified before; never over a different one."""
-        path = self._path("receipts", report_id)
+    def save_receipt(self, report_id: str, raw: bytes, *, by: Signer = "gateway") -> None:
+        """Keep a receipt, verified before; never over a different one. The desk's is of a report that went by file."""
+        path = self._path(_RECEIPTS[by], report_id)
+        make_private_folder(path.parent)
         kept = find_bytes(path)
         if kept is not None and kept != raw:
             raise LocalStateError("There is another receipt for this report already.", reason="id-taken")
         if kept is None:
             write_durably(path, raw)
 
-    def find_receipt(self, report_id: str) -> bytes | None:
+    def find_receipt(self, report_id: str, *, by: Signer = "gateway") -> bytes | None:
         """Return the receipt of a report as received, or None."""
-        return find_bytes(self._path("receipts", report_id))
+        return find_bytes(self._path(_RECEIPTS[by], report_id))
 
-    def list_receipts(self) -> list[str]:
+    def list_receipts(self, *, by: Signer = "gateway") -> list[str]:
         """Return the report ids that have a receipt, oldest first (UUIDv7 sorts by time)."""
-        return sorted(path.stem for path in (self.folder / "receipts").glob("[0-9a-f]*.json"))
+        return self._list(_RECEIPTS[by])
 
-    def save_desk_receipt(self, report_id: str, raw: bytes) -> None:
-        """Keep a receipt of the desk, verified before, for a report that went by file; never over a different one."""
-        path = self._path("desk-receipts", report_id)
-        make_private_folder(path.parent)
-        if find_bytes(path) not in (None, raw):
-            raise LocalStateError("There is another receipt for this report already.", reason="id-taken")
-        write_durably(path, raw)
-
-    def find_desk_receipt(self, report_id: str) -> bytes | None:
-        """Return the desk's receipt of a report that went by file, or None."""
-        return find_bytes(self._path("desk-receipts", report_id))
-
-    def list_desk_receipts(self) -> list[str]:
-        """Return the report ids that have a receipt of the desk, oldest first."""
-        return sorted(path.stem for path in (self.folder / "desk-receipts").glob("[0-9a-f]*.json"))
+    def list_delivered(self) -> set[str]:
+        """Return the report ids that have a receipt, of the gateway or the desk."""
+        return {*self.list_receipts(), *self.list_receipts(by="desk")}
 
     def list_undelivered(self) -> list[str]:
         """Return the report ids that were sealed and have no receipt, of the gateway or the desk, oldest first."""
-        sealed = {path.stem for path in (self.folder / "submissions").glob("[0-9a-f]*.json")}
-        return sorted(sealed - set(self.list_receipts()) - set(self.list_desk_receipts()))
+        return sorted(set(self._list("submissions")) - self.list_delivered())
 
     # Mailbox
 
     def read_position(self) -> MailboxPosition:
         """Return the number up to which the chain of messages is unbroken."""
-        raw = find_bytes(self.folder / "mailbox" / "position")
-        return FIRST_POSITION if raw is None else self._parse(raw, MailboxPosition, MAX_PROFILE_BYTES, "position")
+        path = self.folder / "mailbox" / "position"
+        return find_document(path, kind=MailboxPosition, max_bytes=MAX_PROFILE_BYTES) or FIRST_POSITION
 
     def save_position(self, position: MailboxPosition) -> None:
         """Move the position on."""
@@ -339,15 +337,12 @@ class PartnerState:
             raise FormatError("A message number is out of range.", reason="malformed")
         return self.folder / "mailbox" / f"{number:08d}.json"
 
+    def _list(self, kind: str) -> list[str]:
+        return sorted(path.stem for path in (self.folder / kind).glob("[0-9a-f]*.json"))
+
     def _path(self, kind: str, report_id: str) -> Path:
         check_report_id(report_id)  # a file name is never built from anything else
         return self.folder / kind / f"{report_id}.json"
-
-    def _parse(self, raw: bytes, kind: type[T], max_bytes: int, name: str) -> T:
-        try:
-            return parse_exact(raw, kind=kind, max_bytes=max_bytes)
-        except FormatError:
-            raise LocalStateError(f"{name} in {self.folder} is damaged.", reason="damaged-state") from None
 
 
 def make_already_enrolled() -> LocalStateError:

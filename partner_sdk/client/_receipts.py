@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from partner_sdk.client._evidence_files import EvidenceJournal
-from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client._partner_state import PartnerState, Signer
 from partner_sdk.client._report_sealing import check_may_leave
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, StatementError
@@ -27,7 +27,7 @@ from partner_sdk.wire.intake import (
 )
 from partner_sdk.wire.keys import KeySet
 from partner_sdk.wire.reference import parse_reference
-from partner_sdk.wire.submission import ReportPost, clear_fields_of, peek_submission
+from partner_sdk.wire.submission import ClearFields, ReportPost, clear_fields_of, peek_submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +131,8 @@ def check_kept_receipt(state: PartnerState, raw: bytes, *, now: datetime) -> Rec
 
     Raises `FormatError` and `StatementError` (`receipt-mismatch` if it is for nothing that was sent from here).
     """
-    saved = state.find_submission(peek_intake(raw).clear.report_id)
-    if saved is None:
-        raise StatementError("This receipt is for a report that was not sent from here.", reason="receipt-mismatch")
-    return check_receipt(raw, post=saved[1], key_set=state.read_key_set(now=now, allow_expired=True), now=now)
+    post = _get_post(state, peek_intake(raw).clear)
+    return check_receipt(raw, post=post, key_set=state.read_key_set(now=now, allow_expired=True), now=now)
 
 
 def check_desk_receipt(raw: bytes, *, post: ReportPost, key_set: KeySet, now: datetime) -> DeskReceipt:
@@ -178,11 +176,15 @@ def check_answer(state: PartnerState, raw: bytes, *, now: datetime) -> DeskRecei
 
     Raises `FormatError` and `StatementError` (`receipt-mismatch` if it is for nothing that was sealed here).
     """
-    saved = state.find_submission(peek_desk_receipt(raw).clear.report_id)
+    post = _get_post(state, peek_desk_receipt(raw).clear)
+    return check_desk_receipt(raw, post=post, key_set=state.read_key_set(now=now, allow_expired=True), now=now)
+
+
+def _get_post(state: PartnerState, clear: ClearFields) -> ReportPost:
+    saved = state.find_submission(clear.report_id)
     if saved is None:
         raise StatementError("This receipt is for a report that was not sealed here.", reason="receipt-mismatch")
-    key_set = state.read_key_set(now=now, allow_expired=True)
-    return check_desk_receipt(raw, post=saved[1], key_set=key_set, now=now)
+    return saved[1]
 
 
 def keep_receipt(state: PartnerState, receipt: Receipt | DeskReceipt) -> bool:
@@ -190,21 +192,17 @@ def keep_receipt(state: PartnerState, receipt: Receipt | DeskReceipt) -> bool:
 
     A second receipt of the same kind changes nothing: the first one is the proof that is kept.
     """
+    by: Signer = "desk" if isinstance(receipt, DeskReceipt) else "gateway"
     with state.holding_submission(receipt.report_id):
-        if isinstance(receipt, DeskReceipt):
-            is_new = state.find_desk_receipt(receipt.report_id) is None
-            if is_new:
-                state.save_desk_receipt(receipt.report_id, receipt.raw)
-        else:
-            is_new = state.find_receipt(receipt.report_id) is None
-            if is_new:
-                state.save_receipt(receipt.report_id, receipt.raw)
+        is_new = state.find_receipt(receipt.report_id, by=by) is None
+        if is_new:
+            state.save_receipt(receipt.report_id, receipt.raw, by=by)
     return is_new
 
 
 def list_desk_receipts(state: PartnerState) -> list[DeskReceipt]:
     """Return the saved receipts of the desk, oldest report first, without any network."""
-    found = (state.find_desk_receipt(report_id) for report_id in state.list_desk_receipts())
+    found = (state.find_receipt(report_id, by="desk") for report_id in state.list_receipts(by="desk"))
     return [DeskReceipt(statement=peek_desk_receipt(raw), raw=raw) for raw in found if raw is not None]
 
 
@@ -213,7 +211,7 @@ def find_delivery(state: PartnerState, report_id: str) -> Receipt | DeskReceipt 
     raw = state.find_receipt(report_id)
     if raw is not None:
         return Receipt(statement=peek_intake(raw), raw=raw)
-    raw = state.find_desk_receipt(report_id)
+    raw = state.find_receipt(report_id, by="desk")
     return None if raw is None else DeskReceipt(statement=peek_desk_receipt(raw), raw=raw)
 
 
@@ -229,7 +227,7 @@ def get_report_id(state: PartnerState, named: str) -> str:
         reference = parse_reference(named)
     else:
         return named
-    for report_id in {*state.list_receipts(), *state.list_desk_receipts()}:
+    for report_id in state.list_delivered():
         receipt = find_delivery(state, report_id)
         if receipt is not None and receipt.reference == reference:
             return report_id

@@ -24,13 +24,19 @@ import requests
 
 from partner_sdk.client._key_renewal import go_over_if_known
 from partner_sdk.client._keys import find_pending, prepare_keys
-from partner_sdk.client._partner_state import PARTNER_ROLES, PartnerProfile, PartnerState, make_already_enrolled
+from partner_sdk.client._partner_state import (
+    PARTNER_ROLES,
+    PartnerProfile,
+    PartnerState,
+    find_document,
+    make_already_enrolled,
+)
 from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES
 from partner_sdk.client.http import read_clock
 from partner_sdk.client.partner import Partner
 from partner_sdk.client.transport import Transport
-from partner_sdk.durable_files import find_bytes, write_durably
-from partner_sdk.errors import EnrolmentError, FormatError, LocalStateError, RefusedError, SealingError
+from partner_sdk.durable_files import write_durably
+from partner_sdk.errors import EnrolmentError, LocalStateError, RefusedError
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.account import AccountChange, AccountPost, seal_account_change, sign_registration
 from partner_sdk.wire.canonical import (
@@ -39,7 +45,6 @@ from partner_sdk.wire.canonical import (
     format_time,
     make_report_id,
     parse_base64url,
-    parse_exact,
     parse_time,
     to_base64url,
 )
@@ -51,7 +56,12 @@ from partner_sdk.wire.enrolment import (
     seal_enrolment,
     secret_sha256,
 )
-from partner_sdk.wire.keys import XWING_PUBLIC_KEY_BYTES, KeySet, find_active_sealing_key, verify_bundle
+from partner_sdk.wire.keys import (
+    XWING_PUBLIC_KEY_BYTES,
+    KeySet,
+    get_active_sealing_key,
+    verify_bundle,
+)
 from partner_sdk.wire.registration import Registration
 from partner_sdk.wire.statements import MAX_LIST_BYTES
 
@@ -84,13 +94,7 @@ def make_registration_change(state: PartnerState, registration: Registration, *,
 
 def find_sent_registration(state: PartnerState) -> SentRegistration | None:
     """Return the last registration, or None; raises `LocalStateError` for a damaged file."""
-    raw = find_bytes(state.folder / _NAME)
-    if raw is None:
-        return None
-    try:
-        return parse_exact(raw, kind=SentRegistration, max_bytes=MAX_SENT_BYTES)
-    except FormatError:
-        raise LocalStateError(f"{state.folder}/{_NAME} is damaged.", reason="damaged-state") from None
+    return find_document(state.folder / _NAME, kind=SentRegistration, max_bytes=MAX_SENT_BYTES)
 
 
 def save_sent_registration(state: PartnerState, sent: SentRegistration) -> None:
@@ -101,14 +105,7 @@ def save_sent_registration(state: PartnerState, sent: SentRegistration) -> None:
 def sign_enrolled_registration(state: PartnerState, registration: Registration, *, now: datetime) -> bytes:
     """Return the statement that goes inside an enrolment, and note it as sent: it cannot go twice."""
     change = make_registration_change(state, registration, now=now)
-    sent = SentRegistration(
-        change_id=change.change_id,
-        made_at=change.created_at,
-        post=None,
-        registration=registration,
-        sent_at=change.created_at,
-    )
-    save_sent_registration(state, sent)
+    save_sent_registration(state, _note(change, registration, post=None, sent_at=change.created_at))
     return sign_registration(change, submission_key=state.load_submission_key())
 
 
@@ -145,17 +142,22 @@ def send_registration(partner: Partner, registration: Registration, *, now: date
 
 
 def _prepare(partner: Partner, registration: Registration, *, now: datetime) -> SentRegistration:
-    agency_key = find_active_sealing_key(partner.refresh_key_set(), now=now)
-    if agency_key is None:
-        raise SealingError("The agency has no key to seal to now.", reason="no-active-key")
+    agency_key = get_active_sealing_key(partner.refresh_key_set(), now=now)
     change = make_registration_change(partner.state, registration, now=now)
     signed = sign_registration(change, submission_key=partner.state.load_submission_key())
+    post = seal_account_change(signed, change=change, agency_key=agency_key)
+    return _note(change, registration, post=post, sent_at=None)
+
+
+def _note(
+    change: AccountChange, registration: Registration, *, post: AccountPost | None, sent_at: str | None
+) -> SentRegistration:
     return SentRegistration(
         change_id=change.change_id,
         made_at=change.created_at,
-        post=seal_account_change(signed, change=change, agency_key=agency_key),
+        post=post,
         registration=registration,
-        sent_at=None,
+        sent_at=sent_at,
     )
 
 
@@ -231,9 +233,7 @@ def _seal(
     now: datetime,
     registration: Registration | None,
 ) -> EnrolmentPost:
-    agency_key = find_active_sealing_key(key_set, now=now)
-    if agency_key is None:
-        raise SealingError("The agency has no key to seal to now.", reason="no-active-key")
+    agency_key = get_active_sealing_key(key_set, now=now)
     mailbox = state.read_key(KeyRole.MAILBOX)
     return seal_enrolment(
         invitation,
@@ -270,9 +270,7 @@ def rotate_keys(partner: Partner, *, now: datetime, ask_again: bool = False) -> 
     if pending is not None and go_over_if_known(state, partner.transport, now=now):
         return describe_rotation(state)
     if pending is None or ask_again:
-        agency_key = find_active_sealing_key(partner.refresh_key_set(), now=now)
-        if agency_key is None:
-            raise SealingError("The agency has no key to seal to now.", reason="no-active-key")
+        agency_key = get_active_sealing_key(partner.refresh_key_set(), now=now)
         pending = prepare_keys(
             state,
             agency_key=agency_key,

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from partner_sdk.errors import FormatError, KeySetError, StatementError
+from partner_sdk.errors import FormatError, KeySetError, SealingError, StatementError
 from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact, parse_time, to_base64url
 from partner_sdk.wire.envelope import KEY_ID_BYTES, SUITE_BYTES, SUITE_NAME
 from partner_sdk.wire.statements import (
@@ -228,6 +228,14 @@ def find_active_sealing_key(key_set: KeySet, *, now: datetime) -> SealingKey | N
         key for key in key_set.sealing_keys if key.state == "active" and _within(now, key.not_before, key.seal_until)
     ]
     return max(usable, key=lambda key: key.not_before, default=None)
+
+
+def get_active_sealing_key(key_set: KeySet, *, now: datetime) -> SealingKey:
+    """Return the key to seal with now; raises `SealingError` (`no-active-key`)."""
+    key = find_active_sealing_key(key_set, now=now)
+    if key is None:
+        raise SealingError("The agency has no key to seal to now.", reason="no-active-key")
+    return key
 
 
 def find_saving_key(key_set: KeySet, *, now: datetime) -> SealingKey | None:

@@ -124,7 +124,7 @@ def full_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     client.collect_mailbox()
     send_registration(client, TEMPLATE, now=NOW)
     sent = client.submit(EXAMPLE_REPORT.read_bytes(), priority="P2")
-    client.state.save_desk_receipt(sent.report_id, b"{}")
+    client.state.save_receipt(sent.report_id, b"{}", by="desk")
     asked = msgspec.structs.replace(REQUEST, reference=sent.reference, report_id=sent.report_id)
     world.tell(body=encode_body(asked), kind="information-request")
     client.collect_mailbox()
