@@ -13,7 +13,7 @@ from typing import Literal
 
 from partner_sdk.client._evidence_files import EvidenceJournal
 from partner_sdk.client._partner_state import PartnerState, Signer
-from partner_sdk.client._report_sealing import check_may_leave
+from partner_sdk.client._submissions import check_may_leave
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.errors import FormatError, LocalStateError, StatementError
 from partner_sdk.wire.canonical import check_report_id, encode

@@ -27,6 +27,14 @@ MAX_SMALL_REPLY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply that is not an error."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long one call may take: to connect, between two reads, and altogether, however slowly bytes come."""
 

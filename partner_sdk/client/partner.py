@@ -21,7 +21,7 @@ from partner_sdk.client._earlier_reports import Question, find_earlier_reference
 from partner_sdk.client._evidence_handover import HandedOver, ReportToSend, hand_over, resume_evidence
 from partner_sdk.client._evidence_sending import EvidenceRoom, OnProgress, ignore_progress
 from partner_sdk.client._evidence_upload import Line
-from partner_sdk.client._key_renewal import find_newer_key, find_receipt, find_taken_before, send_submission
+from partner_sdk.client._key_renewal import find_newer_key
 from partner_sdk.client._keys import finish_switch
 from partner_sdk.client._partner_state import PartnerProfile, PartnerState
 from partner_sdk.client._receipts import (
@@ -31,8 +31,8 @@ from partner_sdk.client._receipts import (
     check_new_receipt,
     compare_receipts,
 )
-from partner_sdk.client._report_sealing import seal_and_save
 from partner_sdk.client._spool import Attempt, flush
+from partner_sdk.client._submissions import find_receipt, find_taken_before, seal_and_save, send_submission
 from partner_sdk.client.exchange import DEFAULT_POLICY, MAX_SMALL_REPLY_BYTES, RetryPolicy, T, send_patiently
 from partner_sdk.client.http import read_clock
 from partner_sdk.client.mailbox import Delivery, Mailbox, OpenedMessage, read_digest, read_message

@@ -7,7 +7,6 @@ may be sent again is decided above the signing (exchange.py). One deadline holds
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from requests.adapters import HTTPAdapter
 
 from partner_sdk import __version__
-from partner_sdk.client.exchange import DEFAULT_PORTS, DEFAULT_TIMEOUTS, MAX_REPLY_BYTES, Timeouts, check_origin
+from partner_sdk.client.exchange import DEFAULT_PORTS, DEFAULT_TIMEOUTS, MAX_REPLY_BYTES, Reply, Timeouts, check_origin
 from partner_sdk.client.http import (
     PartBody,
     PunctualAdapter,
@@ -41,14 +40,6 @@ MAX_CLOCK_CORRECTION_SECONDS = 24 * 3600
 
 _CHUNK_BYTES = 64 * 1024
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+(?:\?[A-Za-z0-9._~=&-]+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A reply that is not an error."""
-
-    status: int
-    body: bytes
 
 
 def make_session() -> requests.Session:

@@ -283,7 +283,7 @@ def _find_held(
     held_raw = bytes(row.submission or b"")
     return _Held(
         row.reference,
-        # Signed anew after a change of keys it is the same report still (client/_key_renewal.py in the SDK).
+        # Signed anew after a change of keys it is the same report still (client/_submissions.py in the SDK).
         is_this=bytes(row.envelope) == envelope_raw and read_clear_fields(held_raw) == clear,
         is_same_bytes=held_raw == submission_raw,
         imported_at=None if by_file is None else by_file.imported_at,

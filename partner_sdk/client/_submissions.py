@@ -1,14 +1,18 @@
-"""Makes the body of `POST /v1/reports`: the sealed report, and the partner's signature over it (WIRE.md §6.1).
+"""Submissions, the bodies of `POST /v1/reports`: sealed, signed and saved, then sent until taken (WIRE.md §6.1).
 
 A report is sealed under the key set that is saved here, before the network is asked for a newer one, and it leaves the
 folder only if a key set in force allows its key (docs/decisions/0026).
+
+It may lie in the folder for longer than a former key is taken, or that key was revoked after it sealed. Then only the
+signature changes. Never signs again a report that the gateway has taken already.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,23 +20,37 @@ from msgspec import structs
 
 from partner_sdk.client._earlier_reports import note_answer
 from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.client.exchange import MAX_SMALL_REPLY_BYTES, Reply
 from partner_sdk.errors import (
+    FormatError,
     KeySetError,
     LocalStateError,
     ProblemError,
+    RefusedError,
     ReportAbuseError,
     SealingError,
     TransportError,
 )
+from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.report import IndustryReport, encode_sealed_report, make_sealed_report
-from partner_sdk.wire.canonical import check_filled_in, encode, format_time, parse_base64url, parse_time, to_base64url
+from partner_sdk.wire.canonical import (
+    check_filled_in,
+    encode,
+    format_time,
+    parse_base64url,
+    parse_exact,
+    parse_time,
+    to_base64url,
+)
 from partner_sdk.wire.envelope import MAX_ENVELOPE_BYTES, Envelope
 from partner_sdk.wire.evidence import EvidenceReference
 from partner_sdk.wire.keys import KeySet, SealingKey, accepts_envelope, find_active_sealing_key, find_saving_key
-from partner_sdk.wire.problems import UNKNOWN_AGENCY_KEY
+from partner_sdk.wire.problems import NOT_FOUND, STATEMENT_REFUSED, UNKNOWN_AGENCY_KEY
+from partner_sdk.wire.replies import Progress
 from partner_sdk.wire.sealing import seal
-from partner_sdk.wire.statements import parse_statement
+from partner_sdk.wire.statements import MAX_STATEMENT_BYTES, parse_statement
 from partner_sdk.wire.submission import (
+    MAX_REPORT_BODY_BYTES,
     ClearFields,
     ReportPost,
     SubmissionStatement,
@@ -40,6 +58,10 @@ from partner_sdk.wire.submission import (
     report_context,
     sign_submission,
 )
+
+# With it comes all that sends, which a command that runs alone does not need.
+if TYPE_CHECKING:
+    from partner_sdk.client.transport import Transport
 
 _EXAMPLES: Final = ("report.json", "full-report.json")
 
@@ -155,3 +177,82 @@ def check_may_leave(post: ReportPost, *, key_set: KeySet, now: datetime) -> None
             "The agency no longer opens boxes sealed to the key of this report, and you cannot open it either.",
             reason=UNKNOWN_AGENCY_KEY.slug,
         )
+
+
+def send_submission(state: PartnerState, transport: "Transport", report_id: str) -> Reply:
+    """Send a saved submission and return the receipt's reply; raises as `Transport.send`.
+
+    The caller holds the submission. Afterwards the saved one is the one that was taken.
+    """
+    saved = state.find_submission(report_id)
+    body = b"" if saved is None else saved[0]
+    try:
+        return transport.send("POST", "/v1/reports", body=body, max_bytes=MAX_STATEMENT_BYTES)
+    except RefusedError as error:
+        again = sign_again(state, body) if error.reason == STATEMENT_REFUSED.slug else None
+        if again is None:
+            raise
+    taken = find_receipt(transport, report_id)
+    if taken is not None:
+        return taken
+    state.replace_submission(report_id, again)
+    return transport.send("POST", "/v1/reports", body=again, max_bytes=MAX_STATEMENT_BYTES)
+
+
+def find_taken_before(
+    state: PartnerState,
+    transport: "Transport",
+    post: ReportPost,
+    *,
+    clock: Callable[[], datetime],
+    refresh: Callable[[], KeySet],
+) -> Reply | None:
+    """Return None if a saved report may be sent, or its receipt if the gateway took it before its key ended.
+
+    Raises as `check_may_leave`, judged by a renewed key set where one can be had.
+    """
+    try:
+        _check_may_leave(state, post, now=clock())
+    except (KeySetError, SealingError):
+        with suppress(TransportError, ProblemError, KeySetError, FormatError):
+            refresh()
+    else:
+        return None
+    try:
+        _check_may_leave(state, post, now=clock())
+    except SealingError:
+        taken = find_receipt(transport, peek_submission(post.statement).report_id)
+        if taken is None:
+            raise
+        return taken
+    return None
+
+
+def sign_again(state: PartnerState, body: bytes) -> bytes | None:
+    """Return a submission under the key of now, or None where that key has signed it already."""
+    post = parse_exact(body, kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
+    key_file = state.read_key(KeyRole.SUBMISSION)
+    if [signature.keyid for signature in post.statement.signatures] == [key_file.key_id]:
+        return None
+    signed = sign_submission(peek_submission(post.statement), submission_key=load_signing_key(key_file))
+    return encode(ReportPost(envelope=post.envelope, statement=parse_statement(signed)))
+
+
+def find_receipt(transport: "Transport", report_id: str) -> Reply | None:
+    """Return the receipt of a report whose reply was lost before a key of it ended, or None."""
+    try:
+        reply = transport.send("GET", f"/v1/reports/{report_id}", max_bytes=MAX_SMALL_REPLY_BYTES)
+    except RefusedError as error:
+        if error.reason == NOT_FOUND.slug:
+            return None
+        raise
+    progress = parse_exact(reply.body, kind=Progress, max_bytes=MAX_SMALL_REPLY_BYTES)
+    return Reply(status=reply.status, body=encode(progress.receipt))
+
+
+def _check_may_leave(state: PartnerState, post: ReportPost, *, now: datetime) -> None:
+    try:
+        key_set = state.read_key_set(now=now, allow_expired=True)
+    except (KeySetError, LocalStateError):
+        return  # nothing to judge by: the gateway decides
+    check_may_leave(post, key_set=key_set, now=now)
