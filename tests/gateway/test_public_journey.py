@@ -34,7 +34,8 @@ SHORT_NAMES = [
     *("start", "safe_now", "danger", "under_18", "who", "age", "region", "kind"),
     *("story", "feels", "person", "name", "reach", "safe", "who_will_know", "check"),
 ]
-# form.md: danger, under 18, age, where, what it is about, name, a way to be reached (with what belongs to it), Send.
+# By the specification of the form: danger, under 18, age, where, what it is about, name, a way to be reached (with what
+# belongs to it), Send.
 EIGHT = {
     "danger": ["no"],
     "under_18": ["yes"],

@@ -126,7 +126,7 @@ def test_error_words_never_blame_and_say_what_to_do():
 
 
 def test_contact_faults_offer_another_way():
-    # form.md: contact errors must be fixable by another route.
+    # Specification of the form: contact errors must be fixable by another route.
     reach = WORDS.table["screen"]["reach"]["field"]
     assert "pick Through an adult I trust" in reach["contact_ways"]["blank"]
     for name in ("adult", "school", "phone", "email"):
@@ -194,7 +194,7 @@ def test_missing_word_is_an_error():
 
 
 def test_start_says_what_must_be_known_before_anything_is_written():
-    # form.md, screen 1; R1: also what was not online; R38: beside the service's own way to report.
+    # Specification of the form, screen 1; R1: also what was not online; R38: beside the service's own way to report.
     told = " ".join(text for _, text in walk(WORDS.screen("start")))
     assert told.index("We are a police team") < told.index("You are not in trouble")
     for words in (
