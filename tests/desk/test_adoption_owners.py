@@ -27,7 +27,7 @@ from tests.desk.view_builders import Browser
 PLACE = Place(surface="chat", address="https://chat.example/rooms/*", position="Above the first message")
 ELSEWHERE = Place(surface="profile", address="https://evil.example/people/*", position="Under the name")
 STRANGER = msgspec.structs.replace(MARKED, organisation="A Stranger", service_name="Strange Chat")
-Deed = Callable[[Desk, str], object]
+Action = Callable[[Desk, str], object]
 
 
 def invite(desk: Desk, request_id: str) -> object:
@@ -55,17 +55,17 @@ def count_invitations(desk: Desk) -> int:
         return len(connection.execute(select(INVITATIONS).where(INVITATIONS.c.partner == CALLED)).all())
 
 
-@pytest.mark.parametrize("deed", [invite, agree])
+@pytest.mark.parametrize("action", [invite, agree])
 @pytest.mark.parametrize("know", [know_by_place, know_by_request, know_by_invitation])
 def test_id_of_somebody_who_is_known_is_refused_to_a_stranger(
-    loop: Loop, know: Callable[[Desk], None], deed: Deed
+    loop: Loop, know: Callable[[Desk], None], action: Action
 ) -> None:
     know(loop.desk)
     before = count_invitations(loop.desk)
     request_id = add_waiting(loop.desk, 2, service=STRANGER)
 
     with pytest.raises(AdoptionError) as caught:
-        deed(loop.desk, request_id)
+        action(loop.desk, request_id)
 
     assert caught.value.reason == "known-owner"
     assert count_invitations(loop.desk) == before
@@ -134,8 +134,8 @@ def test_command_takes_a_known_id_only_with_its_word(loop: Loop, capsys: pytest.
         assert get_adoption(connection, request_id).owner == CALLED
 
 
-@pytest.mark.parametrize("deed", ["agree", "invite"])
-def test_page_takes_a_known_id_only_with_its_box(loop: Loop, deed: str) -> None:
+@pytest.mark.parametrize("action", ["agree", "invite"])
+def test_page_takes_a_known_id_only_with_its_box(loop: Loop, action: str) -> None:
     know_by_place(loop.desk)
     request_id = add_waiting(loop.desk, 2, service=STRANGER)
     browser = Browser(loop.desk).sign_in()
@@ -147,10 +147,10 @@ def test_page_takes_a_known_id_only_with_its_box(loop: Loop, deed: str) -> None:
         "position": "Under the name",
     }
 
-    refused = browser.post(f"/adoption/{request_id}/{deed}", **fields)
+    refused = browser.post(f"/adoption/{request_id}/{action}", **fields)
     page = html.unescape(refused.get_data(as_text=True))
     assert (refused.status_code, f"{CALLED} is known here already" in page) == (409, True)
     assert page.count('name="known_owner"') == 2
 
-    taken = browser.post(f"/adoption/{request_id}/{deed}", **fields, known_owner="yes")
+    taken = browser.post(f"/adoption/{request_id}/{action}", **fields, known_owner="yes")
     assert taken.status_code == 200

@@ -153,7 +153,7 @@ def test_secret_file_that_is_missing_keeps_back_notes_and_no_page(
     assert "NOTE NOT SENT: 1 because of no-secret-file." in capsys.readouterr().out
 
 
-def test_doctor_tells_a_post_room_that_works(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_tells_that_the_carriers_work(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     set_up(loop, pager="https://pager.example")
     run(loop, "doctor", "--json")
     verdicts = {one["name"]: one["verdict"] for one in json.loads(capsys.readouterr().out)["findings"]}
