@@ -86,7 +86,7 @@ def pick_address(host: str, port: int, *, resolve: Resolve, is_allowed: IsAllowe
     addresses = resolve(host, port)
     if not addresses or not all(is_allowed(address) for address in addresses):
         raise TransportError("The host's name leads to an address that is not public.", reason="not-public")
-    # Where both kinds are offered, the older one is the one that a machine surely has.
+    # Prefer IPv4 where a name has both: not every machine has a route for IPv6.
     return min(addresses, key=lambda address: ":" in address)
 
 

@@ -39,7 +39,7 @@ class EvidencePausedError(Exception):
 
 
 class IncompleteEvidenceError(Exception):
-    """What is here is not what the partner says is complete; `faults` say where."""
+    """The stored parts do not match what the partner declared complete; `faults` name the differences."""
 
     def __init__(self, faults: tuple[FieldFault, ...]) -> None:
         super().__init__("The parts here are not the evidence that was named.")

@@ -99,7 +99,7 @@ class LocalBlobs:
             return
         for folder in (self._folder, partner, evidence):
             folder.mkdir(mode=0o700, exist_ok=True)
-        # Whoever made the folders may not have synced them yet: until a row stands, everybody does.
+        # Another process may have made the folders and not synced them yet: every writer syncs until a row exists.
         for folder in (self._folder.parent, self._folder, partner):
             sync_folder(folder)
 

@@ -1,4 +1,4 @@
-"""The exchange of sealed items with the desk: what waits, what it holds now, what it puts for partners and children.
+"""The exchange of sealed items with the desk: waiting items, acknowledgements, and items for partners and children.
 
 Never opens an item, and never leaves a report out: a row that was altered by hand goes along, for the desk to set
 aside, and one that a damaged page hides is named by its position.

@@ -1,4 +1,4 @@
-"""Reports as the desk collects them: what waits, what is acknowledged, what may be deleted after that.
+"""Collection of reports by the desk: list the waiting ones, acknowledge them, delete them afterwards.
 
 Never deletes an envelope that the desk has not acknowledged, and never a digest or a statement. Where a page of the
 database is damaged, every row that can still be read is handed over, and the others are named by their position.

@@ -1,4 +1,4 @@
-"""Sealed evidence: parts, completion, the lock of what a report names, what the desk collects, and what then goes.
+"""Sealed evidence: parts, completion, the lock on evidence that a report names, collection by the desk, deletion.
 
 An id belongs to its partner: nobody learns of another one's. Never says that a part is here whose row is not committed.
 Never deletes the parts of evidence that a report names before the desk has acknowledged it, and never its digest.

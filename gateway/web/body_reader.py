@@ -118,7 +118,7 @@ class HeldBody:
     async def read(self, receive: Receive, *, length: int, seconds: float) -> BodyStream:
         """Return the body; raises `BodyNotReadError`: 408 when slow, 503 when there is no room, 400 when it is cut.
 
-        What counts is what came, not what was announced: announcing costs a caller nothing.
+        Received bytes take up room, not announced ones: announcing costs a caller nothing.
         """
         try:
             async with asyncio.timeout(seconds):

@@ -1,7 +1,7 @@
 """Turns a network address into keyed hashes of its network, and forgets it: what limits and rooms count by.
 
 Never keeps, logs or stores an address. The key of the hash is new every day, but made from the cookie secret, which is
-on the disk: whoever has the limiter's store alone cannot try addresses; whoever has that key too can, for any day.
+on the disk: the limiter's store alone is not enough to test addresses; with that secret it is, for any day.
 """
 
 import hashlib

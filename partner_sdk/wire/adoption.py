@@ -1,6 +1,6 @@
 """A service's request to show the button: who asks and where it would stand, sealed to the agency (WIRE.md §8.3).
 
-Sealed by whoever asks, or by the gateway's page on the way in; stored sealed, read by the desk alone. Whoever asks is a
+Sealed by the applicant, or by the gateway's page on arrival; stored sealed, read by the desk alone. The applicant is a
 stranger: nothing proves who sealed it, so nothing in it is believed before a person at the agency has asked back.
 """
 

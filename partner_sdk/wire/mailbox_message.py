@@ -33,8 +33,8 @@ MAX_PURPOSE_CHARACTERS: Final = 300
 # A question of 2,000 characters of four bytes each, escaped at worst, with its purpose and its legal basis.
 MAX_BODY_BYTES: Final = 32 * 1024
 
-# What may be said of a partner's own report, in the order of how often it is. `duplicate` is said only of what this
-# very partner had reported before: of anybody else's report it would tell one service about another.
+# Outcomes of a partner's own report, the most frequent first. `duplicate` refers only to an earlier report of this
+# very partner: for another sender's report it would tell one service about another.
 OUTCOMES: Final[tuple[tuple[str, str], ...]] = (
     ("used", "Used: it helps to protect a child or to find somebody."),
     ("needs_more", "Not enough to go on: send what else you hold."),

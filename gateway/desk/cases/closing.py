@@ -163,7 +163,7 @@ def _check_may_close(found: CaseRow) -> None:
 
 
 def _close_joined(connection: Connection, closed: CaseRow) -> None:
-    # What its sender added is the same case; what nobody has read yet stays open, and is judged for itself.
+    # Additions by the sender belong to the case and close with it; unread ones stay open for their own assessment.
     joined = (CASES.c.joined_to == closed.case_id) & CASES.c.closed_at.is_(None) & CASES.c.opened_at.is_not(None)
     same = {name: getattr(closed, name) for name in _JUDGED}
     connection.execute(update(CASES).where(joined).values(**same))

@@ -244,7 +244,7 @@ def _choose_small(reports: Sequence[CaseRow], sizes: Mapping[str, int]) -> set[s
 
 
 def list_case_doubts(found: CaseRow, reports: Sequence[CaseRow]) -> list[tuple[str, str]]:
-    """Return what speaks against the reports of a partner's case, from what stands in the clear."""
+    """Return doubts about the reports of a partner's case, judged by their clear fields alone."""
     if found.partner == PUBLIC_SENDER or found.synthetic:
         return []
     doubts = []

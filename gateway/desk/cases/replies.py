@@ -53,7 +53,7 @@ WRITTEN_WAYS: Final = frozenset({BY_TEXT, BY_EMAIL})
 
 
 class ContactWarning(Enum):
-    """What whoever answers must know before anything else, the most important first."""
+    """Warnings for the person who replies, the most important first."""
 
     NEAR = "near"
     MAYBE_NEAR = "maybe-near"
@@ -64,9 +64,9 @@ class ContactWarning(Enum):
 
 
 def list_open_ways(*reports: PublicReport) -> tuple[str, ...]:
-    """Return the ways that the person picked, that have a line, and that whoever lives there cannot read.
+    """Return the ways that were picked, have a line, and cannot be read by the person reported.
 
-    Of a report and what was added to it: what one of them bars is barred in both.
+    A way barred by either a report or its addition is barred for both.
     """
     ways = [way for report in reports for way in report.contact.ways if get_line(report.contact, way)]
     return tuple(way for way in dict.fromkeys(ways) if not any(is_barred(report, way) for report in reports))
@@ -90,7 +90,7 @@ def get_line(contact: SafeContact, way: str) -> str:
 
 
 def list_warnings(report: PublicReport, *, is_flagged: bool = False) -> tuple[ContactWarning, ...]:
-    """Return what to know before anybody is contacted. What was not said counts as the more careful answer."""
+    """Return the warnings to read before any contact. An unanswered question counts as the more careful answer."""
     contact, near = report.contact, report.person.near
     said = {
         ContactWarning.NEAR: near == YES,

@@ -24,7 +24,7 @@ FORK: Final = "chain-fork"
 NEW_EPOCH: Final = "new-epoch"
 # A gateway that stands before a number of the same epoch that the desk holds: its newest rows are gone.
 WENT_BACK: Final = "chain-went-back"
-# A number that some epoch of the gateway has and the desk has not: which one, nobody but the gateway knows.
+# Any epoch, e.g. of a number that the desk lacks and only the gateway can date.
 ANY_EPOCH: Final = "*"
 # Only what `Chain.name` makes of names that row_checks.py lets pass.
 _GAP_NAME: Final = re.compile(rf"({INSTANCE_PATTERN})/({EPOCH_PATTERN}|\*)/({SENDER_PATTERN})/([0-9]+)(?:-([0-9]+))?")

@@ -268,7 +268,7 @@ def _judge(raw: bytes, *, believed: Believed, now: datetime, seen_at: datetime |
 
 
 def _part_filed(connection: Connection, refused: Sequence[_Judged]) -> tuple[list[_Judged], int]:
-    """Leave out rows that were filed before their partner's key ended and come again: what is filed stays provable."""
+    """Drop repeats of rows that were filed before their partner's key ended: a filed report stays provable."""
     wanted: list[_Judged] = []
     for one in refused:
         if one.refused is not None and one.refused.reason == KEY_ENDED and (claim := find_claim(one.raw)):

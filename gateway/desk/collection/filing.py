@@ -187,8 +187,8 @@ def _make_case(row: NewCase, *, case_id: str, owners: Mapping[str, str], now: da
 def _count_crises(connection: Connection, case_ids: Sequence[str]) -> int:
     """Return how many new cases are in the crisis lane, as they are in the table now.
 
-    What belongs to such a case is in the lane too, also what brought it there. Of a case and what its sender added to
-    it, once.
+    Every report joined to a crisis case is in the lane too, including the one that put it there. A case and its
+    additions count once.
     """
     firsts = func.count(func.coalesce(CASES.c.joined_to, CASES.c.case_id).distinct())
     query = select(firsts).where(CASES.c.case_id.in_(case_ids), CASES.c.crisis)
@@ -258,7 +258,7 @@ def _to_values(case_id: str, token: str) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class ImportedReport:
-    """What is kept of a report that came as a file: whose word it is and which box, whatever key signed it."""
+    """The record of a report that came as a file: its clear fields and the digest of its box, for any signing key."""
 
     clear: ClearFields
     envelope_sha256: bytes

@@ -155,7 +155,7 @@ class _Held:
 def import_report(desk: Desk, raw: bytes, *, actor: str) -> Imported:
     """Judge, file and answer a sealed report that came as a file, in one durable transaction.
 
-    What is no sealed report at all raises `FormatError`: the file stays with whoever has it. One that does not verify
+    A file that is no sealed report raises `FormatError` and is not kept here. One that does not verify
     or open is set aside, byte for byte, like a row of the feed.
     """
     read = parse_post(raw)

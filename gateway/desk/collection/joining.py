@@ -136,7 +136,7 @@ def list_added(connection: Connection, first: Any) -> Sequence[Row[Any]]:
 
 
 def _list_waiting(connection: Connection, case: Row[Any], *, first_id: str) -> list[str]:
-    """Return what named this report before it was known by that reference, and stands for itself until now."""
+    """Return reports that named this one before its reference was known here, and are still cases of their own."""
     # Of reports that name each other in a circle one stays the first: none is hidden.
     added = list_added(connection, case)
     return [one.case_id for one in added if one.joined_to is None and one.case_id != first_id]
@@ -214,7 +214,7 @@ def _join(connection: Connection, case_id: str, *, first_id: str) -> None:
 def _raise_all(connection: Connection, first_id: str, *, joined: Collection[str], now: datetime) -> set[str]:
     """Let a case be as urgent as its reports together, and what nobody has closed of it too; returns it if that is new.
 
-    What a person has lowered comes back up when a report joins that says more, or is for the crisis lane by itself.
+    A case that a person lowered rises again when a joining report adds a factor or is a crisis by itself.
     """
     whole = connection.execute(_WHOLE, {"first_id": first_id}).all()
     (first,) = (one for one in whole if one.case_id == first_id)

@@ -83,8 +83,8 @@ class RowRefusedError(ReportAbuseError):
     """A row does not verify or does not open; `intake` is set where the intake statement itself is genuine.
 
     `is_proven` is set where a key of the partner that is in force signed for it, whatever else is wrong.
-    `stated_priority` is None where nobody vouches for one: `priority` is then the most urgent. `seals_crisis` says
-    whether what its envelope seals belongs into the crisis lane; it is None where nobody can tell.
+    `stated_priority` is None if no signature covers one: `priority` is then the most urgent. `seals_crisis` is true
+    if the sealed report belongs in the crisis lane, and None if that cannot be known.
     """
 
     def __init__(

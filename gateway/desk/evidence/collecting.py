@@ -177,7 +177,7 @@ def _enter_alarms(run: _Run) -> None:
 
 
 def _read_list(run: _Run, *, until: float | None) -> None:
-    """Sort out what the gateway lists; what stops the list does not keep back what was listed until then."""
+    """Sort the rows that the gateway lists; an error or a limit in the list keeps the rows read so far."""
     try:
         _take_pages(run, until=until)
     except _EnoughError as enough:
@@ -226,7 +226,7 @@ def _sort_out(run: _Run, row: EvidenceRow, *, connection: Connection) -> None:
         return
     held = holdings.find_held(connection, partner=row.partner, evidence_id=row.evidence_id)
     digest = bytes.fromhex(row.digest)
-    # What a report is signed with is believed against what lies here: a P1 names no digest, and junk came in its place.
+    # The signed digest overrides the stored one: e.g. a P1 names no digest, and junk was collected in its place.
     known = named.digests or (frozenset() if held is None else {held.digest})
     if not known <= {digest}:
         done.refused += 1

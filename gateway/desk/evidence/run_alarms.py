@@ -1,4 +1,4 @@
-"""The alarms of one run, entered together: whoever lists a million wrong lines gets a few alarms, and one that says so.
+"""The alarms of one run, entered together: a list with a million wrong lines raises a few alarms, and one for the rest.
 
 Never a synced commit for each line of a list that somebody else wrote.
 """

@@ -77,7 +77,7 @@ def find_waiting(connection: Connection) -> AlertRow | None:
 def count_anew(connection: Connection, *, now: datetime) -> None:
     """Take from the alert that waits what was opened since; drop it where nothing is left.
 
-    Nobody has to be told any more of what was opened before the alert could go out. The audit log says so.
+    A report opened before its alert went out needs no alert. The audit log records it.
     """
     row = find_waiting(connection)
     if row is None or row.is_on_its_way(now):

@@ -164,7 +164,7 @@ def _describe(one: Person | ContactPoint) -> str:
     return ", ".join(part for part in parts if part)
 
 
-# By the state before: what is said of it, and what stands if the gateway cannot be told.
+# By the previous state: the line to print, and its form when the gateway cannot be reached.
 _SUSPENDED: Final[dict[PartnerState, tuple[str, str]]] = {
     "active": ("is suspended. If it may go on later, invite it again with `partner invite`.", "is suspended"),
     "suspended": ("is suspended already, and stays so since the first time.", "was suspended before"),

@@ -130,7 +130,7 @@ def end_placement(desk: Desk, placement: str, *, reason: str, actor: str) -> Pla
 def offer_link_id(connection: Connection, *, owner: str, surface: str) -> str:
     """Return a link id that nobody has had: `example-chat-profile`, or the same with a number.
 
-    The spelling is a help for whoever reads it; whose an id is says the register alone.
+    The spelling only helps readers: the register alone decides who owns an id.
     """
     stem = f"{owner}-{surface.replace('_', '-')}"[: PLACEMENT_MAX - _ROOM_FOR_NUMBER].rstrip("-")
     alike = select(PLACEMENTS.c.placement).where(PLACEMENTS.c.placement.startswith(stem, autoescape=True))

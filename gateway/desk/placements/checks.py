@@ -199,7 +199,7 @@ def _list_concerned(
 def _choose(
     check: ButtonCheck, *, by_page: dict[str, list[PlacementRow]], by_id: dict[str, PlacementRow]
 ) -> Sequence[PlacementRow]:
-    """Return whose check it is: that of the page to look at, else of the link id if the page lies where it may."""
+    """Return the placements that a check is about: by page, else by link id if the address allows the page."""
     here = by_page.get(check.address, [])
     if here:
         # A page that names none of its placements speaks against each of them.

@@ -91,7 +91,7 @@ def list_placements(
 
 
 def list_owners(connection: Connection, placements: Collection[str]) -> dict[str, str]:
-    """Return whose each of these link ids is, whatever its state: what was on the way when it ended keeps its owner."""
+    """Return the owner of each link id in any state: a report on its way when a placement ends keeps its owner."""
     wanted = sorted(set(placements))
     found: dict[str, str] = {}
     for start in range(0, len(wanted), _MOST_AT_ONCE):

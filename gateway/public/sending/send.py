@@ -283,7 +283,7 @@ def _is_owed(draft: Draft, answers: Answers) -> bool:
 
 
 def _get_reader(draft: Draft, answers: Answers) -> Audience:
-    # What is added after Send asks nobody again who they are: the record of the first report knows it.
+    # An addition after Send does not ask again who is reporting: the record of the first report holds it.
     if draft.sent is not None and draft.sent.reader is not None:
         return draft.sent.reader
     return get_audience(is_grown_up=not _is_owed(draft, answers), who=get_one(answers, "who"))

@@ -1,6 +1,6 @@
 """The responses that all views of the form share: ways on and out, "wait", "not now", an expired form, two tabs.
 
-What a button asks for is read here too, and what the views' rules have in common stands here once. Limits flag, and
+Also reads the action of a pressed button, and holds the constants that the views' rules share. Limits flag, and
 slow down by a page that can be posted again. They never drop.
 """
 

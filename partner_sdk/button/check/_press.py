@@ -33,8 +33,8 @@ _EMPTY: Final = "<!doctype html><title>Stopped here</title>"
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """What a press did. `told` are clues of whom it told that is neither the agency nor usual, `usual` of whom the page
-    told before it; `seconds` is how long the page was watched from the press on, `baseline` how long before it.
+    """The effects of one press. `told` are clues of third parties contacted after it, except the agency and those in
+    `usual`, which the page contacted before it; `seconds` is the time watched after the press, `baseline` before it.
     """
 
     baseline: float

@@ -250,7 +250,7 @@ PUBLIC_ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
-# Where the model speaks to whoever fills it in, the desk speaks to whoever reads it; by what the model says.
+# The SDK model describes a field to the partner that fills it in; these are shorter labels for the analyst.
 READING_WORDS: Final[Mapping[str, str]] = {
     "Age band, where no age is known.": "Age band",
     "Amount, as a decimal in text.": "Amount",
