@@ -39,7 +39,8 @@ PADDED_SIZES = (8 * 1024, 64 * 1024)
 S = TypeVar("S", bound=Struct)
 _LENGTH = struct.Struct(">I")
 _ID_LABEL = b"report-abuse draft id v1"
-_INFO_BOX = b"report-abuse draft key v1"
+# Raise it where a field is gone or renamed: a draft of before is then refused, and does not lose an answer in silence.
+_INFO_BOX = b"report-abuse draft key v2"
 _INFO_MAC = b"report-abuse draft text v1"
 _INFO_TOKEN = b"report-abuse draft form token v1"
 NO_VERSION = 0  # what a form carries before anything was saved
@@ -156,7 +157,7 @@ def open_padded(box: bytes, *, key: bytes, label: bytes, kind: type[S]) -> S:
         padded = AESGCM(key).decrypt(box[:NONCE_BYTES], box[NONCE_BYTES:], label)
         (length,) = _LENGTH.unpack_from(padded)
         return msgspec.msgpack.decode(padded[_LENGTH.size : _LENGTH.size + length], type=kind)
-    except (InvalidTag, ValueError):  # msgspec's errors are ValueErrors
+    except (InvalidTag, struct.error, ValueError):  # msgspec's errors are ValueErrors
         raise DraftUnreadableError("it does not open with this key") from None
 
 

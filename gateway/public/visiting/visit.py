@@ -36,7 +36,7 @@ from partner_sdk.wire.public_codes import LANGUAGES, Language
 PADDED_BYTES = 256  # the longest place and placement and two marks need about half of it
 
 _KEY_LABEL = b"report-abuse visit state key v1"
-_BOX_LABEL = b"report-abuse visit state v1"
+_BOX_LABEL = b"report-abuse visit state v2"
 _SECRET, _STATE = JOURNEY, "state"
 FRESH_SECONDS = 30  # a redirect is followed at once; whoever comes later comes from outside
 SLOW_LASTS_SECONDS = 120  # for how long a wait is good, and for how long a journey that waited at a step walks on
