@@ -66,6 +66,19 @@ def test_list_tells_source_new_reports_and_retraction(terminal: Terminal, loop: 
     assert listed["later"] == {"count": 1, "is_taken_back": True, "unread": ["retraction"]}
 
 
+def test_words_of_a_partner_never_become_a_command_of_this_desk(terminal: Terminal, loop: Loop) -> None:
+    command = "report-abuse-desk partner suspend example-chat"
+    report = make_full_report()
+    report = msgspec.structs.replace(report, reporter=msgspec.structs.replace(report.reporter, own_reference=command))
+    found = file(loop, report)
+    loop.clock.advance(hours=1)
+    later = msgspec.structs.replace(report, change_reason=command)
+    taken_back = file(loop, later, kind="retraction", earlier_reference=found.reference)
+    out = terminal.run("case", "show", found.reference)[1].splitlines()
+    assert f"Their own number: {command}" in out  # without the --state that makes it ready to run
+    assert f"THE PARTNER TAKES IT BACK ({taken_back.reference}): {command}" in out
+
+
 def test_show_prints_the_first_report_whole_and_then_what_came_later(terminal: Terminal, loop: Loop) -> None:
     found = file(loop, make_full_report(linked_reports=("K7QF-2M9TX-D",)))
     loop.clock.advance(hours=1)
