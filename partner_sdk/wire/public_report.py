@@ -1,8 +1,8 @@
 """The public report: what a person wrote in the form, before it is sealed. Never stored or logged in this shape.
 
-To add a field is to add an optional one: with a default, e.g. `device: Code = ""`, it is left out while it is blank, so
-reports that were sealed before it still open, letter for letter. A desk refuses a field that it does not know: upgrade
-the desk before the gateway.
+To add a field is to add an optional one with a blank default, e.g. `device: Code = ""`: it is left out while it is
+blank, so reports that were sealed before it still open, letter for letter. A desk refuses a field that it does not
+know: upgrade the desk before the gateway.
 """
 
 from typing import Annotated, Literal

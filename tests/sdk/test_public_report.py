@@ -1,5 +1,8 @@
 """The public report: everything at its maximum still fits the one size that is stored."""
 
+import importlib
+import pkgutil
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -7,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from partner_sdk import wire
 from partner_sdk.errors import FormatError
 from partner_sdk.wire.envelope import PUBLIC_PADDED_BYTES, pad
 from partner_sdk.wire.page_context import MAX_TOKEN_CHARACTERS
@@ -120,6 +124,27 @@ def test_report_that_was_sealed_before_a_field_was_added_still_opens() -> None:
     report = parse_public_report(raw)
     assert (report.story, report.person.app, report.contact.ways) == ("[message]", "Example", ("school",))
     assert encode_public_report(report) == raw
+
+
+def list_structs(kind: type[msgspec.Struct] = msgspec.Struct) -> Iterator[type[msgspec.Struct]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from list_structs(one)
+
+
+def test_field_that_may_be_left_out_is_left_out_while_it_is_blank_and_then_alone() -> None:
+    # With another default a document would have two canonical spellings: msgspec leaves out the very object alone.
+    for module in pkgutil.iter_modules(wire.__path__, f"{wire.__name__}."):
+        importlib.import_module(module.name)
+    left_out = [
+        (kind.__name__, field.name, field.default)
+        for kind in list_structs()
+        if kind.__module__.startswith("partner_sdk.") and kind.__struct_config__.omit_defaults
+        for field in msgspec.structs.fields(kind)
+        if not field.required
+    ]
+    assert len(left_out) >= 10
+    assert [one for one in left_out if one[2] not in ("", (), None, False, msgspec.NODEFAULT)] == []
 
 
 def test_bounds_count_characters_and_are_exact() -> None:
