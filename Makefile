@@ -27,7 +27,7 @@ test: install lint ## lint, types, all tests, on any day (installs the browsers 
 	@# Twice as many workers as cores: a worker waits more than half of its time, for processes, browsers and deadlines.
 	@# Then what reads the clock, on other days: tomorrow, in 400 days, a leap day, both changes of the clocks.
 	@.ci/in-memory $(VENV)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) * 2)) --dist loadfile \
-		--no-loadscope-reorder --clock-readers .venv/clock-readers.json
+		--no-loadscope-reorder --clock-readers=.venv/clock-readers.json
 	@.ci/in-memory $(VENV)/python -m tests.other_days .venv/clock-readers.json
 
 lint: install ## ruff: lint and format
