@@ -68,7 +68,7 @@ class PublicDoor:
     def count(self, event: str) -> None:
         """Count an event without a trace: a name, a week (`2026-W48`) and a number, never who, when or from where.
 
-        Never in practice, where nothing is kept. Never keeps a page waiting for a busy disk.
+        Never in practice, where nothing is kept. A count that cannot be stored is lost; the page still comes.
         """
         if self.is_practice:
             return

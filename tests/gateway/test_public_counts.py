@@ -53,7 +53,7 @@ def test_campaign_goes_into_no_cookie_no_draft_and_no_report(public: PublicHouse
     assert "poster" not in repr(public.reports()[0])
 
 
-def test_busy_disk_keeps_nobody_waiting_for_a_count(hurried_public: PublicHouse):
+def test_count_that_cannot_be_stored_is_lost_and_the_page_comes(hurried_public: PublicHouse):
     person = hurried_public.person()
     with hurried_public.broken("locked"):
         person.get("/?c=poster")
