@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.guidance.agency import AGENCY_FILE
 from gateway.key_folder import check_no_foreign_keys
-from gateway.web.listener import DEFAULT_BODY_SECONDS
+from gateway.web.server_spec import DEFAULT_BODY_SECONDS
 from gateway.web.settings import SettingsError, check_origin, read_settings
 from partner_sdk.durable_files import write_new_durably
 from partner_sdk.wire.intake import INSTANCE_PATTERN

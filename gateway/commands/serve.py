@@ -30,9 +30,9 @@ from gateway.receipt_key_change import finish_receipt_key_change
 from gateway.start_checks import BEHIND, advise_behind, find_wrong_clock, find_wrong_receipt_key
 from gateway.store import StorageUnavailableError, Store, open_store
 from gateway.store.creation import UnknownSchemaError, migrate_store
-from gateway.web.listener import DEFAULT_BODY_SECONDS, Listener
 from gateway.web.logs import configure_logging, log_event, log_failure
-from gateway.web.serving import ServerGroup, ServingError
+from gateway.web.server_spec import DEFAULT_BODY_SECONDS
+from gateway.web.serving import Listener, ServerGroup, ServingError
 
 WORKER_APP: Final = "gateway.app:make_worker_app"
 

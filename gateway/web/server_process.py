@@ -13,19 +13,17 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from granian._granian import SocketHolder
+from granian._granian import ListenerSpec
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from gateway.web.listener import SPEC_VARIABLE, TRUSTED_PROXIES, Listener
 from gateway.web.logs import AllowListFormatter, catch_stray_exceptions, configure_logging, log_event, log_failure
 from gateway.web.process_guard import (
     allow_open_files,
@@ -34,6 +32,7 @@ from gateway.web.process_guard import (
     protect_memory,
     stop_accepting,
 )
+from gateway.web.server_spec import SPEC_VARIABLE, TRUSTED_PROXIES, ServerSpec
 
 if TYPE_CHECKING:
     from gateway.web.wsgi_bridge import BodyRule, JourneyFinder, WsgiBridge
@@ -55,8 +54,8 @@ HEAD_SECONDS: Final = 10
 MAX_BUFFER_BYTES: Final = 64 * 1024
 
 
-def load_worker_app(spec: Listener, master_pid: int, *told: Connection) -> "WsgiBridge":
-    """Return the app of one worker, which from now on dies with its master; each of `told` hears when it is there."""
+def load_worker_app(spec: ServerSpec, master_pid: int, has_loaded: Connection | None = None) -> "WsgiBridge":
+    """Return the app of one worker, which from now on dies with its master; `has_loaded` is told when it is there."""
     protect_memory()
     die_with_parent(master_pid)
     catch_stray_exceptions()
@@ -90,9 +89,9 @@ def load_worker_app(spec: Listener, master_pid: int, *told: Connection) -> "Wsgi
     signal.signal(LEAVE_SIGNAL, leave)
     if not count_trusted_proxies(app):
         SilentConnections(port=spec.port, busy=bridge.busy).watch()
-    for hearer in told:
-        with hearer, suppress(BlockingIOError):  # the command hears the first worker, and never empties its pipe again
-            hearer.send_bytes(b"1")
+    if has_loaded is not None:
+        has_loaded.send_bytes(b"1")
+        has_loaded.close()
     return bridge
 
 
@@ -132,13 +131,12 @@ class RecyclingServer(MPServer):
     """
 
     recycle_patience_seconds: float = WORKER_STOP_SECONDS
-    listening: socket.socket
 
     def _init_shared_socket(self) -> None:
-        make_holder: Any = SocketHolder  # granian's stub leaves its arguments out
-        shared: Any = self.listening.fileno()
-        self._sso, self._sfd, self._ssp = self.listening, shared, None
-        self._shd = make_holder(shared, False, self.backlog)
+        holder: Any = ListenerSpec(self.bind_addr, self.bind_port, self.backlog).build()
+        self._shd, self._sfd, self._ssp = holder, holder.get_fd(), None
+        self._sso = socket.socket(fileno=self._sfd)
+        self._sso.set_inheritable(True)
 
     def _respawn_workers(
         self, workers: list[int], spawn_target: Any, target_loader: Callable[..., Any], delay: float = 0
@@ -185,21 +183,18 @@ def run() -> None:
     """Serve until a signal comes."""
     protect_memory()
     allow_open_files(2 * MAX_CONNECTIONS)
-    spec = msgspec.json.decode(os.environ.pop(SPEC_VARIABLE), type=Listener)
-    parent_pid, listening, told = map(int, sys.argv[1:])
-    die_with_parent(parent_pid)
+    spec = msgspec.json.decode(os.environ.pop(SPEC_VARIABLE), type=ServerSpec)
+    die_with_parent(spec.parent_pid)
     catch_stray_exceptions()
     configure_logging(spec.name)
     # A forked worker could inherit a lock that a thread of the master holds, and hang; a spawned one cannot.
     multiprocessing.set_start_method("spawn")
     server = make_server(spec)
-    server.listening = socket.socket(fileno=listening)
-    os.set_blocking(told, False)
-    loader = partial(load_worker_app, spec, os.getpid(), Connection(told, readable=False))
+    loader = partial(load_worker_app, spec, os.getpid())
     server.serve(target_loader=loader, wrap_loader=False)
 
 
-def make_server(spec: Listener) -> RecyclingServer:
+def make_server(spec: ServerSpec) -> RecyclingServer:
     """Return the server of one listener, which does not run yet."""
     server = RecyclingServer(
         spec.target,

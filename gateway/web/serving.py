@@ -4,23 +4,23 @@ Leaves no process behind: stopping ends the whole group, and if this process is 
 """
 
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final
 
 import msgspec
 
-from gateway.web.listener import SPEC_VARIABLE, Listener
 from gateway.web.logs import log_event
+from gateway.web.server_spec import DEFAULT_BODY_SECONDS, SPEC_VARIABLE, ServerSpec
 
 POLL_SECONDS: Final = 0.05
 PORT_WAIT_SECONDS: Final = 3.0
@@ -29,7 +29,6 @@ READY_TIMEOUT_SECONDS: Final = 30.0
 STOP_TIMEOUT_SECONDS: Final = 12.0
 RESTART_WINDOW_SECONDS: Final = 60.0
 MAX_RESTARTS_IN_WINDOW: Final = 5
-BACKLOG: Final = 1024
 
 
 class ServingError(Exception):
@@ -40,40 +39,40 @@ class PortInUseError(ServingError):
     """Another process listens on the address."""
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An address and the app factory (`module:function`) behind it. `environment` is added to the process's own.
+
+    A body has `body_seconds` to come whole.
+    """
+
+    name: str
+    target: str
+    host: str
+    port: int
+    workers: int = 1
+    threads: int = 4
+    body_seconds: float = DEFAULT_BODY_SECONDS
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """The address as it stands in a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
 class ServerProcess:
     """One running listener."""
 
-    def __init__(self, listener: Listener, *, listening: socket.socket) -> None:
-        """Start it as a process group that serves a socket which listens already.
-
-        Call it from a thread that lives as long as the server shall: its end is the end of the server.
-        """
+    def __init__(self, listener: Listener, process: subprocess.Popen[bytes]) -> None:
         self.listener = listener
-        ready, told = os.pipe()
-        self._ready = os.fdopen(ready, "rb", buffering=0)
-        passed = (listening.fileno(), told)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "gateway.web.server_process", str(os.getpid()), *map(str, passed)],
-            env={**os.environ, **listener.environment, SPEC_VARIABLE: msgspec.json.encode(listener).decode("utf-8")},
-            stdin=subprocess.DEVNULL,
-            pass_fds=passed,
-            process_group=0,
-        )
-        os.close(told)
+        self._process = process
 
     @property
     def pid(self) -> int:
         """The master's process id, which is also the id of its process group."""
         return self._process.pid
-
-    def wait_until_ready(self, *, timeout_seconds: float) -> None:
-        """Wait until a worker has loaded its app; raises `ServingError`."""
-        address, hearing = self.listener.address, select.poll()
-        hearing.register(self._ready, select.POLLIN)
-        if not hearing.poll(timeout_seconds * 1000):
-            raise ServingError(f"The server on {address} did not start in {timeout_seconds:.0f} seconds.")
-        if not self._ready.read(1):
-            raise ServingError(f"The server on {address} ended while it started. The log says where.")
 
     def find_exit_code(self) -> int | None:
         """Return how the master ended, or None while it runs."""
@@ -95,24 +94,51 @@ class ServerProcess:
                 os.killpg(self.pid, signal.SIGKILL)
             time.sleep(POLL_SECONDS / 5)
         self._process.wait()
-        self._ready.close()
 
 
-def open_port(listener: Listener, *, patience_seconds: float = PORT_WAIT_SECONDS) -> socket.socket:
-    """Return a socket that listens on the address and shares it with no other; raises `PortInUseError`.
+def start_server(listener: Listener, *, port_patience_seconds: float = PORT_WAIT_SECONDS) -> ServerProcess:
+    """Start one listener as a process group; raises `PortInUseError` when something listens there already.
 
-    Waits a moment, for servers that are just being killed.
+    Call it from a thread that lives as long as the server shall: its end is the end of the server.
+    """
+    check_port_is_free(listener, patience_seconds=port_patience_seconds)
+    spec = ServerSpec(
+        name=listener.name,
+        target=listener.target,
+        host=listener.host,
+        port=listener.port,
+        workers=listener.workers,
+        threads=listener.threads,
+        body_seconds=listener.body_seconds,
+        parent_pid=os.getpid(),
+    )
+    environment = {
+        **os.environ,
+        **listener.environment,
+        SPEC_VARIABLE: msgspec.json.encode(spec).decode("utf-8"),
+        # The child imports the same code as we do, also when it is not installed.
+        "PYTHONPATH": os.pathsep.join(filter(None, (_code_folder(), os.environ.get("PYTHONPATH", "")))),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway.web.server_process"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+    )
+    return ServerProcess(listener, process)
+
+
+def check_port_is_free(listener: Listener, *, patience_seconds: float = PORT_WAIT_SECONDS) -> None:
+    """Raise `PortInUseError` unless the address can be had alone.
+
+    granian's sockets share a port with any others of the same user (SO_REUSEPORT), so that a second start would
+    quietly join the first; a plain bind does not share. Waits a moment, for servers that are just being killed.
     """
     deadline = time.monotonic() + patience_seconds
     while True:
-        listening = socket.socket(socket.AF_INET6 if ":" in listener.host else socket.AF_INET)
         try:
-            # Past connections in TIME_WAIT do not count; a socket that listens still does.
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((listener.host, listener.port))
-            listening.listen(BACKLOG)
+            _bind_alone(listener)
         except OSError as error:
-            listening.close()
             if time.monotonic() > deadline:
                 raise PortInUseError(
                     f"Cannot listen on {listener.address}: {os.strerror(error.errno or 0)}. Is a gateway or another "
@@ -120,7 +146,7 @@ def open_port(listener: Listener, *, patience_seconds: float = PORT_WAIT_SECONDS
                 ) from None
             time.sleep(POLL_SECONDS)
         else:
-            return listening
+            return
 
 
 class ServerGroup:
@@ -129,7 +155,7 @@ class ServerGroup:
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self._listeners = tuple(listeners)
         self._servers: list[ServerProcess] = []
-        self._listening: list[socket.socket] = []  # kept: while a server starts again, callers wait in the queue
+        self._claims: list[socket.socket] = []
         self._restarts: list[float] = []
 
     def __enter__(self) -> "ServerGroup":
@@ -155,25 +181,25 @@ class ServerGroup:
         """Start every listener and return when each answers; on failure stop all and raise `ServingError`."""
         try:
             for listener in self._listeners:
-                self._listening.append(open_port(listener, patience_seconds=port_patience_seconds))
-            for listener, listening in zip(self._listeners, self._listening, strict=True):
-                self._servers.append(ServerProcess(listener, listening=listening))
+                self._claims.append(_claim(listener, patience_seconds=port_patience_seconds))
+            for listener in self._listeners:
+                self._servers.append(start_server(listener, port_patience_seconds=port_patience_seconds))
             for server in self._servers:
-                server.wait_until_ready(timeout_seconds=ready_timeout_seconds)
+                _wait_until_ready(server, timeout_seconds=ready_timeout_seconds)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
         """Stop every listener; afterwards no process of them exists. Safe to repeat."""
-        while self._listening:
-            self._listening.pop().close()
         for server in self._servers:
             server.ask_to_stop()
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         for server in self._servers:
             server.end(deadline=deadline)
         self._servers.clear()
+        while self._claims:
+            self._claims.pop().close()
 
     def check(self) -> None:
         """Start again whatever has died; raises `ServingError` when that happens too often."""
@@ -184,7 +210,7 @@ class ServerGroup:
             log_event("server-died", listener=server.listener.address, exit_code=code)
             server.end(deadline=0.0)
             self._note_restart()
-            self._servers[position] = ServerProcess(server.listener, listening=self._listening[position])
+            self._servers[position] = start_server(server.listener)
 
     def run(self, *, on_ready: Callable[[], None] | None = None) -> int:
         """Serve until SIGTERM or SIGINT, then stop all and return the exit code. Only for the main thread."""
@@ -222,6 +248,55 @@ def _stop_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+def _wait_until_ready(server: ServerProcess, *, timeout_seconds: float) -> None:
+    listener = server.listener
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        if server.find_exit_code() is not None:
+            raise ServingError(f"The server on {listener.address} ended while it started. The log says where.")
+        try:
+            # A worker opens its socket only after its app is made, and nobody else can have it: see `_claim`.
+            with socket.create_connection((_reach(listener.host), listener.port), timeout=1):
+                return
+        except OSError:
+            time.sleep(POLL_SECONDS)
+    raise ServingError(f"The server on {listener.address} did not start in {timeout_seconds:.0f} seconds.")
+
+
+def _claim(listener: Listener, *, patience_seconds: float) -> socket.socket:
+    """Take the address for this command, so that two commands that start at once do not share its port.
+
+    An abstract Unix socket: one holder, inside the same network namespace as the port, gone with the process.
+    """
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            claim.bind(f"\0report-abuse-listener {listener.address}")
+        except OSError:
+            if time.monotonic() > deadline:
+                claim.close()
+                raise PortInUseError(
+                    f"Another command serves {listener.address} already. Stop it, or choose another port."
+                ) from None
+            time.sleep(POLL_SECONDS)
+        else:
+            return claim
+
+
+def _bind_alone(listener: Listener) -> None:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # Past connections in TIME_WAIT do not count; a socket that listens still does.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((listener.host, listener.port))
+        probe.listen(1)
+
+
+def _reach(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
 def _has_living_member(group: int) -> bool:
     """Return whether a process of this group still runs; a dead one that nobody has collected does not count."""
     for entry in Path("/proc").iterdir():
@@ -235,3 +310,7 @@ def _has_living_member(group: int) -> bool:
         if int(process_group) == group and state not in {"Z", "X"}:
             return True
     return False
+
+
+def _code_folder() -> str:
+    return str(Path(__file__).resolve().parents[2])

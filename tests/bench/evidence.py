@@ -16,8 +16,7 @@ import tempfile
 from pathlib import Path
 
 from gateway.demo.loop import Loop
-from gateway.web.listener import Listener
-from gateway.web.serving import ServerGroup
+from gateway.web.serving import Listener, ServerGroup
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.bench.plain_upload_app import FOLDER_VARIABLE
 from tests.bench.process_memory import begin_peaks, count_over, list_group

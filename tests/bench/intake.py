@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.demo.loop import Loop
-from gateway.web.listener import Listener
-from gateway.web.serving import ServerGroup
+from gateway.web.serving import Listener, ServerGroup
 from partner_sdk.client.partner import Partner
 from partner_sdk.key_files import KeyRole, load_signing_key, read_key_file
 from partner_sdk.report import encode_sealed_report, make_sealed_report, parse_report

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from gateway.web.listener import SPEC_VARIABLE
+from gateway.web.server_spec import SPEC_VARIABLE
 
 TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,14 +17,16 @@ import pytest
 import requests
 
 from gateway.web import server_process
-from gateway.web.listener import Listener
+from gateway.web.server_spec import ServerSpec
 from gateway.web.serving import (
     MAX_RESTARTS_IN_WINDOW,
+    Listener,
     PortInUseError,
     ServerGroup,
     ServerProcess,
     ServingError,
-    open_port,
+    check_port_is_free,
+    start_server,
 )
 from tests.builders.local_servers import find_free_port
 from tests.gateway.process_watch import find_living, is_gone, is_listening, read_core_limit, wait_until
@@ -33,9 +35,7 @@ from tests.gateway.web_builders import JSON_BYTES
 TARGET = "tests.gateway.serving_target:make_app"
 
 
-def make_listener(
-    *, target: str = TARGET, workers: int = 1, port: int | None = None, memory_mib: int = 512, **environment: str
-) -> Listener:
+def make_listener(*, target: str = TARGET, workers: int = 1, port: int | None = None, **environment: str) -> Listener:
     return Listener(
         name="test",
         target=target,
@@ -44,8 +44,6 @@ def make_listener(
         workers=workers,
         threads=2,
         environment=environment,
-        worker_memory_mib=memory_mib,
-        memory_look_seconds=1,
     )
 
 
@@ -71,10 +69,9 @@ def find_workers(listener: Listener, *, count: int) -> set[int]:
 @contextmanager
 def lone_server(listener: Listener) -> Iterator[ServerProcess]:
     """Start a listener that nobody watches over."""
-    with open_port(listener) as listening:
-        server = ServerProcess(listener, listening=listening)
+    server = start_server(listener)
     try:
-        server.wait_until_ready(timeout_seconds=30)
+        assert wait_until(lambda: is_listening(listener.port))
         yield server
     finally:
         server.end(deadline=0.0)
@@ -131,17 +128,6 @@ def test_killed_master_is_started_again_by_its_group() -> None:
         kill_and_restart(group)
         assert wait_until(lambda: is_listening(listener.port))
         assert int(get(listener)) in find_living(group=group.pids[0])
-
-
-def test_caller_that_comes_while_a_server_is_started_again_waits_and_is_answered() -> None:
-    listener = make_listener()
-    with ServerGroup([listener]) as group:
-        os.kill(group.pids[0], signal.SIGKILL)
-        assert wait_until(lambda: find_living(group=group.pids[0]) == set())
-        with ThreadPoolExecutor() as pool:
-            asked = pool.submit(get, listener)
-            assert wait_until(lambda: group.check() is None and asked.done())
-        assert int(asked.result()) in find_living(group=group.pids[0])
 
 
 def test_server_that_dies_again_and_again_is_given_up() -> None:
@@ -246,9 +232,12 @@ def test_recycling_cuts_no_request_and_leaves_new_workers(tmp_path: Path, keeps_
     assert int(slow[0]) in old
 
 
-def test_worker_that_holds_too_much_memory_makes_way() -> None:
+def test_worker_that_holds_too_much_memory_makes_way(monkeypatch: pytest.MonkeyPatch) -> None:
     # Any Python process holds more than one mebibyte: each look finds the worker too large.
-    listener = make_listener(memory_mib=1)
+    monkeypatch.setattr(
+        "gateway.web.serving.ServerSpec", partial(ServerSpec, worker_memory_mib=1, memory_look_seconds=1)
+    )
+    listener = make_listener()
     with ServerGroup([listener]), stream_of_requests(listener) as answers:
         assert wait_until(lambda: len(set(answers)) >= 3, patience_seconds=60)
     assert [one for one in answers if not one.isdecimal()] == []
@@ -281,7 +270,11 @@ def test_workers_live_for_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
         return SimpleNamespace()
 
     monkeypatch.setattr(server_process, "RecyclingServer", note)
-    server_process.make_server(make_listener())
+    server_process.make_server(
+        ServerSpec(
+            name="test", target=TARGET, host="127.0.0.1", port=1, workers=1, threads=2, body_seconds=20.0, parent_pid=1
+        )
+    )
     assert given["workers_lifetime"] == 3600
 
 
@@ -291,7 +284,7 @@ def test_port_of_another_program_is_a_clear_error() -> None:
         other.listen()
         listener = make_listener(port=other.getsockname()[1])
         with pytest.raises(PortInUseError, match=f"127.0.0.1:{listener.port}"):
-            open_port(listener, patience_seconds=0.1)
+            check_port_is_free(listener, patience_seconds=0.1)
 
 
 def test_second_start_does_not_join_the_first() -> None:
@@ -299,7 +292,7 @@ def test_second_start_does_not_join_the_first() -> None:
     with ServerGroup([listener]):
         first = get(listener)
         with pytest.raises(PortInUseError):
-            open_port(listener, patience_seconds=0.1)
+            check_port_is_free(listener, patience_seconds=0.1)
         with pytest.raises(PortInUseError):
             ServerGroup([listener]).start(port_patience_seconds=0.1)
         assert {get(listener) for _ in range(10)} == {first}

@@ -12,8 +12,7 @@ from gateway.clock import utc_now
 from gateway.commands.serve import make_listener
 from gateway.config import ListenerConfig, Role
 from gateway.desk.app import ORIGIN_VARIABLE, STATE_VARIABLE
-from gateway.web.listener import Listener
-from gateway.web.serving import ServerGroup
+from gateway.web.serving import Listener, ServerGroup
 from tests.builders import Agency, Partner, make_house
 from tests.builders.local_servers import find_free_port
 from tests.desk.view_builders import Clock, make_test_desk

@@ -15,9 +15,8 @@ def run_serve(parsed: argparse.Namespace) -> int:
     """Run `serve`, and return its exit code."""
     # The web stack is loaded by the command that serves, not by every command of the desk.
     from gateway.desk.app import ORIGIN_VARIABLE, STATE_VARIABLE
-    from gateway.web.listener import Listener
     from gateway.web.logs import configure_logging
-    from gateway.web.serving import ServerGroup, ServingError
+    from gateway.web.serving import Listener, ServerGroup, ServingError
 
     open_desk(parsed.state)  # what is wrong is said here, and not by each worker's log
     configure_logging("desk-command")
