@@ -107,6 +107,7 @@ SDK_FACE = ("partner_sdk.wire", "partner_sdk.errors", "partner_sdk.report", "par
 SDK_FACE_MODULES = (
     *("partner_sdk", "partner_sdk.client.exchange", "partner_sdk.client.http", "partner_sdk.client.transport"),
     *("partner_sdk.command_table", "partner_sdk.durable_files", "partner_sdk.finding", "partner_sdk.key_files"),
+    "partner_sdk.lazy_group",
 )
 
 

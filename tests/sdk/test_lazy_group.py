@@ -1,0 +1,61 @@
+"""A group of commands that loads only the command that runs."""
+
+import sys
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+from partner_sdk.lazy_group import LazyGroup
+
+TABLE = {
+    "zone": ("this:zone", "Print the zone."),
+    "absent": ("no_such_module:absent", "A command that cannot be imported."),
+}
+
+
+@pytest.fixture
+def program() -> LazyGroup:
+    return LazyGroup("program", table=TABLE)
+
+
+@pytest.fixture(autouse=True)
+def command_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def zone() -> None:
+        click.echo("UTC")
+
+    module = type(sys)("this")
+    vars(module)["zone"] = zone
+    monkeypatch.setitem(sys.modules, "this", module)
+
+
+def test_help_lists_the_table_in_its_order_and_imports_no_command(program: LazyGroup) -> None:
+    result = CliRunner().invoke(program, ["--help"])
+    assert result.exit_code == 0
+    assert result.output.split("Commands:\n")[1].splitlines() == [
+        "  zone    Print the zone.",
+        "  absent  A command that cannot be imported.",
+    ]
+    assert CliRunner().invoke(program, ["-h"]).output == result.output
+
+
+def test_command_is_imported_when_it_runs(program: LazyGroup) -> None:
+    assert CliRunner().invoke(program, ["zone"]).output == "UTC\n"
+    assert isinstance(CliRunner().invoke(program, ["absent"]).exception, ModuleNotFoundError)
+
+
+@pytest.mark.parametrize("words", [[], ["fly"], ["--fly"]])
+def test_wrong_usage_exits_with_2_and_imports_no_command(program: LazyGroup, words: list[str]) -> None:
+    result = CliRunner().invoke(program, words)
+    assert result.exit_code == 2
+    assert "Usage: program" in result.stderr
+
+
+def test_completion_offers_names_with_their_summaries_and_imports_no_command(program: LazyGroup) -> None:
+    completion = ShellComplete(program, {}, "program", "_PROGRAM_COMPLETE")
+    assert [(item.value, item.help) for item in completion.get_completions([], "")] == [
+        (name, summary) for name, (_, summary) in TABLE.items()
+    ]
+    assert [item.value for item in completion.get_completions([], "z")] == ["zone"]
