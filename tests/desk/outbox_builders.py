@@ -8,17 +8,19 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
+from gateway.desk.alarms import list_subjects
 from gateway.desk.cases.model import list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.config import CarriersConfig, PagerConfig, check_config
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
 from gateway.desk.outbox.alerts import list_alerts
-from gateway.desk.outbox.loop import GiveUp, Outcome
+from gateway.desk.outbox.loop import GAVE_UP, GiveUp, Outcome
 from gateway.desk.outbox.queue import KindName, record
 from gateway.desk.sending.run import send_due
 from gateway.desk.store.post_tables import NOTES, OUTBOX
 from gateway.desk.wiring import Desk
+from partner_sdk.errors import ConflictError, UnavailableError
 from partner_sdk.wire.alert_notice import AlertNotice, open_alert
 from partner_sdk.wire.canonical import parse_base64url
 from tests.builders import NOW, make_clear_fields
@@ -159,3 +161,16 @@ class Taker:
 
     def given_up(self, _connection: Connection, row: Any, code: str) -> None:
         self.lost.append((row.subject, code))
+
+
+def refuse(code: str) -> ConflictError:
+    return ConflictError(type=f"x/{code}", title="No", status=409, detail="", request_id=None)
+
+
+def fail_with(status: int) -> UnavailableError:
+    return UnavailableError(type="x/crash", title="Oh", status=status, detail="", request_id=None)
+
+
+def alarms(desk: Desk, kind: str = GAVE_UP) -> list[str]:
+    with desk.store.read() as connection:
+        return list_subjects(connection, kind)

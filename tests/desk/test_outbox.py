@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from gateway.desk.alarms import list_subjects
-from gateway.desk.outbox.loop import GAVE_UP, STUCK, DeliveryError, Hold, OutboxKind, Outcome, Run, send_kind
+from gateway.desk.outbox.loop import STUCK, DeliveryError, Hold, OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.queue import OutboxError, get_wait, queue, try_again
 from gateway.desk.sending.run import KINDS
 from gateway.desk.wiring import Desk
@@ -19,10 +18,9 @@ from partner_sdk.errors import (
     NotAuthorisedError,
     RateLimitedError,
     TransportError,
-    UnavailableError,
 )
 from partner_sdk.wire.canonical import parse_time
-from tests.desk.outbox_builders import Taker, list_outbox
+from tests.desk.outbox_builders import Taker, alarms, fail_with, list_outbox, refuse
 from tests.desk.view_builders import Clock, make_test_desk
 
 BY_NAME = {kind.name: kind for kind in KINDS}
@@ -56,19 +54,6 @@ def run(desk: Desk, kind: OutboxKind, taker: Taker, *, in_run: Run | None = None
 
 def states(desk: Desk, kind: OutboxKind) -> list[str]:
     return [row["state"] for row in list_outbox(desk, kind.name)]
-
-
-def refuse(code: str) -> ConflictError:
-    return ConflictError(type=f"x/{code}", title="No", status=409, detail="", request_id=None)
-
-
-def fail_with(status: int) -> UnavailableError:
-    return UnavailableError(type="x/crash", title="Oh", status=status, detail="", request_id=None)
-
-
-def alarms(desk: Desk, kind: str = GAVE_UP) -> list[str]:
-    with desk.store.read() as connection:
-        return list_subjects(connection, kind)
 
 
 @EVERY_KIND
@@ -338,6 +323,21 @@ def test_entry_that_alone_is_never_answered_keeps_back_no_other_and_is_an_alarm(
     assert (list_outbox(desk, kind.name)[0]["state"], alarms(desk)) == ("waiting", [])
     assert [alarm.split()[0] for alarm in alarms(desk, STUCK)] == [kind.name]
     assert not any(subject.startswith("behind") for subject in taker.taken)
+
+
+def test_entries_that_are_never_answered_do_not_silence_the_other_kinds(desk: Desk, clock: Clock, taker: Taker) -> None:
+    poisons, reply = ("stage-1", "stage-2", "stage-3"), BY_NAME["reply"]
+    put(desk, BY_NAME["stage"], *poisons)
+    taker.faults |= dict.fromkeys(poisons, TransportError("reset", reason="no-reply"))
+    for number in range(30):
+        put(desk, reply, f"child-{number}")
+        in_run = Run(desk)
+        for kind in (BY_NAME["stage"], reply):
+            run(desk, kind, taker, in_run=in_run)
+        clock.now += timedelta(minutes=1)
+    delays = len([number for number in range(30) if f"child-{number}" not in taker.taken])
+    assert delays <= 1
+    assert [row["state"] for row in list_outbox(desk, "stage")] == ["waiting"] * 3
 
 
 def test_message_that_waits_keeps_back_those_of_its_mailbox_alone(desk: Desk, clock: Clock, taker: Taker) -> None:

@@ -42,6 +42,10 @@ _CRASH: Final = 500
 # After so many calls in a row without an answer the gateway counts as silent. Two of them may be due to one entry, sent
 # first in its batch and then alone, e.g. a message that kills a worker of the gateway.
 _MOST_SILENCES: Final = 3
+# After this many turns without an answer an entry waits between its turns: three such entries would make the gateway
+# look silent in every run. Until then it goes in the next run, because a silent gateway is no fault of the entry.
+_MOST_UNANSWERED: Final = 3
+_UNANSWERED_WAIT: Final = timedelta(minutes=5)
 # A gateway that refuses so many entries of a kind, one by one, would refuse the rest of this run as well.
 _MOST_REFUSED: Final = 5
 
@@ -96,8 +100,8 @@ class OutboxKind:
     """One kind of entry, as data.
 
     `lease` is how long a claim keeps other runs away; `longest_wait` ends the doubling of the pause. An entry is given
-    up after `most_tries` refusals or once it is `too_late_after`. `before` queues what falls due by time
-    alone, and `after` sends what needs no entry.
+    up after `most_tries` refusals or once it is `too_late_after`. `before` queues what falls due by time alone, and
+    `after` sends what needs no entry.
     """
 
     name: KindName
@@ -134,8 +138,7 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """Return counts and codes."""
-        names = ("sent", "held", "given_up", "open", "problems")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("sent", "held", "given_up", "open", "problems")}
 
     def count(self, code: str) -> None:
         """Count a problem by its code."""
@@ -198,7 +201,7 @@ class _Sending:
     kind: OutboxKind
     outcome: Outcome
     refused: int = 0
-    silent_lanes: set[str] = field(default_factory=set)  # what waits in these keeps its order
+    silent_lanes: set[str] = field(default_factory=set)  # an unanswered entry keeps back those behind it in its lane
     is_stopped: bool = False
     _sender: Sender | None = None
 
@@ -239,7 +242,7 @@ class _Sending:
         failed: list[tuple[Row[Any], Exception]] = []
         with desk.store.write() as connection:
             for row in due:
-                if (row.lane and row.lane in self.silent_lanes) or not queue.is_unchanged(connection, row):
+                if row.lane in self.silent_lanes or not queue.is_unchanged(connection, row):
                     continue
                 try:
                     item = sender.load(connection, row)
@@ -326,8 +329,11 @@ class _Sending:
         now = self.run.desk.clock()
         with self.run.desk.store.write() as connection:
             for row, _ in claimed:
-                note(connection, row, tries=row.tries - 1, next_try_at=format_time(now), last_error=code)
-                self.silent_lanes.add(row.lane)
+                is_often_unanswered = is_unanswered and row.turn - row.tries >= _MOST_UNANSWERED
+                next_try = now + (_UNANSWERED_WAIT if is_often_unanswered else timedelta())
+                note(connection, row, tries=row.tries - 1, next_try_at=format_time(next_try), last_error=code)
+                if row.lane:
+                    self.silent_lanes.add(row.lane)
                 if is_unanswered and self.kind.most_tries is not None and row.turn >= self.kind.most_tries:
                     self._raise_alarm(connection, STUCK, code, now=now)
 
@@ -348,9 +354,8 @@ class _Sending:
             if is_tried_often and is_crash(error):
                 # The gateway's own fault, which its operator mends: a reply to a child must not be given up for it.
                 self._raise_alarm(connection, STUCK, code, now=self.run.desk.clock())
-            is_over = (
-                is_final or (is_tried_often and not is_crash(error)) or not (is_known or self.kind.is_tried_after_slip)
-            )
+            is_over = is_final or (is_tried_often and not is_crash(error))
+            is_over |= not (is_known or self.kind.is_tried_after_slip)
             if is_over and self.kind.is_given_up:
                 self._give_up(connection, row, GiveUp(code, is_alarm=not is_final))
                 return
