@@ -24,6 +24,7 @@ from tests.desk.view_builders import (
     Browser,
     Clock,
     add_sealed_case,
+    has_fault_read_with,
     make_code_key,
     make_code_seed,
     make_test_desk,
@@ -118,19 +119,31 @@ def test_words_that_nobody_looked_at_are_not_sent(
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "field", "said"),
     [
-        ({"reply_text": "", "counts": "no"}, "Write the reply first."),
-        ({"reply_text": "Hello."}, "Say whether this is the reply that they were promised."),
-        ({"reply_text": "Hello.", "counts": "yes"}, "Say why the return code alone is the right way."),
-        ({"reply_text": "Hello.", "counts": "yes", "counts_reason": "x" * 301}, "300 characters at most"),
-        ({"reply_text": "x" * (MAX_BODY_CHARACTERS + 7), "counts": "no"}, "This one has 4,007: take 7 away."),
-        ({"reply_text": "\N{GRINNING FACE}" * MAX_BODY_CHARACTERS, "counts": "no"}, "Take some of it away."),
+        ({"reply_text": "", "counts": "no"}, "reply_text", "Write the reply first."),
+        ({"reply_text": "Hello."}, "counts", "Say whether this is the reply that they were promised."),
+        ({"reply_text": "Hello.", "counts": "yes"}, "counts_reason", "Say why the return code alone is the right way."),
+        (
+            {"reply_text": "Hello.", "counts": "yes", "counts_reason": "x" * 301},
+            "counts_reason",
+            "300 characters at most",
+        ),
+        (
+            {"reply_text": "x" * (MAX_BODY_CHARACTERS + 7), "counts": "no"},
+            "reply_text",
+            "This one has 4,007: take 7 away.",
+        ),
+        (
+            {"reply_text": "\N{GRINNING FACE}" * MAX_BODY_CHARACTERS, "counts": "no"},
+            "reply_text",
+            "Take some of it away.",
+        ),
     ],
 )
 @pytest.mark.parametrize("step", ["preview", "send"])
 def test_what_is_missing_is_said_and_no_word_is_lost(
-    desk: Desk, browser: Browser, case_id: str, fields: dict[str, str], said: str, step: str
+    desk: Desk, browser: Browser, case_id: str, fields: dict[str, str], field: str, said: str, step: str
 ) -> None:
     assessment = {"urgent": "yes", "kind": "sexual_talk", "weakness": ["no_block_tool"], "cluster": "K7QF"}
     if step == "send":
@@ -138,6 +151,7 @@ def test_what_is_missing_is_said_and_no_word_is_lost(
     refused = post(browser, case_id, step, **fields, **assessment)
     assert refused.status_code == 409
     assert said in html.unescape(refused.text)
+    assert has_fault_read_with(refused.text, field)
     assert get_typed(refused.text) == fields["reply_text"]
     assert re.search(r'name="urgent" form="case-form" value="yes" checked', refused.text)
     assert '<option value="sexual_talk" selected>' in refused.text

@@ -31,7 +31,7 @@ from tests.desk.industry_builders import (
     set_partner,
 )
 from tests.desk.test_industry_cases import CLOSING
-from tests.desk.view_builders import Browser
+from tests.desk.view_builders import Browser, has_fault_read_with
 
 REASON = "Our moderator looked at a <test> account."
 
@@ -245,24 +245,25 @@ def test_question_is_asked_on_the_page_and_shown_with_its_clock_when_opened(loop
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "field", "said"),
     [
-        ({"question": ""}, "Write the question first."),
-        ({"purpose": ""}, "Say what the answer is needed for."),
-        ({"legal_basis": ""}, "Name the law that it is asked under."),
-        ({"due": "tomorrow"}, "A day is written like 2026-12-24."),
-        ({"due": "2020-01-01"}, "still to come"),
-        ({"question": "x" * 2001}, "2,000 characters"),
+        ({"question": ""}, "question", "Write the question first."),
+        ({"purpose": ""}, "purpose", "Say what the answer is needed for."),
+        ({"legal_basis": ""}, "legal_basis", "Name the law that it is asked under."),
+        ({"due": "tomorrow"}, "due", "A day is written like 2026-12-24."),
+        ({"due": "2020-01-01"}, "due", "still to come"),
+        ({"question": "x" * 2001}, "question", "2,000 characters"),
     ],
 )
 def test_question_that_misses_something_comes_back_with_every_answer(
-    loop: Loop, fields: dict[str, str], said: str
+    loop: Loop, fields: dict[str, str], field: str, said: str
 ) -> None:
     case = read(loop)
     browser = Browser(loop.desk).sign_in()
     kept = {"purpose": "To find the child here."} | fields
     status, page = ask_on_page(browser, case.case_id, **kept)
     assert (status, said in page) == (409, True)
+    assert has_fault_read_with(page, field)
     assert kept["purpose"] in page
     assert kept.get("question", "Which account?") in page
     assert loop.count("information_requests") == 0
@@ -286,13 +287,15 @@ def test_outcome_is_told_held_and_taken_back_on_the_page(loop: Loop) -> None:
     case = read(loop)
     browser = Browser(loop.desk).sign_in()
     path = f"/cases/{case.case_id}"
-    assert browser.post(f"{path}/outcome", told_outcome="").status_code == 409
+    nothing = browser.post(f"{path}/outcome", told_outcome="")
+    assert (nothing.status_code, has_fault_read_with(nothing.text, "told_outcome")) == (409, True)
     assert browser.post(f"{path}/outcome", told_outcome="used", hold_until="soon").status_code == 409
     assert browser.post(f"{path}/outcome", told_outcome="used", hold_until="2026-12-24").status_code == 303
     page = browser.get(path).text
     assert ("held back until" in page, "2026-12-24" in page, "Take it back" in page) == (True, True, True)
     second = browser.post(f"{path}/outcome", told_outcome="actioned")
     assert (second.status_code, labels.CASE_FAULTS["outcome-waits"] in second.text) == (409, True)
+    assert has_fault_read_with(second.text, "told_outcome")
     assert browser.post(f"{path}/outcome/take-back").status_code == 303
     assert "taken back" in browser.get(path).text
     assert browser.post(f"{path}/outcome/take-back").status_code == 409

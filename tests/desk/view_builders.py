@@ -244,3 +244,12 @@ class Browser:
         assert self.post(link).status_code == 303
         assert self.get("/").status_code == 200
         return self
+
+
+def has_fault_read_with(page: str, field: str) -> bool:
+    """Return whether the summary links to a field, and a screen reader reads the field's fault with it."""
+    control = re.search(rf'<\w+[^>]* id="{field}"[^>]*>', page)
+    described = re.search(r'aria-describedby="([^"]+)"', control[0]) if control else None
+    ids = described[1].split() if described else []
+    has_every_id = all(f'id="{one}"' in page for one in ids)
+    return f'<a href="#{field}">' in page and f"{field}-fault" in ids and has_every_id
