@@ -70,7 +70,7 @@ def add_partial_index(name: str, *columns: Column[Any], where: str) -> None:
 # Not by `postgresql_where`: naming it loads the whole of that dialect, some 30 ms of the start of every process. In its
 # place this file replaces SQLAlchemy's CREATE INDEX for PostgreSQL, in every process that imports it: an index that was
 # not added here keeps SQLAlchemy's own words, and one that was gets a WHERE behind them.
-# tests/gateway/test_partial_indexes.py holds both against SQLAlchemy's own spelling.
+# tests/gateway/store/test_partial_indexes.py holds both against SQLAlchemy's own spelling.
 @compiles(CreateIndex, "postgresql")
 def _format_for_postgresql(create: CreateIndex, compiler: Any, **options: Any) -> str:
     formatted: str = compiler.visit_create_index(create, **options)

@@ -19,7 +19,7 @@ from typing import Any, Final
 from gateway.web.logs import configure_logging
 from tests.bench.figures import make_figure, make_parser, print_figures
 from tests.bench.profile_rows import Rows, read_rows
-from tests.gateway.public_fixtures import PublicHouse, make_public_house
+from tests.gateway.public.fixtures import PublicHouse, make_public_house
 
 WARM, PLAIN, ROUNDS, PROFILED = 4, 20, 5, 40
 ROWS: Final[Rows] = {

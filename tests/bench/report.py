@@ -25,9 +25,9 @@ from partner_sdk.wire.statements import parse_statement
 from partner_sdk.wire.submission import ClearFields, ReportPost, SubmissionStatement, report_context, sign_submission
 from tests.bench.figures import Figure, make_figure, make_parser, print_figures
 from tests.builders import FULL_REPORT, NOW, Agency, Partner, make_clear_fields
+from tests.sdk.client.test_client import KEYS
+from tests.sdk.client.test_saved_first import silent_gateway
 from tests.sdk.sdk_builders import make_state
-from tests.sdk.test_client import KEYS
-from tests.sdk.test_saved_first import silent_gateway
 
 PARTNER, PRIORITY = "example-chat", "P2"
 RAW = FULL_REPORT.read_bytes()

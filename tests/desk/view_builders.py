@@ -32,7 +32,7 @@ from partner_sdk.wire.reply_message import reply_context
 from partner_sdk.wire.sealing import make_suite, seal
 from partner_sdk.wire.submission import ClearFields, report_context
 from tests.builders.made_once import COMPILED_TEMPLATES, making_once
-from tests.desk.digest_builders import PARTNER
+from tests.desk.digests.digest_builders import PARTNER
 from tests.desk.made_models import copy_model, hold_open
 from tests.public_report_builders import make_contact, make_public_report
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import House, Partner, make_house
-from tests.gateway.public_fixtures import PublicHouse, make_public_house
+from tests.gateway.public.fixtures import PublicHouse, make_public_house
 from tests.gateway.store_builders import HURRIED_SECONDS, hurry
 
 

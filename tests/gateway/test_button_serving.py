@@ -15,8 +15,8 @@ from werkzeug.test import TestResponse
 
 from gateway.button import ICON, MEDIA_TYPES, SCRIPT, load_released_files, make_shelf
 from tests.builders import PUBLIC_ORIGIN
-from tests.gateway.public_fixtures import make_public_house
-from tests.gateway.public_person import Person
+from tests.gateway.public.fixtures import make_public_house
+from tests.gateway.public.person import Person
 
 RAW = {name: files("widget").joinpath("1.0.0", name).read_bytes() for name in MEDIA_TYPES}
 DIGEST = hashlib.sha256(RAW[ICON]).hexdigest()

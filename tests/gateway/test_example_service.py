@@ -11,7 +11,7 @@ from partner_sdk.button.snippet import make_snippet
 from partner_sdk.button.well_known import PATH, parse_well_known
 from partner_sdk.wire.page_context import parse_context_token
 from tests.builders import NOW, PUBLIC_ORIGIN, Agency, StillClock
-from tests.sdk.button_builders import read_nodes
+from tests.sdk.button.button_builders import read_nodes
 from tests.sdk.sdk_builders import make_state
 
 NAMES = [one.path for one in PLACES]

@@ -39,8 +39,8 @@ from partner_sdk.wire.evidence import (
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
 from partner_sdk.wire.submission import ClearFields, ReportPost, peek_submission, report_context
 from tests.builders import FULL_REPORT, Agency, StillClock
+from tests.sdk.client.test_client import AGENCY, KEYS, sign_receipt
 from tests.sdk.sdk_builders import Answer, make_state, session_for
-from tests.sdk.test_client import AGENCY, KEYS, sign_receipt
 
 THREE_PARTS = 2 * 8 * SEGMENT_TEXT_BYTES + 1  # plain bytes
 

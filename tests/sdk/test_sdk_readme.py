@@ -20,11 +20,11 @@ from partner_sdk.wire.canonical import encode
 from partner_sdk.wire.mailbox_message import encode_body
 from partner_sdk.wire.registration import TEMPLATE
 from tests.builders import EXAMPLE_REPORT, NOW, House, make_house
+from tests.sdk.client.rotation_builders import AGENCY, World
+from tests.sdk.client.test_key_rotation import REPORT
+from tests.sdk.commands.test_requests import REQUEST
 from tests.sdk.evidence_builders import make_report, write_plain
-from tests.sdk.rotation_builders import AGENCY, World
 from tests.sdk.sdk_builders import make_state, session_for
-from tests.sdk.test_key_rotation import REPORT
-from tests.sdk.test_requests import REQUEST
 from tests.wsgi_transport import WsgiTransport
 
 SDK = Path(__file__).parents[2] / "partner_sdk"

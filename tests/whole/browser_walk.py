@@ -7,8 +7,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, TYPED
-from tests.gateway.public_person import NAMED_BUTTONS, SHORT_ANSWERS, open_public_reports
-from tests.gateway.public_walks import ADULT, GROWN_UP_PICTURE, LONG_WAY, ON_A_WEBSITE, ScreenAnswers
+from tests.gateway.public.person import NAMED_BUTTONS, SHORT_ANSWERS, open_public_reports
+from tests.gateway.public.walks import ADULT, GROWN_UP_PICTURE, LONG_WAY, ON_A_WEBSITE, ScreenAnswers
 from tests.whole.public_server import PATIENCE_MILLISECONDS, PublicServer
 
 # Only the button that people see: the one that Enter presses stands before it, unseen.

@@ -18,7 +18,7 @@ from gateway.wiring import Gateway
 from partner_sdk.key_files import Environment
 from tests.builders import Agency, House, Partner, make_house
 from tests.builders.local_servers import run_server
-from tests.gateway.public_fixtures import PublicHouse
+from tests.gateway.public.fixtures import PublicHouse
 
 CHROMIUM_SETTINGS = (
     "--no-sandbox",

@@ -20,7 +20,7 @@ from partner_sdk.wire.public_report import PublicReport
 from tests.builders.local_servers import run_server
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop
-from tests.gateway.context_builders import VIEWER, make_context
+from tests.gateway.public.context_builders import VIEWER, make_context
 from tests.whole.browser_walk import LANGUAGE, REFERENCE, SEND, START, go_on, wait_until, walk_browser_to
 from tests.whole.public_server import (
     hold_port,
@@ -100,7 +100,7 @@ def test_context_goes_from_the_link_to_the_desk_and_is_in_no_address_and_no_file
         assert page.url == door.link("")
         assert "context" not in read_addresses(page)
         assert page.locator(FIELD).input_value() == door.token
-        # Each file is sent once, however often the page names it: tests/gateway/test_public_pages.py counts on it.
+        # Each file is sent once, however often the page names it: tests/gateway/public/test_pages.py counts on it.
         page.wait_for_load_state("networkidle")
         sent = [record for record in caplog.records if record.getMessage() == "request"]
         assert len(sent) == len(set(phone.requests)) == 5

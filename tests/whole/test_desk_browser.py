@@ -8,10 +8,10 @@ from playwright.sync_api import Page
 
 from gateway.desk.app import STYLE_FILE
 from tests.builders import make_industry_report
+from tests.desk.cases.test_whole_case_files import make_cover, send_cover, send_first
 from tests.desk.evidence_builders import make_film
 from tests.desk.industry_builders import file, make_full_report
 from tests.desk.loop_model import copy_loop
-from tests.desk.test_whole_case_files import make_cover, send_cover, send_first
 from tests.desk.view_builders import Browser
 
 LONG_NAME = "IMG_20261102_a-rather-long-name-of-a-file-without-a-blank.mp4"

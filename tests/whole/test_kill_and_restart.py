@@ -21,7 +21,7 @@ from partner_sdk.client.partner import Partner as SdkPartner
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.keys import find_active_sealing_key
 from tests.builders import Partner, SealedReport, seal_report, sign_request
-from tests.gateway.process_watch import find_living, wait_until
+from tests.gateway.web.process_watch import find_living, wait_until
 
 KILLS = 20
 # Before each fifth kill one more form comes to its end, however slow the machine is: it has to survive the next ones.

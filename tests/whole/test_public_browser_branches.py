@@ -5,7 +5,7 @@ from playwright.sync_api import Browser
 
 from gateway.public.journey import SCREEN_BY_NAME, SCREENS
 from partner_sdk.wire.public_codes import LANGUAGES
-from tests.gateway.public_person import open_public_reports
+from tests.gateway.public.person import open_public_reports
 from tests.whole.browser_walk import EVERY_WAY, SHORTEST, SIDEWAYS, check_stored_ways, walk_way
 from tests.whole.public_server import PublicServer, open_phone
 

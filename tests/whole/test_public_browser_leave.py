@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
-from tests.gateway.return_builders import ANSWER, post_reply
+from tests.gateway.public.return_builders import ANSWER, post_reply
 from tests.whole.browser_walk import BACK, bring_browser_to, come_back, go_on, send, walk_browser_to
 from tests.whole.public_server import Phone, PublicServer, open_phone
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.gateway.public_person import SHORT_ANSWERS
+from tests.gateway.public.person import SHORT_ANSWERS
 from tests.whole.browser_walk import (
     CONTINUE,
     REFERENCE,

@@ -12,8 +12,8 @@ from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import ACTOR, Loop
 from tests.desk.loop_model import copy_loop
 from tests.desk.outbox_builders import send_out
-from tests.gateway.public_person import Person, list_files
-from tests.gateway.return_builders import read_numbers
+from tests.gateway.public.person import Person, list_files
+from tests.gateway.public.return_builders import read_numbers
 
 ANSWER = "Reply-Marker: you did the right thing. Ask for Alex when you call."
 STORY = "Story-Marker: more happened."

@@ -14,8 +14,8 @@ from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop
 from tests.desk.outbox_builders import list_all_alerts
-from tests.gateway.public_person import Person
-from tests.gateway.public_walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERSEAS, UNDER_18, URGENT, ScreenAnswers
+from tests.gateway.public.person import Person
+from tests.gateway.public.walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERSEAS, UNDER_18, URGENT, ScreenAnswers
 
 WAYS: dict[str, ScreenAnswers] = {
     "under 18": UNDER_18,

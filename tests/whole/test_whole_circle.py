@@ -14,7 +14,7 @@ from gateway.demo.loop import ANSWERS, Loop
 from gateway.public.journey import FIELD_BY_NAME, TYPED
 from partner_sdk.wire.envelope import PUBLIC_ENVELOPE_BYTES
 from tests.builders import EXAMPLE_REPORT
-from tests.gateway.public_walks import LONG_WAY, flatten
+from tests.gateway.public.walks import LONG_WAY, flatten
 
 MARKER = "Zq7-Marker-ŵ😀"
 # The longest way through the form, with the marker in everything that is typed.

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Route
 from partner_sdk.button.check import Expected
 from partner_sdk.button.check.browser_check import Screen, check_in_browser
 from partner_sdk.wire.button_check import ButtonCheck
-from tests.sdk.button_pages import ADDRESS, ORIGIN, PLACEMENT
+from tests.sdk.button.pages import ADDRESS, ORIGIN, PLACEMENT
 
 NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 EXPECTED: Final = Expected(ORIGIN, placement=PLACEMENT)

@@ -7,7 +7,7 @@ from partner_sdk.button.check import _browser as chromium_room
 from partner_sdk.button.check._browser import open_chromium
 from partner_sdk.button.check.browser_check import Screen
 from partner_sdk.errors import ReportAbuseError
-from tests.sdk.button_pages import LINK, ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page
+from tests.sdk.button.pages import LINK, ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page
 from tests.widget.checked_pages import LISTEN, check, list_codes
 
 

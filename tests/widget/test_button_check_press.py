@@ -10,7 +10,7 @@ from partner_sdk.button.check.browser_check import Prepare, Screen, check_in_bro
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.errors import TransportError
 from partner_sdk.wire.button_check import ButtonCheck
-from tests.sdk.button_pages import PLACEMENT, PLAIN, make_page
+from tests.sdk.button.pages import PLACEMENT, PLAIN, make_page
 from tests.widget.agency_door import AgencyDoor
 from tests.widget.checked_pages import LISTEN, NOW, PHONE, check, list_codes
 from tests.widget.open_ears import listen

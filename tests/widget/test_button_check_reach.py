@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Route
 from partner_sdk.button.check import Expected
 from partner_sdk.button.check.browser_check import Screen, check_in_browser, leave_as_it_is
 from partner_sdk.button.snippet import make_snippet
-from tests.sdk.button_pages import PLACEMENT, PLAIN, make_page
+from tests.sdk.button.pages import PLACEMENT, PLAIN, make_page
 from tests.widget.agency_door import AgencyDoor
 from tests.widget.checked_pages import check, list_codes
 

@@ -9,22 +9,23 @@ One answer from page to sealed report: `views/screens.py` (its page), `journey/f
 To add a field to the form and to the desk's page, in this order; after each arrow the test that fails without it:
 
 1. `partner_sdk/wire/public_report.py`: an optional field, as its docstring says.
-   -> `tests/sdk/test_public_report.py::test_report_that_was_sealed_before_a_field_was_added_still_opens`, if it is not
-   optional; without the step, Send has nowhere to put the answer
+   -> `tests/sdk/wire/test_public_report.py::test_report_that_was_sealed_before_a_field_was_added_still_opens`, if it is
+   not optional; without the step, Send has nowhere to put the answer
 2. `gateway/public/journey/story_screens.py` (or `who_`, `reach_`): a `Field` of the same name. Where the form has that
    name already, the part of the report stands before it: `child_school` fills `child.school`.
-   -> `tests/gateway/test_public_send.py::test_every_field_of_a_part_of_the_report_is_filled_from_a_field_of_its_own`
+   -> `tests/gateway/public/test_send.py::test_every_field_of_a_part_of_the_report_is_filled_from_a_field_of_its_own`
 3. `gateway/public/wording/en/story.toml` and `cy/story.toml` (named like the file of the screens): its label, summary
    and options, and those of another voice where the plain words do not fit, which no test sees; a new version where
-   `signoffs.toml` asks for one; then `python -m tests.gateway.reading_table`. A page has 8,000 bytes at the most.
-   -> `tests/gateway/test_public_wording.py::test_every_word_of_a_screen_exists_in_every_voice`
+   `signoffs.toml` asks for one; then `python -m tests.gateway.public.reading_table`. A page has at most 8,000 bytes.
+   -> `tests/gateway/public/test_wording.py::test_every_word_of_a_screen_exists_in_every_voice`
 4. `gateway/guidance/risk.toml`: each option, weighed or listed as meaning nothing.
-   -> `tests/desk/test_risk.py::test_every_option_of_the_form_is_weighed_or_listed_as_meaning_nothing`
+   -> `tests/desk/collection/test_risk.py::test_every_option_of_the_form_is_weighed_or_listed_as_meaning_nothing`
 5. `gateway/desk/cases/reading/labels.py`: the words for the reader at the desk, and for codes that are not plain words.
-   -> `tests/desk/test_report_words.py::test_every_path_of_a_report_has_words_and_no_words_stand_for_nothing`
-6. `tests/gateway/test_public_send.py` (`FREE_TEXTS` or `CHOICES`), `tests/gateway/public_walks.py` (`LONG_WAY`) and
-   `tests/gateway/test_drafts.py` (`FIELDS_OF_V2`): it is typed, arrives letter for letter, and is not renamed unseen.
-   -> `tests/gateway/test_public_send.py::test_every_free_text_is_known_here_and_typed_on_the_long_way`
+   -> `tests/desk/cases/test_report_words.py::test_every_path_of_a_report_has_words_and_no_words_stand_for_nothing`
+6. `tests/gateway/public/test_send.py` (`FREE_TEXTS` or `CHOICES`), `tests/gateway/public/walks.py` (`LONG_WAY`) and
+   `tests/gateway/public/test_drafts.py` (`FIELDS_OF_V2`): it is typed, arrives letter for letter, and is not renamed
+   unseen.
+   -> `tests/gateway/public/test_send.py::test_every_free_text_is_known_here_and_typed_on_the_long_way`
 
 The check page carries all answers in one field: base64url of JSON, because a browser changes line breaks in a plain
 hidden field. What comes back is judged like anything typed: an unknown field is dropped; an unknown option, one that

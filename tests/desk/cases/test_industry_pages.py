@@ -1,0 +1,363 @@
+"""The page of a partner's case: everything after it was opened and nothing before, the first report always whole."""
+
+import html
+import re
+from datetime import date
+from typing import get_args
+
+import msgspec
+import pytest
+
+from gateway.desk.cases.closing import close_case
+from gateway.desk.cases.opening import open_case
+from gateway.desk.cases.partner_side import DAYS_TO_ANSWER, Question, ask_partner, tell_outcome
+from gateway.desk.cases.reading import labels
+from gateway.desk.cases.reading.labels import REPORT_KINDS, SOURCES, title_of
+from gateway.desk.store.schema import AUDIT
+from partner_sdk.report import encode_sealed_report, list_given, make_sealed_report
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.submission import ReportKind, report_context
+from tests.builders import make_clear_fields, make_industry_report
+from tests.builders.reports import SealedReport, sign_for_envelope
+from tests.desk.cases.test_industry_cases import CLOSING
+from tests.desk.desk_loop import ACTOR, Loop
+from tests.desk.industry_builders import (
+    file,
+    find,
+    make_full_report,
+    make_fullest_report,
+    open_page,
+    read,
+    send,
+    set_partner,
+)
+from tests.desk.view_builders import Browser, has_fault_read_with
+
+REASON = "Our moderator looked at a <test> account."
+
+
+def test_words_of_a_report_are_on_the_page_after_it_was_opened_and_only_then(loop: Loop) -> None:
+    report, words = make_fullest_report()
+    case = file(loop, report)
+    browser = Browser(loop.desk).sign_in()
+    before = html.unescape(browser.get(f"/cases/{case.case_id}").text)
+    assert [word for word in words if word in before] == []
+    opened = browser.post(f"/cases/{case.case_id}/read")
+    assert opened.headers["Cache-Control"] == "no-store"
+    shown = html.unescape(opened.text)
+    assert [word for word in words if word not in shown] == []
+    assert not [word for word in words if word in opened.text]  # escaped: no word of a report becomes markup
+    after = html.unescape(browser.get(f"/cases/{case.case_id}").text)
+    assert [word for word in words if word in after] == []
+
+
+def test_no_word_of_a_report_is_in_an_address_and_none_is_a_link(loop: Loop) -> None:
+    report = make_full_report()
+    page = open_page(loop, file(loop, report))
+    addresses = re.findall(r'(?:href|action|formaction|src)="([^"]*)"', page)
+    assert len(addresses) > 5
+    assert [one for one in addresses if "example.com" in one or "example-" in one] == []
+    assert "<script" not in page
+    assert " style=" not in page
+
+
+def test_every_reading_of_a_case_is_noted_for_each_of_its_reports(loop: Loop) -> None:
+    case = file(loop)
+    later = file(loop, kind="supplement", earlier_reference=case.reference)
+    open_page(loop, case)
+    with loop.desk.store.read() as connection:
+        noted = connection.execute(AUDIT.select().where(AUDIT.c.action == "open-case")).all()
+    assert [(entry.subject, entry.actor) for entry in noted] == [
+        (case.case_id, "A. Assessor"),
+        (later.case_id, "A. Assessor"),
+    ]
+
+
+def test_long_and_hard_parts_are_folded_and_why_it_is_urgent_is_not(loop: Loop) -> None:
+    page = open_page(loop, file(loop, make_full_report()))
+    parts = dict(re.findall(r'<details class="said part" id="r1-(\w+)"( open)?>', page))
+    assert [name for name, is_open in parts.items() if is_open] == ["urgency", "elsewhere", "children", "suspects"]
+    assert {"events", "conversations", "files", "traces"} <= set(parts)
+
+
+def test_long_thread_folds_its_end_and_shows_every_message(loop: Loop) -> None:
+    full = make_full_report()
+    thread = list_given(full.conversations)[0]
+    messages = tuple(msgspec.structs.replace(thread.messages[0], text=f"text {number}.") for number in range(65))
+    report = make_full_report(conversations=(msgspec.structs.replace(thread, messages=messages),))
+    page = open_page(loop, file(loop, report))
+    assert "45 more messages" in page
+    assert [number for number in range(65) if f"text {number}." not in page] == []
+
+
+def retract(loop: Loop) -> tuple[str, str]:
+    case = file(loop, make_full_report())
+    loop.clock.advance(hours=1)
+    report = make_full_report(change_reason=REASON, sub_label="none")
+    return case.reference, file(loop, report, kind="retraction", earlier_reference=case.reference).reference
+
+
+def test_retraction_is_said_aloud_and_the_first_report_stays_whole_before_it(loop: Loop) -> None:
+    first, later = retract(loop)
+    case = find(loop, first)
+    closed_page = Browser(loop.desk).sign_in().get(f"/cases/{case.case_id}").text
+    assert "The partner takes it back" in closed_page
+    assert REASON not in html.unescape(closed_page)
+    page = html.unescape(open_page(loop, case))
+    loud = page[page.index('class="taken-back"') : page.index("</div>", page.index('class="taken-back"'))]
+    assert REASON in loud
+    assert "A person closes" in loud or "until a person closes it" in loud
+    order = [page.index(words) for words in ("The partner takes it back", "The first report", f"Retraction: {later}")]
+    assert order == sorted(order)
+    whole = page[order[1] : order[2]]
+    assert "Synthetic example. An adult account wrote to a child" in whole
+    assert "Suspect 1: example_adult" in whole
+    assert find(loop, first).closed_at is None
+    assert "Close the case" in page
+
+
+def test_list_of_reports_names_kind_time_and_reason_in_order(loop: Loop) -> None:
+    case = file(loop, make_full_report())
+    kinds: tuple[ReportKind, ...] = ("supplement", "correction", "retraction")
+    references = [case.reference]
+    for kind in kinds:
+        loop.clock.advance(hours=1)
+        report = make_full_report(change_reason=f"Because of {kind}.")
+        references.append(file(loop, report, kind=kind, earlier_reference=case.reference).reference)
+    page = open_page(loop, case)
+    timeline = page[page.index('<ol class="timeline">') :]
+    timeline = timeline[: timeline.index("</ol>")]
+    places = [timeline.index(reference) for reference in references]
+    assert places == sorted(places)
+    for kind in ("initial", *kinds):
+        assert f">{title_of(kind)}<" in timeline
+    for moment in ("2026-11-25 08:30", "2026-11-25 09:30", "2026-11-25 10:30", "2026-11-25 11:30"):
+        assert moment in timeline
+    assert "Because of correction." in timeline
+
+
+def test_correction_says_what_it_says_otherwise(loop: Loop) -> None:
+    full = make_full_report()
+    case = file(loop, full)
+    suspect = msgspec.structs.replace(list_given(full.suspects)[0], username="example_other")
+    report = make_full_report(suspects=(suspect,), change_reason="A slip.")
+    file(loop, report, kind="correction", earlier_reference=case.reference)
+    page = open_page(loop, case)
+    changes = page[page.index("What it says otherwise") :]
+    assert re.search(r"User name</th>.*example_adult.*example_other", changes[: changes.index("</table>")], re.DOTALL)
+
+
+def test_page_of_a_later_report_opens_that_one_and_leads_to_the_first(loop: Loop) -> None:
+    case = file(loop, make_full_report())
+    later = file(loop, kind="supplement", earlier_reference=case.reference)
+    page = open_page(loop, later)
+    assert f'Belongs to <a href="/cases/{case.case_id}">{case.reference}</a>' in page
+    assert "Suspect 1: example_adult" not in page
+    assert find(loop, case.reference).opened_at is None
+
+
+def test_linked_reports_and_other_bodies_stand_above_the_report(loop: Loop) -> None:
+    other = file(loop)
+    case = file(loop, make_full_report(linked_reports=(other.reference, "K7QF-2M9TX-D")))
+    page = open_page(loop, case)
+    notice = page[page.index("belongs to other reports of theirs") :][:400]
+    assert f'<a href="/cases/{other.case_id}">{other.reference}</a>' in notice
+    assert "K7QF-2M9TX-D (not at this desk)" in notice
+    assert (
+        page.index("belongs to other reports of theirs")
+        < page.index("NCMEC CyberTipline")
+        < page.index('id="r1-children"')
+    )
+
+
+def test_unknown_earlier_report_is_a_doubt_on_the_page(loop: Loop) -> None:
+    case = file(loop, kind="retraction", earlier_reference="K7QF-2M9TX-D")
+    page = Browser(loop.desk).sign_in().get(f"/cases/{case.case_id}").text
+    assert "K7QF-2M9TX-D is not at this desk." in page
+    assert "The partner takes it back" in page
+
+
+def test_senders_count_that_differs_is_shown_beside_the_desks(loop: Loop) -> None:
+    clear = make_clear_fields("example-chat")
+    sealed = make_sealed_report(make_industry_report(), clear=clear)
+    assert sealed.completeness is not None
+    said = msgspec.structs.replace(sealed, completeness=msgspec.structs.replace(sealed.completeness, score=99))
+    envelope = seal(encode_sealed_report(said), key=loop.sealing_key(), context=report_context(clear)).to_bytes()
+    statement = sign_for_envelope(clear, envelope, private_key=loop.partner.submission_key)
+    accepted = loop.send_industry(SealedReport(clear=clear, envelope=envelope, statement=statement))
+    loop.collect()
+    page = open_page(loop, find(loop, accepted.reference))
+    assert f"<b>{sealed.completeness.score} of 100</b>" in page
+    assert "counted 99 of 100" in html.unescape(page)
+    assert "What is missing" in page
+
+
+@pytest.mark.parametrize(("partner_type", "words"), SOURCES)
+def test_agency_that_refers_a_case_is_its_source_on_list_and_page(loop: Loop, partner_type: str, words: str) -> None:
+    set_partner(loop.desk, type=partner_type, country="IE", name="An agency")
+    case = file(loop, make_full_report())
+    listed = Browser(loop.desk).sign_in().get("/").text
+    assert html.escape(f"{words}, IE") in listed
+    page = open_page(loop, case)
+    facts = page[page.index('<dl class="facts">') : page.index('id="report"')]
+    assert f"<dd>{words}, IE</dd>" in facts
+    assert "An agency (example-chat)" in facts
+    assert "example-ticket-7" in facts  # the sender's own reference
+
+
+def test_list_marks_what_is_new_and_what_was_taken_back(loop: Loop) -> None:
+    case = read(loop)
+    browser = Browser(loop.desk).sign_in()
+    assert "New: " not in browser.get("/").text
+    file(loop, kind="correction", earlier_reference=case.reference)
+    assert "New: correction" in browser.get("/").text
+    retract = file(loop, kind="retraction", earlier_reference=case.reference)
+    text = browser.get("/").text
+    assert ("Taken back by its sender" in text, "New: correction, retraction" in text) == (True, True)
+    assert f">{retract.reference}<" not in text
+    open_page(loop, find(loop, case.reference))
+    assert "New: " not in browser.get("/").text
+
+
+def ask_on_page(browser: Browser, case_id: str, **fields: str) -> tuple[int, str]:
+    filled = {"question": "Which account?", "purpose": "To find out.", "legal_basis": "The law.", "due": ""} | fields
+    answer = browser.post(f"/cases/{case_id}/ask", **filled)
+    return answer.status_code, html.unescape(answer.text)
+
+
+def test_question_is_asked_on_the_page_and_shown_with_its_clock_when_opened(loop: Loop) -> None:
+    case = read(loop)
+    browser = Browser(loop.desk).sign_in("S. Contact")
+    assert f"Blank is {DAYS_TO_ANSWER} days from now." in browser.get(f"/cases/{case.case_id}").text
+    assert ask_on_page(browser, case.case_id)[0] == 303
+    page = browser.get(f"/cases/{case.case_id}").text
+    assert ("7 days left" in page, "Which account?" in page) == (True, False)
+    opened = browser.post(f"/cases/{case.case_id}/read").text
+    assert ("Which account?" in opened, "asked 2026" in re.sub("<[^>]*>", "", opened)) == (True, True)
+    assert "by S. Contact" in opened
+    assert "Question: 7 days left" in browser.get("/").text
+    assert ask_on_page(browser, case.case_id)[0] == 409
+    loop.clock.advance(days=9)
+    browser.sign_in()
+    page = browser.get(f"/cases/{case.case_id}").text
+    assert '<b class="stop">2 days late</b>' in page
+    assert "Question: 2 days late" in browser.get("/").text
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "said"),
+    [
+        ({"question": ""}, "question", "Write the question first."),
+        ({"purpose": ""}, "purpose", "Say what the answer is needed for."),
+        ({"legal_basis": ""}, "legal_basis", "Name the law that it is asked under."),
+        ({"due": "tomorrow"}, "due", "A day is written like 2026-12-24."),
+        ({"due": "2020-01-01"}, "due", "still to come"),
+        ({"question": "x" * 2001}, "question", "2,000 characters"),
+    ],
+)
+def test_question_that_misses_something_comes_back_with_every_answer(
+    loop: Loop, fields: dict[str, str], field: str, said: str
+) -> None:
+    case = read(loop)
+    browser = Browser(loop.desk).sign_in()
+    kept = {"purpose": "To find the child here."} | fields
+    status, page = ask_on_page(browser, case.case_id, **kept)
+    assert (status, said in page) == (409, True)
+    assert has_fault_read_with(page, field)
+    assert kept["purpose"] in page
+    assert kept.get("question", "Which account?") in page
+    assert loop.count("information_requests") == 0
+
+
+def test_answer_stands_beside_its_question(loop: Loop) -> None:
+    case = read(loop)
+    request_id = ask_partner(loop.desk, case.reference, Question("Who?", "To know.", "The law."), actor=ACTOR)
+    response = file(
+        loop, make_industry_report(answers_request=request_id), kind="response", earlier_reference=case.reference
+    )
+    page = open_page(loop, case)
+    block = page[page.index('<div class="question') :]
+    block = block[: block.index("</div>")]
+    assert "Answered Wednesday 25 November" in block
+    assert f'<a href="/cases/{response.case_id}">{response.reference}</a>' in block
+    assert request_id in page  # in the answer itself
+
+
+def test_outcome_is_told_held_and_taken_back_on_the_page(loop: Loop) -> None:
+    case = read(loop)
+    browser = Browser(loop.desk).sign_in()
+    path = f"/cases/{case.case_id}"
+    nothing = browser.post(f"{path}/outcome", told_outcome="")
+    assert (nothing.status_code, has_fault_read_with(nothing.text, "told_outcome")) == (409, True)
+    assert browser.post(f"{path}/outcome", told_outcome="used", hold_until="soon").status_code == 409
+    assert browser.post(f"{path}/outcome", told_outcome="used", hold_until="2026-12-24").status_code == 303
+    page = browser.get(path).text
+    assert ("held back until" in page, "2026-12-24" in page, "Take it back" in page) == (True, True, True)
+    second = browser.post(f"{path}/outcome", told_outcome="actioned")
+    assert (second.status_code, labels.CASE_FAULTS["outcome-waits"] in second.text) == (409, True)
+    assert has_fault_read_with(second.text, "told_outcome")
+    assert browser.post(f"{path}/outcome/take-back").status_code == 303
+    assert "taken back" in browser.get(path).text
+    assert browser.post(f"{path}/outcome/take-back").status_code == 409
+
+
+def test_neither_form_is_on_the_page_of_a_person_who_reported_and_neither_works_there(loop: Loop) -> None:
+    reference = loop.send_public(under_18="no").reference
+    loop.collect()
+    open_case(loop.desk, reference, actor=ACTOR)
+    case = find(loop, reference)
+    browser = Browser(loop.desk).sign_in()
+    page = browser.get(f"/cases/{case.case_id}").text
+    assert ("question-title" in page, "told-title" in page) == (False, False)
+    assert ask_on_page(browser, case.case_id)[0] == 409
+    assert browser.post(f"/cases/{case.case_id}/outcome", told_outcome="used").status_code == 409
+    assert (loop.count("information_requests"), loop.count("outcome_signals")) == (0, 0)
+
+
+def test_what_waits_for_its_day_is_said_when_a_case_is_closed_with_another_outcome(loop: Loop) -> None:
+    case = read(loop)
+    tell_outcome(loop.desk, case.reference, outcome="used", hold_until=date(2026, 12, 24), actor=ACTOR)
+    answers = {
+        **dict.fromkeys(("immediate_risk", "urgent", "urgent_dissemination"), "no"),
+        "best_placed": "operations",
+        "kind": "grooming",
+        "age_band": "13_15",
+        "outcome": "used",
+        "assessor": "A. Assessor",
+        "release_outcome": "yes",
+    }
+    answer = Browser(loop.desk).sign_in().post(f"/cases/{case.case_id}/close", **answers)
+    assert answer.status_code == 409
+    assert "An outcome waits for its day." in answer.text
+    assert find(loop, case.reference).closed_at is None
+
+
+def test_case_that_was_closed_says_so_on_the_page_of_what_came_after(loop: Loop) -> None:
+    case = read(loop)
+    close_case(loop.desk, case.reference, CLOSING, actor=ACTOR)
+    late = file(loop, kind="supplement", earlier_reference=case.reference)
+    page = Browser(loop.desk).sign_in().get(f"/cases/{late.case_id}").text
+    assert "which was closed before this came" in page
+
+
+def test_report_that_does_not_open_keeps_the_others_readable(loop: Loop) -> None:
+    case = file(loop, make_full_report())
+    later = file(loop, kind="supplement", earlier_reference=case.reference)
+    with loop.desk.store.write() as connection:
+        connection.exec_driver_sql("UPDATE reports SET envelope = x'00' WHERE reference = ?", (later.reference,))
+    page = open_page(loop, case)
+    assert f"{later.reference} does not open." in page
+    assert "Suspect 1: example_adult" in page
+
+
+def test_every_kind_of_report_has_words() -> None:
+    assert {code for code, _ in REPORT_KINDS} == set(get_args(ReportKind))
+
+
+def test_case_with_very_many_reports_says_which_are_opened_on_their_own_pages(loop: Loop) -> None:
+    case = file(loop)
+    for _ in range(21):
+        send(loop, kind="supplement", earlier_reference=case.reference)
+    loop.collect()
+    page = open_page(loop, case)
+    assert "2 more reports of this case are opened on their own pages" in page

@@ -1,0 +1,112 @@
+"""What a partner's own key may sign in bad faith never stops anybody from reading a report."""
+
+from typing import Any
+
+import pytest
+
+from gateway.desk.cases import page_contexts
+from gateway.desk.cases.page_contexts import JudgedContext
+from gateway.desk.cli import main
+from partner_sdk.errors import FormatError
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.page_context import (
+    ContextMessage,
+    SealedPageContext,
+    check_page_context,
+    context_seal_context,
+)
+from partner_sdk.wire.sealing import seal
+from partner_sdk.wire.statements import StatementKind, sign_statement
+from tests.desk.cases.test_page_contexts_judged import HERE, agree, judge, make_token, read_page, send
+from tests.desk.desk_loop import Loop
+from tests.desk.view_builders import Browser
+from tests.gateway.public.context_builders import make_context
+
+ENDS_OF_TIME = [
+    ("0001-01-01T00:00:00Z", "0001-01-01T12:00:00Z"),
+    ("9999-12-31T12:00:00Z", "9999-12-31T23:59:59Z"),
+]
+
+
+@pytest.fixture
+def placed(loop: Loop) -> Loop:
+    agree(loop, HERE)
+    loop.publish()
+    return loop
+
+
+def make_unchecked_token(loop: Loop, **changes: Any) -> str:
+    """Sign and seal as a partner's program could that leaves the SDK's own check out."""
+    context = make_context(**{"placement": HERE, **changes})
+    key = load_signing_key(loop.partner.key(KeyRole.CONTEXT))
+    raw = sign_statement(context, kind=StatementKind.PAGE_CONTEXT, private_keys=(key,))
+    bound = context_seal_context(
+        environment=context.environment, partner=context.partner, context_id=context.context_id
+    )
+    box = seal(raw, key=loop.sealing_key(), context=bound)
+    return SealedPageContext(partner=context.partner, context_id=context.context_id, envelope=box).to_token()
+
+
+def read_both_ways(loop: Loop, reference: str, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """Read a report on its page and with the command; neither may fail."""
+    page = read_page(Browser(loop.desk).sign_in(), loop, reference)
+    assert main(["case", "show", reference, "--state", str(loop.folder / "desk")]) == 0
+    return page, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("issued_at", "expires_at"), ENDS_OF_TIME)
+def test_report_is_read_when_a_partner_signed_a_time_at_the_end_of_the_calendar(
+    placed: Loop, capsys: pytest.CaptureFixture[str], issued_at: str, expires_at: str
+) -> None:
+    reference = send(placed, make_unchecked_token(placed, issued_at=issued_at, expires_at=expires_at))
+
+    page, lines = read_both_ways(placed, reference, capsys)
+
+    assert judge(placed, reference) == JudgedContext("forged", "example-chat")
+    assert "It is forged, or made by a faulty program." in page
+    assert "It is forged, or made by a faulty program." in lines
+    assert issued_at[:4] not in page.partition('id="page-context"')[2].partition("</section>")[0]
+
+
+@pytest.mark.parametrize(("issued_at", "expires_at"), ENDS_OF_TIME)
+def test_time_at_the_end_of_the_calendar_is_judged_without_a_sum_that_leaves_it(
+    placed: Loop, monkeypatch: pytest.MonkeyPatch, issued_at: str, expires_at: str
+) -> None:
+    """The desk's own comparison, were such a time let through once more."""
+    monkeypatch.setattr("partner_sdk.wire.page_context.FIRST_YEAR", 1)
+    monkeypatch.setattr("partner_sdk.wire.page_context.LAST_YEAR", 9999)
+    reference = send(placed, make_unchecked_token(placed, issued_at=issued_at, expires_at=expires_at))
+    assert judge(placed, reference).outcome == "expired"
+
+
+def test_report_is_read_when_judging_its_context_fails_in_a_way_that_nobody_foresaw(
+    placed: Loop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object, **_named: object) -> None:
+        raise OverflowError("words of the claim")
+
+    monkeypatch.setattr(page_contexts, "verify_page_context", fail)
+    reference = send(placed, make_token(placed))
+
+    page, lines = read_both_ways(placed, reference, capsys)
+
+    assert judge(placed, reference) == JudgedContext("unreadable", "example-chat")
+    assert "It cannot be opened." in page
+    assert "It cannot be opened." in lines
+    assert "words of the claim" not in page + lines
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"issued_at": issued_at, "expires_at": expires_at} for issued_at, expires_at in ENDS_OF_TIME),
+        {"issued_at": "1999-12-31T23:00:00Z", "expires_at": "2000-01-01T01:00:00Z"},
+        {"issued_at": "9000-12-31T23:00:00Z", "expires_at": "9001-01-01T01:00:00Z"},
+        {"messages": (ContextMessage(message_id="m1", sent_at="0001-01-01T00:00:00Z"),)},
+        {"messages": (ContextMessage(message_id="m1", sent_at="9999-12-31T23:59:59Z"),)},
+    ],
+)
+def test_time_in_a_year_of_no_page_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(FormatError) as caught:
+        check_page_context(make_context(**changes))
+    assert caught.value.reason == "malformed"

@@ -1,0 +1,147 @@
+"""The budget: spent before anything is sampled, never twice, never over, and not given back by any crash."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, text, update
+from sqlalchemy.exc import IntegrityError
+
+from gateway.desk.digests import noise
+from gateway.desk.digests.ledger import (
+    LedgerError,
+    check_spend,
+    commit_spend,
+    get_spends,
+)
+from gateway.desk.digests.publishing import DigestError, make_digest
+from gateway.desk.digests.tables import BUDGET_MICRO
+from gateway.desk.store import DeskStore, open_store
+from gateway.desk.store.digest_tables import LEDGER
+from partner_sdk.wire.digest import parse_digest
+from tests.desk.digests.digest_builders import NOW, PARTNER, QUARTER, add_cases, clock, make_order, make_store
+
+ROOT = Path(__file__).parents[3]
+
+# Runs in a process of its own and is killed, as by `kill -9`, between the commit of a spend and the store of its draw.
+KILLED_WHILE_DRAWING = """
+import os, signal, sys
+from pathlib import Path
+from gateway.desk.digests import noise
+from gateway.desk.digests.publishing import make_digest
+from gateway.desk.store import open_store
+from tests.desk.digests.digest_builders import clock, make_order
+
+real = noise.draw
+def draw(counts, *, sensitivity, epsilon_micro):
+    if epsilon_micro == 120_000:  # the age bands: the third table
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(counts, sensitivity=sensitivity, epsilon_micro=epsilon_micro)
+noise.draw = draw
+make_digest(open_store(Path(sys.argv[1])), make_order(), clock=clock)
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DeskStore:
+    return make_store(tmp_path)
+
+
+def test_a_spend_is_on_the_disk_before_its_table_is_sampled(
+    store: DeskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    real = noise.draw
+
+    def draw(counts, *, sensitivity, epsilon_micro):
+        # Another connection reads only what is committed.
+        with open_store(tmp_path / "desk.sqlite").read() as connection:
+            spends = get_spends(connection, partner=PARTNER, quarter=QUARTER)
+        seen.append(list(spends.values())[-1] == epsilon_micro)
+        return real(counts, sensitivity=sensitivity, epsilon_micro=epsilon_micro)
+
+    monkeypatch.setattr(noise, "draw", draw)
+    make_digest(store, make_order(), clock=clock)
+    assert seen == [True] * 5
+
+
+def test_a_spend_over_the_budget_is_refused_and_nothing_is_drawn(
+    store: DeskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_spend(store, partner=PARTNER, quarter=QUARTER, table="something", micro_epsilon=600_001, now=NOW)
+    drawn = []
+    monkeypatch.setattr(noise, "draw", lambda counts, **budget: drawn.append(budget["epsilon_micro"]) or list(counts))
+    with pytest.raises(LedgerError) as caught:
+        make_digest(store, make_order(), clock=clock)
+    assert caught.value.reason == "over-budget"
+    assert drawn == [60_000]  # the eligibility test still fitted; the table of kinds did not
+    with store.read() as connection:
+        assert sum(get_spends(connection, partner=PARTNER, quarter=QUARTER).values()) <= BUDGET_MICRO
+
+
+def test_the_last_micro_epsilon_may_be_spent_and_not_one_more() -> None:
+    check_spend({"a": 999_999}, table="b", micro_epsilon=1)
+    with pytest.raises(LedgerError) as caught:
+        check_spend({"a": 999_999}, table="b", micro_epsilon=2)
+    assert caught.value.reason == "over-budget"
+
+
+def test_a_table_is_paid_for_once(store: DeskStore) -> None:
+    spend = {"partner": PARTNER, "quarter": QUARTER, "table": "kind", "micro_epsilon": 400_000, "now": NOW}
+    commit_spend(store, **spend)
+    with pytest.raises(LedgerError) as caught:
+        commit_spend(store, **spend)
+    assert caught.value.reason == "spent-already"
+
+
+def test_another_partner_and_another_quarter_have_budgets_of_their_own(store: DeskStore) -> None:
+    for partner, quarter in ((PARTNER, QUARTER), (PARTNER, QUARTER.next()), ("other", QUARTER)):
+        commit_spend(store, partner=partner, quarter=quarter, table="kind", micro_epsilon=1_000_000, now=NOW)
+        with store.read() as connection:
+            assert get_spends(connection, partner=partner, quarter=quarter) == {"kind": 1_000_000}
+
+
+@pytest.mark.parametrize("change", [update(LEDGER).values(micro_epsilon=1), delete(LEDGER)])
+def test_the_ledger_itself_refuses_to_be_altered(store: DeskStore, change) -> None:
+    commit_spend(store, partner=PARTNER, quarter=QUARTER, table="kind", micro_epsilon=400_000, now=NOW)
+    with pytest.raises(IntegrityError, match="append-only"), store.write() as connection:
+        connection.execute(change)
+
+
+def test_a_kill_between_spend_and_draw_leaves_the_table_spent_and_never_drawn_again(
+    store: DeskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_cases(store, 40)
+    command = [sys.executable, "-c", KILLED_WHILE_DRAWING, str(tmp_path / "desk.sqlite")]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    drawn = []
+    real = noise.draw
+
+    def draw(counts, *, sensitivity, epsilon_micro):
+        drawn.append(epsilon_micro)
+        return real(counts, sensitivity=sensitivity, epsilon_micro=epsilon_micro)
+
+    monkeypatch.setattr(noise, "draw", draw)
+    for _ in range(2):
+        with pytest.raises(DigestError, match=r"budget of age_band is spent.*never drawn again") as caught:
+            make_digest(store, make_order(), clock=clock)
+        assert caught.value.reason == "draw-lost"
+    digest = parse_digest(make_digest(store, make_order(accept_lost=True), clock=clock).body or b"")
+    assert digest.missing_tables == ["Age of the child"]
+    assert [table.name for table in digest.tables] == ["kind", "outcome", "weakness", "door"]
+    assert digest.epsilon_micro == 900_000  # the lost table stays paid for
+    assert drawn == [100_000, 220_000]  # only what had not been drawn before the kill
+
+
+def test_a_failed_draw_keeps_its_spend(store: DeskStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(counts, *, sensitivity, epsilon_micro):
+        raise MemoryError
+
+    monkeypatch.setattr(noise, "draw", fail)
+    with pytest.raises(MemoryError):
+        make_digest(store, make_order(), clock=clock)
+    with store.read() as connection:
+        assert get_spends(connection, partner=PARTNER, quarter=QUARTER) == {"total": 60_000}
+        assert connection.execute(text("SELECT state FROM digests")).scalar_one() == "drawing"

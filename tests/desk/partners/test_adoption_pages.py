@@ -1,0 +1,207 @@
+"""The pages of services that ask: sealed until opened, every deed behind a token, and no mail that the desk sends."""
+
+import html
+import re
+import shlex
+from pathlib import Path
+
+import msgspec
+import pytest
+from werkzeug.test import TestResponse
+
+from gateway.desk.partners.adoptions import get_adoption
+from gateway.desk.placements.register import list_placements
+from gateway.desk.wiring import Desk
+from tests.desk.adoption_builders import CALLED, MARKED, MARKER, add_waiting, list_actions
+from tests.desk.digests.digest_builders import PARTNER
+from tests.desk.view_builders import Browser, Clock, make_test_desk
+from tests.gateway.adoption_builders import make_id
+
+PLACE = {
+    "owner": CALLED,
+    "surface": "profile",
+    "address": "https://chat.example/people/*",
+    "position": "Under the name",
+}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return make_test_desk(tmp_path / "desk", Clock())
+
+
+@pytest.fixture
+def browser(desk: Desk) -> Browser:
+    return Browser(desk).sign_in()
+
+
+def read(answer: TestResponse) -> str:
+    return html.unescape(answer.get_data(as_text=True))
+
+
+def open_page(browser: Browser, request_id: str) -> str:
+    browser.get(f"/adoption/{request_id}")
+    return read(browser.post(f"/adoption/{request_id}/open"))
+
+
+def state_of(desk: Desk, request_id: str) -> str:
+    with desk.store.read() as connection:
+        return get_adoption(connection, request_id).state
+
+
+def test_list_shows_what_waits_and_no_word_of_who_asks(desk: Desk, browser: Browser) -> None:
+    waiting, declined = add_waiting(desk, 1), add_waiting(desk, 2, state="declined")
+
+    page = read(browser.get("/adoption"))
+    assert (waiting in page, declined in page, "<b>1</b> waits" in page) == (True, False, True)
+    everything = read(browser.get("/adoption?show=all"))
+    assert (waiting in everything, declined in everything) == (True, True)
+    for text in (MARKER, MARKED.organisation, MARKED.contact_email):
+        assert text not in page + everything
+    assert "Requests for the button</a> (1 waits)" in read(browser.get("/placements"))
+    assert '<b>1</b> <a href="/adoption">request for the button</a>' in read(browser.get("/"))
+
+
+def test_request_is_opened_by_a_post_and_that_is_noted(desk: Desk, browser: Browser) -> None:
+    request_id = add_waiting(desk)
+    closed = read(browser.get(f"/adoption/{request_id}"))
+    assert MARKER not in closed
+    assert MARKED.organisation not in closed
+
+    opened = open_page(browser, request_id)
+
+    assert f"S. {MARKER}" in opened
+    assert "Nothing proves who sent this" in opened
+    ((_, action),) = list_actions(desk, request_id)
+    assert action == "open-adoption"
+
+
+def test_place_is_agreed_and_the_mail_is_shown_to_be_sent_by_hand(desk: Desk, browser: Browser) -> None:
+    request_id = add_waiting(desk)
+    open_page(browser, request_id)
+
+    page = read(browser.post(f"/adoption/{request_id}/agree", **PLACE))
+
+    with desk.store.read() as connection:
+        (row,) = list_placements(connection, owner=CALLED)
+    assert f"?from={row.placement}" in page
+    assert f"report-abuse-partner button snippet --origin {desk.config.gateway_origin}" in page
+    assert "send it yourself" in page
+    publish = f"report-abuse-desk publish --state {shlex.quote(str(desk.paths.state))}"
+    assert page.index("Publish before you send this:") < page.index(publish) < page.index("To send to the service")
+    assert state_of(desk, request_id) == "agreed"
+
+
+def test_page_says_to_publish_after_a_deed_alone_and_how_to_end_an_invitation_beside_a_place(
+    desk: Desk, browser: Browser
+) -> None:
+    request_id = add_waiting(desk)
+    open_page(browser, request_id)
+    assert "Publish before you send this:" in read(browser.post(f"/adoption/{request_id}/invite", owner=CALLED))
+    browser.post(f"/adoption/{request_id}/agree", **PLACE)
+
+    page = open_page(browser, request_id)
+
+    assert "Publish before" not in page
+    assert f"report-abuse-desk partner end-invitation {CALLED} --state " in page
+
+
+def test_same_place_is_not_agreed_twice_from_the_page(desk: Desk, browser: Browser) -> None:
+    request_id = add_waiting(desk)
+    open_page(browser, request_id)
+    browser.post(f"/adoption/{request_id}/agree", **PLACE)
+
+    again = browser.post(f"/adoption/{request_id}/agree", **PLACE)
+
+    assert (again.status_code, f"{CALLED}-profile stands there already" in read(again)) == (409, True)
+    with desk.store.read() as connection:
+        assert len(list_placements(connection, owner=CALLED)) == 1
+
+
+def test_what_is_missing_is_said_and_what_was_typed_stays(desk: Desk, browser: Browser) -> None:
+    request_id = add_waiting(desk)
+    open_page(browser, request_id)
+
+    answer = browser.post(f"/adoption/{request_id}/agree", **(PLACE | {"surface": "", "position": " "}))
+
+    page = read(answer)
+    assert answer.status_code == 409
+    assert "Fill in: Kind of place, Where on the page." in page
+    assert 'value="https://chat.example/people/*"' in page
+    assert state_of(desk, request_id) == "waiting"
+
+
+def test_invitation_is_shown_once_apart_from_the_mail(desk: Desk, browser: Browser) -> None:
+    request_id = add_waiting(desk)
+    open_page(browser, request_id)
+
+    answer = browser.post(f"/adoption/{request_id}/invite", owner=CALLED)
+
+    page = read(answer)
+    (secret,) = re.findall(r'"secret":"([\w-]+)"', page)
+    assert page.count(secret) == 1
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert secret not in open_page(browser, request_id)
+    assert "known already" not in page
+    refused = browser.post(f"/adoption/{add_waiting(desk, 2)}/invite", owner=PARTNER)
+    assert (refused.status_code, "is a partner already" in read(refused)) == (409, True)
+
+
+def test_request_is_declined_with_the_reason(desk: Desk, browser: Browser) -> None:
+    request_id = add_waiting(desk)
+    open_page(browser, request_id)
+    assert browser.post(f"/adoption/{request_id}/decline", why="").status_code == 409
+    assert state_of(desk, request_id) == "waiting"
+
+    page = read(browser.post(f"/adoption/{request_id}/decline", why="You asked twice."))
+
+    assert "You asked twice." in page
+    assert state_of(desk, request_id) == "declined"
+    assert "Agree a place" not in page
+
+
+def test_request_that_does_not_open_can_be_declined_on_its_page(desk: Desk, browser: Browser) -> None:
+    service = msgspec.structs.replace(MARKED, surfaces=("chat",))
+    request_id = add_waiting(desk, service=service)
+    for file in desk.paths.keys.glob("sealing-*.key"):
+        file.unlink()
+
+    page = open_page(browser, request_id)
+
+    assert "cannot be read" in page
+    browser.post(f"/adoption/{request_id}/decline", why="It cannot be read.")
+    assert state_of(desk, request_id) == "declined"
+
+
+def test_markup_in_a_request_is_text(desk: Desk, browser: Browser) -> None:
+    hostile = msgspec.structs.replace(MARKED, organisation="<script>alert(1)</script>", message="<img src=x>")
+    request_id = add_waiting(desk, service=hostile)
+    browser.get(f"/adoption/{request_id}")
+
+    raw = browser.post(f"/adoption/{request_id}/open").get_data(as_text=True)
+
+    assert "<script>alert" not in raw
+    assert "<img src=x>" not in raw
+    assert "&lt;script&gt;alert" in raw
+
+
+@pytest.mark.parametrize("deed", ["open", "agree", "invite", "decline"])
+def test_deed_without_a_token_or_a_session_does_nothing(deed: str, desk: Desk, browser: Browser) -> None:
+    request_id = add_waiting(desk)
+    fields = {**PLACE, "why": "No."}
+
+    assert browser.post(f"/adoption/{request_id}/{deed}", token="stale", **fields).status_code == 400
+    stranger = Browser(desk)
+    stranger.get("/adoption")
+    assert stranger.post(f"/adoption/{request_id}/{deed}", **fields).status_code in {400, 401}
+
+    assert state_of(desk, request_id) == "waiting"
+    assert list_actions(desk, request_id) == []
+
+
+@pytest.mark.parametrize("deed", ["", "/open", "/agree", "/invite", "/decline"])
+def test_unknown_request_is_not_found(deed: str, browser: Browser) -> None:
+    browser.get("/adoption")
+    path = f"/adoption/{make_id(77)}{deed}"
+    answer = browser.post(path, **PLACE) if deed else browser.get(path)
+    assert answer.status_code == 404

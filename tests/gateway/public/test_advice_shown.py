@@ -1,0 +1,62 @@
+"""The thank-you page and the advice library: what fits, danger first, and every code there is in both languages."""
+
+import html
+from pathlib import Path
+
+import pytest
+
+from gateway.guidance.advice import AUDIENCES, KINDS, Audience, load_advice
+from gateway.public.door import PublicDoor
+from gateway.public.journey import KIND_OPTIONS
+from gateway.public.sending.send import FIRST, LEFT_OUT, UK_ONLY, list_advice_codes
+from tests.gateway.public.fixtures import make_public_house
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> PublicDoor:
+    found = make_public_house(tmp_path).app.extensions["public_door"]
+    assert isinstance(found, PublicDoor)
+    return found
+
+
+def test_library_and_form_know_the_same_kinds():
+    assert set(KINDS) == {option.code for option in KIND_OPTIONS}
+
+
+def test_codes_that_are_named_here_are_in_the_library():
+    codes = {advice.code for advice in load_advice("en").advice}
+    assert codes >= LEFT_OUT | FIRST | UK_ONLY
+    assert codes == {advice.code for advice in load_advice("cy").advice}
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_danger_comes_first_and_the_list_is_short(door: PublicDoor, audience: Audience):
+    answers = {"kinds": [option.code for option in KIND_OPTIONS], "age": ["13_15"]}
+    codes = list_advice_codes(door, answers, audience=audience)
+    assert codes[0] in FIRST
+    assert 4 <= len(codes) <= 6
+    assert not set(codes) & LEFT_OUT
+
+
+def test_kind_has_its_own_advice(door: PublicDoor):
+    answers = {"kinds": ["threatens_to_share"], "age": ["13_15"]}
+    assert "threatens_to_share" in list_advice_codes(door, answers, audience="child")
+    assert "threatens_to_share" not in list_advice_codes(door, answers | {"kinds": ["extra_nice"]}, audience="child")
+
+
+def test_help_that_is_only_for_the_uk_is_not_named_to_who_lives_elsewhere(door: PublicDoor):
+    answers = {"kinds": ["shared_things"], "age": ["13_15"]}
+    assert "nude_of_you" in list_advice_codes(door, answers, audience="child")
+    abroad = answers | {"region": ["not_uk"], "country": ["us"]}
+    assert not set(list_advice_codes(door, abroad, audience="child")) & UK_ONLY
+
+
+def test_advice_stands_on_the_page_in_its_language(tmp_path: Path):
+    public = make_public_house(tmp_path)
+    person = public.person().start().walk_to("/14").send()
+    english = person.text()
+    assert "If things get worse, call 999." in english
+    person.press("language")
+    assert (person.path, "If things get worse, call 999." in person.text()) == ("/15", False)
+    welsh = {advice.code: advice for advice in load_advice("cy").advice}
+    assert welsh["call_999_if_worse"].sentences[0] in html.unescape(person.text())

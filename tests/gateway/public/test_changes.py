@@ -1,0 +1,90 @@
+"""Change on the check page: back to the check at once, past nothing that the new answers make needful."""
+
+import pytest
+
+from tests.gateway.public.fixtures import PublicHouse
+from tests.gateway.public.person import Person, read_form
+from tests.gateway.public.walks import LONG_WAY
+
+MARKER = "These are my own words."
+
+
+def change(public: PublicHouse, path: str) -> Person:
+    """Return a person who pressed Change on the check page."""
+    person = public.person_at("/14")
+    person.press("", change=path)
+    assert person.path == f"/{path}"
+    return person
+
+
+def test_change_leads_back_to_the_check_page(public: PublicHouse):
+    person = change(public, "9")
+    person.press(story=MARKER)
+    assert person.path == "/14"
+    assert MARKER in person.text()
+
+
+def test_change_to_danger_still_shows_the_call_page(public: PublicHouse):
+    person = change(public, "3")
+    person.press(danger="yes")
+    assert person.path == "/3a"
+    person.press(called="carry_on")
+    assert person.path == "/14"
+
+
+@pytest.mark.parametrize(
+    ("path", "answers", "paths"),
+    [
+        ("7", {"kinds": ["wants_to_meet"]}, ["/7b", "/14"]),
+        ("7", {"kinds": ["wants_to_meet", "on_camera"]}, ["/7b", "/8", "/14"]),
+        ("7", {"kinds": ["bullying"]}, ["/7a", "/14"]),
+        ("7", {"kinds": ["something_else"]}, ["/14"]),
+        ("6", {"region": "not_uk"}, ["/6a", "/6b", "/14"]),
+        ("6", {"region": "wales"}, ["/14"]),
+        ("4b", {"who": "child_i_work_with"}, ["/5b", "/10c", "/10d", "/14"]),
+        ("4", {"under_18": "no"}, ["/5a", "/14"]),
+        ("5", {"age": "18_plus"}, ["/5a", "/14"]),
+        ("10", {"more_person": "yes"}, ["/10a", "/14"]),
+        ("12a", {"more_safe": "yes"}, ["/12b", "/14"]),
+    ],
+)
+def test_change_shows_what_it_makes_new_and_nothing_else(
+    public: PublicHouse, path: str, answers: dict[str, str | list[str]], paths: list[str]
+):
+    person = change(public, path)
+    person.press(**answers)
+    seen = [person.path]
+    while person.path != "/14":
+        person.press(**({"their_age": "13_15"} if person.path == "/5b" else {}))
+        seen.append(person.path)
+    assert seen == paths
+
+
+def test_page_with_more_opens_again_when_its_button_is_pressed_again(public: PublicHouse):
+    person = public.person_at("/14", LONG_WAY)
+    person.press("", change="10")
+    person.press()
+    assert person.path == "/14"
+    person.press("", change="10")
+    person.press(more_person="yes")
+    assert person.path == "/10a"
+    assert read_form(person.page)["how_met"] == "In a game"
+
+
+def test_continue_after_back_from_the_check_page_leads_to_it_again(public: PublicHouse):
+    person = public.person_at("/14")
+    for path in ("/13", "/12a", "/12"):
+        person.press("back")
+        assert person.path == path
+    person.press()
+    assert person.path == "/14"
+
+
+def test_what_is_off_the_path_after_a_change_is_not_sent(public: PublicHouse):
+    person = public.person_at("/14", LONG_WAY)
+    person.press("", change="6")
+    person.press(region="wales")
+    assert person.path == "/14"
+    assert "United States" not in person.text()
+    person.send()
+    assert (public.reports()[0].country, public.reports()[0].region) == ("", "wales")

@@ -1,0 +1,338 @@
+"""The journey's table: where every answer leads, that no page is a dead end, and that the way back is the way one came.
+
+What answers are called at the desk is in test_kinds.py; the words are in test_wording.py.
+"""
+
+from itertools import pairwise, product
+
+import pytest
+
+from gateway.public.journey import (
+    CHECK,
+    FIELD_BY_NAME,
+    SCREEN_BY_NAME,
+    SCREENS,
+    START,
+    THANKS,
+    Answers,
+    Screen,
+    find_incomplete,
+    get_previous,
+    is_about_other,
+    is_owed_an_answer,
+    keep_on_path,
+    list_path,
+    list_signposted,
+)
+from gateway.public.navigation import COME_BACK, LEAVE, REPLIES, SIDE_PATHS, get_path
+from partner_sdk.wire.public_codes import ADULT_BAND, UNDER_AGE_LINE
+from tests.gateway.public.person import SHORT_ANSWERS
+from tests.gateway.public.walks import ALL_WAYS, LONG_WAY, flatten
+
+SHORT = flatten(SHORT_ANSWERS)
+SHORT_NAMES = [
+    *("start", "safe_now", "danger", "under_18", "who", "age", "region", "kind"),
+    *("story", "feels", "person", "name", "reach", "safe", "who_will_know", "check"),
+]
+# By the specification of the form: danger, under 18, age, where, what it is about, name, a way to be reached (with what
+# belongs to it), Send.
+EIGHT = {
+    "danger": ["no"],
+    "under_18": ["yes"],
+    "age": ["13_15"],
+    "region": ["england"],
+    "kinds": ["not_sure"],
+    "name": ["Sam"],
+    "contact_ways": ["school"],
+    "school": ["Ms Example"],
+}
+
+
+def go(**changes: str | list[str]) -> dict[str, list[str]]:
+    """Return the answers of the short way with some changed; empty text leaves one blank."""
+    changed = {name: [value] if isinstance(value, str) else value for name, value in changes.items()}
+    return {name: values for name, values in {**SHORT, **changed}.items() if values != [""]}
+
+
+def names_of(answers: Answers) -> list[str]:
+    return [screen.name for screen in list_path(answers)]
+
+
+def put_in(after: str, *names: str, without: str = "") -> list[str]:
+    """Return the short way with more pages after one of it."""
+    place = SHORT_NAMES.index(after) + 1
+    return [name for name in (*SHORT_NAMES[:place], *names, *SHORT_NAMES[place:]) if name not in without.split()]
+
+
+def _put_in_friend(after_feels: str) -> list[str]:
+    names = put_in("age", "their_age")
+    place = names.index("feels") + 1
+    return [*names[:place], after_feels, *names[place:]]
+
+
+BRANCHES = [
+    (go(), SHORT_NAMES),
+    (go(danger="not_sure"), SHORT_NAMES),
+    (go(danger="yes"), put_in("danger", "danger_help")),
+    (go(under_18="rather_not_say"), SHORT_NAMES),
+    (go(who=""), SHORT_NAMES),
+    (go(who="friend", their_age="13_15"), put_in("age", "their_age")),
+    (go(who="another_child", their_age="13_15"), put_in("age", "their_age")),
+    (go(who="not_sure", their_age="rather_not_say"), put_in("age", "their_age")),
+    (go(age="18_plus"), put_in("age", "grown_up")),
+    (go(who="friend", age="18_plus", their_age="13_15"), put_in("age", "their_age")),
+    (go(who="friend", their_age="18_plus"), put_in("age", "their_age", "grown_up")),
+    # An adult is not asked for an age: it is known.
+    (go(under_18="no"), put_in("age", "grown_up", without="age")),
+    (go(under_18="no", who=""), put_in("age", "grown_up", without="age")),
+    (go(under_18="no", who="another_child", their_age="16_17"), put_in("age", "their_age", without="age")),
+    (
+        go(under_18="no", who="another_child", their_age="18_plus"),
+        put_in("age", "their_age", "grown_up", without="age"),
+    ),
+    *((go(region=region), SHORT_NAMES) for region in ("wales", "scotland", "northern_ireland", "not_sure")),
+    (go(region="not_uk", country="us"), put_in("region", "country", "abroad")),
+    (go(region="not_uk", country=""), put_in("region", "country", "abroad")),
+    (go(kinds=""), SHORT_NAMES),
+    (go(kinds="bullying"), put_in("kind", "other_worries")),
+    (go(kinds="account_hacked"), put_in("kind", "other_worries")),
+    (go(kinds=["bullying", "account_hacked"]), put_in("kind", "other_worries")),
+    # Sexual stuff too: it is in remit, and nothing stands in the way (R7).
+    (go(kinds=["bullying", "sexual_talk"]), SHORT_NAMES),
+    (go(kinds=["bullying", "not_sure"]), SHORT_NAMES),
+    (go(kinds=["bullying", "saw_picture"]), put_in("kind", "pictures")),
+    (go(kinds="wants_to_meet"), put_in("kind", "meet")),
+    (go(kinds=["wants_to_meet", "bullying"]), put_in("kind", "meet")),
+    (go(kinds=["wants_to_meet", "on_camera"]), put_in("kind", "meet", "pictures")),
+    *(
+        (go(kinds=kind), put_in("kind", "pictures"))
+        for kind in ("asked_for_pictures", "on_camera", "threatens_to_share", "shared_things", "saw_picture")
+    ),
+    (go(kinds="shared_things", pictures="me"), put_in("kind", "pictures", "pictures_me")),
+    (go(kinds="shared_things", pictures="someone_else"), put_in("kind", "pictures", "pictures_other")),
+    (go(kinds="saw_picture", pictures="website"), put_in("kind", "pictures", "pictures_website")),
+    (go(kinds="saw_picture", pictures="none"), put_in("kind", "pictures")),
+    (go(kinds="saw_picture", pictures="not_sure"), put_in("kind", "pictures")),
+    (
+        go(kinds="threatens_to_share", pictures="me", under_18="no"),
+        [
+            *put_in("age", "grown_up", without="age")[:7],
+            *("kind", "pictures", "pictures_grown_up"),
+            *SHORT_NAMES[SHORT_NAMES.index("story") :],
+        ],
+    ),
+    (go(more_person="yes"), put_in("person", "person_more")),
+    (go(feels=""), SHORT_NAMES),
+    *((go(feels=feels), SHORT_NAMES) for feels in ("all_right", "scared", "rather_not_say")),
+    (go(feels="hurting"), put_in("feels", "not_alone")),
+    (go(who="", feels="hurting"), put_in("feels", "not_alone")),
+    (go(who="friend", their_age="13_15", feels="reporter_hurting"), _put_in_friend("not_alone")),
+    (go(who="friend", their_age="13_15", feels="hurting"), _put_in_friend("keep_close")),
+    (go(more_safe="yes"), put_in("safe", "safe_more")),
+]
+
+
+@pytest.mark.parametrize(("answers", "names"), BRANCHES)
+def test_answers_lead_past_the_screens_that_the_table_says(answers: dict[str, list[str]], names: list[str]):
+    assert names_of(answers) == names
+
+
+@pytest.mark.parametrize(
+    ("who", "more"), [("child_i_look_after", ["about_child"]), ("child_i_work_with", ["about_child", "about_work"])]
+)
+@pytest.mark.parametrize("more_person", ["", "yes"])
+@pytest.mark.parametrize("under_18", ["yes", "no"])
+def test_who_looks_after_a_child_is_asked_about_it_last(who: str, more: list[str], more_person: str, under_18: str):
+    names = names_of(go(who=who, their_age="13_15", under_18=under_18, more_person=more_person))
+    between = names[names.index("person") + 1 : names.index("name")]
+    asides = ["person_more"] if more_person else []
+    assert between == [*asides, *more]
+
+
+def test_every_screen_is_reached_by_some_answers():
+    reached = {name for answers, _ in BRANCHES for name in names_of(answers)}
+    reached |= {name for way in ALL_WAYS for name in names_of(flatten(way))}
+    assert {screen.name for screen in SCREENS} - reached == {THANKS}
+    assert len(SCREENS) > 30
+
+
+def test_no_screen_is_a_dead_end_whatever_was_answered():
+    leads = {field.name for screen in SCREENS for branch in screen.branches for field in _fields_of(branch.when)}
+    assert len(leads) > 9
+    for screen in SCREENS:
+        assert screen.goes_to in SCREEN_BY_NAME
+        assert all(branch.go in SCREEN_BY_NAME for branch in screen.branches)
+    few = [FIELD_BY_NAME[name] for name in ("danger", "under_18", "who", "age", "their_age", "region")]
+    for values in product(*[("", *field.options) for field in few]):
+        answers = {field.name: [value] for field, value in zip(few, values, strict=True) if value}
+        assert names_of(answers)[-1] == CHECK  # a circle would never come here
+
+
+def _fields_of(conditions: tuple) -> list:
+    return [FIELD_BY_NAME[condition.field] for condition in conditions]
+
+
+@pytest.mark.parametrize("answers", [answers for answers, _ in BRANCHES] + [flatten(way) for way in ALL_WAYS])
+def test_back_is_the_way_that_one_came(answers: dict[str, list[str]]):
+    path = list_path(answers)
+    assert path[0].name == START
+    assert path[-1].name == CHECK
+    for before, after in pairwise(path):
+        assert get_previous(after, answers) is before
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
+@pytest.mark.parametrize("answers", [{}, SHORT, flatten(LONG_WAY)])
+def test_back_from_a_screen_that_is_off_the_path_leads_to_one_on_it(screen: Screen, answers: dict[str, list[str]]):
+    assert get_previous(screen, answers) in list_path(answers)
+    assert get_previous(screen, answers) is not screen or screen.name == START
+
+
+def test_shortest_path_has_the_eight_answers_and_all_else_may_be_blank():
+    assert names_of(EIGHT) == SHORT_NAMES
+    assert find_incomplete(EIGHT) is None
+    # The way to be reached and what belongs to it are one answer, and Send is the eighth.
+    assert len(EIGHT) - 1 + len(["send"]) == 8
+    for name in EIGHT:
+        missing = find_incomplete({key: values for key, values in EIGHT.items() if key != name})
+        assert missing is not None, name
+
+
+@pytest.mark.parametrize("answers", [answers for answers, _ in BRANCHES] + [flatten(way) for way in ALL_WAYS])
+def test_nothing_is_needed_on_any_way_but_the_few(answers: dict[str, list[str]]):
+    needed = {*EIGHT, "their_age"} | {"adult", "phone", "email"}
+    kept = {name: values for name, values in answers.items() if name in needed or name in _WAYFINDING}
+    assert names_of(kept) == names_of(answers)
+    assert find_incomplete({**kept, "story": ["A few words."]}) is None
+
+
+# What only decides the way: blank leads another way, and is fine there.
+_WAYFINDING = ("who", "country", "pictures", "more_person", "feels", "more_safe")
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_enough"),
+    [
+        (go(story=""), True),
+        (go(kinds=""), True),
+        (go(kinds="", story=""), False),
+        (go(kinds="", story=" \r\n\t"), False),
+    ],
+)
+def test_story_or_one_box_is_enough(answers: dict[str, list[str]], *, is_enough: bool):
+    missing = find_incomplete(answers)
+    assert (missing is None) is is_enough
+    assert is_enough or missing is SCREEN_BY_NAME["story"]
+
+
+@pytest.mark.parametrize(
+    ("way", "detail"),
+    [("adult", "adult"), ("school", "school"), ("call", "phone"), ("text", "phone"), ("email", "email")],
+)
+def test_only_the_detail_of_the_picked_way_is_needed(way: str, detail: str):
+    reach = SCREEN_BY_NAME["reach"]
+    assert [fault.field.name for fault in reach.list_faults({"contact_ways": [way]})] == [detail]
+    assert reach.list_faults({"contact_ways": [way], detail: ["Here"]}) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_shown"),
+    [
+        ({"contact_ways": ["text"]}, True),
+        ({"contact_ways": ["call", "email"]}, True),
+        ({"contact_ways": ["text"], "near": ["not_sure"]}, False),
+        ({"contact_ways": ["text"], "near": []}, False),
+        ({"contact_ways": ["call", "school", "adult"]}, False),
+        ({"contact_ways": ["text"], "age": ["12_or_under"]}, False),
+        ({"contact_ways": ["text"], "age": ["rather_not_say"]}, False),
+        ({"contact_ways": ["text"], "who": ["friend"], "their_age": ["13_15"]}, True),
+        ({"contact_ways": ["text"], "who": ["friend"], "their_age": ["12_or_under"]}, False),
+        ({"contact_ways": ["text"], "who": ["friend"], "their_age": ["rather_not_say"]}, False),
+        ({"contact_ways": ["email"], "under_18": ["no"], "who": ["friend"], "their_age": ["12_or_under"]}, False),
+        ({"contact_ways": ["text"], "near": ["yes"]}, False),
+    ],
+)
+def test_short_note_is_offered_only_where_it_is_safe(changed: dict[str, list[str]], *, is_shown: bool):
+    field, answers = FIELD_BY_NAME["may_send_note"], {**SHORT, "near": ["no"], **changed, "may_send_note": ["yes"]}
+    assert field.is_shown(answers) is is_shown
+    assert ("may_send_note" in keep_on_path(answers)) is is_shown
+
+
+def test_answers_that_are_off_the_path_are_not_kept():
+    full = flatten(LONG_WAY)
+    assert keep_on_path(full) == full
+    turned = {**full, "danger": ["no"], "who": ["me"], "region": ["wales"], "kinds": ["extra_nice"]}
+    gone = {"called", "their_age", "country", "meeting_when", "meeting_place", "pictures", "already_told", "child_name"}
+    assert not gone & set(keep_on_path(turned))
+    assert {"story", "name", "person_age", "safe_word"} <= set(keep_on_path(turned))
+    assert keep_on_path({**SHORT, "unknown": ["x"], "story": []}) == {
+        name: values for name, values in SHORT.items() if name != "story"
+    }
+
+
+@pytest.mark.parametrize(
+    ("answers", "codes"),
+    [
+        (go(), ()),
+        (go(danger="yes"), ("emergency",)),
+        (go(kinds="saw_picture", pictures="website"), ("iwf",)),
+        (go(kinds="shared_things", pictures="me"), ("report_remove",)),
+        (go(kinds="bullying"), ("childline", "report_harmful_content")),
+        (go(region="not_uk"), ("abroad",)),
+        (go(feels="hurting"), ("childline", "samaritans", "shout")),
+        (go(who="friend", their_age="13_15", feels="hurting"), ("childline", "samaritans", "papyrus")),
+    ],
+)
+def test_helpers_that_the_answers_led_past_are_told(answers: dict[str, list[str]], codes: tuple[str, ...]):
+    assert list_signposted(answers) == codes
+
+
+def test_each_helper_is_told_once():
+    answers = go(kinds="threatens_to_share", pictures="me", under_18="no")
+    codes = list_signposted(answers)
+    assert len(codes) == len(set(codes))
+    assert "stopncii" in codes
+
+
+@pytest.mark.parametrize(("answer", "is_owed"), [("yes", True), ("rather_not_say", True), ("no", False)])
+def test_only_a_no_makes_an_adult_of_the_person(answer: str, *, is_owed: bool):
+    assert is_owed_an_answer({"under_18": [answer]}) is is_owed
+    assert is_owed_an_answer({})
+
+
+@pytest.mark.parametrize(
+    ("band", "is_child"),
+    [("12_or_under", True), ("13_15", True), ("16_17", True), ("18_plus", False), ("rather_not_say", True)],
+)
+@pytest.mark.parametrize("field", ["age", "their_age"])
+def test_age_line_is_between_seventeen_and_eighteen(field: str, band: str, *, is_child: bool):
+    assert UNDER_AGE_LINE == 18
+    assert ADULT_BAND == "18_plus"
+    answers = go(age=band) if field == "age" else go(who="friend", their_age=band)
+    assert ("grown_up" in names_of(answers)) is not is_child
+
+
+def test_age_of_who_types_and_of_the_child_are_kept_apart():
+    answers = go(who="friend", age="18_plus", their_age="12_or_under")
+    assert is_about_other(answers)
+    assert (keep_on_path(answers)["age"], keep_on_path(answers)["their_age"]) == (["18_plus"], ["12_or_under"])
+    assert not is_about_other(go())
+    assert not is_about_other(go(who=""))
+
+
+def test_help_comes_before_any_question_about_the_person():
+    # R5: safety first. The danger page is the first that asks, and the 999 page follows at once.
+    asked = [screen.name for screen in list_path(go(danger="yes")) if screen.fields]
+    assert asked[:2] == ["danger", "danger_help"]
+    assert asked.index("name") > asked.index("story")
+
+
+def test_every_place_has_a_name_and_a_path_of_its_own():
+    names = [*(screen.name for screen in SCREENS), *SIDE_PATHS, COME_BACK, REPLIES, LEAVE]
+    assert len(set(names)) == len(names) == len({get_path(name) for name in names})
+
+
+def test_paths_are_neutral_and_different():
+    paths = [screen.path for screen in SCREENS]
+    assert len(set(paths)) == len(paths)
+    assert all(path == "" or path[0].isdigit() for path in paths)

@@ -1,0 +1,269 @@
+"""Limits at the public door flag and slow down; they never drop a report, and never fail with their store."""
+
+from pathlib import Path
+
+import pytest
+from limits.storage import MemoryStorage
+from werkzeug.datastructures import MultiDict
+
+from gateway.config import LimitsConfig
+from tests.gateway.public.fixtures import PublicHouse, make_public_house, put_over
+from tests.gateway.public.person import Person, read_form, read_title
+from tests.gateway.public.return_builders import WRONG_WORDS, read_numbers
+
+MARKER = "These are my own words."
+
+
+def test_send_over_the_limit_waits_with_its_words_and_is_then_flagged_and_stored(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    person = public.person().start().walk_to("/14", p9={"story": MARKER})
+    public.house.clock.advance(minutes=5)
+    put_over(public, monkeypatch, "public-send")
+    for _ in range(2):  # the second was pressed at once
+        person.send()
+        assert (person.page.status_code, person.path) == (429, "/14")
+        assert "Wait a few seconds" in person.text()
+        assert MARKER in person.text()
+    assert public.reports() == []
+    public.house.clock.advance(seconds=5)
+    person.send()
+    assert read_title(person.page) == "We have got what you sent"
+    assert public.reports()[0].signals == ("limited",)
+
+
+def test_more_words_after_send_wait_too_over_the_limit(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    person = public.person().start().walk_to("/9")
+    story_form = person.fill({"story": "The first words."})
+    person.post("/9", story_form)
+    person.walk_to("/14").send()
+    put_over(public, monkeypatch, "public-send")
+    story_form["story"] = MARKER
+    person.post("/9", story_form)
+    person.send()
+    assert (person.page.status_code, len(public.reports())) == (429, 1)
+    public.house.clock.advance(seconds=5)
+    person.send()
+    assert [report.story for report in public.reports()] == ["The first words.", MARKER]
+
+
+def test_send_over_the_limit_has_its_words_like_any_other(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    person = public.person().start().walk_to("/14")
+    put_over(public, monkeypatch, "public-send")
+    person.send()
+    public.house.clock.advance(seconds=5)
+    person.send()
+    assert len(read_numbers(person)) == 2
+
+
+def press_without_cookie(public: PublicHouse, path: str, form: MultiDict[str, str]) -> Person:
+    """Post a form into a browser that has no cookie yet, as after its cookies were wiped."""
+    person = public.person()
+    person.post(path, form)
+    return person
+
+
+@pytest.mark.parametrize("path", ["/9", "/14"])
+def test_page_that_lost_its_cookie_counts_as_a_start_and_waits_over_the_limit(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch, path: str
+):
+    former = public.person().start().walk_to(path, p9={"story": MARKER})
+    form = former.fill({"story": MARKER} if path == "/9" else {}, "continue" if path == "/9" else "send")
+    put_over(public, monkeypatch, "public-start")
+    person = press_without_cookie(public, path, form)
+    action = form["action"]
+    assert (person.page.status_code, "Wait a few seconds" in person.text()) == (429, True)
+    person.press(action)
+    assert person.page.status_code == 429  # pressed at once
+    assert "journey" not in public.session_of(person)
+    public.house.clock.advance(seconds=5)
+    person.press(action)
+    assert "Press the button one more time" in person.text()
+    assert MARKER in person.text()
+    person.press(action)
+    assert person.path == ("/9a" if path == "/9" else "/15")
+
+
+def test_page_that_lost_its_cookie_is_counted_like_a_start(public: PublicHouse):
+    form = public.person().start().walk_to("/14").fill({}, "send")
+    statuses = [press_without_cookie(public, "/14", form).page.status_code for _ in range(301)]
+    assert statuses[:299] == [400] * 299
+    assert statuses[300] == 429
+
+
+def test_step_over_the_limit_waits_a_few_seconds_with_its_words(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    person = public.person().start().walk_to("/9")
+    put_over(public, monkeypatch, "public-step")
+    person.press(story=MARKER)
+    assert person.page.status_code == 429
+    assert "Wait a few seconds" in person.text()
+    assert read_form(person.page)["story"] == MARKER
+    assert "tel:999" in person.text()
+    person.press()
+    assert person.page.status_code == 429  # pressed at once
+    public.house.clock.advance(seconds=5)
+    person.press()
+    assert person.path == "/9a"
+    person.press(feels="scared")
+    assert person.path == "/10"  # who has waited is not asked again at every step
+
+
+def test_start_over_the_limit_waits_too(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    person = public.person()
+    person.get("/")
+    put_over(public, monkeypatch, "public-start")
+    person.press("start")
+    assert person.page.status_code == 429
+    public.house.clock.advance(seconds=5)
+    person.press("start")
+    assert person.path == "/2"
+
+
+def copy_browser(public: PublicHouse, person: Person) -> Person:
+    """Return another browser with a person's cookies, which shows the same page."""
+    other = public.person()
+    other.client._cookies.update(person.client._cookies)
+    other.page, other.path = person.page, person.path
+    return other
+
+
+def test_wait_starts_one_journey_however_often_its_cookie_is_posted(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    person = public.person()
+    person.get("/")
+    put_over(public, monkeypatch, "public-start")
+    person.press("start")
+    assert person.page.status_code == 429
+    public.house.clock.advance(seconds=5)
+    copies = [copy_browser(public, person) for _ in range(4)]
+    for one in copies:
+        one.press("start")
+    assert [one.path for one in copies] == ["/2", "/", "/", "/"]
+    assert [one.page.status_code for one in copies] == [200, 429, 429, 429]
+
+
+def test_cookie_that_was_copied_while_it_waited_does_not_know_the_journey_that_follows(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    stranger = public.person()
+    stranger.get("/")
+    with pytest.MonkeyPatch.context() as patch:
+        put_over(public, patch, "public-start")
+        stranger.press("start")
+    public.house.clock.advance(seconds=5)
+    child = copy_browser(public, stranger)
+    for one in (child, stranger):
+        one.press("start")
+        assert one.path == "/2"
+    assert public.secret_of(child) != public.secret_of(stranger)
+
+
+def test_wait_at_a_step_lets_that_journey_walk_on_and_nothing_else(
+    public: PublicHouse, monkeypatch: pytest.MonkeyPatch
+):
+    person = public.person().start().walk_to("/4")
+    put_over(public, monkeypatch, "public-step", "public-start", "public-return", "public-send")
+    person.press(under_18="yes")
+    public.house.clock.advance(seconds=5)
+    person.press()
+    assert person.walk_to("/14").path == "/14"
+    person.send()
+    assert person.page.status_code == 429
+    for path, action in (("/", "start"), ("/16", "continue")):
+        other = copy_browser(public, person)
+        other.get(path)
+        other.press(action)
+        assert other.page.status_code == 429
+
+
+def test_each_wait_lets_one_try_to_come_back_through(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    person = public.person()
+    person.get("/16")
+    put_over(public, monkeypatch, "public-return")
+    statuses = []
+    for _ in range(3):
+        person.press(reference="C5H6-6S35C-3", words_typed=WRONG_WORDS)
+        statuses.append(person.page.status_code)
+        public.house.clock.advance(seconds=5)
+    assert statuses == [429, 200, 429]
+
+
+def test_start_is_refused_kindly_when_there_are_too_many_drafts(tmp_path: Path):
+    public = make_public_house(tmp_path, drafts_max_rows=2)
+    first = public.person().start().walk_to("/14", p9={"story": MARKER})
+    waiting = public.person().start().walk_to("/3")  # before its first answer
+    public.person().start().walk_to("/4")
+    late = public.person()
+    late.get("/")
+    late.press("start")
+    assert (late.page.status_code, read_title(late.page)) == (503, "The form is not open right now")
+    assert "Retry-After" in late.page.headers
+    waiting.press(danger="yes")
+    assert waiting.page.status_code == 503
+    assert read_form(waiting.page)["danger"] == "yes"
+    for person in (late, waiting):
+        assert "The form is not open right now" in person.text()
+        for number in ("tel:999", "tel:08001111"):
+            assert number in person.text()
+    assert len(public.house.rows("drafts")) == 2
+    first.press("", change="9")
+    first.press(story=f"{MARKER} And more.")
+    first.send()
+    assert read_title(first.page) == "We have got what you sent"
+    first.get("/leave")
+    waiting.press()
+    assert waiting.path == "/3a"
+
+
+def test_words_that_lost_their_cookie_are_sent_whatever_the_number_of_drafts(tmp_path: Path):
+    public = make_public_house(tmp_path, drafts_max_rows=1)
+    form = public.person().start().walk_to("/14", p9={"story": MARKER}).fill({}, "send")
+    fresh = public.person()
+    fresh.post("/14", form)
+    fresh.post("/14", fresh.fill({}, "send"))
+    assert read_title(fresh.page) == "We have got what you sent"
+    assert public.reports()[0].story == MARKER
+
+
+def test_records_of_what_was_sent_close_the_form_to_nobody(tmp_path: Path):
+    public = make_public_house(tmp_path, drafts_max_rows=2)
+    for _ in range(3):
+        public.person().start().walk_to("/14").send()
+    assert {row[4] for row in public.house.rows("drafts")} == {"sent"}
+    assert public.person().start().walk_to("/4").path == "/4"
+
+
+def test_real_limit_counts_starts_of_one_network(public: PublicHouse):
+    statuses = []
+    for _ in range(302):
+        person = public.person()
+        person.get("/")
+        person.press("start")
+        statuses.append(person.path)
+    assert statuses[:300] == ["/2"] * 300
+    assert statuses[300:] == ["/", "/"]
+
+
+class StoreThatIsGone(MemoryStorage):
+    """A limiter store that does not answer."""
+
+    STORAGE_SCHEME = ["gone"]  # noqa: RUF012 - the library's own way to register a store
+    calls = 0
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        """Fail as a store does that went away."""
+        type(self).calls += 1
+        raise ConnectionError("the store is gone")
+
+    def check(self) -> bool:
+        """Say that it is down."""
+        return False
+
+
+def test_limiter_store_down_still_takes_reports(tmp_path: Path):
+    public = make_public_house(tmp_path, limits=LimitsConfig(storage_uri="gone://"))
+    person = public.person().start().walk_to("/14", p9={"story": MARKER}).send()
+    assert read_title(person.page) == "We have got what you sent"
+    assert public.reports()[0].story == MARKER
+    assert StoreThatIsGone.calls > 0

@@ -1,0 +1,399 @@
+"""Every page: help and leaving in one place, neutral titles, no script needed, small on the wire."""
+
+import gzip
+import re
+from pathlib import Path
+
+import brotli
+import pytest
+from werkzeug.test import TestResponse
+
+import gateway.public
+from gateway.public.journey import SCREENS
+from gateway.public.navigation import SIDE_PATHS
+from partner_sdk.wire.public_codes import LANGUAGES
+from tests.builders import PUBLIC_ORIGIN
+from tests.gateway.public.fixtures import PublicHouse, make_public_house
+from tests.gateway.public.person import SHORT_ANSWERS, Person, read_title
+from tests.gateway.public.walks import ADULT, ALL_WAYS, ScreenAnswers
+
+FIRST_PAGE_BYTES = 14_000
+LATER_PAGE_BYTES = 8_000
+OWN_FILES_BYTES = 8_000
+FORM = "application/x-www-form-urlencoded"
+# What cannot be left blank (the story neither, where no box is ticked: see the test of the journey).
+ASKED_AGAIN = ("/3", "/4", "/5", "/5b", "/6", "/11", "/12")
+NOT_NEUTRAL = re.compile(
+    r"abuse|sex|police|crime|report|cam-?drin|\brhyw\b|rhywiol|heddlu|trosedd|adrodd", re.IGNORECASE
+)
+ERROR = re.compile("^(Error|Gwall): ")
+# The numbers of the help bar, for everyone: other tests have who is told other ones.
+HELP_LINKS = re.compile(r'href="tel:(999|911)"'), re.compile(r'href="tel:(08001111|08088005000|116123)"')
+
+
+def walk_all_pages(public: PublicHouse, language: str = "en") -> dict[str, str]:
+    """Return every page of every way, error pages and side pages too, by a name."""
+    person = public.person(language=language)
+    pages = {}
+    for path in ("/", *(f"/{side}" for side in SIDE_PATHS.values()), "/nothing-here"):
+        person.get(path)
+        pages[path] = person.text()
+    for way in ALL_WAYS:
+        walk_pages(public.person(language=language).start(), way, pages)
+    return pages
+
+
+def walk_pages(person: Person, way: ScreenAnswers, pages: dict[str, str]) -> None:
+    while person.path != "/14":
+        path = person.path
+        pages[path] = person.text()
+        if path in ASKED_AGAIN:
+            person.press(**dict.fromkeys(way[path], ""))
+            pages[f"{path} error"] = person.text()
+        if path == "/12":
+            person.press(contact_ways=["adult", "school", "call", "text", "email"])
+            pages["/12 more errors"] = person.text()
+        person.press(**way.get(path, {}))
+    pages["/14"] = person.text()
+    person.send()
+    pages["/15"] = person.text()
+
+
+@pytest.fixture(scope="module", params=LANGUAGES)
+def pages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Every page as a person without script gets it, in each language."""
+    return walk_all_pages(make_public_house(tmp_path_factory.mktemp("pages")), request.param)
+
+
+def test_the_walk_sees_every_screen(pages: dict[str, str]):
+    assert {f"/{screen.path}" for screen in SCREENS} <= set(pages)
+    assert len(pages) > 50
+
+
+def test_every_page_has_help_leave_and_skip_in_one_place(pages: dict[str, str]):
+    for path, text in pages.items():
+        assert text.count('class="skip"') == 2, path
+        assert text.count('href="/leave"') >= 2, path
+        bar = text[text.index('<nav class="help"') : text.index("<main")]
+        assert all(link.search(bar) for link in HELP_LINKS), path
+        assert '<a class="skip" href="#main">' in text, path
+        assert '<main id="main"' in text, path
+
+
+def test_no_page_needs_a_script_or_the_browsers_own_checks(pages: dict[str, str]):
+    for path, text in pages.items():
+        assert not re.search(r"\srequired\b", text), path
+        assert not re.search(r"<(style|iframe|video|audio|object|embed)\b|\sstyle=|\son\w+=|javascript:", text), path
+        # A picture is our own, and says nothing that the words do not: whoever does not see it misses nothing.
+        assert all(re.search(r' src="/s/[^"]+\.svg" alt=""', image) for image in re.findall("<img[^>]*>", text)), path
+        assert text.count("<script ") == 1, path
+        assert 'type="file"' not in text, path
+        for form in re.findall(r"<form [^>]*>", text):
+            assert "novalidate" in form, path
+            assert 'method="post"' in form, path
+
+
+def test_titles_and_paths_are_neutral(pages: dict[str, str]):
+    for path, text in pages.items():
+        title = re.search(r"<title>(.*?)</title>", text)
+        assert title is not None, path
+        assert not NOT_NEUTRAL.search(title[1] + path), path
+
+
+def test_every_page_has_one_heading_and_its_title_says_the_same(pages: dict[str, str]):
+    for path, text in pages.items():
+        headings = re.findall(r"<h1>(.*?)</h1>", text)
+        title = re.search(r"<title>(.*?)</title>", text)
+        assert len(headings) == 1, path
+        assert title is not None
+        assert ERROR.sub("", title[1]) == headings[0], path
+
+
+def test_error_page_says_so_in_title_summary_and_field(pages: dict[str, str]):
+    errors = {path: text for path, text in pages.items() if path.endswith(("error", "errors"))}
+    assert len(errors) == len(ASKED_AGAIN) + 1
+    for path, text in errors.items():
+        title = re.search(r"<title>(.*?)</title>", text)
+        assert title is not None
+        assert ERROR.match(title[1]), path
+        targets = re.findall(r'<li><a href="#([\w-]+)">', text)
+        assert targets, path
+        for target in targets:
+            assert f'id="{target}"' in text, (path, target)
+        assert 'id="faults"' in text, path
+        assert "autofocus" in text, path
+        assert 'aria-invalid="true"' in text, path
+
+
+def test_every_field_has_a_label_and_every_description_exists(pages: dict[str, str]):
+    checked = 0
+    for path, text in pages.items():
+        for name in re.findall(r'<(?:input|textarea|select)[^>]*? id="([\w-]+)"', text):
+            is_wrapped = re.search(rf'<label class="pick"><input[^>]* id="{name}"', text)
+            assert is_wrapped or f'for="{name}"' in text, (path, name)
+            checked += 1
+        for described in re.findall(r'aria-describedby="([^"]*)"', text):
+            for target in described.split():
+                assert f'id="{target}"' in text, (path, target)
+        ids = re.findall(r' id="([^"]+)"', text)
+        assert len(ids) == len(set(ids)), path
+    assert checked > 150
+
+
+def test_back_and_continue_are_buttons_of_the_same_form(pages: dict[str, str]):
+    for screen in SCREENS:
+        text = pages[f"/{screen.path}"]
+        if screen.name in {"start", "thanks"}:
+            continue
+        assert text.count("<form ") == 1, screen.name
+        assert '<button class="plain back" name="action" value="back">' in text, screen.name
+
+
+def test_pages_are_small_and_the_first_needs_one_round_trip(public: PublicHouse):
+    for language in LANGUAGES:
+        person = public.person()
+        answers, zipped = [person.get(f"/?lang={language}")], {"Accept-Encoding": "gzip"}
+        # A browser asks for each file once, however often a page names it: tests/whole/test_context_browser.py looks.
+        files = set(re.findall(r'(?:href|src)="(/s/[^"]+)"', person.text()))
+        answers += [person.client.get(path, base_url=PUBLIC_ORIGIN, headers=zipped) for path in files]
+        assert [answer.status_code for answer in answers] == [200] * 5
+        assert sum(len(answer.data) + header_bytes(answer) for answer in answers) <= FIRST_PAGE_BYTES, language
+    person = public.person().start()
+    while person.path != "/14":
+        person.press(**SHORT_ANSWERS.get(person.path, {}))
+        assert len(person.page.data) + header_bytes(person.page) <= LATER_PAGE_BYTES, person.path
+
+
+def header_bytes(answer: TestResponse) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in answer.headers)
+
+
+def test_style_and_script_together_are_small():
+    folder = Path(gateway.public.__file__).parent / "static"
+    sizes = {path.name: len(brotli.compress(path.read_bytes())) for path in folder.iterdir() if path.suffix != ".svg"}
+    assert set(sizes) == {"look.css", "leave.js"}
+    assert sum(sizes.values()) <= OWN_FILES_BYTES
+
+
+def test_own_files_have_lasting_names_and_pages_are_never_kept_or_compressed(public: PublicHouse):
+    person = public.person()
+    person.get("/", Accept_Encoding="gzip, br")
+    assert person.page.headers["Cache-Control"] == "no-store"
+    assert "Content-Encoding" not in person.page.headers
+    assert "frame-ancestors 'none'" in person.page.headers["Content-Security-Policy"]
+    path = re.search(r'href="(/s/look[^"]+)"', person.text())
+    assert path is not None
+    plain = person.client.get(path[1], base_url=PUBLIC_ORIGIN)
+    packed = person.client.get(path[1], base_url=PUBLIC_ORIGIN, headers={"Accept-Encoding": "gzip"})
+    assert "immutable" in plain.headers["Cache-Control"]
+    assert gzip.decompress(packed.data) == plain.data
+    assert person.client.get("/s/look.0000000000.css", base_url=PUBLIC_ORIGIN).status_code == 404
+
+
+def test_nothing_comes_from_another_host(pages: dict[str, str]):
+    for path, text in pages.items():
+        for address in re.findall(r'(?:src|action)="([^"]*)"|<link [^>]*href="([^"]*)"', text):
+            assert all(part == "" or part.startswith("/") for part in address), (path, address)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/3", 405), ("PUT", "/15", 405)]
+)
+def test_wrong_address_or_method_gets_a_kind_page(public: PublicHouse, method: str, path: str, status: int):
+    answer = public.person().client.open(path, method=method, base_url=PUBLIC_ORIGIN)
+    assert answer.status_code == status
+    assert "This page is not here" in answer.get_data(as_text=True)
+    assert "tel:999" in answer.get_data(as_text=True)
+
+
+def test_files_are_refused_with_the_reason(public: PublicHouse):
+    person = public.person().start()
+    answer = person.client.post(
+        "/3",
+        base_url=PUBLIC_ORIGIN,
+        data={"danger": "no", "file": (__file__, "x.png")},
+        content_type="multipart/form-data",
+    )
+    assert answer.status_code == 415
+    assert "We cannot take files here" in answer.get_data(as_text=True)
+    assert "tel:08001111" in answer.get_data(as_text=True)
+
+
+def test_too_large_a_post_gets_a_kind_page_and_touches_no_disk(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a body went to a file")
+
+    # Werkzeug has taken the class under a name of its own: patched in `tempfile` alone, this would refuse nothing.
+    monkeypatch.setattr("werkzeug.formparser.SpooledTemporaryFile", refuse)
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile", refuse)
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    person = public.person().start()
+    answer = person.client.post("/3", base_url=PUBLIC_ORIGIN, data=b"story=" + b"x" * 300_000, content_type=FORM)
+    assert answer.status_code == 413
+    assert "That was too much to take in" in answer.get_data(as_text=True)
+    largest = person.client.post("/3", base_url=PUBLIC_ORIGIN, data=b"story=" + b"x" * 262_000, content_type=FORM)
+    assert largest.status_code == 400  # read in memory, and refused for its missing token
+
+
+def test_text_that_is_too_long_stays_on_the_page(public: PublicHouse):
+    person = public.person_at("/9")
+    person.press(story="long " * 1001)
+    assert read_title(person.page) == "Error: What happened?"
+    assert "long " * 1001 in person.text()
+    assert "5,000 letters" in person.text()
+    person.press("back", story="long " * 1001)
+    assert read_title(person.page) == "Error: What happened?"
+
+
+def test_form_is_closed_with_phone_numbers_before_there_is_a_key(public: PublicHouse):
+    with public.broken("no-key"):
+        person = public.person()
+        answer = person.get("/")
+        assert answer.status_code == 503
+        assert "tel:999" in person.text()
+        assert "Retry-After" in answer.headers
+
+
+def test_storage_down_in_the_middle_keeps_the_words(public: PublicHouse):
+    person = public.person_at("/9")
+    form = person.fill({"story": "Keep these words."})
+    with public.broken("missing"):
+        person.post("/9", form)
+        assert person.page.status_code == 503
+        assert "Keep these words." in person.text()
+        assert "tel:08001111" in person.text()
+    person.press()
+    assert person.path == "/9a"
+
+
+def test_storage_down_at_the_thank_you_page_never_says_that_it_was_not_sent(public: PublicHouse):
+    person = public.person_at("/14")
+    answer = person.client.post("/14", base_url=PUBLIC_ORIGIN, data=person.fill({}, "send"))
+    assert answer.status_code == 303
+    with public.broken("missing"):
+        person.get("/15")
+    assert person.page.status_code == 503
+    assert "We have got what you sent" in person.text()
+
+
+def test_banner_stands_on_every_page_when_there_is_one(tmp_path: Path):
+    pages = walk_all_pages(make_public_house(tmp_path, banner="This is a demo & reaches nobody."))
+    assert len(pages) > 50
+    for path, text in pages.items():
+        assert "This is a demo &amp; reaches nobody." in text, path
+
+
+def test_no_banner_stands_anywhere_when_there_is_none(pages: dict[str, str]):
+    assert not [path for path, text in pages.items() if 'class="banner"' in text]
+
+
+def thanks_of(public: PublicHouse, answer: str) -> str:
+    person = public.person_at("/14", p4={"under_18": answer}).send()
+    return person.text()
+
+
+@pytest.mark.parametrize("answer", ["yes", "rather_not_say"])
+def test_child_is_told_by_when_an_answer_comes(public: PublicHouse, answer: str):
+    text = thanks_of(public, answer)
+    for words in (
+        "We will answer you by Friday 27 November",
+        "will read it today",
+        "It is not your fault. You are not in trouble.",
+        "You do not need to keep",
+        "Try not to delete any messages",
+        "Do not go and look for more",
+        "call 999",
+        "0800 1111",
+        "Wipe and leave",
+    ):
+        assert words in text, words
+
+
+def test_adult_is_told_that_we_ask_if_we_need_more(public: PublicHouse):
+    person = public.person_at("/14", ADULT).send()
+    text = person.text()
+    assert "If we need to know more" in text
+    assert "We will answer you by" not in text
+    assert "0808 800 5000" in text
+    assert "Thank you for telling us. You did the right thing." in text
+    assert "not in trouble" not in text
+
+
+def test_other_sites_open_beside_the_form_and_the_page_says_so_once(pages: dict[str, str]):
+    outside = 0
+    for path, text in pages.items():
+        links = re.findall(r'<a class="call" href="https://[^>]*>', text)
+        assert all('target="_blank" rel="noopener noreferrer"' in link for link in links), path
+        lists = [part.split("</ul>")[0] for part in text.split('<ul class="posts">')[1:]]
+        with_sites = sum('href="https://' in part for part in lists)
+        assert len(re.findall("A link opens a new page|Mae dolen yn agor tudalen newydd", text)) == with_sites, path
+        outside += len(links)
+    assert outside > 10
+
+
+def test_who_falls_out_of_the_form_is_told_why_it_is_blank_once(public: PublicHouse):
+    said = "You left the form. It is blank now, to keep you safe."
+    person = public.person()
+    person.get("/")
+    assert said not in person.text()
+    person.start().walk_to("/9", p9={"story": "Quiet words"})
+    person.get("/7", Sec_Fetch_Site="none")
+    assert person.page.location == "/"
+    person.get("/", Sec_Fetch_Site="none")
+    assert said in person.text()
+    assert "Quiet words" not in person.text()
+    person.get("/")
+    assert said not in person.text()
+
+
+def test_nobody_is_told_of_a_form_that_was_begun_longer_ago_than_a_draft_lives(public: PublicHouse):
+    person = public.person_at("/9")
+    public.house.clock.advance(minutes=61)
+    person.get("/7", Sec_Fetch_Site="none")
+    person.get("/", Sec_Fetch_Site="none")
+    assert "You left the form" not in person.text()
+
+
+def test_who_has_no_journey_is_not_told_that_they_left_one(public: PublicHouse):
+    person = public.person()
+    person.get("/")
+    person.get("/7")
+    person.get("/")
+    assert "You left the form" not in person.text()
+
+
+@pytest.mark.parametrize(
+    ("who", "age_title", "region_title"),
+    [
+        ("friend", "How old is your friend?", "Where does your friend live?"),
+        ("another_child", "How old are they?", "Where do they live?"),
+        ("child_i_look_after", "How old is the child?", "Where does the child live?"),
+        ("child_i_work_with", "How old is the child?", "Where does the child live?"),
+        ("not_sure", "How old are they?", "Where do they live?"),
+    ],
+)
+def test_words_follow_who_it_is_about(public: PublicHouse, who: str, age_title: str, region_title: str):
+    person = public.person_at("/5", p4b={"who": who})
+    assert read_title(person.page) == "How old are you?"
+    person.press(age="13_15")
+    assert (person.path, read_title(person.page)) == ("/5b", age_title)
+    person.press(their_age="13_15")
+    assert (person.path, read_title(person.page)) == ("/6", region_title)
+
+
+def test_adult_is_not_asked_for_an_age_but_for_the_childs(public: PublicHouse):
+    person = public.person_at("/5b", p4={"under_18": "no"}, p4b={"who": "child_i_look_after"})
+    assert read_title(person.page) == "How old is the child?"
+
+
+def test_only_the_youngest_are_offered_a_grown_up_to_help(public: PublicHouse):
+    offer = "A grown-up you trust can help you with this"
+    assert offer in public.person_at("/12", p5={"age": "12_or_under"}).text()
+    assert offer not in public.person_at("/12").text()
+    # An age from before the person said that they are grown up counts no more.
+    person = public.person_at("/6", p5={"age": "12_or_under"})
+    for _ in range(3):
+        person.press("back")
+    assert person.path == "/4"
+    person.press(under_18="no")
+    assert offer not in person.walk_to("/12").text()

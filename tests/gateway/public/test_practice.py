@@ -1,0 +1,102 @@
+"""Practice: only on a sandbox; every page says so, nothing is sealed, stored or sent. Live knows no practice."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gateway.public.sending.send import PRACTICE_REFERENCE
+from gateway.wiring import Gateway
+from tests.builders import Agency, House, make_house
+from tests.gateway.public.fixtures import PublicHouse, make_public_house
+from tests.gateway.public.person import SHORT_STORY, Person, list_files
+
+BANNER = "PRACTICE"
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> tuple[House, Gateway]:
+    house = make_house(tmp_path / "sandbox", agency=Agency(environment="sandbox"), roles=("public", "industry"))
+    house.config = msgspec.structs.replace(house.config, campaigns=("poster",))
+    return house, house.open_gateway()
+
+
+def open_person(sandbox: tuple[House, Gateway]) -> Person:
+    house, gateway = sandbox
+    return Person(house.open_app("public", "industry", gateway=gateway))
+
+
+def test_every_page_of_the_practice_form_says_so(sandbox: tuple[House, Gateway]):
+    person = open_person(sandbox).start()
+    pages = 0
+    while person.path != "/15":
+        assert BANNER in person.text(), person.path
+        pages += 1
+        person.send() if person.path == "/14" else person.walk_to_next()
+    assert BANNER in person.text()
+    assert PRACTICE_REFERENCE in person.text()
+    assert pages >= 13
+
+
+def test_practice_stores_no_report_and_keeps_no_word(sandbox: tuple[House, Gateway]):
+    house, _ = sandbox
+    open_person(sandbox).start().walk_to("/14").send()
+    assert house.rows("reports") == []
+    assert house.rows("return_places") == []
+    files = list_files(house.state)
+    assert len(files) >= 4
+    assert not [path for path in files if SHORT_STORY.encode() in path.read_bytes()]
+
+
+def test_thank_you_page_of_practice_says_nothing_that_is_not_so(sandbox: tuple[House, Gateway]):
+    person = open_person(sandbox).start().walk_to("/14").send()
+    text = person.text()
+    assert "This was practice. Nothing was sent." in text
+    assert text.index("This was practice.") < text.index("<h1>")
+    for words in ("We only count it", "Was this OK to fill in?", "Start again, and tell us your number", 'value="ok:'):
+        assert words not in text, words
+    # It is a page to learn from: what a real one advises stands there too.
+    assert text.split("<h2>Until then</h2>")[1].split("</ul>")[0].count("<li>") >= 3
+
+
+@pytest.mark.parametrize("action", ["ok:yes", "ok:no"])
+def test_practice_counts_nothing_and_thanks_for_no_opinion(sandbox: tuple[House, Gateway], action: str):
+    house, _ = sandbox
+    person = open_person(sandbox).start("/?c=poster").walk_to("/14").send()
+    person.press(action)
+    assert person.path == "/15"
+    assert "helps us make it better" not in person.text()
+    assert house.rows("counts") == []
+
+
+def test_other_words_after_send_in_practice_are_not_offered_as_an_addition(sandbox: tuple[House, Gateway]):
+    person = open_person(sandbox).start().walk_to("/9")
+    form = person.fill({"story": "Other words."})
+    person.walk_to("/14").send()
+    person.post("/9", form)
+    assert person.path == "/15"
+    assert "We have what you sent before" not in person.text()
+
+
+def test_live_thank_you_page_does_not_speak_of_practice(public: PublicHouse):
+    text = public.person().start().walk_to("/14").send().text()
+    assert "practice" not in text
+    assert "Was this OK to fill in?" in text
+
+
+def test_send_again_in_practice_is_the_same_page(sandbox: tuple[House, Gateway]):
+    person = open_person(sandbox).start().walk_to("/14")
+    form = person.fill({}, "send")
+    person.post("/14", form)
+    person.post("/14", form)
+    assert (person.path, person.page.status_code) == ("/15", 200)
+    assert PRACTICE_REFERENCE in person.text()
+
+
+@pytest.mark.parametrize("path", ["/?practice=1", "/?from=practice", "/?from=test", "/?c=test", "/?sandbox"])
+def test_no_link_makes_a_live_form_a_practice(tmp_path: Path, path: str):
+    public: PublicHouse = make_public_house(tmp_path)
+    person = public.person().start(path).walk_to("/14").send()
+    assert BANNER not in person.text()
+    assert [report.story for report in public.reports()] == [SHORT_STORY]
+    assert public.reports()[0].placement is None

@@ -1,0 +1,115 @@
+"""What the desk could not read is never thanked for, and what does not fit a draft is said: the words stay."""
+
+import pytest
+from werkzeug.datastructures import MultiDict
+
+from gateway.public.journey import find_packed_answers, pack_answers
+from partner_sdk.errors import FormatError
+from tests.gateway.public.fixtures import PublicHouse
+from tests.gateway.public.person import SHORT_ANSWERS, Person, read_title
+
+MARKER = "These are my own words."
+THANKS = "We have got what you sent"
+
+
+def make_words(**changes: list[str]) -> str:
+    """Pack the answers of the shortest path, as the check page's hidden field does."""
+    answers: dict[str, list[str]] = {}
+    for typed in SHORT_ANSWERS.values():
+        answers |= {name: [value] if isinstance(value, str) else list(value) for name, value in typed.items()}
+    return pack_answers({**answers, "story": [MARKER], **changes})
+
+
+def send_by_hand(public: PublicHouse, words: str) -> Person:
+    """Post the check page's form without ever having seen it, and once more with the token that comes back."""
+    person = public.person()
+    person.post("/14", MultiDict({"words": words, "action": "send"}))
+    form = person.fill({"words": words}, "send")
+    person.post("/14", form)
+    return person
+
+
+def test_words_of_the_form_are_sent_by_a_page_that_lost_its_cookie(public: PublicHouse):
+    assert read_title(send_by_hand(public, make_words()).page) == THANKS
+    assert public.reports()[0].story == MARKER
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kinds": ["extra_nice"] * 30},
+        {"kinds": ["extra_nice", "extra_nice"]},
+        {"under_18": ["no", "yes"]},
+        {"danger": ["no", "no"]},
+        {"called": ["called", "carry_on"]},
+        {"country": ["fr", "de"]},
+        {"story": [MARKER, MARKER]},
+    ],
+)
+def test_words_that_no_page_of_ours_can_have_held_are_neither_stored_nor_thanked_for(
+    public: PublicHouse, changes: dict[str, list[str]]
+):
+    assert find_packed_answers(make_words()) is not None
+    assert find_packed_answers(make_words(**changes)) is None
+    assert read_title(send_by_hand(public, make_words(**changes)).page) != THANKS
+    assert public.reports() == []
+
+
+def test_report_that_would_not_be_read_stays_on_the_page(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    person = public.person_at("/14", p9={"story": MARKER})
+
+    def refuse(raw: bytes) -> None:
+        assert MARKER.encode() in raw
+        raise FormatError("not read", reason="format")
+
+    monkeypatch.setattr("gateway.public.sending.send.parse_public_report", refuse)
+    person.send()
+    assert person.page.status_code == 503
+    assert MARKER in person.text()
+    assert public.reports() == []
+    monkeypatch.undo()
+    person.send()
+    assert read_title(person.page) == THANKS
+
+
+def test_too_many_words_to_keep_are_said_with_the_words(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    person = public.person_at("/9")
+    person.press(story=MARKER)
+    person.walk_to("/14")
+    monkeypatch.setattr("gateway.public.visiting.drafts.PADDED_SIZES", (4 * 1024,))
+    form = person.fill({"words": make_words(story=[MARKER * 200])}, "keep_typed")
+    person.post("/14", form)
+    assert (person.page.status_code, read_title(person.page)) == (413, "That was too much to take in")
+    assert MARKER * 200 in person.text()
+    person.post("/9", MultiDict({**form.to_dict(), "story": MARKER * 200, "action": "continue", "version": "99"}))
+    assert person.page.status_code < 500
+
+
+def test_step_with_too_many_words_to_keep_shows_them(public: PublicHouse, monkeypatch: pytest.MonkeyPatch):
+    person = public.person_at("/9")
+    monkeypatch.setattr("gateway.public.visiting.drafts.PADDED_SIZES", (4 * 1024,))
+    person.press(story=MARKER * 200)
+    assert (person.page.status_code, MARKER * 200 in person.text()) == (413, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_offered"),
+    [
+        ({}, True),
+        ({"p4": {"under_18": "no"}}, True),
+        ({"p10": {}}, False),
+        ({"p10": {"near": "yes"}}, False),
+        ({"p10": {"near": "not_sure"}}, False),
+        ({"p5": {"age": "12_or_under"}}, False),
+        ({"p5": {"age": "rather_not_say"}}, False),
+        ({"p4b": {"who": "friend"}, "p5b": {"their_age": "16_17"}}, True),
+        ({"p4b": {"who": "friend"}, "p5b": {"their_age": "rather_not_say"}}, False),
+        ({"p4b": {"who": "friend"}, "p5b": {"their_age": "12_or_under"}}, False),
+    ],
+)
+def test_note_is_offered_only_where_the_desk_would_send_it(
+    public: PublicHouse, changes: dict[str, dict[str, str | list[str]]], is_offered: bool
+):
+    way = {"p10": {"near": "no"}, "p12": {"contact_ways": ["email"], "email": "sam@example.org"}, **changes}
+    person = public.person_at("/12a", **way)
+    assert ('name="may_send_note"' in person.text()) == is_offered

@@ -1,0 +1,137 @@
+"""Who reads decides the words, the helpers and what is asked: a child, a friend, a carer, an adult at work."""
+
+import re
+
+import pytest
+
+from tests.gateway.public.fixtures import PublicHouse
+from tests.gateway.public.person import SHORT_ANSWERS
+from tests.gateway.public.walks import ADULT, GROWN_UP_PICTURE
+
+
+def test_adult_about_their_own_childhood_is_not_spoken_to_as_a_carer(public: PublicHouse):
+    way = GROWN_UP_PICTURE | {"/10": {"more_person": "yes"}, "/10a": {}}
+    person = public.person_at("/10a", way)
+    assert "Talk to Samaritans" in person.text()
+    assert "Where I work or go to school" in person.text()
+    person.walk_to("/14", way).send()
+    main = person.text().split("<main", 1)[1]
+    assert "It was not your fault." in main
+    assert "Call Samaritans on 116 123" in main
+    assert not re.search("the child|a child|NSPCC|Childline|not in trouble", main)
+    assert "Talk to the NSPCC" not in person.text()
+
+
+def test_adult_at_work_with_a_child_is_told_to_keep_to_the_steps_of_their_work(public: PublicHouse):
+    way = ADULT | {"/4b": {"who": "child_i_work_with"}, "/7": {"kinds": ["on_camera"]}}
+    text = public.person_at("/14", way).send().text()
+    assert "Keep to the steps that your place of work has for this." in text
+    assert "Do not ask the child more than you need to" in text
+    assert "It is not your fault" not in text
+
+
+def test_child_who_tells_about_a_friend_reads_about_the_friend(public: PublicHouse):
+    way = SHORT_ANSWERS | {
+        "/4b": {"who": "friend"},
+        "/5b": {"their_age": "13_15"},
+        "/7": {"kinds": ["wants_to_meet", "on_camera"]},
+        "/10": {"more_person": "yes"},
+        "/10a": {},
+    }
+    person = public.person().start()
+    for path in ("/10", "/10a", "/13"):
+        person.walk_to(path, way)
+        assert "friend" in person.text().split("<main", 1)[1], path
+        assert "the child" not in person.text(), path
+    text = person.walk_to("/14", way).send().text()
+    assert "Tell them not to go, not even to a busy place." in text
+    assert not re.search("If you said yes|nude of you|Do not go to meet them", text)
+    assert "0800 1111" in text
+
+
+ABROAD = SHORT_ANSWERS | {
+    "/6": {"region": "not_uk"},
+    "/6a": {"country": "us"},
+    "/7": {"kinds": ["wants_to_meet", "on_camera"]},
+    "/8": {"pictures": "me"},
+    "/9a": {"feels": "hurting"},
+}
+
+
+def test_child_in_another_country_reads_the_numbers_of_that_country_from_there_on(public: PublicHouse):
+    person = public.person_at("/7", ABROAD)
+    while person.path != "/14":
+        assert "999" not in person.text(), person.path
+        assert 'href="tel:18004224453"' in person.text(), person.path
+        if person.path == "/7b":
+            assert "Is it today? Call 911." in person.text()
+        if person.path == "/8a":
+            assert "NCMEC CyberTipline" in person.text()
+        if person.path == "/9b":
+            assert "call 911" in person.text()
+            assert "Childhelp" in person.text()
+        person.press(**ABROAD.get(person.path, {}))
+    text = person.send().text()
+    assert "Childhelp" in text
+    assert not re.search("999|Childline <b>|Call Childline|0800 1111", text)
+
+
+@pytest.mark.parametrize("country", ["other", "pk", ""])
+def test_country_without_a_helpline_has_the_list_of_those_of_all_countries_and_no_number_of_the_uk(
+    public: PublicHouse, country: str
+):
+    text = public.person_at("/14", ABROAD | {"/6a": {"country": country}}).send().text()
+    bar, main = text.split("<main", 1)
+    for part in (bar, main):
+        assert re.search(r'<a [^>]*href="https://childhelplineinternational\.org"[^>]*target="_blank"', part)
+        assert "Child Helpline International" in part
+    assert "08001111" not in text
+    assert f'href="tel:{"15" if country == "pk" else "112"}"' in bar
+
+
+def test_call_is_the_one_filled_button_where_someone_is_in_danger(public: PublicHouse):
+    person = public.person_at("/3a", p3={"danger": "yes"})
+    main = person.text().split("<main", 1)[1]
+    assert '<a class="button call-now" href="tel:999">Call 999</a>' in main
+    assert re.findall(r'<button class="(\w+)[^"]*" name="called"', main) == ["plain"] * 3
+    assert main.index("call-now") < main.index('name="called"')
+    assert "Not in the UK?" in main
+    assert "112 works in many countries" in main
+
+
+def test_numbers_of_a_friends_country_are_not_taken_for_those_of_who_tells(public: PublicHouse):
+    way = ABROAD | {"/4b": {"who": "friend"}, "/5b": {"their_age": "13_15"}}
+    bar, main = public.person_at("/9c", way).text().split("<main", 1)
+    assert 'href="tel:08001111"' in bar
+    assert "Childhelp" not in bar
+    assert "<span>For you, if you are under 19</span>" in main
+    assert re.search(r"<span>Talk to someone there</span> <a [^>]*>Childhelp <b>1-800-422-4453</b>", main)
+
+
+def test_check_page_is_short_where_little_was_said(public: PublicHouse):
+    text = public.person_at("/14").text()
+    for label in ("The adult", "Phone number", "<dt>Email", "Other names"):
+        assert label not in text, label
+    for label in ("What do you know about the person?", "A good time", "<dt>School"):
+        assert label in text, label
+    assert 'name="change" value="10"' in text
+
+
+@pytest.mark.parametrize(
+    ("ways", "asked"),
+    [
+        (["school"], (False, False)),
+        (["adult"], (False, True)),
+        (["call"], (True, True)),
+        (["text"], (True, False)),
+        (["email", "school"], (True, False)),
+    ],
+)
+def test_only_what_fits_the_picked_ways_is_asked_about_safety(
+    public: PublicHouse, ways: list[str], asked: tuple[bool, bool]
+):
+    details = {"adult": "My aunt", "school": "Ms Example", "phone": "01632 960001", "email": "sam@child.example"}
+    text = public.person_at("/12a", p12={"contact_ways": ways, **details}).text()
+    assert "When is a good time?</label>" in text
+    assert '<label class="unseen" for="contact_times">' not in text
+    assert ('name="who_sees"' in text, 'name="may_say_who_we_are"' in text) == asked

@@ -1,0 +1,274 @@
+"""The rows of requirements.md about the public, one after another, through the real form to the sealed report.
+
+What the desk makes of them is in tests/whole/test_rows_at_the_desk.py.
+"""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.guidance.signposts import load_signposts
+from partner_sdk.wire.public_report import PublicReport
+from tests.gateway.public.fixtures import PublicHouse
+from tests.gateway.public.person import Person, read_title
+from tests.gateway.public.walks import ADULT, BULLYING_ONLY, CONTENT_ONLY, OVERSEAS, UNDER_18, URGENT, ScreenAnswers
+
+POSTS = load_signposts()
+THANKS = "We have got what you sent"
+MEETING: ScreenAnswers = {"/7": {"kinds": ["wants_to_meet"]}, "/7b": {"meeting_when": "today"}}
+
+
+def send(public: PublicHouse, way: ScreenAnswers) -> tuple[Person, PublicReport]:
+    """Walk one way to the end, slowly enough to be taken for a person; return them and what was sealed."""
+    person = public.person().start()
+    public.house.clock.advance(minutes=5)
+    person.walk_to("/14", way).send()
+    assert read_title(person.page) == THANKS
+    return person, public.reports()[-1]
+
+
+def link_of(key: str) -> str:
+    link = POSTS[key].phone_link or POSTS[key].url
+    assert link
+    return f'href="{link}"'
+
+
+def test_r2_nothing_needs_to_be_known_or_proved(public: PublicHouse):
+    not_sure: ScreenAnswers = UNDER_18 | {
+        "/3": {"danger": "not_sure"},
+        "/4": {"under_18": "rather_not_say"},
+        "/4b": {"who": "not_sure"},
+        "/5": {"age": "rather_not_say"},
+        "/5b": {"their_age": "rather_not_say"},
+        "/6": {"region": "not_sure"},
+        "/7": {"kinds": ["not_sure"]},
+        "/9": {},
+    }
+    _, report = send(public, not_sure)
+    assert (report.story, report.kinds, report.clear.priority) == ("", ("not_sure",), "P2")
+
+
+@pytest.mark.parametrize(("age", "is_child"), [("16_17", True), ("18_plus", False)])
+def test_r3_the_line_between_child_and_adult_is_eighteen(public: PublicHouse, age: str, *, is_child: bool):
+    person = public.person().start().walk_to("/5")
+    person.press(age=age)
+    assert (person.path == "/5a") is not is_child
+    person.walk_to("/14").send()
+    (report,) = public.reports()
+    assert (report.age_band, report.reporter_age_band) == (age, age)
+
+
+def test_r3_age_of_the_child_is_kept_apart_from_that_of_who_tells(public: PublicHouse):
+    _, report = send(public, UNDER_18 | {"/4b": {"who": "friend"}, "/5b": {"their_age": "12_or_under"}})
+    assert (report.reporter_age_band, report.age_band) == ("13_15", "12_or_under")
+    _, report = send(public, ADULT)
+    assert (report.reporter_age_band, report.age_band) == ("18_plus", "13_15")
+
+
+def test_r5_r24_help_in_danger_comes_before_anything_is_asked(public: PublicHouse):
+    person = public.person()
+    person.get("/")
+    assert link_of("emergency") in person.text()
+    person.start().walk_to("/3a", URGENT)
+    assert public.drafts_of(person)[0].answers == {"danger": ["yes"]}
+    for words in ("Call 999 now", "Press 55", "text 999", "sign language"):
+        assert words in person.text(), words
+
+
+def test_r6_content_on_a_website_is_shown_to_the_iwf_and_recorded(public: PublicHouse):
+    person = public.person().start().walk_to("/8b", CONTENT_ONLY)
+    assert link_of("iwf") in person.text()
+    assert "Then you can stop here" in person.text()
+    person.walk_to("/14", CONTENT_ONLY).send()
+    (report,) = public.reports()
+    assert report.signposted == ("iwf",)
+    assert (report.kinds, report.pictures, report.clear.priority) == (("saw_picture",), "website", "P3")
+
+
+def test_r7_bullying_alone_is_shown_to_who_helps_and_recorded(public: PublicHouse):
+    person = public.person().start().walk_to("/7a", BULLYING_ONLY)
+    for key in ("childline", "report_harmful_content"):
+        assert link_of(key) in person.text(), key
+    assert "Tell the app or the game" in person.text()
+    assert "Is there sexual stuff too?" in person.text()
+    person.press()
+    assert person.path == "/9"
+    person.walk_to("/14", BULLYING_ONLY).send()
+    (report,) = public.reports()
+    assert report.signposted == ("childline", "report_harmful_content")
+
+
+def test_r12_a_report_may_be_about_risky_behaviour_alone(public: PublicHouse):
+    _, report = send(public, UNDER_18 | {"/7": {"kinds": ["shared_things"]}, "/8": {"pictures": "none"}})
+    assert report.kinds == ("shared_things",)
+    assert (report.person.names, report.person.handle, report.signposted) == ("", "", ())
+
+
+@pytest.mark.parametrize("way", [UNDER_18, ADULT, CONTENT_ONLY, BULLYING_ONLY, OVERSEAS, URGENT])
+def test_r22_every_report_is_acknowledged_with_a_number_and_what_happens_next(public: PublicHouse, way: ScreenAnswers):
+    person, _ = send(public, way)
+    stored = str(public.house.rows("reports")[0])
+    text = person.text()
+    number = text.split('class="reference" translate="no">')[1].split("<")[0]
+    assert number in stored
+    for words in ("What happens now", "will read it today", "We may tell other police or a social worker"):
+        assert words in text, words
+
+
+@pytest.mark.parametrize("answer", ["yes", "rather_not_say"])
+@pytest.mark.parametrize("who", ["me", "friend"])
+def test_r23_every_child_is_promised_an_answer_by_a_day(public: PublicHouse, answer: str, who: str):
+    way = UNDER_18 | {"/4": {"under_18": answer}, "/4b": {"who": who}, "/5b": {"their_age": "13_15"}}
+    person, report = send(public, way)
+    assert "We will answer you by Friday 27 November, in the way you picked." in person.text()
+    assert (report.reply_by, report.under_18) == ("2026-11-27", answer)
+
+
+IN_DANGER = {"/3": {"danger": "yes"}, "/3a": {"called": "cannot_call"}}
+IN_AN_HOUR = ("by 00:50 on Saturday 28 November.", "today, by 00:50.")
+
+
+@pytest.mark.parametrize(
+    ("more", "read", "read_later", "reply_by", "day"),
+    [
+        ({}, "by Monday 30 November.", "by Monday 30 November.", "2026-12-02", "Wednesday 2 December"),
+        (IN_DANGER, *IN_AN_HOUR, "2026-11-29", "Sunday 29 November"),
+        (MEETING, *IN_AN_HOUR, "2026-11-29", "Sunday 29 November"),
+        ({"/9a": {"feels": "hurting"}}, *IN_AN_HOUR, "2026-11-29", "Sunday 29 November"),
+    ],
+)
+def test_r23_promise_of_a_friday_night_is_one_that_can_be_kept(
+    public: PublicHouse, more: ScreenAnswers, read: str, read_later: str, reply_by: str, day: str
+):
+    public.house.clock.now = datetime(2026, 11, 27, 23, 45, tzinfo=UTC)
+    person, report = send(public, UNDER_18 | more)
+    assert report.reply_by == reply_by
+    assert f"will read it {read}" in person.text()
+    assert f"We will answer you by {day}" in person.text()
+    public.house.clock.now = datetime(2026, 11, 28, 0, 5, tzinfo=UTC)
+    person.get("/15", Sec_Fetch_Site="same-origin", Cache_Control="max-age=0")
+    assert f"will read it {read_later}" in person.text()
+    assert f"We will answer you by {day}" in person.text()
+
+
+@pytest.mark.parametrize(
+    ("started_at", "more", "read", "reply"),
+    [
+        # Christmas Eve is a Thursday, and the Monday after Boxing Day a bank holiday.
+        ("2026-12-24 16:00", {}, "by Tuesday 29 December.", "Wednesday 30 December"),
+        ("2026-12-28 11:00", {}, "by Tuesday 29 December.", "Thursday 31 December"),
+        ("2026-12-25 03:00", {}, "by Tuesday 29 December.", "Thursday 31 December"),
+        ("2026-12-25 03:00", IN_DANGER, "today, by 04:05.", "Sunday 27 December"),
+        ("2026-11-26 10:00", {}, "today.", "Monday 30 November"),
+    ],
+)
+def test_r23_promise_is_true_at_night_at_christmas_and_on_a_bank_holiday(
+    public: PublicHouse, started_at: str, more: ScreenAnswers, read: str, reply: str
+):
+    public.house.clock.now = datetime.fromisoformat(f"{started_at}+00:00")
+    person, report = send(public, UNDER_18 | more)
+    assert f"will read it {read}" in person.text()
+    assert f"We will answer you by {reply}, in the way you picked." in person.text()
+    assert report.reply_by is not None
+    assert int(report.reply_by[-2:]) == int(reply.split()[1])
+
+
+def test_r23_adults_are_asked_more_only_if_needed(public: PublicHouse):
+    person, report = send(public, ADULT)
+    assert "If we need to know more, we will ask you in the way you picked." in person.text()
+    assert "We will answer you by" not in person.text()
+    assert (report.reply_by, report.under_18) == (None, "no")
+    assert report.child.relationship == "Mother"
+    assert f"Call the NSPCC on {POSTS['nspcc'].phone}" in person.text()
+    assert link_of("nspcc") in person.text()
+
+
+@pytest.mark.parametrize("start_at", ["start", "name"])
+def test_r25_who_wants_no_name_is_handed_to_those_who_take_it_so(public: PublicHouse, start_at: str):
+    person = public.person()
+    person.get("/")
+    assert 'href="/1b"' in person.text()
+    if start_at == "start":
+        person.get("/1b")
+    else:
+        person.start().walk_to("/11").press("see:no_name")
+        assert person.path == "/1b"
+    for key in ("crimestoppers", "fearless", "iwf", "childline"):
+        assert link_of(key) in person.text(), key
+    assert "Just a first name is enough for us" in person.text()
+    assert "nothing that you typed here is kept" in person.text()
+    if start_at == "name":
+        person.get("/leave", Sec_Fetch_Site="same-origin")
+        assert public.wait_for_no_drafts()
+    assert public.reports() == []
+
+
+def test_r25_nothing_is_sent_without_a_name_but_any_name_will_do(public: PublicHouse):
+    person = public.person().start().walk_to("/11")
+    person.press(name=" ")
+    assert read_title(person.page) == "Error: What can we call you?"
+    person.press("see:no_name")
+    person.press("return")
+    assert person.path == "/11"
+    person.press(name="Blue Kite")
+    person.walk_to("/14").send()
+    assert public.reports()[0].name == "Blue Kite"
+
+
+def test_r24_r29_who_is_abroad_sees_the_number_and_the_police_of_that_country(public: PublicHouse):
+    person = public.person().start().walk_to("/6b", OVERSEAS)
+    for words in ("tel:911", "NCMEC CyberTipline", "Carry on here", "in the UK"):
+        assert words in person.text(), words
+    person.press()
+    assert (person.path, 'href="tel:911"' in person.text()) == ("/7", True)
+    person.walk_to("/14", OVERSEAS).send()
+    (report,) = public.reports()
+    assert (report.region, report.country, report.signposted) == ("not_uk", "us", ("abroad",))
+
+
+@pytest.mark.parametrize("region", ["england", "wales", "scotland", "northern_ireland", "not_sure"])
+def test_r18_the_part_of_the_country_is_told_for_who_is_best_placed(public: PublicHouse, region: str):
+    _, report = send(public, UNDER_18 | {"/6": {"region": region}})
+    assert (report.region, report.country) == (region, "")
+
+
+@pytest.mark.parametrize("called", ["called", "cannot_call", "carry_on"])
+def test_r24_danger_is_p1_and_goes_on_whatever_became_of_the_call(public: PublicHouse, called: str):
+    _, report = send(public, UNDER_18 | {"/3": {"danger": "yes"}, "/3a": {"called": called}})
+    assert (report.danger, report.clear.priority) == ("yes", "P1")
+    assert report.signals == (f"danger-{called}",)
+    assert report.signposted == ("emergency",)
+
+
+def test_r24_a_meeting_today_is_p1_and_the_page_says_999(public: PublicHouse):
+    way = UNDER_18 | {
+        "/7": {"kinds": ["wants_to_meet"]},
+        "/7b": {"meeting_when": "today", "meeting_place": "By the clock"},
+    }
+    person = public.person().start().walk_to("/7b", way)
+    assert "Is it today? Call 999." in person.text()
+    person.walk_to("/14", way).send()
+    (report,) = public.reports()
+    assert (report.meeting.when, report.meeting.place) == ("today", "By the clock")
+    assert (report.clear.priority, report.danger) == ("P1", "no")
+
+
+def test_r26_who_wants_to_talk_first_finds_the_line_for_their_age(public: PublicHouse):
+    person = public.person()
+    person.get("/")
+    assert 'href="/1a"' in person.text()
+    person.get("/1a")
+    text = person.text()
+    assert link_of("childline") in text
+    assert link_of("nspcc") in text
+    assert "if you are under 19" in text
+    assert "For grown-ups who are worried about a child" in text
+
+
+def test_r33_the_shortest_way_has_eight_answers(public: PublicHouse):
+    # Start, Continue past what only tells, and nothing but these typed or picked.
+    way: ScreenAnswers = UNDER_18 | {"/4b": {}, "/9": {}}
+    answered = [name for answers in way.values() for name in answers]
+    assert len(answered) - len(["school"]) + len(["send"]) == 8
+    _, report = send(public, way)
+    assert (report.story, report.who, report.kinds) == ("", "", ("extra_nice",))

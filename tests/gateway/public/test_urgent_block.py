@@ -1,0 +1,313 @@
+"""The worst answers are answered at once: the block at the very top of the thank-you page, above the number.
+
+What each answer leads to is a table; who reads decides the words, and the reader's own number stands in them.
+"""
+
+import html
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.public.journey import SCREEN_BY_NAME, get_priority, list_path, list_urgent
+from gateway.public.journey.kinds import URGENT_RULES
+from gateway.public.sending.report import is_crisis, make_public_report
+from gateway.public.visiting.drafts import Draft
+from gateway.public.wording import load_wording
+from partner_sdk.wire.canonical import format_time
+from partner_sdk.wire.public_codes import LANGUAGES
+from tests.gateway.public.fixtures import PublicHouse
+from tests.gateway.public.person import SHORT_ANSWERS, SHORT_STORY, Person
+from tests.gateway.public.return_builders import come_back, read_numbers
+from tests.gateway.public.walks import ADULT, ScreenAnswers, flatten
+
+MEETING = {"/7": {"kinds": ["wants_to_meet"]}}
+DANGER: ScreenAnswers = {"/3": {"danger": "yes"}, "/3a": {"called": "carry_on"}}
+CANNOT_CALL: ScreenAnswers = {"/3": {"danger": "yes"}, "/3a": {"called": "cannot_call"}}
+CALLED: ScreenAnswers = {"/3": {"danger": "yes"}, "/3a": {"called": "called"}}
+TODAY: ScreenAnswers = MEETING | {"/7b": {"meeting_when": "today"}}
+SOON: ScreenAnswers = MEETING | {"/7b": {"meeting_when": "next_days"}}
+HURTING: ScreenAnswers = {"/9a": {"feels": "hurting"}}
+SELF_OF_A_FRIEND: ScreenAnswers = {"/9a": {"feels": "reporter_hurting"}}
+FRIEND: ScreenAnswers = SHORT_ANSWERS | {"/4b": {"who": "friend"}, "/5b": {"their_age": "13_15"}}
+OWN_CHILDHOOD: ScreenAnswers = SHORT_ANSWERS | {"/4": {"under_18": "no"}}
+READERS = {"child": SHORT_ANSWERS, "friend": FRIEND, "adult": ADULT, "adult_self": OWN_CHILDHOOD}
+ABROAD: ScreenAnswers = {"/6": {"region": "not_uk"}, "/6a": {"country": "au"}}
+
+CALMS = (
+    {},
+    {"/3": {"danger": "not_sure"}},
+    MEETING | {"/7b": {"meeting_when": "later"}},
+    MEETING | {"/7b": {"meeting_when": "not_sure"}},
+    MEETING | {"/7b": {}},
+    {"/9a": {"feels": "scared"}},
+    {"/9a": {"feels": "rather_not_say"}},
+    {"/9a": {}},
+)
+URGENT = [
+    (DANGER, ("danger",)),
+    (CANNOT_CALL, ("cannot_call",)),
+    (CALLED, ("called",)),
+    (TODAY, ("meeting_today",)),
+    (SOON, ("meeting_soon",)),
+    (HURTING, ("hurting",)),
+    (DANGER | HURTING | TODAY, ("danger", "hurting", "meeting_today")),
+]
+FRIDAY_NIGHT = datetime(2026, 11, 27, 20, tzinfo=UTC)
+NEW_DRAFT = Draft(report_id="", started_at="", language="en")
+CODES = tuple(dict.fromkeys(rule.code for rule in URGENT_RULES))
+
+
+def read_block(person: Person) -> str:
+    """Return the urgent block of the thank-you page; empty where there is none."""
+    assert person.path == "/15"
+    found = re.search(r'<section class="urgent".*?</section>', person.text(), re.DOTALL)
+    return "" if found is None else html.unescape(found[0])
+
+
+@pytest.mark.parametrize(("answers", "codes"), URGENT)
+def test_what_cannot_wait_follows_the_table(answers: ScreenAnswers, codes: tuple[str, ...]):
+    said = flatten(SHORT_ANSWERS | answers)
+    assert list_urgent(said) == codes
+    assert is_crisis(NEW_DRAFT, make_public_report(NEW_DRAFT, said, environment="sandbox"))
+
+
+@pytest.mark.parametrize("answers", CALMS)
+def test_what_can_wait_is_not_urgent(answers: ScreenAnswers):
+    said = flatten(SHORT_ANSWERS | answers)
+    assert list_urgent(said) == ()
+    assert not is_crisis(NEW_DRAFT, make_public_report(NEW_DRAFT, said, environment="sandbox"))
+
+
+def test_whoever_may_hurt_themselves_is_told_apart():
+    said = flatten(FRIEND | HURTING)
+    assert list_urgent(said) == ("keep_close",)
+    assert list_urgent(flatten(FRIEND | SELF_OF_A_FRIEND)) == ("hurting",)
+    assert list_urgent(flatten(ADULT | HURTING)) == ("keep_close",)
+    assert list_urgent(flatten(OWN_CHILDHOOD | HURTING)) == ("hurting",)
+
+
+def test_self_harm_leaves_the_clear_priority_as_it_is():
+    # The gateway keeps the priority in clear: it says nothing that danger and age do not say already.
+    assert get_priority(flatten(SHORT_ANSWERS | HURTING)) == get_priority(flatten(SHORT_ANSWERS)) == "P3"
+
+
+def test_self_harm_is_asked_on_the_shortest_path_and_may_be_left_blank():
+    assert SCREEN_BY_NAME["feels"] in list_path({})
+    assert not any(field.required for field in SCREEN_BY_NAME["feels"].fields)
+
+
+@pytest.mark.parametrize(("answers", "codes"), URGENT)
+def test_block_stands_above_all_else_and_says_what_was_said(
+    public: PublicHouse, answers: ScreenAnswers, codes: tuple[str, ...]
+):
+    person = public.person_at("/15", SHORT_ANSWERS | answers)
+    block, text, words = read_block(person), html.unescape(person.text()), load_wording("en").screen("urgent")
+    main = text.split('<main id="main" tabindex="-1">', 1)[1].lstrip()
+    assert main.startswith('<section class="urgent"')
+    for code in codes:
+        assert words[f"{code}_told"] in block, code
+        assert words[f"{code}_told"].startswith("You told us"), code
+    for other in set(CODES) - set(codes):
+        assert words[f"{other}_told"] not in block, other
+    assert "If things get worse, call 999." not in text
+    assert "999" in block
+
+
+@pytest.mark.parametrize("answers", CALMS)
+def test_page_without_the_worst_has_no_block(public: PublicHouse, answers: ScreenAnswers):
+    person = public.person_at("/15", SHORT_ANSWERS | answers)
+    assert read_block(person) == ""
+    assert "If things get worse, call 999." in person.text()
+
+
+def test_call_is_the_one_filled_button_but_not_for_who_cannot_call(public: PublicHouse):
+    for answers, is_first in ((DANGER, True), (CALLED, True), (TODAY, True), (CANNOT_CALL, False), (HURTING, False)):
+        block = read_block(public.person_at("/15", SHORT_ANSWERS | answers))
+        assert ('<a class="button call-now" href="tel:999">Call 999</a>' in block) is is_first, answers
+    assert "call-now" not in read_block(public.person_at("/15", SHORT_ANSWERS | CANNOT_CALL | TODAY))
+    block = read_block(public.person_at("/15", SHORT_ANSWERS | CANNOT_CALL))
+    assert 'href="sms:999"' in block
+    assert "Only if your phone was set up for it before" in block
+    assert "Press 55 when you are told to." in block
+    assert "999 BSL" in block
+
+
+@pytest.mark.parametrize(
+    ("way", "there", "not_there"),
+    [
+        (SHORT_ANSWERS | HURTING, ("tel:08001111", "tel:116123", "sms:85258"), ("tel:08088005000",)),
+        (FRIEND | SELF_OF_A_FRIEND, ("tel:08001111", "tel:116123", "sms:85258"), ("tel:08000684141",)),
+        (FRIEND | HURTING, ("tel:08001111", "tel:116123", "tel:08000684141"), ("tel:08088005000",)),
+        (ADULT | HURTING, ("tel:08088005000", "tel:116123", "tel:08000684141"), ("tel:08001111",)),
+        (OWN_CHILDHOOD | HURTING, ("tel:116123", "sms:85258"), ("tel:08001111", "tel:08088005000")),
+        (SHORT_ANSWERS | DANGER, ("tel:08001111",), ("sms:85258",)),
+        (ADULT | TODAY, ("tel:08088005000",), ("tel:08001111", "sms:85258")),
+    ],
+)
+def test_who_listens_fits_who_reads(
+    public: PublicHouse, way: ScreenAnswers, there: tuple[str, ...], not_there: tuple[str, ...]
+):
+    block = read_block(public.person_at("/15", way))
+    assert [link for link in there if f'href="{link}"' not in block] == []
+    assert [link for link in not_there if f'href="{link}"' in block] == []
+
+
+def test_words_are_about_the_child_whom_it_is_about(public: PublicHouse):
+    block = read_block(public.person_at("/15", ADULT | TODAY))
+    assert "You told us that someone wants to meet the child today." in block
+    assert "Keep the child with you, or with someone you trust." in block
+    block = read_block(public.person_at("/15", FRIEND | TODAY))
+    assert "Ask them not to go. Do not go there yourself." in block
+    block = read_block(public.person_at("/15", FRIEND | SELF_OF_A_FRIEND))
+    assert "You told us that you think about hurting yourself." in block
+    block = read_block(public.person_at("/15", OWN_CHILDHOOD | TODAY))
+    assert "the child" not in block
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("answers", [answers for answers, _ in URGENT])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_block_is_whole_for_every_reader_in_each_language(
+    public: PublicHouse, name: str, answers: ScreenAnswers, language: str
+):
+    person = public.person_at("/15", READERS[name] | answers, language=language)
+    block = read_block(person)
+    assert len(re.findall(r"<li>", block)) >= 2
+    assert "None" not in block
+    assert "{" not in block
+    assert 'href="tel:' in block
+
+
+def test_block_is_the_same_when_the_page_is_shown_again(public: PublicHouse):
+    person = public.person_at("/14", SHORT_ANSWERS | CANNOT_CALL | HURTING)
+    again = person.fill({}, "send")
+    person.press("send")
+    block = read_block(person)
+    assert block
+    person.get("/15", Sec_Fetch_Site="same-origin", Cache_Control="max-age=0")
+    assert read_block(person) == block
+    person.post("/14", again)
+    assert read_block(person) == block
+    assert len(public.reports()) == 1
+    person.press("language")
+    assert load_wording("cy").screen("urgent")["cannot_call_told"] in read_block(person)
+
+
+def test_block_stays_where_words_are_added_that_are_not_urgent(public: PublicHouse):
+    person = public.person_at("/9", SHORT_ANSWERS | HURTING)
+    stale = person.fill({"story": "One more thing."})
+    person.walk_to("/14", SHORT_ANSWERS | HURTING).send()
+    block = read_block(person)
+    person.post("/9", stale)
+    assert person.path == "/14"
+    person.send()
+    assert len(public.reports()) == 2
+    assert read_block(person) == block != ""
+
+
+def test_what_is_added_after_coming_back_is_answered_as_well(public: PublicHouse):
+    person = public.person_at("/15")
+    (sent,) = [draft.sent for draft in public.drafts_of(person)]
+    assert sent is not None
+    assert read_block(person) == ""
+    returned = public.person()
+    returned.get("/16")
+    returned.press(reference=sent.reference, words_typed=sent.return_words or "")
+    returned.press("add")
+    returned.press(danger="yes")
+    returned.press(called="cannot_call")
+    returned.press(story="They are outside.")
+    returned.send()
+    assert load_wording("en").screen("urgent")["cannot_call_told"] in read_block(returned)
+
+
+def test_number_of_another_country_is_said_and_not_offered(public: PublicHouse):
+    block = read_block(public.person_at("/15", FRIEND | ABROAD | DANGER))
+    assert 'href="tel:999">Call 999</a>' in block
+    assert "Say that it is not in the UK. The number for people there is 000." in block
+    assert "tel:000" not in block
+
+
+def test_child_in_another_country_is_told_its_own_number(public: PublicHouse):
+    block = read_block(public.person_at("/15", SHORT_ANSWERS | ABROAD | CANNOT_CALL | HURTING))
+    assert "999" not in block
+    assert "Can someone call 000 for you?" in block
+    assert "Kids Helpline" in block
+    block = read_block(public.person_at("/15", SHORT_ANSWERS | ABROAD | DANGER))
+    assert '<a class="button call-now" href="tel:000">Call 000</a>' in block
+
+
+def test_nothing_of_what_is_urgent_is_stored_readable(public: PublicHouse):
+    person = public.person_at("/15", SHORT_ANSWERS | HURTING)
+    assert read_block(person)
+    stored = (public.house.state / "gateway.sqlite").read_bytes()
+    for path in public.house.state.glob("gateway.sqlite-wal"):
+        stored += path.read_bytes()
+    assert b"hurting" not in stored
+    assert SHORT_STORY.encode() not in stored
+
+
+MORE: ScreenAnswers = {"/10": {"near": "yes", "more_person": "yes"}}
+YOUNG: ScreenAnswers = {"/5": {"age": "12_or_under"}}
+# Nothing here is answered by the block: the desk's rules alone put it into the crisis lane.
+IN_THE_LANE: list[ScreenAnswers] = [
+    {"/7": {"kinds": ["touched_or_hurt"]}} | MORE | {"/10a": {"still": "yes"}},
+    {"/7": {"kinds": ["touched_or_hurt"]}} | YOUNG,
+    {"/7": {"kinds": ["threatens_to_share"]}, "/8": {"pictures": "me"}, "/8a": {}}
+    | {"/9": {"story": SHORT_STORY, "when": "today"}}
+    | MORE
+    | {"/10a": {"still": "yes"}},
+    MORE | {"/10a": {"knows": ["home"], "still": "yes"}},
+    YOUNG | MEETING | {"/7b": {"meeting_when": "later"}},
+]
+
+
+@pytest.mark.parametrize("answers", IN_THE_LANE)
+def test_hour_and_day_that_are_promised_follow_the_crisis_lane_on_a_friday_night(
+    public: PublicHouse, answers: ScreenAnswers
+):
+    public.house.clock.advance(seconds=(FRIDAY_NIGHT - public.house.clock()).total_seconds())
+    person = public.person_at("/15", SHORT_ANSWERS | answers)
+    (report,) = public.reports()
+    (sent,) = [draft.sent for draft in public.drafts_of(person)]
+    agency = public.app.extensions["public_door"].agency
+    promise = agency.make_promise(FRIDAY_NIGHT, is_crisis=True)
+    assert promise.reply_by < agency.make_promise(FRIDAY_NIGHT, is_crisis=False).reply_by
+    assert report.reply_by == promise.reply_by.isoformat()
+    assert sent is not None
+    assert (sent.read_by, sent.reply_by) == (format_time(promise.read_by), report.reply_by)
+    assert promise.read_by.astimezone(agency.zone).strftime("%H:%M") in person.text()
+    assert read_block(person) == ""
+    assert report.clear.priority != "P1"
+
+
+def test_words_added_to_a_report_of_the_crisis_lane_keep_its_promise(public: PublicHouse):
+    public.house.clock.advance(seconds=(FRIDAY_NIGHT - public.house.clock()).total_seconds())
+    person = public.person_at("/9", SHORT_ANSWERS | IN_THE_LANE[1])
+    stale = person.fill({"story": "One more thing."})
+    person.walk_to("/14", SHORT_ANSWERS | IN_THE_LANE[1]).send()
+    person.post("/9", stale)
+    person.send()
+    first, added = public.reports()
+    assert added.clear.kind == "supplement"
+    agency = public.app.extensions["public_door"].agency
+    promised = agency.make_promise(FRIDAY_NIGHT, is_crisis=True).reply_by.isoformat()
+    assert (first.reply_by, added.reply_by) == (promised, promised)
+
+
+def test_what_is_added_days_later_to_a_report_of_the_crisis_lane_is_promised_as_a_crisis_is(public: PublicHouse):
+    clock = public.house.clock
+    clock.advance(seconds=(FRIDAY_NIGHT - clock()).total_seconds())
+    reference, words = read_numbers(public.person_at("/14", SHORT_ANSWERS | IN_THE_LANE[1]).send())
+    clock.advance(hours=2)
+    person = come_back(public, reference, words)
+    person.press("add")
+    person.press(danger="no")
+    person.press(story="He is coming here tonight.")
+    person.send()
+    agency = public.app.extensions["public_door"].agency
+    promise = agency.make_promise(clock(), is_crisis=True)
+    _first, added = public.reports()
+    assert added.reply_by == promise.reply_by.isoformat()
+    assert promise.read_by.astimezone(agency.zone).strftime("%H:%M") in person.text()

@@ -1,0 +1,300 @@
+"""The next person on the phone, two tabs, a lost cookie, a long pause: no word is seen by others, none is lost."""
+
+import pytest
+
+from gateway.public.journey import SCREENS
+from gateway.public.visiting.drafts import make_journey_keys
+from tests.builders import PUBLIC_ORIGIN
+from tests.gateway.public.fixtures import PublicHouse
+from tests.gateway.public.person import Person, read_form, read_title
+
+MARKER = "These are my own words."
+INNER_PATHS = [f"/{screen.path}" for screen in SCREENS if screen.path]
+
+
+def person_with_words(public: PublicHouse) -> Person:
+    """Return a person who typed a story and stands on the next page."""
+    return public.person_at("/9a", p9={"story": MARKER})
+
+
+def test_first_page_is_blank_and_sets_a_cookie_without_words(public: PublicHouse):
+    person = public.person()
+    person.get("/")
+    cookie = person.page.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-journey=")
+    for flag in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/"):
+        assert flag in cookie
+    assert "Expires" not in cookie
+    assert "Domain" not in cookie
+
+
+@pytest.mark.parametrize("path", INNER_PATHS)
+def test_typed_address_of_an_inner_page_leads_to_the_start(public: PublicHouse, path: str):
+    person = person_with_words(public)
+    person.get("/9a", Sec_Fetch_Site="none")
+    answer = person.get(path, Sec_Fetch_Site="none")
+    assert (answer.status_code, answer.location) == (303, "/")
+    assert MARKER not in person.text()
+
+
+@pytest.mark.parametrize("path", INNER_PATHS)
+def test_inner_page_without_any_visit_leads_to_the_start(public: PublicHouse, path: str):
+    answer = public.person().get(path)
+    assert (answer.status_code, answer.location) == (303, "/")
+
+
+def test_page_after_a_post_shows_the_words_once(public: PublicHouse):
+    person = person_with_words(public)
+    person.press("back")
+    assert person.path == "/9"
+    assert MARKER in person.text()
+    answer = person.get("/9")
+    assert (answer.status_code, answer.location) == (303, "/")
+
+
+def test_reload_of_the_open_page_shows_the_words_again(public: PublicHouse):
+    person = person_with_words(public)
+    person.press("back")
+    person.get("/9", Sec_Fetch_Site="same-origin", Cache_Control="max-age=0")
+    assert MARKER in person.text()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec_Fetch_Site": "same-origin"},  # Back from another site, as Chromium 156 sends it
+        {"Sec_Fetch_Site": "same-origin", "Referer": f"{PUBLIC_ORIGIN}/7"},
+        {"Sec_Fetch_Site": "cross-site", "Cache_Control": "max-age=0"},
+        {"Sec_Fetch_Site": "none", "Cache_Control": "max-age=0"},
+        {"Referer": "https://elsewhere.example/", "Cache_Control": "max-age=0"},
+        {"Cache_Control": "max-age=0"},
+        {"Sec_Fetch_Site": "same-origin", "Cache_Control": "no-cache"},
+    ],
+)
+def test_coming_back_from_outside_is_blank(public: PublicHouse, headers: dict[str, str]):
+    person = person_with_words(public)
+    person.press("back")
+    answer = person.get("/9", **headers)
+    assert (answer.status_code, answer.location) == (303, "/")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "headers"),
+    [
+        (0, {"Sec_Fetch_Site": "cross-site", "Referer": "https://elsewhere.example/"}),
+        (0, {"Sec_Fetch_Site": "same-site"}),
+        (0, {"Sec_Fetch_Site": "none"}),
+        (31, {"Sec_Fetch_Site": "same-origin"}),
+        (31, {}),
+    ],
+)
+def test_redirect_that_was_not_followed_opens_nothing_from_outside_or_later(
+    public: PublicHouse, seconds: int, headers: dict[str, str]
+):
+    person = person_with_words(public)
+    person.client.post("/9a", base_url=PUBLIC_ORIGIN, data=person.fill({"feels": "scared"}, "back"))
+    public.house.clock.advance(seconds=seconds)
+    answer = person.get("/9", **headers)
+    assert (answer.status_code, answer.location) == (303, "/")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Sec_Fetch_Site": "same-origin"}])
+def test_redirect_that_is_followed_slowly_still_shows_the_words(public: PublicHouse, headers: dict[str, str]):
+    person = person_with_words(public)
+    person.client.post("/9a", base_url=PUBLIC_ORIGIN, data=person.fill({"feels": "scared"}, "back"))
+    public.house.clock.advance(seconds=25)
+    person.get("/9", **headers)
+    assert MARKER in person.text()
+
+
+def test_start_from_outside_begins_a_blank_journey_and_wipes_the_old_one(public: PublicHouse):
+    person = person_with_words(public)
+    old_secret = public.secret_of(person)
+    person.start().walk_to("/9")
+    assert public.secret_of(person) != old_secret
+    assert read_form(person.page)["story"] == ""
+    assert len(public.house.rows("drafts")) == 1
+
+
+def test_back_to_the_first_page_and_start_keeps_the_words(public: PublicHouse):
+    person = public.person_at("/3")
+    person.press("back", danger="not_sure")
+    assert person.path == "/2"
+    person.press("back")
+    assert person.path == "/"
+    person.press("start")
+    person.press()
+    assert read_form(person.page)["danger"] == "not_sure"
+
+
+def test_nothing_is_stored_before_the_first_answer(public: PublicHouse):
+    public.person().start()
+    assert public.house.rows("drafts") == []
+
+
+def test_back_keeps_what_was_typed_without_checking_it(public: PublicHouse):
+    person = public.person_at("/12")
+    person.press("back", phone="07", contact_ways=["call", "email"])
+    person.press()
+    assert read_form(person.page)["phone"] == "07"
+    assert read_form(person.page).getlist("contact_ways") == ["call", "email"]
+
+
+def test_stale_tab_shows_both_texts_and_overwrites_nothing(public: PublicHouse):
+    person = public.person_at("/9")
+    old_tab = person.fill({"story": "The older tab."})
+    person.press(story=MARKER)
+    person.post("/9", old_tab)
+    assert read_title(person.page) == "This page was open two times"
+    assert MARKER in person.text()
+    assert "The older tab." in person.text()
+    (draft,) = public.drafts_of(person)
+    assert draft.answers["story"] == [MARKER]
+
+
+@pytest.mark.parametrize(("choice", "kept"), [("keep_saved", MARKER), ("keep_typed", "The older\r\ntab. ")])
+def test_person_picks_one_of_the_two_texts(public: PublicHouse, choice: str, kept: str):
+    person = public.person_at("/9")
+    old_tab = person.fill({"story": "The older\r\ntab. "})
+    person.press(story=MARKER)
+    person.post("/9", old_tab)
+    person.press(choice)
+    assert person.path == "/9a"
+    (draft,) = public.drafts_of(person)
+    assert draft.answers["story"] == [kept]
+
+
+def test_same_words_from_a_stale_tab_go_on_quietly(public: PublicHouse):
+    person = public.person_at("/9")
+    form = person.fill({"story": MARKER})
+    person.post("/9", form)
+    person.post("/9", form)
+    assert person.path == "/9a"
+
+
+def test_check_page_of_a_stale_tab_sends_nothing_unseen(public: PublicHouse):
+    person = public.person_at("/14")
+    old_tab = person.fill({}, "send")
+    person.press("", change="9")
+    person.press(story=MARKER)
+    person.post("/14", old_tab)
+    assert read_title(person.page) == "This page was open two times"
+    assert public.house.rows("reports") == []
+
+
+def test_draft_is_gone_after_an_idle_hour_and_the_page_keeps_its_own_words(public: PublicHouse):
+    person = public.person_at("/9")
+    public.house.clock.advance(minutes=61)
+    person.press(story=MARKER)
+    assert read_title(person.page) == "It was a long time, so we wiped it"
+    assert MARKER in person.text()
+
+
+def test_each_save_gives_another_hour(public: PublicHouse):
+    person = public.person_at("/3")
+    for answers in ({"danger": "no"}, {"under_18": "yes"}, {"who": "me"}, {"age": "13_15"}):
+        public.house.clock.advance(minutes=50)
+        person.press(**answers)
+    assert person.path == "/6"
+    assert public.drafts_of(person)[0].answers["danger"] == ["no"]
+
+
+def test_failed_token_shows_the_page_again_with_the_words_and_a_new_token(public: PublicHouse):
+    person = public.person_at("/9")
+    form = person.fill({"story": MARKER})
+    form["csrf_token"] = "not the token"
+    person.post("/9", form)
+    assert person.page.status_code == 400
+    assert read_form(person.page)["story"] == MARKER
+    assert read_form(person.page)["csrf_token"] != "not the token"
+    assert "Press the button one more time" in person.text()
+    person.post("/9", read_form(person.page))
+    assert person.path == "/9a"
+
+
+def test_lost_cookie_keeps_the_words_and_leads_on(public: PublicHouse):
+    person = public.person_at("/9")
+    form = person.fill({"story": MARKER})
+    fresh = public.person()
+    fresh.post("/9", form)
+    assert read_form(fresh.page)["story"] == MARKER
+    fresh.post("/9", fresh.fill({}))
+    assert fresh.path == "/9a"
+    assert public.drafts_of(fresh)[0].answers == {"story": [MARKER]}
+
+
+def test_lost_cookie_on_the_check_page_can_still_be_sent(public: PublicHouse):
+    person = public.person_at("/14", p9={"story": MARKER})
+    fresh = public.person()
+    fresh.post("/14", person.fill({}, "send"))
+    assert MARKER in fresh.text()
+    fresh.post("/14", fresh.fill({}, "send"))
+    assert fresh.path == "/15"
+    assert public.reports()[0].story == MARKER
+
+
+def test_no_cookies_at_all_leads_to_a_page_with_phone_numbers(public: PublicHouse):
+    person = public.person(keeps_cookies=False)
+    person.get("/")
+    person.press("start")
+    assert read_title(person.page) == "This phone blocks something we need"
+    for number in ("tel:999", "tel:08001111", "tel:08088005000"):
+        assert number in person.text()
+
+
+def test_no_cookies_in_the_middle_keep_the_words_on_the_page(public: PublicHouse):
+    form = public.person_at("/9").fill({"story": MARKER})
+    person = public.person(keeps_cookies=False)
+    person.post("/9", form)
+    assert read_form(person.page)["story"] == MARKER
+    person.post("/9", read_form(person.page))
+    assert read_title(person.page) == "This phone blocks something we need"
+    assert MARKER in person.text()
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}]
+)
+def test_post_from_another_site_is_refused_and_touches_nothing(public: PublicHouse, headers: dict[str, str]):
+    person = public.person_at("/9")
+    form = person.fill({"story": MARKER})
+    answer = person.post("/9", form, **headers)
+    assert answer.status_code == 400
+    assert MARKER not in person.text()
+    assert "tel:999" in person.text()
+    assert "Set-Cookie" not in answer.headers
+    assert "story" not in public.drafts_of(person)[0].answers
+
+
+@pytest.mark.parametrize("referrer", [None, "https://elsewhere.example/"])
+def test_post_without_referer_or_behind_a_proxy_that_changes_it_goes_on(public: PublicHouse, referrer: str | None):
+    person = public.person_at("/3")
+    headers = {} if referrer is None else {"Referer": referrer}
+    person.post("/3", person.fill({"danger": "no"}), **headers)
+    assert person.path == "/4"
+
+
+def test_row_of_another_person_cannot_be_read(public: PublicHouse):
+    first, second = person_with_words(public), public.person_at("/9")
+    with public.gateway.store.write() as connection:
+        rows = connection.exec_driver_sql("SELECT draft_id, box FROM drafts").all()
+        boxes = {row[0]: row[1] for row in rows}
+        mine, yours = (make_journey_keys(public.secret_of(person)).draft_id for person in (first, second))
+        connection.exec_driver_sql("UPDATE drafts SET box = ? WHERE draft_id = ?", (boxes[mine], yours))
+    second.press("back")
+    assert MARKER not in second.text()
+    assert read_title(second.page) == "It was a long time, so we wiped it"
+
+
+def test_line_break_at_the_very_start_of_a_story_survives_going_back(public: PublicHouse):
+    story = "\r\n\r\nTwo lines down."
+    person = public.person_at("/9a", p9={"story": story})
+    person.press("back")
+    assert read_form(person.page)["story"] == story
+
+
+def test_leave_to_show_one_page_opens_no_other(public: PublicHouse):
+    person = person_with_words(public)
+    person.client.post("/9a", base_url=PUBLIC_ORIGIN, data=person.fill({"feels": "scared"}, "back"))
+    answer = person.get("/14")  # the post led to /9
+    assert (answer.status_code, answer.location) == (303, "/")

@@ -1,0 +1,77 @@
+"""A visit as it stands at some page: walked once in a process, and put into other new houses with the same settings.
+
+For tests whose subject begins at that page. Database, cookie and page are those of a real walk; what only the process
+knows (the counts of limits) begins anew. A house in which something has happened already is walked for real.
+"""
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+import msgspec
+from werkzeug.test import TestResponse
+
+from gateway.wiring import Gateway
+from tests.builders import House
+from tests.gateway.public.person import Person
+from tests.gateway.public.walks import ScreenAnswers
+
+THANKS = "/15"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What the gateway has stored, what the browser holds, and the page that it shows."""
+
+    database: bytes
+    cookies: Mapping[object, object]
+    page: TestResponse
+    path: str
+
+
+_VISITS: dict[str, Visit] = {}
+
+
+def bring_to(
+    person: Person, path: str, way: ScreenAnswers, changed: ScreenAnswers, *, house: House, gateway: Gateway
+) -> None:
+    """Bring a new person to a page, as `start` and `walk_to` do; to the thank-you page as `send` does."""
+    if not house.is_new():
+        _walk(person, path, way, changed)
+        return
+    key = repr((house.agency, msgspec.json.encode(house.config), person.language, path, way, changed))
+    visit = _VISITS.get(key)
+    if visit is None:
+        _walk(person, path, way, changed)
+        database, cookies = _read_database(house), dict(person.client._cookies or {})
+        _VISITS[key] = Visit(database, cookies, person.page, person.path)
+        return
+    gateway.store.close()
+    _replace_database(house, visit.database)
+    person.client._cookies.update(visit.cookies)
+    person.page, person.path = visit.page, visit.path
+
+
+def _walk(person: Person, path: str, way: ScreenAnswers, changed: ScreenAnswers) -> None:
+    person.start()
+    if path == THANKS:
+        person.walk_to("/14", way, **changed).send()
+    else:
+        person.walk_to(path, way, **changed)
+
+
+def _read_database(house: House) -> bytes:
+    """Read the whole database as a backup would: what is in its log belongs to it."""
+    with closing(sqlite3.connect(house.state / "gateway.sqlite")) as connection:
+        return connection.serialize()
+
+
+def _replace_database(house: House, raw: bytes) -> None:
+    """Put another file in the place of the one that is there, as a restore does."""
+    path = house.state / "gateway.sqlite"
+    other = path.with_suffix(".other")
+    with os.fdopen(os.open(other, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(raw)
+    other.replace(path)

@@ -1,0 +1,120 @@
+"""Answers that lead past every page of the form: one long way, and short ways past the pages that it misses."""
+
+from tests.gateway.public.person import SHORT_ANSWERS
+
+ScreenAnswers = dict[str, dict[str, str | list[str]]]
+
+# Somebody under 18 who helps out with children: nobody answers so much, but nothing forbids it.
+LONG_WAY: ScreenAnswers = {
+    "/2": {},
+    "/3": {"danger": "yes"},
+    "/3a": {"called": "called"},
+    "/4": {"under_18": "yes"},
+    "/4b": {"who": "child_i_work_with"},
+    "/5": {"age": "16_17"},
+    "/5b": {"their_age": "13_15"},
+    "/6": {"region": "not_uk"},
+    "/6a": {"country": "us"},
+    "/6b": {},
+    "/7": {"kinds": ["asked_for_pictures", "wants_to_meet"]},
+    "/7b": {"meeting_when": "next_days", "meeting_place": "By the clock"},
+    "/8": {"pictures": "me"},
+    "/8a": {},
+    "/9": {"story": "They want to meet by the clock.", "when": "this_week"},
+    "/9a": {"feels": "hurting"},
+    "/9c": {},
+    "/10": {
+        "person_app": "Example Chat",
+        "person_handle": "blue_kite",
+        "person_names": "Kit",
+        "near": "no",
+        "more_person": "yes",
+    },
+    "/10a": {
+        "person_age": "About 30",
+        "how_met": "In a game",
+        "in_real_life": "no",
+        "knows": ["school"],
+        "still": "yes",
+        "told": ["friend"],
+    },
+    "/10c": {
+        "relationship": "Coach",
+        "child_name": "Alex",
+        "child_birth": "In May",
+        "child_place": "Exampleton",
+        "child_school": "Example School",
+        "child_knows": "yes",
+        "is_with_you": "no",
+    },
+    "/10d": {
+        "organisation": "Example Club",
+        "role": "Coach",
+        "already_told": ["police"],
+        "other_reference": "EX-1",
+    },
+    "/11": {"name": "Sam"},
+    "/12": {
+        "contact_ways": ["adult", "school", "call", "text", "email"],
+        "adult": "My aunt, 01632 960001",
+        "school": "Ms Example",
+        "phone": "01632 960002",
+        "email": "sam@child.example",
+    },
+    "/12a": {
+        "who_sees": "yes",
+        "may_say_who_we_are": "no",
+        "contact_times": "After four",
+        "may_send_note": "yes",
+        "more_safe": "yes",
+    },
+    "/12b": {
+        "safe_word": "pancake",
+        "who_must_not_know": "My uncle",
+        "call_language": "other",
+        "other_language": "Polish",
+        "access_needs": ["bsl"],
+    },
+    "/13": {},
+}
+GROWN_UP: ScreenAnswers = SHORT_ANSWERS | {"/4": {"under_18": "no"}, "/7": {"kinds": ["bullying"]}}
+ON_A_WEBSITE: ScreenAnswers = SHORT_ANSWERS | {"/7": {"kinds": ["saw_picture"]}, "/8": {"pictures": "website"}}
+GROWN_UP_PICTURE: ScreenAnswers = SHORT_ANSWERS | {
+    "/9a": {"feels": "hurting"},
+    "/4": {"under_18": "no"},
+    "/7": {"kinds": ["threatens_to_share"]},
+    "/8": {"pictures": "me"},
+}
+PICTURE_OF_ANOTHER: ScreenAnswers = SHORT_ANSWERS | {
+    "/7": {"kinds": ["shared_things"]},
+    "/8": {"pictures": "someone_else"},
+}
+ALL_WAYS = (LONG_WAY, GROWN_UP, ON_A_WEBSITE, GROWN_UP_PICTURE, PICTURE_OF_ANOTHER)
+
+
+def flatten(way: ScreenAnswers) -> dict[str, list[str]]:
+    """Return the answers of a way by the name of their field, as a draft holds them."""
+    return {
+        name: [value] if isinstance(value, str) else value
+        for answers in way.values()
+        for name, value in answers.items()
+    }
+
+
+# What each row of requirements.md about the public speaks of, as somebody would answer.
+UNDER_18 = SHORT_ANSWERS
+ADULT: ScreenAnswers = SHORT_ANSWERS | {
+    "/4": {"under_18": "no"},
+    "/4b": {"who": "child_i_look_after"},
+    "/5b": {"their_age": "13_15"},
+    "/10c": {"relationship": "Mother"},
+}
+CONTENT_ONLY = ON_A_WEBSITE
+BULLYING_ONLY: ScreenAnswers = SHORT_ANSWERS | {"/7": {"kinds": ["bullying"]}}
+OVERSEAS: ScreenAnswers = SHORT_ANSWERS | {"/6": {"region": "not_uk"}, "/6a": {"country": "us"}}
+URGENT: ScreenAnswers = SHORT_ANSWERS | {
+    "/3": {"danger": "yes"},
+    "/3a": {"called": "cannot_call"},
+    "/7": {"kinds": ["wants_to_meet"]},
+    "/7b": {"meeting_when": "today", "meeting_place": "By the clock"},
+}

@@ -1,0 +1,325 @@
+"""The shipped nginx file, with Debian's nginx: the form opens for a second network while one attacks."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gateway.commands.serve import make_listener
+from gateway.config import CONFIG_FILE, ListenerConfig, write_config
+from gateway.guidance.signposts import load_signposts
+from gateway.web.serving import ServerGroup
+from tests.builders import Partner, make_house
+from tests.builders.local_servers import CERTIFICATE, find_free_port, make_tls, run_server
+
+CONF = Path(__file__).resolve().parents[3] / "gateway" / "web" / "nginx" / "report-abuse.conf"
+INSTALL_LINE = "No nginx here. Install it with: apt-get install nginx libnginx-mod-stream"
+HOSTS = FORM_HOST, FEED_HOST = "report.example", "feed.report.example"
+FLOOD, SCHOOL, OTHER, BODIES = "127.0.7.1", "127.0.8.1", "127.0.9.1", "127.0.10.1"
+CONNECTIONS, PARTNER_BODIES, SILENT_SECONDS = 1000, 20, 10.0  # as the file says
+PATIENCE_SECONDS = 30.0
+USERS = ("", "nobody") if os.geteuid() == 0 else ("",)
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A running nginx before a gateway."""
+
+    folder: Path
+    port: int
+    plain_port: int
+
+    def connect(self, source: str, *, port: int = 0) -> socket.socket:
+        """Open a connection from one address of this machine, and send nothing."""
+        return socket.create_connection(
+            ("127.0.0.1", port or self.port), timeout=PATIENCE_SECONDS, source_address=(source, 0)
+        )
+
+    def greet(self, source: str, *, host: str = FORM_HOST) -> ssl.SSLSocket:
+        """Open a connection and finish the TLS handshake."""
+        context = ssl.create_default_context(cafile=str(self.folder / FORM_HOST / CERTIFICATE))
+        return context.wrap_socket(self.connect(source), server_hostname=host)
+
+    def ask(self, source: str, head: str = "", *, host: str = FORM_HOST) -> bytes:
+        """Ask for a page and return the whole answer."""
+        with self.greet(source, host=host) as line:
+            line.sendall((head or f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").encode())
+            return read_all(line)
+
+
+def read_all(line: socket.socket) -> bytes:
+    came = b""
+    while piece := line.recv(65536):
+        came += piece
+    return came
+
+
+def write_conf(folder: Path, *, port: int, plain_port: int, public_port: int) -> Path:
+    """Write the shipped file with nothing changed but where it listens, what it serves and where its files lie."""
+    text = CONF.read_text(encoding="utf-8")
+    for shipped, here in (
+        ("listen 443 backlog", f"listen 127.0.0.1:{port} backlog"),
+        ("    listen [::]:443 backlog=4096;\n", ""),
+        ("listen 80;", f"listen 127.0.0.1:{plain_port};"),
+        ("    listen [::]:80;\n", ""),
+        ("127.0.0.1:8080", f"127.0.0.1:{public_port}"),
+        *((f"/etc/ssl/{host}.crt", f"{folder}/{host}/{CERTIFICATE}") for host in HOSTS),
+        *((f"/etc/ssl/{host}.key", f"{folder}/{host}/server.key") for host in HOSTS),
+        ("/run/", f"{folder}/"),
+        ("modules/ngx", "/usr/lib/nginx/modules/ngx"),
+    ):
+        assert shipped in text, shipped
+        text = text.replace(shipped, here)
+    conf = folder / "nginx.conf"
+    conf.write_text(text, encoding="utf-8")
+    return conf
+
+
+@contextmanager
+def run_nginx(folder: Path, *, user: str, public_port: int) -> Iterator[Proxy]:
+    """Run Debian's nginx with the shipped file before whatever listens on `public_port`."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    assert program, INSTALL_LINE
+    made = Proxy(folder, find_free_port(), find_free_port())
+    for host in HOSTS:
+        (folder / host).mkdir()
+        make_tls(folder / host, host=host)
+    conf = write_conf(folder, port=made.port, plain_port=made.plain_port, public_port=public_port)
+    for path in (folder, conf, *(file for host in HOSTS for file in (folder / host).iterdir())) if user else ():
+        shutil.chown(path, user)
+    nginx = subprocess.Popen(
+        [program, "-c", str(conf), "-g", "daemon off;"],
+        user=user or None,
+        extra_groups=[] if user else None,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(made, nginx)
+        yield made
+    finally:
+        nginx.send_signal(signal.SIGTERM)
+        nginx.wait(PATIENCE_SECONDS)
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Make a folder that nginx's workers reach, whoever they are."""
+    with tempfile.TemporaryDirectory(prefix="nginx-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module", params=USERS, ids=lambda user: user or "self")
+def proxy(request: pytest.FixtureRequest) -> Iterator[Proxy]:
+    """A gateway behind Debian's nginx, which runs as whoever runs the tests, and as an ordinary user."""
+    with open_folder() as folder:
+        house = make_house(folder / "gateway", roles=("public", "industry"))
+        house.publish(Partner().entry())
+        settings = msgspec.structs.replace(house.config, trusted_proxies=1)
+        (house.state / CONFIG_FILE).unlink()
+        write_config(house.state / CONFIG_FILE, settings)
+        public = ListenerConfig(host="127.0.0.1", port=find_free_port(), roles=("public",), workers=1)
+        with (
+            ServerGroup([make_listener(public, state=house.state)]),
+            run_nginx(folder, user=request.param, public_port=public.port) as made,
+        ):
+            yield made
+
+
+def wait_for(proxy: Proxy, nginx: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline and nginx.poll() is None:
+        try:
+            proxy.connect(OTHER).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"nginx does not listen; it ended with {nginx.poll()}")
+
+
+def is_form(answer: bytes) -> bool:
+    return answer.startswith(b"HTTP/1.1 200 ") and b"<form" in answer
+
+
+def count_open(lines: list[socket.socket]) -> int:
+    """Return how many connections the other side has not ended; reads nothing away."""
+    number = 0
+    for line in lines:
+        line.setblocking(False)
+        try:
+            number += bool(line.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            number += 1
+        except OSError:
+            pass
+    return number
+
+
+def test_silent_connections_of_one_address_are_bounded_and_another_gets_the_form(proxy: Proxy) -> None:
+    with ExitStack() as stack:
+        flood = [stack.enter_context(proxy.connect(FLOOD)) for _ in range(CONNECTIONS + 100)]
+        assert is_form(proxy.ask(OTHER))
+        wait_until(lambda: count_open(flood) <= CONNECTIONS)
+        assert is_form(proxy.ask(OTHER))
+        with pytest.raises((ConnectionError, ssl.SSLError)):
+            proxy.ask(FLOOD)
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_slow_handshakes_headers_and_bodies_are_ended_and_others_get_the_form(proxy: Proxy) -> None:
+    post = f"POST / HTTP/1.1\r\nHost: {FORM_HOST}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    with ExitStack() as stack:
+        silent = [stack.enter_context(proxy.connect(FLOOD)) for _ in range(20)]
+        slow_heads = [stack.enter_context(proxy.greet(FLOOD)) for _ in range(20)]
+        slow_bodies = [stack.enter_context(proxy.greet(FLOOD)) for _ in range(20)]
+        for number, line in enumerate(slow_heads):
+            line.sendall(b"GET / HTTP/1.1\r\nX-Slow: " + b"a" * number)
+        for line in slow_bodies:
+            line.sendall(f"{post}Content-Length: 100\r\n\r\na=".encode())
+        assert is_form(proxy.ask(OTHER))
+        assert is_form(proxy.ask(FLOOD))
+        for line in (*silent, *slow_heads, *slow_bodies):
+            line.settimeout(SILENT_SECONDS + PATIENCE_SECONDS)
+            with suppress(ConnectionError, ssl.SSLError):  # and no TimeoutError
+                read_all(line)  # comes to its end: nginx has ended it
+
+
+def test_large_bodies_of_one_address_are_bounded_and_another_partner_is_heard(proxy: Proxy) -> None:
+    post = f"POST /v1/reports HTTP/1.1\r\nHost: {FORM_HOST}\r\nContent-Type: application/json\r\n"
+    with ExitStack() as stack:
+        lines = [stack.enter_context(proxy.greet(BODIES)) for _ in range(PARTNER_BODIES + 10)]
+        for line in lines:
+            line.sendall(f"{post}Content-Length: 8000000\r\n\r\n{{".encode())
+        # The others are refused at once, long before the ten silent seconds of those that nginx keeps have gone.
+        answers: list[bytes] = []
+
+        def have_all() -> bool:
+            answers.extend(read_answers(lines))
+            return len(answers) >= 10
+
+        wait_until(have_all)
+        assert [one.split(b"\r\n")[0] for one in answers] == [b"HTTP/1.1 503 Service Temporarily Unavailable"] * 10
+        assert is_form(proxy.ask(BODIES))
+        head = f"{post}Content-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+        assert b"503" not in proxy.ask(OTHER, head).split(b"\r\n")[0]
+
+
+def read_answers(lines: list[ssl.SSLSocket]) -> list[bytes]:
+    """Return what came on these connections since they were last read."""
+    came = []
+    for line in lines:
+        line.setblocking(False)
+        with suppress(ssl.SSLWantReadError):
+            came.append(line.recv(65536))
+    return [one for one in came if one]
+
+
+def test_eight_classes_behind_one_address_are_served(proxy: Proxy) -> None:
+    with ExitStack() as stack:
+        for _ in range(CONNECTIONS - 100):
+            stack.enter_context(proxy.connect(SCHOOL))
+        lines = []
+        for _ in range(60):
+            lines.append(stack.enter_context(proxy.greet(SCHOOL)))
+            lines[-1].sendall(f"GET / HTTP/1.1\r\nHost: {FORM_HOST}\r\nConnection: close\r\n\r\n".encode())
+        assert [is_form(read_all(line)) for line in lines] == [True] * 60
+
+
+def test_head_that_is_too_large_ends_in_nginx(proxy: Proxy) -> None:
+    head = f"GET / HTTP/1.1\r\nHost: {FORM_HOST}\r\nCookie: {'a' * 9000}\r\n\r\n"
+    assert proxy.ask(OTHER, head).startswith(b"HTTP/1.1 400 ")
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with whom it takes the visitor for."""
+
+    def do_GET(self) -> None:
+        """Answer with a header of the request."""
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"visitor={self.headers.get_all('X-Forwarded-For')}".encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Drop the line."""
+
+
+def test_gateway_is_told_the_visitors_address_and_when_it_is_gone_a_kind_page_comes() -> None:
+    head = f"GET / HTTP/1.1\r\nHost: {FORM_HOST}\r\nConnection: close\r\nX-Forwarded-For: {OTHER}\r\n\r\n"
+    echo = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    with open_folder() as folder, run_nginx(folder, user="", public_port=echo.server_port) as proxy:
+        with run_server(echo):
+            assert f"visitor=['{FLOOD}']".encode() in proxy.ask(FLOOD, head)
+        gone = proxy.ask(OTHER)
+    childline = load_signposts()["childline"]
+    assert gone.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: 60" in gone
+    assert f'href="{childline.phone_link}">{childline.phone}<'.encode() in gone
+    assert b'href="tel:999"' in gone
+    assert b'lang="cy"' in gone
+
+
+def test_name_that_is_not_ours_gets_no_certificate_and_plain_http_is_led_to_the_form(proxy: Proxy) -> None:
+    with pytest.raises(ssl.SSLError):
+        proxy.ask(OTHER, host="other.example")
+    with proxy.connect(OTHER, port=proxy.plain_port) as line:
+        line.sendall(b"GET /4?c=x HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n")
+        answer = read_all(line)
+    assert answer.startswith(b"HTTP/1.1 301 ")
+    assert b"Location: https://report.example/\r\n" in answer
+
+
+def test_feed_is_closed_to_everybody_but_the_desk(proxy: Proxy) -> None:
+    context = ssl.create_default_context(cafile=str(proxy.folder / FEED_HOST / CERTIFICATE))
+    with context.wrap_socket(proxy.connect(OTHER), server_hostname=FEED_HOST) as line:
+        line.sendall(f"GET /feed/items/report HTTP/1.1\r\nHost: {FEED_HOST}\r\nConnection: close\r\n\r\n".encode())
+        assert read_all(line).startswith(b"HTTP/1.1 403 ")
+
+
+def test_no_file_of_nginx_names_an_address_or_holds_a_body(proxy: Proxy) -> None:
+    marker = b"marker-of-a-report-5512"
+    head = (
+        f"POST / HTTP/1.1\r\nHost: {FORM_HOST}\r\nConnection: close\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 200000\r\n\r\n"
+    )
+    proxy.ask(FLOOD, head + "story=" + (marker.decode() * 9000)[: 200000 - 6])
+    files = [path for path in proxy.folder.rglob("*") if path.is_file() and "gateway" not in path.parts]
+    assert len(files) >= 5
+    for path in files:
+        held = path.read_bytes()
+        assert FLOOD.encode() not in held
+        assert marker not in held
+
+
+def test_process_file_is_where_debians_unit_waits_for_it() -> None:
+    unit = Path("/usr/lib/systemd/system/nginx.service").read_text(encoding="utf-8")
+    (waited_for,) = re.findall(r"^PIDFile=(.*)$", unit, re.M)
+    assert re.findall(r"^pid (.*?);", CONF.read_text(encoding="utf-8"), re.M) == [waited_for]
+
+
+def test_drop_in_for_the_unit_removes_the_very_sockets_of_the_file() -> None:
+    drop_in = CONF.with_name("nginx-service-sockets.conf").read_text(encoding="utf-8")
+    sockets = set(re.findall(r"listen unix:(\S+?)[ ;]", CONF.read_text(encoding="utf-8")))
+    (removed,) = re.findall(r"^ExecStartPre=/bin/rm -f (.*)$", drop_in, re.M)
+    assert set(removed.split()) == sockets

@@ -1,0 +1,363 @@
+"""Real server processes: none outlives its parent, a dead one comes back, and no port is shared by two commands."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import requests
+
+from gateway.web import server_process
+from gateway.web.server_spec import ServerSpec
+from gateway.web.serving import (
+    MAX_RESTARTS_IN_WINDOW,
+    Listener,
+    PortInUseError,
+    ServerGroup,
+    ServerProcess,
+    ServingError,
+    check_port_is_free,
+    start_server,
+)
+from tests.builders.local_servers import find_free_port
+from tests.gateway.web.process_watch import find_living, is_gone, is_listening, read_core_limit, wait_until
+from tests.gateway.web_builders import JSON_BYTES
+
+TARGET = "tests.gateway.web.serving_target:make_app"
+
+
+def make_listener(*, target: str = TARGET, workers: int = 1, port: int | None = None, **environment: str) -> Listener:
+    return Listener(
+        name="test",
+        target=target,
+        host="127.0.0.1",
+        port=port or find_free_port(),
+        workers=workers,
+        threads=2,
+        environment=environment,
+    )
+
+
+def get(listener: Listener, path: str = "/") -> str:
+    return requests.get(f"http://{listener.address}{path}", timeout=10).text
+
+
+def find_workers(listener: Listener, *, count: int) -> set[int]:
+    """Ask until so many different workers have answered."""
+    seen: set[int] = set()
+
+    def has_seen_all() -> bool:
+        try:
+            seen.add(int(get(listener)))
+        except requests.RequestException:
+            return False
+        return len(seen) >= count
+
+    assert wait_until(has_seen_all)
+    return seen
+
+
+@contextmanager
+def lone_server(listener: Listener) -> Iterator[ServerProcess]:
+    """Start a listener that nobody watches over."""
+    server = start_server(listener)
+    try:
+        assert wait_until(lambda: is_listening(listener.port))
+        yield server
+    finally:
+        server.end(deadline=0.0)
+
+
+def kill_and_restart(group: ServerGroup) -> None:
+    """Kill the first master and let the group look until it has started another."""
+    (killed, *_others) = group.pids
+    os.kill(killed, signal.SIGKILL)
+
+    def is_replaced() -> bool:
+        group.check()
+        return group.pids[0] != killed
+
+    assert wait_until(is_replaced)
+
+
+def test_each_listener_is_a_process_group_and_stopping_leaves_no_process() -> None:
+    listeners = [make_listener(workers=2), make_listener()]
+    with ServerGroup(listeners) as group:
+        pids = group.pids
+        assert len(find_workers(listeners[0], count=2)) == 2
+        assert int(get(listeners[1])) in find_living(group=pids[1])
+        assert all(pid in find_living(group=pid) for pid in pids)
+        assert os.getpgid(0) not in pids
+    assert [find_living(group=pid) for pid in pids] == [set(), set()]
+    assert not any(is_listening(listener.port) for listener in listeners)
+
+
+def test_killed_worker_is_replaced_and_the_rest_goes_on() -> None:
+    listener = make_listener(workers=2)
+    with ServerGroup([listener]) as group:
+        (killed, other) = find_workers(listener, count=2)
+        os.kill(killed, signal.SIGKILL)
+        assert wait_until(lambda: len(find_living(parent=group.pids[0]) - {killed}) >= 3)  # two workers, one tracker
+        again = find_workers(listener, count=2)
+        assert killed not in again
+        assert other in again
+
+
+def test_killed_master_leaves_nothing_serving() -> None:
+    listener = make_listener(workers=2)
+    with lone_server(listener) as server:
+        workers = find_workers(listener, count=2)
+        os.kill(server.pid, signal.SIGKILL)
+        assert wait_until(lambda: all(is_gone(worker) for worker in workers), patience_seconds=3)
+        assert wait_until(lambda: not is_listening(listener.port), patience_seconds=3)
+        assert wait_until(lambda: find_living(group=server.pid) == set(), patience_seconds=3)
+
+
+def test_killed_master_is_started_again_by_its_group() -> None:
+    listener = make_listener()
+    with ServerGroup([listener]) as group:
+        kill_and_restart(group)
+        assert wait_until(lambda: is_listening(listener.port))
+        assert int(get(listener)) in find_living(group=group.pids[0])
+
+
+def test_server_that_dies_again_and_again_is_given_up() -> None:
+    with ServerGroup([make_listener()]) as group:
+        for _ in range(MAX_RESTARTS_IN_WINDOW):
+            kill_and_restart(group)
+        with pytest.raises(ServingError, match="again and again"):
+            kill_and_restart(group)
+
+
+def test_no_process_may_write_a_core_dump() -> None:
+    listener = make_listener()
+    with ServerGroup([listener]) as group:
+        for pid in (group.pids[0], int(get(listener))):
+            assert read_core_limit(pid) == ["0", "0"]
+
+
+def give_up_reading_others() -> None:
+    """Before a program begins: give up the right to read the memory of any process, which only root has."""
+    if os.geteuid() == 0:
+        # linux/prctl.h: PR_CAPBSET_DROP, and linux/capability.h: CAP_SYS_PTRACE.
+        assert ctypes.CDLL(None).prctl(24, 19, 0, 0, 0) == 0
+
+
+def test_no_process_of_the_same_user_reads_the_memory_of_a_server_or_a_command() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.gateway.web.memory_reader"],
+        preexec_fn=give_up_reading_others,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert dict(line.split() for line in run.stdout.splitlines()) == {
+        "plain": "opened",
+        "master": "refused",
+        "worker": "refused",
+        "gateway.cli": "0",
+        "gateway.desk.cli": "0",
+    }
+
+
+def test_request_in_flight_is_finished_before_the_end(tmp_path: Path) -> None:
+    mark = tmp_path / "started"
+    listener = make_listener(SERVING_TEST_MARK=str(mark))
+    answers: list[str] = []
+    with ServerGroup([listener]):
+        asking = threading.Thread(target=lambda: answers.append(get(listener, "/slow")))
+        asking.start()
+        assert wait_until(mark.exists)
+    asking.join()
+    assert len(answers) == 1
+    assert answers[0].isdecimal()
+
+
+@contextmanager
+def stream_of_requests(listener: Listener, *, keeps_connection: bool = False) -> Iterator[list[str]]:
+    """Ask without end, from four threads; collect the answers, and the errors of requests that were cut."""
+    has_ended, answers = threading.Event(), []
+
+    def ask() -> None:
+        with requests.Session() as session:
+            while not has_ended.is_set():
+                try:
+                    asked = session if keeps_connection else requests
+                    answers.append(asked.get(f"http://{listener.address}/", timeout=30).text)
+                except requests.RequestException as error:
+                    answers.append(repr(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        has_ended.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("keeps_connection", [False, True])
+def test_recycling_cuts_no_request_and_leaves_new_workers(tmp_path: Path, keeps_connection: bool) -> None:
+    mark = tmp_path / "started"
+    listener = make_listener(workers=2, SERVING_TEST_MARK=str(mark))
+    slow: list[str] = []
+    with ServerGroup([listener]) as group:
+        old = find_workers(listener, count=2)
+        with stream_of_requests(listener, keeps_connection=keeps_connection) as answers:
+            asking = threading.Thread(target=lambda: slow.append(get(listener, "/slow")))
+            asking.start()
+            assert wait_until(mark.exists)
+            os.kill(group.pids[0], signal.SIGHUP)  # as each lifetime does
+            assert wait_until(lambda: all(is_gone(pid) for pid in old), patience_seconds=60)
+            asked = len(answers)
+            assert wait_until(lambda: len(answers) > asked + 100)
+        asking.join()
+        new = find_workers(listener, count=2)
+    assert [one for one in answers if not one.isdecimal()] == []
+    assert {int(one) for one in answers} <= old | new
+    assert not old & new
+    assert int(slow[0]) in old
+
+
+def test_worker_that_holds_too_much_memory_makes_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Any Python process holds more than one mebibyte: each look finds the worker too large.
+    monkeypatch.setattr(
+        "gateway.web.serving.ServerSpec", partial(ServerSpec, worker_memory_mib=1, memory_look_seconds=1)
+    )
+    listener = make_listener()
+    with ServerGroup([listener]), stream_of_requests(listener) as answers:
+        assert wait_until(lambda: len(set(answers)) >= 3, patience_seconds=60)
+    assert [one for one in answers if not one.isdecimal()] == []
+
+
+def test_worker_stays_where_the_one_that_follows_cannot_load_its_app(tmp_path: Path) -> None:
+    fault = tmp_path / "fault"
+    listener = make_listener(target="tests.gateway.web.serving_target:make_or_fail", SERVING_TEST_MARK=str(fault))
+    with ServerGroup([listener]) as group:
+        (old,) = find_workers(listener, count=1)
+        fault.touch()
+        with stream_of_requests(listener) as answers:
+            os.kill(group.pids[0], signal.SIGHUP)
+            assert wait_until(lambda: fault.read_text() == "tried")
+            asked = len(answers)
+            assert wait_until(lambda: len(answers) > asked + 100)
+        assert set(answers) == {str(old)}
+        fault.unlink()
+        os.kill(group.pids[0], signal.SIGHUP)
+        assert wait_until(lambda: is_gone(old), patience_seconds=60)
+        assert find_workers(listener, count=1) != {old}
+
+
+def test_workers_live_for_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    # granian takes no lifetime under a minute, so that no test waits for one: the rest of it is what SIGHUP does too.
+    given: dict[str, object] = {}
+
+    def note(_target: str, **settings: object) -> SimpleNamespace:
+        given.update(settings)
+        return SimpleNamespace()
+
+    monkeypatch.setattr(server_process, "RecyclingServer", note)
+    server_process.make_server(
+        ServerSpec(
+            name="test", target=TARGET, host="127.0.0.1", port=1, workers=1, threads=2, body_seconds=20.0, parent_pid=1
+        )
+    )
+    assert given["workers_lifetime"] == 3600
+
+
+def test_port_of_another_program_is_a_clear_error() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        listener = make_listener(port=other.getsockname()[1])
+        with pytest.raises(PortInUseError, match=f"127.0.0.1:{listener.port}"):
+            check_port_is_free(listener, patience_seconds=0.1)
+
+
+def test_second_start_does_not_join_the_first() -> None:
+    listener = make_listener()
+    with ServerGroup([listener]):
+        first = get(listener)
+        with pytest.raises(PortInUseError):
+            check_port_is_free(listener, patience_seconds=0.1)
+        with pytest.raises(PortInUseError):
+            ServerGroup([listener]).start(port_patience_seconds=0.1)
+        assert {get(listener) for _ in range(10)} == {first}
+
+
+def test_start_does_not_join_a_server_that_no_command_holds() -> None:
+    # As after a SIGKILL without the guards: granian's sockets would share the port.
+    listener = make_listener()
+    with lone_server(listener):
+        first = get(listener)
+        with pytest.raises(PortInUseError):
+            ServerGroup([listener]).start(port_patience_seconds=0.1)
+        assert {get(listener) for _ in range(10)} == {first}
+
+
+def test_of_two_starts_at_the_same_moment_one_gets_the_port() -> None:
+    listener = make_listener()
+    groups = [ServerGroup([listener]), ServerGroup([listener])]
+    both = threading.Barrier(3)
+    errors: list[ServingError] = []
+
+    def start(group: ServerGroup) -> None:
+        both.wait()
+        try:
+            group.start(port_patience_seconds=0.1)
+        except ServingError as error:
+            errors.append(error)
+        both.wait()  # a server ends with the thread that started it
+        both.wait()
+
+    threads = [threading.Thread(target=start, args=(group,)) for group in groups]
+    for thread in threads:
+        thread.start()
+    both.wait()
+    both.wait()
+    try:
+        assert [type(error) for error in errors] == [PortInUseError]
+        assert sorted(len(group.pids) for group in groups) == [0, 1]
+    finally:
+        for group in groups:
+            group.stop()
+        both.wait()
+        for thread in threads:
+            thread.join()
+
+
+def test_group_of_which_one_listener_fails_stops_the_others(capfd: pytest.CaptureFixture[str]) -> None:
+    good = make_listener()
+    bad = make_listener(target="tests.gateway.web.serving_target:fail")
+    group = ServerGroup([good, bad])
+    with pytest.raises(ServingError, match="ended while it started"):
+        group.start()
+    assert not is_listening(good.port)
+    assert find_living(parent=os.getpid()) & set(group.pids) == set()
+    log = capfd.readouterr().err
+    assert "app-failed" in log
+    assert "words that belong in no log" not in log
+
+
+def test_server_refuses_bodies_that_are_too_large_or_of_no_stated_length() -> None:
+    listener = make_listener(target="tests.gateway.web.serving_target:make_web")
+    url = f"http://{listener.address}/v1/things/1"
+    headers = {"Content-Type": "application/json"}
+    with ServerGroup([listener]):
+        assert requests.post(url, data=b"x" * JSON_BYTES, headers=headers, timeout=10).json()["size"] == JSON_BYTES
+        assert requests.post(url, data=b"x" * (JSON_BYTES + 1), headers=headers, timeout=10).status_code == 413
+        assert requests.post(url, data=iter([b"x", b"y"]), headers=headers, timeout=10).status_code == 411
+        assert requests.get(url, timeout=10).headers["Server"] == "web"

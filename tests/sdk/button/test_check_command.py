@@ -1,0 +1,342 @@
+"""`report-abuse-partner button check`: files and addresses, three ways to write it, an exit code for each outcome."""
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import msgspec
+import pytest
+
+from partner_sdk.button.check.page_fetch import check_page_address, fetch_page
+from partner_sdk.cli import main
+from partner_sdk.client.transport import make_session
+from partner_sdk.errors import FormatError, ReportAbuseError, TransportError
+from partner_sdk.wire.button_check import ButtonCheck, CheckList, CheckPost, CheckTarget, encode_checks, parse_checks
+from tests.builders.local_servers import run_server
+from tests.sdk.button.pages import ORIGIN, PLACEMENT, PLAIN, WITH_SCRIPT, make_page
+
+GOOD = make_page(WITH_SCRIPT).encode()
+BAD = make_page(WITH_SCRIPT.replace('width="44" height="44"', 'width="28" height="11"')).encode()
+HTML = (("Content-Type", "text/html; charset=utf-8"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a path of the service on this machine gives."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = HTML
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service on a port of this machine, and the paths that it was asked for."""
+
+    origin: str
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serve(answers: dict[str, Answer]) -> Iterator[Service]:
+    """Serve pages until the block ends."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            answer = answers.get(self.path, Answer(status=404))
+            self.send_response(answer.status)
+            for name, value in answer.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with run_server(server):
+        yield Service(f"http://127.0.0.1:{server.server_port}", asked)
+
+
+def run(*words: str, origin: str | None = ORIGIN) -> int:
+    options = [] if origin is None else ["--origin", origin]
+    return main(["button", "check", *words, *options])
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A good page in a file."""
+    path = tmp_path / "page.html"
+    path.write_bytes(GOOD)
+    return path
+
+
+def test_good_file_passes_in_one_line_and_is_told_what_text_alone_cannot_show(page: Path, capsys):
+    assert run(str(page), "--placement", PLACEMENT) == 0
+    result, limit = capsys.readouterr().out.splitlines()
+    assert result == f"{page}: the button is as agreed."
+    assert limit == "Read as text: what lies over it, or below the first screen, is seen with --browser."
+
+
+def test_button_is_not_called_as_agreed_when_no_placement_was_compared(page: Path, capsys):
+    assert run(str(page)) == 0
+    said = capsys.readouterr().out
+    assert f"{page}: no fault seen; the placement was not compared." in said
+    assert "as agreed" not in said.replace("one was agreed", "")
+
+
+def test_page_without_a_button_is_told_which_placement_was_agreed(page: Path, capsys):
+    page.write_text("<!doctype html><title>Chat</title><p>Hello")
+    assert run(str(page), "--placement", PLACEMENT, "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [one["code"] for one in found["findings"]] == ["no-button"]
+    assert f"button snippet --placement {PLACEMENT}." in found["findings"][0]["mend"]
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "said"),
+    [
+        ("page.html", b"", "is empty"),
+        ("page.html", b"\xef\xbb\xbf \n", "is empty"),
+        ("icon.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR<p>", "is no HTML: it holds bytes that are no text"),
+        ("page.json", b'{"html": "<p>Hello</p>"}', "is no HTML: it is JSON"),
+        ("page.md", b"# Chat\n\nHello <b>you</b>\n", "is no HTML: by its name it is Markdown"),
+        ("page.txt", b"# Chat\n\n<https://chat.example>, 1 < 2\n", "is no HTML: it holds no element"),
+    ],
+    ids=["empty", "blank", "picture", "json", "markdown", "text"],
+)
+def test_file_that_is_no_page_is_told_so_and_not_to_take_the_snippet(tmp_path, capsys, name, raw, said):
+    file = tmp_path / name
+    file.write_bytes(raw)
+    assert run(str(file)) == 1
+    told = capsys.readouterr()
+    assert f"{file} {said}. Give the page as your server sends it." in told.err
+    assert "snippet" not in told.out + told.err
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"<p>Hello",
+        b"just words<br>",
+        b"<X-CHAT/>",
+        b"<!-- built -->",
+        b"[\n<a href='/'>Home</a>",
+        b"\x00\x01<!DOCTYPE html><p>Hello",
+        "<!doctype html><p>Hello".encode("utf-16"),
+    ],
+    ids=["fragment", "words first", "own element", "comment", "bracket first", "stray bytes", "utf-16"],
+)
+def test_odd_page_without_a_button_is_still_a_page(page: Path, capsys, raw: bytes):
+    page.write_bytes(raw)
+    assert run(str(page), "--json") == 1
+    assert [one["code"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["no-button"]
+
+
+def test_snippet_alone_is_judged_whatever_its_file_is_called(tmp_path: Path, capsys):
+    file = tmp_path / "snippet.md"
+    file.write_text(PLAIN)
+    assert run(str(file), "--placement", PLACEMENT) == 0
+    assert "is as agreed" in capsys.readouterr().out
+
+
+def test_fault_is_told_with_line_reason_and_way_to_mend(page: Path, capsys: pytest.CaptureFixture[str]):
+    page.write_bytes(BAD)
+    assert run(str(page), "--placement", PLACEMENT) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "The icon"
+    assert said[1].startswith("  FAULT: The icon is smaller than 44 by 44 pixels. (line ")
+    assert said[2].startswith("    Why it matters: A thumb misses it")
+    assert said[3].startswith("    How to mend it: Write one of the sizes 44, 56, 64")
+    assert said[-1] == f"{page}: 1 fault."
+
+
+def test_page_from_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GOOD)))
+    assert run("-", "--placement", PLACEMENT) == 0
+    assert capsys.readouterr().out.startswith("-: the button is as agreed")
+
+
+@pytest.mark.parametrize("words", [("--format", "json"), ("--json",)])
+def test_json_is_the_check_of_the_contract(page: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]):
+    page.write_bytes(BAD)
+    assert run(str(page), "--placement", PLACEMENT, *words) == 1
+    check = msgspec.json.decode(capsys.readouterr().out, type=ButtonCheck)
+    assert [one.code for one in check.findings] == ["too-small"]
+    assert parse_checks(encode_checks(CheckPost(checks=(check,)))).checks == (check,)
+
+
+def test_junit_is_well_formed_and_counts_what_fails(page: Path, capsys: pytest.CaptureFixture[str]):
+    page.write_bytes(BAD)
+    assert run(str(page), "--format", "junit") == 1
+    suite = ET.fromstring(capsys.readouterr().out)  # noqa: S314 - our own
+    cases = suite.findall("testcase")
+    assert (suite.tag, suite.attrib["tests"], suite.attrib["failures"]) == ("testsuite", str(len(cases)), "1")
+    failed = [case for case in cases if case.find("failure") is not None]
+    assert [case.attrib["name"] for case in failed] == ["The icon"]
+    assert "How to mend it" in (failed[0].findtext("failure") or "")
+
+
+def test_junit_of_an_odd_file_name_is_well_formed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / 'caf\u00e9 <&"\x01\u202e.html'
+    path.write_bytes(GOOD)
+    assert run(str(path), "--format", "junit") == 0
+    assert ET.fromstring(capsys.readouterr().out).attrib["failures"] == "0"  # noqa: S314 - our own
+
+
+def test_known_placements_are_a_list_or_the_list_of_a_runner(page: Path, tmp_path: Path, capsys):
+    known = tmp_path / "known.json"
+    known.write_text(json.dumps(["example-chat-room"]))
+    assert run(str(page), "--known", str(known), "--json") == 1
+    assert [one["code"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["unknown-placement"]
+    targets = (CheckTarget(address=str(page), placement=PLACEMENT),)
+    runner = CheckList(agency_origin=ORIGIN, made_at="2026-11-25T12:00:00Z", targets=targets)
+    known.write_bytes(msgspec.json.encode(runner))
+    assert run(str(page), "--known", str(known), origin=None) == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--placement", "Not A Placement"),
+        ("--width", "12"),
+        ("--height", "ten"),
+        ("--format", "xml"),
+    ],
+)
+def test_wrong_use_exits_2(page: Path, words: tuple[str, ...]):
+    with pytest.raises(SystemExit) as stopped:
+        run(str(page), *words)
+    assert stopped.value.code == 2
+
+
+def test_check_without_an_agency_to_compare_with_is_wrong_use(page: Path, tmp_path: Path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(str(page), "--state", str(tmp_path / "none"), origin=None)
+    assert stopped.value.code == 2
+    assert "--origin" in capsys.readouterr().err
+
+
+def test_missing_parser_is_told_with_the_line_that_installs_it(page: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "justhtml", None)
+    assert run(str(page)) == 1
+    assert "pip install 'report-abuse-partner-sdk[check]'" in capsys.readouterr().err
+
+
+def test_page_by_address_is_judged_with_its_headers(capsys: pytest.CaptureFixture[str]):
+    answer = Answer(GOOD, headers=(*HTML, ("Content-Security-Policy", "script-src 'self'")))
+    with serve({"/p?x=1": answer}) as service:
+        assert run(f"{service.origin}/p?x=1#part", "--json", "--placement", PLACEMENT) == 0
+    assert [one["code"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["policy-blocks-script"]
+    assert service.asked == ["/p?x=1"]
+
+
+def test_own_copy_of_the_icon_is_fetched_from_the_same_host(capsys: pytest.CaptureFixture[str]):
+    from tests.sdk.button.test_check import read_icon
+
+    snippet = PLAIN.replace(f"{ORIGIN}/button/", "/static/")
+    path = snippet.partition('src="')[2].partition('"')[0]
+    with serve({"/": Answer(make_page(snippet).encode()), path: Answer(read_icon(), headers=())}) as service:
+        assert run(f"{service.origin}/") == 0
+    assert service.asked == ["/", path]
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({}, "status"),
+        ({"/": Answer(b"{}", headers=(("Content-Type", "application/json"),))}, "no-page"),
+        ({"/": Answer(status=302, headers=(("Location", "https://elsewhere.example/"),))}, "redirect"),
+        ({"/": Answer(status=302, headers=(("Location", "/"),))}, "redirect"),
+        ({"/": Answer(b" " * (5 * 1024 * 1024 + 1))}, "too-large"),
+    ],
+    ids=["missing", "no-html", "other-host", "circle", "large"],
+)
+def test_page_that_does_not_come_has_an_exit_code_of_its_own(answers: dict[str, Answer], reason: str, capsys):
+    with serve(answers) as service:
+        assert run(f"{service.origin}/", "--json") == 5
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert (found["result"], len(found["findings"])) == ("unreachable", 1)
+    assert found["findings"][0]["severity"] == "unseen"
+    assert found["findings"][0]["what"] in said.err
+    assert f"({reason})" in said.err
+    assert len(service.asked) <= 4
+
+
+def test_redirect_on_the_same_host_is_followed():
+    with serve({"/": Answer(status=301, headers=(("Location", "/b"),)), "/b": Answer(GOOD)}) as service:
+        assert run(f"{service.origin}/") == 0
+    assert service.asked == ["/", "/b"]
+
+
+def test_every_request_is_first_allowed_by_whoever_watches():
+    hops = []
+    with serve({"/": Answer(status=301, headers=(("Location", "/b"),)), "/b": Answer(GOOD)}) as service:
+        fetch_page(f"{service.origin}/", session=make_session(), check_hop=hops.append)
+        assert hops == [f"{service.origin}/", f"{service.origin}/b"]
+
+        def refuse(address: str) -> None:
+            raise FormatError("Not this one.", reason="not-registered")
+
+        with pytest.raises(FormatError, match="Not this one"):
+            fetch_page(f"{service.origin}/", session=make_session(), check_hop=refuse)
+    assert service.asked == ["/", "/b"]
+
+
+def test_slow_page_ends_at_the_deadline():
+    with serve({}) as service, pytest.raises(TransportError) as stopped:
+        fetch_page(f"{service.origin}/", session=make_session(), deadline_seconds=0.0)
+    assert stopped.value.reason == "timeout"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://chat.example/",
+        "ftp://chat.example/",
+        "https://a:b@chat.example/",
+        "https://",
+        "file:///etc/passwd",
+        "https://[::",
+    ],
+)
+def test_address_that_is_no_page_of_the_web_is_never_asked(address: str):
+    with pytest.raises(ReportAbuseError) as stopped:
+        check_page_address(address)
+    assert stopped.value.reason == "bad-address"
+
+
+def test_page_that_does_not_come_is_one_error_for_a_build_server_with_its_reason(capsys: pytest.CaptureFixture[str]):
+    with serve({}) as service:
+        assert run(f"{service.origin}/", "--format", "junit") == 5
+    suite = ET.fromstring(capsys.readouterr().out)  # noqa: S314 - our own
+    assert (suite.attrib["tests"], suite.attrib["errors"], suite.attrib["failures"]) == ("1", "1", "0")
+    assert suite.find("testcase/error").attrib["message"] == "The host answered 404."
+
+
+def test_page_that_does_not_come_is_told_in_words(capsys: pytest.CaptureFixture[str]):
+    with serve({}) as service:
+        assert run(f"{service.origin}/") == 5
+    said = capsys.readouterr().out
+    assert "not seen: The host answered 404." in said
+    assert said.endswith("the page did not come, so nothing is said of the button.\n")
+
+
+def test_host_without_https_is_told_how_an_address_begins(capsys: pytest.CaptureFixture[str]):
+    assert run("chat.example") == 1
+    assert "An address begins with https://" in capsys.readouterr().err
+
+
+def test_help_names_the_default_height(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["button", "check", "--help"])
+    assert "(default: 640)" in " ".join(capsys.readouterr().out.split())

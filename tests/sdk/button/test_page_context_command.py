@@ -1,0 +1,100 @@
+"""`button context`: what a person and a program get, and what they are told to mend."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from partner_sdk.wire.page_context import parse_context_token
+from tests.builders import NOW, PUBLIC_ORIGIN
+from tests.sdk.button.test_page_contexts import AGENCY, EXAMPLE, make_folder, open_token
+from tests.sdk.commands.test_sdk_cli import Terminal
+from tests.sdk.sdk_builders import ScriptedGateway, make_state
+
+
+@pytest.fixture
+def line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    """A folder with a key set, and a gateway that answers nothing: no call is made."""
+    return Terminal(make_folder(tmp_path / "partner"), ScriptedGateway(), capsys)
+
+
+def test_command_prints_the_token_alone_for_another_program(line: Terminal) -> None:
+    assert line.run("button", "context", str(EXAMPLE)) == 0
+    assert line.out.endswith("\n")
+    assert open_token(line.out[:-1]).conversation_id == "conv-5531"
+
+
+def test_command_prints_the_whole_address_when_it_is_asked_to(line: Terminal) -> None:
+    assert line.run("button", "context", str(EXAMPLE), "--href", "--lifetime", "60") == 0
+    plain, token = line.out[:-1].split("#context=")
+    assert plain == f"{PUBLIC_ORIGIN}/?from=example-chat-dm"
+    assert open_token(token).expires_at == "2026-11-25T08:31:00Z"
+    assert open_token(token).issued_at == f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_command_reads_standard_input_and_gives_both_to_a_machine(
+    line: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(EXAMPLE.read_bytes())))
+    assert line.run("button", "context", "-", "--json") == 0
+    said = line.json()
+    assert said["href"] == f"{PUBLIC_ORIGIN}/?from=example-chat-dm#context={said['context']}"
+    assert parse_context_token(str(said["context"])).partner == "example-chat"
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"surface": "forum"}, "#/surface"),
+        ({"placement": None}, "#/placement"),
+        ({"messages": [{"message_id": "m", "sent_at": "now"}]}, "#/messages/0/sent_at"),
+        ({"messages": [{"message_id": "m" * 120}] * 20}, "#/messages/19"),
+    ],
+)
+def test_command_says_which_field_to_mend(
+    line: Terminal, tmp_path: Path, change: dict[str, object], pointer: str
+) -> None:
+    file = tmp_path / "page.json"
+    file.write_text(json.dumps(json.loads(EXAMPLE.read_bytes()) | change), encoding="utf-8")
+    assert line.run("button", "context", str(file)) == 1
+    assert f"{pointer}: " in line.err
+    assert line.out == ""
+    assert line.run("button", "context", str(file), "--json") == 1
+    assert pointer in line.json()["faults"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"surface": "forum"}, "#/surface: Give one of chat, direct_message, profile, game_lobby,"),
+        ({"placement": "Not One"}, "#/placement: Give the link id as the agency gave it to you"),
+        ({"about": [{"account_id": ""}]}, "#/about/0/account_id: Give your own id of it"),
+    ],
+)
+def test_command_says_what_would_fit(line: Terminal, tmp_path: Path, change: dict[str, object], said: str) -> None:
+    file = tmp_path / "page.json"
+    file.write_text(json.dumps(json.loads(EXAMPLE.read_bytes()) | change), encoding="utf-8")
+    assert line.run("button", "context", str(file)) == 1
+    assert said in line.err
+    assert "the model lists" not in line.err
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"{", b'{"surface":"chat","surface":"chat"}', b"\xff", b'"' * 70_000])
+def test_command_refuses_what_is_no_facts_of_a_page(line: Terminal, tmp_path: Path, raw: bytes) -> None:
+    file = tmp_path / "page.json"
+    file.write_bytes(raw)
+    assert line.run("button", "context", str(file)) == 1
+    assert line.out == ""
+
+
+def test_command_refuses_a_life_of_more_than_a_day(line: Terminal) -> None:
+    assert line.run("button", "context", str(EXAMPLE), "--lifetime", "86401") == 1
+    assert "86400 seconds" in line.err
+
+
+def test_command_without_a_key_set_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_state(tmp_path / "new", agency=AGENCY)
+    line = Terminal(tmp_path / "new", ScriptedGateway(), capsys)
+    assert line.run("button", "context", str(EXAMPLE)) == 1
+    assert "No key set has been fetched yet" in line.err

@@ -1,0 +1,68 @@
+"""What the SDK knows of the released button is what `widget/` holds, and what is installed of the SDK is all of it."""
+
+import configparser
+from pathlib import Path
+
+import pytest
+
+from partner_sdk.button import release
+from tests.sdk.button.button_builders import CASES, read_golden
+from tests.sdk.renew_button_release import GOLDEN, REPOSITORY, WIDGET, format_integrity, read_shapes
+
+FOLDER = WIDGET / release.VERSION
+SDK = REPOSITORY / "partner_sdk"
+# What setuptools leaves behind is not the SDK's, and what it builds from is needed no more once it is installed.
+LEFT_OUT = {"__pycache__", "build", "dist"}
+FOR_BUILDING = {"setup.cfg", "pyproject.toml", "README.md"}
+FILES = sorted(
+    path.relative_to(SDK)
+    for path in SDK.rglob("*")
+    if path.is_file() and not LEFT_OUT & set(path.parts) and not path.parent.name.endswith(".egg-info")
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "integrity"),
+    [(release.SCRIPT_PATH, release.SCRIPT_INTEGRITY), (release.ICON_PATH, release.ICON_INTEGRITY)],
+)
+def test_hash_is_that_of_the_released_file(path: str, integrity: str) -> None:
+    assert path.startswith(f"/button/{release.VERSION}/")
+    assert format_integrity((FOLDER / Path(path).name).read_bytes()) == integrity
+
+
+def test_icon_in_the_page_is_the_released_one() -> None:
+    icon = (FOLDER / "button.svg").read_text(encoding="utf-8")
+    assert read_shapes(icon) == release.ICON_SHAPES
+    assert f'viewBox="{release.ICON_BOX}"' in icon
+
+
+def test_golden_files_are_one_for_each_language_and_form() -> None:
+    assert {path.name for path in GOLDEN.iterdir()} == {f"{language}-{form}.html" for language, form in CASES}
+    assert len(CASES) == 4
+
+
+def test_golden_file_with_script_names_the_released_script() -> None:
+    for language in ("en", "cy"):
+        assert f'integrity="{release.SCRIPT_INTEGRITY}"' in read_golden(language, "script")
+
+
+def test_every_file_of_the_sdk_that_is_no_code_has_a_pattern_in_its_package() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(SDK / "setup.cfg", encoding="utf-8")
+    patterns = settings["options.package_data"]["partner_sdk"].split()
+    data = [path for path in FILES if path.suffix != ".py" and path.name not in FOR_BUILDING]
+    assert len(data) > 25
+    # A pattern without a folder must not seem to take what lies in one.
+    taken = {path for path in data for one in patterns if len(path.parts) == len(Path(one).parts) and path.match(one)}
+    assert [str(path) for path in data if path not in taken] == []
+    # And no pattern is of files that went away.
+    assert [one for one in patterns if not any(path.match(one) for path in data)] == []
+
+
+def test_every_folder_of_the_sdk_with_code_is_a_package() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(SDK / "setup.cfg", encoding="utf-8")
+    folders = {path.parent for path in FILES if path.suffix == ".py"}
+    packages = sorted(".".join(("partner_sdk", *folder.parts)) for folder in folders)
+    assert len(packages) > 8
+    assert sorted(settings["options"]["packages"].split()) == packages

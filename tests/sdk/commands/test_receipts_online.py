@@ -1,0 +1,132 @@
+"""`receipt verify --all --online`: every kept receipt beside the one that the gateway has now, byte for byte."""
+
+from pathlib import Path
+
+import pytest
+import requests
+
+from partner_sdk import Partner
+from partner_sdk._commands.runtime import EXIT_ALARM, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, Runtime
+from partner_sdk.cli import main
+from partner_sdk.client._partner_state import PartnerState
+from partner_sdk.errors import TransportError
+from tests.builders import EXAMPLE_REPORT, House, StillClock
+from tests.sdk.commands.test_sdk_cli import DOWN, Terminal
+from tests.sdk.sdk_builders import ScriptedGateway, make_state, session_for
+from tests.wsgi_transport import WsgiTransport
+
+VERIFY = ("receipt", "verify", "--all", "--online")
+
+
+@pytest.fixture
+def line(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    make_state(tmp_path / "partner", agency=house.agency)
+    return Terminal(tmp_path / "partner", WsgiTransport(house.open_app("industry")), capsys)
+
+
+def submit(line: Terminal, count: int = 3) -> list[str]:
+    """Submit reports and return their ids, the oldest first."""
+    for _ in range(count):
+        assert line.run("report", "submit", str(EXAMPLE_REPORT), "--priority", "P2") == EXIT_DONE
+    return PartnerState.open(line.folder).list_receipts()
+
+
+def change_gateway(house: House, statement: str, *values: object) -> None:
+    with house.open_gateway().store.write() as connection:
+        assert connection.exec_driver_sql(statement, tuple(values)).rowcount == 1
+
+
+def test_receipts_that_the_gateway_has_too_are_well(line: Terminal) -> None:
+    submit(line)
+    assert line.run(*VERIFY) == EXIT_DONE
+    assert "3 of 3: the gateway has the same receipts, byte for byte." in line.out
+    assert line.err == ""
+    assert line.run(*VERIFY, "--json") == EXIT_DONE
+    assert (line.json()["compared"], line.json()["differing"]) == (3, [])
+
+
+def test_folder_without_receipts_is_well(line: Terminal) -> None:
+    assert line.run(*VERIFY) == EXIT_DONE
+    assert "0 of 0" in line.out
+
+
+def test_receipt_that_the_gateway_has_lost_is_an_alarm_and_is_named(line: Terminal, house: House) -> None:
+    _, lost, _ = submit(line)
+    change_gateway(house, "DELETE FROM reports WHERE report_id = ?", lost)
+    assert line.run(*VERIFY) == EXIT_ALARM
+    assert "2 of 3: the gateway has the same receipts" in line.out
+    assert line.err.count("ALARM") == 1
+    assert f"report {lost}: the gateway has NO receipt." in line.err
+    assert "phone the agency: not through this service" in line.err
+
+
+def test_receipt_that_is_another_at_the_gateway_is_an_alarm(line: Terminal, house: House) -> None:
+    first, second, _ = submit(line)
+    swapped = "UPDATE reports SET intake = (SELECT intake FROM reports WHERE report_id = ?) WHERE report_id = ?"
+    change_gateway(house, swapped, first, second)
+    assert line.run(*VERIFY, "--json") == EXIT_ALARM
+    ((row),) = line.json()["differing"]  # type: ignore[misc] # a list, as JSON has it
+    assert (row["report_id"], row["finding"], row["reason"]) == (second, "other", None)
+    assert line.json()["counts"] == {"invalid": 0, "missing": 0, "other": 1, "same": 2}
+
+
+def test_receipt_that_was_changed_on_this_disk_is_an_alarm_and_stops_no_other(line: Terminal) -> None:
+    first, second, third = submit(line)
+    folder = line.folder / "receipts"
+    (folder / f"{first}.json").write_bytes(b"{}")
+    (folder / f"{second}.json").write_bytes((folder / f"{third}.json").read_bytes())
+    assert line.run(*VERIFY) == EXIT_ALARM
+    assert "1 of 3: the gateway has the same receipts" in line.out
+    assert f"report {first}: the receipt kept here does NOT hold (malformed)." in line.err
+    assert f"report {second}: the receipt kept here does NOT hold (receipt-mismatch)." in line.err
+
+
+def test_gateway_that_does_not_answer_is_no_alarm_and_no_success(line: Terminal) -> None:
+    submit(line)
+    down = Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
+    assert down.run(*VERIFY) == EXIT_FAILED
+    assert "ALARM" not in down.err
+    assert "There is no connection to the gateway" in down.err
+
+
+@pytest.mark.parametrize("words", [("--all",), ("--online",), ("--all", "--online", "file.json"), ()])
+def test_words_that_do_not_go_together_are_wrong_usage(line: Terminal, words: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        line.run("receipt", "verify", *words)
+    assert caught.value.code == EXIT_USAGE
+
+
+def test_progress_is_said_every_two_seconds(line: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit(line, 6)
+    said: list[str] = []
+    clock = StillClock()
+
+    class SlowGateway(WsgiTransport):
+        """Takes a second for each answer."""
+
+        def send(self, request: requests.PreparedRequest, **settings: object) -> requests.Response:
+            clock.advance(seconds=1)
+            return super().send(request, **settings)
+
+    monkeypatch.setattr("partner_sdk._commands.runtime.Speaker.say_progress", lambda _, text: said.append(text))
+    runtime = Runtime(
+        clock=clock, open_session=lambda: session_for(SlowGateway(line.adapter.app)), sleep=lambda _: None, environ={}
+    )
+    assert main([*VERIFY, "--state", str(line.folder)], runtime=runtime) == EXIT_DONE
+    assert said == [f"{done} of 6 receipts compared" for done in (2, 4, 6)]
+
+
+def test_receipts_are_compared_from_python(line: Terminal, house: House) -> None:
+    first, second = submit(line, 2)
+    change_gateway(house, "DELETE FROM reports WHERE report_id = ?", second)
+    heard: list[tuple[int, int]] = []
+    client = Partner.open(line.folder, session=session_for(line.adapter), clock=StillClock())
+    compared = client.compare_receipts(on_progress=lambda *place: heard.append(place))
+    assert [(one.report_id, one.finding) for one in compared] == [(first, "same"), (second, "missing")]
+    assert compared[0].reference == client.receipts()[0].reference
+    assert heard == [(1, 2), (2, 2)]
+    down = Partner.open(
+        line.folder, session=session_for(ScriptedGateway(*DOWN)), clock=StillClock(), sleep=lambda _: None
+    )
+    with pytest.raises(TransportError):
+        down.compare_receipts()

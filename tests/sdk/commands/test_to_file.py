@@ -1,0 +1,221 @@
+"""A sealed report as a file: the body of POST /v1/reports and nothing else, and the desk's receipt that comes back."""
+
+import hashlib
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from partner_sdk._commands.runtime import EMERGENCY, EXIT_ALARM, EXIT_FAILED
+from partner_sdk.durable_files import write_new_durably
+from partner_sdk.errors import LocalStateError
+from partner_sdk.key_files import KeyRole, load_signing_key
+from partner_sdk.wire.canonical import encode, format_time, parse_base64url, parse_exact
+from partner_sdk.wire.intake import DeskReceiptStatement, sign_desk_receipt
+from partner_sdk.wire.submission import MAX_REPORT_BODY_BYTES, ReportPost, SubmissionStatement, clear_fields_of
+from tests.builders import DAY, EXAMPLE_REPORT, NOW, Agency, House
+from tests.sdk.commands import test_sdk_cli
+from tests.sdk.commands.test_sdk_cli import DOWN, Terminal
+from tests.sdk.sdk_builders import ScriptedGateway, make_state
+from tests.wsgi_transport import WsgiTransport
+
+REPORT = str(EXAMPLE_REPORT)
+REFERENCE = "K7QF-2M9TX-D"
+
+
+@pytest.fixture
+def line(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    make_state(tmp_path / "partner", agency=house.agency)
+    return Terminal(tmp_path / "partner", WsgiTransport(house.open_app("industry")), capsys)
+
+
+@pytest.fixture
+def broken_line(line: Terminal) -> Terminal:
+    """The key set is known, and then nothing answers any more."""
+    assert line.run("doctor") == 0
+    return Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
+
+
+def write(line: Terminal, out: Path, priority: str = "P2") -> str:
+    """Submit to a file and return the report's id."""
+    assert line.run("report", "submit", REPORT, "--priority", priority, "--to-file", str(out), "--json") == 0
+    assert line.json()["delivered"] is False
+    return str(line.json()["report_id"])
+
+
+def answer(file: Path, *, agency: Agency | None = None, **changes: object) -> bytes:
+    """Return the desk's receipt for a file."""
+    post = parse_exact(file.read_bytes(), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
+    payload = parse_base64url(post.statement.payload)
+    submission = parse_exact(payload, kind=SubmissionStatement, max_bytes=len(payload))
+    settings = {
+        "clear": clear_fields_of(submission),
+        "environment": "live",
+        "envelope_sha256": submission.envelope_sha256,
+        "received_at": format_time(NOW),
+        "reference": REFERENCE,
+        "submission_sha256": hashlib.sha256(encode(post.statement)).hexdigest(),
+        **changes,
+    }
+    key = load_signing_key((agency or Agency()).key(KeyRole.MAILBOX_SIGNING))
+    return sign_desk_receipt(DeskReceiptStatement(**settings), mailbox_signing_key=key)
+
+
+def test_file_is_exactly_the_body_that_would_be_posted(line: Terminal, broken_line: Terminal, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    report_id = write(broken_line, out)
+    assert out.read_bytes() == (line.folder / "submissions" / f"{report_id}.json").read_bytes()
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert line.run("spool", "flush") == 0
+    assert isinstance(line.adapter, WsgiTransport)
+    posted = next(one for one in line.adapter.requests if one.path_url == "/v1/reports")
+    assert posted.body == out.read_bytes()
+
+
+def test_file_holds_no_word_of_the_report(broken_line: Terminal, tmp_path: Path) -> None:
+    report = json.loads(EXAMPLE_REPORT.read_text(encoding="utf-8"))
+    report["incident"]["narrative"] = "zebra-marker [message]"
+    file, out = tmp_path / "report.json", tmp_path / "out.json"
+    file.write_text(json.dumps(report), encoding="utf-8")
+    assert broken_line.run("report", "submit", str(file), "--priority", "P2", "--to-file", str(out)) == 0
+    post = parse_exact(out.read_bytes(), kind=ReportPost, max_bytes=MAX_REPORT_BODY_BYTES)
+    for raw in (out.read_bytes(), parse_base64url(post.envelope), parse_base64url(post.statement.payload)):
+        assert b"zebra" not in raw
+
+
+def test_words_say_how_it_travels_and_that_it_still_waits(broken_line: Terminal, tmp_path: Path) -> None:
+    words = ("report", "submit", REPORT, "--priority", "P2", "--to-file", str(tmp_path / "out.json"))
+    assert broken_line.run(*words) == 0
+    for said in ("sealed and signed", "Only the desk can open it", "still waits in the spool", "receipt add FILE"):
+        assert said in broken_line.out
+    assert EMERGENCY not in broken_line.out + broken_line.err
+    assert broken_line.run("report", "list") == 0
+    assert "NOT DELIVERED" in broken_line.out
+
+
+def test_p1_in_a_file_still_prints_the_emergency_words(broken_line: Terminal, tmp_path: Path) -> None:
+    write(broken_line, tmp_path / "out.json", priority="P1")
+    assert EMERGENCY in broken_line.err
+
+
+def test_file_is_never_written_over_another_and_nothing_is_sealed_then(broken_line: Terminal, tmp_path: Path) -> None:
+    out, link = tmp_path / "out.json", tmp_path / "link.json"
+    out.write_text("mine", encoding="ascii")
+    link.symlink_to(tmp_path / "elsewhere")
+    for there in (out, link):
+        words = ("report", "submit", REPORT, "--priority", "P2", "--to-file", str(there))
+        assert broken_line.run(*words) == EXIT_FAILED
+        assert "is there already" in broken_line.err
+    assert out.read_text(encoding="ascii") == "mine"
+    assert list((broken_line.folder / "submissions").iterdir()) == []
+
+
+def test_file_needs_no_network_where_a_key_set_is_saved(broken_line: Terminal, tmp_path: Path) -> None:
+    write(broken_line, tmp_path / "out.json")
+    assert "the saved one" in broken_line.err
+
+
+def test_nothing_is_sealed_without_a_key_set_and_the_words_say_what_to_do(line: Terminal, tmp_path: Path) -> None:
+    offline = Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
+    out = tmp_path / "out.json"
+    assert offline.run("report", "submit", REPORT, "--priority", "P2", "--to-file", str(out)) == EXIT_FAILED
+    assert offline.err.count("Nothing was sealed") == 1
+    assert "Nothing was sealed or saved: this folder holds no key of the agency to seal to." in offline.err
+    assert "Ask the agency for another way now." in offline.err
+    assert not out.exists()
+    assert list((line.folder / "submissions").iterdir()) == []
+
+
+def test_report_whose_file_cannot_be_written_still_waits(broken_line: Terminal, tmp_path: Path) -> None:
+    words = ("report", "submit", REPORT, "--priority", "P2", "--to-file", str(tmp_path / "none" / "out.json"))
+    assert broken_line.run(*words) == 3
+    assert "could not be saved" in broken_line.err
+    assert len(list((broken_line.folder / "submissions").iterdir())) == 1
+
+
+def test_file_and_resume_are_not_asked_for_together(line: Terminal) -> None:
+    with pytest.raises(SystemExit) as caught:
+        line.run("report", "submit", "--resume", "--to-file", "out.json")
+    assert caught.value.code == 2
+
+
+def test_receipt_of_the_desk_ends_the_waiting(line: Terminal, broken_line: Terminal, tmp_path: Path) -> None:
+    out, came = tmp_path / "out.json", tmp_path / "from-the-desk.json"
+    report_id = write(broken_line, out)
+    came.write_bytes(answer(out) + b"\n")
+    assert broken_line.run("receipt", "verify", str(came)) == 0
+    assert "The receipt holds: K7QF-2M9TX-D" in broken_line.out
+    assert "agency's desk's word" in broken_line.out
+    assert broken_line.run("spool", "status") == 3
+    assert broken_line.run("receipt", "add", str(came)) == 0
+    assert "waits no longer" in broken_line.out
+    kept = line.folder / "desk-receipts" / f"{report_id}.json"
+    assert kept.read_bytes() == answer(out)
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert line.run("spool", "flush") == 0
+    assert "Nothing waits" in line.out
+    assert line.run("report", "list") == 0
+    assert REFERENCE in line.out
+    assert "receipt of the desk" in line.out
+    assert line.run("receipt", "add", str(came), "--json") == 0
+    assert (line.json()["signed_by"], line.json()["verified"]) == ("desk", True)
+    assert line.run("report", "discard", report_id) == EXIT_FAILED
+
+
+def test_receipt_that_does_not_hold_is_an_alarm_and_the_report_waits(broken_line: Terminal, tmp_path: Path) -> None:
+    out, came = tmp_path / "out.json", tmp_path / "from-the-desk.json"
+    write(broken_line, out)
+    for raw in (answer(out, submission_sha256="0" * 64), answer(out, agency=Agency(name="impostor"))):
+        came.write_bytes(raw)
+        assert broken_line.run("receipt", "add", str(came)) == EXIT_ALARM
+        assert "does NOT hold" in broken_line.err
+    assert broken_line.run("spool", "status") == 3
+
+
+def test_receipt_for_a_report_of_another_folder_is_an_alarm(broken_line: Terminal, tmp_path: Path) -> None:
+    out, came = tmp_path / "out.json", tmp_path / "from-the-desk.json"
+    report_id = write(broken_line, out)
+    came.write_bytes(answer(out))
+    (broken_line.folder / "submissions" / f"{report_id}.json").unlink()
+    assert broken_line.run("receipt", "add", str(came), "--json") == EXIT_ALARM
+    assert broken_line.json()["reason"] == "receipt-mismatch"
+
+
+def test_gateways_receipt_that_came_by_file_is_kept_too(line: Terminal, tmp_path: Path) -> None:
+    assert line.run("report", "submit", REPORT, "--priority", "P2", "--json") == 0
+    file = Path(str(line.json()["receipt_file"]))
+    moved = tmp_path / "moved.json"
+    file.rename(moved)
+    assert line.run("spool", "status") == 3
+    assert line.run("receipt", "add", str(moved)) == 0
+    assert file.read_bytes() == moved.read_bytes()
+    assert line.run("spool", "status") == 0
+
+
+def test_saved_key_set_that_has_expired_seals_nothing(
+    line: Terminal, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert line.run("doctor") == 0
+
+    class LateClock(test_sdk_cli.StillClock):
+        def __init__(self) -> None:
+            super().__init__(NOW + 4000 * DAY)
+
+    monkeypatch.setattr(test_sdk_cli, "StillClock", LateClock)
+    offline = Terminal(line.folder, ScriptedGateway(*DOWN), line.capsys)
+    out = tmp_path / "out.json"
+    assert offline.run("report", "submit", REPORT, "--priority", "P2", "--to-file", str(out)) == EXIT_FAILED
+    assert "Nothing was sealed" in offline.err
+    assert not out.exists()
+
+
+def test_write_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("partner_sdk.durable_files.os.fsync", fail)
+    with pytest.raises(LocalStateError) as caught:
+        write_new_durably(tmp_path / "out.json", b"x")
+    assert caught.value.reason == "not-saved"
+    assert list(tmp_path.iterdir()) == []

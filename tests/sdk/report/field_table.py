@@ -1,0 +1,73 @@
+"""Every field of the industry report as a document for people: docs/fields.md. No tests here.
+
+Renew it after a change of the model: `python -m tests.sdk.report.field_table`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from partner_sdk.report._completeness import APPLIES, MOST_PLACES, MOST_USEFUL
+from partner_sdk.report.outline import Field, Part, describe_value, get_outline
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "fields.md"
+COMMAND = "python -m tests.sdk.report.field_table"
+MARKS = {"must": "M", "case": "M", "should": "S", "may": "o"}
+ASKERS = {"uk": "U", "ncmec": "C"}
+
+HEAD = f"""# Fields of the industry report
+
+Made by `{COMMAND}` from `partner_sdk/report/` and held by `tests/sdk/report/test_field_table.py`: do not
+edit by hand. The same fields for programs: `GET /v1/schema/report.json`.
+
+**M** must be there, **S** should be there and counts for completeness, **o** helps where it is known. **U**: an item of
+the UK duty (SI 2026/268); **C**: the CyberTipline schema has it.
+
+- Order never matters. A field that is not in these tables is refused.
+- Any list may be empty: no suspect, no child and no file at all is a report too.
+- In place of any S or o there may stand `{{"not_held": reason}}`. That a service does not hold something is
+  information, and counts as said. Reasons: `none_exists` (we looked, there is none), `not_collected`, `no_longer_kept`,
+  `deleted_by_user`, `not_applicable`, `not_yet_known`, `law_forbids`, `unknown`.
+- Times are UTC. A field that takes null and is no M may be left out instead.
+"""
+
+
+def make_document() -> str:
+    """Make the whole document."""
+    return (
+        "\n".join([HEAD, *_format_part(get_outline(), heading="The report", pattern=""), *_format_completeness()])
+        + "\n"
+    )
+
+
+def _format_part(part: Part, *, heading: str, pattern: str) -> Iterator[str]:
+    yield from (f"## {heading}", "", "| Field | | | What | Takes |", "|---|---|---|---|---|")
+    yield from map(_format_row, part.fields)
+    yield ""
+    for field in part.fields:
+        if field.part is not None:
+            place = f"{pattern}/{field.name}{'/…' if field.is_list else ''}"
+            yield from _format_part(field.part, heading=f"`#{place}`", pattern=place)
+
+
+def _format_row(field: Field) -> str:
+    mark = f"{MARKS[field.needed]} {field.when}".strip()
+    askers = " ".join(ASKERS[one] for one in field.asked_by)
+    takes = describe_value(field.type)
+    return f"| `{field.name}` | {mark} | {askers} | {field.description} | {takes} |"
+
+
+def _format_completeness() -> Iterator[str]:
+    yield from (
+        "## Completeness",
+        "",
+        "Each kind of field that is marked S counts once, wherever its object is there; the score is the mean of their",
+        f"shares, from 0 to 100. At most {MOST_PLACES} places of one kind are named as missing. The most useful first:",
+        "",
+    )
+    yield from (f"{place}. `{pattern}`" for place, pattern in enumerate(MOST_USEFUL, start=1))
+    yield from ("", "Then all others, in the order above. Not missed where another answer makes them idle:", "")
+    yield from (f"- `{pattern}`" for pattern in sorted(APPLIES))
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(make_document(), encoding="utf-8")
