@@ -15,7 +15,7 @@ from gateway.desk.cases.model import CaseRow, list_cases
 from gateway.desk.cases.opening import open_case
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.store.evidence_tables import EVIDENCE
+from gateway.desk.store.schema import EVIDENCE
 from partner_sdk.report import encode_sealed_report, make_sealed_report
 from partner_sdk.report.model import ReportedFile
 from partner_sdk.wire import items

@@ -18,7 +18,7 @@ from gateway.desk.outbox.alerts import list_alerts
 from gateway.desk.outbox.loop import GAVE_UP, GiveUp, Outcome
 from gateway.desk.outbox.queue import KindName, record
 from gateway.desk.sending.run import send_due
-from gateway.desk.store.post_tables import NOTES, OUTBOX
+from gateway.desk.store.outbox_tables import NOTES, OUTBOX
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError, UnavailableError
 from partner_sdk.wire.alert_notice import AlertNotice, open_alert

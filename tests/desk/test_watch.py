@@ -20,7 +20,7 @@ from gateway.desk.collection.standing import get_collector_state, note_failed
 from gateway.desk.config import WatchConfig
 from gateway.desk.doctor import examine
 from gateway.desk.feed_client import FeedClient
-from gateway.desk.store.post_tables import ALERTS, OUTBOX
+from gateway.desk.store.outbox_tables import ALERTS, OUTBOX
 from gateway.desk.store.schema import ALARMS
 from gateway.desk.watch import list_waiting_concerns, settle_alarms
 from partner_sdk.errors import ProblemError, TransportError

@@ -317,7 +317,7 @@ def desk_arrows(part: str, least: int) -> list[tuple[str, str]]:
 def test_pages_and_commands_of_the_desk_ask_the_rules_and_hold_no_sql() -> None:
     tables = [module_of(path) for path in files(".py") if starts(module_of(path), "gateway.desk.store")]
     tables = [name for name in tables if name != "gateway.desk.store" and "migrations" not in name]
-    assert {"gateway.desk.store.schema", "gateway.desk.store.evidence_tables"} < set(tables)
+    assert {"gateway.desk.store.schema"} < set(tables)
     parts = (("pages", 12), ("commands", 14), ("reading", 6))
     found = [arrow for part, least in parts for arrow in desk_arrows(part, least)]
     assert [a for a in found if starts(a[1], "sqlalchemy", *tables)] == []

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from gateway.desk.cases.model import to_case
 from gateway.desk.cases.opening import is_proven
 from gateway.desk.cases.queue import find_next, list_queue
-from gateway.desk.store.post_tables import NOTES
+from gateway.desk.store.outbox_tables import NOTES
 from gateway.desk.store.schema import CASES
 from tests.desk.desk_loop import Loop
 from tests.desk.loop_model import copy_loop

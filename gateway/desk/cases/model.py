@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Boolean, ColumnElement, Connection, Row, Select, func, literal_column, select
 
 from gateway.desk.digests import tables
-from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
-from gateway.desk.store.schema import CASES, REPORTS
+from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
 from gateway.desk.store.schema import REPLIED_BY_RETURN_CODE as REPLIED_BY_RETURN_CODE
 from gateway.guidance.agency import Agency
 from gateway.guidance.risk import combine

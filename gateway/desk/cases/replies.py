@@ -36,7 +36,7 @@ from gateway.desk.outbox.replies import (
     list_written,
     store_message,
 )
-from gateway.desk.store.post_tables import REPLY_MESSAGES
+from gateway.desk.store.outbox_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError, StatementError

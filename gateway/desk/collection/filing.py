@@ -21,9 +21,7 @@ from gateway.desk.outbox.alerts import queue_alert
 from gateway.desk.outbox.notes import queue_notes
 from gateway.desk.outbox.queue import COLLECTED, NO_OPEN_REQUEST, queue_stage, queue_stage_again
 from gateway.desk.placements.register import list_owners
-from gateway.desk.store.context_tables import PAGE_CONTEXTS
-from gateway.desk.store.evidence_tables import IMPORTED_REPORTS, NAMED_EVIDENCE
-from gateway.desk.store.schema import CASES
+from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, NAMED_EVIDENCE, PAGE_CONTEXTS
 from partner_sdk.errors import FormatError
 from partner_sdk.report import SealedIndustryReport
 from partner_sdk.wire.canonical import format_time, parse_time

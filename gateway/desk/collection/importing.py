@@ -30,8 +30,7 @@ from gateway.desk.collection.set_aside import Claim, keep_bytes, list_waiting_by
 from gateway.desk.collection.shelf import Shelf
 from gateway.desk.collection.standing import load_believed
 from gateway.desk.outbox.alerts import queue_alert
-from gateway.desk.store.evidence_tables import IMPORTED_REPORTS
-from gateway.desk.store.schema import CASES, REPORTS
+from gateway.desk.store.schema import CASES, IMPORTED_REPORTS, REPORTS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError
 from partner_sdk.key_files import KeyRole

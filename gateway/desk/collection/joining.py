@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
 from gateway.desk.collection.row_checks import PRIORITIES, SealedContent
-from gateway.desk.store.question_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
+from gateway.desk.store.partner_tables import INFORMATION_REQUESTS, OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES, of_sender
 from gateway.guidance.risk import Risk, combine
 from partner_sdk.report import SealedIndustryReport

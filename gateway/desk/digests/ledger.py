@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.keyring.quarters import Quarter
 from gateway.desk.store import DeskStore
-from gateway.desk.store.digest_tables import LEDGER
+from gateway.desk.store.partner_tables import LEDGER
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 

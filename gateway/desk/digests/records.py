@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.desk.digests.tables import CountedCluster
 from gateway.desk.keyring.quarters import Quarter
-from gateway.desk.store.digest_tables import DIGESTS
+from gateway.desk.store.partner_tables import DIGESTS
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire import canonical
 

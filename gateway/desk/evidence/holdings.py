@@ -8,8 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from gateway.desk.store.evidence_tables import EVIDENCE, NAMED_EVIDENCE
-from gateway.desk.store.schema import CASES, SET_ASIDE
+from gateway.desk.store.schema import CASES, EVIDENCE, NAMED_EVIDENCE, SET_ASIDE
 from partner_sdk.wire.canonical import format_time
 
 _URGENT: Final = "P1"

@@ -26,7 +26,7 @@ from gateway.desk.outbox.alerts import (
     list_overdue,
 )
 from gateway.desk.outbox.loop import GiveUp, Hold, Outcome, Run
-from gateway.desk.store.post_tables import ALERTS
+from gateway.desk.store.outbox_tables import ALERTS
 from gateway.desk.wiring import Desk
 from gateway.web.logs import format_exception
 from partner_sdk.errors import LocalStateError, ReportAbuseError

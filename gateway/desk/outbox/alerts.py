@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, upd
 
 from gateway.desk import audit
 from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, drop, queue, record
-from gateway.desk.store.post_tables import ALERTS, OUTBOX
+from gateway.desk.store.outbox_tables import ALERTS, OUTBOX
 from gateway.desk.store.schema import CASES, SET_ASIDE
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.alert_notice import AlertTarget

@@ -24,7 +24,7 @@ from gateway.desk.carriers.sms import SmsProvider, is_country_open, make_sms_pro
 from gateway.desk.outbox.loop import GiveUp, Hold, Run, Stop
 from gateway.desk.outbox.notes import NoteKind, find_address, get_note_kind, load_note_words, make_note_text
 from gateway.desk.outbox.queue import IS_OPEN, drop, record
-from gateway.desk.store.post_tables import NOTES, OUTBOX
+from gateway.desk.store.outbox_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import CASES, REPORTS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk

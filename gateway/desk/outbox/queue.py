@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Text, and_, case, cast, d
 from sqlalchemy.dialects.sqlite import insert
 
 from gateway.desk import audit
-from gateway.desk.store.post_tables import OUTBOX, STAGES
+from gateway.desk.store.outbox_tables import OUTBOX, STAGES
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import format_time
 from partner_sdk.wire.mailbox_message import SetAsideReason

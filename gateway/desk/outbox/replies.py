@@ -16,7 +16,7 @@ from gateway.desk.alarms import raise_alarm
 from gateway.desk.keyring.key_set import get_own_sealing_key
 from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import IS_OPEN, SENT_AT, queue, record
-from gateway.desk.store.post_tables import OUTBOX, REPLY_MESSAGES
+from gateway.desk.store.outbox_tables import OUTBOX, REPLY_MESSAGES
 from gateway.desk.store.schema import CASES, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, LocalStateError, SealingError

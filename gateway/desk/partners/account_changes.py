@@ -15,8 +15,7 @@ from gateway.desk import audit
 from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.store import read_row
-from gateway.desk.store.account_tables import ACCOUNT_CHANGES
-from gateway.desk.store.partner_tables import ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS
+from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, ENROLMENTS, FORMER_PARTNER_KEYS, PARTNERS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import EnrolmentError, FormatError, OpeningError

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Row, select, update
 from gateway.desk import audit
 from gateway.desk.partners.adoption_decisions import parse_reason
 from gateway.desk.partners.adoptions import AdoptionError, open_box, parse_box
-from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.store.key_tables import SEALING_KEYS
+from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError

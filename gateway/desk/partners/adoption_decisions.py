@@ -32,7 +32,7 @@ from gateway.desk.placements.register import (
     list_placements,
 )
 from gateway.desk.placements.terms import Agreement
-from gateway.desk.store.adoption_tables import ADOPTION_PLACES, ADOPTION_REQUESTS
+from gateway.desk.store.placement_tables import ADOPTION_PLACES, ADOPTION_REQUESTS
 from gateway.desk.wiring import Desk
 from partner_sdk.button.snippet import make_snippet
 from partner_sdk.wire.adoption import AskingService

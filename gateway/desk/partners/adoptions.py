@@ -15,7 +15,7 @@ from gateway.desk.feed_client import FeedClient
 from gateway.desk.inbox import Intake, collect_items, keep_envelope
 from gateway.desk.placements.register import count_button_requests
 from gateway.desk.store import read_row
-from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
+from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, ReportAbuseError

@@ -17,7 +17,7 @@ from gateway.desk.outbox.loop import GiveUp, Run
 from gateway.desk.outbox.queue import SENT_AT, queue, record
 from gateway.desk.partners.register import get_partner
 from gateway.desk.store import read_row
-from gateway.desk.store.post_tables import MAILBOX_MESSAGES, OUTBOX
+from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES, OUTBOX
 from gateway.desk.vault import Vault
 from gateway.desk.wiring import Desk
 from partner_sdk.key_files import KeyRole

@@ -14,7 +14,7 @@ from gateway.desk import audit
 from gateway.desk.outbox.queue import queue_stage
 from gateway.desk.partners.mailbox_post import store_message
 from gateway.desk.store import read_row
-from gateway.desk.store.question_tables import OUTCOME_SIGNALS
+from gateway.desk.store.partner_tables import OUTCOME_SIGNALS
 from gateway.desk.store.schema import CASES
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time

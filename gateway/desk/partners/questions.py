@@ -13,8 +13,8 @@ from gateway.desk import audit
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.queue import SENT_AT, record
 from gateway.desk.partners.mailbox_post import get_signed_message, store_message
-from gateway.desk.store.post_tables import OUTBOX
-from gateway.desk.store.question_tables import INFORMATION_REQUESTS
+from gateway.desk.store.outbox_tables import OUTBOX
+from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import FormatError, OpeningError, StatementError
 from partner_sdk.wire.canonical import format_time, parse_base64url, parse_time

@@ -19,9 +19,8 @@ from gateway.desk.placements.register import (
     list_placements,
 )
 from gateway.desk.store import read_row
-from gateway.desk.store.account_tables import ACCOUNT_CHANGES
-from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
-from gateway.desk.store.partner_tables import ENROLMENTS, INVITATIONS, PARTNERS
+from gateway.desk.store.partner_tables import ACCOUNT_CHANGES, ENROLMENTS, INVITATIONS, PARTNERS
+from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.canonical import parse_time
 

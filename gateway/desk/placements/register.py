@@ -10,9 +10,8 @@ from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import Connection, Row, func, select
 
-from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.store.partner_tables import INVITATIONS, PARTNERS
-from gateway.desk.store.placement_tables import ADOPTERS, PLACEMENTS
+from gateway.desk.store.placement_tables import ADOPTERS, ADOPTION_REQUESTS, PLACEMENTS
 from gateway.desk.store.schema import CASES
 from partner_sdk.errors import ReportAbuseError
 from partner_sdk.wire.page_context import Surface

@@ -1,31 +1,9 @@
 """Every table of the desk, whichever file it stands in: what the migrations have to make, no more and no less."""
 
-from gateway.desk.store import (
-    account_tables,
-    adoption_tables,
-    context_tables,
-    digest_tables,
-    evidence_tables,
-    key_tables,
-    partner_tables,
-    placement_tables,
-    post_tables,
-    question_tables,
-)
+from gateway.desk.store import key_tables, outbox_tables, partner_tables, placement_tables
 from gateway.desk.store.schema import METADATA
 
 # A file of tables puts them on the metadata when it is imported; one that is not named here would be forgotten.
-TABLE_FILES = (
-    account_tables,
-    adoption_tables,
-    context_tables,
-    digest_tables,
-    evidence_tables,
-    key_tables,
-    partner_tables,
-    placement_tables,
-    post_tables,
-    question_tables,
-)
+TABLE_FILES = (key_tables, outbox_tables, partner_tables, placement_tables)
 
 __all__ = ["METADATA", "TABLE_FILES"]

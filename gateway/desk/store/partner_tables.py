@@ -1,11 +1,22 @@
-"""The tables of partners: who is registered with which keys, who is invited, and what enrolments wait for a person.
+"""The tables of partners: their keys and accounts, and the questions, outcomes and digests that go to them.
 
-Never a private key and never an invitation's secret: of that only the hash.
+Never a private key, an invitation's secret (only its hash), or the words of a question: they may name a child.
 """
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, LargeBinary, Table, Text, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from gateway.desk.store.schema import METADATA
 
@@ -72,4 +83,89 @@ ENROLMENTS: Final = Table(
     Column("mailbox_key", LargeBinary),
     Column("received_at", Text, nullable=False),
     Column("decided_at", Text),
+)
+
+# Changes that partners ask for, of their keys or their registration. A statement names the partner's own staff. One
+# waits for a person, or was decided; the newest accepted registration of a partner is the one in force.
+ACCOUNT_CHANGES: Final = Table(
+    "account_changes",
+    METADATA,
+    Column("partner", Text, primary_key=True),
+    Column("change_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # keys, registration, unreadable
+    Column("state", Text, nullable=False),  # waiting, accepted, refused
+    Column("reason", Text),
+    Column("envelope", LargeBinary, nullable=False),  # empty where it came inside an enrolment, which is kept itself
+    Column("statement", LargeBinary),
+    Column("old_key_id", Text),
+    Column("new_key_id", Text),
+    Column("received_at", Text, nullable=False),
+    Column("decided_at", Text),
+    Column("decided_by", Text),
+    Index(None, "state", "received_at"),
+)
+
+# One row for each question about a case. `answered_at` is when the gateway took in the first answer.
+INFORMATION_REQUESTS: Final = Table(
+    "information_requests",
+    METADATA,
+    Column("request_id", Text, primary_key=True),
+    Column("case_id", Text, nullable=False),
+    Column("partner", Text, nullable=False),
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("asked_at", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("due_at", Text, nullable=False),
+    Column("answered_at", Text),
+    Column("answer_case_id", Text),
+    Index(None, "case_id"),
+)
+
+# One row for each outcome that a person decided to tell. It waits until `held_until`, and can be taken back until then.
+OUTCOME_SIGNALS: Final = Table(
+    "outcome_signals",
+    METADATA,
+    Column("signal_id", Text, primary_key=True),
+    Column("case_id", Text, nullable=False),
+    Column("partner", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("decided_at", Text, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Column("held_until", Text, nullable=False),
+    Column("released_at", Text),
+    Column("taken_back_at", Text),
+    Column("taken_back_by", Text),
+    # The mailbox message that tells it; none yet while it is to be written.
+    Column("message_id", Text),
+    Index(None, "case_id"),
+)
+
+# The budget of the digests: spent before anything is sampled. Rows are only ever added (a trigger holds it).
+LEDGER: Final = Table(
+    "ledger",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("partner", Text, nullable=False),
+    Column("quarter", Text, nullable=False),
+    Column("table_name", Text, nullable=False),
+    Column("micro_epsilon", Integer, nullable=False),
+    Column("committed_at", Text, nullable=False),
+    CheckConstraint("micro_epsilon > 0", name="positive"),
+    Index(None, "partner", "quarter"),
+)
+
+DIGESTS: Final = Table(
+    "digests",
+    METADATA,
+    Column("digest_id", Text, primary_key=True),
+    Column("partner", Text, nullable=False),
+    Column("quarter", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("made_at", Text, nullable=False),
+    Column("made_by", Text),
+    Column("released_at", Text),
+    Column("released_by", Text),
+    Column("message_id", Text),
+    UniqueConstraint("partner", "quarter"),
 )

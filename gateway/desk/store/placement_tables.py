@@ -1,6 +1,7 @@
-"""The tables of the button: who shows it where, what was agreed when, and what checks of its pages found.
+"""The tables of the button: requests for it, places agreed, and what checks of its pages found.
 
-Never a column for anything of a report: staff writes here of pages, and a checker of the button on them.
+Never a column for anything of a report. Never one for the name of an applicant: that stays in the sealed request, and
+opening it is noted.
 """
 
 from typing import Final
@@ -82,4 +83,28 @@ RUNNER_TOKENS: Final = Table(
     Column("made_by", Text, nullable=False),
     Column("ended_at", Text),
     Column("ended_by", Text),
+)
+
+# Requests for the button, sealed as they came, and what became of each.
+ADOPTION_REQUESTS: Final = Table(
+    "adoption_requests",
+    METADATA,
+    Column("request_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),  # waiting, invited, agreed, declined
+    Column("envelope", LargeBinary, nullable=False),
+    Column("received_at", Text, nullable=False),
+    Column("owner", Text),  # the id that the desk chose: a partner's, or of a service without keys
+    Column("reason", Text),  # why it was declined, in the desk's own words
+    Column("decided_at", Text),
+    Column("decided_by", Text),
+    Index(None, "state", "received_at"),
+)
+
+# The places that were agreed with a request: who asked is told of these, and of no other that its owner has.
+ADOPTION_PLACES: Final = Table(
+    "adoption_places",
+    METADATA,
+    Column("placement", Text, primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Index(None, "request_id"),
 )

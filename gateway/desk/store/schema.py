@@ -1,4 +1,4 @@
-"""The tables that all of the desk hangs on: reports as they came, their cases, and the audit log; as SQLAlchemy Core.
+"""The tables of reports, with their evidence and contexts, of cases, and of the desk itself, e.g. its audit log.
 
 The migrations make them, with those of the other files of tables beside this one (all_tables.py names each). Times are
 text in the one spelling of the wire (`2026-11-25T00:06:49Z`), so they sort as they stand. Digests of bytes are 32-byte
@@ -254,6 +254,61 @@ CASE_MOVES: Final = Table(
     Column("score", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Index(None, "case_id"),
+)
+
+# Which evidence the reports that are filed here name in the clear: nothing else is fetched. `digest` is that of the
+# sealed bytes, where the sealed report says it.
+NAMED_EVIDENCE: Final = Table(
+    "named_evidence",
+    METADATA,
+    Column("partner", Text, primary_key=True),
+    Column("evidence_id", Text, primary_key=True),
+    Column("report_id", Text, primary_key=True),
+    Column("digest", LargeBinary),
+)
+
+# One row for each piece of evidence whose sealed parts are whole on this desk's disk, checked and synced.
+EVIDENCE: Final = Table(
+    "evidence",
+    METADATA,
+    Column("partner", Text, primary_key=True),
+    Column("evidence_id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("collected_at", Text, nullable=False),
+    Column("acknowledged_at", Text),
+)
+
+# Reports that came by another way than the gateway: the sealed envelope and the partner's statement, byte for byte, and
+# what the partner got for them. The same report may come through the gateway too: then it is in `reports` as well.
+IMPORTED_REPORTS: Final = Table(
+    "imported_reports",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("environment", Text, nullable=False),
+    Column("partner", Text, nullable=False),
+    Column("report_id", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("submission_sha256", LargeBinary, nullable=False, unique=True),
+    Column("submission", LargeBinary, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("receipt", LargeBinary, nullable=False),
+    Column("imported_at", Text, nullable=False),
+    Column("imported_by", Text, nullable=False),
+    UniqueConstraint("environment", "partner", "report_id"),
+    Index(None, "reference"),
+)
+
+# Contexts of pages, one row for each report that one came with; what it says stays in the report. Equal digests, of the
+# whole token, are one context used twice. Partner and id are as the unsigned token names them, or null.
+PAGE_CONTEXTS: Final = Table(
+    "page_contexts",
+    METADATA,
+    Column("case_id", Text, primary_key=True),
+    Column("token_sha256", LargeBinary, nullable=False),
+    Column("partner", Text),
+    Column("context_id", Text),
+    Index(None, "token_sha256"),
 )
 
 # Who did what, chained by hash. Rows are only ever added (a trigger holds it).

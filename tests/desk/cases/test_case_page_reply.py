@@ -14,7 +14,7 @@ from gateway.desk.cases.forms import make_draft, make_mark
 from gateway.desk.cases.model import get_case
 from gateway.desk.cases.reply_templates import WELSH_READER, Check, Signoffs, list_templates, load_texts
 from gateway.desk.cli import main
-from gateway.desk.store.post_tables import REPLY_MESSAGES
+from gateway.desk.store.outbox_tables import REPLY_MESSAGES
 from gateway.desk.views.page import Typed
 from gateway.desk.wiring import Desk
 from gateway.guidance.signposts import load_signposts

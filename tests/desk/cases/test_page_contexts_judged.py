@@ -16,7 +16,7 @@ from gateway.desk.cli import main
 from gateway.desk.partners.key_ends import revoke_key, suspend_partner
 from gateway.desk.placements.agreeing import agree_placement
 from gateway.desk.placements.terms import Agreement
-from gateway.desk.store.context_tables import PAGE_CONTEXTS
+from gateway.desk.store.schema import PAGE_CONTEXTS
 from gateway.intake import Accepted
 from partner_sdk.key_files import KeyRole, load_signing_key
 from partner_sdk.wire.canonical import format_time, make_report_id

@@ -21,7 +21,7 @@ from gateway.desk.cases.replies import (
 from gateway.desk.keyring.key_set import make_key_set
 from gateway.desk.outbox.queue import queue
 from gateway.desk.outbox.replies import READ, REPLY, list_written
-from gateway.desk.store.post_tables import REPLY_MESSAGES
+from gateway.desk.store.outbox_tables import REPLY_MESSAGES
 from gateway.desk.store.schema import AUDIT, REPLIED_BY_RETURN_CODE
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import OpeningError, TransportError

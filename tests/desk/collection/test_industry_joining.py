@@ -17,7 +17,7 @@ from gateway.desk.cases.opening import list_joined
 from gateway.desk.cases.queue import list_queue
 from gateway.desk.collection.filing import BY_GATEWAY, NewCase, file_cases
 from gateway.desk.collection.joining import list_misjoined, settle_case
-from gateway.desk.store.question_tables import INFORMATION_REQUESTS
+from gateway.desk.store.partner_tables import INFORMATION_REQUESTS
 from gateway.desk.store.schema import CASES, METADATA
 from partner_sdk.report import SealedIndustryReport, list_given
 from partner_sdk.wire.canonical import format_time

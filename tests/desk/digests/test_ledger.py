@@ -19,7 +19,7 @@ from gateway.desk.digests.ledger import (
 from gateway.desk.digests.publishing import DigestError, make_digest
 from gateway.desk.digests.tables import BUDGET_MICRO
 from gateway.desk.store import DeskStore, open_store
-from gateway.desk.store.digest_tables import LEDGER
+from gateway.desk.store.partner_tables import LEDGER
 from partner_sdk.wire.digest import parse_digest
 from tests.desk.digests.digest_builders import NOW, PARTNER, QUARTER, add_cases, clock, make_order, make_store
 

@@ -10,7 +10,7 @@ from gateway.desk.cases.opening import open_case
 from gateway.desk.cases.replies import ReplyDraft, write_reply
 from gateway.desk.outbox.alerts import add_alert
 from gateway.desk.outbox.queue import queue
-from gateway.desk.store.post_tables import NOTES, OUTBOX
+from gateway.desk.store.outbox_tables import NOTES, OUTBOX
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.wiring import Desk
 from partner_sdk.wire.canonical import format_time

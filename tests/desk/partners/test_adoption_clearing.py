@@ -13,8 +13,8 @@ from gateway.desk.partners.adoption_clearing import decline_unreadable, get_unre
 from gateway.desk.partners.adoption_decisions import decline_adoption
 from gateway.desk.partners.adoptions import AdoptionError, get_adoption, open_adoption
 from gateway.desk.placements.agreeing import end_placement, suspend_placement
-from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
 from gateway.desk.store.key_tables import SEALING_KEYS
+from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
 from gateway.desk.store.schema import AUDIT
 from gateway.desk.terminal import DONE, LOOK, WRONG_USE
 from gateway.desk.vault import SEALING_KEY_FILES

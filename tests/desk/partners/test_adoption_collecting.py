@@ -18,7 +18,7 @@ from gateway.desk.partners.adoptions import (
     list_adoptions,
     open_adoption,
 )
-from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
+from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
 from partner_sdk.wire.adoption import EXAMPLE, MAX_ADOPTION_BODY_BYTES
 from partner_sdk.wire.items import Acknowledgement, ItemKind, ItemPage, ItemRow
 from tests.builders import NOW

@@ -22,7 +22,7 @@ from gateway.desk.partners.questions import (
     list_unanswered,
     open_questions,
 )
-from gateway.desk.store.post_tables import MAILBOX_MESSAGES
+from gateway.desk.store.outbox_tables import MAILBOX_MESSAGES
 from gateway.desk.store.schema import AUDIT
 from partner_sdk.report import IndustryReport
 from partner_sdk.wire.canonical import encode, parse_base64url

@@ -20,7 +20,7 @@ from gateway.desk.placements.checks import (
     list_standings,
     take_checks,
 )
-from gateway.desk.store.adoption_tables import ADOPTION_REQUESTS
+from gateway.desk.store.placement_tables import ADOPTION_REQUESTS
 from gateway.desk.terminal import DONE
 from gateway.desk.views import page as page_base
 from gateway.desk.wiring import Desk
