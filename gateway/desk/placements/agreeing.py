@@ -235,7 +235,7 @@ def _note(
     now = desk.clock()
     connection.execute(
         insert(PLACEMENT_HISTORY).values(
-            placement=placement, at=format_time(now), by=actor, deed=action, reason=reason, terms=encode(terms)
+            placement=placement, at=format_time(now), by=actor, action=action, reason=reason, terms=encode(terms)
         )
     )
     # Codes alone: what the two sides wrote stands in the history.

@@ -111,7 +111,7 @@ def list_history(connection: Connection, placement: str) -> list[HistoryRow]:
         HistoryRow(
             at=row.at,
             by=row.by,
-            action=row.deed,
+            action=row.action,
             reason=row.reason,
             terms=parse_exact(bytes(row.terms), kind=Terms, max_bytes=_MAX_TERMS_BYTES),
         )

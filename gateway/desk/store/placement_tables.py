@@ -49,7 +49,7 @@ PLACEMENT_HISTORY: Final = Table(
     Column("placement", Text, nullable=False),
     Column("at", Text, nullable=False),
     Column("by", Text, nullable=False),
-    Column("deed", Text, nullable=False),  # agree, change, suspend, resume, end
+    Column("deed", Text, key="action", nullable=False),  # agree, change, suspend, resume, end
     Column("reason", Text),
     Column("terms", LargeBinary, nullable=False),
     Index(None, "placement"),
