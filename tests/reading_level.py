@@ -10,7 +10,10 @@ import textstat
 MOST_WORDS_IN_A_SENTENCE = 15
 HIGHEST_GRADE = 4.0
 PROSE_WORDS = 30
-BANNED = ("please", "sorry", "valid", "invalid", "forbidden", "illegal", "oops", "you forgot", "victim", "abuse")
+BANNED = (
+    *("please", "sorry", "valid", "invalid", "forbidden", "illegal", "oops", "you forgot", "victim", "abuse"),
+    *("need not", "whom", "shall"),  # words that a child of nine does not say
+)
 BODIES = (
     "Childline",
     "NSPCC",

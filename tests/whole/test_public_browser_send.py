@@ -140,7 +140,7 @@ def test_second_tab_shows_both_texts_and_sends_what_was_picked(
         go_on(other)
         phone.page.fill("#story", "What the second tab said.")
         go_on(phone.page)
-        expect(phone.page).to_have_title("This page was open two times")
+        expect(phone.page).to_have_title("You have this page open twice")
         for said in ("What the first tab said.", "What the second tab said."):
             expect(phone.page.get_by_text(said)).to_be_visible()
         go_on(phone.page, "main button[value=keep_typed]")

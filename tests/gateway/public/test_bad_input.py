@@ -108,7 +108,7 @@ def test_body_may_have_256_kilobytes_and_not_one_byte_more(public: PublicHouse, 
     head = "&".join(f"{name}={read_form(person.page)[name]}" for name in ("csrf_token", "journey", "version"))
     body = f"{head}&story=abc&filler=".encode()
     assert post_raw(person, "/9", body + b"x" * (BODY_BYTES + extra - len(body))) == status
-    assert person.page.status_code != 413 or "That was too much to take in" in person.text()
+    assert person.page.status_code != 413 or "That was too long to send" in person.text()
 
 
 @pytest.mark.parametrize("path", ["/9", "/", "/14", "/1a", "/16"])
@@ -269,7 +269,7 @@ def test_two_tabs_that_type_on_different_pages_lose_nothing(public: PublicHouse)
     second.page, second.path = first.page, first.path
     second.press("back", story="Of the second.")
     first.press(story="Of the first.")
-    assert read_title(first.page) == "This page was open two times"
+    assert read_title(first.page) == "You have this page open twice"
     assert "Of the first." in first.text()
     assert "Of the second." in first.text()
 

@@ -182,7 +182,7 @@ def test_two_tabs_that_differ_keep_the_context(public: PublicHouse):
     stale = person.fill({"story": "From the other tab."})
     person.press(story="From this tab.")
     person.post("/9", stale)
-    assert "This page was open two times" in person.text()
+    assert "You have this page open twice" in person.text()
     person.press("keep_typed")
     person.walk_to("/14", p9={"story": "From the other tab."})
     assert LABEL in person.text()

@@ -230,7 +230,7 @@ def test_too_large_a_post_gets_a_kind_page_and_touches_no_disk(public: PublicHou
     person = public.person().start()
     answer = person.client.post("/3", base_url=PUBLIC_ORIGIN, data=b"story=" + b"x" * 300_000, content_type=FORM)
     assert answer.status_code == 413
-    assert "That was too much to take in" in answer.get_data(as_text=True)
+    assert "That was too long to send" in answer.get_data(as_text=True)
     largest = person.client.post("/3", base_url=PUBLIC_ORIGIN, data=b"story=" + b"x" * 262_000, content_type=FORM)
     assert largest.status_code == 400  # read in memory, and refused for its missing token
 

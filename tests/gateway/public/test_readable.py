@@ -79,7 +79,7 @@ def test_too_many_words_to_keep_are_said_with_the_words(public: PublicHouse, mon
     monkeypatch.setattr("gateway.public.visiting.drafts.PADDED_SIZES", (4 * 1024,))
     form = person.fill({"words": make_words(story=[MARKER * 200])}, "keep_typed")
     person.post("/14", form)
-    assert (person.page.status_code, read_title(person.page)) == (413, "That was too much to take in")
+    assert (person.page.status_code, read_title(person.page)) == (413, "That was too long to send")
     assert MARKER * 200 in person.text()
     person.post("/9", MultiDict({**form.to_dict(), "story": MARKER * 200, "action": "continue", "version": "99"}))
     assert person.page.status_code < 500

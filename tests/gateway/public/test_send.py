@@ -393,7 +393,7 @@ def test_tab_that_saves_while_another_sends_loses_nothing(public: PublicHouse, m
 
     monkeypatch.setattr(Intake, "accept", accept_after_the_other_tab)
     person.post("/14", form)
-    assert read_title(person.page) == "This page was open two times"
+    assert read_title(person.page) == "You have this page open twice"
     assert count_reports(public.house) == 0
     person.press("keep_saved")
     person.send()

@@ -145,7 +145,7 @@ def test_stale_tab_shows_both_texts_and_overwrites_nothing(public: PublicHouse):
     old_tab = person.fill({"story": "The older tab."})
     person.press(story=MARKER)
     person.post("/9", old_tab)
-    assert read_title(person.page) == "This page was open two times"
+    assert read_title(person.page) == "You have this page open twice"
     assert MARKER in person.text()
     assert "The older tab." in person.text()
     (draft,) = public.drafts_of(person)
@@ -178,7 +178,7 @@ def test_check_page_of_a_stale_tab_sends_nothing_unseen(public: PublicHouse):
     person.press("", change="9")
     person.press(story=MARKER)
     person.post("/14", old_tab)
-    assert read_title(person.page) == "This page was open two times"
+    assert read_title(person.page) == "You have this page open twice"
     assert public.house.rows("reports") == []
 
 
@@ -186,7 +186,7 @@ def test_draft_is_gone_after_an_idle_hour_and_the_page_keeps_its_own_words(publi
     person = public.person_at("/9")
     public.house.clock.advance(minutes=61)
     person.press(story=MARKER)
-    assert read_title(person.page) == "It was a long time, so we wiped it"
+    assert read_title(person.page) == "We wiped your words to keep you safe"
     assert MARKER in person.text()
 
 
@@ -283,7 +283,7 @@ def test_row_of_another_person_cannot_be_read(public: PublicHouse):
         connection.exec_driver_sql("UPDATE drafts SET box = ? WHERE draft_id = ?", (boxes[mine], yours))
     second.press("back")
     assert MARKER not in second.text()
-    assert read_title(second.page) == "It was a long time, so we wiped it"
+    assert read_title(second.page) == "We wiped your words to keep you safe"
 
 
 def test_line_break_at_the_very_start_of_a_story_survives_going_back(public: PublicHouse):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import fields
 
+from gateway.guidance.advice import load_advice
 from gateway.guidance.countries import load_countries
 from gateway.guidance.signposts import load_signposts
 from gateway.public.journey import FIELD_BY_NAME, SCREENS, Field, Screen
@@ -117,6 +118,20 @@ def test_no_long_word_is_used_that_is_not_allowed_and_none_is_allowed_in_vain():
 def test_no_text_holds_a_banned_word():
     assert find_banned("You forgot it, sorry. Not valid.") == ["sorry", "valid", "you forgot"]
     assert [(path, find_banned(text)) for path, text in TEXTS if find_banned(text)] == []
+
+
+# Each item of a list is read on its own. "It is fine to ..." and "It can hurt to ..." need no earlier sentence.
+LISTS = re.compile(r"\.(points|need|card|sentences)(_\w+)?$")
+UNCLEAR = re.compile(r"(They|Them|That|These|Those|He|She)\b|It (?!is\b|can hurt|hurts)")
+
+
+def test_each_item_of_a_list_names_its_subject():
+    assert UNCLEAR.match("They want you to call.") is not None
+    assert UNCLEAR.match("It goes when you leave.") is not None
+    advice = [(one.code, text) for one in load_advice("en").advice for text in one.sentences]
+    items = [(path, text) for path, text in TEXTS if LISTS.search(path)] + advice
+    assert len(items) > 200
+    assert [(path, text) for path, text in items if UNCLEAR.match(text)] == []
 
 
 def test_error_words_never_blame_and_say_what_to_do():
