@@ -1,0 +1,310 @@
+"""Every bound as a literal, beside the sentence that states it: changing only the code or only the document fails.
+
+Other tests read a bound from the code they test, so they still pass when it changes.
+"""
+
+import re
+from datetime import timedelta
+from functools import cache
+from importlib import import_module
+
+import pytest
+
+from tests.house.sources import ROOT
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+DAY, HOUR, MINUTE, SECOND = (timedelta(**{unit: 1}) for unit in ("days", "hours", "minutes", "seconds"))
+
+WIRE = "partner_sdk/WIRE.md"
+RUNNING = "docs/running.md"
+DATA = "docs/data.md"
+
+BOUNDS: tuple[tuple[str, object, str, str], ...] = (
+    # boxes and statements
+    ("partner_sdk.wire.envelope:MAX_ENVELOPE_BYTES", 4 * MIB + 15 + 1120 + 16, WIRE, "at most 4 MiB of padded text"),
+    ("partner_sdk.wire.envelope:PUBLIC_PADDED_BYTES", 65_536, WIRE, "65,536 bytes for a public report"),
+    ("partner_sdk.wire.envelope:CONTEXT_STEP_BYTES", 1024, WIRE, "steps of 1,024 up to 4,096 for a context"),
+    ("partner_sdk.wire.envelope:CONTEXT_MAX_BYTES", 4096, WIRE, "steps of 1,024 up to 4,096 for a context"),
+    ("partner_sdk.wire.envelope:STEP_BYTES", 4096, WIRE, "steps of 4,096 up to 16,384 for the rest"),
+    ("partner_sdk.wire.envelope:STEPPED_UP_TO_BYTES", 16_384, WIRE, "steps of 4,096 up to 16,384 for the rest"),
+    # keys and lists
+    ("partner_sdk.wire.keys:KEY_SET_LIFETIME", 90 * DAY, WIRE, "`expires_at` (90 days)"),
+    ("partner_sdk.wire.keys:ACCEPT_UNTIL_BEFORE_OPEN_END", 7 * DAY, WIRE, "taken until 7 days before `open_until`"),
+    ("partner_sdk.wire.register:MAX_FORMER_KEYS", 20, WIRE, "at most 20 submission keys that it has rotated out"),
+    ("gateway.desk.keyring.key_set:VERIFY_AFTER_USE", (6 * 365 + 2) * DAY, WIRE, "receipt key 6 years after its last"),
+    # reports
+    ("partner_sdk.wire.submission:MAX_EVIDENCE_IDS", 250, WIRE, "`evidence_ids` (at most 250)"),
+    ("partner_sdk.wire.intake:MAX_SEQUENCE", 2**62, WIRE, "from 1 to 2^62"),
+    ("partner_sdk.wire.intake:PLACEMENT_MAX", 40, WIRE, "the button's link id, 1 to 40 of"),
+    ("partner_sdk.report._completeness:MOST_PLACES", 3, WIRE, "at most three of a kind"),
+    ("gateway.desk.collection.collect:MOST_AHEAD", DAY, WIRE, "more than a day ahead of the desk's clock"),
+    ("gateway.desk.collection.row_checks:KEY_ENDED_GRACE", 4 * DAY, WIRE, "From 4 days (for reports on their way)"),
+    # evidence
+    ("partner_sdk.wire.evidence:SEGMENT_BYTES", 1_048_576, WIRE, "1,048,576 with its tag"),
+    ("partner_sdk.wire.evidence:PART_BYTES", 8_388_608, WIRE, "8 segments, 8,388,608"),
+    ("partner_sdk.wire.evidence:PADDED_TO_BYTES", 65_536, WIRE, "zeros up to a multiple of 65,536"),
+    ("partner_sdk.wire.evidence:MAX_FILE_BYTES", 10 * GIB, WIRE, "A file has at most 10 GiB"),
+    ("partner_sdk.wire.evidence:PARTS_IN_FLIGHT", 4, WIRE, "at most 4 parts in flight"),
+    ("partner_sdk.wire.evidence:MAX_FAULTS", 50, WIRE, "up to 50 pointers to parts that are missing"),
+    ("gateway.housekeeping:KEEP_UNREFERENCED", 14 * DAY, WIRE, "is deleted 14 days after its newest part"),
+    # requests
+    ("partner_sdk.wire.signature_profile:MAX_AGE_SECONDS", 300, WIRE, "at most 300 s old"),
+    ("partner_sdk.wire.signature_profile:MAX_SKEW_SECONDS", 60, WIRE, "at most 60 s ahead"),
+    ("partner_sdk.wire.enrolment:SECRET_BYTES", 32, WIRE, "a one-time `secret` (32 bytes)"),
+    # contexts and adoption
+    ("partner_sdk.wire.page_context:MAX_TOKEN_CHARACTERS", 7100, WIRE, "at most 7,100 characters"),
+    ("partner_sdk.wire.page_context:MAX_LIFETIME_SECONDS", 24 * 3600, WIRE, "at most 24 hours apart"),
+    ("partner_sdk.wire.page_context:FIRST_YEAR", 2000, WIRE, "lies in the years 2000 to 9000"),
+    ("partner_sdk.wire.page_context:LAST_YEAR", 9000, WIRE, "lies in the years 2000 to 9000"),
+    ("partner_sdk.wire.page_context:MAX_ACCOUNTS", 5, WIRE, "at most 5 like it"),
+    ("partner_sdk.wire.page_context:MAX_MESSAGES", 20, WIRE, "at most 20 of `message_id`"),
+    ("gateway.desk.cases.page_contexts:CLOCK_SKEW", 5 * MINUTE, WIRE, "give or take 5 minutes"),
+    ("partner_sdk.wire.adoption:MAX_ADOPTION_BYTES", 16_380, WIRE, "canonical JSON of at most 16,380 bytes"),
+    # mailbox, alerts, replies
+    ("partner_sdk.wire.mailbox_message:MAX_MESSAGE_BYTES", MIB, WIRE, "The signed bytes are at most 1 MiB"),
+    ("partner_sdk.wire.mailbox_message:MAX_BODY_BYTES", 32 * KIB, WIRE, "at most 32 KiB | a question"),
+    ("partner_sdk.wire.mailbox_message:MAX_QUESTION_CHARACTERS", 2000, WIRE, "`question` (1 to 2,000 characters"),
+    ("partner_sdk.wire.mailbox_message:MAX_PURPOSE_CHARACTERS", 300, WIRE, "`legal_basis` (1 to 300)"),
+    ("partner_sdk.wire.mailbox_message:MAX_SET_ASIDE_REPORTS", 200, WIRE, "`reports` (at most 200 of"),
+    ("partner_sdk.wire.mailbox_message:MAX_WAITING_MESSAGES", 50, WIRE, "the oldest first, at most 50"),
+    ("partner_sdk.wire.digest:MAX_DIGEST_BYTES", 262_144, WIRE, "at most 262,144 bytes"),
+    ("partner_sdk.wire.alert_notice:MAX_AGE", HOUR, WIRE, "an `issued_at` more than an hour old"),
+    ("partner_sdk.wire.alert_notice:MAX_AHEAD", 5 * MINUTE, WIRE, "more than 5 minutes ahead"),
+    ("partner_sdk.wire.reply_message:MAX_BODY_CHARACTERS", 4000, WIRE, "`body` (at most 4,000 characters)"),
+    ("partner_sdk.wire.reply_message:MAX_SIGNED_BYTES", 16_380, WIRE, "The signed bytes, at most 16,380"),
+    ("gateway.public.returning.return_code:WORD_COUNT", 2048, WIRE, "the gateway's list of 2,048"),
+    ("gateway.public.returning.return_code:CODE_WORDS", 5, WIRE, "five words of the gateway's list"),
+    ("gateway.public.returning.return_code:MEMORY_KIB", 16_384, WIRE, "memory 16,384 KiB, passes 1, lanes 1"),
+    ("gateway.public.returning.return_code:PASSES", 1, WIRE, "memory 16,384 KiB, passes 1, lanes 1"),
+    ("gateway.public.returning.return_code:LANES", 1, WIRE, "memory 16,384 KiB, passes 1, lanes 1"),
+    ("gateway.public.returning.way_back:RETURN_DAYS", 180, WIRE, "keeps it, and the messages, for 180 days"),
+    # checks and the service's own file
+    ("partner_sdk.button.well_known:MAX_WELL_KNOWN_BYTES", 16 * KIB, WIRE, "JSON of at most 16 KiB"),
+    ("partner_sdk.button.well_known:MAX_DAYS", 366, WIRE, "`expires` (at most 366 days away)"),
+    ("partner_sdk.wire.button_check:MAX_CHECKS_BODY_BYTES", 512 * KIB, WIRE, "at most 512 KiB and 200 checks"),
+    ("partner_sdk.wire.button_check:MAX_CHECKS", 200, WIRE, "at most 512 KiB and 200 checks"),
+    ("gateway.desk.placements.runner:MOST_POSTS", 120, WIRE, "at most 120 posts a minute"),
+    ("gateway.desk.placements.runner:WINDOW", MINUTE, WIRE, "at most 120 posts a minute"),
+    # the feed
+    ("partner_sdk.wire.items:MAX_REPLACED", 20, WIRE, "the SHA-256 of at most 20 envelopes"),
+    ("gateway.housekeeping:KEEP_COLLECTED", 30 * DAY, WIRE, "its bytes for 30 days, statement and digest for good"),
+    # how the agency runs it: keys
+    ("partner_sdk.wire.enrolment:INVITATION_LIFETIME", 14 * DAY, RUNNING, "a secret that works once, for 14 days"),
+    ("partner_sdk.wire.keys:KEY_SET_LIFETIME", 90 * DAY, RUNNING, "expire 90 days after they were signed"),
+    ("partner_sdk.wire.keys:ALARM_BEFORE_EXPIRY", 60 * DAY, RUNNING, "`doctor` calls it a fault 60 days before"),
+    ("gateway.desk.keyring.publication:RESIGN_AFTER", DAY, RUNNING, "signs lists that changed or are a day old"),
+    ("gateway.desk.keyring.signing_keys:KNOWN_BEFORE_USE", HOUR, RUNNING, "a `publish` an hour or more later"),
+    ("gateway.desk.keyring.key_set:SEAL_GRACE", 30 * DAY, RUNNING, "from the start of its quarter until 30 days after"),
+    ("gateway.desk.keyring.key_set:OPEN_AFTER_SEAL", 400 * DAY, RUNNING, "opens for 400 days more"),
+    ("gateway.guidance.agency:HOLIDAYS_AHEAD", 60 * DAY, RUNNING, "60 days ahead when the list of bank holidays ends"),
+    # what is kept, and for how long
+    ("gateway.housekeeping:ROUND_SECONDS", 60.0, RUNNING, "`serve` cleans up once a minute"),
+    ("gateway.public.visiting.drafts:IDLE_SECONDS", 3600, RUNNING, "drafts an hour after they were last saved"),
+    ("gateway.housekeeping:KEEP_COLLECTED", 30 * DAY, RUNNING, "enrolments 30 days after they were acknowledged"),
+    ("gateway.public.returning.way_back:RETURN_DAYS", 180, RUNNING, "with its replies 180 days after Send"),
+    ("gateway.housekeeping:KEEP_UNREFERENCED", 14 * DAY, RUNNING, "no report has named 14 days after its newest part"),
+    ("gateway.housekeeping:KEEP_UNNAMED", DAY, RUNNING, "its bytes go after a day"),
+    ("gateway.housekeeping:PAGES_EVERY", 6 * HOUR, RUNNING, "at the start and every six hours"),
+    ("gateway.desk.outbox.note_sending:KEPT_FOR", 90 * DAY, RUNNING, "done are deleted after 90 days"),
+    ("gateway.guidance.dated_data:STALE_DAYS", 180, DATA, "how old (180 if left out)"),
+    # the desk
+    ("gateway.desk.sessions:LIFETIME", 10 * MINUTE, RUNNING, "for one person, once, within 10 minutes"),
+    ("gateway.desk.sessions:SESSION_LIFETIME", 8 * HOUR, RUNNING, "at sign-out, after 8 hours"),
+    ("gateway.desk.cases.partner_side:DAYS_TO_ANSWER", 7, RUNNING, "A question has seven days"),
+    ("gateway.desk.digests.eligibility:DEFAULT_THRESHOLD", 60, RUNNING, "Give 60 or more"),
+    ("gateway.desk.cases.figures_commands:DAYS", 90, RUNNING, "figures --state /var/lib/report-abuse-desk --days 90"),
+    ("gateway.desk.placements.checks:OLD_AFTER", 30 * DAY, RUNNING, "pages not looked at for 30 days"),
+    ("gateway.desk.outbox.note_sending:ONE_DAY", DAY, RUNNING, "One address gets one note in 24 hours"),
+    ("gateway.desk.outbox.note_sending:GIVE_UP_AFTER", 3 * DAY, RUNNING, "given up after three days"),
+    ("gateway.desk.outbox.queue:FIRST_WAIT", MINUTE, RUNNING, "tried again after a minute"),
+    ("gateway.desk.outbox.alert_sending:COALESCED", MINUTE, RUNNING, "at most one a minute for each of the two"),
+    ("gateway.desk.watch:URGENT_WITHIN", 2 * MINUTE, RUNNING, "P1 has waited at the gateway for 2 minutes"),
+    ("gateway.desk.watch:OTHERS_WITHIN", HOUR, RUNNING, "any other has waited there for an hour"),
+    ("gateway.desk.collection.shelf:MOST_ROWS_OF_ONE", 500, RUNNING, "is full: 500 rows or 64 MiB"),
+    ("gateway.desk.collection.shelf:MOST_BYTES_OF_ONE", 64 * MIB, RUNNING, "is full: 500 rows or 64 MiB"),
+    # the gateway's settings and limits
+    ("gateway.config:MAX_CONTACT_CHARACTERS", 200, RUNNING, "postal address, at most 200 characters"),
+    ("gateway.config:MAX_BANNER_CHARACTERS", 300, RUNNING, "every page of the form, at most 300 characters"),
+    ("gateway.config:MAX_DRAFTS", 10_000_000, RUNNING, "within the hour; 1 to 10000000"),
+    ("gateway.web.network_bucket:SLOTS", 4096, RUNNING, "which of 4,096 slots its network falls into"),
+    ("gateway.limits:SLOW_SECONDS", 3, RUNNING, "wait three seconds and never behind the others"),
+    ("gateway.limits:TURN_SECONDS", 1, RUNNING, "one goes on each second, at most 30 stand in it"),
+    ("gateway.limits:QUEUE_SECONDS", 30, RUNNING, "one goes on each second, at most 30 stand in it"),
+    ("gateway.public.visiting.visit:SLOW_LASTS_SECONDS", 120, RUNNING, "in the two minutes after it, 60 of them"),
+    (
+        "gateway.public.returning.way_back:MOST_DERIVED_AT_ONCE",
+        2,
+        RUNNING,
+        "for two return codes that are made at once",
+    ),
+    ("gateway.public.views.responses:FORM_BODY_BYTES", 256 * KIB, RUNNING, "Bodies: 256 KiB at the form"),
+    ("partner_sdk.wire.submission:MAX_REPORT_BODY_BYTES", 6 * MIB, RUNNING, "6 MiB for a report at the industry door"),
+    ("partner_sdk.wire.evidence:PART_BYTES", 8 * MIB, RUNNING, "8 MiB for a part of evidence"),
+    ("gateway.web.body_reader:ROOM_BYTES", 64 * MIB, RUNNING, "One process holds 64 MiB each of forms"),
+    ("gateway.web.body_reader:FORM_SHARE", 8 / 64, RUNNING, "8 MiB of forms (and 8 MiB of forms that were begun)"),
+    ("gateway.web.body_reader:SMALL_SHARE", 16 / 64, RUNNING, "16 MiB of small bodies"),
+    ("gateway.web.body_reader:LARGE_SHARE", 24 / 64, RUNNING, "24 MiB of large ones"),
+    ("gateway.web.body_reader:PART_SHARE", 32 / 64, RUNNING, "32 MiB of parts"),
+    ("gateway.web.server_process:MAX_CONNECTIONS", 2048, RUNNING, "Connections: 2,048 for each process"),
+    ("gateway.web.silent_connections:MOST_OF_A_NETWORK", 256, RUNNING, "one network holds 256 of them"),
+    ("gateway.web.wsgi_bridge:MAX_HEAD_BYTES", 16 * KIB, RUNNING, "Heads: at most 16 KiB and 100 headers"),
+    ("gateway.web.server_process:HEAD_SECONDS", 10, RUNNING, "else 431; 10 seconds to come whole"),
+    ("gateway.web.request_checks:MAX_FORM_FIELDS", 200, RUNNING, "Forms: at most 200 fields"),
+    ("gateway.web.request_threads:REFUSALS_ALLOWED", 60, RUNNING, "After 60 refused posts in ten minutes"),
+    ("gateway.web.request_threads:REFUSAL_SECONDS", 600.0, RUNNING, "After 60 refused posts in ten minutes"),
+    ("gateway.web.request_threads:MOST_AFTER_REFUSALS", 4, RUNNING, "answered four requests at a time"),
+    ("gateway.web.request_threads:MAX_WAITING_AFTER_REFUSALS", 16, RUNNING, "would wait as the seventeenth"),
+    ("gateway.web.request_threads:MOST_OF_A_JOURNEY", 2, RUNNING, "two at once for each journey"),
+    ("gateway.web.request_threads:REFUSALS_OF_A_JOURNEY", 20, RUNNING, "a journey with more than 20 refused posts"),
+    ("gateway.web.server_process:WORKER_LIFETIME_SECONDS", 3600, RUNNING, "makes way for a new one once an hour"),
+    ("gateway.web.server_spec:DEFAULT_WORKER_MIB", 512, RUNNING, "when it holds more than 512 MiB"),
+    ("gateway.web.serving:STOP_TIMEOUT_SECONDS", 12.0, RUNNING, "up to 12 seconds"),
+    ("gateway.store.soundness:PROBE_SECONDS", 5.0, RUNNING, "written at most once in five seconds by each process"),
+)
+
+
+# Bounds on what others send, or on how long somebody waits, that no document states.
+UNSTATED: tuple[tuple[str, object], ...] = (
+    ("partner_sdk.wire.statements:MAX_STATEMENT_BYTES", 16 * KIB),
+    ("partner_sdk.wire.statements:MAX_LIST_BYTES", 4 * MIB),
+    ("partner_sdk.wire.statements:MAX_KEPT_KEYS", 4096),
+    ("partner_sdk.wire.account:MAX_ACCOUNT_STATEMENT_BYTES", 40 * KIB),
+    ("partner_sdk.wire.account:MAX_ACCOUNT_BODY_BYTES", 72 * KIB),
+    ("partner_sdk.wire.adoption:MAX_ADOPTION_BODY_BYTES", 24 * KIB),
+    ("partner_sdk.wire.adoption:MAX_MESSAGE_CHARACTERS", 2000),
+    ("partner_sdk.wire.adoption:MAX_SURFACES", 8),
+    ("partner_sdk.wire.enrolment:MAX_INVITATION_BYTES", 8192),
+    ("partner_sdk.wire.enrolment:MAX_ENROLMENT_BODY_BYTES", 128 * KIB),
+    ("partner_sdk.wire.evidence:MAX_COMPLETE_BYTES", 512),
+    ("partner_sdk.wire.evidence:MAX_STATE_BYTES", 256 * KIB),
+    ("partner_sdk.wire.feed_messages:MAX_ROWS", 1000),
+    ("partner_sdk.wire.feed_messages:MAX_CHAINS", 10_000),
+    ("partner_sdk.wire.feed_messages:MAX_ROWS_BODY_BYTES", 512 * KIB),
+    ("partner_sdk.wire.keys:MAX_PIN_BYTES", 4096),
+    ("partner_sdk.wire.keys:MAX_CARD_BYTES", 4096),
+    ("partner_sdk.wire.alert_notice:MAX_BYTES", 4096),
+    ("partner_sdk.wire.mailbox_message:MAX_ACK_BODY_BYTES", 64),
+    ("partner_sdk.wire.placement:MAX_PLACEMENTS", 20_000),
+    ("partner_sdk.wire.placement:SERVICE_NAME_MAX", 80),
+    ("partner_sdk.wire.button_check:MAX_FINDINGS", 100),
+    ("partner_sdk.wire.registration:MAX_REGISTRATION_BYTES", 24 * KIB),
+    ("partner_sdk.wire.registration:MAX_PERSONS", 100),
+    ("partner_sdk.wire.registration:MAX_PLATFORMS", 50),
+    ("partner_sdk.wire.public_report:STORY_MAX", 5000),
+    ("partner_sdk.wire.public_report:BLOCK_MAX", 500),
+    ("partner_sdk.wire.public_report:LINE_MAX", 200),
+    ("partner_sdk.wire.public_report:SHORT_MAX", 80),
+    ("partner_sdk.wire.public_report:LIST_MAX", 16),
+    ("partner_sdk.wire.digest:SMALLEST_SHOWN", 5),
+    ("partner_sdk.report._reading:MAX_REPORT_BYTES", MIB),
+    ("partner_sdk.report._reading:MOST_FAULTS", 50),
+    ("partner_sdk.key_files:MAX_KEY_FILE_BYTES", 8192),
+    ("partner_sdk.client._keys:FORMER_KEYS_KEPT_FOR", 14 * DAY),
+    ("partner_sdk.client.partner:KEY_SET_KEPT_FOR", 10 * MINUTE),
+    ("partner_sdk.client.exchange:MAX_REPLY_BYTES", 32 * MIB),
+    ("partner_sdk.client.exchange:MAX_SMALL_REPLY_BYTES", 64 * KIB),
+    ("partner_sdk.client.http:MAX_TEXT", 500),
+    ("partner_sdk.client.http:MAX_FAULTS", 100),
+    ("partner_sdk.client.http:MAX_RETRY_AFTER_SECONDS", 24 * 3600),
+    ("partner_sdk.client.transport:CLOCK_TOLERANCE_SECONDS", 30),
+    ("partner_sdk.client.transport:MAX_CLOCK_CORRECTION_SECONDS", 24 * 3600),
+    ("partner_sdk.client.mailbox:MAX_ROUNDS", 200),
+    ("partner_sdk.client._spool:MOST_UNANSWERED_IN_A_ROW", 3),
+    ("partner_sdk.client._evidence_handover:KEPT_UNSEALED_FOR", 7 * DAY),
+    ("partner_sdk.client._key_renewal:MOST_FORMER_KEYS_TRIED", 3),
+    ("partner_sdk.button.check.page_fetch:DEADLINE_SECONDS", 20.0),
+    ("partner_sdk.button.check.page_fetch:MAX_REDIRECTS", 3),
+    ("partner_sdk.button.check.page_fetch:MAX_RESOURCE_BYTES", 64 * KIB),
+    ("partner_sdk.button.check.page:MAX_PAGE_BYTES", 5 * MIB),
+    ("gateway.checker.cli:MAX_LIST_BYTES", 64 * MIB),
+    ("gateway.checker.handing_over:MAX_TRIES", 3),
+    ("gateway.checker.visiting:JUDGING_SECONDS", 30.0),
+    ("gateway.checker.visiting:JUDGING_BYTES", GIB),
+    ("gateway.config:MAX_WORKERS", 64),
+    ("gateway.config:MAX_THREADS", 64),
+    ("gateway.config:MAX_CAMPAIGNS", 200),
+    ("gateway.feed.standing:MAX_LINKS", 1000),
+    ("gateway.housekeeping:UNNAMED_EVERY", HOUR),
+    ("gateway.industry.mailbox:ANSWER_BYTES", 16 * MIB),
+    ("gateway.store.collection:ANSWER_BYTES", 16 * MIB),
+    ("gateway.intake:REFERENCE_DRAWS", 8),
+    ("gateway.key_state:RETRY_AFTER", 30 * SECOND),
+    ("gateway.limits:RETRY_SECONDS", 15),
+    ("gateway.new_gateway:MAX_PIN_FILE_BYTES", 8192),
+    ("gateway.public.returning.return_code:MAX_PLACE_BYTES", 1024),
+    ("gateway.public.returning.return_code:MAX_TYPED_CHARACTERS", 200),
+    ("gateway.public.returning.way_back:MOST_SHOWN", 50),
+    ("gateway.public.views.check:FAST_SECONDS", 10),
+    ("gateway.public.views.for_services:ASKING_BODY_BYTES", 64 * KIB),
+    ("gateway.public.views.responses:SMALL_BODY_BYTES", 8 * KIB),
+    ("gateway.public.visiting.visit:FRESH_SECONDS", 30),
+    ("gateway.public.visiting.visit:PADDED_BYTES", 256),
+    ("gateway.start_checks:CLOCK_TOLERANCE", 5 * MINUTE),
+    ("gateway.web.body_reader:SMALL_BODY_BYTES", 256 * KIB),
+    ("gateway.web.request_threads:MAX_COUNTED_NETWORKS", 4096),
+    ("gateway.web.serving:MAX_RESTARTS_IN_WINDOW", 5),
+    ("gateway.web.settings:MAX_SETTINGS_BYTES", 64 * KIB),
+    ("gateway.web.web_app:JOURNEY_SECONDS", 2 * 3600),
+    ("gateway.desk.addresses:MAX_EMAIL_CHARACTERS", 254),
+    ("gateway.desk.carriers.delivery:TOTAL_SECONDS", 30.0),
+    ("gateway.desk.carriers.delivery:MAX_SECRET_BYTES", 4096),
+    ("gateway.desk.cases.case_page:MOST_FILES", 500),
+    ("gateway.desk.cases.case_page:MOST_PAGE_BYTES", 64 * MIB),
+    ("gateway.desk.cases.files:LATE_AFTER", 14 * DAY),
+    ("gateway.desk.cases.opening:MOST_OPENED", 20),
+    ("gateway.desk.cases.opening:MOST_OPENED_BYTES", 2 * MIB),
+    ("gateway.desk.cases.partner_side:MOST_DAYS_HELD", 3 * 366),
+    ("gateway.desk.cases.partner_side:MOST_DAYS_TO_ANSWER", 90),
+    ("gateway.desk.cases.queue:MOST_SCORE", 999),
+    ("gateway.desk.cases.reading.page_room:PAGE_BYTES", 1_400_000),
+    ("gateway.desk.cases.replies:MOST_BODY_BYTES", 11_000),
+    ("gateway.desk.collection.collect:MOST_PAGES", 10_000),
+    ("gateway.desk.collection.collect:MOST_SET_ASIDE", 2000),
+    ("gateway.desk.collection.collect:MOST_SET_ASIDE_BYTES", 512 * MIB),
+    ("gateway.desk.collection.joining:MOST_AHEAD", 20),
+    ("gateway.desk.collection.reconcile:MOST_ALARMS", 100),
+    ("gateway.desk.collection.reconcile:MOST_LINKS", 2_000_000),
+    ("gateway.desk.collection.shelf:MOST_CRISES_OF_ONE", 100),
+    ("gateway.desk.digests.payload:MOST_RECOMMENDATIONS", 3),
+    ("gateway.desk.digests.tables:BUDGET_MICRO", 1_000_000),
+    ("gateway.desk.digests.tables:MOST_WEAKNESSES", 2),
+    ("gateway.desk.evidence.collecting:LEAST_FREE_SHARE", 0.1),
+    ("gateway.desk.evidence.collecting:LISTING_SHARE", 0.5),
+    ("gateway.desk.evidence.collecting:MAX_LINE_BYTES", 128 * KIB),
+    ("gateway.desk.evidence.collecting:MOST_FAILURES", 3),
+    ("gateway.desk.evidence.collecting:MOST_RUN_BYTES", 256 * GIB),
+    ("gateway.desk.evidence.fetch_plan:MOST_DIGESTS", 500_000),
+    ("gateway.desk.evidence.fetch_plan:MOST_DIGESTS_OF_ONE", 50_000),
+    ("gateway.desk.keyring.delegation:DELEGATION_LIFETIME", 730 * DAY),
+    ("gateway.desk.keyring.key_set:CLOCK_ALLOWANCE", DAY),
+    ("gateway.desk.keyring.key_set:SIGNING_KEY_USE", 730 * DAY),
+    ("gateway.desk.outbox.note_sending:LEASE", 10 * MINUTE),
+    ("gateway.desk.partners.adoptions:MOST_WAITING", 2000),
+    ("gateway.desk.partners.change_decisions:FORMER_KEY_GRACE", 14 * DAY),
+    ("gateway.desk.placements.agreeing:MOST_ENTRY_BYTES", 2_000_000),
+    ("gateway.desk.placements.checks:KEPT_CHECKS", 20),
+    ("gateway.desk.placements.runner:TOKEN_BYTES", 32),
+    ("gateway.desk.sessions:MAX_NAME_CHARACTERS", 80),
+)
+
+
+@cache
+def read(document: str) -> str:
+    return re.sub(r"\s+", " ", (ROOT / document).read_text(encoding="utf-8"))
+
+
+def find(name: str) -> object:
+    """Find a constant, e.g. `partner_sdk.wire.keys:MAX_PIN_BYTES`."""
+    module, _, constant = name.partition(":")
+    return getattr(import_module(module), constant)
+
+
+@pytest.mark.parametrize(("name", "literal", "document", "stated"), BOUNDS, ids=[row[0] for row in BOUNDS])
+def test_bound_is_the_one_that_the_document_states(name: str, literal: object, document: str, stated: str) -> None:
+    assert find(name) == literal
+    assert stated in read(document)
+
+
+@pytest.mark.parametrize(("name", "literal"), UNSTATED, ids=[row[0] for row in UNSTATED])
+def test_bound_that_no_document_states_is_changed_on_purpose(name: str, literal: object) -> None:
+    assert find(name) == literal
