@@ -54,8 +54,10 @@ def check_chain(connection: Connection) -> int:
         expected = _digest(row.at, row.actor, row.action, row.subject, row.detail, previous)
         if row.id != count or bytes(row.previous_sha256) != previous or bytes(row.entry_sha256) != expected:
             raise AuditChainError(
-                f"The audit log does not fit together at entry {row.id}. Keep a copy of the database and compare it "
-                "with the last backup.",
+                (
+                    f"The hash chain of the audit log breaks at entry {row.id}. Keep a copy of the database "
+                    "and compare it with the last backup."
+                ),
                 reason="broken-audit-chain",
             )
         previous = expected

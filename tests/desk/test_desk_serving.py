@@ -42,7 +42,7 @@ def test_the_command_serves_signs_in_and_ends(tmp_path: Path) -> None:
                 assert token is not None
                 queue = session.post(address, data={"csrf_token": token[1]}, timeout=10)
                 assert queue.status_code == 200
-                assert "Nothing waits." in queue.text
+                assert "No case is waiting." in queue.text
             process.send_signal(signal.SIGTERM)
             printed, log = process.communicate(timeout=30)
             assert "/start/" not in printed  # a service manager keeps what this prints

@@ -32,7 +32,7 @@ class DeliveryError(ReportAbuseError):
     """A message was not taken. `is_final`: not by this address, however often it is tried."""
 
     def __init__(self, *, reason: str, is_final: bool = False) -> None:
-        super().__init__(f"A message was not taken: {reason}.", reason=reason)
+        super().__init__(f"The message was not delivered: {reason}.", reason=reason)
         self.is_final = is_final
 
 
@@ -118,10 +118,10 @@ def read_secret_lines(path: Path, *, count: int) -> list[str]:
     try:
         mode, raw = path.stat().st_mode, path.read_bytes()
     except OSError:
-        raise LocalStateError(f"The file {path} is not there or cannot be read.", reason="no-secret-file") from None
+        raise LocalStateError(f"The file {path} is missing or unreadable.", reason="no-secret-file") from None
     if stat.S_IMODE(mode) & 0o077:
-        raise LocalStateError(f"Others can read {path}: run chmod 600 on it.", reason="open-to-others")
+        raise LocalStateError(f"Other users can read {path}: run chmod 600 on it.", reason="open-to-others")
     lines = raw.decode("utf-8", errors="replace").splitlines() if len(raw) <= MAX_SECRET_BYTES else []
     if len(lines) != count or not all(line.isprintable() and line for line in lines):
-        raise LocalStateError(f"{path} must hold {count} line(s) and nothing else.", reason="bad-secret-file")
+        raise LocalStateError(f"{path} must contain exactly {count} line(s).", reason="bad-secret-file")
     return lines

@@ -98,7 +98,12 @@ def _format_too_large(compared: ComparedReports) -> list[str]:
     compared.too_large.clear()
     if not names:
         return []
-    return [f"These reports name the same evidence and are too large to compare on a page: {names}. Open each."]
+    return [
+        (
+            f"These reports name the same evidence and are too large to compare on a page: {names}. "
+            "Open each one separately."
+        )
+    ]
 
 
 # A reply of 4,000 characters of which each is four bytes, percent-encoded, and more than is allowed: it comes back.
@@ -164,7 +169,7 @@ def _add_template(state: PageState, report: PublicReport | None) -> PageState:
         return state
     found = next((one for one in list_templates(report) if one.code == state.template), None)
     if found is None:
-        fault = Fault("reply_text", "There is no template of that name for this report. Choose one from the list.")
+        fault = Fault("reply_text", "This report has no template with that name. Choose one from the list.")
         return replace(state, faults=(*state.faults, fault))
     written = normalise(state.typed["reply_text"])
     text = f"{written}\n\n{found.text}" if written else found.text

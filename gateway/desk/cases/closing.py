@@ -135,29 +135,31 @@ def check_closing(closing: Closing) -> None:
     for weakness in closing.weaknesses:
         check_code("weakness", weakness, WEAKNESSES)
     if len(closing.weaknesses) > MOST_WEAKNESSES or len(set(closing.weaknesses)) != len(closing.weaknesses):
-        raise CaseError(f"At most {MOST_WEAKNESSES} weaknesses, each once.", reason="bad-code")
+        raise CaseError(f"Name at most {MOST_WEAKNESSES} weaknesses, each of them once.", reason="bad-code")
     _check_redirect(closing)
 
 
 def _check_redirect(closing: Closing) -> None:
     if closing.outcome == OUT_OF_REMIT and closing.redirected_to is None:
-        raise CaseError("Say where this person was sent: --redirected-to.", reason="no-redirect")
+        raise CaseError("Give the service that this person was sent to: --redirected-to.", reason="no-redirect")
     if closing.redirected_to is None:
         return
     check_code("redirected_to", closing.redirected_to, REDIRECTS)
     if closing.outcome != OUT_OF_REMIT:
-        raise CaseError(f"Only the outcome {OUT_OF_REMIT} sends somebody elsewhere.", reason="bad-code")
+        raise CaseError(f"--redirected-to goes only with the outcome {OUT_OF_REMIT}.", reason="bad-code")
 
 
 def _check_may_close(found: CaseRow) -> None:
     if found.closed_at is not None:
-        raise CaseError("This case is closed already.", reason="already-closed")
+        raise CaseError("This case is already closed.", reason="already-closed")
     if found.opened_at is None:
-        raise CaseError("Nobody has read this report yet: open it first (`case show`).", reason="not-opened")
+        raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
     if found.reply_owed and found.reply_code is None:
         raise CaseError(
-            "A child is owed a reply first (R23). Record it with --reply-recorded, or why it would do harm with "
-            f"--reply-recorded {NO_SAFE_CONTACT} --reply-reason.",
+            (
+                "This child is still owed a reply (R23). Record it with --reply-recorded, or explain why "
+                f"a reply would do harm with --reply-recorded {NO_SAFE_CONTACT} --reply-reason."
+            ),
             reason="reply-owed",
         )
 

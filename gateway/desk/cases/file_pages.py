@@ -37,7 +37,7 @@ def post_open_file(case_id: str, evidence_id: str) -> ResponseReturnValue:
     try:
         found, pieces = stream_file(get_desk(), case.case_id, evidence_id, actor=get_name(), most_bytes=MOST_PAGE_BYTES)
     except (CaseError, CaseFileError, OpeningError, FormatError, LocalStateError) as error:
-        fault = Fault("files", f"The file was not opened. {error}")
+        fault = Fault("files", f"Could not open the file. {error}")
         return show_opened_page(case, PageState([fault]))
     answer = Response(pieces, content_type="application/octet-stream")
     answer.headers["Content-Disposition"] = f'attachment; filename="{_name_file(case, found)}"'

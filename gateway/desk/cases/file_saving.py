@@ -71,7 +71,8 @@ def stream_file(desk: Desk, case: str, wanted: str, *, actor: str, most_bytes: i
     found = get_case_file(make_case_files(desk, opened.case, opened.content), wanted)
     if found.reference is not None and found.reference.size_bytes > most_bytes:
         raise CaseFileError(
-            f"It is too large for a page. Save it: report-abuse-desk evidence save {wanted} ...", reason="too-large"
+            (f"This file is too large for a page. Save it with report-abuse-desk evidence save {wanted} ..."),
+            reason="too-large",
         )
     pieces = _begin(desk, opened.case.case_id, found, actor=actor, way="page")
     reference, held, parts = _get_sealed(desk, found)
@@ -90,7 +91,7 @@ def _begin(desk: Desk, case_id: str, found: CaseFile, *, actor: str, way: str) -
 
 def _get_sealed(desk: Desk, found: CaseFile) -> tuple[EvidenceReference, Held, SealedParts]:
     if found.held is None or found.reference is None:
-        raise CaseFileError("The bytes of this file are not here.", reason="not-here")
+        raise CaseFileError("This file has not reached the desk yet.", reason="not-here")
     held = found.held
     parts = get_parts(desk.paths.evidence, partner=held.partner, evidence_id=held.evidence_id)
     return found.reference, held, parts
@@ -102,7 +103,7 @@ def _new_file(to: Path) -> Iterator[IO[bytes]]:
     try:
         descriptor, name = tempfile.mkstemp(prefix=".report-abuse-", dir=to.parent)  # 0600
     except OSError as error:
-        raise LocalStateError(f"{to} cannot be written: {error.strerror}.", reason="not-saved") from None
+        raise LocalStateError(f"Cannot write {to}: {error.strerror}.", reason="not-saved") from None
     beside = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as handle:
@@ -112,7 +113,7 @@ def _new_file(to: Path) -> Iterator[IO[bytes]]:
         _give_name(beside, to)
         sync_folder(to.parent)
     except OSError as error:
-        raise LocalStateError(f"{to} cannot be written: {error.strerror}.", reason="not-saved") from None
+        raise LocalStateError(f"Cannot write {to}: {error.strerror}.", reason="not-saved") from None
     finally:
         beside.unlink(missing_ok=True)
 
@@ -129,4 +130,4 @@ def _give_name(beside: Path, to: Path) -> None:
 
 
 def _make_exists_error(to: Path) -> LocalStateError:
-    return LocalStateError(f"{to} is there already: name a new file.", reason="file-exists")
+    return LocalStateError(f"{to} already exists: choose a new file name.", reason="file-exists")

@@ -26,8 +26,10 @@ from partner_sdk.wire.evidence import EvidenceReference
 
 # The gateway keeps what a report names until the desk has it, so a file can still come after this: somebody asks.
 LATE_AFTER: Final = timedelta(days=14)
-LATE_ADVICE: Final = f"{LATE_AFTER.days} days and not here: ask the partner."
-ANOTHER_HASH: Final = "The report says another SHA-256 of the file than it seals with it."
+LATE_ADVICE: Final = f"Still missing after {LATE_AFTER.days} days: ask the partner."
+ANOTHER_HASH: Final = (
+    "The report gives two different SHA-256 values for this file: one in its description, one in the seal."
+)
 # Who names one file in more reports than that says nothing new with the next one.
 MOST_OTHERS: Final = 20
 
@@ -63,7 +65,7 @@ class CaseFile:
         """What to do about the file; often nothing."""
         if self.replaced_by is not None:
             # What was handed over under both ids may be two files: a person looks at both.
-            words = "Replaced by" if self.state == "replaced" else "A later report names for this file"
+            words = "Replaced by" if self.state == "replaced" else "A later report names another file for this id:"
             return f"{words} {self.replaced_by}."
         return LATE_ADVICE if self.state == "late" else ""
 
@@ -167,11 +169,13 @@ def get_case_file(files: CaseFiles, wanted: str) -> CaseFile:
         if wanted == one.file_id or (one.reference is not None and wanted == one.reference.evidence_id)
     ]
     if not found:
-        raise CaseFileError("The report names no such file: `evidence list` shows them.", reason="unknown-file")
+        raise CaseFileError("The report names no such file. `evidence list` shows its files.", reason="unknown-file")
     if len(found) > 1:
-        raise CaseFileError("The report names two such files: say its evidence id instead.", reason="unknown-file")
+        raise CaseFileError(
+            ("The report names two files like this. Use the evidence id instead."), reason="unknown-file"
+        )
     if found[0].held is None:
-        raise CaseFileError("The bytes of this file are not here.", reason="not-here")
+        raise CaseFileError("This file has not reached the desk yet.", reason="not-here")
     return found[0]
 
 
@@ -236,11 +240,11 @@ def _make_handed_over(
         whole = msgspec.structs.replace(reference, digest=next(iter(digests)))
     doubts = []
     if any(one != own for one in same):
-        doubts.append("Another report of this sender says something else of this file.")
+        doubts.append("Another report from this sender describes this file differently.")
     if len(digests) > 1:
-        doubts.append("The sender's reports name two different digests for it.")
+        doubts.append("The sender's reports give two different digests for this file.")
     if held is not None and any(bytes.fromhex(one) != held.digest for one in digests):
-        doubts.append("The sealed bytes here have another digest than the report says: they will not open.")
+        doubts.append("The sealed bytes at this desk do not match the digest in the report, so the file will not open.")
     if told is not None and _says_another_hash(told, reference):
         doubts.append(ANOTHER_HASH)
     state: FileState = "here"
@@ -263,11 +267,13 @@ def _list_doubts(content: SealedIndustryReport) -> Sequence[str]:
     clear, sealed = set(content.clear.evidence_ids), [one.evidence_id for one in content.evidence]
     doubts = []
     if unopened := sorted(clear - set(sealed)):
-        doubts.append(f"Named to the gateway, but the report brings nothing that opens it: {', '.join(unopened)}.")
+        doubts.append(f"Declared to the gateway, but the report has no secret to open it: {', '.join(unopened)}.")
     if unnamed := sorted(set(sealed) - clear):
-        doubts.append(f"Sealed in the report, but not named to the gateway, so it never comes: {', '.join(unnamed)}.")
+        doubts.append(
+            f"Sealed in the report but not declared to the gateway, so it will never arrive: {', '.join(unnamed)}."
+        )
     if len(sealed) != len(set(sealed)):
-        doubts.append("One piece of evidence stands for two files.")
+        doubts.append("Two files in the report share one evidence id.")
     return doubts
 
 
@@ -321,12 +327,12 @@ def get_saved_file(files: WholeCaseFiles, wanted: str) -> FileOfReport:
     by_evidence = [row for row in files.files if row.file.reference and row.file.reference.evidence_id == wanted]
     found = by_evidence or [row for row in files.files if row.file.file_id == wanted]
     if not found:
-        raise CaseFileError("The case names no such file: `evidence list` shows them.", reason="unknown-file")
+        raise CaseFileError("The case names no such file. `evidence list` shows its files.", reason="unknown-file")
     if len([row for row in found if row.file.replaced_by is None]) > 1:
-        raise CaseFileError("A report names two such files: say its evidence id instead.", reason="unknown-file")
+        raise CaseFileError("A report names two files like this. Use the evidence id instead.", reason="unknown-file")
     here = [row for row in found if row.file.held is not None]
     if not here:
-        raise CaseFileError("The bytes of this file are not here.", reason="not-here")
+        raise CaseFileError("This file has not reached the desk yet.", reason="not-here")
     return here[0]
 
 

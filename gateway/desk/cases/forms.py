@@ -49,7 +49,7 @@ PARTNER_FIELDS: Final = {
 }
 _QUESTIONS: Final = (
     *((name, f"Answer “{question}” with yes or no.") for name, question in ASSESSMENT),
-    ("best_placed", "Say who is best placed to act."),
+    ("best_placed", "Choose who is best placed to act."),
     ("kind", "Choose the main kind of report."),
     ("age_band", "Choose the age of the child, or “Not known”."),
     ("outcome", "Choose the outcome."),
@@ -66,9 +66,9 @@ def list_faults(typed: Typed, weaknesses: tuple[str, ...]) -> list[Fault]:
     """Return what is missing to close a case, in the order of the form."""
     faults = [Fault(name, words) for name, words in _QUESTIONS if not typed[name]]
     if typed["outcome"] == OUT_OF_REMIT and not typed["redirected_to"]:
-        faults.append(Fault("redirected_to", "Say where they were sent, because this is out of remit."))
+        faults.append(Fault("redirected_to", "This is out of remit: choose where they were sent."))
     if len(weaknesses) > MOST_WEAKNESSES:
-        faults.append(Fault("weakness", "Choose two weaknesses at most: the two that mattered most."))
+        faults.append(Fault("weakness", "Choose at most two weaknesses: the two that mattered most."))
     return faults
 
 
@@ -90,13 +90,13 @@ def parse_score(text: str) -> int | None:
     """Return the score of the form, or None where it is left as it is. Raises `CaseError` (`bad-score`)."""
     score = parse_small_number(text) if text else None
     if text and score is None:
-        raise CaseError("A score is a number.", reason="bad-score")
+        raise CaseError("Enter the score as a number.", reason="bad-score")
     return score
 
 
 COUNTS = (
-    ("yes", "Yes, this is the reply that they were promised"),
-    ("no", "No, they are answered another way as well"),
+    ("yes", "Yes, this is the reply they were promised"),
+    ("no", "No, they will also be answered another way"),
 )
 
 
@@ -129,7 +129,7 @@ def list_reply_faults(case: CaseRow, typed: Typed) -> list[Fault]:
     except ReportAbuseError as error:
         faults.append(make_reply_fault(error, typed))
     if is_waiting(case) and typed["counts"] not in dict(COUNTS):
-        faults.append(Fault("counts", "Say whether this is the reply that they were promised."))
+        faults.append(Fault("counts", "Choose whether this is the reply they were promised."))
     return faults
 
 
@@ -147,10 +147,10 @@ def make_reply_fault(error: ReportAbuseError, typed: Typed) -> Fault:
 
 def _say_too_long(count: int) -> str:
     if count <= MAX_BODY_CHARACTERS:
-        return "The text does not fit. Take some of it away."
+        return "The text is too long. Shorten it."
     return (
-        f"A reply has at most {MAX_BODY_CHARACTERS:,} characters. This one has {count:,}: "
-        f"take {count - MAX_BODY_CHARACTERS:,} away."
+        f"A reply can have up to {MAX_BODY_CHARACTERS:,} characters. This one has {count:,}: "
+        f"remove {count - MAX_BODY_CHARACTERS:,}."
     )
 
 

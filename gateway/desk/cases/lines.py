@@ -59,8 +59,8 @@ def _say_block(block: ContactBlock, *, to: TextIO | None) -> None:
     for head, rest in block.warnings:
         say(f"WARNING: {head} {rest}", to=to)
     for way in block.ways:
-        bar = "DO NOT USE: " if way.is_barred else "" if way.is_picked else "Given, but not picked as a way: "
-        say_typed(f"{bar}{way.title}", way.line or "They gave nothing to go with it", to=to)
+        bar = "DO NOT USE: " if way.is_barred else "" if way.is_picked else "Given, but not chosen: "
+        say_typed(f"{bar}{way.title}", way.line or "No details given", to=to)
     for fact in block.facts:
         say_typed(fact.title, fact.text or fact.unsaid, to=to)
 
@@ -90,7 +90,7 @@ _MOST_MISSING: Final = 3  # the page of the case lists all of them
 def say_report(shown: ShownReport) -> None:
     """Print everything of one report."""
     if shown.fault:
-        say(f"WARNING: it does not open. {shown.fault}")
+        say(f"WARNING: this report does not open. {shown.fault}")
         return
     if shown.fingerprints:
         say("All files handed over:")
@@ -110,15 +110,15 @@ def say_changes(shown: ShownReport) -> None:
     """Print what a later report says otherwise than the first one."""
     for change in shown.changes:
         _say_typed("", change.title, change.after.words or "left blank")
-        _say_typed(_STEP, "the first report says", change.before.words or "left blank")
+        _say_typed(_STEP, "in the first report", change.before.words or "left blank")
     if shown.more_changes:
-        say("There are more differences: read both.")
+        say("There are more differences. Read both reports.")
 
 
 def _say_counted(counted: Counted) -> None:
     some = "; ".join(counted.missing[:_MOST_MISSING]) + ("; ..." if len(counted.missing) > _MOST_MISSING else "")
     missing = f"; {len(counted.missing)} missing: {some}" if counted.missing else ""
-    say(f"Complete: {counted.score} of 100, as this desk counts{missing}.")
+    say(f"Completeness: {counted.score} of 100, as counted by this desk{missing}.")
     if counted.said is not None:
         say(f"WARNING: The sender's program counted {counted.said} of 100.")
 

@@ -117,9 +117,7 @@ def get_case(connection: Connection, wanted: str) -> CaseRow:
         or connection.execute(select(CASES).where(CASES.c.other_reference == wanted)).first()
     )
     if row is None:
-        raise CaseError(
-            "There is no case with this id or reference. `case list --all` shows them.", reason="unknown-case"
-        )
+        raise CaseError("No case has this id or reference. `case list --all` shows every case.", reason="unknown-case")
     return to_case(row)
 
 
@@ -232,7 +230,7 @@ def parse_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise CaseError("A day is written like 2026-12-24.", reason="bad-day") from None
+        raise CaseError("Write the date like this: 2026-12-24.", reason="bad-day") from None
 
 
 def is_waiting(case: CaseRow) -> bool:

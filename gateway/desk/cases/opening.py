@@ -119,7 +119,7 @@ def open_report(desk: Desk, found: CaseRow) -> SealedContent:
             connection, environment=found.environment, partner=found.partner, report_id=found.report_id
         )
     if sealed is None:
-        raise CaseError("This is a marked synthetic case: there is no report behind it to read.", reason="synthetic")
+        raise CaseError("This is a synthetic case: it has no report to read.", reason="synthetic")
     envelope, context = Envelope.parse(sealed.envelope), report_context(sealed.clear)
     plain = desk.load_vault().open_report(envelope, context=context)
     return parse_public_report(plain) if found.partner == PUBLIC_SENDER else parse_sealed_report(plain)
@@ -253,16 +253,19 @@ def list_case_doubts(found: CaseRow, reports: Sequence[CaseRow]) -> list[tuple[s
             doubts.append(
                 (
                     f"{report.adds_to} is not at this desk.",
-                    f"{report.reference} names it as the sender's earlier report. It stands as a case of its own.",
+                    (
+                        f"{report.reference} names it as the sender's earlier report, so this report is a case of "
+                        "its own."
+                    ),
                 )
             )
         elif report.report_kind in _LATER_KINDS and report.joined_to is None:
-            doubts.append((f"This {report.report_kind} names no earlier report.", "It stands as a case of its own."))
+            doubts.append((f"This {report.report_kind} names no earlier report.", "It is a case of its own."))
         if report.report_kind == RESPONSE and report.answers_request is None:
             doubts.append(
                 (
-                    f"{report.reference} is a response, and names no open question about this report.",
-                    "No question counts as answered by it. Read it, and ask the partner which one it means.",
+                    f"{report.reference} is a response, but names no open question about this report.",
+                    "No question is marked as answered. Read it, then ask the partner which question it answers.",
                 )
             )
     return doubts
@@ -293,8 +296,8 @@ def list_submitter_doubts(connection: Connection, opened: Sequence[OpenedReport]
             strangers.append(one.case.reference)
     if not strangers:
         return []
-    head = f"{', '.join(strangers)}: whoever submitted this is not one of the partner's authorised persons."
-    return [(head, "It counts all the same. Ask the partner whether its registration is complete.")]
+    head = f"{', '.join(strangers)}: submitted by a person who is not on the partner's list of authorised persons."
+    return [(head, "The report still counts. Ask the partner to check that its registration is complete.")]
 
 
 def list_own_reports(connection: Connection, found: CaseRow, references: Collection[str]) -> list[OwnReport]:

@@ -82,7 +82,7 @@ def find_page_context(desk: Desk, found: CaseRow, content: SealedContent) -> Jud
     try:
         outcome, claim = _judge(desk, found, token, keys=keys)
     except Exception as error:  # noqa: BLE001 - whatever a claim holds, the child's report beside it is read
-        _log.error("A page's context could not be judged: %s", format_exception(error))
+        _log.error("Could not judge the context of a page: %s", format_exception(error))
         outcome, claim = "unreadable", None
     return JudgedContext(outcome, token.partner, claim, others)
 

@@ -59,11 +59,13 @@ def tell_outcome(desk: Desk, wanted: str, *, outcome: str, hold_until: date | No
         found = get_first_case(connection, wanted)
         check_may_tell(connection, found)
         if found.opened_at is None:
-            raise CaseError("Nobody has read this report yet: open it first (`case show`).", reason="not-opened")
+            raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
         if outcome == DUPLICATE and not has_own_earlier(connection, found):
             raise CaseError(
-                "Only what this very partner had reported before is told as a duplicate: of another sender's report it "
-                f"would tell one service about another. Use {USED}.",
+                (
+                    "A partner may hear “known already” only about its own earlier reports: anything else "
+                    f"would reveal another sender's report. Use {USED}."
+                ),
                 reason="not-own-duplicate",
             )
         signal_id = record_outcome(
@@ -85,7 +87,10 @@ def take_back(desk: Desk, wanted: str, *, actor: str) -> OutcomeSignal:
         signal = find_waiting(connection, found)
         if signal is None or not take_back_outcome(connection, signal, actor=actor, now=desk.clock()):
             raise CaseError(
-                "No outcome of this case waits. What was released cannot be taken back: tell a later one.",
+                (
+                    "No outcome is waiting in this case. A released outcome cannot be taken back: record a "
+                    "new one instead."
+                ),
                 reason="nothing-waits",
             )
         return signal
@@ -102,7 +107,7 @@ def check_may_tell(connection: Connection, found: CaseRow) -> None:
     check_from_partner(found)
     if find_waiting(connection, found) is not None:
         raise CaseError(
-            "An outcome of this case waits already: take it back first (`case outcome --take-back`).",
+            "An outcome is already waiting in this case: take it back first (`case outcome --take-back`).",
             reason="outcome-waits",
         )
 
@@ -110,9 +115,9 @@ def check_may_tell(connection: Connection, found: CaseRow) -> None:
 def check_from_partner(found: CaseRow) -> None:
     """Raise `CaseError` (`synthetic`, `public-report`) for a case that no partner sent."""
     if found.synthetic:
-        raise CaseError("This is a marked synthetic case: nobody sent it.", reason="synthetic")
+        raise CaseError("This is a synthetic case: it has no sender.", reason="synthetic")
     if found.partner == PUBLIC_SENDER:
-        raise CaseError("A person sent this, not a partner: no partner learns of it.", reason="public-report")
+        raise CaseError("A person sent this report, so there is no partner to inform.", reason="public-report")
 
 
 def find_waiting(connection: Connection, found: CaseRow) -> OutcomeSignal | None:
@@ -146,7 +151,7 @@ def has_own_earlier(connection: Connection, found: CaseRow) -> bool:
 
 def _begin_day(day: date, *, today: date) -> datetime:
     if not 0 < (day - today).days <= MOST_DAYS_HELD:
-        raise CaseError("Hold it back until a day that is still to come, within three years.", reason="bad-day")
+        raise CaseError("Hold it back until a future date within three years.", reason="bad-day")
     return datetime.combine(day, time.min, tzinfo=UK)
 
 
@@ -201,8 +206,8 @@ def clean_question(question: Question) -> Question:
     """Return the question without space around its words, or raise `CaseError` for what is missing or too long."""
     parts = (
         ("question", "no-question", "Write the question first.", MAX_QUESTION_CHARACTERS),
-        ("purpose", "no-purpose", "Say what the answer is needed for.", MAX_PURPOSE_CHARACTERS),
-        ("legal_basis", "no-legal-basis", "Name the law that it is asked under.", MAX_PURPOSE_CHARACTERS),
+        ("purpose", "no-purpose", "Give the purpose of the question.", MAX_PURPOSE_CHARACTERS),
+        ("legal_basis", "no-legal-basis", "Name the law that allows the question.", MAX_PURPOSE_CHARACTERS),
     )
     cleaned = {name: _clean(getattr(question, name)) for name, *_ in parts}
     for name, reason, words, most in parts:
@@ -210,9 +215,9 @@ def clean_question(question: Question) -> Question:
             raise CaseError(words, reason=reason)
         if len(cleaned[name]) > most:
             said = name.replace("_", " ")
-            raise CaseError(f"The {said} has at most {most:,} characters.", reason="too-long")
+            raise CaseError(f"The {said} can have up to {most:,} characters.", reason="too-long")
         if any(unicodedata.category(one) == "Cc" and one not in _KEPT_CONTROLS for one in cleaned[name]):
-            raise CaseError("The text holds signs that no page can show. Take them out.", reason="unprintable")
+            raise CaseError("The text contains characters that a page cannot show. Remove them.", reason="unprintable")
     return Question(due=question.due, **cleaned)
 
 
@@ -242,12 +247,12 @@ def format_clock(question: QuestionRow, *, today: date) -> Clock:
 def _check_may_ask(connection: Connection, found: CaseRow, *, today: date) -> None:
     check_from_partner(found)
     if found.opened_at is None:
-        raise CaseError("Nobody has read this report yet: open it first (`case show`).", reason="not-opened")
+        raise CaseError("This report is still unread: open it first (`case show`).", reason="not-opened")
     if found.closed_at is not None:
-        raise CaseError("This case is closed already.", reason="already-closed")
+        raise CaseError("This case is already closed.", reason="already-closed")
     if find_open_question(list_questions(connection, case_id=found.case_id), today=today) is not None:
         raise CaseError(
-            "A question about this case is open: wait for its answer, or for its last day.", reason="question-open"
+            "This case already has an open question: wait for the answer or the due date.", reason="question-open"
         )
 
 
@@ -255,7 +260,7 @@ def _choose_due(day: date | None, *, now: datetime) -> datetime:
     if day is None:
         return now + timedelta(days=DAYS_TO_ANSWER)
     if not 0 < (day - get_uk_day(now)).days <= MOST_DAYS_TO_ANSWER:
-        raise CaseError(f"Name a day within {MOST_DAYS_TO_ANSWER} days that is still to come.", reason="bad-day")
+        raise CaseError(f"Choose a future date within {MOST_DAYS_TO_ANSWER} days.", reason="bad-day")
     return datetime.combine(day, time(23, 59, 59), tzinfo=UK)
 
 

@@ -45,7 +45,7 @@ def post_outcome(case_id: str) -> ResponseReturnValue:
     """Note what the partner is told of its own report, and from which day."""
     case, typed = get_case_or_404(case_id), read_typed()
     if not typed["told_outcome"]:
-        return _show_again(case, Fault("told_outcome", "Choose what the partner is told."))
+        return _show_again(case, Fault("told_outcome", "Choose the outcome to send to the partner."))
     try:
         tell_outcome(
             get_desk(),

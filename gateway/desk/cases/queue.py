@@ -171,7 +171,7 @@ def move_case(desk: Desk, wanted: str, *, lane: str, score: int | None, reason: 
         found = _get_movable(connection, wanted)
         crisis, score = lane == CRISIS, found.score if score is None else score
         if (crisis, score) == (found.crisis, found.score):
-            raise CaseError("The case stands there already.", reason="not-moved")
+            raise CaseError("The case already has this lane and score.", reason="not-moved")
         if found.crisis and not crisis:
             _check_read(connection, found)
         came_in = crisis and not found.crisis
@@ -215,7 +215,7 @@ def _get_movable(connection: Connection, wanted: str) -> CaseRow:
         # What came after its case was closed stands in the queue for itself.
         found = first if first.closed_at is None else found
     if found.closed_at is not None:
-        raise CaseError("This case is closed: it stands in no queue.", reason="already-closed")
+        raise CaseError("This case is closed, so it is in no queue.", reason="already-closed")
     return found
 
 
@@ -224,21 +224,21 @@ def _check_read(connection: Connection, found: CaseRow) -> None:
     same = (CASES.c.case_id == found.case_id) | (CASES.c.joined_to == found.case_id)
     if connection.execute(select(CASES.c.case_id).where(same, CASES.c.opened_at.is_(None)).limit(1)).first():
         raise CaseError(
-            "Nobody has read all of this case yet: open each report first (`case show`), then move it.",
+            "Part of this case is unread: open each report first (`case show`), then move it.",
             reason="lowered-unread",
         )
 
 
 def _check(lane: str, score: int | None, reason: str) -> str:
     if lane not in LANES:
-        raise CaseError(f"A lane is one of: {', '.join(LANES)}.", reason="bad-lane")
+        raise CaseError(f"The lane must be one of: {', '.join(LANES)}.", reason="bad-lane")
     if score is not None and not 0 <= score <= MOST_SCORE:
-        raise CaseError(f"A score is a number from 0 to {MOST_SCORE}.", reason="bad-score")
+        raise CaseError(f"The score must be a number from 0 to {MOST_SCORE}.", reason="bad-score")
     reason = reason.strip()
     if not reason:
-        raise CaseError("Say why the case is moved: --reason.", reason="move-reason-missing")
+        raise CaseError("Give a reason for the move: --reason.", reason="move-reason-missing")
     if len(reason) > MAX_REASON_CHARACTERS:
-        raise CaseError(f"A reason has at most {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
+        raise CaseError(f"A reason can have up to {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
     if not reason.isprintable():
-        raise CaseError("The reason holds signs that no page can show. Take them out.", reason="unprintable")
+        raise CaseError("The reason contains characters that a page cannot show. Remove them.", reason="unprintable")
     return reason

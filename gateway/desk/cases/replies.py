@@ -116,7 +116,7 @@ def record_reply(desk: Desk, wanted: str, *, code: str, reason: str | None, acto
     with desk.store.write() as connection:
         found = get_case(connection, wanted)
         if code == REPLIED_BY_RETURN_CODE and not has_reply(connection, case_id=found.case_id):
-            raise CaseError("No reply was written to the return code of this report.", reason="no-sealed-reply")
+            raise CaseError("No reply has been written to this report's return code.", reason="no-sealed-reply")
         note_reply(connection, found, code=code, reason=reason, actor=actor, now=now)
         return get_case(connection, found.case_id)
 
@@ -126,14 +126,14 @@ def clean_reply_reason(code: str, reason: str | None) -> str | None:
     check_code("reply", code, REPLY_CODES)
     reason = (reason or "").strip() or None
     if code == NO_SAFE_CONTACT and reason is None:
-        raise CaseError("Say why there is no safe way to reply: --reply-reason.", reason="reason-missing")
+        raise CaseError("Explain why there is no safe way to reply: --reply-reason.", reason="reason-missing")
     if code == REPLIED_BY_RETURN_CODE and reason is None:
         # It waits for somebody who may never come back: a person says why it is enough.
         raise CaseError(
-            "Say why the return code alone is the right way: --reply-reason.", reason="return-code-reason-missing"
+            "Explain why the return code alone is enough: --reply-reason.", reason="return-code-reason-missing"
         )
     if reason is not None and len(reason) > MAX_REASON_CHARACTERS:
-        raise CaseError(f"A reason has at most {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
+        raise CaseError(f"A reason can have up to {MAX_REASON_CHARACTERS} characters.", reason="reason-too-long")
     return reason
 
 
@@ -150,7 +150,7 @@ def note_reply(
 
 
 # Kept where the analyst gives no other: the reason stands in the case for whoever reads it later.
-NO_OTHER_WAY: Final = "The report names no other way that is safe."
+NO_OTHER_WAY: Final = "The report gives no other safe way."
 # As JSON, in base64 and with its signature, it must fit the largest box (WIRE.md §10): 4,000 letters of two bytes do.
 MOST_BODY_BYTES: Final = 11_000
 _KEPT_CONTROLS: Final = frozenset("\n\t")
@@ -228,28 +228,31 @@ def check_draft(desk: Desk, found: CaseRow, draft: ReplyDraft) -> CheckedReply:
     """
     text = clean_text(draft.text)
     if found.opened_at is None:
-        raise ReplyError("Nobody has read this report yet: open it first.", reason="not-opened")
+        raise ReplyError("This report is still unread: open it first.", reason="not-opened")
     content = open_report(desk, found)
     if not isinstance(content, PublicReport) or content.reply_key is None:
-        raise ReplyError("This report has no return code: answer in another way.", reason="no-reply-key")
+        raise ReplyError("This report has no return code: answer another way.", reason="no-reply-key")
     first = find_first_report(desk, found, actor=None)
     recipient = find_recipient(found, content, first=first)
     if recipient is None:
         raise ReplyError(
-            f"This is not proven to come from who sent {found.adds_to}: nothing is sealed to its key. Write there.",
+            (
+                f"This is not proven to come from the sender of {found.adds_to}, so you cannot reply "
+                f"here. Reply from {found.adds_to}."
+            ),
             reason="not-proven",
         )
     if first is not None and first.case.opened_at is None:
         raise ReplyError(
-            f"Nobody has read {first.case.reference} yet, which this adds to: open that first. How to reach the person "
-            "safely is in there.",
+            (
+                f"This adds to {first.case.reference}, which is still unread. Open that report first: it "
+                "explains how to reach the person safely."
+            ),
             reason="first-not-opened",
         )
     with desk.store.read() as connection:
         if has_no_place(connection, reference=recipient.reference):
-            raise ReplyError(
-                "The gateway has no place for this return code any more: answer in another way.", reason="no-place"
-            )
+            raise ReplyError("The gateway no longer keeps this return code: answer another way.", reason="no-place")
     reports = [content] if first is None or first.content is None else [first.content, content]
     return CheckedReply(text, recipient, _clean_reason(draft, reports) if draft.is_the_reply else None)
 
@@ -258,16 +261,16 @@ def clean_text(text: str) -> str:
     """Return the text as it is sent: one kind of line end, no space around it. Raises `ReplyError`."""
     cleaned = normalise(text)
     if not cleaned:
-        raise ReplyError("There is nothing written yet.", reason="no-text")
+        raise ReplyError("The reply is empty.", reason="no-text")
     if len(cleaned) > MAX_BODY_CHARACTERS:
         raise ReplyError(
-            f"A reply has at most {MAX_BODY_CHARACTERS:,} characters; this one has {len(cleaned):,}.",
+            f"A reply can have up to {MAX_BODY_CHARACTERS:,} characters; this one has {len(cleaned):,}.",
             reason="too-long",
         )
     if len(encode(cleaned)) > MOST_BODY_BYTES:
-        raise ReplyError("The text does not fit its box: make it shorter.", reason="too-long")
+        raise ReplyError("The text is too long: shorten it.", reason="too-long")
     if any(unicodedata.category(one) == "Cc" and one not in _KEPT_CONTROLS for one in cleaned):
-        raise ReplyError("The text holds characters that no page can show.", reason="unprintable")
+        raise ReplyError("The text contains characters that a page cannot show.", reason="unprintable")
     return cleaned
 
 

@@ -58,7 +58,7 @@ def post_send(case_id: str) -> ResponseReturnValue:
     if faults:
         return show_opened_page(case, PageState(faults))
     if request.form.get("mark", "") != make_mark(make_draft(typed)):
-        changed = Fault("preview", "The reply was changed after you looked at it. Look at it once more, then send it.")
+        changed = Fault("preview", "The reply changed after you checked it. Check it again, then send it.")
         return show_opened_page(case, PageState([changed], preview=_make_preview(make_draft(typed))))
     try:
         write_reply(get_desk(), case.case_id, make_draft(typed), actor=get_name(), message_id=_find_message_id())
@@ -73,7 +73,7 @@ def post_record(case_id: str) -> ResponseReturnValue:
     """Record how the person who reported was answered."""
     case, typed = get_case_or_404(case_id), read_typed()
     if not typed["code"]:
-        return show_closed_page(case, PageState([Fault("code", "Say how the person was answered.")]))
+        return show_closed_page(case, PageState([Fault("code", "Choose how the person was answered.")]))
     try:
         record_reply(get_desk(), case.case_id, code=typed["code"], reason=typed["reason"], actor=get_name())
     except ReportAbuseError as error:

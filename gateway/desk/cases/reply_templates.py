@@ -182,6 +182,6 @@ def check_release() -> None:
             load_library(language)
     except SettingsError as error:
         raise SettingsError(
-            f"{error} The file is a part of the release: mend this key, or install the release again.",
+            f"{error} The file is part of the release: fix this key or reinstall the release.",
             reason=error.reason,
         ) from None

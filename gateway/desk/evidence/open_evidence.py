@@ -40,17 +40,18 @@ def open_file(parts: SealedParts, held: Held, *, reference: EvidenceReference) -
             text = cipher.decrypt(make_nonce(counter, is_last=counter == last), segment, None)
         except (InvalidTag, ValueError):
             raise OpeningError(
-                "The file does not open: its sealed bytes are not those that its sender sealed.", reason="does-not-open"
+                ("The file does not open: its sealed bytes have changed since the sender sealed them."),
+                reason="does-not-open",
             ) from None
         piece = text[: min(left, SEGMENT_TEXT_BYTES)]
         if any(text[len(piece) :]):
-            raise OpeningError("The file is padded with something else than zeros.", reason="bad-padding")
+            raise OpeningError("The padding of the file is not all zeros.", reason="bad-padding")
         left -= len(piece)
         whole.update(piece)
         if piece:
             yield piece
     if left or whole.hexdigest() != reference.sha256:
-        raise OpeningError("The file opens, but it is not the one that the report names.", reason="wrong-hash")
+        raise OpeningError("The file opens, but it does not match the report.", reason="wrong-hash")
 
 
 def check_file(parts: SealedParts, held: Held, *, reference: EvidenceReference) -> None:
@@ -61,10 +62,12 @@ def check_file(parts: SealedParts, held: Held, *, reference: EvidenceReference) 
 
 def _check_reference(held: Held, reference: EvidenceReference) -> None:
     if reference.digest is not None and bytes.fromhex(reference.digest) != held.digest:
-        raise OpeningError("The sealed bytes here have another digest than the report says.", reason="wrong-digest")
+        raise OpeningError(
+            ("The sealed bytes at this desk do not match the digest in the report."), reason="wrong-digest"
+        )
     if count_sealed_bytes(reference.size_bytes) != held.size_bytes:
         raise OpeningError(
-            "The sealed bytes here are too many or too few for the file that the report names.", reason="wrong-size"
+            "The sealed bytes at this desk do not match the file size in the report.", reason="wrong-size"
         )
 
 
@@ -72,5 +75,5 @@ def _derive_key(reference: EvidenceReference) -> bytes:
     try:
         secret = parse_base64url(reference.secret, length=SECRET_BYTES)
     except FormatError:
-        raise OpeningError("The report carries no secret that could open the file.", reason="does-not-open") from None
+        raise OpeningError("The report has no secret to open this file.", reason="does-not-open") from None
     return derive_file_key(secret=secret, sha256=bytes.fromhex(reference.sha256))

@@ -39,7 +39,7 @@ class SealedParts:
                 if not entry.name.endswith(_SUFFIX) or entry.name.startswith("."):
                     Path(entry.path).unlink(missing_ok=True)
         except OSError as error:
-            raise LocalStateError(f"{self.folder} cannot be read: {error.strerror}.", reason="unreadable") from None
+            raise LocalStateError(f"Cannot read {self.folder}: {error.strerror}.", reason="unreadable") from None
 
     def clear(self) -> None:
         """Take every part away: they are of other bytes than a report names. Raises `LocalStateError`."""
@@ -47,7 +47,7 @@ class SealedParts:
             for entry in os.scandir(self.folder) if self.folder.is_dir() else ():
                 Path(entry.path).unlink(missing_ok=True)
         except OSError as error:
-            raise LocalStateError(f"{self.folder} cannot be read: {error.strerror}.", reason="unreadable") from None
+            raise LocalStateError(f"Cannot read {self.folder}: {error.strerror}.", reason="unreadable") from None
 
     def has_part(self, number: int, *, sha256: bytes) -> bool:
         """Return whether this very part is here; reads all of it. Raises `LocalStateError`."""
@@ -59,7 +59,7 @@ class SealedParts:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise LocalStateError(f"{self.folder} cannot be read: {error.strerror}.", reason="unreadable") from None
+            raise LocalStateError(f"Cannot read {self.folder}: {error.strerror}.", reason="unreadable") from None
         return digest.digest() == sha256
 
     def write_part(self, number: int, raw: bytes) -> None:
@@ -85,11 +85,13 @@ class SealedParts:
                     while left:
                         segment = handle.read(min(SEGMENT_BYTES, left))
                         if not segment:
-                            raise LocalStateError("A part of this file is cut short here.", reason="unreadable")
+                            raise LocalStateError(
+                                ("A part of this file is cut short at this desk."), reason="unreadable"
+                            )
                         left -= len(segment)
                         yield segment
             except OSError:
-                raise LocalStateError("A part of this file cannot be read here.", reason="unreadable") from None
+                raise LocalStateError("A part of this file is unreadable at this desk.", reason="unreadable") from None
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:04}{_SUFFIX}"

@@ -248,7 +248,7 @@ def _read_day(text: str | None, *, today: date) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise PlacementError("A day is written like 2026-12-24.", reason="bad-day") from None
+        raise PlacementError("Write the date like this: 2026-12-24.", reason="bad-day") from None
     if not _FIRST_DAY <= day <= today:
         raise PlacementError("A placement was agreed today or before.", reason="bad-day")
     return day

@@ -87,14 +87,14 @@ def test_page_of_an_addition_shows_how_the_first_report_says_to_reach_the_person
     open_case(loop.desk, reference, actor=ACTOR)
     page = read(browser, get(loop, added))
     for said in (
-        f"Before you contact anybody: from {reference}",
+        f"Before you contact anyone: from {reference}",
         "We must not contact",
         "my uncle",
         "Robin",
         "Mx Kite",
     ):
         assert said in page
-    assert "Never text and never e-mail." in page
+    assert "Never text or e-mail." in page
     assert "They picked none" not in page
     assert "They gave no name" not in page
     assert page.index("We must not contact") < page.index("In their own words")
@@ -121,7 +121,7 @@ def test_way_that_the_first_report_bars_is_barred_in_what_was_added(loop: Loop, 
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
     page = read(browser, get(loop, added))
-    assert "Do not use" in page[page.index("What was added says") : page.index("new@b.example") + 200]
+    assert "Do not use" in page[page.index("From the later report") : page.index("new@b.example") + 200]
 
 
 def test_sealed_reply_to_an_addition_counts_only_with_a_reason_where_the_first_report_names_a_way(loop: Loop) -> None:
@@ -162,9 +162,9 @@ def test_addition_to_a_report_that_got_no_code_is_to_be_checked_and_not_thrown_a
     loop.collect()
     open_case(loop.desk, reference, actor=ACTOR)
     page = read(browser, get(loop, added))
-    said = page.index("Check this with the person first, in a way that the first report names.")
-    assert page.index("Nothing can prove that it is the same person.") < said < page.index("kim@b.example")
-    assert "Do not use what stands here." not in page
+    said = page.index("Check these details with the person first, in a way that the first report gives.")
+    assert page.index("There is no proof that this is the same person.") < said < page.index("kim@b.example")
+    assert "Do not use these contact details." not in page
 
 
 def test_addition_to_a_report_that_is_not_here_is_not_proven(loop: Loop, browser: Browser) -> None:
@@ -189,8 +189,8 @@ def test_forged_addition_gets_no_reply_and_its_contact_carries_a_warning(loop: L
         assert refused.value.reason == "not-proven"
     assert loop.count("reply_messages") == 1  # that the first report was read
     page = read(browser, get(loop, forged))
-    assert page.index("my uncle") < page.index("Do not use what stands here.") < page.index("eve@b.example")
-    assert "Look at it before it goes" not in page
+    assert page.index("my uncle") < page.index("Do not use these contact details.") < page.index("eve@b.example")
+    assert "Check it before you send it" not in page
 
 
 def test_partners_addition_is_proven_by_its_signature(loop: Loop) -> None:

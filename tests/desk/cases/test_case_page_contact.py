@@ -72,7 +72,7 @@ def test_every_line_of_safe_contact_is_in_the_block_as_it_was_typed(desk: Desk, 
     assert len(typed) == 8
     for name in typed:
         assert CONTACT[name] in block, name
-    for said in ("British Sign Language; Relay UK", "They are not sure: count it as yes", "Yes, they asked for one"):
+    for said in ("British Sign Language; Relay UK", "They are not sure: treat it as yes", "Yes, they asked for one"):
         assert said in block
     assert set(CONTACT) == set(SafeContact.__struct_fields__)
 
@@ -87,20 +87,20 @@ def test_nothing_of_it_is_shown_before_the_report_is_opened(desk: Desk, browser:
     page = html.unescape(browser.get(f"/cases/{case_id}").text)
     assert MARKER not in page
     assert 'id="contact"' not in page
-    assert "Open it before you contact anybody" in page
+    assert "Open it before you contact anyone" in page
 
 
 def test_what_was_not_said_counts_as_the_careful_answer(desk: Desk, browser: Browser) -> None:
     block = find_block(read(browser, desk, contact=make_contact(), name=""))
-    for said in ("count it as yes", "count it as no", "They gave no name", "They were not asked: no"):
+    for said in ("treat it as yes", "treat it as no", "They gave no name", "They were not asked: no"):
         assert said in block
-    assert "No way that they picked can be used safely" in block
+    assert "None of the ways they picked is safe to use" in block
 
 
 def test_text_and_e_mail_are_struck_out_when_the_other_person_sees_the_phone(desk: Desk, browser: Browser) -> None:
     contact = make_contact(ways=("text", "call"), phone="0000", who_sees="no")
     block = find_block(read(browser, desk, contact=contact, person=make_known_person(near="yes")))
-    assert "Never text and never e-mail" in block
+    assert "Never text or e-mail" in block
     assert len(re.findall('class="barred"', block)) == 1
     assert block.count("Do not use") == 1
 
@@ -110,8 +110,8 @@ def test_danger_and_a_meeting_are_said_first(desk: Desk, browser: Browser) -> No
         read(browser, desk, signals=("danger-cannot_call", "fast"), meeting=Meeting(place="the park", when="today"))
     )
     alarms = re.findall(r'class="alarm">(.*?)</p>', block)
-    assert alarms == ["They said that they cannot call 999.", "Somebody wants to meet today."]
-    assert block.index("Somebody wants to meet today.") < block.index("Flagged: the form doubts who typed this")
+    assert alarms == ["They told us they cannot call 999.", "A person wants to meet today."]
+    assert block.index("A person wants to meet today.") < block.index("Flagged: this may be a program, not a person")
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,9 @@ def test_a_way_needs_the_line_that_goes_with_it() -> None:
 def test_country_is_named_and_only_suggested(desk: Desk, browser: Browser) -> None:
     page = read(browser, desk, region="not_uk", country="fr")
     assert "Outside the UK" in page
-    assert "Where they live: France, not in the UK. Think of “Police overseas”" in page
+    assert "Where they live: France, not in the UK. Consider “Police overseas”" in page
     assert re.search(r'name="best_placed"[^>]*checked', page) is None
-    assert "Think of “Police overseas”" not in read(browser, desk, region="wales")
+    assert "Consider “Police overseas”" not in read(browser, desk, region="wales")
 
 
 @pytest.mark.parametrize(

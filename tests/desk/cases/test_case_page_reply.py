@@ -94,7 +94,7 @@ def test_reply_is_looked_at_before_it_is_sent(desk: Desk, browser: Browser, case
     assert count_replies(desk) == 1
     after = browser.get(f"/cases/{case_id}").text
     assert MARKER not in html.unescape(after)
-    assert "goes with the next collection" in after
+    assert "leaves with the next collection" in after
     assert MARKER in html.unescape(browser.post(f"/cases/{case_id}/read").text)
 
 
@@ -113,7 +113,7 @@ def test_words_that_nobody_looked_at_are_not_sent(
     hidden = get_hidden(post(browser, case_id, "preview", **fields).text)
     refused = post(browser, case_id, "send", **{**fields, **hidden, **changed})
     assert refused.status_code == 409
-    assert "Look at it once more" in refused.text
+    assert "Check it again, then send it" in refused.text
     assert get_typed(refused.text) == changed.get("reply_text", "Hello.")
     assert count_replies(desk) == 0
 
@@ -122,8 +122,8 @@ def test_words_that_nobody_looked_at_are_not_sent(
     ("fields", "field", "said"),
     [
         ({"reply_text": "", "counts": "no"}, "reply_text", "Write the reply first."),
-        ({"reply_text": "Hello."}, "counts", "Say whether this is the reply that they were promised."),
-        ({"reply_text": "Hello.", "counts": "yes"}, "counts_reason", "Say why the return code alone is the right way."),
+        ({"reply_text": "Hello."}, "counts", "Choose whether this is the reply they were promised."),
+        ({"reply_text": "Hello.", "counts": "yes"}, "counts_reason", "Explain why the return code alone is enough."),
         (
             {"reply_text": "Hello.", "counts": "yes", "counts_reason": "x" * 301},
             "counts_reason",
@@ -132,12 +132,12 @@ def test_words_that_nobody_looked_at_are_not_sent(
         (
             {"reply_text": "x" * (MAX_BODY_CHARACTERS + 7), "counts": "no"},
             "reply_text",
-            "This one has 4,007: take 7 away.",
+            "This one has 4,007: remove 7.",
         ),
         (
             {"reply_text": "\N{GRINNING FACE}" * MAX_BODY_CHARACTERS, "counts": "no"},
             "reply_text",
-            "Take some of it away.",
+            "Shorten it.",
         ),
     ],
 )
@@ -164,7 +164,7 @@ def test_what_is_missing_is_said_and_no_word_is_lost(
 def test_reply_that_counts_is_recorded_with_its_reason(desk: Desk, browser: Browser, case_id: str) -> None:
     fields = {"reply_text": "Hello.", "counts": "yes", "counts_reason": "phone is shared"}
     seen = post(browser, case_id, "preview", **fields)
-    assert "It counts as the reply that they were promised. Because: phone is shared" in seen.text
+    assert "It counts as the reply they were promised. Reason: phone is shared" in seen.text
     post(browser, case_id, "send", **fields, **get_hidden(seen.text))
     with desk.store.read() as connection:
         assert get_case(connection, case_id).reply_code == "replied_by_return_code"
@@ -268,7 +268,7 @@ def test_words_of_the_templates_are_kind() -> None:
 def test_welsh_texts_say_that_no_welsh_speaker_has_checked_them_until_one_has(
     desk: Desk, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = "not yet checked by a Welsh speaker"
+    said = "A Welsh speaker has not checked these texts yet"
     english, welsh = (
         add_sealed_case(desk, marker="", report={"reply_key": KEY, "language": language}) for language in LANGUAGES
     )
@@ -333,11 +333,11 @@ def test_hour_by_which_a_report_is_to_be_read_stands_beside_the_day_of_the_answe
     case_id = add_sealed_case(desk, marker="", under_18="yes", report={"reply_by": "2026-11-27"}, **columns)
     said = f"{hour} on Wednesday 25 November"
     page = browser.get(f"/cases/{case_id}").text
-    assert f"<dt>To be read</dt><dd>By {said}</dd>" in page
-    assert page.index("To be read") < page.index("An answer by Friday 27 November")
+    assert f"<dt>Read by</dt><dd>{said}</dd>" in page
+    assert page.index("<dt>Read by") < page.index("An answer by Friday 27 November")
     clock.now += timedelta(hours=4, minutes=1)
     browser.sign_in()
-    assert f"By {said}, which has passed</dd>" in browser.get(f"/cases/{case_id}").text
+    assert f"{said}, which has passed</dd>" in browser.get(f"/cases/{case_id}").text
     assert main(["case", "show", case_id, "--json", "--state", str(desk.paths.state)]) == 0
     assert json.loads(capsys.readouterr().out)["case"]["read_by"] == f"2026-11-25T{hour}:00Z"
     assert main(["case", "show", case_id, "--state", str(desk.paths.state)]) == 0
@@ -346,7 +346,7 @@ def test_hour_by_which_a_report_is_to_be_read_stands_beside_the_day_of_the_answe
 
 
 def test_promised_day_is_said_and_when_it_has_passed(desk: Desk, browser: Browser, clock: Clock, case_id: str) -> None:
-    assert "Told: an answer by Friday 27 November." in browser.get(f"/cases/{case_id}").text
+    assert "We promised an answer by Friday 27 November." in browser.get(f"/cases/{case_id}").text
     assert "days late" not in browser.get("/").text
     clock.now += timedelta(days=2, hours=14, minutes=29)  # Friday, 23:59 in the United Kingdom
     browser.sign_in()

@@ -116,7 +116,9 @@ def test_show_gives_the_reasons_of_the_rank_first_and_what_is_missing_in_one_lin
     assert lines[2].startswith("Crisis lane, score ")
     assert lines[3].strip() == "30 Sent as P1"
     (missing,) = (number for number, line in enumerate(lines) if "missing" in line)
-    assert lines[missing].startswith("Complete: 4 of 100, as this desk counts; 46 missing: Incident: Signs that ")
+    assert lines[missing].startswith(
+        "Completeness: 4 of 100, as counted by this desk; 46 missing: Incident: Signs that "
+    )
     assert lines[missing].endswith("; ....")
     assert lines.index("WHY IT IS URGENT") < missing
 
@@ -183,7 +185,7 @@ def test_question_is_asked_and_shown_with_its_clock(terminal: Terminal, loop: Lo
     assert ("  Question: Which account?" in out, "    And when?" in out) == (True, True)
     assert "question: 7 days left" in terminal.run("case", "list")[1]
     code, _, err = terminal.run("case", "ask", found.reference, "--question", "More?", *WORDS)
-    assert (code, "is open" in err) == (WRONG_USE, True)
+    assert (code, "already has an open question" in err) == (WRONG_USE, True)
 
 
 def test_outcome_is_told_held_and_taken_back(terminal: Terminal, loop: Loop) -> None:

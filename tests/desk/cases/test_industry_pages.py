@@ -143,7 +143,7 @@ def test_correction_says_what_it_says_otherwise(loop: Loop) -> None:
     report = make_full_report(suspects=(suspect,), change_reason="A slip.")
     file(loop, report, kind="correction", earlier_reference=case.reference)
     page = open_page(loop, case)
-    changes = page[page.index("What it says otherwise") :]
+    changes = page[page.index("Differences from the first report") :]
     assert re.search(r"User name</th>.*example_adult.*example_other", changes[: changes.index("</table>")], re.DOTALL)
 
 
@@ -151,7 +151,7 @@ def test_page_of_a_later_report_opens_that_one_and_leads_to_the_first(loop: Loop
     case = file(loop, make_full_report())
     later = file(loop, kind="supplement", earlier_reference=case.reference)
     page = open_page(loop, later)
-    assert f'Belongs to <a href="/cases/{case.case_id}">{case.reference}</a>' in page
+    assert f'Part of the case <a href="/cases/{case.case_id}">{case.reference}</a>' in page
     assert "Suspect 1: example_adult" not in page
     assert find(loop, case.reference).opened_at is None
 
@@ -160,11 +160,11 @@ def test_linked_reports_and_other_bodies_stand_above_the_report(loop: Loop) -> N
     other = file(loop)
     case = file(loop, make_full_report(linked_reports=(other.reference, "K7QF-2M9TX-D")))
     page = open_page(loop, case)
-    notice = page[page.index("belongs to other reports of theirs") :][:400]
+    notice = page[page.index("The sender links it to other reports") :][:400]
     assert f'<a href="/cases/{other.case_id}">{other.reference}</a>' in notice
     assert "K7QF-2M9TX-D (not at this desk)" in notice
     assert (
-        page.index("belongs to other reports of theirs")
+        page.index("The sender links it to other reports")
         < page.index("NCMEC CyberTipline")
         < page.index('id="r1-children"')
     )
@@ -189,7 +189,7 @@ def test_senders_count_that_differs_is_shown_beside_the_desks(loop: Loop) -> Non
     page = open_page(loop, find(loop, accepted.reference))
     assert f"<b>{sealed.completeness.score} of 100</b>" in page
     assert "counted 99 of 100" in html.unescape(page)
-    assert "What is missing" in page
+    assert "Missing <span" in page
 
 
 @pytest.mark.parametrize(("partner_type", "words"), SOURCES)
@@ -228,7 +228,7 @@ def ask_on_page(browser: Browser, case_id: str, **fields: str) -> tuple[int, str
 def test_question_is_asked_on_the_page_and_shown_with_its_clock_when_opened(loop: Loop) -> None:
     case = read(loop)
     browser = Browser(loop.desk).sign_in("S. Contact")
-    assert f"Blank is {DAYS_TO_ANSWER} days from now." in browser.get(f"/cases/{case.case_id}").text
+    assert f"If blank, {DAYS_TO_ANSWER} days from now." in browser.get(f"/cases/{case.case_id}").text
     assert ask_on_page(browser, case.case_id)[0] == 303
     page = browser.get(f"/cases/{case.case_id}").text
     assert ("7 days left" in page, "Which account?" in page) == (True, False)
@@ -248,10 +248,10 @@ def test_question_is_asked_on_the_page_and_shown_with_its_clock_when_opened(loop
     ("fields", "field", "said"),
     [
         ({"question": ""}, "question", "Write the question first."),
-        ({"purpose": ""}, "purpose", "Say what the answer is needed for."),
-        ({"legal_basis": ""}, "legal_basis", "Name the law that it is asked under."),
-        ({"due": "tomorrow"}, "due", "A day is written like 2026-12-24."),
-        ({"due": "2020-01-01"}, "due", "still to come"),
+        ({"purpose": ""}, "purpose", "Give the purpose of the question."),
+        ({"legal_basis": ""}, "legal_basis", "Name the law that allows the question."),
+        ({"due": "tomorrow"}, "due", "Write the date like this: 2026-12-24."),
+        ({"due": "2020-01-01"}, "due", "Choose a future date"),
         ({"question": "x" * 2001}, "question", "2,000 characters"),
     ],
 )
@@ -328,7 +328,7 @@ def test_what_waits_for_its_day_is_said_when_a_case_is_closed_with_another_outco
     }
     answer = Browser(loop.desk).sign_in().post(f"/cases/{case.case_id}/close", **answers)
     assert answer.status_code == 409
-    assert "An outcome waits for its day." in answer.text
+    assert "An outcome is already waiting." in answer.text
     assert find(loop, case.reference).closed_at is None
 
 
@@ -337,7 +337,7 @@ def test_case_that_was_closed_says_so_on_the_page_of_what_came_after(loop: Loop)
     close_case(loop.desk, case.reference, CLOSING, actor=ACTOR)
     late = file(loop, kind="supplement", earlier_reference=case.reference)
     page = Browser(loop.desk).sign_in().get(f"/cases/{late.case_id}").text
-    assert "which was closed before this came" in page
+    assert "which was closed before this arrived" in page
 
 
 def test_report_that_does_not_open_keeps_the_others_readable(loop: Loop) -> None:
@@ -360,4 +360,4 @@ def test_case_with_very_many_reports_says_which_are_opened_on_their_own_pages(lo
         send(loop, kind="supplement", earlier_reference=case.reference)
     loop.collect()
     page = open_page(loop, case)
-    assert "2 more reports of this case are opened on their own pages" in page
+    assert "2 more reports of this case open on their own pages" in page

@@ -63,8 +63,8 @@ def test_report_is_read_when_a_partner_signed_a_time_at_the_end_of_the_calendar(
     page, lines = read_both_ways(placed, reference, capsys)
 
     assert judge(placed, reference) == JudgedContext("forged", "example-chat")
-    assert "It is forged, or made by a faulty program." in page
-    assert "It is forged, or made by a faulty program." in lines
+    assert "It is forged or comes from a faulty program." in page
+    assert "It is forged or comes from a faulty program." in lines
     assert issued_at[:4] not in page.partition('id="page-context"')[2].partition("</section>")[0]
 
 

@@ -274,7 +274,7 @@ def test_report_without_a_context_shows_nothing_of_one(placed: Loop) -> None:
     reference = send(placed, None)
     opened = open_case(placed.desk, reference, actor=ACTOR)
     assert find_page_context(placed.desk, opened.case, opened.content) is None
-    assert "What the service says of the page" not in read_page(Browser(placed.desk).sign_in(), placed, reference)
+    assert "What the service says about the page" not in read_page(Browser(placed.desk).sign_in(), placed, reference)
 
 
 def test_context_that_the_form_could_not_take_along_is_told_and_flags_nothing(placed: Loop) -> None:
@@ -284,7 +284,7 @@ def test_context_that_the_form_could_not_take_along_is_told_and_flags_nothing(pl
     assert judged == JudgedContext("refused")
     assert not opened.case.flagged
     text = read_page(Browser(placed.desk).sign_in(), placed, reference)
-    assert "The form could not take along what the service passed on." in text
+    assert "The form could not attach the page context from the service." in text
 
 
 def test_page_shows_the_claim_folded_escaped_and_its_viewer_as_never_to_be_named(placed: Loop) -> None:
@@ -292,7 +292,7 @@ def test_page_shows_the_claim_folded_escaped_and_its_viewer_as_never_to_be_named
     reference = send(placed, make_token(placed, about=about, conversation_id="conv-1"))
     text = read_page(Browser(placed.desk).sign_in(), placed, reference)
     block = text[text.index('id="page-context"') :]
-    assert "It holds." in block
+    assert "Verified." in block
     assert block.index("<details") < block.index(VIEWER.account_id)
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in block
@@ -308,8 +308,8 @@ def test_command_says_the_same_in_lines_and_to_a_machine(placed: Loop, capsys: p
         words = ["case", "show", reference, "--state", str(placed.folder / "desk"), *(["--json"] if as_json else [])]
         assert main(words) == 0
     lines, said = split_output(capsys.readouterr().out)
-    assert "WHAT THE SERVICE SAYS OF THE PAGE" in lines
-    assert "It holds. example-chat signed it" in lines
+    assert "WHAT THE SERVICE SAYS ABOUT THE PAGE" in lines
+    assert "Verified. example-chat signed it" in lines
     assert "(never name it to the service): acc-20417-viewer" in lines
     assert token not in lines
     assert "\u202e" not in lines

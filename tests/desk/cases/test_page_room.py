@@ -75,7 +75,7 @@ def test_page_of_a_case_of_many_megabytes_stays_small_and_says_what_is_left_out(
     assert MESSAGES > int(left_out[0].replace(",", "")) >= MESSAGES - MOST_MESSAGES
     assert f"report-abuse-desk case show {first}" in page
     assert len(opened) == len(set(opened)) < len(later)  # each once, and not all of them
-    assert "reports of this case are opened on their own pages" in page
+    assert "reports of this case open on their own pages" in page
     assert "too large to compare on a page" in page
     assert [one for one in later if one not in page] == []
 
@@ -124,4 +124,4 @@ def test_supplement_that_is_small_is_opened_beside_a_large_one(loop: Loop) -> No
     loop.send_industry(SealedReport(clear=content.clear, envelope=envelope, statement=statement))
     loop.collect()
     page = Browser(loop.desk).sign_in().post(f"/cases/{find(loop, first).case_id}/read").text
-    assert 'Because: <bdi class="words">It was an error.</bdi>' in page
+    assert 'Reason: <bdi class="words">It was an error.</bdi>' in page

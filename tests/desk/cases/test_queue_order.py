@@ -114,7 +114,7 @@ LINES: tuple[Line, ...] = (
     child("13_15", "hurting themselves; the person knows home and school; still going on", "A2", feels="hurting", person=HOME_AND_SCHOOL, still="yes"),
     child("13_15", "meeting today; the person knows home and school", "A1", priority="P1", kinds=("wants_to_meet",), meets="today", person=HOME_AND_SCHOOL),
     partner("meeting tomorrow with a child of 14", "A1", age=14, priority="P1", at_risk="yes", meets_at="2026-11-26T15:00:00Z"),
-    child("12_or_under", "someone wants to meet in the next days", "A1", priority="P1", kinds=("wants_to_meet",), meets="next_days"),
+    child("12_or_under", "someone wants to meet in the next few days", "A1", priority="P1", kinds=("wants_to_meet",), meets="next_days"),
     child("16_17", "in danger now", "A3", priority="P1", danger="yes", kinds=("made_to_do_things",)),
     child("13_15", "threatened today with pictures, and it is still going on", "A3", kinds=("threatens_to_share",), pictures="me", still="yes", when="today", waited=90),
     adult("child_i_look_after", "someone wants to meet the child today", "A1", priority="P1", kinds=("wants_to_meet",), meets="today"),

@@ -97,7 +97,7 @@ def test_page_asks_where_they_were_sent_and_keeps_every_answer(desk: Desk, brows
     browser.get(f"/cases/{case_id}")
     refused = browser.post(f"/cases/{case_id}/close", **ANSWERS)
     assert refused.status_code == 409
-    assert "Say where they were sent" in refused.text
+    assert "This is out of remit" in refused.text
     assert '<option value="out_of_remit" selected>' in refused.text
     assert browser.post(f"/cases/{case_id}/close", **ANSWERS, redirected_to="school_and_app").status_code == 303
     page = browser.get(f"/cases/{case_id}").text

@@ -111,7 +111,7 @@ def test_report_that_nobody_has_read_is_not_opened_by_a_reply(
     unread = loop.send_public(reply_key=make_code_key(SEED)).reference
     loop.collect()
     assert run(loop, unread, "--text-file", write(tmp_path, TEXT.encode()), "--yes") == 2
-    assert "Nobody has read this report yet" in capsys.readouterr().err
+    assert "This report is still unread" in capsys.readouterr().err
     assert count_openings(loop) == 0
 
 
@@ -130,7 +130,7 @@ def test_reply_from_standard_input_needs_yes_on_the_command_line(
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [(b"", "nothing written"), (b"\xff\xfe", "not UTF-8"), (b"x" * 4001, "4,000")]
+    ("text", "words"), [(b"", "The reply is empty"), (b"\xff\xfe", "not UTF-8"), (b"x" * 4001, "4,000")]
 )
 def test_text_that_cannot_be_sent_says_what_to_change(
     loop: Loop, reference: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: bytes, words: str

@@ -102,4 +102,4 @@ def test_every_code_of_the_form_that_the_desk_spells_has_words() -> None:
 def test_meeting_that_is_near_stands_above_everything_else(when: str) -> None:
     report = make_public_report(meeting=Meeting(place="", when=when))
     (line,) = make_contact_block(report, is_flagged=False).danger
-    assert line.startswith("Somebody wants to meet ")
+    assert line.startswith("A person wants to meet ")

@@ -145,8 +145,8 @@ def test_cover_is_one_line_on_the_page_and_nothing_of_it_is_said_otherwise(loop:
     assert f"<code>{film.reference.sha256}</code>" in page
     assert "<b>trip" not in page
     assert "<b>trip</b>.mp4" in html.unescape(page)
-    assert "What it says otherwise" not in page
-    assert "The whole of it" not in page
+    assert "Differences from the first report" not in page
+    assert "The whole report" not in page
 
 
 def test_commands_show_the_cover_as_one_line_and_the_files_with_the_way_to_save_them(
@@ -158,7 +158,7 @@ def test_commands_show_the_cover_as_one_line_and_the_files_with_the_way_to_save_
     state = ["--state", str(loop.desk.paths.state)]
     assert main(["case", "show", first.reference, *state]) == DONE
     said = capsys.readouterr().out
-    assert said.count("Complete: ") == 1
+    assert said.count("Completeness: ") == 1
     assert f"All files handed over:\n  holiday.mp4: SHA-256 {film.reference.sha256}" in said
     assert f"FILES\nHere, sealed    {film.evidence_id}\n  File: file-1\n  Name: holiday.mp4" in said
     assert f"Save one: report-abuse-desk evidence save {shlex.join(state)} {first.reference} FILE_ID --out FILE" in said
@@ -184,7 +184,7 @@ def test_supplement_that_says_a_word_more_than_a_cover_is_shown_whole(loop: Loop
     send_cover(loop, film, earlier=first.reference, report=more)
     page = open_page(loop, first)
     assert "All files handed over" not in page
-    assert "What it says otherwise" in page
+    assert "Differences from the first report" in page
 
 
 def test_cover_without_evidence_or_of_another_kind_is_a_report_like_any_other(loop: Loop) -> None:
@@ -218,4 +218,4 @@ def test_save_says_which_check_held_and_which_did_not(
     assert main([*words, "--state", str(loop.desk.paths.state)]) == DONE
     said = capsys.readouterr().out
     assert "checked: size and SHA-256 are as sealed." in said
-    assert "NOT THE SAME: The report says another SHA-256" in said
+    assert "NOT THE SAME: The report gives two different SHA-256 values" in said

@@ -293,7 +293,7 @@ def test_how_to_reach_the_person_is_printed_before_what_was_said_and_the_key_of_
     ]
     places = [lines.index(line) for line in order]
     assert places == sorted(places)
-    assert "Never text and never e-mail." in said[: said.index("WHAT WAS SAID")]
+    assert "Never text or e-mail." in said[: said.index("WHAT WAS SAID")]
 
 
 def test_list_of_cases_names_its_columns(desk: Terminal, loop: Loop) -> None:

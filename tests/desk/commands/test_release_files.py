@@ -59,7 +59,7 @@ def test_slip_in_a_file_of_the_release_stops_every_command_at_the_start_and_says
     assert said.out == ""
     assert file in said.err
     assert f"{key}_" in said.err
-    assert "mend this key, or install the release again" in said.err
+    assert "fix this key or reinstall the release" in said.err
 
 
 def test_release_as_it_is_loads() -> None:
@@ -72,7 +72,7 @@ def test_file_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(SettingsError) as caught:
         check_release()
     assert caught.value.reason == "no-settings"
-    assert "install the release again" in str(caught.value)
+    assert "reinstall the release" in str(caught.value)
 
 
 def test_every_version_of_the_desks_words_has_its_checks_listed() -> None:

@@ -220,7 +220,7 @@ def test_states_of_a_file_say_whether_its_bytes_are_here(loop: Loop) -> None:
     ]
     loop.clock.advance(seconds=(14 * DAY).total_seconds() + 1)
     late = files_of(loop).files[0]
-    assert (late.state, late.advice) == ("late", "14 days and not here: ask the partner.")
+    assert (late.state, late.advice) == ("late", "Still missing after 14 days: ask the partner.")
     hand_over(door, film.sealed)
     collect_all(loop)
     here = files_of(loop).files[0]
@@ -257,7 +257,7 @@ def test_supplement_with_another_digest_than_the_bytes_here_is_a_doubt_an_alarm_
     loop.clock.advance(hours=1)
     post(door, seal_with(loop, [other], kind="supplement", earlier_reference=first.reference))
     collect_all(loop)
-    assert "another digest" in file_of(loop, first.case_id).doubts[0]
+    assert "do not match the digest" in file_of(loop, first.case_id).doubts[0]
     with loop.desk.store.read() as connection:
         kinds = connection.exec_driver_sql("SELECT kind FROM alarms").scalars().all()
     assert kinds == ["evidence-digest-differs"]
@@ -284,7 +284,7 @@ def test_other_facts_in_another_report_of_the_sender_are_a_doubt(loop: Loop) -> 
     changed = msgspec.structs.replace(film.reference, sha256="0" * 64)
     post(door, seal_with(loop, [changed], kind="correction", earlier_reference=first.reference))
     loop.collect()
-    assert file_of(loop, first.case_id).doubts == ("Another report of this sender says something else of this file.",)
+    assert file_of(loop, first.case_id).doubts == ("Another report from this sender describes this file differently.",)
 
 
 def test_hash_in_the_report_that_differs_from_the_sealed_one_is_a_doubt(loop: Loop) -> None:
@@ -292,7 +292,7 @@ def test_hash_in_the_report_that_differs_from_the_sealed_one_is_a_doubt(loop: Lo
     told = tell_of(film, hashes=(FileHash(type="sha256", value="0" * 64),))
     post(open_door(loop), seal_with(loop, [film.reference], files=[told]))
     loop.collect()
-    assert "another SHA-256" in file_of(loop).doubts[0]
+    assert "two different SHA-256 values" in file_of(loop).doubts[0]
 
 
 def test_one_piece_of_evidence_for_two_files_is_a_doubt_and_is_asked_for_by_file(loop: Loop, out: Path) -> None:
@@ -302,7 +302,7 @@ def test_one_piece_of_evidence_for_two_files_is_a_doubt_and_is_asked_for_by_file
     hand_over(door, film.sealed)
     post(door, seal_with(loop, [film.reference, again], evidence_ids=(film.evidence_id,)))
     collect_all(loop)
-    assert files_of(loop).doubts == ("One piece of evidence stands for two files.",)
+    assert files_of(loop).doubts == ("Two files in the report share one evidence id.",)
     with pytest.raises(CaseFileError):
         save_file(loop.desk, newest_case(loop).case_id, film.evidence_id, to=out, actor=ACTOR)
     assert save(loop, film, out) == film.plain
@@ -353,7 +353,7 @@ def test_commands_list_and_save(loop: Loop, out: Path, capsys: pytest.CaptureFix
     assert out.read_bytes() == film.plain
     assert audit_of(loop, "open-evidence")[0][0] == "kim"
     assert main(save_words) == WRONG_USE
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_name_of_a_file_cannot_move_the_readers_cursor(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,7 +77,7 @@ def test_page_and_command_say_of_a_file_that_is_late_to_ask_the_partner(
 ) -> None:
     post(open_door(loop), seal_with(loop, [make_film().reference]))
     collect_all(loop)
-    case, advice = newest_case(loop), "14 days and not here: ask the partner."
+    case, advice = newest_case(loop), "Still missing after 14 days: ask the partner."
     words = ["evidence", "list", case.reference, "--state", str(loop.desk.paths.state)]
     assert advice not in read(browse(loop), case.case_id)
     loop.clock.advance(days=15)
@@ -142,7 +142,7 @@ def test_file_that_is_not_what_the_report_names_is_said_on_the_page_and_no_byte_
     assert answer.status_code == 409
     assert answer.headers["Content-Type"].startswith("text/html")
     assert "sandbox" not in answer.headers["Content-Security-Policy"]
-    assert "The file was not opened. The file does not open" in html.unescape(answer.text)
+    assert "Could not open the file. The file does not open" in html.unescape(answer.text)
 
 
 def test_error_keeps_what_was_typed_into_the_page(loop: Loop) -> None:

@@ -135,7 +135,7 @@ def test_reply_that_the_gateway_has_no_place_for_is_owed_again_and_is_said(loop:
     assert (again.value.reason, recorded.value.reason) == ("no-place", "no-sealed-reply")
     with loop.desk.store.read() as connection:
         case_id = get_case(connection, reference).case_id
-    assert "Nobody can come back to this return code any more." in browser.get(f"/cases/{case_id}").text
+    assert "This return code no longer works." in browser.get(f"/cases/{case_id}").text
 
 
 def test_reply_without_a_place_leaves_another_answer_as_it_is(loop: Loop) -> None:

@@ -180,7 +180,7 @@ def test_report_of_somebody_who_is_not_registered_is_filed_with_a_note_on_page_i
     assert loop.collect().filed == 1
     with loop.desk.store.read() as connection:
         case = get_case(connection, sent.reference)
-    note = "whoever submitted this is not one of the partner's authorised persons."
+    note = "submitted by a person who is not on the partner's list of authorised persons."
     assert html.unescape(open_page(loop, case)).count(note) == notes
     flags = [*("--state", str(loop.desk.paths.state)), *("--as", ACTOR)]
     assert main(["case", "show", sent.reference, *flags]) == 0

@@ -307,7 +307,7 @@ def test_page_declines_nothing_without_a_token_or_a_session(desk: Desk, browser:
     assert "cannot be read" not in shown.text
     # A token is of one session: that of somebody who is signed in is none for a stranger.
     sent = stranger.post("/adoption/unreadable", token=browser.token, count="1", why=WHY)
-    assert (sent.status_code, "The page was too old, or the form came from elsewhere" in sent.text) == (400, True)
+    assert (sent.status_code, "The page is too old, or the form came from another site" in sent.text) == (400, True)
     assert state_of(desk, spoiled) == "waiting"
 
 

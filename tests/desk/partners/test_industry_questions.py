@@ -242,7 +242,7 @@ def test_another_partner_cannot_answer_and_is_doubted(loop: Loop) -> None:
     assert (theirs.joined_to, theirs.answers_request) == (None, None)
     assert questions(loop, case.reference)[0].answered_at is None
     ((head, _),) = list_case_doubts(theirs, [theirs])
-    assert head == f"{reference} is a response, and names no open question about this report."
+    assert head == f"{reference} is a response, but names no open question about this report."
 
 
 SOME_ID = "01a211d3-7340-7ff3-b7d7-b412be473e63"
@@ -265,8 +265,8 @@ def check_answers_nothing(loop: Loop, reference: str, response: CaseRow) -> None
     case = find(loop, reference)
     assert (response.joined_to, response.answers_request) == (case.case_id, None)
     ((head, what),) = list_case_doubts(case, [case, response])
-    assert head == f"{response.reference} is a response, and names no open question about this report."
-    assert what.startswith("No question counts as answered by it.")
+    assert head == f"{response.reference} is a response, but names no open question about this report."
+    assert what.startswith("No question is marked as answered.")
 
 
 def test_response_that_names_no_question_answers_none_of_two(loop: Loop) -> None:

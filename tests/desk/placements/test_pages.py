@@ -142,7 +142,7 @@ def test_form_takes_a_new_organisation_without_keys(desk: Desk, browser: Browser
         ({"address": "chat.example"}, "address", "An address looks like https"),
         ({"look_at": "https://elsewhere.example/"}, "look_at", "does not lie at the agreed address"),
         ({"link_id": "<script>"}, "link_id", "A link id has"),
-        ({"agreed_on": "soon"}, "agreed_on", "A day is written like"),
+        ({"agreed_on": "soon"}, "agreed_on", "Write the date like"),
     ],
 )
 def test_form_comes_back_with_every_answer_and_the_field_to_mend(
@@ -203,7 +203,7 @@ def test_case_shows_its_placement_in_words_with_a_link(desk: Desk, browser: Brow
     link = f'<a href="/placement/{LINK_ID}">Example Chat, profile page: {POSITION}</a>'
     assert link in browser.get(f"/cases/{case}").text
     stray = add_sealed_case(desk, marker="x", placement="never-agreed")
-    assert "never-agreed, which is in no agreement" in browser.get(f"/cases/{stray}").text
+    assert "never-agreed, which no agreement covers" in browser.get(f"/cases/{stray}").text
     assert "<dt>Button</dt>" not in browser.get(f"/cases/{add_sealed_case(desk, marker='x')}").text
 
 

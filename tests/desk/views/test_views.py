@@ -241,8 +241,8 @@ def test_closing_says_everything_that_is_missing_and_loses_no_answer(desk: Desk,
     for missing in (
         "Is a child at immediate risk?",
         "Is it urgent?",
-        "Must police or child protection have it urgently?",
-        "Say who is best placed to act.",
+        "Do police or child protection need it urgently?",
+        "Choose who is best placed to act.",
         "Choose the age of the child",
         "Choose the outcome.",
         "Give the name of the person who assessed this.",
@@ -257,7 +257,7 @@ def test_closing_says_everything_that_is_missing_and_loses_no_answer(desk: Desk,
 def test_three_weaknesses_are_too_many(desk: Desk, browser: Browser) -> None:
     case_id = add_sealed_case(desk, marker=MARKER)
     response = browser.post(f"/cases/{case_id}/close", **(ANSWERS | {"weakness": list(case_model.WEAKNESSES[:3])}))
-    assert "Choose two weaknesses at most" in response.text
+    assert "Choose at most two weaknesses" in response.text
 
 
 def test_a_case_that_nobody_read_cannot_be_closed(desk: Desk, browser: Browser) -> None:
@@ -271,7 +271,7 @@ def test_a_child_is_answered_before_the_case_is_closed(desk: Desk, browser: Brow
     case_id = add_sealed_case(desk, marker=MARKER, under_18="yes")
     browser.post(f"/cases/{case_id}/read")
     assert labels.CASE_FAULTS["reply-owed"] in browser.post(f"/cases/{case_id}/close", **ANSWERS).text
-    assert "Say how the person was answered." in browser.post(f"/cases/{case_id}/reply").text
+    assert "Choose how the person was answered." in browser.post(f"/cases/{case_id}/reply").text
     assert "why there is no safe way" in browser.post(f"/cases/{case_id}/reply", code="no_safe_contact").text
     assert browser.post(f"/cases/{case_id}/reply", code="replied_by_call").status_code == 303
     assert browser.post(f"/cases/{case_id}/close", **ANSWERS).status_code == 303

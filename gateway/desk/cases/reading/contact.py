@@ -34,24 +34,27 @@ from partner_sdk.wire.public_report import PublicReport
 
 _WARNINGS: Final = {
     ContactWarning.NEAR: (
-        "Whoever this is about lives there or sees the phone. Never text and never e-mail.",
+        "The person this report is about lives there or sees the phone. Never text or e-mail.",
         "Reach the child through an adult they named or their school, away from home.",
     ),
     ContactWarning.MAYBE_NEAR: (
-        "Whoever this is about may live there or see the phone.",
-        "Do not text or e-mail before a person has made sure.",
+        "The person this report is about may live there or see the phone.",
+        "Do not text or e-mail until a person has checked that it is safe.",
     ),
     ContactWarning.YOUNG: (
-        "12 or under: a person first.",
-        "No text and no e-mail as the first thing. Speak to an adult they trust, their school or the child.",
+        "12 or under: speak to a person first.",
+        "Never start with a text or e-mail. Speak to an adult they trust, their school or the child.",
     ),
-    ContactWarning.SEEN: ("Somebody else may see their phone or e-mails.", "Say and write nothing of why we call."),
+    ContactWarning.SEEN: ("Another person may see their phone or e-mails.", "Do not say or write why we are calling."),
     ContactWarning.DOUBTED: (
-        "Flagged: the form doubts who typed this.",
-        "It was very fast, came with many others, or filled in what no person sees. It may still be a child.",
+        "Flagged: this may be a program, not a person.",
+        (
+            "It was very fast, came with many others, or filled in a field that people cannot see. "
+            "It may still be a child."
+        ),
     ),
     ContactWarning.NO_WAY: (
-        "No way that they picked can be used safely.",
+        "None of the ways they picked is safe to use.",
         "Write to the return code, or ask the safeguarding adviser.",
     ),
 }
@@ -62,11 +65,11 @@ _WAYS: Final = {
     BY_ADULT: "Through an adult they trust",
     BY_SCHOOL: "At school",
 }
-_WHO_SEES: Final = {YES: "Yes", NO: "No, only they do", NOT_SURE: "They are not sure: count it as yes"}
-_SAY_WHO: Final = {YES: "Yes", NO: "No", NOT_SURE: "They are not sure: count it as no"}
+_WHO_SEES: Final = {YES: "Yes", NO: "No, only they do", NOT_SURE: "They are not sure: treat it as yes"}
+_SAY_WHO: Final = {YES: "Yes", NO: "No", NOT_SURE: "They are not sure: treat it as no"}
 _NOTE: Final = {YES: "Yes, they asked for one", NO: "No"}
 _LANGUAGES: Final = {ENGLISH: "English", WELSH: "Welsh", "other": "Another language"}
-_MEETS: Final = dict(zip(MEETS_SOON, ("today", "in the next days"), strict=True))
+_MEETS: Final = dict(zip(MEETS_SOON, ("today", "in the next few days"), strict=True))
 _NEEDS: Final = {
     "bsl": "British Sign Language",
     "relay_uk": "Relay UK",
@@ -74,9 +77,9 @@ _NEEDS: Final = {
     "adult_helper": "An adult helps them",
 }
 _CALLED: Final = {
-    f"{DANGER_PREFIX}called": "They said that they called 999.",
-    f"{DANGER_PREFIX}cannot_call": "They said that they cannot call 999.",
-    f"{DANGER_PREFIX}carry_on": "They were told to call 999, and went on to the form.",
+    f"{DANGER_PREFIX}called": "They told us they called 999.",
+    f"{DANGER_PREFIX}cannot_call": "They told us they cannot call 999.",
+    f"{DANGER_PREFIX}carry_on": "We told them to call 999. They then went on to the form.",
 }
 
 
@@ -100,11 +103,11 @@ class ContactFact:
     is_typed: bool = False
 
 
-_TITLE: Final = "Before you contact anybody"
-_NOT_THEIRS: Final = ("Do not use what stands here.", "It is not proven to come from the same person.")
+_TITLE: Final = "Before you contact anyone"
+_NOT_THEIRS: Final = ("Do not use these contact details.", "They are not proven to come from the same person.")
 _CHECK_FIRST: Final = (
-    "Check this with the person first, in a way that the first report names.",
-    "Nothing can prove it.",
+    "Check these details with the person first, in a way that the first report gives.",
+    "There is no proof that they come from the same person.",
 )
 # What an addition leaves blank says nothing: the first report has said it.
 _ONLY_IF_SAID: Final = frozenset({ContactWarning.SEEN, ContactWarning.NO_WAY})
@@ -130,19 +133,22 @@ def list_doubts(found: CaseRow, *, earlier: CaseRow | None, is_proven: bool) -> 
     if not is_proven and has_nothing_to_repeat(earlier):
         doubts.append(
             (
-                "Nothing can prove that it is the same person.",
-                f"{found.adds_to} was sent without a return code. Check this with them in a way that it names.",
+                "There is no proof that this is the same person.",
+                f"{found.adds_to} was sent without a return code. Check this with them in a way that it gives.",
             )
         )
     elif not is_proven:
         doubts.append(
             (
                 "Not proven to be the same person.",
-                f"This names {found.adds_to}, but not with its return code: it may be anybody's. Answer there only.",
+                (
+                    f"This names {found.adds_to} without its return code, so anyone may have sent it. Answer "
+                    f"only in {found.adds_to}."
+                ),
             )
         )
     if earlier is None:
-        doubts.append((f"{found.adds_to} is not at this desk.", "How to reach the person safely is in there."))
+        doubts.append((f"{found.adds_to} is not at this desk.", "It explains how to reach the person safely."))
     elif earlier.opened_at is None:
         doubts.append((f"Contact is in {earlier.reference}: open that first.", "This only adds to it."))
     return doubts
@@ -158,7 +164,7 @@ def make_contact_blocks(found: CaseRow, report: PublicReport, *, first: FirstRep
         blocks.append(make_contact_block(first.content, title=title, is_flagged=first.case.flagged))
     reports = [report] if first is None or first.content is None else [first.content, report]
     own = make_contact_block(
-        report, title="What was added says", is_flagged=found.flagged, barred_by=reports, is_addition=True
+        report, title="From the later report", is_flagged=found.flagged, barred_by=reports, is_addition=True
     )
     if says_how_to_reach(report) or own.danger or own.warnings:
         blocks.append(replace(own, warnings=(*_list_doubts_of_contact(first), *own.warnings)))
@@ -186,7 +192,7 @@ def make_contact_block(
     contact = report.contact
     danger = tuple(_CALLED[signal] for signal in report.signals if signal in _CALLED)
     if report.meeting.when in _MEETS:
-        danger = (*danger, f"Somebody wants to meet {_MEETS[report.meeting.when]}.")
+        danger = (*danger, f"A person wants to meet {_MEETS[report.meeting.when]}.")
     warnings = list_warnings(report, is_flagged=is_flagged)
     facts = _list_facts(report)
     return ContactBlock(
@@ -206,20 +212,20 @@ def _list_facts(report: PublicReport) -> tuple[ContactFact, ...]:
         ContactFact(
             "Does anyone else see their phone or e-mails?",
             _format_code(_WHO_SEES, contact.who_sees),
-            "They did not say: count it as yes",
+            "They did not say: treat it as yes",
         ),
         ContactFact(
             "May we say who we are?",
             _format_code(_SAY_WHO, contact.may_say_who_we_are),
-            "They did not say: count it as no",
+            "They did not say: treat it as no",
         ),
-        ContactFact("Safe word", contact.safe_word, "None: we cannot prove that it is us", is_typed=True),
+        ContactFact("Safe word", contact.safe_word, "None: we cannot prove who we are", is_typed=True),
         ContactFact("When", contact.times, "They did not say: ask first whether it is a good time", is_typed=True),
         ContactFact("Language", _format_language(report), "They did not say"),
         ContactFact(
             "Access needs",
             "; ".join(_format_code(_NEEDS, need) for need in contact.access_needs),
-            "None that they named",
+            "They named none",
         ),
         ContactFact("May a short note be sent?", _format_code(_NOTE, contact.may_send_note), "They were not asked: no"),
     )

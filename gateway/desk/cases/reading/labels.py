@@ -20,7 +20,7 @@ BEST_PLACED = (
     ("harm_reduction", "Harm Reduction"),
     ("childrens_services", "Children's services"),
     ("iwf", "Internet Watch Foundation"),
-    ("nobody", "Nobody: out of remit or nothing to act on"),
+    ("nobody", "No agency: out of remit or nothing to act on"),
 )
 REPLIES = (
     ("replied_by_call", "Called"),
@@ -39,20 +39,20 @@ REDIRECTS = (
     ("iwf", "Internet Watch Foundation"),
     ("police_not_urgent", "Police, not urgent: 101"),
     ("revenge_porn_helpline", "Revenge Porn Helpline"),
-    ("other_country", "A body in the country where they live"),
-    ("other", "Somebody else"),
+    ("other_country", "An organisation in the country where they live"),
+    ("other", "Another organisation"),
 )
 ASSESSMENT = (
     ("immediate_risk", "Is a child at immediate risk?"),
     ("urgent", "Is it urgent?"),
-    ("urgent_dissemination", "Must police or child protection have it urgently?"),
+    ("urgent_dissemination", "Do police or child protection need it urgently?"),
 )
 KINDS, AGE_BANDS, OUTCOMES, WEAKNESSES = tables.KINDS, tables.AGE_BANDS, tables.OUTCOMES, tables.WEAKNESSES
 LANES = (("crisis", "Crisis lane"), ("queue", "Queue"))
 DOORS = (("public", "Public form"), ("industry", "Industry"))
 STATES = (
     ("drawing", "Not finished"),
-    ("made", "Waits for release"),
+    ("made", "Waiting for release"),
     ("released", "Released"),
     ("rejected", "Rejected"),
     ("not-eligible", "Not eligible"),
@@ -60,49 +60,47 @@ STATES = (
 
 # What a case form says when the rules of casework refuse; their own words are for the command line.
 CASE_FAULTS = {
-    "already-closed": "This case is closed already. Nothing was changed.",
-    "not-opened": "Nobody has read this report yet. Open it first.",
+    "already-closed": "This case is already closed. Nothing was changed.",
+    "not-opened": "This report is still unread. Open it first.",
     "reply-owed": "A reply is owed to the person who reported. Record the reply below before you close the case.",
-    "no-redirect": "Say where they were sent, because this is out of remit.",
+    "no-redirect": "This is out of remit: choose where they were sent.",
     "no-assessor": "Give the name of the person who assessed this.",
     "bad-code": "One of the answers is not on the list. Choose it again.",
-    "unknown-case": "There is no case with that id or reference.",
-    "synthetic": "This is a made-up case. There is no report behind it to read.",
+    "unknown-case": "No case has that id or reference.",
+    "synthetic": "This is a made-up case. It has no report to read.",
     "bad-lane": "Choose where the case belongs: the crisis lane or the queue.",
     "bad-score": "Give a score from 0 to 999, or leave it as it is.",
-    "move-reason-missing": "Say why you move the case.",
+    "move-reason-missing": "Give a reason for moving the case.",
     "reason-too-long": "Make the reason shorter: 300 characters at most.",
-    "unprintable": "The text holds signs that no page can show. Take them out.",
+    "unprintable": "The text contains characters that a page cannot show. Remove them.",
     "lowered-unread": (
-        "Nobody has read all of this case yet. Open each of its reports first, then move it out of the crisis lane."
+        "Part of this case is unread. Open each of its reports first, then move it out of the crisis lane."
     ),
-    "not-moved": "The case stands there already. Change the lane or the score.",
-    "outcome-waits": "An outcome waits for its day. Take it back before you tell another one.",
-    "not-own-duplicate": (
-        "“Known already” is told only of what this partner itself had reported. Choose “Used” instead."
-    ),
+    "not-moved": "The case already has this lane and score. Change one of them.",
+    "outcome-waits": "An outcome is already waiting. Take it back before you choose another.",
+    "not-own-duplicate": ("“Known already” is only for reports that this partner sent before. Choose “Used” instead."),
 }
 
 # The same for a reply: which field, and what to do about it.
 REPLY_FAULTS = {
     "no-text": ("reply_text", "Write the reply first."),
-    "unprintable": ("reply_text", "The text holds signs that no page can show. Take them out."),
-    "reason-missing": ("reason", "Say why there is no safe way to reply."),
-    "return-code-reason-missing": ("counts_reason", "Say why the return code alone is the right way."),
+    "unprintable": ("reply_text", "The text contains characters that a page cannot show. Remove them."),
+    "reason-missing": ("reason", "Explain why there is no safe way to reply."),
+    "return-code-reason-missing": ("counts_reason", "Explain why the return code alone is enough."),
     "reason-too-long": ("reason", "Make the reason shorter: 300 characters at most."),
-    "no-sealed-reply": ("code", "No reply was written to the return code yet. Write it first."),
-    "no-reply-key": ("reply_text", "This report has no return code. Answer in another way and record it."),
-    "not-opened": ("report", "Nobody has read this report yet. Open it first."),
+    "no-sealed-reply": ("code", "No reply has been written to the return code yet. Write one first."),
+    "no-reply-key": ("reply_text", "This report has no return code. Answer another way, then record it."),
+    "not-opened": ("report", "This report is still unread. Open it first."),
     "first-not-opened": (
         "report",
-        "Nobody has read the report that this adds to. Open that first: how to reach them safely is in there.",
+        "This adds to a report that is still unread. Open that report first: it explains how to reach them safely.",
     ),
     "not-proven": (
         "reply_text",
-        "This is not proven to come from the same person. Nothing is sealed to its key: write from the first report.",
+        "This is not proven to come from the same person, so you cannot reply here. Reply from the first report.",
     ),
-    "no-place": ("reply_text", "The gateway has no place for this return code any more. Answer in another way."),
-    "no-sealing-key": ("reply_text", "No sealing key of the desk is active. Run “report-abuse-desk publish”."),
+    "no-place": ("reply_text", "The gateway no longer keeps this return code. Answer another way."),
+    "no-sealing-key": ("reply_text", "The desk has no active sealing key. Run “report-abuse-desk publish”."),
 }
 REGIONS = (
     ("england", "England"),
@@ -177,13 +175,13 @@ _CLEAR: Final = {
 PUBLIC_WORDS: Final[Mapping[str, str]] = {
     **_CLEAR,
     "age_band": "Age of the child",
-    "child.already_told": "Who was told before, at their work",
+    "child.already_told": "Person told before, at their work",
     "child.birth": "The day the child was born",
     "child.child_knows": "Does the child know of this report?",
     "child.is_with_you": "Is the child with them now?",
     "child.name": "Name of the child",
     "child.organisation": "Where they work",
-    "child.other_reference": "Number of whoever was told before",
+    "child.other_reference": "Phone number of the person told before",
     "child.place": "Where the child lives",
     "child.relationship": "Who they are to the child",
     "child.role": "What their job is",
@@ -222,7 +220,7 @@ PUBLIC_WORDS: Final[Mapping[str, str]] = {
     "person.near": "Does that person live there, or see the phone?",
     "pictures": "About pictures",
     "placement": "Where the button was pressed",
-    "region": "Where the child, or who reports, lives",
+    "region": "Where the child or the person reporting lives",
     "reply_by": "Day that was promised",
     "reply_key": "Key of the return code",
     "reporter_age_band": "Age of the person reporting",
@@ -232,7 +230,7 @@ PUBLIC_WORDS: Final[Mapping[str, str]] = {
     "still": "Is it still going on?",
     "story": "In their own words",
     "submitted_at": "When it was sent",
-    "told": "Whom they have told",
+    "told": "Who they have told",
     "under_18": "Is the person reporting under 18?",
     "when": "When it last happened",
     "who": "Who this is about",
@@ -244,7 +242,7 @@ PUBLIC_ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
         "all_right": "All right",
         "scared": "Scared",
         "hurting": "May hurt themselves",
-        "reporter_hurting": "The person reporting says that they think about hurting themselves, too",
+        "reporter_hurting": "The person reporting also thinks about hurting themselves",
         "rather_not_say": "Not known, or not said",
     }
 }

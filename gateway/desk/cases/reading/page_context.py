@@ -12,49 +12,49 @@ from gateway.desk.cases.reading.blocks import format_moment
 from gateway.desk.placements.register import SURFACE_TITLES
 from partner_sdk.wire.page_context import ContextAccount, PageContext
 
-TITLE: Final = "What the service says of the page"
+TITLE: Final = "What the service says about the page"
 NEVER_NAME: Final = (
-    "This account is of the person who reports.",
-    "Never name it to the service, in an answer or a question: that would tell it who reported.",
+    "This account belongs to the person reporting.",
+    "Never name it to the service, in an answer or a question: the service would learn who reported.",
 )
 
 _VERDICTS: Final[dict[ContextOutcome, tuple[str, str]]] = {
-    "holds": ("It holds.", "{partner} signed it for this place of its button, and it came in time."),
+    "holds": ("Verified.", "{partner} signed it for this placement, and it arrived in time."),
     "expired": (
-        "It is of another time.",
-        (
-            "{partner} signed it for this place of its button, but its time does not fit the time at which this "
-            "report came. It may have been copied."
-        ),
+        "Its time does not match.",
+        ("{partner} signed it for this placement, but at another time than this report. It may have been copied."),
     ),
     "elsewhere": (
-        "It is from another service or another place.",
+        "It comes from another service or another placement.",
         (
-            "{partner} signed it, but not for the place of the button that this report names. Somebody else may have "
+            "{partner} signed it, but not for the placement in this report. Another person may have "
             "put it into the link."
         ),
     ),
     "key-ended": (
-        "Its key had ended.",
+        "Its key had already ended.",
         (
-            "It is signed with a key that {partner} had lost, or that was stopped. Anybody may have made it: what it "
-            "says is not shown."
+            "It is signed with a key that {partner} lost or that was stopped. Anyone may have made "
+            "it, so its content is not shown."
         ),
     ),
     "forged": (
-        "It is forged, or made by a faulty program.",
+        "It is forged or comes from a faulty program.",
         (
-            "It says that it comes from {partner}, and no key of theirs has signed it so. What it says is not shown. "
-            "Anybody can put one into a link, so it raises no alert."
+            "It names {partner} as its source, but none of their keys signed it, so its content is "
+            "not shown. Anyone can put one into a link, so it raises no alert."
         ),
     ),
     "unreadable": (
         "It cannot be opened.",
-        "It was altered on the way, is misspelled, or its key is gone here.",
+        "It was altered on the way, is malformed, or this desk no longer has its key.",
     ),
     "refused": (
-        "The form could not take along what the service passed on.",
-        "It was too long or misspelled, or left no room for what was typed. If it goes on, tell the service.",
+        "The form could not attach the page context from the service.",
+        (
+            "It was too long or malformed, or left too little room for the person's own words. If "
+            "this keeps happening, tell the service."
+        ),
     ),
 }
 
@@ -110,7 +110,7 @@ def _list_lines(claim: PageContext) -> Iterator[ContextLine]:
     yield ContextLine("Kind of page", SURFACE_TITLES.get(claim.surface, claim.surface))
     yield ContextLine("Place of the button", claim.placement)
     if claim.viewer is not None:
-        yield ContextLine("Account of the person who reports", _format_account(claim.viewer), is_sensitive=True)
+        yield ContextLine("Account of the person reporting", _format_account(claim.viewer), is_sensitive=True)
     for account in claim.about:
         yield ContextLine("Account on the page", _format_account(account))
     if claim.conversation_id:

@@ -198,7 +198,7 @@ def name_person(word: str, number: int, person: Any) -> str:
 def _make_changes(content: SealedIndustryReport) -> ReportSection:
     names = [name for name in ("change_reason", "answers_request") if getattr(content.report, name) is not None]
     block = make_block_of(content.report, get_outline(), names)
-    return ReportSection("changes", "What this changes or answers", (block,), is_open=True)
+    return ReportSection("changes", "Changes and answers", (block,), is_open=True)
 
 
 def _make_urgency(content: SealedIndustryReport) -> ReportSection:
@@ -223,7 +223,7 @@ def _make_known_elsewhere(report: IndustryReport) -> ReportSection:
     # On top, so that nothing is worked on twice.
     block = make_block_of(report, get_outline(), ("other_references", "police", "linked_reports"))
     count = len(list_given(report.other_references)) + len(list_given(report.police))
-    said = f"{count} elsewhere" if count else "nobody else is named"
+    said = f"{count} elsewhere" if count else "no one else is named"
     return ReportSection("elsewhere", "Who has it already", (block,), count=said, is_open=True)
 
 
@@ -292,7 +292,7 @@ def _make_senders(report: IndustryReport) -> ReportSection:
     outline = get_outline()
     reporter = make_block(report.reporter, get_part(outline, "reporter"), title="Who reports")
     discovery = make_block(report.discovery, get_part(outline, "discovery"), title="How it was found")
-    return ReportSection("senders", "Who reports, and whom to ask", (reporter, discovery))
+    return ReportSection("senders", "Who reports, and who to ask", (reporter, discovery))
 
 
 def _make_preservation(report: IndustryReport) -> ReportSection:
