@@ -8,9 +8,9 @@ import each other both ways. Most packages hold a subject: its rules, its pages 
 3. keys: `keyring/`, the agency's own keys and the two lists that it signs
 4. exchange: `inbox`, `evidence/`, `outbox/`: how sealed items come in, and all that goes out
 5. reports: `placements/`, `collection/` (pull, verify, file), `watch` (what has stopped or waits too long)
-6. partners: `partners/`, `sending/` (the run that sends every kind), `digests/`
+6. partners: `partners/`, `outbox_run` (sends every kind of entry), `digests/`
 7. cases: `cases/`, with `cases/reading/`: an opened report in words
-8. entry: `doctor`, `app` (all pages), `commands/`, `cli`
+8. entry: `doctor`, `outbox_pages`, `app` (all pages), `commands/`, `cli`
 
 Never imports the rest of the gateway (only ``gateway.web`` and ``gateway.guidance``), and the gateway never imports it.
 """

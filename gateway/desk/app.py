@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, Response, redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from gateway.desk import outbox_pages
 from gateway.desk.cases import file_pages, question_pages, reply_pages
 from gateway.desk.cases import pages as case_pages
 from gateway.desk.cases.reading.labels import title_of
@@ -21,7 +22,6 @@ from gateway.desk.digests import pages as digest_pages
 from gateway.desk.partners import adoption_pages
 from gateway.desk.placements import checks_pages
 from gateway.desk.placements import pages as placement_pages
-from gateway.desk.sending import pages as outbox_pages
 from gateway.desk.sessions import StartLinkError, get_link_folder, use_start_link
 from gateway.desk.views.page import bind_desk, get_desk, show_error, show_page, sign_in, sign_out
 from gateway.desk.watch import describe_watch, find_unfit, settle_alarms

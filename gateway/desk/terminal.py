@@ -66,7 +66,7 @@ COMMAND_TABLE: Final = CommandTable(
                 "gives 1 when there are any."
             )
         },
-        "sending.commands": {
+        "commands.outbox": {
             "post": "The short notes to people who asked for one: send, list.",
             "alert": "Alerts to the people on duty: list, acknowledge.",
         },

@@ -7,7 +7,7 @@ gateway, desk and WIRE.md read here; reports and evidence also have tables of th
   for each item, e.g. `adoptions.collect_adoptions`. If a partner sends it, also a call, e.g. `post_account`.
 - Something new that the desk tells partners needs no kind: it is a `MessageKind` in `mailbox_message.py`.
 - A new kind that the desk puts: a row here and in WIRE.md, and an `OutboxKind` with its sender in
-  `gateway/desk/sending/run.py`.
+  `gateway/desk/outbox_run.py`.
 """
 
 from collections.abc import Callable

@@ -17,7 +17,7 @@ from gateway.desk.outbox.alert_sending import AlertsSent, describe_alerts
 from gateway.desk.outbox.alerts import list_alerts
 from gateway.desk.outbox.loop import GAVE_UP, GiveUp, Outcome
 from gateway.desk.outbox.queue import KindName, record
-from gateway.desk.sending.run import send_due
+from gateway.desk.outbox_run import send_due
 from gateway.desk.store.outbox_tables import NOTES, OUTBOX
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import ConflictError, UnavailableError

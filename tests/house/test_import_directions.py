@@ -235,9 +235,9 @@ DESK_FLOORS = {
     "keys": ("keyring",),
     "exchange": ("inbox", "evidence", "outbox"),
     "reports": ("placements", "collection", "watch"),
-    "partners": ("partners", "sending", "digests"),
+    "partners": ("partners", "outbox_run", "digests"),
     "cases": ("cases",),
-    "entry": ("doctor", "app", "commands", "cli"),
+    "entry": ("doctor", "outbox_pages", "app", "commands", "cli"),
 }
 DESK_ORDER = tuple(package for packages in DESK_FLOORS.values() for package in packages)
 

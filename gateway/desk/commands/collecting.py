@@ -16,6 +16,7 @@ from gateway.desk.collection.chain import GAP
 from gateway.desk.collection.collect import Collected, collect_reports
 from gateway.desk.collection.reconcile import Reconciled, reconcile
 from gateway.desk.collection.standing import note_failed
+from gateway.desk.commands.outbox import send_what_waits
 from gateway.desk.config import DeskPaths, load_config
 from gateway.desk.evidence.collecting import EvidenceCollected, collect_evidence
 from gateway.desk.keyring.signing_keys import finish_rotations
@@ -23,7 +24,6 @@ from gateway.desk.outbox.loop import is_crash
 from gateway.desk.partners.account_changes import ChangesTaken, collect_account_changes
 from gateway.desk.partners.adoptions import collect_adoptions
 from gateway.desk.partners.enrolments import EnrolmentsTaken, collect_enrolments
-from gateway.desk.sending.commands import send_what_waits
 from gateway.desk.terminal import (
     DONE,
     LOOK,

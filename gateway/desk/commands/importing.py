@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.desk.collection.importing import Imported, import_report
-from gateway.desk.sending.commands import send_what_waits
+from gateway.desk.commands.outbox import send_what_waits
 from gateway.desk.terminal import DONE, LOOK, Commands, add_command, get_actor, print_json, say
 from gateway.desk.wiring import open_desk
 from partner_sdk.durable_files import find_bytes, write_durably

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from gateway.desk.outbox.loop import STUCK, DeliveryError, Hold, OutboxKind, Outcome, Run, send_kind
 from gateway.desk.outbox.queue import OutboxError, get_wait, queue, try_again
-from gateway.desk.sending.run import KINDS
+from gateway.desk.outbox_run import KINDS
 from gateway.desk.wiring import Desk
 from partner_sdk.errors import (
     ConflictError,

@@ -9,7 +9,7 @@ from gateway.desk.outbox.alerts import acknowledge_alert, list_alerts, list_unac
 from gateway.desk.outbox.notes import list_notes
 from gateway.desk.outbox.queue import KindName, list_entries
 from gateway.desk.outbox.replies import NO_PLACE
-from gateway.desk.sending.run import KINDS, SentOut, send_again, send_due
+from gateway.desk.outbox_run import KINDS, SentOut, send_again, send_due
 from gateway.desk.terminal import DONE, LOOK, Commands, add_group, get_actor, print_json, print_result, say
 from gateway.desk.watch import settle_alarms
 from gateway.desk.wiring import Desk, open_desk

@@ -14,7 +14,7 @@ from gateway.desk.outbox.note_sending import GIVE_UP_AFTER
 from gateway.desk.outbox.notes import get_references, list_newest_notes
 from gateway.desk.outbox.queue import OutboxError, count_by_state
 from gateway.desk.outbox.replies import list_waiting, list_without_place
-from gateway.desk.sending.run import send_again
+from gateway.desk.outbox_run import send_again
 from gateway.desk.views.page import get_desk, get_name, show_page
 from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
