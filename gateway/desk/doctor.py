@@ -208,7 +208,7 @@ def _format_reasons(standings: list[Standing]) -> str:
     return "".join(f" {reason}" for reason in list(dict.fromkeys(found))[:_MOST_NAMED])
 
 
-def _look_at_post(desk: Desk) -> Iterator[Look]:
+def _look_at_outbox(desk: Desk) -> Iterator[Look]:
     faults = list_carrier_faults(desk)
     for fault in faults:
         yield "fault", f"Notes cannot go out. {fault}.", "Look at [carriers] in desk.toml."
@@ -253,7 +253,7 @@ _LOOKS: Final[tuple[tuple[str, Callable[[Desk], Iterator[Look]]], ...]] = (
     ("cases", _look_at_cases),
     ("partners", _look_at_partners),
     ("placements", _look_at_placements),
-    ("post", _look_at_post),
+    ("outbox", _look_at_outbox),
     ("pager", _look_at_pager),
     ("hours", _look_at_hours),
 )

@@ -20,20 +20,20 @@ from gateway.web.problem_pages import not_found
 from gateway.web.rules import NO_LIMIT, CsrfRule, Login, rule
 from partner_sdk.wire.canonical import format_time
 
-blueprint = Blueprint("post", __name__)
+blueprint = Blueprint("outbox", __name__)
 FORM_BYTES = 4096
 MOST_LISTED = 200
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
-@blueprint.get("/post")
+@blueprint.get("/outbox")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0)
 def list_all() -> ResponseReturnValue:
     """Show what waits, what was given up and what went out."""
     return _show()
 
 
-@blueprint.post("/post/<number>/retry")
+@blueprint.post("/outbox/<number>/retry")
 @rule(login=Login.STAFF, limit=NO_LIMIT, csrf=CsrfRule.TOKEN, body_bytes=FORM_BYTES)
 def post_retry(number: str) -> ResponseReturnValue:
     """Put an entry that was given up back into the queue."""
@@ -43,7 +43,7 @@ def post_retry(number: str) -> ResponseReturnValue:
         send_again(get_desk(), int(number), actor=get_name())
     except OutboxError as error:
         return _show(fault=str(error))
-    return redirect(url_for("post.list_all"), HTTPStatus.SEE_OTHER)
+    return redirect(url_for("outbox.list_all"), HTTPStatus.SEE_OTHER)
 
 
 @blueprint.post("/alerts/<number>/acknowledge")
@@ -74,7 +74,7 @@ def _show(*, fault: str | None = None) -> ResponseReturnValue:
         shown = {note.case_id for note in notes} | {reply.case_id for reply in (*replies, *without_place)}
         references = get_references(connection, shown)
     return show_page(
-        "post.html",
+        "outbox.html",
         fault=fault,
         notes=notes,
         hidden=max(0, sum(counts.values()) - len(notes)),

@@ -67,7 +67,7 @@ COMMAND_TABLE: Final = CommandTable(
             )
         },
         "commands.outbox": {
-            "post": "The short notes to people who asked for one: send, list.",
+            "outbox": "All that this desk sends, short notes too: send, list, retry.",
             "alert": "Alerts to the people on duty: list, acknowledge.",
         },
         "digests.commands": {

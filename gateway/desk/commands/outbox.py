@@ -25,7 +25,7 @@ _COUNT_NAMES: Final[dict[KindName, str]] = {
 }
 
 
-def run_post_send(parsed: argparse.Namespace) -> int:
+def run_outbox_send(parsed: argparse.Namespace) -> int:
     """Send all that waits: alerts, stages, messages, replies and notes; `collect` does the same at its end.
 
     Exit code 1 says that something was given up or refused, a carrier failed, or an alert was not delivered or
@@ -41,7 +41,7 @@ def run_post_send(parsed: argparse.Namespace) -> int:
     return DONE if sent.is_well else LOOK
 
 
-def run_post_list(parsed: argparse.Namespace) -> int:
+def run_outbox_list(parsed: argparse.Namespace) -> int:
     """List what waits or was given up, by kind and the id of its record; with --all also what was sent.
 
     The newest 200; notes that wait are listed by case as well.
@@ -59,13 +59,13 @@ def run_post_list(parsed: argparse.Namespace) -> int:
     return print_result(parsed, found, *lines, empty="Nothing waits.")
 
 
-def run_post_retry(parsed: argparse.Namespace) -> int:
+def run_outbox_retry(parsed: argparse.Namespace) -> int:
     """Let the next run send an entry again that was given up or has failed, by its number in the list."""
     entry = send_again(open_desk(parsed.state), parsed.number, actor=get_actor(parsed))
     return print_result(
         parsed,
         {"kind": entry.kind, "number": entry.id},
-        f"The {entry.kind} {entry.subject} goes with the next `post send` or `collect`.",
+        f"The {entry.kind} {entry.subject} goes with the next `outbox send` or `collect`.",
     )
 
 
@@ -133,11 +133,11 @@ class WentOut:
         notes, alerts = self._notes, self._alerts
         say(f"{notes.sent} notes sent, {notes.held} held, {notes.given_up} given up, {notes.open} wait.", to=to)
         for code, count in sorted(notes.problems.items()):
-            say(f"NOTE NOT SENT: {count} because of {code}. See `post list` and `doctor`.", to=to)
+            say(f"NOTE NOT SENT: {count} because of {code}. See `outbox list` and `doctor`.", to=to)
         if notes.error is not None:
             say(f"NOTES NOT SENT: unexpected, {format_exception(notes.error)}.", to=to)
         for kind, code, count in self._list_refused():
-            say(f"NOT SENT TO THE GATEWAY: {count} {kind} because of {code}. See `post list`.", to=to)
+            say(f"NOT SENT TO THE GATEWAY: {count} {kind} because of {code}. See `outbox list`.", to=to)
         if alerts.sent:
             say(f"{alerts.sent} alert(s) sent to the people on duty.", to=to)
         if alerts.unacknowledged:
@@ -154,11 +154,11 @@ def send_what_waits(desk: Desk, *, is_silent: bool = False) -> WentOut:
 
 def add_commands(commands: "Commands[argparse.ArgumentParser]") -> None:
     """Add this file's commands."""
-    add = add_group(commands, "post")
-    add("send", run=run_post_send, example="--json")
-    listed = add("list", run=run_post_list, example="--all")
+    add = add_group(commands, "outbox")
+    add("send", run=run_outbox_send, example="--json")
+    listed = add("list", run=run_outbox_list, example="--all")
     listed.add_argument("--all", action="store_true", help="also what was sent")
-    retry = add("retry", run=run_post_retry, example="12")
+    retry = add("retry", run=run_outbox_retry, example="12")
     retry.add_argument("number", type=int, metavar="NUMBER", help="its number in the list")
     add_alert = add_group(commands, "alert")
     add_alert("list", run=run_alert_list, example="--json")

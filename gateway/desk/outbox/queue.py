@@ -175,7 +175,7 @@ def try_again(connection: Connection, number: int, *, actor: str, now: datetime)
     row = connection.execute(select(*_COLUMNS).where(OUTBOX.c.id == number, failed)).first()
     if row is None:
         raise OutboxError(
-            "No entry of this number was given up or has failed. `post list` shows them.", reason="not-waiting"
+            "No entry of this number was given up or has failed. `outbox list` shows them.", reason="not-waiting"
         )
     connection.execute(
         update(OUTBOX)

@@ -105,7 +105,7 @@ def test_button_on_the_first_page_acknowledges_by_name_and_needs_its_token(
     assert "dealing with it" not in browser.get("/").text
     assert browser.post("/alerts/1/acknowledge").status_code == 409
     assert browser.post("/alerts/7x/acknowledge").status_code == 404
-    assert "A. Assessor" in browser.get("/post").text
+    assert "A. Assessor" in browser.get("/outbox").text
 
 
 def test_command_lists_and_acknowledges_alerts_by_name(

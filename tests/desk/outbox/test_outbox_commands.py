@@ -1,4 +1,4 @@
-"""`post send`, `post list`, and a `collect` that keeps going: words, JSON, exit codes and how it ends."""
+"""`outbox send`, `outbox list`, and a `collect` that keeps going: words, JSON, exit codes and how it ends."""
 
 import json
 import os
@@ -72,7 +72,7 @@ def test_collect_pages_and_says_when_nobody_can_be_paged(served: Loop, capsys: p
     assert "ALERT NOT DELIVERED: 1 urgent" in capsys.readouterr().out
     with run_receiver() as posts:
         set_up(served, pager=posts.url)
-        assert run(served, "post", "send") == DONE
+        assert run(served, "outbox", "send") == DONE
         assert len(posts.taken) == 1
     assert "1 alert(s) sent to the people on duty." in capsys.readouterr().out
 
@@ -92,16 +92,16 @@ def test_gateway_that_is_away_does_not_keep_back_page_and_notes(loop: Loop, caps
 def test_list_shows_cases_and_codes_but_no_address(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
     send_asking(loop)
     loop.collect()
-    assert run(loop, "post", "list") == DONE
+    assert run(loop, "outbox", "list") == DONE
     out = capsys.readouterr().out
     assert " waiting  note by email " in out
     assert "@" not in out
     set_up(loop)
-    assert run(loop, "post", "send", "--json") == DONE
+    assert run(loop, "outbox", "send", "--json") == DONE
     assert json.loads(capsys.readouterr().out)["notes"]["sent"] == 1
-    assert run(loop, "post", "list") == DONE
+    assert run(loop, "outbox", "list") == DONE
     assert capsys.readouterr().out == "Nothing waits.\n"
-    assert run(loop, "post", "list", "--all", "--json") == DONE
+    assert run(loop, "outbox", "list", "--all", "--json") == DONE
     (note,) = json.loads(capsys.readouterr().out)["notes"]
     assert (note["state"], note["channel"], "address_mac" in note) == ("sent", "email", False)
 
@@ -114,17 +114,17 @@ def test_entry_that_was_given_up_is_listed_and_goes_once_a_person_says_so(
     with loop.desk.store.write() as connection:
         connection.execute(OUTBOX.update().values(state="given_up", last_error="mail-refused"))
     set_up(loop)
-    assert run(loop, "post", "send", "--json") == DONE
+    assert run(loop, "outbox", "send", "--json") == DONE
     assert json.loads(capsys.readouterr().out)["notes"]["sent"] == 0
-    assert run(loop, "post", "list", "--json") == DONE
+    assert run(loop, "outbox", "list", "--json") == DONE
     (entry,) = json.loads(capsys.readouterr().out)["entries"]
     assert (entry["kind"], entry["state"], entry["last_error"]) == ("note", "given_up", "mail-refused")
-    assert run(loop, "post", "retry", "99") == WRONG_USE
-    assert run(loop, "post", "retry", str(entry["id"])) == DONE
+    assert run(loop, "outbox", "retry", "99") == WRONG_USE
+    assert run(loop, "outbox", "retry", str(entry["id"])) == DONE
     assert "goes with the next" in capsys.readouterr().out
-    assert run(loop, "post", "send", "--json") == DONE
+    assert run(loop, "outbox", "send", "--json") == DONE
     assert json.loads(capsys.readouterr().out)["notes"]["sent"] == 1
-    assert run(loop, "post", "retry", str(entry["id"])) == WRONG_USE
+    assert run(loop, "outbox", "retry", str(entry["id"])) == WRONG_USE
 
 
 def test_carrier_that_fails_makes_exit_code_1_and_a_fault_of_the_doctor(
@@ -134,11 +134,11 @@ def test_carrier_that_fails_makes_exit_code_1_and_a_fault_of_the_doctor(
     loop.collect()
     (loop.folder / "file").touch()
     set_up(loop, folder=str(loop.folder / "file" / "below"))
-    assert run(loop, "post", "send") == LOOK
+    assert run(loop, "outbox", "send") == LOOK
     assert "NOTE NOT SENT: 1 because of folder." in capsys.readouterr().out
     run(loop, "doctor", "--json")
     findings = json.loads(capsys.readouterr().out)["findings"]
-    assert [one["verdict"] for one in findings if one["name"] == "post"] == ["fault"]
+    assert [one["verdict"] for one in findings if one["name"] == "outbox"] == ["fault"]
 
 
 def test_secret_file_that_is_missing_keeps_back_notes_and_no_page(
@@ -148,7 +148,7 @@ def test_secret_file_that_is_missing_keeps_back_notes_and_no_page(
     loop.collect()
     with run_receiver() as posts:
         set_up(loop, pager=posts.url, mail="smtp", smtp_host="mail.example", smtp_login_file="/no/such/file")
-        assert run(loop, "post", "send") == LOOK
+        assert run(loop, "outbox", "send") == LOOK
         assert len(posts.taken) == 1
     assert "NOTE NOT SENT: 1 because of no-secret-file." in capsys.readouterr().out
 
@@ -157,7 +157,7 @@ def test_doctor_tells_that_the_carriers_work(loop: Loop, capsys: pytest.CaptureF
     set_up(loop, pager="https://pager.example")
     run(loop, "doctor", "--json")
     verdicts = {one["name"]: one["verdict"] for one in json.loads(capsys.readouterr().out)["findings"]}
-    assert (verdicts["post"], verdicts["pager"], verdicts["hours"]) == ("ok", "ok", "ok")
+    assert (verdicts["outbox"], verdicts["pager"], verdicts["hours"]) == ("ok", "ok", "ok")
 
 
 def test_work_is_repeated_until_it_is_asked_to_stop() -> None:

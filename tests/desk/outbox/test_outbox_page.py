@@ -55,7 +55,7 @@ def get_note(desk: Desk, number: int) -> tuple[str, int, str | None]:
 def test_states_are_counted_and_what_was_given_up_comes_first(desk: Desk, browser: Browser) -> None:
     for state in ("sent", "waiting", "held", "given_up"):
         add_note(desk, state=state)
-    page = browser.get("/post").text
+    page = browser.get("/outbox").text
     for said in ("<b>1</b> note given up", "<b>2</b> notes wait", "Given up", "Held until tomorrow", "mail-refused"):
         assert said in page
     assert page.index(">Given up<") < page.index(">Waits<") < page.index(">Sent<")
@@ -72,7 +72,7 @@ def test_alerts_and_replies_that_wait_are_shown_without_a_word(desk: Desk, brows
     case_id = add_sealed_case(desk, marker=MARKER, under_18="yes", report=report)
     open_case(desk, case_id, actor="test")
     write_reply(desk, case_id, ReplyDraft(f"Hello. {MARKER}", is_the_reply=False), actor="test")
-    page = browser.get("/post").text
+    page = browser.get("/outbox").text
     for said in (
         "<b>1</b> alert waits",
         "<b>2</b> for return codes wait",
@@ -86,8 +86,8 @@ def test_alerts_and_replies_that_wait_are_shown_without_a_word(desk: Desk, brows
 
 def test_given_up_note_is_tried_again_and_that_is_noted(desk: Desk, browser: Browser) -> None:
     note_id = add_note(desk, state="given_up")
-    assert f"/post/{note_id}/retry" in browser.get("/post").text
-    assert browser.post(f"/post/{note_id}/retry").status_code == 303
+    assert f"/outbox/{note_id}/retry" in browser.get("/outbox").text
+    assert browser.post(f"/outbox/{note_id}/retry").status_code == 303
     assert get_note(desk, note_id) == ("waiting", 0, None)
     with desk.store.read() as connection:
         assert connection.execute(select(AUDIT.c.actor).where(AUDIT.c.action == "send-again")).scalar() == "A. Assessor"
@@ -95,24 +95,24 @@ def test_given_up_note_is_tried_again_and_that_is_noted(desk: Desk, browser: Bro
 
 def test_old_note_is_not_tried_again(desk: Desk, browser: Browser) -> None:
     note_id = add_note(desk, state="given_up", age=timedelta(days=3))
-    assert f"/post/{note_id}/retry" not in browser.get("/post").text
-    refused = browser.post(f"/post/{note_id}/retry")
+    assert f"/outbox/{note_id}/retry" not in browser.get("/outbox").text
+    refused = browser.post(f"/outbox/{note_id}/retry")
     assert refused.status_code == 409
     assert "Answer the person in the way that they picked" in refused.text
     assert get_note(desk, note_id)[0] == "given_up"
 
 
 def test_note_that_was_sent_or_is_none_is_not_tried_again(desk: Desk, browser: Browser) -> None:
-    browser.get("/post")
+    browser.get("/outbox")
     sent = add_note(desk, state="sent")
-    assert browser.post(f"/post/{sent}/retry").status_code == 409
-    assert browser.post("/post/999999/retry").status_code == 409
-    assert browser.post("/post/nothing/retry").status_code == 404
+    assert browser.post(f"/outbox/{sent}/retry").status_code == 409
+    assert browser.post("/outbox/999999/retry").status_code == 409
+    assert browser.post("/outbox/nothing/retry").status_code == 404
     assert get_note(desk, sent)[0] == "sent"
 
 
 def test_empty_outbox_says_so(browser: Browser) -> None:
-    page = browser.get("/post").text
+    page = browser.get("/outbox").text
     assert "No note was queued yet" in page
     assert "No alert was raised yet" in page
 
