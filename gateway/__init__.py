@@ -1,1 +1,1 @@
-"""The gateway: takes sealed reports through its doors and hands them to the desk; never reads one."""
+"""The gateway: takes sealed reports from the form and the industry API and hands them to the desk; never reads one."""

@@ -1,4 +1,4 @@
-"""Makes the gateway's app for the roles of one process; a role that is not asked for is not imported.
+"""Makes the gateway's Flask app for the roles of one process; imports no other role.
 
 Never imports the desk.
 """
@@ -34,7 +34,7 @@ PREFIX = "/v1"
 def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gateway: Gateway | None = None) -> Flask:
     """Return the app with exactly these roles; raises `RouteRuleError` when a route states no rule.
 
-    `gateway` takes the place of the parts that would be opened from `state`.
+    `gateway` replaces the parts that would otherwise be opened from `state`.
     """
     check_roles(roles, key="roles")
     gateway = make_gateway(config, state=state) if gateway is None else gateway
@@ -48,8 +48,8 @@ def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gatew
     )
     app.config[TRUSTED_PROXIES] = config.trusted_proxies
     if config.trusted_proxies:
-        # Only the caller's address is taken from proxies; scheme and host always come from the configured origin.
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # the way that Flask's documentation names
+        # Take only the caller's address from proxies; scheme and host always come from the configured origin.
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as Flask documents it
             app.wsgi_app, x_for=config.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
         )
     put_gateway(app, gateway)
@@ -64,7 +64,7 @@ def make_app(config: GatewayConfig, roles: Sequence[Role], *, state: Path, gatew
 
 
 def _register_role(app: Flask, gateway: Gateway, *, role: Role) -> None:
-    # Imported here and not above: the process of one door does not contain the others.
+    # Imported here, so that the process of one door does not load the others.
     if role == "public":
         from gateway.public import register as register_public
 
@@ -80,7 +80,7 @@ def _register_role(app: Flask, gateway: Gateway, *, role: Role) -> None:
 
 
 def make_worker_app() -> Flask:
-    """Return the app of one server worker, as the environment variables of its process say."""
+    """Return the app of one server worker, configured by its environment variables."""
     roles = parse_roles(os.environ.get(ROLES_VARIABLE, ""))
     state = Path(os.environ[STATE_VARIABLE])
     configure_logging("+".join(roles))
@@ -93,14 +93,14 @@ def _surface_of(path: str) -> str:
 
 
 def _plain_error(status: int, request_id: str) -> ResponseReturnValue:
-    """Answer outside the public door, which has kind pages of its own: machines that left their paths see this."""
+    """Answer paths outside the public door, e.g. a mistyped API address; the public door has pages of its own."""
     return f'<!doctype html><html lang="en"><title>{status}</title><p>{status}. Request {request_id}.</p></html>'
 
 
 def apply_environment_header(app: Flask, *, environment: Environment) -> None:
-    """Let every answer under `/v1` name its environment: `live`, or `sandbox; NOT A REPORT` (WIRE.md §10).
+    """Add the environment header to every answer under `/v1`: `live`, or `sandbox; NOT A REPORT` (WIRE.md §10).
 
-    Also problems, and what no route answers: nobody may take a rehearsal for a report.
+    Problems and unknown paths carry it too, so that a rehearsal is never taken for a report.
     """
     value = format_environment(environment)
 

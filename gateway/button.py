@@ -1,10 +1,10 @@
-"""Serves the button to partners' pages: the same files for everybody, each version under addresses that never change.
+"""Serves the button to partners' pages: the same files for everyone, each version at addresses that never change.
 
-A folder of `widget/` whose name is a version is a release; a new version is a new folder. What was released never
-changes, so its address is kept for a year and its integrity stands in partners' pages.
+A folder of `widget/` named after a version, e.g. `1.0.0`, is a release; a new version is a new folder. A released file
+never changes, so browsers may cache it for a year, and partners' pages carry its integrity digest.
 
-Never sets or reads a cookie, and never notes who asked. No `Timing-Allow-Origin`: a page of a partner has no business
-measuring the connection between somebody's device and the agency.
+Never sets or reads a cookie, and never logs the caller. No `Timing-Allow-Origin`: a partner's page has no business
+measuring a visitor's connection to the agency.
 """
 
 import base64
@@ -37,7 +37,7 @@ _ETAG_CHARACTERS = 32
 
 @dataclass(frozen=True, slots=True)
 class ReleasedFile:
-    """One released file. `bodies` holds its bytes under the name of each content coding, best first.
+    """One released file. `bodies` maps each content coding to its bytes, best first.
 
     `sha256` is in hexadecimal; `integrity` is the value of a page's attribute (Subresource Integrity §3.3).
     """
@@ -50,20 +50,20 @@ class ReleasedFile:
 
     @property
     def raw(self) -> bytes:
-        """The file as it lies in its folder."""
+        """The uncompressed file."""
         return self.bodies["identity"]
 
     @property
     def media_type(self) -> str:
-        """The content type; nobody may guess another."""
+        """The content type."""
         return MEDIA_TYPES[self.name]
 
 
 def load_released_files(folder: Traversable | None = None) -> tuple[ReleasedFile, ...]:
-    """Load every release, the oldest first; one without its script or its icon, or none at all, raises `OSError`."""
+    """Load every release, oldest first. Raises `OSError` if there is none, or one lacks its script or icon."""
     releases = sorted(_list_releases(folder or files("widget")), key=lambda one: _order(one.name))
     if not releases:
-        raise FileNotFoundError("No version of the button lies in widget/.")
+        raise FileNotFoundError("widget/ holds no release of the button.")
     return tuple(_load(release, name=name) for release in releases for name in sorted(MEDIA_TYPES))
 
 
@@ -93,7 +93,7 @@ def _load(release: Traversable, *, name: str) -> ReleasedFile:
 
 @dataclass(frozen=True, slots=True)
 class ButtonShelf:
-    """What is served: `lasting` by version or digest and name, the newest `icon`, and `integrities` as JSON."""
+    """The served files: `lasting` by (version or digest, name), the newest `icon`, and `integrities` as JSON."""
 
     lasting: Mapping[tuple[str, str], ReleasedFile]
     icon: ReleasedFile
@@ -101,7 +101,7 @@ class ButtonShelf:
 
 
 def register(app: Flask) -> None:
-    """Add the button's addresses to an app."""
+    """Add the button's routes to an app."""
     app.extensions["button_shelf"] = make_shelf(load_released_files())
     room = Blueprint(BLUEPRINT, __name__, url_prefix="/button")
     room.add_url_rule("/<edition>/<name>", "show_file", show_file, methods=["GET"])
@@ -112,7 +112,7 @@ def register(app: Flask) -> None:
 
 
 def make_shelf(released: tuple[ReleasedFile, ...]) -> ButtonShelf:
-    """Lay out released files, the oldest first, under their addresses."""
+    """Index released files (oldest first) by address."""
     icons = [one for one in released if one.name == ICON]
     lasting = {(one.version, one.name): one for one in released} | {(one.sha256, ICON): one for one in icons}
     integrities: dict[str, dict[str, dict[str, str | int]]] = {}
@@ -123,7 +123,7 @@ def make_shelf(released: tuple[ReleasedFile, ...]) -> ButtonShelf:
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="button")
 def show_file(edition: str, name: str) -> ResponseReturnValue:
-    """Serve a released file under its version, or an icon under its digest: what stands there never changes."""
+    """Serve a released file by version, or an icon by digest; the bytes at an address never change."""
     found = _get_shelf().lasting.get((edition, name))
     if found is None:
         not_found()
@@ -132,19 +132,19 @@ def show_file(edition: str, name: str) -> ResponseReturnValue:
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="button")
 def show_icon() -> ResponseReturnValue:
-    """Serve the newest icon under the address that names no version."""
+    """Serve the newest icon at the address without a version."""
     return _answer(_get_shelf().icon, cache=SHORT_CACHE)
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="button")
 def show_integrities() -> ResponseReturnValue:
-    """Say the integrity and the size of every released file, by version and name."""
+    """Return the integrity and size of every released file, by version and name."""
     return Response(_get_shelf().integrities, content_type="application/json")
 
 
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="button")
 def show_digest() -> ResponseReturnValue:
-    """Say the digest of the newest icon, for those who keep a copy."""
+    """Return the SHA-256 of the newest icon, for services that host a copy."""
     return Response(f"{_get_shelf().icon.sha256}  {ICON}\n", content_type="text/plain; charset=utf-8")
 
 
@@ -156,7 +156,7 @@ def _get_shelf() -> ButtonShelf:
 
 
 def _answer(found: ReleasedFile, *, cache: str) -> Response:
-    """Answer in the coding that the browser likes best; whole, since a part of so small a file helps nobody."""
+    """Answer in the browser's preferred coding; no ranges, since the files are small."""
     coding = _pick_coding(found.bodies)
     response = Response(found.bodies[coding], content_type=found.media_type)
     if coding != "identity":
@@ -164,14 +164,14 @@ def _answer(found: ReleasedFile, *, cache: str) -> Response:
     response.headers["Cache-Control"] = cache
     response.headers["Accept-Ranges"] = "none"
     response.vary.add("Accept-Encoding")
-    # A strong validator names the very bytes that were sent (RFC 9110 §8.8.3.3), so each coding has its own.
+    # A strong validator identifies the exact bytes sent (RFC 9110 §8.8.3.3), so each coding has its own.
     response.set_etag(f"{found.sha256[:_ETAG_CHARACTERS]}-{coding}")
     response.make_conditional(request)
     return response
 
 
 def _pick_coding(bodies: Mapping[str, bytes]) -> str:
-    """Return the coding of the greatest weight, of several the first; identity where none is taken."""
+    """Return the accepted coding with the highest weight (the first on a tie), else identity."""
     weights = {coding: request.accept_encodings.quality(coding) for coding in bodies if coding != "identity"}
     best = max(weights, key=lambda coding: weights[coding])
     return best if weights[best] > 0 else "identity"

@@ -1,8 +1,8 @@
-"""The clock of this machine, for whoever is not given another."""
+"""The default clock: this machine's."""
 
 from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """Return the time, aware and in UTC."""
+    """Return the current time in aware UTC."""
     return datetime.now(UTC)

@@ -1,6 +1,6 @@
-"""The gateway's settings: `gateway.toml` in the state folder, checked once at the start.
+"""The gateway's settings: `gateway.toml` in the state folder, checked once at startup.
 
-Never holds a secret and never accepts a path to a key: the two keys of a gateway lie in its own `keys/` folder.
+Never holds a secret or a path to a key: the gateway's two keys are in `keys/`.
 """
 
 import re
@@ -38,7 +38,7 @@ ROLES_VARIABLE: Final = "REPORT_ABUSE_GATEWAY_ROLES"
 
 
 class ListenerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One address with its roles. Two workers and four threads suit two cores; the feed has one caller."""
+    """One listening address and its roles. Two workers of four threads suit two cores; the feed has a single caller."""
 
     host: str
     port: int
@@ -48,16 +48,16 @@ class ListenerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where limits are counted, and how many reports a minute one partner may send (P1 has as many again)."""
+    """The limiter's storage, and the reports per minute for each partner (P1 reports have a second, equal quota)."""
 
     storage_uri: str = "memory://"
     partner_reports_per_minute: int = 1200
 
 
 class EvidenceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many GiB of sealed evidence one partner may hold here, and the percentage of the disk that stays free of it.
+    """The evidence quota of a partner in GiB, and the percentage of the disk to keep free.
 
-    One file has up to 10 GiB, and is held until 30 days after the desk has it.
+    A file may have up to 10 GiB; it is stored until 30 days after the desk has collected it.
     """
 
     partner_gib: int = 200
@@ -65,15 +65,15 @@ class EvidenceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything in `gateway.toml`. `feed_origin` is what the desk signs for; `banner` shows on every page.
+    """The contents of `gateway.toml`. `feed_origin` is the origin that the desk signs; `banner` is shown on every page.
 
-    `agency_contact` is where people ask for what is kept about them: an e-mail or postal address, on the page that says
-    who sees what. Empty: that page names the form.
+    `agency_contact` is an e-mail or postal address for data-protection requests, shown on the privacy page. If it is
+    empty, that page points to the form.
 
-    `drafts_max_rows` is how many half-filled forms are kept at once, at 8 KiB each, 64 KiB for a long story. At the
-    ceiling nobody can start a new form; what was started can be finished and sent. `drafts_max_rows_per_network` is the
-    share of one network (/24 or /48), e.g. a school with thirty classes that begin within one hour. `campaigns` are the
-    words that a link may carry as `?c=`: how often each was followed is counted, and nothing else is kept of it (R31).
+    `drafts_max_rows` caps the unfinished forms that are stored, 8 KiB each, or 64 KiB for a long story. At the cap no
+    new form can be started; those in progress can be finished and sent. `drafts_max_rows_per_network` is the share of
+    one network (/24 or /48), e.g. a school with thirty classes that start within an hour. `campaigns` lists the words a
+    link may carry as `?c=`: the gateway counts visits per word and stores nothing else about them (R31).
     """
 
     environment: Environment
@@ -94,57 +94,62 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     evidence: EvidenceConfig = EvidenceConfig()
 
     def origin_for(self, roles: Sequence[Role]) -> str:
-        """Return the origin that callers of a listener with these roles sign and see."""
+        """Return the origin for a listener with these roles."""
         return self.feed_origin if set(roles) == {"feed"} else self.public_origin
 
 
 class StateFolder:
-    """The files of one gateway."""
+    """The file paths of one gateway."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / CONFIG_FILE
-        self.agency = path / AGENCY_FILE  # the agency's hours and promises
-        self.pin = path / PIN_FILE  # the agency's root fingerprint and feed key, as the desk made it
-        self.card = path / "gateway.card"  # what the desk needs to know of this gateway; holds no secret
+        self.agency = path / AGENCY_FILE  # the agency's opening hours and promises
+        self.pin = path / PIN_FILE  # the agency's root fingerprint and feed key, written by the desk
+        self.card = path / "gateway.card"  # the desk's record of this gateway; holds no secret
         self.database = path / "gateway.sqlite"
-        self.lock = path / "gateway.lock"  # the queue of writers
-        self.evidence = path / EVIDENCE_FOLDER  # sealed parts; may be a disk of its own
+        self.lock = path / "gateway.lock"  # serialises writers
+        self.evidence = path / EVIDENCE_FOLDER  # sealed parts; may be a separate disk
 
 
 def load_config(state: Path) -> GatewayConfig:
-    """Read and check the settings of the gateway in `state`, or raise.
+    """Read and check the settings of the gateway in `state`.
 
-    Raises `SettingsError` naming the key, or `ForeignKeyError` when a private key lies there that is not its own.
+    Raises `SettingsError` naming the key, or `ForeignKeyError` when the folder holds another party's private key.
     """
     check_no_foreign_keys(state, left_out=EVIDENCE_FOLDER)
     config = read_settings(state / CONFIG_FILE, kind=GatewayConfig)
     check_config(config)
     pin = load_pin(state)
     if pin.environment != config.environment:
-        raise SettingsError("environment is not the one of agency.pin.", reason="wrong-environment")
+        raise SettingsError("environment differs from the environment in agency.pin.", reason="wrong-environment")
     return config
 
 
 def load_pin(state: Path) -> Pin:
-    """Read the agency's pin, or raise `SettingsError` or `KeySetError`."""
+    """Read the agency's pin; raises `SettingsError` or `KeySetError`."""
     try:
         raw = (state / PIN_FILE).read_bytes()
     except OSError:
         raise SettingsError(
-            f"{PIN_FILE} is not in the state folder: `init --pin` puts it there.", reason="no-pin"
+            f"{PIN_FILE} is missing from the state folder. Copy it there from the desk.",
+            reason="no-pin",
         ) from None
     return parse_pin(raw)
 
 
 def check_config(config: GatewayConfig) -> None:
-    """Raise `SettingsError`, naming the key, for values that cannot work together."""
+    """Raise `SettingsError`, naming the key, for invalid or conflicting values."""
     check_origin(config.public_origin, key="public_origin")
     check_origin(config.feed_origin, key="feed_origin")
     if config.feed_origin == config.public_origin:
-        raise SettingsError("feed_origin must differ from public_origin: the feed is private.", reason="bad-origin")
+        raise SettingsError(
+            "feed_origin must differ from public_origin, because the feed is private.", reason="bad-origin"
+        )
     if not _INSTANCE.fullmatch(config.instance):
-        raise SettingsError("instance must be 1 to 39 of a-z, 0-9 and hyphens.", reason="bad-settings")
+        raise SettingsError(
+            "instance must be 1 to 39 characters: a-z, 0-9 and hyphens, e.g. gateway-1.", reason="bad-settings"
+        )
     _check_shown_texts(config)
     for key, number, least, most in (
         ("lock_timeout_seconds", config.lock_timeout_seconds, 0.1, 60),
@@ -168,20 +173,20 @@ def _check_shown_texts(config: GatewayConfig) -> None:
         raise SettingsError("agency_name must not be empty.", reason="bad-settings")
     for key, most in (("banner", MAX_BANNER_CHARACTERS), ("agency_contact", MAX_CONTACT_CHARACTERS)):
         if len(getattr(config, key)) > most:
-            raise SettingsError(f"{key} is longer than {most} characters.", reason="bad-settings")
+            raise SettingsError(f"{key} must be at most {most} characters long.", reason="bad-settings")
 
 
 def _check_campaigns(campaigns: Sequence[str]) -> None:
     if len(campaigns) > MAX_CAMPAIGNS or any(not _CAMPAIGN.fullmatch(word) for word in campaigns):
         raise SettingsError(
-            f"campaigns must be at most {MAX_CAMPAIGNS} words of 1 to 32 of a-z, 0-9 and hyphens.",
+            f"campaigns must hold at most {MAX_CAMPAIGNS} words of 1 to 32 characters: a-z, 0-9 and hyphens.",
             reason="bad-settings",
         )
 
 
 def _check_listeners(config: GatewayConfig) -> None:
     if not config.listeners:
-        raise SettingsError("listeners is empty: nothing would be served.", reason="bad-settings")
+        raise SettingsError("listeners must name at least one listener.", reason="bad-settings")
     addresses = set()
     for number, listener in enumerate(config.listeners):
         where = f"listeners[{number}]"
@@ -195,27 +200,27 @@ def _check_listeners(config: GatewayConfig) -> None:
                 reason="bad-settings",
             )
         if (listener.host, listener.port) in addresses:
-            raise SettingsError(f"{where} uses the address of another listener.", reason="bad-settings")
+            raise SettingsError(f"{where} has the same host and port as another listener.", reason="bad-settings")
         addresses.add((listener.host, listener.port))
         check_roles(listener.roles, key=f"{where}.roles")
 
 
 def check_roles(roles: Sequence[Role], *, key: str) -> None:
-    """Raise `SettingsError` unless one process may have these roles together."""
+    """Raise `SettingsError` unless one process may combine these roles."""
     if not roles or len(set(roles)) != len(roles):
         raise SettingsError(
-            f"{key} must name each role once, and at least one of {', '.join(ROLES)}.", reason="bad-roles"
+            f"{key} must list one or more of {', '.join(ROLES)}, each at most once.", reason="bad-roles"
         )
     if "feed" in roles and len(roles) > 1:
-        # The feed is the desk's private door: a process that the internet reaches must not contain it.
-        raise SettingsError(f"{key}: feed must be alone on its listener.", reason="bad-roles")
+        # The feed is the desk's private door: a process reachable from the internet must not serve it.
+        raise SettingsError(f"{key}: the feed must have a listener of its own.", reason="bad-roles")
 
 
 def write_config(path: Path, config: GatewayConfig) -> None:
-    """Write settings as TOML that `load_config` reads back to the same value; never over another file."""
+    """Write settings as TOML that `load_config` reads back to the same value; never overwrites a file."""
     tables = {"limits": config.limits, "evidence": config.evidence}
     plain = [key for key in GatewayConfig.__struct_fields__ if key not in {"listeners", *tables}]
-    lines = ["# Settings of this gateway. Unknown keys are errors. No secret belongs here.", *_to_lines(config, plain)]
+    lines = ["# Settings of this gateway. Unknown keys are errors. Put no secrets here.", *_to_lines(config, plain)]
     for name, table in tables.items():
         lines += ["", f"[{name}]", *_to_lines(table, table.__struct_fields__)]
     for listener in config.listeners:
@@ -228,14 +233,14 @@ def _to_lines(table: msgspec.Struct, keys: Sequence[str]) -> list[str]:
 
 
 def _to_toml(value: str | float | tuple[str, ...]) -> str:
-    # JSON's spelling of text, numbers and flat lists is TOML's too (TOML 1.0 §String: same escapes, but not \/).
+    # JSON text, numbers and flat lists are valid TOML too (TOML 1.0 §String: same escapes, but not \/).
     return msgspec.json.encode(value).decode("utf-8").replace("\x7f", "\\u007f")
 
 
 def parse_roles(text: str) -> tuple[Role, ...]:
-    """Return the roles of a text like `public,industry`, or raise `SettingsError`."""
+    """Return the roles in a text such as `public,industry`; raises `SettingsError`."""
     by_name: dict[str, Role] = {role: role for role in ROLES}
     try:
         return tuple(by_name[name] for name in text.split(","))
     except KeyError:
-        raise SettingsError(f"Roles are some of {', '.join(ROLES)}, with commas between.", reason="bad-roles") from None
+        raise SettingsError(f"Give roles separated by commas, from: {', '.join(ROLES)}.", reason="bad-roles") from None

@@ -1,8 +1,8 @@
-"""`/health` of each role: can this process do its work now? Says yes or no, and nothing that helps an attacker.
+"""`/health` of each role: yes or no, with no detail that helps an attacker.
 
-503 where, and only where, it cannot: nothing can be stored, or there is no key to seal to. A database with damaged
-pages that still takes reports is 200 `damaged`: the form stays open. Reasons are for `report-abuse-gateway doctor` and
-the log.
+503 if and only if the process cannot work: the store fails, or there is no active sealing key. A damaged database that
+still accepts reports is 200 `damaged`, so the form stays open. The reasons are in the log and in `report-abuse-gateway
+doctor`.
 """
 
 from http import HTTPStatus
@@ -22,14 +22,14 @@ blueprint = Blueprint("health", __name__)
 
 
 def register_health(app: Flask) -> None:
-    """Add `/health`; a load balancer takes a process out while it answers 503."""
+    """Add `/health`; a load balancer removes a process that answers 503."""
     app.register_blueprint(blueprint)
 
 
 @blueprint.get("/health")
 @rule(login=Login.OPEN, limit=NO_LIMIT, csrf=CsrfRule.NO_POST, body_bytes=0, surface="api")
 def get_health() -> ResponseReturnValue:
-    """Answer 200 when the process can do its work, else 503."""
+    """Answer 200 when the process can work, else 503."""
     gateway = get_gateway(current_app)
     is_ready = is_healthy(gateway, roles=current_app.extensions["gateway_roles"])
     status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
@@ -41,17 +41,15 @@ def get_health() -> ResponseReturnValue:
 
 
 def is_healthy(gateway: Gateway, *, roles: tuple[str, ...]) -> bool:
-    """Return whether the store takes a row and gives it back and, for a door of reports, there is a key to seal to.
+    """Return whether the store works and, except on the feed, there is an active sealing key.
 
-    The feed is healthy without keys: it is how they come in.
+    The feed is healthy without keys, because keys arrive through it.
     """
     if gateway.soundness.find_fault() is not None:
         return False
     try:
-        keys = gateway.key_state.find_keys()
+        active = gateway.key_state.find_active_key()
     except StorageUnavailableError as error:
         log_failure(error, event="health")
         return False
-    if set(roles) == {"feed"}:
-        return True
-    return keys is not None and keys.find_active_sealing_key(now=gateway.clock()) is not None
+    return set(roles) == {"feed"} or active is not None

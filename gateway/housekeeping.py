@@ -1,14 +1,13 @@
-"""What the gateway forgets, and when, in rounds beside the servers; and every six hours the check of all pages.
+"""Deletes expired data in rounds beside the servers, and checks all database pages every six hours.
 
-- Expired drafts and return places: at once. Collected envelopes: 30 days after the desk acknowledged them.
-- Evidence that no report has ever named, when its newest part is 14 days old: all of it.
-- Evidence that the desk acknowledged 30 days ago: the parts. Its digest stays.
-- Bytes that no row names, a day after they came: a process died between bytes and row, or between row and bytes.
+- Drafts and return places: when they expire. Collected envelopes: 30 days after the desk acknowledged them.
+- Evidence that no report names: all of it, 14 days after its newest part.
+- Evidence that the desk acknowledged 30 days ago: its parts. Its digest stays.
+- Files without a row: after a day. A process died between writing the file and the row, or deleting them.
 
-Rows go first, bytes last. Other processes wipe and replace drafts all the time; what they took away is still in the
-write-ahead log, which each round therefore empties if anything was written since the last. Never touches what the desk
-has not acknowledged, never holds the writers' lock for long, and never stops serving: a step that fails is logged, and
-the next round goes on.
+Rows go first, files last. Wiped and replaced drafts remain in the write-ahead log, so each round truncates the log if
+anything was written since the last. Never deletes data that the desk has not acknowledged, never holds the writers'
+lock for long, and never stops serving: a failed step is logged, and the next round runs.
 """
 
 import threading
@@ -29,29 +28,29 @@ from gateway.store.soundness import Soundness
 from gateway.web.logs import log_failure
 
 KEEP_UNREFERENCED: Final = timedelta(days=14)
-KEEP_UNNAMED: Final = timedelta(days=1)  # no upload of a part takes as long
-DELETE_BATCH: Final = 10  # files in one turn of the writers' lock: a child's report must not wait for housekeeping
+KEEP_UNNAMED: Final = timedelta(days=1)  # longer than any upload of a part
+DELETE_BATCH: Final = 10  # files for each turn of the writers' lock, so that a child's report does not wait
 
 Forget = Callable[..., DeletedParts | None]
-KEEP_COLLECTED = timedelta(days=30)  # long enough for a desk to notice that it lost something
+KEEP_COLLECTED = timedelta(days=30)  # long enough for a desk to notice a loss
 ROUND_SECONDS: Final = 60.0
-# Looking for bytes that no row names reads every folder of evidence.
+# Reads every folder of evidence.
 UNNAMED_EVERY: Final = timedelta(hours=1)
-# Looking at every page reads the whole database.
+# Reads the whole database.
 PAGES_EVERY: Final = timedelta(hours=6)
 
 
 def sweep_evidence(store: Store, *, blobs: Blobs, now: datetime) -> int:
-    """Delete what has had its time, and return how many pieces of evidence that were. Safe to run from any process.
+    """Delete expired evidence and return the number of pieces deleted. Safe to run from any process.
 
-    Raises `StorageUnavailableError`; what is left then goes a day later, as bytes that no row names.
+    Raises `StorageUnavailableError`; files it leaves behind are deleted a day later.
     """
     unreferenced = _sweep(store, blobs=blobs, before=now - KEEP_UNREFERENCED, forget=forget_unreferenced)
     return unreferenced + _sweep(store, blobs=blobs, before=now - KEEP_COLLECTED, forget=forget_collected)
 
 
 def sweep_unnamed(store: Store, *, blobs: Blobs, now: datetime) -> int:
-    """Delete bytes that no row names, and return how many blobs that were; raises `StorageUnavailableError`."""
+    """Delete files without a row and return their number; raises `StorageUnavailableError`."""
     removed = 0
     for names in blobs.list_old_blobs(before=now - KEEP_UNNAMED):
         if names:
@@ -74,7 +73,7 @@ def _sweep(store: Store, *, blobs: Blobs, before: datetime, forget: Forget) -> i
 
 
 def _remove_unnamed(store: Store, *, blobs: Blobs, names: list[BlobName]) -> int:
-    """Delete blobs of one piece of evidence inside the writers' lock: no row can come to name them meanwhile."""
+    """Delete blobs of one piece of evidence inside the writers' lock, so that no new row can name them meanwhile."""
     removed = 0
     for start in range(0, len(names), DELETE_BATCH):
         batch = names[start : start + DELETE_BATCH]
@@ -94,7 +93,7 @@ def _leave_out_named(connection: Connection, names: list[BlobName]) -> list[Blob
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How much one round has deleted."""
+    """The number of rows that one round deleted."""
 
     drafts: int
     envelopes: int
@@ -102,9 +101,9 @@ class Forgotten:
 
 
 def clean_store(store: Store, *, now: datetime) -> Forgotten:
-    """Delete what has had its time, and empty the log; safe to run at any moment and from any process.
+    """Delete expired rows and truncate the log. Safe to run at any time and from any process.
 
-    Raises StorageUnavailableError; the next round goes on where this one stopped.
+    Raises StorageUnavailableError; the next round continues from there.
     """
     forgotten = Forgotten(
         drafts=sweep_drafts(store, now=now),
@@ -128,11 +127,11 @@ class Rounds:
         self._checked_at: datetime | None = None
 
     def run(self) -> None:
-        """Clean once; a step that fails is logged, and keeps nothing else from being cleaned."""
+        """Run one round; logs a failed step and runs the others."""
         for step in (self._clean_store, self._sweep_evidence, self._sweep_unnamed, self._check_pages):
             try:
                 step(self._clock())
-            except Exception as error:  # noqa: BLE001 - a row altered by hand must not end all cleaning
+            except Exception as error:  # noqa: BLE001 - one corrupt row must not stop all cleaning
                 log_failure(error, event="housekeeping-failed")
 
     def _clean_store(self, now: datetime) -> None:
@@ -156,7 +155,7 @@ class Rounds:
 def housekeeping(
     store: Store, *, blobs: Blobs, clock: Callable[[], datetime], round_seconds: float = ROUND_SECONDS
 ) -> Iterator[threading.Event]:
-    """Clean `store` and `blobs` at once and then every `round_seconds`, in a thread, until the block ends.
+    """Clean `store` and `blobs` in a thread, now and then every `round_seconds`, until the block ends.
 
     Yields an event that is set after each round.
     """

@@ -1,7 +1,7 @@
-"""The one path by which a report comes in, for both doors: check it, chain it, sign it, store it, return the receipt.
+"""Accepts a report from either door: checks, chains, signs and stores it, and returns the receipt.
 
-Never opens an envelope. Never returns before the report and its statement are committed and synced; whatever goes
-wrong before that leaves nothing behind, and the sender can safely try the same again.
+Never opens an envelope. Never returns before the report and its statement are committed and synced. An error before
+that stores nothing, and the sender can safely retry.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ from partner_sdk.wire.submission import (
 
 
 class ReceiptSigner:
-    """Holds the gateway's receipt key and its source of randomness."""
+    """Holds the gateway's receipt key and its random source."""
 
     __slots__ = ("_random", "_receipt_key", "key_id")
 
@@ -50,7 +50,7 @@ class ReceiptSigner:
         self.key_id = key_id_of(public_bytes(receipt_key))
 
     def draw_reference(self, environment: Environment) -> str:
-        """Draw a reference; the caller makes sure that nobody has it yet."""
+        """Draw a reference; the caller checks that it is free."""
         return make_reference(environment, random=self._random(RANDOM_BYTES))
 
     def sign(self, statement: IntakeStatement) -> bytes:
@@ -59,47 +59,47 @@ class ReceiptSigner:
 
 
 STAGE_SET_ASIDE = "set_aside"
-REFERENCE_DRAWS = 8  # 45 random bits: with a million reports a second draw is needed once in 35 million
+REFERENCE_DRAWS = 8  # 45 random bits: with a million reports, one in 35 million needs a second draw
 
 
 class IntakeError(Exception):
-    """A report was not taken, and nothing of it was stored."""
+    """The report was refused, and nothing was stored."""
 
 
 class NoActiveKeyError(IntakeError):
-    """The agency has published no key to seal to: nothing can be taken now."""
+    """The agency has published no active sealing key, so no report can be accepted."""
 
 
 class UnknownSealingKeyError(IntakeError):
-    """The envelope is sealed to a key that the agency does not have, or will not have for long enough."""
+    """The envelope is sealed to an unknown key, or to one that expires too soon."""
 
 
 class ConflictingReportError(IntakeError):
-    """This sender has sent another report under the same id."""
+    """This sender has already sent another report under this id."""
 
 
 class EnvelopeMismatchError(IntakeError):
-    """The signed statement is about another envelope or other clear fields."""
+    """The signed statement does not match the envelope or the clear fields."""
 
 
 class WrongEnvironmentError(IntakeError):
-    """A sandbox report came to a live gateway, or the other way round."""
+    """A sandbox report came to a live gateway, or a live report to a sandbox."""
 
 
 class WrongDoorError(IntakeError):
-    """The sender does not belong at this door."""
+    """The sender used the wrong door."""
 
 
 class ReferenceTakenError(IntakeError):
-    """The reference that the door proposes was given to another report meanwhile: draw another one."""
+    """The proposed reference now belongs to another report; draw a new one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewReport:
-    """A report at a door. `submission` is the partner's signed statement, whose signature the door has checked.
+    """A report at a door. `submission` is the partner's signed statement; the door has verified its signature.
 
-    `reference` is one that the door has drawn before it sealed; without it the intake draws one. `extra_write` runs in
-    the same transaction as a report that is new, so that both are stored or neither.
+    `reference` was drawn by the door before it sealed the report; without it the intake draws one. `extra_write` runs
+    in the transaction of a new report, so that both are stored or neither.
     """
 
     door: Door
@@ -113,7 +113,7 @@ class NewReport:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The stored bytes of the receipt. `is_new` is False when the same report was stored before."""
+    """The stored receipt. `is_new` is False when the same report was stored before."""
 
     receipt: bytes
     reference: str
@@ -121,12 +121,12 @@ class Accepted:
 
 
 ExtraWrite = Callable[[Connection, Accepted], None]
-"""Writes more in the transaction of a report that is new."""
+"""Makes further writes in the transaction of a new report."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptView:
-    """What a sender may learn of its own report."""
+    """The part of a stored report that its sender may read."""
 
     receipt: bytes
     stage: str
@@ -136,7 +136,7 @@ class ReceiptView:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A report on its way through the checks, with what they look at."""
+    """A report and the values that its checks need."""
 
     report: NewReport
     keys: AcceptedKeys
@@ -146,60 +146,60 @@ class Candidate:
 
 
 def check_door(candidate: Candidate) -> None:
-    """Raise WrongDoorError unless partners come signed by the industry door and everybody else by the public one."""
+    """Raise WrongDoorError unless a partner's report is signed and came by the industry door, or neither."""
     report = candidate.report
     is_partner = report.clear.partner != PUBLIC_SENDER
     if is_partner != (report.door == "industry") or is_partner != (report.submission is not None):
-        raise WrongDoorError("The sender does not belong at this door.")
+        raise WrongDoorError("The sender used the wrong door.")
 
 
 def check_fields(candidate: Candidate) -> None:
-    """Raise FormatError for clear fields that are not in their one spelling."""
+    """Raise FormatError for clear fields that are not in canonical form."""
     check_clear_fields(candidate.report.clear)
 
 
 def check_environment(candidate: Candidate) -> None:
-    """Raise WrongEnvironmentError unless the report is for the environment of this gateway's key set."""
+    """Raise WrongEnvironmentError unless the report is for this gateway's environment."""
     if candidate.report.clear.environment != candidate.keys.key_set.environment:
         raise WrongEnvironmentError("The report is for another environment.")
 
 
 def check_proposed_reference(candidate: Candidate) -> None:
-    """Raise FormatError for a proposed reference in another spelling, WrongEnvironmentError for one of elsewhere."""
+    """Raise FormatError for a reference that is not canonical, WrongEnvironmentError for another environment's."""
     proposed = candidate.report.reference
     if proposed is None:
         return
     check_reference(proposed)
     if get_reference_environment(proposed) != candidate.report.clear.environment:
-        raise WrongEnvironmentError("The reference is of another environment.")
+        raise WrongEnvironmentError("The reference belongs to another environment.")
 
 
 def check_submission(candidate: Candidate) -> None:
-    """Raise EnvelopeMismatchError unless the signed statement names this envelope and these clear fields.
+    """Raise EnvelopeMismatchError unless the signed statement matches the envelope and the clear fields.
 
-    Its signature is the door's to check. FormatError if it cannot be read.
+    Raises FormatError if it cannot be parsed. The door verifies its signature.
     """
     raw = candidate.report.submission
     if raw is None:
         return
     statement = peek_submission(parse_statement(raw))
     if statement.envelope_sha256 != candidate.envelope_sha256.hex():
-        raise EnvelopeMismatchError("The statement is about another envelope.")
+        raise EnvelopeMismatchError("The statement names another envelope.")
     if clear_fields_of(statement) != candidate.report.clear:
         raise EnvelopeMismatchError("The statement has other clear fields.")
 
 
 def check_sealing_key(candidate: Candidate) -> None:
-    """Raise UnknownSealingKeyError unless the agency will be able to open the envelope; EnvelopeError if it is none.
+    """Raise UnknownSealingKeyError unless the agency can open the envelope; EnvelopeError if it is malformed.
 
-    Active and retired keys are taken until 7 days before their `open_until`, also when no key can be sealed to any
-    more. NoActiveKeyError when a sender could not do better, because there is no key to seal to.
+    Active and retired keys are accepted until 7 days before their `open_until`, even when no key is active. Raises
+    NoActiveKeyError when there is no active key to seal to instead.
     """
     key_id = Envelope.parse(candidate.report.envelope).key_id
     if candidate.keys.find_accepted_sealing_key(key_id, now=candidate.now) is not None:
         return
     if candidate.keys.find_active_sealing_key(now=candidate.now) is None:
-        raise NoActiveKeyError("The agency has no key to seal to now.")
+        raise NoActiveKeyError("The agency has no active sealing key.")
     raise UnknownSealingKeyError("The envelope is sealed to a key that is not in use.")
 
 
@@ -214,7 +214,7 @@ CHECKS: tuple[Callable[[Candidate], None], ...] = (
 
 
 class Intake:
-    """Takes reports for one gateway."""
+    """Accepts reports for one gateway."""
 
     def __init__(
         self, store: Store, *, key_state: KeyState, signer: ReceiptSigner, clock: Callable[[], datetime]
@@ -225,18 +225,17 @@ class Intake:
         self._clock = clock
 
     def accept(self, report: NewReport, *, keys: AcceptedKeys | None = None) -> Accepted:
-        """Take a report and return its receipt once both are durable.
+        """Store a report and return its receipt once both are durable.
 
-        `keys` are those that the door has judged this request by, if it has. The same report again gives the stored
-        receipt. Raises IntakeError, FormatError or StorageUnavailableError, and what `extra_write` raises; then
-        nothing is stored.
+        `keys` is the key state that the door used for this request, if any. A repeated report gets the stored receipt.
+        Raises IntakeError, FormatError, StorageUnavailableError and any error of `extra_write`; then nothing is stored.
         """
         candidate = self._make_candidate(report, keys=keys or self._key_state.find_keys())
         try:
             for check in CHECKS:
                 check(candidate)
         except (UnknownSealingKeyError, NoActiveKeyError):
-            # A lost answer may be asked for again after the key has gone: what is stored is not refused.
+            # A sender that lost the answer may repeat its request after the key is gone: return the stored receipt.
             with self._store.read() as connection:
                 stored = _find_stored(connection, report)
             if stored is None:
@@ -252,15 +251,16 @@ class Intake:
         return accepted
 
     def draw_reference(self) -> str:
-        """Draw a reference that no report has now, for a door that needs it before it seals.
+        """Draw a free reference, for a door that needs one before it seals.
 
-        Raises StorageUnavailableError. It is not reserved: `accept` raises ReferenceTakenError if somebody was faster.
+        Raises StorageUnavailableError. The reference is not reserved: `accept` raises ReferenceTakenError if another
+        report takes it first.
         """
         with self._store.read() as connection:
             return self._draw_free_reference(connection, self._key_state.environment)
 
     def find_receipt(self, *, partner: str, report_id: str) -> ReceiptView | None:
-        """Return the receipt and stage of a sender's own report, or None."""
+        """Return the receipt and stage of the sender's own report, or None."""
         with self._store.read() as connection:
             stored = find_report(
                 connection, partner=partner, environment=self._key_state.environment, report_id=report_id
@@ -286,7 +286,7 @@ class Intake:
         )
 
     def _store_new(self, connection: Connection, candidate: Candidate) -> Accepted:
-        """Chain, sign and insert under the writer lock: no other report can take this place."""
+        """Chain, sign and insert under the writers' lock."""
         report, clear = candidate.report, candidate.report.clear
         now = self._clock()
         place = find_next_place(connection, partner=clear.partner)
@@ -345,7 +345,7 @@ class Intake:
         if report.reference is None:
             return self._draw_free_reference(connection, report.clear.environment)
         if is_reference_taken(connection, reference=report.reference):
-            raise ReferenceTakenError("Another report has this reference.")
+            raise ReferenceTakenError("Another report already has this reference.")
         return report.reference
 
     def _draw_free_reference(self, connection: Connection, environment: Environment) -> str:
@@ -353,9 +353,7 @@ class Intake:
             reference = self._signer.draw_reference(environment)
             if not is_reference_taken(connection, reference=reference):
                 return reference
-        raise StorageUnavailableError(
-            "No free reference was drawn: the source of randomness is broken.", reason="broken"
-        )
+        raise StorageUnavailableError("Every drawn reference was taken: the random source is broken.", reason="broken")
 
 
 def _find_stored(connection: Connection, report: NewReport) -> StoredReport | None:
@@ -364,12 +362,12 @@ def _find_stored(connection: Connection, report: NewReport) -> StoredReport | No
 
 
 def _repeat(stored: StoredReport, candidate: Candidate) -> Accepted:
-    """Return the stored receipt if this is the same report again; raises ConflictingReportError.
+    """Return the stored receipt if the report is the same; raises ConflictingReportError.
 
-    A partner's report is the same if its whole signed statement is, and so the envelope that it names; a public one,
-    which has none, if its envelope is.
+    A partner's report is the same if its signed statement is, because that names the envelope. A public report has no
+    statement: its envelope must be the same.
     """
     same = (stored.envelope_sha256, stored.submission_sha256)
     if same != (candidate.envelope_sha256, candidate.submission_sha256):
-        raise ConflictingReportError("This id is taken by another report.")
+        raise ConflictingReportError("This id already belongs to another report.")
     return Accepted(receipt=stored.intake, reference=stored.reference, is_new=False)

@@ -1,6 +1,6 @@
-"""The gateway's own two keys (receipt and cookie), and the refusal of every other private key.
+"""The gateway's two keys (receipt and cookie), and the refusal of every other private key.
 
-Never reads a key that opens anything: a gateway that finds one does not start.
+Never reads a key that opens anything: a gateway refuses to start if it finds one.
 """
 
 import contextlib
@@ -28,19 +28,19 @@ COOKIE_KEY = "cookie.key"
 KEY_FOLDER = "keys"
 
 _OWN_ROLES = frozenset({KeyRole.RECEIPT.value, KeyRole.COOKIE.value})
-# Private keys that other tools write; none has business in a gateway's state folder.
+# Private keys of other tools, which do not belong in a gateway's state folder.
 _FOREIGN_MARKS = (b"PRIVATE KEY-----", b"AGE-SECRET-KEY-")
 
 
 class ForeignKeyError(ReportAbuseError):
-    """The state folder holds a private key that a gateway must not have."""
+    """The state folder holds another party's private key."""
 
 
 def check_no_foreign_keys(state: Path, *, left_out: str = "") -> None:
-    """Raise `ForeignKeyError` when any file under `state` is a private key that is not the gateway's own.
+    """Raise `ForeignKeyError` when a file under `state` is a private key that is not the gateway's own.
 
-    Key files are small, so larger files (the database) are not read. `left_out` is the folder in `state` whose files
-    hold what partners sent: whatever they write there, it must not stop the gateway.
+    Key files are small, so larger files (e.g. the database) are not read. `left_out` is the folder in `state` with data
+    from partners, whose contents must not stop the gateway.
     """
     for folder, names, files in os.walk(state):
         if Path(folder) == state and left_out in names:
@@ -52,9 +52,13 @@ def check_no_foreign_keys(state: Path, *, left_out: str = "") -> None:
                     continue
                 raw = path.read_bytes()
             except FileNotFoundError:
-                continue  # a log of SQLite may go between the listing and the reading
+                continue  # SQLite may delete a log file between the listing and the reading
             except OSError:
-                raise ForeignKeyError(f"{path} cannot be read, so it cannot be checked.", reason="unreadable") from None
+                raise ForeignKeyError(
+                    f"{path} cannot be read, so it cannot be checked for foreign keys. Fix its permissions or remove "
+                    "it.",
+                    reason="unreadable",
+                ) from None
             _check_file(path, raw=raw, is_key_folder=path.parent == state / KEY_FOLDER)
 
 
@@ -63,15 +67,16 @@ def _check_file(path: Path, *, raw: bytes, is_key_folder: bool) -> None:
         role = _role_of(path, raw=raw)
         if role not in _OWN_ROLES:
             raise ForeignKeyError(
-                f"{path} is a private {role} key. A private {role} key does not belong here: a gateway holds only its "
-                "receipt key and its cookie key. Take the file away before you start.",
+                f"{path} is a private {role} key. A gateway holds only its receipt key and its cookie key. Remove the "
+                "file before you start the gateway.",
                 reason="foreign-key",
             )
     elif any(mark in raw for mark in _FOREIGN_MARKS):
-        raise ForeignKeyError(f"{path} is a private key. It does not belong here; take it away.", reason="foreign-key")
+        raise ForeignKeyError(f"{path} is a private key. A gateway must not hold it; remove it.", reason="foreign-key")
     elif is_key_folder:
         raise ForeignKeyError(
-            f"{path} is not a key file of this gateway. Only {RECEIPT_KEY} and {COOKIE_KEY} belong in {KEY_FOLDER}/.",
+            f"{path} is not a key of this gateway. Only {RECEIPT_KEY} and {COOKIE_KEY} belong in {KEY_FOLDER}/; "
+            "remove it.",
             reason="foreign-key",
         )
 
@@ -98,7 +103,7 @@ def read_receipt_key(state: Path) -> KeyFile:
 
 
 def make_next_receipt_key(state: Path, *, environment: Environment, created_at: str) -> KeyFile:
-    """Make the successor of the receipt key, or return the one that waits already."""
+    """Make the next receipt key, or return the one already made."""
     path = state / KEY_FOLDER / NEXT_RECEIPT_KEY
     if path.exists():
         return read_key_file(path, role=KeyRole.RECEIPT)
@@ -108,19 +113,19 @@ def make_next_receipt_key(state: Path, *, environment: Environment, created_at: 
 
 
 def find_next_receipt_key(state: Path) -> KeyFile | None:
-    """Return the receipt key that waits for the agency to publish it, or None."""
+    """Return the next receipt key, which the agency has yet to publish, or None."""
     path = state / KEY_FOLDER / NEXT_RECEIPT_KEY
     return read_key_file(path, role=KeyRole.RECEIPT) if path.exists() else None
 
 
 def use_next_receipt_key(state: Path) -> None:
-    """Put the key that waits in the place of the receipt key; harmless where another process was faster."""
+    """Replace the receipt key with the next one; does nothing if another process already has."""
     folder = state / KEY_FOLDER
     with contextlib.suppress(FileNotFoundError):
         (folder / NEXT_RECEIPT_KEY).replace(folder / RECEIPT_KEY)
 
 
 def read_cookie_secret(state: Path) -> bytes:
-    """Read the 32 secret bytes behind the cookie's signature and the limiter's daily key."""
+    """Read the 32-byte secret from which the cookie signature and the limiter's daily key are derived."""
     key_file = read_key_file(state / KEY_FOLDER / COOKIE_KEY, role=KeyRole.COOKIE)
     return parse_base64url(key_file.secret, length=SEED_BYTES)

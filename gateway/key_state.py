@@ -1,7 +1,7 @@
-"""What the agency's root has signed, as this gateway believes it now: key set and partner register.
+"""The key set and the partner register that the agency's root has signed and this gateway accepts.
 
-Never takes a key from anywhere else: every document is verified against the pin when it comes in and again when a
-process loads it from the database, which someone may have altered by hand.
+Never takes a key from elsewhere: every document is verified against the pin when it arrives, and again when a process
+loads it from the database, which may have been altered by hand.
 """
 
 import threading
@@ -37,11 +37,11 @@ RETRY_AFTER = timedelta(seconds=30)
 
 
 def _find_delegated_at(bundle: bytes | None) -> str | None:
-    """Return from when the root's word in a stored bundle counts; None where there is none that can be read."""
+    """Return the start of the root's delegation in a stored bundle, or None if there is no readable one."""
     try:
         return None if bundle is None else peek_delegated_at(bundle)
     except FormatError:
-        return None  # altered by hand: it holds nobody back, and the next one is verified from the root on
+        return None  # altered by hand: ignore it, and verify the next one from the root on
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,19 @@ class AcceptedKeys:
     key_set: KeySet
     bundle: bytes
     register: PartnerRegister | None
-    partners: Mapping[str, RegisterEntry] = field(repr=False)  # by the id of the submission key; active ones only
-    placements: Mapping[str, PlacementEntry] = field(repr=False)  # by link id; those that are agreed now
+    partners: Mapping[str, RegisterEntry] = field(repr=False)  # active partners, by the id of the submission key
+    placements: Mapping[str, PlacementEntry] = field(repr=False)  # agreed placements, by link id
 
     def find_partner(self, key_id: str) -> RegisterEntry | None:
         """Return the active partner whose submission key has this id."""
         return self.partners.get(key_id)
 
     def find_active_sealing_key(self, *, now: datetime) -> SealingKey | None:
-        """Return the key to seal with now: until its own `seal_until`, even when the whole set has expired."""
+        """Return the key to seal with now, until its `seal_until`, even if the whole set has expired."""
         return find_active_sealing_key(self.key_set, now=now)
 
     def find_accepted_sealing_key(self, key_id: bytes, *, now: datetime) -> SealingKey | None:
-        """Return the sealing key of an envelope if it is still taken: until 7 days before its `open_until`."""
+        """Return the sealing key of an envelope if it is still accepted: until 7 days before its `open_until`."""
         wanted = to_base64url(key_id)
         for key in self.key_set.sealing_keys:
             if key.key_id == wanted:
@@ -71,12 +71,12 @@ class AcceptedKeys:
         return None
 
     def has_receipt_key(self, key_id: str) -> bool:
-        """Return whether the desk has published this gateway's receipt key, so that others can check its receipts."""
+        """Return whether the key set lists this receipt key, so that partners can verify its receipts."""
         return any(key.key_id == key_id for key in self.key_set.receipt_keys)
 
 
 class KeyState:
-    """The accepted keys, the same in every worker from the moment that the feed's transaction is committed."""
+    """The accepted keys, the same in every worker once the feed's transaction is committed."""
 
     def __init__(self, store: Store, *, pin: Pin, clock: Callable[[], datetime]) -> None:
         self._store = store
@@ -86,17 +86,17 @@ class KeyState:
         self._versions: tuple[PublishedVersion, ...] | None = None
         self._keys: AcceptedKeys | None = None
         self._loaded_at: datetime | None = None
-        self.load_fault: str | None = None  # reason slug of a stored document that was refused, for `doctor`
+        self.load_fault: str | None = None  # reason slug of a refused stored document, for `doctor`
 
     @property
     def environment(self) -> Environment:
-        """The one environment that this gateway serves."""
+        """The environment that this gateway serves."""
         return self._pin.environment
 
     def find_keys(self) -> AcceptedKeys | None:
-        """Return what is accepted now, or None before the first key set.
+        """Return the accepted keys, or None before the first key set.
 
-        Costs one read of two short rows; signatures are checked only when those rows have changed. Raises
+        Costs one read of two short rows; signatures are verified only when those rows have changed. Raises
         StorageUnavailableError.
         """
         versions = look_at_versions(self._store)
@@ -106,10 +106,19 @@ class KeyState:
             self._load()
         return self._keys
 
+    def find_active_key(self) -> tuple[AcceptedKeys, SealingKey] | None:
+        """Return the accepted keys and the key to seal with now, or None if no key is active.
+
+        Raises StorageUnavailableError.
+        """
+        keys = self.find_keys()
+        sealing_key = None if keys is None else keys.find_active_sealing_key(now=self._clock())
+        return None if keys is None or sealing_key is None else (keys, sealing_key)
+
     def accept_key_set(self, raw: bytes) -> int:
         """Verify a key-set bundle against the pin, store it, and return its serial. Safe to repeat.
 
-        Raises KeySetError (`stale-serial`, `forked-serial`, `bad-signature`, `expired`, ...), StorageUnavailableError.
+        Raises StorageUnavailableError, or KeySetError, e.g. with reason `stale-serial`, `forked-serial` or `expired`.
         """
         now = self._clock()
         with self._store.write() as connection:
@@ -128,7 +137,7 @@ class KeyState:
     def accept_register(self, raw: bytes) -> int:
         """Verify a partner register against the accepted key set, store it, and return its serial. Safe to repeat.
 
-        Raises RegisterError (also `no-key-set` before the first key set), StorageUnavailableError.
+        Raises StorageUnavailableError, or RegisterError, e.g. with reason `no-key-set` before the first key set.
         """
         now = self._clock()
         keys = self.find_keys()
@@ -147,7 +156,7 @@ class KeyState:
         return register.serial
 
     def _is_retry_due(self) -> bool:
-        # A machine that starts before its clock is set refuses good documents: look again, but not at every request.
+        # A machine that starts with a wrong clock refuses good documents: retry, but not on every request.
         if self.load_fault is None or self._loaded_at is None:
             return False
         return abs(self._clock() - self._loaded_at) >= RETRY_AFTER
@@ -156,22 +165,22 @@ class KeyState:
         with self._store.read() as connection:
             versions = list_versions(connection)
             if versions == self._versions and not self._is_retry_due():
-                return  # another thread was faster
+                return  # another thread has loaded it
             bundle = find_document(connection, name="key-set")
             register = find_document(connection, name="register")
         self.load_fault, self._loaded_at = None, self._clock()
         keys = self._verify_stored(bundle, register)
-        # The keys come first: a thread that sees the new versions must never go on with the old keys.
+        # Keys first: a thread that sees the new versions must never use the old keys.
         self._keys, self._versions = keys, versions
 
     def _verify_stored(self, bundle: bytes | None, register_raw: bytes | None) -> AcceptedKeys | None:
-        """Verify what lies in the database; a refused document leaves the former state of this process in force."""
+        """Verify the stored documents; if one is refused, the process keeps its former state."""
         if bundle is None:
             return self._keys
         now = self._clock()
         former = self._keys
         try:
-            # Expired is accepted here: a stale list must not stop a child (WIRE.md §5.4).
+            # Accept an expired set: a stale list must not stop a child (WIRE.md §5.4).
             key_set = verify_bundle(
                 bundle,
                 pin=self._pin,

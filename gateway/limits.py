@@ -1,8 +1,8 @@
-"""How much one network, partner or reference may ask for in a while, counted by the library `limits`.
+"""Rate limits for one network, partner or reference, counted with the library `limits`.
 
-Never keeps a name or a number: only keyed hashes. Never refuses a child's Send: at the public door a limit only says
-"over", and the door flags or shows a page that slows down. Never fails with its store: when that is down, each worker
-counts in its own memory.
+Never stores a name or an address, only keyed hashes. Never refuses a child's Send: at the public door a limit only
+reports "over", and the door flags the report or shows a page that slows down. Never fails with its store: while that is
+down, each worker counts in its own memory.
 """
 
 import threading
@@ -27,37 +27,37 @@ from gateway.web.rules import find_current_rule
 from gateway.web.settings import SettingsError
 from partner_sdk.wire.problems import RATE_LIMITED
 
-# Not by Flask-Limiter: one shared limit by its decorator cost 12 % of a report's CPU in paired rounds, other ways to
-# use it up to 44 %, 27 November 2026. The bar is 5 %.
+# Without Flask-Limiter: one shared limit by its decorator cost 12 % of a report's CPU in paired rounds, and other ways
+# to use it up to 44 % (27 November 2026). The bar is 5 %.
 T = TypeVar("T")
 
 MEMORY_URI = "memory://"
-RETRY_SECONDS = 15  # a store that failed is left alone for so long, and each worker counts in its own memory
+RETRY_SECONDS = 15  # after a failure of the store, each worker counts in its own memory for this long
 SLOW_SECONDS = 3  # the shortest wait of a sender over a limit
 TURN_SECONDS = 1
-QUEUE_SECONDS = 30  # the longest wait that is given out: "wait a few seconds" must stay true
-MAX_QUEUES = 4096  # turns that have passed are forgotten when there are more
+QUEUE_SECONDS = 30  # the longest wait, so that "wait a few seconds" stays true
+MAX_QUEUES = 4096  # above this, past turns are dropped
 
 
 class Effect(Enum):
-    """What happens when a limit is over."""
+    """The action when a limit is exceeded."""
 
-    FLAG = "the door is told, and decides"
+    FLAG = "reported to the door, which decides"
     REFUSE = "429"
 
 
 class Subject(Enum):
-    """Whom a limit counts."""
+    """The subject that a limit counts."""
 
     NETWORK = "a network: /24, or /64, /56 and /48"
-    PARTNER = "a partner, after its signature was checked"
-    REFERENCE_HERE = "a report, by the reference that is returned to, and the network that asks for it"
-    WAIT = "one wait: the random mark of a page that asked to wait, or the journey that walks on after it"
+    PARTNER = "a partner, once its signature is verified"
+    REFERENCE_HERE = "a report's reference, with the network that returns to it"
+    WAIT = "one wait: the random mark of a wait page, or the journey that continues after it"
 
 
 @dataclass(frozen=True, slots=True)
 class LimitRow:
-    """One limit: so many in a window for one subject. A wider IPv6 network gets several times as many."""
+    """One limit: a quota per window for each subject. A wider IPv6 network gets a multiple of the quota."""
 
     name: str
     quota: int
@@ -71,40 +71,47 @@ _WIDER: Mapping[Tier, int] = {"/24": 1, "/64": 1, "/56": 4, "/48": 16}
 
 
 def make_rows(*, partner_reports_per_minute: int) -> tuple[LimitRow, ...]:
-    """Return the table of limits; a school, with hundreds of children, is one network."""
+    """Return the table of limits. The quotas allow for a school: hundreds of children behind one network."""
     reports = partner_reports_per_minute
     network, partner = Subject.NETWORK, Subject.PARTNER
     flag, refuse = Effect.FLAG, Effect.REFUSE
     return (
-        LimitRow("public-start", 300, 600, network, flag, "new drafts cost storage"),
-        LimitRow("public-step", 3000, 600, network, flag, "a class of thirty walks fourteen screens at once"),
+        LimitRow("public-start", 300, 600, network, flag, "a new draft takes storage"),
+        LimitRow(
+            "public-step", 3000, 600, network, flag, "a class of thirty fills in fourteen screens at the same time"
+        ),
         LimitRow("public-send", 60, 600, network, flag, "a flood of reports is marked for the desk, never dropped"),
-        LimitRow("public-return", 60, 600, network, flag, "who tries many references waits; a school may return too"),
-        LimitRow("public-adoption", 20, 3600, network, flag, "as adoption; who is over it waits, and is never dropped"),
-        LimitRow("public-campaign", 30, 600, network, flag, "each count is a write; more are not counted"),
+        LimitRow("public-return", 60, 600, network, flag, "guessing references is slow; a school can still return"),
         LimitRow(
-            "public-wait", 1, 600, Subject.WAIT, flag, "who waited goes on once: the cookie of a wait can be copied"
+            "public-adoption",
+            20,
+            3600,
+            network,
+            flag,
+            "as adoption; over the limit a sender waits, and nothing is dropped",
         ),
+        LimitRow("public-campaign", 30, 600, network, flag, "each count is a write; further visits are not counted"),
+        LimitRow("public-wait", 1, 600, Subject.WAIT, flag, "one pass for each wait: its cookie can be copied"),
+        LimitRow("public-walk", 60, 120, Subject.WAIT, flag, "after a wait, the speed of a person filling in a form"),
         LimitRow(
-            "public-walk", 60, 120, Subject.WAIT, flag, "who waited at a step walks on, as fast as a person walks"
+            "come-back", 10, 3600, Subject.REFERENCE_HERE, flag, "each try derives a key, right or wrong; see 0017"
         ),
-        LimitRow("come-back", 10, 3600, Subject.REFERENCE_HERE, flag, "each try costs a key, right or wrong; see 0017"),
-        LimitRow("come-back-network", 300, 3600, network, flag, "the same over all references: 3 s of CPU; see 0017"),
+        LimitRow("come-back-network", 300, 3600, network, flag, "the same across all references: 3 s of CPU; see 0017"),
         LimitRow("open-read", 600, 60, network, refuse, "keys, schema and status are public and cheap"),
-        LimitRow("enrol", 20, 600, network, refuse, "an enrolment is stored before anyone can check it"),
-        LimitRow("adoption", 20, 3600, network, refuse, "a request to show the button is for a person to read"),
-        LimitRow("partner-report", reports, 60, partner, refuse, "one partner's fault must not fill the disk"),
-        LimitRow("partner-report-p1", reports, 60, partner, refuse, "a flood of P3 must not stop a P1"),
+        LimitRow("enrol", 20, 600, network, refuse, "an enrolment is stored unverified"),
+        LimitRow("adoption", 20, 3600, network, refuse, "a person reads each request to show the button"),
+        LimitRow("partner-report", reports, 60, partner, refuse, "one partner's bug must not fill the disk"),
+        LimitRow("partner-report-p1", reports, 60, partner, refuse, "a flood of P3 reports must not stop a P1"),
         LimitRow("partner-read", 1200, 60, partner, refuse, "polling"),
-        LimitRow("partner-part", 6000, 60, partner, refuse, "800 MiB a second; smaller parts cost a sync each"),
-        LimitRow("partner-evidence", 1200, 60, partner, refuse, "what is here, what is complete"),
-        LimitRow("partner-account", 30, 3600, partner, refuse, "a change of keys or people is for a person to read"),
+        LimitRow("partner-part", 6000, 60, partner, refuse, "800 MiB a second; each part costs a sync"),
+        LimitRow("partner-evidence", 1200, 60, partner, refuse, "which parts are stored, which evidence is complete"),
+        LimitRow("partner-account", 30, 3600, partner, refuse, "a person reads each change of keys or contacts"),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class LimitState:
-    """What a count found: `is_over` when this request is beyond the quota."""
+    """The result of a count; `is_over` is True when this request exceeds the quota."""
 
     name: str
     is_over: bool
@@ -115,14 +122,14 @@ class LimitState:
 
 
 class TurnQueues:
-    """The turns of those who wait, for one process: each queue serves one at a time, TURN_SECONDS apart."""
+    """Waiting queues of one process: each serves one caller at a time, TURN_SECONDS apart."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last_turns: dict[str, float] = {}
 
     def find_turn(self, queue: str, *, now: float) -> float | None:
-        """Take the next turn of a queue; return how many seconds away it is, or None when all of them are taken."""
+        """Take the next turn of a queue; return the seconds until then, or None when the queue is full."""
         with self._lock:
             turn = max(now + SLOW_SECONDS, self._last_turns.get(queue, 0.0) + TURN_SECONDS)
             if turn - now > QUEUE_SECONDS:
@@ -151,7 +158,7 @@ class Limits:
 
     @property
     def names(self) -> frozenset[str]:
-        """The names that a route's rule may state."""
+        """The limit names that a route's rule may use."""
         return frozenset(self._rows)
 
     @property
@@ -160,36 +167,35 @@ class Limits:
         return self._rows
 
     def register(self, app: Flask) -> None:
-        """Count the routes of `app` whose rule names a network limit that refuses; send RateLimit headers.
+        """Count the routes of `app` whose rule names a refusing network limit; send RateLimit headers.
 
-        Call it when the app has its own hooks: what a hook refuses by the rule of a route is counted too.
+        Call it after the app has registered its own hooks, so that requests they refuse are counted too.
         """
-        # Second, behind the id of the request and before whatever may refuse it: a refusal costs as much as an answer.
+        # Second, after the request id and before any hook that may refuse: a refusal costs as much as an answer.
         app.before_request_funcs[None].insert(1, self._check_route)
         app.after_request(self._add_headers)
 
     def limit_state(self, name: str, *, subject: str | None = None) -> LimitState:
-        """Count this request under a limit and say whether it is over; never refuses.
+        """Count this request under a limit and return the result; never refuses.
 
-        `subject` is the partner, the reference or the mark for a limit that counts those. Raises `KeyError` for an
-        unknown name.
+        `subject` is the partner, reference or mark, for limits that count those. Raises `KeyError` for an unknown name.
         """
         row = self._rows[name]
         counted = self._list_counted(row, subject=subject)
 
         def count(strategy: FixedWindowRateLimiter) -> LimitState:
-            # A breach ends it: what is over for a /64 is not counted for the /48 around it.
+            # Stop at the first breach: a request over the limit of its /64 is not counted for the /48 around it.
             is_over = not all(strategy.hit(item, key) for item, key in counted)
             return self._read_state(row, counted, strategy, is_over=is_over)
 
         return self._ask_store(count)
 
     def _ask_store(self, ask: Callable[[FixedWindowRateLimiter], T]) -> T:
-        """Ask the shared store; while it is down, this worker's own memory."""
+        """Ask the shared store, or this worker's own memory while the store is down."""
         if not self._is_store_down():
             try:
                 return ask(self._shared)
-            except Exception as error:  # noqa: BLE001 - the store's errors are its driver's own; memory takes its place
+            except Exception as error:  # noqa: BLE001 - each driver has its own errors; fall back to memory
                 log_failure(error)
                 self._left_alone_until = time.monotonic() + RETRY_SECONDS
         return ask(self._own)
@@ -198,7 +204,7 @@ class Limits:
         return time.monotonic() < self._left_alone_until
 
     def _list_counted(self, row: LimitRow, *, subject: str | None) -> list[tuple[RateLimitItemPerSecond, str]]:
-        """List what a request is counted as: the subject, or each tier of its network."""
+        """List the counters of a request: the subject, or each tier of its network."""
         if row.subject is not Subject.NETWORK:
             return [(self._items[row.name, "/24"], self._hasher.hash_text(_name_subject(row, subject=subject)))]
         if subject is not None:
@@ -206,23 +212,23 @@ class Limits:
         return [(self._items[row.name, tier], key) for tier, key in self._list_networks()]
 
     def _list_networks(self) -> list[tuple[Tier, str]]:
-        """List the tiers of this request's network with their hashes, worked out once."""
+        """List the hashed tiers of this request's network, computed once per request."""
         networks: list[tuple[Tier, str]] | None = g.get("limit_networks")
         if networks is None:
             networks = g.limit_networks = self._hasher.hash_networks(request.remote_addr)
         return networks
 
     def pick_network_slot(self) -> int:
-        """Return the slot of this request's network, for what is stored: many networks share each."""
+        """Return the storage slot of this request's network; many networks share a slot."""
         return self._hasher.pick_slot(request.remote_addr)
 
     def find_turn(self, name: str) -> float | None:
-        """Take this network's next turn behind a limit that is over; return the seconds until then, None when full."""
+        """Take this network's next turn behind an exceeded limit; return the seconds until then, or None when full."""
         network = self._hasher.hash_whole_network(request.remote_addr)
         return self._turns.find_turn(f"{name} {network}", now=self._clock())
 
     def name_caller(self, subject: str) -> None:
-        """Say whose request this is, once that is known: a refusal before it is counted tells how much is left, too."""
+        """Record the caller once it is known, so that a later refusal can still report the remaining quota."""
         g.limit_caller = subject
 
     def check(self, name: str, *, subject: str | None = None) -> None:
@@ -234,7 +240,7 @@ class Limits:
 
     def _check_route(self) -> None:
         if REFUSED in request.environ:
-            # The server has refused it already, and its word stands.
+            # The server has already refused it.
             return
         stated = find_current_rule(current_app)
         row = self._rows.get(stated.limit) if stated is not None else None
@@ -254,7 +260,7 @@ class Limits:
         return response
 
     def _look(self, rows: list[LimitRow]) -> list[LimitState]:
-        """Return how much is left of limits that did not count this request; none where that is not known."""
+        """Return the remaining quota of limits that did not count this request, or nothing if it is unknown."""
         subject = g.get("limit_caller")
         if subject is None or self._is_store_down():
             return []
@@ -264,7 +270,7 @@ class Limits:
                 for row in rows
                 if row.subject is Subject.PARTNER
             ]
-        except Exception as error:  # noqa: BLE001 - the store's errors are its driver's own; figures are worth no failure
+        except Exception as error:  # noqa: BLE001 - each driver has its own errors; missing figures must not fail a request
             log_failure(error)
             return []
 
@@ -289,18 +295,21 @@ class Limits:
 
 
 def _open_store(storage_uri: str) -> Storage:
-    """Return the store of an address. Raises `SettingsError` for one that cannot be used."""
+    """Return the store at an address; raises `SettingsError` if it cannot be used."""
     uri = f"{SCHEME}://" if storage_uri == MEMORY_URI else storage_uri
     try:
         store = storage_from_string(uri, **_storage_options(storage_uri))
     except ConfigurationError:
-        # The library's message repeats the address, which may hold a password.
+        # The library's message repeats the address, which may contain a password.
         raise SettingsError(
-            "limits.storage_uri names a store that is not known or whose client library is not installed.",
+            "limits.storage_uri names an unknown kind of store, or one whose client library is not installed.",
             reason="bad-settings",
         ) from None
     if not isinstance(store, Storage):
-        raise SettingsError("limits.storage_uri names a store for asynchronous programs.", reason="bad-settings")
+        raise SettingsError(
+            "limits.storage_uri names an asynchronous store; use its synchronous form, e.g. redis:// for async+redis://.",
+            reason="bad-settings",
+        )
     return store
 
 
@@ -319,7 +328,7 @@ def _name_subject(row: LimitRow, *, subject: str | None) -> str:
 
 
 def set_headers(response: Response, *, policies: Sequence[LimitRow | LimitState], states: Sequence[LimitState]) -> None:
-    """Say quota and window as policy, and what is left as state (draft-ietf-httpapi-ratelimit-headers-10)."""
+    """Send quota and window as policy, and the remaining quota as state (draft-ietf-httpapi-ratelimit-headers-10)."""
     policy = ", ".join(f'"{one.name}";q={one.quota};w={one.window_seconds}' for one in policies)
     response.headers["RateLimit-Policy"] = policy
     if states:
@@ -328,7 +337,7 @@ def set_headers(response: Response, *, policies: Sequence[LimitRow | LimitState]
 
 
 def _storage_options(storage_uri: str) -> dict[str, str | int]:
-    # A store that hangs must not hang a door: give up after a second and count in memory.
+    # A hanging store must not hang a door: give up after a second and count in memory.
     if storage_uri.startswith(("redis", "valkey")):
         return {"socket_connect_timeout": 1, "socket_timeout": 1}
     return {}

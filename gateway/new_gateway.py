@@ -1,6 +1,6 @@
-"""Makes the state folder of a new gateway: its two keys, settings, empty store and card for the desk.
+"""Makes a new gateway's state folder: its two keys, settings, empty store and card for the desk.
 
-Never leaves half a gateway: what fails takes back what it wrote.
+Never leaves half a gateway: a failure removes everything already written.
 """
 
 import shutil
@@ -33,7 +33,7 @@ MAX_PIN_FILE_BYTES = 8192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewGateway:
-    """What `init` was asked for. The environment comes from the pin: it is no option and has no default."""
+    """The options of `init`. The environment comes from the pin, so it is neither an option nor a default."""
 
     state: Path
     pin_file: Path
@@ -51,11 +51,13 @@ class NewGateway:
 def create_gateway(asked: NewGateway, *, clock: Callable[[], datetime]) -> GatewayCard:
     """Make the gateway and return its card; raises `SettingsError`, `KeySetError` or `LocalStateError`."""
     if asked.state.exists() and any(asked.state.iterdir()):
-        raise SettingsError(f"{asked.state} is not empty; a new gateway needs an empty folder.", reason="state-exists")
+        raise SettingsError(
+            f"{asked.state} is not empty. Name a new or empty folder with --state.", reason="state-exists"
+        )
     try:
         raw_pin = asked.pin_file.read_bytes()[: MAX_PIN_FILE_BYTES + 1]
     except OSError:
-        raise SettingsError(f"The pin {asked.pin_file} is not there or cannot be read.", reason="no-pin") from None
+        raise SettingsError(f"Cannot read the pin {asked.pin_file}.", reason="no-pin") from None
     config = _make_config(asked, environment=parse_pin(raw_pin).environment)
     check_config(config)
     is_new = not asked.state.exists()
@@ -68,7 +70,7 @@ def create_gateway(asked: NewGateway, *, clock: Callable[[], datetime]) -> Gatew
 
 
 def _make_config(asked: NewGateway, *, environment: Environment) -> GatewayConfig:
-    # On a sandbox the public door is the practice form: every page says so, and nothing is sent.
+    # In a sandbox the public door is the practice form: every page is marked, and nothing is sent.
     doors: tuple[Role, ...] = ("public", "industry")
     host = f"[{asked.host}]" if ":" in asked.host else asked.host
     return GatewayConfig(
@@ -109,7 +111,7 @@ def _fill(state: Path, *, config: GatewayConfig, raw_pin: bytes, now: datetime) 
 
 
 def _take_back(state: Path, *, is_new: bool) -> None:
-    # The folder was empty before, so all that is in it is ours.
+    # The folder was empty before, so all its files are ours.
     for path in state.iterdir():
         if path.is_dir():
             shutil.rmtree(path)

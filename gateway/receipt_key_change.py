@@ -1,6 +1,6 @@
-"""Moves a gateway to a new receipt key without a stop: made here, published by the agency, used from the next start on.
+"""Moves a gateway to a new receipt key without downtime: made here, published by the agency, used after the next start.
 
-Never signs with a key that the agency has not published: nobody could check such a receipt.
+Never signs with a key that the agency has not published, because nobody could verify such a receipt.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ NEXT_CARD_FILE = "gateway.next.card"
 
 
 def begin_receipt_key_change(state: Path, *, config: GatewayConfig, now: datetime) -> Path:
-    """Make the next receipt key and the card that carries it; return where the card is. Safe to repeat."""
+    """Make the next receipt key and its card; return the card's path. Safe to repeat."""
     key_file = make_next_receipt_key(state, environment=config.environment, created_at=format_time(now))
     path = state / NEXT_CARD_FILE
     write_durably(path, encode(make_card(config, receipt_key=key_file)) + b"\n")
@@ -28,7 +28,7 @@ def begin_receipt_key_change(state: Path, *, config: GatewayConfig, now: datetim
 
 
 def make_card(config: GatewayConfig, *, receipt_key: KeyFile) -> GatewayCard:
-    """Return what the desk needs to know of a gateway to believe its receipts; holds no secret."""
+    """Return the card by which the desk verifies this gateway's receipts; it holds no secret."""
     return GatewayCard(
         environment=config.environment,
         instance=config.instance,
@@ -38,9 +38,9 @@ def make_card(config: GatewayConfig, *, receipt_key: KeyFile) -> GatewayCard:
 
 
 def finish_receipt_key_change(state: Path, *, store: Store, pin: Pin, clock: Callable[[], datetime]) -> bool:
-    """Use the key that waits, if the agency has published it; return whether it is used now.
+    """Switch to the next receipt key if the agency has published it; return whether it did.
 
-    To be called before the servers start: each of them reads its key once.
+    Call it before the servers start, because each server reads its key once.
     """
     following = find_next_receipt_key(state)
     if following is None:

@@ -1,7 +1,6 @@
-"""From what can go wrong to the problem that the caller gets: the one table of the industry door and the feed.
+"""Maps errors to problems, for the industry door and the feed.
 
-The errors of the SDK have their rows in `partner_sdk/wire/problems.py`; those of the gateway stand here. Never
-echoes what was sent.
+SDK errors have their rows in `partner_sdk/wire/problems.py`, gateway errors here. Never echoes the request.
 """
 
 from http import HTTPStatus
@@ -39,7 +38,7 @@ from partner_sdk.wire.problems import (
 
 
 class NotReadyError(ReportAbuseError):
-    """The agency has not published its keys yet, so no caller can be known."""
+    """The agency has not published its keys yet, so no caller can be authenticated."""
 
 
 class UnknownInvitationError(ReportAbuseError):
@@ -47,10 +46,10 @@ class UnknownInvitationError(ReportAbuseError):
 
 
 class UnknownItemError(ReportAbuseError):
-    """The caller has nothing under this id."""
+    """The caller owns nothing with this id."""
 
 
-# The first row that fits decides.
+# The first matching row wins.
 TABLE: tuple[ErrorRow, ...] = (
     *SDK_ERRORS,
     (NotReadyError, ANY, problems.NOT_READY),
@@ -63,7 +62,7 @@ TABLE: tuple[ErrorRow, ...] = (
     (EnvelopeMismatchError, ANY, problems.ENVELOPE_MISMATCH),
     (WrongEnvironmentError, ANY, problems.STATEMENT_REFUSED),
     (WrongDoorError, ANY, problems.STATEMENT_REFUSED),
-    # An invitation is for one box: for any other it is used.
+    # An invitation accepts one box: for any other it counts as used.
     (ConflictingItemError, ENROLMENT.name, problems.UNKNOWN_INVITATION),
     (ConflictingItemError, ANY, problems.CONFLICTING_MESSAGE),
     (NoRoomError, ANY, problems.ADOPTION_FULL),
@@ -77,7 +76,7 @@ TABLE: tuple[ErrorRow, ...] = (
 
 
 def register_refusals(blueprint: Blueprint) -> None:
-    """Answer the errors of the table inside this blueprint; what is no error of ours stays the app's."""
+    """Answer the errors of the table inside this blueprint; the app handles all others."""
     for kind in dict.fromkeys(kind for kind, _reason, _problem in TABLE):
         blueprint.register_error_handler(kind, answer_refusal)
 
@@ -91,7 +90,7 @@ def answer_refusal(error: Exception) -> Response:
 
 
 def get_problem(error: Exception) -> Problem:
-    """Return the row of an error; raises `KeyError` for one that the table does not know."""
+    """Return the problem for an error; raises `KeyError` if the table has none."""
     found = find_error_problem(error, table=TABLE)
     if found is None:
         raise KeyError(type(error).__name__)
@@ -99,5 +98,5 @@ def get_problem(error: Exception) -> Problem:
 
 
 def list_faults(error: Exception) -> tuple[FieldFault, ...]:
-    """Return the places of faults: those of the evidence, or the one that the decoder of a body named."""
+    """Return a JSON pointer for each fault: in the evidence, or in the body that could not be decoded."""
     return error.faults if isinstance(error, IncompleteEvidenceError) else list_error_faults(error)

@@ -1,8 +1,8 @@
-"""Authentication of a request, the same at the industry door and the feed: first the headers, then the body.
+"""Authenticates requests at the industry door and the feed: first the headers, then the body.
 
-Never reads a byte of a body before the signature over its digest has been checked, and never says which check failed,
-but to whoever holds a key that is known: it is told which rule of the profile its request broke.
-Knows no register: each door says whose keys it believes. Both answer in canonical JSON, or with bytes signed once.
+Never reads the body before the signature over its digest is verified. Never reveals which check failed, except to a
+caller whose signature matches a known key: it learns which rule of the profile it broke. Each door supplies its own
+keys. Both answer in canonical JSON, or with stored signed bytes.
 """
 
 import hashlib
@@ -32,24 +32,24 @@ from partner_sdk.wire.signature_profile import (
 )
 from partner_sdk.wire.statements import PUBLIC_KEY_BYTES
 
-# Larger than any piece that the server reads from a connection (granian: 408 KiB), so that none is cut.
+# Larger than any chunk that the server reads from a connection (granian: 408 KiB), so that none is split.
 PIECE_BYTES: Final = 1024 * 1024
 
 KeyFinder = Callable[[str], bytes | None]
-"""Returns the raw public key of a key id that may sign here now, or None."""
+"""Returns the raw public key for a key id that may sign here now, or None."""
 
 
 def has_signature() -> bool:
-    """Return whether the caller of an open address wants to be known: then the signature must hold."""
+    """Return whether the request is signed; on an open route a signature is optional but must be valid."""
     environ = request.environ
     return "HTTP_SIGNATURE" in environ or "HTTP_SIGNATURE_INPUT" in environ
 
 
 def check_signature(*, origin: str, find_key: KeyFinder, now: datetime) -> SignatureClaim:
-    """Check the headers of this request and return what they claim, now believed.
+    """Verify this request's signature and return its claims.
 
-    Raises `SignatureProfileError` for whatever is wrong with the signature, and refuses a body of another type than the
-    rule of the route names.
+    Raises `SignatureProfileError` for any fault in the signature, and refuses a content type that differs from the
+    route's.
     """
     content_type = _get_content_type()
     if request.environ.get("CONTENT_TYPE") not in (None, "", content_type):
@@ -69,27 +69,27 @@ def check_signature(*, origin: str, find_key: KeyFinder, now: datetime) -> Signa
         error.advice = explain_refusal(headers, content_type=content_type, find_key=find_key, **asked)
         raise
     if public_key is None:
-        raise SignatureProfileError("The key is not known here.", reason="unknown-key")
+        raise SignatureProfileError("The key is unknown.", reason="unknown-key")
     return claim
 
 
 def read_signed_body(claim: SignatureClaim) -> bytes:
-    """Read the body, within the limit of its route, and return it if it is the one that was signed."""
+    """Read the body, up to the route's limit, and return it if it matches the signed digest."""
     body = request.get_data(cache=False)
     check_content_digest(claim, body=body)
     return body
 
 
 def copy_signed_body(claim: SignatureClaim, *, write: Callable[[bytes], object]) -> None:
-    """Hand the body to `write` piece by piece, as it is hashed: once, and without a copy of the whole.
+    """Pass the body to `write` in pieces, hashing it once, without a copy of the whole.
 
-    Raises `SignatureProfileError` (`wrong-digest`) at the end unless it is the one that was signed: what was written
-    must count for nothing before this returns. The length was held to the rule of the route before.
+    Raises `SignatureProfileError` (`wrong-digest`) at the end if the digest differs, so written data must not count
+    before this returns. The route's limit on the length was checked before.
     """
     stream, left = request.environ["wsgi.input"], request.content_length or 0
     hashed = hashlib.sha256()
     while left:
-        # Not through Werkzeug's stream: it copies each piece three times.
+        # Not Werkzeug's stream, which copies each piece three times.
         piece = stream.read(min(left, PIECE_BYTES))
         if not piece:
             break
@@ -98,44 +98,45 @@ def copy_signed_body(claim: SignatureClaim, *, write: Callable[[bytes], object])
         write(piece)
     if left or claim.body_sha256 != hashed.digest():
         raise SignatureProfileError(
-            "The body is not the one that was signed.", reason="wrong-digest", advice=WRONG_DIGEST_ADVICE
+            "The body does not match the signed digest.", reason="wrong-digest", advice=WRONG_DIGEST_ADVICE
         )
 
 
 def make_target_uri(environ: Mapping[str, object], *, origin: str) -> str:
-    """Return what the caller must have signed as `@target-uri`: never built from `Host` or a forwarded header."""
+    """Return the expected `@target-uri`; never built from `Host` or a forwarded header."""
     query = environ.get("QUERY_STRING")
     return f"{origin}{environ['PATH_INFO']}?{query}" if query else f"{origin}{environ['PATH_INFO']}"
 
 
 def check_path() -> None:
-    """Refuse a path with `%` or anything else that could be spelled in two ways.
+    """Refuse a path with `%` or any other character that has two encodings.
 
-    Servers that hand over the raw path are believed about it; for all others the decoded path must need no encoding.
+    Where the server provides the raw path, that is checked; otherwise the decoded path must need no encoding.
     """
     environ = request.environ
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
     path = raw.partition("?")[0]
     if not is_unreserved_path(path) or not is_unreserved_path(environ["PATH_INFO"]):
         raise RequestRefusedError(
-            problems.MALFORMED_REQUEST, detail="Use unreserved characters alone in the path, and no percent sign."
+            problems.MALFORMED_REQUEST,
+            detail="Use only unreserved characters (RFC 3986 §2.3) in the path; percent-encoding is not supported.",
         )
 
 
 @lru_cache(maxsize=4096)
 def parse_public_key(text: str) -> bytes:
-    """Return the raw bytes of a public key of a signed list; the list was checked when it was accepted."""
+    """Return the raw bytes of a public key from a signed list, which was verified when it was accepted."""
     return parse_base64url(text, length=PUBLIC_KEY_BYTES)
 
 
 def _get_content_type() -> str:
-    """Return the one media type of this route; routes without a rule take no body."""
+    """Return the media type of this route; a route without a rule accepts no body."""
     stated = find_current_rule(current_app)
     return CONTENT_TYPE if stated is None else stated.body_media_type
 
 
 def _read_headers(environ: Mapping[str, str]) -> dict[str, str]:
-    # WSGI servers join a header that comes twice by a comma, which the profile refuses.
+    # WSGI servers join a repeated header with a comma, which the profile refuses.
     return {
         "content-type": environ.get("CONTENT_TYPE", ""),
         "content-digest": environ.get("HTTP_CONTENT_DIGEST", ""),
@@ -145,7 +146,7 @@ def _read_headers(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def answer_bytes(raw: bytes, *, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    """Answer with JSON bytes as they are."""
+    """Answer with JSON bytes unchanged."""
     return Response(raw, status=status, content_type=CONTENT_TYPE)
 
 

@@ -1,6 +1,6 @@
-"""What a start looks at before it serves, and `doctor` at any time: lost reports, the receipt key, the clock.
+"""Checks before a gateway serves, and in `doctor`: lost reports, the receipt key, the clock.
 
-Loads neither Flask nor the doors: the process that watches the servers runs this, and keeps what it loads.
+Imports neither Flask nor the doors, because the process that watches the servers keeps everything it imports.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -15,21 +15,22 @@ from partner_sdk.wire.canonical import format_time, parse_time
 from partner_sdk.wire.statements import parse_statement
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
-BEHIND: Final = "The database has lost reports that this gateway acknowledged."
+BEHIND: Final = "The database has lost reports for which this gateway issued receipts."
 
 
 def advise_behind(state: Path) -> str:
-    """Return what to do about a database that is behind its high-water mark."""
+    """Return the fix for a database that is behind its high-water mark."""
     return (
-        "Put the newest copy of the database back, or gateway.sqlite-wal if it was moved away. If reports are still "
-        f"missing, run `report-abuse-gateway restored --state {state}`: a new epoch begins (docs/running.md, Restore)."
+        "Restore the newest copy of the database, or put gateway.sqlite-wal back if it was moved. If reports are still "
+        f"missing, run `report-abuse-gateway restored --state {state}`: it starts a new epoch (docs/running.md, "
+        "Restore)."
     )
 
 
 def find_wrong_receipt_key(key_state: KeyState, *, store: Store, receipt_key_id: str, now: datetime) -> Finding | None:
-    """Return the fault of a receipt key in whose place the agency has published others, or that has ended.
+    """Return a fault if the receipt key has ended, or if the agency has published other keys but not this one.
 
-    None before the first publication, and where no key of a gateway is published yet: both are steps of a set-up.
+    Returns None before the first publication, and while no gateway key is published: both are steps of a set-up.
     """
     keys = key_state.find_keys()
     if keys is None or not keys.key_set.receipt_keys:
@@ -38,20 +39,21 @@ def find_wrong_receipt_key(key_state: KeyState, *, store: Store, receipt_key_id:
     if receipt_key_id in usable:
         return None
     signer = find_newest_signer(store)
-    signed = "" if signer is None else f" The newest report here is signed with {signer}."
+    signed = "" if signer is None else f" The newest stored report is signed with {signer}."
     detail = (
-        f"keys/receipt.key is {receipt_key_id}, and the agency has published {', '.join(usable) or 'none'} "
-        f"for use now: the desk would refuse every report.{signed}"
+        f"keys/receipt.key is {receipt_key_id}, but the agency has published {', '.join(usable) or 'none'} "
+        f"for use now, so the desk would refuse every report.{signed}"
     )
     mend = (
-        "Put the right keys/receipt.key back from your copy. If it is lost: `report-abuse-gateway rotate-receipt-key`, "
-        "and `serve --roles feed`, give the new card to the desk, run `publish` there, then start the gateway anew."
+        "Restore the right keys/receipt.key from your backup. If it is lost, run `report-abuse-gateway "
+        "rotate-receipt-key` and `serve --roles feed`, give the new card to the desk, run `publish` there, then "
+        "restart the gateway."
     )
     return Finding("receipt key", "fault", detail, mend=mend)
 
 
 def find_newest_signer(store: Store) -> str | None:
-    """Return the id of the key that signed the newest report's statement; None without a report, or a readable one."""
+    """Return the id of the key that signed the newest report's statement, or None without a readable one."""
     rows = store.look("SELECT intake FROM reports ORDER BY position DESC LIMIT 1")
     try:
         return parse_statement(bytes(rows[0][0])).signatures[0].keyid if rows else None
@@ -60,9 +62,9 @@ def find_newest_signer(store: Store) -> str | None:
 
 
 def find_wrong_clock(key_state: KeyState, *, store: Store, now: datetime) -> Finding | None:
-    """Return the fault of a clock that stands before what this gateway itself has stored, by more than a few minutes.
+    """Return a fault if the clock is more than a few minutes behind the times this gateway has stored.
 
-    Nothing is refused for it: a report with a wrong time is better than none.
+    No report is refused for it: a report with a wrong time is better than none.
     """
     keys = key_state.find_keys()
     stored = find_latest_instant(store)
@@ -76,12 +78,12 @@ def find_wrong_clock(key_state: KeyState, *, store: Store, now: datetime) -> Fin
     behind, what, at = max(late)
     minutes = int(behind.total_seconds() // 60)
     read = f"it reads {format_time(now)}, but {what} at {format_time(at)}."
-    detail = f"The clock is wrong by {minutes} minutes or more: {read}"
-    return Finding("clock", "fault", detail, mend="Set this machine's clock, and let it be kept right (NTP).")
+    detail = f"The clock is at least {minutes} minutes slow: {read}"
+    return Finding("clock", "fault", detail, mend="Set this machine's clock and keep it synchronised (NTP).")
 
 
 def find_latest_instant(store: Store) -> datetime | None:
-    """Return when the newest report or published list was stored, by the clock of then."""
+    """Return the stored time of the newest report or published list."""
     rows = store.look(
         "SELECT max(at) FROM (SELECT accepted_at AS at FROM published UNION ALL "
         "SELECT at FROM (SELECT received_at AS at FROM reports ORDER BY position DESC LIMIT 1))"

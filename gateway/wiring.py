@@ -1,6 +1,6 @@
-"""Puts the parts of one gateway together: what every door is given.
+"""Builds the parts of one gateway, which all doors share.
 
-Never holds a key that opens anything.
+Never holds a decryption key.
 """
 
 import secrets
@@ -36,7 +36,7 @@ _EXTENSION = "gateway"
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The parts that the doors share; `clock` gives aware UTC, `random` gives so many secret random bytes."""
+    """The parts that the doors share; `clock` gives aware UTC, `random(n)` gives n secret random bytes."""
 
     config: GatewayConfig
     agency: Agency
@@ -60,7 +60,7 @@ def make_gateway(
     random: Random = secrets.token_bytes,
     measure: FreeShare = measure_free_share,
 ) -> Gateway:
-    """Open the parts of the gateway whose state folder is `state`; `measure` returns the free share of a disk.
+    """Open the parts of the gateway in the state folder `state`; `measure` returns the free share of a disk.
 
     Raises `SettingsError` when the agency's settings are missing or wrong.
     """
@@ -94,7 +94,7 @@ def make_gateway(
 
 
 def read_evidence_limits(config: GatewayConfig) -> EvidenceLimits:
-    """Return how much evidence is taken, as the settings say."""
+    """Return the evidence limits from the settings."""
     return EvidenceLimits(
         partner_bytes=config.evidence.partner_gib * BYTES_IN_GIB,
         least_free_share=config.evidence.least_free_percent / 100,
@@ -102,7 +102,7 @@ def read_evidence_limits(config: GatewayConfig) -> EvidenceLimits:
 
 
 def put_gateway(app: Flask, gateway: Gateway) -> None:
-    """Keep the gateway where views find it."""
+    """Store the gateway in the app, for its views."""
     app.extensions[_EXTENSION] = gateway
 
 

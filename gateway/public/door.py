@@ -58,12 +58,11 @@ class PublicDoor:
         return self.wordings[get_language()]
 
     def get_sealing_key(self) -> tuple[AcceptedKeys, SealingKey]:
-        """Return the agency's keys and the one to seal with now. Raises NoActiveKeyError, StorageUnavailableError."""
-        keys = self.key_state.find_keys()
-        sealing_key = None if keys is None else keys.find_active_sealing_key(now=self.clock())
-        if keys is None or sealing_key is None:
-            raise NoActiveKeyError("The agency has no key to seal to now.")
-        return keys, sealing_key
+        """Return the agency's keys and the one to seal with. Raises NoActiveKeyError, StorageUnavailableError."""
+        found = self.key_state.find_active_key()
+        if found is None:
+            raise NoActiveKeyError("The agency has no active sealing key.")
+        return found
 
     def count(self, event: str) -> None:
         """Count an event without a trace: a name, a week (`2026-W48`) and a number, never who, when or from where.

@@ -1,8 +1,8 @@
 """The one table of problem types (RFC 9457), the problem of each error of this package, and the environment header.
 
-The gateway answers from the table; the client and the pages read it. `detail` is our own text and never echoes the
-request: a decoder's text may name a field or a value of the sender, so only its place is kept. By the header every
-answer under `/v1` tells whether it is live (WIRE.md §10).
+The gateway answers from the table; the client and the problem pages read it. `detail` is our own text and never echoes
+the request: a decoder's message may quote the sender's fields or values, so only the pointer is kept. The header marks
+every answer under `/v1` as live or sandbox (WIRE.md §10).
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One kind of refusal. `advice` is the caller's next step; it is also the default `detail`."""
+    """A row of the table. `advice` is the caller's next step and the default `detail`."""
 
     slug: str
     status: int
@@ -45,75 +45,87 @@ class Problem:
 
 
 MALFORMED_REQUEST = Problem(
-    "malformed-request", 400, "The request cannot be read", "Send canonical JSON that fits the description at /v1."
+    "malformed-request",
+    400,
+    "The request is malformed",
+    "Send canonical JSON that matches the schema at /v1/openapi.json.",
 )
 NOT_CANONICAL = Problem(
     "not-canonical",
     400,
-    "A value is not in its one spelling",
+    "The JSON is not in canonical form",
     "Send RFC 8785 JSON: sorted keys, no white space, no duplicate keys; base64url without padding.",
 )
-BODY_NOT_ALLOWED = Problem("body-not-allowed", 400, "This call takes no body", "Send the request without a body.")
+BODY_NOT_ALLOWED = Problem("body-not-allowed", 400, "This call must have no body", "Send the request without a body.")
 NOT_AUTHORISED = Problem(
     "not-authorised",
     401,
-    "The request is not signed by a known key",
-    "Sign it as the wire specification says, with a key of the partner register, less than 300 seconds ago.",
+    "The request is not signed with a known key",
+    "Sign each request with a key in the partner register, at most 300 seconds before it arrives (WIRE.md §7).",
 )
 EVIDENCE_QUOTA = Problem(
     "evidence-quota",
     403,
-    "You hold as much evidence here as you may",
-    "Do not try it again and again: ask the agency for more room. Reports are taken as before.",
+    "Your evidence quota is used up",
+    "Do not retry: ask the agency for a larger quota. You can still send reports.",
 )
-NOT_FOUND = Problem("not-found", 404, "There is nothing here", "Look at the address and at the id.")
+NOT_FOUND = Problem("not-found", 404, "There is nothing here", "Check the path and the id.")
 METHOD_NOT_ALLOWED = Problem(
-    "method-not-allowed", 405, "This address does not take that method", "Use a method that the Allow header names."
+    "method-not-allowed", 405, "This path does not support that method", "Use a method from the Allow header."
 )
 CONFLICTING_REPORT = Problem(
     "conflicting-report",
     409,
-    "This report id is taken by another statement",
-    "Send a changed report as a supplement or a correction with an id of its own.",
+    "This report id already belongs to another report",
+    "Send a changed report as a supplement or a correction, with a new id.",
 )
 CONFLICTING_MESSAGE = Problem(
-    "conflicting-message", 409, "This message id is taken by other bytes", "Give a new message an id of its own."
+    "conflicting-message", 409, "This message id already belongs to another message", "Give each new message a new id."
 )
 CONFLICTING_EVIDENCE = Problem(
     "conflicting-evidence",
     409,
-    "This part has other bytes, or this evidence is complete",
-    "Never change what was sent: begin anew with an evidence id of its own.",
+    "This part was sent with different bytes, or the evidence is already complete",
+    "Evidence cannot be changed once it is sent. Start again with a new evidence id.",
 )
 STALE_SERIAL = Problem(
     "stale-serial", 409, "A newer list is already published", "Sign the list again with a higher serial."
 )
 BODY_TOO_LARGE = Problem(
-    "body-too-large", 413, "The request is too large", "Send less; files travel as evidence, not inside the report."
+    "body-too-large",
+    413,
+    "The request is too large",
+    "Send a smaller body. Upload files as evidence, not inside a report.",
 )
 UNSUPPORTED_MEDIA_TYPE = Problem(
-    "unsupported-media-type", 415, "The content type or encoding is not taken", "Send application/json, unencoded."
+    "unsupported-media-type",
+    415,
+    "The content type or encoding is not supported",
+    "Send application/json without a Content-Encoding.",
 )
 MALFORMED_ENVELOPE = Problem(
-    "malformed-envelope", 422, "The envelope cannot be read", "Seal the report again; the envelope is cut or altered."
+    "malformed-envelope",
+    422,
+    "The envelope is malformed",
+    "The envelope was truncated or altered. Seal the report again.",
 )
 ENVELOPE_MISMATCH = Problem(
     "envelope-mismatch",
     422,
-    "The envelope is not the one that the statement names",
-    "Sign the SHA-256 of the very envelope that is sent.",
+    "The envelope does not match the statement",
+    "Sign the SHA-256 of the exact envelope bytes that you send.",
 )
 UNKNOWN_AGENCY_KEY = Problem(
     "unknown-agency-key",
     422,
-    "The report is sealed to a key that cannot be opened",
+    "The report is sealed to a key that is not in use",
     "Fetch /v1/keys, check it against the pinned root, and seal the report again.",
 )
 STATEMENT_REFUSED = Problem(
     "statement-refused",
     422,
-    "The submission statement does not hold",
-    "Mend what the pointers name: they lead into the statement and its payload.",
+    "The submission statement is not valid",
+    "Fix the fields named in `errors`; the pointers lead into the statement and its payload.",
 )
 UNKNOWN_INVITATION = Problem(
     "unknown-invitation", 422, "The invitation is unknown, used or expired", "Ask the agency for a new invitation."
@@ -121,47 +133,55 @@ UNKNOWN_INVITATION = Problem(
 INCOMPLETE_EVIDENCE = Problem(
     "incomplete-evidence",
     422,
-    "The parts here are not the evidence that was named",
-    "Send the parts that the pointers name, then complete it again.",
+    "The stored parts do not match the evidence",
+    "Send the parts named in `errors`, then complete the evidence again.",
 )
 REFUSED_LIST = Problem(
-    "refused-list", 422, "The signed list does not hold", "Sign it under the root that this gateway pins."
+    "refused-list", 422, "The signed list is not valid", "Sign it under the root that this gateway pins."
 )
 RATE_LIMITED = Problem(
-    "rate-limited", 429, "Too many requests", "Wait as Retry-After says, then send the same again.", 30
+    "rate-limited", 429, "Too many requests", "Wait for the Retry-After seconds, then retry the same request.", 30
 )
 INTERNAL_ERROR = Problem(
     "internal-error",
     500,
-    "Something went wrong here",
-    "Send the same again later; name the request id if it stays.",
+    "The gateway failed",
+    "Retry the same request later. If it keeps failing, send the agency the request id.",
     30,
 )
 NOT_READY = Problem(
-    "not-ready", 503, "The agency has not published its keys yet", "Wait as Retry-After says, then try again.", 60
+    "not-ready",
+    503,
+    "The agency has not published its keys yet",
+    "Wait for the Retry-After seconds, then try again.",
+    60,
 )
 NO_ACTIVE_KEY = Problem(
-    "no-active-key", 503, "There is no key to seal reports to now", "Wait as Retry-After says, then try again.", 60
+    "no-active-key",
+    503,
+    "The agency has no active sealing key",
+    "Wait for the Retry-After seconds, fetch /v1/keys, and try again.",
+    60,
 )
 STORAGE_UNAVAILABLE = Problem(
     "storage-unavailable",
     503,
-    "What was sent could not be stored",
-    "Nothing was kept. Wait as Retry-After says, then send the same again.",
+    "The gateway could not store the request",
+    "Nothing was stored. Wait for the Retry-After seconds, then retry the same request.",
     10,
 )
 EVIDENCE_PAUSED = Problem(
     "evidence-paused",
     503,
-    "Evidence has to wait: the disk is nearly full",
-    "Send reports as before. Wait as Retry-After says, then send the same part again.",
+    "Evidence is paused because the disk is nearly full",
+    "Reports are still accepted. Wait for the Retry-After seconds, then send the same part again.",
     300,
 )
 ADOPTION_FULL = Problem(
     "adoption-full",
     503,
-    "Too many requests to show the button wait already",
-    "Nothing was kept. Send the same again tomorrow, or write to the agency as its page /for-services says.",
+    "Too many requests to show the button are waiting",
+    "Nothing was stored. Send the same request tomorrow, or contact the agency as described on /for-services.",
     3600,
 )
 
@@ -211,7 +231,7 @@ def make_document(
     detail: str | None = None,
     faults: Sequence[FieldFault] = (),
 ) -> dict[str, object]:
-    """Return the problem document; `detail` replaces the advice and must be our own words."""
+    """Return the problem document; `detail` replaces the advice and must be a fixed text of ours."""
     document: dict[str, object] = {
         "type": f"{origin}/problems/{problem.slug}",
         "title": problem.title,
@@ -225,10 +245,10 @@ def make_document(
 
 
 ErrorRow = tuple[type[Exception], str, Problem]
-"""The kind of error, the reason that it carries (`ANY` for every one), and the problem."""
+"""The error class, the error's `reason` (`ANY` matches all), and the problem."""
 
 ANY: Final = ""
-# The first row that fits decides: a reason stands before the rest of its kind, a kind before the one that it is of.
+# The first matching row wins, so a row with a reason precedes ANY, and a subclass precedes its base.
 SDK_ERRORS: Final[tuple[ErrorRow, ...]] = (
     (SignatureProfileError, ANY, NOT_AUTHORISED),
     (EnvelopeError, "too-large", BODY_TOO_LARGE),
@@ -249,7 +269,7 @@ SDK_ERRORS: Final[tuple[ErrorRow, ...]] = (
 
 
 def find_error_problem(error: Exception, *, table: Iterable[ErrorRow] = SDK_ERRORS) -> Problem | None:
-    """Return the problem of the first row that fits, or None for an error that the table does not know."""
+    """Return the problem of the first row that matches `error`, or None."""
     reason = getattr(error, "reason", ANY)
     return next(
         (problem for kind, wanted, problem in table if isinstance(error, kind) and wanted in (ANY, reason)), None
@@ -257,16 +277,16 @@ def find_error_problem(error: Exception, *, table: Iterable[ErrorRow] = SDK_ERRO
 
 
 def list_error_faults(error: Exception) -> tuple[FieldFault, ...]:
-    """Return the places of faults in a body: those of a statement, or the one that the decoder named."""
+    """Return a JSON pointer for each fault in the body: the statement's faults, or the decoder's one."""
     if isinstance(error, StatementError):
         return error.faults
     if type(error) is not FormatError:
         return ()
     if error.reason == "duplicate-key":
-        return (FieldFault("#", "Give each key once in an object."),)
+        return (FieldFault("#", "Use each key only once in an object."),)
     return tuple(list_mismatch_faults(str(error))) if error.reason == "malformed" else ()
 
 
 def find_error_detail(error: Exception) -> str | None:
-    """Return the `detail` in place of the problem's advice, or None: always our own words."""
+    """Return the fixed `detail` that replaces the problem's advice, or None."""
     return error.advice if isinstance(error, SignatureProfileError) else None

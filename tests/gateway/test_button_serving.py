@@ -190,5 +190,5 @@ def test_release_without_one_of_its_files_does_not_start(tmp_path: Path, missing
 
 
 def test_gateway_without_any_release_does_not_start(tmp_path: Path):
-    with pytest.raises(FileNotFoundError, match="No version"):
+    with pytest.raises(FileNotFoundError, match="holds no release"):
         load_released_files(tmp_path)

@@ -19,7 +19,7 @@ from gateway.cli import main, make_parser
 from gateway.commands.serve import choose_listeners, make_listener
 from gateway.commands.terminal import DONE, FAULT, WRONG_USE
 from gateway.config import ListenerConfig, load_config, write_config
-from gateway.doctor import _look_at_proxies, examine
+from gateway.doctor import _examine_proxies, examine
 from gateway.web.serving import ServingError
 from partner_sdk.key_files import KeyRole, read_key_file, write_key_file
 from partner_sdk.wire.canonical import encode, parse_exact
@@ -258,7 +258,7 @@ def test_gateway_with_a_private_sealing_key_does_not_start(
     write_key_file(house.state / "keys" / "sealing-1.key", make_key(KeyRole.SEALING, name="agency"))
     assert main([command, "--state", str(house.state)]) in {WRONG_USE, FAULT}
     told = capsys.readouterr()
-    assert "private sealing key does not belong here" in told.out + told.err
+    assert "is a private sealing key. A gateway holds only" in told.out + told.err
 
 
 def test_serve_with_an_open_or_missing_key_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -354,7 +354,7 @@ def test_doctor_warns_when_everybody_would_count_as_one_network_behind_a_proxy(
     if origin.startswith("http:"):
         changes["environment"] = "test"
     changed = msgspec.structs.replace(house.config, **changes)
-    assert [one.verdict for one in _look_at_proxies(changed)] == verdicts
+    assert [one.verdict for one in _examine_proxies(changed)] == verdicts
 
 
 def test_init_takes_the_feeds_origin_and_the_proxies_in_front(tmp_path: Path, pin: Path) -> None:

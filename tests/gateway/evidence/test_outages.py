@@ -255,7 +255,7 @@ def test_row_that_cannot_be_written_is_503_and_a_repeat_works(
 
 @pytest.mark.parametrize(
     ("free_share", "verdict", "words"),
-    [(0.5, "ok", "1 wait"), (0.22, "warning", "Make room"), (0.1, "fault", "reports are taken")],
+    [(0.5, "ok", "1 waiting"), (0.22, "warning", "Free disk space"), (0.1, "fault", "reports are still accepted")],
 )
 def test_doctor_says_how_much_room_there_is(
     house: House, industry: Door, partner: Partner, free_share: float, verdict: str, words: str
