@@ -17,7 +17,8 @@ from gateway.checker.cli import make_parser as make_checker_parser
 from gateway.cli import make_parser as make_gateway_parser
 from gateway.config import EvidenceConfig, GatewayConfig, LimitsConfig, ListenerConfig
 from gateway.desk.cli import make_parser as make_desk_parser
-from gateway.desk.config import CarriersConfig, DeskConfig, PagerConfig
+from gateway.desk.collection.row_checks import ALARMING_REASONS
+from gateway.desk.config import CarriersConfig, DeskConfig, PagerConfig, WatchConfig
 from gateway.limits import Effect, Subject, make_rows
 from gateway.public import journey
 from gateway.web.logs import LOG_FIELDS
@@ -26,6 +27,7 @@ from tests.house.sources import ROOT
 
 README = ROOT / "README.md"
 RUNNING = ROOT / "docs" / "running.md"
+SETTINGS = ROOT / "docs" / "settings.md"
 PARSERS = {
     "report-abuse-gateway": make_gateway_parser,
     "report-abuse-desk": make_desk_parser,
@@ -36,6 +38,7 @@ PARSERS = {
 OTHER_PROGRAMS = {
     "apt-get",
     "cp",
+    "curl",
     "chmod",
     "export",
     "mkdir",
@@ -47,13 +50,14 @@ OTHER_PROGRAMS = {
     "systemctl",
 }
 COMMAND = re.compile(r"\b(report-abuse-(?:gateway|desk|partner|checker))((?: [a-z][a-z-]+)*)")
-SETTINGS = {
+TABLES = {
     "### Top level": GatewayConfig,
     "### `[limits]`": LimitsConfig,
     "### `[evidence]`": EvidenceConfig,
     "### `[[listeners]]`": ListenerConfig,
     "## desk.toml": DeskConfig,
     "### `[carriers]`": CarriersConfig,
+    "### `[watch]`": WatchConfig,
     "### `[pager]`": PagerConfig,
 }
 
@@ -75,6 +79,11 @@ def find_subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.Argum
         if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
     return {}
+
+
+def make_anchor(heading: str) -> str:
+    """Return the name under which GitHub links to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def read_section(text: str, heading: str) -> str:
@@ -178,14 +187,13 @@ def test_every_relative_link_resolves() -> None:
             assert linked.exists(), f"{path}: {target}"
             if anchor:
                 headings = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
-                anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-                assert anchor in anchors, f"{path}: {target}"
+                assert anchor in map(make_anchor, headings), f"{path}: {target}"
     assert count >= 25
 
 
-@pytest.mark.parametrize(("heading", "kind"), list(SETTINGS.items()))
+@pytest.mark.parametrize(("heading", "kind"), list(TABLES.items()))
 def test_settings_that_are_documented_are_those_of_the_code(heading: str, kind: type[msgspec.Struct]) -> None:
-    rows = read_table(read_section(RUNNING.read_text(encoding="utf-8"), heading))
+    rows = read_table(read_section(SETTINGS.read_text(encoding="utf-8"), heading))
     documented = {name.strip("`"): default.strip("`") for name, default, _ in rows}
     wanted = {}
     for field in msgspec.structs.fields(kind):
@@ -197,7 +205,7 @@ def test_settings_that_are_documented_are_those_of_the_code(heading: str, kind: 
 
 
 def test_limits_that_are_documented_are_those_of_the_code() -> None:
-    rows = read_table(read_section(RUNNING.read_text(encoding="utf-8"), "## Limits"))
+    rows = read_table(read_section(SETTINGS.read_text(encoding="utf-8"), "## Limits"))
     documented = {name.strip("`"): (int(quota), int(window), counts) for name, quota, window, counts, _ in rows}
     refusing = {name.strip("`") for name, *_, over in rows if over.startswith("429")}
     limits = make_rows(partner_reports_per_minute=LimitsConfig().partner_reports_per_minute)
@@ -212,7 +220,7 @@ def test_limits_that_are_documented_are_those_of_the_code() -> None:
 
 
 def test_log_fields_that_are_documented_are_those_of_the_code() -> None:
-    section = read_section(RUNNING.read_text(encoding="utf-8"), "## Logs")
+    section = read_section(SETTINGS.read_text(encoding="utf-8"), "## Logs")
     assert re.findall(r"`([a-z_]+)`", section) == list(LOG_FIELDS)
 
 
@@ -233,12 +241,26 @@ def test_changelog_has_each_heading_once_in_a_version() -> None:
     assert [found for found in headings if len(set(found)) != len(found)] == []
 
 
-def test_running_md_names_every_section_at_its_top() -> None:
+def test_running_md_links_every_section_at_its_top_in_order() -> None:
     source = RUNNING.read_text(encoding="utf-8")
-    titles = re.findall(r"^## (.+)$", source, re.MULTILINE)
-    listed = re.findall(r"\[([^]]+)\]\(#", source[: source.index("## Before")].replace("\n", " "))
-    assert len(titles) >= 15
-    assert listed == titles
+    anchors = [make_anchor(title) for title in re.findall(r"^## (.+)$", source, re.MULTILINE)]
+    listed = re.findall(r"\]\(#([^)]+)\)", source[: source.index("## 1 ")])
+    assert len(anchors) >= 15
+    assert listed == anchors
+
+
+def test_every_alarm_of_the_desk_is_explained_once() -> None:
+    rows = read_table(read_section(RUNNING.read_text(encoding="utf-8"), "## Alarms"))
+    explained = [code for name, *_ in rows for code in re.findall(r"`([a-z-]+)`", name)]
+    raised = set(ALARMING_REASONS)
+    for path in sorted((ROOT / "gateway/desk").rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if re.search(r"raise_alarm\(|RunAlarms", source):
+            raised.update(re.findall(r'^[A-Z]\w*: Final = "([a-z]+(?:-[a-z]+)+)"', source, re.MULTILINE))
+        raised.update(re.findall(r'\b(?:endless|too_large)="([a-z-]+)"', source))
+    # Constants of the same modules that name no alarm.
+    assert set(explained) == raised - {"no-place", "return-post"}
+    assert len(explained) == len(set(explained)) >= 45
 
 
 def test_steps_that_add_a_field_name_files_and_tests_that_exist() -> None:
