@@ -1,27 +1,41 @@
-"""Takes the pictures of docs/placement.md: the demonstration's own pages, and some of them with the button done wrong.
+"""Takes the pictures of README.md and docs/placement.md from running pages. No tests here.
 
-Run `make pictures` after a change of the pages, the words or the icon. No tests here.
+Run `make pictures` after a change to a page, its words or the icon. The clock stands still and nothing random is in
+view, so a second run writes the same bytes with the same browser and fonts.
 """
 
+import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from playwright.sync_api import Browser, Page
 
 from gateway.demo.service.app import PLACES
+from gateway.desk.app import STYLE_FILE
+from gateway.desk.collection.filing import file_cases
+from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
+from tests.desk.loop_model import copy_loop
+from tests.desk.test_queue_order import LINES, make_case
+from tests.desk.view_builders import Browser as DeskBrowser
 from tests.house.sources import ROOT
 from tests.small_png import shrink_png
-from tests.whole.browser_walk import wait_until
+from tests.whole.browser_walk import bring_browser_to, wait_until
 from tests.whole.example_service import serve_example_service
-from tests.whole.public_server import open_chromium
+from tests.whole.public_server import PublicServer, open_chromium, open_phone
 from tests.widget.agency_door import open_agency_door
 
 PICTURES: Final = ROOT / "docs" / "pictures"
 MOST_BYTES: Final = 40_000
 PHONE: Final = (320, 568)
+LARGER_PHONE: Final = (375, 666)
 SCREEN: Final = (960, 480)
+DESK: Final = (1280, 757)
+KIND_PAGE: Final = "/7"
+# Places in the queue of docs/queue.md: of both doors, in the crisis lane and behind it.
+CASES: Final = (1, 8, 11, 20, 24, 26)
 MARK: Final = """
 const mark = document.createElement('p');
 mark.textContent = 'Not like this';
@@ -79,7 +93,7 @@ WRONGS: Final = (
 
 
 def take_pictures(folder: Path) -> list[Path]:
-    """Write every picture into a folder and return their files."""
+    """Write every picture into a folder and return the files."""
     with (
         tempfile.TemporaryDirectory() as state,
         open_agency_door(Path(state)) as agency,
@@ -92,7 +106,45 @@ def take_pictures(folder: Path) -> list[Path]:
             _take(browser, f"{service}{one.path}", folder / f"{one.name}.png", size=PHONE, script=one.script)
             for one in WRONGS
         ]
+        made.append(_take_form(browser, agency.server, folder / "form.png"))
+        made.append(_take_desk(browser, Path(state) / "loop", folder / "desk.png"))
     return made
+
+
+def _take_form(browser: Browser, server: PublicServer, file: Path) -> Path:
+    with open_phone(browser, has_script=True) as phone:
+        phone.page.set_viewport_size({"width": LARGER_PHONE[0], "height": LARGER_PHONE[1]})
+        bring_browser_to(phone.page, server, KIND_PAGE)
+        _save(phone.page, file)
+    return file
+
+
+def _take_desk(browser: Browser, folder: Path, file: Path) -> Path:
+    """Take the list of cases of a desk with synthetic reports."""
+    loop = copy_loop(folder)
+    cases = [
+        replace(
+            make_case(LINES[place - 1], place),
+            reference=make_reference("live", random=sha256(bytes([place])).digest()[:RANDOM_BYTES]),
+        )
+        for place in CASES
+    ]
+    with loop.desk.store.write() as connection:
+        file_cases(connection, cases, case_ids=[f"case-{place}" for place in CASES], now=loop.clock())
+    html = DeskBrowser(loop.desk).sign_in().get("/").text
+    html, styled = re.subn(
+        r'<link rel="stylesheet"[^>]*>', lambda _: f"<style>{STYLE_FILE.read_text(encoding='utf-8')}</style>", html
+    )
+    assert styled == 1
+    page = browser.new_page(viewport={"width": DESK[0], "height": DESK[1]}, color_scheme="light")
+    page.set_content(html)
+    _save(page, file)
+    page.close()
+    return file
+
+
+def _save(page: Page, file: Path) -> None:
+    file.write_bytes(shrink_png(page.screenshot(animations="disabled")))
 
 
 def _take(browser: Browser, address: str, file: Path, *, size: tuple[int, int], script: str = "") -> Path:
@@ -106,7 +158,7 @@ def _take(browser: Browser, address: str, file: Path, *, size: tuple[int, int], 
         check_is_dressed(page)
         if script:
             page.evaluate(f"() => {{ {UNDRESS} {script} {MARK} }}")
-        file.write_bytes(shrink_png(page.screenshot(animations="disabled")))
+        _save(page, file)
     finally:
         context.close()
     return file

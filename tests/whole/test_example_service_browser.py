@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from gateway.demo.service.app import PLACES
-from tests.placement_pictures import check_is_dressed
+from tests.pictures import check_is_dressed
 from tests.whole.browser_walk import AXE_FAULTS, AXE_SCRIPT, AXE_TAGS, SIDEWAYS
 from tests.whole.example_service import serve_example_service
 from tests.widget.agency_door import AgencyDoor, open_agency_door

@@ -11,7 +11,7 @@ from partner_sdk.button.frameworks import FLAVOURS
 from partner_sdk.button.snippet import WORDS, make_policy
 from partner_sdk.button.well_known import WellKnown, encode_well_known, parse_well_known
 from partner_sdk.cli import make_parser
-from tests.placement_pictures import MOST_BYTES, PICTURES, WRONGS
+from tests.pictures import MOST_BYTES, PICTURES, WRONGS
 from tests.sdk.commands.test_sdk_cli import Terminal
 from tests.sdk.renew_button_release import ORIGIN, REPOSITORY
 from tests.sdk.sdk_builders import ScriptedGateway
@@ -86,9 +86,17 @@ def test_file_of_a_service_is_a_good_one_and_every_field_has_its_row() -> None:
     assert re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE) == sorted(WellKnown.__struct_fields__)
 
 
-def test_every_picture_is_small_is_shown_and_is_told_in_words() -> None:
-    shown = re.findall(r"!\[([^\]]+)\]\(pictures/([a-z-]+\.png)\)", DOC)
-    assert len(shown) == len({name for _, name in shown}) == 10
+def test_every_picture_is_small_is_shown_and_has_words_for_it() -> None:
+    front = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    in_guide = re.findall(r"!\[([^\]]+)\]\(pictures/([a-z-]+\.png)\)", DOC)
+    in_front = [
+        (words, name) for name, words in re.findall(r'<img src="docs/pictures/([^"]+)" [^>]*alt="([^"]+)">', front)
+    ]
+    assert (len({name for _, name in in_guide}), [name for _, name in in_front]) == (
+        10,
+        ["chat.png", "form.png", "desk.png"],
+    )
+    shown = [*in_guide, *in_front]
     assert {name for _, name in shown} == {path.name for path in PICTURES.iterdir()}
     for words, name in shown:
         raw = (PICTURES / name).read_bytes()
