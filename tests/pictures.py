@@ -17,8 +17,8 @@ from gateway.demo.service.app import PLACES
 from gateway.desk.app import STYLE_FILE
 from gateway.desk.collection.filing import file_cases
 from partner_sdk.wire.reference import RANDOM_BYTES, make_reference
+from tests.desk.cases.test_queue_order import LINES, make_case
 from tests.desk.loop_model import copy_loop
-from tests.desk.test_queue_order import LINES, make_case
 from tests.desk.view_builders import Browser as DeskBrowser
 from tests.house.sources import ROOT
 from tests.small_png import shrink_png
