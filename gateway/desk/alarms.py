@@ -45,7 +45,7 @@ def clear_alarm(connection: Connection, alarm_id: int, *, actor: str, now: datet
         .values(cleared_at=format_time(now), cleared_by=actor)
     )
     if changed.rowcount == 0:
-        raise AlarmError("No open alarm has this number. `alarms` lists them.", reason="unknown-alarm")
+        raise AlarmError("No open alarm has this number. `alarms` lists the open ones.", reason="unknown-alarm")
     audit.append_entry(connection, "clear-alarm", str(alarm_id), at=now, actor=actor)
 
 

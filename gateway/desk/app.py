@@ -96,9 +96,7 @@ def get_status() -> Response:
 def make_desk_app(desk: Desk, *, origin: str, secret_key: bytes) -> Flask:
     """Return the app of one desk at `origin`, such as http://127.0.0.1:8003. Raises `DeskConfigError`."""
     if not is_loopback(urlsplit(origin).hostname or ""):
-        raise DeskConfigError(
-            "The desk's pages are served on a loopback address only: use 127.0.0.1.", reason="not-loopback"
-        )
+        raise DeskConfigError("The desk's pages open only at a loopback address: use 127.0.0.1.", reason="not-loopback")
     app = make_web_app(
         "report-abuse-desk",
         origin=origin,

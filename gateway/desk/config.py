@@ -70,7 +70,7 @@ def check_carriers(carriers: CarriersConfig, *, pager: PagerConfig) -> None:
     if carriers.sms != OFF:
         _check_sms(carriers)
     if "folder" in {carriers.mail, carriers.sms} and not Path(carriers.folder).is_absolute():
-        raise _bad("carriers.folder", "must be the whole path of a folder, for `folder` to write into")
+        raise _bad("carriers.folder", "must be the absolute path of a folder that `folder` writes to")
     for name in PagerConfig.__struct_fields__:
         _check_pager(getattr(pager, name), key=f"pager.{name}", has_mail=carriers.mail != OFF)
 
@@ -108,7 +108,7 @@ def _check_sms(carriers: CarriersConfig) -> None:
     if any(code.startswith(_SHARED_CODE) and len(code) < _SHORTEST_SHARED for code in carriers.sms_country_codes):
         raise _bad(
             "carriers.sms_country_codes",
-            'must not open all of "1", which many countries share: list 1 with an area code, such as "1202"',
+            'must not allow all of "1", which many countries share: list 1 with an area code, such as "1202"',
         )
     if carriers.sms == "webhook" and not is_safe_url(carriers.sms_url):
         raise _bad("carriers.sms_url", "must be an https address")
@@ -231,7 +231,7 @@ def load_config(paths: DeskPaths) -> DeskConfig:
         if "`post_room`" not in str(error):
             raise
         raise SettingsError(
-            f"{paths.config}: the table [post_room] is called [carriers] now. Rename it; its keys are the same.",
+            f"{paths.config}: rename the table [post_room] to [carriers]. Its keys stay the same.",
             reason="bad-settings",
         ) from None
     check_config(config)

@@ -44,7 +44,7 @@ _MOST_NAMED: Final = 20
 _PLACEMENT_WORDS: Final[dict[StandingCode, str]] = {
     "with_faults": "The button is not as agreed at",
     "not_reached": "Could not reach the page of",
-    "long_ago": f"Not looked at for {OLD_AFTER.days} days, or never",
+    "long_ago": f"Not checked for {OLD_AFTER.days} days, or never",
 }
 
 
@@ -65,8 +65,8 @@ def examine(state: Path, *, clock: Clock) -> list[Finding]:
 
 def _examine_folder(paths: DeskPaths) -> Finding:
     if paths.state.stat().st_mode & 0o077:
-        return Finding("folder", "fault", f"Others can enter {paths.state}.", mend="Run chmod 700 on it.")
-    return Finding("folder", "ok", f"{paths.state} is closed to others.")
+        return Finding("folder", "fault", f"Other users can open {paths.state}.", mend="Run chmod 700 on it.")
+    return Finding("folder", "ok", f"Only this user can open {paths.state}.")
 
 
 def _look_at_keys(desk: Desk) -> Iterator[Look]:
@@ -76,16 +76,20 @@ def _look_at_keys(desk: Desk) -> Iterator[Look]:
     with desk.store.read() as connection:
         lost = list_lost_quarters(connection, held=held)
     if lost:
-        yield "fault", f"The sealing key of {', '.join(lost)} is missing.", "Restore it, or its reports stay closed."
+        yield (
+            "fault",
+            f"The sealing key of {', '.join(lost)} is missing.",
+            ("Restore it from a backup, or its reports cannot be opened."),
+        )
     else:
         yield "ok", f"{len(DAILY_ROLES)} signing keys and {len(held)} sealing keys are in place.", ""
     if desk.paths.root.is_dir():
-        yield "warning", f"The root keys lie in {desk.paths.root}.", "Keep them offline."
+        yield "warning", f"The root keys are on this machine, in {desk.paths.root}.", "Keep them offline."
 
 
 def _look_at_audit(desk: Desk) -> Iterator[Look]:
     with desk.store.read() as connection:
-        yield "ok", f"The audit log is whole: {audit.check_chain(connection)} entries.", ""
+        yield "ok", f"The hash chain of the audit log is intact: {audit.check_chain(connection)} entries.", ""
 
 
 def _look_at_lists(desk: Desk) -> Iterator[Look]:
@@ -94,11 +98,15 @@ def _look_at_lists(desk: Desk) -> Iterator[Look]:
         with desk.store.read() as connection:
             newest = find_newest(connection, kind)
         if newest is None:
-            yield "fault", f"No {kind} list was signed yet.", "Add the gateway's card, then run `publish`."
+            yield "fault", f"No {kind} list has been signed yet.", "Add the gateway's card, then run `publish`."
             continue
         age = now - parse_time(newest.signed_at)
         if age > KEY_SET_LIFETIME - ALARM_BEFORE_EXPIRY:
-            yield "fault", f"The {kind} list was signed {age.days} days ago and expires after 90.", "Run `publish` now."
+            yield (
+                "fault",
+                (f"The {kind} list was signed {age.days} days ago and expires after 90."),
+                "Run `publish` now.",
+            )
         elif newest.published_at is None or age > _SIGN_AFTER:
             yield (
                 "warning",
@@ -111,7 +119,7 @@ def _look_at_lists(desk: Desk) -> Iterator[Look]:
 
 def _look_at_delegation(desk: Desk) -> Iterator[Look]:
     left = parse_time(read_delegation(desk.paths).not_after) - desk.clock()
-    detail = f"The root's word for the key-set key holds for {left.days} more days."
+    detail = f"The root's delegation to the key-set key is valid for {left.days} more days."
     if left > ALARM_BEFORE_EXPIRY:
         yield "ok", detail, ""
     else:
@@ -126,7 +134,7 @@ def _look_at_gateway(desk: Desk) -> Iterator[Look]:
     now = desk.clock()
     for concern in list_waiting_concerns(status, now=now):
         yield "fault", describe_concern(concern, now=now), ADVICE[concern.code][1]
-    yield "ok", f"Gateway {status.instance} answers; {status.unacknowledged} reports wait there.", ""
+    yield "ok", f"Gateway {status.instance} answers; {status.unacknowledged} reports are waiting there.", ""
 
 
 def _look_at_collecting(desk: Desk) -> Iterator[Look]:
@@ -137,9 +145,9 @@ def _look_at_collecting(desk: Desk) -> Iterator[Look]:
     for concern in concerns:
         yield "fault", describe_concern(concern, now=now), ADVICE[concern.code][1]
     if state.succeeded_at is None and not concerns:
-        yield "warning", "Nothing was collected yet.", "Keep `collect --every 60` running."
+        yield "warning", "Nothing has been collected yet.", "Keep `collect --every 60` running."
     elif not concerns:
-        yield "ok", f"Collected last at {state.succeeded_at}; no alert and no report waits too long.", ""
+        yield "ok", f"Last collected at {state.succeeded_at}; no alert or report is overdue.", ""
 
 
 def _look_at_work(desk: Desk) -> Iterator[Look]:
@@ -159,10 +167,10 @@ def _look_at_cases(desk: Desk) -> Iterator[Look]:
     with desk.store.read() as connection:
         lost = list_misjoined(connection)
     if lost:
-        detail = f"Joined to none that is the first of a case, so lists may hide it: {_format_some(lost)}."
+        detail = f"Joined to a report that does not start a case, so lists may hide it: {_format_some(lost)}."
         yield "fault", detail, "Read it: `case show`."
     else:
-        yield "ok", "What partners added is joined to the first report of its case.", ""
+        yield "ok", "Every later report is joined to the first report of its case.", ""
 
 
 def _look_at_partners(desk: Desk) -> Iterator[Look]:
@@ -173,16 +181,16 @@ def _look_at_partners(desk: Desk) -> Iterator[Look]:
         gaps = list_incomplete(connection)
     if waiting:
         found = True
-        yield "warning", f"{waiting} account changes of partners wait.", "See `partner changes`."
+        yield "warning", f"{waiting} account changes from partners are waiting.", "See `partner changes`."
     for partner in old:
         found = True
-        yield "warning", f"The keys of {partner} are more than a year old.", "Ask it to run `keys rotate`."
+        yield "warning", f"The keys of {partner} are more than a year old.", "Ask the partner to run `keys rotate`."
     for partner, missing in gaps:
         found = True
-        detail = f"The registration of {partner} lacks: {', '.join(missing).replace('_', ' ')}."
-        yield "warning", detail, "Ask it to complete its registration."
+        detail = f"The registration of {partner} is incomplete. It lacks: {', '.join(missing).replace('_', ' ')}."
+        yield "warning", detail, "Ask the partner to complete its registration."
     if not found:
-        yield "ok", "No partner waits, and no key of one is old.", ""
+        yield "ok", "No partner is waiting, and no partner key is too old.", ""
 
 
 def _look_at_placements(desk: Desk) -> Iterator[Look]:
@@ -211,17 +219,17 @@ def _format_reasons(standings: list[Standing]) -> str:
 def _look_at_outbox(desk: Desk) -> Iterator[Look]:
     faults = list_carrier_faults(desk)
     for fault in faults:
-        yield "fault", f"Notes cannot go out. {fault}.", "Look at [carriers] in desk.toml."
+        yield "fault", f"Notes cannot be sent. {fault}.", "Look at [carriers] in desk.toml."
     with desk.store.read() as connection:
         waiting = count_open(connection, "note")
         without_place = len(list_subjects(connection, WITHOUT_PLACE))
     if without_place:
-        detail = f"{without_place} replies found no place at the gateway."
-        yield "warning", detail, "Answer in another way. See `alarms`."
+        detail = f"The gateway no longer keeps the return codes of {without_place} replies."
+        yield "warning", detail, "Answer these people another way. See `alarms`."
     if desk.config.carriers.notes == "off":
-        yield "warning", f"Short notes are off, and {waiting} wait.", "Set carriers.notes in desk.toml."
+        yield "warning", f"Short notes are off, but {waiting} are waiting.", "Set carriers.notes in desk.toml."
     elif not faults:
-        yield "ok", f"The carriers can send; {waiting} notes wait.", ""
+        yield "ok", f"The carriers can send; {waiting} notes are waiting.", ""
 
 
 def _look_at_pager(desk: Desk) -> Iterator[Look]:
@@ -231,7 +239,7 @@ def _look_at_pager(desk: Desk) -> Iterator[Look]:
     for warning in warnings:
         yield verdict, warning, ""
     if not warnings:
-        yield "ok", "Alerts go out in the desk's hours and out of them.", ""
+        yield "ok", "Alerts can be sent in and out of the desk's hours.", ""
 
 
 def _look_at_hours(desk: Desk) -> Iterator[Look]:

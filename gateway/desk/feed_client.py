@@ -77,7 +77,7 @@ class FeedClient:
         most = limit or kind.max_items
         page = self._get(f"/feed/items/{kind.name}?after={after}&limit={most}", kind=ItemPage)
         if len(page.items) > most:
-            raise FormatError("The page holds more items than were asked for.", reason="malformed")
+            raise FormatError("The feed page has more items than requested.", reason="malformed")
         return page
 
     def put_items(self, kind: ItemKind, items: tuple[NewItem, ...]) -> tuple[PutResult, ...]:
@@ -88,7 +88,7 @@ class FeedClient:
         reply = self._send("POST", f"/feed/items/{kind.name}", encode(ItemPost(items=items)))
         results = parse_exact(reply, kind=ItemPostReply, max_bytes=MAX_REPLY_BYTES).results
         if len(results) != len(items):
-            raise FormatError("The answer does not say of each item what became of it.", reason="malformed")
+            raise FormatError("The reply does not give a result for each item.", reason="malformed")
         return results
 
     def acknowledge(self, kind: ItemKind, items: tuple[Acknowledgement, ...], *, is_withdrawn: bool = False) -> int:

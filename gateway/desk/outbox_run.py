@@ -97,7 +97,7 @@ def send_again(desk: Desk, number: int, *, actor: str) -> OutboxRow:
         too_late_after = next(kind.too_late_after for kind in KINDS if kind.name == row.kind)
         if too_late_after is not None and now - parse_time(row.queued_at) >= too_late_after:
             raise OutboxError(
-                "This note is too old: it would say the wrong thing. Answer the person in the way that they picked.",
+                "This note is too old to send: its text would be wrong. Answer the person in a way they picked.",
                 reason="too-late",
             )
     return row

@@ -56,7 +56,7 @@ def make_start_link(folder: Path, *, name: str, now: datetime, random: Callable[
     name = " ".join(name.split())
     if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
         raise StartLinkError(
-            f"A start link is for somebody: give a name of at most {MAX_NAME_CHARACTERS} characters.", reason="no-name"
+            f"Give the name of the person who signs in, of at most {MAX_NAME_CHARACTERS} characters.", reason="no-name"
         )
     folder.mkdir(mode=0o700, exist_ok=True)
     _sweep(folder, now=now)
@@ -76,7 +76,7 @@ def use_start_link(folder: Path, secret: str, *, now: datetime) -> str:
         path.unlink()
         link = parse_exact(raw, kind=StartLink, max_bytes=_MAX_FILE_BYTES)
     except (OSError, FormatError):
-        raise StartLinkError("This start link is unknown or was used already.", reason="link-used") from None
+        raise StartLinkError("This start link is unknown or has already been used.", reason="link-used") from None
     if now >= parse_time(link.expires_at):
         raise StartLinkError("This start link has expired.", reason="link-expired")
     return link.name

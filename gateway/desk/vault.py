@@ -62,7 +62,7 @@ class Vault:
         return code: no key in here opens it.
         """
         if context.recipient != AGENCY:
-            raise OpeningError("Only the desk's own copy of a reply opens here.", reason="wrong-recipient")
+            raise OpeningError("This door opens only the desk's own copy of a reply.", reason="wrong-recipient")
         return self._open(envelope, context=context, purpose="reply")
 
     def open_message_copy(self, envelope: Envelope, *, context: SealContext) -> bytes:
@@ -71,21 +71,23 @@ class Vault:
         As with replies, only the desk's own copy is addressed to the agency.
         """
         if context.recipient != AGENCY:
-            raise OpeningError("Only the desk's own copy of a message opens here.", reason="wrong-recipient")
+            raise OpeningError("This door opens only the desk's own copy of a message.", reason="wrong-recipient")
         return self._open(envelope, context=context, purpose="mailbox")
 
     def _open(self, envelope: Envelope, *, context: SealContext, purpose: str) -> bytes:
         if context.purpose != purpose:
-            raise OpeningError(f"This door of the vault opens boxes of purpose {purpose!r}.", reason="wrong-purpose")
+            raise OpeningError(
+                (f"This door of the vault opens only boxes of the purpose {purpose}."), reason="wrong-purpose"
+            )
         private_key = self._private_keys.get(envelope.key_id)
         if private_key is None:
-            raise OpeningError("The box is sealed to a key that this desk does not hold.", reason="unknown-key")
+            raise OpeningError("The box is sealed to a key that this desk does not have.", reason="unknown-key")
         try:
             # RFC 9180 §5.1: base mode; all context is in `info`, because the library has no `aad` argument.
             padded = self._suite.decrypt(envelope.box, private_key, info=context.info(key_id=envelope.key_id))
         except (InvalidTag, ValueError):
             raise OpeningError(
-                "The box does not open: it was altered, or sealed in another context than its statement says.",
+                "The box does not open: it was altered, or sealed in another context than its statement gives.",
                 reason="does-not-open",
             ) from None
         return unpad(padded, purpose=purpose, sender=context.sender)

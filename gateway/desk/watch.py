@@ -43,16 +43,22 @@ SHELF_FULL: Final = "shelf-full"
 
 # What each means and what to do about it, for pages and for `doctor`.
 ADVICE: Final[dict[str, tuple[str, str]]] = {
-    STOPPED: ("No report has been collected", "Start `report-abuse-desk collect --every 60`, and read what it prints."),
-    URGENT_WAIT: ("Urgent reports wait at the gateway", "Run `report-abuse-desk collect`, and read what it prints."),
-    OTHERS_WAIT: ("Reports wait at the gateway", "Run `report-abuse-desk collect`, and read what it prints."),
-    NOT_SENT: ("An alert has not gone out", "Tell the people on duty yourself; look at [pager] in desk.toml."),
-    NOT_ACKNOWLEDGED: ("An alert is not acknowledged", "Open the urgent cases; `report-abuse-desk alert list`."),
+    STOPPED: (("No report has been collected"), "Start `report-abuse-desk collect --every 60`, and read its output."),
+    URGENT_WAIT: ("Urgent reports wait at the gateway", "Run `report-abuse-desk collect`, and read its output."),
+    OTHERS_WAIT: ("Reports wait at the gateway", "Run `report-abuse-desk collect`, and read its output."),
+    NOT_SENT: ("An alert has not gone out", "Phone the people on duty yourself, then check [pager] in desk.toml."),
+    NOT_ACKNOWLEDGED: (
+        "An alert is not acknowledged",
+        ("Open the urgent cases, then run `report-abuse-desk alert list`."),
+    ),
     CRISIS_UNREAD: (
         "A report in the crisis lane is unread past the hour that the form promised",
         "Open it: `report-abuse-desk case next` names it.",
     ),
-    SHELF_FULL: ("A sender's share of the set-aside shelf is full", "`report-abuse-desk set-aside list`."),
+    SHELF_FULL: (
+        "A sender has filled its share of the set-aside shelf",
+        ("Read the rows: `report-abuse-desk set-aside list`."),
+    ),
 }
 
 _BY_ITSELF: Final = "watch"

@@ -129,7 +129,7 @@ def test_round_that_fails_is_no_success_and_its_reason_is_kept(loop: Loop, capsy
 def test_new_desk_has_not_collected_yet_and_doctor_says_so(loop: Loop) -> None:
     loop.clock.advance(hours=5)
     assert codes(loop) == []
-    assert list_findings(loop, "collecting") == [("warning", "Nothing was collected yet.")]
+    assert list_findings(loop, "collecting") == [("warning", "Nothing has been collected yet.")]
     note_failed(loop.desk, TransportError("no reply", reason="connection"))
     assert codes(loop) == ["collector-stopped"]
 

@@ -207,7 +207,7 @@ def _take(desk: Desk, connection: Connection, post: VerifiedPost, *, actor: str,
     held = _find_held(connection, post.clear, submission_raw=post.submission_raw, envelope_raw=post.envelope_raw)
     if held is not None and not held.is_this:
         raise RowRefusedError(
-            "Another report has this id already.",
+            "Another report already has this id.",
             reason=DUPLICATE_ID,
             priority=post.clear.priority,
             seals_crisis=assess(post.content, received_at=now).crisis,

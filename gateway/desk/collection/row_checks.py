@@ -259,10 +259,12 @@ def _check_place(intake: IntakeStatement, *, key_id: str, believed: Believed) ->
         and _SENDER.fullmatch(intake.clear.partner)
         and all(_SHA256_HEX.fullmatch(one) for one in (intake.previous, intake.envelope_sha256))
     ):
-        raise RowRefusedError("The intake statement is genuine, but misspelled.", reason="intake-misspelled")
+        raise RowRefusedError(
+            ("The intake statement is genuine, but not in canonical form."), reason="intake-misspelled"
+        )
     if believed.instances.get(key_id) != intake.instance:
         raise RowRefusedError(
-            "The intake statement is signed by another gateway's key than it names.", reason="wrong-instance"
+            "The intake statement names one gateway but is signed with the key of another.", reason="wrong-instance"
         )
 
 
@@ -273,15 +275,17 @@ def _check_names(intake: IntakeStatement) -> None:
     except FormatError:
         spelled = None
     if spelled != intake.reference or get_reference_environment(spelled) != intake.environment:
-        raise RowRefusedError("The reference is not spelled as references are.", reason="intake-misspelled")
+        raise RowRefusedError("The reference is malformed.", reason="intake-misspelled")
     if intake.placement is not None and not _PLACEMENT.fullmatch(intake.placement):
-        raise RowRefusedError("The place of the button is not spelled as places are.", reason="intake-misspelled")
+        raise RowRefusedError("The placement is malformed.", reason="intake-misspelled")
 
 
 def _read_envelope(text: str, *, intake: IntakeStatement) -> bytes:
     raw = parse_base64url(text, max_bytes=MAX_ENVELOPE_BYTES)
     if hashlib.sha256(raw).hexdigest() != intake.envelope_sha256:
-        raise RowRefusedError("The envelope is not the one that was taken in.", reason="envelope-mismatch")
+        raise RowRefusedError(
+            ("The envelope differs from the one that the gateway accepted."), reason="envelope-mismatch"
+        )
     return raw
 
 
@@ -294,14 +298,16 @@ def _check_door(intake: IntakeStatement, *, submission_raw: bytes | None) -> Non
         or is_public != (intake.submission_sha256 is None)
         or (not is_public and intake.placement is not None)  # a partner's report has no button behind it
     ):
-        raise RowRefusedError("The row does not fit the door that it names.", reason="door-mismatch")
+        raise RowRefusedError("The row does not match the door that it names.", reason="door-mismatch")
 
 
 def _check_submission(
     raw: bytes, *, intake: IntakeStatement, envelope_raw: bytes, believed: Believed, seen_at: datetime
 ) -> None:
     if hashlib.sha256(raw).hexdigest() != intake.submission_sha256:
-        raise RowRefusedError("The submission is not the one that was taken in.", reason="submission-mismatch")
+        raise RowRefusedError(
+            ("The submission differs from the one that the gateway accepted."), reason="submission-mismatch"
+        )
     keys = believed.submission_keys.get(intake.clear.partner, {})
     submission = open_partners_submission(raw, keys=keys, envelope_raw=envelope_raw)
     check_same(clear_fields_of(submission), intake.clear, whose="submission and the intake statement")
@@ -324,7 +330,7 @@ def check_key_covers(raw: bytes, *, keys: Mapping[str, PartnerKey], seen_at: dat
     (signature,) = parse_statement(raw).signatures
     if not keys[signature.keyid].covers(seen_at):
         raise RowRefusedError(
-            "The submission is signed with a key that had ended before this desk saw it.",
+            "The submission is signed with a key that ended before this desk received it.",
             reason=KEY_ENDED,
             priority=priority,
         )
@@ -337,7 +343,7 @@ def open_content(envelope_raw: bytes, *, clear: ClearFields, believed: Believed)
         return parse_public_report(plain) if clear.partner == PUBLIC_SENDER else parse_sealed_report(plain)
     except FormatError:
         raise RowRefusedError(
-            "The envelope opens, but its content is not a report of a known form.", reason="unreadable-content"
+            "The envelope opens, but its content is not a report in a known format.", reason="unreadable-content"
         ) from None
 
 
@@ -345,7 +351,7 @@ def _check_content(content: SealedContent, *, intake: IntakeStatement) -> None:
     check_same(content.clear, intake.clear, whose="sealed report and the intake statement")
     if isinstance(content, PublicReport) and content.placement != intake.placement:
         raise RowRefusedError(
-            "The place of the button differs between the sealed report and the intake statement.",
+            "The sealed report and the intake statement name different placements.",
             reason="clear-fields-mismatch",
             priority=content.clear.priority,
         )

@@ -243,7 +243,7 @@ def open_row(desk: Desk, row_id: int, *, actor: str) -> OpenedRow:
     with desk.store.read() as connection:
         found = connection.execute(select(SET_ASIDE).where(SET_ASIDE.c.id == row_id)).first()
     if found is None:
-        raise SetAsideError("No row has this number. `set-aside list --all` shows them.", reason="unknown-row")
+        raise SetAsideError("No row has this number. `set-aside list --all` shows every row.", reason="unknown-row")
     opened = _open_bytes(_to_row(found), bytes(found.row), vault=desk.load_vault())
     with desk.store.write() as connection:
         audit.append_entry(
@@ -292,7 +292,7 @@ def resolve_row(connection: Connection, row_id: int, *, resolution: str, actor: 
     ).first()
     if row is None or row.resolved_at is not None:
         raise SetAsideError(
-            "No row with this number waits. `set-aside list` shows those that do.", reason="unknown-row"
+            "No waiting row has this number. `set-aside list` shows the waiting rows.", reason="unknown-row"
         )
     connection.execute(
         update(SET_ASIDE).where(SET_ASIDE.c.id == row_id).values(resolved_at=format_time(now), resolution=resolution)

@@ -198,7 +198,10 @@ def resolve_group(
     )
     if changed.rowcount == 0:
         raise SetAsideError(
-            "No row of this sender and this cause waits up to that number. `set-aside list` shows those that do.",
+            (
+                "No row from this sender with this reason is waiting up to that number. `set-aside list` "
+                "shows the waiting rows."
+            ),
             reason="unknown-row",
         )
     audit.append_entry(

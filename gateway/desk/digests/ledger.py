@@ -51,13 +51,18 @@ def commit_spend(
 def check_spend(spends: dict[str, int], *, table: str, micro_epsilon: int) -> None:
     """Raise `LedgerError` unless this spend is new, above zero, and stays within the budget."""
     if micro_epsilon < 1:
-        raise LedgerError("A draw always costs something.", reason="no-spend")
+        raise LedgerError("A draw must have a cost.", reason="no-spend")
     if table in spends:
-        raise LedgerError(f"The table {table} is drawn already and is never drawn again.", reason="spent-already")
+        raise LedgerError(
+            (f"The table {table} has already been drawn and is never drawn again."), reason="spent-already"
+        )
     spent = sum(spends.values())
     if spent + micro_epsilon > BUDGET_MICRO:
         raise LedgerError(
-            f"The table {table} would cost {micro_epsilon} micro-epsilon, and {BUDGET_MICRO - spent} of {BUDGET_MICRO} "
-            "are left for this partner and quarter. Nothing was drawn.",
+            (
+                f"The table {table} would cost {micro_epsilon} micro-epsilon, but only "
+                f"{BUDGET_MICRO - spent} of {BUDGET_MICRO} are left for this partner and quarter. Nothing "
+                "was drawn."
+            ),
             reason="over-budget",
         )

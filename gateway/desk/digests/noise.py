@@ -59,7 +59,7 @@ def _make_mechanism(sensitivity: int, epsilon_micro: int) -> tuple[Any, float]:
         if Fraction(mechanism.map(sensitivity)) <= allowed:
             return mechanism, scale
         scale = math.nextafter(scale, math.inf)
-    raise NoiseError("The library's privacy loss stays above the ledger's.", reason="loss-above-ledger")
+    raise NoiseError("The library's privacy loss exceeds the ledger's.", reason="loss-above-ledger")
 
 
 CERTAINTY_PERMILLE = 950

@@ -45,7 +45,7 @@ def post_make() -> ResponseReturnValue:
     desk, form = get_desk(), request.form
     partner = form.get("partner", "")
     if partner not in _get_partners():
-        return _show_list(fault="Choose the partner that the digest is for.")
+        return _show_list(fault="Choose the partner for this digest.")
     try:
         record = publishing.make_digest(
             desk.store,

@@ -76,7 +76,7 @@ def _make_trend(now: DigestCell, before: DigestCell, *, since: str) -> DigestTre
         return DigestTrend(now.label, now.title, "up", f"more than in {since}, by more than the noise explains")
     if now.high < before.low:
         return DigestTrend(now.label, now.title, "down", f"fewer than in {since}, by more than the noise explains")
-    return DigestTrend(now.label, now.title, "unclear", f"no change from {since} that stands out of the noise")
+    return DigestTrend(now.label, now.title, "unclear", f"no change since {since} beyond the noise")
 
 
 def find_table(tables: Sequence[DigestTable], name: str) -> DigestTable | None:

@@ -81,9 +81,12 @@ def make_digest(store: DeskStore, order: DigestOrder, *, clock: Clock) -> Digest
     lost = _draw_missing(store, record, tables, clock=clock)
     if lost and not order.accept_lost:
         raise DigestError(
-            f"The budget of {', '.join(lost)} is spent, but its noise was never stored: the desk was stopped between "
-            "the two, or another command is drawing it this moment. It is never drawn again. Wait a minute and try "
-            "again; if this stays, make the digest without it (--without-lost).",
+            (
+                f"The budget for {', '.join(lost)} is spent, but the noise was never stored: the desk "
+                "stopped halfway, or another command is drawing it right now. It is never drawn again. "
+                "Wait a minute and try again; if you see this message again, make the digest without it "
+                "(--without-lost)."
+            ),
             reason="draw-lost",
         )
     return _finish(store, record.digest_id, order, tables, lost=lost, now=clock())
@@ -124,11 +127,13 @@ def get_body(record: DigestRecord) -> bytes:
         return record.body
     if record.state == "not-eligible":
         raise DigestError(
-            "The partner is not eligible: it has not adopted the button and has too few incidents. No digest was "
-            "built; what was drawn stays spent.",
+            (
+                "The partner is not eligible: it has not adopted the button and has too few incidents. "
+                "No digest was made; the budget already used stays spent."
+            ),
             reason="not-eligible",
         )
-    raise DigestError("This digest is not made yet. Run `digest make` again.", reason="not-made")
+    raise DigestError("This digest is not finished. Run `digest make` again.", reason="not-made")
 
 
 def check_release(record: DigestRecord, *, by: str) -> None:
@@ -138,10 +143,10 @@ def check_release(record: DigestRecord, *, by: str) -> None:
             f"This digest is {record.state.replace('-', ' ')}; it cannot be released.", reason="not-waiting"
         )
     if not by.strip():
-        raise DigestError("A digest is released by somebody: give a name.", reason="no-name")
+        raise DigestError("Give the name of the person who releases the digest.", reason="no-name")
     if is_same_person(by, record.made_by):
         raise DigestError(
-            f"{record.made_by} made this digest. A second person reads it and releases it.", reason="same-person"
+            f"{record.made_by} made this digest. A second person must read it and release it.", reason="same-person"
         )
 
 
@@ -160,7 +165,7 @@ def _squeeze_name(name: str) -> str:
 
 def _freeze(store: DeskStore, order: DigestOrder, *, now: datetime) -> DigestRecord:
     if not order.made_by.strip():
-        raise DigestError("A digest is made by somebody: give a name.", reason="no-name")
+        raise DigestError("Give the name of the person who makes the digest.", reason="no-name")
     digest_id = make_digest_id(partner=order.partner, quarter=order.quarter)
     with store.write() as connection:
         record = find_record(connection, digest_id)

@@ -76,9 +76,7 @@ def get_record(connection: Connection, digest_id: str) -> DigestRecord:
     """Return a digest's record, or raise `DigestRecordError`."""
     record = find_record(connection, digest_id)
     if record is None:
-        raise DigestRecordError(
-            "There is no digest of that name. `digest list` shows the ones that exist.", reason="unknown-digest"
-        )
+        raise DigestRecordError("No digest has that id. `digest list` shows every digest.", reason="unknown-digest")
     return record
 
 
@@ -114,7 +112,7 @@ def add_draw(connection: Connection, digest_id: str, *, table: str, draw: list[i
     record = get_record(connection, digest_id)
     if record.state != "drawing" or table in record.workings.draws:
         raise DigestRecordError(
-            f"The draw of {table} came too late to be stored; it is thrown away unseen.", reason="drawn-already"
+            f"The draw of {table} came too late to be stored and was discarded unseen.", reason="drawn-already"
         )
     draws = record.workings.draws | {table: draw}
     _write(connection, digest_id, {"payload": canonical.encode(msgspec.structs.replace(record.workings, draws=draws))})
@@ -124,7 +122,7 @@ def finish_record(connection: Connection, digest_id: str, *, body: bytes | None,
     """Store the published bytes, or that the partner is not eligible; raise `DigestRecordError` the second time."""
     record = get_record(connection, digest_id)
     if record.state != "drawing":
-        raise DigestRecordError("This digest is made already.", reason="made-already")
+        raise DigestRecordError("This digest has already been made.", reason="made-already")
     workings = msgspec.structs.replace(record.workings, digest=None if body is None else body.decode("utf-8"))
     state: State = "not-eligible" if body is None else "made"
     changes = {"payload": canonical.encode(workings), "state": state, "made_at": canonical.format_time(now)}

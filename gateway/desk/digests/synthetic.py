@@ -60,7 +60,7 @@ def make_synthetic_cases(desk: Desk, *, partner: str, quarter: Quarter, count: i
     now = desk.clock()
     check_closed(quarter, now=now)
     if not 1 <= count <= MOST_CASES:
-        raise SyntheticError(f"Between 1 and {MOST_CASES} synthetic cases can be made at once.", reason="bad-count")
+        raise SyntheticError(f"Make between 1 and {MOST_CASES} synthetic cases at a time.", reason="bad-count")
     with desk.store.write() as connection:
         known = _list_known(connection)
         places = [row.placement for row in list_placements(connection, owner=partner)]

@@ -53,7 +53,7 @@ def make_desk(state: Path, *, config: DeskConfig, now: datetime, random: Callabl
     check_config(config)
     state = state.resolve()
     if state.exists() and (not state.is_dir() or any(state.iterdir())):
-        raise BootstrapError(f"{state} is not empty: a desk is made in a folder of its own.", reason="desk-exists")
+        raise BootstrapError(f"{state} is not empty: make the desk in an empty folder.", reason="desk-exists")
     state.parent.mkdir(parents=True, exist_ok=True)
     making = state.with_name(f".{state.name}.making")
     # What a run that was killed left has sealed and signed nothing: it was never at its place.
@@ -79,16 +79,16 @@ def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
     """
     if card.environment != desk.config.environment:
         raise BootstrapError(
-            f"This card is of a {card.environment} gateway; this desk is {desk.config.environment}.",
+            f"This card belongs to a {card.environment} gateway, but this desk is {desk.config.environment}.",
             reason="wrong-environment",
         )
     if card.origin != desk.config.gateway_origin:
         raise BootstrapError(
-            f"This card is of a gateway at {card.origin}; desk.toml says {desk.config.gateway_origin}.",
+            f"This card belongs to the gateway at {card.origin}, but desk.toml names {desk.config.gateway_origin}.",
             reason="wrong-origin",
         )
     if not re.fullmatch(INSTANCE_PATTERN, card.instance):
-        raise BootstrapError("The name on this card is no name of a gateway.", reason="bad-instance")
+        raise BootstrapError("The name on this card is not a valid gateway name.", reason="bad-instance")
     public_key = parse_base64url(card.receipt_key.public_key, length=PUBLIC_KEY_BYTES)
     key_id, now = key_id_of(public_key), desk.clock()
     with desk.store.write() as connection:
@@ -97,7 +97,7 @@ def add_gateway(desk: Desk, card: GatewayCard, *, actor: str) -> bool:
             return False
         if known is not None:
             raise BootstrapError(
-                "The key of this card is known already, but not as this gateway's: make the gateway a key of its own.",
+                "The key on this card already has another use at this desk. Make a new key for this gateway.",
                 reason="key-in-use",
             )
         add_verify_key(connection, RECEIPT_ROLE, public_key, now=now, instance=card.instance)
@@ -110,7 +110,9 @@ def end_receipt_key(desk: Desk, key_id: str, *, actor: str) -> None:
     now = desk.clock()
     with desk.store.write() as connection:
         if key_id not in {key.key_id for key in list_verify_entries(connection, RECEIPT_ROLE)}:
-            raise BootstrapError(f"There is no receipt key {key_id}; `keys list` names them.", reason="unknown-key")
+            raise BootstrapError(
+                (f"No receipt key has the id {key_id}. `keys list` shows every key."), reason="unknown-key"
+            )
         end_use(connection, key_id, at=now)
         audit.append_entry(connection, "end-receipt-key", key_id, at=now, actor=actor)
 

@@ -56,7 +56,9 @@ def read_signed_delegation(paths: DeskPaths) -> bytes:
     try:
         return paths.delegation.read_bytes()
     except OSError:
-        raise LocalStateError(f"{paths.delegation} is missing: restore it.", reason="no-delegation") from None
+        raise LocalStateError(
+            (f"{paths.delegation} is missing: restore it from a backup."), reason="no-delegation"
+        ) from None
 
 
 def renew_delegation(desk: Desk, *, root_folder: Path, with_new_key: bool, actor: str) -> Delegation:
@@ -68,7 +70,7 @@ def renew_delegation(desk: Desk, *, root_folder: Path, with_new_key: bool, actor
     root = read_key_file(root_folder / "root.key", role=KeyRole.ROOT)
     pin = parse_pin(desk.paths.pin.read_bytes())
     if fingerprint_of(parse_base64url(root.public_key)) != pin.root_fingerprint:
-        raise DelegationError(f"The root key in {root_folder} is not the one of this desk's pin.", reason="wrong-root")
+        raise DelegationError(f"The root key in {root_folder} does not match this desk's pin.", reason="wrong-root")
     now = desk.clock()
     key_set = _make_next_key(desk, now=now) if with_new_key else desk.read_key(KeyRole.KEY_SET)
     # The word comes first: whoever finds it beside the old key finishes the exchange (load_key_set_key).
@@ -94,7 +96,10 @@ def load_key_set_key(desk: Desk) -> Ed25519PrivateKey:
         if key_file.public_key == named:
             following.replace(desk.paths.keys / f"{KeyRole.KEY_SET.value}.key")
     if key_file.public_key != named:
-        raise DelegationError("The root's word is for another key-set key: restore keys and word.", reason="wrong-key")
+        raise DelegationError(
+            ("The root's delegation is for another key-set key: restore the keys and the delegation from one backup."),
+            reason="wrong-key",
+        )
     return load_signing_key(key_file)
 
 
@@ -140,9 +145,11 @@ def change_root(desk: Desk, *, root_folder: Path, actor: str) -> Pin:
 def _sign_change(desk: Desk, root_folder: Path, *, pin: Pin, following: KeyFile, actor: str) -> Pin:
     former = read_key_file(root_folder / "root.key", role=KeyRole.ROOT)
     if (_fingerprint(former), _fingerprint(following)) != (pin.root_fingerprint, pin.next_root_fingerprint):
-        raise DelegationError(f"The keys in {root_folder} are not the roots of this desk's pin.", reason="wrong-root")
+        raise DelegationError(
+            (f"The keys in {root_folder} do not match the root keys in this desk's pin."), reason="wrong-root"
+        )
     if desk.paths.root_change.exists() and not _is_published(desk, pin=pin):
-        raise DelegationError("The last change of root is not published: run publish first.", reason="not-published")
+        raise DelegationError("The last root change is not published yet: run publish first.", reason="not-published")
     now, coming = desk.clock(), _get_coming(desk, root_folder)
     change = RootChange(
         changed_at=format_time(now),

@@ -88,10 +88,12 @@ def destroy_sealing_key(desk: Desk, name: str, *, actor: str) -> None:
     with desk.store.write() as connection:
         row = _find(connection, name)
         if row is None:
-            raise SealingKeyError(f"There is no sealing key {name}; `keys list` names them.", reason="unknown-key")
+            raise SealingKeyError(
+                (f"No sealing key has the name {name}. `keys list` shows every key."), reason="unknown-key"
+            )
         if now < parse_time(row.open_until):
             raise SealingKeyError(
-                f"The key {name} may have to open reports until {row.open_until}; destroy it after that.",
+                f"The key {name} may be needed to open reports until {row.open_until}. Destroy it after that.",
                 reason="too-early",
             )
         if row.destroyed_at is None:
@@ -257,7 +259,7 @@ def get_own_sealing_key(desk: Desk, connection: Connection) -> SealingKey:
     now = desk.clock()
     key = find_active_sealing_key(make_key_set(connection, desk=desk, now=now), now=now)
     if key is None:
-        raise LocalStateError("No sealing key of this desk is active. Run `publish`.", reason="no-sealing-key")
+        raise LocalStateError("This desk has no active sealing key. Run `publish`.", reason="no-sealing-key")
     return key
 
 

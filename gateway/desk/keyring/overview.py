@@ -31,7 +31,7 @@ def list_keys(desk: Desk) -> list[KeyRow]:
     now = desk.clock()
     rows = [_make_delegation_row(desk, now=now), *_list_sealing(desk, now=now), *_list_verify(desk, now=now)]
     rows += [
-        KeyRow(pending.role.value, pending.key_id, "", "pending", "", "run publish; it signs an hour after that")
+        KeyRow(pending.role.value, pending.key_id, "", "pending", "", "run publish; the key signs one hour later")
         for pending in list_pending(desk)
         if all(row.key_id != pending.key_id for row in rows)
     ]
@@ -67,7 +67,7 @@ def _list_sealing(desk: Desk, *, now: datetime) -> list[KeyRow]:
         else:
             state = "retired"
             if now >= parse_time(row.open_until):
-                advice = f"its time is over: keys destroy-sealing {row.quarter}"
+                advice = f"no longer needed: keys destroy-sealing {row.quarter}"
         found.append(KeyRow("sealing", row.key_id, row.quarter, state, row.seal_until, advice))
     return found
 
@@ -92,5 +92,5 @@ def _list_verify(desk: Desk, *, now: datetime) -> list[KeyRow]:
 
 def _advise(role: str) -> str:
     if role == "receipt":
-        return "make the gateway a new one: report-abuse-gateway rotate-receipt-key, then gateway add"
+        return "give the gateway a new key: report-abuse-gateway rotate-receipt-key, then gateway add"
     return f"keys rotate {role}"

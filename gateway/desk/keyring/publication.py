@@ -88,7 +88,9 @@ def publish(desk: Desk, *, actor: str) -> Published:
     feed = desk.make_feed()
     status = feed.get_status()
     if status.environment != desk.config.environment:
-        raise PublicationError("The gateway at this address serves another environment.", reason="wrong-environment")
+        raise PublicationError(
+            ("The gateway at this address belongs to another environment."), reason="wrong-environment"
+        )
     # The register is signed by a key of the key set: the key set goes first.
     for publication, seen, send in (
         (published.key_set, status.key_set_serial, partial(feed.put_list, "keys")),
@@ -98,9 +100,12 @@ def publish(desk: Desk, *, actor: str) -> Published:
             send(publication.body)
         except ConflictError:
             raise PublicationError(
-                f"The gateway has seen serial {seen} of the {publication.kind}, this desk only {publication.serial}: "
-                "this desk was restored from an older copy. Restore the newest one. If somebody else has signed with "
-                "the key-set key, renew the root's word: `keys renew-delegation --new-key`.",
+                (
+                    f"The gateway has serial {seen} of the {publication.kind}, but this desk only has "
+                    f"{publication.serial}: this desk was restored from an older backup. Restore the newest "
+                    "one. If another person may have signed with the key-set key, run `keys renew-delegation "
+                    "--new-key`."
+                ),
                 reason="serial-behind-gateway",
             ) from None
         _mark_published(desk, publication, actor=actor)

@@ -65,7 +65,7 @@ def parse_quarter(text: str) -> Quarter:
     """Return the quarter of `2026-Q3`, or raise `QuarterError`."""
     match = _SPELLING.fullmatch(text)
     if match is None:
-        raise QuarterError("A quarter is written like 2026-Q3.", reason="unknown-quarter")
+        raise QuarterError("Write the quarter like this: 2026-Q3.", reason="unknown-quarter")
     return Quarter(int(match[1]), int(match[2]))
 
 
@@ -84,6 +84,9 @@ def check_closed(quarter: Quarter, *, now: datetime) -> None:
     """Raise `QuarterError` while the quarter still runs: its counts could change after publication."""
     if now < quarter.ends_at:
         raise QuarterError(
-            f"{quarter.name} runs until {quarter.last_day.isoformat()}; a digest covers a quarter that has ended.",
+            (
+                f"{quarter.name} runs until {quarter.last_day.isoformat()}. A digest covers only a "
+                "quarter that has ended."
+            ),
             reason="quarter-not-closed",
         )

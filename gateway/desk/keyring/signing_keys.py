@@ -56,7 +56,7 @@ def begin_rotation(desk: Desk, role: KeyRole, *, actor: str) -> PendingKey:
     stands in `next.pin`, which the gateway's operator puts in place. Raises `RotationError` (`wrong-role`).
     """
     if role not in ROTATED_ROLES:
-        raise RotationError(f"A {role.value} key is not changed in this way.", reason="wrong-role")
+        raise RotationError(f"A {role.value} key cannot be rotated.", reason="wrong-role")
     now, path = desk.clock(), get_next_path(desk, role)
     if path.exists():
         key_file = read_key_file(path, role=role)
@@ -93,12 +93,14 @@ def revoke_signing_key(desk: Desk, key_id: str, *, actor: str) -> None:
     now = desk.clock()
     if key_id in {desk.read_key(role).key_id for role in LISTED_ROLES}:
         raise RotationError(
-            "This key signs today: `keys rotate` its role first, and revoke it when the new one signs.",
+            "This key is in use: run `keys rotate` for its role first, and revoke it once the new key signs.",
             reason="key-in-use",
         )
     with desk.store.write() as connection:
         if not end_belief(connection, key_id, at=now):
-            raise RotationError(f"There is no signing key {key_id}; `keys list` names them.", reason="unknown-key")
+            raise RotationError(
+                (f"No signing key has the id {key_id}. `keys list` shows every key."), reason="unknown-key"
+            )
         audit.append_entry(connection, "revoke-key", key_id, at=now, actor=actor)
 
 

@@ -238,7 +238,7 @@ def list_pager_warnings(desk: Desk) -> list[str]:
     """Return a line for each pager that `desk.toml` leaves off."""
     times = {"desk": "in the desk's hours", "out_of_hours": "out of hours"}
     return [
-        f"NO PAGER {words}: urgent reports raise no alert then. Set pager.{target} in desk.toml."
+        f"NO PAGER {words}: urgent reports will raise no alert then. Set pager.{target} in desk.toml."
         for target, words in times.items()
         if getattr(desk.config.pager, target) == "off"
     ]

@@ -129,7 +129,7 @@ def acknowledge_alert(connection: Connection, number: int, *, actor: str, now: d
     waiting = [went, ALERTS.c.acknowledged_at.is_(None)]
     if connection.execute(select(ALERTS.c.id).where(ALERTS.c.id == number, *waiting)).first() is None:
         raise AlertError(
-            "No alert of this number waits to be acknowledged. `alert list` shows those that do.",
+            "No unacknowledged alert has this number. `alert list` shows every alert.",
             reason="unknown-alert",
         )
     changed = connection.execute(

@@ -203,7 +203,7 @@ class NoteSender:
                 self._sms.send(letter.to, text=text, message_id=letter.message_id)
             case _:
                 # Noted as sent, it would be lost without a word.
-                raise ValueError(f"Nothing carries a note by {letter.channel}.")
+                raise ValueError(f"No carrier sends notes by {letter.channel}.")
 
     def _append(self, connection: Connection, row: Row[Any], *, channel: str, state: str, code: str | None) -> None:
         now = self._desk.clock()

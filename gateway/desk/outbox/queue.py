@@ -174,9 +174,7 @@ def try_again(connection: Connection, number: int, *, actor: str, now: datetime)
     failed = (OUTBOX.c.state == "given_up") | (IS_OPEN & OUTBOX.c.last_error.is_not(None))
     row = connection.execute(select(*_COLUMNS).where(OUTBOX.c.id == number, failed)).first()
     if row is None:
-        raise OutboxError(
-            "No entry of this number was given up or has failed. `outbox list` shows them.", reason="not-waiting"
-        )
+        raise OutboxError("No failed entry has this number. `outbox list` shows every entry.", reason="not-waiting")
     connection.execute(
         update(OUTBOX)
         .where(OUTBOX.c.id == number)

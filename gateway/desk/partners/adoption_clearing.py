@@ -68,12 +68,12 @@ def decline_unreadable(desk: Desk, *, confirmed: int, reason: str, actor: str) -
     found = get_unreadable(desk)
     if not found.count:
         raise AdoptionError(
-            "No request that waits can be declined together with others: decide them one by one.",
+            "None of the waiting requests can be declined together: decide them one by one.",
             reason="nothing-unreadable",
         )
     if found.count != confirmed:
         raise AdoptionError(
-            f"{found.count} of {found.waiting} cannot be read now, not {confirmed}. Nothing was declined.",
+            f"{found.count} of {found.waiting} requests are unreadable now, not {confirmed}. Nothing was declined.",
             reason="count-changed",
         )
     now = desk.clock()
@@ -86,7 +86,8 @@ def decline_unreadable(desk: Desk, *, confirmed: int, reason: str, actor: str) -
             )
             if done.rowcount != 1:
                 raise AdoptionError(
-                    "Somebody decided one of them meanwhile. Nothing was declined: look again.", reason="count-changed"
+                    ("One of these requests has been decided in the meantime. Nothing was declined: look again."),
+                    reason="count-changed",
                 )
             audit.append_entry(
                 connection,

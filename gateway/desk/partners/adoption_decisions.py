@@ -157,7 +157,10 @@ def invite_adopter(
         if owner in get_partner_names(connection):
             # An invitation replaces the keys of whoever has that id: a stranger must not get there by asking nicely.
             raise AdoptionError(
-                f"{owner} is a partner already. If it has lost its keys, use `partner invite`; else choose another id.",
+                (
+                    f"{owner} is already a partner. If it has lost its keys, use `partner invite`; otherwise "
+                    "choose another id."
+                ),
                 reason="known-partner",
             )
         _check_owner(connection, line, owner=owner, is_known_owner=is_known_owner)
@@ -238,7 +241,7 @@ def decline_adoption(desk: Desk, request_id: str, *, reason: str, actor: str) ->
             said_more = _explain_invited(connection, desk, owner=line.owner)
             raise AdoptionError(f"{_explain_agreed(connection, request_id)}{said_more}", reason="agreed")
         if line.state == "declined":
-            raise AdoptionError(f"{_format_declined(line)} Nothing is left to do.", reason="declined")
+            raise AdoptionError(f"{_format_declined(line)} There is nothing left to do.", reason="declined")
         if line.state == "invited" and line.owner is not None:
             _check_no_partner(connection, owner=line.owner)
             end_invitations(connection, desk, partner=line.owner, actor=actor)
@@ -254,7 +257,7 @@ def parse_reason(text: str) -> str:
     """Return a reason with one blank between words. Raises `AdoptionError` (`no-reason`) unless it is one line."""
     said = " ".join(text.split())
     if not 0 < len(said) <= MAX_REASON_CHARACTERS or not said.isprintable():
-        raise AdoptionError(f"Give the reason in 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason")
+        raise AdoptionError(f"Give a reason of 1 to {MAX_REASON_CHARACTERS} characters.", reason="no-reason")
     return said
 
 
@@ -267,21 +270,21 @@ def list_agreed_places(connection: Connection, request_id: str) -> list[str]:
 def _explain_agreed(connection: Connection, request_id: str) -> str:
     rows = list_placements(connection, link_ids=list_agreed_places(connection, request_id))
     in_force = [row.placement for row in rows if row.state in IN_REGISTER]
-    answered = "A place was agreed with this service, so the request is answered."
+    answered = "This request is settled: a place was agreed with the service."
     if not in_force:
         states = ", ".join(f"{row.placement} ({row.state})" for row in rows)
-        return f"{answered} None of its places is in the register now: {states}."
-    others = f" In the register now: {', '.join(in_force)}." if len(in_force) > 1 else ""
+        return f"{answered} None of its places is still in the register: {states}."
+    others = f" Still in the register: {', '.join(in_force)}." if len(in_force) > 1 else ""
     return (
-        f'{answered} To end a place: report-abuse-desk placement end {in_force[0]} --reason "…", or suspend it for a '
-        f"while with `placement suspend`.{others}"
+        f"{answered} To end a place: report-abuse-desk placement end {in_force[0]} --reason "
+        f'"…", or suspend it for a while with `placement suspend`.{others}'
     )
 
 
 def _explain_invited(connection: Connection, desk: Desk, *, owner: str | None) -> str:
     if owner is None or owner in get_partner_names(connection) or not may_enrol(connection, owner, now=desk.clock()):
         return ""
-    return f" It may still enrol. To end its invitation: report-abuse-desk partner end-invitation {owner}"
+    return f" The service can still enrol. To end its invitation: report-abuse-desk partner end-invitation {owner}"
 
 
 def _format_declined(line: AdoptionLine) -> str:
@@ -291,7 +294,7 @@ def _format_declined(line: AdoptionLine) -> str:
 def _check_no_partner(connection: Connection, *, owner: str) -> None:
     if owner in get_partner_names(connection):
         raise AdoptionError(
-            f"{owner} is a partner since it answered its invitation: end that with `partner suspend {owner}`.",
+            f"{owner} has answered its invitation and is now a partner: suspend it with `partner suspend {owner}`.",
             reason="answered",
         )
 
@@ -300,14 +303,14 @@ def _check_open(connection: Connection, request_id: str, *, owner: str) -> Adopt
     line = get_adoption(connection, request_id)
     if line.state == "declined":
         raise AdoptionError(
-            f"{_format_declined(line)} It stays so: the service may ask again, or agree a place with "
-            "`placement agree`.",
+            (
+                f"{_format_declined(line)} That is final. The service may ask again, or agree a place "
+                "with you (`placement agree`)."
+            ),
             reason="declined",
         )
     if line.owner not in {None, owner}:
-        raise AdoptionError(
-            f"This request belongs to {line.owner} since it was decided first: give that id.", reason="other-owner"
-        )
+        raise AdoptionError(f"This request already belongs to {line.owner}: give that id.", reason="other-owner")
     return line
 
 
@@ -316,8 +319,10 @@ def _check_owner(connection: Connection, line: AdoptionLine, *, owner: str, is_k
     name = find_owner_name(connection, owner)
     if name is not None and line.owner != owner and not is_known_owner:
         raise AdoptionError(
-            f"{owner} is known here already, as {name}. If you called {name} and this request is theirs, say so "
-            "(--known-owner, or the box on the page); else choose another id.",
+            (
+                f"{owner} is already known here as {name}. If you called {name} and this request is "
+                "theirs, confirm it (--known-owner, or the box on the page); otherwise choose another id."
+            ),
             reason="known-owner",
         )
 

@@ -8,8 +8,8 @@ from gateway.desk.placements.register import SURFACE_TITLES
 from partner_sdk.wire.adoption import AskingService
 
 SEND_YOURSELF: Final = (
-    "Nothing was sent: the desk writes to nobody whom it does not know. Read this, and send it yourself once you have "
-    "checked who asked."
+    "Nothing was sent: the desk never writes to a service it does not know. Read this text, "
+    "check who asked, then send it yourself."
 )
 STATES: Final = {"waiting": "Waits", "invited": "Invited", "agreed": "Agreed", "declined": "Declined"}
 LANGUAGES: Final = {"en": "English", "cy": "Welsh"}
@@ -17,7 +17,7 @@ CHILD_USES: Final = {
     "mostly_children": "Most users are under 18",
     "many_children": "Many users are under 18",
     "some_children": "Some users are under 18",
-    "no_children": "Nobody under 18, as far as the service knows",
+    "no_children": "No users under 18, as far as the service knows",
     "not_known": "Not known",
 }
 
@@ -25,12 +25,12 @@ CHILD_USES: Final = {
 def format_unreadable(found: UnreadableRequests) -> str:
     """Return in words how many of the requests that wait cannot be read and may be declined together."""
     if not found.waiting:
-        return "No request waits."
+        return "No request is waiting."
     if found.count:
-        return f"{found.count} of the {found.waiting} that wait cannot be read."
+        return f"{found.count} of the {found.waiting} waiting requests cannot be read."
     if found.key_missing or found.not_understood:
-        return "No request that waits can be declined together with others."
-    return "Every request that waits can be read."
+        return "None of the waiting requests can be declined together."
+    return "Every waiting request can be read."
 
 
 def format_codes(found: UnreadableRequests) -> str:
@@ -42,8 +42,9 @@ def format_codes(found: UnreadableRequests) -> str:
 def format_key_missing(found: UnreadableRequests) -> str:
     """Return in words what to do about requests that lack only the file of a key of this desk."""
     return (
-        f"{found.key_missing} {'is' if found.key_missing == 1 else 'are'} sealed to a key of this desk whose file is "
-        "not in its folder, or is damaged. Put the file back from its safe place: declining them is not offered."
+        f"{found.key_missing} {'is' if found.key_missing == 1 else 'are'} sealed to a key of this "
+        "desk whose file is missing or damaged. Restore the file from a backup; until then you "
+        "cannot decline them together."
     )
 
 
@@ -52,8 +53,8 @@ def format_not_understood(found: UnreadableRequests) -> str:
     count = len(found.not_understood)
     opens, it = ("1 opens", "it") if count == 1 else (f"{count} open", "them")
     return (
-        f"{opens}, but this desk does not understand {it}: a newer release may have sent {it}. Update this desk and "
-        f"look again, or decline {it} one by one."
+        f"{opens}, but this desk does not understand {it}: a newer release may have sent {it}. "
+        f"Update this desk and look again, or decline {it} one by one."
     )
 
 
@@ -64,7 +65,7 @@ def format_decline_button(found: UnreadableRequests) -> str:
 
 def format_declined_together(count: int) -> str:
     """Return in words what was done."""
-    return "1 request is declined." if count == 1 else f"{count} requests are declined."
+    return "Declined 1 request." if count == 1 else f"Declined {count} requests."
 
 
 def format_asking(service: AskingService) -> list[tuple[str, str]]:
@@ -74,13 +75,13 @@ def format_asking(service: AskingService) -> list[tuple[str, str]]:
         ("Organisation", service.organisation),
         ("Service", service.service_name),
         ("Website", service.website),
-        ("Who asks", service.contact_name),
+        ("Contact", service.contact_name),
         ("Role", service.contact_role or "-"),
         ("E-mail", service.contact_email),
         ("Telephone", service.contact_telephone or "-"),
-        ("Writes in", LANGUAGES[service.language]),
+        ("Preferred language", LANGUAGES[service.language]),
         ("Children", CHILD_USES[service.child_use]),
         ("Where", surfaces),
-        ("Would report too", "Yes" if service.wants_to_report else "No"),
+        ("Also wants to send reports", "Yes" if service.wants_to_report else "No"),
         ("Message", service.message or "-"),
     ]

@@ -51,7 +51,7 @@ FORM_BYTES: Final = 16_384
 
 # What a place cannot be agreed without, in the words of the form.
 _PLACE_WORDS: Final = {
-    "owner": "Its id here",
+    "owner": "Its id at this desk",
     "surface": "Kind of place",
     "address": "Address of its pages",
     "position": "Where on the page",
@@ -199,7 +199,7 @@ def post_decline(request_id: str) -> ResponseReturnValue:
 
     def action() -> Outcome:
         mail = decline_adoption(get_desk(), request_id, reason=read_typed()["why"], actor=get_name())
-        return Outcome("The request is declined.", mail)
+        return Outcome("Declined the request.", mail)
 
     return _do(request_id, action)
 

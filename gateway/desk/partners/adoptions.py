@@ -131,25 +131,30 @@ def parse_box(raw: bytes, *, environment: str, request_id: str) -> AskingService
     """
     request = parse_adoption(raw)
     if (request.environment, request.request_id) != (environment, request_id):
-        raise OpeningError("The box names another request than the one that it came with.", reason="wrong-id")
+        raise OpeningError("The box names another request than the one it came with.", reason="wrong-id")
     return request.service
 
 
 def _say_what_to_do(line: AdoptionLine, *, is_open: bool = False) -> str:
     if line.state == "declined":
-        return "It is declined already: nothing is left to do."
+        return "It is already declined: there is nothing left to do."
     if line.state == "agreed":
-        return "Its places are in `placement list`: what was agreed does not hang on it."
+        return "Its agreed places are still valid: see `placement list`."
     if is_open:
-        return f"It may be of a newer release: update this desk, or decline it (`adoption decline {line.request_id}`)."
-    return "Decline it, or all such together (`adoption decline-unreadable`). If its sender is real, it will ask again."
+        return (
+            f"A newer release may have sent it: update this desk, or decline it (`adoption decline {line.request_id}`)."
+        )
+    return (
+        "Decline it, or decline all unreadable requests together (`adoption "
+        "decline-unreadable`). A genuine sender will ask again."
+    )
 
 
 def _get_row(connection: Connection, request_id: str) -> Row[Any]:
     row = connection.execute(select(ADOPTION_REQUESTS).where(ADOPTION_REQUESTS.c.request_id == request_id)).first()
     if row is None:
         raise AdoptionError(
-            "There is no such request. `adoption list --all` shows every one with its id.", reason="unknown-request"
+            "No request has that id. `adoption list --all` shows every request.", reason="unknown-request"
         )
     return row
 

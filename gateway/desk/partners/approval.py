@@ -88,18 +88,21 @@ def approve_partner(desk: Desk, *, partner: str, actor: str) -> None:
 
 
 def _explain_nothing(connection: Connection, partner: str, *, now: datetime) -> str:
-    words = f"No enrolment of {partner} waits. "
+    words = f"No enrolment of {partner} is waiting. "
     state = connection.execute(select(PARTNERS.c.state).where(PARTNERS.c.partner == partner)).scalar()
     invitation = find_open_invitation(connection, partner, now=now)
     if invitation is not None and not invitation.has_ended:
-        return f"{words}Has the partner run `report-abuse-partner enrol`, and this desk `collect` after that?"
+        return f"{words}Has the partner run `report-abuse-partner enrol`, and has this desk run `collect` since then?"
     if state == "active":
-        return f"{words}Its keys are in force already: `partner show {partner}`."
+        return f"{words}Its keys are already in force: `partner show {partner}`."
     if invitation is not None:
         return f"{words}Its invitation ended unused at {invitation.expires_at}. Invite it again: {invitation.command}."
     if state is not None or find_owner_name(connection, partner) is not None:
-        return f"{words}Nor is it invited: `partner invite NAME --partner {partner} --out FILE`, then it enrols."
-    hint = "A partner is invited first (`partner invite`), enrols, and is then brought here by `collect`."
+        return (
+            f"{words}It has no invitation either: run `partner invite NAME --partner {partner} --out "
+            "FILE`; then the partner enrols."
+        )
+    hint = "Invite a partner first (`partner invite`). It then enrols, and `collect` fetches its enrolment."
     return f"{words}{explain_no_partner(connection, partner, now=now)} {hint}"
 
 

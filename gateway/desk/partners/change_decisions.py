@@ -23,9 +23,9 @@ FORMER_KEY_GRACE: Final = timedelta(days=14)
 
 RefusalReason = Literal["more-needed", "not-confirmed", "not-the-partner"]
 REFUSAL_REASONS: Final[dict[RefusalReason, str]] = {
-    "more-needed": "something is missing; the partner sends it again with more",
-    "not-confirmed": "nobody at the partner could confirm the key ids by phone",
-    "not-the-partner": "the partner says that it did not ask: revoke its key too",
+    "more-needed": "something is missing; the partner sends the change again with more",
+    "not-confirmed": "no contact at the partner could confirm the key ids by phone",
+    "not-the-partner": "the partner did not ask for this: revoke its key too",
 }
 
 
@@ -42,7 +42,7 @@ def accept_change(desk: Desk, *, change_id: str, actor: str) -> ChangeRow:
         partner = get_partner(connection, row.partner, now=now)
         if partner.state != "active":
             raise PartnerError(
-                f"{row.partner} is {partner.state}: invite it anew with `partner invite`, if it may go on.",
+                f"{row.partner} is {partner.state}: invite it again with `partner invite` if it may continue.",
                 reason="partner-not-active",
             )
         keys = _find_new_keys(row, partner, desk=desk)
@@ -72,28 +72,32 @@ def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
     if not rows:
         # Whoever gives the id of a partner instead means what that partner asks for.
         known = connection.execute(select(PARTNERS.c.partner).where(PARTNERS.c.partner == change_id)).first()
-        hint = f"`partner show {change_id}` names its" if known is not None else "`partner changes --all` lists them"
+        hint = (
+            f"`partner show {change_id}` shows its changes"
+            if known is not None
+            else "`partner changes --all` shows them"
+        )
         raise PartnerError(f"There is no change {change_id}. {hint}.", reason="unknown-change")
     if len(rows) == 1 and rows[0].reason == "superseded":
         raise PartnerError(
-            f"The change {change_id} was replaced: another was accepted after it came. The partner may send it anew.",
+            f"The change {change_id} was replaced: a later one was accepted. The partner may send it again.",
             reason="superseded",
         )
     if len(rows) == 1 and not waiting and rows[0].decided_at is None:
         # Nobody decided it: the desk refused it as it collected it.
         raise PartnerError(
-            f"The change {change_id} was refused when it came ({rows[0].reason}). The partner may send it anew.",
+            f"The change {change_id} was refused on arrival ({rows[0].reason}). The partner may send it again.",
             reason="not-waiting",
         )
     if len(rows) == 1 and not waiting:
         raise PartnerError(
-            f"The change {change_id} is {rows[0].state} already, on {rows[0].decided_at} by {rows[0].decided_by}.",
+            f"The change {change_id} was already {rows[0].state} on {rows[0].decided_at} by {rows[0].decided_by}.",
             reason="not-waiting",
         )
     if len(waiting) != 1:
         # Two partners cannot both have drawn one id by chance: a person looks before either counts.
         raise PartnerError(
-            f"The change {change_id} cannot be decided: two partners sent this id. Ask both which is theirs.",
+            f"The change {change_id} cannot be decided: two partners sent this id. Ask both which of them sent it.",
             reason="not-waiting",
         )
     return waiting[0]
@@ -102,8 +106,10 @@ def get_waiting_change(connection: Connection, change_id: str) -> Row[Any]:
 def _find_new_keys(row: Row[Any], partner: Row[Any], *, desk: Desk) -> NewKeys | None:
     """Return the new keys of a change, or None for a registration; raises `PartnerError` (`change-outdated`)."""
     outdated = PartnerError(
-        f"The key that signed this change is not in force at {row.partner}: approve its enrolment first, or have the "
-        "change sent again.",
+        (
+            f"The key that signed this change is not in force at {row.partner}: approve its enrolment "
+            "first, or ask the partner to send the change again."
+        ),
         reason="change-outdated",
     )
     try:

@@ -62,7 +62,7 @@ def hold_invitation_file(path: Path) -> Iterator[KeepInvitation]:
 
 def _refuse(path: Path, error: OSError) -> PartnerError:
     return PartnerError(
-        f"The invitation cannot be written to {path} ({error.strerror}), so none was made: name another --out.",
+        f"Cannot write the invitation to {path} ({error.strerror}), so none was made. Choose another --out.",
         reason="file-not-written",
     )
 
@@ -122,7 +122,7 @@ def invite_in(
     except FormatError as error:
         raise PartnerError(str(error), reason="bad-partner-id") from None
     if not 0 < len(name.strip()) <= MAX_NAME_CHARACTERS:
-        raise PartnerError(f"A name has 1 to {MAX_NAME_CHARACTERS} characters.", reason="bad-name")
+        raise PartnerError(f"A name must have 1 to {MAX_NAME_CHARACTERS} characters.", reason="bad-name")
     check_kind(type, country)
     now, secret = desk.clock(), desk.random(SECRET_BYTES)
     pin = parse_pin(desk.paths.pin.read_bytes())
@@ -161,8 +161,10 @@ def end_invitation(desk: Desk, *, partner: str, actor: str) -> EndedInvitation:
         ended = end_invitations(connection, desk, partner=partner, actor=actor)
         if not ended.invitations and not ended.enrolments:
             raise PartnerError(
-                f"{partner} has no open invitation, and no enrolment of it waits: nothing was changed. "
-                f"`partner list` shows who is invited.",
+                (
+                    f"{partner} has no open invitation and no waiting enrolment: nothing was changed. "
+                    "`partner list` shows every invited partner."
+                ),
                 reason="no-invitation",
             )
     return ended
@@ -202,13 +204,13 @@ def end_invitations(connection: Connection, desk: Desk, *, partner: str, actor: 
 def check_kind(type: PartnerType | None, country: str | None) -> None:  # noqa: A002 - as above
     """Raise `PartnerError` (`bad-type`, `bad-country`) unless a type and a country go together."""
     if type is not None and type not in PARTNER_TYPES:
-        raise PartnerError(f"A partner is one of {', '.join(PARTNER_TYPES)}.", reason="bad-type")
+        raise PartnerError(f"The type must be one of: {', '.join(PARTNER_TYPES)}.", reason="bad-type")
     if country is not None and not _COUNTRY.fullmatch(country):
-        raise PartnerError("A country has two capital letters, like GB (ISO 3166-1).", reason="bad-country")
+        raise PartnerError("A country code is two capital letters, such as GB (ISO 3166-1).", reason="bad-country")
     if country is None and type not in {None, SERVICE}:
-        raise PartnerError("An agency belongs to a country: add --country, like GB.", reason="bad-country")
+        raise PartnerError("An agency needs a country: add --country, such as GB.", reason="bad-country")
     if country is not None and type is None:
-        raise PartnerError("A country goes with a type: add --type.", reason="bad-country")
+        raise PartnerError("A country needs a type: add --type.", reason="bad-country")
 
 
 def publish_invitations(desk: Desk, feed: FeedClient) -> int:

@@ -62,7 +62,7 @@ def revoke_key(
         current = get_partner(connection, partner, now=now)
         is_all = key_id in {None, current.key_id}
         if is_all and keep_successor:
-            raise PartnerError("Only a former key has a successor to keep: name it.", reason="no-successor")
+            raise PartnerError("Only a former key has a successor to keep: give its key id.", reason="no-successor")
         former = connection.execute(
             select(FORMER_PARTNER_KEYS.c.key_id).where(FORMER_PARTNER_KEYS.c.partner == partner)
         ).scalars()
@@ -83,7 +83,7 @@ def revoke_key(
             ended.append(current.key_id)
         if not ended:
             raise PartnerError(
-                f"{partner} has no key {key_id}. `partner show {partner}` lists its keys.", reason="unknown-key"
+                f"{partner} has no key {key_id}. `partner show {partner}` shows its keys.", reason="unknown-key"
             )
         changes = _end_changes(
             connection,

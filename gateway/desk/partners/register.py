@@ -39,7 +39,7 @@ def explain_no_partner(connection: Connection, partner: str, *, now: datetime, a
     if name is None and _is_request(connection, partner):
         return f"{partner} is a request for the button, not a partner. Next: report-abuse-desk adoption show {partner}"
     if name is None:
-        return f"There is no partner {partner}. `partner list` shows them."
+        return f"There is no partner {partner}. `partner list` shows every partner."
     return " ".join(
         (
             f"{partner} is {_quote(name)}. {_format_way(connection, partner, now=now)}",
@@ -56,13 +56,13 @@ def _is_request(connection: Connection, partner: str) -> bool:
 def _format_way(connection: Connection, partner: str, *, now: datetime) -> str:
     waits = select(ENROLMENTS.c.id).where(ENROLMENTS.c.partner == partner, ENROLMENTS.c.state == "waiting")
     if connection.execute(waits).first() is not None:
-        return f"Its keys wait for `partner approve {partner}`: until then none of its reports is taken."
+        return f"Its keys are waiting for `partner approve {partner}`. Until then the desk refuses its reports."
     invitation = find_open_invitation(connection, partner, now=now)
     if invitation is not None and invitation.has_ended:
         return f"Its invitation ended unused at {invitation.expires_at}. To invite it again: {invitation.command}."
     if invitation is not None:
-        return f"It is invited until {invitation.expires_at} and has no keys yet: none of its reports is taken."
-    return "It has no keys: it sends no reports, and there is nothing of a partner to see or to end."
+        return f"It is invited until {invitation.expires_at} and has no keys yet, so the desk refuses its reports."
+    return "It has no keys and sends no reports: there is no partner here to show or end."
 
 
 def _quote(name: str) -> str:
@@ -77,19 +77,19 @@ def _list_placement_words(placements: list[PlacementRow], *, owner: str, action:
         return [f"Its buttons: report-abuse-desk placement list --owner {owner}"]
     agreed = [row for row in placements if row.state == "agreed"]
     if not agreed:
-        return ["No place of its button is in the register now, so there is nothing to suspend."]
-    words = [f"Its button is suspended place by place. {_name_command(agreed[0], action)}"]
+        return ["None of its buttons is in the register now, so there is nothing to suspend."]
+    words = [f"Suspend its button place by place. {_name_command(agreed[0], action)}"]
     if len(agreed) > 1:
         others = ", ".join(row.placement for row in agreed[1:_MOST_NAMED])
         words.append(f"The same for {others}.")
     if len(agreed) > _MOST_NAMED:
-        words.append(f"All {len(agreed)}: report-abuse-desk placement list --owner {owner}")
+        words.append(f"All {len(agreed)} of them: report-abuse-desk placement list --owner {owner}")
     return words
 
 
 def _name_command(row: PlacementRow, action: Action) -> str:
     if action == "suspend" and row.state != "agreed":
-        return f"It is {row.state} already: report-abuse-desk placement show {row.placement}"
+        return f"It is already {row.state}: report-abuse-desk placement show {row.placement}"
     return f"Next: report-abuse-desk placement {action} {row.placement}{_REASON if action == 'suspend' else ''}"
 
 

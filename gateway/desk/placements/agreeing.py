@@ -84,7 +84,7 @@ def change_placement(desk: Desk, placement: str, changes: TermChanges, *, actor:
             changed.setdefault("look_at", None)  # the page of before lies elsewhere
         terms = make_terms(Agreement(owner=row.owner, **(msgspec.structs.asdict(before) | changed)))
         if terms == before:
-            raise PlacementError("Nothing is different: say what changes.", reason="no-change")
+            raise PlacementError("Nothing was changed: give at least one new value.", reason="no-change")
         connection.execute(
             update(PLACEMENTS).where(PLACEMENTS.c.placement == placement).values(**msgspec.structs.asdict(terms))
         )
@@ -99,8 +99,8 @@ def suspend_placement(desk: Desk, placement: str, *, reason: str, actor: str) ->
         row = _get_living(connection, placement)
         if row.state == "suspended":
             raise PlacementError(
-                f"{placement} is suspended already, since {row.state_at[:10]} by {row.state_by} ({row.state_reason}). "
-                f"Back into the register: report-abuse-desk placement resume {placement}",
+                f"{placement} has been suspended since {row.state_at[:10]} by {row.state_by} ({row.state_reason}). "
+                f"To put it back into the register: report-abuse-desk placement resume {placement}",
                 reason="suspended-already",
             )
         return _set_state(connection, desk, row, state="suspended", action="suspend", reason=reason, actor=actor)
@@ -112,7 +112,7 @@ def resume_placement(desk: Desk, placement: str, *, actor: str) -> PlacementRow:
         row = _get_living(connection, placement)
         if row.state != "suspended":
             raise PlacementError(
-                f"{placement} is not suspended: it is in the register, agreed since {row.state_at[:10]}.",
+                f"{placement} is not suspended: it has been in the register since {row.state_at[:10]}.",
                 reason="not-suspended",
             )
         resumed = _set_state(connection, desk, row, state="agreed", action="resume", reason=None, actor=actor)
@@ -151,12 +151,14 @@ def _ensure_owner(connection: Connection, desk: Desk, agreement: Agreement, *, a
     known = find_owner_name(connection, owner)
     if known is not None:
         if new_name and new_name.strip() != known:
-            raise PlacementError(f"{owner} is known already, as {known}.", reason="owner-known")
+            raise PlacementError(f"{owner} is already known as {known}.", reason="owner-known")
         return
     if not new_name:
         raise PlacementError(
-            f"Nobody here is called {owner}. Spell it as `partner list` or `placement list` does, or give --new-owner "
-            '"NAME" for an organisation without keys.',
+            (
+                f"No owner has the id {owner}. Write it as `partner list` or `placement list` shows it, "
+                'or give --new-owner "NAME" for an organisation without keys.'
+            ),
             reason="unknown-owner",
         )
     name = read_line(
@@ -174,8 +176,10 @@ def _check_not_agreed(connection: Connection, *, owner: str, terms: Terms) -> No
     stands = connection.execute(query.filter_by(**same).limit(1)).scalar()
     if stands is not None:
         raise PlacementError(
-            f"{stands} stands there already: the same kind of place, address and position. To give the place a second "
-            "link all the same, name its link id (--link-id, or the field on the page).",
+            (
+                f"{stands} is already agreed there: same kind of place, address and position. To give the "
+                "place a second link anyway, choose its link id (--link-id, or the field on the page)."
+            ),
             reason="agreed-already",
         )
 
@@ -183,12 +187,18 @@ def _check_not_agreed(connection: Connection, *, owner: str, terms: Terms) -> No
 def _check_link_id(connection: Connection, link_id: str) -> None:
     if not is_placement(link_id):
         raise PlacementError(
-            f"A link id has 1 to {PLACEMENT_MAX} of a-z, 0-9, - and _, and begins with a letter or a digit.",
+            (
+                f"A link id has 1 to {PLACEMENT_MAX} characters of a-z, 0-9, - and _, and begins with a "
+                "letter or a digit."
+            ),
             reason="bad-link-id",
         )
     if connection.execute(select(PLACEMENTS.c.placement).where(PLACEMENTS.c.placement == link_id)).first():
         raise PlacementError(
-            f"The link id {link_id} was given before, and no id is given twice. Choose another one, or let the desk.",
+            (
+                f"The link id {link_id} has been used before, and link ids are never used twice. Choose "
+                "another, or leave it out."
+            ),
             reason="link-id-taken",
         )
 
@@ -211,7 +221,7 @@ def _get_living(connection: Connection, placement: str) -> PlacementRow:
     row = get_placement(connection, placement)
     if row.state == "ended":
         raise PlacementError(
-            f"{placement} has ended, for good. Agree a new placement: it gets a link id of its own.", reason="ended"
+            f"{placement} has ended for good. Agree a new placement, with a new link id.", reason="ended"
         )
     return row
 
@@ -250,7 +260,7 @@ def _read_day(text: str | None, *, today: date) -> date:
     except ValueError:
         raise PlacementError("Write the date like this: 2026-12-24.", reason="bad-day") from None
     if not _FIRST_DAY <= day <= today:
-        raise PlacementError("A placement was agreed today or before.", reason="bad-day")
+        raise PlacementError("The date must be today or earlier.", reason="bad-day")
     return day
 
 
@@ -259,7 +269,9 @@ def _check_room(connection: Connection) -> None:
     entries = list_placement_entries(connection)
     if len(entries) > MAX_PLACEMENTS or len(encode(entries)) > MOST_ENTRY_BYTES:
         raise PlacementError(
-            f"The register is full: it lists at most {MAX_PLACEMENTS} placements, fewer where names are long. End one "
-            "that is gone.",
+            (
+                f"The register is full: it holds at most {MAX_PLACEMENTS} placements, fewer if names are "
+                "long. End one that is no longer used."
+            ),
             reason="register-full",
         )

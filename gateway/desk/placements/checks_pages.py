@@ -68,7 +68,7 @@ def post_checks() -> ResponseReturnValue:
 
 def _refuse() -> Response:
     response = make_problem_response(
-        problems.NOT_AUTHORISED, detail="This call asks for the token of the runner: `placement runner-token` makes it."
+        problems.NOT_AUTHORISED, detail="This call needs the runner's token: make one with `placement runner-token`."
     )
     response.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 §3
     return response

@@ -17,14 +17,14 @@ ACTIONS: Final = {
     "end": "Ended",
 }
 METHODS: Final = {"static": "Read as text", "browser": "Seen in a browser"}
-SEVERITIES: Final = {"fault": "Not as agreed", "advice": "Could be better", "unseen": "Could not be seen"}
+SEVERITIES: Final = {"fault": "Not as agreed", "advice": "Could be better", "unseen": "Could not be checked"}
 CHANNELS: Final = {"runner": "by the runner", "file": "from a file"}
 SURFACES: Final = tuple(SURFACE_TITLES.items())
-NEXT_PUBLISH: Final = "The gateway hears of it with the next “publish”."
+NEXT_PUBLISH: Final = "The gateway learns of it with the next “publish”."
 _STANDINGS: Final[dict[StandingCode, str]] = {
     "as_agreed": "As agreed",
-    "not_reached": "The page did not come",
-    "not_looked_at": "Not looked at yet",
+    "not_reached": "Could not load the page",
+    "not_looked_at": "Not checked yet",
 }
 # The colour of each, by the names of the style sheet.
 BADGES: Final[dict[StandingCode, str]] = {
@@ -44,14 +44,14 @@ def format_placement(row: PlacementRow) -> str:
 
 def format_no_page(row: PlacementRow) -> str:
     """Return in words, for a terminal, that a runner has no page of a placement to look at."""
-    return f"A runner visits none of its pages: name one with `placement change {row.placement} --look-at URL`."
+    return f"The checker cannot visit its pages: give one with `placement change {row.placement} --look-at URL`."
 
 
 def format_standing(standing: Standing) -> str:
     """Return in words how a placement stands by its last check."""
     last = standing.last
     if standing.code == "long_ago":
-        return "Never looked at" if last is None else "Looked at too long ago"
+        return "Never checked" if last is None else "Check is too old"
     if standing.code == "with_faults" and last is not None:
         return format_result(last)
     return _STANDINGS[standing.code]
@@ -72,7 +72,7 @@ def format_result(check: CheckRow) -> str:
 def format_age(days: int) -> str:
     """Return in words how long ago something was."""
     if days == 0:
-        return "looked at within the last day"
+        return "checked within the last day"
     return "1 day ago" if days == 1 else f"{days} days ago"
 
 
@@ -80,7 +80,7 @@ def format_taken(taken: TakenChecks) -> str:
     """Return in words what became of the checks that were handed in."""
     said = [f"{taken.taken} taken", f"{taken.repeated} here already"]
     if taken.unknown:
-        said.append(f"{taken.unknown} dropped, as they are of no page that was agreed")
+        said.append(f"{taken.unknown} dropped, as they are of no agreed page")
     if taken.not_yet:
         said.append(f"{taken.not_yet} dropped, as they are dated in the future")
     return f"Checks: {', '.join(said)}."
@@ -91,7 +91,7 @@ _TITLES: Final = {
     "surface": "kind of page",
     "position": "position",
     "address": "address",
-    "look_at": "page to look at",
+    "look_at": "page to check",
 }
 
 

@@ -25,7 +25,7 @@ def parse_pattern(text: str) -> str:
     """Return the address of an agreement in its one spelling. Raises `PlacementError` (`bad-address`)."""
     parts = _split(text, reason="bad-address")
     if parts.query or "?" in text:
-        raise PlacementError("The address of a placement has no question mark.", reason="bad-address")
+        raise PlacementError("The address of a placement cannot have a question mark.", reason="bad-address")
     _check_path(parts.path, may_stand_for_any=True, reason="bad-address")
     return _join(parts)
 
@@ -38,10 +38,10 @@ def parse_page(text: str, *, pattern: str) -> str:
     parts = _split(text, reason="bad-look-at")
     _check_path(parts.path, may_stand_for_any=False, reason="bad-look-at")
     if not _QUERY.fullmatch(parts.query):
-        raise PlacementError("The page to look at has a query that is misspelled.", reason="bad-look-at")
+        raise PlacementError("The query in the page's address is malformed.", reason="bad-look-at")
     page = _join(parts)
     if not is_page_of(pattern, address=page):
-        raise PlacementError("The page to look at does not lie at the agreed address.", reason="bad-look-at")
+        raise PlacementError("The page to check is not at the agreed address.", reason="bad-look-at")
     return page
 
 
@@ -67,24 +67,26 @@ def is_page_of(pattern: str, *, address: str) -> bool:
 def _split(text: str, *, reason: str) -> SplitResult:
     if not 0 < len(text) <= MAX_ADDRESS_CHARACTERS or not _PRINTED.fullmatch(text):
         raise PlacementError(
-            f"An address has at most {MAX_ADDRESS_CHARACTERS} characters of ASCII and no blank.", reason=reason
+            f"An address can have up to {MAX_ADDRESS_CHARACTERS} ASCII characters, without spaces.", reason=reason
         )
     try:
         parts = urlsplit(text)
         parts = parts._replace(netloc=parts.netloc.lower(), path=parts.path or "/")
         check_origin(f"{parts.scheme}://{parts.netloc}", key="The address")
     except ValueError:
-        raise PlacementError("The address cannot be read.", reason=reason) from None
+        raise PlacementError("The address is malformed.", reason=reason) from None
     except SettingsError:
         raise PlacementError(
-            "An address looks like https://chat.example/people: https, and no port that is the usual one.",
+            "Write the address like https://chat.example/people: with https, and without the usual port.",
             reason=reason,
         ) from None
     if "@" in parts.netloc:
-        raise PlacementError("The address names no person before its site.", reason=reason)
+        raise PlacementError("The address cannot have a user name before the host.", reason=reason)
     _check_host(parts.hostname or "", reason=reason)
     if "#" in text:
-        raise PlacementError("The address has no fragment: leave out what follows the #.", reason=reason)
+        raise PlacementError(
+            ("The address cannot have a fragment: leave out the # and the text after it."), reason=reason
+        )
     return parts
 
 
@@ -99,7 +101,7 @@ def _check_host(host: str, *, reason: str) -> None:
     except ValueError:
         if not re.fullmatch(r"[0-9]+|0x[0-9a-f]*", last):
             return
-    raise PlacementError("An address names its site by a name, not by a number.", reason=reason)
+    raise PlacementError("Write the site as a name, not as an IP address.", reason=reason)
 
 
 def _check_path(path: str, *, may_stand_for_any: bool, reason: str) -> None:
@@ -110,7 +112,7 @@ def _check_path(path: str, *, may_stand_for_any: bool, reason: str) -> None:
             continue
         if not _PART.fullmatch(part) or part in {".", ".."}:
             raise PlacementError(
-                "A part of the path is misspelled. A * stands for one whole part, and only in the agreed address.",
+                "Part of the path is malformed. A * stands for one whole part, and only in the agreed address.",
                 reason=reason,
             )
 

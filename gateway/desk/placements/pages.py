@@ -67,9 +67,9 @@ _TERM_TITLES: Final = {
 }
 # Where the words of the rules are for a terminal.
 _WORDS: Final = {
-    "unknown-owner": "Choose whose the service is, or give the id and the name of a new organisation.",
-    "bad-owner": "An id has 1 to 64 of a-z, 0-9 and inner hyphens.",
-    "bad-surface": "Choose what kind of page it is.",
+    "unknown-owner": "Choose the owner of the service, or give the id and name of a new organisation.",
+    "bad-owner": "An id has 1 to 64 characters of a-z, 0-9 and inner hyphens.",
+    "bad-surface": "Choose the kind of page.",
 }
 
 

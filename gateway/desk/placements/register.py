@@ -66,7 +66,7 @@ def check_owner(connection: Connection, owner: str) -> None:
     """Raise `PlacementError` (`unknown-owner`) for an id that is nobody's: a slip of the pen is no empty list."""
     if find_owner_name(connection, owner) is None:
         raise PlacementError(
-            f"Nobody here is called {owner}. `placement list` and `partner list` show how ids are spelled.",
+            f"No owner has the id {owner}. `placement list` and `partner list` show every id.",
             reason="unknown-owner",
         )
 
@@ -122,7 +122,7 @@ def get_owner_names(connection: Connection) -> dict[str, str]:
 def _explain_no_placement(connection: Connection, placement: str) -> str:
     owner = find_owner_name(connection, placement)
     if owner is None:
-        return f"There is no placement {placement}. `placement list` shows them."
+        return f"There is no placement {placement}. `placement list` shows every placement."
     return (
         f"{placement} is {owner}, not a placement. Give the link id of one of its places: "
         f"report-abuse-desk placement list --owner {placement}"

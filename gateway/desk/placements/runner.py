@@ -58,7 +58,7 @@ def make_runner_token(desk: Desk, *, replace: bool, actor: str) -> str:
     with desk.store.write() as connection:
         if _find_hash(connection) is not None and not replace:
             raise PlacementError(
-                "A runner has a token already. Replace it (--replace): the one before ends at once.",
+                "A runner already has a token. Replace it with --replace; the old one stops working immediately.",
                 reason="token-exists",
             )
         _end_tokens(connection, desk, actor=actor)

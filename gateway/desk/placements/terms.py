@@ -82,7 +82,7 @@ def read_line(text: str, *, most: int, what: str, reason: str) -> str:
     """Return a text with one blank between words. Raises `PlacementError` (`reason`) unless it is one line."""
     line = " ".join(text.split())
     if not 0 < len(line) <= most or not line.isprintable():
-        raise PlacementError(f"{what} is one line of 1 to {most} characters.", reason=reason)
+        raise PlacementError(f"{what} must be one line of 1 to {most} characters.", reason=reason)
     return line
 
 

@@ -77,7 +77,7 @@ def open_store(path: Path, *, create: bool = False) -> DeskStore:
         try:
             path.touch(mode=0o600, exist_ok=False)
         except FileExistsError:
-            raise DeskStoreError(f"{path} exists already.", reason="store-exists") from None
+            raise DeskStoreError(f"{path} already exists.", reason="store-exists") from None
     elif not path.is_file():
         raise DeskStoreError(
             f"There is no desk database at {path}. Run `report-abuse-desk init` first.", reason="no-store"
@@ -132,9 +132,12 @@ def _migrate(store: DeskStore, *, revision: str | None) -> None:
             command.upgrade(config, "head")
         except CommandError as error:
             raise DeskStoreError(
-                f"This release does not know the tables of the desk's database ({revision}). If it was made before the "
-                "first release, keep its folder with the version that made it, and make a new desk in an empty folder "
-                "with `init`. If a newer release made it, install that one.",
+                (
+                    f"This release does not know the schema of the desk's database ({revision}). If a newer "
+                    "release made it, install that release. If it is older than the first release, keep its "
+                    "folder with the version that made it, and make a new desk in an empty folder with "
+                    "`init`."
+                ),
                 reason="unknown-store",
             ) from error
 
@@ -146,8 +149,10 @@ def _named_errors() -> Iterator[None]:
     except OperationalError as error:
         # Only the driver's own short word: a statement's parameters may hold what a person sent.
         raise DeskStoreError(
-            f"The desk's database cannot be used now ({error.orig}). Free the disk or stop the other command, "
-            "then run this again: nothing was changed.",
+            (
+                f"The desk's database is busy or the disk is full ({error.orig}). Free disk space or stop "
+                "the other command, then run this again. Nothing was changed."
+            ),
             reason="store-unavailable",
         ) from None
     except DatabaseError as error:

@@ -155,8 +155,8 @@ def test_a_digest_is_made_for_a_stated_reason_only(state: Path, capsys: pytest.C
         (["digest", "make", "--partner", "nobody", "--quarter", QUARTER], "partner"),
         (["digest", "make", "--partner", PARTNER, "--quarter", "2025-Q5", "--adopted"], "2026-Q3"),
         (["digest", "make", "--partner", PARTNER, "--quarter", "2099-Q1", "--adopted"], "runs until"),
-        (["digest", "show", "nothing"], "no digest of that name"),
-        (["synthetic", "--partner", PARTNER, "--quarter", QUARTER, "--count", "0"], "Between 1 and"),
+        (["digest", "show", "nothing"], "No digest has that id"),
+        (["synthetic", "--partner", PARTNER, "--quarter", QUARTER, "--count", "0"], "Make between 1 and"),
     ],
 )
 def test_wrong_use_is_refused_in_words(

@@ -253,6 +253,6 @@ def test_table_that_was_renamed_is_refused_with_its_new_name(tmp_path: Path) -> 
     make(tmp_path / "desk")
     paths = DeskPaths(tmp_path / "desk")
     paths.config.write_text(paths.config.read_text().replace("[carriers]", "[post_room]"))
-    with pytest.raises(SettingsError, match=r"\[post_room\] is called \[carriers\] now") as caught:
+    with pytest.raises(SettingsError, match=r"rename the table \[post_room\] to \[carriers\]") as caught:
         load_config(paths)
     assert caught.value.reason == "bad-settings"

@@ -78,7 +78,7 @@ def test_alerts_and_replies_that_wait_are_shown_without_a_word(desk: Desk, brows
         "<b>2</b> for return codes wait",
         "Not sent",
         "A reply",
-        "a person has read it",
+        "Confirmation that the report was read",
     ):
         assert said in page
     assert MARKER not in page
@@ -98,7 +98,7 @@ def test_old_note_is_not_tried_again(desk: Desk, browser: Browser) -> None:
     assert f"/outbox/{note_id}/retry" not in browser.get("/outbox").text
     refused = browser.post(f"/outbox/{note_id}/retry")
     assert refused.status_code == 409
-    assert "Answer the person in the way that they picked" in refused.text
+    assert "Answer the person in a way they picked" in refused.text
     assert get_note(desk, note_id)[0] == "given_up"
 
 
@@ -113,8 +113,8 @@ def test_note_that_was_sent_or_is_none_is_not_tried_again(desk: Desk, browser: B
 
 def test_empty_outbox_says_so(browser: Browser) -> None:
     page = browser.get("/outbox").text
-    assert "No note was queued yet" in page
-    assert "No alert was raised yet" in page
+    assert "There are no notes yet" in page
+    assert "There are no alerts yet" in page
 
 
 def test_case_says_what_became_of_its_note(desk: Desk, browser: Browser) -> None:

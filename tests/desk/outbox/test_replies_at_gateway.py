@@ -124,10 +124,10 @@ def test_reply_that_the_gateway_has_no_place_for_is_owed_again_and_is_said(loop:
         assert list_waiting(connection, most=9) == []
     browser = Browser(loop.desk).sign_in()
     page = browser.get("/outbox").text
-    assert "had no place for these" in page
+    assert "no longer keeps these return codes" in page
     assert reference in page
     found = {(one.name, one.detail) for one in examine(loop.desk.paths.state, clock=loop.clock)}
-    assert any(name == "outbox" and "1 replies found no place at the gateway" in detail for name, detail in found)
+    assert any(name == "outbox" and "return codes of 1 replies" in detail for name, detail in found)
     with pytest.raises(ReplyError) as again:
         write_reply(loop.desk, reference, ReplyDraft("Again.", is_the_reply=False), actor=ACTOR)
     with pytest.raises(CaseError) as recorded:

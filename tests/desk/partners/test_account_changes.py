@@ -291,7 +291,7 @@ def test_doctor_tells_of_changes_that_wait_and_of_old_keys(loop: Loop, service: 
     told = [one.detail for one in examine(loop.desk.paths.state, clock=loop.clock) if one.name == "partners"]
     assert any("1 account changes" in one for one in told)
     assert any("keys of example-chat are more than a year old" in one for one in told)
-    assert any("registration of example-chat lacks: registration" in one for one in told)
+    assert any("registration of example-chat is incomplete. It lacks: registration" in one for one in told)
     assert find_pending(service.open().state) is not None
 
 

@@ -307,7 +307,7 @@ def test_desk_shows_the_newest_registration_by_its_id_how_many_wait_and_the_next
     assert main(["partner", "accept-change", *state, newer.change_id]) == 0
     capsys.readouterr()
     assert main(["partner", "accept-change", *state, older.change_id]) != 0
-    assert "was replaced: another was accepted after it came" in capsys.readouterr().err
+    assert "was replaced: a later one was accepted" in capsys.readouterr().err
     assert accepted(loop) == TEMPLATE
 
 

@@ -256,13 +256,13 @@ def test_command_counts_first_and_declines_that_many(desk: Desk, capsys: pytest.
 
     assert main(words) == LOOK
     said = capsys.readouterr().out
-    assert "2 of the 3 that wait cannot be read." in said
+    assert "2 of the 3 waiting requests cannot be read." in said
     assert "Why: not-canonical (2)." in said
     assert "--confirm 2" in said
     assert [state_of(desk, one) for one in spoiled] == ["waiting", "waiting"]
     assert main([*words, "--confirm", "1"]) == WRONG_USE
     assert main([*words, "--confirm", "2"]) == DONE
-    assert "2 requests are declined." in capsys.readouterr().out
+    assert "Declined 2 requests." in capsys.readouterr().out
     assert list_actions(desk, spoiled[0]) == [("alex", "decline-adoption")]
     assert main([*words, "--json"]) == DONE
     assert json.loads(capsys.readouterr().out) == {
@@ -278,7 +278,7 @@ def test_page_says_how_many_before_and_after(desk: Desk, browser: Browser) -> No
     assert 'href="/adoption/unreadable"' in browser.get("/adoption").text
 
     page = browser.get("/adoption/unreadable").text
-    assert "2 of the 3 that wait cannot be read." in page
+    assert "2 of the 3 waiting requests cannot be read." in page
     assert "Why: not-canonical (2)." in page
     assert "Decline these 2</button>" in page
 
@@ -289,8 +289,8 @@ def test_page_says_how_many_before_and_after(desk: Desk, browser: Browser) -> No
 
     browser.get("/adoption/unreadable")
     done = html.unescape(browser.post("/adoption/unreadable", count="2", why=WHY).text)
-    assert "2 requests are declined." in done
-    assert "Every request that waits can be read." in done
+    assert "Declined 2 requests." in done
+    assert "Every waiting request can be read." in done
     assert "<form method" not in done.partition("<main")[2]
     assert (state_of(desk, readable), {state_of(desk, one) for one in spoiled}) == ("waiting", {"declined"})
     ((actor, action),) = list_actions(desk, spoiled[0])
@@ -316,10 +316,10 @@ def test_declined_request_says_when_by_whom_and_why(desk: Desk) -> None:
     decline_adoption(desk, request_id, reason="It cannot be read.", actor="A. Analyst")
 
     with pytest.raises(
-        AdoptionError, match=r"declined on 2026-11-25 by A\. Analyst \(It cannot be read\.\)\. Nothing is left"
+        AdoptionError, match=r"declined on 2026-11-25 by A\. Analyst \(It cannot be read\.\)\. There is nothing left"
     ):
         decline_adoption(desk, request_id, reason="Again.", actor="test")
-    with pytest.raises(AdoptionError, match="It is declined already: nothing is left to do"):
+    with pytest.raises(AdoptionError, match="It is already declined: there is nothing left to do"):
         open_adoption(desk, request_id, actor="test")
 
 
@@ -345,7 +345,7 @@ def test_agreed_request_names_its_places_where_they_are_ended(desk: Desk, browse
     with pytest.raises(AdoptionError) as caught:
         decline_adoption(desk, request_id, reason="Too late.", actor="test")
     assert "placement end" not in str(caught.value)
-    assert f"in the register now: {CALLED}-profile (ended), {CALLED}-profile-2 (suspended)." in str(caught.value)
+    assert f"in the register: {CALLED}-profile (ended), {CALLED}-profile-2 (suspended)." in str(caught.value)
 
 
 def test_unknown_request_names_the_list_that_has_all(desk: Desk) -> None:

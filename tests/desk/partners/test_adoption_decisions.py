@@ -279,7 +279,7 @@ def test_commands_list_show_agree_and_decline(loop: Loop, capsys: pytest.Capture
     out = capsys.readouterr().out
     assert "To: safety@chat.example" in out
     assert f"/?from={CALLED}-profile" in out
-    assert "the desk writes to nobody whom it does not know" in out
+    assert "the desk never writes to a service it does not know" in out
     keys = loop.gateway.key_state.find_keys()
     assert keys is not None
     assert f"{CALLED}-profile" in keys.placements

@@ -149,7 +149,7 @@ def test_page_takes_a_known_id_only_with_its_box(loop: Loop, action: str) -> Non
 
     refused = browser.post(f"/adoption/{request_id}/{action}", **fields)
     page = html.unescape(refused.get_data(as_text=True))
-    assert (refused.status_code, f"{CALLED} is known here already" in page) == (409, True)
+    assert (refused.status_code, f"{CALLED} is already known here" in page) == (409, True)
     assert page.count('name="known_owner"') == 2
 
     taken = browser.post(f"/adoption/{request_id}/{action}", **fields, known_owner="yes")

@@ -58,7 +58,7 @@ def test_list_shows_what_waits_and_no_word_of_who_asks(desk: Desk, browser: Brow
     assert (waiting in everything, declined in everything) == (True, True)
     for text in (MARKER, MARKED.organisation, MARKED.contact_email):
         assert text not in page + everything
-    assert "Requests for the button</a> (1 waits)" in read(browser.get("/placements"))
+    assert "Requests for the button</a> (1 waiting)" in read(browser.get("/placements"))
     assert '<b>1</b> <a href="/adoption">request for the button</a>' in read(browser.get("/"))
 
 
@@ -71,7 +71,7 @@ def test_request_is_opened_by_a_post_and_that_is_noted(desk: Desk, browser: Brow
     opened = open_page(browser, request_id)
 
     assert f"S. {MARKER}" in opened
-    assert "Nothing proves who sent this" in opened
+    assert "The sender is not verified" in opened
     ((_, action),) = list_actions(desk, request_id)
     assert action == "open-adoption"
 
@@ -113,7 +113,7 @@ def test_same_place_is_not_agreed_twice_from_the_page(desk: Desk, browser: Brows
 
     again = browser.post(f"/adoption/{request_id}/agree", **PLACE)
 
-    assert (again.status_code, f"{CALLED}-profile stands there already" in read(again)) == (409, True)
+    assert (again.status_code, f"{CALLED}-profile is already agreed there" in read(again)) == (409, True)
     with desk.store.read() as connection:
         assert len(list_placements(connection, owner=CALLED)) == 1
 
@@ -142,9 +142,9 @@ def test_invitation_is_shown_once_apart_from_the_mail(desk: Desk, browser: Brows
     assert page.count(secret) == 1
     assert answer.headers["Cache-Control"] == "no-store"
     assert secret not in open_page(browser, request_id)
-    assert "known already" not in page
+    assert "already known here as" not in page
     refused = browser.post(f"/adoption/{add_waiting(desk, 2)}/invite", owner=PARTNER)
-    assert (refused.status_code, "is a partner already" in read(refused)) == (409, True)
+    assert (refused.status_code, "is already a partner" in read(refused)) == (409, True)
 
 
 def test_request_is_declined_with_the_reason(desk: Desk, browser: Browser) -> None:

@@ -68,7 +68,7 @@ def test_service_without_keys_is_suspended_by_its_places_and_each_line_is_named(
 
     said = refusal_to_suspend(desk, FORUM)
 
-    assert 'small-forum is "Small Forum CIC". It has no keys: it sends no reports' in said
+    assert 'small-forum is "Small Forum CIC". It has no keys and sends no reports' in said
     assert f'report-abuse-desk placement suspend {first} --reason "…"' in said
     assert f"The same for {second}." in said
     assert third not in said
@@ -81,7 +81,7 @@ def test_long_list_of_places_is_named_by_its_command(desk: Desk) -> None:
 
     assert places[4] in said
     assert places[5] not in said
-    assert "All 7: report-abuse-desk placement list --owner small-forum" in said
+    assert "All 7 of them: report-abuse-desk placement list --owner small-forum" in said
 
 
 def test_line_that_is_named_works_as_it_stands(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +92,7 @@ def test_line_that_is_named_works_as_it_stands(desk: Desk, capsys: pytest.Captur
 
     assert main([*line, "--state", str(desk.paths.state)]) == DONE
     assert f"{only} is suspended." in capsys.readouterr().out
-    assert "No place of its button is in the register now" in refusal_to_suspend(desk, FORUM)
+    assert "None of its buttons is in the register now" in refusal_to_suspend(desk, FORUM)
 
 
 def test_link_id_in_place_of_a_partner_is_told_with_its_own_command(desk: Desk) -> None:
@@ -100,8 +100,8 @@ def test_link_id_in_place_of_a_partner_is_told_with_its_own_command(desk: Desk) 
 
     assert f'placement suspend {LINK_ID} --reason "…"' in refusal_to_suspend(desk, LINK_ID)
     suspend_placement(desk, LINK_ID, reason="Gone.", actor=ACTOR)
-    assert f"It is suspended already: report-abuse-desk placement show {LINK_ID}" in refusal_to_suspend(desk, LINK_ID)
-    assert refusal_to_suspend(desk, "nobody") == "There is no partner nobody. `partner list` shows them."
+    assert f"It is already suspended: report-abuse-desk placement show {LINK_ID}" in refusal_to_suspend(desk, LINK_ID)
+    assert refusal_to_suspend(desk, "nobody") == "There is no partner nobody. `partner list` shows every partner."
 
 
 def test_other_commands_of_partners_say_the_same_of_a_service_without_keys(desk: Desk) -> None:
@@ -112,9 +112,11 @@ def test_other_commands_of_partners_say_the_same_of_a_service_without_keys(desk:
         revoke_key(desk, partner=FORUM, actor=ACTOR)
     with desk.store.read() as connection, pytest.raises(PartnerError, match=listed):
         get_partner_view(connection, FORUM, now=desk.clock())
-    with pytest.raises(PartnerError, match="Nor is it invited: `partner invite NAME --partner small-forum --out FILE`"):
+    with pytest.raises(
+        PartnerError, match="It has no invitation either: run `partner invite NAME --partner small-forum --out FILE`"
+    ):
         approve_partner(desk, partner=FORUM, actor=ACTOR)
-    with pytest.raises(PartnerError, match="Its keys are in force already"):
+    with pytest.raises(PartnerError, match="Its keys are already in force"):
         approve_partner(desk, partner=PARTNER, actor=ACTOR)
     with pytest.raises(PartnerError, match="There is no partner nobody"):
         approve_partner(desk, partner="nobody", actor=ACTOR)
@@ -132,7 +134,7 @@ def test_invited_and_waiting_partners_are_told_apart(loop: Loop) -> None:
     loop.answer(invitation, partner=Partner("new-one"))
     collect_enrolments(loop.desk, loop.desk.make_feed(), actor=ACTOR)
 
-    assert "Its keys wait for `partner approve new-one`" in refusal_to_suspend(loop.desk, "new-one")
+    assert "Its keys are waiting for `partner approve new-one`" in refusal_to_suspend(loop.desk, "new-one")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def test_partner_in_force_that_left_an_invitation_unused_is_told_so(loop: Loop) 
     )
     loop.clock.now = parse_time(invitation.expires_at)
 
-    with pytest.raises(PartnerError, match="Its keys are in force already"):
+    with pytest.raises(PartnerError, match="Its keys are already in force"):
         approve_partner(loop.desk, partner=loop.partner.partner, actor=ACTOR)
 
 
@@ -256,7 +258,7 @@ def test_change_that_was_refused_as_it_came_names_nobody_who_decided(desk: Desk)
     with desk.store.read() as connection, pytest.raises(PartnerError) as caught:
         get_waiting_change(connection, "a-change")
 
-    assert "The change a-change was refused when it came (key-in-use)." in str(caught.value)
+    assert "The change a-change was refused on arrival (key-in-use)." in str(caught.value)
     assert "None" not in str(caught.value)
 
 
@@ -272,7 +274,7 @@ def test_partner_in_place_of_a_link_id_is_told_with_the_list_of_its_places(desk:
 
 def test_placement_in_the_wrong_state_says_since_when_and_how_on(desk: Desk) -> None:
     agree(desk)
-    with pytest.raises(PlacementError, match="is in the register, agreed since 2026-11-25"):
+    with pytest.raises(PlacementError, match="has been in the register since 2026-11-25"):
         resume_placement(desk, LINK_ID, actor=ACTOR)
     suspend_placement(desk, LINK_ID, reason="Behind a menu", actor="B. Analyst")
     with pytest.raises(PlacementError, match=r"since 2026-11-25 by B\. Analyst \(Behind a menu\)") as caught:
@@ -289,14 +291,14 @@ def test_list_of_an_owner_tells_a_slip_of_the_pen_from_nothing_agreed(
     words = ("placement", "list", "--state", str(desk.paths.state), "--owner")
 
     assert main([*words, "example-chatt"]) == WRONG_USE
-    assert "Nobody here is called example-chatt" in capsys.readouterr().err
+    assert "No owner has the id example-chatt" in capsys.readouterr().err
     assert main([*words, PARTNER]) == DONE
     assert f"No placement is agreed with {PARTNER} yet" in capsys.readouterr().out
 
 
 def test_partner_in_place_of_a_change_is_told_where_its_changes_stand(desk: Desk) -> None:
     with desk.store.read() as connection:
-        with pytest.raises(PartnerError, match=f"`partner show {PARTNER}` names its"):
+        with pytest.raises(PartnerError, match=f"`partner show {PARTNER}` shows its changes"):
             get_waiting_change(connection, PARTNER)
-        with pytest.raises(PartnerError, match="`partner changes --all` lists them"):
+        with pytest.raises(PartnerError, match="`partner changes --all` shows them"):
             get_waiting_change(connection, "nothing")

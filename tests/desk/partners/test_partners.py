@@ -101,7 +101,7 @@ def test_invitation_file_is_closed_to_others_and_never_written_over(loop: Loop, 
         keep(invitation)
     assert caught.value.reason == "file-not-written"
     assert parse_invitation(path.read_bytes()) == invitation
-    assert "name another --out" in str(caught.value)
+    assert "Choose another --out" in str(caught.value)
 
 
 def test_invitation_that_the_gateway_did_not_hear_of_goes_out_later(loop: Loop) -> None:

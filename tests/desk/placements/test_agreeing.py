@@ -233,7 +233,7 @@ def test_audit_log_holds_no_word_that_the_two_sides_wrote(desk: Desk) -> None:
 
 def test_same_place_is_not_agreed_twice_unless_a_link_id_is_asked_for(desk: Desk) -> None:
     agree(desk)
-    with pytest.raises(PlacementError, match=f"^{LINK_ID} stands there already") as caught:
+    with pytest.raises(PlacementError, match=f"^{LINK_ID} is already agreed there") as caught:
         agree(desk)
     assert caught.value.reason == "agreed-already"
     assert agree(desk, position="Beside the picture").placement == f"{LINK_ID}-2"

@@ -168,7 +168,7 @@ def test_what_was_taken_stands_in_the_audit_log_as_numbers(desk: Desk) -> None:
         ({}, "as_agreed", "As agreed"),
         ({"result": "faults", "findings": (make_finding(),)}, "with_faults", "1 fault"),
         ({"result": "faults", "findings": (make_finding(), make_finding())}, "with_faults", "2 faults"),
-        ({"result": "unreachable", "placement": None}, "not_reached", "The page did not come"),
+        ({"result": "unreachable", "placement": None}, "not_reached", "Could not load the page"),
     ],
 )
 def test_placement_stands_as_its_newest_check_says(
@@ -183,7 +183,7 @@ def test_placement_stands_as_its_newest_check_says(
     assert format_result(standing.last) == words
     clock.now += timedelta(days=31)
     assert stand(desk)[LINK_ID].code == "long_ago"
-    assert format_standing(stand(desk)[LINK_ID]) == "Looked at too long ago"
+    assert format_standing(stand(desk)[LINK_ID]) == "Check is too old"
     assert format_age(stand(desk)[LINK_ID].days) == "31 days ago"
 
 
@@ -192,7 +192,7 @@ def test_placement_that_nobody_ever_looked_at_is_late_after_a_month(desk: Desk, 
     clock.now += timedelta(days=30)
     assert stand(desk)[LINK_ID].code == "not_looked_at"
     clock.now += timedelta(seconds=1)
-    assert format_standing(stand(desk)[LINK_ID]) == "Never looked at"
+    assert format_standing(stand(desk)[LINK_ID]) == "Never checked"
 
 
 def test_last_checks_are_one_of_each_placement(desk: Desk) -> None:

@@ -71,10 +71,10 @@ def test_agree_for_machines_holds_the_whole_placement(desk: Desk, capsys: pytest
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--owner", "exampel-chat"), "Nobody here is called exampel-chat"),
+        (("--owner", "exampel-chat"), "No owner has the id exampel-chat"),
         (("--link-id", "Big"), "A link id has"),
-        (("--address", "http://chat.example/"), "An address looks like https"),
-        (("--position", " "), "The agreed position is one line"),
+        (("--address", "http://chat.example/"), "Write the address like https"),
+        (("--position", " "), "The agreed position must be one line"),
     ],
 )
 def test_agree_that_is_refused_says_why(
@@ -118,7 +118,7 @@ def test_list_says_state_and_last_check_of_each(desk: Desk, capsys: pytest.Captu
     assert run(desk, "placement", "list") == DONE
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["small-forum-profile", LINK_ID]
-    assert "Not looked at yet" in lines[0]
+    assert "Not checked yet" in lines[0]
     assert "1 fault, 2 days ago" in lines[1]
     assert run(desk, "placement", "list", "--json", "--owner", "example-chat") == DONE
     (one,) = read(capsys)["placements"]
@@ -219,7 +219,7 @@ def test_doctor_names_placements_that_need_a_person_and_calls_none_a_fault(desk:
     assert look() == [("warning", f"The button is not as agreed at: {LINK_ID}.")]
     assert isinstance(desk.clock, Clock)
     desk.clock.now += timedelta(days=31)
-    assert look() == [("warning", f"Not looked at for 30 days, or never: {LINK_ID}.")]
+    assert look() == [("warning", f"Not checked for 30 days, or never: {LINK_ID}.")]
 
 
 def test_doctor_says_why_a_page_did_not_come(desk: Desk, tmp_path: Path) -> None:
@@ -254,4 +254,4 @@ def test_history_names_what_changed_and_an_age_of_hours_does_not_read_as_slow(
     assert run(desk, "placement", "show", LINK_ID) == DONE
     out = capsys.readouterr().out
     assert ": position: In the menu\n" in out
-    assert "looked at within the last day\n" in out
+    assert "checked within the last day\n" in out

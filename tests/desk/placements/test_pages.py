@@ -54,7 +54,7 @@ def test_list_says_in_words_how_each_placement_stands(desk: Desk, browser: Brows
     take(desk, make_check(result="faults", findings=faults, checked_at="2026-11-22T07:00:00Z"))
     page = browser.get("/placements").text
     assert page.index("A Forum") < page.index("Example Chat")
-    assert "Not looked at yet" in page
+    assert "Not checked yet" in page
     assert "2 faults" in page
     assert "3 days ago" in page
     assert f"Profile page: {POSITION}" in page
@@ -133,14 +133,14 @@ def test_form_takes_a_new_organisation_without_keys(desk: Desk, browser: Browser
 @pytest.mark.parametrize(
     ("changes", "field", "words"),
     [
-        ({"owner": ""}, "owner", "Choose whose the service is"),
-        ({"new_owner": "small-forum"}, "new_owner_name", "give the id and the name"),
+        ({"owner": ""}, "owner", "Choose the owner of the service"),
+        ({"new_owner": "small-forum"}, "new_owner_name", "give the id and name"),
         ({"new_owner_name": "Small Forum"}, "new_owner", "An id has 1 to 64"),
-        ({"surface": ""}, "surface", "Choose what kind of page it is"),
-        ({"service": ""}, "service", "The name of the service is one line"),
-        ({"position": "x" * 201}, "position", "The agreed position is one line"),
-        ({"address": "chat.example"}, "address", "An address looks like https"),
-        ({"look_at": "https://elsewhere.example/"}, "look_at", "does not lie at the agreed address"),
+        ({"surface": ""}, "surface", "Choose the kind of page"),
+        ({"service": ""}, "service", "The name of the service must be one line"),
+        ({"position": "x" * 201}, "position", "The agreed position must be one line"),
+        ({"address": "chat.example"}, "address", "Write the address like https"),
+        ({"look_at": "https://elsewhere.example/"}, "look_at", "is not at the agreed address"),
         ({"link_id": "<script>"}, "link_id", "A link id has"),
         ({"agreed_on": "soon"}, "agreed_on", "Write the date like"),
     ],
@@ -171,7 +171,7 @@ def test_placement_is_changed_suspended_agreed_again_and_ended(desk: Desk, brows
     assert get(desk, LINK_ID).state == "agreed"
     assert browser.post(f"/placement/{LINK_ID}/end", reason="The page is gone").status_code == 303
     page = browser.get(f"/placement/{LINK_ID}").text
-    assert "This link id is never given again." in page
+    assert "This link id is never used again." in page
     assert page.count("<form") == 1  # signing out
     assert get(desk, LINK_ID).state_by == "A. Assessor"
 
@@ -229,7 +229,7 @@ def test_same_place_is_not_agreed_twice_from_the_form(desk: Desk, browser: Brows
     browser.post("/placements/new", **TERMS)
     again = browser.post("/placements/new", **TERMS)
     assert again.status_code == 409
-    assert f'<a href="#link_id">{LINK_ID} stands there already' in again.text
+    assert f'<a href="#link_id">{LINK_ID} is already agreed there' in again.text
     assert count(desk) == 1
 
 

@@ -104,7 +104,7 @@ def test_database_of_before_the_first_release_or_of_a_newer_one_is_refused_and_l
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = ?", (revision,))
     store.close()
     before = (tmp_path / "desk.sqlite").read_bytes()
-    told = rf"does not know the tables of the desk's database \({revision}\)"
+    told = rf"does not know the schema of the desk's database \({revision}\)"
     with pytest.raises(DeskStoreError, match=told) as refused:
         open_store(tmp_path / "desk.sqlite")
     assert refused.value.reason == "unknown-store"

@@ -86,7 +86,7 @@ def test_every_request_is_counted_however_many_wait(
     assert f"<b>{MANY}</b> wait" in page
     assert f"Page 1 of 7, {MANY} requests" in page
     assert sum(f'href="/adoption/{one}"' in page for one in ids) == 100
-    assert f"({MANY} wait)" in browser.get("/placements").text
+    assert f"({MANY} waiting)" in browser.get("/placements").text
     assert main(["adoption", "list", "--state", str(desk.paths.state), "--json"]) == DONE
     assert len(json.loads(capsys.readouterr().out)["requests"]) == MANY
 
@@ -195,7 +195,7 @@ def test_list_of_placements_reads_findings_of_no_more_than_it_shows(
 
     page = browser.get("/placements").text
     assert len(read) == 2
-    assert "<b>3</b> to see to" in page
+    assert "<b>3</b> to fix" in page
     assert page.count("1 fault") == 2
     assert "Page 1 of 2, 3 placements" in page
 

@@ -107,7 +107,7 @@ def test_a_link_signs_in_once(desk: Desk) -> None:
     assert "A. Assessor" in first.get("/").text
     refused = second.post(link)
     assert refused.status_code == 401
-    assert "used already" in refused.text
+    assert "already been used" in refused.text
     assert "start-link --state FOLDER --port 8003 --name" in refused.text  # the port that serves
     assert second.get("/").status_code == 401
 
@@ -333,7 +333,7 @@ def test_a_digest_is_made_previewed_and_released_by_two_people(
     made = browser.post("/digests", partner=PARTNER, quarter=QUARTER.name, adopted="yes")
     assert made.headers["Location"] == f"/digests/{digest_id}"
     preview = browser.get(f"/digests/{digest_id}").text
-    for needed in ("made-up cases", "0.9 of 1.0", "A second person reads it", "95 %", "cost 0.4"):
+    for needed in ("made-up cases", "0.9 of 1.0", "A second person must read it", "95 %", "cost 0.4"):
         assert needed in preview
     with desk.store.read() as connection:
         body = get_record(connection, digest_id).body
@@ -343,14 +343,14 @@ def test_a_digest_is_made_previewed_and_released_by_two_people(
     second.get(f"/digests/{digest_id}")
     assert second.post(f"/digests/{digest_id}/release").status_code == 303
     assert sent == [(PARTNER, "digest", body, "Second Two"), "sent"]
-    assert "What the partner has" in second.get(f"/digests/{digest_id}").text
+    assert "The partner&#39;s copy" in second.get(f"/digests/{digest_id}").text
 
 
 def test_a_digest_of_a_running_quarter_or_of_nobody_is_refused_in_words(browser: Browser) -> None:
     browser.get("/digests")
     for fields, said in (
         ({"partner": PARTNER, "quarter": "2026-Q4"}, "runs until"),
-        ({"partner": PARTNER, "quarter": "nonsense"}, "written like 2026-Q3"),
+        ({"partner": PARTNER, "quarter": "nonsense"}, "Write the quarter like this: 2026-Q3"),
         ({"partner": "nobody", "quarter": "2026-Q3"}, "Choose the partner"),
     ):
         response = browser.post("/digests", **fields)
