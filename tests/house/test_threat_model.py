@@ -10,7 +10,9 @@ from tests.house.sources import ROOT
 MODEL = ROOT / "docs" / "threat-model.md"
 LEAST_MITIGATIONS = 60
 LEAST_FOR_EACH_ATTACKER = 5
-PARTS = ("Assets", "Boundaries", "What is trusted", "Attackers", "What is not protected")
+PARTS = ("What is not protected", "Assets", "Boundaries", "What is trusted", "Attackers")
+HARMED = ("The person reporting", "Everyone who reports", "Partners", "The agency")
+LEAST_LEFT = 30
 ATTACKERS = (
     "A curious host page",
     "A malicious partner",
@@ -21,7 +23,7 @@ ATTACKERS = (
     "A network observer",
     "A desk insider",
 )
-# Said plainly, whatever else is said: words that the last part must hold.
+# Admitted in any case: words that the first part must contain.
 ADMITTED = (
     "while they are typed",
     "host name",
@@ -90,6 +92,11 @@ def test_each_attacker_has_mitigations() -> None:
     assert sum(counts.values()) == len(list(read_mitigations(read_model())))
 
 
-def test_what_is_not_protected_is_said() -> None:
-    admitted = read_section("What is not protected", level=2)
-    assert [word for word in ADMITTED if word not in admitted] == []
+def test_residual_risk_comes_first_and_names_harm_and_limit() -> None:
+    left = read_section("What is not protected", level=2)
+    assert [word for word in ADMITTED if word not in left] == []
+    assert tuple(re.findall(r"^### (.*)$", left, re.MULTILINE)) == HARMED
+    rows = [line.strip("|").split("|") for line in left.splitlines() if line.startswith("| ")]
+    rows = [row for row in rows if row[0].strip() != "What is left"]
+    assert len(rows) >= LEAST_LEFT
+    assert [row[0] for row in rows if len(row) != 3 or not all(cell.strip() for cell in row)] == []
