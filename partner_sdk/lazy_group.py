@@ -1,11 +1,16 @@
-"""Command groups that import a command only when it runs: all of them together would slow every start."""
+"""Click programs that import a command only when it runs: all of them together would slow every start."""
 
-from collections.abc import Mapping
+import math
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 from click.shell_completion import CompletionItem
+
+INTERRUPTED = 130  # as a shell reports a process that SIGINT ended
 
 
 class LazyGroup(click.Group):
@@ -45,3 +50,50 @@ class LazyGroup(click.Group):
             if name.startswith(incomplete)
         ]
         return commands + click.Command.shell_complete(self, ctx, incomplete)
+
+
+class ExampleCommand(click.Command):
+    """A click command whose help ends with an example: its own path and `example`, e.g. `--state DIR --json`."""
+
+    def __init__(self, *args: Any, example: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example and then the epilog."""
+        with formatter.section("Example"):
+            formatter.write(f"{'':{formatter.current_indent}}{ctx.command_path} {self.example}".rstrip() + "\n")
+        super().format_epilog(ctx, formatter)
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers without NaN, which click's own range lets through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or fail."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
+
+def run_program(program: click.Command, arguments: Sequence[str] | None, *, name: str) -> int:
+    """Run a program on its arguments (default: of this process) and return its exit code.
+
+    A usage error is one line that names the command's help, e.g. ``report-abuse-desk: Missing option '--state'. See
+    `report-abuse-desk doctor --help`.``; its code is 2.
+    """
+    try:
+        return int(program.main(arguments, prog_name=name, standalone_mode=False) or 0)
+    except NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.UsageError as error:
+        path = name if error.ctx is None else error.ctx.command_path
+        message = " ".join(error.format_message().split()).removesuffix(".")
+        # A terminal obeys control characters, and an argument may hold some.
+        message = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in message)
+        sys.stderr.write(f"{name}: {message}. See `{path} --help`.\n")
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
